@@ -75,10 +75,10 @@ class Feed(Generic[N]):
         headers = {"last-event-id": self._place} if self._place else {}
         return {"params": self._query, "headers": headers, "timeout": TIMEOUT_S}
 
-    def opened(self, answer: httpx.Response) -> None:
+    def opened(self, response: httpx.Response) -> None:
         """Take note of an answer that was accepted."""
         self._was_there = True
-        self.ended = answer.status_code == _NO_CONTENT
+        self.ended = response.status_code == _NO_CONTENT
 
     def pause_s(self, error: Exception | None) -> float:
         """Return how long to wait after a cut. Raises the error of a first connection."""

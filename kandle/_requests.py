@@ -40,15 +40,15 @@ class Options(TypedDict, total=False):
     timeout_s: float
 
 
-def address(given: str | None, variable: str) -> str:
+def address(value: str | None, variable: str) -> str:
     """Return an address that was given, or the environment's. Raises AddressError."""
-    found = given or os.environ.get(variable)
-    if not found:
+    url = value or os.environ.get(variable)
+    if not url:
         raise AddressError(
             f'no address: set {variable}, as `eval "$(kandle env)"` does, '
             f"or pass {_VARIABLES[variable]}="
         )
-    return found
+    return url
 
 
 def headers_of(token: str | None) -> dict[str, str]:
@@ -89,9 +89,9 @@ class Paging:
         self.query: dict[str, str] | None = query_of({**options, "from": start, "to": end})
         self.query["limit"] = self._limit()
 
-    def next(self, answer: httpx.Response, rows: int) -> None:
+    def next(self, response: httpx.Response, rows: int) -> None:
         """Go on from an answer that had so many rows."""
-        self.follow(answer.headers.get("x-kandle-next"), rows)
+        self.follow(response.headers.get("x-kandle-next"), rows)
 
     def follow(self, cursor: str | None, rows: int) -> None:
         """Go on at a cursor, behind so many rows."""
@@ -107,26 +107,29 @@ class Paging:
         return str(PAGE if self._left is None else min(PAGE, self._left))
 
 
-def is_away(answer: httpx.Response) -> bool:
+def is_away(response: httpx.Response) -> bool:
     """Whether the same request may be answered a moment later."""
-    return answer.status_code in _AWAY
+    return response.status_code in _AWAY
 
 
-def checked(answer: httpx.Response) -> httpx.Response:
+def checked(response: httpx.Response) -> httpx.Response:
     """Return a good answer. Raises ApiError."""
-    if answer.is_success:
-        return answer
+    if response.is_success:
+        return response
     try:
-        problem = answer.json()
+        problem = response.json()
         title, detail = str(problem["title"]), str(problem["detail"])
     except (ValueError, KeyError, TypeError):
-        title, detail = "no answer of Kandle", f"is {answer.url.host} right? {answer.text[:200]}"
-    raise ApiError(answer.status_code, title, detail)
+        title, detail = (
+            "no answer of Kandle",
+            f"is {response.url.host} right? {response.text[:200]}",
+        )
+    raise ApiError(response.status_code, title, detail)
 
 
-def wait_s(answer: httpx.Response) -> float:
+def wait_s(response: httpx.Response) -> float:
     """Return how long to wait before the next try, as the answer says."""
-    text = answer.headers.get("retry-after", "1")
+    text = response.headers.get("retry-after", "1")
     return min(float(text), 10.0) if text.isascii() and text.isdigit() else 1.0
 
 
@@ -143,16 +146,16 @@ def bodies(
 ) -> Iterator[tuple[bytes, dict[str, str]]]:
     """Yield the bodies that carry ticks, with headers whose key makes a repetition harmless."""
     key = key or uuid.uuid4().hex
-    some: list[Mapping[str, Any]] = []
+    chunk: list[Mapping[str, Any]] = []
     number = 0
     for tick in ticks:
         _check(tick)
-        some.append(tick)
-        if len(some) == _TICKS_A_BODY:
-            yield _body(some, f"{key}-{number}")
-            some, number = [], number + 1
-    if some:
-        yield _body(some, f"{key}-{number}")
+        chunk.append(tick)
+        if len(chunk) == _TICKS_A_BODY:
+            yield _body(chunk, f"{key}-{number}")
+            chunk, number = [], number + 1
+    if chunk:
+        yield _body(chunk, f"{key}-{number}")
 
 
 def _check(tick: Mapping[str, Any]) -> None:
@@ -177,12 +180,12 @@ def _json(value: object) -> str:
     raise TypeError(f"a tick has a {type(value).__name__}: give numbers, Decimal, datetime or text")
 
 
-def sent(answers: Iterable[httpx.Response]) -> Sent:
+def sent(responses: Iterable[httpx.Response]) -> Sent:
     """Add up what the answers to several bodies say."""
-    found = [answer.json() for answer in answers]
-    errors = [error for each in found for error in each.get("first_errors", ())]
+    bodies_ = [response.json() for response in responses]
+    errors = [error for each in bodies_ for error in each.get("first_errors", ())]
     return Sent(
-        sum(each["accepted"] for each in found),
-        sum(each["rejected"] for each in found),
+        sum(each["accepted"] for each in bodies_),
+        sum(each["rejected"] for each in bodies_),
         tuple(errors),
     )

@@ -44,9 +44,9 @@ class Difference:
         """Yield (name, found, expected) of what differs, where both are there."""
         if self.found is not None and self.expected is not None:
             for name in COMPARED:
-                is_, should = getattr(self.found, name), getattr(self.expected, name)
-                if is_ != should:
-                    yield _SHOWN.get(name, name), is_, should
+                actual, expected = getattr(self.found, name), getattr(self.expected, name)
+                if actual != expected:
+                    yield _SHOWN.get(name, name), actual, expected
 
 
 def grows(before: Difference, now: Difference) -> bool:
@@ -94,24 +94,24 @@ def audit(
     """
     ladder = tuple(sorted(timeframes))
     base = LiveState.of(client, shards).ladder[0]
-    found = kept(connection, client, shards, names, from_us, to_us, ladder, cold)
+    stored = kept(connection, client, shards, names, from_us, to_us, ladder, cold)
     expected = truth(connection, names, from_us, to_us, base, ladder, cold)
     results = {name: Audited() for name in names}
-    for key in sorted(found.keys() | expected.keys(), key=lambda key: (key[2], key[1])):
-        is_, should = found.get(key), expected.get(key)
+    for key in sorted(stored.keys() | expected.keys(), key=lambda key: (key[2], key[1])):
+        actual, reference = stored.get(key), expected.get(key)
         result = results[key[0]]
-        if is_ is not None and is_.origin == VENUE:
+        if actual is not None and actual.origin == VENUE:
             result.of_venue += 1
             continue
         result.candles += 1
-        if should is not None and key[1] == ladder[0].name:
-            result.trades += should.trade_count
+        if reference is not None and key[1] == ladder[0].name:
+            result.trades += reference.trade_count
         if (
-            is_ is None
-            or should is None
-            or any(getattr(is_, name) != getattr(should, name) for name in COMPARED)
+            actual is None
+            or reference is None
+            or any(getattr(actual, name) != getattr(reference, name) for name in COMPARED)
         ):
-            result.differences.append(Difference(key, is_, should))
+            result.differences.append(Difference(key, actual, reference))
     return results
 
 
@@ -125,24 +125,24 @@ def truth(
     cold: Cold,
 ) -> dict[CandleKey, Candle]:
     """Return the candles that overlap the range: of `base` from stored ticks, longer ones folds."""
-    found: dict[CandleKey, Candle] = {}
+    candles: dict[CandleKey, Candle] = {}
     first_us = min(timeframe.start_us(from_us) for timeframe in ladder)
     last_us = max(timeframe.next_us(timeframe.start_us(to_us - 1)) for timeframe in ladder)
     with connection.transaction():  # the plan of what is hot and what is cold holds within it
         first_tick_us, since_us = first_ticks(connection, names), beginnings(connection, names)
         parts = [*recomputed(connection, names, first_us, last_us, base, cold)]
     if not parts:
-        return found
-    made = together(parts)
+        return candles
+    merged = together(parts)
     for timeframe in ladder:
-        some = rolled_up(made, timeframe)
-        starts = some.start_us
-        some = some.at((timeframe.start_us(from_us) <= starts) & (starts < to_us))
+        rolled = rolled_up(merged, timeframe)
+        starts = rolled.start_us
+        rolled = rolled.at((timeframe.start_us(from_us) <= starts) & (starts < to_us))
         begun_us = first_tick_us if timeframe == base else since_us
-        flagged(some, timeframe, begun_us[some.instrument])
-        for candle in some.columns(timeframe.name, names).candles():
-            found[candle.instrument, timeframe.name, candle.start_us] = candle
-    return found
+        flagged(rolled, timeframe, begun_us[rolled.instrument])
+        for candle in rolled.columns(timeframe.name, names).candles():
+            candles[candle.instrument, timeframe.name, candle.start_us] = candle
+    return candles
 
 
 def kept(
@@ -156,29 +156,29 @@ def kept(
     cold: Cold,
 ) -> dict[CandleKey, Candle]:
     """Return the candles that overlap the range as a reader gets them: the highest revision."""
-    found: dict[CandleKey, Candle] = {}
+    newest: dict[CandleKey, Candle] = {}
     live = LiveState.of(client, shards)
     for timeframe in ladder:
         first_us = timeframe.start_us(from_us)
         # In the way that candles move, so that one that moves meanwhile is not missed.
-        some = [
+        candles = [
             *live.candles_of(names, timeframe, first_us, to_us).candles(),
             *_stored(connection, names, timeframe, first_us, to_us),
             *_in_lake(connection, names, timeframe, first_us, to_us, cold),
         ]
-        for candle in some:
+        for candle in candles:
             key = (candle.instrument, timeframe.name, candle.start_us)
-            if key not in found or found[key].revision < candle.revision:
-                found[key] = candle
-    return {key: candle for key, candle in found.items() if candle.trade_count}
+            if key not in newest or newest[key].revision < candle.revision:
+                newest[key] = candle
+    return {key: candle for key, candle in newest.items() if candle.trade_count}
 
 
 def _stored(
     connection: Connection, names: Sequence[str], timeframe: Timeframe, first_us: int, to_us: int
 ) -> list[Candle]:
     with connection.cursor(row_factory=class_row(Candle)) as cursor:
-        wanted = (list(names), timeframe.name, first_us, to_us)
-        return cursor.execute(_STORED, wanted).fetchall()
+        parameters = (list(names), timeframe.name, first_us, to_us)
+        return cursor.execute(_STORED, parameters).fetchall()
 
 
 def _in_lake(

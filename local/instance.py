@@ -132,11 +132,11 @@ def _starting(data_dir: Path) -> tuple[int, str] | None:
     try:
         holder = json.loads(lock_path(data_dir).read_text())
         pid, since = int(holder["pid"]), datetime.fromisoformat(holder["since"])
-        began = psutil.Process(pid).create_time()
+        created_s = psutil.Process(pid).create_time()
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):
         return None
     # A file that a killed holder left behind may name a process that is somebody else's by now.
-    is_holder = began <= since.timestamp() + _CLOCKS_DIFFER_S
+    is_holder = created_s <= since.timestamp() + _CLOCKS_DIFFER_S
     return (pid, str(holder["since"])) if is_holder else None
 
 

@@ -56,36 +56,36 @@ def _ports(data_dir: Path, http_port: int, udp_port: int) -> Iterator[Finding]:
     try:
         yield ok("instance", f"process {Instance.load(data_dir).pid} runs on {data_dir}")
     except NotRunningError:
-        taken: list[tuple[str, Callable[[], None]]] = [
+        checks: list[tuple[str, Callable[[], None]]] = [
             (f"TCP {http_port}", lambda: require_free(http_port, "--http-port")),
             (f"UDP {udp_port}", lambda: require_free(udp_port, "--udp-port", socket.SOCK_DGRAM)),
         ]
-        for what, require in taken:
+        for port, require in checks:
             try:
                 require()
-                yield ok(what, "free")
+                yield ok(port, "free")
             except InUseError as used:
-                yield error(what, str(used))
+                yield error(port, str(used))
 
 
 def _room(data_dir: Path) -> Iterator[Finding]:
-    there = data_dir.absolute()
-    while not there.exists():
-        there = there.parent
-    free_gb = shutil.disk_usage(there).free / 1e9
-    said = f"{free_gb:.0f} GB free at {there}"
+    directory = data_dir.absolute()
+    while not directory.exists():
+        directory = directory.parent
+    free_gb = shutil.disk_usage(directory).free / 1e9
+    summary = f"{free_gb:.0f} GB free at {directory}"
     if free_gb < LEAST_DISK_GB:
-        yield error("disk", f"{said}: choose another --data-dir, or make room")
+        yield error("disk", f"{summary}: choose another --data-dir, or make room")
     elif free_gb < ENOUGH_DISK_GB:
-        yield warning("disk", f"{said}: watch it, or shorten what is kept (kandle retention)")
+        yield warning("disk", f"{summary}: watch it, or shorten what is kept (kandle retention)")
     else:
-        yield ok("disk", said)
+        yield ok("disk", summary)
     memory_gb = psutil.virtual_memory().available / 1e9
-    said = f"{memory_gb:.1f} GB available"
+    summary = f"{memory_gb:.1f} GB available"
     if memory_gb < LEAST_MEMORY_GB:
-        yield warning("memory", f"{said}: the processes of `kandle up` take about 1 GB")
+        yield warning("memory", f"{summary}: the processes of `kandle up` take about 1 GB")
     else:
-        yield ok("memory", said)
+        yield ok("memory", summary)
 
 
 def _limits() -> Iterator[Finding]:

@@ -74,10 +74,12 @@ def events() -> str:
     for each in (each for each in documents if each["kind"] == "EventType"):
         spec = each["spec"]
         kind, broker = spec["type"], spec["reference"]["name"]
-        taken = ", ".join(sorted(receivers.get((broker, kind), ())))
-        lines.append(f"| `{kind}` | {_cell(spec.get('description', ''))} | {broker} | {taken} |")
+        consumers = ", ".join(sorted(receivers.get((broker, kind), ())))
+        lines.append(
+            f"| `{kind}` | {_cell(spec.get('description', ''))} | {broker} | {consumers} |"
+        )
     lines += ["", "## Extension attributes", "", "| name | what it says |", "|---|---|"]
-    lines += [f"| `{value}` | {_cell(said)} |" for value, said in _described(declared)]
+    lines += [f"| `{value}` | {_cell(text)} |" for value, text in _described(declared)]
     return "\n".join(lines) + "\n"
 
 
@@ -102,7 +104,7 @@ def metrics() -> str:
             name = f"{family.name}_total" if family.type == "counter" else family.name
             labels = ", ".join(f"`{label}`" for label in each._labelnames)
             lines.append(f"| `{name}` | {family.type} | {labels} | {_cell(family.documentation)} |")
-    lines += [f"| `{name}` | | | {_cell(said)} |" for name, said in _described(declared)]
+    lines += [f"| `{name}` | | | {_cell(text)} |" for name, text in _described(declared)]
     return "\n".join(lines) + "\n"
 
 

@@ -67,13 +67,13 @@ class Restore:
         ladder: tuple[Timeframe, ...],
         shards: int,
         wait_s: float,
-        say: Callable[[str], object],
+        report: Callable[[str], object],
     ) -> Iterator[Restore]:
         """Yield the work over the stores at these addresses."""
         postgres, client = Postgres(dsn, size=2), connect(redis_url)
         store, cold = ObjectStore(access), Cold(access)
         try:
-            yield cls(postgres, client, access, store, cold, ladder, shards, wait_s, say)
+            yield cls(postgres, client, access, store, cold, ladder, shards, wait_s, report)
         finally:
             client.close()
             postgres.close()
@@ -81,33 +81,33 @@ class Restore:
     def snapshot(self, at_us: int) -> StateObject | None:
         """Return the last snapshot before a time; where the database is empty, of another lake."""
         with self.postgres.connection() as connection:
-            mine = lake_of(connection)
-        found = [each for each in list_states(self.store) if each.taken_us <= at_us]
+            lake = lake_of(connection)
+        copies = [each for each in list_states(self.store) if each.taken_us <= at_us]
         if not is_empty(self.postgres):
-            found = [each for each in found if each.lake == mine]
+            copies = [each for each in copies if each.lake == lake]
         elif not is_adopted(self.postgres):
-            found = [each for each in found if each.lake != mine]
-        return max(found, key=lambda each: each.taken_us, default=None)
+            copies = [each for each in copies if each.lake != lake]
+        return max(copies, key=lambda each: each.taken_us, default=None)
 
-    def run(self, chosen: StateObject, at_us: int, broker: Callable[[], str]) -> list[str]:
+    def run(self, copy: StateObject, at_us: int, broker: Callable[[], str]) -> list[str]:
         """Bring back; return what of the snapshot is not there. `broker` says where ticks go."""
-        state = read_state(self.store, chosen)
+        state = read_state(self.store, copy)
         if is_empty(self.postgres):
             self.say(f"this database is empty: it is filled from the lake {state.lake}")
             self._fill(state, at_us, broker())
-        begun = begin_anew(self.client, self.shards, self.wait_s)
-        if not begun:
+        is_reset = begin_anew(self.client, self.shards, self.wait_s)
+        if not is_reset:
             raise TransientError("candle-aggregate did not build its state anew")
         self.say("the live state was made anew from what is stored")
-        found: list[str] = []
+        not_restored: list[str] = []
 
         def missing() -> int:
             with self.postgres.connection() as connection:
-                found[:] = behind(state, connection, self.client, self.shards, self.cold)
-            return len(found)
+                not_restored[:] = behind(state, connection, self.client, self.shards, self.cold)
+            return len(not_restored)
 
         await_that(missing, self.wait_s)  # the clock applies what no delivery brings
-        return found
+        return not_restored
 
     def _fill(self, state: State, at_us: int, broker: str) -> None:
         """Idempotent: a second call goes on where the first was cut off, by ids and file names."""
@@ -177,13 +177,13 @@ def _post(client: httpx.Client, url: str, event: OutgoingEvent) -> None:
     reason = ""
     for _ in range(_ATTEMPTS):
         try:
-            answer = client.post(url, content=event.body, headers=event.headers(SOURCE, {}))
+            response = client.post(url, content=event.body, headers=event.headers(SOURCE, {}))
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
         else:
-            if answer.is_success:
+            if response.is_success:
                 return
-            reason = f"answered {answer.status_code} {answer.text[:200]}"
+            reason = f"answered {response.status_code} {response.text[:200]}"
         time.sleep(1.0)
     raise TransientError(f"the broker at {url} does not take the ticks: {reason}")
 
@@ -206,20 +206,20 @@ def behind(
     Raises TransientError while Redis is away.
     """
     now = {each.symbol: each for each in live_instruments(client, shards)}
-    found = []
+    missing = []
     for symbol, then in state.instruments.items():
         latest = now.get(symbol)
         is_live = latest is not None and latest.time_us >= then.time_us
         # Where candles are in the lake alone no price is live; the trades are there.
         if not is_live and not _is_stored(connection, symbol, then.time_us, cold):
-            found.append(f"{symbol}: the latest trade is {_trade(latest)}, was {_trade(then)}")
+            missing.append(f"{symbol}: the latest trade is {_trade(latest)}, was {_trade(then)}")
         for candle in then.candles:
             is_ = _candle(candle, latest, connection, client, shards, cold)
             if is_ is None or is_.trade_count < candle.trade_count:
                 count = 0 if is_ is None else is_.trade_count
                 name = f"{symbol} {candle.timeframe} from {candle.start_us} us"
-                found.append(f"{name}: has {count} trades, had {candle.trade_count}")
-    return found
+                missing.append(f"{name}: has {count} trades, had {candle.trade_count}")
+    return missing
 
 
 def _candle(

@@ -134,8 +134,8 @@ async def _candles(
     exchange, name = source.exchange, source.instrument_of(symbol)
     if base.length_us not in exchange.intervals:
         raise RestError(f"{exchange.name} lists no candles of {base}: try trades", is_final=True)
-    known = await asyncio.to_thread(known_ranges, postgres, name, base)
-    chunks = missing_chunks(base, from_us, to_us, known)
+    stored = await asyncio.to_thread(known_ranges, postgres, name, base)
+    chunks = missing_chunks(base, from_us, to_us, stored)
     total = 0
     for number, (since_us, until_us) in enumerate(chunks, 1):
         klines = await asked(
@@ -201,7 +201,7 @@ def arguments() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Command line."""
-    given = arguments().parse_args()
+    options = arguments().parse_args()
     configure_logging(os.environ)
     try:
         settings = Settings.from_env(os.environ)
@@ -213,8 +213,8 @@ def main() -> int:
     assert sink is not None  # K_SINK is set: the settings are checked
     try:
         with _ends_on_signals():
-            done = _print if given.json else lambda filled: None
-            asyncio.run(backfill(settings, sink, given.by, given.from_us, given.to_us, done))
+            done = _print if options.json else lambda filled: None
+            asyncio.run(backfill(settings, sink, options.by, options.from_us, options.to_us, done))
     except KeyboardInterrupt:
         return _failed("stopped: the same command goes on where this one ended")
     except (RestError, TransientError) as error:

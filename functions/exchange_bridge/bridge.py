@@ -122,10 +122,10 @@ async def run(settings: Settings, tracing: Tracing, stopping: asyncio.Event) -> 
         return await is_behind(intake, settings.rest, settings.gap_grace_s)
 
     def opened() -> Connection | CcxtConnection:
-        taken = (intake.take, behind, intake.connected)
+        callbacks = (intake.take, behind, intake.connected)
         if isinstance(exchange, CcxtVenue):
-            return CcxtConnection(exchange, settings.patience, *taken)
-        return Connection(exchange, settings.patience, settings.max_message_bytes, *taken)
+            return CcxtConnection(exchange, settings.patience, *callbacks)
+        return Connection(exchange, settings.patience, settings.max_message_bytes, *callbacks)
 
     feed = Feed(exchange, opened, intake.health, Pauses(settings.longest_pause_s))
     postgres = Postgres(settings.database_url, size=1) if settings.database_url else None
@@ -195,11 +195,11 @@ async def _until_stopped(stopping: asyncio.Event, tasks: list[asyncio.Task[None]
 
 async def _begin(postgres: Postgres, intake: Intake, history: History) -> None:
     """Go on where an earlier life ended; where there was none, begin with the past."""
-    fresh = await resume(postgres, intake)
+    new_symbols = await resume(postgres, intake)
     if not history.span_us or not intake.exchange.intervals:
         intake.knows_earlier = True
         return
-    await history.run(fresh)
+    await history.run(new_symbols)
 
 
 async def _each(every_s: float, step: Callable[[], None]) -> None:

@@ -77,20 +77,20 @@ class Feeds:
 
     async def _look(self) -> None:
         try:
-            listed = await asyncio.to_thread(read_list, self.path)
+            choices = await asyncio.to_thread(read_list, self.path)
         except (OSError, ValueError) as error:
             if str(error) != self._said:
                 log.error("the feeds stay as they are: %s: %s", self.path, error)
             self._said = str(error)
             return
         self._said = ""
-        seen, self._seen = self._seen, listed
-        if seen is not None and listed != seen:
+        seen, self._seen = self._seen, choices
+        if seen is not None and choices != seen:
             return
-        wanted = {each.name: each for each in listed}
-        changed = [r for r in self._running.values() if wanted.get(r.feed.name) != r.feed]
+        configured = {each.name: each for each in choices}
+        changed = [r for r in self._running.values() if configured.get(r.feed.name) != r.feed]
         await asyncio.gather(*(self._end(each) for each in changed))
-        for feed in wanted.values():
+        for feed in configured.values():
             if feed.name not in self._running:
                 stopping = asyncio.Event()
                 task = asyncio.create_task(self._run(feed, stopping))
@@ -109,9 +109,9 @@ class Feeds:
         while not stopping.is_set():
             log.info("%s is taken", feed)
             try:
-                given = {**self.mapping, **feed.environment}
+                environment = {**self.mapping, **feed.environment}
                 # Beside the loop: ccxt takes seconds to import.
-                settings = await asyncio.to_thread(Settings.from_env, given)
+                settings = await asyncio.to_thread(Settings.from_env, environment)
                 await run(settings, self.spans, stopping)
             except SettingsError as error:
                 log.error("%s is not taken: %s", feed, error)

@@ -38,19 +38,19 @@ class Standings:
     async def _ask(self, symbol: str, seen: Seen) -> None:
         exchange, messages_us = self.intake.exchange, seen.message_us
         try:
-            listed = await exchange.listed(self.rest, symbol)
+            status = await exchange.listed(self.rest, symbol)
         except (RestError, *BAD_ROWS) as error:
             log.warning("%s: how %s is listed is not known: %s", exchange.name, symbol, error)
             return
         if seen.message_us != messages_us:
             return  # something came meanwhile
-        standing = None if listed is FeedState.LIVE else listed
+        standing = None if status is FeedState.LIVE else status
         if standing is not seen.standing:
             log.warning("%s: %s is %s", exchange.name, symbol, standing or "traded again")
         seen.standing = standing
-        others = tuple(each for each in exchange.symbols if each != symbol)
+        remaining = tuple(each for each in exchange.symbols if each != symbol)
         if standing is not FeedState.ENDED:
             if symbol not in exchange.symbols:
                 exchange.symbols = (*exchange.symbols, symbol)
-        elif others:
-            exchange.symbols = others
+        elif remaining:
+            exchange.symbols = remaining

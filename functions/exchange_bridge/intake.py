@@ -58,8 +58,8 @@ class Intake:
 
     def __post_init__(self) -> None:
         """Show drops as 0 from the start: an alert sees no first one otherwise."""
-        for why in (TOO_LARGE, OUTBOX_FULL, NOT_WATCHED):
-            metrics.FEED_DROPPED.labels(self.exchange.name, why)
+        for reason in (TOO_LARGE, OUTBOX_FULL, NOT_WATCHED):
+            metrics.FEED_DROPPED.labels(self.exchange.name, reason)
 
     def take(self, payload: bytes, message: Message | None = None) -> Message:
         """Take a message of a connection; return what it is, which may be known already."""
@@ -84,18 +84,18 @@ class Intake:
 
     def _hand_on(self, payload: bytes, trades: Sequence[Trade], now_us: int) -> None:
         """Add a payload to the batch, and note its trades as seen."""
-        fresh: Noted = {}
+        noted: Noted = {}
         self.note(trades)
         for trade in trades:
-            fresh.setdefault(trade.symbol, []).append(trade.id)
+            noted.setdefault(trade.symbol, []).append(trade.id)
         added = Payloads(payload, [len(payload)], [now_us])
-        for symbol, ids in fresh.items():
+        for symbol, ids in noted.items():
             self._in_batch.setdefault(symbol, []).extend(ids)
-        full = list(self.batcher.add(added, now_us))
-        if full:
-            self._send(full)
+        batches = list(self.batcher.add(added, now_us))
+        if batches:
+            self._send(batches)
             # What waits may hold some of these: noted until it is sent, at worst fetched twice.
-            self._in_batch = fresh if self.batcher.waiting else {}
+            self._in_batch = noted if self.batcher.waiting else {}
 
     def _forget(self, trades: Sequence[Trade]) -> None:
         """Let trades be missing that came and cannot go on."""
@@ -148,13 +148,13 @@ class Intake:
             for first, last in _runs(ids):
                 self.of(symbol).forget(first, last, now_s)
 
-    def _drop(self, why: str, count: int) -> None:
-        metrics.FEED_DROPPED.labels(self.exchange.name, why).inc(count)
+    def _drop(self, reason: str, count: int) -> None:
+        metrics.FEED_DROPPED.labels(self.exchange.name, reason).inc(count)
         self._dropped += count
         if self.now_s() - self._said_s >= _SAY_EVERY_S:
             log.error(
                 "%s: %d messages dropped (%s): trades with ids are fetched later",
-                *(self.exchange.name, self._dropped, why),
+                *(self.exchange.name, self._dropped, reason),
             )
             self._dropped, self._said_s = 0, self.now_s()
 

@@ -90,12 +90,12 @@ class Rest:
                 status=status,
             )
         try:
-            answer = decode(body)
+            decoded = decode(body)
         except (orjson.JSONDecodeError, msgspec.DecodeError) as error:
             self._count("unreadable")
             raise RestError(f"{path} answered no such JSON: {error}") from error
         self._count("ok")
-        return answer
+        return decoded
 
     async def _ask(
         self, path: str, parameters: Mapping[str, str | int]
@@ -136,10 +136,10 @@ def wait_s(headers: Mapping[str, str]) -> float:
         seconds = float(text)
     else:
         try:
-            moment = parsedate_to_datetime(text)
+            time = parsedate_to_datetime(text)
         except ValueError:
             return _DEFAULT_WAIT_S
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        seconds = (moment - datetime.now(UTC)).total_seconds()
+        if time.tzinfo is None:
+            time = time.replace(tzinfo=UTC)
+        seconds = (time - datetime.now(UTC)).total_seconds()
     return min(max(seconds, 0.0), LONGEST_WAIT_S)

@@ -97,8 +97,8 @@ class SymbolIds:
             self.low = self.high = before
         elif before.id < self.low.id:
             if before.id + 1 < self.low.id:
-                here = (before.id + 1, self.low.id - 1, before.time_us, self.low.time_us)
-                self._open(*here, now_s)
+                missing = (before.id + 1, self.low.id - 1, before.time_us, self.low.time_us)
+                self._open(*missing, now_s)
             self.low = before
 
     def forget(self, first: int, last: int, now_s: float) -> None:
@@ -137,11 +137,11 @@ class SymbolIds:
         """Turn the holes that have lasted into gaps; return these."""
         if not self.holes:
             return []
-        due = [hole for hole in self.holes if now_s - hole.found_s >= grace_s]
+        expired = [hole for hole in self.holes if now_s - hole.found_s >= grace_s]
         self.holes = [hole for hole in self.holes if now_s - hole.found_s < grace_s]
-        fresh = [Missing(self.symbol, hole, [(hole.first, hole.last)]) for hole in due]
-        self.gaps += fresh
-        return fresh
+        new_gaps = [Missing(self.symbol, hole, [(hole.first, hole.last)]) for hole in expired]
+        self.gaps += new_gaps
+        return new_gaps
 
     def closed(self) -> list[Missing]:
         """Let go of gaps of which nothing is left; return these."""
@@ -162,9 +162,9 @@ class SymbolIds:
         self.holes.append(Hole(first, last, min(from_us, to_us), max(from_us, to_us), now_s))
 
     def _before_us(self, first: int) -> int:
-        known = [hole.from_us for hole in self.holes if hole.first <= first]
-        if known:
-            return max(known)
+        times_us = [hole.from_us for hole in self.holes if hole.first <= first]
+        if times_us:
+            return max(times_us)
         return 0 if self.low is None else self.low.time_us
 
     def _is_former(self, trade: Trade) -> bool:

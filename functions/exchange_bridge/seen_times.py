@@ -54,8 +54,8 @@ class SymbolTimes(SymbolIds):
             self.low = self.high = before._replace(id=before.id + 1)
             self.is_unsure = True
         elif before.id < self.low.id:
-            here = (before.id + 1, self.low.id, before.time_us, self.low.time_us)
-            self._open(*here, now_s)
+            missing = (before.id + 1, self.low.id, before.time_us, self.low.time_us)
+            self._open(*missing, now_s)
             self.low = before
 
     def settle(self, missing: Missing, first: int, reaches: int) -> list[tuple[int, int]]:

@@ -47,14 +47,14 @@ class Reporter:
 
     async def run(self) -> None:
         """Report until cancelled."""
-        told: object = None
-        told_s = 0.0
+        reported: object = None
+        reported_s = 0.0
         while True:
             self.settle()
             status = self.status()
-            told_now = [status.error, *((each.symbol, each.state) for each in status.symbols)]
-            if told_now != told or self.intake.now_s() - told_s >= self.every_s:
-                told, told_s = told_now, self.intake.now_s()
+            current = [status.error, *((each.symbol, each.state) for each in status.symbols)]
+            if current != reported or self.intake.now_s() - reported_s >= self.every_s:
+                reported, reported_s = current, self.intake.now_s()
                 await self.tell(status)
             await asyncio.sleep(LOOK_S)
 

@@ -46,16 +46,18 @@ class Compared:
     differences: list[str] = field(default_factory=list)
 
 
-def compare(klines: Sequence[Kline], ours: Sequence[dict[str, Any]], *, counts: bool) -> Compared:
+def compare(
+    klines: Sequence[Kline], candles: Sequence[dict[str, Any]], *, counts: bool
+) -> Compared:
     """Compare by start; `counts`: the exchange says how many trades there were.
 
     Ours that are not whole, or not closed, prove nothing; those of the venue's origin are its own.
     """
     result = Compared()
-    theirs = {kline.start_us: kline for kline in klines}
-    mine = {candle["t"] * 1000: candle for candle in ours}
-    for start_us in sorted(theirs.keys() | mine.keys()):
-        kline, candle = theirs.get(start_us), mine.get(start_us)
+    klines_by_start = {kline.start_us: kline for kline in klines}
+    candles_by_start = {candle["t"] * 1000: candle for candle in candles}
+    for start_us in sorted(klines_by_start.keys() | candles_by_start.keys()):
+        kline, candle = klines_by_start.get(start_us), candles_by_start.get(start_us)
         if candle is not None and candle["origin"] == VENUE:
             result.of_venue += 1
         elif candle is not None and (
@@ -63,10 +65,10 @@ def compare(klines: Sequence[Kline], ours: Sequence[dict[str, Any]], *, counts: 
         ):
             result.unfinished += 1
         elif kline is None or candle is None:
-            which = "the exchange lists none" if kline is None else "none is here"
-            result.differences.append(f"{_utc(start_us)}: {which}")
-        elif found := list(_values(kline, candle, counts=counts)):
-            result.differences.append(f"{_utc(start_us)}: {'; '.join(found)}")
+            missing = "the exchange lists none" if kline is None else "none is here"
+            result.differences.append(f"{_utc(start_us)}: {missing}")
+        elif differing_values := list(_values(kline, candle, counts=counts)):
+            result.differences.append(f"{_utc(start_us)}: {'; '.join(differing_values)}")
         else:
             result.equal += 1
     return result
@@ -74,9 +76,9 @@ def compare(klines: Sequence[Kline], ours: Sequence[dict[str, Any]], *, counts: 
 
 def _values(kline: Kline, candle: dict[str, Any], *, counts: bool) -> Iterator[str]:
     for name, key in _COMPARED:
-        here, there = Decimal(candle[key]), getattr(kline, name)
-        if here != there:
-            yield f"{name} is {here}, the exchange says {there}"
+        stored, published = Decimal(candle[key]), getattr(kline, name)
+        if stored != published:
+            yield f"{name} is {stored}, the exchange says {published}"
     if counts and candle["n"] != kline.trades:
         yield f"{candle['n']} trades, the exchange says {kline.trades}"
 
@@ -101,7 +103,7 @@ async def audit(
     def instrument_of(symbol: str) -> str:
         return settings.naming.instrument(Market(exchange.venue, symbol))
 
-    source, differing = Source(exchange, settings.rest, instrument_of), 0
+    source, count = Source(exchange, settings.rest, instrument_of), 0
     try:
         for symbol in exchange.symbols:
             name = instrument_of(symbol)
@@ -109,25 +111,25 @@ async def audit(
                 exchange.name,
                 lambda: fetched(source, symbol, base, base.start_us(from_us), to_us),  # noqa: B023
             )
-            ours = await asyncio.to_thread(_ours, api_url, name, base, from_us, to_us)
-            found = compare(*_both(klines, ours), counts=exchange.counts_trades)
-            show(name, base, found)
-            differing += len(found.differences)
+            candles = await asyncio.to_thread(_ours, api_url, name, base, from_us, to_us)
+            result = compare(*_both(klines, candles), counts=exchange.counts_trades)
+            show(name, base, result)
+            count += len(result.differences)
     finally:
         await settings.rest.close()
-    return differing
+    return count
 
 
 def _both(
-    klines: Sequence[Kline], ours: Sequence[dict[str, Any]]
+    klines: Sequence[Kline], candles: Sequence[dict[str, Any]]
 ) -> tuple[list[Kline], list[dict[str, Any]]]:
     """Return those from when on there are both: either may begin later than asked for."""
-    if not klines or not ours:
+    if not klines or not candles:
         return [], []
-    begin_us = max(klines[0].start_us, ours[0]["t"] * 1000)
+    begin_us = max(klines[0].start_us, candles[0]["t"] * 1000)
     return (
         [each for each in klines if each.start_us >= begin_us],
-        [each for each in ours if each["t"] * 1000 >= begin_us],
+        [each for each in candles if each["t"] * 1000 >= begin_us],
     )
 
 
@@ -139,16 +141,16 @@ def _ours(api: str, name: str, base: Timeframe, from_us: int, to_us: int) -> lis
         "to": to_us // 1000,
         "limit": PAGE,
     }
-    found: list[dict[str, Any]] = []
+    candles: list[dict[str, Any]] = []
     with httpx.Client(base_url=api, timeout=TIMEOUT_S, trust_env=False) as client:
         while True:
-            answer = client.get(f"/api/candles/{quote(name, safe='')}", params=query)
-            if answer.status_code == httpx.codes.NOT_FOUND:
+            response = client.get(f"/api/candles/{quote(name, safe='')}", params=query)
+            if response.status_code == httpx.codes.NOT_FOUND:
                 return []
-            page = answer.raise_for_status().json()
-            found += page["candles"]
+            page = response.raise_for_status().json()
+            candles += page["candles"]
             if page["next"] is None:
-                return found
+                return candles
             query["cursor"] = page["next"]
 
 
@@ -156,18 +158,18 @@ def _utc(time_us: int) -> str:
     return datetime.fromtimestamp(time_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _show(name: str, base: Timeframe, found: Compared) -> None:
-    for difference in found.differences:
+def _show(name: str, base: Timeframe, result: Compared) -> None:
+    for difference in result.differences:
         _say(f"{name} {difference}")
     _say(
-        f"{name}: {found.equal:,} candles of {base} equal, {len(found.differences):,}"
-        f" differ; {found.of_venue:,} are the exchange's own, {found.unfinished:,} are not whole"
+        f"{name}: {result.equal:,} candles of {base} equal, {len(result.differences):,}"
+        f" differ; {result.of_venue:,} are the exchange's own, {result.unfinished:,} are not whole"
         " here"
     )
 
 
-def _show_json(name: str, base: Timeframe, found: Compared) -> None:
-    _say(json.dumps({"symbol": name, "timeframe": str(base), **asdict(found)}))
+def _show_json(name: str, base: Timeframe, result: Compared) -> None:
+    _say(json.dumps({"symbol": name, "timeframe": str(base), **asdict(result)}))
 
 
 def _say(text: str) -> None:
@@ -181,16 +183,16 @@ def main() -> int:
     parser.add_argument("--to-us", type=int, required=True)
     parser.add_argument("--api-url", required=True)
     parser.add_argument("--json", action="store_true", help="print one JSON object an instrument")
-    given = parser.parse_args()
+    options = parser.parse_args()
     configure_logging(os.environ)
     try:
         settings = Settings.from_env(os.environ)
-        show = _show_json if given.json else _show
-        differing = asyncio.run(audit(settings, given.api_url, given.from_us, given.to_us, show))
+        show = _show_json if options.json else _show
+        count = asyncio.run(audit(settings, options.api_url, options.from_us, options.to_us, show))
     except (SettingsError, RestError, TransientError, httpx.HTTPError) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
-    return 1 if differing else 0
+    return 1 if count else 0
 
 
 if __name__ == "__main__":

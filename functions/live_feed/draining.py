@@ -77,8 +77,8 @@ class Draining:
         async with httpx.AsyncClient(trust_env=False, timeout=_EVERY_S) as client:
             while not self._left:
                 try:
-                    answer = await client.get(self._queue_proxy, headers=_PROBE)
-                    if answer.is_server_error and _SAYS in answer.text:
+                    response = await client.get(self._queue_proxy, headers=_PROBE)
+                    if response.is_server_error and _SAYS in response.text:
                         self._end()
                 except httpx.HTTPError as error:
                     log.debug("queue-proxy does not answer: %r", error)

@@ -60,17 +60,17 @@ def messages(
 
 def _ticks(event: Event, at_most: int) -> tuple[list[Message], int]:
     ticks = Ticks.decode(event.data())
-    found = []
+    result = []
     runs = list(ticks.runs())
     at_most = max(1, min(at_most, _TOGETHER * at_most // max(1, len(runs))))
     for entry, rows in runs:
-        shown = slice(max(rows.start, rows.stop - at_most), rows.stop)
+        newest = slice(max(rows.start, rows.stop - at_most), rows.stop)
         subject = live.ticks_subject(entry.name)
-        received_us = ticks.receive_time_us[shown].tolist()
-        payloads = _run(ticks, entry, shown)
-        found += [Message(subject, *each) for each in zip(payloads, received_us, strict=True)]
+        received_us = ticks.receive_time_us[newest].tolist()
+        payloads = _run(ticks, entry, newest)
+        result += [Message(subject, *each) for each in zip(payloads, received_us, strict=True)]
     note_tick_seconds("live-feed", ticks.receive_time_us)
-    return found, len(ticks) - len(found)
+    return result, len(ticks) - len(result)
 
 
 def _run(ticks: Ticks, entry: Entry, rows: slice) -> Iterator[bytes]:
@@ -124,7 +124,7 @@ def _candles(event: Event, shows: Shows) -> list[Message]:
 
 
 def _busts(event: Event, _: int) -> tuple[list[Message], int]:
-    found = []
+    result = []
     for each in busts.decode(event.data())[2]:
         payload = live_pb2.LiveBust(
             symbol=each.instrument,
@@ -136,8 +136,8 @@ def _busts(event: Event, _: int) -> tuple[list[Message], int]:
             time_us=each.event_time_us,
             receive_time_us=each.receive_time_us,
         ).SerializeToString()
-        found.append(Message(live.busts_subject(each.instrument), payload, each.receive_time_us))
-    return found, 0
+        result.append(Message(live.busts_subject(each.instrument), payload, each.receive_time_us))
+    return result, 0
 
 
 def _patterns(event: Event, _: int) -> tuple[list[Message], int]:

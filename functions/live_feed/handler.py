@@ -35,13 +35,13 @@ class Show:
         """Publish what an event says. Raises TransientError and PermanentError."""
         if event.type == events.CANDLES:
             await asyncio.to_thread(self._read)
-        found, left_out = messages(event, self.ticks_an_event, self._shows)
-        if found:
-            await self._publish(event.id, found)
+        outgoing, left_out = messages(event, self.ticks_an_event, self._shows)
+        if outgoing:
+            await self._publish(event.id, outgoing)
         metrics.LIVE_TICKS_CONFLATED.inc(left_out)
         return Outcome()
 
-    async def _publish(self, event_id: str, found: list[Message]) -> None:
+    async def _publish(self, event_id: str, outgoing: list[Message]) -> None:
         """Publish, also when NATS comes back only after the broker has given this attempt up.
 
         A restart of NATS can use up the few attempts of display; what is published twice counts
@@ -50,7 +50,7 @@ class Show:
         until_s = time.monotonic() + PATIENCE_S
         while True:
             try:
-                await self.stream.publish(event_id, found)
+                await self.stream.publish(event_id, outgoing)
                 return
             except TransientError:
                 if time.monotonic() > until_s:

@@ -40,7 +40,7 @@ def history_proxy(api_url: str, *, takes_rules: bool = True) -> list[Route]:
                 body += chunk
                 if len(body) > _MAX_BODY_BYTES:
                     return problem(413, "too large", f"at most {_MAX_BODY_BYTES} bytes")
-        asked = client.build_request(
+        upstream = client.build_request(
             "GET" if request.method == "HEAD" else request.method,
             httpx.URL(request.scope.get("raw_path", b"").decode() or request.url.path).copy_with(
                 query=request.url.query.encode()
@@ -49,11 +49,11 @@ def history_proxy(api_url: str, *, takes_rules: bool = True) -> list[Route]:
             content=body or None,
         )
         try:
-            answer = await client.send(asked, stream=True)
+            response = await client.send(upstream, stream=True)
         except httpx.TransportError as error:
             return problem(503, "the history API is away", repr(error), 1)
-        headers = {name: answer.headers[name] for name in _PASSED if name in answer.headers}
-        return StreamingResponse(_body(answer), answer.status_code, headers)
+        headers = {name: response.headers[name] for name in _PASSED if name in response.headers}
+        return StreamingResponse(_body(response), response.status_code, headers)
 
     paths = ("/api/{path:path}", "/openapi.json", "/docs", "/docs/{path:path}")
     rules = [
@@ -63,9 +63,9 @@ def history_proxy(api_url: str, *, takes_rules: bool = True) -> list[Route]:
     return [*(rules if takes_rules else ()), *(Route(path, endpoint) for path in paths)]
 
 
-async def _body(answer: httpx.Response) -> AsyncIterator[bytes]:
+async def _body(response: httpx.Response) -> AsyncIterator[bytes]:
     try:
-        async for part in answer.aiter_raw():
+        async for part in response.aiter_raw():
             yield part
     finally:
-        await answer.aclose()
+        await response.aclose()

@@ -148,11 +148,11 @@ class Hub:
 
     def present(self, channels: Iterable[str]) -> list[Update]:
         """Return the newest message of each channel that is asked for."""
-        wanted = set(channels)
+        requested = set(channels)
         return [
             update
             for update in self._newest
-            if not wanted.isdisjoint(live.patterns_matching(update.channel))
+            if not requested.isdisjoint(live.patterns_matching(update.channel))
         ]
 
     def remembered(self, after: int, channels: Iterable[str]) -> list[Update] | None:
@@ -163,22 +163,22 @@ class Hub:
             return None
         return self._chosen((u for u in self._recent if u.seq > after), channels)
 
-    async def replayed(self, after: int, upto: int, channels: Iterable[str]) -> list[Update] | None:
+    async def replayed(self, after: int, last: int, channels: Iterable[str]) -> list[Update] | None:
         """Return the messages in (after, upto] from the stream, or None when it has them no more.
 
         Raises TransientError, or what nats-py raises, while NATS is away.
         """
-        found = await self._stream.between(after, upto)
-        if found is None:
+        placed = await self._stream.between(after, last)
+        if placed is None:
             return None
         fold = Newest()
         return self._chosen(
-            filter(None, (fold.take(_update(each)) for each in found if not each.again)), channels
+            filter(None, (fold.take(_update(each)) for each in placed if not each.again)), channels
         )
 
     def _chosen(self, updates: Iterable[Update], channels: Iterable[str]) -> list[Update]:
-        wanted = set(channels)
-        return [u for u in updates if not wanted.isdisjoint(live.patterns_matching(u.channel))]
+        requested = set(channels)
+        return [u for u in updates if not requested.isdisjoint(live.patterns_matching(u.channel))]
 
     async def _follow(self) -> None:
         while True:
@@ -238,9 +238,9 @@ class Hub:
 
     def _derive(self, base: str, candle: Candle, published_us: int, received_us: int) -> None:
         for channel, derive in self._derived.get(base, {}).items():
-            made = derive(candle, published_us)
-            if made is not None:
-                self.show(channel, made, received_us)
+            derived = derive(candle, published_us)
+            if derived is not None:
+                self.show(channel, derived, received_us)
 
     def _give(self, arrived: Update) -> None:
         update = self._newest.take(arrived)

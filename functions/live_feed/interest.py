@@ -107,28 +107,28 @@ class Interest:
         """
         self.start()
         names = self._names(channels)
-        fresh = names - self._since.keys()
-        if fresh:
-            began = self.hub.seq
-            await self._renew(fresh)
-            if any(self._since.get(name, began) >= began for name in fresh):
+        unleased = names - self._since.keys()
+        if unleased:
+            start_seq = self.hub.seq
+            await self._renew(unleased)
+            if any(self._since.get(name, start_seq) >= start_seq for name in unleased):
                 await asyncio.sleep(self.until_emitted_s)
         return dict(self._since)
 
     async def load(self, channels: Iterable[str]) -> None:
         """Learn the present of the channels where no message has told it."""
         channels = list(channels)
-        wanted = [
+        unloaded = [
             each
             for each in map(_candles_of, channels)
             if each.startswith((live.TICKS, live.CANDLES))
         ]
-        names = {name for name in map(live.instrument_of, wanted) if name}
+        names = {name for name in map(live.instrument_of, unloaded) if name}
         async with self._loading:  # who asks meanwhile for the same waits for it
             try:
                 await self._learn(names - self._loaded.keys())
-                await self._learn_longer(set(wanted) - self._loaded.keys())
-                for channel in wanted:
+                await self._learn_longer(set(unloaded) - self._loaded.keys())
+                for channel in unloaded:
                     await self._fold(channel)
                 for channel in channels:
                     await self._follow(channel)
@@ -155,10 +155,10 @@ class Interest:
 
     async def _learn_longer(self, channels: Iterable[str]) -> None:
         """Learn the newest of longer candles that nobody had published for them."""
-        some = [each for each in channels if each.startswith(live.CANDLES) and ALL not in each]
+        longer = [each for each in channels if each.startswith(live.CANDLES) and ALL not in each]
         base = f"{live.CANDLES}:{self.ladder[0]}:"
-        some = [each for each in some if not each.startswith(base) and not self._folded(each)]
-        for channel in some[:_LEARNT_ONE_BY_ONE]:
+        longer = [each for each in longer if not each.startswith(base) and not self._folded(each)]
+        for channel in longer[:_LEARNT_ONE_BY_ONE]:
             _, timeframe, symbol = channel.split(":", 2)
             newest = await self.history.newest(symbol, timeframe)
             if newest is not None:
@@ -212,11 +212,11 @@ class Interest:
         """Begin to follow a channel of an indicator; return when its present is known."""
         if channel in self._indicators:
             return
-        made = self._indicators[channel] = LiveIndicator(channel, self.hub, self.history)
-        self.hub.derive(made.candles, channel, made.take)
+        indicator = self._indicators[channel] = LiveIndicator(channel, self.hub, self.history)
+        self.hub.derive(indicator.candles, channel, indicator.take)
         try:
-            await self._fold(made.candles)
-            await made.begin()
+            await self._fold(indicator.candles)
+            await indicator.begin()
         except TransientError:  # to be begun again
             self.hub.underive(channel)
             self._indicators.pop(channel, None)
@@ -255,15 +255,15 @@ class Interest:
             await asyncio.sleep(_RENEW_EACH_S)
             wanted = self.hub.wanted
             names = self._names(wanted)
-            for gone in self._foldings.keys() - wanted - set(map(_candles_of, wanted)):
-                del self._foldings[gone]
-                self.hub.underive(gone)
-            for gone in self._bars.keys() - wanted:
-                self.hub.underive(gone)
-                await self._bars.pop(gone).close()
-            for gone in self._indicators.keys() - wanted:
-                self.hub.underive(gone)
-                await self._indicators.pop(gone).close()
+            for channel in self._foldings.keys() - wanted - set(map(_candles_of, wanted)):
+                del self._foldings[channel]
+                self.hub.underive(channel)
+            for channel in self._bars.keys() - wanted:
+                self.hub.underive(channel)
+                await self._bars.pop(channel).close()
+            for channel in self._indicators.keys() - wanted:
+                self.hub.underive(channel)
+                await self._indicators.pop(channel).close()
             try:
                 self._elsewhere = await self.elsewhere()
             except TransientError as error:
@@ -301,8 +301,8 @@ class Interest:
     def _tell(self, message: Message) -> None:
         """Hand the hub what history knows, unless the stream tells of the channel by now."""
         instrument = live.instrument_of(live.channel_of(message.subject))
-        places = [self._since[each] for each in (instrument, ALL) if each in self._since]
-        self.hub.learn(message, min(places, default=None))
+        since = [self._since[each] for each in (instrument, ALL) if each in self._since]
+        self.hub.learn(message, min(since, default=None))
 
     def _note_loaded(self, names: set[str]) -> None:
         """Note that the present of names is known, of those that are leased for as long as that."""
@@ -326,7 +326,7 @@ def _candles_of(channel: str) -> str:
     return f"{live.CANDLES}:{timeframe}:{symbol}"
 
 
-def recovered(since: dict[str, int], channels: Iterable[str], place: int) -> bool:
+def recovered(since: dict[str, int], channels: Iterable[str], seq: int) -> bool:
     """Whether all that the channels had behind a place of the stream was published."""
     for channel in channels:
         instrument = live.instrument_of(channel)
@@ -336,7 +336,7 @@ def recovered(since: dict[str, int], channels: Iterable[str], place: int) -> boo
         if channel.startswith(live.CANDLES):
             needed.append(list(live.patterns_matching(channel)))
         for names in needed:
-            began = min((since[each] for each in names if each in since), default=None)
-            if began is None or began > place:
+            leased_since = min((since[each] for each in names if each in since), default=None)
+            if leased_since is None or leased_since > seq:
                 return False
     return True

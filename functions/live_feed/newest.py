@@ -32,13 +32,13 @@ class Newest:
 
     def is_passed_by(self, update: Update) -> bool:
         """Tell whether it is newer than what is known of its channel."""
-        known = self._newest.get(update.channel)
-        return known is None or update.order > known.order
+        newest = self._newest.get(update.channel)
+        return newest is None or update.order > newest.order
 
     def was_published(self, channel: str, after: int) -> bool:
         """Tell whether the newest of the channel came by the stream, behind a place of it."""
-        known = self._newest.get(channel)
-        return known is not None and known.published_us > 0 and known.seq > after
+        newest = self._newest.get(channel)
+        return newest is not None and newest.published_us > 0 and newest.seq > after
 
     def keep(self, update: Update) -> None:
         """Keep it where it is newer than what is known of its channel."""
@@ -51,28 +51,28 @@ class Newest:
         A late tick, or a correction of an older candle, is shown and is not the newest. An outdated
         state of the newest candle, and a repetition, say nothing new.
         """
-        known = self._newest.get(update.channel)
-        if known is None or self.is_passed_by(update):
+        newest = self._newest.get(update.channel)
+        if newest is None or self.is_passed_by(update):
             self._newest[update.channel] = update
             self._overtaken.pop(update.channel, None)
             return update
-        if update.payload == known.payload:
+        if update.payload == newest.payload:
             self._newest[update.channel] = update
             self._overtaken.pop(update.channel, None)
             return None
         if not update.channel.startswith(_ORDERED):
-            if update.order == known.order:
+            if update.order == newest.order:
                 self._newest[update.channel] = update
             return update
         self._overtaken[update.channel] = None
-        if update.candle is not None and update.candle == known.candle:
+        if update.candle is not None and update.candle == newest.candle:
             return None
         return replace(update, late=True)
 
     def take_again(self, update: Update) -> None:
         """Note what is the last message of its channel in the stream now, and was told before."""
-        known = self._newest.get(update.channel)
-        if known is None or known.order <= update.order:
+        newest = self._newest.get(update.channel)
+        if newest is None or newest.order <= update.order:
             self._newest[update.channel] = update
             self._overtaken.pop(update.channel, None)
         else:  # a newer one had come meanwhile: that has to be the last
@@ -90,6 +90,6 @@ class Newest:
 
         Published again, they are last in the stream too: a replica that starts reads only the last.
         """
-        found = [self._newest[channel] for channel in self._overtaken]
+        updates = [self._newest[channel] for channel in self._overtaken]
         self._overtaken.clear()
-        return found
+        return updates

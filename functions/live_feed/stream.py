@@ -95,15 +95,15 @@ class LiveStream:
         the last is acknowledged: a connection keeps its order, so that the stream then has the
         others too, unless the connection was another one by then. `again`: the stream had them.
         """
-        *others, last = messages
+        *rest, last = messages
         try:
             stream, client = await self._stream(), self._client
             assert client is not None
             connected = client.stats["reconnects"]
-            for n, each in enumerate(others):
+            for n, each in enumerate(rest):
                 headers = _headers(f"{event_id}/{n}", each, again)
                 await client.publish(each.subject, each.payload, headers=headers)
-            headers = _headers(f"{event_id}/{len(others)}", last, again)
+            headers = _headers(f"{event_id}/{len(rest)}", last, again)
             await stream.publish(last.subject, last.payload, headers=headers)
         except (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError) as error:
             raise TransientError(f"NATS did not take the live messages: {error!r}") from error
@@ -119,16 +119,16 @@ class LiveStream:
             await self._stream()
             assert self._client is not None
             inbox = self._client.new_inbox()
-            answers = await self._client.subscribe(inbox)
-            asked = {"subscriptions": True, "filter_subject": live.ALL}
-            await self._client.publish(_CONNECTIONS, orjson.dumps(asked), reply=inbox)
-            found: set[str] = set()
+            responses = await self._client.subscribe(inbox)
+            request = {"subscriptions": True, "filter_subject": live.ALL}
+            await self._client.publish(_CONNECTIONS, orjson.dumps(request), reply=inbox)
+            channels: set[str] = set()
             with contextlib.suppress(TimeoutError, nats.errors.TimeoutError):
                 while True:  # one answer from each server
-                    message = await answers.next_msg(_ANSWERS_S)
-                    found |= _watched(orjson.loads(message.data))
-            await answers.unsubscribe()
-            return found
+                    message = await responses.next_msg(_ANSWERS_S)
+                    channels |= _watched(orjson.loads(message.data))
+            await responses.unsubscribe()
+            return channels
         except (nats.errors.Error, OSError, TimeoutError) as error:
             raise TransientError(f"NATS does not tell its clients: {error!r}") from error
 
@@ -200,35 +200,35 @@ class LiveStream:
         stream = await self._stream()
         await self._same(stream)
         arrived: list[Msg] = []
-        some = asyncio.Event()
+        arrival = asyncio.Event()
 
         async def take(message: Msg) -> None:
             arrived.append(message)
-            some.set()
+            arrival.set()
 
         consumer = await stream.subscribe(
             live.ALL, stream=live.STREAM, config=_consumer(after + 1), cb=take, manual_ack=True
         )
-        place = 0
+        last_seq = 0
         try:
             while True:
                 try:
                     async with asyncio.timeout(_IDLE_S):
-                        await some.wait()
+                        await arrival.wait()
                 except TimeoutError:
                     info = await consumer.consumer_info()  # raises when the server has forgotten it
                     sent = info.delivered.consumer_seq if info.delivered else 0
-                    if sent != place and not arrived:
+                    if sent != last_seq and not arrived:
                         raise _MissedError from None
                     await self._same(stream)
                     continue
                 batch = arrived[:]
                 arrived.clear()
-                some.clear()
-                places = [message.metadata.sequence.consumer for message in batch]
-                if places != list(range(place + 1, place + 1 + len(batch))):
+                arrival.clear()
+                sequences = [message.metadata.sequence.consumer for message in batch]
+                if sequences != list(range(last_seq + 1, last_seq + 1 + len(batch))):
                     raise _MissedError
-                place = places[-1]
+                last_seq = sequences[-1]
                 yield [_placed(message) for message in batch]
         finally:
             try:
@@ -236,17 +236,17 @@ class LiveStream:
             except nats.errors.Error as error:
                 log.debug("consumer not unsubscribed: %r", error)
 
-    async def between(self, after: int, upto: int) -> list[Placed] | None:
+    async def between(self, after: int, last: int) -> list[Placed] | None:
         """Return the messages in (after, upto], or None when the stream no longer has them all."""
         state = await self.state()
         if after + 1 < state.first_seq or after > state.last_seq:
             return None
-        found: list[Placed] = []
+        placed: list[Placed] = []
         async for batch in self._followed(after):
-            found += [each for each in batch if each.seq <= upto]
-            if batch[-1].seq >= upto:
+            placed += [each for each in batch if each.seq <= last]
+            if batch[-1].seq >= last:
                 break
-        return found
+        return placed
 
     async def close(self) -> None:
         """Close the connection."""
@@ -256,8 +256,8 @@ class LiveStream:
 
     async def _same(self, stream: JetStreamContext) -> None:
         name = _name(await stream.stream_info(live.STREAM))
-        known, self.name = self.name, name
-        if known and known != name:
+        previous, self.name = self.name, name
+        if previous and previous != name:
             raise _OtherStreamError
 
     async def _stream(self) -> JetStreamContext:
@@ -279,7 +279,7 @@ class LiveStream:
         return self._client.jetstream(timeout=5)
 
     async def _make(self, stream: JetStreamContext) -> None:
-        kept = StreamConfig(
+        log_stream = StreamConfig(
             name=live.STREAM,
             subjects=[live.ALL],
             retention=RetentionPolicy.LIMITS,
@@ -298,7 +298,7 @@ class LiveStream:
             discard=DiscardPolicy.OLD,
             storage=StorageType.FILE,
         )
-        for config in (kept, latest):
+        for config in (log_stream, latest):
             try:
                 await stream.add_stream(config)
             except nats.js.errors.BadRequestError as error:
@@ -324,9 +324,9 @@ def _name(info: StreamInfo) -> str:
 
 def _consumer(start: int | None = None) -> ConsumerConfig:
     """Return a consumer from the place `start`, or of the last message of each subject."""
-    where = DeliverPolicy.LAST_PER_SUBJECT if start is None else DeliverPolicy.BY_START_SEQUENCE
+    policy = DeliverPolicy.LAST_PER_SUBJECT if start is None else DeliverPolicy.BY_START_SEQUENCE
     return ConsumerConfig(
-        deliver_policy=where,
+        deliver_policy=policy,
         opt_start_seq=start,
         ack_policy=AckPolicy.NONE,
         mem_storage=True,
@@ -335,23 +335,23 @@ def _consumer(start: int | None = None) -> ConsumerConfig:
     )
 
 
-def _watched(answer: Any) -> set[str]:
+def _watched(response: Any) -> set[str]:
     """Return what the subscriptions of a server's connections watch, by the names of leases."""
-    found = set()
-    for connection in (answer.get("data") or {}).get("connections") or ():
+    channels = set()
+    for connection in (response.get("data") or {}).get("connections") or ():
         for subject in connection.get("subscriptions_list") or ():
             kind, *tokens = subject.removeprefix(live.PREFIX).split(".")
             if not subject.startswith(live.PREFIX) or kind == live.ALERTS:
                 continue
             if ">" in (kind, *tokens) or kind == ALL:
-                found |= {ALL, f"{live.CANDLES}:{ALL}:{ALL}"}
+                channels |= {ALL, f"{live.CANDLES}:{ALL}:{ALL}"}
                 continue
             with contextlib.suppress(ValueError):
                 channel = live.channel_of(subject)
-                found.add(ALL if ALL in tokens else live.instrument_of(channel) or ALL)
+                channels.add(ALL if ALL in tokens else live.instrument_of(channel) or ALL)
                 if kind == live.CANDLES:
-                    found.add(channel)
-    return found
+                    channels.add(channel)
+    return channels
 
 
 def _headers(id_: str, message: Message, again: bool) -> dict[str, str]:
@@ -360,12 +360,12 @@ def _headers(id_: str, message: Message, again: bool) -> dict[str, str]:
 
 
 def _placed(message: Msg) -> Placed:
-    about, headers = message.metadata, message.headers or {}
+    metadata, headers = message.metadata, message.headers or {}
     return Placed(
-        about.sequence.stream,
+        metadata.sequence.stream,
         message.subject,
         message.data,
         int(headers.get(live.RECEIVED_HEADER, 0)),
-        int(about.timestamp.timestamp() * 1e6),
+        int(metadata.timestamp.timestamp() * 1e6),
         live.AGAIN_HEADER in headers,
     )

@@ -47,10 +47,10 @@ class Claims:
         self, event_id: str, targets: Sequence[str]
     ) -> tuple[dict[str, datetime], frozenset[str]]:
         """Claim the targets that lack an alert; return until when, and those that others claim."""
-        wanted = {"event": event_id, "targets": sorted(targets), "claim": CLAIM_S}
+        parameters = {"event": event_id, "targets": sorted(targets), "claim": CLAIM_S}
         with self.postgres.connection() as connection:
-            claimed: dict[str, datetime] = dict(connection.execute(_CLAIM, wanted).fetchall())
-            busy = frozenset(row[0] for row in connection.execute(_CLAIMED, wanted))
+            claimed: dict[str, datetime] = dict(connection.execute(_CLAIM, parameters).fetchall())
+            busy = frozenset(row[0] for row in connection.execute(_CLAIMED, parameters))
         return claimed, busy - claimed.keys()
 
     def sent(self, event_id: str, target: str) -> None:

@@ -87,8 +87,8 @@ class Notify:
             metrics.NOTIFICATIONS.labels("sent").inc()
             self.claims.sent(event_id, target.digest)
 
-        mine = [each for each in targets if each.digest in claimed]
-        failed = at_once(mine, send, self.patience_s, not_sent)
+        own_targets = [each for each in targets if each.digest in claimed]
+        failed = at_once(own_targets, send, self.patience_s, not_sent)
         return failed | {each.name: "is being sent" for each in targets if each.digest in busy}
 
     def _test(self, event: Event) -> Outcome:

@@ -74,12 +74,12 @@ class Router:
 
     async def ready(self) -> None:
         """Raise TransientError while one of the stages cannot work."""
-        answers = await asyncio.gather(
+        responses = await asyncio.gather(
             *(each.get("/health/readiness") for each in self._clients.values())
         )
-        for name, answer in zip(self._clients, answers, strict=True):
-            if not answer.is_success:
-                raise TransientError(f"{name}: {answer.text.strip()}")
+        for name, response in zip(self._clients, responses, strict=True):
+            if not response.is_success:
+                raise TransientError(f"{name}: {response.text.strip()}")
 
     async def receive(self, request: Request) -> Response:
         """Answer one event posted to `/`."""
@@ -89,15 +89,15 @@ class Router:
             if len(body) > MAX_BODY_BYTES:
                 return PlainTextResponse(f"body exceeds {MAX_BODY_BYTES} bytes", 413)
         try:
-            wanted = stages_for(parse(request.headers, body).attributes)
+            stages = stages_for(parse(request.headers, body).attributes)
         except NotACloudEventError as error:
             return PlainTextResponse(str(error), 400)
-        clients = [self._clients[each] for each in wanted] or [self._otherwise]
-        answers = await asyncio.gather(
+        clients = [self._clients[each] for each in stages] or [self._otherwise]
+        responses = await asyncio.gather(
             *(each.post("/", content=body, headers=request.headers.raw) for each in clients)
         )
-        worst = max(answers, key=lambda answer: answer.status_code)
-        if worst.is_success and len(answers) > 1:
+        worst = max(responses, key=lambda response: response.status_code)
+        if worst.is_success and len(responses) > 1:
             return Response(status_code=204)
         passed = {name: value for name, value in worst.headers.items() if name != "content-length"}
         return Response(worst.content, worst.status_code, passed)

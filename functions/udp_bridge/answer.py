@@ -32,28 +32,30 @@ def answer(batch: RawBatch, cut: Cut, rules: FeedRules, clock: ClockRule) -> dic
 
     `lines` counts lines, messages or objects. An error's `line` is its number in the body, from 1.
     """
-    found = parse(batch, rules)
-    refused = list(found.rejected)
+    parsed = parse(batch, rules)
+    refused = list(parsed.rejected)
     accepted: set[tuple[int, int]] = set()
-    for rows in (found.rows, found.quotes):
+    for rows in (parsed.rows, parsed.quotes):
         accepted.update(zip(rows.payload.tolist(), rows.line.tolist(), strict=True))
         late = ahead_of_clock(batch, rows.time_us, rows.payload, rows.line, clock).rejected
         accepted.difference_update((reject.payload, reject.line) for reject in late)
         refused += late
-    accepted.update((bust.payload, bust.line) for bust in found.busts)
+    accepted.update((bust.payload, bust.line) for bust in parsed.busts)
     rejected = {(reject.payload, reject.line): reject for reject in reversed(refused)}
-    skipped = sum(found.skipped.values())
-    said: dict[str, Any] = {
+    skipped = sum(parsed.skipped.values())
+    body: dict[str, Any] = {
         "lines": len(accepted | rejected.keys()) + skipped,
         "accepted": len(accepted),
         "rejected": len(rejected),
-        "first_errors": _first_errors(batch, cut, [rejected[place] for place in sorted(rejected)]),
+        "first_errors": _first_errors(
+            batch, cut, [rejected[position] for position in sorted(rejected)]
+        ),
     }
     if skipped:
-        said["skipped"] = dict(found.skipped)
-    if found.unread:
-        said["fields_not_read"] = sorted(found.unread)
-    return said
+        body["skipped"] = dict(parsed.skipped)
+    if parsed.unread:
+        body["fields_not_read"] = sorted(parsed.unread)
+    return body
 
 
 def _first_errors(batch: RawBatch, cut: Cut, rejected: list[Rejected]) -> list[dict[str, Any]]:

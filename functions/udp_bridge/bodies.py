@@ -149,10 +149,10 @@ def _checked(objects: list[bytes]) -> Cut:
     return Cut(objects)
 
 
-def _check_count(count: int, what: str) -> None:
+def _check_count(count: int, unit: str) -> None:
     if count > MAX_TICKS:
         raise RefusedBodyError(
-            413, "body too large", f"a body may have {MAX_TICKS} {what}: send several"
+            413, "body too large", f"a body may have {MAX_TICKS} {unit}: send several"
         )
 
 
@@ -208,10 +208,10 @@ _UNSAID: Final = frozenset(
 
 def cut(body: bytes, content_type: str) -> tuple[int, Cut]:
     """Return the format of a body's batch, and the body as payloads. Raises RefusedBodyError."""
-    kind, *said = (part.strip().lower() for part in content_type.split(";"))
+    kind, *options = (part.strip().lower() for part in content_type.split(";"))
     parameters = {
         name.strip(): value.strip().strip('"')
-        for name, _, value in (each.partition("=") for each in said)
+        for name, _, value in (each.partition("=") for each in options)
     }
     if parameters.get("charset", "utf-8") not in ("utf-8", "utf8", "us-ascii", "ascii"):
         raise RefusedBodyError(

@@ -40,18 +40,18 @@ def unpacked(body: bytes, encoding: str) -> bytes:
             "content encoding is not read",
             f"content encoding {encoding[:40]} is not read: send it as it is, or one of {ACCEPTED}",
         )
-    bound = max(FREE_BYTES, min(MAX_UNPACKED_BYTES, len(body) * MAX_RATIO))
+    limit = max(FREE_BYTES, min(MAX_UNPACKED_BYTES, len(body) * MAX_RATIO))
     try:
-        content = _DECODERS[encoding](body, bound + 1)
+        content = _DECODERS[encoding](body, limit + 1)
     except (zlib.error, zstandard.ZstdError, EOFError) as error:
         raise RefusedBodyError(
             400, "body cannot be unpacked", f"the body is no whole {encoding}: {error}"
         ) from error
-    if len(content) > bound:
+    if len(content) > limit:
         raise RefusedBodyError(
             413,
             "body too large",
-            f"the body unpacks to more than {bound} bytes (at most {MAX_UNPACKED_BYTES}, and from"
+            f"the body unpacks to more than {limit} bytes (at most {MAX_UNPACKED_BYTES}, and from"
             f" {FREE_BYTES} on {MAX_RATIO} times its size): send several",
         )
     return content
@@ -64,15 +64,15 @@ def check_is_text(body: bytes) -> None:
             raise RefusedBodyError(415, "body is no text", f"the body is {kind}")
 
 
-def _zlib(wbits: int, body: bytes, bound: int) -> bytes:
+def _zlib(wbits: int, body: bytes, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
-    while body and size < bound:  # gzip files may be several, one behind the other
+    while body and size < limit:  # gzip files may be several, one behind the other
         decoder = zlib.decompressobj(wbits)
-        part = decoder.decompress(body, bound - size)
+        part = decoder.decompress(body, limit - size)
         parts.append(part)
         size += len(part)
-        if size >= bound:
+        if size >= limit:
             break
         if not decoder.eof:
             raise EOFError("it is cut off")
@@ -80,21 +80,21 @@ def _zlib(wbits: int, body: bytes, bound: int) -> bytes:
     return b"".join(parts)
 
 
-def _gzip(body: bytes, bound: int) -> bytes:
-    return _zlib(16 + zlib.MAX_WBITS, body, bound)
+def _gzip(body: bytes, limit: int) -> bytes:
+    return _zlib(16 + zlib.MAX_WBITS, body, limit)
 
 
-def _deflate(body: bytes, bound: int) -> bytes:
+def _deflate(body: bytes, limit: int) -> bytes:
     """RFC 9110 means the zlib format; some senders leave its frame out."""
     framed = len(body) >= 2 and body[0] & 0x0F == 8 and int.from_bytes(body[:2]) % 31 == 0
-    return _zlib(zlib.MAX_WBITS if framed else -zlib.MAX_WBITS, body, bound)
+    return _zlib(zlib.MAX_WBITS if framed else -zlib.MAX_WBITS, body, limit)
 
 
-def _zstd(body: bytes, bound: int) -> bytes:
+def _zstd(body: bytes, limit: int) -> bytes:
     unpacker = zstandard.ZstdDecompressor(max_window_size=8 * 1024 * 1024)
     with unpacker.stream_reader(io.BytesIO(body), read_across_frames=True) as reader:
-        content = reader.read(bound)
-    if len(content) < bound:  # the reader takes a frame that is cut off for a whole one
+        content = reader.read(limit)
+    if len(content) < limit:  # the reader takes a frame that is cut off for a whole one
         while body:
             frame = unpacker.decompressobj()
             frame.decompress(body)

@@ -39,19 +39,19 @@ def sorted_out(datagrams: Datagrams) -> tuple[Datagrams, Datagrams, Datagrams]:
     JSON object begins with a brace, which no symbol has, behind blanks or a byte order mark; a FIX
     message begins with its version.
     """
-    none = Datagrams(b"", [], [])
+    empty = Datagrams(b"", [], [])
     payloads = datagrams.payloads
     if _PRICE_TAG not in payloads and _BRACE not in payloads and _FIX not in payloads:
-        return datagrams, none, none
+        return datagrams, empty, empty
     ends = np.cumsum(datagrams.lengths)
     starts = ends - datagrams.lengths
     spans = list(zip(starts.tolist(), ends.tolist(), strict=True))
     kinds = [_kind(payloads, start, end) for start, end in spans]
 
-    def those(wanted: int) -> Datagrams:
-        if all(kind == wanted for kind in kinds):
+    def those(target: int) -> Datagrams:
+        if all(kind == target for kind in kinds):
             return datagrams
-        rows = [row for row, kind in enumerate(kinds) if kind == wanted]
+        rows = [row for row, kind in enumerate(kinds) if kind == target]
         return Datagrams(
             b"".join([payloads[slice(*spans[row])] for row in rows]),
             [datagrams.lengths[row] for row in rows],

@@ -80,7 +80,7 @@ class Ingest:
             accepted = {"accept-encoding": ACCEPTED} if error.status == 415 else {}
             return problem(error.status, error.title, str(error), headers=accepted)
         batch = self._batch(format_, parts.payloads, key, content)
-        found = await asyncio.get_running_loop().run_in_executor(
+        summary = await asyncio.get_running_loop().run_in_executor(
             self._parser, answer, batch.raw(), parts, self._rules, self._clock
         )
         events_ = [_keyed(event, key) for event, _ in batch.events()]
@@ -92,7 +92,7 @@ class Ingest:
                 503, "the broker did not take it", f"{error}; send it again, with the same key", 1
             )
         metrics.INGEST_BYTES.inc(len(body))
-        return JSONResponse({"id": batch.id, "bytes": len(body), **found}, 202)
+        return JSONResponse({"id": batch.id, "bytes": len(body), **summary}, 202)
 
     def _batch(self, format_: int, payloads: list[bytes], key: str | None, body: bytes) -> Batch:
         """Return the batch. Key and body make its id: another body under a key is another event."""
@@ -119,8 +119,8 @@ def _keyed(event: OutgoingEvent, key: str | None) -> OutgoingEvent:
 
 def _traceparent(request: Request) -> str:
     """Return the client's, so that its trace goes on; nothing for what is none."""
-    told = request.headers.get(events.TRACEPARENT, "")
-    return told if TRACEPARENT.fullmatch(told) else ""
+    header = request.headers.get(events.TRACEPARENT, "")
+    return header if TRACEPARENT.fullmatch(header) else ""
 
 
 def _digest(body: bytes) -> str:

@@ -62,8 +62,8 @@ class Receiver:
         self._reported_s = 0.0
         self._readable = asyncio.Event()
         self._stopping = False
-        for where in ("kernel", "outbox_full", "truncated"):
-            metrics.UDP_DROPPED.labels(where)
+        for cause in ("kernel", "outbox_full", "truncated"):
+            metrics.UDP_DROPPED.labels(cause)
 
     async def run(self) -> None:
         """Receive until `stop()`, then take what the socket still holds, and hand it on."""
@@ -141,7 +141,7 @@ class Receiver:
     def _report(self) -> None:
         """Count what was lost, and say so."""
         self._reported_s = time.monotonic()
-        for where, count, why in (
+        for cause, count, explanation in (
             ("kernel", self._drops.new(), _KERNEL),
             (
                 "outbox_full",
@@ -151,6 +151,6 @@ class Receiver:
             ("truncated", self._truncated, "each had more bytes than a datagram may have"),
         ):
             if count:
-                metrics.UDP_DROPPED.labels(where).inc(count)
-                log.error("%d datagrams dropped: %s", count, why)
+                metrics.UDP_DROPPED.labels(cause).inc(count)
+                log.error("%d datagrams dropped: %s", count, explanation)
         self._refused = self._truncated = 0

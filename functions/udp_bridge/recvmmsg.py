@@ -119,12 +119,12 @@ class ManyReader:
         stride, view = self._stride, self._bytes
         whole = (headers["flags"] & socket.MSG_TRUNC) == 0
         if not whole.all():
-            kept = np.flatnonzero(whole).tolist()
+            complete = np.flatnonzero(whole).tolist()
             return Datagrams(
-                b"".join([view[i * stride : i * stride + lengths[i]] for i in kept]),
-                [lengths[i] for i in kept],
+                b"".join([view[i * stride : i * stride + lengths[i]] for i in complete]),
+                [lengths[i] for i in complete],
                 self._times_us(count)[whole].tolist(),
-                count - len(kept),
+                count - len(complete),
             )
         payloads = [
             view[start : start + length]

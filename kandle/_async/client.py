@@ -278,12 +278,12 @@ class AsyncKandle(Generic[N]):
         while not feed.ended:
             broken: Exception | None = None
             try:
-                async with self._http.stream("GET", url, **feed.request()) as answer:
-                    if not _requests.is_away(answer):
-                        if not answer.is_success:
-                            await answer.aread()
-                        feed.opened(_requests.checked(answer))
-                        async for line in answer.aiter_lines():
+                async with self._http.stream("GET", url, **feed.request()) as response:
+                    if not _requests.is_away(response):
+                        if not response.is_success:
+                            await response.aread()
+                        feed.opened(_requests.checked(response))
+                        async for line in response.aiter_lines():
                             for event in feed.events(line):
                                 yield event
             except self._broken as error:
@@ -298,13 +298,13 @@ class AsyncKandle(Generic[N]):
     async def _ask(self, request: httpx.Request) -> httpx.Response:
         for left in range(TRIES - 1, -1, -1):
             try:
-                answer = await self._http.send(request)
+                response = await self._http.send(request)
             except self._broken as error:
                 if not left:
                     raise _requests.unreachable(request.url, error) from error
                 await asyncio.sleep(_requests.RETRY_S)
                 continue
-            if not left or not _requests.is_away(answer):
-                return _requests.checked(answer)
-            await asyncio.sleep(_requests.wait_s(answer))
+            if not left or not _requests.is_away(response):
+                return _requests.checked(response)
+            await asyncio.sleep(_requests.wait_s(response))
         raise AssertionError("unreachable")

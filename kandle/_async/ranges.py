@@ -50,8 +50,8 @@ class AsyncRows(Generic[T]):
     async def __aiter__(self) -> AsyncIterator[T]:
         """Yield the rows. Raises KandleError."""
 
-        def read(answer: httpx.Response) -> list[dict[str, Any]]:
-            page = answer.json()
+        def read(response: httpx.Response) -> list[dict[str, Any]]:
+            page = response.json()
             rows: list[dict[str, Any]] = page.pop(self._name)
             return [{**page, **row} for row in rows]
 
@@ -82,14 +82,14 @@ class AsyncRows(Generic[T]):
     async def _frame(self, floats: bool | None) -> _frames.Frame:
         _frames.package("pyarrow", "arrow")
 
-        def read(answer: httpx.Response) -> pa.Table:
-            return _frames.read_page(answer.content)
+        def read(response: httpx.Response) -> pa.Table:
+            return _frames.read_page(response.content)
 
         pages = self._pages("arrow", read, lambda page: int(page.num_rows))
         return _frames.joined([page async for page in pages], floats=self._in_floats(floats))
 
-    def _in_floats(self, given: bool | None) -> bool:
-        return self._floats if given is None else given
+    def _in_floats(self, override: bool | None) -> bool:
+        return self._floats if override is None else override
 
     async def _pages(
         self, form: str, read: Callable[[httpx.Response], P], count: Callable[[P], int]
@@ -98,9 +98,9 @@ class AsyncRows(Generic[T]):
         paging = self._paging()
         backwards: list[P] = []
         while paging.query is not None:
-            answer = await self._get(self._path, {**paging.query, "format": form})
-            page = read(answer)
-            paging.next(answer, count(page))
+            response = await self._get(self._path, {**paging.query, "format": form})
+            page = read(response)
+            paging.next(response, count(page))
             if paging.backwards:
                 backwards.append(page)
             else:

@@ -274,12 +274,12 @@ class Kandle(Generic[N]):
         while not feed.ended:
             broken: Exception | None = None
             try:
-                with self._http.stream("GET", url, **feed.request()) as answer:
-                    if not _requests.is_away(answer):
-                        if not answer.is_success:
-                            answer.read()
-                        feed.opened(_requests.checked(answer))
-                        for line in answer.iter_lines():
+                with self._http.stream("GET", url, **feed.request()) as response:
+                    if not _requests.is_away(response):
+                        if not response.is_success:
+                            response.read()
+                        feed.opened(_requests.checked(response))
+                        for line in response.iter_lines():
                             for event in feed.events(line):
                                 yield event
             except self._broken as error:
@@ -294,13 +294,13 @@ class Kandle(Generic[N]):
     def _ask(self, request: httpx.Request) -> httpx.Response:
         for left in range(TRIES - 1, -1, -1):
             try:
-                answer = self._http.send(request)
+                response = self._http.send(request)
             except self._broken as error:
                 if not left:
                     raise _requests.unreachable(request.url, error) from error
                 time.sleep(_requests.RETRY_S)
                 continue
-            if not left or not _requests.is_away(answer):
-                return _requests.checked(answer)
-            time.sleep(_requests.wait_s(answer))
+            if not left or not _requests.is_away(response):
+                return _requests.checked(response)
+            time.sleep(_requests.wait_s(response))
         raise AssertionError("unreachable")

@@ -73,23 +73,23 @@ def places_of(names: Sequence[str]) -> Places | None:
     A first column without a name of its own is the time, as pandas and yfinance write their index.
     """
     plain = [re.sub(r"[^a-z0-9]", "", name.lower()) for name in names]
-    found = {
+    positions = {
         field: [plain.index(alias) for alias in aliases.split() if alias in plain]
         for field, aliases in _NAMES.items()
     }
-    if not all(found[field] for field in PRICES):
+    if not all(positions[field] for field in PRICES):
         return None
-    if not found["volume"]:  # CryptoDataDownload's `Volume BTC`, of the base before the quote
-        found["volume"] = [at for at, name in enumerate(plain) if name.startswith("volume")][:1]
-    prices = tuple(found[field][0] for field in PRICES)
-    time = tuple(found["time"][:1])
+    if not positions["volume"]:  # CryptoDataDownload's `Volume BTC`, of the base before the quote
+        positions["volume"] = [at for at, name in enumerate(plain) if name.startswith("volume")][:1]
+    prices = tuple(positions[field][0] for field in PRICES)
+    time = tuple(positions["time"][:1])
     if {"date", "time"} <= set(plain) and "unix" not in plain:
         time = (plain.index("date"), plain.index("time"))
     elif not time and 0 not in prices:
         time = (0,)
-    symbol = next(iter(found["symbol"]), None)
+    symbol = next(iter(positions["symbol"]), None)
     unit = _UNITS_US.get(plain[time[0]]) if time else None
-    return Places(time, prices, tuple(found["volume"]), symbol, unit)
+    return Places(time, prices, tuple(positions["volume"]), symbol, unit)
 
 
 def places_without_names(width: int, *, dated: bool = False, coinbase: bool = False) -> Places:
@@ -135,8 +135,8 @@ class Times:
         fitting = [each for each in _PATTERNS if all(_fits(text, each) for text in texts)]
         is_other = any(_reads(text) for text in texts[:1])
         self._pattern = fitting[0] if fitting and not is_other else None
-        both = {"%m/%d/%Y", "%d/%m/%Y"} <= {each[:8] for each in fitting}
-        self.note = "its dates are read as month/day/year" if both else ""
+        is_ambiguous = {"%m/%d/%Y", "%d/%m/%Y"} <= {each[:8] for each in fitting}
+        self.note = "its dates are read as month/day/year" if is_ambiguous else ""
 
     def us(self, text: str) -> int:
         """Return a time in microseconds since 1970, UTC where it does not say. Raises ValueError.
@@ -147,10 +147,10 @@ class Times:
             return int(text) * self._unit_us
         if self._pattern is not None:
             try:
-                moment = datetime.strptime(text, self._pattern).replace(tzinfo=UTC)
+                time = datetime.strptime(text, self._pattern).replace(tzinfo=UTC)
             except ValueError:
                 raise ValueError(f"{text!r} is no time as those before it") from None
-            return us_of(moment)
+            return us_of(time)
         try:
             return _us(text)
         except ValueError:
@@ -159,8 +159,8 @@ class Times:
 
 def _us(text: str) -> int:
     """Read a number of at least 10**8 seconds (1973), or ISO 8601, also of times before 1980."""
-    if (moment := _iso(text)) is not None:
-        return us_of(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    if (time := _iso(text)) is not None:
+        return us_of(time if time.tzinfo else time.replace(tzinfo=UTC))
     if text.isdigit() and len(text) == 9:
         return int(text) * 1_000_000
     return parse_us(text)

@@ -46,8 +46,8 @@ def read_candles(path: Path, symbol: str | None = None) -> tuple[Candles, list[s
     """
     parts = parts_of([path], Progress())
     part = next(parts)
-    found = rows_of(part)
-    table = None if found is None else _table(str(part), found)
+    candle_rows = rows_of(part)
+    table = None if candle_rows is None else _table(str(part), candle_rows)
     if table is None:
         return None
     read = _read(str(part), table, symbol)
@@ -58,8 +58,8 @@ def read_candles(path: Path, symbol: str | None = None) -> tuple[Candles, list[s
 
 def read_rows(name: str, lines: Iterable[str]) -> tuple[Candles, list[str]]:
     """Read lines of CSV as `read_candles` does those of a file. Raises InputError."""
-    found = of_lines(lines)
-    table = None if found is None else _table(name, found)
+    candle_rows = of_lines(lines)
+    table = None if candle_rows is None else _table(name, candle_rows)
     if table is None:
         raise InputError(f"{name}: has no candles")
     return _read(name, table, None)
@@ -68,90 +68,92 @@ def read_rows(name: str, lines: Iterable[str]) -> tuple[Candles, list[str]]:
 class _Table:
     """Rows whose columns are known."""
 
-    def __init__(self, found: CandleRows, places: Places, rows: Iterator[tuple[int, Row]]) -> None:
-        self.places = places
+    def __init__(
+        self, source: CandleRows, positions: Places, rows: Iterator[tuple[int, Row]]
+    ) -> None:
+        self.places = positions
         self.rows = rows
-        self.decimal_comma = found.decimal_comma
+        self.decimal_comma = source.decimal_comma
         self.notes: list[str] = []
 
 
-def _table(name: str, found: CandleRows) -> _Table | None:
+def _table(name: str, source: CandleRows) -> _Table | None:
     """Find the columns by their names, or by what stands in the first rows."""
-    first = list(itertools.islice(found.rows, _LOOK))
-    rows = itertools.chain(first, found.rows)
-    if not found.names:
-        return _without_names(found, first, rows)
-    places = places_of(found.names)
-    if places is None:
+    first = list(itertools.islice(source.rows, _LOOK))
+    rows = itertools.chain(first, source.rows)
+    if not source.names:
+        return _without_names(source, first, rows)
+    positions = places_of(source.names)
+    if positions is None:
         return None
-    if not places.time:
+    if not positions.time:
         raise InputError(f"{name}: its header names no time")
-    later = next((n for n, (_, row) in enumerate(first) if not _is_header(row, places)), 0)
-    return _Table(found, places, itertools.islice(rows, min(later, _HEADERS), None))
+    later = next((n for n, (_, row) in enumerate(first) if not _is_header(row, positions)), 0)
+    return _Table(source, positions, itertools.islice(rows, min(later, _HEADERS), None))
 
 
-def _is_header(row: Row, places: Places) -> bool:
+def _is_header(row: Row, positions: Places) -> bool:
     """Tell whether a row names tickers or the index, as those below yfinance's header do."""
-    cells = [row[at].strip() for at in (*places.time, *places.prices) if at < len(row)]
+    cells = [row[at].strip() for at in (*positions.time, *positions.prices) if at < len(row)]
     return not any(any(c.isdigit() for c in cell) or (is_absent(cell) and cell) for cell in cells)
 
 
 def _without_names(
-    found: CandleRows, first: Sequence[tuple[int, Row]], rows: Iterator[tuple[int, Row]]
+    source: CandleRows, first: Sequence[tuple[int, Row]], rows: Iterator[tuple[int, Row]]
 ) -> _Table | None:
     """Take the order of columns in which every first row is a candle."""
     width = min(len(row) for _, row in first if row)
     for dated, coinbase in ((False, False), (True, False), (False, True)):
-        places = places_without_names(width, dated=dated, coinbase=coinbase)
-        if all(_is_candle(row, places, found) for _, row in first if row):
-            table = _Table(found, places, rows)
+        positions = places_without_names(width, dated=dated, coinbase=coinbase)
+        if all(_is_candle(row, positions, source) for _, row in first if row):
+            table = _Table(source, positions, rows)
             if coinbase:
                 table.notes.append("its columns are time, low, high, open, close, as Coinbase's")
             return table
     return None
 
 
-def _is_candle(row: Row, places: Places, found: CandleRows) -> bool:
+def _is_candle(row: Row, positions: Places, source: CandleRows) -> bool:
     try:
-        text = _time_text(row, places)
+        text = _time_text(row, positions)
         Times([text], None).us(text)
-        prices = [number_of(row[at], decimal_comma=found.decimal_comma) for at in places.prices]
+        prices = [number_of(row[at], decimal_comma=source.decimal_comma) for at in positions.prices]
     except (ValueError, IndexError):
         return False
     open_, high, low, close = prices
     return 0 < low <= min(open_, close) and max(open_, close) <= high
 
 
-def _time_text(row: Row, places: Places) -> str:
-    return " ".join(row[at].strip() for at in places.time)
+def _time_text(row: Row, positions: Places) -> str:
+    return " ".join(row[at].strip() for at in positions.time)
 
 
 def _read(name: str, table: _Table, symbol: str | None) -> tuple[Candles, list[str]]:
-    places, notes = table.places, table.notes
-    rows = _of_symbol(name, table.rows, places.symbol, symbol)
+    positions, notes = table.places, table.notes
+    rows = _of_symbol(name, table.rows, positions.symbol, symbol)
     numbers: list[int] = []
     starts: list[int] = []
     values: list[list[float]] = []
     empty = 0
     first = list(itertools.islice(rows, _LOOK))
     try:
-        texts = [_time_text(row, places) for _, row in first]
+        texts = [_time_text(row, positions) for _, row in first]
     except IndexError:
         texts = []
-    times = Times(texts, places.unit_us)
+    times = Times(texts, positions.unit_us)
     for number, row in itertools.chain(first, rows):
         try:
-            cells = [row[at].strip() for at in places.prices]
+            cells = [row[at].strip() for at in positions.prices]
             if all(map(is_absent, cells)):
                 empty += 1
                 continue
-            starts.append(times.us(_time_text(row, places)))
+            starts.append(times.us(_time_text(row, positions)))
             prices = [number_of(cell, decimal_comma=table.decimal_comma) for cell in cells]
             values.append([*prices, _volume(row, table)])
             numbers.append(number)
         except (ValueError, IndexError) as error:
-            what = "is cut off" if isinstance(error, IndexError) else str(error)
-            raise InputError(f"{name}: row {number}: {what}") from None
+            reason = "is cut off" if isinstance(error, IndexError) else str(error)
+            raise InputError(f"{name}: row {number}: {reason}") from None
         if len(starts) > MAX_CANDLES:
             raise InputError(f"{name}: more than {MAX_CANDLES:,} candles")
     if not starts:
@@ -172,12 +174,12 @@ def _of_symbol(
         return
     seen = symbol
     for number, row in rows:
-        said = row[at].strip() if at < len(row) else ""
-        if not said or said == (seen := seen or said):
+        value = row[at].strip() if at < len(row) else ""
+        if not value or value == (seen := seen or value):
             if any(row):
                 yield number, row
         elif symbol is None:
-            raise UsageError(f"{name} holds {seen}, {said}: choose one with --symbol")
+            raise UsageError(f"{name} holds {seen}, {value}: choose one with --symbol")
 
 
 def _volume(row: Row, table: _Table) -> float:
@@ -197,17 +199,17 @@ def _candles(
         notes.append("the rows were sorted by time")
         order = np.argsort(start_us, kind="stable")
         start_us, table, number = start_us[order], table[order], number[order]
-    again = np.flatnonzero(start_us[1:] == start_us[:-1])
-    for at in again.tolist():
+    repeated = np.flatnonzero(start_us[1:] == start_us[:-1])
+    for at in repeated.tolist():
         if (table[at] != table[at + 1]).any():
             raise InputError(
                 f"{name}: rows {number[at]} and {number[at + 1]} are candles of one time, and"
                 " differ: leave one of them out"
             )
-    if len(again):
-        notes.append(f"{len(again)} rows stand twice and count once")
-        start_us, table = np.delete(start_us, again), np.delete(table, again, axis=0)
-        number = np.delete(number, again)
+    if len(repeated):
+        notes.append(f"{len(repeated)} rows stand twice and count once")
+        start_us, table = np.delete(start_us, repeated), np.delete(table, repeated, axis=0)
+        number = np.delete(number, repeated)
     _check(name, table, number)
     return Candles(start_us, *table.T.copy())
 
@@ -220,15 +222,15 @@ def _check(name: str, table: np.ndarray, number: np.ndarray) -> None:
         is_whole = (
             (low > 0) & (low <= np.minimum(open_, close)) & (high >= np.maximum(open_, close))
         )
-        wrong = np.flatnonzero(~(finite & is_whole & (volume >= 0)))
-    if not len(wrong):
+        invalid = np.flatnonzero(~(finite & is_whole & (volume >= 0)))
+    if not len(invalid):
         return
-    at = int(wrong[0])
+    at = int(invalid[0])
     if not finite[at]:
-        what = "a price or volume is not there"
+        reason = "a price or volume is not there"
     elif is_whole[at]:
-        what = "its volume is negative"
+        reason = "its volume is negative"
     else:
-        what = f"its prices are not 0 < low <= open, close <= high: {table[at, :4].tolist()}"
-    more = f" ({len(wrong)} such rows)" if len(wrong) > 1 else ""
-    raise InputError(f"{name}: row {number[at]}: {what}{more}")
+        reason = f"its prices are not 0 < low <= open, close <= high: {table[at, :4].tolist()}"
+    suffix = f" ({len(invalid)} such rows)" if len(invalid) > 1 else ""
+    raise InputError(f"{name}: row {number[at]}: {reason}{suffix}")

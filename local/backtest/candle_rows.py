@@ -89,9 +89,9 @@ def _of_table(names: Sequence[str], read: Callable[[], pa.Table]) -> CandleRows 
     return CandleRows(tuple(names), enumerate(zip(*columns, strict=True), 1))
 
 
-def _is_row(found: re.Match[bytes] | None) -> bool:
+def _is_row(match: re.Match[bytes] | None) -> bool:
     """Tell whether the first row of an array of rows has numbers alone, as no trade has."""
-    cells = found[1].replace(b'"', b"").split(b",") if found else []
+    cells = match[1].replace(b'"', b"").split(b",") if match else []
     return len(cells) >= _LEAST and all(_begins_like_a_number(each.decode()) for each in cells)
 
 
@@ -101,29 +101,29 @@ def _of_json(part: Part) -> CandleRows | None:
     if len(content) > MAX_BYTES:
         raise FileError(f"{part}: has more than {MAX_BYTES:,} bytes: cut it, or write CSV")
     try:
-        found = json.loads(content, parse_float=str, parse_int=str)
+        parsed = json.loads(content, parse_float=str, parse_int=str)
     except ValueError:
         try:
             lines = (json.loads(line, parse_float=str) for line in content.splitlines() if line)
-            found = list(lines)
+            parsed = list(lines)
         except (ValueError, RecursionError) as error:
             raise FileError(f"{part}: is not JSON: {error}") from None
     except RecursionError as error:
         raise FileError(f"{part}: is not JSON: {error}") from None
-    if isinstance(found, Mapping):
-        inside = next((found[key] for key in _ROWS_OF if isinstance(found.get(key), list)), None)
-        columns = {name: each for name, each in found.items() if isinstance(each, list)}
-        if inside is None and len(columns) < _LEAST:
+    if isinstance(parsed, Mapping):
+        nested = next((parsed[key] for key in _ROWS_OF if isinstance(parsed.get(key), list)), None)
+        columns = {name: each for name, each in parsed.items() if isinstance(each, list)}
+        if nested is None and len(columns) < _LEAST:
             return None
-        found = inside if inside is not None else _turned(columns)
-    if not isinstance(found, list) or not found:
+        parsed = nested if nested is not None else _turned(columns)
+    if not isinstance(parsed, list) or not parsed:
         return None
-    if isinstance(found[0], Mapping):
-        names = tuple(dict.fromkeys(itertools.chain.from_iterable(found[:_LOOK])))
-        rows = ([_text(each.get(name)) for name in names] for each in found)
+    if isinstance(parsed[0], Mapping):
+        names = tuple(dict.fromkeys(itertools.chain.from_iterable(parsed[:_LOOK])))
+        rows = ([_text(each.get(name)) for name in names] for each in parsed)
         return CandleRows(names, enumerate(rows, 1))
-    if isinstance(found[0], list) and len(found[0]) >= _LEAST:
-        return CandleRows((), enumerate(([_text(each) for each in row] for row in found), 1))
+    if isinstance(parsed[0], list) and len(parsed[0]) >= _LEAST:
+        return CandleRows((), enumerate(([_text(each) for each in row] for row in parsed), 1))
     return None
 
 

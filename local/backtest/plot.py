@@ -23,7 +23,7 @@ class PlotError(Exception):
     """A plot cannot be made; the message says why."""
 
 
-def plot(report: Report, found: Sequence[Found], path: Path) -> None:
+def plot(report: Report, patterns: Sequence[Found], path: Path) -> None:
     """Write a picture (.png, .svg, or .html with it and the tables). Raises PlotError."""
     if path.suffix not in SUFFIXES:
         raise PlotError(f"{path}: a plot ends in {', '.join(SUFFIXES)}")
@@ -37,10 +37,10 @@ def plot(report: Report, found: Sequence[Found], path: Path) -> None:
     top, left, right = figure.subplot_mosaic(
         [["price", "price"], ["confidence", "patterns"]], height_ratios=[1, 1.1]
     ).values()
-    _price(top, report, found)
+    _price(top, report, patterns)
     _rates(left, report.buckets, "hit rate by confidence")
-    judged = [score for score in report.patterns if score.judged][:MOST_PATTERNS]
-    _rates(right, judged, "hit rate by pattern")
+    evaluated = [score for score in report.patterns if score.judged][:MOST_PATTERNS]
+    _rates(right, evaluated, "hit rate by pattern")
     picture = io.BytesIO()
     figure.savefig(picture, format="png" if path.suffix == ".png" else "svg")
     try:
@@ -52,12 +52,12 @@ def plot(report: Report, found: Sequence[Found], path: Path) -> None:
         raise PlotError(f"{path}: cannot be written: {error}") from None
 
 
-def _price(axes: Any, report: Report, found: Sequence[Found]) -> None:
+def _price(axes: Any, report: Report, patterns: Sequence[Found]) -> None:
     times = report.candles.start_us.astype("datetime64[us]")
     close = report.candles.close
     axes.plot(times, close, color="black", linewidth=0.6)
     for direction, marker, color in ((1, "^", UP), (-1, "v", DOWN)):
-        index = np.array([f.index for f in found if f.direction == direction], dtype=np.int64)
+        index = np.array([f.index for f in patterns if f.direction == direction], dtype=np.int64)
         axes.scatter(times[index], close[index], marker=marker, s=14, c=color, linewidths=0)
     axes.set_title("close, and patterns up and down")
 

@@ -19,18 +19,18 @@ def backtest(
 
     Raises PlotError when the picture cannot be written.
     """
-    found = detect(candles, 0, settings)
+    patterns = detect(candles, 0, settings)
     returns = Returns(candles.close, horizon)
     report = Report(
         candles,
         horizon,
         settings.min_confidence,
-        len(found),
-        by_pattern(returns, found),
-        by_confidence(returns, found),
+        len(patterns),
+        by_pattern(returns, patterns),
+        by_confidence(returns, patterns),
     )
     if picture is not None:
-        plot(report, found, picture)
+        plot(report, patterns, picture)
     return report
 
 

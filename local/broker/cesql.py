@@ -173,8 +173,8 @@ class _Compiler(Transformer[Token, Expression]):
         return found
 
     def not_in(self, left: Expression, token: Token, members: list[Expression]) -> Expression:
-        found = self.in_(left, token, members)
-        return lambda event: not found(event)
+        contains = self.in_(left, token, members)
+        return lambda event: not contains(event)
 
     def like(self, left: Expression, _: Token, pattern: Token) -> Expression:
         regex = _like(_unquote(pattern))
@@ -185,11 +185,11 @@ class _Compiler(Transformer[Token, Expression]):
         return lambda event: not matches(event)
 
     def call(self, name: Token, *arguments: Expression | None) -> Expression:
-        given = [each for each in arguments if each is not None]
+        operands = [each for each in arguments if each is not None]
         function = FUNCTIONS.get(name.upper())
-        if function is None or not function.takes(len(given)):
-            raise ValueError(f"there is no function {name.upper()} of {len(given)} arguments")
-        return lambda event: function.call([each(event) for each in given])
+        if function is None or not function.takes(len(operands)):
+            raise ValueError(f"there is no function {name.upper()} of {len(operands)} arguments")
+        return lambda event: function.call([each(event) for each in operands])
 
     def integer(self, token: Token) -> Expression:
         value = in_range(int(token))

@@ -108,7 +108,7 @@ class Channel:
         config = self._stream_config()
         context = self._jetstream.context
         try:
-            found = (await context.stream_info(self.stream)).config
+            existing = (await context.stream_info(self.stream)).config
         except NotFoundError:
             await context.add_stream(config)
             return
@@ -118,18 +118,18 @@ class Channel:
             # storage can never be changed, retention not always: the old stream is kept
             self._warnings.warning(
                 f"Broker {self._key}: stream {self.stream} keeps its settings (retention "
-                f"{found.retention}, storage {found.storage}): {error.description}; to change "
-                "them, stop, delete the stream and start again"
+                f"{existing.retention}, storage {existing.storage}): {error.description}; "
+                "to change them, stop, delete the stream and start again"
             )
 
     async def ensure_consumer(self, trigger: Trigger) -> ConsumerConfig:
         """Create or update a Trigger's consumer; an existing one keeps its position."""
         context = self._jetstream.context
         config = self._consumer_config(trigger)
-        found = await self.consumer_info(trigger)
-        if found is not None:
+        existing = await self.consumer_info(trigger)
+        if existing is not None:
             # where it started cannot be changed, and does not matter any more
-            config = replace(config, deliver_policy=found.config.deliver_policy)
+            config = replace(config, deliver_policy=existing.config.deliver_policy)
         await context.add_consumer(self.stream, config)
         return config
 

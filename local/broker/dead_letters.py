@@ -81,5 +81,5 @@ class DeadLetterSink:
             url = self._addresses.resolve(self._url)
         except UnknownAddressError as error:
             return str(error)
-        answer = await self._http.post(url, headers, body, self._seconds)
-        return "" if 200 <= answer.status < 300 else classify(answer).reason
+        response = await self._http.post(url, headers, body, self._seconds)
+        return "" if 200 <= response.status < 300 else classify(response).reason

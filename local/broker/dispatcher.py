@@ -115,8 +115,8 @@ class Dispatcher:
             )
         self.ready, self.reason = True, None
 
-    def _lose_what_comes(self, why: str) -> None:
-        reason = f"it has no subscriber here, and no consumer ({why}): its events do not wait"
+    def _lose_what_comes(self, cause: str) -> None:
+        reason = f"it has no subscriber here, and no consumer ({cause}): its events do not wait"
         if reason != self.reason:
             self.reason = reason
             self._warnings.loss(f"Trigger {self.trigger.key}: {reason}")
@@ -193,8 +193,8 @@ class Dispatcher:
         self.counts.sent_bytes += len(event.body)
         url = self._addresses.resolve(self.trigger.subscriber.url)
         headers["Host"] = urlsplit(self.trigger.subscriber.url).netloc  # as in the cluster
-        answer = await self._http.post(url, headers, event.body, self._timeout)
-        outcome = classify(answer)
+        response = await self._http.post(url, headers, event.body, self._timeout)
+        outcome = classify(response)
         match decide(outcome, attempt, self.trigger.delivery):
             case Action.ACKNOWLEDGE:
                 # the real dispatcher acknowledges before it forwards the reply, so this does
@@ -229,11 +229,11 @@ class Dispatcher:
         self.counts.lost += 1
         delivery = self.trigger.delivery
         if outcome.verdict is Verdict.REFUSED and attempt <= delivery.retry:
-            why = "with retries left such an answer does not even reach the dead letter sink"
+            note = "with retries left this response does not even reach the dead letter sink"
         else:
-            why = f"attempt {attempt} was the last and there is no dead letter sink"
+            note = f"attempt {attempt} was the last and there is no dead letter sink"
         self._warnings.loss(
-            f"Trigger {self.trigger.key}: event {event.id!r} is lost: {outcome.reason}; {why}"
+            f"Trigger {self.trigger.key}: event {event.id!r} is lost: {outcome.reason}; {note}"
         )
         await self._jetstream.send(message.reply, b"+TERM")
 

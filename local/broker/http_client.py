@@ -42,14 +42,14 @@ class HttpClient:
                 async with session.post(
                     target, data=body, headers=headers, allow_redirects=False
                 ) as response:
-                    answer = await response.content.read(REPLY_BYTES)
-                    while answer and len(answer) < REPLY_BYTES:
-                        more = await response.content.read(REPLY_BYTES - len(answer))
-                        if not more:
+                    reply = await response.content.read(REPLY_BYTES)
+                    while reply and len(reply) < REPLY_BYTES:
+                        chunk = await response.content.read(REPLY_BYTES - len(reply))
+                        if not chunk:
                             break
-                        answer += more
+                        reply += chunk
                     names = tuple((name.lower(), value) for name, value in response.raw_headers)
-                    return Answer(response.status, names, answer)
+                    return Answer(response.status, names, reply)
         except TimeoutError:
             return Answer(0, failure=Failure.TIMEOUT)
         except (aiohttp.ClientError, OSError, ssl.SSLError, ValueError):

@@ -105,8 +105,8 @@ class Ingress:
         elif path == "/metrics":
             await _answer(send, 200, as_text(await self._read_stats()), _TEXT)
         else:
-            known = " ".join(sorted(self._intakes)) or "none"
-            await _answer(send, 404, f"no Broker at {path}; there is: {known}\n".encode(), _TEXT)
+            paths = " ".join(sorted(self._intakes)) or "none"
+            await _answer(send, 404, f"no Broker at {path}; there is: {paths}\n".encode(), _TEXT)
 
 
 class _IncompleteError(Exception):

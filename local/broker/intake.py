@@ -113,10 +113,10 @@ class Intake:
         )
 
     def _ttl(self, event: Event) -> int:
-        given = event.attributes.get(TTL)
-        if given is None or not _INTEGER.fullmatch(given):
+        ttl = event.attributes.get(TTL)
+        if ttl is None or not _INTEGER.fullmatch(ttl):
             return FIRST_TTL
-        left = int(given) - 1
+        left = int(ttl) - 1
         if left <= 0:
             self._warnings.loss(
                 f"Broker {self._key} drops event {event.id!r} of type "
@@ -132,8 +132,8 @@ class Intake:
                 "the channel takes it for a duplicate; give what a function emits an id of its own"
             )
             return
-        known = self._digests.get(event.id)
-        if known is not None and known != digest:
+        previous = self._digests.get(event.id)
+        if previous is not None and previous != digest:
             self._warnings.loss(
                 f"Broker {self._key}: event {event.id!r} of source {event.attributes['source']!r} "
                 "is lost: the channel takes it for a duplicate of an event of the same id with "

@@ -89,14 +89,14 @@ class JetStream:
             )
         except nats.errors.Error as error:
             raise UnavailableError(f"JetStream did not acknowledge: {error}") from None
-        answer = orjson.loads(message.data)
-        if "error" in answer:
-            refusal = answer["error"]
-            why = refusal.get("description", "")
-            if refusal.get("err_code") == STORE_FAILED and why.endswith("exceeded"):
-                raise FullError(why)
-            raise UnavailableError(f"JetStream refused it: {why}")
-        return PublishAck(answer["seq"], answer.get("duplicate", False))
+        reply = orjson.loads(message.data)
+        if "error" in reply:
+            refusal = reply["error"]
+            description = refusal.get("description", "")
+            if refusal.get("err_code") == STORE_FAILED and description.endswith("exceeded"):
+                raise FullError(description)
+            raise UnavailableError(f"JetStream refused it: {description}")
+        return PublishAck(reply["seq"], reply.get("duplicate", False))
 
     async def send(self, subject: str, payload: bytes) -> None:
         """Send without waiting; while NATS is away it is kept, within bounds, and sent later."""

@@ -68,9 +68,9 @@ async def _fire(
         except UnknownAddressError as error:
             problem = str(error)
             break
-        answer = await http.post(url, event.headers(), event.body, TIMEOUT)
-        if 200 <= answer.status < 300:
+        response = await http.post(url, event.headers(), event.body, TIMEOUT)
+        if 200 <= response.status < 300:
             return
-        problem = f"the sink answered {answer.status}" if answer.status else "the sink is away"
+        problem = f"the sink answered {response.status}" if response.status else "the sink is away"
         await asyncio.sleep(FIRST_WAIT * 2.0**attempt)
     warnings.warning(f"PingSource {source.namespace}/{source.name}: no event: {problem}")

@@ -101,13 +101,13 @@ class _Stats:
             flying.add_metric([name], trigger["in_flight"])
             for outcome in _OF_TRIGGERS:
                 events.add_metric([name, outcome], trigger[outcome])
-        taken = CounterMetricFamily(
+        ingress = CounterMetricFamily(
             metrics.BROKER_EVENTS, "Events by outcome.", labels=["broker", "outcome"]
         )
         for name, broker in self._stats["brokers"].items():
             for outcome in _OF_BROKERS:
-                taken.add_metric([name, outcome], broker[outcome])
-        yield from (lag, flying, events, taken)
+                ingress.add_metric([name, outcome], broker[outcome])
+        yield from (lag, flying, events, ingress)
 
 
 def as_text(stats: Mapping[str, Any]) -> bytes:

@@ -9,20 +9,20 @@ from local.errors import CliError, NotRunningError
 from local.instance import Instance
 
 
-def address(given: str | None, name: str, flag: str, data_dir: Path) -> str:
-    """Return what was `given` by flag or environment, else `name` of the running instance.
+def address(option: str | None, name: str, flag: str, data_dir: Path) -> str:
+    """Return the flag or environment value, else `name` of the running instance.
 
     Raises CliError: none was given, and no instance tells one.
     """
-    if given:
-        return given
+    if option:
+        return option
     try:
-        known = Instance.load(data_dir).env
+        env = Instance.load(data_dir).env
     except NotRunningError as error:
         raise CliError(f"{error}, or say where it is with {flag} (or {name})") from None
-    if not known.get(name):
+    if not env.get(name):
         raise CliError(f"the instance on {data_dir} has no {name}: say where it is with {flag}")
-    return known[name]
+    return env[name]
 
 
 def host_and_port(text: str, flag: str) -> tuple[str, int]:
@@ -41,15 +41,15 @@ def http_url(text: str, flag: str) -> str:
     """Return an HTTP address without a slash at its end. Raises CliError: it is none."""
     try:
         parts = urlsplit(text)
-        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
-        good = False
-    if not good:
+        is_valid = False
+    if not is_valid:
         raise CliError(f"{flag}: {text!r} is not a URL, such as http://127.0.0.1:8080")
     return text.rstrip("/")
 
 
-def ticks_broker(given: str | None, data_dir: Path) -> str:
+def ticks_broker(option: str | None, data_dir: Path) -> str:
     """Return where ticks are posted: what was given, else Broker ticks of the running instance.
 
     Raises CliError: none was given, and none runs.
@@ -57,8 +57,8 @@ def ticks_broker(given: str | None, data_dir: Path) -> str:
     from local.cli.dlq import resolve
     from local.topology.addressable import INGRESS_HOST
 
-    if given:
-        return given
+    if option:
+        return option
     try:
         instance = Instance.load(data_dir)
     except NotRunningError as error:

@@ -83,8 +83,8 @@ def add(
         raise CliError(f"there are {MOST:,} rules already: remove some")
     notes = _notes(parsed, holds)
     if as_json:
-        said = {"id": id_, "rule": parsed.text(), "sink": checked, "holds": holds, "notes": notes}
-        typer.echo(json.dumps(said))
+        output = {"id": id_, "rule": parsed.text(), "sink": checked, "holds": holds, "notes": notes}
+        typer.echo(json.dumps(output))
         return
     typer.echo(f"{id_}  {parsed.text()}")
     for note in notes:
@@ -96,11 +96,11 @@ def _notes(rule: Rule, holds: bool | None) -> list[str]:
     from shared.alerts.rule import ALREADY_TRUE
 
     notes = []
-    made = os.environ.get("TIMEFRAMES", DEFAULT_LADDER)
+    ladder = os.environ.get("TIMEFRAMES", DEFAULT_LADDER)
     looked_at = [rule.timeframe, *rule.longer] if rule.timeframe else []
-    if missing := [each for each in looked_at if each not in made.split(",")]:
+    if missing := [each for each in looked_at if each not in ladder.split(",")]:
         notes.append(
-            f"no candles of {', '.join(missing)} are made here (TIMEFRAMES is {made}),"
+            f"no candles of {', '.join(missing)} are made here (TIMEFRAMES is {ladder}),"
             " so this rule stays silent"
         )
     if holds and rule.waits_for_an_edge:
@@ -119,12 +119,12 @@ def list_rules(
     from shared.alerts.stored_rules import rules_in_force
 
     with database(database_url, data_dir) as connection:
-        found = rules_in_force(connection)
+        rules = rules_in_force(connection)
     if as_json:
-        rows = [{**each._asdict(), "created": each.created.isoformat()} for each in found]
+        rows = [{**each._asdict(), "created": each.created.isoformat()} for each in rules]
         typer.echo(json.dumps(rows, indent=2))
         return
-    if not found:
+    if not rules:
         typer.echo('no rules; add one: kandle alert add "BTC-USD close > 75000"')
         return
     columns = ("id", "rule", "sink", "alerts", "since (UTC)")
@@ -135,11 +135,11 @@ def list_rules(
         is_boxed=True,
         prose=frozenset(("rule",)),
     )
-    for each in found:
+    for each in rules:
         created = f"{each.created:%Y-%m-%d %H:%M}"
         rule = f"{each.rule} (muted)" if each.muted else each.rule
-        shown = (each.id, rule, one_line(each.sink or "", 80), f"{each.alerts:,}", created)
-        table.add_row(shown)
+        cells = (each.id, rule, one_line(each.sink or "", 80), f"{each.alerts:,}", created)
+        table.add_row(cells)
     console().print(table)
 
 
@@ -191,8 +191,8 @@ def _mute(
         text = mute_rule(connection, rule_id, muted=muted)
     if text is None:
         raise CliError(f"there is no rule {rule_id[:40]!r} in force: see kandle alert list")
-    shown = json.dumps({"id": rule_id, "rule": text, "muted": muted})
-    typer.echo(shown if as_json else f"{'muted' if muted else 'unmuted'}  {text}")
+    output = json.dumps({"id": rule_id, "rule": text, "muted": muted})
+    typer.echo(output if as_json else f"{'muted' if muted else 'unmuted'}  {text}")
 
 
 @app.command("test")
@@ -221,7 +221,7 @@ def send_test(
         typer.echo(json.dumps(results))
     else:
         for result in results:
-            said = "sent" if result["sent"] else f"FAILED: {result['reason']}"
-            typer.echo(f"{result['target']}  {said}")
+            outcome = "sent" if result["sent"] else f"FAILED: {result['reason']}"
+            typer.echo(f"{result['target']}  {outcome}")
     if not all(each["sent"] for each in results):
         raise typer.Exit(1)

@@ -26,7 +26,7 @@ _HELP: Final = (
 )
 
 
-def command_line(words: Sequence[str] = ()) -> typer.Typer:
+def command_line(arguments: Sequence[str] = ()) -> typer.Typer:
     """Return the command line for these words: with the command that they begin with, or all."""
     app = typer.Typer(
         name="kandle",
@@ -37,7 +37,7 @@ def command_line(words: Sequence[str] = ()) -> typer.Typer:
         help=_HELP,
     )
     app.callback()(kandle)
-    names = [words[0]] if words and words[0] in MODULES else MODULES
+    names = [arguments[0]] if arguments and arguments[0] in MODULES else MODULES
     for module in dict.fromkeys(MODULES[name] for name in names):
         app.add_typer(import_module(f"local.cli.{module}").app)
     return app

@@ -92,17 +92,17 @@ def audit(
             batches = [Batch([symbol], *asked.of(opened.postgres, symbol, opened.cold))]
         else:
             batches = asked.batches(opened.postgres, ladder[0])
-        differing = 0
+        count = 0
         for batch in batches:
-            for name, found in _settled(opened, batch, ladder, wait_s).items():
+            for name, result in _settled(opened, batch, ladder, wait_s).items():
                 if json_lines:
-                    typer.echo(json.dumps(_as_json(name, found)))
+                    typer.echo(json.dumps(_as_json(name, result)))
                 else:
-                    for difference in found.differences:
+                    for difference in result.differences:
                         typer.echo(_line(difference))
-                    typer.echo(_summary(name, found))
-                differing += len(found.differences)
-    if differing:
+                    typer.echo(_summary(name, result))
+                count += len(result.differences)
+    if count:
         raise typer.Exit(1)
 
 
@@ -132,60 +132,67 @@ def _settled(
     results = compared(batch)
     growing: set[CandleKey] = set()
     while time.monotonic() < until_s:
-        differing = {name: found for name, found in results.items() if found.differences}
-        if not differing:
+        unsettled = {name: result for name, result in results.items() if result.differences}
+        if not unsettled:
             break
         time.sleep(AGAIN_EACH_S)
-        starts = [each.key[2] for found in differing.values() for each in found.differences]
-        again = compared(Batch(list(differing), min(starts), max(starts) + 1))
-        for name, found in differing.items():
-            was = {difference.key: difference for difference in found.differences}
-            found.differences = [each for each in again[name].differences if each.key in was]
-            growing -= was.keys()
-            growing |= {each.key for each in found.differences if grows(was[each.key], each)}
-    for found in results.values():
-        differences = [each for each in found.differences if each.key not in growing]
-        found.growing = len(found.differences) - len(differences)
-        found.differences = differences
+        starts = [each.key[2] for result in unsettled.values() for each in result.differences]
+        rechecked = compared(Batch(list(unsettled), min(starts), max(starts) + 1))
+        for name, result in unsettled.items():
+            before = {difference.key: difference for difference in result.differences}
+            result.differences = [
+                each for each in rechecked[name].differences if each.key in before
+            ]
+            growing -= before.keys()
+            growing |= {each.key for each in result.differences if grows(before[each.key], each)}
+    for result in results.values():
+        differences = [each for each in result.differences if each.key not in growing]
+        result.growing = len(result.differences) - len(differences)
+        result.differences = differences
     return results
 
 
 def _line(difference: Difference) -> str:
     name, timeframe, start_us = difference.key
-    place = f"{name} {timeframe} {utc(start_us)}"
+    label = f"{name} {timeframe} {utc(start_us)}"
     if difference.found is None:
-        return f"{place}: missing; its ticks make {difference.expected}"
+        return f"{label}: missing; its ticks make {difference.expected}"
     if difference.expected is None:
-        return f"{place}: no stored tick makes it; found {difference.found}"
-    values = (f"{what} is {is_}, should be {should}" for what, is_, should in difference.values())
-    return f"{place} revision {difference.found.revision}: {'; '.join(values)}"
+        return f"{label}: no stored tick makes it; found {difference.found}"
+    values = (
+        f"{field} is {actual}, should be {expected}"
+        for field, actual, expected in difference.values()
+    )
+    return f"{label} revision {difference.found.revision}: {'; '.join(values)}"
 
 
-def _as_json(name: str, found: Audited) -> dict[str, Any]:
+def _as_json(name: str, result: Audited) -> dict[str, Any]:
     """Return what was compared and what differs; decimals as texts, times in ms since 1970."""
     return {
         "symbol": name,
-        "candles": found.candles,
-        "of_venue": found.of_venue,
-        "growing": found.growing,
-        "trades": found.trades,
+        "candles": result.candles,
+        "of_venue": result.of_venue,
+        "growing": result.growing,
+        "trades": result.trades,
         "differences": [
             {
                 "timeframe": str(each.key[1]),
                 "t": each.key[2] // 1000,
                 "is_missing": each.found is None,
                 "is_unexpected": each.expected is None,
-                "values": {what: [str(is_), str(should)] for what, is_, should in each.values()},
+                "values": {
+                    field: [str(actual), str(expected)] for field, actual, expected in each.values()
+                },
             }
-            for each in found.differences
+            for each in result.differences
         ],
     }
 
 
-def _summary(name: str, found: Audited) -> str:
-    count = len(found.differences)
+def _summary(name: str, result: Audited) -> str:
+    count = len(result.differences)
     verdict = "all equal" if not count else f"{count:,} differ"
-    theirs = f", {found.of_venue:,} more are the venue's own" if found.of_venue else ""
-    compared = f"{found.candles:,} candles against {found.trades:,} stored trades"
-    open_ones = f", {found.growing:,} still growing: not compared" if found.growing else ""
-    return f"{name}: {compared}: {verdict}{theirs}{open_ones}"
+    venue_candles = f", {result.of_venue:,} more are the venue's own" if result.of_venue else ""
+    compared = f"{result.candles:,} candles against {result.trades:,} stored trades"
+    open_ones = f", {result.growing:,} still growing: not compared" if result.growing else ""
+    return f"{name}: {compared}: {verdict}{venue_candles}{open_ones}"

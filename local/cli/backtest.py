@@ -108,10 +108,10 @@ def _settings(
     from local.backtest.run import chosen
     from shared.analysis.detectors.settings import DetectorSettings
 
-    given: dict[str, Any] = {"tolerance": tolerance, "min_confidence": min_confidence}
+    options: dict[str, Any] = {"tolerance": tolerance, "min_confidence": min_confidence}
     return DetectorSettings(
         patterns=chosen(patterns),
-        **{name: each for name, each in given.items() if each is not None},
+        **{name: each for name, each in options.items() if each is not None},
     )
 
 
@@ -119,8 +119,8 @@ def _of_file(path: Path, timeframe: Timeframe, symbol: str | None) -> tuple[Cand
     """Read candles, or make them of ticks. Raises FileError, InputError, CliError, UsageError."""
     from local.backtest.candle_file import read_candles, read_rows
 
-    found = read_candles(path, symbol)
-    return found or read_rows("the candles", io.StringIO(_of_ticks(path, timeframe, symbol)))
+    candles = read_candles(path, symbol)
+    return candles or read_rows("the candles", io.StringIO(_of_ticks(path, timeframe, symbol)))
 
 
 def _of_symbol(
@@ -150,18 +150,20 @@ def _of_ticks(path: Path, timeframe: Timeframe, symbol: str | None) -> str:
     for choice in choices:
         try:
             trades = (each for _, each in read_trades([path], choice, Progress()))
-            found = candle_rows((tick for each in trades for tick in each.ticks()), timeframe)
+            candles = candle_rows((tick for each in trades for tick in each.ticks()), timeframe)
             break
         except UnknownLayoutError as error:
             if choice is choices[-1]:
                 raise CliError(f"{error}. Candles need a header: {CANDLES}") from None
-    if symbol is None and len(found) > 1:
-        raise UsageError(f"{path} holds {', '.join(sorted(found)[:10])}: choose one with --symbol")
-    if len(found) == 1 and symbol is not None:
-        return _csv(next(iter(found.values())))
-    if not found or (symbol is not None and symbol not in found):
+    if symbol is None and len(candles) > 1:
+        raise UsageError(
+            f"{path} holds {', '.join(sorted(candles)[:10])}: choose one with --symbol"
+        )
+    if len(candles) == 1 and symbol is not None:
+        return _csv(next(iter(candles.values())))
+    if not candles or (symbol is not None and symbol not in candles):
         raise CliError(f"{path} has no ticks{f' of {symbol}' if symbol else ''}")
-    return _csv(found[symbol] if symbol is not None else next(iter(found.values())))
+    return _csv(candles[symbol] if symbol is not None else next(iter(candles.values())))
 
 
 def _of_api(
@@ -170,8 +172,8 @@ def _of_api(
     """Read the closed candles of a range from the history API."""
     from local.cli.candles import Query, fetch
 
-    found = fetch(api, Query(symbol, timeframe.name, since, until, None)).candles
-    closed = [each for each in found if each["closed"]]
+    candles = fetch(api, Query(symbol, timeframe.name, since, until, None)).candles
+    closed = [each for each in candles if each["closed"]]
     if not closed:
         raise CliError(f"{symbol} has no closed candles of {timeframe} since {since}")
     return _csv((c["t"] * 1000, c["o"], c["h"], c["l"], c["c"], c["v"]) for c in closed)

@@ -22,27 +22,29 @@ def candle_chart(title: str, candles: Sequence[dict[str, Any]], width: int, heig
     """
     import plotext
 
-    shown = candles[-max(width - _SCALE_WIDTH, 1) :]
-    last = shown[-1]
+    visible = candles[-max(width - _SCALE_WIDTH, 1) :]
+    last = visible[-1]
     count = (
-        f"{len(shown):,} of {len(candles):,}" if len(shown) < len(candles) else f"{len(shown):,}"
+        f"{len(visible):,} of {len(candles):,}"
+        if len(visible) < len(candles)
+        else f"{len(visible):,}"
     )
     plotext.clear_figure()
     plotext.theme("clear")
     plotext.plotsize(width, max(height, _LEAST_HEIGHT))
     plotext.title(f"{title}: {count} candles, last close {last['c']}")
-    at = list(range(len(shown)))
+    at = list(range(len(visible)))
     prices = {
-        name: [float(each[name[0].lower()]) for each in shown]
+        name: [float(each[name[0].lower()]) for each in visible]
         for name in ("Open", "High", "Low", "Close")
     }
     plotext.candlestick(at, prices, colors=["green", "red"])
     ticks = sorted({round(n * (len(at) - 1) / (_LABELS - 1)) for n in range(_LABELS)})
-    plotext.xticks(ticks, [_moment(shown[each]["t"], shown) for each in ticks])
+    plotext.xticks(ticks, [_moment(visible[each]["t"], visible) for each in ticks])
     return Text.from_ansi(plotext.build().rstrip("\n"))
 
 
-def _moment(time_ms: int, shown: Sequence[dict[str, Any]]) -> str:
+def _moment(time_ms: int, visible: Sequence[dict[str, Any]]) -> str:
     """Write a start as UTC: its time of day, or its date where the candles span more than two."""
-    is_long = shown[-1]["t"] - shown[0]["t"] > 2 * 86_400_000
+    is_long = visible[-1]["t"] - visible[0]["t"] > 2 * 86_400_000
     return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d" if is_long else "%H:%M")

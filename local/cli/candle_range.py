@@ -133,11 +133,11 @@ def ladder_of(names: list[str] | None) -> tuple[Timeframe, ...]:
     try:
         ladder = parse_ladder(os.environ.get("TIMEFRAMES", DEFAULT_LADDER))
         if names:
-            wanted = tuple(sorted({Timeframe.parse(name) for name in names}))
-            if unknown := [str(each) for each in wanted if each not in ladder]:
-                kept = ", ".join(map(str, ladder))
-                raise UsageError(f"{', '.join(unknown)} is not kept; candles of {kept} are")
-            return wanted
+            ladder_part = tuple(sorted({Timeframe.parse(name) for name in names}))
+            if unknown := [str(each) for each in ladder_part if each not in ladder]:
+                available = ", ".join(map(str, ladder))
+                raise UsageError(f"{', '.join(unknown)} is not kept; candles of {available} are")
+            return ladder_part
     except ValueError as error:
         raise UsageError(str(error)) from None
     return ladder

@@ -107,11 +107,11 @@ def candles(
         if not watch:
             _show(view, first, as_json=as_json)
         elif as_json or not console.is_terminal:
-            for found in _refreshed(api, query, first):
-                if isinstance(found, Found):
-                    _show(view, found, as_json=as_json)
+            for update in _refreshed(api, query, first):
+                if isinstance(update, Found):
+                    _show(view, update, as_json=as_json)
                 else:
-                    typer.echo(found, err=True)
+                    typer.echo(update, err=True)
         else:
             _live(view, api, first)
 
@@ -134,27 +134,29 @@ def fetch(api: HistoryApi, query: Query) -> Found:
 
     Raises CliError: the API is away or refuses; the message has its problem's detail.
     """
-    wanted = {"timeframe": query.timeframe, "from": query.since, "to": query.until}
-    page = partial(api.ask, "/api/candles", query.symbol, **wanted)
+    parameters = {"timeframe": query.timeframe, "from": query.since, "to": query.until}
+    page = partial(api.ask, "/api/candles", query.symbol, **parameters)
     if query.since is None:
         assert query.limit is not None
-        answer = page(limit=query.limit)
-        newest = answer["candles"][-query.limit :]
-        cut = None
-        if len(newest) < query.limit and answer["next"]:
-            cut = f"the API gives {len(newest):,} at once; there are older ones: give a --from"
-        return Found(newest, cut)
-    found: list[dict[str, Any]] = []
+        response = page(limit=query.limit)
+        newest = response["candles"][-query.limit :]
+        truncation = None
+        if len(newest) < query.limit and response["next"]:
+            truncation = (
+                f"the API gives {len(newest):,} at once; there are older ones: give a --from"
+            )
+        return Found(newest, truncation)
+    candles: list[dict[str, Any]] = []
     cursor = None
     while True:
-        size = PAGE if query.limit is None else min(PAGE, query.limit - len(found))
-        answer = page(limit=size, cursor=cursor)
-        found += answer["candles"]
-        following = answer["next"]
+        size = PAGE if query.limit is None else min(PAGE, query.limit - len(candles))
+        response = page(limit=size, cursor=cursor)
+        candles += response["candles"]
+        following = response["next"]
         if not following:
-            return Found(found)
-        if query.limit is not None and len(found) >= query.limit:
-            return Found(found[: query.limit], f"cut after --limit {query.limit:,}; more follow")
+            return Found(candles)
+        if query.limit is not None and len(candles) >= query.limit:
+            return Found(candles[: query.limit], f"cut after --limit {query.limit:,}; more follow")
         if following == cursor:
             raise CliError(f"{api.url} gives the same page again and again")
         cursor = following
@@ -183,47 +185,49 @@ class _View:
     console: Console
     as_chart: bool
 
-    def of(self, found: Found, most_rows: int | None = None) -> RenderableType:
+    def of(self, page: Found, most_rows: int | None = None) -> RenderableType:
         """Lay out the candles; the newest `most_rows` of a table."""
-        if self.as_chart and found.candles:
+        if self.as_chart and page.candles:
             from local.cli.candle_chart import candle_chart
 
             is_terminal = self.console.is_terminal
             width = self.console.width if is_terminal else CHART_WIDTH
             height = min(self.console.height - 4, width // 3) if is_terminal else CHART_HEIGHT
             title = f"{self.query.symbol} {self.query.timeframe}"
-            return candle_chart(title, found.candles, width, height)
-        rows = found.candles if most_rows is None else found.candles[-most_rows:]
-        return _table(self.query, Found(rows, found.cut))
+            return candle_chart(title, page.candles, width, height)
+        rows = page.candles if most_rows is None else page.candles[-most_rows:]
+        return _table(self.query, Found(rows, page.cut))
 
 
 def _live(view: _View, api: HistoryApi, first: Found) -> None:
-    shown = first
+    page = first
     with Live(console=view.console, auto_refresh=False) as live:
-        for found in _refreshed(api, view.query, first):
+        for update in _refreshed(api, view.query, first):
             # The end of a long table is what changes, so that is what stays in sight.
             rows = max(view.console.height - 6, 1)
-            if isinstance(found, Found):
-                shown = found
-                live.update(view.of(found, rows), refresh=True)
+            if isinstance(update, Found):
+                page = update
+                live.update(view.of(update, rows), refresh=True)
             else:
-                told = Text(f"{time.strftime('%H:%M:%S', time.gmtime())} {found}", style="red")
-                live.update(Group(view.of(shown, rows), told), refresh=True)
+                error_line = Text(
+                    f"{time.strftime('%H:%M:%S', time.gmtime())} {update}", style="red"
+                )
+                live.update(Group(view.of(page, rows), error_line), refresh=True)
 
 
-def _show(view: _View, found: Found, *, as_json: bool) -> None:
+def _show(view: _View, page: Found, *, as_json: bool) -> None:
     query = view.query
     if as_json:
-        answer = {"symbol": query.symbol, "timeframe": query.timeframe, "candles": found.candles}
-        typer.echo(json.dumps(answer))
+        output = {"symbol": query.symbol, "timeframe": query.timeframe, "candles": page.candles}
+        typer.echo(json.dumps(output))
     else:
-        view.console.print(view.of(found))
-    if found.cut:
-        typer.echo(found.cut, err=True)
+        view.console.print(view.of(page))
+    if page.cut:
+        typer.echo(page.cut, err=True)
 
 
-def _table(query: Query, found: Found) -> FittedTable:
-    count = len(found.candles)
+def _table(query: Query, page: Found) -> FittedTable:
+    count = len(page.candles)
     table = FittedTable(
         ("time (UTC)", "open", "high", "low", "close", "volume", "vwap", "trades", ""),
         frozenset(("time (UTC)", "")),
@@ -231,7 +235,7 @@ def _table(query: Query, found: Found) -> FittedTable:
         title=f"{query.symbol} {query.timeframe}: {count:,} candle{'s' * (count != 1)}",
         is_boxed=True,
     )
-    for candle in found.candles:
+    for candle in page.candles:
         prices = [candle[name] for name in ("o", "h", "l", "c", "v")]
         row = [utc(candle["t"]), *prices, shown_vwap(candle), f"{candle['n']:,}", state(candle)]
         table.add_row(row, "" if candle["closed"] else "bold yellow")
@@ -240,18 +244,16 @@ def _table(query: Query, found: Found) -> FittedTable:
 
 def utc(time_ms: int) -> str:
     """Write milliseconds since 1970 as UTC, to the second, or finer where it is finer."""
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time_ms)
-    return moment.strftime("%Y-%m-%d %H:%M:%S") + (
-        f".{time_ms % 1000:03}" if time_ms % 1000 else ""
-    )
+    time = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time_ms)
+    return time.strftime("%Y-%m-%d %H:%M:%S") + (f".{time_ms % 1000:03}" if time_ms % 1000 else "")
 
 
 def state(candle: dict[str, Any]) -> str:
     """Say what a reader should know before relying on a candle; nothing for a sound closed one."""
-    words = [] if candle["closed"] else ["open"]
+    flags = [] if candle["closed"] else ["open"]
     if candle.get("partial"):
-        words.append("partial")
-    return ", ".join(words)
+        flags.append("partial")
+    return ", ".join(flags)
 
 
 def shown_vwap(candle: dict[str, Any]) -> str:

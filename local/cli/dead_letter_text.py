@@ -15,7 +15,7 @@ EXCERPT_CHARS: Final = 1_000
 
 def as_json(letter: DeadLetter, *, with_body: bool = False) -> dict[str, Any]:
     """Return a letter as JSON values; times are ISO 8601."""
-    told: dict[str, Any] = {
+    output: dict[str, Any] = {
         "sequence": letter.sequence,
         "stored_at": letter.stored_at.isoformat() if letter.stored_at else None,
         "destination": letter.destination,
@@ -25,8 +25,8 @@ def as_json(letter: DeadLetter, *, with_body: bool = False) -> dict[str, Any]:
         "attributes": dict(letter.attributes),
     }
     if with_body:
-        told["data_base64"] = base64.b64encode(letter.body).decode()
-    return told
+        output["data_base64"] = base64.b64encode(letter.body).decode()
+    return output
 
 
 def stored(letter: DeadLetter) -> str:
@@ -55,8 +55,8 @@ def body_excerpt(body: bytes) -> str:
         return _hex(body)
     if not all(c.isprintable() or c in "\r\n\t" for c in text):
         return _hex(body)
-    more = f"\n... {len(text) - EXCERPT_CHARS:,} more" if len(text) > EXCERPT_CHARS else ""
-    return text[:EXCERPT_CHARS] + more
+    ellipsis = f"\n... {len(text) - EXCERPT_CHARS:,} more" if len(text) > EXCERPT_CHARS else ""
+    return text[:EXCERPT_CHARS] + ellipsis
 
 
 def _hex(body: bytes) -> str:

@@ -52,18 +52,20 @@ class CandleView:
         api = instance.env.get("API_URL", "")
         try:
             rows = await self._candles(api)
-            answer = await self._client.get(f"{api}/api/patterns", params={"limit": _PATTERNS})
-            found = [pattern_line(each) for each in answer.raise_for_status().json()["patterns"]]
+            response = await self._client.get(f"{api}/api/patterns", params={"limit": _PATTERNS})
+            patterns = [
+                pattern_line(each) for each in response.raise_for_status().json()["patterns"]
+            ]
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             return Group(line, f"(the API does not answer yet: {error!r})")
         if not rows:
             return Group(line, "(no candles yet)")
-        shown: list[RenderableType] = [line, "", candle_table(rows)]
-        if not found:
-            shown += ["", "patterns: looked for in closed candles, from each series' tenth on"]
+        lines: list[RenderableType] = [line, "", candle_table(rows)]
+        if not patterns:
+            lines += ["", "patterns: looked for in closed candles, from each series' tenth on"]
         else:
-            shown += ["", "patterns found", *(Text(each, no_wrap=True) for each in found)]
-        return Group(*shown)
+            lines += ["", "patterns found", *(Text(each, no_wrap=True) for each in patterns)]
+        return Group(*lines)
 
     async def close(self) -> None:
         """Close the connections to the API."""
@@ -72,7 +74,7 @@ class CandleView:
     async def _candles(self, api: str) -> list[tuple[str, dict[str, Any]]]:
         latest = (await self._client.get(f"{api}/api/latest")).raise_for_status().json()
         symbols = sorted(each["symbol"] for each in latest)[:_SYMBOLS]
-        answers = await asyncio.gather(
+        responses = await asyncio.gather(
             *(
                 self._client.get(
                     f"{api}/api/candles/{quote(symbol, safe='')}",
@@ -83,8 +85,8 @@ class CandleView:
         )
         return [
             (symbol, candle)
-            for symbol, answer in zip(symbols, answers, strict=True)
-            for candle in answer.raise_for_status().json()["candles"]
+            for symbol, response in zip(symbols, responses, strict=True)
+            for candle in response.raise_for_status().json()["candles"]
         ]
 
 

@@ -35,11 +35,11 @@ class _Console(Console):
 
 def console(on_lost: Callable[[], None] | None = None, *, stderr: bool = False) -> Console:
     """Make the console for standard output or error; wide where it is no terminal."""
-    made = _Console(highlight=False, stderr=stderr)
-    if not made.is_terminal:
-        made = _Console(highlight=False, width=_PLAIN_WIDTH, stderr=stderr)
-    made.on_lost = on_lost
-    return made
+    created = _Console(highlight=False, stderr=stderr)
+    if not created.is_terminal:
+        created = _Console(highlight=False, width=_PLAIN_WIDTH, stderr=stderr)
+    created.on_lost = on_lost
+    return created
 
 
 def print_components(console: Console, components: Sequence[RunningComponent]) -> None:
@@ -87,14 +87,14 @@ _ADDRESSES: Final = (
 
 def addresses(env: Mapping[str, str]) -> dict[str, str]:
     """Return where people and programs find what; none of it is secret."""
-    return {word: env[name] for word, name in _ADDRESSES if name in env}
+    return {label: env[name] for label, name in _ADDRESSES if name in env}
 
 
 def ready_lines(env: Mapping[str, str], width: int) -> list[str]:
     """Compose what says that everything is ready, and where: one line, or one for each address."""
-    found = [f"{word} {address}" for word, address in addresses(env).items()]
+    entries = [f"{label} {address}" for label, address in addresses(env).items()]
     # The sink is for those who have nothing friendlier to talk to.
-    useful = [each for each in found if not each.startswith("sink")] or found
+    useful = [each for each in entries if not each.startswith("sink")] or entries
     line = "  ".join(("ready", *useful))
     if len(line) <= width:
         return [line]
@@ -153,8 +153,10 @@ def _absent(status: Mapping[str, Any]) -> list[Text]:
     unready = [name for name, state in states.items() if state == "not ready"]
     unready += [f"trigger {_short(name)}" for name in status["unready"]]
     down = [name for name, state in states.items() if state not in ("ready", "not ready")]
-    found = (("down", down), ("not ready", unready))
-    return [Text(f"{word}: {', '.join(names)}", style="bold red") for word, names in found if names]
+    groups = (("down", down), ("not ready", unready))
+    return [
+        Text(f"{label}: {', '.join(names)}", style="bold red") for label, names in groups if names
+    ]
 
 
 def _lag_by_trigger(status: Mapping[str, Any]) -> list[Text]:
@@ -169,8 +171,8 @@ def _lag_by_trigger(status: Mapping[str, Any]) -> list[Text]:
 def _lag_in_all(status: Mapping[str, Any]) -> list[Text]:
     if not status["lag"]:
         return []
-    worst, most = max(status["lag"].items(), key=lambda each: each[1])
-    if not most:
+    worst, worst_lag = max(status["lag"].items(), key=lambda each: each[1])
+    if not worst_lag:
         return [Text("lag 0")]
     return [Text(f"lag {sum(status['lag'].values()):,} (most: {_short(worst)})", style="yellow")]
 
@@ -195,8 +197,8 @@ def candle_table(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> FittedTable:
 
 def short_path(path: str) -> str:
     """Shorten a path to one from the working directory, where it is below it."""
-    here = str(Path.cwd()) + os.sep
-    return path.removeprefix(here)
+    prefix = str(Path.cwd()) + os.sep
+    return path.removeprefix(prefix)
 
 
 def _minute(start: Any) -> str:

@@ -59,16 +59,16 @@ def list_letters(
         letters = DeadLetters(jetstream)
         return [letter async for letter in letters.list(limit)], await letters.count()
 
-    found, count = _with_stream(nats_url, data_dir, read)
+    shown, count = _with_stream(nats_url, data_dir, read)
     if json_lines:
-        for letter in found:
+        for letter in shown:
             typer.echo(json.dumps(as_json(letter)))
-    elif found:
-        _print_table(found)
+    elif shown:
+        _print_table(shown)
     else:
         typer.echo("no dead letters")
-    if count > len(found):
-        typer.echo(f"{count:,} dead letters, {len(found):,} shown; see --limit", err=True)
+    if count > len(shown):
+        typer.echo(f"{count:,} dead letters, {len(shown):,} shown; see --limit", err=True)
 
 
 @app.command("show")
@@ -169,32 +169,32 @@ def replay(
                 if problem is None:
                     await letters.delete(letter.sequence)
                     answered.append(letter.sequence)
-                    told = f"{name}: answered 2xx by {letter.destination or destination}"
+                    output = f"{name}: answered 2xx by {letter.destination or destination}"
                 else:
                     failed += 1
-                    told = f"{name}: kept: {problem}"
+                    output = f"{name}: kept: {problem}"
                 if json_lines:
-                    told = json.dumps(
+                    output = json.dumps(
                         {"sequence": letter.sequence, "id": event_id, "problem": problem}
                     )
-                typer.echo(told)
+                typer.echo(output)
         return answered, failed, await _came_back(jetstream, newest, answered)
 
-    answered, failed, back = _with_stream(nats_url, data_dir, deliver)
-    for letter in back:
+    answered, failed, returned = _with_stream(nats_url, data_dir, deliver)
+    for letter in returned:
         replayed = letter.attributes[REPLAYED]
         reason = one_line(letter.error, 120) or "it does not say why"
-        told = f"{replayed} failed again and is now letter {letter.sequence}: {reason}"
+        output = f"{replayed} failed again and is now letter {letter.sequence}: {reason}"
         if json_lines:
-            told = json.dumps(
+            output = json.dumps(
                 {"sequence": int(replayed), "came_back_as": letter.sequence, "problem": reason}
             )
-        typer.echo(told)
+        typer.echo(output)
     if not json_lines:
         typer.echo(f"{len(answered):,} answered 2xx and removed, {failed:,} failed and kept")
-    if back and not json_lines:
-        typer.echo(f"{len(back):,} of those answered 2xx came back as new letters")
-    if failed or back:
+    if returned and not json_lines:
+        typer.echo(f"{len(returned):,} of those answered 2xx came back as new letters")
+    if failed or returned:
         raise typer.Exit(1)
 
 
@@ -225,8 +225,8 @@ async def _came_back(
     letters = DeadLetters(jetstream)
     numbers = {str(each) for each in replayed}
     behind = range(newest + 1, await _newest(jetstream) + 1)
-    found = [await letters.get(sequence) for sequence in behind]
-    return [each for each in found if each and each.attributes.get(REPLAYED) in numbers]
+    newer = [await letters.get(sequence) for sequence in behind]
+    return [each for each in newer if each and each.attributes.get(REPLAYED) in numbers]
 
 
 def resolve(url: str, addresses: dict[str, str]) -> str:
@@ -319,7 +319,7 @@ async def _jetstream(url: str) -> AsyncIterator[JetStreamContext]:
     async def note(error: Exception) -> None:
         errors.append(error)  # nats-py would log it, and raise one that does not say why
 
-    place = url.rpartition("@")[2].removeprefix("nats://")  # without user and password
+    host = url.rpartition("@")[2].removeprefix("nats://")  # without user and password
     try:
         connection = await nats.connect(
             url,
@@ -332,7 +332,7 @@ async def _jetstream(url: str) -> AsyncIterator[JetStreamContext]:
     except (nats.errors.Error, OSError, ValueError) as error:
         cause = errors[-1] if errors else error
         reason = str(cause) or type(cause).__name__
-        raise CliError(f"cannot reach NATS at {place}: {reason}; is the instance up?") from None
+        raise CliError(f"cannot reach NATS at {host}: {reason}; is the instance up?") from None
     try:
         yield connection.jetstream()
     finally:

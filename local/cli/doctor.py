@@ -49,14 +49,14 @@ def doctor(
         from local.topology.repository import Repository
 
         root = Repository.find().root
-        found = list(cluster_doctor.examine(Kubectl(context), namespace, root))
+        findings = list(cluster_doctor.examine(Kubectl(context), namespace, root))
     else:
         from local import machine
 
-        found = list(machine.examine(data_dir, http_port, udp_port))
+        findings = list(machine.examine(data_dir, http_port, udp_port))
     if as_json:
-        said = [{"level": f.level, "what": f.what, "detail": f.detail} for f in found]
-        typer.echo(json.dumps(said, indent=2))
+        output = [{"level": f.level, "what": f.what, "detail": f.detail} for f in findings]
+        typer.echo(json.dumps(output, indent=2))
     else:
         from rich.text import Text
 
@@ -64,9 +64,9 @@ def doctor(
 
         console = display.console()
         colours = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "bold red"}
-        for each in found:
+        for each in findings:
             line = Text(f"{each.level:7} ", style=colours[each.level])
             line.append(f"{each.what}: {each.detail}" if each.detail else each.what, style="none")
             console.print(line, soft_wrap=True)
-    if any(each.level is Level.ERROR for each in found):
+    if any(each.level is Level.ERROR for each in findings):
         raise typer.Exit(1)

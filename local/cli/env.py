@@ -43,34 +43,34 @@ def env(
       duckdb -cmd "$(kandle env --duckdb)"
     """
     instance = Instance.load(data_dir)
-    found = instance.env
+    variables = instance.env
     if duckdb or polars or spark:
         if duckdb:
             from local.cli.lake import metadata_of
 
-            typer.echo(_duckdb(found, metadata_of(found)))
+            typer.echo(_duckdb(variables, metadata_of(variables)))
         if polars:
-            typer.echo(_polars(found))
+            typer.echo(_polars(variables))
         if spark:
-            typer.echo(_spark(found))
+            typer.echo(_spark(variables))
         return
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        typer.echo(json.dumps(variables, indent=2))
         return
-    for name, value in found.items():
+    for name, value in variables.items():
         typer.echo(f"export {name}={quoted(value)}")
-    own = [host_port(each.url) for each in instance.components if each.kind == "server"]
-    typer.echo(f"export {INSTANCE_SERVERS}={quoted(' '.join(own))}")
+    servers = [host_port(each.url) for each in instance.components if each.kind == "server"]
+    typer.echo(f"export {INSTANCE_SERVERS}={quoted(' '.join(servers))}")
 
 
 def _duckdb(env: dict[str, str], metadata: dict[str, str]) -> str:
     endpoint, key, secret, _ = (env[name] for name in _NAMES)
-    where = urlsplit(endpoint)
+    address = urlsplit(endpoint)
     lines = [
         "INSTALL httpfs; LOAD httpfs; INSTALL iceberg; LOAD iceberg;",
         f"CREATE OR REPLACE SECRET kandle (TYPE s3, KEY_ID '{key}', SECRET '{secret}',"
-        f" ENDPOINT '{where.netloc}', REGION 'us-east-1', URL_STYLE 'path',"
-        f" USE_SSL {str(where.scheme == 'https').lower()});",
+        f" ENDPOINT '{address.netloc}', REGION 'us-east-1', URL_STYLE 'path',"
+        f" USE_SSL {str(address.scheme == 'https').lower()});",
     ]
     for name, location in metadata.items():
         table = f"iceberg_scan('{location}')"
@@ -98,13 +98,13 @@ candles = pl.scan_iceberg(lake.load_table("kandle.candles"), storage_options=opt
 
 def _spark(env: dict[str, str]) -> str:
     endpoint, key, secret, database = (env[name] for name in _NAMES)
-    where = urlsplit(database)
+    address = urlsplit(database)
     options = {
         "": "org.apache.iceberg.spark.SparkCatalog",
         ".type": "jdbc",
-        ".uri": f"jdbc:postgresql://{where.hostname}:{where.port}{where.path}",
-        ".jdbc.user": where.username,
-        ".jdbc.password": where.password,
+        ".uri": f"jdbc:postgresql://{address.hostname}:{address.port}{address.path}",
+        ".jdbc.user": address.username,
+        ".jdbc.password": address.password,
         ".jdbc.schema-version": "V1",
         ".warehouse": "s3://ticks",
         ".io-impl": "org.apache.iceberg.aws.s3.S3FileIO",

@@ -54,17 +54,17 @@ def feeds(
       kandle feeds --json | jq '.[].symbols[].gaps'
     """
     with history_api(api_url, data_dir) as api:
-        found: list[dict[str, Any]] = api.ask("/api/feeds")
+        statuses: list[dict[str, Any]] = api.ask("/api/feeds")
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        typer.echo(json.dumps(statuses, indent=2))
         return
-    if not found:
+    if not statuses:
         typer.echo("no feed has reported yet: kandle feed add NAME:SYMBOL", err=True)
         return
-    _print(found)
+    _print(statuses)
 
 
-def _print(found: list[dict[str, Any]]) -> None:
+def _print(statuses: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
     from local.cli import display
@@ -76,13 +76,13 @@ def _print(found: list[dict[str, Any]]) -> None:
     drops = ("reconnects", "skew", "history", "trades/min")
     table = FittedTable((*names, *numbers), frozenset(names), drops)
     now_ms = time.time_ns() // 1_000_000
-    for feed in found:
+    for feed in statuses:
         for each in feed["symbols"]:
             style = _STYLES.get(each["state"], "red")
             state = Text(each["state"], style)
             table.add_row((feed["feed"], each["instrument"], state, *_cells(feed, each, now_ms)))
     console.print(table)
-    for feed in found:
+    for feed in statuses:
         if feed["error"]:
             console.print(f"{feed['feed']}: {feed['error']}", style="red", markup=False)
 
@@ -131,10 +131,10 @@ def _print_list(feeds: Iterable[object], *, as_json: bool) -> None:
     typer.echo(json.dumps(names) if as_json else "\n".join(names))
 
 
-def _change(data_dir: Path, text: str, how: Any, *, as_json: bool) -> None:
+def _change(data_dir: Path, text: str, change: Any, *, as_json: bool) -> None:
     """Change the list of the running instance, which follows it."""
     from local.supervisor.feed_list import change_feeds, parse_feed
 
     feed = parse_feed(text)
     Instance.load(data_dir)
-    _print_list(change_feeds(data_dir, lambda feeds: how(feeds, feed)), as_json=as_json)
+    _print_list(change_feeds(data_dir, lambda feeds: change(feeds, feed)), as_json=as_json)

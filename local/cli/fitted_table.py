@@ -57,8 +57,8 @@ class FittedTable:
             title_justify="left",
             header_style="bold",
         )
-        shown = [at for at, name in enumerate(self.columns) if name not in dropped]
-        for at in shown:
+        visible = [at for at, name in enumerate(self.columns) if name not in dropped]
+        for at in visible:
             name = self.columns[at]
             is_prose = name in self.prose
             table.add_column(
@@ -69,7 +69,7 @@ class FittedTable:
                 max_width=prose_width if is_prose else None,
             )
         for values, style in self.rows:
-            cells = (values[at] for at in shown)
+            cells = (values[at] for at in visible)
             table.add_row(
                 *(Text(each) if isinstance(each, str) else each for each in cells), style=style
             )

@@ -59,13 +59,13 @@ def forget(
     from shared.realtime.pattern_series import end_instrument
 
     with stores(database_url, redis_url, data_dir) as (connection, client, _):
-        known = {name: _known(connection, client, name) for name in dict.fromkeys(symbols)}
-        if unknown := [name for name, each in known.items() if not any(each)]:
+        stored = {name: _known(connection, client, name) for name in dict.fromkeys(symbols)}
+        if unknown := [name for name, each in stored.items() if not any(each)]:
             raise CliError(f"nothing is known of {', '.join(map(repr, unknown))}")
-        for name, each in known.items():
-            about = {"symbol": name, "dry_run": dry_run, **each._asdict()}
+        for name, each in stored.items():
+            output = {"symbol": name, "dry_run": dry_run, **each._asdict()}
             line = f"{name}: {each.summary(dry_run=dry_run)}"
-            typer.echo(json.dumps(about) if json_lines else line)
+            typer.echo(json.dumps(output) if json_lines else line)
             if not dry_run:
                 with connection.transaction():
                     connection.execute(_DELETE_QUOTE, (name,))
@@ -87,8 +87,8 @@ class _Known(NamedTuple):
         if self.is_live:
             goes = "would leave" if dry_run else "leaves"
             live = f"{goes} what is live once its candles are stored"
-        gone = "would be" if dry_run else "is"
-        quote = f"; its latest quote {gone} deleted" if self.has_quote else ""
+        verb = "would be" if dry_run else "is"
+        quote = f"; its latest quote {verb} deleted" if self.has_quote else ""
         if self.stored_us is None:
             return f"{live}{quote}; no tick of it is stored"
         first, last = map(utc, self.stored_us)

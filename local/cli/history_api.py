@@ -32,21 +32,21 @@ class HistoryApi:
         import httpx
 
         url = self.url + route + ("" if symbol is None else f"/{quote(symbol, safe='')}")
-        given = {name: value for name, value in parameters.items() if value is not None}
+        query = {name: value for name, value in parameters.items() if value is not None}
         try:
-            response = self.client.get(url, params=given)
+            response = self.client.get(url, params=query)
         except httpx.TransportError as error:
             reason = str(error) or type(error).__name__
             raise CliError(f"cannot reach {self.url}: {reason}; is the instance up?") from None
         try:
-            answer = response.json()
+            body = response.json()
         except ValueError:
-            answer = None
-        if response.is_success and answer is not None:
-            return answer
-        problem = answer if isinstance(answer, dict) else {}
-        told = problem.get("detail") or problem.get("title") or response.text[:200] or url
-        raise CliError(f"{told} ({response.status_code})")
+            body = None
+        if response.is_success and body is not None:
+            return body
+        problem = body if isinstance(body, dict) else {}
+        message = problem.get("detail") or problem.get("title") or response.text[:200] or url
+        raise CliError(f"{message} ({response.status_code})")
 
 
 @contextmanager

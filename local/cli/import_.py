@@ -89,10 +89,10 @@ def import_files(
     trades = trades_of(files, choice_of(symbol, columns, zone), progress, again=again)
     try:
         if dry_run:
-            for some in trades:
-                show_lines(some.lines()[:SHOWN_ROWS], as_json=as_json)
+            for part in trades:
+                show_lines(part.lines()[:SHOWN_ROWS], as_json=as_json)
             return
-        how = Normalizing.of(os.environ)
+        normalizing = Normalizing.of(os.environ)
         url = http_url(ticks_broker(broker_url, data_dir), "--broker-url")
         positions = Positions(data_dir / POSITIONS)
         if restart or again:
@@ -100,8 +100,8 @@ def import_files(
         started = time.monotonic()
         with asked_to_stop() as stop, reporting("import", progress) as report:
             salt = f"-{secrets.token_hex(4)}" if again else ""
-            found = batches(trades, salt)
-            done = asyncio.run(_run(found, how, url, positions, report, stop.is_set))
+            numbered = batches(trades, salt)
+            done = asyncio.run(_run(numbered, normalizing, url, positions, report, stop.is_set))
             stopped = stop.is_set()
     except (FileError, NotTakenError, SettingsError) as error:
         raise CliError(str(error)) from None
@@ -124,8 +124,8 @@ def trades_of(files: Files, choice: Choice, progress: Progress, *, again: bool) 
 
 
 async def _run(
-    found: Iterator[Numbered],
-    how: Normalizing,
+    numbered: Iterator[Numbered],
+    normalizing: Normalizing,
     url: str,
     positions: Positions,
     report: Callable[[int], None],
@@ -136,7 +136,7 @@ async def _run(
 
     sink = Sink(url, "/kandle/import")
     try:
-        return await send(found, how, sink, positions, report, stopped)
+        return await send(numbered, normalizing, sink, positions, report, stopped)
     finally:
         await sink.close()
 

@@ -54,9 +54,9 @@ def object_access(data_dir: Path) -> S3Access:
     """Return the object storage of the environment, else of the running instance."""
     from shared.stores.s3 import S3Access
 
-    found = S3Access.from_mapping(os.environ)
-    if found.endpoint:
-        return found
+    access = S3Access.from_mapping(os.environ)
+    if access.endpoint:
+        return access
     return S3Access(
         *(
             address(None, name, name, data_dir)

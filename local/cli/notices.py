@@ -28,5 +28,5 @@ class Notices:
             return
         self._printed[text] = now
         times = self._held_back.pop(text, 0)
-        again = f" ({times} times more in the last moments)" if times else ""
-        self.console.print(f"! {text}{again}", style="bold yellow", markup=False, soft_wrap=True)
+        repeats = f" ({times} times more in the last moments)" if times else ""
+        self.console.print(f"! {text}{repeats}", style="bold yellow", markup=False, soft_wrap=True)

@@ -22,13 +22,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs."
 JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 
 
-def _url(flag: str, what: str) -> Any:
+def _url(flag: str, description: str) -> Any:
     """Return the option that names a server, or its variable: `--api-url`, API_URL."""
     return typer.Option(
         flag,
         envvar=flag.strip("-").replace("-", "_").upper(),
         metavar="URL",
-        help=f"{what} Default: the running instance's.",
+        help=f"{description} Default: the running instance's.",
         show_default=False,
     )
 

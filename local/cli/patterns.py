@@ -56,40 +56,40 @@ def patterns(
 
       kandle patterns BTC-USD --watch
     """
-    wanted = {"timeframe": timeframe, "type": pattern, "min_confidence": min_confidence}
-    told: set[tuple[str, int]] = set()
+    filters = {"timeframe": timeframe, "type": pattern, "min_confidence": min_confidence}
+    printed: set[tuple[str, int]] = set()
     with history_api(api_url, data_dir) as api:
-        ask = partial(api.ask, "/api/patterns", symbol, **wanted, status=status, limit=limit)
-        found = ask()["patterns"][::-1]
-        _show(found, as_json=as_json)
+        ask = partial(api.ask, "/api/patterns", symbol, **filters, status=status, limit=limit)
+        newest = ask()["patterns"][::-1]
+        _show(newest, as_json=as_json)
         if not watch:
             return
-        told.update((each["id"], each["revision"]) for each in found)
+        printed.update((each["id"], each["revision"]) for each in newest)
         with asked_to_stop() as stop:
             while not stop.wait(REFRESH_S):
                 try:
-                    found = ask()["patterns"][::-1]
+                    newest = ask()["patterns"][::-1]
                 except CliError as error:
                     typer.echo(str(error), err=True)
                     continue
-                fresh = [each for each in found if (each["id"], each["revision"]) not in told]
-                told.update((each["id"], each["revision"]) for each in fresh)
-                for each in fresh:
+                unseen = [each for each in newest if (each["id"], each["revision"]) not in printed]
+                printed.update((each["id"], each["revision"]) for each in unseen)
+                for each in unseen:
                     typer.echo(json.dumps(each) if as_json else line(each))
 
 
-def line(found: dict[str, Any]) -> str:
+def line(pattern: dict[str, Any]) -> str:
     """Write a pattern on one line."""
-    return "  ".join(each for each in _cells(found) if each)
+    return "  ".join(each for each in _cells(pattern) if each)
 
 
-def _show(found: Sequence[dict[str, Any]], *, as_json: bool) -> None:
+def _show(patterns: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     from local.cli.display import console
 
     if as_json:
-        for each in found:
+        for each in patterns:
             typer.echo(json.dumps(each))
-    elif not found:
+    elif not patterns:
         typer.echo("no patterns yet: they are looked for in closed candles, from the tenth on")
     else:
         columns = ("known at (UTC)", "symbol", "timeframe", "pattern", "way", "confidence")
@@ -99,20 +99,20 @@ def _show(found: Sequence[dict[str, Any]], *, as_json: bool) -> None:
             drops=("confidence", "way", "timeframe"),
             is_boxed=True,
         )
-        for each in found:
+        for each in patterns:
             table.add_row(_cells(each))
         console().print(table)
 
 
-def _cells(found: dict[str, Any]) -> list[str]:
-    moment = datetime.fromtimestamp(found["timestamp"] / 1000, UTC)
+def _cells(pattern: dict[str, Any]) -> list[str]:
+    time = datetime.fromtimestamp(pattern["timestamp"] / 1000, UTC)
     return [
-        moment.strftime("%Y-%m-%d %H:%M:%S"),
-        found["symbol"],
-        found["timeframe"],
-        found["pattern_type"],
-        _ARROWS.get(found["direction"], ""),
-        f"{found['confidence']:.2f} {found['level']}",
-        found["trigger_price"],
-        "" if found["status"] == "active" else found["status"],
+        time.strftime("%Y-%m-%d %H:%M:%S"),
+        pattern["symbol"],
+        pattern["timeframe"],
+        pattern["pattern_type"],
+        _ARROWS.get(pattern["direction"], ""),
+        f"{pattern['confidence']:.2f} {pattern['level']}",
+        pattern["trigger_price"],
+        "" if pattern["status"] == "active" else pattern["status"],
     ]

@@ -59,10 +59,10 @@ Again = Annotated[
 def choice_of(symbol: str | None, columns: str, zone: str) -> Choice:
     """Return what the options say. Raises UsageError."""
     try:
-        named, unit = parse_columns(columns)
+        mapping, unit = parse_columns(columns)
     except FileError as error:
         raise UsageError(str(error)) from None
-    return Choice(symbol, named, unit, zone)
+    return Choice(symbol, mapping, unit, zone)
 
 
 class Announced:

@@ -87,18 +87,20 @@ def rebuild(
             after = now()
     changed = 0
     for key in keys:
-        was, is_ = before.get(key), after.get(key)
+        previous, current = before.get(key), after.get(key)
         values = {
-            name: (str(getattr(was, name, None)), str(getattr(is_, name)))
+            name: (str(getattr(previous, name, None)), str(getattr(current, name)))
             for name in COMPARED
-            if is_ is not None and getattr(was, name, None) != getattr(is_, name)
+            if current is not None and getattr(previous, name, None) != getattr(current, name)
         }
         if values:
             changed += 1
-            told = "; ".join(f"{name} was {old}, is {now_}" for name, (old, now_) in values.items())
-            line = f"{symbol} {key[1]} {utc(key[2])}: {told}"
-            about = {"timeframe": str(key[1]), "t": key[2] // 1000, "values": values}
-            typer.echo(json.dumps(about) if json_lines else line)
+            changes = "; ".join(
+                f"{name} was {old}, is {now_}" for name, (old, now_) in values.items()
+            )
+            line = f"{symbol} {key[1]} {utc(key[2])}: {changes}"
+            output = {"timeframe": str(key[1]), "t": key[2] // 1000, "values": values}
+            typer.echo(json.dumps(output) if json_lines else line)
     done = f"{symbol}: {len(keys) - left:,} candles recomputed, {changed:,} changed"
     typer.echo(done, err=json_lines)
     if left:
@@ -107,8 +109,8 @@ def rebuild(
         )
 
 
-def _is_new(was: Candle | None, is_: Candle | None) -> bool:
-    return is_ is not None and (was is None or is_.revision > was.revision)
+def _is_new(old: Candle | None, new: Candle | None) -> bool:
+    return new is not None and (old is None or new.revision > old.revision)
 
 
 def _queued_and_awaited(connection: Connection, keys: list[CandleKey], wait_s: float) -> int:

@@ -79,17 +79,17 @@ def replay(
     from psycopg import sql
 
     sink = http_url(address(broker_url, "K_SINK", "--broker-url", data_dir), "--broker-url")
-    wanted = {**selected(symbol_contains, code, since), "limit": limit}
+    parameters = {**selected(symbol_contains, code, since), "limit": limit}
     with database(database_url, data_dir) as connection:
         query = sql.SQL(_SELECT).format(sql.SQL(WHERE))
-        found = connection.execute(query, wanted).fetchall()
-        sent = [row for row in found if row[4] in _WHOLE and row[2]]
+        rows = connection.execute(query, parameters).fetchall()
+        sent = [row for row in rows if row[4] in _WHOLE and row[2]]
         try:
             for part in _parts(sent):
                 _send(connection, sink, part)
         except TransientError as error:
             raise CliError(f"the broker did not take them: {error}; try again") from None
-    left = len(found) - len(sent)
+    left = len(rows) - len(sent)
     if as_json:
         typer.echo(json.dumps({"sent": len(sent), "left": left}))
         return
@@ -100,9 +100,9 @@ def replay(
 
 def _parts(rows: Sequence[Any]) -> Iterator[list[Any]]:
     """Yield rows of one format, at most A_BATCH of them."""
-    for _, alike in groupby(rows, key=lambda row: row[4]):
-        some = list(alike)
-        yield from (some[start : start + A_BATCH] for start in range(0, len(some), A_BATCH))
+    for _, group in groupby(rows, key=lambda row: row[4]):
+        chunk = list(group)
+        yield from (chunk[start : start + A_BATCH] for start in range(0, len(chunk), A_BATCH))
 
 
 def _send(connection: Connection, sink: str, rows: Sequence[Any]) -> None:

@@ -96,31 +96,31 @@ def list_rejects(
     from psycopg import sql
     from psycopg.rows import class_row
 
-    newest, grouped, counted = (
+    newest, grouped, count_query = (
         sql.SQL(each).format(sql.SQL(WHERE)) for each in (_NEWEST, _BY_REASON, _COUNTS)
     )
-    wanted = {**selected(symbol_contains, code, since), "limit": limit}
+    parameters = {**selected(symbol_contains, code, since), "limit": limit}
     with database(database_url, data_dir) as connection:
         connection.read_only = True
         if by is By.REASON:
-            reasons = connection.cursor(row_factory=class_row(Reason)).execute(grouped, wanted)
+            reasons = connection.cursor(row_factory=class_row(Reason)).execute(grouped, parameters)
             _show_reasons(reasons.fetchall(), json_lines=json_lines)
             return
         with connection.cursor(row_factory=class_row(Kept)) as cursor:
-            found = cursor.execute(newest, wanted).fetchall()[::-1]
-        counts = connection.execute(counted, wanted).fetchall()
+            rejects = cursor.execute(newest, parameters).fetchall()[::-1]
+        counts = connection.execute(count_query, parameters).fetchall()
     if json_lines:
-        for kept in found:
-            typer.echo(json.dumps(as_json(kept)))
-    elif found:
-        _print_table(found)
+        for reject in rejects:
+            typer.echo(json.dumps(as_json(reject)))
+    elif rejects:
+        _print_table(rejects)
     else:
         typer.echo("no rejects")
     for each, count in counts:
         typer.echo(f"{excerpt(each.encode())}: {count:,}", err=json_lines)
     total = sum(count for _, count in counts)
-    if total > len(found):
-        typer.echo(f"{total:,} rejects, the newest {len(found):,} shown; see --limit", err=True)
+    if total > len(rejects):
+        typer.echo(f"{total:,} rejects, the newest {len(rejects):,} shown; see --limit", err=True)
 
 
 def _show_reasons(reasons: list[Reason], *, json_lines: bool) -> None:
@@ -167,24 +167,24 @@ def _show_reasons(reasons: list[Reason], *, json_lines: bool) -> None:
 def excerpt(original: bytes, limit: int = EXCERPT_CHARS) -> str:
     """Return the start of what came, on one line: what is not printable is written as escapes."""
     text = original[: limit * 4].decode("utf-8", "backslashreplace")
-    shown = "".join(
+    printable = "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: limit + 1]
     )
-    whole = len(shown) <= limit and len(original) <= limit * 4
-    return shown if whole else shown[: limit - 1] + "…"
+    whole = len(printable) <= limit and len(original) <= limit * 4
+    return printable if whole else printable[: limit - 1] + "…"
 
 
-def as_json(kept: Kept) -> dict[str, Any]:
+def as_json(reject: Kept) -> dict[str, Any]:
     """Return a reject as JSON values; the original as an excerpt, and whole as base64."""
     return {
-        "time": _moment(kept.receive_time_us).isoformat(),
-        "code": kept.code,
-        "detail": kept.detail,
-        "original": excerpt(kept.original),
-        "original_bytes": len(kept.original),
-        "original_base64": base64.b64encode(kept.original).decode(),
-        "source": kept.source,
-        "sequence": kept.sequence,
+        "time": _moment(reject.receive_time_us).isoformat(),
+        "code": reject.code,
+        "detail": reject.detail,
+        "original": excerpt(reject.original),
+        "original_bytes": len(reject.original),
+        "original_base64": base64.b64encode(reject.original).decode(),
+        "source": reject.source,
+        "sequence": reject.sequence,
     }
 
 
@@ -192,7 +192,7 @@ def _moment(time_us: int) -> datetime:
     return EPOCH + timedelta(microseconds=time_us)
 
 
-def _print_table(found: list[Kept]) -> None:
+def _print_table(rejects: list[Kept]) -> None:
     columns = ("received (UTC)", "code", "detail", "original", "source")
     table = FittedTable(
         columns,
@@ -201,13 +201,13 @@ def _print_table(found: list[Kept]) -> None:
         is_boxed=True,
         prose=frozenset(("detail",)),
     )
-    for kept in found:
+    for reject in rejects:
         row = (
-            _moment(kept.receive_time_us).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
-            one_line(kept.code, EXCERPT_CHARS),
-            one_line(kept.detail, DETAIL_CHARS),
-            excerpt(kept.original),
-            one_line(kept.source, EXCERPT_CHARS),
+            _moment(reject.receive_time_us).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
+            one_line(reject.code, EXCERPT_CHARS),
+            one_line(reject.detail, DETAIL_CHARS),
+            excerpt(reject.original),
+            one_line(reject.source, EXCERPT_CHARS),
         )
         table.add_row(row)
     console().print(table)

@@ -135,8 +135,8 @@ def lines_of(
     announced = Announced()
     for layout, trades in read_trades(files, choice, progress):
         announced.show(trades.part, layout)
-        named = trades if again else trades.with_ids()
-        yield from zip(named.lines(), named.times_us().tolist(), strict=True)
+        identified = trades if again else trades.with_ids()
+        yield from zip(identified.lines(), identified.times_us().tolist(), strict=True)
 
 
 def _send(

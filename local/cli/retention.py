@@ -50,8 +50,8 @@ def retention(
     try:
         if not dry_run:
             access = object_access(data_dir)
-            keeper = Keeper(postgres, access, ObjectStore(access), terms)
-            keeper.retain(now_us, time.monotonic() + 3_600)
+            jobs = Keeper(postgres, access, ObjectStore(access), terms)
+            jobs.retain(now_us, time.monotonic() + 3_600)
         days = [("ticks", each.day, each.waits_for) for each in old_days(postgres, terms, now_us)]
         days += [("candles", day, "") for day in old_candle_days(postgres, terms, now_us)]
         for of, day, waits_for in days:

@@ -66,27 +66,27 @@ async def run(
     Returns the last sample of the status, empty when it was stopped before there was one. Raises
     what `Platform.start` raises, after everything that had started was stopped.
     """
-    asked = asyncio.Event()
-    console = display.console(on_lost=asked.set, stderr=as_json)
-    say = typer.echo if as_json else _nothing
+    stop_event = asyncio.Event()
+    console = display.console(on_lost=stop_event.set, stderr=as_json)
+    emit = typer.echo if as_json else _nothing
     notice = Notices(console)
     platform = Platform(options, notice)
-    stop = StopRequest(asked, platform.kill)
+    stop = StopRequest(stop_event, platform.kill)
     with _signals(stop):
         try:
             instance = await _started(platform, console, stop)
             if instance is None:
                 return {}
-            say(_event("ready", addresses=display.addresses(instance.env)))
+            emit(_event("ready", addresses=display.addresses(instance.env)))
             display.print_components(console, instance.components)
             for line in display.ready_lines(instance.env, console.width):
                 console.print(line, style="bold green", markup=False, soft_wrap=True)
             for line in elsewhere(platform):
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
-            return await _live(platform, instance, view, notice, stop, seconds, say)
+            return await _live(platform, instance, view, notice, stop, seconds, emit)
         finally:
             with contextlib.suppress(BrokenPipeError):
-                say(_event("stopped", **await _stop(platform, notice)))
+                emit(_event("stopped", **await _stop(platform, notice)))
 
 
 def _event(name: str, **values: Any) -> str:
@@ -99,7 +99,7 @@ def _nothing(text: str) -> None:
 
 async def _stop(platform: Platform, notice: Notices) -> dict[str, Any]:
     console = notice.console
-    began = time.monotonic()
+    started_s = time.monotonic()
     with contextlib.suppress(OSError):  # the terminal may be gone
         if platform.keepers:
             console.print("stopping (Ctrl-C again kills at once)", style="dim")
@@ -108,13 +108,13 @@ async def _stop(platform: Platform, notice: Notices) -> dict[str, Any]:
         for each in killed:
             notice(each)
         if platform.keepers:
-            console.print(f"stopped in {time.monotonic() - began:.1f} s", style="dim")
-    return {"seconds": round(time.monotonic() - began, 3), "killed": killed}
+            console.print(f"stopped in {time.monotonic() - started_s:.1f} s", style="dim")
+    return {"seconds": round(time.monotonic() - started_s, 3), "killed": killed}
 
 
 async def _started(platform: Platform, console: Console, stop: StopRequest) -> Instance | None:
     """Start the platform; None when the stop was asked for before it was ready."""
-    began = time.monotonic()
+    started_s = time.monotonic()
     with console.status("starting") as spinner:
 
         def progress(step: str) -> None:
@@ -135,7 +135,7 @@ async def _started(platform: Platform, console: Console, stop: StopRequest) -> I
         finally:
             stopping.cancel()
     instance = start.result()
-    console.print(f"started in {time.monotonic() - began:.1f} s", style="dim")
+    console.print(f"started in {time.monotonic() - started_s:.1f} s", style="dim")
     return instance
 
 
@@ -146,12 +146,12 @@ async def _live(
     notice: Notices,
     stop: StopRequest,
     seconds: float | None,
-    say: Callable[[str], object],
+    emit: Callable[[str], object],
 ) -> dict[str, Any]:
     """Sample and show until the stop; return the last sample."""
     console = notice.console
-    began = time.monotonic()
-    shown = -_PLAIN_EVERY_S if seconds is not None else 0.0
+    started_s = time.monotonic()
+    printed_s = -_PLAIN_EVERY_S if seconds is not None else 0.0
     processes = [each.pid for each in platform.keepers]
     sample: dict[str, Any] = {}
 
@@ -161,7 +161,7 @@ async def _live(
         live.start()
 
     async def show() -> None:
-        nonlocal shown, processes, sample
+        nonlocal printed_s, processes, sample
         while True:
             latest = await sampler.sample()
             status.write(latest, platform.options.data_dir.absolute())
@@ -170,13 +170,13 @@ async def _live(
             if now != processes:
                 processes = now
                 platform.describe()
-            elapsed = time.monotonic() - began
+            elapsed = time.monotonic() - started_s
             if console.is_terminal:
                 live.update(await view.refresh(sample, instance, console.width), refresh=True)
-            elif elapsed - shown >= _PLAIN_EVERY_S:
-                shown = elapsed
+            elif elapsed - printed_s >= _PLAIN_EVERY_S:
+                printed_s = elapsed
                 console.print(await view.refresh(sample, instance, None))
-                say(_event("status", **sample))
+                emit(_event("status", **sample))
             if seconds is not None and elapsed >= seconds:
                 return
             await asyncio.sleep(_SAMPLE_EVERY_S)

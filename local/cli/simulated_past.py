@@ -49,20 +49,20 @@ def store_past(
 
     until_ms = time.time_ns() // 1_000_000
     with httpx.Client(base_url=api_url, timeout=_TIMEOUT_S, trust_env=False) as api:
-        known = _known(api)
+        last_trades = _known(api)
         past = make_past(
-            instruments, known, seed=seed, span_ms=span_ms, until_ms=until_ms, rate=rate
+            instruments, last_trades, seed=seed, span_ms=span_ms, until_ms=until_ms, rate=rate
         )
         if not len(past.trades):
             return past.instruments, until_ms
         names = [each.symbol for each in instruments]
-        wanted = _counted(api, names, until_ms - span_ms, until_ms) + len(past.trades)
+        expected = _counted(api, names, until_ms - span_ms, until_ms) + len(past.trades)
         try:
             asyncio.run(_sent(past, broker_url, stopped))
         except NotTakenError as error:
             raise CliError(str(error)) from None
         until_s = time.monotonic() + _PATIENCE_S
-        while not stopped() and _counted(api, names, until_ms - span_ms, until_ms) < wanted:
+        while not stopped() and _counted(api, names, until_ms - span_ms, until_ms) < expected:
             if time.monotonic() > until_s:
                 typer.echo("the market's past is not in its candles yet: it comes late", err=True)
                 break
@@ -102,11 +102,11 @@ def _known(api: httpx.Client) -> dict[str, LastTrade]:
 def _counted(api: httpx.Client, names: Sequence[str], from_ms: int, to_ms: int) -> int:
     """Return how many trades the candles of the days from `from_ms` to `to_ms` have."""
     span = {"timeframe": "1d", "from": from_ms - _DAY_MS, "to": to_ms + _DAY_MS, "limit": 1_000}
-    found = 0
+    total = 0
     for name in names:
-        answer = _asked(api, f"/api/candles/{quote(name, safe='')}", span)
-        found += sum(candle["n"] for candle in answer.get("candles", ()))
-    return found
+        body = _asked(api, f"/api/candles/{quote(name, safe='')}", span)
+        total += sum(candle["n"] for candle in body.get("candles", ()))
+    return total
 
 
 def _asked(api: httpx.Client, path: str, parameters: dict[str, Any]) -> Any:
@@ -114,9 +114,9 @@ def _asked(api: httpx.Client, path: str, parameters: dict[str, Any]) -> Any:
     import httpx
 
     try:
-        answer = api.get(path, params=parameters)
-        if answer.status_code != httpx.codes.NOT_FOUND:
-            answer.raise_for_status()
-        return answer.json()
+        response = api.get(path, params=parameters)
+        if response.status_code != httpx.codes.NOT_FOUND:
+            response.raise_for_status()
+        return response.json()
     except (httpx.HTTPError, ValueError) as error:
         raise CliError(f"{api.base_url}{path} does not answer: {error}") from None

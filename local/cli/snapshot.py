@@ -102,8 +102,8 @@ def _table(rows: Sequence[dict[str, Any]]) -> FittedTable:
     table = FittedTable(names, left, drops=("snapshot", "files", "added"))
     for row in rows:
         counts = [f"{row[name]:,}" if name in row else "" for name in ("rows", "added", "files")]
-        which = str(row.get("snapshot") or row["path"])
-        table.add_row((row["of"], utc(row["time"] * 1000), *counts, f"{row['bytes']:,}", which))
+        identity = str(row.get("snapshot") or row["path"])
+        table.add_row((row["of"], utc(row["time"] * 1000), *counts, f"{row['bytes']:,}", identity))
     return table
 
 
@@ -199,15 +199,15 @@ def restore(
             wait_s,
             lambda done: typer.echo(done, err=as_json),
         ) as work:
-            chosen = work.snapshot(at_us)
-            if chosen is None:
+            copy = work.snapshot(at_us)
+            if copy is None:
                 when = "" if at is None else f" before {utc(at_us)}"
                 raise CliError(f"there is no copy of the live state{when}: `kandle snapshot list`")
-            missing = work.run(chosen, at_us, lambda: ticks_broker(broker_url, data_dir))
+            missing = work.run(copy, at_us, lambda: ticks_broker(broker_url, data_dir))
     except TransientError as error:
         raise CliError(f"{error}; is the instance up?") from None
     if as_json:
-        typer.echo(json.dumps({"time": chosen.taken_us // 1000, "missing": missing}))
+        typer.echo(json.dumps({"time": copy.taken_us // 1000, "missing": missing}))
     for line in missing:
         typer.echo(line, err=True)
     if missing:

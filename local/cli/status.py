@@ -51,8 +51,8 @@ def redis_memory(env: Mapping[str, str]) -> RedisMemory | None:
     client = connect(env["REDIS_URL"])
     try:
         with translated():
-            found = client.info("memory")
-        return RedisMemory(int(found["used_memory"]), int(found["maxmemory"]))
+            memory = client.info("memory")
+        return RedisMemory(int(memory["used_memory"]), int(memory["maxmemory"]))
     except (TransientError, redis.RedisError):
         return None
     finally:
@@ -83,9 +83,9 @@ def status(
     sample = load_status(data_dir)
     memory = redis_memory(instance.env)
     if as_json:
-        about: dict[str, object] = {"pid": instance.pid, "started_at": instance.started_at}
-        about["redis"] = None if memory is None else asdict(memory)
-        typer.echo(json.dumps({**about, "data_dir": instance.data_dir, **sample}, indent=2))
+        output: dict[str, object] = {"pid": instance.pid, "started_at": instance.started_at}
+        output["redis"] = None if memory is None else asdict(memory)
+        typer.echo(json.dumps({**output, "data_dir": instance.data_dir, **sample}, indent=2))
         return
     from rich.text import Text
 
@@ -106,8 +106,8 @@ def status(
     table = FittedTable(names, frozenset(names), drops=(), prose=frozenset(("lag",)))
     for name, lag in sample["lag"].items():
         reason = sample["unready"].get(name)
-        told = Text(f"not ready: {reason}", style="red") if reason else Text(f"{lag:,}")
-        table.add_row((name, told))
+        cell = Text(f"not ready: {reason}", style="red") if reason else Text(f"{lag:,}")
+        table.add_row((name, cell))
     console.print(table)
     for each in sample["components"]:
         if each["state"] != "ready":

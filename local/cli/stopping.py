@@ -15,20 +15,20 @@ def asked_to_stop() -> Iterator[threading.Event]:
 
     The first signal also brings back the former handlers, so that a second one ends the process.
     """
-    asked = threading.Event()
-    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    stop = threading.Event()
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def restore() -> None:
-        for number, handler in former.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
     def ask(_number: int, _frame: FrameType | None) -> None:
-        asked.set()
+        stop.set()
         restore()
 
-    for number in former:
+    for number in previous:
         signal.signal(number, ask)
     try:
-        yield asked
+        yield stop
     finally:
         restore()

@@ -144,8 +144,8 @@ class Follower:
     def _request(self) -> dict[str, Any]:
         if self.replay is not None:
             return {"op": "replay", "channels": self.channels, **self.replay}
-        place = {} if self._seq is None else {"from_seq": self._seq, "stream": self._stream}
-        return {"op": "subscribe", "channels": self.channels, **place}
+        position = {} if self._seq is None else {"from_seq": self._seq, "stream": self._stream}
+        return {"op": "subscribe", "channels": self.channels, **position}
 
     def _read(self, frame: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         match frame["type"]:
@@ -181,11 +181,11 @@ class Revisions:
         if not message["channel"].startswith("candles:"):
             return True
         key, revision = (message["channel"], message["data"]["t"]), message["data"]["revision"]
-        known = self._highest.pop(key, -1)
-        self._highest[key] = max(known, revision)
+        highest = self._highest.pop(key, -1)
+        self._highest[key] = max(highest, revision)
         if len(self._highest) > _REMEMBERED:
             del self._highest[next(iter(self._highest))]
-        return bool(revision > known)
+        return bool(revision > highest)
 
 
 def _ms(text: str, option: str) -> int:
@@ -249,8 +249,8 @@ def _pattern(data: dict[str, Any]) -> str:
 
 
 def _alert(data: dict[str, Any]) -> str:
-    told = data.get("value") or data.get("trigger_price") or ""
-    return f"{utc(data['timestamp'])}  ALERT  {data['rule']}  {told}".rstrip()
+    detail = data.get("value") or data.get("trigger_price") or ""
+    return f"{utc(data['timestamp'])}  ALERT  {data['rule']}  {detail}".rstrip()
 
 
 _CORRECTED: Final = dict.fromkeys(("candles", "bars", "indicators"), "CORRECTED")

@@ -39,11 +39,11 @@ def add(
     """Add symbols to the watchlist."""
     with _watchlist(redis_url, data_dir) as watchlist:
         new = watchlist.add(symbols)
-    known = len(set(symbols)) - new
+    existing = len(set(symbols)) - new
     if as_json:
-        typer.echo(json.dumps({"added": new, "known": known}))
+        typer.echo(json.dumps({"added": new, "known": existing}))
     else:
-        typer.echo(f"{new} added, {known} were there")
+        typer.echo(f"{new} added, {existing} were there")
 
 
 @app.command("remove")
@@ -55,15 +55,17 @@ def remove(
 ) -> None:
     """Take symbols, added before, from the watchlist."""
     with _watchlist(redis_url, data_dir) as watchlist:
-        gone = watchlist.remove(symbols)
-        kept = sorted(watchlist.scanner() & set(symbols))
-    unknown = len(set(symbols)) - gone
+        removed = watchlist.remove(symbols)
+        still_listed = sorted(watchlist.scanner() & set(symbols))
+    unknown = len(set(symbols)) - removed
     if as_json:
-        typer.echo(json.dumps({"removed": gone, "unknown": unknown, "still_watched": kept}))
+        typer.echo(
+            json.dumps({"removed": removed, "unknown": unknown, "still_watched": still_listed})
+        )
         return
-    typer.echo(f"{gone} removed, {unknown} were not there")
-    if kept:
-        typer.echo(f"still watched, because the scanner lists them: {', '.join(kept)}")
+    typer.echo(f"{removed} removed, {unknown} were not there")
+    if still_listed:
+        typer.echo(f"still watched, because the scanner lists them: {', '.join(still_listed)}")
 
 
 @app.command("list")
@@ -75,7 +77,7 @@ def list_symbols(
         own, scanner = watchlist.own(), watchlist.scanner()
     lists = (("kandle", own), ("scanner", scanner))
     watched = {
-        symbol: [name for name, those in lists if symbol in those]
+        symbol: [name for name, members in lists if symbol in members]
         for symbol in sorted(own | scanner)
     }
     if as_json:

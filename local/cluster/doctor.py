@@ -36,12 +36,12 @@ def examine(kubectl: Kubectl, namespace: str, root: Path) -> Iterator[Finding]:
         yield error("ServiceAccount default", f"not in {namespace}: Serving refuses every Service")
     else:
         yield ok("ServiceAccount default")
-    known = {each["metadata"]["name"] for each in crds}
-    kinds = [each for each in objects.KINDS if each in known or each not in installation.CRDS]
-    found = kubectl.get(",".join(kinds), namespace=namespace)
+    installed = {each["metadata"]["name"] for each in crds}
+    kinds = [each for each in objects.KINDS if each in installed or each not in installation.CRDS]
+    resources = kubectl.get(",".join(kinds), namespace=namespace)
     yield from objects.pods(kubectl.get("pods", namespace=namespace))
-    yield from objects.missing(found, _triggers(root))
-    yield from objects.readiness(found)
+    yield from objects.missing(resources, _triggers(root))
+    yield from objects.readiness(resources)
 
 
 def _triggers(root: Path) -> set[str]:

@@ -27,16 +27,16 @@ class Finding:
     detail: str = ""
 
 
-def ok(what: str, detail: str = "") -> Finding:
+def ok(subject: str, detail: str = "") -> Finding:
     """Return a finding that needs nothing."""
-    return Finding(Level.OK, what, detail)
+    return Finding(Level.OK, subject, detail)
 
 
-def warning(what: str, detail: str) -> Finding:
+def warning(subject: str, detail: str) -> Finding:
     """Return a finding that will matter some day."""
-    return Finding(Level.WARNING, what, detail)
+    return Finding(Level.WARNING, subject, detail)
 
 
-def error(what: str, detail: str) -> Finding:
+def error(subject: str, detail: str) -> Finding:
     """Return a finding that keeps Kandle from working."""
-    return Finding(Level.ERROR, what, detail)
+    return Finding(Level.ERROR, subject, detail)

@@ -46,31 +46,33 @@ def versions(kubectl: Kubectl) -> Iterator[Finding]:
         for namespace in (SERVING, EVENTING)
         for each in kubectl.get("deployments.apps", namespace=namespace)
     }
-    for namespace, name, what in _CONTROLLERS:
-        found = deployments.get((namespace, name))
-        if found is None:
-            yield error(what, f"no Deployment {name} in {namespace}: install it (docs/deploy.md)")
+    for namespace, name, component in _CONTROLLERS:
+        deployment = deployments.get((namespace, name))
+        if deployment is None:
+            yield error(
+                component, f"no Deployment {name} in {namespace}: install it (docs/deploy.md)"
+            )
         else:
-            labels = found["metadata"].get("labels", {})
+            labels = deployment["metadata"].get("labels", {})
             release = next((v for k, v in labels.items() if k.endswith("/release")), "")
             version = labels.get("app.kubernetes.io/version") or release
-            yield _compared(what, version, KNATIVE)
+            yield _compared(component, version, KNATIVE)
 
 
-def _compared(what: str, version: str, wanted: tuple[int, int]) -> Finding:
+def _compared(component: str, version: str, minimum: tuple[int, int]) -> Finding:
     match = _VERSION.match(version)
     if match is None:
-        return warning(what, f"says no version ({version or 'no label'})")
-    if (int(match[1]), int(match[2])) < wanted:
-        return error(what, f"{version}: {wanted[0]}.{wanted[1]} or newer is needed")
-    return ok(what, version)
+        return warning(component, f"says no version ({version or 'no label'})")
+    if (int(match[1]), int(match[2])) < minimum:
+        return error(component, f"{version}: {minimum[0]}.{minimum[1]} or newer is needed")
+    return ok(component, version)
 
 
-def kinds(found: Sequence[Object]) -> Iterator[Finding]:
+def kinds(crds: Sequence[Object]) -> Iterator[Finding]:
     """Each kind that the manifests use is served, in their version."""
     served = {
         each["metadata"]["name"]: {v["name"] for v in each["spec"]["versions"] if v["served"]}
-        for each in found
+        for each in crds
     }
     missing = [name for name in CRDS if name not in served]
     for name in missing:
@@ -89,8 +91,8 @@ def channel(config: Object | None) -> Iterator[Finding]:
         yield error(name, f"not in {EVENTING}: `knative/config-nats.sh` makes it; {_OPTIONS}")
         return
     try:
-        given = yaml.safe_load(config.get("data", {}).get("eventing-nats", "")) or {}
-        url, options = given.get("url", ""), given.get("connOpts") or {}
+        settings = yaml.safe_load(config.get("data", {}).get("eventing-nats", "")) or {}
+        url, options = settings.get("url", ""), settings.get("connOpts") or {}
     except (yaml.YAMLError, AttributeError):
         yield error(name, f"its key eventing-nats is no YAML mapping; {_OPTIONS}")
         return

@@ -32,26 +32,26 @@ class Kubectl:
 
     def version(self) -> Object:
         """Return what the API server says of its version. Raises KubectlError."""
-        found: Object = json.loads(self._run("version", "-o", "json"))
-        if "serverVersion" not in found:
+        versions: Object = json.loads(self._run("version", "-o", "json"))
+        if "serverVersion" not in versions:
             raise KubectlError("the API server does not answer: look at `kubectl cluster-info`")
-        server: Object = found["serverVersion"]
+        server: Object = versions["serverVersion"]
         return server
 
     def get(self, kinds: str, *names: str, namespace: str | None = None) -> Sequence[Object]:
         """Return the objects that are there, none where there is none. Raises KubectlError."""
-        where = ("-n", namespace) if namespace else ()
-        text = self._run("get", kinds, *names, *where, "--ignore-not-found", "-o", "json")
+        scope = ("-n", namespace) if namespace else ()
+        text = self._run("get", kinds, *names, *scope, "--ignore-not-found", "-o", "json")
         if not text.strip():
             return ()
-        found: Object = json.loads(text)
-        items: Sequence[Object] = found["items"] if found["kind"].endswith("List") else [found]
+        result: Object = json.loads(text)
+        items: Sequence[Object] = result["items"] if result["kind"].endswith("List") else [result]
         return items
 
     def one(self, kind: str, name: str, namespace: str) -> Object | None:
         """Return one object, or None. Raises KubectlError."""
-        found = self.get(kind, name, namespace=namespace)
-        return found[0] if found else None
+        objects = self.get(kind, name, namespace=namespace)
+        return objects[0] if objects else None
 
     def _run(self, *arguments: str) -> str:
         program = shutil.which("kubectl")

@@ -46,8 +46,8 @@ def _reason(each: Object) -> str | None:
     """Return why it is not Ready, in its own words; None when it is."""
     kind, status = each["kind"], each.get("status", {})
     if kind == "StatefulSet":
-        wanted, there = each["spec"].get("replicas", 1), status.get("readyReplicas", 0)
-        return None if there >= wanted else f"{there} of {wanted} pods are ready"
+        desired, ready = each["spec"].get("replicas", 1), status.get("readyReplicas", 0)
+        return None if ready >= desired else f"{ready} of {desired} pods are ready"
     if kind == "PersistentVolumeClaim":
         phase = status.get("phase", "unknown")
         return None if phase == "Bound" else f"{phase}: no volume for its storage class"
@@ -59,8 +59,8 @@ def _reason(each: Object) -> str | None:
         return "has not said anything yet"
     if condition["status"] == "True":
         return None
-    told = [c for c in (condition, *conditions.values()) if c["status"] != "True"]
-    return next((text for c in told if (text := _said(c))), f"{condition['type']} is not True")
+    unmet = [c for c in (condition, *conditions.values()) if c["status"] != "True"]
+    return next((text for c in unmet if (text := _said(c))), f"{condition['type']} is not True")
 
 
 def _said(condition: Object) -> str:
@@ -90,6 +90,6 @@ def pods(found: Sequence[Object]) -> Iterator[Finding]:
 
 def missing(objects: Sequence[Object], triggers: Collection[str]) -> Iterator[Finding]:
     """Triggers that the manifests name and the cluster has not: nothing is delivered by them."""
-    there = {each["metadata"]["name"] for each in objects if each["kind"] == "Trigger"}
-    for name in sorted(set(triggers) - there):
+    existing = {each["metadata"]["name"] for each in objects if each["kind"] == "Trigger"}
+    for name in sorted(set(triggers) - existing):
         yield error(f"Trigger {name}", "is not there: apply an overlay")

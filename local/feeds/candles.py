@@ -30,13 +30,13 @@ def candle_rows(
     Rows ascend; an interval without ticks has none. Ticks of one time count in the order they come.
     Raises ValueError: a tick has no time.
     """
-    growing: dict[str, dict[int, _Growing]] = {}
+    candles_of: dict[str, dict[int, _Growing]] = {}
     for tick in ticks:
         if tick.time_ms is None:
             raise ValueError(f"a tick of {tick.symbol} has no time: no candle is known to hold it")
         start_us = timeframe.start_us(tick.time_ms * 1000)
         price, size = Decimal(tick.price), Decimal(tick.size or 0)
-        candles = growing.setdefault(tick.symbol, {})
+        candles = candles_of.setdefault(tick.symbol, {})
         candle = candles.get(start_us)
         if candle is None:
             candles[start_us] = _Growing(
@@ -56,5 +56,5 @@ def candle_rows(
              to_text(c.volume))
             for start, c in sorted(candles.items())
         ]
-        for symbol, candles in growing.items()
+        for symbol, candles in candles_of.items()
     }  # fmt: skip

@@ -64,13 +64,13 @@ class Normalizing:
     def of(cls, mapping: Mapping[str, str]) -> Normalizing:
         """Read the settings that normalize has. Raises SettingsError."""
         env = Environment(mapping)
-        found = cls(
+        normalizing = cls(
             ClockRule(env.integer("MAX_CLOCK_SKEW_MS", _MAX_SKEW_MS, 0, 86_400_000) * 1000),
             FeedRules(prices=env.parsed("PRICE_RULES", "", PriceRules.parse)),
             env.integer("SHARDS", DEFAULT_SHARDS, 1, MAX_SHARDS),
         )
         env.check()
-        return found
+        return normalizing
 
 
 @dataclass(slots=True)
@@ -107,15 +107,15 @@ class Numbered:
     def raw_batch(self, received_us: int) -> RawBatch:
         """Return the lines as payloads; their sequences go on from batch to batch."""
         payloads: list[bytes] = []
-        some: list[bytes] = []
+        chunk: list[bytes] = []
         size = 0
         for line in self.lines:
-            if size + len(line) + 1 > MAX_PAYLOAD_BYTES and some:
-                payloads.append(b"\n".join(some))
-                some, size = [], 0
-            some.append(line)
+            if size + len(line) + 1 > MAX_PAYLOAD_BYTES and chunk:
+                payloads.append(b"\n".join(chunk))
+                chunk, size = [], 0
+            chunk.append(line)
             size += len(line) + 1
-        payloads.append(b"\n".join(some))
+        payloads.append(b"\n".join(chunk))
         return RawBatch(
             raw.FORMAT_CSV,
             f"import-{self.identity}",
@@ -163,22 +163,22 @@ def batches(trades: Iterator[Trades], salt: str = "") -> Iterator[Numbered]:
     `salt`: makes them other batches than those of another run.
     """
     numbers: dict[str, count[int]] = {}
-    for some in trades:
-        lines = some.lines()
+    for trades_part in trades:
+        lines = trades_part.lines()
         for first in range(0, len(lines), BATCH_LINES):
-            number = next(numbers.setdefault(some.identity, count()))
+            number = next(numbers.setdefault(trades_part.identity, count()))
             yield Numbered(
-                some.part,
-                some.identity + salt,
+                trades_part.part,
+                trades_part.identity + salt,
                 number,
-                some.first_row + first,
+                trades_part.first_row + first,
                 lines[first : first + BATCH_LINES],
             )
 
 
 async def send(
-    found: Iterator[Numbered],
-    how: Normalizing,
+    batches_: Iterator[Numbered],
+    normalizing: Normalizing,
     sink: Sink,
     positions: Positions,
     report: Callable[[int], None],
@@ -199,16 +199,16 @@ async def send(
         report(result.lines)
 
     try:
-        for batch in found:
+        for batch in batches_:
             if stopped():
                 break
             if batch.number < positions.next_of(batch.identity):
                 result.passed_over += len(batch.lines)
                 continue
-            made = _normalized(batch, received_us, how, result)
+            events = _normalized(batch, received_us, normalizing, result)
             while len(on_the_way) >= ON_THE_WAY:
                 await confirm()
-            on_the_way.append((batch, asyncio.create_task(_emit(sink, made, stopped))))
+            on_the_way.append((batch, asyncio.create_task(_emit(sink, events, stopped))))
             result.batches += 1
             await asyncio.sleep(0)
         while on_the_way:
@@ -219,11 +219,11 @@ async def send(
     return result
 
 
-async def _emit(sink: Sink, made: Sequence[OutgoingEvent], stopped: Callable[[], bool]) -> None:
+async def _emit(sink: Sink, events: Sequence[OutgoingEvent], stopped: Callable[[], bool]) -> None:
     until_s = time.monotonic() + PATIENCE_S
     while True:
         try:
-            await sink.emit(made)
+            await sink.emit(events)
         except TransientError as error:
             if time.monotonic() > until_s or stopped():
                 raise NotTakenError(
@@ -235,12 +235,12 @@ async def _emit(sink: Sink, made: Sequence[OutgoingEvent], stopped: Callable[[],
 
 
 def _normalized(
-    batch: Numbered, received_us: int, how: Normalizing, result: Imported
+    batch: Numbered, received_us: int, normalizing: Normalizing, result: Imported
 ) -> list[OutgoingEvent]:
     """Return the ticks and rejects of a batch as events; count them."""
     read = batch.raw_batch(received_us)
-    parsed = parse(read, how.feeds)
-    ticks, wide, ahead = assemble(read, parsed.rows, how.rule, how.shards)
+    parsed = parse(read, normalizing.feeds)
+    ticks, wide, ahead = assemble(read, parsed.rows, normalizing.rule, normalizing.shards)
     rejected = [*parsed.rejected, *ahead]
     result.accepted += len(parsed.rows) - len(ahead)
     result.rejected += len(rejected)

@@ -42,7 +42,7 @@ class Past:
 
 def make_past(
     instruments: Sequence[SimulatedInstrument],
-    known: Mapping[str, LastTrade],
+    last_trades: Mapping[str, LastTrade],
     *,
     seed: int,
     span_ms: int,
@@ -57,7 +57,7 @@ def make_past(
     total = sum(each.share for each in instruments)
     parts, reached = [], []
     for each in instruments:
-        last = known.get(each.symbol)
+        last = last_trades.get(each.symbol)
         since_ms = until_ms - span_ms
         if last is not None:
             since_ms = max(since_ms, last.time_ms + 1)
@@ -71,8 +71,9 @@ def make_past(
     joined = {name: pa.concat_arrays([part[name] for part in parts]).take(order) for name in _ORDER}
     empty = pa.array([""] * len(order), type=pa.string())
     texts = {name: pc.cast(joined.get(name, empty), pa.string()) for name in FIELDS}
-    said = f"{seed} {until_ms} {span_ms} {rate} {sorted(known)} {[i.symbol for i in instruments]}"
-    identity = f"past-{hashlib.sha256(said.encode()).hexdigest()[:24]}"
+    names = [each.symbol for each in instruments]
+    seeds = f"{seed} {until_ms} {span_ms} {rate} {sorted(last_trades)} {names}"
+    identity = f"past-{hashlib.sha256(seeds.encode()).hexdigest()[:24]}"
     chunks = {name: pa.chunked_array([column]) for name, column in texts.items()}
     return Past(Trades("the market's past", identity, 1, chunks), reached)
 
@@ -86,17 +87,17 @@ def _walk(
     stands_for: float,
 ) -> tuple[dict[str, pa.Array], int]:
     """Return the columns of one instrument's trades, and its price at the end."""
-    chance = np.random.default_rng(list(f"past:{traded.symbol}:{seed}".encode()))
+    rng = np.random.default_rng(list(f"past:{traded.symbol}:{seed}".encode()))
     count = max(int((until_ms - since_ms) / each_ms), 0)
-    times = np.sort(chance.integers(since_ms, max(until_ms, since_ms + 1), count))
+    times = np.sort(rng.integers(since_ms, max(until_ms, since_ms + 1), count))
     elapsed_s = np.diff(times, prepend=since_ms) / 1000
     variance = traded.volatility**2 * elapsed_s
-    steps = chance.standard_normal(count) * np.sqrt(variance) - variance / 2
+    steps = rng.standard_normal(count) * np.sqrt(variance) - variance / 2
     log_price = np.log(traded.price / traded.price_step) + np.cumsum(steps)
-    bought = chance.random(count) < 0.5
+    bought = rng.random(count) < 0.5
     exact = np.exp(log_price) + np.where(bought, 0.5, -0.5) * traded.spread
     prices = np.maximum(np.rint(exact), 1).astype(np.int64) * traded.price_step
-    drawn = traded.size / traded.size_step * chance.lognormal(0.0, traded.size_spread, count)
+    drawn = traded.size / traded.size_step * rng.lognormal(0.0, traded.size_spread, count)
     sizes = np.maximum(np.rint(drawn * stands_for), 1).astype(np.int64) * traded.size_step
     ids = times * 1000 + np.arange(count) - np.searchsorted(times, times)
     columns = {

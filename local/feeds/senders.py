@@ -226,21 +226,21 @@ class HttpSender(_Sender):
                 on=self._backoff, attempts=None, timeout=self._patience_s
             ):
                 with attempt:
-                    answer = self._client.post(self._url, content=body, headers=headers)
-                    answer.raise_for_status()
+                    response = self._client.post(self._url, content=body, headers=headers)
+                    response.raise_for_status()
         except httpx.HTTPStatusError as error:
             raise SendError(_refusal(self._url, error.response)) from None
         except (httpx.TransportError, httpx.InvalidURL) as error:
             reason = str(error) or type(error).__name__
             raise SendError(f"cannot reach {self._url}: {reason}; is the instance up?") from None
-        self._note(answer, count)
+        self._note(response, count)
         self.lines += count
         self.units += 1
 
-    def _note(self, answer: httpx.Response, count: int) -> None:
+    def _note(self, response: httpx.Response, count: int) -> None:
         """Add up what an answer says of its lines."""
         try:
-            body = answer.json()
+            body = response.json()
         except ValueError:
             body = {}
         if "rejected" not in body:
@@ -275,9 +275,9 @@ class HttpSender(_Sender):
 def _connected(address: tuple[str, int]) -> socket.socket:
     """Return a UDP socket connected to `address`, by IPv4 where its name has both kinds."""
     try:
-        found = socket.getaddrinfo(*address, type=socket.SOCK_DGRAM)
-        found.sort(key=lambda each: each[0] != socket.AF_INET)
-        family, kind, protocol, _name, target = found[0]
+        candidates = socket.getaddrinfo(*address, type=socket.SOCK_DGRAM)
+        candidates.sort(key=lambda each: each[0] != socket.AF_INET)
+        family, kind, protocol, _name, target = candidates[0]
         connection = socket.socket(family, kind, protocol)
         try:
             connection.connect(target)
@@ -297,12 +297,12 @@ def _retry_after_s(response: httpx.Response) -> float | None:
 
 def _refusal(url: str, response: httpx.Response) -> str:
     """Say what the receiver answered, by its problem+json where it sent one."""
-    told = response.text[:300]
+    message = response.text[:300]
     try:
         problem = response.json()
     except ValueError:
         pass
     else:
         if isinstance(problem, dict):
-            told = str(problem.get("detail") or problem.get("title") or told)
-    return f"{url} answered {response.status_code}: {told}"
+            message = str(problem.get("detail") or problem.get("title") or message)
+    return f"{url} answered {response.status_code}: {message}"

@@ -21,7 +21,7 @@ _IMAGE = "kandle"
 def files(root: Path) -> dict[Path, str]:
     """Return what each generated file has to hold."""
     stages = sorted(root.glob("functions/*/func.yaml"))
-    wanted = {
+    targets = {
         root / "knative" / "services" / "services.yaml": ("functions/*/func.yaml", stages),
         root / "knative" / "small" / "service.yaml": ("func.yaml", [root / "func.yaml"]),
     }
@@ -31,7 +31,7 @@ def files(root: Path) -> dict[Path, str]:
             [service(yaml.safe_load(each.read_text()), _IMAGE) for each in manifests],
             sort_keys=False,
         )
-        for target, (source, manifests) in wanted.items()
+        for target, (source, manifests) in targets.items()
     }
 
 
@@ -47,10 +47,10 @@ def main() -> None:
         sys.exit(f"not what they are made from says: {', '.join(stale)}; run `make services`")
 
 
-def _compare(wanted: dict[Path, str]) -> list[str]:
+def _compare(expected: dict[Path, str]) -> list[str]:
     """Return the files that differ; write them, unless `--check` is given."""
     stale = []
-    for target, text in wanted.items():
+    for target, text in expected.items():
         if target.exists() and target.read_text() == text:
             continue
         stale.append(str(target))

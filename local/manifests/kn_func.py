@@ -107,7 +107,7 @@ def _volumes(entries: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 
 
 def _scale(scale: Mapping[str, Any]) -> dict[str, str]:
-    found = {}
+    annotations = {}
     for field, annotation, form in (
         ("min", "min-scale", "{:d}"),
         ("max", "max-scale", "{:d}"),
@@ -116,8 +116,8 @@ def _scale(scale: Mapping[str, Any]) -> dict[str, str]:
         ("utilization", "target-utilization-percentage", "{:f}"),
     ):
         if field in scale:
-            found[f"{_AUTOSCALING}/{annotation}"] = form.format(scale[field])
-    return found
+            annotations[f"{_AUTOSCALING}/{annotation}"] = form.format(scale[field])
+    return annotations
 
 
 def main() -> None:
@@ -125,9 +125,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m local.manifests.kn_func", description=__doc__)
     parser.add_argument("folder", type=Path, help="where func.yaml is")
     parser.add_argument("--image", required=True)
-    given = parser.parse_args()
-    function = yaml.safe_load((given.folder / "func.yaml").read_text())
-    yaml.safe_dump(sent(function, given.image), sys.stdout, sort_keys=False)
+    options = parser.parse_args()
+    function = yaml.safe_load((options.folder / "func.yaml").read_text())
+    yaml.safe_dump(sent(function, options.image), sys.stdout, sort_keys=False)
 
 
 if __name__ == "__main__":

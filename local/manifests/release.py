@@ -44,10 +44,10 @@ def main() -> None:
 def notes(changelog: str, version: str) -> str:
     """Return what the changelog says of a version. Raises UsageError: nothing."""
     sections = re.split(r"^## ", changelog, flags=re.MULTILINE)[1:]
-    for wanted in (version, "Unreleased"):
+    for wanted_heading in (version, "Unreleased"):
         for section in sections:
             heading, _, text = section.partition("\n")
-            if re.match(rf"\[?{re.escape(wanted)}\b", heading) and text.strip():
+            if re.match(rf"\[?{re.escape(wanted_heading)}\b", heading) and text.strip():
                 return f"# Kandle {version}\n\n{text.strip()}\n"
     raise UsageError(f"CHANGELOG.md has neither a section {version} nor one Unreleased")
 
@@ -83,8 +83,8 @@ def images(manifests: str, repository: str) -> dict[str, str]:
 
 def _images_in(value: Any) -> list[str]:
     if isinstance(value, dict):
-        own = [value["image"]] if isinstance(value.get("image"), str) else []
-        return own + [image for each in value.values() for image in _images_in(each)]
+        images = [value["image"]] if isinstance(value.get("image"), str) else []
+        return images + [image for each in value.values() for image in _images_in(each)]
     if isinstance(value, list):
         return [image for each in value for image in _images_in(each)]
     return []

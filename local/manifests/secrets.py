@@ -38,14 +38,14 @@ def new_servers() -> dict[str, str]:
 
 def stores(servers: Mapping[str, str], namespace: str, browser_host: str) -> dict[str, str]:
     """Return what the functions read, for stores with these passwords."""
-    inside = f"{namespace}.svc.cluster.local"
+    domain = f"{namespace}.svc.cluster.local"
     return {
         "DATABASE_URL": f"postgresql://kandle:{servers['POSTGRES_PASSWORD']}"
-        f"@postgres.{inside}:5432/kandle",
-        "REDIS_URL": f"redis://:{servers['VALKEY_PASSWORD']}@valkey.{inside}:6379/0",
-        "NATS_URL": f"nats://kandle:{servers['NATS_PASSWORD']}@nats.{inside}:4222",
+        f"@postgres.{domain}:5432/kandle",
+        "REDIS_URL": f"redis://:{servers['VALKEY_PASSWORD']}@valkey.{domain}:6379/0",
+        "NATS_URL": f"nats://kandle:{servers['NATS_PASSWORD']}@nats.{domain}:4222",
         "NATS_BROWSER_URL": f"ws://browser:{servers['NATS_BROWSER_PASSWORD']}@{browser_host}",
-        "S3_ENDPOINT_URL": f"http://minio.{inside}:9000",
+        "S3_ENDPOINT_URL": f"http://minio.{domain}:9000",
         "AWS_ACCESS_KEY_ID": "kandle",
         "AWS_SECRET_ACCESS_KEY": servers["MINIO_KANDLE_PASSWORD"],
     }
@@ -77,16 +77,16 @@ def create(client: httpx.Client, namespace: str, browser_host: str) -> list[str]
 
 def _created(client: httpx.Client, manifest: Mapping[str, Any]) -> bool:
     address = f"/api/v1/namespaces/{manifest['metadata']['namespace']}/secrets"
-    answer = client.post(address, json=manifest)
-    if answer.status_code == httpx.codes.CONFLICT:
+    response = client.post(address, json=manifest)
+    if response.status_code == httpx.codes.CONFLICT:
         return False
-    answer.raise_for_status()
+    response.raise_for_status()
     return True
 
 
 def _existing(client: httpx.Client, name: str, namespace: str) -> dict[str, str]:
-    answer = client.get(f"/api/v1/namespaces/{namespace}/secrets/{name}").raise_for_status()
-    data = answer.json()["data"]
+    response = client.get(f"/api/v1/namespaces/{namespace}/secrets/{name}").raise_for_status()
+    data = response.json()["data"]
     return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
 
@@ -96,15 +96,15 @@ def main() -> None:
     parser.add_argument("--namespace", help="default: the pod's own, else kandle")
     parser.add_argument("--browser-host", default="127.0.0.1:8443", help="where browsers find NATS")
     parser.add_argument("--in-cluster", action="store_true", help="create them, as a pod may")
-    given = parser.parse_args()
-    namespace = given.namespace or own_namespace()
-    if given.in_cluster:
+    options = parser.parse_args()
+    namespace = options.namespace or own_namespace()
+    if options.in_cluster:
         with api_server() as client:
-            created = create(client, namespace, given.browser_host)
+            created = create(client, namespace, options.browser_host)
         sys.stderr.write(f"created: {', '.join(created) or 'nothing, both were there'}\n")
         return
     servers = new_servers()
-    functions = stores(servers, namespace, given.browser_host)
+    functions = stores(servers, namespace, options.browser_host)
     items = [
         secret(SERVERS, namespace, servers),
         secret(STORES, namespace, functions),

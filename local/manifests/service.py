@@ -29,7 +29,7 @@ def service(manifest: Mapping[str, Any], image: str) -> dict[str, Any]:
     concurrency = limits.pop("concurrency")
     labels = {each["key"]: each["value"] for each in deploy.get("labels", ())}
     mounts, volumes = _volumes(manifest["run"].get("volumes", ()))
-    named = {"app.kubernetes.io/name": name, **_PART_OF}
+    part_labels = {"app.kubernetes.io/name": name, **_PART_OF}
     return {
         "apiVersion": "serving.knative.dev/v1",
         "kind": "Service",
@@ -37,7 +37,7 @@ def service(manifest: Mapping[str, Any], image: str) -> dict[str, Any]:
             "name": name,
             "namespace": deploy["namespace"],
             "labels": {
-                **named,
+                **part_labels,
                 "function.knative.dev": "true",  # `kn func list` shows it
                 "function.knative.dev/name": name,
                 "function.knative.dev/runtime": manifest["runtime"],
@@ -53,7 +53,7 @@ def service(manifest: Mapping[str, Any], image: str) -> dict[str, Any]:
                         f"{_AUTOSCALING}/metric": scale["metric"],
                         f"{_AUTOSCALING}/target-utilization-percentage": str(scale["utilization"]),
                     },
-                    "labels": named,
+                    "labels": part_labels,
                 },
                 "spec": {
                     "serviceAccountName": deploy["serviceAccountName"],

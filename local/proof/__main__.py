@@ -48,12 +48,12 @@ def generated(count: int, prefix: str, *, seed: int, end_ms: int) -> list[Tick]:
     start_ms = end_ms - int(count / _RATE * 1000) - 60_000
     instruments = [replace(instrument(name), symbol=f"{prefix}{name}") for name in _SYMBOLS]
     market = Simulator(instruments, seed=seed, start_ms=start_ms, rate=_RATE)
-    found: list[Tick] = []
+    ticks: list[Tick] = []
     now_ms = start_ms
-    while len(found) < count and now_ms < end_ms:
+    while len(ticks) < count and now_ms < end_ms:
         now_ms += MAX_STEP_MS
-        found += [arrived.tick for arrived in market.advance(now_ms)]
-    return found[:count]
+        ticks += [arrived.tick for arrived in market.advance(now_ms)]
+    return ticks[:count]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,12 @@ class Pods:
     def delete(self, label: str) -> int:
         """Delete those with the label `KEY=VALUE`; return how many. Raises httpx.HTTPError."""
         address = f"/api/v1/namespaces/{self.namespace}/pods"
-        found = self.client.get(address, params={"labelSelector": label}).raise_for_status()
-        names = [each["metadata"]["name"] for each in found.json()["items"]]
+        pods = self.client.get(address, params={"labelSelector": label}).raise_for_status()
+        names = [each["metadata"]["name"] for each in pods.json()["items"]]
         for name in names:
-            answer = self.client.delete(f"{address}/{name}", params={"gracePeriodSeconds": 0})
-            if answer.status_code != httpx.codes.NOT_FOUND:
-                answer.raise_for_status()
+            response = self.client.delete(f"{address}/{name}", params={"gracePeriodSeconds": 0})
+            if response.status_code != httpx.codes.NOT_FOUND:
+                response.raise_for_status()
         return len(names)
 
 
@@ -104,27 +104,27 @@ def answered(client: httpx.Client, symbols: Iterable[str]) -> Candles:
 def _rows(client: httpx.Client, symbol: str) -> Iterator[dict[str, Any]]:
     parameters = {"timeframe": _TIMEFRAME, "from": "0", "limit": _PAGE}
     while True:
-        answer = client.get(f"/api/candles/{symbol}", params=parameters)
-        if answer.status_code == httpx.codes.NOT_FOUND:
+        response = client.get(f"/api/candles/{symbol}", params=parameters)
+        if response.status_code == httpx.codes.NOT_FOUND:
             return
-        page = answer.raise_for_status().json()
+        page = response.raise_for_status().json()
         yield from page["candles"]
         if page["next"] is None:
             return
         parameters["cursor"] = page["next"]
 
 
-def differences(wanted: Candles, found: Candles) -> list[str]:
+def differences(expected: Candles, actual: Candles) -> list[str]:
     """Return a sentence for each candle that is missing, another one, or of no trade."""
-    said = []
-    for key in sorted(wanted.keys() | found.keys()):
-        if wanted.get(key) != found.get(key):
-            shown, should = (
+    lines = []
+    for key in sorted(expected.keys() | actual.keys()):
+        if expected.get(key) != actual.get(key):
+            actual_text, expected_text = (
                 " ".join(map(str, each)) if each else "none"
-                for each in (found.get(key), wanted.get(key))
+                for each in (actual.get(key), expected.get(key))
             )
-            said.append(f"{key[0]} at {key[1]}: {shown}, wanted {should}")
-    return said
+            lines.append(f"{key[0]} at {key[1]}: {actual_text}, wanted {expected_text}")
+    return lines
 
 
 _LINES_AT_ONCE = 200
@@ -158,48 +158,49 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="to send them in")
     parser.add_argument("--delete", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--patience", type=float, default=240.0, metavar="SECONDS")
-    given = parser.parse_args()
+    options = parser.parse_args()
     started = time.monotonic()
     run = uuid.uuid4().hex[:8]
     prefix = f"PROOF-{run}-"
     token = os.environ.get("API_TOKENS", "").split(",")[0]
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        if given.file is not None:
-            ticks = sorted(recorded(given.file, prefix), key=lambda tick: tick.time_ms or 0)
+        if options.file is not None:
+            ticks = sorted(recorded(options.file, prefix), key=lambda tick: tick.time_ms or 0)
         else:
             end_ms = time.time_ns() // 1_000_000 - _SKEW_MS
-            ticks = generated(given.trades, prefix, seed=int(run, 16), end_ms=end_ms)
+            ticks = generated(options.trades, prefix, seed=int(run, 16), end_ms=end_ms)
         with ExitStack() as stack:
-            sender = stack.enter_context(HttpSender(given.ingest, token=token))
+            sender = stack.enter_context(HttpSender(options.ingest, token=token))
             api = stack.enter_context(
-                httpx.Client(base_url=given.api, headers=headers, trust_env=False, timeout=60)
+                httpx.Client(base_url=options.api, headers=headers, trust_env=False, timeout=60)
             )
             deletions: list[Callable[[], int]] = []
-            if given.delete:
+            if options.delete:
                 pods = Pods(stack.enter_context(api_server()), own_namespace())
-                deletions = [partial(pods.delete, label) for label in given.delete]
-            deleted = send(ticks, sender, given.seconds, deletions)
-            wanted = expected(ticks)
-            wrong = wait(wanted, api, {tick.symbol for tick in ticks}, given.patience)
+                deletions = [partial(pods.delete, label) for label in options.delete]
+            deleted = send(ticks, sender, options.seconds, deletions)
+            truth = expected(ticks)
+            differing = wait(truth, api, {tick.symbol for tick in ticks}, options.patience)
     except (SendError, FileError, httpx.HTTPError) as error:
         sys.exit(f"proof FAILED: {error}")
-    what = f"{len(ticks)} trades, {deleted} pods deleted, {time.monotonic() - started:.0f} s"
-    if wrong:
-        sys.exit(f"proof FAILED: {len(wrong)} of {len(wanted)} candles differ ({what}): {wrong[0]}")
-    sys.stdout.write(f"proof: {len(wanted)} candles exact ({what})\n")
+    summary = f"{len(ticks)} trades, {deleted} pods deleted, {time.monotonic() - started:.0f} s"
+    if differing:
+        count = f"{len(differing)} of {len(truth)}"
+        sys.exit(f"proof FAILED: {count} candles differ ({summary}): {differing[0]}")
+    sys.stdout.write(f"proof: {len(truth)} candles exact ({summary})\n")
 
 
-def wait(wanted: Candles, api: httpx.Client, symbols: set[str], patience_s: float) -> list[str]:
+def wait(expected: Candles, api: httpx.Client, symbols: set[str], patience_s: float) -> list[str]:
     """Compare until nothing differs, or for so many seconds; return what differs then."""
     deadline = time.monotonic() + patience_s
     while True:
         try:
-            wrong = differences(wanted, answered(api, symbols))
+            differing = differences(expected, answered(api, symbols))
         except httpx.HTTPError as error:
-            wrong = [f"the API does not answer: {error or type(error).__name__}"]
-        if not wrong or time.monotonic() > deadline:
-            return wrong
+            differing = [f"the API does not answer: {error or type(error).__name__}"]
+        if not differing or time.monotonic() > deadline:
+            return differing
         time.sleep(_EVERY_S)
 
 

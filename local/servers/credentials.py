@@ -34,16 +34,18 @@ class Credentials:
         data of PostgreSQL can only be opened with what it says.
         """
         try:
-            known = json.loads(file.read_text())
+            stored = json.loads(file.read_text())
             added = {
                 each: secrets.token_hex(24) for each in ("nats_browser_password", "watch_token")
             }
-            kept = cls(**{each.name: str({**added, **known}[each.name]) for each in fields(cls)})
-            if not added.keys() <= known.keys():
-                write_json(file, asdict(kept))
-            return kept
+            credentials = cls(
+                **{each.name: str({**added, **stored}[each.name]) for each in fields(cls)}
+            )
+            if not added.keys() <= stored.keys():
+                write_json(file, asdict(credentials))
+            return credentials
         except FileNotFoundError:
-            made = cls(
+            created = cls(
                 nats_password=secrets.token_hex(24),
                 nats_browser_password=secrets.token_hex(24),
                 valkey_password=secrets.token_hex(24),
@@ -52,7 +54,7 @@ class Credentials:
                 s3_secret_key=secrets.token_hex(20),
                 watch_token=secrets.token_hex(24),
             )
-            write_json(file, asdict(made))
-            return made
+            write_json(file, asdict(created))
+            return created
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StartError(f"the credentials in {file} cannot be read: {error!r}") from None

@@ -46,7 +46,7 @@ def free_port(
     kind: socket.SocketKind = socket.SOCK_STREAM,
     *,
     with_grpc: bool = False,
-    others: Collection[int] = (),
+    excluded: Collection[int] = (),
 ) -> int:
     """Reserve and return a free port, with `with_grpc` also the port `GRPC_OFFSET` above it.
 
@@ -55,8 +55,8 @@ def free_port(
     shift = GRPC_OFFSET if with_grpc else 0
     for _ in range(_ATTEMPTS):
         port = random.randint(_FIRST - shift, _LAST - shift)  # noqa: S311 - no secret
-        wanted = {port, port + shift}
-        if wanted.isdisjoint(_reserved.keys() | set(others)) and _reserve(wanted, kind):
+        ports = {port, port + shift}
+        if ports.isdisjoint(_reserved.keys() | set(excluded)) and _reserve(ports, kind):
             return port
     raise StartError(f"no free port between {_FIRST - shift} and {_LAST} on {_LOOPBACK}")
 
@@ -91,9 +91,9 @@ class PortBook:
         except (FileNotFoundError, ValueError):
             self._ports = {}
 
-    def leave_out(self, *chosen: int) -> None:
+    def leave_out(self, *ports: int) -> None:
         """Take none of these: people chose them for a server that is not started yet."""
-        self._chosen |= set(chosen)
+        self._chosen |= set(ports)
 
     def take(self, name: str, *, with_grpc: bool = False) -> int:
         """Take a free port for `name`: the one it had before, if that is free.
@@ -104,16 +104,16 @@ class PortBook:
         Raises StartError: no free port was found.
         """
         port = self._ports.get(name)
-        wanted = set() if port is None else {port, port + (GRPC_OFFSET if with_grpc else 0)}
-        if port is None or not (name in self._taken or self._is_usable(wanted)):
-            port = free_port(with_grpc=with_grpc, others=self._chosen)
+        ports = set() if port is None else {port, port + (GRPC_OFFSET if with_grpc else 0)}
+        if port is None or not (name in self._taken or self._is_usable(ports)):
+            port = free_port(with_grpc=with_grpc, excluded=self._chosen)
             self._ports[name] = port
             write_json(self._file, self._ports)
         self._taken.add(name)
         return port
 
-    def _is_usable(self, wanted: set[int]) -> bool:
-        return wanted.isdisjoint(self._chosen) and _reserve(wanted)
+    def _is_usable(self, ports: set[int]) -> bool:
+        return ports.isdisjoint(self._chosen) and _reserve(ports)
 
     def release(self) -> None:
         """End the reservations of all names that were taken."""

@@ -99,13 +99,13 @@ async def _initialise(directory: Path, cluster: Path, identity: Identity, passwo
     unfinished.mkdir(mode=0o700)
     secret = unfinished / "password"
     write_private(secret, password)
-    made = unfinished / "cluster"
+    staged = unfinished / "cluster"
     identity.own(unfinished)
     identity.own(secret)
     await _run(
         identity.command(
             "initdb",
-            *("-D", str(made)),
+            *("-D", str(staged)),
             *("-U", USER),
             *("-A", "scram-sha-256"),
             *("-E", "UTF8"),
@@ -116,11 +116,11 @@ async def _initialise(directory: Path, cluster: Path, identity: Identity, passwo
     )
     # In single-user mode, so that a cluster that exists always has its database.
     await _run(
-        identity.command("postgres", "--single", "-D", str(made), "postgres"),
+        identity.command("postgres", "--single", "-D", str(staged), "postgres"),
         directory,
         f"CREATE DATABASE {DATABASE}",
     )
-    made.rename(cluster)
+    staged.rename(cluster)
     shutil.rmtree(unfinished)
 
 

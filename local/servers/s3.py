@@ -28,8 +28,8 @@ class S3:
 
         Raises httpx.HTTPError: not reachable, or the key was refused.
         """
-        answer = await self._request("GET", "/")
-        tree = ET.fromstring(answer.text)  # noqa: S314 - from the server that was configured
+        response = await self._request("GET", "/")
+        tree = ET.fromstring(response.text)  # noqa: S314 - from the server that was configured
         return {
             element.text or ""
             for bucket in tree.iter()
@@ -38,12 +38,12 @@ class S3:
             if _tag(element) == "Name"
         }
 
-    async def make_missing(self, wanted: tuple[str, ...] = BUCKETS) -> None:
-        """Make the buckets of `wanted` that are not there.
+    async def make_missing(self, names: tuple[str, ...] = BUCKETS) -> None:
+        """Create the missing buckets of `names`.
 
         Raises httpx.HTTPError: not reachable, or not allowed.
         """
-        for bucket in sorted(set(wanted) - await self.buckets()):
+        for bucket in sorted(set(names) - await self.buckets()):
             await self._request("PUT", f"/{bucket}", accepted=_CONFLICT)
 
     async def _request(self, method: str, path: str, accepted: int = 200) -> httpx.Response:
@@ -51,12 +51,12 @@ class S3:
         key = Credentials(self.access_key, self.secret_key)
         S3SigV4Auth(key, "s3", _REGION).add_auth(request)
         async with httpx.AsyncClient(trust_env=False, timeout=5.0) as client:
-            answer = await client.request(
+            response = await client.request(
                 method, str(request.url), headers=dict(request.headers.items())
             )
-        if answer.status_code != accepted:
-            answer.raise_for_status()
-        return answer
+        if response.status_code != accepted:
+            response.raise_for_status()
+        return response
 
 
 def _tag(element: ET.Element) -> str:

@@ -97,6 +97,6 @@ async def _stores(master: int) -> bool:
     After a restart that can come five seconds later than everything else; until then reads fail.
     """
     async with httpx.AsyncClient(trust_env=False, timeout=1.0) as client:
-        answer = await client.get(f"http://{LOOPBACK}:{master}/dir/status")
-    topology = answer.raise_for_status().json().get("Topology") or {}
+        response = await client.get(f"http://{LOOPBACK}:{master}/dir/status")
+    topology = response.raise_for_status().json().get("Topology") or {}
     return bool(topology.get("Max"))

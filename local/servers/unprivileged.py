@@ -78,8 +78,8 @@ def other_user(installed: Path, directory: Path, user: int = NOBODY) -> Identity
     Raises StartError: that user cannot enter the data directory.
     """
     identity = Identity(installed / "pginstall" / "bin", user=user)
-    inside = tethered(["ls", "-d", f"{directory}/."], user=user)
-    if not _runs(inside):
+    can_list = tethered(["ls", "-d", f"{directory}/."], user=user)
+    if not _runs(can_list):
         raise StartError(
             f"PostgreSQL refuses to run as root, and the user it would become ({user}) cannot "
             f"enter {directory}: run as an ordinary user, or choose another --data-dir, "

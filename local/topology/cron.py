@@ -21,18 +21,18 @@ class Schedule:
     days_of_month_restricted: bool
     days_of_week_restricted: bool
 
-    def matches(self, moment: datetime) -> bool:
+    def matches(self, time: datetime) -> bool:
         """Whether it fires in the second of `moment` (in the schedule's own time zone)."""
         second, minute, hour, day, month, weekday = self.fields
         if (
-            moment.second not in second
-            or moment.minute not in minute
-            or moment.hour not in hour
-            or moment.month not in month
+            time.second not in second
+            or time.minute not in minute
+            or time.hour not in hour
+            or time.month not in month
         ):
             return False
-        by_day = moment.day in day
-        by_weekday = moment.isoweekday() % 7 in weekday
+        by_day = time.day in day
+        by_weekday = time.isoweekday() % 7 in weekday
         # cron's old rule: when both days are restricted, either one is enough
         if self.days_of_month_restricted and self.days_of_week_restricted:
             return by_day or by_weekday

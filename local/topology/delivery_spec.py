@@ -21,7 +21,7 @@ class Delivery:
 
     def problems(self) -> list[str]:
         """List what loses events, or worse, on the real channel without being an error there."""
-        found = []
+        problems = []
         if self.backoff_policy is None or self.backoff_delay is None:
             missing = [
                 name
@@ -31,15 +31,15 @@ class Delivery:
                 )
                 if value is None
             ]
-            found.append(
+            problems.append(
                 f"delivery without {' and '.join(missing)}: a 5xx answer crashes the real "
                 "dispatcher for all channels; set retry, backoffPolicy and backoffDelay"
             )
         if self.retry == 0:
-            found.append("delivery without retry: the first failure is the last")
+            problems.append("delivery without retry: the first failure is the last")
         if self.dead_letter_sink is None:
-            found.append("delivery without deadLetterSink: events are lost after the last retry")
-        return found
+            problems.append("delivery without deadLetterSink: events are lost after the last retry")
+        return problems
 
 
 WITHOUT_ANY = Delivery(retry=10, backoff_policy="exponential", backoff_delay=0.2)

@@ -115,11 +115,11 @@ def _resolve(entry: Entry, values: Values) -> Mapping[str, str]:
         if entry.source not in values.environment:
             raise KeyError(f"the variable {entry.source} is not set on this machine: export it")
         return {entry.name or "": values.environment[entry.source]}
-    known = values.secrets if entry.kind == "secret" else values.config_maps
-    if entry.source not in known:
-        names = ", ".join(sorted(known)) or "none"
+    sources = values.secrets if entry.kind == "secret" else values.config_maps
+    if entry.source not in sources:
+        names = ", ".join(sorted(sources)) or "none"
         raise KeyError(f"there is no {entry.kind} {entry.source!r} here; known: {names}")
-    data = known[entry.source]
+    data = sources[entry.source]
     if entry.key is None:
         return data
     if entry.key not in data:

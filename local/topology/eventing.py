@@ -205,12 +205,14 @@ class _Reader:
         self.warnings += template.warnings
 
     def _broker(self, each: _Object, spec: Fields) -> None:
-        found = each.annotations.get(BROKER_CLASS_ANNOTATION)
-        named = f"metadata.annotations: {BROKER_CLASS_ANNOTATION}"
-        if found is None:
-            self.warnings.append(f"{each.where}: {named} is missing; taken here: {BROKER_CLASS}")
-        elif found != BROKER_CLASS:
-            each.fields.wrong("", f"{named} is {found!r}: write {BROKER_CLASS}")
+        broker_class = each.annotations.get(BROKER_CLASS_ANNOTATION)
+        annotation = f"metadata.annotations: {BROKER_CLASS_ANNOTATION}"
+        if broker_class is None:
+            self.warnings.append(
+                f"{each.where}: {annotation} is missing; taken here: {BROKER_CLASS}"
+            )
+        elif broker_class != BROKER_CLASS:
+            each.fields.wrong("", f"{annotation} is {broker_class!r}: write {BROKER_CLASS}")
         template = spec.attempt(lambda: self._template(spec, each.namespace))
         delivery = spec.attempt(lambda: read_delivery(spec.inner("delivery"), each.namespace))
         spec.done()
@@ -231,8 +233,8 @@ class _Reader:
             return self.templates[key]
         if ref.namespace != CLUSTER_NAMESPACE:
             raise config.error("name", f"no ConfigMap {key} with {CHANNEL_KEY} in this directory")
-        what = f"{key} is the cluster's; {LOCAL_DEFAULT_WORDS}"
-        self.warnings.append(str(config.error("name", what)))
+        message = f"{key} is the cluster's; {LOCAL_DEFAULT_WORDS}"
+        self.warnings.append(str(config.error("name", message)))
         return LOCAL_DEFAULT
 
     def _trigger(self, each: _Object, spec: Fields) -> None:
@@ -243,7 +245,7 @@ class _Reader:
         subscriber = spec.attempt(
             lambda: read_destination(spec.needed_inner("subscriber"), each.namespace)
         )
-        own = spec.attempt(lambda: read_delivery(spec.inner("delivery"), each.namespace))
+        delivery_spec = spec.attempt(lambda: read_delivery(spec.inner("delivery"), each.namespace))
         spec.done()
         key = f"{each.namespace}/{name}"
         if name is None or key in self.wrong_brokers:
@@ -254,7 +256,7 @@ class _Reader:
             raise spec.error("broker", f"there is no Broker {key}; there is: {known}")
         if subscriber is None:
             return
-        delivery = own or broker.delivery or WITHOUT_ANY
+        delivery = delivery_spec or broker.delivery or WITHOUT_ANY
         if not broker.channel.may_lose:
             self.warnings += [f"{each.where}: {problem}" for problem in delivery.problems()]
         trigger = Trigger(each.namespace, each.name, key, filters, subscriber, delivery)
@@ -321,10 +323,10 @@ def _object(file: Path, document: object) -> _Object:
     annotations = metadata.raw("annotations") or {}
     namespace = metadata.text("namespace") or "default"
     where = f"{file}: {kind}/{name}"
-    named = Fields(where, "", document, [])
-    for known in ("apiVersion", "kind", "metadata"):
-        named.raw(known)
-    return _Object(where, api_version, kind, namespace, name, annotations, named)
+    top = Fields(where, "", document, [])
+    for key in ("apiVersion", "kind", "metadata"):
+        top.raw(key)
+    return _Object(where, api_version, kind, namespace, name, annotations, top)
 
 
 def _subject(spec: Fields, namespace: str) -> Ref:

@@ -84,7 +84,7 @@ class Eventing:
 
     def without(self, hosts: Collection[str]) -> Eventing:
         """Return it without the Triggers whose subscriber is one of these hosts."""
-        kept = (
+        triggers = (
             each for each in self.triggers if urlsplit(each.subscriber.url).hostname not in hosts
         )
-        return replace(self, triggers=tuple(kept))
+        return replace(self, triggers=tuple(triggers))

@@ -29,17 +29,17 @@ def select_functions(
         if everything:
             return tuple(functions)
         hosts = _referred_hosts(eventing)
-        bound = {each.subject.name for each in eventing.sink_bindings if _of_service(each)}
-        return tuple(each for each in functions if each.host in hosts or each.name in bound)
+        bound_names = {each.subject.name for each in eventing.sink_bindings if _of_service(each)}
+        return tuple(each for each in functions if each.host in hosts or each.name in bound_names)
     names = [name for part in choice.split(",") if (name := part.strip())]
-    known = [each.name for each in functions]
+    hosted = [each.name for each in functions]
     if not names:
         raise UsageError(
-            f"--functions: {choice!r} names none; give {ALL}, {NONE} or some of: {', '.join(known)}"
+            f"--functions: {choice!r} names none; give {ALL}, {NONE} or any of: {', '.join(hosted)}"
         )
-    if unknown := sorted(set(names) - set(known)):
+    if unknown := sorted(set(names) - set(hosted)):
         raise UsageError(
-            f"--functions: there is no {', '.join(unknown)}; there are: {', '.join(known)} "
+            f"--functions: there is no {', '.join(unknown)}; there are: {', '.join(hosted)} "
             f"(or {ALL}, {NONE})"
         )
     return tuple(each for each in functions if each.name in names)

@@ -83,21 +83,21 @@ def read_attributes(fields: Fields) -> dict[str, str]:
 
     Raises ManifestError: a name that no event attribute has, or a value that is no string.
     """
-    found = {}
+    attributes = {}
     for name, value in fields.items():
         if not isinstance(name, str) or not _ATTRIBUTE_NAME.fullmatch(name):
             raise fields.error(str(name), "is no attribute name: 1 to 20 of a-z and 0-9")
         if not isinstance(value, str):
             raise fields.error(name, f"must be a string: write {str(value).lower()!r} in quotes")
-        found[name] = value
-    return found
+        attributes[name] = value
+    return attributes
 
 
 def _attributes(fields: Fields) -> tuple[tuple[str, str], ...]:
-    found = read_attributes(fields)
-    for name, value in found.items():
+    attributes = read_attributes(fields)
+    for name, value in attributes.items():
         if not value:
             raise fields.error(name, "must not be empty")
-    if not found:
+    if not attributes:
         raise fields.error("", "names no attribute")
-    return tuple(found.items())
+    return tuple(attributes.items())

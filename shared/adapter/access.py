@@ -136,8 +136,8 @@ class Access:
     def _refusal(self, scope: Scope, headers: Headers, origin: str) -> Response | None:
         """Return the answer to a request that may not pass."""
         token = _token(scope, headers)
-        known = bool(token) and bool(self._rules.tokens) and self._rules.knows(token)
-        client = f"token {sha256(token.encode()).hexdigest()}" if known else _address(scope)
+        is_known = bool(token) and bool(self._rules.tokens) and self._rules.knows(token)
+        client = f"token {sha256(token.encode()).hexdigest()}" if is_known else _address(scope)
         if self._rates is not None and (wait_s := self._rates.wait_s(client, time.monotonic())) > 0:
             metrics.REQUESTS_REFUSED.labels("rate").inc()
             return problem(
@@ -146,11 +146,11 @@ class Access:
         if scope["type"] == "websocket" and origin and not self._same_or_admitted(headers, origin):
             metrics.REQUESTS_REFUSED.labels("origin").inc()
             return problem(403, "origin refused", "CORS_ORIGINS does not name this page's origin")
-        if self._rules.tokens and not known:
+        if self._rules.tokens and not is_known:
             metrics.REQUESTS_REFUSED.labels("token").inc()
-            answer = problem(401, "no valid token", "send Authorization: Bearer <token>")
-            answer.headers["www-authenticate"] = "Bearer"
-            return answer
+            response = problem(401, "no valid token", "send Authorization: Bearer <token>")
+            response.headers["www-authenticate"] = "Bearer"
+            return response
         return None
 
     def _same_or_admitted(self, headers: Headers, origin: str) -> bool:
@@ -185,8 +185,8 @@ def _token(scope: Scope, headers: Headers) -> str:
 
 def _without_token(scope: Scope) -> Scope:
     """Hide the token from the app, which could answer with it as the protocol it chose."""
-    kept = [each for each in scope.get("subprotocols", ()) if not each.startswith(SUBPROTOCOL)]
-    return {**scope, "subprotocols": kept}
+    protocols = [each for each in scope.get("subprotocols", ()) if not each.startswith(SUBPROTOCOL)]
+    return {**scope, "subprotocols": protocols}
 
 
 def _address(scope: Scope) -> str:

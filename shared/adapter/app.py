@@ -84,18 +84,18 @@ class Outcome:
     @classmethod
     def together(cls, outcomes: Iterable[Outcome]) -> Outcome:
         """Return one outcome that emits all, then runs the steps of all."""
-        every = list(outcomes)
-        steps = [each.after_emit for each in every if each.after_emit is not None]
+        parts = list(outcomes)
+        steps = [each.after_emit for each in parts if each.after_emit is not None]
 
         def run_all() -> Outcome | None:
-            further = [found for step in steps if (found := step()) is not None]
+            further = [outcome for step in steps if (outcome := step()) is not None]
             return cls.together(further) if further else None
 
         return cls(
-            [output for each in every for output in each.emit],
+            [output for each in parts for output in each.emit],
             run_all if steps else None,
-            [emission for each in every for emission in each.shared],
-            [output for each in every for output in each.show],
+            [emission for each in parts for emission in each.shared],
+            [output for each in parts for output in each.show],
         )
 
 
@@ -222,7 +222,7 @@ class EventApp:
         if outcome.show and self._wiring.display is not None:
             self._wiring.display.offer(outcome.show, traced.traceparent)
         if self._wiring.sink is None:
-            emits = [*outcome.emit, *(each for some in outcome.shared for each in some.emit)]
+            emits = [*outcome.emit, *(each for group in outcome.shared for each in group.emit)]
             if emits:
                 return self._reply(emits)
         for emission in outcome.shared:

@@ -63,24 +63,24 @@ class Display:
 
     async def _work(self) -> None:
         while self._waiting:
-            taken = self._take(-1)
-            if taken.until_s < self._clock():
+            waiting = self._take(-1)
+            if waiting.until_s < self._clock():
                 metrics.DISPLAY_EVENTS.labels("dropped").inc()
-            elif await self._posted(taken):
+            elif await self._posted(waiting):
                 self._failures = 0
                 metrics.DISPLAY_EVENTS.labels("accepted").inc()
             else:
                 self._failures += 1
                 metrics.DISPLAY_EVENTS.labels("failed").inc()
-                insort(self._waiting, taken, key=lambda each: each.number)
-                self._bytes += len(taken.event.body)
+                insort(self._waiting, waiting, key=lambda each: each.number)
+                self._bytes += len(waiting.event.body)
                 doublings = min(self._failures // MAX_UNDER_WAY, 5)
                 await asyncio.sleep(min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**doublings))
 
-    def _take(self, place: int) -> _Waiting:
-        taken = self._waiting.pop(place)
-        self._bytes -= len(taken.event.body)
-        return taken
+    def _take(self, index: int) -> _Waiting:
+        waiting = self._waiting.pop(index)
+        self._bytes -= len(waiting.event.body)
+        return waiting
 
     async def _posted(self, waiting: _Waiting) -> bool:
         try:

@@ -106,8 +106,8 @@ def parse(headers: Mapping[str, str], body: bytes) -> Event:
     # JSON that is no object, or of a thousand levels, meets the library unprepared.
     except _NO_EVENT as error:
         # What was sent may be quoted in it: of any length, and with halves of surrogate pairs.
-        said = str(error)[:_SAID].encode(errors="replace").decode()
-        raise NotACloudEventError(f"no CloudEvent: {said}") from error
+        detail = str(error)[:_SAID].encode(errors="replace").decode()
+        raise NotACloudEventError(f"no CloudEvent: {detail}") from error
     attributes = {
         name: str(value) for name, value in event.get_attributes().items() if str(value) != ""
     }

@@ -77,10 +77,10 @@ class Comparison(_OfTwoTerms):
 
     def evaluate(self, inputs: Inputs) -> Evaluated:
         """Return on which candles it holds; on one where a side is unknown it does not."""
-        sign, known = _signs(self.left, self.right, inputs)
-        holds = known & _HOLDS[self.operator](sign)
+        sign, is_known = _signs(self.left, self.right, inputs)
+        holds = is_known & _HOLDS[self.operator](sign)
         rested = np.zeros(len(inputs), dtype=np.bool_)
-        rested[1:] = (known & ~holds)[:-1]
+        rested[1:] = (is_known & ~holds)[:-1]
         return Evaluated(holds, rested)
 
 
@@ -104,20 +104,20 @@ class Crossing(_OfTwoTerms):
     right: Term
 
     def __str__(self) -> str:
-        words = f"crosses {self.direction}".rstrip()
-        return f"{_bare(self.left)} {words} {_bare(self.right)}"
+        phrase = f"crosses {self.direction}".rstrip()
+        return f"{_bare(self.left)} {phrase} {_bare(self.right)}"
 
     def evaluate(self, inputs: Inputs) -> Evaluated:
         """Return on which candles it crosses."""
-        sign, known = _signs(self.left, self.right, inputs)
-        found = np.zeros(len(inputs), dtype=np.bool_)
+        sign, is_known = _signs(self.left, self.right, inputs)
+        crossed = np.zeros(len(inputs), dtype=np.bool_)
         before, now = sign[:-1], sign[1:]
         if self.direction != "below":
-            found[1:] |= (before <= 0) & (now > 0)
+            crossed[1:] |= (before <= 0) & (now > 0)
         if self.direction != "above":
-            found[1:] |= (before >= 0) & (now < 0)
-        found[1:] &= known[:-1] & known[1:]
-        return Evaluated(found, np.ones(len(inputs), dtype=np.bool_))
+            crossed[1:] |= (before >= 0) & (now < 0)
+        crossed[1:] &= is_known[:-1] & is_known[1:]
+        return Evaluated(crossed, np.ones(len(inputs), dtype=np.bool_))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +139,8 @@ class PatternFound(Condition):
         starts: set[int] = set()
         for name in self.names:
             starts |= inputs.patterns.get(name, frozenset())
-        found = np.isin(inputs.start_us, np.array(sorted(starts), dtype=np.int64))
-        return Evaluated(found, np.ones(len(inputs), dtype=np.bool_))
+        holds = np.isin(inputs.start_us, np.array(sorted(starts), dtype=np.int64))
+        return Evaluated(holds, np.ones(len(inputs), dtype=np.bool_))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,18 +187,18 @@ def _bare(term: Term) -> str:
 def _signs(left: Term, right: Term, inputs: Inputs) -> tuple[NDArray[np.int8], Bools]:
     """Return the sign of left - right, and where both are known. Exact where both sides are."""
     x, y = left.floats(inputs), right.floats(inputs)
-    known = inputs.known(left.frames | right.frames) & np.isfinite(x) & np.isfinite(y)
-    here, there = left.exact(inputs), right.exact(inputs)
-    if here is not None and there is not None:
-        scale = max(here[1], there[1])
-        a, b = _at_scale(here, scale), _at_scale(there, scale)
-        return (a > b).astype(np.int8) - (a < b), known
-    return (x > y).astype(np.int8) - (x < y), known
+    is_known = inputs.known(left.frames | right.frames) & np.isfinite(x) & np.isfinite(y)
+    left_exact, right_exact = left.exact(inputs), right.exact(inputs)
+    if left_exact is not None and right_exact is not None:
+        scale = max(left_exact[1], right_exact[1])
+        a, b = _at_scale(left_exact, scale), _at_scale(right_exact, scale)
+        return (a > b).astype(np.int8) - (a < b), is_known
+    return (x > y).astype(np.int8) - (x < y), is_known
 
 
 def _at_scale(exact: Exact, scale: int) -> NDArray[Any]:
-    mantissas, own = exact
-    power = 10 ** (scale - own)
+    mantissas, exact_scale = exact
+    power = 10 ** (scale - exact_scale)
     largest = max(-int(mantissas.min(initial=0)), int(mantissas.max(initial=0)))
     if max(largest, 1) * power >= INT64:
         mantissas = mantissas.astype(object)

@@ -104,10 +104,10 @@ def message_of(alert: AlertEvent) -> tuple[str, str]:
         time = datetime.fromtimestamp(int(data["timestamp"]) / 1000, UTC)
     except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
         raise PermanentError("bad_alert", f"an alert has a rule and a time: {error!r}") from error
-    said = []
+    parts = []
     if "pattern_type" in data:
         direction = {"1": "up", "-1": "down"}.get(str(data.get("direction")), "neither way")
-        said.append(f"{direction} at {data.get('trigger_price')}"[:_MAX_TITLE])
+        parts.append(f"{direction} at {data.get('trigger_price')}"[:_MAX_TITLE])
     elif "value" in data:
-        said.append(f"at {data['value']}"[:_MAX_TITLE])
-    return title, ", ".join([*said, f"{time:%Y-%m-%d %H:%M:%S} UTC"])
+        parts.append(f"at {data['value']}"[:_MAX_TITLE])
+    return title, ", ".join([*parts, f"{time:%Y-%m-%d %H:%M:%S} UTC"])

@@ -119,41 +119,43 @@ def _frames(tree: Tree[Token], offset: int) -> tuple[str, tuple[str, ...]]:
             frames[str(token)] = Timeframe.parse(str(token))
         except ValueError as error:
             raise _error(offset, token, str(error)) from error
-    own = min(frames.values(), default=None)
-    if own is None:
+    shortest = min(frames.values(), default=None)
+    if shortest is None:
         return "", ()
-    longer = sorted(each for each in frames.values() if each.length_us > own.length_us)
-    for said in tree.find_data("on"):
-        (token,) = said.scan_values(_is_timeframe)
-        if token != own.name:
-            raise _error(offset, token, f"is longer than {own}: a rule is of its shortest one")
+    longer = sorted(each for each in frames.values() if each.length_us > shortest.length_us)
+    for clause in tree.find_data("on"):
+        (token,) = clause.scan_values(_is_timeframe)
+        if token != shortest.name:
+            raise _error(offset, token, f"is longer than {shortest}: a rule is of its shortest one")
     names = {each.length_us: each.name for each in longer}
     for token in tree.scan_values(_is_timeframe):
         length_us = frames[token].length_us
-        if token != names.get(length_us, own.name):
-            raise _error(offset, token, f"is as long as {names.get(length_us, own.name)}: name one")
-        if not frames[token].nests(own):
-            raise _error(offset, token, f"is not made of whole candles of {own}")
+        if token != names.get(length_us, shortest.name):
+            raise _error(
+                offset, token, f"is as long as {names.get(length_us, shortest.name)}: name one"
+            )
+        if not frames[token].nests(shortest):
+            raise _error(offset, token, f"is not made of whole candles of {shortest}")
     if len(longer) > MOST_LONGER:
         raise RuleError(f"a rule has at most {MOST_LONGER} timeframes beside its own")
-    return own.name, tuple(each.name for each in longer)
+    return shortest.name, tuple(each.name for each in longer)
 
 
-def _error(offset: int, token: Token, what: str) -> RuleError:
+def _error(offset: int, token: Token, problem: str) -> RuleError:
     at = offset + (token.start_pos or 0) + 1
-    return RuleError(f"position {at}: {str(token)[:40]!r} {what}")
+    return RuleError(f"position {at}: {str(token)[:40]!r} {problem}")
 
 
 def target_names(names: Iterable[Any], error: Callable[[Any, str], RuleError]) -> tuple[str, ...]:
     """Return names of targets, each once. Raises what `error` makes of a bad one."""
-    found: dict[str, None] = {}
+    targets: dict[str, None] = {}
     for name in names:
         if not _TARGET.fullmatch(name):
             raise error(name, "is no name of a target: a to z, 0 to 9 and _, as ALERT_URLS has it")
-        found[str(name)] = None
-        if len(found) > MOST_TARGETS:
+        targets[str(name)] = None
+        if len(targets) > MOST_TARGETS:
             raise error(name, f"is one too many: at most {MOST_TARGETS} targets")
-    return tuple(found)
+    return tuple(targets)
 
 
 @lru_cache(maxsize=1)
@@ -166,13 +168,13 @@ def _unexpected(error: UnexpectedInput, text: str, offset: int) -> str:
         names = error.accepts or error.expected
     else:
         names = getattr(error, "allowed", None) or set()
-    shown = [each for each in sorted(names) if each not in _LEFT_OUT] or sorted(names)
-    expected = ", ".join(_EXPECTED.get(each, each.lower()) for each in shown)
+    terminals = [each for each in sorted(names) if each not in _LEFT_OUT] or sorted(names)
+    expected = ", ".join(_EXPECTED.get(each, each.lower()) for each in terminals)
     if isinstance(error, UnexpectedToken) and error.token.type == "$END":
         return f"the rule ends too early: expected {expected}"
     at = error.pos_in_stream or 0
-    found = text[at] if isinstance(error, UnexpectedCharacters) else str(error.token)  # type: ignore[attr-defined]
-    return f"position {offset + at + 1}, at {found[:40]!r}: expected {expected}"
+    offending = text[at] if isinstance(error, UnexpectedCharacters) else str(error.token)  # type: ignore[attr-defined]
+    return f"position {offset + at + 1}, at {offending[:40]!r}: expected {expected}"
 
 
 @v_args(inline=True)
@@ -256,12 +258,12 @@ class _Build(Transformer[Token, Any]):
         return self._indicator(token)
 
     def name_of(self, token: Token, timeframe: str) -> t.Term:
-        named = self.name(token)
+        term = self.name(token)
         if timeframe == self._timeframe:
-            return named
-        if isinstance(named, t.Field) and named.name in t.QUOTE_FIELDS:
+            return term
+        if isinstance(term, t.Field) and term.name in t.QUOTE_FIELDS:
             raise self._error(token, "is of the latest quote: it has no timeframe")
-        return replace(named, frame=timeframe)
+        return replace(term, frame=timeframe)
 
     def rolling(self, token: Token, inner: t.Term, period: Token) -> t.Term:
         if token not in t.FUNCTIONS:
@@ -292,5 +294,5 @@ class _Build(Transformer[Token, Any]):
             raise self._error(token, f"is not from {least} to {most}")
         return int(token)
 
-    def _error(self, token: Token, what: str) -> RuleError:
-        return _error(self._offset, token, what)
+    def _error(self, token: Token, problem: str) -> RuleError:
+        return _error(self._offset, token, problem)

@@ -75,12 +75,12 @@ class Target:
         """Send one notification, however long its service takes. Raises NotificationError."""
         with _CAPTURE.reasons() as reasons:
             try:
-                taken = self.plugin.notify(title=title, body=body)
+                delivered = self.plugin.notify(title=title, body=body)
             except Exception as error:  # noqa: BLE001 - a plugin's own fault is its answer
                 raise NotificationError(self._without_secrets(repr(error))) from None
-        if not taken:
-            said = "; ".join(reasons) or "it was not taken"
-            raise NotificationError(self._without_secrets(said))
+        if not delivered:
+            message = "; ".join(reasons) or "it was not taken"
+            raise NotificationError(self._without_secrets(message))
 
     def _without_secrets(self, text: str) -> str:
         for each in self.secrets:
@@ -100,16 +100,16 @@ def at_once(
     `not_begun` is called with a target that takes no more work now. Raises what the work raised
     beside NotificationError.
     """
-    begun, failed = {}, {}
+    futures, failed = {}, {}
     for target in targets:
         try:
-            begun[target] = target.begin(work)
+            futures[target] = target.begin(work)
         except NotificationError as full:
             failed[target.name] = str(full)
             if not_begun is not None:
                 not_begun(target)
-    wait(begun.values(), timeout=patience_s)
-    for target, future in begun.items():
+    wait(futures.values(), timeout=patience_s)
+    for target, future in futures.items():
         if not future.done():
             failed[target.name] = f"no answer within {patience_s:g} s"
         elif (error := future.exception()) is not None:
@@ -123,13 +123,13 @@ def chosen(
     targets: Sequence[Target], names: Collection[str]
 ) -> tuple[list[Target], dict[str, str]]:
     """Return the targets of these names, all where there is none; and why a name is nobody's."""
-    some = [each for each in targets if not names or not set(names).isdisjoint(each.names)]
-    known = {name for each in targets for name in each.names}
-    there_are = f"there are {', '.join(sorted(known))}" if known else "none has a name"
-    return some, {
-        name: f"no URL of ALERT_URLS has this name: {there_are}"
+    selected = [each for each in targets if not names or not set(names).isdisjoint(each.names)]
+    names_known = {name for each in targets for name in each.names}
+    available = f"there are {', '.join(sorted(names_known))}" if names_known else "none has a name"
+    return selected, {
+        name: f"no URL of ALERT_URLS has this name: {available}"
         for name in names
-        if name not in known
+        if name not in names_known
     }
 
 
@@ -155,18 +155,18 @@ def _target(number: int, url: str) -> Target:
         import apprise
     except ImportError:
         raise ValueError("notifications need Apprise: install kandle[alerts]") from None
-    what = f"URL {number}"
-    named = _NAMED.fullmatch(url)
-    names = tuple(dict.fromkeys(named[1].split(","))) if named else ()
-    url = named[2] if named else url
+    label = f"URL {number}"
+    match = _NAMED.fullmatch(url)
+    names = tuple(dict.fromkeys(match[1].split(","))) if match else ()
+    url = match[2] if match else url
     scheme, _, rest = url.partition("://")
     if len(url) > _MAX_URL:
-        raise ValueError(f"{what} is longer than {_MAX_URL} characters")
+        raise ValueError(f"{label} is longer than {_MAX_URL} characters")
     asset = apprise.AppriseAsset(app_id="Kandle", app_desc="alerts", app_url="", service_timeout=10)
     with _CAPTURE.reasons():
         plugin = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
     if not isinstance(plugin, apprise.NotifyBase):
-        raise ValueError(f"{what} is none that Apprise knows: see its list of services")
+        raise ValueError(f"{label} is none that Apprise knows: see its list of services")
     digest = hashlib.sha256(url.encode()).hexdigest()[:32]
     parts = {*_SECRET.findall(rest), *_SECRET.findall(unquote(rest))}
     secrets = sorted({*parts, *map(unquote, parts)}, key=len, reverse=True)
@@ -183,9 +183,9 @@ class _Capture(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Note a message."""
-        found: list[str] | None = getattr(self._local, "found", None)
-        if found is not None:
-            found.append(record.getMessage())
+        messages: list[str] | None = getattr(self._local, "found", None)
+        if messages is not None:
+            messages.append(record.getMessage())
 
     @contextmanager
     def reasons(self) -> Iterator[list[str]]:

@@ -88,18 +88,18 @@ def holds_on_newest_candle(connection: Connection, rule: Rule) -> bool | None:
         return None
     longer, length_us = {}, Timeframe.parse(rule.timeframe).length_us
     for name in rule.longer:
-        found = _newest(connection, rule, name)
-        if found is None:
+        newest = _newest(connection, rule, name)
+        if newest is None:
             return None
-        longer[name] = Longer.seen(found, inputs.start_us, length_us, Timeframe.parse(name))
+        longer[name] = Longer.seen(newest, inputs.start_us, length_us, Timeframe.parse(name))
     inputs.longer = longer
     return bool(rule.condition.evaluate(inputs).holds[-1])
 
 
 def _newest(connection: Connection, rule: Rule, timeframe: str) -> Inputs | None:
     """Return as many of the newest closed candles as a rule looks at, if there is any."""
-    wanted = (rule.subject, timeframe, rule.need(timeframe) + 2)
-    rows = connection.execute(_CANDLES, wanted).fetchall()
+    parameters = (rule.subject, timeframe, rule.need(timeframe) + 2)
+    rows = connection.execute(_CANDLES, parameters).fetchall()
     return inputs_of_rows(rows[::-1]) if rows else None
 
 
@@ -107,8 +107,8 @@ def is_true_now(connection: Connection, rule: Rule, now_us: int) -> bool | None:
     """Return whether a rule's condition holds already; None where nothing is known of it."""
     if rule.kind is Kind.CANDLES:
         return holds_on_newest_candle(connection, rule)
-    found = Present.read(connection, [rule], now_us).holds(rule)
-    return None if found is None else found[0]
+    state = Present.read(connection, [rule], now_us).holds(rule)
+    return None if state is None else state[0]
 
 
 def quote_inputs(bid: Decimal, ask: Decimal) -> Inputs:

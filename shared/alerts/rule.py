@@ -121,12 +121,12 @@ class Rule:
 
     @classmethod
     def _of_feed(cls, text: str) -> Rule:
-        name, *words = text.split()
+        name, *rest = text.split()
         states = (*FeedState, GAP)
-        if not words or words[0] not in states:
+        if not rest or rest[0] not in states:
             raise RuleError(f"after feed NAME comes one of {', '.join(states)}")
-        frequency, to = _of_state(words[1:])
-        return cls(Kind.FEED, name, "", frequency, state=words[0], to=to)
+        frequency, to = _of_state(rest[1:])
+        return cls(Kind.FEED, name, "", frequency, state=rest[0], to=to)
 
     def text(self) -> str:
         """Write the rule in its one canonical form."""
@@ -167,8 +167,8 @@ def _of_state(words: list[str]) -> tuple[Frequency, tuple[str, ...]]:
     at = words.index("to") if "to" in words else len(words)
     text, names = " ".join(words[:at]), " ".join(words[at + 1 :])
 
-    def error(name: str, what: str) -> RuleError:
-        return RuleError(f"{name[:40]!r} {what}")
+    def error(name: str, problem: str) -> RuleError:
+        return RuleError(f"{name[:40]!r} {problem}")
 
     to = target_names(map(str.strip, names.split(",")), error) if at < len(words) else ()
     if text == Frequency.ONCE_A_BAR:

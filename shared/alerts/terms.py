@@ -56,12 +56,12 @@ class Longer:
         ends_us = start_us + length_us
         newest_us = frame.starts_us(ends_us) - frame.length_us
         at = np.searchsorted(inputs.start_us, newest_us, side="right") - 1
-        known = at >= 0
+        is_known = at >= 0
         if len(inputs):
             # One that is missing is on its way where a candle of its interval is there.
             first, last = np.searchsorted(start_us, [newest_us, newest_us + frame.length_us])
-            known &= (inputs.start_us[at] == newest_us) | (first == last)
-        return cls(inputs, at, known)
+            is_known &= (inputs.start_us[at] == newest_us) | (first == last)
+        return cls(inputs, at, is_known)
 
     def spread(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return of each shorter candle the value of the longer one that it sees."""
@@ -103,17 +103,17 @@ class Inputs:
         """Return the columns of an indicator, computed once for all rules; NaN where unknown."""
         if indicator.name not in self._indicators:
             series = {name: self.floats(name) for name in PRICES}
-            found = compute([indicator], start_us=self.start_us, **series)
-            self._indicators[indicator.name] = found
+            columns = compute([indicator], start_us=self.start_us, **series)
+            self._indicators[indicator.name] = columns
         return self._indicators[indicator.name]
 
     def known(self, frames: AbstractSet[str]) -> Bools:
         """Return on which candles those of the longer timeframes are known, shape [n]."""
-        known = np.ones(len(self), dtype=np.bool_)
+        mask = np.ones(len(self), dtype=np.bool_)
         for frame in frames:
             if frame in self.longer:
-                known &= self.longer[frame].known
-        return known
+                mask &= self.longer[frame].known
+        return mask
 
 
 class Term:
@@ -136,8 +136,8 @@ class Term:
         longer = self._longer(inputs)
         if longer is None:
             return self._exact(inputs)
-        found = self._exact(longer.inputs)
-        return None if found is None else (longer.spread(found[0]), found[1])
+        exact = self._exact(longer.inputs)
+        return None if exact is None else (longer.spread(exact[0]), exact[1])
 
     def need(self, frame: str, length_us: int) -> int:
         """Return how many candles of a timeframe it looks at before the one it is for."""
@@ -252,27 +252,27 @@ class Rolling(Term):
         return self.inner.frames
 
     def _floats(self, inputs: Inputs) -> Floats:
-        values, found = self.inner.floats(inputs), np.full(len(inputs), np.nan)
+        values, result = self.inner.floats(inputs), np.full(len(inputs), np.nan)
         if self.function in _AVERAGES:
-            known = np.flatnonzero(np.isfinite(values))
-            first = int(known[0]) if len(known) else len(values)
+            finite = np.flatnonzero(np.isfinite(values))
+            first = int(finite[0]) if len(finite) else len(values)
             rest = values[first:]
             if len(rest) >= self.period and np.isfinite(rest).all():
                 mean = Indicator.parse(f"{self.function}:{self.period}")
-                (found[first:],) = mean.values(rest, rest, rest)
+                (result[first:],) = mean.values(rest, rest, rest)
         elif len(values) >= self.period:
             windows = sliding_window_view(values, self.period)
-            found[self.period - 1 :] = _WINDOWS[self.function](windows)
-        return found
+            result[self.period - 1 :] = _WINDOWS[self.function](windows)
+        return result
 
     def need(self, frame: str, length_us: int) -> int:
         """Return its own warm-up and that of what it is over."""
-        own = 0
+        warm_up = 0
         if frame in _evaluated_on(self.inner):
-            own = self.period
+            warm_up = self.period
             if self.function in _AVERAGES:
-                own = Indicator.parse(f"{self.function}:{self.period}").warm_up
-        return own + self.inner.need(frame, length_us)
+                warm_up = Indicator.parse(f"{self.function}:{self.period}").warm_up
+        return warm_up + self.inner.need(frame, length_us)
 
 
 _AVERAGES: Final = ("sma", "ema")
@@ -300,9 +300,9 @@ class Past(Term):
         return self.inner.frames
 
     def _floats(self, inputs: Inputs) -> Floats:
-        values, found = self.inner.floats(inputs), np.full(len(inputs), np.nan)
-        found[self.back :] = values[: max(len(values) - self.back, 0)]
-        return found
+        values, result = self.inner.floats(inputs), np.full(len(inputs), np.nan)
+        result[self.back :] = values[: max(len(values) - self.back, 0)]
+        return result
 
     def _exact(self, inputs: Inputs) -> Exact | None:
         """Return them; the first `back`, which are others', are NaN as floats."""
@@ -311,8 +311,8 @@ class Past(Term):
 
     def need(self, frame: str, length_us: int) -> int:
         """Return what its inner term needs, and as many more."""
-        own = self.back if frame in _evaluated_on(self.inner) else 0
-        return own + self.inner.need(frame, length_us)
+        shift = self.back if frame in _evaluated_on(self.inner) else 0
+        return shift + self.inner.need(frame, length_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,8 +334,8 @@ class Arithmetic(Term):
     def _floats(self, inputs: Inputs) -> Floats:
         left, right = self.left.floats(inputs), self.right.floats(inputs)
         with np.errstate(all="ignore"):
-            found = _ARITHMETIC[self.operator](left, right)
-        return np.where(np.isfinite(found), found, np.nan)
+            result = _ARITHMETIC[self.operator](left, right)
+        return np.where(np.isfinite(result), result, np.nan)
 
     def need(self, frame: str, length_us: int) -> int:
         """Return what the side needs that needs more."""

@@ -97,34 +97,34 @@ def anomalies_of_many(
     - volume, volatility: the volume, or log(high / low), is `z` standard deviations (of the 20
       before) above their mean; none where they do not vary.
     """
-    found: list[list[Anomaly]] = [[] for _ in series]
+    anomalies: list[list[Anomaly]] = [[] for _ in series]
     if not series:
-        return found
+        return anomalies
     tape = Tape.of([(candles, first) for candles, first, _ in series], PERIOD + 1)
     limits = np.array([(each.move, each.strong_move, each.z) for *_, each in series])
     move, strong_move, z = limits[tape.segment].T
     mean, _ = _usual(tape, tape.close)
     deviation = tape.close[tape.at] / mean - 1.0
-    _collect(found, series, tape, PRICE, deviation, move, strong_move)
+    _collect(anomalies, series, tape, PRICE, deviation, move, strong_move)
     for kind, values in ((VOLUME, tape.volume), (VOLATILITY, np.log(tape.high / tape.low))):
         mean, spread = _usual(tape, values)
         varies = spread > 1e-9 * np.abs(mean)
         score = np.where(varies, (values[tape.at] - mean) / np.where(varies, spread, 1.0), 0.0)
-        _collect(found, series, tape, kind, np.maximum(score, 0.0), z, 2 * z)
-    for each in found:
+        _collect(anomalies, series, tape, kind, np.maximum(score, 0.0), z, 2 * z)
+    for each in anomalies:
         each.sort(key=lambda one: (one.index, one.kind))
-    return found
+    return anomalies
 
 
 def _usual(tape: Tape, values: Floats) -> tuple[Floats, Floats]:
     """Return mean and standard deviation before each place; summed in one order always."""
-    places = tape.at - np.arange(1, PERIOD + 1)[:, None]
-    there = places >= tape.window
-    before = np.where(there, values[np.maximum(places, 0)], 0.0)
+    positions = tape.at - np.arange(1, PERIOD + 1)[:, None]
+    in_window = positions >= tape.window
+    before = np.where(in_window, values[np.maximum(positions, 0)], 0.0)
     count = np.minimum(tape.at - tape.window, PERIOD)
     assert (count >= FEWEST_CANDLES - 1).all()
     mean = _sum(before) / count
-    return mean, np.sqrt(_sum(np.where(there, (before - mean) ** 2, 0.0)) / count)
+    return mean, np.sqrt(_sum(np.where(in_window, (before - mean) ** 2, 0.0)) / count)
 
 
 def _sum(rows: Floats) -> Floats:
@@ -135,7 +135,7 @@ def _sum(rows: Floats) -> Floats:
 
 
 def _collect(
-    found: list[list[Anomaly]],
+    anomalies: list[list[Anomaly]],
     series: Sequence[tuple[Candles, int, AnomalyLimits]],
     tape: Tape,
     kind: str,
@@ -146,7 +146,7 @@ def _collect(
     for row in np.flatnonzero(np.abs(value) >= limit).tolist():
         number = int(tape.segment[row])
         index = int(tape.at[row] + tape.offset[number])
-        found[number].append(
+        anomalies[number].append(
             Anomaly(
                 kind=kind,
                 index=index,
@@ -166,8 +166,8 @@ def _positive(text: str) -> float:
 
 
 def _symbols(text: str, limits: AnomalyLimits) -> dict[str, AnomalyLimits]:
-    found = {}
+    limits_of = {}
     for each in filter(None, (part.strip() for part in text.split(";"))):
         symbol, _, rest = each.partition(" ")
-        found[symbol] = limits.changed(rest)
-    return found
+        limits_of[symbol] = limits.changed(rest)
+    return limits_of

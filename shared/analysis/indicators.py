@@ -41,8 +41,8 @@ class Indicator:
     def parse(cls, text: str) -> Indicator:
         """Read `sma:20` or `bb:20:2`. Raises ValueError: what is wrong, and what would be right."""
         kind, *numbers = text.strip().lower().split(":")
-        wanted = 2 if kind == "bb" else 1
-        if len(numbers) != wanted:
+        expected = 2 if kind == "bb" else 1
+        if len(numbers) != expected:
             needs = (
                 "a period and deviations, as bb:20:2" if kind == "bb" else f"a period: {kind}:14"
             )
@@ -107,14 +107,14 @@ def parse_indicators(text: str) -> tuple[AnyIndicator, ...]:
 
     Raises ValueError.
     """
-    found = tuple(_parsed(each) for each in re.split(r",(?=\s*[A-Za-z])", text))
-    if len(found) > MAX_INDICATORS:
-        raise ValueError(f"{len(found)} indicators; at most {MAX_INDICATORS} at once")
-    names = [each.name for each in found]
+    parsed = tuple(_parsed(each) for each in re.split(r",(?=\s*[A-Za-z])", text))
+    if len(parsed) > MAX_INDICATORS:
+        raise ValueError(f"{len(parsed)} indicators; at most {MAX_INDICATORS} at once")
+    names = [each.name for each in parsed]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ValueError(f"{twice} is asked for twice")
-    return found
+    return parsed
 
 
 def _parsed(text: str) -> AnyIndicator:
@@ -129,7 +129,7 @@ def warm_up(indicators: Sequence[AnyIndicator]) -> int:
 
 
 def compute(
-    indicators: Sequence[AnyIndicator], high: Floats, low: Floats, close: Floats, **more: Any
+    indicators: Sequence[AnyIndicator], high: Floats, low: Floats, close: Floats, **series: Any
 ) -> Mapping[str, Floats]:
     """Return all columns by name, each [n], to 10 significant digits; NaN where there is no value.
 
@@ -138,7 +138,7 @@ def compute(
     Where a page begins does not matter for candles with `warm_up` candles before them. Nearer to
     the beginning of all history EMA, RSI and ATR begin with a plain mean, as TA-Lib does.
     """
-    inputs = {"high": high, "low": low, "close": close, **more}
+    inputs = {"high": high, "low": low, "close": close, **series}
     return {
         name: _rounded(values)
         for each in indicators
@@ -151,7 +151,7 @@ def compute(
 
 
 def _rounded(values: Floats) -> Floats:
-    known = np.isfinite(values) & (values != 0)
-    digits = np.floor(np.log10(np.abs(np.where(known, values, 1.0)))).astype(np.int64)
+    nonzero = np.isfinite(values) & (values != 0)
+    digits = np.floor(np.log10(np.abs(np.where(nonzero, values, 1.0)))).astype(np.int64)
     scale = 10.0 ** np.clip(DIGITS - 1 - digits, -300, 300)
-    return np.where(known, np.rint(values * scale) / scale, values)
+    return np.where(nonzero, np.rint(values * scale) / scale, values)

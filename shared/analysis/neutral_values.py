@@ -40,9 +40,9 @@ def rsi(close: Floats, period: int) -> Floats:
     """Return RSI [n]: 50 where no close of the period moved."""
     import talib
 
-    found = talib.RSI(close, period)
+    values = talib.RSI(close, period)
     flat = _still(np.diff(close, prepend=close[:1]) != 0, period)
-    return np.where(flat & np.isfinite(found), _MIDDLE, found)
+    return np.where(flat & np.isfinite(values), _MIDDLE, values)
 
 
 def _still(moved: Bools, period: int) -> Bools:
@@ -103,10 +103,10 @@ def _ultosc(series: Series, columns: Columns, *periods: int) -> Columns:
     import talib
 
     moved = np.nan_to_num(talib.TRANGE(series["high"], series["low"], series["close"])) > 0
-    found = columns[0]
+    values = columns[0]
     for weight, period in zip((4, 2, 1), sorted(periods), strict=True):
-        found = found + np.where(_still(moved, period), _MIDDLE * weight / 7, 0.0)
-    return (found,)
+        values = values + np.where(_still(moved, period), _MIDDLE * weight / 7, 0.0)
+    return (values,)
 
 
 def _vwap(series: Series, columns: Columns) -> Columns:

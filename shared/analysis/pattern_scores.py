@@ -92,32 +92,34 @@ class Returns:
         """Return hit rate and mean return of all candles in a direction."""
         if not len(self.forward):
             return float("nan"), float("nan")
-        along = direction * self.forward
-        return float((along > 0).mean()), float(along.mean())
+        signed = direction * self.forward
+        return float((signed > 0).mean()), float(signed.mean())
 
-    def score(self, name: str, direction: int, found: Sequence[Found]) -> Score:
+    def score(self, name: str, direction: int, patterns: Sequence[Found]) -> Score:
         """Score findings of one direction (0: not judged)."""
-        index = np.array([f.index for f in found], dtype=np.int64)
-        confidence = float(np.mean([f.confidence for f in found])) if found else float("nan")
-        judged = index[index < len(self.forward)] if direction else index[:0]
-        along = direction * self.forward[judged]
+        index = np.array([f.index for f in patterns], dtype=np.int64)
+        confidence = float(np.mean([f.confidence for f in patterns])) if patterns else float("nan")
+        evaluated = index[index < len(self.forward)] if direction else index[:0]
+        signed = direction * self.forward[evaluated]
         base_rate, base_return = self.base(direction)
         return _score(
-            name, direction, len(found), along, self._apart(judged), confidence,
+            name, direction, len(patterns), signed, self._apart(evaluated), confidence,
             base_rate, base_return,
         )  # fmt: skip
 
-    def score_both(self, name: str, found: Sequence[Found]) -> Score:
+    def score_both(self, name: str, patterns: Sequence[Found]) -> Score:
         """Score findings of any direction together, each against the base of its own."""
-        judged = [f for f in found if f.direction and f.index < len(self.forward)]
-        index = np.array([f.index for f in judged], dtype=np.int64)
-        sign = np.array([f.direction for f in judged], dtype=np.int64)
+        evaluated = [f for f in patterns if f.direction and f.index < len(self.forward)]
+        index = np.array([f.index for f in evaluated], dtype=np.int64)
+        sign = np.array([f.direction for f in evaluated], dtype=np.int64)
         bases = {direction: self.base(direction) for direction in (1, -1)}
-        rates = [bases[f.direction][0] for f in judged]
-        means = [bases[f.direction][1] for f in judged]
-        confidence = float(np.mean([f.confidence for f in judged])) if judged else float("nan")
+        rates = [bases[f.direction][0] for f in evaluated]
+        means = [bases[f.direction][1] for f in evaluated]
+        confidence = (
+            float(np.mean([f.confidence for f in evaluated])) if evaluated else float("nan")
+        )
         return _score(
-            name, 0, len(found), sign * self.forward[index], self._apart(np.unique(index)),
+            name, 0, len(patterns), sign * self.forward[index], self._apart(np.unique(index)),
             confidence, _mean(rates), _mean(means),
         )  # fmt: skip
 
@@ -130,21 +132,21 @@ class Returns:
         return count
 
 
-def by_pattern(returns: Returns, found: Iterable[Found]) -> list[Score]:
+def by_pattern(returns: Returns, patterns: Iterable[Found]) -> list[Score]:
     """Return a score for each pattern and direction, the most frequent first."""
     groups: dict[tuple[str, int], list[Found]] = {}
-    for each in found:
+    for each in patterns:
         groups.setdefault((each.pattern, each.direction), []).append(each)
     scores = [returns.score(name, sign, group) for (name, sign), group in groups.items()]
     return sorted(scores, key=lambda score: (-score.fired, score.name, score.direction))
 
 
-def by_confidence(returns: Returns, found: Sequence[Found]) -> list[Score]:
+def by_confidence(returns: Returns, patterns: Sequence[Found]) -> list[Score]:
     """Return a score for each bucket of confidence that has findings, all patterns together."""
     scores = []
     for low, high in pairwise(BUCKETS):
         last = high == BUCKETS[-1]
-        group = [f for f in found if low <= f.confidence and (f.confidence < high or last)]
+        group = [f for f in patterns if low <= f.confidence and (f.confidence < high or last)]
         if group:
             scores.append(returns.score_both(f"{low:.2f} - {high:.2f}", group))
     return scores
@@ -154,17 +156,17 @@ def _score(
     name: str,
     direction: int,
     fired: int,
-    along: Floats,
+    signed: Floats,
     apart: int,
     confidence: float,
     base_rate: float,
     base_return: float,
 ) -> Score:
-    n = len(along)
-    hits = float((along > 0).mean()) if n else float("nan")
+    n = len(signed)
+    hits = float((signed > 0).mean()) if n else float("nan")
     low, high = wilson(hits, apart)
-    mean = float(along.mean()) if n else float("nan")
-    error = Z * float(along.std(ddof=1)) / apart**0.5 if n > 1 else float("inf")
+    mean = float(signed.mean()) if n else float("nan")
+    error = Z * float(signed.std(ddof=1)) / apart**0.5 if n > 1 else float("inf")
     return Score(
         name, direction, fired, n, apart, confidence, hits, low, high, base_rate, mean, error,
         base_return,

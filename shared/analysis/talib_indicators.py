@@ -62,23 +62,23 @@ class TalibIndicator:
         if len(numbers) > len(defaults):
             names = ", ".join(defaults) or "no parameters"
             raise ValueError(f"{text[:40]!r}: {kind} takes {names}")
-        found = dict(defaults)
+        parameters = dict(defaults)
         for (name, default), number in zip(defaults.items(), numbers, strict=False):
-            found[name] = _parameter(text, name, default, number)
-        told = [each for name, each in found.items() if not _is_average(name)]
-        averages = [name for name in found if _is_average(name)]
-        if any(found[name] != defaults[name] for name in averages):
-            told += [found[name] for name in averages]
-        shown = ":".join([kind, *(f"{each:g}" for each in told)])
-        made = cls(
-            shown,
+            parameters[name] = _parameter(text, name, default, number)
+        shown = [each for name, each in parameters.items() if not _is_average(name)]
+        averages = [name for name in parameters if _is_average(name)]
+        if any(parameters[name] != defaults[name] for name in averages):
+            shown += [parameters[name] for name in averages]
+        canonical = ":".join([kind, *(f"{each:g}" for each in shown)])
+        parsed = cls(
+            canonical,
             function,
-            tuple(found.items()),
+            tuple(parameters.items()),
             outputs_of(function),
             _PATH in (about(function)["function_flags"] or ()),
         )
-        made._try(text)
-        return made
+        parsed._try(text)
+        return parsed
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -126,8 +126,8 @@ class TalibIndicator:
             return tuple(np.full(n, np.nan) for _ in self.outputs)
         names = ("open", "high", "low", "close", "volume")
         series = {name: np.ascontiguousarray(inputs[name][rows]) for name in names}
-        found = _function(self.function, self.parameters)(series)
-        many: Sequence[Any] = found if isinstance(found, list | tuple) else [found]
+        output = _function(self.function, self.parameters)(series)
+        many: Sequence[Any] = output if isinstance(output, list | tuple) else [output]
         columns = tuple(np.asarray(each, dtype=np.float64) for each in many)
         columns = with_neutral_values(self.function, dict(self.parameters), series, columns)
         for each in columns:
@@ -146,8 +146,8 @@ def functions() -> frozenset[str]:
 
 def parameters_of(function: str) -> dict[str, Any]:
     """Return the parameters with their defaults, in order: kinds of averages are the last."""
-    found: Mapping[str, Any] = about(function)["parameters"]
-    return {name: found[name] for name in sorted(found, key=_is_average)}
+    defaults: Mapping[str, Any] = about(function)["parameters"]
+    return {name: defaults[name] for name in sorted(defaults, key=_is_average)}
 
 
 def outputs_of(function: str) -> tuple[str, ...]:
@@ -164,17 +164,17 @@ def about(function: str) -> Mapping[str, Any]:
     """Return what TA-Lib says of a function: its display_name, group, parameters, flags."""
     from talib import abstract
 
-    made: Any = abstract.Function(function)  # type: ignore[attr-defined]
-    return {**made.info, "function_flags": made.function_flags}
+    function_: Any = abstract.Function(function)  # type: ignore[attr-defined]
+    return {**function_.info, "function_flags": function_.function_flags}
 
 
 def _function(function: str, parameters: tuple[tuple[str, float], ...]) -> Any:
     """Return the function with its parameters: one of its own, since it keeps its input."""
     from talib import abstract
 
-    made: Any = abstract.Function(function)  # type: ignore[attr-defined]
-    made.parameters = dict(parameters)
-    return made
+    configured: Any = abstract.Function(function)  # type: ignore[attr-defined]
+    configured.parameters = dict(parameters)
+    return configured
 
 
 def _parameter(text: str, name: str, default: Any, number: str) -> float:

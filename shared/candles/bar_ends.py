@@ -46,7 +46,7 @@ class _Sum:
         self._gathered = Decimal(0)
 
     def rows(self, ticks: Ticks) -> Rows:
-        found = []
+        parts = []
         amounts, scale = _amounts(ticks, self._measure)
         ending = (ticks.flags & VOLUME_ONLY) == 0
         for part in _parts(amounts):
@@ -56,28 +56,28 @@ class _Sum:
             last = int(sums[rows[ends[-1]]]) if len(ends) else 0
             rest = from_mantissa(int(sums[-1]) - last, scale)
             self._gathered = rest if len(ends) else EXACT.add(self._gathered, rest)
-            found.append(rows[ends] + part.start)
-        return np.concatenate(found) if found else np.zeros(0, dtype=np.intp)
+            parts.append(rows[ends] + part.start)
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.intp)
 
     def _chain(self, sums: NDArray[Any], scale: int) -> Rows:
         """Return the places of ends among ascending sums."""
-        none = np.zeros(0, dtype=np.intp)
+        empty = np.zeros(0, dtype=np.intp)
         if not len(sums):
-            return none
+            return empty
         total = int(sums[-1])
         first_sum = _whole(EXACT.subtract(self._amount, self._gathered), scale)
         if first_sum > total:
-            return none
+            return empty
         first = int(np.searchsorted(sums, first_sum))
         step = _whole(self._amount, scale)
         if step > total:
             return np.array([first], dtype=np.intp)
         following = np.searchsorted(sums, sums + step).tolist()
-        found, place = [], first
-        while place < len(sums):
-            found.append(place)
-            place = following[place]
-        return np.array(found, dtype=np.intp)
+        ends, row = [], first
+        while row < len(sums):
+            ends.append(row)
+            row = following[row]
+        return np.array(ends, dtype=np.intp)
 
 
 class _Range:
@@ -96,18 +96,22 @@ class _Range:
         step = _whole(self._amount, scale)
         low = high = int(price[0])
         if self._extent is not None:
-            more = max(0, *(_decimals(each) - scale for each in self._extent))
-            if more:  # the trades before had more decimals
-                price, step, scale = price.astype(object) * 10**more, step * 10**more, scale + more
+            extra = max(0, *(_decimals(each) - scale for each in self._extent))
+            if extra:  # the trades before had more decimals
+                price, step, scale = (
+                    price.astype(object) * 10**extra,
+                    step * 10**extra,
+                    scale + extra,
+                )
             low, high = (int(each.scaleb(scale, EXACT)) for each in self._extent)
         price = _wide_enough(price, min(low, -step), max(high, step))
         # Runs of one price are one: in real trades most repeat the price before.
         change = np.flatnonzero(np.append(True, price[1:] != price[:-1]))
-        found, extent = _walk(price[change], np.diff(change, append=len(price)), low, high, step)
+        ends, extent = _walk(price[change], np.diff(change, append=len(price)), low, high, step)
         self._extent = None
         if extent is not None:
             self._extent = (from_mantissa(extent[0], scale), from_mantissa(extent[1], scale))
-        return rows[change[found]]
+        return rows[change[ends]]
 
 
 def _walk(
@@ -117,28 +121,28 @@ def _walk(
 
     `low`, `high`: of the bar that is open before the first price.
     """
-    found: list[int] = []
+    ends: list[int] = []
     start, width, n = 0, _NARROWEST, len(price)
     extent: tuple[int, int] | None = (low, high)
     while start < n:
-        some = price[start : start + width]
-        lows, highs = np.minimum.accumulate(some), np.maximum.accumulate(some)
+        window = price[start : start + width]
+        lows, highs = np.minimum.accumulate(window), np.maximum.accumulate(window)
         if extent is not None:
             lows, highs = np.minimum(lows, extent[0]), np.maximum(highs, extent[1])
-        reached = highs - lows >= step
-        place = int(reached.argmax())
-        if not reached[place]:
+        is_full = highs - lows >= step
+        offset = int(is_full.argmax())
+        if not is_full[offset]:
             extent = int(lows[-1]), int(highs[-1])
-            start += len(some)
+            start += len(window)
             width = min(2 * width, _WIDEST)
             continue
-        end = start + place
-        found.append(end)
+        end = start + offset
+        ends.append(end)
         same = int(price[end])
         extent = (same, same) if repeats[end] > 1 else None
         start = end + 1
-        width = max(_NARROWEST, min(2 * (place + 1), _WIDEST))
-    return np.array(found, dtype=np.intp), extent
+        width = max(_NARROWEST, min(2 * (offset + 1), _WIDEST))
+    return np.array(ends, dtype=np.intp), extent
 
 
 def _amounts(ticks: Ticks, measure: Measure) -> tuple[NDArray[Any], int]:

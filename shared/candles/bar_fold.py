@@ -45,9 +45,9 @@ class BarFold:
 
     def copy(self) -> BarFold:
         """Return one that goes on from here as this one does."""
-        found = copy(self)
-        found._ends = copy(self._ends)
-        return found
+        fold = copy(self)
+        fold._ends = copy(self._ends)
+        return fold
 
     def take(self, ticks: Ticks) -> tuple[Bars, NDArray[np.intp]]:
         """Return the bars that end within these trades, and the rows of their last trades.

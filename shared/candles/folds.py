@@ -41,14 +41,14 @@ class Places:
 
     def columns(self, timeframe: str, names: Sequence[str]) -> CandleColumns:
         """Return them as candles; `names`: the instruments by number."""
-        named = [names[number] for number in self.instrument.tolist()]
-        return CandleColumns(timeframe, named, self.start_us, self.records)
+        instruments = [names[number] for number in self.instrument.tolist()]
+        return CandleColumns(timeframe, instruments, self.start_us, self.records)
 
 
 def nothing() -> Places:
     """Return no records."""
-    none = np.zeros(0, dtype=np.int64)
-    return Places(none, none, Records.empty(0))
+    empty = np.zeros(0, dtype=np.int64)
+    return Places(empty, empty, Records.empty(0))
 
 
 def together(parts: Sequence[Places]) -> Places:
@@ -60,19 +60,21 @@ def together(parts: Sequence[Places]) -> Places:
     )
 
 
-def merged(places: Places) -> Places:
+def merged(candles: Places) -> Places:
     """Merge records of the same place into one, ordered by instrument and start.
 
     A record is INCOMPLETE, or of the VENUE, where one of its parts is; other flags are those of one
     of them. Its revision is the highest of theirs.
     """
-    if not len(places):
-        return places
-    order = np.lexsort((places.start_us, places.instrument))
-    instrument, start_us = places.instrument[order], places.start_us[order]
-    begins = np.append(True, (instrument[1:] != instrument[:-1]) | (start_us[1:] != start_us[:-1]))
-    first = np.flatnonzero(begins)
-    records = places.records.at(order)
+    if not len(candles):
+        return candles
+    order = np.lexsort((candles.start_us, candles.instrument))
+    instrument, start_us = candles.instrument[order], candles.start_us[order]
+    is_first = np.append(
+        True, (instrument[1:] != instrument[:-1]) | (start_us[1:] != start_us[:-1])
+    )
+    first = np.flatnonzero(is_first)
+    records = candles.records.at(order)
     inherited = np.bitwise_or.reduceat(records.data["flags"] & (INCOMPLETE | VENUE), first)
     revision = np.maximum.reduceat(records.data["revision"], first)
     records = fold(records, first)
@@ -88,18 +90,18 @@ def rolled_up(base: Places, timeframe: Timeframe) -> Places:
     """
     priced = base.at(base.records.has(PRICED))
     longer = Places(priced.instrument, timeframe.starts_us(priced.start_us), priced.records)
-    found = merged(longer)
-    found.records.data["flags"] &= 255 - CLOSED - PARTIAL
-    found.records.data["revision"] = 0
-    return found
+    rolled = merged(longer)
+    rolled.records.data["flags"] &= 255 - CLOSED - PARTIAL
+    rolled.records.data["revision"] = 0
+    return rolled
 
 
-def flagged(places: Places, timeframe: Timeframe, first_us: Int64s) -> Places:
+def flagged(candles: Places, timeframe: Timeframe, first_us: Int64s) -> Places:
     """Set PARTIAL: the candle began before the instrument's first tick, `first_us[n]`.
 
     The records are changed in place.
     """
-    partial = (places.start_us < first_us) & (first_us < timeframe.ends_us(places.start_us))
-    flags = places.records.data["flags"]
-    places.records.data["flags"] = np.where(partial, flags | PARTIAL, flags & (255 - PARTIAL))
-    return places
+    partial = (candles.start_us < first_us) & (first_us < timeframe.ends_us(candles.start_us))
+    flags = candles.records.data["flags"]
+    candles.records.data["flags"] = np.where(partial, flags | PARTIAL, flags & (255 - PARTIAL))
+    return candles

@@ -41,10 +41,10 @@ class TickRule:
 
     def sides(self, trades: Trades) -> Sides:
         """Return the estimate for each trade whose side is not known: uint8, 0 without one."""
-        found = np.zeros(len(trades), dtype=np.uint8)
+        sides = np.zeros(len(trades), dtype=np.uint8)
         rows = np.flatnonzero((trades.rows.flags & VOLUME_ONLY) == 0)
         if not len(rows):
-            return found
+            return sides
         price, day = trades.price[rows], trades.rows.time_us[rows] // DAY_US
         moved = np.zeros(len(rows), dtype=np.uint8)
         moved[1:][price[1:] > price[:-1]] = BUY
@@ -55,12 +55,12 @@ class TickRule:
             first = from_mantissa(int(price[0]), trades.price_scale)
             moved[0] = BUY if first > self._price else SELL if first < self._price else self._side
         # Each goes on with the last move of its day.
-        known = np.where((moved > 0) | begins, np.arange(len(rows)), 0)
-        estimated = moved[np.maximum.accumulate(known)]
+        last_move = np.where((moved > 0) | begins, np.arange(len(rows)), 0)
+        estimated = moved[np.maximum.accumulate(last_move)]
         self._day, self._side = int(day[-1]), int(estimated[-1])
         self._price = from_mantissa(int(price[-1]), trades.price_scale)
-        found[rows] = np.where(trades.rows.side[rows] == 0, estimated, 0)
-        return found
+        sides[rows] = np.where(trades.rows.side[rows] == 0, estimated, 0)
+        return sides
 
 
 @dataclass(slots=True)
@@ -97,15 +97,15 @@ class Profile:
             return
         price, scale = trades.price, trades.price_scale
         if self.step is not None:
-            more = max(0, -int(self.step.normalize().as_tuple().exponent) - scale)
-            scale += more
+            extra = max(0, -int(self.step.normalize().as_tuple().exponent) - scale)
+            scale += extra
             unit = int(self.step.scaleb(scale, EXACT))
             wide = (
                 price.dtype == object
                 or unit > 2**62
-                or int(np.abs(price).max()) > 2**60 // 10**more
+                or int(np.abs(price).max()) > 2**60 // 10**extra
             )
-            price = (price.astype(object) if wide else price) * 10**more // unit * unit
+            price = (price.astype(object) if wide else price) * 10**extra // unit * unit
         order = np.argsort(price, kind="stable")
         price = price[order]
         starts = np.flatnonzero(np.append(True, price[1:] != price[:-1]))
@@ -123,10 +123,10 @@ class Profile:
     @property
     def total(self) -> Level:
         """Volumes of all prices."""
-        found = Level()
+        total = Level()
         for each in self.levels.values():
-            found.add((each.volume, each.buy, each.sell, each.est_buy, each.est_sell))
-        return found
+            total.add((each.volume, each.buy, each.sell, each.est_buy, each.est_sell))
+        return total
 
 
 def volumes_by_side(
@@ -150,8 +150,8 @@ def _notional(trades: Trades) -> int:
     """Return the sum of price x size mantissas."""
     price, size = trades.price, trades.size
     if object not in (price.dtype, size.dtype):
-        sums, unfit = int128.group_sums_of_products(price, size, np.zeros(1, dtype=np.intp))
-        if not unfit[0]:
+        sums, overflows = int128.group_sums_of_products(price, size, np.zeros(1, dtype=np.intp))
+        if not overflows[0]:
             return int(int128.to_ints(sums)[0])
     return int((price.astype(object) * size.astype(object)).sum())
 
@@ -159,8 +159,8 @@ def _notional(trades: Trades) -> int:
 def _sums(column: NDArray[Any], starts: NDArray[np.intp]) -> list[int]:
     if column.dtype == object:
         return list(np.add.reduceat(column, starts))
-    found: list[int] = int128.to_ints(int128.group_sums(column, starts))
-    return found
+    sums: list[int] = int128.to_ints(int128.group_sums(column, starts))
+    return sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +180,8 @@ def value_area(levels: Mapping[Decimal, Level], share: Decimal) -> ValueArea | N
     """
     prices = sorted(levels)
     volumes = [levels[price].volume for price in prices]
-    wanted = EXACT.multiply(sum_of(volumes), share)
-    if not wanted:
+    target = EXACT.multiply(sum_of(volumes), share)
+    if not target:
         return None
     middle = EXACT.add(prices[0], prices[-1])
     poc = min(
@@ -189,16 +189,16 @@ def value_area(levels: Mapping[Decimal, Level], share: Decimal) -> ValueArea | N
         key=lambda n: (-volumes[n], abs(EXACT.subtract(prices[n] * 2, middle)), n),
     )
     low = high = poc
-    inside = volumes[poc]
-    while inside < wanted:
+    covered = volumes[poc]
+    while covered < target:
         below = volumes[low - 1] if low else Decimal(-1)
         above = volumes[high + 1] if high + 1 < len(prices) else Decimal(-1)
         if above >= below:
             high += 1
-            inside = EXACT.add(inside, above)
+            covered = EXACT.add(covered, above)
         else:
             low -= 1
-            inside = EXACT.add(inside, below)
+            covered = EXACT.add(covered, below)
     return ValueArea(prices[poc], prices[low], prices[high])
 
 

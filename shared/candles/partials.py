@@ -31,12 +31,12 @@ class Partials(NamedTuple):
 def partials(ticks: Ticks, length_us: int) -> Partials:
     """Return a record for each run of ticks of one entry in one interval of that length."""
     if not len(ticks):
-        none = np.zeros(0, dtype=np.int64)
-        return Partials(none, none, Records.empty(0))
+        empty = np.zeros(0, dtype=np.int64)
+        return Partials(empty, empty, Records.empty(0))
     entry_of = ticks.entries.of_row
     interval = ticks.event_time_us // length_us
-    begins = np.append(True, (entry_of[1:] != entry_of[:-1]) | (interval[1:] != interval[:-1]))
-    starts = np.flatnonzero(begins)
+    is_first = np.append(True, (entry_of[1:] != entry_of[:-1]) | (interval[1:] != interval[:-1]))
+    starts = np.flatnonzero(is_first)
     return Partials(entry_of[starts], interval[starts] * length_us, records_of(ticks, starts))
 
 
@@ -62,9 +62,9 @@ def records_of(ticks: Ticks, starts: NDArray[np.intp]) -> Records:
         wide = np.ones(len(starts), dtype=bool)
     for group in np.flatnonzero(wide).tolist():
         run = slice(int(starts[group]), int(starts[group]) + int(data["count"][group]))
-        place = int(np.searchsorted(groups, group))
-        if place < len(groups) and groups[place] == group:
-            four = tuple(int(column[place]) for column in prices)
+        position = int(np.searchsorted(groups, group))
+        if position < len(groups) and groups[position] == group:
+            four = tuple(int(column[position]) for column in prices)
         else:
             four = (0, 0, 0, 0)
         records.set_numbers(group, four + _exact_sums(ticks, run))
@@ -83,8 +83,8 @@ def _priced(ticks: Ticks, starts: NDArray[np.intp]) -> tuple[Any, Any]:
     """
     ends = np.append(starts[1:], len(ticks)) - 1
     if not (ticks.flags & VOLUME_ONLY).any():
-        every = np.arange(len(ticks))
-        return np.arange(len(starts)), ((starts, every, starts), ends)
+        all_rows = np.arange(len(ticks))
+        return np.arange(len(starts)), ((starts, all_rows, starts), ends)
     rows = np.flatnonzero((ticks.flags & VOLUME_ONLY) == 0)
     group = np.repeat(np.arange(len(starts)), ends - starts + 1)[rows]
     begins = np.flatnonzero(np.append(True, group[1:] != group[:-1])[: len(rows)])
@@ -117,15 +117,15 @@ def _prices(price: NDArray[Any], firsts: Any, lasts: NDArray[np.intp]) -> list[N
     first, rows, begins = firsts
     if not len(first):
         return [price[:0]] * 4
-    some = price[rows]
-    high, low = (each.reduceat(some, begins) for each in (np.maximum, np.minimum))
+    values = price[rows]
+    high, low = (each.reduceat(values, begins) for each in (np.maximum, np.minimum))
     return [price[first], high, low, price[lasts]]
 
 
 def _sums(ticks: Ticks, starts: NDArray[np.intp], records: Records) -> NDArray[np.bool_]:
     """Write the sums of narrow columns; tell which do not fit."""
     size, side = ticks.size, ticks.side
-    notional, unfit = int128.group_sums_of_products(ticks.price, size, starts)
+    notional, overflows = int128.group_sums_of_products(ticks.price, size, starts)
     if side.any():
         bought, sold = (
             int128.group_sums(np.where(side == each, size, 0), starts) for each in (_BUY, _SELL)
@@ -133,9 +133,9 @@ def _sums(ticks: Ticks, starts: NDArray[np.intp], records: Records) -> NDArray[n
     else:
         bought = sold = int128.of_int64(np.zeros(len(starts), dtype=np.int64))
     volume = int128.group_sums(size, starts)
-    for place, total in enumerate((volume, notional, bought, sold)):
-        records.data["low"][:, place], records.data["high"][:, place] = Int128(*total)
-    return unfit
+    for index, total in enumerate((volume, notional, bought, sold)):
+        records.data["low"][:, index], records.data["high"][:, index] = Int128(*total)
+    return overflows
 
 
 def _exact_sums(ticks: Ticks, run: slice) -> tuple[int, ...]:

@@ -41,35 +41,35 @@ def folded(
     limit: int,
     *,
     newest: bool,
-    patience: int,
+    max_batches: int,
 ) -> tuple[list[Candle], bool]:
     """Return at most `limit` whole candles in the order of reading, and whether there may be more.
 
     `batches` hold the parts ascending by time, or descending if `newest`; those that no interval
     holds count for nothing. A candle is whole once a part of the next one is read, or there are no
-    more parts. After `patience` batches the candles that are whole by then are the answer; the one
-    begun is left to the next page.
+    more parts. After `max_batches` batches the candles that are whole by then are returned; the
+    growing one is left to the next page.
     """
     whole: list[Candle] = []
-    begun: Candle | None = None
+    growing: Candle | None = None
     end_us = 0
     for number, batch in enumerate(batches, 1):
         for part in batch:
             if not timeframe.holds(part.start_us):
                 continue
-            if begun is not None and begun.start_us <= part.start_us < end_us:
-                piece = replace(part, timeframe=timeframe.name, start_us=begun.start_us)
-                begun = joined(piece, begun) if newest else joined(begun, piece)
+            if growing is not None and growing.start_us <= part.start_us < end_us:
+                piece = replace(part, timeframe=timeframe.name, start_us=growing.start_us)
+                growing = joined(piece, growing) if newest else joined(growing, piece)
                 continue
-            if begun is not None:
-                whole.append(begun)
+            if growing is not None:
+                whole.append(growing)
                 if len(whole) == limit:
                     return whole, True
             start_us = timeframe.start_us(part.start_us)
-            begun = replace(part, timeframe=timeframe.name, start_us=start_us)
+            growing = replace(part, timeframe=timeframe.name, start_us=start_us)
             end_us = timeframe.end_us(start_us)
-        if number >= patience and whole:
+        if number >= max_batches and whole:
             return whole, True
-    if begun is not None:
-        whole.append(begun)
+    if growing is not None:
+        whole.append(growing)
     return whole, False

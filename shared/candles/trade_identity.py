@@ -33,11 +33,11 @@ def each_once(batches: Sequence[Ticks]) -> list[Ticks]:
     keep = np.ones(sum(map(len, batches)), dtype=bool)
     keep[drop] = False
     parts = np.split(keep, np.cumsum([len(batch) for batch in batches])[:-1])
-    kept = [
+    deduplicated = [
         batch if part.all() else batch.select(part)
         for batch, part in zip(batches, parts, strict=True)
     ]
-    return [batch for batch in kept if len(batch)]
+    return [batch for batch in deduplicated if len(batch)]
 
 
 def id_hashes(ticks: Ticks) -> Hashes:
@@ -51,16 +51,16 @@ def _repetitions(batches: Sequence[Ticks]) -> NDArray[np.intp]:
     with_id = np.flatnonzero(kind != NO_ID)
     if not len(with_id):
         return with_id
-    places = _places(batches)[with_id]
+    markets = _places(batches)[with_id]
     minute = _joined(batches, "event_time_us")[with_id] // MINUTE_US
-    hashes = _mixed(np.concatenate([_ids(batch) for batch in batches])[with_id], minute, places)
+    hashes = _mixed(np.concatenate([_ids(batch) for batch in batches])[with_id], minute, markets)
     in_order = np.sort(hashes)
     twice = in_order[1:][in_order[1:] == in_order[:-1]]
     if not len(twice):
         return np.zeros(0, dtype=np.intp)
-    some = np.flatnonzero(np.isin(hashes, twice))
-    rows = with_id[some]
-    trade = (places[some], minute[some], kind[rows], _exact_ids(batches, rows))
+    candidates = np.flatnonzero(np.isin(hashes, twice))
+    rows = with_id[candidates]
+    trade = (markets[candidates], minute[candidates], kind[rows], _exact_ids(batches, rows))
     sources = np.array([batch.source_key for batch in batches], dtype=np.int64)
     key = [
         _joined(batches, "event_time_us")[rows],
@@ -75,12 +75,12 @@ def _repetitions(batches: Sequence[Ticks]) -> NDArray[np.intp]:
         key = [np.where(ending, a, b) for a, b in zip(last + key[:2], key, strict=True)]
         key = [~ending, *key]
     order = np.lexsort((*key[::-1], *trade[::-1]))
-    again = np.ones(len(order), dtype=bool)
-    again[:1] = False
+    is_repeat = np.ones(len(order), dtype=bool)
+    is_repeat[:1] = False
     for column in trade:
-        again[1:] &= column[order][1:] == column[order][:-1]
-    found: NDArray[np.intp] = rows[order[again]]
-    return found
+        is_repeat[1:] &= column[order][1:] == column[order][:-1]
+    repeats: NDArray[np.intp] = rows[order[is_repeat]]
+    return repeats
 
 
 def _joined(batches: Sequence[Ticks], name: str) -> Any:
@@ -95,8 +95,7 @@ def _places(batches: Sequence[Ticks]) -> Int64s:
         entries = batch.entries
         venues = [market.venue for market in entries.markets] or [""] * len(entries.names)
         of_entry = [
-            numbers.setdefault(place, len(numbers))
-            for place in zip(entries.names, venues, strict=True)
+            numbers.setdefault(key, len(numbers)) for key in zip(entries.names, venues, strict=True)
         ]
         parts.append(np.repeat(np.array(of_entry, dtype=np.int64), entries.counts))
     return np.concatenate(parts)
@@ -122,13 +121,13 @@ def _exact_ids(batches: Sequence[Ticks], rows: NDArray[np.intp]) -> Int64s:
     ids: Int64s = _joined(batches, "trade_id")[rows]
     texts = np.flatnonzero(_joined(batches, "trade_id_kind")[rows] == TEXT_ID)
     if len(texts):
-        every = np.concatenate(
+        texts_ = np.concatenate(
             [
                 np.full(len(b), "", dtype=object) if b.trade_id_text is None else b.trade_id_text
                 for b in batches
             ]
         )
-        ids[texts] = np.unique(every[rows[texts]].astype(str), return_inverse=True)[1]
+        ids[texts] = np.unique(texts_[rows[texts]].astype(str), return_inverse=True)[1]
     return ids
 
 

@@ -116,8 +116,8 @@ class Trades:
     @property
     def prints(self) -> NDArray[np.bool_]:
         """Tell which rows are trades, whether they count or have ended."""
-        found: NDArray[np.bool_] = (self.rows.flags & CANCELLED) == 0
-        return found
+        mask: NDArray[np.bool_] = (self.rows.flags & CANCELLED) == 0
+        return mask
 
     def standing(self) -> Trades:
         """Return the trades that count."""
@@ -176,9 +176,9 @@ def concatenated(parts: Sequence[Rows]) -> Rows:
 def batches_of(rows: Rows, symbol: str) -> Iterator[Ticks]:
     """Yield a batch for each source and venue, each trade once, in the total order."""
     for source, venue in sorted(set(zip(rows.source.tolist(), rows.venue.tolist(), strict=True))):
-        some = rows.at(((rows.source == source) & (rows.venue == venue)).astype(bool))
+        part = rows.at(((rows.source == source) & (rows.venue == venue)).astype(bool))
         market = Market(venue, "") if venue else NO_MARKET
-        yield trades_of(some).as_ticks(symbol, source, market)
+        yield trades_of(part).as_ticks(symbol, source, market)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -196,25 +196,25 @@ class TradeIds:
         texts: set[tuple[str, str]] = set()
         for rows in parts:
             for venue in set(rows.venue.tolist()):
-                some = (rows.kind == INTEGER_ID) & (rows.venue == venue)
-                integers.setdefault(venue, []).append(rows.trade_id[some])
-            some = rows.kind == TEXT_ID
-            texts.update(zip(rows.venue[some].tolist(), rows.text[some].tolist(), strict=True))
+                mask = (rows.kind == INTEGER_ID) & (rows.venue == venue)
+                integers.setdefault(venue, []).append(rows.trade_id[mask])
+            mask = rows.kind == TEXT_ID
+            texts.update(zip(rows.venue[mask].tolist(), rows.text[mask].tolist(), strict=True))
         joined = {venue: np.concatenate(ids) for venue, ids in integers.items()}
         return cls(minute, joined, frozenset(texts))
 
     def known(self, rows: Rows) -> NDArray[np.bool_]:
         """Tell for each row whether its trade is one of these."""
-        here = rows.time_us // MINUTE_US == self.minute
-        found = np.zeros(len(rows), dtype=bool)
+        in_minute = rows.time_us // MINUTE_US == self.minute
+        seen = np.zeros(len(rows), dtype=bool)
         for venue, ids in self.integers.items():
-            found |= np.isin(rows.trade_id, ids) & (rows.venue == venue).astype(bool)
-        found &= here & (rows.kind == INTEGER_ID)
+            seen |= np.isin(rows.trade_id, ids) & (rows.venue == venue).astype(bool)
+        seen &= in_minute & (rows.kind == INTEGER_ID)
         if self.texts:
-            places = np.flatnonzero(here & (rows.kind == TEXT_ID))
-            pairs = zip(rows.venue[places].tolist(), rows.text[places].tolist(), strict=True)
-            found[places] = [pair in self.texts for pair in pairs]
-        return found
+            positions = np.flatnonzero(in_minute & (rows.kind == TEXT_ID))
+            pairs = zip(rows.venue[positions].tolist(), rows.text[positions].tolist(), strict=True)
+            seen[positions] = [pair in self.texts for pair in pairs]
+        return seen
 
 
 def trades_of(rows: Rows, earlier: TradeIds | None = None) -> Trades:
@@ -242,8 +242,8 @@ def _order(rows: Rows) -> NDArray[np.intp]:
     time = rows.time_us[order]
     same = np.flatnonzero(time[1:] == time[:-1])
     if len(same):
-        places = np.union1d(same, same + 1)
-        tied = order[places]
+        positions = np.union1d(same, same + 1)
+        tied = order[positions]
         keys = (
             _ranks(rows.text[tied]),  # one tick read twice stands together
             rows.sequence[tied],
@@ -252,7 +252,7 @@ def _order(rows: Rows) -> NDArray[np.intp]:
             np.where(rows.kind[tied] == INTEGER_ID, rows.trade_id[tied], NO_ORDER_ID),
             rows.time_us[tied],
         )
-        order[places] = tied[np.lexsort(keys)]
+        order[positions] = tied[np.lexsort(keys)]
     return order
 
 
@@ -282,28 +282,33 @@ def _each_trade_once(rows: Rows) -> tuple[Rows, Int64s]:
     ending = (rows.flags & ENDING) != 0
     # Stable, so the first print of each trade is the first in the total order.
     by_trade = np.lexsort((ending[ids], *keys))
-    again = np.ones(max(len(ids) - 1, 0), dtype=bool)
+    is_same = np.ones(max(len(ids) - 1, 0), dtype=bool)
     for key in keys:
         ordered = key[by_trade]
-        again &= ordered[1:] == ordered[:-1]
-    if not again.any():
+        is_same &= ordered[1:] == ordered[:-1]
+    if not is_same.any():
         return rows, ended_us
     keep = np.ones(len(rows), dtype=bool)
-    keep[ids[by_trade[1:][again]]] = False
+    keep[ids[by_trade[1:][is_same]]] = False
     if ending.any():
         keep |= ending
-        trade = np.append(0, np.cumsum(~again))
+        trade = np.append(0, np.cumsum(~is_same))
         for number in np.unique(trade[ending[ids[by_trade]]]).tolist():
-            words = ids[by_trade[trade == number]]
-            _end(rows, words[keep[words]], ended_us)
+            versions = ids[by_trade[trade == number]]
+            _end(rows, versions[keep[versions]], ended_us)
     return rows.at(keep), ended_us[keep]
 
 
-def _end(rows: Rows, words: NDArray[np.intp], ended_us: Int64s) -> None:
+def _end(rows: Rows, versions: NDArray[np.intp], ended_us: Int64s) -> None:
     """Write when each row of a trade was ended by the next one: the print, then what came of it."""
-    said = (rows.flags[words] & ENDING) != 0
-    keys = (rows.sequence[words], _source_keys(rows.source[words]), rows.receive_us[words], said)
-    in_order = words[np.lexsort(keys)]
+    is_end = (rows.flags[versions] & ENDING) != 0
+    keys = (
+        rows.sequence[versions],
+        _source_keys(rows.source[versions]),
+        rows.receive_us[versions],
+        is_end,
+    )
+    in_order = versions[np.lexsort(keys)]
     ended_us[in_order[:-1]] = rows.receive_us[in_order[1:]]
 
 
@@ -328,12 +333,12 @@ def _at_one_scale(mantissa: Mantissas, scale: NDArray[np.int16]) -> tuple[NDArra
     for other in np.unique(scale).tolist():
         if other == common:
             continue
-        some = scale == other
+        mask = scale == other
         factor = 10 ** (common - other)
-        largest = max(int(result[some].max()), -int(result[some].min()))
+        largest = max(int(result[mask].max()), -int(result[mask].min()))
         if result.dtype != object and (factor > INT64_MAX or largest * factor > INT64_MAX):
             result = result.astype(object)
         elif result is mantissa:
             result = mantissa.copy()
-        result[some] *= factor
+        result[mask] *= factor
     return result, common

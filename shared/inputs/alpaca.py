@@ -88,42 +88,42 @@ def _elements(message: list[msgspec.Raw]) -> Elements:
 
 
 def _read(raw: msgspec.Raw) -> Said:
-    said = _element(raw)
-    if said.T == "t":
-        if text_of(said.u) in _VOID:
-            return EndSaid(said.S, trade_id(said.x, said.i), time=_time(said), is_listed=True)
+    item = _element(raw)
+    if item.T == "t":
+        if text_of(item.u) in _VOID:
+            return EndSaid(item.S, trade_id(item.x, item.i), time=_time(item), is_listed=True)
         return TradeSaid(
-            *(said.S, text_of(said.p), text_of(said.s), _time(said), UNKNOWN),
-            trade_id(said.x, said.i),
-            conditions(bytes(said.c), said.z),
+            *(item.S, text_of(item.p), text_of(item.s), _time(item), UNKNOWN),
+            trade_id(item.x, item.i),
+            conditions(bytes(item.c), item.z),
         )
-    if said.T == "q":
-        sizes = (text_of(said.bs), text_of(said.as_))
-        return QuoteSaid(said.S, text_of(said.bp), text_of(said.ap), *sizes, _time(said))
-    if said.T == "x":
-        return EndSaid(said.S, trade_id(said.x, said.i))
-    if said.T == "c":
+    if item.T == "q":
+        sizes = (text_of(item.bs), text_of(item.as_))
+        return QuoteSaid(item.S, text_of(item.bp), text_of(item.ap), *sizes, _time(item))
+    if item.T == "x":
+        return EndSaid(item.S, trade_id(item.x, item.i))
+    if item.T == "c":
         return EndSaid(
-            *(said.S, trade_id(said.x, said.oi), True, text_of(said.cp), text_of(said.cs)),
-            trade_id(said.x, said.ci),
-            conditions(bytes(said.cc), said.z),
+            *(item.S, trade_id(item.x, item.oi), True, text_of(item.cp), text_of(item.cs)),
+            trade_id(item.x, item.ci),
+            conditions(bytes(item.cc), item.z),
         )
-    if said.T not in _LEFT_OUT:
-        raise RejectedLineError("bad_message", f"T {said.T[:40]!r} is not known")
-    return LeftOut(_LEFT_OUT[said.T])
+    if item.T not in _LEFT_OUT:
+        raise RejectedLineError("bad_message", f"T {item.T[:40]!r} is not known")
+    return LeftOut(_LEFT_OUT[item.T])
 
 
 @lru_cache(maxsize=4096)
-def conditions(listed: bytes, tape: str) -> str:
+def conditions(raw: bytes, tape: str) -> str:
     """Return a trade's conditions as `read_conditions` takes them: each code with its tape."""
     prefix = f"{_TAPES[tape]}:" if tape in _TAPES else ""
-    codes = _words(listed) if listed and listed != b"null" else []
+    codes = _words(raw) if raw and raw != b"null" else []
     return " ".join(f"{prefix}{code}" for each in codes if (code := each.strip()))
 
 
-def _time(said: _Element) -> int:
+def _time(item: _Element) -> int:
     """Return the time, its nanoseconds cut off."""
-    return time_of("t", said.t) if said.t else NO_TIME
+    return time_of("t", item.t) if item.t else NO_TIME
 
 
 def _kind_of(message: Any) -> str:

@@ -71,10 +71,10 @@ def _sorted(
     )
     sequence = ((batch.first_sequence + rows.payload) << LINE_BITS) + rows.line
     symbol, of_shard = by_shard(rows.names, rows.symbol, shards)
-    kept = np.flatnonzero(keep)
+    rows_kept = np.flatnonzero(keep)
     ids = np.where(rows.id_kind == INTEGER_ID, rows.trade_id, NO_ORDER_ID)
     keys = (sequence, receive, ids, time, size_apart, price_apart, symbol)
-    order = kept[np.lexsort([key[kept] for key in keys])]
+    order = rows_kept[np.lexsort([key[rows_kept] for key in keys])]
     group = np.stack([symbol, price_apart, size_apart])[:, order]
     entries = runs(
         rows.names,
@@ -106,8 +106,8 @@ def _narrow(mantissa: Mantissas, keep: NDArray[np.bool_]) -> Mantissas:
     """Return the column in 64 bits where all of its kept rows fit; the others become 0 then."""
     if mantissa.dtype != object:
         return mantissa
-    kept = np.where(keep, mantissa, 0)
-    return kept.astype(np.int64) if (np.abs(kept) <= INT64_MAX).all() else kept
+    masked = np.where(keep, mantissa, 0)
+    return masked.astype(np.int64) if (np.abs(masked) <= INT64_MAX).all() else masked
 
 
 def by_shard(names: Sequence[str], symbol: Int64s, shards: int) -> tuple[Int64s, Int64s]:
@@ -116,9 +116,9 @@ def by_shard(names: Sequence[str], symbol: Int64s, shards: int) -> tuple[Int64s,
     if not len(names):
         return symbol, of_name
     ordered = sorted(zip(of_name.tolist(), names, range(len(names)), strict=True))
-    places = np.empty(len(names), dtype=np.int64)
-    places[[n for _, _, n in ordered]] = np.arange(len(names))
-    return places[symbol], of_name
+    positions = np.empty(len(names), dtype=np.int64)
+    positions[[n for _, _, n in ordered]] = np.arange(len(names))
+    return positions[symbol], of_name
 
 
 def runs(
@@ -133,16 +133,16 @@ def runs(
 ) -> Entries:
     """Return an entry for each run of rows that have the same column of `group`."""
     n = len(symbol)
-    begins = np.ones(n, dtype=bool)
-    begins[1:] = (group[:, 1:] != group[:, :-1]).any(axis=0)
-    firsts = np.flatnonzero(begins)
-    chosen = symbol[firsts]
-    places = chosen.tolist()
+    is_first = np.ones(n, dtype=bool)
+    is_first[1:] = (group[:, 1:] != group[:, :-1]).any(axis=0)
+    firsts = np.flatnonzero(is_first)
+    run_symbol = symbol[firsts]
+    run_numbers = run_symbol.tolist()
     return Entries(
-        tuple(names[place] for place in places),
+        tuple(names[number] for number in run_numbers),
         price_scale[firsts],
         size_scale[firsts],
         np.diff(np.append(firsts, n)),
-        tuple(markets[place] for place in places) if markets else (),
-        np.bincount(of_shard[chosen], minlength=shards),
+        tuple(markets[number] for number in run_numbers) if markets else (),
+        np.bincount(of_shard[run_symbol], minlength=shards),
     )

@@ -82,19 +82,19 @@ _decode: Final = msgspec.json.Decoder(_Message).decode
 def parse_binance(batch: RawBatch, rules: FeedRules, feed: Feed = FEED) -> Parsed:
     """Parse every message of the batch."""
     messages = Messages(batch, _decode, _kind_of)
-    counted, numbers = rules.binance_trades, messages.numbers
+    stream, numbers = rules.binance_trades, messages.numbers
     events = [message.data or message for message in messages.decoded]
-    trades = [i for i, event in enumerate(events) if event.e == counted and event.X == _MARKET]
+    trades = [i for i, event in enumerate(events) if event.e == stream and event.X == _MARKET]
     books = [i for i, event in enumerate(events) if _is_book(event)]
     if len(trades) + len(books) < len(events):
-        _leave_others(messages, events, counted)
+        _leave_others(messages, events, stream)
 
     def original(payload: int, line: int) -> bytes:
         return payload_at(batch, payload)
 
-    said = _trades([numbers[i] for i in trades], [events[i] for i in trades], counted)
+    trade_columns = _trades([numbers[i] for i in trades], [events[i] for i in trades], stream)
     quotes = _quotes([numbers[i] for i in books], [events[i] for i in books])
-    rows, bad_trades = trade_rows(feed, rules.naming, said, original)
+    rows, bad_trades = trade_rows(feed, rules.naming, trade_columns, original)
     quoted, bad_quotes = quote_rows(feed, rules.naming, quotes, original)
     return Parsed(rows, messages.rejected + bad_trades + bad_quotes, quoted, messages.skipped)
 
@@ -105,19 +105,19 @@ def _is_book(event: _Event) -> bool:
 
 
 def _leave_others(
-    messages: Messages[_Message], events: list[_Event], counted: BinanceTrades
+    messages: Messages[_Message], events: list[_Event], stream: BinanceTrades
 ) -> None:
     for number, event in zip(messages.numbers, events, strict=True):
         kind = event.e
-        if kind == counted and event.X == _MARKET:
+        if kind == stream and event.X == _MARKET:
             continue
-        if kind == counted:
+        if kind == stream:
             # Futures also print what the insurance fund does: no market prices.
             messages.skipped["not_market"] += 1
         elif kind in _SKIPPED:
             messages.skipped[kind] += 1
         elif kind in (BinanceTrades.TRADES, BinanceTrades.AGGREGATES):
-            messages.reject(number, "other_trade_stream", _OTHER_STREAM.format(kind, counted))
+            messages.reject(number, "other_trade_stream", _OTHER_STREAM.format(kind, stream))
         elif not _is_book(event):
             messages.leave(number, f"event {kind[:40]!r} is not known")
 
@@ -128,8 +128,8 @@ _OTHER_STREAM: Final = (
 )
 
 
-def _trades(numbers: list[int], events: list[_Event], counted: BinanceTrades) -> Trades:
-    if counted is BinanceTrades.TRADES:
+def _trades(numbers: list[int], events: list[_Event], stream: BinanceTrades) -> Trades:
+    if stream is BinanceTrades.TRADES:
         ids = [event.t for event in events]
     else:
         ids = [event.a if type(event.a) is int else NO_TRADE_ID for event in events]

@@ -46,31 +46,33 @@ class BustSaid(NamedTuple):
 
 def word_of(values: Values) -> str:
     """Return `cancel` or `correct` where the object is one, else an empty text."""
-    said = (w for w in (CANCEL, CORRECT) if w in values and bytes(values[w]) != b"false")
-    return next((w for w in said if text_of(values[w])), "")
+    present = (w for w in (CANCEL, CORRECT) if w in values and bytes(values[w]) != b"false")
+    return next((w for w in present if text_of(values[w])), "")
 
 
-def read_bust(payload: int, values: Values, layout: Layout, word: str, original: bytes) -> BustSaid:
+def read_bust(
+    payload: int, values: Values, layout: Layout, keyword: str, original: bytes
+) -> BustSaid:
     """Read an object that has the word. Raises RejectedLineError that names the field."""
 
     def text(field: Field) -> str:
         names = layout.places.get(field, ())
-        return next((found for name in names if (found := text_of(values[name]))), "")
+        return next((value for name in names if (value := text_of(values[name]))), "")
 
-    trade_id = text_of(values[word])
-    if bytes(values[word]) == b"true":
-        raise RejectedLineError("bad_trade_id", f"{word} is true: it must be the id of a trade")
+    trade_id = text_of(values[keyword])
+    if bytes(values[keyword]) == b"true":
+        raise RejectedLineError("bad_trade_id", f"{keyword} is true: it must be the id of a trade")
     if len(trade_id.encode(errors="replace")) > MAX_TRADE_ID_BYTES or not trade_id.isprintable():
         raise RejectedLineError(
             "bad_trade_id",
-            f"{word} {trade_id[:40]!r} must be the id of a trade, at most {MAX_TRADE_ID_BYTES}"
+            f"{keyword} {trade_id[:40]!r} must be the id of a trade, at most {MAX_TRADE_ID_BYTES}"
             " printable characters",
         )
     symbol = text(Field.SYMBOL)
     if not symbol:
-        raise RejectedLineError("bad_symbol", f"{word} names no symbol: say whose trade it was")
-    price, size = (text(Field.PRICE), text(Field.SIZE)) if word == CORRECT else ("", "")
-    if word == CORRECT and not price and not size:
+        raise RejectedLineError("bad_symbol", f"{keyword} names no symbol: say whose trade it was")
+    price, size = (text(Field.PRICE), text(Field.SIZE)) if keyword == CORRECT else ("", "")
+    if keyword == CORRECT and not price and not size:
         raise RejectedLineError("bad_price", "correct says neither price nor size: say what it is")
     if price:
         price_of("price", price)
@@ -80,5 +82,5 @@ def read_bust(payload: int, values: Values, layout: Layout, word: str, original:
     venue = next((text_of(values[name]) for name in _VENUES if name in values), None)
     return BustSaid(
         *(payload, 0, check_symbol(symbol, "symbol"), venue, trade_id),
-        *(time_of("timestamp", time) if time else 0, word == CORRECT, price, size, original),
+        *(time_of("timestamp", time) if time else 0, keyword == CORRECT, price, size, original),
     )

@@ -71,10 +71,10 @@ def _elements(message: _Message) -> Elements | None:
     if topic != "tickers":
         return None
     try:
-        said = _ticker(message.data)
+        quote = _ticker(message.data)
     except msgspec.DecodeError:
         return None
-    if not (said.bid1Price and said.ask1Price):  # spot, or a change of something else
+    if not (quote.bid1Price and quote.ask1Price):  # spot, or a change of something else
         return None
 
     def read(raw: msgspec.Raw) -> QuoteSaid:
@@ -93,9 +93,9 @@ def _elements(message: _Message) -> Elements | None:
 
 
 def _read_trade(raw: msgspec.Raw) -> TradeSaid:
-    said = _trade(raw)
-    side = _SIDES.get(said.S, UNKNOWN)
-    return TradeSaid(said.s, said.p, said.v, said.T, side, said.i, _BLOCK if said.BT else "")
+    trade = _trade(raw)
+    side = _SIDES.get(trade.S, UNKNOWN)
+    return TradeSaid(trade.s, trade.p, trade.v, trade.T, side, trade.i, _BLOCK if trade.BT else "")
 
 
 def _kind_of(message: Any) -> str:

@@ -89,32 +89,32 @@ def parse_ccxt(batch: RawBatch, rules: FeedRules) -> Parsed:
     return Parsed(rows, messages.rejected + bad_trades + bad_quotes, quoted, messages.skipped)
 
 
-def _trades(found: list[tuple[int, _Trade]]) -> Trades:
-    said = [each for _, each in found]
+def _trades(numbered: list[tuple[int, _Trade]]) -> Trades:
+    trades = [each for _, each in numbered]
     return Trades(
-        payload=[number for number, _ in found],
-        line=[0] * len(said),
-        symbol=[each.symbol for each in said],
-        price=[each.price for each in said],
-        size=[each.amount for each in said],
-        time=[NO_TIME if each.timestamp is None else each.timestamp for each in said],
-        side=[_SIDES.get(each.side or "", UNKNOWN) for each in said],
-        text_id=["" if each.id is None else str(each.id) for each in said],
+        payload=[number for number, _ in numbered],
+        line=[0] * len(trades),
+        symbol=[each.symbol for each in trades],
+        price=[each.price for each in trades],
+        size=[each.amount for each in trades],
+        time=[NO_TIME if each.timestamp is None else each.timestamp for each in trades],
+        side=[_SIDES.get(each.side or "", UNKNOWN) for each in trades],
+        text_id=["" if each.id is None else str(each.id) for each in trades],
     )
 
 
-def _quotes(found: list[tuple[int, _Quote]]) -> QuotesSaid:
-    said = [each for _, each in found]
+def _quotes(numbered: list[tuple[int, _Quote]]) -> QuotesSaid:
+    quotes = [each for _, each in numbered]
     return QuotesSaid(
-        payload=[number for number, _ in found],
-        line=[0] * len(said),
-        symbol=[each.symbol for each in said],
-        bid=[each.bid for each in said],
-        ask=[each.ask for each in said],
-        bid_size=[each.bidVolume or "" for each in said],
-        ask_size=[each.askVolume or "" for each in said],
-        time=[NO_TIME if each.timestamp is None else each.timestamp for each in said],
-        update_id=[NOT_SAID] * len(said),
+        payload=[number for number, _ in numbered],
+        line=[0] * len(quotes),
+        symbol=[each.symbol for each in quotes],
+        bid=[each.bid for each in quotes],
+        ask=[each.ask for each in quotes],
+        bid_size=[each.bidVolume or "" for each in quotes],
+        ask_size=[each.askVolume or "" for each in quotes],
+        time=[NO_TIME if each.timestamp is None else each.timestamp for each in quotes],
+        update_id=[NOT_SAID] * len(quotes),
     )
 
 

@@ -77,17 +77,17 @@ _decode: Final = msgspec.json.Decoder(_Message).decode
 def parse_coinbase(batch: RawBatch, rules: FeedRules) -> Parsed:
     """Parse every message of the batch."""
     messages = Messages(batch, _decode, _kind_of)
-    numbers, said = messages.numbers, messages.decoded
-    matches = [i for i, message in enumerate(said) if message.type in _MATCHES]
-    tickers = [i for i, message in enumerate(said) if message.type == "ticker"]
-    if len(matches) + len(tickers) < len(said):
+    numbers, decoded = messages.numbers, messages.decoded
+    matches = [i for i, message in enumerate(decoded) if message.type in _MATCHES]
+    tickers = [i for i, message in enumerate(decoded) if message.type == "ticker"]
+    if len(matches) + len(tickers) < len(decoded):
         _leave_others(messages)
 
     def original(payload: int, line: int) -> bytes:
         return payload_at(batch, payload)
 
-    trades = _trades([numbers[i] for i in matches], [said[i] for i in matches])
-    quotes = _quotes([numbers[i] for i in tickers], [said[i] for i in tickers])
+    trades = _trades([numbers[i] for i in matches], [decoded[i] for i in matches])
+    quotes = _quotes([numbers[i] for i in tickers], [decoded[i] for i in tickers])
     rows, bad_trades = trade_rows(FEED, rules.naming, trades, original)
     quoted, bad_quotes = quote_rows(FEED, rules.naming, quotes, original)
     return Parsed(rows, messages.rejected + bad_trades + bad_quotes, quoted, messages.skipped)

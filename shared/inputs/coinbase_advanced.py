@@ -77,14 +77,14 @@ def _elements(message: _Message) -> Elements | None:
         return None
 
     def read(raw: msgspec.Raw) -> QuoteSaid:
-        said = _ticker(raw)
+        ticker = _ticker(raw)
         time = time_of("timestamp", message.timestamp) if message.timestamp else NO_TIME
         return QuoteSaid(
-            said.product_id,
-            said.best_bid,
-            said.best_ask,
-            said.best_bid_quantity,
-            said.best_ask_quantity,
+            ticker.product_id,
+            ticker.best_bid,
+            ticker.best_ask,
+            ticker.best_bid_quantity,
+            ticker.best_ask_quantity,
             time,
         )
 
@@ -92,10 +92,10 @@ def _elements(message: _Message) -> Elements | None:
 
 
 def _read_trade(raw: msgspec.Raw) -> TradeSaid:
-    said = _trade(raw)
-    side = _AGGRESSOR.get(said.side, UNKNOWN)
-    time = time_of("time", said.time) if said.time else NO_TIME
-    return TradeSaid(said.product_id, said.price, said.size, time, side, said.trade_id)
+    trade = _trade(raw)
+    side = _AGGRESSOR.get(trade.side, UNKNOWN)
+    time = time_of("time", trade.time) if trade.time else NO_TIME
+    return TradeSaid(trade.product_id, trade.price, trade.size, time, side, trade.trade_id)
 
 
 def _kind_of(message: Any) -> str:

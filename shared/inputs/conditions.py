@@ -79,12 +79,12 @@ def read_conditions(text: str) -> Conditions:
     `out_of_sequence`).
     """
     flags, is_trade, unknown = 0, True, []
-    for word in _words(text[:MAX_CHARACTERS]):
-        for code, found in _codes(word):
+    for part in _words(text[:MAX_CHARACTERS]):
+        for code, flag in _codes(part):
             is_trade &= code not in _OFFICIAL
-            if found is None and code not in _OFFICIAL:
+            if flag is None and code not in _OFFICIAL:
                 unknown.append(code)
-            flags |= found or 0
+            flags |= flag or 0
     return Conditions(flags, is_trade, tuple(unknown))
 
 
@@ -97,17 +97,17 @@ def _words(text: str) -> list[str]:
     return text.translate(_BETWEEN).split()
 
 
-def _codes(word: str) -> list[tuple[str, int | None]]:
-    if word.startswith("["):  # a list of something else
-        return [(word, None)]
-    if word.lower() in _NAMES:
-        return [(word, _NAMES[word.lower()])]
-    tape, colon, codes = word.rpartition(":")
+def _codes(part: str) -> list[tuple[str, int | None]]:
+    if part.startswith("["):  # a list of something else
+        return [(part, None)]
+    if part.lower() in _NAMES:
+        return [(part, _NAMES[part.lower()])]
+    tape, colon, codes = part.rpartition(":")
     codes = codes.removesuffix(".0")  # pandas writes a column with gaps so
     if tape.lower() == "lean":
-        return [(word, _lean(codes))]
+        return [(part, _lean(codes))]
     if colon and tape.lower() not in ("utp", "cta"):
-        return [(word, None)]
+        return [(part, None)]
     if codes.isascii() and codes.isdigit() and len(codes) > 1:
         return [(codes, _NUMBERS.get(int(codes)))]
     table = {**_LETTERS, **_UTP} if tape.lower() == "utp" else _LETTERS

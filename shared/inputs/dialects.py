@@ -61,7 +61,9 @@ def dialect_of(first_line: bytes, *, decimal_comma: bool = False) -> Dialect:
     if not is_header(names):
         return Dialect(delimiter, decimal_comma)
     layout = layout_of(tuple(names), volume_is_size=True)
-    columns = {field: names.index(found[0]) for field, found in layout.places.items()}
+    columns = {
+        field: names.index(columns_found[0]) for field, columns_found in layout.places.items()
+    }
     side_is_maker = Field.SIDE not in columns and Field.BUYER_MAKER in columns
     if side_is_maker:
         columns[Field.SIDE] = columns[Field.BUYER_MAKER]

@@ -19,13 +19,13 @@ def good_symbols(text: Text, spans: Spans, plain: Bools) -> tuple[tuple[str, ...
     rows = np.flatnonzero(plain)
     one_each, symbol = text.distinct(spans.at(rows))
     names = [_name(each) for each in text.cuts(spans.at(rows[one_each]))]
-    found = tuple(name for name in names if name is not None)
-    if len(found) == len(names):
-        return found, symbol
-    good = np.array([name is not None for name in names], dtype=bool)
-    plain[rows[~good[symbol]]] = False
-    renumbered = np.cumsum(good) - 1
-    return found, renumbered[symbol[good[symbol]]]
+    valid = tuple(name for name in names if name is not None)
+    if len(valid) == len(names):
+        return valid, symbol
+    is_valid = np.array([name is not None for name in names], dtype=bool)
+    plain[rows[~is_valid[symbol]]] = False
+    renumbered = np.cumsum(is_valid) - 1
+    return valid, renumbered[symbol[is_valid[symbol]]]
 
 
 @lru_cache(maxsize=65_536)

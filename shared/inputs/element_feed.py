@@ -104,9 +104,9 @@ class ElementFeed(Generic[M]):
                 continue
             for line, (read, raw) in enumerate(elements):
                 try:
-                    said = read(raw)
-                    if isinstance(said, EndSaid):
-                        busts.append(self._bust(rules, number, line, said, bytes(raw)))
+                    item = read(raw)
+                    if isinstance(item, EndSaid):
+                        busts.append(self._bust(rules, number, line, item, bytes(raw)))
                 except (msgspec.DecodeError, UnicodeDecodeError) as error:
                     messages.reject_part(number, line, bytes(raw), f"it does not fit: {error}")
                 except RejectedLineError as error:
@@ -114,10 +114,10 @@ class ElementFeed(Generic[M]):
                         Rejected(number, line, bytes(raw), error.code, str(error))
                     )
                 else:
-                    if isinstance(said, LeftOut):
-                        messages.skipped[said.kind] += 1
-                    elif not isinstance(said, EndSaid):
-                        _add(trades if isinstance(said, TradeSaid) else quotes, number, line, said)
+                    if isinstance(item, LeftOut):
+                        messages.skipped[item.kind] += 1
+                    elif not isinstance(item, EndSaid):
+                        _add(trades if isinstance(item, TradeSaid) else quotes, number, line, item)
 
         def original(payload: int, line: int) -> bytes:
             return self.original(batch, payload, line)
@@ -128,30 +128,32 @@ class ElementFeed(Generic[M]):
         return Parsed(rows, rejected, quoted, messages.skipped, busts=busts)
 
     def _bust(
-        self, rules: FeedRules, number: int, line: int, said: EndSaid, original: bytes
+        self, rules: FeedRules, number: int, line: int, end: EndSaid, original: bytes
     ) -> BustSaid:
         """Return the end of a trade of this venue. Raises RejectedLineError."""
-        words, venue = self.feed.fields, self.feed.venue
-        if not said.trade_id:
-            raise RejectedLineError("bad_trade_id", f"{words.trade_id} is missing: whose end is it")
-        for id_ in (said.trade_id, said.corrected_id):
-            read_trade_id(words.trade_id, id_)
-        if said.is_correction:
-            price_of(words.price, said.price)
-            size_of(words.size, said.size)
-        market = Market(venue, check_symbol(said.symbol, words.symbol))
-        conditions = read_conditions(said.conditions)
-        corrected_id = "" if said.corrected_id == said.trade_id else said.corrected_id
+        fields, venue = self.feed.fields, self.feed.venue
+        if not end.trade_id:
+            raise RejectedLineError(
+                "bad_trade_id", f"{fields.trade_id} is missing: whose end is it"
+            )
+        for id_ in (end.trade_id, end.corrected_id):
+            read_trade_id(fields.trade_id, id_)
+        if end.is_correction:
+            price_of(fields.price, end.price)
+            size_of(fields.size, end.size)
+        market = Market(venue, check_symbol(end.symbol, fields.symbol))
+        conditions = read_conditions(end.conditions)
+        corrected_id = "" if end.corrected_id == end.trade_id else end.corrected_id
         # What is corrected to an official price is no trade any more.
-        stays = said.is_correction and conditions.is_trade
+        stays = end.is_correction and conditions.is_trade
         return BustSaid(
-            *(number, line, rules.naming.instrument(market), venue, said.trade_id),
-            *(max(said.time, 0), stays),
-            *((said.price, said.size) if stays else ("", "")),
+            *(number, line, rules.naming.instrument(market), venue, end.trade_id),
+            *(max(end.time, 0), stays),
+            *((end.price, end.size) if stays else ("", "")),
             original,
             corrected_id if stays else "",
             conditions.flags if stays and corrected_id else 0,
-            said.is_listed,
+            end.is_listed,
         )
 
     def original(self, batch: RawBatch, payload: int, line: int) -> bytes:
@@ -161,9 +163,9 @@ class ElementFeed(Generic[M]):
         return bytes(elements[line][1])
 
 
-def _add(columns: Trades | QuotesSaid, number: int, line: int, said: TradeSaid | QuoteSaid) -> None:
+def _add(columns: Trades | QuotesSaid, number: int, line: int, item: TradeSaid | QuoteSaid) -> None:
     columns.payload.append(number)
     columns.line.append(line)
-    for name, value in zip(said._fields, said, strict=True):
+    for name, value in zip(item._fields, item, strict=True):
         column = "text_id" if name == "trade_id" else name
         getattr(columns, column).append(value)

@@ -45,9 +45,9 @@ class Faults(dict[int, Fault]):
 
     def good(self, n: int) -> Int64s:
         """Return the rows, out of n, that have none."""
-        good = np.ones(n, dtype=bool)
-        good[list(self)] = False
-        return np.flatnonzero(good)
+        mask = np.ones(n, dtype=bool)
+        mask[list(self)] = False
+        return np.flatnonzero(mask)
 
 
 def prices(field: str, texts: Sequence[str], faults: Faults) -> tuple[Mantissas, Int64s]:
@@ -69,11 +69,11 @@ def _decimals(
         lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
         end = np.cumsum(lengths)
         mantissa, scale, plain = Text(joined.encode()).decimals(Spans(end - lengths, end))
-        odd = np.flatnonzero(~plain).tolist()
+        irregular = np.flatnonzero(~plain).tolist()
     else:
         mantissa, scale = np.zeros((2, len(texts)), dtype=np.int64)
-        odd = list(range(len(texts)))
-    for row in odd:
+        irregular = list(range(len(texts)))
+    for row in irregular:
         try:
             number = read(texts[row])
         except RejectedLineError as error:
@@ -91,13 +91,15 @@ def epoch_us(field: str, times: Sequence[int], faults: Faults, *, required: bool
 
     NO_TIME stands for a time that is not there.
     """
-    given = np.array(times, dtype=np.int64)
-    us, ok = scaled_us(given)
-    missing = given == NO_TIME
-    wrong = ~ok & (~missing | required)
-    for row in np.flatnonzero(wrong).tolist():
-        said = "is missing" if missing[row] else f"{given[row]} is no time since 1980 in any unit"
-        faults.add(row, "bad_time", f"{field} {said}: it must be the exchange's time")
+    values = np.array(times, dtype=np.int64)
+    us, ok = scaled_us(values)
+    missing = values == NO_TIME
+    invalid = ~ok & (~missing | required)
+    for row in np.flatnonzero(invalid).tolist():
+        problem = (
+            "is missing" if missing[row] else f"{values[row]} is no time since 1980 in any unit"
+        )
+        faults.add(row, "bad_time", f"{field} {problem}: it must be the exchange's time")
     return np.where(missing, NO_TIME, us)
 
 
@@ -115,7 +117,7 @@ def named(
     """Return the instruments that an exchange's names stand for; each name is looked at once."""
     numbers: dict[str, int] = {}
     of_row = np.array([numbers.setdefault(o, len(numbers)) for o in originals], dtype=np.int64)
-    found: dict[str, int] = {}
+    number_of: dict[str, int] = {}
     markets: list[Market] = []
     instrument_of = np.zeros(len(numbers), dtype=np.int64)
     for original, number in numbers.items():
@@ -127,9 +129,9 @@ def named(
             for row in np.flatnonzero(of_row == number).tolist():
                 faults.add(row, error.code, str(error))
             continue
-        if name not in found:
-            found[name] = len(found)
+        if name not in number_of:
+            number_of[name] = len(number_of)
             markets.append(market)
-        instrument_of[number] = found[name]
+        instrument_of[number] = number_of[name]
     symbol = instrument_of[of_row] if len(of_row) else of_row
-    return Named(tuple(found), tuple(markets), symbol)
+    return Named(tuple(number_of), tuple(markets), symbol)

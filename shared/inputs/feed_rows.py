@@ -97,46 +97,48 @@ class QuotesSaid:
 
 
 def trade_rows(
-    feed: Feed, naming: Naming, said: Trades, original: Original
+    feed: Feed, naming: Naming, trades: Trades, original: Original
 ) -> tuple[Rows, list[Rejected]]:
     """Return the trades that are ticks, and the rejects."""
-    faults, words = Faults(), feed.fields
-    names, markets, symbol = named(words.symbol, feed.venue, said.symbol, naming, faults)
-    price, price_scale = prices(words.price, said.price, faults)
-    size, size_scale = sizes(words.size, said.size, faults)
-    time_us = epoch_us(words.time, said.time, faults, required=feed.trade_times)
-    side = np.array(said.side, dtype=np.uint8)
+    faults, fields = Faults(), feed.fields
+    names, markets, symbol = named(fields.symbol, feed.venue, trades.symbol, naming, faults)
+    price, price_scale = prices(fields.price, trades.price, faults)
+    size, size_scale = sizes(fields.size, trades.size, faults)
+    time_us = epoch_us(fields.time, trades.time, faults, required=feed.trade_times)
+    side = np.array(trades.side, dtype=np.uint8)
     ids = _text_ids if feed.text_ids else _integer_ids
-    kind, trade_id, text = ids(feed, said, faults)
+    kind, trade_id, text = ids(feed, trades, faults)
     if feed.sides:
         for row in np.flatnonzero(side == UNKNOWN).tolist():
-            faults.add(row, "bad_side", f"{words.side} is missing or unknown")
+            faults.add(row, "bad_side", f"{fields.side} is missing or unknown")
     if feed.trade_ids:
         for row in np.flatnonzero(kind == NO_ID).tolist():
-            faults.add(row, "bad_trade_id", f"{words.trade_id} is missing")
-    good = faults.good(len(symbol))
-    payload, line = _places(said.payload, said.line)
+            faults.add(row, "bad_trade_id", f"{fields.trade_id} is missing")
+    ok = faults.good(len(symbol))
+    payload, line = _places(trades.payload, trades.line)
     return Rows(
         names,
-        symbol[good],
-        price[good],
-        price_scale[good],
-        size[good],
-        size_scale[good],
-        time_us[good],
-        side[good],
-        kind[good],
-        trade_id[good],
-        None if text is None else text[good],
-        payload[good],
-        line[good],
+        symbol[ok],
+        price[ok],
+        price_scale[ok],
+        size[ok],
+        size_scale[ok],
+        time_us[ok],
+        side[ok],
+        kind[ok],
+        trade_id[ok],
+        None if text is None else text[ok],
+        payload[ok],
+        line[ok],
         markets if feed.venue else (),
-        conditions=np.array(said.conditions, dtype=object)[good] if any(said.conditions) else None,
+        conditions=np.array(trades.conditions, dtype=object)[ok]
+        if any(trades.conditions)
+        else None,
     ), _rejected(faults, payload, line, original)
 
 
-def _integer_ids(feed: Feed, said: Trades, faults: Faults) -> tuple[Bytes8, Int64s, None]:
-    trade_id = np.array(said.trade_id, dtype=np.int64)
+def _integer_ids(feed: Feed, trades: Trades, faults: Faults) -> tuple[Bytes8, Int64s, None]:
+    trade_id = np.array(trades.trade_id, dtype=np.int64)
     for row in np.flatnonzero((trade_id < NO_TRADE_ID) | (trade_id > LARGEST_ID)).tolist():
         faults.add(row, "bad_trade_id", f"{feed.fields.trade_id} is no positive integer")
     has_id = trade_id != NO_TRADE_ID
@@ -144,15 +146,15 @@ def _integer_ids(feed: Feed, said: Trades, faults: Faults) -> tuple[Bytes8, Int6
     return kind, np.where(has_id, trade_id, 0), None
 
 
-def _text_ids(feed: Feed, said: Trades, faults: Faults) -> tuple[Bytes8, Int64s, Texts | None]:
-    found = []
-    for row, text in enumerate(said.text_id):
+def _text_ids(feed: Feed, trades: Trades, faults: Faults) -> tuple[Bytes8, Int64s, Texts | None]:
+    parsed = []
+    for row, text in enumerate(trades.text_id):
         try:
-            found.append(read_trade_id(feed.fields.trade_id, text))
+            parsed.append(read_trade_id(feed.fields.trade_id, text))
         except RejectedLineError as error:
             faults.add(row, error.code, str(error))
-            found.append((NO_ID, 0, ""))
-    kind, integer, texts = zip(*found, strict=True) if found else ((), (), ())
+            parsed.append((NO_ID, 0, ""))
+    kind, integer, texts = zip(*parsed, strict=True) if parsed else ((), (), ())
     return (
         np.array(kind, dtype=np.uint8),
         np.array(integer, dtype=np.int64),
@@ -161,52 +163,50 @@ def _text_ids(feed: Feed, said: Trades, faults: Faults) -> tuple[Bytes8, Int64s,
 
 
 def quote_rows(
-    feed: Feed, naming: Naming, said: QuotesSaid, original: Original
+    feed: Feed, naming: Naming, quotes: QuotesSaid, original: Original
 ) -> tuple[QuoteRows, list[Rejected]]:
     """Return the quotes, and the rejects: also where the ask is not above the bid."""
-    faults, words = Faults(), feed.fields
-    names, markets, symbol = named(words.symbol, feed.venue, said.symbol, naming, faults)
+    faults, fields = Faults(), feed.fields
+    names, markets, symbol = named(fields.symbol, feed.venue, quotes.symbol, naming, faults)
     bid, ask, price_scale = _together(
-        faults, prices(words.bid, said.bid, faults), prices(words.ask, said.ask, faults)
+        faults, prices(fields.bid, quotes.bid, faults), prices(fields.ask, quotes.ask, faults)
     )
     bid_said, ask_said = (
         np.array([bool(text) for text in texts], dtype=bool)
-        for texts in (said.bid_size, said.ask_size)
+        for texts in (quotes.bid_size, quotes.ask_size)
     )
     bid_size, ask_size, size_scale = _together(
         faults,
-        sizes(words.bid_size, [text or "0" for text in said.bid_size], faults),
-        sizes(words.ask_size, [text or "0" for text in said.ask_size], faults),
+        sizes(fields.bid_size, [text or "0" for text in quotes.bid_size], faults),
+        sizes(fields.ask_size, [text or "0" for text in quotes.ask_size], faults),
     )
-    time_us = epoch_us(words.time, said.time, faults, required=False)
+    time_us = epoch_us(fields.time, quotes.time, faults, required=False)
     for side, price, size, is_said in (
-        (words.bid, bid, bid_size, bid_said),
-        (words.ask, ask, ask_size, ask_said),
+        (fields.bid, bid, bid_size, bid_said),
+        (fields.ask, ask, ask_size, ask_said),
     ):
         for row in np.flatnonzero((price == 0) & (size == 0) & is_said).tolist():
             faults.add(row, "empty_side", f"{side} is 0 and of size 0: the book has no {side}")
     for row in np.flatnonzero(ask <= bid).tolist():
-        faults.add(
-            row,
-            "crossed_quote",
-            f"{words.ask} {said.ask[row][:40]!r} must be above {words.bid} {said.bid[row][:40]!r}",
-        )
-    good = faults.good(len(symbol))
-    payload, line = _places(said.payload, said.line)
+        bid_text = f"{fields.bid} {quotes.bid[row][:40]!r}"
+        ask_text = f"{fields.ask} {quotes.ask[row][:40]!r}"
+        faults.add(row, "crossed_quote", f"{ask_text} must be above {bid_text}")
+    ok = faults.good(len(symbol))
+    payload, line = _places(quotes.payload, quotes.line)
     return QuoteRows(
         names,
         markets if feed.venue else (),
-        symbol[good],
-        bid[good],
-        ask[good],
-        price_scale[good],
-        np.where(bid_said, bid_size, NOT_SAID)[good],
-        np.where(ask_said, ask_size, NOT_SAID)[good],
-        size_scale[good],
-        time_us[good],
-        np.array(said.update_id, dtype=np.int64)[good],
-        payload[good],
-        line[good],
+        symbol[ok],
+        bid[ok],
+        ask[ok],
+        price_scale[ok],
+        np.where(bid_said, bid_size, NOT_SAID)[ok],
+        np.where(ask_said, ask_size, NOT_SAID)[ok],
+        size_scale[ok],
+        time_us[ok],
+        np.array(quotes.update_id, dtype=np.int64)[ok],
+        payload[ok],
+        line[ok],
     ), _rejected(faults, payload, line, original)
 
 
@@ -215,15 +215,15 @@ def _together(
 ) -> tuple[Int64s, Int64s, Int64s]:
     """Bring two columns to one scale, row by row; what does not fit 64 bits is a fault."""
     scale = np.maximum(a[1], b[1])
-    found = []
-    for mantissa, own in (a, b):
-        step = scale - own
+    scaled = []
+    for mantissa, own_scale in (a, b):
+        step = scale - own_scale
         power = POWERS[np.minimum(step, 18)]
         fits = (mantissa == 0) | ((step <= 18) & (np.abs(mantissa) <= INT64_MAX // power))
         for row in np.flatnonzero(~fits).tolist():
             faults.add(row, "out_of_range", "bid and ask do not fit 64 bits at one scale")
-        found.append(np.where(fits, mantissa, 0).astype(np.int64) * np.where(fits, power, 1))
-    return found[0], found[1], scale
+        scaled.append(np.where(fits, mantissa, 0).astype(np.int64) * np.where(fits, power, 1))
+    return scaled[0], scaled[1], scale
 
 
 def _places(payload: Sequence[int], line: Sequence[int]) -> tuple[Int64s, Int64s]:
@@ -233,9 +233,9 @@ def _places(payload: Sequence[int], line: Sequence[int]) -> tuple[Int64s, Int64s
 def _rejected(faults: Faults, payload: Int64s, line: Int64s, original: Original) -> list[Rejected]:
     return [
         Rejected(
-            place := int(payload[row]),
+            payload_number := int(payload[row]),
             number := int(line[row]),
-            original(place, number),
+            original(payload_number, number),
             *faults[row],
         )
         for row in sorted(faults)

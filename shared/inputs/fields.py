@@ -151,7 +151,7 @@ def layout_of(names: tuple[str, ...], *, volume_is_size: bool = False) -> Layout
     `volume_is_size`: whether `volume` is a trade's (a column of a table of trades); else it is that
     beside a side or a trade id (`id` alone may be the instrument's), and the day's without.
     """
-    places: dict[Field, list[tuple[int, str]]] = {}
+    names_of: dict[Field, list[tuple[int, str]]] = {}
     unread = []
     plain = [_plain(name) for name in names]
     is_scan = not _SCANNER.isdisjoint(plain)
@@ -167,16 +167,16 @@ def layout_of(names: tuple[str, ...], *, volume_is_size: bool = False) -> Layout
             unread.append(name)
         elif short in letters:
             if (meant := letters[short]) is not None:
-                places.setdefault(meant, []).append((0, name))
+                names_of.setdefault(meant, []).append((0, name))
         elif short in _FIELDS:
             field, rank = _FIELDS[short]
-            places.setdefault(field, []).append((rank, name))
+            names_of.setdefault(field, []).append((rank, name))
         elif short in ("volume", "vol") and volume_is_size and not is_scan:
-            places.setdefault(Field.SIZE, []).append((99, name))
+            names_of.setdefault(Field.SIZE, []).append((99, name))
         elif short not in _ABOUT and not (short == "volume" and is_scan):
             unread.append(name)
     return Layout(
-        {field: tuple(name for _, name in sorted(found)) for field, found in places.items()},
+        {field: tuple(name for _, name in sorted(ranked)) for field, ranked in names_of.items()},
         tuple(unread),
         bool(letters),
     )
@@ -185,5 +185,7 @@ def layout_of(names: tuple[str, ...], *, volume_is_size: bool = False) -> Layout
 def is_header(names: Iterable[str]) -> bool:
     """Tell whether the fields of a first line are names: none is a number, and two are known."""
     plain = [_plain(name) for name in names]
-    known = sum(name in _FIELDS for name in plain)
-    return known >= 2 and not any(name[:1].isdigit() or name[:1] in "+-" for name in plain if name)
+    known_count = sum(name in _FIELDS for name in plain)
+    return known_count >= 2 and not any(
+        name[:1].isdigit() or name[:1] in "+-" for name in plain if name
+    )

@@ -71,12 +71,12 @@ def cut(body: bytes) -> list[bytes]:
 def of_tags(payload: bytes) -> Values:
     """Read a tag=value message, its fields divided by SOH or a bar."""
     delimiter = b"\x01" if b"\x01" in payload else b"|"
-    found: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for each in payload.split(delimiter):
         tag, _, value = each.decode(errors="replace").partition("=")
         if tag in _TAGS:
-            found.setdefault(_TAGS[tag], value)
-    return _values(found)
+            fields.setdefault(_TAGS[tag], value)
+    return _values(fields)
 
 
 def of_json(values: Values) -> Values:
@@ -107,7 +107,7 @@ def _values(fields: Mapping[str, str]) -> Values:
     verb = _verb(fields)
     if not verb and type_ == "8":
         return NoTrade("fix order")
-    found = {
+    values = {
         "symbol": fields.get("Symbol"),
         "price": fields.get("LastPx"),
         "size": fields.get("LastQty"),
@@ -120,5 +120,5 @@ def _values(fields: Mapping[str, str]) -> Values:
     id_ = next((fields[name] for name in names if fields.get(name)), None)
     if not is_trade and id_ is None:
         return NoTrade("", f"to {verb} a trade it must name it: {' or '.join(_REFERENCES)}")
-    found["trade_id" if is_trade else verb] = id_
-    return {name: msgspec.Raw(msgspec.json.encode(each)) for name, each in found.items() if each}
+    values["trade_id" if is_trade else verb] = id_
+    return {name: msgspec.Raw(msgspec.json.encode(each)) for name, each in values.items() if each}

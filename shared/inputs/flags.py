@@ -14,21 +14,21 @@ OFFICIAL_PRICE = "official_price"
 """The kind of a message that is left out: an official price, which is no trade."""
 
 
-def with_flags(found: Parsed) -> Parsed:
+def with_flags(parsed: Parsed) -> Parsed:
     """Return the ticks with their flags; what is no trade is left out, unknown codes are noted."""
-    rows = found.rows
+    rows = parsed.rows
     if rows.conditions is None:
-        return found
+        return parsed
     distinct, number = np.unique(rows.conditions.astype(str), return_inverse=True)
     read = [read_conditions(text) for text in distinct.tolist()]
     counts = np.bincount(number, minlength=len(read)).tolist()
-    unread = Counter(found.unread)
+    unread = Counter(parsed.unread)
     for each, count in zip(read, counts, strict=True):
         unread.update(dict.fromkeys((f"condition {code}" for code in each.unknown), count))
     trades = np.array([each.is_trade for each in read], dtype=bool)[number]
     flags = np.array([each.flags for each in read], dtype=np.uint8)[number]
     rows = replace(rows, flags=flags, conditions=None).at(np.flatnonzero(trades))
-    skipped = Counter(found.skipped)
+    skipped = Counter(parsed.skipped)
     if not trades.all():
         skipped[OFFICIAL_PRICE] += int(np.count_nonzero(~trades))
-    return found._replace(rows=rows, skipped=skipped, unread=unread)
+    return parsed._replace(rows=rows, skipped=skipped, unread=unread)

@@ -60,9 +60,9 @@ def parse(batch: RawBatch, rules: FeedRules) -> Parsed:
     if batch.format not in _FORMATS:
         raise PermanentError("unsupported_format", f"format {batch.format} is none of raw.proto")
     form = _FORMATS[batch.format]
-    found = with_flags(form.parse(batch, rules))
-    rows, refused = rules.prices.refuse(found.rows, partial(form.original, batch))
-    return found._replace(rows=rows, rejected=found.rejected + refused) if refused else found
+    parsed = with_flags(form.parse(batch, rules))
+    rows, refused = rules.prices.refuse(parsed.rows, partial(form.original, batch))
+    return parsed._replace(rows=rows, rejected=parsed.rejected + refused) if refused else parsed
 
 
 def original(batch: RawBatch, payload: int, line: int) -> bytes:

@@ -80,7 +80,7 @@ def parse_line(line: bytes, dialect: Dialect = PLAIN) -> Line:
     if dialect.correction >= 0 and fields[dialect.correction] in VOID_CORRECTIONS:
         raise VoidLineError
     symbol, price, size, time, side, trade_id, conditions = (
-        fields[place] if place >= 0 else "" for place in dialect.places
+        fields[column] if column >= 0 else "" for column in dialect.places
     )
     if dialect.decimal_comma:
         price, size = (
@@ -215,11 +215,11 @@ def time_of(field: str, text: str) -> int:
     return us
 
 
-def read_side(field: str, text: str, words: dict[str, int] = _SIDES) -> int:
+def read_side(field: str, text: str, sides: dict[str, int] = _SIDES) -> int:
     """Read the aggressor's side. Raises RejectedLineError `bad_side`."""
-    side = words.get(text.lower())
+    side = sides.get(text.lower())
     if side is None:
-        expected = "buy, sell" if words is _SIDES else ", ".join(filter(None, words))
+        expected = "buy, sell" if sides is _SIDES else ", ".join(filter(None, sides))
         raise RejectedLineError("bad_side", f"{field} {text[:40]!r} must be {expected} or empty")
     return side
 

@@ -61,12 +61,14 @@ def parse_lines(batch: RawBatch) -> Parsed:
         for i in empty.tolist()
     ]
     rows, unread, skipped = no_rows(), Counter[str](), Counter[str]()
-    for dialect, some in _by_dialect(batch, text, lines, payload):
-        part = Spans(lines.start[some], lines.end[some])
-        found, refused, void = _parse(batch, text, part, payload[some], number[some], dialect)
-        rows = joined(rows, found)
-        if void:
-            skipped["void"] += void
+    for dialect, selected in _by_dialect(batch, text, lines, payload):
+        part = Spans(lines.start[selected], lines.end[selected])
+        parsed, refused, void_count = _parse(
+            batch, text, part, payload[selected], number[selected], dialect
+        )
+        rows = joined(rows, parsed)
+        if void_count:
+            skipped["void"] += void_count
         rejected += refused
         unread.update(dict.fromkeys(dialect.unread, len(part.start)))
     rejected.sort(key=lambda reject: (reject.payload, reject.line))
@@ -104,25 +106,25 @@ def _by_dialect(
     """Return the dialects that payloads are written in, each with the numbers of its lines."""
     decimal_comma = batch.format == FORMAT_CSV_DECIMAL_COMMA
     first = np.flatnonzero(np.diff(payload, prepend=-1))
-    odd = first
+    irregular = first
     if not decimal_comma and b";" not in batch.payloads and b"\t" not in batch.payloads:
         # A header's second field begins with a letter or quote, where a tick has a price.
         comma = np.append(np.flatnonzero(text.bytes == _COMMA), len(text.bytes))
         second = text.byte(comma[np.searchsorted(comma, lines.start[first])] + 1)
-        odd = first[second >= ord("<")]
-        odd = np.union1d(odd, first[second == ord('"')])
-    if not len(odd):
+        irregular = first[second >= ord("<")]
+        irregular = np.union1d(irregular, first[second == ord('"')])
+    if not len(irregular):
         return [(PLAIN, np.arange(len(payload)))] if len(payload) else []
     dialects = {PLAIN: 0}
     of_payload = np.zeros(len(batch.lengths), dtype=np.int64)
     header = np.zeros(len(payload), dtype=bool)
-    for row in odd.tolist():
+    for row in irregular.tolist():
         dialect = dialect_of(text.cut(lines, row), decimal_comma=decimal_comma)
         of_payload[payload[row]] = dialects.setdefault(dialect, len(dialects))
         header[row] = dialect.header is not None
     of_line = np.where(header, -1, of_payload[payload])
-    found = [(dialect, np.flatnonzero(of_line == i)) for dialect, i in dialects.items()]
-    return [(dialect, some) for dialect, some in found if len(some)]
+    groups = [(dialect, np.flatnonzero(of_line == i)) for dialect, i in dialects.items()]
+    return [(dialect, selected) for dialect, selected in groups if len(selected)]
 
 
 def _parse(
@@ -132,24 +134,24 @@ def _parse(
     rows, plain = _parse_plain(batch, text, lines, payload, number, dialect)
     rejected = []
     parsed = []
-    kept = []
-    void = 0
+    parsed_rows = []
+    void_count = 0
     for row in np.flatnonzero(~plain).tolist():
         original = text.cut(lines, row)
         try:
             parsed.append(parse_line(original, dialect))
-            kept.append(row)
+            parsed_rows.append(row)
         except VoidLineError:
-            void += 1
+            void_count += 1
         except RejectedLineError as error:
             if original == dialect.header:  # of the next of several tables, one behind the other
                 continue
-            place = int(payload[row]), int(number[row])
+            position = int(payload[row]), int(number[row])
             whole = _with_header(original, dialect)
-            rejected.append(Rejected(*place, whole, error.code, str(error)))
-    if kept:
-        rows = joined(rows, from_lines(parsed, payload[kept], number[kept]))
-    return rows, rejected, void
+            rejected.append(Rejected(*position, whole, error.code, str(error)))
+    if parsed_rows:
+        rows = joined(rows, from_lines(parsed, payload[parsed_rows], number[parsed_rows]))
+    return rows, rejected, void_count
 
 
 def _parse_plain(
@@ -226,8 +228,8 @@ def _conditions(text: Text, spans: Spans) -> Texts | None:
         return None
     one_each, number = text.distinct(spans)
     texts = [text.cut(spans, row).decode(errors="replace") for row in one_each.tolist()]
-    found: Texts = np.array(texts, dtype=object)[number]
-    return found
+    columns: Texts = np.array(texts, dtype=object)[number]
+    return columns
 
 
 def _text_ids(text: Text, ids: Spans, kind: Int64s, plain: Bools) -> Texts | None:

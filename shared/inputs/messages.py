@@ -65,9 +65,9 @@ class Messages(Generic[M]):
             numbers.append(number)
             self.decoded.append(message)
 
-    def leave(self, number: int, why: str) -> None:
+    def leave(self, number: int, reason: str) -> None:
         """Leave a message out, counted, if it is of a known kind; else it is a reject."""
-        self._leave(number, payload_at(self._batch, number), why)
+        self._leave(number, payload_at(self._batch, number), reason)
 
     def reject(self, number: int, code: str, detail: str) -> None:
         """Keep a message as a reject."""
@@ -77,7 +77,7 @@ class Messages(Generic[M]):
         """Keep a part of a message as a reject; the other parts count."""
         self.rejected.append(Rejected(number, line, original, "bad_message", detail))
 
-    def _leave(self, number: int, payload: bytes, why: str) -> None:
+    def _leave(self, number: int, payload: bytes, reason: str) -> None:
         if not payload:
             self.rejected.append(Rejected(number, 0, b"", "empty_payload", "the message is empty"))
             return
@@ -92,4 +92,4 @@ class Messages(Generic[M]):
         if kind:
             self.skipped[kind] += 1
         else:
-            self.rejected.append(Rejected(number, 0, payload, "bad_message", why))
+            self.rejected.append(Rejected(number, 0, payload, "bad_message", reason))

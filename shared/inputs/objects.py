@@ -112,8 +112,8 @@ class _Names(NamedTuple):
 def _names_of(keys: tuple[str, ...]) -> _Names:
     layout = layout_of(keys)
     fields = (Field[name.upper()] for name in _Names._fields[:-2])
-    places = (layout.places.get(field, ()) for field in fields)
-    return _Names._make([*places, layout.unread, layout.venue_known])
+    columns = (layout.places.get(field, ()) for field in fields)
+    return _Names._make([*columns, layout.unread, layout.venue_known])
 
 
 def _text(values: Values, names: tuple[str, ...]) -> str:
@@ -142,10 +142,10 @@ def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
             else:
                 messages.reject(number, "bad_message", values.why)
             continue
-        if word := word_of(values):
+        if keyword := word_of(values):
             try:
-                said = inner.original or payload_at(batch, number)
-                bust = read_bust(number, values, layout_of(tuple(values)), word, said)
+                source = inner.original or payload_at(batch, number)
+                bust = read_bust(number, values, layout_of(tuple(values)), keyword, source)
                 busts.append(bust._replace(line=inner.line))
             except RejectedLineError as error:
                 _reject(messages, number, inner, error.code, str(error))
@@ -165,28 +165,28 @@ def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
         names = _names_of(tuple(values))
         letters = [name for name in (*names.symbol[:1], *names.price[:1]) if len(name) == 1]
         if letters and inner.original and not names.venue_known:
-            why = f"its venue, and so what {letters[0]} means, is not known here: {_EXAMPLE}"
-            _reject(messages, number, inner, "bad_message", why)
+            reason = f"its venue, and so what {letters[0]} means, is not known here: {_EXAMPLE}"
+            _reject(messages, number, inner, "bad_message", reason)
             continue
         symbol = _symbol(values, names) or inner.symbol
         price = _text(values, names.price) if inner.is_trade else ""
         bid, ask = _text(values, names.bid), _text(values, names.ask)
         if not symbol or not (price or bid or ask):
             missing = "price" if symbol else "symbol"
-            there = ", ".join(message if inner.original is None else values)[:200]
-            why = f"it names no {missing} (it has {there}): {_EXAMPLE}"
+            present = ", ".join(message if inner.original is None else values)[:200]
+            reason = f"it names no {missing} (it has {present}): {_EXAMPLE}"
             if inner.original or payload_at(batch, number).startswith(fix.BEGINNINGS):
-                _reject(messages, number, inner, "bad_message", why)
+                _reject(messages, number, inner, "bad_message", reason)
             else:
-                messages.leave(number, why)
+                messages.leave(number, reason)
             continue
         try:
             time = _text(values, names.time)
             time_us = time_of("timestamp", time) if time else NO_TIME
             if price:
                 side = _side(inner, names)
-                place = number, inner.line
-                _add_trade(trades, place, symbol, price, time_us, side, values, names)
+                position = number, inner.line
+                _add_trade(trades, position, symbol, price, time_us, side, values, names)
         except RejectedLineError as error:
             _reject(messages, number, inner, error.code, str(error))
             continue
@@ -212,11 +212,11 @@ def _each(messages: Messages[Values]) -> Iterator[tuple[int, Values, Inner]]:
     """Yield the objects of all messages, each with its message and the message's number."""
     for number, message in zip(messages.numbers, messages.decoded, strict=True):
         try:
-            found = objects_of(message)
+            inners = objects_of(message)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             messages.leave(number, f"its data is no object: {error}")
             continue
-        for inner in found:
+        for inner in inners:
             yield number, message, inner
 
 
@@ -239,9 +239,9 @@ def _side(inner: Inner, names: _Names) -> int:
     if side == UNKNOWN and names.signed_size:
         side = SELL if _text(values, names.signed_size).startswith("-") else BUY
     if side == UNKNOWN:
-        for name, words in _SIDES_ELSEWHERE.items():
+        for name, sides in _SIDES_ELSEWHERE.items():
             if name in values:
-                side = words.get(text_of(values[name]).lower(), side)
+                side = sides.get(text_of(values[name]).lower(), side)
     return _OTHER_SIDE[side] if inner.side_is_maker else side
 
 
@@ -250,8 +250,8 @@ def _trade_id(values: Values, names: _Names) -> str:
     trade_id = _text(values, names.trade_id)
     for mark, within in _IDS_WITHIN:
         if trade_id and mark in values:
-            places = (_optional(values, key) for key in within)
-            return ":".join([*filter(None, places), trade_id])
+            scopes = (_optional(values, key) for key in within)
+            return ":".join([*filter(None, scopes), trade_id])
     return trade_id
 
 
@@ -261,7 +261,7 @@ def _optional(values: Values, key: str) -> str:
 
 def _add_trade(
     trades: Trades,
-    place: tuple[int, int],
+    position: tuple[int, int],
     symbol: str,
     price: str,
     time_us: int,
@@ -269,8 +269,8 @@ def _add_trade(
     values: Values,
     names: _Names,
 ) -> None:
-    trades.payload.append(place[0])
-    trades.line.append(place[1])
+    trades.payload.append(position[0])
+    trades.line.append(position[1])
     trades.symbol.append(symbol)
     trades.price.append(price)
     size = _text(values, names.size) or _text(values, names.signed_size).removeprefix("-")
@@ -284,15 +284,15 @@ def _add_trade(
 
 def _add_quote(
     quotes: QuotesSaid,
-    place: tuple[int, int],
+    position: tuple[int, int],
     symbol: str,
     sides: tuple[str, str],
     time_us: int,
     values: Values,
     names: _Names,
 ) -> None:
-    quotes.payload.append(place[0])
-    quotes.line.append(place[1])
+    quotes.payload.append(position[0])
+    quotes.line.append(position[1])
     quotes.symbol.append(symbol)
     quotes.bid.append(sides[0])
     quotes.ask.append(sides[1])
@@ -305,5 +305,5 @@ def _add_quote(
 def _kind_of(message: Any) -> str:
     if not isinstance(message, dict):
         return ""
-    named = (message.get(field) for field in ("type", "event", "action"))
-    return next((kind for kind in named if isinstance(kind, str) and kind in _SKIPPED), "")
+    kinds = (message.get(field) for field in ("type", "event", "action"))
+    return next((kind for kind in kinds if isinstance(kind, str) and kind in _SKIPPED), "")

@@ -66,18 +66,18 @@ def _elements(message: _Message) -> Elements | None:
 
 
 def _read_trade(raw: msgspec.Raw) -> TradeSaid:
-    said = _element(raw)
-    side = _SIDES.get(said.side, UNKNOWN)
-    return TradeSaid(said.instId, said.px, said.sz, _time(said), side, said.tradeId)
+    item = _element(raw)
+    side = _SIDES.get(item.side, UNKNOWN)
+    return TradeSaid(item.instId, item.px, item.sz, _time(item), side, item.tradeId)
 
 
 def _read_quote(raw: msgspec.Raw) -> QuoteSaid:
-    said = _element(raw)
-    return QuoteSaid(said.instId, said.bidPx, said.askPx, said.bidSz, said.askSz, _time(said))
+    item = _element(raw)
+    return QuoteSaid(item.instId, item.bidPx, item.askPx, item.bidSz, item.askSz, _time(item))
 
 
-def _time(said: _Element) -> int:
-    return time_of("ts", said.ts) if said.ts else NO_TIME
+def _time(item: _Element) -> int:
+    return time_of("ts", item.ts) if item.ts else NO_TIME
 
 
 def _kind_of(message: Any) -> str:

@@ -52,15 +52,15 @@ def reject_events(
         )
         for r in sorted(rejected, key=lambda r: (r.payload, r.line))
     ]
-    pieces = fitting(items, lambda some: rejects.encode(batch.source, some), two_halves)
+    pieces = fitting(items, lambda chunk: rejects.encode(batch.source, chunk), two_halves)
     for n, piece in enumerate(pieces):
         id_ = f"{cause}/{STAGE}/rejects.{n}"
         yield OutgoingEvent.packed(id_, events.REJECTS, piece, dict(carried or {}))
 
 
-def two_halves(some: list[T]) -> tuple[list[T], list[T]]:
+def two_halves(items: list[T]) -> tuple[list[T], list[T]]:
     """Return a list in two."""
-    return some[: len(some) // 2], some[len(some) // 2 :]
+    return items[: len(items) // 2], items[len(items) // 2 :]
 
 
 def halves(whole: Columns) -> tuple[Columns, Columns]:

@@ -90,17 +90,17 @@ class Text:
         content, bounds = self._content, zip(spans.start.tolist(), spans.end.tolist(), strict=True)
         return [content[start:end] for start, end in bounds]
 
-    def eight(self, place: Int64s) -> Words:
+    def eight(self, position: Int64s) -> Words:
         """Return the eight bytes from each place, the first one lowest; zeros past the end."""
-        return self._words[np.minimum(place, len(self._words) - 1)]
+        return self._words[np.minimum(position, len(self._words) - 1)]
 
-    def byte(self, place: Int64s) -> Int64s:
+    def byte(self, position: Int64s) -> Int64s:
         """Return the byte at each place; zero past the end."""
-        return (self.eight(place) & np.uint64(0xFF)).view(np.int64)
+        return (self.eight(position) & np.uint64(0xFF)).view(np.int64)
 
-    def varint(self, place: Int64s) -> tuple[Int64s, Int64s]:
+    def varint(self, position: Int64s) -> tuple[Int64s, Int64s]:
         """Return the protobuf varint at each place and its bytes, 0 if more than eight."""
-        words = self.eight(place)
+        words = self.eight(position)
         last = ~words & _HIGH_BITS
         last &= -last
         words &= (last << np.uint64(1)) - np.uint64(1)
@@ -121,21 +121,21 @@ class Text:
         length = spans.length
         ok = (length >= 1) & (length <= MAX_DIGITS + (not point))
         value = np.zeros(len(length), dtype=np.uint64)
-        place = np.zeros(len(length), dtype=np.uint64)
+        point_at = np.zeros(len(length), dtype=np.uint64)
         points = np.zeros(len(length), dtype=np.int64)
         faults = np.zeros(len(length), dtype=np.uint64)
         longest = int(length[ok].max()) if ok.any() else 0
         for number in range(-(-longest // _WORD)):
             digits = self.word(spans, number, _ZEROS)
             if point:
-                found = _zero_bytes(digits ^ _POINTS)
-                count = np.bitwise_count(found)
+                point_bytes = _zero_bytes(digits ^ _POINTS)
+                count = np.bitwise_count(point_bytes)
                 points += count
                 if count.any():
-                    digits &= ~((found >> np.uint64(7)) * np.uint64(0xFF))
+                    digits &= ~((point_bytes >> np.uint64(7)) * np.uint64(0xFF))
                     # Bits below the flag: all 64 when there is none, so that the place is then 0.
-                    below = np.bitwise_count(found - np.uint64(1)) >> np.uint8(3)
-                    place += (np.uint64(_WORD) - below) + count * np.uint64(number * _WORD)
+                    below = np.bitwise_count(point_bytes - np.uint64(1)) >> np.uint8(3)
+                    point_at += (np.uint64(_WORD) - below) + count * np.uint64(number * _WORD)
             fault = digits + _NOT_DIGIT
             fault |= digits
             faults |= fault
@@ -145,21 +145,21 @@ class Text:
             ok &= value < np.uint64(1 << 63)
             return value.view(np.int64), points, ok
         ok &= (points <= 1) & (length > points)
-        place[~ok] = 0
+        point_at[~ok] = 0
         # The point was read as a digit 0: what stands before it is ten times too large.
-        value -= value // _SPLITS[place] * _SURPLUS[place]
-        scale = np.maximum(place.view(np.int64) - 1, 0)
+        value -= value // _SPLITS[point_at] * _SURPLUS[point_at]
+        scale = np.maximum(point_at.view(np.int64) - 1, 0)
         return *shortest(value, scale), ok
 
-    def equal(self, spans: Spans, words: dict[bytes, int]) -> Int64s:
+    def equal(self, spans: Spans, values_of: dict[bytes, int]) -> Int64s:
         """Return the value of the word each text is, of whatever case, and -1 where it is none."""
-        found = np.full(len(spans.start), -1, dtype=np.int64)
+        result = np.full(len(spans.start), -1, dtype=np.int64)
         length = spans.length
         folded = self.word(spans, 0) | _CASE
-        for word, value in words.items():
-            wanted = np.uint64(int.from_bytes(word.rjust(_WORD, b"\0"), "little")) | _CASE
-            found[(folded == wanted) & (length == len(word))] = value
-        return found
+        for word, value in values_of.items():
+            packed = np.uint64(int.from_bytes(word.rjust(_WORD, b"\0"), "little")) | _CASE
+            result[(folded == packed) & (length == len(word))] = value
+        return result
 
     def distinct(self, spans: Spans) -> tuple[Int64s, Int64s]:
         """Return one row for each distinct text, and for each row the number of its text."""
@@ -175,18 +175,18 @@ class Text:
         slot = mixed >> np.uint64(64 - _SLOT_BITS)
         owners = np.zeros(1 << _SLOT_BITS, dtype=np.int64)
         owners[slot] = np.arange(n)
-        alike = owners[slot]
+        owner = owners[slot]
         same = np.ones(n, dtype=bool)
         for word in words:
-            same &= word == word[alike]
-        others = np.flatnonzero(~same)
-        if len(others):  # two texts of one slot
-            columns = np.stack([word[others] for word in words], axis=1)
+            same &= word == word[owner]
+        collided = np.flatnonzero(~same)
+        if len(collided):  # two texts of one slot
+            columns = np.stack([word[collided] for word in words], axis=1)
             _, first, inverse = np.unique(columns, axis=0, return_index=True, return_inverse=True)
-            alike[others] = others[first][inverse.reshape(-1)]
-        chosen = np.zeros(n, dtype=bool)
-        chosen[alike] = True
-        return np.flatnonzero(chosen), (np.cumsum(chosen) - 1)[alike]
+            owner[collided] = collided[first][inverse.reshape(-1)]
+        is_owner = np.zeros(n, dtype=bool)
+        is_owner[owner] = True
+        return np.flatnonzero(is_owner), (np.cumsum(is_owner) - 1)[owner]
 
 
 def _zero_bytes(words: Words) -> Words:

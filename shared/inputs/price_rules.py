@@ -44,13 +44,13 @@ class PriceRules:
         if not self.rules or not len(rows) or rows.price.min() > 0:
             return rows, []
         least = [self._least(name) for name in rows.names]
-        bound = np.array([each or 0 for each in least], dtype=np.int64)
+        minimum = np.array([each or 0 for each in least], dtype=np.int64)
         ruled = np.array([each is not None for each in least], dtype=bool)
-        refused = ruled[rows.symbol] & np.asarray(rows.price < bound[rows.symbol], dtype=bool)
+        refused = ruled[rows.symbol] & np.asarray(rows.price < minimum[rows.symbol], dtype=bool)
         rejected = []
         for row in np.flatnonzero(refused).tolist():
-            place = int(rows.payload[row]), int(rows.line[row])
+            position = int(rows.payload[row]), int(rows.line[row])
             name, allowed = rows.names[rows.symbol[row]], least[rows.symbol[row]]
             detail = f"a price of {name} must be {_ALLOWED[allowed or 0]} (PRICE_RULES)"
-            rejected.append(Rejected(*place, original(*place), "bad_price", detail))
+            rejected.append(Rejected(*position, original(*position), "bad_price", detail))
         return (rows.at(np.flatnonzero(~refused)), rejected) if rejected else (rows, [])

@@ -39,5 +39,5 @@ class QuoteRows:
 
 def no_quotes() -> QuoteRows:
     """Return none."""
-    none = np.zeros(0, dtype=np.int64)
-    return QuoteRows((), (), *(none,) * 11)
+    empty = np.zeros(0, dtype=np.int64)
+    return QuoteRows((), (), *(empty,) * 11)

@@ -57,8 +57,10 @@ class Rows:
 
 def no_rows() -> Rows:
     """Return none."""
-    none, codes = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint8)
-    return Rows((), none, none, none, none, none, none, codes, codes, none, None, none, none)
+    empty, codes = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint8)
+    return Rows(
+        (), empty, empty, empty, empty, empty, empty, codes, codes, empty, None, empty, empty
+    )
 
 
 def from_lines(parsed: Sequence[Line], payload: Int64s, line: Int64s) -> Rows:

@@ -38,11 +38,11 @@ def common_scale(
     common = largest[symbol]
     step = np.maximum(common - scale, 0)
     wide = any(mantissa.dtype == object for mantissa in mantissas)
-    powers, most = (_WIDE_POWERS, 10**MAX_WIDE_DIGITS - 1) if wide else (POWERS, INT64_MAX)
+    powers, limit = (_WIDE_POWERS, 10**MAX_WIDE_DIGITS - 1) if wide else (POWERS, INT64_MAX)
     power = powers[np.minimum(step, len(powers) - 1)]
     fits = step < len(powers)
     for mantissa in mantissas:
-        fits &= np.abs(mantissa) <= most // power
+        fits &= np.abs(mantissa) <= limit // power
     factor = np.where(fits, power, 1)
     return Scaled(
         tuple(mantissa * factor for mantissa in mantissas),

@@ -42,23 +42,25 @@ def parse_tickers(batch: RawBatch) -> tuple[Rows, list[Rejected]]:
     whole = messages.end <= payload_end[payload]
     rows, plain = _parse_plain(text, messages, whole, payload, number)
     parsed = []
-    kept = []
+    parsed_rows = []
     for row in np.flatnonzero(~plain).tolist():
-        place = int(payload[row]), int(number[row])
+        position = int(payload[row]), int(number[row])
         if not whole[row]:
             start, end = int(messages.start[row]), int(payload_end[payload[row]])
             detail = f"{end - start} bytes are there, its length says {messages.end[row] - start}"
             original = batch.payloads[start:end]
-            rejected.append(Rejected(*place, original, "truncated", f"message cut off: {detail}"))
+            rejected.append(
+                Rejected(*position, original, "truncated", f"message cut off: {detail}")
+            )
             continue
         original = text.cut(messages, row)
         try:
             parsed.append(parse_ticker(original))
-            kept.append(row)
+            parsed_rows.append(row)
         except RejectedLineError as error:
-            rejected.append(Rejected(*place, original, error.code, str(error)))
-    if kept:
-        rows = joined(rows, from_lines(parsed, payload[kept], number[kept]))
+            rejected.append(Rejected(*position, original, error.code, str(error)))
+    if parsed_rows:
+        rows = joined(rows, from_lines(parsed, payload[parsed_rows], number[parsed_rows]))
     rejected.sort(key=lambda reject: (reject.payload, reject.line))
     return rows, rejected
 
@@ -80,12 +82,12 @@ def _split(batch: RawBatch) -> tuple[Spans, Int64s, Int64s]:
     if batch.format == FORMAT_TICKER:
         payload = np.flatnonzero(batch.lengths)
         return Spans(start[payload], end[payload]), payload, np.zeros_like(payload)
-    found = [
+    spans = [
         (i, number, first + message.start, first + message.end)
         for i, (first, past) in enumerate(zip(start.tolist(), end.tolist(), strict=True))
         for number, message in enumerate(delimited(batch.payloads[first:past]))
     ]
-    columns = np.array(found, dtype=np.int64).reshape(-1, 4).T
+    columns = np.array(spans, dtype=np.int64).reshape(-1, 4).T
     return Spans(columns[2], columns[3]), columns[0], columns[1]
 
 
@@ -119,7 +121,7 @@ def _parse_plain(
 
     names, symbol = good_symbols(text, symbols, plain)
     rows = np.flatnonzero(plain)
-    none = np.zeros(len(rows), dtype=np.uint8)
+    zeros = np.zeros(len(rows), dtype=np.uint8)
     return Rows(
         names,
         symbol,
@@ -128,8 +130,8 @@ def _parse_plain(
         np.where(has_size, size, volume)[rows],
         np.where(has_size, size_scale, 0)[rows],
         np.where(time == 0, -1, time_us)[rows],
-        none,
-        none + np.uint8(NO_ID),
+        zeros,
+        zeros + np.uint8(NO_ID),
         np.zeros(len(rows), dtype=np.int64),
         None,
         payload[rows],
@@ -139,12 +141,12 @@ def _parse_plain(
 
 def _optional_varint(text: Text, tag: int, at: Int64s, end: Int64s) -> tuple[Int64s, Int64s, Bools]:
     """Return the field's value, 0 where it is not, the place behind it, and where it is plain."""
-    there = (at < end) & (text.byte(at) == tag)
+    is_present = (at < end) & (text.byte(at) == tag)
     value, size = text.varint(at + 1)
     return (
-        np.where(there, value, 0),
-        at + np.where(there, 1 + size, 0),
-        ~there | (size > 0),
+        np.where(is_present, value, 0),
+        at + np.where(is_present, 1 + size, 0),
+        ~is_present | (size > 0),
     )
 
 
@@ -157,18 +159,18 @@ def _shortest(price: NDArray[np.float64]) -> tuple[Int64s, Int64s, Bools]:
     """
     mantissa = np.zeros(len(price), dtype=np.int64)
     scale = np.zeros(len(price), dtype=np.int64)
-    bound = 10.0**_EXACT_DIGITS
+    limit = 10.0**_EXACT_DIGITS
     with np.errstate(invalid="ignore"):
-        open_ = np.flatnonzero((price != 0) & (np.abs(price) < bound))
+        open_ = np.flatnonzero((price != 0) & (np.abs(price) < limit))
     for decimals in range(_EXACT_DIGITS + 1):
         if not len(open_):
             break
         power = 10.0**decimals
         exact = price[open_]
         scaled = np.rint(exact * power)
-        reads_back = (np.abs(scaled) < bound) & (scaled / power == exact)
+        reads_back = (np.abs(scaled) < limit) & (scaled / power == exact)
         rows = open_[reads_back]
         mantissa[rows] = scaled[reads_back].astype(np.int64)
         scale[rows] = decimals
-        open_ = open_[~reads_back & (np.abs(scaled) < bound)]
+        open_ = open_[~reads_back & (np.abs(scaled) < limit)]
     return mantissa, scale, mantissa != 0

@@ -73,15 +73,15 @@ class _Around(NamedTuple):
         """Return what is said around the content of `values[wrapper]`."""
         arg = bytes(values.get("arg", b""))
         argument = _decode_object(arg) if arg.startswith(b"{") else {}
-        said = [text_of(values[name]) for name in _KINDS if name in values and name != "arg"]
-        said.append(text_of(argument.get("channel", NOTHING)))
-        both = {**argument, **values}
-        names = [text_of(both[name]) for name in _SYMBOLS if name in both]
+        kinds = [text_of(values[name]) for name in _KINDS if name in values and name != "arg"]
+        kinds.append(text_of(argument.get("channel", NOTHING)))
+        fields = {**argument, **values}
+        names = [text_of(fields[name]) for name in _SYMBOLS if name in fields]
         if "connection_id" in values and "id" in values:  # dYdX
             names.append(text_of(values["id"]))
         names += [self.symbol, *(_symbol_of(values, name) for name in ("topic", "channel", "ch"))]
         return _Around(
-            " ".join(filter(None, (self.stream, *said, wrapper))),
+            " ".join(filter(None, (self.stream, *kinds, wrapper))),
             next(filter(None, names), ""),
             (*self.path, wrapper),
         )
@@ -151,8 +151,8 @@ def _within(
 
 def _wrapper_of(values: Values) -> str:
     """Return the name under which an object that has no price itself holds others."""
-    found = (w for w in _WRAPPERS if w in values and bytes(values[w]).startswith((b"{", b"[")))
-    wrapper = next(found, "")
+    wrappers = (w for w in _WRAPPERS if w in values and bytes(values[w]).startswith((b"{", b"[")))
+    wrapper = next(wrappers, "")
     if not wrapper:
         return ""
     return "" if _PRICES & layout_of(tuple(values)).places.keys() else wrapper
@@ -161,8 +161,8 @@ def _wrapper_of(values: Values) -> str:
 def _symbol_of(values: Values, name: str) -> str:
     """Return the symbol that the name of a stream says: `stock:AAPL`, `live_trades_btcusd`."""
     stream = text_of(values[name]) if name in values else ""
-    if found := _SYMBOL_OF_STREAM.search(stream):
-        symbol = next(filter(None, found.groups()), "")
+    if match := _SYMBOL_OF_STREAM.search(stream):
+        symbol = next(filter(None, match.groups()), "")
         # KuCoin's stream of all markets says in its subject whose message it is.
         return text_of(values["subject"]) if symbol == "all" and "subject" in values else symbol
     is_kind = _OF_TRADES.search(stream) or _OF_QUOTES.search(stream)

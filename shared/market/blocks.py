@@ -81,46 +81,49 @@ class Records:
 
     def has(self, flag: int) -> NDArray[np.bool_]:
         """Tell which rows have the flag."""
-        found: NDArray[np.bool_] = (self.data["flags"] & flag) != 0
-        return found
+        mask: NDArray[np.bool_] = (self.data["flags"] & flag) != 0
+        return mask
 
     def at(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Records:
         """Return the rows of an index or a mask, as a copy."""
         wide = {}
         if self.wide:
-            places = np.flatnonzero(rows) if rows.dtype == bool else rows
-            wide = {n: self.wide[r] for n, r in enumerate(places.tolist()) if r in self.wide}
+            positions = np.flatnonzero(rows) if rows.dtype == bool else rows
+            wide = {n: self.wide[r] for n, r in enumerate(positions.tolist()) if r in self.wide}
         return Records(self.data[rows], wide)
 
     def numbers(self, row: int) -> Numbers:
         """Return a row's numbers, exactly."""
         if row in self.wide:
             return self.wide[row]
-        here = self.data[row : row + 1]
-        return (*here["prices"][0].tolist(), *int128.to_ints(Int128(here["low"], here["high"]))[0])
+        record = self.data[row : row + 1]
+        return (
+            *record["prices"][0].tolist(),
+            *int128.to_ints(Int128(record["low"], record["high"]))[0],
+        )
 
     def set_numbers(self, row: int, numbers: Numbers) -> None:
         """Write a row's numbers, wide where one does not fit."""
-        here = self.data[row : row + 1]
+        record = self.data[row : row + 1]
         if all(abs(each) <= INT64_MAX for each in numbers[:4]) and all(
             map(int128.fits, numbers[4:])
         ):
             sums = int128.of_ints(numbers[4:])
-            here["prices"], here["low"], here["high"] = numbers[:4], *sums
-            here["flags"] &= 255 - WIDE
+            record["prices"], record["low"], record["high"] = numbers[:4], *sums
+            record["flags"] &= 255 - WIDE
             self.wide.pop(row, None)
         else:
-            here["prices"] = here["low"] = here["high"] = 0
-            here["flags"] |= WIDE
+            record["prices"] = record["low"] = record["high"] = 0
+            record["flags"] |= WIDE
             self.wide[row] = numbers
 
     def all_numbers(self) -> list[Numbers]:
         """Return the numbers of every row."""
         prices, sums = self.data["prices"].tolist(), int128.to_ints(self.sums)
-        found = [(*a, *b) for a, b in zip(prices, sums, strict=True)]
+        result = [(*a, *b) for a, b in zip(prices, sums, strict=True)]
         for row, numbers in self.wide.items():
-            found[row] = numbers
-        return found
+            result[row] = numbers
+        return result
 
     def encode(self) -> list[bytes]:
         """Return a blob for each record; behind a wide one stand its numbers as text."""
@@ -188,10 +191,10 @@ def fold(records: Records, starts: NDArray[np.intp]) -> Records:
     """Merge each group of rows into one record. `starts`: where groups begin, the first at 0."""
     lengths = np.diff(starts, append=len(records))
     while len(records) > len(starts):
-        place = np.arange(len(records)) - np.repeat(starts, lengths)
-        left = place % 2 == 0
+        position = np.arange(len(records)) - np.repeat(starts, lengths)
+        left = position % 2 == 0
         rows = np.flatnonzero(left)
-        paired = place[rows] + 1 < np.repeat(lengths, (lengths + 1) // 2)
+        paired = position[rows] + 1 < np.repeat(lengths, (lengths + 1) // 2)
         joined = merge(records.at(rows[paired]), records.at(rows[paired] + 1))
         single = records.at(rows[~paired])
         order = np.empty(len(rows), dtype=np.intp)
@@ -207,21 +210,21 @@ def _at(
 ) -> tuple[NDArray[np.int64], Int128, NDArray[np.bool_]]:
     """Return prices and sums at the scales given, and which rows do not fit there."""
     data = records.data
-    unfit = np.zeros(len(data), dtype=bool)
+    overflows = np.zeros(len(data), dtype=bool)
     prices, sums = data["prices"], records.sums
     more_price = scales["price_scale"].astype(np.int64) - data["price_scale"]
     more_size = scales["size_scale"].astype(np.int64) - data["size_scale"]
     if more_price.any():
-        places = np.minimum(more_price, 19)[:, None]
-        limit = _PRICE_LIMIT[places]
-        unfit |= ((prices > limit) | (prices < -limit)).any(axis=1)
-        prices = prices * _POWERS[places]
+        exponents = np.minimum(more_price, 19)[:, None]
+        limit = _PRICE_LIMIT[exponents]
+        overflows |= ((prices > limit) | (prices < -limit)).any(axis=1)
+        prices = prices * _POWERS[exponents]
     if more_price.any() or more_size.any():
-        more = np.repeat(more_size[:, None], 4, axis=1)
-        more[:, 1] += more_price
-        sums, over = int128.scaled(sums, more)
-        unfit |= over.any(axis=1)
-    return prices, sums, unfit
+        extra = np.repeat(more_size[:, None], 4, axis=1)
+        extra[:, 1] += more_price
+        sums, over = int128.scaled(sums, extra)
+        overflows |= over.any(axis=1)
+    return prices, sums, overflows
 
 
 def before(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -231,9 +234,9 @@ def before(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.bool_]:
     for column in range(1, a.shape[1]):
         if not len(tied):
             break
-        here, there = a[tied, column], b[tied, column]
-        before[tied] = here < there
-        tied = tied[here == there]
+        left, right = a[tied, column], b[tied, column]
+        before[tied] = left < right
+        tied = tied[left == right]
     return before
 
 
@@ -265,9 +268,9 @@ def _slowly(
     price_scale, size_scale = int(scales["price_scale"]), int(scales["size_scale"])
 
     def at_scales(records: Records) -> Numbers:
-        here = records.data[row]
-        price = 10 ** (price_scale - int(here["price_scale"]))
-        size = 10 ** (size_scale - int(here["size_scale"]))
+        record = records.data[row]
+        price = 10 ** (price_scale - int(record["price_scale"]))
+        size = 10 ** (size_scale - int(record["size_scale"]))
         factors = (price, price, price, price, size, price * size, size, size)
         return tuple(n * f for n, f in zip(records.numbers(row), factors, strict=True))
 

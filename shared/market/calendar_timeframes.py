@@ -49,8 +49,8 @@ class SessionTimeframe(Timeframe):
     def start_us(self, event_time_us: int) -> int:
         """Return the start of the interval that holds the time, or of the last one before it."""
         day = self.days.at(event_time_us)
-        inside = max(day.open_us, min(event_time_us, day.close_us - 1))
-        return inside - (inside - day.open_us) % self.length_us
+        clamped = max(day.open_us, min(event_time_us, day.close_us - 1))
+        return clamped - (clamped - day.open_us) % self.length_us
 
     def next_us(self, start_us: int) -> int:
         """Return the start of the interval after the one that starts there."""

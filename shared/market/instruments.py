@@ -201,7 +201,7 @@ class Naming:
 
 def parse_exceptions(text: str) -> dict[Market, str]:
     """Read `VENUE:ORIGINAL=INSTRUMENT[,...]`. Raises ValueError that says what is wrong."""
-    found: dict[Market, str] = {}
+    exceptions: dict[Market, str] = {}
     for item in filter(None, (part.strip() for part in text.split(","))):
         market, equals, instrument = item.partition("=")
         venue, colon, original = market.partition(":")
@@ -213,10 +213,10 @@ def parse_exceptions(text: str) -> dict[Market, str]:
         if _dialect(venue)[0] is None:
             names = ", ".join([*_DIALECTS, "ccxt:NAME"])
             raise ValueError(f"{item!r}: the venue must be one of {names}")
-        if instrument in found.values():
+        if instrument in exceptions.values():
             raise ValueError(f"{item!r}: {instrument} is named twice")
-        found[Market(venue, original)] = instrument
-    return found
+        exceptions[Market(venue, original)] = instrument
+    return exceptions
 
 
 def parse_with_venue(text: str) -> bool:

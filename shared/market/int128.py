@@ -45,10 +45,10 @@ def of_ints(values: Sequence[int]) -> Int128:
 def to_ints(value: Int128) -> list[Any]:
     """Return Python integers, nested as the array is shaped."""
     if (value.high == value.low.view(np.int64) >> 63).all():
-        found: list[Any] = value.low.view(np.int64).tolist()
+        ints: list[Any] = value.low.view(np.int64).tolist()
     else:
-        found = ((value.high.astype(object) << 64) + value.low.astype(object)).tolist()
-    return found
+        ints = ((value.high.astype(object) << 64) + value.low.astype(object)).tolist()
+    return ints
 
 
 def added(a: Int128, b: Int128) -> tuple[Int128, NDArray[np.bool_]]:
@@ -66,13 +66,13 @@ def scaled(value: Int128, decimals: NDArray[np.int64]) -> tuple[Int128, NDArray[
     decimals = np.broadcast_to(decimals, value.low.shape)
     sign = value.high >> 63  # of a negative value the complement is measured, which is one less
     estimate = (value.high ^ sign) * _WORD + (value.low ^ sign.view(np.uint64)) - sign
-    unfit = estimate * 10.0 ** np.minimum(decimals, 200) >= _LIMIT
-    left = np.where(unfit | (estimate == 0), 0, decimals)
+    overflows = estimate * 10.0 ** np.minimum(decimals, 200) >= _LIMIT
+    left = np.where(overflows | (estimate == 0), 0, decimals)
     while left.any():
         step = np.minimum(left, _STEP)
         value = _multiplied(value, (10**step).astype(np.uint64))
         left = left - step
-    return value, unfit
+    return value, overflows
 
 
 def _multiplied(value: Int128, factor: NDArray[np.uint64]) -> Int128:
@@ -113,14 +113,14 @@ def group_sums_of_products(
         of_int64(bottom.view(np.int64)),
         _shifted(np.add.reduceat(lowest >> _HALF, starts).view(np.int64)),
     )
-    unfit = np.zeros(len(starts), dtype=bool)
+    overflows = np.zeros(len(starts), dtype=bool)
     for middle in (group_sums(a1 * b0, starts), group_sums(a0 * b1, starts)):
         by_2_32, lost = _shifted_128(middle, 32)
         total, over = added(total, by_2_32)
-        unfit |= lost | over
+        overflows |= lost | over
     by_2_64, lost = _shifted_128(group_sums(a1 * b1, starts), 64)
     total, over = added(total, by_2_64)
-    return total, unfit | lost | over
+    return total, overflows | lost | over
 
 
 def _shifted(column: NDArray[np.int64]) -> Int128:

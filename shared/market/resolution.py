@@ -37,7 +37,7 @@ def resolve(name: str, ladder: tuple[Timeframe, ...]) -> Resolution:
 
 def resolved(timeframe: Timeframe, ladder: tuple[Timeframe, ...]) -> Resolution:
     """Return how to make a timeframe, as `resolve`."""
-    parts = [kept for kept in ladder if timeframe.nests(kept)]
+    parts = [part for part in ladder if timeframe.nests(part)]
     if type(timeframe) is not Timeframe:
         if not parts:
             raise ValueError(
@@ -63,15 +63,15 @@ def covered(
     What is left at the end is shorter than the base; `from_us` is the start of a base candle.
     """
     while from_us < to_us:
-        fits = [
-            kept
-            for kept in ladder
-            if kept.start_us(from_us) == from_us and kept.next_us(from_us) <= to_us
+        candidates = [
+            each
+            for each in ladder
+            if each.start_us(from_us) == from_us and each.next_us(from_us) <= to_us
         ]
-        if not fits:
+        if not candidates:
             return
-        part, end_us = fits[-1], from_us
-        longer = [kept for kept in ladder if kept.length_us > part.length_us]
+        part, end_us = candidates[-1], from_us
+        longer = [each for each in ladder if each.length_us > part.length_us]
         while part.next_us(end_us) <= to_us:
             end_us = part.next_us(end_us)
             if any(k.start_us(end_us) == end_us and k.next_us(end_us) <= to_us for k in longer):

@@ -36,9 +36,9 @@ _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _EXAMPLE: Final = "send seconds, ms, us or ns since 1970 UTC, or ISO 8601"
 
 
-def us_of(moment: datetime) -> int:
+def us_of(time: datetime) -> int:
     """Return microseconds since 1970 of an aware time."""
-    return (moment - EPOCH) // _MICROSECOND
+    return (time - EPOCH) // _MICROSECOND
 
 
 def parse_us(text: str, zone: tzinfo = UTC) -> int:
@@ -53,15 +53,15 @@ def parse_us(text: str, zone: tzinfo = UTC) -> int:
         if (date := _written_date(text)) is not None:
             raise ValueError(f"is a number that reads as a date: write {date}, or {_EXAMPLE[5:]}")
         number = Decimal(text)
-        for least, bound, scale in _UNITS:
-            if least <= number < bound:
+        for least, end, scale in _UNITS:
+            if least <= number < end:
                 return int(number.scaleb(scale).to_integral_value(ROUND_FLOOR))
         raise ValueError(f"is no time since 1980 in any unit: {_EXAMPLE}")
     if text[:1].isdigit() and len(text) <= _MAX_CHARACTERS:
         try:
             whole, leap = _LEAP_SECOND.subn(":59:59", _iso(text))
-            moment = datetime.fromisoformat(whole)
-            us = us_of(moment if moment.tzinfo else moment.replace(tzinfo=zone))
+            time = datetime.fromisoformat(whole)
+            us = us_of(time if time.tzinfo else time.replace(tzinfo=zone))
             return us + leap * 1_000_000
         except (ValueError, OverflowError):
             pass
@@ -118,7 +118,7 @@ def _written_date(text: str) -> str | None:
     if len(whole) not in _DATES or not text.isdigit() or not "1900" <= text[:4] < "2200":
         return None
     try:
-        moment = datetime.strptime(whole, _DATES[len(whole)])  # noqa: DTZ007 - it is written out
+        time = datetime.strptime(whole, _DATES[len(whole)])  # noqa: DTZ007 - it is written out
     except ValueError:
         return None
-    return moment.date().isoformat() if len(whole) == 8 else moment.isoformat()
+    return time.date().isoformat() if len(whole) == 8 else time.isoformat()

@@ -114,8 +114,8 @@ class ClockDays:
         return Day(open_us, close_us, on + timedelta(days=self._ahead))
 
     def _at(self, on: date, minute: int) -> int:
-        moment = datetime(on.year, on.month, on.day, minute // 60, minute % 60, tzinfo=self.zone)
-        return round(moment.timestamp()) * 1_000_000
+        time = datetime(on.year, on.month, on.day, minute // 60, minute % 60, tzinfo=self.zone)
+        return round(time.timestamp()) * 1_000_000
 
 
 @dataclass(frozen=True)
@@ -177,14 +177,14 @@ def trading_days(name: str) -> TradingDays:
             f"{name[:80]!r} is no time zone, session or calendar; such are America/New_York,"
             " 09:15@Asia/Kolkata, 09:30-16:00@America/New_York and XNYS"
         )
-    *clock, place = match.groups()
-    if clock[0] is None and not _is_zone(place):
-        return exchange_days(place)
+    *clock, zone = match.groups()
+    if clock[0] is None and not _is_zone(zone):
+        return exchange_days(zone)
     opens = int(clock[0] or 0) * 60 + int(clock[1] or 0)
     closes = None if clock[2] is None else int(clock[2]) * 60 + int(clock[3])
     if closes == opens:
-        raise ValueError(f"{name[:80]!r} opens when it closes; write {clock[0]}:{clock[1]}@{place}")
-    return ClockDays(zone_of(place), opens, closes)
+        raise ValueError(f"{name[:80]!r} opens when it closes; write {clock[0]}:{clock[1]}@{zone}")
+    return ClockDays(zone_of(zone), opens, closes)
 
 
 def session_days(text: str) -> TradingDays:

@@ -77,13 +77,13 @@ class Watched:
 
     def all_of(self, shards: Iterable[int]) -> dict[int, Selection]:
         """Return what is watched of shards; while Redis is away, what was before, for a lease."""
-        now, wanted = self._clock(), list(shards)
-        stale = [each for each in wanted if self._age(each, now) >= READ_EACH_S]
+        now, requested = self._clock(), list(shards)
+        stale = [each for each in requested if self._age(each, now) >= READ_EACH_S]
         if stale and now >= self._again_s:
             self._refresh(stale, now)
         return {
             each: self._read[each][1] if self._age(each, now) < LEASE_MS / 1000 else NOBODY
-            for each in wanted
+            for each in requested
         }
 
     def _age(self, shard: int, now: float) -> float:
@@ -95,13 +95,13 @@ class Watched:
                 pipeline = self._client.pipeline(transaction=False)
                 for shard in shards:
                     pipeline.hgetall(key(shard))
-                answers = cast(list[dict[bytes, bytes]], pipeline.execute())
+                replies = cast(list[dict[bytes, bytes]], pipeline.execute())
         except TransientError:
             self._again_s = self._clock() + AGAIN_S
             return
         now_ms = time.time_ns() // 1_000_000
-        for shard, fields in zip(shards, answers, strict=True):
-            names = (name.decode() for name, until in fields.items() if int(until) > now_ms)
+        for shard, fields in zip(shards, replies, strict=True):
+            names = (name.decode() for name, expiry_ms in fields.items() if int(expiry_ms) > now_ms)
             self._read[shard] = now, Selection(names)
 
 
@@ -134,7 +134,7 @@ class Leases:
         self._shards = shards
         self._script = client.register_script(_RENEW)
 
-    def renew(self, names: Iterable[str], place: int) -> dict[str, int]:
+    def renew(self, names: Iterable[str], seq: int) -> dict[str, int]:
         """Lease the instruments for LEASE_MS; return since which place each is leased.
 
         Raises TransientError while Redis is away.
@@ -151,11 +151,11 @@ class Leases:
         now_ms = time.time_ns() // 1_000_000
         since: dict[str, int] = {}
         with translated():
-            for shard, some in by_shard.items():
-                found = self._script(
+            for shard, members in by_shard.items():
+                since_replies = self._script(
                     keys=[key(shard), f"{key(shard)}_since"],
-                    args=[now_ms, now_ms + LEASE_MS, place, *some],
+                    args=[now_ms, now_ms + LEASE_MS, seq, *members],
                 )
-                for name, began in zip(some, cast(list[bytes], found), strict=True):
-                    since[name] = max(int(began), since.get(name, 0))
+                for name, since_seq in zip(members, cast(list[bytes], since_replies), strict=True):
+                    since[name] = max(int(since_seq), since.get(name, 0))
         return since

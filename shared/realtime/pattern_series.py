@@ -75,10 +75,10 @@ def end_instrument(client: redis.Redis, shards: int, instrument: str, until_ms: 
     return _end(client, shard_of(instrument, shards), until_ms, -1, instrument)
 
 
-def _end(client: redis.Redis, shard: int, until_ms: int, most: int, instrument: str) -> int:
+def _end(client: redis.Redis, shard: int, until_ms: int, limit: int, instrument: str) -> int:
     keys = due_key(shard), used_key(shard)
     with translated():
-        ended = client.eval(_END, 2, *keys, until_ms, most, instrument, _key(shard, "series:"))
+        ended = client.eval(_END, 2, *keys, until_ms, limit, instrument, _key(shard, "series:"))
     return cast(int, ended)
 
 

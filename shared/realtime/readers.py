@@ -66,7 +66,7 @@ class LiveState:
 
     def latest(self, names: Sequence[str] | None = None) -> list[Latest]:
         """Return the latest trade of instruments, of all without `names`, by name."""
-        found = []
+        latest = []
         blobs = self._instruments(names)
         data = _decoded(blobs.values())
         columns = ("price", "size", "price_scale", "size_scale", "received_us")
@@ -79,8 +79,8 @@ class LiveState:
             if len(blob) > INSTRUMENT.itemsize:
                 price, traded = map(int, blob[INSTRUMENT.itemsize :].split())
             texts = mantissa_text(price, price_scale), mantissa_text(traded, size_scale)
-            found.append(Latest(name, *texts, last_us, received_us))
-        return sorted(found)
+            latest.append(Latest(name, *texts, last_us, received_us))
+        return sorted(latest)
 
     def watermark_us(self, name: str) -> int | None:
         """Return how far event time has advanced for an instrument; None where nothing is live."""
@@ -97,13 +97,13 @@ class LiveState:
         self, names: Sequence[str], timeframe: Timeframe, from_us: int, to_us: int
     ) -> CandleColumns:
         """Return the live candles of instruments that start in [from_us, to_us), by name, time."""
-        wanted = self._by_shard(names)
-        return self._joined(timeframe, self._read(wanted, timeframe, from_us, to_us))
+        by_shard = self._by_shard(names)
+        return self._joined(timeframe, self._read(by_shard, timeframe, from_us, to_us))
 
     def all_candles(self, timeframe: Timeframe) -> CandleColumns:
         """Return the live candles of every instrument."""
-        every = dict.fromkeys(range(self.shards))
-        return self._joined(timeframe, self._read(every, timeframe, *_ALWAYS))
+        shards = dict.fromkeys(range(self.shards))
+        return self._joined(timeframe, self._read(shards, timeframe, *_ALWAYS))
 
     def _instruments(self, names: Sequence[str] | None) -> dict[str, bytes]:
         with translated(), self.client.pipeline(transaction=False) as pipe:
@@ -111,23 +111,23 @@ class LiveState:
                 for shard in range(self.shards):
                     pipe.hgetall(Keys(shard).instruments)
                 stored = cast(list[dict[bytes, bytes]], pipe.execute())
-                return {n.decode(): blob for some in stored for n, blob in some.items()}
+                return {n.decode(): blob for members in stored for n, blob in members.items()}
             by_shard = self._by_shard(names)
-            for shard, some in by_shard.items():
-                pipe.hmget(Keys(shard).instruments, some)
-            answers = cast(list[list[bytes | None]], pipe.execute()) if names else []
-        blobs = zip(chain(*by_shard.values()), chain(*answers), strict=True)
+            for shard, members in by_shard.items():
+                pipe.hmget(Keys(shard).instruments, members)
+            replies = cast(list[list[bytes | None]], pipe.execute()) if names else []
+        blobs = zip(chain(*by_shard.values()), chain(*replies), strict=True)
         return {name: blob for name, blob in blobs if blob is not None}
 
     def _by_shard(self, names: Sequence[str]) -> dict[int, list[str]]:
-        found: dict[int, list[str]] = defaultdict(list)
+        grouped: dict[int, list[str]] = defaultdict(list)
         for name in names:
-            found[shard_of(name, self.shards)].append(name)
-        return found
+            grouped[shard_of(name, self.shards)].append(name)
+        return grouped
 
     def _read(
         self,
-        wanted: Mapping[int, Sequence[str] | None],
+        names_of: Mapping[int, Sequence[str] | None],
         timeframe: Timeframe,
         from_us: int,
         to_us: int,
@@ -135,51 +135,51 @@ class LiveState:
         """Read the timeframe's blocks, and base blocks that have open records, in two pipelines."""
         base = self.ladder[0].name
         with translated(), self.client.pipeline(transaction=False) as pipe:
-            for shard in wanted:
+            for shard in names_of:
                 pipe.hgetall(Keys(shard).blocks)
             stored = cast(list[dict[bytes, bytes]], pipe.execute())
-        places: dict[tuple[int, Block], None] = {}
-        for shard, blocks in zip(wanted, stored, strict=True):
+        keys: dict[tuple[int, Block], None] = {}
+        for shard, blocks in zip(names_of, stored, strict=True):
             for text, count in blocks.items():
                 block = Block.of(text)
                 start_us = timeframe.start_us(block.start_us)
                 if not from_us <= start_us < to_us:
                     continue
                 if block.timeframe == timeframe.name:
-                    places[shard, block] = None
+                    keys[shard, block] = None
                 elif block.timeframe == base and int(count):
                     # Should it close meanwhile, its candles are in the fold.
-                    places[shard, block] = places[shard, Block(timeframe.name, start_us)] = None
+                    keys[shard, block] = keys[shard, Block(timeframe.name, start_us)] = None
         # At one instant: a base candle is in its block as open or in the fold, and never in both.
         with translated(), self.client.pipeline(transaction=True) as pipe:
-            for shard, block in places:
-                names = wanted[shard]
+            for shard, block in keys:
+                names = names_of[shard]
                 if names is None:
                     pipe.hgetall(Keys(shard).block(block))
                 else:
                     pipe.hmget(Keys(shard).block(block), list(names))
-            answers = pipe.execute() if places else []
-        found = []
-        for (shard, block), answer in zip(places, answers, strict=True):
-            names = wanted[shard]
+            replies = pipe.execute() if keys else []
+        reads = []
+        for (shard, block), reply in zip(keys, replies, strict=True):
+            names = names_of[shard]
             if names is None:
-                pairs = [(n.decode(), blob) for n, blob in answer.items()]
+                pairs = [(n.decode(), blob) for n, blob in reply.items()]
             else:
-                pairs = [(n, b) for n, b in zip(names, answer, strict=True) if b is not None]
+                pairs = [(n, b) for n, b in zip(names, reply, strict=True) if b is not None]
             records = Records.decode([blob for _, blob in pairs])
-            found.append(_Read(shard, block, [name for name, _ in pairs], records))
-        return found
+            reads.append(_Read(shard, block, [name for name, _ in pairs], records))
+        return reads
 
     def _joined(self, timeframe: Timeframe, read: Iterable[_Read]) -> CandleColumns:
         names: list[str] = []
         starts, parts = [], []
         for each in read:
-            records, some = each.records, each.names
+            records, members = each.records, each.names
             if each.block.timeframe != timeframe.name:  # closed base candles are in the folds
                 is_open = np.flatnonzero(~records.has(CLOSED) & records.has(PRICED))
-                records, some = records.at(is_open), [some[row] for row in is_open.tolist()]
-            names += some
-            starts.append(np.full(len(some), timeframe.start_us(each.block.start_us)))
+                records, members = records.at(is_open), [members[row] for row in is_open.tolist()]
+            names += members
+            starts.append(np.full(len(members), timeframe.start_us(each.block.start_us)))
             parts.append(records)
         if not names:
             return CandleColumns(timeframe.name, [], np.zeros(0, dtype=np.int64), Records.empty(0))
@@ -187,8 +187,8 @@ class LiveState:
         numbers = {name: n for n, name in enumerate(sorted(set(names)))}
         number = np.array([numbers[name] for name in names])
         order = np.lexsort((start_us, number))
-        begins = np.append(True, (np.diff(number[order]) != 0) | (np.diff(start_us[order]) != 0))
-        groups = np.flatnonzero(begins)
+        is_first = np.append(True, (np.diff(number[order]) != 0) | (np.diff(start_us[order]) != 0))
+        groups = np.flatnonzero(is_first)
         merged = _merged(records.at(order), groups)
         rows = order[groups]
         priced = np.flatnonzero(merged.has(PRICED))

@@ -50,13 +50,13 @@ class Watchlist:
         """Return the scanner's symbols, read with SCAN: a busy server is not blocked."""
         pattern = re.sub(r"([\\*?\[\]])", r"\\\1", self.scanner_prefix) + "*"
         start = len(self.scanner_prefix.encode())
-        found = set()
+        symbols = set()
         with translated():
             for key in self.client.scan_iter(match=pattern, count=_SCAN_COUNT):
                 symbol = cast(bytes, key)[start:].decode(errors="replace")
                 if _is_symbol(symbol):
-                    found.add(symbol)
-        return frozenset(found)
+                    symbols.add(symbol)
+        return frozenset(symbols)
 
     def symbols(self) -> frozenset[str]:
         """Return all symbols that are watched."""

@@ -182,14 +182,14 @@ class DeadLetters:
             return 0, []
         except (nats.errors.Error, OSError) as error:
             raise TransientError(f"NATS is away: {error}") from error
-        found: list[DeadLetter] = []
+        letters: list[DeadLetter] = []
         lowest = max(state.first_seq, state.last_seq - _LOOKED_AT * limit)
         for sequence in range(state.last_seq, lowest - 1, -1):
-            if len(found) == min(limit, state.messages):
+            if len(letters) == min(limit, state.messages):
                 break
             if (letter := await self._read(sequence, at_or_after=False)) is not None:
-                found.append(letter)
-        return state.messages, found
+                letters.append(letter)
+        return state.messages, letters
 
     async def get(self, sequence: int) -> DeadLetter | None:
         """Return the letter at a place in the stream, or None."""

@@ -71,19 +71,19 @@ class Environment:
             return parse(default)
 
     def _read(
-        self, name: str, default: T | None, parse: Callable[[str], T], what: str, stand_in: T
+        self, name: str, default: T | None, parse: Callable[[str], T], description: str, stand_in: T
     ) -> T:
         self.names.append(name)
         value = self._mapping.get(name, "")
         if not value:
             if default is not None:
                 return default
-            self._problems.append(f"{name} is not set; it must be {what}")
+            self._problems.append(f"{name} is not set; it must be {description}")
             return stand_in
         try:
             return parse(value)
         except ValueError:
-            self._problems.append(f"{name}={value!r} is not {what}")
+            self._problems.append(f"{name}={value!r} is not {description}")
             return stand_in
 
     def check(self) -> None:

@@ -32,12 +32,12 @@ def main() -> None:
         generate(ROOT)
         return
     with tempfile.TemporaryDirectory() as directory:
-        fresh = Path(directory)
+        generated = Path(directory)
         stale = [
             str(path)
-            for path in generate(fresh)
+            for path in generate(generated)
             if not (ROOT / path).exists()
-            or (ROOT / path).read_bytes() != (fresh / path).read_bytes()
+            or (ROOT / path).read_bytes() != (generated / path).read_bytes()
         ]
     if stale:
         sys.exit(f"out of step with their .proto, run `make proto`: {', '.join(stale)}")

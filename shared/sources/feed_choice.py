@@ -84,5 +84,5 @@ def _check_venue(text: str, venue: str) -> None:
     venues = Path(spec.origin).parent / "pro"
     is_name = re.fullmatch(r"[a-z][a-z0-9]*", venue) is not None
     if not is_name or not (venues / f"{venue}.py").is_file():
-        known = ", ".join(sorted(each.stem for each in venues.glob("[a-z]*.py")))
-        raise ValueError(f"{text!r} is not ccxt:VENUE:SYMBOL,... with a venue of {known}")
+        supported = ", ".join(sorted(each.stem for each in venues.glob("[a-z]*.py")))
+        raise ValueError(f"{text!r} is not ccxt:VENUE:SYMBOL,... with a venue of {supported}")

@@ -48,36 +48,36 @@ class Bust:
 
 def of_ticks(ticks: Ticks) -> list[Bust]:
     """Return what the rows say that end trades, as it was received."""
-    found = []
+    result = []
     for entry, rows in ticks.runs():
         for row in (np.flatnonzero(ticks.flags[rows] & ENDING) + rows.start).tolist():
             is_correction = bool(ticks.flags[row] & CORRECTED)
             is_integer = ticks.trade_id_kind[row] == INTEGER_ID
             trade_id = str(int(ticks.trade_id[row])) if is_integer else ticks.text_at(row)
-            said = {
+            fields = {
                 CORRECT if is_correction else CANCEL: trade_id,
                 "symbol": entry.name,
                 "venue": entry.market.venue,
                 "time": int(ticks.event_time_us[row]),
             }
             if is_correction:
-                said["price"] = mantissa_text(int(ticks.price[row]), entry.price_scale)
-                said["size"] = mantissa_text(int(ticks.size[row]), entry.size_scale)
-            found.append(
+                fields["price"] = mantissa_text(int(ticks.price[row]), entry.price_scale)
+                fields["size"] = mantissa_text(int(ticks.size[row]), entry.size_scale)
+            result.append(
                 Bust(
                     entry.name,
                     entry.market.venue,
                     trade_id,
                     int(ticks.event_time_us[row]),
                     is_correction,
-                    str(said.get("price", "")),
-                    str(said.get("size", "")),
+                    str(fields.get("price", "")),
+                    str(fields.get("size", "")),
                     int(ticks.receive_time_us[row]),
                     int(ticks.sequence[row]),
-                    json.dumps(said).encode(),
+                    json.dumps(fields).encode(),
                 )
             )
-    return found
+    return result
 
 
 def encode(source: str, format_: int, busts: Sequence[Bust]) -> bytes:
@@ -92,7 +92,7 @@ def decode(body: bytes) -> tuple[str, int, list[Bust]]:
         message = busts_pb2.BustBatch.FromString(body)
     except DecodeError as error:
         raise PermanentError(_CODE, f"body is no BustBatch: {error}") from error
-    found = []
+    result = []
     for each in message.busts:
         check_instrument(_CODE, each.instrument)
         if not each.trade_id or "\0" in each.trade_id + each.venue + each.corrected_id:
@@ -102,5 +102,5 @@ def decode(body: bytes) -> tuple[str, int, list[Bust]]:
         if not (0 <= each.event_time_us < LATEST_US and 0 <= each.receive_time_us < LATEST_US):
             raise PermanentError(_CODE, "event_time_us or receive_time_us is out of range")
         values = {field.name: getattr(each, field.name) for field in fields(Bust)}
-        found.append(Bust(**{**values, "venue": each.venue if each.HasField("venue") else None}))
-    return message.source, int(message.format), found
+        result.append(Bust(**{**values, "venue": each.venue if each.HasField("venue") else None}))
+    return message.source, int(message.format), result

@@ -69,7 +69,7 @@ class CandleColumns:
     def as_lists(self) -> dict[str, list[Any]]:
         """Return lists of plain values by the names of `Candle`; exact numbers as their text."""
         data, flags = self.records.data, self.records.data["flags"]
-        found: dict[str, list[Any]] = {
+        lists: dict[str, list[Any]] = {
             "instrument": list(self.names),
             "timeframe": [self.timeframe] * len(self),
             "start_us": self.start_us.tolist(),
@@ -83,12 +83,12 @@ class CandleColumns:
             "origin": [_ORIGINS[each] for each in ((flags & VENUE) != 0).tolist()],
         }
         prices, sizes = data["price_scale"].tolist(), data["size_scale"].tolist()
-        both = [price + size for price, size in zip(prices, sizes, strict=True)]
-        scales = (prices, prices, prices, prices, sizes, both, sizes, sizes)
+        notional_scales = [price + size for price, size in zip(prices, sizes, strict=True)]
+        scales = (prices, prices, prices, prices, sizes, notional_scales, sizes, sizes)
         numbers = list(zip(*self.records.all_numbers(), strict=True)) or [()] * len(NUMBERS)
         for name, column, scale in zip(NUMBERS, numbers, scales, strict=True):
-            found[name] = list(map(mantissa_text, column, scale))
-        return found
+            lists[name] = list(map(mantissa_text, column, scale))
+        return lists
 
     def candles(self) -> Iterator[Candle]:
         """Yield each candle as an object."""
@@ -165,7 +165,7 @@ def decode_columns(body: bytes) -> list[CandleColumns]:
 
 def decode_batch(body: bytes) -> list[Candle]:
     """Read a CandleBatch as objects. Raises PermanentError `bad_candle_batch`."""
-    return [found for each in decode_columns(body) for found in each.candles()]
+    return [candle for each in decode_columns(body) for candle in each.candles()]
 
 
 def columns_of(candles: Iterable[Candle]) -> list[CandleColumns]:
@@ -173,7 +173,7 @@ def columns_of(candles: Iterable[Candle]) -> list[CandleColumns]:
     by_timeframe: dict[str, list[Candle]] = defaultdict(list)
     for each in candles:
         by_timeframe[each.timeframe].append(each)
-    return [CandleColumns.of(*some) for some in by_timeframe.items()]
+    return [CandleColumns.of(*group) for group in by_timeframe.items()]
 
 
 def encode_batch(candles: Iterable[Candle]) -> bytes:
@@ -189,11 +189,11 @@ def joined(parts: Sequence[CandleColumns]) -> list[CandleColumns]:
     return [
         CandleColumns(
             timeframe,
-            [name for part in some for name in part.names],
-            np.concatenate([part.start_us for part in some]),
-            concatenated([part.records for part in some]),
+            [name for part in group for name in part.names],
+            np.concatenate([part.start_us for part in group]),
+            concatenated([part.records for part in group]),
         )
-        for timeframe, some in by_timeframe.items()
+        for timeframe, group in by_timeframe.items()
     ]
 
 
@@ -207,14 +207,14 @@ def _columns(message: candles_pb2.CandleColumns) -> CandleColumns:
         data[name] = _small(name, getattr(message, name), n, _MAX_CANDLE_SCALE)
     open_ = _column("open", message.open, n, np.int64)
     data["prices"][:, 0] = open_
-    for place, name in enumerate(("high", "low", "close"), 1):
-        data["prices"][:, place] = _column(name, getattr(message, name), n, np.int64) + open_
-    for place, name in enumerate(_SUMS):
+    for index, name in enumerate(("high", "low", "close"), 1):
+        data["prices"][:, index] = _column(name, getattr(message, name), n, np.int64) + open_
+    for index, name in enumerate(_SUMS):
         low, high = of_int64(_column(name, getattr(message, name), n, np.int64))
         above = getattr(message, f"{name}_high")
         if len(above):
             high = high + _column(f"{name}_high", above, n, np.int64)
-        data["low"][:, place], data["high"][:, place] = Int128(low, high)
+        data["low"][:, index], data["high"][:, index] = Int128(low, high)
     data["count"] = _column("trade_count", message.trade_count, n, np.uint64).view(np.int64)
     if n and data["count"].min() < 0:
         raise PermanentError(_CODE, "column trade_count has values beyond 64 bits")
@@ -233,11 +233,11 @@ def _with_wide(data: NDArray[np.void], texts: Sequence[str]) -> Records:
     if len(texts) != 8 * len(rows):
         raise PermanentError(_CODE, f"column wide has {len(texts)} numbers of {len(rows)} rows")
     records = Records(data)
-    for place, row in enumerate(rows):
-        some = texts[8 * place : 8 * place + 8]
-        if not all(_is_integer(text) for text in some):
+    for index, row in enumerate(rows):
+        numbers = texts[8 * index : 8 * index + 8]
+        if not all(_is_integer(text) for text in numbers):
             raise PermanentError(_CODE, "column wide has a number that is none, or beyond all")
-        records.wide[row] = tuple(map(int, some))
+        records.wide[row] = tuple(map(int, numbers))
     return records
 
 

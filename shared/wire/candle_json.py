@@ -12,29 +12,29 @@ from shared.wire.candle import Candle
 _VWAP: Final = Context(prec=20)
 
 
-def candle_of(shown: Mapping[str, Any], instrument: str, timeframe: str) -> Candle:
+def candle_of(fields: Mapping[str, Any], instrument: str, timeframe: str) -> Candle:
     """Return the candle that `candle_json` has shown; its first and last time are its start."""
-    start_us = int(shown["t"]) * 1000
+    start_us = int(fields["t"]) * 1000
     return Candle(
         instrument=instrument,
         timeframe=timeframe,
         start_us=start_us,
-        open=Decimal(shown["o"]),
-        high=Decimal(shown["h"]),
-        low=Decimal(shown["l"]),
-        close=Decimal(shown["c"]),
-        volume=Decimal(shown["v"]),
-        notional=Decimal(shown["qv"]),
-        trade_count=int(shown["n"]),
-        buy_volume=Decimal(shown["bv"]),
-        sell_volume=Decimal(shown["sv"]),
+        open=Decimal(fields["o"]),
+        high=Decimal(fields["h"]),
+        low=Decimal(fields["l"]),
+        close=Decimal(fields["c"]),
+        volume=Decimal(fields["v"]),
+        notional=Decimal(fields["qv"]),
+        trade_count=int(fields["n"]),
+        buy_volume=Decimal(fields["bv"]),
+        sell_volume=Decimal(fields["sv"]),
         first_time_us=start_us,
         last_time_us=start_us,
-        closed=bool(shown["closed"]),
-        partial=bool(shown["partial"]),
-        complete=bool(shown["complete"]),
-        revision=int(shown["revision"]),
-        origin=shown["origin"],
+        closed=bool(fields["closed"]),
+        partial=bool(fields["partial"]),
+        complete=bool(fields["complete"]),
+        revision=int(fields["revision"]),
+        origin=fields["origin"],
     )
 
 

@@ -35,7 +35,7 @@ def column(code: str, name: str, field: Any, n: int, dtype: type[T]) -> NDArray[
 
 def times(code: str, name: str, field: Any, n: int) -> NDArray[np.int64]:
     """Return a column of differences as times. Raises PermanentError `code`."""
-    found = summed(column(code, name, field, n, np.int64))
-    if n and not EARLIEST_US <= int(found.min()) <= int(found.max()) < LATEST_US:
+    result = summed(column(code, name, field, n, np.int64))
+    if n and not EARLIEST_US <= int(result.min()) <= int(result.max()) < LATEST_US:
         raise PermanentError(code, f"column {name} has times that are none")
-    return found
+    return result

@@ -65,17 +65,17 @@ class Entries:
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, place: int) -> Entry:
+    def __getitem__(self, index: int) -> Entry:
         return Entry(
-            self.names[place],
-            int(self.price_scale[place]),
-            int(self.size_scale[place]),
-            int(self.counts[place]),
-            self.markets[place] if self.markets else NO_MARKET,
+            self.names[index],
+            int(self.price_scale[index]),
+            int(self.size_scale[index]),
+            int(self.counts[index]),
+            self.markets[index] if self.markets else NO_MARKET,
         )
 
     def __iter__(self) -> Iterator[Entry]:
-        return (self[place] for place in range(len(self)))
+        return (self[index] for index in range(len(self)))
 
     @property
     def shards(self) -> int:
@@ -132,14 +132,14 @@ class Entries:
         table = self._at(order, self.counts, np.bincount(of_entry, minlength=shards))
         return table, moved + np.arange(len(moved))
 
-    def _at(self, places: Int64s, counts: Int64s, shard_entries: Int64s) -> Entries:
-        listed = places.tolist()
+    def _at(self, positions: Int64s, counts: Int64s, shard_entries: Int64s) -> Entries:
+        indexes = positions.tolist()
         return Entries(
-            tuple(self.names[place] for place in listed),
-            self.price_scale[places],
-            self.size_scale[places],
-            counts[places],
-            tuple(self.markets[place] for place in listed) if self.markets else (),
+            tuple(self.names[index] for index in indexes),
+            self.price_scale[positions],
+            self.size_scale[positions],
+            counts[positions],
+            tuple(self.markets[index] for index in indexes) if self.markets else (),
             shard_entries,
         )
 

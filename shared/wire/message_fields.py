@@ -29,6 +29,6 @@ class MessageFields:
 
         Raises decimal.InvalidOperation: a text is no decimal.
         """
-        found = dict(zip(self._others, self._rest(message), strict=True))
-        found.update(zip(self._decimals, map(Decimal, self._numbers(message)), strict=True))
-        return found
+        values = dict(zip(self._others, self._rest(message), strict=True))
+        values.update(zip(self._decimals, map(Decimal, self._numbers(message)), strict=True))
+        return values

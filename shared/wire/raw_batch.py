@@ -145,9 +145,9 @@ def delimited(content: bytes) -> Iterator[Delimited]:
 
 def _varint(content: bytes, start: int) -> tuple[int, int]:
     value = shift = 0
-    for place in range(start, min(start + 5, len(content))):
-        value |= (content[place] & 0x7F) << shift
+    for at in range(start, min(start + 5, len(content))):
+        value |= (content[at] & 0x7F) << shift
         shift += 7
-        if content[place] < 0x80 and value < 1 << 31:
-            return value, place + 1
+        if content[at] < 0x80 and value < 1 << 31:
+            return value, at + 1
     return len(content) + 1, start

@@ -130,25 +130,25 @@ class Ticks:
 
     def standing(self) -> Ticks:
         """Return the rows but those that say that a trade is void."""
-        void = (self.flags & CANCELLED) != 0
-        return self.select(~void) if void.any() else self
+        is_void = (self.flags & CANCELLED) != 0
+        return self.select(~is_void) if is_void.any() else self
 
     def _with(self, entries: Entries, rows: Any) -> Ticks:
         texts = self.trade_id_text
-        chosen = {name: getattr(self, name)[rows] for name in _COLUMNS}
+        columns = {name: getattr(self, name)[rows] for name in _COLUMNS}
         return replace(
             self,
             entries=entries,
             trade_id_text=None if texts is None else texts[rows],
-            **chosen,
+            **columns,
         )
 
     def encode(self) -> bytes:
         """Return the TickBatch."""
         kinds = self.trade_id_kind
-        alike = len(kinds) > 0 and bool((kinds == kinds[0]).all())
+        one_kind = len(kinds) > 0 and bool((kinds == kinds[0]).all())
         head = ticks_pb2.TickBatch(source=self.source, instruments=self.entries.to_message())
-        if alike:
+        if one_kind:
             head.trade_id_kind_all = cast(ticks_pb2.TradeIdKind, int(kinds[0]))
         if self.trade_id_text is not None:
             head.trade_id_text.extend(self.trade_id_text[kinds == TEXT_ID].tolist())
@@ -163,7 +163,7 @@ class Ticks:
                 (4, _EMPTY if self.price.dtype == object else deltas(self.price)),
                 (5, _EMPTY if self.size.dtype == object else zigzag(self.size)),
                 (6, _if_any(self.side)),
-                (7, _EMPTY if alike else kinds.astype(np.uint64)),
+                (7, _EMPTY if one_kind else kinds.astype(np.uint64)),
                 (9, deltas(ids)),
                 (11, deltas(self.receive_time_us)),
                 (12, deltas(self.sequence)),
@@ -185,8 +185,8 @@ class Ticks:
         if len(message.trade_id_kind):
             kinds = _small("trade_id_kind", message.trade_id_kind, n, _KINDS)
         else:
-            alike = _small("trade_id_kind_all", [message.trade_id_kind_all], 1, _KINDS)
-            kinds = np.full(n, alike[0], dtype=np.uint8)
+            one_kind = _small("trade_id_kind_all", [message.trade_id_kind_all], 1, _KINDS)
+            kinds = np.full(n, one_kind[0], dtype=np.uint8)
         integers = kinds == INTEGER_ID
         trade_id = np.zeros(n, dtype=np.int64)
         trade_id[integers] = summed(
@@ -285,9 +285,9 @@ def _wide(name: str, field: Any, n: int) -> Mantissas:
         raise PermanentError(
             _CODE, f"column {name} needs whole numbers of at most {MAX_WIDE_DIGITS} digits"
         )
-    found = np.empty(n, dtype=object)
-    found[:] = [int(text) for text in texts]
-    return found
+    result = np.empty(n, dtype=object)
+    result[:] = [int(text) for text in texts]
+    return result
 
 
 def _is_mantissa(text: str) -> bool:

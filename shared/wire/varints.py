@@ -26,9 +26,9 @@ def zigzag(column: NDArray[np.int64]) -> Uint64s:
 
 def deltas(column: NDArray[np.int64]) -> Uint64s:
     """Return its first value, then differences, which wrap at 64 bits, as such values."""
-    found = column.copy()
-    found[1:] -= column[:-1]
-    return zigzag(found)
+    differences = column.copy()
+    differences[1:] -= column[:-1]
+    return zigzag(differences)
 
 
 def packed(fields: Sequence[tuple[int, Uint64s]]) -> bytes:
@@ -76,13 +76,13 @@ def _varints(values: Uint64s) -> tuple[bytes, NDArray[np.int64]]:
     size = np.ones(len(values), dtype=np.int64)
     groups = []
     while len(rows):
-        more = rest >= _FIRST_LONG
-        groups.append((rows, rest.astype(np.uint8) & 0x7F | more.view(np.uint8) << 7))
-        rows, rest = rows[more], rest[more] >> _GROUP_BITS
+        is_longer = rest >= _FIRST_LONG
+        groups.append((rows, rest.astype(np.uint8) & 0x7F | is_longer.view(np.uint8) << 7))
+        rows, rest = rows[is_longer], rest[is_longer] >> _GROUP_BITS
         size[rows] += 1
     ends = np.cumsum(size)
     starts = ends - size
     out = np.empty(int(ends[-1]), dtype=np.uint8)
-    for place, (rows, group) in enumerate(groups):
-        out[starts[rows] + place] = group
+    for index, (rows, group) in enumerate(groups):
+        out[starts[rows] + index] = group
     return out.tobytes(), ends

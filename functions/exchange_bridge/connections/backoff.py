@@ -32,9 +32,9 @@ class Pauses:
         """Begin with the shortest again."""
         self._failures = 0
 
-    def after(self, error: BaseException, lasted_s: float, *, was_up: bool) -> float:
+    def after(self, error: BaseException, lasted_s: float, *, was_connected: bool) -> float:
         """Return the pause after an attempt that ended by `error`, `lasted_s` after it began."""
-        if was_up and lasted_s >= STEADY_S:
+        if was_connected and lasted_s >= STEADY_S:
             self.reset()
         jitter = self.chance(0.5, 1.0)
         pause_s: float = min(FIRST_S * 2 ** min(self._failures, 16), self.longest_s) * jitter

@@ -94,11 +94,11 @@ class CcxtConnection:
     async def _quotes(self, method: str, symbols: Sequence[str] | str) -> None:
         while True:
             try:
-                found = await self._call(method, symbols)
+                response = await self._call(method, symbols)
             except NotSubscribedError as error:
                 log.warning("%s: no quotes: %s", self._venue.name, error)
                 return
-            tickers = found.values() if "symbol" not in found else [found]
+            tickers = response.values() if "symbol" not in response else [response]
             for ticker in tickers:
                 payload = self._venue.quote_payload(ticker)
                 if payload is not None:

@@ -47,12 +47,12 @@ class Feed:
         old: asyncio.Task[None] | None = None
         try:
             while True:
-                began_s, was_up = time.monotonic(), False
+                began_s, was_connected = time.monotonic(), False
                 connection = self.open()
                 task = asyncio.create_task(connection.run())
                 try:
                     if await _subscribed(connection, task):
-                        was_up = True
+                        was_connected = True
                         self._now_up()
                         await _taken_over(old)
                         old = None
@@ -68,7 +68,7 @@ class Feed:
                 error = _reason(task)
                 self._now_down(error, is_covered=old is not None and not old.done())
                 lasted_s = time.monotonic() - began_s
-                await asyncio.sleep(self.pauses.after(error, lasted_s, was_up=was_up))
+                await asyncio.sleep(self.pauses.after(error, lasted_s, was_connected=was_connected))
         finally:
             if old is not None:
                 await end(old)
@@ -90,9 +90,9 @@ class Feed:
         if isinstance(error, StalledError):
             self.health.is_stalled = True
 
-    def _again(self, why: str) -> None:
+    def _again(self, reason: str) -> None:
         self.health.reconnects += 1
-        metrics.FEED_RECONNECTS.labels(self.exchange.name, why).inc()
+        metrics.FEED_RECONNECTS.labels(self.exchange.name, reason).inc()
 
 
 async def _subscribed(connection: Connection | CcxtConnection, task: asyncio.Task[None]) -> bool:

@@ -170,8 +170,8 @@ class Alpaca:
             auth = {"action": "auth", "key": credentials.key_id, "secret": credentials.secret}
             return Message(Kind.OTHER, reply=orjson.dumps(auth).decode())
         if element.T == "success" and element.msg == "authenticated":
-            wanted = {channel: list(self.symbols) for channel in _CHANNELS}
-            request = {"action": "subscribe", **wanted}
+            subscription = {channel: list(self.symbols) for channel in _CHANNELS}
+            request = {"action": "subscribe", **subscription}
             return Message(Kind.OTHER, reply=orjson.dumps(request).decode())
         if element.T == "subscription":
             confirmed = {
@@ -192,15 +192,15 @@ class Alpaca:
         since, until = _iso(first.id * 1000), _iso((last.id + 1) * 1000)
         while True:
             page = await self._page(rest, path, {"start": since, "end": until}, token)
-            listed = [(_trade(symbol, row), row) for row in page.trades or ()]
-            if listed:
+            trades = [(_trade(symbol, row), row) for row in page.trades or ()]
+            if trades:
                 # More trades of the last millisecond may stand on the next page.
-                reached = max(reached, listed[-1][0].id - 1)
+                reached = max(reached, trades[-1][0].id - 1)
             token = _further(page.next_page_token, token)
-            wanted = [(trade, row) for trade, row in listed if trade.id <= last.id]
+            in_range = [(trade, row) for trade, row in trades if trade.id <= last.id]
             yield Fetched(
-                [_payload(symbol, path, row) for _, row in wanted],
-                [trade for trade, _ in wanted],
+                [_payload(symbol, path, row) for _, row in in_range],
+                [trade for trade, _ in in_range],
                 last.id if token is None else min(reached, last.id),
             )
             if token is None:
@@ -218,13 +218,13 @@ class Alpaca:
         }
         token = None
         while True:
-            more: dict[str, str | int] = {} if token is None else {"page_token": token}
-            wanted = {**parameters, "limit": PAGE, "feed": self._source, **more}
-            page = await rest.get(f"/v2/stocks/{symbol}/bars", wanted, _decode_bars)
-            found = [_kline(bar) for bar in page.bars or () if bar.n]
-            if not all(from_us <= each.start_us < to_us for each in found):
+            paging: dict[str, str | int] = {} if token is None else {"page_token": token}
+            query = {**parameters, "limit": PAGE, "feed": self._source, **paging}
+            page = await rest.get(f"/v2/stocks/{symbol}/bars", query, _decode_bars)
+            klines = [_kline(bar) for bar in page.bars or () if bar.n]
+            if not all(from_us <= each.start_us < to_us for each in klines):
                 raise RestError("bars of another range were answered")
-            yield found
+            yield klines
             token = _further(page.next_page_token, token)
             if token is None:
                 return
@@ -256,8 +256,8 @@ class Alpaca:
     async def newest(self, rest: Rest, symbol: str) -> Trade | None:
         """Return the newest trade."""
         path = f"/v2/stocks/{symbol}/trades/latest"
-        answer = await rest.get(path, {"feed": self._source})
-        return None if not answer.get("trade") else _at(symbol, answer["trade"]["t"])
+        body = await rest.get(path, {"feed": self._source})
+        return None if not body.get("trade") else _at(symbol, body["trade"]["t"])
 
     async def _page(
         self,
@@ -267,9 +267,9 @@ class Alpaca:
         token: str | None,
         limit: int = PAGE,
     ) -> _Page:
-        more: dict[str, str | int] = {} if token is None else {"page_token": token}
-        wanted = {**parameters, "limit": limit, "feed": self._source, **more}
-        page: _Page = await rest.get(path, wanted, _decode_page)
+        paging: dict[str, str | int] = {} if token is None else {"page_token": token}
+        query = {**parameters, "limit": limit, "feed": self._source, **paging}
+        page: _Page = await rest.get(path, query, _decode_page)
         return page
 
 
@@ -304,8 +304,8 @@ def _further(token: str | None, before: str | None) -> str | None:
 
 
 def _iso(time_us: int) -> str:
-    moment = _EPOCH + timedelta(microseconds=time_us)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    time = _EPOCH + timedelta(microseconds=time_us)
+    return time.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def setup(env: Environment) -> tuple[Exchange, Rest]:

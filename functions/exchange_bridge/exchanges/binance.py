@@ -147,10 +147,10 @@ class Binance:
         while next_id <= last.id:
             rows = await self._rows(rest, symbol, next_id)
             reaches = rows[-1].id if rows else next_id - 1
-            wanted = [row for row in rows if first.id <= row.id <= last.id]
+            in_range = [row for row in rows if first.id <= row.id <= last.id]
             yield Fetched(
-                [self._payload(symbol, row) for row in wanted],
-                [Trade(symbol, row.id, row.time_ms * 1000) for row in wanted],
+                [self._payload(symbol, row) for row in in_range],
+                [Trade(symbol, row.id, row.time_ms * 1000) for row in in_range],
                 reaches,
             )
             if not rows:
@@ -196,12 +196,12 @@ class Binance:
     async def listed(self, rest: Rest, symbol: str) -> FeedState:
         """Ask for the symbol's status; one that was taken off the list is invalid."""
         try:
-            answer = await rest.get("/api/v3/exchangeInfo", {"symbol": symbol})
+            body = await rest.get("/api/v3/exchangeInfo", {"symbol": symbol})
         except RestError as error:
             if error.status == 400 and _INVALID_SYMBOL in str(error):
                 return FeedState.ENDED
             raise
-        is_traded = answer["symbols"][0]["status"] == "TRADING"
+        is_traded = body["symbols"][0]["status"] == "TRADING"
         return FeedState.LIVE if is_traded else FeedState.HALTED
 
     async def newest(self, rest: Rest, symbol: str) -> Trade | None:
@@ -215,8 +215,8 @@ class Binance:
             parameters["limit"] = 1
         else:
             parameters["fromId"] = from_id
-        answer = await rest.get(_FETCH[self._trades], parameters)
-        return [_Row.of(self._trades, row) for row in answer]
+        body = await rest.get(_FETCH[self._trades], parameters)
+        return [_Row.of(self._trades, row) for row in body]
 
     def _payload(self, symbol: str, row: _Row) -> bytes:
         """Return the message of the stream that the row would have been; REST has no `E`."""

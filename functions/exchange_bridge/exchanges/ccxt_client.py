@@ -69,21 +69,21 @@ class CcxtClient(Rest):
         base = getattr(pro, self.venue, None)
         if base is None or self.venue not in pro.exchanges:
             raise NoVenueError(f"ccxt has no WebSocket of {self.venue!r}")
-        mine = self
+        outer = self
 
         class Cache(cache):  # type: ignore[misc, valid-type]
             """ccxt puts every trade that it reads of a symbol into one."""
 
             def append(self, trade: dict[str, Any]) -> None:
                 super().append(trade)
-                mine.on_trade(trade)
+                outer.on_trade(trade)
 
         class Venue(base):  # type: ignore[misc, valid-type]
             """The venue."""
 
             def client(self, url: str) -> Any:
                 client = super().client(url)
-                client.handle_text_or_binary_message = lambda data: mine._read(client, data)
+                client.handle_text_or_binary_message = lambda data: outer._read(client, data)
                 return client
 
             def safe_trade(self, trade: dict[str, Any], market: Any = None) -> Any:
@@ -95,11 +95,11 @@ class CcxtClient(Rest):
 
             def on_error(self, client: Any, error: Any) -> None:
                 super().on_error(client, error)
-                mine._end(f"{type(error).__name__}: {error}")
+                outer._end(f"{type(error).__name__}: {error}")
 
             def on_close(self, client: Any, code: Any) -> None:
                 super().on_close(client, code)
-                mine._end(f"closed by the venue, code {code}")
+                outer._end(f"closed by the venue, code {code}")
 
         self._cache = Cache
         sdk = Venue({"newUpdates": True, "aiohttp_trust_env": True, "options": dict(options)})
@@ -133,7 +133,7 @@ class CcxtClient(Rest):
         clients = list((self.sdk.clients or {}).values())
         return bool(clients) and all(each.isConnected for each in clients)
 
-    async def ask(self, method: str, *arguments: Any, **more: Any) -> Any:
+    async def ask(self, method: str, *arguments: Any, **options: Any) -> Any:
         """Return what a method of ccxt answers. Raises RestError.
 
         ccxt spaces its requests; after 429 or 418 none is made until Retry-After is over.
@@ -142,7 +142,7 @@ class CcxtClient(Rest):
             try:
                 async with self._one:
                     await asyncio.sleep(self._pause_s())
-                    answer = await getattr(self.sdk, method)(*arguments, **more)
+                    result = await getattr(self.sdk, method)(*arguments, **options)
             except self._errors.BaseError as error:
                 limits = (self._errors.RateLimitExceeded, self._errors.DDoSProtection)
                 if not isinstance(error, limits):
@@ -156,7 +156,7 @@ class CcxtClient(Rest):
                 self._not_before = asyncio.get_running_loop().time() + pause_s
                 continue
             self._count("ok")
-            return answer
+            return result
 
     def _pause_s(self) -> float:
         return max(0.0, self._not_before - asyncio.get_running_loop().time())

@@ -60,10 +60,10 @@ class JoinedVenue(CcxtVenue):
             if not rows or int(rows[0]["id"]) >= cursor:
                 raise RestError(f"{self.name} lists no trade of {symbol} before id {cursor}")
             cursor, reaches = int(rows[0]["id"]), max(reaches, int(rows[-1]["id"]))
-            wanted = [row for row in rows if first.id <= int(row["id"]) <= last.id]
+            in_range = [row for row in rows if first.id <= int(row["id"]) <= last.id]
             yield Fetched(
-                [self.trade_payload(row, "fetch_trades") for row in wanted],
-                [Trade(symbol, int(row["id"]), row["timestamp"] * 1000) for row in wanted],
+                [self.trade_payload(row, "fetch_trades") for row in in_range],
+                [Trade(symbol, int(row["id"]), row["timestamp"] * 1000) for row in in_range],
                 min(reaches, last.id) if cursor <= first.id else first.id - 1,
             )
             if cursor <= first.id:

@@ -79,8 +79,8 @@ class CcxtVenue:
         self.venue = self.name
         self.symbols: tuple[str, ...] = tuple(symbols)
         self.contiguous = self._traits.contiguous
-        known = self.client.sdk.timeframes or {}
-        fetched = {us: name for us, name in _LENGTHS.items() if name in known}
+        timeframes = self.client.sdk.timeframes or {}
+        fetched = {us: name for us, name in _LENGTHS.items() if name in timeframes}
         has_candles = bool(self.client.sdk.has.get("fetchOHLCV"))
         self.intervals: Mapping[int, str] = MappingProxyType(fetched if has_candles else {})
 
@@ -175,30 +175,30 @@ class CcxtVenue:
         Venues may list their newest trades whatever is asked for: a page speaks for every trade
         since its first one, which has to be one that is known.
         """
-        reached, since, former = first.id - 1, first.time_us // 1000, -1
+        reached, since, previous_end = first.id - 1, first.time_us // 1000, -1
         if not self.contiguous:
             since = max(since, reached)
         while True:
             rows = await self._trades(symbol, since)
-            known = [(i, row) for row in rows if (i := self._id(row["id"], row["timestamp"]))]
-            if not known:
+            identified = [(i, row) for row in rows if (i := self._id(row["id"], row["timestamp"]))]
+            if not identified:
                 return
-            begin, end = known[0][0], known[-1][0]
+            begin, end = identified[0][0], identified[-1][0]
             is_proof = begin <= (reached + 1 if self.contiguous else max(since, first.id))
             # Where ids are times, more trades of the last one may stand on the next page.
-            reaches = min(end if self.contiguous or end == former else end - 1, last.id)
+            reaches = min(end if self.contiguous or end == previous_end else end - 1, last.id)
             low = max(first.id, reached + 1)
-            wanted = [(id_, row) for id_, row in known if low <= id_ <= last.id]
+            in_range = [(id_, row) for id_, row in identified if low <= id_ <= last.id]
             yield Fetched(
-                [self.trade_payload(row, "fetch_trades") for _, row in wanted],
-                [Trade(symbol, id_, row["timestamp"] * 1000) for id_, row in wanted],
+                [self.trade_payload(row, "fetch_trades") for _, row in in_range],
+                [Trade(symbol, id_, row["timestamp"] * 1000) for id_, row in in_range],
                 reaches if is_proof else reached,
             )
             if not is_proof:
                 raise RestError(f"{self.name} lists only its newest trades of {symbol}")
-            if reaches >= last.id or end == former:
+            if reaches >= last.id or end == previous_end:
                 return
-            reached, since, former = reaches, rows[-1]["timestamp"], end
+            reached, since, previous_end = reaches, rows[-1]["timestamp"], end
 
     async def klines(
         self, rest: Rest, symbol: str, length_us: int, from_us: int, to_us: int
@@ -215,8 +215,8 @@ class CcxtVenue:
             repeated = 0
             if later and min(later) > since:
                 await self._check_none(symbol, name, since, min(later), length_ms)
-            found = [row for row in rows if since <= row[0] < to_us // 1000]
-            yield [_kline(row) for row in found if Decimal(row[5])]
+            in_range = [row for row in rows if since <= row[0] < to_us // 1000]
+            yield [_kline(row) for row in in_range if Decimal(row[5])]
             since = max(later) + length_ms if later else since + SPAN * length_ms
 
     async def _check_none(
@@ -266,8 +266,8 @@ class CcxtVenue:
     async def _trades(self, symbol: str, since: int | None) -> list[dict[str, Any]]:
         """Return a page of trades with a time, ascending. Raises RestError."""
         rows = await self.client.ask("fetch_trades", symbol, None if since is None else since - 1)
-        known = [row for row in rows if row.get("timestamp")]
-        return sorted(known, key=lambda row: (row["timestamp"], self._order(row["id"])))
+        timed = [row for row in rows if row.get("timestamp")]
+        return sorted(timed, key=lambda row: (row["timestamp"], self._order(row["id"])))
 
     def _order(self, id_: Any) -> int:
         return int(id_) if self.contiguous else 0

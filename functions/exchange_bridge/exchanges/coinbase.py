@@ -141,10 +141,13 @@ class Coinbase:
             newest = max(newest, *ids) if ids else newest
             # What lies below the lowest is not known yet; once that is below the range, all is.
             done = lowest is not None and lowest <= first.id
-            wanted = [row for row in rows if first.id <= int(row["trade_id"]) <= last.id]
+            in_range = [row for row in rows if first.id <= int(row["trade_id"]) <= last.id]
             yield Fetched(
-                [orjson.dumps(_match(symbol, path, row)) for row in wanted],
-                [Trade(symbol, int(row["trade_id"]), _us(_moment(row["time"]))) for row in wanted],
+                [orjson.dumps(_match(symbol, path, row)) for row in in_range],
+                [
+                    Trade(symbol, int(row["trade_id"]), _us(_moment(row["time"])))
+                    for row in in_range
+                ],
                 newest if done else first.id - 1,
             )
             if lowest is None or lowest >= after:
@@ -164,10 +167,10 @@ class Coinbase:
                 "end": str((until_us - length_us) // 1_000_000),  # of the last start
             }
             rows = await rest.get(f"/products/{symbol}/candles", parameters, _decode_rows)
-            found = sorted(map(_kline, rows))
-            if found and not from_us <= found[0].start_us <= found[-1].start_us < until_us:
+            klines = sorted(map(_kline, rows))
+            if klines and not from_us <= klines[0].start_us <= klines[-1].start_us < until_us:
                 raise RestError("candles of another range were answered")
-            yield found
+            yield klines
             from_us = until_us
 
     async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
@@ -187,11 +190,11 @@ class Coinbase:
         low, high, step = 0, newest.id, PAGE  # `high` is of the time or later, `low` before it
         while low < high - 1:
             middle = max(high - step, low + 1)
-            found = await last(middle + 1)
-            if found is None or found.time_us < time_us:
+            trade = await last(middle + 1)
+            if trade is None or trade.time_us < time_us:
                 low, step = middle, max((high - middle) // 2, 1)
             else:
-                high, step = found.id, step * 2 if low == 0 else max((found.id - low) // 2, 1)
+                high, step = trade.id, step * 2 if low == 0 else max((trade.id - low) // 2, 1)
         return Trade(symbol, high - 1, time_us)
 
     async def listed(self, rest: Rest, symbol: str) -> FeedState:
@@ -234,8 +237,8 @@ def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def _us(moment: datetime) -> int:
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+def _us(time: datetime) -> int:
+    aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
     since = aware - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 

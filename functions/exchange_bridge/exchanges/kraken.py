@@ -137,19 +137,19 @@ class Kraken:
         """Yield pages, ascending, from the time of the trade before the first one on."""
         reached, since, pair = -1, str(first.time_us * 1000 - 1), rest_pair(symbol)
         while True:
-            answer = await rest.get(_PATH, {"pair": pair, "since": since, "count": PAGE})
-            rows = _rows(_PATH, answer)
-            wanted = [row for row in rows if max(first.id, reached + 1) <= row[6] <= last.id]
+            body = await rest.get(_PATH, {"pair": pair, "since": since, "count": PAGE})
+            rows = _rows(_PATH, body)
+            in_range = [row for row in rows if max(first.id, reached + 1) <= row[6] <= last.id]
             reaches = max((row[6] for row in rows), default=reached)
             yield Fetched(
-                [orjson.dumps(_update(symbol, row)) for row in wanted],
-                [Trade(symbol, row[6], _us(_moment(row[2]))) for row in wanted],
+                [orjson.dumps(_update(symbol, row)) for row in in_range],
+                [Trade(symbol, row[6], _us(_moment(row[2]))) for row in in_range],
                 reaches,
             )
             if reaches >= last.id or reaches <= reached:
                 return
             # Again from the moment of the last row on: a page may end between trades of one moment.
-            reached, since = reaches, str(int(answer["result"]["last"]) - 1)
+            reached, since = reaches, str(int(body["result"]["last"]) - 1)
 
     async def klines(
         self, rest: Rest, symbol: str, length_us: int, from_us: int, to_us: int
@@ -160,15 +160,15 @@ class Kraken:
             "interval": self.intervals[length_us],
             "since": from_us // 1_000_000 - 1,
         }
-        answer = await rest.get(_OHLC, parameters)
-        found = [_kline(row) for row in _rows(_OHLC, answer) if row[7]]
-        yield [each for each in found if from_us <= each.start_us < to_us]
+        body = await rest.get(_OHLC, parameters)
+        klines = [_kline(row) for row in _rows(_OHLC, body) if row[7]]
+        yield [each for each in klines if from_us <= each.start_us < to_us]
 
     async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
         """Ask for the first one since."""
         since = str(time_us * 1000 - 1)
-        answer = await rest.get(_PATH, {"pair": rest_pair(symbol), "since": since, "count": 1})
-        rows = _rows(_PATH, answer)
+        body = await rest.get(_PATH, {"pair": rest_pair(symbol), "since": since, "count": 1})
+        rows = _rows(_PATH, body)
         return Trade(symbol, int(rows[0][6]) - 1, time_us) if rows else None
 
     async def listed(self, rest: Rest, symbol: str) -> FeedState:
@@ -176,10 +176,10 @@ class Kraken:
         system = await rest.get("/0/public/SystemStatus", {})
         if system["result"]["status"] == "maintenance":
             return FeedState.MAINTENANCE
-        answer = await rest.get("/0/public/AssetPairs", {"pair": rest_pair(symbol)})
-        if _UNKNOWN_PAIR in answer["error"]:
+        body = await rest.get("/0/public/AssetPairs", {"pair": rest_pair(symbol)})
+        if _UNKNOWN_PAIR in body["error"]:
             return FeedState.ENDED
-        (pair,) = answer["result"].values()
+        (pair,) = body["result"].values()
         return FeedState.HALTED if pair["status"] == "cancel_only" else FeedState.LIVE
 
     async def newest(self, rest: Rest, symbol: str) -> Trade | None:
@@ -195,11 +195,11 @@ def rest_pair(symbol: str) -> str:
     return "".join(_REST_ASSETS.get(part, part) for part in symbol.split("/"))
 
 
-def _rows(path: str, answer: dict[str, Any]) -> list[list[Any]]:
+def _rows(path: str, body: dict[str, Any]) -> list[list[Any]]:
     """Return the rows of the pair, under whatever name it is answered. Raises RestError."""
-    if answer.get("error"):
-        raise RestError(f"{path}: {', '.join(answer['error'])}", is_final=True)
-    lists = [rows for name, rows in answer["result"].items() if name != "last"]
+    if body.get("error"):
+        raise RestError(f"{path}: {', '.join(body['error'])}", is_final=True)
+    lists = [rows for name, rows in body["result"].items() if name != "last"]
     return lists[0] if lists else []
 
 
@@ -233,8 +233,8 @@ def _moment(seconds: float) -> datetime:
     return _EPOCH + timedelta(microseconds=round(seconds * 1e6))
 
 
-def _us(moment: datetime) -> int:
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+def _us(time: datetime) -> int:
+    aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
     return (aware - _EPOCH) // timedelta(microseconds=1)
 
 

@@ -74,16 +74,16 @@ class Scanner:
         self, rest: Rest, symbol: str, first: Trade, last: Trade
     ) -> AsyncIterator[Fetched]:
         """Yield nothing: without ids nothing is known to be missing."""
-        none: tuple[Fetched, ...] = ()
-        for each in none:
+        nothing: tuple[Fetched, ...] = ()
+        for each in nothing:
             yield each
 
     async def klines(
         self, rest: Rest, symbol: str, length_us: int, from_us: int, to_us: int
     ) -> AsyncIterator[list[Kline]]:
         """Yield nothing: the scanner has no history."""
-        none: tuple[list[Kline], ...] = ()
-        for each in none:
+        nothing: tuple[list[Kline], ...] = ()
+        for each in nothing:
             yield each
 
     async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:

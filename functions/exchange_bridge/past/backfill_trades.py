@@ -46,12 +46,12 @@ class Piece(NamedTuple):
 
 def pieces(first: int, last: int) -> list[Piece]:
     """Cut ids into pieces that begin at multiples of PIECE, so that every run cuts alike."""
-    found = []
+    result = []
     while first <= last:
         end = min(first // PIECE * PIECE + PIECE - 1, last)
-        found.append(Piece(first, end))
+        result.append(Piece(first, end))
         first = end + 1
-    return found
+    return result
 
 
 @dataclass(slots=True)
@@ -112,8 +112,8 @@ class TradeBackfill:
         payloads = [payload for page in pages for payload in page.payloads]
         now_us = time.time_ns() // 1000
         for first in range(0, len(payloads), SENT_AT_ONCE):
-            some = payloads[first : first + SENT_AT_ONCE]
-            added = Payloads(b"".join(some), [len(each) for each in some], [now_us] * len(some))
+            chunk = payloads[first : first + SENT_AT_ONCE]
+            added = Payloads(b"".join(chunk), [len(each) for each in chunk], [now_us] * len(chunk))
             batches = list(self.batcher.add(added, now_us))
             if self.batcher.waiting:
                 batches.append(self.batcher.take())
@@ -155,10 +155,10 @@ class TradeBackfill:
     def _until_open(self, gap: Gap) -> None:
         """Wait until candles that touch the gap are known not to be whole."""
         until_s = time.monotonic() + _STORED_WITHIN_S
-        wanted = (self.source.exchange.name, gap.symbol, gap.first_id, gap.last_id)
+        parameters = (self.source.exchange.name, gap.symbol, gap.first_id, gap.last_id)
         while True:
             with self.postgres.connection() as connection:
-                row = connection.execute(_IS_OPEN, wanted).fetchone()
+                row = connection.execute(_IS_OPEN, parameters).fetchone()
             if row and row[0]:
                 return
             if time.monotonic() > until_s:

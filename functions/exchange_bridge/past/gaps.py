@@ -48,10 +48,10 @@ class Gaps:
         for ids in self.intake.ids.values():
             for missing in ids.lasting(now_s, self.grace_s):
                 gap = self._gap(missing, GapState.OPEN)
-                what = "times (ms)" if gap.by_time else f"{gap.count} trades"
+                extent = "times (ms)" if gap.by_time else f"{gap.count} trades"
                 log.warning(
                     "%s: %s of %s are missing, %d to %d",
-                    *(feed, what, gap.symbol, gap.first_id, gap.last_id),
+                    *(feed, extent, gap.symbol, gap.first_id, gap.last_id),
                 )
                 metrics.GAPS.labels(feed).inc()
                 self._tell(gap)

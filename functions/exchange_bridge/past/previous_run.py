@@ -63,16 +63,16 @@ async def resume(postgres: Postgres, intake: Intake) -> list[str]:
             await asyncio.sleep(RETRY_S)
             continue
         break
-    mine = set(intake.exchange.symbols)
+    symbols = set(intake.exchange.symbols)
     for gap in earlier.gaps:
-        if gap.symbol in mine:
+        if gap.symbol in symbols:
             intake.of(gap.symbol).adopt(gap)
     for trade in earlier.last:
-        if trade.symbol in mine:
+        if trade.symbol in symbols:
             intake.of(trade.symbol).resume(trade, intake.now_s())
     log.info(
         "%s: goes on after %s",
         feed,
         ", ".join(f"{each.symbol} {each.id}" for each in earlier.last) or "nothing: a first start",
     )
-    return sorted(mine - {each.symbol for each in earlier.last})
+    return sorted(symbols - {each.symbol for each in earlier.last})

@@ -65,8 +65,8 @@ class History:
     life: str
     span_us: int
 
-    async def run(self, fresh: Sequence[str]) -> None:
-        """Begin the trades of `fresh` symbols at the start of a base interval; then fetch candles.
+    async def run(self, new_symbols: Sequence[str]) -> None:
+        """Start the trades of new symbols at a base interval's start, then fetch older candles.
 
         What is stored already is not asked for again. Ends when all is handed on.
         """
@@ -77,7 +77,7 @@ class History:
             self.intake.knows_earlier = True
             return
         seams = {}
-        for symbol in fresh:
+        for symbol in new_symbols:
             try:
                 seam_us = seams[symbol] = await self._seam(symbol, base)
             except RestError as error:
@@ -117,30 +117,30 @@ class History:
 
     async def _fetch(self, symbol: str, base: Timeframe, to_us: int) -> None:
         name, exchange = self.source.instrument_of(symbol), self.intake.exchange
-        known = await retried(exchange.name, lambda: known_ranges(self.postgres, name, base))
-        wanted = missing_chunks(base, to_us - self.span_us, to_us, known)
+        stored = await retried(exchange.name, lambda: known_ranges(self.postgres, name, base))
+        chunks = missing_chunks(base, to_us - self.span_us, to_us, stored)
         seen = self.intake.health.of(symbol) or Seen()
-        seen.history_done, seen.history_parts = 0, len(wanted)
-        for number, (from_us, until_us) in enumerate(wanted, 1):
+        seen.history_done, seen.history_parts = 0, len(chunks)
+        for number, (from_us, until_us) in enumerate(chunks, 1):
             seen.history_done = number - 1
             try:
-                found = await asked(
+                klines = await asked(
                     exchange.name,
                     lambda: fetched(self.source, symbol, base, from_us, until_us),  # noqa: B023
                 )
             except RestError as error:
                 self._note(f"the history of {symbol} is not given: {error}")
                 continue
-            if not found:
+            if not klines:
                 continue
-            history = CandleHistory(name, from_us, until_us, False, columns(name, base, found))
+            history = CandleHistory(name, from_us, until_us, False, columns(name, base, klines))
             await self._put(symbol, history)
-            metrics.HISTORY_CANDLES.labels(exchange.name).inc(len(found))
+            metrics.HISTORY_CANDLES.labels(exchange.name).inc(len(klines))
             log.info(
                 "%s: history of %s, %d of %d parts, %d candles",
-                *(exchange.name, symbol, number, len(wanted), len(found)),
+                *(exchange.name, symbol, number, len(chunks), len(klines)),
             )
-        seen.history_done = len(wanted)
+        seen.history_done = len(chunks)
 
     async def _put(self, symbol: str, history: CandleHistory) -> None:
         event = history_event(f"{self.life}/{symbol}", history)
@@ -177,14 +177,14 @@ def known_ranges(postgres: Postgres, instrument: str, base: Timeframe) -> list[t
 
 
 def missing_chunks(
-    base: Timeframe, from_us: int, to_us: int, known: Sequence[tuple[int, int]]
+    base: Timeframe, from_us: int, to_us: int, stored: Sequence[tuple[int, int]]
 ) -> list[tuple[int, int]]:
     """Cut [from_us, to_us) into chunks of whole intervals; leave out those that are known."""
     length_us = CHUNK * base.length_us
     start_us, chunks = base.start_us(from_us + base.length_us - 1), []
     while start_us < to_us:
         end_us = min(start_us // length_us * length_us + length_us, to_us)
-        if not any(a <= start_us and end_us <= b for a, b in known):
+        if not any(a <= start_us and end_us <= b for a, b in stored):
             chunks.append((start_us, end_us))
         start_us = end_us
     return chunks
@@ -197,8 +197,10 @@ async def fetched(
     pages: AsyncIterator[list[Kline]] = source.exchange.klines(
         source.rest, symbol, base.length_us, from_us, to_us
     )
-    found = {kline.start_us: kline async for page in pages for kline in page}
-    return [found[start_us] for start_us in sorted(found) if base.start_us(start_us) == start_us]
+    by_start = {kline.start_us: kline async for page in pages for kline in page}
+    return [
+        by_start[start_us] for start_us in sorted(by_start) if base.start_us(start_us) == start_us
+    ]
 
 
 def columns(instrument: str, base: Timeframe, klines: Sequence[Kline]) -> CandleColumns:

@@ -102,7 +102,7 @@ class CandlePages:
             page.timeframe,
             page.limit,
             newest=page.newest,
-            patience=_PART_BATCHES,
+            max_batches=_PART_BATCHES,
         )
         if page.resolution.is_kept:
             return found, more
@@ -123,7 +123,7 @@ class CandlePages:
             page.timeframe,
             page.limit,
             newest=page.newest,
-            patience=_TICK_SLICES,
+            max_batches=_TICK_SLICES,
         )
         judged = []
         for candle in found:
@@ -139,7 +139,7 @@ class CandlePages:
             page.timeframe,
             page.limit,
             newest=page.newest,
-            patience=_TICK_SLICES,
+            max_batches=_TICK_SLICES,
         )
         ends = [page.timeframe.end_us(candle.start_us) for candle in found]
         return [

@@ -48,8 +48,8 @@ class Folding:
             return
         self._start_us, self._from_us, self.is_whole = start_us, pos, True
         self._closed = reduce(joined, map(self._piece, closed)) if closed else None
-        known, self._base = self._base, {}
-        for candle in [*base, *known.values()]:
+        arrived, self._base = self._base, {}
+        for candle in [*base, *arrived.values()]:
             self._keep(candle)
 
     def take(self, candle: Candle, now_us: int) -> Candle | None:
@@ -91,8 +91,8 @@ class Folding:
         if candle.start_us < self._from_us:
             self.is_whole = self.is_whole and candle.revision <= self._revision
             return
-        known = self._base.get(candle.start_us)
-        if known is None or candle.revision > known.revision:
+        current = self._base.get(candle.start_us)
+        if current is None or candle.revision > current.revision:
             self._base[candle.start_us] = candle
 
     @property

@@ -61,36 +61,38 @@ class HistoryApi:
 
     async def present(self, names: Iterable[str], base: str) -> list[Message]:
         """Return the last trade and the newest base candle of instruments, or of all by `*`."""
-        every = sorted(names)
-        asked = [every[n : n + _NAMES_A_REQUEST] for n in range(0, len(every), _NAMES_A_REQUEST)]
-        if ALL in every:
-            asked = [[]]
-        found: list[Message] = []
-        for some in asked:
-            chosen = {"symbol": some} if some else {"symbols": "all"}
-            for each in await self._get("/api/overview", chosen):
-                found += _present(each, base)
-        return found
+        ordered = sorted(names)
+        chunks = [
+            ordered[n : n + _NAMES_A_REQUEST] for n in range(0, len(ordered), _NAMES_A_REQUEST)
+        ]
+        if ALL in ordered:
+            chunks = [[]]
+        result: list[Message] = []
+        for chunk in chunks:
+            query = {"symbol": chunk} if chunk else {"symbols": "all"}
+            for each in await self._get("/api/overview", query):
+                result += _present(each, base)
+        return result
 
     async def candles(
         self, symbol: str, timeframe: str, from_us: int, to_us: int | None = None
     ) -> list[Candle]:
         """Return the candles that start in [from_us, to_us), ascending."""
-        asked: dict[str, Any] = {"timeframe": timeframe, "from": from_us // 1000, "limit": 10_000}
+        query: dict[str, Any] = {"timeframe": timeframe, "from": from_us // 1000, "limit": 10_000}
         if to_us is not None:
-            asked["to"] = to_us // 1000
-        answer = await self._get(f"/api/candles/{quote(symbol)}", asked)
-        return [candle_of(each, symbol, timeframe) for each in answer["candles"]] if answer else []
+            query["to"] = to_us // 1000
+        body = await self._get(f"/api/candles/{quote(symbol)}", query)
+        return [candle_of(each, symbol, timeframe) for each in body["candles"]] if body else []
 
     async def bars(
         self, symbol: str, type_: str, from_us: int, cursor: str | None, limit: int
     ) -> tuple[list[dict[str, Any]], str | None]:
         """Return a page of bars that begin at `from_us` or later, ascending, and a cursor."""
-        asked: dict[str, Any] = {"type": type_, "from": from_us // 1000, "limit": limit}
+        query: dict[str, Any] = {"type": type_, "from": from_us // 1000, "limit": limit}
         if cursor is not None:
-            asked["cursor"] = cursor
-        answer = await self._get(f"/api/bars/{quote(symbol)}", asked)
-        return (answer["bars"], answer["next"]) if answer else ([], None)
+            query["cursor"] = cursor
+        body = await self._get(f"/api/bars/{quote(symbol)}", query)
+        return (body["bars"], body["next"]) if body else ([], None)
 
     async def indicator(
         self, symbol: str, timeframe: str, name: str, from_us: int | None
@@ -99,21 +101,21 @@ class HistoryApi:
 
         The newest 500 where there are more.
         """
-        asked: dict[str, Any] = {"timeframe": timeframe, "indicators": name, "limit": 1}
+        query: dict[str, Any] = {"timeframe": timeframe, "indicators": name, "limit": 1}
         if from_us is not None:
-            asked |= {"from": from_us // 1000, "limit": _NEWEST}
+            query |= {"from": from_us // 1000, "limit": _NEWEST}
         path = f"/api/candles/{quote(symbol)}"
-        answer = await self._get(path, asked)
-        if answer and len(answer["candles"]) == _NEWEST:
-            del asked["from"]
-            answer = await self._get(path, asked)
-        return answer["candles"] if answer else []
+        body = await self._get(path, query)
+        if body and len(body["candles"]) == _NEWEST:
+            del query["from"]
+            body = await self._get(path, query)
+        return body["candles"] if body else []
 
     async def newest(self, symbol: str, timeframe: str) -> Candle | None:
         """Return the newest candle."""
-        asked = {"timeframe": timeframe, "limit": 1}
-        answer = await self._get(f"/api/candles/{quote(symbol)}", asked)
-        candles = answer["candles"] if answer else []
+        query = {"timeframe": timeframe, "limit": 1}
+        body = await self._get(f"/api/candles/{quote(symbol)}", query)
+        candles = body["candles"] if body else []
         return candle_of(candles[0], symbol, timeframe) if candles else None
 
     async def ticks(
@@ -123,22 +125,22 @@ class HistoryApi:
 
         The bounds are widened to whole milliseconds. None: nothing of the symbol was ever seen.
         """
-        asked: dict[str, Any] = {"from": from_us // 1000, "to": -(-to_us // 1000), "limit": 1_000}
+        query: dict[str, Any] = {"from": from_us // 1000, "to": -(-to_us // 1000), "limit": 1_000}
         if cursor is not None:
-            asked["cursor"] = cursor
-        answer = await self._get(f"/api/ticks/{quote(symbol)}", asked)
-        return None if answer is None else (answer["ticks"], answer["next"])
+            query["cursor"] = cursor
+        body = await self._get(f"/api/ticks/{quote(symbol)}", query)
+        return None if body is None else (body["ticks"], body["next"])
 
     async def patterns(self, symbol: str, from_us: int, to_us: int) -> list[dict[str, Any]]:
         """Return all patterns that hold and became known in [from_us, to_us), the newest first."""
-        asked: dict[str, Any] = {"from": from_us // 1000, "to": -(-to_us // 1000), "limit": 1_000}
-        found: list[dict[str, Any]] = []
-        while (answer := await self._get(f"/api/patterns/{quote(symbol)}", asked)) is not None:
-            found += answer["patterns"]
-            if answer["next"] is None:
+        query: dict[str, Any] = {"from": from_us // 1000, "to": -(-to_us // 1000), "limit": 1_000}
+        patterns: list[dict[str, Any]] = []
+        while (body := await self._get(f"/api/patterns/{quote(symbol)}", query)) is not None:
+            patterns += body["patterns"]
+            if body["next"] is None:
                 break
-            asked["cursor"] = answer["next"]
-        return found
+            query["cursor"] = body["next"]
+        return patterns
 
     async def close(self) -> None:
         """Close the connections."""
@@ -154,33 +156,33 @@ class HistoryApi:
                 base_url=self._url, headers=self._headers, timeout=_TIMEOUT_S, trust_env=False
             )
         try:
-            answer = await self._client.get(path, params=query)
+            response = await self._client.get(path, params=query)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TransientError(f"the history API is away: {error!r}") from error
-        if answer.status_code == httpx.codes.NOT_FOUND:
+        if response.status_code == httpx.codes.NOT_FOUND:
             return None
-        if not answer.is_success:
-            raise TransientError(f"the history API answered {answer.status_code} to {path}")
-        return answer.json()
+        if not response.is_success:
+            raise TransientError(f"the history API answered {response.status_code} to {path}")
+        return response.json()
 
 
-def _present(shown: dict[str, Any], base: str) -> list[Message]:
-    symbol, received_us = shown["symbol"], (shown["received"] or 0) * 1000
-    found = []
-    if shown["price"] is not None:
+def _present(overview: dict[str, Any], base: str) -> list[Message]:
+    symbol, received_us = overview["symbol"], (overview["received"] or 0) * 1000
+    result = []
+    if overview["price"] is not None:
         tick = live_pb2.LiveTick(
             symbol=symbol,
-            price=float(shown["price"]),
-            timestamp=shown["t"],
-            size=shown["size"],
-            exact_price=shown["price"],
-            time_us=shown["t"] * 1000,
+            price=float(overview["price"]),
+            timestamp=overview["t"],
+            size=overview["size"],
+            exact_price=overview["price"],
+            time_us=overview["t"] * 1000,
             receive_time_us=received_us,
         )
         subject = live.ticks_subject(symbol)
-        found.append(Message(subject, tick.SerializeToString(), received_us))
-    if shown["candle"] is not None:
-        candle = candle_of(shown["candle"], symbol, base).to_message()
+        result.append(Message(subject, tick.SerializeToString(), received_us))
+    if overview["candle"] is not None:
+        candle = candle_of(overview["candle"], symbol, base).to_message()
         subject = live.candles_subject(base, symbol)
-        found.append(Message(subject, candle.SerializeToString(), received_us))
-    return found
+        result.append(Message(subject, candle.SerializeToString(), received_us))
+    return result

@@ -71,7 +71,7 @@ class _Day:
         return max(_TAIL, next(older, len(self.rows)) + 1)
 
     def changed(
-        self, known: list[Row], from_us: int, *, says_end: bool
+        self, previous: list[Row], from_us: int, *, marks_end: bool
     ) -> Iterator[tuple[int, Row]]:
         """Yield numbers and bars that differ from those known; of none known, from a time on.
 
@@ -79,16 +79,16 @@ class _Day:
         behind the last.
         """
         for number, row in enumerate(self.rows):
-            if number < len(known):
-                differs = row != known[number]
+            if number < len(previous):
+                differs = row != previous[number]
             else:
-                differs = bool(known) or row["end"] * 1000 >= from_us
+                differs = bool(previous) or row["end"] * 1000 >= from_us
             if differs:
                 yield number, row
-        gone = known[len(self.rows) :]
-        if says_end and not known:
-            gone = self.rows[-1:]
-        for number, row in enumerate(gone, len(self.rows)):
+        removed = previous[len(self.rows) :]
+        if marks_end and not previous:
+            removed = self.rows[-1:]
+        for number, row in enumerate(removed, len(self.rows)):
             yield number, {**row, **dict.fromkeys(("v", "qv", "bv", "sv"), "0"), "n": 0}
 
 
@@ -187,15 +187,15 @@ class LiveBars:
     async def _reread(self, day: _Day, from_us: int) -> None:
         """Read a day, from its newest page on where nothing before it changed; give the rest."""
         is_newest = day.start_us == max(self._days)
-        known = day.rows
+        previous = day.rows
         whole = day.is_fresh or day.is_before_page(from_us)
         async with self._history.background():
             await self._read(day, whole=whole)
         day.is_fresh = False
         # Of a day that only begins, all bars are new; of one before it, those from the change on.
-        changed = list(day.changed(known, 0 if is_newest else from_us, says_end=not is_newest))
+        changed = list(day.changed(previous, 0 if is_newest else from_us, marks_end=not is_newest))
         for number, row in changed[-_MOST_CORRECTED:]:
-            self._give(day, number, row, late=not is_newest or number < len(known) - 1)
+            self._give(day, number, row, late=not is_newest or number < len(previous) - 1)
 
     async def _read(self, day: _Day, *, whole: bool) -> None:
         """Read a day's bars, all or from the newest page on; it moves on as they grow."""
@@ -205,11 +205,11 @@ class LiveBars:
         rows = day.rows[:page]
         pages = [(page, cursor)]
         while True:
-            found, after = await self._history.bars(
+            bars, after = await self._history.bars(
                 self.symbol, self._asked, day.start_us, pages[-1][1], limit
             )
-            rows += [each for each in found if each["t"] * 1000 < day.end_us]
-            if after is None or not found or found[-1]["t"] * 1000 >= day.end_us:
+            rows += [each for each in bars if each["t"] * 1000 < day.end_us]
+            if after is None or not bars or bars[-1]["t"] * 1000 >= day.end_us:
                 break
             pages.append((len(rows), after))
             limit = _PAGE
@@ -220,8 +220,8 @@ class LiveBars:
     def _give(self, day: _Day, number: int, row: Row, *, late: bool) -> None:
         revision = max(day.revisions.get(number, 0) + 1, time.time_ns() // 1000)
         day.revisions[number] = revision
-        shown = {**row, "partial": False, "revision": revision, "origin": "trades"}
-        message = candle_of(shown, self.symbol, self._type).to_message()
+        fields = {**row, "partial": False, "revision": revision, "origin": "trades"}
+        message = candle_of(fields, self.symbol, self._type).to_message()
         message.last_time_us = row["end"] * 1000
         payload = live_pb2.LiveBar(
             candle=message.SerializeToString(), day_us=day.start_us, number=number

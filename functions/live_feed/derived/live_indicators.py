@@ -82,8 +82,10 @@ class LiveIndicator:
                             from_us, self._from_us = min(from_us, self._from_us), None
                         await self._read(from_us)
                 except Exception as error:  # whatever it was: it is read again
-                    known = isinstance(error, TransientError)
-                    log.warning("%s is not read: %r", self._channel, error, exc_info=not known)
+                    is_transient = isinstance(error, TransientError)
+                    log.warning(
+                        "%s is not read: %r", self._channel, error, exc_info=not is_transient
+                    )
                     settles = (clock() + _SETTLES_S, min(from_us, *starts))
             await asyncio.sleep(_EACH_S)
 
@@ -92,9 +94,11 @@ class LiveIndicator:
         rows = await self._history.indicator(self._symbol, self._timeframe, self._name, from_us)
         newest_us = max(self._given, default=-1)
         for row in rows:
-            found = row["indicators"]
+            indicators = row["indicators"]
             columns = self._indicator.columns
-            values = tuple(math.nan if found[each] is None else found[each] for each in columns)
+            values = tuple(
+                math.nan if indicators[each] is None else indicators[each] for each in columns
+            )
             start_us, state = row["t"] * 1000, (row["closed"], values)
             if repr(self._given.get(start_us)) != repr(state):  # NaN equals nothing
                 self._given[start_us] = state

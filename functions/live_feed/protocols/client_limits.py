@@ -10,10 +10,10 @@ from shared.runtime import metrics
 
 
 class Places:
-    """Places for `most` clients. Used by one event loop."""
+    """Slots for up to `limit` clients. Used by one event loop."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, limit: int) -> None:
+        self._most = limit
         self._taken = 0
         self._clients: set[Subscriber] = set()
         self.is_leaving = False

@@ -22,10 +22,10 @@ def letters_route(stream: LiveStream) -> Route:
 
     async def answer(request: Request) -> Response:
         try:
-            count, found = await stream.dead_letters(_NEWEST)
+            count, letters = await stream.dead_letters(_NEWEST)
         except TransientError as error:
             return problem(503, "a store is away", str(error), 1)
-        body = {"count": count, "letters": [_told(each) for each in found]}
+        body = {"count": count, "letters": [_told(each) for each in letters]}
         return JSONResponse(body, headers={"cache-control": "no-store"})
 
     return Route("/dead-letters", answer)

@@ -178,16 +178,16 @@ def _bar_order(bar: live_pb2.LiveBar) -> tuple[int, ...]:
     return bar.day_us, bar.number, candles_pb2.Candle.FromString(bar.candle).revision
 
 
-def _indicator(found: live_pb2.LiveIndicator) -> dict[str, Any]:
-    values = zip(found.columns, found.values, strict=True)
+def _indicator(message: live_pb2.LiveIndicator) -> dict[str, Any]:
+    values = zip(message.columns, message.values, strict=True)
     return {
-        "symbol": found.symbol,
-        "timeframe": found.timeframe,
-        "indicator": found.indicator,
-        "t": found.start_us // 1000,
+        "symbol": message.symbol,
+        "timeframe": message.timeframe,
+        "indicator": message.indicator,
+        "t": message.start_us // 1000,
         "values": {name: None if math.isnan(value) else value for name, value in values},
-        "closed": found.closed,
-        "revision": found.revision,
+        "closed": message.closed,
+        "revision": message.revision,
     }
 
 
@@ -205,13 +205,13 @@ def _bust(bust: live_pb2.LiveBust) -> dict[str, Any]:
 
 
 def _pattern(message: patterns_pb2.Pattern) -> dict[str, Any]:
-    found: dict[str, Any] = as_event_json(Pattern.from_message(message))["data"]
-    return found
+    data: dict[str, Any] = as_event_json(Pattern.from_message(message))["data"]
+    return data
 
 
 def _alert(alert: live_pb2.LiveAlert) -> dict[str, Any]:
-    found: dict[str, Any] = orjson.loads(alert.json)
-    return found
+    data: dict[str, Any] = orjson.loads(alert.json)
+    return data
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,8 @@ class Tokens(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if not self._rules.tokens or handler_call_details.method.startswith(_OPEN):
             return handler
-        told = dict(handler_call_details.invocation_metadata).get("authorization", "")
-        scheme, _, token = str(told).partition(" ")
+        header = dict(handler_call_details.invocation_metadata).get("authorization", "")
+        scheme, _, token = str(header).partition(" ")
         if scheme.lower() == "bearer" and self._rules.knows(token.strip()):
             return handler
         metrics.REQUESTS_REFUSED.labels("token").inc()

@@ -84,8 +84,8 @@ class Feed:
         self, request: _Request, context: Context, channels: Callable[[Any], Iterable[str]]
     ) -> None:
         try:
-            wanted = await self._replica.interest.checked(channels(request))
-            if len(wanted) > self._limits.channels:
+            requested = await self._replica.interest.checked(channels(request))
+            if len(requested) > self._limits.channels:
                 raise live.ChannelError(f"at most {self._limits.channels} channels a call")
             if request.from_seq > MAX_SEQ:
                 raise live.ChannelError("from_seq is the last seq that was seen")
@@ -94,11 +94,11 @@ class Feed:
         if self._places.are_taken:
             await context.abort(grpc.StatusCode.UNAVAILABLE, self._places.refusal)
         with self._places.taken("grpc"):
-            code, text = await self._serve(request, context, wanted)
+            code, text = await self._serve(request, context, requested)
         await context.abort(code, text)
 
     async def _serve(
-        self, request: _Request, context: Context, wanted: list[str]
+        self, request: _Request, context: Context, requested: list[str]
     ) -> tuple[grpc.StatusCode, str]:
         """Stream until the call must end; return why."""
         try:
@@ -113,7 +113,7 @@ class Feed:
         tasks = (writing, slow, leaving)
         try:
             from_seq = request.from_seq if request.HasField("from_seq") else None
-            await session.subscribe(wanted, from_seq, request.stream)
+            await session.subscribe(requested, from_seq, request.stream)
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if leaving.done():
                 return grpc.StatusCode.UNAVAILABLE, "this replica ends: come back with from_seq"

@@ -75,8 +75,8 @@ class Session:
         if not isinstance(op, str) or op not in _KEYS:
             self._error("unknown_op", f"op {str(op)[:40]!r} is none of {', '.join(_KEYS)}")
             return
-        if wrong := [key for key in request if key not in ("op", *_KEYS[op])]:
-            self._error("bad_request", _unknown_key(op, wrong[0]))
+        if unknown := [key for key in request if key not in ("op", *_KEYS[op])]:
+            self._error("bad_request", _unknown_key(op, unknown[0]))
             return
         match op:
             case "ping":
@@ -91,10 +91,10 @@ class Session:
                 except ReplayError as error:
                     self._error(error.code, str(error))
 
-    def replay(self, given: Mapping[str, Any]) -> None:
+    def replay(self, parameters: Mapping[str, Any]) -> None:
         """Begin a replay. Raises ReplayError."""
         now_us = time.time_ns() // 1000
-        request = read_replay(given, self.interest.check, self.interest.ladder, now_us)
+        request = read_replay(parameters, self.interest.check, self.interest.ladder, now_us)
         if self.client.wanted:
             raise ReplayError(
                 "not_live_too", "this connection follows live channels: replay over another one"
@@ -115,7 +115,7 @@ class Session:
             await self.interest.load(new)
         client.hold()
         hub.subscribe(client, new)
-        upto = hub.seq
+        last_seq = hub.seq
         missed = None
         if (
             from_seq is not None
@@ -123,24 +123,24 @@ class Session:
             and recovered(since, new, from_seq)
         ):
             missed = hub.remembered(from_seq, new)
-            if missed is None and from_seq < upto:
+            if missed is None and from_seq < last_seq:
                 try:
-                    missed = await hub.replayed(from_seq, upto, new)
+                    missed = await hub.replayed(from_seq, last_seq, new)
                 except (TransientError, nats.errors.Error, OSError, TimeoutError):
                     missed = None  # the present instead, and it says so
         self._say(
             "subscribed",
             channels=new,
-            seq=upto,
+            seq=last_seq,
             stream=hub.stream_name,
             replayed=missed is not None,
         )
         if missed is None:
-            upto = hub.seq
-            client.say(*snapshot(hub.present(new), upto, client.form))
+            last_seq = hub.seq
+            client.say(*snapshot(hub.present(new), last_seq, client.form))
         else:
             client.say(*(update.frame(client.form) for update in missed))
-        client.release(upto)
+        client.release(last_seq)
 
     @property
     def is_replay(self) -> bool:
@@ -217,9 +217,9 @@ class Session:
 
 
 def _unknown_key(op: str, key: str) -> str:
-    known = ", ".join(("op", *_KEYS[op]))
+    allowed = ", ".join(("op", *_KEYS[op]))
     near = difflib.get_close_matches(key.lower(), _KEYS[op], n=1)
-    return f"{op}: {key[:40]!r} is none of {known}" + (f": call it {near[0]}" if near else "")
+    return f"{op}: {key[:40]!r} is none of {allowed}" + (f": call it {near[0]}" if near else "")
 
 
 def _channels(request: Mapping[str, Any]) -> list[str]:

@@ -34,17 +34,17 @@ _HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 def sse_endpoint(replica: Replica) -> Callable[[Request], Awaitable[Response]]:
     """Return the endpoint. An event's `id` is `<stream>/<seq>`; a client comes back with it."""
-    limits, places = replica.limits, replica.places
+    limits, clients = replica.limits, replica.places
 
     async def endpoint(request: Request) -> Response:
-        asked = ",".join(request.query_params.getlist("channels"))
+        requested = ",".join(request.query_params.getlist("channels"))
         try:
             if unknown := [name for name in request.query_params if name not in _PARAMETERS]:
                 there_are = ", ".join(_PARAMETERS)
                 raise live.ChannelError(
                     f"{unknown[0][:40]}: no such parameter; there are {there_are}"
                 )
-            channels = await replica.interest.checked(e for e in asked.split(",") if e)
+            channels = await replica.interest.checked(e for e in requested.split(",") if e)
             if not channels:
                 raise live.ChannelError("channels: name some, such as ?channels=candles:1m:BTC-USD")
             if len(channels) > limits.channels:
@@ -59,17 +59,17 @@ def sse_endpoint(replica: Replica) -> Callable[[Request], Awaitable[Response]]:
             await replica.hub.ready()
         except TransientError as error:
             return problem(503, "the live stream is away", str(error), 1)
-        if places.are_taken:
-            return problem(503, "too many clients", places.refusal, 1)
+        if clients.are_taken:
+            return problem(503, "too many clients", clients.refusal, 1)
         session = replica.session(Form.JSON)
         if wish is None:
-            return _Stream(session, partial(session.subscribe, channels, from_seq, stream), places)
+            return _Stream(session, partial(session.subscribe, channels, from_seq, stream), clients)
         try:
             session.replay(wish)
         except ReplayError as error:
             status = 503 if error.code in ("too_many_replays", "no_history") else 400
             return problem(status, error.code, str(error), 1 if status == 503 else None)
-        return _Stream(session, _at_once, places)
+        return _Stream(session, _at_once, clients)
 
     return endpoint
 
@@ -78,13 +78,13 @@ class _Stream(StreamingResponse):
     """Has a place and a subscription for as long as it lasts, also when no byte is sent."""
 
     def __init__(
-        self, session: Session, subscribe: Callable[[], Awaitable[None]], places: Places
+        self, session: Session, subscribe: Callable[[], Awaitable[None]], clients: Places
     ) -> None:
         self._events = _events(session)
         super().__init__(self._events, headers=_HEADERS, media_type="text/event-stream")
         self._session = session
         self._subscribe = subscribe
-        self._places = places
+        self._places = clients
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the client leaves or has to."""
@@ -135,21 +135,21 @@ async def _at_once() -> None:
 
 
 def _replay(
-    request: Request, channels: list[str], stream: str, place: int | None
+    request: Request, channels: list[str], stream: str, position: int | None
 ) -> Mapping[str, object] | None:
     """Return what is asked of a replay, from where a cut one was; None: none is, or it has ended.
 
     A replay's events have the id `replay/<ms>`, the last one `replay/0`.
     """
     query = request.query_params
-    if not query.get("replay_from") or (stream == STREAM and place == 0):
+    if not query.get("replay_from") or (stream == STREAM and position == 0):
         return None
     speed: object = query.get("speed", "1")
     with contextlib.suppress(ValueError):
         speed = float(query.get("speed", "1"))
     return {
         "channels": channels,
-        "from": str(place) if stream == STREAM and place else query["replay_from"],
+        "from": str(position) if stream == STREAM and position else query["replay_from"],
         "to": query.get("replay_to"),
         "speed": speed,
         "by": query.get("by", BY_EVENT),
@@ -157,23 +157,23 @@ def _replay(
 
 
 def _event(frame: bytes, stream: str) -> bytes:
-    said = orjson.loads(frame)
-    place = f"id: {stream}/{said['seq']}\n" if stream and "seq" in said else ""
-    if said["type"] == "replay":
-        place = f"id: {STREAM}/{said['time_ms'] if said['state'] == 'playing' else 0}\n"
-    return f"{place}event: {said['type']}\ndata: ".encode() + frame + b"\n\n"
+    message = orjson.loads(frame)
+    id_line = f"id: {stream}/{message['seq']}\n" if stream and "seq" in message else ""
+    if message["type"] == "replay":
+        id_line = f"id: {STREAM}/{message['time_ms'] if message['state'] == 'playing' else 0}\n"
+    return f"{id_line}event: {message['type']}\ndata: ".encode() + frame + b"\n\n"
 
 
 def _is_last(frame: bytes) -> bool:
-    said = orjson.loads(frame)
-    return bool(said["type"] == "replay" and said["state"] != "playing")
+    message = orjson.loads(frame)
+    return bool(message["type"] == "replay" and message["state"] != "playing")
 
 
 def _last_seen(request: Request) -> tuple[str, int | None]:
-    place = request.headers.get("last-event-id") or request.query_params.get("last_event_id", "")
-    if not place:
+    last_id = request.headers.get("last-event-id") or request.query_params.get("last_event_id", "")
+    if not last_id:
         return "", None
-    stream, _, seq = place.rpartition("/")
+    stream, _, seq = last_id.rpartition("/")
     if not (seq.isascii() and seq.isdigit() and int(seq) <= MAX_SEQ):
         raise live.ChannelError("Last-Event-ID: what an event's id said")
     return stream, int(seq)

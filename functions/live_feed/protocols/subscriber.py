@@ -25,10 +25,10 @@ class Subscriber:
     Only `next` waits; a client that does not read costs the others nothing.
     """
 
-    def __init__(self, form: Form, bound: int) -> None:
+    def __init__(self, form: Form, max_bytes: int) -> None:
         self.form = form
         self.wanted: set[str] = set()
-        self._bound = bound
+        self._bound = max_bytes
         self._waiting: dict[Hashable, Update | Sequence[bytes]] = {}
         self._held: list[Update] | None = None
         self._number = 0
@@ -101,24 +101,24 @@ class Subscriber:
             raise ReplicaEndsError
         if self.overflown:
             raise SlowConsumerError
-        taken, self._waiting = self._waiting, {}
+        waiting, self._waiting = self._waiting, {}
         self._some.clear()
         self._taken.set()
         frames: list[bytes] = []
-        for each in taken.values():
+        for each in waiting.values():
             if isinstance(each, Update):
                 frames.append(each.frame(self.form))
             else:
                 frames.extend(each)
         return frames
 
-    def _put(self, key: Hashable, what: Update | Sequence[bytes]) -> None:
+    def _put(self, key: Hashable, item: Update | Sequence[bytes]) -> None:
         if self.overflown:
             return
         if len(self._waiting) >= self._bound:
             self._overflow()
         else:
-            self._waiting[key] = what
+            self._waiting[key] = item
         self._some.set()
 
     def _overflow(self) -> None:

@@ -38,16 +38,16 @@ _CLOSE_S: Final = 5.0
 
 def websocket_endpoint(replica: Replica) -> Callable[[WebSocket], Awaitable[None]]:
     """Return the endpoint."""
-    places = replica.places
+    clients = replica.places
 
     async def endpoint(socket: WebSocket) -> None:
         offered = socket.scope.get("subprotocols", [])
         form = next((f for f in Form if f.value in offered), None)
-        if places.are_taken:
+        if clients.are_taken:
             await socket.accept(subprotocol=form)
-            await socket.close(CODE_RESTART if places.is_leaving else CODE_LATER, places.refusal)
+            await socket.close(CODE_RESTART if clients.is_leaving else CODE_LATER, clients.refusal)
             return
-        with places.taken("websocket"):
+        with clients.taken("websocket"):
             await socket.accept(subprotocol=form)
             try:
                 await replica.hub.ready()
@@ -55,13 +55,13 @@ def websocket_endpoint(replica: Replica) -> Callable[[WebSocket], Awaitable[None
                 await socket.close(CODE_LATER, str(error))
                 return
             session = replica.session(form or Form.JSON)
-            with places.serving(session.client):
-                await _serve(socket, session, places)
+            with clients.serving(session.client):
+                await _serve(socket, session, clients)
 
     return endpoint
 
 
-async def _serve(socket: WebSocket, session: Session, places: Places) -> None:
+async def _serve(socket: WebSocket, session: Session, clients: Places) -> None:
     tasks = (
         asyncio.create_task(_read(socket, session), name="read"),
         asyncio.create_task(_write(socket, session.client), name="write"),
@@ -70,7 +70,7 @@ async def _serve(socket: WebSocket, session: Session, places: Places) -> None:
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if session.client.is_leaving:
-            await _close(socket, CODE_RESTART, places.refusal)
+            await _close(socket, CODE_RESTART, clients.refusal)
         elif session.client.overflown:
             metrics.LIVE_DISCONNECTED.labels(SLOW).inc()
             await _close(socket, CODE_SLOW, SLOW)

@@ -33,12 +33,12 @@ log = logging.getLogger(__name__)
 
 
 class Replays:
-    """Starts replays, at most `most` at once. Used by one event loop."""
+    """Starts replays, up to `limit` at once. Used by one event loop."""
 
-    def __init__(self, history: HistoryApi, ladder: tuple[Timeframe, ...], most: int) -> None:
+    def __init__(self, history: HistoryApi, ladder: tuple[Timeframe, ...], limit: int) -> None:
         self._history = history
         self._ladder = ladder
-        self._most = most
+        self._most = limit
         self._running = 0
 
     def start(self, request: ReplayRequest, client: Subscriber) -> Replay:
@@ -163,11 +163,11 @@ class Replay:
         await self._client.room()
         await self._playing.wait()
         self._seq += 1
-        shown = self._newest.take(
+        newest = self._newest.take(
             Update(self._seq, update.channel, update.payload, update.received_us)
         )
-        if shown is not None and shown.channel in self._request.channels:
-            self._client.offer(shown)
+        if newest is not None and newest.channel in self._request.channels:
+            self._client.offer(newest)
 
     def _report(self, state: str) -> None:
         self._reported_s = time.monotonic()

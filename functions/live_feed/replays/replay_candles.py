@@ -51,15 +51,15 @@ class _Growing:
         elif trade.side == "sell":
             self.sold = EXACT.add(self.sold, size)
 
-    def _move(self, price: Decimal, place: tuple[int, int]) -> None:
+    def _move(self, price: Decimal, order: tuple[int, int]) -> None:
         if self.first is None or self.last is None:
             self.open = self.high = self.low = self.close = price
-            self.first = self.last = place
+            self.first = self.last = order
             return
-        if place <= self.first:
-            self.open, self.first = price, place
-        if place >= self.last:
-            self.close, self.last = price, place
+        if order <= self.first:
+            self.open, self.first = price, order
+        if order >= self.last:
+            self.close, self.last = price, order
         self.high, self.low = max(self.high, price), min(self.low, price)
 
     def candle(self, symbol: str, timeframe: str, start_us: int, revision: int) -> Candle:
@@ -80,8 +80,8 @@ class ReplayCandles:
     So a replay that begins again at a later time outranks what the one before has said.
     """
 
-    def __init__(self, symbol: str, base: Timeframe, wanted: Iterable[Timeframe]) -> None:
-        frames = set(wanted)
+    def __init__(self, symbol: str, base: Timeframe, timeframes: Iterable[Timeframe]) -> None:
+        frames = set(timeframes)
         self._symbol = symbol
         self._base = base
         self._shows_base = base in frames

@@ -46,7 +46,7 @@ class ReplayRequest:
 
 
 def read_replay(
-    given: Mapping[str, Any],
+    parameters: Mapping[str, Any],
     check: Callable[[str], str],
     ladder: Sequence[Timeframe],
     now_us: int,
@@ -55,35 +55,35 @@ def read_replay(
 
     `check` returns a channel that exists, or raises ChannelError.
     """
-    channels = _channels(given.get("channels"), check, ladder)
-    from_us = _time_us(given, "from", now_us)
+    channels = _channels(parameters.get("channels"), check, ladder)
+    from_us = _time_us(parameters, "from", now_us)
     if from_us is None:
         raise ReplayError("bad_replay", "from: say where the replay begins, such as 2026-11-27T14Z")
-    to_us = _time_us(given, "to", now_us) or now_us
+    to_us = _time_us(parameters, "to", now_us) or now_us
     if from_us >= min(to_us, now_us):
         raise ReplayError("bad_replay", "from: it must lie before `to`, and before now")
-    by = given.get("by", BY_EVENT)
+    by = parameters.get("by", BY_EVENT)
     if by not in (BY_EVENT, BY_RECEIPT):
         raise ReplayError("bad_replay", f"by: {str(by)[:40]!r} is none of event, receipt")
-    speed = read_speed(given.get("speed", 1))
+    speed = read_speed(parameters.get("speed", 1))
     return ReplayRequest(channels, from_us, min(to_us, now_us), speed, by == BY_RECEIPT)
 
 
-def read_speed(given: object) -> float:
+def read_speed(value: object) -> float:
     """Read how many times as fast. Raises ReplayError."""
-    speed = float(given) if isinstance(given, int | float) and given is not True else 0.0
+    speed = float(value) if isinstance(value, int | float) and value is not True else 0.0
     if MIN_SPEED <= speed <= MAX_SPEED:
         return speed
     raise ReplayError("bad_replay", f"speed: a number from {MIN_SPEED} to {MAX_SPEED:.0f}")
 
 
 def _channels(
-    given: object, check: Callable[[str], str], ladder: Sequence[Timeframe]
+    value: object, check: Callable[[str], str], ladder: Sequence[Timeframe]
 ) -> tuple[str, ...]:
-    if not isinstance(given, list) or not given or not all(isinstance(e, str) for e in given):
+    if not isinstance(value, list) or not value or not all(isinstance(e, str) for e in value):
         raise ReplayError("bad_channels", 'channels: a list such as ["candles:1m:BTC-USD"]')
-    found: dict[str, None] = {}
-    for channel in given:
+    channels: dict[str, None] = {}
+    for channel in value:
         kind, _, rest = channel.partition(":")
         is_live_only = kind in (live.ALERTS, live.BARS, live.BUSTS, live.INDICATORS)
         try:
@@ -97,20 +97,20 @@ def _channels(
                 f"{channel!r}: ticks, candles and patterns of named symbols can be replayed",
             )
         if kind == live.CANDLES and rest.startswith(f"{ALL}:"):
-            found |= {f"{kind}:{each}:{_symbol(channel)}": None for each in ladder}
+            channels |= {f"{kind}:{each}:{_symbol(channel)}": None for each in ladder}
         else:
-            found[channel] = None
-    if len(set(map(_symbol, found))) > MAX_SYMBOLS:
+            channels[channel] = None
+    if len(set(map(_symbol, channels))) > MAX_SYMBOLS:
         raise ReplayError("too_many_channels", f"channels: at most {MAX_SYMBOLS} symbols a replay")
-    return tuple(found)
+    return tuple(channels)
 
 
 def _symbol(channel: str) -> str:
     return live.instrument_of(channel) or ""
 
 
-def _time_us(given: Mapping[str, Any], name: str, now_us: int) -> int | None:
-    value = given.get(name)
+def _time_us(parameters: Mapping[str, Any], name: str, now_us: int) -> int | None:
+    value = parameters.get(name)
     if value in (None, ""):
         return None
     if isinstance(value, str | int) and not isinstance(value, bool):

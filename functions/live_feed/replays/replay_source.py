@@ -92,9 +92,9 @@ class Trades:
     def _trade(self, row: dict[str, Any]) -> Trade:
         time_us, received_us = int(row["us"]), int(row["received"]) * 1000
         at_us = received_us if self._by_receipt else time_us
-        about = (row["p"], row["s"], row.get("side"), row.get("id"))
+        fields = (row["p"], row["s"], row.get("side"), row.get("id"))
         moves_price = "volume_only" not in (row.get("flags") or "")
-        return Trade(at_us, self._count, time_us, received_us, *about, moves_price)
+        return Trade(at_us, self._count, time_us, received_us, *fields, moves_price)
 
 
 class Patterns:

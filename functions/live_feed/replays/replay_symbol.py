@@ -69,8 +69,8 @@ class SymbolReplay:
 
     def before(self, from_us: int) -> list[Update]:
         """Return the last trade, and the candles, as they were then."""
-        found = list(self.states(from_us))
-        return found if self._last is None else [*found, self._tick(self._last)]
+        updates = list(self.states(from_us))
+        return updates if self._last is None else [*updates, self._tick(self._last)]
 
     async def next_at(self, until_us: int) -> int | None:
         """Return when the next of it comes, if that is known to be by `until_us`."""
@@ -79,22 +79,22 @@ class SymbolReplay:
         if self._patterns is not None:
             patterns = self._patterns
             self._next_pattern_us = await _tried(lambda: patterns.next_at(until_us))
-        known = [each for each in (trade_us, self._next_pattern_us) if each is not None]
-        return min(known, default=None)
+        times_us = [each for each in (trade_us, self._next_pattern_us) if each is not None]
+        return min(times_us, default=None)
 
     def play(self, at_us: int) -> list[Update]:
         """Return what comes at the time that `next_at` has returned."""
         if self._next_pattern_us == at_us and self._patterns is not None:
-            found = list(self.states(at_us))
+            updates = list(self.states(at_us))
             pattern = pattern_of(self._patterns.take())
             payload = pattern.to_message().SerializeToString()
-            return [*found, Update(0, f"{live.PATTERNS}:{self._symbol}", payload)]
+            return [*updates, Update(0, f"{live.PATTERNS}:{self._symbol}", payload)]
         trade = self._trades.take()
-        shown: list[Update] = []
+        opening: list[Update] = []
         if self._candles.ends_before(max(trade.time_us, at_us)):
-            shown = list(self.states(max(trade.time_us, at_us)))
+            opening = list(self.states(max(trade.time_us, at_us)))
         self._candles.take(trade)
-        return [*shown, self._tick(trade)]
+        return [*opening, self._tick(trade)]
 
     def states(self, now_us: int) -> list[Update]:
         """Return the candles that have changed, closed where they end by then."""

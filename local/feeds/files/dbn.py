@@ -44,15 +44,15 @@ class _Names:
                     for name in ("start_date", "end_date", "symbol")
                 )
                 if instrument_id.isdigit():
-                    known = self.intervals.setdefault(int(instrument_id), [])
-                    known.append((first, end, symbol))
+                    symbol_intervals = self.intervals.setdefault(int(instrument_id), [])
+                    symbol_intervals.append((first, end, symbol))
 
     def of(self, instrument_id: int, ts_ns: int) -> str:
-        known = self.intervals.get(instrument_id, ())
-        if len(known) != 1:
+        intervals = self.intervals.get(instrument_id, ())
+        if len(intervals) != 1:
             day = datetime.fromtimestamp(ts_ns // 10**9, UTC).date().isoformat()
-            known = [each for each in known if each[0] <= day < each[1]]
-        return known[0][2] if known else str(instrument_id)
+            intervals = [each for each in intervals if each[0] <= day < each[1]]
+        return intervals[0][2] if intervals else str(instrument_id)
 
 
 def read(part: Part, choice: Choice) -> tuple[Layout, Iterator[dict[str, object]]]:

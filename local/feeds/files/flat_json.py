@@ -75,28 +75,28 @@ def alike(lines: pa.StringArray) -> tuple[list[Alike], Int64s]:
 
     `lines`: without their ends, none empty, of valid UTF-8.
     """
-    found: list[Alike] = []
+    groups: list[Alike] = []
     readable = np.ones(len(lines), dtype=bool)
     content = content_of(lines)
     if b"\\" in content or (np.frombuffer(content, np.uint8) < ord(" ")).any():
         readable = ~np.asarray(pc.match_substring_regex(lines, r"[\x00-\x1f\\]"))
-    left, others = np.flatnonzero(readable), np.flatnonzero(~readable)
+    unmatched, unreadable = np.flatnonzero(readable), np.flatnonzero(~readable)
     split = pc.split_pattern(lines, '"')
     cuts = _Cuts(split)
-    unread = [others]
+    unread = [unreadable]
     for _ in range(MODELS):
-        if not len(left):
+        if not len(unmatched):
             break
-        model = _Model.of(lines[int(left[0])].as_py().encode())
+        model = _Model.of(lines[int(unmatched[0])].as_py().encode())
         rows = np.zeros(0, dtype=np.int64)
         if model is not None:
-            rows, values = cuts.read(left, model)
-            found.append(Alike(rows, values))
+            rows, values = cuts.read(unmatched, model)
+            groups.append(Alike(rows, values))
         if not len(rows):
-            rows = left[:1]
+            rows = unmatched[:1]
             unread.append(rows)
-        left = np.setdiff1d(left, rows, assume_unique=True)
-    return found, np.sort(np.concatenate([*unread, left]))
+        unmatched = np.setdiff1d(unmatched, rows, assume_unique=True)
+    return groups, np.sort(np.concatenate([*unread, unmatched]))
 
 
 class _Cuts:
@@ -125,28 +125,28 @@ class _Cuts:
             name: self._flat.take(pa.array(self._first[rows] + part))
             for name, part in model.plains.items()
         }
-        good = np.ones(len(rows), dtype=bool)
+        is_plain = np.ones(len(rows), dtype=bool)
         for column in plains.values():
-            good &= np.asarray(pc.match_substring_regex(column, _PLAIN))
-        if not good.all():
-            mask = pa.array(good)
-            rows, plains = rows[good], {name: c.filter(mask) for name, c in plains.items()}
-        found = {name: _without_null(pc.ascii_trim(c, _AROUND)) for name, c in plains.items()}
+            is_plain &= np.asarray(pc.match_substring_regex(column, _PLAIN))
+        if not is_plain.all():
+            mask = pa.array(is_plain)
+            rows, plains = rows[is_plain], {name: c.filter(mask) for name, c in plains.items()}
+        columns = {name: _without_null(pc.ascii_trim(c, _AROUND)) for name, c in plains.items()}
         for name, part in model.texts.items():
-            found[name] = self._flat.take(pa.array(self._first[rows] + part))
-        return rows, found
+            columns[name] = self._flat.take(pa.array(self._first[rows] + part))
+        return rows, columns
 
     def _are(self, parts: Int64s, text: bytes) -> NDArray[np.bool_]:
         """Tell which of the parts are this text."""
         start = self._ends[parts]
         same = self._ends[parts + 1] - start == len(text)
         for at in range(0, len(text), 8):
-            some = text[at : at + 8]
-            mask = np.uint64((1 << 8 * len(some)) - 1)
-            here = np.minimum(start + at, len(self._words) - 1)
-            same &= (self._words[here] & mask) == np.uint64(int.from_bytes(some, "little"))
-        found: NDArray[np.bool_] = same
-        return found
+            piece = text[at : at + 8]
+            mask = np.uint64((1 << 8 * len(piece)) - 1)
+            words = np.minimum(start + at, len(self._words) - 1)
+            same &= (self._words[words] & mask) == np.uint64(int.from_bytes(piece, "little"))
+        matches: NDArray[np.bool_] = same
+        return matches
 
 
 def _without_null(column: pa.Array) -> pa.Array:

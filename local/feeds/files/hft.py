@@ -66,16 +66,16 @@ def _trades(part: Part, dtype: np.dtype[Any], rows: int, progress: Progress) -> 
         left -= len(events)
         kind = events["ev"]
         is_trade = ((kind & _KIND) == _TRADE) & ((kind & _EXCHANGE) != 0)
-        if others := int(len(events) - is_trade.sum()):
-            progress.skipped["events that are no trades of the exchange's"] += others
-        some = events[is_trade]
-        bought, sold = (some["ev"] & _BUY) != 0, (some["ev"] & _SELL) != 0
+        if other_count := int(len(events) - is_trade.sum()):
+            progress.skipped["events that are no trades of the exchange's"] += other_count
+        trades = events[is_trade]
+        bought, sold = (trades["ev"] & _BUY) != 0, (trades["ev"] & _SELL) != 0
         side = np.where(bought, "buy", np.where(sold, "sell", ""))
         yield pa.table(
             {
-                "px": pa.array(some["px"]),
-                "qty": pa.array(some["qty"]),
-                "exch_ts": pa.array(some["exch_ts"]),
+                "px": pa.array(trades["px"]),
+                "qty": pa.array(trades["qty"]),
+                "exch_ts": pa.array(trades["exch_ts"]),
                 "side": pa.array(side.tolist(), pa.string()),
             }
         )

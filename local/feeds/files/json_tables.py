@@ -43,11 +43,11 @@ def read_lines(part: Part, choice: Choice) -> Tables:
         return _of_objects(part, _objects(part, enumerate(texts, 1)), choice)
     seen = list(_objects(part, enumerate(_filled(first)[:1000].to_pylist(), 1)))
     _check_messages(part, seen)
-    found = layout_of_names(part.name, list(dict.fromkeys(chain.from_iterable(seen))), choice)
-    if found.ids_within:
-        return found, numbered(tables_of(_objects(part, enumerate(texts, 1)), needed(found)))
+    detected = layout_of_names(part.name, list(dict.fromkeys(chain.from_iterable(seen))), choice)
+    if detected.ids_within:
+        return detected, numbered(tables_of(_objects(part, enumerate(texts, 1)), needed(detected)))
     layout = Layout(
-        "JSON", {name: name for name in FIELDS}, symbol=found.symbol, unread=found.unread
+        "JSON", {name: name for name in FIELDS}, symbol=detected.symbol, unread=detected.unread
     )
     return layout, numbered(_json_tables(part, everything))
 
@@ -77,31 +77,31 @@ def _json_tables(part: Part, blocks: Iterator[pa.Array]) -> Iterator[pa.Table]:
     """Read objects without looking into what is not needed of them; numbers stay their text."""
     number = 1
     for lines in map(_filled, blocks):
-        found, others = flat_json.alike(lines)
-        rows = [_json_row(part, number + row, lines[row].as_py()) for row in others.tolist()]
+        groups, ungrouped = flat_json.alike(lines)
+        rows = [_json_row(part, number + row, lines[row].as_py()) for row in ungrouped.tolist()]
         columns = zip(*rows, strict=True) if rows else ((),) * len(FIELDS)
         tables = [pa.table([pa.array(column, pa.string()) for column in columns], FIELDS)]
-        tables += [_alike_table(each) for each in found]
-        order = np.argsort(np.concatenate([others, *(each.rows for each in found)]))
+        tables += [_alike_table(each) for each in groups]
+        order = np.argsort(np.concatenate([ungrouped, *(each.rows for each in groups)]))
         table = pa.concat_tables(tables)
-        yield table if len(found) == 1 and not rows else table.take(pa.array(order))
+        yield table if len(groups) == 1 and not rows else table.take(pa.array(order))
         number += len(lines)
 
 
-def _alike_table(found: flat_json.Alike) -> pa.Table:
+def _alike_table(group: flat_json.Alike) -> pa.Table:
     """Return the fields of lines that are written alike."""
-    empty = pa.array([""] * len(found.rows), pa.string())
+    empty = pa.array([""] * len(group.rows), pa.string())
     columns = []
-    for keys in _places_of(tuple(found.values)):
+    for keys in _places_of(tuple(group.values)):
         column = empty
         for key in reversed(keys):
-            value = found.values[key]
+            value = group.values[key]
             column = value if key == keys[-1] else pc.if_else(pc.equal(value, ""), column, value)
         columns.append(column)
     maker, side = columns.pop(), columns[_SIDE]
     sold = pc.is_in(maker, pa.array(list(MAKER)))
-    said = pc.if_else(sold, "sell", pc.if_else(pc.equal(maker, ""), "", "buy"))
-    columns[_SIDE] = pc.if_else(pc.equal(side, ""), said, side)
+    derived = pc.if_else(sold, "sell", pc.if_else(pc.equal(maker, ""), "", "buy"))
+    columns[_SIDE] = pc.if_else(pc.equal(side, ""), derived, side)
     return pa.table(columns, FIELDS)
 
 
@@ -109,8 +109,8 @@ def _json_row(part: Part, number: int, line: str) -> tuple[str, ...]:
     try:
         values = _decode_raw(line)
     except (msgspec.DecodeError, RecursionError):  # or what Python's json reads besides: NaN
-        (found,) = _objects(part, iter([(number, line)]))
-        return tuple(_text(value) for value in _fields(found).values())
+        (trade,) = _objects(part, iter([(number, line)]))
+        return tuple(_text(value) for value in _fields(trade).values())
     row = [
         next((text for key in keys if (text := text_of(values[key]))), "")
         for keys in _places_of(tuple(values))
@@ -123,27 +123,29 @@ def _json_row(part: Part, number: int, line: str) -> tuple[str, ...]:
 @lru_cache(maxsize=1024)
 def _places_of(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     """Return the names of each field, in the order of FIELDS, and of "the buyer was the maker"."""
-    places = layout_of(names).places
-    return tuple(places.get(place, ()) for place in (*_PLACES, Field.BUYER_MAKER))
+    keys_of = layout_of(names).places
+    return tuple(keys_of.get(field, ()) for field in (*_PLACES, Field.BUYER_MAKER))
 
 
 def read_array(part: Part, choice: Choice) -> Tables:
     """Read an array of objects, or of freqtrade's rows; numbers stay the text of the file."""
     try:
-        found = json.loads(part.stream.read(), parse_float=str, parse_int=str, parse_constant=str)
+        parsed = json.loads(part.stream.read(), parse_float=str, parse_int=str, parse_constant=str)
     except (ValueError, RecursionError) as error:
         raise FileError(f"{part}: is not JSON: {error}") from None
-    if found and isinstance(found[0], list):
-        names = _FREQTRADE_ROW[: len(found[0])]
-        wrong = next((n for n, row in enumerate(found, 1) if len(row) != len(names)), None)
-        if wrong is not None:
-            raise FileError(f"{part}: row {wrong} has not {len(names)} values as the first")
-        objects: Iterator[dict[str, object]] = (dict(zip(names, row, strict=True)) for row in found)
+    if parsed and isinstance(parsed[0], list):
+        names = _FREQTRADE_ROW[: len(parsed[0])]
+        invalid = next((n for n, row in enumerate(parsed, 1) if len(row) != len(names)), None)
+        if invalid is not None:
+            raise FileError(f"{part}: row {invalid} has not {len(names)} values as the first")
+        objects: Iterator[dict[str, object]] = (
+            dict(zip(names, row, strict=True)) for row in parsed
+        )
         return _of_objects(part, objects, choice)
-    for number, each in enumerate(found, 1):
+    for number, each in enumerate(parsed, 1):
         if not isinstance(each, dict):
             raise FileError(f"{part}: element {number} is no object: {excerpt(each)}")
-    return _of_objects(part, iter(found), choice)
+    return _of_objects(part, iter(parsed), choice)
 
 
 def _of_objects(part: Part, objects: Iterator[dict[str, object]], choice: Choice) -> Tables:
@@ -161,26 +163,26 @@ def _of_objects(part: Part, objects: Iterator[dict[str, object]], choice: Choice
 
 def _fields(trade: Mapping[str, object]) -> dict[str, object]:
     """Return the fields of one object by their names here."""
-    places = layout_of(tuple(trade)).places
-    found: dict[str, object] = {}
-    for name, place in zip(FIELDS, _PLACES, strict=True):
-        values = (trade[key] for key in places.get(place, ()))
-        found[name] = next((value for value in values if value not in (None, "")), None)
-    if found["side"] is None and (flags := places.get(Field.BUYER_MAKER)):
+    keys_of = layout_of(tuple(trade)).places
+    fields: dict[str, object] = {}
+    for name, field in zip(FIELDS, _PLACES, strict=True):
+        values = (trade[key] for key in keys_of.get(field, ()))
+        fields[name] = next((value for value in values if value not in (None, "")), None)
+    if fields["side"] is None and (flags := keys_of.get(Field.BUYER_MAKER)):
         maker = trade[flags[0]]
-        found["side"] = None if maker is None else MAKER.get(str(maker), "buy")
-    return found
+        fields["side"] = None if maker is None else MAKER.get(str(maker), "buy")
+    return fields
 
 
 def tables_of(
     objects: Iterator[dict[str, object]], names: Sequence[str] | None = None
 ) -> Iterator[pa.Table]:
     """Yield objects as tables of texts, of the named columns or those of the first object."""
-    while some := list(islice(objects, BATCH_ROWS)):
-        columns = names if names is not None else list(some[0])
+    while chunk := list(islice(objects, BATCH_ROWS)):
+        columns = names if names is not None else list(chunk[0])
         yield pa.table(
             {
-                name: pa.array([_text(each.get(name)) for each in some], type=pa.string())
+                name: pa.array([_text(each.get(name)) for each in chunk], type=pa.string())
                 for name in columns
             }
         )
@@ -197,9 +199,9 @@ def _text(value: object) -> str:
 def _objects(part: Part, lines: Iterator[tuple[int, str]]) -> Iterator[dict[str, object]]:
     for number, line in lines:
         try:
-            found = json.loads(line, parse_float=str, parse_int=str, parse_constant=str)
+            parsed = json.loads(line, parse_float=str, parse_int=str, parse_constant=str)
         except (ValueError, RecursionError) as error:
             raise FileError(f"{part}: row {number} is not JSON: {error}") from None
-        if not isinstance(found, dict):
+        if not isinstance(parsed, dict):
             raise FileError(f"{part}: row {number} is no object: {excerpt(line)}")
-        yield found
+        yield parsed

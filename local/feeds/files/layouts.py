@@ -59,16 +59,16 @@ class Layout:
 
     def describe(self) -> str:
         """Return the layout in one line, for people."""
-        found = [f"{name}={column}" for name, column in self.columns.items()]
+        parts = [f"{name}={column}" for name, column in self.columns.items()]
         if self.unit and "time" in self.columns:
-            found = [f"{each}:{self.unit}" if each.startswith("time=") else each for each in found]
+            parts = [f"{each}:{self.unit}" if each.startswith("time=") else each for each in parts]
         if self.symbol:
-            found.insert(0, f"symbol is {self.symbol}")
+            parts.insert(0, f"symbol is {self.symbol}")
         if self.midnight:
-            found.append(f"times since midnight of {self.midnight[1]} in {self.midnight[0]}")
+            parts.append(f"times since midnight of {self.midnight[1]} in {self.midnight[0]}")
         if self.unread:
-            found.append(f"not read: {', '.join(self.unread)}")
-        return f"{self.name}: {', '.join(found)}"
+            parts.append(f"not read: {', '.join(self.unread)}")
+        return f"{self.name}: {', '.join(parts)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,56 +179,56 @@ def layout_of_rows(
 
     Raises UnknownLayoutError that says which option tells it.
     """
-    found = (
+    layout = (
         _as_said(rows[0], choice)
         or _lean(name, archive, rows, choice)
         or _by_header(rows[0])
         or _by_position(name, rows)
     )
-    if found is None and choice.columns:
-        found = Layout("table", {})
-    if found is None:
+    if layout is None and choice.columns:
+        layout = Layout("table", {})
+    if layout is None:
         raise UnknownLayoutError(
             f"{name}: cannot tell which column is which; its first row is"
             f" {','.join(rows[0])[:120]!r}. Say it with --columns symbol=...,price=...,time=...:ms"
             f" (by the names of a header, or by number, 1 to {len(rows[0])}, where there is none)"
         )
-    names = [each.strip() for each in rows[0]] if found.header else found.names
-    return chosen(found, choice, names, name)
+    names = [each.strip() for each in rows[0]] if layout.header else layout.names
+    return chosen(layout, choice, names, name)
 
 
 def _as_said(first: Sequence[str], choice: Choice) -> Layout | None:
     """Return a layout for columns that a person names by number, or by a header of any names."""
-    said = set(choice.columns.values())
+    requested = set(choice.columns.values())
     numbers = tuple(str(n) for n in range(1, len(first) + 1))
-    if said and said <= set(numbers):
+    if requested and requested <= set(numbers):
         return Layout("table", {}, header=False, names=numbers)
-    if said and said <= {each.strip() for each in first} and _by_header(first) is None:
+    if requested and requested <= {each.strip() for each in first} and _by_header(first) is None:
         return Layout("table", {})
     return None
 
 
 def layout_of_names(name: str, names: Sequence[str], choice: Choice) -> Layout:
     """Return the layout of a table whose columns have names. Raises UnknownLayoutError."""
-    found = _by_header(names)
-    if found is None and not choice.columns:
+    layout = _by_header(names)
+    if layout is None and not choice.columns:
         raise UnknownLayoutError(
             f"{name}: no columns of a price and a time among {', '.join(names)[:200]}:"
             " say which with --columns symbol=...,price=...,time=...:ms"
         )
-    return chosen(found or Layout("table", {}), choice, names, name)
+    return chosen(layout or Layout("table", {}), choice, names, name)
 
 
 def chosen(layout: Layout, choice: Choice, names: Sequence[str], name: str) -> Layout:
     """Return the layout with what a person says of it; make sure that it names an instrument."""
     if choice.columns:
-        known = {**layout.columns, **choice.columns}
-        if wrong := [each for each in choice.columns.values() if each not in names]:
+        columns = {**layout.columns, **choice.columns}
+        if unknown := [each for each in choice.columns.values() if each not in names]:
             raise UnknownLayoutError(
-                f"{name}: --columns names {wrong[0]!r}; the columns are {', '.join(names)[:200]}"
+                f"{name}: --columns names {unknown[0]!r}; the columns are {', '.join(names)[:200]}"
             )
         unread = [each for each in layout.unread if each not in choice.columns.values()]
-        layout = replace(layout, columns=known, unit=choice.unit or layout.unit, unread=unread)
+        layout = replace(layout, columns=columns, unit=choice.unit or layout.unit, unread=unread)
     symbol = choice.symbol
     if symbol is None and "symbol" not in layout.columns and layout.symbol is None:
         symbol = (layout.symbol_of or _by_any_name)(name) or _by_any_name(name)
@@ -269,9 +269,9 @@ def _by_header(names: Sequence[str]) -> Layout | None:
     plain = {each.strip().lower() for each in names}
     if any(each[:1].isdigit() for each in plain):
         return None
-    for known in (_BINANCE_AGGREGATES, _BINANCE_TRADES):
-        if set(known.columns.values()) <= plain:
-            return known
+    for binance in (_BINANCE_AGGREGATES, _BINANCE_TRADES):
+        if set(binance.columns.values()) <= plain:
+            return binance
     if {"ts_event", "action", "price", "size"} <= plain:
         names_of = {"symbol": "symbol", "price": "price", "size": "size"}
         columns = {**names_of, "time": "ts_event", "side": "side"}
@@ -284,12 +284,12 @@ def _by_header(names: Sequence[str]) -> Layout | None:
             only=("action", "T"),
         )
     layout = layout_of(tuple(names), volume_is_size=True)
-    places = {place: found[0] for place, found in layout.places.items()}
-    if Field.PRICE not in places:
+    keys = {field: keys_found[0] for field, keys_found in layout.places.items()}
+    if Field.PRICE not in keys:
         return None
     columns = {
-        key: places[place]
-        for key, place in (
+        key: keys[field]
+        for key, field in (
             ("symbol", Field.SYMBOL),
             ("price", Field.PRICE),
             ("size", Field.SIZE),
@@ -298,12 +298,12 @@ def _by_header(names: Sequence[str]) -> Layout | None:
             ("trade_id", Field.TRADE_ID),
             ("conditions", Field.CONDITIONS),
         )
-        if place in places
+        if field in keys
     }
     sides = None
-    if Field.SIDE not in places and Field.BUYER_MAKER in places:
-        columns["side"], sides = places[Field.BUYER_MAKER], MAKER
-    elif Field.SIDE not in places and (type_ := _named("type", names)):
+    if Field.SIDE not in keys and Field.BUYER_MAKER in keys:
+        columns["side"], sides = keys[Field.BUYER_MAKER], MAKER
+    elif Field.SIDE not in keys and (type_ := _named("type", names)):
         columns["side"], sides = type_, TYPES
     kind = "tardis trades" if {"exchange", "local_timestamp"} <= plain else "table"
     of_polygon = names if POLYGON in plain else ()
@@ -315,8 +315,8 @@ def _by_header(names: Sequence[str]) -> Layout | None:
     )
 
 
-def _named(wanted: str, names: Sequence[str]) -> str | None:
-    return next((each for each in names if each.strip().lower() == wanted), None)
+def _named(name: str, names: Sequence[str]) -> str | None:
+    return next((each for each in names if each.strip().lower() == name), None)
 
 
 def _by_position(name: str, rows: Sequence[Sequence[str]]) -> Layout | None:
@@ -330,8 +330,8 @@ def _by_position(name: str, rows: Sequence[Sequence[str]]) -> Layout | None:
             _BINANCE_AGGREGATES, header=False, names=_BINANCE_AGGREGATES.names[: len(row)]
         )
     if len(row) == 3 and all(numeric):
-        known = _BITCOINCHARTS if symbols.of_bitcoincharts(name) else _KRAKEN
-        return replace(known, header=False)
+        layout = _BITCOINCHARTS if symbols.of_bitcoincharts(name) else _KRAKEN
+        return replace(layout, header=False)
     if 2 <= len(row) <= len(FIELDS) and numeric[1]:
         # A symbol may be a number (600519): then the side says that it is one.
         is_sided = len(row) > _SIDE and row[_SIDE].lower() in ("buy", "sell")
@@ -346,15 +346,15 @@ def _is_time_number(text: str) -> bool:
 
 
 def _lean(name: str, archive: str, rows: Sequence[Sequence[str]], choice: Choice) -> Layout | None:
-    found = _LEAN_MEMBER.fullmatch(name) or _LEAN_ARCHIVE.fullmatch(archive)
-    if found is None or not all(_is_number(each) for each in rows[0][:3]):
+    match = _LEAN_MEMBER.fullmatch(name) or _LEAN_ARCHIVE.fullmatch(archive)
+    if match is None or not all(_is_number(each) for each in rows[0][:3]):
         return None
-    kind = found["kind"].lower()
+    kind = match["kind"].lower()
     is_forex = "quote" in kind and "tick" in kind and len(rows[0]) == len(_LEAN_FOREX.names)
     if not is_forex and ("quote" in kind or ("tick" not in kind and kind != "trade")):
         raise FileError(f"{name}: holds {kind}, not trade ticks")
-    contract = found.groupdict().get("contract") or ""
-    symbol = found["symbol"].upper() + contract
+    contract = match.groupdict().get("contract") or ""
+    symbol = match["symbol"].upper() + contract
     if is_forex:
         zone, layout, symbol = "UTC", _LEAN_FOREX, f"{symbol}.MID"
     elif len(rows[0]) == len(_LEAN_CRYPTO.names):
@@ -363,7 +363,7 @@ def _lean(name: str, archive: str, rows: Sequence[Sequence[str]], choice: Choice
     else:
         zone = "America/New_York"
         layout = _LEAN_FUTURE if contract else _LEAN_EQUITY
-    return replace(layout, symbol=symbol, midnight=(choice.zone or zone, found["date"]))
+    return replace(layout, symbol=symbol, midnight=(choice.zone or zone, match["date"]))
 
 
 def _is_number(text: str) -> bool:

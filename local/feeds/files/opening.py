@@ -88,20 +88,20 @@ class _Counted(io.RawIOBase):
 
 def files_of(paths: Sequence[Path]) -> list[Path]:
     """Return the files, those of directories by name. Raises FileError."""
-    found: list[Path] = []
+    files: list[Path] = []
     for path in paths:
         if path == STDIN:
-            found.append(path)
+            files.append(path)
         elif path.is_dir():
-            inside = sorted(each for each in path.rglob("*") if each.is_file())
-            if not inside:
+            nested = sorted(each for each in path.rglob("*") if each.is_file())
+            if not nested:
                 raise FileError(f"{path}: the directory has no files")
-            found += inside
+            files += nested
         elif path.exists():
-            found.append(path)
+            files.append(path)
         else:
             raise FileError(f"{path}: no such file")
-    return found
+    return files
 
 
 def parts_of(paths: Sequence[Path], progress: Progress) -> Iterator[Part]:
@@ -122,11 +122,11 @@ def parts_of(paths: Sequence[Path], progress: Progress) -> Iterator[Part]:
 def _parts(
     path: Path, file: IO[bytes], before: int, total: int, progress: Progress, digest: str
 ) -> Iterator[Part]:
-    counted = io.BufferedReader(_Counted(file, before, total, progress), _BUFFER)
-    head = counted.peek(4)[:4]
+    stream = io.BufferedReader(_Counted(file, before, total, progress), _BUFFER)
+    head = stream.peek(4)[:4]
     name = "stdin" if path == STDIN else path.name
     if head.startswith(_ZIP):
-        with zipfile.ZipFile(counted) as archive:
+        with zipfile.ZipFile(stream) as archive:
             members = [each for each in archive.namelist() if not each.endswith("/")]
             if not members:
                 raise FileError(f"{path}: the archive is empty")
@@ -134,7 +134,7 @@ def _parts(
                 with archive.open(member) as packed:
                     yield from _unpacked(path, Path(member).name, packed, f"{digest}/{member}")
     else:
-        yield from _unpacked(path, name, cast(IO[bytes], counted), digest)
+        yield from _unpacked(path, name, cast(IO[bytes], stream), digest)
 
 
 def _unpacked(path: Path, name: str, packed: IO[bytes], content: str) -> Iterator[Part]:

@@ -20,12 +20,12 @@ _CLASSES: Final = re.compile(r"(?:X([A-Z]{3})|(USDT))[XZ]([A-Z]{3})")
 
 def split_pair(text: str, quotes: Sequence[str] = _QUOTES) -> str | None:
     """Return BTCUSDT as BTC-USDT; None where no quote currency is known at its end."""
-    found = [quote for quote in quotes if text.endswith(quote) and len(text) > len(quote)]
+    matching = [quote for quote in quotes if text.endswith(quote) and len(text) > len(quote)]
     # XBTUSD is XBT-USD and not XB-TUSD: few currencies have less than three letters.
-    found.sort(key=lambda quote: len(text) - len(quote) < _SHORTEST_BASE)
-    if not found:
+    matching.sort(key=lambda quote: len(text) - len(quote) < _SHORTEST_BASE)
+    if not matching:
         return None
-    base, quote = text[: -len(found[0])], found[0]
+    base, quote = text[: -len(matching[0])], matching[0]
     return f"{_KRAKEN.get(base, base)}-{_KRAKEN.get(quote, quote)}"
 
 

@@ -101,8 +101,8 @@ def _ragged_tables(part: Part, delimiter: str) -> Iterator[pa.Table]:
 
 def _ragged_table(part: Part, delimiter: str, lines: Sequence[str]) -> pa.Table:
     rows = [row for row in csv.reader(lines, delimiter=delimiter) if row]
-    if wrong := next((row for row in rows if len(row) > len(FIELDS)), None):
-        raise FileError(f"{part}: a row has {len(wrong)} fields, not {len(FIELDS)} at most")
+    if too_long := next((row for row in rows if len(row) > len(FIELDS)), None):
+        raise FileError(f"{part}: a row has {len(too_long)} fields, not {len(FIELDS)} at most")
     columns = list(zip_longest(*rows, fillvalue=""))
     columns += [("",) * len(rows)] * (len(FIELDS) - len(columns))
     return pa.table(
@@ -113,10 +113,10 @@ def _ragged_table(part: Part, delimiter: str, lines: Sequence[str]) -> pa.Table:
 def _csv_tables(
     part: Part, delimiter: str, names: Sequence[str], *, header: bool
 ) -> Iterator[RawTable]:
-    wrong: list[str] = []
+    bad_rows: list[str] = []
 
     def invalid(row: Any) -> str:
-        wrong.append(
+        bad_rows.append(
             f"row {row.number} has {row.actual_columns} fields, not {row.expected_columns}"
         )
         return "error"
@@ -140,7 +140,7 @@ def _csv_tables(
             yield RawTable(pa.Table.from_batches([batch]), row)
             row += batch.num_rows
     except pa.ArrowInvalid as error:
-        raise FileError(f"{part}: {wrong[0] if wrong else error}") from None
+        raise FileError(f"{part}: {bad_rows[0] if bad_rows else error}") from None
 
 
 def _present(columns: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
@@ -152,10 +152,10 @@ def _present(columns: Mapping[str, str], names: Sequence[str]) -> dict[str, str]
 def _parquet(part: Part, choice: Choice) -> Tables:
     file = pyarrow.parquet.ParquetFile(whole(part))
     layout = layout_of_names(part.name, file.schema_arrow.names, choice)
-    wanted = needed(layout)
+    columns = needed(layout)
     return layout, numbered(
         pa.Table.from_batches([batch])
-        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=wanted)
+        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns)
     )
 
 

@@ -72,8 +72,10 @@ class Trades:
         if not pc.any(missing).as_py():
             return self
         rows = pa.array(np.arange(self.first_row, self.first_row + len(self))).cast(pa.string())
-        named = pc.binary_join_element_wise(self.identity, rows, ".")
-        return replace(self, columns={**self.columns, "trade_id": pc.if_else(missing, named, ids)})
+        generated = pc.binary_join_element_wise(self.identity, rows, ".")
+        return replace(
+            self, columns={**self.columns, "trade_id": pc.if_else(missing, generated, ids)}
+        )
 
     def times_us(self) -> NDArray[np.int64]:
         """Return the event times, microseconds since 1970 UTC; -1 where there is none or no time.
@@ -128,10 +130,10 @@ def _trades(part: Part, layout: Layout, raw: RawTable, progress: Progress) -> Tr
             progress.skipped[f"rows whose {column} is not {value}"] += left_out
         table = table.filter(keep)
     if layout.correction:
-        void = pc.is_in(_texts(table[layout.correction]), pa.array(sorted(VOID_CORRECTIONS)))
-        if left_out := int(pc.sum(void).as_py() or 0):
+        is_void = pc.is_in(_texts(table[layout.correction]), pa.array(sorted(VOID_CORRECTIONS)))
+        if left_out := int(pc.sum(is_void).as_py() or 0):
             progress.skipped["trades that are void by their correction"] += left_out
-        table = table.filter(pc.invert(void))
+        table = table.filter(pc.invert(is_void))
     rows = table.num_rows
     empty = pa.chunked_array([pa.array([""] * rows, type=pa.string())])
     columns = {
@@ -150,18 +152,18 @@ def _trades(part: Part, layout: Layout, raw: RawTable, progress: Progress) -> Tr
         columns["price"] = _fixed_point(columns["price"], 9)
     if layout.conditions_of:
         codes = columns["conditions"]
-        named = pc.binary_join_element_wise(layout.conditions_of, codes, ":")
-        columns["conditions"] = pc.if_else(pc.equal(codes, ""), "", named)
+        qualified = pc.binary_join_element_wise(layout.conditions_of, codes, ":")
+        columns["conditions"] = pc.if_else(pc.equal(codes, ""), "", qualified)
     for column in reversed(layout.ids_within):
         columns["trade_id"] = _within(_texts(table[column]), columns["trade_id"])
     columns["time"] = _times(part, columns["time"], layout)
     return Trades(str(part), part.identity, raw.first_row, columns)
 
 
-def _within(places: pa.ChunkedArray, ids: pa.ChunkedArray) -> pa.ChunkedArray:
+def _within(scopes: pa.ChunkedArray, ids: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return ids behind what they count in, as `11:7`; 0 is no place."""
-    alone = pc.or_(pc.equal(ids, ""), pc.is_in(places, pa.array(["", "0"])))
-    return pc.if_else(alone, ids, pc.binary_join_element_wise(places, ids, ":"))
+    alone = pc.or_(pc.equal(ids, ""), pc.is_in(scopes, pa.array(["", "0"])))
+    return pc.if_else(alone, ids, pc.binary_join_element_wise(scopes, ids, ":"))
 
 
 def _texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -203,11 +205,11 @@ def _mids(bids: pa.ChunkedArray, asks: pa.ChunkedArray) -> pa.ChunkedArray:
 def _mapped(column: pa.ChunkedArray, values: Any) -> pa.ChunkedArray:
     """Replace values: a buyer-is-maker flag that is not true is a buy, a type may be no side."""
     chunk = column.combine_chunks().dictionary_encode()
-    words = [
+    translated = [
         values.get(each.lower() if values is TYPES else each, _unlisted(values, each))
         for each in chunk.dictionary.to_pylist()
     ]
-    mapped = pa.array(words, type=pa.string()).take(chunk.indices)
+    mapped = pa.array(translated, type=pa.string()).take(chunk.indices)
     return pa.chunked_array([mapped])
 
 

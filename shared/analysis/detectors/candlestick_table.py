@@ -64,13 +64,13 @@ _UNSIGNED = {"DOJI", "DRAGONFLYDOJI", "GRAVESTONEDOJI", "LONGLEGGEDDOJI", "RICKS
 
 def _read(table: str, kind: Kind) -> list[Candlestick]:
     """Read a table of lengths and names: a name has the length before it."""
-    found, candles = [], 0
+    patterns, candles = [], 0
     for word in table.split():
         if len(word) == 1:
             candles = int(word)
         else:
-            found.append(Candlestick("CDL" + word, candles, kind, word not in _UNSIGNED))
-    return found
+            patterns.append(Candlestick("CDL" + word, candles, kind, word not in _UNSIGNED))
+    return patterns
 
 
 CANDLESTICKS: Final = tuple(

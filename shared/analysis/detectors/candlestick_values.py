@@ -76,19 +76,19 @@ class _Runs:
     @classmethod
     def of(cls, tape: Tape, first: Ints, last: Ints) -> _Runs:
         begin = np.maximum(tape.window[first], tape.at[first] - REACH + 1)
-        place, starts = _joined(begin, tape.at[last])
-        widest = np.maximum.reduceat((tape.high - tape.low)[place], starts)
-        _, exponent = np.frexp(np.minimum.reduceat(tape.low[place], starts))
+        position, starts = _joined(begin, tape.at[last])
+        widest = np.maximum.reduceat((tape.high - tape.low)[position], starts)
+        _, exponent = np.frexp(np.minimum.reduceat(tape.low[position], starts))
         scale = np.ldexp(1.0, -exponent)
         return cls(first, last, begin, scale, widest * scale)
 
-    def chosen(self, which: Bools) -> _Runs:
+    def chosen(self, mask: Bools) -> _Runs:
         return _Runs(
-            self.first[which],
-            self.last[which],
-            self.begin[which],
-            self.scale[which],
-            self.spread[which],
+            self.first[mask],
+            self.last[mask],
+            self.begin[mask],
+            self.scale[mask],
+            self.spread[mask],
         )
 
 
@@ -120,17 +120,17 @@ def _evaluate(
     if not len(runs.first):
         return
     end = tape.at[runs.last]
-    place, starts = _joined(runs.begin, end)
+    position, starts = _joined(runs.begin, end)
     scale = np.repeat(runs.scale, end - runs.begin + 1)
-    prices = [each[place] * scale for each in (tape.open, tape.high, tape.low, tape.close)]
+    prices = [each[position] * scale for each in (tape.open, tape.high, tape.low, tape.close)]
     if bits is not None:
         prices = [_rounded(each, bits) for each in prices]
     rows, _ = _joined(runs.first, runs.last)
-    where = tape.at[rows] + np.repeat(starts - runs.begin, runs.last - runs.first + 1)
+    index = tape.at[rows] + np.repeat(starts - runs.begin, runs.last - runs.first + 1)
     room = tape.at[rows] - tape.window[rows]
     for number, each in enumerate(functions):
-        found = getattr(talib, each.function)(*prices)[where]
-        values[number, rows] = np.where(room >= _LOOK_BACK[each.function], found, 0)
+        result = getattr(talib, each.function)(*prices)[index]
+        values[number, rows] = np.where(room >= _LOOK_BACK[each.function], result, 0)
 
 
 def _rounded(price: Floats, bits: int) -> Floats:

@@ -42,29 +42,29 @@ def candlesticks(tape: Tape, settings: DetectorSettings) -> Iterator[Findings]:
     where nothing before it moved, since nothing says what is large there.
     A confirmed hikkake (200) is said to begin at the earliest candle it may have begun at.
     """
-    wanted = tuple(
+    functions = tuple(
         each
         for each in CANDLESTICKS
         if settings.patterns is None or each.pattern in settings.patterns
     )
-    if not wanted or not len(tape.at):
+    if not functions or not len(tape.at):
         return
-    values = candlestick_values(tape, wanted)
+    values = candlestick_values(tape, functions)
     function, row = np.nonzero(values * tape.varies)
     value = values[function, row].astype(np.int64)
-    length = np.array([each.candles for each in wanted])[function]
+    length = np.array([each.candles for each in functions])[function]
     length += np.where(np.abs(value) == 200, HIKKAKE_WAITS, 0)
     begin = np.maximum(tape.at[row] - length + 1, tape.window[row])
     drawn = tape.all_have_ranges(begin, tape.at[row])
     function, row, value, begin = (each[drawn] for each in (function, row, value, begin))
-    signed = np.array([each.signed for each in wanted])[function]
-    kind = np.array([_KINDS.index(each.kind) for each in wanted])[function]
+    signed = np.array([each.signed for each in functions])[function]
+    kind = np.array([_KINDS.index(each.kind) for each in functions])[function]
 
     strength = _strength(tape, row, value, begin, kind)
     trend = _trend(tape, row, begin, np.sign(value), kind)
     volume = np.minimum(tape.volume_ratio[row] / 2, 1.0)
     yield Findings(
-        names=tuple(each.pattern for each in wanted),
+        names=tuple(each.pattern for each in functions),
         name=function,
         row=row,
         begin=begin,
@@ -93,15 +93,15 @@ def _strength(tape: Tape, row: Ints, value: Ints, begin: Ints, kind: Ints) -> Fl
 def _trend(tape: Tape, row: Ints, begin: Ints, direction: Ints, kind: Ints) -> Floats:
     """Fit of the trend before to the kind of pattern."""
     drift = tape.trend(row, begin - 1)
-    along = np.clip(0.5 + direction * drift / 2, 0.0, 1.0)
+    aligned = np.clip(0.5 + direction * drift / 2, 0.0, 1.0)
     suits = [
         {
-            Kind.REVERSAL: 1.0 - along,
-            Kind.CONTINUATION: along,
+            Kind.REVERSAL: 1.0 - aligned,
+            Kind.CONTINUATION: aligned,
             Kind.INDECISION: 0.5 + np.minimum(np.abs(drift), 1.0) / 2,
             Kind.EITHER: np.full(len(row), 0.5),
         }[each]
         for each in _KINDS
     ]
-    chosen: Floats = np.choose(kind, suits)
-    return chosen
+    trend: Floats = np.choose(kind, suits)
+    return trend

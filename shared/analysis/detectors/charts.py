@@ -61,12 +61,12 @@ def charts(tape: Tape, settings: DetectorSettings) -> Iterator[Findings]:
     The tolerance becomes a difference of logarithms, log(1 + tolerance), the same up and down.
     """
     tolerance = int(np.rint(np.log1p(settings.tolerance) / LOG_UNIT))
-    wanted = settings.patterns
+    patterns = settings.patterns
     for view, sign in ((tape.upright, 1), (tape.upright.mirror, -1)):
         lines: Broken | None = None
         for chart in (*_SHAPES, *_LINES):
             name = chart.pattern if sign > 0 else chart.mirrored
-            if wanted is not None and name not in wanted:
+            if patterns is not None and name not in patterns:
                 continue
             if chart in _SHAPES:
                 shape = _SHAPES[chart](tape, view, tolerance)

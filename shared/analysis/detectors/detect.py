@@ -36,17 +36,17 @@ def detect_many(
     series: Sequence[tuple[Candles, int]], settings: DetectorSettings
 ) -> list[list[Found]]:
     """Return what `detect` gives for each series; one call for many costs far less than many."""
-    found: list[list[Found]] = [[] for _ in series]
+    patterns: list[list[Found]] = [[] for _ in series]
     if not series:
-        return found
+        return patterns
     tape = Tape.of(series, settings.lookback)
     if not len(tape.at):
-        return found
+        return patterns
     for findings in chain(candlesticks(tape, settings), charts(tape, settings)):
-        _collect(findings, tape, series, settings.min_confidence, found)
-    for each in found:
+        _collect(findings, tape, series, settings.min_confidence, patterns)
+    for each in patterns:
         each.sort(key=lambda one: (one.index, one.pattern, one.direction))
-    return found
+    return patterns
 
 
 def _collect(
@@ -54,30 +54,30 @@ def _collect(
     tape: Tape,
     series: Sequence[tuple[Candles, int]],
     min_confidence: float,
-    found: list[list[Found]],
+    patterns: list[list[Found]],
 ) -> None:
-    """Add to `found` what is confident enough."""
+    """Append the findings that are confident enough to `patterns`."""
     confidence = np.round(findings.confidence, 4)
-    chosen = np.flatnonzero(confidence >= min_confidence)
-    row = findings.row[chosen]
+    confident = np.flatnonzero(confidence >= min_confidence)
+    row = findings.row[confident]
     segment = tape.segment[row]
     end = tape.at[row] + tape.offset[segment]
-    begin = findings.begin[chosen] + tape.offset[segment]
+    begin = findings.begin[confident] + tape.offset[segment]
     names = list(findings.features)
-    columns = [np.round(findings.features[name][chosen], 6).tolist() for name in names]
+    columns = [np.round(findings.features[name][confident], 6).tolist() for name in names]
     rows = zip(
-        findings.name[chosen].tolist(),
+        findings.name[confident].tolist(),
         segment.tolist(),
         begin.tolist(),
         end.tolist(),
-        findings.direction[chosen].tolist(),
-        confidence[chosen].tolist(),
+        findings.direction[confident].tolist(),
+        confidence[confident].tolist(),
         *columns,
         strict=True,
     )
     for name, number, begin_index, index, direction, sure, *values in rows:
         start_us = series[number][0].start_us
-        found[number].append(
+        patterns[number].append(
             Found(
                 pattern=findings.names[name],
                 index=index,

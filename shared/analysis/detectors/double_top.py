@@ -48,16 +48,16 @@ def double_top(tape: Tape, view: View, tolerance: int) -> Shape:
     apart = np.abs(tops[0] - tops[1])
     allowed = np.minimum(tolerance, ALIKE * height)
     risen = tops[0] - view.lowest(np.maximum(tape.window[row], first - BEFORE), first)
-    good = (
+    mask = (
         (apart <= allowed)
         & (view.highest(first, at) <= np.maximum(*tops))
         & (height >= HEIGHT * tape.typical_range[row])
         & (risen >= height)
     )
     return Shape(
-        row[good],
-        first[good],
-        1.0 - apart[good] / np.maximum(allowed[good], 1.0),
-        height[good],
-        (neck - view.close[at])[good],
+        row[mask],
+        first[mask],
+        1.0 - apart[mask] / np.maximum(allowed[mask], 1.0),
+        height[mask],
+        (neck - view.close[at])[mask],
     )

@@ -48,7 +48,7 @@ def bull_flag(tape: Tape, view: View, tolerance: int) -> Shape:
     given_back = (view.high[top] - view.lowest(top + 1, at - 1)) / np.maximum(pole, 1)
     half = (top + at - 1) // 2
     climbed = view.highest(half + 1, at - 1) - view.highest(top + 1, half)
-    good = (
+    mask = (
         (pole >= STEEP * tape.typical_range[row])
         & (given_back >= SHALLOW)
         & (given_back <= DEEP)
@@ -56,9 +56,9 @@ def bull_flag(tape: Tape, view: View, tolerance: int) -> Shape:
     )
     middle = (SHALLOW + DEEP) / 2
     return Shape(
-        row[good],
-        view.place_of_lowest(begin[good], top[good]),
-        1.0 - np.abs(given_back[good] - middle) / (DEEP - middle),
-        pole[good],
-        (view.close[at] - level)[good],
+        row[mask],
+        view.place_of_lowest(begin[mask], top[mask]),
+        1.0 - np.abs(given_back[mask] - middle) / (DEEP - middle),
+        pole[mask],
+        (view.close[at] - level)[mask],
     )

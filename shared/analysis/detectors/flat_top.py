@@ -51,7 +51,7 @@ def flat_top_breakout(tape: Tape, view: View, tolerance: int) -> Shape:
     touches = touch.sum(axis=0)
     half = (first + at - 1) // 2
     fell = view.lowest(first, half) - view.lowest(half + 1, at - 1)
-    good = (
+    mask = (
         (touches >= TOUCHES)
         & (level - view.high[first] <= allowed)
         & (height >= HEIGHT * tape.typical_range[row])
@@ -60,4 +60,4 @@ def flat_top_breakout(tape: Tape, view: View, tolerance: int) -> Shape:
     distance = np.where(touch, below, 0).sum(axis=0)  # integers: exact in any order
     fit = 1.0 - distance / np.maximum(touches * allowed, 1.0)
     beyond = view.close[at] - level
-    return Shape(row[good], first[good], fit[good], height[good], beyond[good])
+    return Shape(row[mask], first[mask], fit[mask], height[mask], beyond[mask])

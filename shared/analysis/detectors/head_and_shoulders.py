@@ -63,7 +63,7 @@ def head_and_shoulders(tape: Tape, view: View, tolerance: int) -> Shape:
     tilted = np.abs(trough_left - trough_right)
     halves = head - left, right - head
     came_from = view.lowest(np.maximum(tape.window[row], left - BEFORE), left)
-    good = (
+    mask = (
         (view.highest(left, tape.at[row]) <= view.high[head])
         & (uneven <= allowed)
         & (tilted <= allowed)
@@ -75,4 +75,4 @@ def head_and_shoulders(tape: Tape, view: View, tolerance: int) -> Shape:
     )
     fit = 1.0 - (uneven + tilted) / (2 * np.maximum(allowed, 1.0))
     beyond = neck - view.close[tape.at[row]]
-    return Shape(row[good], left[good], fit[good], height[good], beyond[good])
+    return Shape(row[mask], left[mask], fit[mask], height[mask], beyond[mask])

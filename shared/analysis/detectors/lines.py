@@ -42,13 +42,13 @@ class Line:
         slope = step.astype(np.float64) / (last - first)
         return cls(last, values[last], slope, step)
 
-    def at(self, place: Ints) -> Floats:
+    def at(self, position: Ints) -> Floats:
         """Return its height above each place."""
-        height: Floats = self.value.astype(np.float64) + self.slope * (place - self.place)
+        height: Floats = self.value.astype(np.float64) + self.slope * (position - self.place)
         return height
 
-    def __getitem__(self, chosen: Bools) -> Line:
-        return Line(self.place[chosen], self.value[chosen], self.slope[chosen], self.step[chosen])
+    def __getitem__(self, mask: Bools) -> Line:
+        return Line(self.place[mask], self.value[mask], self.slope[mask], self.step[mask])
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,14 @@ class Broken:
     fit: Floats
     beyond: Floats
 
-    def shape(self, chosen: Bools) -> Shape:
+    def shape(self, mask: Bools) -> Shape:
         """Return those of one pattern."""
         return Shape(
-            self.row[chosen],
-            self.begin[chosen],
-            self.fit[chosen],
-            np.rint(self.height[chosen]).astype(np.int64),
-            self.beyond[chosen],
+            self.row[mask],
+            self.begin[mask],
+            self.fit[mask],
+            np.rint(self.height[mask]).astype(np.int64),
+            self.beyond[mask],
         )
 
 
@@ -97,7 +97,7 @@ def broken_lines(tape: Tape, view: View) -> Broken:
     upper = Line.through(view.high, high_first, high_last)
     lower = Line.through(view.low, low_first, low_last)
     height = upper.at(begin) - lower.at(begin)
-    chosen = (
+    mask = (
         (view.close[at] > upper.at(at))
         & (view.close[at - 1] <= upper.at(at - 1))
         & (height >= HEIGHT * tape.typical_range[row])
@@ -105,8 +105,8 @@ def broken_lines(tape: Tape, view: View) -> Broken:
         & (high_last > low_first)
         & (at - begin >= SPAN)
     )
-    row, at, begin, height = row[chosen], at[chosen], begin[chosen], height[chosen]
-    upper, lower = upper[chosen], lower[chosen]
+    row, at, begin, height = row[mask], at[mask], begin[mask], height[mask]
+    upper, lower = upper[mask], lower[mask]
     outside = _outside(view, begin, at - 1, upper, lower) / height
     inside = outside <= OUTSIDE
     row, at, begin, height = row[inside], at[inside], begin[inside], height[inside]
@@ -127,13 +127,15 @@ def _outside(view: View, begin: Ints, end: Ints, upper: Line, lower: Line) -> Fl
     """Return how far the close farthest outside of the lines is, from begin to end; 0 if none."""
     if not len(begin):
         return np.zeros(0)
-    place = begin[:, None] + np.arange(int((end - begin).max()) + 1)
-    place = np.minimum(place, end[:, None])
-    close = view.close[place]
+    position = begin[:, None] + np.arange(int((end - begin).max()) + 1)
+    position = np.minimum(position, end[:, None])
+    close = view.close[position]
 
     def line(each: Line) -> Floats:
-        along: Floats = each.value[:, None] + each.slope[:, None] * (place - each.place[:, None])
-        return along
+        heights: Floats = each.value[:, None] + each.slope[:, None] * (
+            position - each.place[:, None]
+        )
+        return heights
 
     farthest: Floats = np.maximum(close - line(upper), line(lower) - close).max(axis=1)
     return np.maximum(farthest, 0.0)

@@ -40,16 +40,16 @@ def bullish_reversal(tape: Tape, view: View, tolerance: int) -> Shape:
     low = view.lowest(at - 1, at)
     before = view.lowest(np.maximum(tape.window[row], at - LOWEST_OF), at - 2)
     typical = tape.typical_range[row]
-    good = (
+    mask = (
         (fall >= FELL * typical * np.sqrt(at - 2 - begin))
         & (low - before <= np.minimum(tolerance, 0.25 * typical))
         & (extent >= typical)
         & (up >= UPPER * extent)
     )
     return Shape(
-        row[good],
-        begin[good],
-        (up[good] / np.maximum(extent[good], 1) - UPPER) / (1 - UPPER),
-        fall[good],
-        (view.close[at] - view.high[at - 1])[good],
+        row[mask],
+        begin[mask],
+        (up[mask] / np.maximum(extent[mask], 1) - UPPER) / (1 - UPPER),
+        fall[mask],
+        (view.close[at] - view.high[at - 1])[mask],
     )

@@ -41,9 +41,9 @@ def findings(tape: Tape, pattern: str, direction: int, shape: Shape) -> Findings
     against one typical range; volume the completing candle's against twice the mean of 20 before.
     What the definition requires is met already: that is the first half.
     """
-    known = tape.varies[shape.row]
-    row, begin, height = shape.row[known], shape.begin[known], shape.height[known]
-    fit, beyond = shape.fit[known], shape.beyond[known]
+    varying = tape.varies[shape.row]
+    row, begin, height = shape.row[varying], shape.begin[varying], shape.height[varying]
+    fit, beyond = shape.fit[varying], shape.beyond[varying]
     typical = tape.typical_range[row]
     parts = {
         "fit": np.clip(fit, 0.0, 1.0),

@@ -122,11 +122,11 @@ class Tape:
         volume = self.volume
         total = np.zeros(len(self.at))
         for back in range(1, TYPICAL_OVER + 1):  # in this order always: float sums depend on it
-            place = self.at - back
-            total += np.where(place >= self.window, volume[np.maximum(place, 0)], 0.0)
+            position = self.at - back
+            total += np.where(position >= self.window, volume[np.maximum(position, 0)], 0.0)
         mean = total / np.minimum(self.at - self.window, TYPICAL_OVER)
-        known = mean > 0
-        return np.where(known, volume[self.at] / np.where(known, mean, 1.0), 1.0)
+        positive = mean > 0
+        return np.where(positive, volume[self.at] / np.where(positive, mean, 1.0), 1.0)
 
     def trend(self, rows: Ints, end: Ints) -> Floats:
         """Drift of the close over up to 10 candles to `end`: 1 is a typical range x sqrt(candles).

@@ -36,24 +36,24 @@ def pivots(high: Ints, at: Ints, window: Ints) -> Pivots:
     A pivot is above the two candles before it and not below the two after it, so it is known two
     candles later; of equal highs the first is the pivot.
     """
-    places = np.flatnonzero(_stands_out(high))
-    number = np.searchsorted(places, at - SIDE, side="right") - 1 - np.arange(RECENT)[:, None]
-    if not len(places):
+    positions = np.flatnonzero(_stands_out(high))
+    number = np.searchsorted(positions, at - SIDE, side="right") - 1 - np.arange(RECENT)[:, None]
+    if not len(positions):
         return Pivots(np.zeros_like(number), np.zeros(number.shape, dtype=np.bool_))
-    place = places[np.maximum(number, 0)]
-    return Pivots(place, (number >= 0) & (place - SIDE >= window))
+    position = positions[np.maximum(number, 0)]
+    return Pivots(position, (number >= 0) & (position - SIDE >= window))
 
 
 def _stands_out(high: Ints) -> Bools:
     n = len(high)
-    stands = np.zeros(n, dtype=np.bool_)
+    is_pivot = np.zeros(n, dtype=np.bool_)
     if n > 2 * SIDE:
         middle = high[SIDE : n - SIDE]
-        stands[SIDE : n - SIDE] = True
+        is_pivot[SIDE : n - SIDE] = True
         for step in range(1, SIDE + 1):
-            stands[SIDE : n - SIDE] &= middle > high[SIDE - step : n - SIDE - step]
-            stands[SIDE : n - SIDE] &= middle >= high[SIDE + step : n - SIDE + step]
-    return stands
+            is_pivot[SIDE : n - SIDE] &= middle > high[SIDE - step : n - SIDE - step]
+            is_pivot[SIDE : n - SIDE] &= middle >= high[SIDE + step : n - SIDE + step]
+    return is_pivot
 
 
 class RangeMaximum:
@@ -76,10 +76,10 @@ class RangeMaximum:
     def __call__(self, first: Ints, last: Ints) -> Ints:
         """Return the maxima; every range has at least one and at most `longest` places."""
         level = self._level_of[last - first + 1]
-        found: Ints = np.maximum(
+        maximum: Ints = np.maximum(
             self._levels[level, first], self._levels[level, last - (1 << level) + 1]
         )
-        return found
+        return maximum
 
 
 class View:
@@ -136,7 +136,7 @@ class View:
         if not len(first):
             return first
         width = int((last - first).max()) + 1
-        place = np.minimum(first[:, None] + np.arange(width), last[:, None])
-        back = np.argmin(self.low[place][:, ::-1], axis=1)
-        found: Ints = place[np.arange(len(first)), width - 1 - back]
-        return found
+        position = np.minimum(first[:, None] + np.arange(width), last[:, None])
+        back = np.argmin(self.low[position][:, ::-1], axis=1)
+        lowest: Ints = position[np.arange(len(first)), width - 1 - back]
+        return lowest

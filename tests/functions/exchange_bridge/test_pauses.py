@@ -30,7 +30,7 @@ def test_an_attempt_begins_within_three_seconds_of_the_servers_return(
     begins_s, number = 0.0, 0
     while begins_s < returns_s:
         lasted_s = 0.0 if ends[number % len(ends)] == "refused" else SETTINGS.patience.connect_s
-        pause_s = pauses.after(AWAY, lasted_s, was_up=False)
+        pause_s = pauses.after(AWAY, lasted_s, was_connected=False)
         number += 1
         if begins_s + lasted_s > returns_s:
             # It is back while an attempt hangs: the next one does not wait long on top.
@@ -43,13 +43,13 @@ def test_an_attempt_begins_within_three_seconds_of_the_servers_return(
 def test_pauses_double_to_the_cap_and_begin_anew_after_a_steady_connection() -> None:
     """The server is not run over, nor is one that is lost now and then waited for."""
     pauses = Pauses(2.5, lambda low, high: high)
-    assert [pauses.after(AWAY, 0.0, was_up=False) for _ in range(7)] == [
+    assert [pauses.after(AWAY, 0.0, was_connected=False) for _ in range(7)] == [
         *(0.1, 0.2, 0.4, 0.8, 1.6, 2.5, 2.5)
     ]
-    assert pauses.after(AWAY, STEADY_S, was_up=True) == 0.1
-    assert pauses.after(AWAY, 0.0, was_up=True) == 0.2
+    assert pauses.after(AWAY, STEADY_S, was_connected=True) == 0.1
+    assert pauses.after(AWAY, 0.0, was_connected=True) == 0.2
     low = Pauses(2.5, lambda low, high: low)
-    assert [low.after(AWAY, 0.0, was_up=False) for _ in range(2)] == [0.05, 0.1]
+    assert [low.after(AWAY, 0.0, was_connected=False) for _ in range(2)] == [0.05, 0.1]
 
 
 @pytest.mark.parametrize(
@@ -60,4 +60,4 @@ def test_a_refused_connection_says_how_long_to_stay_away(
 ) -> None:
     """Too many connections are answered as too many requests are."""
     error = InvalidStatus(Response(status, "", Headers({"Retry-After": asked} if asked else {})))
-    assert Pauses(2.5, lambda low, high: high).after(error, 0.0, was_up=False) == expected_s
+    assert Pauses(2.5, lambda low, high: high).after(error, 0.0, was_connected=False) == expected_s

@@ -41,7 +41,7 @@ def base(minute: int, price: int, revision: int = 1, *, closed: bool = True) -> 
 
 def rolled(stored: dict[int, Candle], timeframe: Timeframe) -> list[Candle]:
     some = [stored[minute] for minute in sorted(stored)]
-    return folded([some], timeframe, 10**9, newest=False, patience=10**9)[0]
+    return folded([some], timeframe, 10**9, newest=False, max_batches=10**9)[0]
 
 
 def reader(stored: dict[int, Candle]) -> Read:

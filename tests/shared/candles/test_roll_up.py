@@ -68,7 +68,7 @@ def test_a_page_is_the_first_whole_candles_of_its_direction(
     """Ascending or descending, in batches of any size; `more` says whether others follow."""
     expected = defined(some)
     read = some[::-1] if newest else some
-    found, more = folded(cut(read, size), THREE, limit, newest=newest, patience=10**6)
+    found, more = folded(cut(read, size), THREE, limit, newest=newest, max_batches=10**6)
     assert found == (expected[::-1] if newest else expected)[:limit]
     assert more == (len(expected) > limit)
 
@@ -80,7 +80,7 @@ def test_impatience_never_cuts_a_candle(
     """A page that ends early has whole candles only, at least one if there is one."""
     expected = defined(some)[:: -1 if newest else 1]
     read = some[::-1] if newest else some
-    found, more = folded(cut(read, size), THREE, 10**6, newest=newest, patience=patience)
+    found, more = folded(cut(read, size), THREE, 10**6, newest=newest, max_batches=patience)
     assert found == expected[: len(found)]
     assert bool(found) == bool(expected)
     assert more or found == expected
