@@ -75,12 +75,14 @@ class Update:
             "data": self.data,
         }
 
-    def message(self, type_: str, *, more: bool = False) -> live_pb2.Frame:
-        """Return the protobuf frame."""
+    def message(
+        self, type_: str, *, seq: int | None = None, more: bool = False
+    ) -> live_pb2.Frame:
+        """Return the protobuf frame; `seq`: another place than its own."""
         return live_pb2.Frame(
             type=type_,
             channel=self.channel,
-            seq=self.seq,
+            seq=self.seq if seq is None else seq,
             payload=self.payload,
             late=self.late,
             received_us=self.received_us,
@@ -125,7 +127,8 @@ def snapshot(items: Sequence[Update], seq: int, form: Form) -> list[bytes]:
     if form is Form.PROTOBUF:
         last = len(items) - 1
         return [
-            u.message("snapshot", more=n < last).SerializeToString() for n, u in enumerate(items)
+            u.message("snapshot", seq=seq, more=n < last).SerializeToString()
+            for n, u in enumerate(items)
         ] or [live_pb2.Frame(type="snapshot", seq=seq).SerializeToString()]
     parts = [items[n : n + _ITEMS_A_FRAME] for n in range(0, len(items), _ITEMS_A_FRAME)] or [[]]
     return [

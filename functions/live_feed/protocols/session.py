@@ -106,7 +106,8 @@ class Session:
     async def subscribe(self, channels: list[str], from_seq: int | None, stream: str = "") -> None:
         """Subscribe: told where the stream stands, then what was missed or the present, then on.
 
-        `from_seq` is the last `seq` that the client has seen, in the stream of that name.
+        `from_seq` is the last `seq` that the client has seen, in the stream of that name. What was
+        missed comes behind it: a client that is cut off in between comes back with its own place.
         """
         client, hub = self.client, self.hub
         new = [each for each in dict.fromkeys(channels) if each not in client.wanted]
@@ -131,7 +132,7 @@ class Session:
         self._say(
             "subscribed",
             channels=new,
-            seq=last_seq,
+            seq=last_seq if missed is None else from_seq,
             stream=hub.stream_name,
             replayed=missed is not None,
         )

@@ -157,8 +157,10 @@ def _replay(
 
 
 def _event(frame: bytes, stream: str) -> bytes:
+    """Write a frame as an event, with an id once the client has all up to that place."""
     message = orjson.loads(frame)
-    id_line = f"id: {stream}/{message['seq']}\n" if stream and "seq" in message else ""
+    is_place = "seq" in message and message["type"] != "subscribed" and not message.get("more")
+    id_line = f"id: {stream}/{message['seq']}\n" if stream and is_place else ""
     if message["type"] == "replay":
         id_line = f"id: {STREAM}/{message['time_ms'] if message['state'] == 'playing' else 0}\n"
     return f"{id_line}event: {message['type']}\ndata: ".encode() + frame + b"\n\n"

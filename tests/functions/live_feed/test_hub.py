@@ -73,6 +73,39 @@ def test_who_comes_back_gets_what_it_missed(run: Run) -> None:
     run(test)
 
 
+def test_who_is_cut_off_before_what_it_missed_asks_for_it_again(run: Run) -> None:
+    """`subscribed` names the place behind which the missed ones follow, not that of the last."""
+
+    async def test(room: Room) -> None:
+        subscribed, _ = await room.client().ask(op="subscribe", channels=["ticks:A"])
+        await room.publish(tick("A", "1"), tick("A", "2"))
+        place = {"from_seq": subscribed["seq"], "stream": subscribed["stream"]}
+        for _ in range(2):  # the second time with what the first answer's beginning said
+            told, *missed = await room.client().ask(op="subscribe", channels=["ticks:A"], **place)
+            assert told["replayed"]
+            assert [each["data"]["price"] for each in missed] == ["1", "2"]
+            place["from_seq"] = told["seq"]
+
+    run(test)
+
+
+def test_every_part_of_a_snapshot_names_the_place_that_it_is_of(run: Run) -> None:
+    """Also in protobuf, where each item is a frame: a client comes back with what the last says."""
+
+    async def test(room: Room) -> None:
+        await room.publish(tick("B", "1"), tick("A", "2"), tick("B", "3"))
+        client = room.client(Form.PROTOBUF).session
+        await client.receive(b'{"op": "subscribe", "channels": ["ticks:*"]}')
+        frames = [live_pb2.Frame.FromString(each) for each in await client.client.next()]
+        assert [(each.type, each.seq, each.more) for each in frames] == [
+            ("subscribed", room.hub.seq, False),
+            ("snapshot", room.hub.seq, True),
+            ("snapshot", room.hub.seq, False),
+        ]
+
+    run(test)
+
+
 def test_the_past_that_memory_has_not_comes_from_the_stream(servers: dict[str, str]) -> None:
     """Another replica, which remembers two messages, replays fifty; updates meanwhile follow."""
 

@@ -268,3 +268,25 @@ def test_an_event_stream_refuses_a_parameter_that_nobody_reads(run: Run) -> None
                         break
 
     run(test)
+
+
+def test_an_event_has_an_id_once_the_client_has_all_up_to_it(run: Run) -> None:
+    """A browser that is cut off amid a snapshot comes back without a place, and gets all of it."""
+
+    async def test(room: Room) -> None:
+        await room.publish(*(tick(f"S{n}", "1") for n in range(501)))
+        async with serving(room) as address, httpx.AsyncClient(trust_env=False) as client:
+            seen, place = [], ""
+            async with client.stream("GET", f"http://{address}/sse?channels=ticks:*") as answer:
+                async for line in answer.aiter_lines():
+                    if line.startswith("id: "):
+                        place = line
+                    if line.startswith("data: "):
+                        frame = json.loads(line[6:])
+                        seen.append((frame["type"], place))
+                        if frame["type"] == "snapshot" and not frame["more"]:
+                            break
+            last = f"id: {room.hub.stream_name}/{room.hub.seq}"
+            assert seen == [("subscribed", ""), ("snapshot", ""), ("snapshot", last)]
+
+    run(test)
