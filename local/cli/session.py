@@ -154,6 +154,7 @@ async def _live(
     printed_s = -_PLAIN_EVERY_S if seconds is not None else 0.0
     processes = [each.pid for each in platform.keepers]
     sample: dict[str, Any] = {}
+    data_dir = platform.options.data_dir.absolute()
 
     sampler = status.Sampler(platform, lambda text: notice(f"broker: {text}"))
     live = Live(console=console, auto_refresh=False, transient=False)
@@ -164,12 +165,15 @@ async def _live(
         nonlocal printed_s, processes, sample
         while True:
             latest = await sampler.sample()
-            status.write(latest, platform.options.data_dir.absolute())
             sample = asdict(latest)
             now = [each.pid for each in platform.keepers]
-            if now != processes:
-                processes = now
-                platform.describe()
+            try:
+                status.write(latest, data_dir)
+                if now != processes:
+                    platform.describe()
+                    processes = now
+            except OSError as error:
+                notice(f"{data_dir} takes no file ({error.strerror}): make room, all goes on then")
             elapsed = time.monotonic() - started_s
             if console.is_terminal:
                 live.update(await view.refresh(sample, instance, console.width), refresh=True)

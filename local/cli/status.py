@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _NEARLY_FULL: Final = 0.8
+_STALE_S: Final = 10.0
+"""A sample comes each second; one that is older could not be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,26 @@ def redis_memory(env: Mapping[str, str]) -> RedisMemory | None:
         client.close()
 
 
+def full_disk(free_bytes: int, data_dir: str) -> str | None:
+    """Return what to do where the servers will soon stop for want of room; None: there is some."""
+    from local.machine import LEAST_DISK_GB
+
+    if free_bytes >= LEAST_DISK_GB * 1e9:
+        return None
+    return (
+        f"disk {free_bytes / 1e9:.1f} GB free at {data_dir}: make room, or shorten what is kept"
+        " (kandle retention); without room servers stop, and what comes is refused"
+    )
+
+
+def stale(sample: dict[str, Any], now: datetime) -> str | None:
+    """Return how old a sample is that is not of now."""
+    age_s = (now - datetime.fromisoformat(sample["time"])).total_seconds()
+    if age_s < _STALE_S:
+        return None
+    return f"what follows is {age_s:,.0f} s old: the instance could not write a newer sample"
+
+
 AMBER_S, RED_S = 2.0, 10.0
 """As the dashboard marks the age of what it shows."""
 
@@ -82,8 +106,10 @@ def status(
     instance = Instance.load(data_dir)
     sample = load_status(data_dir)
     memory = redis_memory(instance.env)
+    free_bytes = shutil.disk_usage(instance.data_dir).free
     if as_json:
         output: dict[str, object] = {"pid": instance.pid, "started_at": instance.started_at}
+        output["disk_free_bytes"] = free_bytes
         output["redis"] = None if memory is None else asdict(memory)
         typer.echo(json.dumps({**output, "data_dir": instance.data_dir, **sample}, indent=2))
         return
@@ -99,9 +125,13 @@ def status(
         soft_wrap=True,
     )
     display.print_components(console, instance.components)
+    if disk := full_disk(free_bytes, instance.data_dir):
+        _say(console, disk, "red")
     if not sample:
         console.print("no sample yet")
         return
+    if old := stale(sample, datetime.now(UTC)):
+        _say(console, old, "red")
     names = ("trigger", "lag")
     table = FittedTable(names, frozenset(names), drops=(), prose=frozenset(("lag",)))
     for name, lag in sample["lag"].items():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 import signal
 
 import httpx
@@ -16,6 +18,8 @@ from local.supervisor.component import Component, Kind
 # refuses streams whose maxBytes add up to more.
 _MAX_FILE_STORE = "32GB"
 _SYNC_INTERVAL = "1s"
+_ROOM_BYTES = 64 * 1024 * 1024
+"""So much room is worth a restart: on a disk that is still full it would be one after the other."""
 
 
 def nats(place: Place) -> Server:
@@ -59,16 +63,25 @@ def nats(place: Place) -> Server:
             f"] }}\n",
         )
 
+    async def health(query: str = "") -> httpx.Response | None:
+        async with httpx.AsyncClient(trust_env=False, timeout=1.0) as client:
+            with contextlib.suppress(httpx.HTTPError):
+                return await client.get(f"http://{LOOPBACK}:{monitor}/healthz{query}")
+        return None
+
     async def ready() -> bool:
         # Asked over HTTP first: a client that meets a closed port waits two seconds.
-        async with httpx.AsyncClient(trust_env=False, timeout=1.0) as client:
-            try:
-                answer = await client.get(
-                    f"http://{LOOPBACK}:{monitor}/healthz?js-enabled-only=true"
-                )
-            except httpx.HTTPError:
-                return False
-            return answer.status_code == httpx.codes.OK
+        answer = await health("?js-enabled-only=true")
+        return answer is not None and answer.is_success
+
+    async def broken() -> str | None:
+        """A stream that met a full disk refuses every message until the server starts again."""
+        if shutil.disk_usage(directory).free < _ROOM_BYTES:
+            return None
+        answer = await health()
+        if answer is None or answer.is_success or "write error" not in answer.text:
+            return None
+        return "writes no more since the disk was full"
 
     return Server(
         Component(
@@ -80,6 +93,7 @@ def nats(place: Place) -> Server:
             log=place.log("nats"),
             prepare=write_configuration,
             ready=ready,
+            broken=broken,
             death_signal=signal.SIGTERM,
         ),
         {

@@ -58,6 +58,11 @@ async def no_preparation() -> None:
     """Nothing has to be done before the start."""
 
 
+async def works_while_it_runs() -> str | None:
+    """Return why it has to be started again though it runs: nothing is known that would."""
+    return None
+
+
 def no_clean_up() -> None:
     """Nothing has to be done after the end."""
 
@@ -67,7 +72,8 @@ class Component:
     """One process of the platform.
 
     `environment` is added to `base_environment()`. `prepare` runs before every start, `ready` says
-    whether it serves (NotReadyError: it does not, and why), `clean_up` runs after every end.
+    whether it serves (NotReadyError: it does not, and why), `broken` why it has to be started again
+    though it runs, None where it works; `clean_up` runs after every end.
     `death_signal` is what it gets when the supervisor dies. `prefix` is put before the launcher
     (`unshare ...`), `user` is a uid to become.
     """
@@ -81,6 +87,7 @@ class Component:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     directory: Path = field(default_factory=Path.cwd)
     prepare: Callable[[], Awaitable[None]] = no_preparation
+    broken: Callable[[], Awaitable[str | None]] = works_while_it_runs
     clean_up: Callable[[], None] = no_clean_up
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL

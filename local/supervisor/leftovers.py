@@ -20,7 +20,11 @@ _PATIENCE_S = 3.0
 
 
 class ProcessRecord:
-    """The living processes of one data directory, in a file."""
+    """The living processes of one data directory, in a file.
+
+    A disk that is full keeps nothing from being started or ended: the file is then out of date, and
+    processes are known by when they began.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -31,13 +35,13 @@ class ProcessRecord:
         with contextlib.suppress(psutil.NoSuchProcess):
             started = psutil.Process(pid).create_time()
             self._entries[name] = {"pid": pid, "created": started, "signal": stop_signal}
-            write_json(self._file, self._entries)
+            self._write()
 
     def remove(self, name: str) -> None:
         """Forget a process that has ended."""
         if self._entries.pop(name, None) is not None:
             if self._entries:
-                write_json(self._file, self._entries)
+                self._write()
             else:
                 self._file.unlink(missing_ok=True)
 
@@ -60,6 +64,10 @@ class ProcessRecord:
         psutil.wait_procs(alive, timeout=_PATIENCE_S)
         self._file.unlink(missing_ok=True)
         return sorted(found)
+
+    def _write(self) -> None:
+        with contextlib.suppress(OSError):
+            write_json(self._file, self._entries)
 
 
 def kill_group(pid: int) -> None:

@@ -19,6 +19,7 @@ STEADY_AFTER_S = 30.0
 """A component that was up this long starts its next backoff from the beginning."""
 
 _FIRST_ATTEMPTS = 3
+_MEND_PATIENCE_S = 5.0
 _POLL_S = 0.05
 _SHOWN_LINES = 12
 
@@ -89,6 +90,16 @@ class Keeper:
         # It may have died, or been stopped, while it was asked.
         if child is self._child and self.state in (State.READY, State.NOT_READY):
             self.state = State.READY if is_ready else State.NOT_READY
+
+    async def mend(self) -> None:
+        """End what runs and works no more; it is started again as after any other end."""
+        child = self._child
+        if child is None or self.state is not State.READY:
+            return
+        why = await self.component.broken()
+        if why is not None and child is self._child and not self._stopping:
+            self._notice(f"{self.component.name} {why}: it is ended, to be started again")
+            await child.stop(self.component.stop_signal, _MEND_PATIENCE_S)
 
     async def stop(self, patience_s: float) -> bool:
         """Stop it for good within `patience_s`; return False if it had to be killed."""

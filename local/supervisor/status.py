@@ -147,10 +147,13 @@ class Sampler:
 
     async def _check_readiness(self) -> None:
         """Ask again and again what runs our code; a server that hangs shows in what uses it."""
-        asked = [k for k in self._platform.keepers if k.component.kind is not Kind.SERVER]
         while True:
             await asyncio.sleep(_CHECK_EVERY_S)
-            await asyncio.gather(*(each.check() for each in asked))
+            keepers = self._platform.keepers
+            asked = (each for each in keepers if each.component.kind is not Kind.SERVER)
+            await asyncio.gather(
+                *(each.check() for each in asked), *(each.mend() for each in keepers)
+            )
 
     async def _ask_metrics(self, name: str, url: str) -> None:
         text = await self._get(url)

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
+from local.cli.status import full_disk
 from local.instance import status_path, write_json
 from local.supervisor.status import ComponentStatus, Status
 from tests.local.cli.running import instance, invoke
@@ -52,6 +54,18 @@ def test_triggers_and_components_that_are_not_ready_say_why(tmp_path: Path) -> N
     assert "trades are shown 84 ms after their receipt" in lines
     assert "candles are shown 190 s after their receipt" in lines
     assert "dead letters 2  lost 2" in lines[-1]
+
+
+def test_a_full_disk_and_a_sample_of_before_are_told(tmp_path: Path) -> None:
+    """Of what could not be written for want of room nobody takes the last for the present."""
+    instance(tmp_path, {})
+    sample = asdict(SAMPLE)
+    for time, is_old in ((SAMPLE.time, True), (datetime.now(UTC).isoformat(), False)):
+        write_json(status_path(tmp_path), sample | {"time": time})
+        said = invoke("status", "--data-dir", tmp_path).stdout
+        assert ("s old: the instance could not write a newer sample" in said) is is_old
+    assert full_disk(3 * 10**9, "/data") is None
+    assert "disk 0.1 GB free at /data: make room" in str(full_disk(10**8, "/data"))
 
 
 def test_programs_get_all_of_it(tmp_path: Path) -> None:

@@ -52,13 +52,17 @@ class Running:
         killed = self.keeper.pid
         assert killed is not None
         os.kill(killed, signal.SIGKILL)
+        self.await_return(killed)
+
+    def await_return(self, ended: int | None) -> None:
+        """Wait until the keeper has brought it back, as another process than the one that ended."""
 
         async def back() -> None:
             async with asyncio.timeout(30):
-                while not self._is_back(killed):  # noqa: ASYNC110 - the keeper has no event
+                while not self._is_back(ended):  # noqa: ASYNC110 - the keeper has no event
                     await asyncio.sleep(0.05)
 
         self._runner.run(back())
 
-    def _is_back(self, killed: int) -> bool:
-        return self.keeper.pid not in (killed, None) and self.keeper.state is State.READY
+    def _is_back(self, ended: int | None) -> bool:
+        return self.keeper.pid not in (ended, None) and self.keeper.state is State.READY

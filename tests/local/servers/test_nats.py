@@ -1,10 +1,16 @@
 from __future__ import annotations
 
 import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import nats
+import nats.errors
+import nats.js.errors
 import pytest
 
 from local.errors import StartError
@@ -47,6 +53,63 @@ def test_what_jetstream_acknowledged_survives_a_kill(place: Place, tmp_path: Pat
         server.kill_and_await_return()
         assert server.ask(stored(server.variables["NATS_URL"])) == [b"one"]
         assert any("died (killed by SIGKILL)" in each for each in server.notices)
+
+
+@contextmanager
+def small_disk(mounted: Path) -> Iterator[int]:
+    """A process in whose namespace a disk of 8 MiB is mounted."""
+    command = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
+    mount = f"mount -t tmpfs -o size=8m none '{mounted}' && echo mounted && exec cat"
+    try:
+        holder = subprocess.Popen(
+            [*command, mount], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+    except FileNotFoundError:
+        pytest.skip("no unshare")
+    with holder:
+        assert holder.stdout is not None
+        if holder.stdout.readline() != "mounted\n":
+            pytest.skip("no user namespace, in which a small disk could be mounted")
+        yield holder.pid  # it ends with its standard input
+
+
+async def is_taken(url: str, text: bytes) -> bool:
+    """Whether JetStream acknowledges a message."""
+    client = await nats.connect(url, error_cb=ignore)
+    try:
+        await client.jetstream(timeout=2).publish("events", text)
+    except (nats.errors.TimeoutError, nats.js.errors.Error):
+        return False
+    finally:
+        await client.close()
+    return True
+
+
+def test_it_writes_again_when_a_full_disk_has_room(place: Place, tmp_path: Path) -> None:
+    """JetStream refuses all that comes after it met a full disk, until it is started again."""
+    server = nats_server(place)
+    disk = server.component.directory / "jetstream"
+    disk.mkdir()
+    with small_disk(disk) as holder:
+        prefix = ("nsenter", "--target", str(holder), "--user", "--mount", "--preserve-credentials")
+        server = replace(server, component=replace(server.component, prefix=prefix))
+        with Running(server, tmp_path) as running:
+            url, text = running.variables["NATS_URL"], bytes(65_536)
+            running.ask(append(url, b"one"))
+            filler = Path(f"/proc/{holder}/root{disk}/filler")
+            with suppress(OSError), filler.open("wb", buffering=0) as file:
+                while file.write(text):
+                    pass
+            while running.ask(is_taken(url, text)):
+                pass
+            filler.unlink()
+            assert not running.ask(is_taken(url, text))  # else nothing would have to be mended
+            broken = running.keeper.pid
+            running.ask(running.keeper.mend())
+            running.await_return(broken)
+            assert "writes no more since the disk was full" in running.notices[0]
+            assert running.ask(is_taken(url, text))
+            assert running.ask(stored(url))[0] == b"one"
 
 
 def test_it_refuses_who_has_no_password(place: Place, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
@@ -103,6 +104,32 @@ def test_what_dies_is_brought_back(
         assert "! valkey died (killed by SIGKILL)" in up.output
         eventually(lambda: "broker" in up.restarts())
         assert set(up.restarts()) == {"valkey", "broker"}
+
+
+def test_a_disk_that_takes_no_file_ends_nothing(
+    tmp_path: Path, only_a_broker: tuple[str, ...], given_stores: Mapping[str, str]
+) -> None:
+    """What dies is brought back meanwhile, and is told once there is room again."""
+    with Up(tmp_path / "data", *only_a_broker, environment=given_stores) as up:
+        run = up.ready().data_dir / "run"
+        killed = up.child("broker")
+        for name in ("status", "processes", "instance"):
+            eventually(lambda file=run / f".{name}.json.new": obstructed(file))  # type: ignore[misc]
+        eventually(lambda: "takes no file" in up.output)
+        os.kill(killed, signal.SIGKILL)
+        eventually(lambda: "! broker is back" in up.output)
+        assert up.child("broker") == killed
+        for obstacle in run.glob(".*.new"):
+            obstacle.rmdir()
+        eventually(lambda: up.child("broker") not in (killed, 0))
+
+
+def obstructed(file: Path) -> bool:
+    """Let nothing be written there; False while something is being written."""
+    with contextlib.suppress(FileExistsError):
+        file.mkdir()
+        return True
+    return False
 
 
 def test_a_killed_supervisor_leaves_no_orphans_and_no_obstacle(
