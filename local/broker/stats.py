@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -78,8 +79,9 @@ class LoudWarnings:
     def _say(self, kind: str, text: str) -> None:
         line = f"{kind} {' '.join(text.split())}"
         self._recent.append({"time": datetime.now(UTC).isoformat(), "text": line})
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):  # a full disk ends no delivery
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
 
 
 class _Stats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,9 +21,18 @@ _PLAIN_WIDTH = 10_000  # a file or a pipe has no width: nothing is cut
 
 
 class _Console(Console):
-    """Falls silent when its reader is gone (`kandle up | head`), and tells."""
+    """Falls silent when its reader is gone (`kandle up | head`), and tells; outlives a full disk."""
 
     on_lost: Callable[[], None] | None = None
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print. What a full disk does not take is not said later."""
+        try:
+            super().print(*objects, **options)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            del self._buffer[:]
 
     def on_broken_pipe(self) -> None:
         """Throw further output away; rich would end the process in the midst of its work."""

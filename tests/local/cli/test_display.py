@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from local.broker.stats import LoudWarnings
+from local.cli import display
 from local.cli.display import print_components, ready_lines, status_line
 from local.instance import RunningComponent
 
@@ -67,6 +71,19 @@ def test_a_narrow_terminal_shows_where_the_logs_are_and_whole_addresses(width: i
         assert each.url in line.split()
     assert lines[-1] == "logs in /data/logs"
     assert max(map(len, lines)) <= 80
+
+
+def test_a_full_disk_behind_the_output_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`kandle up > log` and the broker's warnings: the line is lost, what runs is not."""
+    warnings, is_over = LoudWarnings(), False
+    with suppress(OSError), Path("/dev/full").open("w") as full:  # its close is refused as well
+        monkeypatch.setattr("sys.stdout", full)
+        monkeypatch.setattr("sys.stderr", full)
+        display.console().print("ready")
+        warnings.warning("no room")
+        is_over = True
+    assert is_over
+    assert [each["text"] for each in warnings.recent()] == ["WARNING no room"]
 
 
 def test_the_ready_line_becomes_lines_where_it_does_not_fit() -> None:
