@@ -21,7 +21,10 @@ _PLAIN_WIDTH = 10_000  # a file or a pipe has no width: nothing is cut
 
 
 class _Console(Console):
-    """Falls silent when its reader is gone (`kandle up | head`), and tells; outlives a full disk."""
+    """Falls silent when its reader is gone (`kandle up | head`), and tells.
+
+    A full disk behind it ends nothing.
+    """
 
     on_lost: Callable[[], None] | None = None
 

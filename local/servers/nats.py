@@ -75,7 +75,7 @@ def nats(place: Place) -> Server:
         return answer is not None and answer.is_success
 
     async def broken() -> str | None:
-        """A stream that met a full disk refuses every message until the server starts again."""
+        """Say that a stream has met a full disk: it refuses every message until a restart."""
         if shutil.disk_usage(directory).free < _ROOM_BYTES:
             return None
         answer = await health()

@@ -75,9 +75,7 @@ class Update:
             "data": self.data,
         }
 
-    def message(
-        self, type_: str, *, seq: int | None = None, more: bool = False
-    ) -> live_pb2.Frame:
+    def message(self, type_: str, *, seq: int | None = None, more: bool = False) -> live_pb2.Frame:
         """Return the protobuf frame; `seq`: another place than its own."""
         return live_pb2.Frame(
             type=type_,
