@@ -2,6 +2,7 @@
 
 Beside it, in the same run: one event per tick through the same chain, and the time from a datagram
 to a candle that can be queried, at a moderate rate.
+From the environment: TICKS, RATE (ticks a second) and REPLICAS (of candle-aggregate).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from benchmarks.stages import market_lines
 
 TICKS = int(os.environ.get("TICKS", "1000000"))
 RATE = float(os.environ.get("RATE", "150000"))
+REPLICAS = int(os.environ.get("REPLICAS", "1"))
 SINGLE_EVENTS = 3_000
 PROBE_RATE = 20_000
 PROBES = 200
@@ -157,7 +159,7 @@ def latency(platform: Platform) -> None:
 
 def run() -> None:
     """Print the figures."""
-    with running() as platform:
+    with running("--replicas", f"candle-aggregate={REPLICAS}") as platform:
         bulk(platform, 20)
         bulk(platform, 1)
         single = one_event_per_tick(platform)

@@ -341,19 +341,17 @@ class Engine:
             return False
         assert work.job is not None
         session = Session(self.store, self.rules, lease, now_us)
-        found: Any = None
-        failure: Exception | None = None
         try:
             found = work.job(session)
+            leaves_records = session.leaves_records
             session.commit()
         except Exception as error:  # noqa: BLE001 (raised to who asked for it)
-            failure = error
-        self._leases.drop([shard])
-        if failure is not None:
-            self._fail([work], failure)
-        else:
-            self._active.remove(work)
-            work.future.set_result(found)
+            self._leases.drop([shard])
+            self._fail([work], error)
+            return True
+        self._leases.return_after_job(shard, is_cache_true=leaves_records)
+        self._active.remove(work)
+        work.future.set_result(found)
         return True
 
     def _skip_recorded(self, now_us: int) -> None:

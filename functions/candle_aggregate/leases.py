@@ -84,6 +84,12 @@ class Leases:
             except TransientError as error:
                 log.warning("leases end by themselves: %s", error)
 
+    def return_after_job(self, shard: int, *, is_cache_true: bool) -> None:
+        """Give a shard back as a job left it; `is_cache_true`: its records are as they were."""
+        if not is_cache_true:
+            self._steps.forget(shard)
+        self.release([self.held.pop(shard)])
+
     def drop(self, shards: Iterable[int]) -> None:
         """Give shards back, and forget what is known of their state."""
         dropped = []

@@ -51,17 +51,29 @@ class Session:
 
         What was put is among them.
         """
-        key, put = self._keys.block(block), self._put.get(block, {})
-        if names is None:
-            whole = self._store.read_whole([key])[0] if block in self.lease.blocks else {}
-            found = {name.decode(): blob for name, blob in whole.items()} | put
-        else:
-            wanted = [name for name in names if name not in put]
-            is_there = bool(wanted) and block in self.lease.blocks
-            blobs = self._store.read_hashes([(key, wanted)])[0] if is_there else []
-            found = {n: b for n, b in zip(wanted, blobs, strict=False) if b is not None}
-            found |= {name: put[name] for name in names if name in put}
+        if names is not None:
+            return self.read_each([block], names)[0]
+        stored = self._store.read_whole([self._keys.block(block)])[0]
+        found = {name.decode(): blob for name, blob in stored.items()} | self._put.get(block, {})
         return list(found), Records.decode(list(found.values()))
+
+    def read_each(
+        self, blocks: Sequence[Block], names: Sequence[str]
+    ) -> list[tuple[list[str], Records]]:
+        """Return of each block the records of the names that are there, all in one round trip.
+
+        What was put is among them.
+        """
+        if not names:
+            return [([], Records.empty(0)) for _ in blocks]
+        stored = self._store.read_hashes([(self._keys.block(each), names) for each in blocks])
+        every = []
+        for block, blobs in zip(blocks, stored, strict=True):
+            put = self._put.get(block, {})
+            found = {n: b for n, b in zip(names, blobs, strict=True) if b is not None}
+            found |= {name: put[name] for name in names if name in put}
+            every.append((list(found), Records.decode(list(found.values()))))
+        return every
 
     def read_all(self, blocks: Sequence[Block]) -> list[tuple[list[str], Records]]:
         """Return the records of whole blocks, as they are stored."""
@@ -96,6 +108,7 @@ class Session:
         if names:
             self.changes.add("HDEL", self._keys.instruments, names)
             self.changes.add("HINCRBY", self._keys.head, ["left", len(names)])
+            self.changes.left += len(names)
 
     def put(
         self,
@@ -224,6 +237,13 @@ class Session:
         oldest_ms = self._store.lowest_score(self._keys.recorded)
         if oldest_ms is not None and oldest_ms <= before_ms:
             self.changes.add("ZREMRANGEBYSCORE", self._keys.recorded, ["-inf", before_ms])
+
+    @property
+    def leaves_records(self) -> bool:
+        """Whether what is to be written are markers and the outbox alone."""
+        keys = self._keys
+        others = {keys.applied, keys.recorded, keys.outbox}
+        return all(key in others for _, key, _ in self.changes.commands)
 
     def clear(self) -> None:
         """Delete all of the shard but who writes it, in a step of its own.

@@ -62,11 +62,10 @@ def live_base(
     session: Session, rules: Rules, names: Sequence[str]
 ) -> Iterable[tuple[int, Sequence[str], Records]]:
     """Yield each live base block: its start (us), the instruments that it has, their records."""
-    for block in session.blocks():
-        if block.timeframe == rules.base.name:
-            found, records = session.read(block, names)
-            if found:
-                yield block.start_us, found, records
+    blocks = [block for block in session.blocks() if block.timeframe == rules.base.name]
+    for block, (found, records) in zip(blocks, session.read_each(blocks, names), strict=True):
+        if found:
+            yield block.start_us, found, records
 
 
 @dataclass(slots=True)

@@ -61,9 +61,11 @@ class _Whole:
 
 
 @dataclass(slots=True)
-class _Look:
-    """Scan of a shard: blocks that may be evicted, and earlier ones that stay."""
+class _Scan:
+    """Scan of a shard in the order of leaving: blocks that may leave next, and those that stay."""
 
+    known: set[Block]
+    """The blocks that were there when it began, without those that have left."""
     due_us: int
     leaving: list[_Whole] = field(default_factory=list)
     staying: dict[Block, int] = field(default_factory=dict)
@@ -83,54 +85,60 @@ class Eviction:
 
         Raises TransientError.
         """
+        if now_us < self._due_us.get(shard, 0):
+            return 0
         left, until_s = 0, time.monotonic() + EVICT_FOR_S
-        while now_us >= self._due_us.get(shard, 0):
-            look = self._look(engine.store, shard, now_us)
-            if look.leaving:
-                gone = engine.run(shard, partial(_let_go, look, self.rules))
-                if not gone:  # it was changed meanwhile: a later round looks again
+        with self.postgres.connection() as connection:
+            for scan in self._scan(engine.store, connection, shard, now_us):
+                if scan.leaving:
+                    gone = engine.run(shard, partial(_let_go, scan, self.rules))
+                    if not gone:  # it was changed meanwhile: a later round looks again
+                        break
+                    left += gone
+                if len(scan.leaving) < LEAVE_AT_ONCE:
+                    self._due_us[shard] = scan.due_us
+                elif time.monotonic() >= until_s:
                     break
-                left += gone
-            if len(look.leaving) < LEAVE_AT_ONCE:
-                self._due_us[shard] = look.due_us
-                break
-            if time.monotonic() >= until_s:
-                break
+        if left:
+            engine.run(shard, partial(_drop_seen, self.rules))
         metrics.CANDLES_EVICTED.inc(left)
         return left
 
-    def _look(self, store: Store, shard: int, now_us: int) -> _Look:
+    def _scan(
+        self, store: Store, connection: Connection, shard: int, now_us: int
+    ) -> Iterator[_Scan]:
         """Look for blocks that may leave: ended before the keeping time, closed, and stored.
 
         In them all was applied before that time, and before everything whose event may not be
-        stored yet.
+        stored yet. Yields the scan whenever LEAVE_AT_ONCE may leave, and at its end.
         """
         keys, keep_us = Keys(shard), now_us - self.rules.keep_us
         oldest_ms = store.lowest_score(keys.applied)
         before_us = keep_us if oldest_ms is None else min(keep_us, oldest_ms * 1000)
-        look = _Look(now_us + self.rules.keep_us)  # no change that is still to come is due earlier
-        names = store.read_whole([keys.blocks])[0]
-        places = sorted(_place(self.rules, Block.of(name)) for name in names)
+        blocks = [Block.of(name) for name in store.read_whole([keys.blocks])[0]]
+        # No change that is still to come is due earlier.
+        scan = _Scan(set(blocks), now_us + self.rules.keep_us)
         stays: set[str] = set()
-        with self.postgres.connection() as connection:
-            for some in _read(store, keys, places):
-                if (
-                    some.is_closed
-                    and some.end_us <= keep_us
-                    and some.changed_us < before_us
-                    and stays.isdisjoint(some.names)
-                    and some.is_stored(connection)
-                ):
-                    look.leaving.append(some)
-                    if len(look.leaving) == LEAVE_AT_ONCE:
-                        break
-                else:
-                    stays.update(some.names)
-                    look.staying[some.block] = len(some.names)
-                    if some.is_closed:
-                        settled_us = max(some.end_us, some.changed_us)
-                        look.due_us = min(look.due_us, settled_us + self.rules.keep_us)
-        return look
+        for some in _read(store, keys, sorted(_place(self.rules, block) for block in blocks)):
+            if (
+                some.is_closed
+                and some.end_us <= keep_us
+                and some.changed_us < before_us
+                and stays.isdisjoint(some.names)
+                and some.is_stored(connection)
+            ):
+                scan.leaving.append(some)
+                if len(scan.leaving) == LEAVE_AT_ONCE:
+                    yield scan
+                    scan.known.difference_update(each.block for each in scan.leaving)
+                    scan.leaving = []
+            else:
+                stays.update(some.names)
+                scan.staying[some.block] = len(some.names)
+                if some.is_closed:
+                    settled_us = max(some.end_us, some.changed_us)
+                    scan.due_us = min(scan.due_us, settled_us + self.rules.keep_us)
+        yield scan
 
 
 def _place(rules: Rules, block: Block) -> _Place:
@@ -146,39 +154,40 @@ def _read(store: Store, keys: Keys, places: Sequence[_Place]) -> Iterator[_Whole
             yield _Whole(place, whole)
 
 
-def _let_go(look: _Look, rules: Rules, session: Session) -> int:
-    """Drop blocks, raise the floors, and drop ids of trades; return how many candles left.
+def _let_go(scan: _Scan, rules: Rules, session: Session) -> int:
+    """Drop blocks, and raise the floors; return how many candles left.
 
     Nothing leaves where something else is there than was seen: a block, a candle, an instrument.
     """
-    gone = {some.block for some in look.leaving}
-    last = look.leaving[-1].place
-    before = {block: n for block, n in look.staying.items() if _place(rules, block) < last}
-    seen = before.keys() | gone
+    gone = [some.block for some in scan.leaving]
+    last = scan.leaving[-1].place
+    before = {block: n for block, n in scan.staying.items() if _place(rules, block) < last}
     is_as_seen = (
-        all(b in seen for b in session.blocks() if _place(rules, b) < last)
+        all(_place(rules, block) > last for block in session.lease.blocks.keys() - scan.known)
         and session.sizes(list(before)) == list(before.values())
         and all(
             _mark(records) == some.mark
-            for some, (_, records) in zip(
-                look.leaving, session.read_all([some.block for some in look.leaving]), strict=True
-            )
+            for some, (_, records) in zip(scan.leaving, session.read_all(gone), strict=True)
         )
     )
     if not is_as_seen:
         return 0
     session.drop(gone)
-    session.raise_floors({name: some.end_us for some in look.leaving for name in some.names})
+    session.raise_floors({name: some.end_us for some in scan.leaving for name in some.names})
+    return sum(len(some.names) for some in scan.leaving)
+
+
+def _drop_seen(rules: Rules, session: Session) -> None:
+    """Drop the ids of trades of minutes that no block is left of."""
     live = {
         minute
         for block in session.blocks()
-        if block.timeframe == rules.base.name and block not in gone
+        if block.timeframe == rules.base.name
         for minute in range(
             block.start_us // MINUTE_US, -(-rules.base.next_us(block.start_us) // MINUTE_US)
         )
     }
     session.drop_seen([minute for minute in session.minutes() if minute not in live])
-    return sum(len(some.names) for some in look.leaving)
 
 
 def _mark(records: Records) -> tuple[int, int]:

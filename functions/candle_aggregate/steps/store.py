@@ -72,6 +72,7 @@ class Changes:
     opened: Counter[Block] = field(default_factory=Counter)
     dropped: list[Block] = field(default_factory=list)
     evictions: int = 0
+    left: int = 0
     commands: list[tuple[str, str, list[Value]]] = field(default_factory=list)
 
     def add(self, command: str, key: str, arguments: Sequence[Value] = ()) -> None:
@@ -100,6 +101,7 @@ class Changes:
         for block in self.dropped:
             lease.blocks.pop(block, None)
         lease.evictions += self.evictions
+        lease.left += self.left
 
     def __bool__(self) -> bool:
         return bool(self.events or self.commands)

@@ -11,7 +11,7 @@ import pytest
 from functions.candle_aggregate.maintenance import evict
 from functions.candle_aggregate.maintenance.evict import Eviction
 from functions.candle_aggregate.session import Session
-from shared.realtime.keys import Keys
+from shared.realtime.keys import Block, Keys
 from tests.functions.candle_aggregate.trades import trade, trades
 from tests.functions.candle_aggregate.world import RULES, World, finish
 
@@ -50,11 +50,27 @@ def test_a_long_history_leaves_some_blocks_at_a_time(
 
     monkeypatch.setattr(old.engine, "run", counted)
     assert eviction(old).evict(old.engine, SHARD, old.now_us) == 36
-    assert runs == [36, 28, 20, 12, 4]
+    assert runs == [36, 28, 20, 12, 4, 0]  # the last for the ids of trades
     assert old.live() == {}
     monkeypatch.undo()
     old.ship([trade(400, 9_000, 999), trade(910, 9_001, 998)])
     finish(old)
+
+
+def test_names_of_blocks_are_read_once_a_round(old: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not once for each part that leaves: scattered history has ten thousands of blocks."""
+    monkeypatch.setattr(evict, "LEAVE_AT_ONCE", 2)
+    old.engine.run(SHARD, lambda session: session.blocks())
+    read = []
+
+    def counted(field: bytes) -> Block:
+        read.append(field)
+        return of(field)
+
+    of = Block.of
+    monkeypatch.setattr(Block, "of", counted)
+    assert eviction(old).evict(old.engine, SHARD, old.now_us) == 36
+    assert len(read) == 18
 
 
 def test_a_round_of_eviction_ends_after_a_while_and_the_next_goes_on(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from functions.candle_aggregate.corrections import refold, repair
+from functions.candle_aggregate.steps.store import Value
 from shared.stores.first_ticks import beginnings
 from tests.functions.candle_aggregate.trades import BEGIN_US, trades
-from tests.functions.candle_aggregate.world import MINUTE, World
+from tests.functions.candle_aggregate.world import MINUTE, RULES, World
 
 
 def test_a_base_candle_that_closes_during_a_repair_counts_once(
@@ -39,3 +42,25 @@ def test_a_base_candle_that_closes_during_a_repair_counts_once(
     assert ("A", "1m", BEGIN_US + 3 * MINUTE) in world.stored()
     world.settle()
     world.assert_right()
+
+
+def test_live_candles_are_looked_at_in_two_round_trips(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many blocks are live: the steps of all shards wait for it."""
+    world.restart(replace(RULES, keep_us=3_600_000_000))
+    world.ship(trades(0, 1))
+    world.ship(trades(1, 44))
+    reads = []
+    read = world.store.read_hashes
+
+    def counted(wanted: Sequence[tuple[str, Sequence[Value]]]) -> list[list[bytes | None]]:
+        reads.append(len(wanted))
+        return read(wanted)
+
+    monkeypatch.setattr(world.store, "read_hashes", counted)
+    view = world.engine.run(
+        world.shard_of("A"), lambda session: refold.look(session, world.rules, ["A"])
+    )
+    assert len(view.base) == 15
+    assert reads == [15, 1]

@@ -9,8 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
+from functions.candle_aggregate.session import Session
+from shared.market.shards import shard_of
 from shared.realtime.keys import Keys
 from shared.runtime import metrics
+from shared.wire.candle import CandleKey
 from tests.functions.candle_aggregate.replicas import MINUTE, RULES, Replica, live_candles
 from tests.functions.candle_aggregate.test_engine import assert_exact, trades
 from tests.functions.candle_aggregate.truth import as_ticks
@@ -88,6 +91,59 @@ def test_a_job_gives_its_shard_back(valkey: redis.Redis, replica: Replica) -> No
     for shard in range(RULES.shards):
         replica.engine.run(shard, lambda session: session.blocks())
         assert not valkey.exists(Keys(shard).lease)
+
+
+@pytest.mark.parametrize("marks", [False, True])
+def test_a_job_that_leaves_records_leaves_the_cache(
+    valkey: redis.Redis, replica: Replica, *, marks: bool
+) -> None:
+    """Reconciliation looks into each shard all the time: steps need not read all anew."""
+    rows = trades(60)
+    replica.apply(e0=as_ticks(rows[:40]))
+
+    def reads() -> int:
+        return int(valkey.info("commandstats")["cmdstat_hmget"]["calls"])
+
+    def look(session: Session) -> None:
+        session.blocks()
+        if marks:
+            session.record(["e0"])
+
+    for shard in range(RULES.shards):
+        replica.engine.run(shard, look)
+    before = reads()
+    replica.apply(e1=as_ticks(rows[30:40]))
+    # The script that writes reads the head; nothing else is read.
+    assert reads() - before == len({shard_of(row.instrument, RULES.shards) for row in rows[30:40]})
+    replica.apply(e2=as_ticks(rows[40:]))
+    assert_exact(valkey, replica, rows)
+
+
+def test_a_job_that_writes_records_is_seen_by_the_next_step(
+    valkey: redis.Redis, replica: Replica
+) -> None:
+    """What it wrote counts, not what the cache had."""
+    rows = trades(60)
+    replica.apply(e0=as_ticks(rows[:40]))
+
+    def late(session: Session) -> None:
+        names, _ = session.instruments()
+        session.raise_floors(dict.fromkeys(names, 2**62))
+
+    for shard in range(RULES.shards):
+        replica.engine.run(shard, late)
+    known = {row.instrument for row in rows[:40]}
+
+    def counted() -> dict[CandleKey, int]:
+        candles = live_candles(valkey).items()
+        return {k: c.trade_count for k, c in candles if k[0] in known and k[1] == "1m"}
+
+    before = counted()
+    replica.apply(e1=as_ticks(rows[40:]))
+    assert counted() == before
+    assert {name for each in replica.late for name, _ in each.candles} == known & {
+        row.instrument for row in rows[40:]
+    }
 
 
 def test_the_clock_closes_what_is_quiet(valkey: redis.Redis, replica: Replica) -> None:
