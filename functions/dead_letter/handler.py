@@ -21,7 +21,7 @@ CONNECT_TIMEOUT_S = 5.0
 class Keep:
     """The stage's handler. It connects at its first event and stays connected.
 
-    `max_age_s`: how long letters stay; 0: for ever.
+    `max_age_s`: retention of letters; 0: forever.
     """
 
     def __init__(self, nats_url: str, max_age_s: float = 0.0) -> None:
@@ -52,7 +52,7 @@ class Keep:
         async with self._connecting:
             if self._client is None:
                 try:
-                    # The client tries for ever, at its first connection too.
+                    # The client retries forever, including its first connection.
                     async with asyncio.timeout(CONNECT_TIMEOUT_S):
                         client = await nats.connect(self._url, max_reconnect_attempts=-1)
                 except (nats.errors.Error, OSError, TimeoutError) as error:

@@ -1,4 +1,4 @@
-"""dead-letter: events that ran out of deliveries, kept in a JetStream stream of their own."""
+"""dead-letter: keep events that ran out of deliveries in their own JetStream stream."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A feed's past on demand: `python -m functions.exchange_bridge.backfill`, a process that ends.
+"""Backfill of a feed on demand: `python -m functions.exchange_bridge.backfill`.
 
-It is the bridge's feed (`FEED`, its symbols and addresses); a later run goes on where one ended.
+It uses the bridge's feed settings (`FEED`, symbols, addresses); an interrupted run resumes.
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ async def backfill(
     to_us: int | None,
     done: Callable[[Filled], object],
 ) -> None:
-    """Send the candles or the trades of [from_us, to_us) of every symbol; `done` gets each.
+    """Send the candles or trades of [from_us, to_us) of every symbol; `done` gets each result.
 
-    Without an end up to where the instrument's own trades begin. Raises RestError, TransientError.
+    Without an end, up to the instrument's first stored trade. Raises RestError, TransientError.
     """
     exchange, life = settings.exchange, new_source(settings.exchange.name)
     if by == "trades" and (exchange.joins or not exchange.contiguous):
@@ -181,7 +181,7 @@ def _utc(time_us: int) -> str:
 
 @contextlib.contextmanager
 def _ends_on_signals() -> Iterator[None]:
-    """Let SIGTERM end it as SIGINT does: what is sent stays, the next run goes on."""
+    """Handle SIGTERM like SIGINT: what was sent stays sent, and the next run resumes."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -190,7 +190,7 @@ def _ends_on_signals() -> Iterator[None]:
 
 
 def arguments() -> argparse.ArgumentParser:
-    """Return what the command takes; times as `parse_us` reads them."""
+    """Return the argument parser; times are read by `parse_us`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--by", choices=("candles", "trades"), required=True)
     parser.add_argument("--from", dest="from_us", type=parse_us, required=True)

@@ -1,7 +1,7 @@
 """Exchange bridge: one feed's messages to K_SINK as raw batches, with its gaps and status.
 
-A process of its own, since it serves nothing: `python -m functions.exchange_bridge.bridge`; of all
-feeds of a list `python -m functions.exchange_bridge.feeds`.
+A separate process, since it serves no requests: `python -m functions.exchange_bridge.bridge`;
+`python -m functions.exchange_bridge.feeds` runs all feeds of a list.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ TICK_S: Final = 0.005
 
 
 async def serve(settings: Settings, tracing: Tracing) -> None:
-    """Run the feed until SIGTERM or SIGINT, then hand over what is held. Raises OSError."""
+    """Run the feed until SIGTERM or SIGINT, then drain. Raises OSError."""
     stopping = stopped_by_signals()
     serve_metrics(settings.metrics_host, settings.metrics_port)
     await run(settings, tracing, stopping)
 
 
 def stopped_by_signals() -> asyncio.Event:
-    """Return what SIGTERM and SIGINT set."""
+    """Return an event that SIGTERM and SIGINT set."""
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -76,7 +76,7 @@ def serve_metrics(host: str, port: int) -> None:
 
 
 async def run(settings: Settings, tracing: Tracing, stopping: asyncio.Event) -> None:
-    """Run the feed until it is to stop, then hand over what is held."""
+    """Run the feed until `stopping` is set, then drain."""
     exchange, sink = settings.exchange, _sink()
     outbox = Outbox(
         sink,
@@ -179,7 +179,7 @@ def _sink() -> Sink:
 
 
 async def _until_stopped(stopping: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
-    """Wait for the stop. Raises what any task raises: the process ends and is started again."""
+    """Wait for the stop. Raises the exception of any task, so that the process restarts."""
     stopped = asyncio.create_task(stopping.wait())
     try:
         pending: set[asyncio.Task[None]] = set(tasks)
@@ -194,7 +194,7 @@ async def _until_stopped(stopping: asyncio.Event, tasks: list[asyncio.Task[None]
 
 
 async def _begin(postgres: Postgres, intake: Intake, history: History) -> None:
-    """Go on where an earlier life ended; where there was none, begin with the past."""
+    """Resume from the previous run; for new symbols, start with history."""
     new_symbols = await resume(postgres, intake)
     if not history.span_us or not intake.exchange.intervals:
         intake.knows_earlier = True
@@ -209,7 +209,7 @@ async def _each(every_s: float, step: Callable[[], None]) -> None:
 
 
 def _watched(settings: Settings) -> Watched | None:
-    """Return what selects the symbols of a feed whose server decides which symbols come."""
+    """Return the symbol filter of a feed whose server decides which symbols to send."""
     if settings.exchange.symbols or not settings.redis_url:
         return None
     prefix = settings.stock_list_key.removesuffix("*")

@@ -1,6 +1,6 @@
 """Interface to an exchange: address, subscription, and classification of its messages.
 
-Messages go on as they came; the bridge reads of each only what tells whether one is missing.
+Messages are forwarded unchanged; the bridge reads only what shows whether one is missing.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from shared.wire.feed_status import FeedState
 
 
 class Kind(StrEnum):
-    """Kind of a message. Doubles as a metric label."""
+    """Kind of a message, also a metric label."""
 
     TRADE = "trade"
     QUOTE = "quote"
     BUST = "bust"
-    """Trades are cancelled or corrected."""
+    """Cancels or corrections of trades."""
     HEARTBEAT = "heartbeat"
-    """The connection lives; it may say which trade is the last one. It does not go on."""
+    """A heartbeat, possibly with the last trade id. It is not forwarded."""
     CONFIRMATION = "confirmation"
     ERROR = "error"
     OTHER = "other"
     UNREADABLE = "unreadable"
-    """It goes on: normalize keeps it as a reject, with its bytes."""
+    """It is forwarded: normalize stores it as a reject with its bytes."""
 
 
 Id = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
-"""A trade id that can be told and stored."""
+"""A trade id that can be reported and stored."""
 
 LATEST_MS: Final = 2**52
 TimeMs = Annotated[int, msgspec.Meta(ge=0, le=LATEST_MS)]
 
 
 class Trade(NamedTuple):
-    """A trade as its ids tell it, or its time (`Exchange.contiguous`). `time_us`: event time."""
+    """A trade by id, or by time (`Exchange.contiguous`). `time_us`: event time."""
 
     symbol: str
     id: int
@@ -50,10 +50,10 @@ class Trade(NamedTuple):
 class Message(msgspec.Struct, frozen=True, gc=False):
     """A classified message.
 
-    `trades`: those in it. `last`: the last trade that there was, of which the message is none.
-    `sent_us`: the exchange's clock when it was sent. `confirmed`: what is subscribed by it, by the
-    names of `Exchange.expected`. `detail`: an error, for people. `also`: further symbols that it
-    has data of. `reply`: what the exchange waits for now.
+    `trades`: the trades in it. `last`: the exchange's last trade, not part of the message.
+    `sent_us`: the exchange's clock when it was sent. `confirmed`: subscriptions confirmed by it,
+    named as in `Exchange.expected`. `detail`: an error message. `also`: further symbols it has data
+    of. `reply`: what to send in response.
     """
 
     kind: Kind
@@ -67,15 +67,14 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     reply: str = ""
 
     def __repr__(self) -> str:
-        """Leave out `reply`, which may hold a key."""
+        """Hide `reply`, which may hold a key."""
         return f"Message({self.kind}, {self.symbol!r}, {len(self.trades)} trades, {self.detail!r})"
 
 
 class Fetched(NamedTuple):
     """Trades fetched over REST, each as a payload like the exchange's own trade message.
 
-    `reaches`: every trade of the range with an id up to this one is in the pages so far, or does
-    not exist.
+    `reaches`: all trades of the range up to this id are in the pages so far, or do not exist.
     """
 
     payloads: list[bytes]
@@ -84,10 +83,10 @@ class Fetched(NamedTuple):
 
 
 class Kline(NamedTuple):
-    """A candle as the exchange publishes it, of an interval that had trades.
+    """A candle as the exchange publishes it, for an interval with trades.
 
-    `trades`: how many; 1 where the exchange does not say it. `bought`: volume whose aggressor
-    bought; 0 where it does not say that.
+    `trades`: trade count; 1 if the exchange does not report it. `bought`: aggressor buy volume; 0
+    if it does not report that.
     """
 
     start_us: int
@@ -102,16 +101,16 @@ class Kline(NamedTuple):
 
 
 class Exchange(Protocol):
-    """One exchange, set up for its symbols."""
+    """One exchange, configured for its symbols."""
 
     @property
     def name(self) -> str:
-        """The feed is called so."""
+        """Name of the feed."""
         ...
 
     @property
     def venue(self) -> str:
-        """As `shared.market.instruments` knows it; empty where names need no translation."""
+        """Name in `shared.market.instruments`; empty if names need no translation."""
         ...
 
     @property
@@ -120,46 +119,46 @@ class Exchange(Protocol):
         ...
 
     symbols: tuple[str, ...]
-    """As the exchange writes them, without those that ended; empty where the server decides."""
+    """In the exchange's notation, without ended ones; empty if the server decides."""
 
     @property
     def contiguous(self) -> bool:
-        """Whether ids count the trades of a symbol; else a trade's `id` is its time in ms."""
+        """Whether ids are contiguous; otherwise a trade's `id` is its time in ms."""
         ...
 
     @property
     def joins(self) -> bool:
-        """Whether its feed joins trades that REST lists one by one."""
+        """Whether its feed joins trades that REST lists individually."""
         ...
 
     @property
     def heartbeats(self) -> bool:
-        """Whether a connection without any message for a while must be dead."""
+        """Whether a silent connection must be dead."""
         ...
 
     @property
     def life_s(self) -> float:
-        """Age at which to connect anew, before the exchange hangs up; 0: it does not."""
+        """Age at which to reconnect, before the exchange hangs up; 0: never."""
         ...
 
     def url(self) -> str:
-        """Return where to connect."""
+        """Return the URL to connect to."""
         ...
 
     def requests(self) -> Sequence[str]:
-        """Return what to send once connected; the rest is in the `reply` of messages."""
+        """Return the messages to send once connected; others are in `reply` of messages."""
         ...
 
     def expected(self) -> frozenset[str]:
-        """Return what has to be confirmed before the subscription stands."""
+        """Return the confirmations to wait for."""
         ...
 
     def read(self, payload: bytes) -> Message:
-        """Tell what a message is. Never raises."""
+        """Classify a message. Never raises."""
         ...
 
     def missing(self, rest: Rest, symbol: str, first: Trade, last: Trade) -> AsyncIterator[Fetched]:
-        """Yield the trades with ids from `first.id` to `last.id`, in whatever order of pages.
+        """Yield the trades with ids from `first.id` to `last.id`, in any order of pages.
 
         The times are those of the neighbours. Raises RestError.
         """
@@ -167,12 +166,12 @@ class Exchange(Protocol):
 
     @property
     def intervals(self) -> Mapping[int, str]:
-        """The lengths (us) of the candles that it publishes, as it writes them."""
+        """The lengths (us) of the candles it publishes, with the exchange's names."""
         ...
 
     @property
     def counts_trades(self) -> bool:
-        """Whether its candles say how many of the trades they have that its feed sends."""
+        """Whether its candles count the trades that its feed sends."""
         ...
 
     def klines(
@@ -180,24 +179,24 @@ class Exchange(Protocol):
     ) -> AsyncIterator[list[Kline]]:
         """Yield pages of the candles with starts in [from_us, to_us), ascending.
 
-        An exchange may list less than that. Raises RestError.
+        An exchange may list fewer. Raises RestError.
         """
         ...
 
     async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
-        """Return where trades stood at a time: the id of the last one before, and that time.
+        """Return the id of the last trade before a time, with that time.
 
-        None where there was no trade since, or no way to ask. Raises RestError.
+        None if there was no trade since, or REST cannot tell. Raises RestError.
         """
         ...
 
     async def listed(self, rest: Rest, symbol: str) -> FeedState:
-        """Return how the exchange lists a symbol: LIVE, HALTED, ENDED or MAINTENANCE.
+        """Return the status of a symbol: LIVE, HALTED, ENDED or MAINTENANCE.
 
         Raises RestError.
         """
         ...
 
     async def newest(self, rest: Rest, symbol: str) -> Trade | None:
-        """Return the newest trade, or None where there is no way to ask. Raises RestError."""
+        """Return the newest trade, or None if REST cannot tell. Raises RestError."""
         ...

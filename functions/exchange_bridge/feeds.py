@@ -1,6 +1,6 @@
-"""All feeds of a list in one process, which follows changes of the list's file.
+"""All feeds of a list in one process, which follows changes of the file.
 
-`python -m functions.exchange_bridge.feeds`: in a cluster the file is a ConfigMap's.
+`python -m functions.exchange_bridge.feeds`: in a cluster the file comes from a ConfigMap.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ log = logging.getLogger(__name__)
 
 LOOK_S: Final = 0.5
 AGAIN_S: Final = 5.0
-"""Pause before a feed that failed is begun again."""
+"""Pause before a failed feed is restarted."""
 MAX_BYTES: Final = 1024 * 1024
-"""A ConfigMap is not larger."""
+"""The size limit of a ConfigMap."""
 
 
 def read_list(path: Path) -> tuple[FeedChoice, ...]:
-    """Read feeds, one a line; `#` begins a comment. Raises OSError, ValueError."""
+    """Read feeds, one per line; `#` starts a comment. Raises OSError, ValueError."""
     with path.open("rb") as file:
         text = file.read(MAX_BYTES + 1)
     if len(text) > MAX_BYTES:
@@ -54,11 +54,11 @@ class _Running:
 
 @dataclass(slots=True)
 class Feeds:
-    """The feeds of the list at `path`, with the settings of `mapping` beside their own.
+    """The feeds of the list at `path`, with the settings of `mapping` besides their own.
 
-    A feed whose line changes is ended, handing over what it holds, and begun again; the others go
-    on. A list that is not there or cannot be read changes nothing. A changed list is followed once
-    two looks have read the same: one that is being written may be cut off anywhere.
+    A feed whose line changes is drained and restarted; the others continue. A missing or unreadable
+    list changes nothing. A changed list is applied once two reads agree: a file that is being
+    written may be truncated.
     """
 
     path: Path
@@ -69,7 +69,7 @@ class Feeds:
     _seen: tuple[FeedChoice, ...] | None = None
 
     async def follow(self, stopping: asyncio.Event) -> None:
-        """Follow the list until it is to stop; then end every feed."""
+        """Follow the list until `stopping` is set; then end every feed."""
         while not stopping.is_set():
             await self._look()
             await _at_most(stopping, LOOK_S)
@@ -105,12 +105,12 @@ class Feeds:
         log.info("%s is taken no more", running.feed)
 
     async def _run(self, feed: FeedChoice, stopping: asyncio.Event) -> None:
-        """Run a feed until it is to stop; one that fails is begun again, and ends no other."""
+        """Run a feed until it is stopped; a failed one is restarted and affects no other."""
         while not stopping.is_set():
             log.info("%s is taken", feed)
             try:
                 environment = {**self.mapping, **feed.environment}
-                # Beside the loop: ccxt takes seconds to import.
+                # In a thread: ccxt takes seconds to import.
                 settings = await asyncio.to_thread(Settings.from_env, environment)
                 await run(settings, self.spans, stopping)
             except SettingsError as error:

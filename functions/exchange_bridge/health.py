@@ -10,7 +10,7 @@ from shared.wire.feed_status import FeedState
 
 SKEW_WINDOW_US: Final = 60_000_000
 MAX_SYMBOLS: Final = 1_000
-"""A server that decides which symbols come cannot make this one remember more."""
+"""Limits the memory if the server decides which symbols to send."""
 
 RATE_PART_US: Final = 5_000_000
 RATE_PARTS: Final = 12
@@ -21,10 +21,10 @@ _DATA: Final = (Kind.TRADE, Kind.QUOTE, Kind.BUST)
 
 @dataclass(slots=True)
 class Skew:
-    """The exchange's clock less this one.
+    """The exchange's clock minus this one.
 
-    A message is under way for a while, which makes the exchange seem behind; so the largest
-    difference within a window is nearest. It is too small by the shortest way.
+    Transit makes the exchange seem behind, so the largest difference within a window is the best
+    estimate. It is too small by the shortest transit.
     """
 
     _current: int | None = None
@@ -32,7 +32,7 @@ class Skew:
     _since_us: int = 0
 
     def note(self, sent_us: int, received_us: int) -> None:
-        """Take the times of a message."""
+        """Add the times of a message."""
         if received_us - self._since_us >= SKEW_WINDOW_US:
             self._before, self._current, self._since_us = self._current, None, received_us
         difference = sent_us - received_us
@@ -49,10 +49,10 @@ class Skew:
 
 @dataclass(slots=True)
 class Seen:
-    """Last message of a symbol by this clock, and the event time of its newest trade.
+    """Time of a symbol's last message by this clock, and of its newest trade by event time.
 
-    `standing`: how the exchange lists the symbol where that is not as traded; a message ends it.
-    `history_done` of `history_parts` of its past were fetched.
+    `standing`: the symbol's status if it is not traded normally; a message ends it. `history_done`
+    of `history_parts` of its history were fetched.
     """
 
     message_us: int = 0
@@ -63,21 +63,21 @@ class Seen:
     _trades: dict[int, int] = field(default_factory=dict)
 
     def count(self, trades: int, now_us: int) -> None:
-        """Count trades that came."""
+        """Count received trades."""
         part = now_us // RATE_PART_US
         if part not in self._trades:
             self._trades = {n: c for n, c in self._trades.items() if n > part - RATE_PARTS}
         self._trades[part] = self._trades.get(part, 0) + trades
 
     def trades_per_minute(self, now_us: int) -> int:
-        """Return how many came within the last minute, to a few seconds."""
+        """Return the trades of the last minute, accurate to a few seconds."""
         first = now_us // RATE_PART_US - RATE_PARTS
         return sum(count for part, count in self._trades.items() if part > first)
 
 
 @dataclass(slots=True)
 class Health:
-    """A feed's state as far as it can be seen from its messages and its connections.
+    """A feed's state, derived from its messages and connections.
 
     `quiet_us`: silence after which a symbol counts as quiet.
     """
@@ -115,7 +115,7 @@ class Health:
             seen.trade_us = max(seen.trade_us, trade.time_us)
 
     def of(self, symbol: str) -> Seen | None:
-        """Return what came of a symbol; None for one too many."""
+        """Return the record of a symbol; None if there are too many."""
         seen = self.symbols.get(symbol)
         if seen is None and len(self.symbols) < MAX_SYMBOLS:
             seen = self.symbols[symbol] = Seen()

@@ -16,9 +16,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Standings:
-    """Asks for the listing of the symbols of which nothing came for `every_s`, as often.
+    """Fetches the status of symbols that have been silent for `every_s`.
 
-    An ended symbol leaves the subscription, which some exchanges refuse as a whole because of it.
+    An ended symbol leaves the subscription, which some exchanges would otherwise refuse.
     """
 
     intake: Intake
@@ -43,7 +43,7 @@ class Standings:
             log.warning("%s: how %s is listed is not known: %s", exchange.name, symbol, error)
             return
         if seen.message_us != messages_us:
-            return  # something came meanwhile
+            return  # a message arrived meanwhile
         standing = None if status is FeedState.LIVE else status
         if standing is not seen.standing:
             log.warning("%s: %s is %s", exchange.name, symbol, standing or "traded again")

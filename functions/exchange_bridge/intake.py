@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 _GO_ON: Final = (Kind.TRADE, Kind.QUOTE, Kind.BUST, Kind.UNREADABLE)
 _SAY_EVERY_S: Final = 5.0
 
-# Why a message is dropped: what the label `why` says.
+# Reasons for dropping a message: the values of the label `why`.
 TOO_LARGE: Final = "too_large"
 OUTBOX_FULL: Final = "outbox_full"
 NOT_WATCHED: Final = "not_watched"
@@ -33,13 +33,13 @@ Noted = dict[str, list[int]]
 
 @dataclass(slots=True)
 class Intake:
-    """Takes the messages of all connections of a feed.
+    """Receives the messages of all connections of a feed.
 
-    `put` takes a batch, or returns False when the outbox is full: then the batch is dropped, and
-    its trades count as never seen, so that they become a gap and are fetched once there is room.
-    `selects` says whether a symbol is wanted. Clocks: `now_us` is wall time, `now_s` only goes
-    forward. `knows_earlier`: whether what an earlier life has left is taken into account.
-    `forgotten`: how often trades that were seen had to be dropped.
+    `put` accepts a batch, or returns False if the outbox is full: then the batch is dropped and its
+    trades count as never seen, so that they become a gap and are fetched later. `selects` filters
+    symbols. Clocks: `now_us` is wall time, `now_s` is monotonic. `knows_earlier`: whether the
+    previous run's position has been read. `forgotten`: how often trades already seen had to be
+    dropped.
     """
 
     exchange: Exchange
@@ -57,12 +57,12 @@ class Intake:
     _said_s: float = 0.0
 
     def __post_init__(self) -> None:
-        """Show drops as 0 from the start: an alert sees no first one otherwise."""
+        """Export drops as 0 from the start; otherwise an alert misses the first one."""
         for reason in (TOO_LARGE, OUTBOX_FULL, NOT_WATCHED):
             metrics.FEED_DROPPED.labels(self.exchange.name, reason)
 
     def take(self, payload: bytes, message: Message | None = None) -> Message:
-        """Take a message of a connection; return what it is, which may be known already."""
+        """Take a message; return its classification, which may be given."""
         received_us = self.now_us()
         if message is None:
             message = self.exchange.read(payload)
@@ -75,7 +75,7 @@ class Intake:
             self.of(message.last.symbol).exists(message.last, self.now_s())
         if message.kind in _GO_ON:
             if len(payload) > MAX_PAYLOAD_BYTES:
-                # No batch can carry it: its trades become a gap.
+                # Too large for any batch: its trades become a gap.
                 self._drop(TOO_LARGE, 1)
                 self._forget(message.trades)
             else:
@@ -94,11 +94,11 @@ class Intake:
         batches = list(self.batcher.add(added, now_us))
         if batches:
             self._send(batches)
-            # What waits may hold some of these: noted until it is sent, at worst fetched twice.
+            # The batch may hold some of these: kept until it is sent, at worst fetched twice.
             self._in_batch = noted if self.batcher.waiting else {}
 
     def _forget(self, trades: Sequence[Trade]) -> None:
-        """Let trades be missing that came and cannot go on."""
+        """Mark trades as missing that arrived and cannot be forwarded."""
         self.note(trades)
         for trade in trades:
             self.of(trade.symbol).forget(trade.id, trade.id, self.now_s())
@@ -109,13 +109,13 @@ class Intake:
             ids.connected()
 
     def note(self, trades: Sequence[Trade]) -> None:
-        """Note trades as seen."""
+        """Mark trades as seen."""
         now_s = self.now_s()
         for trade in trades:
             self.of(trade.symbol).see(trade, now_s)
 
     def packed(self, payloads: Sequence[bytes]) -> list[Batch]:
-        """Return batches of payloads that were fetched, for a sender that waits for room."""
+        """Return batches of fetched payloads, for a sender that waits for room."""
         self.flush(due_only=False)
         now_us = self.now_us()
         times_us = [now_us] * len(payloads)
@@ -124,7 +124,7 @@ class Intake:
         return [*batches, self.batcher.take()] if self.batcher.waiting else batches
 
     def flush(self, *, due_only: bool = True) -> None:
-        """Send the batch that waits, if its time has come."""
+        """Send the pending batch if it is due."""
         if self.batcher.is_due(self.now_us()) or (self.batcher.waiting and not due_only):
             self._send([self.batcher.take()])
             self._in_batch = {}

@@ -21,20 +21,20 @@ log = logging.getLogger(__name__)
 TIMEOUT_S: Final = 10.0
 MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
 LONGEST_WAIT_S: Final = 3 * 86_400.0
-"""As long as Binance bans an address at most; who asks meanwhile is banned for longer."""
+"""The longest ban of an address by Binance; requests during a ban prolong it."""
 RATE_LIMITED: Final = (418, 429)
 BAD_ROWS: Final = (
     *(KeyError, IndexError, TypeError, ValueError, ArithmeticError, AssertionError),
     AttributeError,
 )
-"""What reading an answer raises that is not what it should be."""
+"""What parsing an unexpected response raises."""
 _DEFAULT_WAIT_S: Final = 10.0
 
 
 class RestError(Exception):
-    """The exchange did not answer what was asked. `is_final`: nor will it.
+    """The exchange did not return what was requested. `is_final`: nor will it.
 
-    `status`: of the HTTP answer; 0: there was none.
+    `status`: of the HTTP response; 0: there was none.
     """
 
     def __init__(self, message: str, *, is_final: bool = False, status: int = 0) -> None:
@@ -44,10 +44,10 @@ class RestError(Exception):
 
 
 class Rest:
-    """One exchange's REST address. Proxies are taken from the environment.
+    """REST client of one exchange. Proxies come from the environment.
 
     Requests are made one at a time, at least `spacing_s` apart; after 429 or 418 none is made until
-    the time that Retry-After says is over.
+    Retry-After has passed.
     """
 
     def __init__(
@@ -67,9 +67,9 @@ class Rest:
         parameters: Mapping[str, str | int],
         decode: Callable[[bytes], Any] = orjson.loads,
     ) -> Any:
-        """Return what the JSON answer says, by `decode`. Raises RestError.
+        """Return the JSON response, parsed by `decode`. Raises RestError.
 
-        `path`: of the base URL, or a whole URL of the same exchange.
+        `path`: relative to the base URL, or a full URL of the same exchange.
         """
         async with self._one:
             while True:
@@ -130,7 +130,7 @@ class Rest:
 
 
 def wait_s(headers: Mapping[str, str]) -> float:
-    """Return how long Retry-After asks to wait: seconds, or a date (RFC 9110, 10.2.3)."""
+    """Return the wait of Retry-After: seconds, or a date (RFC 9110, 10.2.3)."""
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         seconds = float(text)

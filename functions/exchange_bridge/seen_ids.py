@@ -9,11 +9,11 @@ from typing import Final, NamedTuple
 from functions.exchange_bridge.exchange import Trade
 
 BEGUN_ANEW_US: Final = 60_000_000
-"""A trade that is later than the highest id by so much, under a lower id: the venue counts anew."""
+"""A trade this much later than the highest id, under a lower id: the venue restarted its ids."""
 
 
 class Hole(NamedTuple):
-    """Ids that were not seen, between two that were. Times of those two; `found_s`: since when."""
+    """Unseen ids between two seen ones, with the times of those two; `found_s`: since when."""
 
     first: int
     last: int
@@ -24,10 +24,10 @@ class Hole(NamedTuple):
 
 @dataclass(slots=True)
 class Missing:
-    """A hole that lasted: a gap.
+    """A gap: a hole that lasted.
 
-    `left`: what of it is still missing, ascending. `absent`: ids for which the exchange lists no
-    trade. `retry_at_s`, `pause_s`: when it may be tried to fetch it, and the pause after that.
+    `left`: the ids still missing, ascending. `absent`: ids for which the exchange lists no trade.
+    `retry_at_s`, `pause_s`: time of the next attempt, and the pause after it.
     """
 
     symbol: str
@@ -39,7 +39,7 @@ class Missing:
 
     @property
     def neighbours(self) -> tuple[Trade, Trade]:
-        """The first and the last id of it, with the times of the trades around it."""
+        """Its first and last id, with the times of the surrounding trades."""
         hole = self.hole
         return (
             Trade(self.symbol, hole.first, hole.from_us),
@@ -49,11 +49,11 @@ class Missing:
 
 @dataclass(slots=True)
 class SymbolIds:
-    """One symbol's ids. A hole becomes a gap when it has lasted: two connections overlap.
+    """One symbol's ids. A hole becomes a gap when it lasts: two connections overlap.
 
-    `low`: the first id that came, or would have come, with its time. `high`: the highest that there
-    is. `filled`: how many gaps were. `former`: the highest of the count before, where the venue
-    began anew; trades of it that come late, by a second connection, say nothing of this one.
+    `low`: the first id that arrived or should have, with its time. `high`: the highest existing id.
+    `filled`: number of filled gaps. `former`: the highest id before the venue restarted its ids;
+    late trades of that count, by a second connection, are ignored.
     """
 
     symbol: str
@@ -65,7 +65,7 @@ class SymbolIds:
     former: Trade | None = None
 
     def see(self, trade: Trade, now_s: float) -> None:
-        """Take a trade that came."""
+        """Add a received trade."""
         high = self.high
         if high is None or self._counts_anew(trade, high):
             self.low, self.high, self.former = trade, trade, high
@@ -79,11 +79,11 @@ class SymbolIds:
         else:
             self.fill(trade.id, trade.id)
             if self.low is not None and trade.id < self.low.id:
-                # An older one: what lies between is unknown, and was never promised.
+                # An older one: the range between is unknown and was never promised.
                 self.low = trade if trade.id == self.low.id - 1 else self.low
 
     def exists(self, trade: Trade, now_s: float) -> None:
-        """Take note of a trade that there is, and that did not come (yet)."""
+        """Note an existing trade that has not arrived (yet)."""
         high = self.high
         if high is None or self._counts_anew(trade, high):
             self.low, self.high, self.former = trade._replace(id=trade.id + 1), trade, high
@@ -92,7 +92,7 @@ class SymbolIds:
             self.high = trade
 
     def resume(self, before: Trade, now_s: float) -> None:
-        """Take note of the last trade of an earlier life; what lies between is missing."""
+        """Note the last trade of the previous run; everything since is missing."""
         if self.high is None or self.low is None:
             self.low = self.high = before
         elif before.id < self.low.id:
@@ -102,16 +102,16 @@ class SymbolIds:
             self.low = before
 
     def forget(self, first: int, last: int, now_s: float) -> None:
-        """Take back trades that were seen: they were dropped on their way."""
+        """Unmark seen trades that were dropped on their way."""
         if self.high is None:
             return
         self._open(first, last, self._before_us(first), self.high.time_us, now_s)
 
     def connected(self) -> None:
-        """Take note of a new connection: ids tell by themselves what it left out."""
+        """Note a new connection: the ids themselves show what it missed."""
 
     def settle(self, missing: Missing, first: int, reaches: int) -> list[tuple[int, int]]:
-        """Take out what was listed up to `reaches`; return the ids for which there is no trade."""
+        """Remove what was listed up to `reaches`; return the ids without a trade."""
         absent = [(a, min(b, reaches)) for a, b in missing.left if first <= a <= reaches]
         for a, b in absent:
             missing.absent += b - a + 1
@@ -119,22 +119,22 @@ class SymbolIds:
         return absent
 
     def count(self, missing: Missing) -> int:
-        """Return how many trades are still missing."""
+        """Return the number of missing trades."""
         return sum(b - a + 1 for a, b in missing.left)
 
     def adopt(self, gap: Missing) -> None:
-        """Take over a gap that an earlier life left open."""
+        """Take over a gap left open by the previous run."""
         self.gaps.append(gap)
 
     def fill(self, first: int, last: int) -> None:
-        """Take ids out of every hole and gap."""
+        """Remove ids from every hole and gap."""
         if self.holes:
             self.holes = [part for hole in self.holes for part in _without(hole, first, last)]
         for gap in self.gaps:
             gap.left = [part for a, b in gap.left for part in _difference(a, b, first, last)]
 
     def lasting(self, now_s: float, grace_s: float) -> list[Missing]:
-        """Turn the holes that have lasted into gaps; return these."""
+        """Turn the holes that have lasted into gaps; return them."""
         if not self.holes:
             return []
         expired = [hole for hole in self.holes if now_s - hole.found_s >= grace_s]
@@ -144,7 +144,7 @@ class SymbolIds:
         return new_gaps
 
     def closed(self) -> list[Missing]:
-        """Let go of gaps of which nothing is left; return these."""
+        """Remove gaps with nothing left; return them."""
         done = [gap for gap in self.gaps if not gap.left]
         if done:
             self.gaps = [gap for gap in self.gaps if gap.left]
@@ -152,7 +152,7 @@ class SymbolIds:
         return done
 
     def certain(self) -> Trade | None:
-        """Return the trade up to which each was seen, or is in a gap."""
+        """Return the trade up to which everything was seen, or is in a gap."""
         if self.high is None or not self.holes:
             return self.high
         first = min(self.holes)
@@ -181,7 +181,7 @@ def _without(hole: Hole, first: int, last: int) -> Iterator[Hole]:
 
 
 def _difference(a: int, b: int, first: int, last: int) -> Iterator[tuple[int, int]]:
-    """Yield what of [a, b] is not in [first, last]."""
+    """Yield the parts of [a, b] outside [first, last]."""
     if last < a or first > b:
         yield a, b
         return

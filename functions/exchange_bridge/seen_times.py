@@ -1,7 +1,7 @@
 """Received trades of a symbol by time and connection, where ids are not contiguous; pure.
 
-The id of a trade is its event time in milliseconds here. Trades of one connection have no hole
-between them; each new connection leaves one, from the last trade before to the first one after.
+Here a trade's id is its event time in milliseconds. A connection has no holes; each new one leaves
+a hole, from the last trade before to the first one after.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from functions.exchange_bridge.exchange import Trade
 from functions.exchange_bridge.seen_ids import Missing, SymbolIds
 
 JOINED_MS: Final = 1_000
-"""Holes so close to each other are one."""
+"""Holes this close to each other are merged."""
 
 
 @dataclass(slots=True)
 class SymbolTimes(SymbolIds):
-    """One symbol's times. `is_unsure`: trades may be missing since the last one that was seen."""
+    """One symbol's times. `is_unsure`: trades may be missing since the last one seen."""
 
     is_unsure: bool = False
 
     def connected(self) -> None:
-        """Take note of a new connection."""
+        """Note a new connection."""
         self.is_unsure = self.high is not None
 
     def see(self, trade: Trade, now_s: float) -> None:
-        """Take a trade that came."""
+        """Add a received trade."""
         high = self.high
         if high is None:
             self.low = self.high = trade
@@ -38,7 +38,7 @@ class SymbolTimes(SymbolIds):
             self.high = trade
 
     def exists(self, trade: Trade, now_s: float) -> None:
-        """Take note of a trade that there is, and that did not come (yet)."""
+        """Note an existing trade that has not arrived (yet)."""
         high = self.high
         if high is None:
             self.low = self.high = trade._replace(id=trade.id + 1)
@@ -49,7 +49,7 @@ class SymbolTimes(SymbolIds):
             self.is_unsure = True
 
     def resume(self, before: Trade, now_s: float) -> None:
-        """Take note of the last trade of an earlier life; what lies between is missing."""
+        """Note the last trade of the previous run; everything since is missing."""
         if self.high is None or self.low is None:
             self.low = self.high = before._replace(id=before.id + 1)
             self.is_unsure = True
@@ -59,19 +59,19 @@ class SymbolTimes(SymbolIds):
             self.low = before
 
     def settle(self, missing: Missing, first: int, reaches: int) -> list[tuple[int, int]]:
-        """Take a range out of every hole and gap: it was listed in full. No id is absent."""
+        """Remove a fully listed range from every hole and gap. No id is absent."""
         self.fill(first, reaches)
         return []
 
     def certain(self) -> Trade | None:
-        """Return the time up to which each was seen, or is in a gap; the last one may be shared."""
+        """Return the time up to which all were seen or are in a gap; the last may be shared."""
         certain = SymbolIds.certain(self)
         if certain is None or certain is not self.high:
             return certain
         return certain._replace(id=certain.id - 1)
 
     def count(self, missing: Missing) -> int:
-        """Return 1 while anything is missing: how many trades it is, nobody says."""
+        """Return 1 while anything is missing: the number of trades is unknown."""
         return 1 if missing.left else 0
 
     def _open(self, first: int, last: int, from_us: int, to_us: int, now_s: float) -> None:

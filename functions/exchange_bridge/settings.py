@@ -24,14 +24,14 @@ from shared.sources.batcher import Limits
 
 
 class MetricsAddress(NamedTuple):
-    """Address of a process's metrics."""
+    """Address of the metrics endpoint."""
 
     host: str
     port: int
 
     @classmethod
     def read(cls, env: Environment) -> MetricsAddress:
-        """Read it; `env.check()` says what is wrong."""
+        """Read it; `env.check()` reports errors."""
         port = env.integer("METRICS_PORT", 9090, 1, 65_535)
         return cls(env.text("METRICS_HOST", "127.0.0.1"), port)
 
@@ -112,7 +112,7 @@ SETUPS: Final[Mapping[str, Setup]] = {
     "scanner": scanner.setup,
     "ccxt": ccxt_feed.setup,
 }
-"""By the name of the feed: one that is added is named here, and in FEEDS of feed_status."""
+"""Setup by feed name: a new feed is added here and in FEEDS of feed_status."""
 
 
 def _exchange(name: str) -> Setup:

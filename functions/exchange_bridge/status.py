@@ -29,9 +29,9 @@ LOOK_S: Final = 0.2
 class Reporter:
     """Reports the status of the feed.
 
-    A trade id in it is a promise: the broker has every trade up to it, or the gap that it is in. So
-    ids are reported only once all that was handed on with them has been taken, and only by a life
-    that knows where the one before has ended: its promise would be forgotten else.
+    A trade id in a report is a promise: the broker has every trade up to it, or the gap that
+    contains it. So ids are reported only once everything forwarded with them has been accepted, and
+    only after the previous run's position is known, since its promise would be lost otherwise.
     """
 
     intake: Intake
@@ -59,7 +59,7 @@ class Reporter:
             await asyncio.sleep(LOOK_S)
 
     async def tell(self, status: FeedStatus) -> None:
-        """Send a status; one that is not taken is followed by a newer one."""
+        """Send a status; a failed one is superseded by a newer one."""
         id_ = f"{self.source}/feed/{next(iter(self._number))}"
         try:
             await self.sink.emit([OutgoingEvent.packed(id_, events.FEED, status.encode())])
@@ -67,9 +67,9 @@ class Reporter:
             log.warning("the status is not taken: %s", error)
 
     def settle(self) -> None:
-        """Advance the ids that are safe to tell."""
+        """Advance the ids that are safe to report."""
         if self._asked is not None and self.intake.forgotten != self._asked[1]:
-            self._asked = None  # what was to be handed on may have been dropped since
+            self._asked = None  # something in the batch may have been dropped since
         if self._asked is not None and self.outbox.taken >= self._asked[0]:
             self._safe.update(self._asked[2])
             self._asked = None

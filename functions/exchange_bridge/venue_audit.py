@@ -1,6 +1,6 @@
 """Venue audit: compare our candles with the exchange's own, per base interval.
 
-`python -m functions.exchange_bridge.venue_audit`; exit code 1 where one differs.
+`python -m functions.exchange_bridge.venue_audit`; exit code 1 if any differs.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _COMPARED: Final = (("open", "o"), ("high", "h"), ("low", "l"), ("close", "c"), 
 
 @dataclass(slots=True)
 class Compared:
-    """Result of a comparison. `differences`: for people, each with its start."""
+    """Result of a comparison. `differences`: text, each with its start."""
 
     equal: int = 0
     of_venue: int = 0
@@ -49,9 +49,9 @@ class Compared:
 def compare(
     klines: Sequence[Kline], candles: Sequence[dict[str, Any]], *, counts: bool
 ) -> Compared:
-    """Compare by start; `counts`: the exchange says how many trades there were.
+    """Compare by start; `counts`: the exchange reports the number of trades.
 
-    Ours that are not whole, or not closed, prove nothing; those of the venue's origin are its own.
+    Ours that are incomplete or open prove nothing; those of the venue's origin are its own.
     """
     result = Compared()
     klines_by_start = {kline.start_us: kline for kline in klines}
@@ -90,7 +90,7 @@ async def audit(
     to_us: int,
     show: Callable[[str, Timeframe, Compared], object],
 ) -> int:
-    """Compare and `show` every instrument; return how many differences. Raises RestError."""
+    """Compare and `show` every instrument; return the number of differences. Raises RestError."""
     exchange = settings.exchange
     postgres = Postgres(settings.database_url, size=1)
     try:
@@ -123,7 +123,7 @@ async def audit(
 def _both(
     klines: Sequence[Kline], candles: Sequence[dict[str, Any]]
 ) -> tuple[list[Kline], list[dict[str, Any]]]:
-    """Return those from when on there are both: either may begin later than asked for."""
+    """Return those from the first common start: either side may begin late."""
     if not klines or not candles:
         return [], []
     begin_us = max(klines[0].start_us, candles[0]["t"] * 1000)
@@ -134,7 +134,7 @@ def _both(
 
 
 def _ours(api: str, name: str, base: Timeframe, from_us: int, to_us: int) -> list[dict[str, Any]]:
-    """Return the candles that the API shows."""
+    """Return the API's candles."""
     query: dict[str, str | int] = {
         "timeframe": base.name,
         "from": base.start_us(from_us) // 1000,

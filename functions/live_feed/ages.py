@@ -1,4 +1,4 @@
-"""Freshness: time from the receipt of a tick until watchers get it, and its candle."""
+"""Freshness: time from the receipt of a tick until watchers get it and its candle."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from functions.live_feed.protocols.frames import Update
 from shared.realtime import channels as live
 
 HELD_US: Final = 10_000_000
-"""For so long a message tells how far behind messages are; a quiet market has no age."""
+"""How long a message counts: a quiet market has no age."""
 
 
 class Ages:
-    """Ages of the newest trade and the newest candle, of all that is watched, as the page has them.
+    """Ages of the newest trade and candle over everything watched, as on the page.
 
     `clock`: microseconds since 1970.
     """
@@ -25,18 +25,18 @@ class Ages:
         self._candles = _Newest()
 
     def take(self, update: Update) -> None:
-        """Note a message that is given to watchers."""
+        """Note a message sent to watchers."""
         if update.channel.startswith(live.TICKS):
             self._trades.take(update.received_us, self._clock())
         elif update.channel.startswith(live.CANDLES):
             self._candles.take(update.received_us, self._clock())
 
     def trades_s(self) -> float:
-        """Return the age of trades in seconds; 0: nothing came of late."""
+        """Return the age of trades in seconds; 0: no recent ones."""
         return self._trades.age_us(self._clock()) / 1e6
 
     def candles_s(self) -> float:
-        """Return the age of candles in seconds; they lag where trades have overtaken them, too."""
+        """Return the age of candles in seconds; they also lag if trades have overtaken them."""
         missing_us = self._trades.received_us - self._candles.received_us
         own_us = self._candles.age_us(self._clock())
         if not self._candles.received_us or not self.trades_s():

@@ -1,4 +1,4 @@
-"""The app to serve: functions-framework carries HTTP alone, so the WebSocket stands before it."""
+"""ASGI app: the WebSocket in front of functions-framework, which serves HTTP only."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Draining: detects the end of this replica by SIGTERM and, earlier in a cluster, by queue-proxy.
+"""Draining: detect shutdown by SIGTERM and, earlier in a cluster, by queue-proxy.
 
-Serving sends SIGTERM to a function only after queue-proxy has drained, and queue-proxy waits until
-every request has ended: for a watcher's, up to `timeoutSeconds`. queue-proxy answers the kubelet's
-probes with `shutting down` from the moment the pod is to end, and this asks it the same.
+Knative Serving sends SIGTERM only after queue-proxy has drained, which waits until every request
+has ended: for a watcher up to `timeoutSeconds`. queue-proxy answers the kubelet's probes with
+`shutting down` as soon as the pod is terminating; this polls the same endpoint.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ log = logging.getLogger(__name__)
 
 
 class Draining:
-    """Calls `leave` once, in the event loop that `begin` was called in.
+    """Calls `leave` once, in the event loop that called `begin`.
 
-    `queue_proxy` is where queue-proxy serves; empty outside of Knative Serving.
+    `queue_proxy` is queue-proxy's address; empty outside Knative Serving.
     """
 
     def __init__(self, leave: Callable[[], None], queue_proxy: str = "") -> None:
@@ -45,7 +45,7 @@ class Draining:
         self._task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """Begin to listen; a second call does nothing."""
+        """Start listening; a second call does nothing."""
         if self._begun:
             return
         self._begun = True

@@ -22,13 +22,13 @@ from shared.wire.patterns import decode_patterns
 from shared.wire.ticks import INTEGER_ID, TEXT_ID, Ticks
 
 _TOGETHER: Final = 2
-"""Instruments of an event that may be shown to the full; more of them share."""
+"""Instruments per event with the full number of ticks; more of them share."""
 
 
 class Message(NamedTuple):
-    """A message of the live feed: a NATS subject, and a protobuf message of its kind.
+    """A message of the live feed: a NATS subject and a protobuf payload.
 
-    `received_us`: when the newest of the ticks behind it was received, 0 where nobody says.
+    `received_us`: receive time of the newest tick behind it, 0 if unknown.
     """
 
     subject: str
@@ -37,18 +37,17 @@ class Message(NamedTuple):
 
 
 Shows = Callable[[str, str], bool]
-"""Whether somebody watches the candles of a timeframe and an instrument."""
+"""Whether the candles of a timeframe and instrument are watched."""
 
 
 def messages(
     event: Event, ticks_an_event: int, shows: Shows = lambda timeframe, instrument: True
 ) -> tuple[list[Message], int]:
-    """Return what an event says to watchers, and how many of its ticks were left out.
+    """Return the live messages of an event, and how many of its ticks were left out.
 
-    Of each instrument at most the last `ticks_an_event` ticks of an event are shown, and of all
-    together about twice as many (of each at least the last): a screen needs no more of a burst,
-    and every tick is in the candles and in the history. Of candles those that somebody watches.
-    Raises PermanentError.
+    For each instrument at most the last `ticks_an_event` ticks are shown, and in total about twice
+    as many (at least the last of each): a screen needs no more of a burst, and every tick is in the
+    candles and the history. Only watched candles are included. Raises PermanentError.
     """
     if event.type == events.CANDLES:
         return _candles(event, shows), 0
@@ -90,7 +89,7 @@ def _run(ticks: Ticks, entry: Entry, rows: slice) -> Iterator[bytes]:
     for time_us, price, size, side, kind, number, received_us, sequence, row in columns:
         yield live_pb2.LiveTick(
             symbol=entry.name,
-            price=price / price_unit,  # of two whole numbers: the nearest double
+            price=price / price_unit,  # the nearest double of the quotient
             volume=max(0, min(size // size_unit, _UINT64_MAX)),
             timestamp=time_us // 1000,
             size=mantissa_text(size, entry.size_scale),

@@ -1,6 +1,6 @@
-"""The live feed over gRPC, a process of its own: `python -m functions.live_feed.grpc_server`.
+"""The live feed over gRPC, a separate process: `python -m functions.live_feed.grpc_server`.
 
-functions-framework speaks HTTP/1.1 alone, and gRPC needs HTTP/2 without TLS from its proxy on.
+functions-framework serves HTTP/1.1 only, and gRPC needs HTTP/2, here without TLS behind the proxy.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ log = logging.getLogger(__name__)
 
 MAX_REQUEST_BYTES: Final = 64 * 1024
 _LEAVE_S: Final = 1.0
-"""How long a call has for its last word; one whose client does not read is cut off."""
+"""Time for a call's final message; a client that does not read is cut off."""
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
-    ("grpc.keepalive_time_ms", 30_000),  # a client that is gone is let go
+    ("grpc.keepalive_time_ms", 30_000),  # detects dead clients
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-    ("grpc.so_reuseport", 0),  # a taken port is an error, not a second server
+    ("grpc.so_reuseport", 0),  # a port in use is an error, not a second server
 )
 
 
@@ -76,9 +76,9 @@ class Settings:
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; then every call is ended with a word, and the server.
+    """Serve until SIGTERM or SIGINT; then end every call with a status, and the server.
 
-    The thread that serves the metrics ends with the process.
+    The metrics thread ends with the process.
     """
     replica = settings.live.replica()
     hub, feed = replica.hub, Feed(replica)

@@ -32,7 +32,7 @@ class Show:
     ticks_an_event: int
 
     async def __call__(self, event: Event) -> Outcome:
-        """Publish what an event says. Raises TransientError and PermanentError."""
+        """Publish the event's messages. Raises TransientError and PermanentError."""
         if event.type == events.CANDLES:
             await asyncio.to_thread(self._read)
         outgoing, left_out = messages(event, self.ticks_an_event, self._shows)
@@ -42,10 +42,9 @@ class Show:
         return Outcome()
 
     async def _publish(self, event_id: str, outgoing: list[Message]) -> None:
-        """Publish, also when NATS comes back only after the broker has given this attempt up.
+        """Publish, even if NATS returns only after the broker has given up on this attempt.
 
-        A restart of NATS can use up the few attempts of display; what is published twice counts
-        once.
+        A restart of NATS can use up the few attempts of display; duplicates are dropped.
         """
         until_s = time.monotonic() + PATIENCE_S
         while True:

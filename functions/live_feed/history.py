@@ -22,9 +22,9 @@ _MAX_BODY_BYTES: Final = 4_096
 
 
 def history_proxy(api_url: str, *, takes_rules: bool = True) -> list[Route]:
-    """Return GET /api/... and its reference; without an address they say that there is none.
+    """Return GET /api/... and its reference; without an address they return an error.
 
-    `takes_rules`: rules of alerts may be added, changed, tested and removed.
+    `takes_rules`: whether alert rules may be added, changed, tested and removed.
     """
     client: httpx.AsyncClient | None = None
 

@@ -1,10 +1,9 @@
-"""Hub: follows the live stream and dispatches its messages to this replica's subscribers.
+"""Hub: follow the live stream and dispatch its messages to this replica's subscribers.
 
-One task follows the stream. It keeps the newest message of each channel (what a snapshot says) and
-the last messages of all (what a client that comes back has missed), and offers each message to the
-clients that asked for its channel. The newest is the latest in time, not what came last. A client
-is subscribed, told where it stands, and given its snapshot between two messages, so that nothing
-falls between them and nothing comes twice.
+One task follows the stream. It keeps the newest message of each channel for snapshots and the
+recent messages of all for clients that resume, and offers each message to the subscribers of its
+channel. Newest means latest in event time, not last received. A client is subscribed, told its
+position and given its snapshot between two messages, so that nothing is lost or duplicated.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _PATIENCE_S: Final = 5.0
 _EXPIRE_EACH_S: Final = 60.0
 
 Derive = Callable[[Candle, int], Candle | None]
-"""From a state of a base candle, and the time in microseconds, to a longer one."""
+"""Maps a state of a base candle, and the time in microseconds, to a longer one."""
 
 log = logging.getLogger(__name__)
 
@@ -62,16 +61,16 @@ class Hub:
 
     @property
     def wanted(self) -> set[str]:
-        """Every channel that a client has subscribed to, or is about to."""
+        """Every channel with a subscriber, or about to have one."""
         return {*self._clients, *(+self._expected)}
 
     @property
     def stream_name(self) -> str:
-        """Names the stream that `seq` counts in."""
+        """Name of the stream in which `seq` counts."""
         return self._stream.name
 
     async def ready(self) -> None:
-        """Begin to follow the stream; return when the present is known. Raises TransientError."""
+        """Follow the stream; return when the snapshot is loaded. Raises TransientError."""
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._follow(), name="live-feed hub")
         try:
@@ -87,7 +86,7 @@ class Hub:
 
     @contextmanager
     def expecting(self, channels: Iterable[str]) -> Iterator[None]:
-        """Count the channels as wanted while a subscription to them is made."""
+        """Count the channels as wanted during a subscription."""
         expected = list(channels)
         self._expected.update(expected)
         try:
@@ -96,13 +95,13 @@ class Hub:
             self._expected.subtract(expected)
 
     def subscribe(self, client: Subscriber, channels: Iterable[str]) -> None:
-        """Give the client every message of the channels from now on."""
+        """Send the client every message of the channels from now on."""
         for each in channels:
             client.wanted.add(each)
             self._clients.setdefault(each, set()).add(client)
 
     def unsubscribe(self, client: Subscriber, channels: Iterable[str]) -> None:
-        """Give the client no more of the channels."""
+        """Send the client no more messages of the channels."""
         for each in channels:
             client.wanted.discard(each)
             wanting = self._clients.get(each)
@@ -112,10 +111,10 @@ class Hub:
                     del self._clients[each]
 
     def learn(self, message: Message, leased: int | None = None) -> None:
-        """Take what is known from elsewhere; it is shown where it is the newest of its channel.
+        """Take a message from the history; it is shown if it is the newest of its channel.
 
-        `leased`: the place since which the channel is watched. What the stream has told behind it
-        goes on: all that is newer comes by the stream, once.
+        `leased`: the position since which the channel is watched. A message from the stream after
+        it takes precedence: newer ones also arrive by the stream, once.
         """
         channel = live.channel_of(message.subject)
         update = Update(self.seq, channel, message.payload, message.received_us)
@@ -125,29 +124,29 @@ class Hub:
             self._give(update)
 
     def derive(self, base: str, channel: str, derive: Derive) -> None:
-        """Make a channel of each state of another one, for what no message carries."""
+        """Derive a channel from each state of another one, for what no message carries."""
         self._derived.setdefault(base, {})[channel] = derive
 
     def underive(self, channel: str) -> None:
-        """Make the channel no more."""
+        """Stop deriving the channel."""
         for derived in self._derived.values():
             derived.pop(channel, None)
         self._derived = {base: derived for base, derived in self._derived.items() if derived}
 
     def show(self, channel: str, candle: Candle, received_us: int = 0) -> None:
-        """Give a derived candle to those who want it, and make of it what is made of it."""
+        """Send a derived candle to its subscribers, and derive further channels from it."""
         payload = candle.to_message().SerializeToString()
         published_us = time.time_ns() // 1000
         self._give(Update(self.seq, channel, payload, received_us, published_us))
         self._derive(channel, candle, published_us, received_us)
 
     def give(self, channel: str, payload: bytes, *, late: bool = False) -> None:
-        """Give what was made for a channel that no message carries to those who want it."""
+        """Send a derived message to the channel's subscribers."""
         published_us = time.time_ns() // 1000
         self._give(Update(self.seq, channel, payload, 0, published_us, late))
 
     def present(self, channels: Iterable[str]) -> list[Update]:
-        """Return the newest message of each channel that is asked for."""
+        """Return the newest message of each requested channel."""
         requested = set(channels)
         return [
             update
@@ -156,7 +155,7 @@ class Hub:
         ]
 
     def remembered(self, after: int, channels: Iterable[str]) -> list[Update] | None:
-        """Return the messages behind the place `after`; None when memory does not go back there."""
+        """Return the messages after position `after`; None if memory does not go back that far."""
         if after > self.seq:
             return None
         if after < self.seq and (not self._recent or self._recent[0].seq > after + 1):
@@ -193,12 +192,12 @@ class Hub:
                     await self._republish()
                     self._expire()
             except Exception:
-                # Whatever it was: clients keep their connections, and the stream has the messages.
+                # Whatever the error, clients stay connected and the stream has the messages.
                 log.exception("following the live stream stopped, and begins again")
                 await asyncio.sleep(0.5)
 
     async def _catch_up(self) -> None:
-        """Learn the present: from the mirror, and what it has not yet from the stream itself."""
+        """Load the snapshot from the mirror, then the rest from the stream itself."""
         state = await self._stream.state()
         async for placed in self._stream.latest():
             self._newest.keep(_update(placed))
@@ -213,7 +212,7 @@ class Hub:
             self._present.set()
 
     def _expire(self) -> None:
-        """Forget what is past its term, now and then."""
+        """Expire old channels periodically."""
         now_s = time.time()
         if self._latest_age_s and now_s >= self._expires_s:
             self._expires_s = now_s + _EXPIRE_EACH_S
@@ -258,7 +257,7 @@ class Hub:
             client.offer(update)
 
     async def _republish(self) -> None:
-        """Make the newest of each channel the last in the stream again, by one replica of all."""
+        """Republish the newest of each channel as the last in the stream, by one replica."""
         derived = {each for channels in self._derived.values() for each in channels}
         for update in self._newest.overtaken():
             if update.channel in derived:

@@ -1,4 +1,4 @@
-"""Subscriptions to data: leases of watched instruments, initial values, and derived channels."""
+"""Interest: leases of watched instruments, initial values, and derived channels."""
 
 from __future__ import annotations
 
@@ -31,12 +31,14 @@ log = logging.getLogger(__name__)
 _RENEW_EACH_S: Final = 2.0
 _LEARNT_ONE_BY_ONE: Final = 50
 _LEARNT_AGAIN_S: Final = (2, 4, 8, 16, 32, 64)
-"""When the present is learnt again after a lease began: what came before it was published to nobody
-and may still have been on its way to storage."""
+"""Delays after which initial values are re-read once a lease has started.
+
+Earlier messages were published to nobody and may still have been on their way to storage.
+"""
 
 
 async def nobody() -> set[str]:
-    """Return the instruments that others watch past this hub: none."""
+    """Return the instruments watched past this hub: none."""
     return set()
 
 
@@ -44,8 +46,8 @@ async def nobody() -> set[str]:
 class Interest:
     """Used by one event loop. `elsewhere` names what is watched past the hub (NATS in a browser).
 
-    `ladder`: the timeframes that candle-aggregate makes, the base first. `until_emitted_s`: within
-    that, those who emit know of a new lease.
+    `ladder`: candle-aggregate's timeframes, the base first. `until_emitted_s`: time within which
+    emitters know of a new lease.
     """
 
     hub: Hub
@@ -65,7 +67,7 @@ class Interest:
     _asking: asyncio.Task[None] | None = None
 
     def check(self, channel: str) -> str:
-        """Return a channel that can be subscribed to. Raises ChannelError that names the fix."""
+        """Return the normalized channel. Raises ChannelError that names the fix."""
         of_history = live.checked(channel).startswith((live.BARS, live.INDICATORS))
         if of_history and not self.history.is_there:
             raise ChannelError(f"{channel!r}: it needs the history API: set API_URL")
@@ -89,21 +91,21 @@ class Interest:
         return channel
 
     async def checked(self, channels: Iterable[str]) -> list[str]:
-        """Return channels that can be subscribed to. Raises ChannelError that names the fix."""
+        """Return the normalized channels. Raises ChannelError that names the fix."""
         channels = list(channels)
         if any(each.startswith(live.INDICATORS) for each in channels):
-            await asyncio.to_thread(functions)  # TA-Lib takes its time to load
+            await asyncio.to_thread(functions)  # TA-Lib is slow to load
         return [self.check(each) for each in channels]
 
     def start(self) -> None:
-        """Begin to renew leases."""
+        """Start renewing leases."""
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._keep(), name="live-feed leases")
 
     async def watch(self, channels: Iterable[str]) -> dict[str, int]:
-        """Lease what the channels need; return since which place each instrument is watched.
+        """Lease what the channels need; return the position since which each is watched.
 
-        The places are those of the stream. Returns when those who emit know of the leases.
+        Positions are sequence numbers of the stream. Returns when the emitters know of the leases.
         """
         self.start()
         names = self._names(channels)
@@ -116,7 +118,7 @@ class Interest:
         return dict(self._since)
 
     async def load(self, channels: Iterable[str]) -> None:
-        """Learn the present of the channels where no message has told it."""
+        """Load the initial values of channels without a message yet."""
         channels = list(channels)
         unloaded = [
             each
@@ -124,7 +126,7 @@ class Interest:
             if each.startswith((live.TICKS, live.CANDLES))
         ]
         names = {name for name in map(live.instrument_of, unloaded) if name}
-        async with self._loading:  # who asks meanwhile for the same waits for it
+        async with self._loading:  # concurrent requests for the same channel wait for it
             try:
                 await self._learn(names - self._loaded.keys())
                 await self._learn_longer(set(unloaded) - self._loaded.keys())
@@ -136,7 +138,7 @@ class Interest:
                 log.warning("the present is not known: %s", error)
 
     async def close(self) -> None:
-        """Let the leases run out."""
+        """Let the leases expire."""
         if self._task is not None:
             await end(self._task)
         if self._asking is not None:
@@ -154,7 +156,7 @@ class Interest:
             self._note_loaded(names)
 
     async def _learn_longer(self, channels: Iterable[str]) -> None:
-        """Learn the newest of longer candles that nobody had published for them."""
+        """Load the newest longer candles that were not published yet."""
         longer = [each for each in channels if each.startswith(live.CANDLES) and ALL not in each]
         base = f"{live.CANDLES}:{self.ladder[0]}:"
         longer = [each for each in longer if not each.startswith(base) and not self._folded(each)]
@@ -167,7 +169,7 @@ class Interest:
             self._note_loaded({channel})
 
     def _names(self, channels: Iterable[str]) -> set[str]:
-        """Return what has to be leased: instruments, and candles that are published for them."""
+        """Return what to lease: instruments, and candle channels published for them."""
         names = set()
         for channel in channels:
             instrument = live.instrument_of(channel)
@@ -182,7 +184,7 @@ class Interest:
         return names
 
     def _folded(self, channel: str) -> Timeframe | None:
-        """Return the timeframe of a channel of candles that candle-aggregate does not make."""
+        """Return the timeframe of a candle channel that candle-aggregate does not make."""
         if not channel.startswith(live.CANDLES):
             return None
         name = channel.split(":", 2)[1]
@@ -209,7 +211,7 @@ class Interest:
             await self._indicator(channel)
 
     async def _indicator(self, channel: str) -> None:
-        """Begin to follow a channel of an indicator; return when its present is known."""
+        """Follow an indicator channel; return when its value is known."""
         if channel in self._indicators:
             return
         indicator = self._indicators[channel] = LiveIndicator(channel, self.hub, self.history)
@@ -223,7 +225,7 @@ class Interest:
             raise
 
     async def _bar(self, channel: str) -> None:
-        """Begin to follow a channel of bars; return when its present is known."""
+        """Follow a bar channel; return when its newest bar is known."""
         if channel in self._bars:
             return
         bars = self._bars[channel] = LiveBars(channel, self.hub, self.history)
@@ -250,7 +252,7 @@ class Interest:
             self.hub.show(channel, present)
 
     async def _keep(self) -> None:
-        """Renew leases, and end what nobody wants any more, for as long as somebody watches."""
+        """Renew leases and end what is no longer watched."""
         while True:
             await asyncio.sleep(_RENEW_EACH_S)
             wanted = self.hub.wanted
@@ -272,11 +274,11 @@ class Interest:
             self._since = {n: p for n, p in self._since.items() if n in names}
             self._loaded = {n: t for n, t in self._loaded.items() if n in names}
             await self._renew(names)
-            if self._asking is None or self._asking.done():  # leases do not wait for history
+            if self._asking is None or self._asking.done():  # does not delay lease renewal
                 self._asking = asyncio.create_task(self._ask_again(), name="live-feed present")
 
     async def _ask_again(self) -> None:
-        """Ask history for what is not whole yet, or may not have been stored."""
+        """Read from history what is incomplete or may not have been stored."""
         try:
             for channel, folding in list(self._foldings.items()):
                 if not folding.is_whole:
@@ -289,7 +291,7 @@ class Interest:
             log.warning("the present is not known: %s", error)
 
     async def _learn_again(self) -> None:
-        """Learn once more what may have been on its way to storage."""
+        """Re-read what may have been on its way to storage."""
         now_s = time.monotonic()
         due = {name for name, again_s in self._loaded.items() if again_s and again_s[0] <= now_s}
         for name in due:
@@ -299,13 +301,13 @@ class Interest:
             await self._learn_longer(due)
 
     def _tell(self, message: Message) -> None:
-        """Hand the hub what history knows, unless the stream tells of the channel by now."""
+        """Pass history to the hub, unless the stream has the channel by now."""
         instrument = live.instrument_of(live.channel_of(message.subject))
         since = [self._since[each] for each in (instrument, ALL) if each in self._since]
         self.hub.learn(message, min(since, default=None))
 
     def _note_loaded(self, names: set[str]) -> None:
-        """Note that the present of names is known, of those that are leased for as long as that."""
+        """Note that the values of these names are known; of leased ones for that long."""
         now_s = time.monotonic()
         for name in names & self._since.keys():
             self._loaded.setdefault(name, tuple(now_s + each for each in _LEARNT_AGAIN_S))
@@ -319,7 +321,7 @@ class Interest:
 
 
 def _candles_of(channel: str) -> str:
-    """Return the channel of candles that a channel of an indicator is made of; others as is."""
+    """Return the input candle channel of an indicator channel; others unchanged."""
     if not channel.startswith(live.INDICATORS):
         return channel
     _, timeframe, symbol = live.indicator_of(channel)
@@ -327,7 +329,7 @@ def _candles_of(channel: str) -> str:
 
 
 def recovered(since: dict[str, int], channels: Iterable[str], seq: int) -> bool:
-    """Whether all that the channels had behind a place of the stream was published."""
+    """Whether everything on the channels after a position was published."""
     for channel in channels:
         instrument = live.instrument_of(channel)
         if instrument is None:

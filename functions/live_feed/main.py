@@ -1,4 +1,4 @@
-"""live-feed: events in, live messages out to clients. Events and HTTP; WebSockets: asgi.py."""
+"""live-feed: events in, live messages out to clients. HTTP only; WebSockets: asgi.py."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from functions.live_feed.wiring import http
 from shared.adapter.access import guarded
 from shared.adapter.delegated import Delegated
 
-# The page and its files are no secret; what they show, and /config.json, is asked for with a token.
+# The page is public; the data it shows, and /config.json, need a token.
 app = guarded(http, os.environ, events_pass=True, open_paths=("/", "/assets/"))
 
 

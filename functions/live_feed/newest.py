@@ -1,4 +1,4 @@
-"""The newest message of each channel by its place in time, whatever the order of arrival."""
+"""The newest message of each channel in event time, whatever the order of arrival."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ class Newest:
         self._overtaken.clear()
 
     def is_passed_by(self, update: Update) -> bool:
-        """Tell whether it is newer than what is known of its channel."""
+        """Whether it is newer than the newest known message of its channel."""
         newest = self._newest.get(update.channel)
         return newest is None or update.order > newest.order
 
     def was_published(self, channel: str, after: int) -> bool:
-        """Tell whether the newest of the channel came by the stream, behind a place of it."""
+        """Whether the newest message of the channel came by the stream, after a position."""
         newest = self._newest.get(channel)
         return newest is not None and newest.published_us > 0 and newest.seq > after
 
     def keep(self, update: Update) -> None:
-        """Keep it where it is newer than what is known of its channel."""
+        """Store it if it is newer than the newest known of its channel."""
         if self.is_passed_by(update):
             self._newest[update.channel] = update
 
     def take(self, update: Update) -> Update | None:
-        """Return what watchers get: the message, marked late where it is; None: nothing new.
+        """Return the message for watchers, marked late if it is; None: nothing new.
 
-        A late tick, or a correction of an older candle, is shown and is not the newest. An outdated
-        state of the newest candle, and a repetition, say nothing new.
+        A late tick, or a correction of an older candle, is shown but is not the newest. An outdated
+        state of the newest candle, and a repetition, are dropped.
         """
         newest = self._newest.get(update.channel)
         if newest is None or self.is_passed_by(update):
@@ -70,16 +70,16 @@ class Newest:
         return replace(update, late=True)
 
     def take_again(self, update: Update) -> None:
-        """Note what is the last message of its channel in the stream now, and was told before."""
+        """Note a republished message, now the last of its channel in the stream."""
         newest = self._newest.get(update.channel)
         if newest is None or newest.order <= update.order:
             self._newest[update.channel] = update
             self._overtaken.pop(update.channel, None)
-        else:  # a newer one had come meanwhile: that has to be the last
+        else:  # a newer one arrived meanwhile: that one has to be the last
             self._overtaken[update.channel] = None
 
     def expire(self, before_us: int) -> None:
-        """Forget the channels whose newest message was published, or received, before then."""
+        """Remove channels whose newest message was published, or received, before then."""
         for channel, update in list(self._newest.items()):
             if 0 < max(update.published_us, update.received_us) < before_us:
                 del self._newest[channel]
@@ -88,7 +88,7 @@ class Newest:
     def overtaken(self) -> list[Update]:
         """Return, once, the newest of each channel whose last message in the stream is older.
 
-        Published again, they are last in the stream too: a replica that starts reads only the last.
+        Republishing makes them the last: a replica that starts reads only those.
         """
         updates = [self._newest[channel] for channel in self._overtaken]
         self._overtaken.clear()

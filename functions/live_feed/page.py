@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 BUILT: Final = Path(__file__).parent / "dashboard"
-"""`make dashboard` puts the built page here; the image brings it along."""
+"""Where `make dashboard` puts the page; the image includes it."""
 
 _NOT_BUILT: Final = """Kandle's live feed: WebSocket /ws, Server-Sent Events /sse?channels=...
 

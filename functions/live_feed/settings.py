@@ -1,4 +1,4 @@
-"""Settings of a replica, for every protocol."""
+"""Settings of a replica, for all protocols."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from shared.stores.redis import connect
 
 @dataclass(frozen=True)
 class LiveSettings:
-    """The live stream, what each client may take of it, and where leases and the present are."""
+    """The live stream, client limits, leases and initial values."""
 
     nats_url: str = field(repr=False)
     redis_url: str = field(repr=False)
@@ -37,7 +37,7 @@ class LiveSettings:
 
     @classmethod
     def read(cls, env: Environment) -> LiveSettings:
-        """Read; `env.check()` is the caller's."""
+        """Read from `env`; the caller calls `env.check()`."""
         return cls(
             nats_url=env.text("NATS_URL"),
             redis_url=env.text("REDIS_URL"),
@@ -62,7 +62,7 @@ class LiveSettings:
         return LiveStream(self.nats_url, self.limits)
 
     def replica(self, *, serves_nats: bool = False) -> Replica:
-        """Return a replica; `serves_nats`: it answers for the watchers on NATS as well."""
+        """Return a replica; `serves_nats`: it also leases for watchers on NATS."""
         stream = self.stream()
         hub = Hub(stream, self.remembered, self.limits.latest_age_s)
         history = HistoryApi(self.api_url, self.api_token, self.reads_per_s)

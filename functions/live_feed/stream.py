@@ -1,8 +1,8 @@
-"""The JetStream streams behind the live feed: published to by any replica, followed by each.
+"""The JetStream streams behind the live feed: any replica publishes, each follows.
 
-`KANDLE_LIVE` keeps some minutes of `live.>`; a message's place in it is the `seq` that clients see,
-the same on every replica. `KANDLE_LIVE_LATEST` mirrors it and keeps the last message of each
-subject, under the same numbers: a replica that starts knows the present without asking anybody.
+`KANDLE_LIVE` retains some minutes of `live.>`; a message's position in it is the `seq` that clients
+see, the same on every replica. `KANDLE_LIVE_LATEST` mirrors it and keeps the last message of each
+subject under the same sequence numbers: a starting replica has the snapshot without asking anyone.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ _ANSWERS_S: Final = 0.5
 
 
 class Placed(NamedTuple):
-    """A message with its place in the stream.
+    """A message with its position in the stream.
 
-    `again`: it was told before, and is there for replicas that read the last of each subject.
+    `again`: a republished message, for replicas that read the last of each subject.
     """
 
     seq: int
@@ -67,7 +67,7 @@ class Placed(NamedTuple):
 class Limits:
     """Retention of the stream, for clients that resume.
 
-    `latest_age_s`: how long the newest message of a channel stays without a newer one; 0: for ever.
+    `latest_age_s`: retention of a channel's newest message; 0: forever.
     """
 
     max_age_s: float = 600.0
@@ -76,7 +76,7 @@ class Limits:
 
 
 class LiveStream:
-    """Both streams, over one connection that is made when it is needed and kept."""
+    """Both streams, over one lazily opened, persistent connection."""
 
     def __init__(self, url: str, limits: Limits) -> None:
         self._url = url
@@ -84,16 +84,16 @@ class LiveStream:
         self._client: Client | None = None
         self._lock = asyncio.Lock()
         self.name = ""
-        """Tells one life of the stream from another: numbers of different ones do not compare."""
+        """Identifies a generation of the stream: positions of different ones do not compare."""
 
     async def publish(
         self, event_id: str, messages: Sequence[Message], *, again: bool = False
     ) -> None:
         """Publish an event's messages; return when the stream has them. Raises TransientError.
 
-        They are numbered under the event's id, so that the stream keeps a repeated one once. Only
-        the last is acknowledged: a connection keeps its order, so that the stream then has the
-        others too, unless the connection was another one by then. `again`: the stream had them.
+        Messages are numbered under the event's id, so that the stream deduplicates them. Only the
+        last is acknowledged: a connection keeps its order, so the stream then has the others too,
+        unless it reconnected in between. `again`: the stream already had them.
         """
         *rest, last = messages
         try:
@@ -111,7 +111,7 @@ class LiveStream:
             raise TransientError("the connection to NATS was cut while an event was published")
 
     async def watched(self) -> set[str]:
-        """Return what clients of NATS itself have subscribed to, by the names of leases.
+        """Return the subscriptions of direct NATS clients, by lease name.
 
         Raises TransientError.
         """
@@ -124,7 +124,7 @@ class LiveStream:
             await self._client.publish(_CONNECTIONS, orjson.dumps(request), reply=inbox)
             channels: set[str] = set()
             with contextlib.suppress(TimeoutError, nats.errors.TimeoutError):
-                while True:  # one answer from each server
+                while True:  # one response per server
                     message = await responses.next_msg(_ANSWERS_S)
                     channels |= _watched(orjson.loads(message.data))
             await responses.unsubscribe()
@@ -133,7 +133,7 @@ class LiveStream:
             raise TransientError(f"NATS does not tell its clients: {error!r}") from error
 
     async def dead_letters(self, limit: int) -> tuple[int, Sequence[DeadLetter]]:
-        """Return how many dead letters there are, and the newest. Raises TransientError."""
+        """Return the number of dead letters, and the newest. Raises TransientError."""
         try:
             return await DeadLetters(await self._stream()).newest(limit)
         except (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError) as error:
@@ -147,7 +147,7 @@ class LiveStream:
             raise TransientError(f"NATS is away: {error!r}") from error
 
     async def state(self) -> StreamState:
-        """Return what the stream holds; from then on its name is known."""
+        """Return the stream's range; its name is known afterwards."""
         info = await (await self._stream()).stream_info(live.STREAM)
         self.name = self.name or _name(info)
         return info.state
@@ -178,10 +178,10 @@ class LiveStream:
             await consumer.unsubscribe()
 
     async def follow(self, after: int) -> AsyncIterator[list[Placed]]:
-        """Yield every message behind the place `after`, in order and for ever, as they come.
+        """Yield all messages after position `after`, in order and forever, as they arrive.
 
-        An outage is ridden out: it goes on behind the last message it has yielded. An empty list
-        says that the stream is another one now, and everything known of it void.
+        It survives outages and continues after the last message yielded. An empty list means that
+        the stream was recreated and everything known of it is void.
         """
         while True:
             try:
@@ -216,7 +216,7 @@ class LiveStream:
                     async with asyncio.timeout(_IDLE_S):
                         await arrival.wait()
                 except TimeoutError:
-                    info = await consumer.consumer_info()  # raises when the server has forgotten it
+                    info = await consumer.consumer_info()  # raises if the server has forgotten it
                     sent = info.delivered.consumer_seq if info.delivered else 0
                     if sent != last_seq and not arrived:
                         raise _MissedError from None
@@ -308,11 +308,11 @@ class LiveStream:
 
 
 class _MissedError(nats.errors.Error):
-    """The server has sent what did not come: a cut connection, or one that was too slow."""
+    """Messages were lost: a disconnect, or a slow consumer."""
 
 
 class _OtherStreamError(Exception):
-    """The stream was made anew since it was looked at."""
+    """The stream was recreated since the last look."""
 
 
 _NAME_IN_USE: Final = 10058
@@ -323,7 +323,7 @@ def _name(info: StreamInfo) -> str:
 
 
 def _consumer(start: int | None = None) -> ConsumerConfig:
-    """Return a consumer from the place `start`, or of the last message of each subject."""
+    """Return a consumer from position `start`, or of the last message of each subject."""
     policy = DeliverPolicy.LAST_PER_SUBJECT if start is None else DeliverPolicy.BY_START_SEQUENCE
     return ConsumerConfig(
         deliver_policy=policy,
@@ -336,7 +336,7 @@ def _consumer(start: int | None = None) -> ConsumerConfig:
 
 
 def _watched(response: Any) -> set[str]:
-    """Return what the subscriptions of a server's connections watch, by the names of leases."""
+    """Return what a server's subscriptions watch, by lease name."""
     channels = set()
     for connection in (response.get("data") or {}).get("connections") or ():
         for subject in connection.get("subscriptions_list") or ():

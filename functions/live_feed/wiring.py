@@ -1,4 +1,4 @@
-"""Wiring of live-feed, once a process: both entries, events and WebSockets, share it."""
+"""Wiring of live-feed, shared by both entries of the process, events and WebSockets."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ websocket = websocket_endpoint(replica)
 
 
 async def ready() -> None:
-    """Follow the stream and its watchers, and listen for the end of the replica.
+    """Follow the stream and its watchers, and listen for shutdown.
 
     Raises TransientError.
     """

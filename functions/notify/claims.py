@@ -1,7 +1,7 @@
 """Delivery claims: alerts sent, or being sent, to each target, as rows of Postgres.
 
-No transaction is open while a service is waited for. Who sends an alert to a target claims it for
-CLAIM_S: nobody else sends it meanwhile, and whoever dies or hangs loses it then.
+No transaction is open while a service is called. The sender of an alert claims the target for
+CLAIM_S; nobody else sends it meanwhile, and a crashed or hung sender loses the claim.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 from shared.stores.postgres import Postgres
 
 CLAIM_S: Final = 45
-"""Longer than a service is waited for."""
+"""Longer than the timeout of a service."""
 
 _CLAIM: Final = """
 INSERT INTO alert_deliveries (event_id, target, claimed_until)
@@ -46,7 +46,7 @@ class Claims:
     def claim(
         self, event_id: str, targets: Sequence[str]
     ) -> tuple[dict[str, datetime], frozenset[str]]:
-        """Claim the targets that lack an alert; return until when, and those that others claim."""
+        """Claim the targets that lack an alert; return their expiries, and those claimed by others."""
         parameters = {"event": event_id, "targets": sorted(targets), "claim": CLAIM_S}
         with self.postgres.connection() as connection:
             claimed: dict[str, datetime] = dict(connection.execute(_CLAIM, parameters).fetchall())
@@ -54,11 +54,11 @@ class Claims:
         return claimed, busy - claimed.keys()
 
     def sent(self, event_id: str, target: str) -> None:
-        """Note that a target has an alert."""
+        """Record that a target has the alert."""
         with self.postgres.connection() as connection:
             connection.execute(_SENT, (event_id, target))
 
     def release(self, event_id: str, target: str, until: datetime) -> None:
-        """Give up a claim of this process, so that the next delivery sends at once."""
+        """Release a claim of this process, so that the next delivery sends at once."""
         with self.postgres.connection() as connection:
             connection.execute(_RELEASE, (event_id, target, until))

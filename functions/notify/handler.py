@@ -1,7 +1,7 @@
-"""Event handler: an alert to every target, each once; a test to every target, with its result.
+"""Event handler: send an alert to every target once, or a test with its results.
 
-A service is waited for PATIENCE_S; one that takes longer counts as failed, and what it takes later
-is noted by the thread that waits for it.
+A service has PATIENCE_S to respond; a slower one counts as failed, and a later success is recorded
+by the thread that waits for it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ STAGE: Final = "notify"
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """The stage's handler. Without targets it takes every alert and does nothing."""
+    """The stage's handler. Without targets it accepts every alert and does nothing."""
 
     claims: Claims
     targets: Sequence[Target]
@@ -45,10 +45,10 @@ class Notify:
     _testing: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, event: Event) -> Outcome:
-        """Notify the targets that have not taken this alert, or test them.
+        """Notify the targets that lack this alert, or test them.
 
-        Raises TransientError when one of them does not take it now; the others are not asked again.
-        PermanentError: the rule names a target that there is not, and the others have it.
+        Raises TransientError if one of them does not accept it now; the others are not called
+        again. PermanentError: the rule names an unknown target, and the others have the alert.
         """
         if event.type == events.ALERT_TEST:
             return self._test(event)
@@ -69,7 +69,7 @@ class Notify:
     def _deliver(
         self, event_id: str, targets: Sequence[Target], title: str, body: str
     ) -> dict[str, str]:
-        """Send it to those that lack it; return why others do, by name."""
+        """Send it to those that lack it; return the reasons of failures, by name."""
         if not targets:
             return {}
         claimed, busy = self.claims.claim(event_id, [each.digest for each in targets])
@@ -116,7 +116,7 @@ class Notify:
 
 
 def _tested_rule(event: Event) -> Rule | None:
-    """Return the rule that a test is of, if of any. Raises PermanentError."""
+    """Return the rule of a test, if any. Raises PermanentError."""
     try:
         text = orjson.loads(event.data()).get("rule")
         return None if text is None else Rule.parse(text)

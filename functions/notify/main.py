@@ -1,4 +1,4 @@
-"""notify: alerts to people, by the services that ALERT_URLS names."""
+"""notify: send alerts to the services in ALERT_URLS."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from shared.runtime.settings import Environment
 from shared.stores.postgres import Postgres
 
 AT_ONCE = 4
-"""Alerts that are delivered at once; each waits for its services, all at once."""
+"""Concurrent alerts; each waits for all its services in parallel."""
 CONNECTIONS = 8
 
 

@@ -1,7 +1,7 @@
-"""pipeline: every stage in one process, for a small cluster. Its func.yaml is the top-level one.
+"""pipeline: every stage in one process, for a small cluster; see the top-level func.yaml.
 
-An event posted to `/` goes to each stage that wants its type; one posted to `/<stage>` to that one
-alone. The history API, POST /ingest and the dashboard have the paths they have elsewhere.
+An event posted to `/` goes to each stage that wants its type; one posted to `/<stage>` only to that
+stage. The history API, POST /ingest and the dashboard have their usual paths.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ routes = Starlette(
     ]
 )
 
-# The stages' own dead letters come by the address that they were given.
+# The stages' own dead letters arrive at the configured address.
 app = EventDoor(routes, {"/", *(f"/{name}" for name in STAGES if name != "dead-letter")})
 
 
 @functions_framework.aio.http
 async def pipeline(request: Request) -> Response:
-    """Answer one request: an event, a question, a page, a probe or a scrape."""
+    """Answer one request: an event, a query, a page, a probe or a scrape."""
     return Delegated(app)

@@ -31,26 +31,26 @@ WANTED: Final[Mapping[str, Sequence[str]]] = {
     events.ALERTS: ("persist", "detect-pattern", "notify"),
     events.CLOCK: ("persist", "candle-aggregate", "detect-pattern"),
 }
-"""Event types, each with the stages that want it: what eventing/triggers.yaml says (tested).
+"""The stages that want each event type, as in eventing/triggers.yaml (tested).
 
-What Broker display carries has the path of live-feed.
+Events of Broker display are posted to live-feed's path.
 """
 
 
 def stages_for(attributes: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the stages that an event with these attributes is for; none for an unknown type."""
+    """Return the stages for an event with these attributes; none for an unknown type."""
     if attributes["type"] == events.CANDLES and attributes.get(events.CLOSED) != "true":
         return ()
     return tuple(WANTED.get(attributes["type"], ()))
 
 
 def unrouted(event: Event) -> Outcome:
-    """Handle an event that no stage wants. Raises PermanentError: it is recorded, not dropped."""
+    """Reject an event that no stage wants. Raises PermanentError: it is recorded, not dropped."""
     raise PermanentError("no_stage", f"no stage takes events of type {event.type}")
 
 
 class AtRoot:
-    """An app under a path of its own that is written for `/`."""
+    """An app mounted under a path, written for `/`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -61,11 +61,11 @@ class AtRoot:
 
 
 class Router:
-    """Hands an event to every stage that wants it, at once.
+    """Passes an event to every stage that wants it, concurrently.
 
-    The answer is the worst of theirs: a stage that has to see the event again gets it again, and
-    the others with it; each of them is idempotent. A Trigger that names a stage's own path
-    (`/persist`) has redeliveries of its own and disturbs no other stage.
+    The response is the worst of theirs: if a stage needs a redelivery, all get it; each is
+    idempotent. A Trigger that names a stage's own path (`/persist`) is redelivered to that stage
+    only.
     """
 
     def __init__(self, stages: Mapping[str, ASGIApp], otherwise: ASGIApp) -> None:
@@ -73,7 +73,7 @@ class Router:
         self._otherwise = _client(otherwise)
 
     async def ready(self) -> None:
-        """Raise TransientError while one of the stages cannot work."""
+        """Raise TransientError while any stage is not ready."""
         responses = await asyncio.gather(
             *(each.get("/health/readiness") for each in self._clients.values())
         )
@@ -105,5 +105,5 @@ class Router:
 
 def _client(app: ASGIApp) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    # In one process there is nothing to wait for but the stage itself; the broker has a timeout.
+    # No timeout: in one process only the stage itself can block; the broker has a timeout.
     return httpx.AsyncClient(transport=transport, base_url="http://stage", timeout=None)  # noqa: S113

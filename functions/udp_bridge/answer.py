@@ -1,7 +1,7 @@
-"""Answer of POST /ingest: counts and rejects of a body, by the parser that normalize uses.
+"""Response of POST /ingest: counts and rejects of a body, by the parser of normalize.
 
-Parsing is a pure function of the batch and of settings that both processes share (PRICE_RULES,
-MAX_CLOCK_SKEW_MS), so normalize comes to the same ticks and the same rejects.
+Parsing is a pure function of the batch and of settings shared by both processes (PRICE_RULES,
+MAX_CLOCK_SKEW_MS), so normalize produces the same ticks and rejects.
 """
 
 from __future__ import annotations
@@ -75,14 +75,14 @@ def _first_errors(batch: RawBatch, cut: Cut, rejected: list[Rejected]) -> list[d
 
 
 def _excerpt(batch: RawBatch, original: bytes) -> str:
-    """Return the beginning of what was refused; of a line without its header."""
+    """Return the start of the rejected input; of a line, without its header."""
     if batch.format in _LINES:
         original = original.rpartition(b"\n")[2]
     return original.decode(errors="backslashreplace")[:_EXCERPT_CHARACTERS]
 
 
 def _lines_before(batch: RawBatch, cut: Cut) -> list[int]:
-    """Return how many lines, messages or objects of the body stand before each payload's first."""
+    """Return the number of lines, messages or objects before each payload's first."""
     if batch.format in _LINES:
         counts = [payload.count(b"\n") - cut.repeated for payload in cut.payloads]
         counts[0] += cut.repeated

@@ -1,4 +1,4 @@
-"""Request bodies into payloads, cut at the ends of lines, messages or JSON objects."""
+"""Splits request bodies into payloads at the ends of lines, messages or JSON objects."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ from shared.wire.raw_batch import (
 
 MAX_HEADER_BYTES: Final = 4_096
 MAX_TICKS: Final = 32_768
-"""Lines or messages of a body: each may become a reject."""
+"""Maximum lines or messages of a body: each may become a reject."""
 
 
 class Cut(NamedTuple):
-    """A body as payloads. `repeated`: how many lines each but the first begins with once more."""
+    """A body as payloads. `repeated`: header lines that each later payload repeats."""
 
     payloads: list[bytes]
     repeated: int = 0
 
 
 def lines(body: bytes, *, decimal_comma: bool = False) -> Cut:
-    """Cut a body of CSV lines; a header is repeated in each payload. Raises RefusedBodyError."""
+    """Split a body of CSV lines; a header is repeated in each payload. Raises RefusedBodyError."""
     if not body:
         raise RefusedBodyError(400, "empty body", f"send lines {FORM}")
     _check_count(body.count(b"\n"), "lines")
@@ -66,16 +66,16 @@ def lines(body: bytes, *, decimal_comma: bool = False) -> Cut:
 
 
 def _header(body: bytes, *, decimal_comma: bool) -> bytes:
-    """Return the first line if it is a header, else nothing."""
+    """Return the first line if it is a header, else an empty line."""
     first = next(filter(None, body[:MAX_HEADER_BYTES].splitlines()), b"")
     header = dialect_of(first, decimal_comma=decimal_comma).header
     return b"" if header is None else header + b"\n"
 
 
 def messages(body: bytes) -> Cut:
-    """Cut a sequence of TickerUpdates, each behind its length. Raises RefusedBodyError.
+    """Split a length-delimited sequence of TickerUpdates. Raises RefusedBodyError.
 
-    A last message that is cut off stays in: it becomes a reject, and those before it count.
+    A truncated last message is kept: it becomes a reject, and those before it count.
     """
     if not body:
         raise RefusedBodyError(
@@ -108,15 +108,15 @@ _several: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def json_objects(body: bytes) -> Cut:
-    """Cut a JSON body: one object, or an array of them. Raises RefusedBodyError.
+    """Split a JSON body: one object, or an array. Raises RefusedBodyError.
 
-    A body that is no JSON is refused, since its sender can be told; an object that is no tick
-    becomes a reject, and the others count.
+    Invalid JSON is refused, since the sender gets the error; an object that is not a tick becomes a
+    reject, and the others count.
     """
     try:
         if body.lstrip()[:1] == b"[":
             several = [bytes(raw) for raw in _several.decode(body)]
-            # A message of Kraken's first WebSocket API is a list itself.
+            # A message of Kraken's WebSocket v1 is itself a list.
             return _checked(several if several[:1] == [] or several[0][:1] == b"{" else [body])
         return _checked([bytes(_one.decode(body))] if body.strip() else [])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -124,15 +124,15 @@ def json_objects(body: bytes) -> Cut:
 
 
 def json_lines(body: bytes) -> Cut:
-    """Cut a body of one JSON object a line. Raises RefusedBodyError.
+    """Split a body of one JSON object a line. Raises RefusedBodyError.
 
-    A line that is no JSON becomes a reject, and the others count.
+    A line of invalid JSON becomes a reject, and the others count.
     """
     return _checked([line for line in body.splitlines() if line.strip()])
 
 
 def fix_messages(body: bytes) -> Cut:
-    """Cut a body of FIX messages. Raises RefusedBodyError."""
+    """Split a body of FIX messages. Raises RefusedBodyError."""
     if not body.startswith(fix.BEGINNINGS):
         raise RefusedBodyError(400, "no FIX", "a message begins with 8=FIX")
     return _checked(fix.cut(body))
@@ -157,7 +157,7 @@ def _check_count(count: int, unit: str) -> None:
 
 
 def text(body: bytes) -> tuple[int, Cut]:
-    """Cut a body whose sender did not say what it is: FIX and JSON by how it begins, else CSV."""
+    """Split a body without a Content-Type: FIX and JSON by their first bytes, else CSV."""
     if body.startswith(fix.BEGINNINGS):
         return FORMAT_SCANNER, fix_messages(body)
     if body.lstrip()[:1] not in (b"{", b"["):
@@ -194,14 +194,14 @@ FEEDS: Final = {
     "kraken": FORMAT_KRAKEN,
     "okx": FORMAT_OKX,
 }
-"""Whose messages a JSON body holds, as its Content-Type says: `application/x-ndjson; feed=okx`."""
+"""Feed formats by Content-Type parameter: `application/x-ndjson; feed=okx`."""
 _CSV: Final = frozenset({"text/csv", "application/csv", "text/tab-separated-values"})
 _UNSAID: Final = frozenset(
     {
         "",
         "text/plain",
         "application/octet-stream",
-        "application/x-www-form-urlencoded",  # what curl -d says of anything
+        "application/x-www-form-urlencoded",  # the default of curl -d
     }
 )
 

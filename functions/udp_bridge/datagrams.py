@@ -1,6 +1,6 @@
-"""Datagram readers: the interface, and the portable one.
+"""Datagram readers: the interface and the portable implementation.
 
-`recvmmsg.py` has the fast one, for Linux.
+`recvmmsg.py` has the fast one for Linux.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Final, Protocol
 from shared.sources.payloads import Payloads
 
 MAX_DATAGRAM_BYTES: Final = 65_536
-"""No datagram of UDP over IPv4 has more than 65,507 bytes."""
+"""The largest payload of UDP over IPv4 is 65,507 bytes."""
 
 DATAGRAMS_A_READ: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Datagrams(Payloads):
-    """Datagrams in the order of their receipt.
+    """Datagrams in order of receipt.
 
-    `truncated`: how many more came that were larger than the reader's buffer; they are left out,
-    since half a line may be another line.
+    `truncated`: number of datagrams larger than the buffer; they are dropped, since half a line may
+    be a different line.
     """
 
     truncated: int = 0
@@ -51,7 +51,7 @@ class PlainReader:
         truncated = 0
         try:
             for _ in range(DATAGRAMS_A_READ):
-                # One byte more than is allowed, to see that there was more.
+                # One byte more than allowed, to detect truncation.
                 payload = receive(self._max_bytes + 1)
                 if len(payload) > self._max_bytes:
                     truncated += 1

@@ -1,4 +1,4 @@
-"""Content-Encoding of request bodies: gzip, deflate and zstd unpacked within bounds."""
+"""Content-Encoding of request bodies: bounded decompression of gzip, deflate and zstd."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from functions.udp_bridge.refusal import RefusedBodyError
 
 MAX_UNPACKED_BYTES: Final = 4 * 1024 * 1024
 MAX_RATIO: Final = 200
-"""Of a body that unpacks to more than FREE_BYTES: text of ticks packs to a third or a tenth."""
+"""Maximum ratio above FREE_BYTES: tick text compresses to a third or a tenth."""
 FREE_BYTES: Final = 1024 * 1024
 
 ACCEPTED: Final = "gzip, deflate, zstd"
@@ -30,7 +30,7 @@ _MAGIC: Final = {
 
 
 def unpacked(body: bytes, encoding: str) -> bytes:
-    """Return the body without its Content-Encoding. Raises RefusedBodyError."""
+    """Return the decompressed body. Raises RefusedBodyError."""
     encoding = encoding.strip().lower()
     if encoding in ("", "identity"):
         return body
@@ -58,7 +58,7 @@ def unpacked(body: bytes, encoding: str) -> bytes:
 
 
 def check_is_text(body: bytes) -> None:
-    """Raise RefusedBodyError for a body that is packed, or of another kind than text."""
+    """Raise RefusedBodyError for a body that is compressed, or not text."""
     for magic, kind in _MAGIC.items():
         if body.startswith(magic):
             raise RefusedBodyError(415, "body is no text", f"the body is {kind}")
@@ -67,7 +67,7 @@ def check_is_text(body: bytes) -> None:
 def _zlib(wbits: int, body: bytes, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
-    while body and size < limit:  # gzip files may be several, one behind the other
+    while body and size < limit:  # gzip allows several concatenated members
         decoder = zlib.decompressobj(wbits)
         part = decoder.decompress(body, limit - size)
         parts.append(part)
@@ -85,7 +85,7 @@ def _gzip(body: bytes, limit: int) -> bytes:
 
 
 def _deflate(body: bytes, limit: int) -> bytes:
-    """RFC 9110 means the zlib format; some senders leave its frame out."""
+    """RFC 9110 specifies the zlib format; some senders omit its header."""
     framed = len(body) >= 2 and body[0] & 0x0F == 8 and int.from_bytes(body[:2]) % 31 == 0
     return _zlib(zlib.MAX_WBITS if framed else -zlib.MAX_WBITS, body, limit)
 
@@ -94,7 +94,7 @@ def _zstd(body: bytes, limit: int) -> bytes:
     unpacker = zstandard.ZstdDecompressor(max_window_size=8 * 1024 * 1024)
     with unpacker.stream_reader(io.BytesIO(body), read_across_frames=True) as reader:
         content = reader.read(limit)
-    if len(content) < limit:  # the reader takes a frame that is cut off for a whole one
+    if len(content) < limit:  # the reader accepts a truncated frame
         while body:
             frame = unpacker.decompressobj()
             frame.decompress(body)

@@ -1,4 +1,4 @@
-"""Formats of datagrams, and their detection."""
+"""Format detection of datagrams."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PRICE_TAG: Final = 0x11
 _BRACE: Final = 0x7B
 _FIX: Final = b"8=FIX"
 _BLANKS: Final = 16
-"""Bytes that may stand before the brace of an object."""
+"""Bytes allowed before the brace of an object."""
 _CSV, _TICKER, _JSON = range(3)
 
 
@@ -29,15 +29,13 @@ class UdpFormat(Choice):
 
 
 def sorted_out(datagrams: Datagrams) -> tuple[Datagrams, Datagrams, Datagrams]:
-    """Return the CSV lines, the TickerUpdates, and the JSON objects and FIX messages.
+    """Split into CSV lines, TickerUpdates, and JSON objects and FIX messages.
 
-    Each in the order of receipt.
-
-    A TickerUpdate that has a symbol and a price begins with the tag of its symbol, and the tag of
-    its price follows the symbol. That is a control character, which stands in no good CSV line, so
-    no good datagram is taken for what it is not. Every writer of protobuf keeps to that order. A
-    JSON object begins with a brace, which no symbol has, behind blanks or a byte order mark; a FIX
-    message begins with its version.
+    Each in order of receipt. A TickerUpdate starts with the tag of its symbol, followed after the
+    symbol by the tag of its price: every protobuf writer keeps field order. That tag is a control
+    character, which is not allowed in CSV, so no valid datagram is misread. A JSON object starts
+    with a brace, which no symbol has, after blanks or a byte order mark; a FIX message starts with
+    its version.
     """
     empty = Datagrams(b"", [], [])
     payloads = datagrams.payloads

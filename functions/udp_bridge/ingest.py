@@ -33,9 +33,9 @@ _KEY: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 class Ingest:
-    """Takes a body of ticks, sends it as one raw batch, answers 202 once the broker has it.
+    """Accepts a body of ticks, sends it as one raw batch, answers 202 once the broker has it.
 
-    The answer says which lines are ticks and which are rejects, by the parser of normalize.
+    The response reports ticks and rejects, by the parser of normalize.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Ingest:
         self._batches = self._sequence = 0
 
     async def post(self, request: Request) -> Response:
-        """Answer 202, or say in problem+json what is wrong and whether to try again."""
+        """Answer 202, or a problem+json with the error and whether to retry."""
         if self._sink is None:
             return problem(503, "no broker yet", f"{NO_SINK}; send it again", 1)
         key = request.headers.get("idempotency-key")
@@ -95,7 +95,7 @@ class Ingest:
         return JSONResponse({"id": batch.id, "bytes": len(body), **summary}, 202)
 
     def _batch(self, format_: int, payloads: list[bytes], key: str | None, body: bytes) -> Batch:
-        """Return the batch. Key and body make its id: another body under a key is another event."""
+        """Return the batch. Its id is made of key and body: another body is another event."""
         number, sequence = self._batches, self._sequence
         self._batches += 1
         self._sequence += len(payloads)
@@ -111,14 +111,14 @@ class Ingest:
 
 
 def _keyed(event: OutgoingEvent, key: str | None) -> OutgoingEvent:
-    """Say that the id stands for the event: a repetition has other receive times in it."""
+    """Mark the id as the idempotency key: a repetition has other receive times in its body."""
     if key is None:
         return event
     return replace(event, extensions={**event.extensions, events.IDEMPOTENCY_KEY: key})
 
 
 def _traceparent(request: Request) -> str:
-    """Return the client's, so that its trace goes on; nothing for what is none."""
+    """Return the client's traceparent if it is valid, to continue its trace."""
     header = request.headers.get(events.TRACEPARENT, "")
     return header if TRACEPARENT.fullmatch(header) else ""
 

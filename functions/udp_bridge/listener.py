@@ -1,6 +1,6 @@
-"""The UDP listener: datagrams in, raw batches to K_SINK.
+"""UDP listener: datagrams in, raw batches to K_SINK.
 
-A process of its own, since Serving has no UDP: `python -m functions.udp_bridge.listener`.
+A separate process, since Knative Serving has no UDP: `python -m functions.udp_bridge.listener`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Receiver: read datagrams into batches, and hand on each when it is full or due."""
+"""Receiver: read datagrams into batches and send each when it is full or due."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ from shared.sources.outbox import Outbox
 log = logging.getLogger(__name__)
 
 READS_A_TURN: Final = 2
-"""Then the loop goes round, in which posts to the sink need several rounds each."""
+"""Yield to the event loop after this many reads, so that posts to the sink progress."""
 LONGEST_PAUSE_S: Final = 0.004
-"""Between reads of a socket that was empty, while a batch grows: a read a datagram would be most of
-the work."""
+"""Pause after an empty read while a batch grows: a read per datagram would dominate the cost."""
 BUFFER_BYTES_A_S: Final = 256 * 1024 * 1024
-"""How fast the receive buffer may fill during a pause: a system's default holds one of 1 ms."""
+"""Fill rate of the receive buffer to allow for in a pause: a default one lasts 1 ms."""
 
 _REPORT_EVERY_S: Final = 1.0
 _LAST_READS_S: Final = 1.0
@@ -36,9 +35,9 @@ Sort = Callable[[Datagrams], Sequence[Datagrams]]
 
 
 class Receiver:
-    """One socket's datagrams. `sort` gives each of `batchers` its part of what was read.
+    """One socket's datagrams. `sort` assigns what was read to `batchers`.
 
-    While `outbox` is busy, a batch that is not full goes on growing.
+    While `outbox` is busy, a batch that is not full keeps growing.
     """
 
     def __init__(
@@ -66,7 +65,7 @@ class Receiver:
             metrics.UDP_DROPPED.labels(cause)
 
     async def run(self) -> None:
-        """Receive until `stop()`, then take what the socket still holds, and hand it on."""
+        """Receive until `stop()`, then drain the socket and send it."""
         while not self._stopping:
             if self._receive():
                 await asyncio.sleep(0)
@@ -87,19 +86,19 @@ class Receiver:
         self._report()
 
     def stop(self) -> None:
-        """End `run` after what has come."""
+        """End `run` once the socket is drained."""
         self._stopping = True
         self._readable.set()
 
     async def _pause(self, due_us: int) -> None:
-        """Let more come, until the next batch may be sent."""
+        """Wait for more until the next batch may be sent."""
         if self._outbox.is_busy:
             await self._outbox.until_free(self._pause_s)
         else:
             await asyncio.sleep(min(self._pause_s, (due_us - time.time_ns() // 1000) / 1e6))
 
     async def _wait(self) -> None:
-        """Sleep until the socket has something: an idle receiver costs nothing."""
+        """Sleep until the socket is readable: an idle receiver costs nothing."""
         loop = asyncio.get_running_loop()
         loop.add_reader(self._socket, self._readable.set)
         try:
@@ -110,7 +109,7 @@ class Receiver:
             self._readable.clear()
 
     def _receive(self) -> bool:
-        """Read a few times; return whether there is more."""
+        """Read a few times; return whether more is available."""
         return all(self._read() == DATAGRAMS_A_READ for _ in range(READS_A_TURN))
 
     def _read(self) -> int:
@@ -139,7 +138,7 @@ class Receiver:
             self._refused += len(batch)
 
     def _report(self) -> None:
-        """Count what was lost, and say so."""
+        """Count and log drops."""
         self._reported_s = time.monotonic()
         for cause, count, explanation in (
             ("kernel", self._drops.new(), _KERNEL),

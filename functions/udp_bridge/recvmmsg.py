@@ -1,7 +1,7 @@
-"""Many datagrams a system call, each with the kernel's receive time: `recvmmsg(2)` by ctypes.
+"""Many datagrams per system call, with kernel receive times: `recvmmsg(2)` by ctypes.
 
-For 64-bit Linux. The structures are those of <sys/socket.h> there, laid out as NumPy records, so
-that a read of 256 datagrams costs one call and a few array operations.
+For 64-bit Linux. The structures follow <sys/socket.h>, laid out as NumPy records, so that reading
+256 datagrams costs one call and a few array operations.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MMSGHDR: Final = np.dtype(
         "itemsize": 64,
     }
 )
-# A control message with the time at which the kernel received the datagram.
+# A control message with the kernel's receive time of the datagram.
 _CONTROL: Final = np.dtype(
     [
         ("size", np.uint64),
@@ -50,7 +50,7 @@ _CONTROL: Final = np.dtype(
 
 @functools.cache
 def supported() -> bool:
-    """Return whether this system is one that the structures above are of."""
+    """Return whether this system has the structures above."""
     return (
         sys.platform.startswith("linux")
         and sys.byteorder == "little"
@@ -60,15 +60,15 @@ def supported() -> bool:
 
 
 def reader(sock: socket.socket) -> Reader:
-    """Return the fastest reader there is for a non-blocking socket."""
+    """Return the fastest available reader for a non-blocking socket."""
     return ManyReader(sock) if supported() else PlainReader(sock)
 
 
 class ManyReader:
-    """Reads into buffers allocated once; untouched ones take no memory.
+    """Reads into buffers allocated once; untouched ones use no memory.
 
-    A datagram's receive time is the kernel's, so it does not depend on when the process comes to
-    read; where the kernel gives none it is the time of the call.
+    Receive times come from the kernel, so they do not depend on when the process reads; without
+    them it is the time of the call.
     """
 
     def __init__(
@@ -77,12 +77,12 @@ class ManyReader:
         max_bytes: int = MAX_DATAGRAM_BYTES,
         count: int = DATAGRAMS_A_READ,
     ) -> None:
-        self._socket = sock  # the descriptor lives as long as this
+        self._socket = sock  # keeps the descriptor alive
         sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         libc = ctypes.CDLL(None, use_errno=True)
         self._recvmmsg = libc.recvmmsg
-        # A cache line more than the largest datagram: starts at equal distances of a power of two
-        # would all compete for the same few lines of the cache.
+        # A cache line more than the largest datagram: starts at a power-of-two stride would
+        # all map to the same few cache lines.
         self._stride = max_bytes + 64
         self._buffer = np.empty(count * self._stride, dtype=np.uint8)
         self._bytes = memoryview(self._buffer.data)

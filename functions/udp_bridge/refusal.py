@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class RefusedBodyError(ValueError):
-    """The body cannot be taken. `status` is the HTTP status; the message says what to send."""
+    """The body is refused. `status` is the HTTP status; the message says what to send."""
 
     def __init__(self, status: int, title: str, detail: str) -> None:
         super().__init__(detail)

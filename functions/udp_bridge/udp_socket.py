@@ -1,4 +1,4 @@
-"""The UDP socket: bound, with the largest receive buffer the system allows, its drops counted."""
+"""The UDP socket: bound, with the largest allowed receive buffer, counting drops."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         sock.setblocking(False)
         if hasattr(socket, "SO_REUSEPORT"):
-            # Several listeners share the port: the kernel deals senders out among them.
+            # Several listeners share the port: the kernel distributes senders among them.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         _grow_buffer(sock)
         sock.bind((host, port))
@@ -52,18 +52,18 @@ def _grow_buffer(sock: socket.socket) -> None:
 
 
 class KernelDrops:
-    """Counts the datagrams that the kernel dropped, since nobody read the socket in time."""
+    """Counts datagrams that the kernel dropped because the buffer was full."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._seen = self._total()
 
     def new(self) -> int:
-        """Return how many were dropped since the last call; 0 where it tells none."""
+        """Return the drops since the last call; 0 if the kernel does not report them."""
         total = self._total()
         if total is None or self._seen is None:
             return 0
-        # The kernel counts in 32 bits, and around.
+        # The kernel's counter has 32 bits and wraps.
         dropped = (total - self._seen) % (1 << 32)
         self._seen = total
         return dropped

@@ -13,15 +13,14 @@ from functions.exchange_bridge.rest import RATE_LIMITED, wait_s
 
 FIRST_S: Final = 0.1
 STEADY_S: Final = 5.0
-"""A subscribed connection that lived so long starts the pauses from the shortest again."""
+"""A subscribed connection that lasted this long resets the backoff."""
 
 
 @dataclass(slots=True)
 class Pauses:
-    """Doubling pauses up to `longest_s`, with jitter, counted from the attempt's begin to the next.
+    """Exponential backoff with jitter up to `longest_s`, from one attempt's start to the next.
 
-    So an attempt that hung until its timeout is followed by the next at once: after it is back, an
-    exchange waits for no pause on top of that.
+    So an attempt that hung until its timeout is followed by the next at once.
     """
 
     longest_s: float
@@ -29,11 +28,11 @@ class Pauses:
     _failures: int = 0
 
     def reset(self) -> None:
-        """Begin with the shortest again."""
+        """Reset to the shortest pause."""
         self._failures = 0
 
     def after(self, error: BaseException, lasted_s: float, *, was_connected: bool) -> float:
-        """Return the pause after an attempt that ended by `error`, `lasted_s` after it began."""
+        """Return the pause after an attempt that failed with `error` after `lasted_s`."""
         if was_connected and lasted_s >= STEADY_S:
             self.reset()
         jitter = self.chance(0.5, 1.0)
@@ -43,7 +42,7 @@ class Pauses:
 
 
 def asked_s(error: BaseException) -> float:
-    """Return how long the exchange asks to stay away, where it refused a connection for that."""
+    """Return the Retry-After of a refused connection, if it has one."""
     if isinstance(error, InvalidStatus) and error.response.status_code in RATE_LIMITED:
         return wait_s(error.response.headers)
     return 0.0

@@ -1,4 +1,4 @@
-"""A venue's connection by ccxt: subscribe, supervise, and end when any part of it ends."""
+"""Connection to a venue by ccxt: subscribe, supervise, and end when any part ends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LOOK_S: Final = 0.05
 
 
 class CcxtConnection:
-    """A connection, as `Connection` is one; ccxt may make several WebSockets of it."""
+    """A connection with the interface of `Connection`; ccxt may open several WebSockets."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class CcxtConnection:
         self.subscribed = asyncio.Event()
 
     async def run(self) -> None:
-        """Subscribe and hand on; end only with an exception that says why.
+        """Subscribe and forward messages; end only with an exception that gives the reason.
 
         OSError, NotSubscribedError, StalledError.
         """
@@ -65,7 +65,7 @@ class CcxtConnection:
         self._take(self._venue.trade_payload(trade), self._venue.message_of(trade))
 
     def _trade_methods(self) -> list[tuple[str, Any]]:
-        """Return what to watch: one call for all symbols where the venue has one."""
+        """Return the watch calls: one for all symbols if the venue supports that."""
         if self._venue.client.sdk.has.get("watchTradesForSymbols"):
             return [("watch_trades_for_symbols", list(self._venue.symbols))]
         return [("watch_trades", symbol) for symbol in self._venue.symbols]
@@ -87,7 +87,7 @@ class CcxtConnection:
         raise OSError(await ended)
 
     async def _watch(self, method: str, symbols: Sequence[str] | str) -> None:
-        """Let ccxt read: its trades arrive by `on_trade`, whatever this call returns."""
+        """Run a ccxt watch call; trades arrive by `on_trade`, whatever it returns."""
         while True:
             await self._call(method, symbols)
 
@@ -116,22 +116,22 @@ class CcxtConnection:
             raise
 
     async def _confirm(self) -> None:
-        """Wait until the venue has answered: ccxt says of no subscription that it was confirmed."""
+        """Wait for the venue's first message: ccxt does not report confirmed subscriptions."""
         client, heard = self._venue.client, self._venue.client.heard
         loop = asyncio.get_running_loop()
         until_s = loop.time() + self._patience.connect_s
         while not (client.is_connected and client.heard > heard):
             if loop.time() > until_s:
-                if client.is_connected:  # of a venue that answers nothing
+                if client.is_connected:  # the venue does not respond
                     break
                 raise NotSubscribedError(f"no connection within {self._patience.connect_s:g} s")
             await asyncio.sleep(_LOOK_S)
         self.subscribed.set()
         if not self._venue.contiguous:
-            await self._is_behind()  # what came before this connection is asked for at once
+            await self._is_behind()  # trades before this connection are fetched right away
 
     async def _watch_silence(self) -> None:
-        """Tell a quiet market from a dead feed: ccxt's pings do not say that trades would come."""
+        """Detect a dead feed: ccxt's pings do not prove that trades would arrive."""
         heard = -1
         while True:
             await asyncio.sleep(self._patience.stall_s)

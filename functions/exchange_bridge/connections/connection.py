@@ -16,12 +16,12 @@ from functions.exchange_bridge.exchange import Exchange, Kind, Message
 log = logging.getLogger(__name__)
 _frames = logging.getLogger("websockets.client")
 _frames.setLevel(logging.INFO)
-"""At DEBUG it writes what is sent, credentials among it."""
+"""At DEBUG it logs what is sent, including credentials."""
 
 PING_S: Final = 20.0
 CLOSE_S: Final = 1.0
 REQUEST_SPACING_S: Final = 0.25
-"""Binance takes five messages a second of a client, the others more."""
+"""Binance accepts five messages a second per client, the others more."""
 
 
 class NotSubscribedError(Exception):
@@ -29,14 +29,14 @@ class NotSubscribedError(Exception):
 
 
 class StalledError(Exception):
-    """The connection stands, and carries nothing where it must."""
+    """The connection is open but carries no data although it should."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Timeouts. `connect_s`: for the connection; then again for the confirmation.
+    """Timeouts. `connect_s`: for the connection, and again for the confirmation.
 
-    `stall_s`: silence after which a connection has to show that it lives.
+    `stall_s`: silence after which a connection has to prove that it is alive.
     """
 
     connect_s: float
@@ -46,9 +46,9 @@ class Patience:
 class Connection:
     """A connection.
 
-    `connected` is called before it is made. `take` gets every message. `is_behind` asks the
-    exchange, where it can be asked, whether there are trades that did not come. `subscribed`
-    is set once everything is confirmed.
+    `connected` is called before it is made. `take` receives every message. `is_behind` asks the
+    exchange, if it can, whether trades are missing. `subscribed` is set once every subscription is
+    confirmed.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Connection:
         self.subscribed = asyncio.Event()
 
     async def run(self) -> None:
-        """Connect, subscribe, read; end only with an exception that says why.
+        """Connect, subscribe, read; end only with an exception that gives the reason.
 
         OSError, TimeoutError, websockets' exceptions, NotSubscribedError, StalledError.
         """
@@ -108,7 +108,7 @@ class Connection:
                 f"not confirmed within {self._patience.connect_s:g} s: {missing}"
             ) from None
         if not self._exchange.contiguous:
-            await self._is_behind()  # what came before this connection is asked for at once
+            await self._is_behind()  # trades before this connection are fetched right away
 
     async def _read(self, socket: ClientConnection) -> None:
         while True:

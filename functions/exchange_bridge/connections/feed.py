@@ -32,9 +32,9 @@ _EXPECTED: Final = (OSError, TimeoutError, WebSocketException, NotSubscribedErro
 
 @dataclass(slots=True)
 class Feed:
-    """Keeps one subscribed connection; two while the next takes over.
+    """Keeps one subscribed connection; two while the successor takes over.
 
-    `pauses`: between attempts, short enough to be back soon after the exchange is.
+    `pauses`: the backoff between attempts.
     """
 
     exchange: Exchange
@@ -96,7 +96,7 @@ class Feed:
 
 
 async def _subscribed(connection: Connection | CcxtConnection, task: asyncio.Task[None]) -> bool:
-    """Wait until the connection is subscribed, or ended; return which."""
+    """Wait until the connection is subscribed or has ended; return whether it is subscribed."""
     subscribed = asyncio.create_task(connection.subscribed.wait())
     try:
         await asyncio.wait({subscribed, task}, return_when=asyncio.FIRST_COMPLETED)
@@ -106,14 +106,14 @@ async def _subscribed(connection: Connection | CcxtConnection, task: asyncio.Tas
 
 
 async def _taken_over(old: asyncio.Task[None] | None) -> None:
-    """Let the connection before go on for a moment, then end it."""
+    """End the previous connection after a short overlap."""
     if old is not None:
         await asyncio.wait({old}, timeout=OVERLAP_S)
         await end(old)
 
 
 def _reason(task: asyncio.Task[None]) -> BaseException:
-    """Return why a connection ended. Raises what nobody expects: a defect."""
+    """Return why a connection ended. Raises unexpected errors: they are defects."""
     error: BaseException | None = task.exception()
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -12,12 +12,12 @@ log = logging.getLogger(__name__)
 
 
 async def is_behind(intake: Intake, rest: Rest, grace_s: float) -> bool:
-    """Ask for the newest trade of every symbol; return whether one of them did not come.
+    """Fetch the newest trade of every symbol; return whether one of them did not arrive.
 
-    `grace_s`: how long a trade may be under way. What the exchange names is noted: what did not
-    come is a gap, and is fetched, also where no later trade would ever tell of it. Of a symbol of
-    which nothing came yet, the newest trade is where it begins, and no sign of anything. Where all
-    answer and none is late, a stall is over: in a quiet market no message would ever say so.
+    `grace_s`: how long a trade may be in transit. A trade that did not arrive is recorded as a gap
+    and fetched, even if no later trade would reveal it. For a symbol without any trade yet, the
+    newest trade is its starting point. If all respond and none is late, a stall is over: in a quiet
+    market no message would show that.
     """
     exchange, newest = intake.exchange, []
     is_late = is_unsure = False

@@ -33,7 +33,7 @@ PAGE: Final = 10_000
 SPACING_S: Final = 0.3
 """200 requests a minute are allowed without a subscription."""
 LOOK_BACK_US: Final = 7 * 86_400_000_000
-"""How far before a time the trade before it is looked for: longer than any holiday."""
+"""How far back to look for the preceding trade: longer than any holiday."""
 
 _CHANNELS: Final = ("trades", "quotes", "statuses")
 _HALTS: Final = frozenset({"2", "H", "P"})
@@ -95,12 +95,12 @@ class Credentials:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Those of REST requests."""
+        """The headers of REST requests."""
         return {"APCA-API-KEY-ID": self.key_id, "APCA-API-SECRET-KEY": self.secret}
 
 
 class Alpaca:
-    """Alpaca's stocks. `source`: whose trades, `iex`, `sip` or `delayed_sip`."""
+    """Alpaca's stocks. `source`: `iex`, `sip` or `delayed_sip`."""
 
     name = "alpaca"
     venue = Venue.ALPACA
@@ -134,7 +134,7 @@ class Alpaca:
         return self._url
 
     def requests(self) -> Sequence[str]:
-        """Say nothing before the exchange has greeted."""
+        """Send nothing before the exchange's greeting."""
         return []
 
     def expected(self) -> frozenset[str]:
@@ -142,7 +142,7 @@ class Alpaca:
         return frozenset(f"{channel} {each}" for channel in _CHANNELS for each in self.symbols)
 
     def read(self, payload: bytes) -> Message:
-        """Tell what a message is; a list of data may hold several symbols and kinds."""
+        """Classify a message; a list of data may hold several symbols and kinds."""
         try:
             elements = _decode(payload)
             trades = tuple(_at(each.S, each.t) for each in elements if each.T == "t")
@@ -194,7 +194,7 @@ class Alpaca:
             page = await self._page(rest, path, {"start": since, "end": until}, token)
             trades = [(_trade(symbol, row), row) for row in page.trades or ()]
             if trades:
-                # More trades of the last millisecond may stand on the next page.
+                # More trades of the last millisecond may be on the next page.
                 reached = max(reached, trades[-1][0].id - 1)
             token = _further(page.next_page_token, token)
             in_range = [(trade, row) for trade, row in trades if trade.id <= last.id]
@@ -230,7 +230,7 @@ class Alpaca:
                 return
 
     async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
-        """Return the last trade before."""
+        """Return the last trade before a time."""
         page = await self._page(
             rest,
             f"/v2/stocks/{symbol}/trades",
@@ -241,7 +241,7 @@ class Alpaca:
         return _trade(symbol, page.trades[0]) if page.trades else None
 
     async def listed(self, rest: Rest, symbol: str) -> FeedState:
-        """Ask for the asset; a halt is what the last trading status of this life said."""
+        """Fetch the asset; a halt is known from the last trading status on this connection."""
         standing = FeedState.HALTED if symbol in self._halted else FeedState.LIVE
         try:
             asset = await rest.get(f"{self._trading_url}/v2/assets/{symbol}", {})
@@ -274,7 +274,7 @@ class Alpaca:
 
 
 def _payload(symbol: str, path: str, row: msgspec.Raw) -> bytes:
-    """Return the message of the stream that a row of REST would have been, its numbers as text."""
+    """Return the stream message equivalent to a REST row, with its numbers as text."""
     begin = orjson.dumps({"T": "t", "S": symbol, "backfill": path})[:-1]
     return b"[" + begin + b"," + bytes(row).strip()[1:] + b"]"
 
@@ -284,7 +284,7 @@ def _trade(symbol: str, row: msgspec.Raw) -> Trade:
 
 
 def _at(symbol: str, time: str) -> Trade:
-    """Return a trade of a time. Raises ValueError."""
+    """Return a trade at a time. Raises ValueError."""
     time_us = parse_us(time)
     if not 0 <= time_us < LATEST_US:
         raise ValueError(f"{time!r} is out of range")
@@ -297,7 +297,7 @@ def _kline(bar: _Bar) -> Kline:
 
 
 def _further(token: str | None, before: str | None) -> str | None:
-    """Return where the next page begins. Raises RestError: it is the page that was just read."""
+    """Return the next page token. Raises RestError: it is the page that was just read."""
     if token is not None and token == before:
         raise RestError("Alpaca's page leads to itself: its next_page_token is the one it was for")
     return token

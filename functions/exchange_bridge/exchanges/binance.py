@@ -92,15 +92,15 @@ class Binance:
 
     @property
     def counts_trades(self) -> bool:
-        """Candles count single trades, of which an aggregate is several."""
+        """Candles count single trades; an aggregate joins several."""
         return self._trades == TRADES
 
     def url(self) -> str:
-        """Return the address of combined streams, none of them subscribed yet."""
+        """Return the address of combined streams, without subscriptions yet."""
         return f"{self._base_url}/stream"
 
     def requests(self) -> Sequence[str]:
-        """Return the subscriptions; each is answered under its number."""
+        """Return the subscriptions; each is confirmed by its number."""
         streams = [
             f"{symbol.lower()}@{kind}"
             for symbol in self.symbols
@@ -116,7 +116,7 @@ class Binance:
         return frozenset(str(number) for number in range(1, len(self.requests()) + 1))
 
     def read(self, payload: bytes) -> Message:
-        """Tell what a message is."""
+        """Classify a message."""
         try:
             message = _decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -154,7 +154,7 @@ class Binance:
                 reaches,
             )
             if not rows:
-                return  # the exchange does not list them yet
+                return  # not listed yet
             next_id = reaches + 1
 
     async def klines(
@@ -183,7 +183,7 @@ class Binance:
             from_us = starts_us[-1] + length_us
 
     async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
-        """Ask for the first one since; ids are contiguous."""
+        """Fetch the first trade since; ids are contiguous."""
         start_ms = -(-time_us // 1000)
         rows = await rest.get(
             _FETCH[AGGREGATES], {"symbol": symbol, "startTime": start_ms, "limit": 1}
@@ -194,7 +194,7 @@ class Binance:
         return Trade(symbol, int(first) - 1, time_us)
 
     async def listed(self, rest: Rest, symbol: str) -> FeedState:
-        """Ask for the symbol's status; one that was taken off the list is invalid."""
+        """Fetch the symbol's status; a delisted symbol is invalid."""
         try:
             body = await rest.get("/api/v3/exchangeInfo", {"symbol": symbol})
         except RestError as error:
@@ -219,7 +219,7 @@ class Binance:
         return [_Row.of(self._trades, row) for row in body]
 
     def _payload(self, symbol: str, row: _Row) -> bytes:
-        """Return the message of the stream that the row would have been; REST has no `E`."""
+        """Return the stream message equivalent to the row; REST has no `E`."""
         data = {"e": self._trades, "s": symbol, **row.fields}
         stream = f"{symbol.lower()}@{self._trades}"
         return orjson.dumps({"stream": stream, "data": data, "backfill": _FETCH[self._trades]})
@@ -234,7 +234,7 @@ def _kline(row: list[Decimal]) -> Kline:
 
 
 class _Row(msgspec.Struct):
-    """A trade of an answer; `fields` as the stream writes them."""
+    """A trade of a response; `fields` named as in the stream."""
 
     id: int
     time_ms: int
@@ -242,7 +242,7 @@ class _Row(msgspec.Struct):
 
     @classmethod
     def of(cls, trades: str, row: dict[str, object]) -> _Row:
-        """Read a row; `historicalTrades` has long names for what the stream abbreviates."""
+        """Parse a row; `historicalTrades` spells out the names that the stream abbreviates."""
         fields = row
         if trades == TRADES:
             fields = {_SHORT[name]: value for name, value in row.items() if name in _SHORT}

@@ -1,6 +1,6 @@
 """ccxt client of a venue: its trades, the state of its connections, and its REST.
 
-Source: ccxt, "Manual" and "Pro Manual". Numbers stay the texts that the venue wrote.
+Source: ccxt, "Manual" and "Pro Manual". Numbers stay the text sent by the venue.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from functions.exchange_bridge.rest import Rest, RestError, wait_s
 log = logging.getLogger(__name__)
 
 CACHED: Final = 1_000
-"""Trades that ccxt itself holds of a symbol."""
+"""Trades that ccxt keeps per symbol."""
 
 _LONG: Final = re.compile(r"[0-9.]{17}")
-"""What may be a number of more than the 15 digits that a float holds exactly."""
+"""Numbers that may have more than the 15 digits a float holds exactly."""
 
 
 class NoVenueError(Exception):
-    """ccxt has no such venue, or no trades of it over a WebSocket."""
+    """ccxt does not know the venue, or cannot stream its trades."""
 
 
 class CcxtClient(Rest):
@@ -59,7 +59,7 @@ class CcxtClient(Rest):
         _point(self.sdk.urls, rest_base_url, websocket_base_url)
 
     def _sdk(self, options: Mapping[str, Any]) -> Any:
-        """Return ccxt's object, whose connections tell this client what happens to them."""
+        """Return ccxt's object, whose connections report to this client."""
         try:
             pro = importlib.import_module("ccxt.pro")
             cache = importlib.import_module("ccxt.async_support.base.ws.cache").ArrayCache
@@ -72,7 +72,7 @@ class CcxtClient(Rest):
         outer = self
 
         class Cache(cache):  # type: ignore[misc, valid-type]
-            """ccxt puts every trade that it reads of a symbol into one."""
+            """ccxt appends every trade of a symbol to one of these."""
 
             def append(self, trade: dict[str, Any]) -> None:
                 super().append(trade)
@@ -87,7 +87,7 @@ class CcxtClient(Rest):
                 return client
 
             def safe_trade(self, trade: dict[str, Any], market: Any = None) -> Any:
-                """Leave out cost and fees, which nobody reads, where price and size are texts."""
+                """Skip cost and fees, which are unused, if price and size are text."""
                 price, size = trade.get("price"), trade.get("amount")
                 if price and size and type(price) is type(size) is str:
                     return trade
@@ -114,7 +114,7 @@ class CcxtClient(Rest):
         return sdk
 
     def begin(self) -> asyncio.Future[str]:
-        """Begin a connection; return what is set when it ends."""
+        """Start a connection; return an event that is set when it ends."""
         self.ended = asyncio.get_running_loop().create_future()
         self.sdk.trades.update({symbol: self._cache(CACHED) for symbol in self.symbols})
         return self.ended
@@ -129,12 +129,12 @@ class CcxtClient(Rest):
 
     @property
     def is_connected(self) -> bool:
-        """Whether there are WebSocket connections, and all of them stand."""
+        """Whether there are WebSocket connections, all of them open."""
         clients = list((self.sdk.clients or {}).values())
         return bool(clients) and all(each.isConnected for each in clients)
 
     async def ask(self, method: str, *arguments: Any, **options: Any) -> Any:
-        """Return what a method of ccxt answers. Raises RestError.
+        """Call a ccxt method. Raises RestError.
 
         ccxt spaces its requests; after 429 or 418 none is made until Retry-After is over.
         """
@@ -162,11 +162,11 @@ class CcxtClient(Rest):
         return max(0.0, self._not_before - asyncio.get_running_loop().time())
 
     def reason(self, error: BaseException) -> str:
-        """Return an error for people: ccxt's may hold a whole answer."""
+        """Return a short error: ccxt's may include a whole response."""
         return f"{type(error).__name__}: {str(error)[:200]}"
 
     def is_refusal(self, error: BaseException) -> bool:
-        """Whether the venue, or ccxt, refuses: a symbol that is none, and the like."""
+        """Whether the venue or ccxt refuses the request, such as an unknown symbol."""
         return isinstance(error, self._errors.ExchangeError)
 
     def is_of_ccxt(self, error: BaseException) -> bool:
@@ -180,7 +180,7 @@ class CcxtClient(Rest):
         await super().close()
 
     def _read(self, client: Any, data: str | bytes) -> None:
-        """Hand a message to ccxt, its numbers as texts. What ccxt does not understand goes on."""
+        """Pass a message to ccxt, its numbers as text. What ccxt cannot parse is forwarded."""
         self.heard += 1
         try:
             text = data.decode() if isinstance(data, bytes) else data
@@ -202,7 +202,7 @@ class CcxtClient(Rest):
 
 
 def _point(urls: dict[str, Any], rest_base_url: str, websocket_base_url: str) -> None:
-    """Put other hosts into ccxt's addresses, in place; empty: the venue's own."""
+    """Replace the hosts in ccxt's addresses, in place; empty: keep the venue's."""
     for name, value in urls.items():
         if isinstance(value, dict):
             _point(value, rest_base_url, websocket_base_url)

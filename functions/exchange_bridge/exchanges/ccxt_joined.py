@@ -12,13 +12,13 @@ from functions.exchange_bridge.exchanges.ccxt_venue import CcxtVenue, PayloadMes
 from functions.exchange_bridge.rest import Rest, RestError
 
 HISTORY_PAGE: Final = 100
-"""Trades of a page where a cursor leads back."""
+"""Trades per page with a backward cursor."""
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 
 
 class _Info(msgspec.Struct, frozen=True, gc=False):
-    """Number of trades that a message joins: those up to its id."""
+    """Number of trades that a message joins, up to its id."""
 
     count: Count = 1
 
@@ -35,12 +35,12 @@ _decode: Final = msgspec.json.Decoder(_Message, strict=False).decode
 
 
 class JoinedVenue(CcxtVenue):
-    """A venue whose messages stand for `count` trades up to their id; its ids count them."""
+    """A venue whose messages cover `count` trades up to their id; ids are contiguous."""
 
     joins = True
 
     def message_of(self, trade: Mapping[str, Any]) -> Message:
-        """Tell what `read` tells of a trade's payload."""
+        """Classify a trade payload."""
         return self.read(self.trade_payload(trade))
 
     def _decode(self, payload: bytes) -> PayloadMessage:
@@ -54,7 +54,7 @@ class JoinedVenue(CcxtVenue):
         self, rest: Rest, symbol: str, first: Trade, last: Trade
     ) -> AsyncIterator[Fetched]:
         """Yield pages from the last id back to the first one, by a cursor that is an id."""
-        cursor, reaches = last.id + 2, 0  # the id behind the last: so far the list is up to date
+        cursor, reaches = last.id + 2, 0  # the id after the last: the listing is up to date to here
         while True:
             rows = await self._earlier(symbol, after=str(cursor))
             if not rows or int(rows[0]["id"]) >= cursor:

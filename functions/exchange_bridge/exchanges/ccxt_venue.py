@@ -30,11 +30,11 @@ from shared.wire.feed_status import FeedState
 from shared.wire.raw_batch import FORMAT_CCXT
 
 SPAN: Final = 200
-"""Candles to go on by where a venue lists none: any page is at least so long."""
+"""Candles to advance by if a venue lists none: any page is at least this long."""
 REPEATED: Final = 1
-"""How often an empty page is asked for again: a cache on the way may repeat the one before."""
+"""Retries of an empty page: a cache in between may repeat the previous one."""
 LOOK_BACK_MS: Final = (60_000, 600_000, 3_600_000)
-"""How far before a time the trade before it is looked for."""
+"""How far back to look for the preceding trade."""
 
 _LENGTHS: Final = {60_000_000: "1m", 300_000_000: "5m", 3_600_000_000: "1h"}
 _QUARTER: Final = Decimal("0.25")
@@ -61,7 +61,7 @@ _ids: Final = msgspec.json.Decoder(Id).decode
 
 
 class CcxtVenue:
-    """A venue by ccxt, set up for symbols as ccxt writes them: BTC/USDT, BTC/USDT:USDT."""
+    """A venue by ccxt, for symbols in ccxt's notation: BTC/USDT, BTC/USDT:USDT."""
 
     format = FORMAT_CCXT
     heartbeats = False
@@ -89,15 +89,15 @@ class CcxtVenue:
         return ""
 
     def requests(self) -> Sequence[str]:
-        """Return nothing: ccxt knows what to say."""
+        """Return nothing: ccxt sends the subscriptions."""
         return []
 
     def expected(self) -> frozenset[str]:
-        """Return nothing: ccxt waits for what is confirmed."""
+        """Return nothing: ccxt waits for confirmations."""
         return frozenset()
 
     def read(self, payload: bytes) -> Message:
-        """Tell what a payload of `trade_payload` or `quote_payload` is."""
+        """Classify a payload of `trade_payload` or `quote_payload`."""
         try:
             message = self._decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -110,7 +110,7 @@ class CcxtVenue:
         return self._message(trade.symbol, trade.id, trade.timestamp, self._count(trade))
 
     def message_of(self, trade: Mapping[str, Any]) -> Message:
-        """Tell what `read` tells of a trade's payload, out of ccxt's own form of it."""
+        """Classify a trade payload from ccxt's own form of it."""
         symbol, time_ms, id_ = trade.get("symbol"), trade.get("timestamp"), trade.get("id")
         if not (symbol and isinstance(symbol, str) and isinstance(time_ms, int)) or not (
             0 <= time_ms <= LATEST_MS and isinstance(id_, str | int | None)
@@ -122,7 +122,7 @@ class CcxtVenue:
         return _decode(payload)
 
     def _count(self, trade: TradePart) -> int:
-        """Return how many trades a message stands for: those up to its id."""
+        """Return the number of trades that a message covers, up to its id."""
         return 1
 
     def _message(self, symbol: str, id_: str | int | None, time_ms: int, count: int) -> Message:
@@ -144,7 +144,7 @@ class CcxtVenue:
             return None
 
     def trade_payload(self, trade: Mapping[str, Any], backfill: str = "") -> bytes:
-        """Return a trade of ccxt, with the venue's own message in it, as it goes on."""
+        """Return the payload of a ccxt trade, which includes the venue's own message."""
         get = trade.get
         part = {
             "id": get("id"),
@@ -161,7 +161,7 @@ class CcxtVenue:
         return orjson.dumps(whole, default=str)
 
     def quote_payload(self, ticker: Mapping[str, Any]) -> bytes | None:
-        """Return a ticker of ccxt as it goes on; None without bid or ask."""
+        """Return the payload of a ccxt ticker; None without bid or ask."""
         if not (ticker.get("bid") and ticker.get("ask")):
             return None
         part = {name: ticker.get(name) for name in _QUOTE}
@@ -170,10 +170,10 @@ class CcxtVenue:
     async def missing(
         self, rest: Rest, symbol: str, first: Trade, last: Trade
     ) -> AsyncIterator[Fetched]:
-        """Yield pages from the trade before the first one on, as far as each proves.
+        """Yield pages from the trade before the first one, as far as each is a proof.
 
-        Venues may list their newest trades whatever is asked for: a page speaks for every trade
-        since its first one, which has to be one that is known.
+        Venues may list their newest trades whatever is requested: a page covers the range since its
+        first trade only if that trade is known.
         """
         reached, since, previous_end = first.id - 1, first.time_us // 1000, -1
         if not self.contiguous:
@@ -185,7 +185,7 @@ class CcxtVenue:
                 return
             begin, end = identified[0][0], identified[-1][0]
             is_proof = begin <= (reached + 1 if self.contiguous else max(since, first.id))
-            # Where ids are times, more trades of the last one may stand on the next page.
+            # If ids are times, more trades of the last one may be on the next page.
             reaches = min(end if self.contiguous or end == previous_end else end - 1, last.id)
             low = max(first.id, reached + 1)
             in_range = [(id_, row) for id_, row in identified if low <= id_ <= last.id]
@@ -203,14 +203,14 @@ class CcxtVenue:
     async def klines(
         self, rest: Rest, symbol: str, length_us: int, from_us: int, to_us: int
     ) -> AsyncIterator[list[Kline]]:
-        """Yield pages, ascending; ccxt says neither notional nor trades of a candle."""
+        """Yield pages, ascending; ccxt reports neither notional nor trade count."""
         name, length_ms = self.intervals[length_us], length_us // 1000
         since, repeated = from_us // 1000, 0
         while since < to_us // 1000:
             rows = await self.client.ask("fetch_ohlcv", symbol, name, since)
             later = [row[0] for row in rows if row[0] >= since]
             if not later and repeated < REPEATED:
-                repeated += 1  # a page of before, of which ccxt shows nothing
+                repeated += 1  # an earlier page, which ccxt filters out
                 continue
             repeated = 0
             if later and min(later) > since:
@@ -222,14 +222,14 @@ class CcxtVenue:
     async def _check_none(
         self, symbol: str, name: str, from_ms: int, to_ms: int, length_ms: int
     ) -> None:
-        """Raise RestError where there are candles before a page that begins late: it is another."""
+        """Raise RestError if there are candles before a page that starts late: it is stale."""
         count = min((to_ms - from_ms) // length_ms, SPAN)
         rows = await self.client.ask("fetch_ohlcv", symbol, name, from_ms, count)
         if any(from_ms <= row[0] < to_ms for row in rows):
             raise RestError("candles were answered without the first ones of their range")
 
     async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
-        """Look for the last trade before among those that are listed from a while before on."""
+        """Find the last trade before a time among those listed from a while earlier."""
         time_ms = time_us // 1000
         if self.contiguous:
             since = await self._trades(symbol, time_ms + 1)
@@ -244,9 +244,9 @@ class CcxtVenue:
         return None
 
     async def listed(self, rest: Rest, symbol: str) -> FeedState:
-        """Ask for the venue's status where ccxt has it, then for all its markets."""
+        """Fetch the venue's status if ccxt supports it, then all its markets."""
         if self.client.sdk.has.get("fetchStatus") is True:
-            with contextlib.suppress(RestError):  # some venues tell it to customers alone
+            with contextlib.suppress(RestError):  # some venues require an account
                 status = await self.client.ask("fetch_status")
                 if status.get("status") == "maintenance":
                     return FeedState.MAINTENANCE

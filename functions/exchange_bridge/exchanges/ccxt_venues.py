@@ -9,7 +9,7 @@ from typing import Any, Final
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """`contiguous`: trade ids count the trades of a symbol, and REST lists them from any time on.
+    """`contiguous`: ids count the trades of a symbol, and REST lists them from any time on.
 
     `options`: for ccxt.
     """
@@ -38,6 +38,6 @@ TRAITS: Final[Mapping[str, Traits]] = {
     "kraken": Traits(contiguous=True),
     **dict.fromkeys(JOINED, Traits(contiguous=True)),
 }
-"""A venue that is not here has gaps by time, which trades over REST fill."""
+"""A venue that is not listed has gaps by time, filled from REST."""
 
 UNKNOWN: Final = Traits()

@@ -80,7 +80,7 @@ class Coinbase:
         return self._url
 
     def requests(self) -> Sequence[str]:
-        """Return the subscription; without one within 5 seconds the exchange hangs up."""
+        """Return the subscription; without one the exchange hangs up after 5 seconds."""
         request = {
             "type": "subscribe",
             "product_ids": list(self.symbols),
@@ -93,7 +93,7 @@ class Coinbase:
         return frozenset(f"{channel} {each}" for channel in _CHANNELS for each in self.symbols)
 
     def read(self, payload: bytes) -> Message:
-        """Tell what a message is."""
+        """Classify a message."""
         try:
             message = _decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -104,7 +104,7 @@ class Coinbase:
             trade = Trade(symbol, message.trade_id, sent_us)
             return Message(Kind.TRADE, symbol, (trade,), sent_us=sent_us or None)
         if kind == "ticker":
-            # Its time is that of the last trade, which may be long ago.
+            # Its time is the last trade's, which may be long ago.
             return Message(Kind.QUOTE, symbol)
         if kind == "heartbeat":
             last = message.last_trade_id
@@ -115,7 +115,7 @@ class Coinbase:
                 sent_us=sent_us or None,
             )
         if kind == "last_match" and message.trade_id is not None:
-            # The newest trade when the subscription began; where it is missing it is fetched.
+            # The newest trade at subscription time; if it is missing, it is fetched.
             return Message(Kind.HEARTBEAT, symbol, last=Trade(symbol, message.trade_id, sent_us))
         if kind == "subscriptions":
             confirmed = {
@@ -139,7 +139,8 @@ class Coinbase:
             ids = [int(row["trade_id"]) for row in rows]
             lowest = min(ids, default=None)
             newest = max(newest, *ids) if ids else newest
-            # What lies below the lowest is not known yet; once that is below the range, all is.
+            # Below the lowest id nothing is known yet; once that is below the range, all is
+            # known.
             done = lowest is not None and lowest <= first.id
             in_range = [row for row in rows if first.id <= int(row["trade_id"]) <= last.id]
             yield Fetched(
@@ -157,7 +158,7 @@ class Coinbase:
     async def klines(
         self, rest: Rest, symbol: str, length_us: int, from_us: int, to_us: int
     ) -> AsyncIterator[list[Kline]]:
-        """Yield pages of at most 300 intervals: the exchange answers with no more."""
+        """Yield pages of at most 300 intervals, the exchange's limit."""
         granularity = self.intervals[length_us]
         while from_us < to_us:
             until_us = min(from_us + KLINES_PAGE * length_us, to_us)
@@ -174,7 +175,7 @@ class Coinbase:
             from_us = until_us
 
     async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
-        """Search by the cursor, which takes any id: ids ascend with time."""
+        """Binary search with the cursor, which takes any id: ids ascend with time."""
         path = f"/products/{symbol}/trades"
 
         async def last(after: int | None) -> Trade | None:
@@ -187,7 +188,7 @@ class Coinbase:
         newest = await last(None)
         if newest is None or newest.time_us < time_us:
             return None
-        low, high, step = 0, newest.id, PAGE  # `high` is of the time or later, `low` before it
+        low, high, step = 0, newest.id, PAGE  # `high` is at the time or later, `low` before it
         while low < high - 1:
             middle = max(high - step, low + 1)
             trade = await last(middle + 1)
@@ -198,7 +199,7 @@ class Coinbase:
         return Trade(symbol, high - 1, time_us)
 
     async def listed(self, rest: Rest, symbol: str) -> FeedState:
-        """Ask for the product: delisted ones say so, or are not found."""
+        """Fetch the product: delisted ones are marked or not found."""
         try:
             product = await rest.get(f"/products/{symbol}", {})
         except RestError as error:
@@ -216,16 +217,16 @@ class Coinbase:
 
 
 def _match(symbol: str, path: str, row: dict[str, object]) -> dict[str, object]:
-    """Return the message that the row would have been; its side is the maker's in both."""
+    """Return the message equivalent to the row; the side is the maker's in both."""
     names = ("trade_id", "side", "size", "price", "time")
     fields = {name: row[name] for name in names}
     return {"type": "match", "product_id": symbol, **fields, "backfill": path}
 
 
 def _kline(row: list[Decimal]) -> Kline:
-    """Read time, low, high, open, close, volume.
+    """Parse time, low, high, open, close, volume.
 
-    The exchange says neither notional nor count: the price is the weighted close.
+    The exchange reports neither notional nor count: the price is the weighted close.
     """
     start_s, low, high, open_, close, volume = row[:6]
     price = EXACT.multiply(EXACT.add(EXACT.add(high, low), EXACT.add(close, close)), _QUARTER)

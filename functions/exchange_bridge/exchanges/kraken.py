@@ -83,7 +83,7 @@ class Kraken:
         return self._url
 
     def requests(self) -> Sequence[str]:
-        """Return a subscription for each channel, without the trades of before."""
+        """Return a subscription per channel, without the snapshot of earlier trades."""
         return [
             orjson.dumps(
                 {
@@ -99,11 +99,11 @@ class Kraken:
         ]
 
     def expected(self) -> frozenset[str]:
-        """Return every channel of every pair: each is answered by itself."""
+        """Return every channel of every pair: each is confirmed separately."""
         return frozenset(f"{channel} {each}" for channel in _CHANNELS for each in self.symbols)
 
     def read(self, payload: bytes) -> Message:
-        """Tell what a message is."""
+        """Classify a message."""
         try:
             message = _decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -148,13 +148,13 @@ class Kraken:
             )
             if reaches >= last.id or reaches <= reached:
                 return
-            # Again from the moment of the last row on: a page may end between trades of one moment.
+            # Again from the last row's time: a page may end between trades of equal time.
             reached, since = reaches, str(int(body["result"]["last"]) - 1)
 
     async def klines(
         self, rest: Rest, symbol: str, length_us: int, from_us: int, to_us: int
     ) -> AsyncIterator[list[Kline]]:
-        """Yield a page: the exchange lists its last 720 candles and no others."""
+        """Yield a page: the exchange lists only its last 720 candles."""
         parameters: dict[str, str | int] = {
             "pair": rest_pair(symbol),
             "interval": self.intervals[length_us],
@@ -165,14 +165,14 @@ class Kraken:
         yield [each for each in klines if from_us <= each.start_us < to_us]
 
     async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
-        """Ask for the first one since."""
+        """Fetch the first trade since."""
         since = str(time_us * 1000 - 1)
         body = await rest.get(_PATH, {"pair": rest_pair(symbol), "since": since, "count": 1})
         rows = _rows(_PATH, body)
         return Trade(symbol, int(rows[0][6]) - 1, time_us) if rows else None
 
     async def listed(self, rest: Rest, symbol: str) -> FeedState:
-        """Ask whether the exchange is open, then for the pair."""
+        """Fetch the exchange's status, then the pair's."""
         system = await rest.get("/0/public/SystemStatus", {})
         if system["result"]["status"] == "maintenance":
             return FeedState.MAINTENANCE
@@ -183,7 +183,7 @@ class Kraken:
         return FeedState.HALTED if pair["status"] == "cancel_only" else FeedState.LIVE
 
     async def newest(self, rest: Rest, symbol: str) -> Trade | None:
-        """Heartbeats say that the connection lives."""
+        """Return None: heartbeats prove that the connection is alive."""
         return None
 
 
@@ -191,12 +191,12 @@ _REST_ASSETS: Final = {"BTC": "XBT", "DOGE": "XDG"}
 
 
 def rest_pair(symbol: str) -> str:
-    """Return the documented REST name of a pair, its `altname`: without a slash, BTC as XBT."""
+    """Return the REST name of a pair, its `altname`: without a slash, BTC as XBT."""
     return "".join(_REST_ASSETS.get(part, part) for part in symbol.split("/"))
 
 
 def _rows(path: str, body: dict[str, Any]) -> list[list[Any]]:
-    """Return the rows of the pair, under whatever name it is answered. Raises RestError."""
+    """Return the rows of the pair, whatever name the response uses. Raises RestError."""
     if body.get("error"):
         raise RestError(f"{path}: {', '.join(body['error'])}", is_final=True)
     lists = [rows for name, rows in body["result"].items() if name != "last"]
@@ -215,7 +215,7 @@ _TYPES: Final = {"m": "market", "l": "limit"}
 
 
 def _update(symbol: str, row: list[Any]) -> dict[str, Any]:
-    """Return the message that a row would have been; prices are texts in REST, numbers there."""
+    """Return the message equivalent to a row; prices are text in REST, numbers there."""
     price, size, seconds, side, type_, _, id_ = row[:7]
     element = {
         "symbol": symbol,

@@ -1,4 +1,4 @@
-"""Any WebSocket that pushes the stock scanner's JSON, bare or with a topic: no ids, no REST."""
+"""Any WebSocket that pushes the stock scanner's JSON, with or without a topic: no ids, no REST."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _decode: Final = msgspec.json.Decoder(_Message).decode
 
 
 class Scanner:
-    """The scanner. The server decides which symbols come; the watchlist, which of them stay."""
+    """The scanner. Its server decides which symbols to send; the watchlist filters them."""
 
     name = "scanner"
     venue = ""
@@ -52,15 +52,15 @@ class Scanner:
         return self._url
 
     def requests(self) -> Sequence[str]:
-        """Say nothing: the server pushes."""
+        """Return nothing: the server pushes."""
         return []
 
     def expected(self) -> frozenset[str]:
-        """Return nothing: there is no answer to wait for."""
+        """Return nothing: there is no confirmation."""
         return frozenset()
 
     def read(self, payload: bytes) -> Message:
-        """Tell what a message is."""
+        """Classify a message."""
         try:
             message = _decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -73,7 +73,7 @@ class Scanner:
     async def missing(
         self, rest: Rest, symbol: str, first: Trade, last: Trade
     ) -> AsyncIterator[Fetched]:
-        """Yield nothing: without ids nothing is known to be missing."""
+        """Yield nothing: without ids no gap can be detected."""
         nothing: tuple[Fetched, ...] = ()
         for each in nothing:
             yield each

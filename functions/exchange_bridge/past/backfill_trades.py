@@ -23,7 +23,7 @@ from shared.wire.gaps import Gap, GapState, encode_gaps
 log = logging.getLogger(__name__)
 
 PIECE: Final = 20_000
-"""Trade ids of a piece: what is in memory, and what an interrupted run fetches again."""
+"""Trade ids per piece: what is in memory, and what an interrupted run repeats."""
 SENT_AT_ONCE: Final = 1_000
 _LOOK_S: Final = 0.1
 _STORED_WITHIN_S: Final = 300.0
@@ -45,7 +45,7 @@ class Piece(NamedTuple):
 
 
 def pieces(first: int, last: int) -> list[Piece]:
-    """Cut ids into pieces that begin at multiples of PIECE, so that every run cuts alike."""
+    """Cut ids into pieces aligned to multiples of PIECE, so that every run cuts alike."""
     result = []
     while first <= last:
         end = min(first // PIECE * PIECE + PIECE - 1, last)
@@ -56,7 +56,7 @@ def pieces(first: int, last: int) -> list[Piece]:
 
 @dataclass(slots=True)
 class TradeBackfill:
-    """Sends the trades of symbols of one feed; `report` gets symbol, trades so far, and of all."""
+    """Sends the trades of a feed's symbols; `report` gets symbol, trades so far, and the total."""
 
     source: Source
     outbox: Outbox
@@ -67,10 +67,10 @@ class TradeBackfill:
     _open: list[Gap] = field(default_factory=list)
 
     async def run(self, symbol: str, from_us: int, to_us: int) -> int:
-        """Send what was traded in [from_us, to_us); return how many trades that is.
+        """Send the trades of [from_us, to_us); return their number.
 
-        A gap is filled when the next one is open, so that no candle that is cut between two seems
-        whole. Pieces of an earlier run that were filled are left out. Raises RestError.
+        A gap is filled only after the next one is open, so that no candle cut between two pieces
+        looks complete. Pieces filled by an earlier run are skipped. Raises RestError.
         """
         exchange, rest = self.source.exchange, self.source.rest
         begin = await asked(exchange.name, lambda: exchange.before(rest, symbol, from_us))
@@ -153,7 +153,7 @@ class TradeBackfill:
             return set(connection.execute(_FILLED, (self.source.exchange.name, symbol)).fetchall())
 
     def _until_open(self, gap: Gap) -> None:
-        """Wait until candles that touch the gap are known not to be whole."""
+        """Wait until the candles that touch the gap are known to be incomplete."""
         until_s = time.monotonic() + _STORED_WITHIN_S
         parameters = (self.source.exchange.name, gap.symbol, gap.first_id, gap.last_id)
         while True:

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 LAST_RETRY_S: Final = 60.0
 PIECE: Final = 200
-"""Fetched trades in a batch: it finds room where a large one would not."""
+"""Fetched trades per batch: small enough to fit into the outbox."""
 _FULL_S: Final = 0.1
 
 
@@ -30,8 +30,8 @@ _FULL_S: Final = 0.1
 class Gaps:
     """The gaps of a feed.
 
-    `grace_s`: how long ids may be missing before it is a gap. `most`: gaps of more trades than this
-    stay open. `instrument_of` names the instrument of a symbol.
+    `grace_s`: how long ids may be missing before that is a gap. `most`: larger gaps stay open.
+    `instrument_of` maps a symbol to its instrument.
     """
 
     intake: Intake
@@ -43,7 +43,7 @@ class Gaps:
     _untold: list[tuple[int, OutgoingEvent]] = field(default_factory=list)
 
     def look(self) -> None:
-        """Find what has become a gap, or is none any more; called several times a second."""
+        """Detect new and closed gaps; called several times a second."""
         feed, now_s = self.intake.exchange.name, self.intake.now_s()
         for ids in self.intake.ids.values():
             for missing in ids.lasting(now_s, self.grace_s):
@@ -63,7 +63,7 @@ class Gaps:
         self._send()
 
     async def fill(self) -> None:
-        """Fetch what is missing, a gap at a time, until cancelled."""
+        """Fetch missing trades, one gap at a time, until cancelled."""
         while True:
             missing = self._next()
             if missing is None:
@@ -100,7 +100,7 @@ class Gaps:
                 log.warning("%s: %s lists no trades %d to %d", feed, missing.symbol, a, b)
 
     async def _hand_on(self, page: Fetched) -> None:
-        """Hand on what was fetched; the broker sets the pace, and nothing of it is dropped."""
+        """Forward what was fetched at the broker's pace; nothing is dropped."""
         for first in range(0, len(page.payloads), PIECE):
             for batch in self.intake.packed(page.payloads[first : first + PIECE]):
                 while not self.outbox.put(batch):  # noqa: ASYNC110 - room is nobody's event
@@ -138,7 +138,7 @@ class Gaps:
         )
 
     def _tell(self, gap: Gap) -> None:
-        """Queue the event; it is sent after all that was handed on before."""
+        """Queue the event; it is sent after everything forwarded before it."""
         feed = self.intake.exchange.name
         self.intake.flush(due_only=False)
         id_ = f"{feed}/{gap.symbol}/gap/{gap.first_id}-{gap.last_id}/{gap.state}"
@@ -146,7 +146,7 @@ class Gaps:
         self._untold.append((self.outbox.given if gap.state is GapState.FILLED else 0, event))
 
     def _send(self) -> None:
-        """Put the events whose time has come, as far as the outbox has room."""
+        """Send the events that are due, as far as the outbox has room."""
         later = [
             (after, event)
             for after, event in self._untold

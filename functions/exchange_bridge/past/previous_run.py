@@ -27,7 +27,7 @@ class Earlier:
 
 
 def read(postgres: Postgres, feed: str) -> Earlier:
-    """Read what is stored. Raises TransientError."""
+    """Read it from Postgres. Raises TransientError."""
     with postgres.connection() as connection:
         last = connection.execute(
             "SELECT symbol, last_trade_id, id_time_us FROM feeds"
@@ -49,10 +49,10 @@ def read(postgres: Postgres, feed: str) -> Earlier:
 
 
 async def resume(postgres: Postgres, intake: Intake) -> list[str]:
-    """Go on where the life before ended, as soon as Postgres can be read.
+    """Resume where the previous run ended, as soon as Postgres can be read.
 
-    Trades come meanwhile; what lies between is missing, and is reported as a gap. Returns the
-    symbols of which no earlier life had a trade.
+    Trades received meanwhile are not lost; the range in between is missing and is reported as a
+    gap. Returns the symbols without a trade in any previous run.
     """
     feed = intake.exchange.name
     while True:

@@ -1,4 +1,4 @@
-"""Backfill of a feed's symbols: the exchange's candles up to a minute, every trade after it."""
+"""History of a feed's symbols: the exchange's candles up to a minute, every trade after it."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CHUNK: Final = 1_440
-"""Base candles of an event: a day of minutes."""
+"""Base candles per event: a day of minutes."""
 UNDER_WAY_US: Final = 2_000_000
-"""So old is a trade at most that is still on its way, or an error of this clock."""
+"""The largest age of a trade still in transit, or error of this clock."""
 RETRY_S: Final = 2.0
 LONGEST_RETRY_S: Final = 60.0
 _LADDER: Final = "SELECT ladder FROM aggregation"
@@ -39,7 +39,7 @@ _KNOWN: Final = """
     SELECT from_us, to_us FROM candle_histories
     WHERE instrument = %s AND (candles > 0 OR to_us - from_us > %s)
 """
-"""Without what `trades_begin` leaves there."""
+"""Ignores the markers that `trades_begin` stores there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,9 @@ class Source:
 
 @dataclass(slots=True)
 class History:
-    """The history of a feed that runs: before its first trades, of `span_us` before now.
+    """The history of a running feed: the `span_us` before its first trades.
 
-    `put` takes an event, or returns False while there is no room.
+    `put` accepts an event, or returns False while there is no room.
     """
 
     intake: Intake
@@ -83,7 +83,7 @@ class History:
             except RestError as error:
                 self._note(f"where the trades of {symbol} begin is not told: {error}")
                 continue
-            # Before any trade id is promised: a later life would not know that trades begin here.
+            # Before any trade id is promised: a later run would not know that trades start here.
             begin = trades_begin(self.source.instrument_of(symbol), base, seam_us)
             await self._put(symbol, begin)
         self.intake.knows_earlier = True
@@ -92,10 +92,10 @@ class History:
             await self._fetch(symbol, base, to_us)
 
     async def _seam(self, symbol: str, base: Timeframe) -> int:
-        """Let every trade since the start of an interval be missing that did not come; return it.
+        """Mark every trade since the start of an interval that did not arrive as missing.
 
-        Trades that came before their turn are seen, so the others are a hole of contiguous ids: it
-        is told, fetched and filled as any other, whatever ends in between.
+        Trades that arrived earlier are seen, so the others are a hole of contiguous ids: it is
+        reported, fetched and filled like any other. Returns the start.
         """
         while not self.intake.health.is_up:  # noqa: ASYNC110 - a state of a connection, no event
             await asyncio.sleep(0.05)
@@ -108,7 +108,7 @@ class History:
         return start_us
 
     def _last_start(self, symbol: str, base: Timeframe) -> int:
-        """Return the start of the interval of the first trade that came, or of now."""
+        """Return the start of the interval of the first received trade, or of now."""
         now_us = self.intake.now_us()
         skew_us = self.intake.health.skew.us or 0
         latest_us = now_us + min(skew_us, 0) - UNDER_WAY_US
@@ -153,7 +153,7 @@ class History:
 
 
 def base_timeframe(postgres: Postgres) -> Timeframe:
-    """Return the timeframe that all candles are made of. Raises TransientError: not known yet."""
+    """Return the base timeframe. Raises TransientError: not known yet."""
     with postgres.connection() as connection:
         row = connection.execute(_LADDER).fetchone()
     if row is None:
@@ -162,13 +162,13 @@ def base_timeframe(postgres: Postgres) -> Timeframe:
 
 
 def trades_begin(instrument: str, base: Timeframe, begin_us: int) -> CandleHistory:
-    """Return what says that every trade since the start of an interval comes, or is in a gap."""
+    """Return the event: every trade since an interval's start is received or in a gap."""
     nothing = columns(instrument, base, [])
     return CandleHistory(instrument, begin_us - base.length_us, begin_us, True, nothing)
 
 
 def known_ranges(postgres: Postgres, instrument: str, base: Timeframe) -> list[tuple[int, int]]:
-    """Return the ranges (us) of which the venue's candles were published. Raises TransientError."""
+    """Return the ranges (us) with published venue candles. Raises TransientError."""
     with postgres.connection() as connection:
         rows: list[tuple[int, int]] = connection.execute(
             _KNOWN, (instrument, base.length_us)
@@ -209,13 +209,13 @@ def columns(instrument: str, base: Timeframe, klines: Sequence[Kline]) -> Candle
 
 
 def history_event(source: str, history: CandleHistory) -> OutgoingEvent:
-    """Return the event, named by its range and whose it is."""
+    """Return the event, with an id made of its range and owner."""
     id_ = f"{source}/history/{history.from_us}-{history.to_us}"
     return OutgoingEvent.packed(id_, events.HISTORY, history.encode())
 
 
 async def asked(feed: str, ask: Callable[[], Awaitable[T]]) -> T:
-    """Return what an exchange answers, asked until it does. Raises RestError: it never will."""
+    """Retry a request until the exchange responds. Raises RestError: it never will."""
     pause_s = RETRY_S
     while True:
         try:
@@ -232,7 +232,7 @@ async def asked(feed: str, ask: Callable[[], Awaitable[T]]) -> T:
 
 
 async def retried(feed: str, read: Callable[[], T]) -> T:
-    """Return what Postgres says, as soon as it can be read."""
+    """Retry a query until Postgres can be read."""
     while True:
         try:
             return await asyncio.to_thread(read)

@@ -1,4 +1,4 @@
-"""A longer candle as it grows: the fold of what has closed in its interval and of base candles."""
+"""A growing longer candle: the fold of the closed candles of its interval and base candles."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _BASE_CANDLES: Final = 64
 _NEVER: Final = -(2**63)
 
 Read = Callable[[Timeframe, int, int | None], Awaitable[list[Candle]]]
-"""Candles of a timeframe that start in [from_us, to_us), ascending; None: up to the newest."""
+"""Candles with starts in [from_us, to_us), ascending; None: up to the newest."""
 
 
 class Folding:
-    """One timeframe of one instrument. Takes every state of its base candles, in any order."""
+    """One timeframe of one instrument. Accepts states of its base candles in any order."""
 
     def __init__(self, timeframe: Timeframe) -> None:
         self._timeframe = timeframe
@@ -32,7 +32,7 @@ class Folding:
         """Whether the interval is known from its start; until then `take` returns nothing."""
 
     async def seed(self, ladder: tuple[Timeframe, ...], newest_us: int, read: Read) -> None:
-        """Learn the interval that holds the newest base candle from what is stored and live."""
+        """Load the interval of the newest base candle from stored and live candles."""
         frame, day = self._timeframe, self._timeframe.day or self._timeframe
         start_us, pos = frame.start_us(newest_us), day.start_us(newest_us)
         until_us = min(newest_us, day.end_us(pos))
@@ -44,7 +44,7 @@ class Folding:
             pos = to_us
         base = await read(ladder[0], pos, None)
         if self._start_us > start_us:
-            self.is_whole = True  # this interval began meanwhile
+            self.is_whole = True  # the interval started meanwhile
             return
         self._start_us, self._from_us, self.is_whole = start_us, pos, True
         self._closed = reduce(joined, map(self._piece, closed)) if closed else None
@@ -53,9 +53,9 @@ class Folding:
             self._keep(candle)
 
     def take(self, candle: Candle, now_us: int) -> Candle | None:
-        """Take a state of a base candle; return the longer one, or None where nothing is known.
+        """Take a state of a base candle; return the longer one, or None if nothing is known.
 
-        After a change of what has closed before, `is_whole` is False until it is seeded again.
+        After a change of a candle closed earlier, `is_whole` is False until the next seed.
         """
         start_us = self._timeframe.start_us(candle.start_us)
         if start_us < self._start_us or not self._timeframe.holds(candle.start_us):
@@ -68,7 +68,7 @@ class Folding:
         return self.present(now_us)
 
     def present(self, now_us: int) -> Candle | None:
-        """Return the longer candle; closed once all its parts are and its time is over."""
+        """Return the longer candle; closed once all its parts are and its time has passed."""
         if not self.is_whole:
             return None
         parts = [self._base[start] for start in sorted(self._base)]
@@ -103,7 +103,7 @@ class Folding:
         return replace(candle, timeframe=self._timeframe.name, start_us=self._start_us)
 
     def _compact(self) -> None:
-        """Fold the older half of many base candles; a change of one of them seeds anew."""
+        """Fold the older half of many base candles; a change to one of them needs a new seed."""
         if len(self._base) <= _BASE_CANDLES:
             return
         older = sorted(self._base)[: _BASE_CANDLES // 2]

@@ -21,16 +21,16 @@ from shared.wire.candle_json import candle_of
 _TIMEOUT_S: Final = 10.0
 _NAMES_A_REQUEST: Final = 200
 _NEWEST: Final = 500
-"""How many values of an indicator are read again; what changed before them is not."""
+"""Indicator values that are re-read; earlier changes are not noticed."""
 READS_PER_S: Final = 40
 _READS_AT_ONCE: Final = 8
 
 
 class HistoryApi:
-    """Answers of the history API. Every method raises TransientError while it is away.
+    """Client of the history API. Every method raises TransientError while it is away.
 
-    `token`: one of API_TOKENS, or nothing. `reads_per_s`: how often the channels of all watchers
-    are read again.
+    `token`: one of API_TOKENS, or empty. `reads_per_s`: rate at which the channels of all watchers
+    are re-read.
     """
 
     def __init__(self, url: str, token: str = "", reads_per_s: int = READS_PER_S) -> None:
@@ -43,15 +43,15 @@ class HistoryApi:
 
     @property
     def is_there(self) -> bool:
-        """Whether there is an address to ask."""
+        """Whether an address is configured."""
         return bool(self._url)
 
     @asynccontextmanager
     async def background(self) -> AsyncIterator[None]:
-        """Wait for the turn of a read that nobody asked for, first come first served.
+        """Wait for the turn of a background read, first come, first served.
 
-        What changes meanwhile is read by the same one; so the more channels are followed, the less
-        often each is read.
+        Changes that arrive meanwhile are covered by the same read; so the more channels are
+        followed, the less often each is read.
         """
         async with self._places:
             now_s = asyncio.get_running_loop().time()
@@ -60,7 +60,7 @@ class HistoryApi:
             yield
 
     async def present(self, names: Iterable[str], base: str) -> list[Message]:
-        """Return the last trade and the newest base candle of instruments, or of all by `*`."""
+        """Return the last trade and newest base candle of instruments, or of all with `*`."""
         ordered = sorted(names)
         chunks = [
             ordered[n : n + _NAMES_A_REQUEST] for n in range(0, len(ordered), _NAMES_A_REQUEST)
@@ -77,7 +77,7 @@ class HistoryApi:
     async def candles(
         self, symbol: str, timeframe: str, from_us: int, to_us: int | None = None
     ) -> list[Candle]:
-        """Return the candles that start in [from_us, to_us), ascending."""
+        """Return the candles with starts in [from_us, to_us), ascending."""
         query: dict[str, Any] = {"timeframe": timeframe, "from": from_us // 1000, "limit": 10_000}
         if to_us is not None:
             query["to"] = to_us // 1000
@@ -87,7 +87,7 @@ class HistoryApi:
     async def bars(
         self, symbol: str, type_: str, from_us: int, cursor: str | None, limit: int
     ) -> tuple[list[dict[str, Any]], str | None]:
-        """Return a page of bars that begin at `from_us` or later, ascending, and a cursor."""
+        """Return a page of bars from `from_us` on, ascending, and a cursor."""
         query: dict[str, Any] = {"type": type_, "from": from_us // 1000, "limit": limit}
         if cursor is not None:
             query["cursor"] = cursor
@@ -97,9 +97,9 @@ class HistoryApi:
     async def indicator(
         self, symbol: str, timeframe: str, name: str, from_us: int | None
     ) -> list[dict[str, Any]]:
-        """Return the candles from `from_us` on, or the newest, with an indicator; ascending.
+        """Return candles with an indicator from `from_us` on, or the newest; ascending.
 
-        The newest 500 where there are more.
+        At most the newest 500.
         """
         query: dict[str, Any] = {"timeframe": timeframe, "indicators": name, "limit": 1}
         if from_us is not None:
@@ -121,9 +121,9 @@ class HistoryApi:
     async def ticks(
         self, symbol: str, from_us: int, to_us: int, cursor: str | None
     ) -> tuple[list[dict[str, Any]], str | None] | None:
-        """Return a page of trades in [from_us, to_us), ascending in the total order, and a cursor.
+        """Return a page of trades in [from_us, to_us) in the total order, and a cursor.
 
-        The bounds are widened to whole milliseconds. None: nothing of the symbol was ever seen.
+        The bounds are widened to whole milliseconds. None: the symbol is unknown.
         """
         query: dict[str, Any] = {"from": from_us // 1000, "to": -(-to_us // 1000), "limit": 1_000}
         if cursor is not None:
@@ -132,7 +132,7 @@ class HistoryApi:
         return None if body is None else (body["ticks"], body["next"])
 
     async def patterns(self, symbol: str, from_us: int, to_us: int) -> list[dict[str, Any]]:
-        """Return all patterns that hold and became known in [from_us, to_us), the newest first."""
+        """Return all valid patterns that became known in [from_us, to_us), newest first."""
         query: dict[str, Any] = {"from": from_us // 1000, "to": -(-to_us // 1000), "limit": 1_000}
         patterns: list[dict[str, Any]] = []
         while (body := await self._get(f"/api/patterns/{quote(symbol)}", query)) is not None:

@@ -1,4 +1,4 @@
-"""Live information bars: a trading day's bars are read again when its trades change."""
+"""Live information bars: a trading day's bars are re-read when its trades change."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ from shared.wire.candle_json import candle_of
 log = logging.getLogger(__name__)
 
 _EACH_S: Final = 0.25
-"""How long is waited between two reads at least, also while the trades are not stored yet."""
+"""Minimum pause between two reads, also while the trades are not stored yet."""
 _TRIES: Final = 20
 _MOST_CORRECTED: Final = 500
 _NEVER: Final = 2**62
 _TAIL: Final = 20
-"""Bars that are read again with each change, at least; all of the last base intervals are."""
+"""Minimum number of bars re-read with each change; all of the last base intervals are."""
 _PAGE: Final = 5_000
 """Bars of a page."""
 _REST: Final = 3
-"""How many times as long as reading took the next one is waited for."""
+"""The pause before the next read, as a multiple of the last one's duration."""
 _DAYS: Final = 4
-"""How many days are remembered, so that only what differs is given."""
+"""Days kept in memory, so that only differences are sent."""
 
 Row = Mapping[str, Any]
 
 
 @dataclass(slots=True)
 class _Day:
-    """The bars of one trading day as they were last read. `is_fresh`: they never were before.
+    """The bars of one trading day as last read. `is_fresh`: never read before.
 
-    `page`: how many stand before the newest page, which begins behind `cursor`. `revisions`: by
-    number, the last that was given.
+    `page`: number of bars before the newest page, which starts after `cursor`. `revisions`: the
+    last one sent, by bar number.
     """
 
     start_us: int
@@ -57,13 +57,13 @@ class _Day:
     is_fresh: bool = True
 
     def is_before_page(self, time_us: int) -> bool:
-        """Tell whether a change from a time on may be of a bar before the newest page."""
+        """Whether a change from a time on may affect a bar before the newest page."""
         if not self.page:
             return False
         return self.page >= len(self.rows) or time_us <= self.rows[self.page]["t"] * 1000
 
     def tail(self, base_us: int) -> int:
-        """Return how many bars trades may still change: those of the last two base intervals."""
+        """Return the number of bars that trades may still change: the last two base intervals."""
         if not self.rows:
             return 0
         since_us = (self.rows[-1]["t"] * 1000 // base_us - 1) * base_us
@@ -73,10 +73,10 @@ class _Day:
     def changed(
         self, previous: list[Row], from_us: int, *, marks_end: bool
     ) -> Iterator[tuple[int, Row]]:
-        """Yield numbers and bars that differ from those known; of none known, from a time on.
+        """Yield numbers and bars that differ from the previous ones; without any, from a time on.
 
-        A bar that is no more has no trades. `says_end`: where none was known, there is one such
-        behind the last.
+        A bar that no longer exists is sent without trades. `marks_end`: without previous bars, send
+        one empty bar after the last.
         """
         for number, row in enumerate(self.rows):
             if number < len(previous):
@@ -95,8 +95,8 @@ class _Day:
 class LiveBars:
     """One channel of bars. Used by one event loop.
 
-    A state of a base candle is the sign that trades came. A day's bars are whole once they have all
-    trades of the day's candle: as many, of the same volume and notional.
+    A new state of a base candle indicates new trades. A day's bars are up to date once they contain
+    all trades of the day's candle: the same count, volume and notional.
     """
 
     def __init__(self, channel: str, hub: Hub, history: HistoryApi) -> None:
@@ -112,14 +112,14 @@ class LiveBars:
         self._task: asyncio.Task[None] | None = None
 
     def take(self, candle: Candle, _: int) -> None:
-        """Take a state of a base candle: the bars of its day are read again, from there on."""
+        """Take a state of a base candle: the bars of its day are re-read from there on."""
         if self._frame.holds(candle.start_us):
             day_us = self._frame.start_us(candle.start_us)
             self._touched[day_us] = min(candle.start_us, self._touched.get(day_us, candle.start_us))
             self._changed.set()
 
     async def begin(self, base: Timeframe) -> None:
-        """Give the newest bar of the newest day, and follow. Raises TransientError."""
+        """Send the newest bar of the newest day, then follow. Raises TransientError."""
         self._base_us = base.length_us
         newest = await self._history.newest(self.symbol, base.name)
         if newest is not None:
@@ -159,10 +159,10 @@ class LiveBars:
             await asyncio.sleep(max(_EACH_S, _REST * (time.monotonic() - began_s)))
 
     async def _refresh(self, day_us: int, from_us: int) -> bool:
-        """Read what is new of a day; return whether its bars have all its trades."""
+        """Read what is new on a day; return whether its bars have all its trades."""
         newest_us = max(self._days, default=day_us)
         if day_us > newest_us:
-            # It is over, and its last bar.
+            # The day and its last bar are over.
             await self._reread(self._days[newest_us], _NEVER)
         day = self._day(day_us)
         await self._reread(day, from_us)
@@ -177,7 +177,7 @@ class LiveBars:
         )
 
     def _day(self, start_us: int) -> _Day:
-        """Return a day; the oldest is forgotten where they are too many."""
+        """Return a day; evict the oldest if there are too many."""
         if start_us not in self._days:
             self._days[start_us] = _Day(start_us, self._frame.next_us(start_us))
             if len(self._days) > _DAYS:
@@ -185,20 +185,20 @@ class LiveBars:
         return self._days[start_us]
 
     async def _reread(self, day: _Day, from_us: int) -> None:
-        """Read a day, from its newest page on where nothing before it changed; give the rest."""
+        """Read a day, from its newest page if nothing before it changed; send the differences."""
         is_newest = day.start_us == max(self._days)
         previous = day.rows
         whole = day.is_fresh or day.is_before_page(from_us)
         async with self._history.background():
             await self._read(day, whole=whole)
         day.is_fresh = False
-        # Of a day that only begins, all bars are new; of one before it, those from the change on.
+        # On a new day all bars are new; on an earlier one, those from the change on.
         changed = list(day.changed(previous, 0 if is_newest else from_us, marks_end=not is_newest))
         for number, row in changed[-_MOST_CORRECTED:]:
             self._give(day, number, row, late=not is_newest or number < len(previous) - 1)
 
     async def _read(self, day: _Day, *, whole: bool) -> None:
-        """Read a day's bars, all or from the newest page on; it moves on as they grow."""
+        """Read a day's bars, all or from the newest page on, which advances as they grow."""
         page, cursor = (0, None) if whole else (day.page, day.cursor)
         settled = 0 if whole else len(day.rows) - page - day.tail(self._base_us)
         limit = settled if 2 * _TAIL <= settled <= _PAGE else _PAGE

@@ -1,4 +1,4 @@
-"""Live indicator values, read again when stored candles change."""
+"""Live indicator values, re-read when stored candles change."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from shared.wire.candle import Candle
 log = logging.getLogger(__name__)
 
 _EACH_S: Final = 0.25
-"""How often values are read at most."""
+"""Minimum pause between two reads."""
 _SETTLES_S: Final = 2.0
-"""When they are read once more after a change: what was on its way to storage has arrived."""
+"""When to read once more after a change, to include what was still being stored."""
 _REMEMBERED: Final = 500
 
 
 class LiveIndicator:
     """One channel of an indicator. Used by one event loop.
 
-    The values are those of the history API, so they are what a page shows. `candles`: the channel
-    of the candles that it is computed from.
+    The values come from the history API, so they equal what a page shows. `candles`: the channel of
+    its input candles.
     """
 
     def __init__(self, channel: str, hub: Hub, history: HistoryApi) -> None:
@@ -46,13 +46,13 @@ class LiveIndicator:
         self._task: asyncio.Task[None] | None = None
 
     def take(self, candle: Candle, _: int) -> None:
-        """Take a state of a candle: the values from there on are read again."""
+        """Take a state of a candle: the values from there on are re-read."""
         start_us = candle.start_us
         self._from_us = start_us if self._from_us is None else min(self._from_us, start_us)
         self._changed.set()
 
     async def begin(self) -> None:
-        """Give the newest value, and follow. Raises TransientError."""
+        """Send the newest value, then follow. Raises TransientError."""
         await self._read(None)
         self._task = asyncio.create_task(self._follow(), name=f"live {self._channel}")
 
@@ -78,10 +78,10 @@ class LiveIndicator:
             if from_us is not None:
                 try:
                     async with self._history.background():
-                        if self._from_us is not None:  # what came while this waited for its turn
+                        if self._from_us is not None:  # changes that arrived while this waited
                             from_us, self._from_us = min(from_us, self._from_us), None
                         await self._read(from_us)
-                except Exception as error:  # whatever it was: it is read again
+                except Exception as error:  # whatever the error, it is retried
                     is_transient = isinstance(error, TransientError)
                     log.warning(
                         "%s is not read: %r", self._channel, error, exc_info=not is_transient
@@ -90,7 +90,7 @@ class LiveIndicator:
             await asyncio.sleep(_EACH_S)
 
     async def _read(self, from_us: int | None) -> None:
-        """Read values and give those that differ from what was given."""
+        """Read values and send those that differ from the last ones sent."""
         rows = await self._history.indicator(self._symbol, self._timeframe, self._name, from_us)
         newest_us = max(self._given, default=-1)
         for row in rows:

@@ -20,19 +20,19 @@ class Places:
 
     @property
     def are_taken(self) -> bool:
-        """Whether there is none left."""
+        """Whether none is left."""
         return self.is_leaving or self._taken >= self._most
 
     @property
     def refusal(self) -> str:
-        """The refusal for a client."""
+        """The error message for a refused client."""
         if self.is_leaving:
             return "this replica ends: connect again"
         return f"this replica serves {self._most} clients at most"
 
     @contextlib.contextmanager
     def taken(self, protocol: str) -> Iterator[None]:
-        """Have a client in a place meanwhile; ask `are_taken` before, without waiting between."""
+        """Hold a slot for a client; check `are_taken` first, without awaiting in between."""
         self._taken += 1
         metrics.LIVE_CLIENTS.labels(protocol).inc()
         try:
@@ -43,7 +43,7 @@ class Places:
 
     @contextlib.contextmanager
     def serving(self, client: Subscriber) -> Iterator[None]:
-        """Have a client meanwhile that is ended when the replica ends."""
+        """Register a client that is disconnected on shutdown."""
         self._clients.add(client)
         if self.is_leaving:
             client.leave()
@@ -53,7 +53,7 @@ class Places:
             self._clients.discard(client)
 
     def leave(self) -> None:
-        """End every client, and take none any more: the replica ends."""
+        """Disconnect every client and accept none: shutdown."""
         self.is_leaving = True
         for client in self._clients:
             client.leave()

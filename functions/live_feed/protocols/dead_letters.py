@@ -1,4 +1,4 @@
-"""GET /dead-letters: how many events ran out of deliveries, and the newest of them."""
+"""GET /dead-letters: the number of dead letters, and the newest of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ERROR_CHARACTERS: Final = 300
 
 
 def letters_route(stream: LiveStream) -> Route:
-    """Return the route. What the events carried stays where it is: `kandle dlq show` has it."""
+    """Return the route. Payloads are left out: `kandle dlq show` has them."""
 
     async def answer(request: Request) -> Response:
         try:

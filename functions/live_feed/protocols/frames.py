@@ -1,4 +1,4 @@
-"""Frames to clients: each encoded once per format, JSON or protobuf."""
+"""Frames to clients: encoded once per format, JSON or protobuf."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Form(StrEnum):
 
 @dataclass(frozen=True)
 class Update:
-    """A message of the stream as clients get it; every client shares the encoded bytes.
+    """A message of the stream as sent to clients, which share the encoded bytes.
 
-    Times are microseconds since 1970 UTC: `received_us` when the newest of the ticks behind it was
-    received (0: unknown), `published_us` when the stream took it. `late`: its channel had a message
-    of a later time before.
+    Times are microseconds since 1970 UTC: `received_us` when the newest tick behind it was received
+    (0: unknown), `published_us` when the stream stored it. `late`: its channel already had a
+    message of a later time.
     """
 
     seq: int
@@ -44,12 +44,12 @@ class Update:
 
     @property
     def data(self) -> dict[str, Any]:
-        """The payload as JSON has it; decimals are texts. Not kept: the frame is."""
+        """The payload for JSON; decimals as text. Not cached: the frame is."""
         return self._kind.shown(self._kind.message.FromString(self.payload))
 
     @cached_property
     def order(self) -> tuple[int, ...]:
-        """Its place in time among the messages of its channel."""
+        """Its position in time within its channel."""
         return self._kind.order(self._kind.message.FromString(self.payload))
 
     @property
@@ -58,7 +58,7 @@ class Update:
 
     @property
     def candle(self) -> tuple[str, tuple[int, ...]] | None:
-        """The candle, bar or value that it is a state of: a newer one replaces it while it waits.
+        """The candle, bar or value it is a state of: a newer state replaces it while it waits.
 
         Others: None.
         """
@@ -66,7 +66,7 @@ class Update:
         return (self.channel, self.order[:-1]) if is_state else None
 
     def item(self) -> dict[str, Any]:
-        """Return what a snapshot says of it; times in milliseconds."""
+        """Return its snapshot item; times in milliseconds."""
         return {
             "channel": self.channel,
             "seq": self.seq,
@@ -103,7 +103,7 @@ class Update:
 
 @dataclass(frozen=True)
 class Said:
-    """A frame to one client: `type` and what belongs to it."""
+    """A frame to one client: `type` and its fields."""
 
     type: str
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -121,7 +121,7 @@ _ITEMS_A_FRAME: Final = 500
 
 
 def snapshot(items: Sequence[Update], seq: int, form: Form) -> list[bytes]:
-    """Return the frames of a snapshot: the present state of each channel, as of `seq`."""
+    """Return the frames of a snapshot: the newest message of each channel, as of `seq`."""
     if form is Form.PROTOBUF:
         last = len(items) - 1
         return [
@@ -217,7 +217,7 @@ def _alert(alert: live_pb2.LiveAlert) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Kind:
-    """Kind of channel: its message, how that is shown as JSON, and its place in time."""
+    """Kind of channel: its message type, its JSON form, and its position in time."""
 
     message: type[Any]
     shown: Callable[[Any], dict[str, Any]]

@@ -1,4 +1,4 @@
-"""API_TOKENS before gRPC: the same bearer tokens, in the metadata `authorization`."""
+"""API_TOKENS for gRPC: the same bearer tokens, in the metadata `authorization`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Next = Callable[[grpc.HandlerCallDetails], Awaitable[Method]]
 
 
 class Tokens(grpc.aio.ServerInterceptor):
-    """Refuses calls without a known token; none is needed where no tokens are set."""
+    """Rejects calls without a valid token; open if no tokens are configured."""
 
     def __init__(self, rules: AccessRules) -> None:
         self._rules = rules
@@ -26,7 +26,7 @@ class Tokens(grpc.aio.ServerInterceptor):
     async def intercept_service(
         self, continuation: Next, handler_call_details: grpc.HandlerCallDetails
     ) -> Method:
-        """Return the method, or one that says UNAUTHENTICATED."""
+        """Return the handler, or one that fails with UNAUTHENTICATED."""
         handler = await continuation(handler_call_details)
         if not self._rules.tokens or handler_call_details.method.startswith(_OPEN):
             return handler
@@ -39,7 +39,7 @@ class Tokens(grpc.aio.ServerInterceptor):
 
 
 def _refusing(handler: Method) -> Method:
-    """Return a method of the same kind: the client awaits answers of that kind."""
+    """Return a handler of the same kind, which the client expects."""
 
     async def refuse(_: object, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         await context.abort(grpc.StatusCode.UNAUTHENTICATED, "send authorization: Bearer <token>")

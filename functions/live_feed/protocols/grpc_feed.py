@@ -1,4 +1,4 @@
-"""The gRPC service kandle.v1.CandleFeed: what the hub has, one stream a call."""
+"""The gRPC service kandle.v1.CandleFeed: the hub's channels, one stream per call."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class _Request(Protocol):
 class Feed:
     """The calls of one replica.
 
-    A response is the very bytes of a protobuf frame, encoded once for all clients (the proto says
-    why that is right).
+    A response is the encoded bytes of a protobuf frame, shared by all clients (the proto explains
+    why that is valid).
     """
 
     def __init__(self, replica: Replica) -> None:
@@ -54,7 +54,7 @@ class Feed:
 
     @property
     def handler(self) -> grpc.GenericRpcHandler:
-        """The handler that a server adds."""
+        """The handler to add to a server."""
         return grpc.method_handlers_generic_handler(
             SERVICE,
             {
@@ -65,7 +65,7 @@ class Feed:
         )
 
     def leave(self) -> None:
-        """End every call: clients come back to another replica with from_seq."""
+        """End every call: clients resume at another replica with from_seq."""
         self._leaving.set()
 
     def _method(
@@ -132,7 +132,7 @@ async def _write(context: Context, client: Subscriber) -> None:
             for frame in await client.next():
                 await context.write(frame)
     except SlowConsumerError:
-        await asyncio.Event().wait()  # `too_slow` tells of it
+        await asyncio.Event().wait()  # `too_slow` reports it
 
 
 def _candles(request: feed_service_pb2.StreamCandlesRequest) -> Iterable[str]:

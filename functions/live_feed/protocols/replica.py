@@ -15,7 +15,7 @@ from functions.live_feed.replays.replay import Replays
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """`bound`: most frames that wait for a client."""
+    """`bound`: maximum number of frames queued for a client."""
 
     hub: Hub
     interest: Interest
@@ -25,6 +25,6 @@ class Replica:
     limits: SessionLimits = field(default_factory=SessionLimits)
 
     def session(self, form: Form) -> Session:
-        """Return a new client's conversation."""
+        """Return a session for a new client."""
         client = Subscriber(form, self.bound)
         return Session(self.hub, self.interest, self.replays, client, self.limits)

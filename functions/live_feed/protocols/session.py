@@ -1,4 +1,4 @@
-"""Client session: requests and their answers, the same over WebSocket and Server-Sent Events."""
+"""Client session: requests and responses, the same over WebSocket and Server-Sent Events."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _KEYS: Final = {
     "resume": ("speed",),
     "stop": (),
 }
-"""By op, the keys that a request may have beside it."""
+"""Allowed keys of a request, by op."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class SessionLimits:
 
 @dataclass(slots=True)
 class Session:
-    """One client's conversation; answers go into its queue, in order with its updates."""
+    """One client's session; responses are queued in order with its updates."""
 
     hub: Hub
     interest: Interest
@@ -59,7 +59,7 @@ class Session:
         self._bucket = TokenBucket(self.limits.requests_a_second, self.limits.burst)
 
     async def receive(self, text: str | bytes) -> None:
-        """Take one request: a JSON object with `op`."""
+        """Handle one request: a JSON object with `op`."""
         if (wait_s := self._bucket.take(time.monotonic())) > 0:
             self._say("rate_limit", retry_ms=max(1, round(wait_s * 1000)))
             return
@@ -92,7 +92,7 @@ class Session:
                     self._error(error.code, str(error))
 
     def replay(self, parameters: Mapping[str, Any]) -> None:
-        """Begin a replay. Raises ReplayError."""
+        """Start a replay. Raises ReplayError."""
         now_us = time.time_ns() // 1000
         request = read_replay(parameters, self.interest.check, self.interest.ladder, now_us)
         if self.client.wanted:
@@ -104,14 +104,14 @@ class Session:
         self._replay = self.replays.start(request, self.client)
 
     async def subscribe(self, channels: list[str], from_seq: int | None, stream: str = "") -> None:
-        """Subscribe: told where the stream stands, then what was missed or the present, then on.
+        """Subscribe: send the position, then the missed messages or the snapshot, then updates.
 
         `from_seq` is the last `seq` that the client has seen, in the stream of that name. What was
         missed comes behind it: a client that is cut off in between comes back with its own place.
         """
         client, hub = self.client, self.hub
         new = [each for each in dict.fromkeys(channels) if each not in client.wanted]
-        with hub.expecting(new):  # nothing of them waits for the client meanwhile
+        with hub.expecting(new):  # nothing of them is queued for the client meanwhile
             since = await self.interest.watch(new)
             await self.interest.load(new)
         client.hold()
@@ -128,7 +128,7 @@ class Session:
                 try:
                     missed = await hub.replayed(from_seq, last_seq, new)
                 except (TransientError, nats.errors.Error, OSError, TimeoutError):
-                    missed = None  # the present instead, and it says so
+                    missed = None  # the snapshot instead, and `replayed` says so
         self._say(
             "subscribed",
             channels=new,
@@ -145,7 +145,7 @@ class Session:
 
     @property
     def is_replay(self) -> bool:
-        """Whether a replay has begun on it."""
+        """Whether a replay was started on this session."""
         return self._replay is not None
 
     @property
@@ -205,7 +205,7 @@ class Session:
         self._say("unsubscribed", channels=channels)
 
     def close(self) -> None:
-        """Give the client nothing more."""
+        """Send the client nothing more."""
         if self._replay is not None:
             self._replay.stop()
         self.hub.unsubscribe(self.client, list(self.client.wanted))

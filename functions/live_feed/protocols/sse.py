@@ -33,7 +33,7 @@ _HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
 def sse_endpoint(replica: Replica) -> Callable[[Request], Awaitable[Response]]:
-    """Return the endpoint. An event's `id` is `<stream>/<seq>`; a client comes back with it."""
+    """Return the endpoint. An event's `id` is `<stream>/<seq>`; clients resume with it."""
     limits, clients = replica.limits, replica.places
 
     async def endpoint(request: Request) -> Response:
@@ -54,7 +54,7 @@ def sse_endpoint(replica: Replica) -> Callable[[Request], Awaitable[Response]]:
             return problem(400, "bad parameter", str(error))
         wish = _replay(request, channels, stream, from_seq)
         if stream == STREAM and wish is None:
-            return Response(status_code=204)  # it has ended: a browser does not come again
+            return Response(status_code=204)  # the replay has ended: the browser does not reconnect
         try:
             await replica.hub.ready()
         except TransientError as error:
@@ -75,7 +75,7 @@ def sse_endpoint(replica: Replica) -> Callable[[Request], Awaitable[Response]]:
 
 
 class _Stream(StreamingResponse):
-    """Has a place and a subscription for as long as it lasts, also when no byte is sent."""
+    """Holds a slot and a subscription for its lifetime, even if no byte is sent."""
 
     def __init__(
         self, session: Session, subscribe: Callable[[], Awaitable[None]], clients: Places
@@ -87,7 +87,7 @@ class _Stream(StreamingResponse):
         self._places = clients
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until the client leaves or has to."""
+        """Send until the client disconnects or is disconnected."""
         with self._places.taken("sse"), self._places.serving(self._session.client):
             try:
                 await self._subscribe()
@@ -96,7 +96,7 @@ class _Stream(StreamingResponse):
                 self._session.close()
 
     async def stream_response(self, send: Send) -> None:
-        """Stream; a client that is told that it is too slow gets a while to read it."""
+        """Stream; a client that is too slow gets time to read the error."""
         sending = asyncio.create_task(super().stream_response(send))
         slow = asyncio.create_task(self._session.client.too_slow())
         try:
@@ -119,7 +119,7 @@ async def _events(session: Session) -> AsyncGenerator[bytes, None]:
             yield b": still here\n\n"
             continue
         except ReplicaEndsError:
-            return  # the browser comes back by itself, with Last-Event-ID
+            return  # the browser reconnects with Last-Event-ID
         except SlowConsumerError:
             metrics.LIVE_DISCONNECTED.labels(SLOW).inc()
             yield _event(orjson.dumps({"type": "error", "code": SLOW, "msg": "read faster"}), "")
@@ -131,13 +131,13 @@ async def _events(session: Session) -> AsyncGenerator[bytes, None]:
 
 
 async def _at_once() -> None:
-    """Subscribe to nothing: a replay has begun."""
+    """Subscribe to nothing: a replay runs."""
 
 
 def _replay(
     request: Request, channels: list[str], stream: str, position: int | None
 ) -> Mapping[str, object] | None:
-    """Return what is asked of a replay, from where a cut one was; None: none is, or it has ended.
+    """Return the requested replay, resumed after a disconnect; None: none, or it has ended.
 
     A replay's events have the id `replay/<ms>`, the last one `replay/0`.
     """

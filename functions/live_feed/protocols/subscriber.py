@@ -1,4 +1,4 @@
-"""One client's queue: bounded, candles conflated to the newest, ticks never dropped in silence."""
+"""One client's queue: bounded, candles conflated, ticks never dropped silently."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ SLOW: Final = "slow_consumer"
 
 
 class SlowConsumerError(Exception):
-    """The client reads slower than its ticks come, by more than its queue holds."""
+    """The client reads more slowly than ticks arrive, beyond its queue."""
 
 
 class ReplicaEndsError(Exception):
-    """The replica ends; the client comes back to another one."""
+    """Shutdown: the client resumes at another replica."""
 
 
 class Subscriber:
@@ -38,11 +38,11 @@ class Subscriber:
         self._leaving = False
 
     def say(self, *frames: bytes) -> None:
-        """Queue frames that were made for this client; together they count as one."""
+        """Queue frames for this client only; together they count as one."""
         self._put(self._next_number(), frames)
 
     def offer(self, update: Update) -> None:
-        """Queue an update; of one candle the highest revision waits, and `seq` only grows."""
+        """Queue an update; only the highest revision of a candle waits, and `seq` only grows."""
         if self._held is not None:
             self._held.append(update)
             if len(self._held) > self._bound:
@@ -59,11 +59,11 @@ class Subscriber:
         self._put(key, update)
 
     def hold(self) -> None:
-        """Keep updates back while what was missed is still being looked up."""
+        """Hold updates back while missed messages are being read."""
         self._held = []
 
     def release(self, after: int) -> None:
-        """Queue what was kept back, but for what the client knows up to the place `after`."""
+        """Queue the held updates, except those up to position `after`, which the client has."""
         held, self._held = self._held or [], None
         for update in held:
             if update.seq > after:
@@ -71,21 +71,21 @@ class Subscriber:
 
     @property
     def overflown(self) -> bool:
-        """Whether more has come than may wait: nothing more does."""
+        """Whether the queue has overflowed: it accepts nothing more."""
         return self._too_slow.is_set()
 
     @property
     def is_leaving(self) -> bool:
-        """Whether the replica ends."""
+        """Whether the replica is shutting down."""
         return self._leaving
 
     def leave(self) -> None:
-        """Give nothing more: `next` raises ReplicaEndsError."""
+        """Stop: `next` raises ReplicaEndsError."""
         self._leaving = True
         self._some.set()
 
     async def too_slow(self) -> None:
-        """Wait until the queue has overflown; a writer that is blocked would not learn of it."""
+        """Wait until the queue has overflowed; a blocked writer would not notice."""
         await self._too_slow.wait()
 
     async def room(self) -> None:
@@ -95,7 +95,7 @@ class Subscriber:
             await self._taken.wait()
 
     async def next(self) -> list[bytes]:
-        """Wait for frames; return all that wait. Raises SlowConsumerError, ReplicaEndsError."""
+        """Wait for frames; return all queued ones. Raises SlowConsumerError, ReplicaEndsError."""
         await self._some.wait()
         if self._leaving:
             raise ReplicaEndsError

@@ -27,10 +27,10 @@ from shared.runtime.tasks import end
 log = logging.getLogger(__name__)
 
 CODE_SLOW: Final = 4008
-"""Close code of a client that reads slower than its ticks come; it may come back with from_seq."""
+"""Close code for a client that reads too slowly; it may resume with from_seq."""
 CODE_LATER: Final = 1013
 CODE_RESTART: Final = 1012
-"""Close code of a replica that ends: the client connects again at once, with from_seq."""
+"""Close code for shutdown: the client reconnects at once with from_seq."""
 CODE_TOO_LARGE: Final = 1009
 MAX_REQUEST_BYTES: Final = 64 * 1024
 _CLOSE_S: Final = 5.0
@@ -107,6 +107,6 @@ async def _read(socket: WebSocket, session: Session) -> None:
 
 async def _close(socket: WebSocket, code: int, reason: str) -> None:
     if socket.application_state is WebSocketState.CONNECTED:
-        # A client that does not read does not read the close either: it gets a while to begin.
+        # A slow client does not read the close frame either: it gets time to catch up.
         with contextlib.suppress(RuntimeError, OSError, TimeoutError):
             await asyncio.wait_for(socket.close(code, reason), _CLOSE_S)

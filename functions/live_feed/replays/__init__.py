@@ -1,1 +1,1 @@
-"""Replays: stored trades and patterns as the live feed would have sent them."""
+"""Replays of stored trades and patterns, as the live feed would have sent them."""

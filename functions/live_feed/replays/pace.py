@@ -1,4 +1,4 @@
-"""Clock of a replay: scaled from the wall clock, can be paused and moved."""
+"""Replay clock: scaled wall time that can be paused and moved."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Pace:
         self.speed = speed
 
     def now_us(self) -> int:
-        """Return what time it is in the replay."""
+        """Return the current replay time."""
         if self._since_s is None:
             return self._at_us
         return self._at_us + int((self._clock() - self._since_s) * self.speed * 1e6)
@@ -28,7 +28,7 @@ class Pace:
         self._at_us, self._since_s = self.now_us(), None
 
     def go(self, speed: float | None = None, at_us: int | None = None) -> None:
-        """Go on, from another time or at another speed where they are given."""
+        """Resume, at another time or speed if given."""
         self._at_us = self.now_us() if at_us is None else at_us
         self._since_s = self._clock()
         self.speed = self.speed if speed is None else speed

@@ -1,8 +1,8 @@
-"""A replay: stored trades and patterns as the live feed would have sent them, and candles of them.
+"""A replay: stored trades and patterns as the live feed would have sent them, with candles.
 
-The clock of the replay runs `speed` times as fast as the wall clock. Each step plays what has come
-up by then, and waits where the client's queue is half full: a slow client slows its own replay
-down, and nothing is dropped but states of a candle that a newer one replaces.
+The replay clock runs `speed` times as fast as the wall clock. Each step plays what is due, and
+waits while the client's queue is half full: a slow client slows down its own replay, and nothing is
+dropped except candle states that a newer one replaces.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Replays:
         self._running = 0
 
     def start(self, request: ReplayRequest, client: Subscriber) -> Replay:
-        """Start one for a client. Raises ReplayError."""
+        """Start a replay for a client. Raises ReplayError."""
         if not self._history.is_there:
             raise ReplayError("no_history", "API_URL is not set: there is no history to replay")
         if self._running >= self._most:
@@ -59,7 +59,7 @@ class Replays:
 
 
 class Replay:
-    """One replay, running from when it is made until its end, `stop` or an error."""
+    """One replay, running from its creation until its end, `stop` or an error."""
 
     def __init__(
         self,
@@ -86,17 +86,17 @@ class Replay:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more comes of it."""
+        """Whether it has finished."""
         return self._task.done()
 
     def pause(self) -> None:
-        """Stand still until `resume`."""
+        """Pause until `resume`."""
         self._pace.hold()
         self._playing.clear()
         self._report("paused")
 
     def resume(self, speed: float | None = None) -> None:
-        """Go on, at another speed where it is given."""
+        """Resume, at another speed if given."""
         self._pace.go(speed)
         self._playing.set()
         self._report("playing")
@@ -132,7 +132,7 @@ class Replay:
             self._fail("defect", "the replay met a defect, which is logged")
 
     async def _begin(self) -> None:
-        """Say that it begins, and what was known by then."""
+        """Announce the start and send the snapshot as of then."""
         for part in self._parts:
             await part.begin()
             for update in part.before(self._request.from_us):
@@ -145,7 +145,7 @@ class Replay:
         self._report("playing")
 
     async def _play(self, target_us: int) -> None:
-        """Give what comes up to the time, in order over all symbols."""
+        """Send everything due by the time, in order across symbols."""
         while True:
             coming = [(await part.next_at(target_us), n) for n, part in enumerate(self._parts)]
             at_us, number = min(coming, key=lambda each: (each[0] is None, each))

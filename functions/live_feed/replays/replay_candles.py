@@ -1,4 +1,4 @@
-"""Candles of one symbol as its replayed trades make them: of the base, and longer ones folded."""
+"""Candles of one symbol, built from replayed trades: the base, and folded longer ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ZERO: Final = Decimal(0)
 
 @dataclass(slots=True)
 class _Growing:
-    """A base candle; `first` and `last` are the places of the trades that decide open and close.
+    """A base candle; `first` and `last` are the order keys of its open and close trades.
 
     Without them no trade has moved a price yet, and there is no candle to show.
     """
@@ -39,7 +39,7 @@ class _Growing:
     closed: bool = False
 
     def take(self, trade: Trade) -> None:
-        """Add a trade, whichever came before it."""
+        """Add a trade, in any order."""
         price, size = Decimal(trade.price), Decimal(trade.size)
         if trade.moves_price:
             self._move(price, (trade.time_us, trade.order))
@@ -63,7 +63,7 @@ class _Growing:
         self.high, self.low = max(self.high, price), min(self.low, price)
 
     def candle(self, symbol: str, timeframe: str, start_us: int, revision: int) -> Candle:
-        """Return its state, once a trade has moved its price."""
+        """Return its state, after a trade has moved its price."""
         assert self.first is not None
         assert self.last is not None
         return Candle(
@@ -75,9 +75,9 @@ class _Growing:
 
 
 class ReplayCandles:
-    """Takes trades in any order. A revision is the replay's time in microseconds, and it grows.
+    """Accepts trades in any order. A revision is the replay time in microseconds, ascending.
 
-    So a replay that begins again at a later time outranks what the one before has said.
+    So a replay that restarts at a later time outranks the previous one.
     """
 
     def __init__(self, symbol: str, base: Timeframe, timeframes: Iterable[Timeframe]) -> None:
@@ -92,7 +92,7 @@ class ReplayCandles:
         self._revision = 0
 
     async def seed(self, history: HistoryApi, ladder: tuple[Timeframe, ...], begin_us: int) -> None:
-        """Learn what longer candles held before `begin_us`, the start of a base candle."""
+        """Load what longer candles contained before `begin_us`, the start of a base candle."""
 
         async def read(frame: Timeframe, from_us: int, to_us: int | None) -> list[Candle]:
             if from_us >= begin_us:
@@ -103,7 +103,7 @@ class ReplayCandles:
             await folding.seed(ladder, begin_us, read)
 
     def take(self, trade: Trade) -> None:
-        """Add a trade; those before the last intervals change no candle any more."""
+        """Add a trade; trades before the last intervals no longer change a candle."""
         start_us = self._base.start_us(trade.time_us)
         growing = self._growing.get(start_us)
         if growing is None:
@@ -117,13 +117,13 @@ class ReplayCandles:
         self._changed.add(start_us)
 
     def ends_before(self, time_us: int) -> bool:
-        """Whether a candle that is open, or has changed, ends by then: it is shown before more."""
+        """Whether an open or changed candle ends by then: it is shown before more trades."""
         return any(
             self._base.next_us(start) <= time_us for start in self._growing if self._is_due(start)
         )
 
     def states(self, now_us: int) -> Iterator[Candle]:
-        """Yield what has changed; what ends by `now_us` is closed."""
+        """Yield changed candles; those that end by `now_us` are closed."""
         due = [s for s in self._growing if self._is_due(s) and self._base.next_us(s) <= now_us]
         for start_us in sorted(self._changed.union(due)):
             growing = self._growing.get(start_us)

@@ -18,7 +18,7 @@ BY_EVENT, BY_RECEIPT = "event", "receipt"
 
 
 class ReplayError(ValueError):
-    """A replay that cannot be played; the message says why, `code` for programs."""
+    """A replay that cannot be played; the message explains it, `code` is for programs."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -27,7 +27,7 @@ class ReplayError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ReplayRequest:
-    """Channels of named symbols over [from_us, to_us), `speed` times as fast as it was."""
+    """Channels of named symbols over [from_us, to_us), at `speed` times real time."""
 
     channels: tuple[str, ...]
     from_us: int
@@ -70,7 +70,7 @@ def read_replay(
 
 
 def read_speed(value: object) -> float:
-    """Read how many times as fast. Raises ReplayError."""
+    """Parse the speed. Raises ReplayError."""
     speed = float(value) if isinstance(value, int | float) and value is not True else 0.0
     if MIN_SPEED <= speed <= MAX_SPEED:
         return speed

@@ -1,4 +1,4 @@
-"""Stored trades and patterns of one symbol in the order of a replay, read page after page."""
+"""Stored trades and patterns of one symbol in replay order, read page by page."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from functions.live_feed.derived.history_api import HistoryApi
 from functions.live_feed.replays.replay_request import ReplayError
 
 LOOK_BACK_US: Final = 600_000_000
-"""By receipt: how long before its receipt a trade may have been made to be replayed."""
+"""By receipt: the largest age of a trade at its receipt that is still replayed."""
 SKEW_US: Final = 5_000_000
-"""By receipt: how far a trade's own time may be ahead of its receipt and still come in order."""
+"""By receipt: how far event time may be ahead of receipt without breaking the order."""
 MAX_HELD: Final = 20_000
 _WINDOW_US: Final = 3_600_000_000
 _NEVER: Final = 2**63
 
 
 class Trade(NamedTuple):
-    """One trade: when it is played, its place in the total order, and what it says.
+    """One trade: replay time, position in the total order, and content.
 
-    `moves_price`: whether it counts for open, high, low and close, and not for volume alone.
+    `moves_price`: whether it counts for open, high, low and close, not only for volume.
     """
 
     at_us: int
@@ -35,7 +35,7 @@ class Trade(NamedTuple):
 
 
 class Trades:
-    """The trades of a symbol that are played in [from_us, to_us); of before, those from `begin_us`.
+    """The trades of a symbol played in [from_us, to_us); earlier ones from `begin_us`.
 
     Every method raises TransientError while the history API is away.
     """
@@ -54,7 +54,7 @@ class Trades:
         self._count = 0
 
     async def next_at(self) -> int | None:
-        """Return when the next trade is played; None: there is none."""
+        """Return the time of the next trade; None: there is none."""
         while self._read_us < _NEVER and not self._knows_next():
             await self._read()
         return self._held[0].at_us if self._held else None
@@ -76,7 +76,7 @@ class Trades:
         rows, self._cursor = page
         for row in rows:
             self._count += 1
-            if row.get("ended") is not None:  # void, or what it was corrected to follows
+            if row.get("ended") is not None:  # cancelled, or its correction follows
                 continue
             trade = self._trade(row)
             if self._from_us <= trade.time_us and trade.at_us < self._to_us:
@@ -98,7 +98,7 @@ class Trades:
 
 
 class Patterns:
-    """The patterns of a symbol that became known in [from_us, to_us), as far as they still hold."""
+    """The patterns of a symbol that became known in [from_us, to_us) and are still valid."""
 
     def __init__(
         self, history: HistoryApi, symbol: str, from_us: int, to_us: int, window_us: int
@@ -111,7 +111,7 @@ class Patterns:
         self._held: list[dict[str, Any]] = []
 
     async def next_at(self, until_us: int) -> int | None:
-        """Return when the next one became known, if by `until_us`."""
+        """Return the time of the next pattern, if by `until_us`."""
         while not self._held and self._read_us < min(until_us + 1, self._to_us):
             end_us = min(self._read_us + self._window_us, self._to_us)
             self._held = await self._history.patterns(self._symbol, self._read_us, end_us)

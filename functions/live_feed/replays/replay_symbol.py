@@ -1,4 +1,4 @@
-"""Replay of one symbol: its trades, its patterns, and candles made of them."""
+"""Replay of one symbol: its trades and patterns, and candles built from the trades."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ class SymbolReplay:
             self._candles.take(self._last)
 
     def before(self, from_us: int) -> list[Update]:
-        """Return the last trade, and the candles, as they were then."""
+        """Return the last trade and the candles as of the start."""
         updates = list(self.states(from_us))
         return updates if self._last is None else [*updates, self._tick(self._last)]
 
     async def next_at(self, until_us: int) -> int | None:
-        """Return when the next of it comes, if that is known to be by `until_us`."""
+        """Return the time of the next item, if it is known to be by `until_us`."""
         trade_us = await _tried(self._trades.next_at) if self._has_trades else None
         self._next_pattern_us = None
         if self._patterns is not None:
@@ -83,7 +83,7 @@ class SymbolReplay:
         return min(times_us, default=None)
 
     def play(self, at_us: int) -> list[Update]:
-        """Return what comes at the time that `next_at` has returned."""
+        """Return the items due at the time returned by `next_at`."""
         if self._next_pattern_us == at_us and self._patterns is not None:
             updates = list(self.states(at_us))
             pattern = pattern_of(self._patterns.take())
@@ -97,7 +97,7 @@ class SymbolReplay:
         return [*opening, self._tick(trade)]
 
     def states(self, now_us: int) -> list[Update]:
-        """Return the candles that have changed, closed where they end by then."""
+        """Return the changed candles, closed if they end by then."""
         return [self._candle(each) for each in self._candles.states(now_us)]
 
     def _candle(self, candle: Candle) -> Update:
@@ -125,7 +125,7 @@ class SymbolReplay:
 
 
 async def _tried(read: Callable[[], Awaitable[T]]) -> T:
-    """Read; while the history API is away, a few times more. Raises TransientError."""
+    """Read; retry a few times while the history API is away. Raises TransientError."""
     for _ in range(_TRIES):
         try:
             return await read()
