@@ -1,1 +1,1 @@
-"""Public API for programs that use Kandle. `kandle.client` reads its history API."""
+"""Public API for programs that use Kandle; `kandle.client` is the client."""

@@ -11,7 +11,7 @@ from typing import Final
 _PLATFORM: Final = Path(__file__).parent / "_platform"
 """Where a wheel has functions/, shared/, local/ and eventing/; a checkout has them beside kandle/.
 
-They are importable by the command and the processes it starts, and by nobody else.
+Only the command and the processes it starts can import them.
 """
 
 

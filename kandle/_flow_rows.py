@@ -44,12 +44,12 @@ class Volumes(Generic[N]):
 
     @property
     def delta(self) -> N:
-        """Bought less sold, estimates included."""
+        """Bought minus sold volume, including estimates."""
         return self.buy + self.estimated_buy - self.sell - self.estimated_sell
 
     @classmethod
     def of(cls, row: Row, number: Number[N]) -> Volumes[N]:
-        """Read them of a row of the API."""
+        """Parse a row of the API."""
         return cls(*(number(row[name]) for name in ("v", "bv", "sv", "ebv", "esv")))
 
 
@@ -87,7 +87,7 @@ class Profile(Generic[N]):
 
     @classmethod
     def of(cls, row: Row, number: Number[N]) -> Profile[N]:
-        """Read an answer of the API."""
+        """Parse a response of the API."""
         levels = {number(each["p"]): Volumes.of(each, number) for each in row["levels"]}
         prices = (optional(number, row[name]) for name in ("vw", "poc", "val", "vah"))
         return cls(levels, Volumes.of(row, number), row["n"], *prices)

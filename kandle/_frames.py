@@ -1,4 +1,4 @@
-"""Pages in Arrow's format as one table, and that in the form other libraries have."""
+"""Arrow pages as one table, converted to other libraries."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Frame:
 
 
 def package(name: str, extra: str) -> Any:
-    """Import a package that is optional. Raises MissingPackageError."""
+    """Import an optional package. Raises MissingPackageError."""
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
@@ -57,14 +57,14 @@ def package(name: str, extra: str) -> Any:
 
 
 def read_page(body: bytes) -> pa.Table:
-    """Read an answer of `format=arrow`."""
+    """Read a response of `format=arrow`."""
     arrow = package("pyarrow", "arrow")
     table: pa.Table = arrow.ipc.open_stream(body).read_all()
     return table
 
 
 def joined(pages: Sequence[pa.Table], *, floats: bool) -> Frame:
-    """Join pages, name the columns, and give times and decimals their types."""
+    """Join pages, name the columns, and set the types of times and decimals."""
     arrow = package("pyarrow", "arrow")
     pages = [page for page in pages if page.num_columns]
     if not pages:

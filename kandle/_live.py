@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LONGEST_PAUSE_S: Final = 5.0
 TIMEOUT_S: Final = (10.0, 40.0, 10.0, 10.0)
-"""To connect, read, write and get a connection. The server says something every 15 s."""
+"""Timeouts: connect, read, write, pool. The server sends something every 15 s."""
 
 _NO_CONTENT: Final = 204
 _SLOW: Final = "slow_consumer"
@@ -55,7 +55,7 @@ class Event(Generic[N]):
 
 
 class Feed(Generic[N]):
-    """A subscription that outlives its connections: `place` is where the next one goes on."""
+    """A subscription that survives disconnects: `place` is the resume position."""
 
     def __init__(
         self, channels: tuple[str, ...], number: Number[N], **replay: Moment | float
@@ -76,19 +76,19 @@ class Feed(Generic[N]):
         return {"params": self._query, "headers": headers, "timeout": TIMEOUT_S}
 
     def opened(self, response: httpx.Response) -> None:
-        """Take note of an answer that was accepted."""
+        """Record an accepted response."""
         self._was_there = True
         self.ended = response.status_code == _NO_CONTENT
 
     def pause_s(self, error: Exception | None) -> float:
-        """Return how long to wait after a cut. Raises the error of a first connection."""
+        """Return the wait after a disconnect. Raises the error of a first connection."""
         if error is not None and not self._was_there:
             raise error
         self._pause_s = min(2 * self._pause_s + 0.1, LONGEST_PAUSE_S)
         return self._pause_s
 
     def events(self, line: str) -> Iterator[Event[N]]:
-        """Yield the events of a line. Raises ApiError: the server ends it for good."""
+        """Yield the events of a line. Raises ApiError: the server ended it for good."""
         if line.startswith("id: "):
             self._id = line.removeprefix("id: ")
         if not line.startswith("data: "):
@@ -104,7 +104,7 @@ class Feed(Generic[N]):
             yield _event(item, self._number, snapshot=True)
         if kind == "replay" and frame["state"] in ("ended", "stopped", "failed"):
             self.ended = True
-        if not frame.get("more"):  # half a snapshot is asked for again
+        if not frame.get("more"):  # an incomplete snapshot is requested again
             self._place = self._id
 
 

@@ -32,7 +32,7 @@ _VARIABLES: Final = {"API_URL": "url", "LIVE_URL": "live_url", "INGEST_URL": "in
 
 
 class Options(TypedDict, total=False):
-    """Options of a connection beside its first address."""
+    """Options of a connection besides its API address."""
 
     live_url: str | None
     ingest_url: str | None
@@ -41,7 +41,7 @@ class Options(TypedDict, total=False):
 
 
 def address(value: str | None, variable: str) -> str:
-    """Return an address that was given, or the environment's. Raises AddressError."""
+    """Return the address, by default the environment's. Raises AddressError."""
     url = value or os.environ.get(variable)
     if not url:
         raise AddressError(
@@ -52,18 +52,18 @@ def address(value: str | None, variable: str) -> str:
 
 
 def headers_of(token: str | None) -> dict[str, str]:
-    """Return the headers that show the token, or the environment's."""
+    """Return the authorization headers, by default with the environment's token."""
     token = token or os.environ.get("KANDLE_TOKEN")
     return {"authorization": f"Bearer {token}"} if token else {}
 
 
 def path_of(route: str, symbol: str | None = None) -> str:
-    """Return the path of a route, about one symbol or all."""
+    """Return the path of a route, for one symbol or all."""
     return route if symbol is None else f"{route}/{quote(symbol)}"
 
 
 def text_of(value: object) -> str:
-    """Write a parameter as the API reads it."""
+    """Format a parameter for the API."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, bool):
@@ -74,12 +74,12 @@ def text_of(value: object) -> str:
 
 
 def query_of(parameters: Mapping[str, object]) -> dict[str, str]:
-    """Return a query of the parameters that are given."""
+    """Return the query of the non-None parameters."""
     return {name: text_of(value) for name, value in parameters.items() if value is not None}
 
 
 class Paging:
-    """The query of the next page; None when there is none, or enough was read."""
+    """The query of the next page; None after the last, or once enough was read."""
 
     def __init__(
         self, start: Moment, end: Moment, limit: int | None, options: Mapping[str, object]
@@ -90,11 +90,11 @@ class Paging:
         self.query["limit"] = self._limit()
 
     def next(self, response: httpx.Response, rows: int) -> None:
-        """Go on from an answer that had so many rows."""
+        """Advance after a response with this many rows."""
         self.follow(response.headers.get("x-kandle-next"), rows)
 
     def follow(self, cursor: str | None, rows: int) -> None:
-        """Go on at a cursor, behind so many rows."""
+        """Advance to a cursor, after this many rows."""
         assert self.query is not None
         if self._left is not None:
             self._left -= rows
@@ -108,12 +108,12 @@ class Paging:
 
 
 def is_away(response: httpx.Response) -> bool:
-    """Whether the same request may be answered a moment later."""
+    """Whether retrying the same request may succeed."""
     return response.status_code in _AWAY
 
 
 def checked(response: httpx.Response) -> httpx.Response:
-    """Return a good answer. Raises ApiError."""
+    """Return a successful response. Raises ApiError."""
     if response.is_success:
         return response
     try:
@@ -128,13 +128,13 @@ def checked(response: httpx.Response) -> httpx.Response:
 
 
 def wait_s(response: httpx.Response) -> float:
-    """Return how long to wait before the next try, as the answer says."""
+    """Return the wait before the next attempt, from the response."""
     text = response.headers.get("retry-after", "1")
     return min(float(text), 10.0) if text.isascii() and text.isdigit() else 1.0
 
 
 def unreachable(url: httpx.URL | str, error: Exception) -> UnreachableError:
-    """Return the error that says that nothing answers, and what to do."""
+    """Return the error for an unreachable server, with the fix."""
     return UnreachableError(
         f"nothing answers at {url} ({type(error).__name__}: {error}): "
         "is `kandle up` running, and is this the address that `kandle env` prints?"
@@ -144,7 +144,7 @@ def unreachable(url: httpx.URL | str, error: Exception) -> UnreachableError:
 def bodies(
     ticks: Iterable[Mapping[str, Any]], key: str | None
 ) -> Iterator[tuple[bytes, dict[str, str]]]:
-    """Yield the bodies that carry ticks, with headers whose key makes a repetition harmless."""
+    """Yield bodies of ticks, with an idempotency key in the headers."""
     key = key or uuid.uuid4().hex
     chunk: list[Mapping[str, Any]] = []
     number = 0
@@ -181,7 +181,7 @@ def _json(value: object) -> str:
 
 
 def sent(responses: Iterable[httpx.Response]) -> Sent:
-    """Add up what the answers to several bodies say."""
+    """Add up the responses to several bodies."""
     bodies_ = [response.json() for response in responses]
     errors = [error for each in bodies_ for error in each.get("first_errors", ())]
     return Sent(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
     N = TypeVar("N", Decimal, float, default=Decimal)
-    """What prices, sizes and volumes are: Decimal, or a 64-bit float where that was asked for."""
+    """The type of prices, sizes and volumes: Decimal, or a 64-bit float on request."""
 else:
     from typing import TypeVar
 
@@ -24,7 +24,7 @@ else:
 
 NAMES: Final[Mapping[str, str]] = {
     "t": "time",
-    "time": "local_time",  # where `tz` was given
+    "time": "local_time",  # if `tz` was given
     "o": "open",
     "h": "high",
     "l": "low",
@@ -45,7 +45,7 @@ NAMES: Final[Mapping[str, str]] = {
 
 Row = Mapping[str, Any]
 Number = Callable[[str], N]
-"""Reads the text of a number: Decimal or float."""
+"""Parses a number: Decimal or float."""
 
 _READ: Final[Mapping[str, Callable[[Number[Any], Any], Any]]] = {
     "N": lambda number, value: number(value),
@@ -54,18 +54,18 @@ _READ: Final[Mapping[str, Callable[[Number[Any], Any], Any]]] = {
     "datetime": lambda _, ms: time_of(ms),
     "datetime | None": lambda _, ms: None if ms is None else time_of(ms),
 }
-"""How a value of the wire is read, by the type of its attribute; the others stay as they are."""
+"""Parser of a wire value, by the type of its attribute; others stay as they are."""
 
 
 class Wire(Generic[N]):
-    """A row of the API. `KEYS`: what the wire calls an attribute, where it is not its name."""
+    """A row of the API. `KEYS`: wire names of attributes, if different."""
 
     __slots__ = ()
     KEYS: ClassVar[Mapping[str, str]] = {name: key for key, name in NAMES.items()}
 
     @classmethod
     def of(cls, row: Row, number: Number[N]) -> Self:
-        """Read a row, with what its page says of all rows: `symbol`, `timeframe` or `type`."""
+        """Parse a row, with the fields common to its page: `symbol`, `timeframe` or `type`."""
         return cls(
             **{
                 name: read(number, row[key]) if read else row[key]
@@ -77,7 +77,7 @@ class Wire(Generic[N]):
 
 @cache
 def _attributes(of: Hashable) -> list[tuple[str, str, Callable[[Any, Any], Any] | None]]:
-    """Return of a class the names of its attributes, those of the wire, and what reads each."""
+    """Return a class's attribute names, their wire names and parsers."""
     kind: Any = of
     return [
         (each.name, kind.KEYS.get(each.name, each.name), _READ.get(str(each.type)))
@@ -144,7 +144,7 @@ class Tick(Generic[N]):
 
     @classmethod
     def of_live(cls, row: Row, number: Number[N]) -> Tick[N]:
-        """Read what the live feed says of a trade."""
+        """Parse a live tick."""
         price, size = number(row["price"]), number(row["size"])
         return cls(row["symbol"], time_of(row["t"]), price, size, row["side"], row["trade_id"])
 
@@ -171,7 +171,7 @@ class Latest(Wire[N]):
 
 @dataclass(frozen=True, slots=True)
 class Overview(Wire[N]):
-    """An instrument at a glance: its last trade, and its last 24 hours; `change` is in percent."""
+    """Overview of an instrument: its last trade and last 24 hours; `change` is in percent."""
 
     KEYS: ClassVar[Mapping[str, str]] = {"time": "t"}
 
@@ -250,7 +250,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The server's answer to sent ticks: the first errors name the line and the fix."""
+    """The server's response to sent ticks: the first errors name the line and the fix."""
 
     accepted: int
     rejected: int
@@ -258,7 +258,7 @@ class Sent:
 
 
 def as_dict(row: Any, *, floats: bool) -> dict[str, Any]:
-    """Return a row by the names of its attributes; with `floats` Decimals become 64-bit floats."""
+    """Return a row as a dictionary; with `floats`, Decimals become 64-bit floats."""
     values = {each.name: getattr(row, each.name) for each in fields(row)}
     if floats:
         values |= {name: float(v) for name, v in values.items() if isinstance(v, Decimal)}
@@ -272,5 +272,5 @@ def time_of(ms: int, us: int | None = None) -> datetime:
 
 
 def optional(number: Number[N], text: str | None) -> N | None:
-    """Read the text of a number; None stays."""
+    """Parse a number; None stays None."""
     return None if text is None else number(text)

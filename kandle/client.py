@@ -63,7 +63,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import the client for asyncio when it is first used."""
+    """Import the asyncio client on first use."""
     if name == "AsyncKandle":
         from kandle._async.client import AsyncKandle
 

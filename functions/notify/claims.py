@@ -46,7 +46,7 @@ class Claims:
     def claim(
         self, event_id: str, targets: Sequence[str]
     ) -> tuple[dict[str, datetime], frozenset[str]]:
-        """Claim the targets that lack an alert; return their expiries, and those claimed by others."""
+        """Claim targets that lack the alert; return their expiries, and those claimed by others."""
         parameters = {"event": event_id, "targets": sorted(targets), "claim": CLAIM_S}
         with self.postgres.connection() as connection:
             claimed: dict[str, datetime] = dict(connection.execute(_CLAIM, parameters).fetchall())

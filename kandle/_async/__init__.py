@@ -1,1 +1,1 @@
-"""The client, and its rows page by page."""
+"""The asyncio client and its paged rows."""

@@ -35,9 +35,9 @@ T = TypeVar("T")
 class AsyncKandle(Generic[N]):
     """A connection to Kandle. Close it, or use it in a `with`.
 
-    Addresses and the token that are not given are the environment's: API_URL, LIVE_URL, INGEST_URL
-    and KANDLE_TOKEN. One that is missing is missed when it is needed (AddressError). `floats=True`:
-    prices, sizes and volumes of all that it returns are 64-bit floats in place of Decimals.
+    Addresses and the token default to the environment: API_URL, LIVE_URL, INGEST_URL and
+    KANDLE_TOKEN. A missing one raises AddressError when it is first needed. `floats=True` returns
+    prices, sizes and volumes as 64-bit floats instead of Decimals.
     """
 
     @overload
@@ -68,7 +68,7 @@ class AsyncKandle(Generic[N]):
         timeout_s: float = TIMEOUT_S,
         floats: bool = False,
     ) -> None:
-        import httpx  # with the first connection: it takes most of the time of an import
+        import httpx  # lazily: it dominates the import time
 
         self._urls = {"API_URL": url, "LIVE_URL": live_url, "INGEST_URL": ingest_url}
         self._http = httpx.AsyncClient(headers=_requests.headers_of(token), timeout=timeout_s)
@@ -99,8 +99,8 @@ class AsyncKandle(Generic[N]):
         """Return candles; without `start` the newest `limit` (by default 1,000).
 
         `as_of`: only trades received by that time count, so that a backtest sees what was known.
-        `options`: fill, session, calendar, tz, adjusted, indicators (a text, or a list of them) as
-        the API takes them.
+        `options`: fill, session, calendar, tz, adjusted, indicators (a string or a list) as in the
+        API.
         """
         options = {"timeframe": timeframe, "as_of": as_of, **options}
         path = _requests.path_of("/api/candles", symbol)
@@ -152,13 +152,13 @@ class AsyncKandle(Generic[N]):
         return self._rows(path, "ticks", Tick.of, start, end, limit, {})
 
     async def latest(self, symbol: str) -> Latest[N]:
-        """Return the latest trade and quote. Raises ApiError (404) for what was never seen."""
+        """Return the latest trade and quote. Raises ApiError (404) for an unknown instrument."""
         return Latest.of(
             (await self._api(_requests.path_of("/api/latest", symbol))).json(), self._number
         )
 
     async def overview(self, *symbols: str) -> list[Overview[N]]:
-        """Return the last trade and 24 hours of instruments; of all where none is named."""
+        """Return the last trade and 24-hour statistics of the named instruments, or of all."""
         query: list[tuple[str, str]] = [("symbol", each) for each in symbols]
         return [
             Overview.of(row, self._number)
@@ -174,7 +174,7 @@ class AsyncKandle(Generic[N]):
         return [Series.of(row) for row in (await self._api("/api/symbols")).json()]
 
     async def feeds(self) -> list[dict[str, Any]]:
-        """Return how each exchange feed is, as the API describes `Feed`."""
+        """Return the state of each exchange feed (`Feed` in the API)."""
         feeds: list[dict[str, Any]] = (await self._api("/api/feeds")).json()
         return feeds
 
@@ -187,9 +187,9 @@ class AsyncKandle(Generic[N]):
         limit: int | None = None,
         **options: object,
     ) -> AsyncIterator[Pattern[N]]:
-        """Yield patterns, the newest first, at most `limit` (1,000 without `start`).
+        """Yield patterns, newest first, at most `limit` (1,000 without `start`).
 
-        `options`: timeframe, type, min_confidence, status as the API takes them.
+        `options`: timeframe, type, min_confidence, status as in the API.
         """
         paging = Paging(start, end, limit, options)
         return (
@@ -205,7 +205,7 @@ class AsyncKandle(Generic[N]):
         end: Moment = None,
         limit: int | None = None,
     ) -> AsyncIterator[Alert[N]]:
-        """Yield alerts, the newest first, at most `limit` (1,000 without `start`)."""
+        """Yield alerts, newest first, at most `limit` (1,000 without `start`)."""
         paging = Paging(start, end, limit, {})
         return (
             Alert.of(row, self._number)
@@ -213,26 +213,26 @@ class AsyncKandle(Generic[N]):
         )
 
     def stream(self, *channels: str) -> AsyncGenerator[Event[N], None]:
-        """Yield what happens from now on, in channels such as `candles:1m:BTC-USD` and `ticks:*`.
+        """Yield live events of channels such as `candles:1m:BTC-USD` and `ticks:*`.
 
-        First the newest of each channel (`snapshot`). A connection that breaks is made again, and
-        goes on behind the last event. Raises KandleError: a bad channel, or nothing there at first.
+        First the newest of each channel (`snapshot`). A broken connection is reopened and resumes
+        after the last event. Raises KandleError: a bad channel, or no server at first.
         """
         return self._events(Feed(channels, self._number))
 
     def replay(
         self, *channels: str, start: Moment, end: Moment = None, speed: float = 1.0
     ) -> AsyncGenerator[Event[N], None]:
-        """Yield a stored time as the live feed gave it, `speed` times as fast; ends at `end`."""
+        """Replay a stored period as live events, at `speed` times real time; ends at `end`."""
         return self._events(
             Feed(channels, self._number, replay_from=start, replay_to=end, speed=speed)
         )
 
     async def send(self, ticks: Iterable[Mapping[str, Any]], *, key: str | None = None) -> Sent:
-        """Send ticks: mappings with symbol, price, and where known size, time, side and id.
+        """Send ticks: mappings with symbol, price, and optionally size, time, side and id.
 
-        Returns once the pipeline has them. What is sent again with the same `key` counts once; the
-        client does so itself when an answer does not come. Raises KandleError.
+        Returns once the pipeline has accepted them. Sending again with the same `key` counts once;
+        the client retries this way if no response arrives. Raises KandleError.
         """
         url = _requests.address(self._urls["INGEST_URL"], "INGEST_URL")
         return _requests.sent(

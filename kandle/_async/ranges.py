@@ -1,4 +1,4 @@
-"""Rows of a range of time, read page by page when they are asked for."""
+"""Rows of a time range, fetched page by page on demand."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Get(Protocol):
 
 
 class AsyncRows(Generic[T]):
-    """Rows of a range, ascending: iterate over them, or have them as a frame.
+    """Rows of a range, ascending: iterate over them, or convert them to a frame.
 
-    Nothing is asked before. Frames are read as Arrow, page by page, without an object for each row;
-    their columns have the names of the row's attributes. `floats=True` gives 64-bit floats in place
-    of DECIMAL(38, 18), by default where the connection does.
+    Nothing is requested before. Frames are read as Arrow, page by page, without an object per row;
+    their columns are named like the row's attributes. `floats=True` gives 64-bit floats instead of
+    DECIMAL(38, 18); the default is the connection's.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class AsyncRows(Generic[T]):
                 yield self._of(row)
 
     async def to_dicts(self, *, floats: bool | None = None) -> list[dict[str, Any]]:
-        """Return the rows by the names of their attributes."""
+        """Return the rows as dictionaries by attribute name."""
         return [as_dict(row, floats=self._in_floats(floats)) async for row in self]
 
     async def to_arrow(self, *, floats: bool | None = None) -> pa.Table:
@@ -94,7 +94,7 @@ class AsyncRows(Generic[T]):
     async def _pages(
         self, form: str, read: Callable[[httpx.Response], P], count: Callable[[P], int]
     ) -> AsyncIterator[P]:
-        """Yield pages. Those that go backwards are put in order: the limit bounds them."""
+        """Yield pages, in ascending order; the limit bounds a backward read."""
         paging = self._paging()
         backwards: list[P] = []
         while paging.query is not None:

@@ -1,2 +1,2 @@
 # Written by `python -m tests.unasync` from `kandle/_async`.
-"""The client, and its rows page by page."""
+"""The asyncio client and its paged rows."""

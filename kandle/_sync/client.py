@@ -36,9 +36,9 @@ T = TypeVar("T")
 class Kandle(Generic[N]):
     """A connection to Kandle. Close it, or use it in a `with`.
 
-    Addresses and the token that are not given are the environment's: API_URL, LIVE_URL, INGEST_URL
-    and KANDLE_TOKEN. One that is missing is missed when it is needed (AddressError). `floats=True`:
-    prices, sizes and volumes of all that it returns are 64-bit floats in place of Decimals.
+    Addresses and the token default to the environment: API_URL, LIVE_URL, INGEST_URL and
+    KANDLE_TOKEN. A missing one raises AddressError when it is first needed. `floats=True` returns
+    prices, sizes and volumes as 64-bit floats instead of Decimals.
     """
 
     @overload
@@ -69,7 +69,7 @@ class Kandle(Generic[N]):
         timeout_s: float = TIMEOUT_S,
         floats: bool = False,
     ) -> None:
-        import httpx  # with the first connection: it takes most of the time of an import
+        import httpx  # lazily: it dominates the import time
 
         self._urls = {"API_URL": url, "LIVE_URL": live_url, "INGEST_URL": ingest_url}
         self._http = httpx.Client(headers=_requests.headers_of(token), timeout=timeout_s)
@@ -100,8 +100,8 @@ class Kandle(Generic[N]):
         """Return candles; without `start` the newest `limit` (by default 1,000).
 
         `as_of`: only trades received by that time count, so that a backtest sees what was known.
-        `options`: fill, session, calendar, tz, adjusted, indicators (a text, or a list of them) as
-        the API takes them.
+        `options`: fill, session, calendar, tz, adjusted, indicators (a string or a list) as in the
+        API.
         """
         options = {"timeframe": timeframe, "as_of": as_of, **options}
         path = _requests.path_of("/api/candles", symbol)
@@ -153,11 +153,11 @@ class Kandle(Generic[N]):
         return self._rows(path, "ticks", Tick.of, start, end, limit, {})
 
     def latest(self, symbol: str) -> Latest[N]:
-        """Return the latest trade and quote. Raises ApiError (404) for what was never seen."""
+        """Return the latest trade and quote. Raises ApiError (404) for an unknown instrument."""
         return Latest.of((self._api(_requests.path_of("/api/latest", symbol))).json(), self._number)
 
     def overview(self, *symbols: str) -> list[Overview[N]]:
-        """Return the last trade and 24 hours of instruments; of all where none is named."""
+        """Return the last trade and 24-hour statistics of the named instruments, or of all."""
         query: list[tuple[str, str]] = [("symbol", each) for each in symbols]
         return [
             Overview.of(row, self._number) for row in (self._api("/api/overview", query)).json()
@@ -172,7 +172,7 @@ class Kandle(Generic[N]):
         return [Series.of(row) for row in (self._api("/api/symbols")).json()]
 
     def feeds(self) -> list[dict[str, Any]]:
-        """Return how each exchange feed is, as the API describes `Feed`."""
+        """Return the state of each exchange feed (`Feed` in the API)."""
         feeds: list[dict[str, Any]] = (self._api("/api/feeds")).json()
         return feeds
 
@@ -185,9 +185,9 @@ class Kandle(Generic[N]):
         limit: int | None = None,
         **options: object,
     ) -> Iterator[Pattern[N]]:
-        """Yield patterns, the newest first, at most `limit` (1,000 without `start`).
+        """Yield patterns, newest first, at most `limit` (1,000 without `start`).
 
-        `options`: timeframe, type, min_confidence, status as the API takes them.
+        `options`: timeframe, type, min_confidence, status as in the API.
         """
         paging = Paging(start, end, limit, options)
         return (
@@ -203,7 +203,7 @@ class Kandle(Generic[N]):
         end: Moment = None,
         limit: int | None = None,
     ) -> Iterator[Alert[N]]:
-        """Yield alerts, the newest first, at most `limit` (1,000 without `start`)."""
+        """Yield alerts, newest first, at most `limit` (1,000 without `start`)."""
         paging = Paging(start, end, limit, {})
         return (
             Alert.of(row, self._number)
@@ -211,26 +211,26 @@ class Kandle(Generic[N]):
         )
 
     def stream(self, *channels: str) -> Generator[Event[N], None]:
-        """Yield what happens from now on, in channels such as `candles:1m:BTC-USD` and `ticks:*`.
+        """Yield live events of channels such as `candles:1m:BTC-USD` and `ticks:*`.
 
-        First the newest of each channel (`snapshot`). A connection that breaks is made again, and
-        goes on behind the last event. Raises KandleError: a bad channel, or nothing there at first.
+        First the newest of each channel (`snapshot`). A broken connection is reopened and resumes
+        after the last event. Raises KandleError: a bad channel, or no server at first.
         """
         return self._events(Feed(channels, self._number))
 
     def replay(
         self, *channels: str, start: Moment, end: Moment = None, speed: float = 1.0
     ) -> Generator[Event[N], None]:
-        """Yield a stored time as the live feed gave it, `speed` times as fast; ends at `end`."""
+        """Replay a stored period as live events, at `speed` times real time; ends at `end`."""
         return self._events(
             Feed(channels, self._number, replay_from=start, replay_to=end, speed=speed)
         )
 
     def send(self, ticks: Iterable[Mapping[str, Any]], *, key: str | None = None) -> Sent:
-        """Send ticks: mappings with symbol, price, and where known size, time, side and id.
+        """Send ticks: mappings with symbol, price, and optionally size, time, side and id.
 
-        Returns once the pipeline has them. What is sent again with the same `key` counts once; the
-        client does so itself when an answer does not come. Raises KandleError.
+        Returns once the pipeline has accepted them. Sending again with the same `key` counts once;
+        the client retries this way if no response arrives. Raises KandleError.
         """
         url = _requests.address(self._urls["INGEST_URL"], "INGEST_URL")
         return _requests.sent(

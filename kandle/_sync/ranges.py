@@ -1,5 +1,5 @@
 # Written by `python -m tests.unasync` from `kandle/_async`.
-"""Rows of a range of time, read page by page when they are asked for."""
+"""Rows of a time range, fetched page by page on demand."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Get(Protocol):
 
 
 class Rows(Generic[T]):
-    """Rows of a range, ascending: iterate over them, or have them as a frame.
+    """Rows of a range, ascending: iterate over them, or convert them to a frame.
 
-    Nothing is asked before. Frames are read as Arrow, page by page, without an object for each row;
-    their columns have the names of the row's attributes. `floats=True` gives 64-bit floats in place
-    of DECIMAL(38, 18), by default where the connection does.
+    Nothing is requested before. Frames are read as Arrow, page by page, without an object per row;
+    their columns are named like the row's attributes. `floats=True` gives 64-bit floats instead of
+    DECIMAL(38, 18); the default is the connection's.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Rows(Generic[T]):
                 yield self._of(row)
 
     def to_dicts(self, *, floats: bool | None = None) -> list[dict[str, Any]]:
-        """Return the rows by the names of their attributes."""
+        """Return the rows as dictionaries by attribute name."""
         return [as_dict(row, floats=self._in_floats(floats)) for row in self]
 
     def to_arrow(self, *, floats: bool | None = None) -> pa.Table:
@@ -95,7 +95,7 @@ class Rows(Generic[T]):
     def _pages(
         self, form: str, read: Callable[[httpx.Response], P], count: Callable[[P], int]
     ) -> Iterator[P]:
-        """Yield pages. Those that go backwards are put in order: the limit bounds them."""
+        """Yield pages, in ascending order; the limit bounds a backward read."""
         paging = self._paging()
         backwards: list[P] = []
         while paging.query is not None:

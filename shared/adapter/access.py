@@ -28,7 +28,7 @@ OPEN_PATHS: Final = frozenset(
     ("/health", "/health/liveness", "/health/readiness", "/ready", "/startup", "/metrics")
 )
 SUBPROTOCOL: Final = "bearer."
-"""A browser cannot set headers of a WebSocket: it offers `bearer.<token>` beside its protocol."""
+"""A browser cannot set WebSocket headers: it offers `bearer.<token>` as a subprotocol."""
 CLOSE_REFUSED: Final = 1008
 _MIN_TOKEN: Final = 16
 _METHODS: Final = "GET, HEAD, POST, PATCH, DELETE, OPTIONS"
@@ -40,8 +40,8 @@ _EXPOSED: Final = "etag, retry-after, link"
 class AccessRules:
     """Values of API_TOKENS, CORS_ORIGINS, RATE_LIMIT and RATE_BURST.
 
-    `tokens` are SHA-256 digests, so that no token stays in memory. `origins` are those a browser's
-    page may come from; `*` is any. `rate`: requests a second of a client, 0 for no limit.
+    `tokens` are SHA-256 digests, so that no token stays in memory. `origins`: allowed origins of
+    pages; `*` is any. `rate`: requests per second and client, 0 for no limit.
     """
 
     tokens: tuple[bytes, ...] = field(default=(), repr=False)
@@ -65,24 +65,24 @@ class AccessRules:
 
     @property
     def are_off(self) -> bool:
-        """Whether nothing was asked for."""
+        """Whether no rule is configured."""
         return not (self.tokens or self.origins or self.rate)
 
     def knows(self, token: str) -> bool:
-        """Whether the token is one of them; takes the same time for every wrong one."""
+        """Whether the token is valid, in constant time."""
         digest = sha256(token.encode()).digest()
         return sum(hmac.compare_digest(digest, each) for each in self.tokens) > 0
 
     def admits(self, origin: str) -> bool:
-        """Whether a page of this origin may ask."""
+        """Whether a page of this origin is allowed."""
         return "*" in self.origins or origin in self.origins
 
 
 class Access:
     """ASGI middleware.
 
-    `events_pass`: CloudEvents posted to `/` go through, for the broker has no token. `open_paths`:
-    what else everybody may read; those that end with a slash stand for all below.
+    `events_pass`: CloudEvents posted to `/` pass, since the broker has no token. `open_paths`:
+    further public paths; those with a trailing slash include everything below.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Access:
         self._rates = Rates(rules.rate, rules.burst) if rules.rate else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or say why not."""
+        """Pass a request on, or refuse it with a reason."""
         if self._passes(scope):
             await self._app(scope, receive, send)
             return
@@ -134,7 +134,7 @@ class Access:
         return scope["path"] in self._open or scope["path"].startswith(self._open_below)
 
     def _refusal(self, scope: Scope, headers: Headers, origin: str) -> Response | None:
-        """Return the answer to a request that may not pass."""
+        """Return the response to a forbidden request."""
         token = _token(scope, headers)
         is_known = bool(token) and bool(self._rules.tokens) and self._rules.knows(token)
         client = f"token {sha256(token.encode()).hexdigest()}" if is_known else _address(scope)
@@ -154,7 +154,7 @@ class Access:
         return None
 
     def _same_or_admitted(self, headers: Headers, origin: str) -> bool:
-        """Say whether a page may open a WebSocket, for which browsers ask no permission."""
+        """Whether a page may open a WebSocket, to which browsers apply no CORS."""
         return origin.partition("://")[2] == headers.get("host", "") or self._rules.admits(origin)
 
 
@@ -165,7 +165,7 @@ def guarded(
     events_pass: bool = False,
     open_paths: Collection[str] = (),
 ) -> ASGIApp:
-    """Put the rules of the environment, if there are any, before an app. Raises SettingsError."""
+    """Wrap an app with the environment's rules, if any. Raises SettingsError."""
     rules = AccessRules.from_env(mapping)
     if rules.are_off:
         return app
@@ -184,7 +184,7 @@ def _token(scope: Scope, headers: Headers) -> str:
 
 
 def _without_token(scope: Scope) -> Scope:
-    """Hide the token from the app, which could answer with it as the protocol it chose."""
+    """Hide the token from the app, which might select it as the subprotocol."""
     protocols = [each for each in scope.get("subprotocols", ()) if not each.startswith(SUBPROTOCOL)]
     return {**scope, "subprotocols": protocols}
 

@@ -1,18 +1,18 @@
 """The event adapter: an ASGI app between functions-framework and a stage's handler.
 
-One request is one event. The steps, in this order, so that nothing is lost and nothing answered
-before it is safe:
-1. parse the CloudEvent (what is none gets 400 and a sentence; it came from no broker);
-2. wait for a place: at most `concurrency` events are at work, `MAX_WAITING` wait, the next get 503;
-3. run the handler, in a worker thread when it is a plain function, so that probes stay live;
-4. offer its `show` to DISPLAY_SINK, without waiting: a second delivery may have nothing to show;
-5. emit what it returned to K_SINK and wait until the broker has it;
-6. run its `after_emit` (mark as published);
-7. answer 204, with an empty body: the broker takes any other body for a failed reply. Only an
-   outcome with a `reply` answers with that event: of an event that came from no broker.
-A TransientError answers 503: the channel delivers the event again. A PermanentError is recorded
-whole as a dead letter, then answered 204. Anything else is a defect: 500, delivered again and in
-the end dead-lettered. Never 4xx to an event: the channel would drop it.
+One request is one event. The steps run in this order, so that nothing is lost and nothing is
+acknowledged before it is safe:
+1. Parse the CloudEvent (400 with a reason if it is not one: it did not come from a broker).
+2. Wait for a slot: at most `concurrency` events run, `MAX_WAITING` wait, further ones get 503.
+3. Run the handler, in a worker thread if it is a plain function, so that probes stay live.
+4. Offer its `show` to DISPLAY_SINK without waiting: a redelivery may have nothing to show.
+5. Emit its outputs to K_SINK and wait until the broker has them.
+6. Run its `after_emit` (mark as published).
+7. Answer 204 with an empty body: the broker takes any other body for a failed reply. Only an
+   outcome with a `reply` answers with that event, for requests that did not come from a broker.
+A TransientError answers 503: the channel redelivers. A PermanentError is recorded whole as a dead
+letter, then answered 204. Any other exception is a defect: 500, redelivered and in the end
+dead-lettered. Events never get a 4xx: the channel would drop them.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ MAX_WAITING: Final = 64
 
 @dataclass(slots=True, eq=False)
 class Emission:
-    """Events that the outcomes of several events share: emitted once, by the first to finish.
+    """Events shared by the outcomes of several events: emitted once, by the first to finish.
 
-    The others are answered when it is done, and are delivered again when it fails.
+    The others are acknowledged when it is done, and redelivered if it fails.
     """
 
     emit: Sequence[OutgoingEvent]
@@ -71,8 +71,8 @@ class Outcome:
     """Outcome of an event: events to emit, and a step to run once they are accepted.
 
     The step may return a further outcome of the same event. `show`: events for screens, offered to
-    Broker display, which may lose them. `reply`: the answer itself, of an event that another
-    function sent and waits for.
+    Broker display, which may lose them. `reply`: the response itself, for an event sent directly by
+    another function.
     """
 
     emit: Sequence[OutgoingEvent] = ()
@@ -83,7 +83,7 @@ class Outcome:
 
     @classmethod
     def together(cls, outcomes: Iterable[Outcome]) -> Outcome:
-        """Return one outcome that emits all, then runs the steps of all."""
+        """Combine outcomes: emit all, then run the steps of all."""
         parts = list(outcomes)
         steps = [each.after_emit for each in parts if each.after_emit is not None]
 
@@ -106,11 +106,11 @@ Handler = Callable[[Event], Outcome | Awaitable[Outcome]]
 class Wiring:
     """Configuration of the adapter for a stage.
 
-    `stage` is the function's name; `sink` K_SINK or None; `display` what takes events for screens;
-    `dead_letters` where events go that can
-    never be processed; `address` this function's own, under which its dead letters are replayed,
-    with `{namespace}` for the one that the broker says, or else `namespace`; `concurrency` events
-    at work at once; `ready` raises TransientError while a store is away.
+    `stage`: the function's name; `sink`: K_SINK or None; `display`: takes events for screens;
+    `dead_letters`: sink of events that can never be processed; `address`: this function's own,
+    under which its dead letters are replayed, with `{namespace}` for the broker's, or else
+    `namespace`; `concurrency`: events processed at once; `ready` raises TransientError while a
+    store is away.
     """
 
     stage: str
@@ -136,7 +136,7 @@ class EventApp:
             wiring.handle
         ) or inspect.iscoroutinefunction(type(wiring.handle).__call__)
         self._workers = ThreadPoolExecutor(wiring.concurrency, thread_name_prefix=wiring.stage)
-        # An alert sees the first failure only where the series stood at 0 before.
+        # An alert sees the first failure only if the series was exported as 0 before.
         for outcome in ("ok", "busy", "transient", "defect"):
             metrics.EVENTS_RECEIVED.labels(wiring.stage, outcome)
         self._others = Starlette(routes=health_routes(wiring.ready))
@@ -213,7 +213,7 @@ class EventApp:
         return cast(Outcome, await self._in_worker(handle, event))
 
     async def _in_worker(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        """Run it in a worker thread that knows the event's log fields and span."""
+        """Run it in a worker thread with the event's log fields and span."""
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._workers, context.run, work, *arguments)
@@ -262,7 +262,7 @@ class EventApp:
         return Response(output.body, 200, output.headers(f"/kandle/{self._wiring.stage}", {}))
 
     async def _record(self, event: Event, error: PermanentError, namespace: str) -> None:
-        """Post the event to the dead letters as the dispatcher would: whole, with its error."""
+        """Post the event to the dead letter sink like the dispatcher: whole, with its error."""
         if self._wiring.dead_letters is None:
             raise TransientError(
                 f"DEAD_LETTER_URL is not set, and the event is not to be lost: {error}"

@@ -1,4 +1,4 @@
-"""A function's request handed to a whole ASGI app."""
+"""Delegation of a function's request to another ASGI app."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from starlette.types import Receive, Scope, Send
 
 
 class Delegated(Response):
-    """A response that hands the request to another ASGI app.
+    """A response that delegates the request to another ASGI app.
 
-    functions-framework calls the Response that a function returns as an ASGI app; so streaming and
+    functions-framework calls the Response that a function returns as an ASGI app, so streaming and
     routing work behind its single catch-all route.
     """
 

@@ -1,8 +1,8 @@
-"""Display events to Broker display: posted in the background, never awaited.
+"""Display: events to Broker display, posted in the background and never awaited.
 
-The newest is posted first: after an outage a screen shows at once what is now. What the broker does
-not take is posted again for a while, so that a restart of the broker or of NATS loses nothing; what
-waits is bounded, and the oldest of it is dropped first.
+The newest is posted first: after an outage a screen is up to date at once. Failed posts are retried
+for a while, so that a restart of the broker or of NATS loses nothing; the queue is bounded, and the
+oldest is dropped first.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class _Waiting:
 
 
 class Display:
-    """Broker display as an emitter sees it. Used by one event loop. `clock`: seconds, monotonic."""
+    """Queue of events to Broker display. Used by one event loop. `clock`: monotonic seconds."""
 
     def __init__(self, sink: Sink, clock: Callable[[], float] = time.monotonic) -> None:
         self._sink = sink
@@ -47,7 +47,7 @@ class Display:
         self._failures = 0
 
     def offer(self, events: Sequence[OutgoingEvent], traceparent: str | None = None) -> None:
-        """Queue the events; where too much waits, the oldest is dropped."""
+        """Queue the events; drop the oldest if the queue is full."""
         until_s = self._clock() + PATIENCE_S
         for event in events:
             self._offered += 1

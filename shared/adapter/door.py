@@ -1,7 +1,7 @@
-"""Separate entry for events: a public function takes them only under its cluster-local name.
+"""Event entry: a public function accepts events only under its cluster-local host name.
 
-The gateway in front of a public function routes by host name, and has the cluster's own names on
-its inner side alone: a request from outside cannot carry one (docs/security.md).
+The gateway in front of a public function routes by host name and has cluster names only on its
+internal side: a request from outside cannot carry one (docs/security.md).
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ _CLUSTER: Final = (".svc", ".svc.cluster.local")
 
 
 def is_of_cluster(host: str) -> bool:
-    """Whether a Host header names a Service by its name in the cluster."""
+    """Whether a Host header is the cluster name of a Service."""
     return host.partition(":")[0].endswith(_CLUSTER)
 
 
 def nowhere(_: str) -> bool:
-    """Take no events, whatever the Host header says: anybody can write one."""
+    """Accept no events, whatever the Host header: anybody can forge one."""
     return False
 
 
 class EventDoor:
-    """ASGI middleware: POSTs to `paths` pass if their Host is `inside`: a name of the cluster."""
+    """ASGI middleware: POSTs to `paths` pass if their Host is `inside` the cluster."""
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ from shared.wire import events
 from shared.wire.compression import SMALL, compress, decompress
 
 MAX_BODY_BYTES: Final = 1024 * 1024
-"""The channel carries nothing larger."""
+"""The channel's size limit."""
 
 _NO_EVENT: Final = (
     *(GenericException, ValueError, AttributeError, TypeError, KeyError),
@@ -27,7 +27,7 @@ _SAID: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event that came in. `body` is as sent, `data` unpacked by `datacontentencoding`."""
+    """A received event. `body` as sent, `data` decoded by `datacontentencoding`."""
 
     id: str
     type: str
@@ -36,13 +36,13 @@ class Event:
     body: bytes
 
     def data(self) -> bytes:
-        """Return the body, decompressed where the event says so. Raises PermanentError."""
+        """Return the body, decompressed if needed. Raises PermanentError."""
         if self.attributes.get(events.CONTENT_ENCODING) == events.ZSTD:
             return decompress(self.body)
         return self.body
 
     def age_s(self, now_us: int) -> float:
-        """Return how long ago its source made it; 0 where it does not say when."""
+        """Return its age; 0 without a time."""
         stamp = self.attributes.get("time")
         if stamp is None:
             return 0.0
@@ -103,16 +103,16 @@ def parse(headers: Mapping[str, str], body: bytes) -> Event:
         raise NotACloudEventError("batch mode is not carried by Knative Eventing; send one event")
     try:
         event: Any = from_http(dict(headers), body, data_unmarshaller=_as_bytes)
-    # JSON that is no object, or of a thousand levels, meets the library unprepared.
+    # The library fails on JSON that is not an object, or nested too deeply.
     except _NO_EVENT as error:
-        # What was sent may be quoted in it: of any length, and with halves of surrogate pairs.
+        # It may quote the input: of any length, and with unpaired surrogates.
         detail = str(error)[:_SAID].encode(errors="replace").decode()
         raise NotACloudEventError(f"no CloudEvent: {detail}") from error
     attributes = {
         name: str(value) for name, value in event.get_attributes().items() if str(value) != ""
     }
     for name, value in attributes.items():
-        # The specification forbids them, and no header could carry them on.
+        # Forbidden by the specification, and not possible in a header.
         if _CONTROL.search(value):
             raise NotACloudEventError(
                 f"no CloudEvent: attribute {name[:40]!r} has control characters"

@@ -1,4 +1,4 @@
-"""Health, readiness and metrics: the routes every process of Kandle answers."""
+"""Health, readiness and metrics: the routes of every process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NO_SINK: Final = "K_SINK is not set: a SinkBinding injects it once its Broker is
 
 
 def bound(sink: Sink | None, ready: Check | None) -> Check:
-    """Return the check of a process that emits: without K_SINK it is live and never ready."""
+    """Return the readiness check of an emitting process: without K_SINK it is never ready."""
 
     def unbound() -> None:
         raise TransientError(NO_SINK)

@@ -10,11 +10,11 @@ from typing import Final
 TOKEN_FILE: Final = "/oidc/token"  # noqa: S105 - where SinkBinding mounts it
 DISPLAY_TOKEN_FILE: Final = "/oidc-display/token"  # noqa: S105 - where our own patch mounts it
 FRESH_S: Final = 30.0
-"""How long a token is kept before the file is read again: Knative renews it well before its end."""
+"""How long a token is cached: Knative renews it well before it expires."""
 
 
 class Identity:
-    """The token of a file, as a header; nothing where there is no such file."""
+    """The token in a file, as a header; none if the file is missing."""
 
     def __init__(self, file: Path | None, fresh_s: float = FRESH_S) -> None:
         self._file = file
@@ -24,12 +24,12 @@ class Identity:
 
     @classmethod
     def from_env(cls, mapping: Mapping[str, str]) -> Identity:
-        """Return the identity of OIDC_TOKEN_FILE, if that is there when the process starts."""
+        """Return the identity of OIDC_TOKEN_FILE, if it exists at start."""
         return cls._of(Path(mapping.get("OIDC_TOKEN_FILE", TOKEN_FILE)))
 
     @classmethod
     def for_display(cls, mapping: Mapping[str, str]) -> Identity:
-        """Return that of DISPLAY_TOKEN_FILE: each Broker asks for a token that names it."""
+        """Return the identity of DISPLAY_TOKEN_FILE: each Broker has its own audience."""
         return cls._of(Path(mapping.get("DISPLAY_TOKEN_FILE", DISPLAY_TOKEN_FILE)))
 
     @classmethod
@@ -37,7 +37,7 @@ class Identity:
         return cls(file if file.exists() else None)
 
     def headers(self) -> Mapping[str, str]:
-        """Return `Authorization`, or nothing. A token that cannot be read is the last one read."""
+        """Return `Authorization`, or nothing. If the file is unreadable, the last token is used."""
         now = time.monotonic()
         if self._file is not None and now - self._read_at >= self._fresh_s:
             try:

@@ -26,7 +26,7 @@ class LogFormat(Choice):
 
 @contextlib.contextmanager
 def fields(**values: str) -> Iterator[None]:
-    """Put these fields into every JSON line that is logged meanwhile; empty ones are left out."""
+    """Add these fields to every JSON line logged meanwhile; empty ones are omitted."""
     token = _FIELDS.set({**_FIELDS.get(), **{name: each for name, each in values.items() if each}})
     try:
         yield
@@ -35,7 +35,7 @@ def fields(**values: str) -> Iterator[None]:
 
 
 def configure_logging(mapping: Mapping[str, str]) -> None:
-    """Log to stderr, one line an entry, as LOG_FORMAT and LOG_LEVEL say. Raises SettingsError."""
+    """Log to stderr, one line per entry, by LOG_FORMAT and LOG_LEVEL. Raises SettingsError."""
     env = Environment(mapping)
     form = env.parsed("LOG_FORMAT", "text", LogFormat)
     level = env.parsed("LOG_LEVEL", "INFO", _level)
@@ -44,7 +44,7 @@ def configure_logging(mapping: Mapping[str, str]) -> None:
     if form is LogFormat.JSON:
         handler.setFormatter(_json())
         handler.addFilter(_add_fields)
-        # uvicorn has handlers of its own, whose lines would stand as text among the others.
+        # uvicorn's own handlers would mix plain text into the JSON.
         for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
             logging.getLogger(name).handlers.clear()
             logging.getLogger(name).propagate = True
@@ -53,12 +53,12 @@ def configure_logging(mapping: Mapping[str, str]) -> None:
     logging.basicConfig(level=level, handlers=[handler])
     for noisy in ("httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # It says of every retry that there is one, and not of what; the last one's failure is told.
+    # It logs every retry without context; the last failure is reported anyway.
     logging.getLogger("stamina").setLevel(logging.ERROR)
 
 
 def _json() -> JsonFormatter:
-    """Write a traceback as one field, `exc_info`, with its line breaks escaped."""
+    """Format a traceback as one field, `exc_info`, with line breaks escaped."""
     return JsonFormatter(
         "%(levelname)s %(name)s %(message)s",
         rename_fields={"levelname": "level", "name": "logger"},

@@ -13,7 +13,7 @@ MAX_CLIENTS: Final = 10_000
 class Rates:
     """Buckets of `burst` requests that refill at `rate` a second.
 
-    The client longest unseen makes room for a new one. Each replica counts for itself.
+    The least recently seen client is evicted. Each replica counts separately.
     """
 
     def __init__(self, rate: float, burst: float) -> None:
@@ -22,7 +22,7 @@ class Rates:
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def wait_s(self, client: str, now_s: float) -> float:
-        """Take a place and return 0.0, or return after how many seconds there is one."""
+        """Consume a token and return 0.0, or return the seconds until there is one."""
         bucket = self._buckets.pop(client, None) or TokenBucket(self._rate, self._burst)
         self._buckets[client] = bucket
         if len(self._buckets) > MAX_CLIENTS:

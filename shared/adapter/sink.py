@@ -26,7 +26,7 @@ _LEFT_OUT: Final = ("User-Agent", "Accept", "Accept-Encoding")
 
 
 class _NotAcceptedError(Exception):
-    """The sink did not answer 2xx; the same event may be sent again under the same id."""
+    """The sink did not answer 2xx; the event may be sent again under the same id."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(f"answered {status} {text}".rstrip())
@@ -34,7 +34,7 @@ class _NotAcceptedError(Exception):
 
 
 class Sink:
-    """An HTTP address that takes CloudEvents. One client, its connections kept alive."""
+    """HTTP client of an address that accepts CloudEvents, with kept-alive connections."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Sink:
         return cls(url, source, overrides, Identity.from_env(mapping))
 
     async def emit(self, events: Sequence[OutgoingEvent], traceparent: str | None = None) -> None:
-        """Post all events at once; return when each was accepted. Raises TransientError."""
+        """Post all events concurrently; return once all are accepted. Raises TransientError."""
         if len(events) == 1:
             await self._emit(events[0], traceparent)
             return
@@ -78,7 +78,7 @@ class Sink:
         return {**headers, "ce-traceparent": traceparent} if traceparent else headers
 
     async def post_once(self, event: OutgoingEvent, traceparent: str | None = None) -> bool:
-        """Post one event a single time; return whether it was accepted."""
+        """Post one event once; return whether it was accepted."""
         try:
             await self._attempt(self._headers(event, traceparent), event.body)
         except (aiohttp.ClientError, TimeoutError, OSError, _NotAcceptedError):

@@ -1,4 +1,4 @@
-"""Spans by OpenTelemetry: imported only where tracing is on, for it is an extra."""
+"""OpenTelemetry spans: imported only if tracing is on, since it is an extra."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _W3C = TraceContextTextMapPropagator()
 
 
 class Spanned:
-    """One event's stay in a stage, as a span: see `tracing.Traced`."""
+    """One event's processing in a stage, as a span: see `tracing.Traced`."""
 
     def __init__(self, span: Span) -> None:
         carrier: dict[str, str] = {}
@@ -31,7 +31,7 @@ class Spanned:
         self._span = span
 
     def answered(self, outcome: str, status: int, error: BaseException | None = None) -> None:
-        """Put the answer, and the error with its traceback, into the span."""
+        """Record the response, and the error with its traceback."""
         self._span.set_attribute("kandle.outcome", outcome)
         self._span.set_attribute("http.response.status_code", status)
         if error is not None:
@@ -48,7 +48,7 @@ class OpenTelemetry:
 
     @classmethod
     def over_http(cls, stage: str, endpoint: str) -> OpenTelemetry:
-        """Send to a collector's base URL, once a second: SIGTERM may cut off what is younger."""
+        """Export to a collector once a second: SIGTERM may cut off what is younger."""
         names = {"service.name": stage, "service.namespace": "kandle"}
         provider = TracerProvider(resource=Resource.create(names))
         exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces")
@@ -59,7 +59,7 @@ class OpenTelemetry:
 
     @contextlib.contextmanager
     def event(self, event: Event) -> Iterator[Spanned]:
-        """Open a span below the sender's; without one, or a malformed one, a trace begins."""
+        """Open a child of the sender's span; without one, or a malformed one, a new trace."""
         parent = _parent(event.attributes.get(events.TRACEPARENT, ""))
         attributes: dict[str, str | int] = {
             "cloudevents.event_id": event.id,

@@ -17,13 +17,13 @@ from shared.runtime.settings import SettingsError
 from shared.wire import events
 
 TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-"""What a client may send: W3C Trace Context."""
+"""A valid traceparent: W3C Trace Context."""
 
 
 class Traced(Protocol):
-    """One event's stay in a stage.
+    """One event's processing in a stage.
 
-    `traceparent`: what its outputs carry. `trace_id`: for logs. Both are empty for none.
+    `traceparent`: for its outputs. `trace_id`: for logs. Both are empty without tracing.
     """
 
     traceparent: str
@@ -38,15 +38,15 @@ class Tracing(Protocol):
     """Makes the spans of a stage."""
 
     def event(self, event: Event) -> contextlib.AbstractContextManager[Traced]:
-        """Trace an event while it is at work."""
+        """Trace the processing of an event."""
         ...
 
     def sending(
         self, event: OutgoingEvent, parent: str = ""
     ) -> contextlib.AbstractContextManager[str]:
-        """Trace an event that begins here, until the broker has it; its traceparent is yielded.
+        """Trace a new event until the broker has it; yields its traceparent.
 
-        `parent`: what the client sent, if it did.
+        `parent`: the client's, if it sent one.
         """
         ...
 
@@ -61,7 +61,7 @@ class _Passed:
 
 
 class NoTracing:
-    """Hands on what came."""
+    """Passes the traceparent on unchanged."""
 
     @contextlib.contextmanager
     def event(self, event: Event) -> Iterator[Traced]:
@@ -75,7 +75,7 @@ class NoTracing:
 
 
 def tracing(stage: str, mapping: Mapping[str, str]) -> Tracing:
-    """Return what the environment asks for. Raises SettingsError without the extra `otel`."""
+    """Return the configured tracing. Raises SettingsError without the extra `otel`."""
     endpoint = mapping.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")
     if not endpoint:
         return NoTracing()

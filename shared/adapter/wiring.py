@@ -25,7 +25,7 @@ def event_app(
 ) -> EventApp:
     """Wire a stage to its environment.
 
-    A stage that `emits` is live without K_SINK, but not ready: its SinkBinding may come later.
+    Without K_SINK a stage that `emits` is live but not ready: its SinkBinding may come later.
 
     It reads K_SINK, DISPLAY_SINK, their tokens, K_CE_OVERRIDES, K_SERVICE, NAMESPACE,
     DEAD_LETTER_URL, LOG_LEVEL, LOG_FORMAT and OTEL_EXPORTER_OTLP_ENDPOINT.

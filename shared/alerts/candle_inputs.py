@@ -1,4 +1,4 @@
-"""Candles as conditions take them: exact columns, and what is derived of them."""
+"""Candles as inputs of conditions: exact columns and derived ones."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def inputs_of_rows(rows: Sequence[Sequence[Any]]) -> Inputs:
 
 
 def exact_column(values: Sequence[Decimal]) -> Exact:
-    """Return decimals as mantissas (Python integers) of one scale."""
+    """Return decimals as mantissas (Python integers) at one scale."""
     table, scale = _exact([values])
     return table[0], scale
 

@@ -13,10 +13,10 @@ from shared.alerts.terms import INT64, Arithmetic, Bools, Exact, Inputs, Term
 
 
 class Evaluated(NamedTuple):
-    """Values by candle, shape [n]: whether the condition holds, and whether it did not before.
+    """Result by candle, shape [n]: whether the condition holds, and whether it did not before.
 
-    `rested`: on the candle before it was known not to hold. Crossings and patterns are of one
-    candle alone, so they have always rested.
+    `rested`: it is known to be false on the previous candle. Crossings and patterns concern a
+    single candle, so they have always rested.
     """
 
     holds: Bools
@@ -27,7 +27,7 @@ class Condition:
     """A condition on candles."""
 
     def evaluate(self, inputs: Inputs) -> Evaluated:
-        """Return on which candles it holds."""
+        """Return the candles on which it holds."""
         raise NotImplementedError
 
     @property
@@ -36,16 +36,16 @@ class Condition:
         return frozenset(("",))
 
     def need(self, frame: str, length_us: int) -> int:
-        """Return how many candles of a timeframe it looks at before the one it evaluates."""
+        """Return the number of earlier candles of a timeframe that it needs."""
         return 0
 
     def value(self, inputs: Inputs, at: int) -> str | None:
-        """Return what its first comparison compares, as text."""
+        """Return the left value of its first comparison, as text."""
         return None
 
 
 class _OfTwoTerms(Condition):
-    """Two terms that are compared."""
+    """Two compared terms."""
 
     left: Term
     right: Term
@@ -76,7 +76,7 @@ class Comparison(_OfTwoTerms):
         return f"{_bare(self.left)} {self.operator} {_bare(self.right)}"
 
     def evaluate(self, inputs: Inputs) -> Evaluated:
-        """Return on which candles it holds; on one where a side is unknown it does not."""
+        """Return the candles on which it holds; false where a side is unknown."""
         sign, is_known = _signs(self.left, self.right, inputs)
         holds = is_known & _HOLDS[self.operator](sign)
         rested = np.zeros(len(inputs), dtype=np.bool_)
@@ -108,7 +108,7 @@ class Crossing(_OfTwoTerms):
         return f"{_bare(self.left)} {phrase} {_bare(self.right)}"
 
     def evaluate(self, inputs: Inputs) -> Evaluated:
-        """Return on which candles it crosses."""
+        """Return the candles on which it crosses."""
         sign, is_known = _signs(self.left, self.right, inputs)
         crossed = np.zeros(len(inputs), dtype=np.bool_)
         before, now = sign[:-1], sign[1:]
@@ -122,7 +122,7 @@ class Crossing(_OfTwoTerms):
 
 @dataclass(frozen=True, slots=True)
 class PatternFound(Condition):
-    """`pattern double_top`; of a candlestick the `cdl_` may be left out."""
+    """`pattern double_top`; the `cdl_` of a candlestick may be omitted."""
 
     pattern: str
 
@@ -131,7 +131,7 @@ class PatternFound(Condition):
 
     @property
     def names(self) -> tuple[str, str]:
-        """Names of the patterns that it stands for."""
+        """Names of the patterns that it matches."""
         return self.pattern, f"cdl_{self.pattern}"
 
     def evaluate(self, inputs: Inputs) -> Evaluated:
@@ -155,7 +155,7 @@ class Combined(Condition):
         return f"({self.left} {self.word} {self.right})"
 
     def evaluate(self, inputs: Inputs) -> Evaluated:
-        """Return on which candles both, or one of them, hold."""
+        """Return the candles on which both, or either, hold."""
         left, right = self.left.evaluate(inputs), self.right.evaluate(inputs)
         if self.word == "and":
             return Evaluated(left.holds & right.holds, left.rested | right.rested)
@@ -167,11 +167,11 @@ class Combined(Condition):
         return self.left.frames | self.right.frames
 
     def need(self, frame: str, length_us: int) -> int:
-        """Return what the side needs that needs more."""
+        """Return the larger need of the two sides."""
         return max(self.left.need(frame, length_us), self.right.need(frame, length_us))
 
     def value(self, inputs: Inputs, at: int) -> str | None:
-        """Return the value of its first comparison; of `or` of the first that holds."""
+        """Return the value of its first comparison; for `or`, of the first that holds."""
         if self.word == "or" and not self.left.evaluate(inputs).holds[at]:
             return self.right.value(inputs, at)
         first = self.left.value(inputs, at)
@@ -179,13 +179,13 @@ class Combined(Condition):
 
 
 def _bare(term: Term) -> str:
-    """Write a side of a comparison: without the parentheses around the whole."""
+    """Format a side of a comparison, without its outer parentheses."""
     text = str(term)
     return text[1:-1] if isinstance(term, Arithmetic) else text
 
 
 def _signs(left: Term, right: Term, inputs: Inputs) -> tuple[NDArray[np.int8], Bools]:
-    """Return the sign of left - right, and where both are known. Exact where both sides are."""
+    """Return the sign of left - right, and where both are known; exact if both are."""
     x, y = left.floats(inputs), right.floats(inputs)
     is_known = inputs.known(left.frames | right.frames) & np.isfinite(x) & np.isfinite(y)
     left_exact, right_exact = left.exact(inputs), right.exact(inputs)

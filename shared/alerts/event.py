@@ -19,7 +19,7 @@ _MAX_TITLE: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A rule that came true on a candle. `body`: the event's JSON text, empty once emitted."""
+    """A rule that fired on a candle. `body`: the event's JSON, empty once emitted."""
 
     rule_id: str
     start_us: int
@@ -27,10 +27,10 @@ class Alert:
 
 
 def checked_sink(url: str) -> str:
-    """Return the address that alerts are posted to. Raises ValueError unless it is http or https.
+    """Return the webhook address. Raises ValueError unless it is http or https.
 
-    Whoever may add a rule makes the function post to any address that it can reach; so rules are
-    added over the database, not over the API.
+    A rule makes the function post to any address that it can reach; so rules with a sink are added
+    through the database, not the API.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or len(url) > 2_000:
@@ -43,10 +43,10 @@ def checked_sink(url: str) -> str:
 def as_event_json(
     rule_id: str, rule: Rule, start_us: int, end_us: int, type_: str = "alert", **values: Any
 ) -> str:
-    """Return the JSON text of an alert; `values` tell the candle or the pattern it came true on.
+    """Return the JSON of an alert; `values` describe the candle or pattern.
 
-    That of a pattern is the pattern's own form (`type_` pattern_detected) with the rule in it. Of a
-    rule without candles `start_us` and `end_us` are both when it was seen to be true.
+    For a pattern it is the pattern's own form (`type_` pattern_detected) with the rule in it. For a
+    rule without candles `start_us` and `end_us` are both the time of the check.
     """
     data = {
         "rule_id": rule_id,
@@ -63,9 +63,9 @@ def as_event_json(
 
 @dataclass(frozen=True, slots=True)
 class AlertEvent:
-    """Content of an alert's event, for its row and its delivery.
+    """Content of an alert event, for its row and its delivery.
 
-    `to`: the names of the targets that are notified; none means all. `muted`: none is.
+    `to`: names of the targets to notify; none means all. `muted`: none is notified.
     """
 
     rule_id: str
@@ -78,7 +78,7 @@ class AlertEvent:
 
     @classmethod
     def decode(cls, body: bytes) -> AlertEvent:
-        """Read the body of an alerts event. Raises PermanentError."""
+        """Parse the body of an alert event. Raises PermanentError."""
         try:
             data = orjson.loads(body)["data"]
             start_us = int(data["candle_start"]) * 1000
@@ -94,9 +94,9 @@ class AlertEvent:
 
 
 def message_of(alert: AlertEvent) -> tuple[str, str]:
-    """Return title and text of an alert: the rule; what made it true, and when (UTC).
+    """Return title and text of an alert: the rule; what fired it, and when (UTC).
 
-    Raises PermanentError where it does not say them.
+    Raises PermanentError if they are missing.
     """
     data = orjson.loads(alert.body)["data"]
     try:

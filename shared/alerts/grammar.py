@@ -1,4 +1,4 @@
-"""The grammar of alert conditions: text to a tree of `conditions`, or what is wrong and where."""
+"""Grammar of alert conditions: text to a tree of `conditions`, or an error with its position."""
 
 from __future__ import annotations
 
@@ -71,15 +71,15 @@ _EXPECTED: Final = {
     "COMMA": ", and a period",
 }
 _LEFT_OUT: Final = ("SIGN", "TIMES", "LSQB", "LPAR", "RPAR", "COMMA")
-"""Possible nearly everywhere: named only where nothing else is expected."""
+"""Allowed nearly everywhere: reported only if nothing else is expected."""
 
 
 class RuleError(ValueError):
-    """A text is no rule; the message says what is wrong, where, and what would be right."""
+    """A text is not a rule; the message names the error, its position and the fix."""
 
 
 class Parsed(NamedTuple):
-    """A condition; `timeframe` and `frequency` are empty where the text does not say them.
+    """A condition; `timeframe` and `frequency` are empty if omitted.
 
     `longer`: further timeframes of its terms, ascending. `to`: names of targets.
     """
@@ -92,7 +92,7 @@ class Parsed(NamedTuple):
 
 
 def parse_condition(text: str, offset: int = 0) -> Parsed:
-    """Read `rsi:14(1h) crosses 30 once`. Raises RuleError; positions count from `offset` + 1."""
+    """Parse `rsi:14(1h) crosses 30 once`. Raises RuleError; positions start at `offset` + 1."""
     if len(_WORDS.findall(text)) > MOST_WORDS:
         raise RuleError(f"a condition has at most {MOST_WORDS} words and signs")
     try:
@@ -112,7 +112,7 @@ def _is_timeframe(part: Any) -> bool:
 
 
 def _frames(tree: Tree[Token], offset: int) -> tuple[str, tuple[str, ...]]:
-    """Return the rule's timeframe, the shortest that it names, and the longer ones."""
+    """Return the rule's timeframe, the shortest one named, and the longer ones."""
     frames: dict[str, Timeframe] = {}
     for token in tree.scan_values(_is_timeframe):
         try:
@@ -147,7 +147,7 @@ def _error(offset: int, token: Token, problem: str) -> RuleError:
 
 
 def target_names(names: Iterable[Any], error: Callable[[Any, str], RuleError]) -> tuple[str, ...]:
-    """Return names of targets, each once. Raises what `error` makes of a bad one."""
+    """Return the names of targets, each once. Raises `error` for an invalid one."""
     targets: dict[str, None] = {}
     for name in names:
         if not _TARGET.fullmatch(name):

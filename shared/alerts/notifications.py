@@ -1,7 +1,7 @@
-"""Notifications to people, by Apprise: Telegram, Discord, Slack, e-mail, ntfy and many more.
+"""Notifications by Apprise: Telegram, Discord, Slack, e-mail, ntfy and many more.
 
-A target's URL holds its credentials: it is shown and logged nowhere, only the service's name, its
-number in the list, and the names that it was given.
+A target's URL contains credentials and is never shown or logged: only the service, its number in
+the list and its names are.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from urllib.parse import unquote
 
 MOST_TARGETS: Final = 8
 PATIENCE_S: Final = 15.0
-"""How long a service has to take a notification, whatever its plugin waits for."""
+"""Timeout of a service, whatever its plugin's own."""
 TEST_TITLE: Final = "Kandle: a test"
 TEST_BODY: Final = "Alerts come this way."
 _UNFINISHED: Final = 4
-"""Notifications of one target at once, those included that were given up."""
+"""Concurrent notifications of one target, including abandoned ones."""
 _NAMED: Final = re.compile(r"((?:[a-z][a-z0-9_]{0,31},)*[a-z][a-z0-9_]{0,31})=(.+)")
 _MAX_URL: Final = 4_000
 _SECRET: Final = re.compile(r"[^/?#&=:@,;\s]{4,}")
 
 
 class NotificationError(Exception):
-    """A service did not take a notification; the message says why, without credentials."""
+    """A service did not accept a notification; the message has no credentials."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Target:
-    """Target of notifications. `name`: for people; `digest`: names it where the URL must not be.
+    """Target of notifications. `name`: for display; `digest`: identifies it without the URL.
 
-    `names`: those by which rules choose it.
+    `names`: how rules select it.
     """
 
     name: str
@@ -50,9 +50,9 @@ class Target:
     )
 
     def begin(self, work: Callable[[Target], None]) -> Future[None]:
-        """Do the work in a thread of its own, which its caller may give up.
+        """Run the work in its own thread, which the caller may abandon.
 
-        Raises NotificationError, with nothing begun, while too many have not ended.
+        Raises NotificationError, without starting, while too many are still running.
         """
         future: Future[None] = Future()
         if not self._places.acquire(blocking=False):
@@ -72,7 +72,7 @@ class Target:
         return future
 
     def send(self, title: str, body: str) -> None:
-        """Send one notification, however long its service takes. Raises NotificationError."""
+        """Send one notification, without a timeout. Raises NotificationError."""
         with _CAPTURE.reasons() as reasons:
             try:
                 delivered = self.plugin.notify(title=title, body=body)
@@ -94,11 +94,11 @@ def at_once(
     patience_s: float = PATIENCE_S,
     not_begun: Callable[[Target], None] | None = None,
 ) -> dict[str, str]:
-    """Do the work for all targets at once; return why it failed, by the target's name.
+    """Run the work for all targets in parallel; return the failures, by target name.
 
-    Work that takes longer than `patience_s` counts as failed and goes on without its caller;
-    `not_begun` is called with a target that takes no more work now. Raises what the work raised
-    beside NotificationError.
+    Work that takes longer than `patience_s` counts as failed and continues in the background;
+    `not_begun` is called for a target with too much running work. Other exceptions of the work are
+    raised.
     """
     futures, failed = {}, {}
     for target in targets:
@@ -122,7 +122,7 @@ def at_once(
 def chosen(
     targets: Sequence[Target], names: Collection[str]
 ) -> tuple[list[Target], dict[str, str]]:
-    """Return the targets of these names, all where there is none; and why a name is nobody's."""
+    """Return the targets with these names, by default all; and errors for unknown names."""
     selected = [each for each in targets if not names or not set(names).isdisjoint(each.names)]
     names_known = {name for each in targets for name in each.names}
     available = f"there are {', '.join(sorted(names_known))}" if names_known else "none has a name"
@@ -134,7 +134,7 @@ def chosen(
 
 
 def parse_targets(text: str) -> tuple[Target, ...]:
-    """Read URLs with blanks or line ends between, each `URL` or `name,name=URL`.
+    """Parse URLs separated by blanks or newlines, each `URL` or `name,name=URL`.
 
     Raises ValueError that shows no URL.
     """
@@ -175,7 +175,7 @@ def _target(number: int, url: str) -> Target:
 
 
 class _Capture(logging.Handler):
-    """Takes what Apprise logs, for the thread whose notification it is; nobody else gets it."""
+    """Captures Apprise's log for the thread of each notification."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -189,7 +189,7 @@ class _Capture(logging.Handler):
 
     @contextmanager
     def reasons(self) -> Iterator[list[str]]:
-        """Yield what is logged in this thread from now on."""
+        """Yield the messages logged in this thread from now on."""
         logger = logging.getLogger("apprise")
         if self not in logger.handlers:
             logger.handlers[:], logger.propagate = [self], False

@@ -43,7 +43,7 @@ class Present:
 
     @classmethod
     def read(cls, connection: Connection, rules: Sequence[Rule], now_us: int) -> Present:
-        """Read what the rules are about, and nothing else."""
+        """Read only what the rules refer to."""
         subjects: dict[Kind, list[str]] = {kind: [] for kind in Kind}
         for rule in rules:
             subjects[rule.kind].append(rule.subject)
@@ -62,7 +62,7 @@ class Present:
         return present
 
     def holds(self, rule: Rule) -> tuple[bool, str | None] | None:
-        """Return whether a rule holds, and the value compared; None: it cannot be known."""
+        """Return whether a rule holds, and the value compared; None: unknown."""
         if rule.kind is Kind.GAP:
             return rule.subject in self.gaps, None
         if rule.kind is Kind.FEED and rule.state == GAP:
@@ -80,7 +80,7 @@ class Present:
 def holds_on_newest_candle(connection: Connection, rule: Rule) -> bool | None:
     """Return whether a rule's condition holds on the newest closed candle; None without candles.
 
-    Of candles that Postgres has; patterns are not looked for.
+    Uses candles in Postgres; patterns are not detected.
     """
     assert rule.condition is not None
     inputs = _newest(connection, rule, rule.timeframe)
@@ -97,14 +97,14 @@ def holds_on_newest_candle(connection: Connection, rule: Rule) -> bool | None:
 
 
 def _newest(connection: Connection, rule: Rule, timeframe: str) -> Inputs | None:
-    """Return as many of the newest closed candles as a rule looks at, if there is any."""
+    """Return as many of the newest closed candles as a rule needs, if any."""
     parameters = (rule.subject, timeframe, rule.need(timeframe) + 2)
     rows = connection.execute(_CANDLES, parameters).fetchall()
     return inputs_of_rows(rows[::-1]) if rows else None
 
 
 def is_true_now(connection: Connection, rule: Rule, now_us: int) -> bool | None:
-    """Return whether a rule's condition holds already; None where nothing is known of it."""
+    """Return whether a rule's condition already holds; None if unknown."""
     if rule.kind is Kind.CANDLES:
         return holds_on_newest_candle(connection, rule)
     state = Present.read(connection, [rule], now_us).holds(rule)
@@ -112,7 +112,7 @@ def is_true_now(connection: Connection, rule: Rule, now_us: int) -> bool | None:
 
 
 def quote_inputs(bid: Decimal, ask: Decimal) -> Inputs:
-    """Return a quote as conditions take it."""
+    """Return a quote as inputs of conditions."""
     mid = EXACT.divide(EXACT.add(bid, ask), Decimal(2))
     values = {"bid": bid, "ask": ask, "spread": EXACT.subtract(ask, bid), "mid": mid}
     exact = {name: exact_column([value]) for name, value in values.items()}

@@ -25,11 +25,11 @@ from shared.wire.feed_status import FeedState
 
 DEFAULT_TIMEFRAME: Final = "1m"
 MOST_CANDLES: Final = 4_000
-"""Candles in front that a rule may need: those that storage is read for at once, at most."""
+"""The largest warm-up of a rule: what storage is read for at once."""
 
 MAX_CHARACTERS: Final = 300
 ALREADY_TRUE: Final = "already true: it alerts the next time it becomes true"
-"""What whoever adds a rule is told of one that holds and waits for an edge."""
+"""Notice for a new rule that already holds and waits for an edge."""
 _FEED: Final = "feed"
 GAP: Final = "gap"
 _USAGE: Final = (
@@ -39,7 +39,7 @@ _USAGE: Final = (
 
 
 class Frequency(StrEnum):
-    """Frequency of a rule: the first time it becomes true, each time, on each candle."""
+    """Frequency of a rule: the first time it becomes true, each time, or on each candle."""
 
     ONCE = "once"
     EACH_TIME = "each time"
@@ -57,11 +57,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule. `subject` is an instrument, or of kind FEED a feed.
+    """A rule. `subject` is an instrument, or a feed for kind FEED.
 
-    `timeframe` is empty where no candles are looked at; `longer`: further ones of its terms.
-    `condition` is of the kinds CANDLES and QUOTE; `state` of FEED: a FeedState or `gap`. `to`:
-    names of the targets that are notified; none means all.
+    `timeframe` is empty without candles; `longer`: further timeframes of its terms. `condition` is
+    for kinds CANDLES and QUOTE; `state` for FEED: a FeedState or `gap`. `to`: names of the targets
+    to notify; none means all.
     """
 
     kind: Kind
@@ -129,7 +129,7 @@ class Rule:
         return cls(Kind.FEED, name, "", frequency, state=rest[0], to=to)
 
     def text(self) -> str:
-        """Write the rule in its one canonical form."""
+        """Format the rule in its canonical form."""
         often = "" if self.frequency is Frequency.EACH_TIME else f" {self.frequency}"
         often += f" to {', '.join(self.to)}" if self.to else ""
         if self.kind is Kind.FEED:
@@ -144,11 +144,11 @@ class Rule:
 
     @property
     def waits_for_an_edge(self) -> bool:
-        """Whether it alerts only where it did not hold before."""
+        """Whether it alerts only if it did not hold before."""
         return self.frequency is not Frequency.ONCE_A_BAR
 
     def need(self, timeframe: str) -> int:
-        """Return how many candles of a timeframe it looks at before the one it evaluates."""
+        """Return the number of earlier candles of a timeframe that it needs."""
         if self.condition is None:
             return 0
         frame = "" if timeframe == self.timeframe else timeframe
@@ -156,14 +156,14 @@ class Rule:
         return min(self.condition.need(frame, length_us), MOST_CANDLES)
 
     def fires(self, inputs: t.Inputs) -> t.Bools:
-        """Return on which candles it alerts, shape [n]; what alerts once, on each it could."""
+        """Return the candles on which it alerts, shape [n]; a `once` rule, on each candidate."""
         assert self.condition is not None
         holds, rested = self.condition.evaluate(inputs)
         return holds if self.frequency is Frequency.ONCE_A_BAR else holds & rested
 
 
 def _of_state(words: list[str]) -> tuple[Frequency, tuple[str, ...]]:
-    """Read what stands behind a state: how often, and to whom."""
+    """Parse the part after a state: frequency and targets."""
     at = words.index("to") if "to" in words else len(words)
     text, names = " ".join(words[:at]), " ".join(words[at + 1 :])
 
@@ -194,7 +194,7 @@ def _terms(condition: c.Condition) -> Iterator[t.Term]:
 
 
 def _is_plain(condition: c.Condition) -> bool:
-    """Tell whether a quote is enough: comparisons of its fields and of numbers."""
+    """Whether a quote is sufficient: comparisons of its fields and numbers."""
     if isinstance(condition, c.Combined):
         return _is_plain(condition.left) and _is_plain(condition.right)
     return isinstance(condition, c.Comparison) and all(

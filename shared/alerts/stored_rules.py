@@ -11,7 +11,7 @@ from psycopg import Connection
 from shared.alerts.rule import Frequency, Rule
 
 MOST: Final = 1_000
-"""Rules in force at once; each costs a little with every candle of its symbol."""
+"""Maximum number of active rules; each costs a little with every candle of its symbol."""
 
 _INSERT: Final = """
 INSERT INTO alert_rules (id, rule, instrument, timeframe, once, sink, muted, after_us)
@@ -35,9 +35,9 @@ _MUTE: Final = (
 
 
 class StoredRule(NamedTuple):
-    """A rule in force. `sink`: where its alerts are posted, if anywhere; `alerts`: how many.
+    """An active rule. `sink`: where its alerts are posted, if anywhere; `alerts`: their number.
 
-    `muted`: its alerts are stored and sent to nobody.
+    `muted`: its alerts are stored but not sent.
     """
 
     id: str
@@ -51,9 +51,9 @@ class StoredRule(NamedTuple):
 def add_rule(
     connection: Connection, rule: Rule, sink: str | None = None, *, muted: bool = False
 ) -> str | None:
-    """Store a rule; return its id, or None where there are MOST already.
+    """Store a rule; return its id, or None if there are too many.
 
-    Candles that are newer than those known now count.
+    It applies to candles newer than those known now.
     """
     row = {
         "id": secrets.token_hex(4),
@@ -69,21 +69,21 @@ def add_rule(
 
 
 def rules_in_force(connection: Connection) -> list[StoredRule]:
-    """Return the rules in force, the oldest first."""
+    """Return the active rules, oldest first."""
     return [StoredRule(*row) for row in connection.execute(_LIST)]
 
 
 def remove_rule(connection: Connection, rule_id: str) -> str | None:
-    """Take a rule out of force; return its text, or None where there is none."""
+    """Remove a rule; return its text, or None if there is none."""
     row = connection.execute(_REMOVE, (rule_id,)).fetchone()
     return None if row is None else str(row[0])
 
 
 def replace_rule(connection: Connection, rule_id: str, rule: Rule) -> str | None:
-    """Put a rule in another one's place, in the caller's transaction; return its id.
+    """Replace a rule, in the caller's transaction; return the new id.
 
-    It has the sink of the one before and is muted where that was; candles newer than those known
-    now count. None: the other is not in force.
+    It keeps the sink and the mute of the old one, and applies to candles newer than those known
+    now. None: the old one is not active.
     """
     row = connection.execute(_REMOVE, (rule_id,)).fetchone()
     if row is None:
@@ -93,7 +93,7 @@ def replace_rule(connection: Connection, rule_id: str, rule: Rule) -> str | None
 
 
 def mute_rule(connection: Connection, rule_id: str, *, muted: bool | None) -> str | None:
-    """Send a rule's alerts to nobody, or to whom it says again; return its text, or None.
+    """Mute or unmute a rule; return its text, or None.
 
     `muted` None leaves it as it is.
     """

@@ -1,8 +1,8 @@
-"""Terms of conditions: numbers, fields, indicators and arithmetic over the candles of a series.
+"""Terms of conditions: numbers, fields, indicators and arithmetic over a series' candles.
 
-Fields and numbers are exact integers; what passes through an indicator or through arithmetic is a
-double, of 10 digits. A term may be of a longer timeframe than its rule: it is evaluated on the
-candles of that one, and each candle of the rule sees the newest that had ended by its own end.
+Fields and numbers are exact integers; results of indicators and arithmetic are doubles with 10
+digits. A term may have a longer timeframe than its rule: it is evaluated on its own candles, and
+each candle of the rule sees the newest one that had ended by its own end.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ PRICES: Final = ("open", "high", "low", "close", "volume")
 FLOW_FIELDS: Final = ("buy_volume", "sell_volume", "delta", "trades", "notional", "vwap")
 CANDLE_FIELDS: Final = (*PRICES, *FLOW_FIELDS)
 DOUBLES: Final = ("notional", "vwap")
-"""Fields that are not exact: a sum as wide as it may be, and a quotient."""
+"""Inexact fields: a sum of any width, and a quotient."""
 QUOTE_FIELDS: Final = ("bid", "ask", "spread", "mid")
 INT64: Final = 2**63
 
 
 @dataclass(slots=True, eq=False)
 class Longer:
-    """The candles of a longer timeframe as those of a shorter one see them.
+    """The candles of a longer timeframe as seen by those of a shorter one.
 
-    `at`: shape [n], of each shorter candle the index of the newest longer one that had ended by its
-    end. `known`: whether there is one, and none that ended later is still to come.
+    `at`: shape [n], for each shorter candle the index of the newest longer one that had ended by
+    its end. `known`: whether there is one, and none that ended later is still missing.
     """
 
     inputs: Inputs
@@ -52,19 +52,19 @@ class Longer:
 
     @classmethod
     def seen(cls, inputs: Inputs, start_us: Ints, length_us: int, frame: Timeframe) -> Longer:
-        """Return what candles of `length_us` that start then see of the inputs."""
+        """Return the view of the inputs from candles of `length_us` with these starts."""
         ends_us = start_us + length_us
         newest_us = frame.starts_us(ends_us) - frame.length_us
         at = np.searchsorted(inputs.start_us, newest_us, side="right") - 1
         is_known = at >= 0
         if len(inputs):
-            # One that is missing is on its way where a candle of its interval is there.
+            # A missing one is still to come if a candle of its interval exists.
             first, last = np.searchsorted(start_us, [newest_us, newest_us + frame.length_us])
             is_known &= (inputs.start_us[at] == newest_us) | (first == last)
         return cls(inputs, at, is_known)
 
     def spread(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return of each shorter candle the value of the longer one that it sees."""
+        """Return, for each shorter candle, the value of the longer one it sees."""
         if not len(values):
             return np.zeros(len(self.at), dtype=values.dtype)
         return values[np.maximum(self.at, 0)]
@@ -108,7 +108,7 @@ class Inputs:
         return self._indicators[indicator.name]
 
     def known(self, frames: AbstractSet[str]) -> Bools:
-        """Return on which candles those of the longer timeframes are known, shape [n]."""
+        """Return the candles for which the longer timeframes are known, shape [n]."""
         mask = np.ones(len(self), dtype=np.bool_)
         for frame in frames:
             if frame in self.longer:
@@ -132,7 +132,7 @@ class Term:
         return cast(Floats, longer.spread(self._floats(longer.inputs)))
 
     def exact(self, inputs: Inputs) -> Exact | None:
-        """Return the values as integers, where they are exact."""
+        """Return the values as integers, if exact."""
         longer = self._longer(inputs)
         if longer is None:
             return self._exact(inputs)
@@ -140,7 +140,7 @@ class Term:
         return None if exact is None else (longer.spread(exact[0]), exact[1])
 
     def need(self, frame: str, length_us: int) -> int:
-        """Return how many candles of a timeframe it looks at before the one it is for."""
+        """Return the number of earlier candles of a timeframe that it needs."""
         return 0
 
     def _floats(self, inputs: Inputs) -> Floats:
@@ -150,12 +150,12 @@ class Term:
         return None
 
     def _longer(self, inputs: Inputs) -> Longer | None:
-        """Return the longer candles that the whole term is of; None: it is of the inputs' own."""
+        """Return the longer candles the whole term uses; None: the inputs' own."""
         frames = self.frames
         return inputs.longer.get(next(iter(frames))) if len(frames) == 1 else None
 
     def value(self, inputs: Inputs, at: int) -> str:
-        """Return one value as text, exact where it is."""
+        """Return one value as text, exact if possible."""
         exact = self.exact(inputs)
         if exact is None:
             return f"{float(self.floats(inputs)[at]):.10g}"
@@ -228,7 +228,7 @@ class IndicatorValue(Term):
         return inputs.indicator(self.indicator)[self.column]
 
     def need(self, frame: str, length_us: int) -> int:
-        """Return its warm-up; of one that begins anew each day, a day at least."""
+        """Return its warm-up; at least a day if it restarts each day."""
         if frame != self.frame:
             return 0
         is_of_day = isinstance(self.indicator, TalibIndicator) and self.indicator.of_day
@@ -248,7 +248,7 @@ class Rolling(Term):
 
     @property
     def frames(self) -> frozenset[str]:
-        """Those of what it is over."""
+        """Those of its argument."""
         return self.inner.frames
 
     def _floats(self, inputs: Inputs) -> Floats:
@@ -266,7 +266,7 @@ class Rolling(Term):
         return result
 
     def need(self, frame: str, length_us: int) -> int:
-        """Return its own warm-up and that of what it is over."""
+        """Return its warm-up plus its argument's."""
         warm_up = 0
         if frame in _evaluated_on(self.inner):
             warm_up = self.period
@@ -296,7 +296,7 @@ class Past(Term):
 
     @property
     def frames(self) -> frozenset[str]:
-        """Those of what it is of."""
+        """Those of its inner term."""
         return self.inner.frames
 
     def _floats(self, inputs: Inputs) -> Floats:
@@ -305,12 +305,12 @@ class Past(Term):
         return result
 
     def _exact(self, inputs: Inputs) -> Exact | None:
-        """Return them; the first `back`, which are others', are NaN as floats."""
+        """Return them; the first `back` are NaN as floats."""
         exact = self.inner.exact(inputs)
         return None if exact is None else (np.roll(exact[0], self.back), exact[1])
 
     def need(self, frame: str, length_us: int) -> int:
-        """Return what its inner term needs, and as many more."""
+        """Return the inner term's need plus the shift."""
         shift = self.back if frame in _evaluated_on(self.inner) else 0
         return shift + self.inner.need(frame, length_us)
 
@@ -338,12 +338,12 @@ class Arithmetic(Term):
         return np.where(np.isfinite(result), result, np.nan)
 
     def need(self, frame: str, length_us: int) -> int:
-        """Return what the side needs that needs more."""
+        """Return the larger need of the two sides."""
         return max(self.left.need(frame, length_us), self.right.need(frame, length_us))
 
 
 def _evaluated_on(term: Term) -> frozenset[str]:
-    """Return whose candles a term has a value for each of: one timeframe, or the rule's own."""
+    """Return the timeframe a term is evaluated on: its own, or the rule's."""
     return term.frames if len(term.frames) == 1 else frozenset(("",))
 
 

@@ -17,12 +17,12 @@ PRICE, VOLUME, VOLATILITY = "price_move", "volume", "volatility"
 """The kinds."""
 
 PERIOD: Final = 20
-"""Candles before a candle that say what is usual; less when there are fewer, 9 at least."""
+"""Candles that define the baseline; fewer if there are fewer, at least 9."""
 
 
 @dataclass(frozen=True)
 class AnomalyLimits:
-    """From where on something is an anomaly.
+    """Thresholds of anomalies.
 
     `move` and `strong_move` are fractions of the moving average, `z` standard deviations.
     """
@@ -32,7 +32,7 @@ class AnomalyLimits:
     z: float = 3.0
 
     def changed(self, text: str) -> AnomalyLimits:
-        """Return these with others from `move=0.03 z=4`. Raises ValueError."""
+        """Return these limits changed by `move=0.03 z=4`. Raises ValueError."""
         limits = self
         for each in text.split():
             name, _, number = each.partition("=")
@@ -46,7 +46,7 @@ class AnomalyLimits:
 
 @dataclass(frozen=True)
 class AnomalySettings:
-    """The limits, and those of symbols that have their own."""
+    """The default limits, and those of individual symbols."""
 
     limits: AnomalyLimits = AnomalyLimits()
     symbols: Mapping[str, AnomalyLimits] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class AnomalySettings:
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """A candle that is unusual: `index` in the input, `end_us` its start.
+    """An unusual candle: `index` in the input, `end_us` its start.
 
     `kind` price_move, volume or volatility; `direction` +1 or -1 for a move, else 0; `severity` 1,
     or 2 beyond `strong_move` or twice `z`; `value` the fraction of the moving average, or the z.
@@ -91,11 +91,12 @@ def anomalies(candles: Candles, first: int, limits: AnomalyLimits) -> list[Anoma
 def anomalies_of_many(
     series: Sequence[tuple[Candles, int, AnomalyLimits]],
 ) -> list[list[Anomaly]]:
-    """Return the anomalies of each series. Each candle is evaluated from up to 20 before it alone.
+    """Return the anomalies of each series. A candle is compared with up to 20 before it.
 
-    - price_move: the close is beyond `move` of the mean of the closes before.
+    - price_move: the close is beyond `move` of the mean of the previous closes.
+
     - volume, volatility: the volume, or log(high / low), is `z` standard deviations (of the 20
-      before) above their mean; none where they do not vary.
+    before) above their mean; none if they do not vary.
     """
     anomalies: list[list[Anomaly]] = [[] for _ in series]
     if not series:
@@ -117,7 +118,7 @@ def anomalies_of_many(
 
 
 def _usual(tape: Tape, values: Floats) -> tuple[Floats, Floats]:
-    """Return mean and standard deviation before each place; summed in one order always."""
+    """Return mean and standard deviation before each candle; always summed in one order."""
     positions = tape.at - np.arange(1, PERIOD + 1)[:, None]
     in_window = positions >= tape.window
     before = np.where(in_window, values[np.maximum(positions, 0)], 0.0)
@@ -129,7 +130,7 @@ def _usual(tape: Tape, values: Floats) -> tuple[Floats, Floats]:
 
 def _sum(rows: Floats) -> Floats:
     total = np.zeros(rows.shape[1])
-    for row in rows:  # one by one: NumPy may choose another order for one column
+    for row in rows:  # one by one: NumPy may sum a single column in another order
         total += row
     return total
 

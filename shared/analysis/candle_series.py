@@ -1,4 +1,4 @@
-"""The candles that detectors see: one symbol and timeframe as columns, ascending."""
+"""Candles as input of detectors: one symbol and timeframe as columns, ascending."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Candles:
-    """Closed candles of one symbol and timeframe, as they are: an interval without is absent.
+    """Closed candles of one symbol and timeframe; intervals without trades are absent.
 
     All columns have shape [n]. `start_us` is strictly ascending (microseconds since 1970), prices
-    are finite and above zero, low <= open, close <= high, volumes finite and not negative.
-    Floats, since patterns are float by nature; they are never written back as prices: a result
-    names a candle, whose exact values its owner has.
+    are finite and above zero, low <= open, close <= high, volumes finite and not negative. Floats,
+    since patterns are approximate by nature; they never become prices again: a result names a
+    candle, whose owner has the exact values.
 
-    Raises ValueError when a column does not hold to that.
+    Raises ValueError if a column violates this.
     """
 
     start_us: Ints

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A pattern that `index`, a candle of the input, completes.
+    """A pattern completed by the candle `index` of the input.
 
-    The trigger price is the close of that candle: no price is given here, since the exact one is
-    with the owner of the candles. `features` are relative numbers (fractions, ratios, counts).
+    The trigger price is the close of that candle; it is not given here, since the owner of the
+    candles has the exact one. `features` are relative numbers (fractions, ratios, counts).
     """
 
     pattern: str
     """snake_case: `double_top`; the TA-Lib functions as `cdl_engulfing`, `cdl_3inside`."""
     index: int
-    """The completing candle's place in the input."""
+    """Index of the completing candle in the input."""
     begin_us: int
     """Start of the pattern's first candle."""
     end_us: int

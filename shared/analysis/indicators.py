@@ -1,4 +1,4 @@
-"""Technical indicators over candles, by TA-Lib: what `indicators=sma:20,rsi:14,macd` means."""
+"""Technical indicators over candles, by TA-Lib: `sma:20,rsi:14,macd`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float64]
 MAX_INDICATORS: Final = 16
 MIN_PERIOD, MAX_PERIOD = 2, 200
 DIGITS: Final = 10
-"""Significant digits of a value: where a page begins shows only far behind them."""
+"""Significant digits of a value: the start of a page affects only digits far beyond."""
 
 _WARM_UP: Final = {"sma": 1, "bb": 1, "ema": 20, "rsi": 40, "atr": 40}
 """Periods before the first wanted candle. A mean needs one. EMA forgets by a factor of e^2 in a
@@ -29,7 +29,7 @@ period, Wilder's smoothing (RSI, ATR) by e: after so many, what came before is b
 class Indicator:
     """One indicator: `kind` sma, ema, rsi, atr or bb (Bollinger bands), over `period` candles.
 
-    `name` is as it was asked for; `columns` are the names of its values.
+    `name` is as requested; `columns` are the names of its values.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Indicator:
 
     @classmethod
     def parse(cls, text: str) -> Indicator:
-        """Read `sma:20` or `bb:20:2`. Raises ValueError: what is wrong, and what would be right."""
+        """Parse `sma:20` or `bb:20:2`. Raises ValueError with the error and the fix."""
         kind, *numbers = text.strip().lower().split(":")
         expected = 2 if kind == "bb" else 1
         if len(numbers) != expected:
@@ -71,7 +71,7 @@ class Indicator:
 
     @property
     def warm_up(self) -> int:
-        """Candles that it needs before the first wanted one."""
+        """Candles it needs before the first returned one."""
         return self.period * _WARM_UP[self.kind]
 
     def values(self, high: Floats, low: Floats, close: Floats) -> tuple[Floats, ...]:
@@ -79,10 +79,10 @@ class Indicator:
         period = self.period
         if not len(close):
             return tuple(np.empty(0) for _ in self.columns)
-        import talib  # and with it Polars: 30 MiB, until an indicator is asked for
+        import talib  # imports Polars, 30 MiB: only when an indicator is requested
 
-        # TA-Lib takes what is below 1e-14 for nothing, whatever the unit of the price: it gets
-        # distances from the first close, as parts of the largest.
+        # TA-Lib treats values below 1e-14 as zero, whatever the unit of the price: pass
+        # distances from the first close, as fractions of the largest.
         zero = float(close[0])
         unit = float(max(np.abs(each - zero).max() for each in (high, low, close))) or 1.0
         high, low, close = ((each - zero) / unit for each in (high, low, close))
@@ -103,7 +103,7 @@ AnyIndicator = Indicator | TalibIndicator
 
 
 def parse_indicators(text: str) -> tuple[AnyIndicator, ...]:
-    """Read a list such as `sma:20,rsi:14,macd:12,26,9`: a number goes on with what is before it.
+    """Parse a list such as `sma:20,rsi:14,macd:12,26,9`: a number belongs to the name before it.
 
     Raises ValueError.
     """
@@ -124,19 +124,19 @@ def _parsed(text: str) -> AnyIndicator:
 
 
 def warm_up(indicators: Sequence[AnyIndicator]) -> int:
-    """Candles to read before the first wanted one, so that values do not depend on it."""
+    """Candles to read before the first returned one, so that values do not depend on it."""
     return max((each.warm_up for each in indicators), default=0)
 
 
 def compute(
     indicators: Sequence[AnyIndicator], high: Floats, low: Floats, close: Floats, **series: Any
 ) -> Mapping[str, Floats]:
-    """Return all columns by name, each [n], to 10 significant digits; NaN where there is no value.
+    """Return all columns by name, each [n], to 10 significant digits; NaN without a value.
 
     The prices are those of successive candles, ascending; an interval without a candle is skipped.
-    `more`: `open`, `volume` and `start_us`, which those of TA-Lib need.
-    Where a page begins does not matter for candles with `warm_up` candles before them. Nearer to
-    the beginning of all history EMA, RSI and ATR begin with a plain mean, as TA-Lib does.
+    `series`: `open`, `volume` and `start_us`, which TA-Lib's own functions need. The start of a
+    page does not matter for candles with `warm_up` candles before them. Closer to the beginning of
+    all history EMA, RSI and ATR start with a plain mean, as TA-Lib does.
     """
     inputs = {"high": high, "low": low, "close": close, **series}
     return {

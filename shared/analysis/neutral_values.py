@@ -28,7 +28,7 @@ _MIDDLE: Final = 50.0
 def with_neutral_values(
     function: str, parameters: Mapping[str, Any], series: Series, columns: Columns
 ) -> Columns:
-    """Return TA-Lib's columns of a function, each [n], with the middle where nothing moved.
+    """Return TA-Lib's columns of a function, each [n], with the middle value where nothing moved.
 
     `parameters`: in the order of `parameters_of`, kinds of averages last.
     """
@@ -46,7 +46,7 @@ def rsi(close: Floats, period: int) -> Floats:
 
 
 def _still(moved: Bools, period: int) -> Bools:
-    """Tell of each row whether none of the last `period` moved, its own among them."""
+    """Return for each row whether none of the last `period` moved, including its own."""
     count = np.concatenate((np.zeros(period, np.int64), np.cumsum(moved)))
     still: Bools = count[period:] == count[:-period]
     return still

@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 BUCKETS: Final = (0.0, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 1.0)
-"""Bounds of confidence; the last bucket has both of its bounds."""
+"""Bounds of the confidence buckets; the last includes both."""
 
 FEWEST_TRIALS: Final = 10
 
@@ -23,7 +23,7 @@ Z: Final = 1.96
 
 
 class Found(Protocol):
-    """A pattern that the candle at `index` completes. `direction`: up 1, down -1, neither 0."""
+    """A pattern completed by the candle at `index`. `direction`: up 1, down -1, neither 0."""
 
     @property
     def pattern(self) -> str: ...  # noqa: D102
@@ -39,10 +39,10 @@ class Found(Protocol):
 class Score:
     """Score of one pattern in one direction; returns are fractions, in its direction.
 
-    `fired` counts all, `judged` those with `horizon` candles after them and a direction, and
-    `apart` those of them whose horizons do not overlap: the number of independent trials, from
-    which the intervals (95 %) are made. The base is what every candle of the same history gives in
-    the same direction. Where nothing was judged, rates and means are NaN.
+    `fired` counts all, `judged` those with `horizon` candles after them and a direction, `apart`
+    those of them whose horizons do not overlap: the number of independent trials for the intervals
+    (95 %). The base is the result of every candle of the same history in that direction. If nothing
+    was evaluated, rates and means are NaN.
     """
 
     name: str
@@ -61,9 +61,9 @@ class Score:
 
     @property
     def verdict(self) -> str:
-        """`better` or `worse` than the base by its hit rate or mean; `-` where it may be chance.
+        """`better` or `worse` than the base by hit rate or mean; `-` if it may be chance.
 
-        `few` with under 10 trials: their spread says nothing yet.
+        `few` with under 10 trials: their spread is not meaningful yet.
         """
         if self.apart < FEWEST_TRIALS:
             return "few"
@@ -76,7 +76,7 @@ class Score:
 
 
 class Returns:
-    """Returns over `horizon` candles from each candle's close, and the base they make.
+    """Returns over `horizon` candles from each candle's close, and their base.
 
     `close`: float64[n], of successive candles, ascending.
     """
@@ -96,7 +96,7 @@ class Returns:
         return float((signed > 0).mean()), float(signed.mean())
 
     def score(self, name: str, direction: int, patterns: Sequence[Found]) -> Score:
-        """Score findings of one direction (0: not judged)."""
+        """Score findings of one direction (0: not evaluated)."""
         index = np.array([f.index for f in patterns], dtype=np.int64)
         confidence = float(np.mean([f.confidence for f in patterns])) if patterns else float("nan")
         evaluated = index[index < len(self.forward)] if direction else index[:0]
@@ -108,7 +108,7 @@ class Returns:
         )  # fmt: skip
 
     def score_both(self, name: str, patterns: Sequence[Found]) -> Score:
-        """Score findings of any direction together, each against the base of its own."""
+        """Score findings of all directions together, each against its own base."""
         evaluated = [f for f in patterns if f.direction and f.index < len(self.forward)]
         index = np.array([f.index for f in evaluated], dtype=np.int64)
         sign = np.array([f.direction for f in evaluated], dtype=np.int64)
@@ -124,7 +124,7 @@ class Returns:
         )  # fmt: skip
 
     def _apart(self, index: Ints) -> int:
-        """Count how many of ascending places are a horizon or more apart, from the first on."""
+        """Count ascending positions that are at least a horizon apart, greedily from the first."""
         count, free_from = 0, -1
         for each in index.tolist():
             if each >= free_from:
@@ -142,7 +142,7 @@ def by_pattern(returns: Returns, patterns: Iterable[Found]) -> list[Score]:
 
 
 def by_confidence(returns: Returns, patterns: Sequence[Found]) -> list[Score]:
-    """Return a score for each bucket of confidence that has findings, all patterns together."""
+    """Return a score for each confidence bucket with findings, over all patterns."""
     scores = []
     for low, high in pairwise(BUCKETS):
         last = high == BUCKETS[-1]

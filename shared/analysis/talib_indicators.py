@@ -1,7 +1,7 @@
-"""Every indicator of TA-Lib by its name: `macd:12:26:9`, `adx:14`, `supertrend`, `vwap`.
+"""Every indicator of TA-Lib by name: `macd:12:26:9`, `adx:14`, `supertrend`, `vwap`.
 
-What depends on where its series begins (sums such as OBV and VWAP, stops such as SAR) begins anew
-each UTC day. The others are given enough candles before the first wanted one.
+Those that depend on the start of their series (sums such as OBV and VWAP, stops such as SAR)
+restart each UTC day. The others get enough warm-up.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ MOST_WARM_UP: Final = 8_000
 
 _PATH: Final = "Output is path-dependent"
 _WITHOUT: Final = ("MAVP", "MAXINDEX", "MININDEX", "MINMAXINDEX", "SMA", "EMA", "RSI", "ATR")
-"""One takes a series of periods, three return places in the page; four are in indicators.py."""
+"""Excluded: one takes a series of periods, three return positions; four are in indicators.py."""
 _LOOK_BACKS: Final = 40
 _LEAST: Final = 400
 _SLOW: Final = ("KAMA", "MAMA")
-"""They forget slowly in a market without a trend."""
+"""Functions that forget slowly in a market without a trend."""
 _NUMBER: Final = re.compile(r"-?[0-9]{1,6}(\.[0-9]{1,6})?")
 _LARGEST: Final = 200
 _INTEGERS: Final = (int, np.integer)
@@ -37,7 +37,7 @@ _INTEGERS: Final = (int, np.integer)
 
 @dataclass(frozen=True)
 class TalibIndicator:
-    """A function with its parameters. `name`: as it was asked for, all parameters written."""
+    """A function with its parameters. `name`: as requested, with all parameters."""
 
     name: str
     function: str
@@ -47,9 +47,9 @@ class TalibIndicator:
 
     @classmethod
     def parse(cls, text: str) -> TalibIndicator:
-        """Read `macd`, `macd:12:26:9` or `macd:12,26,9`: those left out have TA-Lib's defaults.
+        """Parse `macd`, `macd:12:26:9` or `macd:12,26,9`; parameters default to TA-Lib's.
 
-        Raises ValueError: what is wrong, and what would be right.
+        Raises ValueError with the error and the fix.
         """
         kind, *numbers = re.split("[:,]", text.strip().lower())
         function = kind.upper()
@@ -88,7 +88,7 @@ class TalibIndicator:
         return tuple(f"{self.name}:{output}" for output in self.outputs)
 
     def _try(self, text: str) -> None:
-        """Raise ValueError where TA-Lib refuses the parameters."""
+        """Raise ValueError if TA-Lib refuses the parameters."""
         try:
             steps = np.arange(1.0, self.look_back() + 3)
             names = ("open", "high", "low", "close", "volume")
@@ -97,12 +97,12 @@ class TalibIndicator:
             raise ValueError(f"{text[:40]!r}: TA-Lib refuses these parameters") from error
 
     def look_back(self) -> int:
-        """Return how many candles stand before the first that has a value."""
+        """Return the number of candles before the first with a value."""
         return int(_function(self.function, self.parameters).lookback)
 
     @property
     def warm_up(self) -> int:
-        """Candles that it needs before the first wanted one; of a day: see `of_day`."""
+        """Candles it needs before the first returned one; if it restarts daily, see `of_day`."""
         if self.function in _SLOW:
             return MOST_WARM_UP
         return min(MOST_WARM_UP, max(_LEAST, _LOOK_BACKS * self.look_back()))
@@ -137,8 +137,8 @@ class TalibIndicator:
 
 @lru_cache(maxsize=1)
 def functions() -> frozenset[str]:
-    """Return the names of TA-Lib's functions that candles are enough for."""
-    import talib  # and with it Polars: 30 MiB, until an indicator is asked for
+    """Return the names of TA-Lib's functions that need candles only."""
+    import talib  # imports Polars, 30 MiB: only when an indicator is requested
 
     names: list[str] = talib.get_functions()  # type: ignore[no-untyped-call]
     return frozenset(names) - set(_WITHOUT)
@@ -161,7 +161,7 @@ def _is_average(name: str) -> bool:
 
 @lru_cache(maxsize=256)
 def about(function: str) -> Mapping[str, Any]:
-    """Return what TA-Lib says of a function: its display_name, group, parameters, flags."""
+    """Return TA-Lib's metadata of a function: display_name, group, parameters, flags."""
     from talib import abstract
 
     function_: Any = abstract.Function(function)  # type: ignore[attr-defined]
@@ -169,7 +169,7 @@ def about(function: str) -> Mapping[str, Any]:
 
 
 def _function(function: str, parameters: tuple[tuple[str, float], ...]) -> Any:
-    """Return the function with its parameters: one of its own, since it keeps its input."""
+    """Return a new function object with its parameters: it keeps its input."""
     from talib import abstract
 
     configured: Any = abstract.Function(function)  # type: ignore[attr-defined]

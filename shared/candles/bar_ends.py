@@ -1,6 +1,6 @@
-"""Ends of information bars: array operations over columns of trades, one Python step a bar.
+"""Ends of information bars: array operations over columns of trades, one Python step per bar.
 
-Mantissas beyond 64 bits, and sums that would pass them, are Python integers: as exact, slower.
+Mantissas, and sums, beyond 64 bits are Python integers: equally exact, slower.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _NARROWEST, _WIDEST = 64, 65_536
 
 
 class Ends(Protocol):
-    """Finds the ends of the bars of one trading day, whose trades come in pieces."""
+    """Finds the ends of the bars of one trading day, whose trades arrive in pieces."""
 
     def rows(self, ticks: Ticks) -> Rows:
-        """Return the rows that end a bar; `ticks`: of one entry, those that follow."""
+        """Return the rows that end a bar; `ticks`: the next ones, of one entry."""
         ...
 
 
 def ends_of(type_: BarType) -> Ends:
-    """Return what finds the ends of such bars, before the first trade of a day."""
+    """Return a finder of bar ends, at the start of a day."""
     return _Range(type_.amount) if type_.measure is Measure.RANGE else _Sum(type_)
 
 
@@ -60,7 +60,7 @@ class _Sum:
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.intp)
 
     def _chain(self, sums: NDArray[Any], scale: int) -> Rows:
-        """Return the places of ends among ascending sums."""
+        """Return the rows of ends among ascending sums."""
         empty = np.zeros(0, dtype=np.intp)
         if not len(sums):
             return empty
@@ -81,7 +81,7 @@ class _Sum:
 
 
 class _Range:
-    """Ends where high less low of the trades since the last end reaches the amount."""
+    """Ends where high minus low of the trades since the last end reaches the amount."""
 
     def __init__(self, amount: Decimal) -> None:
         self._amount = amount
@@ -97,7 +97,7 @@ class _Range:
         low = high = int(price[0])
         if self._extent is not None:
             extra = max(0, *(_decimals(each) - scale for each in self._extent))
-            if extra:  # the trades before had more decimals
+            if extra:  # earlier trades had more decimals
                 price, step, scale = (
                     price.astype(object) * 10**extra,
                     step * 10**extra,
@@ -105,7 +105,7 @@ class _Range:
                 )
             low, high = (int(each.scaleb(scale, EXACT)) for each in self._extent)
         price = _wide_enough(price, min(low, -step), max(high, step))
-        # Runs of one price are one: in real trades most repeat the price before.
+        # Runs of one price are merged: in real trades most repeat the previous price.
         change = np.flatnonzero(np.append(True, price[1:] != price[:-1]))
         ends, extent = _walk(price[change], np.diff(change, append=len(price)), low, high, step)
         self._extent = None
@@ -117,7 +117,7 @@ class _Range:
 def _walk(
     price: NDArray[Any], repeats: Rows, low: int, high: int, step: int
 ) -> tuple[Rows, tuple[int, int] | None]:
-    """Return the places that end a bar, and low and high of the bar that is open behind them.
+    """Return the positions that end a bar, and low and high of the open bar after them.
 
     `low`, `high`: of the bar that is open before the first price.
     """
@@ -146,7 +146,7 @@ def _walk(
 
 
 def _amounts(ticks: Ticks, measure: Measure) -> tuple[NDArray[Any], int]:
-    """Return what each trade adds, and the decimals of it."""
+    """Return each trade's contribution, and its decimals."""
     (price_scale,), (size_scale,) = ticks.entries.price_scale, ticks.entries.size_scale
     if measure is Measure.TICK:
         return np.ones(len(ticks), dtype=np.int64), 0
@@ -177,12 +177,12 @@ def _decimals(value: Decimal) -> int:
 
 
 def _whole(amount: Decimal, scale: int) -> int:
-    """Return the least mantissa that reaches the amount."""
+    """Return the smallest mantissa that reaches the amount."""
     return int(amount.scaleb(scale, EXACT).to_integral_value(ROUND_CEILING))
 
 
 def _wide_enough(price: NDArray[Any], low: int, high: int) -> NDArray[Any]:
-    """Return the prices as Python integers where differences with these pass 64 bits."""
+    """Return the prices as Python integers if differences with these exceed 64 bits."""
     if price.dtype == object:
         return price
     largest = max(abs(low), abs(high), abs(int(price.min())), abs(int(price.max())))

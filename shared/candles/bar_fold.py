@@ -1,4 +1,4 @@
-"""The bars of one trading day, made of its trades piece by piece."""
+"""The bars of one trading day, built from its trades piece by piece."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NO_TIMES: Final = np.zeros(0, dtype=np.int64)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bars:
-    """n bars, ascending: when the first trade of each was, and their records (blocks.py)."""
+    """n bars, ascending: time of the first trade of each, and their records (blocks.py)."""
 
     start_us: Int64s
     records: Records
@@ -37,14 +37,14 @@ NO_BARS: Final = Bars(_NO_TIMES, Records.empty(0))
 
 
 class BarFold:
-    """Takes the trades of one trading day in the total order."""
+    """Folds the trades of one trading day, in the total order, into bars."""
 
     def __init__(self, type_: BarType) -> None:
         self._ends = ends_of(type_)
         self._open = NO_BARS
 
     def copy(self) -> BarFold:
-        """Return one that goes on from here as this one does."""
+        """Return an independent copy that continues from here."""
         fold = copy(self)
         fold._ends = copy(self._ends)
         return fold
@@ -72,5 +72,5 @@ class BarFold:
 
     @property
     def open(self) -> Bars:
-        """The bar that has begun and not ended, or none."""
+        """The open bar, or none."""
         return self._open

@@ -1,4 +1,4 @@
-"""Candles gathered by their place: partial ones merged, base candles folded into longer ones."""
+"""Candles grouped by instrument and start: partials merged, base candles folded."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def nothing() -> Places:
 
 
 def together(parts: Sequence[Places]) -> Places:
-    """Return all parts, one after the other; there must be one at least."""
+    """Return the concatenated parts, at least one."""
     return Places(
         np.concatenate([part.instrument for part in parts]),
         np.concatenate([part.start_us for part in parts]),
@@ -61,10 +61,10 @@ def together(parts: Sequence[Places]) -> Places:
 
 
 def merged(candles: Places) -> Places:
-    """Merge records of the same place into one, ordered by instrument and start.
+    """Merge records of the same instrument and start, ordered by both.
 
-    A record is INCOMPLETE, or of the VENUE, where one of its parts is; other flags are those of one
-    of them. Its revision is the highest of theirs.
+    A record is INCOMPLETE, or of the VENUE, if any of its parts is; other flags are taken from one
+    of them. Its revision is the highest.
     """
     if not len(candles):
         return candles
@@ -84,9 +84,9 @@ def merged(candles: Places) -> Places:
 
 
 def rolled_up(base: Places, timeframe: Timeframe) -> Places:
-    """Fold base candles into those of a longer timeframe; what has no price counts for nothing.
+    """Fold base candles into a longer timeframe; those without a price are ignored.
 
-    Flags but INCOMPLETE and VENUE are left to `flagged`, the revision is none.
+    Flags other than INCOMPLETE and VENUE are set by `flagged`; there is no revision.
     """
     priced = base.at(base.records.has(PRICED))
     longer = Places(priced.instrument, timeframe.starts_us(priced.start_us), priced.records)

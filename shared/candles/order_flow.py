@@ -1,6 +1,6 @@
 """Order flow of trades in the total order: estimated sides, and volume by price.
 
-All sums are exact. Arrays throughout; a step of Python for each price of a piece, none a trade.
+All sums are exact. Array operations; one step of Python per price of a piece, none per trade.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _ZERO: Final = Decimal(0)
 
 
 class TickRule:
-    """Estimates the aggressor's side of trades that come in pieces, in the total order.
+    """Estimates the aggressor's side of trades that arrive in pieces, in the total order.
 
-    A trade above the last other price bought, below it sold (Lee and Ready, Inferring Trade
-    Direction from Intraday Data, 1991). Each UTC day begins anew, so that an estimate is a function
-    of its day; before the first change of price it is unknown. Trades that are for volume only have
-    no estimate and are no price to compare with.
+    A trade above the last different price bought, below it sold (Lee and Ready, Inferring Trade
+    Direction from Intraday Data, 1991). It restarts each UTC day, so that an estimate is a function
+    of its day; before the first change of price it is unknown. Volume-only trades have no estimate
+    and are not compared with.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class TickRule:
         self._side = 0
 
     def sides(self, trades: Trades) -> Sides:
-        """Return the estimate for each trade whose side is not known: uint8, 0 without one."""
+        """Return the estimates of trades without a side: uint8, 0 without one."""
         sides = np.zeros(len(trades), dtype=np.uint8)
         rows = np.flatnonzero((trades.rows.flags & VOLUME_ONLY) == 0)
         if not len(rows):
@@ -54,7 +54,7 @@ class TickRule:
         if not begins[0]:
             first = from_mantissa(int(price[0]), trades.price_scale)
             moved[0] = BUY if first > self._price else SELL if first < self._price else self._side
-        # Each goes on with the last move of its day.
+        # Each trade takes the last move of its day.
         last_move = np.where((moved > 0) | begins, np.arange(len(rows)), 0)
         estimated = moved[np.maximum.accumulate(last_move)]
         self._day, self._side = int(day[-1]), int(estimated[-1])
@@ -65,7 +65,7 @@ class TickRule:
 
 @dataclass(slots=True)
 class Level:
-    """Volume at a price, exact. Of unknown side `est_buy`, `est_sell` by rule."""
+    """Volume at a price, exact. `est_buy`, `est_sell`: unknown sides, estimated."""
 
     volume: Decimal = _ZERO
     buy: Decimal = _ZERO
@@ -84,7 +84,7 @@ class Level:
 
 @dataclass(slots=True)
 class Profile:
-    """Volume by price. `step`: prices are counted at the next multiple of it below; None: as is."""
+    """Volume by price. `step`: prices are rounded down to a multiple of it; None: unrounded."""
 
     step: Decimal | None = None
     levels: dict[Decimal, Level] = field(default_factory=dict)
@@ -134,7 +134,7 @@ def volumes_by_side(
 ) -> list[list[int]]:
     """Return sums of size mantissas of each group of the trades in that order.
 
-    All, bought, sold, and of unknown side those estimated to be bought and sold.
+    All, bought, sold, and of unknown side those estimated as bought and sold.
     """
     size, side, estimate = trades.size[order], trades.rows.side[order], estimated[order]
     zero = size[:1] * 0
@@ -175,7 +175,7 @@ class ValueArea:
 def value_area(levels: Mapping[Decimal, Level], share: Decimal) -> ValueArea | None:
     """Return the smallest run of prices around the point of control with that share of volume.
 
-    It grows by the neighbour with more volume, the upper one of equals. Of equal volumes the point
+    It grows by the neighbour with more volume, the upper one if equal. Of equal volumes the point
     of control is the one nearest to the middle of the range, then the lower. None without volume.
     """
     prices = sorted(levels)

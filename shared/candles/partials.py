@@ -72,12 +72,12 @@ def records_of(ticks: Ticks, starts: NDArray[np.intp]) -> Records:
 
 
 def _is_narrow(column: NDArray[Any]) -> bool:
-    """Tell whether all mantissas, and what is made of them, have 64 bits."""
+    """Whether all mantissas, and what is computed from them, fit 64 bits."""
     return column.dtype != object and int(column.min()) != _LOWEST
 
 
 def _priced(ticks: Ticks, starts: NDArray[np.intp]) -> tuple[Any, Any]:
-    """Return the groups that have a tick that makes a price, and of each where its rows are.
+    """Return the groups with a tick that makes a price, and the rows of each.
 
     The rows as (first row of each, all rows in groups, where each group begins in these), last row.
     """
@@ -123,7 +123,7 @@ def _prices(price: NDArray[Any], firsts: Any, lasts: NDArray[np.intp]) -> list[N
 
 
 def _sums(ticks: Ticks, starts: NDArray[np.intp], records: Records) -> NDArray[np.bool_]:
-    """Write the sums of narrow columns; tell which do not fit."""
+    """Write the sums of narrow columns; return which do not fit."""
     size, side = ticks.size, ticks.side
     notional, overflows = int128.group_sums_of_products(ticks.price, size, starts)
     if side.any():

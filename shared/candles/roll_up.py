@@ -1,4 +1,4 @@
-"""Shorter candles, or pieces of candles, folded into whole ones in the order of reading."""
+"""Shorter candles, or pieces of candles, folded into whole ones in reading order."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from shared.wire.candle import Candle
 
 
 def joined(earlier: Candle, later: Candle) -> Candle:
-    """Return one candle of two whose times do not overlap; it has name and start of `earlier`.
+    """Join two candles whose times do not overlap; name and start are those of `earlier`.
 
-    It is closed and complete when both are, partial when one is, of the higher revision, and of
-    the venue when one is.
+    It is closed and complete if both are, partial or of the venue if one is, with the higher
+    revision.
     """
     return replace(
         earlier,
@@ -43,12 +43,12 @@ def folded(
     newest: bool,
     max_batches: int,
 ) -> tuple[list[Candle], bool]:
-    """Return at most `limit` whole candles in the order of reading, and whether there may be more.
+    """Return up to `limit` whole candles in reading order, and whether there may be more.
 
-    `batches` hold the parts ascending by time, or descending if `newest`; those that no interval
-    holds count for nothing. A candle is whole once a part of the next one is read, or there are no
-    more parts. After `max_batches` batches the candles that are whole by then are returned; the
-    growing one is left to the next page.
+    `batches` hold the parts ascending by time, or descending if `newest`; parts in no interval are
+    ignored. A candle is whole once a part of the next one is read, or there are no more parts.
+    After `max_batches` batches the candles that are whole by then are returned; the growing one is
+    left to the next page.
     """
     whole: list[Candle] = []
     growing: Candle | None = None

@@ -1,9 +1,8 @@
-"""A trade is its instrument, venue, trade id and UTC minute of event time; each is counted once.
+"""Trade identity: instrument, venue, trade id and UTC minute of event time; counted once.
 
-Venues begin their ids anew, some each day, so the id alone is not enough. Of a trade that was sent
-several times, with whatever content, the first in the total order counts; unless its venue has
-cancelled or corrected it: then what was received last says what it is. Ticks without a trade id are
-each one.
+Venues restart their ids, some daily, so the id alone is not enough. Of a trade that was sent
+several times, with any content, the first in the total order counts; unless its venue has cancelled
+or corrected it: then the last received bust counts. Ticks without a trade id are all distinct.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _SHIFT: Final = np.uint64(31)
 
 
 def each_once(batches: Sequence[Ticks]) -> list[Ticks]:
-    """Drop what repeats a trade, within batches and across them."""
+    """Drop repeated trades, within batches and across them."""
     drop = _repetitions(batches) if batches else ()
     if not len(drop):
         return [batch for batch in batches if len(batch)]
@@ -46,7 +45,7 @@ def id_hashes(ticks: Ticks) -> Hashes:
 
 
 def _repetitions(batches: Sequence[Ticks]) -> NDArray[np.intp]:
-    """Return the rows to leave out, numbered through all batches."""
+    """Return the rows to drop, numbered across all batches."""
     kind = _joined(batches, "trade_id_kind")
     with_id = np.flatnonzero(kind != NO_ID)
     if not len(with_id):
@@ -70,7 +69,7 @@ def _repetitions(batches: Sequence[Ticks]) -> NDArray[np.intp]:
         _joined(batches, "sequence")[rows],
     ]
     ending = (_joined(batches, "flags")[rows] & ENDING) != 0
-    if ending.any():  # those first, and of them the one that was received last
+    if ending.any():  # busts first, the last received one leading
         last = [~each for each in key[2:]]
         key = [np.where(ending, a, b) for a, b in zip(last + key[:2], key, strict=True)]
         key = [~ending, *key]
@@ -88,7 +87,7 @@ def _joined(batches: Sequence[Ticks], name: str) -> Any:
 
 
 def _places(batches: Sequence[Ticks]) -> Int64s:
-    """Return each row's instrument and venue as one number."""
+    """Return a number for each row's instrument and venue."""
     numbers: dict[tuple[str, str], int] = {}
     parts = []
     for batch in batches:
@@ -102,7 +101,7 @@ def _places(batches: Sequence[Ticks]) -> Int64s:
 
 
 def _ids(ticks: Ticks) -> Int64s:
-    """Return ids as integers: a text's is 64 bits of its digest."""
+    """Return ids as integers: for text, 64 bits of its digest."""
     texts = np.flatnonzero(ticks.trade_id_kind == TEXT_ID)
     if not len(texts):
         return ticks.trade_id
@@ -117,7 +116,7 @@ def _ids(ticks: Ticks) -> Int64s:
 
 
 def _exact_ids(batches: Sequence[Ticks], rows: NDArray[np.intp]) -> Int64s:
-    """Return numbers that are equal exactly where the ids of one kind are."""
+    """Return numbers that are equal exactly if ids of one kind are."""
     ids: Int64s = _joined(batches, "trade_id")[rows]
     texts = np.flatnonzero(_joined(batches, "trade_id_kind")[rows] == TEXT_ID)
     if len(texts):

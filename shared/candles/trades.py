@@ -1,4 +1,4 @@
-"""Columns of an instrument's trades in the total order: array operations throughout."""
+"""Columns of an instrument's trades in the total order, by array operations."""
 
 from __future__ import annotations
 
@@ -98,9 +98,9 @@ NO_ROWS: Final = Rows(
 class Trades:
     """Columns in the total order, each trade once, at one pair of scales.
 
-    What cancels or corrects a trade is a row too. `ended_us`: when the cancel or the correction was
-    received by which the row does not count any more, 0 where it counts.
-    `price`, `size`: mantissas, of Python integers where 64 bits do not hold them at that scale.
+    Cancels and corrections are rows too. `ended_us`: receive time of the cancel or correction that
+    ended the row, 0 if it counts. `price`, `size`: mantissas, Python integers if 64 bits do not
+    hold them at that scale.
     """
 
     rows: Rows
@@ -115,7 +115,7 @@ class Trades:
 
     @property
     def prints(self) -> NDArray[np.bool_]:
-        """Tell which rows are trades, whether they count or have ended."""
+        """Return which rows are trades, whether or not they have ended."""
         mask: NDArray[np.bool_] = (self.rows.flags & CANCELLED) == 0
         return mask
 
@@ -135,7 +135,7 @@ class Trades:
         )
 
     def key_at(self, row: int) -> OrderKey:
-        """Return the row's place in the total order."""
+        """Return the row's position in the total order."""
         rows = self.rows
         return OrderKey(
             int(rows.time_us[row]),
@@ -146,7 +146,7 @@ class Trades:
         )
 
     def as_ticks(self, symbol: str, source: str = "", market: Market = NO_MARKET) -> Ticks:
-        """Return what the kernel takes."""
+        """Return the input of the kernel."""
         rows = self.rows
         entry = Entry(symbol, self.price_scale, self.size_scale, len(self), market)
         return Ticks(
@@ -204,7 +204,7 @@ class TradeIds:
         return cls(minute, joined, frozenset(texts))
 
     def known(self, rows: Rows) -> NDArray[np.bool_]:
-        """Tell for each row whether its trade is one of these."""
+        """Return for each row whether its trade is one of these."""
         in_minute = rows.time_us // MINUTE_US == self.minute
         seen = np.zeros(len(rows), dtype=bool)
         for venue, ids in self.integers.items():
@@ -218,11 +218,11 @@ class TradeIds:
 
 
 def trades_of(rows: Rows, earlier: TradeIds | None = None) -> Trades:
-    """Sort by the total order, and keep the first of each trade, and what ended it.
+    """Sort by the total order; keep the first print of each trade, and what ended it.
 
-    A trade is its venue and trade id in a UTC minute; ticks without an id are each one, unless they
-    are one tick read from two places. So `rows` must hold whole minutes, but for the first:
-    `earlier` are the trades that stand before `rows` in it.
+    A trade is its venue and trade id in a UTC minute; ticks without an id are distinct, unless they
+    are one tick read from two places. So `rows` must hold whole minutes, except the first:
+    `earlier` are the trades before `rows` in it.
     """
     if len(rows) and not (np.diff(rows.time_us) > 0).all():
         order = _order(rows)
@@ -237,7 +237,7 @@ def trades_of(rows: Rows, earlier: TradeIds | None = None) -> Trades:
 
 
 def _order(rows: Rows) -> NDArray[np.intp]:
-    """Stable in time first, which is quick where it is nearly sorted; then only ties need more."""
+    """Stable sort by time first, which is fast on nearly sorted input; then only ties."""
     order = np.argsort(rows.time_us, kind="stable")
     time = rows.time_us[order]
     same = np.flatnonzero(time[1:] == time[:-1])
@@ -245,7 +245,7 @@ def _order(rows: Rows) -> NDArray[np.intp]:
         positions = np.union1d(same, same + 1)
         tied = order[positions]
         keys = (
-            _ranks(rows.text[tied]),  # one tick read twice stands together
+            _ranks(rows.text[tied]),  # one tick read twice is adjacent
             rows.sequence[tied],
             _source_keys(rows.source[tied]),
             rows.receive_us[tied],
@@ -257,7 +257,7 @@ def _order(rows: Rows) -> NDArray[np.intp]:
 
 
 def _each_place_once(rows: Rows) -> Rows:
-    """Drop what has the very place in the total order that the row before has."""
+    """Drop rows with the same position in the total order as the previous one."""
     same = np.ones(len(rows) - 1, dtype=bool)
     for column in (rows.time_us, rows.sequence, rows.receive_us, rows.kind, rows.trade_id):
         same &= column[1:] == column[:-1]
@@ -300,7 +300,7 @@ def _each_trade_once(rows: Rows) -> tuple[Rows, Int64s]:
 
 
 def _end(rows: Rows, versions: NDArray[np.intp], ended_us: Int64s) -> None:
-    """Write when each row of a trade was ended by the next one: the print, then what came of it."""
+    """Write when each row of a trade was ended by the next: the print, then its busts."""
     is_end = (rows.flags[versions] & ENDING) != 0
     keys = (
         rows.sequence[versions],
@@ -313,7 +313,7 @@ def _end(rows: Rows, versions: NDArray[np.intp], ended_us: Int64s) -> None:
 
 
 def _ranks(texts: Texts) -> Int64s:
-    """Return integers that compare as the texts do; mostly all texts are one and the same."""
+    """Return integers that compare like the texts; mostly all texts are equal."""
     if not len(texts) or (texts == texts[0]).all():
         return np.zeros(len(texts), dtype=np.int64)
     return np.unique(texts, return_inverse=True)[1].astype(np.int64)

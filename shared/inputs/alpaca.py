@@ -45,13 +45,13 @@ _LEFT_OUT: Final = {
     "i": "imbalance",
 }
 _TAPES: Final = {"A": "cta", "B": "cta", "C": "utp"}
-"""Tape C is Nasdaq's. Conditions of other tapes are read by what both have in common."""
+"""Tape C is Nasdaq's. Conditions of other tapes use the codes common to both."""
 _VOID: Final = ("canceled", "incorrect")
-"""What REST says in `u` of a trade that does not count any more."""
+"""Values of `u` in REST for a trade that no longer counts."""
 
 
 class _Element(msgspec.Struct, gc=False):
-    """Any of them: the fields of trades, quotes, cancels and corrections."""
+    """The fields of trades, quotes, cancels and corrections."""
 
     T: str
     S: str = ""
@@ -79,7 +79,7 @@ _words: Final = msgspec.json.Decoder(list[str]).decode
 
 
 def trade_id(exchange: str, number: int | str | None) -> str:
-    """Return what names a trade of an instrument; empty without a number."""
+    """Return the identity of a trade of an instrument; empty without a number."""
     return "" if number is None else f"{exchange}:{number}"
 
 
@@ -115,19 +115,19 @@ def _read(raw: msgspec.Raw) -> Said:
 
 @lru_cache(maxsize=4096)
 def conditions(raw: bytes, tape: str) -> str:
-    """Return a trade's conditions as `read_conditions` takes them: each code with its tape."""
+    """Return a trade's conditions for `read_conditions`: each code with its tape."""
     prefix = f"{_TAPES[tape]}:" if tape in _TAPES else ""
     codes = _words(raw) if raw and raw != b"null" else []
     return " ".join(f"{prefix}{code}" for each in codes if (code := each.strip()))
 
 
 def _time(item: _Element) -> int:
-    """Return the time, its nanoseconds cut off."""
+    """Return the time, truncated to microseconds."""
     return time_of("t", item.t) if item.t else NO_TIME
 
 
 def _kind_of(message: Any) -> str:
-    """Return nothing: every message is a list, and what is left out is an element of one."""
+    """Return nothing: every message is a list; skipped kinds are among its elements."""
     return ""
 
 

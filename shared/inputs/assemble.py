@@ -1,4 +1,4 @@
-"""Rows to ticks: receive times, the check against the clock, common scales, the canonical order."""
+"""Rows to ticks: receive times, clock check, common scales, canonical order."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Assembled(NamedTuple):
 
 
 def assemble(batch: RawBatch, rows: Rows, rule: ClockRule, shards: int) -> Assembled:
-    """Return the batch's ticks divided among `shards`, and the rows from too far in the future.
+    """Return the batch's ticks divided among `shards`, and the rows too far in the future.
 
-    A pure function of its arguments: the clock it evaluates by is the batch's own receive times, so
-    that a repetition gives the same bytes.
+    A pure function of its arguments: the clock is the batch's own receive times, so that a
+    redelivery gives the same bytes.
     """
     receive = batch.receive_time_us[rows.payload]
     time = np.where(rows.time_us < 0, receive, rows.time_us)
@@ -46,7 +46,7 @@ def assemble(batch: RawBatch, rows: Rows, rule: ClockRule, shards: int) -> Assem
 
 
 def _of_wide_instruments(rows: Rows, keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Tell which rows are of instruments that have a mantissa beyond 64 bits."""
+    """Return which rows are of instruments with a mantissa beyond 64 bits."""
     wide = np.zeros(len(rows.names), dtype=bool)
     for mantissa in (rows.price, rows.size):
         if mantissa.dtype == object:
@@ -62,7 +62,7 @@ def _sorted(
     receive: Int64s,
     shards: int,
 ) -> Ticks:
-    """Return the kept rows in canonical order, as 64-bit mantissas where all of them fit."""
+    """Return the kept rows in canonical order, as 64-bit mantissas if all of them fit."""
     (price,), price_scale, price_apart = common_scale(
         rows.symbol, rows.price_scale, keep, _narrow(rows.price, keep)
     )
@@ -103,7 +103,7 @@ def _sorted(
 
 
 def _narrow(mantissa: Mantissas, keep: NDArray[np.bool_]) -> Mantissas:
-    """Return the column in 64 bits where all of its kept rows fit; the others become 0 then."""
+    """Return the column in 64 bits if all of its kept rows fit; the others become 0 then."""
     if mantissa.dtype != object:
         return mantissa
     masked = np.where(keep, mantissa, 0)
@@ -111,7 +111,7 @@ def _narrow(mantissa: Mantissas, keep: NDArray[np.bool_]) -> Mantissas:
 
 
 def by_shard(names: Sequence[str], symbol: Int64s, shards: int) -> tuple[Int64s, Int64s]:
-    """Return the instruments' places by (shard, name), row by row, and the shard of each name."""
+    """Return each row's instrument position by (shard, name), and the shard of each name."""
     of_name = shards_of(names, shards)
     if not len(names):
         return symbol, of_name

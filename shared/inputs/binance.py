@@ -49,11 +49,11 @@ _SKIPPED: Final = frozenset(
 _ANSWERS: Final = {"lastUpdateId": "depth", "result": "answer", "error": "error", "code": "error"}
 _MARKET: Final = "MARKET"
 _SIDES: Final = {True: SELL, False: BUY, None: UNKNOWN}
-"""By `m`, whether the buyer was the maker: then the aggressor sold."""
+"""Side by `m`, whether the buyer was the maker: then the aggressor sold."""
 
 
 class _Event(msgspec.Struct, gc=False):
-    """The fields of all three; `a` and `b` are an id or prices, by the kind of event."""
+    """The fields of all three; `a` and `b` are an id or prices, depending on the event."""
 
     e: str = ""
     s: str = ""
@@ -71,7 +71,7 @@ class _Event(msgspec.Struct, gc=False):
 
 
 class _Message(_Event, gc=False):
-    """An event, bare, or within a combined stream's message."""
+    """An event, bare or wrapped in a combined stream's message."""
 
     data: _Event | None = None
 
@@ -100,7 +100,7 @@ def parse_binance(batch: RawBatch, rules: FeedRules, feed: Feed = FEED) -> Parse
 
 
 def _is_book(event: _Event) -> bool:
-    """Spot's book tickers say no event."""
+    """Spot's book tickers have no event field."""
     return event.e == "bookTicker" or (not event.e and event.u != NOT_SAID and bool(event.s))
 
 
@@ -112,7 +112,7 @@ def _leave_others(
         if kind == stream and event.X == _MARKET:
             continue
         if kind == stream:
-            # Futures also print what the insurance fund does: no market prices.
+            # Futures also report trades of the insurance fund, which have no market price.
             messages.skipped["not_market"] += 1
         elif kind in _SKIPPED:
             messages.skipped[kind] += 1
@@ -160,7 +160,7 @@ def _quotes(numbers: list[int], events: list[_Event]) -> QuotesSaid:
 
 
 def _kind_of(message: Any) -> str:
-    """Name a message that is left out: by its event, or as the answer to a request."""
+    """Name a skipped message: by its event, or as a response."""
     if isinstance(message, dict) and "data" in message:
         message = message["data"]
     if isinstance(message, list):  # all-market streams

@@ -24,7 +24,7 @@ Values = dict[str, msgspec.Raw]
 
 
 class BustSaid(NamedTuple):
-    """A cancel or correction and where it stood; `venue` is None and `time_us` 0 where not said.
+    """A cancel or correction and its position; `venue` is None and `time_us` 0 if not given.
 
     The last three are those of `Bust`.
     """
@@ -45,7 +45,7 @@ class BustSaid(NamedTuple):
 
 
 def word_of(values: Values) -> str:
-    """Return `cancel` or `correct` where the object is one, else an empty text."""
+    """Return `cancel` or `correct` if the object is one, else an empty string."""
     present = (w for w in (CANCEL, CORRECT) if w in values and bytes(values[w]) != b"false")
     return next((w for w in present if text_of(values[w])), "")
 
@@ -53,7 +53,7 @@ def word_of(values: Values) -> str:
 def read_bust(
     payload: int, values: Values, layout: Layout, keyword: str, original: bytes
 ) -> BustSaid:
-    """Read an object that has the word. Raises RejectedLineError that names the field."""
+    """Parse an object with the keyword. Raises RejectedLineError that names the field."""
 
     def text(field: Field) -> str:
         names = layout.places.get(field, ())

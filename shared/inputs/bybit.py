@@ -74,7 +74,7 @@ def _elements(message: _Message) -> Elements | None:
         quote = _ticker(message.data)
     except msgspec.DecodeError:
         return None
-    if not (quote.bid1Price and quote.ask1Price):  # spot, or a change of something else
+    if not (quote.bid1Price and quote.ask1Price):  # spot, or a change of another field
         return None
 
     def read(raw: msgspec.Raw) -> QuoteSaid:

@@ -119,5 +119,5 @@ def _quotes(numbered: list[tuple[int, _Quote]]) -> QuotesSaid:
 
 
 def _kind_of(message: Any) -> str:
-    """Return nothing: no message is left out."""
+    """Return nothing: no message is skipped."""
     return ""

@@ -1,4 +1,4 @@
-"""Times ahead of the clock of the bridge that received them."""
+"""Check of times ahead of the receiving bridge's clock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.wire.ticks import Int64s
 
 @dataclass(frozen=True, slots=True)
 class ClockRule:
-    """A tick may be at most `max_skew_us` further than the bridge's clock said when it came."""
+    """A tick may be at most `max_skew_us` ahead of the bridge's clock at its receipt."""
 
     max_skew_us: int
 
@@ -31,7 +31,7 @@ class Ahead(NamedTuple):
 def ahead_of_clock(
     batch: RawBatch, time_us: Int64s, payload: Int64s, line: Int64s, rule: ClockRule
 ) -> Ahead:
-    """Evaluate rows by the clock of the bridge that received them."""
+    """Check rows against the clock of the receiving bridge."""
     skew = time_us - batch.receive_time_us[payload]
     ahead = skew > rule.max_skew_us
     return Ahead(

@@ -53,7 +53,7 @@ _SKIPPED: Final = frozenset(
     }
 )
 _AGGRESSOR: Final = {"sell": BUY, "buy": SELL}
-"""By the side of the maker."""
+"""Aggressor side by the maker's side."""
 
 
 class _Message(msgspec.Struct, gc=False):

@@ -35,7 +35,7 @@ _SKIPPED: Final = frozenset(
     }
 )
 _AGGRESSOR: Final = {"SELL": BUY, "BUY": SELL}
-"""By the side of the maker."""
+"""Aggressor side by the maker's side."""
 
 
 class _Trade(msgspec.Struct, gc=False):

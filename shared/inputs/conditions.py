@@ -31,10 +31,10 @@ _LETTERS: Final[dict[str, int]] = {
 only: open and close matter more than the rare extreme."""
 
 _UTP: Final = {"B": 0}
-"""Where the two tapes differ: UTP's B is a bunched trade, CTA's an average price."""
+"""Codes on which the tapes differ: UTP's B is a bunched trade, CTA's an average price."""
 
 _OFFICIAL: Final = frozenset({"M", "Q", "9", "15", "16", "38"})
-"""Official opening and closing prices and their corrections: no trades, without volume."""
+"""Official opening and closing prices and their corrections: not trades, no volume."""
 
 _NUMBERS: Final[dict[int, int]] = {
     **dict.fromkeys((0, 1, 3, 4, 6, 9, 11, 14, 23, 24, 26, 27, 34, 35, 36, 41), 0),
@@ -62,7 +62,7 @@ _BETWEEN: Final = str.maketrans("|+,;", "    ")
 
 
 class Conditions(NamedTuple):
-    """Meaning of conditions: `flags` of the tick, whether it is a trade, and codes nobody knows."""
+    """Meaning of conditions: `flags` of the tick, whether it is a trade, and unknown codes."""
 
     flags: int
     is_trade: bool
@@ -71,12 +71,13 @@ class Conditions(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def read_conditions(text: str) -> Conditions:
-    """Read conditions as a field holds them.
+    """Parse a conditions field.
 
-    A list of JSON or Python, or words with blanks, commas, semicolons, `|` or `+` between: letters
-    of the tapes (`@TI`; with `utp:` or `cta:` before them where they differ), numbers of Polygon,
-    `lean:` and its hexadecimal bits, or the flags' own names (`volume_only`, `odd_lot`, `auction`,
-    `out_of_sequence`).
+    A list in JSON or Python syntax, or codes separated by blanks, commas, semicolons, `
+
+    ` or `+`: letters of the tapes (`@TI`; prefixed by `utp:` or `cta:` where they differ),
+    Polygon's numbers, `lean:` with hexadecimal bits, or the flag names (`volume_only`, `odd_lot`,
+    `auction`, `out_of_sequence`).
     """
     flags, is_trade, unknown = 0, True, []
     for part in _words(text[:MAX_CHARACTERS]):
@@ -98,12 +99,12 @@ def _words(text: str) -> list[str]:
 
 
 def _codes(part: str) -> list[tuple[str, int | None]]:
-    if part.startswith("["):  # a list of something else
+    if part.startswith("["):  # another kind of list
         return [(part, None)]
     if part.lower() in _NAMES:
         return [(part, _NAMES[part.lower()])]
     tape, colon, codes = part.rpartition(":")
-    codes = codes.removesuffix(".0")  # pandas writes a column with gaps so
+    codes = codes.removesuffix(".0")  # pandas writes integers of a column with gaps like this
     if tape.lower() == "lean":
         return [(part, _lean(codes))]
     if colon and tape.lower() not in ("utp", "cta"):

@@ -13,7 +13,7 @@ from shared.inputs.fields import POLYGON, POLYGON_IDS, Field, is_header, layout_
 COLUMNS: Final = (
     Field.SYMBOL, Field.PRICE, Field.SIZE, Field.TIME, Field.SIDE, Field.TRADE_ID, Field.CONDITIONS
 )  # fmt: skip
-"""The order of the columns where no header says another."""
+"""The default order of columns, without a header."""
 
 _DELIMITERS: Final = "\t;"
 _VALUE: Final = re.compile(r'\s*"?\s*([+-]?[.,]?\d|[A-Za-z_<][\w .<>-]*"?\s*$)')
@@ -21,13 +21,12 @@ _VALUE: Final = re.compile(r'\s*"?\s*([+-]?[.,]?\d|[A-Za-z_<][\w .<>-]*"?\s*$)')
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """`places[i]`: the column, from 0, in which COLUMNS[i] stands; -1 where there is none.
+    """`places[i]`: index of the column of COLUMNS[i]; -1 if there is none.
 
-    `width`: most columns of a line. `header`: the line that says so, None without one.
-    `side_is_maker`: the column of the side says whether the buyer was the maker; `side_is_type`: it
-    may be the kind of an order instead. `ids_within`: columns that a trade id counts in.
-    `correction`: that of Polygon's corrections, or -1. `unread`: columns that nobody reads and that
-    could be data.
+    `width`: maximum columns of a line. `header`: the header line, or None. `side_is_maker`: the
+    side column says whether the buyer was the maker; `side_is_type`: it may be the type of an order
+    instead. `ids_within`: columns that scope trade ids. `correction`: Polygon's corrections, or -1.
+    `unread`: unknown columns that could be data.
     """
 
     delimiter: str = ","
@@ -42,7 +41,7 @@ class Dialect:
     unread: tuple[str, ...] = ()
 
     def names(self, column: Field) -> str:
-        """Return what the column is called, to name it where it is wrong."""
+        """Return the column's name for error messages."""
         return column.upper().replace(" ", "_")
 
 
@@ -51,7 +50,7 @@ PLAIN: Final = Dialect()
 
 @lru_cache(maxsize=1024)
 def dialect_of(first_line: bytes, *, decimal_comma: bool = False) -> Dialect:
-    """Return the dialect of a payload that begins with this line."""
+    """Return the dialect of a payload with this first line."""
     text = first_line.decode(errors="replace")
     delimiter = delimiter_of(text)
     try:
@@ -87,10 +86,10 @@ def dialect_of(first_line: bytes, *, decimal_comma: bool = False) -> Dialect:
 
 
 def delimiter_of(text: str) -> str:
-    """Return what divides a line.
+    """Return the delimiter of a line.
 
-    A tab or semicolon does that stands behind a field without a comma and before a name or what
-    looks like a number; else a comma.
+    It is a tab or semicolon if that follows a field without a comma and precedes a name or
+    something like a number; else a comma.
     """
     for delimiter in _DELIMITERS:
         if delimiter in text:

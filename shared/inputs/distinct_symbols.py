@@ -1,4 +1,4 @@
-"""The instruments of many rows: each distinct symbol is looked at once."""
+"""The instruments of many rows: each distinct symbol is validated once."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from shared.wire.ticks import Int64s
 
 
 def good_symbols(text: Text, spans: Spans, plain: Bools) -> tuple[tuple[str, ...], Int64s]:
-    """Return the symbols of the plain rows, and for each of those rows the number of its own.
+    """Return the valid symbols of the plain rows, and the symbol number of each row.
 
-    Rows whose symbol is none leave `plain`.
+    Rows with an invalid symbol are removed from `plain`.
     """
     rows = np.flatnonzero(plain)
     one_each, symbol = text.distinct(spans.at(rows))

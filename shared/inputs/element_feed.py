@@ -1,7 +1,4 @@
-"""Feeds whose messages hold lists: each element is a trade, a quote, or the end of a trade.
-
-What is wrong with one is rejected alone.
-"""
+"""Feeds whose messages hold lists of trades, quotes, or busts; each is rejected alone."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ M = TypeVar("M")
 
 
 class TradeSaid(NamedTuple):
-    """A trade as its element says it; `time` since 1970 in any unit, or NO_TIME."""
+    """A trade as sent; `time` since 1970 in any unit, or NO_TIME."""
 
     symbol: str
     price: str
@@ -39,7 +36,7 @@ class TradeSaid(NamedTuple):
 
 
 class QuoteSaid(NamedTuple):
-    """A quote as its element says it; sizes are empty where there are none."""
+    """A quote as sent; sizes are empty if absent."""
 
     symbol: str
     bid: str
@@ -51,11 +48,11 @@ class QuoteSaid(NamedTuple):
 
 
 class EndSaid(NamedTuple):
-    """A trade is cancelled, or corrected: then with the price and size that it has instead.
+    """A cancel, or a correction with the new price and size.
 
-    `corrected_id` and `conditions`: of the corrected trade, where it has an id of its own. `time`:
-    of the trade, in any unit, or NO_TIME. `is_listed`: a list of trades says it, whether the trade
-    came before or not.
+    `corrected_id` and `conditions`: of the corrected trade, if it has a new id. `time`: of the
+    trade, in any unit, or NO_TIME. `is_listed`: from a list of trades, whether or not the trade was
+    received before.
     """
 
     symbol: str
@@ -70,7 +67,7 @@ class EndSaid(NamedTuple):
 
 
 class LeftOut(NamedTuple):
-    """An element that is no data: its kind, to be counted by."""
+    """An element without data: its kind, to be counted."""
 
     kind: str
 
@@ -84,7 +81,7 @@ Elements = Sequence[tuple[Read, msgspec.Raw]]
 class ElementFeed(Generic[M]):
     """Description of a feed's messages.
 
-    `elements` returns a message's elements with what reads each, None for a message of another
+    `elements` returns a message's elements with the parser of each, None for a message of another
     kind, which `kind_of` names.
     """
 
@@ -94,7 +91,7 @@ class ElementFeed(Generic[M]):
     kind_of: Callable[[Any], str]
 
     def parse(self, batch: RawBatch, rules: FeedRules) -> Parsed:
-        """Parse every element of every message; an element's place is its line."""
+        """Parse every element of every message; the line is an element's position."""
         messages = Messages(batch, self.decode, self.kind_of)
         trades, quotes, busts = Trades(), QuotesSaid(), list[BustSaid]()
         for number, message in zip(messages.numbers, messages.decoded, strict=True):
@@ -130,7 +127,7 @@ class ElementFeed(Generic[M]):
     def _bust(
         self, rules: FeedRules, number: int, line: int, end: EndSaid, original: bytes
     ) -> BustSaid:
-        """Return the end of a trade of this venue. Raises RejectedLineError."""
+        """Return a bust of this venue. Raises RejectedLineError."""
         fields, venue = self.feed.fields, self.feed.venue
         if not end.trade_id:
             raise RejectedLineError(
@@ -144,7 +141,7 @@ class ElementFeed(Generic[M]):
         market = Market(venue, check_symbol(end.symbol, fields.symbol))
         conditions = read_conditions(end.conditions)
         corrected_id = "" if end.corrected_id == end.trade_id else end.corrected_id
-        # What is corrected to an official price is no trade any more.
+        # A correction to an official price cancels the trade.
         stays = end.is_correction and conditions.is_trade
         return BustSaid(
             *(number, line, rules.naming.instrument(market), venue, end.trade_id),
@@ -157,9 +154,9 @@ class ElementFeed(Generic[M]):
         )
 
     def original(self, batch: RawBatch, payload: int, line: int) -> bytes:
-        """Return an element of a message as it came."""
+        """Return an element of a message as received."""
         elements = self.elements(self.decode(payload_at(batch, payload)))
-        assert elements is not None  # it was one of a message
+        assert elements is not None  # one element of a message
         return bytes(elements[line][1])
 
 

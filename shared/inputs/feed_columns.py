@@ -1,7 +1,7 @@
-"""Columns of texts as feeds send them into exact columns, and what is wrong with single rows.
+"""Text columns of feeds into exact columns, with faults by row.
 
-A column is read at once; only values of odd form (exponents, signs, long numbers, anything wrong)
-are looked at one by one, by the same rules as a CSV line's.
+Columns are parsed at once; only irregular values (exponents, signs, long numbers, errors) are
+parsed one by one, by the rules of a CSV line.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from shared.wire.ticks import Int64s, Mantissas
 
 NO_TIME: Final = -1
 LARGEST_ID: Final = 10**18 - 1
-"""Longer trade ids are no integers to a CSV line either."""
+"""Longer trade ids are not integers in CSV either."""
 
 
 class Fault(NamedTuple):
@@ -44,7 +44,7 @@ class Faults(dict[int, Fault]):
         self.setdefault(row, Fault(code, detail))
 
     def good(self, n: int) -> Int64s:
-        """Return the rows, out of n, that have none."""
+        """Return the rows, out of n, without a fault."""
         mask = np.ones(n, dtype=bool)
         mask[list(self)] = False
         return np.flatnonzero(mask)
@@ -87,9 +87,9 @@ def _decimals(
 
 
 def epoch_us(field: str, times: Sequence[int], faults: Faults, *, required: bool) -> Int64s:
-    """Return times since 1970, in a unit inferred from their size, in microseconds.
+    """Return times since 1970 in microseconds, with the unit inferred from the magnitude.
 
-    NO_TIME stands for a time that is not there.
+    NO_TIME stands for a missing time.
     """
     values = np.array(times, dtype=np.int64)
     us, ok = scaled_us(values)
@@ -114,7 +114,7 @@ class Named(NamedTuple):
 def named(
     field: str, venue: str, originals: Sequence[str], naming: Naming, faults: Faults
 ) -> Named:
-    """Return the instruments that an exchange's names stand for; each name is looked at once."""
+    """Return the instruments of an exchange's names; each name is mapped once."""
     numbers: dict[str, int] = {}
     of_row = np.array([numbers.setdefault(o, len(numbers)) for o in originals], dtype=np.int64)
     number_of: dict[str, int] = {}

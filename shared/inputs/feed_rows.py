@@ -1,4 +1,4 @@
-"""Trades and quotes of a feed, as its messages say them, into rows and rejects."""
+"""Trades and quotes of a feed, in the messages' own form, into rows and rejects."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Fields:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A feed's venue, its words, and what it always gives."""
+    """A feed's venue, field names, and guarantees."""
 
     venue: str
     fields: Fields
@@ -63,10 +63,10 @@ class Feed:
 
 @dataclass(slots=True)
 class Trades:
-    """Trades in columns of what the messages say. `time`: since 1970 in any unit, or NO_TIME.
+    """Trades in columns, as sent. `time`: since 1970 in any unit, or NO_TIME.
 
-    `text_id` is there instead of `trade_id` where the feed's ids are texts; empty for none.
-    `conditions` is empty where the feed has none.
+    `text_id` replaces `trade_id` if the feed's ids are text; empty for none. `conditions` is empty
+    if the feed has none.
     """
 
     payload: list[int] = field(default_factory=list)
@@ -83,7 +83,7 @@ class Trades:
 
 @dataclass(slots=True)
 class QuotesSaid:
-    """Quotes in columns of what the messages say; sizes are empty where there are none."""
+    """Quotes in columns, as sent; sizes are empty if absent."""
 
     payload: list[int] = field(default_factory=list)
     line: list[int] = field(default_factory=list)
@@ -165,7 +165,7 @@ def _text_ids(feed: Feed, trades: Trades, faults: Faults) -> tuple[Bytes8, Int64
 def quote_rows(
     feed: Feed, naming: Naming, quotes: QuotesSaid, original: Original
 ) -> tuple[QuoteRows, list[Rejected]]:
-    """Return the quotes, and the rejects: also where the ask is not above the bid."""
+    """Return the quotes, and the rejects, including crossed ones."""
     faults, fields = Faults(), feed.fields
     names, markets, symbol = named(fields.symbol, feed.venue, quotes.symbol, naming, faults)
     bid, ask, price_scale = _together(
@@ -213,7 +213,7 @@ def quote_rows(
 def _together(
     faults: Faults, a: tuple[Mantissas, Int64s], b: tuple[Mantissas, Int64s]
 ) -> tuple[Int64s, Int64s, Int64s]:
-    """Bring two columns to one scale, row by row; what does not fit 64 bits is a fault."""
+    """Bring two columns to one scale, row by row; overflow of 64 bits is a fault."""
     scale = np.maximum(a[1], b[1])
     scaled = []
     for mantissa, own_scale in (a, b):

@@ -1,4 +1,4 @@
-"""The names that senders give to the fields of a trade, in JSON and in the header of a CSV."""
+"""Field names of trades in JSON and in CSV headers."""
 
 from __future__ import annotations
 
@@ -93,15 +93,15 @@ _LETTERS: Final[tuple[tuple[frozenset[str], Mapping[str, Field | None]], ...]] =
 its name (Polygon's `q` numbers its messages, its `c` of crypto is no sale condition)."""
 
 POLYGON: Final = "sip_timestamp"
-"""A name by which trades of Polygon's REST API and files are told."""
+"""A name that identifies trades of Polygon's REST API and files."""
 POLYGON_IDS: Final = ("exchange", "trf_id")
-"""What their ids count in: the exchange, and the reporting facility where one is."""
+"""The scope of their ids: the exchange, and the reporting facility if any."""
 VOID_CORRECTIONS: Final = frozenset({"7", "8", "10", "11", "12"})
 """Values of their `correction`, NYSE TAQ's trade correction indicator: an error (7), cancelled (8),
 the records that say so (11, 10), and what a correction replaced (12)."""
 
 _SCANNER: Final = frozenset({"prevprice", "mav10", "float", "delta", "multiplier"})
-"""Of the scanner: beside them `volume` is the day's."""
+"""Names of the scanner: beside them `volume` is the day's."""
 
 _ABOUT: Final = frozenset(
     {
@@ -117,7 +117,7 @@ _ABOUT: Final = frozenset(
         *("topic", "data", "receivetime", "tsrecv", "e", "E", "M", "", *_SCANNER),
     }
 )
-"""Known, and not part of a tick: amounts that follow from others, the order behind the trade."""
+"""Known names that are not part of a tick: derived amounts, order ids."""
 
 
 def _plain(name: str) -> str:
@@ -133,10 +133,10 @@ _FIELDS: Final = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Fields of a trade. `places[field]`: their names, those that count first.
+    """Fields of a trade. `places[field]`: their names, in order of precedence.
 
-    `unread`: names that nobody reads and that could be data. `venue_known`: whether the names
-    together are those of a known venue, so that one letter means what it means there.
+    `unread`: unknown names that could be data. `venue_known`: whether the names identify a venue,
+    so that one-letter names have its meaning.
     """
 
     places: Mapping[Field, tuple[str, ...]]
@@ -148,8 +148,9 @@ class Layout:
 def layout_of(names: tuple[str, ...], *, volume_is_size: bool = False) -> Layout:
     """Return the layout of an object's or table's names.
 
-    `volume_is_size`: whether `volume` is a trade's (a column of a table of trades); else it is that
-    beside a side or a trade id (`id` alone may be the instrument's), and the day's without.
+    `volume_is_size`: whether `volume` is a trade's (a column of a table of trades); else it is the
+    trade's only beside a side or a trade id (`id` alone may be the instrument's), and the day's
+    without.
     """
     names_of: dict[Field, list[tuple[int, str]]] = {}
     unread = []
@@ -163,7 +164,7 @@ def layout_of(names: tuple[str, ...], *, volume_is_size: bool = False) -> Layout
     for number, (name, short) in enumerate(zip(names, plain, strict=True)):
         if (
             name in names[:number]
-        ):  # a column of the same name, whose values nobody could tell from its own
+        ):  # a duplicate column, whose values are indistinguishable from the first
             unread.append(name)
         elif short in letters:
             if (meant := letters[short]) is not None:
@@ -183,7 +184,7 @@ def layout_of(names: tuple[str, ...], *, volume_is_size: bool = False) -> Layout
 
 
 def is_header(names: Iterable[str]) -> bool:
-    """Tell whether the fields of a first line are names: none is a number, and two are known."""
+    """Whether the fields of a first line are a header: no number, and at least two known names."""
     plain = [_plain(name) for name in names]
     known_count = sum(name in _FIELDS for name in plain)
     return known_count >= 2 and not any(

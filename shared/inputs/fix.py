@@ -1,4 +1,4 @@
-"""FIX messages of trades, as tag=value or in FIX's JSON encoding, under the names of JSON objects.
+"""FIX messages of trades, as tag=value or in FIX's JSON encoding, mapped to JSON names.
 
 Sources: FIX Trading Community, "FIX Latest": ExecutionReport (8), TradeCaptureReport (AE), and
 "JSON Encoding for FIX".
@@ -42,7 +42,7 @@ _VERBS: Final[Mapping[str, Mapping[str, str]]] = {
     "TradeReportTransType": {"0": _TRADE, "1": _CANCEL, "2": _CORRECT},
     "TradeReportType": {"0": _TRADE, "5": _CORRECT, "6": _CANCEL, "7": _CANCEL},
 }
-"""What a field's value makes of a message; of several fields a cancel or correction counts."""
+"""Effect of a field's value; a cancel or correction takes precedence."""
 _REPORTS: Final = frozenset({"8", "AE"})
 _MARKET_DATA: Final = frozenset({"W", "X"})
 _IDS: Final = ("ExecID", "TradeID", "TradeReportID")
@@ -53,7 +53,7 @@ Values = dict[str, msgspec.Raw]
 
 
 class NoTrade(Values):
-    """A FIX message that is no trade: of a `kind` that is left out, or why it is a reject."""
+    """A FIX message without a trade: of a skipped `kind`, or the reason of a reject."""
 
     def __init__(self, kind: str, why: str = "") -> None:
         super().__init__()
@@ -62,14 +62,14 @@ class NoTrade(Values):
 
 
 def cut(body: bytes) -> list[bytes]:
-    """Return the messages of a body, one behind the other or one a line."""
+    """Return the messages of a body, concatenated or one per line."""
     starts = [match.start() for match in _BEGINNING.finditer(body)] or [0]
     ends = [*starts[1:], len(body)]
     return [body[a:b].strip(b"\r\n ") for a, b in zip(starts, ends, strict=True)]
 
 
 def of_tags(payload: bytes) -> Values:
-    """Read a tag=value message, its fields divided by SOH or a bar."""
+    """Parse a tag=value message with fields separated by SOH or a bar."""
     delimiter = b"\x01" if b"\x01" in payload else b"|"
     fields: dict[str, str] = {}
     for each in payload.split(delimiter):
@@ -80,7 +80,7 @@ def of_tags(payload: bytes) -> Values:
 
 
 def of_json(values: Values) -> Values:
-    """Return a JSON object as it is, or what it says where it is a FIX message."""
+    """Return a JSON object unchanged, or the values of a FIX message."""
     if "Body" in values and "Header" in values:
         parts = [msgspec.json.decode(values[name], type=Values) for name in ("Header", "Body")]
         return _values({name: text_of(raw) for part in parts for name, raw in part.items()})

@@ -11,11 +11,11 @@ from shared.inputs.conditions import read_conditions
 from shared.inputs.parsed import Parsed
 
 OFFICIAL_PRICE = "official_price"
-"""The kind of a message that is left out: an official price, which is no trade."""
+"""The kind of a skipped message: an official price, which is not a trade."""
 
 
 def with_flags(parsed: Parsed) -> Parsed:
-    """Return the ticks with their flags; what is no trade is left out, unknown codes are noted."""
+    """Return the ticks with their flags; skip what is not a trade, and count unknown codes."""
     rows = parsed.rows
     if rows.conditions is None:
         return parsed

@@ -1,4 +1,4 @@
-"""The formats of raw batches: how each is parsed, and where its originals are."""
+"""Formats of raw batches: the parser of each, and access to the original bytes."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _FORMATS: Final = {
 
 
 def parse(batch: RawBatch, rules: FeedRules) -> Parsed:
-    """Return what the batch holds. Raises PermanentError."""
+    """Parse a batch. Raises PermanentError."""
     if batch.format not in _FORMATS:
         raise PermanentError("unsupported_format", f"format {batch.format} is none of raw.proto")
     form = _FORMATS[batch.format]
@@ -66,5 +66,5 @@ def parse(batch: RawBatch, rules: FeedRules) -> Parsed:
 
 
 def original(batch: RawBatch, payload: int, line: int) -> bytes:
-    """Return a line or message of a payload as it came."""
+    """Return a line or message of a payload as received."""
     return _FORMATS[batch.format].original(batch, payload, line)

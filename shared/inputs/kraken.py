@@ -74,7 +74,7 @@ _elements: Final = msgspec.json.Decoder(_Elements).decode
 
 
 def parse_kraken(batch: RawBatch, rules: FeedRules) -> Parsed:
-    """Parse every element of every message; an element's place is its line."""
+    """Parse every element of every message; the line is an element's position."""
     messages = Messages(batch, _decode, _kind_of)
     trades, quotes = Trades(), QuotesSaid()
     for number, message in zip(messages.numbers, messages.decoded, strict=True):
@@ -101,7 +101,7 @@ def parse_kraken(batch: RawBatch, rules: FeedRules) -> Parsed:
 
 
 def kraken_element_at(batch: RawBatch, payload: int, line: int) -> bytes:
-    """Return an element of a message as it came."""
+    """Return an element of a message as received."""
     return bytes(_elements(payload_at(batch, payload)).data[line])
 
 
@@ -133,7 +133,7 @@ def _time(element: _Element) -> int:
 
 
 def _kind_of(message: Any) -> str:
-    """Name a message that is left out: by its channel, or as the answer to a request."""
+    """Name a skipped message: by its channel, or as a response."""
     if not isinstance(message, dict):
         return ""
     channel = message.get("channel", "")

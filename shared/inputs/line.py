@@ -1,7 +1,7 @@
-"""One CSV line in any form that a sender may write, or the reason of its rejection.
+"""One CSV line in any accepted form, or the reason of its rejection.
 
-The plain forms take the fast way (`lines.py`); this is the reference that it must agree with, and
-the place for what is rare: exponents, signs, long numbers, quotes, and everything that is wrong.
+Regular lines take the fast path (`lines.py`); this is the reference that it must agree with, and
+handles the rest: exponents, signs, long numbers, quotes, and all errors.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ FORM: Final = "SYMBOL,PRICE[,SIZE[,TIME[,SIDE[,TRADE_ID[,CONDITIONS]]]]]"
 
 MAX_TRADE_ID_BYTES: Final = 64
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-"""Of UTF-8. Editors and spreadsheets put it before the first line."""
+"""UTF-8's. Editors and spreadsheets write it before the first line."""
 EARLIEST_US: Final = EARLIEST_S * 10**6
 
 _NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _THOUSANDS: Final = re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d*)?", re.ASCII)
 _MAX_NUMBER_BYTES: Final = 80
 _SIDES: Final = {"": 0, "buy": 1, "b": 1, "sell": 2, "s": 2, "a": 2, "n": 0}
-"""Of the aggressor. B and A, bid and ask, are of Hyperliquid and Databento, and N is none."""
+"""Aggressor sides. B and A, bid and ask, are Hyperliquid's and Databento's; N is none."""
 MAKER_SIDES: Final = {"": 0, "true": 2, "false": 1, "1": 2, "0": 1}
 NUMBERED_SIDES: Final = {"": 0, "1": 1, "2": 2}
 _ABSENT: Final = frozenset({"null", "none", "nan", "na", "n/a", "\\n", "unknown"})
-"""What tables write for a value that is not there."""
+"""Notations of a missing value."""
 
 
 class Number(NamedTuple):
@@ -46,9 +46,9 @@ class Number(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A tick as its line says it. `time_us` is None where the line has none.
+    """A tick as its line has it. `time_us` is None if absent.
 
-    `conditions` as they stand there.
+    `conditions` are unparsed.
     """
 
     symbol: str
@@ -63,7 +63,7 @@ class Line:
 
 
 class RejectedLineError(ValueError):
-    """The line is no tick. `code` is a metric label; the message names the field and the fix."""
+    """The line is not a tick. `code` is a metric label; the message names field and fix."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -71,11 +71,11 @@ class RejectedLineError(ValueError):
 
 
 class VoidLineError(ValueError):
-    """The line is of a trade that its source says is void."""
+    """The trade is void according to its source."""
 
 
 def parse_line(line: bytes, dialect: Dialect = PLAIN) -> Line:
-    """Read a line of the dialect. Raises RejectedLineError or VoidLineError."""
+    """Parse a line of the dialect. Raises RejectedLineError or VoidLineError."""
     fields = _fields(line, dialect)
     if dialect.correction >= 0 and fields[dialect.correction] in VOID_CORRECTIONS:
         raise VoidLineError
@@ -118,14 +118,14 @@ def _with_point(field: str, code: str, text: str) -> str:
 
 
 def _fields(line: bytes, dialect: Dialect) -> list[str]:
-    """Return the fields of a line, empty where it is shorter than others."""
+    """Return the fields of a line, empty where it is too short."""
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
         raise RejectedLineError(
             "bad_text", f"byte {error.start} of the line is not UTF-8: send text lines {FORM}"
         ) from error
-    # Without a header each line says itself what divides it: the first one may be no tick.
+    # Without a header the delimiter is per line: the first one may not be a tick.
     delimiter = delimiter_of(text) if dialect.header is None else dialect.delimiter
     try:
         fields = split(text, delimiter)
@@ -146,7 +146,7 @@ def _fields(line: bytes, dialect: Dialect) -> list[str]:
 
 
 def absent(text: str) -> str:
-    """Return the text, empty where it says that there is no value."""
+    """Return the text, empty for a missing value."""
     return "" if text.lower() in _ABSENT else text
 
 

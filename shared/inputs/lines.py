@@ -1,11 +1,11 @@
-"""Many CSV lines at once: array operations over the bytes of a whole batch, no loop per tick.
+"""Many CSV lines at once: array operations over the bytes of a whole batch.
 
-Lines of the plain form (digits with at most one point, whole times, buy or sell, ids of digits or
-printable text) are parsed here; every other line goes to `line.py` one by one, which also says why
-a line is rejected. Both ways give the same answer where both apply; a property test sees to it.
+Regular lines (digits with at most one point, whole times, buy or sell, ids of digits or printable
+text) are parsed here; every other line goes to `line.py`, which also gives the reason of a reject.
+Both agree where both apply (property test).
 
-The first line of a payload says how its lines are written: the delimiter, and the order of the
-columns if it is a header.
+The first line of a payload determines its dialect: the delimiter, and the order of the columns if
+it is a header.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _TRANSLATED: Final = {
 
 
 def parse_lines(batch: RawBatch) -> Parsed:
-    """Parse every line of the batch: the rows that are ticks, and the lines that are none."""
+    """Parse every line of the batch into ticks and rejects."""
     text = Text(batch.payloads)
     lines, payload, number = _split(text, batch)
     empty = np.flatnonzero(np.bincount(payload, minlength=len(batch.lengths)) == 0)
@@ -76,15 +76,15 @@ def parse_lines(batch: RawBatch) -> Parsed:
 
 
 def _split(text: Text, batch: RawBatch) -> tuple[Spans, Int64s, Int64s]:
-    """Return the spans of all lines that are not blank, their payloads and numbers within them."""
+    """Return the spans of all nonblank lines, their payloads and line numbers."""
     payload_end = np.cumsum(batch.lengths)
     newline = np.flatnonzero(text.bytes == _NEWLINE)
-    # A line ends at a newline, or where its payload ends; at equal places the payload ends first.
+    # A line ends at a newline or at the end of its payload; of equal ends the payload's is first.
     ends = np.concatenate([payload_end * 2, newline * 2 + 1])
-    ends.sort(kind="stable")  # merges the two runs
+    ends.sort(kind="stable")  # merge of two sorted runs
     end, of_payload = ends >> 1, (ends & 1) == 0
     start = np.concatenate([[0], end[:-1] + (ends[:-1] & 1)])
-    # The k-th end of a payload itself is where the payload number grows.
+    # The payload number increases at each payload end.
     payload = np.concatenate([[0], np.cumsum(of_payload)[:-1]])
     first_line = np.concatenate([[0], np.flatnonzero(of_payload)[:-1] + 1])
     number = np.arange(len(ends)) - first_line[payload] if len(ends) else payload
@@ -103,7 +103,7 @@ def _split(text: Text, batch: RawBatch) -> tuple[Spans, Int64s, Int64s]:
 def _by_dialect(
     batch: RawBatch, text: Text, lines: Spans, payload: Int64s
 ) -> list[tuple[Dialect, Int64s]]:
-    """Return the dialects that payloads are written in, each with the numbers of its lines."""
+    """Return the dialects of the payloads, each with its line numbers."""
     decimal_comma = batch.format == FORMAT_CSV_DECIMAL_COMMA
     first = np.flatnonzero(np.diff(payload, prepend=-1))
     irregular = first
@@ -130,7 +130,7 @@ def _by_dialect(
 def _parse(
     batch: RawBatch, text: Text, lines: Spans, payload: Int64s, number: Int64s, dialect: Dialect
 ) -> tuple[Rows, list[Rejected], int]:
-    """Parse lines of one dialect; return also how many are void."""
+    """Parse lines of one dialect; also return the number of void ones."""
     rows, plain = _parse_plain(batch, text, lines, payload, number, dialect)
     rejected = []
     parsed = []
@@ -144,7 +144,7 @@ def _parse(
         except VoidLineError:
             void_count += 1
         except RejectedLineError as error:
-            if original == dialect.header:  # of the next of several tables, one behind the other
+            if original == dialect.header:  # a header of a further table
                 continue
             position = int(payload[row]), int(number[row])
             whole = _with_header(original, dialect)
@@ -157,7 +157,7 @@ def _parse(
 def _parse_plain(
     batch: RawBatch, text: Text, lines: Spans, payload: Int64s, number: Int64s, dialect: Dialect
 ) -> tuple[Rows, Bools]:
-    """Parse the lines of the plain form; return their rows and which lines those are."""
+    """Parse the regular lines; return their rows and which lines those are."""
     numbers = text
     if dialect.delimiter != ",":
         table = _TRANSLATED[dialect.delimiter, dialect.decimal_comma]
@@ -168,7 +168,7 @@ def _parse_plain(
     comma = np.append(comma, np.full(dialect.width + 1, len(text.bytes)))
 
     def field(column: Field) -> Spans:
-        """Span a column of each line; it is empty where the line is shorter."""
+        """Return the span of a column in each line; empty where the line is too short."""
         k = dialect.places[COLUMNS.index(column)]
         if k < 0:
             return Spans(lines.end, lines.end)
@@ -223,7 +223,7 @@ def _parse_plain(
 
 
 def _conditions(text: Text, spans: Spans) -> Texts | None:
-    """Cut out the conditions, each distinct text once; None where no line has any."""
+    """Extract the conditions, each distinct text once; None if no line has any."""
     if not spans.length.any():
         return None
     one_each, number = text.distinct(spans)
@@ -233,7 +233,7 @@ def _conditions(text: Text, spans: Spans) -> Texts | None:
 
 
 def _text_ids(text: Text, ids: Spans, kind: Int64s, plain: Bools) -> Texts | None:
-    """Cut out text trade ids; lines whose id is not plain printable ASCII leave the plain form."""
+    """Extract text trade ids; lines with an id of other than printable ASCII are not regular."""
     rows = np.flatnonzero(plain & (kind == TEXT_ID))
     if not len(rows):
         return None
@@ -248,12 +248,12 @@ def _text_ids(text: Text, ids: Spans, kind: Int64s, plain: Bools) -> Texts | Non
 
 
 def _with_header(line: bytes, dialect: Dialect) -> bytes:
-    """Return a line with what its columns are, without which nobody could read it again."""
+    """Return a line with its header, without which it could not be parsed again."""
     return line if dialect.header is None else dialect.header + b"\n" + line
 
 
 def line_at(batch: RawBatch, payload: int, number: int) -> bytes:
-    """Return a line as it came, behind the header of its payload where there is one."""
+    """Return a line as received, after the header of its payload if there is one."""
     start = int(batch.lengths[:payload].sum())
     content = batch.payloads[start : start + int(batch.lengths[payload])].removeprefix(
         BYTE_ORDER_MARK

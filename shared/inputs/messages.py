@@ -1,4 +1,4 @@
-"""JSON messages of a feed, one a payload: decoded to what the parser needs, or why it cannot be."""
+"""JSON messages of a feed, one per payload: decoded, or rejected with the reason."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _plain: Final = msgspec.json.Decoder()
 
 
 def payload_at(batch: RawBatch, payload: int) -> bytes:
-    """Return a payload as it came."""
+    """Return a payload as received."""
     start = int(batch.lengths[:payload].sum())
     return batch.payloads[start : start + int(batch.lengths[payload])]
 
@@ -31,12 +31,12 @@ def payloads(batch: RawBatch) -> Iterator[bytes]:
 
 
 class Messages(Generic[M]):
-    """The messages of a batch, decoded to `M`, with those that are none and those left out.
+    """The messages of a batch, decoded to `M`, with rejects and skipped ones.
 
     `decoded[i]` is payload `numbers[i]`.
 
-    `kind_of` names a message by what it says itself: of one that a parser knows and leaves out it
-    returns the kind, else an empty text.
+    `kind_of` names a message: for a known kind that is skipped it returns the kind, else an empty
+    string.
     """
 
     def __init__(
@@ -66,15 +66,15 @@ class Messages(Generic[M]):
             self.decoded.append(message)
 
     def leave(self, number: int, reason: str) -> None:
-        """Leave a message out, counted, if it is of a known kind; else it is a reject."""
+        """Skip and count a message of a known kind; otherwise reject it."""
         self._leave(number, payload_at(self._batch, number), reason)
 
     def reject(self, number: int, code: str, detail: str) -> None:
-        """Keep a message as a reject."""
+        """Reject a message."""
         self.rejected.append(Rejected(number, 0, payload_at(self._batch, number), code, detail))
 
     def reject_part(self, number: int, line: int, original: bytes, detail: str) -> None:
-        """Keep a part of a message as a reject; the other parts count."""
+        """Reject a part of a message; the other parts count."""
         self.rejected.append(Rejected(number, line, original, "bad_message", detail))
 
     def _leave(self, number: int, payload: bytes, reason: str) -> None:

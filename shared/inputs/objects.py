@@ -1,9 +1,9 @@
-"""JSON objects, a trade or quote each, under any of the names that senders give to the fields.
+"""JSON objects, a trade or quote each, under any field names of senders.
 
-One object a payload, bare or within `{"topic": ..., "data": {...}}`, a list of trades within
-`{"channel": "trades", "data": [...]}`, or a FIX message. The stock scanner's are among them: its
-`volume` is the day's, so the tick's size is 0 unless the sender says one. Numbers are read as the
-text that stands in the JSON; `null` counts as absent.
+One object per payload, bare or in `{"topic": ..., "data": {...}}`, a list of trades in `{"channel":
+"trades", "data": [...]}`, or a FIX message. This includes the stock scanner's objects: their
+`volume` is the day's, so the tick's size is 0 unless the sender gives one. Numbers are parsed from
+the JSON text; `null` counts as absent.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ _ALPACA: Final = (
     frozenset({"T", "S", "p", "s", "t", "i"}),
     frozenset({"t", "x", "p", "s", "i", "z"}),
 )
-"""Of a trade in its stream, and in what its REST API answers."""
+"""Names of a trade in its stream, and in responses of its REST API."""
 _OF_ALPACA: Final = (
     "a trade of Alpaca's stream, whose ids count within an exchange and whose conditions depend on"
     " its tape: POST it with Content-Type application/x-ndjson; feed=alpaca"
@@ -88,7 +88,7 @@ _OF_NO_TRADE: Final = (
 
 
 class _Names(NamedTuple):
-    """The names that an object has for each field, those that count first."""
+    """The names of an object for each field, in order of precedence."""
 
     symbol: tuple[str, ...]
     price: tuple[str, ...]
@@ -117,7 +117,7 @@ def _names_of(keys: tuple[str, ...]) -> _Names:
 
 
 def _text(values: Values, names: tuple[str, ...]) -> str:
-    """Return the first of the values that is there, as text."""
+    """Return the first present value, as text."""
     for name in names:
         if text := text_of(values[name]):
             return text
@@ -125,7 +125,7 @@ def _text(values: Values, names: tuple[str, ...]) -> str:
 
 
 def _symbol(values: Values, names: _Names) -> str:
-    """Return the first symbol that is there; an object or list is none, `"[X]"` is one."""
+    """Return the first symbol; an object or list is none, `"[X]"` is one."""
     return _text(values, tuple(n for n in names.symbol if bytes(values[n])[:1] not in (b"[", b"{")))
 
 
@@ -209,7 +209,7 @@ def _read(payload: bytes) -> Values:
 
 
 def _each(messages: Messages[Values]) -> Iterator[tuple[int, Values, Inner]]:
-    """Yield the objects of all messages, each with its message and the message's number."""
+    """Yield the objects of all messages, with their message and its number."""
     for number, message in zip(messages.numbers, messages.decoded, strict=True):
         try:
             inners = objects_of(message)
@@ -221,7 +221,7 @@ def _each(messages: Messages[Values]) -> Iterator[tuple[int, Values, Inner]]:
 
 
 def _reject(messages: Messages[Values], number: int, inner: Inner, code: str, detail: str) -> None:
-    """Keep an object as a reject; of a list the element alone."""
+    """Reject an object; of a list only the element."""
     if inner.original is None:
         messages.reject(number, code, detail)
     else:
@@ -246,7 +246,7 @@ def _side(inner: Inner, names: _Names) -> int:
 
 
 def _trade_id(values: Values, names: _Names) -> str:
-    """Return the id. Polygon's count within an exchange and a reporting facility: these lead it."""
+    """Return the id. Polygon's are prefixed by exchange and reporting facility, their scope."""
     trade_id = _text(values, names.trade_id)
     for mark, within in _IDS_WITHIN:
         if trade_id and mark in values:
@@ -278,7 +278,7 @@ def _add_trade(
     trades.time.append(time_us)
     trades.side.append(side)
     trades.text_id.append(_trade_id(values, names))
-    is_block = _optional(values, "BT") == "true"  # Bybit's: agreed off the book
+    is_block = _optional(values, "BT") == "true"  # a Bybit block trade, agreed off the book
     trades.conditions.append("volume_only" if is_block else _text(values, names.conditions))
 
 

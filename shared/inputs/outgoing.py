@@ -1,4 +1,4 @@
-"""Events of ticks and rejects, none larger than a broker takes."""
+"""Events of ticks and rejects, within the broker's size limit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.wire.raw_batch import LINE_BITS, RawBatch
 from shared.wire.ticks import Ticks
 
 STAGE = "normalize"
-"""In the ids of what comes of a raw event, whoever makes it."""
+"""Stage name in the ids of events derived from a raw event, whoever derives them."""
 
 T = TypeVar("T")
 Columns = TypeVar("Columns", Ticks, Quotes)
@@ -24,7 +24,7 @@ Columns = TypeVar("Columns", Ticks, Quotes)
 def tick_events(
     cause: str, name: str, ticks: Ticks, carried: Mapping[str, str] | None = None
 ) -> Iterator[OutgoingEvent]:
-    """Yield events of the ticks; `carried`: extensions of the event that they came by."""
+    """Yield events of the ticks; `carried`: extensions of the source event."""
     if not len(ticks):
         return
     for n, piece in enumerate(fitting(ticks, Ticks.encode, halves)):
@@ -38,7 +38,7 @@ def reject_events(
     rejected: Sequence[Rejected],
     carried: Mapping[str, str] | None = None,
 ) -> Iterator[OutgoingEvent]:
-    """Yield events of the rejects, in the order of the batch; `carried` as of ticks."""
+    """Yield events of the rejects, in batch order; `carried` as for ticks."""
     if not rejected:
         return
     items = [
@@ -59,12 +59,12 @@ def reject_events(
 
 
 def two_halves(items: list[T]) -> tuple[list[T], list[T]]:
-    """Return a list in two."""
+    """Split a list in two."""
     return items[: len(items) // 2], items[len(items) // 2 :]
 
 
 def halves(whole: Columns) -> tuple[Columns, Columns]:
-    """Return columns in two."""
+    """Split columns in two."""
     first = np.arange(len(whole)) < len(whole) // 2
     return whole.select(first), whole.select(~first)
 
@@ -72,7 +72,7 @@ def halves(whole: Columns) -> tuple[Columns, Columns]:
 def fitting(
     whole: T, encode: Callable[[T], bytes], halve: Callable[[T], tuple[T, T]]
 ) -> Iterator[bytes]:
-    """Encode in as many pieces as it takes for each to fit one event, even uncompressed."""
+    """Encode in as many pieces as needed for each to fit one event, even uncompressed."""
     body = encode(whole)
     if len(body) <= events.MAX_EVENT_BYTES or len(whole) < 2:  # type: ignore[arg-type]
         yield body

@@ -61,7 +61,7 @@ class Spans(NamedTuple):
 
 
 class Text:
-    """Bytes that can be read as a word from any place."""
+    """Bytes that can be read as a word from any position."""
 
     def __init__(self, content: bytes) -> None:
         padded = content + bytes(_WORD)
@@ -91,15 +91,15 @@ class Text:
         return [content[start:end] for start, end in bounds]
 
     def eight(self, position: Int64s) -> Words:
-        """Return the eight bytes from each place, the first one lowest; zeros past the end."""
+        """Return the eight bytes from each position, the first one lowest; zeros past the end."""
         return self._words[np.minimum(position, len(self._words) - 1)]
 
     def byte(self, position: Int64s) -> Int64s:
-        """Return the byte at each place; zero past the end."""
+        """Return the byte at each position; zero past the end."""
         return (self.eight(position) & np.uint64(0xFF)).view(np.int64)
 
     def varint(self, position: Int64s) -> tuple[Int64s, Int64s]:
-        """Return the protobuf varint at each place and its bytes, 0 if more than eight."""
+        """Return the protobuf varint at each position and its length, 0 if more than eight."""
         words = self.eight(position)
         last = ~words & _HIGH_BITS
         last &= -last
@@ -133,7 +133,7 @@ class Text:
                 points += count
                 if count.any():
                     digits &= ~((point_bytes >> np.uint64(7)) * np.uint64(0xFF))
-                    # Bits below the flag: all 64 when there is none, so that the place is then 0.
+                    # Bits below the flag: all 64 without one, so that the position is then 0.
                     below = np.bitwise_count(point_bytes - np.uint64(1)) >> np.uint8(3)
                     point_at += (np.uint64(_WORD) - below) + count * np.uint64(number * _WORD)
             fault = digits + _NOT_DIGIT
@@ -146,13 +146,13 @@ class Text:
             return value.view(np.int64), points, ok
         ok &= (points <= 1) & (length > points)
         point_at[~ok] = 0
-        # The point was read as a digit 0: what stands before it is ten times too large.
+        # The point was read as a digit 0: the digits before it are ten times too large.
         value -= value // _SPLITS[point_at] * _SURPLUS[point_at]
         scale = np.maximum(point_at.view(np.int64) - 1, 0)
         return *shortest(value, scale), ok
 
     def equal(self, spans: Spans, values_of: dict[bytes, int]) -> Int64s:
-        """Return the value of the word each text is, of whatever case, and -1 where it is none."""
+        """Return the value of the word that each text equals, ignoring case; -1 if none."""
         result = np.full(len(spans.start), -1, dtype=np.int64)
         length = spans.length
         folded = self.word(spans, 0) | _CASE
@@ -166,7 +166,7 @@ class Text:
         n = len(spans.start)
         length = spans.length
         longest = int(length.max()) if n else 0
-        # The length is among the words: a text that begins with zero bytes is another.
+        # The length is included: a text with leading zero bytes is different.
         words = [length.astype(np.uint64)]
         words += [self.word(spans, number) for number in range(-(-longest // _WORD))]
         mixed = np.zeros(n, dtype=np.uint64)
@@ -180,7 +180,7 @@ class Text:
         for word in words:
             same &= word == word[owner]
         collided = np.flatnonzero(~same)
-        if len(collided):  # two texts of one slot
+        if len(collided):  # hash collision
             columns = np.stack([word[collided] for word in words], axis=1)
             _, first, inverse = np.unique(columns, axis=0, return_index=True, return_inverse=True)
             owner[collided] = collided[first][inverse.reshape(-1)]
@@ -195,7 +195,7 @@ def _zero_bytes(words: Words) -> Words:
 
 
 def _eight_digits(digits: Words) -> Words:
-    """Return the number that eight bytes of 0 to 9 write, the lowest byte first."""
+    """Return the number of eight digit values (0 to 9), lowest byte first."""
     value = digits * np.uint64(10 * 2**8 + 1)
     value >>= np.uint64(8)
     value &= np.uint64(0x00FF00FF00FF00FF)
@@ -208,7 +208,7 @@ def _eight_digits(digits: Words) -> Words:
 
 
 def shortest(value: Words, scale: Int64s) -> tuple[Int64s, Int64s]:
-    """Take trailing zeros off decimals, in place, so that equal numbers have equal forms."""
+    """Strip trailing zeros of decimals, in place, so that equal numbers have equal forms."""
     rows = np.flatnonzero(scale)
     ten = np.uint64(10)
     while len(rows):

@@ -16,7 +16,7 @@ from shared.runtime.settings import Choice
 
 
 class BinanceTrades(Choice):
-    """Choice between Binance's two streams of the same trades, whose ids differ."""
+    """Choice of one of Binance's two streams of the same trades, whose ids differ."""
 
     AGGREGATES = "aggTrade"
     TRADES = "trade"
@@ -32,10 +32,10 @@ class FeedRules:
 
 
 class Parsed(NamedTuple):
-    """Rows that are ticks or quotes, what is neither, and messages left out, by their kind.
+    """Ticks and quotes as rows, rejects, and skipped messages by kind.
 
-    `unread`: fields that nobody reads and that could be data, with how often each came.
-    `busts`: cancels and corrections of trades.
+    `unread`: unknown fields that could be data, with their counts. `busts`: cancels and corrections
+    of trades.
     """
 
     rows: Rows

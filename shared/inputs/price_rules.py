@@ -13,19 +13,19 @@ from shared.inputs.reject_reasons import Rejected
 from shared.inputs.rows import Rows
 
 _RULES: Final = {"any": None, "nonnegative": 0, "positive": 1}
-"""The least mantissa of a price."""
+"""The minimum mantissa of a price."""
 _ALLOWED: Final = {0: "at least 0", 1: "greater than 0"}
 
 
 @dataclass(frozen=True, slots=True)
 class PriceRules:
-    """Rules by glob pattern of instruments: the first that matches counts; else any price."""
+    """Rules by glob pattern of instruments: the first match applies; else any price."""
 
     rules: tuple[tuple[str, int | None], ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> PriceRules:
-        """Read `PATTERN=RULE[,...]`. Raises ValueError that says what is wrong."""
+        """Parse `PATTERN=RULE[,...]`. Raises ValueError with the reason."""
         rules = []
         for item in filter(None, (part.strip() for part in text.split(","))):
             pattern, _, rule = item.rpartition("=")
@@ -40,7 +40,7 @@ class PriceRules:
     def refuse(
         self, rows: Rows, original: Callable[[int, int], bytes]
     ) -> tuple[Rows, list[Rejected]]:
-        """Return the rows that are allowed, and those that are not as rejects."""
+        """Return the allowed rows, and the others as rejects."""
         if not self.rules or not len(rows) or rows.price.min() > 0:
             return rows, []
         least = [self._least(name) for name in rows.names]

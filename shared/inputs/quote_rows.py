@@ -12,11 +12,11 @@ from shared.wire.ticks import Int64s
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QuoteRows:
-    """n quotes, in no order; int64[n]. `symbol` is an index into `names`, as is `markets`.
+    """n quotes, unordered; int64[n]. `symbol` is an index into `names`, as is `markets`.
 
-    bid = mantissa x 10^-price_scale, ask likewise, sizes with `size_scale`; a size is NOT_SAID
-    where the feed gives none. `time_us` is -1 where the feed gives none, `update_id` NOT_SAID.
-    `payload` and `line` say where in the raw batch a row stood.
+    bid = mantissa x 10^-price_scale, ask likewise, sizes with `size_scale`; a size is NOT_SAID if
+    the feed gives none. `time_us` is -1 if the feed gives none, `update_id` NOT_SAID. `payload` and
+    `line`: position in the raw batch.
     """
 
     names: tuple[str, ...]

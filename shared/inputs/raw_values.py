@@ -1,4 +1,4 @@
-"""JSON values kept as the bytes that stand in the message, so that no number becomes a float."""
+"""JSON values kept as their bytes in the message, so that no number becomes a float."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _string: Final = msgspec.json.Decoder(str).decode
 
 
 def text_of(raw: msgspec.Raw) -> str:
-    """Return a number, or the content of a plain string, as it stands; `null` counts as absent."""
+    """Return a number, or the content of a plain string, unchanged; `null` is absent."""
     if raw is NOTHING:
         return ""
     text = bytes(raw).decode(errors="replace")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Rejected(NamedTuple):
-    """A line or message that is no tick, and where it stood."""
+    """A rejected line or message, and its position."""
 
     payload: int
     line: int

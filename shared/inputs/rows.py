@@ -16,13 +16,13 @@ from shared.wire.ticks import Bytes8, Int64s, Mantissas, Texts
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """n ticks, in no order. `symbol` is an index into `names`; int64[n] unless said otherwise.
+    """n ticks, unordered. `symbol` is an index into `names`; int64[n] unless noted.
 
-    price = mantissa x 10^-price_scale, size likewise: object[n] of Python integers where one is
-    beyond 64 bits. `time_us` is -1 where the sender gave none. `text` is object[n] or None, `flags`
-    uint8[n] or None where no row has one; `conditions`, object[n] or None, is what they come from.
-    `payload` and `line` say where in the raw batch a row
-    stood. `markets`: what the exchange calls each of `names`, empty where all were sent so.
+    price = mantissa x 10^-price_scale, size likewise: object[n] of Python integers if one is beyond
+    64 bits. `time_us` is -1 if the sender gave none. `text` is object[n] or None, `flags` uint8[n]
+    or None if no row has one; `conditions`, object[n] or None, is their source. `payload` and
+    `line`: position in the raw batch. `markets`: the exchange's name of each of `names`, empty if
+    all were sent as they are.
     """
 
     names: tuple[str, ...]
@@ -64,7 +64,7 @@ def no_rows() -> Rows:
 
 
 def from_lines(parsed: Sequence[Line], payload: Int64s, line: Int64s) -> Rows:
-    """Return rows of lines that were parsed one by one."""
+    """Return rows of lines parsed one by one."""
     names = tuple(dict.fromkeys(p.symbol for p in parsed))
     index = {name: i for i, name in enumerate(names)}
 
@@ -137,7 +137,7 @@ def flags_of(rows: Rows) -> Bytes8:
 
 
 def _mantissas(values: list[int]) -> Mantissas:
-    """Return them as int64, or as Python integers where one is beyond 64 bits."""
+    """Return them as int64, or as Python integers if one is beyond 64 bits."""
     wide = any(abs(value) > INT64_MAX for value in values)
     return np.array(values, dtype=object if wide else np.int64)
 

@@ -1,4 +1,4 @@
-"""Common scales: an instrument's mantissas side by side in columns of integers."""
+"""Common scales: an instrument's mantissas in integer columns of one scale."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def common_scale(
 ) -> Scaled:
     """Bring each symbol's mantissas to one scale, the largest among its kept rows.
 
-    The columns of mantissas share a row's scale. Where one would not fit 64 bits (MAX_WIDE_DIGITS
-    where a column is of Python integers) at the common scale, the row keeps its own: mantissas and
-    scale as they were, and a number sets it apart.
+    The columns of mantissas share a row's scale. If one would not fit 64 bits (MAX_WIDE_DIGITS if a
+    column has Python integers) at the common scale, the row keeps its own mantissas and scale, and
+    a number sets it apart.
     """
     if not len(symbol):
         return Scaled(mantissas, scale, scale)

@@ -25,7 +25,7 @@ _FIELDS: Final = "symbol=1, price=2, volume=3, timestamp=4, size=5"
 
 
 def parse_ticker(message: bytes) -> Line:
-    """Read a TickerUpdate, with the checks and codes of a CSV line. Raises RejectedLineError."""
+    """Parse a TickerUpdate, with the checks and codes of a CSV line. Raises RejectedLineError."""
     try:
         update = TickerUpdate.FromString(message)
     except DecodeError as error:
@@ -58,7 +58,7 @@ def _price(price: float) -> Number:
         )
     if not math.isfinite(price):
         raise RejectedLineError("bad_price", f"price {price} is no decimal number such as 101.25")
-    # The shortest text that reads back as this double: what the sender most likely had in mind.
+    # The shortest text that round-trips: most likely what the sender meant.
     return number_of("price", "bad_price", repr(price))
 
 

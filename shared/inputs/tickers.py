@@ -1,8 +1,8 @@
-"""Many TickerUpdates at once: array operations over the bytes of a whole batch, no loop per tick.
+"""Many TickerUpdates at once: array operations over the bytes of a whole batch.
 
-Messages as every writer of protobuf makes them (known fields, in the order of their numbers) with
-prices of at most 15 digits are parsed here; every other message goes to `ticker.py`, one by one.
-Both ways give the same answer where both apply; a property test sees to it.
+Regular messages (known fields in order of their numbers, as every protobuf writer emits) with
+prices of at most 15 digits are parsed here; every other message goes to `ticker.py`. Both agree
+where both apply (property test).
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _SYMBOL, _PRICE, _VOLUME, _TIMESTAMP, _SIZE = 0x0A, 0x11, 0x18, 0x20, 0x2A
 """The tags: number and wire type of each field."""
 
 _EXACT_DIGITS: Final = 15
-"""Two decimals of so many digits are never the same double (DBL_DIG)."""
+"""Distinct decimals of this many digits are distinct doubles (DBL_DIG)."""
 
 
 def parse_tickers(batch: RawBatch) -> tuple[Rows, list[Rejected]]:
-    """Parse every message of the batch: the rows that are ticks, and the messages that are none."""
+    """Parse every message of the batch into ticks and rejects."""
     text = Text(batch.payloads)
     messages, payload, number = _split(batch)
     rejected = [
@@ -66,7 +66,7 @@ def parse_tickers(batch: RawBatch) -> tuple[Rows, list[Rejected]]:
 
 
 def message_at(batch: RawBatch, payload: int, number: int) -> bytes:
-    """Return a message as it came."""
+    """Return a message as received."""
     start = int(batch.lengths[:payload].sum())
     content = batch.payloads[start : start + int(batch.lengths[payload])]
     if batch.format == FORMAT_TICKER:
@@ -76,7 +76,7 @@ def message_at(batch: RawBatch, payload: int, number: int) -> bytes:
 
 
 def _split(batch: RawBatch) -> tuple[Spans, Int64s, Int64s]:
-    """Return the spans of all messages, their payloads and numbers within them."""
+    """Return the spans of all messages, their payloads and numbers in them."""
     end = np.cumsum(batch.lengths)
     start = end - batch.lengths
     if batch.format == FORMAT_TICKER:
@@ -94,7 +94,7 @@ def _split(batch: RawBatch) -> tuple[Spans, Int64s, Int64s]:
 def _parse_plain(
     text: Text, messages: Spans, whole: Bools, payload: Int64s, number: Int64s
 ) -> tuple[Rows, Bools]:
-    """Parse the messages of the plain form; return their rows and which messages those are."""
+    """Parse the regular messages; return their rows and which messages those are."""
     plain = whole.copy()
     at = messages.start
     length = text.byte(at + 1)
@@ -140,7 +140,7 @@ def _parse_plain(
 
 
 def _optional_varint(text: Text, tag: int, at: Int64s, end: Int64s) -> tuple[Int64s, Int64s, Bools]:
-    """Return the field's value, 0 where it is not, the place behind it, and where it is plain."""
+    """Return the field's value (0 if absent), the position after it, and whether it is valid."""
     is_present = (at < end) & (text.byte(at) == tag)
     value, size = text.varint(at + 1)
     return (
@@ -151,11 +151,11 @@ def _optional_varint(text: Text, tag: int, at: Int64s, end: Int64s) -> tuple[Int
 
 
 def _shortest(price: NDArray[np.float64]) -> tuple[Int64s, Int64s, Bools]:
-    """Return mantissa and scale of the shortest decimal that reads back as each double.
+    """Return mantissa and scale of the shortest decimal that round-trips each double.
 
-    A decimal of at most 15 digits that reads back is that decimal, as no other of so many digits
-    does. Below 2^53 the mantissa and the power of ten are exact doubles, so their quotient is
-    rounded once, as reading a decimal is. Where there is no such decimal the last result is False.
+    A decimal of at most 15 digits that round-trips is unique. Below 2^53 the mantissa and the power
+    of ten are exact doubles, so their quotient is rounded once, like a parsed decimal. If there is
+    no such decimal the last result is False.
     """
     mantissa = np.zeros(len(price), dtype=np.int64)
     scale = np.zeros(len(price), dtype=np.int64)

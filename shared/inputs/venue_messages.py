@@ -1,7 +1,7 @@
-"""Messages of venues among JSON objects: the trades and quotes within, and what each is.
+"""Venue messages among JSON objects: nested trades and quotes, and their kinds.
 
-A venue wraps its trades in objects and lists, and says beside them what they are and whose. Its
-tickers, orders and mark prices have a price under the name that a trade has.
+A venue wraps its trades in objects and lists, with kind and symbol beside them. Its tickers, orders
+and mark prices have a price under the same name as a trade.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ _KUCOIN_ORDERS: Final = ("received", "open", "done", "change", "update")
 
 
 class Inner(NamedTuple):
-    """An object in a message: the element `line` of its lists, which stands there as `original`.
+    """An object in a message: element `line` of its lists, with its bytes in `original`.
 
-    `original` is None where the message has no list. `symbol`: what the message says of it, empty
-    where it says none. `left_out`: of what kind it is where it is neither trade nor quote.
-    `side_is_maker`: whether `side` is the maker's: the aggressor was on the other.
+    `original` is None if the message has no list. `symbol`: the message's, empty if it has none.
+    `left_out`: its kind if it is neither trade nor quote. `side_is_maker`: whether `side` is the
+    maker's.
     """
 
     values: Values
@@ -63,14 +63,14 @@ class Inner(NamedTuple):
 
 
 class _Around(NamedTuple):
-    """Stream and symbol that a message states around an object, and the names that lead to it."""
+    """Stream and symbol stated around an object, and the path of names to it."""
 
     stream: str = ""
     symbol: str = ""
     path: tuple[str, ...] = ()
 
     def within(self, values: Values, wrapper: str) -> _Around:
-        """Return what is said around the content of `values[wrapper]`."""
+        """Return the context of the content of `values[wrapper]`."""
         arg = bytes(values.get("arg", b""))
         argument = _decode_object(arg) if arg.startswith(b"{") else {}
         kinds = [text_of(values[name]) for name in _KINDS if name in values and name != "arg"]
@@ -90,8 +90,8 @@ class _Around(NamedTuple):
 def objects_of(message: Values) -> list[Inner]:
     """Return the objects of a message.
 
-    Raises msgspec.DecodeError where it holds something else than trades, or a quote: books and
-    candles come as lists too, and their rows have a price.
+    Raises msgspec.DecodeError if it holds anything but trades or a quote: books and candles are
+    lists too, and their rows have a price.
     """
     return [
         each._replace(line=line) for line, each in enumerate(_within(message, message, _Around()))
@@ -99,7 +99,7 @@ def objects_of(message: Values) -> list[Inner]:
 
 
 def object_at(batch: RawBatch, payload: int, line: int) -> bytes:
-    """Return a message as it came, or the element of its list."""
+    """Return a message as received, or the element of its list."""
     message = payload_at(batch, payload)
     if not line and b"[" not in message:
         return message
@@ -131,7 +131,7 @@ def read_message(payload: bytes) -> Values:
 def _within(
     message: Values, values: Values, around: _Around, original: bytes | None = None
 ) -> Iterator[Inner]:
-    """Yield what an object of the message holds, or itself."""
+    """Yield the objects nested in an object of the message, or itself."""
     wrapper = _wrapper_of(values) if len(around.path) < _DEEPEST else ""
     if not wrapper:
         yield _told(message, values, around, original)
@@ -150,7 +150,7 @@ def _within(
 
 
 def _wrapper_of(values: Values) -> str:
-    """Return the name under which an object that has no price itself holds others."""
+    """Return the name under which an object without a price holds others."""
     wrappers = (w for w in _WRAPPERS if w in values and bytes(values[w]).startswith((b"{", b"[")))
     wrapper = next(wrappers, "")
     if not wrapper:
@@ -159,18 +159,18 @@ def _wrapper_of(values: Values) -> str:
 
 
 def _symbol_of(values: Values, name: str) -> str:
-    """Return the symbol that the name of a stream says: `stock:AAPL`, `live_trades_btcusd`."""
+    """Return the symbol in the name of a stream: `stock:AAPL`, `live_trades_btcusd`."""
     stream = text_of(values[name]) if name in values else ""
     if match := _SYMBOL_OF_STREAM.search(stream):
         symbol = next(filter(None, match.groups()), "")
-        # KuCoin's stream of all markets says in its subject whose message it is.
+        # KuCoin's stream of all markets has the symbol in its subject.
         return text_of(values["subject"]) if symbol == "all" and "subject" in values else symbol
     is_kind = _OF_TRADES.search(stream) or _OF_QUOTES.search(stream)
     return stream if name == "topic" and not is_kind else ""
 
 
 def _told(message: Values, values: Values, around: _Around, original: bytes | None) -> Inner:
-    """Return an object with what it is by its own words and those around it.
+    """Classify an object by its own fields and those around it.
 
     Sources: Binance, *WebSocket Streams*; Coinbase Exchange, *WebSocket Channels*; KuCoin,
     *WebSocket, Public Channels*.
@@ -196,7 +196,7 @@ def _told(message: Values, values: Values, around: _Around, original: bytes | No
 def _of_binance(inner: Inner) -> Inner:
     kind = text_of(inner.values["e"])
     if kind in _BINANCE_TRADES:
-        # Of futures: trades of the insurance fund and of auto-deleveraging have no market price.
+        # Futures: trades of the insurance fund and of auto-deleveraging have no market price.
         market = text_of(inner.values["X"]) if "X" in inner.values else "MARKET"
         kind = "" if market == "MARKET" else market
     return inner._replace(left_out=kind)

@@ -1,11 +1,10 @@
-"""Types of information bars: their notation, and their measure.
+"""Types of information bars: notation and measure.
 
-A bar holds the trades of a trading day, in the total order, from the trade behind the bar before up
-to the trade with which its measure reaches the amount; that trade is in the bar whole, and the next
-bar begins from nothing. So a bar is a function of the day's trades, whenever they came. The day's
-last bar ends with the day, below its amount. Bars by ticks, volume and traded value are those of
-Lopez de Prado, Advances in Financial Machine Learning (2018), chapter 2.3.1; range bars are
-Nicolellis' (1995): high less low.
+A bar holds the trades of a trading day, in the total order, from the one after the previous bar up
+to and including the one with which its measure reaches the amount; the next bar starts from zero.
+So a bar is a pure function of the day's trades. The day's last bar ends with the day, below its
+amount. Bars by ticks, volume and traded value follow Lopez de Prado, Advances in Financial Machine
+Learning (2018), chapter 2.3.1; range bars are Nicolellis' (1995): high minus low.
 """
 
 from __future__ import annotations
@@ -36,8 +35,8 @@ _FORM: Final = re.compile(
 class BarType:
     """A measure and its amount: trades, size, the absolute of price x size, or price.
 
-    Trades that are for volume only add to the bar they lie in, and neither end one nor move its
-    prices; a bar of such trades alone is none.
+    Volume-only trades add to their bar but neither end one nor move its prices; a bar of only such
+    trades does not exist.
     """
 
     measure: Measure
@@ -45,9 +44,9 @@ class BarType:
 
     @classmethod
     def parse(cls, text: str) -> BarType:
-        """Read `tick:100`, `volume:1000`, `dollar:1000000`, `range:5`, or 100t, 1000v, 9usd, 5r.
+        """Parse `tick:100`, `volume:1000`, `dollar:1000000`, `range:5`, or 100t, 1000v, 9usd, 5r.
 
-        Raises ValueError that says what is right.
+        Raises ValueError with the valid forms.
         """
         match = _FORM.fullmatch(text)
         if match is None or (match[1] is None) == (match[3] is None):

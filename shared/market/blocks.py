@@ -1,8 +1,8 @@
-"""Candles as fixed-width records: an array algebra that any split of their ticks ends the same in.
+"""Candles as fixed-width records, with an array algebra independent of how ticks are split.
 
-`merge` is commutative and associative in all but revision and flags, which are the left one's. A
+`merge` is commutative and associative except for revision and flags, which are the left one's. A
 number that does not fit its column makes the row wide: its eight numbers are then Python integers
-beside the array, and every operation is as exact, only slower.
+beside the array, and every operation is equally exact, only slower.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ RECORD: Final = np.dtype(
         ("prices", "<i8", (4,)),  # open, high, low, close: x 10^-price_scale
         ("low", "<u8", (4,)),  # volume, notional, buy and sell volume: low halves,
         ("high", "<i8", (4,)),  # high halves; scales: size, price + size, size, size
-        ("first", "<i8", (5,)),  # order keys of the first and the last tick that makes a price
+        ("first", "<i8", (5,)),  # order keys of the first and the last price-making tick
         ("last", "<i8", (5,)),
         ("count", "<i8"),
         ("revision", "<i8"),  # max(revision before + 1, wall clock in microseconds)
@@ -33,7 +33,7 @@ RECORD: Final = np.dtype(
         ("spare", "V5"),
     ]
 )
-"""A candle without its place (instrument, timeframe, start): 200 bytes."""
+"""A candle without its identity (instrument, timeframe, start): 200 bytes."""
 
 _BYTES: Final = np.dtype((np.void, RECORD.itemsize))
 
@@ -41,14 +41,14 @@ CLOSED: Final = 1
 PARTIAL: Final = 2
 INCOMPLETE: Final = 4
 PRICED: Final = 8
-"""Has a tick that makes a price; without one it has volume only, and is no candle yet."""
+"""Has a price-making tick; without one it has only volume and is not a candle yet."""
 WIDE: Final = 16
 VENUE: Final = 32
-"""As the venue publishes it, or folded from one that is; others are made of trades."""
+"""As published by the venue, or folded from such a candle; others are built from trades."""
 
 NEVER_FIRST: Final = 2**63 - 1
 NEVER_LAST: Final = -(2**63)
-"""In every column of the order keys of a record that is not PRICED."""
+"""Value of every order key column of a record that is not PRICED."""
 
 Numbers = tuple[int, ...]
 """Open, high, low, close, volume, notional, buy and sell volume, at the row's scales."""
@@ -59,7 +59,7 @@ _PRICE_LIMIT: Final = np.array([INT64_MAX // 10**k for k in range(19)] + [0], dt
 
 @dataclass(slots=True, eq=False)
 class Records:
-    """n records. `wide`: the numbers of the rows that are flagged WIDE. Treated as a value."""
+    """n records. `wide`: the numbers of rows flagged WIDE. Immutable by convention."""
 
     data: NDArray[np.void]
     wide: dict[int, Numbers] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Records:
 
     @classmethod
     def empty(cls, n: int) -> Records:
-        """Return n records of nothing: not priced, of no tick."""
+        """Return n empty records: not priced, without ticks."""
         data = np.zeros(n, dtype=RECORD)
         data["first"], data["last"] = NEVER_FIRST, NEVER_LAST
         return cls(data)
@@ -80,7 +80,7 @@ class Records:
         return Int128(self.data["low"], self.data["high"])
 
     def has(self, flag: int) -> NDArray[np.bool_]:
-        """Tell which rows have the flag."""
+        """Return which rows have the flag."""
         mask: NDArray[np.bool_] = (self.data["flags"] & flag) != 0
         return mask
 
@@ -103,7 +103,7 @@ class Records:
         )
 
     def set_numbers(self, row: int, numbers: Numbers) -> None:
-        """Write a row's numbers, wide where one does not fit."""
+        """Write a row's numbers, wide if one does not fit."""
         record = self.data[row : row + 1]
         if all(abs(each) <= INT64_MAX for each in numbers[:4]) and all(
             map(int128.fits, numbers[4:])
@@ -126,7 +126,7 @@ class Records:
         return result
 
     def encode(self) -> list[bytes]:
-        """Return a blob for each record; behind a wide one stand its numbers as text."""
+        """Return a blob per record; a wide one is followed by its numbers as text."""
         size, whole = RECORD.itemsize, self.data.tobytes()
         blobs = [whole[n : n + size] for n in range(0, len(whole), size)]
         for row, numbers in self.wide.items():
@@ -156,13 +156,13 @@ def concatenated(parts: Sequence[Records]) -> Records:
     for part in parts:
         wide |= {first + row: numbers for row, numbers in part.wide.items()}
         first += len(part)
-    # as bytes: to join structured arrays, NumPy compares their fields one by one, in Python
+    # as bytes: NumPy joins structured arrays field by field, in Python
     whole = np.concatenate([part.data.view(_BYTES) for part in parts])
     return Records(whole.view(RECORD), wide)
 
 
 def merge(a: Records, b: Records) -> Records:
-    """Join disjoint sets of ticks row by row; revision and flags (but PRICED, WIDE) are a's."""
+    """Merge records of disjoint ticks row by row; revision and flags (but PRICED, WIDE) are a's."""
     left, right, slow = a.data, b.data, a.has(WIDE) | b.has(WIDE)
     data = left.copy()
     for name in ("price_scale", "size_scale"):
@@ -208,7 +208,7 @@ def fold(records: Records, starts: NDArray[np.intp]) -> Records:
 def _at(
     records: Records, scales: NDArray[np.void]
 ) -> tuple[NDArray[np.int64], Int128, NDArray[np.bool_]]:
-    """Return prices and sums at the scales given, and which rows do not fit there."""
+    """Return prices and sums at the given scales, and which rows do not fit."""
     data = records.data
     overflows = np.zeros(len(data), dtype=bool)
     prices, sums = data["prices"], records.sums
@@ -228,7 +228,7 @@ def _at(
 
 
 def before(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell for each row whether key a comes before key b, column by column."""
+    """Return for each row whether key a sorts before key b, column by column."""
     before: NDArray[np.bool_] = a[:, 0] < b[:, 0]
     tied = np.flatnonzero(a[:, 0] == b[:, 0])
     for column in range(1, a.shape[1]):
@@ -263,7 +263,7 @@ def _prices(
 def _slowly(
     a: Records, b: Records, row: int, merged: Records, *, early: bool, late: bool
 ) -> Numbers:
-    """Merge one row as Python integers, which have no end."""
+    """Merge one row as Python integers, which are unbounded."""
     scales = merged.data[row]
     price_scale, size_scale = int(scales["price_scale"]), int(scales["size_scale"])
 

@@ -10,12 +10,12 @@ from shared.market.timeframes import Timeframe
 
 EARLIEST_US: Final = -(10**16)
 LATEST_US: Final = 10**17
-"""Times lie between (1653 to 5138): every store has days for them, and every sum fits 64 bits."""
+"""Range of times (1653 to 5138): every store has days for them, and every sum fits 64 bits."""
 MAX_NAME_CHARACTERS: Final = 128
 
 
 def check_instrument(code: str, name: str) -> None:
-    """Raise PermanentError `code` for a name that a store, a key or a subject could not hold."""
+    """Raise PermanentError `code` for a name not valid in every store, key or subject."""
     if not (1 <= len(name) <= MAX_NAME_CHARACTERS and name.isprintable()):
         raise PermanentError(
             code,
@@ -24,7 +24,7 @@ def check_instrument(code: str, name: str) -> None:
 
 
 def check_instruments(code: str, names: Sequence[str]) -> None:
-    """Raise PermanentError `code` where any of the names is none."""
+    """Raise PermanentError `code` if any of the names is invalid."""
     if names and not (
         "".join(names).isprintable()
         and 1 <= min(map(len, names)) <= max(map(len, names)) <= MAX_NAME_CHARACTERS
@@ -34,7 +34,7 @@ def check_instruments(code: str, names: Sequence[str]) -> None:
 
 
 def check_place(code: str, instrument: str, timeframe: str, start_us: int) -> None:
-    """Raise PermanentError `code` where no candle can stand."""
+    """Raise PermanentError `code` for times outside the range of candles."""
     check_instrument(code, instrument)
     try:
         Timeframe.parse(timeframe)

@@ -1,6 +1,6 @@
-"""Timeframes of a calendar: weeks, months and years, days of a zone, hours of a session.
+"""Calendar timeframes: weeks, months and years, days of a zone, hours of a session.
 
-A name is what is counted, and behind an `@` whose days: `1M`, `1d@America/New_York`,
+A name has a period and, after `@`, the trading days: `1M`, `1d@America/New_York`,
 `4h@1700@America/New_York`, `1h@0930-1600@America/New_York`, `1w@XNYS`.
 """
 
@@ -17,7 +17,7 @@ from shared.market.trading_days import DAY_US, ClockDays, Day, TradingDays, trad
 
 
 class Period(StrEnum):
-    """Period that trading days are gathered to."""
+    """Period into which trading days are grouped."""
 
     DAY = "1d"
     WEEK = "1w"
@@ -33,16 +33,16 @@ _LENGTH_US: Final = {
     Period.QUARTER: 92 * DAY_US,
     Period.YEAR: 366 * DAY_US,
 }
-"""The longest that each is, but for an hour when clocks are changed."""
+"""Maximum length of each, except for an hour of a clock change."""
 _MONTHS: Final = {Period.MONTH: 1, Period.QUARTER: 3, Period.YEAR: 12}
 _OF_UTC: Final = ClockDays(zone_of("UTC"))
 _PLAIN: Final = (Period.DAY, Period.WEEK)
-"""Of UTC days these are timeframes of fixed length."""
+"""With UTC days these have a fixed length."""
 
 
 @dataclass(frozen=True)
 class SessionTimeframe(Timeframe):
-    """Intervals counted from each opening; the last of a day ends when it closes."""
+    """Intervals counted from each opening; the last of a day ends at the close."""
 
     days: TradingDays
 
@@ -81,7 +81,7 @@ class PeriodTimeframe(Timeframe):
     def start_us(self, event_time_us: int) -> int:
         """Return the start of the interval that holds the time, or of the last one before it."""
         day = self.days.at(event_time_us)
-        if day.open_us == day.close_us:  # before the first day that is known
+        if day.open_us == day.close_us:  # before the first known day
             return day.open_us
         return self.days.since(self._first(day.label)).open_us
 
@@ -103,7 +103,7 @@ class PeriodTimeframe(Timeframe):
 
     @property
     def day(self) -> Timeframe | None:
-        """The timeframe of the trading days that it gathers; None where it gathers none."""
+        """The timeframe of its trading days; None if it has none."""
         return None if self.period is Period.DAY else _period(Period.DAY, self.days)
 
     def _next(self, start_us: int) -> date:
@@ -124,15 +124,15 @@ class PeriodTimeframe(Timeframe):
 
 @lru_cache(maxsize=512)
 def timeframe_of(name: str) -> Timeframe:
-    """Return the timeframe of a name. Raises ValueError that says what is wrong."""
+    """Parse the name of a timeframe. Raises ValueError with the reason."""
     count, _, days = name.partition("@")
     return of_days(count, trading_days(days) if days else None)
 
 
 def of_days(name: str, days: TradingDays | None) -> Timeframe:
-    """Return `1m`, `4h`, `1d`, `1w`, `1M`, `3M` or `1y` of those days, or else of UTC.
+    """Return `1m`, `4h`, `1d`, `1w`, `1M`, `3M` or `1y` of those days, or of UTC.
 
-    One whose intervals are those of UTC is the plain timeframe. Raises ValueError.
+    If its intervals equal UTC's, it is the plain timeframe. Raises ValueError.
     """
     period = Period(name) if name in set(Period) else None
     if days is None and period is not None and period not in _PLAIN:

@@ -10,10 +10,10 @@ EXACT: Final = Context(prec=400, traps=[Inexact, InvalidOperation, Overflow])
 products of two mantissas at any scale up to MAX_SCALE."""
 
 MAX_SCALE: Final = 30
-"""Most decimals a price or size may have."""
+"""Maximum decimal places of a price or size."""
 
 MAX_WIDE_DIGITS: Final = 76
-"""Most digits of a mantissa: what a 256-bit decimal, the widest of Arrow, holds."""
+"""Maximum digits of a mantissa: those of a 256-bit decimal, the widest of Arrow."""
 
 INT64_MAX: Final = 2**63 - 1
 
@@ -29,7 +29,7 @@ def to_mantissa(value: Decimal, scale: int) -> int:
 
 
 def to_text(value: Decimal) -> str:
-    """Write a decimal plainly: no exponent, no trailing zeros, so equal values are equal texts."""
+    """Format a decimal without exponent and trailing zeros, so equal values are equal texts."""
     text = format(value, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")

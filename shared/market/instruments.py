@@ -1,4 +1,4 @@
-"""Instrument names: from an exchange's name of a market to `BASE-QUOTE.VENUE`, and back."""
+"""Instrument names: from an exchange's market name to `BASE-QUOTE.VENUE`, and back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 
 class Venue(StrEnum):
-    """The exchanges whose names are known."""
+    """The exchanges with naming rules."""
 
     BINANCE = "BINANCE"
     COINBASE = "COINBASE"
@@ -23,18 +23,18 @@ class Venue(StrEnum):
 
 
 CCXT: Final = "ccxt"
-"""Begins the venues that are spoken to by ccxt: `ccxt:bybit` names its markets as ccxt does."""
+"""Prefix of venues reached by ccxt: `ccxt:bybit` names its markets like ccxt."""
 
 
 class Market(NamedTuple):
-    """A market as its exchange calls it. The venue is empty for what needs no translation."""
+    """A market by its exchange's name. The venue is empty if no mapping is needed."""
 
     venue: str
     original: str
 
 
 NO_MARKET: Final = Market("", "")
-"""Of an instrument that its sender named himself."""
+"""The market of an instrument that its sender named."""
 
 BINANCE_QUOTES: Final = tuple(
     sorted(
@@ -85,10 +85,10 @@ BINANCE_QUOTES: Final = tuple(
         key=lambda quote: (-len(quote), quote),
     )
 )
-"""What a Binance spot symbol may end with, the longest first: NKNUSDT is NKN-USDT, not ...-USD."""
+"""Quote assets of Binance spot symbols, longest first: NKNUSDT is NKN-USDT, not ...-USD."""
 
 _KRAKEN_ASSETS: Final = MappingProxyType({"XBT": "BTC", "XDG": "DOGE"})
-"""Kraken's own codes, in its first WebSocket and in REST; the second WebSocket has BTC and DOGE."""
+"""Kraken's own codes, in its WebSocket v1 and in REST; v2 has BTC and DOGE."""
 
 
 def _binance(original: str) -> str:
@@ -99,7 +99,7 @@ def _binance(original: str) -> str:
 
 
 def _joined_pair(original: str) -> str:
-    """Cut the pair before the first _ or -: BTCUSDT_250328 is BTC-USDT_250328."""
+    """Split the pair before the first _ or -: BTCUSDT_250328 is BTC-USDT_250328."""
     pair, *rest = re.split(r"(?=[_-])", original, maxsplit=1)
     return "".join([_binance(pair), *rest])
 
@@ -112,9 +112,9 @@ _SETTLES: Final = "PERP"
 
 
 def _ccxt(original: str) -> str:
-    """Name `BASE/QUOTE[:SETTLE[-EXPIRY[-STRIKE-TYPE]]]`: a perpetual says PERP.
+    """Name `BASE/QUOTE[:SETTLE[-EXPIRY[-STRIKE-TYPE]]]`: a perpetual gets PERP.
 
-    The currency of settlement stands at the end where it is not the quote.
+    A settlement currency other than the quote is appended.
     """
     pair, _, contract = original.partition(":")
     base, _, quote = pair.partition("/")
@@ -156,7 +156,7 @@ _BY_CCXT: Final = _Dialect(_ccxt, _ccxt_original)
 
 
 def _dialect(venue: str) -> tuple[_Dialect | None, str]:
-    """Return how a venue names markets, and what stands behind the dot of an instrument."""
+    """Return a venue's naming of markets, and its suffix in instruments."""
     kind, _, name = venue.partition(":")
     if kind == CCXT and name:
         return _BY_CCXT, name.upper()
@@ -167,14 +167,14 @@ def _dialect(venue: str) -> tuple[_Dialect | None, str]:
 class Naming:
     """Naming of markets. `with_venue`: whether the venue is appended.
 
-    `exceptions`: the whole instrument for a market that the rules would name wrongly.
+    `exceptions`: instruments of markets that the rules would name wrongly.
     """
 
     with_venue: bool = True
     exceptions: Mapping[Market, str] = field(default_factory=dict)
 
     def instrument(self, market: Market) -> str:
-        """Return the instrument of a market; a venue without rules keeps the name it gives."""
+        """Return the instrument of a market; without rules for its venue, the original name."""
         if market in self.exceptions:
             return self.exceptions[market]
         dialect, suffix = _dialect(market.venue)
@@ -184,10 +184,10 @@ class Naming:
         return f"{pair}.{suffix}" if self.with_venue else pair
 
     def market(self, venue: str, instrument: str) -> Market:
-        """Return the market that a venue's instrument names.
+        """Return the market of a venue's instrument.
 
-        Where two names of a market are one instrument (Kraken's XBT/USD and BTC/USD) it is the one
-        that the exchange's WebSocket uses today.
+        If two market names map to one instrument (Kraken's XBT/USD and BTC/USD), it is the one that
+        the exchange's WebSocket uses today.
         """
         for market, name in self.exceptions.items():
             if market.venue == venue and name == instrument:
@@ -200,7 +200,7 @@ class Naming:
 
 
 def parse_exceptions(text: str) -> dict[Market, str]:
-    """Read `VENUE:ORIGINAL=INSTRUMENT[,...]`. Raises ValueError that says what is wrong."""
+    """Parse `VENUE:ORIGINAL=INSTRUMENT[,...]`. Raises ValueError with the reason."""
     exceptions: dict[Market, str] = {}
     for item in filter(None, (part.strip() for part in text.split(","))):
         market, equals, instrument = item.partition("=")
@@ -220,7 +220,7 @@ def parse_exceptions(text: str) -> dict[Market, str]:
 
 
 def parse_with_venue(text: str) -> bool:
-    """Read `append` or `drop`. Raises ValueError."""
+    """Parse `append` or `drop`. Raises ValueError."""
     if text not in ("append", "drop"):
         raise ValueError(f"{text!r} must be append or drop")
     return text == "append"

@@ -12,7 +12,7 @@ _HALF: Final = np.uint64(32)
 _MASK: Final = np.uint64(2**32 - 1)
 _WORD: Final = 2.0**64
 _LIMIT: Final = 1.6e38
-"""A little below 2^127: what a double can tell for certain."""
+"""Slightly below 2^127: a bound that a double can verify."""
 _STEP: Final = 9
 """10^9 is the largest power of ten below 2^32."""
 
@@ -30,7 +30,7 @@ def of_int64(column: NDArray[np.int64]) -> Int128:
 
 
 def fits(value: int) -> bool:
-    """Tell whether an integer fits 128 bits."""
+    """Whether an integer fits 128 bits."""
     return -(2**127) <= value < 2**127
 
 
@@ -43,7 +43,7 @@ def of_ints(values: Sequence[int]) -> Int128:
 
 
 def to_ints(value: Int128) -> list[Any]:
-    """Return Python integers, nested as the array is shaped."""
+    """Return Python integers, nested like the array."""
     if (value.high == value.low.view(np.int64) >> 63).all():
         ints: list[Any] = value.low.view(np.int64).tolist()
     else:
@@ -52,19 +52,19 @@ def to_ints(value: Int128) -> list[Any]:
 
 
 def added(a: Int128, b: Int128) -> tuple[Int128, NDArray[np.bool_]]:
-    """Return the sums, and where one does not fit 128 bits."""
+    """Return the sums, and where one overflows 128 bits."""
     low = a.low + b.low
     high = a.high + b.high + (low < a.low)
     return Int128(low, high), ((a.high ^ high) & (b.high ^ high)) < 0
 
 
 def scaled(value: Int128, decimals: NDArray[np.int64]) -> tuple[Int128, NDArray[np.bool_]]:
-    """Return value x 10^decimals, and where the product may not fit 128 bits (its value is void).
+    """Return value x 10^decimals, and where it may overflow 128 bits (the value is then void).
 
     `decimals`: not negative, of a shape that broadcasts to the value's.
     """
     decimals = np.broadcast_to(decimals, value.low.shape)
-    sign = value.high >> 63  # of a negative value the complement is measured, which is one less
+    sign = value.high >> 63  # a negative value is measured by its complement, which is one less
     estimate = (value.high ^ sign) * _WORD + (value.low ^ sign.view(np.uint64)) - sign
     overflows = estimate * 10.0 ** np.minimum(decimals, 200) >= _LIMIT
     left = np.where(overflows | (estimate == 0), 0, decimals)
@@ -97,7 +97,7 @@ def group_sums(column: NDArray[np.int64], starts: NDArray[np.intp]) -> Int128:
 def group_sums_of_products(
     a: NDArray[np.int64], b: NDArray[np.int64], starts: NDArray[np.intp]
 ) -> tuple[Int128, NDArray[np.bool_]]:
-    """Sum a x b over each group exactly; also tell where a sum does not fit 128 bits."""
+    """Sum a x b over each group exactly; also return where a sum overflows 128 bits."""
     largest = int(np.abs(a).max(initial=0)) * int(np.abs(b).max(initial=0))
     if 0 <= largest * len(a) < 2**63:
         total = of_int64(np.add.reduceat(a * b, starts))
@@ -129,7 +129,7 @@ def _shifted(column: NDArray[np.int64]) -> Int128:
 
 
 def _shifted_128(value: Int128, bits: int) -> tuple[Int128, NDArray[np.bool_]]:
-    """Return the value x 2^32 or 2^64, and where it does not fit."""
+    """Return the value x 2^32 or 2^64, and where it overflows."""
     if bits == 64:
         top = value.low.view(np.int64)
         return Int128(np.zeros_like(value.low), top), value.high != top >> 63

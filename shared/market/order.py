@@ -11,11 +11,12 @@ NO_ORDER_ID: Final = -(2**63)
 
 
 class OrderKey(NamedTuple):
-    """A tick's place, five signed 64-bit integers: compare as a tuple.
+    """A tick's position in the total order, five signed 64-bit integers: compare as a tuple.
 
     Event time first; among equal times the integer trade id (NO_ORDER_ID without one: a text id
-    identifies a trade and orders nothing); then when the bridge received it, which bridge
-    (`source_key`), and where in its stream. Stamped once by the bridge and carried everywhere.
+    identifies a trade but does not order it); then the bridge's receive time, the bridge
+    (`source_key`), and the sequence in its stream. Stamped once by the bridge and carried
+    everywhere.
     """
 
     event_time_us: int

@@ -15,28 +15,28 @@ LONGEST_FROM_TICKS: Final = Timeframe.parse("1h")
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """A timeframe, and the kept timeframe whose candles make its own; None: ticks make them."""
+    """A timeframe, and the stored timeframe that it is folded from; None: from ticks."""
 
     timeframe: Timeframe
     part: Timeframe | None
 
     @property
     def is_kept(self) -> bool:
-        """Whether each candle is one that is kept, be it under another name (60m is 1h)."""
+        """Whether each candle is a stored one, perhaps under another name (60m is 1h)."""
         return self.part is not None and self.part.length_us == self.timeframe.length_us
 
 
 def resolve(name: str, ladder: tuple[Timeframe, ...]) -> Resolution:
-    """Return how to make a timeframe of the fewest parts. Raises ValueError that says what works.
+    """Return how to build a timeframe from the fewest parts. Raises ValueError with the options.
 
-    `ladder`: the kept timeframes, the base first. Multiples of the base come from the longest kept
-    timeframe that nests in them; what the base does not divide comes from ticks.
+    `ladder`: the stored timeframes, the base first. Multiples of the base are folded from the
+    longest stored timeframe that nests in them; others are built from ticks.
     """
     return resolved(timeframe_of(name), ladder)
 
 
 def resolved(timeframe: Timeframe, ladder: tuple[Timeframe, ...]) -> Resolution:
-    """Return how to make a timeframe, as `resolve`."""
+    """Return how to build a timeframe; see `resolve`."""
     parts = [part for part in ladder if timeframe.nests(part)]
     if type(timeframe) is not Timeframe:
         if not parts:
@@ -58,9 +58,9 @@ def resolved(timeframe: Timeframe, ladder: tuple[Timeframe, ...]) -> Resolution:
 def covered(
     ladder: Sequence[Timeframe], from_us: int, to_us: int
 ) -> Iterator[tuple[Timeframe, int, int]]:
-    """Yield kept timeframes, and ranges of their candles, that cover [from_us, to_us) with few.
+    """Yield stored timeframes, with ranges, that cover [from_us, to_us) with few candles.
 
-    What is left at the end is shorter than the base; `from_us` is the start of a base candle.
+    The uncovered rest at the end is shorter than the base; `from_us` is the start of a base candle.
     """
     while from_us < to_us:
         candidates = [

@@ -1,4 +1,4 @@
-"""Shards: the parts that instruments are divided among by a stable hash of their names."""
+"""Shards: partition of instruments by a stable hash of their names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Validation of instrument names, safe in every URL, key, subject, file and page."""
+"""Validation of instrument names: safe in every URL, key, subject, file and page."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _PLAIN: Final = re.compile(rf"[A-Za-z0-9{re.escape(PUNCTUATION)}]+")
 _MOMENT: Final = re.compile(
     r"(\d{4}([-/.])\d\d\2\d\d|\d\d?([/.])\d\d?\3\d{4})([ T]\d\d:.*)?|\d{8} \d{4,9}( \d+)?", re.ASCII
 )
-"""A date, with a time of day or without."""
+"""A date, with or without a time of day."""
 _CATEGORIES: Final = frozenset("LMNS")
 """Letters, marks, numbers and symbols, by the first letter of a character's Unicode category."""
 
 
 def is_time(text: str) -> bool:
-    """Tell whether a text reads as a date, with a time of day or without."""
+    """Whether a text looks like a date, with or without a time of day."""
     return _MOMENT.fullmatch(text) is not None
 
 
 def check_symbol(name: str) -> str:
-    """Return the name of an instrument. Raises ValueError: what is wrong, and what to write.
+    """Return the instrument name. Raises ValueError with the error and the fix.
 
-    The message goes on after the quoted name.
+    The message continues after the quoted name.
     """
     if not name:
         raise ValueError("is empty: every tick names its instrument")

@@ -21,19 +21,19 @@ _UNITS_US: Final = {
     "w": 7 * 86_400_000_000,
 }
 _MONDAY_US: Final = 4 * 86_400_000_000
-"""1970 began on a Thursday: weeks are counted from its first Monday."""
+"""1970 started on a Thursday: weeks count from its first Monday."""
 
 
 @dataclass(frozen=True, order=True)
 class Timeframe:
-    """A candle's length. In event time, aligned to 1970-01-01T00:00Z; weeks to a Monday."""
+    """Length of a candle in event time, aligned to 1970-01-01T00:00Z; weeks to a Monday."""
 
     length_us: int
     name: str
 
     @classmethod
     def parse(cls, name: str) -> Timeframe:
-        """Read `1m`, `15m`, `4h`, `1d`, `1w`. Raises ValueError that says what is wrong."""
+        """Parse `1m`, `15m`, `4h`, `1d`, `1w`. Raises ValueError with the reason."""
         match = re.fullmatch(r"([1-9][0-9]{0,3})([smhdw])", name)
         if match is None:
             raise ValueError(
@@ -69,16 +69,16 @@ class Timeframe:
         return self.next_us(start_us)
 
     def holds(self, time_us: int) -> bool:
-        """Tell whether any interval holds the time: not all do, where trading hours end."""
+        """Whether the time is in any interval: outside trading hours it is not."""
         return True
 
     def nests(self, part: Timeframe) -> bool:
-        """Tell whether every interval is made of whole intervals of the part."""
+        """Whether every interval consists of whole intervals of the part."""
         return self.length_us % part.length_us == 0
 
     @property
     def day(self) -> Timeframe | None:
-        """The timeframe of the trading days that it gathers; None where it gathers none."""
+        """The timeframe of its trading days; None if it has none."""
         return None
 
     def ends_us(self, starts_us: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -90,9 +90,10 @@ class Timeframe:
 
 
 def parse_ladder(names: str) -> tuple[Timeframe, ...]:
-    """Read `1m,5m,1h`: the base timeframe first, each a multiple of the one before.
+    """Parse `1m,5m,1h`: the base timeframe first, each a multiple of the previous one.
 
-    Raises ValueError when one does not nest in the next, since longer candles merge the shorter.
+    Raises ValueError if one does not nest in the next, since longer candles are folds of shorter
+    ones.
     """
     ladder = tuple(Timeframe.parse(name.strip()) for name in names.split(","))
     for shorter, longer in pairwise(ladder):

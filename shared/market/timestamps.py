@@ -1,4 +1,4 @@
-"""Times as people and feeds write them: numbers whose unit follows from their size, ISO 8601."""
+"""Timestamp parsing: numbers with the unit inferred from their magnitude, and ISO 8601."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ time before 1980, the ranges of seconds, ms, us and ns do not touch."""
 _MICROSECOND: Final = timedelta(microseconds=1)
 _NUMBER: Final = re.compile(r"\d{1,20}(\.\d{0,30})?([eE]\+?\d{1,2})?", re.ASCII)
 _UNITS: Final = [(EARLIEST_S * 10**n, 10 ** (11 + n), 6 - n) for n in (0, 3, 6, 9)]
-"""Least, bound, and the power of ten to microseconds, of seconds, ms, us and ns since 1970."""
+"""Minimum, bound, and power of ten to microseconds, for s, ms, us and ns since 1970."""
 _PLAIN: Final = {10: 10**9, 13: 10**6, 16: 10**3, 19: 1}
-"""Nanoseconds of a unit, by the digits of times from 2001 to 2286 in it."""
+"""Nanoseconds per unit, by the number of digits of times from 2001 to 2286."""
 _BOUNDS: Final = np.array(
     [bound for least, end, _ in _UNITS for bound in (least, min(end, 2**63 - 1))], dtype=np.int64
 )
 _FACTORS: Final = np.array([0, 10**6, 0, 1_000, 0, 1, 0, 1, 0], dtype=np.int64)
 _DATES_FROM, _DATES_TO = 19 * 10**12, 22 * 10**12
-"""Of 14 digits that may be YYYYMMDDHHMMSS; with milliseconds they are 17."""
+"""Format of 14 digits that may be YYYYMMDDHHMMSS; with milliseconds they are 17."""
 _DATES: Final = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 _MAX_CHARACTERS: Final = 40
 _LEAP_SECOND: Final = re.compile(r"(?<=\d):59:60(?=\D|$)")
-"""UTC's, which since 1970 are not counted: it has the times of the second behind it."""
+"""Leap seconds: Unix time repeats the following second."""
 _AGO: Final = re.compile(r"-([0-9]{1,6})([smhdw])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _EXAMPLE: Final = "send seconds, ms, us or ns since 1970 UTC, or ISO 8601"
@@ -42,10 +42,10 @@ def us_of(time: datetime) -> int:
 
 
 def parse_us(text: str, zone: tzinfo = UTC) -> int:
-    """Read seconds, ms, us or ns since 1970, or ISO 8601, as microseconds since 1970.
+    """Parse s, ms, us or ns since 1970, or ISO 8601, as microseconds since 1970.
 
-    The unit of a number follows from its size; digits below a microsecond fall away. A text
-    without an offset is in `zone`. Raises ValueError; the message goes on after the quoted text.
+    The unit of a number follows from its magnitude; digits below a microsecond are dropped. A text
+    without an offset is in `zone`. Raises ValueError; the message continues after the quoted text.
     """
     if text.isascii() and text.isdigit() and len(text) in _PLAIN and text[0] != "0":
         return int(text) * _PLAIN[len(text)] // 1_000
@@ -71,9 +71,9 @@ def parse_us(text: str, zone: tzinfo = UTC) -> int:
 
 
 def parse_moment_us(text: str, now_us: int, zone: tzinfo = UTC) -> int:
-    """Read what `parse_us` reads, a time ago such as -24h, or 0, as microseconds since 1970.
+    """Parse like `parse_us`, or a relative time such as -24h, or 0, as microseconds since 1970.
 
-    A time ago reaches back to 1970. Raises ValueError; the message quotes the text.
+    A relative time is limited to 1970. Raises ValueError; the message quotes the text.
     """
     if text == "0":
         return 0
@@ -86,14 +86,14 @@ def parse_moment_us(text: str, now_us: int, zone: tzinfo = UTC) -> int:
 
 
 def scaled_us(numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return microseconds of whole numbers [n], and which of them are a time in some unit.
+    """Return microseconds of integers [n], and which of them are valid times in some unit.
 
-    What `parse_us` refuses is False; a few numbers that may read as a date are too.
+    Invalid are those that `parse_us` refuses, and a few that may be dates.
     """
     if not len(numbers):
         return numbers, np.zeros(0, dtype=bool)
     low, high = np.searchsorted(_BOUNDS, [numbers.min(), numbers.max()], side="right").tolist()
-    if low == high in (1, 3) and numbers.max() < _DATES_FROM:  # all in s, or all in ms
+    if low == high in (1, 3) and numbers.max() < _DATES_FROM:  # all in seconds, or all in ms
         return numbers * _FACTORS[low], np.ones(len(numbers), dtype=bool)
     unit = np.searchsorted(_BOUNDS, numbers, side="right")
     date = (numbers >= _DATES_FROM) & (numbers < _DATES_TO)
@@ -103,7 +103,7 @@ def scaled_us(numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np
 
 
 def _iso(text: str) -> str:
-    """Write the date with hyphens, also that of FIX's UTCTimestamp, and UTC as RFC 3339 may."""
+    """Normalize a date to hyphens, also in FIX's UTCTimestamp, and UTC as in RFC 3339."""
     text = text.upper()
     if re.match(r"\d{8}-\d\d:\d\d:\d\d", text):
         text = f"{text[:4]}-{text[4:6]}-{text[6:8]}T{text[9:]}"
@@ -113,7 +113,7 @@ def _iso(text: str) -> str:
 
 
 def _written_date(text: str) -> str | None:
-    """Return what digits such as 20250220 say as a date, written out; None where they say none."""
+    """Return digits such as 20250220 as a written-out date; None if they are not one."""
     whole = text[:14] if len(text) == 17 else text
     if len(whole) not in _DATES or not text.isdigit() or not "1900" <= text[:4] < "2200":
         return None

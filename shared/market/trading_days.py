@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 DAY_US: Final = 86_400_000_000
 NEVER_US: Final = 10**17
-"""The year 5138: when the day after the last known one would begin."""
+"""The year 5138: the opening after the last known day."""
 
 _MINUTE_US: Final = 60_000_000
 _NOON: Final = 720
@@ -24,9 +24,9 @@ _EXCHANGES_SINCE: Final = "1990-01-01"
 
 
 class Day(NamedTuple):
-    """A trading day: trades in [open_us, close_us) are its own, microseconds since 1970 UTC.
+    """A trading day with the trades in [open_us, close_us), microseconds since 1970 UTC.
 
-    `label` is the date that it is called by.
+    `label` is its date.
     """
 
     open_us: int
@@ -39,7 +39,7 @@ class TradingDays(Protocol):
 
     @property
     def name(self) -> str:
-        """As `trading_days` reads it."""
+        """Its name for `trading_days`."""
         ...
 
     @property
@@ -62,10 +62,10 @@ class TradingDays(Protocol):
 
 @dataclass(frozen=True)
 class ClockDays:
-    """Days that open at a minute of the wall clock, also when the clocks are changed.
+    """Days that open at a fixed wall clock time, also across clock changes.
 
-    `closes`: the minute at which they close; None: when the next one opens. A day that opens in the
-    afternoon has the label of the next date, as 17:00 in New York is the next day of currencies.
+    `closes`: the minute at which they close; None: at the next opening. A day that opens in the
+    afternoon has the next date as its label, as currencies do at 17:00 in New York.
     """
 
     zone: ZoneInfo
@@ -133,7 +133,7 @@ class ExchangeDays:
         return gcd(DAY_US, *(each for day in self._days for each in day[:2]))
 
     def at(self, time_us: int) -> Day:
-        """Return the last session that opened at or before the time; before all an empty one."""
+        """Return the last session that opened by the time; before the first, an empty one."""
         return self._number(bisect_right(self._opens, time_us) - 1)
 
     def since(self, label: date) -> Day:
@@ -141,7 +141,7 @@ class ExchangeDays:
         return self._number(bisect_right(self._labels, label - timedelta(days=1)))
 
     def before(self, label: date) -> Day:
-        """Return the last session with an earlier label; before all an empty one."""
+        """Return the last session with an earlier label; before the first, an empty one."""
         return self._number(bisect_right(self._labels, label - timedelta(days=1)) - 1)
 
     def _number(self, number: int) -> Day:
@@ -165,11 +165,11 @@ class ExchangeDays:
 
 
 def trading_days(name: str) -> TradingDays:
-    """Return the days that a name says. Raises ValueError that says what is wrong.
+    """Parse the name of trading days. Raises ValueError with the reason.
 
-    `America/New_York`: from midnight there. `17:00@America/New_York` (or `1700@...`): from that
-    time. `09:30-16:00@America/New_York`: between these, over midnight if the second is the earlier
-    one. `XNYS`: sessions of an exchange.
+    `America/New_York`: from local midnight. `17:00@America/New_York` (or `1700@...`): from that
+    time. `09:30-16:00@America/New_York`: between these, spanning midnight if the second is the
+    earlier one. `XNYS`: sessions of an exchange.
     """
     match = _FORM.fullmatch(name)
     if match is None:
@@ -195,14 +195,14 @@ def session_days(text: str) -> TradingDays:
 
 
 def exchange_days(name: str) -> TradingDays:
-    """Return the sessions of an exchange. Raises ValueError when it is not known."""
+    """Return the sessions of an exchange. Raises ValueError if it is unknown."""
     days = ExchangeDays(name)
     _sessions(name, datetime.now(UTC).date().replace(day=1))
     return days
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """Return a time zone. Raises ValueError when there is none of that name."""
+    """Return a time zone. Raises ValueError if it is unknown."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -232,9 +232,9 @@ def _offsets_us(zone: ZoneInfo) -> int:
 
 @lru_cache(maxsize=32)
 def _sessions(name: str, month: date) -> tuple[tuple[Day, ...], list[int], list[date]]:
-    """Return all sessions, their openings and labels; read anew each `month`, as the year moves."""
+    """Return all sessions, openings and labels; reloaded each `month`, as the year advances."""
     try:
-        from exchange_calendars import errors, get_calendar  # pandas with it: 80 MiB
+        from exchange_calendars import errors, get_calendar  # imports pandas: 80 MiB
     except ImportError:
         raise ValueError(
             f"{name[:40]!r}: exchanges need the package exchange-calendars: kandle[calendars]"
@@ -242,7 +242,7 @@ def _sessions(name: str, month: date) -> tuple[tuple[Day, ...], list[int], list[
     try:
         try:
             calendar = get_calendar(name, start=_EXCHANGES_SINCE)
-        except ValueError:  # it is not known that far back
+        except ValueError:  # not known that far back
             calendar = get_calendar(name)
     except errors.InvalidCalendarName:
         raise ValueError(

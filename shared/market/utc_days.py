@@ -1,4 +1,4 @@
-"""UTC days: which one a time is in, and where one begins."""
+"""UTC days: the day of a time, and its start."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ def day_of(time_us: int) -> date:
 
 
 def begin_us(day: date) -> int:
-    """Return where a UTC day begins."""
+    """Return the start of a UTC day."""
     return (day - date(1970, 1, 1)).days * DAY_US

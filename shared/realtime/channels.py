@@ -26,9 +26,9 @@ ALL: Final = "live.>"
 STREAM: Final = "KANDLE_LIVE"
 LATEST_STREAM: Final = "KANDLE_LIVE_LATEST"
 RECEIVED_HEADER: Final = "Kandle-Received"
-"""When the newest of the ticks behind a message was received, microseconds since 1970 UTC."""
+"""Receive time of the newest tick behind a message, microseconds since 1970 UTC."""
 AGAIN_HEADER: Final = "Kandle-Again"
-"""The message was told before: it is there for who reads the last one of its subject alone."""
+"""A republished message, for readers of only the last message per subject."""
 
 TICKS: Final = "ticks"
 CANDLES: Final = "candles"
@@ -42,7 +42,7 @@ MAX_CHANNEL_CHARACTERS: Final = 128
 _PARTS: Final = {TICKS: 2, CANDLES: 3, BARS: 4, BUSTS: 2, PATTERNS: 2, ALERTS: 2}
 _NO_VENUE: Final = "-"
 _INDICATOR: Final = re.compile(r"([A-Za-z]\w*(?::[0-9.]+)*):([0-9]+[A-Za-z][^:]*):(.+)", re.ASCII)
-"""Parameters are numbers, and a timeframe ends with a letter: so each part is known by its form."""
+"""Parameters are numbers and a timeframe ends with a letter, so each part is unambiguous."""
 
 
 class ChannelError(ValueError):
@@ -63,7 +63,7 @@ def candles_subject(timeframe: str, instrument: str) -> str:
 
 
 def busts_subject(instrument: str) -> str:
-    """Return the subject of what cancels and corrects an instrument's trades."""
+    """Return the subject of an instrument's busts."""
     return f"{PREFIX}{BUSTS}.{_token(instrument)}"
 
 
@@ -100,7 +100,7 @@ def channel_of(subject: str) -> str:
 
 
 def checked(channel: str) -> str:
-    """Return a channel that a client asks for. Raises ChannelError that names the fix."""
+    """Return a client's channel, normalized. Raises ChannelError that names the fix."""
     if len(channel) > MAX_CHANNEL_CHARACTERS:
         raise ChannelError(f"a channel has at most {MAX_CHANNEL_CHARACTERS} characters")
     if channel.startswith(f"{INDICATORS}:"):
@@ -137,7 +137,7 @@ def _checked_indicator(channel: str) -> str:
 
 
 def indicator_of(channel: str) -> tuple[str, str, str]:
-    """Return name with parameters, timeframe and symbol of a channel of an indicator.
+    """Return name with parameters, timeframe and symbol of an indicator channel.
 
     Raises ValueError.
     """
@@ -148,9 +148,9 @@ def indicator_of(channel: str) -> tuple[str, str, str]:
 
 
 def bars_of(channel: str) -> tuple[BarType, Timeframe, str]:
-    """Return type, trading days and symbol of a channel of bars. Raises ValueError.
+    """Return type, trading days and symbol of a bar channel. Raises ValueError.
 
-    Whose days begin them anew stands behind the amount: `bars:tick:100@XNYS:AAPL`.
+    The trading days follow the amount: `bars:tick:100@XNYS:AAPL`.
     """
     _, measure, amount, symbol = channel.split(":", 3)
     amount, at, days = amount.partition("@")
@@ -160,7 +160,7 @@ def bars_of(channel: str) -> tuple[BarType, Timeframe, str]:
 
 
 def instrument_of(channel: str) -> str | None:
-    """Return which instrument, or `*`, has to be watched for a channel; None: no one."""
+    """Return the instrument to watch for a channel, or `*`; None: none."""
     kind, _, rest = channel.partition(":")
     if kind == ALERTS:
         return None
@@ -170,7 +170,7 @@ def instrument_of(channel: str) -> str | None:
 
 
 def patterns_matching(channel: str) -> Iterator[str]:
-    """Yield everything a client may have asked for to receive this channel, itself first."""
+    """Yield every pattern that matches this channel, itself first."""
     kind, rest = channel.split(":", 1)
     yield channel
     if kind == CANDLES:

@@ -8,12 +8,12 @@ import numpy as np
 
 INSTRUMENT: Final = np.dtype(
     [
-        ("last", "<i8", (5,)),  # order key of the latest tick that makes a price
+        ("last", "<i8", (5,)),  # order key of the latest price-making tick
         ("first_us", "<i8"),  # earliest event time ever
         ("newest_us", "<i8"),  # furthest event time
-        ("watermark_us", "<i8"),  # furthest min(event time, receive time)
-        ("limit_us", "<i8"),  # closing limit: whatever ends by then is closed
-        ("floor_us", "<i8"),  # its candles that end by then have left the state
+        ("watermark_us", "<i8"),  # highest min(event time, receive time)
+        ("limit_us", "<i8"),  # closing limit: candles that end by then are closed
+        ("floor_us", "<i8"),  # floor: candles that end by then have left the state
         ("received_us", "<i8"),  # wall clock of the last event applied
         ("price", "<i8"),  # of the latest tick: x 10^-price_scale
         ("size", "<i8"),
@@ -26,7 +26,7 @@ INSTRUMENT: Final = np.dtype(
         ("spare", "V2"),
     ]
 )
-"""136 bytes. Behind one whose price or size does not fit stand the two as text."""
+"""136 bytes. If price or size do not fit, both follow as text."""
 
 NEVER_US: Final = -(2**63)
-"""Of a time that has not been: no limit, no minute with a trade id."""
+"""Value of an unset time: no limit, no minute with a trade id."""

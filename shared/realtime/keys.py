@@ -1,6 +1,6 @@
 """Keys of the live state in Redis, for writers and readers.
 
-All keys of a shard begin with the same hash tag, so that one script may touch them in a cluster.
+All keys of a shard share a hash tag, so that one script may touch them in a cluster.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ class Keys:
     def head(self) -> str:
         """Hash: lineage, version, steps, fence, ladder, shards, evictions, numbers, left.
 
-        Without a lineage there is no state. `version` is another after every step.
+        Without a lineage there is no state. Every step changes `version`.
         """
         return self.prefix + "head"
 
     @cached_property
     def lease(self) -> str:
-        """The writer: `<replica>|<fencing token>`, with a time to live."""
+        """Lease of the writer: `<replica>|<fencing token>`, with a time to live."""
         return self.prefix + "lease"
 
     @cached_property
@@ -94,16 +94,16 @@ class Keys:
 
     @cached_property
     def watched(self) -> str:
-        """Hash: instrument that somebody watches -> until when (ms)."""
+        """Hash: watched instrument -> expiry (ms)."""
         return self.prefix + "watched"
 
     def block(self, block: Block) -> str:
-        """Name a hash: instrument -> candle record of `shared.market.blocks`.
+        """Return the key of a hash: instrument -> candle record of `shared.market.blocks`.
 
-        Of the base timeframe all candles; of a longer one the fold of its closed base candles.
+        All candles of the base timeframe; for a longer one, the fold of its closed base candles.
         """
         return f"{self.prefix}block:{block.timeframe}:{block.start_us}"
 
     def seen(self, minute: int) -> str:
-        """Name a string: SeenTrades messages of a UTC minute of event time, one after the other."""
+        """Return the key of the concatenated SeenTrades messages of a UTC minute of event time."""
         return f"{self.prefix}seen:{minute}"

@@ -1,8 +1,8 @@
 """Leases of watched instruments in Redis: `{shard}:watched`, name -> expiry in ms.
 
-A name is an instrument, or `*` for every one: who emits for display goes by these. Or it is a
-channel of candles (`candles:5m:BTC-USD`, parts may be `*`) beside its instrument: of candles
-live-feed publishes what is watched. live-feed writes the leases.
+A name is an instrument, or `*` for all: emitters of display events use these. Or it is a candle
+channel (`candles:5m:BTC-USD`, parts may be `*`) beside its instrument: only watched candle channels
+are published. live-feed writes the leases.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from shared.stores.redis import translated
 ALL: Final = "*"
 LEASE_MS: Final = 15_000
 READ_EACH_S: Final = 0.2
-"""How long a reader goes by what it has read: a new lease takes effect within that."""
+"""Cache time of a reader: a new lease takes effect within that."""
 AGAIN_S: Final = 2.0
-"""How long a reader that found Redis away leaves it alone: nobody waits for it in between."""
+"""Pause of a reader after it found Redis away, so that callers do not wait."""
 
 
 class Selection:
-    """Names of instruments, or all. False where nobody watches anything."""
+    """Watched names, or all. False if nothing is watched."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._names = frozenset(names)
@@ -42,19 +42,19 @@ class Selection:
         return bool(self._names)
 
     def selects(self, instrument: str) -> bool:
-        """Tell whether somebody watches the instrument."""
+        """Whether the instrument is watched."""
         return self._all or instrument in self._names
 
     def selects_candles(self, instrument: str) -> bool:
-        """Tell whether somebody watches candles of the instrument, of whichever timeframe."""
+        """Whether candles of the instrument are watched, in any timeframe."""
         return not self._of_candles.isdisjoint((instrument, ALL))
 
     def shows_any(self, timeframe: str) -> bool:
-        """Tell whether somebody watches candles of the timeframe, of whichever instrument."""
+        """Whether candles of the timeframe are watched, for any instrument."""
         return not self._timeframes.isdisjoint((timeframe, ALL))
 
     def shows(self, timeframe: str, instrument: str) -> bool:
-        """Tell whether somebody watches these candles."""
+        """Whether these candles are watched."""
         channel = f"{live.CANDLES}:{timeframe}:{instrument}"
         return any(each in self._names for each in live.patterns_matching(channel))
 
@@ -72,11 +72,11 @@ class Watched:
         self._again_s = -math.inf
 
     def of(self, shard: int) -> Selection:
-        """Return what is watched of a shard, as `all_of`."""
+        """Return the watched names of a shard, as `all_of`."""
         return self.all_of((shard,))[shard]
 
     def all_of(self, shards: Iterable[int]) -> dict[int, Selection]:
-        """Return what is watched of shards; while Redis is away, what was before, for a lease."""
+        """Return the watched names of shards; while Redis is away, the last known for one lease."""
         now, requested = self._clock(), list(shards)
         stale = [each for each in requested if self._age(each, now) >= READ_EACH_S]
         if stale and now >= self._again_s:
@@ -127,7 +127,7 @@ return since
 
 
 class Leases:
-    """Writes leases. `since`: the place in the live stream where a lease began, unbroken."""
+    """Writes leases. `since`: the stream position since which a name is leased without a break."""
 
     def __init__(self, client: redis.Redis, shards: int) -> None:
         self._client = client
@@ -135,7 +135,7 @@ class Leases:
         self._script = client.register_script(_RENEW)
 
     def renew(self, names: Iterable[str], seq: int) -> dict[str, int]:
-        """Lease the instruments for LEASE_MS; return since which place each is leased.
+        """Lease the names for LEASE_MS; return since which position each is leased.
 
         Raises TransientError while Redis is away.
         """

@@ -1,4 +1,4 @@
-"""Keys of detect-pattern's series in Redis, and their expiry, by term or on demand."""
+"""Keys of detect-pattern's series in Redis, and their expiry."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def used_key(shard: int) -> str:
 
 
 def begun_key(shard: int) -> str:
-    """Return the key that says whether the shard's series were listed from storage."""
+    """Return the key of the flag that the shard's series were listed from storage."""
     return _key(shard, "begun")
 
 
@@ -56,22 +56,22 @@ def member(name: Name) -> str:
 
 
 def name_of(member: bytes) -> Name:
-    """Return the series that a member of an index is."""
+    """Return the series of an index member."""
     timeframe, instrument = member.decode().split(":", 1)
     return instrument, timeframe
 
 
 def end_unused(client: redis.Redis, shards: int, until_ms: int) -> int:
-    """Let series go that were not written since, some at once; return how many.
+    """Delete series not written since then, a batch at a time; return how many.
 
-    What has anything to publish stays. A series that gets candles again is loaded from storage.
+    Series with anything to publish stay. A series that gets candles again is loaded from storage.
     Raises TransientError.
     """
     return sum(_end(client, shard, until_ms, _AT_ONCE, "") for shard in range(shards))
 
 
 def end_instrument(client: redis.Redis, shards: int, instrument: str, until_ms: int) -> int:
-    """Let an instrument's series go, as `end_unused` does; return how many. TransientError."""
+    """Delete an instrument's series, as `end_unused` does; return how many. TransientError."""
     return _end(client, shard_of(instrument, shards), until_ms, -1, instrument)
 
 

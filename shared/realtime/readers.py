@@ -1,6 +1,6 @@
-"""The live state as readers see it: latest trades, and candles, open ones among them.
+"""Readers of the live state: latest trades and candles, including open ones.
 
-A longer candle is the fold of its closed base candles, joined with the open ones by who reads.
+A longer candle is the fold of its closed base candles, joined with the open ones by the reader.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Latest(NamedTuple):
 
 
 class _Read(NamedTuple):
-    """A block, or part of one, as it was read."""
+    """A block, or part of one."""
 
     shard: int
     block: Block
@@ -59,13 +59,13 @@ class LiveState:
 
     @classmethod
     def of(cls, client: redis.Redis, shards: int) -> LiveState:
-        """Return the state with the ladder that it was made for."""
+        """Return the reader with the ladder recorded in the state."""
         with translated():
             ladder = cast(bytes | None, client.hget(Keys(0).head, "ladder"))
         return cls(client, shards, parse_ladder(ladder.decode() if ladder else DEFAULT_LADDER))
 
     def latest(self, names: Sequence[str] | None = None) -> list[Latest]:
-        """Return the latest trade of instruments, of all without `names`, by name."""
+        """Return the latest trade of the instruments, or of all, by name."""
         latest = []
         blobs = self._instruments(names)
         data = _decoded(blobs.values())
@@ -75,7 +75,7 @@ class LiveState:
             blobs, blobs.values(), data["last"][:, 0].tolist(), values, strict=True
         ):
             if last_us == NEVER_US:
-                continue  # traded, but no tick of it made a price
+                continue  # traded, but without a price-making tick
             if len(blob) > INSTRUMENT.itemsize:
                 price, traded = map(int, blob[INSTRUMENT.itemsize :].split())
             texts = mantissa_text(price, price_scale), mantissa_text(traded, size_scale)
@@ -83,7 +83,7 @@ class LiveState:
         return sorted(latest)
 
     def watermark_us(self, name: str) -> int | None:
-        """Return how far event time has advanced for an instrument; None where nothing is live."""
+        """Return the watermark of an instrument; None if nothing is live."""
         blob = self._instruments([name]).get(name)
         if blob is None:
             return None
@@ -148,9 +148,9 @@ class LiveState:
                 if block.timeframe == timeframe.name:
                     keys[shard, block] = None
                 elif block.timeframe == base and int(count):
-                    # Should it close meanwhile, its candles are in the fold.
+                    # If it closes meanwhile, its candles are in the fold.
                     keys[shard, block] = keys[shard, Block(timeframe.name, start_us)] = None
-        # At one instant: a base candle is in its block as open or in the fold, and never in both.
+        # Atomic: a base candle is either open in its block or in the fold.
         with translated(), self.client.pipeline(transaction=True) as pipe:
             for shard, block in keys:
                 names = names_of[shard]
@@ -217,7 +217,7 @@ def _decoded(blobs: Iterable[bytes]) -> NDArray[np.void]:
 
 
 def _merged(records: Records, groups: NDArray[np.intp]) -> Records:
-    """Fold groups; a candle is revised as its latest part is, and touches a gap as any does."""
+    """Fold groups; a candle has its latest part's revision, and any part's gap."""
     data = records.data
     revision = np.maximum.reduceat(data["revision"], groups)
     flags = np.bitwise_or.reduceat(data["flags"] & INCOMPLETE, groups)

@@ -1,23 +1,23 @@
-"""Values in Redis that begin with 8 bytes of version, compared before they are replaced."""
+"""Redis values with an 8-byte version prefix, for compare-and-set."""
 
 from __future__ import annotations
 
 import struct
 
 MISSING = b""
-"""Version of a value that is not there."""
+"""Version of a missing value."""
 
 
 def pack(version: int, value: bytes) -> bytes:
-    """Put the version before the value."""
+    """Prefix the value with its version."""
     return version_of(version) + value
 
 
 def version_of(number: int) -> bytes:
-    """Return a version as it stands before a value."""
+    """Encode a version."""
     return struct.pack(">Q", number)
 
 
 def unpack(blob: bytes) -> tuple[int, bytes]:
-    """Take version and value apart."""
+    """Split version and value."""
     return int.from_bytes(blob[:8], "big"), blob[8:]

@@ -1,4 +1,4 @@
-"""Watchlist: the symbols that the scanner feed keeps and patterns are detected in."""
+"""Watchlist: the symbols kept by the scanner feed and evaluated for patterns."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import redis
 from shared.stores.redis import translated
 
 OWN_KEY: Final = "kandle:watch"
-"""Set of the symbols that people added."""
+"""Set of symbols added by users."""
 
 SCANNER_PREFIX: Final = "scanner:latest:"
-"""Keys of another system, one a symbol; read only, and only their names."""
+"""Keys of another system, one per symbol; only their names are read."""
 
 MAX_SYMBOL_CHARACTERS: Final = 64
 REFRESH_S: Final = 15.0
@@ -31,23 +31,23 @@ class Watchlist:
     scanner_prefix: str = SCANNER_PREFIX
 
     def add(self, symbols: Iterable[str]) -> int:
-        """Add to Kandle's own; return how many are new. Raises ValueError for what is no symbol."""
+        """Add to Kandle's own; return how many are new. Raises ValueError for an invalid symbol."""
         with translated():
             return self.client.sadd(OWN_KEY, *map(checked, symbols))
 
     def remove(self, symbols: Iterable[str]) -> int:
-        """Take from Kandle's own; return how many were there."""
+        """Remove from Kandle's own; return how many were removed."""
         with translated():
             return self.client.srem(OWN_KEY, *symbols)
 
     def own(self) -> frozenset[str]:
-        """Return the symbols that people added."""
+        """Return the symbols added by users."""
         with translated():
             members = cast(set[bytes], self.client.smembers(OWN_KEY))
         return frozenset(member.decode() for member in members)
 
     def scanner(self) -> frozenset[str]:
-        """Return the scanner's symbols, read with SCAN: a busy server is not blocked."""
+        """Return the scanner's symbols, read with SCAN so as not to block the server."""
         pattern = re.sub(r"([\\*?\[\]])", r"\\\1", self.scanner_prefix) + "*"
         start = len(self.scanner_prefix.encode())
         symbols = set()
@@ -65,9 +65,9 @@ class Watchlist:
 
 @dataclass(slots=True)
 class Watched:
-    """A watchlist as it was at most `refresh_s` ago. `clock` is in seconds, and only goes forward.
+    """A watchlist cached for `refresh_s`. `clock`: monotonic seconds.
 
-    An empty list selects everything: nobody has said what to leave out.
+    An empty list selects everything.
     """
 
     watchlist: Watchlist
@@ -77,22 +77,22 @@ class Watched:
     _read_at: float | None = field(default=None)
 
     def is_due(self) -> bool:
-        """Return whether the list is older than it may be."""
+        """Return whether the cache has expired."""
         return self._read_at is None or self.clock() - self._read_at >= self.refresh_s
 
     def refresh(self) -> None:
-        """Read the list if it is due. Raises TransientError, and keeps what was read before."""
+        """Refresh the list if due. Raises TransientError, and keeps the old one."""
         if self.is_due():
             self.symbols = self.watchlist.symbols()
             self._read_at = self.clock()
 
     def selects(self, symbol: str) -> bool:
-        """Return whether the symbol is watched, as far as is known."""
+        """Return whether the symbol is watched, by the cached list."""
         return not self.symbols or symbol in self.symbols
 
 
 def checked(symbol: str) -> str:
-    """Return the symbol. Raises ValueError for what is none."""
+    """Return the symbol. Raises ValueError if it is invalid."""
     if not _is_symbol(symbol):
         raise ValueError(
             f"{symbol!r} is no symbol: 1 to {MAX_SYMBOL_CHARACTERS} printable characters, no blanks"

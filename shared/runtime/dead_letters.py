@@ -1,8 +1,7 @@
-"""The dead letters: events that ran out of deliveries, in a JetStream stream of their own.
+"""Dead letters: events that ran out of deliveries, in their own JetStream stream.
 
 Not in Postgres, whose outage is what fills them. Each message is the CloudEvent in structured mode
-(JSON, body as `data_base64`, zstd-compressed where it is large) with the extensions that say where
-and why it failed.
+(JSON, body as `data_base64`, zstd-compressed if large) with extensions for where and why it failed.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ _NOT_OF_THE_ORIGINAL: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A dead letter as stored: its place in the stream, its attributes and its body."""
+    """A stored dead letter: its position in the stream, its attributes and its body."""
 
     sequence: int
     stored_at: datetime | None
@@ -53,17 +52,17 @@ class DeadLetter:
 
     @property
     def destination(self) -> str | None:
-        """The address that failed, or None where the dispatcher did not say."""
+        """The failed subscriber's address, or None if the dispatcher did not give it."""
         return self.attributes.get(events.DEAD_LETTER_DESTINATION)
 
     @property
     def code(self) -> str | None:
-        """The status that the subscriber answered, or None."""
+        """The subscriber's HTTP status, or None."""
         return self.attributes.get(events.DEAD_LETTER_CODE)
 
     @property
     def error(self) -> str:
-        """The subscriber's answer, as text."""
+        """The subscriber's response, as text."""
         encoded = self.attributes.get(events.DEAD_LETTER_DATA, "")
         try:
             return base64.b64decode(encoded, validate=True).decode(errors="replace")
@@ -71,9 +70,9 @@ class DeadLetter:
             return encoded
 
     def original_headers(self) -> dict[str, str]:
-        """Return the headers that post the original event again, in binary mode, same id.
+        """Return the headers to post the original event again, in binary mode, same id.
 
-        They say that it is a replay, and of which letter: failing again makes a letter of its own.
+        They mark it as a replay of this letter: failing again makes a new letter.
         """
         headers = {
             f"ce-{name}": value
@@ -87,9 +86,9 @@ class DeadLetter:
 
 
 def message_id(attributes: Mapping[str, str]) -> str:
-    """Return the dedupe key: one letter an event, destination and replay, however often it comes.
+    """Return the deduplication key: one letter per event, destination and replay.
 
-    A replay that fails again must not count as the letter it was: that one is removed once the
+    A replay that fails again must not be deduplicated with its letter, which is removed once the
     replay is answered.
     """
     parts = (
@@ -107,7 +106,7 @@ class DeadLetters:
         self._jetstream = jetstream
 
     async def ensure(self, max_age_s: float = 0.0) -> None:
-        """Create the stream where it is missing, and set how long letters stay; 0: for ever."""
+        """Create the stream if missing, and set its retention; 0: forever."""
         config = StreamConfig(
             name=STREAM,
             subjects=[f"{SUBJECT_PREFIX}>"],
@@ -132,7 +131,7 @@ class DeadLetters:
             raise TransientError(f"NATS is away: {error}") from error
 
     async def append(self, attributes: Mapping[str, str], body: bytes) -> bool:
-        """Store a letter; return False when it was there already."""
+        """Store a letter; return False if it was stored already."""
         stored = json.dumps({**attributes, "data_base64": base64.b64encode(body).decode()}).encode()
         headers = {"Nats-Msg-Id": message_id(attributes)}
         if len(stored) > _COMPRESS_FROM_BYTES:
@@ -149,7 +148,7 @@ class DeadLetters:
         return not acknowledged.duplicate
 
     async def count(self) -> int:
-        """Return how many letters there are."""
+        """Return the number of letters."""
         try:
             return (await self._jetstream.stream_info(STREAM)).state.messages
         except nats.js.errors.NotFoundError:
@@ -172,9 +171,9 @@ class DeadLetters:
             sequence = letter.sequence + 1
 
     async def newest(self, limit: int) -> tuple[int, Sequence[DeadLetter]]:
-        """Return how many letters there are, and the newest, the newest first.
+        """Return the number of letters, and the newest, newest first.
 
-        Places of replayed letters are empty: few are looked at in vain.
+        Positions of replayed letters are empty, so a bounded number is tried.
         """
         try:
             state = (await self._jetstream.stream_info(STREAM)).state
@@ -192,7 +191,7 @@ class DeadLetters:
         return state.messages, letters
 
     async def get(self, sequence: int) -> DeadLetter | None:
-        """Return the letter at a place in the stream, or None."""
+        """Return the letter at a position in the stream, or None."""
         return await self._read(sequence, at_or_after=False)
 
     async def delete(self, sequence: int) -> None:
@@ -224,12 +223,12 @@ class DeadLetters:
 
 _STREAM_NAME_IN_USE: Final = 10058
 _LOOKED_AT: Final = 4
-"""Places for each letter that is wanted."""
+"""Positions to try per requested letter."""
 
 _COMPRESS_FROM_BYTES: Final = 512 * 1024
-"""Small letters stay readable with any NATS client; a large one must fit a message in base64."""
+"""Small letters stay readable in any NATS client; a large one must fit a message in base64."""
 
 
 def _token(event_type: str) -> str:
-    """Keep a type usable as a subject."""
+    """Make a type valid as a subject."""
     return "".join(c if c.isalnum() or c in "._-" else "_" for c in event_type).strip(".") or "_"

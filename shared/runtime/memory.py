@@ -1,9 +1,8 @@
-"""The memory of a process that does the same again and again: kept, and not searched for garbage.
+"""Memory settings of a steady-state process: keep freed memory, and freeze loaded objects.
 
-One event's arrays are as large as those of the next. glibc hands freed memory back to the system as
-soon as enough of it is free, and the system must clear each page anew for the next event; that took
-a third of the time of parsing. Python looks through all objects for cycles time and again, though
-modules and classes stay as long as the process.
+One event's arrays are as large as the next one's. glibc returns freed memory to the system, which
+must clear each page again for the next event; that took a third of the time of parsing. Python's
+garbage collector keeps scanning modules and classes, which live as long as the process.
 """
 
 from __future__ import annotations
@@ -18,24 +17,24 @@ _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 _M_ARENA_MAX: Final = -8
 _MALLOPT: Final = (
-    (_M_ARENA_MAX, 1),  # else every thread keeps memory of its own
+    (_M_ARENA_MAX, 1),  # otherwise every thread keeps its own memory
     (_M_MMAP_THRESHOLD, 16 * 1024 * 1024),
     (_M_TRIM_THRESHOLD, 64 * 1024 * 1024),
 )
 _MALLOPT_LITTLE: Final = (
     (_M_ARENA_MAX, 1),
-    (_M_MMAP_THRESHOLD, 256 * 1024),  # what is larger goes back as soon as it is freed
+    (_M_MMAP_THRESHOLD, 256 * 1024),  # larger blocks are returned when freed
     (_M_TRIM_THRESHOLD, 4 * 1024 * 1024),
 )
 _FRAMES: Final = ("pandas", "polars")
 _COLLECT_AFTER: Final = 20_000
-"""Objects more than before: messages are many objects, and seldom in cycles."""
+"""Higher threshold: messages are many objects, rarely in cycles."""
 
 
 def settle() -> None:
-    """Call once all is loaded: leave that out of the search for garbage, and keep freed memory.
+    """Freeze loaded objects and keep freed memory; call once everything is loaded.
 
-    The last search, at the end of the process, is then short too: 0.02 s of CPU in place of 0.2.
+    The final collection at exit is then short too: 0.02 s of CPU instead of 0.2.
     """
     gc.collect()
     gc.freeze()
@@ -44,33 +43,33 @@ def settle() -> None:
 
 
 def keep_freed_memory() -> bool:
-    """Ask malloc to keep up to 64 MiB; return whether it will (musl does not)."""
+    """Make malloc keep up to 64 MiB; return whether it supports that (musl does not)."""
     return _ask_malloc(_MALLOPT)
 
 
 def hand_freed_memory_back() -> bool:
-    """Ask malloc to keep little, in a process that needs much now and then; return if it will."""
+    """Make malloc keep little, for a process with rare peaks; return whether it supports that."""
     return _ask_malloc(_MALLOPT_LITTLE)
 
 
 def let_arrow_use_malloc() -> None:
-    """Let Arrow, which is not loaded yet, have no allocator that keeps what is freed."""
+    """Select Arrow's system allocator, before it is loaded: others keep freed memory."""
     os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
 
 
 class _LeftOut:
-    """Finds no dataframe package, but for exchange_calendars, which is made of one."""
+    """Import finder that blocks dataframe packages, except for exchange_calendars."""
 
     def find_spec(self, name: str, *_: object) -> None:
-        """Raise ModuleNotFoundError where it is one of them."""
+        """Raise ModuleNotFoundError if it is one of them."""
         if name in _FRAMES and "exchange_calendars" not in sys.modules:
             raise ModuleNotFoundError(f"{name} is left out", name=name)
 
 
 def leave_dataframes_out() -> None:
-    """Let TA-Lib and Arrow load neither pandas nor Polars: they would for such arguments, 54 MiB.
+    """Keep TA-Lib and Arrow from importing pandas and Polars, which cost 54 MiB.
 
-    exchange_calendars still loads pandas.
+    exchange_calendars still imports pandas.
     """
     sys.meta_path.insert(0, _LeftOut())
 

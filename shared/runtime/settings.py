@@ -10,11 +10,11 @@ T = TypeVar("T")
 
 
 class SettingsError(Exception):
-    """One line per name that is missing or bad, and what it should be."""
+    """One line per missing or bad name, with the expected value."""
 
 
 class Choice(StrEnum):
-    """A setting that is one of a few words; any other is a ValueError that names them."""
+    """An enumerated setting; any other value is a ValueError that lists them."""
 
     @classmethod
     def _missing_(cls, value: object) -> Choice:
@@ -22,9 +22,9 @@ class Choice(StrEnum):
 
 
 class Environment:
-    """Reads typed values from a mapping and collects what is wrong with them.
+    """Reads typed values from a mapping and collects errors.
 
-    Call `check()` after the last read; until then bad values stand in as their defaults.
+    Call `check()` after the last read; until then defaults stand in for bad values.
     """
 
     def __init__(self, mapping: Mapping[str, str]) -> None:
@@ -33,11 +33,11 @@ class Environment:
         self.names: list[str] = []
 
     def text(self, name: str, default: str | None = None) -> str:
-        """Return a text; without a default it must be there."""
+        """Return a string; without a default it is required."""
         return self._read(name, default, str, "a text", "")
 
     def secret(self, name: str) -> str:
-        """Return a text of printable ASCII that must be there; no error repeats it."""
+        """Return a required string of printable ASCII; no error repeats it."""
         self.names.append(name)
         value = self._mapping.get(name, "").strip()
         if not value:
@@ -48,7 +48,7 @@ class Environment:
         return value
 
     def integer(self, name: str, default: int, minimum: int, maximum: int) -> int:
-        """Return a whole number within the bounds, both included."""
+        """Return an integer within the bounds, inclusive."""
 
         def parse(value: str) -> int:
             number = int(value)
@@ -61,7 +61,7 @@ class Environment:
         )
 
     def parsed(self, name: str, default: str, parse: Callable[[str], T]) -> T:
-        """Return what `parse` makes of the text; its ValueError says what is wrong."""
+        """Return the value parsed by `parse`; its ValueError is the message."""
         value = self._mapping.get(name) or default
         self.names.append(name)
         try:
@@ -87,6 +87,6 @@ class Environment:
             return stand_in
 
     def check(self) -> None:
-        """Raise SettingsError when anything was missing or bad."""
+        """Raise SettingsError if anything was missing or bad."""
         if self._problems:
             raise SettingsError("bad settings:\n  " + "\n  ".join(self._problems))

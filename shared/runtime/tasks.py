@@ -1,4 +1,4 @@
-"""Ends asyncio tasks, also where one of them swallows a cancellation."""
+"""Ends asyncio tasks, even if one swallows a cancellation."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _AGAIN_S: Final = 2.0
 
 
 async def end(*tasks: asyncio.Task[Any]) -> list[Any]:
-    """Cancel tasks until each is over; return what each returned or raised.
+    """Cancel tasks until each is done; return what each returned or raised.
 
-    One cancellation is not enough: up to Python 3.11 `asyncio.wait_for` swallows it when what it
-    waits for is done at the same moment (CPython issue 86296), and a loop around it goes on.
+    One cancellation is not enough: up to Python 3.11 `asyncio.wait_for` swallows it if its
+    awaitable finishes at the same moment (CPython issue 86296), and a surrounding loop continues.
     """
     while running := [each for each in tasks if not each.done()]:
         for each in running:

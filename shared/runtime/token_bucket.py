@@ -1,4 +1,4 @@
-"""Token bucket: rate limit of one client."""
+"""Token bucket: rate limit for one client."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class TokenBucket:
-    """`rate` requests a second in the long run, `burst` at once. Times are seconds, given."""
+    """`rate` requests per second on average, `burst` at once. Times in seconds, as arguments."""
 
     rate: float
     burst: float
@@ -15,7 +15,7 @@ class TokenBucket:
     _at_s: float = 0.0
 
     def take(self, now_s: float) -> float:
-        """Take one; return 0.0, or for how many seconds to wait before there is one."""
+        """Consume a token; return 0.0, or the seconds until there is one."""
         if self._tokens < 0:
             self._tokens, self._at_s = self.burst, now_s
         self._tokens = min(self.burst, self._tokens + (now_s - self._at_s) * self.rate)

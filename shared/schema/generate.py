@@ -1,4 +1,4 @@
-"""Generate the protobuf modules beside their .proto files; `--check` tells if they are in step."""
+"""Generate the protobuf modules beside their .proto files; `--check` compares."""
 
 from __future__ import annotations
 

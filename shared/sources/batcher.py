@@ -1,4 +1,4 @@
-"""Payloads into raw batches, by count, bytes, lines and age; the clock is given, nothing waits."""
+"""Batching of payloads by count, bytes, lines and age; the clock is a parameter."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BYTES_A_PAYLOAD: Final = 80
 
 
 def new_source(kind: str) -> str:
-    """Return a name for one life of one process: a restart is a new source."""
+    """Return a source name for this process: a restart is a new source."""
     return f"{kind}-{secrets.token_hex(8)}"
 
 
@@ -28,9 +28,9 @@ def new_source(kind: str) -> str:
 class Limits:
     """A batch is full at any of the bounds, and due `age_us` after its first payload.
 
-    One that is due goes on growing while the sink has not answered the one before, or rests: so the
-    latency of a quiet market is that of its hops, and a busy one costs few events. Lines are
-    bounded too, since each may become a reject.
+    A due batch keeps growing while the sink has not answered the previous one, or rests: low
+    latency in a quiet market, few events in a busy one. Lines are bounded too, since each may
+    become a reject.
     """
 
     payloads: int = 16_384
@@ -56,11 +56,11 @@ class Batch:
 
     @property
     def size(self) -> int:
-        """Bytes that it takes in memory, about: a payload has a length and a time as well."""
+        """Approximate bytes in memory: a payload has a length and a time as well."""
         return len(self.payloads) + _BYTES_A_PAYLOAD * len(self)
 
     def raw(self) -> raw.RawBatch:
-        """Return the batch as its readers have it."""
+        """Return the batch as a RawBatch."""
         return raw.RawBatch(
             self.format,
             self.source,
@@ -73,7 +73,7 @@ class Batch:
     def events(self) -> Iterator[tuple[OutgoingEvent, int]]:
         """Yield the batch's event with its number of payloads.
 
-        There are several, each of a part, when it does not compress to what one event may carry.
+        It is split into several if it does not compress to the size limit of an event.
         """
         body = raw.encode(
             self.format,
@@ -107,7 +107,7 @@ class Batch:
 
 @dataclass(slots=True)
 class Batcher:
-    """Collects payloads of one format in the order of their receipt and numbers them."""
+    """Collects and numbers payloads of one format in order of receipt."""
 
     source: str
     limits: Limits
@@ -122,7 +122,7 @@ class Batcher:
     _batches: int = 0
 
     def add(self, received: Payloads, now_us: int) -> Iterator[Batch]:
-        """Take payloads, all of them once this is exhausted; yield each batch that is full."""
+        """Add payloads; yield each full batch. Exhaust it to add all."""
         first, start = 0, 0
         while first < len(received):
             if not self._lengths:
@@ -150,7 +150,7 @@ class Batcher:
     def _fitting(self, received: Payloads, first: int, start: int) -> tuple[int, int, int]:
         """Return how many payloads from `first` still fit, at least one into an empty batch.
 
-        And their bytes and lines.
+        Also returns their bytes and lines.
         """
         room = self.limits.payloads - len(self._lengths)
         lengths = received.lengths[first : first + room]
@@ -173,7 +173,7 @@ class Batcher:
 
     @property
     def due_us(self) -> int:
-        """Time at which the oldest payload will have waited long enough."""
+        """Time at which the batch is due."""
         return self._since_us + self.limits.age_us
 
     @property

@@ -1,4 +1,4 @@
-"""A feed as people name it, `binance:BTCUSDT,ETHUSDT`: its exchange and symbols."""
+"""Feed options such as `binance:BTCUSDT,ETHUSDT`: exchange and symbols."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.market.instruments import CCXT
 from shared.wire.feed_status import FEEDS
 
 FEED: Final = "FEED"
-"""The setting of a bridge that names its exchange."""
+"""The setting that selects a bridge's exchange."""
 _VENUE: Final = "CCXT_VENUE"
 
 
@@ -21,7 +21,7 @@ _VENUE: Final = "CCXT_VENUE"
 class FeedChoice:
     """A feed: `binance`, or `ccxt:bybit`.
 
-    Without symbols the bridge's own default, or what the server sends.
+    Without symbols: the bridge's default, or what the server sends.
     """
 
     name: str
@@ -29,7 +29,7 @@ class FeedChoice:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The settings of a bridge of this feed."""
+        """The environment of this feed's bridge."""
         kind, _, venue = self.name.partition(":")
         settings = {FEED: kind, **({_VENUE: venue} if venue else {})}
         if self.symbols:
@@ -38,20 +38,20 @@ class FeedChoice:
 
     @property
     def process(self) -> str:
-        """Suffix of the name of its bridge's process and log."""
+        """Suffix of its process and log names."""
         return self.name.replace(":", "-")
 
     def __str__(self) -> str:
-        """Return it as it is named."""
+        """Format it."""
         return f"{self.name}:{','.join(self.symbols)}" if self.symbols else self.name
 
 
 def parse_feeds(texts: Sequence[str]) -> tuple[FeedChoice, ...]:
-    """Read `binance:BTCUSDT,ETHUSDT`, `ccxt:bybit:BTC/USDT` and the like. Raises ValueError."""
+    """Parse `binance:BTCUSDT,ETHUSDT`, `ccxt:bybit:BTC/USDT` and the like. Raises ValueError."""
     feeds: dict[str, FeedChoice] = {}
     for text in texts:
         feed = parse_feed(text)
-        exchange = feed.name.removeprefix(f"{CCXT}:")  # by ccxt or not, its instruments are one
+        exchange = feed.name.removeprefix(f"{CCXT}:")  # the same instruments, natively or by ccxt
         if exchange in feeds:
             raise ValueError(f"{exchange} is asked for twice: name its symbols in one")
         feeds[exchange] = feed
@@ -59,7 +59,7 @@ def parse_feeds(texts: Sequence[str]) -> tuple[FeedChoice, ...]:
 
 
 def parse_feed(text: str) -> FeedChoice:
-    """Read one feed. Raises ValueError that says what is known."""
+    """Parse one feed. Raises ValueError with the known ones."""
     name, colon, rest = text.partition(":")
     if name not in FEEDS:
         raise ValueError(
@@ -77,7 +77,7 @@ def parse_feed(text: str) -> FeedChoice:
 
 
 def _check_venue(text: str, venue: str) -> None:
-    """Check a venue against what is installed, without the seconds that an import of ccxt takes."""
+    """Check a venue against the installed ccxt without importing it, which takes seconds."""
     spec = importlib.util.find_spec(CCXT)
     if spec is None or spec.origin is None:
         raise ValueError(f"{text!r} needs ccxt: pip install 'kandle[exchanges]'")

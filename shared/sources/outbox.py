@@ -1,4 +1,4 @@
-"""Batches on their way to the broker: bounded, kept until taken, in flight several at a time."""
+"""Outbox: batches on their way to the broker, bounded, retried until accepted, several at once."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ REST: Final = 5.0
 costs every stage its work, so that on a busy machine more of them make all wait longer."""
 LONGEST_REST_S: Final = 0.025
 SMALL_BYTES: Final = 64 * 1024
-"""A batch of so many takes less time to encode (0.2 ms) than a thread to take it up."""
+"""Batches of up to this many payloads are encoded inline (0.2 ms), not in a thread."""
 
 
 class Outbox:
-    """Encodes batches beside the caller and sends them until the broker has each.
+    """Encodes batches in the background and retries until the broker has each.
 
-    It holds at most `max_bytes` while the broker is away. A batch that was not answered is sent
-    again under the same id, so that nothing is doubled. Past the bound the newest batch is refused:
-    the caller counts its payloads as dropped. `sent` counts payloads that were taken, `buffered`
-    shows the bytes that wait, of all outboxes of a process. `clock`: seconds, monotonic.
+    It holds at most `max_bytes` while the broker is away. An unanswered batch is retried under the
+    same id, so that nothing is duplicated. Beyond the bound the newest batch is refused, and the
+    caller counts its payloads as dropped. `sent` counts accepted payloads, `buffered` the waiting
+    bytes of all outboxes of a process. `clock`: monotonic seconds.
     """
 
     def __init__(
@@ -72,18 +72,18 @@ class Outbox:
 
     @property
     def is_busy(self) -> bool:
-        """Whether the broker has not answered yet, or rests: a batch had better grow meanwhile."""
+        """Whether the broker has not answered yet, or rests: a batch should grow meanwhile."""
         return self._unsent > 0 or self._clock() < self._rests_until_s
 
     async def until_free(self, within_s: float) -> None:
-        """Wait until `is_busy` ends, at most so long."""
+        """Wait until `is_busy` ends, with a timeout."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 await self._empty.wait()
                 await asyncio.sleep(self._rests_until_s - self._clock())
 
     def put(self, batch: Batch) -> bool:
-        """Take a batch; return False when the outbox is full and the batch is not taken."""
+        """Add a batch; return False if the outbox is full."""
         if self._bytes + batch.size > self._max_bytes:
             return False
         self._payloads += len(batch)
@@ -92,7 +92,7 @@ class Outbox:
         return True
 
     def put_event(self, event: OutgoingEvent) -> bool:
-        """Take an event that is no batch; return False when the outbox is full."""
+        """Add an event other than a batch; return False if the outbox is full."""
         if self._bytes + len(event.body) > self._max_bytes:
             return False
         self._hold(len(event.body), 1)
@@ -106,11 +106,11 @@ class Outbox:
 
     @property
     def taken(self) -> int:
-        """The broker has the first so many of what was put, all of them."""
+        """The number of leading items put that the broker has accepted."""
         return self._receipts.settled
 
     async def until_taken(self, count: int) -> None:
-        """Wait until the broker has the first `count` of what was put."""
+        """Wait until the broker has the first `count` items put."""
         await self._receipts.until_settled(count)
 
     async def _pack_all(self) -> None:
@@ -168,7 +168,7 @@ class Outbox:
                 pause_s = min(pause_s * 2, 5.0)
 
     async def close(self, within_s: float) -> int:
-        """Wait until all is sent, at most so long; return the payloads that are given up."""
+        """Wait until everything is sent, with a timeout; return the abandoned payloads."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 await self._empty.wait()

@@ -1,4 +1,4 @@
-"""Payloads as a source received them, many at a time."""
+"""Received payloads, many at a time."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Payloads:
-    """Payloads in the order of their receipt.
+    """Payloads in order of receipt.
 
-    `payloads`: all of them, joined; `lengths`: bytes of each; `receive_time_us`: when each came.
+    `payloads`: all of them, joined; `lengths`: bytes of each; `receive_time_us`: receive times.
     """
 
     payloads: bytes

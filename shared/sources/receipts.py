@@ -1,4 +1,4 @@
-"""Receipts: items settled in any order, reported in the order in which they were put."""
+"""Receipts: items settled in any order, reported in the order they were put."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 
 class Receipts:
-    """Numbers things from 1 on and tells how many of the first are all settled."""
+    """Numbers items from 1 and reports how many leading ones are settled."""
 
     def __init__(self) -> None:
         self.issued = 0
@@ -15,13 +15,13 @@ class Receipts:
         self._moved = asyncio.Event()
 
     def issue(self) -> int:
-        """Return the number of the next thing; it is in one part."""
+        """Return the next item's number; it has one part."""
         self.issued += 1
         self._open[self.issued] = 1
         return self.issued
 
     def split(self, number: int, parts: int) -> None:
-        """Say in how many parts the thing is: it is settled when each of them is."""
+        """Set the number of parts: the item is settled when all of them are."""
         self._open[number] = parts
 
     def settle(self, number: int) -> None:

@@ -23,12 +23,12 @@ _CODE = "bad_bust_batch"
 
 @dataclass(frozen=True, slots=True)
 class Bust:
-    """A trade of this venue and id is void, or of another price or size.
+    """A cancel or correction of the trade with this venue and id.
 
-    `venue`: None where its sender did not say. `event_time_us`: of the trade, 0 where not said.
-    `price`, `size`: decimal texts of a correction, empty for what stays. `original` is as received.
-    `corrected_id`: a correction whose venue gives the corrected trade this id, with these `flags`.
-    `may_be_absent`: no reject where the trade never came.
+    `venue`: None if not given. `event_time_us`: of the trade, 0 if not given. `price`, `size`: new
+    values of a correction as text, empty if unchanged. `original` is as received. `corrected_id`:
+    the new id of a corrected trade, with its `flags`. `may_be_absent`: no reject if the trade never
+    arrived.
     """
 
     instrument: str
@@ -47,7 +47,7 @@ class Bust:
 
 
 def of_ticks(ticks: Ticks) -> list[Bust]:
-    """Return what the rows say that end trades, as it was received."""
+    """Return the busts among the rows, as received."""
     result = []
     for entry, rows in ticks.runs():
         for row in (np.flatnonzero(ticks.flags[rows] & ENDING) + rows.start).tolist():

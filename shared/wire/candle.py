@@ -1,4 +1,4 @@
-"""A candle as everybody sees it, and its form as one message."""
+"""A candle as a value, and its protobuf form."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ CandleKey = tuple[str, str, int]
 class Candle:
     """Open, high, low, close, volume and more over [start_us, start_us + timeframe), event time.
 
-    Prices and sizes are exact decimals; `notional` is the sum of price x size, so VWAP is
-    notional / volume. `revision` grows with every change; consumers keep the highest. `origin`:
-    TRADES, or VENUE where it is as the venue publishes it, or folded from one that is.
+    Prices and sizes are exact decimals; `notional` is the sum of price x size, so VWAP is notional
+    / volume. `revision` grows with every change; consumers keep the highest. `origin`: TRADES, or
+    VENUE if it was published by the venue, or folded from such a candle.
     """
 
     instrument: str
@@ -59,7 +59,7 @@ class Candle:
 
     @classmethod
     def from_message(cls, message: candles_pb2.Candle) -> Candle:
-        """Read the protobuf form. Raises decimal.InvalidOperation on a text that is no decimal."""
+        """Parse the protobuf form. Raises decimal.InvalidOperation on an invalid decimal."""
         return cls(**{**_FIELDS.read(message), "origin": message.origin or TRADES})
 
 

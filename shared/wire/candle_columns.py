@@ -50,7 +50,7 @@ _MAX_DIGITS: Final = 400
 class CandleColumns:
     """n candles of one timeframe: `names[n]`, `start_us` int64[n], and their records.
 
-    Of the order keys only the event times travel.
+    Of the order keys only the event times are encoded.
     """
 
     timeframe: str
@@ -67,7 +67,7 @@ class CandleColumns:
         return CandleColumns(self.timeframe, names, self.start_us[rows], self.records.at(rows))
 
     def as_lists(self) -> dict[str, list[Any]]:
-        """Return lists of plain values by the names of `Candle`; exact numbers as their text."""
+        """Return lists of plain values by field of `Candle`; exact numbers as text."""
         data, flags = self.records.data, self.records.data["flags"]
         lists: dict[str, list[Any]] = {
             "instrument": list(self.names),

@@ -1,4 +1,4 @@
-"""A venue's candles of an instrument's past, and their form on the wire (candles.proto)."""
+"""A venue's historical candles of an instrument, and their form on the wire (candles.proto)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _CODE = "bad_history"
 
 
 class CandleHistory(NamedTuple):
-    """The venue's candles with starts in [from_us, to_us); intervals without one had no trade.
+    """The venue's candles with starts in [from_us, to_us); intervals without one had no trades.
 
-    `trades_follow`: every trade from `to_us` on comes as a tick, or is reported as a gap.
+    `trades_follow`: every trade from `to_us` on arrives as a tick, or is reported as a gap.
     """
 
     instrument: str

@@ -1,4 +1,4 @@
-"""A candle as JSON shows it: the same in the history API, the live feed and whatever else."""
+"""JSON form of a candle, the same in the history API and the live feed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _VWAP: Final = Context(prec=20)
 
 
 def candle_of(fields: Mapping[str, Any], instrument: str, timeframe: str) -> Candle:
-    """Return the candle that `candle_json` has shown; its first and last time are its start."""
+    """Parse the output of `candle_json`; first and last time are the start."""
     start_us = int(fields["t"]) * 1000
     return Candle(
         instrument=instrument,
@@ -44,7 +44,7 @@ def vwap_text(notional: Decimal, volume: Decimal) -> str | None:
 
 
 def candle_json(candle: Candle) -> dict[str, Any]:
-    """Return a candle as the API shows it: `t` ms, prices and sizes as decimal texts."""
+    """Return a candle's JSON form: `t` in ms, prices and sizes as text."""
     return {
         "t": candle.start_us // 1000,
         "o": to_text(candle.open),

@@ -1,4 +1,4 @@
-"""Columns of messages: differences that pack small, and the check of their lengths and times."""
+"""Columns of messages: delta encoding, and checks of lengths and times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""zstd for event bodies, with a bound on what a body may unpack to."""
+"""zstd for event bodies, with bounded decompression."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import zstandard
 from shared.errors import PermanentError
 
 MAX_UNPACKED_BYTES: Final = 16 * 1024 * 1024
-"""Bridges fill a batch with 4 MiB at most, and no other event is larger."""
+"""Bridges fill a batch with at most 4 MiB, and no other event is larger."""
 
 _local = threading.local()
 
 
 FAST: Final = 1
-"""For raw text: as small as at level 3 (13 bytes a tick) in little more than half the time."""
+"""For raw text: as small as level 3 (13 bytes a tick) in little more than half the time."""
 SMALL: Final = 3
-"""For columns: a tenth smaller than at level 1, and each byte goes to every trigger."""
+"""For columns: a tenth smaller than level 1, and each byte goes to every trigger."""
 
 
 def compress(body: bytes, level: int = SMALL) -> bytes:
@@ -31,7 +31,7 @@ def compress(body: bytes, level: int = SMALL) -> bytes:
 
 
 def decompress(body: bytes) -> bytes:
-    """Unpack a body. Raises PermanentError `bad_compression` when it is no zstd or too large."""
+    """Decompress a body. Raises PermanentError `bad_compression` if invalid or too large."""
     try:
         size = zstandard.frame_content_size(body)
         if not 0 <= size <= MAX_UNPACKED_BYTES:

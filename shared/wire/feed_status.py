@@ -17,7 +17,7 @@ FEEDS: Final = ("binance", "coinbase", "kraken", "alpaca", "scanner", "ccxt")
 
 
 class FeedState(StrEnum):
-    """The state of a symbol of a feed. DOWN is no report, but the absence of any."""
+    """State of a feed's symbol. DOWN is the absence of reports."""
 
     LIVE = "live"
     QUIET = "quiet"
@@ -30,7 +30,7 @@ class FeedState(StrEnum):
 
 
 STALE_US: Final = 15_000_000
-"""A bridge reports every few seconds; one that has not for so long is down."""
+"""Seconds without a report after which a bridge is down; it reports every few."""
 _WORST_FIRST: Final = (
     *(FeedState.RECONNECTING, FeedState.STALLED, FeedState.MAINTENANCE, FeedState.LIVE),
     *(FeedState.QUIET, FeedState.HALTED, FeedState.ENDED),
@@ -38,12 +38,12 @@ _WORST_FIRST: Final = (
 
 
 def is_stale(reported_us: int, now_us: int) -> bool:
-    """Tell whether a report is too old to be true."""
+    """Whether a report is too old."""
     return now_us - reported_us > STALE_US
 
 
 def symbol_state(state: str, reported_us: int, now_us: int) -> FeedState:
-    """Return a symbol's state: down where nobody reports it, unless it has ended."""
+    """Return a symbol's state: down without reports, unless it has ended."""
     if state != FeedState.ENDED and is_stale(reported_us, now_us):
         return FeedState.DOWN
     return FeedState(state)
@@ -52,8 +52,8 @@ def symbol_state(state: str, reported_us: int, now_us: int) -> FeedState:
 def feed_state(symbols: Sequence[tuple[str, int]], now_us: int) -> FeedState:
     """Return a feed's state from (state, reported_us) of its symbols, at least one.
 
-    It is down when none is reported. A quiet symbol beside a live one makes no quiet feed, and one
-    that was taken out of a feed that goes on makes none that is down.
+    It is down if none is reported. A quiet symbol beside a live one does not make the feed quiet,
+    and one that was removed from a running feed does not make it down.
     """
     if is_stale(max(reported_us for _, reported_us in symbols), now_us):
         return FeedState.DOWN
@@ -63,10 +63,10 @@ def feed_state(symbols: Sequence[tuple[str, int]], now_us: int) -> FeedState:
 
 @dataclass(frozen=True, slots=True)
 class SymbolStatus:
-    """One symbol. Times in microseconds, 0 for never; `last_message_us` and no other is wall clock.
+    """One symbol. Times in microseconds, 0 for never; only `last_message_us` is wall clock.
 
-    `last_trade_id`: the broker has every trade of this life up to it, or it is in a gap;
-    `id_time_us`: its event time. `history_done` of `history_parts` of the past were fetched.
+    `last_trade_id`: the broker has every trade of this run up to it, or it is in a gap;
+    `id_time_us`: its event time. `history_done` of `history_parts` were fetched.
     """
 
     symbol: str
@@ -85,7 +85,7 @@ class SymbolStatus:
 
 @dataclass(frozen=True, slots=True)
 class FeedStatus:
-    """One feed. `skew_us`: the exchange's clock less the bridge's; `error`: for people."""
+    """One feed. `skew_us`: the exchange's clock minus the bridge's; `error`: a message."""
 
     feed: str
     source: str

@@ -21,11 +21,11 @@ class GapState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Missing trades with ids from `first_id` to `last_id`, both included.
+    """Missing trades with ids from `first_id` to `last_id`, inclusive.
 
-    `from_us`, `to_us`: event times of the last trade before and of the first one after.
-    `by_time`: the ids are times in milliseconds, of a feed whose ids do not count trades.
-    `absent`: ids of a filled gap for which the exchange lists no trade. `changed_us`: wall clock.
+    `from_us`, `to_us`: event times of the last trade before and the first one after. `by_time`: the
+    ids are times in milliseconds, of a feed without contiguous ids. `absent`: ids of a filled gap
+    for which the exchange lists no trade. `changed_us`: wall clock.
     """
 
     symbol: str
@@ -41,7 +41,7 @@ class Gap:
 
     @property
     def count(self) -> int:
-        """Number of missing ids; 0 where only times are known."""
+        """Number of missing ids; 0 if only times are known."""
         return 0 if self.by_time else self.last_id - self.first_id + 1
 
 

@@ -22,7 +22,7 @@ Int64s = NDArray[np.int64]
 class Entry:
     """A run of `count` rows of one instrument at one pair of scales.
 
-    `market`: what its exchange calls the instrument, where the feed is an exchange's.
+    `market`: the exchange's name of the instrument, if it has one.
     """
 
     name: str
@@ -34,12 +34,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entries:
-    """Columns of equal length: an entry each, a run of `counts` rows of one instrument.
+    """Columns of equal length: one entry per run of `counts` rows of one instrument.
 
-    price = mantissa x 10^-price_scale, sizes with `size_scale`. `markets` is empty where no entry
-    has one. `shard_entries`: int64[shards], how many entries each shard has; they are sorted by it.
-    An instrument has several entries only where its mantissas do not fit 64 bits at one scale, or
-    for several venues.
+    price = mantissa x 10^-price_scale, sizes with `size_scale`. `markets` is empty if no entry has
+    one. `shard_entries`: int64[shards], number of entries per shard, by which they are sorted. An
+    instrument has several entries only if its mantissas do not fit 64 bits at one scale, or for
+    several venues.
     """
 
     names: tuple[str, ...]
@@ -84,7 +84,7 @@ class Entries:
 
     @property
     def venues(self) -> list[str]:
-        """The venue of each entry, empty where the feed has none."""
+        """The venue of each entry, empty if the feed has none."""
         return [market.venue for market in self.markets] or [""] * len(self)
 
     @property
@@ -93,14 +93,14 @@ class Entries:
         return np.repeat(np.arange(len(self)), self.counts)
 
     def runs(self) -> Iterator[tuple[Entry, slice]]:
-        """Yield each entry with the slice of its rows: for what is no hot path."""
+        """Yield each entry with the slice of its rows; not for hot paths."""
         start = 0
         for entry in self:
             yield entry, slice(start, start + entry.count)
             start += entry.count
 
     def select(self, keep: NDArray[np.bool_]) -> Entries:
-        """Return the entries of the rows where `keep` is true; those without rows fall away."""
+        """Return the entries of the kept rows; those without rows are dropped."""
         if not len(self):
             return self
         starts = np.cumsum(self.counts) - self.counts
@@ -123,7 +123,7 @@ class Entries:
         )
 
     def sharded(self, shards: int) -> tuple[Entries, Int64s]:
-        """Return the table divided among so many shards, and where each of its rows stands here."""
+        """Return the table divided among the shards, and the source row of each of its rows."""
         of_entry = shards_of(self.names, shards)
         order = np.argsort(of_entry, kind="stable")
         starts = np.cumsum(self.counts) - self.counts
@@ -161,7 +161,7 @@ class Entries:
 
     @classmethod
     def from_message(cls, code: str, message: ticks_pb2.InstrumentTable, rows: int) -> Entries:
-        """Read the protobuf form of a batch of so many rows, before anything is made for them.
+        """Parse the table of a batch of `n` rows, before anything is allocated for them.
 
         Raises PermanentError `code`.
         """

@@ -1,4 +1,4 @@
-"""Late candles: base candles that an event's ticks could not be counted in (late.proto)."""
+"""Late candles: base candles that could not include an event's ticks (late.proto)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.schema import late_pb2
 
 
 class Reason(StrEnum):
-    """Why a base candle is to be recomputed from its stored ticks."""
+    """Reason to recompute a base candle from its stored ticks."""
 
     LATE = "late"
     REPEATED = "repeated"
@@ -60,6 +60,6 @@ def decode_late(body: bytes) -> Late:
         raise PermanentError("bad_late_batch", f"reason {message.reason} is none")
     candles = list(zip(message.instrument, message.start_us, strict=True))
     for name, start_us in candles:
-        # Queued, it would be in the way of every other repair.
+        # Queued, it would block every other repair.
         check_place("bad_late_batch", name, "1m", start_us)
     return Late(message.event_id, reason, candles)

@@ -1,4 +1,4 @@
-"""A dataclass and its protobuf message have the same fields: decimals are canonical text there."""
+"""Mapping between a dataclass and its protobuf message, with decimals as canonical text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.market.decimals import to_text
 
 
 class MessageFields:
-    """The fields of a dataclass whose types are written as texts."""
+    """The fields of a dataclass with text annotations."""
 
     def __init__(self, of: type) -> None:
         self._decimals = [each.name for each in fields(of) if each.type == "Decimal"]
@@ -25,9 +25,9 @@ class MessageFields:
         return written
 
     def read(self, message: Any) -> dict[str, Any]:
-        """Return the fields of a message as its value has them.
+        """Return the fields of a message for its dataclass.
 
-        Raises decimal.InvalidOperation: a text is no decimal.
+        Raises decimal.InvalidOperation: invalid decimal.
         """
         values = dict(zip(self._others, self._rest(message), strict=True))
         values.update(zip(self._decimals, map(Decimal, self._numbers(message)), strict=True))

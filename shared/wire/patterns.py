@@ -1,4 +1,4 @@
-"""A pattern found in closed candles: its identity, its forms on the wire, in a row and as JSON."""
+"""A pattern in closed candles: its identity, and its forms on the wire, in a row and in JSON."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Pattern:
 
     @classmethod
     def from_message(cls, message: patterns_pb2.Pattern) -> Pattern:
-        """Read the protobuf form. Raises decimal.InvalidOperation on a text that is no decimal."""
+        """Parse the protobuf form. Raises decimal.InvalidOperation on an invalid decimal."""
         return cls(**{**_FIELDS.read(message), "features": dict(message.features)})
 
 
@@ -73,7 +73,7 @@ def pattern_id(instrument: str, timeframe: str, pattern: str, start_us: int) -> 
 
 
 def alert_level(confidence: float) -> str:
-    """Return how loudly to tell of it: low, medium from 0.75 on, high from 0.85 on."""
+    """Return its level: low, medium from 0.75 on, high from 0.85 on."""
     if confidence >= _HIGH:
         return "high"
     return "medium" if confidence >= _MEDIUM else "low"
@@ -82,7 +82,7 @@ def alert_level(confidence: float) -> str:
 def encode_patterns(patterns: Sequence[Pattern]) -> bytes:
     """Return a PatternBatch, the body of a patterns event."""
     messages = [pattern.to_message() for pattern in patterns]
-    # A map has no order: the same content is the same bytes only so.
+    # Maps are unordered: this makes the bytes deterministic.
     return patterns_pb2.PatternBatch(patterns=messages).SerializeToString(deterministic=True)
 
 
@@ -99,7 +99,7 @@ def decode_patterns(body: bytes) -> list[Pattern]:
 
 
 def pattern_of(data: Mapping[str, Any]) -> Pattern:
-    """Return the pattern that `as_event_json` has shown in its `data`."""
+    """Parse the `data` of `as_event_json`."""
     end_us = int(data["timestamp"]) * 1000
     prices = data["candle_data"]
     return Pattern(
@@ -127,7 +127,7 @@ def pattern_of(data: Mapping[str, Any]) -> Pattern:
 
 
 def as_event_json(pattern: Pattern) -> dict[str, Any]:
-    """Return the JSON form that webhooks get. `timestamp`: ms, when the candle had ended."""
+    """Return the JSON form for webhooks. `timestamp`: ms, the end of the candle."""
     return {
         "type": "pattern_retracted" if pattern.retracted else "pattern_detected",
         "data": {

@@ -21,14 +21,14 @@ from shared.wire.instrument_table import Entries, Entry
 from shared.wire.ticks import Int64s
 
 NOT_SAID: Final = -1
-"""Stands for a size or an update id that the feed does not give."""
+"""Placeholder of a size or update id that the feed does not give."""
 
 _column = partial(columns.column, "bad_quote_batch")
 _times = partial(columns.times, "bad_quote_batch")
 
 
 class QuoteKey(NamedTuple):
-    """A quote's place in the total order of its instrument's quotes: compare as a tuple."""
+    """A quote's position in the total order of its instrument's quotes: compare as a tuple."""
 
     event_time_us: int
     update_id: int
@@ -38,7 +38,7 @@ class QuoteKey(NamedTuple):
 
 
 class Quote(NamedTuple):
-    """One quote as exact decimals; sizes are None where the feed gives none."""
+    """One quote as exact decimals; sizes are None if the feed gives none."""
 
     bid: Decimal
     ask: Decimal
@@ -74,7 +74,7 @@ class Quotes:
         return self.entries.runs()
 
     def key_at(self, row: int) -> QuoteKey:
-        """Return the row's place in the total order."""
+        """Return the row's position in the total order."""
         return QuoteKey(
             int(self.event_time_us[row]),
             int(self.update_id[row]),
@@ -94,7 +94,7 @@ class Quotes:
         )
 
     def select(self, keep: NDArray[np.bool_]) -> Quotes:
-        """Return the rows where `keep` is true; entries without rows fall away."""
+        """Return the kept rows; entries without rows are dropped."""
         return Quotes(
             self.source,
             self.entries.select(keep),

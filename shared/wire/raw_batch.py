@@ -41,10 +41,10 @@ MAX_PAYLOADS: Final = 1 << 17
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RawBatch:
-    """m payloads in the order of their receipt.
+    """m payloads in order of receipt.
 
-    `payloads`: all of them, joined. `lengths`: int64[m] bytes. `receive_time_us`: int64[m].
-    Payload i has the sequence first_sequence + i within the life of `source`.
+    `payloads`: all of them, joined. `lengths`: int64[m] bytes. `receive_time_us`: int64[m]. Payload
+    i has the sequence first_sequence + i within `source`.
     """
 
     format: int
@@ -104,7 +104,7 @@ def encode(
     lengths: Sequence[int],
     receive_time_us: Sequence[int],
 ) -> bytes:
-    """Return a RawBatch message from plain sequences, as a listener has them at hand."""
+    """Return a RawBatch message from plain sequences, for a listener."""
     return raw_pb2.RawBatch(
         format=cast(raw_pb2.Format, format_),
         source=source,
@@ -118,9 +118,9 @@ def encode(
 
 
 class Delimited(NamedTuple):
-    """A message behind its length: the length begins at `before`, the message is [start, end).
+    """A length-delimited message: its length is at `before`, the message at [start, end).
 
-    `end` lies past the bytes there are when the message is cut off.
+    `end` is past the available bytes if the message is truncated.
     """
 
     before: int
@@ -129,9 +129,9 @@ class Delimited(NamedTuple):
 
 
 def delimited(content: bytes) -> Iterator[Delimited]:
-    """Yield the messages of a sequence, each behind its length as a varint.
+    """Yield length-delimited messages, with varint lengths.
 
-    A length that is cut off, or larger than protobuf allows, is a message without an end.
+    A truncated length, or one larger than protobuf allows, is a message without an end.
     """
     before, size = 0, len(content)
     while before < size:

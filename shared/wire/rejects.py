@@ -1,4 +1,4 @@
-"""Rejects: input that is no tick, kept whole, and their form on the wire (rejects.proto)."""
+"""Rejects: input that is not a tick, kept whole, and their form on the wire (rejects.proto)."""
 
 from __future__ import annotations
 

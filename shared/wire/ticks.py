@@ -32,9 +32,9 @@ _times = partial(wire.times, _CODE)
 
 NO_ID, INTEGER_ID, TEXT_ID = 0, 1, 2
 VOLUME_ONLY, ODD_LOT, AUCTION, OUT_OF_SEQUENCE = 1, 2, 4, 8
-"""Bits of `flags`. VOLUME_ONLY: not for open, high, low and close; the others inform."""
+"""Bits of `flags`. VOLUME_ONLY: not for open, high, low and close; the others are informational."""
 CANCELLED, CORRECTED = 16, 32
-"""Bits of rows that say something of a trade which came before: it is void, or it is this."""
+"""Bits of busts: the earlier trade is void, or replaced by this row."""
 ENDING: Final = CANCELLED | CORRECTED
 _SIDES, _KINDS, _FLAGS = 3, 3, CANCELLED
 
@@ -81,7 +81,7 @@ class Ticks:
 
     @property
     def source_key(self) -> int:
-        """The source as it stands in order keys."""
+        """The source in order keys."""
         return source_key(self.source)
 
     @property
@@ -90,11 +90,11 @@ class Ticks:
         return np.where(self.trade_id_kind == INTEGER_ID, self.trade_id, NO_ORDER_ID)
 
     def runs(self) -> Iterator[tuple[Entry, slice]]:
-        """Yield each entry with the slice of its rows: for what is no hot path."""
+        """Yield each entry with the slice of its rows; not for hot paths."""
         return self.entries.runs()
 
     def by_shard(self) -> Iterator[tuple[int, Ticks]]:
-        """Yield the shards that have ticks, each with its part: views, not copies."""
+        """Yield the shards with ticks, each with its part: views, not copies."""
         entry_ends = np.cumsum(self.entries.shard_entries).tolist()
         row_ends = np.concatenate([[0], np.cumsum(self.entries.counts)])
         first = 0
@@ -105,7 +105,7 @@ class Ticks:
             first = last
 
     def sharded(self, shards: int) -> Ticks:
-        """Return the ticks divided among so many shards."""
+        """Return the ticks divided among the shards."""
         entries, rows = self.entries.sharded(shards)
         return self._with(entries, rows)
 
@@ -114,7 +114,7 @@ class Ticks:
         return "" if self.trade_id_text is None else str(self.trade_id_text[row])
 
     def key_at(self, row: int) -> OrderKey:
-        """Return the row's place in the total order."""
+        """Return the row's position in the total order."""
         has_id = self.trade_id_kind[row] == INTEGER_ID
         return OrderKey(
             int(self.event_time_us[row]),
@@ -125,11 +125,11 @@ class Ticks:
         )
 
     def select(self, keep: NDArray[np.bool_]) -> Ticks:
-        """Return the rows where `keep` is true; entries without rows fall away."""
+        """Return the kept rows; entries without rows are dropped."""
         return self._with(self.entries.select(keep), keep)
 
     def standing(self) -> Ticks:
-        """Return the rows but those that say that a trade is void."""
+        """Return the rows without cancels."""
         is_void = (self.flags & CANCELLED) != 0
         return self.select(~is_void) if is_void.any() else self
 
@@ -170,7 +170,7 @@ class Ticks:
                 (13, _if_any(self.flags)),
             ]
         )
-        # Messages one after the other are one message: what is no column, and the columns.
+        # Concatenated messages are one message: scalar fields, then columns.
         return head.SerializeToString() + columns
 
     @classmethod
@@ -226,7 +226,7 @@ _COLUMNS: Final = tuple(
 
 
 def joined(batches: Sequence[Ticks]) -> Ticks:
-    """Return batches of one source as one of one shard, their entries one after the other."""
+    """Concatenate batches of one source into one of one shard."""
     texts = None
     if any(batch.trade_id_text is not None for batch in batches):
         texts = np.concatenate(

@@ -1,6 +1,6 @@
-"""Columns as packed fields of a protobuf message, without a Python object per value.
+"""Packed protobuf fields from columns, without a Python object per value.
 
-protobuf's own way takes a list of Python integers, which costs three times as much. The bytes are
+protobuf's own API takes a list of Python integers, which costs three times as much. The bytes are
 the same (https://protobuf.dev/programming-guides/encoding/).
 """
 
@@ -25,7 +25,7 @@ def zigzag(column: NDArray[np.int64]) -> Uint64s:
 
 
 def deltas(column: NDArray[np.int64]) -> Uint64s:
-    """Return its first value, then differences, which wrap at 64 bits, as such values."""
+    """Return the first value, then differences, which wrap at 64 bits, as such values."""
     differences = column.copy()
     differences[1:] -= column[:-1]
     return zigzag(differences)
@@ -34,7 +34,7 @@ def deltas(column: NDArray[np.int64]) -> Uint64s:
 def packed(fields: Sequence[tuple[int, Uint64s]]) -> bytes:
     """Return columns as packed fields, each with its number; nothing for an empty one.
 
-    All of them are encoded at once: what an array operation costs counts once, not once a field.
+    All are encoded at once: the overhead of array operations counts once, not per field.
     """
     columns = [(number, column) for number, column in fields if len(column)]
     if not columns:
@@ -68,9 +68,9 @@ def varint(value: int) -> bytes:
 
 
 def _varints(values: Uint64s) -> tuple[bytes, NDArray[np.int64]]:
-    """Write each value in groups of seven bits, the lowest first, a high bit on all but its last.
+    """Encode each value in groups of seven bits, lowest first, with continuation bits.
 
-    One pass for each further group, over the values that have one. Returns where each value ends.
+    One pass per further group, over the values that have one. Returns the end of each value.
     """
     rest, rows = values, np.arange(len(values))
     size = np.ones(len(values), dtype=np.int64)

@@ -63,7 +63,7 @@ _UNSIGNED = {"DOJI", "DRAGONFLYDOJI", "GRAVESTONEDOJI", "LONGLEGGEDDOJI", "RICKS
 
 
 def _read(table: str, kind: Kind) -> list[Candlestick]:
-    """Read a table of lengths and names: a name has the length before it."""
+    """Parse a table of lengths and names: a name has the length before it."""
     patterns, candles = [], 0
     for word in table.split():
         if len(word) == 1:

@@ -30,10 +30,10 @@ from shared.analysis.detectors.candlestick_table import CANDLESTICKS, Candlestic
 from shared.analysis.detectors.tape import Tape
 
 REACH: Final = 18
-"""The longest look back of a function (14), the candles a hikkake waits for (3), and itself."""
+"""The longest lookback of a function (14), a hikkake's confirmation (3), and the candle itself."""
 
 RUN: Final = 256
-"""Evaluated candles that share a run: a violent one makes windows of one run stand alone."""
+"""Evaluated candles that share a run: a violent one is split into single windows."""
 
 _SUMMED: Final = 16.0
 _BITS: Final = 32
@@ -43,7 +43,7 @@ _TOO_WILD: Final = 2.0 ** (53 - _BITS) / _SUMMED
 def candlestick_values(
     tape: Tape, functions: tuple[Candlestick, ...] = CANDLESTICKS
 ) -> npt.NDArray[np.int32]:
-    """Return [functions, m]: -200 to 200 as TA-Lib gives it, 0 where there is no pattern."""
+    """Return [functions, m]: TA-Lib's -200 to 200, 0 without a pattern."""
     values = np.zeros((len(functions), len(tape.at)), dtype=np.int32)
     first = _run_starts(tape)
     last = np.append(first[1:], len(tape.at)) - 1
@@ -62,7 +62,7 @@ def candlestick_values(
 
 @dataclass(frozen=True)
 class _Runs:
-    """Neighbours on the tape: rows `first` to `last` of `at`, decided from the place `begin` on.
+    """Neighbours on the tape: rows `first` to `last` of `at`, evaluated from `begin` on.
 
     `scale` is the power of two for its prices, `spread` the largest range, scaled. All [k].
     """
@@ -93,7 +93,7 @@ class _Runs:
 
 
 def _run_starts(tape: Tape) -> Ints:
-    """Return the rows of `at` where runs begin: of neighbours on the tape, at most RUN of them."""
+    """Return the rows of `at` at which runs start: neighbours on the tape, at most RUN of them."""
     breaks = np.empty(len(tape.at), dtype=np.bool_)
     breaks[0] = True
     breaks[1:] = (tape.at[1:] != tape.at[:-1] + 1) | (tape.segment[1:] != tape.segment[:-1])
@@ -103,7 +103,7 @@ def _run_starts(tape: Tape) -> Ints:
 
 
 def _joined(begin: Ints, end: Ints) -> tuple[Ints, Ints]:
-    """Return all numbers from each begin to its end, in turn, and where each begin stands."""
+    """Return the concatenated ranges from each begin to its end, and the offset of each."""
     lengths = end - begin + 1
     starts = np.cumsum(lengths) - lengths
     return np.arange(lengths.sum()) + np.repeat(begin - starts, lengths), starts
@@ -116,7 +116,7 @@ def _evaluate(
     runs: _Runs,
     bits: int | None = None,
 ) -> None:
-    """Write the values of runs whose sums are exact, with prices rounded to so many bits."""
+    """Write the values of runs with exact sums, with prices rounded to so many bits."""
     if not len(runs.first):
         return
     end = tape.at[runs.last]
@@ -142,4 +142,4 @@ def _rounded(price: Floats, bits: int) -> Floats:
 _LOOK_BACK: Final = {
     each.function: int(getattr(abstract, each.function).lookback) for each in CANDLESTICKS
 }
-"""Candles that a function needs before the completing one."""
+"""Lookback of each function."""

@@ -1,4 +1,4 @@
-"""The candlestick patterns: TA-Lib says which, trend and volume say how much to make of them."""
+"""Candlestick patterns: detected by TA-Lib, with a confidence from trend and volume."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from shared.analysis.detectors.settings import DetectorSettings
 from shared.analysis.detectors.tape import Tape
 
 STRENGTH, TREND, VOLUME = 0.40, 0.35, 0.25
-"""What each part weighs."""
+"""Weight of each part."""
 
 HIKKAKE_WAITS: Final = 3
-"""Candles within which a hikkake may be confirmed."""
+"""Candles within which a hikkake can be confirmed."""
 
 _KINDS: Final = tuple(Kind)
 

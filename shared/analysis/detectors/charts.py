@@ -1,4 +1,4 @@
-"""The chart patterns: each detector with the names of what it finds upright and in the mirror."""
+"""Chart patterns: each detector with the names of its upright and mirrored pattern."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ CHARTS: Final = tuple(
 
 
 def charts(tape: Tape, settings: DetectorSettings) -> Iterator[Findings]:
-    """Yield what the wanted chart patterns find.
+    """Yield the findings of the selected chart patterns.
 
     The tolerance becomes a difference of logarithms, log(1 + tolerance), the same up and down.
     """

@@ -35,7 +35,7 @@ def detect(candles: Candles, first: int, settings: DetectorSettings) -> list[Fou
 def detect_many(
     series: Sequence[tuple[Candles, int]], settings: DetectorSettings
 ) -> list[list[Found]]:
-    """Return what `detect` gives for each series; one call for many costs far less than many."""
+    """Return the patterns of each series; one call for many is far cheaper than many calls."""
     patterns: list[list[Found]] = [[] for _ in series]
     if not series:
         return patterns

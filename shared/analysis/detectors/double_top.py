@@ -11,13 +11,13 @@ from shared.analysis.detectors.tape import Tape
 from shared.analysis.detectors.view import View
 
 CANDIDATES: Final = 4
-"""Pivots before the last that may be the first top."""
+"""Number of earlier pivots considered as the first top."""
 APART: Final = 5
-"""Candles between the tops, at least."""
+"""Minimum number of candles between the tops."""
 ALIKE: Final = 0.25
-"""Of the height: how far apart the tops may be, if that is less than the tolerance."""
+"""Maximum distance of the tops as a fraction of the height, if below the tolerance."""
 HEIGHT: Final = 3.0
-"""In typical ranges, at least."""
+"""Minimum height in typical ranges."""
 BEFORE: Final = 20
 """Candles before the first top within which the price rose to it."""
 

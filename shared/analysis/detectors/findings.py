@@ -1,4 +1,4 @@
-"""Findings of a detector as columns, before the least confidence is applied."""
+"""Findings of a detector as columns, before filtering by confidence."""
 
 from __future__ import annotations
 

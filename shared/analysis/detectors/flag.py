@@ -13,11 +13,11 @@ from shared.analysis.detectors.view import View
 SHORTEST, LONGEST = 4, 15
 """Candles of the flag."""
 POLE: Final = 8
-"""Candles of the pole, at most."""
+"""Maximum number of candles of the pole."""
 STEEP: Final = 4.0
-"""Height of the pole in typical ranges, at least."""
+"""Minimum height of the pole in typical ranges."""
 SHALLOW, DEEP = 0.1, 0.5
-"""How much of the pole the flag gives back."""
+"""Fraction of the pole that the flag retraces."""
 
 
 def bull_flag(tape: Tape, view: View, tolerance: int) -> Shape:

@@ -11,13 +11,13 @@ from shared.analysis.detectors.tape import Tape
 from shared.analysis.detectors.view import View
 
 TOUCHES: Final = 3
-"""Pivot highs at the level, at least."""
+"""Minimum number of pivot highs at the level."""
 CANDIDATES: Final = 5
-"""Last pivots among which the touches are."""
+"""Number of last pivots searched for touches."""
 ALIKE: Final = 0.25
-"""Of the height: how far below the level a touch may be, if that is less than the tolerance."""
+"""Maximum distance of a touch below the level, as a fraction of the height."""
 HEIGHT: Final = 2.5
-"""In typical ranges, at least."""
+"""Minimum height in typical ranges."""
 
 
 def flat_top_breakout(tape: Tape, view: View, tolerance: int) -> Shape:

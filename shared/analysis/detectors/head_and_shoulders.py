@@ -13,19 +13,19 @@ from shared.analysis.detectors.tape import Tape
 from shared.analysis.detectors.view import View
 
 TO_HEAD, TO_LEFT = np.array(list(product((1, 2, 3), (1, 2, 3)))).T
-"""Pivots from the right shoulder to the head, and on to the left one: up to 2 lesser between."""
+"""Pivots searched from the right shoulder to the head, and from there to the left one."""
 ALIKE: Final = 1 / 3
-"""Of the height: how far apart shoulders, and troughs, may be, if less than the tolerance."""
+"""Maximum distance of shoulders, and of troughs, as a fraction of the height."""
 HEAD: Final = 0.15
-"""Of the height: how far the head is above the higher shoulder, at least."""
+"""Minimum distance of head and higher shoulder, as a fraction of the height."""
 SHOULDER: Final = 0.2
-"""Of the height: how far the lower shoulder is above the higher trough, at least."""
+"""Minimum distance of lower shoulder and higher trough, as a fraction of the height."""
 BALANCE: Final = 2.5
-"""How much longer one half may be than the other."""
+"""Maximum ratio of the lengths of the halves."""
 HEIGHT: Final = 4.0
-"""In typical ranges, at least."""
+"""Minimum height in typical ranges."""
 BEFORE: Final = 20
-"""Candles before the left shoulder within which the price came from below the neckline."""
+"""Candles before the left shoulder within which the price rose from below the neckline."""
 
 
 def head_and_shoulders(tape: Tape, view: View, tolerance: int) -> Shape:

@@ -1,4 +1,4 @@
-"""Two lines through pivots, the upper one broken: what triangles and channels have in common."""
+"""Two lines through pivots, the upper one broken: the basis of triangles and channels."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from shared.analysis.detectors.tape import Tape
 from shared.analysis.detectors.view import View
 
 UPPER_BACK, LOWER_BACK = np.array(list(product((1, 2, 3), (1, 2, 3)))).T
-"""Pivots from each line's last point to its first."""
+"""Pivots searched from each line's last point to its first."""
 SPAN: Final = 10
-"""Candles from the first point to the breakout, at least."""
+"""Minimum number of candles from the first point to the breakout."""
 HEIGHT: Final = 3.0
-"""Distance of the lines where they begin, in typical ranges, at least."""
+"""Minimum distance of the lines at their start, in typical ranges."""
 OUTSIDE: Final = 0.1
-"""Of the height: how far a close before the breakout may be outside of the lines."""
+"""Maximum distance of an earlier close outside the lines, as a fraction of the height."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """k lines in log units: through `value` at `place` with a `slope` a candle.
+    """k lines in log units: through `value` at `place` with a `slope` per candle.
 
     `step` is the difference of the two points it was drawn through.
     """
@@ -43,7 +43,7 @@ class Line:
         return cls(last, values[last], slope, step)
 
     def at(self, position: Ints) -> Floats:
-        """Return its height above each place."""
+        """Return its value at each position."""
         height: Floats = self.value.astype(np.float64) + self.slope * (position - self.place)
         return height
 
@@ -124,7 +124,7 @@ def broken_lines(tape: Tape, view: View) -> Broken:
 
 
 def _outside(view: View, begin: Ints, end: Ints, upper: Line, lower: Line) -> Floats:
-    """Return how far the close farthest outside of the lines is, from begin to end; 0 if none."""
+    """Return the largest distance of a close outside the lines, from begin to end; 0 if none."""
     if not len(begin):
         return np.zeros(0)
     position = begin[:, None] + np.arange(int((end - begin).max()) + 1)

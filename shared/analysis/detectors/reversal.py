@@ -11,11 +11,11 @@ from shared.analysis.detectors.tape import TREND_OVER, Tape
 from shared.analysis.detectors.view import View
 
 FELL: Final = 1.0
-"""The fall before, in typical ranges x sqrt(candles), at least."""
+"""Minimum fall before it, in typical ranges x sqrt(candles)."""
 LOWEST_OF: Final = 20
-"""Candles of which the low is the lowest."""
+"""Number of candles of which the low is the lowest."""
 UPPER: Final = 2 / 3
-"""Where in its range the candle closes, at least."""
+"""Minimum position of the close within the candle's range."""
 
 
 def bullish_reversal(tape: Tape, view: View, tolerance: int) -> Shape:

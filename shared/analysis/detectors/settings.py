@@ -8,10 +8,10 @@ from typing import Final
 from shared.runtime.settings import Environment
 
 FEWEST_CANDLES: Final = 10
-"""Nothing is detected before so many candles are there."""
+"""Minimum number of candles for any detection."""
 
 SHORTEST_LOOKBACK: Final = 20
-"""No lookback below this: the longest candlestick function needs 18 candles."""
+"""Minimum lookback: the longest candlestick function needs 18 candles."""
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,10 @@ class DetectorSettings:
     """Settings of every detector; `patterns` None is all of them."""
 
     tolerance: float = 0.01
-    """How far prices that count as one level may be apart, relative to price."""
+    """Maximum relative distance of prices that count as one level."""
     min_confidence: float = 0.65
     lookback: int = 50
-    """Candles a pattern is decided from, at most: those that end with the completing one."""
+    """Maximum number of candles a pattern is evaluated from, up to the completing one."""
     patterns: frozenset[str] | None = None
 
     @classmethod

@@ -1,4 +1,4 @@
-"""A chart pattern as found, and how much confidence its form, size, breakout and volume deserve."""
+"""Chart pattern shapes, and their confidence from form, size, breakout and volume."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.analysis.detectors.tape import LOG_UNIT, Tape
 
 BASE: Final = 0.5
 FIT, SIZE, BREAK, VOLUME = 0.4, 0.2, 0.2, 0.2
-"""What each part adds, of the other half."""
+"""Weights of the parts in the second half."""
 
 
 @dataclass(frozen=True)

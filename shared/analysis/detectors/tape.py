@@ -1,7 +1,7 @@
 """Many series on one tape, so that each detector runs once for all: logs, windows, typical range.
 
-Whatever is summed is an integer, so that a sum does not depend on what else is on the tape: one
-candle at a time and all at once give the same bits.
+All sums are of integers, so that a sum does not depend on what else is on the tape: one candle at a
+time and all at once give the same bits.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ LOG_UNIT: Final = 2.0**-40
 """Prices are logarithms in whole multiples of this: about 1e-12 of a price."""
 
 TYPICAL_OVER: Final = 20
-"""Candles before the completing one that say what range and volume are typical."""
+"""Candles before the completing one that define typical range and volume."""
 
 TREND_OVER: Final = 10
-"""Candles before a pattern that say what trend it comes from."""
+"""Candles before a pattern that define its preceding trend."""
 
 
 @dataclass(frozen=True)
 class Tape:
-    """Series one after the other, and the places on the tape that are to be evaluated.
+    """Concatenated series, and the positions to evaluate.
 
-    `at` [m] are the evaluated places, ascending; `window` [m] where the window of each begins, so
-    that nothing before it is looked at; `segment` [m] the series each belongs to; `offset` [s] what
-    to add to a place to have the candle's index in its series.
+    `at` [m]: evaluated positions, ascending; `window` [m]: the start of each one's window, before
+    which nothing is used; `segment` [m]: the series of each; `offset` [s]: what to add to a
+    position to get the candle's index in its series.
     """
 
     open: Floats
@@ -87,16 +87,16 @@ class Tape:
 
     @cached_property
     def typical_range(self) -> Floats:
-        """[m] what a candle before each place usually spans, in log units, > 0.
+        """[m] typical range of the candles before each position, in log units, > 0.
 
-        The mean of log(high / low) of up to 20 candles, or of the moves between their closes where
-        that is more: candles of one trade have no range. `varies` says where it is known.
+        The mean of log(high / low) of up to 20 candles, or of the moves between their closes if
+        that is larger: candles of one trade have no range. `varies` says where it is known.
         """
         return np.where(self.varies, self._typical, 1.0)
 
     @cached_property
     def varies(self) -> Bools:
-        """[m] whether the prices before each place vary: else nothing there has a size."""
+        """[m] whether the prices before each position vary: otherwise there is no scale."""
         return self._typical > 0
 
     @cached_property
@@ -111,17 +111,17 @@ class Tape:
         return np.maximum(*means)
 
     def all_have_ranges(self, begin: Ints, last: Ints) -> Bools:
-        """Tell of spans of candles [k] whether each of their candles has more than one price."""
+        """Return for spans of candles [k] whether each candle has more than one price."""
         flat = np.concatenate(([0], np.cumsum(self.high == self.low)))
         drawn: Bools = flat[last + 1] == flat[begin]
         return drawn
 
     @cached_property
     def volume_ratio(self) -> Floats:
-        """[m] volume of each place by the mean of up to 20 before it; 1 where that is 0."""
+        """[m] volume relative to the mean of up to 20 candles before; 1 where that is 0."""
         volume = self.volume
         total = np.zeros(len(self.at))
-        for back in range(1, TYPICAL_OVER + 1):  # in this order always: float sums depend on it
+        for back in range(1, TYPICAL_OVER + 1):  # fixed order: float sums depend on it
             position = self.at - back
             total += np.where(position >= self.window, volume[np.maximum(position, 0)], 0.0)
         mean = total / np.minimum(self.at - self.window, TYPICAL_OVER)

@@ -10,13 +10,13 @@ from shared.analysis.candle_series import Bools
 from shared.analysis.detectors.lines import Broken
 
 FLAT: Final = 0.2
-"""Of the height: how much a flat line may rise or fall over the pattern."""
+"""Maximum change of a flat line over the pattern, as a fraction of the height."""
 STEEP: Final = 0.25
-"""Of the height: how much a sloping side of a triangle rises or falls, at least."""
+"""Minimum change of a sloping side of a triangle, as a fraction of the height."""
 PARALLEL: Final = 0.2
-"""Of the height: how much the distance of a channel's lines may change."""
+"""Maximum change of a channel's width, as a fraction of the height."""
 APEX: Final = 0.1
-"""Of the height: what must be left between a triangle's lines at the breakout."""
+"""Minimum distance of a triangle's lines at the breakout, as a fraction of the height."""
 
 
 def ascending_triangle(lines: Broken, tolerance: int) -> Bools:

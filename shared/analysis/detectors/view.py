@@ -1,4 +1,4 @@
-"""A tape's log prices seen upright, or upside down: a pattern's mirror image is itself there."""
+"""A tape's log prices, upright or inverted: mirrored patterns are found by inversion."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import numpy as np
 from shared.analysis.candle_series import Bools, Ints
 
 SIDE: Final = 2
-"""Candles on either side that a pivot stands above (Williams, Trading Chaos: a fractal)."""
+"""Candles on each side that a pivot exceeds (Williams, Trading Chaos: a fractal)."""
 
 
 RECENT: Final = 7
-"""How many pivots back a detector may look."""
+"""Number of pivots a detector may look back."""
 
 
 @dataclass(frozen=True)
 class Pivots:
-    """The last pivots before each of m places, the last first.
+    """The last pivots before each of m positions, the last first.
 
-    `places` [RECENT, m] on the tape; `there` [RECENT, m] whether there is one that is decided
-    inside the window of the place.
+    `places` [RECENT, m] on the tape; `there` [RECENT, m] whether it exists and is known inside the
+    window of the position.
     """
 
     places: Ints
@@ -31,7 +31,7 @@ class Pivots:
 
 
 def pivots(high: Ints, at: Ints, window: Ints) -> Pivots:
-    """Find the pivots of a tape that are known at each place.
+    """Find the pivots of a tape that are known at each position.
 
     A pivot is above the two candles before it and not below the two after it, so it is known two
     candles later; of equal highs the first is the pivot.
@@ -57,10 +57,10 @@ def _stands_out(high: Ints) -> Bools:
 
 
 class RangeMaximum:
-    """Answers max(values[first : last + 1]) for arrays of bounds, two look-ups each.
+    """Computes max(values[first : last + 1]) for arrays of bounds with two look-ups each.
 
-    Levels hold the maxima of 1, 2, 4, ... values from each place on (Bender and Farach-Colton, The
-    LCA Problem Revisited, 2000). `longest` bounds the ranges that are asked for.
+    Levels hold the maxima of 1, 2, 4, ... values from each position on (Bender and Farach-Colton,
+    The LCA Problem Revisited, 2000). `longest` bounds the length of ranges.
     """
 
     def __init__(self, values: Ints, longest: int) -> None:
@@ -74,7 +74,7 @@ class RangeMaximum:
         self._level_of = np.array([max(0, n.bit_length() - 1) for n in range(longest + 1)])
 
     def __call__(self, first: Ints, last: Ints) -> Ints:
-        """Return the maxima; every range has at least one and at most `longest` places."""
+        """Return the maxima; every range has 1 to `longest` positions."""
         level = self._level_of[last - first + 1]
         maximum: Ints = np.maximum(
             self._levels[level, first], self._levels[level, last - (1 << level) + 1]
@@ -83,10 +83,10 @@ class RangeMaximum:
 
 
 class View:
-    """Log prices in whole units, and their extremes between places on the tape.
+    """Log prices in whole units, and their extremes between positions on the tape.
 
-    Upside down is the negated logarithm, that is the price p as 1/p; highs and lows change places.
-    So a detector is written once, and what it finds in the mirror is its counterpart, exactly.
+    Inverted, it is the negated logarithm, that is the price p as 1/p, with highs and lows swapped.
+    So a detector is written once and finds the mirrored pattern exactly.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class View:
         return -self.mirror.highest_close(first, last)
 
     def place_of_lowest(self, first: Ints, last: Ints) -> Ints:
-        """Return where the (last) lowest low from first to last is."""
+        """Return the position of the (last) lowest low from first to last."""
         if not len(first):
             return first
         width = int((last - first).max()) + 1
