@@ -48,22 +48,56 @@ def to_table(candles: Sequence[Candle]) -> pa.Table:
     )
 
 
+def to_lists(table: pa.Table) -> dict[str, list[Any]]:
+    """Return lists of plain values by the names of `Candle`; exact numbers as their text."""
+    columns: dict[str, list[Any]] = {}
+    for name, column in _FIELDS:
+        values = whole(table[column])
+        if pa.types.is_decimal(values.type):
+            columns[name] = _texts(values)
+        elif pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+            columns[name] = values.to_numpy(zero_copy_only=False).tolist()
+        elif pa.types.is_boolean(values.type):
+            columns[name] = values.to_pylist()
+        else:
+            columns[name] = ints(values).tolist()
+    exact = table["exact"]
+    for n in np.flatnonzero(exact.is_valid()).tolist():
+        for name, text in json.loads(exact[n].as_py()).items():
+            columns[name][n] = text
+    columns["origin"] = [each or TRADES for each in columns["origin"]]
+    return columns
+
+
 def to_candles(table: pa.Table) -> list[Candle]:
     """Read the candles back."""
-    columns = {}
-    for name, column in _FIELDS:
-        values = table[column]
-        if pa.types.is_timestamp(values.type):
-            values = values.cast(pa.int64())
-        columns[name] = values.to_pylist()
-    for n, exact in enumerate(table["exact"].to_pylist()):
-        for name, text in json.loads(exact or "{}").items():
-            columns[name][n] = Decimal(text)
-    columns["origin"] = [each or TRADES for each in columns["origin"]]
-    return [
-        Candle(**dict(zip(columns, row, strict=True)))
-        for row in zip(*columns.values(), strict=True)
-    ]
+    columns = to_lists(table)
+    columns |= {name: list(map(Decimal, columns[name])) for name in _DECIMALS}
+    return [Candle(*values) for values in zip(*columns.values(), strict=True)]
+
+
+def _texts(decimals: pa.Array) -> list[str]:
+    """Return decimals as `to_text` writes them; Arrow writes the smallest with an exponent."""
+    texts = decimals.cast(pa.string())
+    found: list[str] = pc.ascii_rtrim(pc.ascii_rtrim(texts, "0"), ".").to_numpy(False).tolist()
+    for n in np.flatnonzero(pc.match_substring(texts, "E").fill_null(False)).tolist():
+        found[n] = to_text(decimals[n].as_py())
+    return found
+
+
+def between(table: pa.Table, first_us: int, last_us: int) -> pa.Table:
+    """Return the rows that start in [first_us, last_us]."""
+    starts = ints(whole(table["time"]))
+    inside = (starts >= first_us) & (starts <= last_us)
+    return table if inside.all() else table.filter(pa.array(inside))
+
+
+def first(tables: Sequence[pa.Table], count: int | None, *, newest: bool) -> pa.Table:
+    """Return the first `count` rows of all tables, ascending or descending by their start."""
+    some = [each.select(SCHEMA.names).cast(SCHEMA) for each in tables]
+    table = pa.concat_tables([SCHEMA.empty_table(), *some])
+    order = np.argsort(ints(whole(table["time"])), kind="stable")
+    return table.take(pa.array((order[::-1] if newest else order)[:count]))
 
 
 def highest_revision(table: pa.Table) -> pa.Table:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from shared.candles.trades import Rows, batches_of
 from shared.errors import TransientError
@@ -119,23 +119,55 @@ class Cold:
         newest: bool = False,
     ) -> list[Candle]:
         """Return the first `count` candles in [low_us, high_us), ascending or descending."""
-        found: list[Candle] = []
         if plan.is_hot:
-            return found
+            return []
         from shared.lake.candle_table import to_candles
 
+        bounds = (instrument, timeframe, low_us, high_us)
+        return to_candles(self._candle_table(plan, *bounds, count=count, newest=newest))
+
+    def candle_lists(
+        self,
+        plan: Plan,
+        instrument: str,
+        timeframe: str,
+        low_us: int,
+        high_us: int,
+        *,
+        count: int,
+        newest: bool,
+    ) -> dict[str, list[Any]]:
+        """Return what `candles` does as lists by the names of `Candle`, numbers as their text."""
+        from shared.lake.candle_table import to_lists
+
+        bounds = (instrument, timeframe, low_us, high_us)
+        return to_lists(self._candle_table(plan, *bounds, count=count, newest=newest))
+
+    def _candle_table(
+        self,
+        plan: Plan,
+        instrument: str,
+        timeframe: str,
+        low_us: int,
+        high_us: int,
+        *,
+        count: int | None,
+        newest: bool,
+    ) -> pa.Table:
+        from shared.lake.candle_table import between, first
+
         series = {"timeframe": timeframe, "symbol": instrument}
+        found: list[pa.Table] = []
         with self.scan(), self._watched():
             day = -1
             groups = self.reader.groups(plan, series, low_us, high_us, newest=newest)
             for group, rows in self.reader.read(groups, series, _as_it_is):
-                if count is not None and len(found) >= count and group.first_us // DAY_US != day:
+                is_enough = count is not None and sum(map(len, found)) >= count
+                if is_enough and group.first_us // DAY_US != day:
                     break
                 day = group.first_us // DAY_US
-                some = to_candles(rows)
-                found += [each for each in some if group.first_us <= each.start_us <= group.last_us]
-        found.sort(key=lambda candle: candle.start_us, reverse=newest)
-        return found[:count]
+                found.append(between(rows, group.first_us, group.last_us))
+        return first(found, count, newest=newest)
 
     @contextmanager
     def _watched(self) -> Iterator[None]:

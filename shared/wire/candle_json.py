@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Context, Decimal
 from typing import Any, Final
 
@@ -10,6 +10,20 @@ from shared.market.decimals import to_text
 from shared.wire.candle import Candle
 
 _VWAP: Final = Context(prec=20)
+_COLUMNS: Final = {
+    "t": "start_us",
+    "o": "open",
+    "h": "high",
+    "l": "low",
+    "c": "close",
+    "v": "volume",
+    "qv": "notional",
+    "vw": "notional",
+    "n": "trade_count",
+    "bv": "buy_volume",
+    "sv": "sell_volume",
+    **{name: name for name in ("closed", "partial", "complete", "revision", "origin")},
+}
 
 
 def candle_of(fields: Mapping[str, Any], instrument: str, timeframe: str) -> Candle:
@@ -63,3 +77,15 @@ def candle_json(candle: Candle) -> dict[str, Any]:
         "revision": candle.revision,
         "origin": candle.origin,
     }
+
+
+def candle_rows(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Return candles as `candle_json` shows each, of columns by the names of `Candle`.
+
+    Exact numbers stand in the columns as plain texts.
+    """
+    shown = {key: columns[name] for key, name in _COLUMNS.items()}
+    shown["t"] = [start_us // 1000 for start_us in shown["t"]]
+    sums = zip(shown["qv"], shown["v"], strict=True)
+    shown["vw"] = [vwap_text(Decimal(notional), Decimal(volume)) for notional, volume in sums]
+    return [dict(zip(shown, values, strict=True)) for values in zip(*shown.values(), strict=True)]

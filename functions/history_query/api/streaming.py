@@ -20,7 +20,7 @@ FORMATS: Final = ("ndjson", "csv")
 _APART: Final = ("cursor", "fill", "indicators")
 _TRIES: Final = 5
 
-NextPage = Callable[[], tuple[list[Row], bool]]
+NextPage = Callable[[], tuple[Sequence[Row], bool]]
 """Returns the rows that come next, and whether there are more."""
 NextBody = Callable[[], tuple[bytes, bool]]
 """Returns what comes next of the body, and whether there is more."""
@@ -42,7 +42,7 @@ def asks_for_all(
 
 
 def streamed(
-    presentation: Presentation, first: tuple[list[Row], bool], following: NextPage
+    presentation: Presentation, first: tuple[Sequence[Row], bool], following: NextPage
 ) -> StreamingResponse:
     """Answer with the rows of the first page, and of those that follow."""
     body = StreamBody(presentation.format)
@@ -51,7 +51,7 @@ def streamed(
         rows, more = following()
         return made(rows, more), more
 
-    def made(rows: list[Row], more: bool) -> bytes:
+    def made(rows: Sequence[Row], more: bool) -> bytes:
         shown = [presentation.row(row) for row in rows]
         return body(Shown("", {}, shown, None, frozenset()), is_last=not more)
 

@@ -14,12 +14,13 @@ from functions.history_query.api.parameters import FURTHEST_US
 from functions.history_query.queries.bar_checkpoints import MadeBars, joined
 from functions.history_query.queries.bar_days import BarDays, Wanted
 from functions.history_query.queries.bar_request import BarPage
-from functions.history_query.queries.gaps import open_gaps
+from functions.history_query.queries.gaps import Row, open_gaps
+from shared.candles.bar_fold import Bars
 from shared.candles.trades import MINUTE_US
 from shared.market.order import OrderKey
 from shared.stores.postgres import Postgres
-from shared.wire.candle import Candle
 from shared.wire.candle_columns import CandleColumns
+from shared.wire.candle_json import candle_rows
 from shared.wire.gaps import touches
 
 _SLICES: Final = 64
@@ -29,9 +30,12 @@ _QUIET_US: Final = 60_000_000
 
 
 class FoundBars(NamedTuple):
-    """A page's bars; `edge`: where the next page begins; `first`: where the first bar ends."""
+    """A page's bars as they are shown.
 
-    bars: list[Candle]
+    `edge`: where the next page begins; `first`: where the first bar ends.
+    """
+
+    bars: list[Row]
     edge: OrderKey | None
     first: OrderKey | None
 
@@ -62,10 +66,9 @@ class BarPages:
         if not found.ends:
             return FoundBars([], None, None)
         edge = found.ends[0 if page.newest else -1] if more else None
-        bars = self._judged(symbol, page, self._candles(symbol, page, found))
-        return FoundBars(bars, edge, found.ends[0])
+        return FoundBars(self._shown(symbol, page, found.bars), edge, found.ends[0])
 
-    def before(self, symbol: str, page: BarPage, place: OrderKey, count: int) -> list[Candle]:
+    def before(self, symbol: str, page: BarPage, place: OrderKey, count: int) -> list[Row]:
         """Return up to `count` bars that stand before the one that ends at a place, ascending."""
         earlier = replace(page, from_us=0, to_us=FURTHEST_US, limit=count, newest=True, place=place)
         return self.page(symbol, earlier).bars
@@ -150,20 +153,16 @@ class BarPages:
                 return int(inside[-1])
         return None
 
-    def _candles(self, symbol: str, page: BarPage, found: MadeBars) -> list[Candle]:
-        bars = found.bars
+    def _shown(self, symbol: str, page: BarPage, bars: Bars) -> list[Row]:
+        """Return rows; complete is one where no trade is missing since its day began."""
         columns = CandleColumns(page.type.name, [symbol] * len(bars), bars.start_us, bars.records)
-        return list(columns.candles())
-
-    def _judged(self, symbol: str, page: BarPage, bars: list[Candle]) -> list[Candle]:
-        """Tell which are complete: no trade is missing since their day began."""
-        from_us, to_us = page.frame.start_us(bars[0].start_us), bars[-1].last_time_us + 1
-        spans = open_gaps(self.postgres, symbol, from_us, to_us)
-        if not spans:
-            return bars
-        return [
-            replace(bar, complete=False)
-            if touches(spans, page.frame.start_us(bar.start_us), bar.last_time_us + 1)
-            else bar
-            for bar in bars
-        ]
+        lists = columns.as_lists()
+        starts = list(map(page.frame.start_us, lists["start_us"]))
+        last_us: list[int] = lists["last_time_us"]
+        with self.postgres.autocommit() as connection:
+            spans = open_gaps(connection, symbol, starts[0], last_us[-1] + 1).fetchall()
+        rows = candle_rows(lists)
+        for row, start_us, end_us in zip(rows, starts, last_us, strict=True):
+            row["end"] = end_us // 1000
+            row["complete"] &= not touches(spans, start_us, end_us + 1)
+        return rows

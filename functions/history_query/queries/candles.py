@@ -12,7 +12,7 @@ import numpy as np
 from functions.history_query.api.cursors import CandleCursor
 from functions.history_query.api.parameters import MAX_LIMIT, Page
 from functions.history_query.queries.closed_and_live import KeptCandles, Wanted
-from functions.history_query.queries.gaps import judged_by_gaps
+from functions.history_query.queries.gaps import Row, judge, open_gaps
 from functions.history_query.queries.tick_slices import DAY_US, TickSlices
 from shared.candles.folds import Places, merged, together
 from shared.candles.partials import partials
@@ -20,6 +20,7 @@ from shared.candles.roll_up import folded
 from shared.market.blocks import PRICED
 from shared.market.timeframes import Timeframe
 from shared.wire.candle import Candle
+from shared.wire.candle_json import candle_json, candle_of
 
 _PARTS_AT_ONCE: Final = 10_001
 _PART_BATCHES: Final = 6
@@ -40,36 +41,37 @@ class CandlePages:
 
     def page(
         self, symbol: str, page: Page, now_us: int | None = None
-    ) -> tuple[list[Candle], str | None]:
+    ) -> tuple[list[Row], str | None]:
         """Return candles in ascending order, and a cursor when there are more in the range.
 
         A page may hold fewer candles than its limit and still have a cursor: so much was read for
         it.
         """
         now_us = time.time_ns() // 1000 if now_us is None else now_us
-        if page.as_of_us is not None:
-            return self._with_cursor(page, *self._as_of(symbol, page, page.as_of_us))
-        if page.resolution.part is None:
-            found, more = self._from_ticks(symbol, page, now_us)
+        timeframe = page.timeframe
+        part = page.resolution.part if type(timeframe) is Timeframe else None
+        if part is not None and page.resolution.is_kept and page.as_of_us is None:
+            rows, more = self._kept(symbol, page, part)
         else:
-            found, more = self._from_parts(symbol, page, page.resolution.part, now_us)
-        found = judged_by_gaps(self.kept.postgres, symbol, found, page.timeframe)
-        return self._with_cursor(page, found, more)
-
-    def _with_cursor(
-        self, page: Page, found: list[Candle], more: bool
-    ) -> tuple[list[Candle], str | None]:
+            found, more = self._made(symbol, page, now_us)
+            rows = [candle_json(candle) for candle in found]
+            if rows and page.as_of_us is None:
+                starts = found[0].start_us, found[-1].start_us
+                bounds = min(starts), timeframe.end_us(max(starts))
+                with self.kept.postgres.autocommit() as connection:
+                    spans = open_gaps(connection, symbol, *bounds).fetchall()
+                judge(spans, rows, timeframe)
         if page.newest:
-            found.reverse()
+            rows.reverse()
         if not more:
-            return found, None
+            return rows, None
         if page.newest:
-            return found, CandleCursor("before", found[0].start_us).text()
-        return found, CandleCursor("after", found[-1].start_us).text()
+            return rows, CandleCursor("before", rows[0]["t"] * 1000).text()
+        return rows, CandleCursor("after", rows[-1]["t"] * 1000).text()
 
-    def before(self, symbol: str, page: Page, start_us: int, count: int) -> list[Candle]:
+    def before(self, symbol: str, page: Page, start_us: int, count: int) -> list[Row]:
         """Return up to `count` candles that stand before a candle of the page, ascending."""
-        found: list[Candle] = []
+        found: list[Row] = []
         while len(found) < count:
             rest = replace(
                 page,
@@ -82,12 +84,29 @@ class CandlePages:
             found = earlier + found
             if cursor is None or not earlier:
                 break
-            start_us = earlier[0].start_us
+            start_us = earlier[0]["t"] * 1000
         return found
 
     def knows(self, symbol: str) -> bool:
         """Tell whether the instrument was ever seen."""
         return self.kept.knows(symbol) or self.slices.watermark_us(symbol) is not None
+
+    def _kept(self, symbol: str, page: Page, part: Timeframe) -> tuple[list[Row], bool]:
+        """Return candles that are kept as they are asked for, be it under another name."""
+        wanted = Wanted(symbol, part, page.from_us, page.to_us, page.newest)
+        found: list[Row] = []
+        for batch in self.kept.batches(wanted, page.limit + 1):
+            found += batch
+            if len(found) > page.limit:
+                return found[: page.limit], True
+        return found, False
+
+    def _made(self, symbol: str, page: Page, now_us: int) -> tuple[list[Candle], bool]:
+        if page.as_of_us is not None:
+            return self._as_of(symbol, page, page.as_of_us)
+        if page.resolution.part is None:
+            return self._from_ticks(symbol, page, now_us)
+        return self._from_parts(symbol, page, page.resolution.part, now_us)
 
     def _from_parts(
         self, symbol: str, page: Page, part: Timeframe, now_us: int
@@ -98,7 +117,10 @@ class CandlePages:
         parts_each = page.timeframe.length_us // part.length_us
         size = min((page.limit + 1) * parts_each, _PARTS_AT_ONCE)
         found, more = folded(
-            self.kept.batches(wanted, size),
+            (
+                [candle_of(row, symbol, part.name) for row in batch]
+                for batch in self.kept.batches(wanted, size)
+            ),
             page.timeframe,
             page.limit,
             newest=page.newest,
@@ -186,7 +208,7 @@ class CandlePages:
         from_us = base.start_us(candle.start_us)
         wanted = Wanted(candle.instrument, base, from_us, end_us, newest=True)
         kept = self.kept.read(wanted, (end_us - from_us) // base.length_us + 1)
-        return bool(kept) and all(each.closed for each in kept)
+        return bool(kept) and all(each["closed"] for each in kept)
 
     def _passed_us(self, watermark_us: int | None) -> int:
         return 0 if watermark_us is None else watermark_us - self.allowed_lateness_us

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
-from psycopg import sql
-from psycopg.rows import class_row
+from psycopg import Connection, Cursor, sql
 
+from functions.history_query.queries.gaps import Row, judge, open_gaps
 from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.plan import plan_candles
 from shared.market.timeframes import Timeframe
+from shared.market.utc_days import DAY_US, begin_us
 from shared.realtime.readers import LiveState
 from shared.stores.postgres import Postgres
-from shared.wire.candle import Candle
+from shared.wire.candle_json import candle_rows
 
-_COLUMNS: Final = sql.SQL(", ").join(sql.Identifier(field.name) for field in fields(Candle))
-
-_SELECT: Final = sql.SQL(
-    "SELECT {} FROM candles WHERE instrument = %s AND timeframe = %s"
-    " AND start_us >= %s AND start_us < %s ORDER BY start_us {} LIMIT %s"
-)
+_STORED: Final = sql.SQL("""
+SELECT start_us, trim_scale(open)::text AS open, trim_scale(high)::text AS high,
+       trim_scale(low)::text AS low, trim_scale(close)::text AS close,
+       trim_scale(volume)::text AS volume, trim_scale(notional)::text AS notional,
+       trade_count, trim_scale(buy_volume)::text AS buy_volume,
+       trim_scale(sell_volume)::text AS sell_volume, closed, partial, complete, revision, origin
+FROM candles
+WHERE instrument = %s AND timeframe = %s AND start_us >= %s AND start_us < %s
+ORDER BY start_us {} LIMIT %s
+""")
+_COLD_DAYS: Final = "SELECT min(day), max(day) FROM cold_candle_days"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,7 @@ class KeptCandles:
     live: LiveState
     cold: Cold = NO_LAKE
 
-    def batches(self, wanted: Wanted, size: int) -> Iterator[list[Candle]]:
+    def batches(self, wanted: Wanted, size: int) -> Iterator[list[Row]]:
         """Yield all of them, at most `size` at a time."""
         low, high = wanted.from_us, wanted.to_us
         while low < high:
@@ -54,11 +60,11 @@ class KeptCandles:
             if len(batch) < size:
                 return
             if wanted.newest:
-                high = batch[-1].start_us
+                high = batch[-1]["t"] * 1000
             else:
-                low = batch[-1].start_us + 1
+                low = batch[-1]["t"] * 1000 + 1
 
-    def read(self, wanted: Wanted, count: int) -> list[Candle]:
+    def read(self, wanted: Wanted, count: int) -> list[Row]:
         """Return the first `count` of them.
 
         Both stores are asked; of a candle that is in both, the higher revision counts;
@@ -67,19 +73,25 @@ class KeptCandles:
         """
         return _traded(self._read(wanted, count))
 
-    def _read(self, wanted: Wanted, count: int) -> list[Candle]:
-        found: dict[int, Candle] = {}
+    def _read(self, wanted: Wanted, count: int) -> list[Row]:
+        found: dict[int, Row] = {}
         # Redis first: a candle that is persisted meanwhile is then found in both, not in neither.
         _join(found, self._live(wanted))
-        _join(found, self._stored(wanted, count))
+        with self.postgres.autocommit() as connection, connection.pipeline():  # one round trip
+            stored = self._stored(connection, wanted, count)
+            days = connection.execute(_COLD_DAYS)
+            gaps = open_gaps(connection, wanted.symbol, wanted.from_us, wanted.to_us)
+            _join(found, _rows(stored))
+            (first_day, last_day), spans = days.fetchall()[0], gaps.fetchall()
+        low, high = wanted.from_us, wanted.to_us
         if len(found) >= count:  # no candle beyond these can be among the first
-            edge_us = sorted(found, reverse=wanted.newest)[count - 1]
-            if wanted.newest:
-                wanted = replace(wanted, from_us=edge_us)
-            else:
-                wanted = replace(wanted, to_us=edge_us + 1)
-        _join(found, self._in_lake(wanted, count))
-        return [found[start] for start in sorted(found, reverse=wanted.newest)[:count]]
+            edge_us = sorted(found, reverse=wanted.newest)[count - 1] * 1000
+            low, high = (edge_us, high) if wanted.newest else (low, edge_us + 1)
+        if first_day and begin_us(first_day) < high and low < begin_us(last_day) + DAY_US:
+            _join(found, self._in_lake(replace(wanted, from_us=low, to_us=high), count))
+        rows = [found[start] for start in sorted(found, reverse=wanted.newest)[:count]]
+        judge(spans, rows, wanted.timeframe)
+        return rows
 
     def watermark_us(self, symbol: str) -> int | None:
         """Return how far event time has advanced for the instrument; None where nothing is live."""
@@ -95,39 +107,36 @@ class KeptCandles:
             ).fetchone()
         return bool(row and row[0])
 
-    def _live(self, wanted: Wanted) -> Iterable[Candle]:
+    def _live(self, wanted: Wanted) -> list[Row]:
         bounds = (wanted.timeframe, wanted.from_us, wanted.to_us)
-        return self.live.candles(wanted.symbol, *bounds).candles()
+        return candle_rows(self.live.candles(wanted.symbol, *bounds).as_lists())
 
-    def _stored(self, wanted: Wanted, count: int) -> list[Candle]:
-        statement = _SELECT.format(_COLUMNS, sql.SQL("DESC" if wanted.newest else "ASC"))
+    def _stored(self, connection: Connection, wanted: Wanted, count: int) -> Cursor:
+        statement = _STORED.format(sql.SQL("DESC" if wanted.newest else "ASC"))
         bounds = (wanted.symbol, wanted.timeframe.name, wanted.from_us, wanted.to_us, count)
-        with (
-            self.postgres.connection() as connection,
-            connection.cursor(row_factory=class_row(Candle)) as cursor,
-        ):
-            return cursor.execute(statement, bounds).fetchall()
+        return connection.execute(statement, bounds)
 
-    def _in_lake(self, wanted: Wanted, count: int) -> list[Candle]:
-        with self.postgres.connection() as connection:
+    def _in_lake(self, wanted: Wanted, count: int) -> list[Row]:
+        with self.postgres.autocommit() as connection:
             plan = plan_candles(connection, wanted.from_us, wanted.to_us)
-        return self.cold.candles(
-            plan,
-            wanted.symbol,
-            wanted.timeframe.name,
-            wanted.from_us,
-            wanted.to_us,
-            count=count,
-            newest=wanted.newest,
-        )
+        if plan.is_hot:
+            return []
+        bounds = (wanted.symbol, wanted.timeframe.name, wanted.from_us, wanted.to_us)
+        return candle_rows(self.cold.candle_lists(plan, *bounds, count=count, newest=wanted.newest))
 
 
-def _traded(candles: Sequence[Candle]) -> list[Candle]:
-    return [candle for candle in candles if candle.trade_count]
+def _rows(cursor: Cursor) -> list[Row]:
+    rows = cursor.fetchall()
+    names = [each.name for each in cursor.description or ()]
+    return candle_rows(dict(zip(names, zip(*rows, strict=True), strict=True))) if rows else []
 
 
-def _join(found: dict[int, Candle], candles: Iterable[Candle]) -> None:
-    for candle in candles:
-        present = found.get(candle.start_us)
-        if present is None or candle.revision > present.revision:
-            found[candle.start_us] = candle
+def _traded(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if row["n"]]
+
+
+def _join(found: dict[int, Row], rows: Iterable[Row]) -> None:
+    for row in rows:
+        present = found.get(row["t"])
+        if present is None or row["revision"] > present["revision"]:
+            found[row["t"]] = row

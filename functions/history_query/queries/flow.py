@@ -25,7 +25,6 @@ from shared.candles.order_flow import (
 from shared.candles.trades import Trades
 from shared.market.decimals import EXACT, from_mantissa, to_text
 from shared.market.resolution import covered
-from shared.wire.candle import Candle
 from shared.wire.candle_json import vwap_text
 
 MAX_LEVELS: Final = 10_000
@@ -62,9 +61,9 @@ class Sums:
         return EXACT.add(self.buy, self.sell) != self.volume
 
     @classmethod
-    def of(cls, candle: Candle) -> Sums:
-        """Return those of a candle."""
-        return cls(candle.volume, candle.notional, candle.buy_volume, candle.sell_volume)
+    def of(cls, row: Mapping[str, Any]) -> Sums:
+        """Return those of a candle as it is shown."""
+        return cls(*(Decimal(row[key]) for key in ("v", "qv", "bv", "sv")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ class Flow:
         if not candles:
             return [], cursor
         sums = [Sums.of(each) for each in candles]
-        starts = [each.start_us for each in candles]
+        starts = [each["t"] * 1000 for each in candles]
         ends = [wanted.page.timeframe.end_us(each) for each in starts]
         self._estimate(symbol, list(zip(starts, ends, strict=True)), sums)
         anchor_us = wanted.anchor_of(starts[0])
@@ -116,8 +115,8 @@ class Flow:
         for part, low, high in covered(ladder, first_us, to_us):
             wanted = Wanted(symbol, part, low, high, newest=False)
             for batch in self.pages.kept.batches(wanted, _BATCH):
-                for candle in batch:
-                    total.add(Sums.of(candle))
+                for row in batch:
+                    total.add(Sums.of(row))
             first_us = high
         total.add(self._of_ticks(symbol, first_us, to_us))
         self._estimate(symbol, [(from_us, to_us)], [total])
@@ -168,9 +167,9 @@ class Flow:
             yield trades.at(inside), sides[inside]
 
 
-def _row(candle: Candle, sums: Sums, since: Sums | None) -> dict[str, Any]:
+def _row(candle: Mapping[str, Any], sums: Sums, since: Sums | None) -> dict[str, Any]:
     return {
-        "t": candle.start_us // 1000,
+        "t": candle["t"],
         "v": to_text(sums.volume),
         "bv": to_text(sums.buy),
         "sv": to_text(sums.sell),
@@ -179,7 +178,7 @@ def _row(candle: Candle, sums: Sums, since: Sums | None) -> dict[str, Any]:
         "d": to_text(sums.delta),
         "cd": None if since is None else to_text(since.delta),
         "vw": None if since is None else vwap_text(since.notional, since.volume),
-        "closed": candle.closed,
+        "closed": candle["closed"],
     }
 
 

@@ -2,42 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from psycopg import Connection, Cursor
 
 from shared.market.timeframes import Timeframe
-from shared.stores.postgres import Postgres
-from shared.wire.candle import Candle
 from shared.wire.gaps import touches
 
-
-def open_gaps(postgres: Postgres, symbol: str, from_us: int, to_us: int) -> list[tuple[int, int]]:
-    """Return where trades are missing, of what touches [from_us, to_us). Raises TransientError."""
-    with postgres.connection() as connection:
-        return connection.execute(
-            "SELECT from_us, to_us FROM gaps WHERE instrument = %s AND state = 'open'"
-            " AND from_us < %s AND to_us >= %s",
-            (symbol, to_us, from_us),
-        ).fetchall()
+Row = dict[str, Any]
+"""A candle as it is shown."""
 
 
-def judged_by_gaps(
-    postgres: Postgres, symbol: str, candles: Sequence[Candle], timeframe: Timeframe
-) -> list[Candle]:
-    """Return the candles, ascending or descending, with `complete` as the open gaps say it too.
+def open_gaps(
+    connection: Connection, symbol: str, from_us: int, to_us: int
+) -> Cursor[tuple[int, int]]:
+    """Ask where trades are missing, of what touches [from_us, to_us)."""
+    return connection.execute(
+        "SELECT from_us, to_us FROM gaps WHERE instrument = %s AND state = 'open'"
+        " AND from_us < %s AND to_us >= %s",
+        (symbol, to_us, from_us),
+    )
+
+
+def judge(spans: Sequence[tuple[int, int]], rows: Iterable[Row], timeframe: Timeframe) -> None:
+    """Write into candles as they are shown that one which touches a span is not complete.
 
     Those made on reading have no evaluation of their own, and a part that a gap swallowed whole is
-    not there to bring one. Raises TransientError.
+    not there to bring one.
     """
-    if not candles:
-        return []
-    starts = (candles[0].start_us, candles[-1].start_us)
-    spans = open_gaps(postgres, symbol, min(starts), timeframe.end_us(max(starts)))
-    if not spans:
-        return list(candles)
-    return [
-        replace(candle, complete=False)
-        if touches(spans, candle.start_us, timeframe.end_us(candle.start_us))
-        else candle
-        for candle in candles
-    ]
+    for row in rows if spans else ():
+        start_us = row["t"] * 1000
+        row["complete"] &= not touches(spans, start_us, timeframe.end_us(start_us))

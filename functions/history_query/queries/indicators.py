@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 
 from functions.history_query.api.parameters import ParameterError
 from shared.analysis.indicators import AnyIndicator, compute, warm_up
 from shared.analysis.talib_indicators import DAY_US, TalibIndicator
-from shared.wire.candle import Candle
 
 MOST_OF_A_DAY: Final = 20_000
 """Bars before a page that an indicator which begins anew each day is computed from."""
 
-Before = Callable[[int], list[Candle]]
+Row = Mapping[str, Any]
+Before = Callable[[int], Sequence[Row]]
 """Returns up to so many candles or bars that stand before the page, ascending."""
+_DAY_MS: Final = DAY_US // 1000
+_INPUTS: Final = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"}
 
 
 def indicator_values(
     indicators: Sequence[AnyIndicator],
-    found: Sequence[Candle],
+    found: Sequence[Row],
     before: Before,
     length_us: int | None = None,
 ) -> list[dict[str, float | None]]:
-    """Return the values for each candle of the page, by name; None where there is none yet.
+    """Return the values for each candle of the page, as it is shown; None where there is none yet.
 
     `length_us`: of the candles; None: they are bars, of any length. The values are float by nature,
     of 10 digits, and never become prices. Raises TransientError, and ParameterError where a day has
@@ -38,19 +40,18 @@ def indicator_values(
     if of_day:
         count = max(count, MOST_OF_A_DAY if length_us is None else DAY_US // length_us)
     earlier = before(count)
-    day_us = found[0].start_us // DAY_US
+    day = found[0]["t"] // _DAY_MS
     is_cut = length_us is None and len(earlier) == count
-    if of_day and is_cut and earlier[0].start_us // DAY_US == day_us:
+    if of_day and is_cut and earlier[0]["t"] // _DAY_MS == day:
         raise ParameterError(
             f"indicators: {of_day[0].name} begins anew each day, and more than {count:,} bars"
             " of it stand before this page: ask for larger bars"
         )
     candles = [*earlier, *found]
     inputs = {
-        name: np.array([float(getattr(each, name)) for each in candles])
-        for name in ("open", "high", "low", "close", "volume")
+        name: np.array([float(each[key]) for each in candles]) for name, key in _INPUTS.items()
     }
-    inputs["start_us"] = np.array([each.start_us for each in candles])
+    inputs["start_us"] = np.array([each["t"] * 1000 for each in candles])
     columns = compute(indicators, **inputs)
     texts = {name: values[len(earlier) :].tolist() for name, values in columns.items()}
     return [

@@ -55,19 +55,19 @@ class Outcomes:
     def of(self, symbol: str, page: Page, horizon: int) -> tuple[int, list[dict[str, Any]]]:
         """Return how many candles there were, and a score for each pattern and direction."""
         found, _ = self.pages.page(symbol, page)
-        closed = [candle for candle in found if candle.closed]
+        closed = [row for row in found if row["closed"]]
         if not closed:
             return 0, []
         length_us = page.timeframe.length_us
-        places = {candle.start_us + length_us: n for n, candle in enumerate(closed)}
+        places = {row["t"] * 1000 + length_us: n for n, row in enumerate(closed)}
         completed = [
             Completed(name, places[end_us], direction, confidence)
             for name, end_us, direction, confidence in self.patterns.standing(
-                symbol, page.timeframe.name, closed[0].start_us
+                symbol, page.timeframe.name, closed[0]["t"] * 1000
             )
             if end_us in places
         ]
-        returns = Returns(np.array([float(each.close) for each in closed]), horizon)
+        returns = Returns(np.array([float(row["c"]) for row in closed]), horizon)
         return len(closed), [_json(score) for score in by_pattern(returns, completed)]
 
 

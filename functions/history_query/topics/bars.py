@@ -21,8 +21,6 @@ from functions.history_query.queries.bars import BarPages
 from functions.history_query.queries.indicators import indicator_values
 from functions.history_query.topics import candles
 from shared.market.order import OrderKey
-from shared.wire.candle import Candle
-from shared.wire.candle_json import candle_json
 
 _TYPE: Final[dict[str, Any]] = {
     **spec.query(
@@ -140,6 +138,5 @@ def answers(bars: BarPages, knows: Callable[[str], bool]) -> Answers:
     return {"/api/bars/{symbol}": page}
 
 
-def _row(bar: Candle) -> dict[str, Any]:
-    shown = {**candle_json(bar), "end": bar.last_time_us // 1000}
-    return {name: shown[name] for name in _SHOWN}
+def _row(bar: Row) -> Row:
+    return {name: bar[name] for name in _SHOWN}

@@ -20,7 +20,6 @@ from functions.history_query.api.streaming import PAGE, asks_for_all, streamed
 from functions.history_query.queries.candles import CandlePages
 from functions.history_query.queries.filling import Row, filled_after, filled_before
 from functions.history_query.queries.indicators import indicator_values
-from shared.wire.candle_json import candle_json
 
 INDICATORS: Final = spec.query(
     "indicators",
@@ -138,25 +137,16 @@ def answers(pages: CandlePages) -> Answers:
                 pages, symbol, read_page({**query, "limit": str(PAGE)}, pages.ladder), presentation
             )
         page = read_page(query, pages.ladder)
-        found, cursor = pages.page(symbol, page)
-        if not found and not pages.knows(symbol):
+        rows, cursor = pages.page(symbol, page)
+        if not rows and not pages.knows(symbol):
             return unknown(symbol)
-        values: list[dict[str, float | None]] = []
-        if page.indicators and found:
-            values = indicator_values(
-                page.indicators,
-                found,
-                partial(pages.before, symbol, page, found[0].start_us),
-                page.timeframe.length_us,
-            )
-        rows: list[Row] = []
-        found.reverse()
-        while found:  # each is let go once it is shown: a large page would be there twice
-            rows.append(candle_json(found.pop()))
-        if page.indicators:
+        if page.indicators and rows:
+            before = partial(pages.before, symbol, page, rows[0]["t"] * 1000)
+            values = indicator_values(page.indicators, rows, before, page.timeframe.length_us)
             rows = [{**c, "indicators": each} for c, each in zip(rows, values, strict=True)]
+        shown: Sequence[Row] = rows
         if presentation.fill != "none":
-            rows, cursor = _filled(
+            shown, cursor = _filled(
                 pages,
                 symbol,
                 page,
@@ -165,14 +155,12 @@ def answers(pages: CandlePages) -> Answers:
                 cursor,
                 previous=presentation.fill == "previous",
             )
-        shown = Shown(
-            "candles",
-            {"symbol": symbol, "timeframe": page.timeframe.name},
-            [presentation.row(row) for row in rows],
-            cursor,
-            frozenset({"time", "origin"}),
+        envelope = {"symbol": symbol, "timeframe": page.timeframe.name}
+        texts = frozenset({"time", "origin"})
+        return presentation.answer(
+            request,
+            Shown("candles", envelope, [presentation.row(row) for row in shown], cursor, texts),
         )
-        return presentation.answer(request, shown)
 
     return {"/api/candles/{symbol}": candles}
 
@@ -180,12 +168,12 @@ def answers(pages: CandlePages) -> Answers:
 def _all(pages: CandlePages, symbol: str, page: Page, presentation: Presentation) -> Response:
     """Answer with the whole range."""
 
-    def following() -> tuple[list[Row], bool]:
+    def following() -> tuple[Sequence[Row], bool]:
         nonlocal page
         found, cursor = pages.page(symbol, page)
         if found:
-            page = replace(page, from_us=page.timeframe.next_us(found[-1].start_us))
-        return [candle_json(candle) for candle in found], cursor is not None
+            page = replace(page, from_us=page.timeframe.next_us(found[-1]["t"] * 1000))
+        return found, cursor is not None
 
     first = following()
     if not first[0] and not pages.knows(symbol):
@@ -215,7 +203,7 @@ def _filled(
     if place is not None and rows:
         earlier = pages.before(symbol, page, timeframe.next_us(place), 1)
         if earlier:
-            before = {**candle_json(earlier[0]), "t": place // 1000}
+            before = {**earlier[0], "t": place // 1000}
     found, cut = filled_after(rows, page.limit, timeframe, previous=previous, before=before)
     if cut:
         cursor = CandleCursor("after", found[-1]["t"] * 1000).text()

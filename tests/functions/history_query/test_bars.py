@@ -19,7 +19,6 @@ from functions.persist.busts import BustWriter
 from shared.market.bar_types import BarType, Measure
 from shared.market.calendar_timeframes import timeframe_of
 from shared.wire.busts import Bust
-from shared.wire.candle_json import candle_json
 from shared.wire.raw_batch import FORMAT_SCANNER
 from shared.wire.ticks import INTEGER_ID, NO_ID
 from tests.functions.history_query.conftest import LATENESS_US, House
@@ -191,7 +190,7 @@ def bars_of(house: House) -> tuple[BarPages, Reads]:
 
 
 def shown(found: FoundBars) -> list[dict[str, Any]]:
-    return [read({**candle_json(bar), "end": bar.last_time_us // 1000}) for bar in found.bars]
+    return [read(bar) for bar in found.bars]
 
 
 @pytest.mark.parametrize("type_", ["tick:7", "volume:90", "dollar:2000", "range:3"])
