@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import select
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, LiteralString, TypeVar
@@ -10,6 +13,7 @@ import psycopg
 from psycopg import Connection, IsolationLevel, errors
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
+from psycopg.pq.abc import PGconn
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from shared.errors import TransientError
@@ -19,6 +23,7 @@ from shared.stores.migrations import migrate
 CONNECT_TIMEOUT_S: Final = 5
 ANSWER_WITHIN_S: Final = 30.0
 """Of one statement. An event that waits longer would be delivered again meanwhile."""
+_JUST_S: Final = 0.25
 
 R = TypeVar("R")
 
@@ -32,15 +37,21 @@ class BoundedConnection(Connection):
     """
 
     answer_within_s: float | None = ANSWER_WITHIN_S
+    answered_s = -math.inf
+    """When the server answered last, by the monotonic clock."""
 
     def wait(self, gen: PQGen[R], interval: float = 0.1, timeout: float | None = None) -> R:
         """Wait for the server's answer. Raises OperationalError."""
         try:
-            return super().wait(gen, interval, self.answer_within_s if timeout is None else timeout)
+            found = super().wait(
+                gen, interval, self.answer_within_s if timeout is None else timeout
+            )
         except psycopg.OperationalError:
             if self.info.transaction_status is TransactionStatus.ACTIVE:
                 self.close()  # its answer may still come, to nobody
             raise
+        self.answered_s = time.monotonic()
+        return found
 
 
 class Postgres:
@@ -128,9 +139,20 @@ class Postgres:
 
 
 def _check(connection: BoundedConnection) -> None:
-    """Raise OperationalError when a connection out of the pool does not answer soon."""
+    """Raise OperationalError when a connection out of the pool does not answer soon.
+
+    One that has just answered is asked only if the server has sent something: why it ends.
+    """
+    if time.monotonic() - connection.answered_s < _JUST_S and not _has_sent(connection.pgconn):
+        return
     connection.answer_within_s = CONNECT_TIMEOUT_S
     ConnectionPool.check_connection(connection)
+
+
+def _has_sent(pgconn: PGconn) -> bool:
+    poll = select.poll()
+    poll.register(pgconn.socket, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def next_epoch(connection: Connection) -> int:

@@ -95,6 +95,27 @@ def test_days_of_candles_move_to_the_lake(lake: House, valkey: redis.Redis) -> N
     assert everything(lake, valkey, newest=True) == shown(candles)
 
 
+def test_numbers_of_any_size_are_the_same_text_from_either_store(
+    lake: House, valkey: redis.Redis
+) -> None:
+    """As the candle itself shows them: without exponent or trailing zeros, whatever their scale."""
+    numbers = ("0", "1E-18", "-1.50E-7", "120.5000", "1E+5", "99999999999999999999.9", "1E-25")
+    candles = [
+        replace(
+            candle(lake.symbol, "1m", START_US + n * 60_000_000),
+            open=Decimal(number),
+            volume=Decimal(number) * 2,
+            notional=Decimal(number) * 3,
+        )
+        for n, number in enumerate(numbers)
+    ]
+    write(lake, [*candles, candle(lake.symbol, "1d", START_US + 2 * DAY_US)])
+    assert everything(lake, valkey) == shown(candles)
+    settle(lake)
+    assert drop(lake) == len(candles)
+    assert everything(lake, valkey) == shown(candles)
+
+
 def test_a_correction_of_a_cold_candle_wins(lake: House, valkey: redis.Redis) -> None:
     """From Postgres at once, from the new file later; an older revision never."""
     candles = minutes(lake.symbol)

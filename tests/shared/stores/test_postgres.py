@@ -57,6 +57,21 @@ def test_a_transaction_that_sends_nothing_ends_with_its_locks(database: str) -> 
     postgres.close()
 
 
+def test_a_connection_that_has_just_answered_and_then_ended_is_replaced(database: str) -> None:
+    """It is not asked whether it is alive each time, but what the server sent last is seen."""
+    postgres = Postgres(database, size=1)
+    with psycopg.connect(database, autocommit=True) as other:
+        for _ in range(5):
+            postgres.check()
+            ended = other.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND application_name = 'kandle'"
+            ).fetchall()
+            assert ended == [(True,)]
+            postgres.execute("SELECT FROM candles")
+    postgres.close()
+
+
 def test_the_server_looks_whether_clients_are_there(database: str) -> None:
     """A query of a client that was killed does not go on to its end."""
     postgres = Postgres(database, size=1, limits=MAINTENANCE)
