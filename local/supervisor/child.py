@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from local.supervisor.component import Component, base_environment, tethered
+from local.supervisor.forks import Forked, Forks
 from local.supervisor.leftovers import kill_group
 
 LOG_LIMIT_BYTES = 8 * 1024 * 1024
@@ -17,32 +20,22 @@ _TAIL_BYTES = 16 * 1024
 class Child:
     """A started process of a component."""
 
-    def __init__(self, process: asyncio.subprocess.Process, log: Path, log_start: int) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process | Forked, log: Path, log_start: int
+    ) -> None:
         self._process = process
         self._log = log
         self._log_start = log_start
 
     @classmethod
-    async def start(cls, component: Component) -> Child:
+    async def start(cls, component: Component, forks: Forks | None = None) -> Child:
         """Start it in a session of its own, so that a Ctrl-C reaches the supervisor alone."""
         rotate(component.log)
-        command = tethered(
-            component.command,
-            prefix=component.prefix,
-            user=component.user,
-            death_signal=component.death_signal,
-        )
+        environment = base_environment() | dict(component.environment)
         with component.log.open("ab") as log:
             position = log.tell()
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                cwd=component.directory,
-                env=base_environment() | dict(component.environment),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            forked = await forks.fork(component, environment, log) if forks else None
+            process = forked or await _executed(component, environment, log)
         return cls(process, component.log, position)
 
     @property
@@ -86,6 +79,26 @@ class Child:
             end = log.seek(0, 2)
             log.seek(max(self._log_start, end - _TAIL_BYTES))
             return log.read().decode(errors="replace").splitlines()[-count:]
+
+
+async def _executed(
+    component: Component, environment: Mapping[str, str], log: BinaryIO
+) -> asyncio.subprocess.Process:
+    command = tethered(
+        component.command,
+        prefix=component.prefix,
+        user=component.user,
+        death_signal=component.death_signal,
+    )
+    return await asyncio.create_subprocess_exec(
+        *command,
+        cwd=component.directory,
+        env=environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
 
 
 def rotate(log: Path) -> None:

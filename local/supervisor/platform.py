@@ -24,6 +24,7 @@ from local.supervisor.component import Component
 from local.supervisor.feed_list import feeds_path, write_feeds
 from local.supervisor.feed_processes import FeedKeepers
 from local.supervisor.fixed_ports import require_free
+from local.supervisor.forks import Forks
 from local.supervisor.leftovers import ProcessRecord
 from local.supervisor.lock import DirectoryLock
 from local.supervisor.observe import Observer
@@ -65,6 +66,7 @@ class Platform:
         self._observer: Observer | None = None
         self._feeds: asyncio.Task[None] | None = None
         self._place: Place | None = None
+        self._forks: Forks | None = None
 
     async def start(self, progress: Callable[[str], None]) -> Instance:
         """Start everything; return when all of it is ready. `progress` hears of every step.
@@ -93,6 +95,7 @@ class Platform:
         chosen = (self.options.http_port, self.options.udp_port, self.options.dashboard_port)
         place.ports.leave_out(*(port for port in chosen if port is not None))
 
+        self._forks = await Forks.start(topology.repository.root, place.log("fork-server"))
         servers = await self._servers(place, progress)
         self.plan = Plan(topology, self.options, place, self.variables)
         addresses = self._data_dir / "run" / "addresses.json"
@@ -119,7 +122,7 @@ class Platform:
             self.options.feeds,
             self.keepers,
             plan.bridges,
-            lambda component: Keeper(component, self._record, self._notice),
+            lambda component: Keeper(component, self._record, self._notice, self._forks),
             self.describe,
             self._notice,
         )
@@ -170,6 +173,8 @@ class Platform:
                 for each, was_gentle in zip(group, gently, strict=True)
                 if not was_gentle
             ]
+        if self._forks is not None:
+            await self._forks.stop()
         if self._lock is not None:
             run = self._data_dir / "run"
             for file in (
@@ -226,7 +231,7 @@ class Platform:
         self, components: Sequence[Component], progress: Callable[[str], None]
     ) -> None:
         """Start these together. The first that fails ends the start of the others."""
-        keepers = [Keeper(each, self._record, self._notice) for each in components]
+        keepers = [Keeper(each, self._record, self._notice, self._forks) for each in components]
         self.keepers += keepers
 
         async def start(keeper: Keeper) -> None:

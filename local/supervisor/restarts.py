@@ -10,6 +10,7 @@ from enum import StrEnum
 from local.errors import PlatformError, StartError
 from local.supervisor.child import Child
 from local.supervisor.component import Component, NotReadyError
+from local.supervisor.forks import Forks
 from local.supervisor.leftovers import ProcessRecord
 from shared.runtime.tasks import end
 
@@ -42,7 +43,11 @@ class Keeper:
     """
 
     def __init__(
-        self, component: Component, record: ProcessRecord, notice: Callable[[str], None]
+        self,
+        component: Component,
+        record: ProcessRecord,
+        notice: Callable[[str], None],
+        forks: Forks | None = None,
     ) -> None:
         self.component = component
         self.state = State.WAITING
@@ -50,6 +55,7 @@ class Keeper:
         self.reason: str | None = None
         self._record = record
         self._notice = notice
+        self._forks = forks
         self._child: Child | None = None
         self._task: asyncio.Task[None] | None = None
         self._backoff_s = FIRST_BACKOFF_S
@@ -157,7 +163,7 @@ class Keeper:
     async def _spawn(self) -> Child:
         self.state = State.STARTING
         await self.component.prepare()
-        child = await Child.start(self.component)
+        child = await Child.start(self.component, self._forks)
         self._child = child
         self._record.add(self.component.name, child.pid, self.component.stop_signal)
         return child

@@ -1,0 +1,130 @@
+"""Fork server: `python -m MODULE` in a fork of this process, which has loaded what they all share.
+
+`fork_server.py SOCKET` reads one request a packet: JSON, and two descriptors: the process's output,
+and a pipe that is told its process id, then its wait status, a line each. The module then runs as
+the main program of a process of its own, in its own session. It shares the memory of what was
+loaded, and is ready for a third of the work. All die with this process. Linux only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+from typing import Final
+
+from local.supervisor.tether import PR_SET_PDEATHSIG
+
+PRELOADED: Final = (
+    *("aiohttp", "functions_framework.aio", "httpx", "nats", "numpy", "psycopg_pool"),
+    *("prometheus_client", "redis", "stamina", "uvicorn.main", "uvloop"),
+    *("uvicorn.lifespan.on", "uvicorn.loops.uvloop", "uvicorn.protocols.http.httptools_impl"),
+    *("shared.adapter.wiring", "shared.lake.cold", "shared.market.timeframes"),
+    *("shared.stores.postgres", "shared.stores.redis", "shared.wire.columns"),
+)
+"""Loaded before any fork: what starts no thread and reads no setting when it is loaded."""
+
+_REQUEST_BYTES: Final = 1 << 17
+_PR_SET_NAME: Final = 15
+
+
+@dataclass(frozen=True)
+class Request:
+    """A process to be: `name` is what `top` calls it, `death_signal` what it gets when we die."""
+
+    name: str
+    module: str
+    arguments: list[str]
+    environment: dict[str, str]
+    directory: str
+    death_signal: int
+
+
+def serve(control: socket.socket) -> Request | None:
+    """Fork what is requested until the other end closes; a fork returns its request."""
+    pipes: dict[int, int] = {}
+    wake, waker = os.pipe()
+    os.set_blocking(waker, False)
+    signal.set_wakeup_fd(waker)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    parent = os.getpid()
+    while True:
+        readable, _, _ = select.select([control.fileno(), wake], [], [])
+        if wake in readable:
+            os.read(wake, 4096)
+            _report(pipes)
+        if control.fileno() in readable:
+            packet, descriptors, _, _ = socket.recv_fds(control, _REQUEST_BYTES, 2)
+            if not packet:
+                return None
+            output, pipe = descriptors
+            pid = os.fork()
+            if pid == 0:
+                for each in (control.detach(), wake, waker, *pipes.values(), pipe):
+                    os.close(each)
+                request = Request(**json.loads(packet))
+                _become(request, output, parent)
+                return request
+            os.close(output)
+            pipes[pid] = pipe
+            _tell(pipe, pid)
+
+
+def _report(pipes: dict[int, int]) -> None:
+    """Tell the status of each process that has ended to who asked for it."""
+    while pipes:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if not pid:
+            return
+        pipe = pipes.pop(pid)
+        _tell(pipe, status)
+        os.close(pipe)
+
+
+def _tell(pipe: int, number: int) -> None:
+    with contextlib.suppress(BrokenPipeError):  # nobody waits any more
+        os.write(pipe, b"%d\n" % number)
+
+
+def _become(request: Request, output: int, parent: int) -> None:
+    """Make of this fork what a new process would be."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.setsid()
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(PR_SET_PDEATHSIG, request.death_signal, 0, 0, 0)
+    libc.prctl(_PR_SET_NAME, request.name.encode(), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    sys.stdout.reconfigure(write_through=True)  # type: ignore[union-attr]
+    os.chdir(request.directory)
+    os.environ.clear()
+    os.environ.update(request.environment)
+    sys.argv[1:] = request.arguments
+
+
+def main() -> None:
+    """Serve; in a fork, run its module."""
+    for each in PRELOADED:
+        importlib.import_module(each)
+    gc.collect()
+    gc.freeze()  # a search for garbage writes to every object, and what is written to is not shared
+    request = serve(socket.socket(fileno=int(sys.argv[1])))
+    if request is not None:
+        runpy.run_module(request.module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

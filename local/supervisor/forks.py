@@ -1,0 +1,119 @@
+"""Processes from the fork server, with the face of `asyncio.subprocess.Process`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import BinaryIO
+
+from local.supervisor import fork_server
+from local.supervisor.component import Component, base_environment, tethered
+from local.supervisor.fork_server import Request
+
+
+class Forked:
+    """A process that the fork server made."""
+
+    def __init__(self, pid: int, told: asyncio.StreamReader) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._told = told
+        self._end = asyncio.create_task(self._read_end())
+
+    async def wait(self) -> int:
+        """Wait for its end; return its exit code, or less than zero: the signal that killed it."""
+        return await asyncio.shield(self._end)
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, if it still runs."""
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    async def _read_end(self) -> int:
+        line = await self._told.readline()
+        # Nothing: the server is gone, and with it all that it made.
+        code = os.waitstatus_to_exitcode(int(line)) if line else -signal.SIGKILL
+        self.returncode = code
+        return code
+
+
+class Forks:
+    """The fork server of a platform, for modules that run in `directory`."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, control: socket.socket, directory: Path
+    ) -> None:
+        self._process = process
+        self._control = control
+        self._directory = directory
+
+    @classmethod
+    async def start(cls, directory: Path, log: Path) -> Forks | None:
+        """Start it, tied to this process; None where it cannot be."""
+        if sys.platform != "linux":
+            return None
+        control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = [sys.executable, "-m", fork_server.__name__, str(theirs.fileno())]
+        with theirs, log.open("ab") as output:
+            process = await asyncio.create_subprocess_exec(
+                *tethered(command),
+                cwd=directory,
+                # One thread: a fork has no other.
+                env=base_environment() | {"OPENBLAS_NUM_THREADS": "1"},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        return cls(process, control, directory)
+
+    async def fork(
+        self, component: Component, environment: Mapping[str, str], log: BinaryIO
+    ) -> Forked | None:
+        """Return the component's process; None where it has to be started otherwise."""
+        python, *rest = component.command
+        if (
+            (python, rest[:1]) != (sys.executable, ["-m"])
+            or component.prefix
+            or component.user is not None
+            or component.directory != self._directory
+        ):
+            return None
+        request = Request(
+            component.name,
+            *(rest[1], rest[2:], dict(environment)),
+            *(str(component.directory), int(component.death_signal)),
+        )
+        ours, pipe = os.pipe()
+        told = asyncio.StreamReader()
+        await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(told), os.fdopen(ours, "rb", 0)
+        )
+        packet = json.dumps(asdict(request)).encode()
+        try:
+            socket.send_fds(self._control, [packet], [log.fileno(), pipe])
+        except OSError:
+            return None
+        finally:
+            os.close(pipe)
+        line = await told.readline()
+        return Forked(int(line), told) if line else None
+
+    async def stop(self) -> None:
+        """End it, after all that it made has ended."""
+        self._control.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await self._process.wait()
+                return
+        self._process.kill()
+        await self._process.wait()
