@@ -25,7 +25,7 @@ COMPARED: Final = tuple(
     if each.name not in ("instrument", "timeframe", "start_us", "closed", "complete", "revision")
 )
 _SHOWN: Final = {"trade_count": "trades"}
-"""What people know a field by that has another name in Postgres and on the wire."""
+"""Display names of fields that are named differently in Postgres and on the wire."""
 _STORED: Final = sql.SQL(
     "SELECT {} FROM candles WHERE instrument = ANY(%s) AND timeframe = %s"
     " AND start_us >= %s AND start_us < %s"
@@ -34,14 +34,14 @@ _STORED: Final = sql.SQL(
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A candle that is not what its ticks say: `found` None: missing; `expected` None: no ticks."""
+    """A candle that differs from its ticks: `found` None: missing; `expected` None: no ticks."""
 
     key: CandleKey
     found: Candle | None
     expected: Candle | None
 
     def values(self) -> Iterator[tuple[str, object, object]]:
-        """Yield (name, found, expected) of what differs, where both are there."""
+        """Yield (name, found, expected) of each differing field, if both candles exist."""
         if self.found is not None and self.expected is not None:
             for name in COMPARED:
                 actual, expected = getattr(self.found, name), getattr(self.expected, name)
@@ -50,9 +50,9 @@ class Difference:
 
 
 def grows(before: Difference, now: Difference) -> bool:
-    """Tell whether an open candle went on, and has what was stored when it was last looked at.
+    """Whether an open candle moved on from what was stored at the last check.
 
-    It and its ticks are never read at one instant, so it can be compared once it stands still.
+    It and its ticks are never read atomically, so it can be compared only once it stands still.
     """
     return (
         before.found is not None
@@ -66,7 +66,7 @@ def grows(before: Difference, now: Difference) -> bool:
 
 @dataclass(slots=True)
 class Audited:
-    """Result of an audit. `of_venue`: candles that the venue published, which no ticks make.
+    """Result of an audit. `of_venue`: candles published by the venue, without ticks.
 
     `growing`: open candles that cannot be compared yet.
     """
@@ -88,7 +88,7 @@ def audit(
     timeframes: Sequence[Timeframe],
     cold: Cold,
 ) -> dict[str, Audited]:
-    """Compare the candles that overlap [from_us, to_us): stored ones, and live ones, by instrument.
+    """Compare the stored and live candles that overlap [from_us, to_us), by instrument.
 
     Raises TransientError while Redis is away, psycopg.Error while Postgres is.
     """
@@ -124,11 +124,11 @@ def truth(
     ladder: tuple[Timeframe, ...],
     cold: Cold,
 ) -> dict[CandleKey, Candle]:
-    """Return the candles that overlap the range: of `base` from stored ticks, longer ones folds."""
+    """Recompute the candles that overlap the range: base candles from ticks, longer ones folded."""
     candles: dict[CandleKey, Candle] = {}
     first_us = min(timeframe.start_us(from_us) for timeframe in ladder)
     last_us = max(timeframe.next_us(timeframe.start_us(to_us - 1)) for timeframe in ladder)
-    with connection.transaction():  # the plan of what is hot and what is cold holds within it
+    with connection.transaction():  # keeps the plan of hot and cold data valid
         first_tick_us, since_us = first_ticks(connection, names), beginnings(connection, names)
         parts = [*recomputed(connection, names, first_us, last_us, base, cold)]
     if not parts:
@@ -155,12 +155,12 @@ def kept(
     ladder: Sequence[Timeframe],
     cold: Cold,
 ) -> dict[CandleKey, Candle]:
-    """Return the candles that overlap the range as a reader gets them: the highest revision."""
+    """Return the candles that overlap the range as a reader sees them: highest revision."""
     newest: dict[CandleKey, Candle] = {}
     live = LiveState.of(client, shards)
     for timeframe in ladder:
         first_us = timeframe.start_us(from_us)
-        # In the way that candles move, so that one that moves meanwhile is not missed.
+        # In the direction in which candles move, so that none is missed.
         candles = [
             *live.candles_of(names, timeframe, first_us, to_us).candles(),
             *_stored(connection, names, timeframe, first_us, to_us),

@@ -15,27 +15,27 @@ from __future__ import annotations
 
 
 class PlatformError(Exception):
-    """A failure with a message for people. The command line prints it and exits."""
+    """A failure with a user-facing message. The command line prints it and exits."""
 
     exit_code = 1
 
 
 class UsageError(PlatformError):
-    """An option or argument that cannot be used as it was given."""
+    """An invalid option or argument."""
 
     exit_code = 2
 
 
 class NotRunningError(PlatformError):
-    """No instance runs on the data directory that was asked for."""
+    """No instance runs on the data directory."""
 
 
 class InUseError(PlatformError):
-    """A data directory or a port is taken by another process."""
+    """A data directory or a port is in use by another process."""
 
 
 class StartError(PlatformError):
-    """A part of the platform did not start; the message says which and where its log is."""
+    """A component did not start; the message names it and its log."""
 
 
 class ManifestError(PlatformError):
@@ -43,4 +43,4 @@ class ManifestError(PlatformError):
 
 
 class CliError(PlatformError):
-    """A command cannot go on; the message says why and what to do about it."""
+    """A command failed; the message has the reason and the fix."""

@@ -1,4 +1,4 @@
-"""The running instance as other processes see it: `run/instance.json` and `run/status.json`.
+"""The running instance as seen by other processes: `run/instance.json` and `run/status.json`.
 
 The supervisor writes both, the commands read them. `instance.json` holds credentials, hence its
 mode.
@@ -54,7 +54,7 @@ class Instance:
 
     @classmethod
     def load(cls, data_dir: Path) -> Instance:
-        """Read the instance that runs on `data_dir`.
+        """Load the instance running on `data_dir`.
 
         Raises NotRunningError: there is none, it is still starting, or its supervisor is gone.
         """
@@ -75,7 +75,7 @@ class Instance:
         return instance
 
     def write(self) -> None:
-        """Write it where `load` finds it, readable by its owner only."""
+        """Save it for `load`, readable by its owner only."""
         write_json(instance_path(Path(self.data_dir)), asdict(self))
 
 
@@ -98,7 +98,7 @@ def load_status(data_dir: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, value: object, mode: int = 0o600) -> None:
-    """Replace `path` by `value` as JSON in one step, so that a reader never sees half a file."""
+    """Atomically replace `path` by `value` as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
@@ -125,9 +125,9 @@ def _not_running(data_dir: Path) -> str:
 
 
 def _starting(data_dir: Path) -> tuple[int, str] | None:
-    """Return which process has the lock, and since when; None if nobody has.
+    """Return the process that holds the lock, and since when; None without one.
 
-    The lock itself is not tried: that could get into the way of a start.
+    The lock itself is not tried, which could interfere with a start.
     """
     try:
         holder = json.loads(lock_path(data_dir).read_text())
@@ -135,7 +135,7 @@ def _starting(data_dir: Path) -> tuple[int, str] | None:
         created_s = psutil.Process(pid).create_time()
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):
         return None
-    # A file that a killed holder left behind may name a process that is somebody else's by now.
+    # A stale file of a killed holder may contain the reused pid of another process.
     is_holder = created_s <= since.timestamp() + _CLOCKS_DIFFER_S
     return (pid, str(holder["since"])) if is_holder else None
 

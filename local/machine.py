@@ -38,7 +38,7 @@ _TIME_ERROR: Final = 5
 
 
 def examine(data_dir: Path, http_port: int, udp_port: int) -> Iterator[Finding]:
-    """Yield what is found; errors keep `kandle up` from working here."""
+    """Yield the findings; errors prevent `kandle up` from working."""
     system = f"{platform.system()} {platform.machine()}"
     yield ok("Python", f"{platform.python_version()} on {system}")
     for distribution, name in PROGRAMS:
@@ -103,7 +103,7 @@ def _limits() -> Iterator[Finding]:
 
 
 def _udp_buffer() -> int:
-    """Return how large a buffer a socket gets: root may exceed net.core.rmem_max."""
+    """Return the receive buffer that a socket gets: root may exceed net.core.rmem_max."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         for option in (_SO_RCVBUFFORCE, socket.SO_RCVBUF):
             with contextlib.suppress(OSError):
@@ -112,7 +112,7 @@ def _udp_buffer() -> int:
 
 
 def _clock() -> Iterator[Finding]:
-    """Ask the kernel whether something keeps the clock right; other systems do not say."""
+    """Ask the kernel whether the clock is synchronized; other systems do not report it."""
     if sys.platform != "linux":
         return
     status = ctypes.create_string_buffer(1024)  # struct timex, all zero: only read

@@ -17,7 +17,7 @@ from local.topology.repository import Repository
 
 _MARKUP: Final = re.compile(r"\[/?bold\]")
 _LIST: Final = re.compile(r"\*\*Commands\*\*:\n\n(?:\* .*\n)+\n")
-"""Commands with the beginnings of what they do: each has a section of its own."""
+"""Commands with the first lines of their help: each has its own section."""
 _EXAMPLE: Final = re.compile(r"^  (?=\S)", re.MULTILINE)
 
 
@@ -31,7 +31,7 @@ def pages() -> dict[str, str]:
 
 
 def commands() -> str:
-    """Return every command of `kandle` with its options, as typer describes it."""
+    """Return every command of `kandle` with its options, from typer."""
     import typer.main
     from typer.cli import get_docs_for_click
 
@@ -45,7 +45,7 @@ def commands() -> str:
 
 
 def events() -> str:
-    """Return the types of events, who receives each, and the attributes beside CloudEvents' own."""
+    """Return the event types, their receivers, and the extension attributes."""
     import yaml
 
     from shared.wire import events as declared

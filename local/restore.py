@@ -1,4 +1,4 @@
-"""Restore the live state from storage, and compare it with its snapshot."""
+"""Restore of the live state from storage, verified against its snapshot."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _ATTEMPTS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Restore:
-    """The work over its stores. `say` is told what was done. Methods raise TransientError."""
+    """A restore over its stores. `say` reports progress. Methods raise TransientError."""
 
     postgres: Postgres
     client: redis.Redis
@@ -69,7 +69,7 @@ class Restore:
         wait_s: float,
         report: Callable[[str], object],
     ) -> Iterator[Restore]:
-        """Yield the work over the stores at these addresses."""
+        """Yield the restore over the stores at these addresses."""
         postgres, client = Postgres(dsn, size=2), connect(redis_url)
         store, cold = ObjectStore(access), Cold(access)
         try:
@@ -79,7 +79,7 @@ class Restore:
             postgres.close()
 
     def snapshot(self, at_us: int) -> StateObject | None:
-        """Return the last snapshot before a time; where the database is empty, of another lake."""
+        """Return the last snapshot before a time; for an empty database, of another lake."""
         with self.postgres.connection() as connection:
             lake = lake_of(connection)
         copies = [each for each in list_states(self.store) if each.taken_us <= at_us]
@@ -90,7 +90,7 @@ class Restore:
         return max(copies, key=lambda each: each.taken_us, default=None)
 
     def run(self, copy: StateObject, at_us: int, broker: Callable[[], str]) -> list[str]:
-        """Bring back; return what of the snapshot is not there. `broker` says where ticks go."""
+        """Restore; return what the state lacks of the snapshot. `broker`: address for ticks."""
         state = read_state(self.store, copy)
         if is_empty(self.postgres):
             self.say(f"this database is empty: it is filled from the lake {state.lake}")
@@ -106,11 +106,11 @@ class Restore:
                 not_restored[:] = behind(state, connection, self.client, self.shards, self.cold)
             return len(not_restored)
 
-        await_that(missing, self.wait_s)  # the clock applies what no delivery brings
+        await_that(missing, self.wait_s)  # the clock applies the rest
         return not_restored
 
     def _fill(self, state: State, at_us: int, broker: str) -> None:
-        """Idempotent: a second call goes on where the first was cut off, by ids and file names."""
+        """Idempotent: a second call resumes an interrupted one, by ids and file names."""
         outrank(self.postgres, state.epoch)
         if not begin_anew(self.client, self.shards, self.wait_s):
             raise TransientError("candle-aggregate did not begin a new state")
@@ -140,7 +140,7 @@ class Restore:
 
 
 def begin_anew(client: redis.Redis, shards: int, wait_s: float) -> bool:
-    """Let candle-aggregate build its state from storage; return whether it has. TransientError."""
+    """Make candle-aggregate rebuild its state; return whether it has. Raises TransientError."""
     heads = [Keys(shard).head for shard in range(shards)]
     with translated():
         for head in heads:
@@ -155,9 +155,9 @@ def begin_anew(client: redis.Redis, shards: int, wait_s: float) -> bool:
 
 
 def send(url: str, batches: Iterable[tuple[str, Ticks]], shards: int) -> Iterator[int]:
-    """Post batches of ticks to a Broker; yield how many ticks each event has once it was accepted.
+    """Post batches of ticks to a Broker; yield the ticks of each accepted event.
 
-    What cancels or corrects a trade goes as that. Raises TransientError when it goes on refusing.
+    Cancels and corrections are sent as busts. Raises TransientError if it keeps refusing.
     """
     with httpx.Client(trust_env=False, timeout=30.0) as client:
         for id_, ticks in batches:
@@ -189,7 +189,7 @@ def _post(client: httpx.Client, url: str, event: OutgoingEvent) -> None:
 
 
 def await_that(done: Callable[[], int], wait_s: float) -> int:
-    """Ask until it says 0, or nothing moves for so long; return what it said last."""
+    """Poll until it returns 0, or without progress for a while; return the last value."""
     left, since = done(), time.monotonic()
     while left and time.monotonic() - since < wait_s:
         time.sleep(_POLL_S)
@@ -201,7 +201,7 @@ def await_that(done: Callable[[], int], wait_s: float) -> int:
 def behind(
     state: State, connection: Connection, client: redis.Redis, shards: int, cold: Cold
 ) -> list[str]:
-    """Return what of a snapshot is not there, or less than it was: nothing, when all is well.
+    """Return what is missing or less than in a snapshot: empty if all is well.
 
     Raises TransientError while Redis is away.
     """
@@ -210,7 +210,7 @@ def behind(
     for symbol, then in state.instruments.items():
         latest = now.get(symbol)
         is_live = latest is not None and latest.time_us >= then.time_us
-        # Where candles are in the lake alone no price is live; the trades are there.
+        # If candles are only in the lake, no price is live; the trades are there.
         if not is_live and not _is_stored(connection, symbol, then.time_us, cold):
             missing.append(f"{symbol}: the latest trade is {_trade(latest)}, was {_trade(then)}")
         for candle in then.candles:
@@ -242,7 +242,7 @@ def _candle(
 
 
 def _is_stored(connection: Connection, symbol: str, time_us: int, cold: Cold) -> bool:
-    with connection.transaction():  # the plan of what is hot and what is cold holds within it
+    with connection.transaction():  # keeps the plan of hot and cold data valid
         last_us = last_tick_us(connection, symbol, cold)
     return last_us is not None and last_us >= time_us
 

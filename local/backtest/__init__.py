@@ -1,4 +1,4 @@
-"""`kandle backtest` without its options: candles of a file, the report, and its picture.
+"""Backtest: candles of a file, the report, and its plot.
 
-It uses the detectors of `shared.analysis`, the code that evaluates live candles.
+It uses the detectors of `shared.analysis`, the same code that evaluates live candles.
 """

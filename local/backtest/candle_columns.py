@@ -1,4 +1,4 @@
-"""Column detection of a file of candles, and the notation of its times and numbers."""
+"""Column detection for candle files, and the notation of their times and numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.market.timestamps import parse_us, us_of
 
 PRICES: Final = ("open", "high", "low", "close")
 PLAIN_ROW: Final = ("time", *PRICES, "volume")
-"""Of files without a header: Binance's klines, Kraken's OHLCVT, freqtrade's JSON."""
+"""Column orders without a header: Binance's klines, Kraken's OHLCVT, freqtrade's JSON."""
 COINBASE_ROW: Final = ("time", "low", "high", "open", "close", "volume")
 
 _NAMES: Final = {
@@ -25,7 +25,7 @@ _NAMES: Final = {
     "volume": "volume v vol tickvol tickvolume basevolume volumebase 5volume",
     "symbol": "symbol ticker instrument pair sym",
 }
-"""Without what is no letter or digit; the first that is there counts."""
+"""Letters and digits only; the first match wins."""
 _UNITS_US: Final = {"startus": 1, "startms": 1_000}
 _ABSENT: Final = frozenset({"", "null", "nan", "none", "na", "n/a", "-", "nat"})
 _GROUPED: Final = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
@@ -68,9 +68,9 @@ class Places:
 
 
 def places_of(names: Sequence[str]) -> Places | None:
-    """Find the fields by the names of a header; None if it names no open, high, low and close.
+    """Find the fields by header names; None without open, high, low and close.
 
-    A first column without a name of its own is the time, as pandas and yfinance write their index.
+    An unnamed first column is the time, as pandas and yfinance write their index.
     """
     plain = [re.sub(r"[^a-z0-9]", "", name.lower()) for name in names]
     positions = {
@@ -93,7 +93,7 @@ def places_of(names: Sequence[str]) -> Places | None:
 
 
 def places_without_names(width: int, *, dated: bool = False, coinbase: bool = False) -> Places:
-    """Return the columns of a row without a header. `dated`: a date and a time of day lead it."""
+    """Return the columns of a row without a header. `dated`: it starts with a date and a time."""
     names = COINBASE_ROW if coinbase else PLAIN_ROW
     shift = int(dated)
     prices = tuple(names.index(field) + shift for field in PRICES)
@@ -102,12 +102,12 @@ def places_without_names(width: int, *, dated: bool = False, coinbase: bool = Fa
 
 
 def is_absent(text: str) -> bool:
-    """Tell whether a cell says that there is no value."""
+    """Whether a cell means that there is no value."""
     return text.lower() in _ABSENT
 
 
 def number_of(text: str, *, decimal_comma: bool = False) -> float:
-    """Read `1,234.5`, `$12.30`, `1.2M` or, with a decimal comma, `1.234,5`. Raises ValueError."""
+    """Parse `1,234.5`, `$12.30`, `1.2M` or, with a decimal comma, `1.234,5`. Raises ValueError."""
     try:
         return float(text)
     except ValueError:
@@ -124,13 +124,13 @@ def number_of(text: str, *, decimal_comma: bool = False) -> float:
 
 
 class Times:
-    """Reads the times of a column, all of them written in one way.
+    """Parses the times of a column, all in one notation.
 
-    `note` says how, where a date can be read in two ways.
+    `note` says which, if a date is ambiguous.
     """
 
     def __init__(self, texts: Sequence[str], unit_us: int | None) -> None:
-        """`texts`: the first of the column, by which its way of writing is found."""
+        """`texts`: the first of the column, from which the notation is detected."""
         self._unit_us = unit_us
         fitting = [each for each in _PATTERNS if all(_fits(text, each) for text in texts)]
         is_other = any(_reads(text) for text in texts[:1])
@@ -139,9 +139,9 @@ class Times:
         self.note = "its dates are read as month/day/year" if is_ambiguous else ""
 
     def us(self, text: str) -> int:
-        """Return a time in microseconds since 1970, UTC where it does not say. Raises ValueError.
+        """Return a time in microseconds since 1970, UTC by default. Raises ValueError.
 
-        Numbers are s, ms, us or ns by their size.
+        Numbers are s, ms, us or ns by their magnitude.
         """
         if self._unit_us is not None:
             return int(text) * self._unit_us
@@ -158,7 +158,7 @@ class Times:
 
 
 def _us(text: str) -> int:
-    """Read a number of at least 10**8 seconds (1973), or ISO 8601, also of times before 1980."""
+    """Parse a number of at least 10**8 seconds (1973), or ISO 8601, also before 1980."""
     if (time := _iso(text)) is not None:
         return us_of(time if time.tzinfo else time.replace(tzinfo=UTC))
     if text.isdigit() and len(text) == 9:

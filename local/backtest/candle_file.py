@@ -1,4 +1,4 @@
-"""Candles of a file as the columns that detectors take."""
+"""Candle files as the columns of detectors."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from shared.analysis.candle_series import Candles
 
 MAX_CANDLES: Final = 5_000_000
 _LOOK: Final = 1_000
-"""Rows by which columns without names and the way of writing times are found."""
+"""Rows inspected to detect unnamed columns and the notation of times."""
 _HEADERS: Final = 3
-"""Rows that may belong to a header: yfinance writes a line of tickers and one of the index."""
+"""Maximum header rows: yfinance writes a line of tickers and one of the index."""
 
 
 class InputError(Exception):
-    """A file has no candles that can be used; the message says which row, and what is wrong."""
+    """A file has no usable candles; the message names the row and the error."""
 
 
 def read_candles(path: Path, symbol: str | None = None) -> tuple[Candles, list[str]] | None:
@@ -57,7 +57,7 @@ def read_candles(path: Path, symbol: str | None = None) -> tuple[Candles, list[s
 
 
 def read_rows(name: str, lines: Iterable[str]) -> tuple[Candles, list[str]]:
-    """Read lines of CSV as `read_candles` does those of a file. Raises InputError."""
+    """Read CSV lines like `read_candles`. Raises InputError."""
     candle_rows = of_lines(lines)
     table = None if candle_rows is None else _table(name, candle_rows)
     if table is None:
@@ -66,7 +66,7 @@ def read_rows(name: str, lines: Iterable[str]) -> tuple[Candles, list[str]]:
 
 
 class _Table:
-    """Rows whose columns are known."""
+    """Rows with known columns."""
 
     def __init__(
         self, source: CandleRows, positions: Places, rows: Iterator[tuple[int, Row]]
@@ -78,7 +78,7 @@ class _Table:
 
 
 def _table(name: str, source: CandleRows) -> _Table | None:
-    """Find the columns by their names, or by what stands in the first rows."""
+    """Find the columns by name, or from the first rows."""
     first = list(itertools.islice(source.rows, _LOOK))
     rows = itertools.chain(first, source.rows)
     if not source.names:
@@ -93,7 +93,7 @@ def _table(name: str, source: CandleRows) -> _Table | None:
 
 
 def _is_header(row: Row, positions: Places) -> bool:
-    """Tell whether a row names tickers or the index, as those below yfinance's header do."""
+    """Whether a row has tickers or the index name, like those below yfinance's header."""
     cells = [row[at].strip() for at in (*positions.time, *positions.prices) if at < len(row)]
     return not any(any(c.isdigit() for c in cell) or (is_absent(cell) and cell) for cell in cells)
 
@@ -101,7 +101,7 @@ def _is_header(row: Row, positions: Places) -> bool:
 def _without_names(
     source: CandleRows, first: Sequence[tuple[int, Row]], rows: Iterator[tuple[int, Row]]
 ) -> _Table | None:
-    """Take the order of columns in which every first row is a candle."""
+    """Choose the order of columns in which every first row is a candle."""
     width = min(len(row) for _, row in first if row)
     for dated, coinbase in ((False, False), (True, False), (False, True)):
         positions = places_without_names(width, dated=dated, coinbase=coinbase)
@@ -168,7 +168,7 @@ def _read(name: str, table: _Table, symbol: str | None) -> tuple[Candles, list[s
 def _of_symbol(
     name: str, rows: Iterator[tuple[int, Row]], at: int | None, symbol: str | None
 ) -> Iterator[tuple[int, Row]]:
-    """Yield the rows of a symbol that are not blank. Raises UsageError: the file has several."""
+    """Yield the nonblank rows of a symbol. Raises UsageError: the file has several."""
     if at is None:
         yield from ((number, row) for number, row in rows if any(row))
         return
@@ -183,7 +183,7 @@ def _of_symbol(
 
 
 def _volume(row: Row, table: _Table) -> float:
-    """Return the first volume that is not 0: MetaTrader counts ticks where it has no volume."""
+    """Return the first nonzero volume: MetaTrader counts ticks if it has no volume."""
     cells = (row[at].strip() for at in table.places.volumes if at < len(row))
     numbers = (
         number_of(cell, decimal_comma=table.decimal_comma) for cell in cells if not is_absent(cell)
@@ -194,7 +194,7 @@ def _volume(row: Row, table: _Table) -> float:
 def _candles(
     name: str, start_us: np.ndarray, table: np.ndarray, number: np.ndarray, notes: list[str]
 ) -> Candles:
-    """Sort the rows by time, leave out what stands twice, and check them."""
+    """Sort the rows by time, drop duplicates, and validate."""
     if (start_us[1:] < start_us[:-1]).any():
         notes.append("the rows were sorted by time")
         order = np.argsort(start_us, kind="stable")
@@ -215,7 +215,7 @@ def _candles(
 
 
 def _check(name: str, table: np.ndarray, number: np.ndarray) -> None:
-    """Name the first row that is no candle."""
+    """Raise InputError for the first invalid row."""
     open_, high, low, close, volume = table.T
     finite = np.isfinite(table).all(axis=1)
     with np.errstate(invalid="ignore"):

@@ -1,4 +1,4 @@
-"""Rows of a file of candles as text, out of CSV, JSON, Parquet or Arrow."""
+"""Rows of candle files as text, from CSV, JSON, Parquet or Arrow."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from local.feeds.files.tables import whole
 Row = Sequence[str]
 
 MAX_BYTES: Final = 1 << 29
-"""Of JSON, which is read as a whole."""
+"""Size limit of JSON, which is read as a whole."""
 _LOOK: Final = 40
-"""Lines that are looked at to find the header."""
+"""Lines searched for the header."""
 _LEAST: Final = 5
-"""Columns of a candle: a time and four prices."""
+"""Minimum columns of a candle: a time and four prices."""
 _HIGH: Final = re.compile(rb'"(h|high|highPrice|max)"\s*:', re.IGNORECASE)
 _FIRST_ROW: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*\[\s*\[([^\[\]]*)\]")
 _ROWS_OF: Final = ("candles", "data", "results", "bars", "values")
-"""Where APIs put the rows of an answer."""
+"""Keys under which APIs return rows."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class CandleRows:
 
 
 def rows_of(part: Part) -> CandleRows | None:
-    """Return the rows of a part; None if it begins as no candles do. Raises FileError."""
+    """Return the rows of a part; None if it does not look like candles. Raises FileError."""
     head = part.head()
     if head.startswith(b"PAR1"):
         parquet = pyarrow.parquet.ParquetFile(whole(part))
@@ -58,7 +58,7 @@ def rows_of(part: Part) -> CandleRows | None:
 
 
 def of_lines(lines: Iterable[str]) -> CandleRows | None:
-    """Return the rows of CSV; lines before the first that is as wide as a candle are left out."""
+    """Return CSV rows; skip lines before the first that is as wide as a candle."""
     source = iter(lines)
     looked = list(itertools.islice(source, _LOOK))
     delimiter = max("\t;,|", key=lambda each: sorted(_widths(looked, each))[-1:])
@@ -90,13 +90,13 @@ def _of_table(names: Sequence[str], read: Callable[[], pa.Table]) -> CandleRows 
 
 
 def _is_row(match: re.Match[bytes] | None) -> bool:
-    """Tell whether the first row of an array of rows has numbers alone, as no trade has."""
+    """Whether the first row of an array has only numbers, which no trade has."""
     cells = match[1].replace(b'"', b"").split(b",") if match else []
     return len(cells) >= _LEAST and all(_begins_like_a_number(each.decode()) for each in cells)
 
 
 def _of_json(part: Part) -> CandleRows | None:
-    """Read an array of rows or objects, an object a line, or an object of columns or of rows."""
+    """Read an array of rows or objects, an object per line, or an object of columns or rows."""
     content = part.stream.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise FileError(f"{part}: has more than {MAX_BYTES:,} bytes: cut it, or write CSV")

@@ -1,4 +1,4 @@
-"""A backtest as a picture: the price with what fired, and how confidence and patterns did."""
+"""Plot of a backtest: price with patterns, hit rates by confidence and pattern."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ UP, DOWN, PLAIN = "#1a9850", "#d73027", "#4575b4"
 
 
 class PlotError(Exception):
-    """A plot cannot be made; the message says why."""
+    """A plot cannot be created; the message gives the reason."""
 
 
 def plot(report: Report, patterns: Sequence[Found], path: Path) -> None:
-    """Write a picture (.png, .svg, or .html with it and the tables). Raises PlotError."""
+    """Write a plot (.png, .svg, or .html with the tables). Raises PlotError."""
     if path.suffix not in SUFFIXES:
         raise PlotError(f"{path}: a plot ends in {', '.join(SUFFIXES)}")
     try:
@@ -63,7 +63,7 @@ def _price(axes: Any, report: Report, patterns: Sequence[Found]) -> None:
 
 
 def _rates(axes: Any, scores: Sequence[Score], title: str) -> None:
-    """Draw hit rates with their intervals, and the base of each as a line across."""
+    """Draw hit rates with their intervals, and the base of each as a line."""
     arrows = {1: " up", -1: " down", 0: ""}
     for row, score in enumerate(reversed([score for score in scores if score.judged])):
         color = {1: UP, -1: DOWN, 0: PLAIN}[score.direction]

@@ -1,4 +1,4 @@
-"""A backtest as a text for people, or as JSON."""
+"""Report of a backtest, as text or JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ No costs, no slippage, no cooldown: this evaluates detectors, it is no trading s
 
 @dataclass(frozen=True)
 class Report:
-    """Everything a backtest found out."""
+    """Result of a backtest."""
 
     candles: Candles
     horizon: int
@@ -47,7 +47,7 @@ class Report:
         return "\n".join(lines)
 
     def json(self) -> dict[str, Any]:
-        """Return the same as JSON; what is not known is null."""
+        """Return the report as JSON; unknown values are null."""
         return {
             "candles": len(self.candles),
             "from_us": int(self.candles.start_us[0]),

@@ -1,4 +1,4 @@
-"""A backtest: detectors over a history of candles, and what followed the patterns they found."""
+"""Backtest: detectors over a history of candles, and what followed each pattern."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from shared.analysis.pattern_scores import Returns, by_confidence, by_pattern
 def backtest(
     candles: Candles, settings: DetectorSettings, horizon: int, picture: Path | None = None
 ) -> Report:
-    """Return what followed each pattern within `horizon` candles; draw it where asked to.
+    """Return what followed each pattern within `horizon` candles; optionally plot it.
 
-    Raises PlotError when the picture cannot be written.
+    Raises PlotError if the plot cannot be written.
     """
     patterns = detect(candles, 0, settings)
     returns = Returns(candles.close, horizon)
@@ -35,9 +35,9 @@ def backtest(
 
 
 def chosen(names: str) -> frozenset[str] | None:
-    """Read a list of patterns; `chart` and `cdl` stand for all of their kind, `all` for None.
+    """Parse a list of patterns; `chart` and `cdl` select a kind, `all` gives None.
 
-    Raises ValueError for a name that no pattern has.
+    Raises ValueError for an unknown pattern.
     """
     if names == "all":
         return None

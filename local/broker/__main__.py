@@ -1,4 +1,4 @@
-"""The command `python -m local.broker`: reads its arguments and runs the broker process."""
+"""`python -m local.broker`: parse the arguments and run the broker process."""
 
 from __future__ import annotations
 

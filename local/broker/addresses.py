@@ -1,4 +1,4 @@
-"""Turns cluster URLs into the loopback URLs that answer for them."""
+"""Mapping of cluster URLs to loopback URLs."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from local.topology.addressable import CLUSTER_DOMAIN, INGRESS_HOST
 
 
 class UnknownAddressError(LookupError):
-    """A cluster host that nothing on this machine answers for."""
+    """A cluster host without a local process."""
 
 
 class Addresses:
     """The map of `addresses.json` plus the broker's own ingress.
 
-    A service that runs several times has a list of URLs: they take turns, as the pods behind one.
+    A service with several replicas has a list of URLs, used round robin.
     """
 
     def __init__(self, services: Mapping[str, str | Sequence[str]], ingress: str) -> None:

@@ -86,14 +86,14 @@ class Channel:
         self.subject = subject_name(broker.namespace, broker.name)
 
     async def publish(self, message_id: str, payload: bytes) -> PublishAck:
-        """Store an event. The key of deduplication is its id alone, across sources.
+        """Store an event. It is deduplicated by id alone, across sources.
 
         Raises UnavailableError: it is not stored, as far as is known.
         """
         return await self._jetstream.publish(self.subject, message_id, payload)
 
     def limits(self) -> str:
-        """Say how much may wait in the stream, and what happens then."""
+        """Describe the stream's limits and what happens when they are reached."""
         template = self._template.stream
         ends = []
         if template.max_age is not None:
@@ -104,7 +104,7 @@ class Channel:
         return ", ".join(ends) or "without a limit: set maxBytes with discard: New"
 
     async def ensure_stream(self) -> None:
-        """Create the stream, or bring an existing one to what the template says now."""
+        """Create the stream, or update it to the template."""
         config = self._stream_config()
         context = self._jetstream.context
         try:
@@ -128,7 +128,7 @@ class Channel:
         config = self._consumer_config(trigger)
         existing = await self.consumer_info(trigger)
         if existing is not None:
-            # where it started cannot be changed, and does not matter any more
+            # the start position is immutable, and no longer relevant
             config = replace(config, deliver_policy=existing.config.deliver_policy)
         await context.add_consumer(self.stream, config)
         return config
@@ -144,10 +144,10 @@ class Channel:
         return info
 
     async def remove_orphans(self, triggers: list[Trigger]) -> None:
-        """Delete consumers of Triggers that are not among `triggers`; loud if events waited.
+        """Delete consumers of removed Triggers; warn if events were pending.
 
-        The real channel leaves them when its dispatcher is down while a Trigger is deleted; they
-        then hold events of an Interest stream for ever.
+        The real channel leaves them behind if its dispatcher is down while a Trigger is deleted;
+        they then hold events of an Interest stream forever.
         """
         expected = {consumer_name(trigger) for trigger in triggers}
         context = self._jetstream.context
@@ -191,8 +191,8 @@ class Channel:
             replay_policy=_REPLAY[template.replay_policy],
             ack_policy=AckPolicy.EXPLICIT,
             ack_wait=ack_wait_seconds(trigger, self._template),
-            # the real dispatcher sets retry + 1 and loses an event whose last attempt it does not
-            # survive; here attempts are counted by the broker, which then dead-letters it
+            # the real dispatcher sets retry + 1 and loses an event if it crashes during the last
+            # attempt; here the broker counts attempts and then dead-letters it
             max_deliver=-1,
             max_ack_pending=template.max_ack_pending,
             deliver_subject=f"_KN_DELIVER.{name}",

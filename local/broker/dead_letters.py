@@ -1,7 +1,7 @@
-"""Posts events that cannot be delivered to a Trigger's dead letter sink, until it takes them.
+"""Posts undeliverable events to a Trigger's dead letter sink, until it accepts them.
 
-The real dispatcher posts once, and what the sink does not take is lost. Here it is tried on, with a
-loud warning.
+The real dispatcher posts once, and loses what the sink does not accept. Here it is retried, with a
+warning.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LONGEST_WAIT = 10.0
 
 
 def delivery_headers(event: Event, namespace: str) -> dict[str, str]:
-    """Return the headers with which a dispatcher posts an event, to subscriber and sink alike."""
+    """Return the headers of a dispatcher's post, to subscriber and sink alike."""
     headers = event.headers()
     headers["Prefer"] = "reply"
     headers["Kn-Namespace"] = namespace
@@ -31,7 +31,7 @@ def delivery_headers(event: Event, namespace: str) -> dict[str, str]:
 
 
 class DeadLetterSink:
-    """The sink of one Trigger that has one; `seconds` is what one attempt may take."""
+    """The dead letter sink of one Trigger; `seconds`: timeout of an attempt."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class DeadLetterSink:
         self._warnings = warnings
 
     def check(self) -> None:
-        """Warn when nothing on this machine answers for the sink."""
+        """Warn if the sink has no local process."""
         try:
             self._addresses.resolve(self._url)
         except UnknownAddressError as error:
@@ -61,7 +61,7 @@ class DeadLetterSink:
             )
 
     async def post(self, event: Event, ttl: str, outcome: Outcome) -> None:
-        """Post until the sink takes it; the broker's TTL goes along, as on the real channel."""
+        """Post until the sink accepts it; with the broker's TTL, as on the real channel."""
         letter = dead_letter(event, outcome, self._trigger.subscriber.url)
         letter.attributes[TTL] = ttl
         headers = delivery_headers(letter, self._trigger.namespace)
@@ -76,7 +76,7 @@ class DeadLetterSink:
             tries += 1
 
     async def _attempt(self, headers: dict[str, str], body: bytes) -> str:
-        """Return why it failed; empty when the sink has taken it."""
+        """Return the reason of the failure; empty on success."""
         try:
             url = self._addresses.resolve(self._url)
         except UnknownAddressError as error:

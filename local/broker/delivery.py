@@ -1,7 +1,7 @@
-"""Delivery rules: the action that follows a subscriber's answer; pure, no I/O.
+"""Delivery rules: the action after a subscriber's response; pure, no I/O.
 
-They are those of the real channel dispatcher behind the broker's filter, as they were seen on a
-cluster; tests/local/broker/test_answers.py spells them out.
+They are those of the real channel dispatcher behind the broker's filter, as observed on a cluster;
+tests/local/broker/test_answers.py spells them out.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ RETRIED_STATUSES = frozenset({408, 429})
 REFUSED_CODE = 500
 """The knativeerrorcode of a subscriber that could not be reached."""
 ERROR_DATA_BYTES = 1024
-"""How much of an answer goes into knativeerrordata, before base64."""
+"""Maximum response bytes in knativeerrordata, before base64."""
 
 
 class Failure(Enum):
-    """Why there is no answer."""
+    """Reason for a missing response."""
 
     UNREACHABLE = auto()
     TIMEOUT = auto()
@@ -30,7 +30,7 @@ class Failure(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A subscriber's answer, or why there is none; header names in lower case."""
+    """A subscriber's response, or the reason it is missing; lower-case header names."""
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...] = ()
@@ -48,13 +48,13 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One attempt, judged.
+    """Outcome of an attempt.
 
     Attributes:
         reply: the event to send back into the broker.
         error_code: for knativeerrorcode; None when a dead letter carries no error extensions.
-        error_data: the answer's body, for knativeerrordata.
-        reason: for people.
+        error_data: the response body, for knativeerrordata.
+        reason: for messages.
 
     """
 
@@ -78,7 +78,7 @@ _DONE = Outcome(Verdict.DONE)
 
 
 def classify(answer: Answer) -> Outcome:
-    """Evaluate an answer. The Retry-After header is ignored, as the real dispatcher does."""
+    """Classify a response. Retry-After is ignored, as by the real dispatcher."""
     if answer.failure is Failure.TIMEOUT:
         return Outcome(Verdict.RETRY, reason="no answer within the timeout")
     if answer.failure is Failure.UNREACHABLE:
@@ -109,17 +109,17 @@ def _classify_success(answer: Answer) -> Outcome:
 
 
 def decide(outcome: Outcome, attempt: int, delivery: Delivery) -> Action:
-    """Say what to do after attempt number `attempt`, which starts at 1."""
+    """Return the action after attempt number `attempt`, starting at 1."""
     if outcome.verdict is Verdict.DONE:
         return Action.ACKNOWLEDGE
     if attempt <= delivery.retry:
-        # a refusal with retries left does not even reach the dead letter sink
+        # a refusal with retries left does not reach the dead letter sink
         return Action.RETRY if outcome.verdict is Verdict.RETRY else Action.LOSE
     return Action.DEAD_LETTER if delivery.dead_letter_sink else Action.LOSE
 
 
 def backoff_seconds(delivery: Delivery, attempt: int) -> float | None:
-    """Seconds to wait after attempt `attempt`; None when the manifest does not say."""
+    """Seconds to wait after attempt `attempt`; None if the manifest has no backoff."""
     if delivery.backoff_policy is None or delivery.backoff_delay is None:
         return None
     if delivery.backoff_policy == "linear":
@@ -128,9 +128,9 @@ def backoff_seconds(delivery: Delivery, attempt: int) -> float | None:
 
 
 def dead_letter(event: Event, outcome: Outcome, subscriber_url: str) -> Event:
-    """Return what the dead letter sink gets: the event, with the error where there is one.
+    """Return the event for the dead letter sink, with the error if there is one.
 
-    `subscriber_url` is the subscriber by its cluster name, so that it can be replayed later.
+    `subscriber_url` is the subscriber's cluster URL, for a later replay.
     """
     attributes = dict(event.attributes)
     if outcome.error_code is not None:

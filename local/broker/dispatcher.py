@@ -37,7 +37,7 @@ WITHOUT_BACKOFF_SECONDS = 1.0
 
 
 class Dispatcher:
-    """One Trigger at work. `reason` says why it is not ready."""
+    """Dispatcher of one Trigger. `reason`: why it is not ready."""
 
     def __init__(
         self,
@@ -72,9 +72,9 @@ class Dispatcher:
         self._stopping = False
 
     def resolve(self) -> bool:
-        """Find the subscriber; without one the Trigger stays unready and `reason` says why.
+        """Resolve the subscriber; without one the Trigger stays unready, with a `reason`.
 
-        Its events wait in the stream then, for a start at which something serves it.
+        Its events then wait in the stream until a start with a subscriber.
         """
         try:
             self._addresses.resolve(self.trigger.subscriber.url)
@@ -91,13 +91,13 @@ class Dispatcher:
         return True
 
     async def start(self) -> None:
-        """Make the consumer, which holds the Trigger's events from now on, and subscribe to it."""
+        """Create the consumer, which retains the Trigger's events from now on, and subscribe."""
         try:
             config = await self.channel.ensure_consumer(self.trigger)
         except BadRequestError as error:
             if self._has_subscriber:
                 raise
-            # retention Work takes one consumer only, which is that of a Trigger that is served
+            # retention Work allows one consumer, that of the served Trigger
             self._lose_what_comes(str(error.description))
             return
         if not self._has_subscriber:
@@ -109,7 +109,7 @@ class Dispatcher:
                 config.deliver_subject,
                 queue=config.deliver_group,
                 cb=self._receive,
-                # what may be in memory is bounded by maxAckPending, not here, where it is dropped
+                # memory is bounded by maxAckPending, not here, where messages would be dropped
                 pending_msgs_limit=0,
                 pending_bytes_limit=0,
             )
@@ -122,14 +122,14 @@ class Dispatcher:
             self._warnings.loss(f"Trigger {self.trigger.key}: {reason}")
 
     def not_yet(self, reason: str) -> None:
-        """Say why it could not be subscribed yet, unless it never will be."""
+        """Set the reason why it is not subscribed yet, unless it never will be."""
         if self._has_subscriber and not self.ready:
             self.reason = reason
 
     async def stop(self, seconds: float) -> None:
-        """Take no more events and let those in flight end; the rest comes again at the next start.
+        """Stop taking events and finish those in flight; the rest follows at the next start.
 
-        At once, and not after ackWait: until then it would hold the places of maxAckPending.
+        Right away, not after ackWait: until then it would occupy slots of maxAckPending.
         """
         self._stopping = True
         if self._subscription is not None:
@@ -151,7 +151,7 @@ class Dispatcher:
         task.add_done_callback(self._ended)
 
     async def _give_back(self, message: Msg) -> None:
-        with contextlib.suppress(nats.errors.Error):  # ackWait brings it, too
+        with contextlib.suppress(nats.errors.Error):  # ackWait redelivers it anyway
             await self._jetstream.send(message.reply, b"-NAK")
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -197,7 +197,7 @@ class Dispatcher:
         outcome = classify(response)
         match decide(outcome, attempt, self.trigger.delivery):
             case Action.ACKNOWLEDGE:
-                # the real dispatcher acknowledges before it forwards the reply, so this does
+                # like the real dispatcher, acknowledge before forwarding the reply
                 await self._acknowledge(message)
                 self.counts.delivered += 1
                 if outcome.reply is not None:
@@ -238,7 +238,7 @@ class Dispatcher:
         await self._jetstream.send(message.reply, b"+TERM")
 
     async def _after_unfinished_attempt(self, message: Msg, event: Event, ttl: str) -> None:
-        # only the death of the broker, or of NATS, during the last attempt leads here
+        # reached only if the broker or NATS died during the last attempt
         retry = self.trigger.delivery.retry
         self._warnings.loss(
             f"Trigger {self.trigger.key}: the last of {retry + 1} attempts to deliver event "
@@ -261,7 +261,7 @@ class Dispatcher:
 
     @contextlib.asynccontextmanager
     async def _kept_alive(self, message: Msg) -> AsyncIterator[None]:
-        """Tell JetStream that work goes on, so that it does not deliver the event again."""
+        """Extend the ackWait so that JetStream does not redeliver the event."""
 
         async def tell() -> None:
             while True:
@@ -275,7 +275,7 @@ class Dispatcher:
             await end(task)
 
     async def _forward(self, reply: Event, event: Event, ttl: str) -> None:
-        """Send a reply into the same Broker; if that fails to the end, dead-letter the input."""
+        """Send a reply into the same Broker; if that finally fails, dead-letter the input."""
         try:
             await self._forward_or_dead_letter(reply, event, ttl)
         except asyncio.CancelledError:

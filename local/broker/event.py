@@ -28,14 +28,14 @@ _JSON_TYPE = re.compile(r"(application|text)/(\S+\+)?json\b", re.IGNORECASE)
 _decoder = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\r\n]*")
 
-# What a byte of the body takes inside a JSON string as Go's encoder writes it.
+# Size of each body byte inside a JSON string of Go's encoder.
 _SIX_BYTES = bytes({*range(0x20)} - set(b"\t\n\r") | set(b"<>&"))
 _TWO_BYTES = b'\t\n\r"\\'
 _TO_WEIGHT = bytes(6 if b in _SIX_BYTES else 2 if b in _TWO_BYTES else 1 for b in range(256))
 
 
 class NotAnEventError(ValueError):
-    """An HTTP message is no CloudEvent, or none that the broker takes; the message says why."""
+    """An HTTP message is not an acceptable CloudEvent; the message gives the reason."""
 
 
 @dataclass(slots=True)
@@ -54,16 +54,16 @@ class Event:
 
     @property
     def id(self) -> str:
-        """The attribute `id`, which is also the key of deduplication."""
+        """The attribute `id`, also the deduplication key."""
         return self.attributes["id"]
 
     def stored_form(self) -> bytes:
-        """Return what goes into the stream; `from_stored_form` reads it."""
+        """Return the stored form; `from_stored_form` reads it."""
         return b"%b\n%b" % (orjson.dumps(self.attributes), self.body)
 
     @classmethod
     def from_stored_form(cls, stored: bytes) -> Event:
-        """Read what `stored_form` made."""
+        """Parse the output of `stored_form`."""
         end = stored.index(b"\n")
         return cls(orjson.loads(stored[:end]), stored[end + 1 :])
 
@@ -77,9 +77,9 @@ class Event:
         return headers
 
     def stored_size(self, limit: int) -> int:
-        """Bytes that the real channel needs for it: structured JSON, body escaped, plus header.
+        """Size in the real channel: structured JSON, escaped body, plus headers.
 
-        Where even the worst body stays under `limit`, that upper bound is returned unmeasured.
+        If even the worst-case body stays under `limit`, that upper bound is returned.
         """
         envelope = orjson.dumps(self.attributes)
         html = sum(envelope.count(byte) for byte in (b"<", b">", b"&"))
@@ -89,14 +89,14 @@ class Event:
         if worst <= limit:
             return worst
         if _JSON_TYPE.match(self.attributes.get(CONTENT_TYPE, "")):
-            # JSON stands in JSON as it is, but for the characters that are escaped for HTML
+            # JSON is embedded unchanged, except for characters escaped for HTML
             grown = sum(self.body.count(byte) for byte in (b"<", b">", b"&"))
             return fixed + len(self.body) + 5 * grown
         return fixed + escaped_size(self.body)
 
 
 def escaped_size(body: bytes) -> int:
-    """Bytes of `body` inside a JSON string, raw, as the real channel writes it.
+    """Size of `body` inside a JSON string, raw, as the real channel writes it.
 
     Control bytes, `<`, `>` and `&` take six; newline, return, tab, quote and backslash two; the
     line separators U+2028 and U+2029 six instead of three.
@@ -107,9 +107,9 @@ def escaped_size(body: bytes) -> int:
 
 
 def parse(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> Event:
-    """Read an HTTP message in binary or structured mode; header names are in lower case.
+    """Parse an HTTP message in binary or structured mode; header names are in lower case.
 
-    Raises NotAnEventError: it is neither, or lacks what every event has.
+    Raises NotAnEventError: it is neither, or lacks required attributes.
     """
     content_type = b""
     attributes: dict[str, str] = {}
@@ -136,7 +136,7 @@ def parse(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> Event:
 
 
 def is_event(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether a message claims to be an event, well formed or not."""
+    """Whether a message is meant to be an event, valid or not."""
     return any(
         name == BINARY_HEADER or (name == b"content-type" and value.lower().startswith(STRUCTURED))
         for name, value in headers
@@ -188,12 +188,12 @@ def _parse_structured(body: bytes) -> Event:
     content_type = attributes.setdefault(CONTENT_TYPE, "application/json")
     if isinstance(value, str) and not _JSON_TYPE.match(content_type):
         return Event(attributes, value.encode())
-    # the text as it was sent: parsing and writing it again would change numbers
+    # the original text: reserializing would change numbers
     return Event(attributes, raw.encode())
 
 
 def _members(text: str) -> dict[str, tuple[object, str]]:
-    """Members of a JSON object, each with the text it was written as."""
+    """Members of a JSON object, each with its original text."""
     members: dict[str, tuple[object, str]] = {}
     position = _skip(text, 0)
     if text[position] != "{":

@@ -1,7 +1,7 @@
-"""Decides whether a Trigger wants an event.
+"""Trigger filters: whether a Trigger wants an event.
 
-The real broker asks a filter service over HTTP for every event and trigger; here the same rules are
-evaluated inside the broker process, which saves a hop and changes nothing else.
+The real broker calls a filter service over HTTP for every event and trigger; here the same rules
+run inside the broker process, which saves a hop and changes nothing else.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Predicate = Callable[[Mapping[str, str]], bool]
 
 
 def compile_filters(filters: tuple[Filter, ...]) -> Predicate:
-    """Make a predicate over event attributes: all of `filters` must pass; none pass all."""
+    """Return a predicate over event attributes: all of `filters` must pass; none pass all."""
     predicates = [_compile(each) for each in filters]
     if not predicates:
         return lambda event: True
@@ -40,7 +40,7 @@ def _compile(each: Filter) -> Predicate:
                 name in event and event[name].endswith(value) for name, value in pairs
             )
         case "attributes":
-            # the old filter: an empty value asks only that the attribute is there
+            # legacy filter: an empty value only requires the attribute
             return lambda event: all(
                 name in event and value in ("", event[name]) for name, value in pairs
             )
@@ -53,5 +53,5 @@ def _compile(each: Filter) -> Predicate:
     if each.dialect == "any":
         return lambda event: any(passes(event) for passes in inner)
     assert each.dialect == "not"
-    # true also where the attribute is absent
+    # also true if the attribute is absent
     return lambda event: not inner[0](event)

@@ -1,4 +1,4 @@
-"""Posts events over kept-alive connections; the answer, or why there is none, is a value."""
+"""HTTP client with kept-alive connections; a response, or its absence, is a value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from yarl import URL
 from local.broker.delivery import Answer, Failure
 
 REPLY_BYTES: Final = 2 * 1024 * 1024
-"""An answer longer than this cannot become an event; the rest of it is not read."""
+"""A longer response cannot become an event; the rest is not read."""
 KEEP_ALIVE_SECONDS: Final = 4.0
 """Shorter than the five seconds after which uvicorn closes an idle connection: the side that closes
 first must be this one, else a request now and then meets a connection that is just being closed."""
@@ -22,9 +22,9 @@ _LEFT_OUT: Final = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
 class HttpClient:
-    """One pool of connections, shared by all triggers.
+    """One connection pool, shared by all triggers.
 
-    What bounds the number of connections is each trigger's maxAckPending.
+    Each trigger's maxAckPending bounds the number of connections.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class HttpClient:
         self._urls: dict[str, URL] = {}
 
     async def post(self, url: str, headers: dict[str, str], body: bytes, seconds: float) -> Answer:
-        """Make one attempt that takes at most `seconds`. Never raises for a bad answer."""
+        """Make one attempt with a timeout. Never raises for a bad response."""
         session = self._opened()
         target = self._urls.get(url)
         if target is None:

@@ -19,7 +19,7 @@ from local.broker.stats import LoudWarnings, as_text
 REQUEST_BYTES = 2 * 1024 * 1024
 """More than any event that fits: 1 MiB, or 1.4 MB of base64 in structured mode."""
 DRAINED_BYTES = 64 * 1024 * 1024
-"""How much of a too large body is read and dropped, so that its sender sees the answer."""
+"""Bytes of an oversized body that are read and dropped, so that its sender gets the response."""
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -68,7 +68,7 @@ class Ingress:
         try:
             body = await _read(receive, _length(scope["headers"]))
         except _IncompleteError:
-            # nobody is there to be answered; stored, it would make the whole event a duplicate
+            # the client is gone; storing a partial body would make the full event a duplicate
             intake.counts.refused += 1
             return
         if body is None:
@@ -87,7 +87,7 @@ class Ingress:
             intake.counts.refused += 1
             await _answer(send, 400)
         except (TooLargeError, UnavailableError):
-            # an empty 500 for both, as the real ingress answers: the sender repeats
+            # like the real ingress, an empty 500 for both: the sender retries
             intake.counts.refused += 1
             await _answer(send, 500)
         else:
@@ -110,11 +110,11 @@ class Ingress:
 
 
 class _IncompleteError(Exception):
-    """The client went away before the end of its body."""
+    """The client disconnected before the end of its body."""
 
 
 async def _read(receive: Receive, length: int | None) -> bytes | None:
-    """Return the body, or None when it is too large.
+    """Return the body, or None if it is too large.
 
     Raises _IncompleteError: the connection ended before the body, or before its `length`.
     """
@@ -137,8 +137,8 @@ async def _read(receive: Receive, length: int | None) -> bytes | None:
 
 
 def _length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
-    """Return the Content-Length; None when there is none, as in chunked requests."""
-    # the HTTP parser has refused what is no number
+    """Return the Content-Length; None without one, as in chunked requests."""
+    # the HTTP parser has already rejected invalid numbers
     return next((int(value) for name, value in headers if name == b"content-length"), None)
 
 

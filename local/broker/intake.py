@@ -1,4 +1,4 @@
-"""Takes an event into a Broker: adds the broker's extensions, keeps its limits, stores it."""
+"""Intake of events into a Broker: adds extensions, enforces limits, stores."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MESSAGE_BYTES = 1024 * 1024
 REMEMBERED_IDS = 50_000
 _INTEGER = re.compile(r"[+-]?[0-9]{1,10}")
 REPEAT_SECONDS = 60.0
-"""After how long a problem that lasts is said again."""
+"""Interval at which a persistent problem is reported again."""
 
 
 class NotOpenError(UnavailableError):
@@ -33,11 +33,11 @@ class TooLargeError(Exception):
 
 
 class TtlSpentError(Exception):
-    """The event has gone round too often and was dropped."""
+    """The event has exceeded its TTL and was dropped."""
 
 
 class Intake:
-    """The way into one Broker, for its ingress and for replies alike."""
+    """The intake of one Broker, for its ingress and for replies."""
 
     def __init__(
         self, key: str, channel: Channel, counts: BrokerCounts, warnings: LoudWarnings
@@ -98,7 +98,7 @@ class Intake:
             self.counts.replies += 1
 
     def _warn_of_refusal(self, problem: str) -> None:
-        # each problem once in a while, not for each event that meets it
+        # each problem periodically, not for every event
         now = time.monotonic()
         if now - self._said.get(problem, -REPEAT_SECONDS) >= REPEAT_SECONDS:
             self._said[problem] = now
@@ -148,10 +148,10 @@ class Intake:
 
 
 def _digest(event: Event) -> int:
-    """Return what is equal for two sendings of one event, and only for these.
+    """Return a digest equal exactly for repeated sendings of one event.
 
-    A sender that repeats under an idempotency key makes the id from what it was asked to send, and
-    may word the body anew (times of receipt, sequence numbers): there the body does not count.
+    A sender that retries under an idempotency key derives the id from the request, and may change
+    the body (receive times, sequence numbers): then the body is not included.
     """
     attributes = event.attributes
     body = b"" if IDEMPOTENCY_KEY in attributes else event.body

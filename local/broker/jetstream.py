@@ -1,6 +1,6 @@
-"""The connection to NATS: reconnects for ever, publishes with acknowledgement.
+"""Connection to NATS: reconnects forever, publishes with acknowledgement.
 
-A publish that NATS cannot take now fails at once, so that the sender, not the broker, repeats it.
+A publish that NATS cannot accept fails at once, so that the sender, not the broker, retries.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Callback = Callable[[], Awaitable[None]]
 
 
 class UnavailableError(Exception):
-    """JetStream did not acknowledge: it is away, full, or refused; the message says which."""
+    """JetStream did not acknowledge: unavailable, full, or refused; the message says which."""
 
 
 class FullError(UnavailableError):
@@ -41,7 +41,7 @@ class PublishAck:
 
 
 class JetStream:
-    """A NATS connection. The callbacks run each time it is lost, and each time it is back."""
+    """A NATS connection, with callbacks on disconnect and reconnect."""
 
     def __init__(self, url: str, on_lost: Callback, on_back: Callback) -> None:
         self._url = url
@@ -56,11 +56,11 @@ class JetStream:
 
     @property
     def connected(self) -> bool:
-        """Whether the connection stands right now."""
+        """Whether it is connected."""
         return self.client.is_connected
 
     async def connect(self) -> None:
-        """Connect; waits as long as it takes."""
+        """Connect, without a timeout."""
         await self.client.connect(
             self._url,
             name="kandle-broker",
@@ -99,9 +99,9 @@ class JetStream:
         return PublishAck(reply["seq"], reply.get("duplicate", False))
 
     async def send(self, subject: str, payload: bytes) -> None:
-        """Send without waiting; while NATS is away it is kept, within bounds, and sent later."""
+        """Send without waiting; while NATS is away, messages are buffered within bounds."""
         with contextlib.suppress(nats.errors.Error):
-            # what is lost here is an acknowledgement: the event comes again
+            # only an acknowledgement can be lost here: the event is redelivered
             await self.client.publish(subject, payload)
 
     async def close(self) -> None:
@@ -112,5 +112,5 @@ class JetStream:
         await self.client.close()
 
     async def _ignore(self, error: Exception) -> None:
-        # the client reports every failed reconnect; readiness and answers say the same
+        # the client logs every failed reconnect; readiness and responses report it
         pass

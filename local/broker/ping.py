@@ -1,4 +1,4 @@
-"""PingSources: clocks that post an event to their sink whenever their schedule says."""
+"""PingSources: clocks that post an event to their sink on schedule."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ TIMEOUT = 10.0
 async def run_ping_source(
     source: PingSource, http: HttpClient, addresses: Addresses, warnings: LoudWarnings
 ) -> None:
-    """Post one event in each second that the schedule names, until cancelled.
+    """Post one event in each scheduled second, until cancelled.
 
-    A second that passes while the machine is stopped or the sink is slow is left out, not made up.
+    Seconds missed while the machine is suspended or the sink is slow are not made up.
     """
     running: set[asyncio.Task[None]] = set()
     done = 0

@@ -1,4 +1,4 @@
-"""Wires the broker process together and runs it from start to stop."""
+"""Wiring of the broker process, and its run from start to stop."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ class BrokerProcess:
         self._fault: BaseException | None = None
 
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT; then let what is in flight end, and return.
+        """Serve until SIGTERM or SIGINT; then drain and return.
 
-        A fault of the broker itself ends it the same way, and is raised: events are durable, and
-        whoever keeps the process starts it again.
+        A fault of the broker itself ends it the same way and is raised: events are durable, and the
+        supervisor restarts the process.
         """
         for text in self._eventing.warnings:
             self._warnings.warning(text)
@@ -100,7 +100,7 @@ class BrokerProcess:
             raise self._fault
 
     async def _stop(self, server: _Server) -> None:
-        """Let deliveries end, then the ingress: what they emit into it must still be taken."""
+        """Stop the deliveries, then the ingress, which must still accept what they emit."""
         await self._asked_to_stop.wait()
         await end(*self._tasks)
         await asyncio.gather(*(each.stop(self._drain_seconds) for each in self._dispatchers))
@@ -129,7 +129,7 @@ class BrokerProcess:
     async def _start(self, http: HttpClient) -> None:
         await self._jetstream.connect()
         unserved = [each for each in self._dispatchers if not each.resolve()]
-        # where a stream takes one consumer only, it is that of a trigger which is served
+        # if a stream allows one consumer, it is that of a served trigger
         self._dispatchers.sort(key=unserved.__contains__)
         for key, intake in self._intakes.items():
             names = [each.trigger.key for each in unserved if each.trigger.broker == key]
@@ -138,13 +138,13 @@ class BrokerProcess:
         for source in self._eventing.ping_sources:
             self._run(run_ping_source(source, http, self._addresses, self._warnings))
         while True:
-            # a server that lost its data, or kept streams in memory, comes back without them
+            # a server that lost its data, or kept streams in memory, has none after a restart
             await self._is_back.wait()
             self._is_back.clear()
             await self._ensure()
 
     async def _ensure(self) -> None:
-        """Make streams and consumers what the YAML says; tries again while NATS cannot."""
+        """Create or update streams and consumers by the YAML; retry while NATS is unavailable."""
         while True:
             times_lost = self._times_lost
             try:
@@ -155,7 +155,7 @@ class BrokerProcess:
                     for each in self._dispatchers:
                         if each.trigger.broker == key:
                             await each.start()
-                    # lost meanwhile, it comes back and is ensured again before it is open
+                    # if it disconnects, it is ensured again before it opens
                     self._intakes[key].open = times_lost == self._times_lost
             except (NatsError, TimeoutError) as error:
                 for each in self._dispatchers:
@@ -205,7 +205,7 @@ class BrokerProcess:
 
     async def _read_lag(self, dispatcher: Dispatcher) -> None:
         if not self._jetstream.connected:
-            return  # the last known lag stands
+            return  # keep the last known lag
         with contextlib.suppress(NatsError, TimeoutError):
             info = await dispatcher.channel.consumer_info(dispatcher.trigger)
             if info is not None:
@@ -214,7 +214,7 @@ class BrokerProcess:
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves signals to the process, which stops in its own order."""
+    """A uvicorn server without signal handlers: the process stops in its own order."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -22,7 +22,7 @@ _OF_BROKERS: Final = ("accepted", "duplicates", "refused")
 
 @dataclass
 class BrokerCounts:
-    """Counts of one Broker's ingress; `bytes` are of accepted bodies, `replies` accepted too."""
+    """Counters of one Broker's ingress; `bytes` of accepted bodies; `replies` are included."""
 
     accepted: int = 0
     duplicates: int = 0
@@ -37,11 +37,10 @@ class BrokerCounts:
 
 @dataclass
 class TriggerCounts:
-    """Counts of one Trigger; `retried` counts attempts that will be repeated.
+    """Counters of one Trigger; `retried` counts attempts that will be repeated.
 
-    `offered_bytes` are of the bodies that the stream handed out for it, wanted or not: the real
-    broker posts each of them to its filter. `sent_bytes` are of those posted to its subscriber.
-    Both count every attempt.
+    `offered_bytes`: bodies delivered by the stream, wanted or not: the real broker posts each of
+    them to its filter. `sent_bytes`: those posted to the subscriber. Both count every attempt.
     """
 
     delivered: int = 0
@@ -59,17 +58,17 @@ class TriggerCounts:
 
 
 class LoudWarnings:
-    """Says on stderr, and in /stats, what the real channel would lose in silence."""
+    """Reports on stderr and in /stats what the real channel would lose silently."""
 
     def __init__(self) -> None:
         self._recent: deque[dict[str, str]] = deque(maxlen=KEPT_WARNINGS)
 
     def loss(self, text: str) -> None:
-        """Say that an event was lost, or would have been on the real channel."""
+        """Report an event that was lost, or would have been on the real channel."""
         self._say("LOSS", text)
 
     def warning(self, text: str) -> None:
-        """Say that something will lose events, or is not as it was asked for."""
+        """Report a setting that will lose events, or is not as configured."""
         self._say("WARNING", text)
 
     def recent(self) -> list[dict[str, str]]:

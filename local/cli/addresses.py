@@ -12,7 +12,7 @@ from local.instance import Instance
 def address(option: str | None, name: str, flag: str, data_dir: Path) -> str:
     """Return the flag or environment value, else `name` of the running instance.
 
-    Raises CliError: none was given, and no instance tells one.
+    Raises CliError: neither exists.
     """
     if option:
         return option
@@ -26,7 +26,7 @@ def address(option: str | None, name: str, flag: str, data_dir: Path) -> str:
 
 
 def host_and_port(text: str, flag: str) -> tuple[str, int]:
-    """Split `HOST:PORT` (`[::1]:5005` too). Raises CliError: it is no such text."""
+    """Split `HOST:PORT` (`[::1]:5005` too). Raises CliError if invalid."""
     try:
         parts = urlsplit(f"//{text}")
         host, port = parts.hostname, parts.port
@@ -38,7 +38,7 @@ def host_and_port(text: str, flag: str) -> tuple[str, int]:
 
 
 def http_url(text: str, flag: str) -> str:
-    """Return an HTTP address without a slash at its end. Raises CliError: it is none."""
+    """Return an HTTP address without a trailing slash. Raises CliError if invalid."""
     try:
         parts = urlsplit(text)
         is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -50,9 +50,9 @@ def http_url(text: str, flag: str) -> str:
 
 
 def ticks_broker(option: str | None, data_dir: Path) -> str:
-    """Return where ticks are posted: what was given, else Broker ticks of the running instance.
+    """Return the address for ticks: the option, else Broker ticks of the running instance.
 
-    Raises CliError: none was given, and none runs.
+    Raises CliError: neither exists.
     """
     from local.cli.dlq import resolve
     from local.topology.addressable import INGRESS_HOST

@@ -1,4 +1,4 @@
-"""`kandle alert`: rules over candles, indicators, patterns, quotes and feeds, and their test."""
+"""`kandle alert`: rules on candles, indicators, patterns, quotes and feeds, and their test."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ _ADD = """Add a rule. Examples:
 
   kandle alert add "feed binance stalled"
 
-It alerts each time its condition becomes true, by closed candles that are newer than those known
-now; the services of ALERT_URLS are notified. With --sink each alert is also posted there as a
-CloudEvent, and tried again until it is taken. The grammar: docs/alerts.md.
+It alerts each time its condition becomes true on a closed candle newer than those known now, and
+notifies the services in ALERT_URLS. With --sink each alert is also posted there as a CloudEvent,
+and retried until it is accepted. Grammar: docs/alerts.md.
 """
 
 app = typer.Typer(
     name="alert",
     no_args_is_help=True,
-    help="Alerts: be told when a condition on candles, indicators or feeds becomes true.",
+    help="Alerts: notifications when a condition on candles, indicators or feeds becomes true.",
 )
 
 
@@ -56,7 +56,7 @@ def add(
         str | None,
         typer.Option(
             metavar="URL",
-            help="Where alerts are posted, http or https. It is asked from where the functions "
+            help="Where alerts are posted, http or https. The functions post to it from where they "
             "run, so mind what they can reach. Default: alerts are stored, published and notified.",
             show_default=False,
         ),
@@ -92,7 +92,7 @@ def add(
 
 
 def _notes(rule: Rule, holds: bool | None) -> list[str]:
-    """Return what people should know of a rule that was added."""
+    """Return notices for a new rule."""
     from shared.alerts.rule import ALREADY_TRUE
 
     notes = []
@@ -114,7 +114,7 @@ def list_rules(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """List the rules in force, and how often each came true."""
+    """List the active rules, and how often each has fired."""
     from local.cli.display import console
     from shared.alerts.stored_rules import rules_in_force
 
@@ -167,7 +167,7 @@ def mute(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Send a rule's alerts to nobody; they stay stored."""
+    """Mute a rule: its alerts are stored but not sent."""
     _mute(rule_id, database_url, data_dir, muted=True, as_json=as_json)
 
 
@@ -178,7 +178,7 @@ def unmute(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Send a rule's alerts to whom it says again."""
+    """Unmute a rule."""
     _mute(rule_id, database_url, data_dir, muted=False, as_json=as_json)
 
 
@@ -199,10 +199,10 @@ def _mute(
 def send_test(
     as_json: AsJson = False,
 ) -> None:
-    """Send a notification to each URL of ALERT_URLS, and say what came of it.
+    """Send a test notification to each URL of ALERT_URLS and print the results.
 
     It is sent from here, with the ALERT_URLS of this shell: with those of the Secret it shows what
-    the function notify would do. The exit code is 1 when a service did not take it.
+    the function notify would do. The exit code is 1 if a service did not accept it.
     """
     from shared.alerts.notifications import TEST_BODY, TEST_TITLE, at_once, parse_targets
 

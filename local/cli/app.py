@@ -1,4 +1,4 @@
-"""The commands of `kandle`, put together. What they need to work is loaded when one is called."""
+"""The command line of `kandle`. A command's module is loaded only when it is called."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HELP: Final = (
 
 
 def command_line(arguments: Sequence[str] = ()) -> typer.Typer:
-    """Return the command line for these words: with the command that they begin with, or all."""
+    """Return the command line for these arguments: only the named command, or all."""
     app = typer.Typer(
         name="kandle",
         no_args_is_help=True,
@@ -55,4 +55,4 @@ def kandle(
         typer.Option("--version", help="Print the version.", callback=_version, is_eager=True),
     ] = False,
 ) -> None:
-    """Read what is asked of no command."""
+    """Options without a command."""

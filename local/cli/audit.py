@@ -57,18 +57,18 @@ def audit(
     ] = False,
     wait_s: Annotated[
         float,
-        typer.Option("--wait", min=0, metavar="SECONDS", help="How long a difference may pass."),
+        typer.Option("--wait", min=0, metavar="SECONDS", help="How long to recheck differences."),
     ] = 10.0,
     database_url: DatabaseUrl = None,
     redis_url: RedisUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     json_lines: JsonLines = False,
 ) -> None:
-    """Recompute candles from stored ticks and compare them with what is kept, open ones too.
+    """Recompute candles from stored ticks and compare them with the stored and open ones.
 
-    Every difference is printed with both values. Exit code 0: all are equal; 1: some differ; 2: it
-    was called wrongly. Ticks may be on their way: what differs is looked at again for a while, and
-    open candles that grow all the while are counted apart.
+    Every difference is printed with both values. Exit code 0: all are equal; 1: some differ; 2:
+    usage error. Ticks may still be in flight: differences are rechecked for a while, and open
+    candles that keep growing are counted separately.
 
     Examples:
 
@@ -81,7 +81,7 @@ def audit(
       kandle audit binance:BTCUSDT --venue --from -24h
     """
     if every == (symbol is not None):
-        raise UsageError("say which: a SYMBOL, or --all")
+        raise UsageError("name a SYMBOL, or --all")
     if venue:
         raise typer.Exit(_against_venue(symbol, since, until, data_dir, json_lines=json_lines))
     ladder = ladder_of(timeframes)
@@ -121,7 +121,7 @@ def _against_venue(
 def _settled(
     opened: Stores, batch: Batch, ladder: Sequence[Timeframe], wait_s: float
 ) -> dict[str, Audited]:
-    """Audit; look again at what differs until it does not, or for `wait_s` seconds."""
+    """Audit; recheck differences until they are gone, or for `wait_s` seconds."""
     from local.audit import audit as compare
     from local.audit import grows
 
@@ -167,7 +167,7 @@ def _line(difference: Difference) -> str:
 
 
 def _as_json(name: str, result: Audited) -> dict[str, Any]:
-    """Return what was compared and what differs; decimals as texts, times in ms since 1970."""
+    """Return the result as JSON values; decimals as text, times in ms since 1970."""
     return {
         "symbol": name,
         "candles": result.candles,

@@ -1,4 +1,4 @@
-"""`kandle backfill`: a venue's past into storage, as its candles or as its trades."""
+"""`kandle backfill`: a venue's history into storage, as candles or trades."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ app = typer.Typer()
 def backfill(
     feed: Feed,
     since: Annotated[
-        str, typer.Option("--from", metavar="TIME", help="ISO 8601, or a time ago such as -30d.")
+        str, typer.Option("--from", metavar="TIME", help="ISO 8601, or relative such as -30d.")
     ],
     until: Annotated[
         str | None,
@@ -39,15 +39,14 @@ def backfill(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     json_lines: JsonLines = False,
 ) -> None:
-    """Fetch the past of a FEED's symbols from its exchange, while the pipeline runs.
+    """Fetch the history of a FEED's symbols from its exchange, while the pipeline runs.
 
-    --candles: the exchange's own candles, marked `origin: "venue"`, where no trades are known in
-    full.
+    --candles: the exchange's own candles, marked `origin: "venue"`, where trades are incomplete.
     --trades: every trade, by the exchange's cursor; candles of trades replace the exchange's as
-    soon as all of theirs are here.
+    soon as all their trades have arrived.
 
-    Without --to it ends where the instrument's own trades begin. Within the exchange's rate limits;
-    an interrupted run goes on where it ended.
+    Without --to it ends at the instrument's first stored trade. It keeps to the exchange's rate
+    limits; an interrupted run resumes.
 
     Examples:
 
@@ -64,7 +63,7 @@ def backfill(
 
 
 def moment(text: str) -> int:
-    """Read a time as microseconds since 1970. Raises UsageError."""
+    """Parse a time as microseconds since 1970. Raises UsageError."""
     try:
         return time_us(text, datetime.now(UTC))
     except ValueError as error:
@@ -72,7 +71,7 @@ def moment(text: str) -> int:
 
 
 def run_bridge(module: str, feed: str, arguments: list[str], data_dir: DataDir) -> int:
-    """Run a module of the exchange bridge for a feed of the running instance; return its code."""
+    """Run a module of the exchange bridge for a feed of the instance; return its exit code."""
     (choice,) = parse_feeds([feed])
     if not choice.symbols:
         raise UsageError(f"{feed}: name its symbols, such as binance:BTCUSDT")

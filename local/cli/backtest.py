@@ -1,4 +1,4 @@
-"""`kandle backtest`: the detectors over a history, and what followed the patterns they found."""
+"""`kandle backtest`: the detectors over a history, and what followed each pattern."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def backtest(
         str, typer.Option(help="Names, or all, chart, cdl (the candlesticks).")
     ] = "all",
     timeframe: Annotated[
-        str, typer.Option(help="Of the candles made of ticks or asked for.")
+        str, typer.Option(help="Of the candles built from ticks or requested.")
     ] = "1m",
     horizon: Annotated[int, typer.Option(min=1, help="Candles after a pattern.")] = 10,
     min_confidence: Annotated[
@@ -52,7 +52,7 @@ def backtest(
     ] = None,
     as_json: AsJson = False,
     symbol: Annotated[
-        str | None, typer.Option(help="Which one, of a file of several.", show_default=False)
+        str | None, typer.Option(help="Which symbol, in a file of several.", show_default=False)
     ] = None,
     since: Annotated[str, typer.Option("--from", metavar="T", help="For a SYMBOL.")] = "-30d",
     until: Annotated[
@@ -63,13 +63,13 @@ def backtest(
 ) -> None:
     """Run the pattern detectors over a history and print what followed each pattern.
 
-    SOURCE is a FILE of candles (CSV, JSON, Parquet or Feather, as Binance, Yahoo, MetaTrader,
-    TradingView, freqtrade and others write them), a FILE of ticks in any format that kandle replay
-    knows, or a SYMBOL of the running instance.
+    SOURCE is a FILE of candles (CSV, JSON, Parquet or Feather, as written by Binance, Yahoo,
+    MetaTrader, TradingView, freqtrade and others), a FILE of ticks in any format of kandle replay,
+    or a SYMBOL of the running instance.
 
-    For each pattern: how often it fired, how often the price then moved its way within the horizon,
-    and by how much, against what any candle of the same history gives; with 95 % intervals. And
-    the same by confidence.
+    For each pattern: how often it fired, how often and by how much the price then moved its way
+    within the horizon, compared with any candle of the same history; with 95 % intervals. Also by
+    confidence.
 
     Examples:
 
@@ -116,7 +116,7 @@ def _settings(
 
 
 def _of_file(path: Path, timeframe: Timeframe, symbol: str | None) -> tuple[Candles, list[str]]:
-    """Read candles, or make them of ticks. Raises FileError, InputError, CliError, UsageError."""
+    """Read or build candles. Raises FileError, InputError, CliError, UsageError."""
     from local.backtest.candle_file import read_candles, read_rows
 
     candles = read_candles(path, symbol)
@@ -142,7 +142,7 @@ def _of_symbol(
 
 
 def _of_ticks(path: Path, timeframe: Timeframe, symbol: str | None) -> str:
-    """Make candles of a file of ticks."""
+    """Build candles from a file of ticks."""
     from local.feeds.candles import candle_rows
     from local.feeds.files.trades import read_trades
 

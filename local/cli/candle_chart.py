@@ -1,4 +1,4 @@
-"""Candles drawn with characters, for `kandle candles --chart`."""
+"""Text candle chart, for `kandle candles --chart`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any, Final
 from rich.text import Text
 
 _SCALE_WIDTH: Final = 16
-"""Columns for the scale of prices and the frame, at most."""
+"""Maximum columns for the price scale and the frame."""
 _LABELS: Final = 5
 _LEAST_HEIGHT: Final = 10
 
 
 def candle_chart(title: str, candles: Sequence[dict[str, Any]], width: int, height: int) -> Text:
-    """Draw candles as the history API gives them, oldest left, in `width` x `height` characters.
+    """Draw candles of the history API, oldest left, in `width` x `height` characters.
 
-    Only the newest that fit, one column each. Prices become floats for the drawing; the last close
-    stands in the title, exact.
+    Only the newest that fit, one column each. Prices become floats for the drawing; the title has
+    the exact last close.
     """
     import plotext
 
@@ -45,6 +45,6 @@ def candle_chart(title: str, candles: Sequence[dict[str, Any]], width: int, heig
 
 
 def _moment(time_ms: int, visible: Sequence[dict[str, Any]]) -> str:
-    """Write a start as UTC: its time of day, or its date where the candles span more than two."""
+    """Format a start in UTC: time of day, or the date if the candles span over two days."""
     is_long = visible[-1]["t"] - visible[0]["t"] > 2 * 86_400_000
     return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d" if is_long else "%H:%M")

@@ -44,7 +44,7 @@ To = Annotated[
 TimeframeNames = Annotated[
     list[str] | None,
     typer.Option(
-        "--timeframe", help="Only this one; may be given again. Default: all.", show_default=False
+        "--timeframe", help="Only this one; repeatable. Default: all.", show_default=False
     ),
 ]
 
@@ -67,13 +67,13 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AskedRange:
-    """Times (us) as they were asked for; None: as far as there are ticks."""
+    """Requested times (us); None: as far as there are ticks."""
 
     from_us: int | None
     to_us: int | None
 
     def of(self, connection: Connection, instrument: str, cold: Cold) -> tuple[int, int]:
-        """Return the range for an instrument. Raises CliError: it has no tick."""
+        """Return the range for an instrument. Raises CliError: it has no ticks."""
         row = connection.execute(
             "SELECT first_time_us FROM first_ticks WHERE instrument = %s",
             (instrument,),
@@ -82,16 +82,16 @@ class AskedRange:
             raise CliError(f"no tick of {instrument!r} was ever stored")
         from shared.reading.ranges import last_tick_us
 
-        with connection.transaction():  # the plan of what is hot and what is cold holds within it
+        with connection.transaction():  # keeps the plan of hot and cold data valid
             first_us, last_us = row[0], last_tick_us(connection, instrument, cold)
         from_us = first_us if self.from_us is None else self.from_us
         until = (first_us if last_us is None else last_us) + 1
         return from_us, max(until, from_us) if self.to_us is None else self.to_us
 
     def batches(self, connection: Connection, base: Timeframe) -> Iterator[Batch]:
-        """Yield all instruments in batches that hold a bounded number of base candles.
+        """Yield all instruments in batches with a bounded number of base candles.
 
-        Each with a range that has all their ticks in the range that was asked for.
+        Each with a range that covers all their ticks in the requested range.
         """
         from shared.reading.ranges import COARSE_US
 
@@ -114,7 +114,7 @@ class AskedRange:
 
 
 def asked_range(since: str | None, until: str | None) -> AskedRange:
-    """Read --from and --to. Raises UsageError: one is no time, or nothing lies between them."""
+    """Parse --from and --to. Raises UsageError: invalid, or an empty range."""
     now = datetime.now(UTC)
     try:
         from_us = None if since is None else time_us(since, now)
@@ -127,7 +127,7 @@ def asked_range(since: str | None, until: str | None) -> AskedRange:
 
 
 def ladder_of(names: list[str] | None) -> tuple[Timeframe, ...]:
-    """Return the timeframes that are meant. Raises UsageError: one of them is none."""
+    """Return the requested timeframes. Raises UsageError for an unknown one."""
     from shared.market.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
 
     try:
@@ -144,7 +144,7 @@ def ladder_of(names: list[str] | None) -> tuple[Timeframe, ...]:
 
 
 def shards() -> int:
-    """Return how many parts the instruments are divided among. Raises UsageError."""
+    """Return the number of shards. Raises UsageError."""
     text = os.environ.get("SHARDS", str(DEFAULT_SHARDS))
     if not (text.isascii() and text.isdigit() and int(text) > 0):
         raise UsageError(f"SHARDS={text!r} is not a whole number from 1")
@@ -153,7 +153,7 @@ def shards() -> int:
 
 @contextmanager
 def stores(database_url: str | None, redis_url: str | None, data_dir: Path) -> Iterator[Stores]:
-    """Yield the stores. Raises CliError: one is away, or is not Kandle's."""
+    """Yield the stores. Raises CliError: one is unreachable, or not Kandle's."""
     from shared.errors import TransientError
     from shared.lake.cold import Cold
     from shared.stores.redis import connect
@@ -178,5 +178,5 @@ def _environment(data_dir: Path) -> dict[str, str]:
 
 
 def utc(time_us_: int) -> str:
-    """Write a candle's start (us since 1970) as UTC, to the second."""
+    """Format a candle's start (us since 1970) in UTC, to the second."""
     return (EPOCH + timedelta(microseconds=time_us_)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -29,12 +29,12 @@ DEFAULT_LIMIT: Final = 20
 PAGE: Final = 1_000
 REFRESH_S: Final = 1.0
 CHART_WIDTH, CHART_HEIGHT = 80, 24
-"""Of a chart that goes to a file or a pipe."""
+"""Chart size for a file or a pipe."""
 
 
 @dataclass(frozen=True)
 class Query:
-    """Query to the history API; `limit` None is all of a range."""
+    """Query to the history API; `limit` None: the whole range."""
 
     symbol: str
     timeframe: str
@@ -45,7 +45,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Found:
-    """The candles that were asked for, ascending; `cut` says what is missing, if anything is."""
+    """The requested candles, ascending; `cut` says what is missing, if anything."""
 
     candles: list[dict[str, Any]]
     cut: str | None = None
@@ -78,9 +78,9 @@ def candles(
     as_json: AsJson = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Show the candles of SYMBOL: the newest ones, or all of a range.
+    """Show the candles of SYMBOL: the newest, or all of a range.
 
-    Times are UTC; --from and --to take milliseconds, ISO 8601 or a time before now (-24h).
+    Times are UTC; --from and --to accept milliseconds, ISO 8601 or a relative time (-24h).
 
     Examples:
 
@@ -117,7 +117,7 @@ def candles(
 
 
 def _check_range(since: str | None, until: str | None) -> None:
-    """Refuse a range that ends before it begins; what is no time is the API's to refuse."""
+    """Refuse an empty range; the API validates the times."""
     if since is None or until is None:
         return
     now = datetime.now(UTC)
@@ -130,9 +130,9 @@ def _check_range(since: str | None, until: str | None) -> None:
 
 
 def fetch(api: HistoryApi, query: Query) -> Found:
-    """Return what the API has, following its pages through a range.
+    """Fetch candles, following the pages of a range.
 
-    Raises CliError: the API is away or refuses; the message has its problem's detail.
+    Raises CliError: the API is unreachable or refuses; the message has its problem detail.
     """
     parameters = {"timeframe": query.timeframe, "from": query.since, "to": query.until}
     page = partial(api.ask, "/api/candles", query.symbol, **parameters)
@@ -163,7 +163,7 @@ def fetch(api: HistoryApi, query: Query) -> Found:
 
 
 def _refreshed(api: HistoryApi, query: Query, first: Found) -> Iterator[Found | str]:
-    """Yield what the API has each time that it changes, or why it could not be asked."""
+    """Yield the candles whenever they change, or the error of a failed request."""
     last: Found | str = first
     with asked_to_stop() as stop:
         yield first
@@ -186,7 +186,7 @@ class _View:
     as_chart: bool
 
     def of(self, page: Found, most_rows: int | None = None) -> RenderableType:
-        """Lay out the candles; the newest `most_rows` of a table."""
+        """Render the candles; the newest `most_rows` of a table."""
         if self.as_chart and page.candles:
             from local.cli.candle_chart import candle_chart
 
@@ -203,7 +203,7 @@ def _live(view: _View, api: HistoryApi, first: Found) -> None:
     page = first
     with Live(console=view.console, auto_refresh=False) as live:
         for update in _refreshed(api, view.query, first):
-            # The end of a long table is what changes, so that is what stays in sight.
+            # The end of a long table changes, so it stays in view.
             rows = max(view.console.height - 6, 1)
             if isinstance(update, Found):
                 page = update
@@ -243,13 +243,13 @@ def _table(query: Query, page: Found) -> FittedTable:
 
 
 def utc(time_ms: int) -> str:
-    """Write milliseconds since 1970 as UTC, to the second, or finer where it is finer."""
+    """Format milliseconds since 1970 in UTC, to the second or finer if needed."""
     time = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time_ms)
     return time.strftime("%Y-%m-%d %H:%M:%S") + (f".{time_ms % 1000:03}" if time_ms % 1000 else "")
 
 
 def state(candle: dict[str, Any]) -> str:
-    """Say what a reader should know before relying on a candle; nothing for a sound closed one."""
+    """Return the caveats of a candle; empty for a complete closed one."""
     flags = [] if candle["closed"] else ["open"]
     if candle.get("partial"):
         flags.append("partial")
@@ -257,7 +257,7 @@ def state(candle: dict[str, Any]) -> str:
 
 
 def shown_vwap(candle: dict[str, Any]) -> str:
-    """Round the average to two decimals more than the prices have, for the eye only."""
+    """Round the average to two more decimals than the prices, for display only."""
     if candle.get("vw") is None:
         return ""
     prices = [str(candle[name]) for name in ("o", "h", "l", "c")]

@@ -1,4 +1,4 @@
-"""Postgres as commands use it: its errors say what to do."""
+"""Postgres connections of commands, with actionable errors."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ CONNECT_TIMEOUT_S: Final = 5
 
 @contextmanager
 def database(url: str | None, data_dir: Path, *, autocommit: bool = False) -> Iterator[Connection]:
-    """Yield a connection to the database that was given, or to the running instance's.
+    """Yield a connection to the given database, or to the running instance's.
 
-    Raises CliError: Postgres is away, or Kandle has not used this database.
+    Raises CliError: Postgres is unreachable, or the database is not Kandle's.
     """
     import psycopg
 

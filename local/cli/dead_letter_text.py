@@ -1,4 +1,4 @@
-"""Dead letters written out for people and for other programs."""
+"""Text and JSON forms of dead letters."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ def as_json(letter: DeadLetter, *, with_body: bool = False) -> dict[str, Any]:
 
 
 def stored(letter: DeadLetter) -> str:
-    """Return when a letter was stored, UTC, to the second."""
+    """Return the time a letter was stored, UTC, to the second."""
     if letter.stored_at is None:
         return "at an unknown time"
     return letter.stored_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def printable(text: str) -> str:
-    """Return a text without what could steer a terminal: it was written by whoever sent it."""
+    """Return untrusted text without terminal control sequences."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 
 def one_line(text: str, limit: int) -> str:
-    """Return a text without line breaks and controls, cut to `limit` characters."""
+    """Return text without line breaks and controls, truncated to `limit` characters."""
     line = printable(" ".join(text.split()))
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def body_excerpt(body: bytes) -> str:
-    """Return the start of a body: as text if it is text, else as a hex dump."""
+    """Return the start of a body: as text if possible, else as a hex dump."""
     try:
         text = body.decode()
     except UnicodeDecodeError:

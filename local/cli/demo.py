@@ -30,7 +30,7 @@ _TIMEOUT_S = 2.0
 
 
 class CandleView:
-    """The live line, the newest one-minute candles of every instrument, the newest patterns."""
+    """The status line, the newest one-minute candles of every instrument, the newest patterns."""
 
     def __init__(self) -> None:
         import httpx
@@ -62,7 +62,7 @@ class CandleView:
             return Group(line, "(no candles yet)")
         lines: list[RenderableType] = [line, "", candle_table(rows)]
         if not patterns:
-            lines += ["", "patterns: looked for in closed candles, from each series' tenth on"]
+            lines += ["", "patterns: detected in closed candles, from each series' tenth on"]
         else:
             lines += ["", "patterns found", *(Text(each, no_wrap=True) for each in patterns)]
         return Group(*lines)
@@ -97,7 +97,7 @@ app = typer.Typer()
 def demo(
     seconds: Annotated[
         float | None,
-        typer.Option(min=0, help="Stop so long after it was ready.", show_default="until Ctrl-C"),
+        typer.Option(min=0, help="Stop this long after it is ready.", show_default="until Ctrl-C"),
     ] = None,
     simulate_rate: SimulateRate = None,
     history: History = DEFAULT_HISTORY,
@@ -106,9 +106,9 @@ def demo(
     udp_port: UdpPort = DEFAULT_UDP_PORT,
     json_lines: JsonLines = False,
 ) -> None:
-    """Show it all at work: `kandle up --simulate` with the candles as they form.
+    """Run a demo: `kandle up --simulate`, with the candles as they form.
 
-    Ends with Ctrl-C, or after --seconds, and sums up what flowed.
+    Ends with Ctrl-C, or after --seconds, with a summary.
 
     Examples:
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from local.feeds.senders import HttpSender, UdpSender
 
 DEFAULT_UDP_LINES_PER_S: Final = 100_000
-"""UDP has no way to say "slower": this is what the listener takes without loss on two cores."""
+"""UDP has no back pressure: this rate the listener takes without loss on two cores."""
 
 FeedSender: TypeAlias = "UdpSender | HttpSender"
 
@@ -30,9 +30,7 @@ class Via(StrEnum):
     HTTP = "http"
 
 
-To = Annotated[
-    Via, typer.Option("--to", help="How to send: UDP datagrams, or HTTP with an answer.")
-]
+To = Annotated[Via, typer.Option("--to", help="UDP datagrams, or HTTP with a response.")]
 UdpAddr = Annotated[
     str | None,
     typer.Option(
@@ -65,10 +63,10 @@ def open_sender(
     goes_on_refused: bool = False,
     gives_up: Callable[[], bool] = lambda: False,
 ) -> FeedSender:
-    """Return the sender that the options mean.
+    """Return the sender selected by the options.
 
-    `rate_limit` is in lines a second: 0 none; when it is None, UDP has its default, and HTTP none,
-    since it waits for answers. Raises CliError: no address is known, or it cannot be one.
+    `rate_limit` is in lines per second: 0 for none; None: UDP has a default, and HTTP none, since
+    it waits for responses. Raises CliError: no address, or an invalid one.
     """
     from local.feeds.senders import HttpSender, SendError, UdpSender
 

@@ -21,10 +21,7 @@ _PLAIN_WIDTH = 10_000  # a file or a pipe has no width: nothing is cut
 
 
 class _Console(Console):
-    """Falls silent when its reader is gone (`kandle up | head`), and tells.
-
-    A full disk behind it ends nothing.
-    """
+    """A console that goes silent, and reports it, when its reader is gone (`kandle up | head`)."""
 
     on_lost: Callable[[], None] | None = None
 
@@ -38,7 +35,7 @@ class _Console(Console):
             del self._buffer[:]
 
     def on_broken_pipe(self) -> None:
-        """Throw further output away; rich would end the process in the midst of its work."""
+        """Discard further output; rich would exit the process in the middle of its work."""
         self.quiet = True
         with Path(os.devnull).open("w") as nowhere:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
@@ -47,7 +44,7 @@ class _Console(Console):
 
 
 def console(on_lost: Callable[[], None] | None = None, *, stderr: bool = False) -> Console:
-    """Make the console for standard output or error; wide where it is no terminal."""
+    """Create the console for standard output or error; wide if it is not a terminal."""
     created = _Console(highlight=False, stderr=stderr)
     if not created.is_terminal:
         created = _Console(highlight=False, width=_PLAIN_WIDTH, stderr=stderr)
@@ -56,14 +53,14 @@ def console(on_lost: Callable[[], None] | None = None, *, stderr: bool = False) 
 
 
 def print_components(console: Console, components: Sequence[RunningComponent]) -> None:
-    """Print what runs where; where the logs do not fit beside it, the directory they are in."""
+    """Print the processes; if the logs do not fit beside them, their directory."""
     table = _component_table(components, with_log=True)
     logs = {str(Path(each.log).parent) for each in components if each.log}
     if _width(table, console) > console.width:
         table = _component_table(components, with_log=False)
     else:
         logs = set()
-    # What is still too wide is wrapped by the terminal: an address has to be whole to be copied.
+    # Wider lines are wrapped by the terminal: an address must be copied whole.
     table.width = _width(table, console)
     console.print(table, crop=False)
     for each in sorted(logs):
@@ -99,14 +96,14 @@ _ADDRESSES: Final = (
 
 
 def addresses(env: Mapping[str, str]) -> dict[str, str]:
-    """Return where people and programs find what; none of it is secret."""
+    """Return the public addresses; none of them is secret."""
     return {label: env[name] for label, name in _ADDRESSES if name in env}
 
 
 def ready_lines(env: Mapping[str, str], width: int) -> list[str]:
-    """Compose what says that everything is ready, and where: one line, or one for each address."""
+    """Compose the ready message with the addresses: one line, or one per address."""
     entries = [f"{label} {address}" for label, address in addresses(env).items()]
-    # The sink is for those who have nothing friendlier to talk to.
+    # The sink is a fallback if nothing friendlier is running.
     useful = [each for each in entries if not each.startswith("sink")] or entries
     line = "  ".join(("ready", *useful))
     if len(line) <= width:
@@ -115,9 +112,9 @@ def ready_lines(env: Mapping[str, str], width: int) -> list[str]:
 
 
 def status_line(status: Mapping[str, Any], width: int | None = None) -> Text:
-    """Compose the live line from a sample of the status, as status.json holds it.
+    """Compose the status line from a sample in status.json.
 
-    All of it, if that fits into `width` (None: it does); else what matters most.
+    All of it, if it fits into `width` (None: it does); else the most important parts.
     """
     full = _joined(
         [
@@ -161,7 +158,7 @@ def _count(name: str, count: int, style: str) -> Text:
 
 
 def _absent(status: Mapping[str, Any]) -> list[Text]:
-    """Say which components are down, and which components or triggers are not ready."""
+    """Return the components that are down, and the components or triggers not ready."""
     states = {each["name"]: each["state"] for each in status["components"]}
     unready = [name for name, state in states.items() if state == "not ready"]
     unready += [f"trigger {_short(name)}" for name in status["unready"]]
@@ -173,7 +170,7 @@ def _absent(status: Mapping[str, Any]) -> list[Text]:
 
 
 def _lag_by_trigger(status: Mapping[str, Any]) -> list[Text]:
-    """Name the triggers that have something waiting; there are many, and most have nothing."""
+    """Return the triggers with a backlog; most have none."""
     if not status["lag"]:
         return []
     waiting = [(_short(name), lag) for name, lag in status["lag"].items() if lag]
@@ -196,7 +193,7 @@ def _short(trigger: str) -> str:
 
 
 def candle_table(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> FittedTable:
-    """Lay out candles with their symbols; those still open are marked."""
+    """Render candles with their symbols; open ones are marked."""
     columns = ("symbol", "minute (UTC)", "open", "high", "low", "close", "volume", "trades", "")
     left = frozenset(("symbol", "minute (UTC)", ""))
     table = FittedTable(columns, left, drops=("trades", "volume", "open"))
@@ -209,7 +206,7 @@ def candle_table(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> FittedTable:
 
 
 def short_path(path: str) -> str:
-    """Shorten a path to one from the working directory, where it is below it."""
+    """Shorten a path below the working directory to a relative one."""
     prefix = str(Path.cwd()) + os.sep
     return path.removeprefix(prefix)
 
@@ -225,6 +222,6 @@ def _minute(start: Any) -> str:
 
 
 def _number(value: Any) -> str:
-    """Write an exact decimal without the zeros that say nothing."""
+    """Format an exact decimal without trailing zeros."""
     text = str(value)
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -38,9 +38,9 @@ Sequence = Annotated[int, typer.Argument(metavar="ID", min=1, help="The letter's
 app = typer.Typer(
     name="dlq",
     no_args_is_help=True,
-    help="Dead letters: events that ran out of deliveries. They wait in the JetStream stream "
-    "KANDLE_DEAD_LETTERS.\n\nSee what there is ([bold]kandle dlq list[/bold]), why "
-    "([bold]kandle dlq show ID[/bold]), mend the cause, then deliver them again "
+    help="Dead letters: events that ran out of deliveries, in the JetStream stream "
+    "KANDLE_DEAD_LETTERS.\n\nList them ([bold]kandle dlq list[/bold]), why "
+    "([bold]kandle dlq show ID[/bold]), fix the cause, then deliver them again "
     "([bold]kandle dlq replay --all[/bold]).",
 )
 
@@ -99,7 +99,7 @@ def show(
             if name != "knativeerrordata":
                 typer.echo(f"  {name}: {printable(value)}")
         typer.echo("error:")
-        for line in (letter.error or "(the subscriber said nothing)").splitlines():
+        for line in (letter.error or "(the response was empty)").splitlines():
             typer.echo(f"  {printable(line)}")
         typer.echo(f"body: {len(letter.body):,} bytes")
         if output is None and letter.body:
@@ -132,12 +132,12 @@ def replay(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     json_lines: JsonLines = False,
 ) -> None:
-    """Deliver dead letters again, to the very subscriber that failed.
+    """Deliver dead letters again, to the subscriber that failed.
 
-    The original event is posted with its own id, so that what was already applied is not applied
-    twice. A letter is removed once the subscriber answered 2xx. A function answers so too when it
-    fails again and has stored the event as a new letter: those are counted at the end. Cluster
-    names are resolved by the running instance.
+    The original event is posted under its id, so nothing is applied twice. A letter is removed
+    once the subscriber answers 2xx. A function also answers 2xx if it fails again and has stored
+    the event as a new letter: those are counted at the end. Cluster names are resolved by the
+    running instance.
 
     Examples:
 
@@ -199,7 +199,7 @@ def replay(
 
 
 async def _newest(jetstream: JetStreamContext) -> int:
-    """Return the number of the newest letter there ever was."""
+    """Return the highest letter number ever assigned."""
     import nats.errors
     import nats.js.errors
 
@@ -216,7 +216,7 @@ async def _newest(jetstream: JetStreamContext) -> int:
 async def _came_back(
     jetstream: JetStreamContext, newest: int, replayed: Collection[int]
 ) -> list[DeadLetter]:
-    """Return the letters behind `newest` that are replays of these: they failed again.
+    """Return the letters after `newest` that are replays of these: they failed again.
 
     A function stores such a letter before it answers.
     """
@@ -230,9 +230,9 @@ async def _came_back(
 
 
 def resolve(url: str, addresses: dict[str, str]) -> str:
-    """Return where a cluster address is reached from here; any other address is itself.
+    """Return the local URL of a cluster address; other addresses are unchanged.
 
-    Raises ValueError: it is a cluster name that this instance does not know.
+    Raises ValueError: a cluster name that this instance does not know.
     """
     parts = urlsplit(url)
     if (local := addresses.get(parts.hostname or "")) is not None:
@@ -249,7 +249,7 @@ async def _deliver(
     destination: str | None,
     addresses: dict[str, str],
 ) -> str | None:
-    """Post the original event; return why it was not taken, or None when it was."""
+    """Post the original event; return the reason of a failure, or None."""
     import httpx
 
     target = letter.destination or destination
@@ -289,14 +289,14 @@ async def _needed(letters: DeadLetters, sequence: int) -> DeadLetter:
 def _addresses(data_dir: Path) -> dict[str, str]:
     try:
         return Instance.load(data_dir).addresses
-    except NotRunningError:  # NATS may be another machine's; cluster names are then refused
+    except NotRunningError:  # NATS may be remote; cluster names are then refused
         return {}
 
 
 def _with_stream(
     nats_url: str | None, data_dir: Path, use: Callable[[JetStreamContext], Awaitable[Result]]
 ) -> Result:
-    """Run `use` with the JetStream of the dead letters. Raises CliError: NATS is away."""
+    """Run `use` with the JetStream of the dead letters. Raises CliError: NATS is unreachable."""
     url = address(nats_url, "NATS_URL", "--nats-url", data_dir)
 
     async def run() -> Result:
@@ -317,7 +317,7 @@ async def _jetstream(url: str) -> AsyncIterator[JetStreamContext]:
     errors: list[Exception] = []
 
     async def note(error: Exception) -> None:
-        errors.append(error)  # nats-py would log it, and raise one that does not say why
+        errors.append(error)  # nats-py would log it and raise an error without a reason
 
     host = url.rpartition("@")[2].removeprefix("nats://")  # without user and password
     try:
@@ -325,7 +325,7 @@ async def _jetstream(url: str) -> AsyncIterator[JetStreamContext]:
             url,
             connect_timeout=5,
             allow_reconnect=False,
-            max_reconnect_attempts=1,  # of the first connection; 0 would be without end
+            max_reconnect_attempts=1,  # attempts of the first connection; 0 would be endless
             reconnect_time_wait=0.2,
             error_cb=note,
         )

@@ -27,11 +27,11 @@ def doctor(
     udp_port: UdpPort = DEFAULT_UDP_PORT,
     as_json: AsJson = False,
 ) -> None:
-    """Look at this machine: programs, ports, disk, memory, limits, clock.
+    """Check this machine: programs, ports, disk, memory, limits, clock.
 
-    With --cluster at a cluster, and at everything of Kandle in it: versions, kinds, the channel's
-    config-nats, feature flags, storage, images, and every object that is not Ready, with its own
-    reason. Exit code 1 when something is wrong.
+    With --cluster, check a cluster and Kandle in it: versions, kinds, the channel's config-nats,
+    feature flags, storage, images, and every object that is not Ready, with its reason. Exit code 1
+    if anything is wrong.
 
     Examples:
 

@@ -28,9 +28,9 @@ def env(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Print the addresses and credentials of the running instance, as shell lines.
+    """Print the addresses and credentials of the running instance as shell exports.
 
-    With an option: the lines that attach the lake's tables in DuckDB, Polars or Spark instead.
+    Options print code that attaches the lake's tables in DuckDB, Polars or Spark instead.
 
     Examples:
 
@@ -121,6 +121,6 @@ def _spark(env: dict[str, str]) -> str:
 
 
 def quoted(value: str) -> str:
-    """Quote a value for a POSIX shell; in single quotes even where it needs none."""
+    """Quote a value for a POSIX shell, always in single quotes."""
     bare = shlex.quote(value)
     return f"'{value}'" if bare == value else bare

@@ -1,4 +1,4 @@
-"""`kandle feeds` and `kandle feed`: status of an instance's feeds, and changes to their list."""
+"""`kandle feeds` and `kandle feed`: status of the feeds, and changes to their list."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from local.instance import DEFAULT_DATA_DIR, Instance
 
 _GROUP_HELP = """Add and remove feeds of the running instance, without a restart.
 
-They are as `kandle up --feed` takes them, and end with the instance.
+They use the syntax of `kandle up --feed`, and last as long as the instance.
 
 Examples:
 
@@ -88,7 +88,7 @@ def _print(statuses: list[dict[str, Any]]) -> None:
 
 
 def _cells(feed: dict[str, Any], symbol: dict[str, Any], now_ms: int) -> list[str]:
-    """Return what stands right of a symbol's state."""
+    """Return the columns after a symbol's state."""
     last, gaps, history = symbol["last_message"], symbol["gaps"], symbol["history"]
     skew_ms = feed["skew_ms"]
     return [
@@ -103,7 +103,7 @@ def _cells(feed: dict[str, Any], symbol: dict[str, Any], now_ms: int) -> list[st
 
 @group.command("add")
 def add(feed: Feed, data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
-    """Take a feed, or more symbols of one."""
+    """Add a feed, or more symbols to one."""
     from local.supervisor.feed_list import with_feed
 
     _change(data_dir, feed, with_feed, as_json=as_json)
@@ -111,7 +111,7 @@ def add(feed: Feed, data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = Fals
 
 @group.command("remove")
 def remove(feed: Feed, data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
-    """Take a feed no more, or some of its symbols."""
+    """Remove a feed, or some of its symbols."""
     from local.supervisor.feed_list import without_feed
 
     _change(data_dir, feed, without_feed, as_json=as_json)
@@ -119,7 +119,7 @@ def remove(feed: Feed, data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = F
 
 @group.command("list")
 def list_feeds(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
-    """List the feeds that are taken."""
+    """List the feeds."""
     from local.supervisor.feed_list import read_feeds
 
     Instance.load(data_dir)
@@ -132,7 +132,7 @@ def _print_list(feeds: Iterable[object], *, as_json: bool) -> None:
 
 
 def _change(data_dir: Path, text: str, change: Any, *, as_json: bool) -> None:
-    """Change the list of the running instance, which follows it."""
+    """Change the feed list of the running instance."""
     from local.supervisor.feed_list import change_feeds, parse_feed
 
     feed = parse_feed(text)

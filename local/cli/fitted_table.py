@@ -1,4 +1,4 @@
-"""A table that fits its terminal: whole columns drop out in a stated order, no digit is cut."""
+"""A table that fits its terminal: whole columns are dropped in a fixed order, no digit is cut."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from rich.table import Table
 from rich.text import Text
 
 PROSE_WIDTH: Final = 24
-"""The least width of a column of words."""
+"""Minimum width of a text column."""
 
 
 @dataclass(frozen=True)
 class FittedTable:
-    """Rows under `columns`; names in `left` are aligned to the left.
+    """Rows under `columns`; names in `left` are left-aligned.
 
-    `drops`: which columns give way, the first one first, where the terminal is too narrow; a line
-    below says which did. `--json` and a pipe have all of them. `prose`: columns of words, which
-    take the width that is left and go on in the next line.
+    `drops`: columns to drop, in order, if the terminal is too narrow; a line below names them.
+    `--json` and a pipe have all of them. `prose`: text columns, which wrap in the remaining width.
     """
 
     columns: Sequence[str]
@@ -39,7 +38,7 @@ class FittedTable:
         self.rows.append((values, style))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Lay out as many columns as fit."""
+        """Render as many columns as fit."""
         dropped: list[str] = []
         while _width(console, options, self._table(dropped, PROSE_WIDTH)) > options.max_width:
             if len(dropped) == len(self.drops):

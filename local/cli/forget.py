@@ -35,20 +35,20 @@ app = typer.Typer()
 def forget(
     symbols: Symbols,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")
+        bool, typer.Option("--dry-run", help="Print what would be removed; change nothing.")
     ] = False,
     database_url: DatabaseUrl = None,
     redis_url: RedisUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     json_lines: JsonLines = False,
 ) -> None:
-    """Take instruments out of what is live: latest prices and quotes, and the memory of Redis.
+    """Remove instruments from live data: latest prices and quotes, and Redis.
 
-    Ticks and candles that are stored stay, and so does history: they lie among those of other
-    instruments, in rows and files that are checked by their sums. They end by KEEP_TICKS_H,
-    KEEP_CANDLES_D and KEEP_LAKE_D. What has an open candle leaves once that is closed and stored
-    (an open day: after the day). One that is sent again comes back, exact. Without it an instrument
-    leaves by itself after KEEP_INSTRUMENTS_D days.
+    Stored ticks, candles and history stay: they share rows and files with other instruments, and
+    expire by KEEP_TICKS_H, KEEP_CANDLES_D and KEEP_LAKE_D. An instrument with an open candle is
+    removed once that is closed and stored (for an open day, after the day). If it is sent again,
+    it comes back exactly as it was. Unused instruments are removed automatically after
+    KEEP_INSTRUMENTS_D days.
 
     Examples:
 
@@ -75,14 +75,14 @@ def forget(
 
 
 class _Known(NamedTuple):
-    """State of an instrument. `stored_us`: about its first and last stored tick."""
+    """State of an instrument. `stored_us`: its first and last stored tick, approximately."""
 
     is_live: bool
     has_quote: bool
     stored_us: tuple[int, int] | None
 
     def summary(self, *, dry_run: bool) -> str:
-        """Return what goes and what stays."""
+        """Return what is removed and what stays."""
         live = "is not live"
         if self.is_live:
             goes = "would leave" if dry_run else "leaves"

@@ -1,4 +1,4 @@
-"""Client of the history API for commands: problems become errors that say what to do."""
+"""History API client of commands, with actionable errors."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HistoryApi:
-    """Asks the API at an address."""
+    """Client of the API at an address."""
 
     url: str
     client: httpx.Client
 
     def ask(self, route: str, symbol: str | None = None, **parameters: Any) -> Any:
-        """Return what a route answers, about one symbol or all; None is no parameter.
+        """Call a route, for one symbol or all; None parameters are omitted.
 
-        Raises CliError: the API is away or refuses; the message has its problem's detail.
+        Raises CliError: the API is unreachable or refuses; the message has its problem detail.
         """
         import httpx
 
@@ -53,7 +53,7 @@ class HistoryApi:
 def history_api(
     api_url: str | None, data_dir: Path, timeout_s: float = 15.0
 ) -> Iterator[HistoryApi]:
-    """Yield the API that was given, or the running instance's. Raises CliError: there is none."""
+    """Yield a client of the given API, or the running instance's. Raises CliError."""
     import httpx
 
     url = http_url(address(api_url, "API_URL", "--api-url", data_dir), "--api-url")

@@ -73,13 +73,13 @@ def import_files(
     dry_run: DryRun = False,
     again: Again = False,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Send all of it, also what was imported before.")
+        bool, typer.Option("--restart", help="Send everything, even if imported before.")
     ] = False,
     broker_url: BrokerUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Import the files, show how far it is, and sum up."""
+    """Import the files, with progress and a summary."""
     from local.feeds.importer import Normalizing, NotTakenError, Positions, batches
     from shared.runtime.memory import keep_freed_memory
     from shared.runtime.settings import SettingsError
@@ -108,13 +108,13 @@ def import_files(
     progress.skipped.update(done.skipped)
     _sum_up(done, progress, time.monotonic() - started, as_json=as_json)
     if stopped:
-        raise CliError("stopped before the end: the same command goes on where this one ended")
+        raise CliError("stopped before the end: run the same command to resume")
     if done.rejected:
         raise CliError(f"{done.rejected:,} of {done.lines:,} lines were rejected")
 
 
 def trades_of(files: Files, choice: Choice, progress: Progress, *, again: bool) -> Iterator[Trades]:
-    """Yield the trades of the files; print what each is read as. Raises FileError."""
+    """Yield the trades of the files; print the layouts. Raises FileError."""
     from local.feeds.files.trades import read_trades
 
     announced = Announced()

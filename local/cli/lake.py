@@ -1,4 +1,4 @@
-"""`kandle lake`: take over a lake of the old layout; and the lake's address, for other commands."""
+"""`kandle lake`: import a lake of the old layout; and the lake's address, for other commands."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def take_over(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     json_lines: JsonLines = False,
 ) -> None:
-    """Take over a lake of Parquet files in folders by symbol."""
+    """Import a lake of Parquet files in folders by symbol."""
     from shared.errors import TransientError
     from shared.lake import takeover
     from shared.stores.limits import MAINTENANCE
@@ -47,7 +47,7 @@ def take_over(
         raise CliError(f"{error}; is the instance up?") from None
     finally:
         postgres.close()
-    typer.echo("nothing is left to be taken over", err=json_lines)
+    typer.echo("nothing left to import", err=json_lines)
 
 
 def object_access(data_dir: Path) -> S3Access:
@@ -66,7 +66,7 @@ def object_access(data_dir: Path) -> S3Access:
 
 
 def metadata_of(env: dict[str, str]) -> dict[str, str]:
-    """Return where the newest metadata of each table is, by the table's name."""
+    """Return the location of each table's newest metadata, by table name."""
     import psycopg
 
     try:

@@ -12,12 +12,12 @@ from local.errors import PlatformError
 
 DEBUG_VARIABLE = "KANDLE_DEBUG"
 INTERRUPTED = 130
-"""The exit code after SIGINT that shells know."""
+"""The shell's exit code for SIGINT."""
 
 
 def main() -> None:
-    """Run the command line; exit code 0, 1 (it failed), 2 (it was called wrongly) or 130."""
-    # Before anything is loaded, which takes the first moments. A SIGINT that is ignored stays so.
+    """Run the command line; exit code 0, 1 (failure), 2 (usage error) or 130."""
+    # Before the imports, which take a moment. An ignored SIGINT stays ignored.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)
     from local.cli.app import command_line
@@ -34,11 +34,11 @@ def main() -> None:
         console.print(f"[bold red]kandle:[/bold red] {escape(str(error))}", emoji=False)
         sys.exit(error.exit_code)
     finally:
-        gc.freeze()  # the interpreter's last search for garbage would take 0.2 s of CPU
+        gc.freeze()  # the final garbage collection would take 0.2 s of CPU
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
-    """Leave without a word; a command that has something to finish takes the signal itself."""
+    """Exit silently; a command with something to finish handles the signal itself."""
     sys.exit(INTERRUPTED)
 
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from rich.console import Console
 
 REPEAT_AFTER_S = 30.0
-"""The same line is printed again after so long, with how often it came meanwhile."""
+"""Interval after which the same line is printed again, with its count."""
 
 
 class Notices:
-    """Prints notices. One that comes again and again does not drown the others."""
+    """Prints notices. Frequent ones are counted so as not to drown the others."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self.console = console
@@ -21,7 +21,7 @@ class Notices:
         self._held_back: dict[str, int] = {}
 
     def __call__(self, text: str) -> None:
-        """Print a line, or count it when the same was printed a moment ago."""
+        """Print a line, or count it if it was printed recently."""
         now = self._clock()
         if now - self._printed.get(text, -REPEAT_AFTER_S) < REPEAT_AFTER_S:
             self._held_back[text] = self._held_back.get(text, 0) + 1

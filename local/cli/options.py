@@ -23,7 +23,7 @@ JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object a
 
 
 def _url(flag: str, description: str) -> Any:
-    """Return the option that names a server, or its variable: `--api-url`, API_URL."""
+    """Return the option for a server's address, or its variable: `--api-url`, API_URL."""
     return typer.Option(
         flag,
         envvar=flag.strip("-").replace("-", "_").upper(),

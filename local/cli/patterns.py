@@ -29,7 +29,7 @@ def patterns(
         str | None, typer.Argument(metavar="[SYMBOL]", help="The instrument.", show_default=False)
     ] = None,
     timeframe: Annotated[
-        str | None, typer.Option(help="Only of this: 1m, 5m ...", show_default=False)
+        str | None, typer.Option(help="Only this timeframe: 1m, 5m ...", show_default=False)
     ] = None,
     pattern: Annotated[
         str | None, typer.Option("--type", help="Only this pattern.", show_default=False)
@@ -39,12 +39,12 @@ def patterns(
     ] = None,
     status: Annotated[str, typer.Option(help="active, retracted or all.")] = "active",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Most patterns.")] = 20,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on, with what is new.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep printing new ones.")] = False,
     api_url: ApiUrl = None,
     as_json: JsonLines = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Show the patterns and anomalies found, of SYMBOL or of all: the newest ones.
+    """Show the newest patterns and anomalies, of SYMBOL or of all.
 
     Examples:
 
@@ -79,7 +79,7 @@ def patterns(
 
 
 def line(pattern: dict[str, Any]) -> str:
-    """Write a pattern on one line."""
+    """Format a pattern on one line."""
     return "  ".join(each for each in _cells(pattern) if each)
 
 
@@ -90,7 +90,7 @@ def _show(patterns: Sequence[dict[str, Any]], *, as_json: bool) -> None:
         for each in patterns:
             typer.echo(json.dumps(each))
     elif not patterns:
-        typer.echo("no patterns yet: they are looked for in closed candles, from the tenth on")
+        typer.echo("no patterns yet: they are detected in closed candles, from the tenth on")
     else:
         columns = ("known at (UTC)", "symbol", "timeframe", "pattern", "way", "confidence")
         table = FittedTable(

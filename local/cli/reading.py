@@ -1,4 +1,4 @@
-"""Options for the layout of a file of trades, and the progress of reading it."""
+"""Options for the layout of trade files, and progress of reading."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from local.feeds.files.opening import Progress
 PLAIN_REPORT_EVERY_S: Final = 5.0
 SHOWN_ROWS: Final = 5
 
-FORMATS: Final = """Files are read as they are, also .gz, .zst, .zip, directories and - (standard \
-input): CSV of any columns, JSON lines and arrays, Parquet, Arrow, Feather; by name or form those \
-of Binance public data, Kraken, bitcoincharts, tardis.dev, Databento (CSV and DBN), freqtrade, \
-QuantConnect Lean (equities, futures, crypto) and captures of Binance's WebSocket. What is guessed \
-is shown first; --columns says it where the guess is wrong."""
+FORMATS: Final = """Files may be .gz, .zst, .zip, directories or - (standard \
+input): CSV with any columns, JSON lines and arrays, Parquet, Arrow, Feather; by name or form \
+those of Binance public data, Kraken, bitcoincharts, tardis.dev, Databento (CSV and DBN), \
+freqtrade, QuantConnect Lean (equities, futures, crypto) and captures of Binance's WebSocket. The \
+detected layout is printed first; --columns overrides it."""
 
 Files = Annotated[
     list[Path], typer.Argument(metavar="FILE...", help="Files, directories, or -.", allow_dash=True)
 ]
 Symbol = Annotated[
     str | None,
-    typer.Option(help="The instrument of a file that names none.", show_default=False),
+    typer.Option(help="The instrument of a file without symbols.", show_default=False),
 ]
 Columns = Annotated[
     str,
     typer.Option(
         metavar="FIELD=COLUMN,...",
         help="Such as symbol=pair,price=px,size=qty,time=ts:us,side=s,trade_id=id"
-        " (units s, ms, us, ns); by number where there is no header.",
+        " (units s, ms, us, ns); by number without a header.",
         show_default=False,
     ),
 ]
@@ -45,19 +45,19 @@ TimeZone = Annotated[
     str, typer.Option("--tz", help="Time zone of Lean's midnights.", show_default=False)
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Print the first rows as they are read, send nothing.")
+    bool, typer.Option("--dry-run", help="Print the first parsed rows; send nothing.")
 ]
 Again = Annotated[
     bool,
     typer.Option(
         "--again",
-        help="Count rows without a trade id once more though the same file was sent before.",
+        help="Count rows without a trade id again, even if the file was sent before.",
     ),
 ]
 
 
 def choice_of(symbol: str | None, columns: str, zone: str) -> Choice:
-    """Return what the options say. Raises UsageError."""
+    """Return the options as a Choice. Raises UsageError."""
     try:
         mapping, unit = parse_columns(columns)
     except FileError as error:
@@ -66,28 +66,28 @@ def choice_of(symbol: str | None, columns: str, zone: str) -> Choice:
 
 
 class Announced:
-    """Prints each layout once, when the first file of it is read."""
+    """Prints each layout once, with the first file of it."""
 
     def __init__(self) -> None:
         self._seen: set[str] = set()
 
     def show(self, part: str, layout: Layout) -> None:
-        """Print what a part is read as."""
+        """Print the layout of a part."""
         if layout.describe() not in self._seen:
             self._seen.add(layout.describe())
             typer.echo(f"{part}: read as {layout.describe()}", err=True)
 
 
 class Report(Protocol):
-    """Shows how far it is."""
+    """Progress display."""
 
     def __call__(self, lines: int) -> None:
-        """Take the lines so far."""
+        """Update with the lines so far."""
 
 
 @contextmanager
 def reporting(title: str, progress: Progress) -> Iterator[Report]:
-    """Yield what shows the progress: a bar on a terminal, else a line now and then."""
+    """Yield a progress display: a bar on a terminal, else occasional lines."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -128,14 +128,14 @@ def _plain(title: str, progress: Progress) -> Report:
 
 
 def show_lines(lines: Iterable[bytes], *, as_json: bool) -> None:
-    """Print lines as they would be sent: as they are, or one JSON object a line."""
+    """Print lines as they would be sent, or as JSON objects."""
     for each in lines:
         line = each.decode()
         typer.echo(json.dumps({"line": line}) if as_json else line)
 
 
 def show_skipped(progress: Progress) -> None:
-    """Print what was left out, by kind."""
+    """Print what was skipped, by kind."""
     if progress.skipped:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in progress.skipped.most_common())
         typer.echo(f"skipped {progress.skipped.total():,} that are no trades: {kinds}")

@@ -41,9 +41,7 @@ def rebuild(
     timeframes: TimeframeNames = None,
     wait_s: Annotated[
         float,
-        typer.Option(
-            "--wait", min=1, metavar="SECONDS", help="How long to wait without any progress."
-        ),
+        typer.Option("--wait", min=1, metavar="SECONDS", help="How long to wait without progress."),
     ] = 30.0,
     database_url: DatabaseUrl = None,
     redis_url: RedisUrl = None,
@@ -52,8 +50,8 @@ def rebuild(
 ) -> None:
     """Recompute the candles of SYMBOL from stored ticks and publish them under new revisions.
 
-    It queues them for candle-aggregate, which works them off while ticks go on coming, and waits;
-    live candles once their ticks are all stored. What changed is told with both values.
+    It queues them for candle-aggregate, which processes them while ticks keep arriving, and waits;
+    live candles follow once their ticks are stored. Changes are printed with both values.
 
     Examples:
 
@@ -114,7 +112,7 @@ def _is_new(old: Candle | None, new: Candle | None) -> bool:
 
 
 def _queued_and_awaited(connection: Connection, keys: list[CandleKey], wait_s: float) -> int:
-    """Queue the candles; return how many still wait when nothing moves any more."""
+    """Queue the candles; return how many still wait once there is no more progress."""
     name = f"asked {uuid.uuid4()}"
     with connection.transaction():
         connection.cursor().executemany(

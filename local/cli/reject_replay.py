@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from shared.adapter.event import OutgoingEvent
 
 A_BATCH: Final = 1_000
-"""Rejects that travel and leave the table together."""
+"""Rejects per batch, sent and deleted together."""
 
 _WHOLE: Final = {
     **{
@@ -38,7 +38,7 @@ _WHOLE: Final = {
     },
     raw.FORMAT_TICKER_STREAM: raw.FORMAT_TICKER,
 }  # fmt: skip
-"""Formats whose rejects are whole payloads; of other feeds they are parts of messages."""
+"""Formats with whole payloads as rejects; other feeds reject parts of messages."""
 
 _SELECT: Final = (
     "SELECT event_id, position, original, receive_time_us, format FROM rejects {}"
@@ -73,8 +73,8 @@ def replay(
 ) -> None:
     """Send rejects through the pipeline again, after a fix of a setting or of Kandle.
 
-    Each is sent as it came, at the time it came, and leaves the table once the broker has it. What
-    is still no tick is a reject again, with the reason of today.
+    Each is sent unchanged with its original receive time, and leaves the table once the broker has
+    accepted it. What still fails is rejected again, with the current reason.
     """
     from psycopg import sql
 
@@ -99,7 +99,7 @@ def replay(
 
 
 def _parts(rows: Sequence[Any]) -> Iterator[list[Any]]:
-    """Yield rows of one format, at most A_BATCH of them."""
+    """Yield batches of rows of one format, at most A_BATCH each."""
     for _, group in groupby(rows, key=lambda row: row[4]):
         chunk = list(group)
         yield from (chunk[start : start + A_BATCH] for start in range(0, len(chunk), A_BATCH))
@@ -121,7 +121,7 @@ def _send(connection: Connection, sink: str, rows: Sequence[Any]) -> None:
 
 
 def _events(rows: Sequence[Any]) -> Iterator[OutgoingEvent]:
-    """Yield the raw batch of rejects; the same rejects have the same id, so twice is once."""
+    """Yield the raw batch of rejects; the same rejects have the same id (idempotent)."""
     from shared.sources.batcher import Batch
 
     digest = hashlib.sha256("".join(f"{row[0]} {row[1]}\n" for row in rows).encode()).hexdigest()

@@ -19,7 +19,7 @@ WHERE (%(code)s::text IS NULL OR code = %(code)s)
 Contains = Annotated[
     str | None,
     typer.Option(
-        "--symbol-contains", metavar="TEXT", help="Only input that holds this text.",
+        "--symbol-contains", metavar="TEXT", help="Only input that contains this text.",
         show_default=False,
     ),
 ]  # fmt: skip
@@ -30,14 +30,14 @@ Since = Annotated[
     str | None,
     typer.Option(
         metavar="T",
-        help="Only what came since: -1h, ISO 8601 (UTC), or a time since 1970.",
+        help="Only what was received since: -1h, ISO 8601 (UTC), or a time since 1970.",
         show_default=False,
     ),
 ]
 
 
 def selected(contains: str | None, code: str | None, since: str | None) -> dict[str, Any]:
-    """Return the parameters of WHERE that the options mean. Raises CliError."""
+    """Return the parameters of WHERE for the options. Raises CliError."""
     return {
         "code": code,
         "text": None if contains is None else contains.encode(),
@@ -46,7 +46,7 @@ def selected(contains: str | None, code: str | None, since: str | None) -> dict[
 
 
 def since_us(text: str) -> int:
-    """Read --since as microseconds since 1970. Raises CliError."""
+    """Parse --since as microseconds since 1970. Raises CliError."""
     try:
         return time_us(text, datetime.now(UTC))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""`kandle rejects list`: read back the input that was no tick, with the reason of each."""
+"""`kandle rejects list`: rejected input, with the reason of each."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _COUNTS: Final = "SELECT code, count(*) FROM rejects {} GROUP BY code ORDER BY c
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Rejects of one reason and kind of source; detail and original are those of the newest."""
+    """Rejects of one reason and kind of source; detail and original of the newest."""
 
     code: str
     kind: str
@@ -53,7 +53,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A reject as it is stored. `original` is as received; `receive_time_us` since 1970 UTC."""
+    """A stored reject. `original` is as received; `receive_time_us` since 1970 UTC."""
 
     receive_time_us: int
     code: str
@@ -72,7 +72,7 @@ class By(StrEnum):
 app = typer.Typer(
     name="rejects",
     no_args_is_help=True,
-    help="Rejects: input that is no tick. Nothing is dropped without one; each is kept whole, "
+    help="Rejects: input that is not a tick. Nothing is dropped without one; each is stored whole, "
     "with its reason.",
 )
 app.add_typer(reject_replay.app)
@@ -85,7 +85,7 @@ def list_rejects(
     since: Since = None,
     by: Annotated[
         By | None,
-        typer.Option(help="One row a reason and source, with the newest sample and its fix."),
+        typer.Option(help="One row per reason and source, with the newest sample and the fix."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most rejects to list.")] = 50,
     json_lines: JsonLines = False,
@@ -165,7 +165,7 @@ def _show_reasons(reasons: list[Reason], *, json_lines: bool) -> None:
 
 
 def excerpt(original: bytes, limit: int = EXCERPT_CHARS) -> str:
-    """Return the start of what came, on one line: what is not printable is written as escapes."""
+    """Return the start of the input on one line, with unprintable bytes escaped."""
     text = original[: limit * 4].decode("utf-8", "backslashreplace")
     printable = "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: limit + 1]

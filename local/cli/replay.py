@@ -1,4 +1,4 @@
-"""`kandle replay`: send recorded ticks with their own times."""
+"""`kandle replay`: send recorded ticks at their own pace."""
 
 from __future__ import annotations
 
@@ -83,13 +83,13 @@ def replay(
     rate_limit: Annotated[
         float | None,
         typer.Option(
-            min=0, help="Most lines a second, 0 for no limit. Default: 100000 by UDP, none by HTTP."
+            min=0, help="Maximum lines a second, 0: no limit. Default: 100000 by UDP, none by HTTP."
         ),
     ] = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Send the files' ticks, show how far it is, and sum up."""
+    """Send the files' ticks, with progress and a summary."""
     from local.feeds.senders import HttpSender, SendError
 
     try:
@@ -118,7 +118,7 @@ def replay(
     except (FileError, SendError) as error:
         raise CliError(str(error)) from None
     if stopped:
-        raise CliError("stopped before the end of the file: the same command goes on after it")
+        raise CliError("stopped before the end of the file: run the same command to resume")
     if isinstance(sender, HttpSender) and sender.rejected:
         raise CliError(f"{sender.rejected:,} of {sender.lines:,} lines were rejected")
 
@@ -126,7 +126,7 @@ def replay(
 def lines_of(
     files: list[Path], choice: Choice, progress: Progress, *, again: bool
 ) -> Iterator[tuple[bytes, int]]:
-    """Yield each trade as a line of input, with its event time (us, -1 where it has none).
+    """Yield each trade as an input line, with its event time (us, -1 without one).
 
     Raises FileError.
     """
@@ -146,7 +146,7 @@ def _send(
     report: Report,
     stop: threading.Event,
 ) -> None:
-    """Send all ticks when they are due, until the end or until it is asked to stop."""
+    """Send all ticks when they are due, until the end or a stop."""
     next_report = 0.0
     for line, time_us in ticks:
         while (

@@ -1,4 +1,4 @@
-"""`kandle retention`: days that would leave Postgres for the lake, and what keeps the rest."""
+"""`kandle retention`: days due to leave Postgres, and why the rest stays."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ app = typer.Typer()
 @app.command("retention")
 def retention(
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would go, and what keeps the rest.")
+        bool, typer.Option("--dry-run", help="Print what would be dropped, and why the rest stays.")
     ] = False,
     tick_hours: Annotated[
         int,
-        typer.Option(envvar="KEEP_TICKS_H", min=0, help="Hours to keep ticks; 0 keeps all."),
+        typer.Option(envvar="KEEP_TICKS_H", min=0, help="Hours to keep ticks; 0: forever."),
     ] = 24,
     candle_days: Annotated[
         int,
-        typer.Option(envvar="KEEP_CANDLES_D", min=0, help="Days to keep candles; 0 keeps all."),
+        typer.Option(envvar="KEEP_CANDLES_D", min=0, help="Days to keep candles; 0: forever."),
     ] = 30,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     json_lines: JsonLines = False,
 ) -> None:
-    """Drop what the lake provably has from Postgres."""
+    """Drop days from Postgres that are verified to be in the lake."""
     from local.cli.lake import object_access
     from shared.errors import TransientError
     from shared.lake.maintenance import Keeper
@@ -61,7 +61,7 @@ def retention(
                 state = f"waits for {waits_for}" if waits_for else "would go, once verified"
                 typer.echo(f"{of} {day}: {state}")
         if not days and not json_lines:
-            typer.echo("nothing in Postgres is older than the terms")
+            typer.echo("nothing in Postgres is past its retention")
     except TransientError as error:
         raise CliError(f"{error}; is the instance up?") from None
     finally:

@@ -34,9 +34,9 @@ class View(Protocol):
     async def refresh(
         self, sample: dict[str, Any], instance: Instance, width: int | None
     ) -> RenderableType:
-        """Render a sample of the status, after asking for whatever else is shown.
+        """Render a sample of the status, and fetch whatever else is shown.
 
-        `width` is that of the terminal, None where nothing has to fit.
+        `width`: of the terminal, None if nothing has to fit.
         """
         ...
 
@@ -49,7 +49,7 @@ class StopRequest:
     kill: Callable[[], None]
 
     def ask(self, kill: bool) -> None:
-        """Ask to stop, or, when that was asked before, to kill."""
+        """Request a stop; the second time, kill."""
         if self.event.is_set() and kill:
             self.kill()
         self.event.set()
@@ -58,13 +58,13 @@ class StopRequest:
 async def run(
     options: Options, view: View, *, seconds: float | None = None, as_json: bool = False
 ) -> dict[str, Any]:
-    """Run the platform until SIGINT, SIGTERM or `seconds` after it was ready.
+    """Run the platform until SIGINT, SIGTERM or `seconds` after it is ready.
 
-    `as_json`: one JSON object a line, each with its `event`: ready, status, stopped; what is for
-    people goes to standard error.
+    `as_json`: one JSON object per line, each with its `event`: ready, status, stopped; progress and
+    warnings go to standard error.
 
-    Returns the last sample of the status, empty when it was stopped before there was one. Raises
-    what `Platform.start` raises, after everything that had started was stopped.
+    Returns the last sample of the status, empty if it was stopped before there was one. Raises what
+    `Platform.start` raises, after everything that had started was stopped.
     """
     stop_event = asyncio.Event()
     console = display.console(on_lost=stop_event.set, stderr=as_json)
@@ -94,13 +94,13 @@ def _event(name: str, **values: Any) -> str:
 
 
 def _nothing(text: str) -> None:
-    """Say nothing in JSON."""
+    """Print nothing in text mode."""
 
 
 async def _stop(platform: Platform, notice: Notices) -> dict[str, Any]:
     console = notice.console
     started_s = time.monotonic()
-    with contextlib.suppress(OSError):  # the terminal may be gone
+    with contextlib.suppress(OSError):  # the terminal may have disappeared
         if platform.keepers:
             console.print("stopping (Ctrl-C again kills at once)", style="dim")
     killed = await platform.stop()
@@ -113,7 +113,7 @@ async def _stop(platform: Platform, notice: Notices) -> dict[str, Any]:
 
 
 async def _started(platform: Platform, console: Console, stop: StopRequest) -> Instance | None:
-    """Start the platform; None when the stop was asked for before it was ready."""
+    """Start the platform; None if a stop was requested before it was ready."""
     started_s = time.monotonic()
     with console.status("starting") as spinner:
 

@@ -1,4 +1,4 @@
-"""`kandle simulate`: a made-up market, as fast and as disorderly as it is asked to be."""
+"""`kandle simulate`: a simulated market, optionally fast and disorderly."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ app = typer.Typer()
 @app.command("simulate")
 def simulate(
     symbols: Annotated[
-        str, typer.Option(help="Which instruments, separated by commas; any name will do.")
+        str, typer.Option(help="Instruments, separated by commas; any names.")
     ] = "BTC-USD,ETH-USD,AAPL",
-    rate: Annotated[float, typer.Option(min=0.01, help="Ticks a second, in all.")] = 200.0,
+    rate: Annotated[float, typer.Option(min=0.01, help="Ticks a second, in total.")] = 200.0,
     seed: Annotated[int, typer.Option(help="Another seed is another market.")] = 1,
     bursts: Annotated[
-        bool, typer.Option("--bursts", help="Now and then 5 to 15 times the rate.")
+        bool, typer.Option("--bursts", help="Occasional bursts of 5 to 15 times the rate.")
     ] = False,
     late_share: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the ticks that arrive late.")
     ] = 0.0,
     late_ms: Annotated[
-        int, typer.Option(min=1, help="How late: between half of this and all of it.")
+        int, typer.Option(min=1, help="Maximum lateness; at least half of it.")
     ] = 5_000,
     duplicate_share: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the ticks that arrive twice.")
@@ -53,13 +53,13 @@ def simulate(
     ] = None,
     count: Annotated[
         int | None,
-        typer.Option(min=1, help="Stop after so many trades.", show_default=False),
+        typer.Option(min=1, help="Stop after this many trades.", show_default=False),
     ] = None,
     history: Annotated[
         str,
         typer.Option(
             metavar="SPAN",
-            help="First store a past of the market this long (2d, 12h), and go on from its prices.",
+            help="First store this much history (2d, 12h), then continue from its prices.",
         ),
     ] = "0",
     to: To = Via.UDP,
@@ -68,13 +68,13 @@ def simulate(
     broker_url: BrokerUrl = None,
     api_url: ApiUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing until the summary.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the summary.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send ticks of a made-up market until it is stopped (Ctrl-C) or has sent enough.
+    """Send ticks of a simulated market until stopped (Ctrl-C) or finished.
 
-    Prices are random walks on each instrument's tick size. The same --seed trades the same way,
-    with the times of now; trade ids are never used again by a later run.
+    Prices are random walks on each instrument's tick size. The same --seed gives the same market,
+    at current times; trade ids are never reused by a later run.
 
     Examples:
 
@@ -93,7 +93,7 @@ def simulate(
     instruments = [instrument(name) for name in _symbols(symbols)]
     span_ms = _span_ms(history)
     with asked_to_stop() as stop:
-        # The listener may be restarted under a running market, which goes on meanwhile.
+        # The listener may restart; the market continues meanwhile.
         sender = open_sender(
             to, udp_addr, ingest_url, data_dir, goes_on_refused=True, gives_up=stop.is_set
         )
@@ -140,7 +140,7 @@ def _run(
     count: int | None,
     quiet: bool,
 ) -> None:
-    """Send what arrives, step by step of the wall clock; what is held back goes at the end."""
+    """Send what arrives, in steps of wall clock time; held back ticks go at the end."""
     from local.feeds.senders import HttpSender, UdpSender
 
     step_s = HTTP_STEP_S if isinstance(sender, HttpSender) else STEP_S
@@ -152,7 +152,7 @@ def _run(
         _send(simulator.advance(time.time_ns() // 1_000_000, left), sender, sent)
         if isinstance(sender, UdpSender) and sender.refused_lines and not warned:
             warned = True
-            typer.echo("nothing listens there now; the market goes on meanwhile", err=True)
+            typer.echo("nothing is listening; the market continues", err=True)
         now = time.monotonic()
         if seconds is not None and now - started >= seconds:
             break
@@ -166,7 +166,7 @@ def _run(
 def _catch_up(
     simulator: Simulator, since_ms: int, sender: FeedSender, sent: Counter[Arrival]
 ) -> None:
-    """Send what was traded while the past was stored."""
+    """Send what was traded while the history was stored."""
     for at_ms in range(since_ms + MAX_STEP_MS, time.time_ns() // 1_000_000, MAX_STEP_MS):
         _send(simulator.advance(at_ms), sender, sent)
 

@@ -36,11 +36,11 @@ def store_past(
     api_url: str,
     stopped: Callable[[], bool],
 ) -> tuple[list[SimulatedInstrument], int]:
-    """Store the trades of the span before now; return the instruments as they end, and that time.
+    """Store the trades of the span before now; return the instruments at the end, and its time.
 
-    What the API knows of them is left alone: the past goes on after an instrument's last trade.
-    Ends once the API counts every trade in its candles. The time is in milliseconds since 1970
-    UTC. Raises CliError: the API or the broker is away.
+    Existing data is kept: the history continues after an instrument's last trade. Returns once the
+    API counts every trade in its candles. The time is in milliseconds since 1970 UTC. Raises
+    CliError: the API or the broker is unreachable.
     """
     import httpx
 
@@ -89,7 +89,7 @@ async def _sent(past: Past, broker_url: str, stopped: Callable[[], bool]) -> Non
 
 
 def _known(api: httpx.Client) -> dict[str, LastTrade]:
-    """Return the newest trade of each instrument that has one."""
+    """Return the newest trade of each instrument, if any."""
     from local.feeds.past import LastTrade
 
     return {
@@ -100,7 +100,7 @@ def _known(api: httpx.Client) -> dict[str, LastTrade]:
 
 
 def _counted(api: httpx.Client, names: Sequence[str], from_ms: int, to_ms: int) -> int:
-    """Return how many trades the candles of the days from `from_ms` to `to_ms` have."""
+    """Return the number of trades in the candles of the days from `from_ms` to `to_ms`."""
     span = {"timeframe": "1d", "from": from_ms - _DAY_MS, "to": to_ms + _DAY_MS, "limit": 1_000}
     total = 0
     for name in names:
@@ -110,7 +110,7 @@ def _counted(api: httpx.Client, names: Sequence[str], from_ms: int, to_ms: int) 
 
 
 def _asked(api: httpx.Client, path: str, parameters: dict[str, Any]) -> Any:
-    """Return what the API answers; of an unknown instrument too. Raises CliError."""
+    """Return the API's response, also for an unknown instrument. Raises CliError."""
     import httpx
 
     try:

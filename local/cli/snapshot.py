@@ -32,7 +32,7 @@ app = typer.Typer(name="snapshot", no_args_is_help=True, help="Snapshots in obje
 def list_snapshots(
     json_lines: JsonLines = False,
     paths: Annotated[
-        bool, typer.Option("--paths", help="Only s3:// addresses of what counts now.")
+        bool, typer.Option("--paths", help="Only s3:// addresses of the current data.")
     ] = False,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
@@ -114,7 +114,7 @@ def take(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Copy all stored ticks that wait, and the live state, now."""
+    """Copy pending stored ticks, and the live state, now."""
     from local.cli.lake import object_access
     from shared.errors import TransientError
     from shared.lake.snapshot import copy_stored
@@ -154,7 +154,7 @@ def restore(
     at: Annotated[
         str | None,
         typer.Option(
-            metavar="T", help="The time to go back to. Default: all there is.", show_default=False
+            metavar="T", help="Point in time to restore. Default: the latest.", show_default=False
         ),
     ] = None,
     wait_s: Annotated[
@@ -167,12 +167,12 @@ def restore(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Bring the live state back: latest trades and open candles.
+    """Restore the live state: latest trades and open candles.
 
-    Candles are a function of the stored ticks, so they are made from these anew. Where Postgres was
-    lost, the lake's tables become this database's, and the ticks of the last two days are taken in
-    again from their last snapshot; --at leaves out ticks that were received later. At the end all
-    is held against the last snapshot before that time: exit 1 when anything of it is missing.
+    Candles are a function of the stored ticks, so they are rebuilt from them. If Postgres was lost,
+    the lake's tables are attached to this database, and the ticks of the last two days are ingested
+    again from their last snapshot; --at leaves out ticks received later. Finally everything is
+    compared with the last snapshot before that time: exit 1 if anything is missing.
 
     Examples:
 
@@ -213,4 +213,4 @@ def restore(
     if missing:
         raise CliError(f"{len(missing)} things of the snapshot are not back")
     if not as_json:
-        typer.echo("all that the snapshot has is there")
+        typer.echo("everything in the snapshot is present")

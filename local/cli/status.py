@@ -25,14 +25,14 @@ _STALE_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class RedisMemory:
-    """Bytes; a limit of 0 is that of the machine."""
+    """Bytes; a limit of 0 means the machine's."""
 
     used_bytes: int
     limit_bytes: int
 
     @property
     def is_nearly_full(self) -> bool:
-        """Whether a fifth is left, or less."""
+        """Whether a fifth or less is left."""
         return bool(self.limit_bytes) and self.used_bytes >= _NEARLY_FULL * self.limit_bytes
 
     def __str__(self) -> str:
@@ -44,7 +44,7 @@ class RedisMemory:
 
 
 def redis_memory(env: Mapping[str, str]) -> RedisMemory | None:
-    """Ask the instance's Redis; None while it is away."""
+    """Query the instance's Redis; None while it is away."""
     import redis
 
     from shared.errors import TransientError
@@ -84,7 +84,7 @@ def stale(sample: dict[str, Any], now: datetime) -> str | None:
 
 
 AMBER_S, RED_S = 2.0, 10.0
-"""As the dashboard marks the age of what it shows."""
+"""Style of an age, as in the dashboard."""
 
 
 app = typer.Typer()
@@ -95,7 +95,7 @@ def status(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Show what runs on the data directory, and what flows through it.
+    """Show the processes of the data directory, and their throughput.
 
     Examples:
 

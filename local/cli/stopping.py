@@ -1,4 +1,4 @@
-"""Stop a long command when asked to: the first SIGINT or SIGTERM asks, a second one insists."""
+"""Graceful stop of a long command: the first SIGINT or SIGTERM asks, a second one kills."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from types import FrameType
 
 @contextmanager
 def asked_to_stop() -> Iterator[threading.Event]:
-    """Yield an event that SIGINT and SIGTERM set; its `wait` is a sleep that they end.
+    """Yield an event that SIGINT and SIGTERM set; use its `wait` for interruptible sleeps.
 
-    The first signal also brings back the former handlers, so that a second one ends the process.
+    The first signal restores the previous handlers, so that a second one ends the process.
     """
     stop = threading.Event()
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}

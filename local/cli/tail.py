@@ -1,4 +1,4 @@
-"""`kandle tail`: follow the live feed's WebSocket, a line a message."""
+"""`kandle tail`: follow the live feed over WebSocket, one line per message."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _HELP = """Follow the live feed: ticks:SYMBOL, candles:TIMEFRAME:SYMBOL, busts:SYMBOL,
 patterns:SYMBOL, alerts:SYMBOL.
 
-A * stands for all. It begins with the present state, goes on with every change, and after a cut
-where it was cut. Ctrl-C ends it. With --from it plays what is stored, as it came, and ends with it.
+A * stands for all. It prints the current state, then every change, and resumes after a
+disconnect. Ctrl-C ends it. With --from it replays stored data, and ends with it.
 
 Examples:
 
@@ -66,17 +66,15 @@ def tail(
         typer.Option("--from", metavar="TIME", help=f"Play what is stored from here on. {_TIMES}"),
     ] = None,
     to: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="With --from: up to here, or now.")
+        str | None, typer.Option("--to", metavar="TIME", help="With --from: the end. Default: now.")
     ] = None,
-    speed: Annotated[
-        float, typer.Option(help="With --from: how many times as fast as it was.")
-    ] = 1.0,
+    speed: Annotated[float, typer.Option(help="With --from: playback speed.")] = 1.0,
     by: Annotated[
         str, typer.Option(help="With --from: in the order of `event` time, or of `receipt`.")
     ] = "event",
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Print what comes until it is stopped."""
+    """Print messages until stopped."""
     replay = None
     if from_ is not None:
         replay = {"from": _ms(from_, "--from"), "speed": speed, "by": by}
@@ -91,9 +89,9 @@ def tail(
 
 @dataclass
 class Follower:
-    """The place in the stream, kept over cuts. `notice` tells people of them.
+    """Follows the stream across disconnects, which `notice` reports.
 
-    `replay`: what is asked of a replay; one that is cut goes on where it had come to.
+    `replay`: the replay request; an interrupted one resumes at its position.
     """
 
     url: str
@@ -106,7 +104,7 @@ class Follower:
     _has_ended: bool = False
 
     def messages(self, stop: threading.Event) -> Iterator[dict[str, Any]]:
-        """Yield `{channel, seq, data}` until asked to stop, connected again after every cut.
+        """Yield `{channel, seq, data}` until stopped, reconnecting after every disconnect.
 
         Raises CliError: the first connection fails, or the feed refuses a channel.
         """
@@ -127,7 +125,7 @@ class Follower:
                 wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
 
     def _connected(self, stop: threading.Event) -> Iterator[dict[str, Any]]:
-        """Yield what one connection brings, an empty message when it stands."""
+        """Yield the messages of one connection, and an empty one once connected."""
         from websockets.sync.client import connect
 
         with connect(
@@ -151,7 +149,7 @@ class Follower:
         match frame["type"]:
             case "subscribed":
                 if self._seq is not None and not frame["replayed"] and self.replay is None:
-                    self.notice("what was missed is no longer kept: here is the present")
+                    self.notice("missed messages are no longer retained: this is the current state")
                 self._stream = frame["stream"]
                 yield {}
             case "snapshot":
@@ -171,13 +169,13 @@ class Follower:
 
 
 class Revisions:
-    """The highest revision of each candle of late, so that an outdated state is not printed."""
+    """The highest recent revision of each candle, to drop outdated states."""
 
     def __init__(self) -> None:
         self._highest: dict[tuple[str, int], int] = {}
 
     def raises(self, message: Mapping[str, Any]) -> bool:
-        """Whether the message is no candle, or a newer state of one than any before."""
+        """Whether the message is not a candle, or a newer state of one."""
         if not message["channel"].startswith("candles:"):
             return True
         key, revision = (message["channel"], message["data"]["t"]), message["data"]["revision"]
@@ -196,7 +194,7 @@ def _ms(text: str, option: str) -> int:
 
 
 def line(message: Mapping[str, Any]) -> str:
-    """Write a message for people; a late trade and a corrected candle are marked."""
+    """Format a message; a late trade and a corrected candle are marked."""
     kind = message["channel"].partition(":")[0]
     mark = f"  {_LATE[kind]}" if message.get("late") else ""
     return _LINES[kind](message["data"]) + mark

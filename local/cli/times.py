@@ -1,4 +1,4 @@
-"""The times that people give: since 1970 in any unit, ISO 8601, or a time ago, as the API reads."""
+"""Parsing of times: since 1970 in any unit, ISO 8601, or relative, as in the API."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def time_us(text: str, now: datetime) -> int:
-    """Read -1h, ISO 8601 (UTC without an offset) or s, ms, us, ns since 1970 as microseconds.
+    """Parse -1h, ISO 8601 (UTC by default) or s, ms, us, ns since 1970 as microseconds.
 
-    Raises ValueError: it is none of these; the message quotes it.
+    Raises ValueError that quotes the text.
     """
     return parse_moment_us(text, us_of(now))
 
 
 def span_us(text: str) -> int:
-    """Read 2d, 12h, 30m or 90s, or 0, as microseconds. Raises ValueError: it is none of these."""
+    """Parse 2d, 12h, 30m or 90s, or 0, as microseconds. Raises ValueError."""
     if text == "0":
         return 0
     match = re.fullmatch(r"([0-9]{1,6})([smhd])", text)

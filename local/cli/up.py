@@ -40,7 +40,7 @@ Functions = Annotated[
     str,
     typer.Option(
         metavar="all|none|a,b,c",
-        help="Which functions to run. With --eventing, all means those it refers to.",
+        help="Functions to run. With --eventing, all means those it refers to.",
     ),
 ]
 HttpPort = Annotated[int, typer.Option(min=1, max=65535, help="Port of the history API.")]
@@ -68,20 +68,20 @@ Feeds = Annotated[
 ]
 SimulateRate = Annotated[
     float | None,
-    typer.Option(min=0.01, help="Simulated ticks a second, in all.", show_default="200"),
+    typer.Option(min=0.01, help="Simulated ticks a second, in total.", show_default="200"),
 ]
 History = Annotated[
     str,
     typer.Option(
         metavar="SPAN",
-        help="How long before now feeds and a simulated market begin: 2d, 12h; 0: now.",
+        help="History of feeds and of a simulated market: 2d, 12h; 0: none.",
     ),
 ]
 DEFAULT_HISTORY = "2d"
 
 
 def history_s(text: str) -> int:
-    """Read --history as seconds. Raises UsageError."""
+    """Parse --history as seconds. Raises UsageError."""
     try:
         return span_us(text) // 1_000_000
     except ValueError as error:
@@ -89,7 +89,7 @@ def history_s(text: str) -> int:
 
 
 def address(text: str) -> str:
-    """Read --host: an IPv4 address. Raises UsageError."""
+    """Parse --host: an IPv4 address. Raises UsageError."""
     try:
         return str(IPv4Address(text))
     except ValueError:
@@ -97,7 +97,7 @@ def address(text: str) -> str:
 
 
 class StatusView:
-    """One line that lives."""
+    """A live status line."""
 
     async def refresh(
         self, sample: dict[str, Any], instance: Instance, width: int | None
@@ -115,7 +115,7 @@ app = typer.Typer()
 def up(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     simulate: Annotated[
-        bool, typer.Option("--simulate/--no-simulate", help="Send ticks of a made-up market.")
+        bool, typer.Option("--simulate/--no-simulate", help="Send ticks of a simulated market.")
     ] = False,
     simulate_rate: SimulateRate = None,
     feed: Feeds = None,
@@ -134,7 +134,7 @@ def up(
         typer.Option(
             "--replicas",
             metavar="FUNCTION=N",
-            help="Run a function several times. Several times for several.",
+            help="Run several replicas of a function. Repeatable.",
             show_default=False,
         ),
     ] = None,
@@ -143,11 +143,11 @@ def up(
     """Run the platform here: servers, broker, functions and sources, until Ctrl-C.
 
     NATS, Valkey, PostgreSQL and SeaweedFS are started from their wheels, on loopback, with
-    generated credentials. One that is named in the environment (NATS_URL, REDIS_URL, DATABASE_URL,
-    S3_ENDPOINT_URL with its AWS keys) is used instead, unless `kandle env` of another instance put
-    it there. Data stays in --data-dir; a later start goes on where this one stopped.
+    generated credentials. A server named in the environment (NATS_URL, REDIS_URL, DATABASE_URL,
+    S3_ENDPOINT_URL with its AWS keys) is used instead, unless it comes from `kandle env` of another
+    instance. Data stays in --data-dir; a later start resumes from it.
 
-    What runs is what `eventing/*.yaml` and `functions/*/func.yaml` say.
+    `eventing/*.yaml` and `functions/*/func.yaml` define what runs.
 
     Examples:
 

@@ -1,4 +1,4 @@
-"""`kandle watch`: the watchlist, which selects what the scanner feed keeps."""
+"""`kandle watch`: the watchlist, which filters the scanner feed."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from local.instance import DEFAULT_DATA_DIR
 if TYPE_CHECKING:
     from shared.realtime.watchlist import Watchlist
 
-_HELP = """The watchlist: symbols that the scanner feed keeps and patterns are looked for in.
+_HELP = """The watchlist: symbols kept by the scanner feed and evaluated for patterns.
 
-It is the union of what is added here and of the scanner's own keys in Redis,
+It is the union of the symbols added here and the scanner's own keys in Redis,
 scanner:latest:<SYMBOL>, which are only read. An empty list selects everything.
 """
 
@@ -53,7 +53,7 @@ def remove(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Take symbols, added before, from the watchlist."""
+    """Remove symbols from the watchlist."""
     with _watchlist(redis_url, data_dir) as watchlist:
         removed = watchlist.remove(symbols)
         still_listed = sorted(watchlist.scanner() & set(symbols))
@@ -72,7 +72,7 @@ def remove(
 def list_symbols(
     redis_url: RedisUrl = None, data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False
 ) -> None:
-    """List all watched symbols, and who watches each."""
+    """List all watched symbols with their source."""
     with _watchlist(redis_url, data_dir) as watchlist:
         own, scanner = watchlist.own(), watchlist.scanner()
     lists = (("kandle", own), ("scanner", scanner))

@@ -1,4 +1,4 @@
-"""All checks of a cluster, in the order in which things have to be right."""
+"""All checks of a cluster, in order of dependency."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _CRDS: Final = "customresourcedefinitions.apiextensions.k8s.io"
 
 
 def examine(kubectl: Kubectl, namespace: str, root: Path) -> Iterator[Finding]:
-    """Yield what is found. `root`: the repository, whose eventing/ names the Triggers.
+    """Yield the findings. `root`: the repository, whose eventing/ names the Triggers.
 
-    Raises KubectlError where the cluster is not reached.
+    Raises KubectlError if the cluster is unreachable.
     """
     yield from installation.versions(kubectl)
     crds = kubectl.get(_CRDS, *installation.CRDS)

@@ -20,7 +20,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Result of a check, with the fix where something is wrong."""
+    """Result of a check, with the fix if something is wrong."""
 
     level: Level
     what: str
@@ -28,15 +28,15 @@ class Finding:
 
 
 def ok(subject: str, detail: str = "") -> Finding:
-    """Return a finding that needs nothing."""
+    """Return a finding without a problem."""
     return Finding(Level.OK, subject, detail)
 
 
 def warning(subject: str, detail: str) -> Finding:
-    """Return a finding that will matter some day."""
+    """Return a finding that may become a problem."""
     return Finding(Level.WARNING, subject, detail)
 
 
 def error(subject: str, detail: str) -> Finding:
-    """Return a finding that keeps Kandle from working."""
+    """Return a finding that prevents Kandle from working."""
     return Finding(Level.ERROR, subject, detail)

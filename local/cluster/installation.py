@@ -25,7 +25,7 @@ CRDS: Final = {
     "sinkbindings.sources.knative.dev": "v1",
     "natsjetstreamchannels.messaging.knative.dev": "v1alpha1",
 }
-"""Kinds of the manifests, each with the version that they are written in."""
+"""Kinds of the manifests with their API versions."""
 _CONTROLLERS: Final = (
     (SERVING, "controller", "Knative Serving"),
     (EVENTING, "eventing-controller", "Knative Eventing"),
@@ -69,7 +69,7 @@ def _compared(component: str, version: str, minimum: tuple[int, int]) -> Finding
 
 
 def kinds(crds: Sequence[Object]) -> Iterator[Finding]:
-    """Each kind that the manifests use is served, in their version."""
+    """Check that each kind of the manifests is served, in their version."""
     served = {
         each["metadata"]["name"]: {v["name"] for v in each["spec"]["versions"] if v["served"]}
         for each in crds
@@ -85,7 +85,7 @@ def kinds(crds: Sequence[Object]) -> Iterator[Finding]:
 
 
 def channel(config: Object | None) -> Iterator[Finding]:
-    """`config-nats` is there, names a server, and makes the dispatcher come back to it."""
+    """Check that `config-nats` exists, names a server, and makes the dispatcher reconnect."""
     name = "config-nats"
     if config is None:
         yield error(name, f"not in {EVENTING}: `knative/config-nats.sh` makes it; {_OPTIONS}")
@@ -114,7 +114,7 @@ def channel(config: Object | None) -> Iterator[Finding]:
 
 
 def flags(serving: Object | None, eventing: Object | None) -> Iterator[Finding]:
-    """`config-defaults` of Serving and `config-features` of Eventing allow what Kandle does."""
+    """Check that the config of Serving and Eventing allows what Kandle does."""
     defaults = (serving or {}).get("data") or {}
     longest = int(defaults.get("max-revision-timeout-seconds", LONGEST_REQUEST_S))
     if longest < LONGEST_REQUEST_S:
@@ -135,7 +135,7 @@ def flags(serving: Object | None, eventing: Object | None) -> Iterator[Finding]:
 
 
 def storage(classes: Sequence[Object]) -> Iterator[Finding]:
-    """Volumes without a class of their own find the default one."""
+    """Check that there is a default storage class."""
     default = [
         each["metadata"]["name"]
         for each in classes

@@ -16,12 +16,12 @@ _PATIENCE_S: Final = 60
 
 
 class KubectlError(PlatformError):
-    """kubectl is missing, or did not answer; the message is its own."""
+    """kubectl is missing or failed; the message is its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kubectl:
-    """Reads from the cluster of a context; the current one by default."""
+    """Reads from the cluster of a context, by default the current one."""
 
     context: str | None = None
     _options: tuple[str, ...] = field(init=False)
@@ -31,7 +31,7 @@ class Kubectl:
         object.__setattr__(self, "_options", options)
 
     def version(self) -> Object:
-        """Return what the API server says of its version. Raises KubectlError."""
+        """Return the API server's version. Raises KubectlError."""
         versions: Object = json.loads(self._run("version", "-o", "json"))
         if "serverVersion" not in versions:
             raise KubectlError("the API server does not answer: look at `kubectl cluster-info`")
@@ -39,7 +39,7 @@ class Kubectl:
         return server
 
     def get(self, kinds: str, *names: str, namespace: str | None = None) -> Sequence[Object]:
-        """Return the objects that are there, none where there is none. Raises KubectlError."""
+        """Return the existing objects, if any. Raises KubectlError."""
         scope = ("-n", namespace) if namespace else ()
         text = self._run("get", kinds, *names, *scope, "--ignore-not-found", "-o", "json")
         if not text.strip():

@@ -20,14 +20,14 @@ KINDS: Final = (
     "persistentvolumeclaims",
 )
 _REVISION: Final = "serving.knative.dev/revision"
-"""On Deployments and pods of a revision. Its Service says whether the one that counts is ready."""
+"""Label of a revision's Deployments and pods; readiness is reported by their Service."""
 _IMAGE: Final = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull")
 _BAD: Final = (*_IMAGE, "CrashLoopBackOff", "CreateContainerConfigError", "RunContainerError")
 _CONDITIONS: Final = {"Deployment": "Available", "Job": "Complete"}
 
 
 def readiness(objects: Sequence[Object]) -> Iterator[Finding]:
-    """One finding for each object that is not Ready, and one that counts the others by kind."""
+    """Yield a finding for each object that is not Ready, and one that counts the others by kind."""
     ready: dict[str, int] = {}
     for each in objects:
         kind, name = each["kind"], each["metadata"]["name"]
@@ -43,7 +43,7 @@ def readiness(objects: Sequence[Object]) -> Iterator[Finding]:
 
 
 def _reason(each: Object) -> str | None:
-    """Return why it is not Ready, in its own words; None when it is."""
+    """Return the object's own reason for not being Ready; None if it is."""
     kind, status = each["kind"], each.get("status", {})
     if kind == "StatefulSet":
         desired, ready = each["spec"].get("replicas", 1), status.get("readyReplicas", 0)
@@ -68,7 +68,7 @@ def _said(condition: Object) -> str:
 
 
 def pods(found: Sequence[Object]) -> Iterator[Finding]:
-    """Containers that cannot start: an image, a Secret, or a process that ends."""
+    """Yield containers that cannot start: an image, a Secret, or a crash."""
     pulled = True
     for each in found:
         status = each.get("status", {})
@@ -89,7 +89,7 @@ def pods(found: Sequence[Object]) -> Iterator[Finding]:
 
 
 def missing(objects: Sequence[Object], triggers: Collection[str]) -> Iterator[Finding]:
-    """Triggers that the manifests name and the cluster has not: nothing is delivered by them."""
+    """Yield Triggers that are in the manifests but not in the cluster."""
     existing = {each["metadata"]["name"] for each in objects if each["kind"] == "Trigger"}
     for name in sorted(set(triggers) - existing):
         yield error(f"Trigger {name}", "is not there: apply an overlay")

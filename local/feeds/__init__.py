@@ -1,1 +1,1 @@
-"""Feeds: where ticks come from (recorded files, a simulator) and how they are sent."""
+"""Sources of ticks (recorded files, a simulator), and their senders."""

@@ -1,4 +1,4 @@
-"""Candles of recorded ticks, for what needs a history and no pipeline."""
+"""Candles of recorded ticks, without a pipeline."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def candle_rows(
 ) -> dict[str, list[tuple[int, str, str, str, str, str]]]:
     """Return by symbol the rows (start us, open, high, low, close, volume), decimals as text.
 
-    Rows ascend; an interval without ticks has none. Ticks of one time count in the order they come.
+    Rows ascend; an interval without ticks has none. Ticks of equal time count in their order.
     Raises ValueError: a tick has no time.
     """
     candles_of: dict[str, dict[int, _Growing]] = {}

@@ -1,9 +1,9 @@
-"""Imports recorded trades: ticks straight to Broker ticks, in order, several batches on their way.
+"""Importer of recorded trades: ticks directly to Broker ticks, in order, several batches in flight.
 
-A batch becomes ticks and rejects here, as normalize would make them of it and under the same ids.
-What is sent is a function of the files' content: batch n of a file has always the same id, source
-and sequences, so that a batch that is sent twice counts once. A position beside the data says up to
-which batch the broker has them all; the next run goes on there.
+A batch is normalized here into the same ticks, rejects and ids as by normalize. What is sent is a
+pure function of the files' content: batch n of a file always has the same id, source and sequences,
+so that a repeated batch counts once. A position file beside the data records the last batch that
+the broker has; the next run resumes there.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from shared.wire.raw_batch import MAX_PAYLOAD_BYTES, RawBatch
 
 BATCH_LINES: Final = 20_000
 ON_THE_WAY: Final = 4
-"""Batches that were sent and not answered yet: the broker's answers pace the import."""
+"""Unanswered batches in flight: the broker's responses pace the import."""
 PATIENCE_S: Final = 300.0
-"""How long one batch is sent again while the broker does not take it."""
+"""How long a batch is retried while the broker does not accept it."""
 SHOWN_ERRORS: Final = 5
 
 
 class NotTakenError(Exception):
-    """The broker did not take a batch for too long; the message is for people."""
+    """The broker did not accept a batch for too long."""
 
 
 _MAX_SKEW_MS: Final = 5_000
@@ -54,7 +54,7 @@ _RULE: Final = ClockRule(_MAX_SKEW_MS * 1000)
 
 @dataclass(frozen=True, slots=True)
 class Normalizing:
-    """Normalization of lines, by the settings of normalize."""
+    """Normalization of lines, with normalize's settings."""
 
     rule: ClockRule = _RULE
     feeds: FeedRules = field(default_factory=FeedRules)
@@ -62,7 +62,7 @@ class Normalizing:
 
     @classmethod
     def of(cls, mapping: Mapping[str, str]) -> Normalizing:
-        """Read the settings that normalize has. Raises SettingsError."""
+        """Read normalize's settings. Raises SettingsError."""
         env = Environment(mapping)
         normalizing = cls(
             ClockRule(env.integer("MAX_CLOCK_SKEW_MS", _MAX_SKEW_MS, 0, 86_400_000) * 1000),
@@ -75,9 +75,9 @@ class Normalizing:
 
 @dataclass(slots=True)
 class Imported:
-    """Result of an import: lines by verdict, the first errors, batches that were there.
+    """Result of an import: lines by outcome, the first errors, batches already present.
 
-    `skipped`: lines that are no trades, by kind. `unread`: what nobody reads of the others.
+    `skipped`: lines other than trades, by kind. `unread`: unknown fields.
     """
 
     accepted: int = 0
@@ -90,7 +90,7 @@ class Imported:
 
     @property
     def lines(self) -> int:
-        """Lines that this run sent."""
+        """Lines sent by this run."""
         return self.accepted + self.rejected
 
 
@@ -105,7 +105,7 @@ class Numbered:
     lines: list[bytes]
 
     def raw_batch(self, received_us: int) -> RawBatch:
-        """Return the lines as payloads; their sequences go on from batch to batch."""
+        """Return the lines as payloads; sequences continue from batch to batch."""
         payloads: list[bytes] = []
         chunk: list[bytes] = []
         size = 0
@@ -127,9 +127,9 @@ class Numbered:
 
 
 class Positions:
-    """Next batch of each part, in a file; parts of unknown content begin at 0.
+    """Next batch of each part, in a file; unknown parts start at 0.
 
-    Without a path nothing is written: for what is sent once.
+    Without a path nothing is written.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -143,11 +143,11 @@ class Positions:
         return self._next.get(identity, 0)
 
     def forget(self) -> None:
-        """Begin all parts anew."""
+        """Reset all parts."""
         self._next = {}
 
     def advance(self, identity: str, number: int) -> None:
-        """Note that the broker has this batch and all before it."""
+        """Record that the broker has this batch and all before it."""
         self._next[identity] = number + 1
         if self._path is None:
             return
@@ -158,9 +158,9 @@ class Positions:
 
 
 def batches(trades: Iterator[Trades], salt: str = "") -> Iterator[Numbered]:
-    """Cut the trades of each part into numbered batches of BATCH_LINES.
+    """Split the trades of each part into numbered batches of BATCH_LINES.
 
-    `salt`: makes them other batches than those of another run.
+    `salt`: distinguishes them from batches of another run.
     """
     numbers: dict[str, count[int]] = {}
     for trades_part in trades:
@@ -184,7 +184,7 @@ async def send(
     report: Callable[[int], None],
     stopped: Callable[[], bool],
 ) -> Imported:
-    """Send all batches that the broker is not known to have; return what they come to.
+    """Send all batches the broker is not known to have; return the result.
 
     Raises NotTakenError, and FileError of the files.
     """
@@ -237,7 +237,7 @@ async def _emit(sink: Sink, events: Sequence[OutgoingEvent], stopped: Callable[[
 def _normalized(
     batch: Numbered, received_us: int, normalizing: Normalizing, result: Imported
 ) -> list[OutgoingEvent]:
-    """Return the ticks and rejects of a batch as events; count them."""
+    """Return the ticks and rejects of a batch as events, and count them."""
     read = batch.raw_batch(received_us)
     parsed = parse(read, normalizing.feeds)
     ticks, wide, ahead = assemble(read, parsed.rows, normalizing.rule, normalizing.shards)
@@ -250,7 +250,7 @@ def _normalized(
         text = original(read, reject.payload, reject.line).decode(errors="replace")
         result.first_errors.append(f"{batch.part}: {reject.code}: {reject.detail} ({text[:80]})")
     cause = f"import-{batch.identity}-{batch.number}"
-    carried = {events.IDEMPOTENCY_KEY: cause}  # sent again, it has other times of receipt
+    carried = {events.IDEMPOTENCY_KEY: cause}  # on a retry, the receive times differ
     return [
         *tick_events(cause, "ticks", ticks, carried),
         *(tick_events(cause, "wide", wide, carried) if wide is not None else ()),

@@ -1,4 +1,4 @@
-"""The instruments that the simulator can trade: price level, grids, volatility, sizes."""
+"""Instruments of the simulator: price level, grids, volatility, sizes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ KNOWN: Final = {
 
 
 def instrument(symbol: str) -> SimulatedInstrument:
-    """Return a known instrument, or one whose character follows from its name alone."""
+    """Return a known instrument, or one derived from its name alone."""
     if (known := KNOWN.get(symbol)) is not None:
         return known
     drawn = random.Random(symbol)  # noqa: S311 - a made-up market, no secret

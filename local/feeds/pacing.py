@@ -1,4 +1,4 @@
-"""Pacing: send by the ticks' own times, and no faster than a receiver can take."""
+"""Pacing: send at the ticks' own times, within the receiver's rate."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Sleep = Callable[[float], object]
 def speed_factor(text: str) -> float:
     """Return the factor of `max` (infinity), `1x`, `10x`, `0.5x`.
 
-    Raises ValueError: it is no such text; the message is for people.
+    Raises ValueError with the valid forms.
     """
     if text == "max":
         return math.inf
@@ -33,7 +33,7 @@ def speed_factor(text: str) -> float:
 
 
 class EventTimePacer:
-    """Tells how long to wait so that ticks leave as far apart as their own times are."""
+    """Computes delays so that ticks are sent as far apart as their event times."""
 
     def __init__(self, factor: float, clock: Clock = time.monotonic) -> None:
         self._factor = factor
@@ -41,9 +41,9 @@ class EventTimePacer:
         self._start: tuple[float, int] | None = None
 
     def delay_s(self, time_ms: int | None) -> float:
-        """Return the seconds until a tick of `time_ms` is due: 0 when it is, or has no time.
+        """Return the seconds until a tick of `time_ms` is due: 0 if it is, or has no time.
 
-        A tick that is older than its predecessor is due at once, as it was when it was recorded.
+        A tick older than its predecessor is due at once, as when it was recorded.
         """
         if time_ms is None or math.isinf(self._factor):
             return 0.0
@@ -57,7 +57,7 @@ class EventTimePacer:
 
 
 class RateLimiter:
-    """Holds a sender to so many lines a second, in small bursts, by sleeping when it is ahead."""
+    """Limits a sender to a rate of lines in small bursts, by sleeping."""
 
     def __init__(
         self, lines_per_s: float, clock: Clock = time.monotonic, sleep: Sleep = time.sleep
@@ -69,11 +69,11 @@ class RateLimiter:
         self._due: float | None = None
 
     def spend(self, lines: int) -> None:
-        """Note that `lines` were sent, and sleep until more may follow."""
+        """Count sent `lines`, and sleep until more may follow."""
         if self._lines_per_s <= 0:
             return
         now = self._clock()
-        # Time in which nothing was sent is not saved up: that would allow a burst later.
+        # Unused time is not saved up: that would allow a burst later.
         earliest = now - BURST_S
         due = earliest if self._due is None else max(self._due, earliest)
         self._due = due + lines / self._lines_per_s

@@ -1,4 +1,4 @@
-"""The past of a made-up market: its trades before now, made as columns from a seed."""
+"""History of a simulated market: trades before now, generated as columns from a seed."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from local.feeds.files.trades import Trades
 from local.feeds.instruments import SimulatedInstrument
 
 TRADES: Final = 120_000
-"""The most trades of a past, of all instruments: a few seconds of the bulk path."""
+"""Maximum trades of a history, over all instruments: a few seconds of bulk import."""
 SPACING_MS: Final = 1_440
-"""Between two trades, of all instruments, on average: TRADES in two days."""
+"""Average time between two trades, over all instruments: TRADES in two days."""
 _ORDER: Final = ("symbol", "price", "size", "time", "side", "trade_id")
 
 
 @dataclass(frozen=True, slots=True)
 class LastTrade:
-    """The newest trade that is known of an instrument; `time_ms`: since 1970 UTC."""
+    """The newest known trade of an instrument; `time_ms`: since 1970 UTC."""
 
     price: Decimal
     time_ms: int
@@ -34,7 +34,7 @@ class LastTrade:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """Trades in the order of time, and the instruments at the price where they left them."""
+    """Trades in time order, and the instruments at their last price."""
 
     trades: Trades
     instruments: list[SimulatedInstrument]
@@ -49,10 +49,10 @@ def make_past(
     until_ms: int,
     rate: float,
 ) -> Past:
-    """Make the trades of [until - span, until), of a known instrument those after its last trade.
+    """Generate the trades of [until - span, until), after the last known trade of an instrument.
 
-    A trade stands for several of a market of `rate` trades a second: its size is theirs, so that
-    volumes go on as they were. Trade ids ascend, below those of a simulator that starts then.
+    A trade stands for several of a market with `rate` trades a second and has their total size, so
+    that volumes continue as before. Trade ids ascend, below those of a simulator that starts then.
     """
     total = sum(each.share for each in instruments)
     parts, reached = [], []
@@ -120,7 +120,7 @@ def _at_grid(price: Decimal, traded: SimulatedInstrument) -> int:
 
 
 def _texts(mantissas: NDArray[np.int64], scale: int) -> pa.Array:
-    """Write mantissa x 10^-scale with `scale` decimals; mantissas are positive."""
+    """Format mantissa x 10^-scale with `scale` decimals; mantissas are positive."""
     if not scale:
         return pa.array(mantissas).cast(pa.string())
     whole, rest = np.divmod(mantissas, 10**scale)

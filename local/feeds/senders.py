@@ -1,4 +1,4 @@
-"""Send lines of ticks: in UDP datagrams, or by HTTP with an answer for every batch."""
+"""Senders of tick lines: in UDP datagrams, or by HTTP with responses."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ MAX_BODY_BYTES: Final = 256 * 1024
 """Largest body of `POST /ingest`."""
 
 SHOWN_ERRORS: Final = 5
-"""Rejected lines that are shown."""
+"""Number of rejected lines to show."""
 
 HTTP_LINGER_S: Final = 0.1
-"""How long a line may wait for others to share its request."""
+"""Maximum wait of a line for others to share its request."""
 
 _REPEATABLE: Final = frozenset({429, 502, 503, 504})
 
-# stamina tells each repetition to this logger; people see the count in the summary instead.
+# stamina logs each retry here; users see the count in the summary.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 
 class SendError(Exception):
-    """Ticks could not be delivered; the message is for people."""
+    """Ticks could not be delivered."""
 
 
 class _Lines:
-    """Lines that wait to be sent together, in at most `limit` bytes."""
+    """Buffered lines, up to `limit` bytes."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -62,7 +62,7 @@ class _Lines:
 
 
 class _Sender:
-    """Takes lines, sends them in larger units, and counts both."""
+    """Sends lines in larger units, and counts both."""
 
     unit: str
 
@@ -73,13 +73,13 @@ class _Sender:
         self._waiting = _Lines(limit)
 
     def flush(self) -> None:
-        """Send what was taken. Raises SendError: it was not accepted."""
+        """Send what is buffered. Raises SendError: it was not accepted."""
         if count := len(self._waiting):
             self._send(self._waiting.take(), count)
             self._limiter.spend(count)
 
     def _send(self, body: bytes, count: int) -> None:
-        """Send so many lines, and count them."""
+        """Send lines, and count them."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -94,11 +94,11 @@ class _Sender:
 
 
 class UdpSender(_Sender):
-    """Sends lines in datagrams of at most MAX_DATAGRAM_BYTES, not faster than its limiter allows.
+    """Sends lines in datagrams of at most MAX_DATAGRAM_BYTES, within its rate limit.
 
-    UDP has no answers: `lines` counts what was sent. Where the kernel reports that nothing listens
-    at the address (on the same machine it does so at once), the sender raises, or, if
-    `goes_on_refused`, counts the datagram's lines in `refused_lines` instead.
+    UDP has no responses: `lines` counts what was sent. If the kernel reports that nothing listens
+    at the address (at once on the same machine), the sender raises, or, with `goes_on_refused`,
+    counts the datagram's lines in `refused_lines`.
     """
 
     unit = "datagrams"
@@ -125,7 +125,7 @@ class UdpSender(_Sender):
         self._waiting.add(line)
 
     def silence(self, seconds: float) -> None:
-        """Send what was taken: a datagram should not wait for later ticks."""
+        """Send what is buffered: a datagram should not wait for later ticks."""
         self.flush()
 
     def _send(self, body: bytes, count: int) -> None:
@@ -133,7 +133,7 @@ class UdpSender(_Sender):
         try:
             self._socket.send(body)
             refused = bool(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
-        except ConnectionRefusedError:  # told of an earlier datagram; this one was not sent
+        except ConnectionRefusedError:  # about an earlier datagram; this one was not sent
             refused = True
         except OSError as error:
             raise SendError(f"cannot send to {self._name}: {error.strerror or error}") from None
@@ -151,20 +151,19 @@ class UdpSender(_Sender):
 
 
 class HttpSender(_Sender):
-    """Sends lines to `POST /ingest`; `lines` counts those that were confirmed with a 2xx answer.
+    """Sends lines to `POST /ingest`; `lines` counts those confirmed with 2xx.
 
-    `accepted`, `rejected`: what the answers say of them; `unjudged`: lines of answers that do not
-    say. `first_errors`: the first rejected lines, each with `line` (from 1, of all), `code`,
-    `detail`.
+    `accepted`, `rejected`: from the responses; `unjudged`: lines of responses without counts.
+    `first_errors`: the first rejected lines, each with `line` (from 1, of all), `code`, `detail`.
 
-    A batch is repeated, under the same `Idempotency-Key`, while the receiver is away or answers
-    429 or 5xx for want of a store, with growing pauses or those of its `Retry-After`.
+    A batch is retried under the same `Idempotency-Key` while the receiver is unreachable or answers
+    429 or 5xx, with growing pauses or those of its `Retry-After`.
     """
 
     unit = "requests"
 
     def answers(self) -> dict[str, Any]:
-        """Return what the answers say, by the names of the attributes."""
+        """Return the counts of the responses, by attribute name."""
         names = ("accepted", "rejected", "unjudged", "repeats", "first_errors")
         return {name: getattr(self, name) for name in names}
 
@@ -179,9 +178,9 @@ class HttpSender(_Sender):
         transport: httpx.BaseTransport | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
-        """Connect later. `token` is one of API_TOKENS where the receiver asks for it.
+        """Connect lazily. `token`: one of API_TOKENS if the receiver needs it.
 
-        `patience_s`: how long one batch is repeated; `gives_up` is asked before each time.
+        `patience_s`: how long a batch is retried; `gives_up` is called before each retry.
         """
         super().__init__(MAX_BODY_BYTES, limiter)
         self.repeats = 0
@@ -210,12 +209,12 @@ class HttpSender(_Sender):
         self._waiting.add(line)
 
     def silence(self, seconds: float) -> None:
-        """Send what was taken, unless it may wait for what follows. Raises SendError."""
+        """Send what is buffered, unless it may wait for more. Raises SendError."""
         if self._clock() - self._waiting_since + seconds >= HTTP_LINGER_S:
             self.flush()
 
     def _send(self, body: bytes, count: int) -> None:
-        """Send a request and wait for the answer. Raises SendError: it was not accepted."""
+        """Send a request and wait for the response. Raises SendError: it was not accepted."""
         self._batches += 1
         headers = {
             "Content-Type": "text/csv",
@@ -238,7 +237,7 @@ class HttpSender(_Sender):
         self.units += 1
 
     def _note(self, response: httpx.Response, count: int) -> None:
-        """Add up what an answer says of its lines."""
+        """Add the counts of a response."""
         try:
             body = response.json()
         except ValueError:
@@ -256,7 +255,7 @@ class HttpSender(_Sender):
         self._client.close()
 
     def _backoff(self, error: Exception) -> bool | float:
-        """Say whether to repeat: no, with the usual pauses, or after so many seconds."""
+        """Return whether to retry: no, with the usual pauses, or after a number of seconds."""
         if self._gives_up():
             return False
         if isinstance(error, httpx.HTTPStatusError):
@@ -296,7 +295,7 @@ def _retry_after_s(response: httpx.Response) -> float | None:
 
 
 def _refusal(url: str, response: httpx.Response) -> str:
-    """Say what the receiver answered, by its problem+json where it sent one."""
+    """Return the error of a response, from its problem+json if present."""
     message = response.text[:300]
     try:
         problem = response.json()

@@ -19,13 +19,13 @@ from local.feeds.instruments import SimulatedInstrument
 from local.feeds.tick import Tick
 
 MAX_STEP_MS: Final = 1_000
-"""Longest span that one call makes up for: a machine that slept does not wake to a flood."""
+"""Longest span covered by one call: a machine that slept does not wake to a flood."""
 
 DUPLICATE_WITHIN_MS: Final = 1_000
-"""A repeated tick follows the first within this time."""
+"""Maximum delay of a repeated tick."""
 
 GONE_LIVE: Final = "the market is live"
-"""What the command says once the past of its market is in the candles."""
+"""Output of the command once the history is in the candles."""
 
 BURST_EVERY_S: Final = 8.0
 BURST_S: Final = (0.4, 1.5)
@@ -33,7 +33,7 @@ BURST_FACTOR: Final = (5.0, 15.0)
 
 
 class Arrival(Enum):
-    """Why a tick arrives when it does."""
+    """Kind of arrival of a tick."""
 
     ON_TIME = "on time"
     LATE = "late"
@@ -41,7 +41,7 @@ class Arrival(Enum):
 
 
 class Arrived(NamedTuple):
-    """One tick as it reaches the pipeline."""
+    """One tick on arrival at the pipeline."""
 
     tick: Tick
     arrival: Arrival
@@ -80,7 +80,7 @@ class Simulator:
         """
         self._markets = [_Market(each, seed, start_ms) for each in instruments]
         self._shares = list(accumulate(each.instrument.share for each in self._markets))
-        # Two sources of chance: disturbing the way of the ticks does not change the market.
+        # Two random generators: disorder does not change the market.
         self._chance = random.Random(f"arrivals:{seed}")  # noqa: S311 - a made-up market, no secret
         self._way = random.Random(f"way:{seed}")  # noqa: S311 - a made-up market, no secret
         self._rate = rate
@@ -93,10 +93,10 @@ class Simulator:
         self._held_count = 0
 
     def advance(self, now_ms: int, at_most: int | None = None) -> list[Arrived]:
-        """Return what arrives after the last call's time and up to `now_ms`, in order of arrival.
+        """Return what arrives since the last call and up to `now_ms`, in order of arrival.
 
-        `at_most` bounds the new trades, not what was held back. A time before the last call's
-        brings nothing.
+        `at_most` bounds new trades, not held back ones. An earlier time than the last call's
+        returns nothing.
         """
         span_ms = min(max(now_ms - self._now_ms, 0), MAX_STEP_MS)
         since_ms, self._now_ms = now_ms - span_ms, max(now_ms, self._now_ms)
@@ -116,7 +116,7 @@ class Simulator:
         return arrived
 
     def drain(self) -> list[Arrived]:
-        """Return all that is still held back, in the order in which it would have arrived."""
+        """Return everything still held back, in order of arrival."""
         arrived: list[Arrived] = []
         self._release(None, arrived)
         return arrived
@@ -137,7 +137,7 @@ class Simulator:
             self._hold(time_ms + delay_ms, Arrived(tick, Arrival.DUPLICATE))
 
     def _hold(self, until_ms: int, held: Arrived) -> None:
-        self._held_count += 1  # orders what is due at the same time
+        self._held_count += 1  # tie breaker of equal times
         heapq.heappush(self._held, (until_ms, self._held_count, held))
 
     def _release(self, now_ms: int | None, arrived: list[Arrived]) -> None:
@@ -181,7 +181,7 @@ class _Market:
 
 
 class _Bursts:
-    """Now and then, for a moment, a multiple of the usual trades."""
+    """Occasional short bursts of a multiple of the usual rate."""
 
     def __init__(self, seed: int, start_ms: int) -> None:
         self._chance = random.Random(f"bursts:{seed}")  # noqa: S311 - a made-up market, no secret
@@ -189,7 +189,7 @@ class _Bursts:
         self._until_ms = start_ms + self._pause_ms()
 
     def factor(self, now_ms: int) -> float:
-        """Return by how much more than usual is traded now."""
+        """Return the current multiple of the usual rate."""
         while now_ms >= self._until_ms:
             if self._factor == 1.0:
                 self._factor = self._chance.uniform(*BURST_FACTOR)
@@ -204,7 +204,7 @@ class _Bursts:
 
 
 def _decimal(mantissa: int, scale: int) -> str:
-    """Write mantissa x 10^-scale with `scale` decimals."""
+    """Format mantissa x 10^-scale with `scale` decimals."""
     if not scale:
         return str(mantissa)
     digits = str(mantissa).zfill(scale + 1)

@@ -1,4 +1,4 @@
-"""One tick as a feed sends it: every number still the text that the source wrote."""
+"""One tick as sent by a feed: numbers stay the text of the source."""
 
 from __future__ import annotations
 

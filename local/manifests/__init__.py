@@ -1,1 +1,1 @@
-"""Generated manifests: derived from others, so that no number is written twice."""
+"""Generated manifests: derived from others, so that every value has one source."""

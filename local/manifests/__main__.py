@@ -1,4 +1,4 @@
-"""Write what is made from others: `python -m local.manifests`; `--check` only compares."""
+"""Write the generated manifests: `python -m local.manifests`; `--check` only compares."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _IMAGE = "kandle"
 
 
 def files(root: Path) -> dict[Path, str]:
-    """Return what each generated file has to hold."""
+    """Return the content of each generated file."""
     stages = sorted(root.glob("functions/*/func.yaml"))
     targets = {
         root / "knative" / "services" / "services.yaml": ("functions/*/func.yaml", stages),
@@ -41,14 +41,14 @@ def main() -> None:
     stale = _compare(files(root))
     if shutil.which("kubectl") is None:
         sys.stderr.write("kubectl is not installed: the Helm chart stays as it is\n")
-    else:  # after the Services, of which it is made
+    else:  # after the Services, its source
         stale += _compare(chart.files(root))
     if stale and "--check" in sys.argv:
         sys.exit(f"not what they are made from says: {', '.join(stale)}; run `make services`")
 
 
 def _compare(expected: dict[Path, str]) -> list[str]:
-    """Return the files that differ; write them, unless `--check` is given."""
+    """Return the differing files; write them unless `--check` is given."""
     stale = []
     for target, text in expected.items():
         if target.exists() and target.read_text() == text:

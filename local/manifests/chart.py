@@ -1,4 +1,4 @@
-"""The Helm chart's templates, made from what the kustomizations build."""
+"""The Helm chart's templates, generated from the kustomizations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SOURCES: Final = {
     "secrets": ("knative/secrets", ".Values.passwords"),
     "infrastructure": ("knative/infrastructure", ".Values.infrastructure"),
 }
-"""Templates, each with the directory it is built from and the value that switches it."""
+"""Templates, each with its source directory and the value that enables it."""
 _NAMESPACE: Final = "{{ .Release.Namespace }}"
 _SCALE: Final = "autoscaling.knative.dev/{}-scale"
 _EXPOSED: Final = ("history-query", "live-feed", "udp-bridge")
@@ -29,7 +29,7 @@ _TOKENS: Final = {
 
 
 class _Dumper(yaml.SafeDumper):
-    """Text of several lines stays readable."""
+    """Keeps multi-line text readable."""
 
 
 _Dumper.add_representer(
@@ -41,7 +41,7 @@ _Dumper.add_representer(
 
 
 def files(root: Path) -> dict[Path, str]:
-    """Return what each template has to hold. Needs kubectl, which builds the kustomizations."""
+    """Return the content of each template. Needs kubectl, which builds the kustomizations."""
     return {
         root / CHART / "templates" / f"{name}.yaml": _template(root, directory, switch)
         for name, (directory, switch) in _SOURCES.items()
@@ -64,7 +64,7 @@ def _template(root: Path, directory: str, switch: str) -> str:
 
 
 def _adapted(manifest: dict[str, Any]) -> dict[str, Any]:
-    """Put the chart's values where the kustomizations have overlays."""
+    """Insert the chart's values where the kustomizations have overlays."""
     kind, metadata = manifest["kind"], manifest["metadata"]
     name = metadata["name"]
     if "serving.knative.dev" in manifest["apiVersion"]:
@@ -74,7 +74,7 @@ def _adapted(manifest: dict[str, Any]) -> dict[str, Any]:
             template["metadata"]["annotations"][_SCALE.format(bound)] = value
         if name in _EXPOSED:
             template["spec"]["containers"][0]["env"].append(_TOKENS)
-    elif kind == "Job":  # a Job cannot be changed: each release has its own
+    elif kind == "Job":  # a Job is immutable: each release has its own
         metadata["name"] = f"{name}-{{{{ .Release.Revision }}}}"
     elif (kind, name) == ("ConfigMap", "kandle-channel"):
         template_text = manifest["data"]["channel-template-spec"]
@@ -96,7 +96,7 @@ def _adapted(manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def _placed(value: Any, key: str = "") -> Any:
-    """Put the release's namespace and image wherever `kandle` stands for them."""
+    """Insert the release's namespace and image in place of `kandle`."""
     if isinstance(value, Mapping):
         if value.get("name") == "NAMESPACE":
             return {**value, "value": _NAMESPACE}

@@ -1,7 +1,7 @@
-"""The whole pipeline as a folder that `kn func deploy --builder host` builds: no image of ours.
+"""The whole pipeline as a folder for `kn func deploy --builder host`: no image of ours.
 
-func uploads the function's folder and nothing around it, takes `pip install` of a distribution
-named `function`, and asks that for `new`. `python -m local.manifests.host [FOLDER]` writes one.
+func uploads only the function's folder, runs `pip install` on a distribution named `function`, and
+calls its `new`. `python -m local.manifests.host [FOLDER]` writes one.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from local.topology.repository import Repository
 
 PACKAGES: Final = ("functions", "shared")
 _OTHER_SERVER: Final = ("functions-framework", "cloudevents", "uvicorn", "uvloop", "httptools")
-"""What func-python stands for, or brings in a version of its own."""
+"""Packages that func-python replaces, or pins to its own version."""
 _STARTS: Final = ("FUNCTION_TARGET", "FUNCTION_SOURCE", "ASGI_APP")
 _UNUSED: Final = shutil.ignore_patterns("__pycache__", "*.proto", "func.yaml")
 
 
 def write(root: Path, folder: Path) -> None:
-    """Write the folder anew from the repository's."""
+    """Write the folder from the repository's."""
     shutil.rmtree(folder, ignore_errors=True)
     for each in PACKAGES:
         shutil.copytree(root / each, folder / each, ignore=_UNUSED)
@@ -62,7 +62,7 @@ def _manifest(manifest: dict[str, Any]) -> dict[str, Any]:
     envs = [each for each in manifest["run"]["envs"] if each["name"] not in _STARTS]
     return {
         **manifest,
-        "invoke": "http",  # events are HTTP requests as well: the pipeline parses them itself
+        "invoke": "http",  # events are plain HTTP requests: the pipeline parses them itself
         "build": {"builder": "host"},
         "run": {**manifest["run"], "envs": envs},
     }

@@ -20,7 +20,7 @@ from local.topology.repository import Repository
 
 OVERLAYS: Final = ("dev", "prod", "small")
 _KNOWN: Final = ("dev.local/kandle", "registry.example.com/kandle")
-"""What the overlays call the image."""
+"""The image name in the overlays."""
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def notes(changelog: str, version: str) -> str:
-    """Return what the changelog says of a version. Raises UsageError: nothing."""
+    """Return the changelog of a version. Raises UsageError: there is none."""
     sections = re.split(r"^## ", changelog, flags=re.MULTILINE)[1:]
     for wanted_heading in (version, "Unreleased"):
         for section in sections:
@@ -55,7 +55,7 @@ def notes(changelog: str, version: str) -> str:
 def pinned(root: Path, overlay: str, image: str) -> str:
     """Return an overlay's objects with `image` in every function and bridge. Raises UsageError."""
     name, _, tag = image.rpartition(":")
-    # Where kustomize reads it: it takes no absolute path.
+    # Inside the repository: kustomize takes no absolute path.
     with tempfile.TemporaryDirectory(dir=root / "dist") as folder:
         kustomization = {
             "resources": [f"../../knative/overlays/{overlay}"],
@@ -71,7 +71,7 @@ def pinned(root: Path, overlay: str, image: str) -> str:
 
 
 def images(manifests: str, repository: str) -> dict[str, str]:
-    """Return which workload of manifests has which image of `repository`."""
+    """Return the workloads with an image of `repository`."""
     return {
         f"{each['kind']} {each['metadata']['name']}": image
         for each in yaml.safe_load_all(manifests)

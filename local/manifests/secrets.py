@@ -1,7 +1,7 @@
-"""The Secrets of a cluster with random passwords: for `kubectl apply -f -`, or made inside it once.
+"""Secrets of a cluster with random passwords: for `kubectl apply -f -`, or created inside it once.
 
-Run in the cluster (knative/secrets) it never changes a Secret that is there: passwords that stores
-already have would lock the functions out.
+In the cluster (knative/secrets) it never changes an existing Secret: new passwords would lock the
+functions out of the stores.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _PASSWORDS: Final = (
 
 
 def new_servers() -> dict[str, str]:
-    """Return what the stores read: fresh passwords, each a bare word for NATS."""
+    """Return the stores' settings: new passwords, each a bare word for NATS."""
     return {name: f"k{secrets.token_hex(24)}" for name in _PASSWORDS}
 
 
 def stores(servers: Mapping[str, str], namespace: str, browser_host: str) -> dict[str, str]:
-    """Return what the functions read, for stores with these passwords."""
+    """Return the functions' settings for stores with these passwords."""
     domain = f"{namespace}.svc.cluster.local"
     return {
         "DATABASE_URL": f"postgresql://kandle:{servers['POSTGRES_PASSWORD']}"
@@ -64,7 +64,7 @@ def secret(name: str, namespace: str, values: Mapping[str, str]) -> dict[str, An
 
 
 def create(client: httpx.Client, namespace: str, browser_host: str) -> list[str]:
-    """Create what is not there, by the API server; return the names of what was created."""
+    """Create the missing Secrets by the API server; return their names."""
     servers, created = new_servers(), []
     if _created(client, secret(SERVERS, namespace, servers)):
         created.append(SERVERS)

@@ -1,4 +1,4 @@
-"""A func.yaml as the Knative Service that `kn func deploy` makes of it."""
+"""A func.yaml as the Knative Service created by `kn func deploy`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 PORT: Final = 8080
-"""Where the image listens, and Serving's own default."""
+"""The image's port, also Serving's default."""
 
 _REFERENCE = re.compile(r"\{\{\s*(secret|configMap):([^:}\s]+):([^:}\s]+)\s*\}\}")
 _AUTOSCALING: Final = "autoscaling.knative.dev"
@@ -22,7 +22,7 @@ _RESTRICTED: Final = {
 
 
 def service(manifest: Mapping[str, Any], image: str) -> dict[str, Any]:
-    """Return the Service of a func.yaml; what func.yaml cannot say is left to patches."""
+    """Return the Service of a func.yaml; patches add what func.yaml cannot express."""
     name, deploy = manifest["name"], manifest["deploy"]
     scale, resources = deploy["options"]["scale"], dict(deploy["options"]["resources"])
     limits = dict(resources["limits"])

@@ -1,1 +1,1 @@
-"""A proof of an installation: trades in, pods deleted, candles compared, one line out."""
+"""Proof of an installation: trades in, pods deleted, candles compared, one line out."""

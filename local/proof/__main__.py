@@ -37,14 +37,14 @@ _RATE: Final = 40.0
 
 
 def recorded(path: Path, prefix: str) -> Iterator[Tick]:
-    """Yield a file's trades under names of their own. Raises FileError."""
+    """Yield a file's trades under unique names. Raises FileError."""
     for _, trades in read_trades([path], Choice(), Progress()):
         for tick in trades.ticks():
             yield tick._replace(symbol=f"{prefix}{tick.symbol}")
 
 
 def generated(count: int, prefix: str, *, seed: int, end_ms: int) -> list[Tick]:
-    """Return so many trades, in order of time, the last of them before `end_ms`."""
+    """Return `count` trades in time order, the last of them before `end_ms`."""
     start_ms = end_ms - int(count / _RATE * 1000) - 60_000
     instruments = [replace(instrument(name), symbol=f"{prefix}{name}") for name in _SYMBOLS]
     market = Simulator(instruments, seed=seed, start_ms=start_ms, rate=_RATE)
@@ -64,7 +64,7 @@ class Pods:
     namespace: str
 
     def delete(self, label: str) -> int:
-        """Delete those with the label `KEY=VALUE`; return how many. Raises httpx.HTTPError."""
+        """Delete pods with the label `KEY=VALUE`; return how many. Raises httpx.HTTPError."""
         address = f"/api/v1/namespaces/{self.namespace}/pods"
         pods = self.client.get(address, params={"labelSelector": label}).raise_for_status()
         names = [each["metadata"]["name"] for each in pods.json()["items"]]
@@ -84,7 +84,7 @@ Candles = dict[tuple[str, int], Row]
 
 
 def expected(ticks: Iterable[Tick]) -> Candles:
-    """Return the one-minute candles of trades, which come in order of time."""
+    """Return the one-minute candles of trades in time order."""
     return {
         (symbol, row[0] // 1000): tuple(Decimal(each) for each in row[1:])
         for symbol, rows in candle_rows(ticks, parse_ladder(_TIMEFRAME)[0]).items()
@@ -93,7 +93,7 @@ def expected(ticks: Iterable[Tick]) -> Candles:
 
 
 def answered(client: httpx.Client, symbols: Iterable[str]) -> Candles:
-    """Return those of the API, none for a symbol that it does not know. Raises httpx.HTTPError."""
+    """Return the API's candles, none for an unknown symbol. Raises httpx.HTTPError."""
     return {
         (symbol, row["t"]): tuple(Decimal(row[name]) for name in "ohlcv")
         for symbol in symbols
@@ -115,7 +115,7 @@ def _rows(client: httpx.Client, symbol: str) -> Iterator[dict[str, Any]]:
 
 
 def differences(expected: Candles, actual: Candles) -> list[str]:
-    """Return a sentence for each candle that is missing, another one, or of no trade."""
+    """Return a line for each missing, different or unexpected candle."""
     lines = []
     for key in sorted(expected.keys() | actual.keys()):
         if expected.get(key) != actual.get(key):
@@ -135,7 +135,7 @@ _SKEW_MS = 2_000
 def send(
     ticks: list[Tick], sender: HttpSender, seconds: float, deletions: list[Callable[[], int]]
 ) -> int:
-    """Send all within so many seconds, deletions evenly between; return how many pods went."""
+    """Send all within `seconds`, with deletions evenly spread; return how many pods went."""
     steps = range(0, len(ticks), _LINES_AT_ONCE)
     at = [len(steps) * (n + 1) // (len(deletions) + 1) for n in range(len(deletions))]
     deleted, started = 0, time.monotonic()
@@ -192,7 +192,7 @@ def main() -> None:
 
 
 def wait(expected: Candles, api: httpx.Client, symbols: set[str], patience_s: float) -> list[str]:
-    """Compare until nothing differs, or for so many seconds; return what differs then."""
+    """Compare until nothing differs or the time is over; return the differences."""
     deadline = time.monotonic() + patience_s
     while True:
         try:

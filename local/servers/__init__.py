@@ -1,1 +1,1 @@
-"""The four servers that Kandle stands on: how each is configured, started and probed."""
+"""The four servers of Kandle: configuration, start and probes."""

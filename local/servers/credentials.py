@@ -1,4 +1,4 @@
-"""Generated credentials of the local servers, made once for each data directory."""
+"""Generated credentials of the local servers, once per data directory."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Credentials:
 
     @classmethod
     def keep(cls, file: Path) -> Credentials:
-        """Read the credentials in `file`; make them (mode 0600) when it is missing.
+        """Read the credentials in `file`; create them (mode 0600) if missing.
 
-        Raises StartError: the file is there and cannot be read. It is never replaced, because the
-        data of PostgreSQL can only be opened with what it says.
+        Raises StartError: the file exists and cannot be read. It is never replaced, because the
+        data of PostgreSQL can only be opened with it.
         """
         try:
             stored = json.loads(file.read_text())

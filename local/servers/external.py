@@ -1,4 +1,4 @@
-"""Servers that the environment names: they are not started, only checked."""
+"""External servers, named by the environment: not started, only checked."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from local.servers.s3 import S3
 
 _TIMEOUT_S = 3
 BROWSER = "NATS_BROWSER_URL"
-"""Where browsers subscribe over WebSocket; a NATS server of others may have none."""
+"""Address for browsers over WebSocket; an external NATS server may have none."""
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 def given(variable: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """Read what `environment` says of the server behind `variable`; empty: start a local one.
+    """Read the environment of the server behind `variable`; empty: start a local one.
 
     Raises StartError: an S3 endpoint without its keys.
     """
@@ -47,16 +47,17 @@ def given(variable: str, environment: Mapping[str, str]) -> dict[str, str]:
 def is_of_an_instance(variable: str, environment: Mapping[str, str]) -> bool:
     """Whether `variable` names a server that an instance started for itself.
 
-    A shell that read `kandle env` has such variables. Another instance must not join the servers.
+    A shell that evaluated `kandle env` has these variables. Another instance must not use those
+    servers.
     """
     servers = environment.get(INSTANCE_SERVERS, "").split()
     return host_port(environment.get(variable, "")) in servers
 
 
 async def check(variable: str, variables: Mapping[str, str]) -> None:
-    """Prove that the server behind `variable` answers with the credentials that were given.
+    """Check that the server behind `variable` accepts the given credentials.
 
-    Buckets that are missing on an S3 server are made.
+    Missing buckets on an S3 server are created.
 
     Raises StartError: it does not; the message names the variable and the host, no password.
     """
@@ -80,7 +81,7 @@ async def check(variable: str, variables: Mapping[str, str]) -> None:
 
 
 def address(url: str) -> str:
-    """Scheme, host and port of a URL: what may be shown of it."""
+    """Scheme, host and port of a URL: the parts that may be shown."""
     return f"{urlsplit(url).scheme}://{host_port(url)}"
 
 
@@ -100,7 +101,7 @@ async def _check_nats(variables: Mapping[str, str]) -> None:
                 error_cb=remember,
             )
             await client.jetstream().account_info()
-    except TimeoutError:  # it tries for longer than anybody would wait, whatever it was told
+    except TimeoutError:  # it retries far too long, whatever its options
         raise refusals[-1] if refusals else TimeoutError("no answer") from None
     finally:
         await client.close()

@@ -33,7 +33,7 @@ _reserved: dict[int, int] = {}  # port -> file descriptor
 def is_free(port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> bool:
     """Whether `port` can be bound on loopback now (TCP, or UDP with `SOCK_DGRAM`)."""
     with socket.socket(socket.AF_INET, kind) as probe:
-        if kind is socket.SOCK_STREAM:  # a closed connection in TIME_WAIT is no hindrance
+        if kind is socket.SOCK_STREAM:  # allow connections in TIME_WAIT
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((_LOOPBACK, port))
@@ -92,7 +92,7 @@ class PortBook:
             self._ports = {}
 
     def leave_out(self, *ports: int) -> None:
-        """Take none of these: people chose them for a server that is not started yet."""
+        """Exclude these ports: the user chose them for a server not started yet."""
         self._chosen |= set(ports)
 
     def take(self, name: str, *, with_grpc: bool = False) -> int:

@@ -1,4 +1,4 @@
-"""PostgreSQL: ticks, candles and everything else that has to be kept."""
+"""PostgreSQL: ticks, candles and all other durable data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STRAGGLERS_S = 5.0
 def postgres(place: Place) -> Server:
     """Run a cluster in `<data-dir>/postgres/cluster`: database `kandle`, TCP on loopback only.
 
-    It is initialised before its first start. Passwords are checked by SCRAM and stand on no command
+    It is initialised before its first start. Passwords are checked by SCRAM and never on a command
     line.
 
     Raises StartError: this process is root and PostgreSQL cannot be run as another user.
@@ -37,7 +37,7 @@ def postgres(place: Place) -> Server:
 
 
 def server(place: Place, directory: Path, identity: Identity) -> Server:
-    """Run the cluster in `directory` under an identity that was chosen."""
+    """Run the cluster in `directory` under the given identity."""
     cluster = directory / "cluster"
     port = place.ports.take("postgres")
     password = place.credentials.postgres_password
@@ -54,7 +54,7 @@ def server(place: Place, directory: Path, identity: Identity) -> Server:
             return False
         try:
             connection = await psycopg.AsyncConnection.connect(url, connect_timeout=2)
-        except psycopg.OperationalError:  # it accepts connections before it has recovered
+        except psycopg.OperationalError:  # it accepts connections before recovery has finished
             return False
         await connection.close()
         return True
@@ -82,7 +82,7 @@ def server(place: Place, directory: Path, identity: Identity) -> Server:
             log=place.log("postgres"),
             prepare=prepare,
             ready=ready,
-            stop_signal=signal.SIGINT,  # "fast": does not wait for clients to leave
+            stop_signal=signal.SIGINT,  # "fast": does not wait for clients to disconnect
             death_signal=signal.SIGINT,
             start_timeout_s=60.0,  # recovery after a kill replays the log
             prefix=identity.prefix,
@@ -93,7 +93,7 @@ def server(place: Place, directory: Path, identity: Identity) -> Server:
 
 
 async def _initialise(directory: Path, cluster: Path, identity: Identity, password: str) -> None:
-    """Make the cluster elsewhere and rename it: an interrupted start leaves nothing half made."""
+    """Create the cluster elsewhere and rename it: an interrupted start leaves nothing."""
     unfinished = directory / "cluster.new"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(mode=0o700)
@@ -114,7 +114,7 @@ async def _initialise(directory: Path, cluster: Path, identity: Identity, passwo
         ),
         directory,
     )
-    # In single-user mode, so that a cluster that exists always has its database.
+    # In single-user mode, so that an existing cluster always has its database.
     await _run(
         identity.command("postgres", "--single", "-D", str(staged), "postgres"),
         directory,
@@ -148,7 +148,7 @@ async def _run(command: list[str], directory: Path, text: str = "") -> None:
 
 
 async def _clear_after_kill(cluster: Path) -> None:
-    """Remove the lock file of a postmaster that was killed; its process id may be another's now.
+    """Remove the lock file of a killed postmaster; its pid may be reused by now.
 
     Its backends notice its death within seconds and must be gone first: they share its memory.
     """

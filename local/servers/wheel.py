@@ -1,4 +1,4 @@
-"""Finds the programs that come in wheels. PATH is not consulted: the lock file says what runs."""
+"""Lookup of programs in wheels. PATH is not searched: the lock file pins what runs."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The topology as it stands in YAML: brokers, triggers, sources, functions and bridges."""
+"""The topology in YAML: brokers, triggers, sources, functions and bridges."""

@@ -1,4 +1,4 @@
-"""Addressable: the URL that Knative's resolver gives to a reference."""
+"""Addressable: URL resolution of references, as in Knative."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def broker_url(namespace: str, name: str) -> str:
 
 
 def read_ref(fields: Fields, namespace: str) -> Ref:
-    """Read a reference; without a namespace it means an object beside the one that refers."""
+    """Read a reference; its namespace defaults to the referring object's."""
     stated = fields.text("namespace")
     api_version, kind, name = fields.needed_texts("apiVersion", "kind", "name")
     fields.done()
@@ -63,7 +63,7 @@ def read_ref(fields: Fields, namespace: str) -> Ref:
 def read_destination(fields: Fields, namespace: str) -> Destination:
     """Read a `ref` and/or `uri`.
 
-    Raises ManifestError: it can never be resolved.
+    Raises ManifestError: it cannot be resolved.
     """
     inner = fields.inner("ref")
     uri = fields.text("uri")

@@ -1,7 +1,7 @@
-"""The `channel-template-spec` of a Broker: how its JetStream stream and consumers are made.
+"""The `channel-template-spec` of a Broker: settings of its JetStream stream and consumers.
 
-The real admission accepts any string for the enumerations and drops unknown fields, so that a slip
-of the pen becomes a stream that keeps everything or nothing: here both are errors.
+The real admission accepts any string for enumerations and drops unknown fields, so a typo becomes a
+stream that retains everything or nothing: here both are errors.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PULL_ONLY = ("fetchMaxWait", "fetchBatchSize")
 
 @dataclass(frozen=True)
 class StreamTemplate:
-    """`spec.stream.config`; times in seconds, sizes in bytes, None where nothing is said."""
+    """`spec.stream.config`; times in seconds, sizes in bytes, None if not set."""
 
     retention: str = "Limits"
     storage: str = "File"
@@ -48,7 +48,7 @@ class ConsumerTemplate:
 
 @dataclass(frozen=True)
 class ChannelTemplate:
-    """The NatsJetStreamChannel that every Broker of a ConfigMap gets."""
+    """The NatsJetStreamChannel of every Broker of a ConfigMap."""
 
     stream: StreamTemplate
     consumer: ConsumerTemplate
@@ -61,7 +61,7 @@ LOCAL_DEFAULT = ChannelTemplate(
     StreamTemplate(retention="Interest", discard="New", max_age=168 * 3600, max_bytes=2 * 1024**3),
     ConsumerTemplate(deliver_policy="New", max_ack_pending=100),
 )
-"""For a Broker whose channel is left to the cluster: durable, and bounded in time and space."""
+"""Default for a Broker without a template: durable, bounded in time and space."""
 
 LOCAL_DEFAULT_WORDS = (
     "taken here: NatsJetStreamChannel with retention Interest, storage File, maxAge 168h, "
@@ -71,9 +71,9 @@ LOCAL_DEFAULT_WORDS = (
 
 
 def read_template(where: str, data: Fields) -> ChannelTemplate:
-    """Read the template out of the ConfigMap's `data`.
+    """Read the template in the ConfigMap's `data`.
 
-    Raises ManifestError: it is none, or holds what the channel would take in silence.
+    Raises ManifestError: it is invalid, or has what the channel would silently ignore.
     """
     text = data.needed_text(KEY)
     try:
@@ -158,7 +158,7 @@ def _read_consumer(config: Fields) -> tuple[ConsumerTemplate, list[str]]:
     if ack_wait is not None and ack_wait < 1:
         config.wrong("ackWait", "must be at least 1s")
     read = ConsumerTemplate(
-        # the ByStart policies want a place to start from, which no manifest can know
+        # the ByStart policies need a start position, which no manifest can know
         deliver_policy=config.text("deliverPolicy", choices=("All", "Last", "New")) or "All",
         ack_wait=30.0 if ack_wait is None else ack_wait,
         max_ack_pending=config.whole("maxAckPending", least=1) or 1000,

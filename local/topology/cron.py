@@ -33,7 +33,7 @@ class Schedule:
             return False
         by_day = time.day in day
         by_weekday = time.isoweekday() % 7 in weekday
-        # cron's old rule: when both days are restricted, either one is enough
+        # cron's rule: if both days are restricted, either one matches
         if self.days_of_month_restricted and self.days_of_week_restricted:
             return by_day or by_weekday
         return by_day and by_weekday
@@ -83,5 +83,5 @@ def _value(index: int, word: str) -> int:
         return names.index(word.upper()) + _LIMITS[index][0]
     if not (word.isascii() and word.isdigit()):
         raise ValueError(f"{word!r} is no value of field {_NAMES[index]}")
-    # 7 is Sunday to some crons, but not to the one inside PingSource
+    # 7 is Sunday in some crons, but not in PingSource's
     return int(word)

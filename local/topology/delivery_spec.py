@@ -11,7 +11,7 @@ from local.topology.fields import Fields
 
 @dataclass(frozen=True)
 class Delivery:
-    """Delivery of a Trigger; times in seconds, None where the manifest says nothing."""
+    """Delivery of a Trigger; times in seconds, None if not set."""
 
     retry: int = 0
     backoff_policy: str | None = None
@@ -20,7 +20,7 @@ class Delivery:
     dead_letter_sink: Destination | None = None
 
     def problems(self) -> list[str]:
-        """List what loses events, or worse, on the real channel without being an error there."""
+        """List settings that lose events, or worse, on the real channel without an error there."""
         problems = []
         if self.backoff_policy is None or self.backoff_delay is None:
             missing = [
@@ -43,13 +43,13 @@ class Delivery:
 
 
 WITHOUT_ANY = Delivery(retry=10, backoff_policy="exponential", backoff_delay=0.2)
-"""What a Trigger gets when neither it nor its Broker says anything."""
+"""Delivery of a Trigger without settings of its own or its Broker's."""
 
 
 def read_delivery(fields: Fields | None, namespace: str) -> Delivery | None:
-    """Read a delivery; None when there is none, so that the Broker's or the default counts.
+    """Read a delivery; None without one, so that the Broker's or the default applies.
 
-    Raises ManifestError: a field is unknown or unreadable.
+    Raises ManifestError: a field is unknown or invalid.
     """
     if fields is None or fields.empty:
         return None

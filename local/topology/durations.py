@@ -1,4 +1,4 @@
-"""The two ways Knative writes a duration: ISO 8601 in delivery specs, Go's in channel templates."""
+"""Knative's two duration formats: ISO 8601 in delivery specs, Go's in channel templates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Environment variables as manifests state them, and their values on this machine."""
+"""Environment variables of manifests, and their values on this machine."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def read_container_env(env: Iterable[Fields]) -> tuple[Entry, ...]:
 
 
 def resolve(entries: Sequence[Entry], values: Values) -> dict[str, str]:
-    """Give every variable its value. Raises ManifestError, one line for each that has none."""
+    """Resolve every variable. Raises ManifestError, one line per variable without a value."""
     resolved: dict[str, str] = {}
     problems: list[str] = []
     for entry in entries:

@@ -1,8 +1,8 @@
-"""Reads Brokers, Triggers, PingSources and SinkBindings from `eventing/*.yaml`, and checks them.
+"""Reader and validator of Brokers, Triggers, PingSources and SinkBindings in `eventing/*.yaml`.
 
-Stricter than the real admission where that lets a mistake through which later loses events. What
-only loses events at run time, and only if something fails, is a warning (`Eventing.warnings`); so
-is what a cluster would fill in: the class of a Broker, and its channel.
+It is stricter than the real admission where that accepts mistakes that later lose events. What
+loses events only at run time, and only after a failure, is a warning (`Eventing.warnings`); so is
+what a cluster would default: the class of a Broker, and its channel.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ class _Object:
 
 
 CLUSTER_NAMESPACE = "knative-eventing"
-"""Where a cluster keeps its own ConfigMaps, which stand in no directory of manifests."""
+"""Namespace of a cluster's own ConfigMaps, which are in no directory of manifests."""
 _CLUSTER_ONLY = ("EventType", "EventPolicy", "Namespace", "ServiceAccount")
-"""Kinds that say nothing of where events go."""
+"""Kinds without effect on routing."""
 _OUR_GROUPS = ("eventing.knative.dev", "sources.knative.dev", "messaging.knative.dev")
 
 _KINDS = {
@@ -75,11 +75,11 @@ _KINDS = {
 
 
 def load_eventing(directory: Path) -> Eventing:
-    """Read every `*.yaml`, `*.yml` and `*.json` of `directory` (not of directories in it).
+    """Read every `*.yaml`, `*.yml` and `*.json` of `directory` (not recursively).
 
-    JSON without a kind is passed over.
+    JSON without a kind is ignored.
 
-    Raises ManifestError: one line for each thing that is wrong.
+    Raises ManifestError: one line per problem.
     """
     reader = _Reader()
     objects = []
@@ -115,7 +115,7 @@ def load_eventing(directory: Path) -> Eventing:
 
 
 class _Reader:
-    """Collects what is read and what is wrong. Kinds come in the order of `_KINDS`."""
+    """Collects objects and problems, in the order of `_KINDS`."""
 
     def __init__(self) -> None:
         self.templates: dict[str, ChannelTemplate | None] = {}
@@ -140,7 +140,7 @@ class _Reader:
                 continue
             for document in documents:
                 if file.suffix == ".json" and "kind" not in (document or ()):
-                    continue  # JSON is the form of much else
+                    continue  # JSON is used for many other things
                 for item in _items(document):
                     try:
                         yield _object(file, item)
@@ -148,7 +148,7 @@ class _Reader:
                         self.problems.append(str(error))
 
     def read_other(self, each: _Object) -> None:
-        """Pass over an object of a kind that is not run here, if it is not a misspelt one."""
+        """Ignore an object of an unsupported kind, unless it is a misspelt one."""
         group = each.api_version.partition("/")[0]
         if each.kind in _CLUSTER_ONLY:
             return
@@ -197,7 +197,7 @@ class _Reader:
             self.ignored.append(each.where)
             return
         key = f"{each.namespace}/{each.name}"
-        self.templates[key] = None  # there, even if it proves unreadable
+        self.templates[key] = None  # registered, even if it turns out to be invalid
         template = read_template(each.where, data)
         if each.annotations.get(LOSSY_ANNOTATION) == "true":
             template = replace(template, may_lose=True, warnings=())
@@ -290,7 +290,7 @@ class _Reader:
         self.ping_sources.append(source)
 
     def _sink_binding(self, each: _Object, spec: Fields) -> None:
-        """Read a binding; one of Jobs is left out, since the laptop runs none."""
+        """Read a binding; skip those of Jobs, which do not run locally."""
         if spec.needed_inner("subject").raw("kind") == "Job":
             return
         subject = spec.attempt(lambda: _subject(spec, each.namespace))

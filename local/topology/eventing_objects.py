@@ -31,7 +31,7 @@ class Broker:
 
 @dataclass(frozen=True)
 class Trigger:
-    """A Trigger; `broker` is the key of its Broker, `delivery` the one that counts for it."""
+    """A Trigger; `broker`: key of its Broker, `delivery`: the effective one."""
 
     namespace: str
     name: str
@@ -73,7 +73,7 @@ class SinkBinding:
 
 @dataclass(frozen=True)
 class Eventing:
-    """All of a directory. `ignored` lists objects of kinds that mean nothing to a broker."""
+    """All objects of a directory. `ignored`: objects without a meaning to a broker."""
 
     brokers: tuple[Broker, ...]
     triggers: tuple[Trigger, ...]
@@ -83,7 +83,7 @@ class Eventing:
     warnings: tuple[str, ...]
 
     def without(self, hosts: Collection[str]) -> Eventing:
-        """Return it without the Triggers whose subscriber is one of these hosts."""
+        """Return it without the Triggers with one of these hosts as subscriber."""
         triggers = (
             each for each in self.triggers if urlsplit(each.subscriber.url).hostname not in hosts
         )

@@ -1,4 +1,4 @@
-"""Reads a manifest strictly: every problem names file, object and field, and what to write."""
+"""Strict reader of manifests: every problem names file, object, field and fix."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from local.errors import ManifestError
 T = TypeVar("T")
 
 LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""Safe, and seven times as fast where PyYAML was built with libyaml, as its wheels are."""
+"""Safe, and seven times as fast if PyYAML has libyaml, as its wheels do."""
 
 
 class Fields:
@@ -39,20 +39,20 @@ class Fields:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing stands in it."""
+        """Whether it is empty."""
         return not self._values
 
     def error(self, name: str, problem: str) -> ManifestError:
-        """Make the error to raise about field `name` of this mapping."""
+        """Return the error for field `name` of this mapping."""
         field = ".".join(part for part in (self.path, name) if part)
         return ManifestError(f"{self.where}: {field + ': ' if field else ''}{problem}")
 
     def wrong(self, name: str, problem: str) -> None:
-        """Say that field `name` is wrong, and read on as if it were absent."""
+        """Report field `name` as wrong, and continue as if it were absent."""
         self._collect(self.error(name, problem))
 
     def attempt(self, read: Callable[[], T]) -> T | None:
-        """Return what `read` makes of a part of this mapping, or None when that is wrong."""
+        """Return the result of `read`, or None if it raises."""
         try:
             return read()
         except ManifestError as error:
@@ -65,17 +65,17 @@ class Fields:
         self.problems.append(str(error))
 
     def raw(self, name: str) -> Any:
-        """Return the value of `name` as YAML gave it, or None."""
+        """Return the raw value of `name`, or None."""
         self._known.add(name)
         return self._values.get(name)
 
     def items(self) -> list[tuple[str, Any]]:
-        """All names and values; the names count as known."""
+        """All names and values; marks the names as known."""
         self._known.update(self._values)
         return list(self._values.items())
 
     def text(self, name: str, *, choices: Collection[str] = ()) -> str | None:
-        """Return a string, one of `choices` when there are any."""
+        """Return a string, one of `choices` if there are any."""
         return self.attempt(lambda: self._text(name, choices))
 
     def _text(self, name: str, choices: Collection[str]) -> str | None:
@@ -89,14 +89,14 @@ class Fields:
         return value
 
     def needed_text(self, name: str) -> str:
-        """Return a string that must be there."""
+        """Return a required string."""
         (value,) = self.needed_texts(name)
         return value
 
     def needed_texts(self, *names: str) -> list[str]:
-        """Return strings that must be there.
+        """Return required strings.
 
-        Raises ManifestError: a line for each that is absent or no string.
+        Raises ManifestError: a line for each that is missing or not a string.
         """
         values, problems = [], []
         for name in names:
@@ -114,7 +114,7 @@ class Fields:
         return values
 
     def whole(self, name: str, *, least: int = 0) -> int | None:
-        """Return a whole number of at least `least`."""
+        """Return an integer of at least `least`."""
         return self.attempt(lambda: self._whole(name, least))
 
     def _whole(self, name: str, least: int) -> int | None:
@@ -128,7 +128,7 @@ class Fields:
         return value
 
     def read(self, name: str, parse: Callable[[str], T]) -> T | None:
-        """Return a string as `parse` reads it; its ValueError becomes the message."""
+        """Return a string parsed by `parse`; its ValueError becomes the message."""
         value = self.text(name)
         if value is None:
             return None
@@ -146,7 +146,7 @@ class Fields:
         return Fields(self.where, self._path(name), value, self.problems)
 
     def needed_inner(self, name: str) -> Fields:
-        """Return a mapping inside this one that must be there."""
+        """Return a required nested mapping."""
         inner = self.inner(name)
         if inner is None:
             raise self.error(name, "is required")
@@ -166,7 +166,7 @@ class Fields:
         ]
 
     def done(self) -> None:
-        """Refuse whatever was not asked for; real admission refuses or drops it."""
+        """Refuse unknown fields; real admission refuses or drops them."""
         unknown = sorted(set(self._values) - self._known)
         if unknown:
             known = ", ".join(sorted(self._known))

@@ -1,4 +1,4 @@
-"""Finds the repository whose functions, topology and bridges are to run."""
+"""Lookup of the repository to run: functions, topology and bridges."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class Repository:
 
     @property
     def functions(self) -> Path:
-        """Folder in which each function has one with its func.yaml."""
+        """Folder with one subfolder per function and its func.yaml."""
         return self.root / "functions"
 
     @property
     def eventing(self) -> Path:
-        """The topology that runs unless another is named."""
+        """The default topology."""
         return self.root / "eventing"
 
     @property
     def bridges(self) -> Path:
-        """The Deployments of what cannot be a function."""
+        """The Deployments of processes that cannot be functions."""
         return self.root / "knative" / "bridges"

@@ -17,11 +17,10 @@ ALL, NONE = "all", "none"
 def select_functions(
     functions: Sequence[Function], choice: str, eventing: Eventing, *, everything: bool
 ) -> tuple[Function, ...]:
-    """Choose by `all`, `none` or names separated by commas.
+    """Select by `all`, `none` or names separated by commas.
 
-    `all` means every function if `everything`, else those that the topology refers to: another
-    topology than the repository's own needs only those. Raises UsageError: an unknown name, or no
-    name at all.
+    `all` means every function if `everything`, else those that the topology refers to: a custom
+    topology needs only those. Raises UsageError: an unknown name, or none.
     """
     if choice == NONE:
         return ()
@@ -48,9 +47,9 @@ def select_functions(
 def select_deployments(
     deployments: Sequence[Deployment], eventing: Eventing, functions: Sequence[Function]
 ) -> tuple[Deployment, ...]:
-    """Choose the Deployments that a SinkBinding of the topology names: they are its sources.
+    """Select the Deployments named by a SinkBinding of the topology: its sources.
 
-    And those that run beside one of the functions.
+    Also those that run beside a selected function.
     """
     bound = {
         (each.subject.namespace, each.subject.name)
@@ -68,7 +67,7 @@ def select_deployments(
 def sink_environment(
     workload: Function | Deployment, bindings: Collection[SinkBinding]
 ) -> dict[str, str]:
-    """Give what a SinkBinding injects, by cluster address; empty for a workload without one."""
+    """Return the variables injected by a SinkBinding; empty without one."""
     kind = "Deployment" if isinstance(workload, Deployment) else "Service"
     for each in bindings:
         subject = (each.subject.kind, each.subject.namespace, each.subject.name)

@@ -1,4 +1,4 @@
-"""The filters of a Trigger as they stand in YAML, checked: one dialect per filter."""
+"""Trigger filters in YAML, validated: one dialect per filter."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Filter:
 
 
 def read_filters(spec: Fields) -> tuple[Filter, ...]:
-    """Read the filters that must all pass; `filters` wins over the old `filter`.
+    """Read the filters that must all pass; `filters` takes precedence over the old `filter`.
 
-    Raises ManifestError: several dialects in one filter, a bad attribute name, unreadable CESQL.
+    Raises ManifestError: several dialects in one filter, a bad attribute name, invalid CESQL.
     """
     old = spec.inner("filter")
     filters = _read_all(spec.inners("filters"))

@@ -27,7 +27,7 @@ _LIVENESS, _READINESS = "/health/liveness", "/health/readiness"
 
 @dataclass(frozen=True)
 class Function:
-    """A function; `concurrency` is how many requests at a time one process of it takes."""
+    """A function; `concurrency`: requests at a time per process."""
 
     name: str
     namespace: str
@@ -45,20 +45,20 @@ class Function:
 
     @property
     def endpoint(self) -> str | None:
-        """Its purpose for people, from its label `kandle.dev/endpoint`."""
+        """Its description, from its label `kandle.dev/endpoint`."""
         return self.labels.get(ENDPOINT_LABEL)
 
     @property
     def needs(self) -> str | None:
-        """The variable without which it has nothing to do, from its label `kandle.dev/needs`."""
+        """The variable it requires, from its label `kandle.dev/needs`."""
         return self.labels.get(NEEDS_LABEL)
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """A bridge: the command of its only container, the container's environment, ports by name.
+    """A bridge: its container's command, environment and named ports.
 
-    `beside` is the function that it runs beside, where it is no source: label `kandle.dev/beside`.
+    `beside`: the function that it runs beside, if it is not a source: label `kandle.dev/beside`.
     """
 
     name: str
@@ -76,7 +76,7 @@ def load_functions(directory: Path) -> tuple[Function, ...]:
 
 
 def load_whole(root: Path) -> tuple[Function, ...]:
-    """Read the top-level func.yaml, the whole pipeline as one function, where there is one."""
+    """Read the top-level func.yaml, the whole pipeline as one function, if there is one."""
     return _load(sorted(root.glob("func.yaml")))
 
 

@@ -1,4 +1,4 @@
-"""A part in blocks: of lines of text, or of rows as they are written."""
+"""A part in blocks: of lines of text, or of unparsed rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from local.feeds.files.opening import Part
 
 BATCH_ROWS: Final = 50_000
 MAX_ROW_BYTES: Final = 16 * 1024 * 1024
-"""A longer row means that the file is no table of rows; reading it would cost unbounded memory."""
+"""Maximum row length: a longer one means that the file is not a table."""
 _BLOCK_BYTES: Final = 1 << 22
 _BOM: Final = b"\xef\xbb\xbf"
 _NEWLINE: Final = ord("\n")
@@ -24,7 +24,7 @@ _NEWLINE: Final = ord("\n")
 
 @dataclass(frozen=True, slots=True)
 class RawTable:
-    """Some rows of a part as they are written. `first_row`: the number of the first, from 1."""
+    """Unparsed rows of a part. `first_row`: the number of the first, from 1."""
 
     table: pa.Table
     first_row: int
@@ -42,7 +42,7 @@ def numbered(tables: Iterator[pa.Table]) -> Iterator[RawTable]:
 
 
 def line_blocks(part: Part) -> Iterator[pa.Array]:
-    """Yield the lines of a part, many at a time, without their ends."""
+    """Yield the lines of a part in blocks, without line ends."""
     if part.head().startswith(_BOM):
         part.stream.read(len(_BOM))
     rest = b""

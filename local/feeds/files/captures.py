@@ -51,7 +51,7 @@ def read(
         if not text:
             continue
         if (prefix := _LINE.match(text)) is None:
-            if text.startswith(("ws://", "wss://")):  # the recorder's note of where it connected
+            if text.startswith(("ws://", "wss://")):  # the recorder's note of its connection
                 progress.skipped["connection"] += 1
                 continue
             raise FileError(f"{part}: row {number} is not `<time> <json>`: {excerpt(text)}")
@@ -61,7 +61,8 @@ def read(
             raise FileError(f"{part}: row {number} is not JSON: {error}") from None
         event = message.get("data", message)
         kind = event.get("e") if isinstance(event, dict) else None
-        # Futures also print what the insurance fund and auto-deleveraging do: no market prices.
+        # Futures also report trades of the insurance fund and auto-deleveraging, without market
+        # prices.
         is_trade = (
             kind in _TRADE_ID
             and event.get("X", "MARKET") == "MARKET"
@@ -99,7 +100,7 @@ def _columns(rows: list[tuple[str, ...]]) -> dict[str, pa.ChunkedArray]:
 
 
 def _name(message: dict[str, Any], kind: object) -> str:
-    """Name a message that is no trade by its event, or by its stream (book tickers have none)."""
+    """Name a message other than a trade by its event or stream (book tickers have no event)."""
     if isinstance(kind, str):
         return kind
     stream = message.get("stream")

@@ -1,7 +1,7 @@
-"""Databento's binary files (DBN): trade records, and their names by the file's metadata.
+"""Databento's binary files (DBN): trade records, with symbols from the file's metadata.
 
 Source: Databento, "Databento Binary Encoding"; prices are integers of 1e-9, times nanoseconds, the
-side is that of the aggressor (A sold, B bought).
+side is the aggressor's (A sold, B bought).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Many lines of JSON objects at once: lines that are written alike are cut at their quotes.
+"""Many lines of JSON objects at once: lines of one layout are split at their quotes.
 
-A line is written as one before it, a model, where all between its values is the same byte for byte.
-Its values are then what stands between, a text without a quote or backslash, or a number, `true`,
-`false`, `null` or `[]`. No other line is read here: the parser of JSON reads it.
+A line has the layout of an earlier one, a model, if everything between its values is identical byte
+for byte. Its values are then the parts in between: text without a quote or backslash, or a number,
+`true`, `false`, `null` or `[]`. Every other line is left to the JSON parser.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from local.feeds.files.texts import content_of
 
 MODELS: Final = 4
-"""Ways of writing that are looked for in a block of lines."""
+"""Maximum number of layouts in a block of lines."""
 _PLAIN: Final = (
     r"^ *: *(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null|\[\])"
     r" *(?:, *|\} *)$"
@@ -30,12 +30,12 @@ _decode: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 Int64s = NDArray[np.int64]
 Values = dict[str, pa.Array]
-"""By name: texts, numbers as they are written, `null` as an empty text."""
+"""Values by name: text, numbers as written, `null` as empty text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alike:
-    """Lines that are written alike: their numbers, and the values of each name."""
+    """Lines of one layout: their numbers, and the values of each name."""
 
     rows: Int64s
     values: Values
@@ -43,7 +43,7 @@ class Alike:
 
 @dataclass(frozen=True, slots=True)
 class _Model:
-    """A line in parts, cut at its quotes. `texts`, `plains`: by name, the part of its value."""
+    """A line split at its quotes. `texts`, `plains`: by name, the part with its value."""
 
     parts: tuple[bytes, ...]
     texts: dict[str, int]
@@ -51,7 +51,7 @@ class _Model:
 
     @classmethod
     def of(cls, line: bytes) -> _Model | None:
-        """Return what the line is a model of; None where it is none."""
+        """Return the model of a line; None if it cannot be one."""
         try:
             values = _decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -71,9 +71,9 @@ class _Model:
 
 
 def alike(lines: pa.StringArray) -> tuple[list[Alike], Int64s]:
-    """Return the lines that are written alike, and the numbers of all others.
+    """Return groups of lines with the same layout, and the numbers of all others.
 
-    `lines`: without their ends, none empty, of valid UTF-8.
+    `lines`: without line ends, none empty, of valid UTF-8.
     """
     groups: list[Alike] = []
     readable = np.ones(len(lines), dtype=bool)
@@ -114,7 +114,7 @@ class _Cuts:
         self._words: NDArray[np.uint64] = np.ndarray((len(content) - 7,), "<u8", content, 0, (1,))
 
     def read(self, rows: Int64s, model: _Model) -> tuple[Int64s, Values]:
-        """Return those of the rows that are written as the model, and their values."""
+        """Return the rows with the model's layout, and their values."""
         counts = self._first[rows + 1] - self._first[rows]
         rows = rows[counts == len(model.parts)]
         values = {*model.texts.values(), *model.plains.values()}
@@ -137,7 +137,7 @@ class _Cuts:
         return rows, columns
 
     def _are(self, parts: Int64s, text: bytes) -> NDArray[np.bool_]:
-        """Tell which of the parts are this text."""
+        """Return which of the parts equal the text."""
         start = self._ends[parts]
         same = self._ends[parts + 1] - start == len(text)
         for at in range(0, len(text), 8):

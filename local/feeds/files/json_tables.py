@@ -1,4 +1,4 @@
-"""Reads trades in JSON: objects, one a line or in an array, and freqtrade's rows."""
+"""Trades in JSON: objects, one per line or in an array, and freqtrade's rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from shared.inputs.fields import Field, layout_of
 from shared.inputs.raw_values import text_of
 
 _BLANKS: Final = " \t\v\f\ufeff"
-"""Around a line; files that were put one behind the other have byte order marks within."""
+"""Characters stripped from lines; concatenated files contain byte order marks."""
 _PLACES: Final = (
     *(Field.SYMBOL, Field.PRICE, Field.SIZE, Field.TIME),
     *(Field.SIDE, Field.TRADE_ID, Field.CONDITIONS),
@@ -34,7 +34,7 @@ _decode_raw: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def read_lines(part: Part, choice: Choice) -> Tables:
-    """Read an object a line; numbers stay the text of the file. Raises FileError."""
+    """Read one object per line; numbers stay text. Raises FileError."""
     blocks = line_blocks(part)
     first = next(blocks)
     everything = chain([first], blocks)
@@ -53,7 +53,7 @@ def read_lines(part: Part, choice: Choice) -> Tables:
 
 
 def _check_messages(part: Part, objects: Iterable[Mapping[str, object]]) -> None:
-    """Raise FileError where an object is a message of a WebSocket that a trade's names misread."""
+    """Raise FileError for a WebSocket message, which field names of trades would misread."""
     for each in objects:
         if "product_id" in each and each.get("type") in ("match", "last_match", "ticker", "open"):
             feed = "coinbase"
@@ -68,13 +68,13 @@ def _check_messages(part: Part, objects: Iterable[Mapping[str, object]]) -> None
 
 
 def _filled(lines: pa.Array) -> pa.Array:
-    """Return the lines without blanks around them, and without those that are blank."""
+    """Return the stripped lines, without blank ones."""
     lines = pc.utf8_trim(lines, _BLANKS)
     return lines.filter(pc.not_equal(lines, ""))
 
 
 def _json_tables(part: Part, blocks: Iterator[pa.Array]) -> Iterator[pa.Table]:
-    """Read objects without looking into what is not needed of them; numbers stay their text."""
+    """Read objects without parsing unneeded fields; numbers stay text."""
     number = 1
     for lines in map(_filled, blocks):
         groups, ungrouped = flat_json.alike(lines)
@@ -89,7 +89,7 @@ def _json_tables(part: Part, blocks: Iterator[pa.Array]) -> Iterator[pa.Table]:
 
 
 def _alike_table(group: flat_json.Alike) -> pa.Table:
-    """Return the fields of lines that are written alike."""
+    """Return the fields of lines with one layout."""
     empty = pa.array([""] * len(group.rows), pa.string())
     columns = []
     for keys in _places_of(tuple(group.values)):
@@ -108,7 +108,7 @@ def _alike_table(group: flat_json.Alike) -> pa.Table:
 def _json_row(part: Part, number: int, line: str) -> tuple[str, ...]:
     try:
         values = _decode_raw(line)
-    except (msgspec.DecodeError, RecursionError):  # or what Python's json reads besides: NaN
+    except (msgspec.DecodeError, RecursionError):  # or an extension of Python's json: NaN
         (trade,) = _objects(part, iter([(number, line)]))
         return tuple(_text(value) for value in _fields(trade).values())
     row = [
@@ -122,13 +122,13 @@ def _json_row(part: Part, number: int, line: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1024)
 def _places_of(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    """Return the names of each field, in the order of FIELDS, and of "the buyer was the maker"."""
+    """Return the names of each field, in the order of FIELDS, and of the maker flag."""
     keys_of = layout_of(names).places
     return tuple(keys_of.get(field, ()) for field in (*_PLACES, Field.BUYER_MAKER))
 
 
 def read_array(part: Part, choice: Choice) -> Tables:
-    """Read an array of objects, or of freqtrade's rows; numbers stay the text of the file."""
+    """Read an array of objects, or of freqtrade's rows; numbers stay text."""
     try:
         parsed = json.loads(part.stream.read(), parse_float=str, parse_int=str, parse_constant=str)
     except (ValueError, RecursionError) as error:
@@ -149,7 +149,7 @@ def read_array(part: Part, choice: Choice) -> Tables:
 
 
 def _of_objects(part: Part, objects: Iterator[dict[str, object]], choice: Choice) -> Tables:
-    """Objects may differ in how they name the fields, unless --columns says it for all."""
+    """Objects may differ in their field names, unless --columns is given."""
     first = list(islice(objects, 1000))
     _check_messages(part, first)
     everything = chain(first, objects)
@@ -162,7 +162,7 @@ def _of_objects(part: Part, objects: Iterator[dict[str, object]], choice: Choice
 
 
 def _fields(trade: Mapping[str, object]) -> dict[str, object]:
-    """Return the fields of one object by their names here."""
+    """Return the fields of one object by our names."""
     keys_of = layout_of(tuple(trade)).places
     fields: dict[str, object] = {}
     for name, field in zip(FIELDS, _PLACES, strict=True):
@@ -177,7 +177,7 @@ def _fields(trade: Mapping[str, object]) -> dict[str, object]:
 def tables_of(
     objects: Iterator[dict[str, object]], names: Sequence[str] | None = None
 ) -> Iterator[pa.Table]:
-    """Yield objects as tables of texts, of the named columns or those of the first object."""
+    """Yield objects as text tables with the named columns, or those of the first object."""
     while chunk := list(islice(objects, BATCH_ROWS)):
         columns = names if names is not None else list(chunk[0])
         yield pa.table(

@@ -1,4 +1,4 @@
-"""Layouts: mapping of a recorded table's columns to the fields of a trade, with their notation."""
+"""Layouts: mapping of a table's columns to trade fields, with their notation."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from shared.inputs.fields import POLYGON, POLYGON_IDS, Field, layout_of
 from shared.market.symbols import is_time
 
 FIELDS: Final = ("symbol", "price", "size", "time", "side", "trade_id", "conditions")
-"""The fields of a line of input, in its order."""
+"""The fields of an input line, in order."""
 UNITS: Final = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": -1_000}
-"""Microseconds a unit; negative: units a microsecond."""
+"""Microseconds per unit; negative: units per microsecond."""
 
 _SIDE: Final = FIELDS.index("side")
 MAKER: Final = {"true": "sell", "True": "sell", "1": "sell", "TRUE": "sell"}
-"""The buyer was the maker, so the aggressor sold; anything else is a buy."""
+"""Buyer-is-maker values: the aggressor sold; anything else is a buy."""
 TYPES: Final = {"buy": "buy", "sell": "sell", "b": "buy", "s": "sell"}
-"""Of a column `type` where no other is the side: what else it says is the kind of an order."""
+"""Sides in a column `type` if there is no side column; other values are order types."""
 _SIDES_OF_BOOK: Final = {"A": "sell", "B": "buy", "N": ""}
 
 
@@ -29,15 +29,14 @@ _SIDES_OF_BOOK: Final = {"A": "sell", "B": "buy", "N": ""}
 class Layout:
     """Layout of a table of trades.
 
-    `columns`: field -> name of its column. `unit`: of a time that is a number; empty: told by its
-    size. `price_decimals`: how many decimals an integer price has; 0: the price is written plainly.
-    `sides`: values of the side's column -> buy, sell or empty; None: they are those already.
-    `only`: column and value of the rows that are trades. `symbol_of`: the instrument by the file's
-    name. `symbol`: the instrument of all rows. `conditions_of`: whose codes the sale conditions
-    are (shared/inputs/conditions.py). `mid_of`: the columns of bid and ask, of quotes whose middle
-    is the price. `ids_within`: columns that a trade id counts in: their values lead it.
-    `correction`: the column of Polygon's corrections, by which a trade may be void. `midnight`:
-    time zone and date (YYYYMMDD) whose midnight the times count from.
+    `columns`: field -> column name. `unit`: of numeric times; empty: by magnitude.
+    `price_decimals`: decimal places of integer prices; 0: plain prices. `sides`: values of the side
+    column -> buy, sell or empty; None: already those. `only`: column and value that select trades.
+    `symbol_of`: instrument from the file name. `symbol`: instrument of all rows. `conditions_of`:
+    vendor of the sale condition codes (shared/inputs/conditions.py). `mid_of`: bid and ask columns
+    of quotes whose mid is the price. `ids_within`: columns that scope trade ids and prefix them.
+    `correction`: Polygon's corrections column, which may void a trade. `midnight`: time zone and
+    date (YYYYMMDD) from whose midnight times count.
     """
 
     name: str
@@ -58,7 +57,7 @@ class Layout:
     unread: Sequence[str] = ()
 
     def describe(self) -> str:
-        """Return the layout in one line, for people."""
+        """Return the layout in one line."""
         parts = [f"{name}={column}" for name, column in self.columns.items()]
         if self.unit and "time" in self.columns:
             parts = [f"{each}:{self.unit}" if each.startswith("time=") else each for each in parts]
@@ -73,7 +72,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Options of the user for a file. `columns`: field -> column, with `unit` for the time."""
+    """User options for a file. `columns`: field -> column, with `unit` for the time."""
 
     symbol: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -82,7 +81,7 @@ class Choice:
 
 
 def parse_columns(text: str) -> tuple[dict[str, str], str]:
-    """Read `symbol=pair,price=px,time=ts:us`. Return columns and the time's unit.
+    """Parse `symbol=pair,price=px,time=ts:us`. Return columns and the time's unit.
 
     Raises FileError that names the fix.
     """
@@ -175,9 +174,9 @@ _LEAN_ARCHIVE: Final = re.compile(r"(?P<symbol>[^-]+)-(?P<date>\d{8})-(?P<kind>[
 def layout_of_rows(
     name: str, archive: str, rows: Sequence[Sequence[str]], choice: Choice
 ) -> Layout:
-    """Return the layout of a table of texts by its file's name and its first rows.
+    """Detect the layout of a table from its file name and first rows.
 
-    Raises UnknownLayoutError that says which option tells it.
+    Raises UnknownLayoutError that names the option to set.
     """
     layout = (
         _as_said(rows[0], choice)
@@ -198,7 +197,7 @@ def layout_of_rows(
 
 
 def _as_said(first: Sequence[str], choice: Choice) -> Layout | None:
-    """Return a layout for columns that a person names by number, or by a header of any names."""
+    """Return a layout for user columns, by number, or by names of a header."""
     requested = set(choice.columns.values())
     numbers = tuple(str(n) for n in range(1, len(first) + 1))
     if requested and requested <= set(numbers):
@@ -209,7 +208,7 @@ def _as_said(first: Sequence[str], choice: Choice) -> Layout | None:
 
 
 def layout_of_names(name: str, names: Sequence[str], choice: Choice) -> Layout:
-    """Return the layout of a table whose columns have names. Raises UnknownLayoutError."""
+    """Return the layout of a table with column names. Raises UnknownLayoutError."""
     layout = _by_header(names)
     if layout is None and not choice.columns:
         raise UnknownLayoutError(
@@ -220,7 +219,7 @@ def layout_of_names(name: str, names: Sequence[str], choice: Choice) -> Layout:
 
 
 def chosen(layout: Layout, choice: Choice, names: Sequence[str], name: str) -> Layout:
-    """Return the layout with what a person says of it; make sure that it names an instrument."""
+    """Apply the user's options to a layout; require an instrument."""
     if choice.columns:
         columns = {**layout.columns, **choice.columns}
         if unknown := [each for each in choice.columns.values() if each not in names]:
@@ -248,14 +247,14 @@ def chosen(layout: Layout, choice: Choice, names: Sequence[str], name: str) -> L
 
 
 def needed(layout: Layout) -> list[str]:
-    """Return the columns that are read."""
+    """Return the columns to read."""
     only = [layout.correction] if layout.correction else []
     only += [] if layout.only is None else [layout.only[0]]
     return list(dict.fromkeys([*layout.columns.values(), *only, *layout.ids_within]))
 
 
 def _names_a_time(name: str) -> bool:
-    """Tell whether a word of `tradeDate` or `made_at_utc` says that it is one."""
+    """Whether a name such as `tradeDate` or `made_at_utc` has a word for a time."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
     return not _TIME_WORDS.isdisjoint(re.findall(r"[a-z]+", words))
 
@@ -265,7 +264,7 @@ def _by_any_name(name: str) -> str | None:
 
 
 def _by_header(names: Sequence[str]) -> Layout | None:
-    """Return a layout by the names of the columns, None where they are no names of a trade's."""
+    """Return a layout by column names, None if they are not those of trades."""
     plain = {each.strip().lower() for each in names}
     if any(each[:1].isdigit() for each in plain):
         return None
@@ -333,7 +332,7 @@ def _by_position(name: str, rows: Sequence[Sequence[str]]) -> Layout | None:
         layout = _BITCOINCHARTS if symbols.of_bitcoincharts(name) else _KRAKEN
         return replace(layout, header=False)
     if 2 <= len(row) <= len(FIELDS) and numeric[1]:
-        # A symbol may be a number (600519): then the side says that it is one.
+        # A symbol may be a number (600519): the side column then identifies it.
         is_sided = len(row) > _SIDE and row[_SIDE].lower() in ("buy", "sell")
         is_symbol = (not numeric[0] and not is_time(row[0])) or is_sided
         return _PLAIN if is_symbol and not _is_time_number(row[1]) else None
@@ -341,7 +340,7 @@ def _by_position(name: str, rows: Sequence[Sequence[str]]) -> Layout | None:
 
 
 def _is_time_number(text: str) -> bool:
-    """Tell whether a number is ms, us or ns since 1970, of which no price is one."""
+    """Whether a number is a time in ms, us or ns since 1970, too large for a price."""
     return re.fullmatch(r"1[0-9]{12}([0-9]{3}){0,2}", text) is not None
 
 

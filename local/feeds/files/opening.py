@@ -1,4 +1,4 @@
-"""Opens recorded files: plain, .gz, .zst, .zip of several members, directories, standard input."""
+"""Opening of recorded files: plain, .gz, .zst, .zip with members, directories, stdin."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _BUFFER: Final = 1 << 20
 _PACKINGS: Final = (".gz", ".zst", ".zip")
 HEAD_BYTES: Final = 64 * 1024
-"""As much of a file is looked at to find out its layout."""
+"""Bytes inspected to detect the layout."""
 
 
 @dataclass
@@ -41,8 +41,8 @@ class Progress:
 class Part:
     """One file, or one member of an archive.
 
-    `path`: the file it is in; `name`: its own name without .gz, .zst or .zip; `stream`: its bytes,
-    unpacked; `identity`: digest of its content and, in an archive, its name.
+    `path`: the file; `name`: its name without .gz, .zst or .zip; `stream`: its uncompressed bytes;
+    `identity`: digest of its content and, in an archive, its name.
     """
 
     path: Path
@@ -54,12 +54,12 @@ class Part:
         return str(self.path) if self.name in self.path.name else f"{self.path}: {self.name}"
 
     def head(self) -> bytes:
-        """Return the first bytes; they are read again afterwards."""
+        """Return the first bytes without consuming them."""
         return self.stream.peek(HEAD_BYTES)[:HEAD_BYTES]
 
 
 class _Counted(io.RawIOBase):
-    """A file that notes how much of all files was read."""
+    """A file that updates the progress over all files."""
 
     def __init__(self, file: IO[bytes], before: int, total: int, progress: Progress) -> None:
         self._file = file
@@ -87,7 +87,7 @@ class _Counted(io.RawIOBase):
 
 
 def files_of(paths: Sequence[Path]) -> list[Path]:
-    """Return the files, those of directories by name. Raises FileError."""
+    """Return the files, expanding directories in name order. Raises FileError."""
     files: list[Path] = []
     for path in paths:
         if path == STDIN:
@@ -140,7 +140,7 @@ def _parts(
 def _unpacked(path: Path, name: str, packed: IO[bytes], content: str) -> Iterator[Part]:
     buffered = io.BufferedReader(cast(io.RawIOBase, packed), _BUFFER)
     head = buffered.peek(4)[:4]
-    if not content:  # standard input cannot be read twice: what it begins with stands for it
+    if not content:  # standard input cannot be read twice: its first bytes identify it
         content = buffered.peek(HEAD_BYTES).hex()
     identity = hashlib.sha256(content.encode()).hexdigest()[:12]
     stem = name[: -len(Path(name).suffix)] if Path(name).suffix in _PACKINGS else name
@@ -157,7 +157,7 @@ def _unpacked(path: Path, name: str, packed: IO[bytes], content: str) -> Iterato
 
 @contextmanager
 def reported(path: Path) -> Iterator[None]:
-    """Raise what a damaged file raises as FileError."""
+    """Convert errors of damaged files to FileError."""
     try:
         yield
     except (zipfile.BadZipFile, EOFError, zlib.error, zstandard.ZstdError, OSError) as error:

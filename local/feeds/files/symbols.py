@@ -1,4 +1,4 @@
-"""Instrument from a file's name."""
+"""Instrument from a file name."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _KRAKEN_QUOTES: Final = (
     *("USDT", "USDC", "USD", "EUR", "GBP", "CAD", "CHF", "JPY", "AUD", "AED", "DAI", "XBT", "ETH"),
 )
 _CLASSES: Final = re.compile(r"(?:X([A-Z]{3})|(USDT))[XZ]([A-Z]{3})")
-"""Kraken's older names say crypto by X and money by Z: XXBTZUSD, XETHXXBT."""
+"""Kraken's older names prefix crypto with X and money with Z: XXBTZUSD, XETHXXBT."""
 
 
 def split_pair(text: str, quotes: Sequence[str] = _QUOTES) -> str | None:
-    """Return BTCUSDT as BTC-USDT; None where no quote currency is known at its end."""
+    """Return BTCUSDT as BTC-USDT; None without a known quote currency at the end."""
     matching = [quote for quote in quotes if text.endswith(quote) and len(text) > len(quote)]
     # XBTUSD is XBT-USD and not XB-TUSD: few currencies have less than three letters.
     matching.sort(key=lambda quote: len(text) - len(quote) < _SHORTEST_BASE)
@@ -45,7 +45,7 @@ def of_pair(name: str) -> str | None:
 
 
 def of_bitcoincharts(name: str) -> str | None:
-    """bitstampUSD.csv is BTC-USD: the venue, then the currency that bitcoins are traded for."""
+    """bitstampUSD.csv is BTC-USD: the venue, then the quote currency of bitcoin."""
     match = re.match(r"\.?[a-z0-9]+([A-Z]{3})\.csv$", name)
     return None if match is None else f"BTC-{match[1]}"
 

@@ -1,4 +1,4 @@
-"""Reads recorded tables in batches: CSV, JSON, Parquet, Arrow and Feather, DBN, NumPy archives."""
+"""Reader of recorded tables in batches: CSV, JSON, Parquet, Arrow, Feather, DBN, NumPy."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _csv(part: Part, choice: Choice) -> Tables:
     else:
         width = max(len(row) for row in rows)
         names = [*layout.names, *(f"column {n + 1}" for n in range(len(layout.names), width))]
-    if layout.names == FIELDS:  # the lines of a sender: the last fields may be left out
+    if layout.names == FIELDS:  # input lines of a sender: trailing fields may be missing
         return layout, numbered(_ragged_tables(part, delimiter))
     names = names[: max(len(rows[0]), len(names) if layout.header else 0)]
     layout = replace(layout, columns=_present(layout.columns, names))
@@ -144,7 +144,7 @@ def _csv_tables(
 
 
 def _present(columns: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
-    """Return the columns with the names as this file writes them."""
+    """Return the columns under this file's names."""
     plain = {name.strip().lower(): name for name in names}
     return {key: plain[name.lower()] for key, name in columns.items() if name.lower() in plain}
 
@@ -173,7 +173,7 @@ def _arrow(part: Part, choice: Choice) -> Tables:
 
 
 def whole(part: Part) -> Any:
-    """Return what can be read at random: the file itself, or its unpacked bytes."""
+    """Return a seekable file: the file itself, or its uncompressed bytes."""
     if part.name == part.path.name:
         return pa.memory_map(str(part.path))
     return pa.BufferReader(part.stream.read())

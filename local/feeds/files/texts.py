@@ -1,4 +1,4 @@
-"""The bytes of a column of texts, all of them at once."""
+"""The concatenated bytes of a text column."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pyarrow as pa
 
 
 def content_of(column: pa.StringArray) -> bytes:
-    """Return the texts one behind the other."""
+    """Return the concatenated texts."""
     _, offsets, data = column.buffers()
     if data is None or not len(column):
         return b""

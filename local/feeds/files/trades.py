@@ -1,4 +1,4 @@
-"""Recorded tables as trades: columns of texts in the order of a line of input."""
+"""Recorded tables as trades: text columns in the order of an input line."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _NEEDS_QUOTES: Final = (b",", b'"', b"\r", b"\n")
 
 @dataclass(frozen=True, slots=True)
 class Trades:
-    """Trades of one part. `columns`: FIELDS -> texts, empty where a trade has no such value.
+    """Trades of one part. `columns`: FIELDS -> text, empty where a trade lacks the value.
 
-    `part`: the file (and member) they are of; `identity`: a digest of its content; `first_row`: the
-    number of its first row here.
+    `part`: the file (and member); `identity`: a digest of its content; `first_row`: the number of
+    its first row here.
     """
 
     part: str
@@ -54,7 +54,7 @@ class Trades:
         return cast(list[bytes], joined.cast(pa.binary()).to_pylist())
 
     def ticks(self) -> Iterator[Tick]:
-        """Yield each trade; one whose time is none has none."""
+        """Yield each trade; one with an invalid time gets none."""
         names = ("symbol", "price", "size", "side", "trade_id")
         columns = (self.columns[name].to_pylist() for name in names)
         times = self.times_us().tolist()
@@ -63,9 +63,9 @@ class Trades:
             yield Tick(symbol, price, size, time_ms, side, trade_id)
 
     def with_ids(self) -> Trades:
-        """Return the same trades, those without an id named by the file's content and their row.
+        """Return the trades, with generated ids for those without: content digest and row.
 
-        So a file that is sent twice counts once, as a trade with an id does.
+        So a file that is sent twice counts once, like a trade with an id.
         """
         ids = self.columns["trade_id"]
         missing = pc.equal(ids, "")
@@ -78,9 +78,9 @@ class Trades:
         )
 
     def times_us(self) -> NDArray[np.int64]:
-        """Return the event times, microseconds since 1970 UTC; -1 where there is none or no time.
+        """Return the event times, microseconds since 1970 UTC; -1 if missing or invalid.
 
-        Numbers are seconds, ms, us or ns by their size, other texts ISO 8601.
+        Numbers are s, ms, us or ns by their magnitude, other text ISO 8601.
         """
         column = self.columns["time"].combine_chunks()
         times = np.full(len(column), -1, dtype=np.int64)
@@ -96,14 +96,14 @@ class Trades:
                 try:
                     times[row] = parse_us(text)
                 except ValueError:
-                    continue  # the pipeline rejects it with its reason
+                    continue  # the pipeline rejects it with a reason
         return times
 
 
 def read_trades(
     paths: Sequence[Path], choice: Choice, progress: Progress
 ) -> Iterator[tuple[Layout, Trades]]:
-    """Yield the trades of files, with the layout that was found. Raises FileError."""
+    """Yield the trades of files, with the detected layouts. Raises FileError."""
     for part in parts_of(paths, progress):
         with reported(part.path):
             yield from _read(part, choice, progress)
@@ -161,13 +161,13 @@ def _trades(part: Part, layout: Layout, raw: RawTable, progress: Progress) -> Tr
 
 
 def _within(scopes: pa.ChunkedArray, ids: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return ids behind what they count in, as `11:7`; 0 is no place."""
+    """Return ids prefixed by their scope, as `11:7`; scope 0 is none."""
     alone = pc.or_(pc.equal(ids, ""), pc.is_in(scopes, pa.array(["", "0"])))
     return pc.if_else(alone, ids, pc.binary_join_element_wise(scopes, ids, ":"))
 
 
 def _texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column as texts: floats as the shortest decimal that reads back as they are."""
+    """Return a column as text: floats as the shortest decimal that round-trips."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
@@ -192,7 +192,7 @@ def _shortest(value: float) -> str:
 
 
 def _mids(bids: pa.ChunkedArray, asks: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return what stands in the middle, exactly; no price where a side has none."""
+    """Return the exact mid; no price if a side is missing."""
     texts = []
     for bid, ask in zip(bids.to_pylist(), asks.to_pylist(), strict=True):
         try:
@@ -203,7 +203,7 @@ def _mids(bids: pa.ChunkedArray, asks: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _mapped(column: pa.ChunkedArray, values: Any) -> pa.ChunkedArray:
-    """Replace values: a buyer-is-maker flag that is not true is a buy, a type may be no side."""
+    """Map values: a buyer-is-maker flag other than true is a buy; a type may be no side."""
     chunk = column.combine_chunks().dictionary_encode()
     translated = [
         values.get(each.lower() if values is TYPES else each, _unlisted(values, each))
@@ -220,7 +220,7 @@ def _unlisted(values: Any, text: str) -> str:
 
 
 def _fixed_point(column: pa.ChunkedArray, decimals: int) -> pa.ChunkedArray:
-    """Put the decimal point into integers: 14525000000000 with 9 decimals is 14525.000000000."""
+    """Insert the decimal point: 14525000000000 with 9 decimals is 14525.000000000."""
     if pc.any(pc.invert(pc.match_substring_regex(column, r"^\d*$"))).as_py():
         return _signed_fixed_point(column, decimals)
     padded = pc.utf8_lpad(column, decimals + 1, "0")
@@ -229,7 +229,7 @@ def _fixed_point(column: pa.ChunkedArray, decimals: int) -> pa.ChunkedArray:
 
 
 def _is_fixed_point(column: pa.ChunkedArray) -> bool:
-    """Return whether prices are integers of 1e-9, as Databento writes them unless asked not to."""
+    """Return whether prices are integers of 1e-9, Databento's default."""
     return bool(pc.all(pc.match_substring_regex(column, r"^-?\d{7,}$")).as_py())
 
 
@@ -246,7 +246,7 @@ def _signed_fixed_point(column: pa.ChunkedArray, decimals: int) -> pa.ChunkedArr
 
 
 def _times(part: Part, column: pa.ChunkedArray, layout: Layout) -> pa.ChunkedArray:
-    """Return times as microseconds since 1970 where the unit is known, else as written."""
+    """Return times as microseconds since 1970 if the unit is known, else unchanged."""
     if not layout.unit and layout.midnight is None:
         return column
     per_us = UNITS[layout.unit or "ms"]
