@@ -88,13 +88,15 @@ def _texts(decimals: pa.Array) -> list[str]:
 def between(table: pa.Table, first_us: int, last_us: int) -> pa.Table:
     """Return the rows that start in [first_us, last_us]."""
     starts = ints(whole(table["time"]))
-    inside = (starts >= first_us) & (starts <= last_us)
-    return table if inside.all() else table.filter(pa.array(inside))
+    return table.filter(pa.array((starts >= first_us) & (starts <= last_us)))
 
 
 def first(tables: Sequence[pa.Table], count: int | None, *, newest: bool) -> pa.Table:
     """Return the first `count` rows of all tables, ascending or descending by their start."""
-    some = [each.select(SCHEMA.names).cast(SCHEMA) for each in tables]
+    some = [
+        each if each.schema.equals(SCHEMA) else each.select(SCHEMA.names).cast(SCHEMA)
+        for each in tables
+    ]
     table = pa.concat_tables([SCHEMA.empty_table(), *some])
     order = np.argsort(ints(whole(table["time"])), kind="stable")
     return table.take(pa.array((order[::-1] if newest else order)[:count]))

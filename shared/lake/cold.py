@@ -166,7 +166,7 @@ class Cold:
                 if is_enough and group.first_us // DAY_US != day:
                     break
                 day = group.first_us // DAY_US
-                found.append(between(rows, group.first_us, group.last_us))
+                found.append(between(rows, group.first_us, group.last_us) if group.is_cut else rows)
         return first(found, count, newest=newest)
 
     @contextmanager

@@ -33,7 +33,6 @@ _FORMAT: Final = ds.ParquetFileFormat(
     read_options=ds.ParquetReadOptions(dictionary_columns=["side", "venue", "source"]),
     default_fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=True),
 )
-_TIME: Final = pa.timestamp("us", "UTC")
 _MICROSECOND: Final = timedelta(microseconds=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -53,7 +52,8 @@ Held = TypeVar("Held", bound=Sized)
 class Group:
     """A row group that may have rows of a series, with times in [first_us, last_us].
 
-    `rows` are at most as many; `is_mixed` if some of them may be of other series.
+    `rows` are at most as many; `is_mixed` if some of them may be of other series, `is_cut` if some
+    of them may have other times.
     """
 
     file: ds.ParquetFileFragment
@@ -62,6 +62,15 @@ class Group:
     last_us: int
     rows: int
     is_mixed: bool
+    is_cut: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Footer:
+    """A file with its row groups: number, rows, and lowest and highest value of key columns."""
+
+    file: ds.ParquetFileFragment
+    groups: list[tuple[int, int, dict[str, tuple[Any, Any]]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +95,7 @@ class LakeReader:
         self._tables: OrderedDict[str, Table] = OrderedDict()
         self._planned: OrderedDict[tuple[str, int, int], list[_File]] = OrderedDict()
         self._held: OrderedDict[tuple[Any, ...], tuple[Sized, int]] = OrderedDict()
-        self._fragments: OrderedDict[str, ds.ParquetFileFragment] = OrderedDict()
+        self._footers: OrderedDict[str, _Footer] = OrderedDict()
 
     def groups(
         self, plan: Plan, series: dict[str, str], low_us: int, high_us: int, *, newest: bool = False
@@ -123,12 +132,12 @@ class LakeReader:
         held: nobody may change it.
         """
         for some in _runs(groups):
-            found: dict[int, Held] = {}
+            found: dict[int, tuple[Held, int]] = {}
             for group in some:
                 with self._lock:
                     held: Any = self._held.pop(_key(group, series), None)
                 if held is not None:
-                    found[group.number] = held[0]
+                    found[group.number] = held
             missing = sorted((g for g in some if g.number not in found), key=_number)
             if missing:
                 with translated():
@@ -140,14 +149,15 @@ class LakeReader:
                     first += group.rows
                     for name, value in series.items() if group.is_mixed else ():
                         mine = mine.filter(pc.equal(mine[name], value))
-                    found[group.number] = made(mine)
+                    rest = made(mine)
+                    found[group.number] = rest, rest.nbytes
             self._hold({_key(group, series): found[group.number] for group in some})
             for group in some:
-                yield group, found[group.number]
+                yield group, found[group.number][0]
 
-    def _hold(self, more: dict[tuple[Any, ...], Held]) -> None:
+    def _hold(self, more: dict[tuple[Any, ...], tuple[Held, int]]) -> None:
         with self._lock:
-            self._held |= {key: (each, each.nbytes) for key, each in more.items()}
+            self._held |= more
             size = sum(size for _, size in self._held.values())
             while size > _HELD_BYTES and len(self._held) > 1:
                 size -= self._held.popitem(last=False)[1][1]
@@ -200,39 +210,39 @@ class LakeReader:
     def _groups_of(
         self, table: Table, file: _File, series: dict[str, str], low: int, high: int
     ) -> Iterator[Group]:
-        fragment = self._fragment(table, file)
-        wanted = (pc.field("time") >= pa.scalar(low, _TIME)) & (
-            pc.field("time") < pa.scalar(high, _TIME)
-        )
-        for name, value in series.items():
-            wanted &= pc.field(name) == value
-        for group in fragment.subset(wanted).row_groups:
-            of = group.statistics
-            first, last = _micros(of["time"]["min"]), _micros(of["time"]["max"])
-            is_mixed = any(
-                (of[name]["min"], of[name]["max"]) != (value, value)
-                for name, value in series.items()
-            )
-            times = max(first, low), min(last, high - 1)
-            yield Group(fragment, group.id, *times, group.num_rows, is_mixed)
+        footer = self._footer(table, file)
+        for number, rows, bounds in footer.groups:
+            first, last = bounds["time"]
+            keys = [(*bounds[name], value) for name, value in series.items()]
+            if first < high and last >= low and all(a <= value <= b for a, b, value in keys):
+                times = max(first, low), min(last, high - 1)
+                is_mixed = any(a != value or b != value for a, b, value in keys)
+                yield Group(footer.file, number, *times, rows, is_mixed, times != (first, last))
 
-    def _fragment(self, table: Table, file: _File) -> ds.ParquetFileFragment:
+    def _footer(self, table: Table, file: _File) -> _Footer:
         """Return a file with its footer."""
         with self._lock:
-            fragment = self._fragments.pop(file.path, None)
-        if fragment is None:
-            scheme, netloc, path = PyArrowFileIO.parse_location(file.path)
-            assert isinstance(table.io, PyArrowFileIO)
-            system = table.io.fs_by_scheme(scheme, netloc)
-            # With its size it is opened without a request.
-            fragment = _FORMAT.make_fragment(path, system, file_size=file.size)
-            fragment.ensure_complete_metadata()
+            footer = self._footers.get(file.path)
+            if footer is not None:
+                self._footers.move_to_end(file.path)
+                return footer
+        scheme, netloc, path = PyArrowFileIO.parse_location(file.path)
+        assert isinstance(table.io, PyArrowFileIO)
+        system = table.io.fs_by_scheme(scheme, netloc)
+        # With its size it is opened without a request.
+        fragment = _FORMAT.make_fragment(path, system, file_size=file.size)
+        fragment.ensure_complete_metadata()
+        groups = [
+            (group.id, group.num_rows, _bounds(group.statistics, file.bounds))
+            for group in fragment.row_groups
+        ]
+        footer = _Footer(fragment, groups)
         with self._lock:
-            self._fragments[file.path] = fragment
-            size = sum(each.metadata.serialized_size for each in self._fragments.values())
-            while size > _FOOTER_BYTES and len(self._fragments) > 1:
-                size -= self._fragments.popitem(last=False)[1].metadata.serialized_size
-        return fragment
+            self._footers[file.path] = footer
+            size = sum(each.file.metadata.serialized_size for each in self._footers.values())
+            while size > _FOOTER_BYTES and len(self._footers) > 1:
+                size -= self._footers.popitem(last=False)[1].file.metadata.serialized_size
+        return footer
 
 
 def _file(table: Table, task: FileScanTask) -> _File:
@@ -264,6 +274,13 @@ def _number(group: Group) -> int:
 
 def _key(group: Group, series: dict[str, str]) -> tuple[Any, ...]:
     return group.file.path, group.number, *series.values()
+
+
+def _bounds(
+    statistics: dict[str, dict[str, Any]], names: Iterable[str]
+) -> dict[str, tuple[Any, Any]]:
+    found = {name: (statistics[name]["min"], statistics[name]["max"]) for name in names}
+    return found | {"time": (_micros(found["time"][0]), _micros(found["time"][1]))}
 
 
 def _micros(moment: datetime) -> int:

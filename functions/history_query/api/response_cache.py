@@ -42,9 +42,9 @@ def packed(request: Request, response: Response) -> Response:
         if not part.replace(" ", "").endswith((";q=0", ";q=0.0"))
     }
     if "zstd" in accepted:
-        response.body, encoding = zstandard.ZstdCompressor(level=3).compress(body), "zstd"
+        response.body, encoding = zstandard.ZstdCompressor(level=1).compress(body), "zstd"
     elif "gzip" in accepted:
-        response.body, encoding = gzip.compress(body, 5, mtime=0), "gzip"
+        response.body, encoding = gzip.compress(body, 1, mtime=0), "gzip"
     else:
         return response
     response.headers["content-encoding"] = encoding
