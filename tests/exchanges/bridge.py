@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +10,6 @@ from pathlib import Path
 import orjson
 
 from local.servers.ports import free_port
-from local.supervisor.component import tethered
 from shared.wire import events
 from shared.wire.compression import decompress
 from shared.wire.feed_status import FeedStatus
@@ -21,6 +17,7 @@ from shared.wire.gaps import Gap, decode_gaps
 from shared.wire.raw_batch import RawBatch
 from tests.exchanges.alpaca import AlpacaDialect
 from tests.exchanges.playback import Playback
+from tests.forked import Forked, forked
 from tests.local.broker.subscriber import Subscriber
 from tests.platform import environment
 
@@ -68,22 +65,17 @@ def of_playback(playback: Playback, *symbols: str) -> dict[str, str]:
 @contextmanager
 def bridging(
     sink: str, log: Path, settings: dict[str, str], stop: signal.Signals = signal.SIGTERM
-) -> Iterator[subprocess.Popen[bytes]]:
+) -> Iterator[Forked]:
     """Run a bridge; stop it at the end, by SIGTERM unless told otherwise."""
     given = {**environment(), **QUICK, "METRICS_PORT": str(free_port()), "K_SINK": sink, **settings}
+    given |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     with log.open("ab") as stream:
-        process = subprocess.Popen(
-            tethered([sys.executable, "-m", "functions.exchange_bridge.bridge"]),
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            env={**given, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
-            cwd=Path(__file__).parents[2],
-        )
+        process = forked("functions.exchange_bridge.bridge", (), given, stream)
     try:
         yield process
         assert process.poll() is None, log.read_text()
     finally:
-        os.kill(process.pid, stop) if process.poll() is None else None
+        process.send_signal(stop)
         process.wait(20)
 
 

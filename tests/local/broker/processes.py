@@ -20,6 +20,7 @@ import yaml
 
 from local.servers.ports import free_port
 from local.supervisor.component import tethered
+from tests.forked import Forked, forked
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[3]
@@ -89,7 +90,7 @@ class BrokerRun:
         limits = httpx.Limits(max_keepalive_connections=0)
         self._client = httpx.Client(verify=False, trust_env=False, limits=limits, timeout=20)
         self._nats_url = nats_url
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Forked | None = None
         (directory / "eventing").mkdir(parents=True, exist_ok=True)
         self.write(objects)
         self.addresses(addresses)
@@ -101,19 +102,13 @@ class BrokerRun:
         (self.directory / "eventing" / "all.yaml").write_text(yaml.safe_dump_all(objects))
 
     def start(self, *, ready: bool = True) -> None:
+        arguments = [
+            *("--port", str(self.port), "--eventing", str(self.directory / "eventing")),
+            *("--addresses", str(self.directory / "addresses.json")),
+        ]
+        environment = {**os.environ, "NATS_URL": self._nats_url}
         with (self.directory / "stderr").open("ab") as stderr:
-            self._process = subprocess.Popen(
-                tethered(
-                    [
-                        *(sys.executable, "-m", "local.broker", "--port", str(self.port)),
-                        *("--eventing", str(self.directory / "eventing")),
-                        *("--addresses", str(self.directory / "addresses.json")),
-                    ]
-                ),
-                cwd=ROOT,
-                env={**os.environ, "NATS_URL": self._nats_url},
-                stderr=stderr,
-            )
+            self._process = forked("local.broker", arguments, environment, stderr)
         if ready:
             try:
                 eventually(self._is_ready, 20)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
@@ -152,3 +153,26 @@ def test_the_server_has_one_thread(component: Component, forking: Forking) -> No
         assert await child.stop(signal.SIGTERM, 10)
 
     forking(test)
+
+
+@pytest.mark.parametrize(
+    ("module", "says"),
+    [
+        ("local.broker", "--eventing"),
+        ("functions.exchange_bridge.bridge", "K_SINK is not set"),
+        ("functions.udp_bridge.listener", "K_SINK is not set"),
+    ],
+)
+def test_what_is_forked_is_a_program_of_its_own_too(module: str, says: str) -> None:
+    """It loads all that it needs, as in a container, where nothing was loaded before."""
+    done = subprocess.run(
+        [sys.executable, "-m", module],
+        cwd=Path(__file__).parents[3],
+        env={name: each for name, each in os.environ.items() if name != "K_SINK"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode in (1, 2)
+    assert says in done.stderr
