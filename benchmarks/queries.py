@@ -30,15 +30,11 @@ from functions.persist.writer import Writer
 from shared.candles.folds import Places, merged, rolled_up, together
 from shared.candles.partials import partials
 from shared.lake.candle_days import copy_candles
+from shared.lake.candle_retention import drop_candles
 from shared.lake.catalog import Catalog
 from shared.lake.compaction import compact
 from shared.lake.record import lake_of
-from shared.lake.retention import (
-    drop,
-    drop_candles,
-    drop_old,
-    verify,
-)
+from shared.lake.retention import drop, drop_old, verify
 from shared.lake.retention_settings import Terms
 from shared.lake.schedule import due_days, old_candle_days, old_days
 from shared.lake.snapshot import copy_ticks
@@ -145,7 +141,7 @@ def load(platform: Platform) -> None:
                 drop(postgres, old.day, _TERMS)
         drop_old(postgres, access, _TERMS, now_us)
         while days := old_candle_days(postgres, _TERMS, now_us):
-            if not sum(drop_candles(postgres, access, day) for day in days):
+            if not sum(sum(drop_candles(postgres, access, day)) for day in days):
                 break
 
     for name, work in (

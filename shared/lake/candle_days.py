@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 from datetime import date
+from itertools import islice
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from psycopg import Connection, sql
-from psycopg.rows import class_row
+from pyarrow import csv
 from pyiceberg.table import Table
 
 from shared.lake.access import translated
-from shared.lake.candle_table import highest_revision, to_table
+from shared.lake.candle_table import FIELDS, TEXTS, from_texts, highest_revision
 from shared.lake.catalog import LOCK, Catalog, commit
 from shared.lake.compaction import files_of
 from shared.lake.files import read, write
@@ -24,16 +25,21 @@ from shared.lake.tables import CANDLES
 from shared.market.utc_days import DAY_US, begin_us
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.s3 import S3Access
-from shared.wire.candle import Candle
 
-_ROWS: Final = 5_000
 _ROW_GROUP: Final = 16_384
 
-CANDLE_COLUMNS: Final = sql.SQL(", ").join(sql.Identifier(field.name) for field in fields(Candle))
-_OF_DAY: Final = sql.SQL(
-    'SELECT {} FROM candles WHERE start_us >= %s AND start_us < %s ORDER BY timeframe COLLATE "C",'
-    ' instrument COLLATE "C", start_us'
-).format(CANDLE_COLUMNS)
+_COPY: Final = sql.SQL(
+    'COPY (SELECT {} FROM candles WHERE {} ORDER BY timeframe COLLATE "C",'
+    ' instrument COLLATE "C", start_us) TO STDOUT (FORMAT csv)'
+)
+_KNOWN: Final = """
+INSERT INTO lake_candle_days (day, timeframes) VALUES (%s, %s)
+ON CONFLICT (day) DO UPDATE SET timeframes = excluded.timeframes, is_in_postgres = true
+"""
+_QUOTED: Final = csv.ParseOptions(newlines_in_values=True)
+_TEXTS: Final = csv.ConvertOptions(
+    column_types=TEXTS, true_values=["t"], false_values=["f"], strings_can_be_null=False
+)
 
 
 def copy_candles(
@@ -60,21 +66,36 @@ def copy_candles(
 
 def replace_day(connection: Connection, table: Table, day: date, *more: Iterator[pa.Table]) -> None:
     """Let new files of a day count: of Postgres, the files before, and more sorted candles."""
+    timeframes: set[str] = set()
+
+    def folded(rows: pa.Table) -> pa.Table:
+        timeframes.update(pc.unique(rows["timeframe"]).to_pylist())
+        return highest_revision(rows)
+
+    low = begin_us(day)
+    of_day = sql.SQL("start_us >= {} AND start_us < {}").format(low, low + DAY_US)
+    stored = map(from_texts, stored_texts(connection, of_day))
     with translated():
         before = files_of(table, day)
-        rows = merged(
-            [stored_candles(connection, day), *(read(table.io, f) for f in before), *more],
-            *(CANDLES.key, 1, highest_revision),
-        )
+        sources = [stored, *(read(table.io, f) for f in before), *more]
+        rows = merged(sources, CANDLES.key, 1, folded)
         files = write(table, day, rows, CANDLES, row_group=_ROW_GROUP)
     if files:
         commit(table, files, before, {"kandle.day": str(day)})
+    connection.execute(_KNOWN, (day, sorted(timeframes)))
 
 
-def stored_candles(connection: Connection, day: date) -> Iterator[pa.Table]:
-    """Yield the candles of a UTC day that Postgres has, by timeframe, symbol and time."""
-    low = begin_us(day)
-    with connection.cursor("candles_of_day", row_factory=class_row(Candle)) as cursor:
-        cursor.execute(_OF_DAY, (low, low + DAY_US))
-        while some := cursor.fetchmany(_ROWS):
-            yield to_table(some)
+def stored_texts(
+    connection: Connection, condition: sql.Composable, *more: str
+) -> Iterator[pa.Table]:
+    """Yield candles that Postgres has, by timeframe, symbol and time, for `from_texts`.
+
+    `more`: columns besides those of a candle.
+    """
+    names = [*(name for name, _ in FIELDS), *more]
+    columns = sql.SQL(", ").join(map(sql.Identifier, names))
+    with connection.cursor() as cursor, cursor.copy(_COPY.format(columns, condition)) as copy:
+        rows = iter(copy)
+        while some := b"".join(islice(rows, _ROW_GROUP)):
+            whole = csv.ReadOptions(use_threads=False, block_size=len(some) + 1, column_names=names)
+            yield csv.read_csv(pa.BufferReader(some), whole, _QUOTED, _TEXTS)

@@ -16,7 +16,7 @@ from pyiceberg.io.pyarrow import schema_to_pyarrow
 from shared.lake.tables import CANDLES, SCALE
 from shared.lake.tick_table import ints, whole
 from shared.market.decimals import EXACT, to_text
-from shared.wire.candle import TRADES, Candle
+from shared.wire.candle import DECIMALS, TRADES, Candle
 
 SCHEMA: Final = schema_to_pyarrow(CANDLES.schema)
 _NAMES: Final = {
@@ -26,18 +26,28 @@ _NAMES: Final = {
     "last_time_us": "last_time",
     "trade_count": "trades",
 }
-_FIELDS: Final = tuple((each.name, _NAMES.get(each.name, each.name)) for each in fields(Candle))
-_DECIMALS: Final = tuple(each.name for each in fields(Candle) if each.type == "Decimal")
+FIELDS: Final = tuple((each.name, _NAMES.get(each.name, each.name)) for each in fields(Candle))
+"""Names of a candle's fields, and of their columns."""
 _DIGITS: Final = 38
+
+TEXTS: Final = {
+    name: pa.int64()
+    if pa.types.is_timestamp(SCHEMA.field(column).type)
+    else pa.string()
+    if name in DECIMALS
+    else SCHEMA.field(column).type
+    for name, column in FIELDS
+}
+"""Types of the columns that `from_texts` takes."""
 
 
 def to_table(candles: Sequence[Candle]) -> pa.Table:
     """Return the candles, in their order."""
     columns: dict[str, list[Any]] = {
-        column: [getattr(each, name) for each in candles] for name, column in _FIELDS
+        column: [getattr(each, name) for each in candles] for name, column in FIELDS
     }
     exact: list[dict[str, str]] = [{} for _ in candles]
-    for name in _DECIMALS:
+    for name in DECIMALS:
         for n, value in enumerate(columns[name]):
             if not _fits(value):
                 exact[n][name], columns[name][n] = to_text(value), None
@@ -48,10 +58,23 @@ def to_table(candles: Sequence[Candle]) -> pa.Table:
     )
 
 
+def from_texts(rows: pa.Table) -> pa.Table:
+    """Return candles of columns that are named as their fields, times in numbers, decimals as text.
+
+    What no decimal of the table holds stands exactly in `exact`.
+    """
+    try:
+        columns = {column: rows[name].cast(SCHEMA.field(column).type) for name, column in FIELDS}
+    except pa.ArrowInvalid:
+        return to_table([Candle.from_texts(row) for row in rows.select([*TEXTS]).to_pylist()])
+    columns["exact"] = pa.nulls(len(rows), SCHEMA.field("exact").type)
+    return pa.table([columns[name] for name in SCHEMA.names], schema=SCHEMA)
+
+
 def to_lists(table: pa.Table) -> dict[str, list[Any]]:
     """Return lists of plain values by the names of `Candle`; exact numbers as their text."""
     columns: dict[str, list[Any]] = {}
-    for name, column in _FIELDS:
+    for name, column in FIELDS:
         values = whole(table[column])
         if pa.types.is_decimal(values.type):
             columns[name] = _texts(values)
@@ -72,7 +95,7 @@ def to_lists(table: pa.Table) -> dict[str, list[Any]]:
 def to_candles(table: pa.Table) -> list[Candle]:
     """Read the candles back."""
     columns = to_lists(table)
-    columns |= {name: list(map(Decimal, columns[name])) for name in _DECIMALS}
+    columns |= {name: list(map(Decimal, columns[name])) for name in DECIMALS}
     return [Candle(*values) for values in zip(*columns.values(), strict=True)]
 
 

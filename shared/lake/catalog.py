@@ -7,7 +7,7 @@ the record of what it holds are committed by one transaction, or neither is.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from psycopg import Connection
@@ -121,6 +121,11 @@ def _with_columns(table: Table, definition: Definition) -> Table:
 
 class _Overwrite(_OverwriteFiles):
     """An overwrite that carries no manifest on in which every file is deleted."""
+
+    def _build_manifest_evaluator(self, spec_id: int) -> Callable[[ManifestFile], bool]:
+        """Return a predicate that several threads may use: PyIceberg's holds what it looks at."""
+        build = super()._build_manifest_evaluator
+        return lambda manifest: build(spec_id)(manifest)
 
     def _process_manifests(self, manifests: list[ManifestFile]) -> list[ManifestFile]:
         mine = self._snapshot_id

@@ -22,12 +22,17 @@ def digest(table: pa.Table) -> int:
 
     So the digest of two tables together is the sum of theirs: `joined`.
     """
+    return joined(int(row_digests(table).sum()))
+
+
+def row_digests(table: pa.Table) -> NDArray[np.uint64]:
+    """Return the rows' 64-bit hashes."""
     rows = np.zeros(len(table), dtype=np.uint64)
     for column in table.columns:
         for chunk_start, chunk in _chunks(column):
             part = rows[chunk_start : chunk_start + len(chunk)]
             part[:] = _mixed(part + _hashes(chunk) + _STEP)
-    return joined(int(_mixed(rows).sum()))
+    return _mixed(rows)
 
 
 def _chunks(column: pa.ChunkedArray) -> list[tuple[int, pa.Array]]:

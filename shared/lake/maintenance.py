@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from shared.errors import TransientError
 from shared.lake import retention
 from shared.lake.candle_days import copy_candles
+from shared.lake.candle_retention import drop_candles
 from shared.lake.compaction import compact
 from shared.lake.expiry import end_days, expire_snapshots, remove_orphans
 from shared.lake.retention_settings import Terms
@@ -100,10 +101,10 @@ class Keeper:
                 metrics.LAKE_DROPPED.labels("ticks").inc()
         retention.drop_old(self.postgres, self.access, self.terms, now_us)
         for day in old_candle_days(self.postgres, self.terms, now_us):
-            if time.monotonic() > until:
-                return
-            gone = retention.drop_candles(self.postgres, self.access, day)
-            metrics.LAKE_DROPPED.labels("candles").inc(gone)
+            for gone in drop_candles(self.postgres, self.access, day):
+                metrics.LAKE_DROPPED.labels("candles").inc(gone)
+                if time.monotonic() > until:
+                    return
 
     def take_state(self, now_us: int) -> None:
         """Copy the live state, when the copy before is old."""

@@ -1,31 +1,27 @@
-"""Retention in Postgres: days of ticks and candles are dropped once the lake provably has them."""
+"""Retention of ticks in Postgres: days are dropped once the lake provably has them."""
 
 from __future__ import annotations
 
 import logging
 from datetime import date
-from typing import Any, Final
+from typing import Final
 
-import pyarrow as pa
 from psycopg import Connection, sql
 from pyiceberg.table import Table
 
 from shared.lake.access import translated
-from shared.lake.candle_days import CANDLE_COLUMNS
-from shared.lake.candle_table import to_candles
 from shared.lake.catalog import LOCK, Catalog
 from shared.lake.compaction import files_of
 from shared.lake.digest import digest
 from shared.lake.files import read
 from shared.lake.record import joined, lake_of
 from shared.lake.retention_settings import Terms
-from shared.lake.schedule import days_without_partition, longest, waits_for
-from shared.lake.tables import CANDLES, TICKS
+from shared.lake.schedule import days_without_partition, waits_for
+from shared.lake.tables import TICKS
 from shared.runtime import metrics
 from shared.stores.partitions import OLD, drop_day
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.s3 import S3Access
-from shared.wire.candle import Candle
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +33,6 @@ DELETE FROM tick_segments
 WHERE day = %s AND commit_id <= (SELECT commit_id FROM lake_position)
   AND date '1970-01-01' + floor(first_time_us / 86400000000.0)::int IN (
       SELECT day FROM cold_days WHERE dropped_at < clock_timestamp() - %s * interval '1 second')
-"""
-_DELETE_CANDLES: Final = """
-DELETE FROM candles USING unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[])
-    AS copied (instrument, timeframe, start_us, revision)
-WHERE (candles.instrument, candles.timeframe, candles.start_us, candles.revision)
-    = (copied.instrument, copied.timeframe, copied.start_us, copied.revision)
 """
 
 
@@ -125,52 +115,3 @@ def _becomes_cold(connection: Connection, day: date, terms: Terms) -> bool:
         return False
     connection.execute("INSERT INTO cold_days (day) VALUES (%s) ON CONFLICT DO NOTHING", (day,))
     return True
-
-
-def drop_candles(postgres: Postgres, access: S3Access, day: date) -> int:
-    """Delete the candles of a day that the lake was seen to have; return how many.
-
-    Each is read back and compared; a row goes at the revision that the lake has, or an older one.
-    Raises TransientError.
-    """
-    gone = 0
-    with postgres.connection() as connection:
-        if not try_lock(connection, LOCK):
-            return 0
-        stays = longest(connection)
-        table = Catalog(connection, access).table(CANDLES, lake_of(connection))
-        connection.execute(
-            "INSERT INTO cold_candle_days (day) VALUES (%s) ON CONFLICT DO NOTHING", (day,)
-        )
-        with translated():
-            for file in files_of(table, day):
-                for some in read(table.io, file):
-                    gone += _delete(connection, some, stays)
-    return gone
-
-
-def _delete(connection: Connection, table: pa.Table, stays: list[str]) -> int:
-    there = {(c.instrument, c.timeframe, c.start_us): c for c in to_candles(table)}
-    keys: list[list[Any]] = [list(column) for column in zip(*there, strict=True)]
-    rows = connection.execute(
-        sql.SQL(
-            "SELECT {} FROM candles JOIN unnest(%s::text[], %s::text[], %s::bigint[])"
-            " AS copied (instrument, timeframe, start_us) USING (instrument, timeframe, start_us)"
-            " WHERE timeframe <> ALL(%s) FOR UPDATE OF candles"
-        ).format(CANDLE_COLUMNS),
-        (*keys, stays),
-    ).fetchall()
-    same = []
-    for row in rows:
-        candle = Candle(*row)
-        copied = there[candle.instrument, candle.timeframe, candle.start_us]
-        if candle == copied or candle.revision < copied.revision:
-            same.append((*row[:3], candle.revision))
-        elif candle.revision == copied.revision:
-            metrics.LAKE_DIFFERS.inc()
-            log.error("the lake has another candle than Postgres: %s, %s", copied, candle)
-    if not same:
-        return 0
-    return connection.execute(
-        _DELETE_CANDLES, [list(column) for column in zip(*same, strict=True)]
-    ).rowcount

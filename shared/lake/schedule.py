@@ -47,6 +47,11 @@ HAVING max(since) < clock_timestamp() - least(%(quiet_s)s, %(settled_s)s) * inte
     OR min(since) < clock_timestamp() - interval '1 hour'
 ORDER BY day LIMIT 1
 """
+_CANDLES_TO_LEAVE: Final = """
+SELECT day FROM lake_candle_days
+WHERE day < %s AND is_in_postgres AND day NOT IN (SELECT day FROM lake_pending_candles)
+ORDER BY day LIMIT 20
+"""
 _WAITS: Final = """
 SELECT EXISTS (SELECT FROM stored_days WHERE day = %(day)s AND commit_id > position.commit_id),
        coalesce((SELECT sum(tick_count) FROM stored_days WHERE day = %(day)s), 0)
@@ -164,25 +169,12 @@ def old_candle_days(postgres: Postgres, terms: Terms, now_us: int) -> list[date]
         return []
     until = day_of(now_us - terms.candle_days * DAY_US)
     with postgres.connection() as connection:
-        row = connection.execute(
-            "SELECT min(start_us) FROM candles WHERE timeframe <> ALL(%s)",
-            (longest(connection),),
-        ).fetchone()
-        if row is None or row[0] is None:
-            return []
-        days = connection.execute(
-            "SELECT day::date FROM generate_series(%s::date, %s::date - 1, '1 day') AS day"
-            " WHERE day::date NOT IN (SELECT day FROM lake_pending_candles)"
-            " AND EXISTS (SELECT FROM candles WHERE timeframe <> ALL(%s) AND start_us >="
-            "   (extract(epoch FROM day) * 1000000)::bigint"
-            "   AND start_us < (extract(epoch FROM day) * 1000000)::bigint + 86400000000)"
-            " LIMIT 20",
-            (day_of(row[0]), until, longest(connection)),
-        ).fetchall()
-    return [day for (day,) in days]
+        rows = connection.execute(_CANDLES_TO_LEAVE, (until,)).fetchall()
+    return [day for (day,) in rows]
 
 
-def longest(connection: Connection) -> list[str]:
+def longest(connection: Connection) -> str:
     """Return the longest timeframe: its few rows stay, and tell what there is."""
-    names = [row[0] for row in connection.execute("SELECT DISTINCT timeframe FROM candles")]
-    return [max(names, key=lambda name: Timeframe.parse(name).length_us)] if names else []
+    rows = connection.execute("SELECT DISTINCT unnest(timeframes) FROM lake_candle_days")
+    names = [row[0] for row in rows]
+    return max(names, key=lambda name: Timeframe.parse(name).length_us, default="")

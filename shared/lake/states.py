@@ -11,7 +11,7 @@ import re
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -33,7 +33,6 @@ _STAMP: Final = "%Y%m%dT%H%M%S.%fZ"
 _NAME: Final = re.compile(
     r"date=[0-9-]{10}/([0-9]{8}T[0-9]{6}\.[0-9]{6}Z)-([0-9a-z]+)-[0-9a-f]+\.ndjson\.zst"
 )
-_DECIMALS: Final = frozenset(each.name for each in fields(Candle) if each.type == "Decimal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class LiveInstrument:
     @classmethod
     def from_json(cls, line: dict[str, Any]) -> LiveInstrument:
         """Read a line."""
-        candles = tuple(_candle(each) for each in line["candles"])
+        candles = tuple(map(Candle.from_texts, line["candles"]))
         price, size = Decimal(line["price"]), Decimal(line["size"])
         return cls(line["symbol"], price, size, line["time_us"], candles)
 
@@ -108,13 +107,6 @@ def live_instruments(client: redis.Redis, shards: int) -> list[LiveInstrument]:
         )
         for each in live.latest()
     ]
-
-
-def _candle(values: dict[str, Any]) -> Candle:
-    typed: dict[str, Any] = {
-        name: Decimal(value) if name in _DECIMALS else value for name, value in values.items()
-    }
-    return Candle(**typed)
 
 
 def take_state(

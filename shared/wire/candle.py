@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from shared.schema import candles_pb2
 from shared.wire.message_fields import MessageFields
@@ -53,6 +54,12 @@ class Candle:
             *(self.volume, self.notional, self.buy_volume, self.sell_volume),
         )
 
+    @classmethod
+    def from_texts(cls, values: Mapping[str, Any]) -> Candle:
+        """Read its fields, decimals as text. Raises decimal.InvalidOperation."""
+        decimals = {name: Decimal(values[name]) for name in DECIMALS}
+        return cls(**{**values, **decimals})
+
     def to_message(self) -> candles_pb2.Candle:
         """Return the protobuf form, decimals as canonical text."""
         return candles_pb2.Candle(**_FIELDS.written(self))
@@ -63,4 +70,6 @@ class Candle:
         return cls(**{**_FIELDS.read(message), "origin": message.origin or TRADES})
 
 
+DECIMALS: Final = tuple(each.name for each in fields(Candle) if each.type == "Decimal")
+"""Names of the fields that are decimals."""
 _FIELDS: Final = MessageFields(Candle)

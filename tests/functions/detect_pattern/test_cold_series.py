@@ -8,8 +8,8 @@ from dataclasses import replace
 from functions.detect_pattern.step import Steps
 from functions.detect_pattern.storage import Storage
 from shared.lake.candle_days import copy_candles
+from shared.lake.candle_retention import drop_candles
 from shared.lake.cold import Cold
-from shared.lake.retention import drop_candles
 from shared.lake.retention_settings import Terms
 from shared.lake.schedule import old_candle_days
 from shared.stores.s3 import S3Access
@@ -29,7 +29,7 @@ def cool(house: House, access: S3Access) -> None:
     while copy_candles(house.postgres, access, now_us, settled_s=0):
         pass
     days = old_candle_days(house.postgres, Terms(), now_us)
-    assert sum(drop_candles(house.postgres, access, day) for day in days)
+    assert sum(sum(drop_candles(house.postgres, access, day)) for day in days)
 
 
 def test_a_lost_state_goes_on_from_candles_of_the_lake(

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import redis
 
 from shared.lake.candle_days import copy_candles
-from shared.lake.retention import drop_candles
+from shared.lake.candle_retention import drop_candles
 from shared.lake.retention_settings import Terms
 from shared.lake.schedule import old_candle_days
 from tests.functions.history_query.conftest import House
@@ -61,7 +61,7 @@ class ColdMarket:
             self.lake.age()
             self.lake.retain()
         days = old_candle_days(postgres, TERMS, now_us)
-        assert sum(drop_candles(postgres, access, day) for day in days)
+        assert sum(sum(drop_candles(postgres, access, day)) for day in days)
 
 
 @contextmanager

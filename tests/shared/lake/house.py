@@ -9,13 +9,15 @@ from datetime import date
 from functions.persist.tick_writer import TickWriter
 from shared.candles.trades import NO_ROWS, Rows, concatenated, trades_of
 from shared.lake import retention
+from shared.lake.candle_days import copy_candles
+from shared.lake.candle_retention import drop_candles
 from shared.lake.catalog import Catalog
 from shared.lake.cold import Cold
 from shared.lake.compaction import compact
 from shared.lake.plan import plan_ticks
 from shared.lake.record import lake_of
 from shared.lake.retention_settings import Terms
-from shared.lake.schedule import due_days, old_days
+from shared.lake.schedule import due_days, old_candle_days, old_days
 from shared.lake.snapshot import copy_ticks
 from shared.lake.tables import TICKS, Definition
 from shared.market.utc_days import day_of
@@ -33,6 +35,7 @@ class House:
 
     def __init__(self, servers: dict[str, str], database: str, symbol: str) -> None:
         self.symbol, self.dsn = symbol, database
+        self.redis_url = servers["REDIS_URL"].rsplit("/", 1)[0] + "/1"
         self.access = S3Access.from_mapping(servers)
         self.postgres = Postgres(database, size=4)
         self.store = ObjectStore(self.access)
@@ -93,6 +96,15 @@ class House:
                 gone.append(old.day)
         retention.drop_old(self.postgres, self.access, TERMS, now_us)
         return gone
+
+    def copy_candles(self) -> None:
+        now_us = time.time_ns() // 1000
+        while copy_candles(self.postgres, self.access, now_us, settled_s=0):
+            pass
+
+    def drop_candles(self) -> int:
+        days = old_candle_days(self.postgres, TERMS, time.time_ns() // 1000)
+        return sum(sum(drop_candles(self.postgres, self.access, day)) for day in days)
 
     def rows(self, from_us: int = 0, to_us: int = 10**16, *, of: str = "") -> Rows:
         """All that is stored, wherever it is, each trade once; `of`: see `plan_ticks`."""

@@ -11,9 +11,7 @@ import redis
 
 from functions.history_query.queries.closed_and_live import KeptCandles, Wanted
 from functions.persist.writer import Writer
-from shared.lake.candle_days import copy_candles
-from shared.lake.retention import drop_candles
-from shared.lake.retention_settings import Terms
+from shared.lake.candle_retention import drop_candles
 from shared.lake.schedule import old_candle_days
 from shared.lake.tables import CANDLES
 from shared.market.timeframes import Timeframe
@@ -21,7 +19,7 @@ from shared.realtime.readers import LiveState
 from shared.wire.candle import Candle
 from shared.wire.candle_columns import columns_of
 from shared.wire.candle_json import candle_json
-from tests.shared.lake.house import House
+from tests.shared.lake.house import TERMS, House
 
 DAY_US = 86_400_000_000
 START_US = 19_000 * DAY_US
@@ -70,26 +68,15 @@ def write(house: House, candles: list[Candle]) -> None:
     Writer(house.postgres).candles(columns_of(candles))
 
 
-def settle(house: House) -> None:
-    now_us = time.time_ns() // 1000
-    while copy_candles(house.postgres, house.access, now_us, settled_s=0):
-        pass
-
-
-def drop(house: House) -> int:
-    days = old_candle_days(house.postgres, Terms(), time.time_ns() // 1000)
-    return sum(drop_candles(house.postgres, house.access, day) for day in days)
-
-
 def test_days_of_candles_move_to_the_lake(lake: House, valkey: redis.Redis) -> None:
     """What one query reads is the same before and after; the longest timeframe stays."""
     candles = minutes(lake.symbol)
     day = [candle(lake.symbol, "1d", START_US + n * DAY_US) for n in range(3)]
     write(lake, [*candles, *day])
     assert everything(lake, valkey) == shown(candles)
-    assert drop(lake) == 0  # not copied yet
-    settle(lake)
-    assert drop(lake) == len(candles)
+    assert lake.drop_candles() == 0  # not copied yet
+    lake.copy_candles()
+    assert lake.drop_candles() == len(candles)
     assert lake.sql("SELECT timeframe, count(*) FROM candles GROUP BY 1") == [("1d", 3)]
     assert everything(lake, valkey) == shown(candles)
     assert everything(lake, valkey, newest=True) == shown(candles)
@@ -111,9 +98,35 @@ def test_numbers_of_any_size_are_the_same_text_from_either_store(
     ]
     write(lake, [*candles, candle(lake.symbol, "1d", START_US + 2 * DAY_US)])
     assert everything(lake, valkey) == shown(candles)
-    settle(lake)
-    assert drop(lake) == len(candles)
+    lake.copy_candles()
+    assert lake.drop_candles() == len(candles)
     assert everything(lake, valkey) == shown(candles)
+
+
+def test_candles_leave_piece_by_piece(lake: House) -> None:
+    """What was deleted before a cut stays deleted; the day is done at its end."""
+    names = [f"{lake.symbol}{n:02}" for n in range(40)]
+    first = range(0, 1_440, 3)
+    write(lake, [candle(name, "1m", START_US + n * 60_000_000) for name in names for n in first])
+    write(lake, [candle(name, "1d", START_US) for name in names])
+    lake.copy_candles()
+    total, day = len(names) * len(first), day_of(START_US)
+    pieces = drop_candles(lake.postgres, lake.access, day)
+    begun = next(pieces)
+    pieces.close()
+    assert 0 < begun < total
+    assert old_candle_days(lake.postgres, TERMS, time.time_ns() // 1000) == [day]
+    assert lake.drop_candles() == total - begun
+    assert old_candle_days(lake.postgres, TERMS, time.time_ns() // 1000) == []
+
+
+def test_a_symbol_with_quotes_and_line_ends_moves_too(lake: House, valkey: redis.Redis) -> None:
+    """It is copied as text."""
+    lake.symbol = 'A "quoted",\n name'
+    write(lake, [*minutes(lake.symbol)[:9], candle(lake.symbol, "1d", START_US)])
+    lake.copy_candles()
+    assert lake.drop_candles() == 9
+    assert everything(lake, valkey) == shown(minutes(lake.symbol)[:9])
 
 
 def test_a_correction_of_a_cold_candle_wins(lake: House, valkey: redis.Redis) -> None:
@@ -121,17 +134,17 @@ def test_a_correction_of_a_cold_candle_wins(lake: House, valkey: redis.Redis) ->
     candles = minutes(lake.symbol)
     day = [candle(lake.symbol, "1d", START_US + n * DAY_US) for n in range(3)]
     write(lake, [*candles, *day])
-    settle(lake)
-    drop(lake)
+    lake.copy_candles()
+    lake.drop_candles()
     better = [replace(candles[5], revision=9, close=Decimal("77.5"))]
     worse = [replace(candles[6], revision=0, close=Decimal("66.6"))]
     new = [candle(lake.symbol, "1m", START_US + 60_000_000)]
     write(lake, [*better, *worse, *new])
     expected = sorted([*candles[:5], *better, *candles[6:], *new], key=lambda each: each.start_us)
     assert everything(lake, valkey) == shown(expected)
-    settle(lake)
+    lake.copy_candles()
     assert everything(lake, valkey) == shown(expected)
-    assert drop(lake) == 3
+    assert lake.drop_candles() == 3
     assert everything(lake, valkey) == shown(expected)
 
 
@@ -139,11 +152,11 @@ def test_a_day_that_changed_is_one_file_again(lake: House, valkey: redis.Redis) 
     """Each candle stands once in the table, so that a reader needs to know nothing of revisions."""
     candles = minutes(lake.symbol)
     write(lake, candles)
-    settle(lake)
+    lake.copy_candles()
     days = {each.start_us // DAY_US for each in candles}
     assert len(lake.files(CANDLES)) == len(days)
     write(lake, [replace(candles[5], revision=9, close=Decimal("77.5"))])
-    settle(lake)
+    lake.copy_candles()
     assert len(lake.files(CANDLES)) == len(days)
     assert everything(lake, valkey)[5]["revision"] == 9
 
@@ -152,10 +165,10 @@ def test_a_candle_that_the_lake_has_otherwise_stays_in_postgres(lake: House) -> 
     """What is deleted was compared with what was read back."""
     candles = [*minutes(lake.symbol), candle(lake.symbol, "1d", START_US)]
     write(lake, candles)
-    settle(lake)
+    lake.copy_candles()
     lake.sql(
         "UPDATE candles SET volume = volume + 1 WHERE timeframe = '1m' AND trade_count = 2"
         f" AND start_us = {START_US}"
     )
-    assert drop(lake) == len(candles) - 2
+    assert lake.drop_candles() == len(candles) - 2
     assert lake.sql("SELECT start_us FROM candles WHERE timeframe = '1m'") == [(START_US,)]

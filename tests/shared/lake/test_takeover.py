@@ -58,8 +58,8 @@ def old_ticks(lake: House, ticks: list[Tick]) -> pa.Table:
     return table.set_column(place, "source", table["source"].dictionary_encode())
 
 
-def test_cold_days_are_read_from_the_tables_afterwards(lake: House) -> None:
-    """Ticks hour by hour, candles with what no decimal holds; cut off, it goes on."""
+def an_old_lake(lake: House) -> tuple[list[Tick], list[Candle]]:
+    """Cold days of ticks, hour by hour, and candles with what no decimal holds."""
     lake.symbol = lake.symbol.replace("/", "-")
     ticks = generated(41, 300, 60_000_000)
     old_layout(lake)
@@ -81,6 +81,20 @@ def test_cold_days_are_read_from_the_tables_afterwards(lake: House) -> None:
     table = table.drop_columns(["symbol", "timeframe", "exact"]).append_column("exact", exact)
     folder = f"timeframe=1m/symbol={lake.symbol}/date={days[0]}"
     put(lake, "candles", folder, table, start_us, "now()")
+    return ticks, [wide, plain]
+
+
+def cold_candles(lake: House) -> list[Candle]:
+    with lake.postgres.connection() as connection:
+        plan = plan_candles(connection, 0, 10**16)
+    found: list[Candle] = lake.cold.candles(plan, lake.symbol, "1m", 0, 10**16)
+    return found
+
+
+def test_cold_days_are_read_from_the_tables_afterwards(lake: House) -> None:
+    """Ticks of every hour and candles of every day; cut off, it goes on."""
+    ticks, candles = an_old_lake(lake)
+    days = sorted({day_of(tick.time_us) for tick in ticks})
     with pytest.raises(TransientError, match="kandle lake take-over"):
         stored(lake)
     assert next(take_over(lake.postgres, lake.access))[:2] == ("ticks", days[0])
@@ -90,7 +104,5 @@ def test_cold_days_are_read_from_the_tables_afterwards(lake: House) -> None:
     assert lake.repeated == 0
     lake.age()
     with lake.postgres.connection() as connection:
-        plan = plan_candles(connection, 0, 10**16)
         assert not plan_ticks(connection, 0, 10**16).is_hot
-    found: list[Candle] = lake.cold.candles(plan, lake.symbol, "1m", 0, 10**16)
-    assert found == [wide, plain]
+    assert cold_candles(lake) == candles

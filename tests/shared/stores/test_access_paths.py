@@ -90,6 +90,12 @@ PATHS: list[tuple[str, sql.SQL | sql.Composed, dict[str, Any], str]] = [
         "instrument",
     ),
     (
+        "a day of candles",
+        sql.SQL("SELECT FROM candles WHERE start_us >= 5 AND start_us < 9"),
+        {},
+        "start_us",
+    ),
+    (
         "rejects past their term",
         sql.SQL("SELECT FROM rejects WHERE receive_time_us < 5"),
         {},

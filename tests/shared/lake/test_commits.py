@@ -1,0 +1,45 @@
+"""Commits of the lake's tables: files are taken in and out, whatever else the table has."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from pyiceberg.expressions.visitors import _ManifestEvalVisitor
+
+from shared.lake.candle_table import to_table
+from shared.lake.catalog import Catalog, commit
+from shared.lake.compaction import files_of
+from shared.lake.files import write
+from shared.lake.record import lake_of
+from shared.lake.tables import CANDLES
+from shared.market.utc_days import begin_us
+from tests.shared.lake.house import House
+from tests.shared.lake.test_added_columns import CANDLE
+
+FIRST = date(2026, 1, 2)
+
+
+def test_files_are_replaced_among_many_days(lake: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyIceberg looks through a table's manifests with several threads: none is passed over."""
+    visit: Callable[..., bool] = _ManifestEvalVisitor.visit_equal
+
+    def slow(*arguments: Any, **more: Any) -> bool:
+        time.sleep(0.01)  # another thread begins with its manifest
+        return visit(*arguments, **more)
+
+    monkeypatch.setattr(_ManifestEvalVisitor, "visit_equal", slow)
+    days = [FIRST + timedelta(days=n) for n in range(8)]
+    rows = {day: to_table([replace(CANDLE, start_us=begin_us(day))]) for day in days}
+    with lake.postgres.connection() as connection:
+        table = Catalog(connection, lake.access).table(CANDLES, lake_of(connection))
+        for day in days:
+            commit(table, write(table, day, iter([rows[day]]), CANDLES))
+        for day in reversed(days):
+            (before,) = files_of(table, day)
+            commit(table, write(table, day, iter([rows[day]]), CANDLES), [before])
+        assert all(len(files_of(table, day)) == 1 for day in days)
