@@ -15,6 +15,7 @@ from shared.lake.candle_retention import drop_candles
 from shared.lake.schedule import old_candle_days
 from shared.lake.tables import CANDLES
 from shared.market.timeframes import Timeframe
+from shared.market.utc_days import day_of
 from shared.realtime.readers import LiveState
 from shared.wire.candle import Candle
 from shared.wire.candle_columns import columns_of
