@@ -13,7 +13,7 @@ import itertools
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -32,11 +32,17 @@ from shared.wire.candle import Candle
 
 _PATIENCE_S: Final = 5.0
 _EXPIRE_EACH_S: Final = 60.0
+MOST_REPLAYED: Final = 100_000
+"""Messages that are read again for a client that comes back: a few seconds of work."""
 
 Derive = Callable[[Candle, int], Candle | None]
 """Maps a state of a base candle, and the time in microseconds, to a longer one."""
 
 log = logging.getLogger(__name__)
+
+
+class NotKeptError(Exception):
+    """What a client has missed is not to be had: it gets the present."""
 
 
 class Hub:
@@ -55,6 +61,7 @@ class Hub:
         self._expected: Counter[str] = Counter()
         self._task: asyncio.Task[None] | None = None
         self._present = asyncio.Event()
+        self._replaying = asyncio.Lock()
         self._present_from = 0
         self._derived: dict[str, dict[str, Derive]] = {}
         self.seq = 0
@@ -162,18 +169,26 @@ class Hub:
             return None
         return self._chosen((u for u in self._recent if u.seq > after), channels)
 
-    async def replayed(self, after: int, last: int, channels: Iterable[str]) -> list[Update] | None:
-        """Return the messages in (after, upto] from the stream, or None when it has them no more.
+    async def replayed(
+        self, after: int, last: int, channels: Iterable[str]
+    ) -> AsyncIterator[list[Update]]:
+        """Yield the messages in (after, last] from the stream, some at a time, to one at a time.
 
+        Raises NotKeptError: it has them no more, or they are too many to be sent again.
         Raises TransientError, or what nats-py raises, while NATS is away.
         """
-        placed = await self._stream.between(after, last)
-        if placed is None:
-            return None
-        fold = Newest()
-        return self._chosen(
-            filter(None, (fold.take(_update(each)) for each in placed if not each.again)), channels
-        )
+        if not 0 < last - after <= MOST_REPLAYED:
+            raise NotKeptError
+        requested, fold, expected = set(channels), Newest(), after + 1
+        async with self._replaying:
+            async for batch in self._stream.between(after, last):
+                if batch[0].seq != expected:
+                    raise NotKeptError
+                expected = batch[-1].seq + 1
+                updates = [_update(each) for each in batch if not each.again]
+                yield [u for u in map(fold.take, self._chosen(updates, requested)) if u is not None]
+        if expected <= last:
+            raise NotKeptError
 
     def _chosen(self, updates: Iterable[Update], channels: Iterable[str]) -> list[Update]:
         requested = set(channels)

@@ -156,22 +156,34 @@ class LiveStream:
         """Yield the last message of every subject."""
         stream = await self._stream()
         info = await stream.stream_info(live.LATEST_STREAM)
-        left = info.state.messages
-        if not left:
-            return
-        consumer = await stream.pull_subscribe(
-            live.ALL,
-            stream=live.LATEST_STREAM,
-            config=_consumer(),
-        )
+        if info.state.messages:
+            async for batch in self._fetched(live.LATEST_STREAM, _consumer()):
+                for each in batch:
+                    yield each
+
+    async def between(self, after: int, last: int) -> AsyncIterator[list[Placed]]:
+        """Yield the messages in (after, last] that the stream still has.
+
+        They are asked for as they are taken: a server that sent all of them at once would end the
+        connection, which is everybody's, as too slow.
+        """
+        async for batch in self._fetched(live.STREAM, _consumer(after + 1)):
+            if wanted := [each for each in batch if each.seq <= last]:
+                yield wanted
+            if batch[-1].seq >= last:
+                return
+
+    async def _fetched(self, name: str, config: ConsumerConfig) -> AsyncIterator[list[Placed]]:
+        """Yield what a consumer of a stream has now."""
+        stream = await self._stream()
+        consumer = await stream.pull_subscribe(live.ALL, stream=name, config=config)
         try:
             while True:
                 try:
-                    batch = await consumer.fetch(_FETCHED_AT_ONCE, timeout=_AGAIN_S)
+                    batch = await consumer.fetch(_FETCHED_AT_ONCE, timeout=_IDLE_S)
                 except TimeoutError:
                     return
-                for message in batch:
-                    yield _placed(message)
+                yield [_placed(message) for message in batch]
                 if batch[-1].metadata.num_pending == 0:
                     return
         finally:
@@ -235,18 +247,6 @@ class LiveStream:
                 await consumer.unsubscribe()
             except nats.errors.Error as error:
                 log.debug("consumer not unsubscribed: %r", error)
-
-    async def between(self, after: int, last: int) -> list[Placed] | None:
-        """Return the messages in (after, upto], or None when the stream no longer has them all."""
-        state = await self.state()
-        if after + 1 < state.first_seq or after > state.last_seq:
-            return None
-        placed: list[Placed] = []
-        async for batch in self._followed(after):
-            placed += [each for each in batch if each.seq <= last]
-            if batch[-1].seq >= last:
-                break
-        return placed
 
     async def close(self) -> None:
         """Close the connection."""

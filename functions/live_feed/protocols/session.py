@@ -11,7 +11,7 @@ from typing import Any, Final
 import nats.errors
 import orjson
 
-from functions.live_feed.hub import Hub
+from functions.live_feed.hub import Hub, NotKeptError
 from functions.live_feed.interest import Interest, recovered
 from functions.live_feed.protocols.frames import Said, snapshot
 from functions.live_feed.protocols.subscriber import Subscriber
@@ -114,34 +114,41 @@ class Session:
         with hub.expecting(new):  # nothing of them is queued for the client meanwhile
             since = await self.interest.watch(new)
             await self.interest.load(new)
-        client.hold()
+            missed = None
+            if (
+                from_seq is not None
+                and stream in ("", hub.stream_name)
+                and recovered(since, new, from_seq)
+            ):
+                missed = await self._missed(from_seq, new)
+        # No message comes between what was missed, or the present, and what is offered from here.
         hub.subscribe(client, new)
-        last_seq = hub.seq
-        missed = None
-        if (
-            from_seq is not None
-            and stream in ("", hub.stream_name)
-            and recovered(since, new, from_seq)
-        ):
-            missed = hub.remembered(from_seq, new)
-            if missed is None and from_seq < last_seq:
-                try:
-                    missed = await hub.replayed(from_seq, last_seq, new)
-                except (TransientError, nats.errors.Error, OSError, TimeoutError):
-                    missed = None  # the snapshot instead, and `replayed` says so
         self._say(
             "subscribed",
             channels=new,
-            seq=last_seq if missed is None else from_seq,
+            seq=hub.seq if missed is None else from_seq,
             stream=hub.stream_name,
             replayed=missed is not None,
         )
         if missed is None:
-            last_seq = hub.seq
-            client.say(*snapshot(hub.present(new), last_seq, client.form))
-        else:
-            client.say(*(update.frame(client.form) for update in missed))
-        client.release(last_seq)
+            missed = snapshot(hub.present(new), hub.seq, client.form)
+        client.say(*missed)
+
+    async def _missed(self, after: int, channels: list[str]) -> list[bytes] | None:
+        """Return the frames of all that came behind a place, as it is now; None: not kept.
+
+        What memory does not have is read from the stream, until memory goes on where that ended.
+        """
+        frames: list[bytes] = []
+        while (rest := self.hub.remembered(after, channels)) is None:
+            last = self.hub.seq
+            try:
+                async for updates in self.hub.replayed(after, last, channels):
+                    frames += (each.frame(self.client.form) for each in updates)
+            except (NotKeptError, TransientError, nats.errors.Error, OSError, TimeoutError):
+                return None  # the snapshot instead, and `replayed` says so
+            after = last
+        return [*frames, *(each.frame(self.client.form) for each in rest)]
 
     @property
     def is_replay(self) -> bool:

@@ -28,6 +28,7 @@ from shared.runtime.tasks import end
 
 _SILENCE_S: Final = 15.0
 _LAST_WORD_S: Final = 5.0
+_EVENTS_AT_ONCE: Final = 256
 _PARAMETERS: Final = ("channels", "last_event_id", "replay_from", "replay_to", "speed", "by")
 _HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
@@ -125,7 +126,9 @@ async def _events(session: Session) -> AsyncGenerator[bytes, None]:
             yield _event(orjson.dumps({"type": "error", "code": SLOW, "msg": "read faster"}), "")
             return
         stream = "" if session.is_replay else session.hub.stream_name
-        yield b"".join(_event(frame, stream) for frame in frames)
+        for n in range(0, len(frames), _EVENTS_AT_ONCE):
+            some = frames[n : n + _EVENTS_AT_ONCE]
+            yield b"".join(_event(frame, stream) for frame in some)
         if session.is_replay and _is_last(frames[-1]):
             return
 

@@ -30,7 +30,6 @@ class Subscriber:
         self.wanted: set[str] = set()
         self._bound = max_bytes
         self._waiting: dict[Hashable, Update | Sequence[bytes]] = {}
-        self._held: list[Update] | None = None
         self._number = 0
         self._some = asyncio.Event()
         self._taken = asyncio.Event()
@@ -43,11 +42,6 @@ class Subscriber:
 
     def offer(self, update: Update) -> None:
         """Queue an update; only the highest revision of a candle waits, and `seq` only grows."""
-        if self._held is not None:
-            self._held.append(update)
-            if len(self._held) > self._bound:
-                self._overflow()
-            return
         key: Hashable = update.candle
         if key is None:
             key = self._next_number()
@@ -57,17 +51,6 @@ class Subscriber:
                 return
             self._waiting.pop(key, None)
         self._put(key, update)
-
-    def hold(self) -> None:
-        """Hold updates back while missed messages are being read."""
-        self._held = []
-
-    def release(self, after: int) -> None:
-        """Queue the held updates, except those up to position `after`, which the client has."""
-        held, self._held = self._held or [], None
-        for update in held:
-            if update.seq > after:
-                self.offer(update)
 
     @property
     def overflown(self) -> bool:

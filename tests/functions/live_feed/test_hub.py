@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from functions.live_feed import hub
 from functions.live_feed.protocols.frames import Form
 from functions.live_feed.protocols.subscriber import SlowConsumerError
 from shared.schema import live_pb2
@@ -127,6 +128,52 @@ def test_the_past_that_memory_has_not_comes_from_the_stream(servers: dict[str, s
             assert frames[0]["replayed"]
             prices = [each["data"]["price"] for each in frames[1:]]
             assert prices == [str(n) for n in range(10, 52)]
+
+    asyncio.run(test())
+
+
+def test_who_comes_back_to_a_busy_market_is_not_too_slow_by_that(servers: dict[str, str]) -> None:
+    """More comes while the past is read than may wait for a client: it follows as well, once."""
+
+    async def test() -> None:
+        async with room(servers) as first:
+            await first.client().ask(op="subscribe", channels=["ticks:A"])
+            await first.publish(*(tick("A", str(n)) for n in range(3_000)))
+        async with room(servers, emptied=False) as second:
+            client = second.client(bound=10)
+            asked = asyncio.create_task(
+                client.ask(op="subscribe", channels=["ticks:A"], from_seq=10)
+            )
+            count = 3_000
+            while not asked.done():
+                await second.publish(tick("A", str(count)))
+                count += 1
+            frames = await asked
+            while frames[-1]["data"]["price"] != str(count - 1):
+                frames += await client.read()
+            assert count > 3_010
+            assert frames[0]["replayed"]
+            prices = [each["data"]["price"] for each in frames[1:]]
+            assert prices == [str(n) for n in range(10, count)]
+
+    asyncio.run(test())
+
+
+def test_who_missed_too_much_gets_a_snapshot(
+    servers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one client has missed does not keep a replica from all others."""
+    monkeypatch.setattr(hub, "MOST_REPLAYED", 10)
+
+    async def test() -> None:
+        async with room(servers, remembered=2) as made:
+            begun, _ = await made.client().ask(op="subscribe", channels=["ticks:A"])
+            await made.publish(*(tick("A", str(n)) for n in range(11)))
+            for seq, is_replayed in ((begun["seq"], False), (begun["seq"] + 1, True)):
+                told, *_ = await made.client(bound=1000).ask(
+                    op="subscribe", channels=["ticks:A"], from_seq=seq
+                )
+                assert told["replayed"] is is_replayed
 
     asyncio.run(test())
 
