@@ -1,7 +1,7 @@
 // @vitest-environment happy-dom
 import { afterEach, expect, test, vi } from "vitest";
 
-import { AlertRules } from "./alert_rules";
+import { AlertRules, subject } from "./alert_rules";
 
 afterEach(() => vi.unstubAllGlobals());
 
@@ -37,4 +37,8 @@ test("a test without services says that nobody is notified", async () => {
   const { note, click } = page({ "/api/alert-rules/test": { targets: [] } });
   click("rule-test");
   await vi.waitFor(() => expect(note.textContent).toContain("ALERT_URLS names no service"));
+});
+
+test("a symbol with blanks stands in quotes, as the grammar of rules has it", () => {
+  expect([subject("BTC-USD"), subject("SPXW  241227P05")]).toEqual(["BTC-USD", '"SPXW  241227P05"']);
 });

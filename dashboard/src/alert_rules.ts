@@ -3,6 +3,9 @@
 import { at, button } from "./elements";
 import * as alertHistory from "./alert_history";
 
+/** A symbol as a rule names it. */
+export const subject = (symbol: string): string => (symbol.includes(" ") ? `"${symbol}"` : symbol);
+
 export class AlertRules {
   private readonly input = at<HTMLInputElement>("rule");
   /** The rule that the next one takes the place of. */
@@ -17,7 +20,7 @@ export class AlertRules {
       event.preventDefault();
       void this.save();
     };
-    this.input.onfocus = () => { if (!this.input.value && this.symbol()) this.input.value = `${this.symbol()} close > `; };
+    this.input.onfocus = () => { if (!this.input.value && this.symbol()) this.input.value = `${subject(this.symbol())} close > `; };
     this.input.onkeydown = (event) => { if (event.key === "Escape") this.clear(); };
     at("rule-test").onclick = () => void this.test(this.input.value);
     at("notify").onclick = () => void this.consent();

@@ -2,7 +2,7 @@
 
 import "./style.css";
 
-import { AlertRules } from "./alert_rules";
+import { AlertRules, subject } from "./alert_rules";
 import { Alerts } from "./alerts";
 import { Cards } from "./cards";
 import { Chart } from "./chart";
@@ -206,7 +206,7 @@ async function begin(): Promise<void> {
     const condition = chart.conditionAt(event);
     if (!condition || !series.symbol) return;
     event.preventDefault();
-    rules.offer(`${series.symbol} ${condition} on ${series.timeframe}`);
+    rules.offer(`${subject(series.symbol)} ${condition} on ${series.timeframe}`);
   };
   window.setInterval(() => { painter.second(); touch(); }, SECOND_MS);
   await navigation.follow(); // the chart first, then everything around it

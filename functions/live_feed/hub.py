@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 class NotKeptError(Exception):
-    """What a client has missed is not to be had: it gets the present."""
+    """The messages that a client has missed are not to be had: it gets the present."""
 
 
 class Hub:

@@ -7,11 +7,13 @@ BTC-USD volume > 3 * sma(volume, 20) on 5m once a bar
 BTC-USD pattern double_top on 15m
 BTC-USD spread > 5
 BTC-USD gap to ops
+"SPXW  241227P05000000" close < 1
 feed binance stalled
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -32,9 +34,11 @@ ALREADY_TRUE: Final = "already true: it alerts the next time it becomes true"
 """Notice for a new rule that already holds and waits for an edge."""
 _FEED: Final = "feed"
 GAP: Final = "gap"
+_SUBJECT: Final = re.compile(r'\s*(?:"(?P<quoted>[^"]+)"|(?P<word>[^"\s]\S*))\s+(?=\S)')
 _USAGE: Final = (
     "a rule is SYMBOL CONDITION [on TIMEFRAME] [once | once a bar] [to NAME], such as"
-    " 'BTC-USD close > 75000 on 5m', or feed NAME STATE"
+    " 'BTC-USD close > 75000 on 5m', or feed NAME STATE; a SYMBOL with blanks stands in double"
+    " quotes"
 )
 
 
@@ -91,17 +95,18 @@ class Rule:
             raise RuleError(f"longer than {MAX_CHARACTERS} characters; {_USAGE}")
         if not text.isprintable():
             raise RuleError(f"a rule has printable characters only; {_USAGE}")
-        subject, _, rest = text.strip().partition(" ")
-        if not rest.strip():
+        start = _SUBJECT.match(text)
+        if start is None:
             raise RuleError(_USAGE)
-        if subject == _FEED:
+        rest = text[start.end() :]
+        if start["word"] == _FEED:
             return cls._of_feed(rest)
+        subject = start["quoted"] or start["word"]
         words = rest.split()
         if words[0] == GAP:
             frequency, to = _of_state(words[1:])
             return cls(Kind.GAP, subject, "", frequency, to=to)
-        offset = text.index(rest, text.index(subject) + len(subject))
-        parsed = parse_condition(rest, offset)
+        parsed = parse_condition(rest, start.end())
         frequency = Frequency(parsed.frequency or Frequency.EACH_TIME)
         fields = {each.name for each in _terms(parsed.condition) if isinstance(each, t.Field)}
         if fields.isdisjoint(t.QUOTE_FIELDS):
@@ -134,13 +139,16 @@ class Rule:
         often += f" to {', '.join(self.to)}" if self.to else ""
         if self.kind is Kind.FEED:
             return f"{_FEED} {self.subject} {self.state}{often}"
+        subject = self.subject
+        if " " in subject or subject == _FEED:
+            subject = f'"{subject}"'
         if self.kind is Kind.GAP:
-            return f"{self.subject} {GAP}{often}"
+            return f"{subject} {GAP}{often}"
         condition = str(self.condition)
         if isinstance(self.condition, c.Combined):
             condition = condition[1:-1]
         on = f" on {self.timeframe}" if self.timeframe else ""
-        return f"{self.subject} {condition}{on}{often}"
+        return f"{subject} {condition}{on}{often}"
 
     @property
     def waits_for_an_edge(self) -> bool:

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.live_feed import hub
 from functions.live_feed.protocols.frames import Form
 from functions.live_feed.protocols.subscriber import SlowConsumerError
 from shared.schema import live_pb2
@@ -50,46 +49,6 @@ def test_wildcards_bring_each_message_once(run: Run) -> None:
     run(test)
 
 
-def test_who_comes_back_gets_what_it_missed(run: Run) -> None:
-    """from_seq: exactly the messages behind it, and no snapshot."""
-
-    async def test(room: Room) -> None:
-        client = room.client()
-        subscribed, _ = await client.ask(op="subscribe", channels=["ticks:*"])
-        await room.publish(tick("A", "1"), tick("A", "2"))
-        seen = (await client.read())[0]
-        client.session.close()
-        await room.publish(tick("A", "3"))
-        again = room.client()
-        frames = await again.ask(
-            *(),
-            op="subscribe",
-            channels=["ticks:*"],
-            from_seq=seen["seq"],
-            stream=subscribed["stream"],
-        )
-        assert frames[0]["replayed"]
-        assert [each["data"]["price"] for each in frames[1:]] == ["2", "3"]
-
-    run(test)
-
-
-def test_who_is_cut_off_before_what_it_missed_asks_for_it_again(run: Run) -> None:
-    """`subscribed` names the place behind which the missed ones follow, not that of the last."""
-
-    async def test(room: Room) -> None:
-        subscribed, _ = await room.client().ask(op="subscribe", channels=["ticks:A"])
-        await room.publish(tick("A", "1"), tick("A", "2"))
-        place = {"from_seq": subscribed["seq"], "stream": subscribed["stream"]}
-        for _ in range(2):  # the second time with what the first answer's beginning said
-            told, *missed = await room.client().ask(op="subscribe", channels=["ticks:A"], **place)
-            assert told["replayed"]
-            assert [each["data"]["price"] for each in missed] == ["1", "2"]
-            place["from_seq"] = told["seq"]
-
-    run(test)
-
-
 def test_every_part_of_a_snapshot_names_the_place_that_it_is_of(run: Run) -> None:
     """Also in protobuf, where each item is a frame: a client comes back with what the last says."""
 
@@ -105,93 +64,6 @@ def test_every_part_of_a_snapshot_names_the_place_that_it_is_of(run: Run) -> Non
         ]
 
     run(test)
-
-
-def test_the_past_that_memory_has_not_comes_from_the_stream(servers: dict[str, str]) -> None:
-    """Another replica, which remembers two messages, replays fifty; updates meanwhile follow."""
-
-    async def test() -> None:
-        async with room(servers) as first:
-            await first.client().ask(op="subscribe", channels=["ticks:A"])
-            await first.publish(*(tick("A", str(n)) for n in range(50)))
-        async with room(servers, remembered=2, emptied=False) as second:
-            await second.publish(tick("A", "50"))
-            client = second.client(bound=1000)
-            asked = asyncio.create_task(
-                client.ask(op="subscribe", channels=["ticks:A"], from_seq=10)
-            )
-            await asyncio.sleep(0)
-            await second.publish(tick("A", "51"))
-            frames = await asked
-            while frames[-1]["data"]["price"] != "51":
-                frames += await client.read()
-            assert frames[0]["replayed"]
-            prices = [each["data"]["price"] for each in frames[1:]]
-            assert prices == [str(n) for n in range(10, 52)]
-
-    asyncio.run(test())
-
-
-def test_who_comes_back_to_a_busy_market_is_not_too_slow_by_that(servers: dict[str, str]) -> None:
-    """More comes while the past is read than may wait for a client: it follows as well, once."""
-
-    async def test() -> None:
-        async with room(servers) as first:
-            await first.client().ask(op="subscribe", channels=["ticks:A"])
-            await first.publish(*(tick("A", str(n)) for n in range(3_000)))
-        async with room(servers, emptied=False) as second:
-            client = second.client(bound=10)
-            asked = asyncio.create_task(
-                client.ask(op="subscribe", channels=["ticks:A"], from_seq=10)
-            )
-            count = 3_000
-            while not asked.done():
-                await second.publish(tick("A", str(count)))
-                count += 1
-            frames = await asked
-            while frames[-1]["data"]["price"] != str(count - 1):
-                frames += await client.read()
-            assert count > 3_010
-            assert frames[0]["replayed"]
-            prices = [each["data"]["price"] for each in frames[1:]]
-            assert prices == [str(n) for n in range(10, count)]
-
-    asyncio.run(test())
-
-
-def test_who_missed_too_much_gets_a_snapshot(
-    servers: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What one client has missed does not keep a replica from all others."""
-    monkeypatch.setattr(hub, "MOST_REPLAYED", 10)
-
-    async def test() -> None:
-        async with room(servers, remembered=2) as made:
-            begun, _ = await made.client().ask(op="subscribe", channels=["ticks:A"])
-            await made.publish(*(tick("A", str(n)) for n in range(11)))
-            for seq, is_replayed in ((begun["seq"], False), (begun["seq"] + 1, True)):
-                told, *_ = await made.client(bound=1000).ask(
-                    op="subscribe", channels=["ticks:A"], from_seq=seq
-                )
-                assert told["replayed"] is is_replayed
-
-    asyncio.run(test())
-
-
-def test_who_was_away_too_long_gets_a_snapshot_and_is_told(servers: dict[str, str]) -> None:
-    """A from_seq of another stream, or from behind its end: the present instead."""
-
-    async def test() -> None:
-        async with room(servers) as made:
-            await made.publish(tick("A", "1"), tick("A", "2"))
-            for place in ({"from_seq": 1, "stream": "another"}, {"from_seq": 10_000}):
-                subscribed, snapshot = await made.client().ask(
-                    op="subscribe", channels=["ticks:A"], **place
-                )
-                assert not subscribed["replayed"]
-                assert snapshot["items"][0]["data"]["price"] == "2"
-
-    asyncio.run(test())
 
 
 def test_a_new_replica_knows_the_present(servers: dict[str, str]) -> None:
