@@ -66,23 +66,23 @@ class Feed(Generic[N]):
         self._number: Number[N] = number
         self._query = {"channels": ",".join(channels)}
         self._query |= {name: text_of(each) for name, each in replay.items() if each is not None}
-        self._place = self._id = ""
+        self._resume = self._id = ""
         self._pause_s = 0.0
-        self._was_there = False
+        self._was_connected = False
 
     def request(self) -> dict[str, Any]:
         """Return the arguments of the next connection's request."""
-        headers = {"last-event-id": self._place} if self._place else {}
+        headers = {"last-event-id": self._resume} if self._resume else {}
         return {"params": self._query, "headers": headers, "timeout": TIMEOUT_S}
 
     def opened(self, response: httpx.Response) -> None:
         """Record an accepted response."""
-        self._was_there = True
+        self._was_connected = True
         self.ended = response.status_code == _NO_CONTENT
 
     def pause_s(self, error: Exception | None) -> float:
         """Return the wait after a disconnect. Raises the error of a first connection."""
-        if error is not None and not self._was_there:
+        if error is not None and not self._was_connected:
             raise error
         self._pause_s = min(2 * self._pause_s + 0.1, LONGEST_PAUSE_S)
         return self._pause_s
@@ -105,7 +105,7 @@ class Feed(Generic[N]):
         if kind == "replay" and frame["state"] in ("ended", "stopped", "failed"):
             self.ended = True
         if not frame.get("more"):  # an incomplete snapshot is requested again
-            self._place = self._id
+            self._resume = self._id
 
 
 def _event(item: Row, number: Number[N], *, snapshot: bool) -> Event[N]:

@@ -94,7 +94,7 @@ def audit(
     """
     ladder = tuple(sorted(timeframes))
     base = LiveState.of(client, shards).ladder[0]
-    stored = kept(connection, client, shards, names, from_us, to_us, ladder, cold)
+    stored = stored_candles(connection, client, shards, names, from_us, to_us, ladder, cold)
     expected = truth(connection, names, from_us, to_us, base, ladder, cold)
     results = {name: Audited() for name in names}
     for key in sorted(stored.keys() | expected.keys(), key=lambda key: (key[2], key[1])):
@@ -145,7 +145,7 @@ def truth(
     return candles
 
 
-def kept(
+def stored_candles(
     connection: Connection,
     client: redis.Redis,
     shards: int,

@@ -13,7 +13,7 @@ import httpx
 import redis
 from psycopg import Connection
 
-from local.audit import kept
+from local.audit import stored_candles
 from shared.adapter.event import OutgoingEvent
 from shared.errors import TransientError
 from shared.lake.cold import Cold
@@ -95,7 +95,7 @@ class Restore:
         if is_empty(self.postgres):
             self.say(f"this database is empty: it is filled from the lake {state.lake}")
             self._fill(state, at_us, broker())
-        is_reset = begin_anew(self.client, self.shards, self.wait_s)
+        is_reset = reset_state(self.client, self.shards, self.wait_s)
         if not is_reset:
             raise TransientError("candle-aggregate did not build its state anew")
         self.say("the live state was made anew from what is stored")
@@ -106,19 +106,19 @@ class Restore:
                 not_restored[:] = behind(state, connection, self.client, self.shards, self.cold)
             return len(not_restored)
 
-        await_that(missing, self.wait_s)  # the clock applies the rest
+        poll_until_zero(missing, self.wait_s)  # the clock applies the rest
         return not_restored
 
     def _fill(self, state: State, at_us: int, broker: str) -> None:
         """Idempotent: a second call resumes an interrupted one, by ids and file names."""
         outrank(self.postgres, state.epoch)
-        if not begin_anew(self.client, self.shards, self.wait_s):
+        if not reset_state(self.client, self.shards, self.wait_s):
             raise TransientError("candle-aggregate did not begin a new state")
         adopted = adopt(self.postgres, self.access, self.store, state.lake, at_us)
         events_, ticks = 0, 0
         for count in send(broker, self._ticks(adopted.hot, at_us), self.shards):
             events_, ticks = events_ + 1, ticks + count
-        if left := await_that(lambda: events_ - self._stored(), self.wait_s):
+        if left := poll_until_zero(lambda: events_ - self._stored(), self.wait_s):
             raise TransientError(f"{left} of {events_} events are not stored yet")
         repairs = finish(self.postgres, self.access, adopted, self.ladder)
         self.say(
@@ -139,7 +139,7 @@ class Restore:
         return int(row[0]) if row else 0
 
 
-def begin_anew(client: redis.Redis, shards: int, wait_s: float) -> bool:
+def reset_state(client: redis.Redis, shards: int, wait_s: float) -> bool:
     """Make candle-aggregate rebuild its state; return whether it has. Raises TransientError."""
     heads = [Keys(shard).head for shard in range(shards)]
     with translated():
@@ -188,7 +188,7 @@ def _post(client: httpx.Client, url: str, event: OutgoingEvent) -> None:
     raise TransientError(f"the broker at {url} does not take the ticks: {reason}")
 
 
-def await_that(done: Callable[[], int], wait_s: float) -> int:
+def poll_until_zero(done: Callable[[], int], wait_s: float) -> int:
     """Poll until it returns 0, or without progress for a while; return the last value."""
     left, since = done(), time.monotonic()
     while left and time.monotonic() - since < wait_s:
@@ -236,7 +236,7 @@ def _candle(
             return candle
     ladder = (Timeframe.parse(then.timeframe),)
     start_us = then.start_us
-    return kept(
+    return stored_candles(
         connection, client, shards, [then.instrument], start_us, start_us + 1, ladder, cold
     ).get(key)
 

@@ -16,7 +16,7 @@ from shared.analysis.anomalies import (
 from shared.analysis.detectors.charts import CHARTS
 from shared.analysis.detectors.detect import detect_many
 from shared.analysis.detectors.settings import DetectorSettings
-from shared.analysis.finding import Found
+from shared.analysis.finding import Finding
 
 _CONFIDENCE: Final = {1: 0.7, 2: 0.9}
 """Of an anomaly, by severity: it has limits of its own, so no least confidence is applied."""
@@ -34,7 +34,7 @@ class Detection:
         """Candles of the widest window."""
         return max(self.patterns.lookback, PERIOD + 1)
 
-    def __call__(self, requests: Sequence[Request]) -> list[list[Found]]:
+    def __call__(self, requests: Sequence[Request]) -> list[list[Finding]]:
         """Return what is found for each request."""
         series = [(each.candles, each.first) for each in requests]
         patterns = detect_many(series, self.patterns)
@@ -50,9 +50,9 @@ class Detection:
         ]
 
 
-def _as_found(anomaly: Anomaly) -> Found:
+def _as_found(anomaly: Anomaly) -> Finding:
     strong = "strong_" if anomaly.severity > 1 else ""
-    return Found(
+    return Finding(
         pattern=f"anomaly_{strong}{anomaly.kind}",
         index=anomaly.index,
         begin_us=anomaly.end_us,

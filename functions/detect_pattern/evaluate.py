@@ -18,7 +18,7 @@ import numpy as np
 from functions.detect_pattern.series import NOTHING_JUDGED, Series
 from functions.detect_pattern.window import RECEIVED, START, ClosedCandle
 from shared.analysis.candle_series import Candles
-from shared.analysis.finding import Found
+from shared.analysis.finding import Finding
 from shared.market.timeframes import Timeframe
 from shared.wire.patterns import Pattern, alert_level, pattern_id
 
@@ -40,7 +40,7 @@ class Request:
     offset: int = 0
 
 
-Detect = Callable[[Sequence[Request]], Sequence[Sequence[Found]]]
+Detect = Callable[[Sequence[Request]], Sequence[Sequence[Finding]]]
 """Answers requests, all at once; each candle as a function of the `lookback` that end with it."""
 
 
@@ -129,7 +129,7 @@ def _requests(series: Series, rules: EvaluationRules, from_us: int) -> list[Requ
 
 
 def _cooled(
-    series: Series, rules: EvaluationRules, from_us: int, found: Sequence[tuple[int, Found]]
+    series: Series, rules: EvaluationRules, from_us: int, found: Sequence[tuple[int, Finding]]
 ) -> dict[str, Pattern]:
     """Return the patterns that fire, by id; `found`: indices of standing candles, in event time."""
     window = series.candles.standing()
@@ -172,7 +172,9 @@ def _last_fired(series: Series, before_us: int) -> dict[str, int]:
     return fired
 
 
-def _pattern(series: Series, rules: EvaluationRules, candle: ClosedCandle, found: Found) -> Pattern:
+def _pattern(
+    series: Series, rules: EvaluationRules, candle: ClosedCandle, found: Finding
+) -> Pattern:
     return Pattern(
         pattern_id(series.instrument, series.timeframe, found.pattern, candle.start_us),
         series.instrument,

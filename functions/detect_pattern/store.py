@@ -13,9 +13,9 @@ from functions.detect_pattern.group_commit import GroupCommit
 from shared.market.shards import shard_of
 from shared.realtime.pattern_series import (
     Name,
-    begun_key,
     due_key,
     end_unused,
+    listed_key,
     member,
     name_of,
     series_key,
@@ -110,7 +110,7 @@ class Store:
     def unloaded_shards(self, now_ms: int) -> list[int]:
         """Return the shards whose series are to be listed from storage: new, lost, or once more."""
         with translated():
-            keys = [begun_key(shard) for shard in range(self._shards)]
+            keys = [listed_key(shard) for shard in range(self._shards)]
             again_ms = cast(list[bytes | None], self._client.mget(keys))
         return [
             shard
@@ -126,7 +126,7 @@ class Store:
                     pipe.zadd(due_key(shard), {member(name): 0}, nx=True)
             pipe.execute()
             for shard in shards:
-                begun = begun_key(shard)
+                begun = listed_key(shard)
                 self._client.set(begun, 0 if self._client.exists(begun) else again_ms)
 
     def instruments(self) -> int:

@@ -28,7 +28,7 @@ from functions.exchange_bridge.past.venue_history import (
     history_event,
     known_ranges,
     missing_chunks,
-    trades_begin,
+    seam_event,
 )
 from functions.exchange_bridge.rest import RestError
 from functions.exchange_bridge.settings import Settings
@@ -46,7 +46,7 @@ from shared.sources.outbox import Outbox
 from shared.stores.postgres import Postgres
 from shared.wire.candle_history import CandleHistory
 
-_BEGIN: Final = "SELECT first_time_us FROM first_ticks WHERE instrument = %s"
+_FIRST_TIME: Final = "SELECT first_time_us FROM first_ticks WHERE instrument = %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +111,9 @@ async def backfill(
                 if not sent:
                     _say(f"{symbol}: no trades that are not here before {_utc(until_us)}")
                 if until_us >= base.start_us(begin_us):  # and those from there on are known
-                    begin = trades_begin(name, base, since_us)
+                    begin = seam_event(name, base, since_us)
                     await _put(outbox, history_event(f"{life}/{symbol}", begin))
-            await outbox.until_taken(outbox.given)
+            await outbox.until_accepted(outbox.put_count)
             done(Filled(symbol, name, by, since_us, until_us, sent))
     finally:
         await outbox.close(settings.drain_s)
@@ -159,7 +159,7 @@ async def _put(outbox: Outbox, event: OutgoingEvent) -> None:
 
 def _begin(postgres: Postgres, instrument: str) -> int:
     with postgres.connection() as connection:
-        row = connection.execute(_BEGIN, (instrument,)).fetchone()
+        row = connection.execute(_FIRST_TIME, (instrument,)).fetchone()
     return time.time_ns() // 1000 if row is None else int(row[0])
 
 

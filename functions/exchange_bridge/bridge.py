@@ -93,7 +93,7 @@ async def run(settings: Settings, tracing: Tracing, stopping: asyncio.Event) -> 
         Health(settings.quiet_us),
         outbox.put,
         watched.selects if watched is not None else lambda symbol: True,
-        knows_earlier=not settings.database_url,
+        has_resumed=not settings.database_url,
     )
 
     def instrument_of(symbol: str) -> str:
@@ -105,7 +105,7 @@ async def run(settings: Settings, tracing: Tracing, stopping: asyncio.Event) -> 
         settings.rest,
         instrument_of,
         settings.gap_grace_s,
-        settings.backfill_most,
+        settings.backfill_max,
     )
     status_sink = _sink()
     reporter = Reporter(
@@ -115,7 +115,7 @@ async def run(settings: Settings, tracing: Tracing, stopping: asyncio.Event) -> 
         source,
         settings.report_s,
         instrument_of,
-        lambda: gaps.untold,
+        lambda: gaps.unreported,
     )
 
     async def behind() -> bool:
@@ -124,8 +124,8 @@ async def run(settings: Settings, tracing: Tracing, stopping: asyncio.Event) -> 
     def opened() -> Connection | CcxtConnection:
         callbacks = (intake.take, behind, intake.connected)
         if isinstance(exchange, CcxtVenue):
-            return CcxtConnection(exchange, settings.patience, *callbacks)
-        return Connection(exchange, settings.patience, settings.max_message_bytes, *callbacks)
+            return CcxtConnection(exchange, settings.timeouts, *callbacks)
+        return Connection(exchange, settings.timeouts, settings.max_message_bytes, *callbacks)
 
     feed = Feed(exchange, opened, intake.health, Pauses(settings.longest_pause_s))
     postgres = Postgres(settings.database_url, size=1) if settings.database_url else None
@@ -197,7 +197,7 @@ async def _begin(postgres: Postgres, intake: Intake, history: History) -> None:
     """Resume from the previous run; for new symbols, start with history."""
     new_symbols = await resume(postgres, intake)
     if not history.span_us or not intake.exchange.intervals:
-        intake.knows_earlier = True
+        intake.has_resumed = True
         return
     await history.run(new_symbols)
 

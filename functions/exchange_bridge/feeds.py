@@ -29,7 +29,7 @@ from shared.sources.feed_choice import FeedChoice, parse_feeds
 log = logging.getLogger(__name__)
 
 LOOK_S: Final = 0.5
-AGAIN_S: Final = 5.0
+RESTART_S: Final = 5.0
 """Pause before a failed feed is restarted."""
 MAX_BYTES: Final = 1024 * 1024
 """The size limit of a ConfigMap."""
@@ -65,7 +65,7 @@ class Feeds:
     mapping: Mapping[str, str]
     spans: Tracing
     _running: dict[str, _Running] = field(default_factory=dict)
-    _said: str = ""
+    _reported: str = ""
     _seen: tuple[FeedChoice, ...] | None = None
 
     async def follow(self, stopping: asyncio.Event) -> None:
@@ -79,11 +79,11 @@ class Feeds:
         try:
             choices = await asyncio.to_thread(read_list, self.path)
         except (OSError, ValueError) as error:
-            if str(error) != self._said:
+            if str(error) != self._reported:
                 log.error("the feeds stay as they are: %s: %s", self.path, error)
-            self._said = str(error)
+            self._reported = str(error)
             return
-        self._said = ""
+        self._reported = ""
         seen, self._seen = self._seen, choices
         if seen is not None and choices != seen:
             return
@@ -117,8 +117,8 @@ class Feeds:
                 log.error("%s is not taken: %s", feed, error)
                 await stopping.wait()
             except Exception:
-                log.exception("%s ended, and is begun again in %g s", feed, AGAIN_S)
-                await _at_most(stopping, AGAIN_S)
+                log.exception("%s ended, and is begun again in %g s", feed, RESTART_S)
+                await _at_most(stopping, RESTART_S)
 
 
 async def _at_most(event: asyncio.Event, seconds: float) -> None:

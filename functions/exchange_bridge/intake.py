@@ -20,7 +20,7 @@ from shared.wire.raw_batch import MAX_PAYLOAD_BYTES
 log = logging.getLogger(__name__)
 
 _GO_ON: Final = (Kind.TRADE, Kind.QUOTE, Kind.BUST, Kind.UNREADABLE)
-_SAY_EVERY_S: Final = 5.0
+_LOG_EVERY_S: Final = 5.0
 
 # Reasons for dropping a message: the values of the label `why`.
 TOO_LARGE: Final = "too_large"
@@ -37,7 +37,7 @@ class Intake:
 
     `put` accepts a batch, or returns False if the outbox is full: then the batch is dropped and its
     trades count as never seen, so that they become a gap and are fetched later. `selects` filters
-    symbols. Clocks: `now_us` is wall time, `now_s` is monotonic. `knows_earlier`: whether the
+    symbols. Clocks: `now_us` is wall time, `now_s` is monotonic. `has_resumed`: whether the
     previous run's position has been read. `forgotten`: how often trades already seen had to be
     dropped.
     """
@@ -50,11 +50,11 @@ class Intake:
     now_us: Callable[[], int] = lambda: time.time_ns() // 1000
     now_s: Callable[[], float] = time.monotonic
     ids: dict[str, SymbolIds] = field(default_factory=dict)
-    knows_earlier: bool = True
+    has_resumed: bool = True
     forgotten: int = 0
     _in_batch: Noted = field(default_factory=dict)
     _dropped: int = 0
-    _said_s: float = 0.0
+    _logged_s: float = 0.0
 
     def __post_init__(self) -> None:
         """Export drops as 0 from the start; otherwise an alert misses the first one."""
@@ -151,12 +151,12 @@ class Intake:
     def _drop(self, reason: str, count: int) -> None:
         metrics.FEED_DROPPED.labels(self.exchange.name, reason).inc(count)
         self._dropped += count
-        if self.now_s() - self._said_s >= _SAY_EVERY_S:
+        if self.now_s() - self._logged_s >= _LOG_EVERY_S:
             log.error(
                 "%s: %d messages dropped (%s): trades with ids are fetched later",
                 *(self.exchange.name, self._dropped, reason),
             )
-            self._dropped, self._said_s = 0, self.now_s()
+            self._dropped, self._logged_s = 0, self.now_s()
 
 
 def _runs(ids: Sequence[int]) -> list[tuple[int, int]]:

@@ -8,18 +8,18 @@ from typing import Final, NamedTuple
 
 from functions.exchange_bridge.exchange import Trade
 
-BEGUN_ANEW_US: Final = 60_000_000
+RESTARTED_US: Final = 60_000_000
 """A trade this much later than the highest id, under a lower id: the venue restarted its ids."""
 
 
 class Hole(NamedTuple):
-    """Unseen ids between two seen ones, with the times of those two; `found_s`: since when."""
+    """Unseen ids between two seen ones, with the times of those two; `detected_s`: since when."""
 
     first: int
     last: int
     from_us: int
     to_us: int
-    found_s: float
+    detected_s: float
 
 
 @dataclass(slots=True)
@@ -62,15 +62,15 @@ class SymbolIds:
     holes: list[Hole] = field(default_factory=list)
     gaps: list[Missing] = field(default_factory=list)
     filled: int = 0
-    former: Trade | None = None
+    previous: Trade | None = None
 
     def see(self, trade: Trade, now_s: float) -> None:
         """Add a received trade."""
         high = self.high
-        if high is None or self._counts_anew(trade, high):
-            self.low, self.high, self.former = trade, trade, high
+        if high is None or self._is_restart(trade, high):
+            self.low, self.high, self.previous = trade, trade, high
             return
-        if self._is_former(trade):
+        if self._is_previous(trade):
             return
         if trade.id > high.id:
             if trade.id > high.id + 1:
@@ -85,9 +85,9 @@ class SymbolIds:
     def exists(self, trade: Trade, now_s: float) -> None:
         """Note an existing trade that has not arrived (yet)."""
         high = self.high
-        if high is None or self._counts_anew(trade, high):
-            self.low, self.high, self.former = trade._replace(id=trade.id + 1), trade, high
-        elif trade.id > high.id and not self._is_former(trade):
+        if high is None or self._is_restart(trade, high):
+            self.low, self.high, self.previous = trade._replace(id=trade.id + 1), trade, high
+        elif trade.id > high.id and not self._is_previous(trade):
             self._open(high.id + 1, trade.id, high.time_us, trade.time_us, now_s)
             self.high = trade
 
@@ -137,8 +137,8 @@ class SymbolIds:
         """Turn the holes that have lasted into gaps; return them."""
         if not self.holes:
             return []
-        expired = [hole for hole in self.holes if now_s - hole.found_s >= grace_s]
-        self.holes = [hole for hole in self.holes if now_s - hole.found_s < grace_s]
+        expired = [hole for hole in self.holes if now_s - hole.detected_s >= grace_s]
+        self.holes = [hole for hole in self.holes if now_s - hole.detected_s < grace_s]
         new_gaps = [Missing(self.symbol, hole, [(hole.first, hole.last)]) for hole in expired]
         self.gaps += new_gaps
         return new_gaps
@@ -167,12 +167,14 @@ class SymbolIds:
             return max(times_us)
         return 0 if self.low is None else self.low.time_us
 
-    def _is_former(self, trade: Trade) -> bool:
-        former = self.former
-        return former is not None and trade.id <= former.id and trade.time_us <= former.time_us
+    def _is_previous(self, trade: Trade) -> bool:
+        previous = self.previous
+        return (
+            previous is not None and trade.id <= previous.id and trade.time_us <= previous.time_us
+        )
 
-    def _counts_anew(self, trade: Trade, high: Trade) -> bool:
-        return trade.id < high.id and trade.time_us > high.time_us + BEGUN_ANEW_US
+    def _is_restart(self, trade: Trade, high: Trade) -> bool:
+        return trade.id < high.id and trade.time_us > high.time_us + RESTARTED_US
 
 
 def _without(hole: Hole, first: int, last: int) -> Iterator[Hole]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from functions.exchange_bridge.connections.connection import Patience
+from functions.exchange_bridge.connections.connection import Timeouts
 from functions.exchange_bridge.exchange import Exchange
 from functions.exchange_bridge.exchanges import (
     alpaca,
@@ -43,7 +43,7 @@ class Settings:
     exchange: Exchange
     rest: Rest
     naming: Naming
-    patience: Patience
+    timeouts: Timeouts
     batch: Limits
     metrics_host: str
     metrics_port: int
@@ -55,7 +55,7 @@ class Settings:
     gap_grace_s: float
     longest_pause_s: float
     max_message_bytes: int
-    backfill_most: int
+    backfill_max: int
     history_us: int
     stock_list_key: str
     database_url: str = field(repr=False)
@@ -76,7 +76,7 @@ class Settings:
                 env.parsed("INSTRUMENT_VENUE", "append", parse_with_venue),
                 env.parsed("INSTRUMENT_NAMES", "", parse_exceptions),
             ),
-            patience=Patience(
+            timeouts=Timeouts(
                 connect_s=env.integer("CONNECT_TIMEOUT_MS", 5_000, 100, 60_000) / 1000,
                 stall_s=env.integer("STALL_MS", 10_000, 100, 3_600_000) / 1000,
             ),
@@ -91,7 +91,7 @@ class Settings:
             gap_grace_s=env.integer("GAP_GRACE_MS", 1_000, 0, 600_000) / 1000,
             longest_pause_s=env.integer("RECONNECT_MAX_MS", 2_500, 100, 600_000) / 1000,
             max_message_bytes=env.integer("MAX_MESSAGE_BYTES", 1 << 20, 1024, 1 << 26),
-            backfill_most=env.integer("BACKFILL_MAX_TRADES", 1_000_000, 0, 1 << 40),
+            backfill_max=env.integer("BACKFILL_MAX_TRADES", 1_000_000, 0, 1 << 40),
             history_us=env.integer("HISTORY_S", 172_800, 0, 10 * 366 * 86_400) * 1_000_000,
             stock_list_key=env.text("STOCK_LIST_KEY", SCANNER_PREFIX),
             database_url=env.text("DATABASE_URL", ""),

@@ -40,7 +40,7 @@ class Reporter:
     source: str
     every_s: float
     instrument_of: Callable[[str], str]
-    untold_gaps: Callable[[], int]
+    unreported_gaps: Callable[[], int]
     _number: Iterable[int] = field(default_factory=itertools.count)
     _safe: dict[str, Trade] = field(default_factory=dict)
     _asked: tuple[int, int, dict[str, Trade]] | None = None
@@ -70,17 +70,17 @@ class Reporter:
         """Advance the ids that are safe to report."""
         if self._asked is not None and self.intake.forgotten != self._asked[1]:
             self._asked = None  # something in the batch may have been dropped since
-        if self._asked is not None and self.outbox.taken >= self._asked[0]:
+        if self._asked is not None and self.outbox.accepted_count >= self._asked[0]:
             self._safe.update(self._asked[2])
             self._asked = None
-        if self._asked is None and self.intake.knows_earlier and not self.untold_gaps():
+        if self._asked is None and self.intake.has_resumed and not self.unreported_gaps():
             certain = {
                 symbol: trade
                 for symbol, ids in self.intake.ids.items()
                 if (trade := ids.certain()) is not None
             }
             waiting = self.intake.batcher.waiting > 0
-            self._asked = (self.outbox.given + waiting, self.intake.forgotten, certain)
+            self._asked = (self.outbox.put_count + waiting, self.intake.forgotten, certain)
 
     def status(self) -> FeedStatus:
         """Return the status of the feed now."""

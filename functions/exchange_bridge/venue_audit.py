@@ -111,7 +111,7 @@ async def audit(
                 exchange.name,
                 lambda: fetched(source, symbol, base, base.start_us(from_us), to_us),  # noqa: B023
             )
-            candles = await asyncio.to_thread(_ours, api_url, name, base, from_us, to_us)
+            candles = await asyncio.to_thread(_api_candles, api_url, name, base, from_us, to_us)
             result = compare(*_both(klines, candles), counts=exchange.counts_trades)
             show(name, base, result)
             count += len(result.differences)
@@ -133,7 +133,9 @@ def _both(
     )
 
 
-def _ours(api: str, name: str, base: Timeframe, from_us: int, to_us: int) -> list[dict[str, Any]]:
+def _api_candles(
+    api: str, name: str, base: Timeframe, from_us: int, to_us: int
+) -> list[dict[str, Any]]:
     """Return the API's candles."""
     query: dict[str, str | int] = {
         "timeframe": base.name,

@@ -26,7 +26,7 @@ _PROBE: Final = {
     "k-network-probe": "queue",
 }
 _SAYS: Final = "shutting down"
-_EVERY_S: Final = 1.0
+_POLL_S: Final = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class Draining:
             self._leave()
 
     async def _ask(self) -> None:
-        async with httpx.AsyncClient(trust_env=False, timeout=_EVERY_S) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=_POLL_S) as client:
             while not self._left:
                 try:
                     response = await client.get(self._queue_proxy, headers=_PROBE)
@@ -82,4 +82,4 @@ class Draining:
                         self._end()
                 except httpx.HTTPError as error:
                     log.debug("queue-proxy does not answer: %r", error)
-                await asyncio.sleep(_EVERY_S)
+                await asyncio.sleep(_POLL_S)

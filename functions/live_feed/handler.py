@@ -19,7 +19,7 @@ from shared.wire import events
 
 STAGE: Final = "live-feed"
 PATIENCE_S: Final = 30.0
-_AGAIN_S: Final = 0.2
+_RETRY_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Show:
             except TransientError:
                 if time.monotonic() > until_s:
                     raise
-            await asyncio.sleep(_AGAIN_S)
+            await asyncio.sleep(_RETRY_S)
 
     def _read(self) -> None:
         for shard in range(self.shards):

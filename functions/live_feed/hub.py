@@ -241,7 +241,7 @@ class Hub:
     def _take(self, arrived: Update, again: bool) -> None:
         self.seq = arrived.seq
         if again:
-            self._newest.take_again(arrived)
+            self._newest.take_republished(arrived)
             return
         metrics.LIVE_MESSAGES.inc()
         self._ages.take(arrived)

@@ -29,8 +29,8 @@ from shared.wire.candle import Candle
 log = logging.getLogger(__name__)
 
 _RENEW_EACH_S: Final = 2.0
-_LEARNT_ONE_BY_ONE: Final = 50
-_LEARNT_AGAIN_S: Final = (2, 4, 8, 16, 32, 64)
+_LOADED_SINGLY: Final = 50
+_RELOAD_S: Final = (2, 4, 8, 16, 32, 64)
 """Delays after which initial values are re-read once a lease has started.
 
 Earlier messages were published to nobody and may still have been on their way to storage.
@@ -54,7 +54,7 @@ class Interest:
     leases: Leases
     history: HistoryApi
     ladder: tuple[Timeframe, ...]
-    elsewhere: Callable[[], Awaitable[set[str]]] = nobody
+    external: Callable[[], Awaitable[set[str]]] = nobody
     until_emitted_s: float = READ_EACH_S + 0.05
     _since: dict[str, int] = field(default_factory=dict)
     _loaded: dict[str, tuple[float, ...]] = field(default_factory=dict)
@@ -62,14 +62,14 @@ class Interest:
     _foldings: dict[str, Folding] = field(default_factory=dict)
     _bars: dict[str, LiveBars] = field(default_factory=dict)
     _indicators: dict[str, LiveIndicator] = field(default_factory=dict)
-    _elsewhere: set[str] = field(default_factory=set)
+    _external: set[str] = field(default_factory=set)
     _task: asyncio.Task[None] | None = None
     _asking: asyncio.Task[None] | None = None
 
     def check(self, channel: str) -> str:
         """Return the normalized channel. Raises ChannelError that names the fix."""
         of_history = live.checked(channel).startswith((live.BARS, live.INDICATORS))
-        if of_history and not self.history.is_there:
+        if of_history and not self.history.is_configured:
             raise ChannelError(f"{channel!r}: it needs the history API: set API_URL")
         timeframe = self._folded(_candles_of(channel))
         if timeframe is None:
@@ -129,7 +129,7 @@ class Interest:
         async with self._loading:  # concurrent requests for the same channel wait for it
             try:
                 await self._learn(names - self._loaded.keys())
-                await self._learn_longer(set(unloaded) - self._loaded.keys())
+                await self._load_longer(set(unloaded) - self._loaded.keys())
                 for channel in unloaded:
                     await self._fold(channel)
                 for channel in channels:
@@ -150,17 +150,17 @@ class Interest:
         await self.history.close()
 
     async def _learn(self, names: set[str]) -> None:
-        if names and self.history.is_there:
+        if names and self.history.is_configured:
             for each in await self.history.present(names, self.ladder[0].name):
                 self._tell(each)
             self._note_loaded(names)
 
-    async def _learn_longer(self, channels: Iterable[str]) -> None:
+    async def _load_longer(self, channels: Iterable[str]) -> None:
         """Load the newest longer candles that were not published yet."""
         longer = [each for each in channels if each.startswith(live.CANDLES) and ALL not in each]
         base = f"{live.CANDLES}:{self.ladder[0]}:"
         longer = [each for each in longer if not each.startswith(base) and not self._folded(each)]
-        for channel in longer[:_LEARNT_ONE_BY_ONE]:
+        for channel in longer[:_LOADED_SINGLY]:
             _, timeframe, symbol = channel.split(":", 2)
             newest = await self.history.newest(symbol, timeframe)
             if newest is not None:
@@ -267,30 +267,30 @@ class Interest:
                 self.hub.underive(channel)
                 await self._indicators.pop(channel).close()
             try:
-                self._elsewhere = await self.elsewhere()
+                self._external = await self.external()
             except TransientError as error:
                 log.warning("who watches elsewhere is not known, as before: %s", error)
-            names |= self._elsewhere
+            names |= self._external
             self._since = {n: p for n, p in self._since.items() if n in names}
             self._loaded = {n: t for n, t in self._loaded.items() if n in names}
             await self._renew(names)
             if self._asking is None or self._asking.done():  # does not delay lease renewal
-                self._asking = asyncio.create_task(self._ask_again(), name="live-feed present")
+                self._asking = asyncio.create_task(self._reload(), name="live-feed present")
 
-    async def _ask_again(self) -> None:
+    async def _reload(self) -> None:
         """Read from history what is incomplete or may not have been stored."""
         try:
             for channel, folding in list(self._foldings.items()):
                 if not folding.is_whole:
                     await self._seed(channel, folding, live.instrument_of(channel) or "")
-            await self._learn_again()
+            await self._reload_due()
             async with self._loading:
                 for channel in self.hub.wanted:
                     await self._follow(channel)
         except TransientError as error:
             log.warning("the present is not known: %s", error)
 
-    async def _learn_again(self) -> None:
+    async def _reload_due(self) -> None:
         """Re-read what may have been on its way to storage."""
         now_s = time.monotonic()
         due = {name for name, again_s in self._loaded.items() if again_s and again_s[0] <= now_s}
@@ -298,7 +298,7 @@ class Interest:
             self._loaded[name] = tuple(each for each in self._loaded[name] if each > now_s)
         async with self._loading:
             await self._learn({each for each in due if not each.startswith(live.CANDLES)})
-            await self._learn_longer(due)
+            await self._load_longer(due)
 
     def _tell(self, message: Message) -> None:
         """Pass history to the hub, unless the stream has the channel by now."""
@@ -310,7 +310,7 @@ class Interest:
         """Note that the values of these names are known; of leased ones for that long."""
         now_s = time.monotonic()
         for name in names & self._since.keys():
-            self._loaded.setdefault(name, tuple(now_s + each for each in _LEARNT_AGAIN_S))
+            self._loaded.setdefault(name, tuple(now_s + each for each in _RELOAD_S))
 
     async def _renew(self, names: set[str]) -> None:
         try:

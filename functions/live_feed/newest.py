@@ -69,7 +69,7 @@ class Newest:
             return None
         return replace(update, late=True)
 
-    def take_again(self, update: Update) -> None:
+    def take_republished(self, update: Update) -> None:
         """Note a republished message, now the last of its channel in the stream."""
         newest = self._newest.get(update.channel)
         if newest is None or newest.order <= update.order:

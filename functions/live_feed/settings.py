@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functions.live_feed.derived.history_api import READS_PER_S, HistoryApi
 from functions.live_feed.hub import Hub
 from functions.live_feed.interest import Interest, nobody
-from functions.live_feed.protocols.client_limits import Places
+from functions.live_feed.protocols.client_limits import ClientSlots
 from functions.live_feed.protocols.replica import Replica
 from functions.live_feed.replays.replay import Replays
 from functions.live_feed.stream import Limits, LiveStream
@@ -74,4 +74,4 @@ class LiveSettings:
             stream.watched if serves_nats else nobody,
         )
         replays = Replays(history, self.ladder, self.replays)
-        return Replica(hub, interest, Places(self.max_clients), replays, self.queue)
+        return Replica(hub, interest, ClientSlots(self.max_clients), replays, self.queue)

@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 _FETCHED_AT_ONCE: Final = 512
 _IDLE_S: Final = 5.0
-_AGAIN_S: Final = 0.5
+_RETRY_S: Final = 0.5
 _CONNECTIONS: Final = "$SYS.REQ.ACCOUNT.PING.CONNZ"
 _ANSWERS_S: Final = 0.5
 
@@ -202,7 +202,7 @@ class LiveStream:
                     after = batch[-1].seq
             except (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError) as error:
                 log.warning("the live stream is away, asked again: %r", error)
-                await asyncio.sleep(_AGAIN_S)
+                await asyncio.sleep(_RETRY_S)
             except _OtherStreamError:
                 log.warning("the live stream was made anew")
                 after = 0
@@ -356,7 +356,7 @@ def _watched(response: Any) -> set[str]:
 
 def _headers(id_: str, message: Message, again: bool) -> dict[str, str]:
     headers = {"Nats-Msg-Id": id_, live.RECEIVED_HEADER: str(message.received_us)}
-    return {**headers, live.AGAIN_HEADER: "1"} if again else headers
+    return {**headers, live.REPUBLISHED_HEADER: "1"} if again else headers
 
 
 def _placed(message: Msg) -> Placed:
@@ -367,5 +367,5 @@ def _placed(message: Msg) -> Placed:
         message.data,
         int(headers.get(live.RECEIVED_HEADER, 0)),
         int(metadata.timestamp.timestamp() * 1e6),
-        live.AGAIN_HEADER in headers,
+        live.REPUBLISHED_HEADER in headers,
     )

@@ -52,7 +52,7 @@ class Settings:
 settings = Settings.from_env(os.environ)
 stream = settings.live.stream()
 replica = settings.live.replica(serves_nats=bool(settings.nats_browser_url))
-draining = Draining(replica.places.leave, settings.queue_proxy)
+draining = Draining(replica.slots.leave, settings.queue_proxy)
 websocket = websocket_endpoint(replica)
 
 

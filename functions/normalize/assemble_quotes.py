@@ -10,7 +10,7 @@ from shared.inputs.quote_rows import QuoteRows
 from shared.inputs.reject_reasons import Rejected
 from shared.inputs.scales import common_scale
 from shared.wire.instrument_table import Entries
-from shared.wire.quotes import NOT_SAID, Quotes
+from shared.wire.quotes import NOT_GIVEN, Quotes
 from shared.wire.raw_batch import LINE_BITS, RawBatch
 
 
@@ -32,7 +32,7 @@ def assemble_quotes(
     (bid, ask), price_scale, price_apart = common_scale(
         rows.symbol, rows.price_scale, keep, rows.bid, rows.ask
     )
-    said = [size != NOT_SAID for size in (rows.bid_size, rows.ask_size)]
+    said = [size != NOT_GIVEN for size in (rows.bid_size, rows.ask_size)]
     sizes, size_scale, size_apart = common_scale(
         rows.symbol,
         rows.size_scale,
@@ -40,7 +40,7 @@ def assemble_quotes(
         np.where(said[0], rows.bid_size, 0),
         np.where(said[1], rows.ask_size, 0),
     )
-    bid_size, ask_size = (np.where(s, size, NOT_SAID) for s, size in zip(said, sizes, strict=True))
+    bid_size, ask_size = (np.where(s, size, NOT_GIVEN) for s, size in zip(said, sizes, strict=True))
     symbol, of_shard = by_shard(rows.names, rows.symbol, 1)
     kept = np.flatnonzero(keep)
     keys = [sequence, receive, rows.update_id, time, size_apart, price_apart, symbol]

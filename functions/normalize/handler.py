@@ -16,7 +16,7 @@ from shared.adapter.app import Outcome
 from shared.adapter.event import Event, OutgoingEvent
 from shared.errors import PermanentError
 from shared.inputs.assemble import assemble
-from shared.inputs.busts import BustSaid
+from shared.inputs.busts import BustRow
 from shared.inputs.clock import ClockRule
 from shared.inputs.formats import parse
 from shared.inputs.outgoing import STAGE, fitting, halves, reject_events, tick_events, two_halves
@@ -104,7 +104,7 @@ def _quote_events(cause: str, quotes: Quotes) -> Iterator[OutgoingEvent]:
         yield OutgoingEvent.packed(f"{cause}/{STAGE}/quotes.{n}", events.QUOTES, piece)
 
 
-def _bust_events(cause: str, batch: RawBatch, said: Sequence[BustSaid]) -> Iterator[OutgoingEvent]:
+def _bust_events(cause: str, batch: RawBatch, said: Sequence[BustRow]) -> Iterator[OutgoingEvent]:
     items = [
         busts.Bust(
             *(each.instrument, each.venue, each.trade_id, each.time_us),

@@ -16,7 +16,7 @@ from shared.adapter.event import MAX_BODY_BYTES, Event, NotACloudEventError, par
 from shared.errors import PermanentError, TransientError
 from shared.wire import events
 
-WANTED: Final[Mapping[str, Sequence[str]]] = {
+STAGES_BY_TYPE: Final[Mapping[str, Sequence[str]]] = {
     events.RAW: ("normalize",),
     events.GAP: ("persist",),
     events.FEED: ("persist",),
@@ -41,7 +41,7 @@ def stages_for(attributes: Mapping[str, str]) -> tuple[str, ...]:
     """Return the stages for an event with these attributes; none for an unknown type."""
     if attributes["type"] == events.CANDLES and attributes.get(events.CLOSED) != "true":
         return ()
-    return tuple(WANTED.get(attributes["type"], ()))
+    return tuple(STAGES_BY_TYPE.get(attributes["type"], ()))
 
 
 def unrouted(event: Event) -> Outcome:

@@ -71,7 +71,7 @@ class Settings:
         return settings
 
 
-def _all_alike(datagrams: Datagrams) -> tuple[Datagrams]:
+def _one_format(datagrams: Datagrams) -> tuple[Datagrams]:
     return (datagrams,)
 
 
@@ -90,8 +90,8 @@ async def serve(settings: Settings, sink: Sink, tracing: Tracing) -> None:
     objects = Batcher(new_source("udp"), settings.batch, FORMAT_SCANNER)
     batchers, sort = {
         UdpFormat.AUTO: ((csv, ticker, objects), sorted_out),
-        UdpFormat.CSV: ((csv,), _all_alike),
-        UdpFormat.TICKER: ((ticker,), _all_alike),
+        UdpFormat.CSV: ((csv,), _one_format),
+        UdpFormat.TICKER: ((ticker,), _one_format),
     }[settings.format]
     receiver = Receiver(sock, recvmmsg.reader(sock), batchers, sort, outbox)
     loop = asyncio.get_running_loop()

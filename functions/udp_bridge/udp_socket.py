@@ -9,7 +9,7 @@ from typing import Final
 
 log = logging.getLogger(__name__)
 
-WANTED_BUFFER_BYTES: Final = 32 * 1024 * 1024
+TARGET_BUFFER_BYTES: Final = 32 * 1024 * 1024
 
 # Linux; the socket module does not name them.
 _SO_RCVBUFFORCE: Final = 33  # past net.core.rmem_max, with CAP_NET_ADMIN
@@ -37,17 +37,17 @@ def bind(host: str, port: int) -> socket.socket:
 def _grow_buffer(sock: socket.socket) -> None:
     for option in (_SO_RCVBUFFORCE, socket.SO_RCVBUF):
         try:
-            sock.setsockopt(socket.SOL_SOCKET, option, WANTED_BUFFER_BYTES)
+            sock.setsockopt(socket.SOL_SOCKET, option, TARGET_BUFFER_BYTES)
         except OSError:
             continue
-        if sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) >= WANTED_BUFFER_BYTES:
+        if sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) >= TARGET_BUFFER_BYTES:
             return
     log.warning(
         "the receive buffer is %d bytes, %d wanted: bursts may be dropped by the kernel;"
         " raise it with: sysctl -w net.core.rmem_max=%d",
         sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF),
-        WANTED_BUFFER_BYTES,
-        WANTED_BUFFER_BYTES,
+        TARGET_BUFFER_BYTES,
+        TARGET_BUFFER_BYTES,
     )
 
 

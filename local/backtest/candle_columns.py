@@ -57,7 +57,7 @@ _PATTERNS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class ColumnPositions:
     """Columns of the fields. `time`: one column, or those of a date and a time of day."""
 
     time: tuple[int, ...]
@@ -67,7 +67,7 @@ class Places:
     unit_us: int | None = None
 
 
-def places_of(names: Sequence[str]) -> Places | None:
+def columns_of(names: Sequence[str]) -> ColumnPositions | None:
     """Find the fields by header names; None without open, high, low and close.
 
     An unnamed first column is the time, as pandas and yfinance write their index.
@@ -89,16 +89,18 @@ def places_of(names: Sequence[str]) -> Places | None:
         time = (0,)
     symbol = next(iter(positions["symbol"]), None)
     unit = _UNITS_US.get(plain[time[0]]) if time else None
-    return Places(time, prices, tuple(positions["volume"]), symbol, unit)
+    return ColumnPositions(time, prices, tuple(positions["volume"]), symbol, unit)
 
 
-def places_without_names(width: int, *, dated: bool = False, coinbase: bool = False) -> Places:
+def default_positions(
+    width: int, *, dated: bool = False, coinbase: bool = False
+) -> ColumnPositions:
     """Return the columns of a row without a header. `dated`: it starts with a date and a time."""
     names = COINBASE_ROW if coinbase else PLAIN_ROW
     shift = int(dated)
     prices = tuple(names.index(field) + shift for field in PRICES)
     volumes = (names.index("volume") + shift,) if width > len(PRICES) + 1 + shift else ()
-    return Places(tuple(range(1 + shift)), prices, volumes, None)
+    return ColumnPositions(tuple(range(1 + shift)), prices, volumes, None)
 
 
 def is_absent(text: str) -> bool:

@@ -10,12 +10,12 @@ from typing import Final
 import numpy as np
 
 from local.backtest.candle_columns import (
-    Places,
+    ColumnPositions,
     Times,
+    columns_of,
+    default_positions,
     is_absent,
     number_of,
-    places_of,
-    places_without_names,
 )
 from local.backtest.candle_rows import CandleRows, Row, of_lines, rows_of
 from local.errors import UsageError
@@ -69,9 +69,9 @@ class _Table:
     """Rows with known columns."""
 
     def __init__(
-        self, source: CandleRows, positions: Places, rows: Iterator[tuple[int, Row]]
+        self, source: CandleRows, positions: ColumnPositions, rows: Iterator[tuple[int, Row]]
     ) -> None:
-        self.places = positions
+        self.positions = positions
         self.rows = rows
         self.decimal_comma = source.decimal_comma
         self.notes: list[str] = []
@@ -83,7 +83,7 @@ def _table(name: str, source: CandleRows) -> _Table | None:
     rows = itertools.chain(first, source.rows)
     if not source.names:
         return _without_names(source, first, rows)
-    positions = places_of(source.names)
+    positions = columns_of(source.names)
     if positions is None:
         return None
     if not positions.time:
@@ -92,7 +92,7 @@ def _table(name: str, source: CandleRows) -> _Table | None:
     return _Table(source, positions, itertools.islice(rows, min(later, _HEADERS), None))
 
 
-def _is_header(row: Row, positions: Places) -> bool:
+def _is_header(row: Row, positions: ColumnPositions) -> bool:
     """Whether a row has tickers or the index name, like those below yfinance's header."""
     cells = [row[at].strip() for at in (*positions.time, *positions.prices) if at < len(row)]
     return not any(any(c.isdigit() for c in cell) or (is_absent(cell) and cell) for cell in cells)
@@ -104,7 +104,7 @@ def _without_names(
     """Choose the order of columns in which every first row is a candle."""
     width = min(len(row) for _, row in first if row)
     for dated, coinbase in ((False, False), (True, False), (False, True)):
-        positions = places_without_names(width, dated=dated, coinbase=coinbase)
+        positions = default_positions(width, dated=dated, coinbase=coinbase)
         if all(_is_candle(row, positions, source) for _, row in first if row):
             table = _Table(source, positions, rows)
             if coinbase:
@@ -113,7 +113,7 @@ def _without_names(
     return None
 
 
-def _is_candle(row: Row, positions: Places, source: CandleRows) -> bool:
+def _is_candle(row: Row, positions: ColumnPositions, source: CandleRows) -> bool:
     try:
         text = _time_text(row, positions)
         Times([text], None).us(text)
@@ -124,12 +124,12 @@ def _is_candle(row: Row, positions: Places, source: CandleRows) -> bool:
     return 0 < low <= min(open_, close) and max(open_, close) <= high
 
 
-def _time_text(row: Row, positions: Places) -> str:
+def _time_text(row: Row, positions: ColumnPositions) -> str:
     return " ".join(row[at].strip() for at in positions.time)
 
 
 def _read(name: str, table: _Table, symbol: str | None) -> tuple[Candles, list[str]]:
-    positions, notes = table.places, table.notes
+    positions, notes = table.positions, table.notes
     rows = _of_symbol(name, table.rows, positions.symbol, symbol)
     numbers: list[int] = []
     starts: list[int] = []
@@ -184,7 +184,7 @@ def _of_symbol(
 
 def _volume(row: Row, table: _Table) -> float:
     """Return the first nonzero volume: MetaTrader counts ticks if it has no volume."""
-    cells = (row[at].strip() for at in table.places.volumes if at < len(row))
+    cells = (row[at].strip() for at in table.positions.volumes if at < len(row))
     numbers = (
         number_of(cell, decimal_comma=table.decimal_comma) for cell in cells if not is_absent(cell)
     )

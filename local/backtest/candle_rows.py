@@ -14,7 +14,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet
 
-from local.backtest.candle_columns import places_of
+from local.backtest.candle_columns import columns_of
 from local.feeds.files.errors import FileError
 from local.feeds.files.opening import Part
 from local.feeds.files.tables import whole
@@ -83,7 +83,7 @@ def _begins_like_a_number(text: str) -> bool:
 
 
 def _of_table(names: Sequence[str], read: Callable[[], pa.Table]) -> CandleRows | None:
-    if places_of(names) is None:
+    if columns_of(names) is None:
         return None
     columns = [[_text(each) for each in column.to_pylist()] for column in read().columns]
     return CandleRows(tuple(names), enumerate(zip(*columns, strict=True), 1))

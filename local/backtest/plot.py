@@ -11,11 +11,11 @@ from typing import Any, Final
 import numpy as np
 
 from local.backtest.report import Report
-from shared.analysis.finding import Found
+from shared.analysis.finding import Finding
 from shared.analysis.pattern_scores import Score
 
 SUFFIXES: Final = (".png", ".svg", ".html")
-MOST_PATTERNS: Final = 20
+MAX_PATTERNS: Final = 20
 UP, DOWN, PLAIN = "#1a9850", "#d73027", "#4575b4"
 
 
@@ -23,7 +23,7 @@ class PlotError(Exception):
     """A plot cannot be created; the message gives the reason."""
 
 
-def plot(report: Report, patterns: Sequence[Found], path: Path) -> None:
+def plot(report: Report, patterns: Sequence[Finding], path: Path) -> None:
     """Write a plot (.png, .svg, or .html with the tables). Raises PlotError."""
     if path.suffix not in SUFFIXES:
         raise PlotError(f"{path}: a plot ends in {', '.join(SUFFIXES)}")
@@ -39,7 +39,7 @@ def plot(report: Report, patterns: Sequence[Found], path: Path) -> None:
     ).values()
     _price(top, report, patterns)
     _rates(left, report.buckets, "hit rate by confidence")
-    evaluated = [score for score in report.patterns if score.judged][:MOST_PATTERNS]
+    evaluated = [score for score in report.patterns if score.judged][:MAX_PATTERNS]
     _rates(right, evaluated, "hit rate by pattern")
     picture = io.BytesIO()
     figure.savefig(picture, format="png" if path.suffix == ".png" else "svg")
@@ -52,7 +52,7 @@ def plot(report: Report, patterns: Sequence[Found], path: Path) -> None:
         raise PlotError(f"{path}: cannot be written: {error}") from None
 
 
-def _price(axes: Any, report: Report, patterns: Sequence[Found]) -> None:
+def _price(axes: Any, report: Report, patterns: Sequence[Finding]) -> None:
     times = report.candles.start_us.astype("datetime64[us]")
     close = report.candles.close
     axes.plot(times, close, color="black", linewidth=0.6)

@@ -98,7 +98,7 @@ class Dispatcher:
             if self._has_subscriber:
                 raise
             # retention Work allows one consumer, that of the served Trigger
-            self._lose_what_comes(str(error.description))
+            self._drop_events(str(error.description))
             return
         if not self._has_subscriber:
             return
@@ -115,7 +115,7 @@ class Dispatcher:
             )
         self.ready, self.reason = True, None
 
-    def _lose_what_comes(self, cause: str) -> None:
+    def _drop_events(self, cause: str) -> None:
         reason = f"it has no subscriber here, and no consumer ({cause}): its events do not wait"
         if reason != self.reason:
             self.reason = reason

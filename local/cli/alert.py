@@ -69,7 +69,7 @@ def add(
     from shared.alerts.event import checked_sink
     from shared.alerts.present import is_true_now
     from shared.alerts.rule import Rule
-    from shared.alerts.stored_rules import MOST, add_rule
+    from shared.alerts.stored_rules import MAX_RULES, add_rule
 
     try:
         parsed = Rule.parse(rule)
@@ -80,7 +80,7 @@ def add(
         holds = is_true_now(connection, parsed, time.time_ns() // 1000)
         id_ = add_rule(connection, parsed, checked)
     if id_ is None:
-        raise CliError(f"there are {MOST:,} rules already: remove some")
+        raise CliError(f"there are {MAX_RULES:,} rules already: remove some")
     notes = _notes(parsed, holds)
     if as_json:
         output = {"id": id_, "rule": parsed.text(), "sink": checked, "holds": holds, "notes": notes}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from local.cli.addresses import address
-from local.cli.backfill import moment, run_bridge
+from local.cli.backfill import parse_time_us, run_bridge
 from local.cli.candle_range import (
     Batch,
     From,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from shared.market.timeframes import Timeframe
     from shared.wire.candle import CandleKey
 
-AGAIN_EACH_S: Final = 2.0
+RECHECK_S: Final = 2.0
 
 app = typer.Typer()
 
@@ -113,7 +113,12 @@ def _against_venue(
     if feed is None or ":" not in feed:
         raise UsageError("--venue: name a feed, such as binance:BTCUSDT")
     api = address(os.environ.get("API_URL"), "API_URL", "--data-dir", data_dir)
-    span = ["--from-us", str(moment(since or "-24h")), "--to-us", str(moment(until or "-1m"))]
+    span = [
+        "--from-us",
+        str(parse_time_us(since or "-24h")),
+        "--to-us",
+        str(parse_time_us(until or "-1m")),
+    ]
     arguments = [*span, "--api-url", api, *(["--json"] if json_lines else [])]
     return run_bridge("venue_audit", feed, arguments, data_dir)
 
@@ -135,7 +140,7 @@ def _settled(
         unsettled = {name: result for name, result in results.items() if result.differences}
         if not unsettled:
             break
-        time.sleep(AGAIN_EACH_S)
+        time.sleep(RECHECK_S)
         starts = [each.key[2] for result in unsettled.values() for each in result.differences]
         rechecked = compared(Batch(list(unsettled), min(starts), max(starts) + 1))
         for name, result in unsettled.items():

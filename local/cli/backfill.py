@@ -54,15 +54,15 @@ def backfill(
 
       kandle backfill kraken:BTC/USD --from 2026-01-01 --to 2026-02-01 --trades
     """
-    arguments = ["--by", "trades" if trades else "candles", "--from", str(moment(since))]
+    arguments = ["--by", "trades" if trades else "candles", "--from", str(parse_time_us(since))]
     if until is not None:
-        arguments += ["--to", str(moment(until))]
+        arguments += ["--to", str(parse_time_us(until))]
     if json_lines:
         arguments.append("--json")
     raise typer.Exit(run_bridge("backfill", feed, arguments, data_dir))
 
 
-def moment(text: str) -> int:
+def parse_time_us(text: str) -> int:
     """Parse a time as microseconds since 1970. Raises UsageError."""
     try:
         return time_us(text, datetime.now(UTC))

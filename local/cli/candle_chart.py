@@ -40,11 +40,11 @@ def candle_chart(title: str, candles: Sequence[dict[str, Any]], width: int, heig
     }
     plotext.candlestick(at, prices, colors=["green", "red"])
     ticks = sorted({round(n * (len(at) - 1) / (_LABELS - 1)) for n in range(_LABELS)})
-    plotext.xticks(ticks, [_moment(visible[each]["t"], visible) for each in ticks])
+    plotext.xticks(ticks, [_local_time(visible[each]["t"], visible) for each in ticks])
     return Text.from_ansi(plotext.build().rstrip("\n"))
 
 
-def _moment(time_ms: int, visible: Sequence[dict[str, Any]]) -> str:
+def _local_time(time_ms: int, visible: Sequence[dict[str, Any]]) -> str:
     """Format a start in UTC: time of day, or the date if the candles span over two days."""
     is_long = visible[-1]["t"] - visible[0]["t"] > 2 * 86_400_000
     return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d" if is_long else "%H:%M")

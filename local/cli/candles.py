@@ -44,7 +44,7 @@ class Query:
 
 
 @dataclass(frozen=True)
-class Found:
+class CandlePage:
     """The requested candles, ascending; `cut` says what is missing, if anything."""
 
     candles: list[dict[str, Any]]
@@ -108,7 +108,7 @@ def candles(
             _show(view, first, as_json=as_json)
         elif as_json or not console.is_terminal:
             for update in _refreshed(api, query, first):
-                if isinstance(update, Found):
+                if isinstance(update, CandlePage):
                     _show(view, update, as_json=as_json)
                 else:
                     typer.echo(update, err=True)
@@ -129,7 +129,7 @@ def _check_range(since: str | None, until: str | None) -> None:
         raise UsageError(f"--from {since} is not before --to {until}: nothing lies between them")
 
 
-def fetch(api: HistoryApi, query: Query) -> Found:
+def fetch(api: HistoryApi, query: Query) -> CandlePage:
     """Fetch candles, following the pages of a range.
 
     Raises CliError: the API is unreachable or refuses; the message has its problem detail.
@@ -145,7 +145,7 @@ def fetch(api: HistoryApi, query: Query) -> Found:
             truncation = (
                 f"the API gives {len(newest):,} at once; there are older ones: give a --from"
             )
-        return Found(newest, truncation)
+        return CandlePage(newest, truncation)
     candles: list[dict[str, Any]] = []
     cursor = None
     while True:
@@ -154,22 +154,24 @@ def fetch(api: HistoryApi, query: Query) -> Found:
         candles += response["candles"]
         following = response["next"]
         if not following:
-            return Found(candles)
+            return CandlePage(candles)
         if query.limit is not None and len(candles) >= query.limit:
-            return Found(candles[: query.limit], f"cut after --limit {query.limit:,}; more follow")
+            return CandlePage(
+                candles[: query.limit], f"cut after --limit {query.limit:,}; more follow"
+            )
         if following == cursor:
             raise CliError(f"{api.url} gives the same page again and again")
         cursor = following
 
 
-def _refreshed(api: HistoryApi, query: Query, first: Found) -> Iterator[Found | str]:
+def _refreshed(api: HistoryApi, query: Query, first: CandlePage) -> Iterator[CandlePage | str]:
     """Yield the candles whenever they change, or the error of a failed request."""
-    last: Found | str = first
+    last: CandlePage | str = first
     with asked_to_stop() as stop:
         yield first
         while not stop.wait(REFRESH_S):
             try:
-                now: Found | str = fetch(api, query)
+                now: CandlePage | str = fetch(api, query)
             except CliError as error:
                 now = str(error)
             if now != last:
@@ -185,7 +187,7 @@ class _View:
     console: Console
     as_chart: bool
 
-    def of(self, page: Found, most_rows: int | None = None) -> RenderableType:
+    def of(self, page: CandlePage, most_rows: int | None = None) -> RenderableType:
         """Render the candles; the newest `most_rows` of a table."""
         if self.as_chart and page.candles:
             from local.cli.candle_chart import candle_chart
@@ -196,16 +198,16 @@ class _View:
             title = f"{self.query.symbol} {self.query.timeframe}"
             return candle_chart(title, page.candles, width, height)
         rows = page.candles if most_rows is None else page.candles[-most_rows:]
-        return _table(self.query, Found(rows, page.cut))
+        return _table(self.query, CandlePage(rows, page.cut))
 
 
-def _live(view: _View, api: HistoryApi, first: Found) -> None:
+def _live(view: _View, api: HistoryApi, first: CandlePage) -> None:
     page = first
     with Live(console=view.console, auto_refresh=False) as live:
         for update in _refreshed(api, view.query, first):
             # The end of a long table changes, so it stays in view.
             rows = max(view.console.height - 6, 1)
-            if isinstance(update, Found):
+            if isinstance(update, CandlePage):
                 page = update
                 live.update(view.of(update, rows), refresh=True)
             else:
@@ -215,7 +217,7 @@ def _live(view: _View, api: HistoryApi, first: Found) -> None:
                 live.update(Group(view.of(page, rows), error_line), refresh=True)
 
 
-def _show(view: _View, page: Found, *, as_json: bool) -> None:
+def _show(view: _View, page: CandlePage, *, as_json: bool) -> None:
     query = view.query
     if as_json:
         output = {"symbol": query.symbol, "timeframe": query.timeframe, "candles": page.candles}
@@ -226,7 +228,7 @@ def _show(view: _View, page: Found, *, as_json: bool) -> None:
         typer.echo(page.cut, err=True)
 
 
-def _table(query: Query, page: Found) -> FittedTable:
+def _table(query: Query, page: CandlePage) -> FittedTable:
     count = len(page.candles)
     table = FittedTable(
         ("time (UTC)", "open", "high", "low", "close", "volume", "vwap", "trades", ""),

@@ -59,7 +59,7 @@ def forget(
     from shared.realtime.pattern_series import end_instrument
 
     with stores(database_url, redis_url, data_dir) as (connection, client, _):
-        stored = {name: _known(connection, client, name) for name in dict.fromkeys(symbols)}
+        stored = {name: _stored_state(connection, client, name) for name in dict.fromkeys(symbols)}
         if unknown := [name for name, each in stored.items() if not any(each)]:
             raise CliError(f"nothing is known of {', '.join(map(repr, unknown))}")
         for name, each in stored.items():
@@ -74,7 +74,7 @@ def forget(
                 end_instrument(client, shards(), name, time.time_ns() // 1_000_000)
 
 
-class _Known(NamedTuple):
+class _StoredState(NamedTuple):
     """State of an instrument. `stored_us`: its first and last stored tick, approximately."""
 
     is_live: bool
@@ -95,7 +95,7 @@ class _Known(NamedTuple):
         return f"{live}{quote}; its ticks of {first} to {last} and their candles stay"
 
 
-def _known(connection: Connection, client: redis.Redis, name: str) -> _Known:
+def _stored_state(connection: Connection, client: redis.Redis, name: str) -> _StoredState:
     from shared.market.shards import shard_of
     from shared.realtime.keys import Keys
     from shared.stores.redis import translated
@@ -104,4 +104,4 @@ def _known(connection: Connection, client: redis.Redis, name: str) -> _Known:
         is_live = bool(client.hexists(Keys(shard_of(name, shards())).instruments, name))
     stored = connection.execute(_STORED, (name,)).fetchone()
     has_quote = connection.execute(_QUOTE, (name,)).fetchone() is not None
-    return _Known(is_live, has_quote, stored)
+    return _StoredState(is_live, has_quote, stored)

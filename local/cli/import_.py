@@ -80,7 +80,7 @@ def import_files(
     as_json: AsJson = False,
 ) -> None:
     """Import the files, with progress and a summary."""
-    from local.feeds.importer import Normalizing, NotTakenError, Positions, batches
+    from local.feeds.importer import Normalizing, NotAcceptedError, Positions, batches
     from shared.runtime.memory import keep_freed_memory
     from shared.runtime.settings import SettingsError
 
@@ -103,7 +103,7 @@ def import_files(
             numbered = batches(trades, salt)
             done = asyncio.run(_run(numbered, normalizing, url, positions, report, stop.is_set))
             stopped = stop.is_set()
-    except (FileError, NotTakenError, SettingsError) as error:
+    except (FileError, NotAcceptedError, SettingsError) as error:
         raise CliError(str(error)) from None
     progress.skipped.update(done.skipped)
     _sum_up(done, progress, time.monotonic() - started, as_json=as_json)

@@ -59,7 +59,7 @@ def rebuild(
 
       kandle rebuild XRP-ETH --from 2019-10-11 --to 2019-10-12 --timeframe 1m
     """
-    from local.audit import COMPARED, kept, truth
+    from local.audit import COMPARED, stored_candles, truth
     from shared.realtime.readers import LiveState
 
     ladder = ladder_of(timeframes)
@@ -72,7 +72,7 @@ def rebuild(
             raise CliError(f"no tick of {symbol!r} is stored in that range")
 
         def now() -> dict[CandleKey, Candle]:
-            return kept(connection, client, shards(), [symbol], *span, ladder, cold)
+            return stored_candles(connection, client, shards(), [symbol], *span, ladder, cold)
 
         before = now()
         left = _queued_and_awaited(connection, keys, wait_s)

@@ -52,7 +52,7 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredReject:
     """A stored reject. `original` is as received; `receive_time_us` since 1970 UTC."""
 
     receive_time_us: int
@@ -106,7 +106,7 @@ def list_rejects(
             reasons = connection.cursor(row_factory=class_row(Reason)).execute(grouped, parameters)
             _show_reasons(reasons.fetchall(), json_lines=json_lines)
             return
-        with connection.cursor(row_factory=class_row(Kept)) as cursor:
+        with connection.cursor(row_factory=class_row(StoredReject)) as cursor:
             rejects = cursor.execute(newest, parameters).fetchall()[::-1]
         counts = connection.execute(count_query, parameters).fetchall()
     if json_lines:
@@ -132,7 +132,7 @@ def _show_reasons(reasons: list[Reason], *, json_lines: bool) -> None:
                         "reason": each.code,
                         "source": each.kind,
                         "rejects": each.rejects,
-                        "newest": _moment(each.newest_us).isoformat(),
+                        "newest": _time(each.newest_us).isoformat(),
                         "fix": each.detail,
                         "sample": excerpt(each.original),
                     }
@@ -155,7 +155,7 @@ def _show_reasons(reasons: list[Reason], *, json_lines: bool) -> None:
             one_line(each.code, EXCERPT_CHARS),
             one_line(each.kind, EXCERPT_CHARS),
             f"{each.rejects:,}",
-            _moment(each.newest_us).strftime("%Y-%m-%d %H:%M:%S"),
+            _time(each.newest_us).strftime("%Y-%m-%d %H:%M:%S"),
             one_line(each.detail, 2 * DETAIL_CHARS),
             excerpt(each.original),
         )
@@ -174,10 +174,10 @@ def excerpt(original: bytes, limit: int = EXCERPT_CHARS) -> str:
     return printable if whole else printable[: limit - 1] + "…"
 
 
-def as_json(reject: Kept) -> dict[str, Any]:
+def as_json(reject: StoredReject) -> dict[str, Any]:
     """Return a reject as JSON values; the original as an excerpt, and whole as base64."""
     return {
-        "time": _moment(reject.receive_time_us).isoformat(),
+        "time": _time(reject.receive_time_us).isoformat(),
         "code": reject.code,
         "detail": reject.detail,
         "original": excerpt(reject.original),
@@ -188,11 +188,11 @@ def as_json(reject: Kept) -> dict[str, Any]:
     }
 
 
-def _moment(time_us: int) -> datetime:
+def _time(time_us: int) -> datetime:
     return EPOCH + timedelta(microseconds=time_us)
 
 
-def _print_table(rejects: list[Kept]) -> None:
+def _print_table(rejects: list[StoredReject]) -> None:
     columns = ("received (UTC)", "code", "detail", "original", "source")
     table = FittedTable(
         columns,
@@ -203,7 +203,7 @@ def _print_table(rejects: list[Kept]) -> None:
     )
     for reject in rejects:
         row = (
-            _moment(reject.receive_time_us).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
+            _time(reject.receive_time_us).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
             one_line(reject.code, EXCERPT_CHARS),
             one_line(reject.detail, DETAIL_CHARS),
             excerpt(reject.original),

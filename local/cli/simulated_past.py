@@ -44,25 +44,25 @@ def store_past(
     """
     import httpx
 
-    from local.feeds.importer import NotTakenError
+    from local.feeds.importer import NotAcceptedError
     from local.feeds.past import make_past
 
     until_ms = time.time_ns() // 1_000_000
     with httpx.Client(base_url=api_url, timeout=_TIMEOUT_S, trust_env=False) as api:
-        last_trades = _known(api)
+        last_trades = _last_trades(api)
         past = make_past(
             instruments, last_trades, seed=seed, span_ms=span_ms, until_ms=until_ms, rate=rate
         )
         if not len(past.trades):
             return past.instruments, until_ms
         names = [each.symbol for each in instruments]
-        expected = _counted(api, names, until_ms - span_ms, until_ms) + len(past.trades)
+        expected = _trade_count(api, names, until_ms - span_ms, until_ms) + len(past.trades)
         try:
             asyncio.run(_sent(past, broker_url, stopped))
-        except NotTakenError as error:
+        except NotAcceptedError as error:
             raise CliError(str(error)) from None
         until_s = time.monotonic() + _PATIENCE_S
-        while not stopped() and _counted(api, names, until_ms - span_ms, until_ms) < expected:
+        while not stopped() and _trade_count(api, names, until_ms - span_ms, until_ms) < expected:
             if time.monotonic() > until_s:
                 typer.echo("the market's past is not in its candles yet: it comes late", err=True)
                 break
@@ -88,28 +88,28 @@ async def _sent(past: Past, broker_url: str, stopped: Callable[[], bool]) -> Non
         await sink.close()
 
 
-def _known(api: httpx.Client) -> dict[str, LastTrade]:
+def _last_trades(api: httpx.Client) -> dict[str, LastTrade]:
     """Return the newest trade of each instrument, if any."""
     from local.feeds.past import LastTrade
 
     return {
         row["symbol"]: LastTrade(Decimal(row["price"]), int(row["t"]))
-        for row in _asked(api, "/api/latest", {})
+        for row in _get(api, "/api/latest", {})
         if row["price"] is not None
     }
 
 
-def _counted(api: httpx.Client, names: Sequence[str], from_ms: int, to_ms: int) -> int:
+def _trade_count(api: httpx.Client, names: Sequence[str], from_ms: int, to_ms: int) -> int:
     """Return the number of trades in the candles of the days from `from_ms` to `to_ms`."""
     span = {"timeframe": "1d", "from": from_ms - _DAY_MS, "to": to_ms + _DAY_MS, "limit": 1_000}
     total = 0
     for name in names:
-        body = _asked(api, f"/api/candles/{quote(name, safe='')}", span)
+        body = _get(api, f"/api/candles/{quote(name, safe='')}", span)
         total += sum(candle["n"] for candle in body.get("candles", ()))
     return total
 
 
-def _asked(api: httpx.Client, path: str, parameters: dict[str, Any]) -> Any:
+def _get(api: httpx.Client, path: str, parameters: dict[str, Any]) -> Any:
     """Return the API's response, also for an unknown instrument. Raises CliError."""
     import httpx
 

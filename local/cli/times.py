@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.market.timestamps import EPOCH, parse_moment_us, us_of
+from shared.market.timestamps import EPOCH, parse_relative_us, us_of
 
 __all__ = ["EPOCH", "span_us", "time_us"]
 
@@ -18,7 +18,7 @@ def time_us(text: str, now: datetime) -> int:
 
     Raises ValueError that quotes the text.
     """
-    return parse_moment_us(text, us_of(now))
+    return parse_relative_us(text, us_of(now))
 
 
 def span_us(text: str) -> int:

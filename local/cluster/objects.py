@@ -53,17 +53,19 @@ def _reason(each: Object) -> str | None:
         return None if phase == "Bound" else f"{phase}: no volume for its storage class"
     conditions = {c["type"]: c for c in status.get("conditions", ())}
     if kind == "Job" and conditions.get("Failed", {}).get("status") == "True":
-        return _said(conditions["Failed"])
+        return _condition_text(conditions["Failed"])
     condition = conditions.get(_CONDITIONS.get(kind, "Ready"))
     if condition is None:
         return "has not said anything yet"
     if condition["status"] == "True":
         return None
     unmet = [c for c in (condition, *conditions.values()) if c["status"] != "True"]
-    return next((text for c in unmet if (text := _said(c))), f"{condition['type']} is not True")
+    return next(
+        (text for c in unmet if (text := _condition_text(c))), f"{condition['type']} is not True"
+    )
 
 
-def _said(condition: Object) -> str:
+def _condition_text(condition: Object) -> str:
     return ": ".join(filter(None, (condition.get("reason"), condition.get("message"))))
 
 
@@ -82,7 +84,7 @@ def pods(found: Sequence[Object]) -> Iterator[Finding]:
                 code = f" (exit code {ended['exitCode']})" if "exitCode" in ended else ""
                 yield error(
                     f"Pod {each['metadata']['name']}",
-                    f"{container['name']}: {_said(waiting)}{code}",
+                    f"{container['name']}: {_condition_text(waiting)}{code}",
                 )
     if found and pulled:
         yield ok("images", "every one could be pulled")

@@ -44,7 +44,7 @@ PATIENCE_S: Final = 300.0
 SHOWN_ERRORS: Final = 5
 
 
-class NotTakenError(Exception):
+class NotAcceptedError(Exception):
     """The broker did not accept a batch for too long."""
 
 
@@ -186,7 +186,7 @@ async def send(
 ) -> Imported:
     """Send all batches the broker is not known to have; return the result.
 
-    Raises NotTakenError, and FileError of the files.
+    Raises NotAcceptedError, and FileError of the files.
     """
     result = Imported()
     received_us = time.time_ns() // 1000
@@ -226,7 +226,7 @@ async def _emit(sink: Sink, events: Sequence[OutgoingEvent], stopped: Callable[[
             await sink.emit(events)
         except TransientError as error:
             if time.monotonic() > until_s or stopped():
-                raise NotTakenError(
+                raise NotAcceptedError(
                     f"{error}; the same command goes on where this one ended"
                 ) from None
             await asyncio.sleep(1.0)

@@ -33,7 +33,7 @@ class SimulatedInstrument:
 
 # Volatilities are yearly ones (0.55, 0.7, 0.3, 0.9) over the square root of a year's seconds; the
 # equity trades 6.5 hours on 252 days.
-KNOWN: Final = {
+PRESETS: Final = {
     each.symbol: each
     for each in (
         SimulatedInstrument("BTC-USD", 6_183_763, 2, 1, 9.8e-5, 1, 420_000, 8, 1_000, 1.6, 5.0),
@@ -46,7 +46,7 @@ KNOWN: Final = {
 
 def instrument(symbol: str) -> SimulatedInstrument:
     """Return a known instrument, or one derived from its name alone."""
-    if (known := KNOWN.get(symbol)) is not None:
+    if (known := PRESETS.get(symbol)) is not None:
         return known
     drawn = random.Random(symbol)  # noqa: S311 - a made-up market, no secret
     return SimulatedInstrument(

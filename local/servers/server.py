@@ -17,7 +17,7 @@ LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
-class Place:
+class Workspace:
     """A data directory with its ports and credentials."""
 
     data_dir: Path
@@ -25,7 +25,7 @@ class Place:
     credentials: Credentials
 
     @classmethod
-    def at(cls, data_dir: Path) -> Place:
+    def at(cls, data_dir: Path) -> Workspace:
         """Open `data_dir`, created if missing; the path is made absolute."""
         data_dir = data_dir.absolute()
         data_dir.mkdir(parents=True, exist_ok=True)

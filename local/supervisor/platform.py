@@ -17,7 +17,7 @@ from local.servers import external
 from local.servers.nats import nats
 from local.servers.postgres import postgres
 from local.servers.seaweedfs import seaweedfs
-from local.servers.server import Place, Server
+from local.servers.server import Server, Workspace
 from local.servers.valkey import valkey
 from local.supervisor import stopping
 from local.supervisor.component import Component
@@ -34,7 +34,7 @@ from local.supervisor.restarts import Keeper
 from local.supervisor.topology import Topology
 from shared.runtime.tasks import end
 
-_SERVERS: Mapping[str, Callable[[Place], Server]] = {
+_SERVERS: Mapping[str, Callable[[Workspace], Server]] = {
     "NATS_URL": nats,
     "REDIS_URL": valkey,
     "DATABASE_URL": postgres,
@@ -65,7 +65,7 @@ class Platform:
         self._started_at = ""
         self._observer: Observer | None = None
         self._feeds: asyncio.Task[None] | None = None
-        self._place: Place | None = None
+        self._place: Workspace | None = None
         self._forks: Forks | None = None
 
     async def start(self, progress: Callable[[str], None]) -> Instance:
@@ -91,7 +91,7 @@ class Platform:
             require_free(self.options.dashboard_port, "--dashboard-port")
         if topology.takes_udp:
             require_free(self.options.udp_port, "--udp-port", socket.SOCK_DGRAM)
-        place = self._place = Place.at(self._data_dir)
+        place = self._place = Workspace.at(self._data_dir)
         chosen = (self.options.http_port, self.options.udp_port, self.options.dashboard_port)
         place.ports.leave_out(*(port for port in chosen if port is not None))
 
@@ -204,7 +204,9 @@ class Platform:
         for each in self.keepers:
             each.kill()
 
-    async def _servers(self, place: Place, progress: Callable[[str], None]) -> dict[str, Component]:
+    async def _servers(
+        self, place: Workspace, progress: Callable[[str], None]
+    ) -> dict[str, Component]:
         """Check the servers that the environment names; return the others, to be started."""
         components = {}
         others = [each for each in _SERVERS if external.is_of_an_instance(each, os.environ)]
@@ -214,12 +216,12 @@ class Platform:
                 "this one starts servers of its own"
             )
         for variable, server in _SERVERS.items():
-            given = external.given(variable, os.environ)
-            if given:
-                shown = external.address(given[variable])
+            configured = external.configured(variable, os.environ)
+            if configured:
+                shown = external.address(configured[variable])
                 progress(f"checking {shown} ({variable})")
-                await external.check(variable, given)
-                self.variables.update(given)
+                await external.check(variable, configured)
+                self.variables.update(configured)
                 self._external.append(RunningComponent(variable, "external", None, shown, ""))
             else:
                 local = server(place)

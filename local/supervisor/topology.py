@@ -22,7 +22,7 @@ from local.topology.workloads import (
     load_config_maps,
     load_deployments,
     load_functions,
-    load_whole,
+    load_pipeline,
 )
 from shared.sources.feed_choice import FEED
 
@@ -65,7 +65,7 @@ class Topology:
         eventing = load_eventing(directory)
         known = load_functions(repository.functions)
         if not own:  # another topology may send everything to the pipeline as one function
-            known += load_whole(repository.root)
+            known += load_pipeline(repository.root)
         functions = select_functions(known, options.functions, eventing, everything=own)
         idle = frozenset(
             each.host

@@ -75,7 +75,7 @@ def load_functions(directory: Path) -> tuple[Function, ...]:
     return _load(sorted(directory.glob("*/func.yaml")))
 
 
-def load_whole(root: Path) -> tuple[Function, ...]:
+def load_pipeline(root: Path) -> tuple[Function, ...]:
     """Read the top-level func.yaml, the whole pipeline as one function, if there is one."""
     return _load(sorted(root.glob("func.yaml")))
 

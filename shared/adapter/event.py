@@ -22,7 +22,7 @@ _NO_EVENT: Final = (
     RecursionError,
 )
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_SAID: Final = 300
+_MAX_DETAIL: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def parse(headers: Mapping[str, str], body: bytes) -> Event:
     # The library fails on JSON that is not an object, or nested too deeply.
     except _NO_EVENT as error:
         # It may quote the input: of any length, and with unpaired surrogates.
-        detail = str(error)[:_SAID].encode(errors="replace").decode()
+        detail = str(error)[:_MAX_DETAIL].encode(errors="replace").decode()
         raise NotACloudEventError(f"no CloudEvent: {detail}") from error
     attributes = {
         name: str(value) for name, value in event.get_attributes().items() if str(value) != ""

@@ -17,10 +17,10 @@ from shared.alerts import terms as t
 from shared.analysis.indicators import MAX_PERIOD, MIN_PERIOD, parse_indicators
 from shared.market.timeframes import Timeframe
 
-MOST_WORDS: Final = 100
-MOST_BACK: Final = 200
-MOST_LONGER: Final = 3
-MOST_TARGETS: Final = 8
+MAX_WORDS: Final = 100
+MAX_BACK: Final = 200
+MAX_LONGER: Final = 3
+MAX_TARGETS: Final = 8
 
 _GRAMMAR: Final = r"""
 start: condition [on] [frequency] [to]
@@ -93,8 +93,8 @@ class Parsed(NamedTuple):
 
 def parse_condition(text: str, offset: int = 0) -> Parsed:
     """Parse `rsi:14(1h) crosses 30 once`. Raises RuleError; positions start at `offset` + 1."""
-    if len(_WORDS.findall(text)) > MOST_WORDS:
-        raise RuleError(f"a condition has at most {MOST_WORDS} words and signs")
+    if len(_WORDS.findall(text)) > MAX_WORDS:
+        raise RuleError(f"a condition has at most {MAX_WORDS} words and signs")
     try:
         tree = _parser().parse(text)
         parsed: Parsed = _Build(offset, *_frames(tree, offset)).transform(tree)
@@ -136,8 +136,8 @@ def _frames(tree: Tree[Token], offset: int) -> tuple[str, tuple[str, ...]]:
             )
         if not frames[token].nests(shortest):
             raise _error(offset, token, f"is not made of whole candles of {shortest}")
-    if len(longer) > MOST_LONGER:
-        raise RuleError(f"a rule has at most {MOST_LONGER} timeframes beside its own")
+    if len(longer) > MAX_LONGER:
+        raise RuleError(f"a rule has at most {MAX_LONGER} timeframes beside its own")
     return shortest.name, tuple(each.name for each in longer)
 
 
@@ -153,8 +153,8 @@ def target_names(names: Iterable[Any], error: Callable[[Any, str], RuleError]) -
         if not _TARGET.fullmatch(name):
             raise error(name, "is no name of a target: a to z, 0 to 9 and _, as ALERT_URLS has it")
         targets[str(name)] = None
-        if len(targets) > MOST_TARGETS:
-            raise error(name, f"is one too many: at most {MOST_TARGETS} targets")
+        if len(targets) > MAX_TARGETS:
+            raise error(name, f"is one too many: at most {MAX_TARGETS} targets")
     return tuple(targets)
 
 
@@ -271,7 +271,7 @@ class _Build(Transformer[Token, Any]):
         return t.Rolling(str(token), inner, self._whole(period, MIN_PERIOD, MAX_PERIOD))
 
     def past(self, inner: t.Term, back: Token) -> t.Term:
-        return t.Past(inner, self._whole(back, 1, MOST_BACK))
+        return t.Past(inner, self._whole(back, 1, MAX_BACK))
 
     def _indicator(self, token: Token) -> t.IndicatorValue:
         base, _, output = token.rpartition(":")

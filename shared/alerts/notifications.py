@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote
 
-MOST_TARGETS: Final = 8
+MAX_TARGETS: Final = 8
 PATIENCE_S: Final = 15.0
 """Timeout of a service, whatever its plugin's own."""
 TEST_TITLE: Final = "Kandle: a test"
@@ -139,8 +139,8 @@ def parse_targets(text: str) -> tuple[Target, ...]:
     Raises ValueError that shows no URL.
     """
     urls = text.split()
-    if len(urls) > MOST_TARGETS:
-        raise ValueError(f"{len(urls)} URLs; at most {MOST_TARGETS}")
+    if len(urls) > MAX_TARGETS:
+        raise ValueError(f"{len(urls)} URLs; at most {MAX_TARGETS}")
     targets = [_target(number, url) for number, url in enumerate(urls, 1)]
     digests = [each.digest for each in targets]
     for number, digest in enumerate(digests, 1):

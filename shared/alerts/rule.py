@@ -26,7 +26,7 @@ from shared.market.timeframes import Timeframe
 from shared.wire.feed_status import FeedState
 
 DEFAULT_TIMEFRAME: Final = "1m"
-MOST_CANDLES: Final = 4_000
+MAX_CANDLES: Final = 4_000
 """The largest warm-up of a rule: what storage is read for at once."""
 
 MAX_CHARACTERS: Final = 300
@@ -161,7 +161,7 @@ class Rule:
             return 0
         frame = "" if timeframe == self.timeframe else timeframe
         length_us = Timeframe.parse(timeframe).length_us
-        return min(self.condition.need(frame, length_us), MOST_CANDLES)
+        return min(self.condition.need(frame, length_us), MAX_CANDLES)
 
     def fires(self, inputs: t.Inputs) -> t.Bools:
         """Return the candles on which it alerts, shape [n]; a `once` rule, on each candidate."""

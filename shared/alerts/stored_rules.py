@@ -10,7 +10,7 @@ from psycopg import Connection
 
 from shared.alerts.rule import Frequency, Rule
 
-MOST: Final = 1_000
+MAX_RULES: Final = 1_000
 """Maximum number of active rules; each costs a little with every candle of its symbol."""
 
 _INSERT: Final = """
@@ -63,7 +63,7 @@ def add_rule(
         "once": rule.frequency is Frequency.ONCE,
         "sink": sink,
         "muted": muted,
-        "most": MOST,
+        "most": MAX_RULES,
     }
     return str(row["id"]) if connection.execute(_INSERT, row).rowcount else None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Finding:
     """A pattern completed by the candle `index` of the input.
 
     The trigger price is the close of that candle; it is not given here, since the owner of the

@@ -22,7 +22,7 @@ Z: Final = 1.96
 """For intervals of 95 %."""
 
 
-class Found(Protocol):
+class Firing(Protocol):
     """A pattern completed by the candle at `index`. `direction`: up 1, down -1, neither 0."""
 
     @property
@@ -95,7 +95,7 @@ class Returns:
         signed = direction * self.forward
         return float((signed > 0).mean()), float(signed.mean())
 
-    def score(self, name: str, direction: int, patterns: Sequence[Found]) -> Score:
+    def score(self, name: str, direction: int, patterns: Sequence[Firing]) -> Score:
         """Score findings of one direction (0: not evaluated)."""
         index = np.array([f.index for f in patterns], dtype=np.int64)
         confidence = float(np.mean([f.confidence for f in patterns])) if patterns else float("nan")
@@ -107,7 +107,7 @@ class Returns:
             base_rate, base_return,
         )  # fmt: skip
 
-    def score_both(self, name: str, patterns: Sequence[Found]) -> Score:
+    def score_both(self, name: str, patterns: Sequence[Firing]) -> Score:
         """Score findings of all directions together, each against its own base."""
         evaluated = [f for f in patterns if f.direction and f.index < len(self.forward)]
         index = np.array([f.index for f in evaluated], dtype=np.int64)
@@ -132,16 +132,16 @@ class Returns:
         return count
 
 
-def by_pattern(returns: Returns, patterns: Iterable[Found]) -> list[Score]:
+def by_pattern(returns: Returns, patterns: Iterable[Firing]) -> list[Score]:
     """Return a score for each pattern and direction, the most frequent first."""
-    groups: dict[tuple[str, int], list[Found]] = {}
+    groups: dict[tuple[str, int], list[Firing]] = {}
     for each in patterns:
         groups.setdefault((each.pattern, each.direction), []).append(each)
     scores = [returns.score(name, sign, group) for (name, sign), group in groups.items()]
     return sorted(scores, key=lambda score: (-score.fired, score.name, score.direction))
 
 
-def by_confidence(returns: Returns, patterns: Sequence[Found]) -> list[Score]:
+def by_confidence(returns: Returns, patterns: Sequence[Firing]) -> list[Score]:
     """Return a score for each confidence bucket with findings, over all patterns."""
     scores = []
     for low, high in pairwise(BUCKETS):

@@ -21,7 +21,7 @@ from shared.analysis.neutral_values import with_neutral_values
 Floats = npt.NDArray[np.float64]
 
 DAY_US: Final = 86_400_000_000
-MOST_WARM_UP: Final = 8_000
+MAX_WARM_UP: Final = 8_000
 
 _PATH: Final = "Output is path-dependent"
 _WITHOUT: Final = ("MAVP", "MAXINDEX", "MININDEX", "MINMAXINDEX", "SMA", "EMA", "RSI", "ATR")
@@ -104,8 +104,8 @@ class TalibIndicator:
     def warm_up(self) -> int:
         """Candles it needs before the first returned one; if it restarts daily, see `of_day`."""
         if self.function in _SLOW:
-            return MOST_WARM_UP
-        return min(MOST_WARM_UP, max(_LEAST, _LOOK_BACKS * self.look_back()))
+            return MAX_WARM_UP
+        return min(MAX_WARM_UP, max(_LEAST, _LOOK_BACKS * self.look_back()))
 
     def values(self, inputs: Mapping[str, Any]) -> tuple[Floats, ...]:
         """Return its columns, each [n]; NaN where there are not enough candles.

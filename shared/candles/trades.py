@@ -227,7 +227,7 @@ def trades_of(rows: Rows, earlier: TradeIds | None = None) -> Trades:
     if len(rows) and not (np.diff(rows.time_us) > 0).all():
         order = _order(rows)
         is_sorted = (np.diff(order) == 1).all()
-        rows = _each_place_once(rows if is_sorted else rows.at(order))
+        rows = _drop_duplicates(rows if is_sorted else rows.at(order))
     if earlier is not None:
         rows = rows.at(~earlier.known(rows))
     rows, ended_us = _each_trade_once(rows)
@@ -256,7 +256,7 @@ def _order(rows: Rows) -> NDArray[np.intp]:
     return order
 
 
-def _each_place_once(rows: Rows) -> Rows:
+def _drop_duplicates(rows: Rows) -> Rows:
     """Drop rows with the same position in the total order as the previous one."""
     same = np.ones(len(rows) - 1, dtype=bool)
     for column in (rows.time_us, rows.sequence, rows.receive_us, rows.kind, rows.trade_id):

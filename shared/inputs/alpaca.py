@@ -14,13 +14,13 @@ from typing import Any, Final
 import msgspec
 
 from shared.inputs.element_feed import (
+    BustElement,
     ElementFeed,
     Elements,
-    EndSaid,
     LeftOut,
-    QuoteSaid,
+    QuoteElement,
     Said,
-    TradeSaid,
+    TradeElement,
 )
 from shared.inputs.feed_columns import NO_TIME
 from shared.inputs.feed_rows import UNKNOWN, Feed, Fields
@@ -91,19 +91,19 @@ def _read(raw: msgspec.Raw) -> Said:
     item = _element(raw)
     if item.T == "t":
         if text_of(item.u) in _VOID:
-            return EndSaid(item.S, trade_id(item.x, item.i), time=_time(item), is_listed=True)
-        return TradeSaid(
+            return BustElement(item.S, trade_id(item.x, item.i), time=_time(item), is_listed=True)
+        return TradeElement(
             *(item.S, text_of(item.p), text_of(item.s), _time(item), UNKNOWN),
             trade_id(item.x, item.i),
             conditions(bytes(item.c), item.z),
         )
     if item.T == "q":
         sizes = (text_of(item.bs), text_of(item.as_))
-        return QuoteSaid(item.S, text_of(item.bp), text_of(item.ap), *sizes, _time(item))
+        return QuoteElement(item.S, text_of(item.bp), text_of(item.ap), *sizes, _time(item))
     if item.T == "x":
-        return EndSaid(item.S, trade_id(item.x, item.i))
+        return BustElement(item.S, trade_id(item.x, item.i))
     if item.T == "c":
-        return EndSaid(
+        return BustElement(
             *(item.S, trade_id(item.x, item.oi), True, text_of(item.cp), text_of(item.cs)),
             trade_id(item.x, item.ci),
             conditions(bytes(item.cc), item.z),

@@ -19,7 +19,7 @@ from shared.inputs.feed_rows import (
     UNKNOWN,
     Feed,
     Fields,
-    QuotesSaid,
+    QuoteColumns,
     Trades,
     quote_rows,
     trade_rows,
@@ -27,7 +27,7 @@ from shared.inputs.feed_rows import (
 from shared.inputs.messages import Messages, payload_at
 from shared.inputs.parsed import BinanceTrades, FeedRules, Parsed
 from shared.market.instruments import Venue
-from shared.wire.quotes import NOT_SAID
+from shared.wire.quotes import NOT_GIVEN
 from shared.wire.raw_batch import RawBatch
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_ID)]
@@ -66,7 +66,7 @@ class _Event(msgspec.Struct, gc=False):
     b: _Count | str | list[msgspec.Raw] = ""
     A: str = ""
     B: str = ""
-    u: _Count = NOT_SAID
+    u: _Count = NOT_GIVEN
     X: str = _MARKET
 
 
@@ -87,7 +87,7 @@ def parse_binance(batch: RawBatch, rules: FeedRules, feed: Feed = FEED) -> Parse
     trades = [i for i, event in enumerate(events) if event.e == stream and event.X == _MARKET]
     books = [i for i, event in enumerate(events) if _is_book(event)]
     if len(trades) + len(books) < len(events):
-        _leave_others(messages, events, stream)
+        _skip_others(messages, events, stream)
 
     def original(payload: int, line: int) -> bytes:
         return payload_at(batch, payload)
@@ -101,12 +101,10 @@ def parse_binance(batch: RawBatch, rules: FeedRules, feed: Feed = FEED) -> Parse
 
 def _is_book(event: _Event) -> bool:
     """Spot's book tickers have no event field."""
-    return event.e == "bookTicker" or (not event.e and event.u != NOT_SAID and bool(event.s))
+    return event.e == "bookTicker" or (not event.e and event.u != NOT_GIVEN and bool(event.s))
 
 
-def _leave_others(
-    messages: Messages[_Message], events: list[_Event], stream: BinanceTrades
-) -> None:
+def _skip_others(messages: Messages[_Message], events: list[_Event], stream: BinanceTrades) -> None:
     for number, event in zip(messages.numbers, events, strict=True):
         kind = event.e
         if kind == stream and event.X == _MARKET:
@@ -145,8 +143,8 @@ def _trades(numbers: list[int], events: list[_Event], stream: BinanceTrades) -> 
     )
 
 
-def _quotes(numbers: list[int], events: list[_Event]) -> QuotesSaid:
-    return QuotesSaid(
+def _quotes(numbers: list[int], events: list[_Event]) -> QuoteColumns:
+    return QuoteColumns(
         numbers,
         [0] * len(numbers),
         [event.s for event in events],

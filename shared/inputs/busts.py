@@ -23,7 +23,7 @@ _VENUES: Final = ("venue", "exchange")
 Values = dict[str, msgspec.Raw]
 
 
-class BustSaid(NamedTuple):
+class BustRow(NamedTuple):
     """A cancel or correction and its position; `venue` is None and `time_us` 0 if not given.
 
     The last three are those of `Bust`.
@@ -52,7 +52,7 @@ def word_of(values: Values) -> str:
 
 def read_bust(
     payload: int, values: Values, layout: Layout, keyword: str, original: bytes
-) -> BustSaid:
+) -> BustRow:
     """Parse an object with the keyword. Raises RejectedLineError that names the field."""
 
     def text(field: Field) -> str:
@@ -80,7 +80,7 @@ def read_bust(
         size_of("size", size)
     time = text(Field.TIME)
     venue = next((text_of(values[name]) for name in _VENUES if name in values), None)
-    return BustSaid(
+    return BustRow(
         *(payload, 0, check_symbol(symbol, "symbol"), venue, trade_id),
         *(time_of("timestamp", time) if time else 0, keyword == CORRECT, price, size, original),
     )

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.inputs.element_feed import ElementFeed, Elements, QuoteSaid, TradeSaid
+from shared.inputs.element_feed import ElementFeed, Elements, QuoteElement, TradeElement
 from shared.inputs.feed_columns import NO_TIME
 from shared.inputs.feed_rows import BUY, SELL, UNKNOWN, Feed, Fields
 from shared.market.instruments import Venue
@@ -77,9 +77,9 @@ def _elements(message: _Message) -> Elements | None:
     if not (quote.bid1Price and quote.ask1Price):  # spot, or a change of another field
         return None
 
-    def read(raw: msgspec.Raw) -> QuoteSaid:
+    def read(raw: msgspec.Raw) -> QuoteElement:
         ticker = _ticker(raw)
-        return QuoteSaid(
+        return QuoteElement(
             ticker.symbol,
             ticker.bid1Price,
             ticker.ask1Price,
@@ -92,10 +92,12 @@ def _elements(message: _Message) -> Elements | None:
     return [(read, message.data)]
 
 
-def _read_trade(raw: msgspec.Raw) -> TradeSaid:
+def _read_trade(raw: msgspec.Raw) -> TradeElement:
     trade = _trade(raw)
     side = _SIDES.get(trade.S, UNKNOWN)
-    return TradeSaid(trade.s, trade.p, trade.v, trade.T, side, trade.i, _BLOCK if trade.BT else "")
+    return TradeElement(
+        trade.s, trade.p, trade.v, trade.T, side, trade.i, _BLOCK if trade.BT else ""
+    )
 
 
 def _kind_of(message: Any) -> str:

@@ -18,7 +18,7 @@ from shared.inputs.feed_rows import (
     UNKNOWN,
     Feed,
     Fields,
-    QuotesSaid,
+    QuoteColumns,
     Trades,
     quote_rows,
     trade_rows,
@@ -26,7 +26,7 @@ from shared.inputs.feed_rows import (
 from shared.inputs.messages import Messages, payload_at
 from shared.inputs.parsed import FeedRules, Parsed
 from shared.market.instruments import CCXT
-from shared.wire.quotes import NOT_SAID
+from shared.wire.quotes import NOT_GIVEN
 from shared.wire.raw_batch import RawBatch
 
 _FIELDS: Final = Fields(
@@ -103,9 +103,9 @@ def _trades(numbered: list[tuple[int, _Trade]]) -> Trades:
     )
 
 
-def _quotes(numbered: list[tuple[int, _Quote]]) -> QuotesSaid:
+def _quotes(numbered: list[tuple[int, _Quote]]) -> QuoteColumns:
     quotes = [each for _, each in numbered]
-    return QuotesSaid(
+    return QuoteColumns(
         payload=[number for number, _ in numbered],
         line=[0] * len(quotes),
         symbol=[each.symbol for each in quotes],
@@ -114,7 +114,7 @@ def _quotes(numbered: list[tuple[int, _Quote]]) -> QuotesSaid:
         bid_size=[each.bidVolume or "" for each in quotes],
         ask_size=[each.askVolume or "" for each in quotes],
         time=[NO_TIME if each.timestamp is None else each.timestamp for each in quotes],
-        update_id=[NOT_SAID] * len(quotes),
+        update_id=[NOT_GIVEN] * len(quotes),
     )
 
 

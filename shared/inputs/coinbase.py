@@ -19,7 +19,7 @@ from shared.inputs.feed_rows import (
     UNKNOWN,
     Feed,
     Fields,
-    QuotesSaid,
+    QuoteColumns,
     Trades,
     quote_rows,
     trade_rows,
@@ -28,7 +28,7 @@ from shared.inputs.messages import Messages, payload_at
 from shared.inputs.parsed import FeedRules, Parsed
 from shared.market.instruments import Venue
 from shared.market.timestamps import us_of
-from shared.wire.quotes import NOT_SAID
+from shared.wire.quotes import NOT_GIVEN
 from shared.wire.raw_batch import RawBatch
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_ID)]
@@ -63,7 +63,7 @@ class _Message(msgspec.Struct, gc=False):
     size: str = ""
     side: str = ""
     trade_id: _Count = NO_TRADE_ID
-    sequence: _Count = NOT_SAID
+    sequence: _Count = NOT_GIVEN
     time: _Moment | None = None
     best_bid: str = ""
     best_ask: str = ""
@@ -81,7 +81,7 @@ def parse_coinbase(batch: RawBatch, rules: FeedRules) -> Parsed:
     matches = [i for i, message in enumerate(decoded) if message.type in _MATCHES]
     tickers = [i for i, message in enumerate(decoded) if message.type == "ticker"]
     if len(matches) + len(tickers) < len(decoded):
-        _leave_others(messages)
+        _skip_others(messages)
 
     def original(payload: int, line: int) -> bytes:
         return payload_at(batch, payload)
@@ -93,7 +93,7 @@ def parse_coinbase(batch: RawBatch, rules: FeedRules) -> Parsed:
     return Parsed(rows, messages.rejected + bad_trades + bad_quotes, quoted, messages.skipped)
 
 
-def _leave_others(messages: Messages[_Message]) -> None:
+def _skip_others(messages: Messages[_Message]) -> None:
     for number, message in zip(messages.numbers, messages.decoded, strict=True):
         kind = message.type
         if kind in _SKIPPED:
@@ -115,8 +115,8 @@ def _trades(numbers: list[int], matches: list[_Message]) -> Trades:
     )
 
 
-def _quotes(numbers: list[int], tickers: list[_Message]) -> QuotesSaid:
-    return QuotesSaid(
+def _quotes(numbers: list[int], tickers: list[_Message]) -> QuoteColumns:
+    return QuoteColumns(
         numbers,
         [0] * len(numbers),
         [ticker.product_id for ticker in tickers],

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.inputs.element_feed import ElementFeed, Elements, QuoteSaid, TradeSaid
+from shared.inputs.element_feed import ElementFeed, Elements, QuoteElement, TradeElement
 from shared.inputs.feed_columns import NO_TIME
 from shared.inputs.feed_rows import BUY, SELL, UNKNOWN, Feed, Fields
 from shared.inputs.line import time_of
@@ -76,10 +76,10 @@ def _elements(message: _Message) -> Elements | None:
     if message.channel != "ticker":
         return None
 
-    def read(raw: msgspec.Raw) -> QuoteSaid:
+    def read(raw: msgspec.Raw) -> QuoteElement:
         ticker = _ticker(raw)
         time = time_of("timestamp", message.timestamp) if message.timestamp else NO_TIME
-        return QuoteSaid(
+        return QuoteElement(
             ticker.product_id,
             ticker.best_bid,
             ticker.best_ask,
@@ -91,11 +91,11 @@ def _elements(message: _Message) -> Elements | None:
     return [(read, raw) for event in message.events for raw in event.tickers]
 
 
-def _read_trade(raw: msgspec.Raw) -> TradeSaid:
+def _read_trade(raw: msgspec.Raw) -> TradeElement:
     trade = _trade(raw)
     side = _AGGRESSOR.get(trade.side, UNKNOWN)
     time = time_of("time", trade.time) if trade.time else NO_TIME
-    return TradeSaid(trade.product_id, trade.price, trade.size, time, side, trade.trade_id)
+    return TradeElement(trade.product_id, trade.price, trade.size, time, side, trade.trade_id)
 
 
 def _kind_of(message: Any) -> str:

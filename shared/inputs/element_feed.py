@@ -8,22 +8,22 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from shared.inputs.busts import BustSaid
+from shared.inputs.busts import BustRow
 from shared.inputs.conditions import read_conditions
 from shared.inputs.feed_columns import NO_TIME
-from shared.inputs.feed_rows import Feed, QuotesSaid, Trades, quote_rows, trade_rows
+from shared.inputs.feed_rows import Feed, QuoteColumns, Trades, quote_rows, trade_rows
 from shared.inputs.line import RejectedLineError, check_symbol, price_of, read_trade_id, size_of
 from shared.inputs.messages import Messages, payload_at
 from shared.inputs.parsed import FeedRules, Parsed
 from shared.inputs.reject_reasons import Rejected
 from shared.market.instruments import Market
-from shared.wire.quotes import NOT_SAID
+from shared.wire.quotes import NOT_GIVEN
 from shared.wire.raw_batch import RawBatch
 
 M = TypeVar("M")
 
 
-class TradeSaid(NamedTuple):
+class TradeElement(NamedTuple):
     """A trade as sent; `time` since 1970 in any unit, or NO_TIME."""
 
     symbol: str
@@ -35,7 +35,7 @@ class TradeSaid(NamedTuple):
     conditions: str = ""
 
 
-class QuoteSaid(NamedTuple):
+class QuoteElement(NamedTuple):
     """A quote as sent; sizes are empty if absent."""
 
     symbol: str
@@ -44,10 +44,10 @@ class QuoteSaid(NamedTuple):
     bid_size: str
     ask_size: str
     time: int
-    update_id: int = NOT_SAID
+    update_id: int = NOT_GIVEN
 
 
-class EndSaid(NamedTuple):
+class BustElement(NamedTuple):
     """A cancel, or a correction with the new price and size.
 
     `corrected_id` and `conditions`: of the corrected trade, if it has a new id. `time`: of the
@@ -72,7 +72,7 @@ class LeftOut(NamedTuple):
     kind: str
 
 
-Said = TradeSaid | QuoteSaid | EndSaid | LeftOut
+Said = TradeElement | QuoteElement | BustElement | LeftOut
 Read = Callable[[msgspec.Raw], Said]
 Elements = Sequence[tuple[Read, msgspec.Raw]]
 
@@ -93,7 +93,7 @@ class ElementFeed(Generic[M]):
     def parse(self, batch: RawBatch, rules: FeedRules) -> Parsed:
         """Parse every element of every message; the line is an element's position."""
         messages = Messages(batch, self.decode, self.kind_of)
-        trades, quotes, busts = Trades(), QuotesSaid(), list[BustSaid]()
+        trades, quotes, busts = Trades(), QuoteColumns(), list[BustRow]()
         for number, message in zip(messages.numbers, messages.decoded, strict=True):
             elements = self.elements(message)
             if elements is None:
@@ -102,7 +102,7 @@ class ElementFeed(Generic[M]):
             for line, (read, raw) in enumerate(elements):
                 try:
                     item = read(raw)
-                    if isinstance(item, EndSaid):
+                    if isinstance(item, BustElement):
                         busts.append(self._bust(rules, number, line, item, bytes(raw)))
                 except (msgspec.DecodeError, UnicodeDecodeError) as error:
                     messages.reject_part(number, line, bytes(raw), f"it does not fit: {error}")
@@ -113,8 +113,10 @@ class ElementFeed(Generic[M]):
                 else:
                     if isinstance(item, LeftOut):
                         messages.skipped[item.kind] += 1
-                    elif not isinstance(item, EndSaid):
-                        _add(trades if isinstance(item, TradeSaid) else quotes, number, line, item)
+                    elif not isinstance(item, BustElement):
+                        _add(
+                            trades if isinstance(item, TradeElement) else quotes, number, line, item
+                        )
 
         def original(payload: int, line: int) -> bytes:
             return self.original(batch, payload, line)
@@ -125,8 +127,8 @@ class ElementFeed(Generic[M]):
         return Parsed(rows, rejected, quoted, messages.skipped, busts=busts)
 
     def _bust(
-        self, rules: FeedRules, number: int, line: int, end: EndSaid, original: bytes
-    ) -> BustSaid:
+        self, rules: FeedRules, number: int, line: int, end: BustElement, original: bytes
+    ) -> BustRow:
         """Return a bust of this venue. Raises RejectedLineError."""
         fields, venue = self.feed.fields, self.feed.venue
         if not end.trade_id:
@@ -143,7 +145,7 @@ class ElementFeed(Generic[M]):
         corrected_id = "" if end.corrected_id == end.trade_id else end.corrected_id
         # A correction to an official price cancels the trade.
         stays = end.is_correction and conditions.is_trade
-        return BustSaid(
+        return BustRow(
             *(number, line, rules.naming.instrument(market), venue, end.trade_id),
             *(max(end.time, 0), stays),
             *((end.price, end.size) if stays else ("", "")),
@@ -160,7 +162,9 @@ class ElementFeed(Generic[M]):
         return bytes(elements[line][1])
 
 
-def _add(columns: Trades | QuotesSaid, number: int, line: int, item: TradeSaid | QuoteSaid) -> None:
+def _add(
+    columns: Trades | QuoteColumns, number: int, line: int, item: TradeElement | QuoteElement
+) -> None:
     columns.payload.append(number)
     columns.line.append(line)
     for name, value in zip(item._fields, item, strict=True):

@@ -23,7 +23,7 @@ from shared.inputs.rows import Rows
 from shared.inputs.scales import POWERS
 from shared.market.decimals import INT64_MAX
 from shared.market.instruments import Naming
-from shared.wire.quotes import NOT_SAID
+from shared.wire.quotes import NOT_GIVEN
 from shared.wire.ticks import INTEGER_ID, NO_ID, Bytes8, Int64s, Mantissas, Texts
 
 UNKNOWN, BUY, SELL = 0, 1, 2
@@ -82,7 +82,7 @@ class Trades:
 
 
 @dataclass(slots=True)
-class QuotesSaid:
+class QuoteColumns:
     """Quotes in columns, as sent; sizes are empty if absent."""
 
     payload: list[int] = field(default_factory=list)
@@ -163,7 +163,7 @@ def _text_ids(feed: Feed, trades: Trades, faults: Faults) -> tuple[Bytes8, Int64
 
 
 def quote_rows(
-    feed: Feed, naming: Naming, quotes: QuotesSaid, original: Original
+    feed: Feed, naming: Naming, quotes: QuoteColumns, original: Original
 ) -> tuple[QuoteRows, list[Rejected]]:
     """Return the quotes, and the rejects, including crossed ones."""
     faults, fields = Faults(), feed.fields
@@ -200,8 +200,8 @@ def quote_rows(
         bid[ok],
         ask[ok],
         price_scale[ok],
-        np.where(bid_said, bid_size, NOT_SAID)[ok],
-        np.where(ask_said, ask_size, NOT_SAID)[ok],
+        np.where(bid_said, bid_size, NOT_GIVEN)[ok],
+        np.where(ask_said, ask_size, NOT_GIVEN)[ok],
         size_scale[ok],
         time_us[ok],
         np.array(quotes.update_id, dtype=np.int64)[ok],

@@ -19,7 +19,7 @@ from shared.inputs.feed_rows import (
     UNKNOWN,
     Feed,
     Fields,
-    QuotesSaid,
+    QuoteColumns,
     Trades,
     quote_rows,
     trade_rows,
@@ -29,7 +29,7 @@ from shared.inputs.parsed import FeedRules, Parsed
 from shared.inputs.raw_values import NOTHING, text_of
 from shared.market.instruments import Venue
 from shared.market.timestamps import us_of
-from shared.wire.quotes import NOT_SAID
+from shared.wire.quotes import NOT_GIVEN
 from shared.wire.raw_batch import RawBatch
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_ID)]
@@ -76,7 +76,7 @@ _elements: Final = msgspec.json.Decoder(_Elements).decode
 def parse_kraken(batch: RawBatch, rules: FeedRules) -> Parsed:
     """Parse every element of every message; the line is an element's position."""
     messages = Messages(batch, _decode, _kind_of)
-    trades, quotes = Trades(), QuotesSaid()
+    trades, quotes = Trades(), QuoteColumns()
     for number, message in zip(messages.numbers, messages.decoded, strict=True):
         if message.channel not in ("trade", "ticker"):
             messages.leave(number, f"channel {message.channel[:40]!r} is not known")
@@ -116,7 +116,7 @@ def _add_trade(trades: Trades, number: int, line: int, element: _Element) -> Non
     trades.trade_id.append(element.trade_id)
 
 
-def _add_quote(quotes: QuotesSaid, number: int, line: int, element: _Element) -> None:
+def _add_quote(quotes: QuoteColumns, number: int, line: int, element: _Element) -> None:
     quotes.payload.append(number)
     quotes.line.append(line)
     quotes.symbol.append(element.symbol)
@@ -125,7 +125,7 @@ def _add_quote(quotes: QuotesSaid, number: int, line: int, element: _Element) ->
     quotes.bid_size.append(text_of(element.bid_qty))
     quotes.ask_size.append(text_of(element.ask_qty))
     quotes.time.append(_time(element))
-    quotes.update_id.append(NOT_SAID)
+    quotes.update_id.append(NOT_GIVEN)
 
 
 def _time(element: _Element) -> int:

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from shared.inputs import fix
-from shared.inputs.busts import BustSaid, read_bust, word_of
+from shared.inputs.busts import BustRow, read_bust, word_of
 from shared.inputs.feed_columns import NO_TIME
 from shared.inputs.feed_rows import (
     BUY,
@@ -24,7 +24,7 @@ from shared.inputs.feed_rows import (
     UNKNOWN,
     Feed,
     Fields,
-    QuotesSaid,
+    QuoteColumns,
     Trades,
     quote_rows,
     trade_rows,
@@ -43,7 +43,7 @@ from shared.inputs.parsed import FeedRules, Parsed
 from shared.inputs.raw_values import text_of
 from shared.inputs.reject_reasons import Rejected
 from shared.inputs.venue_messages import Inner, Values, object_at, objects_of, read_message
-from shared.wire.quotes import NOT_SAID
+from shared.wire.quotes import NOT_GIVEN
 from shared.wire.raw_batch import RawBatch
 
 FEED: Final = Feed(
@@ -63,7 +63,7 @@ _SKIPPED: Final = frozenset(
     }
 )
 _OTHER_SIDE: Final = {UNKNOWN: UNKNOWN, BUY: SELL, SELL: BUY}
-_SIDES_ELSEWHERE: Final = {
+_OTHER_SIDES: Final = {
     "type": {"buy": BUY, "sell": SELL},
     "ask_bid": {"bid": BUY, "ask": SELL},
 }
@@ -132,8 +132,8 @@ def _symbol(values: Values, names: _Names) -> str:
 def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
     """Parse every object of the batch."""
     messages = Messages(batch, _read, _kind_of)
-    trades, quotes, unread = Trades(), QuotesSaid(), Counter[str]()
-    busts: list[BustSaid] = []
+    trades, quotes, unread = Trades(), QuoteColumns(), Counter[str]()
+    busts: list[BustRow] = []
     for number, message, inner in _each(messages):
         values = inner.values
         if isinstance(values, fix.NoTrade):
@@ -239,7 +239,7 @@ def _side(inner: Inner, names: _Names) -> int:
     if side == UNKNOWN and names.signed_size:
         side = SELL if _text(values, names.signed_size).startswith("-") else BUY
     if side == UNKNOWN:
-        for name, sides in _SIDES_ELSEWHERE.items():
+        for name, sides in _OTHER_SIDES.items():
             if name in values:
                 side = sides.get(text_of(values[name]).lower(), side)
     return _OTHER_SIDE[side] if inner.side_is_maker else side
@@ -283,7 +283,7 @@ def _add_trade(
 
 
 def _add_quote(
-    quotes: QuotesSaid,
+    quotes: QuoteColumns,
     position: tuple[int, int],
     symbol: str,
     sides: tuple[str, str],
@@ -299,7 +299,7 @@ def _add_quote(
     quotes.bid_size.append(_text(values, names.bid_size))
     quotes.ask_size.append(_text(values, names.ask_size))
     quotes.time.append(time_us)
-    quotes.update_id.append(NOT_SAID)
+    quotes.update_id.append(NOT_GIVEN)
 
 
 def _kind_of(message: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.inputs.element_feed import ElementFeed, Elements, QuoteSaid, TradeSaid
+from shared.inputs.element_feed import ElementFeed, Elements, QuoteElement, TradeElement
 from shared.inputs.feed_columns import NO_TIME
 from shared.inputs.feed_rows import BUY, SELL, UNKNOWN, Feed, Fields
 from shared.inputs.line import time_of
@@ -65,15 +65,15 @@ def _elements(message: _Message) -> Elements | None:
     return [(read, raw) for raw in message.data]
 
 
-def _read_trade(raw: msgspec.Raw) -> TradeSaid:
+def _read_trade(raw: msgspec.Raw) -> TradeElement:
     item = _element(raw)
     side = _SIDES.get(item.side, UNKNOWN)
-    return TradeSaid(item.instId, item.px, item.sz, _time(item), side, item.tradeId)
+    return TradeElement(item.instId, item.px, item.sz, _time(item), side, item.tradeId)
 
 
-def _read_quote(raw: msgspec.Raw) -> QuoteSaid:
+def _read_quote(raw: msgspec.Raw) -> QuoteElement:
     item = _element(raw)
-    return QuoteSaid(item.instId, item.bidPx, item.askPx, item.bidSz, item.askSz, _time(item))
+    return QuoteElement(item.instId, item.bidPx, item.askPx, item.bidSz, item.askSz, _time(item))
 
 
 def _time(item: _Element) -> int:

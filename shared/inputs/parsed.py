@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from shared.inputs.busts import BustSaid
+from shared.inputs.busts import BustRow
 from shared.inputs.price_rules import PriceRules
 from shared.inputs.quote_rows import QuoteRows, no_quotes
 from shared.inputs.reject_reasons import Rejected
@@ -43,4 +43,4 @@ class Parsed(NamedTuple):
     quotes: QuoteRows = no_quotes()
     skipped: Mapping[str, int] = {}
     unread: Mapping[str, int] = {}
-    busts: Sequence[BustSaid] = ()
+    busts: Sequence[BustRow] = ()

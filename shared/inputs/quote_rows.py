@@ -14,8 +14,8 @@ from shared.wire.ticks import Int64s
 class QuoteRows:
     """n quotes, unordered; int64[n]. `symbol` is an index into `names`, as is `markets`.
 
-    bid = mantissa x 10^-price_scale, ask likewise, sizes with `size_scale`; a size is NOT_SAID if
-    the feed gives none. `time_us` is -1 if the feed gives none, `update_id` NOT_SAID. `payload` and
+    bid = mantissa x 10^-price_scale, ask likewise, sizes with `size_scale`; a size is NOT_GIVEN if
+    the feed gives none. `time_us` is -1 if the feed gives none, `update_id` NOT_GIVEN. `payload` and
     `line`: position in the raw batch.
     """
 

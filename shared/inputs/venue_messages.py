@@ -134,7 +134,7 @@ def _within(
     """Yield the objects nested in an object of the message, or itself."""
     wrapper = _wrapper_of(values) if len(around.path) < _DEEPEST else ""
     if not wrapper:
-        yield _told(message, values, around, original)
+        yield _classified(message, values, around, original)
         return
     around = around.within(values, wrapper)
     content = bytes(values[wrapper])
@@ -169,7 +169,7 @@ def _symbol_of(values: Values, name: str) -> str:
     return stream if name == "topic" and not is_kind else ""
 
 
-def _told(message: Values, values: Values, around: _Around, original: bytes | None) -> Inner:
+def _classified(message: Values, values: Values, around: _Around, original: bytes | None) -> Inner:
     """Classify an object by its own fields and those around it.
 
     Sources: Binance, *WebSocket Streams*; Coinbase Exchange, *WebSocket Channels*; KuCoin,

@@ -33,7 +33,7 @@ def check_instruments(code: str, names: Sequence[str]) -> None:
             check_instrument(code, name)
 
 
-def check_place(code: str, instrument: str, timeframe: str, start_us: int) -> None:
+def check_start(code: str, instrument: str, timeframe: str, start_us: int) -> None:
     """Raise PermanentError `code` for times outside the range of candles."""
     check_instrument(code, instrument)
     try:

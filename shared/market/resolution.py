@@ -21,7 +21,7 @@ class Resolution:
     part: Timeframe | None
 
     @property
-    def is_kept(self) -> bool:
+    def is_stored(self) -> bool:
         """Whether each candle is a stored one, perhaps under another name (60m is 1h)."""
         return self.part is not None and self.part.length_us == self.timeframe.length_us
 

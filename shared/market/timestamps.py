@@ -70,7 +70,7 @@ def parse_us(text: str, zone: tzinfo = UTC) -> int:
     raise ValueError(f"is no time: {_EXAMPLE}, such as 2025-02-20T14:30:00Z")
 
 
-def parse_moment_us(text: str, now_us: int, zone: tzinfo = UTC) -> int:
+def parse_relative_us(text: str, now_us: int, zone: tzinfo = UTC) -> int:
     """Parse like `parse_us`, or a relative time such as -24h, or 0, as microseconds since 1970.
 
     A relative time is limited to 1970. Raises ValueError; the message quotes the text.

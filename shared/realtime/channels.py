@@ -27,7 +27,7 @@ STREAM: Final = "KANDLE_LIVE"
 LATEST_STREAM: Final = "KANDLE_LIVE_LATEST"
 RECEIVED_HEADER: Final = "Kandle-Received"
 """Receive time of the newest tick behind a message, microseconds since 1970 UTC."""
-AGAIN_HEADER: Final = "Kandle-Again"
+REPUBLISHED_HEADER: Final = "Kandle-Again"
 """A republished message, for readers of only the last message per subject."""
 
 TICKS: Final = "ticks"

@@ -23,7 +23,7 @@ ALL: Final = "*"
 LEASE_MS: Final = 15_000
 READ_EACH_S: Final = 0.2
 """Cache time of a reader: a new lease takes effect within that."""
-AGAIN_S: Final = 2.0
+RETRY_S: Final = 2.0
 """Pause of a reader after it found Redis away, so that callers do not wait."""
 
 
@@ -97,7 +97,7 @@ class Watched:
                     pipeline.hgetall(key(shard))
                 replies = cast(list[dict[bytes, bytes]], pipeline.execute())
         except TransientError:
-            self._again_s = self._clock() + AGAIN_S
+            self._again_s = self._clock() + RETRY_S
             return
         now_ms = time.time_ns() // 1_000_000
         for shard, fields in zip(shards, replies, strict=True):

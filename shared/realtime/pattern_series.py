@@ -39,7 +39,7 @@ def used_key(shard: int) -> str:
     return _key(shard, "used")
 
 
-def begun_key(shard: int) -> str:
+def listed_key(shard: int) -> str:
     """Return the key of the flag that the shard's series were listed from storage."""
     return _key(shard, "begun")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-_AGAIN_S: Final = 2.0
+_RETRY_S: Final = 2.0
 
 
 async def end(*tasks: asyncio.Task[Any]) -> list[Any]:
@@ -17,5 +17,5 @@ async def end(*tasks: asyncio.Task[Any]) -> list[Any]:
     while running := [each for each in tasks if not each.done()]:
         for each in running:
             each.cancel()
-        await asyncio.wait(running, timeout=_AGAIN_S)
+        await asyncio.wait(running, timeout=_RETRY_S)
     return await asyncio.gather(*tasks, return_exceptions=True)

@@ -100,16 +100,16 @@ class Outbox:
         return True
 
     @property
-    def given(self) -> int:
+    def put_count(self) -> int:
         """Number of batches and events put so far."""
         return self._receipts.issued
 
     @property
-    def taken(self) -> int:
+    def accepted_count(self) -> int:
         """The number of leading items put that the broker has accepted."""
         return self._receipts.settled
 
-    async def until_taken(self, count: int) -> None:
+    async def until_accepted(self, count: int) -> None:
         """Wait until the broker has the first `count` items put."""
         await self._receipts.until_settled(count)
 

@@ -25,7 +25,7 @@ from shared.market.blocks import (
     Records,
     concatenated,
 )
-from shared.market.bounds import check_place
+from shared.market.bounds import check_start
 from shared.market.decimals import EXACT, MAX_SCALE, mantissa_text
 from shared.market.int128 import Int128, of_int64
 from shared.market.order import NO_ORDER_ID
@@ -201,7 +201,7 @@ def _columns(message: candles_pb2.CandleColumns) -> CandleColumns:
     n = len(message.instrument)
     start_us = summed(_column("start_us", message.start_us, n, np.int64))
     for name, start in zip(message.instrument, start_us.tolist(), strict=True):
-        check_place(_CODE, name, message.timeframe, start)
+        check_start(_CODE, name, message.timeframe, start)
     data = np.zeros(n, dtype=RECORD)
     for name in ("price_scale", "size_scale"):
         data[name] = _small(name, getattr(message, name), n, _MAX_CANDLE_SCALE)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from google.protobuf.message import DecodeError
 
 from shared.errors import PermanentError
-from shared.market.bounds import check_place
+from shared.market.bounds import check_start
 from shared.schema import candles_pb2
 from shared.wire.candle_columns import CandleColumns, decode_columns
 
@@ -47,8 +47,8 @@ class CandleHistory(NamedTuple):
             raise PermanentError(_CODE, f"body is no CandleHistory: {error}") from error
         name, from_us, to_us = message.instrument, message.from_us, message.to_us
         timeframe = message.candles.timeframe
-        check_place(_CODE, name, timeframe, from_us)
-        check_place(_CODE, name, timeframe, to_us)
+        check_start(_CODE, name, timeframe, from_us)
+        check_start(_CODE, name, timeframe, to_us)
         if from_us >= to_us:
             raise PermanentError(_CODE, f"from_us {from_us} is not before to_us {to_us}")
         batch = candles_pb2.CandleBatch(columns=[message.candles])

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from google.protobuf.message import DecodeError
 
 from shared.errors import PermanentError
-from shared.market.bounds import check_place
+from shared.market.bounds import check_start
 from shared.schema import late_pb2
 
 
@@ -61,5 +61,5 @@ def decode_late(body: bytes) -> Late:
     candles = list(zip(message.instrument, message.start_us, strict=True))
     for name, start_us in candles:
         # Queued, it would block every other repair.
-        check_place("bad_late_batch", name, "1m", start_us)
+        check_start("bad_late_batch", name, "1m", start_us)
     return Late(message.event_id, reason, candles)

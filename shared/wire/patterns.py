@@ -11,7 +11,7 @@ from typing import Any, Final
 from google.protobuf.message import DecodeError
 
 from shared.errors import PermanentError
-from shared.market.bounds import check_place
+from shared.market.bounds import check_start
 from shared.market.decimals import to_text
 from shared.market.timeframes import Timeframe
 from shared.schema import patterns_pb2
@@ -94,7 +94,7 @@ def decode_patterns(body: bytes) -> list[Pattern]:
     except (DecodeError, InvalidOperation) as error:
         raise PermanentError("bad_pattern_batch", f"body is no PatternBatch: {error}") from error
     for each in patterns:
-        check_place("bad_pattern_batch", each.instrument, each.timeframe, each.start_us)
+        check_start("bad_pattern_batch", each.instrument, each.timeframe, each.start_us)
     return patterns
 
 

@@ -20,7 +20,7 @@ from shared.wire.columns import delta, summed
 from shared.wire.instrument_table import Entries, Entry
 from shared.wire.ticks import Int64s
 
-NOT_SAID: Final = -1
+NOT_GIVEN: Final = -1
 """Placeholder of a size or update id that the feed does not give."""
 
 _column = partial(columns.column, "bad_quote_batch")
@@ -51,8 +51,8 @@ class Quotes:
     """Columns of equal length n, int64, sorted by entry, then by `QuoteKey`.
 
     `event_time_us`, `receive_time_us`: microseconds since 1970 UTC. `bid`, `ask`, `bid_size`,
-    `ask_size`: mantissas at the scales of the row's entry; a size is NOT_SAID where the feed gives
-    none. `update_id`: the exchange's number of the book's change, or NOT_SAID.
+    `ask_size`: mantissas at the scales of the row's entry; a size is NOT_GIVEN where the feed gives
+    none. `update_id`: the exchange's number of the book's change, or NOT_GIVEN.
     """
 
     source: str
@@ -89,8 +89,8 @@ class Quotes:
         return Quote(
             from_mantissa(int(self.bid[row]), entry.price_scale),
             from_mantissa(int(self.ask[row]), entry.price_scale),
-            None if bid_size == NOT_SAID else from_mantissa(bid_size, entry.size_scale),
-            None if ask_size == NOT_SAID else from_mantissa(ask_size, entry.size_scale),
+            None if bid_size == NOT_GIVEN else from_mantissa(bid_size, entry.size_scale),
+            None if ask_size == NOT_GIVEN else from_mantissa(ask_size, entry.size_scale),
         )
 
     def select(self, keep: NDArray[np.bool_]) -> Quotes:

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from local.feeds.instruments import KNOWN, SimulatedInstrument, instrument
+from local.feeds.instruments import PRESETS, SimulatedInstrument, instrument
 from local.feeds.simulator import Simulator
 from tests.exchanges.binance import BinanceDialect
 from tests.exchanges.bridge import of_playback
@@ -75,7 +75,7 @@ class Market:
 
 
 def _like_known(symbol: str) -> SimulatedInstrument:
-    for known in KNOWN.values():
+    for known in PRESETS.values():
         if symbol.startswith(known.symbol.partition("-")[0]):
             return dataclasses.replace(known, symbol=symbol)
     return instrument(symbol)

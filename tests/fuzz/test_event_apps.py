@@ -44,7 +44,7 @@ from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
 from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
-from functions.pipeline.routing import WANTED
+from functions.pipeline.routing import STAGES_BY_TYPE
 from shared.adapter.app import EventApp, Handler, Wiring
 from shared.adapter.sink import Sink
 from shared.analysis.anomalies import AnomalySettings
@@ -100,7 +100,9 @@ Request = tuple[list[tuple[bytes, bytes]], bytes]
 @st.composite
 def requests(draw: st.DrawFn, stage: str) -> Request:
     """Headers and body: mostly of an event that the stage wants; attributes and bytes: anything."""
-    wanted = [name for name, stages in WANTED.items() if stage in stages] or list(WANTED)
+    wanted = [name for name, stages in STAGES_BY_TYPE.items() if stage in stages] or list(
+        STAGES_BY_TYPE
+    )
     type_ = draw(st.sampled_from(wanted) | st.sampled_from([*sorted(BODIES), events.ALERTS]))
     body = draw(jsons if type_ == events.ALERTS else encoded(BODIES[type_]))
     attributes = {

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from functions.exchange_bridge.connections.connection import (
     NotSubscribedError,
-    Patience,
     StalledError,
+    Timeouts,
 )
 from functions.exchange_bridge.exchange import Message
 from functions.exchange_bridge.exchanges.ccxt_venue import CcxtVenue
@@ -26,13 +26,13 @@ class CcxtConnection:
     def __init__(
         self,
         venue: CcxtVenue,
-        patience: Patience,
+        timeouts: Timeouts,
         take: Callable[..., Message],
         is_behind: Callable[[], Awaitable[bool]],
         connected: Callable[[], None],
     ) -> None:
         self._venue = venue
-        self._patience = patience
+        self._timeouts = timeouts
         self._take = take
         self._is_behind = is_behind
         self._connected = connected
@@ -119,12 +119,12 @@ class CcxtConnection:
         """Wait for the venue's first message: ccxt does not report confirmed subscriptions."""
         client, heard = self._venue.client, self._venue.client.heard
         loop = asyncio.get_running_loop()
-        until_s = loop.time() + self._patience.connect_s
+        until_s = loop.time() + self._timeouts.connect_s
         while not (client.is_connected and client.heard > heard):
             if loop.time() > until_s:
                 if client.is_connected:  # the venue does not respond
                     break
-                raise NotSubscribedError(f"no connection within {self._patience.connect_s:g} s")
+                raise NotSubscribedError(f"no connection within {self._timeouts.connect_s:g} s")
             await asyncio.sleep(_LOOK_S)
         self.subscribed.set()
         if not self._venue.contiguous:
@@ -134,9 +134,9 @@ class CcxtConnection:
         """Detect a dead feed: ccxt's pings do not prove that trades would arrive."""
         heard = -1
         while True:
-            await asyncio.sleep(self._patience.stall_s)
+            await asyncio.sleep(self._timeouts.stall_s)
             if heard == self._venue.client.heard and await self._is_behind():
                 raise StalledError(
-                    f"no message for {self._patience.stall_s:g} s, but the venue lists newer trades"
+                    f"no message for {self._timeouts.stall_s:g} s, but the venue lists newer trades"
                 )
             heard = self._venue.client.heard

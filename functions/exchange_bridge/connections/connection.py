@@ -33,7 +33,7 @@ class StalledError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """Timeouts. `connect_s`: for the connection, and again for the confirmation.
 
     `stall_s`: silence after which a connection has to prove that it is alive.
@@ -54,14 +54,14 @@ class Connection:
     def __init__(
         self,
         exchange: Exchange,
-        patience: Patience,
+        timeouts: Timeouts,
         max_message_bytes: int,
         take: Callable[[bytes], Message],
         is_behind: Callable[[], Awaitable[bool]],
         connected: Callable[[], None],
     ) -> None:
         self._exchange = exchange
-        self._patience = patience
+        self._timeouts = timeouts
         self._max_message_bytes = max_message_bytes
         self._take = take
         self._is_behind = is_behind
@@ -79,7 +79,7 @@ class Connection:
         async with connect(
             self._exchange.url(),
             logger=_frames,
-            open_timeout=self._patience.connect_s,
+            open_timeout=self._timeouts.connect_s,
             close_timeout=CLOSE_S,
             ping_interval=PING_S,
             ping_timeout=PING_S,
@@ -100,12 +100,12 @@ class Connection:
         if not self._waiting:
             self.subscribed.set()
         try:
-            async with asyncio.timeout(self._patience.connect_s):
+            async with asyncio.timeout(self._timeouts.connect_s):
                 await self.subscribed.wait()
         except TimeoutError:
             missing = ", ".join(sorted(self._waiting)[:5])
             raise NotSubscribedError(
-                f"not confirmed within {self._patience.connect_s:g} s: {missing}"
+                f"not confirmed within {self._timeouts.connect_s:g} s: {missing}"
             ) from None
         if not self._exchange.contiguous:
             await self._is_behind()  # trades before this connection are fetched right away
@@ -127,7 +127,7 @@ class Connection:
 
     async def _watch(self, socket: ClientConnection) -> None:
         """Tell a quiet market from a dead feed."""
-        stall_s = self._patience.stall_s
+        stall_s = self._timeouts.stall_s
         while True:
             silent_s = time.monotonic() - self._heard_s
             if silent_s < stall_s:

@@ -54,7 +54,7 @@ class Feed:
                     if await _subscribed(connection, task):
                         was_connected = True
                         self._now_up()
-                        await _taken_over(old)
+                        await _end_previous(old)
                         old = None
                         done, _ = await asyncio.wait({task}, timeout=self.exchange.life_s or None)
                         if not done:
@@ -105,7 +105,7 @@ async def _subscribed(connection: Connection | CcxtConnection, task: asyncio.Tas
     return not task.done()
 
 
-async def _taken_over(old: asyncio.Task[None] | None) -> None:
+async def _end_previous(old: asyncio.Task[None] | None) -> None:
     """End the previous connection after a short overlap."""
     if old is not None:
         await asyncio.wait({old}, timeout=OVERLAP_S)

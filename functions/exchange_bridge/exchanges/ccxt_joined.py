@@ -56,7 +56,7 @@ class JoinedVenue(CcxtVenue):
         """Yield pages from the last id back to the first one, by a cursor that is an id."""
         cursor, reaches = last.id + 2, 0  # the id after the last: the listing is up to date to here
         while True:
-            rows = await self._earlier(symbol, after=str(cursor))
+            rows = await self._page_before(symbol, after=str(cursor))
             if not rows or int(rows[0]["id"]) >= cursor:
                 raise RestError(f"{self.name} lists no trade of {symbol} before id {cursor}")
             cursor, reaches = int(rows[0]["id"]), max(reaches, int(rows[-1]["id"]))
@@ -71,13 +71,13 @@ class JoinedVenue(CcxtVenue):
 
     async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
         """Return the last trade before a time, by a cursor that is a time."""
-        rows = await self._earlier(symbol, after=str(-(-time_us // 1000)), type="2")
+        rows = await self._page_before(symbol, after=str(-(-time_us // 1000)), type="2")
         newest = await self.newest(rest, symbol)
         if not rows or newest is None or newest.id == int(rows[-1]["id"]):
             return None
         return Trade(symbol, int(rows[-1]["id"]), time_us)
 
-    async def _earlier(self, symbol: str, **cursor: str) -> list[dict[str, Any]]:
+    async def _page_before(self, symbol: str, **cursor: str) -> list[dict[str, Any]]:
         """Return a page of trades before a cursor, by ascending ids."""
         page = {"method": "publicGetMarketHistoryTrades", **cursor}
         rows = await self.client.ask("fetch_trades", symbol, None, HISTORY_PAGE, page)

@@ -120,7 +120,7 @@ class TradeBackfill:
             for batch in batches:
                 while not self.outbox.put(batch):  # noqa: ASYNC110 - room is nobody's event
                     await asyncio.sleep(_LOOK_S)
-        await self.outbox.until_taken(self.outbox.given)
+        await self.outbox.until_accepted(self.outbox.put_count)
 
     async def _pages(self, symbol: str, piece: Piece) -> list[Fetched]:
         """Return all pages of a piece. Raises RestError: not all of it is listed yet."""
@@ -146,7 +146,7 @@ class TradeBackfill:
         event = OutgoingEvent.packed(id_, events.GAP, encode_gaps(feed, [gap]))
         while not self.outbox.put_event(event):  # noqa: ASYNC110 - room is nobody's event
             await asyncio.sleep(_LOOK_S)
-        await self.outbox.until_taken(self.outbox.given)
+        await self.outbox.until_accepted(self.outbox.put_count)
 
     def _filled(self, symbol: str) -> set[tuple[int, int]]:
         with self.postgres.connection() as connection:

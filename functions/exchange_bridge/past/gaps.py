@@ -39,8 +39,8 @@ class Gaps:
     rest: Rest
     instrument_of: Callable[[str], str]
     grace_s: float
-    most: int
-    _untold: list[tuple[int, OutgoingEvent]] = field(default_factory=list)
+    max_trades: int
+    _unreported: list[tuple[int, OutgoingEvent]] = field(default_factory=list)
 
     def look(self) -> None:
         """Detect new and closed gaps; called several times a second."""
@@ -108,13 +108,13 @@ class Gaps:
             trades = page.trades[first : first + PIECE]
             self.intake.note(trades)
             metrics.BACKFILLED.labels(self.intake.exchange.name).inc(len(trades))
-        await self.outbox.until_taken(self.outbox.given)
+        await self.outbox.until_accepted(self.outbox.put_count)
 
     def _next(self) -> Missing | None:
         now_s = self.intake.now_s()
         for missing in self._open():
             count = self.intake.of(missing.symbol).count(missing)
-            if 0 < count <= self.most and now_s >= missing.retry_at_s:
+            if 0 < count <= self.max_trades and now_s >= missing.retry_at_s:
                 return missing
         return None
 
@@ -143,18 +143,20 @@ class Gaps:
         self.intake.flush(due_only=False)
         id_ = f"{feed}/{gap.symbol}/gap/{gap.first_id}-{gap.last_id}/{gap.state}"
         event = OutgoingEvent.packed(id_, events.GAP, encode_gaps(feed, [gap]))
-        self._untold.append((self.outbox.given if gap.state is GapState.FILLED else 0, event))
+        self._unreported.append(
+            (self.outbox.put_count if gap.state is GapState.FILLED else 0, event)
+        )
 
     def _send(self) -> None:
         """Send the events that are due, as far as the outbox has room."""
         later = [
             (after, event)
-            for after, event in self._untold
-            if self.outbox.taken < after or not self.outbox.put_event(event)
+            for after, event in self._unreported
+            if self.outbox.accepted_count < after or not self.outbox.put_event(event)
         ]
-        self._untold = later
+        self._unreported = later
 
     @property
-    def untold(self) -> int:
+    def unreported(self) -> int:
         """Number of events not yet reported."""
-        return len(self._untold)
+        return len(self._unreported)

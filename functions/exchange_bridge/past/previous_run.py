@@ -19,14 +19,14 @@ RETRY_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
+class PreviousRun:
     """The last trade of each symbol, and the open gaps."""
 
     last: list[Trade] = field(default_factory=list)
     gaps: list[Missing] = field(default_factory=list)
 
 
-def read(postgres: Postgres, feed: str) -> Earlier:
+def read(postgres: Postgres, feed: str) -> PreviousRun:
     """Read it from Postgres. Raises TransientError."""
     with postgres.connection() as connection:
         last = connection.execute(
@@ -39,7 +39,7 @@ def read(postgres: Postgres, feed: str) -> Earlier:
             " WHERE feed = %s AND state = 'open' ORDER BY symbol, first_id",
             (feed,),
         ).fetchall()
-    return Earlier(
+    return PreviousRun(
         [Trade(*row) for row in last],
         [
             Missing(symbol, Hole(first, last, from_us, to_us, 0.0), [(first, last)])

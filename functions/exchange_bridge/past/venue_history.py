@@ -35,11 +35,11 @@ UNDER_WAY_US: Final = 2_000_000
 RETRY_S: Final = 2.0
 LONGEST_RETRY_S: Final = 60.0
 _LADDER: Final = "SELECT ladder FROM aggregation"
-_KNOWN: Final = """
+_STORED_RANGES: Final = """
     SELECT from_us, to_us FROM candle_histories
     WHERE instrument = %s AND (candles > 0 OR to_us - from_us > %s)
 """
-"""Ignores the markers that `trades_begin` stores there."""
+"""Ignores the markers that `seam_event` stores there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class History:
         base = await retried(exchange.name, lambda: base_timeframe(self.postgres))
         if base.length_us not in exchange.intervals:
             log.error("%s lists no candles of %s: its history is not fetched", exchange.name, base)
-            self.intake.knows_earlier = True
+            self.intake.has_resumed = True
             return
         seams = {}
         for symbol in new_symbols:
@@ -84,9 +84,9 @@ class History:
                 self._note(f"where the trades of {symbol} begin is not told: {error}")
                 continue
             # Before any trade id is promised: a later run would not know that trades start here.
-            begin = trades_begin(self.source.instrument_of(symbol), base, seam_us)
+            begin = seam_event(self.source.instrument_of(symbol), base, seam_us)
             await self._put(symbol, begin)
-        self.intake.knows_earlier = True
+        self.intake.has_resumed = True
         for symbol in exchange.symbols:
             to_us = seams.get(symbol) or self._last_start(symbol, base)
             await self._fetch(symbol, base, to_us)
@@ -161,7 +161,7 @@ def base_timeframe(postgres: Postgres) -> Timeframe:
     return parse_ladder(row[0])[0]
 
 
-def trades_begin(instrument: str, base: Timeframe, begin_us: int) -> CandleHistory:
+def seam_event(instrument: str, base: Timeframe, begin_us: int) -> CandleHistory:
     """Return the event: every trade since an interval's start is received or in a gap."""
     nothing = columns(instrument, base, [])
     return CandleHistory(instrument, begin_us - base.length_us, begin_us, True, nothing)
@@ -171,7 +171,7 @@ def known_ranges(postgres: Postgres, instrument: str, base: Timeframe) -> list[t
     """Return the ranges (us) with published venue candles. Raises TransientError."""
     with postgres.connection() as connection:
         rows: list[tuple[int, int]] = connection.execute(
-            _KNOWN, (instrument, base.length_us)
+            _STORED_RANGES, (instrument, base.length_us)
         ).fetchall()
     return rows
 

@@ -17,7 +17,7 @@ from functions.history_query.api.endpoints import as_json
 from functions.history_query.queries.alert_test import AlertTests
 from shared.alerts.present import is_true_now
 from shared.alerts.rule import ALREADY_TRUE, Rule
-from shared.alerts.stored_rules import MOST, add_rule, mute_rule, remove_rule, replace_rule
+from shared.alerts.stored_rules import MAX_RULES, add_rule, mute_rule, remove_rule, replace_rule
 from shared.errors import TransientError
 from shared.runtime.problem import problem
 from shared.stores.postgres import Postgres
@@ -72,7 +72,7 @@ def alert_rule_writes(
             holds = is_true_now(connection, rule, time.time_ns() // 1000)
             id_ = add_rule(connection, rule)
         if id_ is None:
-            return problem(409, "too many rules", f"there are {MOST:,} already: remove some")
+            return problem(409, "too many rules", f"there are {MAX_RULES:,} already: remove some")
         return _in_force(id_, rule, holds, 201)
 
     def _change(rule_id: str, asked: _Changed) -> Response:

@@ -17,7 +17,7 @@ from shared.market.calendar_timeframes import of_days
 from shared.market.order import OrderKey
 from shared.market.resolution import Resolution, next_start_us, resolved
 from shared.market.timeframes import Timeframe
-from shared.market.timestamps import parse_moment_us
+from shared.market.timestamps import parse_relative_us
 from shared.market.trading_days import (
     TradingDays,
     exchange_days,
@@ -228,7 +228,7 @@ def read_time_us(
 
     The unit of a number follows from its size; 0 is 1970.
     """
-    return read(query, name, lambda text: _within(parse_moment_us(text, now_us, zone)))
+    return read(query, name, lambda text: _within(parse_relative_us(text, now_us, zone)))
 
 
 def read_zone(query: Mapping[str, str]) -> tzinfo:

@@ -50,7 +50,7 @@ class CandlePages:
         now_us = time.time_ns() // 1000 if now_us is None else now_us
         timeframe = page.timeframe
         part = page.resolution.part if type(timeframe) is Timeframe else None
-        if part is not None and page.resolution.is_kept and page.as_of_us is None:
+        if part is not None and page.resolution.is_stored and page.as_of_us is None:
             rows, more = self._kept(symbol, page, part)
         else:
             found, more = self._made(symbol, page, now_us)
@@ -112,7 +112,7 @@ class CandlePages:
         self, symbol: str, page: Page, part: Timeframe, now_us: int
     ) -> tuple[list[Candle], bool]:
         # The watermark first: what is read after it holds all that it has passed.
-        watermark_us = None if page.resolution.is_kept else self.kept.watermark_us(symbol)
+        watermark_us = None if page.resolution.is_stored else self.kept.watermark_us(symbol)
         wanted = Wanted(symbol, part, page.from_us, page.to_us, page.newest)
         parts_each = page.timeframe.length_us // part.length_us
         size = min((page.limit + 1) * parts_each, _PARTS_AT_ONCE)
@@ -126,7 +126,7 @@ class CandlePages:
             newest=page.newest,
             max_batches=_PART_BATCHES,
         )
-        if page.resolution.is_kept:
+        if page.resolution.is_stored:
             return found, more
         passed_us = self._passed_us(watermark_us)
         judged = []

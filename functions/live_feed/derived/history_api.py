@@ -42,7 +42,7 @@ class HistoryApi:
         self._client: httpx.AsyncClient | None = None
 
     @property
-    def is_there(self) -> bool:
+    def is_configured(self) -> bool:
         """Whether an address is configured."""
         return bool(self._url)
 

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 _EACH_S: Final = 0.25
 """Minimum pause between two reads, also while the trades are not stored yet."""
 _TRIES: Final = 20
-_MOST_CORRECTED: Final = 500
+_MAX_CORRECTED: Final = 500
 _NEVER: Final = 2**62
 _TAIL: Final = 20
 """Minimum number of bars re-read with each change; all of the last base intervals are."""
@@ -194,7 +194,7 @@ class LiveBars:
         day.is_fresh = False
         # On a new day all bars are new; on an earlier one, those from the change on.
         changed = list(day.changed(previous, 0 if is_newest else from_us, marks_end=not is_newest))
-        for number, row in changed[-_MOST_CORRECTED:]:
+        for number, row in changed[-_MAX_CORRECTED:]:
             self._give(day, number, row, late=not is_newest or number < len(previous) - 1)
 
     async def _read(self, day: _Day, *, whole: bool) -> None:

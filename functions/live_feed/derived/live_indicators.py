@@ -39,7 +39,7 @@ class LiveIndicator:
         self.candles = f"{live.CANDLES}:{self._timeframe}:{self._symbol}"
         self._channel, self._hub, self._history = channel, hub, history
         (self._indicator,) = parse_indicators(self._name)
-        self._given: dict[int, tuple[bool, tuple[float, ...]]] = {}
+        self._sent: dict[int, tuple[bool, tuple[float, ...]]] = {}
         self._revision = 0
         self._from_us: int | None = None
         self._changed = asyncio.Event()
@@ -92,7 +92,7 @@ class LiveIndicator:
     async def _read(self, from_us: int | None) -> None:
         """Read values and send those that differ from the last ones sent."""
         rows = await self._history.indicator(self._symbol, self._timeframe, self._name, from_us)
-        newest_us = max(self._given, default=-1)
+        newest_us = max(self._sent, default=-1)
         for row in rows:
             indicators = row["indicators"]
             columns = self._indicator.columns
@@ -100,11 +100,11 @@ class LiveIndicator:
                 math.nan if indicators[each] is None else indicators[each] for each in columns
             )
             start_us, state = row["t"] * 1000, (row["closed"], values)
-            if repr(self._given.get(start_us)) != repr(state):  # NaN equals nothing
-                self._given[start_us] = state
+            if repr(self._sent.get(start_us)) != repr(state):  # NaN equals nothing
+                self._sent[start_us] = state
                 self._give(row, values, late=start_us < newest_us)
-        for old in sorted(self._given)[:-_REMEMBERED]:
-            del self._given[old]
+        for old in sorted(self._sent)[:-_REMEMBERED]:
+            del self._sent[old]
 
     def _give(self, row: dict[str, Any], values: tuple[float, ...], *, late: bool) -> None:
         self._revision = max(self._revision + 1, time.time_ns() // 1000)

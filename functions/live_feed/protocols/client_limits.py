@@ -9,36 +9,36 @@ from functions.live_feed.protocols.subscriber import Subscriber
 from shared.runtime import metrics
 
 
-class Places:
+class ClientSlots:
     """Slots for up to `limit` clients. Used by one event loop."""
 
     def __init__(self, limit: int) -> None:
-        self._most = limit
-        self._taken = 0
+        self._limit = limit
+        self._count = 0
         self._clients: set[Subscriber] = set()
         self.is_leaving = False
 
     @property
-    def are_taken(self) -> bool:
+    def is_full(self) -> bool:
         """Whether none is left."""
-        return self.is_leaving or self._taken >= self._most
+        return self.is_leaving or self._count >= self._limit
 
     @property
     def refusal(self) -> str:
         """The error message for a refused client."""
         if self.is_leaving:
             return "this replica ends: connect again"
-        return f"this replica serves {self._most} clients at most"
+        return f"this replica serves {self._limit} clients at most"
 
     @contextlib.contextmanager
-    def taken(self, protocol: str) -> Iterator[None]:
-        """Hold a slot for a client; check `are_taken` first, without awaiting in between."""
-        self._taken += 1
+    def slot(self, protocol: str) -> Iterator[None]:
+        """Hold a slot for a client; check `is_full` first, without awaiting in between."""
+        self._count += 1
         metrics.LIVE_CLIENTS.labels(protocol).inc()
         try:
             yield
         finally:
-            self._taken -= 1
+            self._count -= 1
             metrics.LIVE_CLIENTS.labels(protocol).dec()
 
     @contextlib.contextmanager

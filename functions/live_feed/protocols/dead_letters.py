@@ -25,13 +25,13 @@ def letters_route(stream: LiveStream) -> Route:
             count, letters = await stream.dead_letters(_NEWEST)
         except TransientError as error:
             return problem(503, "a store is away", str(error), 1)
-        body = {"count": count, "letters": [_told(each) for each in letters]}
+        body = {"count": count, "letters": [_letter(each) for each in letters]}
         return JSONResponse(body, headers={"cache-control": "no-store"})
 
     return Route("/dead-letters", answer)
 
 
-def _told(letter: DeadLetter) -> dict[str, Any]:
+def _letter(letter: DeadLetter) -> dict[str, Any]:
     stored = letter.stored_at
     return {
         "sequence": letter.sequence,

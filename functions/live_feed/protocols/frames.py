@@ -103,7 +103,7 @@ class Update:
 
 
 @dataclass(frozen=True)
-class Said:
+class ClientFrame:
     """A frame to one client: `type` and its fields."""
 
     type: str

@@ -49,7 +49,7 @@ class Feed:
     def __init__(self, replica: Replica) -> None:
         self._replica = replica
         self._limits = replica.limits
-        self._places = replica.places
+        self._slots = replica.slots
         self._leaving = asyncio.Event()
 
     @property
@@ -91,9 +91,9 @@ class Feed:
                 raise live.ChannelError("from_seq is the last seq that was seen")
         except live.ChannelError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-        if self._places.are_taken:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, self._places.refusal)
-        with self._places.taken("grpc"):
+        if self._slots.is_full:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, self._slots.refusal)
+        with self._slots.slot("grpc"):
             code, text = await self._serve(request, context, requested)
         await context.abort(code, text)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from functions.live_feed.hub import Hub
 from functions.live_feed.interest import Interest
-from functions.live_feed.protocols.client_limits import Places
+from functions.live_feed.protocols.client_limits import ClientSlots
 from functions.live_feed.protocols.frames import Form
 from functions.live_feed.protocols.session import Session, SessionLimits
 from functions.live_feed.protocols.subscriber import Subscriber
@@ -19,7 +19,7 @@ class Replica:
 
     hub: Hub
     interest: Interest
-    places: Places
+    slots: ClientSlots
     replays: Replays
     bound: int
     limits: SessionLimits = field(default_factory=SessionLimits)

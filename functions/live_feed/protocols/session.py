@@ -13,7 +13,7 @@ import orjson
 
 from functions.live_feed.hub import Hub, NotKeptError
 from functions.live_feed.interest import Interest, recovered
-from functions.live_feed.protocols.frames import Said, snapshot
+from functions.live_feed.protocols.frames import ClientFrame, snapshot
 from functions.live_feed.protocols.subscriber import Subscriber
 from functions.live_feed.replays.replay import Replay, Replays
 from functions.live_feed.replays.replay_request import ReplayError, read_replay, read_speed
@@ -221,7 +221,7 @@ class Session:
         self._say("error", code=code, msg=text)
 
     def _say(self, type_: str, **values: object) -> None:
-        self.client.say(Said(type_, values).frame(self.client.form))
+        self.client.say(ClientFrame(type_, values).frame(self.client.form))
 
 
 def _unknown_key(op: str, key: str) -> str:

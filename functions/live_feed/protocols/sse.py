@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from functions.live_feed.protocols.client_limits import Places
+from functions.live_feed.protocols.client_limits import ClientSlots
 from functions.live_feed.protocols.frames import Form
 from functions.live_feed.protocols.replica import Replica
 from functions.live_feed.protocols.session import MAX_SEQ, Session
@@ -35,7 +35,7 @@ _HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 def sse_endpoint(replica: Replica) -> Callable[[Request], Awaitable[Response]]:
     """Return the endpoint. An event's `id` is `<stream>/<seq>`; clients resume with it."""
-    limits, clients = replica.limits, replica.places
+    limits, clients = replica.limits, replica.slots
 
     async def endpoint(request: Request) -> Response:
         requested = ",".join(request.query_params.getlist("channels"))
@@ -60,7 +60,7 @@ def sse_endpoint(replica: Replica) -> Callable[[Request], Awaitable[Response]]:
             await replica.hub.ready()
         except TransientError as error:
             return problem(503, "the live stream is away", str(error), 1)
-        if clients.are_taken:
+        if clients.is_full:
             return problem(503, "too many clients", clients.refusal, 1)
         session = replica.session(Form.JSON)
         if wish is None:
@@ -79,17 +79,17 @@ class _Stream(StreamingResponse):
     """Holds a slot and a subscription for its lifetime, even if no byte is sent."""
 
     def __init__(
-        self, session: Session, subscribe: Callable[[], Awaitable[None]], clients: Places
+        self, session: Session, subscribe: Callable[[], Awaitable[None]], clients: ClientSlots
     ) -> None:
         self._events = _events(session)
         super().__init__(self._events, headers=_HEADERS, media_type="text/event-stream")
         self._session = session
         self._subscribe = subscribe
-        self._places = clients
+        self._slots = clients
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the client disconnects or is disconnected."""
-        with self._places.taken("sse"), self._places.serving(self._session.client):
+        with self._slots.slot("sse"), self._slots.serving(self._session.client):
             try:
                 await self._subscribe()
                 await super().__call__(scope, receive, send)

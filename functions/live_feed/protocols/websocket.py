@@ -10,7 +10,7 @@ from typing import Final
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from functions.live_feed.protocols.client_limits import Places
+from functions.live_feed.protocols.client_limits import ClientSlots
 from functions.live_feed.protocols.frames import Form
 from functions.live_feed.protocols.replica import Replica
 from functions.live_feed.protocols.session import Session
@@ -38,16 +38,16 @@ _CLOSE_S: Final = 5.0
 
 def websocket_endpoint(replica: Replica) -> Callable[[WebSocket], Awaitable[None]]:
     """Return the endpoint."""
-    clients = replica.places
+    clients = replica.slots
 
     async def endpoint(socket: WebSocket) -> None:
         offered = socket.scope.get("subprotocols", [])
         form = next((f for f in Form if f.value in offered), None)
-        if clients.are_taken:
+        if clients.is_full:
             await socket.accept(subprotocol=form)
             await socket.close(CODE_RESTART if clients.is_leaving else CODE_LATER, clients.refusal)
             return
-        with clients.taken("websocket"):
+        with clients.slot("websocket"):
             await socket.accept(subprotocol=form)
             try:
                 await replica.hub.ready()
@@ -61,7 +61,7 @@ def websocket_endpoint(replica: Replica) -> Callable[[WebSocket], Awaitable[None
     return endpoint
 
 
-async def _serve(socket: WebSocket, session: Session, clients: Places) -> None:
+async def _serve(socket: WebSocket, session: Session, clients: ClientSlots) -> None:
     tasks = (
         asyncio.create_task(_read(socket, session), name="read"),
         asyncio.create_task(_write(socket, session.client), name="write"),

@@ -15,7 +15,7 @@ from typing import Final
 
 from functions.live_feed.derived.history_api import HistoryApi
 from functions.live_feed.newest import Newest
-from functions.live_feed.protocols.frames import Said, Update, snapshot
+from functions.live_feed.protocols.frames import ClientFrame, Update, snapshot
 from functions.live_feed.protocols.subscriber import Subscriber
 from functions.live_feed.replays.pace import Pace
 from functions.live_feed.replays.replay_request import ReplayError, ReplayRequest
@@ -38,16 +38,16 @@ class Replays:
     def __init__(self, history: HistoryApi, ladder: tuple[Timeframe, ...], limit: int) -> None:
         self._history = history
         self._ladder = ladder
-        self._most = limit
+        self._limit = limit
         self._running = 0
 
     def start(self, request: ReplayRequest, client: Subscriber) -> Replay:
         """Start a replay for a client. Raises ReplayError."""
-        if not self._history.is_there:
+        if not self._history.is_configured:
             raise ReplayError("no_history", "API_URL is not set: there is no history to replay")
-        if self._running >= self._most:
+        if self._running >= self._limit:
             raise ReplayError(
-                "too_many_replays", f"this replica plays {self._most} replays at most: try later"
+                "too_many_replays", f"this replica plays {self._limit} replays at most: try later"
             )
         self._running += 1
         metrics.LIVE_REPLAYS.inc()
@@ -184,4 +184,4 @@ class Replay:
         self._report("failed")
 
     def _say(self, type_: str, **values: object) -> None:
-        self._client.say(Said(type_, values).frame(self._client.form))
+        self._client.say(ClientFrame(type_, values).frame(self._client.form))

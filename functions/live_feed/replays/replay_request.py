@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from shared.market.timeframes import Timeframe
-from shared.market.timestamps import parse_moment_us
+from shared.market.timestamps import parse_relative_us
 from shared.realtime import channels as live
 from shared.realtime.channels import ChannelError
 from shared.realtime.leases import ALL
@@ -115,7 +115,7 @@ def _time_us(parameters: Mapping[str, Any], name: str, now_us: int) -> int | Non
         return None
     if isinstance(value, str | int) and not isinstance(value, bool):
         try:
-            return parse_moment_us(str(value), now_us)
+            return parse_relative_us(str(value), now_us)
         except ValueError as error:
             raise ReplayError("bad_replay", f"{name}: {error}") from None
     raise ReplayError("bad_replay", f"{name}: a time such as 2026-11-27T14:30Z, or ms since 1970")

@@ -34,7 +34,7 @@ Values = dict[str, pa.Array]
 
 
 @dataclass(frozen=True, slots=True)
-class Alike:
+class LineGroup:
     """Lines of one layout: their numbers, and the values of each name."""
 
     rows: Int64s
@@ -70,12 +70,12 @@ class _Model:
         return cls(parts, texts, plains) if part == len(parts) else None
 
 
-def alike(lines: pa.StringArray) -> tuple[list[Alike], Int64s]:
+def group_lines(lines: pa.StringArray) -> tuple[list[LineGroup], Int64s]:
     """Return groups of lines with the same layout, and the numbers of all others.
 
     `lines`: without line ends, none empty, of valid UTF-8.
     """
-    groups: list[Alike] = []
+    groups: list[LineGroup] = []
     readable = np.ones(len(lines), dtype=bool)
     content = content_of(lines)
     if b"\\" in content or (np.frombuffer(content, np.uint8) < ord(" ")).any():
@@ -91,7 +91,7 @@ def alike(lines: pa.StringArray) -> tuple[list[Alike], Int64s]:
         rows = np.zeros(0, dtype=np.int64)
         if model is not None:
             rows, values = cuts.read(unmatched, model)
-            groups.append(Alike(rows, values))
+            groups.append(LineGroup(rows, values))
         if not len(rows):
             rows = unmatched[:1]
             unread.append(rows)

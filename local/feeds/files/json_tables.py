@@ -23,11 +23,11 @@ from shared.inputs.raw_values import text_of
 
 _BLANKS: Final = " \t\v\f\ufeff"
 """Characters stripped from lines; concatenated files contain byte order marks."""
-_PLACES: Final = (
+_FIELD_ORDER: Final = (
     *(Field.SYMBOL, Field.PRICE, Field.SIZE, Field.TIME),
     *(Field.SIDE, Field.TRADE_ID, Field.CONDITIONS),
 )
-_SIDE: Final = _PLACES.index(Field.SIDE)
+_SIDE: Final = _FIELD_ORDER.index(Field.SIDE)
 _FREQTRADE_ROW: Final = ("timestamp", "id", "type", "side", "price", "amount", "cost")
 
 _decode_raw: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -77,22 +77,22 @@ def _json_tables(part: Part, blocks: Iterator[pa.Array]) -> Iterator[pa.Table]:
     """Read objects without parsing unneeded fields; numbers stay text."""
     number = 1
     for lines in map(_filled, blocks):
-        groups, ungrouped = flat_json.alike(lines)
+        groups, ungrouped = flat_json.group_lines(lines)
         rows = [_json_row(part, number + row, lines[row].as_py()) for row in ungrouped.tolist()]
         columns = zip(*rows, strict=True) if rows else ((),) * len(FIELDS)
         tables = [pa.table([pa.array(column, pa.string()) for column in columns], FIELDS)]
-        tables += [_alike_table(each) for each in groups]
+        tables += [_group_table(each) for each in groups]
         order = np.argsort(np.concatenate([ungrouped, *(each.rows for each in groups)]))
         table = pa.concat_tables(tables)
         yield table if len(groups) == 1 and not rows else table.take(pa.array(order))
         number += len(lines)
 
 
-def _alike_table(group: flat_json.Alike) -> pa.Table:
+def _group_table(group: flat_json.LineGroup) -> pa.Table:
     """Return the fields of lines with one layout."""
     empty = pa.array([""] * len(group.rows), pa.string())
     columns = []
-    for keys in _places_of(tuple(group.values)):
+    for keys in _keys_of(tuple(group.values)):
         column = empty
         for key in reversed(keys):
             value = group.values[key]
@@ -113,7 +113,7 @@ def _json_row(part: Part, number: int, line: str) -> tuple[str, ...]:
         return tuple(_text(value) for value in _fields(trade).values())
     row = [
         next((text for key in keys if (text := text_of(values[key]))), "")
-        for keys in _places_of(tuple(values))
+        for keys in _keys_of(tuple(values))
     ]
     if not row[_SIDE] and (maker := row.pop()):
         row[_SIDE] = MAKER.get(maker, "buy")
@@ -121,10 +121,10 @@ def _json_row(part: Part, number: int, line: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1024)
-def _places_of(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+def _keys_of(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     """Return the names of each field, in the order of FIELDS, and of the maker flag."""
     keys_of = layout_of(names).places
-    return tuple(keys_of.get(field, ()) for field in (*_PLACES, Field.BUYER_MAKER))
+    return tuple(keys_of.get(field, ()) for field in (*_FIELD_ORDER, Field.BUYER_MAKER))
 
 
 def read_array(part: Part, choice: Choice) -> Tables:
@@ -165,7 +165,7 @@ def _fields(trade: Mapping[str, object]) -> dict[str, object]:
     """Return the fields of one object by our names."""
     keys_of = layout_of(tuple(trade)).places
     fields: dict[str, object] = {}
-    for name, field in zip(FIELDS, _PLACES, strict=True):
+    for name, field in zip(FIELDS, _FIELD_ORDER, strict=True):
         values = (trade[key] for key in keys_of.get(field, ()))
         fields[name] = next((value for value in values if value not in (None, "")), None)
     if fields["side"] is None and (flags := keys_of.get(Field.BUYER_MAKER)):

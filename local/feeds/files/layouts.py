@@ -179,7 +179,7 @@ def layout_of_rows(
     Raises UnknownLayoutError that names the option to set.
     """
     layout = (
-        _as_said(rows[0], choice)
+        _by_option(rows[0], choice)
         or _lean(name, archive, rows, choice)
         or _by_header(rows[0])
         or _by_position(name, rows)
@@ -196,7 +196,7 @@ def layout_of_rows(
     return chosen(layout, choice, names, name)
 
 
-def _as_said(first: Sequence[str], choice: Choice) -> Layout | None:
+def _by_option(first: Sequence[str], choice: Choice) -> Layout | None:
     """Return a layout for user columns, by number, or by names of a header."""
     requested = set(choice.columns.values())
     numbers = tuple(str(n) for n in range(1, len(first) + 1))

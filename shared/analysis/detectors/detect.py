@@ -18,13 +18,13 @@ from shared.analysis.detectors.charts import CHARTS, charts
 from shared.analysis.detectors.findings import Findings
 from shared.analysis.detectors.settings import DetectorSettings
 from shared.analysis.detectors.tape import Tape
-from shared.analysis.finding import Found
+from shared.analysis.finding import Finding
 
 PATTERNS: Final = tuple(each.pattern for each in CANDLESTICKS) + CHARTS
 """The names of all patterns."""
 
 
-def detect(candles: Candles, first: int, settings: DetectorSettings) -> list[Found]:
+def detect(candles: Candles, first: int, settings: DetectorSettings) -> list[Finding]:
     """Return the patterns that candles[first:] complete, by completing candle, then by name.
 
     A candle is evaluated from at most `settings.lookback` candles up to it, once there are 10.
@@ -34,9 +34,9 @@ def detect(candles: Candles, first: int, settings: DetectorSettings) -> list[Fou
 
 def detect_many(
     series: Sequence[tuple[Candles, int]], settings: DetectorSettings
-) -> list[list[Found]]:
+) -> list[list[Finding]]:
     """Return the patterns of each series; one call for many is far cheaper than many calls."""
-    patterns: list[list[Found]] = [[] for _ in series]
+    patterns: list[list[Finding]] = [[] for _ in series]
     if not series:
         return patterns
     tape = Tape.of(series, settings.lookback)
@@ -54,7 +54,7 @@ def _collect(
     tape: Tape,
     series: Sequence[tuple[Candles, int]],
     min_confidence: float,
-    patterns: list[list[Found]],
+    patterns: list[list[Finding]],
 ) -> None:
     """Append the findings that are confident enough to `patterns`."""
     confidence = np.round(findings.confidence, 4)
@@ -78,7 +78,7 @@ def _collect(
     for name, number, begin_index, index, direction, sure, *values in rows:
         start_us = series[number][0].start_us
         patterns[number].append(
-            Found(
+            Finding(
                 pattern=findings.names[name],
                 index=index,
                 begin_us=int(start_us[begin_index]),

@@ -14,7 +14,7 @@ CANDIDATES: Final = 4
 """Number of earlier pivots considered as the first top."""
 APART: Final = 5
 """Minimum number of candles between the tops."""
-ALIKE: Final = 0.25
+LEVEL_TOLERANCE: Final = 0.25
 """Maximum distance of the tops as a fraction of the height, if below the tolerance."""
 HEIGHT: Final = 3.0
 """Minimum height in typical ranges."""
@@ -46,7 +46,7 @@ def double_top(tape: Tape, view: View, tolerance: int) -> Shape:
     tops = view.high[first], view.high[second]
     height = np.minimum(*tops) - neck
     apart = np.abs(tops[0] - tops[1])
-    allowed = np.minimum(tolerance, ALIKE * height)
+    allowed = np.minimum(tolerance, LEVEL_TOLERANCE * height)
     risen = tops[0] - view.lowest(np.maximum(tape.window[row], first - BEFORE), first)
     mask = (
         (apart <= allowed)

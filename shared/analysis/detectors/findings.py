@@ -13,7 +13,7 @@ class Findings:
     """k findings; every column has shape [k].
 
     `name` is an index into `names`, `row` one into the tape's `at` (the completing candles),
-    `begin` the place of the first candle on the tape; direction and confidence as in `Found`.
+    `begin` the place of the first candle on the tape; direction and confidence as in `Finding`.
     """
 
     names: tuple[str, ...]

@@ -57,7 +57,7 @@ def bull_flag(tape: Tape, view: View, tolerance: int) -> Shape:
     middle = (SHALLOW + DEEP) / 2
     return Shape(
         row[mask],
-        view.place_of_lowest(begin[mask], top[mask]),
+        view.lowest_position(begin[mask], top[mask]),
         1.0 - np.abs(given_back[mask] - middle) / (DEEP - middle),
         pole[mask],
         (view.close[at] - level)[mask],

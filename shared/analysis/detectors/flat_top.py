@@ -14,7 +14,7 @@ TOUCHES: Final = 3
 """Minimum number of pivot highs at the level."""
 CANDIDATES: Final = 5
 """Number of last pivots searched for touches."""
-ALIKE: Final = 0.25
+LEVEL_TOLERANCE: Final = 0.25
 """Maximum distance of a touch below the level, as a fraction of the height."""
 HEIGHT: Final = 2.5
 """Minimum height in typical ranges."""
@@ -45,7 +45,7 @@ def flat_top_breakout(tape: Tape, view: View, tolerance: int) -> Shape:
         each[broken] for each in (row, at, back, first, last, level)
     )
     height = level - view.lowest(first, last)
-    allowed = np.minimum(tolerance, ALIKE * height)
+    allowed = np.minimum(tolerance, LEVEL_TOLERANCE * height)
     below = level - view.high[peaks.places[:CANDIDATES, row]]
     touch = (below <= allowed) & (np.arange(CANDIDATES)[:, None] <= back)
     touches = touch.sum(axis=0)
@@ -55,7 +55,7 @@ def flat_top_breakout(tape: Tape, view: View, tolerance: int) -> Shape:
         (touches >= TOUCHES)
         & (level - view.high[first] <= allowed)
         & (height >= HEIGHT * tape.typical_range[row])
-        & (fell <= ALIKE * height)
+        & (fell <= LEVEL_TOLERANCE * height)
     )
     distance = np.where(touch, below, 0).sum(axis=0)  # integers: exact in any order
     fit = 1.0 - distance / np.maximum(touches * allowed, 1.0)

@@ -14,7 +14,7 @@ from shared.analysis.detectors.view import View
 
 TO_HEAD, TO_LEFT = np.array(list(product((1, 2, 3), (1, 2, 3)))).T
 """Pivots searched from the right shoulder to the head, and from there to the left one."""
-ALIKE: Final = 1 / 3
+LEVEL_TOLERANCE: Final = 1 / 3
 """Maximum distance of shoulders, and of troughs, as a fraction of the height."""
 HEAD: Final = 0.15
 """Minimum distance of head and higher shoulder, as a fraction of the height."""
@@ -58,7 +58,7 @@ def head_and_shoulders(tape: Tape, view: View, tolerance: int) -> Shape:
     )
     shoulders = view.high[left], view.high[right]
     height = view.high[head] - neck
-    allowed: Floats = np.minimum(tolerance, ALIKE * height)
+    allowed: Floats = np.minimum(tolerance, LEVEL_TOLERANCE * height)
     uneven = np.abs(shoulders[0] - shoulders[1])
     tilted = np.abs(trough_left - trough_right)
     halves = head - left, right - head

@@ -131,7 +131,7 @@ class View:
         """Lowest close from first to last."""
         return -self.mirror.highest_close(first, last)
 
-    def place_of_lowest(self, first: Ints, last: Ints) -> Ints:
+    def lowest_position(self, first: Ints, last: Ints) -> Ints:
         """Return the position of the (last) lowest low from first to last."""
         if not len(first):
             return first

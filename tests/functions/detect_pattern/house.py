@@ -25,7 +25,7 @@ from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event, OutgoingEvent
-from shared.analysis.finding import Found
+from shared.analysis.finding import Finding
 from shared.realtime.pattern_series import Name
 from shared.stores.postgres import Postgres
 from shared.wire import events
@@ -65,7 +65,7 @@ def cancelled(minute: int, close: int) -> Candle:
     return replace(flat, close=price, volume=none, notional=none, trade_count=0)
 
 
-def simple(requests: Sequence[Request]) -> list[list[Found]]:
+def simple(requests: Sequence[Request]) -> list[list[Finding]]:
     """Two patterns: `rise`, above the candle before; `top`, above all others of the window."""
     found = []
     for request in requests:
@@ -81,7 +81,7 @@ def simple(requests: Sequence[Request]) -> list[list[Found]]:
             start_us = int(candles.start_us[n])
             for name in names:
                 confidence = round(0.65 + float(window[-1] - window.min()) / 1000, 4)
-                here.append(Found(name, n, start_us, start_us, 1, confidence, {"n": 1.0}))
+                here.append(Finding(name, n, start_us, start_us, 1, confidence, {"n": 1.0}))
         found.append(here)
     return found
 

@@ -29,7 +29,7 @@ def test_an_attempt_begins_within_three_seconds_of_the_servers_return(
     pauses = Pauses(SETTINGS.longest_pause_s, chance.uniform)  # type: ignore[attr-defined]
     begins_s, number = 0.0, 0
     while begins_s < returns_s:
-        lasted_s = 0.0 if ends[number % len(ends)] == "refused" else SETTINGS.patience.connect_s
+        lasted_s = 0.0 if ends[number % len(ends)] == "refused" else SETTINGS.timeouts.connect_s
         pause_s = pauses.after(AWAY, lasted_s, was_connected=False)
         number += 1
         if begins_s + lasted_s > returns_s:

@@ -18,7 +18,7 @@ from functions.live_feed.derived.history_api import HistoryApi
 from functions.live_feed.fanout import Message
 from functions.live_feed.hub import Hub
 from functions.live_feed.interest import Interest
-from functions.live_feed.protocols.client_limits import Places
+from functions.live_feed.protocols.client_limits import ClientSlots
 from functions.live_feed.protocols.frames import Form
 from functions.live_feed.protocols.replica import Replica
 from functions.live_feed.protocols.session import Session, SessionLimits
@@ -57,7 +57,7 @@ class Room:
     def replica(self, bound: int = 100, max_clients: int = 10, **limits: float) -> Replica:
         what = SessionLimits(**limits)  # type: ignore[arg-type]
         replays = Replays(self.interest.history, LADDER, 2)
-        return Replica(self.hub, self.interest, Places(max_clients), replays, bound, what)
+        return Replica(self.hub, self.interest, ClientSlots(max_clients), replays, bound, what)
 
 
 class Client:

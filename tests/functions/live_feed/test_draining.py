@@ -21,7 +21,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from functions.live_feed.draining import Draining
-from functions.live_feed.protocols.client_limits import Places
+from functions.live_feed.protocols.client_limits import ClientSlots
 from functions.live_feed.protocols.websocket import CODE_RESTART
 from local.servers.ports import free_port
 from tests.functions.live_feed.conftest import Room
@@ -35,9 +35,9 @@ def test_watchers_are_closed_with_1012_and_nobody_new_is_taken(run: Run) -> None
     """An event stream ends whole; its browser comes back by itself."""
 
     async def test(room: Room) -> None:
-        places = Places(10)
+        slots = ClientSlots(10)
         async with (
-            serving(room, places=places) as address,
+            serving(room, slots=slots) as address,
             connect(f"ws://{address}/ws", proxy=None) as watcher,
             httpx.AsyncClient(base_url=f"http://{address}", trust_env=False) as browser,
             browser.stream("GET", "/sse", params={"channels": "ticks:A"}) as stream,
@@ -46,7 +46,7 @@ def test_watchers_are_closed_with_1012_and_nobody_new_is_taken(run: Run) -> None
             assert await anext(lines)
             await ask(watcher, op="subscribe", channels=["ticks:A"])
             assert len(await read(watcher, 2)) == 2
-            places.leave()
+            slots.leave()
             with pytest.raises(ConnectionClosed) as closed:
                 await watcher.recv()
             assert closed.value.rcvd is not None

@@ -28,7 +28,7 @@ def test_leases_go_on_while_nats_does_not_tell_its_watchers(
         raise TransientError("NATS is away")
 
     async def test(room: Room) -> None:
-        room.interest.elsewhere = away
+        room.interest.external = away
         client = room.client()
         await client.ask(op="subscribe", channels=["ticks:A"])
         assert leased()

@@ -158,7 +158,7 @@ def test_what_comes_by_the_stream_is_not_shown_from_storage_too(
 ) -> None:
     """While NATS is away storage is ahead of the stream, which tells every trade in its turn."""
     monkeypatch.setattr(interest, "_RENEW_EACH_S", 0.05)
-    monkeypatch.setattr(interest, "_LEARNT_AGAIN_S", (0.2, 0.4, 0.6))
+    monkeypatch.setattr(interest, "_RELOAD_S", (0.2, 0.4, 0.6))
 
     async def test() -> None:
         async with _history() as history, room(servers, api_url=history.url) as made:
@@ -218,7 +218,7 @@ def test_leases_do_not_wait_for_history(
 ) -> None:
     """While the present is asked for again and no answer comes, what is watched stays leased."""
     monkeypatch.setattr(interest, "_RENEW_EACH_S", 0.05)
-    monkeypatch.setattr(interest, "_LEARNT_AGAIN_S", (0.0,))
+    monkeypatch.setattr(interest, "_RELOAD_S", (0.0,))
     monkeypatch.setattr(history_api, "_TIMEOUT_S", 600.0)
     store = redis.Redis.from_url(servers["REDIS_URL"].rsplit("/", 1)[0] + "/2")
 

@@ -20,7 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from functions.live_feed.protocols.client_limits import Places
+from functions.live_feed.protocols.client_limits import ClientSlots
 from functions.live_feed.protocols.sse import sse_endpoint
 from functions.live_feed.protocols.websocket import (
     CODE_LATER,
@@ -41,13 +41,13 @@ async def serving(
     room: Room,
     bound: int = 150,
     max_clients: int = 10,
-    places: Places | None = None,
+    slots: ClientSlots | None = None,
     **limits: float,
 ) -> AsyncIterator[str]:
     """A server on the room's hub; its host and port."""
     replica = room.replica(bound, max_clients, **limits)
-    if places is not None:
-        replica = dataclasses.replace(replica, places=places)
+    if slots is not None:
+        replica = dataclasses.replace(replica, slots=slots)
     app = Starlette(
         routes=[
             WebSocketRoute("/ws", websocket_endpoint(replica)),

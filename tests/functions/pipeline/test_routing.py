@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.pipeline.routing import WANTED, stages_for
+from functions.pipeline.routing import STAGES_BY_TYPE, stages_for
 from local.broker.filters import compile_filters
 from local.topology.eventing import load_eventing
 from shared.wire import events
@@ -16,7 +16,7 @@ EVENTING = load_eventing(Path(__file__).parents[3] / "eventing")
 
 
 @pytest.mark.parametrize("closed", ["true", "false"])
-@pytest.mark.parametrize("type_", sorted(WANTED))
+@pytest.mark.parametrize("type_", sorted(STAGES_BY_TYPE))
 def test_an_event_goes_where_the_triggers_say(type_: str, closed: str) -> None:
     """Whatever its broker: in the small form there is one."""
     attributes = {"type": type_, "id": "1", "source": "/s", events.CLOSED: closed}
@@ -38,7 +38,7 @@ def test_no_type_of_the_triggers_is_left_out() -> None:
         if trigger.broker != "kandle/display"
         for found in re.findall(r"dev\.[\w.]+", str(trigger.filters))
     }
-    assert types == set(WANTED)
+    assert types == set(STAGES_BY_TYPE)
 
 
 def test_an_unknown_type_is_for_no_stage() -> None:

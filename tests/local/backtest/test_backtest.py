@@ -10,7 +10,7 @@ from local.backtest.plot import PlotError
 from local.backtest.run import backtest, chosen
 from shared.analysis.candle_series import Candles, Floats
 from shared.analysis.detectors.settings import DetectorSettings
-from shared.analysis.finding import Found
+from shared.analysis.finding import Finding
 from shared.analysis.pattern_scores import (
     Returns,
     Score,
@@ -25,8 +25,8 @@ def closing(close: Floats) -> Candles:
     return candles_of(close, close, close, close)
 
 
-def fired(index: int, direction: int, confidence: float = 0.7, pattern: str = "p") -> Found:
-    return Found(pattern, index, index, index, direction, confidence, {})
+def fired(index: int, direction: int, confidence: float = 0.7, pattern: str = "p") -> Finding:
+    return Finding(pattern, index, index, index, direction, confidence, {})
 
 
 def one(scores: list[Score]) -> Score:

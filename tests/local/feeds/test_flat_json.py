@@ -81,7 +81,7 @@ def test_lines_at_once_are_what_each_line_is(lines: list[str]) -> None:
 @given(documents())
 def test_what_counts_as_alike_is_json(lines: list[str]) -> None:
     """No line is read here that the parser would refuse or read otherwise."""
-    found, others = flat_json.alike(pa.array(lines))
+    found, others = flat_json.group_lines(pa.array(lines))
     seen = others.tolist()
     for each in found:
         seen += each.rows.tolist()
@@ -103,7 +103,7 @@ def test_plain_lines_are_read_at_once() -> None:
     """Trades as programs write them: none is left to the parser, also of several kinds."""
     lines = [f'{{"symbol": "A", "price": {n}.50, "side": "buy", "id": "x{n}"}}' for n in range(50)]
     lines += [f'{{"s":"B","p":"{n}","m":{"true" if n % 2 else "false"}}}' for n in range(50)]
-    found, others = flat_json.alike(pa.array(lines))
+    found, others = flat_json.group_lines(pa.array(lines))
     assert ([len(each.rows) for each in found], others.tolist()) == ([50, 50], [])
 
 

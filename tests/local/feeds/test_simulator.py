@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from local.feeds.instruments import KNOWN, instrument
+from local.feeds.instruments import PRESETS, instrument
 from local.feeds.simulator import Arrival, Arrived, Disorder, Simulator
 
 START_MS = 1_700_000_000_000
@@ -71,8 +71,8 @@ def test_prices_stay_where_their_volatility_lets_them() -> None:
     for tick, _ in run(simulator(rate=200), 60):
         prices[tick.symbol].append(float(tick.price))
     assert set(prices) == set(SYMBOLS)
-    for symbol in KNOWN.keys() & prices.keys():
-        traded = KNOWN[symbol]
+    for symbol in PRESETS.keys() & prices.keys():
+        traded = PRESETS[symbol]
         level = traded.price / 10**traded.price_scale
         assert len(set(prices[symbol])) > 3
         assert max(abs(price / level - 1) for price in prices[symbol]) < (

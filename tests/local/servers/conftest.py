@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from local.servers.server import Place
+from local.servers.server import Workspace
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place.at(tmp_path / "platform")
+def place(tmp_path: Path) -> Workspace:
+    return Workspace.at(tmp_path / "platform")

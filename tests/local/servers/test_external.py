@@ -11,7 +11,7 @@ from local.servers import external
 from local.servers.nats import nats
 from local.servers.postgres import postgres
 from local.servers.seaweedfs import seaweedfs
-from local.servers.server import Place
+from local.servers.server import Workspace
 from local.servers.valkey import valkey
 from tests.local.servers.running import Running
 
@@ -27,14 +27,14 @@ KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "hunter2"}
 @pytest.mark.parametrize("variable", UNREACHABLE)
 def test_a_server_that_is_not_there_is_named_without_its_password(variable: str) -> None:
     """The message names the variable and the address, and hides the password."""
-    given = external.given(variable, {**UNREACHABLE, **KEYS})
+    configured = external.configured(variable, {**UNREACHABLE, **KEYS})
     with pytest.raises(StartError, match=rf"{variable} is set.*127\.0\.0\.1:9") as caught:
-        asyncio.run(external.check(variable, given))
+        asyncio.run(external.check(variable, configured))
     assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.processes
-def test_servers_that_are_there_pass(place: Place, tmp_path: Path) -> None:
+def test_servers_that_are_there_pass(place: Workspace, tmp_path: Path) -> None:
     """A server that answers with the given credentials is used."""
     for variable, server in (
         ("NATS_URL", nats),
@@ -43,12 +43,12 @@ def test_servers_that_are_there_pass(place: Place, tmp_path: Path) -> None:
         ("S3_ENDPOINT_URL", seaweedfs),
     ):
         with Running(server(place), tmp_path) as running:
-            given = external.given(variable, running.variables)
-            running.ask(external.check(variable, given))
+            configured = external.configured(variable, running.variables)
+            running.ask(external.check(variable, configured))
 
 
 @pytest.mark.processes
-def test_a_wrong_password_is_told_from_an_absent_server(place: Place, tmp_path: Path) -> None:
+def test_a_wrong_password_is_told_from_an_absent_server(place: Workspace, tmp_path: Path) -> None:
     """The reason of the refusal is in the message."""
     with Running(valkey(place), tmp_path) as running:
         wrong = {"REDIS_URL": running.variables["REDIS_URL"].replace("redis://:", "redis://:no")}
@@ -60,17 +60,21 @@ def test_an_endpoint_without_keys_is_refused() -> None:
     """S3 needs both keys: the one that is missing is named."""
     environment = {"S3_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "key"}
     with pytest.raises(StartError, match="without AWS_SECRET_ACCESS_KEY"):
-        external.given("S3_ENDPOINT_URL", environment)
+        external.configured("S3_ENDPOINT_URL", environment)
 
 
 def test_an_unset_variable_means_a_local_server() -> None:
     """Unset and empty mean the same."""
-    assert external.given("NATS_URL", {}) == external.given("NATS_URL", {"NATS_URL": ""}) == {}
+    assert (
+        external.configured("NATS_URL", {})
+        == external.configured("NATS_URL", {"NATS_URL": ""})
+        == {}
+    )
 
 
 def test_the_servers_of_another_instance_are_not_joined() -> None:
     """Those that `kandle env` exported are passed over; one that was set afterwards is used."""
     shell = {**UNREACHABLE, **KEYS, INSTANCE_SERVERS: "127.0.0.1:9 127.0.0.1:10"}
-    assert [external.given(variable, shell) for variable in UNREACHABLE] == [{}] * 4
+    assert [external.configured(variable, shell) for variable in UNREACHABLE] == [{}] * 4
     other = {"REDIS_URL": "redis://127.0.0.1:6379/0"}
-    assert external.given("REDIS_URL", {**shell, **other}) == other
+    assert external.configured("REDIS_URL", {**shell, **other}) == other

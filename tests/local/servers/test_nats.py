@@ -16,7 +16,7 @@ import pytest
 from local.errors import StartError
 from local.servers import external
 from local.servers.nats import nats as nats_server
-from local.servers.server import Place
+from local.servers.server import Workspace
 from tests.local.servers.running import Running
 
 pytestmark = pytest.mark.processes
@@ -46,7 +46,7 @@ async def stored(url: str) -> list[bytes]:
     return found
 
 
-def test_what_jetstream_acknowledged_survives_a_kill(place: Place, tmp_path: Path) -> None:
+def test_what_jetstream_acknowledged_survives_a_kill(place: Workspace, tmp_path: Path) -> None:
     """An acknowledged message is there after kill -9 and the restart, at the same address."""
     with Running(nats_server(place), tmp_path) as server:
         server.ask(append(server.variables["NATS_URL"], b"one"))
@@ -85,7 +85,7 @@ async def is_taken(url: str, text: bytes) -> bool:
     return True
 
 
-def test_it_writes_again_when_a_full_disk_has_room(place: Place, tmp_path: Path) -> None:
+def test_it_writes_again_when_a_full_disk_has_room(place: Workspace, tmp_path: Path) -> None:
     """JetStream refuses all that comes after it met a full disk, until it is started again."""
     server = nats_server(place)
     disk = server.component.directory / "jetstream"
@@ -112,7 +112,7 @@ def test_it_writes_again_when_a_full_disk_has_room(place: Place, tmp_path: Path)
             assert running.ask(stored(url))[0] == b"one"
 
 
-def test_it_refuses_who_has_no_password(place: Place, tmp_path: Path) -> None:
+def test_it_refuses_who_has_no_password(place: Workspace, tmp_path: Path) -> None:
     """Without its credentials nobody gets in, and they stand in no log."""
     with Running(nats_server(place), tmp_path) as server:
         nobody = {"NATS_URL": server.keeper.component.url}
@@ -124,7 +124,7 @@ def test_it_refuses_who_has_no_password(place: Place, tmp_path: Path) -> None:
 
 
 def test_what_it_acknowledged_reaches_the_disk_within_a_second(
-    place: Place, tmp_path: Path
+    place: Workspace, tmp_path: Path
 ) -> None:
     """The server's default of two minutes would lose as much with the power."""
     with Running(nats_server(place), tmp_path) as server:

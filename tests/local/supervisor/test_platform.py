@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from local.servers.ports import free_port
-from local.servers.server import Place
+from local.servers.server import Workspace
 from local.servers.valkey import valkey
 from tests import platform
 from tests.local.broker.processes import eventually
@@ -277,7 +277,7 @@ def test_servers_from_the_environment_are_used(
     tmp_path: Path, only_a_broker: tuple[str, ...], given_stores: Mapping[str, str]
 ) -> None:
     """Servers whose URLs are given are not started; they run on after the stop."""
-    with Running(valkey(Place.at(tmp_path / "elsewhere")), tmp_path) as external:
+    with Running(valkey(Workspace.at(tmp_path / "elsewhere")), tmp_path) as external:
         given = {**given_stores, **external.variables}
         with Up(tmp_path / "data", *only_a_broker, environment=given) as up:
             instance = up.ready().instance()

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from shared.errors import PermanentError
-from shared.market.bounds import EARLIEST_US, LATEST_US, MAX_NAME_CHARACTERS, check_place
+from shared.market.bounds import EARLIEST_US, LATEST_US, MAX_NAME_CHARACTERS, check_start
 from shared.wire.candle import Candle
 from shared.wire.candle_columns import decode_batch, encode_batch
 
@@ -19,7 +19,7 @@ GOOD = Candle("A", "1m", 0, ONE, ONE, ONE, ONE, ONE, ONE, 1, ONE, ONE, 0, 0)
 def test_what_stands_somewhere_passes() -> None:
     """The longest name, and both ends of time."""
     for start_us in (EARLIEST_US, LATEST_US - 1):
-        check_place("bad", "A" * MAX_NAME_CHARACTERS, "1d", start_us)
+        check_start("bad", "A" * MAX_NAME_CHARACTERS, "1d", start_us)
     assert decode_batch(encode_batch([GOOD])) == [GOOD]
 
 

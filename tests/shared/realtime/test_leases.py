@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from shared.market.shards import shard_of
-from shared.realtime.leases import AGAIN_S, LEASE_MS, READ_EACH_S, Leases, Watched
+from shared.realtime.leases import LEASE_MS, READ_EACH_S, RETRY_S, Leases, Watched
 
 SHARDS = 4
 
@@ -57,7 +57,7 @@ def test_a_redis_that_is_away_holds_up_nobody(valkey: redis.Redis) -> None:
     Leases(valkey, SHARDS).renew(["B"], 1)
     other = shard_of("B", SHARDS)
     assert not watched.of(other).selects("B")
-    now_s += AGAIN_S
+    now_s += RETRY_S
     assert watched.of(other).selects("B")
     watched._client = nowhere
     now_s += LEASE_MS / 1000

@@ -92,19 +92,19 @@ def test_nothing_within_the_bound_is_lost_while_the_sink_is_away(
     """What is refused past the bound is refused at once; what was taken comes out in the end."""
     for number in range(8):
         subscriber.script[f"udp-1-{number}"] = [Reply(503)] * 6 + [Reply(202)]
-    taken: list[str] = []
+    accepted_count: list[str] = []
 
     async def steps(outbox: Outbox) -> None:
         payload = bytes(range(256)) * 4
-        taken.extend(f"udp-1-{n}" for n in range(8) if outbox.put(batch(n, payload)))
+        accepted_count.extend(f"udp-1-{n}" for n in range(8) if outbox.put(batch(n, payload)))
         # Compressed, they take less: there is room again while the sink is still away.
         await until(lambda: outbox.put(batch(8, payload)))
-        taken.append("udp-1-8")
+        accepted_count.append("udp-1-8")
 
     with caplog.at_level(logging.WARNING):
         assert run(subscriber.url, steps, max_bytes=6 * 1024) == 0
-    assert taken == [f"udp-1-{number}" for number in (0, 1, 2, 3, 4, 8)]
-    assert {r.id for r in subscriber.received} == set(taken)
+    assert accepted_count == [f"udp-1-{number}" for number in (0, 1, 2, 3, 4, 8)]
+    assert {r.id for r in subscriber.received} == set(accepted_count)
     assert "is not taken yet" in caplog.text
 
 
@@ -138,11 +138,11 @@ def test_what_is_taken_is_known_in_the_order_it_was_put(subscriber: Subscriber) 
     async def steps(outbox: Outbox) -> None:
         assert outbox.put(batch(0))
         assert outbox.put_event(OutgoingEvent.packed("gap-1", "dev.kandle.gap.v1", b"x"))
-        assert outbox.given == 2
+        assert outbox.put_count == 2
         await until(lambda: bool(subscriber.of("gap-1")))
-        taken_first.append(outbox.taken)
-        await outbox.until_taken(2)
-        assert outbox.taken == 2
+        taken_first.append(outbox.accepted_count)
+        await outbox.until_accepted(2)
+        assert outbox.accepted_count == 2
 
     assert run(subscriber.url, steps) == 0
     assert taken_first == [0]
@@ -169,7 +169,7 @@ def test_a_broker_rests_five_times_as_long_as_its_answer_took(
         )
         outbox.put(batch(0))
         assert outbox.is_busy
-        await outbox.until_taken(1)
+        await outbox.until_accepted(1)
         assert [outbox.is_busy for _ in range(5)] == busy
         await outbox.close(30)
 

@@ -19,7 +19,7 @@ from psycopg import sql
 
 from functions.persist.tick_writer import TickWriter
 from local.servers.postgres import server
-from local.servers.server import Place
+from local.servers.server import Workspace
 from local.servers.unprivileged import choose
 from shared.lake.plan import ALL_IN_POSTGRES
 from shared.reading.ranges import ticks_of_range
@@ -111,7 +111,7 @@ def other(package: str, directory: Path) -> Iterator[str]:
     if found is None or found.origin is None:
         pytest.skip(f"{package} is not installed: uv pip install {package.replace('_', '-')}")
     identity = choose(Path(found.origin).parent, directory)
-    place = Place.at(directory)
+    place = Workspace.at(directory)
     with Running(server(place, place.directory("postgres"), identity), directory) as running:
         yield running.variables["DATABASE_URL"]
 

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from local.servers.postgres import postgres
-from local.servers.server import Place
+from local.servers.server import Workspace
 from local.servers.valkey import valkey
 from shared.errors import TransientError
 from shared.stores import redis
@@ -45,7 +45,7 @@ def test_a_silent_postgres_is_a_transient_error(
     monkeypatch.setattr(BoundedConnection, "answer_within_s", 0.5)
     monkeypatch.setattr("shared.stores.postgres.CONNECT_TIMEOUT_S", 0.5)
     monkeypatch.setattr("shared.stores.postgres.ANSWER_WITHIN_S", 0.5)
-    with Running(postgres(Place.at(tmp_path)), tmp_path) as running:
+    with Running(postgres(Workspace.at(tmp_path)), tmp_path) as running:
         store = Postgres(running.variables["DATABASE_URL"], size=1)
         store.execute("CREATE TABLE kept (n integer)")
         assert running.keeper.pid is not None
@@ -80,7 +80,7 @@ def test_a_silent_redis_is_a_transient_error(
 ) -> None:
     """Its client gives up after a bound; afterwards the same client goes on."""
     monkeypatch.setattr(redis, "TIMEOUT_S", 0.3)
-    with Running(valkey(Place.at(tmp_path)), tmp_path) as running:
+    with Running(valkey(Workspace.at(tmp_path)), tmp_path) as running:
         client = redis.connect(running.variables["REDIS_URL"])
         client.set("a", "1")
         assert running.keeper.pid is not None

@@ -9,7 +9,7 @@ from shared.analysis.candle_series import Candles
 from shared.analysis.detectors.charts import CHARTS
 from shared.analysis.detectors.detect import detect
 from shared.analysis.detectors.settings import DetectorSettings
-from shared.analysis.finding import Found
+from shared.analysis.finding import Finding
 from tests.shared.analysis.drawn import drawn, random_candles, upside_down
 
 ALL_CHARTS = DetectorSettings(min_confidence=0.0, patterns=frozenset(CHARTS))
@@ -120,12 +120,12 @@ def only(pattern: str, tolerance: float = 0.01) -> DetectorSettings:
     return DetectorSettings(tolerance, 0.0, 50, frozenset({pattern}))
 
 
-def completed(candles: Candles, pattern: str, tolerance: float = 0.01) -> list[Found]:
+def completed(candles: Candles, pattern: str, tolerance: float = 0.01) -> list[Finding]:
     """What the last candle completes of this pattern."""
     return detect(candles, len(candles) - 1, only(pattern, tolerance))
 
 
-def places(found: list[Found]) -> list[tuple[int, str, int, int]]:
+def places(found: list[Finding]) -> list[tuple[int, str, int, int]]:
     return sorted((f.index, f.pattern, f.direction, f.begin_us) for f in found)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from shared.analysis.candle_series import Candles
 from shared.analysis.detectors.detect import PATTERNS, detect, detect_many
 from shared.analysis.detectors.settings import FEWEST_CANDLES, DetectorSettings
-from shared.analysis.finding import Found
+from shared.analysis.finding import Finding
 from shared.runtime.settings import Environment, SettingsError
 from tests.shared.analysis.drawn import random_candles, spy
 
@@ -26,7 +26,7 @@ def one_by_one(candles: Candles, settings: DetectorSettings) -> list[tuple[objec
     ]
 
 
-def said(found: Found) -> tuple[object, ...]:
+def said(found: Finding) -> tuple[object, ...]:
     """All of it, but the index, which depends on where the input begins."""
     f = found
     return (f.pattern, f.begin_us, f.end_us, f.direction, f.confidence, dict(f.features))
