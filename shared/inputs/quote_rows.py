@@ -15,8 +15,8 @@ class QuoteRows:
     """n quotes, unordered; int64[n]. `symbol` is an index into `names`, as is `markets`.
 
     bid = mantissa x 10^-price_scale, ask likewise, sizes with `size_scale`; a size is NOT_GIVEN if
-    the feed gives none. `time_us` is -1 if the feed gives none, `update_id` NOT_GIVEN. `payload` and
-    `line`: position in the raw batch.
+    the feed gives none. `time_us` is -1 if the feed gives none, `update_id` NOT_GIVEN. `payload`
+    and `line`: position in the raw batch.
     """
 
     names: tuple[str, ...]
