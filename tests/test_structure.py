@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,15 +44,21 @@ def test_dependencies_point_inward(path: Path) -> None:
             assert top != "functions", module
 
 
+def definitions(node: ast.AST) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Each class and function of a module; expressions, which are most of a tree, are left out."""
+    for each in ast.iter_child_nodes(node):
+        if isinstance(each, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield each
+        if isinstance(each, (ast.stmt, ast.excepthandler, ast.match_case)):
+            yield from definitions(each)
+
+
 def test_docstrings_say_what_a_thing_is() -> None:
     """Their first word is a noun or a verb; but "Whether" of what is true or false."""
     clauses = ("What ", "Which ", "How ", "Who ", "Where ", "When ", "Since ")
-    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     for path in MODULES:
         tree = ast.parse(path.read_text())
-        for node in ast.walk(tree):
-            if not isinstance(node, kinds):
-                continue
+        for node in (tree, *definitions(tree)):
             said = ast.get_docstring(node) or ""
             assert not said.startswith(clauses), f"{name(path)}: {said.splitlines()[0]}"
 
@@ -109,8 +116,8 @@ def test_tests_open_with_a_sentence_and_fixtures_are_short() -> None:
     for path in (*MODULES, *paths):
         assert path.read_text().count("\n") <= 400, name(path)
     for path in paths:
-        for node in ast.walk(ast.parse(path.read_text())):
-            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        for node in definitions(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
                 continue
             if node.name.startswith("test_"):
                 assert ast.get_docstring(node), f"{name(path)}: {node.name}"

@@ -217,10 +217,11 @@ class _Compiler(Transformer[Token, Expression]):
         return read
 
 
-_parser = Lark(_GRAMMAR, parser="lalr", maybe_placeholders=False)
-_compiler = _Compiler()
+@functools.cache
+def _parser() -> Lark:
+    return Lark(_GRAMMAR, parser="lalr", maybe_placeholders=False)
 
 
 def _compile(text: str) -> Expression:
-    compiled: Expression = _compiler.transform(_parser.parse(text))
+    compiled: Expression = _Compiler().transform(_parser().parse(text))
     return compiled

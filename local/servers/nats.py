@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 import signal
 
-import httpx
-
 from local.servers.credentials import BROWSER_USER, USER
 from local.servers.server import LOOPBACK, Server, Workspace, write_private
 from local.servers.wheel import program
-from local.supervisor.component import Component, Kind
+from local.supervisor.component import Component, Kind, NotReadyError
+from local.supervisor.probe import answers
 
 # An accounting limit: without it the server takes three quarters of the free disk as its limit and
 # refuses streams whose maxBytes add up to more.
@@ -63,25 +61,18 @@ def nats(workspace: Workspace) -> Server:
             f"] }}\n",
         )
 
-    async def health(query: str = "") -> httpx.Response | None:
-        async with httpx.AsyncClient(trust_env=False, timeout=1.0) as client:
-            with contextlib.suppress(httpx.HTTPError):
-                return await client.get(f"http://{LOOPBACK}:{monitor}/healthz{query}")
-        return None
-
-    async def ready() -> bool:
-        # Asked over HTTP first: a client that meets a closed port waits two seconds.
-        answer = await health("?js-enabled-only=true")
-        return answer is not None and answer.is_success
+    url = f"http://{LOOPBACK}:{monitor}/healthz"
+    healthy = answers(url)
 
     async def broken() -> str | None:
         """Say that a stream has met a full disk: it refuses every message until a restart."""
         if shutil.disk_usage(directory).free < _ROOM_BYTES:
             return None
-        answer = await health()
-        if answer is None or answer.is_success or "write error" not in answer.text:
-            return None
-        return "writes no more since the disk was full"
+        try:
+            await healthy()
+        except NotReadyError as error:
+            return "writes no more since the disk was full" if "write error" in str(error) else None
+        return None
 
     return Server(
         Component(
@@ -92,7 +83,8 @@ def nats(workspace: Workspace) -> Server:
             url=f"nats://{LOOPBACK}:{port}",
             log=workspace.log("nats"),
             prepare=write_configuration,
-            ready=ready,
+            # Over HTTP: a client that meets a closed port waits two seconds.
+            ready=answers(f"{url}?js-enabled-only=true"),
             broken=broken,
             death_signal=signal.SIGTERM,
         ),

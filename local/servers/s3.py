@@ -50,7 +50,8 @@ class S3:
         request = AWSRequest(method=method, url=self.endpoint.rstrip("/") + path)
         key = Credentials(self.access_key, self.secret_key)
         S3SigV4Auth(key, "s3", _REGION).add_auth(request)
-        async with httpx.AsyncClient(trust_env=False, timeout=5.0) as client:
+        verified = self.endpoint.startswith("https:")  # loading certificates takes 25 ms of CPU
+        async with httpx.AsyncClient(trust_env=False, timeout=5.0, verify=verified) as client:
             response = await client.request(
                 method, str(request.url), headers=dict(request.headers.items())
             )

@@ -7,10 +7,12 @@ garbage collector keeps scanning modules and classes, which live as long as the 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import os
 import sys
+from collections.abc import Iterator
 from typing import Final
 
 _M_TRIM_THRESHOLD: Final = -1
@@ -72,6 +74,17 @@ def leave_dataframes_out() -> None:
     exchange_calendars still imports pandas.
     """
     sys.meta_path.insert(0, _LeftOut())
+
+
+@contextlib.contextmanager
+def without_dataframes() -> Iterator[None]:
+    """Leave them out of what is loaded within: for TA-Lib in a process that may use them."""
+    left_out = _LeftOut()
+    sys.meta_path.insert(0, left_out)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(left_out)
 
 
 def _ask_malloc(options: tuple[tuple[int, int], ...]) -> bool:

@@ -22,12 +22,15 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import talib
-from talib import abstract
 
 from shared.analysis.candle_series import Bools, Floats, Ints
 from shared.analysis.detectors.candlestick_table import CANDLESTICKS, Candlestick
 from shared.analysis.detectors.tape import Tape
+from shared.runtime.memory import without_dataframes
+
+with without_dataframes():
+    import talib
+    from talib import abstract
 
 REACH: Final = 18
 """The longest lookback of a function (14), a hikkake's confirmation (3), and the candle itself."""
