@@ -13,7 +13,7 @@ class Rules:
 
     `marker_ms`: life of a marker once Postgres has recorded its event. `keep_us`: how long a block
     of closed candles stays in the state untouched. `unused_us`: how long the record of an
-    instrument stays that nobody sends; 0: for ever. `shards`: how many states the instruments are
+    instrument stays that nobody sends; 0: forever. `shards`: how many states the instruments are
     divided among.
     """
 

@@ -43,7 +43,7 @@ class Selection(Protocol):
 class DetectPattern:
     """The stage's handler. `watched` None is every instrument.
 
-    `unused_ms`: how long a series stays to which no candle comes; 0: for ever.
+    `unused_ms`: how long a series without new candles stays; 0: forever.
     """
 
     steps: Steps

@@ -216,7 +216,7 @@ def main() -> int:
             done = _print if options.json else lambda filled: None
             asyncio.run(backfill(settings, sink, options.by, options.from_us, options.to_us, done))
     except KeyboardInterrupt:
-        return _failed("stopped: the same command goes on where this one ended")
+        return _failed("stopped: run the same command to resume")
     except (RestError, TransientError) as error:
         return _failed(str(error))
     return 0

@@ -2,7 +2,7 @@
 
 One task follows the stream. It keeps the newest message of each channel for snapshots and the
 recent messages of all for clients that resume, and offers each message to the subscribers of its
-channel. Newest means latest in event time, not last received. A client is subscribed, told its
+channel. Newest means latest in event time, not last received. A client is subscribed, sent its
 position and given its snapshot between two messages, so that nothing is lost or duplicated.
 """
 

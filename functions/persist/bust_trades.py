@@ -28,7 +28,7 @@ Read = Generator[tuple[int, int, Rows]]
 
 
 def find(connection: Connection, bust: Bust, cold: Cold | None = None) -> Rows | str | None:
-    """Return the trade, a row; None where none has the id; or why it cannot be told.
+    """Return the trade, a row; None where none has the id; or why it is ambiguous.
 
     Of several minutes that have one of the id the last is meant; of a trade that
     was sent several times the first in the total order. Without `cold` a trade that may be in the

@@ -56,7 +56,7 @@ _MOST: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class RowRetention:
-    """Days by table; 0: for ever."""
+    """Days by table; 0: forever."""
 
     days: Mapping[str, int]
 

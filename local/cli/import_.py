@@ -47,9 +47,8 @@ _HELP = f"""Import the trades of recorded FILEs: history, as fast as it can be s
 
 {FORMATS}
 
-Ticks go straight to where they are stored and become candles; an interrupted import goes on where \
-it ended, and a file that is imported twice counts once. PRICE_RULES, MAX_CLOCK_SKEW_MS and SHARDS \
-are to be as the pipeline has them.
+Ticks go directly to storage and candles; an interrupted import resumes, and a file imported \
+twice counts once. PRICE_RULES, MAX_CLOCK_SKEW_MS and SHARDS must be the same as in the pipeline.
 
 Examples:
 

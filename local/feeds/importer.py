@@ -226,9 +226,7 @@ async def _emit(sink: Sink, events: Sequence[OutgoingEvent], stopped: Callable[[
             await sink.emit(events)
         except TransientError as error:
             if time.monotonic() > until_s or stopped():
-                raise NotAcceptedError(
-                    f"{error}; the same command goes on where this one ended"
-                ) from None
+                raise NotAcceptedError(f"{error}; run the same command to resume") from None
             await asyncio.sleep(1.0)
         else:
             return

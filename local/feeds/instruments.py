@@ -48,7 +48,7 @@ def instrument(symbol: str) -> SimulatedInstrument:
     """Return a known instrument, or one derived from its name alone."""
     if (known := PRESETS.get(symbol)) is not None:
         return known
-    drawn = random.Random(symbol)  # noqa: S311 - a made-up market, no secret
+    drawn = random.Random(symbol)  # noqa: S311 - a simulated market, not a secret
     return SimulatedInstrument(
         symbol=symbol,
         price=int(10 ** drawn.uniform(2.5, 5.0)),

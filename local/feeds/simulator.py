@@ -81,8 +81,8 @@ class Simulator:
         self._markets = [_Market(each, seed, start_ms) for each in instruments]
         self._shares = list(accumulate(each.instrument.share for each in self._markets))
         # Two random generators: disorder does not change the market.
-        self._chance = random.Random(f"arrivals:{seed}")  # noqa: S311 - a made-up market, no secret
-        self._way = random.Random(f"way:{seed}")  # noqa: S311 - a made-up market, no secret
+        self._chance = random.Random(f"arrivals:{seed}")  # noqa: S311 - a simulated market, not a secret
+        self._way = random.Random(f"way:{seed}")  # noqa: S311 - a simulated market, not a secret
         self._rate = rate
         self._bursts = _Bursts(seed, start_ms) if bursts else None
         self._disorder = disorder or Disorder()
@@ -150,7 +150,7 @@ class _Market:
 
     def __init__(self, instrument: SimulatedInstrument, seed: int, start_ms: int) -> None:
         self.instrument = instrument
-        self._chance = random.Random(f"{instrument.symbol}:{seed}")  # noqa: S311 - a made-up market
+        self._chance = random.Random(f"{instrument.symbol}:{seed}")  # noqa: S311 - a simulated market
         self._log_price = math.log(instrument.price / instrument.price_step)
         self._time_ms = start_ms
         self._trade_id = start_ms * 1000
@@ -184,7 +184,7 @@ class _Bursts:
     """Occasional short bursts of a multiple of the usual rate."""
 
     def __init__(self, seed: int, start_ms: int) -> None:
-        self._chance = random.Random(f"bursts:{seed}")  # noqa: S311 - a made-up market, no secret
+        self._chance = random.Random(f"bursts:{seed}")  # noqa: S311 - a simulated market, not a secret
         self._factor = 1.0
         self._until_ms = start_ms + self._pause_ms()
 

@@ -44,7 +44,7 @@ class Child:
         return self._process.pid
 
     async def ended(self) -> str:
-        """Wait for its end; return how it ended, for people."""
+        """Wait for its end; return how it ended, as text."""
         code = await self._process.wait()
         kill_group(self.pid)  # whatever it started itself
         if code >= 0:

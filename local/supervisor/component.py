@@ -51,7 +51,7 @@ class Kind(StrEnum):
 
 
 class NotReadyError(Exception):
-    """A component does not serve yet, or no longer; the message is the reason, for people."""
+    """A component does not serve yet, or no longer; the message is the reason."""
 
 
 async def no_preparation() -> None:

@@ -67,7 +67,7 @@ class FeedKeepers:
                     await self._start(feed)
 
     async def _start(self, feed: FeedChoice) -> None:
-        """Start a bridge; one that does not start is told of, and not tried again by itself."""
+        """Start a bridge; one that does not start is reported, and not retried automatically."""
         self._running[feed.name] = feed
         for component in self._bridges_of(feed):
             keeper = self._keep(component)

@@ -1,7 +1,7 @@
 """Fork server: `python -m MODULE` in a fork of this process, which has loaded what they all share.
 
 `fork_server.py SOCKET` reads one request a packet: JSON, and two descriptors: the process's output,
-and a pipe that is told its process id, then its wait status, a line each. The module then runs as
+and a pipe that receives its process id, then its wait status, a line each. The module then runs as
 the main program of a process of its own, in its own session. It shares the memory of what was
 loaded, and is ready for a third of the work. All die with this process. Linux only.
 """

@@ -101,7 +101,7 @@ class Plan:
 
     @property
     def endpoints(self) -> dict[str, str]:
-        """Endpoints for people, as far as they are there: API_URL, LIVE_URL, GRPC_ADDR ..."""
+        """Public endpoints that exist: API_URL, LIVE_URL, GRPC_ADDR ..."""
         found = {}
         for each in self._topology.functions:
             if each.endpoint in (API, ALL):

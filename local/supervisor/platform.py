@@ -43,7 +43,7 @@ _SERVERS: Mapping[str, Callable[[Workspace], Server]] = {
 
 
 class Platform:
-    """One instance. `notice` gets a line for people when a component dies or comes back.
+    """One instance. `notice` gets a line when a component dies or comes back.
 
     Attributes:
         keepers: the components in the order of their start.

@@ -106,7 +106,7 @@ def read_template(where: str, data: Fields) -> ChannelTemplate:
     spec.done()
     if stream.retention == "Limits" and stream.max_age is None and stream.max_bytes is None:
         warnings.append(
-            "retention Limits without maxAge or maxBytes keeps every event for ever: "
+            "retention Limits without maxAge or maxBytes keeps every event forever: "
             "set retention: Interest, or a limit"
         )
     if stream.discard == "Old" and (stream.max_bytes or stream.max_msgs):

@@ -1,4 +1,4 @@
-"""Logs: text for people, or JSON lines that carry the event's id, stage and trace."""
+"""Logs: plain text, or JSON lines that carry the event's id, stage and trace."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 They are on where OTEL_EXPORTER_OTLP_ENDPOINT names a collector; OpenTelemetry's SDK reads its other
 variables (OTEL_TRACES_SAMPLER, OTEL_EXPORTER_OTLP_HEADERS, OTEL_RESOURCE_ATTRIBUTES) itself.
-Without it an event's traceparent is handed on as it came.
+Without it an event's traceparent is passed on unchanged.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def write(
 
 
 def _encodings(definition: Definition) -> dict[str, Any]:
-    """Return what Arrow's writer is told that PyIceberg has no property for.
+    """Return the options of Arrow's writer that PyIceberg has no property for.
 
     Statistics of the key alone: what nobody prunes by would be the most of a footer, here and in
     who reads it. Numbers and times as differences: a dictionary of what seldom repeats takes twice

@@ -9,7 +9,7 @@ from shared.runtime.settings import Environment
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Retention terms of Postgres and the lake (0: for ever), and the interval of copies.
+    """Retention terms of Postgres and the lake (0: forever), and the interval of copies.
 
     `state_s` 0: the live state is copied only when somebody asks.
     """

@@ -58,7 +58,7 @@ class Taken(NamedTuple):
 def take_over(postgres: Postgres, access: S3Access) -> Iterator[Taken]:
     """Take over day after day, each in a transaction; yield what was. Raises TransientError.
 
-    Cut off, it goes on where it was. At the end the record of the old layout goes; its objects
+    If interrupted, it resumes. At the end the record of the old layout goes; its objects
     stay: nothing names them any more, and they may be removed.
     """
     with postgres.connection() as connection:

@@ -81,7 +81,7 @@ class History:
             try:
                 seam_us = seams[symbol] = await self._seam(symbol, base)
             except RestError as error:
-                self._note(f"where the trades of {symbol} begin is not told: {error}")
+                self._note(f"the start of the trades of {symbol} is not reported: {error}")
                 continue
             # Before any trade id is promised: a later run would not know that trades start here.
             begin = seam_event(self.source.instrument_of(symbol), base, seam_us)

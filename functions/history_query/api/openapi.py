@@ -1,4 +1,4 @@
-"""The history API described in OpenAPI 3.1, for people and for programs that make clients."""
+"""OpenAPI 3.1 document of the history API, for its reference page and client generators."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ class Session:
     async def _missed(self, after: int, channels: list[str]) -> list[bytes] | None:
         """Return the frames of all that came behind a place, as it is now; None: not kept.
 
-        What memory does not have is read from the stream, until memory goes on where that ended.
+        What memory does not have is read from the stream, until memory continues after it.
         """
         frames: list[bytes] = []
         while (rest := self.hub.remembered(after, channels)) is None:

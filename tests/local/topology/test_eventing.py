@@ -158,7 +158,7 @@ def test_what_loses_events_is_a_warning(tmp_path: Path) -> None:
         trigger(NS, "risky", delivery={"timeout": "PT1S"}),
     )
     text = "\n".join(eventing.warnings)
-    for words in ("for ever", "Pull", "backoffPolicy and backoffDelay", "retry", "deadLetterSink"):
+    for words in ("forever", "Pull", "backoffPolicy and backoffDelay", "retry", "deadLetterSink"):
         assert words in text
 
 
