@@ -15,6 +15,7 @@ import typer.main
 from typer.core import TyperGroup
 
 from local.cli.app import command_line
+from local.feeds.files.symbols import of_binance
 from local.reference import pages
 
 ROOT = Path(__file__).parents[1]
@@ -102,3 +103,12 @@ def _docstrings(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield ast.get_docstring(node) or ""
+
+
+def test_the_tutorial_of_duckdb_asks_for_what_its_file_holds() -> None:
+    """The instrument follows from the name of Binance's file."""
+    page = (ROOT / "docs/tutorials/duckdb.md").read_text()
+    (name,) = re.findall(r"kandle import (\S+)", page)
+    asked = re.findall(r"(?:symbol = '|candles\(\")([^'\"]+)", page)
+    assert asked
+    assert {of_binance(name)} == set(asked)

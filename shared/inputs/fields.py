@@ -39,7 +39,8 @@ _NAMES: Final[Mapping[Field, str]] = {
     Field.TIME: "time_ns timestamp_ns time_us timestamp_us microtimestamp time_ms timestamp_ms"
     " create_time_ms trade_timestamp timestamp time ts T datetime time_s date_time date trade_time"
     " transact_time ts_event sip_timestamp participant_timestamp time_exchange exec_date"
-    " created_time created_at create_time last_updated biddate quote_time s_t",
+    " created_time created_at create_time last_updated biddate quote_time s_t event_time exec_time"
+    " executed_at traded_at exchange_time match_time fill_time filled_at",
     Field.SIDE: "side S taker_side aggressor aggressor_side direction",
     Field.TRADE_ID: "trade_id id tid agg_trade_id trd_match_id exec_id trade_report_id i"
     " sequential_id guid",
@@ -125,6 +126,25 @@ def _plain(name: str) -> str:
     return name if len(name) == 1 else re.sub(r"[\s_.-]", "", name).lower()
 
 
+_UNIT: Final = re.compile(r"(.+?)\s*[(\[]([^()\[\]]*)[)\]]\s*")
+_TIME_UNITS: Final = frozenset({"s", "sec", "ms", "us", "µs", "ns", "utc", "gmt", "unix", "epoch"})
+
+
+def _named(name: str) -> tuple[str, bool]:
+    """Return a name in its plain form, and whether a unit was left out: `Price (USD)` is `price`.
+
+    A time stays unknown where what stands behind it may be another zone than UTC.
+    """
+    match = _UNIT.fullmatch(name)
+    if match is None:
+        return _plain(name), False
+    bare = _plain(match[1])
+    field, _ = _FIELDS.get(bare, (None, 0))
+    if field is None or (field is Field.TIME and match[2].lower() not in _TIME_UNITS):
+        return _plain(name), False
+    return bare, True
+
+
 _FIELDS: Final = MappingProxyType(
     {_plain(name): (field, rank) for field, names in _NAMES.items()
      for rank, name in enumerate(names.split())}
@@ -154,7 +174,8 @@ def layout_of(names: tuple[str, ...], *, volume_is_size: bool = False) -> Layout
     """
     names_of: dict[Field, list[tuple[int, str]]] = {}
     unread = []
-    plain = [_plain(name) for name in names]
+    named = [_named(name) for name in names]
+    plain = [short for short, _ in named]
     is_scan = not _SCANNER.isdisjoint(plain)
     volume_is_size |= any(
         _FIELDS.get(each, ("", 0))[0] in (Field.SIDE, Field.TRADE_ID) and each not in ("id", "i")
@@ -162,8 +183,8 @@ def layout_of(names: tuple[str, ...], *, volume_is_size: bool = False) -> Layout
     )
     letters = next((read for signature, read in _LETTERS if signature.issubset(plain)), {})
     for number, (name, short) in enumerate(zip(names, plain, strict=True)):
-        if (
-            name in names[:number]
+        if name in names[:number] or (
+            named[number][1] and short in plain[:number]
         ):  # a duplicate column, whose values are indistinguishable from the first
             unread.append(name)
         elif short in letters:

@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from shared.inputs.dialects import COLUMNS, PLAIN, Dialect, dialect_of
+from shared.inputs.dialects import COLUMNS, PLAIN, Dialect, dialect_of, is_remark
 from shared.inputs.distinct_symbols import good_symbols
 from shared.inputs.fields import Field
 from shared.inputs.line import (
@@ -37,6 +37,7 @@ from shared.wire.raw_batch import FORMAT_CSV_DECIMAL_COMMA, RawBatch
 from shared.wire.ticks import INTEGER_ID, NO_ID, TEXT_ID, Int64s, Texts
 
 _NEWLINE, _RETURN, _COMMA, _ZERO, _MINUS = b"\n\r,0-"
+_HASH, _EQUALS = b"#="
 _SIDES: Final = {b"": 0, b"buy": 1, b"b": 1, b"sell": 2, b"s": 2, b"a": 2, b"n": 0}
 _MAKER_SIDES: Final = {b"": 0, b"true": 2, b"false": 1}
 
@@ -106,6 +107,11 @@ def _by_dialect(
     """Return the dialects of the payloads, each with its line numbers."""
     decimal_comma = batch.format == FORMAT_CSV_DECIMAL_COMMA
     first = np.flatnonzero(np.diff(payload, prepend=-1))
+    remarks = (text.byte(lines.start[first]) == _HASH) | (
+        text.byte(lines.start[first] + len(b"sep")) == _EQUALS
+    )
+    for n in np.flatnonzero(remarks).tolist():
+        first[n] = _behind_remarks(text, lines, payload, int(first[n]))
     irregular = first
     if not decimal_comma and b";" not in batch.payloads and b"\t" not in batch.payloads:
         # A header's second field begins with a letter or quote, where a tick has a price.
@@ -125,6 +131,16 @@ def _by_dialect(
     of_line = np.where(header, -1, of_payload[payload])
     groups = [(dialect, np.flatnonzero(of_line == i)) for dialect, i in dialects.items()]
     return [(dialect, selected) for dialect, selected in groups if len(selected)]
+
+
+def _behind_remarks(text: Text, lines: Spans, payload: Int64s, row: int) -> int:
+    """Return the payload's first line that is no remark; the given one where all are."""
+    at = row
+    while at < len(payload) and payload[at] == payload[row]:
+        if not is_remark(text.cut(lines, at)):
+            return at
+        at += 1
+    return row
 
 
 def _parse(
@@ -260,5 +276,5 @@ def line_at(batch: RawBatch, payload: int, number: int) -> bytes:
     )
     lines = [line.removesuffix(b"\r") for line in content.split(b"\n")]
     decimal_comma = batch.format == FORMAT_CSV_DECIMAL_COMMA
-    first = next(filter(None, lines), b"")
+    first = next((line for line in lines if line and not is_remark(line)), b"")
     return _with_header(lines[number], dialect_of(first, decimal_comma=decimal_comma))

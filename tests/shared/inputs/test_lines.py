@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.inputs.dialects import dialect_of
+from shared.inputs.dialects import dialect_of, is_remark
 from shared.inputs.line import RejectedLineError, parse_line
 from shared.inputs.lines import parse_lines
 from shared.inputs.rows import Rows
@@ -52,7 +52,8 @@ def one_by_one(payloads: tuple[bytes, ...]) -> tuple[dict[object, object], dict[
         if not any(lines):
             codes[p, 0] = "empty_payload"
             continue
-        dialect = dialect_of(next(filter(None, lines)))
+        plain = [line for line in lines if line and not is_remark(line)]
+        dialect = dialect_of(next(iter(plain or filter(None, lines))))
         for n, line in enumerate(lines):
             if not line or line == dialect.header:
                 continue
@@ -229,3 +230,31 @@ def test_a_type_is_the_side_where_it_says_one_and_no_other_column_is() -> None:
     assert sorted(found.rows.side.tolist()) == [0, 0, 1, 2]
     both = parse_lines(batch(b"symbol,price,type,side\nA,1,sell,buy\n"))
     assert (row(both.rows, 0)[4], found.rejected) == (1, [])
+
+
+@pytest.mark.parametrize(
+    "remark", [b"# made by x, on a day\n", b"sep=,\n", b"# 1\n\n#2\r\nSEP=,\n"]
+)
+def test_a_header_may_stand_behind_remarks(remark: bytes) -> None:
+    """Rows had price and size exchanged; each remark is a reject, as before."""
+    found = parse_lines(batch(remark + b"symbol,size,price\nA,2,100\n", b"#A,1\nB,2\n"))
+    rows = sorted(row(found.rows, i)[:3] for i in range(len(found.rows)))
+    assert rows == [("#A", 1, 0), ("A", 100, 2), ("B", 2, 0)]
+    assert len(found.rejected) == len(list(filter(None, remark.splitlines())))
+
+
+@pytest.mark.parametrize(
+    ("header", "unread"),
+    [
+        ("Symbol,Price (USD),Size [BTC],Timestamp (ms)", ()),
+        ("Symbol,Price (USD),Size,Time (UTC),Price (EUR)", ("Price (EUR)",)),
+        ("symbol,price,size,event_time,fee (USD)", ("fee (USD)",)),
+        ("symbol,price,size,executed_at,Time (EST)", ("Time (EST)",)),
+    ],
+)
+def test_a_name_may_have_a_unit_behind_it(header: str, unread: tuple[str, ...]) -> None:
+    """Of a time one that can be no other zone than UTC: the trade would be hours off."""
+    values = ["A", "1", "2", "1735827600038", "3"][: len(header.split(","))]
+    found = parse_lines(batch(f"{header}\n{','.join(values)}\n".encode()))
+    assert row(found.rows, 0)[:4] == ("A", 1, 2, 1_735_827_600_038_000)
+    assert tuple(found.unread) == unread
