@@ -10,6 +10,7 @@ from typing import Final, LiteralString, NamedTuple
 
 from psycopg import Connection, sql
 
+from shared.lake import failures
 from shared.runtime import metrics
 from shared.runtime.settings import Environment
 from shared.stores.partitions import days_before, drop_day, make_ahead
@@ -141,6 +142,7 @@ def _measure(postgres: Postgres) -> None:
             " LEFT JOIN pg_class AS parent ON parent.oid = i.inhparent"
             " WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace GROUP BY 1"
         ).fetchall()
+        failures.measure(connection)
     for table, size in rows:
         metrics.TABLE_BYTES.labels(table).set(float(size))
 

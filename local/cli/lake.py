@@ -15,6 +15,7 @@ from local.errors import CliError
 from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
+    from shared.lake.failures import Failure
     from shared.stores.s3 import S3Access
 
 
@@ -48,6 +49,46 @@ def take_over(
     finally:
         postgres.close()
     typer.echo("nothing left to import", err=json_lines)
+
+
+@app.command("status")
+def status(
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    json_lines: JsonLines = False,
+) -> None:
+    """Show what fails of the lake's work: since when, in how many rounds, and why."""
+    url = address(database_url, "DATABASE_URL", "--database-url", data_dir)
+    found = failing(url)
+    if found is None:
+        raise CliError("Postgres does not answer; is the instance up?")
+    for each in found:
+        row = json.dumps(each._asdict(), default=str)
+        typer.echo(row if json_lines else failure_text(each))
+    if not found:
+        typer.echo("nothing fails", err=json_lines)
+
+
+def failing(url: str) -> list[Failure] | None:
+    """Return the work of the lake that fails; None while Postgres is away."""
+    import psycopg
+
+    from shared.lake.failures import failures
+
+    try:
+        with psycopg.connect(url, connect_timeout=5) as connection:
+            return failures(connection)
+    except psycopg.Error:
+        return None
+
+
+def failure_text(failure: Failure) -> str:
+    """Return a sentence of it, with where to read what to do."""
+    times = "once" if failure.rounds == 1 else f"{failure.rounds} times in a row"
+    return (
+        f"lake: {failure.work} failed {times} since {failure.since:%Y-%m-%d %H:%M:%S %Z}:"
+        f" {failure.reason} (docs/runbook.md#kandlelakefails)"
+    )
 
 
 def object_access(data_dir: Path) -> S3Access:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
+from local.cli.lake import failing, failure_text
 from local.cli.options import AsJson, DataDir
 from local.instance import DEFAULT_DATA_DIR, Instance, load_status
 
@@ -107,11 +108,15 @@ def status(
     sample = load_status(data_dir)
     memory = redis_memory(instance.env)
     free_bytes = shutil.disk_usage(instance.data_dir).free
+    lake = failing(instance.env["DATABASE_URL"]) if "DATABASE_URL" in instance.env else None
     if as_json:
         output: dict[str, object] = {"pid": instance.pid, "started_at": instance.started_at}
         output["disk_free_bytes"] = free_bytes
         output["redis"] = None if memory is None else asdict(memory)
-        typer.echo(json.dumps({**output, "data_dir": instance.data_dir, **sample}, indent=2))
+        output["lake_failures"] = None if lake is None else [each._asdict() for each in lake]
+        typer.echo(
+            json.dumps({**output, "data_dir": instance.data_dir, **sample}, indent=2, default=str)
+        )
         return
     from rich.text import Text
 
@@ -127,6 +132,8 @@ def status(
     display.print_components(console, instance.components)
     if disk := full_disk(free_bytes, instance.data_dir):
         _say(console, disk, "red")
+    for each in lake or []:
+        _say(console, failure_text(each), "red")
     if not sample:
         console.print("no sample yet")
         return

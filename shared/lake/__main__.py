@@ -1,13 +1,14 @@
-"""One round of the lake's work in a process of its own: `python -m shared.lake PARENT [--sweep]`.
+"""One round of the lake's work: `python -m shared.lake PARENT LIMIT_S [--sweep]`, a process.
 
 PARENT is the process that waits for it; settings are persist's, from the environment. It writes
-what it counted to stdout as JSON, and exits with 0, with 3 when a store was away, or by SIGALRM
-when it takes longer than it may.
+lines of JSON to stdout: [work, result] when a piece of work begins and when it ends, and at last
+what it counted. After LIMIT_S it is ended by SIGALRM: what it is at then is undone, or garbage.
 """
 
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import signal
 import sys
@@ -16,8 +17,6 @@ from typing import Final
 
 _BUDGET_S: Final = 60.0
 """A later round goes on."""
-_LONGEST_S: Final = 300
-"""Whatever it is at then is undone, or garbage."""
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -29,8 +28,8 @@ def tie_to(parent: int) -> None:
         sys.exit("the process that started this round is gone")
 
 
-def main(*, sweep: bool) -> int:
-    """Run the round; return the exit code."""
+def main(*, sweep: bool) -> None:
+    """Run the round."""
     from shared.runtime.memory import (
         hand_freed_memory_back,
         leave_dataframes_out,
@@ -44,7 +43,6 @@ def main(*, sweep: bool) -> int:
     from shared.lake import maintenance_counts as counts
     from shared.lake.access import use_little_memory
     from shared.lake.maintenance import Keeper
-    from shared.lake.maintenance_process import STORE_AWAY
     from shared.lake.retention_settings import Terms
     from shared.market.shards import DEFAULT_SHARDS, MAX_SHARDS
     from shared.runtime.settings import Environment
@@ -67,14 +65,19 @@ def main(*, sweep: bool) -> int:
         live = connect(redis_url) if redis_url else None
         keeper = Keeper(postgres, access, ObjectStore(access), terms, live, shards)
         now_us, until = time.time_ns() // 1000, time.monotonic() + _BUDGET_S
-        return 0 if keeper.round(now_us, until, sweep=sweep) else STORE_AWAY
+        for result in keeper.round(now_us, until, sweep=sweep):
+            _write(json.dumps(result))
     finally:
-        sys.stdout.write(counts.told())
-        sys.stdout.flush()
+        _write(counts.told())
         postgres.close()
+
+
+def _write(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
     tie_to(int(sys.argv[1]))  # before all that takes long to load
-    signal.alarm(_LONGEST_S)
-    sys.exit(main(sweep="--sweep" in sys.argv))
+    signal.alarm(int(sys.argv[2]))
+    main(sweep="--sweep" in sys.argv)

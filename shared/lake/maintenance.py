@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from shared.lake.candle_days import copy_candles
 from shared.lake.candle_retention import drop_candles
 from shared.lake.compaction import compact
 from shared.lake.expiry import end_days, expire_snapshots, remove_orphans
+from shared.lake.failures import BEGUN
 from shared.lake.retention_settings import Terms
 from shared.lake.schedule import due_days, old_candle_days, old_days, ticks_are_due
 from shared.lake.snapshot import copy_ticks
@@ -39,11 +40,11 @@ class Keeper:
     live: redis.Redis | None = None
     shards: int = 1
 
-    def round(self, now_us: int, until: float, *, sweep: bool = False) -> bool:
+    def round(self, now_us: int, until: float, *, sweep: bool = False) -> Iterator[tuple[str, str]]:
         """Do a bit of everything that is due; `until` is of the monotonic clock.
 
-        What fails because a store is away is logged, and due again in the next round. Returns
-        whether all went well.
+        Yields the name of each piece of work before it begins, with BEGUN, and after it, with the
+        reason if it failed. What failed is due again in the next round, and keeps nothing else.
         """
         work: dict[str, Callable[[], object]] = {
             "copy": lambda: self.copy(until),
@@ -57,14 +58,18 @@ class Keeper:
             work["expire"] = lambda: expire_snapshots(self.postgres, self.access, self.terms)
             work["remove"] = lambda: remove_orphans(self.postgres, self.access, self.store)
             work["states"] = lambda: end_states(self.postgres, self.store, self.terms, now_us)
-        well = True
         for name, do in work.items():
+            yield name, BEGUN
+            reason = ""
             try:
                 do()
             except TransientError as error:
-                log.warning("the lake waits (%s): %s", name, error)
-                well = False
-        return well
+                reason = str(error)
+                log.warning("the lake waits (%s): %s", name, reason)
+            except Exception as error:
+                reason = f"{type(error).__name__}: {error}"
+                log.exception("a defect of the lake (%s)", name)
+            yield name, reason
 
     def copy(self, until: float) -> None:
         """Copy stored ticks when they are due, until none are left."""

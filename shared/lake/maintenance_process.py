@@ -7,9 +7,11 @@ the length of a round and gone with it.
 from __future__ import annotations
 
 import atexit
+import json
 import logging
 import math
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -19,16 +21,18 @@ from typing import Final
 
 from shared.errors import TransientError
 from shared.lake import maintenance_counts as counts
+from shared.lake.failures import BEGUN, record
 from shared.lake.retention_settings import Terms
 from shared.lake.schedule import round_is_due, ticks_are_due
 from shared.stores.postgres import Postgres
 
 log = logging.getLogger(__name__)
 
-STORE_AWAY: Final = 3
-"""The exit code of a round that could not do all."""
 _ASK_EACH_S: Final = 60
 _SWEEP_EACH_S: Final = 3600
+_LIMIT_S: Final = 300
+_MOST_DOUBLINGS: Final = 4
+"""After a round that was killed the next one may take twice as long: a busy machine ends it too."""
 
 
 @dataclass(slots=True)
@@ -49,6 +53,8 @@ class Rounds:
     _asked_all: float = -math.inf
     _swept: float = -math.inf
     _failures: int = 0
+    _killed: int = 0
+    _sweeps: bool = False
 
     def __post_init__(self) -> None:
         """End what still runs with this process, also where the system does not."""
@@ -81,9 +87,9 @@ class Rounds:
 
     def _is_due(self, now: float) -> bool:
         since = now - self._started
-        if now - self._swept >= _SWEEP_EACH_S or 0 < self.terms.state_s <= since:
+        if 0 < self.terms.state_s <= since:
             return True
-        if self._failures and since >= _ASK_EACH_S:
+        if since >= _ASK_EACH_S and (self._failures or now - self._swept >= _SWEEP_EACH_S):
             return True
         # What fails is tried less and less often.
         if now - self._asked < self.ask_each_s * 2 ** min(self._failures, 4):
@@ -100,8 +106,10 @@ class Rounds:
             return False
 
     def _start(self, now: float) -> None:
-        command = [sys.executable, "-m", "shared.lake", str(os.getpid())]
-        if now - self._swept >= _SWEEP_EACH_S:
+        limit_s = _LIMIT_S << min(self._killed, _MOST_DOUBLINGS)
+        command = [sys.executable, "-m", "shared.lake", str(os.getpid()), str(limit_s)]
+        self._sweeps = now - self._swept >= _SWEEP_EACH_S
+        if self._sweeps:
             self._swept = now
             command.append("--sweep")
         self._started = now
@@ -113,12 +121,26 @@ class Rounds:
             log.error("no round of the lake can be started: %s", error)
 
     def _ended(self, process: subprocess.Popen[bytes]) -> None:
-        told, _ = process.communicate()
-        seconds = time.monotonic() - self._started
-        self._failures = self._failures + 1 if process.returncode else 0
-        if process.returncode not in (0, STORE_AWAY):
-            log.error("a round of the lake ended with %d after %.0f s", process.returncode, seconds)
-        else:
-            log.debug("a round of the lake took %.1f s", seconds)
-        if told:
-            counts.add(told)
+        output, _ = process.communicate()
+        results = {"start": ""}
+        for line in output.decode().splitlines():
+            if line.startswith('["'):
+                work, result = json.loads(line)
+                results[work] = result
+            else:
+                counts.add(line)
+        if process.returncode:
+            seconds = time.monotonic() - self._started
+            ended = f"ended with {process.returncode} after {seconds:.0f} s"
+            log.error("a round of the lake %s", ended)
+            at = [work for work, result in results.items() if result == BEGUN]
+            results |= dict.fromkeys(at or ["start"], f"its process {ended}")
+        self._killed = self._killed + 1 if process.returncode == -signal.SIGALRM else 0
+        self._failures = self._failures + 1 if any(results.values()) else 0
+        if self._failures and self._sweeps:
+            self._swept = -math.inf
+        try:
+            with self.postgres.connection() as connection:
+                record(connection, results)
+        except TransientError as error:
+            log.warning("what fails of the lake is not recorded: %s", error)

@@ -141,6 +141,11 @@ LAKE_COMPACTED: Final = Counter("kandle_lake_compacted", "Groups of small files 
 LAKE_DROPPED: Final = Counter(
     "kandle_lake_dropped", "Day partitions of ticks, and candles, that left Postgres.", ["what"]
 )
+LAKE_FAILED_ROUNDS: Final = Gauge(
+    "kandle_lake_failed_rounds",
+    "Rounds in a row in which a piece of the lake's work failed: none when it is done.",
+    ["work"],
+)
 ROWS_ENDED: Final = Counter(
     "kandle_rows_ended", "Rows deleted from Postgres past their term.", ["table"]
 )

@@ -9,6 +9,8 @@ import psycopg
 import pytest
 
 from functions.persist.row_retention import RowRetention, maintain
+from shared.lake.failures import record
+from shared.runtime import metrics
 from shared.runtime.settings import Environment
 from shared.stores.limits import MAINTENANCE
 from shared.stores.postgres import Postgres
@@ -153,3 +155,20 @@ def test_counters_of_ticks_end_with_the_ticks(postgres: Postgres, database: str)
     with psycopg.connect(database) as connection:
         rows = connection.execute("SELECT commit_id FROM stored_days ORDER BY 1").fetchall()
     assert rows == [(3,), (4,)]
+
+
+def test_work_of_the_lake_that_fails_is_a_metric(postgres: Postgres, database: str) -> None:
+    """By its name, with the number of rounds, until a round does it."""
+    postgres.check()
+
+    def rounds() -> dict[str, float]:
+        maintain(postgres, RowRetention.from_env(Environment({})), NOW_US)
+        (family,) = metrics.LAKE_FAILED_ROUNDS.collect()
+        return {each.labels["work"]: each.value for each in family.samples}
+
+    with psycopg.connect(database, autocommit=True) as connection:
+        for _ in range(2):
+            record(connection, {"copy": "object storage is away", "retain": ""})
+        assert rounds() == {"copy": 2}
+        record(connection, {"copy": ""})
+    assert rounds() == {}

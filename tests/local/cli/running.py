@@ -12,7 +12,7 @@ from pathlib import Path
 import typer
 from typer.testing import CliRunner, Result
 
-from local.cli import backtest, candles, dlq, replay, simulate, status
+from local.cli import backtest, candles, dlq, lake, replay, simulate, status
 from local.errors import PlatformError
 from local.instance import Instance
 from local.supervisor.component import tethered
@@ -21,7 +21,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 SETTINGS = ("UDP_ADDR", "INGEST_URL", "API_URL", "NATS_URL", "KANDLE_DATA_DIR", "KANDLE_DEBUG")
 
 app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False)
-for _command in (backtest, candles, dlq, replay, simulate, status):
+for _command in (backtest, candles, dlq, lake, replay, simulate, status):
     app.add_typer(_command.app)
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from shared.lake import maintenance, maintenance_process
 from shared.lake import maintenance_counts as counts
-from shared.lake import maintenance_process
+from shared.lake.maintenance import Keeper
 from shared.lake.maintenance_process import Rounds
 from shared.lake.retention_settings import Terms
 from shared.lake.schedule import round_is_due
@@ -149,14 +150,50 @@ def test_a_store_that_is_away_ends_a_round_and_not_the_caller(
     endpoint = os.environ["S3_ENDPOINT_URL"]
     lake.put(generated(10, 50, 9_000_000))
     monkeypatch.setenv("S3_ENDPOINT_URL", "http://127.0.0.1:1")
-    until(rounds, lambda: rounds._failures > 0)
+    until(rounds, lambda: rounds._failures > 1)
     assert lake.sql(WAITS)
     assert not [each for each in caplog.records if each.levelname == "ERROR"]
+    ((times, reason),) = lake.sql("SELECT rounds, reason FROM lake_failures WHERE work = 'copy'")
+    assert times == rounds._failures
+    assert "object storage is away" in str(reason)
     until(rounds, lambda: bool(children()))
     children()[0].send_signal(signal.SIGKILL)
     until(rounds, lambda: "ended with -9" in caplog.text)
+    assert lake.sql("SELECT 1 FROM lake_failures WHERE reason LIKE '%ended with -9%'")
     monkeypatch.setenv("S3_ENDPOINT_URL", endpoint)
     until(rounds, lambda: not lake.sql(WAITS))
+    until(rounds, lambda: not lake.sql("SELECT 1 FROM lake_failures"))
+
+
+def test_a_round_that_is_ended_at_its_limit_has_more_time_the_next_time(
+    lake: House, rounds: Rounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it is long enough: no work is so large that it is begun anew for ever."""
+    monkeypatch.setattr(maintenance_process, "_LIMIT_S", 1)
+    monkeypatch.setattr(maintenance_process, "_ASK_EACH_S", 0.0)
+    lake.put(generated(10, 50, 9_000_000))
+    until(rounds, lambda: rounds._killed > 0)
+    assert lake.sql("SELECT 1 FROM lake_failures WHERE reason LIKE '%ended with -14%'")
+    until(rounds, lambda: not lake.sql(WAITS))
+    until(rounds, lambda: not lake.sql("SELECT 1 FROM lake_failures"))
+
+
+def test_a_defect_in_one_piece_of_work_stops_no_other(
+    lake: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told like a store that is away."""
+
+    def broken(*_: object) -> bool:
+        raise RuntimeError("never seen")
+
+    monkeypatch.setattr(maintenance, "compact", broken)
+    lake.put(generated(10, 50, 9_000_000))
+    lake.copy()
+    keeper = Keeper(lake.postgres, lake.access, lake.store, Terms(snapshot_s=1))
+    results = dict(keeper.round(time.time_ns() // 1000, time.monotonic() + 60, sweep=True))
+    assert results.pop("compact") == "RuntimeError: never seen"
+    assert set(results.values()) == {""}
+    assert {"copy", "candles", "retain", "state", "end", "expire", "remove", "states"} == {*results}
 
 
 def test_a_round_ends_with_the_process_that_started_it(

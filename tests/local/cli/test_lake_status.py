@@ -1,0 +1,46 @@
+"""Failing work of the lake in `kandle lake status` and `kandle status`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import psycopg
+
+from shared.lake.failures import record
+from shared.stores.postgres import Postgres
+from tests.local.cli.running import instance, invoke
+
+
+def test_what_fails_is_told_with_since_when_how_often_and_why(
+    database: str, tmp_path: Path
+) -> None:
+    """And where to read what to do; nothing is said of what was done since."""
+    postgres = Postgres(database, size=1)
+    postgres.check()
+    postgres.close()
+    instance(tmp_path, {"DATABASE_URL": database})
+    url = ("--database-url", database)
+    assert "nothing fails" in invoke("lake", "status", *url).stdout
+    with psycopg.connect(database, autocommit=True) as connection:
+        for _ in range(3):
+            record(connection, {"copy": "object storage is away", "state": "", "expire": "no"})
+        record(connection, {"expire": ""})
+        row = connection.execute("SELECT to_char(since, 'YYYY-MM-DD HH24:MI') FROM lake_failures")
+        ((since,),) = row.fetchall()
+    for command in (("lake", "status", *url), ("status", "--data-dir", tmp_path)):
+        shown = " ".join(invoke(*command).stdout.split())
+        assert f"lake: copy failed 3 times in a row since {since}" in shown
+        assert "object storage is away (docs/runbook.md#kandlelakefails)" in shown
+        assert "expire" not in shown
+    (line,) = invoke("lake", "status", *url, "--json").stdout.splitlines()
+    assert json.loads(line)["rounds"] == 3
+    output = json.loads(invoke("status", "--json", "--data-dir", tmp_path).stdout)
+    assert [each["work"] for each in output["lake_failures"]] == ["copy"]
+
+
+def test_a_database_that_is_away_says_nothing_of_the_lake(tmp_path: Path) -> None:
+    """`kandle status` goes on."""
+    instance(tmp_path, {"DATABASE_URL": "postgresql://127.0.0.1:1/none"})
+    output = json.loads(invoke("status", "--json", "--data-dir", tmp_path).stdout)
+    assert output["lake_failures"] is None
