@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,13 +22,13 @@ AWAY = OSError("refused")
 @given(
     st.floats(0, 3_600),
     st.lists(st.sampled_from(["refused", "hangs"]), min_size=1),
-    st.randoms(use_true_random=False),
+    st.integers().map(Random),
 )
 def test_an_attempt_begins_within_three_seconds_of_the_servers_return(
-    returns_s: float, ends: list[str], chance: object
+    returns_s: float, ends: list[str], chance: Random
 ) -> None:
     """Whenever it returns, and whether attempts before were refused or hung until the timeout."""
-    pauses = Pauses(SETTINGS.longest_pause_s, chance.uniform)  # type: ignore[attr-defined]
+    pauses = Pauses(SETTINGS.longest_pause_s, chance.uniform)
     begins_s, number = 0.0, 0
     while begins_s < returns_s:
         lasted_s = 0.0 if ends[number % len(ends)] == "refused" else SETTINGS.timeouts.connect_s
