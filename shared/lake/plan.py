@@ -31,10 +31,17 @@ SELECT ARRAY(SELECT day FROM cold_days WHERE day BETWEEN %(first_day)s AND %(las
        (SELECT metadata_location FROM iceberg_tables WHERE table_name = 'ticks')
 """
 _IS_MUCH: Final = sql.SQL(
-    "SELECT coalesce(sum(tick_count + %(segment)s), 0) >= %(most)s"
-    " FROM (SELECT tick_count FROM tick_segments WHERE {} AND commit_id <= %(position)s"
-    " LIMIT %(most)s / %(segment)s) AS few"
-).format(sql.SQL(BETWEEN + OF_SHARD))
+    "(SELECT coalesce(sum(tick_count + %(segment)s), 0) >= %(most)s"
+    " FROM (SELECT tick_count FROM tick_segments WHERE {} AND commit_id {} %(position)s"
+    " LIMIT %(most)s / %(segment)s) AS few)"
+)
+_ARE_MUCH: Final = sql.SQL("SELECT {}, {}").format(
+    *(
+        _IS_MUCH.format(sql.SQL(BETWEEN + OF_SHARD), compared)
+        for compared in (sql.SQL("<="), sql.SQL(">"))
+    )
+)
+"""What the lake has, and what Postgres alone has."""
 _CANDLES: Final = """
 SELECT ARRAY(SELECT day FROM cold_candle_days
              WHERE day BETWEEN %(first_day)s AND %(last_day)s ORDER BY day),
@@ -48,12 +55,14 @@ _OLD_LAYOUT: Final = "SELECT to_regclass('lake_files') IS NOT NULL"
 class Plan:
     """Ranges of time (us) that are read from the lake's table, as its metadata file says it is.
 
-    `position`: of ticks Postgres has those of commits after it.
+    `position`: of ticks Postgres has those of commits after it. `is_small`: what is read from it
+    is known to be less than twice MOST_TICKS.
     """
 
     cold: tuple[tuple[int, int], ...] = ()
     position: int = 0
     metadata: str = ""
+    is_small: bool = False
 
     @property
     def is_hot(self) -> bool:
@@ -86,12 +95,15 @@ def plan_ticks(connection: Connection, from_us: int, to_us: int, *, instrument: 
     """
     hold_partitions(connection)
     days, position, metadata = _known(connection, _TICKS, from_us, to_us)
-    takes_lake = bool(days)
-    if not takes_lake and instrument and metadata:
+    is_much = False
+    if not days and instrument and metadata:
         weights = {"position": position, "most": MOST_TICKS, "segment": SEGMENT}
         parameters = bounds(from_us, to_us) | named(instrument) | weights
-        takes_lake = connection.execute(_IS_MUCH, parameters).fetchone() == (True,)
-    return Plan(((from_us, to_us),), position, metadata) if takes_lake else ALL_IN_POSTGRES
+        row = connection.execute(_ARE_MUCH, parameters).fetchone()
+        is_much, rest_is_much = row or (False, True)
+        if not is_much:
+            return Plan(is_small=not rest_is_much)
+    return Plan(((from_us, to_us),), position, metadata) if days or is_much else ALL_IN_POSTGRES
 
 
 def plan_candles(connection: Connection, from_us: int, to_us: int) -> Plan:

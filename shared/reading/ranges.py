@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Final, LiteralString
 
 from psycopg import Connection, sql
-from psycopg.rows import class_row
+from psycopg.rows import args_row
 
 from shared.candles.trades import Rows
 from shared.lake.cold import NO_LAKE, Cold
@@ -58,12 +58,9 @@ def ticks_in_postgres(
 
 def last_tick_us(connection: Connection, instrument: str, cold: Cold = NO_LAKE) -> int | None:
     """Return the event time of the last tick that was stored of an instrument."""
-    row = connection.execute(
-        "SELECT last_time_us FROM first_ticks WHERE instrument = %s", (instrument,)
-    ).fetchone()
-    if row is None:
+    last_us = stored_last_us(connection, instrument)
+    if last_us is None:
         return None
-    last_us = int(row[0])
     span = last_us, last_us + COARSE_US
     plan = plan_ticks(connection, *span)
     for _, until_us, rows in rows_of_range(connection, instrument, *span, plan, newest=True):
@@ -73,6 +70,17 @@ def last_tick_us(connection: Connection, instrument: str, cold: Cold = NO_LAKE) 
     return max(
         [last_us, *(int(rows.time_us.max()) for _, _, rows in cold.rows(plan, instrument, *span))]
     )
+
+
+def stored_last_us(connection: Connection, instrument: str) -> int | None:
+    """Return a time; the last tick that was stored of an instrument is less than COARSE_US after.
+
+    None where none was stored.
+    """
+    row = connection.execute(
+        "SELECT last_time_us FROM first_ticks WHERE instrument = %s", (instrument,)
+    ).fetchone()
+    return None if row is None else int(row[0])
 
 
 def rows_of_range(
@@ -91,17 +99,26 @@ def rows_of_range(
     parameters = {**bounds(from_us, to_us), **plan.parameters, **named(instrument)}
     order = in_order("last_time_us" if newest else "first_time_us", plan, newest=newest)
     statement = sql.SQL(SELECT).format(NAMES, sql.SQL(OF_RANGE), order)
+    if plan.is_small:
+        with connection.cursor(binary=True, row_factory=args_row(Segment)) as all_at_once:
+            fetched = all_at_once.execute(statement, parameters).fetchall()
+        yield from _batches(fetched, instrument)
+        return
     # A cursor of the server's, since who reads may end early.
-    with connection.cursor("segments", row_factory=class_row(Segment)) as cursor:
+    with connection.cursor("segments", row_factory=args_row(Segment)) as cursor:
         cursor.execute(statement, parameters, binary=True)
         size = FETCH
         while fetched := cursor.fetchmany(size):
             ticks = sum(each.tick_count for each in fetched)
             size = min(max(_FETCHED_TICKS * len(fetched) // ticks, 1), _MOST_FETCHED)
-            for some in batches(fetched):
-                first_us = min(each.first_time_us for each in some)
-                last_us = max(each.last_time_us for each in some)
-                yield first_us, last_us, rows_of_instrument(some, instrument)
+            yield from _batches(fetched, instrument)
+
+
+def _batches(segments: Sequence[Segment], instrument: str) -> Iterator[tuple[int, int, Rows]]:
+    for some in batches(segments):
+        first_us = min(each.first_time_us for each in some)
+        last_us = max(each.last_time_us for each in some)
+        yield first_us, last_us, rows_of_instrument(some, instrument)
 
 
 def in_order(column: LiteralString, plan: Plan, *, newest: bool) -> sql.Composed:

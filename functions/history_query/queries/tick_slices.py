@@ -23,8 +23,15 @@ from shared.candles.trades import (
 from shared.errors import TransientError
 from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.plan import Plan, plan_ticks
-from shared.reading.ranges import in_order, last_tick_us, rows_of_range
+from shared.reading.ranges import (
+    COARSE_US,
+    in_order,
+    last_tick_us,
+    rows_of_range,
+    stored_last_us,
+)
 from shared.stores.postgres import Postgres
+from shared.stores.segment_columns import HOUR_US
 from shared.stores.segment_ranges import OF_RANGE, bounds, named
 
 P = ParamSpec("P")
@@ -139,20 +146,29 @@ class TickSlices:
         return plan_ticks(connection, low, high, instrument=name)
 
     def _edge(self, symbol: str, low: int, high: int, *, newest: bool) -> int | None:
-        """Return when the first or the last segment, or row group of the lake, begins."""
+        """Return when the first or the last segment, or row group of the lake, begins.
+
+        First looked for is an hour where reading begins, of which the lake's files are known.
+        """
         with self._postgres.connection() as connection:
-            plan = self._plan(connection, symbol, low, high)
-            parameters = {**bounds(low, high), **plan.parameters, **named(symbol)}
-            order = in_order("first_time_us", plan, newest=newest)
-            query = sql.SQL(_EDGE).format(sql.SQL(OF_RANGE), order)
-            row = connection.execute(query, parameters).fetchone()
-        begins = [] if row is None else [int(row[0])]
-        for first_us, _, _ in self._cold.extents(plan, symbol, low, high, newest=newest):
-            begins.append(first_us)
-            break
-        if not begins:
-            return None
-        return max(begins) if newest else min(begins)
+            near = low, min(high, low + HOUR_US)
+            if newest:
+                last_us = stored_last_us(connection, symbol)
+                end = high if last_us is None else max(min(high, last_us + COARSE_US), low + 1)
+                near = max(low, end - HOUR_US), end
+            for span in dict.fromkeys((near, (low, high))):
+                plan = self._plan(connection, symbol, *span)
+                parameters = {**bounds(*span), **plan.parameters, **named(symbol)}
+                order = in_order("first_time_us", plan, newest=newest)
+                query = sql.SQL(_EDGE).format(sql.SQL(OF_RANGE), order)
+                row = connection.execute(query, parameters).fetchone()
+                begins = [] if row is None else [int(row[0])]
+                for first_us, _, _ in self._cold.extents(plan, symbol, *span, newest=newest):
+                    begins.append(first_us)
+                    break
+                if begins:
+                    return max(begins) if newest else min(begins)
+        return None
 
     def _read(
         self, symbol: str, low: int, high: int, received_until_us: int | None, *, newest: bool
