@@ -54,9 +54,12 @@ class CandlePages:
             rows, more = self._kept(symbol, page, part)
         else:
             found, more = self._made(symbol, page, now_us)
-            rows = [candle_json(candle) for candle in found]
+            rows = []
+            found.reverse()
+            while found:  # each is let go once it is shown: a large page would be there twice
+                rows.append(candle_json(found.pop()))
             if rows and page.as_of_us is None:
-                starts = found[0].start_us, found[-1].start_us
+                starts = rows[0]["t"] * 1000, rows[-1]["t"] * 1000
                 bounds = min(starts), timeframe.end_us(max(starts))
                 with self.kept.postgres.autocommit() as connection:
                     spans = open_gaps(connection, symbol, *bounds).fetchall()
