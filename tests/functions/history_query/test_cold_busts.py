@@ -116,3 +116,4 @@ def test_a_trade_that_is_nowhere_is_a_reject_at_last(market: ColdMarket) -> None
     ((code, detail),) = market.lake.sql("SELECT code, detail FROM rejects")
     assert code == "unknown_trade"
     assert "4711" in str(detail)
+    assert market.lake.sql("SELECT count(*) FROM pending_busts") == [(0,)]

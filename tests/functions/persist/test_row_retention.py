@@ -33,6 +33,10 @@ INSERT INTO repairs (instrument, timeframe, start_us, event_id, requested_at)
     VALUES ('A', '1m', 0, %(id)s, %(at)s);
 INSERT INTO applied_events VALUES (%(id)s, '0001-01-01', 1, %(at)s);
 INSERT INTO latest_quotes VALUES (%(id)s, 1, 2, 1, 1, %(us)s, -1, %(us)s, 'u', 1);
+INSERT INTO alert_deliveries VALUES (%(id)s, 't', %(at)s);
+INSERT INTO corrected_trades VALUES ('A', 'V', %(id)s, '', 0, %(us)s, 1, %(id)s, 0, 'u', 1, '');
+INSERT INTO quote_segments VALUES ('0001-01-01', %(id)s, 0, 'A', 'u', 0, 0, 1, %(us)s, %(us)s,
+    '{1}', '{1}', '{1}', '{1}', '{1}', '{1}', '{1}', '{1}');
 INSERT INTO candles VALUES ('A', '1m', %(us)s, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0,
     true, false, true, 1);
 """
@@ -55,11 +59,11 @@ def fill(database: str, days: int) -> None:
 
 
 def counts(database: str) -> dict[str, int]:
-    tables = ("rejects", "alerts", "patterns", "gaps", "feeds", "repairs", "latest_quotes")
+    """Rows of each table that has a term, and of candles."""
     with psycopg.connect(database) as connection:
         return {
             table: connection.execute(f"SELECT FROM {table}".encode()).rowcount
-            for table in (*tables, "applied_events", "candles")
+            for table in (*RowRetention.from_env(Environment({})).days, "candles")
         }
 
 
@@ -67,7 +71,8 @@ def test_a_year_leaves_what_the_terms_say(postgres: Postgres, database: str) -> 
     """After 100 days, and after a year more: a row a day up to the term, open gaps for ever."""
     postgres.check()
     fill(database, 100)
-    terms = RowRetention.from_env(Environment({"KEEP_ALERTS_D": "0", "KEEP_PATTERNS_D": "200"}))
+    days = {"KEEP_ALERTS_D": "0", "KEEP_PATTERNS_D": "200", "KEEP_QUOTES_D": "5"}
+    terms = RowRetention.from_env(Environment(days))
     maintain(postgres, terms, NOW_US)
     assert counts(database) == {
         "rejects": 91,
@@ -78,6 +83,9 @@ def test_a_year_leaves_what_the_terms_say(postgres: Postgres, database: str) -> 
         "repairs": 31,
         "latest_quotes": 91,
         "applied_events": 16,
+        "alert_deliveries": 16,
+        "corrected_trades": 31,
+        "quote_segments": 6,
         "candles": 100,
     }
     maintain(postgres, terms, NOW_US + YEAR * DAY_US)
@@ -90,6 +98,9 @@ def test_a_year_leaves_what_the_terms_say(postgres: Postgres, database: str) -> 
         "repairs": 0,
         "latest_quotes": 0,
         "applied_events": 0,
+        "alert_deliveries": 0,
+        "corrected_trades": 0,
+        "quote_segments": 0,
         "candles": 100,
     }
 

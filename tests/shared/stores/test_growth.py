@@ -12,7 +12,37 @@ from functions.persist.row_retention import RowRetention
 from shared.runtime import metrics
 from shared.runtime.settings import Environment
 
-DOCS: Final = Path(__file__).parents[3] / "docs"
+ROOT: Final = Path(__file__).parents[3]
+DOCS: Final = ROOT / "docs"
+_LAKE: Final = "tests/shared/lake"
+_AGGREGATE: Final = "tests/functions/candle_aggregate"
+ENDS: Final = {
+    "tick_segments": f"{_LAKE}/test_lake.py::test_a_day_moves_to_the_lake_row_by_row",
+    "stored_days": "tests/functions/persist/test_row_retention.py::"
+    "test_counters_of_ticks_end_with_the_ticks",
+    "unaggregated": f"{_AGGREGATE}/test_machine.py::test_every_candle_is_what_its_stored_ticks_say",
+    "candles": f"{_LAKE}/test_candle_days.py::test_days_of_candles_move_to_the_lake",
+    "pending_busts": "tests/functions/history_query/test_cold_busts.py::"
+    "test_a_trade_that_is_nowhere_is_a_reject_at_last",
+    "lake_failures": f"{_LAKE}/test_rounds.py::"
+    "test_a_store_that_is_away_ends_a_round_and_not_the_caller",
+    "lake_pending_candles": f"{_LAKE}/test_cut_off.py::test_a_kill_while_candles_are_copied",
+    "Redis: `{shard}:instruments`": f"{_AGGREGATE}/test_unused.py::"
+    "test_unused_instruments_leave_by_term",
+    "Redis: `{shard}:patterns:*`": "tests/functions/detect_pattern/test_unused.py::"
+    "test_a_year_leaves_the_series_of_the_last_days",
+    "Redis: `{shard}:block:*`, `{shard}:seen:*`": f"{_AGGREGATE}/test_evict.py::"
+    "test_a_long_history_leaves_some_blocks_at_a_time",
+    "live-feed: stream `KANDLE_LIVE_LATEST`, and memory": "tests/functions/live_feed/"
+    "test_latest_term.py::test_a_year_leaves_the_channels_of_the_last_days",
+    "the lake": f"{_LAKE}/test_lake.py::"
+    "test_days_past_the_lakes_term_go_and_only_those_that_left_postgres",
+    "stream `KANDLE_DEAD_LETTERS`": "tests/shared/runtime/test_dead_letters.py::"
+    "test_letters_end_by_their_term_also_in_a_stream_that_had_none",
+}
+"""The tests of what has a term, besides the tables of RowRetention: test_row_retention.py has a
+year's clock for each of them."""
+_STAYS: Final = ("stay", "none:", "do not grow")
 _TABLES: Final = (
     "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition"
     " AND relnamespace = current_schema()::regnamespace"
@@ -65,3 +95,14 @@ def test_each_row_names_a_metric_that_there_is() -> None:
         for name in re.findall(r"`(kandle_[a-z_]+)", row[4]):
             assert name.removesuffix("_total") in declared, name
         assert row[4].strip(), row[0]
+
+
+def test_each_term_is_proved_by_a_test() -> None:
+    """What ends has a test of its end; what has none says that it stays."""
+    ends = [row[0] for row in rows() if not row[2].startswith(_STAYS)]
+    by_clock = RowRetention.from_env(Environment({})).days
+    others = {cell for cell in ends if not names(cell) & by_clock.keys()}
+    assert {re.sub(r"^`(\w+)`$", r"\1", cell) for cell in others} == {*ENDS}
+    for where in ENDS.values():
+        path, _, test = where.partition("::")
+        assert f"def {test}(" in (ROOT / path).read_text(), where
