@@ -8,7 +8,7 @@ export interface Place {
   symbol: string;
   timeframe: string;
   view?: { from: number; to: number } | undefined;
-  /** As settings have them; what is not there is as it was. */
+  /** Settings; absent ones are unchanged. */
   chosen?: Partial<Record<(typeof CHOSEN)[number], string>>;
   /** What the charts beside the first show. */
   panels?: PanelPlace[];
@@ -49,7 +49,7 @@ export function written({ symbol, timeframe, view, chosen = {}, panels = [] }: P
   return `#${encodeURIComponent(symbol)}/${encodeURI(timeframe)}${query && `?${query}`}`;
 }
 
-/** A hash that somebody typed may be no valid encoding: it is taken as it is. */
+/** A typed hash may be invalidly encoded: it is then used unchanged. */
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);

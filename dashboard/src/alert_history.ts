@@ -11,7 +11,7 @@ export interface AlertRule {
   alerts: number;
   /** Whether it has a sink. */
   posted: boolean;
-  /** Whether its alerts are sent to nobody. */
+  /** Whether it is muted. */
   muted: boolean;
 }
 
@@ -39,7 +39,7 @@ export async function changeRule(id: string, rule: string): Promise<string | nul
   return (await send<{ note: string | null }>("PATCH", of(id), { rule }))!.note;
 }
 
-/** Send a rule's alerts to nobody, or to people again. Throws why it is as it was. */
+/** Mute or unmute a rule. Throws the reason of a failure. */
 export async function muteRule(id: string, muted: boolean): Promise<void> {
   await send("PATCH", of(id), { muted });
 }

@@ -68,7 +68,7 @@ export class AlertRules {
     at("rule-add").textContent = "Add";
   }
 
-  /** Do something to the rules, say what is to be known or why it failed, and read them again; returns whether it was done. */
+  /** Change the rules, report the notice or the error, and reload them; returns whether it succeeded. */
   private async attempt(change: () => Promise<string | null | void>): Promise<boolean> {
     let done = true;
     try {

@@ -13,7 +13,7 @@ export class Alerts {
   private readonly announced = new Set<string>();
   /** Whether the browser notifies, with a sound, of each that is new. */
   isLoud = false;
-  /** The rule whose alerts are listed; undefined: those of all. */
+  /** The rule whose alerts are listed; undefined: all. */
   private rule: alertHistory.AlertRule | undefined;
   /** Where older alerts go on, by rule; null: there are none. */
   private readonly cursors = new Map<string, string | null>();
@@ -36,7 +36,7 @@ export class Alerts {
     await this.newest().catch(() => undefined); // those that are known are listed
   }
 
-  /** Read the newest alerts of what is listed. */
+  /** Load the newest alerts of the list. */
   async newest(): Promise<void> {
     await this.read(undefined);
   }

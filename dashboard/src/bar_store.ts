@@ -2,7 +2,7 @@
 
 import type { Candle, Change, Stored } from "./candles";
 
-/** Bars may begin in the same millisecond: each that follows another so is drawn this much behind it, ms. */
+/** Bars may start in the same millisecond: each is drawn this many ms after the previous one. */
 const STEP_MS = 1 / 1024;
 
 export class BarStore implements Stored {

@@ -1,4 +1,4 @@
-/** Candles as they are drawn: as they are, or as Heikin-Ashi; and as the file of what is seen. */
+/** Candles for drawing: plain or Heikin-Ashi; and the CSV file of the visible ones. */
 
 import type { Candle } from "./candles";
 

@@ -46,7 +46,7 @@ export class Cards {
     this.redraw();
   }
 
-  /** Make all rows anew: columns, or how numbers are written, are others. */
+  /** Rebuild all rows after a change of columns or number format. */
   redraw(): void {
     for (const card of this.cards.values()) card.element.remove();
     this.cards.clear();

@@ -56,7 +56,7 @@ export class Chart {
     this.chart = createChart(box, {
       autoSize: true,
       crosshair: { mode: CrosshairMode.Normal },
-      layout: { attributionLogo: false }, // the sheet of keys and settings says whose it is
+      layout: { attributionLogo: false }, // attribution is in the keys and settings sheet
       timeScale: { timeVisible: true, rightOffset: 4, minBarSpacing: 1, tickMarkFormatter: tick },
       localization: { timeFormatter: (time: Time) => stamp((time as number) * 1000) },
       rightPriceScale: { borderVisible: false },
@@ -95,14 +95,14 @@ export class Chart {
     return store === this.store;
   }
 
-  /** Whether the candle stands right behind the last one, or is drawn: else all is drawn anew. */
+  /** Whether the candle follows the last one, or is drawn already; otherwise everything is redrawn. */
   follows({ t }: Candle, timeframe: string): boolean {
     const last = this.view.newest;
     const length = lengthOf(timeframe);
     return last === undefined || t <= last || !length || t === last + length;
   }
 
-  /** Draw a change of one candle: the newest as it grows, an older one where it stands. */
+  /** Draw a change of one candle: the growing newest, or an older one in place. */
   update(candle: Candle, newest: boolean): void {
     if (newest && candle.t > (this.view.newest ?? -Infinity)) this.view.places.push(candle.t);
     if (!this.drawing.update(candle, newest, this.store!)) this.drawing.draw(this.store, this.view.places);
@@ -135,7 +135,7 @@ export class Chart {
     });
   }
 
-  /** Save what is seen, as a picture or as exact texts. */
+  /** Save the view, as a picture or as exact text. */
   save(symbol: string, kind: "PNG" | "CSV"): void {
     const { store } = this;
     const view = this.view.time;
@@ -145,7 +145,7 @@ export class Chart {
     save(`${name}.csv`, new Blob([csv(store.all().filter(({ t }) => t >= view.from && t <= view.to))], { type: "text/csv" }));
   }
 
-  /** Draw the chosen indicators anew. */
+  /** Redraw the selected indicators. */
   drawLines(): void {
     const candles = this.store?.all() ?? [];
     const found: Line[] = lines(this.indicators, this.kinds, this.values, candles);

@@ -1,4 +1,4 @@
-/** The connection's state and how far behind what is shown is: the pill at the top. */
+/** The status pill: connection state and lag of the display. */
 
 import { at, write } from "./elements";
 import { span, time } from "./format";

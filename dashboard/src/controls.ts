@@ -57,7 +57,7 @@ export function controls(controlled: Controlled): void {
   });
 }
 
-/** Lists of which one is chosen. */
+/** Single-choice lists. */
 function choices(settings: Settings): void {
   select("style", STYLES, settings.now.style, (style) => settings.set({ style }));
   select("scale", SCALES, settings.now.scale, (scale) => settings.set({ scale }));
@@ -101,7 +101,7 @@ function show(tab: Tab): void {
   }
 }
 
-/** Do what a key stands for; true where it stands for anything. */
+/** Run the action of a key; true if it has one. */
 function pressed({ key, target }: KeyboardEvent, controlled: Controlled): boolean {
   const { chart, cards, frames, list, symbol, onSymbol, onTimeframe } = controlled;
   const number = Number(key);

@@ -41,7 +41,7 @@ export class Desk {
     await this.reload();
   }
 
-  /** Load what is shown anew. */
+  /** Reload the view. */
   async reload(): Promise<void> {
     const { live, series } = this.parts();
     series.forget();

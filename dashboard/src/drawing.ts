@@ -9,7 +9,7 @@ import { color } from "./theme";
 
 /** The library divides the axis no finer: beyond it a double is no power of ten. */
 const MOST_DECIMALS = 12;
-/** Of a colour, as it is written behind it: volume, and candles that are not made of trades of ours. */
+/** Alpha suffix of colours: volume, and candles not built from our trades. */
 const [VOLUME, FAINT] = ["55", "70"];
 
 export class Drawing {
@@ -47,7 +47,7 @@ export class Drawing {
     this.volume.setData(all.map(volumeBar));
   }
 
-  /** Draw a change of one candle; false: all has to be drawn anew. */
+  /** Draw a change of one candle; false: redraw everything. */
   update(candle: Candle, newest: boolean, store: Stored): boolean {
     if (this.style !== "heikin-ashi") this.candles.update(this.bar(plain(candle), candle), !newest);
     else if (newest) this.candles.update(this.bar(heikinAshi(store.all()).at(-1)!, candle));

@@ -1,4 +1,4 @@
-/** What each choice changes on the page: the one way from the settings to what is drawn. */
+/** Effects of settings on the page: the only path from settings to drawing. */
 
 import { at } from "./elements";
 import { writeIn, writeNumbers } from "./format";

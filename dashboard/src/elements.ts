@@ -28,7 +28,7 @@ export function button(text: string, onClick: () => void, attributes: Record<str
   return made;
 }
 
-/** A list of which one is chosen. */
+/** A single-choice list. */
 export function select<T extends string>(id: string, all: readonly T[], now: T, onChoose: (chosen: T) => void, title: (each: T) => string = (each) => each): void {
   const list = at<HTMLSelectElement>(id);
   list.replaceChildren(...all.map((each) => Object.assign(document.createElement("option"), { value: each, textContent: title(each), selected: each === now })));

@@ -12,7 +12,7 @@ const DAYS = /^[\w:+/@-]{1,60}$/;
 const BARS = /^(tick|volume|dollar|range):([0-9]{1,24}(?:\.[0-9]{1,24})?)$/;
 const UNIT_NAMES: Record<Measure, string> = { tick: "ticks", volume: "volume", dollar: "value", range: "range" };
 
-/** The part before the `@`, and whose days they are. */
+/** The part before the `@`, and the trading days after it. */
 function parts(frame: string): [string, string | undefined] {
   const at = frame.indexOf("@");
   return at < 0 ? [frame, undefined] : [frame.slice(0, at), frame.slice(at + 1)];

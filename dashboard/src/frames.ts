@@ -2,7 +2,7 @@
 
 /** Drawing takes one part of the time at most, and leaves as much to what comes. */
 const IDLE_FOR_WORK = 1;
-/** Drawing all lays out and paints most of the page: of a busy market only what is urgent has each frame. */
+/** A full redraw lays out most of the page: in a busy market only urgent parts are drawn each frame. */
 const ALL_EACH_MS = 100;
 
 export class Frames {
@@ -12,7 +12,7 @@ export class Frames {
   private drawn = -Infinity;
   private waiting: number | undefined;
 
-  /** `paint`: draws what is urgent, or all. */
+  /** `paint`: draws the urgent parts, or everything. */
   constructor(private readonly paint: (all: boolean) => void) {}
 
   /** Something has changed: draw all. */

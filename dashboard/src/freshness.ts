@@ -1,4 +1,4 @@
-/** How old what is shown is: in words, with the server's clock estimated from its pongs. */
+/** Age of the displayed data in words, with the server's clock estimated from its pongs. */
 
 import { span } from "./format";
 
@@ -84,7 +84,7 @@ export function words(trades: number | undefined, candles: number | undefined): 
     .join(", ");
 }
 
-/** `trades 40 ms, candles 110 ms`: ages of what is shown; empty where nothing came of late. */
+/** `trades 40 ms, candles 110 ms`: ages of the displayed data; empty without recent messages. */
 export function ages(trades: number | undefined, candles: number | undefined): string {
   return [["trades", trades] as const, ["candles", candles] as const]
     .flatMap(([what, age]) => (age === undefined ? [] : [`${what} ${age < 2_000 ? `${Math.round(age)} ms` : span(age)}`]))

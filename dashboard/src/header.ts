@@ -1,4 +1,4 @@
-/** What stands over the chart: last price, its change, its age, quote, feed, and the countdown. */
+/** The chart header: last price, change, age, quote, feed, and countdown. */
 
 import { at, write } from "./elements";
 import { change, price, span } from "./format";

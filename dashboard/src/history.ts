@@ -34,7 +34,7 @@ export async function bars(symbol: string, type: string, limit: number, before: 
   return found && { ...found, bars: found.bars.map((each) => ({ ...each, partial: false, revision: 0 })) };
 }
 
-/** What indicators say of the newest candles or bars, or the newest before a time. Throws Refused, with what is wrong with a name. */
+/** Indicator values of the newest candles or bars, or the newest before a time. Throws Refused with the error of a name. */
 export async function values(
   symbol: string,
   timeframe: string,

@@ -18,7 +18,7 @@ export interface Line {
   pane: number;
   /** Drawn as columns, by their sign. */
   columns?: boolean;
-  /** Has a scale of its own beside that of its pane. */
+  /** Has a separate scale in its pane. */
   apart?: boolean;
   points: Point[];
 }

@@ -14,7 +14,7 @@ let shown = "";
 export function legend(t: number | undefined, candle: Candle | undefined, digits: number, flags: Flag[], found: Pattern[]): void {
   const parts = candle ? values(candle, digits, flags, found) : t === undefined ? [] : [["", stamp(t).slice(0, 16)], ["flag", "no trades"]];
   const key = parts.join("\n");
-  if (key === shown) return; // what is written again is laid out again
+  if (key === shown) return; // rewriting causes a layout
   shown = key;
   at("legend").replaceChildren(...parts.map(([kind, name, value]) => part(kind!, name!, value)));
 }

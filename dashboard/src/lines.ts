@@ -13,7 +13,7 @@ const LEAST_DIGITS = 2;
 
 export class Lines {
   private series: ISeriesApi<"Line" | "Histogram">[] = [];
-  /** Of each pane that has lines, what stands at its top; and the value of each line in it. */
+  /** The header of each pane with lines, and the value of each line. */
   private words: { pane: number; box: HTMLElement }[] = [];
   private values: HTMLElement[] = [];
   private shape = "";
@@ -21,7 +21,7 @@ export class Lines {
 
   constructor(private readonly chart: IChartApi) {}
 
-  /** Draw these in place of those before; series whose names and places are the same get new points. */
+  /** Replace the lines; series with unchanged names and panes get new points. */
   draw(lines: Line[]): void {
     const shape = JSON.stringify(lines.map(({ name, color: hue, pane, columns }) => [name, color(hue), pane, columns]));
     if (shape !== this.shape) this.make(lines); // the chart tells its crosshair meanwhile, and `write` is called

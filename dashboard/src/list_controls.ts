@@ -56,7 +56,7 @@ export class ListControls {
     settings.set({ group: all[(all.indexOf(settings.now.group) + 1) % all.length]! });
   }
 
-  /** Take a symbol out of what is shown: out of the group, or out of all symbols. */
+  /** Remove a symbol from the list: from the group, or from all symbols. */
   remove(symbol: string): void {
     const { settings } = this.listed;
     if (settings.now.group) settings.toggleIn(settings.now.group, symbol);

@@ -58,7 +58,7 @@ export interface Alert {
   timestamp: number;
   value?: string;
   trigger_price?: string;
-  /** It was sent to nobody. */
+  /** It was muted. */
   muted?: boolean;
 }
 
@@ -67,14 +67,14 @@ export type State = "connecting" | "live" | "reconnecting";
 export interface Watch {
   /** `late`: the symbol had a trade of a later time before. `known`: it is of the present. */
   tick(tick: Tick, late: boolean, known: boolean): void;
-  /** `received`: when the newest tick behind it was received, ms since 1970, where that is known. */
+  /** `received`: receive time of the newest tick behind it, ms since 1970, if known. */
   candle(candle: LiveCandle, received: number | null, known: boolean): void;
   pattern(pattern: Pattern): void;
   bust?(bust: Bust): void;
   alert(alert: Alert, known: boolean): void;
   /** The feed has begun to send what changes in these channels; what changed before is in history. */
   subscribed(channels: string[]): void;
-  /** Something was missed for good: everything that is shown has to be loaded anew. */
+  /** Messages were lost: reload everything. */
   missed(): void;
   state(state: State, retryInMs?: number): void;
   /** A channel was refused. */
@@ -240,7 +240,7 @@ export class Live {
   }
 }
 
-/** A bar says its type alone; the channel says whose days they are as well. */
+/** A bar has only its type; the channel also has the trading days. */
 function ofBars(channel: string, bar: LiveCandle): LiveCandle {
   return { ...bar, timeframe: channel.slice("bars:".length, -bar.symbol.length - 1) };
 }

@@ -66,7 +66,7 @@ export interface Places {
   width: number;
 }
 
-/** The marks of what is drawn, oldest first; `outliers`: beyond the axis; `spacing`: pixels from candle to candle. */
+/** Marks of the drawn candles, oldest first; `outliers`: beyond the axis; `spacing`: pixels from candle to candle. */
 export function marks(store: Stored, patterns: Pattern[], spacing: number, places: Places, outliers: number[] = []): Mark[] {
   const found: { mark: Mark; rank: number }[] = [];
   for (const group of grouped(store, patterns)) found.push({ mark: patternMark(group), rank: rank(group[0]!.pattern) });

@@ -1,4 +1,4 @@
-/** The page's address and what is shown: each follows the other. */
+/** Synchronizes the page's address and the view. */
 
 import { read, written, type Place } from "./address";
 import type { Parts } from "./parts";
@@ -27,7 +27,7 @@ export class Navigation {
     await this.show(this.named);
   }
 
-  /** Keep what is shown in the address, so that it can be passed on. */
+  /** Keep the view in the address, so that it can be shared. */
   remember(): void {
     const { series, chart, settings, isLive } = this.navigated();
     if (!series.symbol || !chart.shows(series.store)) return;

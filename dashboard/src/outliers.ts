@@ -1,4 +1,4 @@
-/** The price axis of what is seen: a print far off the market does not flatten the others. */
+/** Price axis of the view: an outlier does not flatten the rest. */
 
 import type { Candle } from "./candles";
 
@@ -6,7 +6,7 @@ import type { Candle } from "./candles";
 const SPREADS = 4;
 /** Of the closes, this share at either end says nothing of the spread. */
 const TRIMMED = 0.02;
-/** Spread of a market that stands still, as a share of its price. */
+/** Minimum spread of a still market, as a fraction of its price. */
 const LEAST = 0.002;
 const FEWEST = 8;
 

@@ -1,4 +1,4 @@
-/** Draws what is known: with a frame the price, or all that has changed, each second what passes with time. */
+/** Painter: the price each frame, other changes less often, elapsed times each second. */
 
 import { write } from "./elements";
 import { flags } from "./flags";

@@ -154,7 +154,7 @@ class Panel {
 
   close(): void {
     this.leave();
-    this.series.forget(); // what is still being read of it is drawn nowhere
+    this.series.forget(); // pending reads of it are discarded
     this.chart.close();
     this.element.remove();
   }
@@ -165,7 +165,7 @@ class Panel {
     this.reload();
   }
 
-  /** End what nobody else shows. */
+  /** Unsubscribe what no other panel shows. */
   private leave(): void {
     const { live, series } = this.around;
     const gone = this.series.channels.filter((each) => !series.channels.includes(each) && !this.panels.wants(each, this));

@@ -10,7 +10,7 @@ import { title } from "./pattern_names";
 import { LEAST, type Settings } from "./settings";
 
 const PAGE = 100;
-/** Pixels before the list's end at which it goes on. */
+/** Pixels before the list's end at which more is loaded. */
 const NEAR_END = 80;
 
 export class PatternList {

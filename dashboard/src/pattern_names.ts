@@ -18,7 +18,7 @@ const WORDS: Record<string, string> = {
   upsidegap2crows: "upside gap two crows", xsidegap3methods: "gap three methods",
 };
 
-/** A pattern's name for people. */
+/** A pattern's display name. */
 export function title(type: string): string {
   const anomaly = /^anomaly_(.+)$/.exec(type);
   if (anomaly) return `${anomaly[1]!.replaceAll("_", " ")} anomaly`;

@@ -50,7 +50,7 @@ export class Picker {
     await this.add(whole?.name ?? text);
   }
 
-  /** The rows of what is drawn: parameters to change, and a button that takes it away. */
+  /** Rows of the drawn indicators: parameters, and a remove button. */
   private show(): void {
     const names = this.picked.names().filter((each) => each !== DELTA);
     at("picked").replaceChildren(

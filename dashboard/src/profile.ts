@@ -47,7 +47,7 @@ export class Profile implements ISeriesPrimitive<Time> {
             const unit = (mediaSize.width * SHARE) / most;
             const height = Math.max(1, low - high - 1);
             let right = mediaSize.width;
-            const strength = volume === most ? "99" : "44"; // the point of control stands out
+            const strength = volume === most ? "99" : "44"; // highlight the point of control
             for (const [name, size] of [["--up", bought], ["--down", sold], ["--muted", volume - bought - sold]] as const) {
               context.fillStyle = `${color(name)}${strength}`;
               context.fillRect(right - size * unit, high, size * unit, height);

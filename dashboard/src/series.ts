@@ -75,7 +75,7 @@ export class Series {
     this.forget();
   }
 
-  /** Begin anew with nothing; what is being read is void. */
+  /** Reset; pending reads are discarded. */
   forget(): void {
     this.loading += 1;
     this.store = isBars(this.timeframe) ? new BarStore() : new CandleStore();
@@ -219,12 +219,12 @@ export class Series {
     }
   }
 
-  /** Show a span of time that ends with the newest candle, loaded as far as there is history. */
+  /** Show a time span up to the newest candle, as far as there is history. */
   async showSpan(ms: number): Promise<void> {
     if (await this.loadFrom(({ t }) => t - ms)) this.shown.chart.view.span(ms);
   }
 
-  /** Show the time in [from, to), ms since 1970, as far as it can be loaded. */
+  /** Show [from, to), ms since 1970, as far as there is history. */
   async showTime(from: number, to: number): Promise<void> {
     if (await this.loadFrom(() => from)) this.shown.chart.view.seeTime(from, to);
   }

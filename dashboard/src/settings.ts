@@ -172,7 +172,7 @@ function groupsOf(value: unknown): Group[] {
   return [...found.values()];
 }
 
-/** The one store of what is chosen: controls set it, and what is drawn follows it. */
+/** The single settings store: controls set it, drawing follows it. */
 export class Settings {
   private choices = parsed(stored(KEY));
   private readonly followers: { names: readonly (keyof Choices)[]; act: (now: Readonly<Choices>) => void }[] = [];

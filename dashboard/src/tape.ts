@@ -21,7 +21,7 @@ export class Tape extends TradeRows {
     this.least.oninput = () => { this.stale = true; };
   }
 
-  /** Times are written otherwise: draw all rows anew. */
+  /** The time format has changed: redraw all rows. */
   redraw(): void {
     this.drawn = new WeakMap();
     this.stale = true;

@@ -62,7 +62,7 @@ export class TimeView {
     this.see(at - half, at + half);
   }
 
-  /** Move by a share of what is seen. */
+  /** Move by a fraction of the view. */
   move(share: number): void {
     const range = this.range;
     if (!range) return;

@@ -37,7 +37,7 @@ export class TradeRows {
     this.stale = true;
   }
 
-  /** A trade that is shown was cancelled or corrected: it is marked, and a correction stands beside it. */
+  /** A displayed trade was cancelled or corrected: mark it, and show the correction. */
   end({ trade_id, status, price, size, t }: Bust): void {
     const minute = (at: number): number => Math.floor(at / MINUTE_MS);
     const last = this.rows.find((each) => each.trade_id === trade_id && (t === null || minute(each.t) === minute(t)));

@@ -9,7 +9,7 @@ import { stepFor } from "./profile";
 import type { Shown } from "./series";
 
 const AGAIN_MS = 2_000;
-/** The view stands still for so long before patterns of it are asked for. */
+/** Delay after the last move before the view's patterns are loaded. */
 const STILL_MS = 200;
 const PATTERNS = 100;
 
@@ -48,7 +48,7 @@ export class Viewed {
     }, STILL_MS);
   }
 
-  /** List patterns of before those that are listed: what is known of them, then what history has. */
+  /** List earlier patterns: the cached ones, then those from history. */
   async older(): Promise<void> {
     const { chart, patterns } = this.shown;
     if (patterns.more() || !hasPatterns(this.series.timeframe)) return;

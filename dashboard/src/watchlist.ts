@@ -9,7 +9,7 @@ import { Refused } from "./request";
 
 const EACH_MS = 5_000;
 const ALL_EACH_MS = 60_000;
-/** The list stands still for so long before rows that came into view are read. */
+/** Delay after the last scroll before visible rows are loaded. */
 const SCROLLED_MS = 100;
 
 /** `chosen`: the symbol of the chart; `isLive`: whether what happens now is shown of it. */

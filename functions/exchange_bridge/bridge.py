@@ -161,7 +161,7 @@ async def run(settings: Settings, tracing: Tracing, stopping: asyncio.Event) -> 
             async with asyncio.timeout(1.0):
                 await reporter.tell(reporter.status())
         if lost:
-            log.error("%d messages were not taken within %d s", lost, settings.drain_s)
+            log.error("%d messages were not accepted within %d s", lost, settings.drain_s)
     except BaseException:
         await outbox.close(0)
         raise
@@ -221,7 +221,7 @@ async def _refreshed(watched: Watched) -> None:
         try:
             await asyncio.to_thread(watched.refresh)
         except TransientError as error:
-            log.warning("the watchlist stays as it was: %s", error)
+            log.warning("the watchlist cannot be read, keeping the current one: %s", error)
         await asyncio.sleep(0.5)
 
 

@@ -80,7 +80,11 @@ class Feeds:
             choices = await asyncio.to_thread(read_list, self.path)
         except (OSError, ValueError) as error:
             if str(error) != self._reported:
-                log.error("the feeds stay as they are: %s: %s", self.path, error)
+                log.error(
+                    "the feed list cannot be read, keeping the current feeds: %s: %s",
+                    self.path,
+                    error,
+                )
             self._reported = str(error)
             return
         self._reported = ""
@@ -117,7 +121,7 @@ class Feeds:
                 log.error("%s is not taken: %s", feed, error)
                 await stopping.wait()
             except Exception:
-                log.exception("%s ended, and is begun again in %g s", feed, RESTART_S)
+                log.exception("%s failed and restarts in %g s", feed, RESTART_S)
                 await _at_most(stopping, RESTART_S)
 
 

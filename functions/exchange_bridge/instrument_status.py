@@ -40,7 +40,7 @@ class Standings:
         try:
             status = await exchange.listed(self.rest, symbol)
         except (RestError, *BAD_ROWS) as error:
-            log.warning("%s: how %s is listed is not known: %s", exchange.name, symbol, error)
+            log.warning("%s: the status of %s is unknown: %s", exchange.name, symbol, error)
             return
         if seen.message_us != messages_us:
             return  # a message arrived meanwhile

@@ -80,7 +80,9 @@ class Rest:
                     break
                 self._count("rate_limited")
                 asked_s = wait_s(headers)
-                log.warning("%s: %s answered %d: %g s of pause", self._feed, path, status, asked_s)
+                log.warning(
+                    "%s: %s answered %d, pausing for %g s", self._feed, path, status, asked_s
+                )
                 self._not_before = time.monotonic() + asked_s
         if status >= 400:
             self._count("refused")

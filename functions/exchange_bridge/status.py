@@ -64,7 +64,7 @@ class Reporter:
         try:
             await self.sink.emit([OutgoingEvent.packed(id_, events.FEED, status.encode())])
         except TransientError as error:
-            log.warning("the status is not taken: %s", error)
+            log.warning("the status was not accepted: %s", error)
 
     def settle(self) -> None:
         """Advance the ids that are safe to report."""

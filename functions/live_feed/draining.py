@@ -70,7 +70,7 @@ class Draining:
     def _end(self) -> None:
         if not self._left:
             self._left = True
-            log.info("this replica ends: its clients are closed")
+            log.info("shutting down: disconnecting the clients")
             self._leave()
 
     async def _ask(self) -> None:

@@ -208,7 +208,7 @@ class Hub:
                     self._expire()
             except Exception:
                 # Whatever the error, clients stay connected and the stream has the messages.
-                log.exception("following the live stream stopped, and begins again")
+                log.exception("following the live stream failed, restarting")
                 await asyncio.sleep(0.5)
 
     async def _catch_up(self) -> None:
@@ -281,7 +281,7 @@ class Hub:
             try:
                 await self._stream.publish(f"newest/{update.seq}", [again], again=True)
             except TransientError as error:
-                log.warning("%s is not published again: %s", update.channel, error)
+                log.warning("cannot republish %s: %s", update.channel, error)
 
 
 def _update(placed: Placed) -> Update:

@@ -269,7 +269,9 @@ class Interest:
             try:
                 self._external = await self.external()
             except TransientError as error:
-                log.warning("who watches elsewhere is not known, as before: %s", error)
+                log.warning(
+                    "cannot read the subscriptions on NATS, keeping the last known: %s", error
+                )
             names |= self._external
             self._since = {n: p for n, p in self._since.items() if n in names}
             self._loaded = {n: t for n, t in self._loaded.items() if n in names}
@@ -317,7 +319,7 @@ class Interest:
             self._since |= await asyncio.to_thread(self.leases.renew, names, self.hub.seq)
         except TransientError as error:
             self._since = {n: p for n, p in self._since.items() if n not in names}
-            log.warning("leases are not renewed: %s", error)
+            log.warning("cannot renew the leases: %s", error)
 
 
 def _candles_of(channel: str) -> str:

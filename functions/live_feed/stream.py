@@ -108,7 +108,7 @@ class LiveStream:
         except (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError) as error:
             raise TransientError(f"NATS did not take the live messages: {error!r}") from error
         if client.stats["reconnects"] != connected:
-            raise TransientError("the connection to NATS was cut while an event was published")
+            raise TransientError("the connection to NATS broke while an event was published")
 
     async def watched(self) -> set[str]:
         """Return the subscriptions of direct NATS clients, by lease name.
@@ -201,10 +201,10 @@ class LiveStream:
                     yield batch
                     after = batch[-1].seq
             except (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError) as error:
-                log.warning("the live stream is away, asked again: %r", error)
+                log.warning("the live stream is unavailable, retrying: %r", error)
                 await asyncio.sleep(_RETRY_S)
             except _OtherStreamError:
-                log.warning("the live stream was made anew")
+                log.warning("the live stream was recreated")
                 after = 0
                 yield []
 

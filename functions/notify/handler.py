@@ -94,7 +94,7 @@ class Notify:
     def _test(self, event: Event) -> Outcome:
         rule = _tested_rule(event)
         if not self._testing.acquire(blocking=False):
-            raise TransientError("another test is being sent")
+            raise TransientError("another test is running")
         try:
             title = TEST_TITLE if rule is None else f"{TEST_TITLE} of {rule.text()}"
             targets, unknown = chosen(self.targets, () if rule is None else rule.to)

@@ -235,7 +235,7 @@ def cut(body: bytes, content_type: str) -> tuple[int, Cut]:
         )
     raise RefusedBodyError(
         415,
-        "content type is not read",
+        "unsupported content type",
         f"{kind[:80]}: send text/csv lines, application/json or application/x-ndjson objects,"
         " application/fix messages, or application/x-protobuf TickerUpdates",
     )

@@ -37,7 +37,7 @@ def unpacked(body: bytes, encoding: str) -> bytes:
     if encoding not in _DECODERS:
         raise RefusedBodyError(
             415,
-            "content encoding is not read",
+            "unsupported content encoding",
             f"content encoding {encoding[:40]} is not read: send it as it is, or one of {ACCEPTED}",
         )
     limit = max(FREE_BYTES, min(MAX_UNPACKED_BYTES, len(body) * MAX_RATIO))

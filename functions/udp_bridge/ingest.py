@@ -89,7 +89,7 @@ class Ingest:
                 await self._sink.emit(events_, traceparent)
         except TransientError as error:
             return problem(
-                503, "the broker did not take it", f"{error}; send it again, with the same key", 1
+                503, "the broker did not accept it", f"{error}; send it again, with the same key", 1
             )
         metrics.INGEST_BYTES.inc(len(body))
         return JSONResponse({"id": batch.id, "bytes": len(body), **summary}, 202)

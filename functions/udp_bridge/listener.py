@@ -104,7 +104,7 @@ async def serve(settings: Settings, sink: Sink, tracing: Tracing) -> None:
         lost = await outbox.close(settings.drain_s)
         if lost:
             log.error(
-                "%d datagrams were not taken within %d s and are lost", lost, settings.drain_s
+                "%d datagrams were not accepted within %d s and are lost", lost, settings.drain_s
             )
     finally:
         sock.close()

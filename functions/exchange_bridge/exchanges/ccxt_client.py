@@ -152,7 +152,7 @@ class CcxtClient(Rest):
                 headers = {k.lower(): v for k, v in (self.sdk.last_response_headers or {}).items()}
                 pause_s = wait_s(headers)
                 self._count("rate_limited")
-                log.warning("%s: rate limited: %g s of pause", self._feed, pause_s)
+                log.warning("%s: rate limited, pausing for %g s", self._feed, pause_s)
                 self._not_before = asyncio.get_running_loop().time() + pause_s
                 continue
             self._count("ok")
@@ -193,7 +193,7 @@ class CcxtClient(Rest):
             client.reject(error)
             self._end(self.reason(error))
         except Exception as error:  # noqa: BLE001 - ccxt's parsers raise whatever the message makes
-            log.warning("%s: a message is not understood: %s", self._feed, self.reason(error))
+            log.warning("%s: cannot parse a message: %s", self._feed, self.reason(error))
             self.on_unreadable(data.encode() if isinstance(data, str) else data)
 
     def _end(self, reason: str) -> None:

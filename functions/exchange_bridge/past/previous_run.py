@@ -59,7 +59,7 @@ async def resume(postgres: Postgres, intake: Intake) -> list[str]:
         try:
             earlier = await asyncio.to_thread(read, postgres, feed)
         except TransientError as error:
-            log.warning("%s: what was last seen cannot be read yet: %s", feed, error)
+            log.warning("%s: cannot read the resume position yet: %s", feed, error)
             await asyncio.sleep(RETRY_S)
             continue
         break

@@ -237,7 +237,7 @@ async def retried(feed: str, read: Callable[[], T]) -> T:
         try:
             return await asyncio.to_thread(read)
         except TransientError as error:
-            log.warning("%s: what is stored cannot be read yet: %s", feed, error)
+            log.warning("%s: cannot read Postgres yet: %s", feed, error)
             await asyncio.sleep(RETRY_S)
 
 

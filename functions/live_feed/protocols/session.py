@@ -97,7 +97,8 @@ class Session:
         request = read_replay(parameters, self.interest.check, self.interest.ladder, now_us)
         if self.client.wanted:
             raise ReplayError(
-                "not_live_too", "this connection follows live channels: replay over another one"
+                "not_live_too",
+                "this connection follows live channels: use another one for a replay",
             )
         if self._replays:
             raise ReplayError("replay_running", "one replay a connection: stop it first")
@@ -182,16 +183,16 @@ class Session:
                 or isinstance(from_seq, bool)
                 or not 0 <= from_seq <= MAX_SEQ
             ):
-                raise live.ChannelError("from_seq is the last seq that was seen, a whole number")
+                raise live.ChannelError("from_seq is the last seq seen, an integer")
             stream = request.get("stream", "")
             if not isinstance(stream, str):
-                raise live.ChannelError("stream is the name that `subscribed` said")
+                raise live.ChannelError("stream is the name in `subscribed`")
         except live.ChannelError as error:
             self._error("bad_channels", str(error))
             return
         if self._replays:
             self._error(
-                "not_live_too", "a replay runs on this connection: subscribe over another one"
+                "not_live_too", "a replay runs on this connection: use another one to subscribe"
             )
             return
         if len(self.client.wanted | set(channels)) > self.limits.channels:

@@ -180,5 +180,5 @@ def _last_seen(request: Request) -> tuple[str, int | None]:
         return "", None
     stream, _, seq = last_id.rpartition("/")
     if not (seq.isascii() and seq.isdigit() and int(seq) <= MAX_SEQ):
-        raise live.ChannelError("Last-Event-ID: what an event's id said")
+        raise live.ChannelError("Last-Event-ID: the id of an event")
     return stream, int(seq)

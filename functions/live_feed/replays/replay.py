@@ -129,7 +129,7 @@ class Replay:
             self._fail("history_away", str(error))
         except Exception:
             log.exception("a replay met a defect")
-            self._fail("defect", "the replay met a defect, which is logged")
+            self._fail("defect", "the replay failed with an internal error, which is logged")
 
     async def _begin(self) -> None:
         """Announce the start and send the snapshot as of then."""

@@ -58,7 +58,7 @@ def read_replay(
     channels = _channels(parameters.get("channels"), check, ladder)
     from_us = _time_us(parameters, "from", now_us)
     if from_us is None:
-        raise ReplayError("bad_replay", "from: say where the replay begins, such as 2026-11-27T14Z")
+        raise ReplayError("bad_replay", "from: set the start of the replay, such as 2026-11-27T14Z")
     to_us = _time_us(parameters, "to", now_us) or now_us
     if from_us >= min(to_us, now_us):
         raise ReplayError("bad_replay", "from: it must lie before `to`, and before now")
