@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.analysis.candle_series import Bools, Candles, Floats, Ints
-from shared.market.decimals import from_mantissa
+from shared.market.decimals import from_mantissa, to_mantissa
 from shared.wire.candle import Candle
 
 START, OPEN, HIGH, LOW, CLOSE, VOLUME, REVISION, RECEIVED = range(8)
@@ -104,16 +104,22 @@ class Window:
         volume_scale = max(_scale(each) for row in _SIZES for each in columns[row])
         rows = [
             columns[START],
-            *([_mantissa(each, price_scale) for each in column] for column in columns[OPEN:VOLUME]),
-            [_mantissa(each, volume_scale) for each in columns[VOLUME]],
+            *(
+                [to_mantissa(each, price_scale) for each in column]
+                for column in columns[OPEN:VOLUME]
+            ),
+            [to_mantissa(each, volume_scale) for each in columns[VOLUME]],
             columns[REVISION],
             columns[RECEIVED],
-            *([_mantissa(each, volume_scale) for each in columns[row]] for row in (BOUGHT, SOLD)),
+            *([to_mantissa(each, volume_scale) for each in columns[row]] for row in (BOUGHT, SOLD)),
             columns[TRADES],
             np.array(columns[NOTIONAL], dtype=np.float64).view(np.int64).tolist(),
         ]
+        whole = cls(_narrowest(rows), price_scale, volume_scale)
+        if len(candles) == 1:
+            return whole
         window = cls(np.empty((ROWS, 0), dtype=np.int64), price_scale, volume_scale)
-        window.merge(cls(_narrowest(rows), price_scale, volume_scale))
+        window.merge(whole)
         return window
 
     def __len__(self) -> int:
@@ -249,12 +255,6 @@ def _scale(value: Decimal) -> int:
     """Return how many decimals a value needs."""
     exponent = cast(int, value.as_tuple().exponent)
     return max(0, -exponent)
-
-
-def _mantissa(value: Decimal, scale: int) -> int:
-    sign, digits, exponent = value.as_tuple()
-    mantissa = int("".join(map(str, digits)) + "0" * (cast(int, exponent) + scale))
-    return -mantissa if sign else mantissa
 
 
 def _narrowest(rows: Sequence[Sequence[int]]) -> NDArray[Any]:
