@@ -80,7 +80,7 @@ def test_feeds_come_and_go_without_a_restart(
         coinbase.play(trades(coinbase, 1, 3))
         eventually(lambda: len(told.payloads()) == 6, log)
         list_.unlink()
-        eventually(lambda: "the feeds stay as they are" in log.read_text(), log)
+        eventually(lambda: "keeping the current feeds" in log.read_text(), log)
         replace(list_, "nonsense:X\n")
         eventually(lambda: "'nonsense:X' is not NAME" in log.read_text(), log)
         binance.play(trades(binance, 4, 3))
