@@ -10,6 +10,7 @@ from shared.adapter.app import Outcome
 from shared.adapter.event import Event
 from shared.inputs.clock import ClockRule
 from shared.realtime.leases import ALL, Leases, Watched
+from shared.stores.redis import connect
 from shared.wire import events
 from shared.wire.compression import decompress
 from shared.wire.raw_batch import FORMAT_CSV, RawBatch
@@ -56,6 +57,6 @@ def test_who_watches_everything_is_shown_everything(valkey: redis.Redis) -> None
 
 def test_without_redis_nothing_is_shown_and_all_is_emitted() -> None:
     """Screens hold up no ingestion."""
-    outcome = normalized(redis.Redis(port=1))
+    outcome = normalized(connect("redis://127.0.0.1:1"))
     assert outcome.show == []
     assert len(outcome.emit) == 2

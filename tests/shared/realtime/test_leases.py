@@ -7,6 +7,7 @@ import redis
 
 from shared.market.shards import shard_of
 from shared.realtime.leases import LEASE_MS, READ_EACH_S, RETRY_S, Leases, Watched
+from shared.stores.redis import connect
 
 SHARDS = 4
 
@@ -47,7 +48,7 @@ def test_a_redis_that_is_away_holds_up_nobody(valkey: redis.Redis) -> None:
     now_s = 0.0
     Leases(valkey, SHARDS).renew(["A"], 1)
     shard = shard_of("A", SHARDS)
-    nowhere = redis.Redis(port=1)
+    nowhere = connect("redis://127.0.0.1:1")
     watched = Watched(valkey, lambda: now_s)
     assert watched.of(shard).selects("A")
     watched._client = nowhere

@@ -75,13 +75,10 @@ def test_a_statement_that_takes_too_long_ends_its_connection_only(database: str)
         assert connection.closed
 
 
-def test_a_silent_redis_is_a_transient_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_silent_redis_is_a_transient_error(tmp_path: Path) -> None:
     """Its client gives up after a bound; afterwards the same client goes on."""
-    monkeypatch.setattr(redis, "TIMEOUT_S", 0.3)
     with Running(valkey(Workspace.at(tmp_path)), tmp_path) as running:
-        client = redis.connect(running.variables["REDIS_URL"])
+        client = redis.connect(running.variables["REDIS_URL"], 0.3)
         client.set("a", "1")
         assert running.keeper.pid is not None
         with (
