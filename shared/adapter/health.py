@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
@@ -12,8 +12,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from shared.adapter.sink import Sink
 from shared.errors import TransientError
+
+if TYPE_CHECKING:  # a process that emits nothing needs no client
+    from shared.adapter.sink import Sink
 
 Check = Callable[[], None] | Callable[[], Awaitable[None]]
 

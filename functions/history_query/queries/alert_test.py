@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from typing import Any, Final
 
-import httpx
 import orjson
 
 from shared.adapter.event import OutgoingEvent
@@ -30,6 +29,8 @@ class AlertTests:
         """
         if not self._url:
             return []
+        import httpx  # 5 MiB, for a test now and then
+
         body = orjson.dumps({} if rule is None else {"rule": rule})
         event = OutgoingEvent(uuid.uuid4().hex, events.ALERT_TEST, body, events.JSON)
         try:
