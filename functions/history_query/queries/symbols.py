@@ -12,13 +12,24 @@ from shared.realtime.readers import LiveState
 from shared.stores.postgres import Postgres
 from shared.wire.candle_columns import CandleColumns
 
-# What is live is newer than what is stored of the same candle, so it stands in its place.
-_STORED: Final = """
-SELECT instrument, min(first_time_us), max(last_time_us), sum(trade_count)::bigint
-FROM candles
-WHERE timeframe = %s
-  AND (instrument, start_us) NOT IN (SELECT * FROM unnest(%s::text[], %s::bigint[]))
-GROUP BY instrument
+# By the primary key, since most of the table is candles of other timeframes: name after name, and
+# of each its candles. What is live is newer than what is stored of the same candle.
+EXTENTS: Final = """
+WITH RECURSIVE names AS (
+    (SELECT instrument FROM candles ORDER BY instrument LIMIT 1)
+    UNION ALL
+    SELECT further.instrument FROM names, LATERAL (
+        SELECT instrument FROM candles WHERE instrument > names.instrument
+        ORDER BY instrument LIMIT 1
+    ) AS further
+)
+SELECT names.instrument, found.* FROM names CROSS JOIN LATERAL (
+    SELECT min(first_time_us), max(last_time_us), sum(trade_count)::bigint FROM candles
+    WHERE instrument = names.instrument AND timeframe = %(timeframe)s
+      AND (instrument, start_us) NOT IN
+          (SELECT * FROM unnest(%(names)s::text[], %(starts)s::bigint[]))
+    HAVING count(*) > 0
+) AS found
 """
 
 
@@ -77,6 +88,7 @@ class Symbols:
 def _stored(
     connection: Connection, longest: Timeframe, live: CandleColumns
 ) -> list[tuple[str, Extent]]:
-    bounds = (longest.name, list(live.names), live.start_us.tolist())
-    rows = connection.execute(_STORED, bounds).fetchall()
+    names, starts = list(live.names), live.start_us.tolist()
+    parameters = {"timeframe": longest.name, "names": names, "starts": starts}
+    rows = connection.execute(EXTENTS, parameters).fetchall()
     return [(name, Extent(first, last, trades)) for name, first, last, trades in rows]

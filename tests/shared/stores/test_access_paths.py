@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from functions.history_query.queries.symbols import EXTENTS
 from functions.persist.tick_writer import TickWriter
 from local.servers.postgres import server
 from local.servers.server import Workspace
@@ -87,6 +88,12 @@ PATHS: list[tuple[str, sql.SQL | sql.Composed, dict[str, Any], str]] = [
             " ORDER BY start_us LIMIT 10"
         ),
         {},
+        "instrument",
+    ),
+    (
+        "the list of instruments",
+        sql.SQL(EXTENTS),
+        {"timeframe": "1d", "names": ["A"], "starts": [5]},
         "instrument",
     ),
     (
