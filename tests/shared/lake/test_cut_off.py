@@ -23,6 +23,7 @@ from shared.lake.takeover import take_over
 from shared.market.timeframes import DEFAULT_LADDER, parse_ladder
 from tests.functions.candle_aggregate.replicas import Replica
 from tests.functions.history_query.market import batches, generated
+from tests.functions.persist.test_row_retention import counts, fill
 from tests.local.broker.processes import eventually
 from tests.shared.lake import cut
 from tests.shared.lake.house import House
@@ -278,3 +279,28 @@ def test_a_kill_while_an_old_lake_is_taken_over(lake: House, servers: dict[str, 
     assert stored(lake) == keys(ticks)
     assert lake.repeated == 0
     assert cold_candles(lake) == candles
+
+
+def test_a_kill_while_rows_end(lake: House, servers: dict[str, str]) -> None:
+    """What is within its term stays, also half-way; the next try ends what is past it."""
+    lake.sql("SELECT 1")
+    fill(lake.dsn, 40)
+    old = "SELECT 1 FROM partition_days WHERE parent = 'applied_events' AND day < current_date - 20"
+    lake.sql("SELECT make_partition('applied_events', current_date - 25)")
+
+    def check() -> None:
+        found = counts(lake.dsn)
+        assert found["rejects"] == found["candles"] == 40
+        assert found["repairs"] >= 30
+        assert found["applied_events"] >= 15
+
+    for place, number in (("statement", 8), ("statement", 22), ("commit", 8), ("commit", 14)):
+        assert cut_off(lake, servers, "end rows", f"after a {place}", number), number
+        check()
+    assert lake.sql(old)
+    cut.WORK["end rows"](lake)
+    check()
+    found = counts(lake.dsn)
+    assert found["repairs"] <= 31
+    assert found["applied_events"] <= 16
+    assert not lake.sql(old)
