@@ -29,7 +29,7 @@ class Delivery:
     def __init__(self, storage: Storage, hosts: frozenset[str]) -> None:
         self._storage = storage
         self._hosts = hosts
-        self._places = threading.BoundedSemaphore(AT_ONCE)
+        self._slots = threading.BoundedSemaphore(AT_ONCE)
         # No redirects: the address that was checked is the one that is asked.
         self._client = httpx.Client(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False)
 
@@ -48,16 +48,16 @@ class Delivery:
             f"ce-{events.RULE}": alert.rule_id,
             "content-type": events.JSON,
         }
-        if not self._places.acquire(blocking=False):
+        if not self._slots.acquire(blocking=False):
             raise TransientError(f"{AT_ONCE} alerts are being delivered")
         try:
             # Streamed, so that an answer of any size costs nothing.
-            with self._client.stream("POST", url, headers=headers, content=event.body) as answer:
-                status = answer.status_code
+            with self._client.stream("POST", url, headers=headers, content=event.body) as response:
+                status = response.status_code
         except httpx.HTTPError as error:
             raise TransientError(f"the sink of rule {alert.rule_id}: {error!r}") from error
         finally:
-            self._places.release()
+            self._slots.release()
         if not 200 <= status < 300:
             raise TransientError(f"the sink of rule {alert.rule_id} answered {status}")
         metrics.ALERTS_DELIVERED.inc()

@@ -45,12 +45,12 @@ class Detection:
             ]
         )
         return [
-            [*found, *map(_as_found, of_same)]
-            for found, of_same in zip(patterns, unusual, strict=True)
+            [*findings, *map(_as_finding, anomalies)]
+            for findings, anomalies in zip(patterns, unusual, strict=True)
         ]
 
 
-def _as_found(anomaly: Anomaly) -> Finding:
+def _as_finding(anomaly: Anomaly) -> Finding:
     strong = "strong_" if anomaly.severity > 1 else ""
     return Finding(
         pattern=f"anomaly_{strong}{anomaly.kind}",

@@ -54,12 +54,12 @@ class RulesInForce:
     @classmethod
     def index(cls, rules: Iterable[RuleInForce]) -> RulesInForce:
         """Return the rules by series."""
-        made = cls()
+        index = cls()
         for rule in rules:
-            made._of.setdefault(rule.names[0], []).append(rule)
+            index._of.setdefault(rule.names[0], []).append(rule)
             for name in rule.names:
-                made._looking.setdefault(name, []).append(rule)
-        return made
+                index._looking.setdefault(name, []).append(rule)
+        return index
 
     def of(self, name: Name) -> Sequence[RuleInForce]:
         """Return the rules of a series: its candles make them come true."""
@@ -76,11 +76,11 @@ class RulesInForce:
         all of them and writes each only where it is as it was read; so of two steps that change two
         of them at the same time, one sees both.
         """
-        found = dict.fromkeys(names)
-        for name in list(found):
+        related = dict.fromkeys(names)
+        for name in list(related):
             for rule in self.looking_at(name):
-                found |= dict.fromkeys(rule.names)
-        return list(found)
+                related |= dict.fromkeys(rule.names)
+        return list(related)
 
 
 def needed(series: Series, rules: Iterable[RuleInForce]) -> int:
@@ -98,23 +98,25 @@ def raise_alerts(
     if not rules:
         return False
     inputs = _inputs(series)
-    seen = {
+    longer_inputs = {
         name: _inputs(each)
         for name, each in by_name.items()
         if any(name in rule.names[1:] for rule in rules)
     }
-    fresh: list[Alert] = []
+    new_alerts: list[Alert] = []
     for rule in rules:
         longer = {
-            timeframe: _seen(rule.rule, inputs, by_name[name], seen[name], series.timeframe)
+            timeframe: _longer(
+                rule.rule, inputs, by_name[name], longer_inputs[name], series.timeframe
+            )
             for name in rule.names[1:]
-            if name in seen and (timeframe := name[1])
+            if name in longer_inputs and (timeframe := name[1])
         }
         if len(longer) == len(rule.rule.longer):
-            fresh += _alerts(series, rule, replace(inputs, longer=longer))
-    for alert in fresh:
+            new_alerts += _alerts(series, rule, replace(inputs, longer=longer))
+    for alert in new_alerts:
         series.alerts[alert.rule_id, alert.start_us] = alert
-    return bool(fresh)
+    return bool(new_alerts)
 
 
 def _inputs(series: Series) -> Inputs:
@@ -134,10 +136,14 @@ def _inputs(series: Series) -> Inputs:
     )
 
 
-def _seen(rule: Rule, inputs: Inputs, series: Series, its: Inputs, timeframe: str) -> Longer:
+def _longer(
+    rule: Rule, inputs: Inputs, series: Series, longer_inputs: Inputs, timeframe: str
+) -> Longer:
     """Return what candles of a timeframe see of a longer series."""
     length_us = Timeframe.parse(timeframe).length_us
-    longer = Longer.seen(its, inputs.start_us, length_us, Timeframe.parse(series.timeframe))
+    longer = Longer.seen(
+        longer_inputs, inputs.start_us, length_us, Timeframe.parse(series.timeframe)
+    )
     if not series.whole:  # nearer to the beginning values lack what has left the state
         longer.known &= longer.at >= rule.need(series.timeframe)
     return longer

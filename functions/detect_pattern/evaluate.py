@@ -103,11 +103,11 @@ def evaluate(evaluated: Sequence[tuple[Series, int]], rules: EvaluationRules) ->
     requested = [_requests(series, rules, from_us) for series, from_us in evaluated]
     answers = iter(rules.detect([each for requests in requested for each in requests]))
     for (series, from_us), requests in zip(evaluated, requested, strict=True):
-        found = [
+        findings = [
             (request.offset + each.index, each) for request in requests for each in next(answers)
         ]
-        found.sort(key=lambda each: (each[1].end_us, each[1].pattern, each[1].direction))
-        _note_differences(series, from_us, _cooled(series, rules, from_us, found))
+        findings.sort(key=lambda each: (each[1].end_us, each[1].pattern, each[1].direction))
+        _note_differences(series, from_us, _cooled(series, rules, from_us, findings))
         series.changed_us = None
 
 
@@ -129,13 +129,13 @@ def _requests(series: Series, rules: EvaluationRules, from_us: int) -> list[Requ
 
 
 def _cooled(
-    series: Series, rules: EvaluationRules, from_us: int, found: Sequence[tuple[int, Finding]]
+    series: Series, rules: EvaluationRules, from_us: int, findings: Sequence[tuple[int, Finding]]
 ) -> dict[str, Pattern]:
-    """Return the patterns that fire, by id; `found`: indices of standing candles, in event time."""
+    """Return the patterns that fire, by id. `findings`: by index of standing candle, in time."""
     window = series.candles.standing()
     fired = _last_fired(series, from_us)
     firing: dict[str, Pattern] = {}
-    for index, each in found:
+    for index, each in findings:
         start_us = int(window.starts[index])
         before_us = fired.get(each.pattern)
         if before_us is not None and start_us - before_us < rules.cooldown_us:
@@ -146,18 +146,20 @@ def _cooled(
     return firing
 
 
-def _note_differences(series: Series, from_us: int, now: dict[str, Pattern]) -> None:
+def _note_differences(series: Series, from_us: int, current: dict[str, Pattern]) -> None:
     """Note what differs between the patterns published and those that hold, from there on."""
     published = {
         id_: Pattern.from_message(each)
         for id_, each in series.active.items()
         if each.start_us >= from_us
     }
-    undone = [replace(each, retracted=True) for id_, each in published.items() if id_ not in now]
-    changed = [each for id_, each in now.items() if not _equals(published.get(id_), each)]
-    for each in undone:
+    retracted = [
+        replace(each, retracted=True) for id_, each in published.items() if id_ not in current
+    ]
+    changed = [each for id_, each in current.items() if not _equals(published.get(id_), each)]
+    for each in retracted:
         del series.active[each.id]
-    for each in [*undone, *changed]:
+    for each in [*retracted, *changed]:
         revised = replace(each, revision=series.next_revision())
         series.unpublished[revised.id] = revised
         if not revised.retracted:
@@ -173,17 +175,17 @@ def _last_fired(series: Series, before_us: int) -> dict[str, int]:
 
 
 def _pattern(
-    series: Series, rules: EvaluationRules, candle: ClosedCandle, found: Finding
+    series: Series, rules: EvaluationRules, candle: ClosedCandle, finding: Finding
 ) -> Pattern:
     return Pattern(
-        pattern_id(series.instrument, series.timeframe, found.pattern, candle.start_us),
+        pattern_id(series.instrument, series.timeframe, finding.pattern, candle.start_us),
         series.instrument,
         series.timeframe,
-        found.pattern,
-        rules.kind_of(found.pattern),
-        found.direction,
-        found.confidence,
-        alert_level(found.confidence),
+        finding.pattern,
+        rules.kind_of(finding.pattern),
+        finding.direction,
+        finding.confidence,
+        alert_level(finding.confidence),
         candle.close,
         candle.start_us,
         candle.start_us + Timeframe.parse(series.timeframe).length_us,
@@ -192,10 +194,10 @@ def _pattern(
         candle.low,
         candle.close,
         candle.volume,
-        begin_us=found.begin_us,
-        features=dict(found.features),
+        begin_us=finding.begin_us,
+        features=dict(finding.features),
     )
 
 
-def _equals(published: Pattern | None, now: Pattern) -> bool:
-    return published is not None and replace(published, revision=0) == replace(now, revision=0)
+def _equals(published: Pattern | None, current: Pattern) -> bool:
+    return published is not None and replace(published, revision=0) == replace(current, revision=0)

@@ -44,16 +44,16 @@ class GroupCommit:
         Raises what the step raises: TransientError to all calls of the group, any other error only
         to the call whose candles cause it.
         """
-        mine = _Pending(candles)
-        self._waiting.append(mine)
+        pending = _Pending(candles)
+        self._waiting.append(pending)
         with self.alone:
-            if not mine.done:
-                return self._lead(mine, step)
-        if mine.error is not None:
-            raise mine.error
+            if not pending.done:
+                return self._lead(pending, step)
+        if pending.error is not None:
+            raise pending.error
         return []
 
-    def _lead(self, mine: _Pending, step: Callable[[Candles], list[Series]]) -> list[Series]:
+    def _lead(self, pending: _Pending, step: Callable[[Candles], list[Series]]) -> list[Series]:
         group = [self._waiting.popleft() for _ in range(len(self._waiting))]
         try:
             changed = step(_together(group))
@@ -62,9 +62,9 @@ class GroupCommit:
                 each.done, each.error = True, error
             raise
         except Exception:  # noqa: BLE001 - raised again, alone
-            self._waiting.extendleft(reversed([each for each in group if each is not mine]))
-            mine.done = True
-            return step(mine.candles)
+            self._waiting.extendleft(reversed([each for each in group if each is not pending]))
+            pending.done = True
+            return step(pending.candles)
         for each in group:
             each.done = True
         return changed

@@ -71,7 +71,7 @@ class DetectPattern:
             if candle.closed and self._selects(candle.instrument):
                 name = (candle.instrument, candle.timeframe)
                 series.setdefault(name, []).append(ClosedCandle.of(candle, now_ms))
-        return self._step({name: Window.of(some) for name, some in series.items()}, now_ms)
+        return self._step({name: Window.of(closed) for name, closed in series.items()}, now_ms)
 
     def _clock(self, event: Event) -> Outcome:
         now_ms = time.time_ns() // 1_000_000

@@ -70,12 +70,12 @@ def pattern_events(patterns: Sequence[Pattern]) -> list[OutgoingEvent]:
     """Return events of patterns, named by what they say: same content, same id."""
     outputs = []
     for first in range(0, len(patterns), PATTERNS_AN_EVENT):
-        some = patterns[first : first + PATTERNS_AN_EVENT]
-        names = (f"{each.id} {each.revision}" for each in some)
+        batch = patterns[first : first + PATTERNS_AN_EVENT]
+        names = (f"{each.id} {each.revision}" for each in batch)
         digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:32]
         outputs.append(
             OutgoingEvent.packed(
-                f"{STAGE}/patterns/{digest}", events.PATTERNS, encode_patterns(some)
+                f"{STAGE}/patterns/{digest}", events.PATTERNS, encode_patterns(batch)
             )
         )
     return outputs
@@ -87,25 +87,25 @@ def _alerts(series: Series) -> dict[tuple[str, int], str]:
 
 def _confirm(store: Store, published: Sequence[Series], due: Due, now_ms: int) -> None:
     """Remove what was emitted, at the revision that was emitted, from what is unpublished."""
-    left: dict[Name, Series] = {each.name: each for each in published}
+    remaining: dict[Name, Series] = {each.name: each for each in published}
     for _ in range(MAX_TRIES):
-        if not left:
+        if not remaining:
             return
         replacements = []
-        for name, read in store.read(list(left)).items():
+        for name, read in store.read(list(remaining)).items():
             series = None if read.value is None else Series.decode(read.value)
             if series is None:
-                del left[name]  # lost meanwhile: storage knows what was published
+                del remaining[name]  # lost meanwhile: storage knows what was published
                 continue
-            for id_, pattern in left[name].unpublished.items():
-                here = series.unpublished.get(id_)
-                if here is not None and here.revision == pattern.revision:
+            for id_, pattern in remaining[name].unpublished.items():
+                current = series.unpublished.get(id_)
+                if current is not None and current.revision == pattern.revision:
                     del series.unpublished[id_]
-            for key in _alerts(left[name]).keys() & series.alerts.keys():
+            for key in _alerts(remaining[name]).keys() & series.alerts.keys():
                 series.alerts[key] = replace(series.alerts[key], body="")
-            when = due(series, now_ms)
-            replacements.append(Replacement(name, read, read.number + 1, series.encode(), when))
+            due_ms = due(series, now_ms)
+            replacements.append(Replacement(name, read, read.number + 1, series.encode(), due_ms))
         for name, written in store.replace(replacements, now_ms).items():
             if written:
-                del left[name]
+                del remaining[name]
     raise TransientError(f"{MAX_TRIES} conflicts in a row: too many workers on one series")

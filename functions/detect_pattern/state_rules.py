@@ -58,7 +58,7 @@ def raise_state_alerts(postgres: Postgres, now_us: int) -> list[Raised]:
             if body is not None:
                 raised.append(Raised(id_, changed_us, body))
             elif id_ in rules:
-                raised += _looked_at(connection, id_, rules[id_], held, present, muted)
+                raised += _evaluated(connection, id_, rules[id_], held, present, muted)
         return raised
 
 
@@ -71,7 +71,7 @@ def note_emitted(postgres: Postgres, raised: Sequence[Raised]) -> None:
         )
 
 
-def _looked_at(
+def _evaluated(
     connection: Connection,
     id_: str,
     rule: Rule,
@@ -79,10 +79,10 @@ def _looked_at(
     present: Present,
     muted: bool,
 ) -> list[Raised]:
-    found = present.holds(rule)
-    if found is None or found[0] == held:
+    state = present.holds(rule)
+    if state is None or state[0] == held:
         return []
-    holds, value = found
+    holds, value = state
     body = None
     if holds and held is False:
         values: dict[str, Any] = {"muted": True} if muted else {}

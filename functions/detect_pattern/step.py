@@ -57,21 +57,21 @@ class Steps:
 
         What several threads bring at once is one step, and one of them publishes it.
         """
-        return store.group.take(candles, lambda together: self._take(store, together, now_ms))
+        return store.group.take(candles, lambda merged: self._take(store, merged, now_ms))
 
     def _take(self, store: Store, candles: Mapping[Name, Window], now_ms: int) -> list[Series]:
-        done: dict[Name, Series] = {}
-        left = set(candles)
-        rules = self.storage.rules({instrument for instrument, _ in left})
+        replaced: dict[Name, Series] = {}
+        remaining = set(candles)
+        rules = self.storage.rules({instrument for instrument, _ in remaining})
         nothing = Window.of(())
         for _ in range(MAX_TRIES):
-            if not left:
-                return list(done.values())
-            reads = store.read(rules.seen_together(left))
+            if not remaining:
+                return list(replaced.values())
+            reads = store.read(rules.seen_together(remaining))
             series = self._series(reads, candles, now_ms)
             for each in series:
-                some = candles.get(each.name, nothing)
-                each.merge(self._within_reach(each, some, now_ms))
+                new_candles = candles.get(each.name, nothing)
+                each.merge(self._within_reach(each, new_candles, now_ms))
             self._evaluate(series, rules, now_ms)
             replacements = [
                 self._replacement(each, reads[each.name], now_ms)
@@ -79,9 +79,9 @@ class Steps:
                 if len(each.candles) or each.name in candles
             ]
             written = store.replace(replacements, now_ms)
-            done |= {each.name: each for each in series if written.get(each.name)}
-            left = {name for name, was in written.items() if not was}
-            metrics.APPLY_CONFLICTS.inc(len(left))
+            replaced |= {each.name: each for each in series if written.get(each.name)}
+            remaining = {name for name, is_written in written.items() if not is_written}
+            metrics.APPLY_CONFLICTS.inc(len(remaining))
         raise TransientError(f"{MAX_TRIES} conflicts in a row: too many workers on one series")
 
     def _series(
@@ -90,9 +90,9 @@ class Steps:
         """Return the series as stored in Redis, or loaded; refresh those that are due for it."""
         rules = self.rules
         series = [
-            found
+            decoded
             for read in reads.values()
-            if read.value is not None and (found := Series.decode(read.value)) is not None
+            if read.value is not None and (decoded := Series.decode(read.value)) is not None
         ]
         missing = list(reads.keys() - {each.name for each in series})
         loaded = self.storage.load(missing, rules.keep, rules.cooldown_us)
@@ -105,11 +105,11 @@ class Steps:
                     each.refresh_ms = now_ms  # what came while it was not watched
         stale = [each for each in series if 0 < each.refresh_ms <= now_ms]
         if stale:
-            learnt = self.storage.refresh(stale, rules.cooldown_us)
-            for each, learnt_us in zip(stale, learnt, strict=True):
+            starts_us = self.storage.refresh(stale, rules.cooldown_us)
+            for each, start_us in zip(stale, starts_us, strict=True):
                 floor_us = each.first_evaluable_us(rules.lookback)
-                if learnt_us is not None and floor_us is not None:
-                    each.touch(max(learnt_us, floor_us))
+                if start_us is not None and floor_us is not None:
+                    each.touch(max(start_us, floor_us))
                 each.refresh_ms = 0
         return [*series, *loaded]
 

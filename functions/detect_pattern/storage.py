@@ -130,14 +130,14 @@ class Storage:
             rows = _rows_by_series(connection, _NEWEST, series, [keep] * len(series))
             instruments = [name for name, _ in names]
             cold = {row[0] for row in connection.execute(_COLD, (instruments,))}
-            for each, some in zip(series, rows, strict=True):
-                each.candles = _window(row[1:] for row in some)
-                each.whole = not some or len(some) < some[0][0]
+            for each, series_rows in zip(series, rows, strict=True):
+                each.candles = _window(row[1:] for row in series_rows)
+                each.whole = not series_rows or len(series_rows) < series_rows[0][0]
                 if each.whole and each.instrument in cold:
                     self._load_from_lake(connection, each, keep)
                 if len(each.candles):
                     each.judged_us = int(each.candles.starts[-1])
-            self._learn(connection, series, cooldown_us)
+            self._load_published(connection, series, cooldown_us)
         return series
 
     def refresh(self, series: Sequence[Series], cooldown_us: int) -> list[int | None]:
@@ -151,9 +151,9 @@ class Storage:
         ]
         with self.postgres.connection() as connection:
             rows = _rows_by_series(connection, _SINCE, series, first_us)
-            for each, some in zip(series, rows, strict=True):
-                each.merge(_window(some))
-            return self._learn(connection, series, cooldown_us, outranked=True)
+            for each, series_rows in zip(series, rows, strict=True):
+                each.merge(_window(series_rows))
+            return self._load_published(connection, series, cooldown_us, outranked=True)
 
     def older(self, series: Series, from_us: int, lookback: int, cooldown_us: int) -> None:
         """Take in older candles, so that those from `from_us` on can be evaluated.
@@ -173,7 +173,7 @@ class Storage:
             series.merge(_window(between))
             series.merge(before)
             series.whole = before.position(before_us) < lookback
-            self._learn(connection, [series], cooldown_us)
+            self._load_published(connection, [series], cooldown_us)
 
     def reaches(self, series: Series, from_us: int) -> bool:
         """Return whether fewer than MOST stored candles lie between a time and the first here."""
@@ -228,7 +228,7 @@ class Storage:
         )
         return Window.of([ClosedCandle.of(each, 0) for each in candles if each.closed])
 
-    def _learn(
+    def _load_published(
         self,
         connection: Connection,
         series: Sequence[Series],
@@ -251,7 +251,7 @@ class Storage:
         for number, rule_id, start_us in connection.execute(_ALERTS, _parameters(series, first_us)):
             alerts = series[number - 1].alerts
             alerts.setdefault((rule_id, start_us), Alert(rule_id, start_us))
-        return [_learn_patterns(each, published.get(each.name, []), outranked) for each in series]
+        return [_add_published(each, published.get(each.name, []), outranked) for each in series]
 
 
 @lru_cache(maxsize=4096)
@@ -264,23 +264,23 @@ def parsed_rule(text: str) -> Rule | None:
         return None
 
 
-def _learn_patterns(series: Series, published: Sequence[Pattern], outranked: bool) -> int | None:
-    learnt = []
+def _add_published(series: Series, published: Sequence[Pattern], outranked: bool) -> int | None:
+    newer = []
     for each in published:
-        here = series.active.get(each.id)
-        if here is None:
-            is_news = not each.retracted
+        current = series.active.get(each.id)
+        if current is None:
+            is_newer = not each.retracted
         else:
-            is_news = outranked and each.revision > here.revision
-        if is_news and each.id not in series.unpublished:
-            learnt.append(each)
-    for each in learnt:
+            is_newer = outranked and each.revision > current.revision
+        if is_newer and each.id not in series.unpublished:
+            newer.append(each)
+    for each in newer:
         if each.retracted:
             del series.active[each.id]
         else:
             series.active[each.id] = each.to_message()
     series.revision = max([series.revision, *(each.revision for each in published)])
-    return min((each.start_us for each in learnt), default=None)
+    return min((each.start_us for each in newer), default=None)
 
 
 def _parameters(series: Sequence[Series], numbers: Sequence[int]) -> dict[str, Any]:

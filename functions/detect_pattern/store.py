@@ -63,22 +63,25 @@ class Store:
 
     def read(self, names: Iterable[Name]) -> dict[Name, Read]:
         """Read series."""
-        found: dict[Name, Read] = {}
-        for some, blobs in self._by_shard(
-            names, lambda pipe, shard, some: pipe.mget([series_key(shard, name) for name in some])
+        reads: dict[Name, Read] = {}
+        for shard_names, blobs in self._by_shard(
+            names,
+            lambda pipe, shard, shard_names: pipe.mget(
+                [series_key(shard, name) for name in shard_names]
+            ),
         ):
-            for name, blob in zip(some, cast(list[bytes | None], blobs), strict=True):
-                found[name] = Read() if blob is None else Read(*unpack(blob))
-        return found
+            for name, blob in zip(shard_names, cast(list[bytes | None], blobs), strict=True):
+                reads[name] = Read() if blob is None else Read(*unpack(blob))
+        return reads
 
     def replace(self, replacements: Iterable[Replacement], now_ms: int) -> dict[Name, bool]:
         """Write each where it is as it was read; return for each whether it was."""
         by_name = {each.name: each for each in replacements}
 
-        def write(pipe: Any, shard: int, some: Sequence[Name]) -> None:
+        def write(pipe: Any, shard: int, shard_names: Sequence[Name]) -> None:
             keys = [due_key(shard), used_key(shard)]
             arguments: list[bytes | str] = [str(now_ms)]
-            for name in some:
+            for name in shard_names:
                 each = by_name[name]
                 keys.append(series_key(shard, name))
                 arguments += [
@@ -90,8 +93,8 @@ class Store:
             self._replace(keys=keys, args=arguments, client=pipe)
 
         written: dict[Name, bool] = {}
-        for some, answers in self._by_shard(by_name, write):
-            written |= zip(some, map(bool, cast(list[int], answers)), strict=True)
+        for shard_names, answers in self._by_shard(by_name, write):
+            written |= zip(shard_names, map(bool, cast(list[int], answers)), strict=True)
         return written
 
     def due(self, now_ms: int, limit: int) -> list[Name]:
@@ -149,14 +152,14 @@ class Store:
         for name in names:
             of_shard.setdefault(shard_of(name[0], self._shards), []).append(name)
         groups = [
-            (shard, some[first : first + _SERIES_A_SCRIPT])
-            for shard, some in of_shard.items()
-            for first in range(0, len(some), _SERIES_A_SCRIPT)
+            (shard, shard_names[first : first + _SERIES_A_SCRIPT])
+            for shard, shard_names in of_shard.items()
+            for first in range(0, len(shard_names), _SERIES_A_SCRIPT)
         ]
         if not groups:
             return
         with translated(), self._client.pipeline(transaction=False) as pipe:
-            for shard, some in groups:
-                command(pipe, shard, some)
+            for shard, shard_names in groups:
+                command(pipe, shard, shard_names)
             answers = pipe.execute()
-        yield from zip((some for _, some in groups), answers, strict=True)
+        yield from zip((shard_names for _, shard_names in groups), answers, strict=True)

@@ -115,11 +115,11 @@ class Window:
             columns[TRADES],
             np.array(columns[NOTIONAL], dtype=np.float64).view(np.int64).tolist(),
         ]
-        whole = cls(_narrowest(rows), price_scale, volume_scale)
+        unmerged = cls(_narrowest(rows), price_scale, volume_scale)
         if len(candles) == 1:
-            return whole
+            return unmerged
         window = cls(np.empty((ROWS, 0), dtype=np.int64), price_scale, volume_scale)
-        window.merge(whole)
+        window.merge(unmerged)
         return window
 
     def __len__(self) -> int:
@@ -176,22 +176,24 @@ class Window:
             return None
         price_scale = max(self.price_scale, other.price_scale)
         volume_scale = max(self.volume_scale, other.volume_scale)
-        here, there = (each.at_scales(price_scale, volume_scale) for each in (self, other))
+        ours, theirs = (each.at_scales(price_scale, volume_scale) for each in (self, other))
         self.price_scale, self.volume_scale = price_scale, volume_scale
-        both = np.concatenate((here.table, there.table), axis=1)
-        if len(there) == 1 and (not len(here) or there.starts[0] > here.starts[-1]):
-            self.table = both
-            return int(there.starts[0])
+        combined = np.concatenate((ours.table, theirs.table), axis=1)
+        if len(theirs) == 1 and (not len(ours) or theirs.starts[0] > ours.starts[-1]):
+            self.table = combined
+            return int(theirs.starts[0])
         # Stable: of equal revisions the one that was here stays.
-        order = np.lexsort(((-both[REVISION]).astype(np.int64), both[START].astype(np.int64)))
-        ordered = both[:, order]
+        order = np.lexsort(
+            ((-combined[REVISION]).astype(np.int64), combined[START].astype(np.int64))
+        )
+        ordered = combined[:, order]
         first = np.append(True, ordered[START, 1:] != ordered[START, :-1])
         merged = ordered[:, first]
         changed = np.ones(merged.shape[1], dtype=bool)
-        if len(here):
-            at = np.searchsorted(merged[START], here.starts)
-            merged[RECEIVED, at] = here.table[RECEIVED]
-            changed[at] = (merged[_CONTENT][:, at] != here.table[_CONTENT]).any(axis=0)
+        if len(ours):
+            at = np.searchsorted(merged[START], ours.starts)
+            merged[RECEIVED, at] = ours.table[RECEIVED]
+            changed[at] = (merged[_CONTENT][:, at] != ours.table[_CONTENT]).any(axis=0)
         self.table = merged
         return int(merged[START, int(np.argmax(changed))]) if changed.any() else None
 

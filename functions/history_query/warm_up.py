@@ -22,10 +22,10 @@ class WarmUp:
         self._ready = ready
         self._timer = threading.Timer(after_s, lambda: [each() for each in work])
         self._timer.daemon = True
-        self._begun = threading.Lock()
+        self._started = threading.Lock()
 
     def __call__(self) -> None:
         """Check. Raises TransientError."""
         self._ready()
-        if self._begun.acquire(blocking=False):
+        if self._started.acquire(blocking=False):
             self._timer.start()

@@ -22,8 +22,8 @@ def assemble_quotes(
     As `assemble` for ticks: a pure function, judged by the batch's own receive times.
     """
     if not len(rows):
-        none = np.zeros(0, dtype=np.int64)
-        return Quotes(batch.source, Entries.of(), *(none,) * 8), []
+        empty = np.zeros(0, dtype=np.int64)
+        return Quotes(batch.source, Entries.of(), *(empty,) * 8), []
     receive = batch.receive_time_us[rows.payload]
     time = np.where(rows.time_us < 0, receive, rows.time_us)
     late = ahead_of_clock(batch, time, rows.payload, rows.line, rule)
@@ -32,19 +32,21 @@ def assemble_quotes(
     (bid, ask), price_scale, price_apart = common_scale(
         rows.symbol, rows.price_scale, keep, rows.bid, rows.ask
     )
-    said = [size != NOT_GIVEN for size in (rows.bid_size, rows.ask_size)]
+    is_given = [size != NOT_GIVEN for size in (rows.bid_size, rows.ask_size)]
     sizes, size_scale, size_apart = common_scale(
         rows.symbol,
         rows.size_scale,
         keep,
-        np.where(said[0], rows.bid_size, 0),
-        np.where(said[1], rows.ask_size, 0),
+        np.where(is_given[0], rows.bid_size, 0),
+        np.where(is_given[1], rows.ask_size, 0),
     )
-    bid_size, ask_size = (np.where(s, size, NOT_GIVEN) for s, size in zip(said, sizes, strict=True))
+    bid_size, ask_size = (
+        np.where(s, size, NOT_GIVEN) for s, size in zip(is_given, sizes, strict=True)
+    )
     symbol, of_shard = by_shard(rows.names, rows.symbol, 1)
-    kept = np.flatnonzero(keep)
+    accepted = np.flatnonzero(keep)
     keys = [sequence, receive, rows.update_id, time, size_apart, price_apart, symbol]
-    order = kept[np.lexsort([key[kept] for key in keys])]
+    order = accepted[np.lexsort([key[accepted] for key in keys])]
     group = np.stack([symbol, price_apart, size_apart])[:, order]
     entries = runs(
         rows.names,

@@ -50,51 +50,51 @@ class Normalize:
         if event.type != events.RAW:
             raise PermanentError("unexpected_type", f"normalize takes {events.RAW} only")
         batch = RawBatch.decode(event.data())
-        found = parse(batch, self.feeds)
-        rows, rejected = found.rows, list(found.rejected)
-        quotes, late_quotes = assemble_quotes(batch, found.quotes, self.rule)
+        parsed = parse(batch, self.feeds)
+        rows, rejected = parsed.rows, list(parsed.rejected)
+        quotes, late_quotes = assemble_quotes(batch, parsed.quotes, self.rule)
         rejected += late_quotes
         if self.quotes_as_ticks is QuotesAsTicks.MID:
-            mids, without_mid = mid_ticks(batch, found.quotes)
+            mids, without_mid = mid_ticks(batch, parsed.quotes)
             rows = joined(rows, mids)
             rejected += without_mid
         ticks, wide, late = assemble(batch, rows, self.rule, self.shards)
         # A message that is both a quote and a tick can be refused as both, for the same reason.
         rejected = list(dict.fromkeys(rejected + late))
         key = event.attributes.get(events.IDEMPOTENCY_KEY)
-        carried = {} if key is None else {events.IDEMPOTENCY_KEY: key}
-        of_ticks = [*tick_events(event.id, "ticks", ticks, carried)]
-        of_wide = [] if wide is None else [*tick_events(event.id, "wide", wide, carried)]
+        extensions = {} if key is None else {events.IDEMPOTENCY_KEY: key}
+        tick_outputs = [*tick_events(event.id, "ticks", ticks, extensions)]
+        wide_outputs = [] if wide is None else [*tick_events(event.id, "wide", wide, extensions)]
         outputs = [
-            *of_ticks,
-            *of_wide,
+            *tick_outputs,
+            *wide_outputs,
             *_quote_events(event.id, quotes),
-            *_bust_events(event.id, batch, found.busts),
-            *reject_events(event.id, batch, rejected, carried),
+            *_bust_events(event.id, batch, parsed.busts),
+            *reject_events(event.id, batch, rejected, extensions),
         ]
         note_tick_seconds(STAGE, batch.receive_time_us)
         metrics.TICKS.inc(len(ticks) + (0 if wide is None else len(wide)))
         metrics.QUOTES.inc(len(quotes))
         count_rejects(batch.source, rejected)
-        count_unread(batch.source, found.unread)
-        for kind, count in found.skipped.items():
+        count_unread(batch.source, parsed.unread)
+        for kind, count in parsed.skipped.items():
             metrics.MESSAGES_SKIPPED.labels(kind).inc(count)
-        shown = self._shown(event.id, "shown", ticks, of_ticks)
+        shown = self._watched_events(event.id, "shown", ticks, tick_outputs)
         if wide is not None:
-            shown += self._shown(event.id, "shown.wide", wide, of_wide)
+            shown += self._watched_events(event.id, "shown.wide", wide, wide_outputs)
         return Outcome(outputs, show=shown)
 
-    def _shown(
+    def _watched_events(
         self, cause: str, name: str, ticks: Ticks, sent: Sequence[OutgoingEvent]
     ) -> list[OutgoingEvent]:
         """Return events of the watched ticks; `sent`: those of all of them."""
         if self.watched is None or not sent:
             return []
-        some = watched_ticks(ticks, self.watched)
-        if some is ticks:
+        watched = watched_ticks(ticks, self.watched)
+        if watched is ticks:
             ids = (f"{cause}/{STAGE}/{name}.{n}" for n in range(len(sent)))
             return [replace(each, id=id_) for each, id_ in zip(sent, ids, strict=True)]
-        return [*tick_events(cause, name, some, sent[0].extensions)]
+        return [*tick_events(cause, name, watched, sent[0].extensions)]
 
 
 def _quote_events(cause: str, quotes: Quotes) -> Iterator[OutgoingEvent]:
@@ -104,7 +104,7 @@ def _quote_events(cause: str, quotes: Quotes) -> Iterator[OutgoingEvent]:
         yield OutgoingEvent.packed(f"{cause}/{STAGE}/quotes.{n}", events.QUOTES, piece)
 
 
-def _bust_events(cause: str, batch: RawBatch, said: Sequence[BustRow]) -> Iterator[OutgoingEvent]:
+def _bust_events(cause: str, batch: RawBatch, rows: Sequence[BustRow]) -> Iterator[OutgoingEvent]:
     items = [
         busts.Bust(
             *(each.instrument, each.venue, each.trade_id, each.time_us),
@@ -116,8 +116,10 @@ def _bust_events(cause: str, batch: RawBatch, said: Sequence[BustRow]) -> Iterat
             each.flags,
             each.may_be_absent,
         )
-        for each in said
+        for each in rows
     ]
-    pieces = fitting(items, lambda some: busts.encode(batch.source, batch.format, some), two_halves)
+    pieces = fitting(
+        items, lambda chunk: busts.encode(batch.source, batch.format, chunk), two_halves
+    )
     for n, piece in enumerate(pieces if items else ()):
         yield OutgoingEvent.packed(f"{cause}/{STAGE}/busts.{n}", events.BUSTS, piece)

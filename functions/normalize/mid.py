@@ -49,27 +49,29 @@ def mid_ticks(batch: RawBatch, quotes: QuoteRows) -> tuple[Rows, list[Rejected]]
         except RejectedLineError as error:
             for row in np.flatnonzero(quotes.symbol == symbol).tolist():
                 faults.add(row, error.code, str(error))
-    good = faults.good(len(quotes))
-    tenfold = (quotes.bid[good] + quotes.ask[good]) * 5
-    digits, price_scale = shortest(np.abs(tenfold).view(np.uint64), quotes.price_scale[good] + 1)
-    none = np.zeros(len(good), dtype=np.int64)
+    accepted = faults.good(len(quotes))
+    tenfold = (quotes.bid[accepted] + quotes.ask[accepted]) * 5
+    digits, price_scale = shortest(
+        np.abs(tenfold).view(np.uint64), quotes.price_scale[accepted] + 1
+    )
+    zeros = np.zeros(len(accepted), dtype=np.int64)
     rows = Rows(
         names,
-        quotes.symbol[good],
+        quotes.symbol[accepted],
         np.sign(tenfold) * digits,
         price_scale,
-        none,
-        none,
-        quotes.time_us[good],
-        none.astype(np.uint8),
-        np.full(len(good), NO_ID, dtype=np.uint8),
-        none,
+        zeros,
+        zeros,
+        quotes.time_us[accepted],
+        zeros.astype(np.uint8),
+        np.full(len(accepted), NO_ID, dtype=np.uint8),
+        zeros,
         None,
-        quotes.payload[good],
-        quotes.line[good],
+        quotes.payload[accepted],
+        quotes.line[accepted],
     )
-    places = [(row, int(quotes.payload[row]), int(quotes.line[row])) for row in sorted(faults)]
+    origins = [(row, int(quotes.payload[row]), int(quotes.line[row])) for row in sorted(faults)]
     return rows, [
         Rejected(payload, line, original(batch, payload, line), *faults[row])
-        for row, payload, line in places
+        for row, payload, line in origins
     ]

@@ -14,7 +14,7 @@ def watched_ticks(ticks: Ticks, watched: Watched) -> Ticks:
     shards = np.repeat(np.arange(ticks.shards), entries.shard_entries).tolist()
     selections = watched.all_of(set(shards))
     named = zip(shards, ticks.names, strict=True)
-    wanted = [selections[shard].selects(name) for shard, name in named]
-    if all(wanted):
+    is_watched = [selections[shard].selects(name) for shard, name in named]
+    if all(is_watched):
         return ticks
-    return ticks.select(np.repeat(np.asarray(wanted, dtype=bool), entries.counts))
+    return ticks.select(np.repeat(np.asarray(is_watched, dtype=bool), entries.counts))

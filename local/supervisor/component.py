@@ -99,10 +99,12 @@ class Component:
 
 def base_environment() -> dict[str, str]:
     """Return the supervisor's environment without what is a component's own, loopback unproxied."""
-    kept = {name: value for name, value in os.environ.items() if name not in _WITHHELD}
+    environment = {name: value for name, value in os.environ.items() if name not in _WITHHELD}
     for name in ("NO_PROXY", "no_proxy"):
-        kept[name] = f"{kept[name]},{_LOOPBACK}" if kept.get(name) else _LOOPBACK
-    return kept
+        environment[name] = (
+            f"{environment[name]},{_LOOPBACK}" if environment.get(name) else _LOOPBACK
+        )
+    return environment
 
 
 def tethered(

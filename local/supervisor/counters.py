@@ -32,9 +32,9 @@ class Counters:
         """
         for series, value in samples.items():
             last = self._last.get((process, series), 0.0)
-            grown = value - last if value >= last else value
-            self._totals[series.partition("{")[0]] += grown
-            self._by_series[series] += grown
+            increase = value - last if value >= last else value
+            self._totals[series.partition("{")[0]] += increase
+            self._by_series[series] += increase
             self._last[process, series] = value
 
     def total(self, name: str) -> int:
@@ -43,10 +43,10 @@ class Counters:
 
     def by_labels(self, name: str) -> dict[tuple[str, ...], int]:
         """Return the totals of a counter by the values of its labels, the largest first."""
-        found = {
+        totals = {
             tuple(_LABEL.findall(labels)): round(total)
             for series, total in self._by_series.items()
             for counter, _, labels in [series.partition("{")]
             if counter == name and total
         }
-        return dict(sorted(found.items(), key=lambda each: -each[1]))
+        return dict(sorted(totals.items(), key=lambda each: -each[1]))

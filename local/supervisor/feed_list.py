@@ -63,24 +63,24 @@ def change_feeds(data_dir: Path, change: Callable[[Feeds], Feeds]) -> Feeds:
 def with_feed(feeds: Feeds, feed: FeedChoice) -> Feeds:
     """Add a feed, or its symbols to those of the same name. Raises UsageError: it adds nothing."""
     merged = {each.name: each for each in feeds}
-    known = merged.get(feed.name)
+    existing = merged.get(feed.name)
     symbols = feed.symbols
-    if known is not None:
-        symbols = tuple(dict.fromkeys((*known.symbols, *feed.symbols)))
-        if symbols == known.symbols or not known.symbols:
-            raise UsageError(f"{feed} is there already: {known}")
+    if existing is not None:
+        symbols = tuple(dict.fromkeys((*existing.symbols, *feed.symbols)))
+        if symbols == existing.symbols or not existing.symbols:
+            raise UsageError(f"{feed} is there already: {existing}")
     merged[feed.name] = FeedChoice(feed.name, symbols)
     return parse_feeds([str(each) for each in merged.values()])
 
 
 def without_feed(feeds: Feeds, feed: FeedChoice) -> Feeds:
     """Remove a feed, or some of its symbols. Raises UsageError: it is not there."""
-    known = next((each for each in feeds if each.name == feed.name), None)
-    if known is None or not set(feed.symbols) <= set(known.symbols):
-        there = ", ".join(map(str, feeds)) or "none"
-        raise UsageError(f"{feed} is not there; the feeds are: {there}")
-    left = tuple(each for each in known.symbols if each not in feed.symbols)
-    changed = (FeedChoice(feed.name, left),) if feed.symbols and left else ()
+    existing = next((each for each in feeds if each.name == feed.name), None)
+    if existing is None or not set(feed.symbols) <= set(existing.symbols):
+        names = ", ".join(map(str, feeds)) or "none"
+        raise UsageError(f"{feed} is not there; the feeds are: {names}")
+    remaining = tuple(each for each in existing.symbols if each not in feed.symbols)
+    changed = (FeedChoice(feed.name, remaining),) if feed.symbols and remaining else ()
     return tuple(each for each in feeds if each.name != feed.name) + changed
 
 

@@ -52,7 +52,7 @@ class FeedKeepers:
                 self._notice("the list of feeds was removed: what runs stays, and is written anew")
                 write_feeds(self._data_dir, list(self._running.values()))
             try:
-                wanted = {each.name: each for each in read_feeds(self._data_dir)}
+                requested = {each.name: each for each in read_feeds(self._data_dir)}
             except UsageError as error:
                 if str(error) != self._refused:
                     self._notice(f"the feeds stay as they are: {error}")
@@ -60,9 +60,9 @@ class FeedKeepers:
                 continue
             self._refused = ""
             for name, feed in list(self._running.items()):
-                if wanted.get(name) != feed:
+                if requested.get(name) != feed:
                     await self._stop(feed)
-            for name, feed in wanted.items():
+            for name, feed in requested.items():
                 if name not in self._running:
                     await self._start(feed)
 
@@ -83,9 +83,11 @@ class FeedKeepers:
     async def _stop(self, feed: FeedChoice) -> None:
         """Let a bridge hand over what it holds, and end it."""
         del self._running[feed.name]
-        told = feed.environment.items()
-        mine = [each for each in self._keepers if told <= each.component.environment.items()]
-        for keeper in mine:
+        variables = feed.environment.items()
+        keepers = [
+            each for each in self._keepers if variables <= each.component.environment.items()
+        ]
+        for keeper in keepers:
             await keeper.stop(patience_s(Kind.SOURCE, _STOP_WITHIN_S))
             self._keepers.remove(keeper)
         self._notice(f"{feed} is taken no more")

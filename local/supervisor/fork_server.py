@@ -76,7 +76,7 @@ def serve(control: socket.socket) -> Request | None:
                 return request
             os.close(output)
             pipes[pid] = pipe
-            _tell(pipe, pid)
+            _send(pipe, pid)
 
 
 def _report(pipes: dict[int, int]) -> None:
@@ -86,11 +86,11 @@ def _report(pipes: dict[int, int]) -> None:
         if not pid:
             return
         pipe = pipes.pop(pid)
-        _tell(pipe, status)
+        _send(pipe, status)
         os.close(pipe)
 
 
-def _tell(pipe: int, number: int) -> None:
+def _send(pipe: int, number: int) -> None:
     with contextlib.suppress(BrokenPipeError):  # nobody waits any more
         os.write(pipe, b"%d\n" % number)
 

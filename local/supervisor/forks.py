@@ -22,10 +22,10 @@ from local.supervisor.fork_server import Request
 class Forked:
     """A process that the fork server made."""
 
-    def __init__(self, pid: int, told: asyncio.StreamReader) -> None:
+    def __init__(self, pid: int, replies: asyncio.StreamReader) -> None:
         self.pid = pid
         self.returncode: int | None = None
-        self._told = told
+        self._replies = replies
         self._end = asyncio.create_task(self._read_end())
 
     async def wait(self) -> int:
@@ -38,7 +38,7 @@ class Forked:
             os.kill(self.pid, number)
 
     async def _read_end(self) -> int:
-        line = await self._told.readline()
+        line = await self._replies.readline()
         # Nothing: the server is gone, and with it all that it made.
         code = os.waitstatus_to_exitcode(int(line)) if line else -signal.SIGKILL
         self.returncode = code
@@ -93,10 +93,10 @@ class Forks:
             *(rest[1], rest[2:], dict(environment)),
             *(str(component.directory), int(component.death_signal)),
         )
-        ours, pipe = os.pipe()
-        told = asyncio.StreamReader()
+        reader, pipe = os.pipe()
+        replies = asyncio.StreamReader()
         await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(told), os.fdopen(ours, "rb", 0)
+            lambda: asyncio.StreamReaderProtocol(replies), os.fdopen(reader, "rb", 0)
         )
         packet = json.dumps(asdict(request)).encode()
         try:
@@ -105,8 +105,8 @@ class Forks:
             return None
         finally:
             os.close(pipe)
-        line = await told.readline()
-        return Forked(int(line), told) if line else None
+        line = await replies.readline()
+        return Forked(int(line), replies) if line else None
 
     async def stop(self) -> None:
         """End it, after all that it made has ended."""

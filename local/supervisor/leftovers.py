@@ -51,19 +51,19 @@ class ProcessRecord:
             recorded = json.loads(self._file.read_text())
         except (FileNotFoundError, ValueError):
             return []
-        found: dict[str, psutil.Process] = {}
+        running: dict[str, psutil.Process] = {}
         for name, entry in recorded.items():
             with contextlib.suppress(psutil.Error, OSError):
                 process = psutil.Process(int(entry["pid"]))
                 if abs(process.create_time() - entry["created"]) < _SAME_START_S:
                     process.send_signal(int(entry["signal"]))
-                    found[name] = process
-        _, alive = psutil.wait_procs(list(found.values()), timeout=_PATIENCE_S)
+                    running[name] = process
+        _, alive = psutil.wait_procs(list(running.values()), timeout=_PATIENCE_S)
         for process in alive:
             kill_group(process.pid)
         psutil.wait_procs(alive, timeout=_PATIENCE_S)
         self._file.unlink(missing_ok=True)
-        return sorted(found)
+        return sorted(running)
 
     def _write(self) -> None:
         with contextlib.suppress(OSError):

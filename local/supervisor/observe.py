@@ -89,9 +89,9 @@ class Observer:
 
     async def _texts(self) -> dict[str, str]:
         """Return what each process says; one that does not answer says nothing."""
-        asked = [each.component for each in self._keepers if each.component.metrics_url]
-        answers = await asyncio.gather(*(self._text(each.metrics_url or "") for each in asked))
-        return {each.name: text for each, text in zip(asked, answers, strict=True)}
+        components = [each.component for each in self._keepers if each.component.metrics_url]
+        texts = await asyncio.gather(*(self._text(each.metrics_url or "") for each in components))
+        return {each.name: text for each, text in zip(components, texts, strict=True)}
 
     async def _text(self, url: str) -> str:
         try:

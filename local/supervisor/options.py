@@ -46,12 +46,12 @@ class Options:
 
 def parse_replicas(texts: Sequence[str]) -> dict[str, int]:
     """Read FUNCTION=N each. Raises UsageError."""
-    found = {}
+    replicas = {}
     for text in texts:
         name, _, count = text.partition("=")
         if not (name and count.isascii() and count.isdigit() and 1 <= int(count) <= MAX_REPLICAS):
             raise UsageError(
                 f"--replicas: {text!r} is not FUNCTION=N with N from 1 to {MAX_REPLICAS}"
             )
-        found[name] = int(count)
-    return found
+        replicas[name] = int(count)
+    return replicas

@@ -15,7 +15,7 @@ from local.servers.server import LOOPBACK, Workspace
 from local.supervisor.component import Component, Kind
 from local.supervisor.feed_list import HISTORY_S
 from local.supervisor.options import Options
-from local.supervisor.probe import answers, said
+from local.supervisor.probe import answers, log_contains
 from local.supervisor.stopping import drain_environment, drain_s
 from local.supervisor.topology import (
     ALL,
@@ -102,20 +102,20 @@ class Plan:
     @property
     def endpoints(self) -> dict[str, str]:
         """Public endpoints that exist: API_URL, LIVE_URL, GRPC_ADDR ..."""
-        found = {}
+        endpoints = {}
         for each in self._topology.functions:
             if each.endpoint in (API, ALL):
-                found["API_URL"] = self._function_urls[each.host]
+                endpoints["API_URL"] = self._function_urls[each.host]
             if each.endpoint in (INGEST, ALL):
-                found["INGEST_URL"] = self._function_urls[each.host] + INGEST_PATH
+                endpoints["INGEST_URL"] = self._function_urls[each.host] + INGEST_PATH
             if each.endpoint in (LIVE, ALL):
-                found["LIVE_URL"] = self._function_urls[each.host]
+                endpoints["LIVE_URL"] = self._function_urls[each.host]
         if self._topology.takes_udp:
-            found["UDP_ADDR"] = f"{LOOPBACK}:{self._options.udp_port}"
+            endpoints["UDP_ADDR"] = f"{LOOPBACK}:{self._options.udp_port}"
         for port in self._grpc_ports.values():
-            found["GRPC_ADDR"] = f"{LOOPBACK}:{port}"
+            endpoints["GRPC_ADDR"] = f"{LOOPBACK}:{port}"
         sink = self._entry_sink()
-        return {**found, "K_SINK": sink} if sink else found
+        return {**endpoints, "K_SINK": sink} if sink else endpoints
 
     @property
     def letters_elsewhere(self) -> frozenset[str]:
@@ -144,9 +144,9 @@ class Plan:
         port = self._options.dashboard_port or self._place.ports.take(WATCHERS)
         host = self._options.host
         url = f"http://{LOOPBACK if host == ANY_HOST else host}:{port}"
-        made = self._function(function, WATCHERS, url, host)
-        told = {"API_TOKENS": self._place.credentials.watch_token, "LIVE_EVENTS": "0"}
-        return replace(made, environment={**made.environment, **told})
+        replica = self._function(function, WATCHERS, url, host)
+        variables = {"API_TOKENS": self._place.credentials.watch_token, "LIVE_EVENTS": "0"}
+        return replace(replica, environment={**replica.environment, **variables})
 
     def broker(self, addresses: Path) -> Component:
         """Return the broker process; it resolves cluster names with the file `addresses`."""
@@ -185,9 +185,9 @@ class Plan:
 
     def bridges(self, feed: FeedChoice) -> list[Component]:
         """Return the processes of a feed: one."""
-        told = {**feed.environment, HISTORY_S: str(self._options.history_s)}
+        variables = {**feed.environment, HISTORY_S: str(self._options.history_s)}
         return [
-            self._deployment(each, f"{each.name}-{feed.process}", told)
+            self._deployment(each, f"{each.name}-{feed.process}", variables)
             for each in self._topology.feed_bridges
         ]
 
@@ -243,11 +243,13 @@ class Plan:
         url = urlsplit(value)
         return "" if url.hostname in self._topology.idle else localised(value, self.addresses)
 
-    def _deployment(self, deployment: Deployment, name: str, told: Mapping[str, str]) -> Component:
+    def _deployment(
+        self, deployment: Deployment, name: str, variables: Mapping[str, str]
+    ) -> Component:
         environment = {
             **resolve(deployment.env, self._values),
             **sink_environment(deployment, self._topology.eventing.sink_bindings),
-            **told,
+            **variables,
         }
         configured = {
             "UDP_HOST": LOOPBACK,
@@ -308,7 +310,7 @@ class Plan:
             directory=self._topology.repository.root,
             url=f"to udp://{address}",
             log=self._place.log(SIMULATOR),
-            ready=said(self._place.log(SIMULATOR), GONE_LIVE) if past else _once_it_runs,
+            ready=log_contains(self._place.log(SIMULATOR), GONE_LIVE) if past else _once_it_runs,
             start_timeout_s=_PAST_S if past else _START_S,
         )
 

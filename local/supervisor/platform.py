@@ -92,8 +92,8 @@ class Platform:
         if topology.takes_udp:
             require_free(self.options.udp_port, "--udp-port", socket.SOCK_DGRAM)
         place = self._place = Workspace.at(self._data_dir)
-        chosen = (self.options.http_port, self.options.udp_port, self.options.dashboard_port)
-        place.ports.leave_out(*(port for port in chosen if port is not None))
+        fixed_ports = (self.options.http_port, self.options.udp_port, self.options.dashboard_port)
+        place.ports.leave_out(*(port for port in fixed_ports if port is not None))
 
         self._forks = await Forks.start(topology.repository.root, place.log("fork-server"))
         servers = await self._servers(place, progress)
@@ -167,11 +167,11 @@ class Platform:
         for phase in stopping.PHASES:
             group = [each for each in self.keepers if each.component.kind is phase.kind]
             patience_s = stopping.patience_s(phase.kind, deadline - time.monotonic())
-            gently = await asyncio.gather(*(each.stop(patience_s) for each in group))
+            stopped = await asyncio.gather(*(each.stop(patience_s) for each in group))
             killed += [
-                stopping.kill_told(each.component, patience_s)
-                for each, was_gentle in zip(group, gently, strict=True)
-                if not was_gentle
+                stopping.kill_message(each.component, patience_s)
+                for each, by_itself in zip(group, stopped, strict=True)
+                if not by_itself
             ]
         if self._forks is not None:
             await self._forks.stop()
@@ -218,11 +218,11 @@ class Platform:
         for variable, server in _SERVERS.items():
             configured = external.configured(variable, os.environ)
             if configured:
-                shown = external.address(configured[variable])
-                progress(f"checking {shown} ({variable})")
+                address = external.address(configured[variable])
+                progress(f"checking {address} ({variable})")
                 await external.check(variable, configured)
                 self.variables.update(configured)
-                self._external.append(RunningComponent(variable, "external", None, shown, ""))
+                self._external.append(RunningComponent(variable, "external", None, address, ""))
             else:
                 local = server(place)
                 self.variables.update(local.variables)

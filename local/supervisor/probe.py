@@ -37,7 +37,7 @@ def answers(url: str) -> Callable[[], Awaitable[bool]]:
     return probe
 
 
-def said(log: Path, text: str) -> Callable[[], Awaitable[bool]]:
+def log_contains(log: Path, text: str) -> Callable[[], Awaitable[bool]]:
     """Return a probe of a log: True once `text` stands in what is written to it from here on.
 
     The probe raises NotReadyError with the log's last line until then.
@@ -80,8 +80,8 @@ async def _text(reader: asyncio.StreamReader) -> str:
     body = b""
     while len(body) < _MOST_BYTES and (part := await reader.read(_MOST_BYTES - len(body))):
         body += part
-    words = " ".join(body.decode(errors="replace").split())[:_MOST_CHARS]
-    return "".join(each if each.isprintable() else " " for each in words)
+    text = " ".join(body.decode(errors="replace").split())[:_MOST_CHARS]
+    return "".join(each if each.isprintable() else " " for each in text)
 
 
 async def close(writer: asyncio.StreamWriter) -> None:

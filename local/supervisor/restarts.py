@@ -73,16 +73,16 @@ class Keeper:
         """
         for attempt in range(1, _FIRST_ATTEMPTS + 1):
             child = await self._spawn()
-            how = await self._until_ready(child)
-            if how is None:
+            outcome = await self._until_ready(child)
+            if outcome is None:
                 self._task = asyncio.create_task(self._keep(child))
                 return
             lines = child.last_lines(_SHOWN_LINES)
-            if attempt < _FIRST_ATTEMPTS and not how.startswith("not ready"):
+            if attempt < _FIRST_ATTEMPTS and not outcome.startswith("not ready"):
                 await self._pause()
                 continue
             raise StartError(
-                f"{self.component.name} did not start ({how}). Its log is {self.component.log}"
+                f"{self.component.name} did not start ({outcome}). Its log is {self.component.log}"
                 + (", and ends with:" if lines else ", and is empty.")
                 + "".join(f"\n  {line}" for line in lines)
             )
@@ -102,9 +102,9 @@ class Keeper:
         child = self._child
         if child is None or self.state is not State.READY:
             return
-        why = await self.component.broken()
-        if why is not None and child is self._child and not self._stopping:
-            self._notice(f"{self.component.name} {why}: it is ended, to be started again")
+        reason = await self.component.broken()
+        if reason is not None and child is self._child and not self._stopping:
+            self._notice(f"{self.component.name} {reason}: it is ended, to be started again")
             await child.stop(self.component.stop_signal, _MEND_PATIENCE_S)
 
     async def stop(self, patience_s: float) -> bool:
@@ -112,12 +112,12 @@ class Keeper:
         self._stopping = True
         if self._task is not None:
             await end(self._task)
-        gently = True
+        by_itself = True
         if self._child is not None:
-            gently = await self._child.stop(self.component.stop_signal, patience_s)
+            by_itself = await self._child.stop(self.component.stop_signal, patience_s)
             self._forget()
         self.state = State.STOPPED
-        return gently
+        return by_itself
 
     def kill(self) -> None:
         """Kill its process at once. `stop` has to follow, which reaps it."""
@@ -128,22 +128,22 @@ class Keeper:
     async def _keep(self, child: Child) -> None:
         while True:
             ready_since = time.monotonic()
-            how = await child.ended()
+            outcome = await child.ended()
             if self._stopping:
                 return
             if time.monotonic() - ready_since >= STEADY_AFTER_S:
                 self._backoff_s = FIRST_BACKOFF_S
-            child = await self._bring_back(how)
+            child = await self._bring_back(outcome)
 
-    async def _bring_back(self, how: str) -> Child:
+    async def _bring_back(self, outcome: str) -> Child:
         while True:
             self._forget()
             self.state = State.RESTARTING
-            self.reason = how
+            self.reason = outcome
             self.restarts += 1
             self._notice(
-                f"{self.component.name} died ({how}); starting it again in {self._backoff_s:g} s, "
-                f"log: {self.component.log}"
+                f"{self.component.name} died ({outcome}); starting it again in "
+                f"{self._backoff_s:g} s, log: {self.component.log}"
             )
             await self._pause()
             try:
@@ -154,7 +154,7 @@ class Keeper:
             if ended is None:
                 self._notice(f"{self.component.name} is back (process {child.pid})")
                 return child
-            how = ended
+            outcome = ended
 
     async def _pause(self) -> None:
         await asyncio.sleep(self._backoff_s)

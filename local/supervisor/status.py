@@ -150,9 +150,9 @@ class Sampler:
         while True:
             await asyncio.sleep(_CHECK_EVERY_S)
             keepers = self._platform.keepers
-            asked = (each for each in keepers if each.component.kind is not Kind.SERVER)
+            checked = (each for each in keepers if each.component.kind is not Kind.SERVER)
             await asyncio.gather(
-                *(each.check() for each in asked), *(each.mend() for each in keepers)
+                *(each.check() for each in checked), *(each.mend() for each in keepers)
             )
 
     async def _ask_metrics(self, name: str, url: str) -> None:
@@ -175,10 +175,10 @@ class Sampler:
             self._counters.observe(name, {_ACCEPTED: broker["accepted"]})
         elsewhere = self._platform.plan.letters_elsewhere
         for name, trigger in stats["triggers"].items():
-            counted = {_DEAD_LETTERED: trigger["dead_lettered"], _LOST: trigger["lost"]}
+            counts = {_DEAD_LETTERED: trigger["dead_lettered"], _LOST: trigger["lost"]}
             if name in elsewhere:
-                counted[_ELSEWHERE] = trigger["dead_lettered"]
-            self._counters.observe(name, counted)
+                counts[_ELSEWHERE] = trigger["dead_lettered"]
+            self._counters.observe(name, counts)
         self._lag = {name: trigger["lag"] for name, trigger in stats["triggers"].items()}
         self._unready = {
             name: trigger["reason"] or "it does not say why"
@@ -211,10 +211,10 @@ class Sampler:
 
     async def _get(self, url: str) -> str | None:
         try:
-            answer = await self._client.get(url)
+            response = await self._client.get(url)
         except httpx.HTTPError:
             return None
-        return answer.text if answer.is_success else None
+        return response.text if response.is_success else None
 
     def _age_s(self, kind: str) -> float | None:
         return max((each[kind] for each in self._ages.values()), default=0.0) or None
@@ -226,8 +226,8 @@ class Sampler:
         self._history.append((now, ticks, events))
         while len(self._history) > 2 and now - self._history[0][0] > _RATE_OVER_S:
             self._history.popleft()
-        then, old_ticks, old_events = self._history[0]
-        span_s = max(now - then, 1e-3)
+        since, old_ticks, old_events = self._history[0]
+        span_s = max(now - since, 1e-3)
         return Status(
             time=datetime.now(UTC).isoformat(timespec="milliseconds"),
             uptime_s=round(now - self._started, 1),

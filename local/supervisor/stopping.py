@@ -55,7 +55,7 @@ def patience_s(kind: Kind, left_s: float) -> float:
     return max(0.1, left_s - sum(each.patience_s for each in after))
 
 
-def kill_told(component: Component, after_s: float) -> str:
+def kill_message(component: Component, after_s: float) -> str:
     """Say that it was killed, what that may have cost, and where it says more."""
     return (
         f"{component.name} did not stop within {after_s:.1f} s and was killed: "

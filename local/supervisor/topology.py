@@ -63,13 +63,13 @@ class Topology:
         if not directory.is_dir():
             raise UsageError(f"--eventing: {directory} is no directory")
         eventing = load_eventing(directory)
-        known = load_functions(repository.functions)
+        available = load_functions(repository.functions)
         if not own:  # another topology may send everything to the pipeline as one function
-            known += load_pipeline(repository.root)
-        functions = select_functions(known, options.functions, eventing, everything=own)
+            available += load_pipeline(repository.root)
+        functions = select_functions(available, options.functions, eventing, everything=own)
         idle = frozenset(
             each.host
-            for each in known
+            for each in available
             if options.functions == EVERY and each.needs and not os.environ.get(each.needs)
         )
         functions = tuple(each for each in functions if each.host not in idle)
@@ -80,7 +80,7 @@ class Topology:
             directory,
             eventing,
             functions,
-            _wanted(bridges, options),
+            _selected(bridges, options),
             tuple(each for each in bridges if is_feed_bridge(each)),
             load_config_maps(directory, repository.bridges),
             idle,
@@ -126,5 +126,5 @@ def is_feed_bridge(deployment: Deployment) -> bool:
     return any(entry.name == FEED for entry in deployment.env)
 
 
-def _wanted(deployments: tuple[Deployment, ...], options: Options) -> tuple[Deployment, ...]:
+def _selected(deployments: tuple[Deployment, ...], options: Options) -> tuple[Deployment, ...]:
     return tuple(each for each in deployments if options.feeds or not is_feed_bridge(each))

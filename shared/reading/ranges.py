@@ -115,10 +115,10 @@ def rows_of_range(
 
 
 def _batches(segments: Sequence[Segment], instrument: str) -> Iterator[tuple[int, int, Rows]]:
-    for some in batches(segments):
-        first_us = min(each.first_time_us for each in some)
-        last_us = max(each.last_time_us for each in some)
-        yield first_us, last_us, rows_of_instrument(some, instrument)
+    for batch in batches(segments):
+        first_us = min(each.first_time_us for each in batch)
+        last_us = max(each.last_time_us for each in batch)
+        yield first_us, last_us, rows_of_instrument(batch, instrument)
 
 
 def in_order(column: LiteralString, plan: Plan, *, newest: bool) -> sql.Composed:

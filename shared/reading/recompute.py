@@ -51,19 +51,19 @@ def recomputed(
         for name in names:
             yield from ticks_of_range(connection, name, begin_us, end_us, cold)
 
-    waiting: list[Places] = []
+    pending: list[Places] = []
     first_us = from_us - from_us % MINUTE_US
     for until_us, batches in _trades(read, first_us, to_us + -to_us % MINUTE_US):
         for batch in batches:
-            waiting.append(_partials(batch.standing(), base, numbers, from_us, to_us))
+            pending.append(_partials(batch.standing(), base, numbers, from_us, to_us))
             if each is not None:
                 each(batch)
-        if waiting and (until_us >= to_us or len(waiting) > 1):
-            some = merged(together(waiting))
-            ends = base.ends_us(some.start_us) <= until_us
-            waiting = [] if ends.all() else [some.at(~ends)]
+        if pending and (until_us >= to_us or len(pending) > 1):
+            candles = merged(together(pending))
+            ends = base.ends_us(candles.start_us) <= until_us
+            pending = [] if ends.all() else [candles.at(~ends)]
             if ends.any():
-                yield some.at(ends)
+                yield candles.at(ends)
 
 
 def priced(places: Places) -> Places:
@@ -76,9 +76,9 @@ def _partials(
 ) -> Places:
     entry, start_us, records = partials(ticks, base.length_us)
     of_entry = np.array([numbers[name] for name in ticks.names], dtype=np.int64)
-    found = Places(of_entry[entry], start_us, records)
+    places = Places(of_entry[entry], start_us, records)
     inside = (start_us >= from_us) & (start_us < to_us)
-    return found if inside.all() else found.at(inside)
+    return places if inside.all() else places.at(inside)
 
 
 def _is_hot(connection: Connection, from_us: int, to_us: int) -> bool:
@@ -93,9 +93,9 @@ def _trades(read: Read, begin_us: int, end_us: int) -> Iterator[tuple[int, list[
 
     What does not fit into memory is divided by time, and a minute by trade ids.
     """
-    some = _held(read(begin_us, end_us))
-    if some is not None:
-        yield end_us, each_once(some)
+    held = _held(read(begin_us, end_us))
+    if held is not None:
+        yield end_us, each_once(held)
         return
     middle_us = begin_us + (end_us - begin_us) // MINUTE_US // 2 * MINUTE_US
     if middle_us > begin_us:

@@ -59,30 +59,30 @@ def stored_candles(
 ) -> CandleColumns:
     """Return the stored ones of the candles named by instrument and start, in no order."""
     with connection.cursor(row_factory=class_row(Candle)) as cursor:
-        wanted = {"timeframe": timeframe, "names": list(names), "starts": list(starts_us)}
-        found = cursor.execute(_AT, wanted).fetchall()
-    present = {(each.instrument, each.start_us) for each in found}
+        parameters = {"timeframe": timeframe, "names": list(names), "starts": list(starts_us)}
+        candles = cursor.execute(_AT, parameters).fetchall()
+    stored = {(each.instrument, each.start_us) for each in candles}
     missing: dict[str, list[int]] = {}
     if not starts_us or not _any_in_lake(connection, min(starts_us), max(starts_us) + 1):
-        return CandleColumns.of(timeframe, found)
+        return CandleColumns.of(timeframe, candles)
     for name, start_us in zip(names, starts_us, strict=True):
-        if (name, start_us) not in present:
+        if (name, start_us) not in stored:
             missing.setdefault(name, []).append(start_us)
     for name, starts in missing.items():
-        some = in_lake(connection, name, timeframe, min(starts), max(starts) + 1, cold)
-        found += [each for each in some if each.start_us in starts]
-    return CandleColumns.of(timeframe, found)
+        lake_candles = in_lake(connection, name, timeframe, min(starts), max(starts) + 1, cold)
+        candles += [each for each in lake_candles if each.start_us in starts]
+    return CandleColumns.of(timeframe, candles)
 
 
 def stored_revisions(
     connection: Connection, timeframe: str, start_us: int, names: Sequence[str]
 ) -> Int64s:
     """Return the stored revision of each instrument's candle, 0 where none is stored."""
-    found = np.zeros(len(names), dtype=np.int64)
+    revisions = np.zeros(len(names), dtype=np.int64)
     rows = connection.execute(_REVISIONS, (list(names), timeframe, start_us)).fetchall()
     for n, revision in rows:
-        found[n - 1] = revision
-    return found
+        revisions[n - 1] = revision
+    return revisions
 
 
 def folded(
@@ -118,9 +118,9 @@ def folded(
             if candle.trade_count and (name, candle.start_us) not in ignored:
                 candles.append(candle)
                 numbers.append(n)
-    found = _numbered(timeframe, candles, numbers)
+    numbered = _numbered(timeframe, candles, numbers)
     starts = np.array(from_us, dtype=np.int64)
-    return merged(Places(found.instrument, starts[found.instrument], found.records))
+    return merged(Places(numbered.instrument, starts[numbered.instrument], numbered.records))
 
 
 def _any_in_lake(connection: Connection, from_us: int, to_us: int) -> bool:

@@ -49,15 +49,13 @@ def alert_rule_writes(
     """Return the routes that add, change and remove. `only_reads`: Postgres is a replica."""
 
     async def add(request: Request) -> Response:
-        return await _with_body(request, _Added, lambda asked: _in_thread(_add, asked.rule))
+        return await _with_body(request, _Added, lambda body: _in_thread(_add, body.rule))
 
     async def change(request: Request) -> Response:
         rule_id = _id_of(request)
         if rule_id is None:
             return _bad_id()
-        return await _with_body(
-            request, _Changed, lambda asked: _in_thread(_change, rule_id, asked)
-        )
+        return await _with_body(request, _Changed, lambda body: _in_thread(_change, rule_id, body))
 
     async def remove(request: Request) -> Response:
         rule_id = _id_of(request)
@@ -75,15 +73,15 @@ def alert_rule_writes(
             return problem(409, "too many rules", f"there are {MAX_RULES:,} already: remove some")
         return _in_force(id_, rule, holds, 201)
 
-    def _change(rule_id: str, asked: _Changed) -> Response:
+    def _change(rule_id: str, body: _Changed) -> Response:
         with postgres.connection() as connection:
-            if mute_rule(connection, rule_id, muted=asked.muted) is None:
+            if mute_rule(connection, rule_id, muted=body.muted) is None:
                 return _no_such_rule(rule_id)
-            if asked.rule is None and asked.muted is None:
+            if body.rule is None and body.muted is None:
                 raise ValueError("the body changes nothing: give rule, muted, or both")
-            if asked.rule is None:
+            if body.rule is None:
                 return Response(status_code=204)
-            rule = Rule.parse(asked.rule)
+            rule = Rule.parse(body.rule)
             holds = is_true_now(connection, rule, time.time_ns() // 1000)
             id_ = replace_rule(connection, rule_id, rule)
         return _no_such_rule(rule_id) if id_ is None else _in_force(id_, rule, holds, 200)
@@ -93,8 +91,8 @@ def alert_rule_writes(
             text = remove_rule(connection, rule_id)
         return _no_such_rule(rule_id) if text is None else Response(status_code=204)
 
-    async def _test(asked: _Tested) -> Response:
-        rule = None if asked.rule is None else Rule.parse(asked.rule).text()
+    async def _test(body: _Tested) -> Response:
+        rule = None if body.rule is None else Rule.parse(body.rule).text()
         return as_json({"targets": await tests.send(rule)})
 
     async def elsewhere(_: Request) -> Response:
@@ -151,5 +149,5 @@ def _no_such_rule(rule_id: str) -> Response:
 
 def _in_force(id_: str, rule: Rule, holds: bool | None, status: int) -> Response:
     note = ALREADY_TRUE if holds and rule.waits_for_an_edge else None
-    told: dict[str, Any] = {"id": id_, "rule": rule.text(), "note": note}
-    return Response(orjson.dumps(told), status, media_type="application/json")
+    body: dict[str, Any] = {"id": id_, "rule": rule.text(), "note": note}
+    return Response(orjson.dumps(body), status, media_type="application/json")

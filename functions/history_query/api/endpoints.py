@@ -27,7 +27,7 @@ Answers = Mapping[str, Answer]
 """A topic's answers by path, as its part of the description writes the paths."""
 
 
-class Places:
+class ConcurrencyLimits:
     """Concurrency limits of requests, since each takes memory: large ones, and small ones."""
 
     def __init__(self) -> None:
@@ -41,10 +41,10 @@ class Places:
         return self._large if is_large else self._small
 
 
-def answered(answer: Answer, places: Places, known: Set[str] | None) -> Any:
+def answered(answer: Answer, limits: ConcurrencyLimits, parameters: Set[str] | None) -> Any:
     """Run the blocking answer in a thread; turn its errors into problem+json.
 
-    `known`: the parameters that it takes; None: any.
+    `parameters`: names of the accepted query parameters; None: any.
     """
 
     async def endpoint(request: Request) -> Response:
@@ -54,10 +54,10 @@ def answered(answer: Answer, places: Places, known: Set[str] | None) -> Any:
         if symbol is not None and not symbol.isprintable():
             return unknown(symbol)  # and no store needs to be asked with such characters
         try:
-            if known is not None:
-                refuse_unknown(request.query_params, known)
+            if parameters is not None:
+                refuse_unknown(request.query_params, parameters)
             return await anyio.to_thread.run_sync(
-                partial(answer, request), limiter=places.of(request)
+                partial(answer, request), limiter=limits.of(request)
             )
         except ParameterError as error:
             return problem(400, "bad parameter", str(error))

@@ -48,19 +48,19 @@ class Shown:
     table: Any = None
 
 
-def asked_format(query: Mapping[str, str], accept: str, known: Sequence[str]) -> str:
+def requested_format(query: Mapping[str, str], accept: str, formats: Sequence[str]) -> str:
     """Return the format by parameter, else by the Accept header, else json.
 
     Raises ParameterError.
     """
     if name := query.get("format"):
-        if name not in known:
-            raise ParameterError(f"format: {name[:40]!r} is none of {', '.join(known)}")
+        if name not in formats:
+            raise ParameterError(f"format: {name[:40]!r} is none of {', '.join(formats)}")
         return name
     for part in accept.split(","):
-        found = _ACCEPTED.get(part.partition(";")[0].strip())
-        if found is not None:
-            return found
+        accepted = _ACCEPTED.get(part.partition(";")[0].strip())
+        if accepted is not None:
+            return accepted
     return "json"
 
 

@@ -21,8 +21,8 @@ class Part:
 
 def query(name: str, description: str, schema: Json, example: str | int | float) -> Json:
     """Describe a query parameter. The example is what a test asks, and what the docs show."""
-    told = {"name": name, "in": "query", "description": description}
-    return {**told, "schema": schema, "example": example}
+    parameter = {"name": name, "in": "query", "description": description}
+    return {**parameter, "schema": schema, "example": example}
 
 
 def limit(default: int) -> Json:
@@ -48,17 +48,17 @@ def ref(name: str) -> Json:
 
 def list_of(name: str, description: str = "") -> Json:
     """Describe an array of what another schema says."""
-    return {"type": "array", "items": ref(name), **_said(description)}
+    return {"type": "array", "items": ref(name), **_description(description)}
 
 
-def object_of(properties: Json, **more: Any) -> Json:
+def object_of(properties: Json, **options: Any) -> Json:
     """Describe an object with exactly these properties, all of them there."""
     return {
         "type": "object",
         "properties": properties,
         "required": list(properties),
         "additionalProperties": False,
-        **more,
+        **options,
     }
 
 
@@ -72,9 +72,13 @@ def get(
 ) -> Json:
     """Describe a GET and its answers. A text among the parameters names some of SHARED."""
     described: list[Json] = []
-    for given in parameters:
-        described += [SHARED[name] for name in given.split()] if isinstance(given, str) else [given]
-    told = {
+    for parameter in parameters:
+        described += (
+            [SHARED[name] for name in parameter.split()]
+            if isinstance(parameter, str)
+            else [parameter]
+        )
+    descriptions = {
         400: "A bad parameter; `detail` names it and the fix.",
         404: "No tick of this instrument was ever seen.",
         503: "A store is away; ask again.",
@@ -90,7 +94,7 @@ def get(
             responses["304"] = {"description": "What If-None-Match names is still so."}
     for status in refusals:
         responses[str(status)] = {
-            "description": told[status],
+            "description": descriptions[status],
             "content": {"application/problem+json": {"schema": ref("Problem")}},
         }
     operation: Json = {"summary": summary, "responses": responses}
@@ -104,8 +108,8 @@ def _forms(schema: Json, names: Sequence[str]) -> Json:
     content: Json = {}
     for name in names:
         binary = name in ("parquet", "arrow")
-        told: Json = {"type": "string", **({"contentEncoding": "binary"} if binary else {})}
-        content[MEDIA_TYPES[name].partition(";")[0]] = {"schema": told}
+        body_schema: Json = {"type": "string", **({"contentEncoding": "binary"} if binary else {})}
+        content[MEDIA_TYPES[name].partition(";")[0]] = {"schema": body_schema}
     charts = {"type": "array", "items": {"type": "object", "required": ["time"]}}
     takes_charts = "lightweight-charts" in names
     content["application/json"] = {
@@ -190,14 +194,14 @@ PAGE_HEADERS: Final[Json] = {
 
 def cursor_of(example: str) -> Json:
     """Describe the parameter `cursor`."""
-    told = "Where the page before ended, as it says."
-    return query("cursor", told, {"type": "string"}, example)
+    description = "Where the page before ended, as it says."
+    return query("cursor", description, {"type": "string"}, example)
 
 
 def columns_of(example: str) -> Json:
     """Describe the parameter `columns`."""
-    told = "Which to return, with commas between, in that order."
-    return query("columns", told, {"type": "string"}, example)
+    description = "Which to return, with commas between, in that order."
+    return query("columns", description, {"type": "string"}, example)
 
 
 def format_of(names: Sequence[str]) -> Json:
@@ -218,7 +222,7 @@ NAME: Final[Json] = {"type": "string"}
 COUNT: Final[Json] = {"type": "integer", "minimum": 0}
 
 
-def _said(description: str) -> Json:
+def _description(description: str) -> Json:
     return {"description": description} if description else {}
 
 

@@ -185,14 +185,14 @@ def read(query: Mapping[str, str], name: str, parse: Callable[[str], T]) -> T | 
         raise ParameterError(f"{name}: {error}") from error
 
 
-def refuse_unknown(query: QueryParams, known: Set[str]) -> None:
+def refuse_unknown(query: QueryParams, allowed: Set[str]) -> None:
     """Raise ParameterError when a parameter is not known, or is there twice.
 
     `symbol` may be there as often as there are symbols.
     """
-    if unknown := sorted(set(query) - known):
-        there_are = f"there are {', '.join(sorted(known))}" if known else "there are none here"
-        raise ParameterError(f"{unknown[0][:40]}: no such parameter; {there_are}")
+    if unknown := sorted(set(query) - allowed):
+        choices = f"there are {', '.join(sorted(allowed))}" if allowed else "there are none here"
+        raise ParameterError(f"{unknown[0][:40]}: no such parameter; {choices}")
     names = [name for name, _ in query.multi_items() if name != "symbol"]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ParameterError(f"{twice}: is there {names.count(twice)} times: say it once")

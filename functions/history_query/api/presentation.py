@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.history_query.api.formats import MEDIA_TYPES, Shown, asked_format, rendered
+from functions.history_query.api.formats import MEDIA_TYPES, Shown, rendered, requested_format
 from functions.history_query.api.parameters import ParameterError
 from functions.history_query.api.response_cache import cacheable
 from shared.market.decimals import to_text
@@ -40,11 +40,11 @@ class Presentation:
     def read(cls, request: Request, formats: Sequence[str], columns: Sequence[str]) -> Presentation:
         """Read format, tz, columns, fill and adjusted. Raises ParameterError."""
         query = request.query_params
-        name = asked_format(query, request.headers.get("accept", ""), formats)
-        chosen = tuple(query["columns"].split(",")) if query.get("columns") else ()
-        if unknown := [each for each in chosen if each not in columns]:
+        name = requested_format(query, request.headers.get("accept", ""), formats)
+        selected = tuple(query["columns"].split(",")) if query.get("columns") else ()
+        if unknown := [each for each in selected if each not in columns]:
             raise ParameterError(f"columns: {unknown[0][:40]!r} is none of {', '.join(columns)}")
-        if chosen and name in ("lightweight-charts", "influx"):
+        if selected and name in ("lightweight-charts", "influx"):
             raise ParameterError(f"columns: format={name} has its own")
         try:
             zone = zone_of(query["tz"]) if query.get("tz") else None
@@ -53,7 +53,7 @@ class Presentation:
         return cls(
             name,
             zone,
-            chosen,
+            selected,
             _one_of(query, "fill", _FILLS),
             _one_of(query, "adjusted", ("false", "true")) == "true",
         )
@@ -83,19 +83,19 @@ class Presentation:
         return cacheable(request, response)
 
 
-def _one_of(query: Mapping[str, str], name: str, known: Sequence[str]) -> str:
-    text = query.get(name) or known[0]
-    if text not in known:
-        raise ParameterError(f"{name}: {text[:40]!r} is none of {', '.join(known)}")
+def _one_of(query: Mapping[str, str], name: str, allowed: Sequence[str]) -> str:
+    text = query.get(name) or allowed[0]
+    if text not in allowed:
+        raise ParameterError(f"{name}: {text[:40]!r} is none of {', '.join(allowed)}")
     return text
 
 
 def _sides(row: Mapping[str, Any]) -> dict[str, str]:
     """Divide the volume of unknown side as the known is divided, evenly where none is known."""
     volume, bought, sold = (Decimal(row[key]) for key in ("v", "bv", "sv"))
-    known = bought + sold
-    if known == volume:
+    known_volume = bought + sold
+    if known_volume == volume:
         return {}
-    share = _PRECISION.divide(bought, known) if known else Decimal("0.5")
+    share = _PRECISION.divide(bought, known_volume) if known_volume else Decimal("0.5")
     bought = _PRECISION.multiply(volume, share)
     return {"bv": to_text(bought), "sv": to_text(volume - bought)}

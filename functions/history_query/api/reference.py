@@ -78,9 +78,9 @@ def _route(path: str, operation: Json) -> Iterator[str]:
         yield "| parameter | what it does | example |"
         yield "|---|---|---|"
     for each in parameters:
-        told = each["description"] + _values(each["schema"])
-        shown = each["example"] if each["in"] == "path" else f"{each['name']}={each['example']}"
-        yield f"| `{each['name']}` | {_cell(told)} | `{shown}` |"
+        description = each["description"] + _values(each["schema"])
+        example = each["example"] if each["in"] == "path" else f"{each['name']}={each['example']}"
+        yield f"| `{each['name']}` | {_cell(description)} | `{example}` |"
     if parameters:
         yield ""
     responses = operation["responses"]
@@ -93,36 +93,38 @@ def _route(path: str, operation: Json) -> Iterator[str]:
 
 
 def _change(method: str, path: str, operation: Json) -> str:
-    asked = "&".join(
+    query = "&".join(
         f"{each['name']}={each['example']}" for each in operation.get("parameters", ())
     )
-    route = f"{method.upper()} {path}" + (f"?{asked}" if asked else "")
+    route = f"{method.upper()} {path}" + (f"?{query}" if query else "")
     content = operation.get("requestBody", {}).get("content", {})
     fields = content["application/json"]["schema"]["properties"] if content else {}
     body = ", ".join(f"`{name}`: {_type(each)}" for name, each in fields.items())
-    answers = []
+    responses = []
     for status, answer in operation["responses"].items():
         schema = answer.get("content", {}).get("application/json", {}).get("schema")
-        answers.append(f"{status} {_type(schema)}" if schema else status)
-    return f"| `{route}` | {_cell(operation['summary'])} | {body} | {', '.join(answers)} |"
+        responses.append(f"{status} {_type(schema)}" if schema else status)
+    return f"| `{route}` | {_cell(operation['summary'])} | {body} | {', '.join(responses)} |"
 
 
 def _example(path: str, parameters: list[Json]) -> str:
-    given = [each for each in parameters if each["name"] in _SHOWN]
+    examples = [each for each in parameters if each["name"] in _SHOWN]
     for each in parameters:
         if each["in"] == "path":
             path = path.replace(f"{{{each['name']}}}", quote(each["example"]))
-    query = "&".join(f"{each['name']}={quote(str(each['example']), safe=',:')}" for each in given)
+    query = "&".join(
+        f"{each['name']}={quote(str(each['example']), safe=',:')}" for each in examples
+    )
     return f"{path}?{query}" if query else path
 
 
 def _values(schema: Json) -> str:
-    told = ""
+    text = ""
     if "enum" in schema:
-        told += " One of " + ", ".join(f"`{each}`" for each in schema["enum"]) + "."
+        text += " One of " + ", ".join(f"`{each}`" for each in schema["enum"]) + "."
     if "default" in schema:
-        told += f" Default: `{schema['default']}`."
-    return told
+        text += f" Default: `{schema['default']}`."
+    return text
 
 
 def _object(name: str, schema: Json) -> Iterator[str]:
@@ -132,9 +134,9 @@ def _object(name: str, schema: Json) -> Iterator[str]:
     yield "|---|---|---|"
     required = schema.get("required", [])
     for field, each in schema["properties"].items():
-        told = each.get("description", "") + _values(each)
+        description = each.get("description", "") + _values(each)
         mark = "" if field in required else "?"
-        yield f"| `{field}`{mark} | {_type(each)} | {_cell(told)} |"
+        yield f"| `{field}`{mark} | {_type(each)} | {_cell(description)} |"
 
 
 def _type(schema: Json) -> str:

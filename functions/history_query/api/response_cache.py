@@ -24,8 +24,8 @@ def cacheable(request: Request, response: Response) -> Response:
         "cache-control": _REVALIDATED,
         "vary": "Accept, Accept-Encoding",
     }
-    known = [each.strip() for each in request.headers.get("if-none-match", "").split(",")]
-    if tag in known or "*" in known:
+    client_tags = [each.strip() for each in request.headers.get("if-none-match", "").split(",")]
+    if tag in client_tags or "*" in client_tags:
         return Response(status_code=304, headers=headers)
     response.headers.update(headers)
     return packed(request, response)

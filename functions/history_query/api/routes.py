@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from functions.history_query.api.endpoints import Answers, Places, answered, as_json
+from functions.history_query.api.endpoints import Answers, ConcurrencyLimits, answered, as_json
 from functions.history_query.api.openapi import DOCUMENT, parameters_of
 from functions.history_query.api.reference_page import page_routes
 from shared.adapter.health import Check, health_routes
@@ -19,8 +19,8 @@ from shared.runtime.problem import problem
 def api(topics: Iterable[Answers], ready: Check, writes: Sequence[Route] = ()) -> Starlette:
     """Return the app. `writes`: routes of other methods than GET."""
     answers = {path: answer for topic in topics for path, answer in topic.items()}
-    places = Places()
-    known = {path: parameters_of(path) for path in answers}
+    limits = ConcurrencyLimits()
+    parameters = {path: parameters_of(path) for path in answers}
     answers["/openapi.json"] = _openapi
     # A symbol takes slashes, so what follows one is tried before the symbol alone.
     ordered = sorted(answers, key=lambda path: path.endswith("{symbol}"))
@@ -29,7 +29,7 @@ def api(topics: Iterable[Answers], ready: Check, writes: Sequence[Route] = ()) -
             *(
                 Route(
                     path.replace("{symbol}", "{symbol:path}"),
-                    answered(answers[path], places, known.get(path)),
+                    answered(answers[path], limits, parameters.get(path)),
                 )
                 for path in ordered
             ),

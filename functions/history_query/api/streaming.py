@@ -36,8 +36,8 @@ def asks_for_all(
         raise ParameterError(f"limit: all goes with format={' or '.join(formats)}")
     if not query.get("from"):
         raise ParameterError("limit: all needs `from`")
-    if found := [name for name in _APART if query.get(name)]:
-        raise ParameterError(f"limit: all does not go with {found[0]}")
+    if conflicting := [name for name in _APART if query.get(name)]:
+        raise ParameterError(f"limit: all does not go with {conflicting[0]}")
     return True
 
 
@@ -48,14 +48,14 @@ def streamed(
     body = StreamBody(presentation.format)
 
     def next_body() -> tuple[bytes, bool]:
-        rows, more = following()
-        return made(rows, more), more
+        rows, has_more = following()
+        return encoded(rows, has_more), has_more
 
-    def made(rows: Sequence[Row], more: bool) -> bytes:
-        shown = [presentation.row(row) for row in rows]
-        return body(Shown("", {}, shown, None, frozenset()), is_last=not more)
+    def encoded(rows: Sequence[Row], has_more: bool) -> bytes:
+        displayed = [presentation.row(row) for row in rows]
+        return body(Shown("", {}, displayed, None, frozenset()), is_last=not has_more)
 
-    return streamed_bodies(presentation.format, (made(*first), first[1]), next_body)
+    return streamed_bodies(presentation.format, (encoded(*first), first[1]), next_body)
 
 
 def streamed_bodies(
@@ -67,10 +67,10 @@ def streamed_bodies(
     """
 
     def bodies() -> Iterator[bytes]:
-        body, more = first
+        body, has_more = first
         yield body
-        while more:
-            body, more = _tried(following)
+        while has_more:
+            body, has_more = _retried(following)
             yield body
 
     return StreamingResponse(
@@ -78,7 +78,7 @@ def streamed_bodies(
     )
 
 
-def _tried(following: NextBody) -> tuple[bytes, bool]:
+def _retried(following: NextBody) -> tuple[bytes, bool]:
     for _ in range(_TRIES):
         try:
             return following()

@@ -35,12 +35,12 @@ class AlertTests:
         event = OutgoingEvent(uuid.uuid4().hex, events.ALERT_TEST, body, events.JSON)
         try:
             async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False) as client:
-                answer = await client.post(
+                response = await client.post(
                     self._url, headers=event.headers(_SOURCE, {}), content=body
                 )
         except httpx.HTTPError as error:
             raise TransientError(f"notify is away: {error!r}") from error
-        if answer.headers.get("ce-type") != events.ALERT_TESTED:
-            raise TransientError(f"notify answered {answer.status_code}: {answer.text[:200]}")
-        found: list[dict[str, Any]] = answer.json()["targets"]
-        return found
+        if response.headers.get("ce-type") != events.ALERT_TESTED:
+            raise TransientError(f"notify answered {response.status_code}: {response.text[:200]}")
+        targets: list[dict[str, Any]] = response.json()["targets"]
+        return targets

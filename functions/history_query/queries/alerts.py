@@ -75,7 +75,7 @@ class AlertPages:
 
         An alert says its rule and what made it true; where it was posted is not shown.
         """
-        wanted = {
+        parameters = {
             "symbol": symbol,
             "rule": page.rule,
             "from_us": page.from_us,
@@ -85,8 +85,8 @@ class AlertPages:
             "limit": page.limit + 1,
         }
         with self.postgres.connection() as connection:
-            found = connection.execute(_SELECT, wanted).fetchall()
-        shown = found[: page.limit]
-        more = len(found) > page.limit
-        after = MomentCursor(*shown[-1][1:]).text() if more else None
-        return [data for data, *_ in shown], after
+            rows = connection.execute(_SELECT, parameters).fetchall()
+        page_rows = rows[: page.limit]
+        has_more = len(rows) > page.limit
+        next_cursor = MomentCursor(*page_rows[-1][1:]).text() if has_more else None
+        return [data for data, *_ in page_rows], next_cursor

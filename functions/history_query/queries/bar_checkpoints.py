@@ -53,15 +53,15 @@ class MadeBars:
 
 def joined(parts: Sequence[MadeBars]) -> MadeBars:
     """Return the bars of all parts."""
-    some = [part for part in parts if part.ends]
-    if not some:
+    nonempty = [part for part in parts if part.ends]
+    if not nonempty:
         return MadeBars(NO_BARS, [])
     return MadeBars(
         Bars(
-            np.concatenate([part.bars.start_us for part in some]),
-            concatenated([part.bars.records for part in some]),
+            np.concatenate([part.bars.start_us for part in nonempty]),
+            concatenated([part.bars.records for part in nonempty]),
         ),
-        [end for part in some for end in part.ends],
+        [end for part in nonempty for end in part.ends],
     )
 
 
@@ -107,22 +107,24 @@ class Checkpoints:
         Raises TransientError while Postgres is away.
         """
         with self._lock:
-            known = self._days.get(key)
+            held = self._days.get(key)
         symbol, _, _, begin_us = key
-        some = known.checkpoints if known else ()
-        until_us = some[-1].time_us if some else begin_us + 1
+        checkpoints = held.checkpoints if held else ()
+        until_us = checkpoints[-1].time_us if checkpoints else begin_us + 1
         with self._postgres.connection() as connection:
             commit = _settled(connection)
             parameters = bounds(begin_us, end_us) | named(symbol) | {"to_us": until_us}
-            parameters["commit"] = known.commit if known else commit
+            parameters["commit"] = held.commit if held else commit
             row = connection.execute(_CHANGED, parameters).fetchone()
         assert row is not None
         first_us, taken = row
-        if known is None or known.taken != taken:
+        if held is None or held.taken != taken:
             return BarDay(commit, taken)
         if first_us is not None:  # in its minute the trades before it may be others too
-            some = tuple(each for each in some if each.time_us <= first_us // MINUTE_US * MINUTE_US)
-        return BarDay(commit, taken, some)
+            checkpoints = tuple(
+                each for each in checkpoints if each.time_us <= first_us // MINUTE_US * MINUTE_US
+            )
+        return BarDay(commit, taken, checkpoints)
 
     def hold(self, key: Key, day: BarDay) -> None:
         """Hold a day as `of_day` gave it, with the checkpoints that were added."""
@@ -144,13 +146,17 @@ def _settled(connection: Connection) -> int:
 
 def _thinned(checkpoints: tuple[Checkpoint, ...]) -> tuple[Checkpoint, ...]:
     """Drop those of before that are near the one before them, and bars that are not the newest."""
-    found: list[Checkpoint] = []
+    thinned: list[Checkpoint] = []
     for n, each in enumerate(checkpoints):
-        before = found[-2].trades if len(found) > 1 else 0
-        if found and n < len(checkpoints) - _RECENT and each.trades - before <= LARGEST_SLICE:
-            dropped = found.pop().made
-            both = None if dropped is None or each.made is None else joined([dropped, each.made])
-            each = replace(each, made=both)
-        found.append(each)
+        previous_trades = thinned[-2].trades if len(thinned) > 1 else 0
+        if (
+            thinned
+            and n < len(checkpoints) - _RECENT
+            and each.trades - previous_trades <= LARGEST_SLICE
+        ):
+            dropped = thinned.pop().made
+            merged = None if dropped is None or each.made is None else joined([dropped, each.made])
+            each = replace(each, made=merged)
+        thinned.append(each)
     enough = checkpoints[-1].bars - _HELD_BARS if checkpoints else 0
-    return tuple(replace(each, made=None) if each.bars < enough else each for each in found)
+    return tuple(replace(each, made=None) if each.bars < enough else each for each in thinned)

@@ -27,7 +27,7 @@ _NEVER_US: Final = -(2**63)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class BarRange:
     """Bars that begin in [from_us, to_us), each day's from nothing.
 
     From a day's start on, if `after` is None: what reading may leave out then is what is not among
@@ -52,123 +52,125 @@ class BarDays:
     slices: TickSlices
     checkpoints: Checkpoints
 
-    def made(self, wanted: Wanted) -> Generator[MadeBars]:
+    def made(self, bar_range: BarRange) -> Generator[MadeBars]:
         """Yield the bars, a slice of trades at a time."""
-        if wanted.after is not None:
-            yield from _Making(wanted).of(self._slices(wanted, wanted.from_us))
+        if bar_range.after is not None:
+            yield from _BarBuilder(bar_range).of(self._slices(bar_range, bar_range.from_us))
             return
-        page, begin_us = wanted.page, wanted.from_us
+        page, begin_us = bar_range.page, bar_range.from_us
         end_us = page.frame.end_us(begin_us)
-        key = (wanted.symbol, page.type.name, page.frame.name, begin_us)
+        key = (bar_range.symbol, page.type.name, page.frame.name, begin_us)
         day = self.checkpoints.of_day(key, end_us)
-        held, start = _start(day, wanted)
+        held, start = _start(day, bar_range)
         yield from held
-        making = _Making(wanted, start, end_us)
+        builder = _BarBuilder(bar_range, start, end_us)
         try:
-            yield from making.of(self._slices(wanted, start.time_us if start else begin_us))
+            yield from builder.of(self._slices(bar_range, start.time_us if start else begin_us))
         finally:
-            some = day.checkpoints
+            stored = day.checkpoints
             added = [
-                each for each in making.checkpoints if not some or each.time_us > some[-1].time_us
+                each
+                for each in builder.checkpoints
+                if not stored or each.time_us > stored[-1].time_us
             ]
-            if some or added:
-                self.checkpoints.hold(key, replace(day, checkpoints=(*some, *added)))
+            if stored or added:
+                self.checkpoints.hold(key, replace(day, checkpoints=(*stored, *added)))
 
-    def _slices(self, wanted: Wanted, from_us: int) -> Iterator[Slice]:
+    def _slices(self, bar_range: BarRange, from_us: int) -> Iterator[Slice]:
         """Yield slices; one ends where trades that come live are near, so that it can be held."""
-        settled_us = min(wanted.over_us // MINUTE_US * MINUTE_US, wanted.to_us)
-        spans = [(from_us, wanted.to_us)]
+        settled_us = min(bar_range.over_us // MINUTE_US * MINUTE_US, bar_range.to_us)
+        spans = [(from_us, bar_range.to_us)]
         if from_us < settled_us:
-            spans = [(from_us, settled_us), (settled_us, wanted.to_us)]
+            spans = [(from_us, settled_us), (settled_us, bar_range.to_us)]
         for low, high in spans:
             if low < high:
                 yield from self.slices.slices(
-                    wanted.symbol, low, high, MINUTE_US * 60, newest=False
+                    bar_range.symbol, low, high, MINUTE_US * 60, newest=False
                 )
 
 
-def _start(day: BarDay, wanted: Wanted) -> tuple[list[MadeBars], Checkpoint | None]:
+def _start(day: BarDay, bar_range: BarRange) -> tuple[list[MadeBars], Checkpoint | None]:
     """Return bars of a day that are held, and the checkpoint behind them; None: its start."""
-    known = [each for each in day.checkpoints if each.time_us <= wanted.needed_us]
-    enough = [n for n, each in enumerate(known) if known[-1].bars - each.bars >= wanted.fewest]
+    usable = [each for each in day.checkpoints if each.time_us <= bar_range.needed_us]
+    enough = [n for n, each in enumerate(usable) if usable[-1].bars - each.bars >= bar_range.fewest]
     first = enough[-1] if enough else -1
-    behind = [each.made for each in known[first + 1 :]]
-    held = [made for made in behind if made is not None]
-    if known and len(held) == len(behind):
-        return held, known[-1]
-    return [], known[first] if enough else None
+    behind = [each.made for each in usable[first + 1 :]]
+    held = [bars for bars in behind if bars is not None]
+    if usable and len(held) == len(behind):
+        return held, usable[-1]
+    return [], usable[first] if enough else None
 
 
-class _Making:
+class _BarBuilder:
     """Folds slices of trades, which ascend, to bars; what a later read may begin from is noted."""
 
     def __init__(
-        self, wanted: Wanted, start: Checkpoint | None = None, end_us: int = _NEVER_US
+        self, bar_range: BarRange, start: Checkpoint | None = None, end_us: int = _NEVER_US
     ) -> None:
         """`end_us`: of the day whose checkpoints are noted."""
-        self._wanted = wanted
-        self._noted_until_us = min(end_us, wanted.over_us)
-        self._fold, self._day_us, self._end_us = BarFold(wanted.page.type), _NEVER_US, _NEVER_US
+        self._range = bar_range
+        self._noted_until_us = min(end_us, bar_range.over_us)
+        self._fold, self._day_us, self._end_us = BarFold(bar_range.page.type), _NEVER_US, _NEVER_US
         self._last: OrderKey | None = None
-        self._from_us = wanted.from_us
+        self._from_us = bar_range.from_us
         self._trades = self._bars = 0
         if start is not None:
             self._fold, self._last = start.fold.copy(), start.last
-            self._day_us, self._end_us = wanted.from_us, end_us
+            self._day_us, self._end_us = bar_range.from_us, end_us
             self._from_us = start.time_us
             self._trades, self._bars = start.trades, start.bars
-        self._made: list[MadeBars] = []
+        self._new_bars: list[MadeBars] = []
         self.checkpoints: list[Checkpoint] = []
 
     def of(self, slices: Iterator[Slice]) -> Iterator[MadeBars]:
         """Yield the bars that end within each slice, and at last the one that is open."""
         for each in slices:
-            yield from self._taken(each)
+            yield from self._folded(each)
             if each.to_us % MINUTE_US == 0 and each.to_us <= self._noted_until_us:
                 self._note(each.to_us)
         yield self._open()
 
-    def _taken(self, some: Slice) -> Iterator[MadeBars]:
-        frame, after = self._wanted.page.frame, self._wanted.after
-        trades = some.trades.standing()
+    def _folded(self, source: Slice) -> Iterator[MadeBars]:
+        frame, after = self._range.page.frame, self._range.after
+        trades = source.trades.standing()
         times = trades.rows.time_us
-        place = int(np.searchsorted(times, self._from_us))
-        stop = int(np.searchsorted(times, self._wanted.to_us))
-        while after is not None and place < stop and trades.key_at(place) <= after:
-            place += 1
-        while place < stop:
-            time_us = int(times[place])
+        index = int(np.searchsorted(times, self._from_us))
+        stop = int(np.searchsorted(times, self._range.to_us))
+        while after is not None and index < stop and trades.key_at(index) <= after:
+            index += 1
+        while index < stop:
+            time_us = int(times[index])
             if time_us >= self._end_us:
                 yield self._open()
-                self._fold, self._last = BarFold(self._wanted.page.type), None
+                self._fold, self._last = BarFold(self._range.page.type), None
                 self._day_us = frame.start_us(time_us)
                 self._end_us = frame.end_us(self._day_us)
                 if not frame.holds(time_us):
-                    place = int(np.searchsorted(times, frame.next_us(self._day_us)))
+                    index = int(np.searchsorted(times, frame.next_us(self._day_us)))
                     continue
-            upto = min(stop, int(np.searchsorted(times, self._end_us)))
-            part = trades.at(slice(place, upto))
-            bars, rows = self._fold.take(part.as_ticks(self._wanted.symbol))
+            end = min(stop, int(np.searchsorted(times, self._end_us)))
+            part = trades.at(slice(index, end))
+            bars, rows = self._fold.take(part.as_ticks(self._range.symbol))
             bars.records.data["flags"] |= CLOSED
             pricing = np.flatnonzero((part.rows.flags & VOLUME_ONLY) == 0)
             self._last = part.key_at(int(pricing[-1])) if len(pricing) else self._last
-            made = MadeBars(bars, [part.key_at(row) for row in rows.tolist()])
+            made_bars = MadeBars(bars, [part.key_at(row) for row in rows.tolist()])
             self._trades, self._bars = self._trades + len(part), self._bars + len(rows)
-            self._made.append(made)
-            yield made
-            place = upto
+            self._new_bars.append(made_bars)
+            yield made_bars
+            index = end
 
     def _note(self, time_us: int) -> None:
         fold = self._fold.copy()
-        made, self._made = joined(self._made), []
+        made_bars, self._new_bars = joined(self._new_bars), []
         self.checkpoints.append(
-            Checkpoint(time_us, self._trades, self._bars, self._last, fold, made)
+            Checkpoint(time_us, self._trades, self._bars, self._last, fold, made_bars)
         )
 
     def _open(self) -> MadeBars:
         """Return the bar that has not ended, if it has a price; closed where its day is over."""
         rows = np.flatnonzero(self._fold.open.records.has(PRICED))
-        found = self._fold.open.at(rows)
-        if self._end_us <= self._wanted.over_us:
-            found.records.data["flags"] |= CLOSED
-        return MadeBars(found, [self._last] if len(rows) and self._last is not None else [])
+        bars = self._fold.open.at(rows)
+        if self._end_us <= self._range.over_us:
+            bars.records.data["flags"] |= CLOSED
+        return MadeBars(bars, [self._last] if len(rows) and self._last is not None else [])

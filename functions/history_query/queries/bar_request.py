@@ -59,8 +59,8 @@ def read_bars(query: Mapping[str, str]) -> BarPage:
     zone, now = read_zone(query), now_us()
     from_us, to_us = read_range(query, now, zone)
     newest, place = from_us is None, None
-    if found := read(query, "cursor", TickPlace.read):
-        newest, place = found.direction == "before", found.key
+    if cursor := read(query, "cursor", TickPlace.read):
+        newest, place = cursor.direction == "before", cursor.key
     return BarPage(
         type_,
         of_days("1d", days or read_days(query)),

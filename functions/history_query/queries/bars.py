@@ -12,7 +12,7 @@ import numpy as np
 
 from functions.history_query.api.parameters import FURTHEST_US
 from functions.history_query.queries.bar_checkpoints import MadeBars, joined
-from functions.history_query.queries.bar_days import BarDays, Wanted
+from functions.history_query.queries.bar_days import BarDays, BarRange
 from functions.history_query.queries.bar_request import BarPage
 from functions.history_query.queries.gaps import Row, open_gaps
 from shared.candles.bar_fold import Bars
@@ -60,13 +60,13 @@ class BarPages:
         watermark_us = self.days.slices.watermark_us(symbol) or 0
         over_us = max(watermark_us - self.allowed_lateness_us, now_us - _QUIET_US, 0)
         if page.newest:
-            found, more = self._newest(symbol, page, over_us, watermark_us)
+            page_bars, has_more = self._newest(symbol, page, over_us, watermark_us)
         else:
-            found, more = self._following(symbol, page, over_us)
-        if not found.ends:
+            page_bars, has_more = self._following(symbol, page, over_us)
+        if not page_bars.ends:
             return FoundBars([], None, None)
-        edge = found.ends[0 if page.newest else -1] if more else None
-        return FoundBars(self._shown(symbol, page, found.bars), edge, found.ends[0])
+        edge = page_bars.ends[0 if page.newest else -1] if has_more else None
+        return FoundBars(self._rows(symbol, page, page_bars.bars), edge, page_bars.ends[0])
 
     def before(self, symbol: str, page: BarPage, place: OrderKey, count: int) -> list[Row]:
         """Return up to `count` bars that stand before the one that ends at a place, ascending."""
@@ -82,18 +82,18 @@ class BarPages:
         end_us = max(page.frame.end_us(page.frame.start_us(last)), page.to_us)
         parts: list[MadeBars] = []
         count = 0
-        wanted = Wanted(
+        bar_range = BarRange(
             *(symbol, page, begin_us, end_us, over_us), needed_us=page.from_us, after=page.place
         )
-        with closing(self.days.made(wanted)) as made:
-            for number, some in enumerate(made, 1):
-                first = int(np.searchsorted(some.bars.start_us, page.from_us))
-                stop = int(np.searchsorted(some.bars.start_us, page.to_us))
-                parts.append(some.at(range(first, min(stop, first + page.limit - count))))
+        with closing(self.days.made(bar_range)) as batches:
+            for number, batch in enumerate(batches, 1):
+                first = int(np.searchsorted(batch.bars.start_us, page.from_us))
+                stop = int(np.searchsorted(batch.bars.start_us, page.to_us))
+                parts.append(batch.at(range(first, min(stop, first + page.limit - count))))
                 count += len(parts[-1].ends)
                 if count == page.limit and stop > first + len(parts[-1].ends):
                     return joined(parts), True
-                if stop < len(some.ends):
+                if stop < len(batch.ends):
                     return joined(parts), False
                 if number >= _SLICES and count:
                     return joined(parts), True
@@ -114,46 +114,46 @@ class BarPages:
             if last_us is None:
                 break
             begin_us = page.frame.start_us(last_us)
-            wanted = Wanted(
+            bar_range = BarRange(
                 *(symbol, page, begin_us, page.frame.end_us(begin_us), over_us),
                 needed_us=high - 1,
                 fewest=page.limit + 1,
             )
-            day = self._last_of_day(page, wanted)
+            day = self._last_of_day(page, bar_range)
             parts.extendleft(reversed(day))
             count += sum(len(each.ends) for each in day)
             high = begin_us
-        found = joined(list(parts))
+        bars = joined(list(parts))
         first = max(count - page.limit, 0)
-        return found.at(range(first, count)), first > 0
+        return bars.at(range(first, count)), first > 0
 
-    def _last_of_day(self, page: BarPage, wanted: Wanted) -> deque[MadeBars]:
+    def _last_of_day(self, page: BarPage, bar_range: BarRange) -> deque[MadeBars]:
         """Return the last bars of a day, more than the page takes where there are so many."""
         day: deque[MadeBars] = deque()
         count = 0
-        with closing(self.days.made(wanted)) as made:
-            for some in made:
-                stop = int(np.searchsorted(some.bars.start_us, page.to_us))
+        with closing(self.days.made(bar_range)) as batches:
+            for batch in batches:
+                stop = int(np.searchsorted(batch.bars.start_us, page.to_us))
                 if page.place is not None:
-                    stop = min(stop, sum(each < page.place for each in some.ends))
-                day.append(some.at(range(stop)))
+                    stop = min(stop, sum(each < page.place for each in batch.ends))
+                day.append(batch.at(range(stop)))
                 count += stop
                 while count - len(day[0].ends) > page.limit:
                     count -= len(day.popleft().ends)
-                if stop < len(some.ends):
+                if stop < len(batch.ends):
                     break
         return day
 
     def _last_us(self, symbol: str, from_us: int, to_us: int) -> int | None:
         """Return when the last trade in the range was."""
-        for some in self.days.slices.slices(symbol, from_us, to_us, MINUTE_US, newest=True):
-            times = some.trades.rows.time_us
+        for part in self.days.slices.slices(symbol, from_us, to_us, MINUTE_US, newest=True):
+            times = part.trades.rows.time_us
             inside = times[(from_us <= times) & (times < to_us)]
             if len(inside):
                 return int(inside[-1])
         return None
 
-    def _shown(self, symbol: str, page: BarPage, bars: Bars) -> list[Row]:
+    def _rows(self, symbol: str, page: BarPage, bars: Bars) -> list[Row]:
         """Return rows; complete is one where no trade is missing since its day began."""
         columns = CandleColumns(page.type.name, [symbol] * len(bars), bars.start_us, bars.records)
         lists = columns.as_lists()

@@ -11,8 +11,8 @@ import numpy as np
 
 from functions.history_query.api.cursors import CandleCursor
 from functions.history_query.api.parameters import MAX_LIMIT, Page
-from functions.history_query.queries.closed_and_live import KeptCandles, Wanted
-from functions.history_query.queries.gaps import Row, judge, open_gaps
+from functions.history_query.queries.closed_and_live import KeptCandles, StoredRange
+from functions.history_query.queries.gaps import Row, mark_incomplete, open_gaps
 from functions.history_query.queries.tick_slices import DAY_US, TickSlices
 from shared.candles.folds import Places, merged, together
 from shared.candles.partials import partials
@@ -51,22 +51,22 @@ class CandlePages:
         timeframe = page.timeframe
         part = page.resolution.part if type(timeframe) is Timeframe else None
         if part is not None and page.resolution.is_stored and page.as_of_us is None:
-            rows, more = self._kept(symbol, page, part)
+            rows, has_more = self._stored(symbol, page, part)
         else:
-            found, more = self._made(symbol, page, now_us)
+            candles, has_more = self._computed(symbol, page, now_us)
             rows = []
-            found.reverse()
-            while found:  # each is let go once it is shown: a large page would be there twice
-                rows.append(candle_json(found.pop()))
+            candles.reverse()
+            while candles:  # each is let go once it is shown: a large page would be there twice
+                rows.append(candle_json(candles.pop()))
             if rows and page.as_of_us is None:
                 starts = rows[0]["t"] * 1000, rows[-1]["t"] * 1000
                 bounds = min(starts), timeframe.end_us(max(starts))
                 with self.kept.postgres.autocommit() as connection:
                     spans = open_gaps(connection, symbol, *bounds).fetchall()
-                judge(spans, rows, timeframe)
+                mark_incomplete(spans, rows, timeframe)
         if page.newest:
             rows.reverse()
-        if not more:
+        if not has_more:
             return rows, None
         if page.newest:
             return rows, CandleCursor("before", rows[0]["t"] * 1000).text()
@@ -74,37 +74,37 @@ class CandlePages:
 
     def before(self, symbol: str, page: Page, start_us: int, count: int) -> list[Row]:
         """Return up to `count` candles that stand before a candle of the page, ascending."""
-        found: list[Row] = []
-        while len(found) < count:
-            rest = replace(
+        rows: list[Row] = []
+        while len(rows) < count:
+            earlier_page = replace(
                 page,
                 from_us=0,
                 to_us=start_us,
-                limit=min(count - len(found), MAX_LIMIT),
+                limit=min(count - len(rows), MAX_LIMIT),
                 newest=True,
             )
-            earlier, cursor = self.page(symbol, rest)
-            found = earlier + found
+            earlier, cursor = self.page(symbol, earlier_page)
+            rows = earlier + rows
             if cursor is None or not earlier:
                 break
             start_us = earlier[0]["t"] * 1000
-        return found
+        return rows
 
     def knows(self, symbol: str) -> bool:
         """Tell whether the instrument was ever seen."""
         return self.kept.knows(symbol) or self.slices.watermark_us(symbol) is not None
 
-    def _kept(self, symbol: str, page: Page, part: Timeframe) -> tuple[list[Row], bool]:
+    def _stored(self, symbol: str, page: Page, part: Timeframe) -> tuple[list[Row], bool]:
         """Return candles that are kept as they are asked for, be it under another name."""
-        wanted = Wanted(symbol, part, page.from_us, page.to_us, page.newest)
-        found: list[Row] = []
-        for batch in self.kept.batches(wanted, page.limit + 1):
-            found += batch
-            if len(found) > page.limit:
-                return found[: page.limit], True
-        return found, False
+        stored_range = StoredRange(symbol, part, page.from_us, page.to_us, page.newest)
+        rows: list[Row] = []
+        for batch in self.kept.batches(stored_range, page.limit + 1):
+            rows += batch
+            if len(rows) > page.limit:
+                return rows[: page.limit], True
+        return rows, False
 
-    def _made(self, symbol: str, page: Page, now_us: int) -> tuple[list[Candle], bool]:
+    def _computed(self, symbol: str, page: Page, now_us: int) -> tuple[list[Candle], bool]:
         if page.as_of_us is not None:
             return self._as_of(symbol, page, page.as_of_us)
         if page.resolution.part is None:
@@ -116,13 +116,13 @@ class CandlePages:
     ) -> tuple[list[Candle], bool]:
         # The watermark first: what is read after it holds all that it has passed.
         watermark_us = None if page.resolution.is_stored else self.kept.watermark_us(symbol)
-        wanted = Wanted(symbol, part, page.from_us, page.to_us, page.newest)
+        stored_range = StoredRange(symbol, part, page.from_us, page.to_us, page.newest)
         parts_each = page.timeframe.length_us // part.length_us
         size = min((page.limit + 1) * parts_each, _PARTS_AT_ONCE)
-        found, more = folded(
+        candles, has_more = folded(
             (
                 [candle_of(row, symbol, part.name) for row in batch]
-                for batch in self.kept.batches(wanted, size)
+                for batch in self.kept.batches(stored_range, size)
             ),
             page.timeframe,
             page.limit,
@@ -130,47 +130,49 @@ class CandlePages:
             max_batches=_PART_BATCHES,
         )
         if page.resolution.is_stored:
-            return found, more
+            return candles, has_more
         passed_us = self._passed_us(watermark_us)
-        judged = []
-        for candle in found:
+        evaluated = []
+        for candle in candles:
             # An instrument gone quiet: its parts were closed by the clock, so this one is too.
             end_us = page.timeframe.end_us(candle.start_us)
             closed = candle.closed and (end_us <= passed_us or end_us <= now_us)
-            judged.append(replace(candle, closed=closed))
-        return judged, more
+            evaluated.append(replace(candle, closed=closed))
+        return evaluated, has_more
 
     def _from_ticks(self, symbol: str, page: Page, now_us: int) -> tuple[list[Candle], bool]:
         # The watermark of the ticks themselves: live candles may be ahead of what is stored.
         passed_us = self._passed_us(self.slices.watermark_us(symbol))
-        found, more = folded(
+        candles, has_more = folded(
             self._pieces(symbol, page),
             page.timeframe,
             page.limit,
             newest=page.newest,
             max_batches=_TICK_SLICES,
         )
-        judged = []
-        for candle in found:
+        evaluated = []
+        for candle in candles:
             end_us = page.timeframe.end_us(candle.start_us)
-            closed = end_us <= passed_us or (end_us <= now_us and self._kept_closed(candle, end_us))
-            judged.append(replace(candle, closed=closed))
-        return judged, more
+            closed = end_us <= passed_us or (
+                end_us <= now_us and self._stored_closed(candle, end_us)
+            )
+            evaluated.append(replace(candle, closed=closed))
+        return evaluated, has_more
 
     def _as_of(self, symbol: str, page: Page, as_of_us: int) -> tuple[list[Candle], bool]:
         """Return what the ticks received by then come to; `closed`: its interval was over then."""
-        found, more = folded(
+        candles, has_more = folded(
             self._pieces(symbol, page),
             page.timeframe,
             page.limit,
             newest=page.newest,
             max_batches=_TICK_SLICES,
         )
-        ends = [page.timeframe.end_us(candle.start_us) for candle in found]
+        ends = [page.timeframe.end_us(candle.start_us) for candle in candles]
         return [
             replace(candle, closed=end_us <= as_of_us)
-            for candle, end_us in zip(found, ends, strict=True)
-        ], more
+            for candle, end_us in zip(candles, ends, strict=True)
+        ], has_more
 
     def _pieces(self, symbol: str, page: Page) -> Iterator[list[Candle]]:
         """Yield candles made from slices of ticks, whole: one cut by a slice's edge waits.
@@ -180,38 +182,38 @@ class CandlePages:
         timeframe = page.timeframe if page.resolution.part is None else self.ladder[0]
         width_us = min((page.limit + 1) * page.timeframe.length_us, DAY_US)
         cut: Places | None = None
-        for some in self.slices.slices(
+        for part in self.slices.slices(
             *(symbol, page.from_us, page.to_us, width_us),
             newest=page.newest,
             received_until_us=page.as_of_us,
         ):
-            ticks = some.trades.standing().as_ticks(symbol)
-            found = Places(*partials(ticks, timeframe.length_us))
+            ticks = part.trades.standing().as_ticks(symbol)
+            places = Places(*partials(ticks, timeframe.length_us))
             if cut is not None:
-                found = merged(together([found, cut]))
-            if len(found):
-                edge = np.arange(len(found)) == (0 if page.newest else len(found) - 1)
-                found, cut = found.at(~edge), found.at(edge)
-            yield self._candles(symbol, page, timeframe, found)
+                places = merged(together([places, cut]))
+            if len(places):
+                edge = np.arange(len(places)) == (0 if page.newest else len(places) - 1)
+                places, cut = places.at(~edge), places.at(edge)
+            yield self._candles(symbol, page, timeframe, places)
         if cut is not None:
             yield self._candles(symbol, page, timeframe, cut)
 
     def _candles(
-        self, symbol: str, page: Page, timeframe: Timeframe, found: Places
+        self, symbol: str, page: Page, timeframe: Timeframe, places: Places
     ) -> list[Candle]:
         """Return those that have a price and start in the page, in the order of reading."""
-        starts = found.start_us
-        inside = found.records.has(PRICED) & (page.from_us <= starts) & (starts < page.to_us)
-        candles = list(found.at(inside).columns(timeframe.name, [symbol]).candles())
+        starts = places.start_us
+        inside = places.records.has(PRICED) & (page.from_us <= starts) & (starts < page.to_us)
+        candles = list(places.at(inside).columns(timeframe.name, [symbol]).candles())
         return candles[::-1] if page.newest else candles
 
-    def _kept_closed(self, candle: Candle, end_us: int) -> bool:
+    def _stored_closed(self, candle: Candle, end_us: int) -> bool:
         """Tell whether every kept candle that shares time with this one is closed: by the clock."""
         base = self.ladder[0]
         from_us = base.start_us(candle.start_us)
-        wanted = Wanted(candle.instrument, base, from_us, end_us, newest=True)
-        kept = self.kept.read(wanted, (end_us - from_us) // base.length_us + 1)
-        return bool(kept) and all(each["closed"] for each in kept)
+        stored_range = StoredRange(candle.instrument, base, from_us, end_us, newest=True)
+        rows = self.kept.read(stored_range, (end_us - from_us) // base.length_us + 1)
+        return bool(rows) and all(each["closed"] for each in rows)
 
     def _passed_us(self, watermark_us: int | None) -> int:
         return 0 if watermark_us is None else watermark_us - self.allowed_lateness_us

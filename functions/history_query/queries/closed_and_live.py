@@ -8,7 +8,7 @@ from typing import Final
 
 from psycopg import Connection, Cursor, sql
 
-from functions.history_query.queries.gaps import Row, judge, open_gaps
+from functions.history_query.queries.gaps import Row, mark_incomplete, open_gaps
 from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.plan import plan_candles
 from shared.market.timeframes import Timeframe
@@ -31,7 +31,7 @@ _COLD_DAYS: Final = "SELECT min(day), max(day) FROM cold_candle_days"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class StoredRange:
     """Range of stored candles: starts in [from_us, to_us), ascending, or descending if `newest`."""
 
     symbol: str
@@ -49,48 +49,52 @@ class KeptCandles:
     live: LiveState
     cold: Cold = NO_LAKE
 
-    def batches(self, wanted: Wanted, size: int) -> Iterator[list[Row]]:
+    def batches(self, stored_range: StoredRange, size: int) -> Iterator[list[Row]]:
         """Yield all of them, at most `size` at a time."""
-        low, high = wanted.from_us, wanted.to_us
+        low, high = stored_range.from_us, stored_range.to_us
         while low < high:
-            rest = Wanted(wanted.symbol, wanted.timeframe, low, high, wanted.newest)
-            batch = self._read(rest, size)
-            if there := _traded(batch):
-                yield there
+            remaining = StoredRange(
+                stored_range.symbol, stored_range.timeframe, low, high, stored_range.newest
+            )
+            batch = self._read(remaining, size)
+            if traded := _traded(batch):
+                yield traded
             if len(batch) < size:
                 return
-            if wanted.newest:
+            if stored_range.newest:
                 high = batch[-1]["t"] * 1000
             else:
                 low = batch[-1]["t"] * 1000 + 1
 
-    def read(self, wanted: Wanted, count: int) -> list[Row]:
+    def read(self, stored_range: StoredRange, count: int) -> list[Row]:
         """Return the first `count` of them.
 
         Both stores are asked; of a candle that is in both, the higher revision counts;
         so the union's first candles are right whichever store has them. Those whose trades were
         all cancelled are left out, so there may be fewer.
         """
-        return _traded(self._read(wanted, count))
+        return _traded(self._read(stored_range, count))
 
-    def _read(self, wanted: Wanted, count: int) -> list[Row]:
-        found: dict[int, Row] = {}
+    def _read(self, stored_range: StoredRange, count: int) -> list[Row]:
+        by_start: dict[int, Row] = {}
         # Redis first: a candle that is persisted meanwhile is then found in both, not in neither.
-        _join(found, self._live(wanted))
+        _join(by_start, self._live(stored_range))
         with self.postgres.autocommit() as connection, connection.pipeline():  # one round trip
-            stored = self._stored(connection, wanted, count)
+            stored = self._stored(connection, stored_range, count)
             days = connection.execute(_COLD_DAYS)
-            gaps = open_gaps(connection, wanted.symbol, wanted.from_us, wanted.to_us)
-            _join(found, _rows(stored))
+            gaps = open_gaps(
+                connection, stored_range.symbol, stored_range.from_us, stored_range.to_us
+            )
+            _join(by_start, _rows(stored))
             (first_day, last_day), spans = days.fetchall()[0], gaps.fetchall()
-        low, high = wanted.from_us, wanted.to_us
-        if len(found) >= count:  # no candle beyond these can be among the first
-            edge_us = sorted(found, reverse=wanted.newest)[count - 1] * 1000
-            low, high = (edge_us, high) if wanted.newest else (low, edge_us + 1)
+        low, high = stored_range.from_us, stored_range.to_us
+        if len(by_start) >= count:  # no candle beyond these can be among the first
+            edge_us = sorted(by_start, reverse=stored_range.newest)[count - 1] * 1000
+            low, high = (edge_us, high) if stored_range.newest else (low, edge_us + 1)
         if first_day and begin_us(first_day) < high and low < begin_us(last_day) + DAY_US:
-            _join(found, self._in_lake(replace(wanted, from_us=low, to_us=high), count))
-        rows = [found[start] for start in sorted(found, reverse=wanted.newest)[:count]]
-        judge(spans, rows, wanted.timeframe)
+            _join(by_start, self._in_lake(replace(stored_range, from_us=low, to_us=high), count))
+        rows = [by_start[start] for start in sorted(by_start, reverse=stored_range.newest)[:count]]
+        mark_incomplete(spans, rows, stored_range.timeframe)
         return rows
 
     def watermark_us(self, symbol: str) -> int | None:
@@ -107,22 +111,35 @@ class KeptCandles:
             ).fetchone()
         return bool(row and row[0])
 
-    def _live(self, wanted: Wanted) -> list[Row]:
-        bounds = (wanted.timeframe, wanted.from_us, wanted.to_us)
-        return candle_rows(self.live.candles(wanted.symbol, *bounds).as_lists())
+    def _live(self, stored_range: StoredRange) -> list[Row]:
+        bounds = (stored_range.timeframe, stored_range.from_us, stored_range.to_us)
+        return candle_rows(self.live.candles(stored_range.symbol, *bounds).as_lists())
 
-    def _stored(self, connection: Connection, wanted: Wanted, count: int) -> Cursor:
-        statement = _STORED.format(sql.SQL("DESC" if wanted.newest else "ASC"))
-        bounds = (wanted.symbol, wanted.timeframe.name, wanted.from_us, wanted.to_us, count)
+    def _stored(self, connection: Connection, stored_range: StoredRange, count: int) -> Cursor:
+        statement = _STORED.format(sql.SQL("DESC" if stored_range.newest else "ASC"))
+        bounds = (
+            stored_range.symbol,
+            stored_range.timeframe.name,
+            stored_range.from_us,
+            stored_range.to_us,
+            count,
+        )
         return connection.execute(statement, bounds)
 
-    def _in_lake(self, wanted: Wanted, count: int) -> list[Row]:
+    def _in_lake(self, stored_range: StoredRange, count: int) -> list[Row]:
         with self.postgres.autocommit() as connection:
-            plan = plan_candles(connection, wanted.from_us, wanted.to_us)
+            plan = plan_candles(connection, stored_range.from_us, stored_range.to_us)
         if plan.is_hot:
             return []
-        bounds = (wanted.symbol, wanted.timeframe.name, wanted.from_us, wanted.to_us)
-        return candle_rows(self.cold.candle_lists(plan, *bounds, count=count, newest=wanted.newest))
+        bounds = (
+            stored_range.symbol,
+            stored_range.timeframe.name,
+            stored_range.from_us,
+            stored_range.to_us,
+        )
+        return candle_rows(
+            self.cold.candle_lists(plan, *bounds, count=count, newest=stored_range.newest)
+        )
 
 
 def _rows(cursor: Cursor) -> list[Row]:
@@ -135,8 +152,8 @@ def _traded(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row["n"]]
 
 
-def _join(found: dict[int, Row], rows: Iterable[Row]) -> None:
+def _join(by_start: dict[int, Row], rows: Iterable[Row]) -> None:
     for row in rows:
-        present = found.get(row["t"])
-        if present is None or row["revision"] > present["revision"]:
-            found[row["t"]] = row
+        previous = by_start.get(row["t"])
+        if previous is None or row["revision"] > previous["revision"]:
+            by_start[row["t"]] = row

@@ -33,7 +33,7 @@ def filled_after(
     `before`: a row, not shown, whose gap up to the first row is.
     """
 
-    def whole() -> Iterator[Row]:
+    def all_rows() -> Iterator[Row]:
         last = before
         for row in rows:
             if last is not None:
@@ -44,8 +44,8 @@ def filled_after(
             yield row
             last = row
 
-    found = list(islice(whole(), limit + 1))
-    return found[:limit], len(found) > limit
+    filled = list(islice(all_rows(), limit + 1))
+    return filled[:limit], len(filled) > limit
 
 
 def filled_before(
@@ -56,7 +56,7 @@ def filled_before(
     `until_us`: where the gap after the last row ends.
     """
 
-    def whole() -> Iterator[Row]:
+    def all_rows() -> Iterator[Row]:
         end_us = until_us
         for row in reversed(rows):
             if end_us is not None:
@@ -67,8 +67,8 @@ def filled_before(
             yield row
             end_us = row["t"] * 1000
 
-    found = list(islice(whole(), limit + 1))
-    return found[:limit][::-1], len(found) > limit
+    filled = list(islice(all_rows(), limit + 1))
+    return filled[:limit][::-1], len(filled) > limit
 
 
 def _between(row: Row, start_us: int, *, previous: bool) -> Row:

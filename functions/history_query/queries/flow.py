@@ -11,7 +11,7 @@ import numpy as np
 
 from functions.history_query.api.parameters import ParameterError
 from functions.history_query.queries.candles import CandlePages
-from functions.history_query.queries.closed_and_live import Wanted
+from functions.history_query.queries.closed_and_live import StoredRange
 from functions.history_query.queries.flow_request import FlowRequest, ProfileRequest
 from shared.candles.order_flow import (
     DAY_US,
@@ -44,10 +44,10 @@ class Sums:
     est_buy: Decimal = _ZERO
     est_sell: Decimal = _ZERO
 
-    def add(self, more: Sums) -> None:
+    def add(self, other: Sums) -> None:
         """Add what a later range has."""
         for name in ("volume", "notional", "buy", "sell", "est_buy", "est_sell"):
-            setattr(self, name, EXACT.add(getattr(self, name), getattr(more, name)))
+            setattr(self, name, EXACT.add(getattr(self, name), getattr(other, name)))
 
     @property
     def delta(self) -> Decimal:
@@ -72,40 +72,40 @@ class Flow:
 
     pages: CandlePages
 
-    def page(self, symbol: str, wanted: FlowRequest) -> tuple[list[dict[str, Any]], str | None]:
+    def page(self, symbol: str, request: FlowRequest) -> tuple[list[dict[str, Any]], str | None]:
         """Return a row for each candle, ascending, and the cursor of the next page."""
-        candles, cursor = self.pages.page(symbol, wanted.page)
+        candles, cursor = self.pages.page(symbol, request.page)
         if not candles:
             return [], cursor
         sums = [Sums.of(each) for each in candles]
         starts = [each["t"] * 1000 for each in candles]
-        ends = [wanted.page.timeframe.end_us(each) for each in starts]
+        ends = [request.page.timeframe.end_us(each) for each in starts]
         self._estimate(symbol, list(zip(starts, ends, strict=True)), sums)
-        anchor_us = wanted.anchor_of(starts[0])
+        anchor_us = request.anchor_of(starts[0])
         first_us = next((each for each in starts if each >= anchor_us), anchor_us)
         since = self._sums(symbol, anchor_us, first_us)
         rows = []
         for start_us, candle, each in zip(starts, candles, sums, strict=True):
-            if wanted.anchor_of(start_us) != anchor_us:
-                anchor_us, since = wanted.anchor_of(start_us), Sums()
+            if request.anchor_of(start_us) != anchor_us:
+                anchor_us, since = request.anchor_of(start_us), Sums()
             if anchor_us <= start_us:
                 since.add(each)
             rows.append(_row(candle, each, since if anchor_us <= start_us else None))
         return rows, cursor
 
-    def profile(self, symbol: str, wanted: ProfileRequest) -> dict[str, Any]:
+    def profile(self, symbol: str, request: ProfileRequest) -> dict[str, Any]:
         """Return volume by price of the trades in a range.
 
         Raises ParameterError when they have too many prices.
         """
-        profile = Profile(wanted.step)
-        for trades, sides in self._trades(symbol, wanted.from_us, wanted.to_us):
+        profile = Profile(request.step)
+        for trades, sides in self._trades(symbol, request.from_us, request.to_us):
             profile.take(trades, sides)
             if len(profile.levels) > MAX_LEVELS:
                 raise ParameterError(
                     f"step: more than {MAX_LEVELS} prices; give a step, or a larger one"
                 )
-        return _profile_json(profile, value_area(profile.levels, wanted.share))
+        return _profile_json(profile, value_area(profile.levels, request.share))
 
     def _sums(self, symbol: str, from_us: int, to_us: int) -> Sums:
         """Return the sums over [from_us, to_us): of the fewest kept candles, and ticks beside."""
@@ -113,8 +113,8 @@ class Flow:
         first_us = min(-(-from_us // ladder[0].length_us) * ladder[0].length_us, to_us)
         total.add(self._of_ticks(symbol, from_us, first_us))
         for part, low, high in covered(ladder, first_us, to_us):
-            wanted = Wanted(symbol, part, low, high, newest=False)
-            for batch in self.pages.kept.batches(wanted, _BATCH):
+            stored_range = StoredRange(symbol, part, low, high, newest=False)
+            for batch in self.pages.kept.batches(stored_range, _BATCH):
                 for row in batch:
                     total.add(Sums.of(row))
             first_us = high
@@ -141,13 +141,13 @@ class Flow:
         for trades, sides in self._trades(symbol, ranges[0][0], ranges[-1][1]):
             if not sides.any():
                 continue
-            place = np.searchsorted(starts, trades.rows.time_us, side="right") - 1
-            rows = np.flatnonzero(trades.rows.time_us < ends[place])
+            range_index = np.searchsorted(starts, trades.rows.time_us, side="right") - 1
+            rows = np.flatnonzero(trades.rows.time_us < ends[range_index])
             if not len(rows):
                 continue
-            groups = np.flatnonzero(np.append(True, np.diff(place[rows]) != 0))
+            groups = np.flatnonzero(np.append(True, np.diff(range_index[rows]) != 0))
             *_, bought, sold = volumes_by_side(trades, sides, rows, groups)
-            for n, buy, sell in zip(place[rows][groups].tolist(), bought, sold, strict=True):
+            for n, buy, sell in zip(range_index[rows][groups].tolist(), bought, sold, strict=True):
                 scale = trades.size_scale
                 sums[n].est_buy = EXACT.add(sums[n].est_buy, from_mantissa(buy, scale))
                 sums[n].est_sell = EXACT.add(sums[n].est_sell, from_mantissa(sell, scale))
@@ -159,8 +159,8 @@ class Flow:
         """
         rule = TickRule()
         day_us = from_us // DAY_US * DAY_US
-        for some in self.pages.slices.slices(symbol, day_us, to_us, _WIDTH_US, newest=False):
-            trades = some.trades.standing()
+        for part in self.pages.slices.slices(symbol, day_us, to_us, _WIDTH_US, newest=False):
+            trades = part.trades.standing()
             sides = rule.sides(trades)
             times = trades.rows.time_us
             inside = slice(int(np.searchsorted(times, from_us)), int(np.searchsorted(times, to_us)))

@@ -25,7 +25,9 @@ def open_gaps(
     )
 
 
-def judge(spans: Sequence[tuple[int, int]], rows: Iterable[Row], timeframe: Timeframe) -> None:
+def mark_incomplete(
+    spans: Sequence[tuple[int, int]], rows: Iterable[Row], timeframe: Timeframe
+) -> None:
     """Write into candles as they are shown that one which touches a span is not complete.
 
     Those made on reading have no evaluation of their own, and a part that a gap swallowed whole is

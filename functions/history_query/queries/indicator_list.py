@@ -57,35 +57,37 @@ class Entry:
 
     def json(self) -> dict[str, Any]:
         """Return it as the API says it."""
-        told = {"name": self.name, "title": self.title, "group": self.group}
-        more = {"columns": list(self.columns), "overlay": self.overlay}
-        return {**told, "parameters": self.parameters, **more}
+        labels = {"name": self.name, "title": self.title, "group": self.group}
+        outputs = {"columns": list(self.columns), "overlay": self.overlay}
+        return {**labels, "parameters": self.parameters, **outputs}
 
 
 @lru_cache(maxsize=1)
 def entries() -> tuple[Entry, ...]:
     """Return all indicators by their names."""
-    found = [_of_talib(function) for function in functions()]
+    result = [_of_talib(function) for function in functions()]
     for text, (group, title, names) in _OWN.items():
-        (made,) = parse_indicators(text)
+        (indicator,) = parse_indicators(text)
         numbers = [float(each) for each in text.split(":")[1:]]
         parameters = dict(zip(names, numbers, strict=True))
-        found.append(_entry(made, title, group, parameters, group == "Overlap Studies"))
-    return tuple(sorted(found, key=lambda each: each.name))
+        result.append(_entry(indicator, title, group, parameters, group == "Overlap Studies"))
+    return tuple(sorted(result, key=lambda each: each.name))
 
 
 def _of_talib(function: str) -> Entry:
-    made = TalibIndicator.parse(function)
+    indicator = TalibIndicator.parse(function)
     info = about(function)
     is_overlay = _OVERLAY in (info["function_flags"] or ())
-    return _entry(made, info["display_name"], info["group"], parameters_of(function), is_overlay)
+    return _entry(
+        indicator, info["display_name"], info["group"], parameters_of(function), is_overlay
+    )
 
 
 def _entry(
-    made: AnyIndicator, title: str, group: str, parameters: dict[str, float], is_overlay: bool
+    indicator: AnyIndicator, title: str, group: str, parameters: dict[str, float], is_overlay: bool
 ) -> Entry:
-    of_day = isinstance(made, TalibIndicator) and made.of_day
-    return Entry(made.name, title, group, parameters, made.columns, is_overlay, of_day)
+    of_day = isinstance(indicator, TalibIndicator) and indicator.of_day
+    return Entry(indicator.name, title, group, parameters, indicator.columns, is_overlay, of_day)
 
 
 def listed() -> str:

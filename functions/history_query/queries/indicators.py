@@ -23,7 +23,7 @@ _INPUTS: Final = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": 
 
 def indicator_values(
     indicators: Sequence[AnyIndicator],
-    found: Sequence[Row],
+    rows: Sequence[Row],
     before: Before,
     length_us: int | None = None,
 ) -> list[dict[str, float | None]]:
@@ -33,21 +33,21 @@ def indicator_values(
     of 10 digits, and never become prices. Raises TransientError, and ParameterError where a day has
     too many bars.
     """
-    if not found:
+    if not rows:
         return []
     count = warm_up(indicators)
     of_day = [each for each in indicators if isinstance(each, TalibIndicator) and each.of_day]
     if of_day:
         count = max(count, MOST_OF_A_DAY if length_us is None else DAY_US // length_us)
     earlier = before(count)
-    day = found[0]["t"] // _DAY_MS
+    day = rows[0]["t"] // _DAY_MS
     is_cut = length_us is None and len(earlier) == count
     if of_day and is_cut and earlier[0]["t"] // _DAY_MS == day:
         raise ParameterError(
             f"indicators: {of_day[0].name} begins anew each day, and more than {count:,} bars"
             " of it stand before this page: ask for larger bars"
         )
-    candles = [*earlier, *found]
+    candles = [*earlier, *rows]
     inputs = {
         name: np.array([float(each[key]) for each in candles]) for name, key in _INPUTS.items()
     }
@@ -56,5 +56,5 @@ def indicator_values(
     texts = {name: values[len(earlier) :].tolist() for name, values in columns.items()}
     return [
         {name: None if np.isnan(values[n]) else values[n] for name, values in texts.items()}
-        for n in range(len(found))
+        for n in range(len(rows))
     ]

@@ -31,7 +31,7 @@ class LatestQuotes:
             rows = connection.execute(_SELECT).fetchall()
         return {name: _as_json(*quote) for name, *quote in rows}
 
-    def some(self, symbols: Sequence[str]) -> dict[str, dict[str, Any]]:
+    def of_symbols(self, symbols: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return the latest quotes of those instruments that have one."""
         with self.postgres.connection() as connection:
             where = f"{_SELECT} WHERE instrument = ANY(%s)"

@@ -54,18 +54,18 @@ class Outcomes:
 
     def of(self, symbol: str, page: Page, horizon: int) -> tuple[int, list[dict[str, Any]]]:
         """Return how many candles there were, and a score for each pattern and direction."""
-        found, _ = self.pages.page(symbol, page)
-        closed = [row for row in found if row["closed"]]
+        rows, _ = self.pages.page(symbol, page)
+        closed = [row for row in rows if row["closed"]]
         if not closed:
             return 0, []
         length_us = page.timeframe.length_us
-        places = {row["t"] * 1000 + length_us: n for n, row in enumerate(closed)}
+        index_by_end = {row["t"] * 1000 + length_us: n for n, row in enumerate(closed)}
         completed = [
-            Completed(name, places[end_us], direction, confidence)
+            Completed(name, index_by_end[end_us], direction, confidence)
             for name, end_us, direction, confidence in self.patterns.standing(
                 symbol, page.timeframe.name, closed[0]["t"] * 1000
             )
-            if end_us in places
+            if end_us in index_by_end
         ]
         returns = Returns(np.array([float(row["c"]) for row in closed]), horizon)
         return len(closed), [_json(score) for score in by_pattern(returns, completed)]

@@ -103,18 +103,18 @@ class Overview:
             else {s: trade for s in symbols if (trade := self.latest.one(s)) is not None}
         )
         names = sorted(trades)
-        wanted = None if symbols is None else names
+        requested = None if symbols is None else names
         newest = {
             candle.instrument: candle
-            for part in self._live(wanted, self.live.ladder[0])
+            for part in self._live(requested, self.live.ladder[0])
             for candle in _newest(part).candles()
         }
-        folds = self._days(names, wanted, now_us)
-        quotes = self.quotes.all() if symbols is None else self.quotes.some(symbols)
-        opens = self._opens(names, wanted, of_days("1d", days), now_us)
+        folds = self._days(names, requested, now_us)
+        quotes = self.quotes.all() if symbols is None else self.quotes.of_symbols(symbols)
+        opens = self._opens(names, requested, of_days("1d", days), now_us)
         return [
             {
-                **_shown(trades[name], folds.get(name), newest.get(name)),
+                **_row(trades[name], folds.get(name), newest.get(name)),
                 "spread": quotes.get(name, NO_QUOTE)["spread"],
                 "session_open": to_text(opens[name][1]) if name in opens else None,
             }
@@ -122,7 +122,7 @@ class Overview:
         ]
 
     def _opens(
-        self, names: Sequence[str], wanted: Sequence[str] | None, day: Timeframe, now_us: int
+        self, names: Sequence[str], requested: Sequence[str] | None, day: Timeframe, now_us: int
     ) -> dict[str, tuple[int, Decimal]]:
         """Return the first price of the session that goes on, with its candle's start."""
         from_us = day.start_us(now_us)
@@ -131,22 +131,22 @@ class Overview:
             key=lambda each: each.length_us,
             default=self.live.ladder[0],
         )
-        found = {
+        opens = {
             name: (start_us, price)
             for name, start_us, price in self._stored(_FIRST, names, piece, from_us)
         }
-        for name, start_us, live in self._pieces(wanted, piece, from_us):
-            if live.trades and (name not in found or start_us < found[name][0]):
-                found[name] = start_us, live.open
-        return found
+        for name, start_us, live in self._pieces(requested, piece, from_us):
+            if live.trades and (name not in opens or start_us < opens[name][0]):
+                opens[name] = start_us, live.open
+        return opens
 
     def _days(
-        self, names: Sequence[str], wanted: Sequence[str] | None, now_us: int
+        self, names: Sequence[str], requested: Sequence[str] | None, now_us: int
     ) -> dict[str, _Day]:
         """Return the last 24 hours: stored pieces, and those that are live in their place."""
         piece = self._piece
         from_us = piece.start_us(now_us - DAY_US + piece.length_us - 1)
-        live = self._pieces(wanted, piece, from_us)
+        live = self._pieces(requested, piece, from_us)
         until_us = min((start_us for _, start_us, _ in live), default=_ALWAYS[1])
         days = {
             name: _Day(open_, high, low, volume, closes.split())
@@ -156,11 +156,11 @@ class Overview:
         }
         stored = self._stored(_PIECES, names, piece, until_us)
         pieces: dict[str, dict[int, _Piece]] = defaultdict(dict)
-        for name, start_us, *rest in stored:
-            pieces[name][start_us] = _Piece(*rest)
+        for name, start_us, *values in stored:
+            pieces[name][start_us] = _Piece(*values)
         for name, start_us, each in live:
-            known = pieces[name].get(start_us)
-            if known is None or each.revision > known.revision:
+            stored_piece = pieces[name].get(start_us)
+            if stored_piece is None or each.revision > stored_piece.revision:
                 pieces[name][start_us] = each
         for name, by_start in pieces.items():
             for _, each in sorted(by_start.items()):
@@ -184,26 +184,26 @@ class Overview:
         from_us: int,
         until_us: int = _ALWAYS[1],
     ) -> list[tuple[Any, ...]]:
-        asked = {
+        parameters = {
             "names": list(names),
             "timeframe": timeframe.name,
             "from_us": from_us,
             "until_us": until_us,
         }
         with self.postgres.connection() as connection:
-            return connection.execute(statement, asked).fetchall()
+            return connection.execute(statement, parameters).fetchall()
 
     def _pieces(
         self, symbols: Sequence[str] | None, timeframe: Timeframe, from_us: int
     ) -> list[tuple[str, int, _Piece]]:
         """Return the live candles of a timeframe that start then or later, with their starts."""
-        found: list[tuple[str, int, _Piece]] = []
+        result: list[tuple[str, int, _Piece]] = []
         for part in self._live(symbols, timeframe):
-            some = part.at(np.flatnonzero(part.start_us >= from_us)).as_lists()
-            numbers = (map(Decimal, some[name]) for name in _Piece._fields[1:-1])
-            pieces = map(_Piece, some["revision"], *numbers, some["trade_count"])
-            found += zip(some["instrument"], some["start_us"], pieces, strict=True)
-        return found
+            columns = part.at(np.flatnonzero(part.start_us >= from_us)).as_lists()
+            numbers = (map(Decimal, columns[name]) for name in _Piece._fields[1:-1])
+            pieces = map(_Piece, columns["revision"], *numbers, columns["trade_count"])
+            result += zip(columns["instrument"], columns["start_us"], pieces, strict=True)
+        return result
 
     def _live(self, symbols: Sequence[str] | None, timeframe: Timeframe) -> list[CandleColumns]:
         if symbols is None:
@@ -218,7 +218,7 @@ def _newest(part: CandleColumns) -> CandleColumns:
     return part.at(np.array(list(rows.values()), dtype=np.intp))
 
 
-def _shown(trade: dict[str, Any], day: _Day | None, newest: Candle | None) -> dict[str, Any]:
+def _row(trade: dict[str, Any], day: _Day | None, newest: Candle | None) -> dict[str, Any]:
     return {
         **trade,
         "open": to_text(day.open) if day else None,

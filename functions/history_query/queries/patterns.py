@@ -109,7 +109,7 @@ class PatternPages:
         self, symbol: str | None, page: PatternPage
     ) -> tuple[list[dict[str, Any]], str | None]:
         """Return patterns of one or all, the newest first; a cursor when there are older ones."""
-        wanted = {
+        parameters = {
             "symbol": symbol,
             "from_us": page.from_us,
             "to_us": page.to_us,
@@ -125,8 +125,10 @@ class PatternPages:
             self.postgres.connection() as connection,
             connection.cursor(row_factory=class_row(Pattern)) as cursor,
         ):
-            found = cursor.execute(_OF_ALL if symbol is None else _OF_ONE, wanted).fetchall()
-        shown = found[: page.limit]
-        more = len(found) > page.limit
-        after = MomentCursor(shown[-1].end_us, shown[-1].id).text() if more else None
-        return [as_event_json(each)["data"] for each in shown], after
+            rows = cursor.execute(_OF_ALL if symbol is None else _OF_ONE, parameters).fetchall()
+        page_rows = rows[: page.limit]
+        has_more = len(rows) > page.limit
+        next_cursor = (
+            MomentCursor(page_rows[-1].end_us, page_rows[-1].id).text() if has_more else None
+        )
+        return [as_event_json(each)["data"] for each in page_rows], next_cursor

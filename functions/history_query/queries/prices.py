@@ -40,26 +40,28 @@ class PricePages:
         to_us = page.to_us
         if page.before is not None:
             to_us = min(to_us, page.before.event_time_us + 1)
-        found: list[Price] = []
+        prices: list[Price] = []
         oldest: OrderKey | None = None
-        for some in self.slices.slices(symbol, page.from_us, to_us, _FIRST_WIDTH_US, newest=True):
-            trades = some.trades
-            rows = np.flatnonzero(_wanted(trades, page.from_us, to_us, page.before))
-            room = page.limit - len(found)
+        for part in self.slices.slices(symbol, page.from_us, to_us, _FIRST_WIDTH_US, newest=True):
+            trades = part.trades
+            rows = np.flatnonzero(_in_page(trades, page.from_us, to_us, page.before))
+            room = page.limit - len(prices)
             if len(rows) and not room:
                 assert oldest is not None
-                return found, TickCursor(oldest).text()
-            chosen = rows[max(len(rows) - room, 0) :][::-1]
-            found += _prices(trades, chosen)
-            if len(chosen):
-                oldest = trades.key_at(int(chosen[-1]))
+                return prices, TickCursor(oldest).text()
+            selected = rows[max(len(rows) - room, 0) :][::-1]
+            prices += _prices(trades, selected)
+            if len(selected):
+                oldest = trades.key_at(int(selected[-1]))
             if len(rows) > room:
                 assert oldest is not None
-                return found, TickCursor(oldest).text()
-        return found, None
+                return prices, TickCursor(oldest).text()
+        return prices, None
 
 
-def _wanted(trades: Trades, from_us: int, to_us: int, before: OrderKey | None) -> NDArray[np.bool_]:
+def _in_page(
+    trades: Trades, from_us: int, to_us: int, before: OrderKey | None
+) -> NDArray[np.bool_]:
     time = trades.rows.time_us
     inside = (time >= from_us) & (time < to_us)
     if before is not None:

@@ -53,13 +53,18 @@ class Rejects:
 
         Only the newest MOST_COUNTED are counted.
         """
-        asked = {"from_us": from_us, "limit": limit, "most": MOST_COUNTED, "bytes": _EXCERPT_BYTES}
+        parameters = {
+            "from_us": from_us,
+            "limit": limit,
+            "most": MOST_COUNTED,
+            "bytes": _EXCERPT_BYTES,
+        }
         with (
             self.postgres.connection() as connection,
             connection.cursor(row_factory=dict_row) as cursor,
         ):
-            counts = cursor.execute(_COUNTS, asked).fetchall()
-            newest = cursor.execute(_NEWEST, asked).fetchall()
+            counts = cursor.execute(_COUNTS, parameters).fetchall()
+            newest = cursor.execute(_NEWEST, parameters).fetchall()
         return {
             "from": from_us // 1000,
             "counts": counts,

@@ -71,9 +71,9 @@ class Symbols:
         extents = map(Extent, *(column.tolist() for column in columns))
         with self.postgres.connection() as connection:
             stored = _stored(connection, longest, live)
-        found: dict[str, Extent] = {}
+        by_name: dict[str, Extent] = {}
         for name, extent in [*zip(live.names, extents, strict=True), *stored]:
-            found[name] = extent.joined(found.get(name))
+            by_name[name] = extent.joined(by_name.get(name))
         return [
             {
                 "symbol": name,
@@ -81,7 +81,7 @@ class Symbols:
                 "last": extent.last_us // 1000,
                 "n": extent.trades,
             }
-            for name, extent in sorted(found.items())
+            for name, extent in sorted(by_name.items())
         ]
 
 

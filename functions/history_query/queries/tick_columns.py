@@ -38,7 +38,7 @@ _FLAGS: Final = {
 }
 
 
-def shown(columns: Sequence[str], zone: ZoneInfo | None) -> tuple[str, ...]:
+def displayed_columns(columns: Sequence[str], zone: ZoneInfo | None) -> tuple[str, ...]:
     """Return which columns an answer has; `columns` empty: all, `time` with a zone alone."""
     names = columns or ("t", *(["time"] if zone else []), *COLUMNS[1:2], *COLUMNS[3:])
     return tuple(name for name in names if zone or name != "time")
@@ -58,7 +58,7 @@ def table_of(trades: Trades, names: Sequence[str], zone: ZoneInfo | None) -> pa.
     import pyarrow as pa
 
     rows = trades.rows
-    made: dict[str, Callable[[], Any]] = {
+    builders: dict[str, Callable[[], Any]] = {
         "t": lambda: pa.array(rows.time_us // 1000).cast(pa.timestamp("ms", "UTC")),
         "us": lambda: pa.array(rows.time_us),
         "p": lambda: _decimals("p", trades.price, trades.price_scale),
@@ -72,8 +72,8 @@ def table_of(trades: Trades, names: Sequence[str], zone: ZoneInfo | None) -> pa.
     }
     return pa.table(
         {
-            name: made[name]()
-            if name in made
+            name: builders[name]()
+            if name in builders
             else pa.array(_LISTS[name](trades, zone), pa.string())
             for name in names
         }
@@ -89,12 +89,12 @@ def _strings(texts: list[str | None]) -> pa.Array:
 def _decimals(name: str, mantissa: Mantissas, scale: int) -> pa.Array:
     from shared.lake.decimal_columns import to_decimals
 
-    found, texts = to_decimals(mantissa, np.full(len(mantissa), scale, dtype=np.int64))
+    values, texts = to_decimals(mantissa, np.full(len(mantissa), scale, dtype=np.int64))
     if texts.null_count < len(texts):
         raise ParameterError(
             f"format: a value of {name} has more digits than this format holds; ask for json"
         )
-    return found
+    return values
 
 
 def _ids(trades: Trades) -> pa.Array:
@@ -107,24 +107,24 @@ def _ids(trades: Trades) -> pa.Array:
 
 
 def _times(trades: Trades, zone: ZoneInfo | None) -> list[str]:
-    found = []
+    times = []
     for ms in (trades.rows.time_us // 1000).tolist():
         local = datetime.fromtimestamp(ms // 1000, zone or UTC)
         local = local.replace(microsecond=ms % 1000 * 1000)
-        found.append(local.isoformat(timespec="milliseconds"))
-    return found
+        times.append(local.isoformat(timespec="milliseconds"))
+    return times
 
 
 def _id_texts(trades: Trades) -> list[str | None]:
     rows = trades.rows
     if (rows.kind == INTEGER_ID).all():
         return list(map(str, rows.trade_id.tolist()))
-    found: list[str | None] = [None] * len(rows)
+    ids: list[str | None] = [None] * len(rows)
     for row in np.flatnonzero(rows.kind == INTEGER_ID).tolist():
-        found[row] = str(int(rows.trade_id[row]))
+        ids[row] = str(int(rows.trade_id[row]))
     for row in np.flatnonzero(rows.kind == TEXT_ID).tolist():
-        found[row] = str(rows.text[row])
-    return found
+        ids[row] = str(rows.text[row])
+    return ids
 
 
 def _texts(mantissa: Mantissas, scale: int) -> list[str]:

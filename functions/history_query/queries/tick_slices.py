@@ -66,7 +66,7 @@ class TickSlices:
     def __init__(self, postgres: Postgres, cold: Cold = NO_LAKE) -> None:
         self._postgres = postgres
         self._cold = cold
-        self._places = threading.BoundedSemaphore(_READERS)
+        self._read_slots = threading.BoundedSemaphore(_READERS)
 
     def slices(
         self,
@@ -89,7 +89,7 @@ class TickSlices:
         low = from_us // MINUTE_US * MINUTE_US
         high = -(-to_us // MINUTE_US) * MINUTE_US
         width = max(-(-width_us // MINUTE_US), 1) * MINUTE_US
-        found = 0
+        tick_count = 0
         is_empty = True
         while low < high:
             begin: int | None = high - 1 if newest else low
@@ -106,22 +106,22 @@ class TickSlices:
                     max(low, begin),
                     min(high, max(low // MINUTE_US * MINUTE_US, begin) + width),
                 )
-            some = self._with_or_without_lake(
+            part = self._with_or_without_lake(
                 self._read, symbol, *bounds, received_until_us, newest=newest
             )
-            yield some
+            yield part
             if newest:
-                high = some.from_us
+                high = part.from_us
             else:
-                low = some.to_us
-            found, is_empty = found + len(some.trades), not len(some.trades)
-            if (some.from_us, some.to_us) != bounds:
-                width = max((some.to_us - some.from_us) // MINUTE_US, 1) * MINUTE_US
-            elif len(some.trades) * 2 * _GROWTH <= LARGEST_SLICE:
+                low = part.to_us
+            tick_count, is_empty = tick_count + len(part.trades), not len(part.trades)
+            if (part.from_us, part.to_us) != bounds:
+                width = max((part.to_us - part.from_us) // MINUTE_US, 1) * MINUTE_US
+            elif len(part.trades) * 2 * _GROWTH <= LARGEST_SLICE:
                 wider = width * _GROWTH
-                if count > found and not is_empty:
-                    wanted = width * (count - found) // len(some.trades)
-                    wider = min(width * _MOST_GROWTH, -(-wanted // MINUTE_US) * MINUTE_US)
+                if count > tick_count and not is_empty:
+                    needed_us = width * (count - tick_count) // len(part.trades)
+                    wider = min(width * _MOST_GROWTH, -(-needed_us // MINUTE_US) * MINUTE_US)
                 width = min(wider, _WIDEST_US)
 
     def watermark_us(self, symbol: str) -> int | None:
@@ -130,16 +130,20 @@ class TickSlices:
             return last_tick_us(connection, symbol, self._cold)
 
     def _with_or_without_lake(
-        self, read: Callable[Concatenate[str, P], T], symbol: str, *args: P.args, **named: P.kwargs
+        self,
+        read: Callable[Concatenate[str, P], T],
+        symbol: str,
+        *args: P.args,
+        **options: P.kwargs,
     ) -> T:
         """Read; if object storage turns out to be away, once more, from Postgres if it has all."""
-        was_there = self._cold.is_there
+        had_lake = self._cold.is_there
         try:
-            return read(symbol, *args, **named)
+            return read(symbol, *args, **options)
         except TransientError:
-            if not was_there or self._cold.is_there:
+            if not had_lake or self._cold.is_there:
                 raise
-            return read(symbol, *args, **named)
+            return read(symbol, *args, **options)
 
     def _plan(self, connection: Connection, symbol: str, low: int, high: int) -> Plan:
         name = symbol if self._cold.is_there else ""
@@ -176,9 +180,9 @@ class TickSlices:
         """Read [low, high), or of it what is not too large, from the side where reading begins."""
         parts: list[Rows] = []
         count = 0
-        with self._place():
-            for read in self._sources(symbol, low, high, newest=newest):
-                for first_us, last_us, rows in read:
+        with self._read_slot():
+            for reader in self._sources(symbol, low, high, newest=newest):
+                for first_us, last_us, rows in reader:
                     if last_us < low if newest else first_us >= high:
                         break
                     parts.append(_within(_received(rows, received_until_us), low, high))
@@ -201,20 +205,20 @@ class TickSlices:
             return None
         parts = (
             _within(_received(rows, received_until_us), minute, low)
-            for read in self._sources(symbol, minute, low, newest=False)
-            for _, _, rows in read
+            for reader in self._sources(symbol, minute, low, newest=False)
+            for _, _, rows in reader
         )
         return TradeIds.of(minute // MINUTE_US, parts)
 
     @contextmanager
-    def _place(self) -> Iterator[None]:
+    def _read_slot(self) -> Iterator[None]:
         """Hold one of few places, since each may take a slice's memory."""
-        if not self._places.acquire(timeout=_WAIT_S):
+        if not self._read_slots.acquire(timeout=_WAIT_S):
             raise TransientError("too many requests read ticks at once")
         try:
             yield
         finally:
-            self._places.release()
+            self._read_slots.release()
 
     def _sources(
         self, symbol: str, low: int, high: int, *, newest: bool

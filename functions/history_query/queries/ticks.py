@@ -26,10 +26,10 @@ class TickPages:
     def whole(self, symbol: str, page: TickPage) -> Iterator[Trades]:
         """Yield all ticks of the page's range, ascending, whatever its limit, a page at a time."""
         from_us, to_us = _bounds(page)
-        for some in self.slices.slices(symbol, from_us, to_us, MINUTE_US, newest=False):
-            rows = np.flatnonzero(_wanted(some.trades, from_us, to_us, page))
+        for part in self.slices.slices(symbol, from_us, to_us, MINUTE_US, newest=False):
+            rows = np.flatnonzero(_in_page(part.trades, from_us, to_us, page))
             for first in range(0, len(rows), _AT_ONCE):
-                yield some.trades.at(rows[first : first + _AT_ONCE])
+                yield part.trades.at(rows[first : first + _AT_ONCE])
 
     def page(self, symbol: str, page: TickPage) -> tuple[list[Trades], OrderKey | None]:
         """Return ticks ascending, and the last one read when there are more in its direction.
@@ -38,24 +38,24 @@ class TickPages:
         """
         newest = page.newest
         from_us, to_us = _bounds(page)
-        found: list[Trades] = []
+        parts: list[Trades] = []
         room = page.limit
         edge: OrderKey | None = None
         slices = self.slices.slices(
             symbol, from_us, to_us, MINUTE_US, newest=newest, count=page.limit
         )
-        for some in slices:
-            trades = some.trades
-            rows = np.flatnonzero(_wanted(trades, from_us, to_us, page))
-            chosen = rows[max(len(rows) - room, 0) :] if newest else rows[:room]
-            if len(chosen):
-                part = trades.at(chosen)
-                found = [part, *found] if newest else [*found, part]
+        for source in slices:
+            trades = source.trades
+            rows = np.flatnonzero(_in_page(trades, from_us, to_us, page))
+            selected = rows[max(len(rows) - room, 0) :] if newest else rows[:room]
+            if len(selected):
+                part = trades.at(selected)
+                parts = [part, *parts] if newest else [*parts, part]
                 room -= len(part)
-                edge = trades.key_at(int(chosen[0 if newest else -1]))
-            if len(rows) > len(chosen):
-                return found, edge
-        return found, None
+                edge = trades.key_at(int(selected[0 if newest else -1]))
+            if len(rows) > len(selected):
+                return parts, edge
+        return parts, None
 
 
 def _bounds(page: TickPage) -> tuple[int, int]:
@@ -67,7 +67,7 @@ def _bounds(page: TickPage) -> tuple[int, int]:
     return from_us, to_us
 
 
-def _wanted(trades: Trades, from_us: int, to_us: int, page: TickPage) -> NDArray[np.bool_]:
+def _in_page(trades: Trades, from_us: int, to_us: int, page: TickPage) -> NDArray[np.bool_]:
     time = trades.rows.time_us
     inside = (time >= from_us) & (time < to_us) & trades.prints
     if page.before is not None:

@@ -48,8 +48,8 @@ def _refusals(*statuses: str) -> spec.Json:
     return {status: _REFUSALS[status] for status in statuses}
 
 
-def _body(properties: spec.Json, **more: Any) -> spec.Json:
-    schema = spec.object_of(properties, **more)
+def _body(properties: spec.Json, **options: Any) -> spec.Json:
+    schema = spec.object_of(properties, **options)
     return {"required": True, "content": {"application/json": {"schema": schema}}}
 
 
@@ -149,7 +149,7 @@ def answers(postgres: Postgres) -> Answers:
 
     def every(request: Request) -> Response:
         with postgres.connection() as connection:
-            found = rules_in_force(connection)
+            rules = rules_in_force(connection)
         return as_json(
             [
                 {
@@ -160,7 +160,7 @@ def answers(postgres: Postgres) -> Answers:
                     "posted": each.sink is not None,
                     "muted": each.muted,
                 }
-                for each in found
+                for each in rules
             ]
         )
 

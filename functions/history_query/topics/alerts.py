@@ -88,14 +88,14 @@ def answers(alerts: AlertPages, knows: Callable[[str], bool]) -> Answers:
     """Return what answers the routes. `knows` tells whether an instrument was ever seen."""
 
     def every(request: Request) -> Response:
-        found, cursor = alerts.page(None, read_alerts(request.query_params))
-        return as_json({"alerts": found, "next": cursor})
+        rows, cursor = alerts.page(None, read_alerts(request.query_params))
+        return as_json({"alerts": rows, "next": cursor})
 
     def page(request: Request) -> Response:
         symbol = request.path_params["symbol"]
-        found, cursor = alerts.page(symbol, read_alerts(request.query_params))
-        if not found and not knows(symbol):
+        rows, cursor = alerts.page(symbol, read_alerts(request.query_params))
+        if not rows and not knows(symbol):
             return unknown(symbol)
-        return as_json({"symbol": symbol, "alerts": found, "next": cursor})
+        return as_json({"symbol": symbol, "alerts": rows, "next": cursor})
 
     return {"/api/alerts": every, "/api/alerts/{symbol}": page}

@@ -105,32 +105,32 @@ def answers(bars: BarPages, knows: Callable[[str], bool]) -> Answers:
         symbol, query = request.path_params["symbol"], request.query_params
         presentation = Presentation.read(request, TABLES, _COLUMNS)
         if asks_for_all(query, presentation):
-            wanted = read_bars({**query, "limit": str(PAGE)})
+            bar_page = read_bars({**query, "limit": str(PAGE)})
 
             def following() -> tuple[list[Row], bool]:
-                nonlocal wanted
-                found, edge, _ = bars.page(symbol, wanted)
-                wanted = replace(wanted, place=edge)
-                return [_row(each) for each in found], edge is not None
+                nonlocal bar_page
+                page_bars, edge, _ = bars.page(symbol, bar_page)
+                bar_page = replace(bar_page, place=edge)
+                return [_row(each) for each in page_bars], edge is not None
 
             first = following()
             if not first[0] and not knows(symbol):
                 return unknown(symbol)
             return streamed(presentation, first, following)
-        wanted = read_bars(query)
-        found, edge, place = bars.page(symbol, wanted)
-        if not found and not knows(symbol):
+        bar_page = read_bars(query)
+        page_bars, edge, place = bars.page(symbol, bar_page)
+        if not page_bars and not knows(symbol):
             return unknown(symbol)
         cursor = None
         if edge is not None:
-            cursor = TickPlace("before" if wanted.newest else "after", edge).text()
-        rows: list[Row] = [_row(each) for each in found]
-        if wanted.indicators and place is not None:
-            before = partial(bars.before, symbol, wanted, place)
-            values = indicator_values(wanted.indicators, found, before)
+            cursor = TickPlace("before" if bar_page.newest else "after", edge).text()
+        rows: list[Row] = [_row(each) for each in page_bars]
+        if bar_page.indicators and place is not None:
+            before = partial(bars.before, symbol, bar_page, place)
+            values = indicator_values(bar_page.indicators, page_bars, before)
             rows = [{**row, "indicators": each} for row, each in zip(rows, values, strict=True)]
         rows = [presentation.row(row) for row in rows]
-        envelope = {"symbol": symbol, "type": wanted.type.name}
+        envelope = {"symbol": symbol, "type": bar_page.type.name}
         return presentation.answer(
             request, Shown("bars", envelope, rows, cursor, frozenset({"time"}))
         )

@@ -144,9 +144,9 @@ def answers(pages: CandlePages) -> Answers:
             before = partial(pages.before, symbol, page, rows[0]["t"] * 1000)
             values = indicator_values(page.indicators, rows, before, page.timeframe.length_us)
             rows = [{**c, "indicators": each} for c, each in zip(rows, values, strict=True)]
-        shown: Sequence[Row] = rows
+        output_rows: Sequence[Row] = rows
         if presentation.fill != "none":
-            shown, cursor = _filled(
+            output_rows, cursor = _filled(
                 pages,
                 symbol,
                 page,
@@ -159,7 +159,9 @@ def answers(pages: CandlePages) -> Answers:
         texts = frozenset({"time", "origin"})
         return presentation.answer(
             request,
-            Shown("candles", envelope, [presentation.row(row) for row in shown], cursor, texts),
+            Shown(
+                "candles", envelope, [presentation.row(row) for row in output_rows], cursor, texts
+            ),
         )
 
     return {"/api/candles/{symbol}": candles}
@@ -170,10 +172,10 @@ def _all(pages: CandlePages, symbol: str, page: Page, presentation: Presentation
 
     def following() -> tuple[Sequence[Row], bool]:
         nonlocal page
-        found, cursor = pages.page(symbol, page)
-        if found:
-            page = replace(page, from_us=page.timeframe.next_us(found[-1]["t"] * 1000))
-        return found, cursor is not None
+        rows, cursor = pages.page(symbol, page)
+        if rows:
+            page = replace(page, from_us=page.timeframe.next_us(rows[-1]["t"] * 1000))
+        return rows, cursor is not None
 
     first = following()
     if not first[0] and not pages.knows(symbol):
@@ -185,7 +187,7 @@ def _filled(
     pages: CandlePages,
     symbol: str,
     page: Page,
-    given: str | None,
+    request_cursor: str | None,
     rows: Sequence[Row],
     cursor: str | None,
     *,
@@ -193,18 +195,20 @@ def _filled(
 ) -> tuple[list[Row], str | None]:
     """Fill gaps within the page, and between it and the page before, whose cursor was given."""
     timeframe = page.timeframe
-    place = CandleCursor.read(given).start_us if given else None
+    edge_us = CandleCursor.read(request_cursor).start_us if request_cursor else None
     if page.newest:
-        found, cut = filled_before(rows, page.limit, timeframe, previous=previous, until_us=place)
-        if cut:
-            cursor = CandleCursor("before", found[0]["t"] * 1000).text()
-        return found, cursor
+        filled, is_cut = filled_before(
+            rows, page.limit, timeframe, previous=previous, until_us=edge_us
+        )
+        if is_cut:
+            cursor = CandleCursor("before", filled[0]["t"] * 1000).text()
+        return filled, cursor
     before: Row | None = None
-    if place is not None and rows:
-        earlier = pages.before(symbol, page, timeframe.next_us(place), 1)
+    if edge_us is not None and rows:
+        earlier = pages.before(symbol, page, timeframe.next_us(edge_us), 1)
         if earlier:
-            before = {**earlier[0], "t": place // 1000}
-    found, cut = filled_after(rows, page.limit, timeframe, previous=previous, before=before)
-    if cut:
-        cursor = CandleCursor("after", found[-1]["t"] * 1000).text()
-    return found, cursor
+            before = {**earlier[0], "t": edge_us // 1000}
+    filled, is_cut = filled_after(rows, page.limit, timeframe, previous=previous, before=before)
+    if is_cut:
+        cursor = CandleCursor("after", filled[-1]["t"] * 1000).text()
+    return filled, cursor

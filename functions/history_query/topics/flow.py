@@ -116,23 +116,23 @@ def answers(flow: Flow, knows: Callable[[str], bool]) -> Answers:
     def page(request: Request) -> Response:
         symbol = request.path_params["symbol"]
         presentation = Presentation.read(request, TABLES, _COLUMNS)
-        wanted = read_flow(request.query_params, flow.pages.ladder)
-        found, cursor = flow.page(symbol, wanted)
-        if not found and not knows(symbol):
+        flow_request = read_flow(request.query_params, flow.pages.ladder)
+        flow_rows, cursor = flow.page(symbol, flow_request)
+        if not flow_rows and not knows(symbol):
             return unknown(symbol)
-        envelope = {"symbol": symbol, "timeframe": wanted.page.timeframe.name}
-        rows = [presentation.row(row) for row in found]
+        envelope = {"symbol": symbol, "timeframe": flow_request.page.timeframe.name}
+        rows = [presentation.row(row) for row in flow_rows]
         return presentation.answer(
             request, Shown("flow", envelope, rows, cursor, frozenset({"time"}))
         )
 
     def profile(request: Request) -> Response:
         symbol = request.path_params["symbol"]
-        wanted = read_profile(request.query_params)
-        found = flow.profile(symbol, wanted)
-        if not found["n"] and not knows(symbol):
+        profile_request = read_profile(request.query_params)
+        result = flow.profile(symbol, profile_request)
+        if not result["n"] and not knows(symbol):
             return unknown(symbol)
-        bounds = {"from": wanted.from_us // 1000, "to": wanted.to_us // 1000}
-        return as_json({"symbol": symbol, **bounds, **found})
+        bounds = {"from": profile_request.from_us // 1000, "to": profile_request.to_us // 1000}
+        return as_json({"symbol": symbol, **bounds, **result})
 
     return {"/api/flow/{symbol}": page, "/api/profile/{symbol}": profile}

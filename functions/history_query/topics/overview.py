@@ -85,21 +85,21 @@ PART: Final = spec.Part(
 def answers(overview: Overview) -> Answers:
     """Return what answers the route."""
     lock = threading.Lock()
-    known: tuple[float, Response] | None = None
+    cached: tuple[float, Response] | None = None
 
     def answer(request: Request) -> Response:
-        nonlocal known
+        nonlocal cached
         symbols = _symbols(request)
         days = read_days(request.query_params)
         if symbols is not None or days is not None:
             return as_json(overview.of(symbols, time.time_ns() // 1000, days))
         with lock:
-            begun_s = time.monotonic()
-            if known is None or begun_s > known[0]:
+            started_s = time.monotonic()
+            if cached is None or started_s > cached[0]:
                 body = as_json(overview.of(None, time.time_ns() // 1000))
-                took_s = time.monotonic() - begun_s
-                known = begun_s + took_s + max(_FRESH_S, _REST * took_s), body
-            return Response(known[1].body, media_type="application/json")
+                took_s = time.monotonic() - started_s
+                cached = started_s + took_s + max(_FRESH_S, _REST * took_s), body
+            return Response(cached[1].body, media_type="application/json")
 
     return {"/api/overview": answer}
 
@@ -107,10 +107,10 @@ def answers(overview: Overview) -> Answers:
 def _symbols(request: Request) -> list[str] | None:
     """Return the symbols that are asked for; None: all. Raises ParameterError."""
     text = request.query_params.get("symbols")
-    named = request.query_params.getlist("symbol")
-    if (text is None and not named) or (text == ALL and not named):
+    repeated = request.query_params.getlist("symbol")
+    if (text is None and not repeated) or (text == ALL and not repeated):
         return None
-    symbols = [*dict.fromkeys([*filter(None, (text or "").split(",")), *named])]
+    symbols = [*dict.fromkeys([*filter(None, (text or "").split(",")), *repeated])]
     if not symbols or len(symbols) > MAX_SYMBOLS:
         raise ParameterError(f"symbols: 1 to {MAX_SYMBOLS} of them, or `all`")
     for each in symbols:

@@ -142,24 +142,24 @@ def answers(outcomes: Outcomes) -> Answers:
     patterns, knows = outcomes.patterns, outcomes.pages.knows
 
     def every(request: Request) -> Response:
-        found, cursor = patterns.page(None, read_patterns(request.query_params))
-        return as_json({"patterns": found, "next": cursor})
+        rows, cursor = patterns.page(None, read_patterns(request.query_params))
+        return as_json({"patterns": rows, "next": cursor})
 
     def page(request: Request) -> Response:
         symbol = request.path_params["symbol"]
-        found, cursor = patterns.page(symbol, read_patterns(request.query_params))
-        if not found and not knows(symbol):
+        rows, cursor = patterns.page(symbol, read_patterns(request.query_params))
+        if not rows and not knows(symbol):
             return unknown(symbol)
-        return as_json({"symbol": symbol, "patterns": found, "next": cursor})
+        return as_json({"symbol": symbol, "patterns": rows, "next": cursor})
 
     def after(request: Request) -> Response:
         symbol = request.path_params["symbol"]
-        asked, horizon = read_outcomes(request.query_params, outcomes.pages.ladder)
-        count, found = outcomes.of(symbol, asked, horizon)
+        requested, horizon = read_outcomes(request.query_params, outcomes.pages.ladder)
+        count, scores = outcomes.of(symbol, requested, horizon)
         if not count and not knows(symbol):
             return unknown(symbol)
-        told = {"symbol": symbol, "timeframe": asked.timeframe.name, "horizon": horizon}
-        return as_json({**told, "candles": count, "outcomes": found})
+        envelope = {"symbol": symbol, "timeframe": requested.timeframe.name, "horizon": horizon}
+        return as_json({**envelope, "candles": count, "outcomes": scores})
 
     return {
         "/api/outcomes/{symbol}": after,

@@ -80,16 +80,16 @@ def answers(prices: PricePages, knows: Callable[[str], bool]) -> Answers:
 
     def price_page(request: Request, page: TickPage, *, oldest_first: bool) -> Response:
         symbol = request.path_params["symbol"]
-        found, cursor = prices.page(symbol, page)
-        if not found and not knows(symbol):
+        page_prices, cursor = prices.page(symbol, page)
+        if not page_prices and not knows(symbol):
             return unknown(symbol)
         if oldest_first:
-            found.reverse()
+            page_prices.reverse()
         headers = {"x-kandle-limit": str(page.limit)}
         if cursor is not None:
             headers["x-kandle-truncated"] = "true"
             headers["link"] = f'<{_next(request, page, cursor)}>; rel="next"'
-        body = _price_list(found, "p" if oldest_first else "price")
+        body = _price_list(page_prices, "p" if oldest_first else "price")
         return Response(body, headers=headers, media_type="application/json")
 
     return {"/api/history/{symbol}": history, "/prices/{symbol}/history": price_history}

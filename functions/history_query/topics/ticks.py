@@ -16,8 +16,12 @@ from functions.history_query.api.formats import BINARY, TABLES, Shown
 from functions.history_query.api.parameters import TickPage, read_raw_ticks
 from functions.history_query.api.presentation import Presentation
 from functions.history_query.api.streaming import FORMATS, StreamBody, asks_for_all, streamed_bodies
-from functions.history_query.queries.tick_columns import COLUMNS, rows_of, table_of
-from functions.history_query.queries.tick_columns import shown as columns_shown
+from functions.history_query.queries.tick_columns import (
+    COLUMNS,
+    displayed_columns,
+    rows_of,
+    table_of,
+)
 from functions.history_query.queries.ticks import TickPages
 from shared.candles.trades import NO_ROWS, Trades, trades_of
 from shared.errors import TransientError
@@ -88,39 +92,39 @@ def answers(ticks: TickPages, knows: Callable[[str], bool]) -> Answers:
     def raw(request: Request) -> Response:
         symbol, query = request.path_params["symbol"], request.query_params
         presentation = Presentation.read(request, TABLES, COLUMNS)
-        names = columns_shown(presentation.columns, presentation.zone)
+        names = displayed_columns(presentation.columns, presentation.zone)
         if asks_for_all(query, presentation, _STREAMED):
             page = read_raw_ticks({**query, "limit": "1"})
             if not ticks.page(symbol, page)[0] and not knows(symbol):
                 return unknown(symbol)
             return _all(ticks, symbol, page, presentation, names)
         page = read_raw_ticks(query)
-        found, edge = ticks.page(symbol, page)
-        if not found and not knows(symbol):
+        parts, edge = ticks.page(symbol, page)
+        if not parts and not knows(symbol):
             return unknown(symbol)
         cursor = None
         if edge is not None:
             cursor = TickPlace("before" if page.newest else "after", edge).text()
         envelope = {"symbol": symbol}
-        return presentation.answer(request, _shown(envelope, presentation, names, found, cursor))
+        return presentation.answer(request, _content(envelope, presentation, names, parts, cursor))
 
     return {"/api/ticks/{symbol}": raw}
 
 
-def _shown(
+def _content(
     envelope: Mapping[str, str],
     presentation: Presentation,
     names: Sequence[str],
-    found: Sequence[Trades],
+    parts: Sequence[Trades],
     cursor: str | None,
 ) -> Shown:
     zone, texts = presentation.zone, frozenset[str]()
     if presentation.format not in BINARY:
-        rows = [row for part in found for row in rows_of(part, names, zone)]
+        rows = [row for part in parts for row in rows_of(part, names, zone)]
         return Shown("ticks", envelope, rows, cursor, texts)
     import pyarrow as pa
 
-    table = pa.concat_tables([table_of(part, names, zone) for part in (found or [_NO_TRADES])])
+    table = pa.concat_tables([table_of(part, names, zone) for part in (parts or [_NO_TRADES])])
     return Shown("ticks", envelope, (), cursor, texts, table)
 
 
@@ -142,11 +146,11 @@ def _all(
         except TransientError:
             parts = ticks.whole(symbol, page)
             raise
-        found = [] if part is None else [part]
+        batch = [] if part is None else [part]
         if part is not None:
             page = replace(page, after=part.key_at(len(part) - 1))
         return body(
-            _shown({}, presentation, names, found, None), is_last=part is None
+            _content({}, presentation, names, batch, None), is_last=part is None
         ), part is not None
 
     return streamed_bodies(presentation.format, following(), following)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from local.supervisor.component import Component, Kind
-from local.supervisor.stopping import PHASES, WITHIN_S, kill_told, patience_s
+from local.supervisor.stopping import PHASES, WITHIN_S, kill_message, patience_s
 
 
 def test_every_kind_has_its_time_and_all_of_it_fits() -> None:
@@ -39,7 +39,7 @@ def test_a_kill_says_what_it_may_have_cost() -> None:
 
     log = Path("logs/udp-listener.log")
     listener = Component("udp-listener", Kind.SOURCE, (), "", log, ready)
-    assert kill_told(listener, 3.51) == (
+    assert kill_message(listener, 3.51) == (
         "udp-listener did not stop within 3.5 s and was killed: what it had received and not yet "
         "handed to the broker is lost; log: logs/udp-listener.log"
     )
