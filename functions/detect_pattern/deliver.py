@@ -1,6 +1,6 @@
-"""Alerts to the sinks of their rules: one CloudEvent each, tried again by the channel's redelivery.
+"""Alerts to the sinks of their rules: one CloudEvent each, retried by the channel's redelivery.
 
-The address is read when the alert is delivered and stands in no event, since it may hold a token.
+The address is read on delivery and is in no event, since it may contain a token.
 A sink may get an alert twice, under the same id and source.
 """
 
@@ -24,17 +24,17 @@ SOURCE: Final = "/kandle/detect-pattern"
 
 
 class Delivery:
-    """Posts alerts. `hosts`: those that may be posted to; none given means any."""
+    """Posts alerts. `hosts`: allowed hosts of sinks; empty: any."""
 
     def __init__(self, storage: Storage, hosts: frozenset[str]) -> None:
         self._storage = storage
         self._hosts = hosts
         self._slots = threading.BoundedSemaphore(AT_ONCE)
-        # No redirects: the address that was checked is the one that is asked.
+        # No redirects, so that only checked addresses are requested.
         self._client = httpx.Client(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False)
 
     def deliver(self, event: Event) -> None:
-        """Post an alert. Raises TransientError while its sink does not take it."""
+        """Post an alert. Raises TransientError while its sink does not accept it."""
         alert = AlertEvent.decode(event.data())
         url = None if alert.muted else self._storage.sink_of(alert.rule_id)
         if url is None:
@@ -51,7 +51,7 @@ class Delivery:
         if not self._slots.acquire(blocking=False):
             raise TransientError(f"{AT_ONCE} alerts are being delivered")
         try:
-            # Streamed, so that an answer of any size costs nothing.
+            # Streamed, so that the size of a response does not matter.
             with self._client.stream("POST", url, headers=headers, content=event.body) as response:
                 status = response.status_code
         except httpx.HTTPError as error:

@@ -1,4 +1,4 @@
-"""The detectors as evaluation calls them: patterns and anomalies, of many requests at once."""
+"""Detectors for evaluation: patterns and anomalies of many requests at once."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from shared.analysis.detectors.settings import DetectorSettings
 from shared.analysis.finding import Finding
 
 _CONFIDENCE: Final = {1: 0.7, 2: 0.9}
-"""Of an anomaly, by severity: it has limits of its own, so no least confidence is applied."""
+"""Confidence of an anomaly by severity; anomalies have their own limits, not a minimum of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """Answers requests."""
+    """Runs the detectors."""
 
     patterns: DetectorSettings
     anomalies: AnomalySettings
@@ -35,7 +35,7 @@ class Detection:
         return max(self.patterns.lookback, PERIOD + 1)
 
     def __call__(self, requests: Sequence[Request]) -> list[list[Finding]]:
-        """Return what is found for each request."""
+        """Return the findings of each request."""
         series = [(each.candles, each.first) for each in requests]
         patterns = detect_many(series, self.patterns)
         unusual = anomalies_of_many(
@@ -64,7 +64,7 @@ def _as_finding(anomaly: Anomaly) -> Finding:
 
 
 def kind_of(pattern: str) -> str:
-    """Return what kind of pattern it is: candlestick, chart or anomaly."""
+    """Return the kind of a pattern: candlestick, chart or anomaly."""
     if pattern.startswith("anomaly_"):
         return "anomaly"
     return "chart" if pattern in CHARTS else "candlestick"

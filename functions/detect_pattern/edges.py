@@ -1,8 +1,7 @@
 """Alert rules on a series: the candles on which each becomes true.
 
-An alert is a function of the candles alone, worked out for all evaluated candles in state at once.
-What was raised is not raised again, whatever a correction makes of it; an alert cannot be taken
-back.
+An alert is a function of the candles alone, computed for all evaluated candles in state at once.
+A raised alert is not raised again after a correction, and cannot be retracted.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ class RuleInForce:
 
     @property
     def names(self) -> list[Name]:
-        """The series that it looks at, its own first."""
+        """The series that the rule reads, its own first."""
         return [(self.rule.subject, each) for each in (self.rule.timeframe, *self.rule.longer)]
 
 
@@ -62,19 +61,19 @@ class RulesInForce:
         return index
 
     def of(self, name: Name) -> Sequence[RuleInForce]:
-        """Return the rules of a series: its candles make them come true."""
+        """Return the rules that alert on candles of a series."""
         return self._of.get(name, ())
 
     def looking_at(self, name: Name) -> Sequence[RuleInForce]:
-        """Return the rules that look at a series, those of others included."""
+        """Return all rules that read a series, including rules of other series."""
         return self._looking.get(name, ())
 
     def seen_together(self, names: Iterable[Name]) -> list[Name]:
-        """Return the series and all that rules see together with them.
+        """Return the series and all others that share a rule with them.
 
         A rule of several timeframes is evaluated when any of its series changes. Each step reads
-        all of them and writes each only where it is as it was read; so of two steps that change two
-        of them at the same time, one sees both.
+        all of them and writes each by compare-and-set; so of two concurrent steps that change two
+        of them, one sees both changes.
         """
         related = dict.fromkeys(names)
         for name in list(related):
@@ -84,16 +83,16 @@ class RulesInForce:
 
 
 def needed(series: Series, rules: Iterable[RuleInForce]) -> int:
-    """Return how many candles the rules look at before the one they evaluate."""
+    """Return how many candles the rules need before the one they evaluate."""
     return max((each.rule.need(series.timeframe) for each in rules), default=0)
 
 
 def raise_alerts(
     series: Series, rules: Sequence[RuleInForce], by_name: Mapping[Name, Series]
 ) -> bool:
-    """Note the alerts of all evaluated candles in state that were not raised; return whether any.
+    """Add new alerts of all evaluated candles in state; return whether there are any.
 
-    `by_name`: the series of longer timeframes that the rules look at too.
+    `by_name`: the series of longer timeframes that the rules read too.
     """
     if not rules:
         return False
@@ -139,7 +138,7 @@ def _inputs(series: Series) -> Inputs:
 def _longer(
     rule: Rule, inputs: Inputs, series: Series, longer_inputs: Inputs, timeframe: str
 ) -> Longer:
-    """Return what candles of a timeframe see of a longer series."""
+    """Return the longer series as seen from each candle of `inputs`."""
     length_us = Timeframe.parse(timeframe).length_us
     longer = Longer.seen(
         longer_inputs, inputs.start_us, length_us, Timeframe.parse(series.timeframe)

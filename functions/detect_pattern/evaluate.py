@@ -1,9 +1,9 @@
 """Evaluation: the patterns and alerts of a series, a pure function of its candles.
 
-A candle's verdict depends on the `lookback` candles that end with it, and on when its patterns
-fired before (the cooldown). So when a candle changes, all from there on are evaluated again, in the
-order of event time, and what differs from what was published is published: nothing depends on
-arrival.
+A candle's patterns depend on the `lookback` candles that end with it, and on when they fired before
+(the cooldown). So when a candle changes, all from there on are evaluated again in event time, and
+differences from the published patterns are published: the result does not depend on arrival
+order.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from shared.market.timeframes import Timeframe
 from shared.wire.patterns import Pattern, alert_level, pattern_id
 
 SERIES_LOOKBACKS: Final = 2
-"""The state keeps so many lookbacks of candles: a correction within the newest of them is
-evaluated from it alone, an older one reads storage."""
+"""Lookbacks of candles kept in the state: a correction within the newest is evaluated from the
+state alone, an older one reads storage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,12 @@ class Request:
 
 
 Detect = Callable[[Sequence[Request]], Sequence[Sequence[Finding]]]
-"""Answers requests, all at once; each candle as a function of the `lookback` that end with it."""
+"""Detects in all requests at once; each candle depends on the `lookback` that end with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRules:
-    """Evaluation rules. `grace_ms`: how long a candle missing between two is awaited.
+    """Evaluation rules. `grace_ms`: how long to wait for a missing candle.
 
     `kind_of` names the kind of a pattern: candlestick, chart or anomaly.
     """
@@ -64,10 +64,10 @@ class EvaluationRules:
 
 
 def advance(series: Series, rules: EvaluationRules, now_ms: int) -> int | None:
-    """Move the frontier over candles that can be evaluated; return the first that is new, if any.
+    """Advance the frontier over candles that can be evaluated; return the first new one's start.
 
-    A candle can be evaluated when the interval before it was, or when it has waited for the grace:
-    where nothing was traded there is no candle.
+    A candle can be evaluated once the previous interval was, or after the grace period, since an
+    interval without trades has no candle.
     """
     length_us = Timeframe.parse(series.timeframe).length_us
     window = series.candles
@@ -86,7 +86,7 @@ def advance(series: Series, rules: EvaluationRules, now_ms: int) -> int | None:
 
 
 def waits_until_ms(series: Series, rules: EvaluationRules) -> int | None:
-    """Return the wall clock when a candle will have waited for long enough; None if none waits."""
+    """Return the wall clock at which the next candle's grace ends; None if none waits."""
     at = series.next_to_evaluate
     if at == len(series.candles):
         return None
@@ -94,7 +94,7 @@ def waits_until_ms(series: Series, rules: EvaluationRules) -> int | None:
 
 
 def needs_older(series: Series, count: int, from_us: int) -> bool:
-    """Tell whether fewer candles than `count` stand before a time while storage may have more."""
+    """Tell whether fewer than `count` candles precede a time and storage may have more."""
     return not series.whole and series.candles.standing().position(from_us) < count
 
 
@@ -112,9 +112,9 @@ def evaluate(evaluated: Sequence[tuple[Series, int]], rules: EvaluationRules) ->
 
 
 def _requests(series: Series, rules: EvaluationRules, from_us: int) -> list[Request]:
-    """Return what to ask; a candle that detectors cannot take is a break that no window crosses.
+    """Return the requests; no window crosses a candle that detectors cannot use.
 
-    One whose trades were all cancelled is none.
+    A candle whose trades were all cancelled is ignored.
     """
     window = series.candles.standing()
     first, last = window.position(from_us), window.position(series.judged_us + 1)
@@ -147,7 +147,7 @@ def _cooled(
 
 
 def _note_differences(series: Series, from_us: int, current: dict[str, Pattern]) -> None:
-    """Note what differs between the patterns published and those that hold, from there on."""
+    """Queue the differences between published and current patterns, from `from_us` on."""
     published = {
         id_: Pattern.from_message(each)
         for id_, each in series.active.items()

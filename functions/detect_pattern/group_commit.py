@@ -1,7 +1,7 @@
 """Group commit: one step takes all queued events; its leader publishes.
 
-A step reads and writes each series whole, and one step for sixteen events costs little more than
-for one; threads that raced would throw most of their work away.
+A step reads and writes whole series, so one step for sixteen events costs little more than for one;
+racing threads would lose most of their work to conflicts.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class GroupCommit:
         return len(self._waiting)
 
     def take(self, candles: Candles, step: Callable[[Candles], list[Series]]) -> list[Series]:
-        """Take candles in; return the series to publish, none where another call got them.
+        """Merge candles; return the series to publish, none if another call of the group leads.
 
         Raises what the step raises: TransientError to all calls of the group, any other error only
         to the call whose candles cause it.

@@ -1,6 +1,6 @@
 """Event handler: evaluate closed candles; by the clock, load lost series and publish results.
 
-It also looks at the alert rules that no candle is about.
+It also evaluates alert rules without candles.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Selection(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DetectPattern:
-    """The stage's handler. `watched` None is every instrument.
+    """The stage's handler. `watched`: None means every instrument.
 
     `unused_ms`: how long a series without new candles stays; 0: forever.
     """
@@ -83,8 +83,8 @@ class DetectPattern:
                 metrics.PATTERN_SERIES_UNUSED.inc(self.store.end_unused(now_ms - self.unused_ms))
             metrics.STOCKS_MONITORED.set(self.store.instruments())
         if shards := self.store.unloaded_shards(now_ms):
-            # New, or lost: each series is loaded from storage, and evaluated where that is undone.
-            # Once more later, for those that were still on their way to storage.
+            # New or lost shards: load each series from storage and evaluate it. Repeat later, for
+            # series that had not reached storage yet.
             names = [each for each in self.steps.storage.all_series() if self._selects(each[0])]
             self.store.begin(shards, names, now_ms + REFRESH_MS)
         names = self.store.due(now_ms, DUE_AT_ONCE)

@@ -27,7 +27,7 @@ Due = Callable[[Series, int], int | None]
 
 
 def publication(store: Store, changed: Sequence[Series], due: Due, now_ms: int) -> Outcome:
-    """Emit what is unpublished, then note it; what a crash cuts off between is emitted again."""
+    """Emit unpublished patterns and alerts, then mark them; after a crash between, emit again."""
     publishing = [each for each in changed if each.unpublished or _alerts(each)]
     patterns = [pattern for each in publishing for pattern in each.unpublished.values()]
     outputs = pattern_events(patterns)
@@ -46,7 +46,7 @@ def publication(store: Store, changed: Sequence[Series], due: Due, now_ms: int) 
 
 
 def with_state_alerts(outcome: Outcome, raised: Sequence[Raised], postgres: Postgres) -> Outcome:
-    """Add alerts of rules without candles to what is emitted."""
+    """Add alerts of rules without candles to the outcome."""
     if not raised:
         return outcome
     outputs = [*outcome.emit, *(alert_event(*each) for each in raised)]
@@ -67,7 +67,7 @@ def alert_event(rule_id: str, start_us: int, body: str) -> OutgoingEvent:
 
 
 def pattern_events(patterns: Sequence[Pattern]) -> list[OutgoingEvent]:
-    """Return events of patterns, named by what they say: same content, same id."""
+    """Return events of patterns, with ids by content: same content, same id."""
     outputs = []
     for first in range(0, len(patterns), PATTERNS_AN_EVENT):
         batch = patterns[first : first + PATTERNS_AN_EVENT]
@@ -86,7 +86,7 @@ def _alerts(series: Series) -> dict[tuple[str, int], str]:
 
 
 def _confirm(store: Store, published: Sequence[Series], due: Due, now_ms: int) -> None:
-    """Remove what was emitted, at the revision that was emitted, from what is unpublished."""
+    """Clear patterns from `unpublished` at their emitted revision, and bodies of emitted alerts."""
     remaining: dict[Name, Series] = {each.name: each for each in published}
     for _ in range(MAX_TRIES):
         if not remaining:
@@ -95,7 +95,7 @@ def _confirm(store: Store, published: Sequence[Series], due: Due, now_ms: int) -
         for name, read in store.read(list(remaining)).items():
             series = None if read.value is None else Series.decode(read.value)
             if series is None:
-                del remaining[name]  # lost meanwhile: storage knows what was published
+                del remaining[name]  # state lost meanwhile: storage has what was published
                 continue
             for id_, pattern in remaining[name].unpublished.items():
                 current = series.unpublished.get(id_)

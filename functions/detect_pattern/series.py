@@ -21,7 +21,7 @@ from shared.wire.patterns import Pattern
 
 NOTHING_JUDGED: Final = -1
 FORM: Final = 13
-"""Of the stored form: another number with each change of it, or of a window's rows."""
+"""Version of the stored form; increase it with each change of it or of a window's rows."""
 
 
 @dataclass(slots=True)
@@ -55,16 +55,16 @@ class Series:
         return self.instrument, self.timeframe
 
     def merge(self, candles: Window) -> None:
-        """Take candles in, the highest revision of each.
+        """Merge candles; the highest revision of each wins.
 
-        The order in which they come makes no difference, nor does a repetition.
+        Order and duplicates make no difference.
         """
         changed_us = self.candles.merge(candles)
         if changed_us is not None and changed_us <= self.judged_us:
             self.touch(changed_us)
 
     def leaves_gap(self, candles: Window) -> bool:
-        """Tell whether intervals are missing between the newest candle here and those to come."""
+        """Tell whether intervals are missing between the newest candle in state and `candles`."""
         if not len(candles) or not len(self.candles):
             return False
         length_us = Timeframe.parse(self.timeframe).length_us
@@ -80,19 +80,19 @@ class Series:
         self.changed_us = start_us if self.changed_us is None else min(self.changed_us, start_us)
 
     def first_evaluable_us(self, lookback: int) -> int | None:
-        """Return the first candle whose window is in state; None when there is no such candle."""
+        """Return the start of the first candle whose window is in state; None if there is none."""
         at = 0 if self.whole else lookback - 1
         return int(self.candles.starts[at]) if at < len(self.candles) else None
 
     def next_revision(self) -> int:
-        """Return a revision above every one before."""
+        """Return a revision above all previous ones."""
         self.revision += 1
         return self.revision
 
     def trim(self, keep: int, cooldown_us: int, once: Collection[str] = ()) -> None:
         """Drop all but the newest judged candles, and what was published of the others.
 
-        `once`: rules whose alerts stay, since they alert only once.
+        `once`: ids of rules that alert only once; their alerts stay.
         """
         surplus = self.next_to_evaluate - keep
         if surplus > 0:
@@ -137,7 +137,7 @@ class Series:
 
     @classmethod
     def decode(cls, blob: bytes) -> Series | None:
-        """Read the stored form; None where another version wrote it: storage has what it says."""
+        """Read the stored form; None if another version wrote it: reload from storage."""
         packed = patterns_pb2.PackedSeries.FromString(blob)
         if packed.form != FORM:
             return None

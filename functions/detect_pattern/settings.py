@@ -15,7 +15,7 @@ from shared.runtime.settings import Environment
 
 @dataclass(frozen=True)
 class Settings:
-    """`watch`: all, or watchlist. `alert_hosts`: those that alerts may go to; none means any."""
+    """`watch`: all, or watchlist. `alert_hosts`: hosts that alerts may go to; empty: any."""
 
     redis_url: str = field(repr=False)
     database_url: str = field(repr=False)

@@ -1,8 +1,8 @@
 """Alert rules about quotes, gaps and feeds, evaluated by the clock from Postgres.
 
-A rule alerts when it holds and did not when it was last looked at. That, and the alert until the
-broker has it, is one row, changed by one transaction; so an alert is neither lost nor raised twice.
-Without such a rule the clock costs one look into an empty index.
+A rule alerts when it holds and did not at its last evaluation. That state, and the alert until the
+broker has it, is one row, changed in one transaction; so an alert is neither lost nor raised twice.
+Without such rules a clock event costs one lookup in an empty index.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ON CONFLICT (rule_id) DO UPDATE SET
 
 
 class Raised(NamedTuple):
-    """An alert to emit: of a rule that became true at `at_us`."""
+    """An alert to emit, of a rule that became true at `at_us`."""
 
     rule_id: str
     at_us: int
@@ -43,9 +43,9 @@ class Raised(NamedTuple):
 
 
 def raise_state_alerts(postgres: Postgres, now_us: int) -> list[Raised]:
-    """Look at the rules; return what is to be emitted. Raises TransientError.
+    """Evaluate the rules; return the alerts to emit. Raises TransientError.
 
-    What another replica looks at is left to it.
+    Rules locked by another replica are skipped.
     """
     with postgres.connection() as connection:
         rows = connection.execute(_RULES).fetchall()

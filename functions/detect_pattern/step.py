@@ -36,16 +36,15 @@ log = logging.getLogger(__name__)
 MAX_TRIES: Final = 20
 RESEND_MS: Final = 5_000
 REFRESH_MS: Final = 30_000
-"""A series that was loaded from storage is compared with it again after this time: what was on its
-way to storage has arrived by then."""
+"""A series loaded from storage is compared with it again after this time, by when writes that were
+under way have arrived."""
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
     """Takes steps. Raises TransientError while a store is away or other workers keep winning.
 
-    `selective`: not every instrument is evaluated always, so storage is read where
-    intervals are missing.
+    `selective`: only watched instruments are evaluated, so missing intervals are read from storage.
     """
 
     storage: Storage
@@ -53,9 +52,9 @@ class Steps:
     selective: bool = False
 
     def take(self, store: Store, candles: Mapping[Name, Window], now_ms: int) -> list[Series]:
-        """Take closed candles in, none for a series that is only due; return the series to publish.
+        """Merge closed candles (none for a series that is only due); return the series to publish.
 
-        What several threads bring at once is one step, and one of them publishes it.
+        Concurrent calls share one step, and one of them publishes.
         """
         return store.group.take(candles, lambda merged: self._take(store, merged, now_ms))
 
@@ -102,7 +101,7 @@ class Steps:
         if self.selective:
             for each in series:
                 if each.name in candles and each.leaves_gap(candles[each.name]):
-                    each.refresh_ms = now_ms  # what came while it was not watched
+                    each.refresh_ms = now_ms  # candles that closed while it was not watched
         stale = [each for each in series if 0 < each.refresh_ms <= now_ms]
         if stale:
             starts_us = self.storage.refresh(stale, rules.cooldown_us)
@@ -114,7 +113,7 @@ class Steps:
         return [*series, *loaded]
 
     def _within_reach(self, series: Series, candles: Window, now_ms: int) -> Window:
-        """Make room for candles older than those in state; leave out what is too old."""
+        """Load the state back to older candles; drop those that are too old."""
         if series.whole or not len(candles) or not len(series.candles):
             return candles
         oldest_us, first_us = int(candles.starts[0]), int(series.candles.starts[0])
@@ -132,7 +131,7 @@ class Steps:
 
     def _extend(self, series: Series, from_us: int, lookback: int, now_ms: int) -> None:
         self.storage.older(series, from_us, lookback, self.rules.cooldown_us)
-        # What had left the state may still be on its way to storage.
+        # Candles trimmed from the state may not be in storage yet.
         series.refresh_ms = now_ms + REFRESH_MS
 
     def _evaluate(self, changed: Sequence[Series], in_force: RulesInForce, now_ms: int) -> None:
@@ -161,7 +160,7 @@ class Steps:
     def _replacement(self, series: Series, read: Read, now_ms: int) -> Replacement:
         encoded = series.encode()
         if read.value is None:
-            # Epochs differ, so versions never come again when a state was lost.
+            # Epochs differ, so no version repeats after a lost state.
             return Replacement(
                 series.name, read, series.revision, encoded, self.due(series, now_ms)
             )
@@ -169,7 +168,7 @@ class Steps:
         return Replacement(series.name, read, read.number + 1, value, self.due(series, now_ms))
 
     def due(self, series: Series, now_ms: int) -> int | None:
-        """Return when (wall clock, ms) to look at the series again, if ever."""
+        """Return when (wall clock, ms) to evaluate the series again, if ever."""
         times = [waits_until_ms(series, self.rules), series.refresh_ms or None]
         if series.unpublished or any(each.body for each in series.alerts.values()):
             times.append(now_ms + RESEND_MS)

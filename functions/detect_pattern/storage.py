@@ -29,7 +29,7 @@ EPOCH_BITS: Final = 32
 """A pattern's revision = epoch x 2^32 + counter; each load from storage begins an epoch."""
 
 MOST: Final = 5_000
-"""Candles of a series that are read at once; a correction further back is not evaluated again."""
+"""Most candles of a series read at once; older corrections are not evaluated again."""
 
 _SERIES_OF: Final = sql.SQL("""
 WITH series AS (
@@ -37,7 +37,7 @@ WITH series AS (
         WITH ORDINALITY AS s (instrument, timeframe, number, series)
 )
 """)
-# As many as the state keeps, and all since the newest pattern that was published.
+# As many as the state keeps, and all since the newest published pattern.
 _NEWEST: Final = _SERIES_OF + sql.SQL("""
 SELECT series, wanted, start_us, open, high, low, close, volume,
     buy_volume, sell_volume, notional, trade_count, revision
@@ -118,8 +118,9 @@ class Storage:
     def load(self, names: Sequence[Name], keep: int, cooldown_us: int) -> list[Series]:
         """Return the series with their newest candles: `keep`, and all since the newest pattern.
 
-        What was published of them is known; so evaluating them again publishes only what had not
-        been published when the state was lost. A series is whole when nothing older is stored.
+        Their published patterns and alerts are loaded too, so evaluating them again publishes only
+        what had not been published when the state was lost. A series is whole if nothing older is
+        stored.
         """
         if not names:
             return []
@@ -141,9 +142,9 @@ class Storage:
         return series
 
     def refresh(self, series: Sequence[Series], cooldown_us: int) -> list[int | None]:
-        """Take into series what storage has by now, of their time and newer.
+        """Merge what storage has by now, from each series' first candle on.
 
-        Returns for each the start (us) of the first pattern of which storage knew better.
+        Returns for each the start (us) of the first pattern that storage had a newer version of.
         """
         first_us = [
             0 if each.whole or not len(each.candles) else int(each.candles.starts[0])
@@ -156,9 +157,9 @@ class Storage:
             return self._load_published(connection, series, cooldown_us, outranked=True)
 
     def older(self, series: Series, from_us: int, lookback: int, cooldown_us: int) -> None:
-        """Take in older candles, so that those from `from_us` on can be evaluated.
+        """Merge older candles, so that those from `from_us` on can be evaluated.
 
-        Those between there and the first in state, and the lookback before them.
+        Reads those between `from_us` and the first in state, and the lookback before them.
         """
         first_us = int(series.candles.starts[0])
         with self.postgres.connection() as connection:
@@ -176,7 +177,7 @@ class Storage:
             self._load_published(connection, [series], cooldown_us)
 
     def reaches(self, series: Series, from_us: int) -> bool:
-        """Return whether fewer than MOST stored candles lie between a time and the first here."""
+        """Tell whether at most MOST stored candles lie between `from_us` and the first in state."""
         first_us = int(series.candles.starts[0])
         with self.postgres.connection() as connection:
             cursor = connection.execute(
@@ -190,7 +191,7 @@ class Storage:
             return connection.execute(_ALL_SERIES).fetchall()
 
     def rules(self, instruments: Collection[str]) -> RulesInForce:
-        """Return the alert rules in force of these instruments, by series."""
+        """Return the alert rules in force for these instruments, by series."""
         with self.postgres.connection() as connection:
             rows = connection.execute(_RULES, (list(instruments),)).fetchall()
         return RulesInForce.index(
@@ -200,7 +201,7 @@ class Storage:
         )
 
     def sink_of(self, rule_id: str) -> str | None:
-        """Return where a rule's alerts are posted; None when nowhere, or when it was removed."""
+        """Return the sink of a rule; None if it has none or was removed."""
         with self.postgres.connection() as connection:
             row = connection.execute(
                 "SELECT sink FROM alert_rules WHERE id = %s AND removed_at IS NULL", (rule_id,)
@@ -236,10 +237,10 @@ class Storage:
         *,
         outranked: bool = False,
     ) -> list[int | None]:
-        """Add what was published of the series' time according to storage, where they lack it.
+        """Add published patterns and alerts in the time of the series that these lack.
 
-        `outranked`: also what a state that was lost since had published under a higher revision
-        than is known here. Returns for each the start of the first pattern that this changes.
+        `outranked`: also replace patterns that storage has at a higher revision, published by a
+        state lost since. Returns for each the start of the first pattern that this changes.
         """
         never = 2**62
         first_us = [int(each.candles.starts[0]) if len(each.candles) else never for each in series]
@@ -256,7 +257,7 @@ class Storage:
 
 @lru_cache(maxsize=4096)
 def parsed_rule(text: str) -> Rule | None:
-    """Return a stored rule; one that cannot be read stops no other, and is logged."""
+    """Parse a stored rule; log and skip one that cannot be parsed."""
     try:
         return Rule.parse(text)
     except RuleError as error:
@@ -305,5 +306,5 @@ def _rows_by_series(
 
 
 def _window(rows: Iterable[Sequence[Any]]) -> Window:
-    """Return stored candles; they have waited for long enough to be evaluated."""
+    """Return stored candles as a window; received at 0, so their grace is over."""
     return Window.of([ClosedCandle.of_values(row[0], row[1:6], row[6:9], *row[9:]) for row in rows])

@@ -26,12 +26,12 @@ from shared.stores.redis import translated
 
 _REPLACE: Final = resources.files(__package__).joinpath("replace.lua").read_text()
 _SERIES_A_SCRIPT: Final = 500
-"""So that one script holds Redis up for a few milliseconds at most."""
+"""Limits how long one script blocks Redis to a few milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A series as it was read, encoded; None when it is missing. `number`: its version."""
+    """Encoded value of a series; None if it is missing. `number`: its version."""
 
     number: int = 0
     value: bytes | None = None
@@ -39,7 +39,7 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """A compare-and-set: the new value; None leaves it. `due_ms`: wall clock."""
+    """A compare-and-set. `value` None: unchanged. `due_ms`: wall clock."""
 
     name: Name
     read: Read
@@ -51,8 +51,8 @@ class Replacement:
 class Store:
     """The series of all shards. Every method raises TransientError while Redis is away.
 
-    `group`: keeps the threads of this process from racing. Other processes may race: `replace`
-    says so.
+    `group` keeps the threads of this process from racing; `replace` detects races with other
+    processes.
     """
 
     def __init__(self, client: redis.Redis, shards: int) -> None:
@@ -75,7 +75,7 @@ class Store:
         return reads
 
     def replace(self, replacements: Iterable[Replacement], now_ms: int) -> dict[Name, bool]:
-        """Write each where it is as it was read; return for each whether it was."""
+        """Write each series that is unchanged since it was read; return which were written."""
         by_name = {each.name: each for each in replacements}
 
         def write(pipe: Any, shard: int, shard_names: Sequence[Name]) -> None:
@@ -98,7 +98,7 @@ class Store:
         return written
 
     def due(self, now_ms: int, limit: int) -> list[Name]:
-        """Return series to look at by now, of each shard the longest due first."""
+        """Return series that are due, the longest due of each shard first."""
         with translated(), self._client.pipeline(transaction=False) as pipe:
             for shard in range(self._shards):
                 pipe.zrange(
@@ -111,7 +111,7 @@ class Store:
         return [name_of(each) for members in answers for each in members]
 
     def unloaded_shards(self, now_ms: int) -> list[int]:
-        """Return the shards whose series are to be listed from storage: new, lost, or once more."""
+        """Return the shards to list from storage: new, lost, or due for a repeat."""
         with translated():
             keys = [listed_key(shard) for shard in range(self._shards)]
             again_ms = cast(list[bytes | None], self._client.mget(keys))
@@ -122,7 +122,7 @@ class Store:
         ]
 
     def begin(self, shards: Sequence[int], names: Iterable[Name], again_ms: int) -> None:
-        """Note that the series of these shards are due; the first time, that it be done again."""
+        """Mark the series of these shards as due; the first time, schedule a repeat."""
         with translated(), self._client.pipeline(transaction=False) as pipe:
             for name in names:
                 if (shard := shard_of(name[0], self._shards)) in shards:
@@ -141,7 +141,7 @@ class Store:
         return len({name_of(each)[0] for members in answers for each in members})
 
     def end_unused(self, until_ms: int) -> int:
-        """Let series go that were not written since, some at once; return how many."""
+        """Delete a batch of series not written since `until_ms`; return how many."""
         return end_unused(self._client, self._shards, until_ms)
 
     def _by_shard(

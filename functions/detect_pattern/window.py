@@ -26,12 +26,12 @@ _WITHDRAWN: Final = (Decimal(0), Decimal(0), Decimal(0), Decimal(0), Decimal(-1)
 
 
 class ClosedCandle(NamedTuple):
-    """A closed candle as evaluation needs it. `received_ms`: wall clock of its arrival.
+    """A closed candle for evaluation. `received_ms`: wall clock of its arrival.
 
     `notional` is a double.
 
-    One whose trades were all cancelled has no prices and a volume of -1: its revision is all it has
-    to say.
+    A candle whose trades were all cancelled has zero prices and a volume of -1; only its revision
+    counts.
     """
 
     start_us: int
@@ -66,9 +66,9 @@ class ClosedCandle(NamedTuple):
         revision: int,
         received_ms: int = 0,
     ) -> ClosedCandle:
-        """Take open, high, low, close and volume, then bought and sold volume and notional.
+        """Build from OHLCV, and bought volume, sold volume and notional.
 
-        Without a trade it is withdrawn.
+        Without trades the candle is withdrawn.
         """
         if not trade_count:
             return cls(start_us, *_WITHDRAWN, revision, received_ms, trades=0)
@@ -167,10 +167,10 @@ class Window:
         self.table = self.table[:, count:]
 
     def merge(self, other: Window) -> int | None:
-        """Take candles in; of each start the highest revision counts, whatever the order.
+        """Merge candles; the highest revision of each start wins, in any order.
 
-        Returns the earliest start whose prices or volume are not what they were, None where all
-        are. A candle that was there stays received when it was.
+        Returns the earliest start whose prices or volumes changed, or None. A candle already in the
+        window keeps its receive time.
         """
         if not len(other):
             return None
@@ -182,7 +182,7 @@ class Window:
         if len(theirs) == 1 and (not len(ours) or theirs.starts[0] > ours.starts[-1]):
             self.table = combined
             return int(theirs.starts[0])
-        # Stable: of equal revisions the one that was here stays.
+        # Stable sort: of equal revisions the existing one stays.
         order = np.lexsort(
             ((-combined[REVISION]).astype(np.int64), combined[START].astype(np.int64))
         )
@@ -198,7 +198,7 @@ class Window:
         return int(merged[START, int(np.argmax(changed))]) if changed.any() else None
 
     def at_scales(self, price_scale: int, volume_scale: int) -> Window:
-        """Return the same candles at scales that are at least as fine."""
+        """Return the same candles at the given scales, which are at least as fine."""
         if (price_scale, volume_scale) == (self.price_scale, self.volume_scale):
             return self
         table = self.table
@@ -214,7 +214,7 @@ class Window:
         return Window(table, price_scale, volume_scale)
 
     def usable(self, first: int, last: int) -> Bools:
-        """Tell of candles [first, last) whether detectors can take them, shape [last - first].
+        """Tell which of candles [first, last) detectors can use, shape [last - first].
 
         Detectors measure relative to price: 0 < low <= open, close <= high, and no volume below 0.
         """
@@ -228,14 +228,14 @@ class Window:
         )
 
     def floats(self, first: int, last: int) -> Candles:
-        """Return candles [first, last) as the columns that detectors take."""
+        """Return candles [first, last) as the detectors' input columns."""
         open_, high, low, close = _floats(self.table[OPEN:VOLUME, first:last], self.price_scale)
         volume = _floats(self.table[VOLUME, first:last], self.volume_scale)
         starts = self.table[START, first:last].astype(np.int64)
         return Candles(starts, open_, high, low, close, volume)
 
     def encode(self) -> bytes:
-        """Return the columns as differences, byte planes apart, to be compressed; int64 only."""
+        """Return the columns delta-encoded in byte planes, ready for compression; int64 only."""
         differences = np.diff(self.table, axis=1, prepend=np.int64(0))
         planes = np.ascontiguousarray(differences).view(np.uint8).reshape(-1, 8).T
         return planes.tobytes()
@@ -247,7 +247,7 @@ class Window:
 
     @classmethod
     def decode(cls, packed: bytes, price_scale: int, volume_scale: int) -> Window:
-        """Read what `encode` returned."""
+        """Decode the result of `encode`."""
         planes = np.frombuffer(packed, dtype=np.uint8).reshape(8, -1).T
         differences = np.ascontiguousarray(planes).view(np.int64).reshape(ROWS, -1)
         return cls(np.cumsum(differences, axis=1), price_scale, volume_scale)

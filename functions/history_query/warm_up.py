@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Final
 
 _AFTER_S: Final = 2.0
-"""Whatever starts beside this process has become ready by then."""
+"""Processes that start at the same time are ready by then."""
 
 
 class WarmUp:
-    """A readiness check that, once it has held, has `work` done by a thread of its own, once."""
+    """Readiness check; after its first success a background thread runs `work`, once."""
 
     def __init__(
         self,

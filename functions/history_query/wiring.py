@@ -46,7 +46,7 @@ def history_api(
 ) -> Starlette:
     """Return the app. `only_reads`: Postgres is a replica, which takes no rules.
 
-    `notify_url`: whom tests of notifications are asked of.
+    `notify_url`: address of notify, for test notifications.
     """
     trades = LatestTrades(live)
     slices = TickSlices(postgres, cold)

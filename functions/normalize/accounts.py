@@ -13,14 +13,14 @@ from shared.runtime import metrics
 log = logging.getLogger(__name__)
 
 MAX_FIELDS: Final = 64
-"""Names of fields that have a time series of their own; senders make names up."""
+"""Most field names with their own time series, since senders make names up."""
 _MAX_CHARACTERS: Final = 40
 
 _logged: set[tuple[str, str]] = set()
 
 
 def source_kind(source: str) -> str:
-    """Return what kind of source it is: the name of one life of it without its random part."""
+    """Return the kind of a source: its name without the random suffix."""
     return source.rpartition("-")[0] or source
 
 
@@ -31,7 +31,7 @@ def count_rejects(source: str, rejected: Iterable[Rejected]) -> None:
 
 
 def count_unread(source: str, unread: Mapping[str, int]) -> None:
-    """Count the fields that nobody reads; the first time that a source sends one, log it."""
+    """Count unread fields; log each the first time a source sends it."""
     kind = source_kind(source)
     for name, count in unread.items():
         field = "".join(c if c.isprintable() else "?" for c in name[:_MAX_CHARACTERS])

@@ -19,7 +19,7 @@ def assemble_quotes(
 ) -> tuple[Quotes, list[Rejected]]:
     """Return the batch's quotes in their total order, and those from too far in the future.
 
-    As `assemble` for ticks: a pure function, judged by the batch's own receive times.
+    Like `assemble` for ticks: a pure function of the batch and its receive times.
     """
     if not len(rows):
         empty = np.zeros(0, dtype=np.int64)

@@ -1,6 +1,6 @@
-"""Event handler: a raw batch to ticks, quotes, busts and rejects; pure but for metrics.
+"""Event handler: a raw batch to ticks, quotes, busts and rejects; pure except for metrics.
 
-Trades of watched instruments go to screens from here too, past everything that is made of them.
+Trades of watched instruments are also sent to screens directly.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from shared.wire.ticks import Ticks
 
 @dataclass(frozen=True, slots=True)
 class Normalize:
-    """The stage's handler. `shards`: how many parts the instruments are divided among.
+    """The stage's handler. `shards`: number of partitions of the instruments.
 
-    `watched`: what screens watch, None where there are none.
+    `watched`: instruments on screens; None without screens.
     """
 
     rule: ClockRule
@@ -46,7 +46,7 @@ class Normalize:
     watched: Watched | None = None
 
     def __call__(self, event: Event) -> Outcome:
-        """Parse the batch. Raises PermanentError for what is no RawBatch of a known format."""
+        """Parse the batch. Raises PermanentError if it is not a RawBatch of a known format."""
         if event.type != events.RAW:
             raise PermanentError("unexpected_type", f"normalize takes {events.RAW} only")
         batch = RawBatch.decode(event.data())
@@ -59,7 +59,7 @@ class Normalize:
             rows = joined(rows, mids)
             rejected += without_mid
         ticks, wide, late = assemble(batch, rows, self.rule, self.shards)
-        # A message that is both a quote and a tick can be refused as both, for the same reason.
+        # A message that is both quote and tick may be rejected twice for the same reason.
         rejected = list(dict.fromkeys(rejected + late))
         key = event.attributes.get(events.IDEMPOTENCY_KEY)
         extensions = {} if key is None else {events.IDEMPOTENCY_KEY: key}
@@ -87,7 +87,7 @@ class Normalize:
     def _watched_events(
         self, cause: str, name: str, ticks: Ticks, sent: Sequence[OutgoingEvent]
     ) -> list[OutgoingEvent]:
-        """Return events of the watched ticks; `sent`: those of all of them."""
+        """Return events of the watched ticks; `sent`: the events of all ticks."""
         if self.watched is None or not sent:
             return []
         watched = watched_ticks(ticks, self.watched)

@@ -25,7 +25,7 @@ from shared.runtime.settings import Environment
 from shared.stores.redis import connect
 
 LEASES_S = 0.2
-"""So long a batch may wait to know who watches it: screens hold up no ingestion."""
+"""Timeout of reading the watch leases, so that screens do not hold up ingestion."""
 
 
 @dataclass(frozen=True)

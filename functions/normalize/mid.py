@@ -1,4 +1,4 @@
-"""Mid-prices of quotes as ticks of an instrument of their own, where a setting asks for it."""
+"""Mid-prices of quotes as ticks of a separate instrument, if configured."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from shared.wire.raw_batch import RawBatch
 from shared.wire.ticks import NO_ID
 
 SUFFIX: Final = ".MID"
-"""Appended to the instrument: candles of trades stay candles of trades."""
+"""Appended to the instrument, so that candles of trades contain only trades."""
 
 _LARGEST: Final = 9 * 10**17
 """A tenfold of two such prices still fits 64 bits."""
@@ -35,7 +35,7 @@ class QuotesAsTicks(Choice):
 def mid_ticks(batch: RawBatch, quotes: QuoteRows) -> tuple[Rows, list[Rejected]]:
     """Return a tick of size 0 for each quote at (bid + ask) / 2, exactly.
 
-    A mid-price that does not fit 64 bits, or whose instrument's name gets too long, is a reject.
+    A mid-price that does not fit 64 bits, or an instrument name that gets too long, is a reject.
     """
     faults = Faults()
     largest = np.maximum(np.abs(quotes.bid), np.abs(quotes.ask))

@@ -9,7 +9,7 @@ from shared.wire.ticks import Ticks
 
 
 def watched_ticks(ticks: Ticks, watched: Watched) -> Ticks:
-    """Return the rows of watched instruments. `ticks`: sorted by shard, as it is emitted."""
+    """Return the rows of watched instruments. `ticks`: sorted by shard."""
     entries = ticks.entries
     shards = np.repeat(np.arange(ticks.shards), entries.shard_entries).tolist()
     selections = watched.all_of(set(shards))

@@ -1,4 +1,4 @@
-"""One process: started tied to this one, its output in a log file, stopped within a bound."""
+"""One process: tied to this one, logs to a file, stops within a time limit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Child:
 
     @classmethod
     async def start(cls, component: Component, forks: Forks | None = None) -> Child:
-        """Start it in a session of its own, so that a Ctrl-C reaches the supervisor alone."""
+        """Start it in its own session, so that only the supervisor gets Ctrl-C."""
         rotate(component.log)
         environment = base_environment() | dict(component.environment)
         with component.log.open("ab") as log:
@@ -44,9 +44,9 @@ class Child:
         return self._process.pid
 
     async def ended(self) -> str:
-        """Wait for its end; return how it ended, as text."""
+        """Wait for its end; return how it ended."""
         code = await self._process.wait()
-        kill_group(self.pid)  # whatever it started itself
+        kill_group(self.pid)  # its own children
         if code >= 0:
             return f"exit code {code}"
         try:
@@ -74,7 +74,7 @@ class Child:
             kill_group(self.pid)
 
     def last_lines(self, count: int) -> list[str]:
-        """Return the last lines that this very process wrote."""
+        """Return the last log lines of this process."""
         with self._log.open("rb") as log:
             end = log.seek(0, 2)
             log.seek(max(self._log_start, end - _TAIL_BYTES))
@@ -102,6 +102,6 @@ async def _executed(
 
 
 def rotate(log: Path) -> None:
-    """Begin a new log when the old one has grown; one old one is kept."""
+    """Rotate a large log; keep one old file."""
     if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
         log.replace(log.with_name(log.name + ".1"))

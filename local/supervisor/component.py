@@ -55,27 +55,26 @@ class NotReadyError(Exception):
 
 
 async def no_preparation() -> None:
-    """Nothing has to be done before the start."""
+    """Do nothing before the start."""
 
 
 async def works_while_it_runs() -> str | None:
-    """Return why it has to be started again though it runs: nothing is known that would."""
+    """Return None: a running process needs no restart."""
     return None
 
 
 def no_clean_up() -> None:
-    """Nothing has to be done after the end."""
+    """Do nothing after the end."""
 
 
 @dataclass(frozen=True)
 class Component:
     """One process of the platform.
 
-    `environment` is added to `base_environment()`. `prepare` runs before every start, `ready` says
-    whether it serves (NotReadyError: it does not, and why), `broken` why it has to be started again
-    though it runs, None where it works; `clean_up` runs after every end.
-    `death_signal` is what it gets when the supervisor dies. `prefix` is put before the launcher
-    (`unshare ...`), `user` is a uid to become.
+    `environment` is added to `base_environment()`. `prepare` runs before every start; `ready` tells
+    whether it serves (NotReadyError: the reason why not); `broken` returns why a running process
+    has to be restarted, or None; `clean_up` runs after every end. `death_signal` is sent when the
+    supervisor dies. `prefix` precedes the launcher (`unshare ...`); `user` is the uid to run as.
     """
 
     name: str
@@ -98,7 +97,7 @@ class Component:
 
 
 def base_environment() -> dict[str, str]:
-    """Return the supervisor's environment without what is a component's own, loopback unproxied."""
+    """Return the supervisor's environment without per-component variables, loopback unproxied."""
     environment = {name: value for name, value in os.environ.items() if name not in _WITHHELD}
     for name in ("NO_PROXY", "no_proxy"):
         environment[name] = (

@@ -1,4 +1,4 @@
-"""Counters of processes that restart: read from Prometheus text, added up over their lives."""
+"""Counters of processes that restart: read from Prometheus text, summed over restarts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def kandle_samples(text: str) -> dict[str, float]:
 
 
 class Counters:
-    """Totals by name, over all label values and all lives of the processes that count."""
+    """Totals by name, over all label values and restarts."""
 
     def __init__(self) -> None:
         self._last: dict[tuple[str, str], float] = {}
@@ -25,10 +25,10 @@ class Counters:
         self._by_series: defaultdict[str, float] = defaultdict(float)
 
     def observe(self, process: str, samples: Mapping[str, float]) -> None:
-        """Add what `process` has counted since the last time.
+        """Add the increase since the last sample of `process`.
 
-        A value below the last one means that it began anew, from zero, as Prometheus reads it. The
-        first value counts in full: the processes start together with their supervisor.
+        A value below the last one is a reset to zero, as in Prometheus. The first value counts in
+        full, since processes start together with their supervisor.
         """
         for series, value in samples.items():
             last = self._last.get((process, series), 0.0)
@@ -38,7 +38,7 @@ class Counters:
             self._last[process, series] = value
 
     def total(self, name: str) -> int:
-        """Return the total of a counter; 0 when nobody has it."""
+        """Return the total of a counter; 0 if unknown."""
         return round(self._totals[name])
 
     def by_labels(self, name: str) -> dict[tuple[str, ...], int]:

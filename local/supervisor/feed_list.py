@@ -1,4 +1,4 @@
-"""Feeds as `--feed` says them, and those of an instance: `run/feeds.json`, by `kandle feed`."""
+"""Feeds of `--feed`, and of a running instance: `run/feeds.json`, edited by `kandle feed`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.sources import feed_choice
 from shared.sources.feed_choice import FeedChoice
 
 HISTORY_S = "HISTORY_S"
-"""The variable that tells a bridge how much of the past to begin with, in seconds."""
+"""The variable with the length of history that a bridge loads first, in seconds."""
 Feeds = tuple[FeedChoice, ...]
 
 
@@ -27,7 +27,7 @@ def parse_feeds(texts: Sequence[str]) -> tuple[FeedChoice, ...]:
 
 
 def parse_feed(text: str) -> FeedChoice:
-    """Read one feed. Raises UsageError that says what is known."""
+    """Parse one feed. Raises UsageError that lists the known ones."""
     (feed,) = parse_feeds([text])
     return feed
 
@@ -38,7 +38,7 @@ def feeds_path(data_dir: Path) -> Path:
 
 
 def read_feeds(data_dir: Path) -> Feeds:
-    """Return the feeds. Raises UsageError: there is no such list."""
+    """Return the feeds. Raises UsageError if the list cannot be read."""
     path = feeds_path(data_dir)
     try:
         texts = json.loads(path.read_text())
@@ -48,7 +48,7 @@ def read_feeds(data_dir: Path) -> Feeds:
 
 
 def write_feeds(data_dir: Path, feeds: Sequence[FeedChoice]) -> None:
-    """Replace the list in one step."""
+    """Replace the list atomically."""
     write_json(feeds_path(data_dir), [str(each) for each in feeds])
 
 
@@ -61,7 +61,7 @@ def change_feeds(data_dir: Path, change: Callable[[Feeds], Feeds]) -> Feeds:
 
 
 def with_feed(feeds: Feeds, feed: FeedChoice) -> Feeds:
-    """Add a feed, or its symbols to those of the same name. Raises UsageError: it adds nothing."""
+    """Add a feed, or its symbols to the feed of that name. Raises UsageError if nothing is new."""
     merged = {each.name: each for each in feeds}
     existing = merged.get(feed.name)
     symbols = feed.symbols
@@ -74,7 +74,7 @@ def with_feed(feeds: Feeds, feed: FeedChoice) -> Feeds:
 
 
 def without_feed(feeds: Feeds, feed: FeedChoice) -> Feeds:
-    """Remove a feed, or some of its symbols. Raises UsageError: it is not there."""
+    """Remove a feed, or some of its symbols. Raises UsageError if it is not in the list."""
     existing = next((each for each in feeds if each.name == feed.name), None)
     if existing is None or not set(feed.symbols) <= set(existing.symbols):
         names = ", ".join(map(str, feeds)) or "none"

@@ -1,4 +1,4 @@
-"""Starts and stops bridges while the platform runs, as the list of feeds says."""
+"""Starts and stops bridges of a running platform to match the list of feeds."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _STOP_WITHIN_S: Final = 20.0
 class FeedKeepers:
     """The bridges of a running platform.
 
-    `keepers` is the platform's own list, in which its bridges stand; `bridges_of` returns the
-    processes of a feed, `keep` what keeps one. `changed` is called after each change.
+    `keepers` is the platform's own list and includes its bridges; `bridges_of` returns the
+    processes of a feed, `keep` returns the supervision of one. `changed` is called after each change.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class FeedKeepers:
                     await self._start(feed)
 
     async def _start(self, feed: FeedChoice) -> None:
-        """Start a bridge; one that does not start is reported, and not retried automatically."""
+        """Start a bridge; a failed start is reported and not retried."""
         self._running[feed.name] = feed
         for component in self._bridges_of(feed):
             keeper = self._keep(component)
@@ -81,7 +81,7 @@ class FeedKeepers:
         self._changed()
 
     async def _stop(self, feed: FeedChoice) -> None:
-        """Let a bridge hand over what it holds, and end it."""
+        """Stop a bridge after it has handed over what it holds."""
         del self._running[feed.name]
         variables = feed.environment.items()
         keepers = [

@@ -1,4 +1,4 @@
-"""Refuses to start on a port that people chose and that another process has."""
+"""Check of user-chosen ports: refuse to start on one that is in use."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ def _holder(port: int, kind: socket.SocketKind) -> str:
             listens = kind is socket.SOCK_DGRAM or each.status == psutil.CONN_LISTEN
             if each.laddr and each.laddr.port == port and listens and each.pid:
                 return f" by process {each.pid} ({psutil.Process(each.pid).name()})"
-    except psutil.Error:  # other people's processes are not always ours to see
+    except psutil.Error:  # no permission to inspect other users' processes
         pass
     return ""

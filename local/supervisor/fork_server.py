@@ -39,7 +39,7 @@ _PR_SET_NAME: Final = 15
 
 @dataclass(frozen=True)
 class Request:
-    """A process to be: `name` is what `top` calls it, `death_signal` what it gets when we die."""
+    """A process to fork. `name`: as in `top`; `death_signal`: sent to it when we die."""
 
     name: str
     module: str
@@ -80,7 +80,7 @@ def serve(control: socket.socket) -> Request | None:
 
 
 def _report(pipes: dict[int, int]) -> None:
-    """Tell the status of each process that has ended to who asked for it."""
+    """Report the wait status of each ended process to its requester."""
     while pipes:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if not pid:
@@ -96,7 +96,7 @@ def _send(pipe: int, number: int) -> None:
 
 
 def _become(request: Request, output: int, parent: int) -> None:
-    """Make of this fork what a new process would be."""
+    """Give this fork the state of a new process."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
@@ -120,7 +120,7 @@ def main() -> None:
     for each in PRELOADED:
         importlib.import_module(each)
     gc.collect()
-    gc.freeze()  # a search for garbage writes to every object, and what is written to is not shared
+    gc.freeze()  # a collection would write to every object and unshare its memory
     request = serve(socket.socket(fileno=int(sys.argv[1])))
     if request is not None:
         runpy.run_module(request.module, run_name="__main__", alter_sys=True)

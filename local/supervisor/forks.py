@@ -1,4 +1,4 @@
-"""Processes from the fork server, with the face of `asyncio.subprocess.Process`."""
+"""Processes from the fork server, with the interface of `asyncio.subprocess.Process`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from local.supervisor.fork_server import Request
 
 
 class Forked:
-    """A process that the fork server made."""
+    """A process forked by the fork server."""
 
     def __init__(self, pid: int, replies: asyncio.StreamReader) -> None:
         self.pid = pid
@@ -29,7 +29,7 @@ class Forked:
         self._end = asyncio.create_task(self._read_end())
 
     async def wait(self) -> int:
-        """Wait for its end; return its exit code, or less than zero: the signal that killed it."""
+        """Wait for its end; return its exit code, or the negative number of the signal."""
         return await asyncio.shield(self._end)
 
     def send_signal(self, number: int) -> None:
@@ -39,7 +39,7 @@ class Forked:
 
     async def _read_end(self) -> int:
         line = await self._replies.readline()
-        # Nothing: the server is gone, and with it all that it made.
+        # No line: the server is gone, and all its forks with it.
         code = os.waitstatus_to_exitcode(int(line)) if line else -signal.SIGKILL
         self.returncode = code
         return code
@@ -57,7 +57,7 @@ class Forks:
 
     @classmethod
     async def start(cls, directory: Path, log: Path) -> Forks | None:
-        """Start it, tied to this process; None where it cannot be."""
+        """Start it, tied to this process; None if the system does not support it."""
         if sys.platform != "linux":
             return None
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -66,7 +66,7 @@ class Forks:
             process = await asyncio.create_subprocess_exec(
                 *tethered(command),
                 cwd=directory,
-                # One thread: a fork has no other.
+                # One thread, since a fork keeps only the calling one.
                 env=base_environment() | {"OPENBLAS_NUM_THREADS": "1"},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
@@ -79,7 +79,7 @@ class Forks:
     async def fork(
         self, component: Component, environment: Mapping[str, str], log: BinaryIO
     ) -> Forked | None:
-        """Return the component's process; None where it has to be started otherwise."""
+        """Return the component's process; None if it cannot be forked."""
         python, *rest = component.command
         if (
             (python, rest[:1]) != (sys.executable, ["-m"])
@@ -109,7 +109,7 @@ class Forks:
         return Forked(int(line), replies) if line else None
 
     async def stop(self) -> None:
-        """End it, after all that it made has ended."""
+        """Stop it, after all its forks have ended."""
         self._control.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1):

@@ -1,6 +1,6 @@
-"""Remembers which processes were started, so that the next start can end what a crash left behind.
+"""Record of started processes, so that the next start can end those left by a crash.
 
-On Linux children die with the supervisor anyway; elsewhere, and for those that did not, this helps.
+On Linux children die with the supervisor; this is for other systems, and for any that survive.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _PATIENCE_S = 3.0
 class ProcessRecord:
     """The living processes of one data directory, in a file.
 
-    A disk that is full keeps nothing from being started or ended: the file is then out of date, and
-    processes are known by when they began.
+    A full disk does not prevent starts and stops: the file is then out of date, and processes are
+    identified by their start time.
     """
 
     def __init__(self, file: Path) -> None:
@@ -31,14 +31,14 @@ class ProcessRecord:
         self._entries: dict[str, dict[str, float]] = {}
 
     def add(self, name: str, pid: int, stop_signal: int) -> None:
-        """Remember a process that was just started."""
+        """Record a process that was just started."""
         with contextlib.suppress(psutil.NoSuchProcess):
             started = psutil.Process(pid).create_time()
             self._entries[name] = {"pid": pid, "created": started, "signal": stop_signal}
             self._write()
 
     def remove(self, name: str) -> None:
-        """Forget a process that has ended."""
+        """Remove a process that has ended."""
         if self._entries.pop(name, None) is not None:
             if self._entries:
                 self._write()
@@ -71,6 +71,6 @@ class ProcessRecord:
 
 
 def kill_group(pid: int) -> None:
-    """Kill the process group that `pid` leads, if anything is left of it."""
+    """Kill the process group of `pid`, if it still exists."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)

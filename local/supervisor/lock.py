@@ -13,7 +13,7 @@ from local.instance import lock_path
 
 
 class DirectoryLock:
-    """An exclusive lock on `<data-dir>/lock`, which the system frees when the holder dies."""
+    """An exclusive lock on `<data-dir>/lock`, released by the system when the holder dies."""
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
@@ -21,7 +21,7 @@ class DirectoryLock:
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock. Raises InUseError that says which process has it, and since when."""
+        """Take the lock. Raises InUseError with the holder's process id and start."""
         while self._descriptor is None:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
             try:
@@ -31,7 +31,7 @@ class DirectoryLock:
                 raise InUseError(self._in_use()) from None
             if self._is_current(descriptor):
                 self._descriptor = descriptor
-            else:  # its holder removed it between the opening and the locking
+            else:  # removed by its holder between open and flock
                 os.close(descriptor)
         holder = {"pid": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
         os.ftruncate(self._descriptor, 0)

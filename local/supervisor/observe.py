@@ -34,7 +34,7 @@ _SECURE = {
 
 
 class Observer:
-    """Serves `/`, `/samples` and `/metrics` on a loopback port; asks the processes when asked."""
+    """Serves `/`, `/samples` and `/metrics` on a loopback port; scrapes on request."""
 
     def __init__(self, keepers: Sequence[Keeper], port: int) -> None:
         self.url = f"http://{LOOPBACK}:{port}"
@@ -59,7 +59,7 @@ class Observer:
         await self._server.bound.wait()
 
     async def stop(self) -> None:
-        """Serve no more."""
+        """Stop serving."""
         self._server.should_exit = True
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
@@ -69,7 +69,7 @@ class Observer:
         return HTMLResponse(_PAGE.read_bytes(), headers=_SECURE)
 
     async def _samples(self, request: Request) -> Response:
-        """Answer by component: its state, and its series with labels as Prometheus writes them."""
+        """Return each component's state, and its series with labels in Prometheus form."""
         texts = await self._texts()
         components: list[dict[str, Any]] = [
             {
@@ -84,11 +84,11 @@ class Observer:
         return Response(orjson.dumps(components), media_type="application/json")
 
     async def _metrics(self, request: Request) -> Response:
-        """Answer all series as text; the label `component` says whose they are."""
+        """Return all series as text, with the label `component`."""
         return Response(together(await self._texts()), media_type=CONTENT_TYPE_LATEST)
 
     async def _texts(self) -> dict[str, str]:
-        """Return what each process says; one that does not answer says nothing."""
+        """Return the metrics text of each process; empty if it does not answer."""
         components = [each.component for each in self._keepers if each.component.metrics_url]
         texts = await asyncio.gather(*(self._text(each.metrics_url or "") for each in components))
         return {each.name: text for each, text in zip(components, texts, strict=True)}
@@ -101,7 +101,7 @@ class Observer:
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves signals to the supervisor, and says when its port is bound."""
+    """A server that leaves signals to the supervisor and has an event for its bound port."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -121,7 +121,7 @@ class _Together:
         self._texts = texts
 
     def collect(self) -> Iterator[Metric]:
-        """Yield each family once, for Prometheus wants the lines of one together."""
+        """Yield each family once, since Prometheus requires its lines to be contiguous."""
         together: dict[str, Metric] = {}
         for component, text in self._texts.items():
             for family in _families(text):
@@ -135,9 +135,9 @@ class _Together:
 
 
 def together(texts: Mapping[str, str]) -> bytes:
-    """Return the series of all; the label `component` says whose they are.
+    """Return the series of all components, with the label `component`.
 
-    `texts`: what each component answers at `/metrics`, by its name.
+    `texts`: the response of `/metrics`, by component.
     """
     registry = CollectorRegistry()
     registry.register(_Together(texts))
@@ -145,7 +145,7 @@ def together(texts: Mapping[str, str]) -> bytes:
 
 
 def values(text: str) -> dict[str, float]:
-    """Return values by series, as `name{label="value"}`; without buckets."""
+    """Return values by series, `name{label="value"}`, without buckets."""
     return {
         _named(sample.name, sample.labels): sample.value
         for family in _families(text)
@@ -155,7 +155,7 @@ def values(text: str) -> dict[str, float]:
 
 
 def _families(text: str) -> Iterator[Metric]:
-    # When a counter began is of no use once processes are put together.
+    # The start of a counter is meaningless over several processes.
     return (each for each in text_string_to_metric_families(text) if not _is_start(each))
 
 

@@ -19,14 +19,13 @@ MAX_REPLICAS: Final = 16
 
 @dataclass(frozen=True)
 class Options:
-    """One start.
+    """Options of one start.
 
     `eventing` None is the repository's own topology; `functions` is `all`, `none` or names;
-    `simulate_rate` is in ticks a second, None for the simulator's own default. `observe`: the
-    metrics of all processes on one page. `replicas`: how often functions run, where not once.
-    `dashboard_port`: the page's, None for any. `host`: what the page is served on; other than
-    loopback, with a token. `history_s`: how long before now feeds and the simulated market begin,
-    in seconds.
+    `simulate_rate` is in ticks a second, None for the simulator's default. `observe`: the metrics
+    of all processes on one page. `replicas`: replicas by function, 1 if absent. `dashboard_port`:
+    port of the page, None for any. `host`: address of the page; requires a token unless loopback.
+    `history_s`: length of history that feeds and the simulated market begin with.
     """
 
     data_dir: Path = DEFAULT_DATA_DIR

@@ -50,15 +50,15 @@ _FUNCTION_SERVER = (
 )
 _FUNCTION_APP = "functions_framework.aio:app"
 _START_S = 30.0
-"""How long a function may take to be ready; three times that with every stage in it."""
+"""Start timeout of a function; three times that for the one with every stage."""
 _PAST_S = 120.0
-"""How long the simulator may take to store the past of its market."""
+"""Start timeout of the simulator, which stores the history of its market first."""
 _ASGI_APP = "ASGI_APP"
-"""The variable by which a function says that its app stands before functions-framework's."""
+"""The variable of a function whose own app wraps functions-framework's."""
 
 
 class Plan:
-    """The processes of a topology, on the ports of a place. Makes no process itself."""
+    """The processes of a topology, on the ports of a workspace. Starts none itself."""
 
     def __init__(
         self,
@@ -82,12 +82,12 @@ class Plan:
 
     @property
     def addresses(self) -> dict[str, str]:
-        """Host names of the cluster, each with its loopback URL: of several, the first."""
+        """Cluster host names with their loopback URL, the first one if replicated."""
         return {**self._function_urls, INGRESS_HOST: self._broker_url}
 
     @property
     def replica_addresses(self) -> dict[str, list[str]]:
-        """Host names of the functions that run several times, with the URL of each."""
+        """Host names of replicated functions, with the URLs of their replicas."""
         return {
             each.host: [self._function_urls[each.host], *(url for _, url in self._others(each))]
             for each in self._topology.functions
@@ -119,7 +119,7 @@ class Plan:
 
     @property
     def letters_elsewhere(self) -> frozenset[str]:
-        """The triggers whose dead letters go to no function that runs here."""
+        """Triggers whose dead letter sink is not a function that runs here."""
         sinks = {
             each.key: each.delivery.dead_letter_sink for each in self._topology.eventing.triggers
         }
@@ -130,7 +130,7 @@ class Plan:
         )
 
     def functions(self) -> list[Component]:
-        """Return each function, under functions-framework in a process of its own."""
+        """Return each function as its own process under functions-framework."""
         components = []
         for each in self._topology.functions:
             components.append(self._function(each, each.name, self._function_urls[each.host]))
@@ -140,7 +140,7 @@ class Plan:
         return components
 
     def _for_watchers(self, function: Function) -> Component:
-        """Return one more replica, which other machines reach: with a token, and for no events."""
+        """Return an extra replica for other machines: it requires a token, takes no events."""
         port = self._options.dashboard_port or self._place.ports.take(WATCHERS)
         host = self._options.host
         url = f"http://{LOOPBACK if host == ANY_HOST else host}:{port}"
@@ -174,9 +174,9 @@ class Plan:
         )
 
     def sources(self) -> list[Component]:
-        """Return the Deployments that SinkBindings name, then the simulator if it is asked for.
+        """Return the Deployments that SinkBindings name, then the simulator if requested.
 
-        A bridge of feeds is there once for each of them.
+        Each feed has its own bridge process.
         """
         others = (each for each in self._topology.deployments if not is_feed_bridge(each))
         sources = [self._deployment(each, each.name, {}) for each in others]
@@ -239,7 +239,7 @@ class Plan:
         )
 
     def _local(self, value: str) -> str:
-        """Return a value with loopback URLs; that of a function that has no use here is empty."""
+        """Return a value with loopback URLs; empty for the URL of an idle function."""
         url = urlsplit(value)
         return "" if url.hostname in self._topology.idle else localised(value, self.addresses)
 
@@ -328,6 +328,6 @@ class Plan:
 
 
 async def _once_it_runs() -> bool:
-    """Tell of a process without an address: ready when it has outlived its first moment."""
+    """Readiness of a process without an address: it has survived its first moment."""
     await asyncio.sleep(_FIRST_MOMENT_S)
     return True

@@ -1,4 +1,4 @@
-"""The whole platform on one data directory: started in order, and stopped without leftovers."""
+"""The platform on one data directory: starts in order, stops without leftovers."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Platform:
         self._forks: Forks | None = None
 
     async def start(self, progress: Callable[[str], None]) -> Instance:
-        """Start everything; return when all of it is ready. `progress` hears of every step.
+        """Start everything; return when all is ready. `progress` gets a line per step.
 
         Raises InUseError, StartError, ManifestError or UsageError. `stop` has to follow anyway.
         """
@@ -100,7 +100,7 @@ class Platform:
         self.plan = Plan(topology, self.options, place, self.variables)
         addresses = self._data_dir / "run" / "addresses.json"
         write_json(addresses, {**self.plan.addresses, **self.plan.replica_addresses}, 0o644)
-        # SeaweedFS may take seconds to find its volumes: who does not use it does not wait for it.
+        # SeaweedFS may take seconds to find its volumes: do not wait for it unless it is used.
         needed = topology.stores | {"NATS_URL"}
         first = {name: each for name, each in servers.items() if name in needed}
         others = [each for name, each in servers.items() if name not in needed]
@@ -115,7 +115,7 @@ class Platform:
         return self.describe()
 
     def _follow_feeds(self, plan: Plan) -> None:
-        """Start and stop bridges as `kandle feed` says from here on."""
+        """From now on start and stop bridges as `kandle feed` changes the list."""
         write_feeds(self._data_dir, self.options.feeds)
         feeds = FeedKeepers(
             self._data_dir,
@@ -129,7 +129,7 @@ class Platform:
         self._feeds = asyncio.create_task(feeds.follow())
 
     def describe(self) -> Instance:
-        """Write down what runs now, for other commands, and return it."""
+        """Write the running components to the instance file, and return them."""
         assert self.plan is not None
         running = [
             RunningComponent(
@@ -157,7 +157,7 @@ class Platform:
         return instance
 
     async def stop(self) -> list[str]:
-        """Stop everything, the sources first; return a line for each that had to be killed."""
+        """Stop everything, sources first; return a warning for each killed process."""
         deadline = time.monotonic() + stopping.WITHIN_S
         if self._feeds is not None:
             await end(self._feeds)
@@ -207,7 +207,7 @@ class Platform:
     async def _servers(
         self, place: Workspace, progress: Callable[[str], None]
     ) -> dict[str, Component]:
-        """Check the servers that the environment names; return the others, to be started."""
+        """Check the servers configured in the environment; return the others to start."""
         components = {}
         others = [each for each in _SERVERS if external.is_of_an_instance(each, os.environ)]
         if others:
@@ -232,7 +232,7 @@ class Platform:
     async def _start(
         self, components: Sequence[Component], progress: Callable[[str], None]
     ) -> None:
-        """Start these together. The first that fails ends the start of the others."""
+        """Start these concurrently. The first failure cancels the others."""
         keepers = [Keeper(each, self._record, self._notice, self._forks) for each in components]
         self.keepers += keepers
 
@@ -250,7 +250,7 @@ class Platform:
 
 @contextlib.contextmanager
 def _named_as_data_dir(data_dir: Path) -> Iterator[None]:
-    """Turn an error about a file in `data_dir`, or about the way to it, into a UsageError."""
+    """Turn an error about a file in `data_dir` or its parents into a UsageError."""
     try:
         yield
     except OSError as error:

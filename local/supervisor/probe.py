@@ -1,4 +1,4 @@
-"""Asks a component whether it is ready: over HTTP, without a client for each, or by its log."""
+"""Readiness probes of components: over HTTP, or by a line in the log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_CHARS = 300
 
 
 def answers(url: str) -> Callable[[], Awaitable[bool]]:
-    """Return a probe of the loopback `url`: True once a GET of it is answered by 200.
+    """Return a probe of the loopback `url`: True once a GET returns 200.
 
     The probe raises NotReadyError with the reason until then.
     """
@@ -38,7 +38,7 @@ def answers(url: str) -> Callable[[], Awaitable[bool]]:
 
 
 def log_contains(log: Path, text: str) -> Callable[[], Awaitable[bool]]:
-    """Return a probe of a log: True once `text` stands in what is written to it from here on.
+    """Return a probe of a log: True once `text` is written to it from now on.
 
     The probe raises NotReadyError with the log's last line until then.
     """
@@ -57,12 +57,12 @@ def log_contains(log: Path, text: str) -> Callable[[], Awaitable[bool]]:
 
 
 async def _get(url: str) -> tuple[str, str]:
-    """Return the status and, unless that is 200, the beginning of the body on one line."""
+    """Return the status and, unless it is 200, the start of the body on one line."""
     parts = urlsplit(url)
     target = parts.path + (f"?{parts.query}" if parts.query else "")
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     try:
-        # In HTTP/1.0 no server answers in chunks.
+        # HTTP/1.0 has no chunked responses.
         writer.write(f"GET {target or '/'} HTTP/1.0\r\nHost: {parts.netloc}\r\n\r\n".encode())
         await writer.drain()
         line = await reader.readline()
@@ -85,7 +85,7 @@ async def _text(reader: asyncio.StreamReader) -> str:
 
 
 async def close(writer: asyncio.StreamWriter) -> None:
-    """Close a connection and wait until it is closed, whatever its other end does."""
+    """Close a connection and wait until it is closed; ignore errors of the peer."""
     writer.close()
     with contextlib.suppress(OSError):
         await writer.wait_closed()

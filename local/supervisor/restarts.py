@@ -1,4 +1,4 @@
-"""Keeps one component running: starts it, and starts it again when it dies, with backoff."""
+"""Keeps one component running: starts it, and restarts it with backoff when it dies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.runtime.tasks import end
 FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 15.0
 STEADY_AFTER_S = 30.0
-"""A component that was up this long starts its next backoff from the beginning."""
+"""The backoff resets after this uptime."""
 
 _FIRST_ATTEMPTS = 3
 _MEND_PATIENCE_S = 5.0
@@ -39,7 +39,7 @@ class State(StrEnum):
 class Keeper:
     """Keeps `component` running. `notice` gets a line when it dies and when it is back.
 
-    `reason` is why it is not ready, as far as it says so; None while it is.
+    `reason` is why it is not ready, if known; None while it is.
     """
 
     def __init__(
@@ -63,13 +63,13 @@ class Keeper:
 
     @property
     def pid(self) -> int | None:
-        """The process that runs now, if one does."""
+        """Process id of the running process, if any."""
         return self._child.pid if self._child else None
 
     async def start(self) -> None:
         """Start it; return when it is ready.
 
-        Raises StartError with its last lines: it is not ready in time, or ends again and again.
+        Raises StartError with its last log lines if it is not ready in time or keeps ending.
         """
         for attempt in range(1, _FIRST_ATTEMPTS + 1):
             child = await self._spawn()
@@ -88,17 +88,17 @@ class Keeper:
             )
 
     async def check(self) -> None:
-        """Ask what was ready once whether it still is; `state` and `reason` say so then."""
+        """Probe a component that was ready once; update `state` and `reason`."""
         child = self._child
         if self.state not in (State.READY, State.NOT_READY):
             return
         is_ready = await self._ask()
-        # It may have died, or been stopped, while it was asked.
+        # It may have died or been stopped during the probe.
         if child is self._child and self.state in (State.READY, State.NOT_READY):
             self.state = State.READY if is_ready else State.NOT_READY
 
     async def mend(self) -> None:
-        """End what runs and works no more; it is started again as after any other end."""
+        """Stop a process that runs but is broken; it is restarted like any that ended."""
         child = self._child
         if child is None or self.state is not State.READY:
             return
@@ -120,7 +120,7 @@ class Keeper:
         return by_itself
 
     def kill(self) -> None:
-        """Kill its process at once. `stop` has to follow, which reaps it."""
+        """Kill its process at once. Call `stop` afterwards to reap it."""
         self._stopping = True
         if self._child is not None:
             self._child.kill()
@@ -169,13 +169,13 @@ class Keeper:
         return child
 
     async def _until_ready(self, child: Child) -> str | None:
-        """Wait until it is ready: None. Otherwise say how it ended; it is gone then."""
+        """Wait until it is ready; return None. Otherwise return how it ended."""
         end = asyncio.create_task(child.ended())
         deadline = time.monotonic() + self.component.start_timeout_s
         try:
             while time.monotonic() < deadline:
                 is_ready = await self._ask()
-                if end.done():  # another process may have answered in its place
+                if end.done():  # another process may have answered instead
                     self._forget()
                     return end.result()
                 if is_ready:

@@ -24,12 +24,12 @@ from local.supervisor.platform import Platform
 from shared.runtime.tasks import end
 
 REJECTED_SHARE: Final = 0.01
-"""A larger share of the input is worth a line."""
+"""A larger share of rejects gets a note."""
 _MOST: Final = 3
 
 
 def input_notes(counters: Counters) -> list[str]:
-    """Return the lines that a sender should see, none where all is read."""
+    """Return notes for senders, none if all input is read."""
     notes = []
     rejects = counters.total("kandle_rejects_total")
     taken = counters.total("kandle_ticks_total") + counters.total("kandle_quotes_total")
@@ -60,7 +60,7 @@ _DEAD_LETTERED, _LOST, _ELSEWHERE = "dead_lettered", "lost", "elsewhere"
 
 @dataclass(frozen=True)
 class ComponentStatus:
-    """State of one process, and why it is not ready; `restarts` since the instance started."""
+    """State of one process; `reason`: why it is not ready; `restarts` since the start."""
 
     name: str
     kind: str
@@ -107,7 +107,7 @@ class Status:
 
 
 class Sampler:
-    """Takes the samples of a platform that has started. `warn` gets each new warning, once."""
+    """Samples a running platform. `warn` gets each new warning once."""
 
     def __init__(self, platform: Platform, warn: Callable[[str], None]) -> None:
         self._platform = platform
@@ -133,7 +133,7 @@ class Sampler:
             await self._nats.close()
 
     async def sample(self) -> Status:
-        """Ask every component. One that does not answer counts as it stood before."""
+        """Query every component. One that does not answer keeps its last values."""
         await asyncio.gather(
             self._ask_broker(),
             self._ask_dead_letters(),
@@ -146,7 +146,7 @@ class Sampler:
         return self._status()
 
     async def _check_readiness(self) -> None:
-        """Ask again and again what runs our code; a server that hangs shows in what uses it."""
+        """Poll the components with our code; a hung server shows in those that use it."""
         while True:
             await asyncio.sleep(_CHECK_EVERY_S)
             keepers = self._platform.keepers
@@ -266,9 +266,9 @@ class Sampler:
 
 
 def write(status: Status, data_dir: Path) -> None:
-    """Write the status where `kandle status` finds it."""
+    """Write the status for `kandle status`."""
     write_json(status_path(data_dir), asdict(status))
 
 
 async def _ignore(_: Exception) -> None:
-    """Leave it to the next sample."""
+    """Ignore it; the next sample retries."""

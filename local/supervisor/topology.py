@@ -30,19 +30,18 @@ API, INGEST, LIVE, ALL = "api", "ingest", "live", "all"
 """Values of the label `kandle.dev/endpoint`."""
 
 UDP_PORT = "UDP_PORT"
-"""The variable by which a Deployment says that it listens for datagrams."""
+"""The variable of a Deployment that listens for datagrams."""
 
 GRPC_PORT = "GRPC_PORT"
-"""The variable by which a Deployment says that it serves gRPC."""
+"""The variable of a Deployment that serves gRPC."""
 
 
 @dataclass(frozen=True)
 class Topology:
     """Topology read and selected for one start.
 
-    `feed_bridges`: the Deployments of which each feed has one, also without any feed yet. `idle`:
-    hosts of functions that would have nothing to do, since a variable is not set; they and their
-    Triggers are left out.
+    `feed_bridges`: Deployments that run once per feed, even if there is no feed yet. `idle`: hosts
+    of functions without work, since a variable is not set; they and their Triggers are left out.
     """
 
     repository: Repository
@@ -107,12 +106,12 @@ class Topology:
 
     @property
     def has_api(self) -> bool:
-        """Whether a function serves the API, on the port that people chose."""
+        """Whether a function serves the API, on the user-chosen port."""
         return any(each.endpoint in (API, ALL) for each in self.functions)
 
     @property
     def stores(self) -> frozenset[str]:
-        """Variables of the stores that its workloads name: they wait for those alone."""
+        """Variables of the stores that the workloads use; only these are waited for."""
         entries = [entry for each in self.functions for entry in each.env]
         entries += [entry for each in self.deployments for entry in each.env]
         named = [each for each in entries if each.source == STORES_SECRET]
@@ -122,7 +121,7 @@ class Topology:
 
 
 def is_feed_bridge(deployment: Deployment) -> bool:
-    """Return whether it is one process for each feed that is asked for, and none without."""
+    """Tell whether the Deployment runs once per requested feed."""
     return any(entry.name == FEED for entry in deployment.env)
 
 

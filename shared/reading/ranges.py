@@ -26,12 +26,12 @@ from shared.stores.segments import (
 from shared.wire.ticks import Ticks
 
 _FETCHED_TICKS: Final = 2 * MOST_TICKS
-"""Ticks of all instruments that are fetched at once, about."""
+"""Approximate number of ticks fetched at once, over all instruments."""
 _MOST_FETCHED: Final = 1_024
-"""Segments that are fetched at once, however small they are."""
+"""Most segments fetched at once."""
 
 COARSE_US: Final = 60_000_000
-"""The last tick of an instrument is not more than that after the time in `first_ticks`."""
+"""An instrument's last tick is at most this long after its time in `first_ticks`."""
 
 
 def ticks_of_range(
@@ -39,7 +39,7 @@ def ticks_of_range(
 ) -> Iterator[Ticks]:
     """Yield an instrument's stored ticks with event times in [from_us, to_us), wherever they are.
 
-    Batches of one entry, in no order between them, repetitions included. Raises TransientError.
+    Batches of one entry, unordered, duplicates included. Raises TransientError.
     """
     plan = plan_ticks(connection, from_us, to_us)
     yield from ticks_in_postgres(connection, instrument, from_us, to_us, plan)
@@ -49,7 +49,7 @@ def ticks_of_range(
 def ticks_in_postgres(
     connection: Connection, instrument: str, from_us: int, to_us: int, plan: Plan
 ) -> Iterator[Ticks]:
-    """Yield the part of the plan that is in Postgres, a run each."""
+    """Yield the part of the plan that is in Postgres, run by run."""
     parameters = {**bounds(from_us, to_us), **plan.parameters, **named(instrument)}
     for segment, runs, keep in read(connection, OF_RANGE, parameters, of_instrument(instrument)):
         for ticks in each_run(segment, runs, keep):
@@ -57,7 +57,7 @@ def ticks_in_postgres(
 
 
 def last_tick_us(connection: Connection, instrument: str, cold: Cold = NO_LAKE) -> int | None:
-    """Return the event time of the last tick that was stored of an instrument."""
+    """Return the event time of an instrument's last stored tick."""
     last_us = stored_last_us(connection, instrument)
     if last_us is None:
         return None
@@ -73,9 +73,9 @@ def last_tick_us(connection: Connection, instrument: str, cold: Cold = NO_LAKE) 
 
 
 def stored_last_us(connection: Connection, instrument: str) -> int | None:
-    """Return a time; the last tick that was stored of an instrument is less than COARSE_US after.
+    """Return a time less than COARSE_US before an instrument's last stored tick.
 
-    None where none was stored.
+    None if no tick is stored.
     """
     row = connection.execute(
         "SELECT last_time_us FROM first_ticks WHERE instrument = %s", (instrument,)
@@ -92,7 +92,7 @@ def rows_of_range(
     *,
     newest: bool,
 ) -> Generator[tuple[int, int, Rows]]:
-    """Yield of some segments of the plan at a time first and last time (us), and the rows.
+    """Yield batches of the plan's segments: first time, last time (us) and rows.
 
     Ascending by the first time, or descending by the last one if `newest`.
     """
@@ -104,7 +104,7 @@ def rows_of_range(
             fetched = all_at_once.execute(statement, parameters).fetchall()
         yield from _batches(fetched, instrument)
         return
-    # A cursor of the server's, since who reads may end early.
+    # A server-side cursor, since the reader may stop early.
     with connection.cursor("segments", row_factory=args_row(Segment)) as cursor:
         cursor.execute(statement, parameters, binary=True)
         size = FETCH
@@ -122,9 +122,10 @@ def _batches(segments: Sequence[Segment], instrument: str) -> Iterator[tuple[int
 
 
 def in_order(column: LiteralString, plan: Plan, *, newest: bool) -> sql.Composed:
-    """Return the order of a plan's segments by a column of time, descending if `newest`.
+    """Return the ORDER BY of a plan's segments by a time column, descending if `newest`.
 
-    Where the lake has the most they are few, to be found by their commits and not in this order.
+    If most ticks are in the lake, few segments are left; `+ 0` then keeps Postgres from scanning
+    the index in this order, so that it looks them up by commit.
     """
     order = "{} DESC" if newest else "{}"
     return sql.SQL(order).format(sql.SQL(column if plan.is_hot else column + " + 0"))

@@ -21,7 +21,7 @@ from shared.wire.ticks import NO_ID, Ticks
 
 _COLD: Final = "SELECT EXISTS (SELECT FROM cold_days WHERE day BETWEEN %s AND %s)"
 HELD_TICKS: Final = 400_000
-"""Ticks held at once, to find those that repeat a trade."""
+"""Ticks held in memory at once, for deduplication."""
 
 Read = Callable[[int, int], Iterator[Ticks]]
 """Returns the stored ticks of [from_us, to_us)."""
@@ -36,11 +36,11 @@ def recomputed(
     cold: Cold = NO_LAKE,
     each: Callable[[Ticks], None] | None = None,
 ) -> Iterator[Places]:
-    """Yield the base candles of [from_us, to_us), whole intervals, some after each other in time.
+    """Yield base candles of the whole intervals in [from_us, to_us), in batches ordered by time.
 
-    Instruments are numbered by their place in `names`. Records without a price are among them; no
-    flag but PRICED is set, and no revision. `each` is called with the trades, batch by batch: those
-    that count, and what says that one is void. Raises TransientError.
+    Instruments are numbered by their index in `names`. Includes records without a price; sets no
+    flag but PRICED, and no revision. `each` is called with every batch of trades, cancels and
+    corrections included. Raises TransientError.
     """
     numbers = {name: number for number, name in enumerate(names)}
 
@@ -67,7 +67,7 @@ def recomputed(
 
 
 def priced(places: Places) -> Places:
-    """Return those that have a price: an instrument's candles."""
+    """Return the records that have a price."""
     return places.at(places.records.has(PRICED))
 
 
@@ -89,9 +89,9 @@ def _is_hot(connection: Connection, from_us: int, to_us: int) -> bool:
 
 
 def _trades(read: Read, begin_us: int, end_us: int) -> Iterator[tuple[int, list[Ticks]]]:
-    """Yield (until_us, trades, each once): all ticks before `until_us` have been yielded by then.
+    """Yield (until_us, deduplicated trades); by then all ticks before `until_us` were yielded.
 
-    What does not fit into memory is divided by time, and a minute by trade ids.
+    A range that does not fit into memory is split by time, a minute by trade ids.
     """
     held = _held(read(begin_us, end_us))
     if held is not None:

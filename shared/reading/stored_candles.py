@@ -1,4 +1,4 @@
-"""Candles as they are stored: rows of Postgres, or of the lake where they left it."""
+"""Stored candles: rows of Postgres, or of the lake once they have left it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def stored_candles(
     starts_us: Sequence[int],
     cold: Cold = NO_LAKE,
 ) -> CandleColumns:
-    """Return the stored ones of the candles named by instrument and start, in no order."""
+    """Return those of the given candles (instrument, start) that are stored, unordered."""
     with connection.cursor(row_factory=class_row(Candle)) as cursor:
         parameters = {"timeframe": timeframe, "names": list(names), "starts": list(starts_us)}
         candles = cursor.execute(_AT, parameters).fetchall()
@@ -77,7 +77,7 @@ def stored_candles(
 def stored_revisions(
     connection: Connection, timeframe: str, start_us: int, names: Sequence[str]
 ) -> Int64s:
-    """Return the stored revision of each instrument's candle, 0 where none is stored."""
+    """Return the stored revision of each instrument's candle, 0 if none is stored."""
     revisions = np.zeros(len(names), dtype=np.int64)
     rows = connection.execute(_REVISIONS, (list(names), timeframe, start_us)).fetchall()
     for n, revision in rows:
@@ -96,7 +96,7 @@ def folded(
 ) -> Places:
     """Fold the stored candles of a timeframe with starts in [from_us, to_us), one range each.
 
-    Returns records by the range's number, and its `from_us`; ranges without a candle are left out.
+    Returns records by range number and `from_us`; ranges without a candle are left out.
     `without`: candles (instrument, start) to leave out.
     """
     parameters = {

@@ -109,7 +109,7 @@ def alert_rule_writes(
 async def _with_body(
     request: Request, type_: type[_T], answer: Callable[[_T], Awaitable[Response]]
 ) -> Response:
-    """Read a body of JSON and answer it; say what is wrong with it."""
+    """Decode the JSON body and call `answer`; map errors to problem+json."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         return problem(415, "no JSON", "send the rule as application/json")  # nor does a form
     body = b""

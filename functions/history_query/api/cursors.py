@@ -24,7 +24,7 @@ class CursorError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CandleCursor:
-    """Go on `after` or `before` the candle that starts there."""
+    """Continue `after` or `before` the candle that starts at `start_us`."""
 
     direction: Literal["after", "before"]
     start_us: int
@@ -44,7 +44,7 @@ class CandleCursor:
 
 @dataclass(frozen=True, slots=True)
 class TickCursor:
-    """Go on before the tick with this place in the total order: ticks of one time are many."""
+    """Continue before the tick with this order key; many ticks may share one time."""
 
     key: OrderKey
 
@@ -66,7 +66,7 @@ class TickCursor:
 
 @dataclass(frozen=True, slots=True)
 class TickPlace:
-    """Go on `after` or `before` the tick with that place in the total order."""
+    """Continue `after` or `before` the tick with this order key."""
 
     direction: Literal["after", "before"]
     key: OrderKey
@@ -86,7 +86,7 @@ class TickPlace:
 
 @dataclass(frozen=True, slots=True)
 class MomentCursor:
-    """Go on before what has that time and, of several, that id."""
+    """Continue before the row with this time and id."""
 
     time_us: int
     id: str

@@ -18,24 +18,24 @@ from shared.runtime.problem import problem
 MAX_SYMBOL_CHARACTERS: Final = 64
 
 _LARGE: Final = 2_000
-"""Rows from which on an answer takes enough memory that few are made at once."""
+"""Responses with more rows than this need so much memory that few may run at once."""
 _LARGE_AT_ONCE: Final = 1
 _SMALL_AT_ONCE: Final = 4
 
 Answer = Callable[[Request], Response]
 Answers = Mapping[str, Answer]
-"""A topic's answers by path, as its part of the description writes the paths."""
+"""A topic's handlers by OpenAPI path."""
 
 
 class ConcurrencyLimits:
-    """Concurrency limits of requests, since each takes memory: large ones, and small ones."""
+    """Concurrency limits of large and of small requests, to bound memory."""
 
     def __init__(self) -> None:
         self._large = anyio.CapacityLimiter(_LARGE_AT_ONCE)
         self._small = anyio.CapacityLimiter(_SMALL_AT_ONCE)
 
     def of(self, request: Request) -> anyio.CapacityLimiter:
-        """Return those for an answer as large as this one may be."""
+        """Return the limiter for a request of this size."""
         limit = request.query_params.get("limit", "")
         is_large = limit.isdecimal() and len(limit) < 7 and int(limit) > _LARGE
         return self._large if is_large else self._small
@@ -73,5 +73,5 @@ def as_json(value: Any) -> Response:
 
 
 def unknown(symbol: str) -> Response:
-    """Answer that there is no such instrument."""
+    """Return 404: no such instrument."""
     return problem(404, "unknown symbol", f"no tick of {symbol!r} was ever seen")

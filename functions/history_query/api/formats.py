@@ -136,7 +136,7 @@ def _arrow(shown: Shown) -> bytes:
 
 
 def _lightweight_charts(shown: Shown) -> bytes:
-    """As that library's setData takes it; whitespace where there was no trade."""
+    """Input of that library's setData; whitespace data for intervals without a trade."""
     return orjson.dumps(
         [
             {"time": row["t"] // 1000}
@@ -152,7 +152,7 @@ def _lightweight_charts(shown: Shown) -> bytes:
 
 
 def _influx(shown: Shown) -> bytes:
-    """Line protocol with nanoseconds; null prices are left out."""
+    """Line protocol in nanoseconds, without null prices."""
     symbol = _tag(str(shown.envelope["symbol"]))
     head = f"candles,symbol={symbol},timeframe={shown.envelope['timeframe']} "
     lines = []

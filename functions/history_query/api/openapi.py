@@ -33,7 +33,7 @@ _PARTS: Final[dict[str, Part]] = {
     **{topic.__name__.rpartition(".")[2].replace("_", " "): topic.PART for topic in topics.ALL},
     "service": _OWN,
 }
-"""By the tag of their operations, which is the topic's name."""
+"""By operation tag, the topic's name."""
 
 
 def _tagged(tag: str, item: Json) -> Json:

@@ -1,4 +1,4 @@
-"""The words of OpenAPI that topics describe their routes with."""
+"""OpenAPI building blocks for the topics' routes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Part:
 
 
 def query(name: str, description: str, schema: Json, example: str | int | float) -> Json:
-    """Describe a query parameter. The example is what a test asks, and what the docs show."""
+    """Describe a query parameter. Tests request the example; the docs show it."""
     parameter = {"name": name, "in": "query", "description": description}
     return {**parameter, "schema": schema, "example": example}
 
@@ -32,7 +32,7 @@ def limit(default: int) -> Json:
 
 
 def streamed_limit(formats: str) -> Json:
-    """Describe the parameter `limit` of what these formats hold as a whole."""
+    """Describe the parameter `limit` of a route that streams whole ranges in these formats."""
     return query(
         "limit",
         f"The most to return. `all`, with `from` and format={formats}: the whole range, streamed.",
@@ -47,12 +47,12 @@ def ref(name: str) -> Json:
 
 
 def list_of(name: str, description: str = "") -> Json:
-    """Describe an array of what another schema says."""
+    """Describe an array of another schema."""
     return {"type": "array", "items": ref(name), **_description(description)}
 
 
 def object_of(properties: Json, **options: Any) -> Json:
-    """Describe an object with exactly these properties, all of them there."""
+    """Describe an object with exactly these properties, all required."""
     return {
         "type": "object",
         "properties": properties,
@@ -70,7 +70,7 @@ def get(
     headers: Json | None = None,
     media_type: str = "application/json",
 ) -> Json:
-    """Describe a GET and its answers. A text among the parameters names some of SHARED."""
+    """Describe a GET and its responses. A string among the parameters names some of SHARED."""
     described: list[Json] = []
     for parameter in parameters:
         described += (
@@ -119,7 +119,7 @@ def _forms(schema: Json, names: Sequence[str]) -> Json:
 
 
 STORES: Final = (400, 404, 503)
-"""How a route about one instrument may refuse."""
+"""Error statuses of a route about one instrument."""
 
 _TIME: Final = (
     "Milliseconds since 1970, ISO 8601 (UTC without an offset), or a time ago such as `-24h`."

@@ -45,10 +45,10 @@ class ParameterError(ValueError):
 class Page:
     """Page of candles: starts in [from_us, to_us), at most `limit`, the oldest or newest.
 
-    Both bounds are starts of intervals, so no candle is cut by them. `newest` is true when the
-    request has no `from`: then the page ends at `to`. `indicators`: what to compute beside them.
-    `as_of_us`: only ticks received by then count, those of its millisecond too, as answers say when
-    ticks were received in milliseconds.
+    Both bounds are starts of intervals, so they cut no candle. `newest` is true when the request
+    has no `from`: then the page ends at `to`. `indicators` are computed for each candle.
+    `as_of_us`: only ticks received by then count, including all of its millisecond, since responses
+    give receive times in milliseconds.
     """
 
     resolution: Resolution
@@ -186,9 +186,9 @@ def read(query: Mapping[str, str], name: str, parse: Callable[[str], T]) -> T | 
 
 
 def refuse_unknown(query: QueryParams, allowed: Set[str]) -> None:
-    """Raise ParameterError when a parameter is not known, or is there twice.
+    """Raise ParameterError if a parameter is unknown or repeated.
 
-    `symbol` may be there as often as there are symbols.
+    Only `symbol` may be repeated.
     """
     if unknown := sorted(set(query) - allowed):
         choices = f"there are {', '.join(sorted(allowed))}" if allowed else "there are none here"
@@ -199,7 +199,7 @@ def refuse_unknown(query: QueryParams, allowed: Set[str]) -> None:
 
 
 def read_limit(query: Mapping[str, str], default: int) -> int:
-    """Read the most to return. Raises ParameterError."""
+    """Read `limit`. Raises ParameterError."""
     text = query.get("limit")
     if not text:
         return default
@@ -209,12 +209,12 @@ def read_limit(query: Mapping[str, str], default: int) -> int:
 
 
 def read_moment(query: Mapping[str, str]) -> MomentCursor:
-    """Read `cursor` of a list whose newest comes first. Raises ParameterError."""
+    """Read `cursor` of a newest-first list. Raises ParameterError."""
     return read(query, "cursor", MomentCursor.read) or MomentCursor(2 * FURTHEST_US, "")
 
 
 def read_range(query: Mapping[str, str], now_us: int, zone: tzinfo = UTC) -> tuple[int | None, int]:
-    """Read `from`, None where it is not given, and `to`, the end. Raises ParameterError."""
+    """Read `from` (None if absent) and `to`, the end. Raises ParameterError."""
     from_us, to_us = (read_time_us(query, name, now_us, zone) for name in ("from", "to"))
     if from_us is not None and to_us is not None and from_us > to_us:
         raise ParameterError(f"to: {query['to'][:40]!r} is before from={query['from'][:40]!r}")

@@ -59,7 +59,7 @@ class Presentation:
         )
 
     def row(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the row as it is shown."""
+        """Return the row in its output form."""
         if self.adjusted:
             row = {**row, **_sides(row)}
         if self.zone is not None:

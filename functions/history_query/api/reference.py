@@ -15,7 +15,7 @@ from functions.history_query.api.openapi import DOCUMENT
 from functions.history_query.api.openapi_schemas import Json
 
 _SHOWN: Final = ("timeframe", "type", "limit", "symbols")
-"""The parameters in the example of a route."""
+"""Parameters shown in a route's example."""
 
 
 def reference() -> str:

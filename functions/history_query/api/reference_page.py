@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 from functions.history_query.api.reference import reference
 
 BUILT: Final = Path(__file__).parent / "docs_page"
-"""`make dashboard` puts the page here; the image and the wheel bring it along."""
+"""Built by `make dashboard`; included in the image and the wheel."""
 
 _SECURE: Final = {
     "content-security-policy": (
@@ -31,7 +31,7 @@ OPEN_PATHS: Final = ("/", "/docs", "/docs/", "/openapi.json")
 
 
 def page_routes() -> list[BaseRoute]:
-    """Return GET /docs, GET / and the page's files. Where it was not built, it is plain text."""
+    """Return GET /docs, GET / and the page's files; plain text if the page was not built."""
 
     async def page(request: Request) -> Response:
         file = BUILT / "index.html"

@@ -12,12 +12,12 @@ from starlette.responses import Response
 
 _SMALL: Final = 1_000
 _REVALIDATED: Final = "private, no-cache"
-"""For the client alone, since a token may stand before it, and revalidated each time: the answer is
-304 while nothing changed. A late tick, a replay or a rebuild changes a range of any age."""
+"""Private, since the API may require a token. Revalidated each time (304 while unchanged), since a
+late tick, a replay or a rebuild may change a range of any age."""
 
 
 def cacheable(request: Request, response: Response) -> Response:
-    """Give the answer its validator; answer 304 when the client has it."""
+    """Add an ETag; answer 304 if the client already has it."""
     tag = f'W/"{hashlib.blake2b(bytes(response.body), digest_size=12).hexdigest()}"'
     headers = {
         "etag": tag,
@@ -32,7 +32,7 @@ def cacheable(request: Request, response: Response) -> Response:
 
 
 def packed(request: Request, response: Response) -> Response:
-    """Compress the body as the client accepts it, where that is worth it."""
+    """Compress a large body with an encoding that the client accepts."""
     body = bytes(response.body)
     if len(body) < _SMALL or "content-encoding" in response.headers:
         return response

@@ -21,15 +21,15 @@ _APART: Final = ("cursor", "fill", "indicators")
 _TRIES: Final = 5
 
 NextPage = Callable[[], tuple[Sequence[Row], bool]]
-"""Returns the rows that come next, and whether there are more."""
+"""Returns the next rows, and whether there are more."""
 NextBody = Callable[[], tuple[bytes, bool]]
-"""Returns what comes next of the body, and whether there is more."""
+"""Returns the next part of the body, and whether there is more."""
 
 
 def asks_for_all(
     query: Mapping[str, str], presentation: Presentation, formats: Sequence[str] = FORMATS
 ) -> bool:
-    """Tell whether `limit` is `all`. Raises ParameterError where that does not go."""
+    """Tell whether `limit` is `all`. Raises ParameterError if other parameters rule it out."""
     if query.get("limit") != ALL:
         return False
     if presentation.format not in formats:
@@ -44,7 +44,7 @@ def asks_for_all(
 def streamed(
     presentation: Presentation, first: tuple[Sequence[Row], bool], following: NextPage
 ) -> StreamingResponse:
-    """Answer with the rows of the first page, and of those that follow."""
+    """Stream the rows of the first page and of all following ones."""
     body = StreamBody(presentation.format)
 
     def next_body() -> tuple[bytes, bool]:
@@ -61,9 +61,9 @@ def streamed(
 def streamed_bodies(
     format_: str, first: tuple[bytes, bool], following: NextBody
 ) -> StreamingResponse:
-    """Answer with the first part of a body, and those that follow.
+    """Stream the first part of a body and all following ones.
 
-    Where a store stays away, the answer is broken off, which HTTP shows: never cut without a word.
+    If a store stays away, the connection is aborted, so the client sees that the body is cut.
     """
 
     def bodies() -> Iterator[bytes]:
@@ -88,7 +88,7 @@ def _retried(following: NextBody) -> tuple[bytes, bool]:
 
 
 class StreamBody:
-    """Makes one body of what pages show: one header, one schema."""
+    """Joins pages to one body with one header or schema."""
 
     def __init__(self, format_: str) -> None:
         self._format = format_

@@ -12,18 +12,18 @@ from shared.errors import TransientError
 from shared.wire import events
 
 _TIMEOUT_S: Final = 28.0
-"""Longer than notify waits for its services, and within what live-feed waits for this API."""
+"""Longer than notify's timeout, shorter than live-feed's for this API."""
 _SOURCE: Final = "/kandle/history-query"
 
 
 class AlertTests:
-    """Asks for tests. `url`: notify's address; empty where nobody is notified."""
+    """Requests test notifications. `url`: address of notify; empty: no notifications."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
     async def send(self, rule: str | None) -> list[dict[str, Any]]:
-        """Notify the targets of a rule, or all; return of each its name and what came of it.
+        """Notify the targets of a rule, or all; return the name and result of each.
 
         Raises TransientError while notify is away.
         """

@@ -71,9 +71,9 @@ class AlertPages:
     postgres: Postgres
 
     def page(self, symbol: str | None, page: AlertPage) -> tuple[list[dict[str, Any]], str | None]:
-        """Return alerts of one or all, the newest first; a cursor when there are older ones.
+        """Return alerts of one symbol or all, newest first; a cursor if there are older ones.
 
-        An alert says its rule and what made it true; where it was posted is not shown.
+        An alert has its rule and the value that made it true, but not its sink.
         """
         parameters = {
             "symbol": symbol,

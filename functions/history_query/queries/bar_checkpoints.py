@@ -22,12 +22,12 @@ from shared.stores.segment_ranges import SINCE, bounds, named
 
 _DAYS: Final = 24
 _HELD_BARS: Final = 1_100
-"""Bars of a day that are held: a page of the default limit, and that there are more."""
+"""Bars held per day: a page of the default limit, and some more."""
 _RECENT: Final = 8
-"""Checkpoints that stay however few trades lie between them, since the last ones may fall."""
+"""Newest checkpoints, never thinned, since late trades may invalidate the last ones."""
 
 Key = tuple[str, str, str, int]
-"""Instrument, type of bar, trading days and when the day begins (us)."""
+"""Instrument, bar type, trading days and start of the day (us)."""
 
 _CHANGED: Final = sql.SQL("""
 SELECT (SELECT min(first_time_us) FROM tick_segments WHERE {}),
@@ -39,13 +39,13 @@ _REPLICA: Final = "SELECT commit_id FROM lake_position WHERE pg_is_in_recovery()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MadeBars:
-    """Bars, ascending, with the place of the trade that is the last of each to make a price."""
+    """Bars, ascending, each with the order key of its last trade that sets a price."""
 
     bars: Bars
     ends: list[OrderKey]
 
     def at(self, rows: range) -> MadeBars:
-        """Return some rows."""
+        """Return a range of rows."""
         return MadeBars(
             self.bars.at(np.arange(rows.start, rows.stop)), self.ends[rows.start : rows.stop]
         )
@@ -69,8 +69,9 @@ def joined(parts: Sequence[MadeBars]) -> MadeBars:
 class Checkpoint:
     """Bars of a day's trades before `time_us`, a whole minute.
 
-    `bars` that ended, of so many `trades`; `last` that makes a price. `made`: the bars that ended
-    since the checkpoint before; None: they are not held. `fold` is copied before it takes more.
+    `bars` and `trades`: counts of closed bars and of trades; `last`: key of the last trade that
+    sets a price. `made`: bars closed since the previous checkpoint; None: not held. Copy `fold`
+    before adding trades to it.
     """
 
     time_us: int
@@ -83,9 +84,9 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BarDay:
-    """A day's checkpoints, ascending: true of all commits up to `commit`.
+    """A day's checkpoints, ascending, valid for all commits up to `commit`.
 
-    `taken`: how many ticks the lake took of it, once it has left Postgres.
+    `taken`: ticks of the day in the lake, once it has left Postgres.
     """
 
     commit: int
@@ -94,7 +95,7 @@ class BarDay:
 
 
 class Checkpoints:
-    """Holds those of the days that were read last."""
+    """Checkpoints of the most recently read days."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
@@ -102,7 +103,7 @@ class Checkpoints:
         self._days: OrderedDict[Key, BarDay] = OrderedDict()
 
     def of_day(self, key: Key, end_us: int) -> BarDay:
-        """Return a day's checkpoints that hold: nothing was stored since of the time before them.
+        """Return a day's valid checkpoints: no trade before them was stored since.
 
         Raises TransientError while Postgres is away.
         """
@@ -120,14 +121,14 @@ class Checkpoints:
         first_us, taken = row
         if held is None or held.taken != taken:
             return BarDay(commit, taken)
-        if first_us is not None:  # in its minute the trades before it may be others too
+        if first_us is not None:  # deduplication within its minute may change
             checkpoints = tuple(
                 each for each in checkpoints if each.time_us <= first_us // MINUTE_US * MINUTE_US
             )
         return BarDay(commit, taken, checkpoints)
 
     def hold(self, key: Key, day: BarDay) -> None:
-        """Hold a day as `of_day` gave it, with the checkpoints that were added."""
+        """Store a day returned by `of_day`, with its new checkpoints."""
         with self._lock:
             self._days[key] = replace(day, checkpoints=_thinned(day.checkpoints))
             self._days.move_to_end(key)
@@ -136,16 +137,16 @@ class Checkpoints:
 
 
 def _settled(connection: Connection) -> int:
-    """Return a commit; all up to it have ended, and are seen from now on.
+    """Return a commit up to which all transactions have ended and are visible.
 
-    A replica knows no transaction in flight, but the lake's position, which is such a commit.
+    A replica does not know the transactions in flight; there it is the lake's position.
     """
     row = connection.execute(_REPLICA).fetchone()
     return last_settled_commit(connection) if row is None else int(row[0])
 
 
 def _thinned(checkpoints: tuple[Checkpoint, ...]) -> tuple[Checkpoint, ...]:
-    """Drop those of before that are near the one before them, and bars that are not the newest."""
+    """Drop older checkpoints that are close together, and the bars of all but the newest."""
     thinned: list[Checkpoint] = []
     for n, each in enumerate(checkpoints):
         previous_trades = thinned[-2].trades if len(thinned) > 1 else 0

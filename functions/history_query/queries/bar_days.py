@@ -1,4 +1,4 @@
-"""The bars of trading days, made of their trades from a checkpoint on."""
+"""Bars of trading days, folded from their trades starting at a checkpoint."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _NEVER_US: Final = -(2**63)
 
 @dataclass(frozen=True, slots=True)
 class BarRange:
-    """Bars that begin in [from_us, to_us), each day's from nothing.
+    """Bars that begin in [from_us, to_us); each day starts from empty state.
 
-    From a day's start on, if `after` is None: what reading may leave out then is what is not among
-    the last `fewest` bars before `needed_us`. Else `from_us` has the trade `after`, which a bar
-    begins. A day that ends by `over_us` is over, and with it its last bar.
+    If `after` is None, from the start of a day; then all but the last `fewest` bars before
+    `needed_us` may be skipped. Otherwise from the bar that follows the trade `after`, which is at
+    `from_us`. A day that ends by `over_us` is over, which closes its last bar.
     """
 
     symbol: str
@@ -53,7 +53,7 @@ class BarDays:
     checkpoints: Checkpoints
 
     def made(self, bar_range: BarRange) -> Generator[MadeBars]:
-        """Yield the bars, a slice of trades at a time."""
+        """Yield the bars, one batch per slice of trades."""
         if bar_range.after is not None:
             yield from _BarBuilder(bar_range).of(self._slices(bar_range, bar_range.from_us))
             return
@@ -77,7 +77,7 @@ class BarDays:
                 self.checkpoints.hold(key, replace(day, checkpoints=(*stored, *added)))
 
     def _slices(self, bar_range: BarRange, from_us: int) -> Iterator[Slice]:
-        """Yield slices; one ends where trades that come live are near, so that it can be held."""
+        """Yield slices; they split where live trades begin, so that a checkpoint can be held."""
         settled_us = min(bar_range.over_us // MINUTE_US * MINUTE_US, bar_range.to_us)
         spans = [(from_us, bar_range.to_us)]
         if from_us < settled_us:
@@ -90,7 +90,7 @@ class BarDays:
 
 
 def _start(day: BarDay, bar_range: BarRange) -> tuple[list[MadeBars], Checkpoint | None]:
-    """Return bars of a day that are held, and the checkpoint behind them; None: its start."""
+    """Return held bars of a day, and the checkpoint after them; None: the start of the day."""
     usable = [each for each in day.checkpoints if each.time_us <= bar_range.needed_us]
     enough = [n for n, each in enumerate(usable) if usable[-1].bars - each.bars >= bar_range.fewest]
     first = enough[-1] if enough else -1
@@ -102,12 +102,12 @@ def _start(day: BarDay, bar_range: BarRange) -> tuple[list[MadeBars], Checkpoint
 
 
 class _BarBuilder:
-    """Folds slices of trades, which ascend, to bars; what a later read may begin from is noted."""
+    """Folds ascending slices of trades to bars and notes checkpoints for later reads."""
 
     def __init__(
         self, bar_range: BarRange, start: Checkpoint | None = None, end_us: int = _NEVER_US
     ) -> None:
-        """`end_us`: of the day whose checkpoints are noted."""
+        """`end_us`: end of the day to checkpoint."""
         self._range = bar_range
         self._noted_until_us = min(end_us, bar_range.over_us)
         self._fold, self._day_us, self._end_us = BarFold(bar_range.page.type), _NEVER_US, _NEVER_US
@@ -123,7 +123,7 @@ class _BarBuilder:
         self.checkpoints: list[Checkpoint] = []
 
     def of(self, slices: Iterator[Slice]) -> Iterator[MadeBars]:
-        """Yield the bars that end within each slice, and at last the one that is open."""
+        """Yield the bars that close within each slice, and finally the open one."""
         for each in slices:
             yield from self._folded(each)
             if each.to_us % MINUTE_US == 0 and each.to_us <= self._noted_until_us:
@@ -168,7 +168,7 @@ class _BarBuilder:
         )
 
     def _open(self) -> MadeBars:
-        """Return the bar that has not ended, if it has a price; closed where its day is over."""
+        """Return the open bar, if it has a price; marked closed if its day is over."""
         rows = np.flatnonzero(self._fold.open.records.has(PRICED))
         bars = self._fold.open.at(rows)
         if self._end_us <= self._range.over_us:

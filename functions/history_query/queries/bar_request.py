@@ -32,8 +32,8 @@ DEFAULT_TYPE: Final = "tick:1000"
 class BarPage:
     """Bars that begin in [from_us, to_us), at most `limit`, the first or the `newest` of them.
 
-    `frame`: the trading days that begin bars anew. `place`: the bars behind the one that ends
-    there, or before it if `newest`. `indicators`: what to compute beside them.
+    `frame`: trading days, each of which starts a new bar. `place`: only bars after the one that
+    ends there, or before it if `newest`. `indicators` are computed for each bar.
     """
 
     type: BarType

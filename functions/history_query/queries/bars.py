@@ -24,13 +24,13 @@ from shared.wire.candle_json import candle_rows
 from shared.wire.gaps import touches
 
 _SLICES: Final = 64
-"""Slices of trades that a page which goes forward reads, where it has a bar by then."""
+"""Slices of trades that a forward page reads at most, once it has a bar."""
 _QUIET_US: Final = 60_000_000
-"""How long after its end a day is over by the clock, whatever its instrument's watermark."""
+"""A day is over this long after its end by the clock, regardless of the watermark."""
 
 
 class FoundBars(NamedTuple):
-    """A page's bars as they are shown.
+    """Bars of a page in their output form.
 
     `edge`: where the next page begins; `first`: where the first bar ends.
     """
@@ -42,7 +42,7 @@ class FoundBars(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BarPages:
-    """Reads pages. `allowed_lateness_us`: as where candles are made.
+    """Reads pages. `allowed_lateness_us`: the same as candle-aggregate's.
 
     Raises TransientError while a store is away.
     """
@@ -52,9 +52,9 @@ class BarPages:
     allowed_lateness_us: int
 
     def page(self, symbol: str, page: BarPage, now_us: int | None = None) -> FoundBars:
-        """Return bars ascending, and where a page behind them begins, if there are more.
+        """Return bars ascending, and where the next page begins, if there are more.
 
-        A page may hold fewer bars than its limit and still have more behind it.
+        A page may hold fewer bars than its limit although there are more.
         """
         now_us = time.time_ns() // 1000 if now_us is None else now_us
         watermark_us = self.days.slices.watermark_us(symbol) or 0
@@ -69,14 +69,14 @@ class BarPages:
         return FoundBars(self._rows(symbol, page, page_bars.bars), edge, page_bars.ends[0])
 
     def before(self, symbol: str, page: BarPage, place: OrderKey, count: int) -> list[Row]:
-        """Return up to `count` bars that stand before the one that ends at a place, ascending."""
+        """Return up to `count` bars before the one that ends at `place`, ascending."""
         earlier = replace(page, from_us=0, to_us=FURTHEST_US, limit=count, newest=True, place=place)
         return self.page(symbol, earlier).bars
 
     def _following(self, symbol: str, page: BarPage, over_us: int) -> tuple[MadeBars, bool]:
-        """Return the first bars of a range: from where the page before ended, or its day began."""
+        """Return the first bars of a range: from the previous page's end, or its day's start."""
         begin_us = page.frame.start_us(page.from_us)
-        if page.place is not None:  # behind the end of a bar the next one begins from nothing
+        if page.place is not None:  # no state carries over from bar to bar
             begin_us = page.place.event_time_us
         last = max(page.to_us - 1, 0)
         end_us = max(page.frame.end_us(page.frame.start_us(last)), page.to_us)
@@ -128,7 +128,7 @@ class BarPages:
         return bars.at(range(first, count)), first > 0
 
     def _last_of_day(self, page: BarPage, bar_range: BarRange) -> deque[MadeBars]:
-        """Return the last bars of a day, more than the page takes where there are so many."""
+        """Return the last bars of a day: if there are enough, more than the page holds."""
         day: deque[MadeBars] = deque()
         count = 0
         with closing(self.days.made(bar_range)) as batches:
@@ -145,7 +145,7 @@ class BarPages:
         return day
 
     def _last_us(self, symbol: str, from_us: int, to_us: int) -> int | None:
-        """Return when the last trade in the range was."""
+        """Return the time of the last trade in the range."""
         for part in self.days.slices.slices(symbol, from_us, to_us, MINUTE_US, newest=True):
             times = part.trades.rows.time_us
             inside = times[(from_us <= times) & (times < to_us)]
@@ -154,7 +154,7 @@ class BarPages:
         return None
 
     def _rows(self, symbol: str, page: BarPage, bars: Bars) -> list[Row]:
-        """Return rows; complete is one where no trade is missing since its day began."""
+        """Return rows; `complete`: no trade is missing since the start of its day."""
         columns = CandleColumns(page.type.name, [symbol] * len(bars), bars.start_us, bars.records)
         lists = columns.as_lists()
         starts = list(map(page.frame.start_us, lists["start_us"]))

@@ -1,4 +1,4 @@
-"""Pages of candles: kept ones, and those made on reading from shorter ones or from ticks."""
+"""Pages of candles: stored ones, and those folded on read from shorter ones or from ticks."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class CandlePages:
     ) -> tuple[list[Row], str | None]:
         """Return candles in ascending order, and a cursor when there are more in the range.
 
-        A page may hold fewer candles than its limit and still have a cursor: so much was read for
-        it.
+        A page may hold fewer candles than its limit and still have a cursor, since each page reads
+        a bounded amount.
         """
         now_us = time.time_ns() // 1000 if now_us is None else now_us
         timeframe = page.timeframe
@@ -56,7 +56,7 @@ class CandlePages:
             candles, has_more = self._computed(symbol, page, now_us)
             rows = []
             candles.reverse()
-            while candles:  # each is let go once it is shown: a large page would be there twice
+            while candles:  # frees each once rendered: no large page in memory twice
                 rows.append(candle_json(candles.pop()))
             if rows and page.as_of_us is None:
                 starts = rows[0]["t"] * 1000, rows[-1]["t"] * 1000
@@ -73,7 +73,7 @@ class CandlePages:
         return rows, CandleCursor("after", rows[-1]["t"] * 1000).text()
 
     def before(self, symbol: str, page: Page, start_us: int, count: int) -> list[Row]:
-        """Return up to `count` candles that stand before a candle of the page, ascending."""
+        """Return up to `count` candles before a candle of the page, ascending."""
         rows: list[Row] = []
         while len(rows) < count:
             earlier_page = replace(
@@ -95,7 +95,7 @@ class CandlePages:
         return self.kept.knows(symbol) or self.slices.watermark_us(symbol) is not None
 
     def _stored(self, symbol: str, page: Page, part: Timeframe) -> tuple[list[Row], bool]:
-        """Return candles that are kept as they are asked for, be it under another name."""
+        """Return candles stored in the requested timeframe, possibly under another name."""
         stored_range = StoredRange(symbol, part, page.from_us, page.to_us, page.newest)
         rows: list[Row] = []
         for batch in self.kept.batches(stored_range, page.limit + 1):
@@ -114,7 +114,7 @@ class CandlePages:
     def _from_parts(
         self, symbol: str, page: Page, part: Timeframe, now_us: int
     ) -> tuple[list[Candle], bool]:
-        # The watermark first: what is read after it holds all that it has passed.
+        # Read the watermark first: later reads then include everything up to it.
         watermark_us = None if page.resolution.is_stored else self.kept.watermark_us(symbol)
         stored_range = StoredRange(symbol, part, page.from_us, page.to_us, page.newest)
         parts_each = page.timeframe.length_us // part.length_us
@@ -134,14 +134,14 @@ class CandlePages:
         passed_us = self._passed_us(watermark_us)
         evaluated = []
         for candle in candles:
-            # An instrument gone quiet: its parts were closed by the clock, so this one is too.
+            # Quiet instrument: its parts were closed by the clock, so this candle is closed too.
             end_us = page.timeframe.end_us(candle.start_us)
             closed = candle.closed and (end_us <= passed_us or end_us <= now_us)
             evaluated.append(replace(candle, closed=closed))
         return evaluated, has_more
 
     def _from_ticks(self, symbol: str, page: Page, now_us: int) -> tuple[list[Candle], bool]:
-        # The watermark of the ticks themselves: live candles may be ahead of what is stored.
+        # The watermark of stored ticks: live candles may be ahead of it.
         passed_us = self._passed_us(self.slices.watermark_us(symbol))
         candles, has_more = folded(
             self._pieces(symbol, page),
@@ -160,7 +160,7 @@ class CandlePages:
         return evaluated, has_more
 
     def _as_of(self, symbol: str, page: Page, as_of_us: int) -> tuple[list[Candle], bool]:
-        """Return what the ticks received by then come to; `closed`: its interval was over then."""
+        """Return candles of the ticks received by then; `closed`: the interval had ended."""
         candles, has_more = folded(
             self._pieces(symbol, page),
             page.timeframe,
@@ -175,9 +175,9 @@ class CandlePages:
         ], has_more
 
     def _pieces(self, symbol: str, page: Page) -> Iterator[list[Candle]]:
-        """Yield candles made from slices of ticks, whole: one cut by a slice's edge waits.
+        """Yield whole candles from slices of ticks; one cut by an edge waits for the next slice.
 
-        They are of the page's timeframe, or of the base where longer ones are folded from it.
+        Timeframe: the page's, or the base if the page's is folded from it.
         """
         timeframe = page.timeframe if page.resolution.part is None else self.ladder[0]
         width_us = min((page.limit + 1) * page.timeframe.length_us, DAY_US)
@@ -201,14 +201,14 @@ class CandlePages:
     def _candles(
         self, symbol: str, page: Page, timeframe: Timeframe, places: Places
     ) -> list[Candle]:
-        """Return those that have a price and start in the page, in the order of reading."""
+        """Return the candles that have a price and start within the page, in reading order."""
         starts = places.start_us
         inside = places.records.has(PRICED) & (page.from_us <= starts) & (starts < page.to_us)
         candles = list(places.at(inside).columns(timeframe.name, [symbol]).candles())
         return candles[::-1] if page.newest else candles
 
     def _stored_closed(self, candle: Candle, end_us: int) -> bool:
-        """Tell whether every kept candle that shares time with this one is closed: by the clock."""
+        """Tell whether every stored candle that overlaps this one is closed, by the clock."""
         base = self.ladder[0]
         from_us = base.start_us(candle.start_us)
         stored_range = StoredRange(candle.instrument, base, from_us, end_us, newest=True)

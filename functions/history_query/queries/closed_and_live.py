@@ -1,4 +1,4 @@
-"""Candles out of both stores: closed ones in Postgres or the lake, live ones in Redis."""
+"""Candles of both stores: closed ones from Postgres or the lake, live ones from Redis."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class KeptCandles:
     cold: Cold = NO_LAKE
 
     def batches(self, stored_range: StoredRange, size: int) -> Iterator[list[Row]]:
-        """Yield all of them, at most `size` at a time."""
+        """Yield the candles of the range, at most `size` at a time."""
         low, high = stored_range.from_us, stored_range.to_us
         while low < high:
             remaining = StoredRange(
@@ -67,17 +67,17 @@ class KeptCandles:
                 low = batch[-1]["t"] * 1000 + 1
 
     def read(self, stored_range: StoredRange, count: int) -> list[Row]:
-        """Return the first `count` of them.
+        """Return the first `count` candles of the range.
 
-        Both stores are asked; of a candle that is in both, the higher revision counts;
-        so the union's first candles are right whichever store has them. Those whose trades were
-        all cancelled are left out, so there may be fewer.
+        If both stores have a candle, the higher revision wins, so the first candles of the union
+        are right wherever they are. Candles whose trades were all cancelled are left out, so there
+        may be fewer.
         """
         return _traded(self._read(stored_range, count))
 
     def _read(self, stored_range: StoredRange, count: int) -> list[Row]:
         by_start: dict[int, Row] = {}
-        # Redis first: a candle that is persisted meanwhile is then found in both, not in neither.
+        # Redis first: a candle persisted in between is then in both results, not in neither.
         _join(by_start, self._live(stored_range))
         with self.postgres.autocommit() as connection, connection.pipeline():  # one round trip
             stored = self._stored(connection, stored_range, count)
@@ -88,7 +88,7 @@ class KeptCandles:
             _join(by_start, _rows(stored))
             (first_day, last_day), spans = days.fetchall()[0], gaps.fetchall()
         low, high = stored_range.from_us, stored_range.to_us
-        if len(by_start) >= count:  # no candle beyond these can be among the first
+        if len(by_start) >= count:  # no lake candle beyond these can be among the first
             edge_us = sorted(by_start, reverse=stored_range.newest)[count - 1] * 1000
             low, high = (edge_us, high) if stored_range.newest else (low, edge_us + 1)
         if first_day and begin_us(first_day) < high and low < begin_us(last_day) + DAY_US:
@@ -98,7 +98,7 @@ class KeptCandles:
         return rows
 
     def watermark_us(self, symbol: str) -> int | None:
-        """Return how far event time has advanced for the instrument; None where nothing is live."""
+        """Return the instrument's watermark; None without live state."""
         return self.live.watermark_us(symbol)
 
     def knows(self, symbol: str) -> bool:

@@ -28,9 +28,9 @@ _NOTHING: Final[Row] = {
 def filled_after(
     rows: Sequence[Row], limit: int, timeframe: Timeframe, *, previous: bool, before: Row | None
 ) -> tuple[list[Row], bool]:
-    """Return the first `limit` of the rows with those between, and whether there are more.
+    """Return the first `limit` rows, gaps filled, and whether there are more.
 
-    `before`: a row, not shown, whose gap up to the first row is.
+    `before`: the row before the page; the gap after it is filled too.
     """
 
     def all_rows() -> Iterator[Row]:
@@ -51,9 +51,9 @@ def filled_after(
 def filled_before(
     rows: Sequence[Row], limit: int, timeframe: Timeframe, *, previous: bool, until_us: int | None
 ) -> tuple[list[Row], bool]:
-    """Return the last `limit` of the rows with those between, and whether there are more.
+    """Return the last `limit` rows, gaps filled, and whether there are more.
 
-    `until_us`: where the gap after the last row ends.
+    `until_us`: end of the gap after the last row.
     """
 
     def all_rows() -> Iterator[Row]:

@@ -45,7 +45,7 @@ class Sums:
     est_sell: Decimal = _ZERO
 
     def add(self, other: Sums) -> None:
-        """Add what a later range has."""
+        """Add the sums of a later range."""
         for name in ("volume", "notional", "buy", "sell", "est_buy", "est_sell"):
             setattr(self, name, EXACT.add(getattr(self, name), getattr(other, name)))
 
@@ -62,7 +62,7 @@ class Sums:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Sums:
-        """Return those of a candle as it is shown."""
+        """Return the sums of a candle in its output form."""
         return cls(*(Decimal(row[key]) for key in ("v", "qv", "bv", "sv")))
 
 
@@ -108,7 +108,7 @@ class Flow:
         return _profile_json(profile, value_area(profile.levels, request.share))
 
     def _sums(self, symbol: str, from_us: int, to_us: int) -> Sums:
-        """Return the sums over [from_us, to_us): of the fewest kept candles, and ticks beside."""
+        """Return the sums over [from_us, to_us), from the fewest kept candles, and ticks."""
         ladder, total = self.pages.ladder, Sums()
         first_us = min(-(-from_us // ladder[0].length_us) * ladder[0].length_us, to_us)
         total.add(self._of_ticks(symbol, from_us, first_us))
@@ -133,7 +133,7 @@ class Flow:
     def _estimate(
         self, symbol: str, ranges: Sequence[tuple[int, int]], sums: Sequence[Sums]
     ) -> None:
-        """Add to sums of ascending ranges what the tick rule says, where trades have no side."""
+        """Add tick-rule estimates for trades without a side to the sums of ascending ranges."""
         if not any(each.has_unknown for each in sums):
             return
         starts = np.array([low for low, _ in ranges], dtype=np.int64)
@@ -155,7 +155,7 @@ class Flow:
     def _trades(self, symbol: str, from_us: int, to_us: int) -> Iterator[tuple[Trades, Sides]]:
         """Yield the trades in [from_us, to_us) that count, with the estimates of their sides.
 
-        They are read from the start of the UTC day, of which the estimates are functions.
+        Reading begins at the start of the UTC day, on which the estimates depend.
         """
         rule = TickRule()
         day_us = from_us // DAY_US * DAY_US

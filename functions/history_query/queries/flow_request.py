@@ -23,20 +23,20 @@ from shared.market.timeframes import Timeframe
 from shared.market.trading_days import trading_days
 
 PROFILE_US: Final = 86_400_000_000
-"""How much a profile is of, where the request has no `from`."""
+"""Range of a profile when the request has no `from`."""
 _NUMBER: Final = re.compile(r"[0-9]{1,24}(\.[0-9]{1,24})?")
 
 
 @dataclass(frozen=True, slots=True)
 class FlowRequest:
-    """Candles, and since when their flow is added up: each trading day, or a time."""
+    """Candles, and the anchor of their cumulative flow: each trading day, or a time."""
 
     page: Page
     day: Timeframe
     since_us: int | None
 
     def anchor_of(self, start_us: int) -> int:
-        """Return since when the flow of the candle that starts there is added up."""
+        """Return the anchor (us) of the candle that starts at `start_us`."""
         return self.day.start_us(start_us) if self.since_us is None else self.since_us
 
 

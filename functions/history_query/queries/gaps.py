@@ -1,4 +1,4 @@
-"""Candles that touch an open gap are not complete, whoever made them."""
+"""Completeness of candles: one that touches an open gap is not complete."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from shared.market.timeframes import Timeframe
 from shared.wire.gaps import touches
 
 Row = dict[str, Any]
-"""A candle as it is shown."""
+"""A candle in its output form."""
 
 
 def open_gaps(
     connection: Connection, symbol: str, from_us: int, to_us: int
 ) -> Cursor[tuple[int, int]]:
-    """Ask where trades are missing, of what touches [from_us, to_us)."""
+    """Query the open gaps that touch [from_us, to_us)."""
     return connection.execute(
         "SELECT from_us, to_us FROM gaps WHERE instrument = %s AND state = 'open'"
         " AND from_us < %s AND to_us >= %s",
@@ -28,10 +28,10 @@ def open_gaps(
 def mark_incomplete(
     spans: Sequence[tuple[int, int]], rows: Iterable[Row], timeframe: Timeframe
 ) -> None:
-    """Write into candles as they are shown that one which touches a span is not complete.
+    """Clear `complete` of the candles that touch a span.
 
-    Those made on reading have no evaluation of their own, and a part that a gap swallowed whole is
-    not there to bring one.
+    Candles folded on read need this, since a part that lies wholly in a gap does not exist and so
+    cannot mark them.
     """
     for row in rows if spans else ():
         start_us = row["t"] * 1000

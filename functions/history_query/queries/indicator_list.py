@@ -42,9 +42,9 @@ _COLUMNS: Final = """| name with its defaults | what it is | parameters | output
 
 @dataclass(frozen=True)
 class Entry:
-    """An indicator with its defaults. `columns`: the names of its values beside a candle.
+    """An indicator with its defaults. `columns`: the names of its values in a candle.
 
-    `overlay`: its values are prices, so it is drawn over the candles.
+    `overlay`: its values are prices, drawn over the candles.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Entry:
     of_day: bool = False
 
     def json(self) -> dict[str, Any]:
-        """Return it as the API says it."""
+        """Return the API's JSON form."""
         labels = {"name": self.name, "title": self.title, "group": self.group}
         outputs = {"columns": list(self.columns), "overlay": self.overlay}
         return {**labels, "parameters": self.parameters, **outputs}

@@ -12,11 +12,11 @@ from shared.analysis.indicators import AnyIndicator, compute, warm_up
 from shared.analysis.talib_indicators import DAY_US, TalibIndicator
 
 MOST_OF_A_DAY: Final = 20_000
-"""Bars before a page that an indicator which begins anew each day is computed from."""
+"""Most bars before a page that feed an indicator which restarts each day."""
 
 Row = Mapping[str, Any]
 Before = Callable[[int], Sequence[Row]]
-"""Returns up to so many candles or bars that stand before the page, ascending."""
+"""Returns up to this many candles or bars before the page, ascending."""
 _DAY_MS: Final = DAY_US // 1000
 _INPUTS: Final = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"}
 
@@ -27,11 +27,11 @@ def indicator_values(
     before: Before,
     length_us: int | None = None,
 ) -> list[dict[str, float | None]]:
-    """Return the values for each candle of the page, as it is shown; None where there is none yet.
+    """Return the indicator values of each candle of the page; None where there is none yet.
 
-    `length_us`: of the candles; None: they are bars, of any length. The values are float by nature,
-    of 10 digits, and never become prices. Raises TransientError, and ParameterError where a day has
-    too many bars.
+    `length_us`: of the candles; None for bars, which have any length. The values are floats of 10
+    digits and never become prices. Raises TransientError, and ParameterError if a day has too many
+    bars.
     """
     if not rows:
         return []

@@ -16,7 +16,7 @@ _HALF: Final = Decimal("0.5")
 NO_QUOTE: Final = dict.fromkeys(
     ("bid", "ask", "bid_size", "ask_size", "spread", "mid", "quote_t"), None
 )
-"""Of an instrument that was never quoted."""
+"""Fields of an instrument without a quote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class LatestQuotes:
         return {name: _as_json(*quote) for name, *quote in rows}
 
     def of_symbols(self, symbols: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Return the latest quotes of those instruments that have one."""
+        """Return the latest quotes of these instruments, if any, by instrument."""
         with self.postgres.connection() as connection:
             where = f"{_SELECT} WHERE instrument = ANY(%s)"
             rows = connection.execute(where, (list(symbols),)).fetchall()

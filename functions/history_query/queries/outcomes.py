@@ -21,7 +21,7 @@ from shared.analysis.pattern_scores import Returns, Score, by_pattern
 from shared.market.timeframes import Timeframe
 
 CANDLES: Final = 5_000
-"""So many of the newest closed candles are looked at."""
+"""Number of newest closed candles examined."""
 DEFAULT_HORIZON: Final = 10
 MAX_HORIZON: Final = 500
 
@@ -37,7 +37,7 @@ class Completed:
 
 
 def read_outcomes(query: Mapping[str, str], ladder: tuple[Timeframe, ...]) -> tuple[Page, int]:
-    """Return which candles, and how many of them after a pattern. Raises ParameterError."""
+    """Return the page of candles and the horizon in candles. Raises ParameterError."""
     text = query.get("horizon") or str(DEFAULT_HORIZON)
     if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MAX_HORIZON):
         raise ParameterError(f"horizon: {text[:40]!r} is no number from 1 to {MAX_HORIZON}")
@@ -53,7 +53,7 @@ class Outcomes:
     patterns: PatternPages
 
     def of(self, symbol: str, page: Page, horizon: int) -> tuple[int, list[dict[str, Any]]]:
-        """Return how many candles there were, and a score for each pattern and direction."""
+        """Return the number of candles, and a score per pattern and direction."""
         rows, _ = self.pages.page(symbol, page)
         closed = [row for row in rows if row["closed"]]
         if not closed:

@@ -53,7 +53,7 @@ _FIRST: Final = _STORED.format(
 
 
 class _Piece(NamedTuple):
-    """A candle; one whose trades were all cancelled has none."""
+    """A candle; `trades` is 0 if all were cancelled."""
 
     revision: int
     open: Decimal
@@ -75,7 +75,7 @@ class _Day:
     points: list[str] = field(default_factory=list)
 
     def add(self, piece: _Piece) -> None:
-        """Take in the piece that comes next."""
+        """Fold in the next piece."""
         self.high, self.low = max(self.high, piece.high), min(self.low, piece.low)
         self.volume = EXACT.add(self.volume, piece.volume)
         self.points.append(to_text(piece.close))
@@ -93,9 +93,9 @@ class Overview:
     def of(
         self, symbols: Sequence[str] | None, now_us: int, days: TradingDays | None = None
     ) -> list[dict[str, Any]]:
-        """Return the overview of the symbols that are known, or of all, by symbol.
+        """Return the overview of the known ones of these symbols, or of all, sorted by symbol.
 
-        `days`: whose session's open counts; None: the UTC day.
+        `days`: trading days of `session_open`; None: UTC.
         """
         trades = (
             {trade["symbol"]: trade for trade in self.latest.all()}
@@ -124,7 +124,7 @@ class Overview:
     def _opens(
         self, names: Sequence[str], requested: Sequence[str] | None, day: Timeframe, now_us: int
     ) -> dict[str, tuple[int, Decimal]]:
-        """Return the first price of the session that goes on, with its candle's start."""
+        """Return the first price of the current session, with the start of its candle."""
         from_us = day.start_us(now_us)
         piece = max(
             (each for each in self.live.ladder if each.start_us(from_us) == from_us),
@@ -143,7 +143,7 @@ class Overview:
     def _days(
         self, names: Sequence[str], requested: Sequence[str] | None, now_us: int
     ) -> dict[str, _Day]:
-        """Return the last 24 hours: stored pieces, and those that are live in their place."""
+        """Return the last 24 hours from stored pieces, replaced by live ones where newer."""
         piece = self._piece
         from_us = piece.start_us(now_us - DAY_US + piece.length_us - 1)
         live = self._pieces(requested, piece, from_us)
@@ -170,7 +170,7 @@ class Overview:
 
     @property
     def _piece(self) -> Timeframe:
-        """The longest kept timeframe up to an hour: what a day is put together from."""
+        """The longest kept timeframe up to an hour, of which days are composed."""
         return max(
             (each for each in self.live.ladder if each.length_us <= _HOUR_US),
             default=self.live.ladder[0],
@@ -196,7 +196,7 @@ class Overview:
     def _pieces(
         self, symbols: Sequence[str] | None, timeframe: Timeframe, from_us: int
     ) -> list[tuple[str, int, _Piece]]:
-        """Return the live candles of a timeframe that start then or later, with their starts."""
+        """Return the live candles of a timeframe from `from_us` on, with their starts."""
         result: list[tuple[str, int, _Piece]] = []
         for part in self._live(symbols, timeframe):
             columns = part.at(np.flatnonzero(part.start_us >= from_us)).as_lists()
@@ -232,7 +232,7 @@ def _row(trade: dict[str, Any], day: _Day | None, newest: Candle | None) -> dict
 
 
 def _percent(now: Decimal, before: Decimal) -> float | None:
-    """Return the change in percent; None where there is no ratio (a price of zero or below)."""
+    """Return the change in percent; None without a ratio (`before` is zero or negative)."""
     if before <= 0:
         return None
     return round(float((now / before - 1) * 100), 4)

@@ -101,14 +101,14 @@ class PatternPages:
     def standing(
         self, symbol: str, timeframe: str, from_us: int
     ) -> list[tuple[str, int, int, float]]:
-        """Return name, end, direction and confidence of those that hold, known since a time."""
+        """Return name, end, direction and confidence of the active patterns since a time."""
         with self.postgres.connection() as connection:
             return connection.execute(_STANDING, (symbol, from_us, timeframe, MOST)).fetchall()
 
     def page(
         self, symbol: str | None, page: PatternPage
     ) -> tuple[list[dict[str, Any]], str | None]:
-        """Return patterns of one or all, the newest first; a cursor when there are older ones."""
+        """Return patterns of one symbol or all, newest first; a cursor if there are older ones."""
         parameters = {
             "symbol": symbol,
             "from_us": page.from_us,

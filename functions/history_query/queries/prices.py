@@ -33,7 +33,7 @@ class PricePages:
     slices: TickSlices
 
     def page(self, symbol: str, page: TickPage) -> tuple[list[Price], str | None]:
-        """Return the newest in the total order, newest first, and a cursor when there are older.
+        """Return the last prices in the total order, newest first; a cursor if there are older.
 
         Each trade counts once.
         """

@@ -33,7 +33,7 @@ ORDER BY receive_time_us DESC, source DESC, sequence DESC LIMIT %(limit)s
 
 
 def read_rejects(query: Mapping[str, str], now_us: int | None = None) -> tuple[int, int]:
-    """Return since when (microseconds), by default a day ago, and how many.
+    """Return the start (us), by default a day ago, and the limit.
 
     Raises ParameterError.
     """
@@ -44,12 +44,12 @@ def read_rejects(query: Mapping[str, str], now_us: int | None = None) -> tuple[i
 
 @dataclass(frozen=True, slots=True)
 class Rejects:
-    """Reads them. Raises TransientError while Postgres is away."""
+    """Reads rejects. Raises TransientError while Postgres is away."""
 
     postgres: Postgres
 
     def since(self, from_us: int, limit: int) -> dict[str, Any]:
-        """Return counts by reason and kind of source, and the newest with the start of what came.
+        """Return counts by reason and kind of source, and the newest with the start of their input.
 
         Only the newest MOST_COUNTED are counted.
         """

@@ -12,8 +12,8 @@ from shared.realtime.readers import LiveState
 from shared.stores.postgres import Postgres
 from shared.wire.candle_columns import CandleColumns
 
-# By the primary key, since most of the table is candles of other timeframes: name after name, and
-# of each its candles. What is live is newer than what is stored of the same candle.
+# By the primary key (name by name, then each name's candles), since most of the table is candles of
+# other timeframes. A live candle is newer than its stored version.
 EXTENTS: Final = """
 WITH RECURSIVE names AS (
     (SELECT instrument FROM candles ORDER BY instrument LIMIT 1)
@@ -62,7 +62,7 @@ class Symbols:
     def all(self) -> list[dict[str, Any]]:
         """Return every instrument with the times (ms) of its first and last trade and their count.
 
-        Trades are counted once; those of ticks that reached no candle yet are not in it.
+        Trades are counted once; ticks that have not reached a candle yet are not counted.
         """
         longest = self.live.ladder[-1]
         live = self.live.all_candles(longest)

@@ -39,13 +39,13 @@ _FLAGS: Final = {
 
 
 def displayed_columns(columns: Sequence[str], zone: ZoneInfo | None) -> tuple[str, ...]:
-    """Return which columns an answer has; `columns` empty: all, `time` with a zone alone."""
+    """Return the columns of a response; empty `columns`: all. `time` only with a zone."""
     names = columns or ("t", *(["time"] if zone else []), *COLUMNS[1:2], *COLUMNS[3:])
     return tuple(name for name in names if zone or name != "time")
 
 
 def rows_of(trades: Trades, names: Sequence[str], zone: ZoneInfo | None) -> list[dict[str, Any]]:
-    """Return a mapping for each trade, decimals as exact text."""
+    """Return one mapping per trade, decimals as exact text."""
     columns = [_LISTS[name](trades, zone) for name in names]
     return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
@@ -53,7 +53,7 @@ def rows_of(trades: Trades, names: Sequence[str], zone: ZoneInfo | None) -> list
 def table_of(trades: Trades, names: Sequence[str], zone: ZoneInfo | None) -> pa.Table:
     """Return an Arrow table: `t` a timestamp, decimals DECIMAL(38, 18).
 
-    Raises ParameterError where those do not hold a value.
+    Raises ParameterError if a value does not fit.
     """
     import pyarrow as pa
 
@@ -133,7 +133,7 @@ def _texts(mantissa: Mantissas, scale: int) -> list[str]:
 
 @cache
 def _flags(bits: int) -> str | None:
-    """Return the names of the bits, with blanks between; None without one."""
+    """Return the names of the bits, separated by spaces; None without one."""
     return " ".join(name for bit, name in _FLAGS.items() if bits & bit) or None
 
 

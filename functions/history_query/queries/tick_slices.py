@@ -44,7 +44,7 @@ LARGEST_SLICE: Final = 120_000
 _WIDEST_US: Final = 16 * DAY_US
 _GROWTH: Final = 4
 _MOST_GROWTH: Final = 64
-"""Where it is known how many ticks are wanted."""
+"""If the number of requested ticks is known."""
 _READERS: Final = 1
 _WAIT_S: Final = 10.0
 
@@ -81,10 +81,10 @@ class TickSlices:
     ) -> Iterator[Slice]:
         """Yield slices that cover all ticks in [from_us, to_us), and the rest of its minutes.
 
-        The first is as wide as `width_us`, the next ones wider, while they hold little: as wide as
-        the rest of `count` ticks needs, where it is known. They ascend, or descend if `newest`.
-        Slices end on whole minutes, but for too large ones. Ticks received after
-        `received_until_us` are left out before trades are distinguished.
+        The first is `width_us` wide; the next ones grow while they hold few ticks, to the width
+        that the rest of `count` ticks needs, if given. They ascend, or descend if `newest`. Slices
+        end on whole minutes unless that makes them too large. Ticks received after
+        `received_until_us` are dropped before deduplication.
         """
         low = from_us // MINUTE_US * MINUTE_US
         high = -(-to_us // MINUTE_US) * MINUTE_US
@@ -125,7 +125,7 @@ class TickSlices:
                 width = min(wider, _WIDEST_US)
 
     def watermark_us(self, symbol: str) -> int | None:
-        """Return how far event time has advanced in storage, at least; None without any tick."""
+        """Return a lower bound of the event time reached in storage; None without any tick."""
         with self._postgres.connection() as connection:
             return last_tick_us(connection, symbol, self._cold)
 
@@ -136,7 +136,7 @@ class TickSlices:
         *args: P.args,
         **options: P.kwargs,
     ) -> T:
-        """Read; if object storage turns out to be away, once more, from Postgres if it has all."""
+        """Read; if object storage turns out to be away, retry from Postgres, if that has all."""
         had_lake = self._cold.is_there
         try:
             return read(symbol, *args, **options)
@@ -152,7 +152,7 @@ class TickSlices:
     def _edge(self, symbol: str, low: int, high: int, *, newest: bool) -> int | None:
         """Return when the first or the last segment, or row group of the lake, begins.
 
-        First looked for is an hour where reading begins, of which the lake's files are known.
+        The hour where reading begins is searched first, since its lake files are known.
         """
         with self._postgres.connection() as connection:
             near = low, min(high, low + HOUR_US)
@@ -177,7 +177,7 @@ class TickSlices:
     def _read(
         self, symbol: str, low: int, high: int, received_until_us: int | None, *, newest: bool
     ) -> Slice:
-        """Read [low, high), or of it what is not too large, from the side where reading begins."""
+        """Read [low, high), or as much as is not too large from where reading begins."""
         parts: list[Rows] = []
         count = 0
         with self._read_slot():
@@ -199,7 +199,7 @@ class TickSlices:
     def _earlier_in_minute(
         self, symbol: str, low: int, received_until_us: int | None
     ) -> TradeIds | None:
-        """Return the trades of a minute that stand before a slice which begins in its midst."""
+        """Return the earlier trades of the minute that a slice begins in; None on its start."""
         minute = low // MINUTE_US * MINUTE_US
         if minute == low:
             return None
@@ -212,7 +212,7 @@ class TickSlices:
 
     @contextmanager
     def _read_slot(self) -> Iterator[None]:
-        """Hold one of few places, since each may take a slice's memory."""
+        """Limit concurrent reads, since each may hold a slice in memory."""
         if not self._read_slots.acquire(timeout=_WAIT_S):
             raise TransientError("too many requests read ticks at once")
         try:
@@ -223,9 +223,9 @@ class TickSlices:
     def _sources(
         self, symbol: str, low: int, high: int, *, newest: bool
     ) -> Iterator[Iterator[tuple[int, int, Rows]]]:
-        """Yield two readers, of Postgres and of the lake, by one plan.
+        """Yield two readers, of Postgres and of the lake, under one plan.
 
-        Each yields first and last time of what comes next, and rows, in batches of bounded size.
+        Each yields batches of bounded size: first time, last time and rows.
         """
         with self._postgres.connection() as connection:
             plan = self._plan(connection, symbol, low, high)

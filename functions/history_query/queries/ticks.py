@@ -24,7 +24,7 @@ class TickPages:
     slices: TickSlices
 
     def whole(self, symbol: str, page: TickPage) -> Iterator[Trades]:
-        """Yield all ticks of the page's range, ascending, whatever its limit, a page at a time."""
+        """Yield all ticks of the page's range in ascending batches, regardless of its limit."""
         from_us, to_us = _bounds(page)
         for part in self.slices.slices(symbol, from_us, to_us, MINUTE_US, newest=False):
             rows = np.flatnonzero(_in_page(part.trades, from_us, to_us, page))
@@ -32,9 +32,9 @@ class TickPages:
                 yield part.trades.at(rows[first : first + _AT_ONCE])
 
     def page(self, symbol: str, page: TickPage) -> tuple[list[Trades], OrderKey | None]:
-        """Return ticks ascending, and the last one read when there are more in its direction.
+        """Return ticks ascending, and the key of the last one read if there are more beyond it.
 
-        They come in parts, each at scales of its own.
+        Each part has its own decimal scales.
         """
         newest = page.newest
         from_us, to_us = _bounds(page)

@@ -24,4 +24,4 @@ ALL: Final[tuple[ModuleType, ...]] = (
     *(bars, candles, flow, prices, latest, overview, symbols, feeds, indicators, ticks),
     *(patterns, alerts, alert_rules, rejects),
 )
-"""In the order of the description: one that is added is named here and in wiring.py."""
+"""In the order of the OpenAPI document. Add a new topic here and in wiring.py."""

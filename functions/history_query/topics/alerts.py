@@ -44,7 +44,7 @@ _ALERT: Final = spec.object_of(
     }
 )
 _OF_PATTERN: Final = patterns.PART.schemas["Pattern"]["properties"]
-"""What an alert of a pattern says beside that."""
+"""Additional fields of a pattern alert."""
 
 PART: Final = spec.Part(
     {

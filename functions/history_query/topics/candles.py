@@ -168,7 +168,7 @@ def answers(pages: CandlePages) -> Answers:
 
 
 def _all(pages: CandlePages, symbol: str, page: Page, presentation: Presentation) -> Response:
-    """Answer with the whole range."""
+    """Stream the whole range."""
 
     def following() -> tuple[Sequence[Row], bool]:
         nonlocal page
@@ -193,7 +193,7 @@ def _filled(
     *,
     previous: bool,
 ) -> tuple[list[Row], str | None]:
-    """Fill gaps within the page, and between it and the page before, whose cursor was given."""
+    """Fill gaps within the page, and between it and the page that the request's cursor ended."""
     timeframe = page.timeframe
     edge_us = CandleCursor.read(request_cursor).start_us if request_cursor else None
     if page.newest:

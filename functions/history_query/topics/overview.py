@@ -18,8 +18,8 @@ MAX_SYMBOLS: Final = 500
 ALL: Final = "all"
 _FRESH_S: Final = 1.0
 _REST: Final = 4
-"""An answer about all instruments is good so long for the next who asks, or, where that is longer,
-so many times as long as it took: it takes a fifth of a core at most."""
+"""The overview of all instruments is cached for _FRESH_S, or _REST times as long as it took to
+compute, if that is longer; so it uses at most a fifth of a core."""
 
 _SYMBOLS: Final = spec.query(
     "symbols",
@@ -105,7 +105,7 @@ def answers(overview: Overview) -> Answers:
 
 
 def _symbols(request: Request) -> list[str] | None:
-    """Return the symbols that are asked for; None: all. Raises ParameterError."""
+    """Return the requested symbols; None: all. Raises ParameterError."""
     text = request.query_params.get("symbols")
     repeated = request.query_params.getlist("symbol")
     if (text is None and not repeated) or (text == ALL and not repeated):

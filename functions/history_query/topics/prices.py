@@ -96,12 +96,12 @@ def answers(prices: PricePages, knows: Callable[[str], bool]) -> Answers:
 
 
 def _price_list(prices: list[Price], name: str) -> str:
-    """Write exact decimal texts as JSON numbers; a float between would round them."""
+    """Write exact decimal texts as JSON numbers, without rounding through float."""
     return f"[{','.join([_FORM % (each.time_ms, name, each.price) for each in prices])}]"
 
 
 def _next(request: Request, page: TickPage, cursor: str) -> str:
-    """Return the address of the next page; its `from` does not move with the clock."""
+    """Return the URL of the next page, with a fixed `from`."""
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=page.from_us)
     query = {"from": moment.isoformat(), "limit": str(page.limit), "cursor": cursor}
     return f"{quote(request.scope['path'], safe='/:')}?{urlencode(query)}"

@@ -135,7 +135,7 @@ def _all(
     presentation: Presentation,
     names: Sequence[str],
 ) -> Response:
-    """Answer with the whole range."""
+    """Stream the whole range."""
     body = StreamBody(presentation.format)
     parts = ticks.whole(symbol, page)
 
