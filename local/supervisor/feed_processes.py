@@ -22,7 +22,7 @@ class FeedKeepers:
     """The bridges of a running platform.
 
     `keepers` is the platform's own list and includes its bridges; `bridges_of` returns the
-    processes of a feed, `keep` returns the supervision of one. `changed` is called after each change.
+    processes of a feed, `keep` supervises one. `changed` is called after each change.
     """
 
     def __init__(
