@@ -48,7 +48,7 @@ class RulesInForce:
     """The rules of some instruments."""
 
     _of: dict[Name, list[RuleInForce]] = field(default_factory=dict)
-    _looking: dict[Name, list[RuleInForce]] = field(default_factory=dict)
+    _reading: dict[Name, list[RuleInForce]] = field(default_factory=dict)
 
     @classmethod
     def index(cls, rules: Iterable[RuleInForce]) -> RulesInForce:
@@ -57,16 +57,16 @@ class RulesInForce:
         for rule in rules:
             index._of.setdefault(rule.names[0], []).append(rule)
             for name in rule.names:
-                index._looking.setdefault(name, []).append(rule)
+                index._reading.setdefault(name, []).append(rule)
         return index
 
     def of(self, name: Name) -> Sequence[RuleInForce]:
         """Return the rules that alert on candles of a series."""
         return self._of.get(name, ())
 
-    def looking_at(self, name: Name) -> Sequence[RuleInForce]:
+    def reading(self, name: Name) -> Sequence[RuleInForce]:
         """Return all rules that read a series, including rules of other series."""
-        return self._looking.get(name, ())
+        return self._reading.get(name, ())
 
     def seen_together(self, names: Iterable[Name]) -> list[Name]:
         """Return the series and all others that share a rule with them.
@@ -77,7 +77,7 @@ class RulesInForce:
         """
         related = dict.fromkeys(names)
         for name in list(related):
-            for rule in self.looking_at(name):
+            for rule in self.reading(name):
                 related |= dict.fromkeys(rule.names)
         return list(related)
 

@@ -139,7 +139,7 @@ class Steps:
         for series in changed:
             new_us = advance(series, self.rules, now_ms)
             starts = [each for each in (series.changed_us, new_us) if each is not None]
-            before = needed(series, in_force.looking_at(series.name))
+            before = needed(series, in_force.reading(series.name))
             if starts:
                 before = max(self.rules.lookback - 1, before)
             from_us = min(starts, default=series.judged_us)
@@ -153,7 +153,7 @@ class Steps:
             rules = in_force.of(series.name)
             raise_alerts(series, rules, by_name)
             if not series.refresh_ms:
-                keep = self.rules.keep + needed(series, in_force.looking_at(series.name))
+                keep = self.rules.keep + needed(series, in_force.reading(series.name))
                 once = {each.id for each in rules if each.rule.frequency is Frequency.ONCE}
                 series.trim(keep, self.rules.cooldown_us, once)
 

@@ -13,7 +13,7 @@ from functions.history_query.queries.bar_checkpoints import Checkpoints
 from functions.history_query.queries.bar_days import BarDays
 from functions.history_query.queries.bars import BarPages
 from functions.history_query.queries.candles import CandlePages
-from functions.history_query.queries.closed_and_live import KeptCandles
+from functions.history_query.queries.closed_and_live import StoredCandles
 from functions.history_query.queries.feeds import Feeds
 from functions.history_query.queries.flow import Flow
 from functions.history_query.queries.latest import LatestTrades
@@ -51,7 +51,7 @@ def history_api(
     trades = LatestTrades(live)
     slices = TickSlices(postgres, cold)
     days = BarDays(slices, Checkpoints(postgres))
-    pages = CandlePages(KeptCandles(postgres, live, cold), slices, ladder, allowed_lateness_us)
+    pages = CandlePages(StoredCandles(postgres, live, cold), slices, ladder, allowed_lateness_us)
     return api(
         [
             topics.bars.answers(BarPages(days, postgres, allowed_lateness_us), pages.knows),

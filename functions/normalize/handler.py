@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functions.normalize.accounts import count_rejects, count_unread
 from functions.normalize.assemble_quotes import assemble_quotes
 from functions.normalize.mid import QuotesAsTicks, mid_ticks
-from functions.normalize.shown import watched_ticks
+from functions.normalize.watched import watched_ticks
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event, OutgoingEvent
 from shared.errors import PermanentError
@@ -79,10 +79,10 @@ class Normalize:
         count_unread(batch.source, parsed.unread)
         for kind, count in parsed.skipped.items():
             metrics.MESSAGES_SKIPPED.labels(kind).inc(count)
-        shown = self._watched_events(event.id, "shown", ticks, tick_outputs)
+        to_screens = self._watched_events(event.id, "shown", ticks, tick_outputs)
         if wide is not None:
-            shown += self._watched_events(event.id, "shown.wide", wide, wide_outputs)
-        return Outcome(outputs, show=shown)
+            to_screens += self._watched_events(event.id, "shown.wide", wide, wide_outputs)
+        return Outcome(outputs, show=to_screens)
 
     def _watched_events(
         self, cause: str, name: str, ticks: Ticks, sent: Sequence[OutgoingEvent]

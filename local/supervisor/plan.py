@@ -64,18 +64,18 @@ class Plan:
         self,
         topology: Topology,
         options: Options,
-        place: Workspace,
+        workspace: Workspace,
         variables: Mapping[str, str],
     ) -> None:
         self._topology = topology
         self._options = options
-        self._place = place
+        self._workspace = workspace
         self._values = Values({STORES_SECRET: variables}, topology.config_maps, os.environ)
         self._variables = variables
-        self._broker_url = f"http://{LOOPBACK}:{place.ports.take(BROKER)}"
+        self._broker_url = f"http://{LOOPBACK}:{workspace.ports.take(BROKER)}"
         self._function_urls = {each.host: self._function_url(each) for each in topology.functions}
         self._grpc_ports = {
-            each.name: place.ports.take(each.name)
+            each.name: workspace.ports.take(each.name)
             for each in topology.deployments
             if any(entry.name == GRPC_PORT for entry in each.env)
         }
@@ -141,11 +141,11 @@ class Plan:
 
     def _for_watchers(self, function: Function) -> Component:
         """Return an extra replica for other machines: it requires a token, takes no events."""
-        port = self._options.dashboard_port or self._place.ports.take(WATCHERS)
+        port = self._options.dashboard_port or self._workspace.ports.take(WATCHERS)
         host = self._options.host
         url = f"http://{LOOPBACK if host == ANY_HOST else host}:{port}"
         replica = self._function(function, WATCHERS, url, host)
-        variables = {"API_TOKENS": self._place.credentials.watch_token, "LIVE_EVENTS": "0"}
+        variables = {"API_TOKENS": self._workspace.credentials.watch_token, "LIVE_EVENTS": "0"}
         return replace(replica, environment={**replica.environment, **variables})
 
     def broker(self, addresses: Path) -> Component:
@@ -167,7 +167,7 @@ class Plan:
             },
             directory=self._topology.repository.root,
             url=self._broker_url,
-            log=self._place.log(BROKER),
+            log=self._workspace.log(BROKER),
             ready=answers(f"{self._broker_url}/readyz"),
             start_timeout_s=60.0,
             metrics_url=f"{self._broker_url}/metrics",
@@ -197,7 +197,7 @@ class Plan:
         port = self._options.dashboard_port
         if function.endpoint == LIVE and port and self._options.host == LOOPBACK:
             return f"http://{LOOPBACK}:{port}"
-        return f"http://{LOOPBACK}:{self._place.ports.take(function.name)}"
+        return f"http://{LOOPBACK}:{self._workspace.ports.take(function.name)}"
 
     def _others(self, function: Function) -> list[tuple[str, str]]:
         """Return the name and the URL of each further replica."""
@@ -205,7 +205,7 @@ class Plan:
             f"{function.name}-{n}"
             for n in range(2, self._options.replicas.get(function.name, 1) + 1)
         ]
-        return [(name, f"http://{LOOPBACK}:{self._place.ports.take(name)}") for name in names]
+        return [(name, f"http://{LOOPBACK}:{self._workspace.ports.take(name)}") for name in names]
 
     def _function(self, function: Function, name: str, url: str, host: str = LOOPBACK) -> Component:
         port = str(urlsplit(url).port)
@@ -232,7 +232,7 @@ class Plan:
             },
             directory=self._topology.repository.root,
             url=url,
-            log=self._place.log(name),
+            log=self._workspace.log(name),
             ready=answers(url + function.readiness),
             start_timeout_s=_START_S * (3 if function.endpoint == ALL else 1),
             metrics_url=f"{url}/metrics",
@@ -261,7 +261,7 @@ class Plan:
             configured[GRPC_PORT] = str(self._grpc_ports[name])
         metrics_url = None
         if _METRICS_PORT in environment:
-            configured[_METRICS_PORT] = str(self._place.ports.take(f"{name}-metrics"))
+            configured[_METRICS_PORT] = str(self._workspace.ports.take(f"{name}-metrics"))
             metrics_url = f"http://{LOOPBACK}:{configured[_METRICS_PORT]}/metrics"
         environment.update({key: each for key, each in configured.items() if key in environment})
         program, *arguments = deployment.command
@@ -282,7 +282,7 @@ class Plan:
             },
             directory=self._topology.repository.root,
             url=url,
-            log=self._place.log(name),
+            log=self._workspace.log(name),
             ready=answers(metrics_url) if metrics_url else _once_it_runs,
             metrics_url=metrics_url,
         )
@@ -309,8 +309,10 @@ class Plan:
             ),
             directory=self._topology.repository.root,
             url=f"to udp://{address}",
-            log=self._place.log(SIMULATOR),
-            ready=log_contains(self._place.log(SIMULATOR), GONE_LIVE) if past else _once_it_runs,
+            log=self._workspace.log(SIMULATOR),
+            ready=log_contains(self._workspace.log(SIMULATOR), GONE_LIVE)
+            if past
+            else _once_it_runs,
             start_timeout_s=_PAST_S if past else _START_S,
         )
 

@@ -65,7 +65,7 @@ class Platform:
         self._started_at = ""
         self._observer: Observer | None = None
         self._feeds: asyncio.Task[None] | None = None
-        self._place: Workspace | None = None
+        self._workspace: Workspace | None = None
         self._forks: Forks | None = None
 
     async def start(self, progress: Callable[[str], None]) -> Instance:
@@ -91,13 +91,13 @@ class Platform:
             require_free(self.options.dashboard_port, "--dashboard-port")
         if topology.takes_udp:
             require_free(self.options.udp_port, "--udp-port", socket.SOCK_DGRAM)
-        place = self._place = Workspace.at(self._data_dir)
+        workspace = self._workspace = Workspace.at(self._data_dir)
         fixed_ports = (self.options.http_port, self.options.udp_port, self.options.dashboard_port)
-        place.ports.leave_out(*(port for port in fixed_ports if port is not None))
+        workspace.ports.leave_out(*(port for port in fixed_ports if port is not None))
 
-        self._forks = await Forks.start(topology.repository.root, place.log("fork-server"))
-        servers = await self._servers(place, progress)
-        self.plan = Plan(topology, self.options, place, self.variables)
+        self._forks = await Forks.start(topology.repository.root, workspace.log("fork-server"))
+        servers = await self._servers(workspace, progress)
+        self.plan = Plan(topology, self.options, workspace, self.variables)
         addresses = self._data_dir / "run" / "addresses.json"
         write_json(addresses, {**self.plan.addresses, **self.plan.replica_addresses}, 0o644)
         # SeaweedFS may take seconds to find its volumes: do not wait for it unless it is used.
@@ -110,7 +110,7 @@ class Platform:
         await self._start(self.plan.sources(), progress)
         self._follow_feeds(self.plan)
         if self.options.observe:
-            self._observer = Observer(self.keepers, place.ports.take("observe"))
+            self._observer = Observer(self.keepers, workspace.ports.take("observe"))
             await self._observer.start()
         return self.describe()
 
@@ -189,15 +189,15 @@ class Platform:
             with contextlib.suppress(OSError):
                 run.rmdir()
             self._lock.release()
-        if self._place is not None:
-            self._place.ports.release()
+        if self._workspace is not None:
+            self._workspace.ports.release()
         return killed
 
     @property
     def watch_token(self) -> str:
         """Token with which other machines open the page."""
-        assert self._place is not None
-        return self._place.credentials.watch_token
+        assert self._workspace is not None
+        return self._workspace.credentials.watch_token
 
     def kill(self) -> None:
         """Kill every process at once. `stop` still has to end."""
@@ -205,7 +205,7 @@ class Platform:
             each.kill()
 
     async def _servers(
-        self, place: Workspace, progress: Callable[[str], None]
+        self, workspace: Workspace, progress: Callable[[str], None]
     ) -> dict[str, Component]:
         """Check the servers configured in the environment; return the others to start."""
         components = {}
@@ -224,7 +224,7 @@ class Platform:
                 self.variables.update(configured)
                 self._external.append(RunningComponent(variable, "external", None, address, ""))
             else:
-                local = server(place)
+                local = server(workspace)
                 self.variables.update(local.variables)
                 components[variable] = local.component
         return components

@@ -75,7 +75,7 @@ class Keeper:
             child = await self._spawn()
             outcome = await self._until_ready(child)
             if outcome is None:
-                self._task = asyncio.create_task(self._keep(child))
+                self._task = asyncio.create_task(self._supervise(child))
                 return
             lines = child.last_lines(_SHOWN_LINES)
             if attempt < _FIRST_ATTEMPTS and not outcome.startswith("not ready"):
@@ -92,7 +92,7 @@ class Keeper:
         child = self._child
         if self.state not in (State.READY, State.NOT_READY):
             return
-        is_ready = await self._ask()
+        is_ready = await self._probe()
         # It may have died or been stopped during the probe.
         if child is self._child and self.state in (State.READY, State.NOT_READY):
             self.state = State.READY if is_ready else State.NOT_READY
@@ -125,7 +125,7 @@ class Keeper:
         if self._child is not None:
             self._child.kill()
 
-    async def _keep(self, child: Child) -> None:
+    async def _supervise(self, child: Child) -> None:
         while True:
             ready_since = time.monotonic()
             outcome = await child.ended()
@@ -133,9 +133,9 @@ class Keeper:
                 return
             if time.monotonic() - ready_since >= STEADY_AFTER_S:
                 self._backoff_s = FIRST_BACKOFF_S
-            child = await self._bring_back(outcome)
+            child = await self._restart(outcome)
 
-    async def _bring_back(self, outcome: str) -> Child:
+    async def _restart(self, outcome: str) -> Child:
         while True:
             self._forget()
             self.state = State.RESTARTING
@@ -174,7 +174,7 @@ class Keeper:
         deadline = time.monotonic() + self.component.start_timeout_s
         try:
             while time.monotonic() < deadline:
-                is_ready = await self._ask()
+                is_ready = await self._probe()
                 if end.done():  # another process may have answered instead
                     self._forget()
                     return end.result()
@@ -189,7 +189,7 @@ class Keeper:
         reason = f": {self.reason}" if self.reason else ""
         return f"not ready after {self.component.start_timeout_s:g} s{reason}"
 
-    async def _ask(self) -> bool:
+    async def _probe(self) -> bool:
         try:
             is_ready = await self.component.ready()
         except NotReadyError as error:

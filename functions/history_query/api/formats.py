@@ -34,7 +34,7 @@ _FIELDS: Final = {**_PRICES, "v": "volume", "bv": "buy_volume", "sv": "sell_volu
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Content:
     """Content of a response. `envelope`: JSON's fields beside the rows, which it has as `name`.
 
     `table`: an Arrow table in place of rows, for the formats of BINARY.
@@ -64,26 +64,26 @@ def requested_format(query: Mapping[str, str], accept: str, formats: Sequence[st
     return "json"
 
 
-def rendered(shown: Shown, name: str) -> bytes:
+def rendered(content: Content, name: str) -> bytes:
     """Return the body. Raises ParameterError where the format cannot hold a value."""
-    return _RENDERERS[name](shown)
+    return _RENDERERS[name](content)
 
 
-def _json(shown: Shown) -> bytes:
-    return orjson.dumps({**shown.envelope, shown.name: shown.rows, "next": shown.next})
+def _json(content: Content) -> bytes:
+    return orjson.dumps({**content.envelope, content.name: content.rows, "next": content.next})
 
 
-def _ndjson(shown: Shown) -> bytes:
-    return b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in shown.rows)
+def _ndjson(content: Content) -> bytes:
+    return b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in content.rows)
 
 
-def _csv(shown: Shown) -> bytes:
-    if not shown.rows:
+def _csv(content: Content) -> bytes:
+    if not content.rows:
         return b""
     file = io.StringIO()
-    writer = csv.DictWriter(file, list(shown.rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(file, list(content.rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: _plain(value) for key, value in row.items()} for row in shown.rows)
+    writer.writerows({key: _plain(value) for key, value in row.items()} for row in content.rows)
     return file.getvalue().encode()
 
 
@@ -91,18 +91,18 @@ def _plain(value: Any) -> Any:
     return ("true" if value else "false") if isinstance(value, bool) else value
 
 
-def _table(shown: Shown) -> Any:
+def _table(content: Content) -> Any:
     """Return an Arrow table: `t` a timestamp, decimal texts as DECIMAL(38, 18)."""
     import pyarrow as pa
 
-    if shown.table is not None:
-        return shown.table
+    if content.table is not None:
+        return content.table
     columns: dict[str, Any] = {}
-    for key in shown.rows[0] if shown.rows else ():
-        values = [row[key] for row in shown.rows]
+    for key in content.rows[0] if content.rows else ():
+        values = [row[key] for row in content.rows]
         if key == "t":
             columns[key] = pa.array(values, pa.timestamp("ms", "UTC"))
-        elif key in shown.texts or not any(isinstance(value, str) for value in values):
+        elif key in content.texts or not any(isinstance(value, str) for value in values):
             columns[key] = pa.array(values)
         else:
             decimals = [None if value is None else Decimal(value) for value in values]
@@ -117,25 +117,25 @@ def _table(shown: Shown) -> Any:
     return pa.table(columns)
 
 
-def _parquet(shown: Shown) -> bytes:
+def _parquet(content: Content) -> bytes:
     import pyarrow.parquet as pq
 
     file = io.BytesIO()
-    pq.write_table(_table(shown), file, compression="zstd")
+    pq.write_table(_table(content), file, compression="zstd")
     return file.getvalue()
 
 
-def _arrow(shown: Shown) -> bytes:
+def _arrow(content: Content) -> bytes:
     import pyarrow as pa
 
     file = io.BytesIO()
-    table = _table(shown)
+    table = _table(content)
     with pa.ipc.new_stream(file, table.schema) as writer:
         writer.write_table(table)
     return file.getvalue()
 
 
-def _lightweight_charts(shown: Shown) -> bytes:
+def _lightweight_charts(content: Content) -> bytes:
     """Input of that library's setData; whitespace data for intervals without a trade."""
     return orjson.dumps(
         [
@@ -146,17 +146,17 @@ def _lightweight_charts(shown: Shown) -> bytes:
                 **{name: orjson.Fragment(row[key]) for key, name in _PRICES.items()},
                 "volume": orjson.Fragment(row["v"]),
             }
-            for row in shown.rows
+            for row in content.rows
         ]
     )
 
 
-def _influx(shown: Shown) -> bytes:
+def _influx(content: Content) -> bytes:
     """Line protocol in nanoseconds, without null prices."""
-    symbol = _tag(str(shown.envelope["symbol"]))
-    head = f"candles,symbol={symbol},timeframe={shown.envelope['timeframe']} "
+    symbol = _tag(str(content.envelope["symbol"]))
+    head = f"candles,symbol={symbol},timeframe={content.envelope['timeframe']} "
     lines = []
-    for row in shown.rows:
+    for row in content.rows:
         fields = [f"{name}={row[key]}" for key, name in _FIELDS.items() if row[key] is not None]
         fields.append(f"trades={row['n']}i")
         lines.append(f"{head}{','.join(fields)} {row['t']}000000\n")
@@ -169,7 +169,7 @@ def _tag(text: str) -> str:
     return text
 
 
-_RENDERERS: Final[dict[str, Callable[[Shown], bytes]]] = {
+_RENDERERS: Final[dict[str, Callable[[Content], bytes]]] = {
     "json": _json,
     "ndjson": _ndjson,
     "csv": _csv,

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.history_query.api.formats import MEDIA_TYPES, Shown, rendered, requested_format
+from functions.history_query.api.formats import MEDIA_TYPES, Content, rendered, requested_format
 from functions.history_query.api.parameters import ParameterError
 from functions.history_query.api.response_cache import cacheable
 from shared.market.decimals import to_text
@@ -73,12 +73,12 @@ class Presentation:
             return row
         return {name: row[name] for name in self.columns if name in row}
 
-    def answer(self, request: Request, shown: Shown) -> Response:
+    def answer(self, request: Request, content: Content) -> Response:
         """Return the response, with the cursor of the next page in its headers too."""
-        response = Response(rendered(shown, self.format), media_type=MEDIA_TYPES[self.format])
-        if shown.next is not None:
-            response.headers["x-kandle-next"] = shown.next
-            url = request.url.include_query_params(cursor=shown.next)
+        response = Response(rendered(content, self.format), media_type=MEDIA_TYPES[self.format])
+        if content.next is not None:
+            response.headers["x-kandle-next"] = content.next
+            url = request.url.include_query_params(cursor=content.next)
             response.headers["link"] = f'<{url.path}?{url.query}>; rel="next"'
         return cacheable(request, response)
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from starlette.responses import StreamingResponse
 
-from functions.history_query.api.formats import MEDIA_TYPES, Row, Shown, rendered
+from functions.history_query.api.formats import MEDIA_TYPES, Content, Row, rendered
 from functions.history_query.api.parameters import ParameterError
 from functions.history_query.api.presentation import Presentation
 from shared.errors import TransientError
@@ -53,7 +53,7 @@ def streamed(
 
     def encoded(rows: Sequence[Row], has_more: bool) -> bytes:
         displayed = [presentation.row(row) for row in rows]
-        return body(Shown("", {}, displayed, None, frozenset()), is_last=not has_more)
+        return body(Content("", {}, displayed, None, frozenset()), is_last=not has_more)
 
     return streamed_bodies(presentation.format, (encoded(*first), first[1]), next_body)
 
@@ -96,17 +96,17 @@ class StreamBody:
         self._file = io.BytesIO()
         self._writer: Any = None
 
-    def __call__(self, shown: Shown, *, is_last: bool) -> bytes:
+    def __call__(self, content: Content, *, is_last: bool) -> bytes:
         """Return what a page adds to the body."""
         is_first, self._is_first = self._is_first, False
         if self._format != "arrow":
-            body = rendered(shown, self._format)
+            body = rendered(content, self._format)
             return body if is_first or self._format != "csv" else body.partition(b"\n")[2]
         if is_first:
             import pyarrow as pa
 
-            self._writer = pa.ipc.new_stream(self._file, shown.table.schema)
-        self._writer.write_table(shown.table)
+            self._writer = pa.ipc.new_stream(self._file, content.table.schema)
+        self._writer.write_table(content.table)
         if is_last:
             self._writer.close()
         body = self._file.getvalue()

@@ -70,7 +70,7 @@ class Checkpoint:
     """Bars of a day's trades before `time_us`, a whole minute.
 
     `bars` and `trades`: counts of closed bars and of trades; `last`: key of the last trade that
-    sets a price. `made`: bars closed since the previous checkpoint; None: not held. Copy `fold`
+    sets a price. `new_bars`: bars closed since the previous checkpoint; None: not held. Copy `fold`
     before adding trades to it.
     """
 
@@ -79,7 +79,7 @@ class Checkpoint:
     bars: int
     last: OrderKey | None
     fold: BarFold
-    made: MadeBars | None
+    new_bars: MadeBars | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,9 +155,13 @@ def _thinned(checkpoints: tuple[Checkpoint, ...]) -> tuple[Checkpoint, ...]:
             and n < len(checkpoints) - _RECENT
             and each.trades - previous_trades <= LARGEST_SLICE
         ):
-            dropped = thinned.pop().made
-            merged = None if dropped is None or each.made is None else joined([dropped, each.made])
-            each = replace(each, made=merged)
+            dropped = thinned.pop().new_bars
+            merged = (
+                None
+                if dropped is None or each.new_bars is None
+                else joined([dropped, each.new_bars])
+            )
+            each = replace(each, new_bars=merged)
         thinned.append(each)
     enough = checkpoints[-1].bars - _HELD_BARS if checkpoints else 0
-    return tuple(replace(each, made=None) if each.bars < enough else each for each in thinned)
+    return tuple(replace(each, new_bars=None) if each.bars < enough else each for each in thinned)

@@ -52,7 +52,7 @@ class BarDays:
     slices: TickSlices
     checkpoints: Checkpoints
 
-    def made(self, bar_range: BarRange) -> Generator[MadeBars]:
+    def read(self, bar_range: BarRange) -> Generator[MadeBars]:
         """Yield the bars, one batch per slice of trades."""
         if bar_range.after is not None:
             yield from _BarBuilder(bar_range).of(self._slices(bar_range, bar_range.from_us))
@@ -94,7 +94,7 @@ def _start(day: BarDay, bar_range: BarRange) -> tuple[list[MadeBars], Checkpoint
     usable = [each for each in day.checkpoints if each.time_us <= bar_range.needed_us]
     enough = [n for n, each in enumerate(usable) if usable[-1].bars - each.bars >= bar_range.fewest]
     first = enough[-1] if enough else -1
-    behind = [each.made for each in usable[first + 1 :]]
+    behind = [each.new_bars for each in usable[first + 1 :]]
     held = [bars for bars in behind if bars is not None]
     if usable and len(held) == len(behind):
         return held, usable[-1]

@@ -29,7 +29,7 @@ _QUIET_US: Final = 60_000_000
 """A day is over this long after its end by the clock, regardless of the watermark."""
 
 
-class FoundBars(NamedTuple):
+class BarsOfPage(NamedTuple):
     """Bars of a page in their output form.
 
     `edge`: where the next page begins; `first`: where the first bar ends.
@@ -51,7 +51,7 @@ class BarPages:
     postgres: Postgres
     allowed_lateness_us: int
 
-    def page(self, symbol: str, page: BarPage, now_us: int | None = None) -> FoundBars:
+    def page(self, symbol: str, page: BarPage, now_us: int | None = None) -> BarsOfPage:
         """Return bars ascending, and where the next page begins, if there are more.
 
         A page may hold fewer bars than its limit although there are more.
@@ -64,9 +64,9 @@ class BarPages:
         else:
             page_bars, has_more = self._following(symbol, page, over_us)
         if not page_bars.ends:
-            return FoundBars([], None, None)
+            return BarsOfPage([], None, None)
         edge = page_bars.ends[0 if page.newest else -1] if has_more else None
-        return FoundBars(self._rows(symbol, page, page_bars.bars), edge, page_bars.ends[0])
+        return BarsOfPage(self._rows(symbol, page, page_bars.bars), edge, page_bars.ends[0])
 
     def before(self, symbol: str, page: BarPage, place: OrderKey, count: int) -> list[Row]:
         """Return up to `count` bars before the one that ends at `place`, ascending."""
@@ -85,7 +85,7 @@ class BarPages:
         bar_range = BarRange(
             *(symbol, page, begin_us, end_us, over_us), needed_us=page.from_us, after=page.place
         )
-        with closing(self.days.made(bar_range)) as batches:
+        with closing(self.days.read(bar_range)) as batches:
             for number, batch in enumerate(batches, 1):
                 first = int(np.searchsorted(batch.bars.start_us, page.from_us))
                 stop = int(np.searchsorted(batch.bars.start_us, page.to_us))
@@ -131,7 +131,7 @@ class BarPages:
         """Return the last bars of a day: if there are enough, more than the page holds."""
         day: deque[MadeBars] = deque()
         count = 0
-        with closing(self.days.made(bar_range)) as batches:
+        with closing(self.days.read(bar_range)) as batches:
             for batch in batches:
                 stop = int(np.searchsorted(batch.bars.start_us, page.to_us))
                 if page.place is not None:

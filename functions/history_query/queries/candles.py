@@ -11,7 +11,7 @@ import numpy as np
 
 from functions.history_query.api.cursors import CandleCursor
 from functions.history_query.api.parameters import MAX_LIMIT, Page
-from functions.history_query.queries.closed_and_live import KeptCandles, StoredRange
+from functions.history_query.queries.closed_and_live import StoredCandles, StoredRange
 from functions.history_query.queries.gaps import Row, mark_incomplete, open_gaps
 from functions.history_query.queries.tick_slices import DAY_US, TickSlices
 from shared.candles.folds import Places, merged, together
@@ -34,7 +34,7 @@ class CandlePages:
     Both methods raise TransientError while a store is away.
     """
 
-    kept: KeptCandles
+    stored: StoredCandles
     slices: TickSlices
     ladder: tuple[Timeframe, ...]
     allowed_lateness_us: int
@@ -61,7 +61,7 @@ class CandlePages:
             if rows and page.as_of_us is None:
                 starts = rows[0]["t"] * 1000, rows[-1]["t"] * 1000
                 bounds = min(starts), timeframe.end_us(max(starts))
-                with self.kept.postgres.autocommit() as connection:
+                with self.stored.postgres.autocommit() as connection:
                     spans = open_gaps(connection, symbol, *bounds).fetchall()
                 mark_incomplete(spans, rows, timeframe)
         if page.newest:
@@ -92,13 +92,13 @@ class CandlePages:
 
     def knows(self, symbol: str) -> bool:
         """Tell whether the instrument was ever seen."""
-        return self.kept.knows(symbol) or self.slices.watermark_us(symbol) is not None
+        return self.stored.knows(symbol) or self.slices.watermark_us(symbol) is not None
 
     def _stored(self, symbol: str, page: Page, part: Timeframe) -> tuple[list[Row], bool]:
         """Return candles stored in the requested timeframe, possibly under another name."""
         stored_range = StoredRange(symbol, part, page.from_us, page.to_us, page.newest)
         rows: list[Row] = []
-        for batch in self.kept.batches(stored_range, page.limit + 1):
+        for batch in self.stored.batches(stored_range, page.limit + 1):
             rows += batch
             if len(rows) > page.limit:
                 return rows[: page.limit], True
@@ -115,14 +115,14 @@ class CandlePages:
         self, symbol: str, page: Page, part: Timeframe, now_us: int
     ) -> tuple[list[Candle], bool]:
         # Read the watermark first: later reads then include everything up to it.
-        watermark_us = None if page.resolution.is_stored else self.kept.watermark_us(symbol)
+        watermark_us = None if page.resolution.is_stored else self.stored.watermark_us(symbol)
         stored_range = StoredRange(symbol, part, page.from_us, page.to_us, page.newest)
         parts_each = page.timeframe.length_us // part.length_us
         size = min((page.limit + 1) * parts_each, _PARTS_AT_ONCE)
         candles, has_more = folded(
             (
                 [candle_of(row, symbol, part.name) for row in batch]
-                for batch in self.kept.batches(stored_range, size)
+                for batch in self.stored.batches(stored_range, size)
             ),
             page.timeframe,
             page.limit,
@@ -212,7 +212,7 @@ class CandlePages:
         base = self.ladder[0]
         from_us = base.start_us(candle.start_us)
         stored_range = StoredRange(candle.instrument, base, from_us, end_us, newest=True)
-        rows = self.kept.read(stored_range, (end_us - from_us) // base.length_us + 1)
+        rows = self.stored.read(stored_range, (end_us - from_us) // base.length_us + 1)
         return bool(rows) and all(each["closed"] for each in rows)
 
     def _passed_us(self, watermark_us: int | None) -> int:

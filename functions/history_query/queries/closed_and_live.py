@@ -42,7 +42,7 @@ class StoredRange:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptCandles:
+class StoredCandles:
     """Reads kept candles. Every method raises TransientError while a store is away."""
 
     postgres: Postgres

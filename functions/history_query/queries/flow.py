@@ -114,7 +114,7 @@ class Flow:
         total.add(self._of_ticks(symbol, from_us, first_us))
         for part, low, high in covered(ladder, first_us, to_us):
             stored_range = StoredRange(symbol, part, low, high, newest=False)
-            for batch in self.pages.kept.batches(stored_range, _BATCH):
+            for batch in self.pages.stored.batches(stored_range, _BATCH):
                 for row in batch:
                     total.add(Sums.of(row))
             first_us = high

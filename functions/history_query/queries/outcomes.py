@@ -62,7 +62,7 @@ class Outcomes:
         index_by_end = {row["t"] * 1000 + length_us: n for n, row in enumerate(closed)}
         completed = [
             Completed(name, index_by_end[end_us], direction, confidence)
-            for name, end_us, direction, confidence in self.patterns.standing(
+            for name, end_us, direction, confidence in self.patterns.active(
                 symbol, page.timeframe.name, closed[0]["t"] * 1000
             )
             if end_us in index_by_end

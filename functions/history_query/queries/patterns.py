@@ -98,7 +98,7 @@ class PatternPages:
 
     postgres: Postgres
 
-    def standing(
+    def active(
         self, symbol: str, timeframe: str, from_us: int
     ) -> list[tuple[str, int, int, float]]:
         """Return name, end, direction and confidence of the active patterns since a time."""

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import TickPlace
 from functions.history_query.api.endpoints import Answers, unknown
-from functions.history_query.api.formats import TABLES, Row, Shown
+from functions.history_query.api.formats import TABLES, Content, Row
 from functions.history_query.api.presentation import Presentation
 from functions.history_query.api.streaming import PAGE, asks_for_all, streamed
 from functions.history_query.queries.bar_request import DEFAULT_TYPE, read_bars
@@ -132,7 +132,7 @@ def answers(bars: BarPages, knows: Callable[[str], bool]) -> Answers:
         rows = [presentation.row(row) for row in rows]
         envelope = {"symbol": symbol, "type": bar_page.type.name}
         return presentation.answer(
-            request, Shown("bars", envelope, rows, cursor, frozenset({"time"}))
+            request, Content("bars", envelope, rows, cursor, frozenset({"time"}))
         )
 
     return {"/api/bars/{symbol}": page}

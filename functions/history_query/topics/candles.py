@@ -13,7 +13,7 @@ from starlette.responses import Response
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import CandleCursor
 from functions.history_query.api.endpoints import Answers, unknown
-from functions.history_query.api.formats import MEDIA_TYPES, Shown
+from functions.history_query.api.formats import MEDIA_TYPES, Content
 from functions.history_query.api.parameters import Page, read_page
 from functions.history_query.api.presentation import CANDLE_COLUMNS, Presentation
 from functions.history_query.api.streaming import PAGE, asks_for_all, streamed
@@ -159,7 +159,7 @@ def answers(pages: CandlePages) -> Answers:
         texts = frozenset({"time", "origin"})
         return presentation.answer(
             request,
-            Shown(
+            Content(
                 "candles", envelope, [presentation.row(row) for row in output_rows], cursor, texts
             ),
         )

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import CandleCursor
 from functions.history_query.api.endpoints import Answers, as_json, unknown
-from functions.history_query.api.formats import TABLES, Shown
+from functions.history_query.api.formats import TABLES, Content
 from functions.history_query.api.presentation import Presentation
 from functions.history_query.queries.flow import Flow
 from functions.history_query.queries.flow_request import read_flow, read_profile
@@ -123,7 +123,7 @@ def answers(flow: Flow, knows: Callable[[str], bool]) -> Answers:
         envelope = {"symbol": symbol, "timeframe": flow_request.page.timeframe.name}
         rows = [presentation.row(row) for row in flow_rows]
         return presentation.answer(
-            request, Shown("flow", envelope, rows, cursor, frozenset({"time"}))
+            request, Content("flow", envelope, rows, cursor, frozenset({"time"}))
         )
 
     def profile(request: Request) -> Response:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import TickPlace
 from functions.history_query.api.endpoints import Answers, unknown
-from functions.history_query.api.formats import BINARY, TABLES, Shown
+from functions.history_query.api.formats import BINARY, TABLES, Content
 from functions.history_query.api.parameters import TickPage, read_raw_ticks
 from functions.history_query.api.presentation import Presentation
 from functions.history_query.api.streaming import FORMATS, StreamBody, asks_for_all, streamed_bodies
@@ -117,15 +117,15 @@ def _content(
     names: Sequence[str],
     parts: Sequence[Trades],
     cursor: str | None,
-) -> Shown:
+) -> Content:
     zone, texts = presentation.zone, frozenset[str]()
     if presentation.format not in BINARY:
         rows = [row for part in parts for row in rows_of(part, names, zone)]
-        return Shown("ticks", envelope, rows, cursor, texts)
+        return Content("ticks", envelope, rows, cursor, texts)
     import pyarrow as pa
 
     table = pa.concat_tables([table_of(part, names, zone) for part in (parts or [_NO_TRADES])])
-    return Shown("ticks", envelope, (), cursor, texts, table)
+    return Content("ticks", envelope, (), cursor, texts, table)
 
 
 def _all(

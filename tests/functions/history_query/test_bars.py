@@ -13,7 +13,7 @@ from functions.history_query.api.cursors import TickPlace
 from functions.history_query.queries.bar_checkpoints import Checkpoints
 from functions.history_query.queries.bar_days import BarDays
 from functions.history_query.queries.bar_request import read_bars
-from functions.history_query.queries.bars import BarPages, FoundBars
+from functions.history_query.queries.bars import BarPages, BarsOfPage
 from functions.history_query.queries.tick_slices import Slice, TickSlices
 from functions.persist.busts import BustWriter
 from shared.market.bar_types import BarType, Measure
@@ -189,7 +189,7 @@ def bars_of(house: House) -> tuple[BarPages, Reads]:
     return BarPages(days, house.postgres, LATENESS_US), reads
 
 
-def shown(found: FoundBars) -> list[dict[str, Any]]:
+def shown(found: BarsOfPage) -> list[dict[str, Any]]:
     return [read(bar) for bar in found.bars]
 
 

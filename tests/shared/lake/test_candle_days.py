@@ -9,7 +9,7 @@ from typing import Any
 
 import redis
 
-from functions.history_query.queries.closed_and_live import KeptCandles, StoredRange
+from functions.history_query.queries.closed_and_live import StoredCandles, StoredRange
 from functions.persist.writer import Writer
 from shared.lake.candle_retention import drop_candles
 from shared.lake.schedule import old_candle_days
@@ -55,7 +55,7 @@ def minutes(symbol: str) -> list[Candle]:
 
 
 def everything(house: House, valkey: redis.Redis, *, newest: bool = False) -> list[dict[str, Any]]:
-    kept = KeptCandles(house.postgres, LiveState(valkey, 1, (MINUTE,)), house.cold)
+    kept = StoredCandles(house.postgres, LiveState(valkey, 1, (MINUTE,)), house.cold)
     wanted = StoredRange(house.symbol, MINUTE, START_US, START_US + 4 * DAY_US, newest)
     found = [each for batch in kept.batches(wanted, 100) for each in batch]
     return found[::-1] if newest else found
