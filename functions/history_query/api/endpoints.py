@@ -22,8 +22,8 @@ _LARGE: Final = 2_000
 _LARGE_AT_ONCE: Final = 1
 _SMALL_AT_ONCE: Final = 4
 
-Answer = Callable[[Request], Response]
-Answers = Mapping[str, Answer]
+Handler = Callable[[Request], Response]
+Handlers = Mapping[str, Handler]
 """A topic's handlers by OpenAPI path."""
 
 
@@ -41,8 +41,8 @@ class ConcurrencyLimits:
         return self._large if is_large else self._small
 
 
-def answered(answer: Answer, limits: ConcurrencyLimits, parameters: Set[str] | None) -> Any:
-    """Run the blocking answer in a thread; turn its errors into problem+json.
+def endpoint_of(handler: Handler, limits: ConcurrencyLimits, parameters: Set[str] | None) -> Any:
+    """Return an endpoint that runs the handler in a thread; errors become problem+json.
 
     `parameters`: names of the accepted query parameters; None: any.
     """
@@ -57,7 +57,7 @@ def answered(answer: Answer, limits: ConcurrencyLimits, parameters: Set[str] | N
             if parameters is not None:
                 refuse_unknown(request.query_params, parameters)
             return await anyio.to_thread.run_sync(
-                partial(answer, request), limiter=limits.of(request)
+                partial(handler, request), limiter=limits.of(request)
             )
         except ParameterError as error:
             return problem(400, "bad parameter", str(error))

@@ -9,27 +9,27 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from functions.history_query.api.endpoints import Answers, ConcurrencyLimits, answered, as_json
+from functions.history_query.api.endpoints import ConcurrencyLimits, Handlers, as_json, endpoint_of
 from functions.history_query.api.openapi import DOCUMENT, parameters_of
 from functions.history_query.api.reference_page import page_routes
 from shared.adapter.health import Check, health_routes
 from shared.runtime.problem import problem
 
 
-def api(topics: Iterable[Answers], ready: Check, writes: Sequence[Route] = ()) -> Starlette:
+def api(topics: Iterable[Handlers], ready: Check, writes: Sequence[Route] = ()) -> Starlette:
     """Return the app. `writes`: routes of other methods than GET."""
-    answers = {path: answer for topic in topics for path, answer in topic.items()}
+    handlers = {path: handler for topic in topics for path, handler in topic.items()}
     limits = ConcurrencyLimits()
-    parameters = {path: parameters_of(path) for path in answers}
-    answers["/openapi.json"] = _openapi
+    parameters = {path: parameters_of(path) for path in handlers}
+    handlers["/openapi.json"] = _openapi
     # A symbol takes slashes, so what follows one is tried before the symbol alone.
-    ordered = sorted(answers, key=lambda path: path.endswith("{symbol}"))
+    ordered = sorted(handlers, key=lambda path: path.endswith("{symbol}"))
     return Starlette(
         routes=[
             *(
                 Route(
                     path.replace("{symbol}", "{symbol:path}"),
-                    answered(answers[path], limits, parameters.get(path)),
+                    endpoint_of(handlers[path], limits, parameters.get(path)),
                 )
                 for path in ordered
             ),

@@ -90,7 +90,7 @@ def _entry(
     return Entry(indicator.name, title, group, parameters, indicator.columns, is_overlay, of_day)
 
 
-def listed() -> str:
+def markdown() -> str:
     """Return docs/indicators.md."""
     groups: dict[str, list[str]] = {}
     for each in entries():
@@ -107,4 +107,4 @@ def listed() -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(listed())
+    sys.stdout.write(markdown())

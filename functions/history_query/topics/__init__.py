@@ -1,4 +1,4 @@
-"""One module for each topic of the API: `PART` describes its routes, `answers` answers them."""
+"""One module for each topic of the API: `PART` describes its routes, `handlers` returns theirs."""
 
 from types import ModuleType
 from typing import Final

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.alert_rule_writes import MAX_BODY_BYTES, PATH, TEST_PATH
-from functions.history_query.api.endpoints import Answers, as_json
+from functions.history_query.api.endpoints import Handlers, as_json
 from shared.alerts.rule import MAX_CHARACTERS
 from shared.alerts.stored_rules import (
     rules_in_force,
@@ -144,8 +144,8 @@ PART: Final = spec.Part(
 )
 
 
-def answers(postgres: Postgres) -> Answers:
-    """Return what answers the route that reads."""
+def handlers(postgres: Postgres) -> Handlers:
+    """Return the handler of the route that reads."""
 
     def every(request: Request) -> Response:
         with postgres.connection() as connection:

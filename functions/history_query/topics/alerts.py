@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import MomentCursor
-from functions.history_query.api.endpoints import Answers, as_json, unknown
+from functions.history_query.api.endpoints import Handlers, as_json, unknown
 from functions.history_query.queries.alerts import (
     DEFAULT_ALERTS,
     MAX_ID_CHARACTERS,
@@ -84,8 +84,8 @@ PART: Final = spec.Part(
 )
 
 
-def answers(alerts: AlertPages, knows: Callable[[str], bool]) -> Answers:
-    """Return what answers the routes. `knows` tells whether an instrument was ever seen."""
+def handlers(alerts: AlertPages, knows: Callable[[str], bool]) -> Handlers:
+    """Return the handlers of the routes. `knows` tells whether an instrument was ever seen."""
 
     def every(request: Request) -> Response:
         rows, cursor = alerts.page(None, read_alerts(request.query_params))

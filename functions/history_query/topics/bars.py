@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import TickPlace
-from functions.history_query.api.endpoints import Answers, unknown
+from functions.history_query.api.endpoints import Handlers, unknown
 from functions.history_query.api.formats import TABLES, Content, Row
 from functions.history_query.api.presentation import Presentation
 from functions.history_query.api.streaming import PAGE, asks_for_all, streamed
@@ -98,8 +98,8 @@ PART: Final = spec.Part(
 )
 
 
-def answers(bars: BarPages, knows: Callable[[str], bool]) -> Answers:
-    """Return what answers the routes. `knows` tells whether an instrument was ever seen."""
+def handlers(bars: BarPages, knows: Callable[[str], bool]) -> Handlers:
+    """Return the handlers of the routes. `knows` tells whether an instrument was ever seen."""
 
     def page(request: Request) -> Response:
         symbol, query = request.path_params["symbol"], request.query_params

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import CandleCursor
-from functions.history_query.api.endpoints import Answers, unknown
+from functions.history_query.api.endpoints import Handlers, unknown
 from functions.history_query.api.formats import MEDIA_TYPES, Content
 from functions.history_query.api.parameters import Page, read_page
 from functions.history_query.api.presentation import CANDLE_COLUMNS, Presentation
@@ -125,8 +125,8 @@ PART: Final = spec.Part(
 )
 
 
-def answers(pages: CandlePages) -> Answers:
-    """Return what answers the routes."""
+def handlers(pages: CandlePages) -> Handlers:
+    """Return the handlers of the routes."""
 
     def candles(request: Request) -> Response:
         symbol = request.path_params["symbol"]

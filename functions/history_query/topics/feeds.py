@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
-from functions.history_query.api.endpoints import Answers, as_json
+from functions.history_query.api.endpoints import Handlers, as_json
 from functions.history_query.queries.feeds import Feeds
 from shared.wire.feed_status import FeedState
 
@@ -72,8 +72,8 @@ PART: Final = spec.Part(
 )
 
 
-def answers(feeds: Feeds) -> Answers:
-    """Return what answers the routes."""
+def handlers(feeds: Feeds) -> Handlers:
+    """Return the handlers of the routes."""
 
     def every(request: Request) -> Response:
         return as_json(feeds.all())

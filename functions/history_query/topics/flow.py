@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import CandleCursor
-from functions.history_query.api.endpoints import Answers, as_json, unknown
+from functions.history_query.api.endpoints import Handlers, as_json, unknown
 from functions.history_query.api.formats import TABLES, Content
 from functions.history_query.api.presentation import Presentation
 from functions.history_query.queries.flow import Flow
@@ -110,8 +110,8 @@ PART: Final = spec.Part(
 )
 
 
-def answers(flow: Flow, knows: Callable[[str], bool]) -> Answers:
-    """Return what answers the routes. `knows` tells whether an instrument was ever seen."""
+def handlers(flow: Flow, knows: Callable[[str], bool]) -> Handlers:
+    """Return the handlers of the routes. `knows` tells whether an instrument was ever seen."""
 
     def page(request: Request) -> Response:
         symbol = request.path_params["symbol"]

@@ -7,7 +7,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.history_query.api.endpoints import Answers, as_json
+from functions.history_query.api.endpoints import Handlers, as_json
 from functions.history_query.api.openapi_schemas import NAME, Part, boolean, get, list_of, object_of
 from functions.history_query.queries.indicator_list import entries
 
@@ -42,8 +42,8 @@ PART: Final = Part(
 )
 
 
-def answers() -> Answers:
-    """Return what answers the route."""
+def handlers() -> Handlers:
+    """Return the handler of the route."""
 
     def every(request: Request) -> Response:
         return as_json([each.json() for each in entries()])

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
-from functions.history_query.api.endpoints import Answers, as_json, unknown
+from functions.history_query.api.endpoints import Handlers, as_json, unknown
 from functions.history_query.queries.latest import LatestTrades
 from functions.history_query.queries.latest_quotes import NO_QUOTE, LatestQuotes
 
@@ -60,8 +60,8 @@ PART: Final = spec.Part(
 _NO_TRADE: Final = dict.fromkeys(("price", "size", "t", "received"), None)
 
 
-def answers(latest: LatestTrades, quotes: LatestQuotes) -> Answers:
-    """Return what answers the routes."""
+def handlers(latest: LatestTrades, quotes: LatestQuotes) -> Handlers:
+    """Return the handlers of the routes."""
 
     def latest_all(request: Request) -> Response:
         trades = {trade["symbol"]: trade for trade in latest.all()}

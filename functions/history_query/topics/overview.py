@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
-from functions.history_query.api.endpoints import MAX_SYMBOL_CHARACTERS, Answers, as_json
+from functions.history_query.api.endpoints import MAX_SYMBOL_CHARACTERS, Handlers, as_json
 from functions.history_query.api.parameters import ParameterError, read_days
 from functions.history_query.queries.overview import Overview
 
@@ -82,8 +82,8 @@ PART: Final = spec.Part(
 )
 
 
-def answers(overview: Overview) -> Answers:
-    """Return what answers the route."""
+def handlers(overview: Overview) -> Handlers:
+    """Return the handler of the route."""
     lock = threading.Lock()
     cached: tuple[float, Response] | None = None
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import MomentCursor
-from functions.history_query.api.endpoints import Answers, as_json, unknown
+from functions.history_query.api.endpoints import Handlers, as_json, unknown
 from functions.history_query.queries.outcomes import (
     CANDLES,
     DEFAULT_HORIZON,
@@ -137,8 +137,8 @@ PART: Final = spec.Part(
 )
 
 
-def answers(outcomes: Outcomes) -> Answers:
-    """Return what answers the routes."""
+def handlers(outcomes: Outcomes) -> Handlers:
+    """Return the handlers of the routes."""
     patterns, knows = outcomes.patterns, outcomes.pages.knows
 
     def every(request: Request) -> Response:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import TickCursor
-from functions.history_query.api.endpoints import Answers, unknown
+from functions.history_query.api.endpoints import Handlers, unknown
 from functions.history_query.api.parameters import (
     DAY_US,
     DEFAULT_PRICES,
@@ -67,8 +67,8 @@ PART: Final = spec.Part(
 )
 
 
-def answers(prices: PricePages, knows: Callable[[str], bool]) -> Answers:
-    """Return what answers the routes. `knows`: whether an instrument was ever seen."""
+def handlers(prices: PricePages, knows: Callable[[str], bool]) -> Handlers:
+    """Return the handlers of the routes. `knows`: whether an instrument was ever seen."""
 
     def history(request: Request) -> Response:
         page = read_ticks(request.query_params, DAY_US, MAX_LIMIT)

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
-from functions.history_query.api.endpoints import Answers, as_json
+from functions.history_query.api.endpoints import Handlers, as_json
 from functions.history_query.queries.rejects import (
     DEFAULT_REJECTS,
     MOST_COUNTED,
@@ -59,8 +59,8 @@ PART: Final = spec.Part(
 )
 
 
-def answers(rejects: Rejects) -> Answers:
-    """Return what answers the route."""
+def handlers(rejects: Rejects) -> Handlers:
+    """Return the handler of the route."""
 
     def page(request: Request) -> Response:
         return as_json(rejects.since(*read_rejects(request.query_params)))

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
-from functions.history_query.api.endpoints import Answers, as_json
+from functions.history_query.api.endpoints import Handlers, as_json
 from functions.history_query.queries.symbols import Symbols
 
 PART: Final = spec.Part(
@@ -27,8 +27,8 @@ PART: Final = spec.Part(
 )
 
 
-def answers(symbols: Symbols) -> Answers:
-    """Return what answers the routes."""
+def handlers(symbols: Symbols) -> Handlers:
+    """Return the handlers of the routes."""
 
     def every(request: Request) -> Response:
         return as_json(symbols.all())

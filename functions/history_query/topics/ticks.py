@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import TickPlace
-from functions.history_query.api.endpoints import Answers, unknown
+from functions.history_query.api.endpoints import Handlers, unknown
 from functions.history_query.api.formats import BINARY, TABLES, Content
 from functions.history_query.api.parameters import TickPage, read_raw_ticks
 from functions.history_query.api.presentation import Presentation
@@ -86,8 +86,8 @@ PART: Final = spec.Part(
 )
 
 
-def answers(ticks: TickPages, knows: Callable[[str], bool]) -> Answers:
-    """Return what answers the routes."""
+def handlers(ticks: TickPages, knows: Callable[[str], bool]) -> Handlers:
+    """Return the handlers of the routes."""
 
     def raw(request: Request) -> Response:
         symbol, query = request.path_params["symbol"], request.query_params

@@ -67,10 +67,10 @@ def cancelled(minute: int, close: int) -> Candle:
 
 def simple(requests: Sequence[Request]) -> list[list[Finding]]:
     """Two patterns: `rise`, above the candle before; `top`, above all others of the window."""
-    found = []
+    results = []
     for request in requests:
         candles = request.candles
-        here = []
+        findings = []
         for n in range(request.first, len(candles)):
             window = candles.close[max(0, n - LOOKBACK + 1) : n + 1]
             names = []
@@ -81,9 +81,9 @@ def simple(requests: Sequence[Request]) -> list[list[Finding]]:
             start_us = int(candles.start_us[n])
             for name in names:
                 confidence = round(0.65 + float(window[-1] - window.min()) / 1000, 4)
-                here.append(Finding(name, n, start_us, start_us, 1, confidence, {"n": 1.0}))
-        found.append(here)
-    return found
+                findings.append(Finding(name, n, start_us, start_us, 1, confidence, {"n": 1.0}))
+        results.append(findings)
+    return results
 
 
 RULES = EvaluationRules(
@@ -150,8 +150,8 @@ class House:
             name = (each.instrument, each.timeframe)
             by_name.setdefault(name, []).append(ClosedCandle.of(each, self.now_ms))
         windows = {name: Window.of(some) for name, some in by_name.items()}
-        told = self.steps.take(self.store, windows, self.now_ms)
-        return publication(self.store, told, self.steps.due, self.now_ms)
+        changed = self.steps.take(self.store, windows, self.now_ms)
+        return publication(self.store, changed, self.steps.due, self.now_ms)
 
     def persist_candles(self, candles: Sequence[Candle]) -> None:
         names = " ".join(f"{c.instrument}{c.start_us}.{c.revision}" for c in candles)
@@ -176,8 +176,8 @@ class House:
         if shards := self.store.unloaded_shards(self.now_ms):
             self.store.begin(shards, self.steps.storage.all_series(), self.now_ms + REFRESH_MS)
         names = self.store.due(self.now_ms, 100)
-        told = self.steps.take(self.store, {name: Window.of(()) for name in names}, self.now_ms)
-        self.deliver(publication(self.store, told, self.steps.due, self.now_ms))
+        changed = self.steps.take(self.store, {name: Window.of(()) for name in names}, self.now_ms)
+        self.deliver(publication(self.store, changed, self.steps.due, self.now_ms))
 
     def settle(self) -> None:
         """Let the clock pass every wait: the grace, the refresh, what is emitted again."""

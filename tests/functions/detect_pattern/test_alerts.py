@@ -175,8 +175,8 @@ def test_an_indicator_has_its_warm_up_whatever_the_state_holds(house: House, los
     house.postgres.check()
     walk = closes(900)
     for first in range(0, 700, 100):
-        some = [candle(n, walk[n]) for n in range(first, first + 100)]
-        house.deliver(house.receive(some))
+        candles = [candle(n, walk[n]) for n in range(first, first + 100)]
+        house.deliver(house.receive(candles))
     add_rule(house, "A rsi:14 crosses 50", after_us=699 * MINUTE)
     if lost:
         house.client.flushdb()

@@ -59,10 +59,10 @@ def test_a_pattern_that_returns_keeps_its_id(house: House) -> None:
     house.deliver(house.receive([candle(0, 100), candle(1, 101)]))
     house.deliver(house.receive([candle(1, 99, revision=2)]))
     house.deliver(house.receive([candle(1, 102, revision=3)]))
-    told = [each for each in house.emitted if each.pattern == "rise"]
-    assert [each.retracted for each in told] == [False, True, False]
-    assert len({each.id for each in told}) == 1
-    assert sorted({each.revision for each in told}) == [each.revision for each in told]
+    emitted = [each for each in house.emitted if each.pattern == "rise"]
+    assert [each.retracted for each in emitted] == [False, True, False]
+    assert len({each.id for each in emitted}) == 1
+    assert sorted({each.revision for each in emitted}) == [each.revision for each in emitted]
 
 
 def test_a_revision_that_changes_nothing_is_not_told(house: House) -> None:
@@ -125,8 +125,8 @@ def test_a_candle_that_contradicts_itself_is_a_break_too(
 
 def test_several_series_in_one_event_are_evaluated_together(house: House) -> None:
     """Each as if it were alone."""
-    both = [candle(n, 100 + n, instrument=name) for n in range(3) for name in ("A", "B")]
-    house.deliver(house.receive(both))
+    candles = [candle(n, 100 + n, instrument=name) for n in range(3) for name in ("A", "B")]
+    house.deliver(house.receive(candles))
     assert {(each.instrument, each.pattern) for each in house.emitted} == {
         ("A", "rise"),
         ("B", "rise"),
@@ -167,8 +167,8 @@ def test_a_candle_whose_trades_are_cancelled_takes_its_patterns_back(
 def test_withdrawn_candles_fill_no_window(house: House) -> None:
     """Every other one is withdrawn: the rest are neighbours."""
     for n in range(2 * RULES.lookback):
-        some = cancelled(n, 1) if n % 2 else candle(n, 100 + n)
-        house.deliver(house.receive([some]))
+        next_candle = cancelled(n, 1) if n % 2 else candle(n, 100 + n)
+        house.deliver(house.receive([next_candle]))
     house.settle()
     rest = [candle(n, 100 + n) for n in range(0, 2 * RULES.lookback, 2)]
     assert house.stored() == reference(rest)

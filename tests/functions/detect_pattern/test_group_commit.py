@@ -42,13 +42,13 @@ def test_those_who_wait_are_one_step() -> None:
         return [Series("A", "1m", 0)]
 
     with ThreadPoolExecutor(9) as pool:
-        told = [pool.submit(group.take, _one(0), step)]
+        futures = [pool.submit(group.take, _one(0), step)]
         assert begun.wait(30)
-        told += [pool.submit(group.take, _one(n), step) for n in range(1, 9)]
+        futures += [pool.submit(group.take, _one(n), step) for n in range(1, 9)]
         while group.waiting < 8:
             pass
         go_on.set()
-        counts = [len(each.result()) for each in told]
+        counts = [len(each.result()) for each in futures]
     assert steps == [1, 8]
     assert sum(counts) == 2
 
@@ -68,13 +68,13 @@ def test_an_error_reaches_whom_it_concerns(error: Exception) -> None:
         return []
 
     with ThreadPoolExecutor(5) as pool:
-        told = [pool.submit(group.take, _one(0), step)]
+        futures = [pool.submit(group.take, _one(0), step)]
         assert begun.wait(30)
-        told += [pool.submit(group.take, _one(n), step) for n in range(1, 5)]
+        futures += [pool.submit(group.take, _one(n), step) for n in range(1, 5)]
         while group.waiting < 4:
             pass
         go_on.set()
-        failed = [isinstance(each.exception(), type(error)) for each in told]
+        failed = [isinstance(each.exception(), type(error)) for each in futures]
     if isinstance(error, TransientError):
         assert failed == [False, True, True, True, True]
     else:

@@ -31,10 +31,10 @@ def test_a_year_leaves_the_series_of_the_last_days(house: House) -> None:
         house.tick(40_000)
         house.now_ms += 5 * DAY_MS - 40_000
     assert house.store.instruments() == len(days)
-    left = {f"{{0}}:patterns:series:1m:S{day}".encode() for day in days if day >= 275}
-    assert house.store.end_unused(end_ms - 90 * DAY_MS) == len(days) - len(left)
-    assert keys(house) == left
-    assert house.client.zcard("{0}:patterns:used") == len(left)
+    expected = {f"{{0}}:patterns:series:1m:S{day}".encode() for day in days if day >= 275}
+    assert house.store.end_unused(end_ms - 90 * DAY_MS) == len(days) - len(expected)
+    assert keys(house) == expected
+    assert house.client.zcard("{0}:patterns:used") == len(expected)
     assert house.client.zcard("{0}:patterns:due") == 0
 
 
@@ -52,10 +52,10 @@ def test_a_series_that_comes_back_is_evaluated_as_if_it_had_stayed(house: House)
 
 def test_what_is_to_be_published_stays(house: House) -> None:
     """It was found, and nobody has been told yet."""
-    told = house.receive(FALLING + RISING)
+    changed = house.receive(FALLING + RISING)
     assert end_instrument(house.client, 1, "A", house.now_ms + DAY_MS) == 0
     assert house.store.end_unused(house.now_ms + DAY_MS) == 0
-    house.deliver(told)
+    house.deliver(changed)
     house.settle()
     assert house.stored() == reference(FALLING + RISING)
     assert end_instrument(house.client, 1, "AB", house.now_ms + DAY_MS) == 0

@@ -34,11 +34,11 @@ def content(each: ClosedCandle) -> tuple[object, ...]:
 
 def newest(coming: Sequence[ClosedCandle]) -> dict[int, ClosedCandle]:
     """The first of the highest revision of each start."""
-    found: dict[int, ClosedCandle] = {}
+    by_start: dict[int, ClosedCandle] = {}
     for each in coming:
-        if each.start_us not in found or each.revision > found[each.start_us].revision:
-            found[each.start_us] = each
-    return found
+        if each.start_us not in by_start or each.revision > by_start[each.start_us].revision:
+            by_start[each.start_us] = each
+    return by_start
 
 
 @given(st.lists(st.lists(candles, max_size=5), max_size=5))

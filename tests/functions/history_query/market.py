@@ -88,15 +88,15 @@ def generated(seed: int, count: int, gap_us: int = 400_000) -> list[Tick]:
 
 def batches(ticks: list[Tick], symbol: str, size: int) -> list[Ticks]:
     """What normalize emits for them, `size` at a time in the order given."""
-    found = []
+    result = []
     for n in range(0, len(ticks), size):
-        some = ticks[n : n + size]
-        for name in sorted({tick.source for tick in some}):
-            for scale in sorted({tick.price_scale for tick in some}):
-                rows = [t for t in some if (t.source, t.price_scale) == (name, scale)]
+        chunk = ticks[n : n + size]
+        for name in sorted({tick.source for tick in chunk}):
+            for scale in sorted({tick.price_scale for tick in chunk}):
+                rows = [t for t in chunk if (t.source, t.price_scale) == (name, scale)]
                 if rows:
-                    found.append(columns(rows, symbol))
-    return found
+                    result.append(columns(rows, symbol))
+    return result
 
 
 def columns(rows: list[Tick], symbol: str) -> Ticks:
@@ -124,10 +124,10 @@ def columns(rows: list[Tick], symbol: str) -> Ticks:
 
 def trades(ticks: list[Tick]) -> list[Tick]:
     """Each trade once, the first in the total order, in the total order."""
-    found: dict[tuple[Any, ...], Tick] = {}
+    by_key: dict[tuple[Any, ...], Tick] = {}
     for tick in sorted(ticks, key=lambda tick: tick.place):
-        found.setdefault(tick.trade, tick)
-    return list(found.values())
+        by_key.setdefault(tick.trade, tick)
+    return list(by_key.values())
 
 
 def candles(ticks: list[Tick], seconds: int) -> list[dict[str, Any]]:

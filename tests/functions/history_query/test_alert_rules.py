@@ -25,7 +25,7 @@ from tests.served import served
 PATH = "/api/alert-rules"
 
 
-def asked(app: Starlette, method: str, path: str = PATH, **what: Any) -> httpx.Response:
+def send(app: Starlette, method: str, path: str = PATH, **what: Any) -> httpx.Response:
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
@@ -36,17 +36,17 @@ def asked(app: Starlette, method: str, path: str = PATH, **what: Any) -> httpx.R
 
 def test_a_rule_is_added_listed_and_removed(house: House) -> None:
     """In its whole form; a sink, which may hold a token, is not told."""
-    added = asked(house.app, "POST", json={"rule": "BTC-USD close>75000"})
+    added = send(house.app, "POST", json={"rule": "BTC-USD close>75000"})
     assert added.status_code == 201
-    told = added.json()
-    assert (told["rule"], told["note"]) == ("BTC-USD close > 75000 on 1m", None)
+    body = added.json()
+    assert (body["rule"], body["note"]) == ("BTC-USD close > 75000 on 1m", None)
     with house.postgres.connection() as connection:
         add_rule(connection, Rule.parse("A close > 1"), "https://example.org/secret")
     first, second = house.get(PATH).json()
-    assert (first["id"], first["rule"], first["posted"]) == (told["id"], told["rule"], False)
+    assert (first["id"], first["rule"], first["posted"]) == (body["id"], body["rule"], False)
     assert (second["posted"], "secret" in str(second)) == (True, False)
-    assert asked(house.app, "DELETE", params={"id": told["id"]}).status_code == 204
-    assert asked(house.app, "DELETE", params={"id": told["id"]}).status_code == 404
+    assert send(house.app, "DELETE", params={"id": body["id"]}).status_code == 204
+    assert send(house.app, "DELETE", params={"id": body["id"]}).status_code == 404
     assert [each["id"] for each in house.get(PATH).json()] == [second["id"]]
 
 
@@ -64,9 +64,9 @@ def test_a_rule_is_added_listed_and_removed(house: House) -> None:
 )
 def test_what_is_no_rule_is_refused(house: House, what: Any, status: int, said: str) -> None:
     """A page elsewhere can send a form without asking: that is refused too."""
-    answer = asked(house.app, "POST", **what)
-    assert answer.status_code == status
-    assert said in answer.json()["detail"]
+    response = send(house.app, "POST", **what)
+    assert response.status_code == status
+    assert said in response.json()["detail"]
     assert house.get(PATH).json() == []
 
 
@@ -75,9 +75,9 @@ def test_a_replica_of_the_database_takes_no_rule(house: House) -> None:
     routes = alert_rule_writes(house.postgres, AlertTests(""), only_reads=True)
     app = Starlette(routes=routes)
     for method in ("POST", "PATCH", "DELETE"):
-        answer = asked(app, method, json={"rule": "A close > 1"})
-        assert answer.status_code == 409
-        assert "kandle alert" in answer.json()["detail"]
+        response = send(app, method, json={"rule": "A close > 1"})
+        assert response.status_code == 409
+        assert "kandle alert" in response.json()["detail"]
 
 
 def test_a_rule_is_changed_in_place(house: House) -> None:
@@ -85,29 +85,29 @@ def test_a_rule_is_changed_in_place(house: House) -> None:
     with house.postgres.connection() as connection:
         before = add_rule(connection, Rule.parse("A close > 1"), "https://example.org/x")
     what: dict[str, Any] = {"params": {"id": before}}
-    refused = asked(house.app, "PATCH", **what, json={"rule": "A close >", "muted": True})
+    refused = send(house.app, "PATCH", **what, json={"rule": "A close >", "muted": True})
     assert (refused.status_code, "expected a field" in refused.json()["detail"]) == (400, True)
-    assert asked(house.app, "PATCH", **what, json={"muted": True}).status_code == 204
-    changed = asked(house.app, "PATCH", **what, json={"rule": "A close > 2"})
+    assert send(house.app, "PATCH", **what, json={"muted": True}).status_code == 204
+    changed = send(house.app, "PATCH", **what, json={"rule": "A close > 2"})
     assert (changed.status_code, changed.json()["rule"]) == (200, "A close > 2 on 1m")
     with house.postgres.connection() as connection:
         (rule,) = rules_in_force(connection)
     assert (rule.id, rule.rule) == (changed.json()["id"], "A close > 2 on 1m")
     assert (rule.sink, rule.muted) == ("https://example.org/x", True)
     assert house.get(PATH).json()[0]["muted"] is True
-    assert asked(house.app, "PATCH", **what, json={"rule": "A close > 3"}).status_code == 404
-    assert asked(house.app, "PATCH", **what, json={"muted": False}).status_code == 404
-    assert asked(house.app, "PATCH", json={"muted": False}).status_code == 400
+    assert send(house.app, "PATCH", **what, json={"rule": "A close > 3"}).status_code == 404
+    assert send(house.app, "PATCH", **what, json={"muted": False}).status_code == 404
+    assert send(house.app, "PATCH", json={"muted": False}).status_code == 400
 
 
 def test_a_change_of_nothing_is_refused(house: House) -> None:
     """Of a rule in force it says what to give; of an id that is not, that there is no such rule."""
     with house.postgres.connection() as connection:
-        known = add_rule(connection, Rule.parse("A close > 1"), muted=True)
-    refused = asked(house.app, "PATCH", params={"id": known}, json={})
+        rule_id = add_rule(connection, Rule.parse("A close > 1"), muted=True)
+    refused = send(house.app, "PATCH", params={"id": rule_id}, json={})
     assert (refused.status_code, "rule, muted" in refused.json()["detail"]) == (400, True)
     assert house.get(PATH).json()[0]["muted"] is True
-    assert asked(house.app, "PATCH", params={"id": "unknown"}, json={}).status_code == 404
+    assert send(house.app, "PATCH", params={"id": "unknown"}, json={}).status_code == 404
 
 
 def test_alerts_of_one_rule(house: House) -> None:
@@ -135,17 +135,17 @@ def test_a_test_is_sent_by_notify(house: House) -> None:
         tests = AlertTests(url)
         api = Starlette(routes=alert_rule_writes(house.postgres, tests))
         path = f"{PATH}/test"
-        answer = asked(api, "POST", path, json={})
-        assert SECRET not in answer.text
-        ops, away = answer.json()["targets"]
+        response = send(api, "POST", path, json={})
+        assert SECRET not in response.text
+        ops, away = response.json()["targets"]
         assert ops == {"target": "json #1 (ops)", "sent": True, "reason": None}
         assert (away["target"], away["sent"], bool(away["reason"])) == ("json #2", False, True)
-        (ops,) = asked(api, "POST", path, json={"rule": "A close>1 to ops"}).json()["targets"]
+        (ops,) = send(api, "POST", path, json={"rule": "A close>1 to ops"}).json()["targets"]
         assert ops["sent"]
-        assert asked(api, "POST", path, json={"rule": "A close >"}).status_code == 400
-        assert asked(api, "POST", path, data={"rule": "A close > 1"}).status_code == 415
+        assert send(api, "POST", path, json={"rule": "A close >"}).status_code == 400
+        assert send(api, "POST", path, data={"rule": "A close > 1"}).status_code == 415
     titles = [each["title"] for each in messenger.taken]
     assert titles == ["Kandle: a test", "Kandle: a test of A close > 1 on 1m to ops"]
-    assert asked(api, "POST", path, json={}).status_code == 503
-    assert asked(house.app, "POST", path, json={}).json() == {"targets": []}
+    assert send(api, "POST", path, json={}).status_code == 503
+    assert send(house.app, "POST", path, json={}).json() == {"targets": []}
     messenger.close()

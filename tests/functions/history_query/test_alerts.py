@@ -19,13 +19,13 @@ MINUTE = 60_000_000
 def tell(house: House, rule_id: str, text: str, minute: int, value: str = "100.10") -> None:
     """Store an alert as detect-pattern tells it and persist takes it."""
     rule, start_us = Rule.parse(text), minute * MINUTE
-    told: dict[str, Any] = (
+    data: dict[str, Any] = (
         pattern_json(pattern(minute, symbol=rule.subject))
         if isinstance(rule.condition, PatternFound)
         else {"type": "alert", "data": {"value": value}}
     )
     end_us = start_us + MINUTE
-    body = as_event_json(rule_id, rule, start_us, end_us, told["type"], **told["data"])
+    body = as_event_json(rule_id, rule, start_us, end_us, data["type"], **data["data"])
     house.patterns.alert(AlertEvent.decode(body.encode()))
 
 
@@ -40,13 +40,13 @@ def filled(house: House) -> House:
 
 def test_the_newest_of_one_instrument(filled: House) -> None:
     """Those of others are left out; the newest stands first."""
-    answer = filled.get("/api/alerts/A/B", limit="2").json()
-    assert answer["symbol"] == "A/B"
-    assert [each["rule"] for each in answer["alerts"]] == [
+    body = filled.get("/api/alerts/A/B", limit="2").json()
+    assert body["symbol"] == "A/B"
+    assert [each["rule"] for each in body["alerts"]] == [
         "A/B volume > 5 on 1m",
         "A/B close > 100 on 1m",
     ]
-    assert answer["alerts"][1] == {
+    assert body["alerts"][1] == {
         "rule_id": "r1",
         "rule": "A/B close > 100 on 1m",
         "symbol": "A/B",
@@ -59,23 +59,23 @@ def test_the_newest_of_one_instrument(filled: House) -> None:
 
 def test_pages_follow_each_other_where_rules_share_a_candle(filled: House) -> None:
     """A page of 3 cuts between two alerts of one candle."""
-    found, parameters = [], {"limit": "3"}
+    joined, parameters = [], {"limit": "3"}
     while True:
-        answer = filled.get("/api/alerts", **parameters).json()
-        found += [(each["candle_start"] // 60_000, each["rule_id"]) for each in answer["alerts"]]
-        if answer["next"] is None:
+        body = filled.get("/api/alerts", **parameters).json()
+        joined += [(each["candle_start"] // 60_000, each["rule_id"]) for each in body["alerts"]]
+        if body["next"] is None:
             break
-        parameters["cursor"] = answer["next"]
+        parameters["cursor"] = body["next"]
     expected = {(minute, rule) for minute in range(6) for rule in ("r1", "r2")} | {(3, "r3")}
-    assert found == sorted(expected, reverse=True)
+    assert joined == sorted(expected, reverse=True)
 
 
 def test_times_choose_and_a_pattern_is_told_whole(filled: House) -> None:
     """`from` and `to` are about the start of the candle."""
-    answer = filled.get(
+    body = filled.get(
         "/api/alerts/C", **{"from": "1970-01-01T00:03", "to": "1970-01-01T00:03:00.001"}
     ).json()
-    assert answer["alerts"][0].items() > pattern_json(pattern(3, symbol="C"))["data"].items()
+    assert body["alerts"][0].items() > pattern_json(pattern(3, symbol="C"))["data"].items()
     assert filled.get("/api/alerts/C", **{"from": "1970-01-01T00:03:00.001"}).status_code == 404
     assert (
         filled.get("/api/alerts", to="1970-01-01T00:03").json()["alerts"][0]["candle_start"]
@@ -86,6 +86,6 @@ def test_times_choose_and_a_pattern_is_told_whole(filled: House) -> None:
 @pytest.mark.parametrize(("name", "value"), [("cursor", "x"), ("limit", "0"), ("type", "a")])
 def test_bad_parameters_are_named(filled: House, name: str, value: str) -> None:
     """Each is a 400 whose detail names the parameter."""
-    answer = filled.get("/api/alerts", **{name: value})
-    assert answer.status_code == 400
-    assert answer.json()["detail"].startswith(f"{name}: ")
+    response = filled.get("/api/alerts", **{name: value})
+    assert response.status_code == 400
+    assert response.json()["detail"].startswith(f"{name}: ")

@@ -32,22 +32,22 @@ def test_candles_as_of_a_time_are_those_of_the_ticks_received_by_then(
     step_us = (last_us - first_us) // 4
     for as_of_us in (first_us - 1, *range(first_us, last_us, step_us), last_us + 1000):
         as_of_ms = as_of_us // 1000
-        known = [tick for tick in ticks if tick.receive_us // 1000 <= as_of_ms]
+        received = [tick for tick in ticks if tick.receive_us // 1000 <= as_of_ms]
         got: list[dict[str, object]] = []
         cursor: dict[str, str] = {}
         while True:
-            answer = house.get(
+            body = house.get(
                 "/api/candles/A",
                 timeframe=timeframe,
                 limit="50",
                 **{"from": "0", "as_of": str(as_of_ms)},
                 **cursor,
             ).json()
-            got += answer["candles"]
-            if answer["next"] is None:
+            got += body["candles"]
+            if body["next"] is None:
                 break
-            cursor = {"cursor": answer["next"]}
-        expected = candles(known, seconds)
+            cursor = {"cursor": body["next"]}
+        expected = candles(received, seconds)
         assert [shown(candle) for candle in got] == expected
         for candle in got:
             end_ms = int(str(candle["t"])) + seconds * 1000
@@ -59,14 +59,14 @@ def test_a_tick_is_known_at_the_time_that_the_api_says_it_was_received(house: Ho
     tick = generated(21, 1, 4_000_000)[0]._replace(receive_us=START_US + 500_400)
     for batch in batches([tick], "A", 60):
         house.tick_writer([(str(next(house.numbers)), batch)])
-    (told,) = house.get("/api/ticks/A", **{"from": "0"}).json()["ticks"]
-    for as_of, known in ((told["received"], 1), (told["received"] - 1, 0)):
-        answer = house.get("/api/candles/A", **{"from": "0", "as_of": str(as_of)}).json()
-        assert len(answer["candles"]) == known
+    (tick_row,) = house.get("/api/ticks/A", **{"from": "0"}).json()["ticks"]
+    for as_of, known in ((tick_row["received"], 1), (tick_row["received"] - 1, 0)):
+        body = house.get("/api/candles/A", **{"from": "0", "as_of": str(as_of)}).json()
+        assert len(body["candles"]) == known
 
 
 def test_a_time_that_is_none_is_named(house: House) -> None:
     """As every parameter."""
-    answer = house.get("/api/candles/A", as_of="soon")
-    assert answer.status_code == 400
-    assert "as_of" in answer.text
+    response = house.get("/api/candles/A", as_of="soon")
+    assert response.status_code == 400
+    assert "as_of" in response.text

@@ -84,19 +84,19 @@ def row(bar: list[Tick]) -> dict[str, Any]:
     }
 
 
-def read(found: dict[str, Any]) -> dict[str, Any]:
-    exact = {name: Decimal(found[name]) for name in (*"ohlcv", "bv", "sv")}
-    return {"t": found["t"], "end": found["end"], "n": found["n"], **exact}
+def read(row: dict[str, Any]) -> dict[str, Any]:
+    exact = {name: Decimal(row[name]) for name in (*"ohlcv", "bv", "sv")}
+    return {"t": row["t"], "end": row["end"], "n": row["n"], **exact}
 
 
 def pages(house: House, **query: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+    joined: list[dict[str, Any]] = []
     while True:
         page = house.get(PATH, **query).json()
-        found = [*found, *page["bars"]] if "from" in query else [*page["bars"], *found]
+        joined = [*joined, *page["bars"]] if "from" in query else [*page["bars"], *joined]
         assert len(page["bars"]) <= int(query["limit"])
         if page["next"] is None:
-            return found
+            return joined
         query["cursor"] = page["next"]
 
 
@@ -109,9 +109,9 @@ def test_pages_joined_are_the_bars_of_a_plain_loop(
     expected = [row(bar) for bar in plain(stored(house), type_)]
     assert len(expected) > 20
     query = {"type": type_, "limit": "9"} | ({"from": "0"} if direction == "forwards" else {})
-    found = pages(house, **query)
-    assert [read(each) for each in found] == expected
-    assert all(each["closed"] and each["complete"] for each in found[:-1])
+    bars = pages(house, **query)
+    assert [read(each) for each in bars] == expected
+    assert all(each["closed"] and each["complete"] for each in bars[:-1])
     text = house.get(PATH, type=type_, limit="all", format="ndjson", **{"from": "0"}).text
     assert text.count("\n") == len(expected)
 
@@ -131,8 +131,8 @@ def test_bars_begin_anew_with_the_trading_day(
     """Of a zone, a session, an exchange; trades outside belong to none."""
     expected = [row(bar) for bar in plain(stored(house), "tick:5", days)]
     way = {"from": "0"} if direction == "forwards" else {}
-    found = pages(house, type="tick:5", limit="7", **query, **way)
-    assert [read(each) for each in found] == expected
+    bars = pages(house, type="tick:5", limit="7", **query, **way)
+    assert [read(each) for each in bars] == expected
 
 
 def test_a_range_has_the_bars_that_begin_in_it(house: House) -> None:
@@ -141,9 +141,9 @@ def test_a_range_has_the_bars_that_begin_in_it(house: House) -> None:
     expected = [row(bar) for bar in plain(ticks, "tick:7")]
     from_ms, to_ms = expected[11]["t"] + 1, expected[20]["t"] + 1
     query = {"from": str(from_ms), "to": str(to_ms)}
-    found = house.get(PATH, type="tick:7", **query).json()
-    assert [read(each) for each in found["bars"]] == expected[12:21]
-    assert found["next"] is None
+    body = house.get(PATH, type="tick:7", **query).json()
+    assert [read(each) for each in body["bars"]] == expected[12:21]
+    assert body["next"] is None
     newest = house.get(PATH, type="tick:7", to=str(to_ms), limit="3").json()["bars"]
     assert [read(each) for each in newest] == expected[18:21]
 
@@ -178,9 +178,9 @@ class Reads(TickSlices):
     trades = 0
 
     def slices(self, *args: Any, **named: Any) -> Iterator[Slice]:
-        for some in super().slices(*args, **named):
-            self.trades += len(some.trades)
-            yield some
+        for part in super().slices(*args, **named):
+            self.trades += len(part.trades)
+            yield part
 
 
 def bars_of(house: House) -> tuple[BarPages, Reads]:
@@ -189,8 +189,8 @@ def bars_of(house: House) -> tuple[BarPages, Reads]:
     return BarPages(days, house.postgres, LATENESS_US), reads
 
 
-def shown(found: BarsOfPage) -> list[dict[str, Any]]:
-    return [read(bar) for bar in found.bars]
+def shown(page: BarsOfPage) -> list[dict[str, Any]]:
+    return [read(bar) for bar in page.bars]
 
 
 @pytest.mark.parametrize("type_", ["tick:7", "volume:90", "dollar:2000", "range:3"])
@@ -203,9 +203,9 @@ def test_bars_read_again_while_trades_come_are_those_of_a_plain_loop(
     pages, _ = bars_of(house)
     come: list[Tick] = []
     for first in range(0, len(ticks), 60):
-        some = ticks[first : first + 60]
-        late = [each for each in some if source.random() < 0.03]
-        come += [each for each in some if each not in late]
+        batch = ticks[first : first + 60]
+        late = [each for each in batch if source.random() < 0.03]
+        come += [each for each in batch if each not in late]
         house.tick_writer([(f"e{first}", columns(come[-60 + len(late) :], "A/B"))])
         for each in late:  # as late as it happens to be, also a second print of a trade
             old = source.choice(come)
@@ -221,12 +221,12 @@ def test_bars_read_again_while_trades_come_are_those_of_a_plain_loop(
         assert shown(newest) == expected[-9:]
         if newest.edge is not None:
             cursor = TickPlace("before", newest.edge).text()
-            wanted = {"type": type_, "limit": "5", "cursor": cursor}
-            assert shown(pages.page("A/B", read_bars(wanted))) == expected[-14:-9]
+            query = {"type": type_, "limit": "5", "cursor": cursor}
+            assert shown(pages.page("A/B", read_bars(query))) == expected[-14:-9]
         begin = source.randrange(len(expected))
-        wanted = {"type": type_, "limit": "1000", "from": str(expected[begin]["t"])}
-        found = shown(pages.page("A/B", read_bars(wanted)))
-        assert found == [bar for bar in expected if bar["t"] >= expected[begin]["t"]]
+        query = {"type": type_, "limit": "1000", "from": str(expected[begin]["t"])}
+        rows = shown(pages.page("A/B", read_bars(query)))
+        assert rows == [bar for bar in expected if bar["t"] >= expected[begin]["t"]]
 
 
 def every_eight_seconds(count: int) -> list[Tick]:
@@ -265,8 +265,8 @@ def test_a_cancelled_trade_leaves_the_bars_that_were_read_before(house: House) -
     before = shown(pages.page("A/B", newest))
     wrong = next(each for each in ticks[300:] if each.kind == INTEGER_ID)
     cancel = ("A/B", None, str(wrong.number), wrong.time_us, False, "", "")
-    said = Bust(*cancel, wrong.receive_us + 1, 1, b"bust")
-    BustWriter(house.postgres)("bust0", "udp-2", FORMAT_SCANNER, [said])
-    left = [each for each in ticks if each is not wrong]
-    after = [row(bar) for bar in plain(trades(left), "tick:7")][-9:]
+    bust = Bust(*cancel, wrong.receive_us + 1, 1, b"bust")
+    BustWriter(house.postgres)("bust0", "udp-2", FORMAT_SCANNER, [bust])
+    remaining = [each for each in ticks if each is not wrong]
+    after = [row(bar) for bar in plain(trades(remaining), "tick:7")][-9:]
     assert shown(pages.page("A/B", newest)) == after != before

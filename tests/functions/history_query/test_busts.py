@@ -25,10 +25,10 @@ def stored(house: House, ticks: list[Tick], flags: dict[int, int] | None = None)
 
 def bust(house: House, trade_id: int, received_us: int, price: str = "", size: str = "") -> None:
     """Cancel a trade, or correct it."""
-    said = Bust(
+    message = Bust(
         *("A", None, str(trade_id), 0, bool(price), price, size, received_us, 1, b"bust"),
     )
-    BustWriter(house.postgres)(f"bust{received_us}", "udp-2", FORMAT_SCANNER, [said])
+    BustWriter(house.postgres)(f"bust{received_us}", "udp-2", FORMAT_SCANNER, [message])
 
 
 def test_the_print_and_its_end_are_both_told_and_as_of_knows_what_was_known(house: House) -> None:

@@ -41,8 +41,8 @@ def pages(market: ColdMarket, path: str, **parameters: str) -> Iterator[dict[str
 
 def everything(market: ColdMarket, name: str, **parameters: str) -> list[dict[str, Any]]:
     """All pages in the order of time."""
-    found = [page[name] for page in pages(market, f"/api/{name}/{market.symbol}", **parameters)]
-    return [row for page in (found if "from" in parameters else found[::-1]) for row in page]
+    parts = [page[name] for page in pages(market, f"/api/{name}/{market.symbol}", **parameters)]
+    return [row for page in (parts if "from" in parameters else parts[::-1]) for row in page]
 
 
 def test_a_query_over_hot_and_cold_is_the_plain_recomputation(market: ColdMarket) -> None:
@@ -69,8 +69,8 @@ def test_bars_and_profiles_over_hot_and_cold_are_those_of_a_plain_loop(market: C
         assert len(expected) > 20
         whole: list[list[dict[str, Any]]] = []
         for start in ({"from": "0"}, {}):
-            asked = {"type": type_, "limit": "40", "indicators": "sma:5", **start}
-            whole.append(everything(market, "bars", **asked))
+            query = {"type": type_, "limit": "40", "indicators": "sma:5", **start}
+            whole.append(everything(market, "bars", **query))
             assert [read(each) for each in whole[-1]] == expected
         assert whole[0] == whole[1]
         closes = [float(each["c"]) for each in expected]
@@ -78,37 +78,37 @@ def test_bars_and_profiles_over_hot_and_cold_are_those_of_a_plain_loop(market: C
         values = [each["indicators"]["sma:5"] for each in whole[0]]
         assert values[4:] == pytest.approx(means, rel=1e-9)
     bounds = {"from": "0", "to": str(ticks[-1].time_us // 1000 + 1)}
-    found = market.house.get(f"/api/profile/{market.symbol}", **bounds).json()
+    profile = market.house.get(f"/api/profile/{market.symbol}", **bounds).json()
     volumes: dict[Decimal, Decimal] = {}
     for tick in ticks:
         price = tick.decimal_price
         volumes[price] = volumes.get(price, Decimal(0)) + tick.decimal_size
-    assert {Decimal(each["p"]): Decimal(each["v"]) for each in found["levels"]} == volumes
-    assert Decimal(found["v"]) == sum(volumes.values())
+    assert {Decimal(each["p"]): Decimal(each["v"]) for each in profile["levels"]} == volumes
+    assert Decimal(profile["v"]) == sum(volumes.values())
 
 
 def test_a_whole_range_is_streamed(market: ColdMarket, monkeypatch: pytest.MonkeyPatch) -> None:
     """Page after page: hot and cold, kept candles and those made of ticks, each once."""
     monkeypatch.setattr("functions.history_query.topics.candles.PAGE", 40)
     path = f"/api/candles/{market.symbol}"
-    asked = {"from": "0", "limit": "all"}
+    query = {"from": "0", "limit": "all"}
     for timeframe, seconds in (("1m", 60), ("7m", 420), ("5s", 5)):
         expected = candles(market.ticks, seconds)
         assert len(expected) > 80
-        answer = market.house.get(path, timeframe=timeframe, format="ndjson", **asked)
-        rows = [json.loads(line) for line in answer.text.splitlines()]
+        response = market.house.get(path, timeframe=timeframe, format="ndjson", **query)
+        rows = [json.loads(line) for line in response.text.splitlines()]
         assert [{key: row[key] for key in SHOWN} for row in rows] == expected
-        table = market.house.get(path, timeframe=timeframe, format="csv", columns="t,o", **asked)
+        table = market.house.get(path, timeframe=timeframe, format="csv", columns="t,o", **query)
         assert table.text.splitlines() == ["t,o", *(f"{c['t']},{c['o']}" for c in expected)]
-    for more, said in (
+    for changes, detail in (
         ({"format": "json"}, "limit: all goes with format=ndjson or csv"),
         ({"format": "csv", "fill": "null"}, "limit: all does not go with fill"),
         ({"format": "csv", "from": ""}, "limit: all needs `from`"),
     ):
-        refused = market.house.get(path, **{**asked, **more})
+        refused = market.house.get(path, **{**query, **changes})
         assert refused.status_code == 400
-        assert refused.json()["detail"] == said
-    unknown = market.house.get("/api/candles/NONE", format="csv", **asked)
+        assert refused.json()["detail"] == detail
+    unknown = market.house.get("/api/candles/NONE", format="csv", **query)
     assert unknown.status_code == 404
 
 
@@ -118,7 +118,7 @@ def test_cursors_are_stable_while_data_arrives(market: ColdMarket) -> None:
     before = candles(market.ticks, 60)
     forwards = pages(market, path, limit="60", **{"from": "0"})
     backwards = pages(market, path, limit="60")
-    found: list[list[dict[str, Any]]] = [[], []]
+    results: list[list[dict[str, Any]]] = [[], []]
     last_us = max(market.ticks).time_us
     rounds = 0
     ended = [False, False]
@@ -128,11 +128,11 @@ def test_cursors_are_stable_while_data_arrives(market: ColdMarket) -> None:
             if page is None:
                 ended[client] = True
             elif client:
-                found[client] = [*page["candles"], *found[client]]
+                results[client] = [*page["candles"], *results[client]]
             else:
-                found[client] += page["candles"]
+                results[client] += page["candles"]
         if rounds < 4:  # newer ones, at the end; the forward client comes to them
-            more = [
+            late_ticks = [
                 tick._replace(
                     time_us=tick.time_us - START_US + last_us + 60_000_000 * (rounds + 1),
                     sequence=tick.sequence + ((rounds + 9) << 40),
@@ -141,14 +141,14 @@ def test_cursors_are_stable_while_data_arrives(market: ColdMarket) -> None:
                 )
                 for tick in generated(50 + rounds, 3, 1_000)
             ]
-            market.take(more)
-            market.ticks.extend(more)
+            market.take(late_ticks)
+            market.ticks.extend(late_ticks)
             if rounds == 1:
                 market.lake.copy()
                 market.lake.compact()
         rounds += 1
     assert rounds > 4
-    plain = [[{key: row[key] for key in SHOWN} for row in rows] for rows in found]
+    plain = [[{key: row[key] for key in SHOWN} for row in rows] for rows in results]
     assert plain[0] == candles(market.ticks, 60)
     assert plain[1] == before
 
@@ -156,8 +156,8 @@ def test_cursors_are_stable_while_data_arrives(market: ColdMarket) -> None:
 def test_bars_read_again_after_a_late_trade_of_a_cold_day_have_it(market: ColdMarket) -> None:
     """Also where nobody read them between its storing and its leaving for the lake."""
     ticks = list(market.ticks)
-    asked = {"type": "tick:7", "limit": "1000"}
-    everything(market, "bars", **asked)
+    query = {"type": "tick:7", "limit": "1000"}
+    everything(market, "bars", **query)
     for number, copied in enumerate((False, True)):
         old = ticks[len(ticks) // 3]
         late = old._replace(kind=NO_ID, number=0, text="", sequence=(1 << 40) + number)
@@ -170,10 +170,8 @@ def test_bars_read_again_after_a_late_trade_of_a_cold_day_have_it(market: ColdMa
             stored = market.lake.in_postgres()
             market.lake.retain()
             assert market.lake.in_postgres() < stored
-        found = everything(market, "bars", **asked)
-        assert [read(each) for each in found] == [
-            row(bar) for bar in plain(trades(ticks), "tick:7")
-        ]
+        bars = everything(market, "bars", **query)
+        assert [read(each) for each in bars] == [row(bar) for bar in plain(trades(ticks), "tick:7")]
 
 
 def test_bars_are_the_same_while_the_lake_copies(

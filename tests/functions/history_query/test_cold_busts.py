@@ -87,8 +87,8 @@ def test_a_cancelled_trade_of_the_lake_leaves_its_candles(
     rest = [t for t in market.ticks if t.trade != wrong.trade]
     for timeframe, seconds in (("1m", 60), ("1h", 3_600), ("5s", 5)):
         assert shown(market, timeframe) == expected(rest, seconds), timeframe
-    told = market.house.get(f"/api/ticks/{market.symbol}", **{"from": "0"}).json()["ticks"]
-    assert [t["us"] for t in told if t["ended"] is not None] == [wrong.time_us]
+    ticks = market.house.get(f"/api/ticks/{market.symbol}", **{"from": "0"}).json()["ticks"]
+    assert [t["us"] for t in ticks if t["ended"] is not None] == [wrong.time_us]
 
 
 def test_without_a_time_the_last_days_are_searched_and_an_outage_is_no_try(

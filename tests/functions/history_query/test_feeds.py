@@ -21,8 +21,8 @@ def status(*symbols: SymbolStatus, ago_s: float = 0, error: str = "") -> FeedSta
 
 
 def feeds(house: House) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = house.get("/api/feeds").json()
-    return found
+    body: list[dict[str, Any]] = house.get("/api/feeds").json()
+    return body
 
 
 def test_each_symbol_has_a_state_of_its_own(house: House) -> None:
@@ -89,9 +89,9 @@ def test_candles_made_on_reading_touch_gaps_too(house: House) -> None:
     house.feeds.gaps("g", "x", [gap])
 
     def incomplete(timeframe: str) -> list[int]:
-        found = house.get("/api/candles/A/B", timeframe=timeframe).json()["candles"]
-        assert len(found) > 1
-        return [(each["t"] - START_US // 1000) // 1000 for each in found if not each["complete"]]
+        candles = house.get("/api/candles/A/B", timeframe=timeframe).json()["candles"]
+        assert len(candles) > 1
+        return [(each["t"] - START_US // 1000) // 1000 for each in candles if not each["complete"]]
 
     # The first ticks come 37 s before a boundary.
     assert incomplete("1m") == [37]

@@ -52,12 +52,12 @@ def delta(of: dict[str, Decimal]) -> Decimal:
 
 
 def pages(house: House, **query: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+    joined: list[dict[str, Any]] = []
     while True:
         page = house.get(FLOW, **query).json()
-        found = [*found, *page["flow"]] if "from" in query else [*page["flow"], *found]
+        joined = [*joined, *page["flow"]] if "from" in query else [*page["flow"], *joined]
         if page["next"] is None:
-            return found
+            return joined
         query["cursor"] = page["next"]
 
 
@@ -108,8 +108,8 @@ def test_vwap_and_delta_since_any_time(house: House) -> None:
     sides = estimates(ticks)
     anchor_ms = ticks[200].time_us // 1000 + 1
     for query in ({"from": "0"}, {"limit": "3"}):
-        found = house.get(FLOW, timeframe="1h", anchor=str(anchor_ms), **query).json()["flow"]
-        for row in found:
+        rows = house.get(FLOW, timeframe="1h", anchor=str(anchor_ms), **query).json()["flow"]
+        for row in rows:
             if row["t"] < anchor_ms:
                 assert (row["cd"], row["vw"]) == (None, None)
                 continue
@@ -117,7 +117,7 @@ def test_vwap_and_delta_since_any_time(house: House) -> None:
             since = [n for n, t in enumerate(ticks) if anchor_ms * 1000 <= t.time_us < end_us]
             so_far = sums([ticks[n] for n in since], [sides[n] for n in since])
             assert Decimal(row["cd"]) == delta(so_far)
-        assert found[-1]["cd"] is not None
+        assert rows[-1]["cd"] is not None
 
 
 @pytest.mark.parametrize("step", ["", "0.5", "7"])
@@ -127,22 +127,24 @@ def test_a_profile_has_the_volume_of_the_candles(house: House, step: str) -> Non
     hour = 3_600_000
     first = ticks[100].time_us // 1000 // hour * hour
     bounds = {"from": str(first), "to": str(first + 7 * hour)}
-    found = house.get(PROFILE, **bounds, **({"step": step} if step else {})).json()
+    profile = house.get(PROFILE, **bounds, **({"step": step} if step else {})).json()
     candles = house.get(CANDLES, timeframe="1h", **bounds).json()["candles"]
     for name in ("v", "bv", "sv"):
         total = sum((Decimal(each[name]) for each in candles), Decimal(0))
-        assert Decimal(found[name]) == total
-        assert sum((Decimal(each[name]) for each in found["levels"]), Decimal(0)) == total
-    assert found["n"] == sum(each["n"] for each in candles)
+        assert Decimal(profile[name]) == total
+        assert sum((Decimal(each[name]) for each in profile["levels"]), Decimal(0)) == total
+    assert profile["n"] == sum(each["n"] for each in candles)
     inside = [t for t in ticks if first * 1000 <= t.time_us < (first + 7 * hour) * 1000]
     volumes: dict[Decimal, Decimal] = {}
     for tick in inside:
         price = tick.decimal_price // Decimal(step) * Decimal(step) if step else tick.decimal_price
         volumes[price] = volumes.get(price, Decimal(0)) + tick.decimal_size
-    assert {Decimal(e["p"]): Decimal(e["v"]) for e in found["levels"]} == volumes
-    assert volumes[Decimal(found["poc"])] == max(volumes.values())
-    area = [v for p, v in volumes.items() if Decimal(found["val"]) <= p <= Decimal(found["vah"])]
-    assert sum(area) >= Decimal("0.7") * Decimal(found["v"])
+    assert {Decimal(e["p"]): Decimal(e["v"]) for e in profile["levels"]} == volumes
+    assert volumes[Decimal(profile["poc"])] == max(volumes.values())
+    area = [
+        v for p, v in volumes.items() if Decimal(profile["val"]) <= p <= Decimal(profile["vah"])
+    ]
+    assert sum(area) >= Decimal("0.7") * Decimal(profile["v"])
 
 
 def test_what_a_profile_cannot_be_is_refused(house: House) -> None:

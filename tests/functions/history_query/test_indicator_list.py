@@ -6,12 +6,12 @@ from shared.analysis.indicators import parse_indicators
 
 def test_every_listed_name_can_be_asked_for() -> None:
     """A listed name is a valid indicator with the columns that are said of it, and listed once."""
-    listed = entries()
-    assert len(listed) > 100
-    assert len({each.name for each in listed}) == len(listed)
-    for each in listed:
-        (made,) = parse_indicators(each.name)
-        assert (made.name, made.columns) == (each.name, each.columns)
+    indicators = entries()
+    assert len(indicators) > 100
+    assert len({each.name for each in indicators}) == len(indicators)
+    for each in indicators:
+        (indicator,) = parse_indicators(each.name)
+        assert (indicator.name, indicator.columns) == (each.name, each.columns)
 
 
 def test_what_is_measured_in_prices_lies_over_the_candles() -> None:

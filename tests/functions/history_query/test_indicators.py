@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from functions.history_query.queries.indicator_list import listed
+from functions.history_query.queries.indicator_list import markdown
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import columns, generated
 
@@ -15,10 +15,10 @@ from tests.functions.history_query.market import columns, generated
 def test_a_mean_is_the_mean_of_the_closes(house: House) -> None:
     """sma:3 is null for two candles, then the mean of the last three."""
     house.take(columns(generated(3, 400, 1_800_000_000), "A/B"))
-    found = house.get("/api/candles/A/B", indicators="sma:3", limit="10000").json()["candles"]
-    closes = [float(each["c"]) for each in found]
-    values = [each["indicators"]["sma:3"] for each in found]
-    assert len(found) > 20
+    candles = house.get("/api/candles/A/B", indicators="sma:3", limit="10000").json()["candles"]
+    closes = [float(each["c"]) for each in candles]
+    values = [each["indicators"]["sma:3"] for each in candles]
+    assert len(candles) > 20
     assert values[:2] == [None, None]
     means = [sum(closes[n - 2 : n + 1]) / 3 for n in range(2, len(closes))]
     assert values[2:] == pytest.approx(means, rel=1e-9)
@@ -29,56 +29,56 @@ def test_values_do_not_depend_on_where_the_page_begins(house: House, timeframe: 
     """Each page of five candles says what one page of all does."""
     house.take(columns(generated(4, 400, 1_800_000_000), "A/B"))
     names = "sma:4,ema:3,rsi:3,bb:4:2,vwap,sar,supertrend:3:2,obv"
-    wanted = {"timeframe": timeframe, "indicators": names, "from": "0"}
-    whole = house.get("/api/candles/A/B", **wanted, limit="1000").json()["candles"]
+    query = {"timeframe": timeframe, "indicators": names, "from": "0"}
+    expected = house.get("/api/candles/A/B", **query, limit="1000").json()["candles"]
     paged: list[object] = []
     cursor: dict[str, str] = {}
     while True:
-        answer = house.get("/api/candles/A/B", **wanted, limit="5", **cursor).json()
-        paged += answer["candles"]
-        if answer["next"] is None:
+        body = house.get("/api/candles/A/B", **query, limit="5", **cursor).json()
+        paged += body["candles"]
+        if body["next"] is None:
             break
-        cursor = {"cursor": answer["next"]}
-    assert len(whole) > 10
-    assert paged == whole
+        cursor = {"cursor": body["next"]}
+    assert len(expected) > 10
+    assert paged == expected
 
 
 @pytest.mark.parametrize("newest", [False, True])
 def test_indicators_of_bars_are_those_of_all_bars(house: House, newest: bool) -> None:
     """Over days, pages forward and backward; the mean is that of the closes; a CSV has columns."""
     house.take(columns(generated(5, 900, 200_000_000), "A/B"))
-    wanted = {"type": "tick:4", "indicators": "sma:3,rsi:5,macd,vwap,sar"}
-    whole = house.get("/api/bars/A/B", **wanted, **{"from": "0"}, limit="1000").json()["bars"]
-    days = {each["t"] // 86_400_000 for each in whole}
-    assert len(whole) > 100
+    query = {"type": "tick:4", "indicators": "sma:3,rsi:5,macd,vwap,sar"}
+    expected = house.get("/api/bars/A/B", **query, **{"from": "0"}, limit="1000").json()["bars"]
+    days = {each["t"] // 86_400_000 for each in expected}
+    assert len(expected) > 100
     assert len(days) > 1
     paged: list[dict[str, Any]] = []
     cursor = {} if newest else {"from": "0"}
     while True:
-        answer = house.get("/api/bars/A/B", **wanted, limit="7", **cursor).json()
-        paged = [*answer["bars"], *paged] if newest else [*paged, *answer["bars"]]
-        if answer["next"] is None:
+        body = house.get("/api/bars/A/B", **query, limit="7", **cursor).json()
+        paged = [*body["bars"], *paged] if newest else [*paged, *body["bars"]]
+        if body["next"] is None:
             break
-        cursor["cursor"] = answer["next"]
-    assert paged == whole
-    closes = [float(each["c"]) for each in whole]
+        cursor["cursor"] = body["next"]
+    assert paged == expected
+    closes = [float(each["c"]) for each in expected]
     means = [sum(closes[n - 2 : n + 1]) / 3 for n in range(2, len(closes))]
-    values = [each["indicators"]["sma:3"] for each in whole]
+    values = [each["indicators"]["sma:3"] for each in expected]
     assert values[:2] == [None, None]
     assert values[2:] == pytest.approx(means, rel=1e-9)
-    table = house.get("/api/bars/A/B", **wanted, limit="1", format="csv").text
+    table = house.get("/api/bars/A/B", **query, limit="1", format="csv").text
     assert "sma:3,rsi:5,macd:12:26:9:macd," in table.splitlines()[0]
 
 
 @pytest.mark.parametrize("text", ["sma", "sma:1", "cats:3", "adx:0", "sma:3,sma:3", "rsi:x"])
 def test_bad_indicators_are_refused(house: House, text: str) -> None:
     """Each is a 400 that says what is wrong with it."""
-    answer = house.get("/api/candles/A/B", indicators=text)
-    assert answer.status_code == 400
-    assert answer.json()["detail"].startswith("indicators: ")
+    response = house.get("/api/candles/A/B", indicators=text)
+    assert response.status_code == 400
+    assert response.json()["detail"].startswith("indicators: ")
 
 
 def test_the_page_lists_what_talib_has() -> None:
     """After a change of TA-Lib, `make reference` writes it."""
     path = Path(__file__).parents[3] / "docs/indicators.md"
-    assert path.read_text() == listed()
+    assert path.read_text() == markdown()

@@ -24,13 +24,13 @@ PATHS = sorted(path for path, item in DOCUMENT["paths"].items() if "get" in item
 
 
 def operation(path: str) -> dict[str, Any]:
-    found: dict[str, Any] = DOCUMENT["paths"][path]["get"]
-    return found
+    item: dict[str, Any] = DOCUMENT["paths"][path]["get"]
+    return item
 
 
 def check(schema: dict[str, Any], value: Any) -> None:
-    whole = {**schema, "components": DOCUMENT["components"]}
-    jsonschema.Draft202012Validator(whole).validate(value)
+    full_schema = {**schema, "components": DOCUMENT["components"]}
+    jsonschema.Draft202012Validator(full_schema).validate(value)
 
 
 def fill(house: House, symbol: str = "A/B") -> None:
@@ -42,14 +42,14 @@ def fill(house: House, symbol: str = "A/B") -> None:
     ]
     house.take(columns(ticks, symbol))
     house.patterns.patterns([pattern(1), pattern(2, retracted=True), pattern(3)])
-    told = pattern_json(pattern(0))["data"]
-    for rule_id, text, values in (("r1", "close > 1", {"value": "2"}), ("r2", "pattern x", told)):
+    event = pattern_json(pattern(0))["data"]
+    for rule_id, text, values in (("r1", "close > 1", {"value": "2"}), ("r2", "pattern x", event)):
         body = as_event_json(rule_id, Rule.parse(f"{symbol} {text}"), 0, 60_000_000, **values)
         house.patterns.alert(AlertEvent.decode(body.encode()))
     with house.postgres.connection() as connection:
         add_rule(connection, Rule.parse(f"{symbol} close > 1"))
-    here = SymbolStatus("AB", symbol, FeedState.LIVE, 1, 1, 1, 1)
-    house.feeds.status(FeedStatus("binance", "s", time.time_ns() // 1000, 0, -5, "", (here,)))
+    status = SymbolStatus("AB", symbol, FeedState.LIVE, 1, 1, 1, 1)
+    house.feeds.status(FeedStatus("binance", "s", time.time_ns() // 1000, 0, -5, "", (status,)))
 
 
 def test_every_operation_has_a_tag_that_is_listed() -> None:
@@ -72,25 +72,25 @@ def test_every_route_is_described_and_no_other(house: House) -> None:
 def test_answers_match_their_schemas(house: House, path: str) -> None:
     """200 in its media type, with exactly the fields described; headers too."""
     fill(house)
-    answer = house.get(path.format(symbol="A/B"))
-    assert answer.status_code == 200
-    told = operation(path)["responses"]["200"]
-    media_type = next(iter(told["content"]))
-    assert answer.headers["content-type"].startswith(media_type)
+    response = house.get(path.format(symbol="A/B"))
+    assert response.status_code == 200
+    described = operation(path)["responses"]["200"]
+    media_type = next(iter(described["content"]))
+    assert response.headers["content-type"].startswith(media_type)
     if media_type == "application/json":
-        value = answer.json()
+        value = response.json()
         assert value
-        check(told["content"][media_type]["schema"], value)
+        check(described["content"][media_type]["schema"], value)
 
 
 @pytest.mark.parametrize("timeframe", ["1s", "1m", "2m"])
 def test_candles_of_every_making_match_the_schema(house: House, timeframe: str) -> None:
     """Kept, rolled up or made of ticks: one shape."""
     fill(house)
-    answer = house.get("/api/candles/A/B", timeframe=timeframe).json()
-    assert answer["candles"]
+    body = house.get("/api/candles/A/B", timeframe=timeframe).json()
+    assert body["candles"]
     path = "/api/candles/{symbol}"
-    check(operation(path)["responses"]["200"]["content"]["application/json"]["schema"], answer)
+    check(operation(path)["responses"]["200"]["content"]["application/json"]["schema"], body)
 
 
 @pytest.mark.parametrize("path", [p for p in PATHS if "503" in operation(p)["responses"]])
@@ -100,23 +100,23 @@ def test_the_parameters_described_are_those_that_are_taken(house: House, path: s
     described = {
         each["name"] for each in operation(path).get("parameters", []) if each["in"] == "query"
     }
-    here = path.format(symbol="A/B")
+    url = path.format(symbol="A/B")
     examples = {each["name"]: each["example"] for each in operation(path).get("parameters", [])}
     of_type = {"type": "tick:2"} if path.startswith("/api/bars") else {}
     if "cursor" in described:
-        first = house.get(here, limit="1", **of_type)
+        first = house.get(url, limit="1", **of_type)
         link = re.search("cursor=([^&>]+)", first.headers.get("link", ""))
         examples["cursor"] = link[1] if link else first.json()["next"]
         assert examples["cursor"]
     for name in described:
-        given = {**of_type, name: str(examples[name])}
-        assert house.get(here, **given).status_code == 200, name
-    refused = house.get(here, nonsense="1")
+        query = {**of_type, name: str(examples[name])}
+        assert house.get(url, **query).status_code == 200, name
+    refused = house.get(url, nonsense="1")
     assert refused.status_code == 400
     detail = refused.json()["detail"]
     assert detail.startswith("nonsense: no such parameter")
-    listed = set(re.findall(r"\w+", detail.partition("there are ")[2])) - {"none", "here"}
-    assert listed == described
+    names = set(re.findall(r"\w+", detail.partition("there are ")[2])) - {"none", "here"}
+    assert names == described
 
 
 def test_problems_match_their_schema(house: House) -> None:

@@ -31,23 +31,23 @@ def filled(house: House) -> House:
 
 
 def outcomes(house: House, **parameters: str) -> dict[str, Any]:
-    answer = house.get("/api/outcomes/A/B", timeframe="1m", **parameters)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    response = house.get("/api/outcomes/A/B", timeframe="1m", **parameters)
+    assert response.status_code == 200, response.text
+    body: dict[str, Any] = response.json()
+    return body
 
 
 def test_hits_are_those_after_which_the_close_went_the_way_of_the_pattern(filled: House) -> None:
     """Beside them what all candles did; a pattern without a horizon after it is not evaluated."""
-    found = outcomes(filled, horizon="3")
-    closes = CLOSES[: found["candles"]]
-    assert (found["candles"], found["horizon"]) == (
+    body = outcomes(filled, horizon="3")
+    closes = CLOSES[: body["candles"]]
+    assert (body["candles"], body["horizon"]) == (
         58,
         3,
     )  # the last ones are open: late ticks may come
     after = [b / a - 1 for a, b in zip(closes, closes[3:], strict=False)]
     up = [after[n] for n in (8, 10, 15, 20)]
-    first, second = found["outcomes"]
+    first, second = body["outcomes"]
     assert (first["pattern_type"], first["direction"]) == ("cdl_doji", 1)
     assert (first["count"], first["judged"], first["verdict"]) == (5, 4, "few")
     assert first["hit_rate"] == sum(each > 0 for each in up) / 4
@@ -69,6 +69,6 @@ def test_what_cannot_be_evaluated_has_no_rate(filled: House) -> None:
 @pytest.mark.parametrize("horizon", ["0", "501", "x", "-1", "1" * 400, "0" * 8 + "10"])
 def test_a_horizon_is_a_number_in_bounds(house: House, horizon: str) -> None:
     """Anything else is a 400 that names it."""
-    answer = house.get("/api/outcomes/A", horizon=horizon)
-    assert answer.status_code == 400
-    assert answer.json()["detail"].startswith("horizon:")
+    response = house.get("/api/outcomes/A", horizon=horizon)
+    assert response.status_code == 400
+    assert response.json()["detail"].startswith("horizon:")

@@ -131,8 +131,8 @@ def test_symbols_are_chosen_by_name(house: House) -> None:
     """Of those that are known; with commas between, or one by one where a name holds a comma."""
     now_us = time.time_ns() // 1000
     house.take(as_columns([Tick(name, now_us, 1, 500, 1_000, 0) for name in ("A", "B", "C,D")]))
-    chosen = house.get("/api/overview", symbols="A,B,NONE").json()
-    assert [each["symbol"] for each in chosen] == ["A", "B"]
+    rows = house.get("/api/overview", symbols="A,B,NONE").json()
+    assert [each["symbol"] for each in rows] == ["A", "B"]
     assert [e["symbol"] for e in house.get("/api/overview", symbol="C,D").json()] == ["C,D"]
     everything = house.get("/api/overview", symbols="all").json()
     assert [each["symbol"] for each in everything] == ["A", "B", "C,D"]
@@ -149,6 +149,6 @@ def test_symbols_are_chosen_by_name(house: House) -> None:
 )
 def test_what_cannot_be_asked_is_named(house: House, query: dict[str, str], named: str) -> None:
     """400, and the fix."""
-    answer = house.get("/api/overview", **query)
-    assert answer.status_code == 400
-    assert named in answer.json()["detail"]
+    response = house.get("/api/overview", **query)
+    assert response.status_code == 400
+    assert named in response.json()["detail"]

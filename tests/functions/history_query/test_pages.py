@@ -32,16 +32,16 @@ def seconds(name: str) -> int:
 
 def read(house: House, symbol: str, timeframe: str, **more: str) -> list[list[dict[str, Any]]]:
     """All pages of a request, each in the order of the answer."""
-    found = []
+    joined = []
     parameters = {"timeframe": timeframe, **more}
     while True:
-        answer = house.get(f"/api/candles/{symbol}", **parameters)
-        assert answer.status_code == 200, answer.text
-        page = answer.json()
+        response = house.get(f"/api/candles/{symbol}", **parameters)
+        assert response.status_code == 200, response.text
+        page = response.json()
         assert (page["symbol"], page["timeframe"]) == (symbol, timeframe)
-        found.append(page["candles"])
+        joined.append(page["candles"])
         if page["next"] is None:
-            return found
+            return joined
         assert page["candles"], "a page with a next has at least one candle"
         parameters["cursor"] = page["next"]
 

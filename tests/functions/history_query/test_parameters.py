@@ -77,8 +77,8 @@ def test_other_timeframes_are_refused_with_what_there_is(name: str) -> None:
 )
 def test_days_are_those_that_the_request_names(query: dict[str, str], name: str, part: str) -> None:
     """By tz, session, calendar or in the timeframe; what falls on hours of UTC is as without."""
-    found = read_page(query, LADDER).resolution
-    assert (found.timeframe.name, found.part and found.part.name) == (name, part)
+    resolution = read_page(query, LADDER).resolution
+    assert (resolution.timeframe.name, resolution.part and resolution.part.name) == (name, part)
 
 
 @pytest.mark.parametrize(
@@ -185,10 +185,10 @@ def test_no_text_crashes_the_reader_of_cursors(text: str) -> None:
     try:
         read_ticks({"cursor": text}, None, 1)
     except ParameterError as error:
-        told = str(error)
+        outcome = str(error)
     else:
-        told = "cursor: good" if text else "cursor: none"
-    assert told.startswith("cursor: ")
+        outcome = "cursor: good" if text else "cursor: none"
+    assert outcome.startswith("cursor: ")
 
 
 @pytest.mark.parametrize(

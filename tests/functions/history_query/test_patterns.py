@@ -9,9 +9,9 @@ from tests.functions.history_query.drawn import pattern
 
 
 def minutes(house: House, **parameters: str) -> list[int]:
-    answer = house.get("/api/patterns/A/B", **parameters)
-    assert answer.status_code == 200, answer.text
-    return [each["begin"] // 60_000 for each in answer.json()["patterns"]]
+    response = house.get("/api/patterns/A/B", **parameters)
+    assert response.status_code == 200, response.text
+    return [each["begin"] // 60_000 for each in response.json()["patterns"]]
 
 
 @pytest.fixture
@@ -41,23 +41,23 @@ def test_filters_choose(filled: House) -> None:
 
 def test_pages_follow_each_other_without_gap_or_repetition(filled: House) -> None:
     """Whatever the limit, the cursors lead through all of them once."""
-    found: list[int] = []
+    joined: list[int] = []
     parameters = {"limit": "5"}
     while True:
-        answer = filled.get("/api/patterns/A/B", **parameters).json()
-        found += [each["begin"] // 60_000 for each in answer["patterns"]]
-        if answer["next"] is None:
+        body = filled.get("/api/patterns/A/B", **parameters).json()
+        joined += [each["begin"] // 60_000 for each in body["patterns"]]
+        if body["next"] is None:
             break
-        parameters["cursor"] = answer["next"]
-    assert found == minutes(filled)
+        parameters["cursor"] = body["next"]
+    assert joined == minutes(filled)
 
 
 def test_prices_are_exact_texts(filled: House) -> None:
     """The decimals that were stored come back digit by digit."""
-    (found,) = filled.get("/api/patterns/C").json()["patterns"]
-    assert found["trigger_price"] == "100.1"
-    assert found["candle_data"]["volume"] == "7"
-    assert found["timestamp"] == 6 * 60_000
+    (pattern_row,) = filled.get("/api/patterns/C").json()["patterns"]
+    assert pattern_row["trigger_price"] == "100.1"
+    assert pattern_row["candle_data"]["volume"] == "7"
+    assert pattern_row["timestamp"] == 6 * 60_000
 
 
 @pytest.mark.parametrize(
@@ -75,18 +75,18 @@ def test_prices_are_exact_texts(filled: House) -> None:
 )
 def test_bad_parameters_are_named(filled: House, name: str, value: str) -> None:
     """Each is a 400 whose detail names the parameter."""
-    answer = filled.get("/api/patterns/A/B", **{name: value})
-    assert answer.status_code == 400
-    assert answer.json()["detail"].startswith(f"{name}: ")
+    response = filled.get("/api/patterns/A/B", **{name: value})
+    assert response.status_code == 400
+    assert response.json()["detail"].startswith(f"{name}: ")
 
 
 def test_all_instruments_at_once(filled: House) -> None:
     """The newest of any come first."""
-    found = filled.get("/api/patterns").json()["patterns"]
-    assert {each["symbol"] for each in found} == {"A/B", "C"}
-    stamps = [each["timestamp"] for each in found]
+    patterns = filled.get("/api/patterns").json()["patterns"]
+    assert {each["symbol"] for each in patterns} == {"A/B", "C"}
+    stamps = [each["timestamp"] for each in patterns]
     assert stamps == sorted(stamps, reverse=True)
-    assert len(found) == 13
+    assert len(patterns) == 13
 
 
 def test_an_unknown_symbol_is_not_found(filled: House) -> None:

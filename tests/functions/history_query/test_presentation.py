@@ -44,19 +44,19 @@ def test_filled_pages_joined_are_every_interval(
     parameters = {"fill": fill, "limit": limit, "columns": "t,o,h,l,c,v,n"}
     if direction == "forwards":
         parameters["from"] = "0"
-    found: list[dict[str, object]] = []
+    joined: list[dict[str, object]] = []
     while True:
         page = house.get(PATH, **parameters).json()
         rows = page["candles"]
         assert len(rows) <= int(limit)
-        found = [*found, *rows] if direction == "forwards" else [*rows, *found]
+        joined = [*joined, *rows] if direction == "forwards" else [*rows, *joined]
         if page["next"] is None:
             break
         parameters["cursor"] = page["next"]
     starts = sorted(by_start)
-    assert [row["t"] for row in found] == list(range(starts[0], starts[-1] + 1, MINUTE_MS))
+    assert [row["t"] for row in joined] == list(range(starts[0], starts[-1] + 1, MINUTE_MS))
     close = None
-    for row in found:
+    for row in joined:
         there = by_start.get(int(str(row["t"])))
         if there is None:
             price = close if fill == "previous" else None
@@ -71,7 +71,7 @@ def test_candles_of_a_session_begin_with_it(house: House, session: str) -> None:
     """An hour counted from the opening, in the zone's own time, equals the ticks of it."""
     ticks = market(house, 300, 600_000_000)
     clock, _, zone = session.partition("@")
-    found = house.get(PATH, timeframe="1h", session=session, **{"from": "0"}).json()["candles"]
+    candles = house.get(PATH, timeframe="1h", session=session, **{"from": "0"}).json()["candles"]
     groups: dict[int, list[Tick]] = {}
     for tick in trades(ticks):
         local = datetime.fromtimestamp(tick.time_us // 1_000_000, ZoneInfo(zone))
@@ -81,9 +81,9 @@ def test_candles_of_a_session_begin_with_it(house: House, session: str) -> None:
             opening_s -= 86_400
         start = opening_s + (tick.time_us // 1_000_000 - opening_s) // 3600 * 3600
         groups.setdefault(start * 1000, []).append(tick)
-    assert [each["t"] for each in found] == sorted(groups)
-    assert [each["n"] for each in found] == [len(groups[start]) for start in sorted(groups)]
-    assert {each["t"] % 3_600_000 for each in found} == {
+    assert [each["t"] for each in candles] == sorted(groups)
+    assert [each["n"] for each in candles] == [len(groups[start]) for start in sorted(groups)]
+    assert {each["t"] % 3_600_000 for each in candles} == {
         int(clock[3:]) * MINUTE_MS if zone == "America/New_York" else 45 * MINUTE_MS
     }
 
@@ -116,29 +116,29 @@ def test_candles_of_a_calendar_hold_the_trades_of_their_hours(
     parameters = {"timeframe": timeframe, "limit": "2", **query}
     if direction == "forwards":
         parameters["from"] = "0"
-    found: list[dict[str, Any]] = []
+    joined: list[dict[str, Any]] = []
     while True:
         page = house.get(PATH, **parameters).json()
         rows = page["candles"]
-        found = [*found, *rows] if direction == "forwards" else [*rows, *found]
+        joined = [*joined, *rows] if direction == "forwards" else [*rows, *joined]
         if page["next"] is None:
             break
         parameters["cursor"] = page["next"]
-    assert [row["t"] for row in found] == sorted(groups)
-    assert all(row["closed"] for row in found[:-1])
-    for row in found:
-        some = groups[row["t"]]
-        assert row["n"] == len(some)
-        assert Decimal(row["v"]) == sum(each.decimal_size for each in some)
+    assert [row["t"] for row in joined] == sorted(groups)
+    assert all(row["closed"] for row in joined[:-1])
+    for row in joined:
+        group = groups[row["t"]]
+        assert row["n"] == len(group)
+        assert Decimal(row["v"]) == sum(each.decimal_size for each in group)
 
 
 def test_gaps_are_filled_within_trading_hours_alone(house: House) -> None:
     """From one session to the next no interval lies between."""
     market(house, 300, 1_800_000_000)
     query = {"session": "09:30-11:30@America/New_York", "timeframe": "1h", "fill": "previous"}
-    found = house.get(PATH, **query, **{"from": "0"}).json()["candles"]
+    candles = house.get(PATH, **query, **{"from": "0"}).json()["candles"]
     clocks = [
-        datetime.fromtimestamp(row["t"] / 1000, ZoneInfo("America/New_York")) for row in found
+        datetime.fromtimestamp(row["t"] / 1000, ZoneInfo("America/New_York")) for row in candles
     ]
     assert {f"{each:%H:%M}" for each in clocks} == {"09:30", "10:30"}
     assert [each.hour for each in clocks[1:]] == [
@@ -195,8 +195,8 @@ def test_what_a_client_has_is_not_sent_again(house: House) -> None:
     again = house.ask(PATH, {"if-none-match": first.headers["etag"]}, **old)
     assert (again.status_code, again.content) == (304, b"")
     for moving in ({}, {"from": "-999999d", "to": "-1000d"}, {"from": "2020-09-01"}):
-        answer = house.get(PATH, **moving)
-        assert answer.headers["cache-control"] == "private, no-cache"
+        response = house.get(PATH, **moving)
+        assert response.headers["cache-control"] == "private, no-cache"
     market(house, 201)
     assert house.ask(PATH, {"if-none-match": first.headers["etag"]}, **old).status_code == 200
 
@@ -226,9 +226,9 @@ def test_large_answers_are_compressed_as_accepted(house: House, encoding: str) -
 )
 def test_bad_forms_are_refused_by_name(house: House, parameter: str, value: str, told: str) -> None:
     """Each is a 400 whose detail names the parameter."""
-    answer = house.get(PATH, **{parameter: value})
-    assert answer.status_code == 400
-    assert answer.json()["detail"].startswith(told)
+    response = house.get(PATH, **{parameter: value})
+    assert response.status_code == 400
+    assert response.json()["detail"].startswith(told)
 
 
 @pytest.mark.parametrize("parameters", [{}, {"from": "0"}])
@@ -238,18 +238,18 @@ def test_pages_of_raw_ticks_joined_are_the_trades(
 ) -> None:
     """Each trade once in the total order, ties too, forwards and backwards."""
     ticks = market(house, 120, 400_000)
-    found: list[dict[str, object]] = []
-    asked = {**parameters, "limit": limit}
+    joined: list[dict[str, object]] = []
+    query = {**parameters, "limit": limit}
     while True:
-        page = house.get("/api/ticks/A/B", **asked).json()
-        found = [*found, *page["ticks"]] if parameters else [*page["ticks"], *found]
+        page = house.get("/api/ticks/A/B", **query).json()
+        joined = [*joined, *page["ticks"]] if parameters else [*page["ticks"], *joined]
         if page["next"] is None:
             break
-        asked["cursor"] = page["next"]
+        query["cursor"] = page["next"]
     expected = trades(ticks)
-    assert [row["us"] for row in found] == [tick.time_us for tick in expected]
-    assert [Decimal(str(row["p"])) for row in found] == [tick.decimal_price for tick in expected]
-    assert [row["side"] for row in found] == [(None, "buy", "sell")[t.side] for t in expected]
+    assert [row["us"] for row in joined] == [tick.time_us for tick in expected]
+    assert [Decimal(str(row["p"])) for row in joined] == [tick.decimal_price for tick in expected]
+    assert [row["side"] for row in joined] == [(None, "buy", "sell")[t.side] for t in expected]
 
 
 def test_a_cursor_means_the_same_place_while_data_arrives(house: House) -> None:
@@ -266,10 +266,10 @@ def test_a_cursor_means_the_same_place_while_data_arrives(house: House) -> None:
             if cursors["a"] is None and cursors["b"] is None:
                 break
             continue
-        more = {"cursor": cursor} if cursor else {"to": str(last // 1000 + 1)}
-        answer = house.get(PATH, limit="4", **more).json()
-        pages[client] = [*[row["t"] for row in answer["candles"]], *pages[client]]
-        cursors[client] = answer["next"]
+        bound = {"cursor": cursor} if cursor else {"to": str(last // 1000 + 1)}
+        body = house.get(PATH, limit="4", **bound).json()
+        pages[client] = [*[row["t"] for row in body["candles"]], *pages[client]]
+        cursors[client] = body["next"]
         new = ticks[step % len(ticks)]._replace(
             time_us=last + step * 7_000_000 + 60_000_000, sequence=(1 << 40) + step, kind=0
         )
@@ -284,33 +284,33 @@ def test_a_range_of_ticks_is_one_answer(
     """`limit=all` has every trade once, whatever slices the answer is made of."""
     monkeypatch.setattr(tick_slices, "LARGEST_SLICE", 50)
     expected = trades(market(house, 120, 400_000))
-    asked = {"from": "0", "limit": "all", "format": format_}
-    answer = house.get("/api/ticks/A/B", **asked)
-    assert answer.status_code == 200
+    query = {"from": "0", "limit": "all", "format": format_}
+    response = house.get("/api/ticks/A/B", **query)
+    assert response.status_code == 200
     rows: list[dict[str, Any]]
     if format_ == "arrow":
-        rows = pa.ipc.open_stream(answer.content).read_all().to_pylist()
+        rows = pa.ipc.open_stream(response.content).read_all().to_pylist()
     elif format_ == "csv":
-        rows = list(csv.DictReader(io.StringIO(answer.text)))
+        rows = list(csv.DictReader(io.StringIO(response.text)))
     else:
-        rows = [json.loads(line) for line in answer.text.splitlines()]
+        rows = [json.loads(line) for line in response.text.splitlines()]
     assert [int(row["us"]) for row in rows] == [tick.time_us for tick in expected]
     assert [Decimal(row["p"]) for row in rows] == [tick.decimal_price for tick in expected]
     assert [row["side"] or None for row in rows] == [
         (None, "buy", "sell")[t.side] for t in expected
     ]
-    one = house.get("/api/ticks/A/B", **{**asked, "limit": "10000"})
-    assert answer.content == one.content or format_ == "arrow"
+    one = house.get("/api/ticks/A/B", **{**query, "limit": "10000"})
+    assert response.content == one.content or format_ == "arrow"
 
 
 def test_forms_of_ticks_say_the_same(house: House) -> None:
     """Every column of the binary forms has the value that JSON has, also where there is none."""
     market(house, 120, 400_000)
-    asked = {"from": "0", "limit": "10000", "tz": "Asia/Kolkata"}
-    expected = house.get("/api/ticks/A/B", **asked).json()["ticks"]
+    query = {"from": "0", "limit": "10000", "tz": "Asia/Kolkata"}
+    expected = house.get("/api/ticks/A/B", **query).json()["ticks"]
     assert len(expected) > 50
     for format_ in ("arrow", "parquet"):
-        body = house.get("/api/ticks/A/B", format=format_, **asked).content
+        body = house.get("/api/ticks/A/B", format=format_, **query).content
         is_arrow = format_ == "arrow"
         table = pa.ipc.open_stream(body).read_all() if is_arrow else pq.read_table(io.BytesIO(body))
         assert table.column_names == list(expected[0])

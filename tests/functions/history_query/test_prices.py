@@ -20,11 +20,11 @@ from tests.functions.history_query.market import Tick, batches, columns, generat
 ALL = "1970-01-01"
 
 
-def numbers(answer: httpx.Response) -> list[dict[str, Any]]:
+def numbers(response: httpx.Response) -> list[dict[str, Any]]:
     """The answer's body, its numbers as exact decimals."""
-    assert answer.status_code == 200, answer.text
-    found: list[dict[str, Any]] = json.loads(answer.text, parse_float=Decimal)
-    return found
+    assert response.status_code == 200, response.text
+    rows: list[dict[str, Any]] = json.loads(response.text, parse_float=Decimal)
+    return rows
 
 
 def fill(house: House, symbol: str, seed: int, count: int, gap_us: int) -> list[Tick]:
@@ -39,16 +39,16 @@ def fill(house: House, symbol: str, seed: int, count: int, gap_us: int) -> list[
 
 def pages(house: House, path: str, **parameters: str) -> list[list[dict[str, Any]]]:
     """All pages, each as it came, by following the links."""
-    found = []
-    answer = house.get(path, **parameters)
+    joined = []
+    response = house.get(path, **parameters)
     while True:
-        found.append(numbers(answer))
-        if "link" not in answer.headers:
-            assert "x-kandle-truncated" not in answer.headers
-            return found
-        assert answer.headers["x-kandle-truncated"] == "true"
-        assert answer.headers["x-kandle-limit"] == parameters["limit"]
-        answer = house.get(answer.links["next"]["url"])
+        joined.append(numbers(response))
+        if "link" not in response.headers:
+            assert "x-kandle-truncated" not in response.headers
+            return joined
+        assert response.headers["x-kandle-truncated"] == "true"
+        assert response.headers["x-kandle-limit"] == parameters["limit"]
+        response = house.get(response.links["next"]["url"])
 
 
 @pytest.mark.parametrize("largest", [tick_slices.LARGEST_SLICE, 25])
@@ -80,8 +80,8 @@ def test_a_range_of_prices_is_half_open(house: House) -> None:
             f".{time_us % 10**6:06}Z"
         )
 
-    found = numbers(house.get("/api/history/A", **{"from": iso(low), "to": iso(high)}))
-    assert [each["p"] for each in found] == [
+    prices = numbers(house.get("/api/history/A", **{"from": iso(low), "to": iso(high)}))
+    assert [each["p"] for each in prices] == [
         tick.decimal_price for tick in expected if low <= tick.time_us < high
     ]
 
@@ -109,8 +109,8 @@ def test_a_price_is_a_json_number_of_all_its_digits(house: House) -> None:
     for number, (price, scale) in enumerate(prices):
         tick = Tick(10**15 + number, 1, number, "", 0, "u", number, price, scale, 1, 1)
         house.take(columns([tick], "A"))
-    answer = house.get("/api/history/A", **{"from": ALL})
-    assert answer.text == (
+    response = house.get("/api/history/A", **{"from": ALL})
+    assert response.text == (
         '[{"t":1000000000000,"p":9.223372036854775807},{"t":1000000000000,"p":0.000000000000000001},'
         '{"t":1000000000000,"p":1000000000000000000},{"t":1000000000000,"p":1.5}]'
     )
@@ -119,13 +119,15 @@ def test_a_price_is_a_json_number_of_all_its_digits(house: House) -> None:
 
 def test_symbols_have_their_first_and_last_trade_and_their_number(house: House) -> None:
     """From live and stored candles of the longest timeframe, none counted twice."""
-    known = {name: fill(house, name, n, 60, 7_200_000_000) for n, name in enumerate(["B/C", "A"])}
+    expected = {
+        name: fill(house, name, n, 60, 7_200_000_000) for n, name in enumerate(["B/C", "A"])
+    }
     assert numbers(house.get("/api/symbols")) == [
         {
             "symbol": name,
-            "first": known[name][0].time_us // 1000,
-            "last": known[name][-1].time_us // 1000,
-            "n": len(known[name]),
+            "first": expected[name][0].time_us // 1000,
+            "last": expected[name][-1].time_us // 1000,
+            "n": len(expected[name]),
         }
         for name in ("A", "B/C")
     ]

@@ -30,14 +30,16 @@ def test_every_example_is_answered(house: House) -> None:
     text = reference()
     lines = re.findall(r'^curl "\$API_URL(.*)"$', text, re.MULTILINE)
     assert len(lines) == sum(path.startswith(("/api", "/prices")) for path in PATHS)
-    asked = [line.partition("?")[::2] for line in lines]
+    requests = [line.partition("?")[::2] for line in lines]
     for section in re.split(r"^## GET ", text, flags=re.MULTILINE)[1:]:
         path = section.splitlines()[0].format(symbol=SYMBOL)
-        asked += [(path, each) for each in re.findall(r"\| `(\w+=.*)` \|$", section, re.MULTILINE)]
-    assert len(asked) > 60
-    for path, query in asked:
-        answer = house.get(path, **dict(parse_qsl(query)))
-        assert answer.status_code == 200, (path, query, answer.text)
+        requests += [
+            (path, each) for each in re.findall(r"\| `(\w+=.*)` \|$", section, re.MULTILINE)
+        ]
+    assert len(requests) > 60
+    for path, query in requests:
+        response = house.get(path, **dict(parse_qsl(query)))
+        assert response.status_code == 200, (path, query, response.text)
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
@@ -45,9 +47,9 @@ def test_the_page_asks_no_other_server(house: House, path: str) -> None:
     """What it loads is this server's own, and there; its policy admits nothing else."""
     if not (page.BUILT / "index.html").is_file():
         pytest.skip("the page was not built: make dashboard")
-    answer = house.get(path)
-    assert "default-src 'self'" in answer.headers["content-security-policy"]
-    loaded = re.findall(r'(?:src|href)="(?!data:)([^"]+)"', answer.text)
+    response = house.get(path)
+    assert "default-src 'self'" in response.headers["content-security-policy"]
+    loaded = re.findall(r'(?:src|href)="(?!data:)([^"]+)"', response.text)
     assert len(loaded) == 3
     for each in loaded:
         assert each.startswith("docs/")
@@ -75,6 +77,6 @@ def test_a_page_that_was_not_built_is_the_text(
 ) -> None:
     """It says the same of every route, without Node.js."""
     monkeypatch.setattr(page, "BUILT", tmp_path)
-    answer = house.get("/docs")
-    assert answer.headers["content-type"].startswith("text/html")
-    assert "GET /api/candles/{symbol}" in answer.text
+    response = house.get("/docs")
+    assert response.headers["content-type"].startswith("text/html")
+    assert "GET /api/candles/{symbol}" in response.text

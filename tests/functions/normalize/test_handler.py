@@ -67,9 +67,9 @@ def test_what_is_beyond_64_bits_goes_in_an_event_of_its_own() -> None:
         ("FINE", "0.000000000000000000000000000001", "3"),
         ("FINE", "9000000000000000000", "3"),
     ]
-    found = emitted(*(f"{name},{price},{size},{TIME}" for name, price, size in lines))
-    assert sorted(found) == ["u-1/normalize/ticks.0", "u-1/normalize/wide.0"]
-    plain, wide = found["u-1/normalize/ticks.0"], found["u-1/normalize/wide.0"]
+    outputs = emitted(*(f"{name},{price},{size},{TIME}" for name, price, size in lines))
+    assert sorted(outputs) == ["u-1/normalize/ticks.0", "u-1/normalize/wide.0"]
+    plain, wide = outputs["u-1/normalize/ticks.0"], outputs["u-1/normalize/wide.0"]
     assert [str(each.price.dtype) for each in (plain, wide)] == ["int64", "object"]
     assert sorted(values(plain) + values(wide)) == sorted(
         (name, Decimal(price), Decimal(size)) for name, price, size in lines
@@ -85,8 +85,8 @@ def test_every_decimal_comes_through_exactly(
     lines: list[tuple[str, Decimal, Decimal]],
 ) -> None:
     """Negative, zero, tiny and wide ones, in any mixture."""
-    found = emitted(*(f"{name},{price:f},{size:f},{TIME}" for name, price, size in lines))
-    every = [row for ticks in found.values() for row in values(ticks)]
+    outputs = emitted(*(f"{name},{price:f},{size:f},{TIME}" for name, price, size in lines))
+    every = [row for ticks in outputs.values() for row in values(ticks)]
     assert sorted(every) == sorted(lines)
 
 

@@ -50,10 +50,10 @@ def test_quotes_are_an_event_of_their_own_in_the_total_order() -> None:
             ticker("B-USD", "1", "2.125", sequence=3),
         ],
     )
-    found = emitted(raw)
-    assert list(found) == [events.QUOTES]
-    assert found[events.QUOTES].id == "raw-1/normalize/quotes.0"
-    quotes = Quotes.decode(decompress(found[events.QUOTES].body))
+    outputs = emitted(raw)
+    assert list(outputs) == [events.QUOTES]
+    assert outputs[events.QUOTES].id == "raw-1/normalize/quotes.0"
+    quotes = Quotes.decode(decompress(outputs[events.QUOTES].body))
     assert [(e.name, e.market, e.count) for e in quotes.entries] == [
         ("A-USD.COINBASE", Market("COINBASE", "A-USD"), 1),
         ("B-USD.COINBASE", Market("COINBASE", "B-USD"), 2),
@@ -77,9 +77,9 @@ def test_a_quote_from_the_future_is_one_reject_even_where_it_is_a_tick_too() -> 
         {"ticker": "A", "price": 1, "bid": 1, "ask": 2, "timestamp": NOW_US // 1000 + 1001}
     ).encode()
     for stage in (Normalize(RULE), Normalize(RULE, quotes_as_ticks=QuotesAsTicks.MID)):
-        found = emitted(batch(FORMAT_SCANNER, [scan]), stage)
-        assert list(found) == [events.REJECTS]
-        _, (reject,) = rejects.decode(decompress(found[events.REJECTS].body))
+        outputs = emitted(batch(FORMAT_SCANNER, [scan]), stage)
+        assert list(outputs) == [events.REJECTS]
+        _, (reject,) = rejects.decode(decompress(outputs[events.REJECTS].body))
         assert (reject.code, reject.original) == ("time_in_future", scan)
 
 
@@ -87,8 +87,8 @@ def test_quotes_make_no_ticks_unless_mid_prices_are_asked_for() -> None:
     """Then an instrument of their own has them, so candles of trades stay candles of trades."""
     raw = batch(FORMAT_COINBASE, [ticker("A-USD", "1", "1.1"), ticker("A-USD", "2.5", "3.5")])
     assert events.TICKS not in emitted(raw)
-    found = emitted(raw, Normalize(RULE, quotes_as_ticks=QuotesAsTicks.MID))
-    ticks = Ticks.decode(decompress(found[events.TICKS].body))
+    outputs = emitted(raw, Normalize(RULE, quotes_as_ticks=QuotesAsTicks.MID))
+    ticks = Ticks.decode(decompress(outputs[events.TICKS].body))
     (entry,) = ticks.entries
     assert entry.name == "A-USD.COINBASE.MID"
     assert [from_mantissa(int(p), entry.price_scale) for p in ticks.price] == [
@@ -122,10 +122,10 @@ def test_what_is_emitted_reads_back_as_what_was_said(said: list[tuple[Any, ...]]
             for n, (b, a, x, y) in enumerate(said)
         ],
     )  # fmt: skip
-    found = emitted(raw)
+    outputs = emitted(raw)
     read = {}
-    if events.QUOTES in found:
-        quotes = Quotes.decode(decompress(found[events.QUOTES].body))
+    if events.QUOTES in outputs:
+        quotes = Quotes.decode(decompress(outputs[events.QUOTES].body))
         for entry, rows in quotes.runs():
             for row in range(rows.start, rows.stop):
                 read[quotes.key_at(row).update_id] = quotes.quote_at(entry, row)

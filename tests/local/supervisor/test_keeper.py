@@ -48,9 +48,9 @@ def keeper(component: Component, notices: list[str] | None = None) -> Keeper:
 
 def test_a_component_that_ends_at_every_start_is_an_error(component: Component) -> None:
     """The error has the last lines of its log, the exit code and where the log is."""
-    kept = keeper(replace(component, command=FAILS))
+    supervised = keeper(replace(component, command=FAILS))
     with pytest.raises(StartError) as caught:
-        asyncio.run(kept.start())
+        asyncio.run(supervised.start())
     for part in ("sleeper did not start (exit code 3)", "no such table", str(component.log)):
         assert part in str(caught.value)
     assert component.log.read_text().count("no such table") == 3
@@ -58,9 +58,9 @@ def test_a_component_that_ends_at_every_start_is_an_error(component: Component) 
 
 def test_a_program_that_is_not_there_is_an_error(component: Component) -> None:
     """A missing program is told like any other failed start."""
-    kept = keeper(replace(component, command=("/nowhere/program",)))
+    supervised = keeper(replace(component, command=("/nowhere/program",)))
     with pytest.raises(StartError, match="cannot run /nowhere/program: No such file"):
-        asyncio.run(kept.start())
+        asyncio.run(supervised.start())
 
 
 def test_a_component_that_is_never_ready_is_an_error_and_gone(component: Component) -> None:
@@ -69,10 +69,10 @@ def test_a_component_that_is_never_ready_is_an_error_and_gone(component: Compone
     async def never() -> bool:
         return False
 
-    kept = keeper(replace(component, ready=never, start_timeout_s=0.5))
+    supervised = keeper(replace(component, ready=never, start_timeout_s=0.5))
     with pytest.raises(StartError, match=r"not ready after 0\.5 s"):
-        asyncio.run(kept.start())
-    assert kept.pid is None
+        asyncio.run(supervised.start())
+    assert supervised.pid is None
 
 
 def test_why_it_is_not_ready_stands_in_the_error(component: Component) -> None:
@@ -82,9 +82,9 @@ def test_why_it_is_not_ready_stands_in_the_error(component: Component) -> None:
         raise NotReadyError("GET /health/readiness: 503: the database is away")
 
     silent = (sys.executable, "-c", "import time; time.sleep(60)")
-    kept = keeper(replace(component, command=silent, ready=never, start_timeout_s=0.3))
+    supervised = keeper(replace(component, command=silent, ready=never, start_timeout_s=0.3))
     with pytest.raises(StartError) as caught:
-        asyncio.run(kept.start())
+        asyncio.run(supervised.start())
     assert "not ready after 0.3 s: GET /health/readiness: 503: the database is away" in str(
         caught.value
     )
@@ -101,15 +101,15 @@ def test_what_is_no_longer_ready_says_why(component: Component) -> None:
 
     async def run() -> list[tuple[State, str | None]]:
         nonlocal away
-        kept = keeper(replace(component, ready=ready))
-        await kept.start()
-        found = []
+        supervised = keeper(replace(component, ready=ready))
+        await supervised.start()
+        states = []
         for away in ("", "the database is away", ""):  # noqa: B007 - `ready` reads it
-            await kept.check()
-            found.append((kept.state, kept.reason))
-        await kept.stop(2.0)
-        await kept.check()
-        return [*found, (kept.state, kept.reason)]
+            await supervised.check()
+            states.append((supervised.state, supervised.reason))
+        await supervised.stop(2.0)
+        await supervised.check()
+        return [*states, (supervised.state, supervised.reason)]
 
     assert asyncio.run(run()) == [
         (State.READY, None),
@@ -124,18 +124,18 @@ def test_each_death_waits_longer_than_the_last(component: Component) -> None:
     notices: list[str] = []
 
     async def die_twice() -> Keeper:
-        kept = keeper(component, notices)
-        await kept.start()
+        supervised = keeper(component, notices)
+        await supervised.start()
         for deaths in (1, 2):
-            assert kept.pid is not None
-            psutil.Process(kept.pid).kill()
-            while kept.restarts < deaths or kept.state is not State.READY:  # noqa: ASYNC110
+            assert supervised.pid is not None
+            psutil.Process(supervised.pid).kill()
+            while supervised.restarts < deaths or supervised.state is not State.READY:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
-        await kept.stop(2.0)
-        return kept
+        await supervised.stop(2.0)
+        return supervised
 
-    kept = asyncio.run(die_twice())
-    assert kept.restarts == 2
+    supervised = asyncio.run(die_twice())
+    assert supervised.restarts == 2
     assert [each.partition(" in ")[2][:5] for each in notices if "died" in each] == [
         "0.5 s",
         "1 s, ",
@@ -147,9 +147,9 @@ def test_what_ignores_the_signal_is_killed_in_time(component: Component) -> None
     """A component that does not stop is killed after its bound, and that is reported."""
 
     async def stop() -> bool:
-        kept = keeper(replace(component, command=IGNORES))
-        await kept.start()
-        return await kept.stop(0.3)
+        supervised = keeper(replace(component, command=IGNORES))
+        await supervised.start()
+        return await supervised.stop(0.3)
 
     assert asyncio.run(stop()) is False
 
@@ -163,10 +163,10 @@ def test_what_it_started_itself_ends_with_it(component: Component) -> None:
     )
 
     async def kill() -> int:
-        kept = keeper(replace(component, command=(sys.executable, "-c", code)))
-        await kept.start()
+        supervised = keeper(replace(component, command=(sys.executable, "-c", code)))
+        await supervised.start()
         grandchild = int(component.log.read_text().split()[0])
-        await kept.stop(2.0)
+        await supervised.stop(2.0)
         return grandchild
 
     grandchild = asyncio.run(kill())

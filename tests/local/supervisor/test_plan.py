@@ -27,11 +27,11 @@ def plan(tmp_path: Path, options: Options) -> Plan:
 
 def test_a_function_gets_what_its_manifest_says(tmp_path: Path) -> None:
     """Stores that it names and no others, its sink and other functions by local addresses."""
-    made = plan(tmp_path, Options(http_port=18080))
-    functions = {each.name: each for each in made.functions()}
+    processes = plan(tmp_path, Options(http_port=18080))
+    functions = {each.name: each for each in processes.functions()}
     aggregate = functions["candle-aggregate"].environment
     assert aggregate["REDIS_URL"] == "the REDIS_URL"
-    assert aggregate["K_SINK"] == f"{made.broker_url}/kandle/market"
+    assert aggregate["K_SINK"] == f"{processes.broker_url}/kandle/market"
     assert aggregate["K_CE_OVERRIDES"] == ""
     assert aggregate["DEAD_LETTER_URL"] == functions["dead-letter"].url
     assert aggregate["K_SERVICE"] == "candle-aggregate"
@@ -45,8 +45,8 @@ def test_a_function_gets_what_its_manifest_says(tmp_path: Path) -> None:
 
 def test_other_machines_reach_the_page_with_a_token_and_nothing_else(tmp_path: Path) -> None:
     """One more replica of live-feed, which takes no events; the others stay on loopback."""
-    made = plan(tmp_path, Options(host="0.0.0.0", dashboard_port=18088))
-    functions = {each.name: each for each in made.functions()}
+    processes = plan(tmp_path, Options(host="0.0.0.0", dashboard_port=18088))
+    functions = {each.name: each for each in processes.functions()}
     watchers = functions.pop("live-feed-watchers")
     assert watchers.environment["HOST"] == "0.0.0.0"
     assert watchers.environment["PORT"] == "18088"
@@ -54,8 +54,8 @@ def test_other_machines_reach_the_page_with_a_token_and_nothing_else(tmp_path: P
     assert len(watchers.environment["API_TOKENS"]) == 48
     assert {each.environment["HOST"] for each in functions.values()} == {"127.0.0.1"}
     assert not any("API_TOKENS" in each.environment for each in functions.values())
-    assert watchers.url not in made.addresses.values()
-    assert made.replica_addresses == {}
+    assert watchers.url not in processes.addresses.values()
+    assert processes.replica_addresses == {}
     alone = plan(tmp_path, Options(dashboard_port=18089))
     assert alone.endpoints["LIVE_URL"] == "http://127.0.0.1:18089"
     assert "live-feed-watchers" not in {each.name for each in alone.functions()}
@@ -82,13 +82,13 @@ spec:
 
 def test_a_function_runs_as_often_as_it_was_asked_for(tmp_path: Path) -> None:
     """Each replica is a process with an address of its own; the broker is told all of them."""
-    made = plan(tmp_path, Options(replicas=parse_replicas(["candle-aggregate=3"])))
-    replicas = [each for each in made.functions() if each.name.startswith("candle-aggregate")]
+    processes = plan(tmp_path, Options(replicas=parse_replicas(["candle-aggregate=3"])))
+    replicas = [each for each in processes.functions() if each.name.startswith("candle-aggregate")]
     host = "candle-aggregate.kandle.svc.cluster.local"
-    assert made.replica_addresses == {host: [each.url for each in replicas]}
+    assert processes.replica_addresses == {host: [each.url for each in replicas]}
     assert len({each.url for each in replicas}) == 3
     assert {each.environment["K_SERVICE"] for each in replicas} == {"candle-aggregate"}
-    broker = Addresses(made.replica_addresses, made.broker_url)
+    broker = Addresses(processes.replica_addresses, processes.broker_url)
     turns = [broker.resolve(f"http://{host}/x") for _ in range(6)]
     assert turns == [f"{each.url}/x" for each in replicas] * 2
     with pytest.raises(UsageError, match="no function persists"):
@@ -99,25 +99,29 @@ def test_a_function_runs_as_often_as_it_was_asked_for(tmp_path: Path) -> None:
 
 def test_secrets_stand_on_no_command_line(tmp_path: Path) -> None:
     """Whoever lists the processes of this machine sees no store's address."""
-    made = plan(tmp_path, Options())
-    components = [*made.functions(), made.broker(tmp_path / "addresses.json"), *made.sources()]
+    processes = plan(tmp_path, Options())
+    components = [
+        *processes.functions(),
+        processes.broker(tmp_path / "addresses.json"),
+        *processes.sources(),
+    ]
     assert not [each for each in components if "the " in " ".join(each.command)]
     assert not [each for each in components if "the " in repr(each)]
 
 
 def test_people_find_the_platform_where_they_asked(tmp_path: Path) -> None:
     """The API on --http-port, UDP on --udp-port, ingest by its path, and the first sink."""
-    made = plan(tmp_path, Options(http_port=18080, udp_port=15005))
-    ingest = made.addresses["udp-bridge.kandle.svc.cluster.local"]
-    assert made.endpoints == {
-        "GRPC_ADDR": made.endpoints["GRPC_ADDR"],
+    processes = plan(tmp_path, Options(http_port=18080, udp_port=15005))
+    ingest = processes.addresses["udp-bridge.kandle.svc.cluster.local"]
+    assert processes.endpoints == {
+        "GRPC_ADDR": processes.endpoints["GRPC_ADDR"],
         "API_URL": "http://127.0.0.1:18080",
-        "LIVE_URL": made.addresses["live-feed.kandle.svc.cluster.local"],
+        "LIVE_URL": processes.addresses["live-feed.kandle.svc.cluster.local"],
         "INGEST_URL": f"{ingest}/ingest",
         "UDP_ADDR": "127.0.0.1:15005",
-        "K_SINK": f"{made.broker_url}/kandle/ingest",
+        "K_SINK": f"{processes.broker_url}/kandle/ingest",
     }
-    assert made.addresses[INGRESS_HOST] == made.broker_url
+    assert processes.addresses[INGRESS_HOST] == processes.broker_url
 
 
 def test_the_listener_runs_as_its_deployment_says(tmp_path: Path) -> None:
@@ -132,10 +136,10 @@ def test_the_listener_runs_as_its_deployment_says(tmp_path: Path) -> None:
 
 def test_grpc_is_served_where_people_are_told(tmp_path: Path) -> None:
     """Beside live-feed, on loopback and a free port; not without that function."""
-    made = plan(tmp_path, Options())
-    server = made.sources()[0]
+    processes = plan(tmp_path, Options())
+    server = processes.sources()[0]
     address = f"{server.environment['GRPC_HOST']}:{server.environment['GRPC_PORT']}"
-    assert address == made.endpoints["GRPC_ADDR"]
+    assert address == processes.endpoints["GRPC_ADDR"]
     assert server.url == f"grpc://{address}"
     assert server.environment["NATS_URL"] == "the NATS_URL"
     without = plan(tmp_path, Options(functions="normalize"))
@@ -145,18 +149,22 @@ def test_grpc_is_served_where_people_are_told(tmp_path: Path) -> None:
 
 def test_each_is_told_how_long_it_may_drain(tmp_path: Path) -> None:
     """DRAIN_S, whole seconds, below the patience after which it is killed."""
-    made = plan(tmp_path, Options())
-    for each in [*made.functions(), made.broker(tmp_path / "addresses.json"), *made.sources()]:
+    processes = plan(tmp_path, Options())
+    for each in [
+        *processes.functions(),
+        processes.broker(tmp_path / "addresses.json"),
+        *processes.sources(),
+    ]:
         assert int(each.environment["DRAIN_S"]) == drain_s(each.kind)
-    function = made.functions()[0].command
+    function = processes.functions()[0].command
     graceful = function[function.index("--timeout-graceful-shutdown") + 1]
     assert int(graceful) == drain_s(Kind.FUNCTION)
 
 
 def test_the_simulator_is_a_source_when_asked_for(tmp_path: Path) -> None:
     """It sends to the UDP port of this very instance, at the rate that was asked for."""
-    made = plan(tmp_path, Options(udp_port=15005, simulate=True, simulate_rate=1500))
-    simulator = made.sources()[-1]
+    processes = plan(tmp_path, Options(udp_port=15005, simulate=True, simulate_rate=1500))
+    simulator = processes.sources()[-1]
     assert simulator.name == "simulator"
     line = " ".join(simulator.command)
     assert line.endswith("simulate --quiet --to udp --udp-addr 127.0.0.1:15005 --rate 1500")
@@ -164,9 +172,9 @@ def test_the_simulator_is_a_source_when_asked_for(tmp_path: Path) -> None:
 
 def test_a_simulator_with_a_past_knows_where_to_store_it(tmp_path: Path) -> None:
     """The broker and the API of this very instance; without an API it only goes on live."""
-    made = plan(tmp_path, Options(simulate=True, history_s=7200))
-    simulator = made.sources()[-1]
-    broker, api = f"{made.broker_url}/kandle/ticks", made.endpoints["API_URL"]
+    processes = plan(tmp_path, Options(simulate=True, history_s=7200))
+    simulator = processes.sources()[-1]
+    broker, api = f"{processes.broker_url}/kandle/ticks", processes.endpoints["API_URL"]
     where = ("--broker-url", broker, "--api-url", api)
     assert simulator.command[-6:] == ("--history", "7200s", *where)
     bare = plan(tmp_path, Options(simulate=True, history_s=7200, functions="udp-bridge"))
