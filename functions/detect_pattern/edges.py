@@ -143,7 +143,7 @@ def _longer(
     longer = Longer.seen(
         longer_inputs, inputs.start_us, length_us, Timeframe.parse(series.timeframe)
     )
-    if not series.whole:  # nearer to the beginning values lack what has left the state
+    if not series.whole:  # earlier values need candles no longer in the state
         longer.known &= longer.at >= rule.need(series.timeframe)
     return longer
 
@@ -151,7 +151,7 @@ def _longer(
 def _alerts(series: Series, in_force: RuleInForce, inputs: Inputs) -> Iterator[Alert]:
     rule, length_us = in_force.rule, Timeframe.parse(series.timeframe).length_us
     first = int(np.searchsorted(inputs.start_us, in_force.after_us + 1))
-    if not series.whole:  # nearer to the beginning values lack what has left the state
+    if not series.whole:  # earlier values need candles no longer in the state
         first = max(first, rule.need(series.timeframe))
     once = rule.frequency is Frequency.ONCE
     if once and any(rule_id == in_force.id for rule_id, _ in series.alerts):

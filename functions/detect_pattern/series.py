@@ -28,13 +28,12 @@ FORM: Final = 13
 class Series:
     """Candles ascend. Changed in place while a step is computed; never shared between threads.
 
-    `judged_us`: start of the newest candle that was judged. `whole`: nothing older exists.
-    `revision`: the highest that a pattern was given. `active`: by id, those that hold, of candles
-    in state and, for the cooldown, somewhat before; as messages, since few are looked into.
-    `unpublished`: patterns to emit, by id.
-    `alerts`: by rule and candle; those with a body are to be emitted. `changed_us`: the oldest
-    judged candle that has changed since (not stored: a step evaluates what it changes).
-    `refresh_ms`: wall clock when to compare it with storage once more; 0 is never.
+    `judged_us`: start of the newest evaluated candle. `whole`: no older candle exists. `revision`:
+    highest revision given to a pattern. `active`: active patterns by id, of the candles in state
+    and of a cooldown before them; kept as messages, since few are read. `unpublished`: patterns to
+    emit, by id. `alerts`: by rule and candle; those with a body are to be emitted. `changed_us`:
+    oldest evaluated candle that has changed since (not stored: the same step evaluates it again).
+    `refresh_ms`: wall clock of the next comparison with storage; 0: never.
     """
 
     instrument: str
@@ -72,11 +71,11 @@ class Series:
 
     @property
     def next_to_evaluate(self) -> int:
-        """Index of the first candle that was not judged."""
+        """Index of the first candle not evaluated yet."""
         return self.candles.position(self.judged_us + 1)
 
     def touch(self, start_us: int) -> None:
-        """Note that judged candles from there on are to be judged again."""
+        """Mark the candles from `start_us` on for another evaluation."""
         self.changed_us = start_us if self.changed_us is None else min(self.changed_us, start_us)
 
     def first_evaluable_us(self, lookback: int) -> int | None:
@@ -90,7 +89,7 @@ class Series:
         return self.revision
 
     def trim(self, keep: int, cooldown_us: int, once: Collection[str] = ()) -> None:
-        """Drop all but the newest judged candles, and what was published of the others.
+        """Drop all but the newest evaluated candles, and the patterns and alerts of the others.
 
         `once`: ids of rules that alert only once; their alerts stay.
         """

@@ -1,10 +1,10 @@
 """A step: merge candles into series, evaluate, and write by compare-and-set.
 
-1. Read the series; load those that are missing from storage, and compare them with it later.
-2. Merge the candles; move the frontier over those that can be evaluated.
-3. Evaluate what is new or has changed: all series at once, since detectors are cheap in bulk.
-4. Replace each series where it is still as it was read; repeat the step for the others.
-What is to be published stays in the series until it is known to have been emitted (publish.py).
+1. Read the series; load missing ones from storage, and compare them with it again later.
+2. Merge the candles; advance the frontier over those that can be evaluated.
+3. Evaluate new and changed candles: all series at once, since detectors are cheap in bulk.
+4. Write each series that is unchanged since it was read; repeat the step for the others.
+Patterns and alerts to publish stay in the series until the broker has them (publish.py).
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Steps:
     def _series(
         self, reads: Mapping[Name, Read], candles: Mapping[Name, Window], now_ms: int
     ) -> list[Series]:
-        """Return the series as stored in Redis, or loaded; refresh those that are due for it."""
+        """Return the series from Redis or, if missing, from storage; refresh those that are due."""
         rules = self.rules
         series = [
             decoded

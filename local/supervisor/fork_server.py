@@ -1,9 +1,9 @@
-"""Fork server: `python -m MODULE` in a fork of this process, which has loaded what they all share.
+"""Fork server: runs `python -m MODULE` in a fork of this process, with common modules preloaded.
 
-`fork_server.py SOCKET` reads one request a packet: JSON, and two descriptors: the process's output,
-and a pipe that receives its process id, then its wait status, a line each. The module then runs as
-the main program of a process of its own, in its own session. It shares the memory of what was
-loaded, and is ready for a third of the work. All die with this process. Linux only.
+`fork_server.py SOCKET` reads one request per packet: JSON and two descriptors, the process's output
+and a pipe that receives its process id, then its wait status, a line each. The module runs as the
+main program of its own process and session. It shares the memory of the preloaded modules, and
+starts with a third of the work. All forks die with this process. Linux only.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PRELOADED: Final = (
     *("shared.adapter.wiring", "shared.lake.cold", "shared.market.timeframes"),
     *("shared.stores.postgres", "shared.stores.redis", "shared.wire.columns"),
 )
-"""Loaded before any fork: what starts no thread and reads no setting when it is loaded."""
+"""Loaded before any fork: modules whose import starts no thread and reads no setting."""
 
 _REQUEST_BYTES: Final = 1 << 17
 _PR_SET_NAME: Final = 15
@@ -50,7 +50,7 @@ class Request:
 
 
 def serve(control: socket.socket) -> Request | None:
-    """Fork what is requested until the other end closes; a fork returns its request."""
+    """Fork requested processes until the other end closes; a fork returns its request."""
     pipes: dict[int, int] = {}
     wake, waker = os.pipe()
     os.set_blocking(waker, False)

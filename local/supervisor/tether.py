@@ -1,4 +1,4 @@
-"""Turns into a command that dies with its supervisor: `tether.py PARENT SIGNAL UID COMMAND...`.
+"""Executes a command that dies with its supervisor: `tether.py PARENT SIGNAL UID COMMAND...`.
 
 Run as a script by the supervisor, one for each child; it sets what only the child itself can set
 and then becomes the command, under the same process id. A `kill -9` of the supervisor thus leaves

@@ -33,7 +33,7 @@ ORDER BY start_us DESC, rule_id DESC LIMIT %(limit)s
 class AlertPage:
     """Page of alerts: of candles that start in [from_us, to_us), before the cursor.
 
-    `rule`: those of one rule, by its id.
+    `rule`: id of a rule, to get only its alerts.
     """
 
     from_us: int
