@@ -58,23 +58,23 @@ class Display:
         Only of instruments and timeframes that somebody watches.
         """
         selections = self._watched.all_of(leases)
-        shown = [
+        timeframes = [
             each
             for each in steps.rules.ladder
             if any(names.shows_any(each.name) for names in selections.values())
         ]
         self._grow(len(steps.cache.instruments))
-        if not shown:
+        if not timeframes:
             self._changed[self._held(steps, leases)] = False  # of other shards some are watched
             return []
         columns = []
         if computed.levels:
             every = np.unique(np.concatenate([each.places.instrument for each in computed.levels]))
-            some = self._watched_of(every, selections, steps)
-            levels = [each for each in computed.levels if each.timeframe in shown]
-            columns = [_closed(each, some, steps) for each in levels]
-            self._note(computed.levels[0], some)
-        columns += self._open(shown, steps, leases, now_us)
+            watched = self._watched_of(every, selections, steps)
+            levels = [each for each in computed.levels if each.timeframe in timeframes]
+            columns = [_closed(each, watched, steps) for each in levels]
+            self._note(computed.levels[0], watched)
+        columns += self._open(timeframes, steps, leases, now_us)
         newest_us = max((event.received_us for event in applied), default=0)
         self._received_us = max(self._received_us, newest_us)
         return _candle_events(columns, self._received_us)
@@ -114,9 +114,9 @@ class Display:
 
     def _note(self, base: Level, watched: Ints) -> None:
         """Note which instruments' base candles a step changed, and when the newest begins."""
-        mine = base.places.at(np.isin(base.places.instrument, watched))
-        gids = mine.instrument
-        np.maximum.at(self._start_us, gids, mine.start_us)
+        places = base.places.at(np.isin(base.places.instrument, watched))
+        gids = places.instrument
+        np.maximum.at(self._start_us, gids, places.start_us)
         self._changed[gids] = True
 
     def busts(self, event: Event, shards: int) -> list[OutgoingEvent]:
@@ -124,15 +124,15 @@ class Display:
 
         Raises PermanentError.
         """
-        source, format_, some = busts.decode(event.data())
-        shown = [
+        source, format_, batch = busts.decode(event.data())
+        watched = [
             each
-            for each in some
+            for each in batch
             if self._watched.of(shard_of(each.instrument, shards)).selects(each.instrument)
         ]
-        if not shown:
+        if not watched:
             return []
-        body = busts.encode(source, format_, shown)
+        body = busts.encode(source, format_, watched)
         return [OutgoingEvent.packed(f"{event.id}/display", events.BUSTS, body)]
 
     def repaired(self, outputs: Iterable[OutgoingEvent], shards: int) -> list[OutgoingEvent]:
@@ -158,49 +158,55 @@ class Display:
         return _candle_events(parts, 0)
 
     def _open(
-        self, shown: Sequence[Timeframe], steps: Steps, leases: Mapping[int, Lease], now_us: int
+        self,
+        timeframes: Sequence[Timeframe],
+        steps: Steps,
+        leases: Mapping[int, Lease],
+        now_us: int,
     ) -> list[CandleColumns]:
         """Return the newest open candles of instruments that have changed and that are due.
 
-        `shown`: the timeframes that somebody watches.
+        `timeframes`: those that somebody watches.
         """
         held = self._held(steps, leases)
         due = held[self._changed[held] & (self._next_us[held] <= now_us)]
         self._changed[due] = False
         self._next_us[due] = now_us + self._every_us
-        return self._shown(due, shown, steps, leases)
+        return self._shown(due, timeframes, steps, leases)
 
     def _shown(
-        self, gids: Ints, shown: Sequence[Timeframe], steps: Steps, leases: Mapping[int, Lease]
+        self, gids: Ints, timeframes: Sequence[Timeframe], steps: Steps, leases: Mapping[int, Lease]
     ) -> list[CandleColumns]:
         base, starts = steps.rules.ladder[0], self._start_us[gids]
-        found = []
+        columns = []
         for start_us in np.unique(starts).tolist():
-            some = gids[starts == start_us]
-            blocks = {each: Block(each.name, each.start_us(start_us)) for each in [base, *shown]}
-            steps.read_records({block: [some] for block in blocks.values()}, leases)
-            rows = steps.cache.rows(blocks[base], some).astype(np.int64)
-            some, rows = some[rows >= 0], rows[rows >= 0]
+            open_gids = gids[starts == start_us]
+            blocks = {
+                each: Block(each.name, each.start_us(start_us)) for each in [base, *timeframes]
+            }
+            steps.read_records({block: [open_gids] for block in blocks.values()}, leases)
+            rows = steps.cache.rows(blocks[base], open_gids).astype(np.int64)
+            open_gids, rows = open_gids[rows >= 0], rows[rows >= 0]
             now = steps.cache.pool.at(rows)
             is_open = ~now.has(CLOSED) & now.has(PRICED)
-            some, now = some[is_open], now.at(is_open)
-            for timeframe in shown:
+            open_gids, now = open_gids[is_open], now.at(is_open)
+            for timeframe in timeframes:
                 block = blocks[timeframe]
-                whole = now if timeframe is base else _with_fold(now, some, block, steps)
-                found.append(_columns(timeframe, block.start_us, some, whole, steps))
-        return found
+                folds = now if timeframe is base else _with_fold(now, open_gids, block, steps)
+                columns.append(_columns(timeframe, block.start_us, open_gids, folds, steps))
+        return columns
 
 
 def _with_fold(now: Records, gids: Ints, block: Block, steps: Steps) -> Records:
     """Return open base records joined with the folds of what is closed of the interval."""
     rows = steps.cache.rows(block, gids).astype(np.int64)
-    there = rows >= 0
-    folds = steps.cache.pool.at(rows[there])
-    revision = np.maximum(folds.data["revision"], now.data["revision"][there])
-    joined = merge(folds, now.at(there))
+    has_fold = rows >= 0
+    folds = steps.cache.pool.at(rows[has_fold])
+    revision = np.maximum(folds.data["revision"], now.data["revision"][has_fold])
+    joined = merge(folds, now.at(has_fold))
     joined.data["revision"] = revision
-    order = np.argsort(np.append(np.flatnonzero(there), np.flatnonzero(~there)))
-    return concatenated([joined, now.at(~there)]).at(order)
+    order = np.argsort(np.append(np.flatnonzero(has_fold), np.flatnonzero(~has_fold)))
+    return concatenated([joined, now.at(~has_fold)]).at(order)
 
 
 def _columns(
@@ -208,8 +214,8 @@ def _columns(
 ) -> CandleColumns:
     names = [steps.cache.instruments.names[gid] for gid in gids.tolist()]
     starts = np.full(len(names), start_us, dtype=np.int64)
-    whole = CandleColumns(timeframe.name, names, starts, records)
-    return whole.at(np.flatnonzero(records.has(PRICED)))
+    columns = CandleColumns(timeframe.name, names, starts, records)
+    return columns.at(np.flatnonzero(records.has(PRICED)))
 
 
 def _closed(level: Level, watched: Ints, steps: Steps) -> CandleColumns:

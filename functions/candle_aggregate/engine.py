@@ -157,8 +157,8 @@ class Engine:
 
     def run(self, shard: int, job: Callable[[Session], T]) -> T:
         """Run a job under a shard's lease, and commit what it put. Raises TransientError."""
-        found: T = self._enqueue(_Work({shard}, job=job)).result()
-        return found
+        result: T = self._enqueue(_Work({shard}, job=job)).result()
+        return result
 
     def outcomes(self) -> list[Outcome]:
         """Take what is to be emitted for states that were made."""
@@ -263,29 +263,29 @@ class Engine:
         return progressed
 
     def _apply(self, group: Sequence[_Work], leases: Mapping[int, Lease], now_us: int) -> None:
-        some = [work for work in group if work.left & leases.keys()]
+        works = [work for work in group if work.left & leases.keys()]
         try:
             computed = self.steps.apply(
                 [
                     (work.event, work.left & leases.keys())
-                    for work in some
+                    for work in works
                     if work.event is not None
                 ],
                 leases,
                 now_us,
             )
-            self._write(computed, leases, some, now_us)
+            self._write(computed, leases, works, now_us)
         except TransientError as error:
             self._leases.drop(leases)
-            self._fail(some, error)
+            self._fail(works, error)
         except Exception as error:
             self._leases.drop(leases)
-            if len(some) == 1:
+            if len(works) == 1:
                 log.exception("an event met a defect")
-                self._fail(some, error)
+                self._fail(works, error)
                 return
             self._leases.acquire(set().union(*(work.left for work in self._active)))
-            for work in some:  # one of them is at fault: the others must not suffer for it
+            for work in works:  # one of them is at fault: the others must not suffer for it
                 if alone := self._leases.of(work.left):
                     self._apply([work], alone, now_us)
 
@@ -330,8 +330,8 @@ class Engine:
         metrics.CANDLES_CORRECTED.inc(sum(level.corrected for level in computed.levels))
         if self._display is not None and done:
             events = [work.event for work in works if work.event is not None]
-            held = {shard: lease for shard, lease in leases.items() if shard in done}
-            show = self._display.events(computed, events, self.steps, held, now_us)
+            written_leases = {shard: lease for shard, lease in leases.items() if shard in done}
+            show = self._display.events(computed, events, self.steps, written_leases, now_us)
             works[0].applied.show += show
 
     def _do(self, work: _Work, now_us: int) -> bool:
@@ -342,7 +342,7 @@ class Engine:
         assert work.job is not None
         session = Session(self.store, self.rules, lease, now_us)
         try:
-            found = work.job(session)
+            result = work.job(session)
             leaves_records = session.leaves_records
             session.commit()
         except Exception as error:  # noqa: BLE001 (raised to who asked for it)
@@ -351,23 +351,23 @@ class Engine:
             return True
         self._leases.return_after_job(shard, is_cache_true=leaves_records)
         self._active.remove(work)
-        work.future.set_result(found)
+        work.future.set_result(result)
         return True
 
     def _skip_recorded(self, now_us: int) -> None:
         """Leave out shards that have an event by what Postgres says, asked once a lineage."""
-        fresh = []
+        unchecked = []
         for work in self._active:
             lineages = {lease.lineage for lease in self._leases.of(work.left).values()}
             if work.event is not None and work.applied.repeated and not lineages <= work.asked:
                 work.asked |= lineages
-                fresh.append(work)
+                unchecked.append(work)
         recorded = self._storage.recorded(
-            [work.event for work in fresh if work.event is not None],
+            [work.event for work in unchecked if work.event is not None],
             {shard: lease.began_us for shard, lease in self._leases.held.items()},
             now_us,
         )
-        for work in fresh:
+        for work in unchecked:
             if work.event is not None:
                 work.left -= recorded.get(work.event.id, set())
 

@@ -105,8 +105,8 @@ class Aggregate:
         self._begin_missing()
         closed = self.close_quiet(now_us)
         rows = self._waiting_rows(now_us)
-        again = [self.engine.emission(rows)] if rows else []
-        after = Outcome(after_emit=lambda: self._with_storage(now_us), shared=again)
+        resent = [self.engine.emission(rows)] if rows else []
+        after = Outcome(after_emit=lambda: self._with_storage(now_us), shared=resent)
         return Outcome.together([*self.engine.outcomes(), closed, self.engine.show(), after])
 
     def _begin_missing(self) -> None:
@@ -154,10 +154,10 @@ class Aggregate:
         if not self._storage_lock.acquire(blocking=False):
             return None
         try:
-            found = list(self.storage.work(self.engine, now_us // 1_000_000))
-            outputs = [output for each in found for output in each.emit]
+            emissions = list(self.storage.work(self.engine, now_us // 1_000_000))
+            outputs = [output for each in emissions for output in each.emit]
             show = self.display.repaired(outputs, self.engine.rules.shards) if self.display else []
-            return Outcome(shared=found, show=show)
+            return Outcome(shared=emissions, show=show)
         except TransientError as error:
             log.warning("the clock's work with storage waits: %s", error)
             return None

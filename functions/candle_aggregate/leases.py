@@ -49,14 +49,14 @@ class Leases:
         """Return those of some shards that are held."""
         return {shard: self.held[shard] for shard in shards if shard in self.held}
 
-    def acquire(self, wanted: set[int]) -> None:
+    def acquire(self, requested: set[int]) -> None:
         """Ask for shards; begin to make the states that are not there. Raises TransientError."""
-        wanted = wanted - (self.held.keys() | self.making | self._missing)
+        requested = requested - (self.held.keys() | self.making | self._missing)
         if len(self.making) < MAKERS and self._missing:
-            wanted.add(self._missing.pop())
-        if not wanted:
+            requested.add(self._missing.pop())
+        if not requested:
             return
-        for shard, lease in self._store.acquire(sorted(wanted), self._cached).items():
+        for shard, lease in self._store.acquire(sorted(requested), self._cached).items():
             if self._cached.get(shard) is not lease:
                 self._steps.forget(shard)
                 self._cached.pop(shard, None)

@@ -40,27 +40,27 @@ class OutboxRow:
 
 def fill_outbox(computed: Computed, instruments: Instruments, now_us: int) -> list[OutboxRow]:
     """Add to the step's changes what it must emit; return it."""
-    found = [
+    rows = [
         OutboxRow(shard, LATE + _digest(body), body)
         for shard, by_event in computed.late.items()
         for (event_id, reason), candles in by_event.items()
         for body in [encode_late(event_id, sorted(candles), reason)]
     ]
     for level in computed.levels:
-        found += _closed(level, instruments)
+        rows += _closed(level, instruments)
     stamp = (now_us // 1000).to_bytes(8, "big")
-    for row in found:
+    for row in rows:
         outbox = Keys(row.shard).outbox
         computed.changes[row.shard].add("HSET", outbox, [row.id, stamp + row.body])
-    return found
+    return rows
 
 
 def _closed(level: Level, instruments: Instruments) -> Iterable[OutboxRow]:
     ready = level.places.at(_is_ready(level.places.records))
     shard = instruments.shard[ready.instrument]
     for each in np.unique(shard).tolist():
-        some = ready.at(shard == each)
-        yield from candle_rows(each, some.columns(level.timeframe.name, instruments.names))
+        shard_candles = ready.at(shard == each)
+        yield from candle_rows(each, shard_candles.columns(level.timeframe.name, instruments.names))
 
 
 def outbox_rows(
@@ -79,27 +79,27 @@ def _is_ready(records: Records) -> NDArray[np.bool_]:
 def candle_rows(shard: int, columns: CandleColumns) -> Iterator[OutboxRow]:
     """Yield rows that say candles."""
     for first in range(0, len(columns), CANDLES_A_ROW):
-        some = columns.at(np.arange(first, min(first + CANDLES_A_ROW, len(columns))))
-        body = some.encode()
-        yield OutboxRow(shard, _digest(body), body, len(some))
+        chunk = columns.at(np.arange(first, min(first + CANDLES_A_ROW, len(columns))))
+        body = chunk.encode()
+        yield OutboxRow(shard, _digest(body), body, len(chunk))
 
 
 def output_events(rows: Sequence[OutboxRow]) -> list[OutgoingEvent]:
     """Return the events that say what rows say, named by their content."""
-    found = []
+    outgoing = []
     for row in rows:
         if row.id.startswith(LATE):
             id_ = f"{decode_late(row.body).event_id}/{STAGE}/late/{_digest(row.body)[:16]}"
-            found.append(OutgoingEvent.packed(id_, events.LATE, row.body))
+            outgoing.append(OutgoingEvent.packed(id_, events.LATE, row.body))
     batch: list[bytes] = []
     size = 0
     for row in [row for row in rows if not row.id.startswith(LATE)]:
         if batch and size + len(row.body) > BYTES_AN_EVENT:
-            found.append(_candles(b"".join(batch)))
+            outgoing.append(_candles(b"".join(batch)))
             batch, size = [], 0
         batch.append(row.body)
         size += len(row.body)
-    return [*found, _candles(b"".join(batch))] if batch else found
+    return [*outgoing, _candles(b"".join(batch))] if batch else outgoing
 
 
 def _candles(body: bytes) -> OutgoingEvent:

@@ -54,8 +54,8 @@ class Session:
         if names is not None:
             return self.read_each([block], names)[0]
         stored = self._store.read_whole([self._keys.block(block)])[0]
-        found = {name.decode(): blob for name, blob in stored.items()} | self._put.get(block, {})
-        return list(found), Records.decode(list(found.values()))
+        blobs = {name.decode(): blob for name, blob in stored.items()} | self._put.get(block, {})
+        return list(blobs), Records.decode(list(blobs.values()))
 
     def read_each(
         self, blocks: Sequence[Block], names: Sequence[str]
@@ -70,17 +70,17 @@ class Session:
         every = []
         for block, blobs in zip(blocks, stored, strict=True):
             put = self._put.get(block, {})
-            found = {n: b for n, b in zip(names, blobs, strict=True) if b is not None}
-            found |= {name: put[name] for name in names if name in put}
-            every.append((list(found), Records.decode(list(found.values()))))
+            present = {n: b for n, b in zip(names, blobs, strict=True) if b is not None}
+            present |= {name: put[name] for name in names if name in put}
+            every.append((list(present), Records.decode(list(present.values()))))
         return every
 
     def read_all(self, blocks: Sequence[Block]) -> list[tuple[list[str], Records]]:
         """Return the records of whole blocks, as they are stored."""
         stored = self._store.read_whole([self._keys.block(block) for block in blocks])
         return [
-            ([name.decode() for name in some], Records.decode(list(some.values())))
-            for some in stored
+            ([name.decode() for name in blobs], Records.decode(list(blobs.values())))
+            for blobs in stored
         ]
 
     def sizes(self, blocks: Sequence[Block]) -> list[int]:
@@ -95,13 +95,13 @@ class Session:
         else:
             blobs = self._store.read_hashes([(key, list(names))])[0] if names else []
             pairs = [(n, b) for n, b in zip(names, blobs, strict=True) if b is not None]
-        whole = b"".join(blob[:size] for _, blob in pairs)
-        return [name for name, _ in pairs], np.frombuffer(whole, dtype=INSTRUMENT).copy()
+        body = b"".join(blob[:size] for _, blob in pairs)
+        return [name for name, _ in pairs], np.frombuffer(body, dtype=INSTRUMENT).copy()
 
     def instrument_blobs(self) -> dict[str, bytes]:
         """Return the records of all instruments as they are stored."""
-        found = self._store.read_whole([self._keys.instruments])[0]
-        return {name.decode(): blob for name, blob in found.items()}
+        blobs = self._store.read_whole([self._keys.instruments])[0]
+        return {name.decode(): blob for name, blob in blobs.items()}
 
     def drop_instruments(self, names: Sequence[str]) -> None:
         """Delete records of instruments that Postgres has."""
@@ -124,7 +124,7 @@ class Session:
         if not len(records):
             return
         before, present = self.read(block, names)
-        known = dict(zip(before, present.data["flags"].tolist(), strict=True))
+        flags = dict(zip(before, present.data["flags"].tolist(), strict=True))
         revisions = dict(zip(before, present.data["revision"].tolist(), strict=True))
         if not keep_revision:
             least = np.array([revisions.get(name, 0) for name in names], dtype=np.int64)
@@ -135,7 +135,7 @@ class Session:
         self._put[block].update(zip(names, blobs, strict=True))
         self.changes.put(self._keys.block(block), names, blobs)
         is_open = (records.data["flags"] & CLOSED) == 0
-        was_open = [name in known and not known[name] & CLOSED for name in names]
+        was_open = [name in flags and not flags[name] & CLOSED for name in names]
         self.changes.opened[block] += int(is_open.sum()) - sum(was_open)
         if emit:
             self.emit(outbox_rows(self.lease.shard, block, names, records))
@@ -174,8 +174,8 @@ class Session:
 
     def outbox(self) -> dict[str, bytes]:
         """Return what waits to be emitted: output id -> batch."""
-        (found,) = self._store.read_whole([self._keys.outbox])
-        return {id_.decode(): value[8:] for id_, value in found.items()}
+        (waiting,) = self._store.read_whole([self._keys.outbox])
+        return {id_.decode(): value[8:] for id_, value in waiting.items()}
 
     def drop(self, blocks: Iterable[Block]) -> None:
         """Delete whole blocks."""
@@ -252,8 +252,8 @@ class Session:
         """
         keys = self._keys
         spared = {keys.head, keys.lease, keys.waiting, keys.asked, keys.watched}
-        for some in self._store.keys_of(self.shard):
-            for key in some:
+        for batch in self._store.keys_of(self.shard):
+            for key in batch:
                 if key.decode() not in spared:
                     self.changes.add("UNLINK", key.decode())
         self.changes.add("HDEL", keys.head, ["lineage"])

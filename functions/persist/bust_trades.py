@@ -65,29 +65,29 @@ class _Trades:
     def newest(self, from_us: int, until_us: int) -> int | None:
         """Return the time of the last one in [from_us, until_us); None: none, or `cold` tells."""
         plan = plan_ticks(self.connection, from_us, until_us)
-        found = self._newest(self._hot(plan, from_us, until_us, newest=True), from_us, until_us)
-        if not plan.is_hot and found < plan.cold[-1][1]:
+        newest_us = self._newest(self._hot(plan, from_us, until_us, newest=True), from_us, until_us)
+        if not plan.is_hot and newest_us < plan.cold[-1][1]:
             if self.cold is None:
                 return None
             with self.cold.scan():
                 read = self.cold.rows(plan, self.bust.instrument, from_us, until_us, newest=True)
-                found = max(found, self._newest(read, from_us, until_us))
-        return None if found < 0 else found
+                newest_us = max(newest_us, self._newest(read, from_us, until_us))
+        return None if newest_us < 0 else newest_us
 
     def of_minute(self, minute_us: int) -> Rows:
         """Return those of a minute, which is not in the lake where there is no `cold`."""
         until_us = minute_us + MINUTE_US
         plan = plan_ticks(self.connection, minute_us, until_us)
         with closing(self._hot(plan, minute_us, until_us, newest=False)) as read:
-            parts = [self._named(rows) for _, _, rows in read]
+            parts = [self._prints(rows) for _, _, rows in read]
         if not plan.is_hot and self.cold is not None:
             with self.cold.scan():
                 read_cold = self.cold.rows(plan, self.bust.instrument, minute_us, until_us)
-                parts += [self._named(rows) for _, _, rows in read_cold]
+                parts += [self._prints(rows) for _, _, rows in read_cold]
         trades = concatenated(parts)
         return trades.at(trades.time_us // MINUTE_US == minute_us // MINUTE_US)
 
-    def _named(self, rows: Rows) -> Rows:
+    def _prints(self, rows: Rows) -> Rows:
         return prints_of(rows, self.bust.trade_id, self.bust.venue)
 
     def _hot(self, plan: Plan, from_us: int, until_us: int, *, newest: bool) -> Read:
@@ -96,25 +96,25 @@ class _Trades:
 
     def _newest(self, read: Read, from_us: int, until_us: int) -> int:
         """Return the time of the last one of what comes newest first, -1 where there is none."""
-        found = -1
+        newest_us = -1
         with closing(read):
             for _, last_us, rows in read:
-                if found >= 0 and last_us < found - found % MINUTE_US:
+                if newest_us >= 0 and last_us < newest_us - newest_us % MINUTE_US:
                     break
-                time_us = self._named(rows).time_us
+                time_us = self._prints(rows).time_us
                 inside = time_us[(time_us >= from_us) & (time_us < until_us)]
-                found = max(found, int(inside.max(initial=-1)))
-        return found
+                newest_us = max(newest_us, int(inside.max(initial=-1)))
+        return newest_us
 
 
 def prints_of(rows: Rows, trade_id: str, venue: str | None) -> Rows:
     """Return the prints that have the id, and the venue unless it is None."""
     kind, number, text = read_trade_id("trade_id", trade_id)
-    found = (rows.kind == kind) & ((rows.flags & ENDING) == 0)
-    found &= rows.trade_id == number if kind == INTEGER_ID else (rows.text == text).astype(bool)
+    mask = (rows.kind == kind) & ((rows.flags & ENDING) == 0)
+    mask &= rows.trade_id == number if kind == INTEGER_ID else (rows.text == text).astype(bool)
     if venue is not None:
-        found &= (rows.venue == venue).astype(bool)
-    return rows.at(found)
+        mask &= (rows.venue == venue).astype(bool)
+    return rows.at(mask)
 
 
 def _key(rows: Rows, row: int) -> OrderKey:

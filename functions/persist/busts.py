@@ -68,25 +68,25 @@ class BustWriter:
         self._postgres = postgres
         self._cold = cold
 
-    def __call__(self, event_id: str, source: str, format_: int, some: Sequence[Bust]) -> bool:
+    def __call__(self, event_id: str, source: str, format_: int, batch: Sequence[Bust]) -> bool:
         """Write an event's busts; return whether they were not written before."""
         with self._postgres.connection() as connection:
             commit_id = next_commit(connection)
             if not claim(connection, [event_id], commit_id):
                 return False
-            ended = []
-            for position, bust in enumerate(some):
+            resolved = []
+            for position, bust in enumerate(batch):
                 place = Place(event_id, position, source, format_)
                 trade = self._trade(connection, bust)
                 if isinstance(trade, Rows):
-                    ended.append((place, bust, trade))
+                    resolved.append((place, bust, trade))
                 elif trade:
                     _reject(connection, place, bust, "ambiguous_trade", trade)
                 else:
                     body = busts.encode(source, format_, [bust])
                     connection.execute(_WAIT, (*place, body))
                     metrics.BUSTS.labels("waiting").inc()
-            self._write(connection, commit_id, ended)
+            self._write(connection, commit_id, resolved)
         return True
 
     def retry(self) -> None:
@@ -95,7 +95,7 @@ class BustWriter:
             due = connection.execute(_DUE, (_AT_ONCE,)).fetchall()
             if not due:
                 return
-            ended = []
+            resolved = []
             for *key, body, tries in due:
                 place = Place(*key)
                 (bust,) = busts.decode(body)[2]
@@ -110,15 +110,15 @@ class BustWriter:
                     continue
                 connection.execute(_DONE, place[:2])
                 if isinstance(trade, Rows):
-                    ended.append((place, bust, trade))
+                    resolved.append((place, bust, trade))
                 elif trade:
                     _reject(connection, place, bust, "ambiguous_trade", trade)
                 elif bust.may_be_absent or self._is_listed(connection, bust):
                     metrics.BUSTS.labels("absent").inc()
                 else:
                     _reject(connection, place, bust, "unknown_trade", _unknown(bust))
-            if ended:
-                self._write(connection, next_commit(connection), ended)
+            if resolved:
+                self._write(connection, next_commit(connection), resolved)
 
     def _is_listed(self, connection: Connection, bust: Bust) -> bool:
         """Tell whether the trade is there under the id that a correction gives it, and no other."""
@@ -131,27 +131,27 @@ class BustWriter:
         return find(connection, corrected_ids.at_its_time(connection, bust), cold)
 
     def _write(
-        self, connection: Connection, commit_id: int, ended: Sequence[tuple[Place, Bust, Rows]]
+        self, connection: Connection, commit_id: int, resolved: Sequence[tuple[Place, Bust, Rows]]
     ) -> None:
         """Store what ends trades as rows of their own, and queue their candles."""
         with self._postgres.connection() as noting:
-            corrected_ids.note(noting, ended)
+            corrected_ids.note(noting, resolved)
         events = []
-        for place, bust, trade in ended:
+        for place, bust, trade in resolved:
             for n, ticks in enumerate(corrected_ids.rows_of(connection, place.source, bust, trade)):
                 event_id = f"{place.event_id}/{place.position}" + (f".{n}" if n else "")
                 events.append((event_id, ticks))
                 at_us = int(ticks.event_time_us[0])
                 connection.execute(corrected_ids.REPAIR, (bust.instrument, at_us, event_id))
         copy_segments(connection, commit_id, list(segments(events)))
-        metrics.BUSTS.labels("applied").inc(len(ended))
+        metrics.BUSTS.labels("applied").inc(len(resolved))
 
 
 def _unknown(bust: Bust) -> str:
     venue = f" at {bust.venue}" if bust.venue else ""
-    where = "in that minute" if bust.event_time_us else "in its last two days"
+    searched = "in that minute" if bust.event_time_us else "in its last two days"
     return (
-        f"no trade {bust.trade_id} of {bust.instrument}{venue} is stored {where}:"
+        f"no trade {bust.trade_id} of {bust.instrument}{venue} is stored {searched}:"
         " check symbol, venue and id, and say the trade's `time`"
     )
 

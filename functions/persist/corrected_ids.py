@@ -99,23 +99,23 @@ def at_its_time(connection: Connection, bust: Bust) -> Bust:
     return replace(bust, event_time_us=row[0]) if row and row[0] is not None else bust
 
 
-def note(connection: Connection, some: Sequence[tuple[Place, Bust, Rows]]) -> None:
+def note(connection: Connection, resolved: Sequence[tuple[Place, Bust, Rows]]) -> None:
     """Write down what busts say of trades, to be committed before their rows are stored.
 
     Commits that listed a trade without knowing that have ended when this returns.
     """
-    words = [
+    records = [
         {
             **_values(bust, trade),
             **place._asdict(),
             "bust": busts.encode(place.source, place.format, [bust]),
         }
-        for place, bust, trade in some
-        if _is_word(bust)
+        for place, bust, trade in resolved
+        if _decides_trade(bust)
     ]
-    if words:
+    if records:
         connection.execute(_LOCK)
-        connection.cursor().executemany(_NOTE, words)
+        connection.cursor().executemany(_NOTE, records)
 
 
 def rows_of(connection: Connection, source: str, bust: Bust, trade: Rows) -> list[Ticks]:
@@ -123,34 +123,34 @@ def rows_of(connection: Connection, source: str, bust: Bust, trade: Rows) -> lis
 
     What was said of the corrected trade where it was listed is queued again, for where it stands.
     """
-    if not _is_word(bust):
-        said = CORRECTED if bust.is_correction else CANCELLED
-        return [_row(source, bust, trade, said)]
+    if not _decides_trade(bust):
+        flag = CORRECTED if bust.is_correction else CANCELLED
+        return [_row(source, bust, trade, flag)]
     values = _values(bust, trade)
     others = connection.execute(_OTHERS, values).fetchall()
     is_last = not any(later for _, later in others)
     void = [trade]
-    stands: list[Rows] = []
+    valid: list[Rows] = []
     if is_last:
-        void += [_under(trade, id_, 0) for id_, _ in others if id_]
+        void += [_with_id(trade, id_, 0) for id_, _ in others if id_]
     if bust.corrected_id:
         connection.execute(_AGAIN, {**values, "session_us": SESSION_US})
         void += _listed_elsewhere(connection, bust, trade)
-        corrected = _under(trade, bust.corrected_id, bust.flags)
-        (stands if is_last else void).append(corrected)
+        corrected = _with_id(trade, bust.corrected_id, bust.flags)
+        (valid if is_last else void).append(corrected)
     cancel = replace(bust, price="", size="")
     return [
         *(_row(source, cancel, each, CANCELLED) for each in void),
-        *(_row(source, bust, each, 0) for each in stands),
+        *(_row(source, bust, each, 0) for each in valid),
     ]
 
 
-def _is_word(bust: Bust) -> bool:
+def _decides_trade(bust: Bust) -> bool:
     """Tell whether a bust says what becomes of a trade, and not only of one of its ids."""
     return bool(bust.corrected_id) or not (bust.is_correction or bust.may_be_absent)
 
 
-def _row(source: str, bust: Bust, trade: Rows, said: int) -> Ticks:
+def _row(source: str, bust: Bust, trade: Rows, flag: int) -> Ticks:
     """Return a row of a trade's time and id, with what the bust says, its receipt and a flag."""
     price = Number(int(trade.price[0]), int(trade.price_scale[0]))
     size = Number(int(trade.size[0]), int(trade.size_scale[0]))
@@ -172,7 +172,7 @@ def _row(source: str, bust: Bust, trade: Rows, said: int) -> Ticks:
         trade.text if trade.kind[0] == TEXT_ID else None,
         np.array([bust.receive_time_us]),
         np.array([bust.sequence]),
-        trade.flags | np.uint8(said),
+        trade.flags | np.uint8(flag),
     )
 
 
@@ -181,25 +181,25 @@ def listed(connection: Connection, events: Sequence[Event]) -> list[Event]:
 
     Queues the candles of all of them for repair: live ones may count them once more.
     """
-    named = [event for event in events if event[1].trade_id_text is not None]
-    if not named:  # no venue gives corrections ids that are integers
+    with_text_ids = [event for event in events if event[1].trade_id_text is not None]
+    if not with_text_ids:  # no venue gives corrections ids that are integers
         return []
     connection.execute(_LOCK_SHARED)
-    first_us = min(int(ticks.event_time_us.min()) for _, ticks in named)
-    last_us = max(int(ticks.event_time_us.max()) for _, ticks in named)
-    names = sorted({name for _, ticks in named for name in ticks.names})
+    first_us = min(int(ticks.event_time_us.min()) for _, ticks in with_text_ids)
+    last_us = max(int(ticks.event_time_us.max()) for _, ticks in with_text_ids)
+    names = sorted({name for _, ticks in with_text_ids for name in ticks.names})
     span = (first_us - SESSION_US, last_us + MINUTE_US)
-    known = connection.execute(_LISTED, (names, *span)).fetchall()
-    where: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
-    for name, venue, id_, time_us in known:
-        where[name, venue][id_] = time_us
+    corrections = connection.execute(_LISTED, (names, *span)).fetchall()
+    times: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+    for name, venue, id_, time_us in corrections:
+        times[name, venue][id_] = time_us
     cancels = []
-    for event_id, ticks in named if where else ():
+    for event_id, ticks in with_text_ids if times else ():
         for entry, rows in ticks.runs():
-            corrected = where.get((entry.name, entry.market.venue), {})
+            corrected = times.get((entry.name, entry.market.venue), {})
             ids = () if ticks.trade_id_text is None else ticks.trade_id_text[rows]
-            found = np.isin(ids, list(corrected)) if corrected else ()
-            for row in (np.flatnonzero(found) + rows.start).tolist():
+            is_corrected = np.isin(ids, list(corrected)) if corrected else ()
+            for row in (np.flatnonzero(is_corrected) + rows.start).tolist():
                 at_us = int(ticks.event_time_us[row])
                 connection.execute(REPAIR, (entry.name, at_us, event_id))
                 if at_us // MINUTE_US != corrected[ticks.text_at(row)] // MINUTE_US:
@@ -221,15 +221,15 @@ def _listed_elsewhere(connection: Connection, bust: Bust, trade: Rows) -> list[R
     venue = str(trade.venue[0])
     name = bust.instrument
     with closing(rows_of_range(connection, name, from_us, until_us, plan, newest=False)) as read:
-        found = [prints_of(rows, bust.corrected_id, venue) for _, _, rows in read]
-    prints = concatenated([NO_ROWS, *found])
+        parts = [prints_of(rows, bust.corrected_id, venue) for _, _, rows in read]
+    prints = concatenated([NO_ROWS, *parts])
     inside = (prints.time_us >= from_us) & (prints.time_us < until_us)
     prints = prints.at(inside)
     firsts = np.unique(prints.time_us // MINUTE_US, return_index=True)[1]
     return [prints.at(np.array([row])) for row in firsts.tolist()]
 
 
-def _under(trade: Rows, trade_id: str, flags: int) -> Rows:
+def _with_id(trade: Rows, trade_id: str, flags: int) -> Rows:
     """Return the trade under another id, with other flags."""
     kind, number, text = read_trade_id("trade_id", trade_id)
     return replace(

@@ -50,10 +50,10 @@ class GroupCommit:
 
         Raises what `write` raises for it.
         """
-        mine = _Waiting(event_id, ticks)
+        entry = _Waiting(event_id, ticks)
         with self._lock:
             leads = not self._group
-            self._group.append(mine)
+            self._group.append(entry)
             self._ticks += len(ticks)
             if self._ticks >= MOST_TICKS or len(self._group) >= MOST_EVENTS:
                 self._filled.set()
@@ -65,19 +65,19 @@ class GroupCommit:
                 group, self._group, self._ticks = self._group, [], 0
                 self._filled.clear()
             self._store(group)
-        mine.ended.wait()
-        if mine.error is not None and not isinstance(mine.error, TransientError) and not leads:
+        entry.ended.wait()
+        if entry.error is not None and not isinstance(entry.error, TransientError) and not leads:
             return event_id in self._write([(event_id, ticks)])  # another one's fault, maybe
-        if mine.error is not None:
-            raise TransientError(str(mine.error)) if not leads else mine.error
-        return mine.fresh
+        if entry.error is not None:
+            raise TransientError(str(entry.error)) if not leads else entry.error
+        return entry.fresh
 
     def _store(self, group: list[_Waiting]) -> None:
         try:
-            fresh = self._write([(each.event_id, each.ticks) for each in group])
+            new_ids = self._write([(each.event_id, each.ticks) for each in group])
             for each in group:
-                each.fresh = each.event_id in fresh
-                fresh.discard(each.event_id)  # a second delivery in the group is a repetition
+                each.fresh = each.event_id in new_ids
+                new_ids.discard(each.event_id)  # a second delivery in the group is a repetition
         except Exception as error:  # noqa: BLE001 (each who waits raises it)
             for each in group:
                 each.error = error

@@ -34,7 +34,7 @@ class InstrumentTimes:
     """Remembers what is known to be written, so that a batch in the usual order costs nothing."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Times] = {}
+        self._written: dict[str, Times] = {}
 
     def move(self, connection: Connection, batches: Sequence[Ticks]) -> dict[str, Times]:
         """Write what is earlier or much later than before.
@@ -47,11 +47,13 @@ class InstrumentTimes:
             firsts = ticks.event_time_us[ends - ticks.entries.counts].tolist()
             lasts = ticks.event_time_us[ends - 1].tolist()
             for name, first_us, last_us in zip(ticks.names, firsts, lasts, strict=True):
-                known = moved.get(name) or self._known.get(name)
-                if known is None:
+                previous = moved.get(name) or self._written.get(name)
+                if previous is None:
                     moved[name] = Times(first_us, last_us)
-                elif first_us < known.first_us or last_us >= known.last_us + COARSE_US:
-                    moved[name] = Times(min(first_us, known.first_us), max(last_us, known.last_us))
+                elif first_us < previous.first_us or last_us >= previous.last_us + COARSE_US:
+                    moved[name] = Times(
+                        min(first_us, previous.first_us), max(last_us, previous.last_us)
+                    )
         if moved:
             # In one order everywhere, so that two workers cannot hold each other's rows.
             names = sorted(moved)
@@ -61,10 +63,10 @@ class InstrumentTimes:
 
     def remember(self, moved: dict[str, Times]) -> None:
         """Note what is committed by now."""
-        if len(self._known) + len(moved) > _MOST_REMEMBERED:
-            self._known.clear()
+        if len(self._written) + len(moved) > _MOST_REMEMBERED:
+            self._written.clear()
         for name, times in moved.items():
-            known = self._known.get(name, times)
-            self._known[name] = Times(
-                min(times.first_us, known.first_us), max(times.last_us, known.last_us)
+            previous = self._written.get(name, times)
+            self._written[name] = Times(
+                min(times.first_us, previous.first_us), max(times.last_us, previous.last_us)
             )

@@ -95,14 +95,14 @@ class QuoteWriter:
     def markets(self, entries: Entries) -> None:
         """Write what exchanges call the instruments, each once in a process's life."""
         pairs = set(zip(entries.names, entries.markets, strict=False))
-        fresh = {(name, market) for name, market in pairs - self._markets if market.venue}
-        if not fresh:
+        new_markets = {(name, market) for name, market in pairs - self._markets if market.venue}
+        if not new_markets:
             return
         with self._postgres.connection() as connection:
             connection.cursor().executemany(
-                _INSERT_MARKET, [(name, *market) for name, market in sorted(fresh)]
+                _INSERT_MARKET, [(name, *market) for name, market in sorted(new_markets)]
             )
-        self._markets |= fresh
+        self._markets |= new_markets
 
 
 def _latest(quotes: Quotes) -> list[tuple[Any, ...]]:
@@ -122,13 +122,13 @@ def _segments(event_id: str, quotes: Quotes) -> Iterator[tuple[Any, ...]]:
     """Yield a row of `quote_segments` for each entry and UTC day."""
     part = 0
     for entry, rows in quotes.runs():
-        for day, some in _days_of(quotes.event_time_us, rows):
+        for day, span in _days_of(quotes.event_time_us, rows):
             yield (
                 *(day, event_id, part, entry.name, quotes.source),
-                *(entry.price_scale, entry.size_scale, some.stop - some.start),
-                int(quotes.event_time_us[some.start]),
-                int(quotes.event_time_us[some.stop - 1]),
-                *(Bigints(getattr(quotes, name)[some]) for name in _ARRAYS),
+                *(entry.price_scale, entry.size_scale, span.stop - span.start),
+                int(quotes.event_time_us[span.start]),
+                int(quotes.event_time_us[span.stop - 1]),
+                *(Bigints(getattr(quotes, name)[span]) for name in _ARRAYS),
             )
             part += 1
 
@@ -141,5 +141,5 @@ def _days_of(event_time_us: Int64s, rows: slice) -> Iterator[tuple[date, slice]]
     firsts = np.flatnonzero(np.diff(day, prepend=day[0] - 1))
     lasts = np.append(firsts[1:], len(day))
     for a, b in zip(firsts.tolist(), lasts.tolist(), strict=True):
-        when = _EPOCH + timedelta(days=int(day[a]))
-        yield when, slice(rows.start + a, rows.start + b)
+        utc_day = _EPOCH + timedelta(days=int(day[a]))
+        yield utc_day, slice(rows.start + a, rows.start + b)

@@ -88,17 +88,17 @@ def maintain(postgres: Postgres, terms: RowRetention, now_us: int) -> None:
     until_s = time.monotonic() + _BUDGET_S
     for term in ROWS:
         if days := terms.days[term.table]:
-            ended = _delete(postgres, term, now_us - days * _DAY_US, until_s)
-            metrics.ROWS_ENDED.labels(term.table).inc(ended)
+            deleted = _delete(postgres, term, now_us - days * _DAY_US, until_s)
+            metrics.ROWS_ENDED.labels(term.table).inc(deleted)
     for term in DAYS:
         if days := terms.days[term.table]:
             until_us = now_us - days * _DAY_US
             with postgres.connection() as connection:
-                old = days_before(connection, term.table, _day(until_us))
-            for day in old:
+                past_days = days_before(connection, term.table, _day(until_us))
+            for day in past_days:
                 drop_day(postgres, term.table, day, _always)
-            ended = _delete(postgres, term, until_us, until_s)
-            metrics.ROWS_ENDED.labels(term.table).inc(ended)
+            deleted = _delete(postgres, term, until_us, until_s)
+            metrics.ROWS_ENDED.labels(term.table).inc(deleted)
     _end_counters(postgres)
     _measure(postgres)
 
@@ -113,15 +113,15 @@ def _delete(postgres: Postgres, term: Term, until_us: int, until_s: float) -> in
         past=sql.SQL(term.past),
         most=sql.Literal(_ROWS_AT_ONCE),
     )
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=until_us)
-    ended = 0
+    until = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=until_us)
+    deleted = 0
     while time.monotonic() < until_s:
         with postgres.connection() as connection:
-            count = connection.execute(statement, {"until_us": until_us, "until": moment}).rowcount
-        ended += count
+            count = connection.execute(statement, {"until_us": until_us, "until": until}).rowcount
+        deleted += count
         if count < _ROWS_AT_ONCE:
             break
-    return ended
+    return deleted
 
 
 def _end_counters(postgres: Postgres) -> None:

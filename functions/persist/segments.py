@@ -34,10 +34,8 @@ class _Pieces:
     shard: Int64s
     first: Int64s
 
-    def at(self, places: Any) -> _Pieces:
-        return _Pieces(
-            self.runs.at(places), self.hour[places], self.shard[places], self.first[places]
-        )
+    def at(self, index: Any) -> _Pieces:
+        return _Pieces(self.runs.at(index), self.hour[index], self.shard[index], self.first[index])
 
 
 def segments(events: Sequence[Event]) -> Iterator[Segment]:
@@ -51,8 +49,8 @@ def segments(events: Sequence[Event]) -> Iterator[Segment]:
     def kind(event: Event) -> tuple[int, bool]:
         return event[1].shards, event[1].price.dtype == object or event[1].size.dtype == object
 
-    for (shards, _), some in groupby(sorted(filled(events), key=kind), key=kind):
-        for each in _of_one_kind(list(some), shards, part):
+    for (shards, _), group in groupby(sorted(filled(events), key=kind), key=kind):
+        for each in _of_one_kind(list(group), shards, part):
             yield each
             part += 1
 
@@ -97,9 +95,9 @@ def _entries(batches: Sequence[Ticks]) -> tuple[Runs, Int64s, list[str], list[st
     venue_of = [venue for table in tables for venue in table.venues]
     venues = sorted(set(venue_of))
     entries = Runs(
-        _places(of_entry, names),
+        _indices(of_entry, names),
         np.repeat(np.arange(len(tables)), [len(table) for table in tables]),
-        _places(venue_of, venues),
+        _indices(venue_of, venues),
         np.concatenate([table.price_scale for table in tables]),
         np.concatenate([table.size_scale for table in tables]),
         np.concatenate([table.counts for table in tables]),
@@ -121,14 +119,14 @@ def _cuts(pieces: _Pieces) -> Iterator[tuple[int, int]]:
     ends = np.cumsum(pieces.runs.ticks)
     new_hour, new_shard = _changes(pieces.hour), _changes(pieces.shard)
     passed_most = np.append(False, np.diff(ends // MOST_TICKS) > 0)
-    first = begun = 0
+    first = ticks_before = 0
     for run in np.flatnonzero(new_hour | new_shard | passed_most).tolist():
-        count = int(ends[run - 1]) - begun if run else 0
+        count = int(ends[run - 1]) - ticks_before if run else 0
         if count and (
             new_hour[run] or count >= (FEWEST_TICKS if new_shard[run] else MOST_TICKS // 2)
         ):
             yield first, run
-            first, begun = run, begun + count
+            first, ticks_before = run, ticks_before + count
     yield first, len(ends)
 
 
@@ -157,7 +155,7 @@ def _changes(values: NDArray[Any]) -> NDArray[np.bool_]:
     return np.append(True, values[1:] != values[:-1]) if len(values) else np.zeros(0, dtype=bool)
 
 
-def _places(values: Sequence[str], among: Sequence[str]) -> Int64s:
+def _indices(values: Sequence[str], among: Sequence[str]) -> Int64s:
     """Return where each value stands."""
-    place = {value: n for n, value in enumerate(among)}
-    return np.array([place[value] for value in values], dtype=np.int64)
+    index_of = {value: n for n, value in enumerate(among)}
+    return np.array([index_of[value] for value in values], dtype=np.int64)

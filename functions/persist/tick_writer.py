@@ -58,17 +58,19 @@ class TickWriter:
         rows = list(segments(list(unique.items())))
         with self._postgres.connection() as connection:
             commit_id = next_commit(connection)
-            fresh = claim(connection, list(unique), commit_id)
-            new = [(event_id, unique[event_id]) for event_id in unique if event_id in fresh]
-            if len(new) < len(unique):
-                rows = list(segments(new))
-            if cancels := corrected_ids.listed(connection, new):
-                rows = list(segments([*new, *cancels]))
+            new_ids = claim(connection, list(unique), commit_id)
+            new_events = [
+                (event_id, unique[event_id]) for event_id in unique if event_id in new_ids
+            ]
+            if len(new_events) < len(unique):
+                rows = list(segments(new_events))
+            if cancels := corrected_ids.listed(connection, new_events):
+                rows = list(segments([*new_events, *cancels]))
             copy_segments(connection, commit_id, rows)
-            _await_aggregation(connection, commit_id, new)
-            moved = self._times.move(connection, [ticks for _, ticks in new])
+            _await_aggregation(connection, commit_id, new_events)
+            moved = self._times.move(connection, [ticks for _, ticks in new_events])
         self._times.remember(moved)
-        return fresh
+        return new_ids
 
 
 def copy_segments(connection: Connection, commit_id: int, rows: Sequence[Segment]) -> None:
@@ -102,9 +104,9 @@ def _await_aggregation(connection: Connection, commit_id: int, events: Sequence[
 
 def _by_shard(events: Sequence[Event]) -> Iterator[tuple[Any, ...]]:
     for event_id, ticks in events:
-        for shard, some in ticks.by_shard():
-            times = some.event_time_us
+        for shard, shard_ticks in ticks.by_shard():
+            times = shard_ticks.event_time_us
             yield (
-                *(event_id, shard, int(some.receive_time_us.max())),
+                *(event_id, shard, int(shard_ticks.receive_time_us.max())),
                 *(int(times.min()), int(times.max())),
             )

@@ -74,20 +74,20 @@ class Writer:
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
-    def candles(self, parts: Sequence[CandleColumns]) -> int:
+    def candles(self, batches: Sequence[CandleColumns]) -> int:
         """Write closed candles, of each the highest revision; return how many rows changed.
 
         Raises TransientError.
         """
-        columns = [part.as_lists() for part in parts]
+        columns = [batch.as_lists() for batch in batches]
         with self._postgres.connection() as connection:
             moved = connection.execute(
                 _UPSERT_CANDLES,
-                [[each for some in columns for each in some[name]] for name in _CANDLE_COLUMNS],
+                [[each for lists in columns for each in lists[name]] for name in _CANDLE_COLUMNS],
             ).rowcount
             if not moved:
                 return 0
-            days = {us // DAY_US for part in parts for us in np.unique(part.start_us).tolist()}
+            days = {us // DAY_US for batch in batches for us in np.unique(batch.start_us).tolist()}
             connection.execute(
                 "INSERT INTO lake_pending_candles (day) SELECT unnest(%s::date[])",
                 ([day_of(day * DAY_US) for day in sorted(days)],),

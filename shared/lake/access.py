@@ -34,13 +34,13 @@ def file_io(access: S3Access) -> dict[str, str]:
 
 def between(low_us: int, high_us: int, **series: str) -> BooleanExpression:
     """Return the condition of rows of a series with times in [low_us, high_us)."""
-    found: BooleanExpression = And(
+    condition: BooleanExpression = And(
         GreaterThanOrEqual(term=Reference("time"), value=literal(low_us)),
         LessThan(term=Reference("time"), value=literal(high_us)),
     )
     for name, value in series.items():
-        found = And(found, EqualTo(term=Reference(name), value=literal(value)))
-    return found
+        condition = And(condition, EqualTo(term=Reference(name), value=literal(value)))
+    return condition
 
 
 def use_little_memory(*, threads: int = 1) -> None:

@@ -64,7 +64,9 @@ def copy_candles(
     return True
 
 
-def replace_day(connection: Connection, table: Table, day: date, *more: Iterator[pa.Table]) -> None:
+def replace_day(
+    connection: Connection, table: Table, day: date, *extra: Iterator[pa.Table]
+) -> None:
     """Let new files of a day count: of Postgres, the files before, and more sorted candles."""
     timeframes: set[str] = set()
 
@@ -77,7 +79,7 @@ def replace_day(connection: Connection, table: Table, day: date, *more: Iterator
     stored = map(from_texts, stored_texts(connection, of_day))
     with translated():
         before = files_of(table, day)
-        sources = [stored, *(read(table.io, f) for f in before), *more]
+        sources = [stored, *(read(table.io, f) for f in before), *extra]
         rows = merged(sources, CANDLES.key, 1, folded)
         files = write(table, day, rows, CANDLES, row_group=_ROW_GROUP)
     if files:
@@ -86,16 +88,18 @@ def replace_day(connection: Connection, table: Table, day: date, *more: Iterator
 
 
 def stored_texts(
-    connection: Connection, condition: sql.Composable, *more: str
+    connection: Connection, condition: sql.Composable, *extra_columns: str
 ) -> Iterator[pa.Table]:
     """Yield candles that Postgres has, by timeframe, symbol and time, for `from_texts`.
 
-    `more`: columns besides those of a candle.
+    `extra_columns`: columns besides those of a candle.
     """
-    names = [*(name for name, _ in FIELDS), *more]
+    names = [*(name for name, _ in FIELDS), *extra_columns]
     columns = sql.SQL(", ").join(map(sql.Identifier, names))
     with connection.cursor() as cursor, cursor.copy(_COPY.format(columns, condition)) as copy:
         rows = iter(copy)
-        while some := b"".join(islice(rows, _ROW_GROUP)):
-            whole = csv.ReadOptions(use_threads=False, block_size=len(some) + 1, column_names=names)
-            yield csv.read_csv(pa.BufferReader(some), whole, _QUOTED, _TEXTS)
+        while chunk := b"".join(islice(rows, _ROW_GROUP)):
+            options = csv.ReadOptions(
+                use_threads=False, block_size=len(chunk) + 1, column_names=names
+            )
+            yield csv.read_csv(pa.BufferReader(chunk), options, _QUOTED, _TEXTS)

@@ -67,9 +67,9 @@ def drop_candles(postgres: Postgres, access: S3Access, day: date) -> Generator[i
                 with postgres.connection(IsolationLevel.REPEATABLE_READ) as connection:
                     if not try_lock(connection, LOCK) or not _is_current(connection, table):
                         return
-                    gone, differs = _leave(connection, day, timeframe, copied)
+                    deleted, differs = _delete_covered(connection, day, timeframe, copied)
                 differing += differs
-                yield gone
+                yield deleted
     if not differing:
         with postgres.connection() as connection:
             connection.execute(_LEFT, (day,))
@@ -80,7 +80,9 @@ def _is_current(connection: Connection, table: Table) -> bool:
     return row == (table.metadata_location,)
 
 
-def _leave(connection: Connection, day: date, timeframe: str, copied: pa.Table) -> tuple[int, int]:
+def _delete_covered(
+    connection: Connection, day: date, timeframe: str, copied: pa.Table
+) -> tuple[int, int]:
     """Delete what these rows of the lake cover; return how many, and how many differ from them.
 
     The transaction reads one snapshot: a row that changes meanwhile ends it.
@@ -97,29 +99,29 @@ def _leave(connection: Connection, day: date, timeframe: str, copied: pa.Table) 
         last_us=times[-1].as_py(),
     )
     digests = row_digests(copied)
-    gone = differs = 0
+    deleted = differs = 0
     for texts in list(stored_texts(connection, of_piece, "ctid")):
         stored = from_texts(texts)
         covered = np.isin(row_digests(stored), digests)
         if not covered.all():
             differs += _compare(stored, copied, covered)
-        places = texts["ctid"].filter(pa.array(covered)).to_pylist()
-        array = '{"' + '","'.join(places) + '"}' if places else "{}"
-        gone += connection.execute(_DELETE, (array,)).rowcount
-    return gone, differs
+        ctids = texts["ctid"].filter(pa.array(covered)).to_pylist()
+        array = '{"' + '","'.join(ctids) + '"}' if ctids else "{}"
+        deleted += connection.execute(_DELETE, (array,)).rowcount
+    return deleted, differs
 
 
 def _compare(stored: pa.Table, copied: pa.Table, covered: NDArray[np.bool_]) -> int:
     """Mark rows that are older than in the lake as covered too; return how many differ."""
-    there = {_key(candle): candle for candle in to_candles(copied)}
-    others = np.flatnonzero(~covered)
+    lake_candles = {_key(candle): candle for candle in to_candles(copied)}
+    uncovered = np.flatnonzero(~covered)
     differs = 0
-    for place, candle in zip(others.tolist(), to_candles(stored.take(others)), strict=True):
-        twin = there.get(_key(candle))
+    for row, candle in zip(uncovered.tolist(), to_candles(stored.take(uncovered)), strict=True):
+        twin = lake_candles.get(_key(candle))
         if twin is None or twin.revision < candle.revision:  # it will be copied
             continue
-        covered[place] = twin == candle or candle.revision < twin.revision
-        if not covered[place]:
+        covered[row] = twin == candle or candle.revision < twin.revision
+        if not covered[row]:
             differs += 1
             metrics.LAKE_DIFFERS.inc()
             log.error("the lake has another candle than Postgres: %s, %s", twin, candle)

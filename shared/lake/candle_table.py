@@ -102,10 +102,10 @@ def to_candles(table: pa.Table) -> list[Candle]:
 def _texts(decimals: pa.Array) -> list[str]:
     """Return decimals as `to_text` writes them; Arrow writes the smallest with an exponent."""
     texts = decimals.cast(pa.string())
-    found: list[str] = pc.ascii_rtrim(pc.ascii_rtrim(texts, "0"), ".").to_numpy(False).tolist()
+    trimmed: list[str] = pc.ascii_rtrim(pc.ascii_rtrim(texts, "0"), ".").to_numpy(False).tolist()
     for n in np.flatnonzero(pc.match_substring(texts, "E").fill_null(False)).tolist():
-        found[n] = to_text(decimals[n].as_py())
-    return found
+        trimmed[n] = to_text(decimals[n].as_py())
+    return trimmed
 
 
 def between(table: pa.Table, first_us: int, last_us: int) -> pa.Table:
@@ -116,11 +116,11 @@ def between(table: pa.Table, first_us: int, last_us: int) -> pa.Table:
 
 def first(tables: Sequence[pa.Table], count: int | None, *, newest: bool) -> pa.Table:
     """Return the first `count` rows of all tables, ascending or descending by their start."""
-    some = [
+    aligned = [
         each if each.schema.equals(SCHEMA) else each.select(SCHEMA.names).cast(SCHEMA)
         for each in tables
     ]
-    table = pa.concat_tables([SCHEMA.empty_table(), *some])
+    table = pa.concat_tables([SCHEMA.empty_table(), *aligned])
     order = np.argsort(ints(whole(table["time"])), kind="stable")
     return table.take(pa.array((order[::-1] if newest else order)[:count]))
 
@@ -132,15 +132,15 @@ def highest_revision(table: pa.Table) -> pa.Table:
         sort_keys=[*((name, "ascending") for name in CANDLES.key), ("revision", "descending")],
     )
     table = table.take(order)
-    again = np.ones(max(len(table) - 1, 0), dtype=bool)
+    is_repeated = np.ones(max(len(table) - 1, 0), dtype=bool)
     for name in CANDLES.key:
         column = whole(table[name])
         if pa.types.is_timestamp(column.type):
             values = ints(column)
-            again &= values[1:] == values[:-1]
+            is_repeated &= values[1:] == values[:-1]
         else:
-            again &= np.asarray(pc.equal(column[1:], column[:-1]))
-    return table.filter(pa.array(np.append([True], ~again)[: len(table)]))
+            is_repeated &= np.asarray(pc.equal(column[1:], column[:-1]))
+    return table.filter(pa.array(np.append([True], ~is_repeated)[: len(table)]))
 
 
 def _fits(value: Decimal) -> bool:

@@ -67,8 +67,8 @@ class Catalog(MetastoreCatalog, NoopCatalog):
                 row = NAME, NAMESPACE, definition.name, location
                 self._connection.execute(_INSERT, row)
             io = self._load_file_io(location=location)
-            found = FromInputFile.table_metadata(io.new_input(location))
-        table = Table((NAMESPACE, definition.name), found, location, io, self)
+            table_metadata = FromInputFile.table_metadata(io.new_input(location))
+        table = Table((NAMESPACE, definition.name), table_metadata, location, io, self)
         with translated():
             return _with_columns(table, definition)
 
@@ -107,12 +107,12 @@ def _with_columns(table: Table, definition: Definition) -> Table:
 
     Added ones are optional. Both change metadata alone: files name columns by their field ids.
     """
-    wanted = definition.schema.column_names
-    for old, name in FORMER_NAMES.items():
-        if old in table.schema().column_names and name in wanted:
+    names = definition.schema.column_names
+    for former, name in FORMER_NAMES.items():
+        if former in table.schema().column_names and name in names:
             with table.update_schema() as update:
-                update.rename_column(old, name)
-    if all(name in table.schema().column_names for name in wanted):
+                update.rename_column(former, name)
+    if all(name in table.schema().column_names for name in names):
         return table
     with table.update_schema() as update:
         update.union_by_name(definition.schema)
@@ -128,11 +128,13 @@ class _Overwrite(_OverwriteFiles):
         return lambda manifest: build(spec_id)(manifest)
 
     def _process_manifests(self, manifests: list[ManifestFile]) -> list[ManifestFile]:
-        mine = self._snapshot_id
+        snapshot_id = self._snapshot_id
         return [
             each
             for each in manifests
-            if each.has_added_files() or each.has_existing_files() or each.added_snapshot_id == mine
+            if each.has_added_files()
+            or each.has_existing_files()
+            or each.added_snapshot_id == snapshot_id
         ]
 
 

@@ -35,7 +35,7 @@ class Cold:
 
     def __init__(self, access: S3Access, *, scans: int = 2) -> None:
         self._access = access
-        self._places = threading.BoundedSemaphore(scans)
+        self._slots = threading.BoundedSemaphore(scans)
         self._lock = threading.Lock()
         self._reader: LakeReader | None = None
         self._away_until_s = 0.0
@@ -157,17 +157,19 @@ class Cold:
         from shared.lake.candle_table import between, first
 
         series = {"timeframe": timeframe, "symbol": instrument}
-        found: list[pa.Table] = []
+        tables: list[pa.Table] = []
         with self.scan(), self._watched():
             day = -1
             groups = self.reader.groups(plan, series, low_us, high_us, newest=newest)
-            for group, rows in self.reader.read(groups, series, _as_it_is):
-                is_enough = count is not None and sum(map(len, found)) >= count
+            for group, rows in self.reader.read(groups, series, _unchanged):
+                is_enough = count is not None and sum(map(len, tables)) >= count
                 if is_enough and group.first_us // DAY_US != day:
                     break
                 day = group.first_us // DAY_US
-                found.append(between(rows, group.first_us, group.last_us) if group.is_cut else rows)
-        return first(found, count, newest=newest)
+                tables.append(
+                    between(rows, group.first_us, group.last_us) if group.is_cut else rows
+                )
+        return first(tables, count, newest=newest)
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
@@ -180,15 +182,15 @@ class Cold:
     @contextmanager
     def scan(self) -> Iterator[None]:
         """Hold one of few places, since each may take memory."""
-        if not self._places.acquire(timeout=_WAIT_S):
+        if not self._slots.acquire(timeout=_WAIT_S):
             raise TransientError("too many requests read the lake at once")
         try:
             yield
         finally:
-            self._places.release()
+            self._slots.release()
 
 
-def _as_it_is(rows: pa.Table) -> pa.Table:
+def _unchanged(rows: pa.Table) -> pa.Table:
     return rows
 
 

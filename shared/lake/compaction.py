@@ -89,35 +89,35 @@ def _groups(files: list[DataFile], day: date, until_us: int) -> Iterator[tuple[l
     if is_over and sum(file.file_size_in_bytes for file in files) <= DAY_BYTES:
         groups, stays_bytes = [files], 0
     else:
-        for hour, some in _by_hour(files).items():
+        for hour, hour_files in _by_hour(files).items():
             if (hour + 1) * HOUR_US <= until_us:
-                groups.append(some)
+                groups.append(hour_files)
             else:
-                groups += _alike(some)
+                groups += _similar_runs(hour_files)
     for group in groups:
         if _is_one(group):
             continue
         runs = sorted(runs_of(group), key=_rows)
-        held = accumulate(map(rows_at_once, runs))
+        rows_in_memory = accumulate(map(rows_at_once, runs))
         rows = accumulate(map(_rows, runs))
-        first = [
+        chosen = [
             run
-            for run, at_once, total in zip(runs, held, rows, strict=True)
+            for run, at_once, total in zip(runs, rows_in_memory, rows, strict=True)
             if at_once <= _ROWS_AT_ONCE and total <= MOST_ROWS
         ]
-        if len(first) > 1:
-            stays = len(first) == len(runs) and sum(map(_bytes, first)) > stays_bytes
-            yield first, ROW_GROUP if stays else SMALL_ROW_GROUP
+        if len(chosen) > 1:
+            stays = len(chosen) == len(runs) and sum(map(_bytes, chosen)) > stays_bytes
+            yield chosen, ROW_GROUP if stays else SMALL_ROW_GROUP
 
 
 def _by_hour(files: list[DataFile]) -> dict[int, list[DataFile]]:
-    found: dict[int, list[DataFile]] = defaultdict(list)
+    by_hour: dict[int, list[DataFile]] = defaultdict(list)
     for file in files:
-        found[bounds(file, TICKS.schema, "time")[0] // HOUR_US].append(file)
-    return found
+        by_hour[bounds(file, TICKS.schema, "time")[0] // HOUR_US].append(file)
+    return by_hour
 
 
-def _alike(files: list[DataFile]) -> Iterator[list[DataFile]]:
+def _similar_runs(files: list[DataFile]) -> Iterator[list[DataFile]]:
     """Yield the files of runs within a factor of 8 in size, where there are 8 such runs."""
     sizes: dict[int, list[Run]] = defaultdict(list)
     for run in runs_of(files):
@@ -145,11 +145,11 @@ def _fold(connection: Connection, table: Table, day: date, runs: list[Run], row_
     sums = [0, 0]
 
     def folded(rows: pa.Table) -> pa.Table:
-        some = each_trade_once(rows)
-        if len(some) < len(rows):
-            sums[0] += len(some) - len(rows)
-            sums[1] = joined(sums[1], digest(some), -digest(rows))
-        return some
+        unique = each_trade_once(rows)
+        if len(unique) < len(rows):
+            sums[0] += len(unique) - len(rows)
+            sums[1] = joined(sums[1], digest(unique), -digest(rows))
+        return unique
 
     with translated():
         rows = merged([read(table.io, *run) for run in runs], TICKS.key, MINUTE_US, folded)

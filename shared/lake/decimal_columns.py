@@ -32,18 +32,24 @@ def to_decimals(mantissa: Mantissas, scale: Int64s) -> tuple[pa.Array, pa.Array]
     cells = np.zeros((len(mantissa), 2), dtype=np.int64)
     for each in np.unique(scale).tolist():
         rows = scale == each
-        some, down = narrow[rows], each - SCALE
+        values, down = narrow[rows], each - SCALE
         if down > 0:
             unit = 10**down
-            good = some % unit == 0 if unit <= INT64_MAX else some == 0
-            fits[rows] &= good
-            some = np.where(good, some // unit, 0) if unit <= INT64_MAX else np.zeros_like(some)
-        cells[rows] = decimal_halves(_decimal_array(some, min(each, SCALE)).cast(DECIMAL))
+            is_exact = values % unit == 0 if unit <= INT64_MAX else values == 0
+            fits[rows] &= is_exact
+            values = (
+                np.where(is_exact, values // unit, 0)
+                if unit <= INT64_MAX
+                else np.zeros_like(values)
+            )
+        cells[rows] = decimal_halves(_decimal_array(values, min(each, SCALE)).cast(DECIMAL))
     for row in np.flatnonzero(~fits).tolist():
-        whole, rest = divmod(int(mantissa[row]) * 10**SCALE, 10 ** int(scale[row]))
-        if not rest and abs(whole) < 10**_DIGITS:
+        quotient, remainder = divmod(int(mantissa[row]) * 10**SCALE, 10 ** int(scale[row]))
+        if not remainder and abs(quotient) < 10**_DIGITS:
             fits[row] = True
-            cells[row] = np.array([whole & _LOW, whole >> 64 & _LOW], np.uint64).view(np.int64)
+            cells[row] = np.array([quotient & _LOW, quotient >> 64 & _LOW], np.uint64).view(
+                np.int64
+            )
     mask = None if fits.all() else pa.py_buffer(np.packbits(fits, bitorder="little"))
     decimals = pa.Array.from_buffers(DECIMAL, len(mantissa), [mask, pa.py_buffer(cells)])
     texts = np.full(len(mantissa), None, dtype=object)
@@ -63,29 +69,29 @@ def to_mantissas(decimals: pa.Array, scale: Int64s, texts: pa.Array) -> Mantissa
         mantissa = np.zeros(len(decimals), dtype=np.int64)
         for each in np.unique(scale).tolist():
             rows = scale == each
-            found = _at_scale(decimals.filter(pa.array(rows)), each)
-            if found.dtype == object:
+            converted = _at_scale(decimals.filter(pa.array(rows)), each)
+            if converted.dtype == object:
                 mantissa = mantissa.astype(object)
-            mantissa[rows] = found
+            mantissa[rows] = converted
     if texts.null_count != len(texts):
-        given = np.asarray(texts.is_valid())
+        has_text = np.asarray(texts.is_valid())
         values = [
             int(Decimal(text).scaleb(digits, EXACT))
             for text, digits in zip(
-                texts.drop_null().to_pylist(), scale[given].tolist(), strict=True
+                texts.drop_null().to_pylist(), scale[has_text].tolist(), strict=True
             )
         ]
         if max(map(abs, values)) > INT64_MAX:
             mantissa = mantissa.astype(object)
-        mantissa[given] = values
+        mantissa[has_text] = values
     return mantissa
 
 
 def _at_scale(decimals: pa.Array, scale: int) -> Mantissas:
     if scale < SCALE:
-        found = _divided(decimal_halves(decimals), SCALE - scale)
-        if found is not None:
-            return found
+        quotient = _divided(decimal_halves(decimals), SCALE - scale)
+        if quotient is not None:
+            return quotient
     try:
         low, high = decimal_halves(decimals.cast(pa.decimal128(_DIGITS, scale))).T
         if (high == low >> 63).all():

@@ -30,8 +30,8 @@ def row_digests(table: pa.Table) -> NDArray[np.uint64]:
     rows = np.zeros(len(table), dtype=np.uint64)
     for column in table.columns:
         for chunk_start, chunk in _chunks(column):
-            part = rows[chunk_start : chunk_start + len(chunk)]
-            part[:] = _mixed(part + _hashes(chunk) + _STEP)
+            chunk_rows = rows[chunk_start : chunk_start + len(chunk)]
+            chunk_rows[:] = _mixed(chunk_rows + _hashes(chunk) + _STEP)
     return _mixed(rows)
 
 
@@ -45,21 +45,21 @@ def _hashes(column: pa.Array) -> NDArray[np.uint64]:
     kind = column.type
     if pa.types.is_decimal(kind):
         halves = decimal_halves(column.fill_null(0)).view(np.uint64)
-        found = _mixed(halves[:, 0]) + halves[:, 1]
+        hashes = _mixed(halves[:, 0]) + halves[:, 1]
     elif pa.types.is_large_string(kind) or pa.types.is_string(kind):
-        words = column.dictionary_encode()
-        each = [_of_text(word) for word in words.dictionary.to_pylist()]
-        found = np.array([*each, 0], dtype=np.uint64)[np.asarray(words.indices.fill_null(-1))]
+        encoded = column.dictionary_encode()
+        each = [_of_text(text) for text in encoded.dictionary.to_pylist()]
+        hashes = np.array([*each, 0], dtype=np.uint64)[np.asarray(encoded.indices.fill_null(-1))]
     else:
         numbers: Any = np.asarray(column.cast(pa.int64()).fill_null(0))
-        found = numbers.astype(np.int64).view(np.uint64)
+        hashes = numbers.astype(np.int64).view(np.uint64)
     if column.null_count:
-        found = np.where(np.asarray(column.is_null()), _NULL, found)
-    return found
+        hashes = np.where(np.asarray(column.is_null()), _NULL, hashes)
+    return hashes
 
 
-def _of_text(word: str) -> int:
-    return int.from_bytes(hashlib.md5(word.encode(), usedforsecurity=False).digest()[:8], "big")
+def _of_text(text: str) -> int:
+    return int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest()[:8], "big")
 
 
 def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -43,18 +43,18 @@ def expire_snapshots(
     current one stays, and what has a tag.
     """
     now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-    ended = 0
+    expired = 0
     for definition in (TICKS, CANDLES):
         with postgres.connection() as connection:
             if not try_lock(connection, LOCK):
-                return ended
+                return expired
             table = Catalog(connection, access).table(definition, lake_of(connection))
             ids = _expired(table, now_ms, terms.snapshot_hours)
             if ids:
                 with translated():
                     table.maintenance.expire_snapshots().by_ids(ids).commit()
-                ended += len(ids)
-    return ended
+                expired += len(ids)
+    return expired
 
 
 def _expired(table: Table, now_ms: int, hours: int) -> list[int]:
@@ -83,30 +83,30 @@ def remove_orphans(
             if not try_lock(connection, LOCK):
                 return removed
             table = Catalog(connection, access).table(definition, lake_of(connection))
-            named = {urlsplit(path).path.lstrip("/") for path in _named(table)}
+            referenced = {urlsplit(path).path.lstrip("/") for path in _referenced(table)}
             prefix = urlsplit(table.location()).path.lstrip("/") + "/"
             until = datetime.now(UTC) - grace
             for each in store.listing(definition.name, prefix):
-                if each.key not in named and each.modified <= until:
+                if each.key not in referenced and each.modified <= until:
                     store.remove(definition.name, each.key)
                     removed += 1
     return removed
 
 
-def _named(table: Table) -> set[str]:
+def _referenced(table: Table) -> set[str]:
     """Return every object that the table's metadata leads to."""
     metadata = table.metadata
-    found = {table.metadata_location, *(each.metadata_file for each in metadata.metadata_log)}
+    paths = {table.metadata_location, *(each.metadata_file for each in metadata.metadata_log)}
     manifests: dict[str, ManifestFile] = {}
     with translated():
         for snapshot in metadata.snapshots:
-            found.add(snapshot.manifest_list)
+            paths.add(snapshot.manifest_list)
             manifests |= {each.manifest_path: each for each in snapshot.manifests(table.io)}
         for path, manifest in manifests.items():
-            found.add(path)
+            paths.add(path)
             for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
-                found.add(entry.data_file.file_path)
-    return found
+                paths.add(entry.data_file.file_path)
+    return paths
 
 
 def end_days(postgres: Postgres, access: S3Access, terms: Terms, now_us: int) -> int:

@@ -30,8 +30,8 @@ class Failure(NamedTuple):
 
 def record(connection: Connection, results: Mapping[str, str]) -> None:
     """Record a round: the reason of each piece of work that failed, "" of what was done."""
-    done = [work for work, reason in results.items() if not reason]
-    connection.execute("DELETE FROM lake_failures WHERE work = ANY(%s)", (done,))
+    succeeded = [work for work, reason in results.items() if not reason]
+    connection.execute("DELETE FROM lake_failures WHERE work = ANY(%s)", (succeeded,))
     for work, reason in results.items():
         if reason:
             connection.execute(_FAILED, (work, reason[:_LONGEST]))

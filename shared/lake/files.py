@@ -45,26 +45,26 @@ def write(
     run = uuid.uuid4().hex
     rows = _row_groups(tables, row_group)
     properties = table.properties | {"write.parquet.row-group-limit": str(row_group)}
-    first = next(rows, None)
-    while first is not None:
+    group = next(rows, None)
+    while group is not None:
         path = f"{table.location()}/data/day={day}/{run}-{len(files)}.parquet"
         output = table.io.new_output(path)
         model = FileFormatFactory.get(FileFormat.PARQUET)
         writer: Any = model.create_writer(output, table.schema(), properties)
         writer._parquet_writer_kwargs.update(_encodings(definition))
         with writer:
-            writer.write(first)
-            last, first = first, next(rows, None)
-            while first is not None:
-                same = len(first)
+            writer.write(group)
+            previous, group = group, next(rows, None)
+            while group is not None:
+                continuing = len(group)
                 if writer._fos.tell() >= target_bytes:
-                    same = _same_series(last, first, definition.key[:-1])
-                if same:
-                    writer.write(first.slice(0, same))
-                if same < len(first):
-                    first = first.slice(same)
+                    continuing = _same_series(previous, group, definition.key[:-1])
+                if continuing:
+                    writer.write(group.slice(0, continuing))
+                if continuing < len(group):
+                    group = group.slice(continuing)
                     break
-                last, first = first, next(rows, None)
+                previous, group = group, next(rows, None)
         files.append(
             DataFile.from_args(
                 content=DataFileContent.DATA,
@@ -164,11 +164,11 @@ def _row_groups(tables: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
         count += len(table)
         if count < size:
             continue
-        whole = pa.concat_tables(waiting)
-        first = 0
-        while count - first >= size:
-            yield whole.slice(first, size)
-            first += size
-        waiting, count = [whole.slice(first)], count - first
+        joined = pa.concat_tables(waiting)
+        offset = 0
+        while count - offset >= size:
+            yield joined.slice(offset, size)
+            offset += size
+        waiting, count = [joined.slice(offset)], count - offset
     if count:
         yield pa.concat_tables(waiting)

@@ -97,17 +97,19 @@ class Keeper:
 
     def retain(self, now_us: int, until: float) -> None:
         """Verify what is older than the terms, and drop it from Postgres."""
-        for old in old_days(self.postgres, self.terms, now_us):
+        for candidate in old_days(self.postgres, self.terms, now_us):
             if time.monotonic() > until:
                 return
-            if old.waits_for or not retention.verify(self.postgres, self.access, old.day):
+            if candidate.waits_for or not retention.verify(
+                self.postgres, self.access, candidate.day
+            ):
                 continue
-            if retention.drop(self.postgres, old.day, self.terms):
+            if retention.drop(self.postgres, candidate.day, self.terms):
                 metrics.LAKE_DROPPED.labels("ticks").inc()
         retention.drop_old(self.postgres, self.access, self.terms, now_us)
         for day in old_candle_days(self.postgres, self.terms, now_us):
-            for gone in drop_candles(self.postgres, self.access, day):
-                metrics.LAKE_DROPPED.labels("candles").inc(gone)
+            for deleted in drop_candles(self.postgres, self.access, day):
+                metrics.LAKE_DROPPED.labels("candles").inc(deleted)
                 if time.monotonic() > until:
                     return
 

@@ -131,10 +131,10 @@ class Rounds:
                 counts.add(line)
         if process.returncode:
             seconds = time.monotonic() - self._started
-            ended = f"ended with {process.returncode} after {seconds:.0f} s"
-            log.error("a round of the lake %s", ended)
+            status = f"ended with {process.returncode} after {seconds:.0f} s"
+            log.error("a round of the lake %s", status)
             at = [work for work, result in results.items() if result == BEGUN]
-            results |= dict.fromkeys(at or ["start"], f"its process {ended}")
+            results |= dict.fromkeys(at or ["start"], f"its process {status}")
         self._killed = self._killed + 1 if process.returncode == -signal.SIGALRM else 0
         self._failures = self._failures + 1 if any(results.values()) else 0
         if self._failures and self._sweeps:

@@ -29,17 +29,17 @@ def merged(
     """
     runs = [_Run(source, key, group_us) for source in sources]
     while runs := [run for run in runs if run.filled()]:
-        near = min(run.group(_STEP // len(runs)) for run in runs)
-        last = min((run.group() for run in runs if not run.ended), default=None)
-        if parts := _taken(runs, near) or _taken(runs, last):
+        next_group = min(run.group(_STEP // len(runs)) for run in runs)
+        end_group = min((run.group() for run in runs if not run.ended), default=None)
+        if parts := _rows_before(runs, next_group) or _rows_before(runs, end_group):
             yield fold(pa.concat_tables(parts))
         else:  # one group fills the buffers of those that end in it
             for run in runs:
-                if not run.ended and run.group() == last:
+                if not run.ended and run.group() == end_group:
                     run.extend()
 
 
-def _taken(runs: list[_Run], bound: Key | None) -> list[pa.Table]:
+def _rows_before(runs: list[_Run], bound: Key | None) -> list[pa.Table]:
     return [part for run in runs if len(part := run.before(bound))]
 
 
@@ -49,7 +49,7 @@ class _Run:
     def __init__(self, source: Iterator[pa.Table], key: tuple[str, ...], group_us: int) -> None:
         self._source, self._key, self._group_us = source, key, group_us
         self._rows: pa.Table | None = None
-        self._few = 0
+        self._refill_below = 0
         self.ended = False
 
     def filled(self) -> bool:
@@ -57,19 +57,19 @@ class _Run:
 
         A run with little left would end the next step early for all.
         """
-        while not self.ended and (self._rows is None or len(self._rows) <= self._few):
+        while not self.ended and (self._rows is None or len(self._rows) <= self._refill_below):
             self.extend()
         return bool(self._rows)
 
     def extend(self) -> None:
         """Read on."""
-        more = next(self._source, None)
-        if more is None:
+        batch = next(self._source, None)
+        if batch is None:
             self.ended = True
         elif self._rows is None or not len(self._rows):
-            self._rows, self._few = more, len(more) // 2
+            self._rows, self._refill_below = batch, len(batch) // 2
         else:
-            self._rows, self._few = pa.concat_tables([self._rows, more]), len(more) // 2
+            self._rows, self._refill_below = pa.concat_tables([self._rows, batch]), len(batch) // 2
 
     def group(self, at: int = sys.maxsize) -> Key:
         """Return the group of a row; of the last one, what was not read yet is of it, or later."""
@@ -84,11 +84,11 @@ class _Run:
         low, high = 0, len(self._rows)
         if bound is not None:
             for column, value in zip(self._columns(), bound, strict=True):
-                first = bisect_left(column, value, low, high)
-                low, high = first, bisect_right(column, value, first, high)
+                start = bisect_left(column, value, low, high)
+                low, high = start, bisect_right(column, value, start, high)
             high = low
-        taken, self._rows = self._rows.slice(0, high), self._rows.slice(high)
-        return taken
+        rows, self._rows = self._rows.slice(0, high), self._rows.slice(high)
+        return rows
 
     def _columns(self) -> list[_Column]:
         assert self._rows is not None

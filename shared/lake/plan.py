@@ -94,7 +94,7 @@ def plan_ticks(connection: Connection, from_us: int, to_us: int, *, instrument: 
     With an instrument the lake is read too where Postgres had to decode MOST_TICKS of its segments.
     """
     hold_partitions(connection)
-    days, position, metadata = _known(connection, _TICKS, from_us, to_us)
+    days, position, metadata = _lake_state(connection, _TICKS, from_us, to_us)
     is_much = False
     if not days and instrument and metadata:
         weights = {"position": position, "most": MOST_TICKS, "segment": SEGMENT}
@@ -108,11 +108,11 @@ def plan_ticks(connection: Connection, from_us: int, to_us: int, *, instrument: 
 
 def plan_candles(connection: Connection, from_us: int, to_us: int) -> Plan:
     """Plan the candles that start in [from_us, to_us)."""
-    days, position, metadata = _known(connection, _CANDLES, from_us, to_us)
+    days, position, metadata = _lake_state(connection, _CANDLES, from_us, to_us)
     return Plan(tuple(_ranges(days, from_us, to_us)), position, metadata)
 
 
-def _known(
+def _lake_state(
     connection: Connection, statement: LiteralString, from_us: int, to_us: int
 ) -> tuple[list[date], int, str]:
     """Return the cold days, the lake's position and where the table's metadata is."""
@@ -126,11 +126,11 @@ def _known(
 
 def _ranges(days: Sequence[date], from_us: int, to_us: int) -> list[tuple[int, int]]:
     """Return the days as ranges, those that follow each other as one."""
-    found: list[tuple[int, int]] = []
+    ranges: list[tuple[int, int]] = []
     for day in days:
         low = begin_us(day)
-        if found and found[-1][1] == low:
-            found[-1] = found[-1][0], low + DAY_US
+        if ranges and ranges[-1][1] == low:
+            ranges[-1] = ranges[-1][0], low + DAY_US
         else:
-            found.append((low, low + DAY_US))
-    return [(max(low, from_us), min(high, to_us)) for low, high in found]
+            ranges.append((low, low + DAY_US))
+    return [(max(low, from_us), min(high, to_us)) for low, high in ranges]

@@ -23,7 +23,7 @@ from shared.market.utc_days import DAY_US
 from shared.stores.s3 import S3Access
 
 _FOOTER_BYTES: Final = 16 << 20
-_HELD_BYTES: Final = 12 << 20
+_CACHE_BYTES: Final = 12 << 20
 _TOGETHER: Final = 4
 """Row groups of a file that are read by one request."""
 _TABLES: Final = 4
@@ -94,7 +94,7 @@ class LakeReader:
         self._lock = threading.Lock()
         self._tables: OrderedDict[str, Table] = OrderedDict()
         self._planned: OrderedDict[tuple[str, int, int], list[_File]] = OrderedDict()
-        self._held: OrderedDict[tuple[Any, ...], tuple[Sized, int]] = OrderedDict()
+        self._cached: OrderedDict[tuple[Any, ...], tuple[Sized, int]] = OrderedDict()
         self._footers: OrderedDict[str, _Footer] = OrderedDict()
 
     def groups(
@@ -113,54 +113,54 @@ class LakeReader:
                 table = self._table(plan.metadata)
                 files = self._files(table, series, low, high)
             for day in sorted(files, reverse=newest):
-                found: list[Group] = []
+                day_groups: list[Group] = []
                 with translated():
                     for file in files[day]:
-                        found += self._groups_of(table, file, series, low, high)
+                        day_groups += self._groups_of(table, file, series, low, high)
                 if newest:
-                    found.sort(key=lambda group: group.last_us, reverse=True)
+                    day_groups.sort(key=lambda group: group.last_us, reverse=True)
                 else:
-                    found.sort(key=lambda group: group.first_us)
-                yield from found
+                    day_groups.sort(key=lambda group: group.first_us)
+                yield from day_groups
 
     def read(
-        self, groups: Iterable[Group], series: dict[str, str], made: Callable[[pa.Table], Held]
+        self, groups: Iterable[Group], series: dict[str, str], convert: Callable[[pa.Table], Held]
     ) -> Iterator[tuple[Group, Held]]:
         """Yield groups, each with what is made of its rows of the series.
 
         Up to _TOGETHER that follow each other in a file are read at once. What was made last is
         held: nobody may change it.
         """
-        for some in _runs(groups):
-            found: dict[int, tuple[Held, int]] = {}
-            for group in some:
+        for run in _runs(groups):
+            values: dict[int, tuple[Held, int]] = {}
+            for group in run:
                 with self._lock:
-                    held: Any = self._held.pop(_key(group, series), None)
-                if held is not None:
-                    found[group.number] = held
-            missing = sorted((g for g in some if g.number not in found), key=_number)
+                    cached: Any = self._cached.pop(_key(group, series), None)
+                if cached is not None:
+                    values[group.number] = cached
+            missing = sorted((g for g in run if g.number not in values), key=_number)
             if missing:
                 with translated():
                     numbers = [group.number for group in missing]
                     rows = missing[0].file.subset(row_group_ids=numbers).to_table(use_threads=True)
-                first = 0
+                offset = 0
                 for group in missing:
-                    mine = with_all_columns(rows.slice(first, group.rows))
-                    first += group.rows
+                    group_rows = with_all_columns(rows.slice(offset, group.rows))
+                    offset += group.rows
                     for name, value in series.items() if group.is_mixed else ():
-                        mine = mine.filter(pc.equal(mine[name], value))
-                    rest = made(mine)
-                    found[group.number] = rest, rest.nbytes
-            self._hold({_key(group, series): found[group.number] for group in some})
-            for group in some:
-                yield group, found[group.number][0]
+                        group_rows = group_rows.filter(pc.equal(group_rows[name], value))
+                    decoded = convert(group_rows)
+                    values[group.number] = decoded, decoded.nbytes
+            self._cache({_key(group, series): values[group.number] for group in run})
+            for group in run:
+                yield group, values[group.number][0]
 
-    def _hold(self, more: dict[tuple[Any, ...], tuple[Held, int]]) -> None:
+    def _cache(self, entries: dict[tuple[Any, ...], tuple[Held, int]]) -> None:
         with self._lock:
-            self._held |= more
-            size = sum(size for _, size in self._held.values())
-            while size > _HELD_BYTES and len(self._held) > 1:
-                size -= self._held.popitem(last=False)[1][1]
+            self._cached |= entries
+            size = sum(size for _, size in self._cached.values())
+            while size > _CACHE_BYTES and len(self._cached) > 1:
+                size -= self._cached.popitem(last=False)[1][1]
 
     def _table(self, metadata: str) -> Table:
         with self._lock:
@@ -183,15 +183,15 @@ class LakeReader:
             files = [_file(table, task) for task in tasks]
         else:
             files = self._files_of_days(table, *days)
-        wanted = {name: (value, value) for name, value in series.items()} | {
+        key_ranges = {name: (value, value) for name, value in series.items()} | {
             "time": (low, high - 1)
         }
-        found: dict[date, list[_File]] = defaultdict(list)
+        by_day: dict[date, list[_File]] = defaultdict(list)
         for file in files:
             if all(file.bounds[name][0] <= last and first <= file.bounds[name][1]
-                   for name, (first, last) in wanted.items()):  # fmt: skip
-                found[file.day].append(file)
-        return found
+                   for name, (first, last) in key_ranges.items()):  # fmt: skip
+                by_day[file.day].append(file)
+        return by_day
 
     def _files_of_days(self, table: Table, first: int, end: int) -> list[_File]:
         """Return the files of some days: asked for again and again while a table is the newest."""
@@ -279,9 +279,9 @@ def _key(group: Group, series: dict[str, str]) -> tuple[Any, ...]:
 def _bounds(
     statistics: dict[str, dict[str, Any]], names: Iterable[str]
 ) -> dict[str, tuple[Any, Any]]:
-    found = {name: (statistics[name]["min"], statistics[name]["max"]) for name in names}
-    return found | {"time": (_micros(found["time"][0]), _micros(found["time"][1]))}
+    values = {name: (statistics[name]["min"], statistics[name]["max"]) for name in names}
+    return values | {"time": (_micros(values["time"][0]), _micros(values["time"][1]))}
 
 
-def _micros(moment: datetime) -> int:
-    return (moment - _EPOCH) // _MICROSECOND
+def _micros(time: datetime) -> int:
+    return (time - _EPOCH) // _MICROSECOND

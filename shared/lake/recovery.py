@@ -37,7 +37,7 @@ from shared.wire.ticks import Ticks
 PREFIX: Final = "restore/"
 """What the ids of events begin with that bring ticks back."""
 _TAG: Final = "restore"
-_KNOW: Final = """
+_NOTE_TIMES: Final = """
 INSERT INTO first_ticks (instrument, first_time_us, last_time_us)
 VALUES (%(symbol)s, %(us_min)s, %(us_max)s) ON CONFLICT (instrument) DO UPDATE SET
     first_time_us = least(first_ticks.first_time_us, excluded.first_time_us),
@@ -103,7 +103,7 @@ def adopt(
                 if location:
                     catalog.table(definition, lake, location)
             _record(connection, catalog.table(TICKS, lake), hot_from)
-            for day in _without(catalog.table(CANDLES, lake), hot_from):
+            for day in _remove_hot(catalog.table(CANDLES, lake), hot_from):
                 connection.execute("INSERT INTO cold_candle_days VALUES (%s)", (day,))
         ticks = catalog.table(TICKS, lake)
         days = sorted({day_of_file(file) for file in _tagged(ticks)})
@@ -128,8 +128,8 @@ def _record(connection: Connection, table: Table, hot_from: date) -> None:
     with translated():
         if (current := table.current_snapshot()) is not None:
             table.manage_snapshots().create_tag(current.snapshot_id, _TAG).commit()
-    for day in _without(table, hot_from):
-        _know(connection, table, day)
+    for day in _remove_hot(table, hot_from):
+        _note_times(connection, table, day)
         rows, digest = counted(table, day)
         connection.execute(
             "INSERT INTO lake_days (day, taken, row_count, digest, compacted_at, verified_at)"
@@ -139,19 +139,19 @@ def _record(connection: Connection, table: Table, hot_from: date) -> None:
         connection.execute("INSERT INTO cold_days (day) VALUES (%s)", (day,))
 
 
-def _know(connection: Connection, table: Table, day: date) -> None:
+def _note_times(connection: Connection, table: Table, day: date) -> None:
     """Note when the instruments of a day had their first and last tick."""
     with translated():
         for file in day_files(table, day):
             for rows in read(table.io, file):
                 times = pa.table({"symbol": rows["symbol"], "us": rows["time"].cast(pa.int64())})
-                found = times.group_by("symbol").aggregate([("us", "min"), ("us", "max")])
+                ranges = times.group_by("symbol").aggregate([("us", "min"), ("us", "max")])
                 connection.cursor().executemany(
-                    _KNOW, found.select(["symbol", "us_min", "us_max"]).to_pylist()
+                    _NOTE_TIMES, ranges.select(["symbol", "us_min", "us_max"]).to_pylist()
                 )
 
 
-def _without(table: Table, hot_from: date) -> list[date]:
+def _remove_hot(table: Table, hot_from: date) -> list[date]:
     """Take the files of the days from then on out of a table; return the days that stay."""
     with translated():
         files = [task.file for task in table.scan().plan_files()]
@@ -184,11 +184,13 @@ def ticks_of(
     numbers: Counter[str] = Counter()
     with translated():
         for rows in merged(of_day, TICKS.key, MINUTE_US, each_trade_once):
-            known = rows.filter(pc.less_equal(rows["receive_time"].cast(pa.int64()), until_us))
-            for symbol in pc.unique(known["symbol"]).to_pylist():
-                some = known.filter(pc.equal(known["symbol"], symbol))
-                for first in range(0, len(some), _TICKS_AT_ONCE):
-                    for ticks in batches_of(to_rows(some.slice(first, _TICKS_AT_ONCE)), symbol):
+            received = rows.filter(pc.less_equal(rows["receive_time"].cast(pa.int64()), until_us))
+            for symbol in pc.unique(received["symbol"]).to_pylist():
+                symbol_rows = received.filter(pc.equal(received["symbol"], symbol))
+                for offset in range(0, len(symbol_rows), _TICKS_AT_ONCE):
+                    for ticks in batches_of(
+                        to_rows(symbol_rows.slice(offset, _TICKS_AT_ONCE)), symbol
+                    ):
                         numbers[symbol] += 1
                         yield f"{PREFIX}{day}/{symbol}/{ticks.source}/{numbers[symbol]}", ticks
 
@@ -224,7 +226,7 @@ def _queue(
         for batch in scan.to_arrow_batch_reader():
             for row in batch.to_pylist():
                 present[row["symbol"]].add(row["timeframe"])
-        wanted = {each.name for each in ladder}
+        timeframes = {each.name for each in ladder}
         scan = ticks.scan(inside, selected_fields=("symbol", "time"))
         for batch in scan.to_arrow_batch_reader():
             times = pc.divide(batch["time"].cast(pa.int64()), MINUTE_US)
@@ -232,12 +234,12 @@ def _queue(
                 ["symbol", "minute"]
             )
             for row in pairs.aggregate([]).to_pylist():
-                if present[row["symbol"]] != wanted:
+                if present[row["symbol"]] != timeframes:
                     minutes[row["symbol"]].add(row["minute"] * MINUTE_US)
     keys = {
         (symbol, each.name, each.start_us(time_us))
-        for symbol, some in minutes.items()
-        for time_us in some
+        for symbol, times_us in minutes.items()
+        for time_us in times_us
         for each in ladder
         if begin_us(day) <= each.start_us(time_us) < begin_us(day) + DAY_US
     }

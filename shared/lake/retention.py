@@ -52,10 +52,10 @@ def verify(postgres: Postgres, access: S3Access, day: date) -> bool:
         if row is None or row[2]:
             return True
         table = Catalog(connection, access).table(TICKS, lake_of(connection))
-        found = counted(table, day)
-        if found != (row[0], row[1]):
+        actual = counted(table, day)
+        if actual != (row[0], row[1]):
             metrics.LAKE_DIFFERS.inc()
-            log.error("the files of %s hold %s, the record says %s", day, found, (row[0], row[1]))
+            log.error("the files of %s hold %s, the record says %s", day, actual, (row[0], row[1]))
             return False
         connection.execute(
             "UPDATE lake_days SET verified_at = clock_timestamp() WHERE day = %s", (day,)
@@ -68,8 +68,8 @@ def counted(table: Table, day: date) -> tuple[int, int]:
     rows = total = 0
     with translated():
         for file in files_of(table, day):
-            for some in read(table.io, file):
-                rows, total = rows + len(some), joined(total, digest(some))
+            for batch in read(table.io, file):
+                rows, total = rows + len(batch), joined(total, digest(batch))
     return rows, total
 
 

@@ -139,7 +139,7 @@ def waits_for(connection: Connection, day: date, terms: Terms) -> str:
         _WAITS, {"day": day, "low": begin_us(day), "hours": terms.tick_hours}
     ).fetchone()
     assert row is not None
-    pending, differs, empty, parts, young, unaggregated = row
+    pending, differs, empty, uncompacted, young, unaggregated = row
     if pending:
         return "ticks that the lake has not yet"
     if differs:
@@ -148,7 +148,7 @@ def waits_for(connection: Connection, day: date, terms: Terms) -> str:
         return "events that are not known to be in the candles"
     if empty:
         return ""
-    if parts:
+    if uncompacted:
         return "files to be compacted"
     return f"ticks stored in the last {terms.tick_hours} h" if young else ""
 

@@ -91,12 +91,12 @@ def copy_stored(postgres: Postgres, access: S3Access, *, patience_s: float) -> i
         newest = connection.execute(_NEWEST).fetchone()
     count = 0
     while True:
-        count += (some := copy_ticks(postgres, access))
+        count += (copied := copy_ticks(postgres, access))
         with postgres.connection() as connection:
             waiting = connection.execute(_WAITING, newest).fetchone()
         if waiting is None or not waiting[0]:
             return count
-        if not some:
+        if not copied:
             if time.monotonic() > until_s:
                 raise TransientError("stored ticks wait for a commit that does not end")
             time.sleep(_PAUSE_S)
@@ -109,11 +109,11 @@ class _Counts:
     rows: int = 0
     digest: int = 0
 
-    def folded(self, some: pa.Table) -> pa.Table:
+    def folded(self, rows: pa.Table) -> pa.Table:
         """Return each trade once."""
-        once = each_trade_once(some)
-        self.rows, self.digest = self.rows + len(once), joined(self.digest, digest(once))
-        return once
+        unique = each_trade_once(rows)
+        self.rows, self.digest = self.rows + len(unique), joined(self.digest, digest(unique))
+        return unique
 
 
 class _Work:
@@ -123,7 +123,7 @@ class _Work:
         self._waiting: list[Ticks] = []
         self._rows = 0
         self._runs: dict[int, list[pa.Buffer]] = defaultdict(list)
-        self._taken: Counter[int] = Counter()
+        self._tick_counts: Counter[int] = Counter()
 
     def take(self, ticks: Ticks) -> None:
         """Take ticks in."""
@@ -142,16 +142,16 @@ class _Work:
         changes: dict[date, Change] = {}
         for day, of_day in groupby(sorted(self._runs), lambda hour: day_of(hour * HOUR_US)):
             hours = list(of_day)
-            taken = sum(self._taken[hour] for hour in hours)
+            tick_count = sum(self._tick_counts[hour] for hour in hours)
             rows = total = 0
-            for some in [hours] if taken < _FEW_ROWS else [[hour] for hour in hours]:
+            for group in [hours] if tick_count < _FEW_ROWS else [[hour] for hour in hours]:
                 counts = _Counts()
-                runs = [_unpacked(run) for hour in some for run in self._runs.pop(hour)]
+                runs = [_unpacked(run) for hour in group for run in self._runs.pop(hour)]
                 merge = merged(runs, TICKS.key, MINUTE_US, counts.folded)
                 with translated():
                     files += write(table, day, merge, TICKS, row_group=SMALL_ROW_GROUP)
                 rows, total = rows + counts.rows, joined(total, counts.digest)
-            changes[day] = Change(rows, total, taken)
+            changes[day] = Change(rows, total, tick_count)
         return files, changes
 
     def _sort(self) -> None:
@@ -164,7 +164,7 @@ class _Work:
         for hour, start, end in zip(each.tolist(), starts.tolist(), ends.tolist(), strict=True):
             rows = table.slice(start, end - start)
             self._runs[hour].append(_packed(each_trade_once(rows)))
-            self._taken[hour] += len(rows)
+            self._tick_counts[hour] += len(rows)
         self._waiting, self._rows = [], 0
 
 

@@ -121,8 +121,12 @@ def take_state(
     head = {"lake": lake, "taken_us": now_us, "epoch": row[0], "instruments": len(instruments)}
     lines = [json.dumps(each, separators=(",", ":")) for each in (head, *instruments)]
     body = zstandard.ZstdCompressor(level=3).compress("\n".join(lines).encode() + b"\n")
-    moment = datetime.fromtimestamp(now_us // 1_000_000, UTC).replace(microsecond=now_us % 1000000)
-    key = f"date={moment:%Y-%m-%d}/{moment.strftime(_STAMP)}-{lake}-{uuid.uuid4().hex}.ndjson.zst"
+    taken_at = datetime.fromtimestamp(now_us // 1_000_000, UTC).replace(
+        microsecond=now_us % 1000000
+    )
+    key = (
+        f"date={taken_at:%Y-%m-%d}/{taken_at.strftime(_STAMP)}-{lake}-{uuid.uuid4().hex}.ndjson.zst"
+    )
     store.create(STATE, key, body)
     return StateObject(key, lake, now_us, len(body))
 
@@ -145,8 +149,8 @@ def list_states(store: ObjectStore, prefix: str = "") -> Iterator[StateObject]:
     """Yield the snapshots whose names begin with the prefix, the oldest first. TransientError."""
     for each in sorted(store.listing(STATE, prefix), key=lambda each: each.key):
         if match := _NAME.fullmatch(each.key):
-            moment = datetime.strptime(match[1], _STAMP).replace(tzinfo=UTC)
-            since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+            taken_at = datetime.strptime(match[1], _STAMP).replace(tzinfo=UTC)
+            since = taken_at - datetime(1970, 1, 1, tzinfo=UTC)
             taken_us = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
             yield StateObject(each.key, match[2], taken_us, each.bytes)
 
@@ -155,9 +159,9 @@ def read_state(store: ObjectStore, at: StateObject) -> State:
     """Read a snapshot. Raises TransientError."""
     body = zstandard.ZstdDecompressor().decompressobj().decompress(store.read(STATE, at.key))
     head, *lines = [json.loads(line) for line in body.decode().splitlines()]
-    found = [LiveInstrument.from_json(line) for line in lines]
+    instruments = [LiveInstrument.from_json(line) for line in lines]
     return State(
-        head["lake"], head["taken_us"], head["epoch"], {each.symbol: each for each in found}
+        head["lake"], head["taken_us"], head["epoch"], {each.symbol: each for each in instruments}
     )
 
 
@@ -167,11 +171,11 @@ def end_states(postgres: Postgres, store: ObjectStore, terms: Terms, now_us: int
         return 0
     with postgres.connection() as connection:
         lake = lake_of(connection)
-    old = [
+    expired = [
         each.key
         for each in list_states(store)
         if each.lake == lake and each.taken_us < now_us - terms.state_days * DAY_US
     ]
-    for key in old:
+    for key in expired:
         store.remove(STATE, key)
-    return len(old)
+    return len(expired)

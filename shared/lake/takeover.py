@@ -69,11 +69,11 @@ def take_over(postgres: Postgres, access: S3Access) -> Iterator[Taken]:
         with postgres.connection() as connection:
             if not try_lock(connection, LOCK):
                 raise TransientError("the lake is being worked on: try again in a minute")
-            found = connection.execute(_NEXT).fetchone()
-            if found is None:
+            row = connection.execute(_NEXT).fetchone()
+            if row is None:
                 connection.execute("DROP TABLE lake_files")
                 return
-            bucket, day, paths = found
+            bucket, day, paths = row
             catalog, lake = Catalog(connection, access), lake_of(connection)
             if bucket == "ticks":
                 rows = _take_ticks(connection, catalog.table(TICKS, lake), day, paths)
@@ -89,9 +89,9 @@ def _take_ticks(connection: Connection, table: Table, day: date, paths: list[str
     sums = [0, 0]
 
     def counted(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-        for some in tables:
-            sums[0], sums[1] = sums[0] + len(some), joined(sums[1], digest(some))
-            yield some
+        for batch in tables:
+            sums[0], sums[1] = sums[0] + len(batch), joined(sums[1], digest(batch))
+            yield batch
 
     source = _old_rows(table, "ticks", paths, _ticks)
     with translated():
@@ -107,9 +107,9 @@ def _take_candles(connection: Connection, table: Table, day: date, paths: list[s
     counts: list[int] = []
 
     def counted() -> Iterator[pa.Table]:
-        for some in _old_rows(table, "candles", paths, _candles):
-            counts.append(len(some))
-            yield some
+        for batch in _old_rows(table, "candles", paths, _candles):
+            counts.append(len(batch))
+            yield batch
 
     replace_day(connection, table, day, counted())
     connection.execute("INSERT INTO cold_candle_days VALUES (%s) ON CONFLICT DO NOTHING", (day,))

@@ -102,7 +102,7 @@ def each_trade_once(table: pa.Table) -> pa.Table:
     symbol, time = _ranks(columns["symbol"]), ints(columns["time"])
     id_, has_id = ints(columns["trade_id"].fill_null(0)), np.asarray(columns["trade_id"].is_valid())
     text, venue = _ranks(columns["trade_id_text"]), _ranks(columns["venue"])
-    place = (
+    order_key = (
         ints(columns["sequence"]),
         _source_keys(columns["source"]),
         ints(columns["receive_time"]),
@@ -110,11 +110,11 @@ def each_trade_once(table: pa.Table) -> pa.Table:
         time,
         symbol,
     )
-    order = np.lexsort((text, *place))
+    order = np.lexsort((text, *order_key))
     trade = (symbol, venue, time // MINUTE_US, has_id, id_, text)
     alone = ~(has_id | (text >= 0)) | ((ints(whole(table["flags"])) & ENDING) != 0)
     repeated = _repeated(trade, order, ~alone)
-    repeated |= _repeated((*place, text, venue), order, alone)
+    repeated |= _repeated((*order_key, text, venue), order, alone)
     order = order[~repeated[order]]
     if len(order) == len(table) and (np.diff(order) == 1).all():
         return table
@@ -125,41 +125,41 @@ def _repeated(
     keys: tuple[NDArray[Any], ...], order: NDArray[np.intp], among: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Tell of each row whether one before it in the order, among those, has the same keys."""
-    found = np.zeros(len(order), dtype=bool)
-    some = order[among[order]]
-    if len(some) > 1:
-        grouped = some[np.lexsort([key[some] for key in keys])]  # stable: in the order given
-        same = np.ones(len(grouped) - 1, dtype=bool)
+    repeated = np.zeros(len(order), dtype=bool)
+    rows = order[among[order]]
+    if len(rows) > 1:
+        grouped = rows[np.lexsort([key[rows] for key in keys])]  # stable: in the order given
+        is_equal = np.ones(len(grouped) - 1, dtype=bool)
         for key in keys:
-            same &= key[grouped[1:]] == key[grouped[:-1]]
-        found[grouped[1:][same]] = True
-    return found
+            is_equal &= key[grouped[1:]] == key[grouped[:-1]]
+        repeated[grouped[1:][is_equal]] = True
+    return repeated
 
 
 def _ranks(column: pa.Array) -> NDArray[np.int64]:
     """Return integers that compare as the texts do; -1 for NULL."""
-    words = column.dictionary_encode()
-    order = pc.array_sort_indices(words.dictionary)
+    encoded = column.dictionary_encode()
+    order = pc.array_sort_indices(encoded.dictionary)
     ranks = np.empty(len(order) + 1, dtype=np.int64)
     ranks[np.asarray(order)] = np.arange(len(order))
     ranks[-1] = -1
-    found: NDArray[np.int64] = ranks[ints(words.indices.fill_null(-1))]
-    return found
+    row_ranks: NDArray[np.int64] = ranks[ints(encoded.indices.fill_null(-1))]
+    return row_ranks
 
 
 def _source_keys(column: pa.Array) -> NDArray[np.int64]:
-    words = column.dictionary_encode()
-    keys = np.array([source_key(name) for name in words.dictionary.to_pylist()], dtype=np.int64)
-    found: NDArray[np.int64] = keys[ints(words.indices)]
-    return found
+    encoded = column.dictionary_encode()
+    keys = np.array([source_key(name) for name in encoded.dictionary.to_pylist()], dtype=np.int64)
+    row_keys: NDArray[np.int64] = keys[ints(encoded.indices)]
+    return row_keys
 
 
 def whole(column: pa.ChunkedArray) -> pa.Array:
     """Return a column as one array."""
     if column.num_chunks == 1:
         return column.chunk(0)
-    found = column.combine_chunks()
-    return pa.concat_arrays(found.chunks) if isinstance(found, pa.ChunkedArray) else found
+    combined = column.combine_chunks()
+    return pa.concat_arrays(combined.chunks) if isinstance(combined, pa.ChunkedArray) else combined
 
 
 def ints(column: pa.Array) -> NDArray[np.int64]:
@@ -169,24 +169,24 @@ def ints(column: pa.Array) -> NDArray[np.int64]:
     return np.asarray(column).astype(np.int64, copy=False)
 
 
-def _words(column: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
+def _dictionary(column: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
     """Return the texts that a column has, and of each row its place among them, -1 for NULL."""
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
-    places = column.indices
-    return column.dictionary, ints(places.fill_null(-1) if places.null_count else places)
+    indices = column.indices
+    return column.dictionary, ints(indices.fill_null(-1) if indices.null_count else indices)
 
 
 def _texts(column: pa.Array) -> NDArray[np.object_]:
     if column.null_count == len(column):
         return np.full(len(column), "", dtype=object)
-    words, places = _words(column)
-    found: NDArray[np.object_] = np.array([*words.to_pylist(), ""], dtype=object)[places]
-    return found
+    values, indices = _dictionary(column)
+    texts: NDArray[np.object_] = np.array([*values.to_pylist(), ""], dtype=object)[indices]
+    return texts
 
 
 def _sides(column: pa.Array) -> NDArray[np.uint8]:
-    words, places = _words(column)
-    codes = pc.index_in(words.cast(_SIDES.type), _SIDES).fill_null(0)
-    found: NDArray[np.uint8] = np.append(ints(codes), 0).astype(np.uint8)[places]
-    return found
+    values, indices = _dictionary(column)
+    codes = pc.index_in(values.cast(_SIDES.type), _SIDES).fill_null(0)
+    sides: NDArray[np.uint8] = np.append(ints(codes), 0).astype(np.uint8)[indices]
+    return sides

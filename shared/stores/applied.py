@@ -42,17 +42,17 @@ def claim(connection: Connection, event_ids: Sequence[str], commit_id: int) -> s
     # In one order everywhere, so that two transactions cannot wait for each other.
     ordered = sorted(set(event_ids))
     connection.execute(_CLAIM, (ordered,))
-    known = are_stored(connection, ordered)
-    fresh = [each for each in ordered if each not in known]
-    if fresh:
+    stored = are_stored(connection, ordered)
+    new_ids = [each for each in ordered if each not in stored]
+    if new_ids:
         today = datetime.now(UTC).date()
         day = today if today in open_days(connection, "applied_events", [today]) else OLD
         connection.execute(
             "INSERT INTO applied_events (event_id, day, commit_id)"
             " SELECT id, %s::date, %s FROM unnest(%s::text[]) AS id",
-            (day, commit_id, fresh),
+            (day, commit_id, new_ids),
         )
-    return set(fresh)
+    return set(new_ids)
 
 
 def are_stored(connection: Connection, event_ids: Sequence[str]) -> set[str]:
@@ -81,14 +81,14 @@ def aggregated(
     connection: Connection, shards: Iterable[int], event_ids: Sequence[str]
 ) -> dict[str, set[int]]:
     """Return, for each of the events that are stored, those of the shards whose candles have it."""
-    some = set(shards)
-    found = {event_id: set(some) for event_id in are_stored(connection, event_ids)}
+    all_shards = set(shards)
+    by_event = {event_id: set(all_shards) for event_id in are_stored(connection, event_ids)}
     rows = connection.execute(
-        "SELECT event_id, shard FROM unaggregated WHERE event_id = ANY(%s)", (list(found),)
+        "SELECT event_id, shard FROM unaggregated WHERE event_id = ANY(%s)", (list(by_event),)
     )
     for event_id, shard in rows:
-        found[event_id].discard(shard)
-    return found
+        by_event[event_id].discard(shard)
+    return by_event
 
 
 def reshard(connection: Connection, shards: int) -> None:

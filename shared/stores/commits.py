@@ -45,8 +45,8 @@ def last_settled_commit(connection: Connection) -> int:
     row = connection.execute(_LAST).fetchone()
     assert row is not None
     last = int(row[0])
-    held = _in_flight(connection, last)
-    return min([last, *held])
+    in_flight = _in_flight(connection, last)
+    return min([last, *in_flight])
 
 
 def are_settled(connection: Connection, until: int) -> bool:

@@ -36,5 +36,5 @@ def beginnings(connection: Connection, names: Sequence[str]) -> NDArray[np.int64
 
 
 def _times(connection: Connection, query: LiteralString, names: Sequence[str]) -> NDArray[np.int64]:
-    found: dict[str, int] = dict(connection.execute(query, (list(names),)).fetchall())
-    return np.array([found.get(name, NEVER_US) for name in names], dtype=np.int64)
+    times: dict[str, int] = dict(connection.execute(query, (list(names),)).fetchall())
+    return np.array([times.get(name, NEVER_US) for name in names], dtype=np.int64)

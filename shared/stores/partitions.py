@@ -33,13 +33,13 @@ def make_ahead(postgres: Postgres) -> int:
     Each in a transaction of its own, which gives way to other changes of the parent: it is tried
     again. Raises TransientError.
     """
-    made = 0
+    count = 0
     for parent in PARENTS:
-        made += _attempted(postgres, parent)
-    return made
+        count += _make_with_retries(postgres, parent)
+    return count
 
 
-def _attempted(postgres: Postgres, parent: str) -> int:
+def _make_with_retries(postgres: Postgres, parent: str) -> int:
     for attempt in range(_ATTEMPTS):
         try:
             with postgres.connection() as connection:

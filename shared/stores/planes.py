@@ -43,9 +43,9 @@ def from_planes(planes: bytes, count: int) -> Column:
         return np.array(wide, dtype=object)
     if width <= 1:
         return cells[0].astype(np.uint64) if width else np.zeros(count, dtype=np.uint64)
-    whole = np.zeros((count, 8), dtype=np.uint8)
-    whole[:, 8 - width :] = cells.T
-    return whole.view(">u8")[:, 0].astype(np.uint64)
+    padded = np.zeros((count, 8), dtype=np.uint8)
+    padded[:, 8 - width :] = cells.T
+    return padded.view(">u8")[:, 0].astype(np.uint64)
 
 
 def sliced(

@@ -43,7 +43,7 @@ class BoundedConnection(Connection):
     def wait(self, gen: PQGen[R], interval: float = 0.1, timeout: float | None = None) -> R:
         """Wait for the server's answer. Raises OperationalError."""
         try:
-            found = super().wait(
+            result = super().wait(
                 gen, interval, self.answer_within_s if timeout is None else timeout
             )
         except psycopg.OperationalError:
@@ -51,7 +51,7 @@ class BoundedConnection(Connection):
                 self.close()  # its answer may still come, to nobody
             raise
         self.answered_s = time.monotonic()
-        return found
+        return result
 
 
 class Postgres:

@@ -41,8 +41,8 @@ def rows_of_instrument(segments: Sequence[Segment], instrument: str) -> Rows:
     ):
         runs = segment.runs()
         parts.append(rows_of(segment, runs, choose(segment, runs)))
-    if some := list(compress(segments, narrow)):
-        parts.append(_rows_of_narrow(some, instrument))
+    if narrow_segments := list(compress(segments, narrow)):
+        parts.append(_rows_of_narrow(narrow_segments, instrument))
     return concatenated(parts) if parts else NO_ROWS
 
 
@@ -73,35 +73,37 @@ class _Runs:
         self._counts = [each.run_count for each in segments]
         counts = np.array(self._counts, dtype=np.int64)
         ends = np.cumsum(counts)
-        name = self._whole("run_name")
-        wanted = np.array([_line_of(instrument, each.names) for each in segments], dtype=np.int64)
-        keep = np.flatnonzero(_sums(name, counts) - 1 == np.repeat(wanted, counts))
-        every = self._whole("run_ticks")
-        self.segment = np.searchsorted(ends, keep, side="right")
-        self.ticks = every[keep]
-        last = np.append(np.diff(self.segment) != 0, True)
-        self._stop_runs = (keep[last] + 1 - (ends - counts)).tolist()
-        self._first_runs = (keep[np.append(True, last[:-1])] - (ends - counts)).tolist()
-        stops = _sums(every, counts)[keep[last]]
+        name = self._full_column("run_name")
+        lines = np.array([_line_of(instrument, each.names) for each in segments], dtype=np.int64)
+        chosen = np.flatnonzero(_sums(name, counts) - 1 == np.repeat(lines, counts))
+        all_ticks = self._full_column("run_ticks")
+        self.segment = np.searchsorted(ends, chosen, side="right")
+        self.ticks = all_ticks[chosen]
+        is_last = np.append(np.diff(self.segment) != 0, True)
+        self._stop_runs = (chosen[is_last] + 1 - (ends - counts)).tolist()
+        self._first_runs = (chosen[np.append(True, is_last[:-1])] - (ends - counts)).tolist()
+        stops = _sums(all_ticks, counts)[chosen[is_last]]
         self.counts = np.bincount(self.segment, self.ticks).astype(np.int64)
         self.stops: list[int] = stops.tolist()
         self.firsts: list[int] = (stops - self.counts).tolist()
 
-    def _whole(self, name: str) -> Int64s:
+    def _full_column(self, name: str) -> Int64s:
         planes = [getattr(each, name) for each in self._segments]
         return sliced(planes, self._counts, [0] * len(planes), self._counts).astype(np.int64)
 
     def column(self, name: str) -> Int64s:
         """Return a column of the runs."""
         planes = [getattr(each, name) for each in self._segments]
-        found = sliced(planes, self._counts, self._first_runs, self._stop_runs)
-        return found.astype(np.int64)
+        values = sliced(planes, self._counts, self._first_runs, self._stop_runs)
+        return values.astype(np.int64)
 
     def labels(self, name: str, lists: Sequence[Sequence[str]]) -> Texts:
         """Return what a column of places refers to in its segment's list, for each row."""
-        places = zip(self.segment.tolist(), self.column(name).tolist(), strict=True)
-        found: Texts = np.array([lists[segment][place] for segment, place in places], dtype=object)
-        return found.repeat(self.ticks)
+        indices = zip(self.segment.tolist(), self.column(name).tolist(), strict=True)
+        labels: Texts = np.array(
+            [lists[segment][index] for segment, index in indices], dtype=object
+        )
+        return labels.repeat(self.ticks)
 
 
 def _rows_of_narrow(segments: Sequence[Segment], instrument: str) -> Rows:
@@ -118,8 +120,8 @@ def _rows_of_narrow(segments: Sequence[Segment], instrument: str) -> Rows:
     def differences(planes: list[bytes], number: int) -> Int64s:
         firsts = np.array([int(each.firsts[number]) for each in segments], dtype=np.int64)
         steps = signed(sliced(planes, counts, [0] * len(counts), runs.stops))
-        found: Int64s = _sums(steps, upto)[row] + np.repeat(firsts, runs.counts)
-        return found
+        totals: Int64s = _sums(steps, upto)[row] + np.repeat(firsts, runs.counts)
+        return totals
 
     time_us = differences([each.event_time for each in segments], 0)
     kind = values([each.trade_id_kind for each in segments]).astype(np.uint8)
@@ -146,8 +148,8 @@ def _sums(values: Int64s, counts: Int64s) -> Int64s:
     """Return the running sums of columns one after the other."""
     sums = np.cumsum(values)
     before = np.append(0, sums)[np.cumsum(counts) - counts]
-    found: Int64s = sums - np.repeat(before, counts)
-    return found
+    running: Int64s = sums - np.repeat(before, counts)
+    return running
 
 
 def _line_of(instrument: str, names: str) -> int:
@@ -156,9 +158,9 @@ def _line_of(instrument: str, names: str) -> int:
 
 
 def _texts(segments: Sequence[Segment], runs: _Runs) -> Texts:
-    found: NDArray[Any] = np.full(int(runs.counts.sum()), "", dtype=object)
+    texts: NDArray[Any] = np.full(int(runs.counts.sum()), "", dtype=object)
     begins = (np.cumsum(runs.counts) - runs.counts).tolist()
     for each, begin, first, stop in zip(segments, begins, runs.firsts, runs.stops, strict=True):
         if each.trade_id_text is not None:
-            found[begin : begin + stop - first] = each.trade_id_text[first:stop]
-    return found
+            texts[begin : begin + stop - first] = each.trade_id_text[first:stop]
+    return texts

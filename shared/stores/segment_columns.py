@@ -42,9 +42,9 @@ class Runs:
     size_scale: Int64s
     ticks: Int64s
 
-    def at(self, places: Any) -> Runs:
+    def at(self, index: Any) -> Runs:
         """Return the runs of an index or a mask."""
-        return Runs(*(getattr(self, field.name)[places] for field in fields(self)))
+        return Runs(*(getattr(self, field.name)[index] for field in fields(self)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,7 +175,7 @@ def segment(
     times = columns.event_time_us
     first_time, time_planes = to_deltas(times)
     first_price, price_planes = to_deltas(columns.price)
-    first_id, id_planes = to_deltas(_as_before(columns.trade_id, kind == INTEGER_ID))
+    first_id, id_planes = to_deltas(_forward_filled(columns.trade_id, kind == INTEGER_ID))
     first_sequence, sequence_planes = to_deltas(columns.sequence)
     texts = columns.trade_id_text
     return Segment(
@@ -211,16 +211,16 @@ def segment(
     )
 
 
-def _used(places: Int64s, values: Sequence[T]) -> tuple[Int64s, Sequence[T]]:
+def _used(indices: Int64s, values: Sequence[T]) -> tuple[Int64s, Sequence[T]]:
     """Return the values that are referred to, in their order, and the places among them."""
     used = np.zeros(len(values), dtype=bool)
-    used[places] = True
+    used[indices] = True
     if used.all():
-        return places, values
-    return (np.cumsum(used) - 1)[places], [values[n] for n in np.flatnonzero(used).tolist()]
+        return indices, values
+    return (np.cumsum(used) - 1)[indices], [values[n] for n in np.flatnonzero(used).tolist()]
 
 
-def _as_before(values: Int64s, has: NDArray[np.bool_]) -> Int64s:
+def _forward_filled(values: Int64s, has: NDArray[np.bool_]) -> Int64s:
     """Return the values, where there is none the one before."""
     if has.all():
         return values

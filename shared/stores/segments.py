@@ -43,12 +43,12 @@ def ticks_of_instruments(
 
     Batches of one source and many entries.
     """
-    wanted = set(names)
+    name_set = set(names)
     hashes = [named(name)["hash"] for name in names]
     parameters = {**bounds(from_us, to_us), "names": list(names), "hashes": hashes}
 
     def of_instruments(segment: Segment, runs: Runs) -> NDArray[np.bool_]:
-        chosen: NDArray[np.bool_] = np.array([name in wanted for name in segment.instruments])
+        chosen: NDArray[np.bool_] = np.array([name in name_set for name in segment.instruments])
         return chosen[runs.name]
 
     for segment, runs, keep in read(connection, BETWEEN + _ANY_OF, parameters, of_instruments):
@@ -89,39 +89,39 @@ def ticks_of_commits(connection: Connection, after: int, until: int) -> Iterator
 
 def rows_of(segment: Segment, runs: Runs, keep: NDArray[np.bool_]) -> Rows:
     """Return the chosen runs as rows, each with its own scales, source and venue."""
-    some = runs.at(keep)
-    found = segment.columns().at(np.repeat(keep, runs.ticks))
-    n = len(found.event_time_us)
-    texts = found.trade_id_text
+    chosen = runs.at(keep)
+    columns = segment.columns().at(np.repeat(keep, runs.ticks))
+    n = len(columns.event_time_us)
+    texts = columns.trade_id_text
 
-    def each(values: Any) -> Any:
-        return np.repeat(values, some.ticks)
+    def repeated(values: Any) -> Any:
+        return np.repeat(values, chosen.ticks)
 
     return Rows(
-        found.event_time_us,
-        found.price,
-        found.size,
-        each(some.price_scale.astype(np.int16)),
-        each(some.size_scale.astype(np.int16)),
-        found.side,
-        found.trade_id_kind,
-        found.trade_id,
+        columns.event_time_us,
+        columns.price,
+        columns.size,
+        repeated(chosen.price_scale.astype(np.int16)),
+        repeated(chosen.size_scale.astype(np.int16)),
+        columns.side,
+        columns.trade_id_kind,
+        columns.trade_id,
         np.full(n, "", dtype=object) if texts is None else texts,
-        found.receive_time_us,
-        each(np.array(segment.sources, dtype=object)[some.event]),
-        found.sequence,
-        found.flags,
-        each(np.array(segment.venues, dtype=object)[some.venue]),
+        columns.receive_time_us,
+        repeated(np.array(segment.sources, dtype=object)[chosen.event]),
+        columns.sequence,
+        columns.flags,
+        repeated(np.array(segment.venues, dtype=object)[chosen.venue]),
     )
 
 
 def _of_events(
     connection: Connection, event_ids: Sequence[str], choose: Choice
 ) -> Iterator[tuple[str, Ticks]]:
-    wanted = set(event_ids)
+    id_set = set(event_ids)
 
     def of_events(segment: Segment, runs: Runs) -> NDArray[np.bool_]:
-        of_event = np.array([each in wanted for each in segment.event_ids])
+        of_event = np.array([each in id_set for each in segment.event_ids])
         chosen: NDArray[np.bool_] = of_event[runs.event] & choose(segment, runs)
         return chosen
 
@@ -129,16 +129,16 @@ def _of_events(
         "commit_id IN (SELECT commit_id FROM applied_events WHERE event_id = ANY(%(events)s))"
         " AND event_ids && %(events)s"
     )
-    for found in read(connection, condition, {"events": list(event_ids)}, of_events):
-        yield from each_event(*found)
+    for match in read(connection, condition, {"events": list(event_ids)}, of_events):
+        yield from each_event(*match)
 
 
 def of_instrument(instrument: str) -> Choice:
     """Return the choice of one instrument's runs."""
 
     def chosen(segment: Segment, runs: Runs) -> NDArray[np.bool_]:
-        place = segment.instruments.index(instrument)
-        return np.equal(runs.name, place)
+        number = segment.instruments.index(instrument)
+        return np.equal(runs.name, number)
 
     return chosen
 
@@ -162,8 +162,8 @@ def each_event(
     """Yield the chosen runs of each event, with its id."""
     columns = segment.columns()
     for event in np.unique(runs.event[keep]).tolist():
-        some = np.flatnonzero(keep & (runs.event == event))
-        yield segment.event_ids[event], _ticks(segment, runs, columns, some)
+        run_numbers = np.flatnonzero(keep & (runs.event == event))
+        yield segment.event_ids[event], _ticks(segment, runs, columns, run_numbers)
 
 
 def each_run(segment: Segment, runs: Runs, keep: NDArray[np.bool_]) -> Iterator[Ticks]:
@@ -175,24 +175,24 @@ def each_run(segment: Segment, runs: Runs, keep: NDArray[np.bool_]) -> Iterator[
 
 def _ticks(segment: Segment, runs: Runs, columns: Columns, chosen: NDArray[np.intp]) -> Ticks:
     """Return runs of one event."""
-    some = runs.at(chosen)
+    chosen_runs = runs.at(chosen)
     starts = (np.cumsum(runs.ticks) - runs.ticks)[chosen]
-    rows = np.repeat(starts - (np.cumsum(some.ticks) - some.ticks), some.ticks)
+    rows = np.repeat(starts - (np.cumsum(chosen_runs.ticks) - chosen_runs.ticks), chosen_runs.ticks)
     rows += np.arange(len(rows))
-    found = columns.at(rows)
+    values = columns.at(rows)
     names = segment.instruments
-    venues = [segment.venues[each] for each in some.venue.tolist()]
+    venues = [segment.venues[each] for each in chosen_runs.venue.tolist()]
     return Ticks(
-        source=segment.sources[int(some.event[0])],
+        source=segment.sources[int(chosen_runs.event[0])],
         entries=Entries(
-            tuple(names[each] for each in some.name.tolist()),
-            some.price_scale,
-            some.size_scale,
-            some.ticks,
+            tuple(names[each] for each in chosen_runs.name.tolist()),
+            chosen_runs.price_scale,
+            chosen_runs.size_scale,
+            chosen_runs.ticks,
             tuple(Market(venue, "") for venue in venues) if any(venues) else (),
             np.array([len(chosen)], dtype=np.int64),
         ),
-        **{field.name: getattr(found, field.name) for field in fields(Columns)},
+        **{field.name: getattr(values, field.name) for field in fields(Columns)},
     )
 
 

@@ -56,14 +56,16 @@ def withdrawn(
     newest: dict[Place, Candle] = {}
     for candle in sorted(known, key=lambda candle: candle.revision):
         newest[candle.instrument, candle.start_us] = candle
-    some = []
+    withdrawals = []
     for name, start_us in sorted(places):
-        where = {"name": name, "timeframe": timeframe, "start_us": start_us}
-        row = connection.execute(_PRICE_NEAR, where).fetchone()
+        parameters = {"name": name, "timeframe": timeframe, "start_us": start_us}
+        row = connection.execute(_PRICE_NEAR, parameters).fetchone()
         candle = newest.get((name, start_us)) or _none(name, timeframe, start_us)
-        near = row[0] if row else None
-        some.append(_without_trades(candle, candle.close if near is None else near))
-    columns = CandleColumns.of(timeframe, some)
+        nearby_price = row[0] if row else None
+        withdrawals.append(
+            _without_trades(candle, candle.close if nearby_price is None else nearby_price)
+        )
+    columns = CandleColumns.of(timeframe, withdrawals)
     numbers = np.array([names.index(name) for name in columns.names], dtype=np.int64)
     return Places(numbers, columns.start_us, columns.records)
 

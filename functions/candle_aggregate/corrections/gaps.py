@@ -83,13 +83,13 @@ class Spans:
         self, names: Sequence[str], starts_us: NDArray[np.int64], timeframe: Timeframe
     ) -> NDArray[np.bool_]:
         """Tell for each candle whether an open gap shares time with it."""
-        found = np.zeros(len(names), dtype=bool)
+        touched = np.zeros(len(names), dtype=bool)
         ends_us = timeframe.ends_us(starts_us)
         for row, name in enumerate(names):
             start_us, end_us = int(starts_us[row]), int(ends_us[row])
             spans = self._by_instrument.get(name, ())
-            found[row] = any(from_us < end_us and to_us >= start_us for from_us, to_us in spans)
-        return found
+            touched[row] = any(from_us < end_us and to_us >= start_us for from_us, to_us in spans)
+        return touched
 
 
 def open_gaps(connection: Connection, names: Sequence[str]) -> Spans:
@@ -101,8 +101,8 @@ def mark_incomplete(
     connection: Connection, base: Timeframe, names: Sequence[str], places: Places
 ) -> None:
     """Set INCOMPLETE of base candles that touch an open gap; `names`: the instruments by number."""
-    named = [names[number] for number in places.instrument.tolist()]
-    touched = open_gaps(connection, names).touch(named, places.start_us, base)
+    row_names = [names[number] for number in places.instrument.tolist()]
+    touched = open_gaps(connection, names).touch(row_names, places.start_us, base)
     places.records.data["flags"][touched] |= INCOMPLETE
 
 
@@ -120,12 +120,12 @@ def evaluate_gaps(
     by_shard: dict[int, list[_Gap]] = defaultdict(list)
     for gap in gaps:
         by_shard[shard_of(gap.instrument, rules.shards)].append(gap)
-    for shard, some in by_shard.items():
+    for shard, shard_gaps in by_shard.items():
         with postgres.connection() as connection:
-            names = sorted({gap.instrument for gap in some})
+            names = sorted({gap.instrument for gap in shard_gaps})
             job = _Evaluation(engine, connection, rules, shard, names, cold)
             yield job.run(now_us)
-            settled = [gap for gap in some if gap.state == "filled" or job.is_past(gap)]
+            settled = [gap for gap in shard_gaps if gap.state == "filled" or job.is_past(gap)]
             if settled:
                 columns = list(zip(*((*gap[:4], gap.state) for gap in settled), strict=True))
                 connection.execute(_JUDGED, [list(column) for column in columns])
@@ -154,13 +154,13 @@ class _Evaluation:
 
         def differing(session: Session) -> View:
             live: dict[str, int] = {}
-            for start_us, found, records in live_base(session, self._rules, self._names):
-                differs = np.flatnonzero(self._differs(found, start_us, records.data))
-                changed.extend((found[row], start_us) for row in differs.tolist())
-                for name in found:
+            for start_us, present, records in live_base(session, self._rules, self._names):
+                differs = np.flatnonzero(self._differs(present, start_us, records.data))
+                changed.extend((present[row], start_us) for row in differs.tolist())
+                for name in present:
                     live.setdefault(name, start_us)
-            known, rows = session.instruments(self._names)
-            newest = dict(zip(known, rows["newest_us"].tolist(), strict=True))
+            known_names, rows = session.instruments(self._names)
+            newest = dict(zip(known_names, rows["newest_us"].tolist(), strict=True))
             self._first_live_us = {
                 name: live.get(name, newest_us) for name, newest_us in newest.items()
             }
@@ -178,14 +178,14 @@ class _Evaluation:
         )
 
         def write(session: Session) -> list[OutboxRow]:
-            for start_us, found, records in live_base(session, self._rules, names):
-                differs = self._differs(found, start_us, records.data)
+            for start_us, present, records in live_base(session, self._rules, names):
+                differs = self._differs(present, start_us, records.data)
                 if differs.any():
                     rows = np.flatnonzero(differs)
-                    some = records.at(rows)
-                    some.data["flags"] ^= INCOMPLETE
+                    flipped = records.at(rows)
+                    flipped.data["flags"] ^= INCOMPLETE
                     block = Block(self._rules.base.name, start_us)
-                    session.put(block, [found[row] for row in rows.tolist()], some)
+                    session.put(block, [present[row] for row in rows.tolist()], flipped)
             refold.apply(session, nothing(), set(), now_us)
             return session.rows
 

@@ -50,11 +50,11 @@ class View:
 def look(session: Session, rules: Rules, names: Sequence[str]) -> View:
     """Return what is live of some instruments."""
     base: dict[tuple[str, int], int] = {}
-    for start_us, found, records in live_base(session, rules, names):
+    for start_us, present, records in live_base(session, rules, names):
         revisions = np.where(records.has(CLOSED), records.data["revision"], 0).tolist()
-        base |= {(name, start_us): each for name, each in zip(found, revisions, strict=True)}
-    known, rows = session.instruments(names)
-    limits = dict(zip(known, rows["limit_us"].tolist(), strict=True))
+        base |= {(name, start_us): each for name, each in zip(present, revisions, strict=True)}
+    known_names, rows = session.instruments(names)
+    limits = dict(zip(known_names, rows["limit_us"].tolist(), strict=True))
     return View(session.lease.lineage, session.lease.evictions, base, limits)
 
 
@@ -63,9 +63,9 @@ def live_base(
 ) -> Iterable[tuple[int, Sequence[str], Records]]:
     """Yield each live base block: its start (us), the instruments that it has, their records."""
     blocks = [block for block in session.blocks() if block.timeframe == rules.base.name]
-    for block, (found, records) in zip(blocks, session.read_each(blocks, names), strict=True):
-        if found:
-            yield block.start_us, found, records
+    for block, (present, records) in zip(blocks, session.read_each(blocks, names), strict=True):
+        if present:
+            yield block.start_us, present, records
 
 
 @dataclass(slots=True)
@@ -104,7 +104,7 @@ class Refold:
         self._numbers = {name: number for number, name in enumerate(names)}
         self._parts: dict[str, Places] = {}
         self._stored: dict[str, list[Candle]] = {}
-        self._wanted: dict[str, set[tuple[int, int]]] = {}
+        self._requested: dict[str, set[tuple[int, int]]] = {}
         self._base, self._busts = nothing(), frozenset[tuple[str, int]]()
 
     def prepare(
@@ -121,25 +121,27 @@ class Refold:
         self._base, self._busts = base, frozenset(busts)
         for interval in intervals:
             key = (self._numbers[interval.instrument], interval.start_us)
-            self._wanted.setdefault(interval.timeframe, set()).add(key)
+            self._requested.setdefault(interval.timeframe, set()).add(key)
         self._read(set())
 
-    def _read(self, begun: set[tuple[str, int]]) -> None:
-        """Fold what is stored of the wanted intervals; what has `begun` to be live counts there."""
+    def _read(self, started: set[tuple[str, int]]) -> None:
+        """Fold what is stored of the requested intervals; `started`: base candles live by now."""
         base = self._base
-        without = sorted({*self._keys(base), *self._busts, *self._view.base, *begun})
+        without = sorted({*self._keys(base), *self._busts, *self._view.base, *started})
         shortest = self._rules.base.name
-        for name, wanted in self._wanted.items():
+        for name, keys in self._requested.items():
             timeframe = self._rules.timeframe(name)
-            names = [self._names[number] for number, _ in sorted(wanted)]
-            starts = [start_us for _, start_us in sorted(wanted)]
+            names = [self._names[number] for number, _ in sorted(keys)]
+            starts = [start_us for _, start_us in sorted(keys)]
             ends = [timeframe.next_us(start_us) for start_us in starts]
             part = folded(
                 self._connection, shortest, names, starts, ends, without=without, cold=self._cold
             )
             numbers = np.array([self._numbers[each] for each in names], dtype=np.int64)
             part = Places(numbers[part.instrument], part.start_us, part.records)
-            self._parts[name] = together([part, self._asked(name, rolled_up(base, timeframe))])
+            self._parts[name] = together(
+                [part, self._only_requested(name, rolled_up(base, timeframe))]
+            )
             stored = stored_candles(self._connection, name, names, starts, self._cold)
             self._stored[name] = list(stored.candles())
 
@@ -147,7 +149,7 @@ class Refold:
         self,
         session: Session,
         base: Places,
-        asked: set[tuple[str, str, int]],
+        requested: set[tuple[str, str, int]],
         now_us: int,
         busts: Set[tuple[str, int]] = frozenset(),
     ) -> Published:
@@ -161,81 +163,83 @@ class Refold:
             raise TransientError("the live state has moved on meanwhile")
         out = {self._rules.base.name: base}
         live = self._live_closed(session)
-        begun = {*self._keys(live)} - view.base.keys()
-        if any(self._is_wanted(*place) for place in begun):
+        newly_closed = {*self._keys(live)} - view.base.keys()
+        if any(self._is_requested(*place) for place in newly_closed):
             # Closed since it was looked at, so it may have been stored before storage was read.
-            if begun.intersection(self._keys(self._base)):
+            if newly_closed.intersection(self._keys(self._base)):
                 raise TransientError("what was recomputed has become live meanwhile")
-            self._read(begun)
+            self._read(newly_closed)
         for name, part in self._parts.items():
             timeframe = self._rules.timeframe(name)
-            whole = merged(together([part, self._asked(name, rolled_up(live, timeframe))]))
-            flagged(whole, timeframe, self.first_us[whole.instrument])
-            rest = self._put(session, timeframe, whole, asked)
-            rest.records.data["flags"] |= CLOSED
-            mine = list(rest.columns(name, self._names).candles())
-            changed = rest.at(differing(mine, self._stored[name], rest, asked))
-            out[name] = together([changed, self._withdrawn(session, timeframe, whole, busts)])
-        before = [int(some.records.data["revision"].max()) for some in out.values() if len(some)]
+            folds = merged(together([part, self._only_requested(name, rolled_up(live, timeframe))]))
+            flagged(folds, timeframe, self.first_us[folds.instrument])
+            not_live = self._put(session, timeframe, folds, requested)
+            not_live.records.data["flags"] |= CLOSED
+            candles = list(not_live.columns(name, self._names).candles())
+            changed = not_live.at(differing(candles, self._stored[name], not_live, requested))
+            out[name] = together([changed, self._withdrawn(session, timeframe, folds, busts)])
+        before = [
+            int(places.records.data["revision"].max()) for places in out.values() if len(places)
+        ]
         published = Published(max([now_us, *(revision + 1 for revision in before)]))
-        for name, some in out.items():
-            if len(some):
-                some.records.data["revision"] = published.revision_us
-                columns = some.columns(name, self._names)
+        for name, places in out.items():
+            if len(places):
+                places.records.data["revision"] = published.revision_us
+                columns = places.columns(name, self._names)
                 session.publish(columns)
                 starts = columns.start_us.tolist()
                 published.keys |= {(n, name, s) for n, s in zip(columns.names, starts, strict=True)}
         return published
 
     def _withdrawn(
-        self, session: Session, timeframe: Timeframe, whole: Places, busts: Set[tuple[str, int]]
+        self, session: Session, timeframe: Timeframe, folds: Places, busts: Set[tuple[str, int]]
     ) -> Places:
         """Let a longer candle go when the last of its base candles lost all of its trades."""
-        named = zip(whole.instrument.tolist(), whole.start_us.tolist(), strict=True)
-        folded_ = {(self._names[number], start_us) for number, start_us in named}
+        keys = zip(folds.instrument.tolist(), folds.start_us.tolist(), strict=True)
+        folded_ = {(self._names[number], start_us) for number, start_us in keys}
         of_open = {
             (name, timeframe.start_us(start_us))
             for (name, start_us), revision_us in self._view.base.items()
             if not revision_us
         }
-        gone = {(name, timeframe.start_us(start_us)) for name, start_us in busts}
-        gone -= folded_ | of_open
-        known = [*live_closed(session, timeframe.name, gone)]
-        known += [
+        emptied = {(name, timeframe.start_us(start_us)) for name, start_us in busts}
+        emptied -= folded_ | of_open
+        published = [*live_closed(session, timeframe.name, emptied)]
+        published += [
             candle
             for candle in self._stored.get(timeframe.name, ())
-            if (candle.instrument, candle.start_us) in gone
+            if (candle.instrument, candle.start_us) in emptied
         ]
-        for name, start_us in sorted(gone):
+        for name, start_us in sorted(emptied):
             block = Block(timeframe.name, start_us)
             present, live = session.read(block, [name])
             if present:
                 void = Records.empty(1)
                 void.data["flags"] = live.data["flags"] & CLOSED
                 session.put(block, [name], void)
-        return withdrawn(self._connection, timeframe.name, gone, known, self._names)
+        return withdrawn(self._connection, timeframe.name, emptied, published, self._names)
 
     def _keys(self, places: Places) -> Iterator[tuple[str, int]]:
         numbers, starts = places.instrument.tolist(), places.start_us.tolist()
         return zip((self._names[number] for number in numbers), starts, strict=True)
 
-    def _is_wanted(self, name: str, start_us: int) -> bool:
+    def _is_requested(self, name: str, start_us: int) -> bool:
         """Tell whether a base candle lies in a wanted interval."""
         return any(
-            (self._numbers[name], self._rules.timeframe(timeframe).start_us(start_us)) in wanted
-            for timeframe, wanted in self._wanted.items()
+            (self._numbers[name], self._rules.timeframe(timeframe).start_us(start_us)) in keys
+            for timeframe, keys in self._requested.items()
         )
 
-    def _asked(self, timeframe: str, places: Places) -> Places:
-        keys = zip(places.instrument.tolist(), places.start_us.tolist(), strict=True)
-        wanted = self._wanted[timeframe]
-        return places.at(np.array([key in wanted for key in keys], dtype=bool))
+    def _only_requested(self, timeframe: str, places: Places) -> Places:
+        row_keys = zip(places.instrument.tolist(), places.start_us.tolist(), strict=True)
+        requested = self._requested[timeframe]
+        return places.at(np.array([key in requested for key in row_keys], dtype=bool))
 
     def _live_closed(self, session: Session) -> Places:
         parts = [nothing()]
-        for start_us, found, records in live_base(session, self._rules, self._names):
-            numbers = np.array([self._numbers[name] for name in found], dtype=np.int64)
-            starts = np.full(len(found), start_us, dtype=np.int64)
+        for start_us, present, records in live_base(session, self._rules, self._names):
+            numbers = np.array([self._numbers[name] for name in present], dtype=np.int64)
+            starts = np.full(len(present), start_us, dtype=np.int64)
             parts.append(Places(numbers, starts, records).at(records.has(CLOSED)))
         return together(parts)
 
@@ -243,60 +247,62 @@ class Refold:
         self,
         session: Session,
         timeframe: Timeframe,
-        whole: Places,
-        asked: set[tuple[str, str, int]],
+        folds: Places,
+        requested: set[tuple[str, str, int]],
     ) -> Places:
         """Put the folds that are live, or are to be; return the closed ones that are not."""
-        not_live = np.ones(len(whole), dtype=bool)
-        for start_us in np.unique(whole.start_us).tolist():
-            rows = np.flatnonzero(whole.start_us == start_us)
-            names = [self._names[number] for number in whole.instrument[rows].tolist()]
+        not_live = np.ones(len(folds), dtype=bool)
+        for start_us in np.unique(folds.start_us).tolist():
+            rows = np.flatnonzero(folds.start_us == start_us)
+            names = [self._names[number] for number in folds.instrument[rows].tolist()]
             block = Block(timeframe.name, start_us)
             present, before = session.read(block, names)
-            known = {name: row for row, name in enumerate(present)}
+            row_of = {name: row for row, name in enumerate(present)}
             end_us = timeframe.next_us(start_us)
-            kept: list[int] = []
+            changed_rows: list[int] = []
             for name, row in zip(names, rows.tolist(), strict=True):
                 is_open = end_us > self._view.limit_us.get(name, end_us)
-                if name not in known and not is_open:
+                if name not in row_of and not is_open:
                     continue
                 not_live[row] = False
-                if name in known:
-                    flags = int(before.data["flags"][known[name]])
-                    whole.records.data["flags"][row] |= flags & CLOSED
-                    is_asked = (name, timeframe.name, start_us) in asked
-                    if not is_asked and equal(whole.records, row, before, known[name]):
+                if name in row_of:
+                    flags = int(before.data["flags"][row_of[name]])
+                    folds.records.data["flags"][row] |= flags & CLOSED
+                    is_requested = (name, timeframe.name, start_us) in requested
+                    if not is_requested and equal(folds.records, row, before, row_of[name]):
                         continue
-                kept.append(row)
-            if kept:
-                some = whole.at(np.array(kept, dtype=np.intp))
-                named = [self._names[number] for number in some.instrument.tolist()]
-                stored = {
+                changed_rows.append(row)
+            if changed_rows:
+                changed = folds.at(np.array(changed_rows, dtype=np.intp))
+                changed_names = [self._names[number] for number in changed.instrument.tolist()]
+                stored_revisions = {
                     (c.instrument, c.start_us): c.revision for c in self._stored[timeframe.name]
                 }
-                above = np.array([stored.get((n, start_us), 0) for n in named], dtype=np.int64)
-                session.put(block, named, some.records, above=above)
-        return whole.at(not_live)
+                above = np.array(
+                    [stored_revisions.get((n, start_us), 0) for n in changed_names], dtype=np.int64
+                )
+                session.put(block, changed_names, changed.records, above=above)
+        return folds.at(not_live)
 
 
 def differing(
-    mine: Sequence[Candle],
+    candles: Sequence[Candle],
     stored: Sequence[Candle],
     places: Places,
-    asked: set[tuple[str, str, int]],
+    requested: set[tuple[str, str, int]],
 ) -> NDArray[np.bool_]:
     """Tell which candles differ from the stored ones, or are asked for.
 
-    Writes the stored revisions into the records of `places`, whose rows are `mine`.
+    Writes the stored revisions into the records of `places`, whose rows are `candles`.
     """
-    known = {(each.instrument, each.start_us): each for each in stored}
-    differs = np.ones(len(mine), dtype=bool)
-    for n, candle in enumerate(mine):
-        before = known.get((candle.instrument, candle.start_us))
+    stored_by_key = {(each.instrument, each.start_us): each for each in stored}
+    differs = np.ones(len(candles), dtype=bool)
+    for n, candle in enumerate(candles):
+        before = stored_by_key.get((candle.instrument, candle.start_us))
         if before is not None:
             places.records.data["revision"][n] = before.revision
-            is_asked = (candle.instrument, candle.timeframe, candle.start_us) in asked
-            differs[n] = is_asked or not same(candle, before)
+            is_requested = (candle.instrument, candle.timeframe, candle.start_us) in requested
+            differs[n] = is_requested or not same(candle, before)
     return differs
 
 

@@ -85,13 +85,13 @@ def repair(
         for shard, rows in groupby(
             by_shard, key=lambda row: shard_of(row.instrument, rules.shards)
         ):
-            for some in portions(rows):
+            for portion in portions(rows):
                 if time.monotonic() >= until_s:
                     return
                 with postgres.connection() as connection:
                     job = _Job(engine, connection, rules, shard, now_us, cold)
                     try:
-                        yield job.run(some)
+                        yield job.run(portion)
                     except TransientError as error:
                         log.warning("repairs of shard %d wait: %s", shard, error)
                         break
@@ -121,50 +121,52 @@ class _Job:
             self.shard, lambda session: self._look(session, names, replaces=replaces)
         )
         verdicts = Verdicts()
-        rows, places, intervals = self._wanted(rows, view, verdicts)
+        rows, places, intervals = self._selected(rows, view, verdicts)
         # What was cancelled must not be applied afterwards, also where nothing is live yet.
         busts = {self._place(row) for row in rows if row.reason == BUST}
         on_live = (places & view.base.keys()) | busts
         is_stored = bool(on_live) and wait_until_stored(self.connection, applied)
-        found = self._recomputed(names, places)
+        candles = self._recomputed(names, places)
         events = None
         if is_stored:  # asked after the ticks were read: whatever they are of is among these
             starts = [start_us for _, start_us in on_live]
             events = unsure(self.connection, self.shard, self.base, starts)
-        asked = {
+        requested = {
             (row.instrument, row.timeframe or self.base.name, row.start_us)
             for row in rows
             if row.reason == "asked"
         }
         # What the cancelled trade is in may be on its way, at a revision that is not known here.
-        asked |= {
+        requested |= {
             (name, each.name, each.start_us(start_us))
             for name, start_us in busts
             for each in self.rules.ladder
         }
-        live = np.array([place in view.base for place in _places(names, found)], dtype=bool)
-        anew = found.at(live)
-        base = self._above_venue(names, priced(found.at(~live)))
-        empty = sorted((busts & view.base.keys()) - set(_places(names, anew)))
-        anew = together([anew, voids(empty, names)])
-        gone = busts - set(_places(names, priced(found)))
-        stored = self._stored(gone)
-        self._note_stored(names, anew, asked)
-        changed = base.at(self._note_stored(names, base, asked))
+        live = np.array([place in view.base for place in _places(names, candles)], dtype=bool)
+        replacements = candles.at(live)
+        base = self._above_venue(names, priced(candles.at(~live)))
+        empty = sorted((busts & view.base.keys()) - set(_places(names, replacements)))
+        replacements = together([replacements, voids(empty, names)])
+        emptied = busts - set(_places(names, priced(candles)))
+        stored = self._stored(emptied)
+        self._note_stored(names, replacements, requested)
+        changed = base.at(self._note_stored(names, base, requested))
         refold = Refold(self.connection, self.rules, view, names, self.cold)
         refold.prepare(intervals, base, busts)
 
         def write(session: Session) -> tuple[set[Place], Published, list[OutboxRow]]:
             waiting = set(on_live)
-            known = [*stored, *live_closed(session, self.base.name, gone)]
+            candidates = [*stored, *live_closed(session, self.base.name, emptied)]
             if events is not None and all(session.are_applied(events)):
-                waiting = replace_live(session, self.base, names, anew, view.base, asked)
-                if begun := busts - view.base.keys():
-                    waiting |= begun & look(session, self.rules, names).base.keys()
-            left = gone - waiting
-            rest = withdrawn(self.connection, self.base.name, left, known, names)
+                waiting = replace_live(
+                    session, self.base, names, replacements, view.base, requested
+                )
+                if newly_live := busts - view.base.keys():
+                    waiting |= newly_live & look(session, self.rules, names).base.keys()
+            to_withdraw = emptied - waiting
+            withdrawals = withdrawn(self.connection, self.base.name, to_withdraw, candidates, names)
             published = refold.apply(
-                session, together([changed, rest]), asked, self.now_us, busts - waiting
+                session, together([changed, withdrawals]), requested, self.now_us, busts - waiting
             )
             return waiting, published, session.rows
 
@@ -195,22 +197,22 @@ class _Job:
 
     def _stored(self, places: set[Place]) -> list[Candle]:
         """Return the stored base candles at these places."""
-        where = ([name for name, _ in places], [start_us for _, start_us in places])
-        return [*stored_candles(self.connection, self.base.name, *where, self.cold).candles()]
+        keys = ([name for name, _ in places], [start_us for _, start_us in places])
+        return [*stored_candles(self.connection, self.base.name, *keys, self.cold).candles()]
 
-    def _wanted(
+    def _selected(
         self, rows: Sequence[Row], view: View, verdicts: Verdicts
     ) -> tuple[list[Row], set[tuple[str, int]], set[Interval]]:
         """Return the rows to work off, the base candles to recompute, and what to fold again."""
         places: set[tuple[str, int]] = set()
         intervals: set[Interval] = set()
-        taken = []
+        selected = []
         for row in rows:
             place = self._place(row)
             if row.timeframe not in ("", self.base.name):
                 if row.timeframe in {each.name for each in self.rules.ladder}:
                     intervals.add(Interval(row.instrument, row.timeframe, row.start_us))
-                taken.append(row)
+                selected.append(row)
                 continue
             revision_us = view.base.get(place)
             if revision_us is None or (revision_us and row.reason in _REPLACED):
@@ -221,25 +223,25 @@ class _Job:
             for timeframe in self.rules.ladder[1:]:
                 start_us = timeframe.start_us(row.start_us)
                 intervals.add(Interval(row.instrument, timeframe.name, start_us))
-            taken.append(row)
-        return taken, places, intervals
+            selected.append(row)
+        return selected, places, intervals
 
     def _recomputed(self, names: Sequence[str], places: set[tuple[str, int]]) -> Places:
         """Return what stored ticks say of the places; what has no price is among it."""
         numbers = {name: number for number, name in enumerate(names)}
         parts = [nothing()]
-        for some in _spans(places, self.base):
-            here = sorted({name for name, _ in some})
-            starts = [start_us for _, start_us in some]
-            local = np.array([numbers[name] for name in here], dtype=np.int64)
-            wanted = {(numbers[name], start_us) for name, start_us in some}
+        for span in _spans(places, self.base):
+            span_names = sorted({name for name, _ in span})
+            starts = [start_us for _, start_us in span]
+            local = np.array([numbers[name] for name in span_names], dtype=np.int64)
+            requested = {(numbers[name], start_us) for name, start_us in span}
             until_us = self.base.next_us(max(starts))
-            for found in recomputed(
-                self.connection, here, min(starts), until_us, self.base, self.cold
+            for candles in recomputed(
+                self.connection, span_names, min(starts), until_us, self.base, self.cold
             ):
-                found = Places(local[found.instrument], found.start_us, found.records)
-                keys = zip(found.instrument.tolist(), found.start_us.tolist(), strict=True)
-                parts.append(found.at(np.array([key in wanted for key in keys], dtype=bool)))
+                candles = Places(local[candles.instrument], candles.start_us, candles.records)
+                keys = zip(candles.instrument.tolist(), candles.start_us.tolist(), strict=True)
+                parts.append(candles.at(np.array([key in requested for key in keys], dtype=bool)))
         base = together(parts)
         flagged(base, self.base, first_ticks(self.connection, names)[base.instrument])
         mark_incomplete(self.connection, self.base, names, base)
@@ -252,39 +254,43 @@ class _Job:
         if not len(lacking):
             return base
         places = _places(names, base)
-        wanted = [places[row] for row in lacking.tolist()]
-        stored = self._stored(set(wanted))
+        lacking_places = [places[row] for row in lacking.tolist()]
+        stored = self._stored(set(lacking_places))
         theirs = {(each.instrument, each.start_us) for each in stored if each.origin == VENUE}
-        return base.at(np.array([place not in theirs or place not in wanted for place in places]))
+        return base.at(
+            np.array([place not in theirs or place not in lacking_places for place in places])
+        )
 
     def _note_stored(
-        self, names: Sequence[str], base: Places, asked: set[tuple[str, str, int]]
+        self, names: Sequence[str], base: Places, requested: set[tuple[str, str, int]]
     ) -> NDArray[np.bool_]:
         """Tell which recomputed candles differ from what is stored, or are asked for.
 
         Writes the stored revisions into their records.
         """
-        mine = base.columns(self.base.name, names)
+        columns = base.columns(self.base.name, names)
         stored = stored_candles(
-            self.connection, self.base.name, mine.names, base.start_us.tolist(), self.cold
+            self.connection, self.base.name, columns.names, base.start_us.tolist(), self.cold
         )
-        return differing(list(mine.candles()), list(stored.candles()), base, asked)
+        return differing(list(columns.candles()), list(stored.candles()), base, requested)
 
 
-def _places(names: Sequence[str], some: Places) -> list[Place]:
+def _places(names: Sequence[str], places: Places) -> list[Place]:
     return [
         (names[number], start_us)
-        for number, start_us in zip(some.instrument.tolist(), some.start_us.tolist(), strict=True)
+        for number, start_us in zip(
+            places.instrument.tolist(), places.start_us.tolist(), strict=True
+        )
     ]
 
 
 def _spans(places: set[tuple[str, int]], base: Timeframe) -> Iterator[list[tuple[str, int]]]:
     """Yield candles whose intervals touch together, so that their ticks are read once."""
-    some: list[tuple[str, int]] = []
+    span: list[tuple[str, int]] = []
     for place in sorted(places, key=lambda place: place[1]):
-        if some and (place[1] > base.next_us(some[-1][1]) or place[1] - some[0][1] >= SPAN_US):
-            yield some
-            some = []
-        some.append(place)
-    if some:
-        yield some
+        if span and (place[1] > base.next_us(span[-1][1]) or place[1] - span[0][1] >= SPAN_US):
+            yield span
+            span = []
+        span.append(place)
+    if span:
+        yield span

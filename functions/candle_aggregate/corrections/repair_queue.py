@@ -103,11 +103,11 @@ class Verdicts:
             columns = list(zip(*(row.key for row in self.postponed), strict=True))
             connection.execute(_POSTPONE, [list(column) for column in columns])
         if self.published:
-            some = [
+            rows = [
                 (*row.key, revision, "{" + ",".join(timeframes) + "}")
                 for row, revision, timeframes in self.published
             ]
-            columns = list(zip(*some, strict=True))
+            columns = list(zip(*rows, strict=True))
             connection.execute(_PUBLISHED, [list(column) for column in columns])
 
 
@@ -136,17 +136,19 @@ def portions(rows: Iterable[Row]) -> Iterator[list[Row]]:
     by_name: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_name[row.instrument].append(row)
-    some: list[Row] = []
+    portion: list[Row] = []
     candles = 0
-    for mine in by_name.values():
-        places = set(islice(dict.fromkeys(row.start_us for row in mine), CANDLES_AT_ONCE))
-        some += [row for row in mine if row.start_us in places]
-        candles += len(places)
+    for instrument_rows in by_name.values():
+        starts = set(
+            islice(dict.fromkeys(row.start_us for row in instrument_rows), CANDLES_AT_ONCE)
+        )
+        portion += [row for row in instrument_rows if row.start_us in starts]
+        candles += len(starts)
         if candles >= CANDLES_AT_ONCE:
-            yield some
-            some, candles = [], 0
-    if some:
-        yield some
+            yield portion
+            portion, candles = [], 0
+    if portion:
+        yield portion
 
 
 def _ready(
@@ -160,11 +162,11 @@ def _ready(
     on_their_way = _on_their_way(connection, rules, away)
     verdicts.done += [row for row in away if row.key not in on_their_way]
     busy = {key[0] for key in on_their_way} | unstored(connection, rules)
-    fresh = [row for row in queued if row.instrument not in busy]
-    events = {row.event_id for row in fresh if row.reason in ("late", "repeated")}
+    idle = [row for row in queued if row.instrument not in busy]
+    events = {row.event_id for row in idle if row.reason in ("late", "repeated")}
     stored = are_stored(connection, sorted(events))
     ready = []
-    for row in fresh:
+    for row in idle:
         if row.event_id in events and row.event_id not in stored:
             verdicts.postponed.append(row)
         else:
@@ -176,12 +178,12 @@ def _on_their_way(
     connection: Connection, rules: Rules, rows: Sequence[Row]
 ) -> set[tuple[str, str, int, str]]:
     """Return the keys of the rows of which a published candle is not stored yet."""
-    wanted = [
+    expected = [
         (n, row.instrument, name, rules.timeframe(name).start_us(row.start_us), row.published_us)
         for n, row in enumerate(rows)
         for name in row.published
     ]
-    if not wanted:
+    if not expected:
         return set()
-    columns = [list(column) for column in zip(*wanted, strict=True)]
+    columns = [list(column) for column in zip(*expected, strict=True)]
     return {rows[n].key for (n,) in connection.execute(_STORED, columns)}

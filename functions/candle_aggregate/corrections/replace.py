@@ -34,14 +34,14 @@ Place = tuple[str, int]
 def wait_until_stored(connection: Connection, event_ids: Sequence[str]) -> bool:
     """Wait a short time for events to be stored, and tell whether they are."""
     until_s = time.monotonic() + STORED_WITHIN_S
-    left = set(event_ids)
-    while left and len(event_ids) < EVENTS_AT_ONCE:
-        left -= are_stored(connection, sorted(left))
-        if left and time.monotonic() > until_s:
+    missing = set(event_ids)
+    while missing and len(event_ids) < EVENTS_AT_ONCE:
+        missing -= are_stored(connection, sorted(missing))
+        if missing and time.monotonic() > until_s:
             return False
-        if left:
+        if missing:
             time.sleep(0.05)
-    return not left
+    return not missing
 
 
 def unsure(
@@ -67,7 +67,7 @@ def replace_live(
     names: Sequence[str],
     recomputed: Places,
     revisions: Mapping[Place, int],
-    asked: set[tuple[str, str, int]],
+    requested: set[tuple[str, str, int]],
 ) -> set[Place]:
     """Put recomputed candles in place of live ones that differ, or that are asked for.
 
@@ -76,23 +76,23 @@ def replace_live(
     """
     changed: set[Place] = set()
     for start_us in np.unique(recomputed.start_us).tolist():
-        some = recomputed.at(recomputed.start_us == start_us)
-        named = [names[number] for number in some.instrument.tolist()]
+        candles = recomputed.at(recomputed.start_us == start_us)
+        block_names = [names[number] for number in candles.instrument.tolist()]
         block = Block(base.name, start_us)
-        found, live = session.read(block, named)
-        rows = {name: row for row, name in enumerate(found)}
-        put = []
-        for row, name in enumerate(named):
+        present, live = session.read(block, block_names)
+        rows = {name: row for row, name in enumerate(present)}
+        replaced = []
+        for row, name in enumerate(block_names):
             place = name, start_us
             before = rows.get(name)
             if before is None or live.data["revision"][before] != revisions.get(place):
                 changed.add(place)
                 continue
-            some.records.data["flags"][row] |= live.data["flags"][before] & CLOSED
-            is_asked = (name, base.name, start_us) in asked
-            if is_asked or not equal(some.records, row, live, before):
-                put.append(row)
-        rest = some.records.at(np.array(put, dtype=np.intp))
-        above = rest.data["revision"].copy()
-        session.put(block, [named[row] for row in put], rest, above=above)
+            candles.records.data["flags"][row] |= live.data["flags"][before] & CLOSED
+            is_requested = (name, base.name, start_us) in requested
+            if is_requested or not equal(candles.records, row, live, before):
+                replaced.append(row)
+        replacements = candles.records.at(np.array(replaced, dtype=np.intp))
+        above = replacements.data["revision"].copy()
+        session.put(block, [block_names[row] for row in replaced], replacements, above=above)
     return changed

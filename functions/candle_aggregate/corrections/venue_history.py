@@ -146,15 +146,15 @@ def settle_histories(
         if not try_lock(holder, "kandle repair"):
             return
         with postgres.connection() as connection:
-            wanted = {"base": rules.base.name, "most": _AT_ONCE}
-            ranges = [_Range(*row) for row in connection.execute(_UNSETTLED, wanted)]
+            parameters = {"base": rules.base.name, "most": _AT_ONCE}
+            ranges = [_Range(*row) for row in connection.execute(_UNSETTLED, parameters)]
         by_name: dict[str, list[_Range]] = defaultdict(list)
         for each in ranges:
             by_name[each.instrument].append(each)
-        for name, some in by_name.items():
+        for name, instrument_ranges in by_name.items():
             with postgres.connection() as connection:
                 settling = _Settling(engine, connection, rules, name, cold)
-                yield settling.run(some, now_us)
+                yield settling.run(instrument_ranges, now_us)
                 connection.cursor().executemany(_SETTLED, settling.settled)
 
 
@@ -168,19 +168,19 @@ def _wanting(connection: Connection, history: CandleHistory, view: View, cold: C
     starts = columns.start_us.tolist()
     names = [history.instrument] * len(starts)
     stored = stored_candles(connection, columns.timeframe, names, starts, cold)
-    known = {each.start_us: each for each in stored.candles()}
+    stored_by_start = {each.start_us: each for each in stored.candles()}
     wanting = np.zeros(len(starts), dtype=bool)
     records = columns.records
     records.data["flags"] |= CLOSED | VENUE
-    for row, mine in enumerate(columns.candles()):
-        before = known.get(mine.start_us)
+    for row, venue_candle in enumerate(columns.candles()):
+        before = stored_by_start.get(venue_candle.start_us)
         records.data["revision"][row] = 0 if before is None else before.revision
-        if mine.start_us >= live_us:
+        if venue_candle.start_us >= live_us:
             continue
         if before is None:
             wanting[row] = True
         elif before.origin == candle.VENUE:
-            wanting[row] = before.numbers != mine.numbers
+            wanting[row] = before.numbers != venue_candle.numbers
         else:
             wanting[row] = before.partial or not before.complete
     places = Places(np.zeros(len(starts), dtype=np.int64), columns.start_us, records)
@@ -236,10 +236,10 @@ class _Settling:
         to_us = max(each.to_us for each in self.settled)
 
         def write(session: Session) -> list[OutboxRow]:
-            for start_us, found, records in live_base(session, self._rules, [self._name]):
+            for start_us, present, records in live_base(session, self._rules, [self._name]):
                 if records.has(PARTIAL).any():
                     records.data["flags"] &= 255 - PARTIAL
-                    session.put(Block(self._rules.base.name, start_us), found, records)
+                    session.put(Block(self._rules.base.name, start_us), present, records)
             refold.apply(session, nothing(), set(), now_us)
             session.raise_floors(
                 {self._name: min([to_us, *_starts(view)])}, int(refold.first_us[0])
@@ -249,8 +249,8 @@ class _Settling:
         return self._engine.emission(self._engine.run(self._shard, write))
 
     def _look(self, session: Session) -> View:
-        known, _ = session.instruments([self._name])
-        self._is_live = bool(known)
+        names, _ = session.instruments([self._name])
+        self._is_live = bool(names)
         return look(session, self._rules, [self._name])
 
     def _edges(self, each: _Range) -> Iterator[Interval]:

@@ -87,22 +87,22 @@ class Eviction:
         """
         if now_us < self._due_us.get(shard, 0):
             return 0
-        left, until_s = 0, time.monotonic() + EVICT_FOR_S
+        evicted, until_s = 0, time.monotonic() + EVICT_FOR_S
         with self.postgres.connection() as connection:
             for scan in self._scan(engine.store, connection, shard, now_us):
                 if scan.leaving:
-                    gone = engine.run(shard, partial(_let_go, scan, self.rules))
-                    if not gone:  # it was changed meanwhile: a later round looks again
+                    count = engine.run(shard, partial(_let_go, scan, self.rules))
+                    if not count:  # it was changed meanwhile: a later round looks again
                         break
-                    left += gone
+                    evicted += count
                 if len(scan.leaving) < LEAVE_AT_ONCE:
                     self._due_us[shard] = scan.due_us
                 elif time.monotonic() >= until_s:
                     break
-        if left:
+        if evicted:
             engine.run(shard, partial(_drop_seen, self.rules))
-        metrics.CANDLES_EVICTED.inc(left)
-        return left
+        metrics.CANDLES_EVICTED.inc(evicted)
+        return evicted
 
     def _scan(
         self, store: Store, connection: Connection, shard: int, now_us: int
@@ -148,10 +148,10 @@ def _place(rules: Rules, block: Block) -> _Place:
 
 def _read(store: Store, keys: Keys, places: Sequence[_Place]) -> Iterator[_Whole]:
     for first in range(0, len(places), READ_AT_ONCE):
-        some = places[first : first + READ_AT_ONCE]
-        stored = store.read_whole([keys.block(block) for *_, block in some])
-        for place, whole in zip(some, stored, strict=True):
-            yield _Whole(place, whole)
+        batch = places[first : first + READ_AT_ONCE]
+        stored = store.read_whole([keys.block(block) for *_, block in batch])
+        for place, blobs in zip(batch, stored, strict=True):
+            yield _Whole(place, blobs)
 
 
 def _let_go(scan: _Scan, rules: Rules, session: Session) -> int:
@@ -159,7 +159,7 @@ def _let_go(scan: _Scan, rules: Rules, session: Session) -> int:
 
     Nothing leaves where something else is there than was seen: a block, a candle, an instrument.
     """
-    gone = [some.block for some in scan.leaving]
+    leaving_blocks = [some.block for some in scan.leaving]
     last = scan.leaving[-1].place
     before = {block: n for block, n in scan.staying.items() if _place(rules, block) < last}
     is_as_seen = (
@@ -167,12 +167,14 @@ def _let_go(scan: _Scan, rules: Rules, session: Session) -> int:
         and session.sizes(list(before)) == list(before.values())
         and all(
             _mark(records) == some.mark
-            for some, (_, records) in zip(scan.leaving, session.read_all(gone), strict=True)
+            for some, (_, records) in zip(
+                scan.leaving, session.read_all(leaving_blocks), strict=True
+            )
         )
     )
     if not is_as_seen:
         return 0
-    session.drop(gone)
+    session.drop(leaving_blocks)
     session.raise_floors({name: some.end_us for some in scan.leaving for name in some.names})
     return sum(len(some.names) for some in scan.leaving)
 

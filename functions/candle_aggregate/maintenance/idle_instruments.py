@@ -44,12 +44,14 @@ def let_unused_go(engine: Engine, postgres: Postgres, rules: Rules, now_us: int)
         requested_us: dict[str, int] = dict(connection.execute(_REQUESTED).fetchall())
     if not requested_us and not rules.unused_us:
         return 0
-    left = 0
+    removed = 0
     for shard in range(rules.shards):
-        mine = {n: us for n, us in requested_us.items() if shard_of(n, rules.shards) == shard}
-        left += _let_go(engine, postgres, rules, shard, now_us, mine)
-    metrics.INSTRUMENTS_UNUSED.inc(left)
-    return left
+        shard_requests = {
+            n: us for n, us in requested_us.items() if shard_of(n, rules.shards) == shard
+        }
+        removed += _let_go(engine, postgres, rules, shard, now_us, shard_requests)
+    metrics.INSTRUMENTS_UNUSED.inc(removed)
+    return removed
 
 
 def saved_records(postgres: Postgres, names: Sequence[str]) -> dict[str, bytes]:
@@ -69,21 +71,21 @@ def _let_go(
     def unused(session: Session) -> dict[str, bytes]:
         return _unused(session, rules, now_us, requested_us)
 
-    found = engine.run(shard, unused)
-    if not found:
+    saved = engine.run(shard, unused)
+    if not saved:
         return 0
     with postgres.connection() as connection:
-        connection.execute(_SAVE, (list(found), list(found.values())))
+        connection.execute(_SAVE, (list(saved), list(saved.values())))
 
     def drop(session: Session) -> list[str]:
-        names = [name for name, blob in unused(session).items() if found.get(name) == blob]
+        names = [name for name, blob in unused(session).items() if saved.get(name) == blob]
         session.drop_instruments(names)
         return names
 
-    gone = engine.run(shard, drop)
+    deleted = engine.run(shard, drop)
     with postgres.connection() as connection:
-        connection.execute(_ANSWER, (gone,))
-    return len(gone)
+        connection.execute(_ANSWER, (deleted,))
+    return len(deleted)
 
 
 def _unused(
@@ -94,14 +96,14 @@ def _unused(
     size = INSTRUMENT.itemsize
     records = np.frombuffer(b"".join(blob[:size] for blob in blobs.values()), dtype=INSTRUMENT)
     term_us = now_us - rules.unused_us if rules.unused_us else 0
-    some = [
+    names = [
         name
         for name, received_us in zip(blobs, records["received_us"].tolist(), strict=True)
         if received_us < max(term_us, requested_us.get(name, 0))
     ][:AT_ONCE]
     for block in session.blocks():
-        if not some:
+        if not names:
             break
-        live = set(session.read(block, some)[0])
-        some = [name for name in some if name not in live]
-    return {name: blobs[name] for name in some}
+        live = set(session.read(block, names)[0])
+        names = [name for name in names if name not in live]
+    return {name: blobs[name] for name in names}

@@ -176,14 +176,16 @@ def _reaching_back(
     """Yield the repairs of what the marked events have before the time that is read."""
     back = [event.event_id for event in plan.events if event.first_us < plan.from_us]
     for first in range(0, len(back), READ_AT_ONCE):
-        some = back[first : first + READ_AT_ONCE]
-        places: set[tuple[str, int, str]] = set()
-        for event_id, ticks in ticks_of_shard_events(connection, shard, rules.shards, some):
+        event_ids = back[first : first + READ_AT_ONCE]
+        keys: set[tuple[str, int, str]] = set()
+        for event_id, ticks in ticks_of_shard_events(connection, shard, rules.shards, event_ids):
             entry, start_us, _ = partials(ticks, rules.base.length_us)
-            old = start_us < plan.from_us
-            named = [ticks.names[number] for number in entry[old].tolist()]
-            places |= {(n, s, event_id) for n, s in zip(named, start_us[old].tolist(), strict=True)}
-        for name, start_us_, event_id in sorted(places):
+            is_before = start_us < plan.from_us
+            names = [ticks.names[number] for number in entry[is_before].tolist()]
+            keys |= {
+                (n, s, event_id) for n, s in zip(names, start_us[is_before].tolist(), strict=True)
+            }
+        for name, start_us_, event_id in sorted(keys):
             yield name, "", start_us_, event_id
 
 
@@ -229,10 +231,10 @@ class _Making:
         flagged(places, timeframe, since_us[places.instrument])
         closed = timeframe.ends_us(places.start_us) <= self._limit_us[places.instrument]
         data["flags"] = np.where(closed, data["flags"] | CLOSED, data["flags"] & (255 - CLOSED))
-        mine = places.columns(timeframe.name, plan.names)
+        columns = places.columns(timeframe.name, plan.names)
         starts = places.start_us.tolist()
-        stored = stored_candles(self._connection, timeframe.name, mine.names, starts, self._cold)
-        is_new = differing(list(mine.candles()), list(stored.candles()), places, set()) | ~closed
+        stored = stored_candles(self._connection, timeframe.name, columns.names, starts, self._cold)
+        is_new = differing(list(columns.candles()), list(stored.candles()), places, set()) | ~closed
         least = np.maximum(data["revision"] + 1, self._revision_us)
         data["revision"] = np.where(is_new, least, data["revision"])
         for start_us in np.unique(places.start_us).tolist():
@@ -251,9 +253,9 @@ class _Making:
         plan = self._plan
         ends_us = self._rules.base.ends_us(base.start_us)
         closed = base.at(ends_us <= self._limit_us[base.instrument])
-        known = np.flatnonzero(plan.base_us > NEVER_US)
-        names = [plan.names[number] for number in known.tolist()]
-        newest_us = plan.base_us[known]
+        numbers = np.flatnonzero(plan.base_us > NEVER_US)
+        names = [plan.names[number] for number in numbers.tolist()]
+        newest_us = plan.base_us[numbers]
         ranges = [self._rules.base.ends_us(newest_us)]
         shorter, below = self._rules.base, nothing()
         for timeframe in self._rules.ladder[1:]:
@@ -264,17 +266,17 @@ class _Making:
                 ranges[-1].tolist(),
                 cold=self._cold,
             )
-            part = Places(known[part.instrument], part.start_us, part.records)
+            part = Places(numbers[part.instrument], part.start_us, part.records)
             below = Places(below.instrument, timeframe.starts_us(below.start_us), below.records)
             below = merged(together([below, part]))
-            whole = merged(together([below, rolled_up(closed, timeframe)]))
-            self.put(timeframe, whole.at(self._is_needed(timeframe, whole, closed)))
+            folds = merged(together([below, rolled_up(closed, timeframe)]))
+            self.put(timeframe, folds.at(self._is_needed(timeframe, folds, closed)))
             ranges.append(start_us)
             shorter = timeframe
 
-    def _is_needed(self, timeframe: Timeframe, whole: Places, closed: Places) -> NDArray[np.bool_]:
+    def _is_needed(self, timeframe: Timeframe, folds: Places, closed: Places) -> NDArray[np.bool_]:
         """Tell which folds are to be live: not stored, with a live candle, or not long past."""
-        needed = timeframe.ends_us(whole.start_us) > self._plan.from_us
+        needed = timeframe.ends_us(folds.start_us) > self._plan.from_us
         live = set(
             zip(
                 closed.instrument.tolist(),
@@ -282,14 +284,14 @@ class _Making:
                 strict=True,
             )
         )
-        places = list(zip(whole.instrument.tolist(), whole.start_us.tolist(), strict=True))
-        needed |= np.array([place in live for place in places], dtype=bool)
-        rest = np.flatnonzero(~needed)
-        if len(rest):
-            names = [self._plan.names[places[row][0]] for row in rest.tolist()]
-            starts = whole.start_us[rest].tolist()
+        keys = list(zip(folds.instrument.tolist(), folds.start_us.tolist(), strict=True))
+        needed |= np.array([key in live for key in keys], dtype=bool)
+        undecided = np.flatnonzero(~needed)
+        if len(undecided):
+            names = [self._plan.names[keys[row][0]] for row in undecided.tolist()]
+            starts = folds.start_us[undecided].tolist()
             stored = stored_candles(self._connection, timeframe.name, names, starts, self._cold)
-            there = set(zip(stored.names, stored.start_us.tolist(), strict=True))
-            for row, name, start_us in zip(rest.tolist(), names, starts, strict=True):
-                needed[row] = (name, start_us) not in there
+            stored_keys = set(zip(stored.names, stored.start_us.tolist(), strict=True))
+            for row, name, start_us in zip(undecided.tolist(), names, starts, strict=True):
+                needed[row] = (name, start_us) not in stored_keys
         return needed

@@ -62,43 +62,45 @@ def reconcile(
             return
         # The events first: one that has its marker below has it in the blocks read there.
         events = not_aggregated(connection, shard, now_us - GRACE_US, EVENTS_AT_ONCE)
-        seen, blocks = engine.run(shard, lambda session: _look(session, events, rules, now_us))
-        unsafe = [*seen.open, *_not_stored(connection, blocks)]
+        state, blocks = engine.run(shard, lambda session: _look(session, events, rules, now_us))
+        unsafe = [*state.open, *_not_stored(connection, blocks)]
         intervals = [
             (block.start_us, rules.timeframe(block.timeframe).next_us(block.start_us))
             for block in unsafe
         ]
         certain: list[str] = []
         missing: list[Stored] = []
-        for event, is_applied in zip(events, seen.markers, strict=True):
+        for event, is_applied in zip(events, state.markers, strict=True):
             if not is_applied:
                 missing.append(event)
-            elif event.event_id not in seen.late and not _touches(event, intervals):
+            elif event.event_id not in state.late and not _touches(event, intervals):
                 certain.append(event.event_id)
         if certain:
             mark_aggregated(connection, shard, certain)
         # And those that were recorded by one who was cut off before it said so here.
-        recorded = aggregated(connection, [shard], seen.old)
+        recorded = aggregated(connection, [shard], state.old)
         certain += {each for each, shards in recorded.items() if shards} - set(certain)
-        record(connection, shard, seen.lineage, seen.steps, now_us)
+        record(connection, shard, state.lineage, state.steps, now_us)
     engine.run(shard, lambda session: _recorded(session, certain, now_us // 1000 - rules.marker_ms))
     for first in range(0, min(len(missing), APPLIED_AT_ONCE), READ_AT_ONCE):
-        some = [event.event_id for event in missing[first : first + READ_AT_ONCE]]
-        yield from _applied(engine, postgres, rules, shard, some)
+        event_ids = [event.event_id for event in missing[first : first + READ_AT_ONCE]]
+        yield from _applied(engine, postgres, rules, shard, event_ids)
 
 
 def _applied(
     engine: Engine, postgres: Postgres, rules: Rules, shard: int, event_ids: Sequence[str]
 ) -> Iterator[Emission]:
     """Apply what events stored of a shard, in as few steps as may be."""
-    found: dict[str, list[Ticks]] = {event_id: [] for event_id in event_ids}
+    by_event: dict[str, list[Ticks]] = {event_id: [] for event_id in event_ids}
     with postgres.connection() as connection:
         stored = ticks_of_shard_events(connection, shard, rules.shards, event_ids)
         for event_id, ticks in stored:
-            found[event_id].append(ticks)
+            by_event[event_id].append(ticks)
         # Of which the shard has no instrument, since SHARDS changed.
-        mark_aggregated(connection, shard, [each for each, batches in found.items() if not batches])
-    events = [TickEvent(each, joined(batches)) for each, batches in found.items() if batches]
+        mark_aggregated(
+            connection, shard, [each for each, batches in by_event.items() if not batches]
+        )
+    events = [TickEvent(each, joined(batches)) for each, batches in by_event.items() if batches]
     for event in events:
         log.warning("event %s was stored but not applied: applied now", event.id)
     metrics.EVENTS_RECONCILED.inc(len(events))
@@ -115,11 +117,11 @@ def recorded_before(
     began, and those that a client may have posted again, since they are received anew each time.
     """
     since_us = max(now_us - rules.marker_ms * 500, began_us)
-    old = [each.id for each in events if each.may_repeat or each.received_us < since_us]
-    if not old:
+    event_ids = [each.id for each in events if each.may_repeat or each.received_us < since_us]
+    if not event_ids:
         return {}
     with postgres.connection() as connection:
-        return aggregated(connection, range(rules.shards), old)
+        return aggregated(connection, range(rules.shards), event_ids)
 
 
 def _not_stored(connection: Connection, blocks: Mapping[Block, _Closed]) -> Iterator[Block]:
@@ -136,7 +138,7 @@ def _touches(event: Stored, intervals: Sequence[tuple[int, int]]) -> bool:
 
 
 @dataclass(slots=True)
-class _Seen:
+class _State:
     """A shard's state as of one step.
 
     `old`: events whose markers wait for long to be recorded. `open`: base blocks with open candles.
@@ -152,9 +154,9 @@ class _Seen:
 
 def _look(
     session: Session, events: Sequence[Stored], rules: Rules, now_us: int
-) -> tuple[_Seen, dict[Block, _Closed]]:
+) -> tuple[_State, dict[Block, _Closed]]:
     """Return what the state says, and its closed candles in blocks of the events' time."""
-    seen = _Seen(
+    state = _State(
         session.lease.lineage,
         session.lease.steps,
         session.are_applied([event.event_id for event in events]),
@@ -175,14 +177,14 @@ def _look(
         ):
             continue
         if block.timeframe == rules.base.name and session.lease.blocks[block]:
-            seen.open.add(block)
+            state.open.add(block)
             continue
         names, records = session.read(block)
         rows = np.flatnonzero(records.has(CLOSED) & records.has(PRICED))
         if len(rows):
-            some = [names[row] for row in rows.tolist()]
-            closed[block] = some, records.data["revision"][rows]
-    return seen, closed
+            closed_names = [names[row] for row in rows.tolist()]
+            closed[block] = closed_names, records.data["revision"][rows]
+    return state, closed
 
 
 def _recorded(session: Session, event_ids: Sequence[str], before_ms: int) -> None:

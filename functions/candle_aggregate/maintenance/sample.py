@@ -57,39 +57,39 @@ def sample(
     differing = []
     with postgres.connection() as connection:
         for key in _chosen(connection, rules):
-            judged = _Judged(engine, connection, rules, key, cold)
-            if not judged.is_settled(now_us):
+            audit = _Audit(engine, connection, rules, key, cold)
+            if not audit.is_settled(now_us):
                 continue
             metrics.CANDLES_SAMPLED.inc()
-            found, expected = judged.found, judged.expected()
-            if found is None or _agree(found, expected):
+            actual, expected = audit.actual, audit.expected()
+            if actual is None or _agree(actual, expected):
                 continue
-            if judged.is_unchanged():
-                log.error("candle %s is %s, should be %s", key, found, expected)
+            if audit.is_unchanged():
+                log.error("candle %s is %s, should be %s", key, actual, expected)
                 metrics.CANDLES_DIFFER.inc()
                 differing.append(key)
     return differing
 
 
-def _agree(found: Candle, expected: Candle | None) -> bool:
-    if not found.trade_count:  # its trades were cancelled
+def _agree(actual: Candle, expected: Candle | None) -> bool:
+    if not actual.trade_count:  # its trades were cancelled
         return expected is None
-    return expected is not None and same(found, expected)
+    return expected is not None and same(actual, expected)
 
 
 def _chosen(connection: Connection, rules: Rules) -> list[CandleKey]:
     """Choose stored candles by chance: an instrument, a timeframe and a time."""
-    found = []
+    keys = []
     for name, first_us, last_us in connection.execute(_INSTRUMENTS, (AT_ONCE,)).fetchall():
         timeframe = random.choice(rules.ladder)  # noqa: S311
         time_us = random.randint(timeframe.start_us(first_us), max(first_us, last_us))  # noqa: S311
         row = connection.execute(_CHOSEN, (name, timeframe.name, timeframe.start_us(time_us)))
         for (start_us,) in row.fetchall():
-            found.append((name, timeframe.name, start_us))
-    return found
+            keys.append((name, timeframe.name, start_us))
+    return keys
 
 
-class _Judged:
+class _Audit:
     """A candle as it is read, and what it should be."""
 
     def __init__(
@@ -100,19 +100,19 @@ class _Judged:
         self._timeframe = rules.timeframe(timeframe)
         self._shard = shard_of(self._name, rules.shards)
         self._live, self._oldest_us = engine.run(self._shard, self._look)
-        self.found = self._read()
+        self.actual = self._read()
 
     def is_settled(self, now_us: int) -> bool:
         """Tell whether all that was applied to it is stored, and nothing is about to change it.
 
         What the venue published is made of nothing that is here.
         """
-        found = self.found
-        if found is None or not found.closed or found.origin == VENUE:
+        actual = self.actual
+        if actual is None or not actual.closed or actual.origin == VENUE:
             return False
-        if now_us - found.revision < SETTLED_US:
+        if now_us - actual.revision < SETTLED_US:
             return False
-        if self._oldest_us is not None and self._oldest_us <= found.revision:
+        if self._oldest_us is not None and self._oldest_us <= actual.revision:
             return False
         end_us = self._timeframe.next_us(self._start_us)
         events = not_aggregated(self._connection, self._shard, 2**62, 2**31 - 1)
@@ -146,14 +146,14 @@ class _Judged:
     def is_unchanged(self) -> bool:
         """Tell whether it still is what it was."""
         self._live, _ = self._engine.run(self._shard, self._look)
-        return self._read() == self.found
+        return self._read() == self.actual
 
     def _look(self, session: Session) -> tuple[Places, int | None]:
         """Return the instrument's live base candles, and when the oldest open event was applied."""
         parts = [nothing()]
         for start_us, _, records in live_base(session, self._rules, [self._name]):
-            one = np.zeros(1, dtype=np.int64)
-            parts.append(Places(one, one + start_us, records))
+            zero = np.zeros(1, dtype=np.int64)
+            parts.append(Places(zero, zero + start_us, records))
         block = Block(self._timeframe.name, self._start_us)
         _, self._record = session.read(block, [self._name])
         return together(parts), session.oldest_applied_us()
@@ -167,5 +167,5 @@ class _Judged:
             np.array(starts[: len(self._record)], dtype=np.int64),
             self._record,
         )
-        found = [*stored.candles(), *live.candles()]
-        return max(found, key=lambda candle: candle.revision, default=None)
+        versions = [*stored.candles(), *live.candles()]
+        return max(versions, key=lambda candle: candle.revision, default=None)

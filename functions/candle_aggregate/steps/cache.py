@@ -48,10 +48,10 @@ class Instruments:
 
     def gids(self, names: Sequence[str]) -> Ints:
         """Return the gid of each name; a new name gets the next."""
-        found = [self._gids.get(name, -1) for name in names]
-        if -1 in found:
-            found = [self._gid(name) for name in names]
-        return np.array(found, dtype=np.int64)
+        gids = [self._gids.get(name, -1) for name in names]
+        if -1 in gids:
+            gids = [self._gid(name) for name in names]
+        return np.array(gids, dtype=np.int64)
 
     def _gid(self, name: str) -> int:
         gid = self._gids.setdefault(name, len(self.names))
@@ -69,13 +69,13 @@ class Instruments:
     def load(self, gids: Ints, blobs: Sequence[bytes | None]) -> None:
         """Take in what was read of instruments."""
         size = INSTRUMENT.itemsize
-        there = np.array([blob is not None for blob in blobs], dtype=bool)
-        some = [blob for blob in blobs if blob is not None]
-        self.known[gids] = np.where(there, 1, ABSENT)
-        self.data[gids[there]] = np.frombuffer(
-            b"".join(blob[:size] for blob in some), dtype=INSTRUMENT
+        is_present = np.array([blob is not None for blob in blobs], dtype=bool)
+        present = [blob for blob in blobs if blob is not None]
+        self.known[gids] = np.where(is_present, 1, ABSENT)
+        self.data[gids[is_present]] = np.frombuffer(
+            b"".join(blob[:size] for blob in present), dtype=INSTRUMENT
         )
-        for gid, blob in zip(gids[there].tolist(), some, strict=True):
+        for gid, blob in zip(gids[is_present].tolist(), present, strict=True):
             if len(blob) > size:
                 price, traded = blob[size:].split()
                 self.wide[gid] = int(price), int(traded)
@@ -84,8 +84,8 @@ class Instruments:
 
     def encode(self, gids: Ints) -> list[bytes]:
         """Return the stored form of instruments."""
-        size, whole = INSTRUMENT.itemsize, self.data[gids].tobytes()
-        blobs = [whole[n : n + size] for n in range(0, len(whole), size)]
+        size, body = INSTRUMENT.itemsize, self.data[gids].tobytes()
+        blobs = [body[n : n + size] for n in range(0, len(body), size)]
         if self.wide:
             for n, gid in enumerate(gids.tolist()):
                 if gid in self.wide:
@@ -94,16 +94,16 @@ class Instruments:
 
     def begin(self, gids: Ints, numbers: Sequence[int]) -> None:
         """Make records of instruments that are not in the state yet."""
-        fresh = np.zeros(len(gids), dtype=INSTRUMENT)
+        records = np.zeros(len(gids), dtype=INSTRUMENT)
         for name in (
             *("newest_us", "watermark_us", "limit_us", "floor_us"),
             *("seen_minute", "seen_highest"),
         ):
-            fresh[name] = NEVER_US
-        fresh["last"] = NEVER_US
-        fresh["first_us"] = 2**63 - 1
-        fresh["number"] = numbers
-        self.data[gids] = fresh
+            records[name] = NEVER_US
+        records["last"] = NEVER_US
+        records["first_us"] = 2**63 - 1
+        records["number"] = numbers
+        self.data[gids] = records
         self.known[gids] = 1
         for gid in gids.tolist():
             self.wide.pop(gid, None)
@@ -131,15 +131,15 @@ class Cache:
         elif len(index) < size:
             index = self._index[block] = _grown(index, size, UNKNOWN)
         self._index.move_to_end(block)
-        found: Index = index[gids]
-        return found
+        rows: Index = index[gids]
+        return rows
 
     def put(self, block: Block, gids: Ints, records: Records) -> Index:
         """Write records of distinct instruments; return their rows."""
         rows = self.rows(block, gids)
-        new = rows < 0
-        if new.any():
-            rows[new] = self._allocated(int(new.sum()))
+        is_new = rows < 0
+        if is_new.any():
+            rows[is_new] = self._allocated(int(is_new.sum()))
             self._index[block][gids] = rows
         self.pool.data[rows] = records.data
         if self.pool.wide:
@@ -151,30 +151,30 @@ class Cache:
 
     def load(self, block: Block, gids: Ints, blobs: Sequence[bytes | None]) -> None:
         """Take in what was read of a block."""
-        there = np.array([blob is not None for blob in blobs], dtype=bool)
+        is_present = np.array([blob is not None for blob in blobs], dtype=bool)
         self.rows(block, gids)
-        self._index[block][gids[~there]] = ABSENT
-        if there.any():
-            some = Records.decode([blob for blob in blobs if blob is not None])
-            self.put(block, gids[there], some)
+        self._index[block][gids[~is_present]] = ABSENT
+        if is_present.any():
+            records = Records.decode([blob for blob in blobs if blob is not None])
+            self.put(block, gids[is_present], records)
 
     def forget(self, shard: int) -> None:
         """Forget what is known of a shard."""
         self.instruments.forget(shard)
-        mine = self.instruments.shard == shard
+        of_shard = self.instruments.shard == shard
         for index in self._index.values():
-            here = mine[: len(index)]
-            self._release(index[here])
-            index[here] = UNKNOWN
+            in_block = of_shard[: len(index)]
+            self._release(index[in_block])
+            index[in_block] = UNKNOWN
 
     def drop(self, blocks: Iterable[Block], shard: int) -> None:
         """Forget blocks of a shard that have left the state."""
-        mine = self.instruments.shard == shard
+        of_shard = self.instruments.shard == shard
         for block in blocks:
             if (index := self._index.get(block)) is not None:
-                here = mine[: len(index)]
-                self._release(index[here])
-                index[here] = UNKNOWN
+                in_block = of_shard[: len(index)]
+                self._release(index[in_block])
+                index[in_block] = UNKNOWN
 
     def trim(self) -> None:
         """Forget the blocks that were used longest ago; called between steps."""

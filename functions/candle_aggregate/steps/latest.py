@@ -28,7 +28,7 @@ class Moved(NamedTuple):
     first_us: Ints
 
 
-class _Said(NamedTuple):
+class _EntryResults(NamedTuple):
     """Per-entry results of a batch: columns of equal length."""
 
     gid: Ints
@@ -44,35 +44,39 @@ class _Said(NamedTuple):
 
 def move(instruments: Instruments, parts: Sequence[Part], lateness_us: int, now_us: int) -> Moved:
     """Take in the ticks of all parts; every instrument has a record already. Nothing moves back."""
-    said = _Said(*(np.concatenate(some) for some in zip(*map(_said, parts), strict=True)))
-    order = np.lexsort((*(said.last[:, n] for n in (4, 3, 2, 1, 0)), said.gid))
-    gid = said.gid[order]
+    results = _EntryResults(
+        *(np.concatenate(some) for some in zip(*map(_entry_results, parts), strict=True))
+    )
+    order = np.lexsort((*(results.last[:, n] for n in (4, 3, 2, 1, 0)), results.gid))
+    gid = results.gid[order]
     starts = np.flatnonzero(np.append(True, gid[1:] != gid[:-1]))
     newest = order[np.append(starts[1:], len(gid)) - 1]
     gids = gid[starts]
     data = instruments.data
     moved = Moved(gids, data["limit_us"][gids], data["first_us"][gids])
     for name, best, column in (
-        ("first_us", np.minimum, said.first_us),
-        ("newest_us", np.maximum, said.newest_us),
-        ("watermark_us", np.maximum, said.watermark_us),
+        ("first_us", np.minimum, results.first_us),
+        ("newest_us", np.maximum, results.newest_us),
+        ("watermark_us", np.maximum, results.watermark_us),
     ):
         data[name][gids] = best(data[name][gids], best.reduceat(column[order], starts))
     data["limit_us"][gids] = np.maximum(moved.limit_us, data["watermark_us"][gids] - lateness_us)
     data["received_us"][gids] = np.maximum(data["received_us"][gids], now_us)
-    later = before(data["last"][gids], said.last[newest])
-    _set_latest(instruments, gids[later], said, newest[later])
+    later = before(data["last"][gids], results.last[newest])
+    _set_latest(instruments, gids[later], results, newest[later])
     return moved
 
 
-def _set_latest(instruments: Instruments, gids: Ints, said: _Said, rows: NDArray[np.intp]) -> None:
+def _set_latest(
+    instruments: Instruments, gids: Ints, results: _EntryResults, rows: NDArray[np.intp]
+) -> None:
     data = instruments.data
-    data["last"][gids] = said.last[rows]
+    data["last"][gids] = results.last[rows]
     data["price_scale"][gids], data["size_scale"][gids] = (
-        said.price_scale[rows],
-        said.size_scale[rows],
+        results.price_scale[rows],
+        results.size_scale[rows],
     )
-    price, size = said.price[rows], said.size[rows]
+    price, size = results.price[rows], results.size[rows]
     if price.dtype == object or size.dtype == object or instruments.wide:
         for gid, row, traded in zip(gids.tolist(), price.tolist(), size.tolist(), strict=True):
             if max(abs(row), abs(traded)) > INT64_MAX:
@@ -84,7 +88,7 @@ def _set_latest(instruments: Instruments, gids: Ints, said: _Said, rows: NDArray
     data["price"][gids], data["size"][gids] = price.astype(np.int64), size.astype(np.int64)
 
 
-def _said(part: Part) -> _Said:
+def _entry_results(part: Part) -> _EntryResults:
     ticks, entries = part.ticks, part.ticks.entries
     starts = np.cumsum(entries.counts) - entries.counts
     ends = starts + entries.counts - 1
@@ -101,7 +105,7 @@ def _said(part: Part) -> _Said:
         axis=1,
     )
     keys[last < 0] = NEVER_LAST
-    return _Said(
+    return _EntryResults(
         part.gids,
         ticks.event_time_us[starts],
         ticks.event_time_us[ends],
@@ -119,5 +123,5 @@ def _last_priced(ticks: Ticks, starts: Ints, ends: Ints) -> Ints:
     if not (ticks.flags & _NO_PRICE).any():
         return ends
     rows = np.where(ticks.flags & _NO_PRICE, -1, np.arange(len(ticks)))
-    found: Ints = np.maximum.reduceat(rows, starts)
-    return found
+    last_rows: Ints = np.maximum.reduceat(rows, starts)
+    return last_rows

@@ -61,19 +61,19 @@ def candidates(
 
     Those that the closing limit passes, and those of an instrument's first tick when it is another.
     """
-    found = []
+    places = []
     for block in open_blocks:
         if block.timeframe == timeframe.name:
             end = timeframe.next_us(block.start_us)
             passed = (moved.limit_us < end) & (end <= limit_us)
             if passed.any():
-                found.append((block, moved.gids[passed]))
+                places.append((block, moved.gids[passed]))
     earlier = np.flatnonzero((first_us < moved.first_us) & (moved.first_us < 2**63 - 1))
     for row in earlier.tolist():
         for time_us in (int(moved.first_us[row]), int(first_us[row])):
             block = Block(timeframe.name, timeframe.start_us(time_us))
-            found.append((block, moved.gids[row : row + 1]))
-    return found
+            places.append((block, moved.gids[row : row + 1]))
+    return places
 
 
 def advance(

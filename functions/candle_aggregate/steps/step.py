@@ -112,25 +112,30 @@ class Steps:
         moved = move(instruments, parts, self.rules.allowed_lateness_us, now_us)
         parts = [self._above_floor(part, computed) for part in parts]
         parts = [part for part in parts if len(part.ticks)]
-        found = [partials(part.ticks, base.length_us) for part in parts]
+        contributions = [partials(part.ticks, base.length_us) for part in parts]
         touched: dict[Block, list[Ints]] = defaultdict(list)
-        for part, some in zip(parts, found, strict=True):
-            gids = part.gids[some.entry]
-            for start_us in np.unique(some.start_us).tolist():
-                touched[Block(base.name, start_us)].append(gids[some.start_us == start_us])
+        for part, contribution in zip(parts, contributions, strict=True):
+            gids = part.gids[contribution.entry]
+            for start_us in np.unique(contribution.start_us).tolist():
+                touched[Block(base.name, start_us)].append(gids[contribution.start_us == start_us])
         others = self._candidates(leases, moved)
         trades = Trades(parts, instruments)
         self._read(touched, others, moved, trades, leases)
         chunks = trades.decide(self.seen.minutes)
         gained = []
-        for part, some, keep in zip(parts, found, trades.keep, strict=True):
+        for part, contribution, keep in zip(parts, contributions, trades.keep, strict=True):
             if not keep.all():
                 computed.repeated += int((~keep).sum())
                 self._report(part, ~keep, Reason.REPEATED, computed)
                 rest = part.ticks.select(keep)
                 kept = np.logical_or.reduceat(keep, _starts(part.ticks))
-                part, some = Part(part.event, rest, part.gids[kept]), partials(rest, base.length_us)
-            gained.append(Places(part.gids[some.entry], some.start_us, some.records))
+                part, contribution = (
+                    Part(part.event, rest, part.gids[kept]),
+                    partials(rest, base.length_us),
+                )
+            gained.append(
+                Places(part.gids[contribution.entry], contribution.start_us, contribution.records)
+            )
         self._advance(computed, together([nothing(), *gained]), others, now_us)
         self._write(computed, moved.gids, chunks)
         return computed
@@ -173,34 +178,36 @@ class Steps:
     def _part(self, event: TickEvent, shards: set[int]) -> Part:
         gids = self.cache.instruments.gids(event.ticks.names)
         of_entry = self.cache.instruments.shard[gids]
-        mine = np.isin(of_entry, list(shards))
-        if mine.all():
+        is_held = np.isin(of_entry, list(shards))
+        if is_held.all():
             return Part(event.id, event.ticks, gids)
-        rows = np.repeat(mine, event.ticks.entries.counts)
-        return Part(event.id, event.ticks.select(rows), gids[mine])
+        rows = np.repeat(is_held, event.ticks.entries.counts)
+        return Part(event.id, event.ticks.select(rows), gids[is_held])
 
     def _read_instruments(self, gids: Ints, leases: Mapping[int, Lease]) -> None:
         instruments = self.cache.instruments
         unknown = gids[instruments.known[gids] == UNKNOWN]
         by_shard = _by_shard(instruments.shard, unknown)
-        wanted = [
-            (Keys(shard).instruments, [instruments.fields[gid] for gid in some.tolist()])
-            for shard, some in by_shard.items()
+        requests = [
+            (Keys(shard).instruments, [instruments.fields[gid] for gid in shard_gids.tolist()])
+            for shard, shard_gids in by_shard.items()
         ]
-        for some, blobs in zip(by_shard.values(), self.store.read_hashes(wanted), strict=True):
-            instruments.load(some, blobs)
+        for shard_gids, blobs in zip(
+            by_shard.values(), self.store.read_hashes(requests), strict=True
+        ):
+            instruments.load(shard_gids, blobs)
         absent = gids[instruments.known[gids] == ABSENT]
-        for shard, some in _by_shard(instruments.shard, absent).items():
+        for shard, shard_gids in _by_shard(instruments.shard, absent).items():
             lease = leases[shard]
-            numbers = np.arange(lease.numbers, lease.numbers + len(some))
-            instruments.begin(some, numbers.tolist())
-            lease.numbers += len(some)
+            numbers = np.arange(lease.numbers, lease.numbers + len(shard_gids))
+            instruments.begin(shard_gids, numbers.tolist())
+            lease.numbers += len(shard_gids)
             if lease.left:
-                saved = self._returning([instruments.names[gid] for gid in some.tolist()])
-                blobs = [saved.get(instruments.names[gid]) for gid in some.tolist()]
+                saved = self._returning([instruments.names[gid] for gid in shard_gids.tolist()])
+                blobs = [saved.get(instruments.names[gid]) for gid in shard_gids.tolist()]
                 back = np.array([blob is not None for blob in blobs], dtype=bool)
-                instruments.load(some[back], [blob for blob in blobs if blob is not None])
-                instruments.data["number"][some[back]] = numbers[back]
+                instruments.load(shard_gids[back], [blob for blob in blobs if blob is not None])
+                instruments.data["number"][shard_gids[back]] = numbers[back]
 
     def _above_floor(self, part: Part, computed: Computed) -> Part:
         """Note the ticks whose candle has left the state as late, and return the others."""
@@ -236,12 +243,12 @@ class Steps:
     ) -> None:
         """Read records that the step may touch, and ids that it must look up."""
         base = self.rules.base
-        wanted: dict[Block, list[Ints]] = defaultdict(list)
+        needed: dict[Block, list[Ints]] = defaultdict(list)
         for block, some in touched.items():
-            wanted[block] += some
+            needed[block] += some
         for timeframe_others in others.values():
             for block, gids in timeframe_others:
-                wanted[block].append(gids)
+                needed[block].append(gids)
         limit, flags = self.cache.instruments.data["limit_us"], self.cache.pool.data["flags"]
         closing = [(block, np.concatenate(some)) for block, some in touched.items()]
         for block, gids in [*closing, *others[base.name]]:
@@ -251,8 +258,8 @@ class Steps:
             gains |= (rows >= 0) & ((flags[rows] & CLOSED) != 0)
             if len(ends := gids[gains]):
                 for each in self.rules.ladder[1:]:
-                    wanted[Block(each.name, each.start_us(block.start_us))].append(ends)
-        self.read_records(wanted, leases)
+                    needed[Block(each.name, each.start_us(block.start_us))].append(ends)
+        self.read_records(needed, leases)
         minutes = [each for each in sorted(trades.lookups) if each not in self.seen.minutes]
         keys = [Keys(shard).seen(minute) for shard, minute in minutes]
         for minute, blob in zip(minutes, self.store.read_texts(keys), strict=True):

@@ -91,4 +91,4 @@ def test_ticks_of_many_hours_are_put_together_once_and_cut(monkeypatch: pytest.M
         work.take(some)
     work._sort()
     assert pieces == [1] * len(work._runs)
-    assert work._taken == Counter(tick.time_us // 3_600_000_000 for tick in ticks)
+    assert work._tick_counts == Counter(tick.time_us // 3_600_000_000 for tick in ticks)
