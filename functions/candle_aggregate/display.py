@@ -94,11 +94,11 @@ class Display:
         return np.flatnonzero(np.isin(shards, list(leases)))
 
     def _grow(self, size: int) -> None:
-        more = size - len(self._next_us)
-        if more > 0:
-            self._next_us = np.append(self._next_us, np.zeros(more, dtype=np.int64))
-            self._start_us = np.append(self._start_us, np.zeros(more, dtype=np.int64))
-            self._changed = np.append(self._changed, np.zeros(more, dtype=bool))
+        missing = size - len(self._next_us)
+        if missing > 0:
+            self._next_us = np.append(self._next_us, np.zeros(missing, dtype=np.int64))
+            self._start_us = np.append(self._start_us, np.zeros(missing, dtype=np.int64))
+            self._changed = np.append(self._changed, np.zeros(missing, dtype=bool))
 
     @staticmethod
     def _watched_of(gids: Ints, selections: Mapping[int, Selection], steps: Steps) -> Ints:
@@ -198,7 +198,7 @@ class Display:
 
 
 def _with_fold(now: Records, gids: Ints, block: Block, steps: Steps) -> Records:
-    """Return open base records joined with the folds of what is closed of the interval."""
+    """Merge open base records with the folds of the interval's closed ones."""
     rows = steps.cache.rows(block, gids).astype(np.int64)
     has_fold = rows >= 0
     folds = steps.cache.pool.at(rows[has_fold])

@@ -63,7 +63,7 @@ class Storage(Protocol):
         """Tell whether a shard's state holds all that Postgres relies on."""
 
     def make(self, engine: Engine, lease: Lease) -> Outcome:
-        """Make a shard's state anew; return what is to be emitted."""
+        """Rebuild a shard's state; return its output."""
 
     def recorded(
         self, events: Sequence[TickEvent], began_us: Mapping[int, int], now_us: int
@@ -128,7 +128,7 @@ class Engine:
         self._thread.start()
 
     def submit(self, event: TickEvent) -> Future[Applied]:
-        """Let an event be applied; its future raises TransientError when it is to come again."""
+        """Queue an event; its future raises TransientError if it must be delivered again."""
         names = event.ticks.names
         shards = {shard_of(name, self.rules.shards) for name in names}
         return self._enqueue(_Work(shards, event))
@@ -151,7 +151,7 @@ class Engine:
         return self.step(shards, lambda _, __: Computed()).outcome
 
     def begin(self, shards: Iterable[int]) -> None:
-        """Let the states of shards be made where they are not there, and wait for nothing."""
+        """Start the rebuild of missing shard states, without waiting."""
         for shard in set(shards) - self._leases.making:
             self._enqueue(_Work({shard}, step=lambda _, __: Computed()))
 
@@ -161,7 +161,7 @@ class Engine:
         return result
 
     def outcomes(self) -> list[Outcome]:
-        """Take what is to be emitted for states that were made."""
+        """Take the output of finished rebuilds."""
         taken, self._leases.outcomes = self._leases.outcomes, []
         return taken
 
@@ -176,7 +176,7 @@ class Engine:
         return Emission(output_events(rows), confirmed)
 
     def close(self) -> None:
-        """End the thread, and give all leases back."""
+        """End the thread, and release all leases."""
         with self._wake:
             self._stopped = True
             self._wake.notify()
@@ -296,7 +296,7 @@ class Engine:
         works: Sequence[_Work],
         now_us: int,
     ) -> None:
-        """Write a step; note in each work where it is done, and what is to be emitted."""
+        """Write a step; record in each work the shards done and the output."""
         rows = fill_outbox(computed, self.steps.cache.instruments, now_us)
         steps = [(lease, computed.changes.get(shard, Changes())) for shard, lease in leases.items()]
         changed = [(lease, changes) for lease, changes in steps if changes]

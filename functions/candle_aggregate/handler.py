@@ -73,8 +73,8 @@ class Aggregate:
             if self.display is None:
                 return Outcome()
             shards = self.engine.rules.shards
-            shown = await loop.run_in_executor(None, self.display.busts, event, shards)
-            return Outcome(show=shown)
+            outgoing = await loop.run_in_executor(None, self.display.busts, event, shards)
+            return Outcome(show=outgoing)
         if event.type == events.CLOCK:
             if event.age_s(self.clock()) > events.CLOCK_MAX_AGE_S:
                 return Outcome()
@@ -110,7 +110,7 @@ class Aggregate:
         return Outcome.together([*self.engine.outcomes(), closed, self.engine.show(), after])
 
     def _begin_missing(self) -> None:
-        """Let states be made that are not there, though no tick asks for them."""
+        """Start the rebuild of missing states, even without a tick for them."""
         shards = range(self.engine.rules.shards)
         heads = self.engine.store.read_hashes([(Keys(shard).head, ["lineage"]) for shard in shards])
         self.engine.begin(

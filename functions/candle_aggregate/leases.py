@@ -72,12 +72,12 @@ class Leases:
                 self._store.release([lease])
 
     def give_back(self) -> None:
-        """Give all back that are held."""
+        """Release all leases."""
         leases, self.held = list(self.held.values()), {}
         self.release(leases)
 
     def release(self, leases: list[Lease]) -> None:
-        """Give some back."""
+        """Release leases."""
         if leases:
             try:
                 self._store.release(leases)
@@ -91,7 +91,7 @@ class Leases:
         self.release([self.held.pop(shard)])
 
     def drop(self, shards: Iterable[int]) -> None:
-        """Give shards back, and forget what is known of their state."""
+        """Release shards, and drop their cached state."""
         dropped = []
         for shard in list(shards):
             self._steps.forget(shard)
@@ -123,7 +123,7 @@ class Leases:
             self._wake.notify()
 
     def _renew(self, shard: int, ended: threading.Event) -> None:
-        """Keep the lease of a shard that is being made."""
+        """Renew the lease of a shard during its rebuild."""
         while not ended.wait(LEASE_MS / 3_000):
             try:
                 self._store.acquire([shard], {})

@@ -1,4 +1,4 @@
-"""Outbox: a step writes what it must emit; it is posted as few events, then struck out."""
+"""Outbox: a step writes its output; it is posted as few events, then deleted."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class OutboxRow:
 
 
 def fill_outbox(computed: Computed, instruments: Instruments, now_us: int) -> list[OutboxRow]:
-    """Add to the step's changes what it must emit; return it."""
+    """Add the step's output to its changes; return the rows."""
     rows = [
         OutboxRow(shard, LATE + _digest(body), body)
         for shard, by_event in computed.late.items()
@@ -66,7 +66,7 @@ def _closed(level: Level, instruments: Instruments) -> Iterable[OutboxRow]:
 def outbox_rows(
     shard: int, block: Block, names: Sequence[str], records: Records
 ) -> Iterator[OutboxRow]:
-    """Yield rows that say the closed candles of a block."""
+    """Yield the rows of a block's closed candles."""
     starts = np.full(len(names), block.start_us)
     columns = CandleColumns(block.timeframe, names, starts, records)
     yield from candle_rows(shard, columns.at(np.flatnonzero(_is_ready(records))))
@@ -77,7 +77,7 @@ def _is_ready(records: Records) -> NDArray[np.bool_]:
 
 
 def candle_rows(shard: int, columns: CandleColumns) -> Iterator[OutboxRow]:
-    """Yield rows that say candles."""
+    """Yield the rows of candles."""
     for first in range(0, len(columns), CANDLES_A_ROW):
         chunk = columns.at(np.arange(first, min(first + CANDLES_A_ROW, len(columns))))
         body = chunk.encode()
@@ -85,7 +85,7 @@ def candle_rows(shard: int, columns: CandleColumns) -> Iterator[OutboxRow]:
 
 
 def output_events(rows: Sequence[OutboxRow]) -> list[OutgoingEvent]:
-    """Return the events that say what rows say, named by their content."""
+    """Return the events of outbox rows, named by their content."""
     outgoing = []
     for row in rows:
         if row.id.startswith(LATE):

@@ -21,7 +21,7 @@ __all__ = ["STAGE", "Session"]
 
 
 class Session:
-    """Reads a shard, and collects what one script is to write to it.
+    """Reads a shard, and collects the writes of one script.
 
     Of a record that is put the revision is raised above the one before; one that is closed is
     emitted. All methods raise TransientError while Redis is away.
@@ -47,9 +47,9 @@ class Session:
         return sorted(self.lease.blocks.keys() | self._put.keys())
 
     def read(self, block: Block, names: Sequence[str] | None = None) -> tuple[list[str], Records]:
-        """Return the records of a block, of the names that are there; None: of all.
+        """Return a block's records of the names that exist; None: of all.
 
-        What was put is among them.
+        Includes uncommitted writes.
         """
         if names is not None:
             return self.read_each([block], names)[0]
@@ -62,7 +62,7 @@ class Session:
     ) -> list[tuple[list[str], Records]]:
         """Return of each block the records of the names that are there, all in one round trip.
 
-        What was put is among them.
+        Includes uncommitted writes.
         """
         if not names:
             return [([], Records.empty(0)) for _ in blocks]
@@ -88,7 +88,7 @@ class Session:
         return self._store.sizes([self._keys.block(block) for block in blocks])
 
     def instruments(self, names: Sequence[str] | None = None) -> tuple[list[str], NDArray[np.void]]:
-        """Return the records of instruments, of the names that are there; None: of all."""
+        """Return the records of the instruments that exist; None: of all."""
         key, size = self._keys.instruments, INSTRUMENT.itemsize
         if names is None:
             pairs = list(self.instrument_blobs().items())
@@ -152,7 +152,7 @@ class Session:
         self.emit(candle_rows(self.shard, columns))
 
     def put_instruments(self, names: Sequence[str], blobs: Sequence[bytes]) -> None:
-        """Write the records of all instruments, numbered as they stand here."""
+        """Write the records of all instruments, numbered in this order."""
         self.lease.numbers = len(names)
         if names:
             self.changes.put(self._keys.instruments, names, blobs)
@@ -173,7 +173,7 @@ class Session:
             self.changes.add("SREM", self._keys.minutes, [minute])
 
     def outbox(self) -> dict[str, bytes]:
-        """Return what waits to be emitted: output id -> batch."""
+        """Return pending output: output id -> batch."""
         (waiting,) = self._store.read_whole([self._keys.outbox])
         return {id_.decode(): value[8:] for id_, value in waiting.items()}
 
@@ -185,7 +185,7 @@ class Session:
             self.changes.dropped.append(block)
 
     def raise_floors(self, floors_us: Mapping[str, int], since_us: int | None = None) -> None:
-        """Note up to where candles of instruments have left: what comes for them is late.
+        """Raise the floors of instruments: ticks below them are late.
 
         `since_us`: from when on they have candles, where that is before the first tick.
         """
@@ -227,26 +227,26 @@ class Session:
         return self._store.scored(self._keys.applied, until_us // 1000, limit)
 
     def record(self, event_ids: Sequence[str]) -> None:
-        """Let markers end after a while: Postgres knows what they say."""
+        """Let markers expire: Postgres has recorded their events."""
         for event_id in event_ids:
             self.changes.add("ZREM", self._keys.applied, [event_id])
             self.changes.add("ZADD", self._keys.recorded, [self._now_us // 1000, event_id])
 
     def forget_recorded(self, before_ms: int) -> None:
-        """Let the markers go that were recorded by then, if there are any."""
+        """Delete the markers recorded by then."""
         oldest_ms = self._store.lowest_score(self._keys.recorded)
         if oldest_ms is not None and oldest_ms <= before_ms:
             self.changes.add("ZREMRANGEBYSCORE", self._keys.recorded, ["-inf", before_ms])
 
     @property
     def leaves_records(self) -> bool:
-        """Whether what is to be written are markers and the outbox alone."""
+        """Whether only markers and the outbox are written."""
         keys = self._keys
         others = {keys.applied, keys.recorded, keys.outbox}
         return all(key in others for _, key, _ in self.changes.commands)
 
     def clear(self) -> None:
-        """Delete all of the shard but who writes it, in a step of its own.
+        """Delete the shard's state but the lease, in a step of its own.
 
         From here on there is no state: who dies within begins anew. Raises TransientError.
         """
@@ -262,13 +262,13 @@ class Session:
         self.lease.blocks.clear()
 
     def begin(self, lineage: str) -> None:
-        """Let the state be in force, under a new lineage, once this is committed."""
+        """Make the state valid, under a new lineage, at the commit."""
         ladder, shards = self._rules.made_for
         head: list[str | int | bytes] = ["lineage", lineage, "ladder", ladder, "shards", shards]
         self.changes.add("HSET", self._keys.head, [*head, "began_us", self._now_us])
 
     def commit(self) -> None:
-        """Write what was collected. Raises TransientError when the lease was lost."""
+        """Write the collected changes. Raises TransientError if the lease was lost."""
         if not self.changes:
             return
         (written,) = self._store.write([(self.lease, self.changes)], self._now_us)

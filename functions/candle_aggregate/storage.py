@@ -42,7 +42,7 @@ UNUSED_EACH_S: Final = 60
 
 @dataclass(slots=True)
 class Storage:
-    """Postgres and the lake, as they stand behind the live state."""
+    """Postgres and the lake, for the engine."""
 
     store: Store
     postgres: Postgres

@@ -20,7 +20,7 @@ from shared.wire.busts import Bust
 from shared.wire.ticks import ENDING, INTEGER_ID
 
 REACH_US: Final = 2 * 86_400_000_000
-"""A bust that does not say when its trade was finds it so far before the instrument's last tick."""
+"""Search range, before the instrument's last tick, for a bust without a trade time."""
 
 _LAST: Final = "SELECT last_time_us FROM first_ticks WHERE instrument = %s"
 
@@ -75,7 +75,7 @@ class _Trades:
         return None if newest_us < 0 else newest_us
 
     def of_minute(self, minute_us: int) -> Rows:
-        """Return those of a minute, which is not in the lake where there is no `cold`."""
+        """Return the prints of a minute; without `cold` those in Postgres only."""
         until_us = minute_us + MINUTE_US
         plan = plan_ticks(self.connection, minute_us, until_us)
         with closing(self._hot(plan, minute_us, until_us, newest=False)) as read:
@@ -95,7 +95,7 @@ class _Trades:
         return rows_of_range(self.connection, name, from_us, until_us, plan, newest=newest)
 
     def _newest(self, read: Read, from_us: int, until_us: int) -> int:
-        """Return the time of the last one of what comes newest first, -1 where there is none."""
+        """Return the newest time of rows that come newest first, -1 if none."""
         newest_us = -1
         with closing(read):
             for _, last_us, rows in read:

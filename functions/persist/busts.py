@@ -1,7 +1,7 @@
 """Cancels and corrections: a row beside the trade's own, and its candle queued for repair.
 
-A bust that came before its trade waits, is tried again with growing pauses, and ends as a reject.
-What waits is looked for in the lake too.
+A bust that came before its trade is retried with exponential backoff, then rejected.
+Retries search the lake too.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class BustWriter:
         return True
 
     def retry(self) -> None:
-        """Try again what waits for its trade, and let it be a reject after the last time."""
+        """Retry busts that wait for their trade; reject them after the last try."""
         with self._postgres.connection() as connection:
             due = connection.execute(_DUE, (_AT_ONCE,)).fetchall()
             if not due:
@@ -121,7 +121,7 @@ class BustWriter:
                 self._write(connection, next_commit(connection), resolved)
 
     def _is_listed(self, connection: Connection, bust: Bust) -> bool:
-        """Tell whether the trade is there under the id that a correction gives it, and no other."""
+        """Tell whether the trade is stored under its corrected id only."""
         corrected = replace(bust, trade_id=bust.corrected_id)
         return bool(bust.corrected_id) and find(connection, corrected, self._cold) is not None
 
@@ -133,7 +133,7 @@ class BustWriter:
     def _write(
         self, connection: Connection, commit_id: int, resolved: Sequence[tuple[Place, Bust, Rows]]
     ) -> None:
-        """Store what ends trades as rows of their own, and queue their candles."""
+        """Store the rows that cancel or correct trades, and queue their candles."""
         with self._postgres.connection() as noting:
             corrected_ids.note(noting, resolved)
         events = []

@@ -1,7 +1,7 @@
 """Corrections under another trade id: resolve which id counts, and where.
 
 Each id is a trade of its own. The one that is replaced is cancelled; the one that replaces it
-stands at the time of the first. Where the venue lists that at another time, what is listed is
+has the time of the first. If the venue lists it at another time, the listed trade is
 cancelled. Of several corrections of one id, and its cancel, the one received last counts. So the
 order in which trades, corrections and lists arrive does not matter.
 """
@@ -84,7 +84,7 @@ class Place(NamedTuple):
 
 
 def at_its_time(connection: Connection, bust: Bust) -> Bust:
-    """Return the bust with the time of its trade, where its id came by a correction."""
+    """Return the bust with the time of its trade, if a correction gave the id."""
     statement = _TIME_NEAR if bust.event_time_us else _TIME_RECENT
     values = {
         "name": bust.instrument,
@@ -100,7 +100,7 @@ def at_its_time(connection: Connection, bust: Bust) -> Bust:
 
 
 def note(connection: Connection, resolved: Sequence[tuple[Place, Bust, Rows]]) -> None:
-    """Write down what busts say of trades, to be committed before their rows are stored.
+    """Record busts, to be committed before their rows are stored.
 
     Commits that listed a trade without knowing that have ended when this returns.
     """
@@ -119,7 +119,7 @@ def note(connection: Connection, resolved: Sequence[tuple[Place, Bust, Rows]]) -
 
 
 def rows_of(connection: Connection, source: str, bust: Bust, trade: Rows) -> list[Ticks]:
-    """Return the rows that say what a noted bust does to a trade, and to those of other ids.
+    """Return the rows by which a recorded bust changes a trade, and those of other ids.
 
     What was said of the corrected trade where it was listed is queued again, for where it stands.
     """
@@ -146,7 +146,7 @@ def rows_of(connection: Connection, source: str, bust: Bust, trade: Rows) -> lis
 
 
 def _decides_trade(bust: Bust) -> bool:
-    """Tell whether a bust says what becomes of a trade, and not only of one of its ids."""
+    """Tell whether a bust decides a trade, not only one of its ids."""
     return bool(bust.corrected_id) or not (bust.is_correction or bust.may_be_absent)
 
 
@@ -177,7 +177,7 @@ def _row(source: str, bust: Bust, trade: Rows, flag: int) -> Ticks:
 
 
 def listed(connection: Connection, events: Sequence[Event]) -> list[Event]:
-    """Return cancels of the corrected trades in new events that stand at another time.
+    """Return cancels of corrected trades that new events list at another time.
 
     Queues the candles of all of them for repair: live ones may count them once more.
     """

@@ -21,7 +21,7 @@ _UPSERT_GAP: Final = """
         judged = false, queued = false
     WHERE gaps.state = 'open' AND excluded.state = 'filled'
 """
-"""A gap opens once and is filled once, in whatever order the two are reported."""
+"""A gap opens once and is filled once, in any order of the two reports."""
 
 _UPSERT_STATUS: Final = """
     INSERT INTO feeds (feed, symbol, instrument, source, state, last_message_us, last_trade_us,
@@ -45,7 +45,7 @@ _UPSERT_STATUS: Final = """
 
 
 class FeedWriter:
-    """Writes what feeds tell of themselves. Methods raise TransientError."""
+    """Writes gaps and the status of feeds. Methods raise TransientError."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
@@ -63,7 +63,7 @@ class FeedWriter:
         return True
 
     def status(self, status: FeedStatus) -> bool:
-        """Write a status where it is the newest; return whether it was."""
+        """Write a status if it is the newest; return whether it was."""
         rows = [
             (
                 status.feed,

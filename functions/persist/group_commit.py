@@ -12,9 +12,9 @@ from shared.errors import TransientError
 from shared.wire.ticks import Ticks
 
 MOST_TICKS: Final = 50_000
-"""A group that has so many waits for no more."""
+"""A group of this many ticks is stored at once."""
 MOST_EVENTS: Final = 8
-"""Neither does one of so many events: half of what the trigger delivers at once."""
+"""So is one of this many events: half of what the trigger delivers at once."""
 
 
 @dataclass(slots=True)

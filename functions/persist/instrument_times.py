@@ -31,15 +31,15 @@ class Times(NamedTuple):
 
 
 class InstrumentTimes:
-    """Remembers what is known to be written, so that a batch in the usual order costs nothing."""
+    """Caches the written times, so that a batch in the usual order costs no statement."""
 
     def __init__(self) -> None:
         self._written: dict[str, Times] = {}
 
     def move(self, connection: Connection, batches: Sequence[Ticks]) -> dict[str, Times]:
-        """Write what is earlier or much later than before.
+        """Write times that are earlier, or much later, than the stored ones.
 
-        Return it, for `remember` after the commit.
+        Returns them, for `remember` after the commit.
         """
         moved: dict[str, Times] = {}
         for ticks in batches:
@@ -62,7 +62,7 @@ class InstrumentTimes:
         return moved
 
     def remember(self, moved: dict[str, Times]) -> None:
-        """Note what is committed by now."""
+        """Cache committed times."""
         if len(self._written) + len(moved) > _MOST_REMEMBERED:
             self._written.clear()
         for name, times in moved.items():

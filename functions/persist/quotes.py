@@ -1,4 +1,4 @@
-"""Quotes to rows: the latest of each instrument; all of them where a setting says so."""
+"""Quotes to rows: the latest of each instrument, or all of them, by a setting."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class QuoteWriter:
         return True, moved
 
     def markets(self, entries: Entries) -> None:
-        """Write what exchanges call the instruments, each once in a process's life."""
+        """Write the exchanges' names of instruments, each once per process."""
         pairs = set(zip(entries.names, entries.markets, strict=False))
         new_markets = {(name, market) for name, market in pairs - self._markets if market.venue}
         if not new_markets:

@@ -33,7 +33,7 @@ _NOT_OF_ONCE: Final[LiteralString] = (
     "NOT EXISTS (SELECT FROM alert_rules r"
     " WHERE r.id = alerts.rule_id AND r.once AND r.removed_at IS NULL)"
 )
-"""The alert of a rule that alerts once says that it did, as long as the rule is in force."""
+"""The alert of a one-time rule records that it fired; it stays as long as the rule does."""
 
 ROWS: Final = (
     Term("rejects", "receive_time_us < %(until_us)s"),
@@ -63,7 +63,7 @@ class RowRetention:
 
     @classmethod
     def from_env(cls, env: Environment) -> RowRetention:
-        """Read the settings; `env.check` says what is wrong with them."""
+        """Read the settings; `env.check` reports bad ones."""
         applied = env.integer("KEEP_APPLIED_D", 15, 0, _MOST)
         return cls(
             {
@@ -83,7 +83,7 @@ class RowRetention:
 
 
 def maintain(postgres: Postgres, terms: RowRetention, now_us: int) -> None:
-    """Make partitions ahead, and drop what is past its term. Raises TransientError."""
+    """Create partitions ahead, and drop rows past their term. Raises TransientError."""
     make_ahead(postgres)
     until_s = time.monotonic() + _BUDGET_S
     for term in ROWS:
@@ -104,7 +104,7 @@ def maintain(postgres: Postgres, terms: RowRetention, now_us: int) -> None:
 
 
 def _delete(postgres: Postgres, term: Term, until_us: int, until_s: float) -> int:
-    """Delete some rows at a time, so that no transaction is long."""
+    """Delete in batches, to keep transactions short."""
     statement = sql.SQL(
         "DELETE FROM {table} WHERE ctid = ANY(ARRAY("
         "SELECT ctid FROM {table} WHERE {past} LIMIT {most}))"
@@ -125,7 +125,7 @@ def _delete(postgres: Postgres, term: Term, until_us: int, until_s: float) -> in
 
 
 def _end_counters(postgres: Postgres) -> None:
-    """Delete the counters of days of which Postgres has no tick any more."""
+    """Delete the counters of days without a tick in Postgres."""
     with postgres.connection() as connection:
         connection.execute(
             "DELETE FROM stored_days AS c WHERE day IN (SELECT day FROM cold_days)"

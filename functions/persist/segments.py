@@ -14,7 +14,7 @@ from shared.stores.segment_columns import HOUR_US, Columns, Runs, Segment, segme
 from shared.wire.ticks import Int64s, Ticks
 
 FEWEST_TICKS: Final = 512
-"""A segment of fewer takes the next shard's too: a quiet market costs a row a commit."""
+"""A smaller segment takes the next shard's ticks too: a quiet market costs a row a commit."""
 MOST_TICKS: Final = 16_384
 """A segment ends with the shard or the run that reaches it, so that it can be read in parts."""
 
@@ -151,11 +151,11 @@ def _joined(batches: Sequence[Ticks]) -> Columns:
 
 
 def _changes(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Tell for each value whether it is another one than the one before; true for the first."""
+    """Tell for each value whether it differs from the one before; true for the first."""
     return np.append(True, values[1:] != values[:-1]) if len(values) else np.zeros(0, dtype=bool)
 
 
 def _indices(values: Sequence[str], among: Sequence[str]) -> Int64s:
-    """Return where each value stands."""
+    """Return the index of each value."""
     index_of = {value: n for n, value in enumerate(among)}
     return np.array([index_of[value] for value in values], dtype=np.int64)

@@ -116,7 +116,7 @@ class Writer:
             return cursor.rowcount > 0
 
     def repairs(self, late: Late) -> None:
-        """Queue base candles to be recomputed; twice is as good as once. Raises TransientError."""
+        """Queue base candles to be recomputed; idempotent. Raises TransientError."""
         with self._postgres.connection() as connection:
             connection.execute(
                 "INSERT INTO repairs (instrument, timeframe, start_us, event_id, reason)"

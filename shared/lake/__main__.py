@@ -21,7 +21,7 @@ _PR_SET_PDEATHSIG: Final = 1
 
 
 def tie_to(parent: int) -> None:
-    """Let this process be killed when its parent ends, however that ends."""
+    """Make the kernel kill this process when its parent dies."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != parent:

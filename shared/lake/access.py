@@ -33,7 +33,7 @@ def file_io(access: S3Access) -> dict[str, str]:
 
 
 def between(low_us: int, high_us: int, **series: str) -> BooleanExpression:
-    """Return the condition of rows of a series with times in [low_us, high_us)."""
+    """Return the filter for rows of a series with times in [low_us, high_us)."""
     condition: BooleanExpression = And(
         GreaterThanOrEqual(term=Reference("time"), value=literal(low_us)),
         LessThan(term=Reference("time"), value=literal(high_us)),
@@ -44,7 +44,7 @@ def between(low_us: int, high_us: int, **series: str) -> BooleanExpression:
 
 
 def use_little_memory(*, threads: int = 1) -> None:
-    """Let Arrow keep no freed memory, and few threads: by itself it has one a processor."""
+    """Make Arrow return freed memory and run few threads; its default is one per processor."""
     pa.set_memory_pool(pa.system_memory_pool())
     pa.set_cpu_count(threads)
     pa.set_io_thread_count(2)
@@ -52,7 +52,7 @@ def use_little_memory(*, threads: int = 1) -> None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn errors that pass by themselves into TransientError."""
+    """Turn temporary errors into TransientError."""
     try:
         yield
     except (OSError, pa.ArrowException) as error:

@@ -1,4 +1,4 @@
-"""Days of stored candles copied into the lake's table, a day that changed again written anew."""
+"""Copies days of stored candles to the lake's table; a day that changed is rewritten."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _TEXTS: Final = csv.ConvertOptions(
 def copy_candles(
     postgres: Postgres, access: S3Access, now_us: int, *, settled_s: float = SETTLED_S
 ) -> bool:
-    """Copy a day that is due; return whether there was one. Raises TransientError.
+    """Copy one due day; return False if none is due. Raises TransientError.
 
     The new files hold the day whole: what Postgres has of it and, where that left Postgres, what
     the files before have, by the highest revision. One transaction lets them count, the ones before
@@ -67,7 +67,7 @@ def copy_candles(
 def replace_day(
     connection: Connection, table: Table, day: date, *extra: Iterator[pa.Table]
 ) -> None:
-    """Let new files of a day count: of Postgres, the files before, and more sorted candles."""
+    """Replace a day's files: merge Postgres, the old files and further sorted candles."""
     timeframes: set[str] = set()
 
     def folded(rows: pa.Table) -> pa.Table:

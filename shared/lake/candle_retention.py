@@ -1,4 +1,4 @@
-"""Retention of candles in Postgres: each is deleted once it was read back from the lake."""
+"""Retention of candles in Postgres: rows are deleted once read back from the lake."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _is_current(connection: Connection, table: Table) -> bool:
 def _delete_covered(
     connection: Connection, day: date, timeframe: str, copied: pa.Table
 ) -> tuple[int, int]:
-    """Delete what these rows of the lake cover; return how many, and how many differ from them.
+    """Delete the rows that the lake has; return how many, and how many differ.
 
     The transaction reads one snapshot: a row that changes meanwhile ends it.
     """
@@ -112,7 +112,7 @@ def _delete_covered(
 
 
 def _compare(stored: pa.Table, copied: pa.Table, covered: NDArray[np.bool_]) -> int:
-    """Mark rows that are older than in the lake as covered too; return how many differ."""
+    """Also mark rows older than the lake's as covered; return how many differ."""
     lake_candles = {_key(candle): candle for candle in to_candles(copied)}
     uncovered = np.flatnonzero(~covered)
     differs = 0

@@ -1,4 +1,4 @@
-"""Candles as rows of the lake's table, and back, exactly."""
+"""Converts candles to rows of the lake's table and back, exactly."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def to_table(candles: Sequence[Candle]) -> pa.Table:
 def from_texts(rows: pa.Table) -> pa.Table:
     """Return candles of columns that are named as their fields, times in numbers, decimals as text.
 
-    What no decimal of the table holds stands exactly in `exact`.
+    Decimals that no column can hold go to `exact`.
     """
     try:
         columns = {column: rows[name].cast(SCHEMA.field(column).type) for name, column in FIELDS}

@@ -1,6 +1,6 @@
 """The catalog of the lake's tables: Iceberg's JDBC catalog on the caller's connection.
 
-Its rows stand in the same Postgres as what the lake takes from it. So a table's new snapshot and
+Its rows are in the same database as the data that the lake copies. So a table's new snapshot and
 the record of what it holds are committed by one transaction, or neither is.
 """
 
@@ -30,7 +30,7 @@ from shared.stores.s3 import S3Access
 NAME: Final = "kandle"
 NAMESPACE: Final = "kandle"
 LOCK: Final = "kandle lake"
-"""Who changes the lake holds this advisory lock, from its reading to its commit."""
+"""Advisory lock of a writer of the lake, held from its first read to its commit."""
 
 _LOCATION: Final = "SELECT metadata_location FROM iceberg_tables WHERE table_name = %s"
 _INSERT: Final = (
@@ -54,9 +54,9 @@ class Catalog(MetastoreCatalog, NoopCatalog):
         self._connection = connection
 
     def table(self, definition: Definition, lake: str, metadata: str = "") -> Table:
-        """Return a table as it is now; where it is not there yet, make it, or take it over.
+        """Load a table; create it, or adopt it, if it does not exist.
 
-        `metadata`: where the metadata of a table is that another catalog had.
+        `metadata`: metadata location of a table to adopt from another catalog.
         """
         with translated():
             row = self._connection.execute(_LOCATION, (definition.name,)).fetchone()
@@ -91,7 +91,7 @@ class Catalog(MetastoreCatalog, NoopCatalog):
         requirements: tuple[TableRequirement, ...],
         updates: tuple[TableUpdate, ...],
     ) -> CommitTableResponse:
-        """Let the table's row lead to new metadata. Raises TransientError."""
+        """Point the table's row to new metadata. Raises TransientError."""
         staged = self._update_and_stage_table(table, table.name(), requirements, updates)
         self._write_metadata(staged.metadata, staged.io, staged.metadata_location)
         row = staged.metadata_location, table.name()[-1], table.metadata_location
@@ -103,7 +103,7 @@ class Catalog(MetastoreCatalog, NoopCatalog):
 
 
 def _with_columns(table: Table, definition: Definition) -> Table:
-    """Rename and add columns, so that the table has those of the definition.
+    """Rename and add columns to match the definition.
 
     Added ones are optional. Both change metadata alone: files name columns by their field ids.
     """
@@ -144,7 +144,7 @@ def commit(
     removed: Iterable[DataFile] = (),
     properties: dict[str, str] | None = None,
 ) -> None:
-    """Let files count, and others cease to, in one snapshot. Raises TransientError."""
+    """Add and remove files in one snapshot. Raises TransientError."""
     removed = list(removed)
     kind: Any = _Overwrite if removed else _MergeAppendFiles
     with translated(), table.transaction() as transaction:

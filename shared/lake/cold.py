@@ -1,4 +1,4 @@
-"""Ticks and candles read from the lake, only what is needed of it, a bounded number at once."""
+"""Reads ticks and candles from the lake, with a bounded number of scans at once."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class Cold:
 
     @property
     def is_there(self) -> bool:
-        """Whether there is a lake to read, which did not fail in the last seconds."""
+        """Whether a lake is configured and has not failed in the last seconds."""
         return bool(self._access.endpoint) and time.monotonic() > self._away_until_s
 
     def load(self) -> None:
-        """Load the libraries, where there is a lake, so that the first reader need not wait."""
+        """Preload the libraries if there is a lake, so that the first reader does not wait."""
         if self.is_there:
             from shared.lake import tick_table  # noqa: F401
 
@@ -181,7 +181,7 @@ class Cold:
 
     @contextmanager
     def scan(self) -> Iterator[None]:
-        """Hold one of few places, since each may take memory."""
+        """Hold a slot for a scan; slots bound the memory."""
         if not self._slots.acquire(timeout=_WAIT_S):
             raise TransientError("too many requests read the lake at once")
         try:
@@ -195,4 +195,4 @@ def _unchanged(rows: pa.Table) -> pa.Table:
 
 
 NO_LAKE: Final = Cold(S3Access())
-"""Where there is no object store: nothing was ever moved there."""
+"""Reader for deployments without an object store."""

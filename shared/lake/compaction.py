@@ -1,4 +1,4 @@
-"""Small files of ticks folded into few sorted ones in which each trade stands once."""
+"""Merges small tick files into few sorted ones, each trade once."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ Run = list[DataFile]
 """Files that are sorted one after the other."""
 
 _ROWS_AT_ONCE: Final = 65_536
-"""A merge holds so many rows of its runs, a row group of each: 230 bytes a row."""
+"""Rows that a merge holds, one row group per run: 230 bytes a row."""
 
 
 def compact(
     postgres: Postgres, access: S3Access, day: date, now_us: int, *, settled_s: float = COMPACTED_S
 ) -> bool:
-    """Fold one group of a day's files; return whether there may be another. TransientError.
+    """Merge one group of a day's files; return whether more may follow. Raises TransientError.
 
     The new objects are created first; then one transaction lets them count and the old ones cease.
     """
@@ -71,7 +71,7 @@ def compact(
 
 
 def files_of(table: Table, day: date) -> list[DataFile]:
-    """Return the files of a UTC day that count."""
+    """Return the current files of a UTC day."""
     low = begin_us(day)
     scan = table.scan(row_filter=between(low, low + DAY_US))
     return [task.file for task in scan.plan_files()]
@@ -118,7 +118,7 @@ def _by_hour(files: list[DataFile]) -> dict[int, list[DataFile]]:
 
 
 def _similar_runs(files: list[DataFile]) -> Iterator[list[DataFile]]:
-    """Yield the files of runs within a factor of 8 in size, where there are 8 such runs."""
+    """Yield the files of runs within a factor of 8 in size, if there are ALIKE of them."""
     sizes: dict[int, list[Run]] = defaultdict(list)
     for run in runs_of(files):
         sizes[_rows(run).bit_length() // 3].append(run)
@@ -136,7 +136,7 @@ def _bytes(run: Run) -> int:
 
 
 def _is_one(files: list[DataFile]) -> bool:
-    """Tell whether no two files hold ticks of one instrument."""
+    """Tell whether no instrument is in two files."""
     ranges = sorted(bounds(file, TICKS.schema, "symbol") for file in files)
     return all(a[1] < b[0] for a, b in pairwise(ranges))
 

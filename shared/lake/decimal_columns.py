@@ -1,6 +1,6 @@
 """Decimals of the lake, DECIMAL(38, 18) throughout, to and from mantissas; no loop over rows.
 
-What does not fit stands as text in a column beside, exactly, and the decimal is NULL.
+Values that do not fit are text in a second column, and NULL in the first.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LOW: Final = 2**64 - 1
 
 
 def to_decimals(mantissa: Mantissas, scale: Int64s) -> tuple[pa.Array, pa.Array]:
-    """Return decimals, and as text those that are no such decimal, else NULL."""
+    """Return decimals, and as text those that do not fit, else NULL."""
     fits = np.ones(len(mantissa), dtype=bool)
     narrow: Int64s = mantissa
     if mantissa.dtype == object:

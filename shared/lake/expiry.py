@@ -37,9 +37,9 @@ last snapshot that named it expired."""
 def expire_snapshots(
     postgres: Postgres, access: S3Access, terms: Terms, *, now_ms: int | None = None
 ) -> int:
-    """Let snapshots end; return how many. Raises TransientError.
+    """Expire snapshots; return how many. Raises TransientError.
 
-    All of the last hour stay, then the last one of each hour for as long as the terms say. The
+    Keeps all of the last hour, then the last of each hour for as long as the terms say. The
     current one stays, and what has a tag.
     """
     now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
@@ -73,7 +73,7 @@ def _expired(table: Table, now_ms: int, hours: int) -> list[int]:
 def remove_orphans(
     postgres: Postgres, access: S3Access, store: ObjectStore, *, grace: timedelta = GRACE
 ) -> int:
-    """Remove this lake's objects that no snapshot names; return how many. Raises TransientError.
+    """Remove unreferenced objects of this lake; return how many. Raises TransientError.
 
     The lock says that nobody is between writing and committing now.
     """
@@ -94,7 +94,7 @@ def remove_orphans(
 
 
 def _referenced(table: Table) -> set[str]:
-    """Return every object that the table's metadata leads to."""
+    """Return every object that the table's metadata references."""
     metadata = table.metadata
     paths = {table.metadata_location, *(each.metadata_file for each in metadata.metadata_log)}
     manifests: dict[str, ManifestFile] = {}
@@ -110,7 +110,7 @@ def _referenced(table: Table) -> set[str]:
 
 
 def end_days(postgres: Postgres, access: S3Access, terms: Terms, now_us: int) -> int:
-    """Let days past the lake's term go from the tables; return how many. Raises TransientError.
+    """Delete days past the lake's term from the tables; return how many. Raises TransientError.
 
     Only days that Postgres has no longer: else they would be copied anew.
     """

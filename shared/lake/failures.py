@@ -38,7 +38,7 @@ def record(connection: Connection, results: Mapping[str, str]) -> None:
 
 
 def failures(connection: Connection) -> list[Failure]:
-    """Return what fails now, the oldest first."""
+    """Return current failures, oldest first."""
     rows = connection.execute(
         "SELECT work, since, rounds, reason FROM lake_failures ORDER BY since"
     )

@@ -101,7 +101,7 @@ def _encodings(definition: Definition) -> dict[str, Any]:
 
 
 def _same_series(before: pa.Table, rows: pa.Table, series: tuple[str, ...]) -> int:
-    """Return how many of the rows go on with the series of the last row before them."""
+    """Return how many leading rows continue the series of the last row before."""
     same = pc.equal(rows[series[0]], before[series[0]][-1])
     for name in series[1:]:
         same = pc.and_(same, pc.equal(rows[name], before[name][-1]))
@@ -137,7 +137,7 @@ def with_all_columns(rows: pa.Table) -> pa.Table:
 
 
 def rows_at_once(files: Iterable[DataFile]) -> int:
-    """Return how many rows `read` holds at once, about."""
+    """Return the approximate number of rows that `read` holds at once."""
     return max(file.record_count // max(len(file.split_offsets or ()), 1) for file in files)
 
 
@@ -156,7 +156,7 @@ def day_of_file(file: DataFile) -> date:
 
 
 def _row_groups(tables: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
-    """Yield the same rows in tables of a row group each."""
+    """Regroup rows into tables of one row group each."""
     waiting: list[pa.Table] = []
     count = 0
     for table in tables:

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Keeper:
-    """Does what is due. Several processes may: each piece of work has one holder of the lock."""
+    """Does the work that is due. Several processes may run it: a lock serializes them."""
 
     postgres: Postgres
     access: S3Access
@@ -41,7 +41,7 @@ class Keeper:
     shards: int = 1
 
     def round(self, now_us: int, until: float, *, sweep: bool = False) -> Iterator[tuple[str, str]]:
-        """Do a bit of everything that is due; `until` is of the monotonic clock.
+        """Do some of all work that is due; `until`: monotonic clock.
 
         Yields the name of each piece of work before it begins, with BEGUN, and after it, with the
         reason if it failed. What failed is due again in the next round, and keeps nothing else.
@@ -72,7 +72,7 @@ class Keeper:
             yield name, reason
 
     def copy(self, until: float) -> None:
-        """Copy stored ticks when they are due, until none are left."""
+        """Copy stored ticks when due."""
         with self.postgres.connection() as connection:
             if not ticks_are_due(connection, self.terms.snapshot_s):
                 return
@@ -96,7 +96,7 @@ class Keeper:
                 return
 
     def retain(self, now_us: int, until: float) -> None:
-        """Verify what is older than the terms, and drop it from Postgres."""
+        """Verify days past their terms, and drop them from Postgres."""
         for candidate in old_days(self.postgres, self.terms, now_us):
             if time.monotonic() > until:
                 return
@@ -114,7 +114,7 @@ class Keeper:
                     return
 
     def take_state(self, now_us: int) -> None:
-        """Copy the live state, when the copy before is old."""
+        """Snapshot the live state when due."""
         if self.live is None:
             return
         if state_is_due(self.postgres, self.store, self.terms, now_us):

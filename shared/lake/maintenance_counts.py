@@ -32,7 +32,7 @@ def told() -> str:
 
 
 def add(told_before: str | bytes) -> None:
-    """Add the counts of another process to this one's. Raises ValueError for what is no such."""
+    """Add the counts of another process to this one's. Raises ValueError for other input."""
     counters = {
         family.name + _TOTAL: counter for counter in _CARRIED for family in counter.collect()
     }

@@ -21,9 +21,9 @@ from shared.market.utc_days import DAY_US, begin_us
 from shared.stores.segment_ranges import BETWEEN, OF_SHARD, bounds, named
 
 MOST_TICKS: Final = 400_000
-"""Ticks of all instruments that take as long to decode as the lake to read one: about 25 ms."""
+"""Decoding this many ticks takes as long as one read of the lake: about 25 ms."""
 SEGMENT: Final = 500
-"""A segment takes as long as so many ticks, besides those that it has."""
+"""Cost of opening a segment, in ticks."""
 
 _TICKS: Final = """
 SELECT ARRAY(SELECT day FROM cold_days WHERE day BETWEEN %(first_day)s AND %(last_day)s),
@@ -41,7 +41,7 @@ _ARE_MUCH: Final = sql.SQL("SELECT {}, {}").format(
         for compared in (sql.SQL("<="), sql.SQL(">"))
     )
 )
-"""What the lake has, and what Postgres alone has."""
+"""The part that the lake has, and the part that only Postgres has."""
 _CANDLES: Final = """
 SELECT ARRAY(SELECT day FROM cold_candle_days
              WHERE day BETWEEN %(first_day)s AND %(last_day)s ORDER BY day),
@@ -66,7 +66,7 @@ class Plan:
 
     @property
     def is_hot(self) -> bool:
-        """Whether all of it is read from Postgres."""
+        """Whether only Postgres is read."""
         return not self.cold
 
     @property
@@ -76,7 +76,7 @@ class Plan:
 
 
 ALL_IN_POSTGRES: Final = Plan()
-"""Reads all that Postgres has, whatever the lake has."""
+"""Plan that reads Postgres only."""
 
 
 def hold_partitions(connection: Connection) -> None:
@@ -125,7 +125,7 @@ def _lake_state(
 
 
 def _ranges(days: Sequence[date], from_us: int, to_us: int) -> list[tuple[int, int]]:
-    """Return the days as ranges, those that follow each other as one."""
+    """Return the days as ranges; consecutive days are one range."""
     ranges: list[tuple[int, int]] = []
     for day in days:
         low = begin_us(day)

@@ -126,7 +126,7 @@ class LakeReader:
     def read(
         self, groups: Iterable[Group], series: dict[str, str], convert: Callable[[pa.Table], Held]
     ) -> Iterator[tuple[Group, Held]]:
-        """Yield groups, each with what is made of its rows of the series.
+        """Yield groups, each with its rows of the series as converted by `convert`.
 
         Up to _TOGETHER that follow each other in a file are read at once. What was made last is
         held: nobody may change it.
@@ -194,7 +194,7 @@ class LakeReader:
         return by_day
 
     def _files_of_days(self, table: Table, first: int, end: int) -> list[_File]:
-        """Return the files of some days: asked for again and again while a table is the newest."""
+        """Return the files of a range of days, cached."""
         key = table.metadata_location, first, end
         with self._lock:
             files = self._planned.pop(key, None)
@@ -253,7 +253,7 @@ def _file(table: Table, task: FileScanTask) -> _File:
 
 
 def _runs(groups: Iterable[Group]) -> Iterator[list[Group]]:
-    """Yield the groups, those that follow each other in a file together, forwards or backwards."""
+    """Yield runs of adjacent groups of one file, forwards or backwards."""
     run: list[Group] = []
     for group in groups:
         if run and (

@@ -1,4 +1,4 @@
-"""A database that was lost, filled from object storage: the lake's tables and their newest ticks.
+"""Restore of a lost database from object storage: the lake's tables and their newest ticks.
 
 The days before the last two stay where they are, as cold days. The ticks of the last two are read
 for the pipeline to take in again, since live candles are made from them.
@@ -35,7 +35,7 @@ from shared.stores.s3 import ObjectStore, S3Access
 from shared.wire.ticks import Ticks
 
 PREFIX: Final = "restore/"
-"""What the ids of events begin with that bring ticks back."""
+"""Prefix of the ids of restore events."""
 _TAG: Final = "restore"
 _NOTE_TIMES: Final = """
 INSERT INTO first_ticks (instrument, first_time_us, last_time_us)
@@ -45,7 +45,7 @@ VALUES (%(symbol)s, %(us_min)s, %(us_max)s) ON CONFLICT (instrument) DO UPDATE S
 """
 _TICKS_AT_ONCE: Final = 4_000
 _EPOCHS_AHEAD: Final = 1_000_000
-"""So many epochs may have begun after the snapshot was taken."""
+"""Margin for epochs that began after the snapshot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Adopted:
 
 
 def is_empty(postgres: Postgres) -> bool:
-    """Tell whether nothing was ever stored but what was brought back. Raises TransientError."""
+    """Tell whether no event but restored ones was ever stored. Raises TransientError."""
     with postgres.connection() as connection:
         row = connection.execute(
             "SELECT NOT EXISTS (SELECT FROM applied_events WHERE event_id NOT LIKE %s)",
@@ -67,7 +67,7 @@ def is_empty(postgres: Postgres) -> bool:
 
 
 def outrank(postgres: Postgres, epoch: int) -> None:
-    """Let every revision from now on be higher than those of a lost database. TransientError."""
+    """Raise the epoch above all of the lost database. Raises TransientError."""
     with postgres.connection() as connection:
         connection.execute(
             "SELECT setval('candle_epoch', greatest(last_value, %s)) FROM candle_epoch",
@@ -85,7 +85,7 @@ def is_adopted(postgres: Postgres) -> bool:
 def adopt(
     postgres: Postgres, access: S3Access, store: ObjectStore, lake: str, at_us: int
 ) -> Adopted:
-    """Let another database's lake be this one's, in one transaction. Raises TransientError.
+    """Adopt another database's lake in one transaction. Raises TransientError.
 
     The days from the one before `at_us` on leave its tables; a tag holds the snapshot that has
     their ticks. Called again, it returns the same.
@@ -113,7 +113,7 @@ def adopt(
 
 
 def _newest_metadata(store: ObjectStore, definition: Definition, lake: str) -> str:
-    """Return where a table's newest metadata is: its files are numbered."""
+    """Return the location of a table's newest metadata, by its number."""
     keys = [
         each.key
         for each in store.listing(definition.name, f"{lake}/metadata/")
@@ -124,7 +124,7 @@ def _newest_metadata(store: ObjectStore, definition: Definition, lake: str) -> s
 
 
 def _record(connection: Connection, table: Table, hot_from: date) -> None:
-    """Let the days before be cold, each read back for its record."""
+    """Record the days before `hot_from` as cold; each is read back for its counts."""
     with translated():
         if (current := table.current_snapshot()) is not None:
             table.manage_snapshots().create_tag(current.snapshot_id, _TAG).commit()
@@ -140,7 +140,7 @@ def _record(connection: Connection, table: Table, hot_from: date) -> None:
 
 
 def _note_times(connection: Connection, table: Table, day: date) -> None:
-    """Note when the instruments of a day had their first and last tick."""
+    """Record the first and last tick time of a day's instruments."""
     with translated():
         for file in day_files(table, day):
             for rows in read(table.io, file):
@@ -152,7 +152,7 @@ def _note_times(connection: Connection, table: Table, day: date) -> None:
 
 
 def _remove_hot(table: Table, hot_from: date) -> list[date]:
-    """Take the files of the days from then on out of a table; return the days that stay."""
+    """Remove the files from `hot_from` on from a table; return the days that stay."""
     with translated():
         files = [task.file for task in table.scan().plan_files()]
     hot = [file for file in files if day_of_file(file) >= hot_from]
@@ -200,7 +200,7 @@ def finish(
 ) -> int:
     """Queue the candles of cold days that the lake lacks; return how many. Raises TransientError.
 
-    The tag goes: the ticks that it held are in Postgres.
+    Removes the tag: its ticks are in Postgres.
     """
     with postgres.connection() as connection:
         if not try_lock(connection, LOCK):

@@ -37,7 +37,7 @@ WHERE day = %s AND commit_id <= (SELECT commit_id FROM lake_position)
 
 
 def verify(postgres: Postgres, access: S3Access, day: date) -> bool:
-    """Read a day's files back; return whether they hold what was taken. Raises TransientError.
+    """Read a day's files back; return whether they match the record. Raises TransientError.
 
     Every row is decoded, and rows and digest are held against the record, which was made of the
     rows that Postgres gave. A difference is logged and counted, and keeps the day.
@@ -87,7 +87,7 @@ def drop(postgres: Postgres, day: date, terms: Terms) -> bool:
 
 
 def drop_old(postgres: Postgres, access: S3Access, terms: Terms, now_us: int) -> int:
-    """Let ticks leave Postgres whose day has no partition; return how many segments went.
+    """Delete ticks of days without a partition; return how many segments.
 
     They are deleted some time after their day became cold, when nobody can have planned to read
     them here. Raises TransientError.

@@ -24,7 +24,7 @@ class Terms:
 
     @classmethod
     def from_env(cls, env: Environment) -> Terms:
-        """Read the settings; `env.check` tells what is wrong with them."""
+        """Read the settings; `env.check` reports bad ones."""
         return cls(
             tick_hours=env.integer("KEEP_TICKS_H", 24, 0, 1_000_000),
             candle_days=env.integer("KEEP_CANDLES_D", 30, 0, 1_000_000),

@@ -1,4 +1,4 @@
-"""Maintenance schedule: work of the lake that is due, by Postgres alone; imports no Iceberg."""
+"""Maintenance schedule: due work of the lake, read from Postgres only; imports no Iceberg."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from shared.stores.partitions import days_before
 from shared.stores.postgres import Postgres
 
 SETTLED_S: Final = 600
-"""A day of candles is copied when it has been over for so long, and quiet for a minute."""
+"""Age at which a day of candles is copied, if it is quiet for a minute."""
 QUIET_S: Final = 60
 COMPACTED_S: Final = 60
-"""An hour, or a day, is compacted when it has been over for so long."""
+"""Age at which an hour or a day is compacted."""
 _EACH_S: Final = 30
-"""A day is looked at so often at most."""
+"""Minimum interval between two checks of a day."""
 
 _TICKS: Final = (
     "SELECT min(stored_at) < clock_timestamp() - %s * interval '1 second' FROM stored_days"
@@ -72,7 +72,7 @@ ORDER BY day LIMIT 20
 
 
 def ticks_are_due(connection: Connection, after_s: float) -> bool:
-    """Tell whether the oldest tick that the lake has not was stored so long ago."""
+    """Tell whether the oldest tick not in the lake was stored `after_s` ago or earlier."""
     return connection.execute(_TICKS, (after_s,)).fetchone() == (True,)
 
 
@@ -134,7 +134,7 @@ def _past_terms(connection: Connection, terms: Terms, now_us: int) -> list[date]
 
 
 def waits_for(connection: Connection, day: date, terms: Terms) -> str:
-    """Return what keeps a day in Postgres, "" when nothing does."""
+    """Return the reason that a day stays in Postgres, or ""."""
     row = connection.execute(
         _WAITS, {"day": day, "low": begin_us(day), "hours": terms.tick_hours}
     ).fetchone()
@@ -174,7 +174,7 @@ def old_candle_days(postgres: Postgres, terms: Terms, now_us: int) -> list[date]
 
 
 def longest(connection: Connection) -> str:
-    """Return the longest timeframe: its few rows stay, and tell what there is."""
+    """Return the longest timeframe: its few rows stay in Postgres."""
     rows = connection.execute("SELECT DISTINCT unnest(timeframes) FROM lake_candle_days")
     names = [row[0] for row in rows]
     return max(names, key=lambda name: Timeframe.parse(name).length_us, default="")

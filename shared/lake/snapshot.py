@@ -1,4 +1,4 @@
-"""Stored ticks that are not in the lake yet, appended to its table in one commit."""
+"""Appends stored ticks that are not in the lake yet, in one commit."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _PAUSE_S: Final = 0.2
 
 
 def copy_ticks(postgres: Postgres, access: S3Access) -> int:
-    """Copy what was stored since the last snapshot; return how many ticks. Raises TransientError.
+    """Copy ticks stored since the last snapshot; return how many. Raises TransientError.
 
     1. Read the commits after the position, under the lake's lock. 2. Create the objects. 3. Commit
     the table's snapshot and the position that it reaches, in one transaction. Cut off anywhere
@@ -81,7 +81,7 @@ def copy_ticks(postgres: Postgres, access: S3Access) -> int:
 
 
 def copy_stored(postgres: Postgres, access: S3Access, *, patience_s: float) -> int:
-    """Copy all ticks that are stored by now; return how many.
+    """Copy all stored ticks; return how many.
 
     Waits for another that holds the lake's lock, and for commits in flight. Raises TransientError
     when that takes longer than `patience_s`.
@@ -133,7 +133,7 @@ class _Work:
             self._sort()
 
     def written(self, table: Table) -> tuple[list[DataFile], dict[date, Change]]:
-        """Create an object for each hour, or for a day of few ticks.
+        """Write one object per hour, or one for a day of few ticks.
 
         Returns what they hold, and what came to each UTC day.
         """

@@ -46,7 +46,7 @@ class LiveInstrument:
     candles: tuple[Candle, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as it stands in a line."""
+        """Return the object of one line."""
         return {
             "symbol": self.symbol,
             "price": to_text(self.price),
@@ -71,7 +71,7 @@ class LiveInstrument:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The live state as it was. `epoch`: no candle had a revision of a later one."""
+    """The live state of a snapshot. `epoch`: the highest epoch of its candle revisions."""
 
     lake: str
     taken_us: int
@@ -132,7 +132,7 @@ def take_state(
 
 
 def state_is_due(postgres: Postgres, store: ObjectStore, terms: Terms, now_us: int) -> bool:
-    """Tell whether this lake's latest snapshot is older than the terms. Raises TransientError."""
+    """Tell whether the next snapshot of this lake's state is due. Raises TransientError."""
     if not terms.state_s:
         return False
     with postgres.connection() as connection:

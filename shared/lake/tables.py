@@ -98,7 +98,7 @@ TICKS: Final = Definition(
 )
 
 FORMER_NAMES: Final = {"trade_count": "trades"}
-"""Names of columns in files and tables that were written under them, and the names of today."""
+"""Former column names, as in old files and tables, and the current ones."""
 
 CANDLES: Final = Definition(
     "candles",

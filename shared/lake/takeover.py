@@ -1,6 +1,6 @@
-"""A lake of the old layout taken over: an object for each instrument and hour, see `lake_files`.
+"""Migration of the old layout, one object per instrument and hour: see `lake_files`.
 
-Only what left Postgres is read from there; all else is copied from Postgres as ever.
+Only rows that left Postgres are read from it; all others are copied from Postgres as usual.
 """
 
 from __future__ import annotations

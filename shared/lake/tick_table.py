@@ -1,4 +1,4 @@
-"""Ticks as rows of the lake's table, and back: nothing is lost on the way."""
+"""Converts ticks to rows of the lake's table and back, without loss."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def to_rows(table: pa.Table) -> Rows:
 def each_trade_once(table: pa.Table) -> pa.Table:
     """Return rows of whole minutes by instrument and the total order, each trade once.
 
-    Of a trade that stands there several times the first stays, and whatever cancels or corrects
+    Of a trade that occurs several times the first stays, and whatever cancels or corrects
     it; these, and ticks without a trade id, are repeated only where they have the very place of
     another.
     """
@@ -170,7 +170,7 @@ def ints(column: pa.Array) -> NDArray[np.int64]:
 
 
 def _dictionary(column: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
-    """Return the texts that a column has, and of each row its place among them, -1 for NULL."""
+    """Return a column's distinct texts, and the index of each row's text, -1 for NULL."""
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     indices = column.indices

@@ -56,7 +56,7 @@ def claim(connection: Connection, event_ids: Sequence[str], commit_id: int) -> s
 
 
 def are_stored(connection: Connection, event_ids: Sequence[str]) -> set[str]:
-    """Return those of the events that are stored."""
+    """Return the events that are stored."""
     rows = connection.execute(
         "SELECT event_id FROM applied_events WHERE event_id = ANY(%s)", (list(event_ids),)
     )
@@ -80,7 +80,7 @@ def mark_aggregated(connection: Connection, shard: int, event_ids: Sequence[str]
 def aggregated(
     connection: Connection, shards: Iterable[int], event_ids: Sequence[str]
 ) -> dict[str, set[int]]:
-    """Return, for each of the events that are stored, those of the shards whose candles have it."""
+    """Return, for each stored event, the shards whose candles include it."""
     all_shards = set(shards)
     by_event = {event_id: set(all_shards) for event_id in are_stored(connection, event_ids)}
     rows = connection.execute(
@@ -92,7 +92,7 @@ def aggregated(
 
 
 def reshard(connection: Connection, shards: int) -> None:
-    """Let every event that is not aggregated be so in all of so many shards: SHARDS changed."""
+    """Mark every unaggregated event as such in all shards: SHARDS changed."""
     connection.execute("LOCK TABLE unaggregated IN EXCLUSIVE MODE")
     connection.execute(
         "INSERT INTO unaggregated"

@@ -86,7 +86,7 @@ class _SmallintsLoader(_ArrayLoader):
 
 
 def register(connection: Connection) -> None:
-    """Let the connection take Bigints and Smallints, and return such arrays as int64 columns.
+    """Register Bigints and Smallints with the connection; it returns such arrays as int64 columns.
 
     Results are columns only in binary form: `connection.cursor(binary=True)`.
     """

@@ -37,7 +37,7 @@ def announce(connection: Connection) -> None:
 
 
 def last_settled_commit(connection: Connection) -> int:
-    """Return the highest number of which all commits up to it have ended.
+    """Return the highest number up to which all commits have ended.
 
     What they stored is seen by statements that begin later, unless the transaction reads one
     snapshot throughout.

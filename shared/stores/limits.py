@@ -25,7 +25,7 @@ class Limits:
     idle_ms: int
 
     def from_env(self, env: Environment) -> Limits:
-        """Return these with what the environment says instead."""
+        """Return the limits with overrides from the environment."""
         return Limits(
             env.integer("DB_STATEMENT_MS", self.statement_ms, 0, _LONGEST_MS),
             env.integer("DB_LOCK_MS", self.lock_ms, 0, _LONGEST_MS),

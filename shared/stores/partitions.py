@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 PARENTS: Final = ("tick_segments", "quote_segments", "applied_events")
 OLD: Final = date(1, 1, 1)
-"""Where rows are stored whose day has no open partition."""
+"""Partition of rows whose day has no open one."""
 DAYS_AHEAD: Final = 3
 
 _ATTEMPTS: Final = 5
@@ -57,7 +57,7 @@ def _make_with_retries(postgres: Postgres, parent: str) -> int:
 
 
 def open_days(connection: Connection, parent: str, days: Iterable[date]) -> set[date]:
-    """Return those of the days whose partition takes rows, as long as this transaction lasts.
+    """Return the days whose partition is open; it stays open until this transaction ends.
 
     The transaction must be announced as a commit before.
     """
@@ -78,7 +78,7 @@ def days_before(connection: Connection, parent: str, until: date) -> list[date]:
 
 
 def close(connection: Connection, parent: str, day: date) -> None:
-    """Let no transaction that begins later store into a day's partition."""
+    """Close a day's partition to transactions that begin later."""
     connection.execute(
         "UPDATE partition_days SET closed_at = now()"
         " WHERE parent = %s AND day = %s AND closed_at IS NULL",

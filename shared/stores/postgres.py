@@ -156,7 +156,7 @@ def _has_sent(pgconn: PGconn) -> bool:
 
 
 def next_epoch(connection: Connection) -> int:
-    """Return an epoch for candle revisions that is higher than every one before."""
+    """Return an epoch for candle revisions, higher than all before."""
     row = connection.execute("SELECT nextval('candle_epoch')").fetchone()
     assert row is not None
     return int(row[0])
@@ -178,7 +178,7 @@ def try_lock(connection: Connection, name: str, *, shared: bool = False) -> bool
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn errors that pass by themselves into TransientError."""
+    """Turn temporary errors into TransientError."""
     try:
         yield
     except (

@@ -27,7 +27,7 @@ def connect(url: str, timeout_s: float = TIMEOUT_S) -> redis.Redis:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn errors that pass by themselves into TransientError."""
+    """Turn temporary errors into TransientError."""
     try:
         yield
     except (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError) as error:

@@ -29,7 +29,7 @@ class S3Access:
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, str]) -> S3Access:
-        """Read what is in the environment."""
+        """Read the settings from the environment."""
         return cls(
             mapping.get("S3_ENDPOINT_URL", ""),
             mapping.get("AWS_ACCESS_KEY_ID", ""),
@@ -67,7 +67,7 @@ class ObjectStore:
             return self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
 
     def remove(self, bucket: str, key: str) -> None:
-        """Remove an object; one that is not there is as good."""
+        """Remove an object, if it exists."""
         with _translated():
             self._client.delete_object(Bucket=bucket, Key=key)
 

@@ -1,4 +1,4 @@
-"""One instrument's rows of many segments, decoded together: a pass of arrays for each column."""
+"""Decodes one instrument's rows of many segments together, column by column."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from shared.stores.segments import of_instrument, rows_of
 from shared.wire.ticks import INTEGER_ID, Int64s, Texts
 
 MOST_TICKS: Final = 32_768
-"""Ticks of all instruments that are decoded at once, or those of one segment."""
+"""Ticks of all instruments decoded at once; a single segment may have more."""
 
 
 def batches(segments: Sequence[Segment]) -> Iterator[Sequence[Segment]]:
-    """Yield them in their order, so many at a time that they have MOST_TICKS."""
+    """Yield the segments in order, in batches of at most MOST_TICKS."""
     first = count = 0
     for n, each in enumerate(segments):
         if n > first and count + each.tick_count > MOST_TICKS:
@@ -145,7 +145,7 @@ def _rows_of_narrow(segments: Sequence[Segment], instrument: str) -> Rows:
 
 
 def _sums(values: Int64s, counts: Int64s) -> Int64s:
-    """Return the running sums of columns one after the other."""
+    """Return the running sum of each of several concatenated columns."""
     sums = np.cumsum(values)
     before = np.append(0, sums)[np.cumsum(counts) - counts]
     running: Int64s = sums - np.repeat(before, counts)
@@ -153,7 +153,7 @@ def _sums(values: Int64s, counts: Int64s) -> Int64s:
 
 
 def _line_of(instrument: str, names: str) -> int:
-    """Return which line the instrument is."""
+    """Return the line number of the instrument."""
     return f"\n{names}\n"[: f"\n{names}\n".index(f"\n{instrument}\n")].count("\n")
 
 

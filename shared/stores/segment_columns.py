@@ -212,7 +212,7 @@ def segment(
 
 
 def _used(indices: Int64s, values: Sequence[T]) -> tuple[Int64s, Sequence[T]]:
-    """Return the values that are referred to, in their order, and the places among them."""
+    """Drop unused values; return the renumbered indices and the values left, in order."""
     used = np.zeros(len(values), dtype=bool)
     used[indices] = True
     if used.all():
@@ -221,7 +221,7 @@ def _used(indices: Int64s, values: Sequence[T]) -> tuple[Int64s, Sequence[T]]:
 
 
 def _forward_filled(values: Int64s, has: NDArray[np.bool_]) -> Int64s:
-    """Return the values, where there is none the one before."""
+    """Fill missing values with the previous one."""
     if has.all():
         return values
     return values[np.maximum.accumulate(np.where(has, np.arange(len(values)), 0))]

@@ -30,10 +30,10 @@ _ANY_OF: Final[LiteralString] = (
     " WHERE CASE WHEN mod(hash, shards) BETWEEN first_shard AND last_shard"
     " THEN strpos(E'\\n' || names || E'\\n', E'\\n' || name || E'\\n') > 0 END)"
 )
-"""Segments that have one of some instruments; names are looked for in those of its shard alone."""
+"""Segments that have any of the instruments; names are searched in matching shards only."""
 
 Choice = Callable[[Segment, Runs], NDArray[np.bool_]]
-"""Which runs of a segment are meant."""
+"""Selects runs of a segment."""
 
 
 def ticks_of_instruments(
@@ -65,7 +65,7 @@ def ticks_of_event(connection: Connection, event_id: str) -> Iterator[Ticks]:
 def ticks_of_shard_events(
     connection: Connection, shard: int, shards: int, event_ids: Sequence[str]
 ) -> Iterator[tuple[str, Ticks]]:
-    """Yield what events stored of one of so many shards, each batch with the id of its event."""
+    """Yield the ticks of events in one shard, each batch with its event id."""
 
     def of_shard(segment: Segment, runs: Runs) -> NDArray[np.bool_]:
         if segment.shards == shards and segment.first_shard == segment.last_shard:
@@ -146,7 +146,7 @@ def of_instrument(instrument: str) -> Choice:
 def read(
     connection: Connection, condition: LiteralString, parameters: dict[str, Any], choose: Choice
 ) -> Iterator[tuple[Segment, Runs, NDArray[np.bool_]]]:
-    """Yield segments, and of each its runs and which of them are meant, some at least."""
+    """Yield each segment with its runs and a mask of the chosen ones; at least one is chosen."""
     statement = sql.SQL(SELECT).format(NAMES, sql.SQL(condition), sql.SQL("commit_id, part"))
     with connection.cursor(binary=True, row_factory=class_row(Segment)) as cursor:
         for segment in cursor.stream(statement, parameters, size=FETCH):
@@ -197,7 +197,7 @@ def _ticks(segment: Segment, runs: Runs, columns: Columns, chosen: NDArray[np.in
 
 
 def inside(ticks: Ticks, from_us: int, to_us: int) -> Iterator[Ticks]:
-    """Yield the ticks with event times in [from_us, to_us), unless there are none."""
+    """Yield the ticks with event times in [from_us, to_us), if any."""
     within = (ticks.event_time_us >= from_us) & (ticks.event_time_us < to_us)
     if within.all():
         yield ticks

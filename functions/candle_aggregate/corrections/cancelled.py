@@ -1,6 +1,6 @@
 """Candles whose trades were all cancelled: withdrawn by a candle without a trade.
 
-It outranks what was said before, in every store and for every consumer; readers leave it out.
+It outranks the candle published before, in every store and for every consumer; readers skip it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Place = tuple[str, int]
 
 
 def live_closed(session: Session, timeframe: str, places: Iterable[Place]) -> Iterator[Candle]:
-    """Yield the closed candles that are live at these places: they were published, or are now."""
+    """Yield the live closed candles at these places: they are published, or about to be."""
     for name, start_us in places:
         _, records = session.read(Block(timeframe, start_us), [name])
         rows = np.flatnonzero(records.has(CLOSED) & records.has(PRICED))
@@ -45,16 +45,16 @@ def withdrawn(
     connection: Connection,
     timeframe: str,
     places: Iterable[Place],
-    known: Iterable[Candle],
+    candidates: Iterable[Candle],
     names: Sequence[str],
 ) -> Places:
     """Return candles without a trade at these places, at the close before or the open after them.
 
-    Also where none is known: one may be on its way. Their revisions are those of the newest known.
+    Also where no candidate exists: one may be in flight. Revisions are of the newest one.
     `names`: the instruments by number.
     """
     newest: dict[Place, Candle] = {}
-    for candle in sorted(known, key=lambda candle: candle.revision):
+    for candle in sorted(candidates, key=lambda candle: candle.revision):
         newest[candle.instrument, candle.start_us] = candle
     withdrawals = []
     for name, start_us in sorted(places):

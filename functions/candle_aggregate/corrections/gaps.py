@@ -1,4 +1,4 @@
-"""Candles that touch an open gap of their feed are not complete, and are again when it is filled.
+"""Completeness: candles that touch an open gap of their feed are incomplete until it is filled.
 
 Postgres has the gaps. Live base candles are judged here, each second; stored ones are queued for
 repair, once for each change of a gap. A longer candle is complete where its base candles are.
@@ -109,9 +109,9 @@ def mark_incomplete(
 def evaluate_gaps(
     engine: Engine, postgres: Postgres, rules: Rules, now_us: int, cold: Cold = NO_LAKE
 ) -> Iterator[Emission]:
-    """Let live candles say whether they are complete; yield what changed of each shard.
+    """Update the completeness of live candles; yield the changes of each shard.
 
-    A gap is looked at until it can touch no live candle any more. Raises TransientError.
+    A gap is evaluated until it can touch no live candle. Raises TransientError.
     """
     base = rules.base
     with postgres.connection() as connection:

@@ -48,7 +48,7 @@ class View:
 
 
 def look(session: Session, rules: Rules, names: Sequence[str]) -> View:
-    """Return what is live of some instruments."""
+    """Return the live state of instruments."""
     base: dict[tuple[str, int], int] = {}
     for start_us, present, records in live_base(session, rules, names):
         revisions = np.where(records.has(CLOSED), records.data["revision"], 0).tolist()
@@ -113,7 +113,7 @@ class Refold:
         base: Places,
         busts: Set[tuple[str, int]] = frozenset(),
     ) -> None:
-        """Fold what is stored of each interval with `base`, which was recomputed and counts first.
+        """Fold the stored part of each interval with `base`, which is recomputed and wins.
 
         `busts`: base candles that lost or changed a trade; one that is not in `base` has none left.
         Raises TransientError.
@@ -194,7 +194,7 @@ class Refold:
     def _withdrawn(
         self, session: Session, timeframe: Timeframe, folds: Places, busts: Set[tuple[str, int]]
     ) -> Places:
-        """Let a longer candle go when the last of its base candles lost all of its trades."""
+        """Withdraw longer candles whose last base candle lost all of its trades."""
         keys = zip(folds.instrument.tolist(), folds.start_us.tolist(), strict=True)
         folded_ = {(self._names[number], start_us) for number, start_us in keys}
         of_open = {
@@ -224,7 +224,7 @@ class Refold:
         return zip((self._names[number] for number in numbers), starts, strict=True)
 
     def _is_requested(self, name: str, start_us: int) -> bool:
-        """Tell whether a base candle lies in a wanted interval."""
+        """Tell whether a base candle lies in a requested interval."""
         return any(
             (self._numbers[name], self._rules.timeframe(timeframe).start_us(start_us)) in keys
             for timeframe, keys in self._requested.items()
@@ -291,7 +291,7 @@ def differing(
     places: Places,
     requested: set[tuple[str, str, int]],
 ) -> NDArray[np.bool_]:
-    """Tell which candles differ from the stored ones, or are asked for.
+    """Tell which candles differ from the stored ones, or were requested.
 
     Writes the stored revisions into the records of `places`, whose rows are `candles`.
     """
@@ -307,16 +307,16 @@ def differing(
 
 
 def same(a: Candle, b: Candle) -> bool:
-    """Tell whether two candles say the same, whatever their revisions."""
+    """Tell whether two candles are equal but for their revisions."""
     names = Candle.__dataclass_fields__.keys() - {"closed", "revision"}
     return all(getattr(a, name) == getattr(b, name) for name in names)
 
 
-def equal(a: Records, row: int, b: Records, other: int) -> bool:
+def equal(a: Records, row: int, b: Records, other_row: int) -> bool:
     """Tell whether two records make the same candle with the same flags."""
-    rows = (a.at(np.array([row])), b.at(np.array([other])))
+    rows = (a.at(np.array([row])), b.at(np.array([other_row])))
     mine, theirs = (
-        next(CandleColumns("", [""], np.zeros(1, dtype=np.int64), some).candles()) for some in rows
+        next(CandleColumns("", [""], np.zeros(1, dtype=np.int64), pair).candles()) for pair in rows
     )
-    flags = int(a.data["flags"][row]) ^ int(b.data["flags"][other])
+    flags = int(a.data["flags"][row]) ^ int(b.data["flags"][other_row])
     return same(mine, theirs) and not flags & (CLOSED | INCOMPLETE)

@@ -114,7 +114,7 @@ class _Job:
         self.base = rules.base
 
     def run(self, rows: Sequence[Row]) -> Emission:
-        """Recompute, publish, and note it in the queue. Raises TransientError."""
+        """Recompute, publish, and update the queue. Raises TransientError."""
         names = sorted({row.instrument for row in rows})
         replaces = any(row.reason in _REPLACED for row in rows)
         view, applied = self.engine.run(
@@ -187,7 +187,7 @@ class _Job:
     def _look(
         self, session: Session, names: Sequence[str], *, replaces: bool
     ) -> tuple[View, list[str]]:
-        """Return what is live, and to replace it the events that made it and are not recorded."""
+        """Return the live state, and, to replace it, its events that are not recorded yet."""
         until_us = self.now_us + EVENTS_AHEAD_US
         applied = session.applied_before(until_us, EVENTS_AT_ONCE) if replaces else []
         return look(session, self.rules, names), applied
@@ -227,7 +227,7 @@ class _Job:
         return selected, places, intervals
 
     def _recomputed(self, names: Sequence[str], places: set[tuple[str, int]]) -> Places:
-        """Return what stored ticks say of the places; what has no price is among it."""
+        """Recompute the candles from stored ticks; those without a price are included."""
         numbers = {name: number for number, name in enumerate(names)}
         parts = [nothing()]
         for span in _spans(places, self.base):
@@ -249,7 +249,7 @@ class _Job:
         return base
 
     def _above_venue(self, names: Sequence[str], base: Places) -> Places:
-        """Leave out what is not whole where the venue's own candle is stored."""
+        """Leave out partial candles for which the venue's own candle is stored."""
         lacking = np.flatnonzero((base.records.data["flags"] & (INCOMPLETE | PARTIAL)) != 0)
         if not len(lacking):
             return base
@@ -264,7 +264,7 @@ class _Job:
     def _note_stored(
         self, names: Sequence[str], base: Places, requested: set[tuple[str, str, int]]
     ) -> NDArray[np.bool_]:
-        """Tell which recomputed candles differ from what is stored, or are asked for.
+        """Tell which recomputed candles differ from the stored ones, or were requested.
 
         Writes the stored revisions into their records.
         """

@@ -95,7 +95,7 @@ class Verdicts:
     published: list[tuple[Row, int, list[str]]] = field(default_factory=list)
 
     def write(self, connection: Connection) -> None:
-        """Let the queue say so."""
+        """Update the queue."""
         if self.done:
             columns = list(zip(*((*row.key, row.reason) for row in self.done), strict=True))
             connection.execute(_STRIKE, [list(column) for column in columns])
@@ -158,7 +158,7 @@ def _ready(
     queued: Sequence[Row],
     verdicts: Verdicts,
 ) -> list[Row]:
-    """Return the rows that can be worked off: their ticks are stored, nothing is on its way."""
+    """Return the rows that are ready: their ticks are stored, no publication is in flight."""
     on_their_way = _on_their_way(connection, rules, away)
     verdicts.done += [row for row in away if row.key not in on_their_way]
     busy = {key[0] for key in on_their_way} | unstored(connection, rules)

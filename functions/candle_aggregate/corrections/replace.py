@@ -69,7 +69,7 @@ def replace_live(
     revisions: Mapping[Place, int],
     requested: set[tuple[str, str, int]],
 ) -> set[Place]:
-    """Put recomputed candles in place of live ones that differ, or that are asked for.
+    """Replace live candles by recomputed ones, if they differ or were requested.
 
     `revisions`: of the live candles when they were looked at. Returns the candles that have changed
     since; those stay as they are.

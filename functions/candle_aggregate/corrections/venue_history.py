@@ -102,7 +102,7 @@ def publish_history(
     now_us: int,
     cold: Cold = NO_LAKE,
 ) -> Emission:
-    """Publish what stands where no candle is, or one that is not whole.
+    """Publish candles where none is stored, or only a partial one.
 
     Raises TransientError, and PermanentError: it is of another timeframe than the base.
     """
@@ -213,7 +213,7 @@ class _Settling:
         self.settled: list[_Range] = []
 
     def run(self, ranges: Sequence[_Range], now_us: int) -> Emission:
-        """Fold what is at the edges; let the live state know since when candles are known."""
+        """Fold the candles at the edges; tell the live state since when candles are known."""
         view = self._engine.run(self._shard, self._look)
         intervals: set[Interval] = set()
         for each in ranges:

@@ -30,13 +30,13 @@ from shared.stores.postgres import Postgres
 
 READ_AT_ONCE: Final = 64
 LEAVE_AT_ONCE: Final = 128
-"""So that a step waits for milliseconds, whatever history the state has taken in."""
+"""Bounds the wait of a step to milliseconds, however much history the state has."""
 EVICT_FOR_S: Final = 1.0
 """So that repairs do not wait for the history of a year; the next round goes on."""
 
 
 _Place = tuple[int, int, Block]
-"""Where a block stands in the order of leaving: by its end, the shorter first."""
+"""Sort key of a block for eviction: by its end, the shorter first."""
 
 
 class _Whole:
@@ -81,7 +81,7 @@ class Eviction:
     _due_us: dict[int, int] = field(default_factory=dict)
 
     def evict(self, engine: Engine, shard: int, now_us: int) -> int:
-        """Let blocks of a shard go for a while; return how many candles left.
+        """Evict blocks of a shard for EVICT_FOR_S; return how many candles left.
 
         Raises TransientError.
         """
@@ -119,24 +119,24 @@ class Eviction:
         # No change that is still to come is due earlier.
         scan = _Scan(set(blocks), now_us + self.rules.keep_us)
         stays: set[str] = set()
-        for some in _read(store, keys, sorted(_place(self.rules, block) for block in blocks)):
+        for candidate in _read(store, keys, sorted(_place(self.rules, block) for block in blocks)):
             if (
-                some.is_closed
-                and some.end_us <= keep_us
-                and some.changed_us < before_us
-                and stays.isdisjoint(some.names)
-                and some.is_stored(connection)
+                candidate.is_closed
+                and candidate.end_us <= keep_us
+                and candidate.changed_us < before_us
+                and stays.isdisjoint(candidate.names)
+                and candidate.is_stored(connection)
             ):
-                scan.leaving.append(some)
+                scan.leaving.append(candidate)
                 if len(scan.leaving) == LEAVE_AT_ONCE:
                     yield scan
                     scan.known.difference_update(each.block for each in scan.leaving)
                     scan.leaving = []
             else:
-                stays.update(some.names)
-                scan.staying[some.block] = len(some.names)
-                if some.is_closed:
-                    settled_us = max(some.end_us, some.changed_us)
+                stays.update(candidate.names)
+                scan.staying[candidate.block] = len(candidate.names)
+                if candidate.is_closed:
+                    settled_us = max(candidate.end_us, candidate.changed_us)
                     scan.due_us = min(scan.due_us, settled_us + self.rules.keep_us)
         yield scan
 
@@ -159,15 +159,15 @@ def _let_go(scan: _Scan, rules: Rules, session: Session) -> int:
 
     Nothing leaves where something else is there than was seen: a block, a candle, an instrument.
     """
-    leaving_blocks = [some.block for some in scan.leaving]
+    leaving_blocks = [leaving.block for leaving in scan.leaving]
     last = scan.leaving[-1].place
     before = {block: n for block, n in scan.staying.items() if _place(rules, block) < last}
     is_as_seen = (
         all(_place(rules, block) > last for block in session.lease.blocks.keys() - scan.known)
         and session.sizes(list(before)) == list(before.values())
         and all(
-            _mark(records) == some.mark
-            for some, (_, records) in zip(
+            _mark(records) == leaving.mark
+            for leaving, (_, records) in zip(
                 scan.leaving, session.read_all(leaving_blocks), strict=True
             )
         )
@@ -175,8 +175,10 @@ def _let_go(scan: _Scan, rules: Rules, session: Session) -> int:
     if not is_as_seen:
         return 0
     session.drop(leaving_blocks)
-    session.raise_floors({name: some.end_us for some in scan.leaving for name in some.names})
-    return sum(len(some.names) for some in scan.leaving)
+    session.raise_floors(
+        {name: leaving.end_us for leaving in scan.leaving for name in leaving.names}
+    )
+    return sum(len(leaving.names) for leaving in scan.leaving)
 
 
 def _drop_seen(rules: Rules, session: Session) -> None:

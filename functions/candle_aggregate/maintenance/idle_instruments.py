@@ -39,7 +39,7 @@ _SAVED: Final = (
 
 
 def let_unused_go(engine: Engine, postgres: Postgres, rules: Rules, now_us: int) -> int:
-    """Let records of all shards leave; return how many did. Raises TransientError."""
+    """Move idle records of all shards to Postgres; return how many. Raises TransientError."""
     with postgres.connection() as connection:
         requested_us: dict[str, int] = dict(connection.execute(_REQUESTED).fetchall())
     if not requested_us and not rules.unused_us:

@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 Int64s = NDArray[np.int64]
 
 NEAR_US: Final = 600_000_000
-"""Ticks of at most so long ago are read; older ones are repaired or applied again."""
+"""Age of the oldest ticks read; older ones are repaired or applied again."""
 READ_AT_ONCE: Final = 20
 """Events in memory at once."""
 EVERY: Final = 2**31 - 1
@@ -98,19 +98,19 @@ class _Plan:
 def rebuild(
     session: Session, postgres: Postgres, rules: Rules, now_us: int, cold: Cold = NO_LAKE
 ) -> None:
-    """Make a shard's state anew, under its lease. Raises TransientError."""
+    """Rebuild a shard's state under its lease. Raises TransientError."""
     lineage = secrets.token_hex(8)
     with postgres.connection(isolation=IsolationLevel.REPEATABLE_READ) as connection:
         check(connection, rules)
         plan = _plan(connection, session.shard, rules)
         revision_us = revision_floor_us(connection, session.shard, now_us)
         repairs = list(_reaching_back(connection, session.shard, rules, plan))
-        with postgres.connection() as other:
+        with postgres.connection() as immediate:
             # Known before the state is: what is cut off in between is made anew.
-            begin(other, session.shard, lineage, now_us)
+            begin(immediate, session.shard, lineage, now_us)
             columns = list(zip(*repairs, strict=True)) or [()] * 4
-            other.execute(_QUEUE, [list(column) for column in columns])
-            other.execute(_REDO, (plan.names,))
+            immediate.execute(_QUEUE, [list(column) for column in columns])
+            immediate.execute(_REDO, (plan.names,))
         session.clear()
         making = _Making(connection, session, rules, plan, cold, revision_us, now_us)
         base = making.read_ticks()
@@ -136,12 +136,12 @@ def _plan(connection: Connection, shard: int, rules: Rules) -> _Plan:
     events = not_aggregated(connection, shard, FAR_US, EVERY)
     # At the start of an interval: whatever is read from there on has its events marked.
     near_us = base.start_us(max((event.last_us for event in events), default=0) - NEAR_US)
-    near = [event for event in events if event.last_us >= near_us]
-    reached = [event.first_us for event in near if event.first_us >= near_us]
+    recent = [event for event in events if event.last_us >= near_us]
+    reached = [event.first_us for event in recent if event.first_us >= near_us]
     newest_us = np.array([row[2] + COARSE_US for row in rows], dtype=np.int64)
     for row, (_, last_us, _) in _newest(connection, names, base, FAR_US).items():
         newest_us[row] = last_us
-    until_us = max([*(event.last_us for event in near), int(newest_us.max(initial=NEVER_US))])
+    until_us = max([*(event.last_us for event in recent), int(newest_us.max(initial=NEVER_US))])
     to_us = base.next_us(base.start_us(until_us))
     from_us = base.start_us(min(reached)) if reached else to_us
     before = _newest(connection, names, base, from_us)
@@ -158,7 +158,7 @@ def _plan(connection: Connection, shard: int, rules: Rules) -> _Plan:
         [before[row][2] if row in before else None for row in range(len(names))],
         from_us,
         to_us,
-        [event for event in near if event.last_us >= from_us],
+        [event for event in recent if event.last_us >= from_us],
     )
 
 
@@ -190,7 +190,7 @@ def _reaching_back(
 
 
 class _Making:
-    """The making of one shard's state from what is stored."""
+    """Rebuild of one shard's state from stored candles and ticks."""
 
     def __init__(
         self,
@@ -225,7 +225,7 @@ class _Making:
         return base
 
     def put(self, timeframe: Timeframe, places: Places) -> None:
-        """Write candles: what is stored as it is keeps its revision, what is not is emitted."""
+        """Write candles: those stored unchanged keep their revision, the others are emitted."""
         plan, data = self._plan, places.records.data
         since_us = plan.first_us if timeframe == self._rules.base else plan.since_us
         flagged(places, timeframe, since_us[places.instrument])
@@ -275,7 +275,7 @@ class _Making:
             shorter = timeframe
 
     def _is_needed(self, timeframe: Timeframe, folds: Places, closed: Places) -> NDArray[np.bool_]:
-        """Tell which folds are to be live: not stored, with a live candle, or not long past."""
+        """Tell which folds must be live: not stored, with a live candle, or recent."""
         needed = timeframe.ends_us(folds.start_us) > self._plan.from_us
         live = set(
             zip(

@@ -40,7 +40,7 @@ GRACE_US: Final = 30_000_000
 """A younger event is probably still on its way."""
 EVENTS_AT_ONCE: Final = 10_000
 OLD_US: Final = 60_000_000
-"""After so long it is asked whether a marker stands for an event that is recorded."""
+"""Age at which Postgres is asked whether a marker's event is recorded."""
 APPLIED_AT_ONCE: Final = 200
 """So that one clock event does not hold up the next; it goes on."""
 READ_AT_ONCE: Final = 20
@@ -155,7 +155,7 @@ class _State:
 def _look(
     session: Session, events: Sequence[Stored], rules: Rules, now_us: int
 ) -> tuple[_State, dict[Block, _Closed]]:
-    """Return what the state says, and its closed candles in blocks of the events' time."""
+    """Return the shard's state, and its closed candles in blocks of the events' time."""
     state = _State(
         session.lease.lineage,
         session.lease.steps,

@@ -90,7 +90,7 @@ def _chosen(connection: Connection, rules: Rules) -> list[CandleKey]:
 
 
 class _Audit:
-    """A candle as it is read, and what it should be."""
+    """A candle as stored or live, and its expected value."""
 
     def __init__(
         self, engine: Engine, connection: Connection, rules: Rules, key: CandleKey, cold: Cold

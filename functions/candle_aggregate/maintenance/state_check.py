@@ -93,12 +93,12 @@ def is_whole(postgres: Postgres, shard: int, lineage: str, steps: int) -> bool:
 
 
 def begin(connection: Connection, shard: int, lineage: str, now_us: int) -> None:
-    """Let Postgres know a lineage that is about to begin; every state of another one is void."""
+    """Record the next lineage in Postgres; states of any other are void."""
     connection.execute(_BEGIN, (shard, lineage, now_us))
 
 
 def record(connection: Connection, shard: int, lineage: str, steps: int, now_us: int) -> None:
-    """Let Postgres hear of a state's steps, in the caller's transaction.
+    """Record a state's steps in Postgres, in the caller's transaction.
 
     Raises TransientError when it knows another lineage, or of more steps: Redis was lost, or went
     back.

@@ -38,7 +38,7 @@ class Witness:
         close: Sequence[Decimal | None],
         floor_us: int,
     ) -> None:
-        """Take in what is known without ticks.
+        """Take in the state known without ticks.
 
         `last_us`, `close`: of the newest stored candle before the ticks that are read; its size is
         not known, and every tick outranks it.

@@ -21,7 +21,7 @@ from shared.realtime.keys import Block
 UNKNOWN: Final = -2
 ABSENT: Final = -1
 _BLOCKS: Final = 64
-"""Blocks that are remembered; of those used last, all that a step touched."""
+"""Cached blocks; a step may exceed it until `trim`."""
 
 Ints = NDArray[np.int64]
 Index = NDArray[np.int32]
@@ -67,7 +67,7 @@ class Instruments:
         return gid
 
     def load(self, gids: Ints, blobs: Sequence[bytes | None]) -> None:
-        """Take in what was read of instruments."""
+        """Load records read from Redis."""
         size = INSTRUMENT.itemsize
         is_present = np.array([blob is not None for blob in blobs], dtype=bool)
         present = [blob for blob in blobs if blob is not None]
@@ -93,7 +93,7 @@ class Instruments:
         return blobs
 
     def begin(self, gids: Ints, numbers: Sequence[int]) -> None:
-        """Make records of instruments that are not in the state yet."""
+        """Create records of instruments that are new to the state."""
         records = np.zeros(len(gids), dtype=INSTRUMENT)
         for name in (
             *("newest_us", "watermark_us", "limit_us", "floor_us"),
@@ -150,7 +150,7 @@ class Cache:
         return rows
 
     def load(self, block: Block, gids: Ints, blobs: Sequence[bytes | None]) -> None:
-        """Take in what was read of a block."""
+        """Load a block's records read from Redis."""
         is_present = np.array([blob is not None for blob in blobs], dtype=bool)
         self.rows(block, gids)
         self._index[block][gids[~is_present]] = ABSENT

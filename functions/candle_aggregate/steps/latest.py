@@ -45,7 +45,7 @@ class _EntryResults(NamedTuple):
 def move(instruments: Instruments, parts: Sequence[Part], lateness_us: int, now_us: int) -> Moved:
     """Take in the ticks of all parts; every instrument has a record already. Nothing moves back."""
     results = _EntryResults(
-        *(np.concatenate(some) for some in zip(*map(_entry_results, parts), strict=True))
+        *(np.concatenate(columns) for columns in zip(*map(_entry_results, parts), strict=True))
     )
     order = np.lexsort((*(results.last[:, n] for n in (4, 3, 2, 1, 0)), results.gid))
     gid = results.gid[order]

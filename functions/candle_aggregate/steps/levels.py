@@ -50,8 +50,8 @@ def blocks(places: Places, timeframe: str) -> Iterator[tuple[Block, NDArray[np.i
     order = np.argsort(places.start_us, kind="stable")
     start = places.start_us[order]
     begins = np.flatnonzero(np.append(True, start[1:] != start[:-1])[: len(start)])
-    for some in np.split(order, begins[1:]) if len(order) else ():
-        yield Block(timeframe, int(places.start_us[some[0]])), some
+    for rows in np.split(order, begins[1:]) if len(order) else ():
+        yield Block(timeframe, int(places.start_us[rows[0]])), rows
 
 
 def candidates(
@@ -100,51 +100,51 @@ def advance(
     fresh = gained.at(~existed)
     fresh.records.data["flags"] &= PRICED | WIDE | INCOMPLETE
     present = pool.at(rows[existed])
-    more = gained.records.at(existed)
-    merged = merge(present, more)
-    merged.data["flags"] |= more.data["flags"] & INCOMPLETE
+    additions = gained.records.at(existed)
+    merged = merge(present, additions)
+    merged.data["flags"] |= additions.data["flags"] & INCOMPLETE
     untouched = _others(cache, others, gained)
     grown = Places(gained.instrument[existed], gained.start_us[existed], merged)
-    whole = together([grown, fresh, untouched])
+    candles = together([grown, fresh, untouched])
     flags_before = np.concatenate(
         [present.data["flags"], np.full(len(fresh), CLOSED), untouched.records.data["flags"]]
     )
-    place = np.arange(len(whole)) - len(present)
+    place = np.arange(len(candles)) - len(present)
     is_new = (place >= 0) & (place < len(fresh))
-    _evaluate(cache, timeframe, whole, closing_us)
-    flags = whole.records.data["flags"]
-    changed = np.arange(len(whole)) < len(present) + len(fresh)
+    _evaluate(cache, timeframe, candles, closing_us)
+    flags = candles.records.data["flags"]
+    changed = np.arange(len(candles)) < len(present) + len(fresh)
     changed |= flags != flags_before
     closed = (flags & CLOSED) != 0
     was_closed = ((flags_before & CLOSED) != 0) & ~is_new
     was_counted = was_closed & ((flags_before & PRICED) != 0)
-    revision = whole.records.data["revision"]
-    least = np.concatenate([more.data["revision"], fresh.records.data["revision"]])
+    revision = candles.records.data["revision"]
+    least = np.concatenate([additions.data["revision"], fresh.records.data["revision"]])
     revision[is_new] = 0
     revision[changed] = np.maximum(revision[changed] + 1, now_us)
     revision[: len(least)] = np.maximum(revision[: len(least)], least)
     gains = closed & ((flags & PRICED) != 0) & ~was_counted & changed
     late_rows = np.flatnonzero(was_counted[: len(present)])
-    more.data["revision"] = revision[: len(more)]
-    late = Places(grown.instrument[late_rows], grown.start_us[late_rows], more.at(late_rows))
-    contributions = together([whole.at(gains), late])
+    additions.data["revision"] = revision[: len(additions)]
+    late = Places(grown.instrument[late_rows], grown.start_us[late_rows], additions.at(late_rows))
+    contributions = together([candles.at(gains), late])
     opened = (is_new & ~closed).astype(np.int64) - (closed & ~was_closed & ~is_new)
-    result = whole.at(changed)
+    result = candles.at(changed)
     for block, places in blocks(result, timeframe.name):
         cache.put(block, result.instrument[places], result.records.at(places))
     return Level(timeframe, result, opened[changed], contributions, len(late_rows))
 
 
 def _others(cache: Cache, others: list[tuple[Block, Ints]], gained: Places) -> Places:
-    """Return the records at other places that are there and gain nothing."""
+    """Return the existing records at other places that gain nothing."""
     starts, gids, rows = [], [], []
-    for block, some in others:
-        found = cache.rows(block, some)
-        taken = np.isin(some, gained.instrument[gained.start_us == block.start_us])
-        here = (found >= 0) & ~taken
-        starts.append(np.full(int(here.sum()), block.start_us))
-        gids.append(some[here])
-        rows.append(found[here].astype(np.int64))
+    for block, block_gids in others:
+        found = cache.rows(block, block_gids)
+        taken = np.isin(block_gids, gained.instrument[gained.start_us == block.start_us])
+        is_other = (found >= 0) & ~taken
+        starts.append(np.full(int(is_other.sum()), block.start_us))
+        gids.append(block_gids[is_other])
+        rows.append(found[is_other].astype(np.int64))
     if not starts:
         return nothing()
     row, first = np.unique(np.concatenate(rows), return_index=True)

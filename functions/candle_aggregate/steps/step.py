@@ -81,7 +81,7 @@ class Steps:
         self.seen = SeenCache()
 
     def forget(self, shard: int) -> None:
-        """Forget what is known of a shard: another wrote to it, or what was computed was not."""
+        """Drop a shard's cached state: another replica wrote it, or a step was not written."""
         self.cache.forget(shard)
         self.seen.forget(shard)
 
@@ -127,11 +127,11 @@ class Steps:
             if not keep.all():
                 computed.repeated += int((~keep).sum())
                 self._report(part, ~keep, Reason.REPEATED, computed)
-                rest = part.ticks.select(keep)
-                kept = np.logical_or.reduceat(keep, _starts(part.ticks))
+                counted = part.ticks.select(keep)
+                has_ticks = np.logical_or.reduceat(keep, _starts(part.ticks))
                 part, contribution = (
-                    Part(part.event, rest, part.gids[kept]),
-                    partials(rest, base.length_us),
+                    Part(part.event, counted, part.gids[has_ticks]),
+                    partials(counted, base.length_us),
                 )
             gained.append(
                 Places(part.gids[contribution.entry], contribution.start_us, contribution.records)
@@ -165,9 +165,9 @@ class Steps:
         }
         folds: dict[Block, list[Ints]] = defaultdict(list)
         for block, gids in others[self.rules.base.name]:
-            here = gids[self.cache.rows(block, gids) >= 0]
+            cached_gids = gids[self.cache.rows(block, gids) >= 0]
             for each in ladder[1:]:
-                folds[Block(each.name, each.start_us(block.start_us))].append(here)
+                folds[Block(each.name, each.start_us(block.start_us))].append(cached_gids)
         self.read_records(folds, leases)
         self._advance(computed, nothing(), others, now_us, until_us)
         self._write(computed, np.zeros(0, dtype=np.int64), {})
@@ -210,15 +210,15 @@ class Steps:
                 instruments.data["number"][shard_gids[back]] = numbers[back]
 
     def _above_floor(self, part: Part, computed: Computed) -> Part:
-        """Note the ticks whose candle has left the state as late, and return the others."""
+        """Report ticks below the floor as late; return the others."""
         ticks = part.ticks
         floor_us = self.cache.instruments.data["floor_us"][part.gids]
         late = ticks.event_time_us < np.repeat(floor_us, ticks.entries.counts)
         if not late.any():
             return part
         self._report(part, late, Reason.LATE, computed)
-        kept = np.logical_or.reduceat(~late, _starts(ticks))
-        return Part(part.event, ticks.select(~late), part.gids[kept])
+        has_ticks = np.logical_or.reduceat(~late, _starts(ticks))
+        return Part(part.event, ticks.select(~late), part.gids[has_ticks])
 
     def _candidates(
         self, leases: Mapping[int, Lease], moved: Moved
@@ -244,13 +244,13 @@ class Steps:
         """Read records that the step may touch, and ids that it must look up."""
         base = self.rules.base
         needed: dict[Block, list[Ints]] = defaultdict(list)
-        for block, some in touched.items():
-            needed[block] += some
+        for block, gid_lists in touched.items():
+            needed[block] += gid_lists
         for timeframe_others in others.values():
             for block, gids in timeframe_others:
                 needed[block].append(gids)
         limit, flags = self.cache.instruments.data["limit_us"], self.cache.pool.data["flags"]
-        closing = [(block, np.concatenate(some)) for block, some in touched.items()]
+        closing = [(block, np.concatenate(gid_lists)) for block, gid_lists in touched.items()]
         for block, gids in [*closing, *others[base.name]]:
             rows = self.cache.rows(block, gids)
             # Those that close, and those that are closed: by their limit, or by the clock.
@@ -265,28 +265,33 @@ class Steps:
         for minute, blob in zip(minutes, self.store.read_texts(keys), strict=True):
             self.seen.load(minute, blob)
 
-    def read_records(self, wanted: Mapping[Block, list[Ints]], leases: Mapping[int, Lease]) -> None:
-        """Let the cache know records of instruments of the shards that are held."""
+    def read_records(
+        self, requested: Mapping[Block, list[Ints]], leases: Mapping[int, Lease]
+    ) -> None:
+        """Load records of instruments of the held shards into the cache."""
         cache, requests = self.cache, []
-        for block, parts in wanted.items():
+        for block, parts in requested.items():
             gids = np.unique(np.concatenate(parts))
             unknown = gids[cache.rows(block, gids) == UNKNOWN]
-            for shard, some in _by_shard(cache.instruments.shard, unknown).items():
+            for shard, shard_gids in _by_shard(cache.instruments.shard, unknown).items():
                 if block in leases[shard].blocks:
-                    requests.append((block, shard, some))
+                    requests.append((block, shard, shard_gids))
                 else:
-                    cache.load(block, some, [None] * len(some))
+                    cache.load(block, shard_gids, [None] * len(shard_gids))
         answers = self.store.read_hashes(
             [
-                (Keys(shard).block(block), [cache.instruments.fields[gid] for gid in some.tolist()])
-                for block, shard, some in requests
+                (
+                    Keys(shard).block(block),
+                    [cache.instruments.fields[gid] for gid in shard_gids.tolist()],
+                )
+                for block, shard, shard_gids in requests
             ]
         )
-        for (block, _, some), blobs in zip(requests, answers, strict=True):
-            cache.load(block, some, blobs)
+        for (block, _, shard_gids), blobs in zip(requests, answers, strict=True):
+            cache.load(block, shard_gids, blobs)
 
     def _load_blocks(self, blocks: Mapping[Block, list[int]], leases: Mapping[int, Lease]) -> None:
-        """Read whole blocks, and the instruments that stand in them."""
+        """Read whole blocks and their instruments."""
         cache, every = self.cache, []
         places = [(block, shard) for block, shards in blocks.items() for shard in shards]
         stored = self.store.read_whole([Keys(shard).block(block) for block, shard in places])
@@ -309,8 +314,8 @@ class Steps:
         closing_us: int = NEVER_US,
     ) -> None:
         base, *longer = self.rules.ladder
-        whole = merged(gained)
-        level = advance(self.cache, base, whole, others[base.name], now_us, closing_us)
+        base_candles = merged(gained)
+        level = advance(self.cache, base, base_candles, others[base.name], now_us, closing_us)
         computed.levels.append(level)
         closed = level.contributions
         for each in longer:
@@ -322,7 +327,7 @@ class Steps:
     def _report(
         self, part: Part, rows: NDArray[np.bool_], reason: Reason, computed: Computed
     ) -> None:
-        """Note the base candles of some rows: they are to be recomputed from storage."""
+        """Report the base candles of some rows, to be recomputed from storage."""
         base, instruments = self.rules.base, self.cache.instruments
         starts = base.starts_us(part.ticks.event_time_us[rows])
         places = zip(
@@ -335,11 +340,11 @@ class Steps:
     def _write(
         self, computed: Computed, gids: Ints, chunks: Mapping[tuple[int, int], bytes]
     ) -> None:
-        """Add the commands that write what was computed."""
+        """Add the commands that write the step."""
         instruments, changes = self.cache.instruments, computed.changes
-        for shard, some in _by_shard(instruments.shard, gids).items():
-            names = [instruments.fields[gid] for gid in some.tolist()]
-            changes[shard].put(Keys(shard).instruments, names, instruments.encode(some))
+        for shard, shard_gids in _by_shard(instruments.shard, gids).items():
+            names = [instruments.fields[gid] for gid in shard_gids.tolist()]
+            changes[shard].put(Keys(shard).instruments, names, instruments.encode(shard_gids))
         for (shard, minute), chunk in chunks.items():
             changes[shard].add("APPEND", Keys(shard).seen(minute), [chunk])
             changes[shard].add("SADD", Keys(shard).minutes, [minute])
@@ -348,11 +353,11 @@ class Steps:
             gids = level.places.instrument
             for block, rows in blocks(level.places, level.timeframe.name):
                 for shard, of_shard in _by_shard(instruments.shard, gids[rows]).items():
-                    here = rows[instruments.shard[gids[rows]] == shard]
+                    shard_rows = rows[instruments.shard[gids[rows]] == shard]
                     names = [instruments.fields[gid] for gid in of_shard.tolist()]
-                    blobs = level.places.records.at(here).encode()
+                    blobs = level.places.records.at(shard_rows).encode()
                     changes[shard].put(Keys(shard).block(block), names, blobs)
-                    changes[shard].opened[block] += int(level.opened[here].sum())
+                    changes[shard].opened[block] += int(level.opened[shard_rows].sum())
 
 
 def _starts(ticks: Ticks) -> Ints:

@@ -20,7 +20,7 @@ from shared.realtime.keys import Block, Keys
 from shared.stores.redis import translated
 
 LEASE_MS: Final = 5_000
-"""So long a replica that died keeps its shards from the others."""
+"""Time for which a dead replica keeps its shards from the others."""
 PASSED_OVER_MS: Final = 500
 _ARGUMENTS: Final = 4_000
 """Of one command: Lua unpacks no more than 8,000 values."""
@@ -78,26 +78,26 @@ class Changes:
     def add(self, command: str, key: str, arguments: Sequence[Value] = ()) -> None:
         """Add a command; one with many arguments, which come in pairs, becomes several."""
         for first in range(0, len(arguments), _ARGUMENTS) or (0,):
-            some = list(arguments[first : first + _ARGUMENTS])
-            self.commands.append((command, key, some))
+            chunk = list(arguments[first : first + _ARGUMENTS])
+            self.commands.append((command, key, chunk))
 
     def put(self, key: str, names: Sequence[str | bytes], blobs: Sequence[bytes]) -> None:
         """Write fields of a hash."""
         self.add("HSET", key, [part for pair in zip(names, blobs, strict=True) for part in pair])
 
     def finished(self, lease: Lease) -> Changes:
-        """Return what is written in all: with what is noted of blocks, and the head."""
+        """Return all commands: these, the counts of open records, and the head."""
         keys = Keys(lease.shard)
         commands = list(self.commands)
-        for block, more in self.opened.items():
-            commands.append(("HINCRBY", keys.blocks, [block.field, more]))
+        for block, delta in self.opened.items():
+            commands.append(("HINCRBY", keys.blocks, [block.field, delta]))
         commands.append(("HSET", keys.head, ["numbers", lease.numbers]))
         return replace(self, commands=commands)
 
     def settle(self, lease: Lease) -> None:
-        """Note what was written."""
-        for block, more in self.opened.items():
-            lease.blocks[block] = lease.blocks.get(block, 0) + more
+        """Update the lease after the write."""
+        for block, delta in self.opened.items():
+            lease.blocks[block] = lease.blocks.get(block, 0) + delta
         for block in self.dropped:
             lease.blocks.pop(block, None)
         lease.evictions += self.evictions
@@ -131,7 +131,7 @@ class Store:
         self._release = client.register_script(_script("release.lua"))
 
     def acquire(self, shards: Sequence[int], cached: Mapping[int, Lease]) -> dict[int, Lease]:
-        """Ask for the leases of shards; return those that were given.
+        """Request the leases of shards; return those granted.
 
         A lease that is `cached` and still as it was is returned itself, with its new fence.
         """
@@ -139,14 +139,14 @@ class Store:
         for shard in shards:
             keys, lease = Keys(shard), cached.get(shard)
             version = lease.version if lease is not None else ""
-            named = [keys.head, keys.lease, keys.waiting, keys.asked, keys.blocks]
-            calls.append((named, [self.replica, LEASE_MS, PASSED_OVER_MS, version]))
+            script_keys = [keys.head, keys.lease, keys.waiting, keys.asked, keys.blocks]
+            calls.append((script_keys, [self.replica, LEASE_MS, PASSED_OVER_MS, version]))
         answers: list[list[list[bytes]]] = self._run(self._acquire, calls)
-        given = {}
+        granted = {}
         for shard, answer in zip(shards, answers, strict=True):
             if answer:
-                given[shard] = self._lease(shard, cached.get(shard), *answer)
-        return given
+                granted[shard] = self._lease(shard, cached.get(shard), *answer)
+        return granted
 
     def _lease(
         self, shard: int, cached: Lease | None, head: list[bytes], blocks: list[bytes] | None = None
@@ -173,13 +173,13 @@ class Store:
         )
 
     def read_hashes(
-        self, wanted: Sequence[tuple[str, Sequence[Value]]]
+        self, requests: Sequence[tuple[str, Sequence[Value]]]
     ) -> list[list[bytes | None]]:
         """Return fields of hashes, all in one pipeline."""
-        if not wanted:
+        if not requests:
             return []
         with translated(), self.client.pipeline(transaction=False) as pipe:
-            for key, fields in wanted:
+            for key, fields in requests:
                 pipe.hmget(key, list(fields))
             return cast(list[list[bytes | None]], pipe.execute())
 
@@ -200,12 +200,12 @@ class Store:
     def delete_fields(self, fields: Mapping[str, Sequence[str]]) -> None:
         """Delete fields of hashes."""
         with translated(), self.client.pipeline(transaction=False) as pipe:
-            for key, some in fields.items():
-                pipe.hdel(key, *some)
+            for key, names in fields.items():
+                pipe.hdel(key, *names)
             pipe.execute()
 
     def read_texts(self, keys: Sequence[str]) -> list[bytes]:
-        """Return strings, empty where there is none."""
+        """Return strings; empty if missing."""
         if not keys:
             return []
         with translated(), self.client.pipeline(transaction=False) as pipe:
@@ -218,34 +218,34 @@ class Store:
     ) -> list[Written]:
         """Write each shard's changes, all in one pipeline; the leases of those written advance.
 
-        `release`: give the leases of shards for which another replica waits to it.
+        `release`: give up leases of shards for which another replica waits.
         """
         steps = [(lease, changes.finished(lease)) for lease, changes in steps]
         versions = [secrets.token_hex(8) for _ in steps]
         calls: list[tuple[list[str], list[Value]]] = []
         for (lease, changes), version in zip(steps, versions, strict=True):
             keys = Keys(lease.shard)
-            named = [keys.head, keys.lease, keys.waiting, keys.applied, keys.recorded]
-            places = {key: n for n, key in enumerate(dict.fromkeys(_keys(changes)), 6)}
+            script_keys = [keys.head, keys.lease, keys.waiting, keys.applied, keys.recorded]
+            key_index = {key: n for n, key in enumerate(dict.fromkeys(_keys(changes)), 6)}
             arguments: list[Value] = [lease.fence, lease.lineage, lease.version, version]
             arguments += [lease.token, LEASE_MS, now_us // 1000, int(release)]
             arguments += [len(changes.events), *changes.events]
-            for command, key, some in changes.commands:
-                arguments += [command, places[key], len(some)]
-                arguments += some
-            calls.append(([*named, *places], arguments))
+            for command, key, values in changes.commands:
+                arguments += [command, key_index[key], len(values)]
+                arguments += values
+            calls.append(([*script_keys, *key_index], arguments))
         answers: list[list[bytes]] = self._run(self._write, calls)
         written = []
-        for (lease, changes), version, (answer, *rest) in zip(
+        for (lease, changes), version, (answer, *details) in zip(
             steps, versions, answers, strict=True
         ):
-            said = tuple(each.decode() for each in rest)
+            texts = tuple(each.decode() for each in details)
             if answer == b"ok":
                 lease.version, lease.steps = version, lease.steps + 1
                 changes.settle(lease)
-                written.append(Written("ok", released=bool(said)))
+                written.append(Written("ok", released=bool(texts)))
             else:
-                written.append(Written(answer.decode(), said))
+                written.append(Written(answer.decode(), texts))
         return written
 
     def keys_of(self, shard: int) -> Iterator[list[bytes]]:
@@ -267,8 +267,8 @@ class Store:
             return []
         keys, ids = Keys(shard), list(event_ids)
         with translated():
-            some = [self.client.zmscore(key, ids) for key in (keys.applied, keys.recorded)]
-        return [a is not None or b is not None for a, b in zip(*some, strict=True)]
+            scores = [self.client.zmscore(key, ids) for key in (keys.applied, keys.recorded)]
+        return [a is not None or b is not None for a, b in zip(*scores, strict=True)]
 
     def lowest_score(self, key: str) -> int | None:
         """Return the lowest score of a sorted set, if it has one."""
@@ -279,8 +279,8 @@ class Store:
     def scored(self, key: str, until: int, limit: int) -> list[str]:
         """Return members of a sorted set with scores up to one, the lowest first."""
         with translated():
-            found = self.client.zrange(key, "-inf", until, byscore=True, offset=0, num=limit)
-        return [member.decode() for member in cast(list[bytes], found)]
+            members = self.client.zrange(key, "-inf", until, byscore=True, offset=0, num=limit)
+        return [member.decode() for member in cast(list[bytes], members)]
 
     def members(self, key: str) -> list[int]:
         """Return the members of a set of numbers."""
@@ -288,15 +288,15 @@ class Store:
             return [int(member) for member in cast(set[bytes], self.client.smembers(key))]
 
     def server_id(self) -> str:
-        """Return what is another after Redis was restarted, or another took over.
+        """Return the run id of the server; it changes with a restart or a failover.
 
         Asked at most once a second.
         """
         now_s = time.monotonic()
         if now_s >= self._server[0] + 1.0:
             with translated():
-                found = self.client.info("server")
-            self._server = now_s, str(found["run_id"])
+                server = self.client.info("server")
+            self._server = now_s, str(server["run_id"])
         return self._server[1]
 
     def check(self) -> None:
@@ -305,7 +305,7 @@ class Store:
             self.client.ping()
 
     def release(self, leases: Iterable[Lease]) -> None:
-        """Give leases back."""
+        """Release leases."""
         self._run(self._release, [([Keys(lease.shard).lease], [lease.token]) for lease in leases])
 
     def _run(self, script: Script, calls: Sequence[tuple[list[str], list[Value]]]) -> list[Any]:

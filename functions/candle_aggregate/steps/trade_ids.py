@@ -25,7 +25,7 @@ from shared.wire.varints import fixed_field, packed, zigzag
 
 MINUTE_US: Final = 60_000_000
 _MINUTES: Final = 64
-"""Minutes of a shard whose ids are remembered once they were looked up."""
+"""Minutes of a shard whose ids stay cached after a lookup."""
 
 Minute = tuple[int, int]
 """Shard, and minute since 1970 UTC."""
@@ -86,7 +86,7 @@ class SeenIds:
 
 
 class SeenCache:
-    """Minutes that were looked up, kept in step with what is appended to them."""
+    """Cached minutes, updated with each append."""
 
     def __init__(self) -> None:
         self.minutes: OrderedDict[Minute, SeenIds] = OrderedDict()
@@ -96,13 +96,13 @@ class SeenCache:
         self.minutes[minute] = SeenIds.decode(blob)
 
     def append(self, minute: Minute, chunk: bytes) -> None:
-        """Add what is written, where the minute is remembered."""
-        if (known := self.minutes.get(minute)) is not None:
-            more = SeenIds.decode(chunk)
-            known.numbers = np.concatenate([known.numbers, more.numbers])
-            known.firsts = np.concatenate([known.firsts, more.firsts])
-            known.lengths = np.concatenate([known.lengths, more.lengths])
-            known.digests |= more.digests
+        """Add written ids to a cached minute."""
+        if (cached := self.minutes.get(minute)) is not None:
+            added = SeenIds.decode(chunk)
+            cached.numbers = np.concatenate([cached.numbers, added.numbers])
+            cached.firsts = np.concatenate([cached.firsts, added.firsts])
+            cached.lengths = np.concatenate([cached.lengths, added.lengths])
+            cached.digests |= added.digests
 
     def forget(self, shard: int) -> None:
         """Forget a shard."""
@@ -139,7 +139,7 @@ class _Runs:
 class Trades:
     """Ticks of a step that are trades not counted before.
 
-    Made before anything is looked up: `lookups` says which minutes must be known to `decide`.
+    Created before any lookup: `lookups` are the minutes that `decide` must be given.
     """
 
     def __init__(self, parts: Sequence[Part], instruments: Instruments) -> None:
@@ -153,18 +153,18 @@ class Trades:
 
     @property
     def lookups(self) -> set[Minute]:
-        """The minutes whose ids decide."""
-        found = {
+        """The minutes whose ids `decide` needs."""
+        minutes = {
             (int(self._instruments.shard[gid]), minute) for _, _, gid, minute, _ in self._digests
         }
         slow, data = self._slow, self._instruments.data
-        old = slow.minute <= data["seen_minute"][slow.gid]
-        shards = self._instruments.shard[slow.gid[old]]
-        found |= set(zip(shards.tolist(), slow.minute[old].tolist(), strict=True))
-        return found
+        is_old = slow.minute <= data["seen_minute"][slow.gid]
+        shards = self._instruments.shard[slow.gid[is_old]]
+        minutes |= set(zip(shards.tolist(), slow.minute[is_old].tolist(), strict=True))
+        return minutes
 
     def decide(self, seen: Mapping[Minute, SeenIds]) -> dict[Minute, bytes]:
-        """Set `keep`; return what is to be appended to the strings of minutes.
+        """Set `keep`; return what to append to the minutes' strings.
 
         Raises the instruments' highest ids.
         """
@@ -174,55 +174,55 @@ class Trades:
 
     def _classify(self) -> None:
         data = self._instruments.data
-        entries = [table for n, part in enumerate(self._parts) if (table := _entries(n, part))]
-        if not entries:
+        tables = [table for n, part in enumerate(self._parts) if (table := _entries(n, part))]
+        if not tables:
             return
-        whole = _Entries(*(np.concatenate(columns) for columns in zip(*entries, strict=True)))
-        new = data["seen_minute"][whole.gid] == NEVER_US
-        data["venue"][whole.gid[new]] = whole.venue[new]
-        main = data["venue"][whole.gid] == whole.venue
-        plain = whole.plain & main
-        order = np.lexsort((whole.first, whole.first_minute, whole.gid))
-        gid = whole.gid[order]
-        minute_before = np.append(NEVER_US, whole.last_minute[order][:-1])
-        id_before = np.append(NEVER_US, whole.last[order][:-1])
+        entries = _Entries(*(np.concatenate(columns) for columns in zip(*tables, strict=True)))
+        is_new = data["seen_minute"][entries.gid] == NEVER_US
+        data["venue"][entries.gid[is_new]] = entries.venue[is_new]
+        main = data["venue"][entries.gid] == entries.venue
+        plain = entries.plain & main
+        order = np.lexsort((entries.first, entries.first_minute, entries.gid))
+        gid = entries.gid[order]
+        minute_before = np.append(NEVER_US, entries.last_minute[order][:-1])
+        id_before = np.append(NEVER_US, entries.last[order][:-1])
         begins = np.append(True, gid[1:] != gid[:-1])
         minute_before[begins] = data["seen_minute"][gid[begins]]
         id_before[begins] = data["seen_highest"][gid[begins]]
-        first_minute, first = whole.first_minute[order], whole.first[order]
+        first_minute, first = entries.first_minute[order], entries.first[order]
         ascends = (first_minute > minute_before) | (
             (first_minute == minute_before) & (first > id_before)
         )
-        has_integers = whole.integers & main
+        has_integers = entries.integers & main
         slow_gids = np.unique(gid[~(ascends & plain[order]) & has_integers[order]])
         quick = order[plain[order] & ~np.isin(gid, slow_gids)]
-        self._add_quick(whole, quick)
-        is_slow = np.isin(whole.gid, slow_gids) & has_integers
-        self._slow = _SlowRows.of(self._parts, whole, np.flatnonzero(is_slow))
-        for place in np.flatnonzero(~plain & (whole.texts | ~main)).tolist():
-            self._add_digests(whole, place, foreign=not main[place])
+        self._add_quick(entries, quick)
+        is_slow = np.isin(entries.gid, slow_gids) & has_integers
+        self._slow = _SlowRows.of(self._parts, entries, np.flatnonzero(is_slow))
+        for place in np.flatnonzero(~plain & (entries.texts | ~main)).tolist():
+            self._add_digests(entries, place, foreign=not main[place])
 
-    def _add_quick(self, whole: _Entries, quick: NDArray[np.intp]) -> None:
+    def _add_quick(self, entries: _Entries, quick: NDArray[np.intp]) -> None:
         if not len(quick):
             return
-        lengths = whole.rows[quick]
-        gid = np.repeat(whole.gid[quick], lengths)
+        lengths = entries.rows[quick]
+        gid = np.repeat(entries.gid[quick], lengths)
         offsets = np.cumsum([0, *(len(part.ticks) for part in self._parts)])[:-1]
-        starts = offsets[whole.part[quick]] + whole.start[quick]
+        starts = offsets[entries.part[quick]] + entries.start[quick]
         rows = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths) + np.arange(len(gid))
         minute = np.concatenate([part.ticks.event_time_us for part in self._parts])[rows]
         ids = np.concatenate([part.ticks.trade_id for part in self._parts])[rows]
         self._runs.add(gid, minute // MINUTE_US, ids)
 
-    def _add_digests(self, whole: _Entries, place: int, *, foreign: bool) -> None:
-        number = int(whole.part[place])
-        ticks, start = self._parts[number].ticks, int(whole.start[place])
-        gid, venue = int(whole.gid[place]), int(whole.venue[place])
-        rows = np.arange(start, start + int(whole.rows[place]))
+    def _add_digests(self, entries: _Entries, place: int, *, foreign: bool) -> None:
+        number = int(entries.part[place])
+        ticks, start = self._parts[number].ticks, int(entries.start[place])
+        gid, venue = int(entries.gid[place]), int(entries.venue[place])
+        rows = np.arange(start, start + int(entries.rows[place]))
         kinds = ticks.trade_id_kind[rows]
-        wanted = (kinds != NO_ID) if foreign else (kinds == TEXT_ID)
+        has_digest = (kinds != NO_ID) if foreign else (kinds == TEXT_ID)
         name = self._instruments.fields[gid]
-        for row in rows[wanted].tolist():
+        for row in rows[has_digest].tolist():
             is_text = ticks.trade_id_kind[row] == TEXT_ID
             id_ = "t" + ticks.text_at(row) if is_text else f"i{ticks.trade_id[row]}"
             text = b"\0".join([name, str(venue).encode(), id_.encode()])
@@ -234,40 +234,40 @@ class Trades:
         slow, data = self._slow, self._instruments.data
         if not len(slow.gid):
             return
-        fresh = np.append(
+        is_new = np.append(
             True,
             (slow.gid[1:] != slow.gid[:-1])
             | (slow.minute[1:] != slow.minute[:-1])
             | (slow.id[1:] != slow.id[:-1]),
         )
         shard = self._instruments.shard[slow.gid]
-        old = slow.minute <= data["seen_minute"][slow.gid]
-        for key in set(zip(shard[old].tolist(), slow.minute[old].tolist(), strict=True)):
-            rows = np.flatnonzero(fresh & (shard == key[0]) & (slow.minute == key[1]))
+        is_old = slow.minute <= data["seen_minute"][slow.gid]
+        for key in set(zip(shard[is_old].tolist(), slow.minute[is_old].tolist(), strict=True)):
+            rows = np.flatnonzero(is_new & (shard == key[0]) & (slow.minute == key[1]))
             numbers = data["number"][slow.gid[rows]].astype(np.int64)
-            fresh[rows] = ~seen[key].contains(numbers, slow.id[rows])
+            is_new[rows] = ~seen[key].contains(numbers, slow.id[rows])
         for number, keep in enumerate(self.keep):
-            keep[slow.row[(slow.part == number) & ~fresh]] = False
-        self._runs.add(slow.gid[fresh], slow.minute[fresh], slow.id[fresh])
+            keep[slow.row[(slow.part == number) & ~is_new]] = False
+        self._runs.add(slow.gid[is_new], slow.minute[is_new], slow.id[is_new])
 
     def _decide_digests(self, seen: Mapping[Minute, SeenIds]) -> dict[Minute, set[bytes]]:
-        new: dict[Minute, set[bytes]] = defaultdict(set)
+        new_digests: dict[Minute, set[bytes]] = defaultdict(set)
 
         def order(each: tuple[int, int, int, int, bytes]) -> tuple[int, ...]:
             return tuple(self._parts[each[0]].ticks.key_at(each[1]))
 
         for number, row, gid, minute, digest in sorted(self._digests, key=order):
             key = (int(self._instruments.shard[gid]), minute)
-            if digest in seen[key].digests or digest in new[key]:
+            if digest in seen[key].digests or digest in new_digests[key]:
                 self.keep[number][row] = False
             else:
-                new[key].add(digest)
-        return new
+                new_digests[key].add(digest)
+        return new_digests
 
     def _chunks(self, digests: Mapping[Minute, set[bytes]]) -> dict[Minute, bytes]:
         chunks: dict[Minute, bytes] = defaultdict(bytes)
-        for key, some in digests.items():
-            halves = np.frombuffer(b"".join(sorted(some)), dtype="<u8")
+        for key, minute_digests in digests.items():
+            halves = np.frombuffer(b"".join(sorted(minute_digests)), dtype="<u8")
             chunks[key] += fixed_field(4, halves)
         runs = self._runs
         if not runs.gid:
@@ -294,8 +294,8 @@ class Trades:
         order = np.lexsort((last, minute, gid))
         ends = order[np.append(gid[order][1:] != gid[order][:-1], True)]
         gid, minute, last = gid[ends], minute[ends], last[ends]
-        known_minute, known = data["seen_minute"][gid], data["seen_highest"][gid]
-        higher = (minute > known_minute) | ((minute == known_minute) & (last > known))
+        highest_minute, highest = data["seen_minute"][gid], data["seen_highest"][gid]
+        higher = (minute > highest_minute) | ((minute == highest_minute) & (last > highest))
         data["seen_minute"][gid[higher]] = minute[higher]
         data["seen_highest"][gid[higher]] = last[higher]
 
@@ -332,7 +332,7 @@ def _entries(number: int, part: Part) -> _Entries | None:
     ascends[starts] = True
     is_integer = kinds == INTEGER_ID
     minute = ticks.event_time_us // MINUTE_US
-    some = np.logical_or.reduceat(kinds != NO_ID, starts)
+    has_ids = np.logical_or.reduceat(kinds != NO_ID, starts)
     plain = np.logical_and.reduceat(ascends & is_integer, starts)
     venues = np.fromiter(map(_venue_key, ticks.entries.venues), dtype=np.int64, count=len(counts))
     columns: tuple[NDArray[Any], ...] = (
@@ -349,7 +349,7 @@ def _entries(number: int, part: Part) -> _Entries | None:
         minute[starts],
         minute[ends],
     )
-    return _Entries(*(column[some] for column in columns))
+    return _Entries(*(column[has_ids] for column in columns))
 
 
 @lru_cache(maxsize=1024)
@@ -377,23 +377,23 @@ class _SlowRows(NamedTuple):
     @classmethod
     def of(cls, parts: Sequence[Part], whole: _Entries, entries: Iterable[int]) -> _SlowRows:
         """Return the rows with integer ids of some entries."""
-        found = []
+        columns = []
         for entry in entries:
             number, start = int(whole.part[entry]), int(whole.start[entry])
             ticks = parts[number].ticks
             rows = np.arange(start, start + int(whole.rows[entry]))
             rows = rows[ticks.trade_id_kind[rows] == INTEGER_ID]
-            same = np.full(len(rows), number)
-            found.append(
+            part_numbers = np.full(len(rows), number)
+            columns.append(
                 (
-                    *(same, rows, np.full(len(rows), whole.gid[entry])),
+                    *(part_numbers, rows, np.full(len(rows), whole.gid[entry])),
                     *(ticks.event_time_us[rows] // MINUTE_US, ticks.trade_id[rows]),
                     *(ticks.event_time_us[rows], ticks.receive_time_us[rows]),
                     *(np.full(len(rows), ticks.source_key), ticks.sequence[rows]),
                 )
             )
-        if not found:
+        if not columns:
             return cls.none()
-        part, row, gid, minute, id_, *key = map(np.concatenate, zip(*found, strict=True))
+        part, row, gid, minute, id_, *key = map(np.concatenate, zip(*columns, strict=True))
         order = np.lexsort((*reversed(key), id_, minute, gid))
         return cls(part[order], row[order], gid[order], minute[order], id_[order])
