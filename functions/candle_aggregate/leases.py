@@ -57,12 +57,13 @@ class Leases:
         if not requested:
             return
         for shard, lease in self._store.acquire(sorted(requested), self._cached).items():
-            if self._cached.get(shard) is not lease:
+            is_trusted = self._is_trusted(lease)  # a cached one too: its steps are noted
+            if not is_trusted or self._cached.get(shard) is not lease:
                 self._steps.forget(shard)
                 self._cached.pop(shard, None)
             if not self.held:
                 self.since_s = time.monotonic()
-            if self._cached.get(shard) is lease or self._is_trusted(lease):
+            if is_trusted:
                 self.held[shard] = self._cached[shard] = lease
             elif len(self.making) < MAKERS:
                 self.making.add(shard)
