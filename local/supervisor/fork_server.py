@@ -33,7 +33,7 @@ PRELOADED: Final = (
 )
 """Loaded before any fork: modules whose import starts no thread and reads no setting."""
 
-_REQUEST_BYTES: Final = 1 << 17
+MAX_REQUEST_BYTES: Final = 1 << 17
 _PR_SET_NAME: Final = 15
 
 
@@ -63,7 +63,7 @@ def serve(control: socket.socket) -> Request | None:
             os.read(wake, 4096)
             _report(pipes)
         if control.fileno() in readable:
-            packet, descriptors, _, _ = socket.recv_fds(control, _REQUEST_BYTES, 2)
+            packet, descriptors, _, _ = socket.recv_fds(control, MAX_REQUEST_BYTES, 2)
             if not packet:
                 return None
             output, pipe = descriptors

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from local.supervisor import fork_server
 from local.supervisor.component import Component, base_environment, tethered
-from local.supervisor.fork_server import Request
+from local.supervisor.fork_server import MAX_REQUEST_BYTES, Request
 
 
 class Forked:
@@ -93,12 +93,14 @@ class Forks:
             *(rest[1], rest[2:], dict(environment)),
             *(str(component.directory), int(component.death_signal)),
         )
+        packet = json.dumps(asdict(request)).encode()
+        if len(packet) > MAX_REQUEST_BYTES:
+            return None
         reader, pipe = os.pipe()
         replies = asyncio.StreamReader()
         await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(replies), os.fdopen(reader, "rb", 0)
         )
-        packet = json.dumps(asdict(request)).encode()
         try:
             socket.send_fds(self._control, [packet], [log.fileno(), pipe])
         except OSError:

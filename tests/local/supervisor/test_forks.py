@@ -176,3 +176,17 @@ def test_what_is_forked_is_a_program_of_its_own_too(module: str, says: str) -> N
     )
     assert done.returncode in (1, 2)
     assert says in done.stderr
+
+
+def test_a_request_too_large_for_a_packet_starts_a_program_of_its_own(
+    component: Component, forking: Forking
+) -> None:
+    """An environment may be larger than what the fork server reads at once."""
+    large = {"WHAT": "this", **{f"LARGE_{n}": "x" * 50_000 for n in range(3)}}
+
+    async def test(forks: Forks) -> None:
+        child = await Child.start(replace(component, environment=large), forks)
+        assert await child.ended() == "exit code 3"
+        assert "loaded before" not in component.log.read_text()
+
+    forking(test)
