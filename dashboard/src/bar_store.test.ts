@@ -44,11 +44,18 @@ describe("bars", () => {
     }
   });
 
-  it("keep the feed's newest where history was read before it", () => {
+  it("count as history has them once it is read: the feed goes on from there where the two surely meet", () => {
     const store = new BarStore();
-    store.take(live(9, 3, 4));
-    store.newest([bar(1), bar(9, { n: 2 })], null);
-    expect(shown(store)).toEqual([[1, 1], [9, 4]]);
+    expect(store.take(live(9, 3, 4))).toBe("ignored");
+    expect(store.isStale).toBe(true);
+    store.newest([bar(1), bar(9, { n: 5 })], null);
+    expect([store.take(live(9, 3, 4)), store.isStale]).toEqual(["ignored", true]); // sent before history was read
+    store.newest([bar(1), bar(9, { n: 5 })], null);
+    expect([store.take(live(9, 3, 6)), store.take(live(9, 4)), store.isStale]).toEqual(["newest", "newest", false]);
+    expect(shown(store)).toEqual([[1, 1], [9, 6], [9, 1]]);
+    store.newest([bar(9, { n: 6 }), bar(9), bar(9)], null);
+    expect([store.take(live(9, 4)), store.isStale]).toEqual(["ignored", true]); // which of them?
+    expect(shown(store).slice(-3)).toEqual([[9, 6], [9, 1], [9, 1]]);
   });
 
   it("have older pages in front, which a new page leaves", () => {

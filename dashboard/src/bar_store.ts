@@ -13,13 +13,14 @@ export class BarStore implements Stored {
   cursor: string | null | undefined;
   private bars: Candle[] = [];
   private byTime = new Map<number, Candle>();
-  /** The newest as the feed sent it, with its number in the day. */
+  /** The newest as the feed sent it, with its number in the day; undefined since history was read. */
   private live: Candle | undefined;
 
   /** Take the newest page, ascending: it counts in place of what was known from its first bar on. */
   newest(found: Candle[], before: string | null): void {
     const [first] = found;
     this.isStale = false;
+    this.live = undefined;
     if (!first) return;
     const older = this.bars.filter(({ t }) => began(t) < first.t);
     const same = (all: Candle[]): Candle[] => all.filter(({ t }) => began(t) === first.t);
@@ -27,7 +28,6 @@ export class BarStore implements Stored {
     const isJoined = older.length + beside.length > 0 && this.bars.some(({ t }) => began(t) >= first.t);
     if (!isJoined) this.cursor = before;
     this.place([...(isJoined ? [...older, ...beside] : []), ...found]);
-    if (this.live) this.join(this.live);
   }
 
   /** Take the page before the first bar, ascending. */
@@ -45,14 +45,15 @@ export class BarStore implements Stored {
       this.isStale = true;
       return "ignored";
     }
-    const isSame = known ? known.day === bar.day && known.number === bar.number : began(this.last?.t) === bar.t;
+    const isSame = known ? known.day === bar.day && known.number === bar.number : this.grows(bar);
     const isNext = known && (known.day === bar.day ? bar.number === known.number! + 1 : bar.number === 0);
-    this.live = bar;
     if (isSame && this.last) {
+      this.live = bar;
       this.set(this.bars.length - 1, { ...bar, t: this.last.t });
       return "newest";
     }
     if (isNext && this.last && bar.t >= began(this.last.t)!) {
+      this.live = bar;
       this.set(this.bars.length, bar);
       return "newest";
     }
@@ -80,11 +81,10 @@ export class BarStore implements Stored {
     return this.bars.length;
   }
 
-  /** History may have been read before the newest state came. */
-  private join(bar: Candle): void {
-    const last = this.last!;
-    if (bar.t === began(last.t) && bar.n > last.n) this.set(this.bars.length - 1, { ...bar, t: last.t });
-    else this.isStale ||= bar.t > began(last.t)!;
+  /** Whether a bar is a later state of the newest of history, which has no numbers. */
+  private grows(bar: Candle): boolean {
+    const [last, before] = [this.last, this.bars.at(-2)];
+    return began(last?.t) === bar.t && began(before?.t) !== bar.t && last!.o === bar.o && last!.n <= bar.n;
   }
 
   private set(n: number, bar: Candle): void {

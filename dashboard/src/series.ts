@@ -168,6 +168,7 @@ export class Series {
     const { chart, market, patterns } = this.shown;
     const began = this.store.size;
     const did = this.store.take(candle);
+    if (this.store instanceof BarStore && this.reading === this.store) this.again = true; // what is read now may be older than this bar
     if (this.store instanceof BarStore && this.store.isStale) this.stale ??= window.setTimeout(() => this.readAgain(), STALE_MS);
     if (did === "ignored" || !chart.shows(this.store)) return; // still loading: it is drawn with the rest
     const drawn = did === "newest" ? this.store.last! : candle;

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import APIResponse, Page, Route, expect
 
 from tests.e2e.browser import open_symbol, shown
 from tests.e2e.client import fresh_symbol, send_udp, wait_until_applied, web
@@ -66,6 +68,37 @@ def test_bars_are_chosen_drawn_and_followed(
     assert files["PNG"].read_bytes().startswith(b"\x89PNG")
     page.reload()
     shown(page, lambda it: [c["c"] for c in it["candles"]][-1:] == ["203"])
+
+
+def test_bars_that_are_older_than_the_feed_do_not_stay(
+    page: Page, pipeline: dict[str, str]
+) -> None:
+    """History that was asked for before the newest bars came, and answers after them."""
+    symbol = fresh_symbol("LATEBARS")
+    post(pipeline, *(f"{symbol},{100 + n},1,{FIRST_MS + n},buy,{n}" for n in range(5)))
+    wait_until_applied(pipeline, symbol, 5)
+    open_symbol(page, pipeline, symbol)
+    requests = itertools.count()
+    held: list[tuple[Route, APIResponse]] = []
+
+    def hold(route: Route) -> None:
+        if next(requests) == 1:  # the one that follows the subscription
+            held.append((route, route.fetch()))
+        else:
+            route.continue_()
+
+    page.route(f"**/api/bars/{symbol}?*limit=500*", hold)
+    page.goto(f"{pipeline['LIVE_URL']}/#{symbol}/tick:2")
+    shown(page, lambda it: bool(held) and closes(it) == ["101", "103", "104"])
+    post(pipeline, *(f"{symbol},{200 + n},1,{FIRST_MS + 5 + n},buy,{5 + n}" for n in range(4)))
+    shown(page, lambda it: closes(it)[-1:] == ["203"])
+    route, response = held[0]
+    route.fulfill(response=response)
+    shown(page, lambda it: closes(it) == ["101", "103", "200", "202", "203"])
+
+
+def closes(state: dict[str, Any]) -> list[str]:
+    return [each["c"] for each in state["candles"]]
 
 
 def test_rejects_are_counted_and_listed(page: Page, pipeline: dict[str, str]) -> None:
