@@ -20,7 +20,7 @@ from shared.market.blocks import CLOSED, INCOMPLETE, Records
 from shared.market.timeframes import Timeframe
 from shared.reading.stored_candles import folded, stored_candles
 from shared.realtime.keys import Block
-from shared.stores.first_ticks import beginnings
+from shared.stores.first_ticks import NEVER_US, beginnings
 from shared.wire.candle import Candle
 from shared.wire.candle_columns import CandleColumns
 
@@ -161,6 +161,7 @@ class Refold:
         view, lease = self._view, session.lease
         if (lease.lineage, lease.evictions) != (view.lineage, view.evictions):
             raise TransientError("the live state has moved on meanwhile")
+        self._begin_earlier(session)
         out = {self._rules.base.name: base}
         live = self._live_closed(session)
         newly_closed = {*self._keys(live)} - view.base.keys()
@@ -190,6 +191,14 @@ class Refold:
                 starts = columns.start_us.tolist()
                 published.keys |= {(n, name, s) for n, s in zip(columns.names, starts, strict=True)}
         return published
+
+    def _begin_earlier(self, session: Session) -> None:
+        """Let candles begin at the earliest tick that is live, which may not be stored yet."""
+        present, live = session.instruments(self._names)
+        numbers = [self._numbers[name] for name in present]
+        stored_us = self.first_us[numbers]
+        earlier = (stored_us == NEVER_US) | (live["first_us"] < stored_us)
+        self.first_us[numbers] = np.where(earlier, live["first_us"], stored_us)
 
     def _withdrawn(
         self, session: Session, timeframe: Timeframe, folds: Places, busts: Set[tuple[str, int]]

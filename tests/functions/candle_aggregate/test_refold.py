@@ -10,8 +10,9 @@ import pytest
 
 from functions.candle_aggregate.corrections import refold, repair
 from functions.candle_aggregate.steps.store import Value
+from shared.market.timeframes import parse_ladder
 from shared.stores.first_ticks import beginnings
-from tests.functions.candle_aggregate.trades import BEGIN_US, trades
+from tests.functions.candle_aggregate.trades import BEGIN_US, trade, trades
 from tests.functions.candle_aggregate.world import MINUTE, RULES, World
 
 
@@ -64,3 +65,23 @@ def test_live_candles_are_looked_at_in_two_round_trips(
     )
     assert len(view.base) == 15
     assert reads == [15, 1]
+
+
+def test_a_candle_with_the_first_tick_stays_partial_while_that_tick_is_not_stored(
+    world: World,
+) -> None:
+    """Its candles are stored before it: the live state alone knows that nothing came before."""
+    world.restart(replace(RULES, ladder=parse_ladder("1m,15m")))
+    event_id = world.send([trade(240, 1, 600)])
+    assert world.apply(event_id)
+    world.step(120)
+    assert world.tick_clock()
+    world.deliver_all()
+    world.restart(replace(RULES, ladder=parse_ladder("1m,5m,15m")))
+    assert world.apply(event_id)
+    world.step(120)
+    assert world.tick_clock()  # the 5m candle is folded: it is new to the ladder
+    world.deliver_all()
+    assert world.stored()["A", "5m", BEGIN_US]["partial"]
+    world.settle()
+    world.assert_right()
