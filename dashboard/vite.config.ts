@@ -1,6 +1,6 @@
 import { defineConfig } from "vite";
 
-// Built into the function that serves it. `npm run dev` passes the rest on to a running live-feed.
+// Builds into the function that serves the page. `npm run dev` proxies API requests to a running live-feed.
 const live = process.env.LIVE_URL ?? "http://127.0.0.1:8081";
 
 export default defineConfig({

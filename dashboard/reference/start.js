@@ -1,4 +1,4 @@
-// Shows what this server says of itself. Nothing is asked of any other.
+// Renders this server's own OpenAPI schema. No other server is contacted.
 SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#reference",

@@ -2,28 +2,28 @@ import { expect, test } from "vitest";
 
 import { read, written } from "./address";
 
-test("a place is read as it was written, also where the symbol holds a slash", () => {
+test("a hash round-trips, even if the symbol contains a slash", () => {
   for (const symbol of ["BTC-USD", "XRP/ETH", "50%", "Ø #1"])
     expect(read(written({ symbol, timeframe: "5m" }), "1m")).toEqual({ symbol, timeframe: "5m", chosen: {} });
 });
 
-test("a bar type, and a timeframe of an exchange's days, are places too", () => {
+test("a hash may name a bar type or a timeframe with a session", () => {
   for (const timeframe of ["volume:1000", "range:0.5", "1M", "4h@1700@America/New_York"])
     expect(read(written({ symbol: "BTC-USD", timeframe }), "1m")).toEqual({ symbol: "BTC-USD", timeframe, chosen: {} });
   expect(written({ symbol: "A", timeframe: "volume:1000" })).toBe("#A/volume:1000");
 });
 
-test("a timeframe that is none is the one that is shown", () => {
+test("an invalid timeframe leaves the current one unchanged", () => {
   expect(read("#BTC-USD/7x", "15m")).toEqual({ symbol: "BTC-USD", timeframe: "15m", chosen: {} });
   expect(read("#BTC-USD", "15m")).toEqual({ symbol: "BTC-USD", timeframe: "15m", chosen: {} });
 });
 
-test("an empty hash names nothing, and one with a bad encoding is taken as it is", () => {
+test("an empty hash has no symbol, and an invalid encoding is used unchanged", () => {
   expect(read("", "1m").symbol).toBe("");
   expect(read("#100%/1m", "5m")).toEqual({ symbol: "100%", timeframe: "1m", chosen: {} });
 });
 
-test("what was chosen and the time that is seen go along; now is no time", () => {
+test("settings and the visible range are in the hash; a range up to now is not", () => {
   const chosen = { indicators: "sma:20,macd:12:26:9", scale: "log", style: "line" };
   const panels = [{ symbol: "X,Y/Z;", timeframe: "1d@America/New_York", indicators: ["rsi:14", "sma:5"] }, { symbol: "B", timeframe: "5m", indicators: [] }];
   const place = { symbol: "A?B", timeframe: "1h", view: { from: 5, to: 9 }, chosen: { ...chosen, layout: "4" }, panels };

@@ -1,22 +1,26 @@
-/** The page's address: `#SYMBOL/TIMEFRAME?indicators=sma:20&scale=log&layout=2&panel=SYMBOL/5m&from=...&to=...`; a bar type in a timeframe's place. */
+/**
+ * The URL hash:
+ * `#SYMBOL/TIMEFRAME?indicators=sma:20&scale=log&layout=2&panel=SYMBOL/5m&from=...&to=...`. A bar type
+ * may replace the timeframe.
+ */
 
 import { isFrame } from "./frame";
 import type { PanelPlace } from "./settings";
 
-/** What is shown. `view`: the time that is seen, ms since 1970; without it the newest candles. */
+/** The state encoded in the hash. `view` is the visible time range in ms since 1970; without it the newest candles are visible. */
 export interface Place {
   symbol: string;
   timeframe: string;
   view?: { from: number; to: number } | undefined;
-  /** Settings; absent ones are unchanged. */
+  /** Settings from the query; absent ones are unchanged. */
   chosen?: Partial<Record<(typeof CHOSEN)[number], string>>;
-  /** What the charts beside the first show. */
+  /** The additional chart panels. */
   panels?: PanelPlace[];
 }
 
 const CHOSEN = ["indicators", "scale", "style", "layout"] as const;
 
-/** What a hash names; the symbol is empty where it names none. Symbols may hold slashes. */
+/** Parses a hash. The symbol is empty if the hash has none. Symbols may contain slashes. */
 export function read(hash: string, timeframe: string): Place {
   const [names = "", query = ""] = hash.replace(/^#/, "").split("?");
   const [name = "", ...rest] = names.split("/").map(decoded);
@@ -33,7 +37,7 @@ export function read(hash: string, timeframe: string): Place {
   };
 }
 
-/** `SYMBOL/5m;sma:20,rsi:14` */
+/** Parses a panel: `SYMBOL/5m;sma:20,rsi:14`. */
 function panel(text: string): PanelPlace {
   const [place = "", indicators = ""] = text.split(";");
   const [symbol = "", ...frame] = place.split("/");
@@ -49,7 +53,7 @@ export function written({ symbol, timeframe, view, chosen = {}, panels = [] }: P
   return `#${encodeURIComponent(symbol)}/${encodeURI(timeframe)}${query && `?${query}`}`;
 }
 
-/** A typed hash may be invalidly encoded: it is then used unchanged. */
+/** Percent-decodes text. Invalid encodings, as in a typed hash, are returned unchanged. */
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);

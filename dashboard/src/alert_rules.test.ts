@@ -5,7 +5,7 @@ import { AlertRules, subject } from "./alert_rules";
 
 afterEach(() => vi.unstubAllGlobals());
 
-/** The form of rules, and what the page asks for; each route answers as it is given. */
+/** Renders the rule form, answers requests from `answers`, and records them. */
 function page(answers: Record<string, unknown>): { asked: [string, unknown][]; note: HTMLElement; click: (id: string) => void } {
   document.body.innerHTML =
     '<form id="rule-form"><input id="rule"><button id="rule-add"></button><button id="rule-test" type="button"></button><button id="notify" type="button"></button></form><p id="rule-note" hidden></p><ul id="rules"></ul>';
@@ -18,7 +18,7 @@ function page(answers: Record<string, unknown>): { asked: [string, unknown][]; n
   return { asked, note: document.getElementById("rule-note")!, click: (id) => document.getElementById(id)!.click() };
 }
 
-test("a test says what came of it at each service, by its name, and why one did not take it", async () => {
+test("a test shows the result for each service by name, with the reason of a failure", async () => {
   const { asked, note, click } = page({
     "/api/alert-rules/test": {
       targets: [
@@ -39,6 +39,6 @@ test("a test without services says that nobody is notified", async () => {
   await vi.waitFor(() => expect(note.textContent).toContain("ALERT_URLS names no service"));
 });
 
-test("a symbol with blanks stands in quotes, as the grammar of rules has it", () => {
+test("a symbol that contains spaces is quoted, as the rule grammar requires", () => {
   expect([subject("BTC-USD"), subject("SPXW  241227P05")]).toEqual(["BTC-USD", '"SPXW  241227P05"']);
 });

@@ -1,14 +1,14 @@
-/** The rules of alerts: added by a form, listed, changed, muted, tested, removed; notifications of the browser after consent. */
+/** The alert rules panel: add, list, edit, mute, test and remove rules; opt in to browser notifications. */
 
 import { at, button } from "./elements";
 import * as alertHistory from "./alert_history";
 
-/** A symbol as a rule names it. */
+/** Quotes a symbol for a rule if it contains spaces. */
 export const subject = (symbol: string): string => (symbol.includes(" ") ? `"${symbol}"` : symbol);
 
 export class AlertRules {
   private readonly input = at<HTMLInputElement>("rule");
-  /** The rule that the next one takes the place of. */
+  /** Id of the rule being edited; undefined while adding one. */
   private edited: string | undefined;
 
   constructor(
@@ -26,7 +26,7 @@ export class AlertRules {
     at("notify").onclick = () => void this.consent();
   }
 
-  /** Offer a rule, to be changed or added as it is. */
+  /** Fills the form with a rule, for editing an existing rule or adding a new one. */
   offer(rule: string, edited?: string): void {
     this.edited = edited;
     at("rule-add").textContent = edited ? "Save" : "Add";
@@ -68,7 +68,7 @@ export class AlertRules {
     at("rule-add").textContent = "Add";
   }
 
-  /** Change the rules, report the notice or the error, and reload them; returns whether it succeeded. */
+  /** Applies a change, shows its note or error, and reloads the rules. Returns whether it succeeded. */
   private async attempt(change: () => Promise<string | null | void>): Promise<boolean> {
     let done = true;
     try {
@@ -98,7 +98,7 @@ export class AlertRules {
     at("rule-note").classList.toggle("down", isProblem);
   }
 
-  /** Ask once whether the browser may notify; from then on it does, with a sound, until it is turned off. */
+  /** Toggles browser notifications and sound, asking for permission when needed. */
   private async consent(): Promise<void> {
     const isOn = at("notify").getAttribute("aria-pressed") !== "true";
     const allowed = isOn && typeof Notification !== "undefined" && Notification.permission !== "granted" ? await Notification.requestPermission() : "";

@@ -1,4 +1,4 @@
-/** Rules that came true: a list of them, of all rules or of one, and a word on the screen when another does. */
+/** The alert list, for all rules or one, and toasts for new alerts. */
 
 import { at } from "./elements";
 import { decimal, stamp } from "./format";
@@ -11,11 +11,11 @@ const TOASTS = 4;
 export class Alerts {
   private readonly known = new Map<string, Alert>();
   private readonly announced = new Set<string>();
-  /** Whether the browser notifies, with a sound, of each that is new. */
+  /** Whether new alerts raise a browser notification with a sound. */
   isLoud = false;
-  /** The rule whose alerts are listed; undefined: all. */
+  /** The rule that the list is filtered by; undefined lists all alerts. */
   private rule: alertHistory.AlertRule | undefined;
-  /** Where older alerts go on, by rule; null: there are none. */
+  /** Cursor of the next page by rule id; null after the last page. */
   private readonly cursors = new Map<string, string | null>();
 
   constructor(
@@ -29,14 +29,14 @@ export class Alerts {
     this.draw();
   }
 
-  /** List the alerts of one rule, or of all. */
+  /** Filters the list by a rule, or lists all alerts. */
   async only(rule: alertHistory.AlertRule | undefined): Promise<void> {
     this.rule = rule;
     this.draw();
-    await this.newest().catch(() => undefined); // those that are known are listed
+    await this.newest().catch(() => undefined); // cached alerts are already listed
   }
 
-  /** Load the newest alerts of the list. */
+  /** Loads the newest page of the list. */
   async newest(): Promise<void> {
     await this.read(undefined);
   }
@@ -49,7 +49,7 @@ export class Alerts {
     this.draw();
   }
 
-  /** Take an alert; one that is `fresh` is announced on the screen, each once, also where history was first. */
+  /** Adds an alert. A `fresh` one is announced in a toast, once, even if history delivered it first. */
   take(alert: Alert, fresh: boolean): void {
     const name = key(alert);
     if (!this.known.has(name)) {
@@ -110,7 +110,7 @@ function key({ rule_id, candle_start }: Alert): string {
 const TONE_HZ = 880;
 const TONE_S = 0.2;
 
-/** A notification of the browser where it is allowed, and a tone. */
+/** Raises a browser notification, if allowed, and plays a tone. */
 function notify({ rule, value, trigger_price }: Alert): void {
   if (typeof Notification !== "undefined" && Notification.permission === "granted") {
     const told = value ?? trigger_price;

@@ -10,8 +10,8 @@ function bar(t: number, changes: Partial<Candle> = {}): Candle {
 const live = (t: number, number: number, n = 1, day = 0): Candle => bar(t, { number, day, n, revision: number * 100 + n, closed: false });
 const shown = (store: BarStore): [number, number][] => store.all().map(({ t, n }) => [Math.floor(t), n]);
 
-describe("bars", () => {
-  it("of one millisecond stand beside each other, in their order", () => {
+describe("BarStore", () => {
+  it("keeps bars of the same millisecond apart and in order", () => {
     const store = new BarStore();
     store.newest([bar(5), bar(5, { n: 2 }), bar(5, { n: 3 }), bar(6)], null);
     expect(shown(store)).toEqual([[5, 1], [5, 2], [5, 3], [6, 1]]);
@@ -23,7 +23,7 @@ describe("bars", () => {
     expect(now.all()[0]!.t / 1000).toBeLessThan(now.all()[1]!.t / 1000);
   });
 
-  it("grow at the end, and one follows another", () => {
+  it("updates the newest bar, and appends its successor", () => {
     const store = new BarStore();
     store.newest([bar(1), bar(4)], "before");
     expect([store.take(live(4, 7, 2)), store.take(live(4, 7, 3)), store.take(live(4, 8, 1)), store.take(live(9, 0, 1, 1))]).toEqual(Array(4).fill("newest"));
@@ -32,7 +32,7 @@ describe("bars", () => {
     expect(store.take(live(9, 0, 1, 1))).toBe("ignored");
   });
 
-  it("are read again where the feed corrects, withdraws, or has passed over some", () => {
+  it("becomes stale if the feed corrects, withdraws or skips bars", () => {
     for (const sent of [live(2, 6), bar(4, { number: 7, day: 0, n: 0, revision: 999 }), live(9, 10)]) {
       const store = new BarStore();
       store.newest([bar(1), bar(4)], null);
@@ -44,7 +44,7 @@ describe("bars", () => {
     }
   });
 
-  it("count as history has them once it is read: the feed goes on from there where the two surely meet", () => {
+  it("takes over the state of history once loaded, and applies live bars only if they surely continue it", () => {
     const store = new BarStore();
     expect(store.take(live(9, 3, 4))).toBe("ignored");
     expect(store.isStale).toBe(true);
@@ -54,11 +54,11 @@ describe("bars", () => {
     expect([store.take(live(9, 3, 6)), store.take(live(9, 4)), store.isStale]).toEqual(["newest", "newest", false]);
     expect(shown(store)).toEqual([[1, 1], [9, 6], [9, 1]]);
     store.newest([bar(9, { n: 6 }), bar(9), bar(9)], null);
-    expect([store.take(live(9, 4)), store.isStale]).toEqual(["ignored", true]); // which of them?
+    expect([store.take(live(9, 4)), store.isStale]).toEqual(["ignored", true]); // ambiguous: three bars start then
     expect(shown(store).slice(-3)).toEqual([[9, 6], [9, 1], [9, 1]]);
   });
 
-  it("have older pages in front, which a new page leaves", () => {
+  it("keeps older pages when the newest page is reloaded", () => {
     const store = new BarStore();
     store.newest([bar(5), bar(6)], "five");
     store.older([bar(3), bar(5, { n: 9 })], "three");
@@ -66,7 +66,7 @@ describe("bars", () => {
     store.newest([bar(5), bar(6), bar(7)], "five");
     expect(shown(store)).toEqual([[3, 1], [5, 9], [5, 1], [6, 1], [7, 1]]);
     expect(store.cursor).toBe("three");
-    store.newest([bar(50)], "fifty"); // far ahead: what lies between is not known
+    store.newest([bar(50)], "fifty"); // not contiguous: bars in between are unknown
     expect([shown(store), store.cursor]).toEqual([[[50, 1]], "fifty"]);
   });
 });

@@ -1,22 +1,22 @@
-/** The information bars of one symbol and type: pages of history, and the newest bar as it grows. */
+/** Store of information bars for one symbol and bar type: pages of history plus the live newest bar. */
 
 import type { Candle, Change, Stored } from "./candles";
 
-/** Bars may start in the same millisecond: each is drawn this many ms after the previous one. */
+/** Offset in ms between bars that start in the same millisecond, so that each has a unique time. */
 const STEP_MS = 1 / 1024;
 
 export class BarStore implements Stored {
   readonly corrected = new Set<number>();
-  /** Whether other bars than the newest have changed: the newest page has to be read again. */
+  /** Whether bars other than the newest have changed, so that the newest page must be reloaded. */
   isStale = false;
-  /** The place of the page before; null: there is none. */
+  /** Cursor of the previous page; null if there is none. */
   cursor: string | null | undefined;
   private bars: Candle[] = [];
   private byTime = new Map<number, Candle>();
-  /** The newest as the feed sent it, with its number in the day; undefined since history was read. */
+  /** The newest bar from the live feed, with its number in the day; undefined after each history load. */
   private live: Candle | undefined;
 
-  /** Take the newest page, ascending: it counts in place of what was known from its first bar on. */
+  /** Merges the newest page, in ascending order: it replaces all stored bars from its first bar on. */
   newest(found: Candle[], before: string | null): void {
     const [first] = found;
     this.isStale = false;
@@ -30,13 +30,13 @@ export class BarStore implements Stored {
     this.place([...(isJoined ? [...older, ...beside] : []), ...found]);
   }
 
-  /** Take the page before the first bar, ascending. */
+  /** Prepends the page before the first bar, in ascending order. */
   older(found: Candle[], before: string | null): void {
     this.cursor = before;
     this.place([...found, ...this.bars]);
   }
 
-  /** Take a bar of the feed; one that neither grows the newest nor follows it makes the store stale. */
+  /** Applies a live bar. One that neither updates the newest bar nor directly follows it makes the store stale. */
   take(bar: Candle): Change {
     const known = this.live;
     if (known && known.day === bar.day && known.number === bar.number && known.revision >= bar.revision) return "ignored";
@@ -57,7 +57,7 @@ export class BarStore implements Stored {
       this.set(this.bars.length, bar);
       return "newest";
     }
-    this.isStale = true; // there may be others between
+    this.isStale = true; // bars may be missing in between
     return "ignored";
   }
 
@@ -81,7 +81,7 @@ export class BarStore implements Stored {
     return this.bars.length;
   }
 
-  /** Whether a bar is a later state of the newest of history, which has no numbers. */
+  /** Whether a live bar is a later state of the newest bar from history, which has no number. */
   private grows(bar: Candle): boolean {
     const [last, before] = [this.last, this.bars.at(-2)];
     return began(last?.t) === bar.t && began(before?.t) !== bar.t && last!.o === bar.o && last!.n <= bar.n;
@@ -102,7 +102,7 @@ export class BarStore implements Stored {
   }
 }
 
-/** When a bar began: its place on the time axis, in whole milliseconds. */
+/** Returns a bar's start in whole milliseconds, without the offset that makes its time unique. */
 export function began(t: number): number;
 export function began(t: number | undefined): number | undefined;
 export function began(t: number | undefined): number | undefined {

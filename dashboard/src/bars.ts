@@ -1,4 +1,4 @@
-/** Candles for drawing: plain or Heikin-Ashi; and the CSV file of the visible ones. */
+/** OHLC bars for drawing, plain or Heikin-Ashi, and CSV export. */
 
 import type { Candle } from "./candles";
 
@@ -15,8 +15,8 @@ export function plain({ t, o, h, l, c }: Candle): Bar {
 }
 
 /**
- * Heikin-Ashi of candles in order (Valcu, "Using the Heikin-Ashi technique", 2004): the close is the
- * mean of the four prices, the open the middle of the body before.
+ * Computes Heikin-Ashi bars from candles in ascending order (Valcu, "Using the Heikin-Ashi technique",
+ * 2004): the close is the mean of the four prices, the open the midpoint of the previous body.
  */
 export function heikinAshi(candles: Candle[]): Bar[] {
   let before: Bar | undefined;
@@ -28,7 +28,7 @@ export function heikinAshi(candles: Candle[]): Bar[] {
   });
 }
 
-/** CSV with exact texts; times are ISO 8601, UTC. Bars have the end of each in place of a revision. */
+/** Formats candles as CSV with exact decimals and ISO 8601 UTC times. Information bars have an `end` column instead of `revision`. */
 export function csv(candles: Candle[]): string {
   const hasEnds = candles.some(({ end }) => end !== undefined);
   const iso = (ms: number | undefined): string => (ms === undefined ? "" : new Date(ms).toISOString());
@@ -36,11 +36,11 @@ export function csv(candles: Candle[]): string {
   return [["time", "open", "high", "low", "close", "volume", "vwap", "trades", "closed", hasEnds ? "end" : "revision"], ...rows].map((row) => row.join(",")).join("\n") + "\n";
 }
 
-/** Hand a file to the visitor. */
+/** Downloads a file. */
 export function save(name: string, content: Blob): void {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(content);
   link.download = name.replace(/[^\w.+-]/g, "_");
   link.click();
-  window.setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // the browser reads it meanwhile
+  window.setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // the download must have started by then
 }

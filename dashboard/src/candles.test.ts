@@ -6,8 +6,8 @@ function candle(t: number, revision: number, close = "1", closed = false): Candl
   return { t, o: "1", h: "9", l: "1", c: close, v: "1", bv: "0", sv: "0", vw: "1", n: 1, closed, partial: false, complete: true, revision };
 }
 
-describe("candles from history and from the live feed", () => {
-  it("are the same whichever comes first, and however often", () => {
+describe("CandleStore", () => {
+  it("reaches the same state in any order of updates, and with duplicates", () => {
     const all = [candle(0, 3, "3", true), candle(0, 1), candle(60, 2, "5"), candle(60, 1, "4"), candle(120, 1, "6")];
     const orders = [all, [...all].reverse(), [...all, ...all], [all[3]!, all[0]!, all[4]!, all[1]!, all[2]!]];
     const shown = orders.map((some) => {
@@ -18,7 +18,7 @@ describe("candles from history and from the live feed", () => {
     for (const each of shown) expect(each).toEqual([all[0], all[2], all[4]]);
   });
 
-  it("ignore an older revision, and what is known", () => {
+  it("ignores older and known revisions", () => {
     const store = new CandleStore();
     expect(store.take(candle(0, 5))).toBe("newest");
     expect(store.take(candle(0, 5))).toBe("ignored");
@@ -26,7 +26,7 @@ describe("candles from history and from the live feed", () => {
     expect(store.last?.c).toBe("1");
   });
 
-  it("say when a closed one was changed", () => {
+  it("reports a change of a closed candle", () => {
     const store = new CandleStore();
     store.take(candle(0, 1, "1", true));
     store.take(candle(60, 1));
@@ -35,7 +35,7 @@ describe("candles from history and from the live feed", () => {
     expect([...store.corrected]).toEqual([0]);
   });
 
-  it("that grow are no corrections", () => {
+  it("does not report updates of an open candle as corrections", () => {
     const store = new CandleStore();
     store.take(candle(0, 1));
     expect(store.take(candle(0, 2, "2"))).toBe("newest");
@@ -43,7 +43,7 @@ describe("candles from history and from the live feed", () => {
     expect(store.corrected.size).toBe(0);
   });
 
-  it("before the first are put before it", () => {
+  it("inserts a candle before the first one", () => {
     const store = new CandleStore();
     store.take(candle(120, 1));
     expect(store.take(candle(60, 1))).toBe("older");

@@ -1,6 +1,6 @@
-/** The candles of one symbol and timeframe: history and live, merged by highest revision. */
+/** Candle store for one symbol and timeframe: history and live updates, merged by highest revision. */
 
-/** A candle as the API and the live feed write it; prices and sizes are decimal texts. */
+/** A candle as sent by the history API and the live feed. Prices and sizes are decimal strings. */
 export interface Candle {
   t: number;
   o: string;
@@ -17,20 +17,20 @@ export interface Candle {
   complete: boolean;
   origin?: "trades" | "venue";
   revision: number;
-  /** Of a bar: when its last trade was (ms), and from the feed which of its day it is. */
+  /** Information bars only: time of the last trade (ms) and, from the live feed, trading day and number in it. */
   end?: number;
   day?: number;
   number?: number;
 }
 
-/** What a candle did to the store. */
+/** The effect of a candle on the store. */
 export type Change = "ignored" | "newest" | "older" | "corrected";
 
-/** What the chart draws: candles, or information bars. */
+/** A series that the chart can draw: candles or information bars. */
 export interface Stored {
   readonly corrected: ReadonlySet<number>;
   take(candle: Candle): Change;
-  /** Oldest first. */
+  /** Returns all candles, oldest first. */
   all(): Candle[];
   get(t: number): Candle | undefined;
   readonly first: Candle | undefined;
@@ -41,10 +41,10 @@ export interface Stored {
 export class CandleStore implements Stored {
   private readonly byTime = new Map<number, Candle>();
   private order: number[] = [];
-  /** Candles that had been closed and were changed, by time. */
+  /** Start times of candles that changed after they had closed. */
   readonly corrected = new Set<number>();
 
-  /** Take a candle; the highest revision counts, whichever way it came. */
+  /** Merges a candle from history or the live feed; the highest revision wins. */
   take(candle: Candle): Change {
     const known = this.byTime.get(candle.t);
     if (known !== undefined && known.revision >= candle.revision) return "ignored";
@@ -66,7 +66,6 @@ export class CandleStore implements Stored {
     return candle.t === last ? "newest" : "older";
   }
 
-  /** All candles, oldest first. */
   all(): Candle[] {
     return this.order.map((t) => this.byTime.get(t)!);
   }

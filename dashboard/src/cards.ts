@@ -1,16 +1,16 @@
-/** The list of symbols: a card each, only those in view are there. */
+/** The symbol list: virtualized, with a card for each visible symbol only. */
 
 import { change, price, short } from "./format";
 import { STALE_MS, ago } from "./freshness";
 import type { Column, Instrument, Market } from "./market";
 import { color } from "./theme";
 
-/** Pixels of a card along the list, in rows beside the chart and in a line above it. */
+/** Size of a card in pixels: height in the vertical list, width in the horizontal one of narrow screens. */
 const HEIGHT = 48;
 const WIDTH = 172;
 const MARGIN = 2;
 const FLASH_MS = 300;
-/** The line of a day is drawn so often at most. */
+/** Minimum interval between redraws of a sparkline. */
 const LINE_EACH_MS = 1_000;
 
 export class Cards {
@@ -35,18 +35,18 @@ export class Cards {
     new ResizeObserver(() => this.lay()).observe(box);
   }
 
-  /** The symbols of the list, or those that a search finds among all. */
+  /** The listed symbols: the search results, or the current group. */
   get shown(): string[] {
     return this.filter ? this.market.found(this.filter) : this.market.symbols;
   }
 
-  /** Show these columns beside price and change. */
+  /** Sets the columns shown beside price and change. */
   setColumns(columns: readonly Column[]): void {
     this.columns = columns;
     this.redraw();
   }
 
-  /** Rebuild all rows after a change of columns or number format. */
+  /** Rebuilds all cards after a change of columns or number format. */
   redraw(): void {
     for (const card of this.cards.values()) card.element.remove();
     this.cards.clear();
@@ -70,7 +70,7 @@ export class Cards {
     return shown[Math.min(shown.length - 1, Math.max(0, shown.indexOf(this.chosen) + step))];
   }
 
-  /** Make the cards that are in view, and take the others away. */
+  /** Creates the cards in the viewport and removes the others. */
   lay(): void {
     const shown = this.shown;
     const across = this.narrow.matches;
@@ -164,7 +164,7 @@ class Card {
     instrument.changed = true;
   }
 
-  /** Draw what has changed. */
+  /** Updates what has changed. */
   paint(now: number): void {
     const { instrument, parts } = this;
     if (parts.feed.textContent !== instrument.feed) {
@@ -205,7 +205,7 @@ class Card {
     });
   }
 
-  /** For a moment, without an animation: each of its frames would lay out and draw the whole page. */
+  /** Flashes the price without a CSS animation, whose every frame would lay out and paint the whole page. */
   private flash(way: "up" | "down"): void {
     window.clearTimeout(this.flashing);
     const { classList } = this.parts.last;

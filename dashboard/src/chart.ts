@@ -1,4 +1,4 @@
-/** The chart: candles, volume, indicators and marks (lightweight-charts). */
+/** The chart: candles, volume, indicators and markers, drawn with lightweight-charts. */
 
 import { ColorType, CrosshairMode, PriceScaleMode, TickMarkType, createChart, createSeriesMarkers, type AutoscaleInfo, type IChartApi, type ISeriesMarkersPluginApi, type SeriesMarker, type Time } from "lightweight-charts";
 
@@ -20,7 +20,7 @@ import { TimeView, withGaps, type Range } from "./time_view";
 
 const LEFT = 10;
 const OTHER_SPACING = 0.1;
-/** Pixels from a line that are on it. */
+/** Maximum distance in pixels at which a line counts as under the pointer. */
 const NEAR = 5;
 const RULE_DIGITS = 4;
 
@@ -31,20 +31,19 @@ export class Chart {
   readonly view: TimeView;
   readonly lines: Lines;
   readonly profile = new Profile();
-  /** Names of those that are drawn, those that there are, and what they say of each candle. */
+  /** The drawn indicators, all available ones, and their values by candle time. */
   indicators: string[] = [];
   kinds: Kind[] = [];
   values: ReadonlyMap<number, Values> = new Map();
   private store: Stored | undefined;
   private timeframe = "";
   private patterns: Pattern[] = [];
-  /** Which patterns are marked. */
   filter: Filter = EVERY_KIND;
   private spacing = 0;
   private hovered: number | undefined;
-  /** Start of candles in view that reach beyond the price axis, ms. */
+  /** Start times (ms) of visible candles that extend beyond the price axis. */
   outliers: number[] = [];
-  /** Of the prices as they are written. */
+  /** Decimals of displayed prices. */
   decimals = 0;
 
   constructor(
@@ -66,7 +65,7 @@ export class Chart {
     this.marks = createSeriesMarkers(this.drawing.candles, []);
     this.lines = new Lines(this.chart);
     this.view = new TimeView(this.chart, box, (range) => this.moved(range));
-    // A time in seconds and back is not always the same number: places have their own.
+    // Converting ms to seconds and back is inexact, so the time is looked up by its index.
     this.chart.subscribeCrosshairMove(({ time, logical }) => {
       this.write(time === undefined || logical === undefined ? undefined : this.view.places[logical]);
       onHover(this.hovered);
@@ -74,7 +73,7 @@ export class Chart {
     this.theme();
   }
 
-  /** Draw another set of candles; `decimals` of its prices. */
+  /** Draws a series with prices of `decimals` decimals, and scrolls to its end if it is another one. */
   show(store: Stored, patterns: Pattern[], decimals: number, timeframe: string): void {
     const other = this.store !== store;
     [this.store, this.patterns, this.decimals, this.timeframe] = [store, patterns, decimals, timeframe];
@@ -86,23 +85,23 @@ export class Chart {
     this.mark();
     if (other) {
       this.view.newestOnes();
-      requestAnimationFrame(() => this.mark()); // prices have their heights then
+      requestAnimationFrame(() => this.mark()); // prices have coordinates by then
     }
   }
 
-  /** Whether this set of candles is the one that is drawn. */
+  /** Whether this store is the drawn one. */
   shows(store: Stored): boolean {
     return store === this.store;
   }
 
-  /** Whether the candle follows the last one, or is drawn already; otherwise everything is redrawn. */
+  /** Whether a candle is already drawn or directly follows the last one. If not, the whole series must be redrawn. */
   follows({ t }: Candle, timeframe: string): boolean {
     const last = this.view.newest;
     const length = lengthOf(timeframe);
     return last === undefined || t <= last || !length || t === last + length;
   }
 
-  /** Draw a change of one candle: the growing newest, or an older one in place. */
+  /** Draws an update of one candle: the growing newest one, or an older one in place. */
   update(candle: Candle, newest: boolean): void {
     if (newest && candle.t > (this.view.newest ?? -Infinity)) this.view.places.push(candle.t);
     if (!this.drawing.update(candle, newest, this.store!)) this.drawing.draw(this.store, this.view.places);
@@ -110,7 +109,7 @@ export class Chart {
     if (!newest || !candle.complete) this.mark();
   }
 
-  /** Draw candles, Heikin-Ashi, or a line of the closes. */
+  /** Sets the chart style: candles, Heikin-Ashi, or a line of the closes. */
   setStyle(style: Style): void {
     this.drawing.style = style;
     this.theme();
@@ -121,7 +120,7 @@ export class Chart {
     this.drawing.candles.priceScale().applyOptions({ mode });
   }
 
-  /** Write times in another zone, and numbers in another way. */
+  /** Redraws the axes after a change of time zone or number format. */
   redraw(): void {
     this.chart.applyOptions({ timeScale: { tickMarkFormatter: tick } });
     this.setNumbers();
@@ -135,7 +134,7 @@ export class Chart {
     });
   }
 
-  /** Save the view, as a picture or as exact text. */
+  /** Downloads the visible range as a PNG image or as CSV with exact decimals. */
   save(symbol: string, kind: "PNG" | "CSV"): void {
     const { store } = this;
     const view = this.view.time;
@@ -145,7 +144,7 @@ export class Chart {
     save(`${name}.csv`, new Blob([csv(store.all().filter(({ t }) => t >= view.from && t <= view.to))], { type: "text/csv" }));
   }
 
-  /** Redraw the selected indicators. */
+  /** Redraws the selected indicators. */
   drawLines(): void {
     const candles = this.store?.all() ?? [];
     const found: Line[] = lines(this.indicators, this.kinds, this.values, candles);
@@ -155,30 +154,30 @@ export class Chart {
     this.write(this.hovered);
   }
 
-  /** Write the values of indicators at the candle of a time, or of the newest. */
+  /** Displays the indicator values at a candle, by default the newest one. */
   private write(t: number | undefined): void {
     this.hovered = t;
     this.lines.write(t ?? this.store?.last?.t, this.decimals);
   }
 
-  /** The lowest and the highest price that is seen, of candles. */
+  /** The lowest and highest price of the visible candles, without outliers. */
   get extent(): [number, number] {
     const { from, to } = this.view.time ?? { from: Infinity, to: -Infinity };
     const seen = this.store?.all().filter(({ t }) => t >= from && t <= to && !this.outliers.includes(t)) ?? [];
     return [Math.min(...seen.map(({ l }) => Number(l))), Math.max(...seen.map(({ h }) => Number(h)))];
   }
 
-  /** The patterns that are marked. */
+  /** Returns the marked patterns. */
   chosen(): Pattern[] {
     return chosen(this.patterns, this.filter);
   }
 
-  /** What is marked, of patterns, oldest first; browser tests read it. */
+  /** Returns the labels of the marked patterns, oldest first. For browser tests. */
   marked(): string[] {
     return this.chosen().filter((each) => this.store?.get(startOf(each))).map(label);
   }
 
-  /** Mark patterns, corrected candles, and candles that touch a gap of their feed. */
+  /** Sets the markers for patterns, corrected candles and gaps in the feed. */
   mark(patterns: Pattern[] = this.patterns): void {
     this.patterns = patterns;
     if (!this.store) return;
@@ -197,7 +196,7 @@ export class Chart {
     );
   }
 
-  /** Put the crosshair at the candle of a time, ms since 1970, or nowhere. */
+  /** Moves the crosshair to the candle at a time (ms since 1970), or hides it. */
   cross(t: number | undefined): void {
     const place = t === undefined ? undefined : this.view.places.findLast((each) => each <= t);
     const candle = place === undefined ? undefined : this.store?.get(place);
@@ -206,14 +205,14 @@ export class Chart {
     else this.chart.clearCrosshairPosition();
   }
 
-  /** Remove it; what waits for a frame draws nothing. */
+  /** Removes the chart. Pending frames draw nothing. */
   close(): void {
     this.store = undefined;
     this.lines.close();
     this.chart.remove();
   }
 
-  /** What a rule may say of the place under the pointer: of a price, of a line over the candles, or of the values of a pane under them. */
+  /** Suggests an alert condition for a click: on the price, on an overlay near it, or on the indicator in its pane. */
   conditionAt({ clientY }: MouseEvent): string | undefined {
     const places = this.chart.panes().map((each) => each.getHTMLElement()!.getBoundingClientRect());
     const pane = places.findIndex(({ top, bottom }) => clientY >= top && clientY < bottom);
@@ -225,22 +224,22 @@ export class Chart {
     return `close crosses ${near && near.off < NEAR ? near.column : price?.toFixed(this.decimals)}`;
   }
 
-  /** Where a candle is drawn, pixels from the chart's left. */
+  /** Returns the x coordinate of a candle in pixels, or null if it is not drawn. */
   placeOf(t: number): number | null {
     return this.chart.timeScale().timeToCoordinate(seconds(t));
   }
 
-  /** The price at the top of the chart. */
+  /** The price at the chart's top edge. */
   get top(): number | null {
     return this.drawing.candles.coordinateToPrice(0);
   }
 
-  /** How many places are empty, where time has a gap. */
+  /** Number of empty slots on the time axis, where candles are missing. */
   get gaps(): number {
     return this.view.places.length - (this.store?.size ?? 0);
   }
 
-  /** What is drawn, as texts: for tests, and for whoever debugs. */
+  /** Returns the drawn bars. For tests and debugging. */
   drawn(): readonly unknown[] {
     return this.drawing.candles.data().filter((each) => "open" in each);
   }
@@ -265,11 +264,11 @@ export class Chart {
   private moved(range: Range | null): void {
     if (range && range.from < LEFT) this.onOldest();
     this.onView();
-    // Names get more or less room.
+    // Labels have more or less room.
     if (Math.abs(this.view.spacing / this.spacing - 1) > OTHER_SPACING) this.mark();
   }
 
-  /** The price axis: a print far off the market keeps off it, and is marked. */
+  /** Scales the price axis without outliers, which get a marker instead. */
   private scale(whole: AutoscaleInfo | null): AutoscaleInfo | null {
     if (!whole || !this.store) return whole;
     const found = axis(this.view.seen.map((t) => this.store!.get(t)).filter((each) => each !== undefined));
@@ -282,7 +281,7 @@ export class Chart {
   }
 }
 
-/** A label of the time axis; the axis divides time in UTC, whatever zone it is written in. */
+/** Formats a label of the time axis. The axis is divided in UTC, whatever the display time zone. */
 function tick(time: Time, type: TickMarkType): string {
   const ms = (time as number) * 1000;
   if (type === TickMarkType.TimeWithSeconds) return dayOrTime(ms, "second");

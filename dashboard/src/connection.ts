@@ -1,4 +1,4 @@
-/** The status pill: connection state and lag of the display. */
+/** The status pill: connection state and data lag. */
 
 import { at, write } from "./elements";
 import { span, time } from "./format";
@@ -21,7 +21,10 @@ export class Connection {
     this.show();
   }
 
-  /** `counted`: by when a candle that has it must say so; of bars, event time (ms). */
+  /**
+   * Records a live trade. `counted` is the time that a candle must reach to include it: receive time, or
+   * event time (ms) for information bars.
+   */
   takeTrade(received: number, counted = received): void {
     this.trades.take(received, this.clock.now);
     this.pending.trade(counted);
@@ -32,22 +35,22 @@ export class Connection {
     this.pending.candle(received);
   }
 
-  /** A bar has all trades up to its last one, at `end` (ms). */
+  /** Records an information bar, which includes all trades up to its `end` (ms). */
   takeBar(end: number): void {
     this.pending.candle(end);
   }
 
-  /** Other candles are shown from now on. */
+  /** Resets the candle lag when another series is selected. */
   forgetCandles(): void {
     [this.candles, this.pending] = [new Lag(), new Pending()];
   }
 
-  /** Another symbol's trades are shown from now on. */
+  /** Resets the trade lag when another symbol is selected. */
   forgetTrades(): void {
     this.trades = new Lag();
   }
 
-  /** Ages in ms. Candles lag as well while trades wait that they do not have. */
+  /** Data age in ms. The age of candles includes trades that no candle covers yet. */
   get ages(): { trades: number | undefined; candles: number | undefined } {
     const now = this.clock.now;
     const trades = this.trades.at(now);

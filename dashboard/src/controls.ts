@@ -1,4 +1,4 @@
-/** Buttons, search and keys. */
+/** Toolbar buttons, search and keyboard shortcuts. */
 
 import type { Cards } from "./cards";
 import type { Chart } from "./chart";
@@ -43,7 +43,7 @@ export function controls(controlled: Controlled): void {
     const found = cards.shown[0];
     if (key === "Enter" && found) controlled.onSymbol(found);
     if (key !== "Escape" && !(key === "Enter" && found)) return;
-    search.value = ""; // the list is whole again, and arrows walk it
+    search.value = ""; // the list is no longer filtered, and arrow keys move through it
     cards.search("");
     search.blur();
   };
@@ -57,7 +57,6 @@ export function controls(controlled: Controlled): void {
   });
 }
 
-/** Single-choice lists. */
 function choices(settings: Settings): void {
   select("style", STYLES, settings.now.style, (style) => settings.set({ style }));
   select("scale", SCALES, settings.now.scale, (scale) => settings.set({ scale }));
@@ -101,7 +100,7 @@ function show(tab: Tab): void {
   }
 }
 
-/** Run the action of a key; true if it has one. */
+/** Runs the keyboard shortcut of an event. Returns false if there is none. */
 function pressed({ key, target }: KeyboardEvent, controlled: Controlled): boolean {
   const { chart, cards, frames, list, symbol, onSymbol, onTimeframe } = controlled;
   const number = Number(key);
@@ -128,12 +127,12 @@ function pressed({ key, target }: KeyboardEvent, controlled: Controlled): boolea
   return true;
 }
 
-/** The chart on the whole screen, or on its part of it again. */
+/** Toggles full screen for the chart. */
 export async function fill(): Promise<void> {
   await (document.fullscreenElement ? document.exitFullscreen() : at("stage").requestFullscreen());
 }
 
-/** Arrows walk within a group of choices. */
+/** Moves focus and selection in a radio group or tab list by arrow key. Returns whether it did. */
 function walked(target: EventTarget | null, step: number): boolean {
   const group = target instanceof Element ? target.closest("[role=radiogroup], [role=tablist]") : null;
   if (!group || !step) return false;

@@ -1,4 +1,4 @@
-/** What is chosen, and what each message changes of it. */
+/** Applies symbol selection and live messages to the parts of the page. */
 
 import { read, written } from "./address";
 import { at, write } from "./elements";
@@ -7,13 +7,12 @@ import type { LiveCandle, Tick } from "./live";
 import type { Parts } from "./parts";
 
 export class Desk {
-  /** Since they were counted last. */
+  /** Messages since the last reading of the rate. */
   messages = 0;
 
-  /** `parts`: as they are when a message comes. */
   constructor(private readonly parts: () => Parts) {}
 
-  /** Show a symbol: what history has at once, and again when the feed has begun: see `Series.load`. */
+  /** Selects a symbol: loads history at once, and again once the feed has subscribed (see `Series.load`). */
   async choose(symbol: string, timeframe = this.parts().series.timeframe): Promise<void> {
     const { live, playback, market, connection, series, trades, cards, watchlist, frames, wants } = this.parts();
     if (symbol === series.symbol && timeframe === series.timeframe) return;
@@ -24,7 +23,7 @@ export class Desk {
     watchlist.follow(symbol, before);
     const named = read(location.hash, timeframe);
     if (!named.symbol) location.replace(written(series));
-    else if (named.symbol !== symbol || named.timeframe !== timeframe) location.hash = written(series); // back leads to what was shown before
+    else if (named.symbol !== symbol || named.timeframe !== timeframe) location.hash = written(series); // the back button returns to the previous chart
     document.title = `${symbol} · Kandle`;
     write("title", symbol);
     at("chart").setAttribute("aria-label", `Candles of ${symbol}, ${frameTitle(timeframe)}`);
@@ -41,7 +40,7 @@ export class Desk {
     await this.reload();
   }
 
-  /** Reload the view. */
+  /** Reloads the selected series. */
   async reload(): Promise<void> {
     const { live, series } = this.parts();
     series.forget();
@@ -49,7 +48,7 @@ export class Desk {
     await series.load();
   }
 
-  /** Leave a replay for what happens now. */
+  /** Switches from a replay to live data. */
   goLive(): void {
     const { market, series, trades, watchlist } = this.parts();
     market.get(series.symbol).rewind();
@@ -58,7 +57,7 @@ export class Desk {
     void this.reload();
   }
 
-  /** Read from history what these channels did not send: what changed before they began. */
+  /** Loads from history what changed before these channels were subscribed. */
   fill(channels: string[]): void {
     const { playback, series, trades } = this.parts();
     if (playback.on) return;
@@ -66,7 +65,7 @@ export class Desk {
     if (channels.includes(`ticks:${series.symbol}`)) void trades.fill();
   }
 
-  /** Read from history what the overview knows of and the feed did not send. */
+  /** Loads trades from history that the overview has and the feed did not deliver. */
   heal(): void {
     const { playback, market, series, tape, trades } = this.parts();
     const { last: price, t } = market.get(series.symbol);

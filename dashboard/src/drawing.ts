@@ -1,4 +1,4 @@
-/** The drawn candles and their volume: as candles, as Heikin-Ashi, or as what a line's marks stand on. */
+/** Draws candles and volume, as candlesticks, as Heikin-Ashi, or transparent beneath a line. */
 
 import { CandlestickSeries, HistogramSeries, type AutoscaleInfo, type CandlestickData, type HistogramData, type IChartApi, type ISeriesApi, type Time, type UTCTimestamp } from "lightweight-charts";
 
@@ -7,9 +7,9 @@ import type { Candle, Stored } from "./candles";
 import type { Style } from "./settings";
 import { color } from "./theme";
 
-/** The library divides the axis no finer: beyond it a double is no power of ten. */
+/** Limit of the library: smaller price steps are not exact powers of ten in a double. */
 const MOST_DECIMALS = 12;
-/** Alpha suffix of colours: volume, and candles not built from our trades. */
+/** Alpha suffixes of colours for volume, and for candles not built from all trades. */
 const [VOLUME, FAINT] = ["55", "70"];
 
 export class Drawing {
@@ -32,13 +32,13 @@ export class Drawing {
     this.volume.priceScale().applyOptions({ scaleMargins: { top: 0.84, bottom: 0 } });
   }
 
-  /** Steps of the axis for prices of so many decimals; prices are written whole. */
+  /** Sets the smallest step of the price axis. Displayed prices keep all decimals. */
   setDecimals(decimals: number): void {
     const steps = Math.min(decimals, MOST_DECIMALS);
     this.candles.applyOptions({ priceFormat: { type: "price", precision: steps, minMove: 10 ** -steps } });
   }
 
-  /** Draw all, at their places on the time axis. */
+  /** Draws all candles at their slots on the time axis. */
   draw(store: Stored | undefined, places: number[]): void {
     const all = store?.all() ?? [];
     const bars = this.style === "heikin-ashi" ? heikinAshi(all) : all.map(plain);
@@ -47,7 +47,7 @@ export class Drawing {
     this.volume.setData(all.map(volumeBar));
   }
 
-  /** Draw a change of one candle; false: redraw everything. */
+  /** Draws an update of one candle. Returns false if the whole series must be redrawn. */
   update(candle: Candle, newest: boolean, store: Stored): boolean {
     if (this.style !== "heikin-ashi") this.candles.update(this.bar(plain(candle), candle), !newest);
     else if (newest) this.candles.update(this.bar(heikinAshi(store.all()).at(-1)!, candle));
@@ -65,7 +65,7 @@ export class Drawing {
     return this.style === "line" ? ["transparent", "transparent"] : [color("--up"), color("--down")];
   }
 
-  /** Fainter where it began before the first trade of ours, or is the venue's. */
+  /** Builds a bar, faint if the candle is partial or from the venue. */
   private bar({ t, ...prices }: Bar, { partial, origin }: Candle): CandlestickData<Time> {
     const made = { time: seconds(t), ...prices };
     if (this.style === "line" || (!partial && origin !== "venue")) return made;

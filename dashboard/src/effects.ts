@@ -1,4 +1,4 @@
-/** Effects of settings on the page: the only path from settings to drawing. */
+/** Applies settings to the page. Nothing else redraws because of a setting. */
 
 import { at } from "./elements";
 import { writeIn, writeNumbers } from "./format";

@@ -1,16 +1,16 @@
-/** Elements of the page by their ids, and small ones that are made. */
+/** DOM helpers: look up elements by id, and create small ones. */
 
 export function at<T extends HTMLElement>(id: string): T {
   return document.getElementById(id) as T;
 }
 
-/** Set a text where it differs: a text that is set again is laid out again. */
+/** Sets an element's text if it differs; assigning the same text would cause a layout. */
 export function write(id: string, text: string): void {
   const element = at(id);
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** A named value, `O 101.5`, or a text alone. */
+/** Creates a label with a value, `O 101.5`, or text alone. */
 export function part(kind: string, name: string, value = ""): HTMLElement {
   const made = document.createElement("span");
   made.className = kind;
@@ -28,20 +28,20 @@ export function button(text: string, onClick: () => void, attributes: Record<str
   return made;
 }
 
-/** A single-choice list. */
+/** Fills a select element and reports the choice. */
 export function select<T extends string>(id: string, all: readonly T[], now: T, onChoose: (chosen: T) => void, title: (each: T) => string = (each) => each): void {
   const list = at<HTMLSelectElement>(id);
   list.replaceChildren(...all.map((each) => Object.assign(document.createElement("option"), { value: each, textContent: title(each), selected: each === now })));
   list.onchange = () => onChoose(list.value as T);
 }
 
-/** Show which button of a group is chosen. */
+/** Marks the selected button of a radio group. */
 export function check(group: string, name: string): void {
   for (const each of at(group).querySelectorAll("button"))
     each.setAttribute("aria-checked", String(each.textContent === name));
 }
 
-/** A sentence over the chart; none hides it. */
+/** Shows a notice over the chart; empty text hides it. */
 export function notice(text = ""): void {
   at("notice").hidden = !text;
   write("notice", text);

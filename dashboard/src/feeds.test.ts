@@ -28,7 +28,7 @@ const feed: Feed = {
   ],
 };
 
-test("a symbol has a row, with what its feed says", () => {
+test("each symbol has a row, with the values of its feed", () => {
   const [live, ended] = rows([feed], 140_000);
   expect(live).toEqual(["BTC-USD.KRAKEN", "live", "40 s ago", "61", "1 (250)", "4", "33 %", "-35 ms", "2"]);
   expect(live).toHaveLength(COLUMNS.length);
@@ -40,7 +40,7 @@ test("states are counted, the most frequent first", () => {
   expect(counted([])).toBe("");
 });
 
-test("what is not known is a dash, and who says nothing is not named", () => {
+test("an unknown value is a dash, and a feed without an error is not listed", () => {
   expect(rows([{ ...feed, skew_ms: null }], 0)[0]![7]).toBe("–");
   expect(errors([feed, { ...feed, feed: "binance", error: null }])).toBe("kraken: rate limited");
 });

@@ -1,4 +1,4 @@
-/** The sheet of feeds: each symbol's state, age, rate, gaps and history, asked for while it is open. */
+/** The feeds dialog: state, age, rate, gaps and history of each symbol, refreshed while it is open. */
 
 import { at } from "./elements";
 import { ago } from "./freshness";
@@ -8,7 +8,7 @@ const EACH_MS = 2_000;
 
 export const COLUMNS = ["Instrument", "State", "Age", "Trades/min", "Gaps open", "Filled", "History", "Skew", "Reconnects"];
 
-/** The cells of each symbol, under COLUMNS; `now` in ms. */
+/** Returns the table cells of each symbol, in the order of COLUMNS. `now` is in ms since 1970. */
 export function rows(feeds: readonly Feed[], now: number): string[][] {
   return feeds.flatMap(({ symbols, skew_ms, reconnects }) =>
     symbols.map(({ instrument, state, last_message, trades_per_minute, gaps, history: { done, parts } }) => [
@@ -25,7 +25,7 @@ export function rows(feeds: readonly Feed[], now: number): string[][] {
   );
 }
 
-/** `12 feeds live, 1 stalled`; empty where there are none. */
+/** Summarizes feed states: `12 feeds live, 1 stalled`. Empty without feeds. */
 export function counted(states: readonly string[]): string {
   const counts = new Map<string, number>();
   for (const each of states) counts.set(each, (counts.get(each) ?? 0) + 1);
@@ -33,12 +33,12 @@ export function counted(states: readonly string[]): string {
   return texts.join(", ");
 }
 
-/** What feeds say of themselves: `kraken: rate limited`. */
+/** Lists feed errors: `kraken: rate limited`. */
 export function errors(feeds: readonly Feed[]): string {
   return feeds.filter(({ error }) => error).map(({ feed, error }) => `${feed}: ${error}`).join("\n");
 }
 
-/** Opens the sheet, which asks `read` for the feeds until it is closed. */
+/** Returns a function that opens the dialog. It calls `read` until it is closed. */
 export function feedSheet(read: () => Promise<Feed[]>): () => void {
   const dialog = at<HTMLDialogElement>("feeds");
   const show = async (): Promise<void> => {

@@ -1,4 +1,4 @@
-/** What should be known of a candle: in a word for its mark, in a sentence under the pointer. */
+/** Candle flags: a short label for the marker and a sentence for the tooltip. */
 
 import type { Candle, Stored } from "./candles";
 
@@ -25,11 +25,14 @@ export interface Note {
   t: number;
   above: boolean;
   text: string;
-  /** What has less room gives way to what weighs more. */
+  /** Notes of lower weight give way when labels overlap. */
   weight: number;
 }
 
-/** The words at candles: one of a run, on the side where the axis is, several of one candle together. */
+/**
+ * Returns the notes at candles: one for each run of flagged candles, joined when one candle has
+ * several. The note of an outlier is on the side towards the axis.
+ */
 export function notes(store: Stored, outliers: readonly number[]): Note[] {
   const found = new Map<string, Note>();
   const add = (t: number, above: boolean, { word }: Flag, weight: number): void => {
@@ -49,7 +52,7 @@ export function notes(store: Stored, outliers: readonly number[]): Note[] {
   return [...found.values()];
 }
 
-/** Whether it reaches further down than up. */
+/** Whether the candle's low is further from the close than its high. */
 function isLow(candle: Candle): boolean {
   return Number(candle.c) - Number(candle.l) > Number(candle.h) - Number(candle.c);
 }

@@ -2,14 +2,14 @@ import { describe, expect, it } from "vitest";
 
 import { change, decimal, decimals, price, span } from "./format";
 
-describe("numbers for people", () => {
-  it("keep every digit of a decimal text", () => {
+describe("format", () => {
+  it("keeps every digit of a decimal string", () => {
     expect(decimal("61845.680000000001")).toBe("61,845.680000000001");
     expect(decimal("123456789012345678901234567890")).toBe("123,456,789,012,345,678,901,234,567,890");
     expect(decimal("0.001")).toBe("0.001");
   });
 
-  it("pad prices to the market's decimals, and cut none", () => {
+  it("pads prices to the market's decimals, and truncates none", () => {
     expect(price("100.1", 2)).toBe("100.10");
     expect(price("100", 2)).toBe("100.00");
     expect(price("100.123", 2)).toBe("100.123");
@@ -17,7 +17,7 @@ describe("numbers for people", () => {
     expect(price("100.5", 0)).toBe("100.5");
   });
 
-  it("say changes and spans", () => {
+  it("formats changes and durations", () => {
     expect(change(101, 100)).toBe("+1.00 %");
     expect(change(99, 100)).toBe("−1.00 %");
     expect(change(99, undefined)).toBe("–");

@@ -2,13 +2,13 @@ import { expect, test } from "vitest";
 
 import { barType, channelOf, endOf, frameFor, frameTitle, isBars, isFrame, lengthOf } from "./frame";
 
-test("timeframes and bar types are told apart, and from what is neither", () => {
+test("timeframes, bar types and invalid texts are distinguished", () => {
   for (const each of ["1m", "3m", "90s", "1w", "1M", "1d@XNYS", "4h@1700@America/New_York"]) expect([isFrame(each), isBars(each)]).toEqual([true, false]);
   for (const each of ["tick:100", "volume:0.5", "range:5@XNYS"]) expect([isFrame(each), isBars(each)]).toEqual([true, true]);
   for (const each of ["", "m", "0m", "2M", "volume:", "volume:-1", "depth:5", "1d@<i>"]) expect(isFrame(each)).toBe(false);
 });
 
-test("a bar type is written as its channel is", () => {
+test("a bar type has the same canonical form as its channel", () => {
   expect(barType("volume", "01000.50")).toBe("volume:1000.5");
   expect(barType("tick", " 100 ")).toBe("tick:100");
   expect(barType("dollar", "1000.00")).toBe("dollar:1000");
@@ -19,7 +19,7 @@ test("a bar type is written as its channel is", () => {
   expect([frameTitle("dollar:1000"), frameTitle("tick:5@XNYS"), frameTitle("4h")]).toEqual(["1000 value", "5 ticks @XNYS", "4h"]);
 });
 
-test("a candle ends after its length, a month with the month, a bar nobody knows when", () => {
+test("the end follows from the length or the calendar month, and is unknown for bars and sessions", () => {
   expect([lengthOf("90s"), lengthOf("1M"), lengthOf("1d@XNYS"), lengthOf("tick:5")]).toEqual([90_000, 0, 0, 0]);
   expect(endOf("5m", 0)).toBe(300_000);
   expect(endOf("1M", Date.UTC(2024, 1, 1))).toBe(Date.UTC(2024, 2, 1));
@@ -27,7 +27,7 @@ test("a candle ends after its length, a month with the month, a bar nobody knows
   expect([endOf("tick:5", 0), endOf("1d@XNYS", 0)]).toEqual([undefined, undefined]);
 });
 
-test("a span is shown in the timeframe that is shown where that can be read, else in the finest that can", () => {
+test("a time range keeps the timeframe if it is readable, otherwise the shortest readable one is used", () => {
   const [hour, day, week] = [3_600_000, 86_400_000, 604_800_000];
   expect([hour, 6 * hour, day, week].map((span) => frameFor(span, "1m"))).toEqual(["1m", "1m", "5m", "1h"]);
   expect([hour, 6 * hour, day, week].map((span) => frameFor(span, "1h"))).toEqual(["1m", "1m", "1h", "1h"]);

@@ -1,6 +1,6 @@
-/** What a candle of the chart spans: a timeframe (`5m`, `1d@XNYS`), or the amount that ends a bar (`volume:1000`). */
+/** Chart intervals: a timeframe (`5m`, `1d@XNYS`) or a bar type (`volume:1000`). */
 
-/** Those that have a button and a key of their own. */
+/** Timeframes with a button and a key. */
 export const TIMEFRAMES = ["1m", "5m", "15m", "1h", "4h", "1d", "1w", "1M"] as const;
 export const MEASURES = ["tick", "volume", "dollar", "range"] as const;
 export type Measure = (typeof MEASURES)[number];
@@ -12,7 +12,7 @@ const DAYS = /^[\w:+/@-]{1,60}$/;
 const BARS = /^(tick|volume|dollar|range):([0-9]{1,24}(?:\.[0-9]{1,24})?)$/;
 const UNIT_NAMES: Record<Measure, string> = { tick: "ticks", volume: "volume", dollar: "value", range: "range" };
 
-/** The part before the `@`, and the trading days after it. */
+/** Splits an interval into the part before the `@` and the session after it. */
 function parts(frame: string): [string, string | undefined] {
   const at = frame.indexOf("@");
   return at < 0 ? [frame, undefined] : [frame.slice(0, at), frame.slice(at + 1)];
@@ -22,13 +22,13 @@ export function isBars(frame: string): boolean {
   return BARS.test(parts(frame)[0]);
 }
 
-/** Whether a text can be one; the API says whether there is such a timeframe. */
+/** Whether text is a well-formed interval. Whether it exists is up to the API. */
 export function isFrame(frame: string): boolean {
   const [plain, days] = parts(frame);
   return (PLAIN.test(plain) || plain in MONTHS || BARS.test(plain)) && (days === undefined || DAYS.test(days));
 }
 
-/** A bar type as channels name it: without zeros that say nothing. Undefined: the amount is none. */
+/** Returns the canonical bar type, as in channel names, without redundant zeros; undefined if the amount is invalid. */
 export function barType(measure: Measure, amount: string): string | undefined {
   const [whole = "", fraction = ""] = amount.trim().split(".");
   const name = `${measure}:${whole.replace(/^0+(?=\d)/, "")}${fraction.replace(/0+$/, "") && `.${fraction.replace(/0+$/, "")}`}`;
@@ -36,7 +36,7 @@ export function barType(measure: Measure, amount: string): string | undefined {
   return BARS.test(name) && isWhole && Number(name.split(":")[1]) > 0 ? name : undefined;
 }
 
-/** How it is called on screen: `1000 volume`. */
+/** Returns the display name: `1000 volume`. */
 export function frameTitle(frame: string): string {
   const [plain, days] = parts(frame);
   const found = BARS.exec(plain);
@@ -44,22 +44,25 @@ export function frameTitle(frame: string): string {
   return `${found[2]!} ${UNIT_NAMES[found[1] as Measure]}${days ? ` @${days}` : ""}`;
 }
 
-/** Length of each of its candles, ms; 0 where they differ. */
+/** Returns the candle length in ms; 0 if it varies. */
 export function lengthOf(frame: string): number {
   const found = PLAIN.exec(frame);
   return found ? Number(found[1]) * UNITS_MS[found[2]!]! : 0;
 }
 
-/** In how many candles a span of time can be read. */
+/** Minimum and maximum number of candles for a readable chart. */
 const [FEWEST, MOST] = [12, 500];
 
-/** The timeframe that shows a span, ms: the shown one where that makes enough candles and not too many, else the finest that does. */
+/**
+ * Returns the timeframe for a time range in ms: the current one if the number of candles is readable,
+ * otherwise the shortest readable one.
+ */
 export function frameFor(ms: number, shown: string): string {
   const fits = (frame: string): boolean => ms / lengthOf(frame) >= FEWEST && ms / lengthOf(frame) <= MOST;
   return isBars(shown) || shown.includes("@") || fits(shown) ? shown : (TIMEFRAMES.find(fits) ?? shown);
 }
 
-/** When the candle that begins at `start` ends, ms since 1970; undefined where that is not known. */
+/** Returns the end of the candle that starts at `start`, both in ms since 1970; undefined if unknown. */
 export function endOf(frame: string, start: number): number | undefined {
   const length = lengthOf(frame);
   if (length) return start + length;
@@ -68,12 +71,12 @@ export function endOf(frame: string, start: number): number | undefined {
   return months && Date.UTC(day.getUTCFullYear(), day.getUTCMonth() + months);
 }
 
-/** Whether patterns are looked for in it: they are in timeframes that are stored. */
+/** Whether patterns are detected in the interval, as they are in all stored timeframes. */
 export function hasPatterns(frame: string): boolean {
   return PLAIN.test(frame);
 }
 
-/** The channel of the live feed that carries it. */
+/** Returns the live feed's channel of a symbol in the interval. */
 export function channelOf(frame: string, symbol: string): string {
   return `${isBars(frame) ? "bars" : "candles"}:${frame}:${symbol}`;
 }

@@ -1,11 +1,11 @@
-/** The timeframes as buttons, and beside them bars and other timeframes that a person chose. */
+/** Timeframe buttons, with a form for bar types and other timeframes. */
 
 import { at, button } from "./elements";
 import { MEASURES, TIMEFRAMES, barType, frameTitle, isFrame, type Measure } from "./frame";
 import type { Instrument } from "./market";
 import { MOST_FRAMES, isUsual, type Settings } from "./settings";
 
-/** About so many bars a day has with the size that is offered. */
+/** Number of bars a day that the suggested size aims at. */
 const BARS_A_DAY = 500;
 const BARS_HIGH = 50;
 const TICKS = "100";
@@ -31,13 +31,13 @@ export class FramePicker {
     };
   }
 
-  /** Open the form, by key. */
+  /** Opens the form. */
   open(): void {
     this.box.open = true;
     this.kind.focus();
   }
 
-  /** Show which one is chosen; one without a button has one from now on. */
+  /** Marks the selected interval, adding a button for it if needed. */
   show(frame: string): void {
     const { frames } = this.settings.now;
     if (!isUsual(frame) && !frames.includes(frame)) this.settings.set({ frames: [...frames, frame].slice(-MOST_FRAMES) });
@@ -76,7 +76,7 @@ export class FramePicker {
     this.box.querySelector("summary")!.focus();
   }
 
-  /** Offer a size that makes some hundred bars of the last day. */
+  /** Suggests a size from the last 24 hours of trading. */
   private suggest(): void {
     const { last, day } = this.instrument();
     const offered: Record<string, string> = {
@@ -92,7 +92,7 @@ export class FramePicker {
   }
 }
 
-/** The next of 1, 2 and 5 in some decimal; empty where there is no number. */
+/** Rounds up to 1, 2 or 5 times a power of ten. Empty if the value is not a positive number. */
 export function round(value: number): string {
   if (!(value > 0) || !Number.isFinite(value)) return "";
   const unit = 10 ** Math.floor(Math.log10(value));

@@ -14,17 +14,17 @@ beforeEach(() => {
 
 afterEach(() => vi.useRealTimers());
 
-test("what is urgent has each frame, the rest one in 100 ms", () => {
+test("urgent parts are drawn each frame, everything once in 100 ms", () => {
   for (let ms = 0; ms < 200; ms += 20) {
     frames.urgent();
     vi.advanceTimersByTime(20);
   }
   expect(drawn).toContain("urgent");
   expect(drawn.filter((each) => each === "all").length).toBeLessThanOrEqual(3);
-  expect(drawn[0]).toBe("all"); // of a quiet market all comes at once
+  expect(drawn[0]).toBe("all"); // everything is drawn at once when idle
 });
 
-test("what may wait is drawn within 100 ms, without anything urgent", () => {
+test("a deferred change is drawn within 100 ms, without anything urgent", () => {
   frames.urgent();
   vi.advanceTimersByTime(20);
   frames.soon();
@@ -33,7 +33,7 @@ test("what may wait is drawn within 100 ms, without anything urgent", () => {
   expect(drawn).toEqual(["all", "all"]);
 });
 
-test("after what is urgent alone, the rest follows", () => {
+test("a full redraw follows an urgent one", () => {
   frames.touch();
   vi.advanceTimersByTime(20);
   frames.urgent();
@@ -43,7 +43,7 @@ test("after what is urgent alone, the rest follows", () => {
   expect(drawn).toEqual(["all", "urgent", "all"]);
 });
 
-test("what a person does draws all at once", () => {
+test("a full request is drawn at once", () => {
   frames.touch();
   vi.advanceTimersByTime(20);
   frames.touch();

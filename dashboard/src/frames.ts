@@ -1,8 +1,8 @@
-/** Draws with the next frame of the browser; of a slow machine the smaller part of the time. */
+/** Schedules drawing in animation frames, using at most half of the main thread's time. */
 
-/** Drawing takes one part of the time at most, and leaves as much to what comes. */
+/** Idle time after a frame, as a multiple of its drawing time. */
 const IDLE_FOR_WORK = 1;
-/** A full redraw lays out most of the page: in a busy market only urgent parts are drawn each frame. */
+/** Interval between full redraws: they lay out most of the page, so busy frames draw the urgent parts only. */
 const ALL_EACH_MS = 100;
 
 export class Frames {
@@ -12,22 +12,22 @@ export class Frames {
   private drawn = -Infinity;
   private waiting: number | undefined;
 
-  /** `paint`: draws the urgent parts, or everything. */
+  /** `paint` draws the urgent parts, or everything. */
   constructor(private readonly paint: (all: boolean) => void) {}
 
-  /** Something has changed: draw all. */
+  /** Requests a full redraw in the next frame. */
   touch(): void {
     this.all = true;
     this.ask();
   }
 
-  /** What is urgent has changed: draw it, and the rest within 100 ms. */
+  /** Requests the urgent parts in the next frame, and the rest within 100 ms. */
   urgent(): void {
     this.soon();
     this.ask();
   }
 
-  /** Something has changed that may wait for 100 ms. */
+  /** Requests a full redraw within 100 ms. */
   soon(): void {
     this.waiting ??= window.setTimeout(() => this.touch(), ALL_EACH_MS);
   }

@@ -1,12 +1,12 @@
-/** Age of the displayed data in words, with the server's clock estimated from its pongs. */
+/** Age of the displayed data, measured on the server's clock as estimated from pongs. */
 
 import { span } from "./format";
 
 const AMBER_MS = 2_000;
 const RED_MS = 10_000;
-/** A trade older than this makes its price look old. */
+/** Age from which a price is shown as stale. */
 export const STALE_MS = 60_000;
-/** For so long a message tells how far behind messages are. */
+/** How long a lag measurement is valid. */
 const HELD_MS = 10_000;
 
 export type Level = "good" | "amber" | "red";
@@ -15,23 +15,23 @@ export class Clock {
   private best = Infinity;
   private offset = 0;
 
-  /** A ping left at `sent` and its answer, which said the server's time, came at `came` (all ms). */
+  /** Updates the estimate with a ping sent at `sent` and answered at `came` with the server's time (all in ms). */
   pong(sent: number, came: number, server: number): void {
     const trip = came - sent;
-    // The quickest answer says most; the estimate is let go slowly, for clocks drift.
+    // The fastest round trip is the most accurate. The estimate expires slowly, because clocks drift.
     this.best = Math.min(this.best * 1.1 + 1, Infinity);
     if (trip > this.best) return;
     this.best = trip;
     this.offset = server - (sent + came) / 2;
   }
 
-  /** The server's time now, ms since 1970. */
+  /** The server's current time, ms since 1970. */
   get now(): number {
     return Date.now() + this.offset;
   }
 }
 
-/** How far messages of one kind are behind: by the receipt of the newest tick in them. */
+/** Lag of one kind of message, measured from the receipt of its newest tick. */
 export class Lag {
   private newest = 0;
   private age = 0;
@@ -43,13 +43,13 @@ export class Lag {
     this.age = Math.max(0, now - received);
   }
 
-  /** ms from receipt to here; undefined where nothing came of late: a quiet market has no lag. */
+  /** Returns the lag in ms from receipt to display; undefined without recent messages, since a quiet market has no lag. */
   at(now: number): number | undefined {
     return this.newest && now - this.came < HELD_MS ? this.age : undefined;
   }
 }
 
-/** The trades that no candle has yet. Times are of receipt, ms. */
+/** Tracks trades that no candle covers yet. Times are receive times in ms. */
 export class Pending {
   private since = 0;
   private newest = 0;
@@ -66,7 +66,7 @@ export class Pending {
     else if (this.since) this.since = Math.max(this.since, this.covered);
   }
 
-  /** For how long the first of them has waited; undefined: there is none. */
+  /** Returns how long in ms the oldest pending trade has waited; undefined if none is pending. */
   at(now: number): number | undefined {
     return this.since ? Math.max(0, now - this.since) : undefined;
   }
@@ -76,7 +76,7 @@ export function level(age: number | undefined): Level {
   return age === undefined || age <= AMBER_MS ? "good" : age <= RED_MS ? "amber" : "red";
 }
 
-/** `trades 14 s behind, candles 3 min behind`; empty where nothing is worth a word. */
+/** Describes a significant lag: `trades 14 s behind, candles 3 min behind`. Empty if there is none. */
 export function words(trades: number | undefined, candles: number | undefined): string {
   return [["trades", trades] as const, ["candles", candles] as const]
     .filter(([, age]) => level(age) !== "good")
@@ -84,14 +84,14 @@ export function words(trades: number | undefined, candles: number | undefined): 
     .join(", ");
 }
 
-/** `trades 40 ms, candles 110 ms`: ages of the displayed data; empty without recent messages. */
+/** Describes the data's age: `trades 40 ms, candles 110 ms`. Empty without recent messages. */
 export function ages(trades: number | undefined, candles: number | undefined): string {
   return [["trades", trades] as const, ["candles", candles] as const]
     .flatMap(([what, age]) => (age === undefined ? [] : [`${what} ${age < 2_000 ? `${Math.round(age)} ms` : span(age)}`]))
     .join(", ");
 }
 
-/** How long ago, in words: `now`, `40 s ago`, `2 min ago`. */
+/** Formats an age: `now`, `40 s ago`, `2 min ago`. */
 export function ago(ms: number): string {
   return ms < 1_500 ? "now" : `${span(ms)} ago`;
 }

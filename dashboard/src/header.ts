@@ -5,14 +5,14 @@ import { change, price, span } from "./format";
 import { STALE_MS, ago } from "./freshness";
 import type { Instrument } from "./market";
 
-/** Draw the price; called once a frame. */
+/** Displays price and change; called once a frame. */
 export function paintPrice({ last, decimals, before }: Instrument): void {
   write("price", last && price(last, decimals));
   write("change", before === undefined ? "" : `${change(Number(last), before)} in 24 h`);
   at("change").className = `change ${before !== undefined && Number(last) < before ? "down" : "up"}`;
 }
 
-/** Write what passes with time. `now`: ms since 1970, of the replay where there is one. */
+/** Displays the age of the last trade and the feed's state. `now` is ms since 1970, in a replay its time. */
 export function paintAge({ received, feed }: Instrument, now: number): void {
   const age = now - received;
   write("last", received ? `last trade ${ago(age)}` : "");
@@ -21,13 +21,13 @@ export function paintAge({ received, feed }: Instrument, now: number): void {
   at("feed").dataset.state = feed;
 }
 
-/** Write when a candle that ends at `end` closes; nothing of one that is past. Times: ms. */
+/** Displays the time until a candle closes; empty once it has. Times are in ms. */
 export function paintCountdown(end: number | undefined, now: number): void {
   const left = end === undefined ? 0 : end - now;
   write("countdown", left > 0 ? `closes in ${countdown(left)}` : "");
 }
 
-/** `4:07`; of hours `3 h`. */
+/** Formats a countdown: `4:07`, or `3 h` from an hour on. */
 export function countdown(ms: number): string {
   const [minutes, seconds] = [Math.floor(ms / 60_000), Math.floor((ms % 60_000) / 1000)];
   return minutes < 60 ? `${minutes}:${String(seconds).padStart(2, "0")}` : span(ms);

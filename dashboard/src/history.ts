@@ -1,4 +1,4 @@
-/** What a chart and a tape show, from the history API: candles, bars, indicators, trades, volume by price. */
+/** Client of the history API: candles, bars, indicators, trades and volume profiles. */
 
 import type { Candle } from "./candles";
 import { isBars } from "./frame";
@@ -7,7 +7,10 @@ import type { Tick } from "./live";
 import type { Level } from "./profile";
 import { json, path } from "./request";
 
-/** The newest candles, or the newest before a time, oldest first; undefined: no such symbol. Throws Refused. */
+/**
+ * Fetches the newest candles, or the newest before a time (ms since 1970), oldest first. Undefined if
+ * the symbol is unknown. Throws `Refused`.
+ */
 export async function candles(
   symbol: string,
   timeframe: string,
@@ -20,13 +23,13 @@ export async function candles(
   return found?.candles;
 }
 
-/** A page of information bars, oldest first, and the place of the page before it. */
+/** A page of information bars, oldest first, and the cursor of the previous page. */
 export interface BarsPage {
   bars: Candle[];
   next: string | null;
 }
 
-/** The newest bars, or those before a place or a time; undefined: no such symbol. Throws Refused. */
+/** Fetches the newest bars, or those before a cursor or a time. Undefined if the symbol is unknown. Throws `Refused`. */
 export async function bars(symbol: string, type: string, limit: number, before: { cursor?: string; to?: number } = {}): Promise<BarsPage | undefined> {
   const query = new URLSearchParams({ type, limit: String(limit) });
   for (const [name, value] of Object.entries(before)) query.set(name, String(value));
@@ -34,7 +37,7 @@ export async function bars(symbol: string, type: string, limit: number, before: 
   return found && { ...found, bars: found.bars.map((each) => ({ ...each, partial: false, revision: 0 })) };
 }
 
-/** Indicator values of the newest candles or bars, or the newest before a time. Throws Refused with the error of a name. */
+/** Fetches indicator values of the newest candles or bars, or of the newest before a time. Throws `Refused` if a name is invalid. */
 export async function values(
   symbol: string,
   timeframe: string,
@@ -50,7 +53,7 @@ export async function values(
   return found?.[kind] ?? [];
 }
 
-/** All indicators that there are. */
+/** Fetches the available indicators. */
 export async function indicators(): Promise<Kind[]> {
   return (await json<Kind[]>("/api/indicators")) ?? [];
 }
@@ -68,7 +71,7 @@ interface StoredTick {
 
 const isCorrection = ({ flags }: StoredTick): boolean => flags?.includes("corrected") ?? false;
 
-/** The newest trades, or the newest before a time, the newest first. */
+/** Fetches the newest trades, or the newest before a time, newest first. */
 export async function ticks(symbol: string, limit: number, before?: number): Promise<Tick[]> {
   const query = new URLSearchParams({ limit: String(limit) });
   if (before !== undefined) query.set("to", String(before));
@@ -91,7 +94,7 @@ interface StoredLevel {
   esv: string;
 }
 
-/** Volume by steps of price, of the trades in [from, to). */
+/** Fetches the volume profile of the trades in [from, to), ms since 1970. */
 export async function profile(symbol: string, from: number, to: number, step: number): Promise<Level[]> {
   const query = new URLSearchParams({ from: String(from), step: step.toFixed(20).replace(/0+$/, "0") });
   if (to !== Infinity) query.set("to", String(to));

@@ -1,4 +1,4 @@
-/** What the chosen indicators say of the shown candles: read from history, and again as the newest grows. */
+/** Values of the selected indicators: loaded from history and refreshed while the newest candle grows. */
 
 import type { Chart } from "./chart";
 import type { Candle, Stored } from "./candles";
@@ -6,14 +6,14 @@ import { notice } from "./elements";
 import * as history from "./history";
 import { DELTA, type Values } from "./indicators";
 
-/** The indicators of a candle that grows are read so often, and of so many candles. */
+/** How often the growing candle's indicators are refreshed, and for how many candles. */
 const EACH_MS = 2_000;
 const NEWEST = 3;
 const MOST = 10_000;
 
 export interface Valued {
   chart: Chart;
-  /** What is shown now. */
+  /** The current series. */
   of(): { symbol: string; timeframe: string; store: Stored };
   isLive(): boolean;
 }
@@ -28,7 +28,7 @@ export class IndicatorValues {
     this.values = new Map();
   }
 
-  /** The newest candle has changed. */
+  /** Schedules a refresh after the newest candle has changed. */
   grown(): void {
     this.timer ??= window.setTimeout(() => {
       this.timer = undefined;
@@ -36,7 +36,7 @@ export class IndicatorValues {
     }, EACH_MS);
   }
 
-  /** Read those of the last `count` candles; in a replay of those that are over. */
+  /** Loads the values of the last `count` candles, by default of all; in a replay of closed candles only. */
   async read(count?: number): Promise<void> {
     const { chart, of, isLive } = this.valued;
     const { symbol, timeframe, store } = of();
@@ -57,7 +57,7 @@ export class IndicatorValues {
   }
 }
 
-/** The values by the drawn time of their candles: of several in one millisecond the last belong to the last. */
+/** Pairs values with the unique times of their candles. If several start in one millisecond, both are matched from the end. */
 export function aligned(candles: Candle[], found: { t: number; indicators: Values }[]): [number, Values][] {
   const pairs: [number, Values][] = [];
   let n = candles.length - 1;

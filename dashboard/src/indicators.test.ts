@@ -13,14 +13,14 @@ function candle(t: number, bv = "0", sv = "0"): Candle {
 
 const of = (names: string[], values: Values): ReturnType<typeof lines> => lines(names, KINDS, new Map([[0, values]]), [candle(0)]);
 
-test("delta is what was bought less what was sold, and its sum over the UTC day", () => {
+test("delta is bought minus sold volume, and its sum over the UTC day", () => {
   const candles = [candle(DAY_MS - 60_000, "5", "2"), candle(DAY_MS, "1", "4"), candle(DAY_MS + 60_000, "2.5", "1")];
   const [bars, sum] = lines(["delta"], [], new Map(), candles);
   expect(bars!.points.map(({ value }) => value)).toEqual([3, -3, 1.5]);
   expect(sum!.points.map(({ value }) => value)).toEqual([3, -3, -1.5]);
 });
 
-test("prices lie over the candles, every other indicator has a pane of its own", () => {
+test("overlays share the candles' pane, every other indicator has its own", () => {
   const found = of(["rsi:7", "sma:9", "macd:12:26:9", "delta"], {
     "rsi:7": 50, "sma:9": 1, "macd:12:26:9:macd": 1, "macd:12:26:9:macdsignal": 2, "macd:12:26:9:macdhist": -1,
   });
@@ -35,16 +35,16 @@ test("prices lie over the candles, every other indicator has a pane of its own",
   ]);
 });
 
-test("a column belongs to the longest name; the direction of a stop is not drawn", () => {
+test("a column belongs to the longest matching name; a supertrend's direction is not drawn", () => {
   const found = of(["ma:30", "ma:30:1", "supertrend:10:3"], { "ma:30": 1, "ma:30:1": 2, "supertrend:10:3:supertrend": 3, "supertrend:10:3:trend": -1 });
   expect(found.map(({ name, points }) => [name, points[0]!.value])).toEqual([["MA 30", 1], ["MA 30 1", 2], ["SUPERTREND 10 3 SUPERTREND", 3]]);
 });
 
-test("where there is no value yet there is no point", () => {
+test("a null value draws no point", () => {
   expect(of(["sma:20"], { "sma:20": null })[0]!.points).toEqual([]);
 });
 
-test("a name is letters and numbers", () => {
+test("a name consists of letters and numbers", () => {
   expect(["sma:20", "macd:12,26,9", "sar:0.02:0.2", "vwap"].filter(isName)).toHaveLength(4);
   expect(["", "sma 20", "20", "a:b", "<b>", "x".repeat(40)].filter(isName)).toEqual([]);
 });

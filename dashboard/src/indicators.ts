@@ -1,4 +1,4 @@
-/** Indicators beside the candles: `sma:20`, as the history API computes them, and the delta of sides. */
+/** Indicator lines: values from the history API, such as `sma:20`, and volume delta. */
 
 import type { Candle } from "./candles";
 
@@ -9,21 +9,21 @@ export interface Point {
 
 export interface Line {
   name: string;
-  /** The indicator, with its parameters. */
+  /** Title of the indicator with its parameters. */
   of: string;
-  /** As rules of alerts and the API name its values; none has no rule. */
+  /** Column name in alert rules and the API; undefined if rules cannot use it. */
   column?: string;
   color: string;
-  /** 0: over the candles; those of one other number share a pane under them. */
+  /** Pane index: 0 overlays the candles; lines with the same number share a pane below. */
   pane: number;
-  /** Drawn as columns, by their sign. */
+  /** Whether it is drawn as a histogram, coloured by sign. */
   columns?: boolean;
-  /** Has a separate scale in its pane. */
+  /** Whether it has a price scale of its own in the pane. */
   apart?: boolean;
   points: Point[];
 }
 
-/** An indicator that the API knows. `name`: with its defaults; `overlay`: its values are prices. */
+/** An indicator of the API. `name` includes the default parameters; `overlay` means that its values are prices. */
 export interface Kind {
   name: string;
   title: string;
@@ -32,7 +32,7 @@ export interface Kind {
   overlay: boolean;
 }
 
-/** Of one candle, by column; null before there is one. */
+/** Values of one candle by column; null while undefined. */
 export type Values = Record<string, number | null>;
 
 export const DELTA = "delta";
@@ -40,26 +40,26 @@ export const DELTA = "delta";
 const NAME = /^[a-z][a-z0-9_]{0,30}((?:[:,]-?[0-9.]{1,12}){0,8})$/;
 const COLORS = ["--line-1", "--line-2", "--line-3", "--line-4", "--line-5", "--line-6"];
 const DAY_MS = 86_400_000;
-/** Measured in prices, and no price; a direction of 1 or -1 beside a stop. */
+/** Measured in price units without being prices. */
 const APART = ["avgdev"];
 const NOT_DRAWN = /^supertrend:.*:trend$/;
 
-/** Whether a text can be an indicator; the API says whether there is one. */
+/** Whether text is a well-formed indicator name. Whether it exists is up to the API. */
 export function isName(text: string): boolean {
   return NAME.test(text);
 }
 
-/** `macd` of `macd:12:26:9`. */
+/** Returns the name without parameters: `macd` for `macd:12:26:9`. */
 export function base(name: string): string {
   return name.split(/[:,]/)[0]!;
 }
 
-/** `MACD 12 26 9` */
+/** Returns the display name: `MACD 12 26 9`. */
 export function title(name: string): string {
   return name.toUpperCase().replaceAll(/[:,]/g, " ");
 }
 
-/** The lines of indicators in the order in which they were chosen, each below the candles in a pane of its own. */
+/** Builds the lines of the selected indicators, in order. Each one that is not an overlay has a pane of its own. */
 export function lines(names: string[], kinds: Kind[], values: ReadonlyMap<number, Values>, candles: Candle[]): Line[] {
   const times = candles.map(({ t }) => t);
   const found: Line[] = [];
@@ -88,7 +88,7 @@ export function lines(names: string[], kinds: Kind[], values: ReadonlyMap<number
 }
 
 
-/** The columns that are drawn, as the API has named them: `ma:30:1` is no column of `ma:30`. */
+/** Returns the columns to draw for an indicator. A column belongs to the longest matching name: `ma:30:1` does not belong to `ma:30`. */
 function columnsOf(name: string, names: string[], values: ReadonlyMap<number, Values>): string[] {
   const some: Values = values.values().next().value ?? {};
   const owner = (column: string): string | undefined =>
@@ -96,7 +96,7 @@ function columnsOf(name: string, names: string[], values: ReadonlyMap<number, Va
   return Object.keys(some).filter((each) => owner(each) === name && !NOT_DRAWN.test(each));
 }
 
-/** Bought less sold volume of each candle, and its sum since the start of the UTC day. */
+/** Computes volume delta (bought minus sold) by candle, and its sum since the start of the UTC day. */
 function delta(candles: Candle[], pane: number): Line[] {
   const points = candles.map(({ t, bv, sv }) => ({ t, value: Number(bv) - Number(sv) }));
   let sum = 0;

@@ -5,13 +5,13 @@ import { said, shownOf, total, type Reject } from "./input_sheet";
 const reject: Reject = { received: 1, code: "bad_price", detail: "price: above 0", original: "A,-1", bytes: 4, source: "udp-1" };
 const counts = [{ code: "bad_price", source: "udp", rejects: 1_200, newest: 1 }, { code: "empty", source: "http", rejects: 34, newest: 1 }];
 
-test("counts are of all reasons, with the command that helps", () => {
+test("the summary totals all reasons, with the commands to handle them", () => {
   expect(total({ counts, rejects: [] })).toBe(1_234);
   expect(said({ counts, rejects: [] }, { count: 2, letters: [] })).toBe("1,234 rejects in 24 hours: after a fix, kandle rejects replay. 2 dead letters: kandle dlq list, kandle dlq replay.");
   expect(said({ counts: [], rejects: [] }, undefined)).toBe("No rejects in 24 hours. No dead letters.");
 });
 
-test("what came is shown whole where it is short, else its start and its size", () => {
+test("original input is shown in full if short, otherwise truncated with its size", () => {
   expect(shownOf(reject)).toBe("A,-1");
   expect(shownOf({ ...reject, bytes: 5_000 })).toBe("A,-1… (5,000 bytes)");
   expect(shownOf({ ...reject, original: "9".repeat(300), bytes: 300 })).toBe(`${"9".repeat(120)}… (300 bytes)`);

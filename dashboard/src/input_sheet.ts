@@ -1,4 +1,4 @@
-/** Input that came to nothing: rejects and dead letters, as counts in the footer and as tables in a sheet. */
+/** The dialog of rejects and dead letters, with counts in the footer. */
 
 import { at, write } from "./elements";
 import { decimal, stamp } from "./format";
@@ -49,7 +49,7 @@ export class InputSheet {
     for (const id of ["rejects-open", "letters-open"]) at(id).onclick = () => this.open();
   }
 
-  /** Count now, and again and again. */
+  /** Updates the counts, now and periodically. */
   async count(): Promise<void> {
     const [rejects, letters] = await Promise.all([rejectsOf(1).catch(() => undefined), lettersOf().catch(() => undefined)]);
     this.paint(rejects, letters);
@@ -87,13 +87,13 @@ export function total({ counts }: Rejects): number {
   return counts.reduce((sum, { rejects }) => sum + rejects, 0);
 }
 
-/** The start of what came, and how long it was where that is not all. */
+/** Returns the original input, truncated with its size if it is long. */
 export function shownOf({ original, bytes }: Reject): string {
   const cut = original.length > MOST_LETTERS || bytes > original.length;
   return cut ? `${original.slice(0, MOST_LETTERS)}… (${decimal(String(bytes))} bytes)` : original;
 }
 
-/** What to do about them. */
+/** Summarizes the counts, with the commands to handle them. */
 export function said(rejects: Rejects | undefined, letters: DeadLetters | undefined): string {
   const some = rejects && total(rejects) ? `${decimal(String(total(rejects)))} rejects in 24 hours: after a fix, kandle rejects replay.` : "No rejects in 24 hours.";
   return `${some} ${letters?.count ? `${decimal(String(letters.count))} dead letters: kandle dlq list, kandle dlq replay.` : "No dead letters."}`;

@@ -1,4 +1,4 @@
-/** `window.kandle`: what the page shows now; browser tests hold it against the API. */
+/** `window.kandle.state()`: the page's state, compared with the API by browser tests. */
 
 import type { Parts } from "./parts";
 

@@ -1,4 +1,4 @@
-/** The line over the chart: the candle under the pointer, or the newest. */
+/** The chart legend: values of the candle under the pointer, or of the newest. */
 
 import type { Candle } from "./candles";
 import { at, part } from "./elements";
@@ -10,16 +10,19 @@ import { label } from "./marks";
 const NAMED = 3;
 let shown = "";
 
-/** `t`: where the pointer is; `found`: the marked patterns that begin at the candle; `digits`: decimals of its prices. */
+/**
+ * Displays the legend. `t` is the time under the pointer, `found` the marked patterns that end with
+ * the candle, `digits` the decimals of prices.
+ */
 export function legend(t: number | undefined, candle: Candle | undefined, digits: number, flags: Flag[], found: Pattern[]): void {
   const parts = candle ? values(candle, digits, flags, found) : t === undefined ? [] : [["", stamp(t).slice(0, 16)], ["flag", "no trades"]];
   const key = parts.join("\n");
-  if (key === shown) return; // rewriting causes a layout
+  if (key === shown) return; // rewriting would cause a layout
   shown = key;
   at("legend").replaceChildren(...parts.map(([kind, name, value]) => part(kind!, name!, value)));
 }
 
-/** Kind, name and value of each part. */
+/** Returns class, label and value of each part. */
 function values(candle: Candle, digits: number, flags: Flag[], found: Pattern[]): string[][] {
   const rising = Number(candle.c) >= Number(candle.o);
   return [

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import type { Line } from "./indicators";
 import { Lines } from "./lines";
 
-/** A chart that tells its crosshair whenever a series comes or goes, as lightweight-charts does under a pointer. */
+/** A chart that fires a crosshair event for each change of series, as lightweight-charts does under a pointer. */
 class Chart {
   told = (): void => {};
   readonly pane = { setStretchFactor: () => this.told(), getHTMLElement: () => document.createElement("div") };
@@ -19,7 +19,7 @@ class Chart {
 
 const line = (of: string, value: number): Line => ({ of, name: of, color: "--up", pane: 1, points: [{ t: 60_000, value }] }) as Line;
 
-test("values are written while lines are added and removed under a pointer", () => {
+test("values are displayed while lines are added and removed under a pointer", () => {
   const chart = new Chart();
   const lines = new Lines(chart as unknown as IChartApi);
   chart.told = () => lines.write(60_000, 2);

@@ -1,4 +1,4 @@
-/** The drawn lines of indicators, over the candles and in panes under them, with their values in words. */
+/** Draws indicator lines, over the candles and in panes below, with their values. */
 
 import { HistogramSeries, LineSeries, type IChartApi, type ISeriesApi, type UTCTimestamp } from "lightweight-charts";
 
@@ -13,7 +13,7 @@ const LEAST_DIGITS = 2;
 
 export class Lines {
   private series: ISeriesApi<"Line" | "Histogram">[] = [];
-  /** The header of each pane with lines, and the value of each line. */
+  /** The header of each pane, and the value element of each line. */
   private words: { pane: number; box: HTMLElement }[] = [];
   private values: HTMLElement[] = [];
   private shape = "";
@@ -21,10 +21,10 @@ export class Lines {
 
   constructor(private readonly chart: IChartApi) {}
 
-  /** Replace the lines; series with unchanged names and panes get new points. */
+  /** Draws the lines, reusing the series if names, colours and panes are unchanged. */
   draw(lines: Line[]): void {
     const shape = JSON.stringify(lines.map(({ name, color: hue, pane, columns }) => [name, color(hue), pane, columns]));
-    if (shape !== this.shape) this.make(lines); // the chart tells its crosshair meanwhile, and `write` is called
+    if (shape !== this.shape) this.make(lines); // meanwhile the chart fires crosshair events, and so `write` is called
     this.shape = shape;
     this.drawn = lines;
     const [up, down] = [color("--up"), color("--down")];
@@ -33,14 +33,14 @@ export class Lines {
         points.map(({ t, value }) => ({ time: (t / 1000) as UTCTimestamp, value, ...(columns ? { color: value < 0 ? down : up } : {}) })),
       );
     });
-    requestAnimationFrame(() => this.place()); // a new pane has its element then
+    requestAnimationFrame(() => this.place()); // a new pane has its element by then
   }
 
   get all(): readonly Line[] {
     return this.drawn;
   }
 
-  /** Write the values at a candle; `digits`: decimals of its prices. */
+  /** Displays the values at a candle. `digits` is the number of decimals of its prices. */
   write(t: number | undefined, digits: number): void {
     this.drawn.forEach(({ points }, n) => {
       const newest = points.at(-1);
@@ -49,7 +49,7 @@ export class Lines {
     });
   }
 
-  /** Of the lines of a pane that have a name in rules, the one that is nearest at a candle, `off` so many pixels; `value`: on its scale at `y`. */
+  /** Returns the line of a pane nearest to `y` that rules can use, its distance `off` in pixels, and the value at `y` on its scale. */
   near(pane: number, t: number | undefined, y: number): { column: string; value: number; off: number } | undefined {
     const found = this.drawn.flatMap(({ column, points }, n) => {
       const series = this.series[n]!;
@@ -70,14 +70,14 @@ export class Lines {
       const made = columns
         ? this.chart.addSeries(HistogramSeries, options, place)
         : this.chart.addSeries(LineSeries, { ...options, lineWidth: 1, crosshairMarkerVisible: false }, place);
-      if (place) made.priceScale().applyOptions({ scaleMargins: MARGINS }); // the words are above
+      if (place) made.priceScale().applyOptions({ scaleMargins: MARGINS }); // leaves room for the header
       return made;
     });
     for (const pane of this.chart.panes().slice(1)) pane.setStretchFactor(PANE);
     this.name(lines, panes);
   }
 
-  /** Name each indicator once, before the values of its lines. */
+  /** Builds the pane headers: each indicator once, followed by the values of its lines. */
   private name(lines: Line[], panes: number[]): void {
     this.words = panes.map((_, pane) => ({ pane, box: Object.assign(document.createElement("div"), { className: "values" }) }));
     const rows = new Map<string, HTMLElement>();

@@ -1,4 +1,4 @@
-/** What the list of symbols shows: which group, in which order, with which columns. */
+/** Controls of the symbol list: group, order and columns. */
 
 import type { Cards } from "./cards";
 import { at, button, select } from "./elements";
@@ -10,7 +10,7 @@ const ALL = "all symbols";
 export interface Listed {
   cards: Cards;
   settings: Settings;
-  /** The symbol of the chart. */
+  /** The selected symbol. */
   symbol(): string;
 }
 
@@ -44,26 +44,26 @@ export class ListControls {
     };
   }
 
-  /** Open the groups of the chosen symbol, by key. */
+  /** Opens the groups of the selected symbol. */
   openGroups(): void {
     at<HTMLDetailsElement>("groups").open = true;
   }
 
-  /** Show the next group. */
+  /** Switches to the next group. */
   nextGroup(): void {
     const { settings } = this.listed;
     const all = ["", ...settings.now.groups.map(({ name }) => name)];
     settings.set({ group: all[(all.indexOf(settings.now.group) + 1) % all.length]! });
   }
 
-  /** Remove a symbol from the list: from the group, or from all symbols. */
+  /** Removes a symbol from the current group, or hides it. */
   remove(symbol: string): void {
     const { settings } = this.listed;
     if (settings.now.group) settings.toggleIn(settings.now.group, symbol);
     else settings.toggle("hidden", symbol);
   }
 
-  /** In another order; in the same one, the other way round. */
+  /** Sorts by a column; choosing the current one reverses the order. */
   private sort(sort: Sort): void {
     const { settings } = this.listed;
     settings.set({ sort, reversed: sort === settings.now.sort && !settings.now.reversed });
@@ -80,7 +80,7 @@ export class ListControls {
     );
   }
 
-  /** The heads of the columns, which sort by them. */
+  /** Draws the column headers, which sort on click. */
   private heads(): void {
     const { cards, settings } = this.listed;
     const { columns, sort, reversed } = settings.now;

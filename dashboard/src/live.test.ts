@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { Live, type State, type Tick, type Watch } from "./live";
 
-/** A WebSocket server as small as the protocol allows: texts under 64 KiB, no extensions. */
+/** A minimal WebSocket server: text frames below 64 KiB, no extensions. */
 class Server {
   readonly requests: Record<string, unknown>[] = [];
   private socket: Socket | undefined;
@@ -40,7 +40,7 @@ class Server {
     await new Promise((done) => this.http.close(done));
   }
 
-  /** The next request that is no ping. */
+  /** Returns the next request other than a ping. */
   async asked(): Promise<Record<string, unknown>> {
     for (;;) {
       const request = this.requests.shift();
@@ -64,7 +64,7 @@ class Server {
 
 const tick = (price: string): Partial<Tick> => ({ symbol: "A", price });
 
-describe.skipIf(typeof WebSocket === "undefined")("the live feed after a cut", () => {
+describe.skipIf(typeof WebSocket === "undefined")("the live feed after a disconnect", () => {
   let server: Server;
   let live: Live;
   let prices: string[];
@@ -75,7 +75,7 @@ describe.skipIf(typeof WebSocket === "undefined")("the live feed after a cut", (
   beforeEach(async () => {
     server = new Server();
     const port = await server.listen();
-    // Of this test alone: the client of the one before still tries to connect, and says so.
+    // Local to each test: the previous test's client still reconnects and calls back.
     const [mine, said, begun]: [string[], State[], string[][]] = [[], [], []];
     [prices, states, missed, subscribed] = [mine, said, 0, begun];
     const watch: Watch = {
@@ -104,7 +104,7 @@ describe.skipIf(typeof WebSocket === "undefined")("the live feed after a cut", (
 
   afterEach(() => server.close());
 
-  it("asks for what came behind the last message it saw", async () => {
+  it("resumes after the last received message", async () => {
     server.cut();
     expect(await server.asked()).toMatchObject({ op: "subscribe", channels: ["ticks:A"], from_seq: 7, stream: "s1" });
     server.say({ type: "subscribed", channels: ["ticks:A"], seq: 9, stream: "s1", replayed: true });
@@ -116,7 +116,7 @@ describe.skipIf(typeof WebSocket === "undefined")("the live feed after a cut", (
     expect(states.at(-1)).toBe("live");
   });
 
-  it("says when channels have begun, and not again when all was replayed", async () => {
+  it("reports new subscriptions, but not if all messages were replayed", async () => {
     expect(subscribed).toEqual([["ticks:A"]]);
     live.subscribe("candles:1m:A");
     await server.asked();
@@ -131,7 +131,7 @@ describe.skipIf(typeof WebSocket === "undefined")("the live feed after a cut", (
     expect(subscribed).toHaveLength(2);
   });
 
-  it("says when something was missed for good", async () => {
+  it("reports missed messages", async () => {
     server.cut();
     await server.asked();
     server.say({ type: "subscribed", channels: ["ticks:A"], seq: 2, stream: "s2", replayed: false });

@@ -1,4 +1,4 @@
-/** The live feed over WebSocket: subscribed once, resumed after every cut where it left off. */
+/** Client of the live feed over WebSocket: resubscribes after a disconnect and resumes from the last message. */
 
 import type { Candle } from "./candles";
 import { protocols } from "./token";
@@ -11,11 +11,11 @@ export interface Tick {
   side: "buy" | "sell" | null;
   trade_id: string | null;
   received: number;
-  /** What became of the trade, or that it is what another was corrected to. */
+  /** Whether the trade was cancelled or corrected, or is itself a correction. */
   mark?: "cancelled" | "corrected" | "correction" | undefined;
 }
 
-/** A trade is void or was otherwise; `t`, `venue`, and what stays of a correction: null. */
+/** A cancel or correction of a trade. `t`, `venue` and unchanged fields of a correction are null. */
 export interface Bust {
   symbol: string;
   trade_id: string;
@@ -32,7 +32,7 @@ export interface LiveCandle extends Candle {
   timeframe: string;
 }
 
-/** A pattern as the history API gives it too. `timestamp`: ms, when its last candle had ended. */
+/** A detected pattern, as in the history API. `timestamp` is the end of its last candle, ms since 1970. */
 export interface Pattern {
   id: string;
   symbol: string;
@@ -48,7 +48,10 @@ export interface Pattern {
   revision: number;
 }
 
-/** A rule that came true; `value` of a comparison's, `trigger_price` of a pattern's; without candles no `timeframe`. Times: ms. */
+/**
+ * An alert. Comparisons have a `value`, patterns a `trigger_price`; `timeframe` is empty for rules
+ * without candles. Times are ms since 1970.
+ */
 export interface Alert {
   rule_id: string;
   rule: string;
@@ -58,28 +61,28 @@ export interface Alert {
   timestamp: number;
   value?: string;
   trigger_price?: string;
-  /** It was muted. */
+  /** Whether its rule was muted. */
   muted?: boolean;
 }
 
 export type State = "connecting" | "live" | "reconnecting";
 
 export interface Watch {
-  /** `late`: the symbol had a trade of a later time before. `known`: it is of the present. */
+  /** `late` means that a trade with a later event time came before; `known` that it is from a snapshot. */
   tick(tick: Tick, late: boolean, known: boolean): void;
-  /** `received`: receive time of the newest tick behind it, ms since 1970, if known. */
+  /** `received` is the receive time of the newest tick included, ms since 1970, if known. */
   candle(candle: LiveCandle, received: number | null, known: boolean): void;
   pattern(pattern: Pattern): void;
   bust?(bust: Bust): void;
   alert(alert: Alert, known: boolean): void;
-  /** The feed has begun to send what changes in these channels; what changed before is in history. */
+  /** The channels are subscribed; earlier changes are only in history. */
   subscribed(channels: string[]): void;
-  /** Messages were lost: reload everything. */
+  /** Messages were missed: everything must be reloaded. */
   missed(): void;
   state(state: State, retryInMs?: number): void;
-  /** A channel was refused. */
+  /** The server refused a channel. */
   refused(message: string): void;
-  /** A ping left and came back (ms since 1970); between, the server's clock said `server`. */
+  /** A ping sent at `sent` was answered at `came` (ms since 1970) with the server's time. */
   pong(sent: number, came: number, server: number): void;
 }
 
@@ -103,7 +106,7 @@ export interface Frame {
 
 const PING_EVERY_MS = 2_000;
 const SILENT_MS = 7_000;
-/** Of a server that reads a day of bars before it answers: it reads requests in their order, pings too. */
+/** Timeout for a subscription: the server may load a day of bars before it answers, and answers in order, pings included. */
 const ANSWERED_MS = 60_000;
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 8_000;
@@ -115,7 +118,7 @@ export class Live {
   private stream = "";
   private cuts = 0;
   private heard = 0;
-  /** Subscriptions that were not answered yet. */
+  /** Number of unanswered subscriptions. */
   private owed = 0;
   private pinged = 0;
   private timer: number | undefined;
@@ -125,14 +128,14 @@ export class Live {
     private readonly watch: Watch,
   ) {}
 
-  /** Connect, and stay connected. */
+  /** Connects, and reconnects whenever needed. */
   start(): void {
     this.connect();
     window.setInterval(() => this.tend(), PING_EVERY_MS);
     window.addEventListener("online", () => this.again(0));
   }
 
-  /** Ask for further channels; the answer begins with their present state. */
+  /** Subscribes to more channels. The response starts with a snapshot. */
   subscribe(...channels: string[]): void {
     const fresh = channels.filter((each) => !this.wanted.has(each));
     for (const each of fresh) this.wanted.add(each);
@@ -161,7 +164,7 @@ export class Live {
     };
   }
 
-  /** Connect again after a while: longer each time, and not with everybody else at once. */
+  /** Reconnects after a delay, by default an exponential backoff with jitter. */
   private again(waitMs?: number): void {
     if (this.socket?.readyState === WebSocket.OPEN && waitMs === 0) return;
     window.clearTimeout(this.timer);
@@ -175,7 +178,7 @@ export class Live {
   private tend(): void {
     if (this.socket?.readyState !== WebSocket.OPEN) return;
     if (Date.now() - this.heard > (this.owed ? ANSWERED_MS : SILENT_MS)) {
-      // A connection that carries nothing is none, whatever the browser believes.
+      // A silent connection is dead, whatever the browser reports.
       const silent = this.socket;
       this.socket = undefined;
       silent.close();
@@ -185,7 +188,7 @@ export class Live {
     this.ping();
   }
 
-  /** Bars in a request of their own, the last: nothing else waits until their day is read. */
+  /** Sends subscriptions, those of bars last and separately: they wait until the server has loaded their day. */
   private ask(channels: string[], place: object = {}): void {
     const areBars = (each: string): boolean => each.startsWith("bars:");
     for (const some of [channels.filter((each) => !areBars(each)), channels.filter(areBars)]) {
@@ -232,7 +235,7 @@ export class Live {
         if (frame.time_ms) this.watch.pong(this.pinged, Date.now(), frame.time_ms);
         break;
       case "error":
-        this.owed = Math.max(0, this.owed - 1); // none is owed too long
+        this.owed = Math.max(0, this.owed - 1); // assume that it answers a subscription
         console.warn(`live feed: ${frame.code}: ${frame.msg}`);
         if (frame.code === "bad_channels") this.watch.refused(frame.msg ?? "");
         break;
@@ -240,12 +243,12 @@ export class Live {
   }
 }
 
-/** A bar has only its type; the channel also has the trading days. */
+/** Sets a bar's full interval, which includes the session, from its channel. */
 function ofBars(channel: string, bar: LiveCandle): LiveCandle {
   return { ...bar, timeframe: channel.slice("bars:".length, -bar.symbol.length - 1) };
 }
 
-/** Give a message of a channel to whoever watches. */
+/** Dispatches a channel's message to the matching callback. */
 export function give(
   watch: Pick<Watch, "tick" | "candle" | "pattern"> & Partial<Watch>,
   channel: string,

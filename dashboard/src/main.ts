@@ -1,4 +1,4 @@
-/** The page put together. */
+/** Entry point: creates the parts of the page and connects them. */
 
 import "./style.css";
 
@@ -41,7 +41,10 @@ import { Trades } from "./trades";
 import { Watchlist } from "./watchlist";
 
 const FEED = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
-/** Whoever emits for watchers reads their leases now and then: what passes until then is in history alone. */
+/**
+ * Candles are only emitted for watched symbols, and the emitter polls the leases of watchers: until it
+ * notices, changes are only in history.
+ */
 const LEASE_BEGINS_MS = 1_500;
 const SECOND_MS = 1_000;
 
@@ -115,7 +118,7 @@ const picker = new Picker(() => chart.kinds, () => kinds);
 
 const parts: Parts = { live, playback, market, connection, series, chart, tape, trades, cards, watchlist, frames, panels, patterns, settings, navigation, desk, painting, touch, isLive, wants, choose };
 
-/** The indicators of the first chart. */
+/** The indicator picker's target for the main chart. */
 const picked: Picked = {
   names: () => chart.indicators,
   series: () => series,
@@ -136,7 +139,7 @@ async function choose(symbol: string, timeframe?: string): Promise<void> {
   await chosen;
 }
 
-/** Make the shown symbol a favourite, or none. */
+/** Toggles the selected symbol as a favourite. */
 function favour(): void {
   if (series.symbol) settings.toggle("favourites", series.symbol);
 }
@@ -147,21 +150,21 @@ async function quote(symbol = series.symbol): Promise<void> {
     const { bid, ask } = await quotes.latest(symbol);
     if (symbol === series.symbol) paintQuote(isLive() ? bid : null, ask, market.get(symbol).decimals);
   } catch {
-    // The connection's state says it already.
+    // The connection state already shows the problem.
   }
 }
 
-/** Those before the page was opened. */
+/** Loads alerts from before the page was opened. */
 async function loadAlerts(): Promise<void> {
   try {
     await alerts.newest();
   } catch {
-    // Live ones come all the same.
+    // Live alerts still arrive.
   }
 }
 
 async function showAlert(alert: Alert): Promise<void> {
-  if (alert.rule.startsWith("feed ")) return; // of a feed there is no chart
+  if (alert.rule.startsWith("feed ")) return; // an alert about a feed has no chart
   await choose(alert.symbol, isFrame(alert.timeframe) ? alert.timeframe : undefined);
   chart.view.centre(alert.candle_start);
 }
@@ -209,7 +212,7 @@ async function begin(): Promise<void> {
     rules.offer(`${subject(series.symbol)} ${condition} on ${series.timeframe}`);
   };
   window.setInterval(() => { painter.second(); touch(); }, SECOND_MS);
-  await navigation.follow(); // the chart first, then everything around it
+  await navigation.follow(); // the chart first, then the rest of the page
   if (series.symbol) panels.lay();
   void loadAlerts();
   void rules.read();

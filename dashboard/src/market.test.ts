@@ -5,7 +5,7 @@ import { Market, type Order } from "./market";
 const tick = (price: string, t: number, received = t) => ({ symbol: "A", price, size: "1", t, side: null, trade_id: null, received });
 
 describe("the last price", () => {
-  it("is that of the latest trade in time, whatever comes last", () => {
+  it("is that of the latest trade by event time, whatever is received last", () => {
     const market = new Market();
     expect(market.tick(tick("150.65", 2_000), false)).toBe(true);
     expect(market.tick(tick("158.88", 1_000, 3_000), true)).toBe(false);
@@ -18,7 +18,7 @@ describe("the last price", () => {
 });
 
 describe("the list", () => {
-  it("is in the order that is chosen: favourites first, hidden ones left out, without a value last", () => {
+  it("is sorted as selected: favourites first, hidden symbols left out, symbols without a value last", () => {
     const order: Order = { sort: "last trade", favourites: ["D"], hidden: ["E"] };
     const market = new Market(() => order);
     ["C", "A", "B", "D", "E"].forEach((symbol, n) => market.tick({ ...tick(String(9 - n), n * 1_000), symbol }, false));

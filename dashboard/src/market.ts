@@ -1,38 +1,38 @@
-/** What is known of each symbol. The one place that says what its last price is. */
+/** State of every symbol. The single source of last prices. */
 
 import { decimals } from "./format";
 import type { Last, Overview } from "./quotes";
 import type { Tick } from "./live";
 
-/** What the list may show beside price and change; `session`: change since the session's open. */
+/** Optional columns of the list. `session` is the change since the session's open. */
 export const COLUMNS = ["session", "high", "low", "volume", "spread"] as const;
 export type Column = (typeof COLUMNS)[number];
 export const SORTS = ["name", "change", "last trade", "price", ...COLUMNS] as const;
 export type Sort = (typeof SORTS)[number];
 
 export class Instrument {
-  /** Exact text; empty before the first trade. */
+  /** Last price as a decimal string; empty before the first trade. */
   last = "";
-  /** Event time and receipt of the last trade, ms since 1970. */
+  /** Event time and receive time of the last trade, ms since 1970. */
   t = -Infinity;
   received = 0;
   decimals = 0;
   up = true;
-  /** 24 hours ago, and since; undefined where there was no trade. */
+  /** Price 24 hours ago, undefined without one, and prices since then. */
   open: string | undefined;
   points: number[] = [];
-  /** Of the last 24 hours, exact texts; the spread of the latest quote. Empty where there is none. */
+  /** 24-hour statistics and the latest spread as decimal strings; empty if unknown. */
   day: Record<Exclude<Column, "session">, string> = { high: "", low: "", volume: "", spread: "" };
-  /** At the open of the session that goes on. */
+  /** Price at the open of the current session. */
   sessionOpen: string | undefined;
   feed = "";
   changed = true;
-  /** Whether its last 24 hours were read. */
+  /** Whether its overview was loaded. */
   isRead = false;
 
   constructor(readonly symbol: string) {}
 
-  /** Take a trade. Only one that is later in time moves the last price; true where it did. */
+  /** Applies a trade. Returns whether it is the latest by event time and so sets the last price. */
   trade(price: string, t: number, received: number, late = false): boolean {
     this.decimals = Math.max(this.decimals, decimals(price));
     this.received = Math.max(this.received, received);
@@ -42,12 +42,12 @@ export class Instrument {
     return true;
   }
 
-  /** Know no trade any more: another time is shown. */
+  /** Resets the last trade, before another time is shown. */
   rewind(): void {
     [this.last, this.t, this.received, this.changed] = ["", -Infinity, 0, true];
   }
 
-  /** Change against 24 hours ago as a ratio, or undefined. */
+  /** The price 24 hours ago, or undefined. */
   get before(): number | undefined {
     return this.open === undefined ? undefined : Number(this.open);
   }
@@ -59,7 +59,7 @@ export interface Group {
   symbols: string[];
 }
 
-/** How the list is ordered; `hidden` ones are not in it, `favourites` are first; of a group its own alone. */
+/** Order and filter of the list. Favourites come first and `hidden` symbols are left out; a group shows its own symbols only. */
 export interface Order {
   sort: Sort;
   reversed?: boolean;
@@ -75,7 +75,7 @@ export class Market {
 
   constructor(private readonly order: () => Order = () => ({ sort: "name", favourites: [], hidden: [] })) {}
 
-  /** Put the list into order again: prices have moved, or another order was chosen. */
+  /** Discards the cached order. */
   resort(): void {
     this.sorted = undefined;
   }
@@ -84,7 +84,7 @@ export class Market {
     let found = this.known.get(symbol);
     if (!found) {
       found = new Instrument(symbol);
-      if (!symbol) return found; // none is chosen yet
+      if (!symbol) return found; // no symbol is selected yet
       this.known.set(symbol, found);
       this.sorted = undefined;
     }
@@ -99,7 +99,7 @@ export class Market {
     return (this.sorted ??= this.ordered());
   }
 
-  /** Those that have a text in their names: of the list first, then of all others. */
+  /** Returns the symbols that contain a text, listed ones first. */
   found(text: string): string[] {
     const listed = new Set(this.symbols);
     const others = [...this.known.keys()].filter((each) => !listed.has(each)).sort();
@@ -110,7 +110,7 @@ export class Market {
     const { sort, reversed = false, favourites, hidden, groups = [], group = "" } = this.order();
     const [first, out] = [new Set(favourites), new Set(hidden)];
     const of = groups.find(({ name }) => name === group);
-    // A member of a group has its row before it has traded.
+    // Members of a group are listed even before they have traded.
     const names = of ? of.symbols : [...this.known.keys()].filter((each) => !out.has(each));
     const ranked = names.map((name) => ({ name, first: Number(!first.has(name)), value: rank(this.get(name), sort) }));
     const way = reversed ? -1 : 1;
@@ -141,7 +141,7 @@ export class Market {
   }
 }
 
-/** Its place by a sort, the largest first; Infinity: it has none, and is last either way. */
+/** Returns the sort key, largest value first. Infinity means no value and sorts last in either direction. */
 function rank({ t, before, sessionOpen, last, day }: Instrument, sort: Sort): number {
   const ratio = (open: number | undefined): number => (open && last ? -(Number(last) / open) : Infinity);
   if (sort === "name") return 0;

@@ -24,8 +24,8 @@ function pattern(minute: number, changes: Partial<Pattern> = {}): Pattern {
 
 const at = (spacing: number, width = Infinity) => ({ x: (t: number) => (1 + t / MINUTE) * spacing, y: (price: number) => 100 - price, width });
 
-describe("marks", () => {
-  it("are one a candle and side, named by the weightiest", () => {
+describe("markers", () => {
+  it("are one per candle and side, labelled by the highest rank", () => {
     const all = [pattern(3), pattern(3, { kind: "chart", pattern_type: "double_top" }), pattern(3, { direction: -1 })];
     expect(marks(store(10), all, 20, at(20)).map(({ above, text }) => [above, text])).toEqual([
       [false, "double top 70% +1"],
@@ -33,7 +33,7 @@ describe("marks", () => {
     ]);
   });
 
-  it("are named only where no weightier name lies", () => {
+  it("are labelled unless a label of higher rank is in the way", () => {
     const all = [pattern(3), pattern(4, { confidence: 0.9 }), pattern(9)];
     expect(marks(store(10), all, 20, at(20)).map(({ text }) => text)).toEqual(["", "engulfing 90%", "engulfing 70%"]);
     expect(marks(store(10), all, 200, at(200)).map(({ text }) => text)).not.toContain("");
@@ -42,20 +42,20 @@ describe("marks", () => {
     expect(marks(other, all.slice(0, 1), 20, at(20)).map(({ text }) => text)).toEqual(["engulfing 70%"]);
   });
 
-  it("are named only where no other candle lies", () => {
+  it("are labelled unless another candle is in the way", () => {
     const falling = new CandleStore();
     for (const each of store(10).all()) falling.take({ ...each, h: String(80 - (each.t / MINUTE) * 10), l: String(60 - (each.t / MINUTE) * 10) });
     expect(marks(falling, [pattern(3)], 10, at(10)).map(({ text }) => text)).toEqual([""]);
     expect(marks(falling, [pattern(3, { direction: -1 })], 200, at(200)).map(({ text }) => text)).toEqual(["engulfing 70%"]);
   });
 
-  it("are named only where the pane does not cut the name", () => {
+  it("are labelled unless the pane's edge would cut the label", () => {
     const all = [pattern(0), pattern(9)];
     expect(marks(store(10), all, 20, at(20, 220)).map(({ text }) => text)).toEqual(["", ""]);
     expect(marks(store(10), all, 80, at(80, 880)).map(({ text }) => text)).toEqual(["engulfing 70%", "engulfing 70%"]);
   });
 
-  it("strike out what was retracted, and tell of gaps", () => {
+  it("cross out retracted patterns, and show gaps", () => {
     const found = marks(store(2, { complete: false }), [pattern(1, { status: "retracted" })], 200, at(200));
     expect(found.map(({ t, text, color }) => [t, text, color])).toEqual([
       [0, "gap", "--warn"],
@@ -65,7 +65,7 @@ describe("marks", () => {
     expect(other.map(({ text }) => text)).toEqual(["✕ engulfing"]);
   });
 
-  it("show the strong ones, all, or none", () => {
+  it("show strong patterns, all, or none", () => {
     const all = [pattern(1), pattern(2, { level: "high" }), pattern(3, { kind: "chart", level: "low" })];
     expect(chosen(all, EVERY_KIND).map(({ id }) => id)).toEqual(["2", "3"]);
     expect(chosen(all, { ...EVERY_KIND, choice: "all" })).toHaveLength(3);
@@ -74,7 +74,7 @@ describe("marks", () => {
     expect(chosen(mixed, { choice: "all", kinds: ["chart", "candlestick"], least: 60 }).map(({ id }) => id)).toEqual(["1"]);
   });
 
-  it("are one for a run of the same anomaly, at the strongest of it", () => {
+  it("are one for a run of the same anomaly, at the strongest candle", () => {
     const anomaly = (minute: number, confidence: number, changes: Partial<Pattern> = {}): Pattern => pattern(minute, { kind: "anomaly", pattern_type: "anomaly_strong_volume", confidence, ...changes });
     const run = [anomaly(3, 0.7), anomaly(1, 0.6), anomaly(2, 0.9), anomaly(5, 0.8), anomaly(6, 0.5, { direction: -1 })];
     expect(marks(store(10), run, 300, at(300)).map(({ t, text }) => [t / MINUTE, text])).toEqual([
@@ -82,23 +82,23 @@ describe("marks", () => {
       [5, "strong volume anomaly 80%"],
       [6, "strong volume anomaly 50%"],
     ]);
-    const shapes = [pattern(1), pattern(2), pattern(3)]; // each is a find of its own
+    const shapes = [pattern(1), pattern(2), pattern(3)]; // each is a pattern of its own
     expect(marks(store(10), shapes, 300, at(300))).toHaveLength(3);
   });
 
-  it("say once of a run that candles are the venue's, and all of one candle together", () => {
+  it("show the venue's candles once a run, and join several notes of one candle", () => {
     const made = new CandleStore();
     for (const [n, each] of store(5).all().entries()) made.take({ ...each, origin: n < 3 ? "venue" : "trades", complete: n !== 3, partial: n === 3 });
     expect(marks(made, [], 300, at(300)).map(({ t, text }) => [t / MINUTE, text])).toEqual([[0, "venue"], [3, "gap, partial"]]);
   });
 
-  it("have names that people know", () => {
+  it("have readable names", () => {
     expect(["cdl_3whitesoldiers", "cdl_doji", "double_top", "anomaly_strong_volume"].map(title)).toEqual([
       "three white soldiers", "doji", "double top", "strong volume anomaly",
     ]);
   });
 
-  it("name a print off the axis on the side where the axis is", () => {
+  it("show an outlier on the side towards the axis", () => {
     const found = marks(store(3, { o: "10", c: "10", l: "9", h: "900" }), [], 200, at(200), [0]);
     expect(found.map(({ above, text }) => [above, text])).toEqual([[false, "off the axis"]]);
   });

@@ -1,4 +1,4 @@
-/** Marks on the chart: one a candle and side, and a name only where it has room. */
+/** Chart markers: one per candle and side, labelled where there is room. */
 
 import type { Candle, Stored } from "./candles";
 import { notes } from "./flags";
@@ -6,13 +6,13 @@ import { lengthOf } from "./frame";
 import type { Pattern } from "./live";
 import { title } from "./pattern_names";
 
-/** Which patterns are marked: those of shape and those of high confidence; every one; none. */
+/** Which patterns get a marker: chart patterns and those of high confidence, all, or none. */
 export const CHOICES = ["strong", "all", "off"] as const;
 export type Choice = (typeof CHOICES)[number];
 export const KINDS = ["candlestick", "chart", "anomaly"] as const;
 export type PatternKind = (typeof KINDS)[number];
 
-/** `kinds` and `least` (of the confidence, percent) are of the list as well. */
+/** `kinds` and `least` (minimum confidence in percent) also filter the list. */
 export interface Filter {
   choice: Choice;
   kinds: readonly PatternKind[];
@@ -25,7 +25,7 @@ export interface Mark {
   t: number;
   above: boolean;
   shape: "arrowUp" | "arrowDown" | "circle" | "square";
-  /** The CSS variable of its colour. */
+  /** CSS variable of the colour. */
   color: string;
   text: string;
   small: boolean;
@@ -33,11 +33,11 @@ export interface Mark {
 
 const PIXELS_A_LETTER = 6.5;
 const GAP = 10;
-/** Pixels from a candle's end to the middle of a name, and between two lines of text. */
+/** Distance in pixels from a candle to the middle of its label, and between two labels. */
 const OFF = 26;
 const LINE = 18;
 
-/** Whether a pattern is of a kind and a strength that are wanted. */
+/** Whether a pattern passes the filter by kind and confidence. */
 export function passes({ kind, confidence }: Pattern, { kinds, least }: Filter): boolean {
   return kinds.some((each) => each === kind) && Math.round(confidence * 100) >= least;
 }
@@ -48,25 +48,25 @@ export function chosen(patterns: Pattern[], filter: Filter): Pattern[] {
   return filter.choice === "all" ? wanted : wanted.filter(({ kind, level }) => kind === "chart" || level === "high");
 }
 
-/** The candle that a pattern ended with, by its start. */
+/** Returns the start of the pattern's last candle. */
 export function startOf({ timestamp, timeframe }: Pattern): number {
   return timestamp - lengthOf(timeframe);
 }
 
-/** What a mark says of a pattern. */
+/** Returns the label of a pattern's marker. */
 export function label(pattern: Pattern): string {
   if (pattern.status === "retracted") return `✕ ${title(pattern.pattern_type)}`;
   return `${title(pattern.pattern_type)} ${Math.round(pattern.confidence * 100)}%`;
 }
 
-/** Where a time and a price are drawn, pixels from the left and from the top, in a pane so wide. */
+/** Converts times and prices to coordinates in a pane of the given width, in pixels. */
 export interface Places {
   x(t: number): number | null;
   y(price: number): number;
   width: number;
 }
 
-/** Marks of the drawn candles, oldest first; `outliers`: beyond the axis; `spacing`: pixels from candle to candle. */
+/** Returns the markers of a series, oldest first. `outliers` are off the axis; `spacing` is the distance between candles in pixels. */
 export function marks(store: Stored, patterns: Pattern[], spacing: number, places: Places, outliers: number[] = []): Mark[] {
   const found: { mark: Mark; rank: number }[] = [];
   for (const group of grouped(store, patterns)) found.push({ mark: patternMark(group), rank: rank(group[0]!.pattern) });
@@ -75,7 +75,7 @@ export function marks(store: Stored, patterns: Pattern[], spacing: number, place
   return found.map(({ mark }) => mark).sort((a, b) => a.t - b.t);
 }
 
-/** A pattern, or the strongest of a run of the same anomaly in candles that follow each other. */
+/** A pattern, or the strongest of a run of the same anomaly in consecutive candles. */
 interface Run {
   pattern: Pattern;
   count: number;
@@ -103,7 +103,7 @@ function runs(store: Stored, patterns: Pattern[]): Run[] {
   return found;
 }
 
-/** Patterns that share a candle and a side of it, the weightiest first. */
+/** Groups patterns by candle and side, highest rank first. */
 function grouped(store: Stored, patterns: Pattern[]): Run[][] {
   const groups = new Map<string, Run[]>();
   for (const run of runs(store, patterns)) {
@@ -135,7 +135,7 @@ function note(t: number, above: boolean, text: string): Mark {
   return { t, above, shape: "square", color: "--warn", text, small: true };
 }
 
-/** Take the names away that would lie over a candle, over a weightier name, or over the pane's edge. */
+/** Removes labels that would overlap a candle, a label of higher rank, or the edge of the pane. */
 function makeRoom(store: Stored, found: { mark: Mark; rank: number }[], spacing: number, { x, y: height, width }: Places): void {
   const all = store.all();
   const numbers = new Map(all.map(({ t }, n) => [t, n]));

@@ -1,4 +1,4 @@
-/** Synchronizes the page's address and the view. */
+/** Synchronizes the URL hash and the view. */
 
 import { read, written, type Place } from "./address";
 import type { Parts } from "./parts";
@@ -6,7 +6,7 @@ import type { Parts } from "./parts";
 export class Navigation {
   constructor(private readonly navigated: () => Parts) {}
 
-  /** Take what the address chooses beside a symbol. */
+  /** Applies the settings in the hash. */
   adopt(): void {
     const { settings } = this.navigated();
     const { chosen = {}, panels = [] } = this.named;
@@ -21,13 +21,13 @@ export class Navigation {
     settings.replace(JSON.stringify({ ...settings.now, ...named }));
   }
 
-  /** Show what the address names, from now on whenever it is another. */
+  /** Shows what the hash names, now and whenever it changes. */
   async follow(): Promise<void> {
     window.addEventListener("hashchange", () => void this.show(this.named));
     await this.show(this.named);
   }
 
-  /** Keep the view in the address, so that it can be shared. */
+  /** Writes the view to the hash, so that the URL can be shared. */
   remember(): void {
     const { series, chart, settings, isLive } = this.navigated();
     if (!series.symbol || !chart.shows(series.store)) return;
@@ -37,7 +37,7 @@ export class Navigation {
     window.history.replaceState(null, "", written({ symbol, timeframe, view: isLive() ? chart.view.time : undefined, chosen, panels: panels.slice(0, layout - 1) }));
   }
 
-  /** Begin with the settings alone, whatever the address chose. */
+  /** Reloads the page from the settings, without those in the hash. */
   anew(): void {
     const { symbol, timeframe } = this.navigated().series;
     window.history.replaceState(null, "", symbol ? written({ symbol, timeframe }) : location.pathname);

@@ -1,23 +1,23 @@
-/** Price axis of the view: an outlier does not flatten the rest. */
+/** Outlier detection: keeps a bad print from flattening the price axis. */
 
 import type { Candle } from "./candles";
 
-/** Prices beyond so many times the spread of closes, above or below them, are off the market. */
+/** A price is an outlier beyond this multiple of the spread of closes. */
 const SPREADS = 4;
-/** Of the closes, this share at either end says nothing of the spread. */
+/** Fraction of closes ignored at either end of the spread. */
 const TRIMMED = 0.02;
-/** Minimum spread of a still market, as a fraction of its price. */
+/** Minimum spread in a flat market, as a fraction of its price. */
 const LEAST = 0.002;
 const FEWEST = 8;
 
 export interface Axis {
   from: number;
   to: number;
-  /** Start of candles that reach beyond it, ms since 1970. */
+  /** Start times of candles with outliers, ms since 1970. */
   beyond: number[];
 }
 
-/** The axis of candles, or undefined where none reaches far beyond the others. */
+/** Returns the price range without outliers, or undefined if there are none. */
 export function axis(candles: Candle[]): Axis | undefined {
   if (candles.length < FEWEST) return undefined;
   const closes = candles.map(({ c }) => Number(c)).sort((a, b) => a - b);

@@ -1,4 +1,4 @@
-/** Painter: the price each frame, other changes less often, elapsed times each second. */
+/** Draws the page: the price in each frame, other changes less often, elapsed times every second. */
 
 import { write } from "./elements";
 import { flags } from "./flags";
@@ -11,13 +11,12 @@ import type { Parts } from "./parts";
 import { tip } from "./tip";
 
 export class Painter {
-  /** The candle under the pointer, by its start; undefined: none is. */
+  /** Start of the candle under the pointer, if any. */
   hovered: number | undefined;
 
-  /** `painted`: as they are when it draws. */
   constructor(private readonly painted: () => Parts) {}
 
-  /** The price alone, or `all`. */
+  /** Draws the price, or everything if `all`. */
   frame(all: boolean): void {
     const { series, chart, market, tape, cards, connection } = this.painted();
     const instrument = market.get(series.symbol);

@@ -1,4 +1,4 @@
-/** Further charts beside the first: each of a symbol and timeframe of its own, under one crosshair. */
+/** Additional charts, each with a symbol and timeframe of its own, with linked crosshairs. */
 
 import { Chart } from "./chart";
 import type { Kind } from "./indicators";
@@ -22,7 +22,7 @@ export interface Around {
   settings: Settings;
   isLive(): boolean;
   touch(): void;
-  /** Pick the indicators of a panel. */
+  /** Opens the indicator picker for a panel. */
   onIndicators(picked: Picked): void;
 }
 
@@ -32,7 +32,7 @@ export class Panels {
 
   constructor(private readonly around: Around) {}
 
-  /** Make as many as the layout asks for. */
+  /** Creates or removes panels according to the layout. */
   lay(): void {
     const { box, settings, series } = this.around;
     const { layout, panels } = settings.now;
@@ -50,7 +50,7 @@ export class Panels {
     for (const { series } of this.panels) series.follow(candle);
   }
 
-  /** Channels have begun: read what changed before. */
+  /** Loads history for newly subscribed channels. */
   fill(channels: string[]): void {
     for (const { series } of this.panels) if (series.channels.some((each) => channels.includes(each))) void series.load();
   }
@@ -59,7 +59,7 @@ export class Panels {
     for (const each of this.panels) each.reload();
   }
 
-  /** The indicators that there are. */
+  /** Sets the available indicators. */
   know(kinds: Kind[]): void {
     for (const { chart } of this.panels) {
       chart.kinds = kinds;
@@ -67,7 +67,7 @@ export class Panels {
     }
   }
 
-  /** Draw in other colours, or write times and numbers otherwise. */
+  /** Redraws after a change of theme, time zone or number format. */
   redraw(): void {
     for (const { chart } of this.panels) {
       chart.theme();
@@ -75,12 +75,12 @@ export class Panels {
     }
   }
 
-  /** Whether a panel shows what a channel sends. */
+  /** Whether a panel, other than `except`, needs a channel. */
   wants(channel: string, except?: Panel): boolean {
     return this.panels.some((each) => each !== except && each.series.channels.includes(channel));
   }
 
-  /** Put every crosshair at a time, ms since 1970, or nowhere. */
+  /** Moves the other charts' crosshairs to a time (ms since 1970), or hides them. */
   cross(t: number | undefined, from: Chart): void {
     if (t === this.crossed) return;
     this.crossed = t;
@@ -91,7 +91,7 @@ export class Panels {
     return this.panels.map(({ chart, series: { symbol, timeframe } }) => ({ symbol, timeframe, indicators: chart.indicators }));
   }
 
-  /** The names of the lines of each. */
+  /** Names of the drawn lines of each panel. */
   get lines(): string[][] {
     return this.panels.map(({ chart }) => chart.lines.all.map(({ name }) => name));
   }
@@ -100,7 +100,7 @@ export class Panels {
     return this.panels.map(({ chart }) => chart.drawn().length);
   }
 
-  /** Keep what the panels show. */
+  /** Saves the panels to the settings. */
   keep(): void {
     this.around.settings.set({ panels: this.shown });
   }
@@ -154,7 +154,7 @@ class Panel {
 
   close(): void {
     this.leave();
-    this.series.forget(); // pending reads of it are discarded
+    this.series.forget(); // discards pending loads
     this.chart.close();
     this.element.remove();
   }
@@ -165,7 +165,7 @@ class Panel {
     this.reload();
   }
 
-  /** Unsubscribe what no other panel shows. */
+  /** Unsubscribes from channels that no other chart needs. */
   private leave(): void {
     const { live, series } = this.around;
     const gone = this.series.channels.filter((each) => !series.channels.includes(each) && !this.panels.wants(each, this));
@@ -173,7 +173,7 @@ class Panel {
   }
 }
 
-/** The names that a panel's field offers. */
+/** Fills the suggestions of a panel's symbol field. */
 function names(market: Market): void {
   const id = "panel-symbols";
   const list = document.getElementById(id) ?? document.body.appendChild(Object.assign(document.createElement("datalist"), { id }));

@@ -1,4 +1,4 @@
-/** The parts of the page, as main.ts puts them together. */
+/** The parts of the page, created in main.ts. */
 
 import type { Cards } from "./cards";
 import type { Chart } from "./chart";
@@ -36,11 +36,11 @@ export interface Parts {
   navigation: Navigation;
   desk: Desk;
   painting: Frames;
-  /** Draw all with the next frame. */
+  /** Requests a full redraw in the next frame. */
   touch(): void;
-  /** Whether what happens now is shown, and no replay. */
+  /** Whether live data is shown and not a replay. */
   isLive(): boolean;
-  /** Whether a chart beside the first needs a channel. */
+  /** Whether an additional chart needs a channel. */
   wants(channel: string): boolean;
   choose(symbol: string, timeframe?: string): Promise<void>;
 }

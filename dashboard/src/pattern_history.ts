@@ -1,16 +1,16 @@
-/** Patterns, and what followed them, in the history API. */
+/** Client of the history API for patterns and their outcomes. */
 
 import type { Pattern } from "./live";
 import { json, path } from "./request";
 
 const PATTERNS_A_PAGE = 1_000;
 
-/** Patterns of a symbol and timeframe, retracted ones too: the newest before a time, newest first. */
+/** Fetches the newest patterns before a time, newest first, including retracted ones. */
 export async function patterns(symbol: string, timeframe: string, limit: number, before?: number): Promise<Pattern[]> {
   return (await patternPage(symbol, timeframe, limit, undefined, before))?.patterns ?? [];
 }
 
-/** All patterns that became known in [from, to), page after page. */
+/** Fetches all patterns detected in [from, to), ms since 1970. */
 export async function patternsBetween(symbol: string, timeframe: string, from: number, to: number): Promise<Pattern[]> {
   const found: Pattern[] = [];
   for (let cursor: string | undefined; ; ) {
@@ -28,7 +28,7 @@ async function patternPage(symbol: string, timeframe: string, limit: number, fro
   return json<{ patterns: Pattern[]; next: string | null }>(`/api/patterns/${path(symbol)}?${query}`);
 }
 
-/** What followed a pattern in the symbol's own history. */
+/** How often a pattern was followed by a move in its direction, for this symbol. */
 export interface Outcome {
   pattern_type: string;
   direction: number;
@@ -44,7 +44,7 @@ export interface Outcomes {
   outcomes: Outcome[];
 }
 
-/** What followed each pattern of a symbol and timeframe. */
+/** Fetches the outcomes of all patterns of a symbol and timeframe. */
 export async function outcomes(symbol: string, timeframe: string): Promise<Outcomes | undefined> {
   return json<Outcomes>(`/api/outcomes/${path(symbol)}?timeframe=${timeframe}`);
 }

@@ -9,7 +9,7 @@ import { Settings } from "./settings";
 const pattern = { pattern_type: "double_top", direction: -1 } as Pattern;
 const outcome = { pattern_type: "double_top", direction: -1, count: 30, judged: 24, hit_rate: 0.583, base_hit_rate: 0.51, verdict: "-" };
 
-test("beside a pattern stands how often its like was right, and how often any candle was", () => {
+test("a pattern is shown with its hit rate, and the base rate of all candles", () => {
   expect(followed(pattern, { horizon: 10, outcomes: [outcome] })).toBe("after 10 candles 58 % of 24 went its way (all candles: 51 %)");
   expect(followed(pattern, { horizon: 10, outcomes: [{ ...outcome, judged: 3, verdict: "few" }] })).toContain("; too few to tell");
   expect(followed(pattern, { horizon: 10, outcomes: [{ ...outcome, judged: 0, hit_rate: null }] })).toBe("none before with 10 candles after it");
@@ -30,7 +30,7 @@ function listed(onEnd?: () => void): { list: PatternList; names: () => string[];
   return { list, box, chosen, names: () => [...box.querySelectorAll<HTMLElement>(".pattern")].map(({ dataset }) => dataset.id!) };
 }
 
-test("the list has the kinds and the strength that the boxes and the list of the page leave", () => {
+test("the list is filtered by the kinds and the confidence selected on the page", () => {
   document.body.innerHTML = '<span id="pattern-kinds"></span><select id="pattern-least"></select>';
   const { list, names } = listed();
   const settings = new Settings();
@@ -47,11 +47,11 @@ test("the list has the kinds and the strength that the boxes and the list of the
   least.value = "≥ 90 %";
   least.dispatchEvent(new Event("change"));
   candlestick!.click();
-  expect(names()).toEqual(["3", "2"]); // 70 % is too little
+  expect(names()).toEqual(["3", "2"]); // 70 % is below the minimum
   expect([settings.now.kinds, settings.now.least]).toEqual([[...KINDS], 90]);
 });
 
-test("the list goes on into the past, of those that are known in pages, and says where it ends", () => {
+test("older cached patterns are listed by page, up to the end", () => {
   let ends = 0;
   const { list, names, box, chosen } = listed(() => (ends += 1));
   list.take(...Array.from({ length: 250 }, (_, n) => known(n + 1)));
@@ -71,7 +71,7 @@ test("the list goes on into the past, of those that are known in pages, and says
   expect(older.hidden).toBe(true);
 });
 
-test("of a pattern the highest revision counts; a retracted one is struck out", () => {
+test("the highest revision of a pattern wins; a retracted one is struck out", () => {
   const { list, names, box } = listed();
   list.take(known(1), known(1, { status: "retracted", revision: 2 }));
   expect(list.take(known(1))).toBe(false);

@@ -1,4 +1,4 @@
-/** Patterns of the chosen symbol and timeframe: the newest first, retracted ones struck out. */
+/** The pattern list of the selected symbol and timeframe: newest first, retracted ones struck out. */
 
 import { at, button, select } from "./elements";
 import { decimal, price, stamp } from "./format";
@@ -10,7 +10,7 @@ import { title } from "./pattern_names";
 import { LEAST, type Settings } from "./settings";
 
 const PAGE = 100;
-/** Pixels before the list's end at which more is loaded. */
+/** Distance in pixels from the end of the list at which more is loaded. */
 const NEAR_END = 80;
 
 export class PatternList {
@@ -19,11 +19,11 @@ export class PatternList {
   private outcomes: Outcomes | undefined;
   private from = -Infinity;
   private to = Infinity;
-  /** Where the list of before the view has come to, and how many entries it may have. */
+  /** How far the list extends before the view (ms since 1970), and its maximum length. */
   private deep = Infinity;
   private entries = PAGE;
   private readonly older: HTMLButtonElement;
-  /** Which are listed; of the chart the choice as well. */
+  /** The filter; its `choice` applies to the chart only. */
   filter: Filter = EVERY_KIND;
 
   constructor(
@@ -44,27 +44,27 @@ export class PatternList {
     return [...this.byId.values()].sort((a, b) => b.timestamp - a.timestamp);
   }
 
-  /** How many decimals prices of the chosen symbol have. */
+  /** Sets the decimals of prices. */
   finest(decimals: number): void {
     if (decimals === this.decimals) return;
     this.decimals = decimals;
     this.draw();
   }
 
-  /** List those that became known in a range of time, ms since 1970. */
+  /** Lists the patterns detected in a time range, ms since 1970. */
   view(from: number, to: number): void {
     if (from === this.from && to === this.to) return;
     [this.from, this.to] = [from, to];
     this.draw();
   }
 
-  /** List others by the filter, or write times and numbers otherwise. */
+  /** Redraws the list after a change of filter, time zone or number format. */
   redraw(filter: Filter = this.filter): void {
     this.filter = filter;
     this.draw();
   }
 
-  /** Say beside each what followed its like. */
+  /** Sets the outcomes displayed with each pattern. */
   judge(outcomes: Outcomes | undefined): void {
     this.outcomes = outcomes;
     this.draw();
@@ -78,12 +78,12 @@ export class PatternList {
     this.draw();
   }
 
-  /** There are none before those that are known. */
+  /** Hides the button for older patterns once all are listed. */
   end(): void {
     this.older.hidden = true;
   }
 
-  /** Take patterns; of each the highest revision counts. True where anything is new. */
+  /** Merges patterns by highest revision. Returns whether anything changed. */
   take(...patterns: Pattern[]): boolean {
     const fresh = patterns.filter(({ id, revision }) => revision > (this.byId.get(id)?.revision ?? -1));
     for (const each of fresh) this.byId.set(each.id, each);
@@ -91,7 +91,7 @@ export class PatternList {
     return fresh.length > 0;
   }
 
-  /** List further ones of before, of those that are known; false: there are none. */
+  /** Lists the next page of cached older patterns. Returns false if there are none. */
   more(): boolean {
     const listed = this.listed;
     if (listed.length > this.entries) this.entries += PAGE;
@@ -149,7 +149,7 @@ export class PatternList {
   }
 }
 
-/** The boxes and the list that filter patterns by kind and strength. */
+/** Creates the filter controls for kind and confidence. */
 export function patternFilter(settings: Settings): void {
   at("pattern-kinds").append(
     ...KINDS.map((kind) =>
@@ -162,7 +162,7 @@ export function patternFilter(settings: Settings): void {
   select("pattern-least", texts, texts[LEAST.findIndex((each) => each === settings.now.least)]!, (text) => settings.set({ least: LEAST[texts.indexOf(text)]! }));
 }
 
-/** `after 10 candles 58 % of 24 went its way (all candles: 51 %)`. */
+/** Describes the outcome of a pattern: `after 10 candles 58 % of 24 went its way (all candles: 51 %)`. */
 export function followed({ pattern_type, direction }: Pattern, known: Outcomes | undefined): string {
   const found = known?.outcomes.find((each) => each.pattern_type === pattern_type && each.direction === direction);
   if (!known || !found || !direction) return "";

@@ -1,6 +1,6 @@
-/** What a pattern is called on screen. */
+/** Display names of patterns. */
 
-/** Names of TA-Lib that are several words in one. */
+/** TA-Lib names that are several words in one. */
 const WORDS: Record<string, string> = {
   "2crows": "two crows", "3blackcrows": "three black crows", "3inside": "three inside", "3linestrike": "three-line strike",
   "3outside": "three outside", "3starsinsouth": "three stars in the south", "3whitesoldiers": "three white soldiers",
@@ -18,7 +18,7 @@ const WORDS: Record<string, string> = {
   upsidegap2crows: "upside gap two crows", xsidegap3methods: "gap three methods",
 };
 
-/** A pattern's display name. */
+/** Returns a pattern's display name. */
 export function title(type: string): string {
   const anomaly = /^anomaly_(.+)$/.exec(type);
   if (anomaly) return `${anomaly[1]!.replaceAll("_", " ")} anomaly`;

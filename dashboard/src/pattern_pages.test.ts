@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import type { Pattern } from "./live";
 import { PatternPages } from "./pattern_pages";
 
-test("each range is read once, and only what is older than what is known", async () => {
+test("each range is loaded once, and only what is older than the loaded patterns", async () => {
   const read: [number, number][] = [];
   const pages = new PatternPages(async (from, to) => {
     read.push([from, to]);
@@ -17,7 +17,7 @@ test("each range is read once, and only what is older than what is known", async
   expect(read).toEqual([[400, 1_000], [100, 400]]);
 });
 
-test("a read that failed is made again", async () => {
+test("a failed load is retried", async () => {
   let away = true;
   const pages = new PatternPages(async () => {
     if (away) throw new Error("away");
@@ -29,7 +29,7 @@ test("a read that failed is made again", async () => {
   expect(await pages.upTo(0)).toEqual([]);
 });
 
-test("what another view needs while one is being read is read too", async () => {
+test("a pending load also fetches what another view needs", async () => {
   const read: [number, number][] = [];
   const answers: (() => void)[] = [];
   const pages = new PatternPages((from, to) => {

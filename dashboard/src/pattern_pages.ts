@@ -1,8 +1,8 @@
-/** Patterns of the range that is viewed: the newest at first, older ones as the view comes to them. */
+/** Loads patterns for the visible range: the newest first, older ones as the view reaches them. */
 
 import type { Pattern } from "./live";
 
-/** Reads all patterns that became known in [from, to), ms since 1970. */
+/** Fetches all patterns detected in [from, to), ms since 1970. */
 export type Read = (from: number, to: number) => Promise<Pattern[]>;
 
 export class PatternPages {
@@ -12,12 +12,12 @@ export class PatternPages {
 
   constructor(private readonly read: Read) {}
 
-  /** All from `low` on are known, ms since 1970; 0: all there are. */
+  /** Records that all patterns since `low` (ms since 1970) are loaded; 0 means all there are. */
   known(low: number): void {
     this.low = Math.min(this.low, low);
   }
 
-  /** What `read` finds before those that are known: its newest, at most `limit`. */
+  /** Fetches the page of at most `limit` patterns before the loaded ones. */
   async before(read: (to: number) => Promise<Pattern[]>, limit: number): Promise<Pattern[]> {
     if (this.reading || !this.low) return [];
     this.reading = true;
@@ -31,8 +31,8 @@ export class PatternPages {
   }
 
   /**
-   * What a view that begins at `from` needs and was not read before. While it is being read, another
-   * view gets nothing itself: what that one needs comes with this answer.
+   * Fetches the patterns that a view starting at `from` lacks. A call during a pending one returns
+   * nothing: the pending one then also fetches what it needs.
    */
   async upTo(from: number): Promise<Pattern[]> {
     this.wanted = from;

@@ -1,4 +1,4 @@
-/** The dialog of indicators: those that are drawn with their parameters, and all that there are. */
+/** The indicator dialog: the drawn indicators with their parameters, and all available ones. */
 
 import { at, button } from "./elements";
 import * as history from "./history";
@@ -6,11 +6,11 @@ import { DELTA, base, title, type Kind } from "./indicators";
 
 const LISTED = 200;
 
-/** The chart whose indicators are picked. */
+/** The chart whose indicators are selected. */
 export interface Picked {
-  /** Names of those that are drawn. */
+  /** Names of the drawn indicators. */
   names(): readonly string[];
-  /** An indicator is tried on it. */
+  /** Series that new names are validated on. */
   series(): { symbol: string; timeframe: string };
   onPicked(names: string[]): void;
 }
@@ -21,12 +21,12 @@ export class Picker {
 
   private picked!: Picked;
 
-  /** `kinds`: those that there are, once they are `loaded`. */
+  /** `kinds` returns the available indicators once `loaded` has resolved. */
   constructor(private readonly kinds: () => Kind[], private readonly loaded: () => Promise<void>) {
     this.search.oninput = () => this.list();
     this.search.onkeydown = (event) => {
       if (event.key !== "Enter") return;
-      event.preventDefault(); // it would close the dialog
+      event.preventDefault(); // would close the dialog
       void this.enter(this.search.value.trim().toLowerCase());
     };
   }
@@ -50,7 +50,7 @@ export class Picker {
     await this.add(whole?.name ?? text);
   }
 
-  /** Rows of the drawn indicators: parameters, and a remove button. */
+  /** Draws a row for each drawn indicator: its parameters and a remove button. */
   private show(): void {
     const names = this.picked.names().filter((each) => each !== DELTA);
     at("picked").replaceChildren(
@@ -75,7 +75,7 @@ export class Picker {
     return this.kinds().filter(({ name, title: said, group }) => words.every((each) => `${name} ${said} ${group}`.toLowerCase().includes(each)));
   }
 
-  /** Show the indicators that the search leaves. */
+  /** Lists the indicators that match the search. */
   list(): void {
     const rows = this.found(this.search.value.trim().toLowerCase()).slice(0, LISTED).map((kind) => {
       const row = button("", () => void this.add(kind.name), { class: "kind" });
@@ -107,7 +107,7 @@ export class Picker {
     this.show();
   }
 
-  /** The whole name of what was typed, by asking for it; a sentence says why it is none. */
+  /** Returns the full name of an indicator, by requesting one value. Undefined if it is invalid, with the reason displayed. */
   private async tried(text: string): Promise<string | undefined> {
     const { symbol, timeframe } = this.picked.series();
     try {

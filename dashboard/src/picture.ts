@@ -1,8 +1,8 @@
-/** A chart as a picture: with its title, and the words that stand over it. */
+/** Exports the chart as an image, with title and indicator values. */
 
 const LINE = 18;
 
-/** Write them on the chart's screenshot; returns it. */
+/** Draws title and indicator values on a screenshot, and returns it. */
 export function picture(canvas: HTMLCanvasElement, box: HTMLElement, title: string): HTMLCanvasElement {
   const context = canvas.getContext("2d")!;
   const { left, top, width, height } = box.getBoundingClientRect();

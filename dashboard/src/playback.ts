@@ -1,4 +1,4 @@
-/** A stored time in place of what happens now: history up to it, then what a replay sends. */
+/** Runs a replay on the page: loads history up to its start, then applies its messages. */
 
 import { notice } from "./elements";
 import * as history from "./history";
@@ -15,9 +15,9 @@ export interface Played {
   tape: Tape;
   live: Live;
   market: Market;
-  /** The server's time, ms since 1970. */
+  /** Current server time, ms since 1970. */
   now(): number;
-  /** Whether another chart needs the channel. */
+  /** Whether another chart needs a channel. */
   wants(channel: string): boolean;
   onState(): void;
   onLive(): void;
@@ -45,7 +45,7 @@ export class Playback {
     return this.replay.on;
   }
 
-  /** Play another series at the time, the speed and the order of this one. */
+  /** Replays the newly selected series from the current position, at the same speed and in the same order. */
   goOn(): Promise<void> {
     const { time, speed, by } = this.replay;
     return this.play({ from: Math.round(time), speed, by });

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import { stepFor } from "./profile";
 
-test("a profile has about fifty rows, of 1, 2 or 5", () => {
+test("a profile has about fifty levels, in steps of 1, 2 or 5", () => {
   expect(stepFor(100, 148)).toBe(1);
   expect(stepFor(100, 149)).toBe(2);
   expect(stepFor(0, 0.0024)).toBe(0.00005);

@@ -1,10 +1,10 @@
-/** Volume by price over the chart's right edge, of the time that is seen. */
+/** Volume profile of the visible range, drawn at the chart's right edge. */
 
 import type { IPrimitivePaneView, ISeriesApi, ISeriesPrimitive, SeriesAttachedParameter, Time } from "lightweight-charts";
 
 import { color } from "./theme";
 
-/** A step of price: all volume, and what was bought and sold, estimates included. */
+/** A price level: total volume, and bought and sold volume including estimates. */
 export interface Level {
   price: number;
   volume: number;
@@ -16,7 +16,7 @@ const SHARE = 0.22;
 const ROWS = 48;
 
 export class Profile implements ISeriesPrimitive<Time> {
-  /** Whether it is drawn. */
+  /** Whether the profile is drawn. */
   on = false;
   levels: Level[] = [];
   private step = 0;
@@ -28,7 +28,7 @@ export class Profile implements ISeriesPrimitive<Time> {
     this.redraw = requestUpdate;
   }
 
-  /** Draw other levels, each `step` high. */
+  /** Draws levels that are `step` high. */
   show(levels: Level[], step: number): void {
     this.levels = levels;
     this.step = step;
@@ -60,7 +60,7 @@ export class Profile implements ISeriesPrimitive<Time> {
   }
 }
 
-/** The step of 1, 2 or 5 in some decimal that makes about ROWS of a range of prices; 0: none does. */
+/** Returns a step of 1, 2 or 5 times a power of ten that divides a price range into at most ROWS levels; 0 for an empty range. */
 export function stepFor(low: number, high: number): number {
   const wanted = (high - low) / ROWS;
   if (!(wanted > 0) || !Number.isFinite(wanted)) return 0;

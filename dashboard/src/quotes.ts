@@ -1,4 +1,4 @@
-/** Symbols at a glance, as the history API has them: last trades, quotes, the last 24 hours, feeds. */
+/** Client of the history API for symbols: last trades, quotes, 24-hour overviews and feeds. */
 
 import type { Candle } from "./candles";
 import { json, path } from "./request";
@@ -8,7 +8,7 @@ export interface Latest {
   ask?: string | null;
 }
 
-/** A symbol's last trade. Times: ms since 1970. */
+/** A symbol's last trade. Times are in ms since 1970. */
 export interface Last {
   symbol: string;
   price: string;
@@ -16,11 +16,11 @@ export interface Last {
   received: number;
 }
 
-/** A symbol at a glance: its last trade, and its last 24 hours. */
+/** A symbol's last trade and 24-hour overview. */
 export interface Overview extends Last {
   size: string;
   open: string | null;
-  /** At the open of the session that goes on. */
+  /** Price at the open of the current session. */
   session_open: string | null;
   high: string | null;
   low: string | null;
@@ -48,24 +48,24 @@ export interface FeedSymbol {
   gaps: { open: number; filled: number; missing: number };
 }
 
-/** The latest quote of a symbol. */
+/** Fetches the latest quote of a symbol. */
 export async function latest(symbol: string): Promise<Latest> {
   return (await json<Latest>(`/api/latest/${path(symbol)}`)) ?? {};
 }
 
-/** The last trade of every symbol. */
+/** Fetches the last trade of every symbol. */
 export async function latestOfAll(): Promise<Last[]> {
   return (await json<Last[]>("/api/latest")) ?? [];
 }
 
-/** The last 24 hours of symbols, or of all; `session`: whose open, as `XNYS` or `17:00@America/New_York`. */
+/** Fetches 24-hour overviews. `session` selects the open: `XNYS`, `17:00@America/New_York` or a time zone; empty is the UTC day. */
 export async function overview(symbols: string[] | "all", session: string): Promise<Overview[]> {
   const query = new URLSearchParams(symbols === "all" ? { symbols } : symbols.map((each) => ["symbol", each]));
   if (session) query.set(session.includes(":") ? "session" : session.includes("/") ? "tz" : "calendar", session);
   return (await json<Overview[]>(`/api/overview?${query}`)) ?? [];
 }
 
-/** The feeds and their symbols. None where no exchange is connected. */
+/** Fetches the feeds; empty if no exchange is connected. */
 export async function feeds(): Promise<Feed[]> {
   return (await json<Feed[]>("/api/feeds")) ?? [];
 }

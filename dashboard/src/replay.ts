@@ -1,4 +1,4 @@
-/** A replay of stored time over a WebSocket of its own: played, paused, and at another speed. */
+/** Client of a replay over its own WebSocket: play, pause, change speed. */
 
 import { give, type Frame, type Watch } from "./live";
 import { protocols } from "./token";
@@ -7,7 +7,7 @@ export type ReplayState = "off" | "loading" | "playing" | "paused" | "ended" | "
 
 export interface Wish {
   channels: string[];
-  /** ms since 1970. */
+  /** Start, ms since 1970. */
   from: number;
   speed: number;
   by: "event" | "receipt";
@@ -41,12 +41,12 @@ export class Replay {
     return this.wish?.by ?? "event";
   }
 
-  /** What time it is in the replay, ms since 1970. */
+  /** The replay's current time, ms since 1970. */
   get time(): number {
     return this.state === "playing" ? this.at + (Date.now() - this.since) * this.speed : this.at;
   }
 
-  /** Before its frames come: whoever asks is in the past already. */
+  /** Enters the state of a replay before its first frame, so that live data is no longer applied. */
   prepare(from: number): void {
     this.close();
     this.at = from;

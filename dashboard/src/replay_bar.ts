@@ -1,4 +1,4 @@
-/** The control of the replay: from when, how fast, in which order; play, pause, back to live. */
+/** The replay controls: start, speed and order; play, pause, back to live. */
 
 import type { Replay, Wish } from "./replay";
 
@@ -46,7 +46,7 @@ export class ReplayBar {
 
   private changed = false;
 
-  /** Say what the button does now. */
+  /** Updates the label of the play button. */
   show(): void {
     const goes = this.replay.state === "playing" && !this.changed;
     this.play.textContent = goes ? "Pause" : this.replay.state === "paused" && !this.changed ? "Go on" : "Play";

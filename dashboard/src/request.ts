@@ -1,11 +1,11 @@
-/** Requests to the history API: JSON, asked for again while a store is away. */
+/** HTTP requests to the history API, retried while a store is unavailable. */
 
 import { headers } from "./token";
 
-/** What was asked for is nothing that there is; the message says why. */
+/** The API rejected the request; the message is its reason. */
 export class Refused extends Error {}
 
-/** The answer, or undefined where there is nothing of the kind. Throws Refused, or while a store is away. */
+/** Fetches JSON; undefined if not found. Throws `Refused`, or an error after five server errors. */
 export async function json<T>(url: string): Promise<T | undefined> {
   for (let attempt = 0; ; attempt += 1) {
     const answer = await fetch(url, { headers: headers() });
@@ -22,7 +22,7 @@ export function path(symbol: string): string {
   return symbol.split("/").map(encodeURIComponent).join("/");
 }
 
-/** Send JSON; returns the answer's, if it has any. Throws the reason of a refusal. */
+/** Sends JSON and returns the response body, if any. Throws an error with the server's reason. */
 export async function send<T>(method: string, url: string, body: object): Promise<T | undefined> {
   const answer = await fetch(url, { method, headers: { ...headers(), "content-type": "application/json" }, body: JSON.stringify(body) });
   if (answer.status === 204) return undefined;

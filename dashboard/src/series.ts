@@ -1,4 +1,4 @@
-/** The series that is shown, one symbol in one timeframe or bar type: read from history, followed live, drawn. */
+/** The displayed series of one symbol and timeframe or bar type: loads history, applies live updates, draws. */
 
 import { BarStore } from "./bar_store";
 import { CandleStore, type Candle, type Stored } from "./candles";
@@ -19,18 +19,17 @@ import { Viewed } from "./viewed";
 const PAGE = 500;
 const PATTERNS = 200;
 const AGAIN_MS = 2_000;
-/** Bars that the feed has corrected are read again after so long: more corrections may follow. */
+/** Delay before stale bars are reloaded: more corrections may follow. */
 const STALE_MS = 300;
 const MOST_PAGES = 25;
 
-/** `isLive`: whether what happens now is shown, and no replay. */
 export interface Shown {
   chart: Chart;
   patterns: PatternList;
   market: Market;
   isLive(): boolean;
   touch(): void;
-  /** The view stands still. */
+  /** The view has stopped moving. */
   onView(): void;
 }
 
@@ -38,17 +37,17 @@ export class Series {
   symbol = "";
   timeframe = "1m";
   store: CandleStore | BarStore = new CandleStore();
-  /** Whether history knows nothing of the symbol. */
+  /** Whether the history API does not know the symbol. */
   unknown = false;
   readonly values: IndicatorValues;
   private readonly seen: Viewed;
   private older: "more" | "loading" | "all" = "more";
   private loading = 0;
   private stale: number | undefined;
-  /** The store that history is being read for, and whether it is to be read once more. */
+  /** The store being loaded, and whether to load it once more. */
   private reading: Stored | undefined;
   private again = false;
-  /** The store that outcomes were read for. */
+  /** The store whose outcomes are loaded. */
   private judged: Stored | undefined;
 
   constructor(private readonly shown: Shown) {
@@ -56,12 +55,12 @@ export class Series {
     this.seen = new Viewed(shown, this);
   }
 
-  /** Of each candle, ms; 0 where they differ. */
+  /** Candle length in ms; 0 if it varies. */
   get length(): number {
     return lengthOf(this.timeframe);
   }
 
-  /** Those of the feed; a replay has its own busts in it. */
+  /** The series' live channels; a replay includes its busts. */
   get channels(): string[] {
     return this.symbol ? [...this.replayed, `busts:${this.symbol}`] : [];
   }
@@ -75,7 +74,7 @@ export class Series {
     this.forget();
   }
 
-  /** Reset; pending reads are discarded. */
+  /** Resets the series. Pending loads are discarded. */
   forget(): void {
     this.loading += 1;
     this.store = isBars(this.timeframe) ? new BarStore() : new CandleStore();
@@ -87,14 +86,14 @@ export class Series {
   }
 
   /**
-   * Take what history has; it and live messages are merged by their revisions.
+   * Loads history, which is merged with live messages by revision.
    *
-   * The feed sends what changes after it has answered `subscribed`. What changed before is in history
-   * alone, so history is read after that answer too: nothing falls between the two.
+   * The feed sends changes made after it has answered `subscribed`. Earlier ones are only in history, so
+   * history is loaded after that answer too: no change is lost in between.
    */
   async load(): Promise<void> {
     const mine = this.store;
-    this.again = this.reading === mine; // a read that is on its way is not made void: one more follows it
+    this.again = this.reading === mine; // the pending load is kept and followed by another
     if (this.again) return;
     this.reading = mine;
     do {
@@ -105,7 +104,7 @@ export class Series {
     if (this.unknown) notice(`No symbol ${this.symbol}: nothing of it was ever seen. It is shown as soon as it trades.`);
   }
 
-  /** Take what history had before a time, ms since 1970. */
+  /** Loads history before a time, ms since 1970. */
   async loadBefore(from: number): Promise<void> {
     await this.read(from);
   }
@@ -125,7 +124,7 @@ export class Series {
       const changed = this.take(bars, next);
       if (next === null) this.older = "all";
       this.shown.patterns.take(...found);
-      this.seen.known(found.length < PATTERNS ? 0 : Math.min(...found.map(({ timestamp }) => timestamp)) + 1); // the page may end between two of one time
+      this.seen.known(found.length < PATTERNS ? 0 : Math.min(...found.map(({ timestamp }) => timestamp)) + 1); // the page may split patterns of the same time
       notice();
       void this.values.read(changed);
       if (before === undefined && hasPatterns(timeframe)) void this.judge();
@@ -138,14 +137,14 @@ export class Series {
     this.draw();
   }
 
-  /** Take what history has now; returns how many of the newest are others, undefined where older ones are. */
+  /** Merges a page. Returns how many of the newest candles changed, or undefined if older ones did. */
   private take(bars: Candle[], next: string | null): number | undefined {
     if (this.store instanceof BarStore) return void this.store.newest(bars, next);
     const changes = bars.map((each) => this.store.take(each)).filter((each) => each !== "ignored");
     return changes.every((each) => each === "newest") ? changes.length : undefined;
   }
 
-  /** A page of history, oldest first; `next`: null where there is nothing before it. */
+  /** Fetches a page of history, oldest first; `next` is null on the earliest page. */
   private async page(before: { cursor?: string; to?: number }): Promise<history.BarsPage | undefined> {
     const { symbol, timeframe } = this;
     if (isBars(timeframe)) return history.bars(symbol, timeframe, PAGE, before);
@@ -153,7 +152,7 @@ export class Series {
     return bars && { bars, next: bars.length < PAGE ? null : "" };
   }
 
-  /** Read once what followed the patterns of this series. */
+  /** Loads the outcomes of patterns, once a series. */
   private async judge(): Promise<void> {
     const mine = this.store;
     if (this.judged === mine) return;
@@ -162,15 +161,15 @@ export class Series {
     if (mine === this.store) this.shown.patterns.judge(found);
   }
 
-  /** Take a candle of the feed or of a replay, and draw what it changes. */
+  /** Applies a live or replayed candle and draws the change. */
   follow(candle: LiveCandle): void {
     if (candle.symbol !== this.symbol || candle.timeframe !== this.timeframe) return;
     const { chart, market, patterns } = this.shown;
     const began = this.store.size;
     const did = this.store.take(candle);
-    if (this.store instanceof BarStore && this.reading === this.store) this.again = true; // what is read now may be older than this bar
+    if (this.store instanceof BarStore && this.reading === this.store) this.again = true; // the pending load may be older than this bar
     if (this.store instanceof BarStore && this.store.isStale) this.stale ??= window.setTimeout(() => this.readAgain(), STALE_MS);
-    if (did === "ignored" || !chart.shows(this.store)) return; // still loading: it is drawn with the rest
+    if (did === "ignored" || !chart.shows(this.store)) return; // still loading: drawn with the rest
     const drawn = did === "newest" ? this.store.last! : candle;
     const isNew = this.store.size > began;
     if ((did === "older" && isNew) || !chart.follows(drawn, this.timeframe) || chart.decimals < market.get(this.symbol).decimals) this.draw();
@@ -191,12 +190,12 @@ export class Series {
     if (this.shown.patterns.take(pattern)) this.shown.chart.mark(this.shown.patterns.all);
   }
 
-  /** Another part of time is seen. */
+  /** Handles a change of the visible range. */
   viewed(): void {
     this.seen.moved();
   }
 
-  /** List patterns of before those that are listed. */
+  /** Lists older patterns. */
   async olderPatterns(): Promise<void> {
     await this.seen.older();
   }
@@ -220,17 +219,17 @@ export class Series {
     }
   }
 
-  /** Show a time span up to the newest candle, as far as there is history. */
+  /** Shows a duration (ms) up to the newest candle, as far as history goes. */
   async showSpan(ms: number): Promise<void> {
     if (await this.loadFrom(({ t }) => t - ms)) this.shown.chart.view.span(ms);
   }
 
-  /** Show [from, to), ms since 1970, as far as there is history. */
+  /** Shows [from, to), ms since 1970, as far as history goes. */
   async showTime(from: number, to: number): Promise<void> {
     if (await this.loadFrom(() => from)) this.shown.chart.view.seeTime(from, to);
   }
 
-  /** Load older candles until a time that depends on the newest; false: another series is shown. */
+  /** Loads older candles back to a time computed from the newest. Returns false if another series was selected. */
   private async loadFrom(time: (newest: Candle) => number): Promise<boolean> {
     const mine = this.store;
     for (let pages = 0; pages < MOST_PAGES && this.older !== "all" && mine === this.store; pages += 1) {
@@ -242,7 +241,7 @@ export class Series {
     return mine === this.store;
   }
 
-  /** The patterns that begin at a candle. */
+  /** Returns the marked patterns whose last candle starts at a time. */
   patternsAt(t: number): Pattern[] {
     return this.shown.chart.chosen().filter((each) => startOf(each) === t);
   }

@@ -1,4 +1,4 @@
-/** What the visitor chose: kept in this browser, and taken along as a file. */
+/** User settings, stored in the browser and exported as a file. */
 
 import { DIGITS, NUMBERS, type Digits, type Numbers } from "./format";
 import { TIMEFRAMES, isFrame } from "./frame";
@@ -12,7 +12,7 @@ export const SCALES = ["linear", "log", "percent"] as const;
 export const STYLES = ["candles", "heikin-ashi", "line"] as const;
 export const TABS = ["tape", "patterns", "alerts"] as const;
 export const LAYOUTS = [1, 2, 4] as const;
-/** Of the confidence of patterns, percent. */
+/** Choices of the minimum confidence of patterns, percent. */
 export const LEAST = [0, 50, 60, 70, 80, 90] as const;
 
 export type Layout = (typeof LAYOUTS)[number];
@@ -28,34 +28,34 @@ export type Tab = (typeof TABS)[number];
 export interface Choices {
   indicators: string[];
   marks: Choice;
-  /** Of patterns, on the chart and in the list. */
+  /** Kinds and minimum confidence of patterns, on the chart and in the list. */
   kinds: PatternKind[];
   least: number;
   scale: Scale;
   style: Style;
   sort: Sort;
-  /** Whether the list is in the order opposite to the usual one of its sort. */
+  /** Whether the list's sort order is reversed. */
   reversed: boolean;
-  /** How many charts there are, and what those beside the first show. */
+  /** Number of charts, and the state of the additional ones. */
   layout: Layout;
   panels: PanelPlace[];
-  /** Of the list. */
+  /** Columns of the list. */
   columns: Column[];
   zone: Zone;
   numbers: Numbers;
   digits: Digits;
   tab: Tab;
   timeframe: string;
-  /** Timeframes and bar types that have a button beside the usual ones. */
+  /** Timeframes and bar types with a button beside the standard ones. */
   frames: string[];
-  /** The last one that was shown. */
+  /** The last selected symbol. */
   symbol: string;
   favourites: string[];
   hidden: string[];
-  /** Named lists of symbols, and the one that is shown; empty: all symbols. */
+  /** Named lists of symbols, and the current one; empty for all symbols. */
   groups: Group[];
   group: string;
-  /** Whose day the list's change since the open is of, as the API takes it: `XNYS`, `17:00@America/New_York`; empty: the UTC day. */
+  /** Session for the list's change since the open, as the API takes it: `XNYS`, `17:00@America/New_York`; empty for the UTC day. */
   session: string;
 }
 
@@ -92,14 +92,14 @@ const MOST_LETTERS = 60;
 export const MOST_FRAMES = 4;
 export const MOST_INDICATORS = 16;
 
-/** What of a stored or imported text is a choice; anything else is as it is by default. */
+/** Parses stored or imported settings. Invalid values become defaults. */
 export function parsed(text: string | null): Choices {
   let given: Partial<Record<keyof Choices, unknown>> = {};
   try {
     const read: unknown = JSON.parse(text ?? "{}");
     if (typeof read === "object" && read !== null) given = read;
   } catch {
-    // Not ours: as by default.
+    // Not valid JSON: use the defaults.
   }
   const groups = groupsOf(given.groups);
   return {
@@ -154,7 +154,7 @@ function objects(value: unknown): Record<string, unknown>[] {
   return (Array.isArray(value) ? value : []).filter((each): each is Record<string, unknown> => typeof each === "object" && each !== null);
 }
 
-/** Those that are a symbol and a timeframe. */
+/** Returns the valid panels. */
 function places(value: unknown): PanelPlace[] {
   return objects(value)
     .filter(({ symbol, timeframe }) => typeof symbol === "string" && isFrame(textOf(timeframe)))
@@ -162,7 +162,7 @@ function places(value: unknown): PanelPlace[] {
     .map(({ symbol, timeframe, indicators }) => ({ symbol: textOf(symbol), timeframe: textOf(timeframe), indicators: indicatorsOf(indicators, []) }));
 }
 
-/** Those that have a name of their own. */
+/** Returns the groups with unique names. */
 function groupsOf(value: unknown): Group[] {
   const found = new Map<string, Group>();
   for (const { name, symbols } of objects(value)) {
@@ -172,7 +172,7 @@ function groupsOf(value: unknown): Group[] {
   return [...found.values()];
 }
 
-/** The single settings store: controls set it, drawing follows it. */
+/** The single settings store: controls write to it, drawing code subscribes to it. */
 export class Settings {
   private choices = parsed(stored(KEY));
   private readonly followers: { names: readonly (keyof Choices)[]; act: (now: Readonly<Choices>) => void }[] = [];
@@ -181,12 +181,12 @@ export class Settings {
     return this.choices;
   }
 
-  /** Act whenever one of these is another. */
+  /** Calls `act` whenever one of the settings changes. */
   on(names: readonly (keyof Choices)[], act: (now: Readonly<Choices>) => void): void {
     this.followers.push({ names, act });
   }
 
-  /** Act now, and whenever one of these is another. */
+  /** Calls `act` now and whenever one of the settings changes. */
   follow(names: readonly (keyof Choices)[], act: (now: Readonly<Choices>) => void): void {
     this.on(names, act);
     act(this.choices);
@@ -200,17 +200,17 @@ export class Settings {
     for (const { names, act } of this.followers) if (names.some((each) => others.includes(each))) act(this.choices);
   }
 
-  /** Put a name into a list, or take it out. */
+  /** Adds a name to a list, or removes it. */
   toggle(list: "favourites" | "hidden" | "indicators", name: string): void {
     this.set({ [list]: toggled(this.choices[list], name) });
   }
 
-  /** Put a symbol into a group, or take it out. */
+  /** Adds a symbol to a group, or removes it. */
   toggleIn(group: string, symbol: string): void {
     this.set({ groups: this.choices.groups.map((each) => (each.name === group ? { ...each, symbols: toggled(each.symbols, symbol) } : each)) });
   }
 
-  /** All of it, as a file has it. */
+  /** The settings as JSON, for export. */
   get text(): string {
     return JSON.stringify(this.choices, undefined, 2);
   }

@@ -1,4 +1,4 @@
-/** The sheet behind `?`: keys, the zone of times, and the settings as a file. */
+/** The `?` dialog: keyboard shortcuts, time zone and number format, import and export of settings. */
 
 import { save } from "./bars";
 import { at, select } from "./elements";
@@ -25,7 +25,7 @@ const KEYS: [string, string][] = [
 
 export interface Sheet {
   settings: Settings;
-  /** All settings may have changed. */
+  /** Settings were replaced. */
   onReplaced(): void;
 }
 

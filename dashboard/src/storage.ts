@@ -1,4 +1,4 @@
-/** What this browser keeps for the page. Where it keeps nothing, it lasts as long as the page. */
+/** Browser storage with an in-memory fallback that lasts as long as the page. */
 
 const here = new Map<string, string>();
 
@@ -15,6 +15,6 @@ export function store(key: string, text: string): void {
   try {
     localStorage.setItem(key, text);
   } catch {
-    // Denied, or full: it lasts as long as the page.
+    // Denied or full: the value lasts as long as the page.
   }
 }

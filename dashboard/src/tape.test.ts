@@ -6,12 +6,12 @@ import type { Row } from "./trade_rows";
 
 const row = (size: string): Row => ({ symbol: "A", price: "1", size, t: 0, side: "buy", trade_id: null, received: 0, late: false });
 
-test("the middle size is what large is measured against", () => {
+test("the median size is the reference for large trades", () => {
   expect(sizes(["1", "50", "2"].map(row))).toEqual({ middle: 2, largest: 50 });
   expect(sizes([])).toEqual({ middle: 0, largest: 0 });
 });
 
-test("times are to the millisecond, large trades stand out, and small ones can be left out", () => {
+test("times have milliseconds, large trades are highlighted, and small ones can be filtered out", () => {
   const box = document.createElement("div");
   const tape = new Tape(box);
   ["1", "2", "1", "30", "2"].forEach((size, n) => tape.add({ ...row(size), t: 1_700_000_040_000 + 7 * n, trade_id: `${n}` }, false));

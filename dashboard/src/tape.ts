@@ -1,9 +1,9 @@
-/** The tape: the last trades of the chosen symbol as a table; late, cancelled, corrected and large ones marked. */
+/** The trade tape: the last trades of the selected symbol, with late, cancelled, corrected and large ones highlighted. */
 
 import { decimal, moment, price } from "./format";
 import { type Row, TradeRows } from "./trade_rows";
 
-/** A trade of so many times the middle size is large. */
+/** A trade is large from this multiple of the median size on. */
 const LARGE = 10;
 
 export class Tape extends TradeRows {
@@ -21,13 +21,13 @@ export class Tape extends TradeRows {
     this.least.oninput = () => { this.stale = true; };
   }
 
-  /** The time format has changed: redraw all rows. */
+  /** Redraws all rows after a change of time zone or number format. */
   redraw(): void {
     this.drawn = new WeakMap();
     this.stale = true;
   }
 
-  /** Draw what has changed; called once a frame. Rows that are as they were stay where they are. */
+  /** Updates the table; called once a frame. Unchanged rows keep their elements. */
   paint(decimals: number): void {
     if (!this.stale) return;
     this.stale = false;
@@ -60,7 +60,7 @@ export class Tape extends TradeRows {
   }
 }
 
-/** The middle and the largest size. */
+/** Returns the median and the largest size. */
 export function sizes(rows: readonly Row[]): { middle: number; largest: number } {
   const sorted = rows.map(({ size }) => Number(size)).sort((a, b) => a - b);
   return { middle: sorted[Math.floor(sorted.length / 2)] ?? 0, largest: sorted.at(-1) ?? 0 };

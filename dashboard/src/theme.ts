@@ -1,4 +1,4 @@
-/** Dark or light: as the visitor chose last, or as the system prefers; and its colours. */
+/** Dark and light theme: the user's last choice, or the system's preference; and the theme's colours. */
 
 import { store, stored } from "./storage";
 
@@ -11,7 +11,7 @@ export function theme(next?: string): void {
   if (next) store("theme", next);
 }
 
-/** A colour of the theme by its name in style.css, read once: reading makes the browser lay out. */
+/** Returns a colour by its CSS variable, cached because reading it causes a layout. */
 export function color(name: string): string {
   const known = colors.get(name) ?? getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   colors.set(name, known);

@@ -1,13 +1,13 @@
-/** The time axis of a chart: its places, and which part of them is seen. */
+/** The time axis of a chart: its slots and the visible range. */
 
 import type { IChartApi } from "lightweight-charts";
 
-/** A young market is drawn at the right, in bars of the usual width. */
+/** Minimum number of slots in view, so that the few candles of a new market are right-aligned at the usual width. */
 const SHORTEST = 60;
 const PIXELS_A_CANDLE = 5;
 const MOST_FIRST = 150;
 const MOST_EMPTY = 30;
-/** Places right of the newest candle: its name has room there. */
+/** Slots to the right of the newest candle, as room for its label. */
 const MOST_AHEAD = 14;
 const [FEWEST_SEEN, MOST_SEEN] = [10, 2_000];
 
@@ -17,9 +17,9 @@ export interface Range {
 }
 
 export class TimeView {
-  /** Start of each place on the time axis, ms: candles, and empty places where time has a gap. */
+  /** Start times of the slots, ms since 1970: candles and empty slots for gaps. */
   places: number[] = [];
-  /** A range that is asked for, and is seen with the next frame. */
+  /** A requested range that becomes visible in the next frame. */
   private target: Range | undefined;
 
   constructor(private readonly chart: IChartApi, private readonly box: HTMLElement, onChange: (range: Range | null) => void) {
@@ -33,12 +33,12 @@ export class TimeView {
     return this.places[this.places.length - 1];
   }
 
-  /** Pixels from candle to candle. */
+  /** Distance between candles in pixels. */
   get spacing(): number {
     return this.chart.timeScale().options().barSpacing;
   }
 
-  /** The time that is seen, ms since 1970: up to now and beyond where the newest candle is. */
+  /** The visible time range, ms since 1970. It ends at Infinity if the newest candle is visible. */
   get time(): Range | undefined {
     const range = this.chart.timeScale().getVisibleLogicalRange();
     const from = this.places[Math.max(0, Math.floor(range?.from ?? 0))];
@@ -47,13 +47,13 @@ export class TimeView {
     return { from, to: last >= this.places.length - 1 ? Infinity : this.places[Math.max(0, last)]! };
   }
 
-  /** The places that are seen. */
+  /** The visible slots. */
   get seen(): number[] {
     const range = this.chart.timeScale().getVisibleLogicalRange();
     return range ? this.places.slice(Math.max(0, Math.floor(range.from)), Math.max(0, Math.ceil(range.to))) : [];
   }
 
-  /** Bring a candle into the middle. */
+  /** Centres a candle. */
   centre(t: number): void {
     const at = this.places.indexOf(t);
     const range = this.range;
@@ -62,7 +62,7 @@ export class TimeView {
     this.see(at - half, at + half);
   }
 
-  /** Move by a fraction of the view. */
+  /** Scrolls by a fraction of the visible range. */
   move(share: number): void {
     const range = this.range;
     if (!range) return;
@@ -70,7 +70,7 @@ export class TimeView {
     this.see(range.from + by, range.to + by);
   }
 
-  /** See so many times as much, up to the same end. */
+  /** Zooms by a factor, keeping the right edge. */
   zoom(factor: number): void {
     const range = this.range;
     if (!range) return;
@@ -78,14 +78,14 @@ export class TimeView {
     this.see(range.to - count, range.to);
   }
 
-  /** Show the newest candles. */
+  /** Scrolls to the newest candles. */
   newestOnes(): void {
     const end = this.places.length;
     const count = Math.min(MOST_FIRST, Math.round(this.box.clientWidth / PIXELS_A_CANDLE));
     this.chart.timeScale().setVisibleLogicalRange({ from: Math.max(end - count, Math.min(0, end - SHORTEST)), to: end + Math.min(MOST_AHEAD, Math.ceil(count / 10)) });
   }
 
-  /** Show a span of time that ends with the newest candle, ms. */
+  /** Shows a duration (ms) that ends with the newest candle. */
   span(ms: number): void {
     const { newest } = this;
     if (newest === undefined) return;
@@ -93,14 +93,14 @@ export class TimeView {
     this.chart.timeScale().setVisibleLogicalRange({ from: first - 0.5, to: this.places.length + 1 });
   }
 
-  /** Show the time in [from, to), ms since 1970. */
+  /** Shows the time range [from, to), ms since 1970. */
   seeTime(from: number, to: number): void {
     const first = this.places.findIndex((t) => t >= from);
     const last = this.places.findIndex((t) => t >= to);
     if (first >= 0) this.see(first, last < 0 ? this.places.length : last);
   }
 
-  /** What is seen, or will be with the next frame: keys that come faster than frames add up. */
+  /** The visible or requested range, so that key presses between two frames add up. */
   private get range(): Range | null {
     return this.target ?? this.chart.timeScale().getVisibleLogicalRange();
   }
@@ -111,7 +111,7 @@ export class TimeView {
   }
 }
 
-/** Times with those between that have no candle; of a long gap a part, which tells enough. */
+/** Inserts empty slots where candles of `length` ms are missing, up to a maximum for each gap. */
 export function withGaps(times: number[], length: number): number[] {
   if (!length) return times;
   return times.flatMap((t, n) => {

@@ -18,7 +18,7 @@ beforeEach(() => {
   tip(undefined, null, [], []);
 });
 
-test("a mark under the pointer says its patterns, and what should be known of the candle", () => {
+test("the tooltip of a candle shows its patterns and flags", () => {
   tip(candle, 100, flags(candle, true, true), [pattern(83), pattern(70, -1)]);
   expect([...box.children].map(({ textContent, className }) => [className, textContent])).toEqual([
     ["up", "engulfing 83%"],
@@ -30,13 +30,13 @@ test("a mark under the pointer says its patterns, and what should be known of th
   expect([box.hidden, box.style.left, box.style.right]).toEqual([false, "114px", ""]);
 });
 
-test("it stands left of the pointer in the right half, and names no more than eight", () => {
+test("in the right half it is left of the pointer, and it lists eight patterns at most", () => {
   tip(candle, 500, [], Array.from({ length: 10 }, (_, n) => pattern(n + 50)));
   expect([box.children.length, box.lastElementChild!.textContent]).toEqual([9, "and 2 more"]);
   expect([box.style.left, box.style.right]).toEqual(["", "114px"]);
 });
 
-test("it goes with the pointer, and where there is nothing to say", () => {
+test("it is hidden without a pointer or content", () => {
   tip(candle, 100, [], [pattern(83)]);
   tip(candle, null, [], [pattern(83)]);
   expect(box.hidden).toBe(true);

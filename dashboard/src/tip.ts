@@ -1,4 +1,4 @@
-/** The words at a candle under the pointer: its patterns, and what should be known of it. */
+/** The tooltip of the candle under the pointer: its patterns and flags. */
 
 import type { Candle } from "./candles";
 import { at, part } from "./elements";
@@ -10,7 +10,7 @@ const MOST = 8;
 const OFF = 14;
 let shown = "";
 
-/** `x`: pixels from the chart's left; undefined: nothing is under the pointer. */
+/** Displays the tooltip at `x` pixels from the chart's left edge, or hides it if `x` is null. */
 export function tip(candle: Candle | undefined, x: number | null, flags: Flag[], patterns: Pattern[]): void {
   const box = at("tip");
   const sentences = flags.map(({ sentence }) => sentence).filter(Boolean);

@@ -1,13 +1,13 @@
-/** The bearer token of a server that asks for one: it comes in the address, once, and stays in this browser. */
+/** The bearer token of the server: taken from the URL hash once and stored in the browser. */
 
 import { store, stored } from "./storage";
 
 const KEY = "kandle.token";
 const GIVEN = /[#&]token=([A-Za-z0-9._~+/=-]+)/;
-/** The protocol of the feed; a browser has no other place for the token of a WebSocket. */
+/** WebSocket subprotocol of the live feed. Browsers can pass a token only as another subprotocol. */
 const PROTOCOL = "kandle.v1.json";
 
-/** Take the token out of the address, where it would be seen and passed on. */
+/** Stores the token from the hash and removes it there, so that it is neither visible nor shared. */
 export function takeToken(): void {
   const given = GIVEN.exec(location.hash);
   if (!given) return;
@@ -19,13 +19,13 @@ function token(): string | null {
   return stored(KEY);
 }
 
-/** Of a request. */
+/** Returns the headers of an HTTP request. */
 export function headers(): Record<string, string> {
   const known = token();
   return { accept: "application/json", ...(known ? { authorization: `Bearer ${known}` } : {}) };
 }
 
-/** Of a WebSocket. */
+/** Returns the subprotocols of a WebSocket. */
 export function protocols(): string[] {
   const known = token();
   return known ? [PROTOCOL, `bearer.${known}`] : [PROTOCOL];

@@ -17,8 +17,8 @@ function shown(rows: TradeRows): string[] {
   return rows.all.map(({ price, mark }) => `${price} ${mark ?? ""}`.trim());
 }
 
-describe("trades that are cancelled or corrected", () => {
-  it("are marked where they are shown; others are not", () => {
+describe("cancelled and corrected trades", () => {
+  it("are marked; others are not", () => {
     const rows = new TradeRows();
     for (const id of ["1", "2", "3"]) rows.add(tick(id, Number(id), id), false);
     rows.end(bust("2"));
@@ -26,7 +26,7 @@ describe("trades that are cancelled or corrected", () => {
     expect(shown(rows)).toEqual(["3", "2 cancelled", "1"]);
   });
 
-  it("show what they were corrected to, once however often it is said, and its end", () => {
+  it("show their correction once, even if it is repeated or later cancelled", () => {
     const rows = new TradeRows();
     rows.add(tick("1", 1, "999"), false);
     const said = bust("1", { status: "corrected", price: "10" });
@@ -37,7 +37,7 @@ describe("trades that are cancelled or corrected", () => {
     expect(shown(rows)).toEqual(["10 cancelled", "999 cancelled"]);
   });
 
-  it("are those of the minute that is said, or the last ones of that id", () => {
+  it("are looked up in the reported minute, otherwise the latest with the id", () => {
     const rows = new TradeRows();
     rows.add(tick("1", 0, "10"), false);
     rows.add(tick("1", MINUTE, "20"), false);
@@ -47,7 +47,7 @@ describe("trades that are cancelled or corrected", () => {
     expect(shown(rows)).toEqual(["20 cancelled", "10 cancelled"]);
   });
 
-  it("are marked as history says, also where they were live before", () => {
+  it("are marked by history even if displayed before", () => {
     const rows = new TradeRows();
     rows.add(tick("1", 1, "999"), false);
     rows.fill([tick("1", 1, "999", { mark: "cancelled" }), tick("0", 0, "5")]);

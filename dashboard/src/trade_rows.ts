@@ -1,4 +1,4 @@
-/** The last trades of a symbol by their own times, the latest first, each once; what ended is marked. */
+/** The last trades of a symbol, deduplicated and latest first by event time; cancelled and corrected ones are marked. */
 
 import type { Bust, Tick } from "./live";
 
@@ -23,12 +23,9 @@ export class TradeRows {
     this.stale = true;
   }
 
-  /**
-   * A trade goes to its own place in time. It is marked where it is late by a second: received after
-   * a trade of a later time, and not only shown after it.
-   */
+  /** Inserts a trade by event time. It is marked late if it is at least a second older than a trade received before it. */
   add(tick: Tick, late: boolean): void {
-    if (tick.trade_id && this.rows.some((each) => key(each) === key(tick))) return; // history was first
+    if (tick.trade_id && this.rows.some((each) => key(each) === key(tick))) return; // already delivered by history
     const at = this.rows.findIndex((each) => each.t <= tick.t);
     const newest = this.rows[0] ?? tick;
     const row = { ...tick, late: late && newest.t - tick.t >= MARKED_MS && tick.received >= newest.received };
@@ -37,7 +34,7 @@ export class TradeRows {
     this.stale = true;
   }
 
-  /** A displayed trade was cancelled or corrected: mark it, and show the correction. */
+  /** Marks a displayed trade as cancelled or corrected, and inserts the correction. */
   end({ trade_id, status, price, size, t }: Bust): void {
     const minute = (at: number): number => Math.floor(at / MINUTE_MS);
     const last = this.rows.find((each) => each.trade_id === trade_id && (t === null || minute(each.t) === minute(t)));
@@ -53,7 +50,7 @@ export class TradeRows {
     this.stale = true;
   }
 
-  /** Trades from history, the newest first, behind the live ones; each once. */
+  /** Merges trades from history, newest first, with the live ones. */
   fill(older: Tick[]): void {
     const known = new Map(this.rows.map((each) => [key(each), each]));
     for (const each of older) if (each.mark && known.has(key(each))) known.get(key(each))!.mark = each.mark;
@@ -62,7 +59,7 @@ export class TradeRows {
     this.stale = true;
   }
 
-  /** Whether it shows the trade, by its time and price, or later ones alone. */
+  /** Whether the trade is displayed, by time and price, or is older than all displayed ones. */
   has({ t, price }: Pick<Tick, "t" | "price">): boolean {
     const isFull = this.rows.length === ROWS;
     return this.rows.some((each) => each.t === t && Number(each.price) === Number(price)) || (isFull && this.rows.at(-1)!.t > t);

@@ -1,4 +1,4 @@
-/** The tape of the chosen symbol: what history has, and what comes, each trade once. */
+/** Feeds the tape of the selected symbol from history and live trades. */
 
 import * as history from "./history";
 import type { Tick } from "./live";
@@ -11,14 +11,14 @@ const FIRST_WAIT_MS = 250;
 export class Trades {
   private symbol = "";
 
-  /** `isLive`: whether what happens now is shown, and no replay. */
+  /** `isLive` returns whether live data is shown and not a replay. */
   constructor(
     private readonly tape: Tape,
     private readonly isLive: () => boolean,
     private readonly onFilled: () => void,
   ) {}
 
-  /** Show another symbol's. */
+  /** Switches to another symbol. */
   choose(symbol: string): void {
     this.symbol = symbol;
     this.tape.clear();
@@ -29,12 +29,12 @@ export class Trades {
     this.tape.add(tick, late);
   }
 
-  /** A trade of the present, which the feed said in its snapshot without all that a tape shows. */
+  /** Handles the last trade of a snapshot, which lacks fields of the tape, by loading it from history. */
   know(tick: Tick): void {
     if (!this.tape.has(tick)) void this.fill(tick);
   }
 
-  /** Trades from history, which has each within moments: read until `upto` is among them. */
+  /** Loads trades from history. With `upto`, retries until that trade is included, since it may not be stored yet. */
   async fill(upto?: Pick<Tick, "t" | "price">): Promise<void> {
     const mine = this.symbol;
     for (let attempt = 0; attempt < FILLS && mine === this.symbol; attempt += 1) {
@@ -43,7 +43,7 @@ export class Trades {
         if (mine === this.symbol && this.isLive()) this.tape.fill(found);
         this.onFilled();
       } catch {
-        // Tried again; the next trade is shown all the same.
+        // Retried below.
       }
       if (!upto || this.tape.has(upto)) return;
       await new Promise((done) => setTimeout(done, FIRST_WAIT_MS * 2 ** attempt));

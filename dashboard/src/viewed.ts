@@ -1,4 +1,4 @@
-/** What belongs to the part of time that is seen: its patterns, and its volume by price. */
+/** Data for the visible range: its patterns and volume profile. */
 
 import type { Stored } from "./candles";
 import { endOf, hasPatterns } from "./frame";
@@ -9,11 +9,11 @@ import { stepFor } from "./profile";
 import type { Shown } from "./series";
 
 const AGAIN_MS = 2_000;
-/** Delay after the last move before the view's patterns are loaded. */
+/** Delay after the last move before data is loaded. */
 const STILL_MS = 200;
 const PATTERNS = 100;
 
-/** The series that is seen. */
+/** The displayed series. */
 export interface Of {
   readonly symbol: string;
   readonly timeframe: string;
@@ -28,12 +28,12 @@ export class Viewed {
     this.pages = this.newPages();
   }
 
-  /** Another series is shown. */
+  /** Resets when another series is selected. */
   forget(): void {
     this.pages = this.newPages();
   }
 
-  /** All patterns from `low` on are known, ms since 1970. */
+  /** Records that all patterns since `low` (ms since 1970) are loaded. */
   known(low: number): void {
     this.pages.known(low);
   }
@@ -41,14 +41,14 @@ export class Viewed {
   moved(): void {
     window.clearTimeout(this.timer);
     this.timer = window.setTimeout(() => {
-      this.shown.chart.mark(); // names have other edges
+      this.shown.chart.mark(); // labels may be cut off or fit again
       void this.patterns();
-      void this.profile().catch(() => undefined); // asked for again with the next view
+      void this.profile().catch(() => undefined); // retried with the next view
       this.shown.onView();
     }, STILL_MS);
   }
 
-  /** List earlier patterns: the cached ones, then those from history. */
+  /** Lists older patterns: cached ones first, then those from history. */
   async older(): Promise<void> {
     const { chart, patterns } = this.shown;
     if (patterns.more() || !hasPatterns(this.series.timeframe)) return;
@@ -76,7 +76,7 @@ export class Viewed {
     if (mine === this.series.store && chart.profile.on) chart.profile.show(levels, step);
   }
 
-  /** When the candle that begins then is over, ms since 1970. */
+  /** Returns the end of the candle that starts at `t`, ms since 1970. */
   private end(t: number): number {
     if (t === Infinity) return t;
     const last = this.series.store.get(t);

@@ -1,4 +1,4 @@
-/** Symbols at a glance: last prices of all, a day of those in view, which are followed live too. */
+/** Loads the symbol list: last prices of all symbols, overviews and live trades of the visible ones. */
 
 import type { Cards } from "./cards";
 import { notice } from "./elements";
@@ -12,18 +12,18 @@ const ALL_EACH_MS = 60_000;
 /** Delay after the last scroll before visible rows are loaded. */
 const SCROLLED_MS = 100;
 
-/** `chosen`: the symbol of the chart; `isLive`: whether what happens now is shown of it. */
+/** `chosen` is the selected symbol; `isLive` returns whether live data of it is shown and not a replay. */
 export interface Around {
   market: Market;
-  /** Whether the list's order needs the day of all symbols. */
+  /** Whether the sort order needs the overviews of all symbols. */
   needsAll(): boolean;
   live: Live;
-  /** Whose day the change since the open is of. */
+  /** Session for the change since the open. */
   session(): string;
   chosen(): string;
   isLive(): boolean;
   touch(): void;
-  /** The states of all symbols of feeds. */
+  /** Receives the feed states of all symbols. */
   onFeeds(states: string[]): void;
   onRead(): void;
 }
@@ -35,7 +35,7 @@ export class Watchlist {
 
   constructor(private readonly cards: () => Cards, private readonly around: Around) {}
 
-  /** Subscribe to the trades of the cards in view, and to no others. */
+  /** Subscribes to the trades of the visible cards only. */
   watch(next: string[]): void {
     const { live, chosen, touch } = this.around;
     touch();
@@ -48,19 +48,19 @@ export class Watchlist {
     if (unread.length) this.scrolled = window.setTimeout(() => void this.glance(unread).catch(() => undefined), SCROLLED_MS);
   }
 
-  /** Follow another symbol's trades; those of the one before only while its card is in view. */
+  /** Subscribes to the selected symbol's trades, and unsubscribes from the previous one's if its card is not visible. */
   follow(symbol: string, before: string): void {
     this.around.live.subscribe(`ticks:${symbol}`);
     if (before && before !== symbol && !this.visible.includes(before)) this.around.live.unsubscribe(`ticks:${before}`);
   }
 
-  /** Read again and again. */
+  /** Starts polling. */
   async start(): Promise<void> {
     await this.read();
     window.setTimeout(() => void this.start(), EACH_MS);
   }
 
-  /** The day of the rows in view in one request; now and then the last trades of all, for there may be new ones. */
+  /** Loads the overviews of visible rows in one request and, every minute, the last trades of all symbols, since there may be new ones. */
   async read(): Promise<void> {
     const { market, chosen, needsAll, touch, onFeeds, onRead } = this.around;
     try {
@@ -82,11 +82,11 @@ export class Watchlist {
       onRead();
     } catch (error) {
       if (error instanceof Refused) notice(`No list: ${error.message}`);
-      this.readAll = 0; // the connection's state says it already; the next one tries again
+      this.readAll = 0; // the connection state shows the problem; retried with the next poll
     }
   }
 
-  /** Another order was chosen. */
+  /** Reloads after a change of the sort order. */
   async reorder(): Promise<void> {
     this.readAll = 0;
     await this.read();
@@ -98,7 +98,7 @@ export class Watchlist {
     this.around.touch();
   }
 
-  /** Without what happens now of a symbol that is shown as it was. */
+  /** Filters out live data of the selected symbol during a replay. */
   private shown<T extends { symbol: string }>(found: T[]): T[] {
     return this.around.isLive() ? found : found.filter(({ symbol }) => symbol !== this.around.chosen());
   }
