@@ -6,8 +6,7 @@ import numpy as np
 
 from shared.inputs.assemble import by_shard, runs
 from shared.inputs.clock import ClockRule, ahead_of_clock
-from shared.inputs.quote_rows import QuoteRows
-from shared.inputs.reject_reasons import Rejected
+from shared.inputs.rows import QuoteRows, Rejected
 from shared.inputs.scales import common_scale
 from shared.wire.instrument_table import Entries
 from shared.wire.quotes import NOT_GIVEN, Quotes

@@ -10,9 +10,7 @@ from shared.inputs.feed_columns import Faults
 from shared.inputs.formats import original
 from shared.inputs.line import RejectedLineError, check_symbol
 from shared.inputs.packed_text import shortest
-from shared.inputs.quote_rows import QuoteRows
-from shared.inputs.reject_reasons import Rejected
-from shared.inputs.rows import Rows
+from shared.inputs.rows import QuoteRows, Rejected, Rows
 from shared.market.decimals import MAX_SCALE
 from shared.runtime.settings import Choice
 from shared.wire.raw_batch import RawBatch

@@ -7,27 +7,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from functions.udp_bridge.encodings import check_is_text
-from functions.udp_bridge.refusal import RefusedBodyError
+from functions.udp_bridge.encodings import RefusedBodyError, check_is_text
 from shared.inputs import fix
 from shared.inputs.dialects import dialect_of, is_remark
 from shared.inputs.line import BYTE_ORDER_MARK, FORM
-from shared.wire.raw_batch import (
-    FORMAT_ALPACA,
-    FORMAT_BINANCE,
-    FORMAT_BINANCE_FUTURES,
-    FORMAT_BYBIT,
-    FORMAT_COINBASE,
-    FORMAT_COINBASE_ADVANCED,
-    FORMAT_CSV,
-    FORMAT_CSV_DECIMAL_COMMA,
-    FORMAT_KRAKEN,
-    FORMAT_OKX,
-    FORMAT_SCANNER,
-    FORMAT_TICKER_STREAM,
-    MAX_PAYLOAD_BYTES,
-    delimited,
-)
+from shared.wire import raw_batch as raw
+from shared.wire.raw_batch import MAX_PAYLOAD_BYTES, delimited
 
 MAX_HEADER_BYTES: Final = 4_096
 MAX_TICKS: Final = 32_768
@@ -160,40 +145,40 @@ def _check_count(count: int, unit: str) -> None:
 def text(body: bytes) -> tuple[int, Cut]:
     """Split a body without a Content-Type: FIX and JSON by their first bytes, else CSV."""
     if body.startswith(fix.BEGINNINGS):
-        return FORMAT_SCANNER, fix_messages(body)
+        return raw.FORMAT_SCANNER, fix_messages(body)
     if body.lstrip()[:1] not in (b"{", b"["):
-        return FORMAT_CSV, lines(body)
+        return raw.FORMAT_CSV, lines(body)
     try:
-        return FORMAT_SCANNER, json_objects(body)
+        return raw.FORMAT_SCANNER, json_objects(body)
     except RefusedBodyError:
-        return FORMAT_SCANNER, json_lines(body)
+        return raw.FORMAT_SCANNER, json_lines(body)
 
 
 def _csv(body: bytes, parameters: Mapping[str, str]) -> tuple[int, Cut]:
     decimal_comma = parameters.get("decimal") in ("comma", ",")
-    format_ = FORMAT_CSV_DECIMAL_COMMA if decimal_comma else FORMAT_CSV
+    format_ = raw.FORMAT_CSV_DECIMAL_COMMA if decimal_comma else raw.FORMAT_CSV
     return format_, lines(body, decimal_comma=decimal_comma)
 
 
 _ONE_FORMAT: Final[dict[str, tuple[int, Callable[[bytes], Cut]]]] = {
-    "application/x-protobuf": (FORMAT_TICKER_STREAM, messages),
-    "application/protobuf": (FORMAT_TICKER_STREAM, messages),
-    "application/fix": (FORMAT_SCANNER, fix_messages),
-    "application/json": (FORMAT_SCANNER, json_objects),
-    "application/x-ndjson": (FORMAT_SCANNER, json_lines),
-    "application/ndjson": (FORMAT_SCANNER, json_lines),
-    "application/jsonl": (FORMAT_SCANNER, json_lines),
-    "application/x-jsonlines": (FORMAT_SCANNER, json_lines),
+    "application/x-protobuf": (raw.FORMAT_TICKER_STREAM, messages),
+    "application/protobuf": (raw.FORMAT_TICKER_STREAM, messages),
+    "application/fix": (raw.FORMAT_SCANNER, fix_messages),
+    "application/json": (raw.FORMAT_SCANNER, json_objects),
+    "application/x-ndjson": (raw.FORMAT_SCANNER, json_lines),
+    "application/ndjson": (raw.FORMAT_SCANNER, json_lines),
+    "application/jsonl": (raw.FORMAT_SCANNER, json_lines),
+    "application/x-jsonlines": (raw.FORMAT_SCANNER, json_lines),
 }
 FEEDS: Final = {
-    "alpaca": FORMAT_ALPACA,
-    "binance": FORMAT_BINANCE,
-    "binance-futures": FORMAT_BINANCE_FUTURES,
-    "bybit": FORMAT_BYBIT,
-    "coinbase": FORMAT_COINBASE,
-    "coinbase-advanced": FORMAT_COINBASE_ADVANCED,
-    "kraken": FORMAT_KRAKEN,
-    "okx": FORMAT_OKX,
+    "alpaca": raw.FORMAT_ALPACA,
+    "binance": raw.FORMAT_BINANCE,
+    "binance-futures": raw.FORMAT_BINANCE_FUTURES,
+    "bybit": raw.FORMAT_BYBIT,
+    "coinbase": raw.FORMAT_COINBASE,
+    "coinbase-advanced": raw.FORMAT_COINBASE_ADVANCED,
+    "kraken": raw.FORMAT_KRAKEN,
+    "okx": raw.FORMAT_OKX,
 }
 """Feed formats by Content-Type parameter: `application/x-ndjson; feed=okx`."""
 _CSV: Final = frozenset({"text/csv", "application/csv", "text/tab-separated-values"})
@@ -224,7 +209,7 @@ def cut(body: bytes, content_type: str) -> tuple[int, Cut]:
         return _csv(body, parameters) if kind in _CSV else text(body)
     if kind in _ONE_FORMAT:
         format_, cut_body = _ONE_FORMAT[kind]
-        if (feed := parameters.get("feed")) is not None and format_ == FORMAT_SCANNER:
+        if (feed := parameters.get("feed")) is not None and format_ == raw.FORMAT_SCANNER:
             if feed not in FEEDS:
                 raise RefusedBodyError(
                     415, "feed is not read", f"feed {feed[:40]}: there are {', '.join(FEEDS)}"

@@ -9,8 +9,6 @@ from typing import Final
 
 import zstandard
 
-from functions.udp_bridge.refusal import RefusedBodyError
-
 MAX_UNPACKED_BYTES: Final = 4 * 1024 * 1024
 MAX_RATIO: Final = 200
 """Maximum ratio above FREE_BYTES: tick text compresses to a third or a tenth."""
@@ -27,6 +25,15 @@ _MAGIC: Final = {
     b"\xff\xfe": "UTF-16 text: send UTF-8",
     b"\xfe\xff": "UTF-16 text: send UTF-8",
 }
+
+
+class RefusedBodyError(ValueError):
+    """The body is refused. `status` is the HTTP status; the message says what to send."""
+
+    def __init__(self, status: int, title: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.title = title
 
 
 def unpacked(body: bytes, encoding: str) -> bytes:

@@ -15,8 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from functions.udp_bridge.answer import answer
 from functions.udp_bridge.bodies import cut
-from functions.udp_bridge.encodings import ACCEPTED, unpacked
-from functions.udp_bridge.refusal import RefusedBodyError
+from functions.udp_bridge.encodings import ACCEPTED, RefusedBodyError, unpacked
 from shared.adapter.event import OutgoingEvent
 from shared.adapter.health import NO_SINK
 from shared.adapter.sink import Sink

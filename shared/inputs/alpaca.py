@@ -13,19 +13,11 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.inputs.element_feed import (
-    BustElement,
-    ElementFeed,
-    Elements,
-    LeftOut,
-    QuoteElement,
-    Said,
-    TradeElement,
-)
+from shared.inputs.element_feed import BustElement, ElementFeed, Item, LeftOut, Unread
 from shared.inputs.feed_columns import NO_TIME
-from shared.inputs.feed_rows import UNKNOWN, Feed, Fields
+from shared.inputs.feed_rows import UNKNOWN, Feed, Fields, QuoteElement, TradeElement
 from shared.inputs.line import RejectedLineError, time_of
-from shared.inputs.raw_values import NOTHING, text_of
+from shared.inputs.messages import NOTHING, text_of
 from shared.market.instruments import Venue
 
 FEED: Final = Feed(
@@ -83,11 +75,11 @@ def trade_id(exchange: str, number: int | str | None) -> str:
     return "" if number is None else f"{exchange}:{number}"
 
 
-def _elements(message: list[msgspec.Raw]) -> Elements:
+def _elements(message: list[msgspec.Raw]) -> list[Unread]:
     return [(_read, raw) for raw in message]
 
 
-def _read(raw: msgspec.Raw) -> Said:
+def _read(raw: msgspec.Raw) -> Item:
     item = _element(raw)
     if item.T == "t":
         if text_of(item.u) in _VOID:

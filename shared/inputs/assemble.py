@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.inputs.clock import ClockRule, ahead_of_clock
-from shared.inputs.reject_reasons import Rejected
-from shared.inputs.rows import Rows, flags_of
+from shared.inputs.rows import Rejected, Rows, flags_of
 from shared.inputs.scales import common_scale
 from shared.market.decimals import INT64_MAX
 from shared.market.instruments import Market

@@ -7,10 +7,12 @@ Symbol Book Ticker Streams): bare, or wrapped by a combined stream as `{"stream"
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, Final
 
 import msgspec
 
+from shared.inputs.element_feed import ElementFeed, LeftOut
 from shared.inputs.feed_columns import LARGEST_ID, NO_TIME
 from shared.inputs.feed_rows import (
     BUY,
@@ -19,12 +21,10 @@ from shared.inputs.feed_rows import (
     UNKNOWN,
     Feed,
     Fields,
-    QuoteColumns,
-    Trades,
-    quote_rows,
-    trade_rows,
+    QuoteElement,
+    TradeElement,
 )
-from shared.inputs.messages import Messages, payload_at
+from shared.inputs.line import RejectedLineError
 from shared.inputs.parsed import BinanceTrades, FeedRules, Parsed
 from shared.market.instruments import Venue
 from shared.wire.quotes import NOT_GIVEN
@@ -81,80 +81,36 @@ _decode: Final = msgspec.json.Decoder(_Message).decode
 
 def parse_binance(batch: RawBatch, rules: FeedRules, feed: Feed = FEED) -> Parsed:
     """Parse every message of the batch."""
-    messages = Messages(batch, _decode, _kind_of)
-    stream, numbers = rules.binance_trades, messages.numbers
-    events = [message.data or message for message in messages.decoded]
-    trades = [i for i, event in enumerate(events) if event.e == stream and event.X == _MARKET]
-    books = [i for i, event in enumerate(events) if _is_book(event)]
-    if len(trades) + len(books) < len(events):
-        _skip_others(messages, events, stream)
-
-    def original(payload: int, line: int) -> bytes:
-        return payload_at(batch, payload)
-
-    trade_columns = _trades([numbers[i] for i in trades], [events[i] for i in trades], stream)
-    quotes = _quotes([numbers[i] for i in books], [events[i] for i in books])
-    rows, bad_trades = trade_rows(feed, rules.naming, trade_columns, original)
-    quoted, bad_quotes = quote_rows(feed, rules.naming, quotes, original)
-    return Parsed(rows, messages.rejected + bad_trades + bad_quotes, quoted, messages.skipped)
+    read = partial(_read, rules.binance_trades)
+    return ElementFeed(feed, _decode, read, _kind_of).parse(batch, rules)
 
 
-def _is_book(event: _Event) -> bool:
-    """Spot's book tickers have no event field."""
-    return event.e == "bookTicker" or (not event.e and event.u != NOT_GIVEN and bool(event.s))
-
-
-def _skip_others(messages: Messages[_Message], events: list[_Event], stream: BinanceTrades) -> None:
-    for number, event in zip(messages.numbers, events, strict=True):
-        kind = event.e
-        if kind == stream and event.X == _MARKET:
-            continue
-        if kind == stream:
+def _read(stream: BinanceTrades, message: _Message) -> TradeElement | QuoteElement | LeftOut | str:
+    """Return a trade of the stream, or a quote. Raises RejectedLineError for the other stream."""
+    event = message.data or message
+    kind, time = event.e, NO_TIME if event.T is None else event.T
+    if kind == stream:
+        if event.X != _MARKET:
             # Futures also report trades of the insurance fund, which have no market price.
-            messages.skipped["not_market"] += 1
-        elif kind in _SKIPPED:
-            messages.skipped[kind] += 1
-        elif kind in (BinanceTrades.TRADES, BinanceTrades.AGGREGATES):
-            messages.reject(number, "other_trade_stream", _OTHER_STREAM.format(kind, stream))
-        elif not _is_book(event):
-            messages.leave(number, f"event {kind[:40]!r} is not known")
+            return LeftOut("not_market")
+        id_ = event.t if stream is BinanceTrades.TRADES else event.a
+        if type(id_) is not int:
+            id_ = NO_TRADE_ID
+        return TradeElement(event.s, event.p, event.q, time, _SIDES[event.m], id_)
+    # Spot's book tickers have no event field.
+    if kind == "bookTicker" or (not kind and event.u != NOT_GIVEN and event.s):
+        bid = event.b if isinstance(event.b, str) else ""
+        ask = event.a if isinstance(event.a, str) else ""
+        return QuoteElement(event.s, bid, ask, event.B, event.A, time, event.u)
+    if kind in set(BinanceTrades):
+        raise RejectedLineError("other_trade_stream", _OTHER_STREAM.format(kind, stream))
+    return f"event {kind[:40]!r} is not known"
 
 
 _OTHER_STREAM: Final = (
     "{} where BINANCE_TRADES={} counts: both are the same trades under other ids, so only one of"
     " them may; subscribe to that one"
 )
-
-
-def _trades(numbers: list[int], events: list[_Event], stream: BinanceTrades) -> Trades:
-    if stream is BinanceTrades.TRADES:
-        ids = [event.t for event in events]
-    else:
-        ids = [event.a if type(event.a) is int else NO_TRADE_ID for event in events]
-    return Trades(
-        numbers,
-        [0] * len(numbers),
-        [event.s for event in events],
-        [event.p for event in events],
-        [event.q for event in events],
-        [NO_TIME if event.T is None else event.T for event in events],
-        [_SIDES[event.m] for event in events],
-        ids,
-    )
-
-
-def _quotes(numbers: list[int], events: list[_Event]) -> QuoteColumns:
-    return QuoteColumns(
-        numbers,
-        [0] * len(numbers),
-        [event.s for event in events],
-        [event.b if isinstance(event.b, str) else "" for event in events],
-        [event.a if isinstance(event.a, str) else "" for event in events],
-        [event.B for event in events],
-        [event.A for event in events],
-        [NO_TIME if event.T is None else event.T for event in events],
-        [event.u for event in events],
-    )
 
 
 def _kind_of(message: Any) -> str:

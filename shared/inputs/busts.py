@@ -15,7 +15,7 @@ from shared.inputs.line import (
     size_of,
     time_of,
 )
-from shared.inputs.raw_values import text_of
+from shared.inputs.messages import text_of
 from shared.wire.busts import CANCEL, CORRECT
 
 _VENUES: Final = ("venue", "exchange")

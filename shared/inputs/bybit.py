@@ -10,9 +10,17 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.inputs.element_feed import ElementFeed, Elements, QuoteElement, TradeElement
+from shared.inputs.element_feed import NOT_KNOWN, ElementFeed, Unread
 from shared.inputs.feed_columns import NO_TIME
-from shared.inputs.feed_rows import BUY, SELL, UNKNOWN, Feed, Fields
+from shared.inputs.feed_rows import (
+    BUY,
+    SELL,
+    UNKNOWN,
+    Feed,
+    Fields,
+    QuoteElement,
+    TradeElement,
+)
 from shared.market.instruments import Venue
 
 FEED: Final = Feed(
@@ -64,18 +72,18 @@ _ticker: Final = msgspec.json.Decoder(_Ticker).decode
 _list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-def _elements(message: _Message) -> Elements | None:
+def _elements(message: _Message) -> list[Unread] | str:
     topic = message.topic.partition(".")[0]
     if topic == "publicTrade":
         return [(_read_trade, raw) for raw in _list(message.data)]
     if topic != "tickers":
-        return None
+        return NOT_KNOWN
     try:
         quote = _ticker(message.data)
     except msgspec.DecodeError:
-        return None
+        return NOT_KNOWN
     if not (quote.bid1Price and quote.ask1Price):  # spot, or a change of another field
-        return None
+        return NOT_KNOWN
 
     def read(raw: msgspec.Raw) -> QuoteElement:
         ticker = _ticker(raw)

@@ -7,10 +7,12 @@ wrote; `info` is its own message. `side` is the taker's. A batch is of one venue
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 
+from shared.inputs.element_feed import ElementFeed
 from shared.inputs.feed_columns import NO_TIME
 from shared.inputs.feed_rows import (
     BUY,
@@ -18,15 +20,12 @@ from shared.inputs.feed_rows import (
     UNKNOWN,
     Feed,
     Fields,
-    QuoteColumns,
-    Trades,
-    quote_rows,
-    trade_rows,
+    QuoteElement,
+    TradeElement,
 )
-from shared.inputs.messages import Messages, payload_at
+from shared.inputs.messages import Messages
 from shared.inputs.parsed import FeedRules, Parsed
 from shared.market.instruments import CCXT
-from shared.wire.quotes import NOT_GIVEN
 from shared.wire.raw_batch import RawBatch
 
 _FIELDS: Final = Fields(
@@ -67,55 +66,33 @@ _decode: Final = msgspec.json.Decoder(_Message).decode
 def parse_ccxt(batch: RawBatch, rules: FeedRules) -> Parsed:
     """Parse every message."""
     messages = Messages(batch, _decode, _kind_of)
-    trades: list[tuple[int, _Trade]] = []
-    quotes: list[tuple[int, _Quote]] = []
     venue = next((each.ccxt for each in messages.decoded), "")
-    for number, message in zip(messages.numbers, messages.decoded, strict=True):
-        if message.ccxt != venue or _VENUE.fullmatch(venue) is None:
-            messages.reject(number, "bad_message", f"ccxt {message.ccxt[:40]!r} is no venue here")
-        elif message.trade is not None:
-            trades.append((number, message.trade))
-        elif message.quote is not None:
-            quotes.append((number, message.quote))
-        else:
-            messages.reject(number, "bad_message", "neither trade nor quote is there")
     feed = Feed(f"{CCXT}:{venue}", _FIELDS, trade_ids=False, sides=False, text_ids=True)
-
-    def original(payload: int, line: int) -> bytes:
-        return payload_at(batch, payload)
-
-    rows, bad_trades = trade_rows(feed, rules.naming, _trades(trades), original)
-    quoted, bad_quotes = quote_rows(feed, rules.naming, _quotes(quotes), original)
-    return Parsed(rows, messages.rejected + bad_trades + bad_quotes, quoted, messages.skipped)
+    elements = partial(_elements, venue if _VENUE.fullmatch(venue) else None)
+    return ElementFeed(feed, _decode, elements, _kind_of).parsed(messages, rules)
 
 
-def _trades(numbered: list[tuple[int, _Trade]]) -> Trades:
-    trades = [each for _, each in numbered]
-    return Trades(
-        payload=[number for number, _ in numbered],
-        line=[0] * len(trades),
-        symbol=[each.symbol for each in trades],
-        price=[each.price for each in trades],
-        size=[each.amount for each in trades],
-        time=[NO_TIME if each.timestamp is None else each.timestamp for each in trades],
-        side=[_SIDES.get(each.side or "", UNKNOWN) for each in trades],
-        text_id=["" if each.id is None else str(each.id) for each in trades],
-    )
+def _elements(venue: str | None, message: _Message) -> TradeElement | QuoteElement | str:
+    if message.ccxt != venue:
+        return f"ccxt {message.ccxt[:40]!r} is no venue here"
+    if message.trade is not None:
+        return _read_trade(message.trade)
+    if message.quote is not None:
+        return _read_quote(message.quote)
+    return "neither trade nor quote is there"
 
 
-def _quotes(numbered: list[tuple[int, _Quote]]) -> QuoteColumns:
-    quotes = [each for _, each in numbered]
-    return QuoteColumns(
-        payload=[number for number, _ in numbered],
-        line=[0] * len(quotes),
-        symbol=[each.symbol for each in quotes],
-        bid=[each.bid for each in quotes],
-        ask=[each.ask for each in quotes],
-        bid_size=[each.bidVolume or "" for each in quotes],
-        ask_size=[each.askVolume or "" for each in quotes],
-        time=[NO_TIME if each.timestamp is None else each.timestamp for each in quotes],
-        update_id=[NOT_GIVEN] * len(quotes),
-    )
+def _read_trade(trade: _Trade) -> TradeElement:
+    time = NO_TIME if trade.timestamp is None else trade.timestamp
+    side = _SIDES.get(trade.side or "", UNKNOWN)
+    trade_id = "" if trade.id is None else str(trade.id)
+    return TradeElement(trade.symbol, trade.price, trade.amount, time, side, trade_id)
+
+
+def _read_quote(quote: _Quote) -> QuoteElement:
+    time = NO_TIME if quote.timestamp is None else quote.timestamp
+    sizes = quote.bidVolume or "", quote.askVolume or ""
+    return QuoteElement(quote.symbol, quote.bid, quote.ask, *sizes, time)
 
 
 def _kind_of(message: Any) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.inputs.formats import original
-from shared.inputs.reject_reasons import Rejected
+from shared.inputs.rows import Rejected
 from shared.wire.raw_batch import RawBatch
 from shared.wire.ticks import Int64s
 

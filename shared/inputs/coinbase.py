@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from shared.inputs.element_feed import ElementFeed
 from shared.inputs.feed_columns import LARGEST_ID, NO_TIME
 from shared.inputs.feed_rows import (
     BUY,
@@ -19,17 +20,12 @@ from shared.inputs.feed_rows import (
     UNKNOWN,
     Feed,
     Fields,
-    QuoteColumns,
-    Trades,
-    quote_rows,
-    trade_rows,
+    QuoteElement,
+    TradeElement,
 )
-from shared.inputs.messages import Messages, payload_at
-from shared.inputs.parsed import FeedRules, Parsed
 from shared.market.instruments import Venue
 from shared.market.timestamps import us_of
 from shared.wire.quotes import NOT_GIVEN
-from shared.wire.raw_batch import RawBatch
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_ID)]
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -71,62 +67,20 @@ class _Message(msgspec.Struct, gc=False):
     best_ask_size: str = ""
 
 
-_decode: Final = msgspec.json.Decoder(_Message).decode
-
-
-def parse_coinbase(batch: RawBatch, rules: FeedRules) -> Parsed:
-    """Parse every message of the batch."""
-    messages = Messages(batch, _decode, _kind_of)
-    numbers, decoded = messages.numbers, messages.decoded
-    matches = [i for i, message in enumerate(decoded) if message.type in _MATCHES]
-    tickers = [i for i, message in enumerate(decoded) if message.type == "ticker"]
-    if len(matches) + len(tickers) < len(decoded):
-        _skip_others(messages)
-
-    def original(payload: int, line: int) -> bytes:
-        return payload_at(batch, payload)
-
-    trades = _trades([numbers[i] for i in matches], [decoded[i] for i in matches])
-    quotes = _quotes([numbers[i] for i in tickers], [decoded[i] for i in tickers])
-    rows, bad_trades = trade_rows(FEED, rules.naming, trades, original)
-    quoted, bad_quotes = quote_rows(FEED, rules.naming, quotes, original)
-    return Parsed(rows, messages.rejected + bad_trades + bad_quotes, quoted, messages.skipped)
-
-
-def _skip_others(messages: Messages[_Message]) -> None:
-    for number, message in zip(messages.numbers, messages.decoded, strict=True):
-        kind = message.type
-        if kind in _SKIPPED:
-            messages.skipped[kind] += 1
-        elif kind not in _MATCHES and kind != "ticker":
-            messages.leave(number, f"type {kind[:40]!r} is not known")
-
-
-def _trades(numbers: list[int], matches: list[_Message]) -> Trades:
-    return Trades(
-        numbers,
-        [0] * len(numbers),
-        [match.product_id for match in matches],
-        [match.price for match in matches],
-        [match.size for match in matches],
-        [_time(match) for match in matches],
-        [_AGGRESSOR.get(match.side, UNKNOWN) for match in matches],
-        [match.trade_id for match in matches],
-    )
-
-
-def _quotes(numbers: list[int], tickers: list[_Message]) -> QuoteColumns:
-    return QuoteColumns(
-        numbers,
-        [0] * len(numbers),
-        [ticker.product_id for ticker in tickers],
-        [ticker.best_bid for ticker in tickers],
-        [ticker.best_ask for ticker in tickers],
-        [ticker.best_bid_size for ticker in tickers],
-        [ticker.best_ask_size for ticker in tickers],
-        [_time(ticker) for ticker in tickers],
-        [ticker.sequence for ticker in tickers],
-    )
+def _read(message: _Message) -> TradeElement | QuoteElement | str:
+    if message.type in _MATCHES:
+        side = _AGGRESSOR.get(message.side, UNKNOWN)
+        return TradeElement(
+            *(message.product_id, message.price, message.size, _time(message)),
+            *(side, message.trade_id),
+        )
+    if message.type == "ticker":
+        sizes = message.best_bid_size, message.best_ask_size
+        return QuoteElement(
+            *(message.product_id, message.best_bid, message.best_ask, *sizes),
+            *(_time(message), message.sequence),
+        )
+    return f"type {message.type[:40]!r} is not known"
 
 
 def _time(message: _Message) -> int:
@@ -136,3 +90,6 @@ def _time(message: _Message) -> int:
 def _kind_of(message: Any) -> str:
     kind = message.get("type", "") if isinstance(message, dict) else ""
     return kind if isinstance(kind, str) and kind in _SKIPPED else ""
+
+
+COINBASE: Final = ElementFeed(FEED, msgspec.json.Decoder(_Message).decode, _read, _kind_of)

@@ -10,9 +10,17 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.inputs.element_feed import ElementFeed, Elements, QuoteElement, TradeElement
+from shared.inputs.element_feed import NOT_KNOWN, ElementFeed, Unread
 from shared.inputs.feed_columns import NO_TIME
-from shared.inputs.feed_rows import BUY, SELL, UNKNOWN, Feed, Fields
+from shared.inputs.feed_rows import (
+    BUY,
+    SELL,
+    UNKNOWN,
+    Feed,
+    Fields,
+    QuoteElement,
+    TradeElement,
+)
 from shared.inputs.line import time_of
 from shared.market.instruments import Venue
 
@@ -70,11 +78,11 @@ _trade: Final = msgspec.json.Decoder(_Trade).decode
 _ticker: Final = msgspec.json.Decoder(_Ticker).decode
 
 
-def _elements(message: _Message) -> Elements | None:
+def _elements(message: _Message) -> list[Unread] | str:
     if message.channel == "market_trades":
         return [(_read_trade, raw) for event in message.events for raw in event.trades]
     if message.channel != "ticker":
-        return None
+        return NOT_KNOWN
 
     def read(raw: msgspec.Raw) -> QuoteElement:
         ticker = _ticker(raw)

@@ -1,50 +1,27 @@
-"""Feeds whose messages hold lists of trades, quotes, or busts; each is rejected alone."""
+"""Feeds whose messages hold trades, quotes, or busts; each is rejected alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar
+from functools import partial
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from shared.inputs.busts import BustRow
 from shared.inputs.conditions import read_conditions
 from shared.inputs.feed_columns import NO_TIME
-from shared.inputs.feed_rows import Feed, QuoteColumns, Trades, quote_rows, trade_rows
+from shared.inputs.feed_rows import Elements, Feed, QuoteElement, TradeElement
 from shared.inputs.line import RejectedLineError, check_symbol, price_of, read_trade_id, size_of
 from shared.inputs.messages import Messages, payload_at
 from shared.inputs.parsed import FeedRules, Parsed
-from shared.inputs.reject_reasons import Rejected
 from shared.market.instruments import Market
-from shared.wire.quotes import NOT_GIVEN
 from shared.wire.raw_batch import RawBatch
 
 M = TypeVar("M")
 
-
-class TradeElement(NamedTuple):
-    """A trade as sent; `time` since 1970 in any unit, or NO_TIME."""
-
-    symbol: str
-    price: str
-    size: str
-    time: int
-    side: int
-    trade_id: str
-    conditions: str = ""
-
-
-class QuoteElement(NamedTuple):
-    """A quote as sent; sizes are empty if absent."""
-
-    symbol: str
-    bid: str
-    ask: str
-    bid_size: str
-    ask_size: str
-    time: int
-    update_id: int = NOT_GIVEN
+NOT_KNOWN: Final = "a message of a kind that is not known"
 
 
 class BustElement(NamedTuple):
@@ -72,59 +49,62 @@ class LeftOut(NamedTuple):
     kind: str
 
 
-Said = TradeElement | QuoteElement | BustElement | LeftOut
-Read = Callable[[msgspec.Raw], Said]
-Elements = Sequence[tuple[Read, msgspec.Raw]]
+Item = TradeElement | QuoteElement | BustElement | LeftOut
+Unread = tuple[Callable[[msgspec.Raw], Item], msgspec.Raw]
+"""An element as sent, behind its parser."""
 
 
 @dataclass(frozen=True, slots=True)
 class ElementFeed(Generic[M]):
     """Description of a feed's messages.
 
-    `elements` returns a message's elements with the parser of each, None for a message of another
-    kind, which `kind_of` names.
+    `read` returns a message's elements to be parsed, or the only one, or why it has none: then
+    `kind_of` names the message. It raises RejectedLineError for a message that is rejected.
     """
 
     feed: Feed
     decode: Callable[[bytes], M]
-    elements: Callable[[M], Elements | None]
+    read: Callable[[M], list[Unread] | TradeElement | QuoteElement | LeftOut | str]
     kind_of: Callable[[Any], str]
 
     def parse(self, batch: RawBatch, rules: FeedRules) -> Parsed:
         """Parse every element of every message; the line is an element's position."""
-        messages = Messages(batch, self.decode, self.kind_of)
-        trades, quotes, busts = Trades(), QuoteColumns(), list[BustRow]()
+        return self.parsed(Messages(batch, self.decode, self.kind_of), rules)
+
+    def parsed(self, messages: Messages[M], rules: FeedRules) -> Parsed:
+        """Parse every element of decoded messages."""
+        items, busts, read_message = Elements(), list[BustRow](), self.read
         for number, message in zip(messages.numbers, messages.decoded, strict=True):
-            elements = self.elements(message)
-            if elements is None:
-                messages.leave(number, "a message of a kind that is not known")
+            try:
+                elements = read_message(message)
+            except RejectedLineError as error:
+                messages.reject(number, error.code, str(error))
                 continue
-            for line, (read, raw) in enumerate(elements):
-                try:
-                    item = read(raw)
-                    if isinstance(item, BustElement):
-                        busts.append(self._bust(rules, number, line, item, bytes(raw)))
-                except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                    messages.reject_part(number, line, bytes(raw), f"it does not fit: {error}")
-                except RejectedLineError as error:
-                    messages.rejected.append(
-                        Rejected(number, line, bytes(raw), error.code, str(error))
-                    )
-                else:
-                    if isinstance(item, LeftOut):
-                        messages.skipped[item.kind] += 1
-                    elif not isinstance(item, BustElement):
-                        _add(
-                            trades if isinstance(item, TradeElement) else quotes, number, line, item
-                        )
-
-        def original(payload: int, line: int) -> bytes:
-            return self.original(batch, payload, line)
-
-        rows, bad_trades = trade_rows(self.feed, rules.naming, trades, original)
-        quoted, bad_quotes = quote_rows(self.feed, rules.naming, quotes, original)
-        rejected = messages.rejected + bad_trades + bad_quotes
-        return Parsed(rows, rejected, quoted, messages.skipped, busts=busts)
+            if isinstance(elements, TradeElement | QuoteElement):
+                items.add(number, 0, elements)
+            elif isinstance(elements, LeftOut):
+                messages.skipped[elements.kind] += 1
+            elif isinstance(elements, str):
+                messages.leave(number, elements)
+            else:
+                for line, (read, raw) in enumerate(elements):
+                    try:
+                        item = read(raw)
+                        if isinstance(item, BustElement):
+                            busts.append(self._bust(rules, number, line, item, bytes(raw)))
+                        elif isinstance(item, LeftOut):
+                            messages.skipped[item.kind] += 1
+                        else:
+                            items.add(number, line, item)
+                    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                        detail = f"it does not fit: {error}"
+                        messages.reject(number, "bad_message", detail, line, bytes(raw))
+                    except RejectedLineError as error:
+                        messages.reject(number, error.code, str(error), line, bytes(raw))
+        rows, quoted, rejected = items.rows(
+            self.feed, rules.naming, partial(self.original, messages.batch)
+        )
+        return Parsed(rows, messages.rejected + rejected, quoted, messages.skipped, busts=busts)
 
     def _bust(
         self, rules: FeedRules, number: int, line: int, end: BustElement, original: bytes
@@ -157,16 +137,6 @@ class ElementFeed(Generic[M]):
 
     def original(self, batch: RawBatch, payload: int, line: int) -> bytes:
         """Return an element of a message as received."""
-        elements = self.elements(self.decode(payload_at(batch, payload)))
-        assert elements is not None  # one element of a message
-        return bytes(elements[line][1])
-
-
-def _add(
-    columns: Trades | QuoteColumns, number: int, line: int, item: TradeElement | QuoteElement
-) -> None:
-    columns.payload.append(number)
-    columns.line.append(line)
-    for name, value in zip(item._fields, item, strict=True):
-        column = "text_id" if name == "trade_id" else name
-        getattr(columns, column).append(value)
+        message = payload_at(batch, payload)
+        elements = self.read(self.decode(message))
+        return bytes(elements[line][1]) if isinstance(elements, list) else message

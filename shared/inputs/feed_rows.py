@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 import numpy as np
 
 from shared.inputs.feed_columns import (
@@ -17,9 +18,7 @@ from shared.inputs.feed_columns import (
     sizes,
 )
 from shared.inputs.line import RejectedLineError, read_trade_id
-from shared.inputs.quote_rows import QuoteRows
-from shared.inputs.reject_reasons import Rejected
-from shared.inputs.rows import Rows
+from shared.inputs.rows import QuoteRows, Rejected, Rows
 from shared.inputs.scales import POWERS
 from shared.market.decimals import INT64_MAX
 from shared.market.instruments import Naming
@@ -61,53 +60,83 @@ class Feed:
     text_ids: bool = False
 
 
-@dataclass(slots=True)
-class Trades:
-    """Trades in columns, as sent. `time`: since 1970 in any unit, or NO_TIME.
+class TradeElement(msgspec.Struct, gc=False):
+    """A trade as sent, and its position. `time`: since 1970 in any unit, or NO_TIME.
 
-    `text_id` replaces `trade_id` if the feed's ids are text; empty for none. `conditions` is empty
-    if the feed has none.
+    `trade_id`: a number or NO_TRADE_ID; if the feed's ids are text, a text that may be empty.
     """
 
-    payload: list[int] = field(default_factory=list)
-    line: list[int] = field(default_factory=list)
-    symbol: list[str] = field(default_factory=list)
-    price: list[str] = field(default_factory=list)
-    size: list[str] = field(default_factory=list)
-    time: list[int] = field(default_factory=list)
-    side: list[int] = field(default_factory=list)
-    trade_id: list[int] = field(default_factory=list)
-    text_id: list[str] = field(default_factory=list)
-    conditions: list[str] = field(default_factory=list)
+    symbol: str
+    price: str
+    size: str
+    time: int
+    side: int
+    trade_id: int | str
+    conditions: str = ""
+    payload: int = 0
+    line: int = 0
+
+
+class QuoteElement(msgspec.Struct, gc=False):
+    """A quote as sent, and its position; sizes are empty if absent."""
+
+    symbol: str
+    bid: str
+    ask: str
+    bid_size: str
+    ask_size: str
+    time: int
+    update_id: int = NOT_GIVEN
+    payload: int = 0
+    line: int = 0
 
 
 @dataclass(slots=True)
-class QuoteColumns:
-    """Quotes in columns, as sent; sizes are empty if absent."""
+class Elements:
+    """Trades and quotes of a batch."""
 
-    payload: list[int] = field(default_factory=list)
-    line: list[int] = field(default_factory=list)
-    symbol: list[str] = field(default_factory=list)
-    bid: list[str] = field(default_factory=list)
-    ask: list[str] = field(default_factory=list)
-    bid_size: list[str] = field(default_factory=list)
-    ask_size: list[str] = field(default_factory=list)
-    time: list[int] = field(default_factory=list)
-    update_id: list[int] = field(default_factory=list)
+    trades: list[TradeElement] = field(default_factory=list)
+    quotes: list[QuoteElement] = field(default_factory=list)
+
+    def add(self, payload: int, line: int, item: TradeElement | QuoteElement) -> None:
+        """Add the element with its position."""
+        item.payload, item.line = payload, line
+        if isinstance(item, TradeElement):
+            self.trades.append(item)
+        else:
+            self.quotes.append(item)
+
+    def rows(
+        self, feed: Feed, naming: Naming, original: Original
+    ) -> tuple[Rows, QuoteRows, list[Rejected]]:
+        """Return the trades that are ticks, the quotes, and the rejects."""
+        rows, bad_trades = _trade_rows(feed, naming, self.trades, original)
+        quotes, bad_quotes = _quote_rows(feed, naming, self.quotes, original)
+        return rows, quotes, bad_trades + bad_quotes
 
 
-def trade_rows(
-    feed: Feed, naming: Naming, trades: Trades, original: Original
+def _places(
+    elements: Sequence[TradeElement | QuoteElement],
+) -> tuple[Int64s, Int64s]:
+    return (
+        np.array([each.payload for each in elements], dtype=np.int64),
+        np.array([each.line for each in elements], dtype=np.int64),
+    )
+
+
+def _trade_rows(
+    feed: Feed, naming: Naming, trades: list[TradeElement], original: Original
 ) -> tuple[Rows, list[Rejected]]:
-    """Return the trades that are ticks, and the rejects."""
     faults, fields = Faults(), feed.fields
-    names, markets, symbol = named(fields.symbol, feed.venue, trades.symbol, naming, faults)
-    price, price_scale = prices(fields.price, trades.price, faults)
-    size, size_scale = sizes(fields.size, trades.size, faults)
-    time_us = epoch_us(fields.time, trades.time, faults, required=feed.trade_times)
-    side = np.array(trades.side, dtype=np.uint8)
+    symbols, times = [each.symbol for each in trades], [each.time for each in trades]
+    names, markets, symbol = named(fields.symbol, feed.venue, symbols, naming, faults)
+    price, price_scale = prices(fields.price, [each.price for each in trades], faults)
+    size, size_scale = sizes(fields.size, [each.size for each in trades], faults)
+    time_us = epoch_us(fields.time, times, faults, required=feed.trade_times)
+    side = np.array([each.side for each in trades], dtype=np.uint8)
     ids = _text_ids if feed.text_ids else _integer_ids
-    kind, trade_id, text = ids(feed, trades, faults)
+    kind, trade_id, text = ids(fields.trade_id, [each.trade_id for each in trades], faults)
+    conditions = [each.conditions for each in trades]
     if feed.sides:
         for row in np.flatnonzero(side == UNKNOWN).tolist():
             faults.add(row, "bad_side", f"{fields.side} is missing or unknown")
@@ -115,7 +144,7 @@ def trade_rows(
         for row in np.flatnonzero(kind == NO_ID).tolist():
             faults.add(row, "bad_trade_id", f"{fields.trade_id} is missing")
     ok = faults.good(len(symbol))
-    payload, line = _places(trades.payload, trades.line)
+    payload, line = _places(trades)
     return Rows(
         names,
         symbol[ok],
@@ -131,26 +160,26 @@ def trade_rows(
         payload[ok],
         line[ok],
         markets if feed.venue else (),
-        conditions=np.array(trades.conditions, dtype=object)[ok]
-        if any(trades.conditions)
-        else None,
+        conditions=np.array(conditions, dtype=object)[ok] if any(conditions) else None,
     ), _rejected(faults, payload, line, original)
 
 
-def _integer_ids(feed: Feed, trades: Trades, faults: Faults) -> tuple[Bytes8, Int64s, None]:
-    trade_id = np.array(trades.trade_id, dtype=np.int64)
+def _integer_ids(name: str, values: Sequence[Any], faults: Faults) -> tuple[Bytes8, Int64s, None]:
+    trade_id = np.array(values, dtype=np.int64)
     for row in np.flatnonzero((trade_id < NO_TRADE_ID) | (trade_id > LARGEST_ID)).tolist():
-        faults.add(row, "bad_trade_id", f"{feed.fields.trade_id} is no positive integer")
+        faults.add(row, "bad_trade_id", f"{name} is no positive integer")
     has_id = trade_id != NO_TRADE_ID
     kind = np.where(has_id, INTEGER_ID, NO_ID).astype(np.uint8)
     return kind, np.where(has_id, trade_id, 0), None
 
 
-def _text_ids(feed: Feed, trades: Trades, faults: Faults) -> tuple[Bytes8, Int64s, Texts | None]:
+def _text_ids(
+    name: str, values: Sequence[Any], faults: Faults
+) -> tuple[Bytes8, Int64s, Texts | None]:
     parsed = []
-    for row, text in enumerate(trades.text_id):
+    for row, text in enumerate(values):
         try:
-            parsed.append(read_trade_id(feed.fields.trade_id, text))
+            parsed.append(read_trade_id(name, text))
         except RejectedLineError as error:
             faults.add(row, error.code, str(error))
             parsed.append((NO_ID, 0, ""))
@@ -162,25 +191,28 @@ def _text_ids(feed: Feed, trades: Trades, faults: Faults) -> tuple[Bytes8, Int64
     )
 
 
-def quote_rows(
-    feed: Feed, naming: Naming, quotes: QuoteColumns, original: Original
+def _quote_rows(
+    feed: Feed, naming: Naming, quotes: list[QuoteElement], original: Original
 ) -> tuple[QuoteRows, list[Rejected]]:
     """Return the quotes, and the rejects, including crossed ones."""
     faults, fields = Faults(), feed.fields
-    names, markets, symbol = named(fields.symbol, feed.venue, quotes.symbol, naming, faults)
+    symbols, times = [each.symbol for each in quotes], [each.time for each in quotes]
+    bids, asks = [each.bid for each in quotes], [each.ask for each in quotes]
+    bid_sizes = [each.bid_size for each in quotes]
+    ask_sizes = [each.ask_size for each in quotes]
+    names, markets, symbol = named(fields.symbol, feed.venue, symbols, naming, faults)
     bid, ask, price_scale = _together(
-        faults, prices(fields.bid, quotes.bid, faults), prices(fields.ask, quotes.ask, faults)
+        faults, prices(fields.bid, bids, faults), prices(fields.ask, asks, faults)
     )
     bid_said, ask_said = (
-        np.array([bool(text) for text in texts], dtype=bool)
-        for texts in (quotes.bid_size, quotes.ask_size)
+        np.array([bool(text) for text in texts], dtype=bool) for texts in (bid_sizes, ask_sizes)
     )
     bid_size, ask_size, size_scale = _together(
         faults,
-        sizes(fields.bid_size, [text or "0" for text in quotes.bid_size], faults),
-        sizes(fields.ask_size, [text or "0" for text in quotes.ask_size], faults),
+        sizes(fields.bid_size, [text or "0" for text in bid_sizes], faults),
+        sizes(fields.ask_size, [text or "0" for text in ask_sizes], faults),
     )
-    time_us = epoch_us(fields.time, quotes.time, faults, required=False)
+    time_us = epoch_us(fields.time, times, faults, required=False)
     for side, price, size, is_said in (
         (fields.bid, bid, bid_size, bid_said),
         (fields.ask, ask, ask_size, ask_said),
@@ -188,11 +220,11 @@ def quote_rows(
         for row in np.flatnonzero((price == 0) & (size == 0) & is_said).tolist():
             faults.add(row, "empty_side", f"{side} is 0 and of size 0: the book has no {side}")
     for row in np.flatnonzero(ask <= bid).tolist():
-        bid_text = f"{fields.bid} {quotes.bid[row][:40]!r}"
-        ask_text = f"{fields.ask} {quotes.ask[row][:40]!r}"
+        bid_text = f"{fields.bid} {bids[row][:40]!r}"
+        ask_text = f"{fields.ask} {asks[row][:40]!r}"
         faults.add(row, "crossed_quote", f"{ask_text} must be above {bid_text}")
     ok = faults.good(len(symbol))
-    payload, line = _places(quotes.payload, quotes.line)
+    payload, line = _places(quotes)
     return QuoteRows(
         names,
         markets if feed.venue else (),
@@ -204,7 +236,7 @@ def quote_rows(
         np.where(ask_said, ask_size, NOT_GIVEN)[ok],
         size_scale[ok],
         time_us[ok],
-        np.array(quotes.update_id, dtype=np.int64)[ok],
+        np.array([each.update_id for each in quotes], dtype=np.int64)[ok],
         payload[ok],
         line[ok],
     ), _rejected(faults, payload, line, original)
@@ -224,10 +256,6 @@ def _together(
             faults.add(row, "out_of_range", "bid and ask do not fit 64 bits at one scale")
         scaled.append(np.where(fits, mantissa, 0).astype(np.int64) * np.where(fits, power, 1))
     return scaled[0], scaled[1], scale
-
-
-def _places(payload: Sequence[int], line: Sequence[int]) -> tuple[Int64s, Int64s]:
-    return np.array(payload, dtype=np.int64), np.array(line, dtype=np.int64)
 
 
 def _rejected(faults: Faults, payload: Int64s, line: Int64s, original: Original) -> list[Rejected]:

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from shared.inputs.raw_values import text_of
+from shared.inputs.messages import text_of
 
 BEGINNINGS: Final = (b"8=FIX.", b"8=FIXT.")
 _BEGINNING: Final = re.compile(rb"(?<![^\x01|\s])8=FIXT?\.")

@@ -6,11 +6,13 @@ sizes are JSON numbers, read as the text that stands there. `side` is the taker'
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final
 
 import msgspec
 
+from shared.inputs.element_feed import ElementFeed, Unread
 from shared.inputs.feed_columns import LARGEST_ID, NO_TIME
 from shared.inputs.feed_rows import (
     BUY,
@@ -19,18 +21,12 @@ from shared.inputs.feed_rows import (
     UNKNOWN,
     Feed,
     Fields,
-    QuoteColumns,
-    Trades,
-    quote_rows,
-    trade_rows,
+    QuoteElement,
+    TradeElement,
 )
-from shared.inputs.messages import Messages, payload_at
-from shared.inputs.parsed import FeedRules, Parsed
-from shared.inputs.raw_values import NOTHING, text_of
+from shared.inputs.messages import NOTHING, text_of
 from shared.market.instruments import Venue
 from shared.market.timestamps import us_of
-from shared.wire.quotes import NOT_GIVEN
-from shared.wire.raw_batch import RawBatch
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_ID)]
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -64,68 +60,34 @@ class _Message(msgspec.Struct, gc=False):
     data: list[msgspec.Raw] = []
 
 
-class _Elements(msgspec.Struct):
-    data: list[msgspec.Raw]
-
-
-_decode: Final = msgspec.json.Decoder(_Message).decode
 _element: Final = msgspec.json.Decoder(_Element).decode
-_elements: Final = msgspec.json.Decoder(_Elements).decode
 
 
-def parse_kraken(batch: RawBatch, rules: FeedRules) -> Parsed:
-    """Parse every element of every message; the line is an element's position."""
-    messages = Messages(batch, _decode, _kind_of)
-    trades, quotes = Trades(), QuoteColumns()
-    for number, message in zip(messages.numbers, messages.decoded, strict=True):
-        if message.channel not in ("trade", "ticker"):
-            messages.leave(number, f"channel {message.channel[:40]!r} is not known")
-            continue
-        for line, raw in enumerate(message.data):
-            try:
-                element = _element(raw)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                messages.reject_part(number, line, bytes(raw), f"it does not fit: {error}")
-                continue
-            if message.channel == "trade":
-                _add_trade(trades, number, line, element)
-            else:
-                _add_quote(quotes, number, line, element)
-
-    def original(payload: int, line: int) -> bytes:
-        return kraken_element_at(batch, payload, line)
-
-    rows, bad_trades = trade_rows(FEED, rules.naming, trades, original)
-    quoted, bad_quotes = quote_rows(FEED, rules.naming, quotes, original)
-    return Parsed(rows, messages.rejected + bad_trades + bad_quotes, quoted, messages.skipped)
+def _elements(message: _Message) -> list[Unread] | str:
+    if message.channel not in _READ:
+        return f"channel {message.channel[:40]!r} is not known"
+    read = _READ[message.channel]
+    return [(read, raw) for raw in message.data]
 
 
-def kraken_element_at(batch: RawBatch, payload: int, line: int) -> bytes:
-    """Return an element of a message as received."""
-    return bytes(_elements(payload_at(batch, payload)).data[line])
+def _read_trade(raw: msgspec.Raw) -> TradeElement:
+    item = _element(raw)
+    side = _SIDES.get(item.side, UNKNOWN)
+    return TradeElement(
+        item.symbol, text_of(item.price), text_of(item.qty), _time(item), side, item.trade_id
+    )
 
 
-def _add_trade(trades: Trades, number: int, line: int, element: _Element) -> None:
-    trades.payload.append(number)
-    trades.line.append(line)
-    trades.symbol.append(element.symbol)
-    trades.price.append(text_of(element.price))
-    trades.size.append(text_of(element.qty))
-    trades.time.append(_time(element))
-    trades.side.append(_SIDES.get(element.side, UNKNOWN))
-    trades.trade_id.append(element.trade_id)
+def _read_quote(raw: msgspec.Raw) -> QuoteElement:
+    item = _element(raw)
+    sizes = text_of(item.bid_qty), text_of(item.ask_qty)
+    return QuoteElement(item.symbol, text_of(item.bid), text_of(item.ask), *sizes, _time(item))
 
 
-def _add_quote(quotes: QuoteColumns, number: int, line: int, element: _Element) -> None:
-    quotes.payload.append(number)
-    quotes.line.append(line)
-    quotes.symbol.append(element.symbol)
-    quotes.bid.append(text_of(element.bid))
-    quotes.ask.append(text_of(element.ask))
-    quotes.bid_size.append(text_of(element.bid_qty))
-    quotes.ask_size.append(text_of(element.ask_qty))
-    quotes.time.append(_time(element))
-    quotes.update_id.append(NOT_GIVEN)
+_READ: Final[Mapping[str, Callable[[msgspec.Raw], TradeElement | QuoteElement]]] = {
+    "trade": _read_trade,
+    "ticker": _read_quote,
+}
 
 
 def _time(element: _Element) -> int:
@@ -140,3 +102,6 @@ def _kind_of(message: Any) -> str:
     if isinstance(channel, str) and channel in _SKIPPED:
         return channel
     return "answer" if isinstance(message.get("method"), str) or "error" in message else ""
+
+
+KRAKEN: Final = ElementFeed(FEED, msgspec.json.Decoder(_Message).decode, _elements, _kind_of)

@@ -29,8 +29,7 @@ from shared.inputs.line import (
 )
 from shared.inputs.packed_text import Bools, Spans, Text
 from shared.inputs.parsed import Parsed
-from shared.inputs.reject_reasons import Rejected
-from shared.inputs.rows import Rows, from_lines, joined, no_rows
+from shared.inputs.rows import Rejected, Rows, from_lines, joined, no_rows
 from shared.market.symbols import MAX_SYMBOL_BYTES
 from shared.market.timestamps import scaled_us
 from shared.wire.raw_batch import FORMAT_CSV_DECIMAL_COMMA, RawBatch

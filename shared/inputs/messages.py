@@ -1,4 +1,7 @@
-"""JSON messages of a feed, one per payload: decoded, or rejected with the reason."""
+"""JSON messages of a feed, one per payload: decoded, or rejected with the reason.
+
+Values stay their bytes in the message, so that no number becomes a float.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,28 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from shared.inputs.reject_reasons import Rejected
+from shared.inputs.rows import Rejected
 from shared.wire.raw_batch import RawBatch
 
 M = TypeVar("M")
 
 _ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _plain: Final = msgspec.json.Decoder()
+_string: Final = msgspec.json.Decoder(str).decode
+
+NOTHING: Final = msgspec.Raw(b"")
+
+
+def text_of(raw: msgspec.Raw) -> str:
+    """Return a number, or the content of a plain string, unchanged; `null` is absent."""
+    if raw is NOTHING:
+        return ""
+    text = bytes(raw).decode(errors="replace")
+    if text == "null":
+        return ""
+    if len(text) >= 2 and text[0] == text[-1] == '"':
+        return str(_string(bytes(raw))) if "\\" in text else text[1:-1]
+    return text
 
 
 def payload_at(batch: RawBatch, payload: int) -> bytes:
@@ -45,7 +63,7 @@ class Messages(Generic[M]):
         self.rejected: list[Rejected] = []
         self.skipped: Counter[str] = Counter()
         self._kind_of = kind_of
-        self._batch = batch
+        self.batch = batch
         self.numbers: Sequence[int] = range(len(batch.lengths))
         self.decoded: list[M]
         try:
@@ -56,7 +74,7 @@ class Messages(Generic[M]):
     def _one_by_one(self, decode: Callable[[bytes], M]) -> None:
         numbers: list[int] = []
         self.numbers, self.decoded = numbers, []
-        for number, payload in enumerate(payloads(self._batch)):
+        for number, payload in enumerate(payloads(self.batch)):
             try:
                 message = decode(payload)
             except _ERRORS as error:
@@ -67,15 +85,14 @@ class Messages(Generic[M]):
 
     def leave(self, number: int, reason: str) -> None:
         """Skip and count a message of a known kind; otherwise reject it."""
-        self._leave(number, payload_at(self._batch, number), reason)
+        self._leave(number, payload_at(self.batch, number), reason)
 
-    def reject(self, number: int, code: str, detail: str) -> None:
-        """Reject a message."""
-        self.rejected.append(Rejected(number, 0, payload_at(self._batch, number), code, detail))
-
-    def reject_part(self, number: int, line: int, original: bytes, detail: str) -> None:
-        """Reject a part of a message; the other parts count."""
-        self.rejected.append(Rejected(number, line, original, "bad_message", detail))
+    def reject(
+        self, number: int, code: str, detail: str, line: int = 0, part: bytes | None = None
+    ) -> None:
+        """Reject a message, or only the given part of its bytes."""
+        original = payload_at(self.batch, number) if part is None else part
+        self.rejected.append(Rejected(number, line, original, code, detail))
 
     def _leave(self, number: int, payload: bytes, reason: str) -> None:
         if not payload:

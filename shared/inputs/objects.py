@@ -22,12 +22,11 @@ from shared.inputs.feed_rows import (
     BUY,
     SELL,
     UNKNOWN,
+    Elements,
     Feed,
     Fields,
-    QuoteColumns,
-    Trades,
-    quote_rows,
-    trade_rows,
+    QuoteElement,
+    TradeElement,
 )
 from shared.inputs.fields import POLYGON, POLYGON_IDS, VOID_CORRECTIONS, Field, layout_of
 from shared.inputs.line import (
@@ -38,12 +37,9 @@ from shared.inputs.line import (
     read_side,
     time_of,
 )
-from shared.inputs.messages import Messages, payload_at
+from shared.inputs.messages import Messages, payload_at, text_of
 from shared.inputs.parsed import FeedRules, Parsed
-from shared.inputs.raw_values import text_of
-from shared.inputs.reject_reasons import Rejected
 from shared.inputs.venue_messages import Inner, Values, object_at, objects_of, read_message
-from shared.wire.quotes import NOT_GIVEN
 from shared.wire.raw_batch import RawBatch
 
 FEED: Final = Feed(
@@ -132,8 +128,7 @@ def _symbol(values: Values, names: _Names) -> str:
 def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
     """Parse every object of the batch."""
     messages = Messages(batch, _read, _kind_of)
-    trades, quotes, unread = Trades(), QuoteColumns(), Counter[str]()
-    busts: list[BustRow] = []
+    items, unread, busts = Elements(), Counter[str](), list[BustRow]()
     for number, message, inner in _each(messages):
         values = inner.values
         if isinstance(values, fix.NoTrade):
@@ -184,22 +179,20 @@ def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
             time = _text(values, names.time)
             time_us = time_of("timestamp", time) if time else NO_TIME
             if price:
-                side = _side(inner, names)
-                position = number, inner.line
-                _add_trade(trades, position, symbol, price, time_us, side, values, names)
+                trade = _trade(symbol, price, time_us, inner, names)
+                items.add(number, inner.line, trade)
         except RejectedLineError as error:
             _reject(messages, number, inner, error.code, str(error))
             continue
         if bid or ask:
-            _add_quote(quotes, (number, inner.line), symbol, (bid, ask), time_us, values, names)
+            sizes = _text(values, names.bid_size), _text(values, names.ask_size)
+            quote = QuoteElement(symbol, bid, ask, *sizes, time_us)
+            items.add(number, inner.line, quote)
         if names.unread:
             unread.update(names.unread)
 
-    original = partial(object_at, batch)
-    rows, bad_trades = trade_rows(FEED, rules.naming, trades, original)
-    quoted, bad_quotes = quote_rows(FEED, rules.naming, quotes, original)
-    rejected = messages.rejected + bad_trades + bad_quotes
-    return Parsed(rows, rejected, quoted, messages.skipped, unread, busts)
+    rows, quotes, rejected = items.rows(FEED, rules.naming, partial(object_at, batch))
+    return Parsed(rows, messages.rejected + rejected, quotes, messages.skipped, unread, busts)
 
 
 def _read(payload: bytes) -> Values:
@@ -222,10 +215,7 @@ def _each(messages: Messages[Values]) -> Iterator[tuple[int, Values, Inner]]:
 
 def _reject(messages: Messages[Values], number: int, inner: Inner, code: str, detail: str) -> None:
     """Reject an object; of a list only the element."""
-    if inner.original is None:
-        messages.reject(number, code, detail)
-    else:
-        messages.rejected.append(Rejected(number, inner.line, inner.original, code, detail))
+    messages.reject(number, code, detail, inner.line, inner.original)
 
 
 def _side(inner: Inner, names: _Names) -> int:
@@ -259,47 +249,14 @@ def _optional(values: Values, key: str) -> str:
     return text_of(values[key]) if key in values else ""
 
 
-def _add_trade(
-    trades: Trades,
-    position: tuple[int, int],
-    symbol: str,
-    price: str,
-    time_us: int,
-    side: int,
-    values: Values,
-    names: _Names,
-) -> None:
-    trades.payload.append(position[0])
-    trades.line.append(position[1])
-    trades.symbol.append(symbol)
-    trades.price.append(price)
+def _trade(symbol: str, price: str, time_us: int, inner: Inner, names: _Names) -> TradeElement:
+    """Return the trade. Raises RejectedLineError."""
+    values = inner.values
+    side, trade_id = _side(inner, names), _trade_id(values, names)
     size = _text(values, names.size) or _text(values, names.signed_size).removeprefix("-")
-    trades.size.append(size or "0")
-    trades.time.append(time_us)
-    trades.side.append(side)
-    trades.text_id.append(_trade_id(values, names))
     is_block = _optional(values, "BT") == "true"  # a Bybit block trade, agreed off the book
-    trades.conditions.append("volume_only" if is_block else _text(values, names.conditions))
-
-
-def _add_quote(
-    quotes: QuoteColumns,
-    position: tuple[int, int],
-    symbol: str,
-    sides: tuple[str, str],
-    time_us: int,
-    values: Values,
-    names: _Names,
-) -> None:
-    quotes.payload.append(position[0])
-    quotes.line.append(position[1])
-    quotes.symbol.append(symbol)
-    quotes.bid.append(sides[0])
-    quotes.ask.append(sides[1])
-    quotes.bid_size.append(_text(values, names.bid_size))
-    quotes.ask_size.append(_text(values, names.ask_size))
-    quotes.time.append(time_us)
-    quotes.update_id.append(NOT_GIVEN)
+    conditions = "volume_only" if is_block else _text(values, names.conditions)
+    return TradeElement(symbol, price, size or "0", time_us, side, trade_id, conditions)
 
 
 def _kind_of(message: Any) -> str:

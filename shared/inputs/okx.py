@@ -11,9 +11,17 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.inputs.element_feed import ElementFeed, Elements, QuoteElement, TradeElement
+from shared.inputs.element_feed import NOT_KNOWN, ElementFeed, Unread
 from shared.inputs.feed_columns import NO_TIME
-from shared.inputs.feed_rows import BUY, SELL, UNKNOWN, Feed, Fields
+from shared.inputs.feed_rows import (
+    BUY,
+    SELL,
+    UNKNOWN,
+    Feed,
+    Fields,
+    QuoteElement,
+    TradeElement,
+)
 from shared.inputs.line import time_of
 from shared.market.instruments import Venue
 
@@ -58,9 +66,9 @@ class _Message(msgspec.Struct, gc=False):
 _element: Final = msgspec.json.Decoder(_Element).decode
 
 
-def _elements(message: _Message) -> Elements | None:
+def _elements(message: _Message) -> list[Unread] | str:
     if message.event or message.arg.channel not in _READ:
-        return None
+        return NOT_KNOWN
     read = _read_trade if message.arg.channel == "trades" else _read_quote
     return [(read, raw) for raw in message.data]
 

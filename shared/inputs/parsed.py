@@ -8,9 +8,7 @@ from typing import NamedTuple
 
 from shared.inputs.busts import BustRow
 from shared.inputs.price_rules import PriceRules
-from shared.inputs.quote_rows import QuoteRows, no_quotes
-from shared.inputs.reject_reasons import Rejected
-from shared.inputs.rows import Rows
+from shared.inputs.rows import QuoteRows, Rejected, Rows, no_quotes
 from shared.market.instruments import Naming
 from shared.runtime.settings import Choice
 

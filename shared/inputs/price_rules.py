@@ -9,8 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from shared.inputs.reject_reasons import Rejected
-from shared.inputs.rows import Rows
+from shared.inputs.rows import Rejected, Rows
 
 _RULES: Final = {"any": None, "nonnegative": 0, "positive": 1}
 """The minimum mantissa of a price."""

@@ -1,10 +1,10 @@
-"""Parsed rows in columns, before they are ordered; common to all parsers."""
+"""Parsed ticks and quotes in columns, before they are ordered, and rejects; of all parsers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,16 @@ from shared.inputs.line import Line
 from shared.market.decimals import INT64_MAX
 from shared.market.instruments import NO_MARKET, Market
 from shared.wire.ticks import Bytes8, Int64s, Mantissas, Texts
+
+
+class Rejected(NamedTuple):
+    """A rejected line or message, its position, and the reason."""
+
+    payload: int
+    line: int
+    original: bytes
+    code: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,3 +154,36 @@ def _mantissas(values: list[int]) -> Mantissas:
 
 def _or_empty(texts: Texts | None, n: int) -> Texts:
     return np.full(n, "", dtype=object) if texts is None else texts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QuoteRows:
+    """n quotes, unordered; int64[n]. `symbol` is an index into `names`, as is `markets`.
+
+    bid = mantissa x 10^-price_scale, ask likewise, sizes with `size_scale`; a size is NOT_GIVEN if
+    the feed gives none. `time_us` is -1 if the feed gives none, `update_id` NOT_GIVEN. `payload`
+    and `line`: position in the raw batch.
+    """
+
+    names: tuple[str, ...]
+    markets: tuple[Market, ...]
+    symbol: Int64s
+    bid: Int64s
+    ask: Int64s
+    price_scale: Int64s
+    bid_size: Int64s
+    ask_size: Int64s
+    size_scale: Int64s
+    time_us: Int64s
+    update_id: Int64s
+    payload: Int64s
+    line: Int64s
+
+    def __len__(self) -> int:
+        return len(self.symbol)
+
+
+def no_quotes() -> QuoteRows:
+    """Return none."""
+    empty = np.zeros(0, dtype=np.int64)
+    return QuoteRows((), (), *(empty,) * 11)

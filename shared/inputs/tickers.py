@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from shared.inputs.distinct_symbols import good_symbols
 from shared.inputs.line import EARLIEST_US, RejectedLineError
 from shared.inputs.packed_text import Bools, Spans, Text
-from shared.inputs.reject_reasons import Rejected
-from shared.inputs.rows import Rows, from_lines, joined
+from shared.inputs.rows import Rejected, Rows, from_lines, joined
 from shared.inputs.ticker import parse_ticker
 from shared.market.symbols import MAX_SYMBOL_BYTES
 from shared.market.timestamps import scaled_us

@@ -14,8 +14,7 @@ import msgspec
 
 from shared.inputs.fields import Field, layout_of
 from shared.inputs.line import BYTE_ORDER_MARK
-from shared.inputs.messages import payload_at
-from shared.inputs.raw_values import NOTHING, text_of
+from shared.inputs.messages import NOTHING, payload_at, text_of
 from shared.wire.raw_batch import RawBatch
 
 Values = dict[str, msgspec.Raw]

@@ -19,7 +19,7 @@ from local.feeds.files.errors import FileError, excerpt
 from local.feeds.files.layouts import FIELDS, MAKER, Choice, Layout, layout_of_names, needed
 from local.feeds.files.opening import Part
 from shared.inputs.fields import Field, layout_of
-from shared.inputs.raw_values import text_of
+from shared.inputs.messages import text_of
 
 _BLANKS: Final = " \t\v\f\ufeff"
 """Characters stripped from lines; concatenated files contain byte order marks."""

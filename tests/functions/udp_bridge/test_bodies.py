@@ -14,7 +14,7 @@ from functions.udp_bridge.bodies import (
     lines,
     messages,
 )
-from functions.udp_bridge.refusal import RefusedBodyError
+from functions.udp_bridge.encodings import RefusedBodyError
 from shared.wire.raw_batch import MAX_PAYLOAD_BYTES, delimited
 
 
