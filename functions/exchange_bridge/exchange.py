@@ -5,14 +5,16 @@ Messages are forwarded unchanged; the bridge reads only what shows whether one i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Final, NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
-from functions.exchange_bridge.rest import Rest
+from functions.exchange_bridge.rest import Rest, RestError
+from shared.market.decimals import EXACT
 from shared.wire.feed_status import FeedState
 
 
@@ -36,6 +38,7 @@ Id = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 """A trade id that can be reported and stored."""
 
 LATEST_MS: Final = 2**52
+_QUARTER: Final = Decimal("0.25")
 TimeMs = Annotated[int, msgspec.Meta(ge=0, le=LATEST_MS)]
 
 
@@ -100,103 +103,97 @@ class Kline(NamedTuple):
     bought: Decimal | None = None
 
 
-class Exchange(Protocol):
-    """One exchange, configured for its symbols."""
+def weighted_kline(
+    start_us: int, open_: Decimal, high: Decimal, low: Decimal, close: Decimal, volume: Decimal
+) -> Kline:
+    """Return a candle without notional and count: its price is the weighted close."""
+    price = EXACT.multiply(EXACT.add(EXACT.add(high, low), EXACT.add(close, close)), _QUARTER)
+    notional = EXACT.multiply(price, volume)
+    return Kline(start_us, open_, high, low, close, volume, notional)
 
-    @property
-    def name(self) -> str:
-        """Name of the feed."""
-        ...
 
-    @property
-    def venue(self) -> str:
-        """Name in `shared.market.instruments`; empty if names need no translation."""
-        ...
+def within(klines: Iterable[Kline], from_us: int, to_us: int) -> list[Kline]:
+    """Return candles, ascending. Raises RestError for one with a start out of the range."""
+    ascending = sorted(klines)
+    if ascending and not from_us <= ascending[0].start_us <= ascending[-1].start_us < to_us:
+        raise RestError("candles of another range were answered")
+    return ascending
 
-    @property
-    def format(self) -> int:
-        """Format of its raw batches."""
-        ...
 
-    symbols: tuple[str, ...]
+class Exchange:
+    """One exchange, configured for its symbols. What it cannot tell it does not override."""
+
+    name: str
+    """Name of the feed."""
+    venue: str = ""
+    """Name in `shared.market.instruments`; empty if names need no translation."""
+    format: int
+    """Format of its raw batches."""
+    symbols: tuple[str, ...] = ()
     """In the exchange's notation, without ended ones; empty if the server decides."""
-
-    @property
-    def contiguous(self) -> bool:
-        """Whether ids are contiguous; otherwise a trade's `id` is its time in ms."""
-        ...
-
-    @property
-    def joins(self) -> bool:
-        """Whether its feed joins trades that REST lists individually."""
-        ...
-
-    @property
-    def heartbeats(self) -> bool:
-        """Whether a silent connection must be dead."""
-        ...
-
-    @property
-    def life_s(self) -> float:
-        """Age at which to reconnect, before the exchange hangs up; 0: never."""
-        ...
-
-    def url(self) -> str:
-        """Return the URL to connect to."""
-        ...
+    url: str = ""
+    """Address to connect to."""
+    channels: tuple[str, ...] = ()
+    """The channels of each symbol, confirmed as `channel symbol`."""
+    contiguous: bool = True
+    """Whether ids are contiguous; otherwise a trade's `id` is its time in ms."""
+    joins: bool = False
+    """Whether its feed joins trades that REST lists individually."""
+    heartbeats: bool = False
+    """Whether a silent connection must be dead."""
+    life_s: float = 0.0
+    """Age at which to reconnect, before the exchange hangs up; 0: never."""
+    intervals: Mapping[int, str] = MappingProxyType({})
+    """The lengths (us) of the candles it publishes, with the exchange's names."""
+    counts_trades: bool = False
+    """Whether its candles count the trades that its feed sends."""
 
     def requests(self) -> Sequence[str]:
         """Return the messages to send once connected; others are in `reply` of messages."""
-        ...
+        return []
 
     def expected(self) -> frozenset[str]:
         """Return the confirmations to wait for."""
-        ...
+        return frozenset(f"{channel} {each}" for channel in self.channels for each in self.symbols)
 
     def read(self, payload: bytes) -> Message:
         """Classify a message. Never raises."""
-        ...
+        raise NotImplementedError
 
-    def missing(self, rest: Rest, symbol: str, first: Trade, last: Trade) -> AsyncIterator[Fetched]:
+    async def missing(
+        self, rest: Rest, symbol: str, first: Trade, last: Trade
+    ) -> AsyncIterator[Fetched]:
         """Yield the trades with ids from `first.id` to `last.id`, in any order of pages.
 
         The times are those of the neighbours. Raises RestError.
         """
-        ...
+        for each in list[Fetched]():
+            yield each
 
-    @property
-    def intervals(self) -> Mapping[int, str]:
-        """The lengths (us) of the candles it publishes, with the exchange's names."""
-        ...
-
-    @property
-    def counts_trades(self) -> bool:
-        """Whether its candles count the trades that its feed sends."""
-        ...
-
-    def klines(
+    async def klines(
         self, rest: Rest, symbol: str, length_us: int, from_us: int, to_us: int
     ) -> AsyncIterator[list[Kline]]:
         """Yield pages of the candles with starts in [from_us, to_us), ascending.
 
         An exchange may list fewer. Raises RestError.
         """
-        ...
+        for each in list[list[Kline]]():
+            yield each
 
     async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
         """Return the id of the last trade before a time, with that time.
 
         None if there was no trade since, or REST cannot tell. Raises RestError.
         """
-        ...
+        return None
 
     async def listed(self, rest: Rest, symbol: str) -> FeedState:
         """Return the status of a symbol: LIVE, HALTED, ENDED or MAINTENANCE.
 
         Raises RestError.
         """
-        ...
+        return FeedState.LIVE
 
     async def newest(self, rest: Rest, symbol: str) -> Trade | None:
         """Return the newest trade, or None if REST cannot tell. Raises RestError."""
-        ...
+        return None

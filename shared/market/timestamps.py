@@ -41,6 +41,12 @@ def us_of(time: datetime) -> int:
     return (time - EPOCH) // _MICROSECOND
 
 
+def iso_of(time_us: int) -> str:
+    """Return the time in ISO 8601, UTC, with six digits of a second."""
+    time = EPOCH + timedelta(microseconds=time_us)
+    return time.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
 def parse_us(text: str, zone: tzinfo = UTC) -> int:
     """Parse s, ms, us or ns since 1970, or ISO 8601, as microseconds since 1970.
 

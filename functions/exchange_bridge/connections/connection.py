@@ -77,7 +77,7 @@ class Connection:
         """
         self._connected()
         async with connect(
-            self._exchange.url(),
+            self._exchange.url,
             logger=_frames,
             open_timeout=self._timeouts.connect_s,
             close_timeout=CLOSE_S,

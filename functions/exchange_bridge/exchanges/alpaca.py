@@ -7,23 +7,30 @@ so what a connection left out is fetched by time: REST lists every trade of a ra
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 import orjson
 
-from functions.exchange_bridge.exchange import Exchange, Fetched, Kind, Kline, Message, Trade
+from functions.exchange_bridge.exchange import (
+    Exchange,
+    Fetched,
+    Kind,
+    Kline,
+    Message,
+    Trade,
+    within,
+)
 from functions.exchange_bridge.feed_settings import safe_http_url, safe_ws_url, symbols_of
 from functions.exchange_bridge.rest import Rest, RestError
 from shared.market.bounds import LATEST_US
 from shared.market.decimals import EXACT
 from shared.market.instruments import Venue
-from shared.market.timestamps import parse_us
+from shared.market.timestamps import iso_of, parse_us
 from shared.runtime.settings import Environment
 from shared.wire.feed_status import FeedState
 from shared.wire.raw_batch import FORMAT_ALPACA
@@ -35,12 +42,10 @@ SPACING_S: Final = 0.3
 LOOK_BACK_US: Final = 7 * 86_400_000_000
 """How far back to look for the preceding trade: longer than any holiday."""
 
-_CHANNELS: Final = ("trades", "quotes", "statuses")
 _HALTS: Final = frozenset({"2", "H", "P"})
 """Status codes: halted (CTA), halted and paused (UTP)."""
 _TRADED: Final = frozenset({"3", "T"})
 _KINDS: Final = {"t": Kind.TRADE, "c": Kind.BUST, "x": Kind.BUST, "q": Kind.QUOTE}
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _Element(msgspec.Struct, gc=False):
@@ -60,8 +65,11 @@ class _Listed(msgspec.Struct, gc=False):
 
 
 class _Page(msgspec.Struct):
-    trades: list[msgspec.Raw] | None = None
     next_page_token: str | None = None
+
+
+class _Trades(_Page):
+    trades: list[msgspec.Raw] | None = None
 
 
 class _Bar(msgspec.Struct, gc=False):
@@ -75,14 +83,16 @@ class _Bar(msgspec.Struct, gc=False):
     vw: Decimal
 
 
-class _Bars(msgspec.Struct):
+class _Bars(_Page):
     bars: list[_Bar] | None = None
-    next_page_token: str | None = None
+
+
+P = TypeVar("P", bound=_Page)
 
 
 _decode: Final = msgspec.json.Decoder(list[_Element]).decode
 _decode_listed: Final = msgspec.json.Decoder(_Listed).decode
-_decode_page: Final = msgspec.json.Decoder(_Page).decode
+_decode_page: Final = msgspec.json.Decoder(_Trades).decode
 _decode_bars: Final = msgspec.json.Decoder(_Bars).decode
 
 
@@ -99,20 +109,17 @@ class Credentials:
         return {"APCA-API-KEY-ID": self.key_id, "APCA-API-SECRET-KEY": self.secret}
 
 
-class Alpaca:
+class Alpaca(Exchange):
     """Alpaca's stocks. `source`: `iex`, `sip` or `delayed_sip`."""
 
     name = "alpaca"
     venue = Venue.ALPACA
     format = FORMAT_ALPACA
+    channels = ("trades", "quotes", "statuses")
     contiguous = False
-    joins = False
-    heartbeats = False
-    counts_trades = False
     intervals: Mapping[int, str] = MappingProxyType(
         {60_000_000: "1Min", 300_000_000: "5Min", 3_600_000_000: "1Hour"}
     )
-    life_s = 0.0
 
     def __init__(
         self,
@@ -122,24 +129,12 @@ class Alpaca:
         source: str,
         credentials: Credentials,
     ) -> None:
-        self._url = f"{base_url.rstrip('/')}/v2/{source}"
+        self.url = f"{base_url.rstrip('/')}/v2/{source}"
         self._trading_url = trading_url.rstrip("/")
         self._source = source
         self._credentials = credentials
         self._halted: set[str] = set()
-        self.symbols: tuple[str, ...] = tuple(symbol.upper() for symbol in symbols)
-
-    def url(self) -> str:
-        """Return the address of the stream."""
-        return self._url
-
-    def requests(self) -> Sequence[str]:
-        """Send nothing before the exchange's greeting."""
-        return []
-
-    def expected(self) -> frozenset[str]:
-        """Return every channel of every symbol."""
-        return frozenset(f"{channel} {each}" for channel in _CHANNELS for each in self.symbols)
+        self.symbols = tuple(symbol.upper() for symbol in symbols)
 
     def read(self, payload: bytes) -> Message:
         """Classify a message; a list of data may hold several symbols and kinds."""
@@ -170,13 +165,13 @@ class Alpaca:
             auth = {"action": "auth", "key": credentials.key_id, "secret": credentials.secret}
             return Message(Kind.OTHER, reply=orjson.dumps(auth).decode())
         if element.T == "success" and element.msg == "authenticated":
-            subscription = {channel: list(self.symbols) for channel in _CHANNELS}
+            subscription = {channel: list(self.symbols) for channel in self.channels}
             request = {"action": "subscribe", **subscription}
             return Message(Kind.OTHER, reply=orjson.dumps(request).decode())
         if element.T == "subscription":
             confirmed = {
                 f"{channel} {symbol}"
-                for channel in _CHANNELS
+                for channel in self.channels
                 for symbol in getattr(element, channel)
             }
             return Message(Kind.CONFIRMATION, confirmed=frozenset(confirmed))
@@ -188,23 +183,19 @@ class Alpaca:
         self, rest: Rest, symbol: str, first: Trade, last: Trade
     ) -> AsyncIterator[Fetched]:
         """Yield pages, ascending; `id` is the time in ms."""
-        path, token, reached = f"/v2/stocks/{symbol}/trades", None, first.id - 1
-        since, until = _iso(first.id * 1000), _iso((last.id + 1) * 1000)
-        while True:
-            page = await self._page(rest, path, {"start": since, "end": until}, token)
+        path, reached = f"/v2/stocks/{symbol}/trades", first.id - 1
+        span = {"start": iso_of(first.id * 1000), "end": iso_of((last.id + 1) * 1000)}
+        async for page in self._pages(rest, path, span, _decode_page):
             trades = [(_trade(symbol, row), row) for row in page.trades or ()]
             if trades:
                 # More trades of the last millisecond may be on the next page.
                 reached = max(reached, trades[-1][0].id - 1)
-            token = _further(page.next_page_token, token)
             in_range = [(trade, row) for trade, row in trades if trade.id <= last.id]
             yield Fetched(
                 [_payload(symbol, path, row) for _, row in in_range],
                 [trade for trade, _ in in_range],
-                last.id if token is None else min(reached, last.id),
+                last.id if page.next_page_token is None else min(reached, last.id),
             )
-            if token is None:
-                return
 
     async def klines(
         self, rest: Rest, symbol: str, length_us: int, from_us: int, to_us: int
@@ -213,31 +204,18 @@ class Alpaca:
         parameters = {
             "timeframe": self.intervals[length_us],
             "adjustment": "raw",
-            "start": _iso(from_us),
-            "end": _iso(to_us - 1),
+            "start": iso_of(from_us),
+            "end": iso_of(to_us - 1),
         }
-        token = None
-        while True:
-            paging: dict[str, str | int] = {} if token is None else {"page_token": token}
-            query = {**parameters, "limit": PAGE, "feed": self._source, **paging}
-            page = await rest.get(f"/v2/stocks/{symbol}/bars", query, _decode_bars)
-            klines = [_kline(bar) for bar in page.bars or () if bar.n]
-            if not all(from_us <= each.start_us < to_us for each in klines):
-                raise RestError("bars of another range were answered")
-            yield klines
-            token = _further(page.next_page_token, token)
-            if token is None:
-                return
+        path = f"/v2/stocks/{symbol}/bars"
+        async for page in self._pages(rest, path, parameters, _decode_bars):
+            yield within((_kline(bar) for bar in page.bars or () if bar.n), from_us, to_us)
 
     async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
         """Return the last trade before a time."""
-        page = await self._page(
-            rest,
-            f"/v2/stocks/{symbol}/trades",
-            {"start": _iso(time_us - LOOK_BACK_US), "end": _iso(time_us - 1), "sort": "desc"},
-            None,
-            limit=1,
-        )
+        span = {"start": iso_of(time_us - LOOK_BACK_US), "end": iso_of(time_us - 1), "sort": "desc"}
+        path = f"/v2/stocks/{symbol}/trades"
+        page = await anext(self._pages(rest, path, span, _decode_page, limit=1))
         return _trade(symbol, page.trades[0]) if page.trades else None
 
     async def listed(self, rest: Rest, symbol: str) -> FeedState:
@@ -259,18 +237,28 @@ class Alpaca:
         body = await rest.get(path, {"feed": self._source})
         return None if not body.get("trade") else _at(symbol, body["trade"]["t"])
 
-    async def _page(
+    async def _pages(
         self,
         rest: Rest,
         path: str,
         parameters: Mapping[str, str],
-        token: str | None,
+        decode: Callable[[bytes], P],
         limit: int = PAGE,
-    ) -> _Page:
-        paging: dict[str, str | int] = {} if token is None else {"page_token": token}
-        query = {**parameters, "limit": limit, "feed": self._source, **paging}
-        page: _Page = await rest.get(path, query, _decode_page)
-        return page
+    ) -> AsyncIterator[P]:
+        """Yield the pages of a response. Raises RestError: one leads to itself."""
+        query: dict[str, str | int] = {**parameters, "limit": limit, "feed": self._source}
+        token: str | None = None
+        while True:
+            page: P = await rest.get(path, query, decode)
+            if page.next_page_token is not None and page.next_page_token == token:
+                raise RestError(
+                    "Alpaca's page leads to itself: its next_page_token is the one it was for"
+                )
+            yield page
+            token = page.next_page_token
+            if token is None:
+                return
+            query["page_token"] = token
 
 
 def _payload(symbol: str, path: str, row: msgspec.Raw) -> bytes:
@@ -294,18 +282,6 @@ def _at(symbol: str, time: str) -> Trade:
 def _kline(bar: _Bar) -> Kline:
     notional = EXACT.multiply(bar.vw, bar.v)
     return Kline(parse_us(bar.t), bar.o, bar.h, bar.l, bar.c, bar.v, notional, bar.n)
-
-
-def _further(token: str | None, before: str | None) -> str | None:
-    """Return the next page token. Raises RestError: it is the page that was just read."""
-    if token is not None and token == before:
-        raise RestError("Alpaca's page leads to itself: its next_page_token is the one it was for")
-    return token
-
-
-def _iso(time_us: int) -> str:
-    time = _EPOCH + timedelta(microseconds=time_us)
-    return time.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def setup(env: Environment) -> tuple[Exchange, Rest]:

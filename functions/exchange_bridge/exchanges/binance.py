@@ -71,33 +71,23 @@ _decode_rows: Final = msgspec.json.Decoder(list[list[Decimal]]).decode
 _decode: Final = msgspec.json.Decoder(_Envelope).decode
 
 
-class Binance:
+class Binance(Exchange):
     """Binance spot. `trades`: which of its two streams of the same trades, AGGREGATES or TRADES."""
 
     name = "binance"
     venue = Venue.BINANCE
     format = FORMAT_BINANCE
-    contiguous = True
-    joins = False
-    heartbeats = False
     intervals: Mapping[int, str] = MappingProxyType(
         {1_000_000: "1s", 60_000_000: "1m", 300_000_000: "5m", 3_600_000_000: "1h"}
     )
 
     def __init__(self, base_url: str, symbols: Sequence[str], trades: str, life_s: float) -> None:
-        self._base_url = base_url.rstrip("/")
-        self.symbols: tuple[str, ...] = tuple(symbol.upper() for symbol in symbols)
+        self.url = f"{base_url.rstrip('/')}/stream"  # combined streams, none subscribed yet
+        self.symbols = tuple(symbol.upper() for symbol in symbols)
         self._trades = trades
+        # An aggregate joins several of the trades that candles count.
+        self.counts_trades = trades == TRADES
         self.life_s = life_s
-
-    @property
-    def counts_trades(self) -> bool:
-        """Candles count single trades; an aggregate joins several."""
-        return self._trades == TRADES
-
-    def url(self) -> str:
-        """Return the address of combined streams, without subscriptions yet."""
-        return f"{self._base_url}/stream"
 
     def requests(self) -> Sequence[str]:
         """Return the subscriptions; each is confirmed by its number."""

@@ -13,6 +13,7 @@ import orjson
 
 from functions.exchange_bridge.exchange import (
     LATEST_MS,
+    Exchange,
     Fetched,
     Id,
     Kind,
@@ -20,11 +21,11 @@ from functions.exchange_bridge.exchange import (
     Message,
     TimeMs,
     Trade,
+    weighted_kline,
 )
 from functions.exchange_bridge.exchanges.ccxt_client import CcxtClient
 from functions.exchange_bridge.exchanges.ccxt_venues import TRAITS, UNKNOWN
 from functions.exchange_bridge.rest import Rest, RestError
-from shared.market.decimals import EXACT
 from shared.market.instruments import CCXT
 from shared.wire.feed_status import FeedState
 from shared.wire.raw_batch import FORMAT_CCXT
@@ -37,7 +38,6 @@ LOOK_BACK_MS: Final = (60_000, 600_000, 3_600_000)
 """How far back to look for the preceding trade."""
 
 _LENGTHS: Final = {60_000_000: "1m", 300_000_000: "5m", 3_600_000_000: "1h"}
-_QUARTER: Final = Decimal("0.25")
 _QUOTE: Final = ("symbol", "timestamp", "bid", "ask", "bidVolume", "askVolume", "info")
 
 
@@ -60,14 +60,10 @@ _decode: Final = msgspec.json.Decoder(PayloadMessage).decode
 _ids: Final = msgspec.json.Decoder(Id).decode
 
 
-class CcxtVenue:
+class CcxtVenue(Exchange):
     """A venue by ccxt, for symbols in ccxt's notation: BTC/USDT, BTC/USDT:USDT."""
 
     format = FORMAT_CCXT
-    heartbeats = False
-    counts_trades = False
-    joins = False
-    life_s = 0.0
 
     def __init__(
         self, venue: str, symbols: Sequence[str], rest_base_url: str, websocket_base_url: str
@@ -77,24 +73,12 @@ class CcxtVenue:
         self.client = CcxtClient(venue, symbols, options, rest_base_url, websocket_base_url)
         self.name = f"{CCXT}:{venue}"
         self.venue = self.name
-        self.symbols: tuple[str, ...] = tuple(symbols)
+        self.symbols = tuple(symbols)
         self.contiguous = self._traits.contiguous
         timeframes = self.client.sdk.timeframes or {}
         fetched = {us: name for us, name in _LENGTHS.items() if name in timeframes}
         has_candles = bool(self.client.sdk.has.get("fetchOHLCV"))
-        self.intervals: Mapping[int, str] = MappingProxyType(fetched if has_candles else {})
-
-    def url(self) -> str:
-        """Return nothing: ccxt knows where to connect."""
-        return ""
-
-    def requests(self) -> Sequence[str]:
-        """Return nothing: ccxt sends the subscriptions."""
-        return []
-
-    def expected(self) -> frozenset[str]:
-        """Return nothing: ccxt waits for confirmations."""
-        return frozenset()
+        self.intervals = MappingProxyType(fetched if has_candles else {})
 
     def read(self, payload: bytes) -> Message:
         """Classify a payload of `trade_payload` or `quote_payload`."""
@@ -274,8 +258,6 @@ class CcxtVenue:
 
 
 def _kline(row: Sequence[Any]) -> Kline:
-    """Read time, open, high, low, close, volume; the price is the weighted close."""
+    """Read time, open, high, low, close, volume."""
     open_, high, low, close, volume = (Decimal(str(each)) for each in row[1:6])
-    price = EXACT.multiply(EXACT.add(EXACT.add(high, low), EXACT.add(close, close)), _QUARTER)
-    notional = EXACT.multiply(price, volume)
-    return Kline(row[0] * 1000, open_, high, low, close, volume, notional)
+    return weighted_kline(row[0] * 1000, open_, high, low, close, volume)

@@ -9,19 +9,29 @@ that is not subscribed, so its holes say nothing here.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import orjson
 
-from functions.exchange_bridge.exchange import Exchange, Fetched, Id, Kind, Kline, Message, Trade
+from functions.exchange_bridge.exchange import (
+    Exchange,
+    Fetched,
+    Id,
+    Kind,
+    Kline,
+    Message,
+    Trade,
+    weighted_kline,
+    within,
+)
 from functions.exchange_bridge.feed_settings import http_url, symbols_of, ws_url
 from functions.exchange_bridge.rest import Rest, RestError
-from shared.market.decimals import EXACT
 from shared.market.instruments import Venue
+from shared.market.timestamps import parse_us, us_of
 from shared.runtime.settings import Environment
 from shared.wire.feed_status import FeedState
 from shared.wire.raw_batch import FORMAT_COINBASE
@@ -29,8 +39,6 @@ from shared.wire.raw_batch import FORMAT_COINBASE
 PAGE: Final = 1_000
 SPACING_S: Final = 0.15
 """10 public requests a second and address are allowed."""
-
-_CHANNELS: Final = ("matches", "ticker", "heartbeat")
 
 
 class _Channel(msgspec.Struct):
@@ -43,54 +51,42 @@ class _Message(msgspec.Struct, gc=False):
     product_id: str = ""
     trade_id: Id | None = None
     last_trade_id: Id | None = None
-    time: datetime | None = None
+    time: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     message: str = ""
     reason: str = ""
     channels: list[_Channel] = []
 
 
 KLINES_PAGE: Final = 300
-_QUARTER: Final = Decimal("0.25")
 
 _decode_rows: Final = msgspec.json.Decoder(list[list[Decimal]]).decode
 _decode: Final = msgspec.json.Decoder(_Message).decode
 
 
-class Coinbase:
+class Coinbase(Exchange):
     """Coinbase Exchange."""
 
     name = "coinbase"
     venue = Venue.COINBASE
     format = FORMAT_COINBASE
-    contiguous = True
-    joins = False
+    channels = ("matches", "ticker", "heartbeat")
     heartbeats = True
-    counts_trades = False
     intervals: Mapping[int, str] = MappingProxyType(
         {60_000_000: "60", 300_000_000: "300", 3_600_000_000: "3600"}
     )
-    life_s = 0.0
 
     def __init__(self, url: str, symbols: Sequence[str]) -> None:
-        self._url = url
-        self.symbols: tuple[str, ...] = tuple(symbol.upper() for symbol in symbols)
-
-    def url(self) -> str:
-        """Return the address."""
-        return self._url
+        self.url = url
+        self.symbols = tuple(symbol.upper() for symbol in symbols)
 
     def requests(self) -> Sequence[str]:
         """Return the subscription; without one the exchange hangs up after 5 seconds."""
         request = {
             "type": "subscribe",
             "product_ids": list(self.symbols),
-            "channels": list(_CHANNELS),
+            "channels": list(self.channels),
         }
         return [orjson.dumps(request).decode()]
-
-    def expected(self) -> frozenset[str]:
-        """Return every channel of every product."""
-        return frozenset(f"{channel} {each}" for channel in _CHANNELS for each in self.symbols)
 
     def read(self, payload: bytes) -> Message:
         """Classify a message."""
@@ -99,7 +95,7 @@ class Coinbase:
         except (msgspec.DecodeError, UnicodeDecodeError):
             return Message(Kind.UNREADABLE)
         symbol, kind = message.product_id, message.type
-        sent_us = 0 if message.time is None else _us(message.time)
+        sent_us = 0 if message.time is None else us_of(message.time)
         if kind == "match" and message.trade_id is not None:
             trade = Trade(symbol, message.trade_id, sent_us)
             return Message(Kind.TRADE, symbol, (trade,), sent_us=sent_us or None)
@@ -145,10 +141,7 @@ class Coinbase:
             in_range = [row for row in rows if first.id <= int(row["trade_id"]) <= last.id]
             yield Fetched(
                 [orjson.dumps(_match(symbol, path, row)) for row in in_range],
-                [
-                    Trade(symbol, int(row["trade_id"]), _us(_moment(row["time"])))
-                    for row in in_range
-                ],
+                [Trade(symbol, int(row["trade_id"]), parse_us(row["time"])) for row in in_range],
                 newest if done else first.id - 1,
             )
             if lowest is None or lowest >= after:
@@ -168,10 +161,7 @@ class Coinbase:
                 "end": str((until_us - length_us) // 1_000_000),  # of the last start
             }
             rows = await rest.get(f"/products/{symbol}/candles", parameters, _decode_rows)
-            klines = sorted(map(_kline, rows))
-            if klines and not from_us <= klines[0].start_us <= klines[-1].start_us < until_us:
-                raise RestError("candles of another range were answered")
-            yield klines
+            yield within(map(_kline, rows), from_us, until_us)
             from_us = until_us
 
     async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
@@ -183,7 +173,7 @@ class Coinbase:
             rows = await rest.get(path, {**cursor, "limit": 1})
             if not rows:
                 return None
-            return Trade(symbol, int(rows[0]["trade_id"]), _us(_moment(rows[0]["time"])))
+            return Trade(symbol, int(rows[0]["trade_id"]), parse_us(rows[0]["time"]))
 
         newest = await last(None)
         if newest is None or newest.time_us < time_us:
@@ -211,10 +201,6 @@ class Coinbase:
         is_traded = product["status"] == "online" and not product.get("trading_disabled")
         return FeedState.LIVE if is_traded else FeedState.HALTED
 
-    async def newest(self, rest: Rest, symbol: str) -> Trade | None:
-        """Heartbeats say it."""
-        return None
-
 
 def _match(symbol: str, path: str, row: dict[str, object]) -> dict[str, object]:
     """Return the message equivalent to the row; the side is the maker's in both."""
@@ -224,24 +210,9 @@ def _match(symbol: str, path: str, row: dict[str, object]) -> dict[str, object]:
 
 
 def _kline(row: list[Decimal]) -> Kline:
-    """Parse time, low, high, open, close, volume.
-
-    The exchange reports neither notional nor count: the price is the weighted close.
-    """
+    """Parse time, low, high, open, close, volume."""
     start_s, low, high, open_, close, volume = row[:6]
-    price = EXACT.multiply(EXACT.add(EXACT.add(high, low), EXACT.add(close, close)), _QUARTER)
-    notional = EXACT.multiply(price, volume)
-    return Kline(int(start_s) * 1_000_000, open_, high, low, close, volume, notional)
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
-def _us(time: datetime) -> int:
-    aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
-    since = aware - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    return weighted_kline(int(start_s) * 1_000_000, open_, high, low, close, volume)
 
 
 def setup(env: Environment) -> tuple[Exchange, Rest]:

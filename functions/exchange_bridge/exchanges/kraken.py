@@ -8,10 +8,10 @@ time, and by the name that it documents (XBTUSD for BTC/USD).
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import orjson
@@ -21,6 +21,7 @@ from functions.exchange_bridge.feed_settings import http_url, symbols_of, ws_url
 from functions.exchange_bridge.rest import Rest, RestError
 from shared.market.decimals import EXACT
 from shared.market.instruments import Venue
+from shared.market.timestamps import iso_of, us_of
 from shared.runtime.settings import Environment
 from shared.wire.feed_status import FeedState
 from shared.wire.raw_batch import FORMAT_KRAKEN
@@ -29,17 +30,15 @@ PAGE: Final = 1_000
 SPACING_S: Final = 1.0
 """Public requests: about one a second and address."""
 
-_CHANNELS: Final = ("trade", "ticker")
 _PATH: Final = "/0/public/Trades"
 _OHLC: Final = "/0/public/OHLC"
 _UNKNOWN_PAIR: Final = "EQuery:Unknown asset pair"
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _Element(msgspec.Struct, gc=False):
     symbol: str = ""
     trade_id: Id | None = None
-    timestamp: datetime | None = None
+    timestamp: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
 class _Result(msgspec.Struct):
@@ -59,28 +58,22 @@ class _Message(msgspec.Struct, gc=False):
 _decode: Final = msgspec.json.Decoder(_Message).decode
 
 
-class Kraken:
+class Kraken(Exchange):
     """Kraken spot."""
 
     name = "kraken"
     venue = Venue.KRAKEN
     format = FORMAT_KRAKEN
-    contiguous = True
-    joins = False
+    channels = ("trade", "ticker")
     heartbeats = True
     counts_trades = True
     intervals: Mapping[int, str] = MappingProxyType(
         {60_000_000: "1", 300_000_000: "5", 3_600_000_000: "60"}
     )
-    life_s = 0.0
 
     def __init__(self, base_url: str, symbols: Sequence[str]) -> None:
-        self._url = f"{base_url.rstrip('/')}/v2"
-        self.symbols: tuple[str, ...] = tuple(symbol.upper() for symbol in symbols)
-
-    def url(self) -> str:
-        """Return the address."""
-        return self._url
+        self.url = f"{base_url.rstrip('/')}/v2"
+        self.symbols = tuple(symbol.upper() for symbol in symbols)
 
     def requests(self) -> Sequence[str]:
         """Return a subscription per channel, without the snapshot of earlier trades."""
@@ -95,12 +88,8 @@ class Kraken:
                     },
                 }
             ).decode()
-            for channel in _CHANNELS
+            for channel in self.channels
         ]
-
-    def expected(self) -> frozenset[str]:
-        """Return every channel of every pair: each is confirmed separately."""
-        return frozenset(f"{channel} {each}" for channel in _CHANNELS for each in self.symbols)
 
     def read(self, payload: bytes) -> Message:
         """Classify a message."""
@@ -110,7 +99,7 @@ class Kraken:
             return Message(Kind.UNREADABLE)
         if message.channel == "trade":
             trades = tuple(
-                Trade(each.symbol, each.trade_id, _us(each.timestamp))
+                Trade(each.symbol, each.trade_id, us_of(each.timestamp))
                 for each in message.data
                 if each.trade_id is not None and each.timestamp is not None
             )
@@ -143,7 +132,7 @@ class Kraken:
             reaches = max((row[6] for row in rows), default=reached)
             yield Fetched(
                 [orjson.dumps(_update(symbol, row)) for row in in_range],
-                [Trade(symbol, row[6], _us(_moment(row[2]))) for row in in_range],
+                [Trade(symbol, row[6], round(row[2] * 1e6)) for row in in_range],
                 reaches,
             )
             if reaches >= last.id or reaches <= reached:
@@ -181,10 +170,6 @@ class Kraken:
             return FeedState.ENDED
         (pair,) = body["result"].values()
         return FeedState.HALTED if pair["status"] == "cancel_only" else FeedState.LIVE
-
-    async def newest(self, rest: Rest, symbol: str) -> Trade | None:
-        """Return None: heartbeats prove that the connection is alive."""
-        return None
 
 
 _REST_ASSETS: Final = {"BTC": "XBT", "DOGE": "XDG"}
@@ -224,18 +209,9 @@ def _update(symbol: str, row: list[Any]) -> dict[str, Any]:
         "qty": orjson.Fragment(size),
         "ord_type": _TYPES.get(type_, ""),
         "trade_id": id_,
-        "timestamp": _moment(seconds).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "timestamp": iso_of(round(seconds * 1e6)),
     }
     return {"channel": "trade", "type": "update", "data": [element], "backfill": _PATH}
-
-
-def _moment(seconds: float) -> datetime:
-    return _EPOCH + timedelta(microseconds=round(seconds * 1e6))
-
-
-def _us(time: datetime) -> int:
-    aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
-    return (aware - _EPOCH) // timedelta(microseconds=1)
 
 
 def setup(env: Environment) -> tuple[Exchange, Rest]:
