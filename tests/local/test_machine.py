@@ -17,8 +17,8 @@ def found(data_dir: Path, http_port: int) -> dict[str, Finding]:
     return {each.what: each for each in machine.examine(data_dir, http_port, udp_port)}
 
 
-def test_a_port_that_is_taken_is_an_error_and_a_free_one_is_not(tmp_path: Path) -> None:
-    """It names the option that chooses another; everything that the tests run on is there."""
+def test_a_port_in_use_is_an_error(tmp_path: Path) -> None:
+    """A port in use is an error with the option for another one, and a free one is none."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         there = found(tmp_path / "not" / "there", port)
@@ -31,10 +31,10 @@ def test_a_port_that_is_taken_is_an_error_and_a_free_one_is_not(tmp_path: Path) 
     assert found(tmp_path, port)[f"TCP {port}"].level is Level.OK
 
 
-def test_a_server_that_is_not_installed_and_a_small_disk_are_errors(
+def test_missing_servers_and_a_small_disk_are_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each says what to do."""
+    """A missing server and a small disk are errors with a fix."""
     monkeypatch.setattr(machine, "PROGRAMS", (("no-such-wheel", "postgres"),))
     monkeypatch.setattr(machine, "LEAST_DISK_GB", 10**9)
     there = found(tmp_path, free_port())

@@ -34,8 +34,11 @@ def one(scores: list[Score]) -> Score:
     return score
 
 
-def test_what_follows_is_held_against_what_follows_any_candle() -> None:
-    """Prices alternate: fired before rises only, it is always right, any candle half the time."""
+def test_the_hit_rate_is_compared_with_the_base_rate() -> None:
+    """A pattern's hit rate stands beside the base rate of all candles.
+
+    Prices alternate: before rises only it is 100 %, of any candle 50 %.
+    """
     returns = Returns(closing(np.tile([100.0, 110.0], 50)).close, 1)
     score = one(by_pattern(returns, [fired(i, 1) for i in range(0, 80, 2)]))
     assert (score.fired, score.judged, score.apart) == (40, 40, 40)
@@ -47,8 +50,8 @@ def test_what_follows_is_held_against_what_follows_any_candle() -> None:
     assert one(by_pattern(returns, [fired(i, -1) for i in range(0, 80, 2)])).verdict == "worse"
 
 
-def test_downwards_a_fall_is_the_hit() -> None:
-    """Returns and base are those of the pattern's direction."""
+def test_a_fall_is_the_hit_of_a_bearish_pattern() -> None:
+    """Returns and base rate of a bearish pattern count falls."""
     returns = Returns(closing(100 * 0.99 ** np.arange(30.0)).close, 2)
     score = one(by_pattern(returns, [fired(5, -1), fired(12, -1)]))
     assert (score.hit_rate, score.base_hit_rate) == (1.0, 1.0)
@@ -56,8 +59,8 @@ def test_downwards_a_fall_is_the_hit() -> None:
     assert score.base_return == pytest.approx(1 - 0.99**2)
 
 
-def test_only_what_has_a_horizon_and_a_direction_is_evaluated() -> None:
-    """The last candles and the undecided count as fired, no more."""
+def test_patterns_without_horizon_or_direction_are_not_evaluated() -> None:
+    """Patterns of the last candles or without a direction count as occurrences only."""
     returns = Returns(closing(np.linspace(100, 130, 31)).close, 10)
     late = one(by_pattern(returns, [fired(20, 1), fired(21, 1), fired(30, 1)]))
     assert (late.fired, late.judged) == (3, 1)
@@ -67,7 +70,7 @@ def test_only_what_has_a_horizon_and_a_direction_is_evaluated() -> None:
 
 
 def test_overlapping_horizons_are_one_trial() -> None:
-    """Ten firings in a row are one observation: the interval stays as wide as for one."""
+    """Ten occurrences in a row are one trial, with the interval of one."""
     returns = Returns(closing(random_candles(200, 1).close).close, 10)
     score = one(by_pattern(returns, [fired(i, 1) for i in [*range(20, 30), 35, 45]]))
     assert (score.judged, score.apart) == (12, 3)
@@ -75,14 +78,17 @@ def test_overlapping_horizons_are_one_trial() -> None:
 
 
 def test_the_interval_is_wilsons() -> None:
-    """Against published values: 81 of 263 and 0 of 20 (Newcombe, Statistics in Medicine, 1998)."""
+    """The interval equals published values: 81 of 263 and 0 of 20.
+
+    Newcombe, Statistics in Medicine, 1998.
+    """
     assert wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
     assert wilson(0.0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)
     assert wilson(float("nan"), 0) == (0.0, 1.0)
 
 
 def test_confidence_is_evaluated_in_buckets() -> None:
-    """Each finding is in one bucket, against the base of its own direction."""
+    """Each detection is in one bucket of confidence, against the base rate of its direction."""
     returns = Returns(closing(np.tile([100.0, 110.0], 50)).close, 1)
     found = [fired(0, 1, 0.65), fired(2, -1, 0.699), fired(4, 1, 0.7), fired(6, 1, 1.0)]
     scores = by_confidence(returns, found)
@@ -102,9 +108,9 @@ def written(candles: Candles, path: Path) -> str:
     return str(path)
 
 
-@pytest.mark.processes  # matplotlib asks fc-list for fonts where it was never used
-def test_the_report_says_what_was_found(tmp_path: Path) -> None:
-    """Tables for people, the same numbers as JSON, and a picture in each form."""
+@pytest.mark.processes  # matplotlib runs fc-list at its first use
+def test_the_report_has_tables_json_and_a_picture(tmp_path: Path) -> None:
+    """The report has tables, the same numbers as JSON, and a picture in each format."""
     candles = random_candles(1_500, 2)
     settings = DetectorSettings(min_confidence=0.5, patterns=chosen("chart"))
     for suffix, start in ((".png", b"\x89PNG"), (".svg", b"<?xml"), (".html", b"<!doctype html")):
@@ -124,9 +130,9 @@ def test_the_report_says_what_was_found(tmp_path: Path) -> None:
     assert "1,500 candles from 1970-01-01 00:00" in text
 
 
-@pytest.mark.processes  # matplotlib asks fc-list for fonts where it was never used
-def test_mistakes_are_explained(tmp_path: Path) -> None:
-    """A pattern that there is none of, and pictures that cannot be written."""
+@pytest.mark.processes  # matplotlib runs fc-list at its first use
+def test_invalid_arguments_are_explained(tmp_path: Path) -> None:
+    """An unknown pattern or a picture that cannot be written is explained."""
     with pytest.raises(ValueError, match="there is no pattern 'triple_top'"):
         chosen("triple_top")
     for picture, message in (

@@ -1,4 +1,4 @@
-"""Files of candles, as programs and vendors write them, to the columns that detectors take."""
+"""Candle files of programs and vendors are read as the columns that detectors take."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def notes(path: Path) -> list[str]:
 
 
 def check(candles: Candles, step_us: int = DAY_US) -> None:
-    """The two candles of `ROWS`, a step apart."""
+    """Assert the two candles of `ROWS`, one step apart."""
     assert candles.start_us.tolist() == [FIRST_US, FIRST_US + step_us]
     columns = (candles.open, candles.high, candles.low, candles.close, candles.volume)
     assert list(zip(*(each.tolist() for each in columns), strict=True)) == ROWS
@@ -101,15 +101,15 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("kind", TEXTS)
-def test_files_are_read_as_their_programs_write_them(tmp_path: Path, kind: str) -> None:
-    """Names, orders, times, numbers and delimiters of the field."""
+def test_files_of_common_programs_are_read(tmp_path: Path, kind: str) -> None:
+    """Files are read with the names, orders, times, numbers and delimiters of common programs."""
     path = tmp_path / "candles"
     path.write_text(TEXTS[kind])
     check(read(path))
 
 
-def test_packed_and_encoded_files_are_read(tmp_path: Path) -> None:
-    """gzip, an archive of one file, UTF-16 as Windows writes it, a byte order mark, CRLF."""
+def test_compressed_and_encoded_files_are_read(tmp_path: Path) -> None:
+    """gzip, an archive of one file, UTF-16, a byte order mark and CRLF are read."""
     text = TEXTS["yahoo"]
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(text.encode()))
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
@@ -120,8 +120,8 @@ def test_packed_and_encoded_files_are_read(tmp_path: Path) -> None:
         check(read(path))
 
 
-def test_tables_of_columns_are_read(tmp_path: Path) -> None:
-    """Parquet and Feather; an index of times."""
+def test_columnar_files_are_read(tmp_path: Path) -> None:
+    """Parquet and Feather are read, also with an index of times."""
     start = pa.array([FIRST_US, FIRST_US + DAY_US], pa.timestamp("us", "UTC"))
     columns = dict(
         zip(("open", "high", "low", "close", "volume"), zip(*ROWS, strict=True), strict=True)
@@ -134,7 +134,7 @@ def test_tables_of_columns_are_read(tmp_path: Path) -> None:
 
 
 def test_one_symbol_of_several_is_chosen(tmp_path: Path) -> None:
-    """A day of Polygon's flat files has every ticker of the market."""
+    """One symbol is selected from a file of many, as from a day of Polygon's flat files."""
     path = tmp_path / "day.csv"
     path.write_text(TEXTS["polygon"] + "B,1,1,1,1,1,1735689600000000000,9\n")
     with pytest.raises(UsageError, match="holds A, B: choose one with --symbol"):
@@ -148,8 +148,8 @@ def test_one_symbol_of_several_is_chosen(tmp_path: Path) -> None:
 HEADER = "time,open,high,low,close\n"
 
 
-def test_what_was_done_to_the_rows_is_said(tmp_path: Path) -> None:
-    """Days without prices, the newest first, rows twice, dates that could be read in two ways."""
+def test_changes_to_rows_are_reported(tmp_path: Path) -> None:
+    """Notes report skipped days, descending order, duplicate rows and ambiguous dates."""
     path = tmp_path / "candles.csv"
     path.write_text(
         "Date,Open,High,Low,Close,Volume\n03/04/2025,1,1,1,1,5\n02/04/2025,null,null,null,null,null\n"
@@ -182,8 +182,8 @@ def test_what_was_done_to_the_rows_is_said(tmp_path: Path) -> None:
         ('[{"time":1700000000,"high":2', "is not JSON"),
     ],
 )
-def test_files_that_cannot_be_used_are_explained(tmp_path: Path, text: str, message: str) -> None:
-    """The row, and what is wrong with it."""
+def test_invalid_files_are_explained(tmp_path: Path, text: str, message: str) -> None:
+    """The error of an invalid file names the row and what is wrong with it."""
     path = tmp_path / "bad.csv"
     path.write_text(text)
     with pytest.raises((InputError, FileError), match=message):
@@ -205,7 +205,7 @@ def test_files_that_cannot_be_used_are_explained(tmp_path: Path, text: str, mess
     ],
 )
 def test_trades_are_no_candles(tmp_path: Path, text: str) -> None:
-    """Files of ticks, which are made candles elsewhere, are not taken for candles."""
+    """A file of ticks is refused as no file of candles."""
     path = tmp_path / "ticks"
     path.write_text(text)
     assert read_candles(path) is None

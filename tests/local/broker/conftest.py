@@ -1,4 +1,4 @@
-"""One NATS server, one subscriber and one broker process with a Trigger for every policy."""
+"""One NATS server, one subscriber and one broker process with a Trigger for each policy."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def subscriber() -> Iterator[Subscriber]:
 def rules(
     nats_server: NatsServer, subscriber: Subscriber, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[BrokerRun]:
-    """Events of type `x` go to the Trigger `x`, whose name says what is special about it."""
+    """Events of type `x` go to Trigger `x`, which is named after its policy."""
     ns, own_sink = NAMESPACE, {"deadLetterSink": service(uri="/sink")}
 
     def exact(name: str, **attributes: str) -> list[dict[str, Any]]:
@@ -75,7 +75,7 @@ def rules(
 def start_broker(
     nats_server: NatsServer, subscriber: Subscriber, tmp_path: Path
 ) -> Iterator[StartBroker]:
-    """Start a broker process over other YAML; stopped after the test."""
+    """Start a broker process over other YAML; it is stopped after the test."""
     runs: list[BrokerRun] = []
 
     def start(

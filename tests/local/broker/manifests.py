@@ -1,4 +1,4 @@
-"""Builds Brokers, Triggers and their channel as they stand in YAML."""
+"""Builds manifests of Brokers, Triggers and their channel."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def trigger(
     subscriber: Manifest | None = None,
     **more: Any,
 ) -> Manifest:
-    """A Trigger; it wants events of type `name` unless `filters` say otherwise."""
+    """A Trigger for events of type `name`, unless `filters` select others."""
     spec: Manifest = {
         "broker": broker,
         "subscriber": subscriber or service(uri=f"/{name}"),
@@ -104,5 +104,5 @@ def trigger(
 
 
 def addresses(namespace: str, url: str) -> dict[str, str]:
-    """The address map with the one Service of the tests."""
+    """The address map of the tests' one Service."""
     return {f"{SERVICE}.{namespace}.svc.cluster.local": url}

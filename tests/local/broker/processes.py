@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def eventually(read: Callable[[], T], seconds: float = 60.0) -> T:
-    """The first true value of `read`."""
+    """Wait for the first true value of `read`."""
     deadline = time.monotonic() + seconds
     while True:
         value = read()
@@ -39,7 +39,7 @@ def eventually(read: Callable[[], T], seconds: float = 60.0) -> T:
 
 
 class NatsServer:
-    """A nats-server with JetStream that keeps port and data when it is started again."""
+    """A nats-server with JetStream; a restart keeps port and data."""
 
     def __init__(self, directory: Path, configuration: str = "") -> None:
         self.directory = directory
@@ -74,7 +74,7 @@ class NatsServer:
 
 
 class BrokerRun:
-    """One `python -m local.broker` over a directory of YAML; it can be started again."""
+    """One `python -m local.broker` over a directory of YAML, which can be restarted."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class BrokerRun:
         self.directory = directory
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        # a connection for each request: brokers are killed and come back on the same port
+        # a connection a request: killed brokers restart on the same port
         limits = httpx.Limits(max_keepalive_connections=0)
         self._client = httpx.Client(verify=False, trust_env=False, limits=limits, timeout=20)
         self._nats_url = nats_url
@@ -136,7 +136,7 @@ class BrokerRun:
         return code
 
     def wait(self) -> int:
-        """The exit code of a broker that ends by itself."""
+        """Wait for a broker to end by itself; return its exit code."""
         assert self._process is not None
         code = self._process.wait(15)
         self._process = None
@@ -167,12 +167,12 @@ class BrokerRun:
         return answer
 
     def warnings(self, *words: str) -> list[str]:
-        """The loud warnings that contain all of `words`."""
+        """The logged warnings with all of `words`."""
         texts = [each["text"] for each in self.stats()["warnings"]]
         return [text for text in texts if all(word in text for word in words)]
 
     def warned(self, *words: str) -> str:
-        """The one loud warning with all of `words`, waited for; it is on stderr too."""
+        """Wait for the one warning with all of `words`, which is also on stderr."""
         found = eventually(lambda: self.warnings(*words))
         assert len(found) == 1, found
         assert found[0] in self.stderr().splitlines()
@@ -181,7 +181,7 @@ class BrokerRun:
 
 
 def status(url: str) -> int:
-    """The status code of a GET; 0 when nothing answers."""
+    """The status code of a GET; 0 without a response."""
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:
             code: int = answer.status

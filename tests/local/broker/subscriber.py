@@ -1,4 +1,4 @@
-"""A subscriber that records what it gets and answers what the test says."""
+"""A subscriber that records requests and gives scripted responses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.local.broker.processes import eventually
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer, given after `delay` seconds."""
+    """One response, given after `delay` seconds."""
 
     status: int = 204
     body: bytes = b""
@@ -41,9 +41,9 @@ class Received:
 class Subscriber:
     """An HTTP server in a thread.
 
-    `script[event id]` is the list of answers to its attempts, the last of which stays; without one
-    the answer is 204. While `is_away` every answer is 503, and nothing is recorded. Requests to
-    `/sink` are dead letters and have a script of their own.
+    `script[event id]` is the list of responses to its attempts, the last of which repeats; without
+    one the response is 204. While `is_away` every response is 503, and nothing is recorded.
+    Requests to `/sink` are dead letters and have a script of their own.
     """
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class Subscriber:
         self._server.server_close()
 
     def of(self, event_id: str, path: str | None = None) -> list[Received]:
-        """What came of one event, dead letters aside; only to `path` if it is given."""
+        """The requests of one event without dead letters; only to `path` if it is given."""
         with self._lock:
             return [
                 each
@@ -137,4 +137,4 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A broker that hangs up, or is killed, is part of the tests."""
+        """Ignore it: brokers that hang up or are killed are part of the tests."""

@@ -1,4 +1,4 @@
-"""The answer table: what follows from each answer of a subscriber, on the running broker."""
+"""The table of responses: how the running broker handles each response of a subscriber."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_body_that_is_no_event_counts_as_502(rules: BrokerRun, subscriber: Sub
 
 @pytest.mark.parametrize("status", [301, 400, 404, 409, 422])
 def test_a_refusal_loses_the_event(rules: BrokerRun, subscriber: Subscriber, status: int) -> None:
-    """A 4xx with retries left is one attempt, no dead letter, and a loud loss."""
+    """A 4xx with retries left ends after one attempt, with a warning and no dead letter."""
     event = new_id("refused")
     subscriber.script[event] = [Reply(status, b"no")]
     rules.send(MAIN, event, type="table")
@@ -67,7 +67,7 @@ def test_a_refusal_loses_the_event(rules: BrokerRun, subscriber: Subscriber, sta
 def test_a_failure_is_retried_and_then_dead_lettered(
     rules: BrokerRun, subscriber: Subscriber, status: int
 ) -> None:
-    """408, 429 and 5xx: attempts after 2, 4 and 8 delays, then a dead letter that says why."""
+    """408, 429 and 5xx are retried after 2, 4 and 8 delays, then dead-lettered with a reason."""
     event = new_id("failed")
     subscriber.script[event] = [Reply(status, b"out of order", {"Retry-After": "7"})]
     rules.send(MAIN, event, type="table", body=b"data", myext="kept")
@@ -97,10 +97,10 @@ def test_linear_backoff_grows_by_one_delay(rules: BrokerRun, subscriber: Subscri
     first, second, third = subscriber.of(event)
     assert second.at - first.at >= 0.19
     assert third.at - second.at >= 0.39
-    assert third.at - first.at < 1.19  # exponential backoff would take 1.2 s
+    assert third.at - first.at < 1.19  # exponential backoff takes 1.2 s
 
 
-def test_a_retry_that_succeeds_ends_it(rules: BrokerRun, subscriber: Subscriber) -> None:
+def test_a_successful_retry_ends_the_delivery(rules: BrokerRun, subscriber: Subscriber) -> None:
     """An event that fails twice and then succeeds is delivered, not dead-lettered."""
     event = new_id("recovers")
     subscriber.script[event] = [Reply(503), Reply(500), Reply(204)]
@@ -122,10 +122,10 @@ def test_a_refused_connection_is_dead_lettered_with_500(
     assert letter.headers["ce-knativeerrordest"] == f"http://down.{NAMESPACE}.svc.cluster.local"
 
 
-def test_a_slow_answer_is_cut_and_dead_lettered_without_extensions(
+def test_a_timeout_is_dead_lettered_without_extensions(
     rules: BrokerRun, subscriber: Subscriber
 ) -> None:
-    """An answer after the timeout counts as none; the dead letter carries no error extensions."""
+    """A response after the timeout counts as none; the dead letter has no error extensions."""
     event = new_id("slow")
     subscriber.script[event] = [Reply(204, delay=0.6)]
     rules.send(MAIN, event, type="slow")
@@ -147,8 +147,10 @@ def test_the_last_attempt_dead_letters_whatever_the_failure(
     assert letter.headers["ce-knativeerrorcode"] == str(status)
 
 
-def test_without_a_sink_the_event_is_lost_loudly(rules: BrokerRun, subscriber: Subscriber) -> None:
-    """Retries without a dead letter sink: lost after the last, with a warning."""
+def test_without_a_sink_the_event_is_lost_with_a_warning(
+    rules: BrokerRun, subscriber: Subscriber
+) -> None:
+    """Without a dead letter sink an event is lost after the last retry, with a warning."""
     event = new_id("nosink")
     subscriber.script[event] = [Reply(503)]
     rules.send(MAIN, event, type="nosink")
@@ -156,8 +158,8 @@ def test_without_a_sink_the_event_is_lost_loudly(rules: BrokerRun, subscriber: S
     assert len(subscriber.of(event)) == 2
 
 
-def test_a_missing_backoff_is_loud_and_survived(rules: BrokerRun, subscriber: Subscriber) -> None:
-    """A 5xx without backoff, which crashes the real dispatcher, comes again after a second."""
+def test_a_missing_backoff_is_warned_about(rules: BrokerRun, subscriber: Subscriber) -> None:
+    """A 5xx without backoff, which crashes the real dispatcher, is retried after a second."""
     event = new_id("nobackoff")
     subscriber.script[event] = [Reply(503), Reply(204)]
     rules.send(MAIN, event, type="nobackoff")
@@ -169,7 +171,7 @@ def test_a_missing_backoff_is_loud_and_survived(rules: BrokerRun, subscriber: Su
 def test_a_trigger_without_delivery_takes_its_brokers(
     rules: BrokerRun, subscriber: Subscriber
 ) -> None:
-    """The Broker's delivery (retry 1, no sink) counts where the Trigger has none."""
+    """A Trigger without delivery uses that of its Broker (retry 1, no sink)."""
     event = new_id("inherits")
     subscriber.script[event] = [Reply(503)]
     rules.send(MAIN, event, type="inherits")
@@ -180,7 +182,7 @@ def test_a_trigger_without_delivery_takes_its_brokers(
 def test_without_any_delivery_there_are_ten_retries(
     rules: BrokerRun, subscriber: Subscriber
 ) -> None:
-    """The default waits 0.4 and 0.8 s after the first two attempts."""
+    """Without any delivery the first retries come after 0.4 and 0.8 s."""
     event = new_id("bare")
     subscriber.script[event] = [Reply(503), Reply(503), Reply(204)]
     rules.send(f"{NAMESPACE}/bare", event, type="bare")
@@ -189,10 +191,8 @@ def test_without_any_delivery_there_are_ten_retries(
     assert third.at - second.at >= 0.79
 
 
-def test_a_failing_dead_letter_sink_loses_nothing_here(
-    rules: BrokerRun, subscriber: Subscriber
-) -> None:
-    """The local broker repeats a dead letter, and says that the real one would have lost it."""
+def test_a_refused_dead_letter_is_retried(rules: BrokerRun, subscriber: Subscriber) -> None:
+    """A refused dead letter is retried, with a warning that the real broker would lose it."""
     event = new_id("badsink")
     subscriber.script[event] = [Reply(503)]
     subscriber.sink_script[event] = [Reply(503), Reply(503), Reply(204)]
@@ -207,7 +207,7 @@ def test_a_failing_dead_letter_sink_loses_nothing_here(
 def test_a_reply_event_goes_through_the_broker(
     rules: BrokerRun, subscriber: Subscriber, structured: bool
 ) -> None:
-    """A reply with an id of its own is delivered to whoever wants it, with one pass less to go."""
+    """A reply with an id of its own is delivered by the broker with a TTL lower by one."""
     event = new_id("asks")
     attributes = {"specversion": "1.0", "id": f"{event}/1", "source": "/s", "type": "replied"}
     if structured:
@@ -217,7 +217,7 @@ def test_a_reply_event_goes_through_the_broker(
         headers = {f"ce-{name}": value for name, value in attributes.items()}
         reply = Reply(200, b'{"n": 1}', {**headers, "Content-Type": "application/json"})
     subscriber.script[event] = [reply]
-    # a failing receiver makes a dead letter, which shows the TTL
+    # the dead letter of a failing receiver has the TTL
     subscriber.script[f"{event}/1"] = [Reply(503)]
     rules.send(MAIN, event, type="table")
     (received, *_) = subscriber.wait_for(f"{event}/1", path="/replied")
@@ -226,10 +226,10 @@ def test_a_reply_event_goes_through_the_broker(
     assert subscriber.dead_letter(f"{event}/1").headers["ce-knativebrokerttl"] == "254"
 
 
-def test_a_reply_with_the_inputs_id_is_lost_loudly(
+def test_a_reply_with_the_inputs_id_is_lost_with_a_warning(
     rules: BrokerRun, subscriber: Subscriber
 ) -> None:
-    """The channel takes a reply of the same id for a duplicate: it never arrives."""
+    """A reply with its input's id is dropped as a duplicate, with a warning."""
     event = new_id("same")
     headers = {"ce-specversion": "1.0", "ce-id": event, "ce-source": "/s", "ce-type": "replied"}
     subscriber.script[event] = [Reply(200, b"x", headers)]
@@ -250,7 +250,7 @@ def test_a_broken_reply_event_counts_as_502(rules: BrokerRun, subscriber: Subscr
 def test_a_reply_that_cannot_be_stored_dead_letters_the_input(
     rules: BrokerRun, subscriber: Subscriber
 ) -> None:
-    """After the retries the sink gets the input, acknowledged already, in place of the reply."""
+    """If a reply cannot be stored, the input is dead-lettered after the retries."""
     event = new_id("large")
     headers = {"ce-specversion": "1.0", "ce-id": f"{event}/1", "ce-source": "/s", "ce-type": "x"}
     subscriber.script[event] = [Reply(200, bytes(400_000), headers)]
@@ -262,8 +262,8 @@ def test_a_reply_that_cannot_be_stored_dead_letters_the_input(
     rules.warned(event, "the dead letter sink gets the input")
 
 
-def test_replies_in_a_circle_end(rules: BrokerRun, subscriber: Subscriber) -> None:
-    """An event whose TTL is used up is dropped with a warning instead of going round for ever."""
+def test_a_loop_of_replies_ends(rules: BrokerRun, subscriber: Subscriber) -> None:
+    """An event whose TTL is used up is dropped with a warning."""
     event = new_id("circle")
     attributes = {"specversion": "1.0", "source": "/s", "type": "circle"}
     for n in range(5):

@@ -1,4 +1,4 @@
-"""CloudEvents SQL: values, errors, and what an expression that fails means for a filter."""
+"""CloudEvents SQL: values, errors, and failed expressions in filters."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ EVENT = {
         ("hop + 1", 6),
         ("'4' + true", 5),
         ("-hop", -5),
-        # comparison: the right side says into what the left one is cast
+        # comparison: the left side is cast to the type of the right
         ("hop = 5", True),
         ("hop = '5'", True),
         ("hop = '05'", False),
@@ -74,7 +74,7 @@ EVENT = {
         ("'a.b' LIKE 'a_b'", True),
         ("'axb' LIKE 'a.b'", False),
         ("235 LIKE '23_'", True),
-        # IN: the left side says into what the members are cast
+        # IN: the members are cast to the type of the left side
         ("hop IN ('1', '5')", True),
         ("5 IN ('5', 'x')", True),
         ("hop NOT IN (1, 2)", True),
@@ -110,8 +110,8 @@ EVENT = {
         ("IS_BOOL(hop)", False),
     ],
 )
-def test_values(expression: str, value: Value) -> None:
-    """An expression has the value and the type that the specification gives it."""
+def test_an_expression_has_the_specified_value(expression: str, value: Value) -> None:
+    """An expression has the value and the type of the specification."""
     result = parse(expression)(EVENT)
     assert result == value
     assert type(result) is type(value)
@@ -140,8 +140,8 @@ def test_values(expression: str, value: Value) -> None:
         ("SUBSTRING('abc', 1, -1)", "function"),
     ],
 )
-def test_errors(expression: str, kind: str) -> None:
-    """A failing expression says what kind of failure it is, and does not pass as a filter."""
+def test_a_failed_expression_does_not_pass(expression: str, kind: str) -> None:
+    """A failed expression has its kind of error and does not pass a filter."""
     compiled = parse(expression)
     with pytest.raises(EvaluationError) as caught:
         compiled(EVENT)
@@ -153,20 +153,20 @@ def test_errors(expression: str, kind: str) -> None:
     "expression",
     ["", "type =", "= 1", "(1", "type LIKE hop", "1 IN ()", "EXISTS 'a'", "NOPE(1)", "LEFT('a')"],
 )
-def test_syntax_errors(expression: str) -> None:
-    """What cannot be parsed, and functions that do not exist, are refused when it is read."""
+def test_syntax_errors_are_refused(expression: str) -> None:
+    """An expression with a syntax error or an unknown function is refused when it is parsed."""
     with pytest.raises(CesqlSyntaxError, match="no CloudEvents SQL"):
         parse(expression)
 
 
 def test_only_true_passes_a_filter() -> None:
-    """The string "true" and the number 1 are no booleans."""
+    """The string "true" and the number 1, which are no booleans, do not pass a filter."""
     assert passes(parse("1 = 1"), EVENT)
     assert not passes(parse("flag"), EVENT)
     assert not passes(parse("1"), EVENT)
 
 
 def test_a_word_that_starts_like_a_keyword_is_an_attribute() -> None:
-    """`order`, `android` and `trueish` are names."""
+    """`order`, `android` and `trueish` are attribute names."""
     event = {**EVENT, "order": "a", "android": "b", "trueish": "c"}
     assert passes(parse("order = 'a' AND android = 'b' AND trueish = 'c'"), event)

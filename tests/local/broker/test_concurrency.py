@@ -1,4 +1,4 @@
-"""maxAckPending bounds what is in flight; one slot keeps order."""
+"""`maxAckPending` bounds the events in flight; with one of them order is kept."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_no_more_than_max_ack_pending_are_in_flight(
 
 
 def test_one_slot_keeps_order_across_a_retry(rules: BrokerRun, subscriber: Subscriber) -> None:
-    """With maxAckPending 1 an event that fails holds up those behind it."""
+    """With maxAckPending 1 an event that fails blocks the later ones."""
     run = uuid.uuid4().hex[:8]
     events = [f"one-{run}-{n}" for n in range(5)]
     subscriber.script[events[2]] = [Reply(503), Reply(503), Reply(204)]

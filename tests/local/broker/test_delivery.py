@@ -50,8 +50,8 @@ REPLY = (
         (Answer(0, failure=Failure.TIMEOUT), Verdict.RETRY, None),
     ],
 )
-def test_classify(answer: Answer, verdict: Verdict, code: int | None) -> None:
-    """Each answer is done, to be retried, or refused; and what a dead letter would say."""
+def test_responses_are_classified(answer: Answer, verdict: Verdict, code: int | None) -> None:
+    """Each response is a success, a retry or a refusal, with the error data of its dead letter."""
     outcome = classify(answer)
     assert (outcome.verdict, outcome.error_code) == (verdict, code)
 
@@ -69,14 +69,16 @@ def test_classify(answer: Answer, verdict: Verdict, code: int | None) -> None:
         (400, 3, False, Action.LOSE),
     ],
 )
-def test_decide(status: int, attempt: int, sink: bool, action: Action) -> None:
-    """With retry 2 the third attempt is the last, and whatever fails there is dead-lettered."""
+def test_the_last_attempt_is_dead_lettered(
+    status: int, attempt: int, sink: bool, action: Action
+) -> None:
+    """With retry 2 the third attempt is the last, and any failure of it is dead-lettered."""
     delivery = Delivery(retry=2, dead_letter_sink=SINK if sink else None)
     assert decide(classify(Answer(status)), attempt, delivery) is action
 
 
-def test_backoff() -> None:
-    """Linear d*n, exponential d*2^n, nothing where the manifest says nothing."""
+def test_backoff_delays() -> None:
+    """Backoff is d*n if linear, d*2^n if exponential, and none where the manifest has none."""
     linear = Delivery(retry=9, backoff_policy="linear", backoff_delay=0.5)
     exponential = Delivery(retry=9, backoff_policy="exponential", backoff_delay=0.5)
     assert [backoff_seconds(linear, n) for n in (1, 2, 3)] == [0.5, 1.0, 1.5]
@@ -86,13 +88,13 @@ def test_backoff() -> None:
 
 
 def test_error_data_is_bounded() -> None:
-    """A long error page does not go whole into a header."""
+    """A long error page is truncated in the header."""
     letter = dead_letter(EVENT, classify(Answer(500, TEXT, b"x" * 5000)), "http://a.b")
     assert base64.b64decode(letter.attributes["knativeerrordata"]) == b"x" * ERROR_DATA_BYTES
 
 
-def test_an_empty_answer_leaves_no_error_data() -> None:
-    """Code and destination are there, data is not."""
+def test_an_empty_response_has_no_error_data() -> None:
+    """The dead letter of an empty response has code and destination and no data."""
     letter = dead_letter(EVENT, classify(Answer(503)), "http://a.b")
     assert letter.attributes["knativeerrorcode"] == "503"
     assert letter.attributes["knativeerrordest"] == "http://a.b"

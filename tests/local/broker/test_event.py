@@ -1,4 +1,4 @@
-"""The stored form of an event, and the size that the real channel would count."""
+"""The stored form of an event, and its size as the real channel counts it."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def as_go_writes_it(text: str) -> bytes:
 
 
 @given(st.text().filter(lambda text: "\\" not in text))
-def test_escaped_size_is_that_of_gos_json(text: str) -> None:
+def test_escaped_size_equals_gos_json(text: str) -> None:
     """For valid text the size is the length of what Go's encoder writes."""
     assert escaped_size(text.encode()) == len(as_go_writes_it(text))
 
 
 @given(st.binary())
 def test_escaped_size_adds_up_bytes(body: bytes) -> None:
-    """Control bytes and HTML take six, five others two, everything else one."""
+    """Control bytes and HTML characters take six bytes, five others two, all else one."""
     six = sum((b < 0x20 and b not in b"\t\n\r") or b in b"<>&" for b in body)
     two = sum(b in b'\t\n\r"\\' for b in body)
     separators = body.count(b"\xe2\x80\xa8") + body.count(b"\xe2\x80\xa9")
@@ -40,24 +40,24 @@ def test_escaped_size_adds_up_bytes(body: bytes) -> None:
 
 
 @given(ATTRIBUTES, st.binary())
-def test_the_stored_form_is_read_back(attributes: dict[str, str], body: bytes) -> None:
-    """Attributes and body come out of the stream as they went in."""
+def test_the_stored_form_survives_the_stream(attributes: dict[str, str], body: bytes) -> None:
+    """Attributes and body are unchanged after the stream."""
     event = Event({**attributes, **REQUIRED}, body)
     assert Event.from_stored_form(event.stored_form()) == event
 
 
 @given(ATTRIBUTES, st.binary(max_size=200))
-def test_the_stored_form_is_never_larger_than_what_is_counted(
+def test_the_stored_form_is_at_most_the_counted_size(
     attributes: dict[str, str], body: bytes
 ) -> None:
-    """What passes the limit by the real channel's count also fits into a message here."""
+    """An event that passes the limit by the real channel's count fits into a message here."""
     event = Event({**attributes, **REQUIRED}, body)
     header = b"NATS/1.0\r\nNats-Msg-Id: 1\r\n\r\n"
     assert len(header) + len(event.stored_form()) <= event.stored_size(0)
 
 
-def test_json_bodies_stand_in_the_json_as_they_are() -> None:
-    """A body of a JSON type is not a string in the envelope: quotes cost nothing."""
+def test_json_bodies_are_embedded_unescaped() -> None:
+    """A JSON body is no string in the envelope, so that its quotes are not escaped."""
     body = b'{"a": "b"}' * 10
     plain = Event({**REQUIRED, "datacontenttype": "text/plain"}, body)
     typed = Event({**REQUIRED, "datacontenttype": "text/json "}, body)
@@ -65,7 +65,7 @@ def test_json_bodies_stand_in_the_json_as_they_are() -> None:
 
 
 def test_headers_of_odd_values_are_percent_encoded() -> None:
-    """A value with a newline or an umlaut cannot break a header."""
+    """A header value with a newline or an umlaut is percent-encoded."""
     event = Event({**REQUIRED, "subject": "a\nb ä"}, b"")
     assert event.headers()["ce-subject"] == "a%0Ab %C3%A4"
 

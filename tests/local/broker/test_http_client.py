@@ -1,4 +1,4 @@
-"""The HTTP client against servers that end their answers in every way HTTP/1.1 knows."""
+"""The HTTP client against servers that end responses in every way of HTTP/1.1."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from local.servers.ports import free_port
 
 
 def exchange(*answers: bytes, posts: int = 1, close: bool = False) -> tuple[list[Answer], int]:
-    """POST to a server that gives `answers` in turn; also returns the number of connections."""
+    """POST to a server that gives `answers` in turn; return responses and connections used."""
     connections = 0
     left = list(answers)
 
@@ -66,15 +66,15 @@ async def _with_server(
         ),
     ],
 )
-def test_answers_with_an_end(raw: bytes, status: int, body: bytes) -> None:
-    """An answer with a known end leaves its connection for the next request."""
+def test_a_delimited_response_keeps_the_connection(raw: bytes, status: int, body: bytes) -> None:
+    """A response with a known end leaves its connection for the next request."""
     answers, connections = exchange(raw, raw, posts=2)
     assert [(each.status, each.body) for each in answers] == [(status, body)] * 2
     assert connections == 1
 
 
-def test_an_answer_may_end_with_its_connection() -> None:
-    """Without a length the body lasts until the server closes; the next request connects anew."""
+def test_a_response_may_end_with_its_connection() -> None:
+    """Without a length the body lasts until the server closes; the next request reconnects."""
     raw = b"HTTP/1.1 200 OK\r\n\r\nall of it"
     answers, connections = exchange(raw, raw, posts=2, close=True)
     assert [each.body for each in answers] == [b"all of it"] * 2
@@ -85,14 +85,14 @@ def test_an_answer_may_end_with_its_connection() -> None:
     "raw",
     [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", b"nonsense\r\n\r\n"],
 )
-def test_a_broken_answer_counts_as_unreachable(raw: bytes) -> None:
-    """A connection that ends early, or speaks no HTTP, is a failed attempt."""
+def test_a_broken_response_counts_as_unreachable(raw: bytes) -> None:
+    """A connection that ends early or does not speak HTTP is a failed attempt."""
     (answer,), _ = exchange(raw, close=True)
     assert answer.failure is Failure.UNREACHABLE
 
 
-def test_a_slow_answer_is_cut() -> None:
-    """After the timeout the attempt has failed and its connection is not used again."""
+def test_a_slow_response_times_out() -> None:
+    """An attempt fails at its timeout, and its connection is not used again."""
     half = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"
     (first, second), connections = exchange(half, b"HTTP/1.1 204 N\r\n\r\n", posts=2)
     assert first.failure is Failure.TIMEOUT
@@ -100,7 +100,7 @@ def test_a_slow_answer_is_cut() -> None:
     assert connections == 2
 
 
-def test_nobody_listens() -> None:
+def test_a_refused_connection_is_a_failed_attempt() -> None:
     """A refused connection is a failed attempt, not an exception."""
 
     async def post() -> Answer:

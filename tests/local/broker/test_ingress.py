@@ -1,4 +1,4 @@
-"""What the ingress accepts, refuses and limits, and what a subscriber then receives."""
+"""Events that the ingress accepts, refuses and limits, and what a subscriber receives."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def structured(event: str, **members: object) -> bytes:
 def test_a_subscriber_gets_binary_mode_with_the_brokers_headers(
     rules: BrokerRun, subscriber: Subscriber
 ) -> None:
-    """A delivery has a length, the event's own headers and those that the broker adds."""
+    """A delivery has a length, the event's own headers and those of the broker."""
     event, body = new_id(), random.Random(1).randbytes(5000)
     rules.send(MAIN, event, type="table", body=body, myext="a b", shard="3")
     (received,) = subscriber.wait_for(event)
@@ -49,8 +49,8 @@ def test_a_subscriber_gets_binary_mode_with_the_brokers_headers(
     assert "transfer-encoding" not in headers
 
 
-def test_a_traceparent_is_kept(rules: BrokerRun, subscriber: Subscriber) -> None:
-    """An extension traceparent with a value reaches the subscriber."""
+def test_a_traceparent_is_forwarded(rules: BrokerRun, subscriber: Subscriber) -> None:
+    """A traceparent with a value reaches the subscriber."""
     event = new_id()
     rules.send(MAIN, event, type="table", traceparent="00-1-2-01")
     assert subscriber.wait_for(event)[0].headers["ce-traceparent"] == "00-1-2-01"
@@ -67,14 +67,14 @@ def test_a_traceparent_is_kept(rules: BrokerRun, subscriber: Subscriber) -> None
         ({}, b"", None),
     ],
 )
-def test_structured_mode_arrives_as_binary_mode(
+def test_structured_mode_is_delivered_in_binary_mode(
     rules: BrokerRun,
     subscriber: Subscriber,
     members: dict[str, object],
     body: bytes,
     content_type: str | None,
 ) -> None:
-    """Data as JSON, text and base64 become the body; integers and booleans become text."""
+    """Data as JSON, text or base64 becomes the body; integers and booleans become text."""
     event = new_id()
     content = structured(event, count=7, closed=True, **members)
     answer = rules.post(f"/{MAIN}", content, STRUCTURED)
@@ -89,7 +89,7 @@ def test_structured_mode_arrives_as_binary_mode(
 def test_numbers_in_structured_data_keep_their_text(
     rules: BrokerRun, subscriber: Subscriber
 ) -> None:
-    """A price with trailing zeros or more digits than a float holds is not rewritten."""
+    """A price with trailing zeros or more digits than a float is not rewritten."""
     event = new_id()
     data = b'{"p": 1.10, "q": 12345678901234567890.123456789}'
     content = structured(event, data="DATA").replace(b'"DATA"', data)
@@ -135,17 +135,17 @@ def test_numbers_in_structured_data_keep_their_text(
         ({"content-type": "application/cloudevents-batch+json"}, b"[]", "batches"),
     ],
 )
-def test_what_is_no_event_is_refused_with_the_reason(
+def test_a_request_that_is_no_event_is_400(
     rules: BrokerRun, headers: dict[str, str], content: bytes, says: str
 ) -> None:
-    """400, and the body says what is wrong."""
+    """A request that is no event is answered 400 with the reason."""
     answer = rules.post(f"/{MAIN}", content, headers)
     assert answer.status_code == 400
     assert says in answer.text
 
 
 def test_unknown_brokers_and_other_methods(rules: BrokerRun) -> None:
-    """404 for a Broker that is not there, 405 for anything but POST; health answers."""
+    """An unknown Broker is 404, any method but POST 405, and the health check answers."""
     assert rules.send("rules/absent", "1").status_code == 404
     assert "/rules/main" in rules.send("rules/absent", "1").text
     assert status(f"{rules.url}/{MAIN}") == 405
@@ -171,7 +171,7 @@ def test_unknown_brokers_and_other_methods(rules: BrokerRun) -> None:
 def test_the_limit_counts_the_escaped_form(
     rules: BrokerRun, subscriber: Subscriber, body: bytes, passes: bool
 ) -> None:
-    """1 MiB of JSON with the body raw in a string; over it an empty 500 and a warning."""
+    """An event over 1 MiB in its escaped form is an empty 500 with a warning."""
     event = new_id()
     answer = rules.send(MAIN, event, type="table", body=body)
     if passes:
@@ -182,17 +182,15 @@ def test_the_limit_counts_the_escaped_form(
         assert rules.warnings("refuse", str(len(body))) or rules.warnings("more than 2097152")
 
 
-def test_a_repeated_event_is_taken_and_delivered_once(
-    rules: BrokerRun, subscriber: Subscriber
-) -> None:
-    """The same event sent twice: 202 twice, counted, one delivery, no warning."""
+def test_a_repeated_event_is_delivered_once(rules: BrokerRun, subscriber: Subscriber) -> None:
+    """A repeated event is answered 202, counted and delivered once without a warning."""
     event = new_id()
     before = rules.stats()["brokers"][MAIN]["duplicates"]
     for _ in range(2):
         assert rules.send(MAIN, event, type="table").status_code == 202
     after = new_id()
     rules.send(MAIN, after, type="table")
-    for each in (after, event):  # in either order: they are delivered at the same time
+    for each in (after, event):  # in either order: deliveries are concurrent
         subscriber.wait_for(each)
     eventually(lambda: rules.stats()["triggers"][f"{NAMESPACE}/table"]["lag"] == 0)
     assert len(subscriber.of(event)) == 1
@@ -201,10 +199,10 @@ def test_a_repeated_event_is_taken_and_delivered_once(
 
 
 @pytest.mark.parametrize("change", ["source", "type", "body"])
-def test_another_event_of_the_same_id_is_lost_loudly(
+def test_another_event_with_a_used_id_is_lost_with_a_warning(
     rules: BrokerRun, subscriber: Subscriber, change: str
 ) -> None:
-    """The dedupe key is the id alone: another source, type or body does not help."""
+    """Another event with a used id is dropped with a warning: the dedupe key is the id alone."""
     event = new_id()
     rules.send(MAIN, event, type="table", source="/one")
     subscriber.wait_for(event)
@@ -216,17 +214,17 @@ def test_another_event_of_the_same_id_is_lost_loudly(
 
 
 def test_a_used_up_ttl_is_refused(rules: BrokerRun) -> None:
-    """An event that comes in with a TTL of one is dropped, loudly."""
+    """An event with a TTL of one is dropped with a warning."""
     event = new_id()
     assert rules.send(MAIN, event, type="table", knativebrokerttl="1").status_code == 400
     rules.warned(event, "used up")
 
 
 @pytest.mark.parametrize("framing", ["content-length", "chunked"])
-def test_an_event_that_is_cut_off_is_not_stored(
+def test_a_truncated_event_is_not_stored(
     rules: BrokerRun, subscriber: Subscriber, framing: str
 ) -> None:
-    """A connection that ends within the body stores nothing: the whole event, same id, arrives."""
+    """An event whose connection ends within the body is not stored, and its repetition is."""
     event, body = new_id(), random.Random(2).randbytes(200_000)
     length = (
         "content-length: 200000" if framing == "content-length" else "transfer-encoding: chunked"
@@ -241,7 +239,7 @@ def test_an_event_that_is_cut_off_is_not_stored(
     before = rules.stats()["brokers"][MAIN]
     with socket.create_connection(("127.0.0.1", rules.port)) as connection:
         connection.sendall(head.encode() + half)
-        # what was read must not be stored when the end of the connection is seen
+        # the part that was read must not be stored
         connection.shutdown(socket.SHUT_WR)
         assert connection.recv(1000) == b""
     eventually(lambda: rules.stats()["brokers"][MAIN]["refused"] == before["refused"] + 1)
@@ -256,7 +254,10 @@ def test_an_event_that_is_cut_off_is_not_stored(
 def test_the_body_of_an_event_with_an_idempotency_key_may_differ(
     rules: BrokerRun, subscriber: Subscriber
 ) -> None:
-    """Such a repetition is a duplicate like any other; with another type it still is a loss."""
+    """A repetition with an idempotency key is a duplicate also if its body differs.
+
+    With another type it is lost with a warning.
+    """
     event = new_id()
     for body in (b"received at 1", b"received at 2"):
         answer = rules.send(MAIN, event, type="table", body=body, idempotencykey="k")
@@ -269,10 +270,8 @@ def test_the_body_of_an_event_with_an_idempotency_key_may_differ(
 
 
 @pytest.mark.parametrize("ttl", ["\u00b2", "\u0663", "--5", "1e3", "9" * 5000, "x"])
-def test_a_ttl_that_is_no_integer_counts_as_none(
-    rules: BrokerRun, subscriber: Subscriber, ttl: str
-) -> None:
-    """Digits of other scripts, or too many of them, start the event at the full TTL."""
+def test_an_invalid_ttl_is_replaced(rules: BrokerRun, subscriber: Subscriber, ttl: str) -> None:
+    """A TTL with digits of other scripts, or too many of them, is replaced by the full TTL."""
     event = new_id()
     head = {**BINARY, "ce-id": event, "ce-type": "table"}
     headers = {name.encode(): value.encode() for name, value in head.items()}

@@ -1,4 +1,4 @@
-"""The broker process from inside: what no client can bring about."""
+"""The broker process from inside: conditions that no client can cause."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def write(directory: Path, *objects: dict[str, object]) -> Path:
     return directory
 
 
-def test_a_fault_of_the_broker_ends_it(
+def test_an_internal_error_ends_the_broker(
     nats_server: NatsServer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """It leaves with the fault, so not with exit code 0, and is then started again."""
+    """An internal error ends the process with a failure, so that it is restarted."""
 
     async def fail(*_: object) -> None:
         raise RuntimeError("a bug")
@@ -56,13 +56,13 @@ def test_a_fault_of_the_broker_ends_it(
     assert "WARNING a fault of the broker ends it" in capsys.readouterr().err
 
 
-def test_streams_are_made_by_one_task_at_a_time(
+def test_streams_are_created_by_one_task_at_a_time(
     nats_server: NatsServer,
     subscriber: Subscriber,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """NATS that comes back while they are still being made: again, but after that."""
+    """If NATS reconnects while streams are created, they are created again afterwards."""
     running: list[str] = []
     runs: list[int] = []
     is_open: list[bool] = []

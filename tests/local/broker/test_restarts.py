@@ -1,4 +1,4 @@
-"""Nothing that was answered 202 is lost when the broker or NATS dies."""
+"""No accepted event is lost when the broker or NATS dies."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def own_nats(tmp_path: Path) -> Iterator[NatsServer]:
 def test_a_killed_broker_delivers_the_rest_after_its_restart(
     start_broker: StartBroker, subscriber: Subscriber
 ) -> None:
-    """kill -9 with events in flight and in the stream: each still arrives."""
+    """After kill -9 events in flight and in the stream are all delivered."""
     objects = [
         channel("killed", maxAckPending=5),
         broker("killed", "main"),
@@ -54,7 +54,10 @@ def test_a_killed_broker_delivers_the_rest_after_its_restart(
 def test_the_last_attempt_that_dies_with_the_broker_is_dead_lettered(
     start_broker: StartBroker, subscriber: Subscriber
 ) -> None:
-    """With retry 0 the real channel loses such an event; here the sink gets it, loudly."""
+    """An event whose last attempt died with the broker is dead-lettered with a warning.
+
+    The real channel loses it.
+    """
     objects = [
         channel("last"),
         broker("last", "main"),
@@ -74,7 +77,7 @@ def test_the_last_attempt_that_dies_with_the_broker_is_dead_lettered(
 
 
 def test_sigterm_lets_deliveries_end(start_broker: StartBroker, subscriber: Subscriber) -> None:
-    """SIGTERM: what is in flight is finished and acknowledged, exit 0, no second delivery."""
+    """After SIGTERM deliveries in flight end and are acknowledged, and the exit code is 0."""
     objects = [
         channel("term"),
         broker("term", "main"),
@@ -90,10 +93,13 @@ def test_sigterm_lets_deliveries_end(start_broker: StartBroker, subscriber: Subs
     assert len(subscriber.of("term-1")) == 1
 
 
-def test_what_sigterm_cuts_off_comes_again_at_the_next_start(
+def test_deliveries_cut_off_by_sigterm_are_redelivered(
     start_broker: StartBroker, subscriber: Subscriber
 ) -> None:
-    """It is given back: for an ackWait of five minutes it would hold the places of all others."""
+    """Deliveries cut off by SIGTERM are given back and redelivered at the next start.
+
+    Else they would block all others for an ackWait of five minutes.
+    """
     objects = [
         channel("cut", maxAckPending=2),
         broker("cut", "main"),
@@ -114,10 +120,10 @@ def test_what_sigterm_cuts_off_comes_again_at_the_next_start(
     eventually(lambda: run.stats()["triggers"]["cut/work"]["lag"] == 0)
 
 
-def test_nats_away_and_back(
+def test_the_broker_recovers_from_a_nats_restart(
     start_broker: StartBroker, subscriber: Subscriber, own_nats: NatsServer
 ) -> None:
-    """While NATS is killed the ingress answers 500; afterwards it goes on by itself."""
+    """While NATS is away the ingress answers 500, and afterwards it works again."""
     objects = [
         channel("away"),
         broker("away", "main"),
@@ -161,7 +167,7 @@ def test_nats_away_and_back(
 def test_the_broker_waits_for_nats(
     start_broker: StartBroker, subscriber: Subscriber, own_nats: NatsServer
 ) -> None:
-    """Started first, it is alive but not ready, answers 500, and becomes ready when NATS is."""
+    """A broker without NATS is live, not ready, answers 500, and becomes ready with NATS."""
     own_nats.stop()
     objects = [channel("early"), broker("early", "main"), trigger("early", "work")]
     run = start_broker("early", objects, nats_url=own_nats.url, ready=False)
@@ -174,8 +180,10 @@ def test_the_broker_waits_for_nats(
     subscriber.wait_for("early-1")
 
 
-def test_sigterm_while_nats_is_away(start_broker: StartBroker, own_nats: NatsServer) -> None:
-    """A broker that waits for NATS, before or after it was connected, ends at once with 0."""
+def test_sigterm_ends_a_broker_without_nats(
+    start_broker: StartBroker, own_nats: NatsServer
+) -> None:
+    """SIGTERM ends a broker that waits for NATS at once with exit code 0."""
     objects = [channel("gone"), broker("gone", "main"), trigger("gone", "work")]
     run = start_broker("gone", objects, nats_url=own_nats.url)
     own_nats.stop(signal.SIGKILL)
@@ -190,7 +198,7 @@ def test_sigterm_while_nats_is_away(start_broker: StartBroker, own_nats: NatsSer
 def test_a_changed_template_is_applied_to_the_stream(
     start_broker: StartBroker, nats_server: NatsServer
 ) -> None:
-    """maxAge, maxBytes and maxAckPending of an existing stream follow the YAML."""
+    """A changed maxAge, maxBytes or maxAckPending is applied to the existing stream."""
     objects = [channel("change"), broker("change", "main"), trigger("change", "work")]
     run = start_broker("change", objects)
     run.stop()
@@ -211,10 +219,10 @@ def test_a_changed_template_is_applied_to_the_stream(
     assert asyncio.run(read()) == (7200, 1048576, 7)
 
 
-def test_the_consumer_of_a_removed_trigger_is_deleted_loudly(
+def test_the_consumer_of_a_removed_trigger_is_deleted(
     start_broker: StartBroker, subscriber: Subscriber, nats_server: NatsServer
 ) -> None:
-    """A Trigger that left the YAML with events waiting: its consumer goes, and that is said."""
+    """The consumer of a removed Trigger with waiting events is deleted with a warning."""
     slow = delivery(retry=5, delay="PT30S")
     objects = [
         channel("orphan"),
@@ -237,7 +245,7 @@ def test_the_consumer_of_a_removed_trigger_is_deleted_loudly(
 def test_the_events_of_a_trigger_without_subscriber_wait_for_it(
     start_broker: StartBroker, subscriber: Subscriber
 ) -> None:
-    """A function that is not running here gets, at a later start, all that came meanwhile."""
+    """Events for a function that does not run here are delivered at a later start."""
     absent = "absent.waits.svc.cluster.local"
     objects = [
         channel("waits", stream={"maxBytes": 1048576, "discard": "New"}),
@@ -265,10 +273,8 @@ def test_the_events_of_a_trigger_without_subscriber_wait_for_it(
     assert len(subscriber.of("waits-here")) == 1
 
 
-def test_a_stream_that_nobody_empties_fills_up_loudly(
-    start_broker: StartBroker, subscriber: Subscriber
-) -> None:
-    """At maxBytes the ingress answers 500 and says, once, which Trigger holds the events."""
+def test_a_full_stream_is_warned_about(start_broker: StartBroker, subscriber: Subscriber) -> None:
+    """At maxBytes the ingress answers 500 with one warning that names the blocking Trigger."""
     objects = [
         channel("full", stream={"maxBytes": 400_000, "discard": "New"}),
         broker("full", "main"),
@@ -289,7 +295,7 @@ def test_a_stream_that_nobody_empties_fills_up_loudly(
 def test_a_stream_of_one_consumer_serves_the_trigger_with_a_subscriber(
     start_broker: StartBroker, subscriber: Subscriber
 ) -> None:
-    """Retention Work refuses a second consumer: the one of a Trigger that nobody serves is left."""
+    """A stream with retention Work has one consumer, for the Trigger with a subscriber."""
     objects = [
         channel("work", stream={"retention": "Work"}, deliverPolicy="All"),
         broker("work", "main"),
@@ -303,10 +309,10 @@ def test_a_stream_of_one_consumer_serves_the_trigger_with_a_subscriber(
     assert not run.stats()["triggers"]["work/absent"]["ready"]
 
 
-def test_attempts_are_counted_behind_a_jetstream_domain(
+def test_attempts_are_counted_with_a_jetstream_domain(
     start_broker: StartBroker, subscriber: Subscriber, tmp_path: Path
 ) -> None:
-    """A server with a domain puts it into the acknowledgement's subject, before the counts."""
+    """Attempts are counted although a domain changes the acknowledgement's subject."""
     flags = "feature_flags { js_ack_fc_v2: true }\n"
     server = NatsServer(tmp_path, f"{flags}jetstream {{ domain: hub }}\n")
     server.start()

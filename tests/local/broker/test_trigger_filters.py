@@ -61,7 +61,7 @@ def filtering(
         ({"type": "dev.other.v2", "shard": "x"}, {"not", "nested"}),
     ],
 )
-def test_who_wants_an_event(
+def test_triggers_get_events_that_pass_their_filters(
     filtering: BrokerRun, subscriber: Subscriber, attributes: dict[str, str], wanted_by: set[str]
 ) -> None:
     """Each Trigger gets exactly the events that pass all of its filters."""
@@ -74,7 +74,7 @@ def test_who_wants_an_event(
 
 
 def test_bytes_are_counted_as_offered_and_as_sent(filtering: BrokerRun) -> None:
-    """What a filter leaves out was offered all the same; a body is sent to those who want it."""
+    """Filtered bytes count as offered, and as sent only for Triggers that get them."""
     decided, before = _decided(filtering), filtering.stats()["triggers"]
     body = b"0123456789"
     filtering.send(f"{NS}/main", f"filters-{uuid.uuid4().hex[:8]}", body, type="b", shard="x")

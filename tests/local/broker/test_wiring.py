@@ -1,4 +1,4 @@
-"""Who is reached, and how: uris, Brokers as subscribers, missing Services, PingSources."""
+"""Subscribers and their addresses: uris, Brokers, missing Services, PingSources."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def wired(start_broker: StartBroker, subscriber: Subscriber) -> BrokerRun:
     return start_broker(NS, objects)
 
 
-def test_wiring(wired: BrokerRun, subscriber: Subscriber) -> None:
-    """A uri, a Broker as subscriber and a PingSource work; an absent Service is not ready."""
+def test_uris_brokers_and_ping_sources_are_wired(wired: BrokerRun, subscriber: Subscriber) -> None:
+    """A uri, a Broker as subscriber and a PingSource work; a missing Service is not ready."""
     wired.send(f"{NS}/main", "wiring-1", type="absolute")
     assert subscriber.wait_for("wiring-1")[0].path == "/by/uri?x=1"
     wired.send(f"{NS}/main", "wiring-2", type="forward")
@@ -64,7 +64,7 @@ def test_wiring(wired: BrokerRun, subscriber: Subscriber) -> None:
     assert "absent.wiring.svc.cluster.local" in absent["reason"]
     assert absent["subscriber"] == "http://absent.wiring.svc.cluster.local"
     assert "is not ready" in wired.warned(f"Trigger {NS}/absent", "absent.wiring", "wait")
-    # every event of the Broker waits: the filter comes after the stream
+    # all events of the Broker wait: filters come after the stream
     assert absent["lag"] >= 3
 
     pings = eventually(
@@ -84,14 +84,14 @@ def test_wiring(wired: BrokerRun, subscriber: Subscriber) -> None:
 
 
 def test_bad_manifests_stop_the_start(start_broker: StartBroker, nats_server: NatsServer) -> None:
-    """A Trigger of a missing Broker: exit code 1, and stderr names file, Trigger and field."""
+    """A Trigger of a missing Broker is exit code 1 with file, Trigger and field on stderr."""
     objects = [channel("bad"), broker("bad", "main"), trigger("bad", "work", "absent")]
     run = start_broker("bad", objects, ready=False)
     eventually(lambda: "all.yaml: Trigger/work: spec.broker" in run.stderr())
     assert run.wait() == 1
 
 
-def test_what_loses_events_is_said_at_the_start(start_broker: StartBroker) -> None:
+def test_lossy_settings_are_warned_about_at_start(start_broker: StartBroker) -> None:
     """Missing retry, backoff and dead letter sink are warnings, not errors."""
     objects = [
         channel("risky"),
@@ -104,7 +104,7 @@ def test_what_loses_events_is_said_at_the_start(start_broker: StartBroker) -> No
 
 
 def test_the_quickstarts_broker_works(start_broker: StartBroker, subscriber: Subscriber) -> None:
-    """A Broker of nothing but a name takes events; what was taken for the rest is said."""
+    """A Broker of nothing but a name takes events, with notes of the defaults used."""
     quickstart = {
         "apiVersion": "eventing.knative.dev/v1",
         "kind": "Broker",

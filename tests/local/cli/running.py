@@ -1,4 +1,4 @@
-"""Run the feed and reading commands: within the test, or as a process that can be signalled."""
+"""Runs commands within the test, or as a process that can be signalled."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def invoke(*arguments: object, **settings: str) -> Result:
 
 
 def refusal(*arguments: object, **settings: str) -> str:
-    """Run a command that must fail with one line for people, and return the line."""
+    """Run a command that must fail with one user-facing line, and return the line."""
     result = invoke(*arguments, **settings)
     assert isinstance(result.exception, PlatformError), result.output
     message = str(result.exception)
@@ -45,7 +45,7 @@ def refusal(*arguments: object, **settings: str) -> str:
 
 @contextmanager
 def process(*arguments: object, cwd: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run `kandle` with these arguments; it is killed if it still runs at the end."""
+    """Run `kandle` with these arguments; kill it at the end if it still runs."""
     kept = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     command = [sys.executable, "-m", "local.cli.main", *map(str, arguments)]
     with subprocess.Popen(
@@ -64,7 +64,7 @@ def process(*arguments: object, cwd: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def instance(data_dir: Path, env: dict[str, str], addresses: dict[str, str] | None = None) -> None:
-    """Describe an instance on `data_dir` that runs as this very process."""
+    """Write the description of an instance on `data_dir` that runs as this process."""
     Instance(
         pid=os.getpid(),
         started_at="2026-01-01T00:00:00+00:00",

@@ -21,7 +21,7 @@ def messenger() -> Iterator[Messenger]:
 
 
 def test_a_rule_is_added_listed_and_removed(database: str) -> None:
-    """As JSON and as text; what is true already is said."""
+    """A rule is added, listed and removed, as JSON and text; one that already holds has a note."""
     postgres = Postgres(database)
     postgres.check()
     postgres.close()
@@ -48,8 +48,8 @@ def test_a_rule_is_added_listed_and_removed(database: str) -> None:
 
 
 @pytest.mark.processes
-def test_a_test_notifies_each_service_and_says_what_came_of_it(messenger: Messenger) -> None:
-    """One of them is away; no credential is shown."""
+def test_alert_test_reports_the_result_of_each_service(messenger: Messenger) -> None:
+    """`kandle alert test` reports the result of each service, and shows no credential."""
     away = f"json://user:{SECRET}@127.0.0.1:9/{SECRET}"
     settings = {"ALERT_URLS": f"{messenger.url()}\n{away}"}
     tested = kandle("alert", "test", "--json", check=False, settings=settings)

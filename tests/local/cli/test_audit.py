@@ -26,7 +26,7 @@ BEGIN_US = 1_799_000_000_000_000 // (5 * MINUTE) * 5 * MINUTE
 
 @pytest.fixture
 def world(valkey: redis.Redis, database: str) -> Iterator[World]:
-    """Two instruments of ten minutes, closed, and an open minute of one of them."""
+    """Two instruments with ten closed minutes, and an open minute of one of them."""
     world = World(valkey, database)
     world.reset()
     for name, first in (("A", 7), ("B/C", 0)):
@@ -54,7 +54,10 @@ def invoke(*arguments: str) -> Result:
 
 @pytest.mark.usefixtures("urls")
 def test_equal_candles_are_counted_and_the_exit_code_is_0(world: World) -> None:
-    """Ten minutes and two of five, the first of each partial, stored or live or both."""
+    """Equal candles are counted, and the exit code is 0.
+
+    Ten minutes and two of five, the first of each partial, stored or live or both.
+    """
     result = invoke("--all")
     assert result.output.splitlines() == [
         "A: 12 candles against 30 stored trades: all equal",
@@ -69,9 +72,12 @@ def test_equal_candles_are_counted_and_the_exit_code_is_0(world: World) -> None:
 
 
 @pytest.mark.usefixtures("urls")
-def test_every_difference_is_told_with_both_values(world: World) -> None:
-    """A changed value, a missing candle, one without ticks, a wrong flag: each a line; exit 1."""
-    world.client.flushdb()  # nothing is live: Postgres alone answers
+def test_every_difference_is_reported_with_both_values(world: World) -> None:
+    """Each difference is a line with both values, and the exit code is 1.
+
+    A changed value, a missing candle, one without ticks, a wrong flag.
+    """
+    world.client.flushdb()  # no live candle: only Postgres has it
     at = "instrument = 'A' AND timeframe = '1m' AND start_us ="
     world.sql.execute(f"UPDATE candles SET close = 99.5 WHERE {at} {BEGIN_US + MINUTE}".encode())
     world.sql.execute(f"DELETE FROM candles WHERE {at} {BEGIN_US + 2 * MINUTE}".encode())
@@ -100,7 +106,7 @@ def test_every_difference_is_told_with_both_values(world: World) -> None:
 
 @pytest.mark.usefixtures("urls")
 def test_a_live_candle_is_audited_too(world: World) -> None:
-    """What Redis holds under a higher revision is what a reader gets."""
+    """A live candle in Redis with a higher revision is audited in place of the stored one."""
     rows = [Row("A", BEGIN_US + 600_000_000, *with_id(99), world.now_us, "u", 99, 500, 1, 1)]
     event_id = world.send(rows)
     world.persist_ticks(event_id)
@@ -132,8 +138,8 @@ def test_a_live_candle_is_audited_too(world: World) -> None:
         (("A", "--timeframe", "1x"), "timeframe '1x'"),
     ],
 )
-def test_bad_arguments_are_told(world: World, arguments: tuple[str, ...], said: str) -> None:
-    """Exit code 2, and a sentence."""
+def test_bad_arguments_exit_with_2(world: World, arguments: tuple[str, ...], said: str) -> None:
+    """Bad arguments exit with 2 and a sentence."""
     result = invoke(*arguments)
     assert isinstance(result.exception, UsageError)
     assert result.exception.exit_code == 2
@@ -141,13 +147,16 @@ def test_bad_arguments_are_told(world: World, arguments: tuple[str, ...], said: 
 
 
 @pytest.mark.usefixtures("urls")
-def test_an_unknown_symbol_is_told(world: World) -> None:
-    """It is no success to compare nothing."""
+def test_an_unknown_symbol_is_an_error(world: World) -> None:
+    """An unknown symbol is an error, since nothing was compared."""
     assert isinstance(invoke("NO-SUCH").exception, CliError)
 
 
-def test_an_open_candle_that_follows_its_ticks_is_not_said_to_differ() -> None:
-    """It has what was stored a moment ago, and goes on; one that stands or lags differs."""
+def test_an_open_candle_that_grows_is_not_a_difference() -> None:
+    """An open candle that grows to its ticks' earlier state is no difference.
+
+    One that does not change, or is closed, is.
+    """
     key = ("A", "1m", BEGIN_US)
     one = Decimal(1)
 

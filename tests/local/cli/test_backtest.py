@@ -17,7 +17,7 @@ def report(*arguments: object) -> dict[str, object]:
 
 
 def test_candles_of_a_file_are_evaluated(recorded_data: Path) -> None:
-    """A table of a CSV file of daily bars; its options reach the function's program."""
+    """Daily bars of a CSV file are evaluated as a table, with the options of the command."""
     path = recorded_data / "patterns" / "spy_candle_patterns.csv.gz"
     result = invoke("backtest", path, "--patterns", "cdl_engulfing", "--min-confidence", "0")
     assert "500 candles from 2013-02-22 00:00 to 2015-02-17" in result.stdout
@@ -26,14 +26,14 @@ def test_candles_of_a_file_are_evaluated(recorded_data: Path) -> None:
     assert report(path, "--horizon", "7")["horizon"] == 7
 
 
-def test_ticks_of_a_file_are_made_candles(recorded_data: Path) -> None:
-    """Of any format that replay knows, at the timeframe that is asked for."""
+def test_ticks_of_a_file_are_aggregated(recorded_data: Path) -> None:
+    """Ticks of a file in any replay format are aggregated to the given timeframe."""
     path = recorded_data / "binance" / "XRP_ETH-trades.json.gz"
     assert report(path, "--timeframe", "5m", "--patterns", "chart")["candles"] == 706
 
 
 def test_candles_of_a_running_instance_are_evaluated() -> None:
-    """All pages of the API; the candle that is still open is left out."""
+    """All pages of the API are evaluated, without the open candle."""
     with http_receiver() as receiver:
         url = serving(receiver, 1_000)
         receiver.candles[-1]["closed"] = False  # type: ignore[attr-defined]
@@ -43,8 +43,8 @@ def test_candles_of_a_running_instance_are_evaluated() -> None:
         assert "timeframe=1m" in receiver.requests[0].path
 
 
-def test_mistakes_are_told_in_one_line(tmp_path: Path) -> None:
-    """Files, symbols, patterns and places that cannot be used."""
+def test_invalid_arguments_are_one_line(tmp_path: Path) -> None:
+    """An invalid file, symbol, pattern or address is an error of one line."""
     two = tmp_path / "two.csv"
     two.write_text("A,1,1,1700000000000\nB,2,1,1700000000000\n")
     candles = tmp_path / "candles.csv"

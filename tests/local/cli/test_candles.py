@@ -56,7 +56,10 @@ def serving(receiver: HttpReceiver, count: int) -> str:
 
 
 def test_the_newest_candles_are_a_table_in_utc() -> None:
-    """Without a range the newest 20 are shown, ascending and exact but for the average."""
+    """Without a range the newest 20 candles are shown in UTC, ascending and exact.
+
+    Only the average is rounded.
+    """
     with http_receiver() as receiver:
         url = serving(receiver, 30)
         result = invoke("candles", "XRP-ETH", "--api-url", url)
@@ -72,14 +75,14 @@ def test_the_newest_candles_are_a_table_in_utc() -> None:
 
 
 def test_open_and_partial_candles_are_marked() -> None:
-    """A candle that may still change, or saw only a part of its interval, says so."""
+    """Open and partial candles are marked."""
     assert state(candle(0)) == ""
     assert state(candle(0, closed=False)) == "open"
     assert state(candle(0, closed=False, partial=True)) == "open, partial"
 
 
-def test_a_range_is_shown_to_its_end_however_many_pages_it_takes() -> None:
-    """--from follows `next` until there is none."""
+def test_a_range_is_shown_over_all_its_pages() -> None:
+    """`--from` follows `next` until there is none."""
     with http_receiver() as receiver:
         url = serving(receiver, 1_001)
         result = invoke("candles", "S", "--from", "-24h", "--json", "--api-url", url)
@@ -91,8 +94,8 @@ def test_a_range_is_shown_to_its_end_however_many_pages_it_takes() -> None:
     assert result.stderr == ""
 
 
-def test_what_is_cut_is_said() -> None:
-    """A limit on a range, or of the API, is never silent."""
+def test_a_truncated_range_is_reported() -> None:
+    """A range that is truncated by `--limit` or by the API is reported on stderr."""
     with http_receiver() as receiver:
         url = serving(receiver, 1_001)
         limited = invoke("candles", "S", "--from", "0", "--limit", 500, "--json", "--api-url", url)
@@ -106,15 +109,15 @@ def test_what_is_cut_is_said() -> None:
     assert exact.stderr == ""
 
 
-def test_a_symbol_of_any_characters_is_one_part_of_the_path() -> None:
-    """A slash or a question mark in a symbol does not become another address."""
+def test_a_symbol_is_one_segment_of_the_path() -> None:
+    """A slash or a question mark in a symbol is escaped in the path."""
     with http_receiver() as receiver:
         invoke("candles", "XRP/ETH?a=1#é", "--api-url", serving(receiver, 1))
         assert receiver.requests[0].path.startswith("/api/candles/XRP%2FETH%3Fa%3D1%23%C3%A9?")
 
 
-def test_the_detail_of_a_problem_is_what_is_shown() -> None:
-    """A refusal of the API is told in its own words."""
+def test_the_detail_of_a_problem_is_shown() -> None:
+    """The detail of the API's problem is shown."""
     with http_receiver() as receiver:
         receiver.otherwise = Answer(404, b'{"title": "Not Found", "detail": "no symbol FOO"}')
         assert refusal("candles", "FOO", "--api-url", receiver.url) == "no symbol FOO (404)"
@@ -123,7 +126,7 @@ def test_the_detail_of_a_problem_is_what_is_shown() -> None:
 
 
 def test_a_range_that_ends_before_it_begins_is_refused() -> None:
-    """Both ends are named, as they were given; nobody is asked."""
+    """A range that ends before it begins is refused without a request, with both times as given."""
     url = f"http://127.0.0.1:{free_port()}"
     for since, until in [
         ("2019-10-12", "2019-10-11"),
@@ -134,15 +137,15 @@ def test_a_range_that_ends_before_it_begins_is_refused() -> None:
         assert told.startswith(f"--from {since} is not before --to {until}")
 
 
-def test_an_api_that_is_away_is_told(tmp_path: Path) -> None:
-    """Neither a refused connection nor a missing instance is a traceback."""
+def test_an_unreachable_api_is_an_error(tmp_path: Path) -> None:
+    """A refused connection and a missing instance are errors without a traceback."""
     nowhere = f"http://127.0.0.1:{free_port()}"
     assert "is the instance up?" in refusal("candles", "A", "--api-url", nowhere)
     assert "kandle up" in refusal("candles", "A", "--data-dir", tmp_path)
 
 
-def test_the_running_instance_is_asked(tmp_path: Path) -> None:
-    """Without a flag, API_URL of the instance is used."""
+def test_api_url_of_the_running_instance_is_the_default(tmp_path: Path) -> None:
+    """Without a flag API_URL of the running instance is used."""
     with http_receiver() as receiver:
         instance(tmp_path, {"API_URL": serving(receiver, 3) + "/"})
         result = invoke("candles", "A", "--data-dir", tmp_path)
@@ -151,7 +154,7 @@ def test_the_running_instance_is_asked(tmp_path: Path) -> None:
 
 @pytest.mark.processes
 def test_watching_shows_each_change_until_it_is_stopped(tmp_path: Path) -> None:
-    """With --watch a changed candle is printed again; Ctrl-C ends it with exit code 0."""
+    """With `--watch` each changed candle is printed until Ctrl-C, which exits with 0."""
     with http_receiver() as receiver:
         url = serving(receiver, 1)
         assert isinstance(receiver, Api)
@@ -169,7 +172,7 @@ def test_watching_shows_each_change_until_it_is_stopped(tmp_path: Path) -> None:
 
 
 def test_candles_are_drawn_in_the_terminal() -> None:
-    """With --chart: the newest that fit, a title with the exact last close, and their times."""
+    """`--chart` draws the newest candles that fit, with the exact last close and times."""
     with http_receiver() as receiver:
         url = serving(receiver, 200)
         told = invoke("candles", "S", "--limit", 200, "--chart", "--api-url", url).stdout
@@ -182,13 +185,13 @@ def test_candles_are_drawn_in_the_terminal() -> None:
 
 
 def test_the_average_is_rounded_only_where_it_is_longer() -> None:
-    """Two decimals more than the prices have are enough for the eye; short ones stay."""
+    """The average is rounded to two decimals more than the prices, and short ones stay."""
     assert shown_vwap(candle(0, vw="0.0014")) == "0.0014"
     assert shown_vwap(candle(0, o="1", h="1", l="1", c="1", vw="1.23456")) == "1.23"
     assert shown_vwap(candle(0, vw=None)) == ""
 
 
-def test_times_are_utc_and_as_fine_as_they_are() -> None:
-    """Seconds are always there, milliseconds where there are any."""
+def test_times_are_utc_with_milliseconds_if_any() -> None:
+    """Times are UTC with seconds, and with milliseconds if there are any."""
     assert utc(START_MS) == "2019-10-11 00:00:00"
     assert utc(START_MS + 5) == "2019-10-11 00:00:00.005"

@@ -54,7 +54,7 @@ def sample(**changed: Any) -> dict[str, Any]:
 
 
 def test_a_wide_terminal_shows_the_log_of_each_component() -> None:
-    """All on one row."""
+    """A wide terminal shows each component and its log in one row."""
     lines = printed(120)
     assert lines[1].split() == [
         *("candle-aggregate", "function", "http://127.0.0.1:29999", "12345"),
@@ -64,8 +64,11 @@ def test_a_wide_terminal_shows_the_log_of_each_component() -> None:
 
 
 @pytest.mark.parametrize("width", [80, 40])
-def test_a_narrow_terminal_shows_where_the_logs_are_and_whole_addresses(width: int) -> None:
-    """Nothing that may be copied is folded or cut; a terminal wraps what is longer than it."""
+def test_a_narrow_terminal_shows_whole_addresses(width: int) -> None:
+    """A narrow terminal shows the logs' directory and whole addresses.
+
+    Text that may be copied is neither folded nor truncated.
+    """
     lines = printed(width)
     for each, line in zip(COMPONENTS, lines[1:], strict=False):
         assert each.url in line.split()
@@ -73,10 +76,10 @@ def test_a_narrow_terminal_shows_where_the_logs_are_and_whole_addresses(width: i
     assert max(map(len, lines)) <= 80
 
 
-def test_a_full_disk_behind_the_output_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`kandle up > log` and the broker's warnings: the line is lost, what runs is not."""
+def test_a_full_disk_behind_the_output_is_survived(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk behind the output a line is lost and the process goes on."""
     warnings, is_over = LoudWarnings(), False
-    with suppress(OSError), Path("/dev/full").open("w") as full:  # its close is refused as well
+    with suppress(OSError), Path("/dev/full").open("w") as full:  # close fails as well
         monkeypatch.setattr("sys.stdout", full)
         monkeypatch.setattr("sys.stderr", full)
         display.console().print("ready")
@@ -86,8 +89,8 @@ def test_a_full_disk_behind_the_output_ends_nothing(monkeypatch: pytest.MonkeyPa
     assert [each["text"] for each in warnings.recent()] == ["WARNING no room"]
 
 
-def test_the_ready_line_becomes_lines_where_it_does_not_fit() -> None:
-    """It begins with `ready` either way."""
+def test_a_long_ready_line_is_wrapped() -> None:
+    """A ready line that does not fit becomes several; both forms begin with `ready`."""
     assert ready_lines(ENV, 200) == [
         "ready  api http://127.0.0.1:8080  ingest http://127.0.0.1:29997/ingest  udp 127.0.0.1:5005"
     ]
@@ -101,8 +104,8 @@ def test_the_ready_line_becomes_lines_where_it_does_not_fit() -> None:
     ]
 
 
-def test_a_wide_live_line_says_everything() -> None:
-    """Every trigger that lags is named; a pipe has no width."""
+def test_a_wide_live_line_has_everything() -> None:
+    """A wide live line names every trigger that lags; a pipe has no width."""
     full = (
         "12,345 ticks/s  678 events/s  ticks 9,876,543  candles 54,321  rejects 1,234  "
         "dead letters 12  lag normalize 3 candle-aggregate 1,200"
@@ -110,8 +113,8 @@ def test_a_wide_live_line_says_everything() -> None:
     assert status_line(sample()).plain == status_line(sample(), 200).plain == full
 
 
-def test_a_narrow_live_line_says_what_matters_most() -> None:
-    """Nothing that went wrong is cut off before what merely waits."""
+def test_a_narrow_live_line_has_the_errors_first() -> None:
+    """A narrow live line drops lags before errors."""
     assert status_line(sample(lost=3), 90).plain == (
         "12,345 ticks/s  rejects 1,234  dead letters 12  lost 3  lag 1,203 (most: candle-aggregate)"
     )
@@ -123,16 +126,16 @@ def test_a_narrow_live_line_says_what_matters_most() -> None:
     assert status_line(calm, 5).plain == "12,345 ticks/s"
 
 
-def test_what_is_lost_is_told_only_when_something_is() -> None:
-    """In red."""
+def test_losses_are_shown_in_red_if_any() -> None:
+    """Losses are shown in red, and not at all if there are none."""
     assert "lost" not in status_line(sample()).plain
     line = status_line(sample(lost=2), 80)
     at = line.plain.index("lost 2")
     assert any(span.style == "bold red" and span.start == at for span in line.spans)
 
 
-def test_what_is_down_or_not_ready_is_told() -> None:
-    """Components by name, triggers as such."""
+def test_components_and_triggers_not_ready_are_named() -> None:
+    """Components that are down and triggers that are not ready are named."""
     components = [
         {"name": "valkey", "state": "restarting"},
         {"name": "persist", "state": "not ready"},

@@ -53,7 +53,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def append(server: str) -> Append:
-    """Empty the stream, and return what puts letters into it."""
+    """Empty the stream, and return a function that appends letters."""
 
     async def run(*letters: tuple[dict[str, str], bytes]) -> None:
         connection = await nats.connect(server)
@@ -87,14 +87,17 @@ def letter(event_id: str, destination: str | None = None, **more: str) -> dict[s
     return attributes | ({"knativeerrordest": destination} if destination else {})
 
 
-def test_an_empty_stream_is_told(server: str, append: Append) -> None:
-    """No letters is good news, said in words."""
+def test_an_empty_stream_is_reported(server: str, append: Append) -> None:
+    """An empty stream is reported as having no dead letters."""
     result = invoke("dlq", "list", NATS_URL=server)
     assert (result.exit_code, result.stdout) == (0, "no dead letters\n")
 
 
 def test_letters_are_listed_oldest_first(server: str, append: Append) -> None:
-    """Each letter is a row: number, time, type, id, destination, code, error; or a JSON line."""
+    """Dead letters are listed oldest first, as rows or JSON lines.
+
+    Number, time, type, id, destination, code, error.
+    """
     append((letter("a/1", f"http://{NORMALIZE}"), b"1"), (letter("a/2"), b"22"))
     told = invoke("dlq", "list", "--nats-url", server)
     first = next(row.split() for row in told.stdout.splitlines() if row.split()[:1] == ["1"])
@@ -108,7 +111,10 @@ def test_letters_are_listed_oldest_first(server: str, append: Append) -> None:
 
 
 def test_a_letter_is_shown_whole(server: str, append: Append, tmp_path: Path) -> None:
-    """Attributes, the error decoded, and the body: an excerpt, a file, or base64."""
+    """A dead letter is shown with attributes, decoded error and body.
+
+    The body is an excerpt, a file, or base64.
+    """
     body = bytes(range(256)) * 2
     append((letter("a/1", f"http://{NORMALIZE}"), body))
     told = invoke("dlq", "show", 1, NATS_URL=server).stdout
@@ -124,10 +130,13 @@ def test_a_letter_is_shown_whole(server: str, append: Append, tmp_path: Path) ->
     assert "no dead letter 99" in refusal("dlq", "show", 99, NATS_URL=server)
 
 
-def test_a_letter_is_delivered_as_it_was_to_where_it_failed(
+def test_a_replayed_letter_is_the_original_event(
     server: str, append: Append, tmp_path: Path
 ) -> None:
-    """The original event, same id, without what the dispatcher added; removed after the 2xx."""
+    """A dead letter is delivered to where it failed, and removed after the 2xx.
+
+    It has the same id and nothing of what the dispatcher added.
+    """
     append((letter("a/1", f"http://{NORMALIZE}/events?x=1"), b"\x00body"), (letter("a/2"), b""))
     with http_receiver() as receiver:
         instance(tmp_path, {"NATS_URL": server}, {NORMALIZE: receiver.url})
@@ -151,8 +160,8 @@ def test_a_letter_is_delivered_as_it_was_to_where_it_failed(
     assert [json.loads(line)["sequence"] for line in left] == [2]
 
 
-def test_a_letter_that_is_not_taken_is_kept(server: str, append: Append, tmp_path: Path) -> None:
-    """Each failure is told and kept, the others are delivered, and the exit code is 1."""
+def test_a_refused_letter_stays(server: str, append: Append, tmp_path: Path) -> None:
+    """A refused dead letter stays and is reported, others are delivered, and the exit code is 1."""
     with http_receiver() as receiver:
         append(
             (letter("refused", receiver.url), b""),
@@ -179,10 +188,8 @@ def test_a_letter_that_is_not_taken_is_kept(server: str, append: Append, tmp_pat
     assert "does not run here" in lines[1]["problem"]
 
 
-def test_a_letter_that_comes_back_is_not_called_delivered(
-    server: str, append: Append, tmp_path: Path
-) -> None:
-    """A function that fails again stores a new letter and answers 2xx: told, and exit code 1."""
+def test_a_letter_that_fails_again_is_reported(server: str, append: Append, tmp_path: Path) -> None:
+    """A letter that fails again, although answered 2xx, is reported, and the exit code is 1."""
 
     class FailsAgain(HttpReceiver):
         def take(self, request: Request) -> Answer:
@@ -213,7 +220,7 @@ def test_a_letter_that_comes_back_is_not_called_delivered(
 def test_a_destination_is_for_letters_that_name_none(
     server: str, append: Append, tmp_path: Path
 ) -> None:
-    """--destination does not turn a letter away from where it failed."""
+    """`--destination` applies only to letters without one."""
     with http_receiver() as named, http_receiver() as given:
         append((letter("a", named.url), b"a"), (letter("b"), b"b"))
         result = invoke(
@@ -225,21 +232,21 @@ def test_a_destination_is_for_letters_that_name_none(
     assert result.exit_code == 0
 
 
-def test_replay_wants_numbers_or_all(server: str, tmp_path: Path) -> None:
-    """Neither none nor both: what is delivered again is said."""
+def test_replay_needs_numbers_or_all(server: str, tmp_path: Path) -> None:
+    """A replay with neither numbers nor `--all`, or with both, is refused."""
     assert invoke("dlq", "replay", NATS_URL=server).exit_code == 2
     assert invoke("dlq", "replay", 1, "--all", NATS_URL=server).exit_code == 2
 
 
-def test_nats_that_is_away_is_told_without_its_password() -> None:
-    """The message names the place, not the credentials."""
+def test_an_unreachable_nats_is_reported_without_its_password() -> None:
+    """The error of an unreachable NATS has its address without the password."""
     told = refusal("dlq", "list", "--nats-url", f"nats://u:secret@127.0.0.1:{free_port()}")
     assert "cannot reach NATS at 127.0.0.1:" in told
     assert "secret" not in told
 
 
 def test_addresses_of_the_cluster_become_local_ones() -> None:
-    """The path stays; an address outside of the cluster is itself."""
+    """A cluster address becomes the local one with its path; any other stays."""
     addresses = {NORMALIZE: "http://127.0.0.1:41001"}
     assert resolve(f"http://{NORMALIZE}", addresses) == "http://127.0.0.1:41001"
     assert resolve(f"http://{NORMALIZE}/a?b=c", addresses) == "http://127.0.0.1:41001/a?b=c"
@@ -249,7 +256,7 @@ def test_addresses_of_the_cluster_become_local_ones() -> None:
 
 
 def test_bodies_are_shown_as_text_only_if_they_are_text() -> None:
-    """Text is shown to a bound; anything else as a hex dump that cannot confuse a terminal."""
+    """A text body is shown up to a bound, any other as a hex dump that is safe for terminals."""
     assert body_excerpt(b'{"a": 1}\n') == '{"a": 1}\n'
     assert body_excerpt(b"x" * 1_500).endswith("\n... 500 more")
     red = b"\x1b[31mred"

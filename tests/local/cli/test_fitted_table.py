@@ -23,7 +23,7 @@ HEADS = ["symbol", "minute (UTC)", "open", "high", "low", "close", "volume", "tr
 
 
 def printed(width: int) -> list[str]:
-    """The lines that two candles take, the newest still open."""
+    """The lines of two candles, the newest still open."""
     console = Console(width=width, file=io.StringIO(), highlight=False)
     rows = [("BTC-USD", {**CANDLE, "closed": True}), ("BTC-USD", CANDLE)]
     console.print(candle_table(rows))
@@ -32,8 +32,8 @@ def printed(width: int) -> list[str]:
 
 
 @pytest.mark.parametrize("width", [60, 70, 71, 80, 97, 98, 104, 105, 160])
-def test_no_digit_is_cut_and_no_row_takes_two_lines(width: int) -> None:
-    """What is shown is whole; time, high, low and close always are."""
+def test_numbers_are_never_truncated_or_wrapped(width: int) -> None:
+    """Shown numbers are whole, each row is one line, and time, high, low and close stay."""
     head, first, second, *told = printed(width)
     assert max(map(len, (head, first, second))) <= width
     shown = [name for name in HEADS if name in head]
@@ -47,8 +47,8 @@ def test_no_digit_is_cut_and_no_row_takes_two_lines(width: int) -> None:
     assert told == ([f"too narrow for {', '.join(gone)}"] if gone else [])
 
 
-def test_columns_drop_out_in_the_order_that_is_stated() -> None:
-    """First the number of ticks, then the volume, then the open."""
+def test_columns_are_dropped_in_the_documented_order() -> None:
+    """The number of ticks is dropped first, then the volume, then the open."""
     assert len(printed(120)) == 3
     assert [printed(width)[-1] for width in (104, 80, 60)] == [
         "too narrow for trades",
@@ -58,8 +58,8 @@ def test_columns_drop_out_in_the_order_that_is_stated() -> None:
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 200])
-def test_words_go_on_in_the_next_line_and_numbers_stay_whole(width: int) -> None:
-    """A column of words takes what is left; the other columns are whole, or not there."""
+def test_text_wraps_and_numbers_stay_whole(width: int) -> None:
+    """A text column takes the rest of the width and wraps; other columns are whole or dropped."""
     words = "the price is no decimal: write it with digits, one point and no thousands separators"
     table = FittedTable(
         ("time", "code", "error", "source"),

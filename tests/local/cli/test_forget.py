@@ -27,7 +27,7 @@ def world(
     database: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[World]:
-    """Two instruments of some minutes, all of it stored, one with a quote."""
+    """Two instruments with some stored minutes, one with a quote."""
     monkeypatch.setenv("SHARDS", str(RULES.shards))
     monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setenv("REDIS_URL", servers["REDIS_URL"].rsplit("/", 1)[0] + "/1")
@@ -51,15 +51,18 @@ def live(world: World) -> set[str]:
 
 
 def work(world: World) -> None:
-    """The clock of candle-aggregate; the request is of this machine's time."""
+    """Run candle-aggregate's clock; the request has this machine's time."""
     world.sql.execute(
         "UPDATE unused_instruments SET requested_at = to_timestamp(%s)", (world.now_us / 1e6,)
     )
     let_unused_go(world.engine, world.postgres, world.rules, world.now_us)
 
 
-def test_one_instrument_leaves_and_what_is_stored_stays(world: World) -> None:
-    """Its record and its quote; the other instrument and all candles are as they were."""
+def test_a_forgotten_instrument_keeps_its_candles(world: World) -> None:
+    """A forgotten instrument loses record and quote, and its candles stay.
+
+    So does the other instrument.
+    """
     before = world.stored()
     for name in ("A", "B"):
         shard, client = shard_of(name, RULES.shards), world.store.client
@@ -82,7 +85,7 @@ def test_one_instrument_leaves_and_what_is_stored_stays(world: World) -> None:
 
 
 def test_a_dry_run_changes_nothing(world: World) -> None:
-    """It says what would go."""
+    """A dry run lists what would be removed and changes nothing."""
     result = invoke("A", "B", "--dry-run")
     assert result.output.splitlines() == [
         "A: would leave what is live once its candles are stored; its latest quote would be"
@@ -96,7 +99,7 @@ def test_a_dry_run_changes_nothing(world: World) -> None:
 
 
 def test_an_unknown_name_is_an_error_and_nothing_is_forgotten(world: World) -> None:
-    """All names are looked up before anything is done."""
+    """An unknown name among others is an error, and nothing is forgotten."""
     result = invoke("A", "X-USD")
     assert isinstance(result.exception, CliError)
     assert str(result.exception) == "nothing is known of 'X-USD'"

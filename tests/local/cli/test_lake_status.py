@@ -1,4 +1,4 @@
-"""Failing work of the lake in `kandle lake status` and `kandle status`."""
+"""Failed maintenance of the lake in `kandle lake status` and `kandle status`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from shared.stores.postgres import Postgres
 from tests.local.cli.running import instance, invoke
 
 
-def test_what_fails_is_told_with_since_when_how_often_and_why(
-    database: str, tmp_path: Path
-) -> None:
-    """And where to read what to do; nothing is said of what was done since."""
+def test_failures_are_shown_with_start_count_and_reason(database: str, tmp_path: Path) -> None:
+    """A failure is shown with its start, count, reason and runbook entry.
+
+    One that has succeeded since is not shown.
+    """
     postgres = Postgres(database, size=1)
     postgres.check()
     postgres.close()
@@ -39,8 +40,8 @@ def test_what_fails_is_told_with_since_when_how_often_and_why(
     assert [each["work"] for each in output["lake_failures"]] == ["copy"]
 
 
-def test_a_database_that_is_away_says_nothing_of_the_lake(tmp_path: Path) -> None:
-    """`kandle status` goes on."""
+def test_status_works_without_the_database(tmp_path: Path) -> None:
+    """`kandle status` leaves the lake out while the database is away."""
     instance(tmp_path, {"DATABASE_URL": "postgresql://127.0.0.1:1/none"})
     output = json.loads(invoke("status", "--json", "--data-dir", tmp_path).stdout)
     assert output["lake_failures"] is None

@@ -48,20 +48,20 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_an_interrupt_while_it_loads_is_quiet() -> None:
-    """Exit code 130, as a shell expects, and no traceback."""
+    """An interrupt during loading exits with 130 and no traceback."""
     done = python(INTERRUPTED_LOADING)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
-def test_no_command_loads_what_another_needs() -> None:
-    """Clients of the stores and of HTTP take longer to load than all the rest."""
+def test_commands_load_no_store_clients() -> None:
+    """Loading all commands loads no client of the stores or of HTTP, which are slow to load."""
     loaded = set(python(LOADED.format(words=[])).stdout.split())
     assert {f"local.cli.{module}" for module in MODULES.values()} <= loaded
     assert not loaded & {"httpx", "nats", "psycopg", "aiohttp", "stamina", "rich.progress"}
 
 
 def test_a_command_loads_no_other_command() -> None:
-    """Nor NumPy, for one that computes nothing."""
+    """A command loads no other command, nor NumPy if it computes nothing."""
     loaded = set(python(LOADED.format(words=["env"])).stdout.split())
     others = {f"local.cli.{module}" for module in MODULES.values()} - {"local.cli.env"}
     assert "local.cli.env" in loaded
@@ -69,20 +69,20 @@ def test_a_command_loads_no_other_command() -> None:
 
 
 def test_every_command_is_found_by_its_name() -> None:
-    """Among all commands, and when it is the only one that is loaded."""
+    """Each command is found by name, among all and when it alone is loaded."""
     assert group_of().keys() == MODULES.keys()
     assert all(name in group_of(name) for name in MODULES)
 
 
 def group_of(*words: str) -> dict[str, object]:
-    """The commands that are there for what was typed, by name."""
+    """Commands that are loaded for these words, by name."""
     group = typer.main.get_command(command_line(words))
     assert isinstance(group, TyperGroup)
     return {**group.commands}
 
 
-def test_text_that_looks_like_an_emoji_stays_as_it_is() -> None:
-    """An error may quote anything."""
+def test_text_like_an_emoji_is_unchanged() -> None:
+    """Text like an emoji's name, which an error may quote, is unchanged."""
     code = (
         "import local.cli.app as a; from local.cli.main import main; "
         "from local.errors import UsageError\n"
@@ -93,8 +93,8 @@ def test_text_that_looks_like_an_emoji_stays_as_it_is() -> None:
     assert (done.returncode, done.stderr) == (2, "kandle: [a] :warning: :100:\n")
 
 
-def test_every_command_prints_json_for_programs() -> None:
-    """Whether it shows something, changes something, or runs until it is stopped."""
+def test_every_command_has_a_json_option() -> None:
+    """Each command has `--json`, whether it shows, changes or runs something."""
     group = typer.main.get_command(command_line())
     assert isinstance(group, TyperGroup)
     found = dict(commands(group))
@@ -115,7 +115,7 @@ def commands(group: TyperGroup, before: str = "") -> Iterator[tuple[str, set[str
     ("typed", "expected"), [("kandle cand", "candles"), ("kandle candles --cha", "--chart")]
 )
 def test_a_shell_completes_commands_and_options(typed: str, expected: str) -> None:
-    """As the script asks that `kandle --install-completion` installs."""
+    """A shell completes commands and options by the installed script."""
     asked = {
         "_KANDLE_COMPLETE": "complete_bash",
         "COMP_WORDS": typed,

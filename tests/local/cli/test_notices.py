@@ -8,7 +8,7 @@ from local.cli.notices import Notices
 
 
 def test_a_repeated_notice_is_counted_not_printed() -> None:
-    """The same line comes again after half a minute, with how often it was held back."""
+    """A repeated notice is printed again after half a minute with its count."""
     now = [0.0]
     output = io.StringIO()
     notices = Notices(Console(file=output), clock=lambda: now[0])

@@ -1,4 +1,4 @@
-"""Redis' memory beside its limit: as the server says it, and the advice when it fills."""
+"""Redis' memory and its limit, and the advice when it fills."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import redis
 from local.cli.status import RedisMemory, redis_memory
 
 
-def test_memory_is_what_the_server_says(servers: dict[str, str]) -> None:
-    """Used bytes and its limit; a limit that is nearly reached says what to do."""
+def test_memory_is_read_from_the_server(servers: dict[str, str]) -> None:
+    """Used memory and limit are the server's, and a nearly full one has advice."""
     client = redis.Redis.from_url(servers["REDIS_URL"])
     client.config_set("maxmemory", 64_000_000)
     try:
@@ -25,7 +25,7 @@ def test_memory_is_what_the_server_says(servers: dict[str, str]) -> None:
     assert "without a limit" in str(found)
 
 
-def test_a_redis_that_is_away_is_none() -> None:
-    """Status goes on without it."""
+def test_status_works_without_redis() -> None:
+    """An unreachable Redis has no memory to show, and status goes on."""
     assert redis_memory({"REDIS_URL": "redis://127.0.0.1:1/0"}) is None
     assert redis_memory({}) is None

@@ -45,7 +45,7 @@ def refusal(*arguments: object, url: str | None = None) -> str:
 
 @pytest.fixture
 def filled(database: str) -> str:
-    """A database with five rejects, an hour apart, the newest a day old."""
+    """A database with five rejects, one an hour, the newest a day old."""
     rows = [
         ("bad_symbol", "SYMBOL must be ...", b"'; DROP TABLE rejects; --,1"),
         ("bad_price", "PRICE 'NaN' is no decimal", b"BTC-USD,NaN"),
@@ -69,7 +69,7 @@ def listed(url: str, *arguments: object) -> list[int]:
 
 
 def test_rejects_are_listed_with_reason_and_original(filled: str) -> None:
-    """Time, code, detail, what came, source; then how many of each code."""
+    """Rejects are listed with time, code, detail, original and source, then counted by code."""
     told = invoke("--database-url", filled)
     assert told.exit_code == 0
     lines = told.stdout.splitlines()
@@ -79,15 +79,15 @@ def test_rejects_are_listed_with_reason_and_original(filled: str) -> None:
     assert lines[-3:] == ["bad_price: 3", "bad_symbol: 1", "bad_text: 1"]
 
 
-def test_what_came_cannot_steer_the_terminal(filled: str) -> None:
-    """Control characters are shown as escapes, bytes that are no text too."""
+def test_originals_cannot_control_the_terminal(filled: str) -> None:
+    """Control characters and bytes that are no text are shown as escapes."""
     told = invoke(url=filled)
     assert r"\xff\x00BTC\x1b]0;owned\x07\r\n" in told.output
     assert all(c.isprintable() or c == "\n" for c in told.output)
 
 
-def test_json_lines_hold_the_original_whole(filled: str) -> None:
-    """One object a line, the counts apart, so that a program can read it."""
+def test_json_lines_have_the_whole_original(filled: str) -> None:
+    """JSON lines have the whole original, with the counts on stderr."""
     told = invoke("--json", url=filled)
     found = [json.loads(line) for line in told.stdout.splitlines()]
     assert [each["sequence"] for each in found] == [0, 1, 2, 3, 4]
@@ -98,8 +98,8 @@ def test_json_lines_hold_the_original_whole(filled: str) -> None:
     assert "bad_price: 3" in told.stderr
 
 
-def test_rejects_are_chosen_by_text_code_and_time(filled: str) -> None:
-    """Each option narrows the list and the counts; what is given is a value, never SQL."""
+def test_rejects_are_filtered_by_text_code_and_time(filled: str) -> None:
+    """Each option filters rejects and counts, and its value is never SQL."""
     assert listed(filled, "--symbol-contains", "BTC") == [1, 2, 4]
     assert listed(filled, "--symbol-contains", "BTC", "--code", "bad_price") == [1, 4]
     assert listed(filled, "--since", "-1590m") == [2, 3, 4]
@@ -110,23 +110,25 @@ def test_rejects_are_chosen_by_text_code_and_time(filled: str) -> None:
     assert invoke("--code", "none", url=filled).stdout == "no rejects\n"
 
 
-def test_what_is_cut_is_said(filled: str) -> None:
-    """The newest are kept, and the counts are of all."""
+def test_a_limit_shows_the_newest_and_counts_all(filled: str) -> None:
+    """With a limit the newest rejects are shown, and the counts are of all."""
     told = invoke("--limit", 2, "--json", url=filled)
     assert [json.loads(line)["sequence"] for line in told.stdout.splitlines()] == [3, 4]
     assert "bad_symbol: 1" in told.stderr
     assert "5 rejects, the newest 2 shown" in told.stderr
 
 
-def test_the_running_instance_is_asked(filled: str, tmp_path: Path) -> None:
-    """Without a flag, DATABASE_URL of the instance is used; without an instance, that is told."""
+def test_database_url_of_the_running_instance_is_the_default(filled: str, tmp_path: Path) -> None:
+    """Without a flag DATABASE_URL of the running instance is used; without an instance it is an
+    error.
+    """
     assert "kandle up" in refusal("--data-dir", tmp_path)
     instance(tmp_path, {"DATABASE_URL": filled})
     assert "bad_text: 1" in invoke("--data-dir", tmp_path).stdout
 
 
-def test_a_database_that_cannot_be_read_is_told(empty_database: str) -> None:
-    """Away, no URL at all, or never used by Kandle: one line, and never the password."""
+def test_an_unreadable_database_is_one_line(empty_database: str) -> None:
+    """An unreachable, missing or unused database is one line without the password."""
     away = refusal(url=f"postgresql://me:secret@127.0.0.1:{free_port()}/x")
     assert "cannot use Postgres" in away
     assert "secret" not in away
@@ -135,15 +137,15 @@ def test_a_database_that_cannot_be_read_is_told(empty_database: str) -> None:
     assert "--since: 'soon' is no time" in refusal("--since", "soon", url=empty_database)
 
 
-def test_an_excerpt_is_cut_where_it_is_too_long() -> None:
-    """Never longer than the limit, and marked."""
+def test_a_long_excerpt_is_truncated() -> None:
+    """An excerpt is at most as long as its limit, with a mark where it is truncated."""
     assert excerpt(b"abc", 3) == "abc"
     assert excerpt(b"abcd", 3) == "ab…"
     assert excerpt("\N{RIGHT-TO-LEFT OVERRIDE}é".encode()) == "\\u202eé"
 
 
-def test_by_reason_there_is_a_sample_and_its_fix_for_each(filled: str) -> None:
-    """The newest of each reason and source, the most frequent first."""
+def test_each_reason_has_a_sample_and_a_fix(filled: str) -> None:
+    """Each reason and source has its newest sample and a fix, the most frequent first."""
     result = invoke("--by", "reason", "--json", url=filled)
     found = [json.loads(line) for line in result.stdout.splitlines()]
     assert [(each["reason"], each["source"], each["rejects"]) for each in found] == [
@@ -158,8 +160,11 @@ def test_by_reason_there_is_a_sample_and_its_fix_for_each(filled: str) -> None:
     assert "\x1b" not in table
 
 
-def test_rejects_are_sent_again_as_they_came_and_leave_the_table(database: str) -> None:
-    """What is no whole payload stays, and so does what the broker did not take."""
+def test_replayed_rejects_leave_the_table(database: str) -> None:
+    """Replayed rejects are sent unchanged and removed.
+
+    One that is no whole payload, or that the broker refused, stays.
+    """
     rows = [
         (b"A,1", raw.FORMAT_CSV),
         (b"symbol;price\nB;2", raw.FORMAT_CSV),

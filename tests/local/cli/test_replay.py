@@ -23,7 +23,7 @@ LINES = [b"BTC-USD,61837.63,0.02,%d,buy,%d" % (1700000000000 + n, n) for n in ra
 
 
 def answer_of(accepted: int, rejected: int = 0) -> Answer:
-    """What POST /ingest answers."""
+    """The response of POST /ingest."""
     error = {"line": 1, "code": "bad_price", "detail": "PRICE 'x' is no decimal number"}
     body = {"accepted": accepted, "rejected": rejected, "first_errors": [error] * bool(rejected)}
     return Answer(202, json.dumps(body).encode())
@@ -36,8 +36,8 @@ def ticks(tmp_path: Path) -> Path:
     return path
 
 
-def test_every_line_is_sent_over_udp_and_summed_up(ticks: Path) -> None:
-    """All ticks arrive in order, byte for byte, and the summary counts them."""
+def test_every_line_is_sent_over_udp_and_counted(ticks: Path) -> None:
+    """All lines arrive over UDP in order and unchanged, and the summary counts them."""
     with udp_receiver() as receiver:
         result = invoke("replay", ticks, "--udp-addr", address_of(receiver))
         got = received(receiver)
@@ -46,7 +46,7 @@ def test_every_line_is_sent_over_udp_and_summed_up(ticks: Path) -> None:
 
 
 def test_every_line_is_confirmed_over_http(ticks: Path) -> None:
-    """Over HTTP the summary counts what the receiver took; /ingest is added to a bare address."""
+    """Over HTTP the summary counts accepted lines, and /ingest is added to a bare address."""
     with http_receiver() as receiver:
         receiver.otherwise = answer_of(3_000)
         result = invoke("replay", ticks, "--to", "http", "--ingest-url", receiver.url)
@@ -63,8 +63,8 @@ def test_every_line_is_confirmed_over_http(ticks: Path) -> None:
     assert json.loads(shown[0])["line"] == LINES[0].decode()
 
 
-def test_a_refusal_ends_the_replay_with_what_was_confirmed(ticks: Path) -> None:
-    """What the receiver says is shown, after a summary that counts nothing as confirmed."""
+def test_a_refusal_ends_the_replay_with_the_confirmed_count(ticks: Path) -> None:
+    """A refusal is shown after a summary that counts only confirmed lines."""
     with http_receiver() as receiver:
         receiver.otherwise = Answer(400, b'{"detail": "no such format"}')
         result = invoke("replay", ticks, "--to", "http", "--ingest-url", receiver.url + "/in")
@@ -73,10 +73,8 @@ def test_a_refusal_ends_the_replay_with_what_was_confirmed(ticks: Path) -> None:
     assert "answered 400: no such format" in str(result.exception)
 
 
-def test_the_address_comes_from_the_flag_then_the_environment_then_the_instance(
-    ticks: Path, tmp_path: Path
-) -> None:
-    """The nearer the user said it, the more it counts."""
+def test_the_address_is_flag_then_environment_then_instance(ticks: Path, tmp_path: Path) -> None:
+    """The address is that of the flag, else of the environment, else of the instance."""
     with udp_receiver() as flagged, udp_receiver() as named, udp_receiver() as running:
         instance(tmp_path, {"UDP_ADDR": address_of(running)})
         where = ("replay", ticks, "--data-dir", tmp_path)
@@ -88,15 +86,15 @@ def test_the_address_comes_from_the_flag_then_the_environment_then_the_instance(
         assert [bool(received(each)) for each in (flagged, named, running)] == [False, False, True]
 
 
-def test_without_any_address_it_says_what_to_start(ticks: Path, tmp_path: Path) -> None:
-    """Nobody has to guess that an instance is missing."""
+def test_without_an_address_the_error_says_what_to_start(ticks: Path, tmp_path: Path) -> None:
+    """Without any address the error names `kandle up` and `--udp-addr`."""
     told = refusal("replay", ticks, "--data-dir", tmp_path / "none")
     assert "kandle up" in told
     assert "--udp-addr" in told
 
 
-def test_mistakes_are_told_in_one_line(ticks: Path, tmp_path: Path) -> None:
-    """Files, formats, speeds and addresses that cannot be used are named, without a traceback."""
+def test_invalid_arguments_are_one_line(ticks: Path, tmp_path: Path) -> None:
+    """An invalid file, format, speed or address is one line without a traceback."""
     bad = tmp_path / "bad.csv"
     bad.write_text("1,2,3,4,5\n")
     nowhere = f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
@@ -113,7 +111,7 @@ def test_mistakes_are_told_in_one_line(ticks: Path, tmp_path: Path) -> None:
 
 
 def test_messages_that_are_no_trades_are_counted(tmp_path: Path) -> None:
-    """The summary says how many messages of a capture were no trades, by kind."""
+    """The summary counts a capture's messages that are no trades, by kind."""
     path = tmp_path / "capture.txt"
     path.write_text(
         '1700000000000000000 {"e":"trade","s":"X","t":1,"p":"1.50","q":"2","T":5,"m":false}\n'
@@ -129,8 +127,8 @@ START_MS = 1_700_000_000_000
 PACED = [f"A,{n},,{START_MS + ms},,{n}" for n, ms in enumerate([0, 0, 1000, 500])]
 
 
-def test_ticks_of_their_own_time_leave_one_by_one(tmp_path: Path) -> None:
-    """At a multiple of the recorded time, ticks of different times do not share a datagram."""
+def test_timed_ticks_are_sent_one_by_one(tmp_path: Path) -> None:
+    """At a multiple of recorded time, ticks of different times are in different datagrams."""
     path = tmp_path / "ticks.csv"
     path.write_text("".join(f"{line}\n" for line in PACED))
     with udp_receiver() as receiver:
@@ -142,8 +140,8 @@ def test_ticks_of_their_own_time_leave_one_by_one(tmp_path: Path) -> None:
 
 @pytest.mark.processes
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_replay_stops_when_it_is_asked(number: signal.Signals, tmp_path: Path) -> None:
-    """In the middle of a long wait it ends at once, with a summary and exit code 1."""
+def test_a_replay_stops_at_a_signal(number: signal.Signals, tmp_path: Path) -> None:
+    """A signal during a long wait ends the replay at once with a summary and exit code 1."""
     path = tmp_path / "ticks.csv"
     path.write_text(f"A,1,,{START_MS},,1\nA,2,,{START_MS + 10**8},,2\n")
     with (
@@ -162,8 +160,8 @@ def test_a_replay_stops_when_it_is_asked(number: signal.Signals, tmp_path: Path)
     assert command.returncode == 1
 
 
-def test_rejects_are_said_and_are_a_failure(ticks: Path) -> None:
-    """Bytes that were taken are not data that was taken: the first reasons, and exit status 1."""
+def test_rejects_are_reported_with_exit_code_1(ticks: Path) -> None:
+    """Rejects of accepted bytes are reported with the first reasons and exit code 1."""
     with http_receiver() as receiver:
         receiver.otherwise = answer_of(0, 3_000)
         result = invoke("replay", ticks, "--to", "http", "--ingest-url", receiver.url)
@@ -173,8 +171,8 @@ def test_rejects_are_said_and_are_a_failure(ticks: Path) -> None:
     assert "3,000 of 3,000 lines were rejected" in str(result.exception)
 
 
-def test_a_file_that_is_sent_again_names_its_rows_alike(tmp_path: Path) -> None:
-    """So that they count once; --again sends them without names."""
+def test_a_repeated_file_has_the_same_ids(tmp_path: Path) -> None:
+    """A file that is sent again has the same ids and counts once; `--again` sends none."""
     path = tmp_path / "ticks.csv"
     path.write_text(f"A,1,1,{START_MS}\nA,2,1,{START_MS}\n")
     with udp_receiver() as receiver:
@@ -189,7 +187,7 @@ def test_a_file_that_is_sent_again_names_its_rows_alike(tmp_path: Path) -> None:
 
 
 def test_a_dry_run_shows_rows_and_sends_nothing(tmp_path: Path) -> None:
-    """What is guessed of the columns first, then the first rows as lines."""
+    """A dry run shows the guessed columns and the first rows, and sends nothing."""
     path = tmp_path / "BCHEUR.csv"
     path.write_text("1577836800,61.5,0.25\n" * 20)
     result = invoke("replay", path, "--dry-run", "--again")

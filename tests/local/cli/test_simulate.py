@@ -18,8 +18,8 @@ from tests.local.feeds.receivers import (
 )
 
 
-def test_so_many_trades_are_sent_and_no_more() -> None:
-    """--count trades of the asked instruments arrive as input lines, then it ends."""
+def test_count_bounds_the_trades() -> None:
+    """`--count` trades of the given instruments are sent, then it ends."""
     with udp_receiver() as receiver:
         result = invoke(
             *("simulate", "--symbols", "BTC-USD, FOO", "--count", 200, "--rate", 5_000),
@@ -34,7 +34,7 @@ def test_so_many_trades_are_sent_and_no_more() -> None:
 
 
 def test_the_summary_counts_late_and_repeated_ticks() -> None:
-    """What was disturbed on request is told, and held-back ticks are sent before the end."""
+    """The summary counts late and repeated ticks, and held-back ones are sent at the end."""
     with http_receiver() as receiver:
         result = invoke(
             *("simulate", "--count", 500, "--rate", 5_000, "--seed", 3, "--late-share", 0.2),
@@ -54,16 +54,16 @@ def test_the_summary_counts_late_and_repeated_ticks() -> None:
     assert json.loads(told.stdout)["ticks"] == 50
 
 
-def test_it_ends_after_the_asked_time() -> None:
-    """--seconds bounds a run."""
+def test_seconds_bound_the_run() -> None:
+    """`--seconds` bounds the run."""
     with udp_receiver() as receiver:
         result = invoke("simulate", "--seconds", 0.2, "--udp-addr", address_of(receiver))
     assert result.exit_code == 0
     assert "datagrams" in result.stdout
 
 
-def test_a_market_without_a_listener_goes_on_and_says_so() -> None:
-    """A listener that is away does not end a market, but nobody is left to think it listens."""
+def test_a_missing_listener_is_reported() -> None:
+    """Without a listener the market goes on, and the missing listener is reported."""
     nowhere = f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
     result = invoke("simulate", "--count", 50, "--rate", 2_000, "--udp-addr", nowhere)
     assert result.exit_code == 0
@@ -72,15 +72,15 @@ def test_a_market_without_a_listener_goes_on_and_says_so() -> None:
 
 
 def test_symbols_that_cannot_be_sent_are_refused() -> None:
-    """No instrument, or one that would break a line, is a mistake in the call."""
+    """No symbol, or one that would break a line, is refused."""
     assert "at least one instrument" in refusal("simulate", "--symbols", " , ")
     assert "control" in refusal("simulate", "--symbols", "A\tB")
 
 
 @pytest.mark.processes
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_market_stops_cleanly_when_it_is_asked(number: signal.Signals, tmp_path: Path) -> None:
-    """A signal ends it with a summary and exit code 0."""
+def test_a_market_stops_cleanly_at_a_signal(number: signal.Signals, tmp_path: Path) -> None:
+    """A signal ends the market with a summary and exit code 0."""
     with (
         udp_receiver() as receiver,
         process("simulate", "--udp-addr", address_of(receiver), cwd=tmp_path) as command,

@@ -38,8 +38,8 @@ SAMPLE = Status(
 )
 
 
-def test_triggers_and_components_that_are_not_ready_say_why(tmp_path: Path) -> None:
-    """In the place of a lag, which would look like all is well."""
+def test_the_reason_for_not_ready_is_shown(tmp_path: Path) -> None:
+    """A trigger that is not ready shows its reason in place of a lag."""
     instance(tmp_path, {})
     write_json(status_path(tmp_path), asdict(SAMPLE))
     lines = invoke("status", "--data-dir", tmp_path).stdout.splitlines()
@@ -56,8 +56,8 @@ def test_triggers_and_components_that_are_not_ready_say_why(tmp_path: Path) -> N
     assert "dead letters 2  lost 2" in lines[-1]
 
 
-def test_a_full_disk_and_a_sample_of_before_are_told(tmp_path: Path) -> None:
-    """Of what could not be written for want of room nobody takes the last for the present."""
+def test_a_full_disk_and_an_old_sample_are_reported(tmp_path: Path) -> None:
+    """A sample that a full disk prevented from being renewed is reported as old."""
     instance(tmp_path, {})
     sample = asdict(SAMPLE)
     for time, is_old in ((SAMPLE.time, True), (datetime.now(UTC).isoformat(), False)):
@@ -68,8 +68,8 @@ def test_a_full_disk_and_a_sample_of_before_are_told(tmp_path: Path) -> None:
     assert "disk 0.1 GB free at /data: make room" in str(full_disk(10**8, "/data"))
 
 
-def test_programs_get_all_of_it(tmp_path: Path) -> None:
-    """With --json."""
+def test_json_has_the_whole_sample(tmp_path: Path) -> None:
+    """`--json` has the whole sample."""
     instance(tmp_path, {})
     write_json(status_path(tmp_path), asdict(SAMPLE))
     told = json.loads(invoke("status", "--json", "--data-dir", tmp_path).stdout)

@@ -1,4 +1,4 @@
-"""What `kandle tail` prints of what the live feed says."""
+"""Output of `kandle tail` for messages of the live feed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TICK = {"symbol": "A", "t": 0, "price": "1", "size": "2", "side": "buy"}
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5))))
 def test_a_candle_is_printed_when_its_revision_grows(states: list[tuple[int, int]]) -> None:
-    """In any order of arrival, each minute's revisions grow and end at the highest."""
+    """A candle is printed only at a higher revision, in any order of arrival."""
     revisions = Revisions()
     printed = [
         (minute, revision)
@@ -44,7 +44,7 @@ def test_a_candle_is_printed_when_its_revision_grows(states: list[tuple[int, int
 
 
 def test_a_late_trade_and_a_corrected_candle_are_marked() -> None:
-    """They are of a time before what was printed."""
+    """A late trade and a corrected candle, older than what was printed, are marked."""
     late, new = ({"channel": "ticks:A", "data": TICK, "late": late} for late in (True, False))
     assert line(late) == line(new) + "  LATE"
     assert line({"channel": "candles:1m:A", "data": CANDLE, "late": True}).endswith("  CORRECTED")

@@ -21,7 +21,7 @@ from local.cli.times import time_us
     ],
 )
 def test_times_are_ago_iso_8601_or_in_any_unit(text: str, expected: int) -> None:
-    """As the history API takes them."""
+    """A time is relative, ISO 8601 or a number of any unit, as in the history API."""
     assert time_us(text, datetime.fromtimestamp(1_700_000_000, UTC)) == expected
 
 
@@ -29,7 +29,7 @@ def test_times_are_ago_iso_8601_or_in_any_unit(text: str, expected: int) -> None
     ("text", "said"),
     [("20231114", "write 2023-11-14"), ("soon", "is no time"), ("-1y", "ago such as -24h")],
 )
-def test_what_is_no_time_is_quoted_with_the_fix(text: str, said: str) -> None:
-    """Digits that read as a date are not taken for milliseconds."""
+def test_an_invalid_time_is_quoted_with_a_fix(text: str, said: str) -> None:
+    """An invalid time is quoted with a fix; digits that read as a date are no milliseconds."""
     with pytest.raises(ValueError, match=said):
         time_us(text, datetime.fromtimestamp(1_700_000_000, UTC))

@@ -14,7 +14,7 @@ def _url(valkey: redis.Redis, servers: dict[str, str]) -> str:
 
 
 def test_symbols_are_added_listed_and_removed(valkey: redis.Redis, servers: dict[str, str]) -> None:
-    """The list tells who watches a symbol; the scanner's own stay."""
+    """Symbols are added, listed with their watchers and removed; the scanner's stay."""
     to = ("--redis-url", _url(valkey, servers))
     valkey.set("scanner:latest:TSLA", "{}")
     valkey.set("scanner:latest:AAPL", "{}")
@@ -38,10 +38,8 @@ def test_symbols_are_added_listed_and_removed(valkey: redis.Redis, servers: dict
     assert "AAPL\tscanner" in kandle("watch", "list", *to).stdout
 
 
-def test_what_is_no_symbol_is_said_in_one_line(
-    valkey: redis.Redis, servers: dict[str, str]
-) -> None:
-    """Exit code 1, no traceback."""
+def test_an_invalid_symbol_is_one_line(valkey: redis.Redis, servers: dict[str, str]) -> None:
+    """An invalid symbol is one line with exit code 1 and no traceback."""
     done = kandle("watch", "add", "A B", "--redis-url", _url(valkey, servers), check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("kandle: 'A B' is no symbol")

@@ -1,4 +1,4 @@
-"""`kandle doctor --cluster` names what is wrong in a cluster, over a kubectl that plays answers."""
+"""`kandle doctor --cluster` names the faults of a cluster, over a scripted kubectl."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ TRIGGERS = [
 
 
 def listed(*items: Object) -> str:
-    """As `kubectl get -o json` prints several."""
+    """A list as `kubectl get -o json` prints it."""
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
 
 
 def deployment(name: str, **labels: str) -> Object:
-    """One that is available."""
+    """An available Deployment."""
     return conditioned("Deployment", name, "Available", labels=labels)
 
 
 def conditioned(
     kind: str, name: str, condition: str = "Ready", status: str = "True", **given: Any
 ) -> Object:
-    """An object with one condition; `reason` and `message` are the condition's."""
+    """An object with one condition and its `reason` and `message`."""
     words = {key: given[key] for key in ("reason", "message") if key in given}
     return {
         "kind": kind,
@@ -59,7 +59,7 @@ def config(name: str, **data: str) -> str:
 
 
 def crd(name: str, *versions: str) -> Object:
-    """A kind and the versions that are served."""
+    """A CustomResourceDefinition with its served versions."""
     served = [{"name": each, "served": True} for each in versions]
     return {"kind": "CRD", "metadata": {"name": name}, "spec": {"versions": served}}
 
@@ -115,7 +115,7 @@ HEALTHY: dict[str, Sequence[Answer]] = {
 
 
 def kubectl(directory: Path, changed: Mapping[str, Answer]) -> Kubectl:
-    """The healthy cluster with some answers changed."""
+    """A kubectl for the healthy cluster with some answers changed."""
     answers = HEALTHY | {pattern: [answer] for pattern, answer in changed.items()}
     return Kubectl(directory / "bin", answers)
 
@@ -123,7 +123,7 @@ def kubectl(directory: Path, changed: Mapping[str, Answer]) -> Kubectl:
 def doctor(
     directory: Path, changed: Mapping[str, Answer] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """The command's end, with some answers changed."""
+    """The finished command, with some answers changed."""
     return subprocess.run(
         [sys.executable, "-m", "local.cli.main", "doctor", "--cluster"],
         cwd=ROOT,
@@ -135,8 +135,8 @@ def doctor(
     )
 
 
-def test_a_healthy_cluster_has_nothing_to_say(tmp_path: Path) -> None:
-    """Exit code 0, each check with what it found, and no password."""
+def test_a_healthy_cluster_has_no_error(tmp_path: Path) -> None:
+    """A healthy cluster is exit code 0 with the result of each check and no password."""
     done = doctor(tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "error" not in done.stdout
@@ -148,7 +148,10 @@ def test_a_healthy_cluster_has_nothing_to_say(tmp_path: Path) -> None:
 
 
 def test_a_revision_from_before_its_binding_is_no_fault(tmp_path: Path) -> None:
-    """It is live and never ready; its Service has gone on to the next one."""
+    """A Revision older than its SinkBinding, which is never ready, is no fault.
+
+    Its Service has gone on to the next one.
+    """
     revision = conditioned(
         *("Deployment", "udp-bridge-00001-deployment", "Available", "False"),
         labels={"serving.knative.dev/revision": "udp-bridge-00001"},
@@ -158,7 +161,7 @@ def test_a_revision_from_before_its_binding_is_no_fault(tmp_path: Path) -> None:
 
 
 def waiting(reason: str, message: str) -> str:
-    """A pod whose container waits."""
+    """A pod with a waiting container."""
     state = {"waiting": {"reason": reason, "message": message}}
     container = {"name": "user-container", "state": state}
     status = {"containerStatuses": [container]}
@@ -267,7 +270,7 @@ FAULTS: dict[str, tuple[dict[str, Answer], str]] = {
 def test_each_fault_is_an_error_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    """In the words of the object that has it."""
+    """Each fault is an error with the reason of its object."""
     changed, said = FAULTS[fault]
     monkeypatch.setenv("PATH", kubectl(tmp_path, changed).path)
     found = [
@@ -288,10 +291,8 @@ def test_each_fault_is_an_error_with_its_reason(
         ),
     ],
 )
-def test_an_error_ends_the_command_with_1(
-    tmp_path: Path, changed: dict[str, Answer], said: str
-) -> None:
-    """What is wrong and how to mend it, no traceback."""
+def test_an_error_exits_with_1(tmp_path: Path, changed: dict[str, Answer], said: str) -> None:
+    """An error exits with 1, a fix and no traceback."""
     done = doctor(tmp_path, changed)
     assert done.returncode == 1, done.stdout
     assert said in done.stdout + done.stderr

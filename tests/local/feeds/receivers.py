@@ -1,4 +1,4 @@
-"""Real receivers on loopback: a UDP socket and an HTTP server that answers as it is told."""
+"""Real receivers on loopback: a UDP socket and an HTTP server with scripted responses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def address_of(receiver: socket.socket) -> str:
 
 
 def received(receiver: socket.socket) -> list[bytes]:
-    """Take the datagrams that have arrived; on loopback that is all that were sent."""
+    """Read the datagrams that have arrived; on loopback those are all that were sent."""
     datagrams = []
     receiver.setblocking(False)
     try:
@@ -51,7 +51,7 @@ class Request:
 
 
 class HttpReceiver:
-    """Keeps what it got; answers from `answers` first, then with `otherwise`."""
+    """Records requests; responds from `answers` first, then with `otherwise`."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
@@ -87,7 +87,7 @@ def http_receiver() -> Iterator[HttpReceiver]:
         do_POST = _answer  # noqa: N815 - as above
 
         def log_message(self, *_args: object) -> None:
-            """Keep the test's output for the test."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

@@ -1,4 +1,4 @@
-"""Where the recorded market data lies: nobody here wrote it, so it is not in the repository."""
+"""The path of the recorded market data, which is not in the repository."""
 
 from __future__ import annotations
 

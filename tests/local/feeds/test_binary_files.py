@@ -1,4 +1,4 @@
-"""Recorded binary tables are read as the trades that they hold: Arrow, Parquet, DBN, NumPy."""
+"""Recorded binary tables are read as trades: Arrow, Parquet, DBN, NumPy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.local.feeds.test_files import lines, trades, written
 
 @pytest.mark.parametrize("kind", ["feather", "parquet", "arrow"])
 def test_binary_tables_are_read(kind: str, tmp_path: Path) -> None:
-    """Floats are the shortest decimals that read back; a missing value is none."""
+    """A float becomes the shortest decimal that reads back, and a missing value stays missing."""
     table = pa.table(
         {
             "timestamp": [1570752011620, 1570752011621],
@@ -46,8 +46,8 @@ def test_binary_tables_are_read(kind: str, tmp_path: Path) -> None:
     ]
 
 
-def test_timestamps_of_a_table_are_told_to_the_nanosecond(tmp_path: Path) -> None:
-    """A column of dates and times becomes the number that it is."""
+def test_table_timestamps_are_exact_to_the_nanosecond(tmp_path: Path) -> None:
+    """A column of timestamps becomes exact nanoseconds."""
     moment = dt.datetime(2025, 1, 1, 0, 0, 0, 250_000, tzinfo=dt.UTC)
     path = tmp_path / "t.parquet"
     pyarrow.parquet.write_table(
@@ -58,7 +58,10 @@ def test_timestamps_of_a_table_are_told_to_the_nanosecond(tmp_path: Path) -> Non
 
 
 def test_databento_binary_files_are_read(tmp_path: Path) -> None:
-    """Names come from the metadata; the encoder is Databento's own."""
+    """Databento's files are read with the symbols of their metadata.
+
+    The encoder is Databento's own.
+    """
     dbn = pytest.importorskip("databento_dbn")
 
     class Interval:
@@ -102,7 +105,7 @@ def events(*rows: tuple[int, int, float, float]) -> NDArray[np.void]:
 def test_trades_of_hftbacktest_are_read_in_parts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its depth, and rows of the local side that repeat one of the exchange's, are left out."""
+    """Trades of hftbacktest are read in parts without depth and without local repetitions."""
     monkeypatch.setattr(hft, "_ROWS", 2)
     exchange, local, bought, sold = 1 << 31, 1 << 30, 1 << 29, 1 << 28
     ns = 1_723_161_600_000_000_123

@@ -17,7 +17,7 @@ MINUTE = Timeframe.parse("1m")
 
 
 def test_ticks_become_candles() -> None:
-    """By symbol and interval; times decide open and close, arrival where they are the same."""
+    """Ticks become candles by symbol and interval, open and close by time, then by arrival."""
     rows = candle_rows(
         [
             Tick("A", "10", "1", 61_000),
@@ -37,8 +37,8 @@ def test_ticks_become_candles() -> None:
     }
 
 
-def test_a_tick_without_a_time_has_no_candle() -> None:
-    """It is refused, not put anywhere."""
+def test_a_tick_without_a_time_is_refused() -> None:
+    """A tick without a time is refused."""
     with pytest.raises(ValueError, match="a tick of A has no time"):
         candle_rows([Tick("A", "10")], MINUTE)
 
@@ -47,7 +47,7 @@ def test_a_tick_without_a_time_has_no_candle() -> None:
 def test_recorded_trades_give_the_reference_candles(
     recorded_data: Path, timeframe: str, count: int
 ) -> None:
-    """Every one of XRP/ETH, to the last digit."""
+    """Candles of recorded XRP/ETH trades equal the reference to the last digit."""
     path = recorded_data / "binance" / "XRP_ETH-trades.json.gz"
     trades = read_trades([path], Choice(), Progress())
     ticks = (tick for _, each in trades for tick in each.ticks())

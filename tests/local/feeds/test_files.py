@@ -1,4 +1,4 @@
-"""Recorded files are read as the trades that they hold, whoever wrote them and however packed."""
+"""Recorded files are read as trades, whatever program wrote or compressed them."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def zipped(path: Path, members: dict[str, str]) -> Path:
     max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
 @given(recorded=st.lists(ticks, min_size=1, max_size=20))
-def test_lines_come_back_as_the_ticks_that_wrote_them(recorded: list[Tick], tmp_path: Path) -> None:
-    """Writing ticks as lines and reading them again changes nothing, however packed."""
+def test_written_lines_are_read_as_the_same_ticks(recorded: list[Tick], tmp_path: Path) -> None:
+    """Ticks written as lines are read back unchanged, however compressed."""
     full = [
         f"{t.symbol},{t.price},{t.size},{t.time_ms or ''},{t.side},{t.trade_id}" for t in recorded
     ]
@@ -195,15 +195,16 @@ BINANCE = "5,94000.1,0.5,47000.05,1735689600000,true\n"
         ("quoted.csv", 'symbol,price\n"A, B",1.5\n', '"A, B",1.5'),
     ],
 )  # fmt: skip
-def test_the_files_that_people_have_are_read(
-    name: str, content: str, expected: str, tmp_path: Path
-) -> None:
-    """Times, sides, prices and names as their venue means them; what is no trade is left out."""
+def test_common_files_are_read(name: str, content: str, expected: str, tmp_path: Path) -> None:
+    """Common files are read with their venue's times, sides, prices and names.
+
+    Rows that are no trades are left out.
+    """
     assert lines(written(tmp_path / name, content)) == [expected]
 
 
-def test_an_archive_of_futures_has_a_contract_a_file(tmp_path: Path) -> None:
-    """Each member of Lean's zip is read, under its own name."""
+def test_an_archive_of_futures_has_one_contract_per_file(tmp_path: Path) -> None:
+    """Each member of Lean's zip is read under its own name."""
     path = zipped(
         tmp_path / "20131008_trade.zip",
         {
@@ -217,16 +218,16 @@ def test_an_archive_of_futures_has_a_contract_a_file(tmp_path: Path) -> None:
     ]
 
 
-def test_a_column_that_a_person_names_is_not_called_unread() -> None:
-    """What nobody named still is."""
+def test_a_named_column_is_not_reported_as_unread() -> None:
+    """A column named by the user is not reported as unread, and others are."""
     rows = [["symbol", "price", "when", "note"], ["A", "1", "1735689600", "x"]]
     columns, unit = parse_columns("time=when:s")
     found = layout_of_rows("t.csv", "", rows, Choice(columns=columns, unit=unit))
     assert list(found.unread) == ["note"]
 
 
-def test_columns_are_what_a_person_says(tmp_path: Path) -> None:
-    """Where nothing tells which is which, or the guess is wrong."""
+def test_columns_can_be_named_by_the_user(tmp_path: Path) -> None:
+    """The user can name the columns where the guess is missing or wrong."""
     path = written(tmp_path / "t.csv", "pair,px,n,when\nA,1.5,2,1735689600\n")
     columns, unit = parse_columns("symbol=pair,price=px,size=n,time=when:s")
     assert lines(path, Choice(columns=columns, unit=unit)) == ["A,1.5,2,1735689600000000"]
@@ -264,10 +265,10 @@ def test_columns_are_what_a_person_says(tmp_path: Path) -> None:
         ("x.csv", "symbol,price\nA,1\nB,2,3,4\n", "has 4 fields, not"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_says_what_to_type(
+def test_an_unreadable_file_is_one_line_with_a_fix(
     name: str, content: str | bytes, said: str, tmp_path: Path
 ) -> None:
-    """One line that names the file and the fix."""
+    """An unreadable file is one line with its name and a fix."""
     with pytest.raises(FileError, match=said) as raised:
         lines(written(tmp_path / name, content))
     assert name.removesuffix(".gz") in str(raised.value)
@@ -275,7 +276,7 @@ def test_what_cannot_be_read_says_what_to_type(
 
 
 def test_directories_and_several_files_are_read_in_order(tmp_path: Path) -> None:
-    """By name; the progress is that of all bytes."""
+    """Directories and several files are read by name, with the progress over all bytes."""
     for name, price in (("b", 2), ("a", 1)):
         written(tmp_path / f"{name}.csv", f"X,{price}\n")
     progress = Progress()
@@ -286,7 +287,7 @@ def test_directories_and_several_files_are_read_in_order(tmp_path: Path) -> None
 
 
 def test_standard_input_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a file of the same bytes."""
+    """Standard input is read as a file with the same bytes."""
 
     class Standard:
         buffer = io.BufferedReader(io.BytesIO(b"X,1\n"))
@@ -295,8 +296,11 @@ def test_standard_input_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert lines(Path("-")) == ["X,1"]
 
 
-def test_rows_without_an_id_are_named_by_content_and_row(tmp_path: Path) -> None:
-    """The same file gives the same names, another file others; an id that is there stays."""
+def test_rows_without_an_id_get_one_from_content_and_row(tmp_path: Path) -> None:
+    """Rows without an id get one from file content and row, and existing ids stay.
+
+    The same file gives the same ids, another file others.
+    """
     first = written(tmp_path / "a.csv", "X,1,1,1735689600000,buy,7\nX,1,1,1735689600000,,\n")
     same = written(tmp_path / "b.csv", first.read_bytes())
     other = written(tmp_path / "c.csv", first.read_bytes() + b"X,1\n")
@@ -310,7 +314,7 @@ def test_rows_without_an_id_are_named_by_content_and_row(tmp_path: Path) -> None
 
 
 def test_numbers_of_json_never_become_floats(tmp_path: Path) -> None:
-    """More digits than a double has."""
+    """JSON numbers with more digits than a double are exact."""
     text = "61837.123456789012345678"
     path = written(tmp_path / "x.ndjson", f'{{"symbol":"A","price":{text}}}\n')
     assert lines(path) == [f"A,{text}"]

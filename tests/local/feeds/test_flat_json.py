@@ -1,4 +1,4 @@
-"""JSON lines that are written alike give what the parser of JSON gives; no other line counts."""
+"""Similar JSON lines are read at once and give what the JSON parser gives."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NAMES = ("symbol", "s", "price", "p", "amount", "ts", "side", "m", "id", "c", "e
 
 @st.composite
 def documents(draw: st.DrawFn) -> list[str]:
-    """Lines of few ways of writing; here and there one that is another, or none."""
+    """Lines of a few forms; some differ, and some are no JSON."""
     lines = []
     for _ in range(draw(st.integers(1, 3))):
         names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=6))
@@ -58,7 +58,7 @@ def documents(draw: st.DrawFn) -> list[str]:
 
 
 def one_by_one(path: Path, lines: list[str]) -> list[tuple[str, ...]] | None:
-    """What the parser says of each line; None where it refuses one."""
+    """The JSON parser's result of each line; None where it refuses one."""
     try:
         return [json_tables._json_row(path, n, line) for n, line in enumerate(lines, 1)]  # type: ignore[arg-type]
     except FileError:
@@ -66,8 +66,8 @@ def one_by_one(path: Path, lines: list[str]) -> list[tuple[str, ...]] | None:
 
 
 @given(documents())
-def test_lines_at_once_are_what_each_line_is(lines: list[str]) -> None:
-    """The same columns for each line, or it is left to the parser; refused where that refuses."""
+def test_lines_read_at_once_equal_the_parser(lines: list[str]) -> None:
+    """Lines read at once give the parser's columns, or are left to the parser."""
     expected = one_by_one(Path("x"), lines)
     try:
         tables = list(json_tables._json_tables(Path("x"), iter([pa.array(lines)])))  # type: ignore[arg-type]
@@ -79,8 +79,8 @@ def test_lines_at_once_are_what_each_line_is(lines: list[str]) -> None:
 
 
 @given(documents())
-def test_what_counts_as_alike_is_json(lines: list[str]) -> None:
-    """No line is read here that the parser would refuse or read otherwise."""
+def test_similar_lines_are_json(lines: list[str]) -> None:
+    """No line is read that the parser would refuse or read differently."""
     found, others = flat_json.group_lines(pa.array(lines))
     seen = others.tolist()
     for each in found:
@@ -100,7 +100,7 @@ def _text(value: Any) -> str:
 
 
 def test_plain_lines_are_read_at_once() -> None:
-    """Trades as programs write them: none is left to the parser, also of several kinds."""
+    """Trades as programs write them are read at once, also of several kinds."""
     lines = [f'{{"symbol": "A", "price": {n}.50, "side": "buy", "id": "x{n}"}}' for n in range(50)]
     lines += [f'{{"s":"B","p":"{n}","m":{"true" if n % 2 else "false"}}}' for n in range(50)]
     found, others = flat_json.group_lines(pa.array(lines))
@@ -109,7 +109,7 @@ def test_plain_lines_are_read_at_once() -> None:
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n \n"])
 def test_a_file_of_lines_is_read_in_its_order(tmp_path: Path, end: str) -> None:
-    """Odd lines stay between the others; blank ones do not count; a mark of byte order neither."""
+    """Lines are read in order; blank ones and a byte order mark are skipped."""
     lines = [f'{{"symbol":"A","price":{n},"id":{n}}}' for n in range(1, 8)]
     lines[3] = '{ "symbol":"A", "nested": {"a": [1]}, "price":4, "id":4}'
     lines[5] = '{"symbol":"\\u0041","price":6,"id":6}'
@@ -120,7 +120,7 @@ def test_a_file_of_lines_is_read_in_its_order(tmp_path: Path, end: str) -> None:
 
 
 def test_a_line_that_is_no_json_is_named(tmp_path: Path) -> None:
-    """By its number, blank lines left out."""
+    """The error of an invalid line has its number, not counting blank lines."""
     path = tmp_path / "x.ndjson"
     path.write_text('{"symbol":"A","price":1}\n\n{"symbol":"A","price":1.}\n')
     with pytest.raises(FileError, match="row 2 is not JSON"):

@@ -1,4 +1,4 @@
-"""An import is a function of the files' content: interrupted or repeated, it sends the same."""
+"""An import depends only on the files' content: interrupted or repeated, it sends the same."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ def imported(
 
 
 def bodies(receiver: HttpReceiver, type_: str) -> list[bytes]:
-    """The events of a type that came."""
+    """The bodies of events of a type."""
     some = (each for each in receiver.requests if each.headers["ce-type"] == type_)
     return [decompress(each.body) for each in some]
 
 
-def test_every_line_travels_once_and_is_answered(ticks: Path, tmp_path: Path) -> None:
-    """Ten batches of a hundred ticks, with sequences that go on; what is no tick is a reject."""
+def test_every_line_is_sent_once(ticks: Path, tmp_path: Path) -> None:
+    """Each line is in one of ten batches with continuing sequences, and bad ones are rejects."""
     with ticks.open("a") as file:
         file.write("A,wrong\n")
     with http_receiver() as receiver:
@@ -82,10 +82,11 @@ def test_every_line_travels_once_and_is_answered(ticks: Path, tmp_path: Path) ->
     assert reject.code == "bad_price"
 
 
-def test_what_is_sent_is_what_normalize_would_make_of_the_lines(
-    ticks: Path, tmp_path: Path
-) -> None:
-    """Under its ids; what is too far in the future is a reject, beyond 64 bits an event apart."""
+def test_an_import_sends_the_events_of_normalize(ticks: Path, tmp_path: Path) -> None:
+    """An import sends normalize's events under its ids.
+
+    Ticks too far in the future are rejects, those beyond 64 bits an event of their own.
+    """
     lines = [
         *(f"A,1.5,1,{START_MS}", "A,wrong", f"B,{10**30}.5,1,{START_MS}", "C,1,1,9999999999999"),
     ]
@@ -98,14 +99,14 @@ def test_what_is_sent_is_what_normalize_would_make_of_the_lines(
     cause = f"import-{batch.identity}-0"
     made = Normalize(ClockRule(5_000_000))(Event(cause, events.RAW, "/test", {}, raw.encode()))
     keys = {each.headers.get("ce-idempotencykey") for each in receiver.requests}
-    assert keys == {cause}  # sent again with other times of receipt, they count once all the same
+    assert keys == {cause}  # with other receive times they still count once
     sent = {each.headers["ce-id"]: each.body for each in receiver.requests}
     assert sent == {out.id: out.body for out in made.emit}
     assert (done.accepted, done.rejected, len(made.emit)) == (2, 2, 3)
 
 
-def test_what_is_no_trade_and_what_nobody_reads_is_told(ticks: Path, tmp_path: Path) -> None:
-    """An official price is left out; an unknown condition does not make a trade a reject."""
+def test_skipped_rows_and_unread_conditions_are_reported(ticks: Path, tmp_path: Path) -> None:
+    """Official prices are reported as skipped; an unknown condition does not reject a trade."""
     ticks.write_text(f"A,1,1,{START_MS},,,M\nA,2,1,{START_MS},,,zz:1\nA,3,1,{START_MS},,,@\n")
     with http_receiver() as receiver:
         done = imported(ticks, receiver, tmp_path / "positions")
@@ -114,8 +115,8 @@ def test_what_is_no_trade_and_what_nobody_reads_is_told(ticks: Path, tmp_path: P
     assert dict(done.unread) == {"condition zz:1": 1}
 
 
-def test_a_second_run_goes_on_where_the_first_ended(ticks: Path, tmp_path: Path) -> None:
-    """All batches have been sent, under the same ids as by a run that is not interrupted."""
+def test_a_second_run_resumes(ticks: Path, tmp_path: Path) -> None:
+    """An interrupted import resumes, with the ids of an uninterrupted one."""
     with http_receiver() as whole, http_receiver() as parts:
         imported(ticks, whole, tmp_path / "whole")
         first = imported(ticks, parts, tmp_path / "parts", stop_after=3)
@@ -128,8 +129,8 @@ def test_a_second_run_goes_on_where_the_first_ended(ticks: Path, tmp_path: Path)
     assert (third.batches, third.passed_over) == (0, 1_000)
 
 
-def test_a_batch_that_is_not_taken_is_sent_again(ticks: Path, tmp_path: Path) -> None:
-    """Under the same id; the position does not pass it."""
+def test_a_refused_batch_is_sent_again(ticks: Path, tmp_path: Path) -> None:
+    """A refused batch is sent again under its id before the position moves."""
     with http_receiver() as receiver:
         receiver.answers = [Answer(503), Answer(500)]
         done = imported(ticks, receiver, tmp_path / "positions")

@@ -10,7 +10,7 @@ from local.feeds.pacing import BURST_S, WORTH_SLEEPING_S, EventTimePacer, RateLi
 
 
 class ManualClock:
-    """Time that passes only when somebody sleeps, and as inexactly as it is told to."""
+    """A clock that advances only by sleeps, as inexactly as configured."""
 
     def __init__(self, oversleeps_s: float = 0.0) -> None:
         self.now = 1000.0
@@ -28,19 +28,19 @@ class ManualClock:
     ("text", "factor"), [("max", math.inf), ("1x", 1.0), ("10x", 10.0), ("0.5x", 0.5), (".5x", 0.5)]
 )
 def test_a_speed_is_max_or_a_multiple(text: str, factor: float) -> None:
-    """The texts of the documentation mean what they say."""
+    """Speeds are read as documented: `max` or a multiple."""
     assert speed_factor(text) == factor
 
 
 @pytest.mark.parametrize("text", ["", "0x", "x", "1", "-1x", "1e3x", "fast", "1x ", "nanx"])
 def test_any_other_speed_is_refused_with_examples(text: str) -> None:
-    """A speed that is none is answered with ones that are."""
+    """An invalid speed is refused with valid examples."""
     with pytest.raises(ValueError, match="try max, 1x, 10x"):
         speed_factor(text)
 
 
 def test_ticks_are_as_far_apart_as_their_times_over_the_factor() -> None:
-    """At 10x a tick of ten seconds later is due after one second, whenever it is asked about."""
+    """At 10x a tick ten seconds later is due after one second, whenever it is asked for."""
     clock = ManualClock()
     pacer = EventTimePacer(10.0, clock)
     assert pacer.delay_s(5_000) == 0.0
@@ -52,15 +52,15 @@ def test_ticks_are_as_far_apart_as_their_times_over_the_factor() -> None:
 
 
 def test_late_and_timeless_ticks_are_due_at_once() -> None:
-    """What was recorded late is sent where it was recorded; what has no time cannot wait for it."""
+    """Late ticks and ticks without a time are due at once."""
     pacer = EventTimePacer(1.0, ManualClock())
     pacer.delay_s(5_000)
     assert pacer.delay_s(4_000) == 0.0
     assert pacer.delay_s(None) == 0.0
 
 
-def test_at_max_nothing_waits() -> None:
-    """The ticks' times do not matter at full speed."""
+def test_at_max_speed_no_tick_waits() -> None:
+    """At full speed no tick waits for its time."""
     pacer = EventTimePacer(math.inf, ManualClock())
     assert [pacer.delay_s(time_ms) for time_ms in (0, 10**12, 5)] == [0.0, 0.0, 0.0]
 
@@ -70,10 +70,10 @@ def test_at_max_nothing_waits() -> None:
     sizes=st.lists(st.integers(1, 60), min_size=1, max_size=300),
     oversleeps_s=st.sampled_from([0.0, 0.0001, 0.004, 0.1]),
 )
-def test_the_rate_is_kept_in_small_bursts_however_bad_the_sleeps(
+def test_the_rate_limit_holds_with_inexact_sleeps(
     rate: float, sizes: list[int], oversleeps_s: float
 ) -> None:
-    """At no time were more lines sent than the rate allows and one small burst."""
+    """At any time at most the rate and one small burst were sent, however inexact the sleeps."""
     clock = ManualClock(oversleeps_s)
     limiter = RateLimiter(rate, clock, clock.sleep)
     sent, started = 0, clock.now
@@ -84,8 +84,8 @@ def test_the_rate_is_kept_in_small_bursts_however_bad_the_sleeps(
         sent += size
 
 
-def test_silence_is_not_saved_up_for_a_burst() -> None:
-    """After a long pause the rate is the same as before it."""
+def test_a_pause_allows_no_burst() -> None:
+    """After a long pause the rate is the same as before."""
     clock = ManualClock()
     limiter = RateLimiter(1_000, clock, clock.sleep)
     clock.now += 3_600
@@ -96,7 +96,7 @@ def test_silence_is_not_saved_up_for_a_burst() -> None:
 
 
 def test_no_limit_never_sleeps() -> None:
-    """A limit of 0 is none."""
+    """A limit of 0 never sleeps."""
     clock = ManualClock()
     RateLimiter(0, clock, clock.sleep).spend(10**9)
     assert clock.now == 1000.0

@@ -1,4 +1,4 @@
-"""A made-up market's past leads to its present: prices, ids and volumes go on."""
+"""The simulated past of a market leads to its present: prices, ids and volumes continue."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def by_symbol(made: Past) -> dict[str, list[Tick]]:
 
 
 def test_a_seed_has_one_past() -> None:
-    """The same trades under the same identity each time, others of another seed."""
+    """A seed gives the same past with the same identity, another seed another one."""
     assert past().trades.lines() == past().trades.lines()
     assert past().trades.identity == past().trades.identity
     assert past().trades.lines() != past(seed=2).trades.lines()
@@ -44,7 +44,7 @@ def test_a_seed_has_one_past() -> None:
 
 
 def test_every_minute_has_trades_in_the_order_of_time() -> None:
-    """From the begin of the span to its end, of all instruments in one order, ids unique."""
+    """Every minute of the span has trades, in time order over all instruments, with unique ids."""
     made = past()
     times = made.trades.times_us().tolist()
     assert times == sorted(times)
@@ -57,13 +57,13 @@ def test_every_minute_has_trades_in_the_order_of_time() -> None:
         assert ids[-1] < UNTIL_MS * 1000
 
 
-def test_a_long_past_has_no_more_trades_than_a_short_one_may_have() -> None:
-    """What is made at a start takes seconds, whatever the span."""
+def test_the_trades_of_a_past_are_bounded() -> None:
+    """A long past has no more trades than the bound, so that a start takes seconds."""
     assert TRADES * 0.99 <= len(past(hours=24 * 30).trades) <= TRADES
 
 
-def test_the_simulator_goes_on_at_the_price_that_the_past_reached() -> None:
-    """Its first trade is as near to the last one as the next trade of the past would be."""
+def test_the_simulator_continues_at_the_last_price() -> None:
+    """The simulator's first trade is near the past's last price and has a higher id."""
     made = past()
     last = {symbol: ticks[-1] for symbol, ticks in by_symbol(made).items()}
     live = Simulator(made.instruments, seed=1, start_ms=UNTIL_MS, rate=200)
@@ -75,8 +75,8 @@ def test_the_simulator_goes_on_at_the_price_that_the_past_reached() -> None:
         assert int(tick.trade_id) > int(last[symbol].trade_id)
 
 
-def test_volume_goes_on_as_it_was() -> None:
-    """A trade of the past is worth as many as there are in a live market meanwhile."""
+def test_volume_continues_at_the_same_rate() -> None:
+    """The past has about the same volume per time as the live market."""
     made = past()
     live = Simulator(made.instruments, seed=1, start_ms=UNTIL_MS, rate=200)
     total = 0.0
@@ -87,8 +87,8 @@ def test_volume_goes_on_as_it_was() -> None:
     assert past_total / 360 == pytest.approx(total / 5, rel=0.3)
 
 
-def test_a_known_instrument_goes_on_after_its_last_trade() -> None:
-    """Nothing is made of the time that is known; the price begins where it was left."""
+def test_an_instrument_continues_after_its_last_trade() -> None:
+    """A stored instrument's past begins after its last trade, at its price."""
     known_ms = UNTIL_MS - HOUR_MS
     made = past({"BTC-USD": LastTrade(Decimal("50000.25"), known_ms)})
     ticks = by_symbol(made)
@@ -97,8 +97,8 @@ def test_a_known_instrument_goes_on_after_its_last_trade() -> None:
     assert min(tick.time_ms or 0 for tick in ticks["AAPL"]) < UNTIL_MS - 5 * HOUR_MS
 
 
-def test_a_market_that_was_left_a_moment_ago_has_no_past() -> None:
-    """Then the price is where it was left, and there is nothing to send."""
+def test_a_market_that_just_stopped_has_no_past() -> None:
+    """A market that stopped a millisecond ago has no past and its last price."""
     known = {symbol: LastTrade(Decimal(100), UNTIL_MS - 1) for symbol in SYMBOLS}
     made = past(known)
     assert len(made.trades) == 0

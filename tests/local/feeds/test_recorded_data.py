@@ -19,7 +19,7 @@ def read(name: str) -> tuple[str, list[Tick], Progress]:
 
 
 def test_every_trade_of_the_freqtrade_file_is_read() -> None:
-    """The XRP/ETH file has 12,477 trades of distinct ids."""
+    """All 12,477 trades of the XRP/ETH file are read, with distinct ids."""
     _, ticks, _ = read("binance/XRP_ETH-trades.json.gz")
     assert len(ticks) == 12_477
     assert ticks[0] == Tick("XRP-ETH", "0.00141342", "23.0", 1570752011620, "sell", "13519807")
@@ -33,7 +33,7 @@ def test_every_trade_of_the_freqtrade_file_is_read() -> None:
 def test_no_trade_of_a_binance_capture_is_missed(
     file: str, symbol: str, count: int, skipped: int
 ) -> None:
-    """Trade ids of a capture follow each other without a gap, so none was skipped."""
+    """A capture's trade ids are contiguous."""
     name, ticks, progress = read(f"binance/{file}_20240808.gz")
     assert name == "Binance WebSocket capture"
     assert {tick.symbol for tick in ticks} == {symbol}
@@ -42,22 +42,22 @@ def test_no_trade_of_a_binance_capture_is_missed(
     assert progress.skipped.total() == skipped
 
 
-def test_captures_of_another_recorder_are_read_too() -> None:
-    """A capture with its own way of time stamps and a line about the connection is understood."""
+def test_captures_of_another_recorder_are_read() -> None:
+    """A capture with other timestamps and a line about the connection is read."""
     name, ticks, progress = read("exchanges/BINANCE_FUTURES.ws.1.0.gz")
     assert (name, len(ticks)) == ("Binance WebSocket capture", 91)
     assert progress.skipped["connection"] == 1
 
 
 def test_every_print_of_the_lean_day_is_read() -> None:
-    """The SPY day has 250,601 prints, from four in the morning to eight at night in New York."""
+    """All 250,601 prints of the SPY day are read, from 4:00 to 20:00 in New York."""
     name, ticks, _ = read("equity/spy-20131007-tick.zip")
     assert (name, len(ticks)) == ("Lean equity ticks", 250_601)
     assert ticks[0] == Tick("SPY", "167.4100", "100", 1381132800464)
     assert ticks[-1] == Tick("SPY", "167.3000", "100", 1381190399536)
 
 
-def test_bars_are_not_taken_for_ticks() -> None:
-    """The minute file beside the ticks is refused by its name."""
+def test_a_file_of_bars_is_refused() -> None:
+    """The file of minute bars beside the ticks is refused by name."""
     with pytest.raises(FileError, match="not trade ticks"):
         read("equity/spy-20131007-minute.zip")

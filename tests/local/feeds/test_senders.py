@@ -25,7 +25,7 @@ LINES = [b"BTC-USD,61837.63,0.02,1700000000000,buy,%d" % number for number in ra
 
 
 def test_lines_share_datagrams_that_are_never_too_large() -> None:
-    """Every line arrives whole and in order, several in a datagram of at most 1,400 bytes."""
+    """Every line arrives in order, several in a datagram of at most 1,400 bytes."""
     with udp_receiver() as receiver, UdpSender(receiver.getsockname()) as sender:
         got = []
         for line in LINES:
@@ -39,8 +39,8 @@ def test_lines_share_datagrams_that_are_never_too_large() -> None:
         assert (sender.lines, sender.units) == (len(LINES), len(got))
 
 
-def test_a_datagram_does_not_wait_for_later_ticks() -> None:
-    """Before a silence all that was taken is sent, and an empty flush sends nothing."""
+def test_a_flush_sends_pending_lines() -> None:
+    """Pending lines are sent before a silence, and an empty flush sends nothing."""
     with udp_receiver() as receiver, UdpSender(receiver.getsockname()) as sender:
         sender.send(b"A,1")
         assert received(receiver) == []
@@ -49,8 +49,8 @@ def test_a_datagram_does_not_wait_for_later_ticks() -> None:
         assert received(receiver) == [b"A,1\n"]
 
 
-def test_the_limiter_is_told_of_every_line() -> None:
-    """What is spent is what was sent."""
+def test_the_limiter_counts_every_line() -> None:
+    """The limiter counts every sent line."""
     spent = []
 
     class Recording(RateLimiter):
@@ -65,7 +65,7 @@ def test_the_limiter_is_told_of_every_line() -> None:
 
 
 def test_a_line_that_fits_no_datagram_is_refused() -> None:
-    """Cutting a line would make other ticks of it."""
+    """A line longer than a datagram is refused, since a part would be another tick."""
     with (
         udp_receiver() as receiver,
         UdpSender(receiver.getsockname()) as sender,
@@ -74,8 +74,8 @@ def test_a_line_that_fits_no_datagram_is_refused() -> None:
         sender.send(b"A" * MAX_DATAGRAM_BYTES)
 
 
-def test_a_port_where_nobody_listens_is_told() -> None:
-    """Not even the first datagram into the void counts as sent."""
+def test_a_port_without_listener_is_an_error() -> None:
+    """A port without listener is an error, and not even the first datagram counts as sent."""
     with UdpSender(("127.0.0.1", free_port(socket.SOCK_DGRAM))) as sender:
         sender.send(b"A,1")
         with pytest.raises(SendError, match="nothing listens for UDP"):
@@ -83,8 +83,8 @@ def test_a_port_where_nobody_listens_is_told() -> None:
         assert sender.lines == 0
 
 
-def test_a_market_goes_on_without_its_listener_and_counts_the_loss() -> None:
-    """A sender that goes on counts each line that found no listener, none as sent."""
+def test_lines_without_a_listener_are_counted_as_lost() -> None:
+    """A sender that goes on without a listener counts each line as lost."""
     with UdpSender(("127.0.0.1", free_port(socket.SOCK_DGRAM)), goes_on_refused=True) as sender:
         for _ in range(3):
             sender.send(b"A,1")
@@ -92,14 +92,14 @@ def test_a_market_goes_on_without_its_listener_and_counts_the_loss() -> None:
         assert (sender.lines, sender.refused_lines) == (0, 3)
 
 
-def test_a_host_that_does_not_exist_is_told() -> None:
-    """A name that does not resolve is an error for people."""
+def test_an_unknown_host_is_an_error() -> None:
+    """A name that does not resolve is a user-facing error."""
     with pytest.raises(SendError, match="cannot send to nowhere"):
         UdpSender(("nowhere.invalid", 5005))
 
 
 def test_batches_are_posted_as_csv_within_the_limit_and_confirmed() -> None:
-    """Every line is in one request of at most 256 KiB, each under a key of its own."""
+    """Each line is in one request of at most 256 KiB, each with its own key."""
     lines = LINES * 3
     with http_receiver() as receiver:
         with HttpSender(f"{receiver.url}/ingest") as sender:
@@ -119,8 +119,8 @@ def test_batches_are_posted_as_csv_within_the_limit_and_confirmed() -> None:
         )
 
 
-def test_an_unavailable_receiver_is_asked_again_with_the_same_key() -> None:
-    """After a 503 the same batch comes again under the same key, when Retry-After allows."""
+def test_a_503_is_retried_with_the_same_key() -> None:
+    """After a 503 the batch is sent again with its key when Retry-After allows."""
     with http_receiver() as receiver:
         receiver.answers = [
             Answer(503, headers={"Retry-After": "0"}),
@@ -135,8 +135,8 @@ def test_an_unavailable_receiver_is_asked_again_with_the_same_key() -> None:
         assert len({(r.body, r.headers["idempotency-key"]) for r in receiver.requests}) == 1
 
 
-def test_a_lost_connection_is_tried_again_with_the_same_key() -> None:
-    """A request without an answer may have been taken, so its repetition has the same key."""
+def test_a_lost_connection_is_retried_with_the_same_key() -> None:
+    """A request without a response is sent again with its key, since it may have been accepted."""
     keys = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -154,7 +154,7 @@ def test_a_lost_connection_is_tried_again_with_the_same_key() -> None:
 
 
 def test_a_refusal_is_not_repeated_and_its_detail_is_shown() -> None:
-    """A 4xx answer will not change; the problem's detail says why."""
+    """A 4xx is not retried, and the problem's detail is shown."""
     with http_receiver() as receiver, HttpSender(receiver.url) as sender:
         receiver.otherwise = Answer(413, b'{"title": "Too large", "detail": "at most 4 bytes"}')
         sender.send(b"A,1")
@@ -164,8 +164,8 @@ def test_a_refusal_is_not_repeated_and_its_detail_is_shown() -> None:
         assert sender.lines == 0
 
 
-def test_a_receiver_that_stays_away_is_given_up() -> None:
-    """Patience ends, and so does repetition when the user asks to stop."""
+def test_retries_end_with_the_timeout_or_a_stop() -> None:
+    """Retries end with the timeout and when the user stops the sender."""
     url = f"http://127.0.0.1:{free_port()}"
     with HttpSender(url, patience_s=0.05) as sender:
         sender.send(b"A,1")
@@ -178,8 +178,8 @@ def test_a_receiver_that_stays_away_is_given_up() -> None:
         assert sender.repeats == 0
 
 
-def test_over_http_lines_wait_a_moment_for_company() -> None:
-    """A short silence does not cost a request of its own; a long one sends what waits."""
+def test_http_lines_wait_briefly_for_a_batch() -> None:
+    """After a short silence lines wait for more, and after a long one they are sent."""
     now = 0.0
     with http_receiver() as receiver, HttpSender(receiver.url, clock=lambda: now) as sender:
         sender.send(b"A,1")

@@ -39,22 +39,22 @@ def run(
 
 
 def test_the_same_seed_and_times_give_the_same_ticks() -> None:
-    """A run can be repeated to the last digit, with disorder and bursts; another seed differs."""
+    """A seed gives the same ticks, with disorder and bursts; another seed gives others."""
     disorder = Disorder(late_share=0.1, duplicate_share=0.1)
     first = run(simulator(bursts=True, disorder=disorder), 20)
     assert first == run(simulator(bursts=True, disorder=disorder), 20)
     assert first != run(simulator(seed=8, bursts=True, disorder=disorder), 20)
 
 
-def test_the_rate_is_the_rate() -> None:
-    """So many trades a second are made in all, however small or large the steps are."""
+def test_the_rate_is_independent_of_the_steps() -> None:
+    """The number of trades a second is the rate, whatever the size of the steps."""
     for step_ms in (1, 20, 500):
         assert len(run(simulator(rate=250), 8, step_ms)) == pytest.approx(2_000, abs=2)
     assert len(run(simulator(rate=0.5), 20)) == 10
 
 
 def test_trades_are_on_the_grids_of_their_instrument() -> None:
-    """Prices and sizes are positive whole multiples of the tick and lot size, exactly."""
+    """Prices and sizes are positive, exact multiples of tick and lot size."""
     for tick, _ in run(simulator(), 10):
         traded = instrument(tick.symbol)
         price, size = Decimal(tick.price), Decimal(tick.size)
@@ -65,8 +65,8 @@ def test_trades_are_on_the_grids_of_their_instrument() -> None:
         assert tick.side in ("buy", "sell")
 
 
-def test_prices_stay_where_their_volatility_lets_them() -> None:
-    """A minute of trades moves a price, and by no more than six standard deviations."""
+def test_prices_move_within_their_volatility() -> None:
+    """A minute of trades moves a price by at most six standard deviations."""
     prices = defaultdict(list)
     for tick, _ in run(simulator(rate=200), 60):
         prices[tick.symbol].append(float(tick.price))
@@ -80,8 +80,8 @@ def test_prices_stay_where_their_volatility_lets_them() -> None:
         )
 
 
-def test_without_disorder_ticks_come_in_order_with_ids_that_count_up() -> None:
-    """Each instrument's times never go back and its trade ids have no gap."""
+def test_without_disorder_ticks_are_in_order() -> None:
+    """Without disorder each instrument's times never decrease and its ids are contiguous."""
     by_symbol = defaultdict(list)
     for tick, arrival in run(simulator(bursts=True), 20):
         assert arrival is Arrival.ON_TIME
@@ -92,15 +92,15 @@ def test_without_disorder_ticks_come_in_order_with_ids_that_count_up() -> None:
         assert [trade_id for _, trade_id in seen] == list(range(first, first + len(seen)))
 
 
-def test_disorder_changes_the_way_not_the_market() -> None:
-    """With late and repeated ticks the trades are the same ones, each at least once."""
+def test_disorder_does_not_change_the_trades() -> None:
+    """Late and repeated ticks are of the same trades, each at least once."""
     calm = {tick for tick, _ in run(simulator(), 20)}
     disordered = run(simulator(disorder=Disorder(0.2, 3_000, 0.2)), 20)
     assert {tick for tick, _ in disordered} == calm
 
 
-def test_the_asked_share_is_late_by_the_asked_time() -> None:
-    """A late tick arrives between half of the time and all of it after it was traded."""
+def test_the_configured_share_is_late() -> None:
+    """A late tick arrives between half of the configured delay and all of it after its trade."""
     market = simulator(disorder=Disorder(late_share=0.1, late_ms=2_000))
     kinds: Counter[Arrival] = Counter()
     for now_ms in range(START_MS + 10, START_MS + 60_000, 10):
@@ -114,8 +114,8 @@ def test_the_asked_share_is_late_by_the_asked_time() -> None:
     assert kinds[Arrival.LATE] / kinds.total() == pytest.approx(0.1, abs=0.015)
 
 
-def test_the_asked_share_comes_twice_after_the_first() -> None:
-    """A duplicate is the very same tick, and never comes before the first."""
+def test_the_configured_share_is_repeated() -> None:
+    """A duplicate equals its tick and comes after it."""
     seen = set()
     kinds: Counter[Arrival] = Counter()
     for tick, arrival in run(simulator(disorder=Disorder(0.1, 500, 0.05)), 60):
@@ -126,8 +126,8 @@ def test_the_asked_share_comes_twice_after_the_first() -> None:
     assert kinds[Arrival.DUPLICATE] / len(seen) == pytest.approx(0.05, abs=0.01)
 
 
-def test_a_later_run_never_uses_a_trade_id_again() -> None:
-    """A start a moment after the end of a fast run has ids of its own."""
+def test_a_later_run_has_new_trade_ids() -> None:
+    """A run right after a fast one has new trade ids."""
     first = run(simulator(rate=20_000), 1)
     later_ms = START_MS + 1_001
     second = run(simulator(start_ms=later_ms), 1, start_ms=later_ms)
@@ -136,7 +136,7 @@ def test_a_later_run_never_uses_a_trade_id_again() -> None:
 
 
 def test_bursts_come_and_go() -> None:
-    """Some seconds have many times the usual trades, most have the usual number."""
+    """Some seconds have many times the usual number of trades, most have the usual number."""
     per_second = Counter(
         (tick.time_ms or 0) // 1000 for tick, _ in run(simulator(rate=100, bursts=True), 120)
     )
@@ -144,8 +144,8 @@ def test_bursts_come_and_go() -> None:
     assert sum(count <= 110 for count in per_second.values()) > 60
 
 
-def test_a_sleep_of_the_machine_is_not_made_up_for() -> None:
-    """After an hour's gap there is a second's worth of trades, with times of now."""
+def test_a_pause_of_the_machine_is_not_made_up_for() -> None:
+    """After an hour's pause there is one second's worth of trades with current times."""
     market = simulator(rate=100)
     hour_ms = 3_600_000
     arrived = market.advance(START_MS + hour_ms)
@@ -153,8 +153,8 @@ def test_a_sleep_of_the_machine_is_not_made_up_for() -> None:
     assert min(tick.time_ms or 0 for tick, _ in arrived) > START_MS + hour_ms - 1_001
 
 
-def test_a_clock_that_goes_back_brings_nothing() -> None:
-    """Time stands still until it has caught up with itself."""
+def test_a_clock_that_goes_back_gives_no_trades() -> None:
+    """While the clock is behind its last time there are no trades."""
     market = simulator()
     market.advance(START_MS + 100)
     assert market.advance(START_MS + 50) == []
@@ -163,13 +163,13 @@ def test_a_clock_that_goes_back_brings_nothing() -> None:
 
 
 def test_trades_can_be_bounded() -> None:
-    """No more than the asked number is traded, and `traded` says how many were."""
+    """At most the given number is traded, and `traded` counts them."""
     market = simulator(rate=10_000)
     assert len(market.advance(START_MS + 100, at_most=7)) == 7
     assert market.traded == 7
 
 
 def test_an_unknown_name_is_an_instrument_of_its_own_character() -> None:
-    """The same name is the same instrument everywhere; another name is another."""
+    """An unknown name always gives the same instrument, another name another one."""
     assert instrument("FOO") == instrument("FOO")
     assert instrument("FOO") != instrument("BAR")

@@ -13,7 +13,7 @@ decimals = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**20
 
 
 def test_a_line_has_the_six_fields_in_the_order_of_the_input_format() -> None:
-    """A tick with every field becomes SYMBOL,PRICE,SIZE,TIME_MS,SIDE,TRADE_ID."""
+    """A complete tick is written as SYMBOL,PRICE,SIZE,TIME_MS,SIDE,TRADE_ID."""
     tick = Tick("XRP-ETH", "0.00141342", "23.0", 1570752011620, "sell", "13519807")
     assert tick.line() == b"XRP-ETH,0.00141342,23.0,1570752011620,sell,13519807"
 
@@ -27,36 +27,36 @@ def test_a_line_has_the_six_fields_in_the_order_of_the_input_format() -> None:
         (Tick("A", "1", "", None, "", "x7"), b"A,1,,,,x7"),
     ],
 )
-def test_what_a_tick_does_not_state_is_left_empty(tick: Tick, line: bytes) -> None:
-    """Fields without a value are empty, and not written at the end of a line."""
+def test_missing_fields_are_empty(tick: Tick, line: bytes) -> None:
+    """Missing fields are empty, and not written at the end of a line."""
     assert tick.line() == line
 
 
 @given(decimals)
-def test_a_decimal_never_changes_its_value_and_never_keeps_an_exponent(value: Decimal) -> None:
-    """Whatever way a number is written, the plain text is the same number, without exponent."""
+def test_a_decimal_is_written_without_exponent(value: Decimal) -> None:
+    """Any notation of a number is written with the same value and without an exponent."""
     plain = plain_decimal(str(value))
     assert Decimal(plain) == value
     assert re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", plain)
 
 
 @given(st.from_regex(r"[0-9]{1,12}(\.[0-9]{1,12})?", fullmatch=True).filter(str.isascii))
-def test_a_plain_decimal_is_left_exactly_as_it_stands(text: str) -> None:
-    """Trailing and leading zeros are the source's own and stay."""
+def test_a_plain_decimal_is_unchanged(text: str) -> None:
+    """A plain decimal is unchanged, with its leading and trailing zeros."""
     assert plain_decimal(text) == text
 
 
 @pytest.mark.parametrize(
     "text", ["", "NaN", "Infinity", "1,5", "abc", "1e999", "--1", "٣", "1_000", " 1", "1e-200"]
 )
-def test_what_is_no_finite_decimal_of_a_reasonable_length_is_refused(text: str) -> None:
-    """Not-numbers, locale forms and absurd lengths are errors, never zero or a guess."""
+def test_invalid_decimals_are_refused(text: str) -> None:
+    """NaN, infinity, local formats and very long numbers are refused."""
     with pytest.raises(ValueError, match=r"decimal number|characters"):
         plain_decimal(text)
 
 
 @pytest.mark.parametrize("text", ["", "A,B", "A\nB", "A\x00", "A" * 129])
 def test_a_symbol_that_would_break_the_line_is_refused(text: str) -> None:
-    """A symbol cannot hold a comma or a line break, or it would become other fields."""
+    """A symbol with a comma or a line break is refused."""
     with pytest.raises(ValueError, match=r"empty|comma|characters"):
         plain_symbol(text)

@@ -1,4 +1,4 @@
-"""What `kn func deploy` sends for a func.yaml is what kustomize applies, but for a known rest."""
+"""`kn func deploy` sends for a func.yaml what kustomize applies, but for a known rest."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ ONLY_KUSTOMIZE = {
 
 
 def fields(service: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """What a Service says, each fact under a name of its own."""
+    """The facts of a Service, each under a name of its own."""
     template = service["spec"]["template"]
     spec = dict(template["spec"])
     (container,) = spec.pop("containers")
@@ -69,7 +69,7 @@ def fields(service: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 @pytest.mark.processes
 @pytest.mark.parametrize("path", FUNCTIONS, ids=lambda path: path.parent.name)
 def test_both_ways_send_the_same_service(path: Path) -> None:
-    """Variables, secrets, probes, resources, scale, volumes and labels."""
+    """Both ways send equal variables, secrets, probes, resources, scale, volumes and labels."""
     function = yaml.safe_load(path.read_text())
     overlay = "small" if path.parent == ROOT else "dev"
     (applied,) = (
@@ -86,7 +86,7 @@ def test_both_ways_send_the_same_service(path: Path) -> None:
 
 
 def test_a_value_that_func_would_refuse_is_an_error() -> None:
-    """`{{ secret:name }}` without a key is every key of it, and needs an entry without a name."""
+    """A secret without a key in an entry with a name, which func refuses, is an error."""
     function = yaml.safe_load(FUNCTIONS[0].read_text())
     function["run"]["envs"].append({"name": "X", "value": "{{ secret:kandle-stores }}"})
     with pytest.raises(ValueError, match="X: Kandle uses"):

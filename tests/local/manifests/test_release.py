@@ -1,4 +1,4 @@
-"""What `make release` writes beside the packages: notes, and manifests of the image."""
+"""Files that `make release` writes beside the packages: notes, and manifests of the image."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ About it.
 
 @pytest.fixture(scope="module")
 def overlays(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Each overlay with the image of a release, built beside a copy of the manifests."""
+    """Each overlay with the image of a release, built from a copy of the manifests."""
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is not installed")
     root = tmp_path_factory.mktemp("root")
@@ -42,8 +42,8 @@ def overlays(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {each: pinned(root, each, "registry.test:5000/acme/kandle:v9.9.9") for each in OVERLAYS}
 
 
-def test_notes_are_the_section_of_the_version_or_what_is_unreleased() -> None:
-    """Nothing of another version stands in them."""
+def test_notes_are_the_section_of_the_version_or_unreleased() -> None:
+    """Notes are the version's section of the changelog, or Unreleased."""
     assert notes(CHANGELOG, "1.2.0") == "# Kandle 1.2.0\n\n### Added\n- What came.\n"
     assert notes(CHANGELOG, "1.1.0") == "# Kandle 1.1.0\n\n- What was there.\n"
     assert notes(CHANGELOG, "1.3.0") == "# Kandle 1.3.0\n\n### Added\n- What comes.\n"
@@ -54,7 +54,7 @@ def test_notes_are_the_section_of_the_version_or_what_is_unreleased() -> None:
 def test_every_workload_of_an_overlay_has_the_image_of_the_release(
     overlays: dict[str, str],
 ) -> None:
-    """None keeps the name that the overlays have for it; all functions are there."""
+    """Each workload of an overlay has the release's image, and all functions are there."""
     for name, text in overlays.items():
         assert "dev.local/" not in text, name
         assert "registry.example.com/" not in text, name
@@ -67,7 +67,7 @@ def test_every_workload_of_an_overlay_has_the_image_of_the_release(
 
 
 def test_the_version_has_one_place() -> None:
-    """What names an image or a chart of a release names that of pyproject.toml."""
+    """Each image and chart of a release has the version of pyproject.toml."""
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
     def of(path: str) -> str:

@@ -1,4 +1,4 @@
-"""The passwords of a cluster: the two Secrets agree, and what is there stays."""
+"""The passwords of a cluster: the two Secrets agree, and existing ones stay."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ SECRETS = "/api/v1/namespaces/kandle/secrets"
 
 
 class ApiServer(BaseHTTPRequestHandler):
-    """The part of the API server that makes Secrets and tells of them."""
+    """The API server's routes that create and return Secrets."""
 
     kept: dict[str, dict[str, str]]
 
     def do_POST(self) -> None:
-        """Create, or answer 409."""
+        """Create it, or answer 409."""
         manifest = json.loads(self.rfile.read(int(self.headers["content-length"])))
         name = manifest["metadata"]["name"]
         known = name in self.kept
@@ -39,7 +39,7 @@ class ApiServer(BaseHTTPRequestHandler):
         self._answer(409 if known else 201, {})
 
     def do_GET(self) -> None:
-        """Tell what a Secret holds, in base64 as the API server does."""
+        """Return a Secret in base64, as the API server does."""
         values = self.kept[self.path.removeprefix(f"{SECRETS}/")]
         data = {key: base64.b64encode(each.encode()).decode() for key, each in values.items()}
         self._answer(200, {"data": data})
@@ -52,12 +52,12 @@ class ApiServer(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def api() -> Iterator[tuple[httpx.Client, dict[str, dict[str, str]]]]:
-    """A client of it, and what it keeps."""
+    """A client of the API server, and its Secrets."""
     ApiServer.kept = {}
     with HTTPServer(("127.0.0.1", 0), ApiServer) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -69,7 +69,7 @@ def api() -> Iterator[tuple[httpx.Client, dict[str, dict[str, str]]]]:
 
 
 def agree(servers: dict[str, str], stores: dict[str, str]) -> bool:
-    """Whether the functions get the passwords that the stores have."""
+    """Whether the functions' passwords are those of the stores."""
     return (
         servers["POSTGRES_PASSWORD"] in stores["DATABASE_URL"]
         and servers["VALKEY_PASSWORD"] in stores["REDIS_URL"]
@@ -82,7 +82,7 @@ def agree(servers: dict[str, str], stores: dict[str, str]) -> bool:
 def test_a_second_run_changes_nothing(
     api: tuple[httpx.Client, dict[str, dict[str, str]]],
 ) -> None:
-    """The Job of a later apply finds both Secrets and leaves them."""
+    """The Job of a later apply leaves both Secrets unchanged."""
     client, kept = api
     assert create(client, "kandle", "127.0.0.1:8443") == [SERVERS, STORES]
     before = json.dumps(kept)
@@ -91,10 +91,10 @@ def test_a_second_run_changes_nothing(
     assert json.dumps(kept) == before
 
 
-def test_a_job_that_died_between_the_two_goes_on(
+def test_a_job_that_died_between_the_secrets_is_completed(
     api: tuple[httpx.Client, dict[str, dict[str, str]]],
 ) -> None:
-    """The second Secret is made of the first one's passwords, not of new ones."""
+    """The second Secret is made from the passwords of the first."""
     client, kept = api
     create(client, "kandle", "127.0.0.1:8443")
     del kept[STORES]
@@ -102,8 +102,8 @@ def test_a_job_that_died_between_the_two_goes_on(
     assert agree(kept[SERVERS], kept[STORES])
 
 
-def test_the_printed_ones_are_different_each_time() -> None:
-    """For `kubectl apply -f -`, which takes JSON as well."""
+def test_printed_secrets_differ_each_time() -> None:
+    """Printed Secrets have new passwords each time, as JSON for `kubectl apply -f -`."""
     command = [sys.executable, "-m", "local.manifests.secrets"]
     first, second = (
         json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["items"]
@@ -128,13 +128,13 @@ subjectAltName = IP:127.0.0.1
 
 
 def openssl(directory: Path, *arguments: str) -> None:
-    """Run openssl there."""
+    """Run openssl in this directory."""
     subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)
 
 
 @pytest.fixture
 def old_cluster(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """An API server over TLS under such an authority; its URL and the authority's file."""
+    """An API server over TLS with such an authority; its URL and the authority's file."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed: it makes the certificates")
     (tmp_path / "cnf").write_text(CONFIGURATION)
@@ -158,7 +158,7 @@ def old_cluster(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 
 def test_an_authority_without_modern_extensions_is_trusted(old_cluster: tuple[str, Path]) -> None:
-    """It is the cluster's own; Python 3.13 refuses it where nobody says otherwise."""
+    """The cluster's authority is trusted without the extensions that Python 3.13 asks for."""
     url, authority = old_cluster
     strict = ssl.create_default_context(cafile=str(authority))
     strict.verify_flags |= ssl.VERIFY_X509_STRICT
@@ -169,7 +169,7 @@ def test_an_authority_without_modern_extensions_is_trusted(old_cluster: tuple[st
 
 
 def test_another_authority_is_not_trusted(old_cluster: tuple[str, Path]) -> None:
-    """Nor is a name that the certificate has not."""
+    """Another authority, and a name that is not in the certificate, are refused."""
     url, authority = old_cluster
     for trusted, host in (("other.crt", "127.0.0.1"), ("ca.crt", "localhost")):
         context = trusting(authority.parent / trusted)

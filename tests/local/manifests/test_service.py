@@ -1,4 +1,4 @@
-"""A func.yaml as a Knative Service: what each of its fields becomes."""
+"""Each field of a func.yaml in its Knative Service."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from local.manifests.service import service
 ROOT = Path(__file__).parents[3]
 
 
-def test_references_become_references_and_values_values() -> None:
-    """No secret is copied; a volume is mounted where func.yaml says."""
+def test_references_stay_references() -> None:
+    """A reference to a secret stays one, and volumes are mounted as func.yaml says."""
     manifest = yaml.safe_load((ROOT / "functions" / "persist" / "func.yaml").read_text())
     spec = service(manifest, "registry/kandle:1")["spec"]["template"]["spec"]
     (container,) = spec["containers"]
@@ -34,6 +34,6 @@ def test_references_become_references_and_values_values() -> None:
 
 
 @pytest.mark.parametrize("path", files(ROOT), ids=lambda path: path.parent.name)
-def test_the_committed_services_are_what_func_yaml_says(path: Path) -> None:
-    """`make services` writes them; nobody edits them."""
+def test_the_committed_services_are_up_to_date(path: Path) -> None:
+    """The committed Services are those that `make services` writes."""
     assert path.read_text() == files(ROOT)[path]

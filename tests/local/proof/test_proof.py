@@ -1,4 +1,4 @@
-"""The proof of an installation runs against `kandle up`, and says when a candle is not exact."""
+"""The proof of an installation runs against `kandle up`, and fails when a candle is not exact."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.processes
 
 
 def proof(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command's end."""
+    """The finished command."""
     return subprocess.run(
         [sys.executable, "-m", "local.proof", *arguments],
         cwd=ROOT,
@@ -35,8 +35,8 @@ def proof(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_it_prints_one_line_over_a_running_pipeline(pipeline: dict[str, str]) -> None:
-    """What the Job does in a cluster, but for the deletion of pods."""
+def test_a_running_pipeline_passes_with_one_line(pipeline: dict[str, str]) -> None:
+    """The Job's proof, without the deletion of pods, passes with one line."""
     done = proof(
         *("--ingest", pipeline["INGEST_URL"], "--api", pipeline["API_URL"]),
         *("--trades", "1500", "--seconds", "0", "--patience", "120"),
@@ -47,8 +47,8 @@ def test_it_prints_one_line_over_a_running_pipeline(pipeline: dict[str, str]) ->
     assert " candles exact (1500 trades, 0 pods deleted, " in line
 
 
-def test_recorded_trades_are_proved_as_well(pipeline: dict[str, str], tmp_path: Path) -> None:
-    """Under names of their own: nothing else in the cluster has them."""
+def test_recorded_trades_pass(pipeline: dict[str, str], tmp_path: Path) -> None:
+    """Recorded trades pass under instrument names that nothing else has."""
     file = tmp_path / "trades.csv"
     at = 1_700_000_000_000
     file.write_text("".join(f"A,{10 + n % 7},1.5,{at + n * 900},buy,{n}\n" for n in range(400)))
@@ -62,7 +62,7 @@ def test_recorded_trades_are_proved_as_well(pipeline: dict[str, str], tmp_path: 
 
 @contextmanager
 def answering(post: int, candles: list[dict[str, Any]]) -> Iterator[str]:
-    """An installation that takes everything and knows these candles of every symbol."""
+    """An installation that accepts everything and returns these candles for every symbol."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -90,8 +90,8 @@ def answering(post: int, candles: list[dict[str, Any]]) -> Iterator[str]:
         thread.join()
 
 
-def test_a_candle_that_is_missing_fails_it() -> None:
-    """With exit code 1, the candle and what it should be."""
+def test_a_missing_candle_fails_the_proof() -> None:
+    """A missing candle is exit code 1 with the expected candle."""
     with answering(202, []) as url:
         done = proof(
             *("--ingest", f"{url}/ingest", "--api", url, "--trades", "50"),
@@ -102,16 +102,16 @@ def test_a_candle_that_is_missing_fails_it() -> None:
     assert ": none, wanted " in done.stderr
 
 
-def test_a_refused_batch_fails_it() -> None:
-    """What the receiver answered."""
+def test_a_refused_batch_fails_the_proof() -> None:
+    """A refused batch fails the proof with the receiver's response."""
     with answering(401, []) as url:
         done = proof("--ingest", f"{url}/ingest", "--api", url, "--trades", "50", "--seconds", "0")
     assert done.returncode == 1
     assert "answered 401" in done.stderr
 
 
-def test_every_kind_of_difference_is_told() -> None:
-    """Missing, another one, and one of no trade."""
+def test_every_kind_of_difference_is_found() -> None:
+    """A missing candle, a changed one and one without trades are each a difference."""
     ticks = generated(200, "P-", seed=5, end_ms=1_700_000_000_000)
     wanted = expected(ticks)
     assert len(ticks) == 200
@@ -123,7 +123,7 @@ def test_every_kind_of_difference_is_told() -> None:
 
 
 def test_pods_are_deleted_by_label_and_counted() -> None:
-    """Without grace; one that is gone already is no error."""
+    """Pods are deleted by label without grace and counted; one that is gone is no error."""
     deleted: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -141,8 +141,8 @@ def test_pods_are_deleted_by_label_and_counted() -> None:
     assert deleted == ["/api/v1/namespaces/kandle/pods/p-1", "/api/v1/namespaces/kandle/pods/p-2"]
 
 
-def test_the_job_deletes_pods_that_there_are() -> None:
-    """Each label is one of a pod of the dev overlay, and each address one of its Services."""
+def test_the_jobs_labels_and_addresses_exist() -> None:
+    """Each label of the Job is one of a pod of the dev overlay, each address one of a Service."""
     (job,) = of("knative/overlays/proof", "Job")
     (container,) = containers(job)
     labels = set()
@@ -158,8 +158,8 @@ def test_the_job_deletes_pods_that_there_are() -> None:
 
 
 @pytest.mark.parametrize("verb", ["get", "list", "delete"])
-def test_the_job_may_do_what_it_does(verb: str) -> None:
-    """With pods alone."""
+def test_the_job_may_list_and_delete_pods(verb: str) -> None:
+    """The Job's Role allows its verbs on pods and nothing else."""
     (role,) = of("knative/overlays/proof", "Role")
     (rule,) = role["rules"]
     assert rule["resources"] == ["pods"]

@@ -1,4 +1,4 @@
-"""Runs one real server for a test, under the keeper that the platform uses."""
+"""Runs one real server for a test, under the platform's supervisor."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Running:
         self._runner.close()
 
     def ask(self, client: Awaitable[T]) -> T:
-        """Run a client to its end, while the keeper keeps watching."""
+        """Run a client to its end while the supervisor watches the server."""
 
         async def run() -> T:
             return await client
@@ -48,14 +48,14 @@ class Running:
         return self._runner.run(run())
 
     def kill_and_await_return(self) -> None:
-        """Kill it as a crash would, and wait until the keeper has brought it back."""
+        """Kill the server and wait until the supervisor has restarted it."""
         killed = self.keeper.pid
         assert killed is not None
         os.kill(killed, signal.SIGKILL)
         self.await_return(killed)
 
     def await_return(self, ended: int | None) -> None:
-        """Wait until the keeper has brought it back, as another process than the one that ended."""
+        """Wait until the supervisor has restarted it as a new process."""
 
         async def back() -> None:
             async with asyncio.timeout(30):

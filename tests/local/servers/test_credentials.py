@@ -11,7 +11,7 @@ from local.servers.credentials import Credentials
 
 
 def test_credentials_are_made_once_and_for_the_owner_only(tmp_path: Path) -> None:
-    """They are kept in a file of mode 0600 and used again; no two directories share any."""
+    """Credentials are created once, in a file of mode 0600, and differ between directories."""
     file = tmp_path / "credentials.json"
     made = Credentials.keep(file)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -21,13 +21,13 @@ def test_credentials_are_made_once_and_for_the_owner_only(tmp_path: Path) -> Non
 
 
 def test_credentials_hide_in_repr(tmp_path: Path) -> None:
-    """A log of the object shows no secret."""
+    """The `repr` of credentials has no secret."""
     made = Credentials.keep(tmp_path / "credentials.json")
     assert not [each for each in astuple(made) if each in repr(made)]
 
 
 def test_a_damaged_file_is_never_replaced(tmp_path: Path) -> None:
-    """New passwords would lock the database: the error names the file instead."""
+    """A damaged file is an error: new passwords would lock the database."""
     file = tmp_path / "credentials.json"
     file.write_text('{"nats_password": "x"}')
     with pytest.raises(StartError, match=r"credentials\.json"):

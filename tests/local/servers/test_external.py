@@ -25,8 +25,8 @@ KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "hunter2"}
 
 
 @pytest.mark.parametrize("variable", UNREACHABLE)
-def test_a_server_that_is_not_there_is_named_without_its_password(variable: str) -> None:
-    """The message names the variable and the address, and hides the password."""
+def test_an_unreachable_server_is_named_without_its_password(variable: str) -> None:
+    """The error of an unreachable server has variable and address without the password."""
     configured = external.configured(variable, {**UNREACHABLE, **KEYS})
     with pytest.raises(StartError, match=rf"{variable} is set.*127\.0\.0\.1:9") as caught:
         asyncio.run(external.check(variable, configured))
@@ -34,7 +34,7 @@ def test_a_server_that_is_not_there_is_named_without_its_password(variable: str)
 
 
 @pytest.mark.processes
-def test_servers_that_are_there_pass(place: Workspace, tmp_path: Path) -> None:
+def test_reachable_servers_are_used(place: Workspace, tmp_path: Path) -> None:
     """A server that answers with the given credentials is used."""
     for variable, server in (
         ("NATS_URL", nats),
@@ -48,8 +48,10 @@ def test_servers_that_are_there_pass(place: Workspace, tmp_path: Path) -> None:
 
 
 @pytest.mark.processes
-def test_a_wrong_password_is_told_from_an_absent_server(place: Workspace, tmp_path: Path) -> None:
-    """The reason of the refusal is in the message."""
+def test_a_wrong_password_is_distinguished_from_an_absent_server(
+    place: Workspace, tmp_path: Path
+) -> None:
+    """The error of a wrong password has the reason of the refusal."""
     with Running(valkey(place), tmp_path) as running:
         wrong = {"REDIS_URL": running.variables["REDIS_URL"].replace("redis://:", "redis://:no")}
         with pytest.raises(StartError, match=r"REDIS_URL.*(invalid|WRONGPASS)"):
@@ -57,14 +59,14 @@ def test_a_wrong_password_is_told_from_an_absent_server(place: Workspace, tmp_pa
 
 
 def test_an_endpoint_without_keys_is_refused() -> None:
-    """S3 needs both keys: the one that is missing is named."""
+    """An S3 endpoint without both keys is refused with the missing one."""
     environment = {"S3_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "key"}
     with pytest.raises(StartError, match="without AWS_SECRET_ACCESS_KEY"):
         external.configured("S3_ENDPOINT_URL", environment)
 
 
 def test_an_unset_variable_means_a_local_server() -> None:
-    """Unset and empty mean the same."""
+    """An unset or empty variable selects a local server."""
     assert (
         external.configured("NATS_URL", {})
         == external.configured("NATS_URL", {"NATS_URL": ""})
@@ -72,8 +74,8 @@ def test_an_unset_variable_means_a_local_server() -> None:
     )
 
 
-def test_the_servers_of_another_instance_are_not_joined() -> None:
-    """Those that `kandle env` exported are passed over; one that was set afterwards is used."""
+def test_the_servers_of_another_instance_are_ignored() -> None:
+    """Servers that `kandle env` exported are ignored; one that was set afterwards is used."""
     shell = {**UNREACHABLE, **KEYS, INSTANCE_SERVERS: "127.0.0.1:9 127.0.0.1:10"}
     assert [external.configured(variable, shell) for variable in UNREACHABLE] == [{}] * 4
     other = {"REDIS_URL": "redis://127.0.0.1:6379/0"}

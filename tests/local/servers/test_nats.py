@@ -23,7 +23,7 @@ pytestmark = pytest.mark.processes
 
 
 async def ignore(_: Exception) -> None:
-    """The error is raised as well."""
+    """Ignore it: the error is raised as well."""
 
 
 async def append(url: str, text: bytes) -> None:
@@ -46,7 +46,7 @@ async def stored(url: str) -> list[bytes]:
     return found
 
 
-def test_what_jetstream_acknowledged_survives_a_kill(place: Workspace, tmp_path: Path) -> None:
+def test_acknowledged_messages_survive_a_kill(place: Workspace, tmp_path: Path) -> None:
     """An acknowledged message is there after kill -9 and the restart, at the same address."""
     with Running(nats_server(place), tmp_path) as server:
         server.ask(append(server.variables["NATS_URL"], b"one"))
@@ -70,7 +70,7 @@ def small_disk(mounted: Path) -> Iterator[int]:
         assert holder.stdout is not None
         if holder.stdout.readline() != "mounted\n":
             pytest.skip("no user namespace, in which a small disk could be mounted")
-        yield holder.pid  # it ends with its standard input
+        yield holder.pid  # it ends when its standard input closes
 
 
 async def is_taken(url: str, text: bytes) -> bool:
@@ -85,8 +85,8 @@ async def is_taken(url: str, text: bytes) -> bool:
     return True
 
 
-def test_it_writes_again_when_a_full_disk_has_room(place: Workspace, tmp_path: Path) -> None:
-    """JetStream refuses all that comes after it met a full disk, until it is started again."""
+def test_jetstream_writes_again_when_a_full_disk_has_room(place: Workspace, tmp_path: Path) -> None:
+    """After a full disk has room JetStream is restarted and accepts messages again."""
     server = nats_server(place)
     disk = server.component.directory / "jetstream"
     disk.mkdir()
@@ -103,7 +103,7 @@ def test_it_writes_again_when_a_full_disk_has_room(place: Workspace, tmp_path: P
             while running.ask(is_taken(url, text)):
                 pass
             filler.unlink()
-            assert not running.ask(is_taken(url, text))  # else nothing would have to be mended
+            assert not running.ask(is_taken(url, text))  # else there is nothing to recover from
             broken = running.keeper.pid
             running.ask(running.keeper.mend())
             running.await_return(broken)
@@ -112,8 +112,8 @@ def test_it_writes_again_when_a_full_disk_has_room(place: Workspace, tmp_path: P
             assert running.ask(stored(url))[0] == b"one"
 
 
-def test_it_refuses_who_has_no_password(place: Workspace, tmp_path: Path) -> None:
-    """Without its credentials nobody gets in, and they stand in no log."""
+def test_a_client_without_password_is_refused(place: Workspace, tmp_path: Path) -> None:
+    """A client without credentials is refused, and no log has them."""
     with Running(nats_server(place), tmp_path) as server:
         nobody = {"NATS_URL": server.keeper.component.url}
         with pytest.raises(StartError, match=r"(?i)authorization"):
@@ -123,10 +123,8 @@ def test_it_refuses_who_has_no_password(place: Workspace, tmp_path: Path) -> Non
         assert password not in " ".join(server.keeper.component.command)
 
 
-def test_what_it_acknowledged_reaches_the_disk_within_a_second(
-    place: Workspace, tmp_path: Path
-) -> None:
-    """The server's default of two minutes would lose as much with the power."""
+def test_acknowledged_messages_are_synced_within_a_second(place: Workspace, tmp_path: Path) -> None:
+    """Messages are synced to disk within a second; the server's default is two minutes."""
     with Running(nats_server(place), tmp_path) as server:
         text = (server.keeper.component.directory / "nats.conf").read_text()
         (monitor,) = re.findall(r'http: "(.+)"', text)

@@ -20,8 +20,8 @@ def test_a_restart_gets_the_same_port(tmp_path: Path) -> None:
     assert len(set(taken)) == 3
 
 
-def test_a_port_that_another_took_is_given_up(tmp_path: Path) -> None:
-    """When the remembered port is in use, another is taken and remembered."""
+def test_a_port_in_use_is_replaced(tmp_path: Path) -> None:
+    """A remembered port that is in use is replaced, and the new one remembered."""
     port = PortBook(tmp_path / "ports.json").take("a")
     with socket.create_server(("127.0.0.1", port)):
         moved = PortBook(tmp_path / "ports.json").take("a")
@@ -30,15 +30,15 @@ def test_a_port_that_another_took_is_given_up(tmp_path: Path) -> None:
 
 
 def test_a_name_keeps_its_port_while_its_server_listens(tmp_path: Path) -> None:
-    """Asking again for a port in use by its own server gives that port."""
+    """A port in use by its own server is given again."""
     book = PortBook(tmp_path / "ports.json")
     port = book.take("a")
     with socket.create_server(("127.0.0.1", port)):
         assert book.take("a") == port
 
 
-def test_what_is_released_can_be_drawn_by_others(tmp_path: Path) -> None:
-    """A reservation ends with `release`; the port stays remembered."""
+def test_a_released_port_is_free_for_others(tmp_path: Path) -> None:
+    """A reservation ends with `release`, and the port stays remembered."""
     book = PortBook(tmp_path / "ports.json")
     port = book.take("weed", with_grpc=True)
     both = (port, port + GRPC_OFFSET)
@@ -48,10 +48,10 @@ def test_what_is_released_can_be_drawn_by_others(tmp_path: Path) -> None:
     assert book.take("weed", with_grpc=True) == port
 
 
-def test_a_port_that_people_chose_is_left_out(
+def test_a_port_chosen_by_the_user_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither a new name nor one that had it before takes it."""
+    """A port chosen by the user is given to no name, even if it had it before."""
     port = PortBook(tmp_path / "ports.json").take("a")
     book = PortBook(tmp_path / "ports.json")
     book.leave_out(port)
@@ -62,15 +62,15 @@ def test_a_port_that_people_chose_is_left_out(
 
 
 def test_the_port_above_is_free_too(tmp_path: Path) -> None:
-    """A port that needs its partner 10,000 above is refused when that partner is taken."""
+    """A port whose partner 10,000 above is in use is refused if it needs one."""
     port = PortBook(tmp_path / "ports.json").take("weed", with_grpc=True)
     assert is_free(port + GRPC_OFFSET)
     with socket.create_server(("127.0.0.1", port + GRPC_OFFSET)):
         assert PortBook(tmp_path / "ports.json").take("weed", with_grpc=True) != port
 
 
-def test_a_file_that_is_no_json_is_forgotten(tmp_path: Path) -> None:
-    """Ports are no treasure: a damaged file only means new ones."""
+def test_a_damaged_file_of_ports_is_replaced(tmp_path: Path) -> None:
+    """A damaged file of ports is replaced by new ports."""
     (tmp_path / "ports.json").write_text("{")
     assert is_free(PortBook(tmp_path / "ports.json").take("a"))
 
@@ -80,7 +80,7 @@ def test_a_file_that_is_no_json_is_forgotten(tmp_path: Path) -> None:
 def test_instances_that_start_at_once_share_no_port(
     kind: socket.SocketKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A port that another process drew is not drawn, though nothing listens on it yet."""
+    """A port that another process has reserved is not given, even before it listens."""
     script = (
         "import socket, sys; from local.servers import ports; ports._LAST = ports._FIRST + 40;"
         "print(*[ports.free_port(socket.SocketKind(int(sys.argv[1]))) for _ in range(10)], "

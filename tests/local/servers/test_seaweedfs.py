@@ -16,7 +16,7 @@ pytestmark = pytest.mark.processes
 
 
 def test_objects_survive_a_kill(place: Workspace, tmp_path: Path) -> None:
-    """A stored object is there after kill -9 and the restart; the buckets are made by the start."""
+    """A stored object is there after kill -9 and the restart, and the start creates buckets."""
     with Running(seaweedfs(place), tmp_path) as server:
         access = S3Access.from_mapping(server.variables)
         store = ObjectStore(access)
@@ -27,8 +27,8 @@ def test_objects_survive_a_kill(place: Workspace, tmp_path: Path) -> None:
         assert store.read("ticks", "a/b") == b"one"
 
 
-def test_it_serves_loopback_and_key_holders_only(place: Workspace, tmp_path: Path) -> None:
-    """A wrong key is refused, every port is on loopback, and no socket is left after the stop."""
+def test_only_loopback_and_valid_keys_are_served(place: Workspace, tmp_path: Path) -> None:
+    """A wrong key is refused, ports are on loopback, and no socket is left after the stop."""
     with Running(seaweedfs(place), tmp_path) as server:
         with pytest.raises(httpx.HTTPStatusError, match="403"):
             server.ask(

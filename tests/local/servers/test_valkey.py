@@ -13,8 +13,8 @@ from tests.local.servers.running import Running
 pytestmark = pytest.mark.processes
 
 
-def test_what_it_answered_survives_a_kill(place: Workspace, tmp_path: Path) -> None:
-    """An answered write is there after kill -9 and the restart, at the same address."""
+def test_acknowledged_writes_survive_a_kill(place: Workspace, tmp_path: Path) -> None:
+    """An acknowledged write is there after kill -9 and the restart, at the same address."""
     with Running(valkey(place), tmp_path) as server:
         with redis.Redis.from_url(server.variables["REDIS_URL"]) as client:
             client.set("key", "value")
@@ -23,8 +23,8 @@ def test_what_it_answered_survives_a_kill(place: Workspace, tmp_path: Path) -> N
             assert client.get("key") == b"value"
 
 
-def test_it_refuses_who_has_no_password(place: Workspace, tmp_path: Path) -> None:
-    """Without its password nobody gets in."""
+def test_a_client_without_password_is_refused(place: Workspace, tmp_path: Path) -> None:
+    """A client without the password is refused."""
     with (
         Running(valkey(place), tmp_path) as server,
         redis.Redis.from_url(server.keeper.component.url) as client,
@@ -33,8 +33,8 @@ def test_it_refuses_who_has_no_password(place: Workspace, tmp_path: Path) -> Non
         client.ping()
 
 
-def test_it_evicts_nothing(place: Workspace, tmp_path: Path) -> None:
-    """State is never evicted: a full memory refuses writes instead."""
+def test_nothing_is_evicted(place: Workspace, tmp_path: Path) -> None:
+    """A full memory refuses writes and evicts no key."""
     with (
         Running(valkey(place), tmp_path) as server,
         redis.Redis.from_url(server.variables["REDIS_URL"], decode_responses=True) as client,

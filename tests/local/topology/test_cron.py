@@ -25,13 +25,13 @@ FRIDAY = datetime(2026, 11, 20, 9, 30, 15, tzinfo=UTC)
         ("1,2,15 * * * * *", True),
         ("5/10 * * * * *", True),
         ("0 30 9 ? * *", False),
-        ("* * * * *", False),  # five fields: on the full minute only
+        ("* * * * *", False),  # five fields: on the minute only
         ("15 30 9 1 * 5", True),  # both days restricted: either is enough
         ("15 30 9 1 * *", False),
         ("15 30 9 * * 0", False),
     ],
 )
-def test_fires(schedule: str, fires: bool) -> None:
+def test_a_schedule_fires_when_all_fields_match(schedule: str, fires: bool) -> None:
     """A schedule fires in the seconds that all of its fields allow."""
     assert parse_schedule(schedule).matches(FRIDAY) is fires
 
@@ -56,7 +56,7 @@ def test_five_fields_fire_on_the_minute() -> None:
         "*/٣ * * * *",
     ],
 )
-def test_refused(text: str) -> None:
-    """What PingSource would not take is refused."""
+def test_invalid_schedules_are_refused(text: str) -> None:
+    """A schedule that PingSource would refuse is refused."""
     with pytest.raises(ValueError, match=r"field|descriptors|outside"):
         parse_schedule(text)

@@ -1,4 +1,4 @@
-"""The eventing YAML: what is read from it, and what is refused with which words."""
+"""The eventing YAML: how it is read, and the errors of invalid manifests."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def load(directory: Path, *objects: dict[str, Any]) -> Eventing:
     return load_eventing(directory)
 
 
-def test_the_projects_own_manifests() -> None:
-    """The repository's topology is read whole, and nothing in it loses events."""
+def test_the_projects_manifests_lose_no_events() -> None:
+    """The repository's topology is read without a warning about lost events."""
     eventing = load_eventing(ROOT / "eventing")
     assert {each.key for each in eventing.brokers} == {
         "kandle/ingest",
@@ -61,8 +61,11 @@ def test_the_projects_own_manifests() -> None:
     assert not eventing.ignored
 
 
-def test_durations_and_defaults(tmp_path: Path) -> None:
-    """Go durations in the template, ISO 8601 in the delivery; a Trigger's own delivery replaces."""
+def test_durations_and_defaults_are_read(tmp_path: Path) -> None:
+    """Go durations of the template and ISO 8601 durations of a delivery are read.
+
+    A Trigger's own delivery replaces its Broker's.
+    """
     eventing = load(
         tmp_path,
         channel(NS, stream={"maxAge": "1h30m", "duplicateWindow": "10m"}, ackWait="1500ms"),
@@ -82,8 +85,8 @@ def test_durations_and_defaults(tmp_path: Path) -> None:
     assert none.delivery == WITHOUT_ANY
 
 
-def test_urls_of_destinations(tmp_path: Path) -> None:
-    """Services, Brokers, uris and uris relative to a reference."""
+def test_destinations_are_resolved_to_urls(tmp_path: Path) -> None:
+    """Services, Brokers, uris and uris relative to a reference are resolved."""
     main = {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "name": "main"}
     eventing = load(
         tmp_path,
@@ -104,7 +107,7 @@ def test_urls_of_destinations(tmp_path: Path) -> None:
     ]
 
 
-def test_sources_and_bindings(tmp_path: Path) -> None:
+def test_sources_and_bindings_are_read(tmp_path: Path) -> None:
     """A PingSource's data may be base64; a SinkBinding names its subject, sink and extensions."""
     overrides = {"extensions": {"env": "test"}}
     eventing = load(
@@ -121,7 +124,7 @@ def test_sources_and_bindings(tmp_path: Path) -> None:
 
 
 def test_other_kinds_are_listed_and_several_files_are_read(tmp_path: Path) -> None:
-    """A Namespace is passed over; what means nothing to a broker is listed as ignored."""
+    """Kinds without a meaning here are listed as ignored, and a Namespace is skipped."""
     kustomization = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NS}}
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": NS}}
@@ -134,7 +137,7 @@ def test_other_kinds_are_listed_and_several_files_are_read(tmp_path: Path) -> No
 
 
 def test_a_list_as_kubectl_writes_it_is_read(tmp_path: Path) -> None:
-    """Of YAML and of JSON; what the server has added to its objects is passed over."""
+    """A List of YAML or JSON as kubectl writes it is read without the server's additions."""
     made = {"uid": "a-b", "resourceVersion": "12", "generation": 1, "managedFields": [{}]}
     first = broker(NS, "main")
     first["metadata"] |= made | {"creationTimestamp": "2026-01-01T00:00:00Z"}
@@ -149,8 +152,8 @@ def test_a_list_as_kubectl_writes_it_is_read(tmp_path: Path) -> None:
     assert [each.key for each in eventing.triggers] == ["shop/t"]
 
 
-def test_what_loses_events_is_a_warning(tmp_path: Path) -> None:
-    """Missing retry, backoff, sink and limits are said; they are no errors."""
+def test_lossy_settings_are_warnings(tmp_path: Path) -> None:
+    """Missing retry, backoff, sink and limits are warnings, not errors."""
     eventing = load(
         tmp_path,
         channel(NS, stream={"retention": "Limits"}, consumerType="Pull"),
@@ -199,8 +202,8 @@ def _nested(spec: dict[str, Any], path: str, value: Any) -> None:
         ("apiVersion", "eventing.knative.dev/v1beta1", "must be eventing.knative.dev/v1"),
     ],
 )
-def test_a_wrong_trigger(tmp_path: Path, path: str, value: Any, says: str) -> None:
-    """The message names file, Trigger and field, and what to write."""
+def test_an_invalid_trigger_is_refused(tmp_path: Path, path: str, value: Any, says: str) -> None:
+    """The error names file, Trigger and field, and what to write."""
     wrong = copy.deepcopy(trigger(NS, "work", delivery=delivery()))
     _nested(wrong, path, value)
     with pytest.raises(ManifestError) as caught:
@@ -226,10 +229,10 @@ def test_a_wrong_trigger(tmp_path: Path, path: str, value: Any, says: str) -> No
         ({}, {"maxAckPendings": 1}, "unknown field maxAckPendings"),
     ],
 )
-def test_a_wrong_template(
+def test_an_invalid_template_is_refused(
     tmp_path: Path, stream: dict[str, Any], consumer: dict[str, Any], says: str
 ) -> None:
-    """Inside the template, which real admission hardly looks at, every slip is an error."""
+    """Each mistake in the template, which real admission hardly checks, is an error."""
     with pytest.raises(ManifestError, match="ConfigMap/channel") as caught:
         load(tmp_path, channel(NS, stream=stream, **consumer), broker(NS, "main"), trigger(NS, "t"))
     assert says in str(caught.value)
@@ -251,15 +254,15 @@ def test_a_wrong_template(
         ({"ceOverrides": {"extensions": {"a-b": "c"}}}, "is no attribute name"),
     ],
 )
-def test_a_wrong_ping_source(tmp_path: Path, spec: dict[str, Any], says: str) -> None:
-    """Schedules are checked as PingSource reads them."""
+def test_an_invalid_ping_source_is_refused(tmp_path: Path, spec: dict[str, Any], says: str) -> None:
+    """An invalid schedule is refused by PingSource's rules."""
     with pytest.raises(ManifestError, match="PingSource/clock") as caught:
         load(tmp_path, ping(**spec))
     assert says in str(caught.value)
 
 
-def test_a_wrong_broker(tmp_path: Path) -> None:
-    """Another class, a template that is nowhere, a name twice: all is said at once."""
+def test_an_invalid_broker_is_refused(tmp_path: Path) -> None:
+    """Another class, a missing template and a duplicate name are reported together."""
     kafka = broker(NS, "kafka")
     kafka["metadata"]["annotations"] = {"eventing.knative.dev/broker.class": "Kafka"}
     kafka["spec"]["deliveries"] = {}
@@ -271,8 +274,11 @@ def test_a_wrong_broker(tmp_path: Path) -> None:
     assert any("Trigger/t: spec.broker" in line for line in lines)
 
 
-def test_what_a_cluster_fills_in_is_filled_in_with_a_warning(tmp_path: Path) -> None:
-    """The quickstart's Broker, the cluster's ConfigMap, and a template without spec: durable."""
+def test_cluster_defaults_are_used_with_a_warning(tmp_path: Path) -> None:
+    """Defaults that a cluster would fill in are used with a warning.
+
+    The quickstart's Broker, the cluster's ConfigMap, and a template without spec, which is durable.
+    """
     bare = channel(NS)
     bare["data"]["channel-template-spec"] = (
         "apiVersion: messaging.knative.dev/v1alpha1\nkind: NatsJetStreamChannel\n"
@@ -304,8 +310,8 @@ def test_what_a_cluster_fills_in_is_filled_in_with_a_warning(tmp_path: Path) -> 
     assert len(warnings) == 4
 
 
-def test_everything_wrong_with_an_object_is_said_at_once(tmp_path: Path) -> None:
-    """One round of corrections is enough, whichever fields are wrong."""
+def test_all_errors_of_the_manifests_are_reported_at_once(tmp_path: Path) -> None:
+    """All errors of all objects are reported at once, each on one line."""
     wrong = trigger(NS, "work", "absent", delivery=delivery(retry=-1, policy="cubic", delay="1s"))
     wrong["spec"]["filters"] = [{"exact": {"Type": "a"}}, {"cesql": "type ="}]
     wrong["spec"]["subscriber"] = {"ref": {"namespace": 3}}
@@ -355,15 +361,17 @@ def test_everything_wrong_with_an_object_is_said_at_once(tmp_path: Path) -> None
         ("messaging.knative.dev/v1", "SinkBindng", "SinkBinding"),
     ],
 )
-def test_a_misspelt_kind(tmp_path: Path, api_version: str, kind: str, meant: str) -> None:
-    """It is refused by name, with the kind that was meant."""
+def test_a_misspelt_kind_is_refused(
+    tmp_path: Path, api_version: str, kind: str, meant: str
+) -> None:
+    """A misspelt kind is refused with the kind that was meant."""
     wrong = {"apiVersion": api_version, "kind": kind, "metadata": {"name": "main"}}
     with pytest.raises(ManifestError, match=f"{kind}/main: kind: '{kind}' is no .* write {meant}$"):
         load(tmp_path, wrong)
 
 
-def test_a_kind_of_knative_that_is_not_run_here(tmp_path: Path) -> None:
-    """It is passed over with a warning, not among what means nothing to a broker."""
+def test_an_unsupported_knative_kind_is_a_warning(tmp_path: Path) -> None:
+    """A Knative kind that does not run here is skipped with a warning."""
     metadata = {"name": "watch"}
     source = {"apiVersion": "sources.knative.dev/v1", "kind": "ApiServerSource"}
     eventing = load(tmp_path, {**source, "metadata": metadata})
@@ -372,8 +380,8 @@ def test_a_kind_of_knative_that_is_not_run_here(tmp_path: Path) -> None:
     assert not eventing.ignored
 
 
-def test_an_empty_directory_and_broken_yaml(tmp_path: Path) -> None:
-    """Both are said, with the path."""
+def test_an_empty_directory_and_broken_yaml_are_errors(tmp_path: Path) -> None:
+    """An empty directory and broken YAML are errors with the path."""
     with pytest.raises(ManifestError, match=r"holds no \*\.yaml"):
         load_eventing(tmp_path)
     (tmp_path / "broken.yaml").write_text("a: [")

@@ -74,7 +74,7 @@ def function(directory: Path, text: str = FUNCTION, name: str = "normalize") -> 
 
 
 def test_a_function_is_read_as_kn_func_reads_it(tmp_path: Path) -> None:
-    """Name, namespace, health, labels and concurrency; what is not said has kn func's default."""
+    """Name, namespace, health, labels and concurrency are read with kn func's defaults."""
     read = function(tmp_path)
     assert read.host == "normalize.market.svc.cluster.local"
     assert read.endpoint == "api"
@@ -83,7 +83,7 @@ def test_a_function_is_read_as_kn_func_reads_it(tmp_path: Path) -> None:
 
 
 def test_every_form_of_a_value_is_resolved(tmp_path: Path) -> None:
-    """Plain values, keys of secrets and of ConfigMaps, and variables of this machine."""
+    """Plain values, keys of Secrets and ConfigMaps, and local variables are resolved."""
     assert resolve(function(tmp_path).env, VALUES) == {
         "PLAIN": "x",
         "FROM_SECRET": "db://x",
@@ -92,8 +92,8 @@ def test_every_form_of_a_value_is_resolved(tmp_path: Path) -> None:
     }
 
 
-def test_what_has_no_value_is_named_all_at_once(tmp_path: Path) -> None:
-    """Every missing value is reported with file and field, and with what there is."""
+def test_all_missing_values_are_reported_at_once(tmp_path: Path) -> None:
+    """All missing values are reported at once with file, field and the existing ones."""
     read = function(tmp_path)
     with pytest.raises(ManifestError) as caught:
         resolve(read.env, Values({"stores": {"URI": ""}}, {}, {}))
@@ -123,21 +123,21 @@ def test_what_has_no_value_is_named_all_at_once(tmp_path: Path) -> None:
 def test_a_mistake_is_named_by_file_and_field(
     tmp_path: Path, old: str, new: str, message: str
 ) -> None:
-    """Whoever edits a manifest reads where the mistake is."""
+    """The error of a manifest has its file and field."""
     assert old in FUNCTION
     with pytest.raises(ManifestError, match=message):
         function(tmp_path, FUNCTION.replace(old, new))
 
 
 def test_two_functions_of_one_name_are_refused(tmp_path: Path) -> None:
-    """They would take each other's events."""
+    """Two functions of one name, which would share events, are refused."""
     function(tmp_path)
     with pytest.raises(ManifestError, match=r"'normalize' is also in .*normalize/func\.yaml"):
         function(tmp_path, name="other")
 
 
 def test_a_deployment_is_read_from_among_other_objects(tmp_path: Path) -> None:
-    """Command and arguments, environment with references, ports; other kinds are left out."""
+    """A Deployment is read with command, arguments, environment and ports; others are skipped."""
     (tmp_path / "listener.yaml").write_text(DEPLOYMENT)
     (read,) = load_deployments(tmp_path)
     assert read.command == ("python", "-m", "listener")
@@ -146,7 +146,7 @@ def test_a_deployment_is_read_from_among_other_objects(tmp_path: Path) -> None:
 
 
 def test_a_deployment_without_a_command_is_refused(tmp_path: Path) -> None:
-    """The image has no entry point, so here as there nothing would run."""
+    """A Deployment without a command is refused, since the image has no entry point."""
     text = DEPLOYMENT.replace("[python, -m]", "[]").replace("[listener]", "[]")
     (tmp_path / "listener.yaml").write_text(text)
     with pytest.raises(ManifestError, match=r"Deployment/listener: .*containers\[0\]\.command"):
@@ -154,7 +154,7 @@ def test_a_deployment_without_a_command_is_refused(tmp_path: Path) -> None:
 
 
 def test_addresses_of_the_cluster_become_local_ones() -> None:
-    """Whole host names only, with or without the port that is implied."""
+    """Only whole host names become local addresses, with or without the implied port."""
     addresses = {"a.ns.svc.cluster.local": "http://127.0.0.1:1"}
     for given, expected in (
         ("http://a.ns.svc.cluster.local", "http://127.0.0.1:1"),
@@ -167,7 +167,7 @@ def test_addresses_of_the_cluster_become_local_ones() -> None:
 
 
 def test_the_projects_own_topology_is_complete() -> None:
-    """Every function and bridge has its values, and all selects each of them."""
+    """Every function and bridge has all its values, and `all` selects each of them."""
     repository = Repository.find()
     eventing = load_eventing(repository.eventing)
     functions = load_functions(repository.functions)
@@ -193,7 +193,7 @@ def test_the_projects_own_topology_is_complete() -> None:
 
 
 def test_another_topology_runs_only_what_it_refers_to(tmp_path: Path) -> None:
-    """Subscribers, dead letter sinks and subjects of SinkBindings count; the rest stays off."""
+    """Only subscribers, dead letter sinks and subjects of SinkBindings run."""
     repository = Repository.find()
     functions = load_functions(repository.functions)
     for name in ("channel.yaml", "brokers.yaml"):

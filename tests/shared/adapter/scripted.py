@@ -1,4 +1,4 @@
-"""A function for the adapter's tests: the event's `behave` attribute says what its handler does."""
+"""A function for the adapter's tests; the event's `behave` attribute selects its behaviour."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from shared.errors import PermanentError, TransientError
 
 
 def handle(event: Event) -> Outcome:
-    """Do as the event says."""
+    """Behave as the event asks."""
     behave = event.attributes.get("behave", "ok")
     if behave == "emit":
         return Outcome([OutgoingEvent(f"{event.id}/scripted/{n}", "out", b"x") for n in range(3)])
@@ -46,7 +46,7 @@ def handle(event: Event) -> Outcome:
 
 
 def check() -> None:
-    """Not ready where the file says so."""
+    """Raise if the file says that the function is not ready."""
     if Path(os.environ["NOTE"]).with_name("away").exists():
         raise TransientError("Redis is away")
 

@@ -1,4 +1,4 @@
-"""Tokens, origins and rates before an app, as HTTP and WebSocket clients meet them."""
+"""Tokens, origins and rate limits in front of an app, over HTTP and WebSocket."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def served(**settings: str) -> contextlib.AbstractContextManager[httpx.Client]:
     return serving(guarded(application(), settings))
 
 
-def test_nothing_stands_before_an_app_without_settings() -> None:
-    """On a laptop everything is open, and costs nothing."""
+def test_without_settings_the_app_is_not_wrapped() -> None:
+    """Without settings the app is returned as it is, open and at no cost."""
     app = application()
     assert guarded(app, {}) is app
 
@@ -97,8 +97,11 @@ def test_nothing_stands_before_an_app_without_settings() -> None:
         {"authorization": "Bearer \u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"},
     ],
 )
-def test_without_a_valid_token_there_is_no_answer(headers: dict[str, str]) -> None:
-    """The problem says how to send one, and the header which scheme."""
+def test_a_request_without_a_valid_token_is_401(headers: dict[str, str]) -> None:
+    """A request without a valid token is refused.
+
+    The problem says how to send one, and the header names the scheme.
+    """
     encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
     with served(API_TOKENS=TOKEN) as reader:
         answer = reader.get("/api/candles", headers=encoded)
@@ -107,16 +110,16 @@ def test_without_a_valid_token_there_is_no_answer(headers: dict[str, str]) -> No
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_each_token_opens() -> None:
-    """Several at once, so that one can be replaced without a pause."""
+def test_each_token_is_accepted() -> None:
+    """Each of several tokens is accepted, so that one can be replaced without a pause."""
     with served(API_TOKENS=f"{TOKEN}, {OTHER}") as reader:
         for token in (TOKEN, OTHER):
             headers = {"authorization": f"bearer {token}"}
             assert reader.get("/api/candles", headers=headers).text == "GET"
 
 
-def test_a_token_in_the_query_counts_for_nothing() -> None:
-    """Queries stand in the logs of every proxy."""
+def test_a_token_in_the_query_is_ignored() -> None:
+    """A token in the query, which every proxy logs, is ignored."""
     with served(API_TOKENS=TOKEN) as reader:
         answer = reader.get(f"/api/candles?token={TOKEN}")
     assert answer.status_code == 401
@@ -124,13 +127,16 @@ def test_a_token_in_the_query_counts_for_nothing() -> None:
 
 @pytest.mark.parametrize("path", ["/health/liveness", "/health/readiness", "/metrics"])
 def test_probes_and_scrapes_need_no_token(path: str) -> None:
-    """A kubelet has none; and they are not counted against a rate."""
+    """Probes and scrapes need no token and count against no rate."""
     with served(API_TOKENS=TOKEN, RATE_LIMIT="1", RATE_BURST="1") as reader:
         assert [reader.get(path).status_code for _ in range(3)] == [200] * 3
 
 
-def test_the_brokers_events_and_the_page_pass() -> None:
-    """Where it is said so, and nowhere else; posting to the page's files is not reading them."""
+def test_events_and_open_paths_need_no_token() -> None:
+    """Events and open paths need no token where the app allows it.
+
+    Posting to the page's files needs one.
+    """
     rules = {"API_TOKENS": TOKEN}
     app = guarded(application(), rules, events_pass=True, open_paths=("/", "/assets/"))
     with serving(app) as reader:
@@ -143,16 +149,16 @@ def test_the_brokers_events_and_the_page_pass() -> None:
         assert reader.post("/", headers={"ce-id": "1"}).status_code == 401
 
 
-def test_short_tokens_and_odd_origins_are_refused_at_the_start() -> None:
-    """Together, by name, and no token is in the message or in a repr."""
+def test_short_tokens_and_bad_origins_are_refused_at_start() -> None:
+    """Bad settings are reported together by name, without a token in the message or `repr`."""
     with pytest.raises(SettingsError, match=r"(?s)API_TOKENS.*CORS_ORIGINS") as refused:
         AccessRules.from_env({"API_TOKENS": "short-token", "CORS_ORIGINS": "charts"})
     assert "short-token" not in str(refused.value)
     assert TOKEN not in repr(AccessRules.from_env({"API_TOKENS": TOKEN}))
 
 
-def test_a_page_of_a_named_origin_may_read() -> None:
-    """With what a browser must be told, also about a refusal; and no other page is told so."""
+def test_an_allowed_origin_gets_cors_headers() -> None:
+    """A page of an allowed origin gets CORS headers, also with a refusal; no other page does."""
     with served(CORS_ORIGINS=PAGE, API_TOKENS=TOKEN) as reader:
         answer = reader.get("/api/candles", headers={**BEARER, "origin": PAGE})
         assert answer.headers["access-control-allow-origin"] == PAGE
@@ -166,7 +172,7 @@ def test_a_page_of_a_named_origin_may_read() -> None:
 
 
 def test_a_preflight_is_answered_without_a_token() -> None:
-    """A browser sends none with it."""
+    """A preflight, with which browsers send no token, is answered without one."""
     with served(CORS_ORIGINS=PAGE, API_TOKENS=TOKEN) as reader:
         asked = {"origin": PAGE, "access-control-request-method": "GET"}
         answer = reader.options("/api/candles", headers=asked)
@@ -177,8 +183,11 @@ def test_a_preflight_is_answered_without_a_token() -> None:
         assert reader.options("/api/candles", headers=asked).status_code == 403
 
 
-def test_a_rate_holds_for_each_client() -> None:
-    """Past it 429 with when to come back; a token is a client of its own, guesses are not."""
+def test_the_rate_limit_is_per_client() -> None:
+    """A client over its rate gets 429 with `Retry-After`.
+
+    A token is a client of its own; wrong tokens share one.
+    """
     with served(API_TOKENS=TOKEN, RATE_LIMIT="1", RATE_BURST="2") as reader:
         answers = [reader.get("/api/candles", headers=BEARER) for _ in range(3)]
         assert [each.status_code for each in answers] == [200, 200, 429]
@@ -190,8 +199,8 @@ def test_a_rate_holds_for_each_client() -> None:
         assert [each.status_code for each in guesses] == [401, 401, 429]
 
 
-def test_clients_longest_unseen_make_room() -> None:
-    """Many addresses take no more memory than that."""
+def test_least_recently_seen_clients_are_dropped() -> None:
+    """The table of clients is bounded: the least recently seen one is dropped."""
     rates = Rates(1.0, 1.0)
     assert rates.wait_s("first", 0.0) == 0
     assert rates.wait_s("first", 0.0) > 0
@@ -203,7 +212,7 @@ def test_clients_longest_unseen_make_room() -> None:
 def opened(
     reader: httpx.Client, headers: dict[str, str] | None = None, *protocols: str
 ) -> tuple[str | None, list[str]]:
-    """Open the WebSocket; return the protocol chosen, and those that the app was offered."""
+    """Open the WebSocket; return the chosen subprotocol and those that the app saw."""
     url = f"ws://{reader.base_url.netloc.decode()}/ws"
     with connect(
         url,
@@ -215,7 +224,7 @@ def opened(
 
 
 def test_a_websocket_needs_a_token_too() -> None:
-    """As a header, or, of a browser, as a subprotocol, which the app does not see."""
+    """A WebSocket needs a token in a header or in a subprotocol, which the app does not see."""
     chosen = "kandle.v1.json"
     with served(API_TOKENS=TOKEN) as reader:
         with pytest.raises(InvalidStatus, match="403"):
@@ -227,7 +236,7 @@ def test_a_websocket_needs_a_token_too() -> None:
 
 
 def test_another_sites_page_opens_no_websocket() -> None:
-    """Browsers ask no permission for WebSockets: the server has to look at the origin."""
+    """A WebSocket from another origin is refused, because browsers do not check it."""
     with served(CORS_ORIGINS=PAGE) as reader:
         assert opened(reader) == (None, [])
         for origin in (PAGE, f"http://{reader.base_url.netloc.decode()}"):

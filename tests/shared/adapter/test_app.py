@@ -1,4 +1,4 @@
-"""The event adapter under functions-framework, in a process of its own, with a real sink."""
+"""The event adapter under functions-framework, as a process of its own with a real sink."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SOURCE = Path(__file__).with_name("scripted.py")
 
 
 class Function:
-    """The scripted function and what stands around it."""
+    """The scripted function's process and its addresses."""
 
     def __init__(self, directory: Path, subscriber: Subscriber, sink: str, **settings: str) -> None:
         self.subscriber = subscriber
@@ -112,13 +112,13 @@ def function(
 
 
 def test_success_is_204_with_an_empty_body(function: Function) -> None:
-    """The broker takes any other body for a failed reply and delivers again."""
+    """Success is 204 without a body: the broker takes any other body for a failed reply."""
     answer = function.send("ok-1")
     assert (answer.status_code, answer.content) == (204, b"")
 
 
-def test_structured_mode_is_read_too(function: Function) -> None:
-    """`kn func invoke` and many clients send structured events."""
+def test_structured_mode_is_accepted(function: Function) -> None:
+    """Structured events, as `kn func invoke` sends them, are accepted."""
     event = {
         "specversion": "1.0",
         "id": "s-1",
@@ -135,15 +135,18 @@ def test_structured_mode_is_read_too(function: Function) -> None:
     assert out.body == b"\x00\xff"
 
 
-def test_a_compressed_body_is_unpacked(function: Function) -> None:
-    """`datacontentencoding` says that the body is zstd."""
+def test_a_compressed_body_is_decompressed(function: Function) -> None:
+    """A body that `datacontentencoding` calls zstd is decompressed for the handler."""
     function.send("z-1", compress(b"ticks"), behave="emit-one", datacontentencoding="zstd")
     (out,) = function.subscriber.wait_for("z-1/scripted")
     assert out.body == b"ticks"
 
 
-def test_outputs_are_accepted_before_the_answer(function: Function) -> None:
-    """With deterministic ids, the source, the overrides of the SinkBinding and the traceparent."""
+def test_outputs_are_accepted_before_the_response(function: Function) -> None:
+    """Outputs are accepted by the sink before the response.
+
+    They have deterministic ids, the source, the SinkBinding's overrides and the traceparent.
+    """
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     assert function.send("e-1", behave="emit", traceparent=trace).status_code == 204
     for n in range(3):
@@ -153,24 +156,24 @@ def test_outputs_are_accepted_before_the_answer(function: Function) -> None:
         assert out.headers["ce-traceparent"] == trace
 
 
-def test_an_empty_traceparent_counts_as_none(function: Function) -> None:
-    """The broker always sends the header, mostly empty."""
+def test_an_empty_traceparent_is_ignored(function: Function) -> None:
+    """An empty traceparent, which the broker often sends, is ignored."""
     function.send("t-1", behave="emit-one", traceparent="")
     (out,) = function.subscriber.wait_for("t-1/scripted")
     assert "ce-traceparent" not in out.headers
 
 
-def test_a_sink_that_fails_for_a_moment_is_tried_again_under_the_same_id(
+def test_a_failed_output_is_retried_under_its_id(
     function: Function,
 ) -> None:
-    """Two 503 and then 202: the event is answered 204, and nothing is lost."""
+    """An output that the sink refuses twice is retried under its id, and the response is 204."""
     function.subscriber.script["r-1/scripted"] = [Reply(503), Reply(503), Reply(202)]
     assert function.send("r-1", behave="emit-one").status_code == 204
     assert len(function.subscriber.of("r-1/scripted")) == 3
 
 
-def test_a_sink_that_stays_away_is_503_and_nothing_is_noted(function: Function) -> None:
-    """Emit, then acknowledge: what was not emitted is delivered again, and not marked."""
+def test_an_unreachable_sink_is_503_without_an_applied_marker(function: Function) -> None:
+    """If the sink stays away the response is 503 and the event is not marked as applied."""
     function.subscriber.script["a-1/scripted"] = [Reply(500)]
     answer = function.send("a-1", behave="emit-then-note")
     assert answer.status_code == 503
@@ -182,14 +185,14 @@ def test_a_sink_that_stays_away_is_503_and_nothing_is_noted(function: Function) 
 
 
 def test_a_transient_error_is_503(function: Function) -> None:
-    """The channel delivers again."""
+    """A transient error is 503, so that the channel redelivers."""
     answer = function.send("x-1", behave="transient")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "7")
     assert answer.text == "the store is away"
 
 
 def test_a_permanent_error_is_recorded_whole_and_answered_204(function: Function) -> None:
-    """The dead letter carries the event, its id, the address to replay it to, and the error."""
+    """A permanent error is 204 and a dead letter with event, id, replay address and error."""
     answer = function.send("p-1", b"\x00poison", behave="permanent", shard="3")
     assert answer.status_code == 204
     letter = function.subscriber.dead_letter("p-1")
@@ -202,19 +205,19 @@ def test_a_permanent_error_is_recorded_whole_and_answered_204(function: Function
 
 
 def test_a_permanent_error_that_cannot_be_recorded_is_503(function: Function) -> None:
-    """With the dead letters away as well, the event stays in the channel."""
+    """A permanent error is 503 if the dead letter is refused: the event stays in the channel."""
     function.subscriber.sink_script["p-2"] = [Reply(503)]
     assert function.send("p-2", behave="permanent").status_code == 503
 
 
-def test_a_defect_is_500(function: Function) -> None:
-    """Delivered again, and in the end dead-lettered by the dispatcher, with the error."""
+def test_an_unexpected_exception_is_500(function: Function) -> None:
+    """An unexpected exception is 500: the event is redelivered, in the end dead-lettered."""
     answer = function.send("d-1", behave="defect")
     assert (answer.status_code, answer.text) == (500, "ZeroDivisionError: a defect")
 
 
-def test_what_is_no_event_is_refused_with_a_sentence(function: Function) -> None:
-    """It came from no broker, so a 4xx loses nothing."""
+def test_a_request_that_is_no_event_is_4xx(function: Function) -> None:
+    """A request that is no event is refused with a reason."""
     answer = httpx.post(function.url, content=b"hello")
     assert answer.status_code == 400
     assert "no CloudEvent" in answer.text
@@ -226,12 +229,12 @@ def test_what_is_no_event_is_refused_with_a_sentence(function: Function) -> None
 
 
 def test_a_body_over_the_limit_is_413(function: Function) -> None:
-    """No broker can send one; memory stays bounded."""
+    """A body over the limit is 413, so that memory stays bounded."""
     assert function.send("big", bytes(1024 * 1024 + 1)).status_code == 413
 
 
 def test_probes_stay_live_while_all_workers_are_busy(function: Function) -> None:
-    """At most `concurrency` (2) events are at work; probes and scrapes do not wait for them."""
+    """Probes and scrapes are answered while `concurrency` (2) events are in flight."""
     function.hold.touch()
     threads = [
         threading.Thread(target=function.send, args=(f"held-{n}",), kwargs={"behave": "held"})
@@ -254,7 +257,7 @@ def test_probes_stay_live_while_all_workers_are_busy(function: Function) -> None
 
 
 def test_readiness_follows_the_stores(function: Function) -> None:
-    """503 with the reason while a store is away; liveness does not care."""
+    """Readiness is 503 with the reason while a store is away, and liveness stays 200."""
     assert httpx.get(f"{function.url}/health/readiness").status_code == 200
     function.away.touch()
     try:
@@ -266,8 +269,8 @@ def test_readiness_follows_the_stores(function: Function) -> None:
 
 
 @pytest.mark.processes
-def test_sigterm_finishes_what_is_in_flight(tmp_path: Path, subscriber: Subscriber) -> None:
-    """An event at work when the process is told to stop is answered 204, then the process ends."""
+def test_sigterm_finishes_events_in_flight(tmp_path: Path, subscriber: Subscriber) -> None:
+    """After SIGTERM an event in flight is answered 204 before the process ends."""
     function = started(Function(tmp_path, subscriber, f"{subscriber.url}/events"))
     answers: list[httpx.Response] = []
     function.hold.touch()
@@ -288,7 +291,10 @@ def test_sigterm_finishes_what_is_in_flight(tmp_path: Path, subscriber: Subscrib
 def test_without_a_sink_a_single_output_is_the_reply(
     tmp_path: Path, subscriber: Subscriber
 ) -> None:
-    """`kn func invoke` sees what the function makes; several outputs need a SinkBinding."""
+    """Without a sink a single output is the reply, as `kn func invoke` shows it.
+
+    Several outputs need a SinkBinding.
+    """
     function = started(Function(tmp_path, subscriber, sink=""))
     try:
         answer = function.send("i-1", behave="emit-one")

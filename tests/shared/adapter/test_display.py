@@ -1,4 +1,4 @@
-"""Display survives a cut: what its broker refuses for a while comes once it takes events again."""
+"""Display events survive a broker's refusals: they are posted once it accepts events again."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from tests.local.broker.subscriber import Reply, Subscriber
 
 
 def counted(outcome: str) -> float:
-    """The counter now."""
+    """The current value of the counter."""
     return metrics.DISPLAY_EVENTS.labels(outcome)._value.get()  # type: ignore[no-any-return]
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    """Wait for a condition; fails after a while."""
+    """Wait for a condition; fail after a while."""
     await asyncio.to_thread(eventually, holds)
 
 
-def test_what_is_refused_for_a_while_comes_in_the_end() -> None:
-    """Three refusals of each event: all are accepted, none is given up, none comes again."""
+def test_refused_display_events_are_retried() -> None:
+    """An event that is refused three times is accepted afterwards, once, and none is dropped."""
 
     async def test(subscriber: Subscriber) -> None:
         sink = Sink(subscriber.url, "/test")
@@ -46,7 +46,7 @@ def test_what_is_refused_for_a_while_comes_in_the_end() -> None:
 
 
 def test_the_newest_is_posted_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also after refusals: what is now is shown before what was."""
+    """The newest event is posted first, also after refusals."""
     monkeypatch.setattr("shared.adapter.display.MAX_UNDER_WAY", 1)
 
     async def test(subscriber: Subscriber) -> None:
@@ -64,8 +64,8 @@ def test_the_newest_is_posted_first(monkeypatch: pytest.MonkeyPatch) -> None:
         ]
 
 
-def test_what_waits_is_bounded_and_the_oldest_is_dropped() -> None:
-    """Offered at once: of 20 sixteenths of the bound the first four are never posted."""
+def test_waiting_display_events_are_bounded() -> None:
+    """The oldest waiting events are dropped over the bound: four of 20 sixteenths."""
 
     async def test(subscriber: Subscriber) -> None:
         sink = Sink(subscriber.url, "/test")
@@ -81,8 +81,8 @@ def test_what_waits_is_bounded_and_the_oldest_is_dropped() -> None:
         assert [len(subscriber.of(f"b-{n}")) for n in range(20)] == [0] * 4 + [1] * 16
 
 
-def test_what_is_too_old_for_a_screen_is_not_posted_any_more() -> None:
-    """After its patience an event is dropped, and the next one goes on."""
+def test_expired_display_events_are_dropped() -> None:
+    """An event that has waited too long for a screen is dropped, and the next one is posted."""
     now_s = 0.0
 
     async def test(subscriber: Subscriber) -> None:
@@ -103,7 +103,7 @@ def test_what_is_too_old_for_a_screen_is_not_posted_any_more() -> None:
 
 
 def test_display_has_a_token_of_its_own(tmp_path: Path) -> None:
-    """Each Broker asks for one that names it: the SinkBinding's is not shown there."""
+    """The display broker gets its own token, never that of the SinkBinding."""
     for name in ("sink", "display"):
         (tmp_path / name).write_text(name)
     tokens = {

@@ -1,4 +1,4 @@
-"""Events come in by the name of the cluster, people by any other."""
+"""Events are accepted under the cluster's host names, other requests under any."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def asked(method: str, path: str, host: str) -> int:
         ("", 403),
     ],
 )
-def test_an_event_passes_under_a_name_of_the_cluster_alone(host: str, status: int) -> None:
-    """The gateway gives no stranger one of those."""
+def test_events_need_a_cluster_host_name(host: str, status: int) -> None:
+    """An event is accepted only under a host name of the cluster, which no gateway routes."""
     assert asked("POST", "/", host) == status
 
 
-def test_everything_else_passes() -> None:
-    """Pages, and what is posted elsewhere, have doors of their own."""
+def test_other_requests_pass() -> None:
+    """Pages and posts to other paths pass under any host name."""
     assert asked("GET", "/", "example.com") == 200
     assert asked("POST", "/other", "example.com") == 200

@@ -1,4 +1,4 @@
-"""The token that is shown to a broker: read from its file, and again when it may have changed."""
+"""The token for a broker is read from its file, and again when it may have changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.local.broker.subscriber import Subscriber
 
 
 def test_a_renewed_token_is_used(tmp_path: Path) -> None:
-    """And the old one while the file cannot be read."""
+    """A renewed token is used, and the old one while the file cannot be read."""
     file = tmp_path / "token"
     file.write_text("first\n")
     identity = Identity(file, fresh_s=0)
@@ -23,13 +23,13 @@ def test_a_renewed_token_is_used(tmp_path: Path) -> None:
     assert identity.headers() == {"Authorization": "Bearer second"}
 
 
-def test_without_the_file_nothing_is_shown(tmp_path: Path) -> None:
-    """A cluster without authentication, and a laptop."""
+def test_without_the_file_no_token_is_sent(tmp_path: Path) -> None:
+    """Without the file, as without authentication or on a laptop, no token is sent."""
     assert Identity.from_env({"OIDC_TOKEN_FILE": str(tmp_path / "none")}).headers() == {}
 
 
-def test_a_sink_shows_the_token(tmp_path: Path) -> None:
-    """With every event that it posts."""
+def test_a_sink_sends_the_token(tmp_path: Path) -> None:
+    """A sink sends the token with every event."""
     file = tmp_path / "token"
     file.write_text("mine")
     with closing(Subscriber()) as subscriber:

@@ -1,4 +1,4 @@
-"""What a sink does not take is counted by its answer: the alert on a broker's 5xx reads it."""
+"""Refusals of a sink are counted by status; the alert on a broker's 5xx reads the metric."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.local.broker.subscriber import Reply, Subscriber
 
 
 def refused(source: str, status: str) -> float:
-    """The counter now."""
+    """The current value of the counter."""
     return metrics.SINK_REFUSED.labels(source, status)._value.get()  # type: ignore[no-any-return]
 
 
@@ -28,7 +28,7 @@ async def post(url: str, source: str, event_id: str) -> None:
 
 
 def test_an_ingress_that_answers_500_is_counted_at_each_attempt() -> None:
-    """A broker whose channel lost NATS answers 500 to everything while it is Ready."""
+    """Each attempt that is answered 500 is counted, as when a Ready broker has lost NATS."""
     with closing(Subscriber()) as subscriber:
         subscriber.script["e-1"] = [Reply(500), Reply(500), Reply(202)]
         asyncio.run(post(subscriber.url, "/test/500", "e-1"))
@@ -38,8 +38,8 @@ def test_an_ingress_that_answers_500_is_counted_at_each_attempt() -> None:
         assert refused("/test/500", "500") == 2
 
 
-def test_a_sink_that_is_away_is_counted_as_no_answer() -> None:
-    """With the error that the caller gets."""
+def test_an_unreachable_sink_is_counted() -> None:
+    """An unreachable sink is counted as no answer, and the caller gets the error."""
     with pytest.raises(TransientError, match="did not take the event"):
         asyncio.run(post("http://127.0.0.1:9/", "/test/away", "e-3"))
     assert refused("/test/away", "none") == 4

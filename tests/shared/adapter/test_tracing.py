@@ -1,4 +1,4 @@
-"""Traces over a real OTLP receiver, and logs as JSON lines, of a function in its own process."""
+"""Traces over a real OTLP receiver and logs as JSON lines, of a function's own process."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.shared.adapter.test_app import Function, started
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
-class Told:
-    """What one function's life left behind: spans, log lines, and the events it emitted."""
+class Telemetry:
+    """Spans, log lines and emitted events of one function's process."""
 
     def __init__(self, collector: Collector, subscriber: Subscriber, log: str) -> None:
         self.collector = collector
@@ -35,8 +35,8 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
-    """A function that was sent five events and then stopped, so that nothing is under way."""
+def telemetry(tmp_path_factory: pytest.TempPathFactory) -> Telemetry:
+    """Telemetry of a function that was sent five events and then stopped."""
     collector, subscriber = Collector(), Subscriber()
     function = Function(
         tmp_path_factory.mktemp("traced"),
@@ -57,49 +57,49 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
         function.stop()
         collector.close()
         subscriber.close()
-    return Told(collector, subscriber, function.log.read_text())
+    return Telemetry(collector, subscriber, function.log.read_text())
 
 
-def test_a_span_stands_below_its_senders_and_above_what_it_emits(told: Told) -> None:
-    """Outputs carry the stage's own traceparent, so the next stage's span is its child."""
-    span, attributes = told.collector.span("child")
+def test_spans_link_sender_and_outputs(telemetry: Telemetry) -> None:
+    """A span is the child of its sender's span and the parent of its outputs' spans."""
+    span, attributes = telemetry.collector.span("child")
     assert span.trace_id.hex() == TRACE
     assert span.parent_span_id.hex() == PARENT
     assert span.name == "scripted test"
     assert attributes["kandle.stage"] == "scripted"
     assert attributes["kandle.outcome"] == "ok"
     assert attributes["kandle.body_bytes"] == "4"
-    assert told.collector.services == {"scripted"}
+    assert telemetry.collector.services == {"scripted"}
     for n in range(3):
-        (out,) = told.subscriber.of(f"child/scripted/{n}")
+        (out,) = telemetry.subscriber.of(f"child/scripted/{n}")
         assert out.headers["ce-traceparent"] == f"00-{TRACE}-{span.span_id.hex()}-01"
 
 
 @pytest.mark.parametrize("event_id", ["empty", "odd"])
-def test_without_a_usable_traceparent_a_trace_begins(told: Told, event_id: str) -> None:
-    """An empty traceparent counts as none: brokers are known to send it."""
-    span, _ = told.collector.span(event_id)
+def test_without_a_usable_traceparent_a_trace_begins(telemetry: Telemetry, event_id: str) -> None:
+    """An empty or missing traceparent begins a new trace."""
+    span, _ = telemetry.collector.span(event_id)
     assert not span.parent_span_id
-    (out,) = told.subscriber.of(f"{event_id}/scripted/0")
+    (out,) = telemetry.subscriber.of(f"{event_id}/scripted/0")
     _, trace, parent, _ = out.headers["ce-traceparent"].split("-")
     assert (trace, parent) == (span.trace_id.hex(), span.span_id.hex())
 
 
-def test_errors_are_in_the_span(told: Told) -> None:
-    """A defect with its traceback; what can never be processed with its code."""
-    span, attributes = told.collector.span("bad")
+def test_errors_are_recorded_in_the_span(telemetry: Telemetry) -> None:
+    """The span of an exception has its traceback, that of a permanent error its code."""
+    span, attributes = telemetry.collector.span("bad")
     assert span.status.code == Status.STATUS_CODE_ERROR
     assert attributes["kandle.outcome"] == "defect"
     assert attributes["http.response.status_code"] == "500"
     (exception,) = span.events
     assert "ZeroDivisionError" in str(exception)
-    _, attributes = told.collector.span("spoilt")
+    _, attributes = telemetry.collector.span("spoilt")
     assert attributes["kandle.outcome"] == "bad_batch"
 
 
-def test_every_line_is_json_with_its_event(told: Told) -> None:
-    """Also from a worker thread; a traceback is one field and breaks no line."""
-    line = told.line("bad")
+def test_every_line_is_json_with_its_event(telemetry: Telemetry) -> None:
+    """Every log line is JSON with its event, also from worker threads and with tracebacks."""
+    line = telemetry.line("bad")
     assert line["level"] == "ERROR"
     assert line["stage"] == "scripted"
     assert line["trace_id"] == TRACE
@@ -107,11 +107,11 @@ def test_every_line_is_json_with_its_event(told: Told) -> None:
     assert line["exc_info"].startswith("Traceback")
     assert "ZeroDivisionError: a defect" in line["exc_info"]
     assert line["timestamp"]
-    assert "bad_batch" in told.line("spoilt")["message"]
+    assert "bad_batch" in telemetry.line("spoilt")["message"]
 
 
-def test_without_a_collector_a_traceparent_is_handed_on() -> None:
-    """And an event without one gets none."""
+def test_without_a_collector_a_traceparent_is_propagated() -> None:
+    """Without a collector the traceparent is propagated, and none is invented."""
     event = Event("1", "t", "/s", {"traceparent": f"00-{TRACE}-{PARENT}-01"}, b"")
     with NoTracing().event(event) as traced:
         assert traced.traceparent == f"00-{TRACE}-{PARENT}-01"
@@ -120,8 +120,8 @@ def test_without_a_collector_a_traceparent_is_handed_on() -> None:
         assert (traced.traceparent, traced.trace_id) == ("", "")
 
 
-def test_a_log_that_is_neither_is_refused(tmp_path: Path) -> None:
-    """Bad words are reported by name."""
+def test_bad_log_settings_are_reported_by_name(tmp_path: Path) -> None:
+    """Bad log settings are reported by name."""
     from shared.adapter.logs import configure_logging
 
     with pytest.raises(SettingsError, match=r"LOG_FORMAT.*\n.*LOG_LEVEL"):

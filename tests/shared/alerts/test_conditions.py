@@ -1,4 +1,4 @@
-"""Conditions: on which candles a rule alerts, against a plain loop and TA-Lib itself."""
+"""Conditions: the candles on which a rule alerts, by a plain loop and by TA-Lib."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MINUTE = 60_000_000
 
 
 def inputs(closes: list[str], volumes: list[str] | None = None, **patterns: set[int]) -> Inputs:
-    """Candles a minute apart; patterns by the numbers of the candles that complete them."""
+    """Candles a minute apart; patterns by the number of the candle that completes them."""
     prices = exact_column([Decimal(each) for each in closes])
     sizes = exact_column([Decimal(each) for each in volumes or ["1"] * len(closes)])
     exact = {**dict.fromkeys(("open", "high", "low", "close"), prices), "volume": sizes}
@@ -43,27 +43,30 @@ def fires(text: str, given: Inputs) -> list[int]:
         ("close crosses above 100", [2, 5]),
         ("close crosses below 100", [1]),
         ("100 crosses above close", [1]),
-        ("close > close[1]", [2, 5]),  # candle 1 has one before it, and is below it
+        ("close > close[1]", [2, 5]),  # candle 1 is below the one before it
         ("close - close[1] >= 2", [2]),
         ("close > 100 and volume > 5", []),
         ("close < 100 or close > 101", [1, 3]),  # from 99 to 101 and up to 102
         ("close > 100 or close < 100", [5]),  # only 100 itself interrupts it
     ],
 )
-def test_a_condition_alerts_at_its_edge(text: str, numbers: list[int]) -> None:
-    """Above, below, above, above, on it, above; nothing is known before the first."""
+def test_a_condition_alerts_when_it_becomes_true(text: str, numbers: list[int]) -> None:
+    """A condition alerts on the candle on which it becomes true.
+
+    The series is above, below, above, above, on the level, above.
+    """
     assert fires(text, inputs(["101", "99", "101", "102", "100", "101"])) == numbers
 
 
 @pytest.mark.parametrize(("operator", "numbers"), [(">", [2]), (">=", [1]), ("crosses", [2])])
 def test_prices_are_compared_exactly(operator: str, numbers: list[int]) -> None:
-    """Where floats would all be one."""
+    """Prices that are one number as floats are compared exactly."""
     given = inputs(["75000", "75000.00000000000001", "75000.00000000000002"])
     assert fires(f"close {operator} 75000.00000000000001", given) == numbers
 
 
 def test_numbers_of_any_length_are_compared_exactly() -> None:
-    """Of more digits than a decimal's usual context has, also negative ones."""
+    """Numbers with more digits than the decimal context, also negative ones, are exact."""
     long = "123456789012345678901234567890.123456789"
     given = inputs([long, f"{long}1"])
     assert fires(f"close crosses above {long}", given) == [1]
@@ -72,15 +75,15 @@ def test_numbers_of_any_length_are_compared_exactly() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 2])
-def test_a_number_of_many_decimals_stops_no_series(count: int) -> None:
-    """Beside zeros, and beside no candle at all."""
+def test_a_number_of_many_decimals_is_compared(count: int) -> None:
+    """A level of many decimals is compared with zeros and with an empty series."""
     zeros = np.zeros(count, dtype=np.int64)
     given = Inputs(np.arange(count, dtype=np.int64), {"volume": (zeros, 0)})
     assert fires(f"volume > 0.{'0' * 29}1", given) == []
 
 
 def test_a_quote_of_many_decimals_is_compared() -> None:
-    """The mid has one more than its sides."""
+    """The mid of a quote of many decimals, which has one more, is compared exactly."""
     bid, ask = Decimal("0.000000000000000001"), Decimal("0.000000000000000002")
     rule = Rule.parse("A mid > 0.000000000000000001 and mid > 0")
     assert rule.condition is not None
@@ -88,7 +91,7 @@ def test_a_quote_of_many_decimals_is_compared() -> None:
 
 
 def test_a_pattern_alerts_on_each_candle_that_completes_it() -> None:
-    """On two in a row as well; with a level it alerts where both are so."""
+    """A pattern alerts on each candle that completes it; with a level, where both hold."""
     given = inputs(["1", "2", "3", "4"], cdl_hammer={1, 2}, rise={0})
     assert fires("pattern hammer", given) == [1, 2]
     assert fires("pattern cdl_hammer", given) == [1, 2]
@@ -97,8 +100,8 @@ def test_a_pattern_alerts_on_each_candle_that_completes_it() -> None:
     assert fires("pattern doji", given) == []
 
 
-def test_an_indicator_is_that_of_ta_lib() -> None:
-    """RSI, the MACD's lines and a volume spike, over a random walk."""
+def test_indicator_conditions_equal_ta_lib() -> None:
+    """Alerts on RSI, MACD lines and volume spikes are those of TA-Lib's values."""
     random = np.random.default_rng(7)
     closes = np.round(100 + np.cumsum(random.normal(0, 1, 1500)), 2)
     volumes = np.round(random.exponential(10, 1500), 3)
@@ -124,13 +127,13 @@ def test_an_indicator_is_that_of_ta_lib() -> None:
 @pytest.mark.parametrize(
     "text", ["ema(volume, 5) > 0.5", "close / (close - close) > 1", "rsi:14 > 1", "close[50] > 1"]
 )
-def test_what_is_not_known_alerts_nothing(text: str) -> None:
-    """Neither where it is not known yet, nor where it becomes known and holds."""
+def test_an_unknown_value_does_not_alert(text: str) -> None:
+    """A condition does not alert where its value is unknown, nor when it becomes known."""
     assert fires(text, inputs(["1", "2", "3", "2", "3", "2", "3"])) == []
 
 
-def test_no_candle_alerts_nothing() -> None:
-    """Empty arrays have no edge."""
+def test_an_empty_series_does_not_alert() -> None:
+    """An empty series has no alerts."""
     empty = inputs(["1"])
     none = Inputs(empty.start_us[:0], {k: (v[0][:0], v[1]) for k, v in empty.exact.items()})
     for text in ("close > 1", "rsi:14 crosses 30", "sma(close, 3) > 1", "pattern hammer"):
@@ -138,7 +141,7 @@ def test_no_candle_alerts_nothing() -> None:
 
 
 def rows(closes: list[str], length: int = MINUTE, first: int = 0) -> Inputs:
-    """Candles of a length, one after the other, as Postgres has them."""
+    """Consecutive candles of a length, as Postgres returns them."""
     return inputs_of_rows(
         [
             ((first + n) * length, *[Decimal(close)] * 4, *map(Decimal, ("9", "6", "2.5")), 3, 18)
@@ -160,12 +163,12 @@ def rows(closes: list[str], length: int = MINUTE, first: int = 0) -> Inputs:
     ],
 )
 def test_order_flow_is_compared(text: str, numbers: list[int]) -> None:
-    """Volumes and counts exactly; notional and VWAP as doubles."""
+    """Volumes and counts are compared exactly, notional and VWAP as doubles."""
     assert fires(text, rows(["1", "3"])) == numbers
 
 
 def with_longer(closes: list[str], longer: dict[int, str], minutes: int = 3) -> Inputs:
-    """Minutes, and candles of `minutes` by their number."""
+    """Minute candles, and candles of `minutes` by their number."""
     given = rows(closes)
     frame = Timeframe.parse(f"{minutes}m")
     there = inputs_of_rows(
@@ -179,7 +182,7 @@ def with_longer(closes: list[str], longer: dict[int, str], minutes: int = 3) -> 
 
 
 def test_a_longer_candle_is_seen_once_it_has_ended() -> None:
-    """The third minute ends with it; two minutes before, the one before is the newest."""
+    """A minute sees only longer candles that have ended by its own end."""
     closes = ["5", "5", "5", "5", "5", "15", "15", "15", "15", "5", "5", "5"]
     given = with_longer(closes, {0: "10", 1: "20", 2: "1", 3: "1"})
     assert fires("close > close(3m) on 1m once a bar", given) == [8, 9, 10, 11]
@@ -190,8 +193,11 @@ def test_a_longer_candle_is_seen_once_it_has_ended() -> None:
     assert fires("highest(close(3m), 2) - close >= 15 on 1m once a bar", given) == [9, 10]
 
 
-def test_a_longer_candle_that_is_still_to_come_is_waited_for() -> None:
-    """Its minutes are there, so it will come; where no minute is, there is none to wait for."""
+def test_a_missing_longer_candle_is_waited_for() -> None:
+    """A condition waits for a longer candle whose minutes exist.
+
+    Where no minute exists there is none to wait for.
+    """
     given = with_longer(["1", "2", "3", "4", "5", "6", "7"], {0: "2"})
     assert fires("close > close(3m) on 1m once a bar", given) == [2, 3, 4]
     quiet = with_longer(["1", "2", "3", "4"], {0: "2"})
@@ -212,7 +218,7 @@ def test_a_longer_candle_that_is_still_to_come_is_waited_for() -> None:
 
 
 def test_a_price_some_candles_ago_is_compared_exactly() -> None:
-    """As doubles the two are one number; before the first candle there is none to compare with."""
+    """A price some candles ago is compared exactly; before the first candle there is none."""
     given = inputs(["0.100000000000000001", "0.1", "0.100000000000000002", "0.1"])
     assert fires("close > close[1]", given) == [2]
     assert fires("close >= close[2] once a bar", given) == [2, 3]

@@ -1,4 +1,4 @@
-"""Alert rules: what is one, what is none and why."""
+"""Alert rules: parsing, canonical form and refusals."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ from shared.alerts.rule import Frequency, Kind, Rule
     ],
 )
 def test_a_rule_has_one_canonical_form(text: str, canonical: str) -> None:
-    """However it was written, it is stored and shown in the same words."""
+    """A rule is stored and shown in one form however it is written."""
     rule = Rule.parse(text)
     assert rule.text() == canonical
     assert Rule.parse(canonical) == rule
@@ -112,8 +112,8 @@ def test_a_rule_has_one_canonical_form(text: str, canonical: str) -> None:
         ("A close > 1\n; DROP", "printable"),
     ],
 )
-def test_what_is_no_rule_is_told_why(text: str, reason: str) -> None:
-    """The message names what is wrong in the text."""
+def test_an_invalid_rule_names_the_mistake(text: str, reason: str) -> None:
+    """The error of an invalid rule names the wrong part of the text."""
     with pytest.raises(RuleError, match=reason):
         Rule.parse(text)
 
@@ -128,8 +128,13 @@ def test_what_is_no_rule_is_told_why(text: str, reason: str) -> None:
         ("feed A gap", Kind.FEED, Frequency.EACH_TIME),
     ],
 )
-def test_a_rule_says_what_it_is_about(text: str, kind: Kind, frequency: Frequency) -> None:
-    """Candles, a quote, gaps or a feed; how often it alerts; a timeframe where it is of candles."""
+def test_a_rule_has_subject_frequency_and_timeframe(
+    text: str, kind: Kind, frequency: Frequency
+) -> None:
+    """A rule has its subject and frequency, and a timeframe if it is about candles.
+
+    Subjects are candles, a quote, gaps or a feed.
+    """
     rule = Rule.parse(text)
     assert (rule.kind, rule.frequency, rule.subject) == (kind, frequency, "A")
     assert bool(rule.timeframe) == (kind is Kind.CANDLES)
@@ -146,8 +151,11 @@ _PIECES = st.sampled_from(
 
 
 @given(st.lists(_PIECES, max_size=40))
-def test_any_text_is_a_rule_or_is_refused(pieces: list[str]) -> None:
-    """With no other error; and what is a rule is so in its canonical form too."""
+def test_any_text_is_a_rule_or_a_rule_error(pieces: list[str]) -> None:
+    """Any text is a rule or raises the rule's error.
+
+    The canonical form of a rule is a rule.
+    """
     try:
         rule = Rule.parse(" ".join(["A", *pieces]))
     except RuleError:
@@ -159,12 +167,12 @@ def test_any_text_is_a_rule_or_is_refused(pieces: list[str]) -> None:
     "url", ["ftp://x/y", "file:///etc/passwd", "x", "http://", "http://user:pass@host/"]
 )
 def test_a_sink_is_an_http_address(url: str) -> None:
-    """Any other is refused."""
+    """A sink that is no HTTP address is refused."""
     with pytest.raises(ValueError, match="sink"):
         checked_sink(url)
 
 
-def test_http_and_https_sinks_are_taken() -> None:
-    """With port, path and query."""
+def test_http_and_https_sinks_are_accepted() -> None:
+    """HTTP and HTTPS sinks are accepted, with port, path and query."""
     assert checked_sink("https://hooks.example/x?y=1") == "https://hooks.example/x?y=1"
     assert checked_sink("http://127.0.0.1:9000/") == "http://127.0.0.1:9000/"

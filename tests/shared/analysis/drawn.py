@@ -1,4 +1,4 @@
-"""Candles for tests: drawn along a path, random, or recorded."""
+"""Candles for tests: along a drawn path, random, or recorded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SPY = Path("patterns/spy_candle_patterns.csv.gz")
 def candles_of(
     open_: Floats, high: Floats, low: Floats, close: Floats, volume: Floats | None = None
 ) -> Candles:
-    """Put columns together, a candle a minute."""
+    """Candles from columns, one a minute."""
     start_us = np.arange(len(close), dtype=np.int64) * MINUTE_US
     return Candles(
         start_us, open_, high, low, close, np.ones(len(close)) if volume is None else volume
@@ -25,7 +25,7 @@ def candles_of(
 
 
 def random_candles(count: int, seed: int, step: float = 0.01, ticks: bool = True) -> Candles:
-    """Walk at random; `step` is the typical move. On whole ticks, so that equal prices happen."""
+    """A random walk with typical move `step`, on whole ticks so that equal prices occur."""
     source = np.random.default_rng(seed)
     close = 100 * np.exp(np.cumsum(source.normal(0, step, count)))
     open_ = np.append(100.0, close[:-1]) * np.exp(source.normal(0, step / 4, count))
@@ -38,7 +38,7 @@ def random_candles(count: int, seed: int, step: float = 0.01, ticks: bool = True
 
 
 def spy(recorded_data: Path) -> tuple[Candles, list[dict[str, str]]]:
-    """The recorded daily bars of SPY, and their rows with what 61 functions said of each."""
+    """The recorded daily bars of SPY, and the recorded values of 61 functions."""
     with gzip.open(recorded_data / SPY, "rt") as file:
         rows = list(csv.DictReader(file))
     columns = [
@@ -49,9 +49,9 @@ def spy(recorded_data: Path) -> tuple[Candles, list[dict[str, str]]]:
 
 
 def drawn(*turns: tuple[int, float], wick: float = 0.001, volume: float = 1.0) -> Candles:
-    """Draw straight lines between turning points (candle, price); each candle closes on them.
+    """Straight lines between turning points (candle, price); each candle closes on them.
 
-    Every candle opens at the close before and has wicks of `wick` relative to its price; the last
+    Every candle opens at the previous close and has wicks of `wick` relative to its price; the last
     has `volume` times that of the others.
     """
     places, prices = zip(*turns, strict=True)
@@ -64,7 +64,7 @@ def drawn(*turns: tuple[int, float], wick: float = 0.001, volume: float = 1.0) -
 
 
 def upside_down(candles: Candles) -> Candles:
-    """The mirror image: each price p as 1/p."""
+    """The mirror image: each price p becomes 1/p."""
     return Candles(
         candles.start_us,
         10_000 / candles.open,

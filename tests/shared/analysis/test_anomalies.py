@@ -17,7 +17,7 @@ LIMITS = AnomalyLimits()
 
 
 def flat(close: float = 100.0, volume: float = 100.0, range_: float = 1.0) -> Candles:
-    """Thirty quiet candles, around 100, and a last one."""
+    """Thirty quiet candles around 100, and a last one."""
     wiggle = np.tile([-0.05, 0.05], 15)
     closes = np.append(100 + wiggle, close)
     width = np.append(1.0 + wiggle, range_)
@@ -32,7 +32,7 @@ def flat(close: float = 100.0, volume: float = 100.0, range_: float = 1.0) -> Ca
     [(101.9, 0, 0), (102.1, 1, 1), (105.1, 2, 1), (98.1, 0, 0), (97.9, 1, -1), (94.9, 2, -1)],
 )
 def test_a_move_against_the_moving_average(close: float, severity: int, direction: int) -> None:
-    """Beyond 2 % it is one, beyond 5 % a strong one, up and down."""
+    """A move of over 2 % from the average is an anomaly, of over 5 % a strong one, both ways."""
     found = [a for a in anomalies(flat(close), 0, LIMITS) if a.kind == "price_move"]
     assert [(a.index, a.severity, a.direction) for a in found] == [
         (30, severity, direction)
@@ -41,16 +41,19 @@ def test_a_move_against_the_moving_average(close: float, severity: int, directio
         assert each.value == pytest.approx(close / 100 - 1, abs=1e-6)
 
 
-def test_volume_and_volatility_by_their_z() -> None:
-    """Both vary by 5 % here: 15 % are 3 deviations, 30 % are severe. Less than usual is nothing."""
+def test_volume_and_volatility_by_z_score() -> None:
+    """A rise of 3 deviations is an anomaly, of 6 a severe one, and a fall is none.
+
+    Both vary by 5 % here.
+    """
     for name, usual, kind in (("volume", 100.0, "volume"), ("range_", 1.0, "volatility")):
         for factor, severity in ((0.1, 0), (1.14, 0), (1.17, 1), (1.29, 1), (1.32, 2)):
             found = anomalies(flat(**{name: usual * factor}), 0, LIMITS)
             assert [(a.kind, a.severity) for a in found] == [(kind, severity)] * bool(severity)
 
 
-def test_where_nothing_varies_there_is_no_z() -> None:
-    """A constant volume makes no candle infinitely unusual."""
+def test_constant_volume_has_no_z_score() -> None:
+    """After constant volume no candle is an anomaly of volume."""
     ones = np.ones(30)
     volume = np.append(np.ones(29), 50.0)
     found = anomalies(candles_of(ones, ones * 1.01, ones, ones, volume), 0, LIMITS)
@@ -58,7 +61,7 @@ def test_where_nothing_varies_there_is_no_z() -> None:
 
 
 def test_anomalies_do_not_repaint() -> None:
-    """One by one, each from the 20 before it; all at once; and among others: bit for bit."""
+    """Anomalies one by one, at once and among other series are equal bit for bit."""
     candles = random_candles(400, 3, 0.02)
     together = anomalies(candles, 0, LIMITS)
     alone = []
@@ -78,8 +81,8 @@ def test_anomalies_do_not_repaint() -> None:
     assert anomalies_of_many([]) == []
 
 
-def test_symbols_may_have_their_own_limits() -> None:
-    """What a symbol does not say is the common limit."""
+def test_symbols_may_override_limits() -> None:
+    """A symbol's own limits override the common ones, which apply to the rest."""
     env = Environment(
         {"ANOMALY_LIMITS": "z=4", "ANOMALY_SYMBOLS": "DOGE-USD move=0.1 strong_move=0.2;"}
     )
@@ -91,7 +94,7 @@ def test_symbols_may_have_their_own_limits() -> None:
 
 @pytest.mark.parametrize("text", ["moves=1", "z=none", "move=-1", "move=0.5", "z=nan"])
 def test_bad_limits_are_refused_at_the_start(text: str) -> None:
-    """Named with the setting."""
+    """Bad limits are refused at start with the name of the setting."""
     env = Environment({"ANOMALY_LIMITS": text})
     AnomalySettings.read(env)
     with pytest.raises(SettingsError, match="ANOMALY_LIMITS"):

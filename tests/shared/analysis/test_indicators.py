@@ -19,8 +19,8 @@ def prices(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return close * 1.01, close * 0.985, close
 
 
-def test_a_list_is_read() -> None:
-    """Names are written one way; Bollinger bands have three columns."""
+def test_a_list_of_indicators_is_parsed() -> None:
+    """A list is parsed to canonical names, where Bollinger bands have three columns."""
     sma, rsi, bb = parse_indicators("sma:20, RSI:14,bb:20:2.0")
     assert (sma.columns, rsi.columns) == (("sma:20",), ("rsi:14",))
     assert bb.columns == ("bb:20:2:upper", "bb:20:2:middle", "bb:20:2:lower")
@@ -50,13 +50,13 @@ def test_a_list_is_read() -> None:
     ],
 )
 def test_mistakes_are_named(text: str, message: str) -> None:
-    """The caller is told which part is wrong and what would be right."""
+    """The error names the wrong part and what would be right."""
     with pytest.raises(ValueError, match=message):
         parse_indicators(text)
 
 
-def test_values_are_those_of_the_definitions() -> None:
-    """Means, Wilder's smoothing and bands, written out."""
+def test_values_equal_the_definitions() -> None:
+    """Means, Wilder's smoothing and bands equal their definitions, written out."""
     high, low, close = prices(300, 1)
     values = compute(ALL, high, low, close)
     last = close[-5:]
@@ -82,8 +82,8 @@ def test_values_are_those_of_the_definitions() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 300))
-def test_a_page_may_begin_anywhere(seed: int, start: int) -> None:
-    """With the warm-up before it, the values do not depend on how much more is before.
+def test_values_are_independent_of_the_start_of_a_page(seed: int, start: int) -> None:
+    """After the warm-up values do not depend on how much history precedes them.
 
     But where the last of their digits is rounded up in one and down in the other.
     """
@@ -99,7 +99,7 @@ def test_a_page_may_begin_anywhere(seed: int, start: int) -> None:
 
 
 def test_too_few_candles_have_no_value() -> None:
-    """Neither none, nor one, nor a period less one is an error."""
+    """No candle, one candle or one less than the period gives no value and no error."""
     for count in (0, 1, 4):
         for name, values in compute(ALL, *prices(count, 2)).items():
             assert len(values) == count
@@ -121,8 +121,8 @@ HARD = {
 
 
 @pytest.mark.parametrize("name", HARD)
-def test_hard_series_have_values_that_mean_something(name: str) -> None:
-    """Flat, tiny, huge, negative and torn series: finite, bounded, and bands around the mean."""
+def test_values_of_hard_series_are_finite_and_bounded(name: str) -> None:
+    """Values of flat, tiny, huge, negative and jumping series are finite and bounded."""
     close = HARD[name]
     span = np.abs(close).max() * 0.01
     values = compute(ALL, close + span, close - span, close)
@@ -137,8 +137,8 @@ def test_hard_series_have_values_that_mean_something(name: str) -> None:
     assert (values["bb:5:2:upper"][5:] >= values["bb:5:2:lower"][5:] - slack).all()
 
 
-def test_rsi_of_a_flat_market_is_in_the_middle() -> None:
-    """Also behind a fall: nothing was sold in the period."""
+def test_rsi_of_a_flat_market_is_50() -> None:
+    """RSI is 50 in a flat market, also after a fall before the period."""
     assert set(compute(ALL, *[HARD["flat"]] * 3)["rsi:5"][5:]) == {50.0}
     assert compute(ALL, *[HARD["flat behind a fall"]] * 3)["rsi:5"][-1] == 50.0
     assert compute(ALL, *[np.linspace(9, 5, 30)] * 3)["rsi:5"][-1] == 0.0
@@ -156,7 +156,10 @@ def test_rsi_of_a_flat_market_is_in_the_middle() -> None:
 def test_an_oscillator_of_a_flat_market_is_in_the_middle(
     name: str, middle: float | None, price: float
 ) -> None:
-    """0 would read as sold off, and of Williams' %R as bought up. Also behind a fall."""
+    """An oscillator of a flat market is in the middle of its range, also after a fall.
+
+    0 would read as oversold, and for Williams' %R as overbought.
+    """
     text = name if name[-1].isdigit() else name.rpartition(":")[0]
     for close in (
         np.full(200, price),
@@ -177,8 +180,8 @@ def test_an_oscillator_of_a_flat_market_is_in_the_middle(
     "name",
     ["stoch:5:4:3:1:2", "stochf:5:3", "stochrsi", "kdj", "mfi", "ultosc", "willr", "vwap", "er"],
 )
-def test_where_the_market_moves_values_are_those_of_talib(name: str) -> None:
-    """To the last bit, with every kind of average."""
+def test_values_of_a_moving_market_equal_talib(name: str) -> None:
+    """Values of a moving market equal TA-Lib's to the last bit, with every kind of average."""
     columns = market(90, 8)
     (indicator,) = parse_indicators(name)
     assert isinstance(indicator, TalibIndicator)
@@ -193,7 +196,7 @@ def test_where_the_market_moves_values_are_those_of_talib(name: str) -> None:
 
 
 def test_vwap_without_volume_has_no_value() -> None:
-    """It has one from the first candle of the day with volume on."""
+    """VWAP has no value until the day's first candle with volume."""
     columns = {**market(20, 9), "volume": np.repeat([0.0, 2.0], 10)}
     (vwap,) = compute(parse_indicators("vwap"), **columns).values()
     assert np.isnan(vwap).tolist() == [True] * 10 + [False] * 10
@@ -201,7 +204,10 @@ def test_vwap_without_volume_has_no_value() -> None:
 
 @pytest.mark.parametrize("name", ["roc:1", "rocp:1", "rocr:1", "rocr100:1", "ppo:2:4", "natr:3"])
 def test_a_percentage_of_a_negative_price_has_no_value(name: str) -> None:
-    """Oil in April 2020: from -10 to -5 is a rise, and -50 %."""
+    """A percentage of a negative price has no value.
+
+    Oil in April 2020: from -10 to -5 is a rise, and -50 %.
+    """
     close = np.array([9.0, 8, 7, 6, 5, -5, -10, -5, -4, -3, -2, 1, 4, 6, 8, 9])
     more = {"open": close, "volume": np.ones(16), "start_us": np.arange(16) * 60_000_000}
     (values,) = compute(parse_indicators(name), close, close, close, **more).values()
@@ -211,7 +217,7 @@ def test_a_percentage_of_a_negative_price_has_no_value(name: str) -> None:
 
 @pytest.mark.parametrize("unit", [1e-12, 1e-6, 1e9, 1e60])
 def test_the_unit_of_the_price_changes_no_value(unit: float) -> None:
-    """RSI is a share; the others are prices or distances in the unit."""
+    """Scaled prices leave RSI unchanged and scale values that are prices."""
     high, low, close = prices(300, 3)
     plain = compute(ALL, high, low, close)
     scaled = compute(ALL, high * unit, low * unit, close * unit)
@@ -239,7 +245,7 @@ def market(count: int, seed: int) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_function_of_talib_is_an_indicator(name: str) -> None:
-    """With its own parameters where none are named, and the same wherever a page begins."""
+    """Each TA-Lib function is an indicator with its default parameters, wherever a page begins."""
     (indicator,) = parse_indicators(name.lower())
     assert isinstance(indicator, TalibIndicator)
     assert parse_indicators(indicator.name) == (indicator,)
@@ -257,8 +263,8 @@ def test_every_function_of_talib_is_an_indicator(name: str) -> None:
             )
 
 
-def test_values_are_those_of_talib() -> None:
-    """Its parameters in its order; a list is read whichever way numbers are written."""
+def test_values_equal_talib() -> None:
+    """Values equal TA-Lib's with its parameters in its order, however numbers are written."""
     columns = market(500, 5)
     macd, adx, stoch = parse_indicators("macd:12,26,9,adx:14, stoch:14,3,3")
     assert [each.name for each in (macd, adx, stoch)] == [
@@ -274,8 +280,8 @@ def test_values_are_those_of_talib() -> None:
     assert found["stoch:14:3:3:slowk"][-50:] == pytest.approx(slow[-50:], rel=1e-9)
 
 
-def test_sums_begin_anew_each_day() -> None:
-    """VWAP of a day is its notional by its volume, of typical prices."""
+def test_daily_sums_restart_each_day() -> None:
+    """VWAP restarts each day, from typical prices weighted by volume."""
     columns = market(96 * 3, 6)
     (vwap,) = compute(parse_indicators("vwap"), **columns).values()
     typical = (columns["high"] + columns["low"] + columns["close"]) / 3

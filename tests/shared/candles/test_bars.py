@@ -1,4 +1,4 @@
-"""Information bars equal a plain loop over the trades, in whatever pieces they come."""
+"""Information bars equal a plain loop over the trades, however the trades are split."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from shared.wire.ticks import NO_ID, VOLUME_ONLY, Ticks
 
 @dataclass(slots=True)
 class Plain:
-    """A bar as anybody would write it."""
+    """A bar of the plain loop."""
 
     start_us: int
     prices: list[Decimal]
@@ -175,16 +175,16 @@ TYPES = st.sampled_from(
 @given(
     TRADES, TYPES, st.lists(st.integers(0, 60), max_size=6), st.lists(st.integers(0, 2), min_size=1)
 )
-def test_bars_are_those_of_a_plain_loop(
+def test_bars_equal_a_plain_loop(
     trades: list[Trade], type_: BarType, cuts: list[int], scales: list[int]
 ) -> None:
-    """Of prices of any sign and width, volume-only trades, pieces of any scale: exact sums."""
+    """Bars equal the plain loop for any prices, volume-only trades and splits, with exact sums."""
     check(trades, type_, cuts, scales)
 
 
 @pytest.mark.parametrize("type_", ["50t", "volume:7", "dollar:25000", "range:1.5", "range:0.01"])
-def test_long_days_are_those_of_a_plain_loop(type_: str) -> None:
-    """Bars longer than a window, prices that repeat, sums that pass 64 bits many times."""
+def test_bars_of_long_days_equal_a_plain_loop(type_: str) -> None:
+    """Bars longer than a window, repeated prices and sums beyond 64 bits equal the plain loop."""
     source = np.random.default_rng(1)
     price = 2000 + np.cumsum(source.integers(-1, 2, 4_000) * (source.random(4_000) < 0.3))
     trades: list[Trade] = [
@@ -197,8 +197,8 @@ def test_long_days_are_those_of_a_plain_loop(type_: str) -> None:
 
 
 @pytest.mark.parametrize("type_", ["100t", "volume:5000", "dollar:20", "range:0.00001"])
-def test_bars_of_recorded_trades_are_those_of_a_plain_loop(type_: str, recorded_data: Path) -> None:
-    """XRP/ETH of Binance, with its ties in time, in pieces."""
+def test_bars_of_recorded_trades_equal_a_plain_loop(type_: str, recorded_data: Path) -> None:
+    """Bars of Binance's XRP/ETH trades, with ties in time and split, equal the plain loop."""
     with gzip.open(recorded_data / "binance" / "XRP_ETH-trades.json.gz", "rt") as file:
         rows = json.load(file, parse_float=Decimal)
     trades = [
@@ -210,10 +210,10 @@ def test_bars_of_recorded_trades_are_those_of_a_plain_loop(type_: str, recorded_
 
 @pytest.mark.parametrize("symbol", ["btcusdt", "ethusdt"])
 @pytest.mark.parametrize("type_", ["100t", "volume:5", "dollar:20000", "range:10"])
-def test_bars_of_captured_streams_are_those_of_a_plain_loop(
+def test_bars_of_captured_streams_equal_a_plain_loop(
     symbol: str, type_: str, recorded_data: Path
 ) -> None:
-    """Trades of Binance's WebSocket, as they came."""
+    """Bars of captured Binance streams in received order equal the plain loop."""
     trades: list[Trade] = []
     with gzip.open(recorded_data / "binance" / f"{symbol}_20240808.gz", "rt") as file:
         for line in file:
@@ -228,22 +228,25 @@ def test_bars_of_captured_streams_are_those_of_a_plain_loop(
 @pytest.mark.parametrize(
     "text", ["", "5", "tick:0", "tick:1.5", "volume:-1", "volume", "cats:5", "volume:5v", "1e5v"]
 )
-def test_what_is_no_type_is_refused_with_those_there_are(text: str) -> None:
-    """An amount is more than nothing, a number of trades whole."""
+def test_an_invalid_bar_type_is_refused_with_the_valid_ones(text: str) -> None:
+    """An invalid bar type is refused with a list of the valid ones.
+
+    An amount is above zero, and a number of trades is whole.
+    """
     with pytest.raises(ValueError, match=r"tick:100|more than 0|whole number"):
         BarType.parse(text)
 
 
 def test_equal_types_have_equal_names() -> None:
-    """However they are written."""
+    """Equal bar types have equal names however they are written."""
     assert {BarType.parse(each).name for each in ("1000v", "volume:1000", "volume:1000.0")} == {
         "volume:1000"
     }
     assert BarType.parse("1000000usd") == BarType.parse("dollar:1000000")
 
 
-def test_the_order_of_arrival_does_not_matter() -> None:
-    """Trades sorted anew by the total order give the bars again."""
+def test_bars_are_independent_of_the_order_of_arrival() -> None:
+    """Shuffled trades, sorted by the total order, give the same bars."""
     trades: list[Trade] = [(Decimal(n % 7), Decimal(n % 5), 1, False) for n in range(300)]
     whole = ticks(trades, 0, 0, 0)
     shuffled = np.random.default_rng(2).permutation(300)

@@ -1,4 +1,4 @@
-"""Estimated sides and volume by price equal a plain loop, in whatever pieces the trades come."""
+"""Estimated sides and volume by price equal a plain loop, however the trades are split."""
 
 from __future__ import annotations
 
@@ -74,10 +74,10 @@ STEPS = st.sampled_from([None, *map(Decimal, ("0.01", "0.3", "5", "0.0001", "100
 
 
 @given(PRINTS, STEPS, st.lists(st.integers(0, 40), max_size=4), st.integers(0, 3))
-def test_sides_and_volumes_are_those_of_a_plain_loop(
+def test_sides_and_volumes_equal_a_plain_loop(
     prints: list[Print], step: Decimal | None, cuts: list[int], more: int
 ) -> None:
-    """Each day from nothing, by unchanged prices too; sums to the last digit, at any scale."""
+    """Estimated sides and volumes of each day equal the plain loop exactly, at any scale."""
     rule, profile = TickRule(), Profile(step)
     sides: list[int] = []
     for number, (first, last) in enumerate(pairwise(sorted({0, len(prints), *cuts}))):
@@ -110,7 +110,7 @@ def test_sides_and_volumes_are_those_of_a_plain_loop(
         ([1, 5, 10, 6, 2], "0.7", (102, 101, 103)),
         ([1, 5, 10, 6, 2], "0.6", (102, 102, 103)),
         ([1, 5, 10, 6, 2], "1", (102, 100, 104)),
-        ([4, 4, 4], "0.5", (101, 101, 102)),  # equals: the middle, and upwards first
+        ([4, 4, 4], "0.5", (101, 101, 102)),  # equal volumes: the middle price, then upwards first
         ([7], "0.7", (100, 100, 100)),
         ([4, 4], "0.1", (100, 100, 100)),
     ],
@@ -118,7 +118,7 @@ def test_sides_and_volumes_are_those_of_a_plain_loop(
 def test_the_value_area_grows_from_the_point_of_control(
     volumes: list[int], share: str, expected: tuple[int, int, int]
 ) -> None:
-    """By the neighbour with more volume, until it has the share."""
+    """The value area grows by the neighbour with more volume until it has its share."""
     levels = {Decimal(100 + n): Level(Decimal(each)) for n, each in enumerate(volumes)}
     area = value_area(levels, Decimal(share))
     assert area is not None
@@ -126,5 +126,5 @@ def test_the_value_area_grows_from_the_point_of_control(
 
 
 def test_without_volume_there_is_no_value_area() -> None:
-    """Trades of size 0 have prices."""
+    """Trades of size 0 have prices and no value area."""
     assert value_area({Decimal(1): Level()}, Decimal("0.7")) is None

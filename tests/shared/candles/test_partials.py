@@ -1,4 +1,4 @@
-"""The kernel: any split of any ticks into batches ends in the candle of the plain definition."""
+"""The kernel: any split of ticks into batches gives the candles of the plain definition."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ SIZES = st.one_of(st.integers(0, 10**10), st.integers(0, 2**63 - 1))
 
 @st.composite
 def batches(draw: st.DrawFn) -> list[Ticks]:
-    """Batches of one instrument at scales of their own, some with mantissas beyond 64 bits."""
+    """Batches of one instrument, each at its own scales; some mantissas exceed 64 bits."""
     made = []
     for number in range(draw(st.integers(1, 4))):
         wide = draw(st.sampled_from([False, False, False, True]))
@@ -79,7 +79,7 @@ SCALES = st.integers(0, 9)
 def as_ticks(
     source: str, rows: list[Print], price_scale: int, size_scale: int, wide: bool
 ) -> Ticks:
-    """The batch as normalize would emit it."""
+    """The batch as normalize emits it."""
     order = sorted(enumerate(rows), key=lambda each: each[1].key(source, each[0]))
     rows = [row for _, row in order]
     mantissas = object if wide else np.int64
@@ -100,7 +100,7 @@ def as_ticks(
 
 
 def definition(some: list[Ticks]) -> dict[int, Candle]:
-    """The candles in plain decimals, tick by tick; none without a tick that makes a price."""
+    """The candles in plain decimals, tick by tick; ticks without a price make none."""
     groups: dict[int, list[tuple[OrderKey, Decimal, Decimal, int, bool]]] = {}
     for ticks in some:
         (entry,) = ticks.entries
@@ -136,15 +136,15 @@ def definition(some: list[Ticks]) -> dict[int, Candle]:
 
 
 def candles(starts: list[int], records: Records) -> dict[int, Candle]:
-    """Records as they are published."""
+    """Records as candle-aggregate emits them."""
     columns = CandleColumns("1m", ["A"] * len(starts), np.array(starts, dtype=np.int64), records)
     ready = columns.at(np.flatnonzero((records.data["flags"] & 8) != 0))
     return {each.start_us: each for each in ready.candles()}
 
 
 @given(batches())
-def test_any_batches_end_in_the_plain_definition(some: list[Ticks]) -> None:
-    """Negative and zero prices, ties, sums beyond 64 and 128 bits, ticks of volume only."""
+def test_any_batches_give_the_plain_definition(some: list[Ticks]) -> None:
+    """Any batches give the plain candles: all signs, ties, wide sums and volume-only ticks."""
     found = [partials(ticks, MINUTE) for ticks in some]
     start_us = np.concatenate([each.start_us for each in found])
     order = np.argsort(start_us, kind="stable")
@@ -155,8 +155,8 @@ def test_any_batches_end_in_the_plain_definition(some: list[Ticks]) -> None:
 
 
 @given(batches(), st.randoms(use_true_random=False))
-def test_a_redelivery_in_other_batches_is_the_same(some: list[Ticks], random: object) -> None:
-    """Each batch cut in two anywhere, in any order."""
+def test_a_redelivery_in_other_batches_changes_nothing(some: list[Ticks], random: object) -> None:
+    """Batches that are split and shuffled give the same candles."""
     parts = []
     for ticks in some:
         mask = np.array(

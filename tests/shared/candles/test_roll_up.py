@@ -1,4 +1,4 @@
-"""Parts into whole candles, whatever the batches that they come in."""
+"""Shorter candles are folded into whole longer ones, whatever batches they come in."""
 
 from __future__ import annotations
 
@@ -65,7 +65,10 @@ def defined(some: list[Candle]) -> list[Candle]:
 def test_a_page_is_the_first_whole_candles_of_its_direction(
     some: list[Candle], size: int, newest: bool, limit: int
 ) -> None:
-    """Ascending or descending, in batches of any size; `more` says whether others follow."""
+    """A page has the first whole candles in its direction, from batches of any size.
+
+    `more` says whether others follow.
+    """
     expected = defined(some)
     read = some[::-1] if newest else some
     found, more = folded(cut(read, size), THREE, limit, newest=newest, max_batches=10**6)
@@ -74,10 +77,10 @@ def test_a_page_is_the_first_whole_candles_of_its_direction(
 
 
 @given(parts, st.integers(1, 4), st.booleans(), st.integers(1, 4))
-def test_impatience_never_cuts_a_candle(
+def test_a_time_limit_never_splits_a_candle(
     some: list[Candle], size: int, newest: bool, patience: int
 ) -> None:
-    """A page that ends early has whole candles only, at least one if there is one."""
+    """A page that ends early has only whole candles, and at least one if there is one."""
     expected = defined(some)[:: -1 if newest else 1]
     read = some[::-1] if newest else some
     found, more = folded(cut(read, size), THREE, 10**6, newest=newest, max_batches=patience)
@@ -86,8 +89,8 @@ def test_impatience_never_cuts_a_candle(
     assert more or found == expected
 
 
-def test_flags_say_the_least_sure_of_the_parts() -> None:
-    """Closed and complete when all are, partial when one is."""
+def test_flags_are_those_of_the_least_final_part() -> None:
+    """A fold is closed and complete if all parts are, and partial if one is."""
     sure = part(0, 10)
     unsure = replace(part(1, 11), closed=False, partial=True, complete=False)
     for first, second in ((sure, unsure), (replace(unsure, start_us=0), sure)):

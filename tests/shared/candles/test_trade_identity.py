@@ -1,4 +1,4 @@
-"""A trade is its instrument, venue, trade id and UTC minute: equal ids of two venues are two."""
+"""A trade is its instrument, venue, trade id and UTC minute: venues may share ids."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ID_KINDS = pytest.mark.parametrize("kind", [INTEGER_ID, TEXT_ID])
 
 
 def of_venue(venue: str, kind: int) -> Ticks:
-    """Trades 1 and 2 of an instrument, the first of them sent twice."""
+    """Trades 1 and 2 of an instrument; trade 1 is sent twice."""
     n = 3
     ids = np.array([1, 1, 2], dtype=np.int64)
     integer = kind == INTEGER_ID
@@ -51,7 +51,7 @@ def of_venue(venue: str, kind: int) -> Ticks:
 
 @ID_KINDS
 def test_equal_ids_of_several_venues_all_count(kind: int) -> None:
-    """In what recomputes a candle, and in what a reader of history sees, also page by page."""
+    """Equal ids of several venues are separate trades in repairs and in pages of history."""
     batches = [of_venue(venue, kind) for venue in VENUES]
     assert sum(map(len, each_once(batches))) == 2 * len(VENUES)
     rows = [Rows.of(batch) for batch in batches]
@@ -68,7 +68,7 @@ def postgres(database: str) -> Iterator[Postgres]:
 
 
 def candles_of(connection: psycopg.Connection, name: str) -> list[Candle]:
-    """The recomputed candles of the first minute."""
+    """The repaired candles of the first minute."""
     (base,) = parse_ladder("1m")
     found = recomputed(connection, [name], 0, 60_000_000, base)
     return [each for some in found for each in some.columns("1m", [name]).candles()]
@@ -87,8 +87,11 @@ def word(trade: Ticks, flag: int, received_us: int, price: int = 0) -> Ticks:
 
 
 @ID_KINDS
-def test_a_trade_with_busts_is_what_was_received_last(kind: int) -> None:
-    """In any order of reading; a reader of history sees each word, and when it ended."""
+def test_the_last_bust_of_a_trade_wins(kind: int) -> None:
+    """The last received bust decides about a trade, in any order of reading.
+
+    A reader of history sees each bust and when it was superseded.
+    """
     trade = of_venue("KRAKEN", kind)
     words = [word(trade, CORRECTED, 90, 8), word(trade, CANCELLED, 70), word(trade, CORRECTED, 50)]
     for some in permutations([trade, *words]):
@@ -104,8 +107,8 @@ def test_a_trade_with_busts_is_what_was_received_last(kind: int) -> None:
 
 
 @ID_KINDS
-def test_a_snapshot_gives_back_what_ended_trades(kind: int) -> None:
-    """Rows of the lake as the cancels and corrections that they were; a merge keeps each once."""
+def test_a_snapshot_restores_busts(kind: int) -> None:
+    """Rows of the lake are read as the busts that they were, and a merge has each once."""
     trade = of_venue("KRAKEN", kind)
     words = [word(trade, CORRECTED, 50, 8), word(trade, CANCELLED, 70)]
     found = [bust for each in words for bust in of_ticks(each)]
@@ -125,7 +128,7 @@ def test_a_snapshot_gives_back_what_ended_trades(kind: int) -> None:
 def test_stored_trades_of_several_venues_are_rows_and_candles(
     kind: int, postgres: Postgres, database: str
 ) -> None:
-    """The view `ticks` and the recomputed candle have each once; prices below zero are prices."""
+    """The view `ticks` and the repaired candle have each trade once, also at negative prices."""
     writer = TickWriter(postgres)
     for venue in VENUES:
         writer([(venue, of_venue(venue, kind))])
@@ -145,7 +148,7 @@ def test_stored_trades_of_several_venues_are_rows_and_candles(
 
 
 def test_wide_mantissas_and_flags_are_stored_exactly(postgres: Postgres, database: str) -> None:
-    """NUMERIC in the view, Python integers where they are read back as columns."""
+    """Wide mantissas are NUMERIC in the view and exact Python integers in columns."""
     plain = of_venue("", INTEGER_ID)
     price = np.array([-(10**40), 10**40, 3], dtype=object)
     wide = Ticks(

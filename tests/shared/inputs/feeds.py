@@ -1,4 +1,4 @@
-"""Batches of messages as a bridge makes them, recorded captures, and what rows say in decimals."""
+"""Batches as a bridge sends them, recorded captures, and parsed rows as decimals."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _LINE = re.compile(rb"([0-9.]+):?\s+(?=[{\[])")
 
 
 class Capture(NamedTuple):
-    """Messages of a recorded feed, and the recorder's clock at each, in microseconds."""
+    """Messages of a recorded feed, each with the recorder's clock in microseconds."""
 
     messages: list[bytes]
     times_us: list[int]
 
 
 def capture(path: Path) -> Capture:
-    """Read `<local time> <message>` lines, the time in ns or as seconds with a point."""
+    """Read `<local time> <message>` lines; the time is in ns or in seconds with a point."""
     found = Capture([], [])
     with gzip.open(path) as lines:
         for line in lines:
@@ -111,5 +111,5 @@ def quotes(found: Parsed) -> list[QuoteRow]:
 
 
 def codes(found: Parsed) -> list[tuple[int, str]]:
-    """The rejects: payload and code, in their order."""
+    """Payload and code of each reject, in order."""
     return sorted((reject.payload, reject.code) for reject in found.rejected)

@@ -1,4 +1,4 @@
-"""Alpaca's stock stream, by the examples of its documents."""
+"""Alpaca's stock stream, by the examples of its documentation."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def trade(**changed: Any) -> bytes:
     return json.dumps([{**json.loads(TRADE), **changed}]).encode()
 
 
-def test_the_documented_messages_in_one_list() -> None:
-    """Data of several kinds and symbols come together; what is no data is counted by its kind."""
+def test_one_list_holds_messages_of_several_kinds() -> None:
+    """A list of mixed kinds and symbols gives its ticks and quotes; others are counted by kind."""
     message = f"[{TRADE},{QUOTE},{CORRECTION},{CANCEL},{STATUS},{LIMITS},{BAR}]".encode()
     found = parsed(FORMAT_ALPACA, message)
     (tick,) = trades(found)
@@ -74,8 +74,8 @@ def test_the_documented_messages_in_one_list() -> None:
     assert found.rejected == []
 
 
-def test_answers_are_no_data() -> None:
-    """They are left out, not rejected, should they be sent in."""
+def test_control_messages_are_ignored() -> None:
+    """Control messages of the stream are neither ticks nor rejects."""
     answers = (
         b'[{"T":"success","msg":"connected"}]',
         b'[{"T":"subscription","trades":["AAPL"],"quotes":["AMD"],"bars":["*"]}]',
@@ -90,24 +90,24 @@ def test_answers_are_no_data() -> None:
     [
         ("C", ["@"], 0),
         ("C", ["@", "T", "I"], VOLUME_ONLY | ODD_LOT),
-        ("C", ["B"], 0),  # a bunched trade there, an average price on the other tapes
+        ("C", ["B"], 0),  # a bunched trade on this tape, an average price on the others
         ("A", ["B"], VOLUME_ONLY),
         ("B", [" ", "7"], VOLUME_ONLY),
-        ("A", ["4", "7"], VOLUME_ONLY),  # two codes, and not a number of two digits
+        ("A", ["4", "7"], VOLUME_ONLY),  # two codes, not one of two digits
         ("A", ["Z"], VOLUME_ONLY | OUT_OF_SEQUENCE),
         ("C", ["O", "X"], AUCTION),
         ("N", ["I"], VOLUME_ONLY | ODD_LOT),
     ],
 )
-def test_conditions_are_those_of_the_tape(tape: str, codes: list[str], flags: int) -> None:
-    """The same letter may say something else on another tape."""
+def test_conditions_are_read_by_tape(tape: str, codes: list[str], flags: int) -> None:
+    """A condition code is read by the table of its tape."""
     found = parsed(FORMAT_ALPACA, trade(z=tape, c=codes))
     assert found.rows.flags is not None
     assert (found.rows.flags.tolist(), found.unread) == ([flags], {})
 
 
-def test_official_prices_make_no_tick_and_void_trades_are_cancels() -> None:
-    """An official close has no volume; what REST lists as void may have come as a trade before."""
+def test_official_prices_are_skipped_and_void_trades_are_busts() -> None:
+    """An official close, which has no volume, makes no tick; a void trade of REST is a bust."""
     updates = [trade(u=said) for said in ("canceled", "incorrect", "corrected")]
     found = parsed(FORMAT_ALPACA, trade(c=["M"]), *updates)
     assert found.skipped == {"official_price": 1}
@@ -118,21 +118,21 @@ def test_official_prices_make_no_tick_and_void_trades_are_cancels() -> None:
     ] * 2
 
 
-def test_what_is_corrected_to_an_official_price_is_cancelled() -> None:
-    """No trade stands in its place."""
+def test_a_correction_to_an_official_price_is_a_cancel() -> None:
+    """A correction to an official price cancels the trade and adds none."""
     text = CORRECTION.replace('"cc":[" ","7"]', '"cc":["M"]')
     (bust,) = parsed(FORMAT_ALPACA, f"[{text}]".encode()).busts
     assert (bust.is_correction, bust.price, bust.corrected_id) == (False, "", "")
 
 
-def test_nanoseconds_are_cut_off() -> None:
-    """Rounding would put the last trade of a minute into the next one."""
+def test_nanoseconds_are_truncated() -> None:
+    """Nanoseconds are truncated: rounding would move a minute's last trade into the next one."""
     found = parsed(FORMAT_ALPACA, trade(t="2021-02-22T15:51:59.999999999Z"))
     assert trades(found)[0].time_us == 1_614_009_119_999_999
 
 
-def test_numbers_stay_as_they_are_written() -> None:
-    """Fractions of shares, and more digits than a float holds."""
+def test_numbers_keep_every_digit() -> None:
+    """Fractional shares and numbers with more digits than a float keep every digit."""
     text = TRADE.replace("126.55", "126.5500000000000001").replace('"s":1', '"s":0.000001')
     (tick,) = trades(parsed(FORMAT_ALPACA, f"[{text}]".encode()))
     assert (tick.price, tick.size) == (Decimal("126.5500000000000001"), Decimal("0.000001"))
@@ -155,8 +155,8 @@ def test_numbers_stay_as_they_are_written() -> None:
         (7, "bad_message"),
     ],
 )
-def test_what_is_wrong_is_rejected_alone(element: Any, code: str) -> None:
-    """With its own bytes; its neighbours count."""
+def test_a_bad_element_is_rejected_alone(element: Any, code: str) -> None:
+    """A bad element is rejected with its own bytes; the rest of its list is parsed."""
     message = f"[{TRADE},{json.dumps(element)},{CANCEL}]".encode()
     found = parsed(FORMAT_ALPACA, message)
     assert [(each.line, each.code) for each in found.rejected] == [(1, code)]

@@ -1,4 +1,4 @@
-"""Rows become ticks in one order, at one scale, whatever order and form they came in."""
+"""Parsed rows become ticks in one order at one scale, whatever their order and format."""
 
 from __future__ import annotations
 
@@ -34,8 +34,11 @@ def ticks_of(*lines: str) -> tuple[Ticks, list[tuple[bytes, str]]]:
     return ticks, [(r.original, r.code) for r in rejected]
 
 
-def test_ticks_stand_by_instrument_then_in_the_total_order() -> None:
-    """Time, integer id, receipt (a text id orders nothing); each instrument's rows are one run."""
+def test_ticks_are_sorted_by_instrument_then_total_order() -> None:
+    """Ticks are grouped by instrument and sorted by time, integer id and receipt.
+
+    A text id does not order ticks.
+    """
     ticks, _ = ticks_of(
         "B,1,1,1700000000002,,7",
         "A,4,1,1700000000001,,9",
@@ -51,21 +54,24 @@ def test_ticks_stand_by_instrument_then_in_the_total_order() -> None:
 
 
 def test_a_tick_without_a_time_takes_its_receive_time() -> None:
-    """The bridge's clock stands in for the sender's."""
+    """A tick without an event time takes the bridge's receive time."""
     ticks, _ = ticks_of("A,1")
     assert ticks.event_time_us.tolist() == [NOW_US]
 
 
 def test_a_tick_from_the_future_is_a_reject() -> None:
-    """One bad clock must not close every candle; the bound itself is allowed."""
+    """A tick beyond the allowed clock skew is a reject: it would close every candle.
+
+    A tick exactly at the bound is accepted.
+    """
     at_bound = NOW_US // 1000 + 60_000
     ticks, rejected = ticks_of(f"A,1,1,{at_bound}", f"A,2,1,{at_bound + 1}")
     assert ticks.price.tolist() == [1]
     assert rejected == [(f"A,2,1,{at_bound + 1}".encode(), "time_in_future")]
 
 
-def test_prices_that_share_no_scale_are_kept_exactly() -> None:
-    """A tiny and a huge price of one instrument stand in two entries, both exact."""
+def test_prices_without_a_common_scale_stay_exact() -> None:
+    """A tiny and a huge price of one instrument go into two entries, and both stay exact."""
     ticks, _ = ticks_of("A,9000000000000000000", "A,0.000000000000000001", "A,2.5")
     values = sorted(
         from_mantissa(int(ticks.price[i]), entry.price_scale)
@@ -80,7 +86,7 @@ def test_prices_that_share_no_scale_are_kept_exactly() -> None:
 def test_the_order_of_arrival_does_not_change_the_order_of_ticks(
     order: list[int], data: st.DataObject
 ) -> None:
-    """With times and trade ids, any shuffle of the lines gives the same rows."""
+    """With event times and trade ids, any shuffle of the lines gives the same rows."""
     lines = [
         f"{data.draw(st.sampled_from('AB'))},{i + 1}.{i},2,{1700000000000 + i // 3},buy,{i}"
         for i in range(8)

@@ -1,4 +1,4 @@
-"""Binance messages against a plain reading of the same JSON, and against what the exchange sent."""
+"""Binance messages: equal to a plain reading of the same JSON, and to recorded streams."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def bare(data: Any) -> bytes:
 
 @pytest.mark.parametrize("form", [wrapped, bare])
 def test_a_trade_is_a_tick_with_exchange_time_aggressor_and_id(form: Any) -> None:
-    """m=true says that the buyer was the maker: the aggressor sold."""
+    """A trade has exchange time, id and aggressor side; `m=true` (buyer is maker) is a sell."""
     found = parsed(FORMAT_BINANCE, form(TRADE), rules=TRADES)
     assert trades(found) == [
         ("BTC-USDT.BINANCE", Decimal("61837.63"), Decimal("0.02"), 1723161255342000, 2, 7, (0, 0))
@@ -54,7 +54,7 @@ def test_a_trade_is_a_tick_with_exchange_time_aggressor_and_id(form: Any) -> Non
 
 @pytest.mark.parametrize("form", [wrapped, bare])
 def test_a_book_ticker_is_a_quote_at_its_receive_time(form: Any) -> None:
-    """Spot book tickers carry no time of their own; those of futures do."""
+    """A spot book ticker, which has no time, takes its receive time; a futures one has its own."""
     future = {**BOOK, "e": "bookTicker", "T": 1626992741012, "E": 1626992741017}
     found = parsed(FORMAT_BINANCE, form(BOOK), form(future))
     plain = ("BNB-USDT.BINANCE", Decimal("25.3519"), Decimal("25.3652"), Decimal("31.21"),
@@ -63,14 +63,17 @@ def test_a_book_ticker_is_a_quote_at_its_receive_time(form: Any) -> None:
     assert (len(found.rows), found.rejected) == (0, [])
 
 
-def test_times_in_microseconds_are_told_by_their_size() -> None:
-    """`timeUnit=MICROSECOND` in the stream's address."""
+def test_times_in_microseconds_are_recognized() -> None:
+    """Times in microseconds (`timeUnit=MICROSECOND`) are recognized by their size."""
     found = parsed(FORMAT_BINANCE, bare({**TRADE, "T": 1723161255342123}), rules=TRADES)
     assert [trade.time_us for trade in trades(found)] == [1723161255342123]
 
 
 def test_the_two_streams_of_the_same_trades_are_never_mixed() -> None:
-    """The one that does not count is kept as a reject that names the setting."""
+    """Only one of the two streams of the same trades counts; the other is a reject.
+
+    The reject names the setting that chooses between them.
+    """
     for rules, kept in [(FeedRules(), 26129), (TRADES, 7)]:
         found = parsed(FORMAT_BINANCE, bare(TRADE), bare(AGGREGATE), rules=rules)
         assert [trade.trade_id for trade in trades(found)] == [kept]
@@ -78,8 +81,8 @@ def test_the_two_streams_of_the_same_trades_are_never_mixed() -> None:
         assert "BINANCE_TRADES" in found.rejected[0].detail
 
 
-def test_what_is_neither_trade_nor_quote_is_counted_by_kind() -> None:
-    """Books, candles, statistics, answers; what is not known at all is a reject."""
+def test_other_messages_are_counted_by_kind() -> None:
+    """Books, candles, statistics and replies are counted by kind; unknown messages are rejects."""
     found = parsed(
         FORMAT_BINANCE,
         wrapped({"e": "depthUpdate", "s": "A", "U": 1, "u": 2, "b": [["1", "2"]], "a": []}),
@@ -129,7 +132,7 @@ def test_what_is_neither_trade_nor_quote_is_counted_by_kind() -> None:
 def test_each_fault_has_its_code_and_the_next_message_counts(
     change: dict[str, Any], code: str
 ) -> None:
-    """A reject keeps the message as it came."""
+    """Each fault has a reject code, the reject has the original bytes, and parsing goes on."""
     bad = wrapped({**TRADE, **change})
     found = parsed(FORMAT_BINANCE, bad, wrapped(TRADE), rules=TRADES)
     assert [(r.payload, r.code, r.original) for r in found.rejected] == [(0, code, bad)]
@@ -153,15 +156,15 @@ def test_each_fault_has_its_code_and_the_next_message_counts(
     ],
 )
 def test_a_quote_needs_an_ask_above_its_bid(change: dict[str, Any], code: str) -> None:
-    """Anything else is a reject, kept whole."""
+    """A quote whose ask is not above its bid is a reject with its original bytes."""
     bad = wrapped({**BOOK, **change})
     found = parsed(FORMAT_BINANCE, bad, wrapped(BOOK))
     assert [(r.payload, r.code, r.original) for r in found.rejected] == [(0, code, bad)]
     assert [quote.place for quote in quotes(found)] == [(1, 0)]
 
 
-def test_an_exception_of_the_table_names_what_the_pattern_refuses() -> None:
-    """The way in for a market whose name holds other letters."""
+def test_an_exception_names_a_market_the_pattern_refuses() -> None:
+    """The table of exceptions gives an instrument to a market with unusual letters."""
     naming = Naming(exceptions={Market("BINANCE", "币安USDT"): "BIAN-USDT.BINANCE"})
     rules = FeedRules(naming, BinanceTrades.TRADES)
     found = parsed(FORMAT_BINANCE, wrapped({**TRADE, "s": "币安USDT"}), rules=rules)
@@ -176,7 +179,7 @@ number = st.one_of(
 
 
 def plain_decimal(text: str) -> Decimal | None:
-    """A decimal that fits 64 bits, by the book, or None."""
+    """The decimal by Python's reading if it fits 64 bits, else None."""
     if not text.isascii() or "_" in text or any(c not in "0123456789.eE+-" for c in text):
         return None
     try:
@@ -194,7 +197,7 @@ def plain_decimal(text: str) -> Decimal | None:
 @given(st.lists(st.tuples(number, number, st.booleans()), min_size=1, max_size=8))
 @example([("1e3", "0", True), ("0.10", "1.50", False)])
 def test_prices_and_sizes_are_what_decimal_reads(said: list[tuple[str, str, bool]]) -> None:
-    """Vectorised or one by one: exactly the decimal that stands in the text, or a reject."""
+    """A number in text gives exactly its decimal or a reject, vectorised or one by one."""
     messages = [
         wrapped({**TRADE, "p": price, "q": size, "m": maker, "t": n})
         for n, (price, size, maker) in enumerate(said)
@@ -235,7 +238,10 @@ json_value = st.recursive(
 @example([b"[" * 100_000])
 @example([b'{"stream":"\\ud800","data":{"e":"trade","s":"\\ud800USDT"}}'])
 def test_garbage_never_breaks_a_batch(messages: list[bytes]) -> None:
-    """Each message is a tick, a quote, a reject or counted, once; the last, good one counts."""
+    """Each message of a batch with garbage is one tick, quote, reject or count.
+
+    The good message at the end is parsed.
+    """
     found = parsed(FORMAT_BINANCE, *messages, wrapped(TRADE), rules=TRADES)
     assert (len(messages), 0) in {trade.place for trade in trades(found)}
     outcomes = len(found.rows) + len(found.quotes) + len(found.rejected)
@@ -245,10 +251,11 @@ def test_garbage_never_breaks_a_batch(messages: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize(("name", "base"), [("btcusdt", "BTC"), ("ethusdt", "ETH")])
-def test_a_recorded_market_is_read_exactly_and_nothing_is_from_the_future(
-    name: str, base: str, recorded_data: Path
-) -> None:
-    """Contiguous ids, sums equal to a plain reading; the recorder's clock is behind by a second."""
+def test_a_recorded_market_is_read_exactly(name: str, base: str, recorded_data: Path) -> None:
+    """A recorded market gives contiguous ids and the sums of a plain reading.
+
+    No trade is from the future, although the recorder's clock is a second behind.
+    """
     recorded = capture(recorded_data / "binance" / f"{name}_20240808.gz")
     whole = batch(FORMAT_BINANCE, *recorded)
     found = parse(whole, TRADES)

@@ -33,7 +33,7 @@ TIME = 1_735_689_600_000
     ],
 )
 def test_a_bust_is_read(said: dict[str, Any], expected: tuple[Any, ...]) -> None:
-    """Under any name that the fields of a trade have; texts stay as they stand."""
+    """A bust is read under each accepted field name, and its texts stay unchanged."""
     found = parsed(FORMAT_SCANNER, json.dumps(said).encode())
     (bust,) = found.busts
     assert bust[2:9] == expected
@@ -53,21 +53,21 @@ def test_a_bust_is_read(said: dict[str, Any], expected: tuple[Any, ...]) -> None
     ],
 )
 def test_a_bust_that_cannot_be_read_is_a_reject(said: dict[str, Any], code: str) -> None:
-    """Its code names the field."""
+    """A malformed bust is a reject whose code names the field."""
     found = parsed(FORMAT_SCANNER, json.dumps(said).encode())
     assert [reject.code for reject in found.rejected] == [code]
     assert not found.busts
 
 
-def test_without_a_value_it_is_a_trade() -> None:
-    """`null` counts as absent."""
+def test_a_null_bust_field_is_a_trade() -> None:
+    """An object whose cancel field is `null` is a trade."""
     found = parsed(FORMAT_SCANNER, b'{"cancel": null, "symbol": "A", "price": 1}')
     assert len(trades(found)) == 1
     assert not found.busts
 
 
-def test_normalize_emits_busts_as_an_event_of_their_own() -> None:
-    """With the time of their receipt and their bytes; the same batch gives the same event."""
+def test_busts_are_an_event_with_a_stable_identity() -> None:
+    """Busts become an event with receive time and bytes; the same batch gives the same event."""
     bodies = [b'{"symbol": "A", "price": 1}', b'{"cancel": 7, "symbol": "A"}']
     batch = RawBatch(
         FORMAT_SCANNER,

@@ -1,4 +1,4 @@
-"""Inputs of public bug reports: each folder of ../shared/cases that is about input."""
+"""Inputs of public bug reports: the folders of ../shared/cases about input."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def case(name: str) -> bytes:
     ],
 )
 def test_every_line_of_a_case_is_a_tick(name: str, ticks: int) -> None:
-    """None is a reject."""
+    """Every line of a case becomes a tick, and none a reject."""
     found = parsed(FORMAT_CSV, case(name))
     assert (len(found.rows), found.rejected) == (ticks, [])
 
 
-def test_values_of_the_cases() -> None:
-    """Negative and zero prices, microseconds, eighteen decimals, quotes and blanks."""
+def test_cases_give_the_expected_values() -> None:
+    """Negative and zero prices, microseconds, 18 decimals, quotes and blanks are read exactly."""
     prices = [t.price for t in trades(parsed(FORMAT_CSV, case("05-negative-prices/input.csv")))]
     assert prices == [Decimal("-37.63"), Decimal(-5), Decimal(0), Decimal("1.1")]
     first, *_ = trades(parsed(FORMAT_CSV, case("07-replay-confirms-rejects/microseconds.csv")))
@@ -63,7 +63,7 @@ def test_values_of_the_cases() -> None:
 
 
 def test_json_with_nulls_and_text_ids() -> None:
-    """Also the unified trade of ccxt, whose amount is the size."""
+    """JSON with nulls and text ids is read, and `amount` of ccxt's unified trade is the size."""
     found = parsed(FORMAT_SCANNER, *case("09-json-nulls-and-text-ids/input.ndjson").splitlines())
     assert (len(found.rows), found.rejected) == (6, [])
     sizes = {t.instrument: t.size for t in trades(found)}
@@ -71,6 +71,6 @@ def test_json_with_nulls_and_text_ids() -> None:
 
 
 def test_the_packed_body_is_a_thousand_ticks() -> None:
-    """As `POST /ingest` unpacks it."""
+    """The compressed body gives a thousand ticks when decompressed as `POST /ingest` does."""
     body = gzip.decompress(case("06-gzip-body/body.csv.gz"))
     assert len(parsed(FORMAT_CSV, body).rows) == 1000

@@ -1,4 +1,4 @@
-"""Trades and quotes that ccxt read become ticks and quotes; what is none is a reject."""
+"""Trades and quotes that ccxt has read become ticks and quotes, or rejects."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def parsed(*messages: bytes | dict[str, Any]) -> Parsed:
 
 
 def test_a_trade_is_exact() -> None:
-    """As the venue wrote its numbers, also where they are long or small."""
+    """A trade has the venue's numbers exactly, also long and small ones."""
     rows = parsed({"ccxt": "bybit", "trade": TRADE}).rows
     assert rows.names == ("BTC-USDT.BYBIT",)
     price = Decimal(int(rows.price[0])).scaleb(-int(rows.price_scale[0]))
@@ -56,7 +56,7 @@ def test_a_trade_is_exact() -> None:
 
 
 def test_ids_may_be_texts_or_missing_and_sides_unknown() -> None:
-    """Venues differ; a trade without a side is one."""
+    """A trade with a text id, without an id or without a side is a tick."""
     text = {**TRADE, "id": "20f43950-d8dd", "side": None}
     none = {**TRADE, "id": None}
     rows = parsed(*({"ccxt": "bybit", "trade": each} for each in (text, none))).rows
@@ -66,8 +66,8 @@ def test_ids_may_be_texts_or_missing_and_sides_unknown() -> None:
     assert rows.side.tolist() == [0, 1]
 
 
-def test_a_quote_may_leave_sizes_out() -> None:
-    """A perpetual says so in its name."""
+def test_a_quote_may_have_no_sizes() -> None:
+    """A quote without sizes is accepted, and a perpetual's instrument says that it is one."""
     quotes = parsed({"ccxt": "bybit", "quote": QUOTE}).quotes
     assert quotes.names == ("BTC-USDT-PERP.BYBIT",)
     assert (quotes.bid[0], quotes.ask[0]) == (150, 175)
@@ -88,10 +88,10 @@ def test_a_quote_may_leave_sizes_out() -> None:
         ({"ccxt": "bybit", "quote": {**QUOTE, "ask": "1"}}, "crossed_quote"),
     ],
 )
-def test_what_is_no_trade_is_a_reject_with_its_bytes(
+def test_a_malformed_trade_is_a_reject_with_its_bytes(
     message: bytes | dict[str, Any], code: str
 ) -> None:
-    """The others of its batch count."""
+    """A malformed trade is a reject with its bytes, and the rest of its batch is parsed."""
     raw = batch(message)
     (rejected,) = parse(raw, FeedRules()).rejected
     assert rejected.code == code
@@ -101,7 +101,7 @@ def test_what_is_no_trade_is_a_reject_with_its_bytes(
 
 
 def test_a_batch_is_of_one_venue() -> None:
-    """Another one in it is a reject: its trades are not taken for those of the first."""
+    """A trade of a second venue in a batch is a reject, never a trade of the first venue."""
     found = parsed({"ccxt": "bybit", "trade": TRADE}, {"ccxt": "okx", "trade": TRADE})
     assert [each.code for each in found.rejected] == ["bad_message"]
     assert found.rows.names == ("BTC-USDT.BYBIT",)

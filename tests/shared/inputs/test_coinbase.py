@@ -1,4 +1,4 @@
-"""Coinbase messages: matches to ticks by the aggressor's side, tickers to quotes."""
+"""Coinbase messages: matches become ticks with the aggressor's side, tickers quotes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def said(message: Any) -> bytes:
 
 
 def test_a_match_is_a_tick_whose_side_is_the_takers() -> None:
-    """Coinbase says the maker's side: a resting sell was hit by a buyer."""
+    """A match has the taker's side, the opposite of the maker's side that Coinbase sends."""
     found = parsed(FORMAT_COINBASE, said(MATCH), said({**MATCH, "side": "buy", "trade_id": 1}))
     price = Decimal("0.00001305")
     assert trades(found) == [
@@ -45,7 +45,10 @@ def test_a_match_is_a_tick_whose_side_is_the_takers() -> None:
 
 
 def test_a_ticker_is_a_quote_and_no_tick() -> None:
-    """Its trade comes as a match too; sizes are there in newer messages only."""
+    """A ticker is a quote and no tick, because its trade also comes as a match.
+
+    Only newer messages have sizes.
+    """
     sized = {**TICKER, "best_bid_size": "1.50", "best_ask_size": "2"}
     found = parsed(FORMAT_COINBASE, said(TICKER), said(sized))
     plain = ("BAND-GBP.COINBASE", Decimal("14.755"), Decimal("14.806"))
@@ -58,7 +61,7 @@ def test_a_ticker_is_a_quote_and_no_tick() -> None:
 
 
 def test_other_messages_are_counted_by_kind() -> None:
-    """What is not known at all is a reject."""
+    """Other messages are counted by kind, and unknown ones are rejects."""
     kinds = ["heartbeat", "subscriptions", "error", "l2update", "snapshot", "received", "done"]
     found = parsed(
         FORMAT_COINBASE,
@@ -95,7 +98,7 @@ def test_other_messages_are_counted_by_kind() -> None:
 def test_each_fault_has_its_code_and_the_next_message_counts(
     change: dict[str, Any], code: str
 ) -> None:
-    """A reject keeps the message as it came."""
+    """Each fault has a reject code, the reject has the original bytes, and parsing goes on."""
     bad = said({**MATCH, **change})
     found = parsed(FORMAT_COINBASE, bad, said(MATCH))
     assert [(r.payload, r.code, r.original) for r in found.rejected] == [(0, code, bad)]
@@ -107,14 +110,17 @@ def test_each_fault_has_its_code_and_the_next_message_counts(
 @given(st.lists(st.one_of(st.binary(max_size=30), st.integers(0, 200).map(
     lambda n: said(MATCH)[:n])), max_size=5))  # fmt: skip
 def test_garbage_never_breaks_a_batch(messages: list[bytes]) -> None:
-    """Every message is accounted for, once."""
+    """Each message of a batch with garbage has exactly one outcome."""
     found = parsed(FORMAT_COINBASE, *messages, said(MATCH))
     assert len(found.rows) + len(found.rejected) + sum(found.skipped.values()) == len(messages) + 1
     assert (len(messages), 0) in {trade.place for trade in trades(found)}
 
 
 def test_a_recorded_feed_agrees_with_a_plain_reading(recorded_data: Path) -> None:
-    """Thirty seconds of ten products; each ticker's side is that of its match's taker."""
+    """Thirty seconds of ten products equal a plain reading.
+
+    The side of each ticker is the taker's side of its match.
+    """
     recorded = capture(recorded_data / "exchanges" / "COINBASE.ws.28.0.gz")
     found = parse(batch(FORMAT_COINBASE, *recorded), FeedRules())
     assert found.rejected == []

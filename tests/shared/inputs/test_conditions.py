@@ -1,4 +1,4 @@
-"""Sale conditions become flags by table; official prices are no trades; unknown codes are said."""
+"""Sale conditions become flags by table; official prices are no trades."""
 
 from __future__ import annotations
 
@@ -40,25 +40,28 @@ from tests.shared.inputs.feeds import parsed, trades
     ],
 )
 def test_conditions_are_flags_by_table(text: str, flags: int) -> None:
-    """Letters of the tapes, numbers, Lean's bits, and the flags' own names."""
+    """Letters of the tapes, numbers, Lean's bits and flag names become the flags of the table."""
     assert read_conditions(text) == (flags, True, ())
 
 
 @pytest.mark.parametrize("text", ["M", "@Q", "9", "[15]", "[12, 16]"])
 def test_an_official_price_is_no_trade(text: str) -> None:
-    """It has no volume, and moves no candle."""
+    """An official price has no volume and makes no tick."""
     assert not read_conditions(text).is_trade
 
 
 @pytest.mark.parametrize("text", ["J", "[99]", "lean:x", "nyse:T", "[1.5]", "?"])
-def test_what_nobody_knows_is_named(text: str) -> None:
-    """The trade counts as any other."""
+def test_an_unknown_condition_is_reported(text: str) -> None:
+    """An unknown condition is reported by name, and its trade is a tick."""
     flags, is_trade, unknown = read_conditions(text)
     assert (flags, is_trade, len(unknown) > 0) == (0, True, True)
 
 
-def test_a_seventh_field_and_a_json_field_say_the_same() -> None:
-    """Rows with and without conditions side by side; what is left out is counted."""
+def test_conditions_in_csv_and_json_are_equal() -> None:
+    """A condition in the seventh CSV field and in a JSON field has the same effect.
+
+    Rows with and without conditions stand side by side, and official prices are counted.
+    """
     lines = b'A,1,1,,,1\nA,2,1,,,2,@I\nA,3,1,,,3,M\nA,4,1,,,4,J\nA,5,1,,buy,5,"@ T"'
     objects = [
         b'{"s":"A","p":1,"q":1,"id":1}',

@@ -1,4 +1,4 @@
-"""Coinbase Advanced Trade, Bybit, OKX and Binance futures, by the examples of their documents."""
+"""Coinbase Advanced Trade, Bybit, OKX and Binance futures, by the examples of their docs."""
 
 from __future__ import annotations
 
@@ -72,7 +72,10 @@ def okx(channel: str, *elements: dict[str, Any]) -> bytes:
 
 
 def test_coinbase_advanced_names_the_maker() -> None:
-    """The aggressor sold where the maker bought; an id is a text that may begin with zeros."""
+    """The aggressor sold where Coinbase says that the maker bought.
+
+    An id is a text that may begin with zeros.
+    """
     found = parsed(
         FORMAT_COINBASE_ADVANCED,
         advanced(ADVANCED_TRADE, {**ADVANCED_TRADE, "side": "SELL", "trade_id": "13"}),
@@ -100,7 +103,7 @@ def test_coinbase_advanced_names_the_maker() -> None:
 
 
 def test_bybit_names_the_taker_and_its_blocks() -> None:
-    """A block trade was agreed elsewhere: it moves no price."""
+    """Bybit's side is the taker's; a block trade is flagged and moves no price."""
     found = parsed(
         FORMAT_BYBIT,
         bybit("publicTrade.BTCUSDT", [BYBIT_TRADE, {**BYBIT_TRADE, "S": "Sell", "BT": True}]),
@@ -123,8 +126,8 @@ def test_bybit_names_the_taker_and_its_blocks() -> None:
     assert found.skipped == {"tickers": 1}
 
 
-def test_okx_counts_one_of_its_streams_of_the_same_trades() -> None:
-    """`trades-all` has them again under other ids."""
+def test_okx_trades_are_read_from_one_stream() -> None:
+    """Only one OKX stream counts: `trades-all` repeats the trades under other ids."""
     found = parsed(
         FORMAT_OKX,
         okx("trades", OKX_TRADE),
@@ -144,7 +147,10 @@ def test_okx_counts_one_of_its_streams_of_the_same_trades() -> None:
 
 
 def test_binance_futures_are_markets_of_their_own() -> None:
-    """The same symbol at the spot exchange is another instrument; deliveries keep their date."""
+    """A futures symbol and the same spot symbol are two instruments.
+
+    A delivery contract has its date in the name.
+    """
     trade = {"e": "aggTrade", "s": "BTCUSDT", "a": 5, "p": "0.001", "q": "100", "T": 1672515782136,
              "m": True}  # fmt: skip
     messages = [json.dumps({**trade, "s": s}).encode() for s in ("BTCUSDT", "BTCUSDT_250328")]
@@ -173,7 +179,7 @@ def test_binance_futures_are_markets_of_their_own() -> None:
 def test_a_bad_element_is_a_reject_and_its_neighbours_count(
     format_: int, message: Any, good: dict[str, Any], change: dict[str, Any], code: str
 ) -> None:
-    """The reject holds the element alone."""
+    """A bad element is a reject with its own bytes only; its neighbours are parsed."""
     bad = {**good, **change}
     whole = message(good, bad, good)
     found = parsed(format_, whole)
@@ -183,7 +189,7 @@ def test_a_bad_element_is_a_reject_and_its_neighbours_count(
 
 
 def test_other_messages_are_counted_and_unknown_ones_rejected() -> None:
-    """Books, candles, answers, heartbeats."""
+    """Books, candles, replies and heartbeats are counted; unknown messages are rejects."""
     found = parsed(FORMAT_COINBASE_ADVANCED, advanced(channel="heartbeats"), b'{"type":"error"}',
                    b'{"channel":"news"}', b"[]", b"{")  # fmt: skip
     assert found.skipped == {"heartbeats": 1, "error": 1}

@@ -85,7 +85,7 @@ def json_forms(t: Said) -> list[tuple[int, bytes]]:
 
 @given(said)
 def test_one_tick_in_every_format_is_the_same_tick(t: Said) -> None:
-    """Exact decimals, the time in microseconds, the side, the id as integer or text."""
+    """One tick in every format has equal decimals, time in microseconds, side and id."""
     is_integer = t.trade_id.isdigit() and t.trade_id[0] != "0"
     expected = (
         t.symbol,
@@ -107,7 +107,10 @@ def test_one_tick_in_every_format_is_the_same_tick(t: Said) -> None:
 
 @given(said, st.integers(1, 10**9))
 def test_a_ticker_update_is_the_same_tick_without_side_and_id(t: Said, cents: int) -> None:
-    """Its price is a double: the shortest decimal that reads back."""
+    """A TickerUpdate gives the same tick without side and id.
+
+    Its price is a double, read as the shortest decimal that reads back.
+    """
     message = TickerUpdate(
         symbol=t.symbol, price=-cents / 100, size=format(t.size, "f"), timestamp=t.time_ms
     )

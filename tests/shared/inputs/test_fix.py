@@ -34,19 +34,19 @@ CORRECTIONS = {
 
 
 def tags(text: str, delimiter: str = "\x01") -> bytes:
-    """A whole message, with what stands around it."""
+    """A whole message, with its header and trailer."""
     fields = ["8=FIX.4.4", "9=100", *text.split("|"), "10=000"]
     return (delimiter.join(fields) + delimiter).encode()
 
 
 def named(text: str) -> dict[str, str]:
-    """The same fields under their names."""
+    """The same fields under their FIX names."""
     pairs = (each.split("=") for each in text.split("|"))
     return {fix._TAGS[tag]: value for tag, value in pairs if tag in fix._TAGS}
 
 
 def forms(text: str) -> list[bytes]:
-    """Every way to write a message."""
+    """Every encoding of a message."""
     fields = named(text)
     whole = {"Header": {"MsgType": fields["MsgType"]}, "Body": fields, "Trailer": {}}
     return [tags(text), tags(text, "|"), json.dumps(whole).encode(), json.dumps(fields).encode()]
@@ -54,7 +54,10 @@ def forms(text: str) -> list[bytes]:
 
 @pytest.mark.parametrize("form", range(4))
 def test_a_trade_is_a_tick(form: int) -> None:
-    """The order's side is not the aggressor's; a price may be negative."""
+    """A FIX trade is a tick without aggressor, since the order's side is not the aggressor's.
+
+    A price may be negative.
+    """
     (tick,) = trades(parsed(FORMAT_SCANNER, forms(TRADE)[form]))
     assert tick.time_us == TIME_US
     assert (tick.instrument, tick.price, tick.size) == ("BRN", Decimal("-37.63"), Decimal(2))
@@ -62,7 +65,7 @@ def test_a_trade_is_a_tick(form: int) -> None:
 
 @pytest.mark.parametrize("said", CANCELS)
 def test_a_cancel_is_a_bust(said: str) -> None:
-    """By execution and by trade report, in every form; it names the trade that it refers to."""
+    """A cancel by execution or trade report, in every encoding, is a bust of the trade it names."""
     for body in forms(CANCELS[said]):
         found = parsed(FORMAT_SCANNER, body)
         (bust,) = found.busts
@@ -71,8 +74,8 @@ def test_a_cancel_is_a_bust(said: str) -> None:
 
 
 @pytest.mark.parametrize("said", CORRECTIONS)
-def test_a_correction_says_what_the_trade_was(said: str) -> None:
-    """Price and size as they stand there."""
+def test_a_correction_has_the_new_price_and_size(said: str) -> None:
+    """A correction is a bust with the price and size of its message."""
     for body in forms(CORRECTIONS[said]):
         (bust,) = parsed(FORMAT_SCANNER, body).busts
         assert bust[2:9] == ("BRN", None, "e1", TIME_US, True, "1.50", "3")
@@ -87,8 +90,8 @@ def test_a_correction_says_what_the_trade_was(said: str) -> None:
         ("35=8|150=4|17=e1|55=BRN", "fix order"),
     ],
 )
-def test_what_is_no_trade_is_counted(text: str, kind: str) -> None:
-    """Of the session, and of orders."""
+def test_session_and_order_messages_are_counted(text: str, kind: str) -> None:
+    """Session and order messages are counted and make no tick."""
     found = parsed(FORMAT_SCANNER, tags(text))
     assert (dict(found.skipped), found.rejected, len(found.rows)) == ({kind: 1}, [], 0)
 
@@ -104,10 +107,11 @@ def test_what_is_no_trade_is_counted(text: str, kind: str) -> None:
         ("35=8|150=F|17=e1|55=BRN|31=1|60=20250101", "bad_time", "2025-01-01"),
     ],
 )
-def test_what_cannot_be_read_is_a_reject_that_says_what_to_send(
-    text: str, code: str, why: str
-) -> None:
-    """A cancel without its trade is no trade."""
+def test_a_malformed_message_is_a_reject_that_names_the_fix(text: str, code: str, why: str) -> None:
+    """A malformed message is a reject that names what to send.
+
+    A cancel without a trade reference is not read as a trade.
+    """
     (reject,) = parsed(FORMAT_SCANNER, tags(text)).rejected
     assert reject.code == code
     assert why in reject.detail
@@ -116,14 +120,14 @@ def test_what_cannot_be_read_is_a_reject_that_says_what_to_send(
 @pytest.mark.parametrize("content_type", ["application/fix", "text/plain", ""])
 @pytest.mark.parametrize(("delimiter", "between"), [("\x01", b""), ("\x01", b"\r\n"), ("|", b"\n")])
 def test_a_body_is_cut_into_its_messages(content_type: str, delimiter: str, between: bytes) -> None:
-    """One behind the other, or one a line."""
+    """A body of concatenated messages, or of one a line, is split into its messages."""
     messages = [tags(TRADE, delimiter), tags(CANCELS["ExecType H"], delimiter)]
     format_, found = cut(between.join(messages), content_type)
     assert (format_, found.payloads) == (FORMAT_SCANNER, messages)
 
 
-def test_a_datagram_is_known_by_its_version() -> None:
-    """Beside lines of CSV."""
+def test_a_fix_datagram_is_recognized_by_its_version() -> None:
+    """A datagram that begins with a FIX version is FIX, beside datagrams of CSV."""
     some: list[Any] = [b"A,1", tags(TRADE), b"8=FIXED,1"]
     csv, _, objects = sorted_out(Datagrams(b"".join(some), list(map(len, some)), [1, 2, 3]))
     assert (csv.payloads, objects.payloads) == (b"A,18=FIXED,1", some[1])

@@ -1,4 +1,4 @@
-"""Kraken's messages hold lists: each element is a tick or quote of its own."""
+"""Kraken's messages hold lists, and each element is a tick or a quote."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def message(channel: str, *elements: bytes, kind: str = "update") -> bytes:
 
 
 def test_each_trade_of_a_message_is_a_tick() -> None:
-    """JSON numbers are read as the text that stands there, never as a float."""
+    """Each trade of a message is a tick, and JSON numbers are read as text, never as floats."""
     long = TRADE.replace(b"61837.10", b"0.123456789012345678").replace(b'"buy"', b'"sell"')
     found = parsed(FORMAT_KRAKEN, message("trade", TRADE, long, kind="snapshot"))
     time_us = 1695628177708706
@@ -38,7 +38,7 @@ def test_each_trade_of_a_message_is_a_tick() -> None:
 
 
 def test_a_ticker_is_a_quote() -> None:
-    """XBT is everyone's BTC; without a timestamp the receive time stands in."""
+    """A ticker is a quote of BTC where Kraken says XBT; without a time it has its receive time."""
     timeless = TICKER.replace(b',"timestamp":"2023-09-25T09:04:31.742648Z"', b"")
     found = parsed(FORMAT_KRAKEN, message("ticker", TICKER), message("ticker", timeless))
     plain = (
@@ -52,7 +52,7 @@ def test_a_ticker_is_a_quote() -> None:
 
 
 def test_a_bad_element_is_a_reject_and_its_neighbours_count() -> None:
-    """The reject holds the element, not the message of fifty."""
+    """A bad element is a reject with its own bytes only; its neighbours are parsed."""
     bad = [
         (TRADE.replace(b"61837.10", b'"-"'), "bad_price"),
         (TRADE.replace(b"61837.10", b"null"), "bad_price"),
@@ -73,7 +73,7 @@ def test_a_bad_element_is_a_reject_and_its_neighbours_count() -> None:
 
 
 def test_other_messages_are_counted_by_kind() -> None:
-    """Also where their data is no list."""
+    """Other messages are counted by kind, also where their `data` is no list."""
     found = parsed(
         FORMAT_KRAKEN,
         b'{"channel":"heartbeat"}',
@@ -91,7 +91,7 @@ def test_other_messages_are_counted_by_kind() -> None:
 
 @pytest.mark.parametrize("ask", [b"0.10025", b"0.1"])
 def test_a_crossed_quote_is_a_reject(ask: bytes) -> None:
-    """The ask must be above the bid."""
+    """A quote whose ask is not above its bid is a reject."""
     found = parsed(FORMAT_KRAKEN, message("ticker", TICKER.replace(b"0.10036", ask), TICKER))
     assert [(r.line, r.code) for r in found.rejected] == [(0, "crossed_quote")]
     assert [quote.place for quote in quotes(found)] == [(0, 1)]
@@ -100,7 +100,7 @@ def test_a_crossed_quote_is_a_reject(ask: bytes) -> None:
 @given(st.lists(st.one_of(st.binary(max_size=30), st.integers(0, 220).map(
     lambda n: message("trade", TRADE)[:n])), max_size=5))  # fmt: skip
 def test_garbage_never_breaks_a_batch(messages: list[bytes]) -> None:
-    """Every message is accounted for; the last, good one counts."""
+    """Each message of a batch with garbage has one outcome; the good one at the end is parsed."""
     found = parsed(FORMAT_KRAKEN, *messages, message("trade", TRADE))
     places = {(r.payload, r.line) for r in found.rejected} | {t.place for t in trades(found)}
     assert len(places) + sum(found.skipped.values()) == len(messages) + 1
@@ -109,7 +109,7 @@ def test_garbage_never_breaks_a_batch(messages: list[bytes]) -> None:
 
 @given(st.decimals(min_value="0.00000001", max_value=10**9, places=8, allow_nan=False))
 def test_a_number_keeps_every_digit(price: Decimal) -> None:
-    """Nineteen digits would not survive a float."""
+    """A number of nineteen digits, which a float would round, keeps every digit."""
     text = format(price, "f").encode()
     found = parsed(FORMAT_KRAKEN, message("trade", TRADE.replace(b"61837.10", text)))
     assert [trade.price for trade in trades(found)] == [price]

@@ -1,4 +1,4 @@
-"""The vectorised parser and the one-line parser give the same answer."""
+"""The vectorised parser of CSV lines and the one-line parser give the same result."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def row(rows: Rows, i: int) -> tuple[object, ...]:
 
 
 def one_by_one(payloads: tuple[bytes, ...]) -> tuple[dict[object, object], dict[object, str]]:
-    """What the reference says of each line, by (payload, line)."""
+    """The one-line parser's result of each line, by (payload, line)."""
     ticks: dict[object, object] = {}
     codes: dict[object, str] = {}
     for p, payload in enumerate(payloads):
@@ -125,7 +125,7 @@ payload = st.one_of(
 @example((b"price;time;symbol\n1;1740009600;A;\n-2;;B", b"A,1", b"A\t1\t2\n", b"symbol,price\n"))
 @example((b"\nPrice,Symbol,m\n1,A,true\nPrice,Symbol,m\n2,B,false", b"id,price,qty\n1,2,3\n"))
 def test_both_parsers_agree_on_every_line(payloads: tuple[bytes, ...]) -> None:
-    """The same ticks with the same exact values, the same rejects at the same places."""
+    """Both parsers give the same ticks with the same values and the same rejects."""
     rows, rejected, *_ = parse_lines(batch(*payloads))
     ticks, codes = one_by_one(payloads)
     found = {(int(rows.payload[i]), int(rows.line[i])): row(rows, i) for i in range(len(rows))}
@@ -134,7 +134,7 @@ def test_both_parsers_agree_on_every_line(payloads: tuple[bytes, ...]) -> None:
 
 
 def test_a_plain_batch_needs_no_line_by_line_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The main path has no Python loop per tick: no line of the plain form goes the slow way."""
+    """A plain batch is parsed without a Python loop over its lines."""
 
     def refuse(line: bytes, dialect: object) -> None:
         raise AssertionError(line)
@@ -148,8 +148,8 @@ def test_a_plain_batch_needs_no_line_by_line_work(monkeypatch: pytest.MonkeyPatc
     assert rejected == []
 
 
-def test_a_reject_says_what_was_wrong_and_keeps_the_bytes() -> None:
-    """The next good line in the same datagram still counts."""
+def test_a_reject_has_its_reason_and_bytes() -> None:
+    """A reject has its reason and bytes, and the next good line of the datagram is parsed."""
     rows, rejected, *_ = parse_lines(batch(b"BTC-USD,5,-5\nBTC-USD,5,1,20250220,buy\nBTC-USD,6"))
     assert [rows.names, len(rows)] == [("BTC-USD",), 1]
     assert [(r.original, r.code) for r in rejected] == [
@@ -178,7 +178,7 @@ def test_a_reject_says_what_was_wrong_and_keeps_the_bytes() -> None:
     ],
 )
 def test_each_fault_has_its_code(line: bytes, code: str) -> None:
-    """The code is the metric's label; the message names the field."""
+    """Each fault has a code, which is the metric's label, and a message that names the field."""
     with pytest.raises(RejectedLineError) as caught:
         parse_line(line)
     assert caught.value.code == code
@@ -194,10 +194,10 @@ def test_each_fault_has_its_code(line: bytes, code: str) -> None:
         (b"A;12.34,5;2", None, None),
     ],
 )
-def test_with_a_decimal_comma_a_point_divides_thousands(
+def test_a_point_with_a_decimal_comma_is_a_thousands_separator(
     line: bytes, price: str | None, size: str | None
 ) -> None:
-    """1.5 would be read as 15."""
+    """With a decimal comma a point separates thousands; 1.5 would otherwise be read as 15."""
     dialect = dialect_of(line, decimal_comma=True)
     if price is None or size is None:
         with pytest.raises(RejectedLineError, match="a point divides thousands"):
@@ -210,8 +210,11 @@ def test_with_a_decimal_comma_a_point_divides_thousands(
     )
 
 
-def test_ids_of_polygons_files_count_within_their_exchange_and_void_trades_are_left_out() -> None:
-    """Two exchanges give one id; `correction` 8 was cancelled; a reporting facility 0 is none."""
+def test_polygon_ids_are_unique_by_exchange_and_void_trades_are_skipped() -> None:
+    """Equal ids of two exchanges are two trades; a trade with `correction` 8 is left out.
+
+    A trade reporting facility of 0 means none.
+    """
     found = parse_lines(
         batch(
             b"ticker,correction,exchange,id,price,sip_timestamp,size,trf_id\n"
@@ -224,8 +227,11 @@ def test_ids_of_polygons_files_count_within_their_exchange_and_void_trades_are_l
     assert (found.skipped, found.rejected, dict(found.unread)) == ({"void": 1}, [], {})
 
 
-def test_a_type_is_the_side_where_it_says_one_and_no_other_column_is() -> None:
-    """Of others it is the kind of an order."""
+def test_a_type_column_is_the_side_only_without_a_side_column() -> None:
+    """A `type` column is the side if it has sides and no other column is the side.
+
+    Otherwise it is the kind of an order.
+    """
     found = parse_lines(batch(b"symbol,price,type\nA,1,sell\nA,1,Buy\nA,1,limit\nA,1,\n"))
     assert sorted(found.rows.side.tolist()) == [0, 0, 1, 2]
     both = parse_lines(batch(b"symbol,price,type,side\nA,1,sell,buy\n"))
@@ -235,8 +241,11 @@ def test_a_type_is_the_side_where_it_says_one_and_no_other_column_is() -> None:
 @pytest.mark.parametrize(
     "remark", [b"# made by x, on a day\n", b"sep=,\n", b"# 1\n\n#2\r\nSEP=,\n"]
 )
-def test_a_header_may_stand_behind_remarks(remark: bytes) -> None:
-    """Rows had price and size exchanged; each remark is a reject, as before."""
+def test_a_header_may_follow_comments(remark: bytes) -> None:
+    """A header below comment lines is recognized: price and size were once exchanged.
+
+    Each comment line is a reject, as before.
+    """
     found = parse_lines(batch(remark + b"symbol,size,price\nA,2,100\n", b"#A,1\nB,2\n"))
     rows = sorted(row(found.rows, i)[:3] for i in range(len(found.rows)))
     assert rows == [("#A", 1, 0), ("A", 100, 2), ("B", 2, 0)]
@@ -252,8 +261,8 @@ def test_a_header_may_stand_behind_remarks(remark: bytes) -> None:
         ("symbol,price,size,executed_at,Time (EST)", ("Time (EST)",)),
     ],
 )
-def test_a_name_may_have_a_unit_behind_it(header: str, unread: tuple[str, ...]) -> None:
-    """Of a time one that can be no other zone than UTC: the trade would be hours off."""
+def test_a_column_name_may_end_with_a_unit(header: str, unread: tuple[str, ...]) -> None:
+    """A column name may end with a unit; that of a time must be a zone equal to UTC."""
     values = ["A", "1", "2", "1735827600038", "3"][: len(header.split(","))]
     found = parse_lines(batch(f"{header}\n{','.join(values)}\n".encode()))
     assert row(found.rows, 0)[:4] == ("A", 1, 2, 1_735_827_600_038_000)

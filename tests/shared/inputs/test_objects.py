@@ -1,4 +1,4 @@
-"""The scanner's JSON, bare or within a topic's message, to ticks and quotes."""
+"""The scanner's JSON, bare or within a topic's message, becomes ticks and quotes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def said(**change: Any) -> bytes:
 
 
 def test_a_scan_is_a_tick_bare_or_within_a_topic() -> None:
-    """`volume` is the day's, no size of a trade: the tick's size is 0."""
+    """A scan is a tick of size 0, bare or within a topic: its `volume` is the day's."""
     topic = json.dumps({"topic": "stock:AAPL", "data": SCAN}).encode()
     unnamed = json.dumps({"topic": "stock:MSFT", "data": {"price": 1, "timestamp": 1700000000}})
     found = parsed(FORMAT_SCANNER, said(), topic, unnamed.encode())
@@ -37,8 +37,8 @@ def test_a_scan_is_a_tick_bare_or_within_a_topic() -> None:
     assert (found.rows.markets, len(found.quotes), found.rejected) == ((), 0, [])
 
 
-def test_what_else_a_sender_may_say() -> None:
-    """Size, side and trade id make it a trade; bid and ask a quote as well."""
+def test_optional_fields_make_a_trade_or_a_quote() -> None:
+    """Size, side and trade id make an object a trade; bid and ask also make a quote."""
     found = parsed(
         FORMAT_SCANNER,
         said(size="0.5", side="sell", trade_id=9, bid=224.56, ask=224.58, bid_size=100),
@@ -51,8 +51,11 @@ def test_what_else_a_sender_may_say() -> None:
     ]
 
 
-def test_alpacas_trades_and_flags_of_cancels_are_refused_by_name() -> None:
-    """An id that counts within an exchange, and a cancel that names no trade, would be misread."""
+def test_alpaca_trades_and_cancel_flags_are_refused() -> None:
+    """Alpaca's trades and flags of cancels are rejects that name the reason.
+
+    An id that is unique within an exchange, and a cancel without a trade, would be misread.
+    """
     alpaca = {"T": "t", "S": "AAPL", "i": 96921, "x": "D", "p": 126.55, "s": 1, "t": "2021-02-22"}
     cancel = {"type": "timesale", "symbol": "A", "last": "1", "size": "2", "cancel": True}
     found = parsed(FORMAT_SCANNER, json.dumps(alpaca).encode(), json.dumps(cancel).encode())
@@ -61,21 +64,21 @@ def test_alpacas_trades_and_flags_of_cancels_are_refused_by_name() -> None:
     assert (trades(found), found.busts) == ([], [])
 
 
-def test_a_symbol_may_begin_with_a_bracket_and_is_no_list() -> None:
-    """A list under the name is passed over for the next name."""
+def test_a_symbol_may_begin_with_a_bracket() -> None:
+    """A symbol may begin with a bracket; a list under its name is skipped for the next name."""
     found = parsed(FORMAT_SCANNER, said(ticker="[X]"), said(symbol=["A", "B"], ticker="C"))
     assert ([t.instrument for t in trades(found)], found.rejected) == (["[X]", "C"], [])
 
 
-def test_a_volume_beside_a_mere_id_is_the_days() -> None:
-    """Lists of coins have `id`, `symbol`, `price` and the `volume` of a day."""
+def test_a_volume_beside_an_id_is_the_volume_of_the_day() -> None:
+    """A `volume` beside `id`, `symbol` and `price`, as in lists of coins, is the day's volume."""
     coin = {"id": "bitcoin", "symbol": "BTC", "price": 9283.92, "volume": 7155680000}
     (trade,) = trades(parsed(FORMAT_SCANNER, json.dumps(coin).encode()))
     assert (trade.price, trade.size) == (Decimal("9283.92"), Decimal(0))
 
 
-def test_a_byte_order_mark_is_no_part_of_an_object() -> None:
-    """A datagram may begin with one."""
+def test_a_byte_order_mark_is_ignored() -> None:
+    """A byte order mark at the start of a datagram is ignored."""
     assert trades(parsed(FORMAT_SCANNER, b"\xef\xbb\xbf" + said())) == trades(
         parsed(FORMAT_SCANNER, said())
     )
@@ -100,8 +103,11 @@ def test_a_byte_order_mark_is_no_part_of_an_object() -> None:
         (99_999_999_999, 99_999_999_999_000_000),
     ],
 )
-def test_the_unit_of_a_time_is_told_by_its_size(timestamp: Any, time_us: int) -> None:
-    """Seconds, ms, us, ns, or ISO 8601 (UTC without an offset); absent: the receive time."""
+def test_the_unit_of_a_time_follows_from_its_size(timestamp: Any, time_us: int) -> None:
+    """Seconds, ms, us and ns are distinguished by size; ISO 8601 is UTC without an offset.
+
+    A missing time is the receive time.
+    """
     (trade,) = trades(parsed(FORMAT_SCANNER, said(timestamp=timestamp)))
     assert trade.time_us == time_us
 
@@ -132,7 +138,10 @@ def test_the_unit_of_a_time_is_told_by_its_size(timestamp: Any, time_us: int) ->
 def test_each_fault_has_its_code_and_the_next_object_counts(
     change: dict[str, Any], code: str
 ) -> None:
-    """The reject holds the object; a bad quote does not take its trade with it."""
+    """Each fault has a code and a reject with the object, and the next object is parsed.
+
+    A bad quote does not reject the trade beside it.
+    """
     bad = said(**change)
     found = parsed(FORMAT_SCANNER, bad, said())
     assert [(r.payload, r.code, r.original) for r in found.rejected] == [(0, code, bad)]
@@ -140,7 +149,7 @@ def test_each_fault_has_its_code_and_the_next_object_counts(
 
 
 def test_other_messages_are_counted_by_kind() -> None:
-    """Keep-alives and answers of ticker servers."""
+    """Keep-alives and replies of ticker servers are counted by kind."""
     found = parsed(
         FORMAT_SCANNER,
         b'{"type":"ping"}',
@@ -154,8 +163,8 @@ def test_other_messages_are_counted_by_kind() -> None:
 
 
 @given(st.decimals(min_value="0.0001", max_value=10**9, places=6, allow_nan=False))
-def test_a_price_is_the_text_that_stands_in_the_json(price: Decimal) -> None:
-    """No float stands between."""
+def test_a_price_is_read_as_json_text(price: Decimal) -> None:
+    """A price is read from the JSON text, without a float in between."""
     text = format(price, "f")
     found = parsed(FORMAT_SCANNER, b'{"ticker":"A","price":%s}' % text.encode())
     assert [trade.price for trade in trades(found)] == [price]
@@ -164,6 +173,6 @@ def test_a_price_is_the_text_that_stands_in_the_json(price: Decimal) -> None:
 @given(st.lists(st.one_of(st.binary(max_size=30), st.integers(0, 150).map(
     lambda n: said()[:n])), max_size=5))  # fmt: skip
 def test_garbage_never_breaks_a_batch(messages: list[bytes]) -> None:
-    """Every message is accounted for, once."""
+    """Each message of a batch with garbage has exactly one outcome."""
     found = parsed(FORMAT_SCANNER, *messages, said())
     assert len(found.rows) + len(found.rejected) + sum(found.skipped.values()) == len(messages) + 1

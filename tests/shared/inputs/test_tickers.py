@@ -1,4 +1,4 @@
-"""TickerUpdates: exact, with the checks of a CSV line, and no bytes that can do harm."""
+"""TickerUpdates: exact values, the checks of a CSV line, and no harm from any bytes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def behind_lengths(*messages: bytes) -> bytes:
 
 
 def outcomes(raw: RawBatch) -> dict[tuple[int, int], object]:
-    """What became of each message: its values, or the code of its reject."""
+    """The outcome of each message: its values, or the code of its reject."""
     rows, rejected = parse_tickers(raw)
     found: dict[tuple[int, int], object] = {
         (int(rows.payload[i]), int(rows.line[i])): (
@@ -97,24 +97,24 @@ messages = st.one_of(updates, broken, st.binary(max_size=40))
 
 @given(st.lists(messages, min_size=1, max_size=8))
 @example([b""])
-@example([update() + update()])  # protobuf: the last value of a field counts
-@example([update() + b"\x18\x80\x00"])  # a varint longer than it need be
-@example([b"\x11" + struct.pack("<d", 1.5) + b"\x0a\x01A"])  # another order of the fields
+@example([update() + update()])  # protobuf: the last value of a field wins
+@example([update() + b"\x18\x80\x00"])  # a varint longer than necessary
+@example([b"\x11" + struct.pack("<d", 1.5) + b"\x0a\x01A"])  # fields in another order
 def test_both_parsers_agree_on_every_message(some: list[bytes]) -> None:
-    """The same exact values, the same rejects, whatever bytes come; and none does harm."""
+    """Both parsers give the same values and the same rejects for any bytes."""
     assert outcomes(batch(*some)) == {(i, 0): expected(one) for i, one in enumerate(some)}
 
 
 @given(st.lists(messages.filter(lambda m: 0 < len(m) < 128), min_size=1, max_size=8))
-def test_messages_behind_their_lengths_are_the_same_messages(some: list[bytes]) -> None:
-    """A body's messages are numbered in it and parsed as datagrams are."""
+def test_length_prefixed_messages_equal_datagrams(some: list[bytes]) -> None:
+    """Length-prefixed messages of a body are numbered in it and parsed as datagrams are."""
     stream = batch(behind_lengths(*some), format_=FORMAT_TICKER_STREAM)
     assert outcomes(stream) == {(0, i): expected(one) for i, one in enumerate(some)}
 
 
 @given(st.lists(st.binary(max_size=60), max_size=4))
 def test_no_stream_of_bytes_does_harm(some: list[bytes]) -> None:
-    """Garbage instead of lengths becomes rejects, and every payload has an outcome."""
+    """Garbage in place of lengths becomes rejects, and every payload has an outcome."""
     stream = batch(*some, format_=FORMAT_TICKER_STREAM)
     assert {payload for payload, _ in outcomes(stream)} == set(range(len(some)))
 
@@ -124,8 +124,8 @@ def test_no_stream_of_bytes_does_harm(some: list[bytes]) -> None:
 @example(5e-324)
 @example(123456789.12345678)
 @example(999999999999999.9)
-def test_the_price_is_the_shortest_text_that_reads_back(price: float) -> None:
-    """From there on it is exact: Python's repr of the double, as a decimal."""
+def test_a_price_is_the_shortest_decimal_of_its_double(price: float) -> None:
+    """A price is the decimal of Python's `repr` of the double, exact from there on."""
     (found,) = outcomes(batch(update(price=price))).values()
     if isinstance(found, str):
         assert found == "out_of_range"
@@ -157,21 +157,21 @@ def test_the_price_is_the_shortest_text_that_reads_back(price: float) -> None:
     ],
 )
 def test_each_fault_has_the_code_of_a_line(message: bytes, code: str) -> None:
-    """The reject keeps the message as it came, and the next one counts."""
+    """Each fault has the code of a CSV line, a reject with the bytes, and parsing goes on."""
     rows, rejected = parse_tickers(batch(message, update()))
     assert [(r.original, r.code) for r in rejected] == [(message, code)]
     assert len(rows) == 1
 
 
-def test_size_is_exact_and_goes_before_volume() -> None:
-    """`size` is for fractions; without it `volume` is the size; without both it is 0."""
+def test_size_takes_precedence_over_volume() -> None:
+    """`size`, which may be fractional, takes precedence over `volume`; without both it is 0."""
     assert parse_ticker(update(volume=3, size="0.250")).size == (25, 2)
     assert parse_ticker(update(volume=3)).size == (3, 0)
     assert parse_ticker(update()).size == (0, 0)
 
 
-def test_a_cut_off_stream_loses_only_what_was_cut() -> None:
-    """The message that is not whole is a reject, even where its part could be read."""
+def test_a_truncated_stream_loses_only_its_last_message() -> None:
+    """In a truncated stream only the incomplete last message is a reject."""
     whole, cut = update(timestamp=1_700_000_000_000), update(volume=7)
     stream = behind_lengths(whole, cut)[:-2]
     rows, rejected = parse_tickers(
@@ -183,8 +183,8 @@ def test_a_cut_off_stream_loses_only_what_was_cut() -> None:
     ]
 
 
-def test_a_plain_batch_needs_no_work_message_by_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The main path has no Python loop per tick."""
+def test_a_plain_batch_needs_no_loop_over_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plain batch is parsed without a Python loop over its messages."""
 
     def refuse(message: bytes) -> Line:
         raise AssertionError(message)
@@ -199,7 +199,7 @@ def test_a_plain_batch_needs_no_work_message_by_message(monkeypatch: pytest.Monk
 
 
 def test_a_message_from_the_future_is_a_reject_with_its_bytes() -> None:
-    """As a line is: one bad clock must not close every candle."""
+    """A message beyond the allowed clock skew is a reject, as a line is."""
     ahead = update(timestamp=NOW_US // 1000 + 60_001)
     for raw in (
         batch(update(), ahead),

@@ -1,4 +1,4 @@
-"""Messages of venues among JSON objects: what is within, and what it is by its own words."""
+"""Venues' own messages among JSON objects: unwrapped, and read by the venue's field names."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ MS = TIME_US // 1000
         ),
     ],
 )
-def test_one_letter_means_what_its_sender_means(
+def test_a_one_letter_field_is_read_by_its_sender(
     message: str, wanted: tuple[str, str, str, int | str]
 ) -> None:
-    """`s` is Polygon's size and Binance's symbol, `t` a time there and a trade id here.
+    """`s` is a size of Polygon and a symbol of Binance, and `t` a time or a trade id.
 
     Polygon: ids "are unique per combination of ticker, exchange, and TRF".
     """
@@ -86,11 +86,12 @@ def test_one_letter_means_what_its_sender_means(
           "size": "2", "price": "1", "side": "sell"}, "buy"),
     ],
 )  # fmt: skip
-def test_trades_of_exchanges_have_size_time_and_the_side_of_the_aggressor(
-    message: dict[str, Any], wanted: str
-) -> None:
-    """Under the names of their own documentation: Bybit, HTX, Deribit, Hyperliquid, Gemini, Gate,
-    bitFlyer, Upbit, Tradier, Kraken Futures; Coinbase's `side` is the maker's."""
+def test_venue_trades_have_size_time_and_aggressor(message: dict[str, Any], wanted: str) -> None:
+    """Trades under the names of each venue's documentation have size, time and aggressor.
+
+    Bybit, HTX, Deribit, Hyperliquid, Gemini, Gate, bitFlyer, Upbit, Tradier, Kraken Futures;
+    Coinbase's `side` is the maker's.
+    """
     found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
     (trade,) = trades(found)
     side = {"": 0, "buy": 1, "sell": 2}[wanted]
@@ -112,10 +113,8 @@ def test_trades_of_exchanges_have_size_time_and_the_side_of_the_aggressor(
           "data": {"symbol": "A", "price": "1", "size": "2", "side": "buy"}}, "open"),
     ],
 )  # fmt: skip
-def test_what_an_exchange_says_besides_trades_is_no_tick(
-    message: dict[str, Any], kind: str
-) -> None:
-    """Tickers' changes of price, mark prices and orders have `price` or `p` too."""
+def test_venue_messages_other_than_trades_make_no_tick(message: dict[str, Any], kind: str) -> None:
+    """Ticker changes, mark prices and orders make no tick, although they have a price."""
     found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
     assert (trades(found), found.skipped, found.rejected) == ([], {kind: 1}, [])
 
@@ -129,8 +128,8 @@ def test_what_an_exchange_says_besides_trades_is_no_tick(
          "data": {"price": "5", "size": "9", "bestAsk": "2", "bestBid": "1", "Time": MS}},
     ],
 )  # fmt: skip
-def test_a_ticker_is_a_quote_and_its_last_trade_is_none(message: dict[str, Any]) -> None:
-    """It repeats the last trade at each change of the book."""
+def test_a_ticker_is_a_quote_without_a_trade(message: dict[str, Any]) -> None:
+    """A ticker is a quote only: it repeats the last trade at each change of the book."""
     found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
     expected = [("A", Decimal(1), Decimal(2))]
     assert [(q.instrument, q.bid, q.ask) for q in quotes(found)] == expected
@@ -151,7 +150,10 @@ ELEMENT = {"s": "A", "symbol": "A", "price": "1", "size": "2", "side": "sell", "
     ],
 )
 def test_a_list_of_trades_is_as_many_ticks(envelope: dict[str, Any]) -> None:
-    """As Finnhub, Hyperliquid, BitMEX, Bybit and Bitget send it; a bad one is rejected alone."""
+    """Each trade of a list is a tick, and a bad one is rejected alone.
+
+    Finnhub, Hyperliquid, BitMEX, Bybit and Bitget send lists.
+    """
     bad = {**ELEMENT, "price": "x"}
     second = {key: value for key, value in ELEMENT.items() if key not in ("s", "symbol")}
     second = (second if "arg" in envelope else ELEMENT) | {"id": 2}
@@ -169,8 +171,8 @@ def test_a_list_of_trades_is_as_many_ticks(envelope: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "envelope", [{}, {"table": "orderBookL2"}, {"topic": "orderbook.50.A"}, {"channel": "ticker"}]
 )
-def test_a_list_of_anything_else_is_no_trades(envelope: dict[str, Any]) -> None:
-    """Rows of an order book have a price, a size, a side and an id."""
+def test_a_list_of_book_rows_makes_no_tick(envelope: dict[str, Any]) -> None:
+    """Rows of an order book make no tick, although they have price, size, side and id."""
     message = json.dumps({**envelope, "data": [ELEMENT]}).encode()
     found = parsed(FORMAT_SCANNER, message)
     assert (trades(found), codes(found)) == ([], [(0, "bad_message")])
@@ -212,9 +214,12 @@ VENUES = [
 
 
 @pytest.mark.parametrize(("message", "side", "trade_id"), VENUES)
-def test_trades_that_a_venue_wraps_are_found(message: Any, side: str, trade_id: str) -> None:
-    """Deribit, Gate, HTX, MEXC, dYdX, Kraken's first API, Bitstamp, Crypto.com and bitFlyer say
-    beside their trades that they are, and often whose; MEXC numbers sides, Gate's futures sign."""
+def test_wrapped_trades_of_venues_are_read(message: Any, side: str, trade_id: str) -> None:
+    """Trades within a venue's envelope are read with the instrument that it names.
+
+    Deribit, Gate, HTX, MEXC, dYdX, Kraken's first API, Bitstamp, Crypto.com and bitFlyer; MEXC has
+    numbers for sides, Gate's futures signs.
+    """
     found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
     assert found.rejected == []
     (trade,) = trades(found)
@@ -236,8 +241,8 @@ def test_trades_that_a_venue_wraps_are_found(message: Any, side: str, trade_id: 
         {"topic": "/market/ticker:all", "subject": "A", "data": {"bestAsk": "2", "bestBid": "1"}},
     ],
 )  # fmt: skip
-def test_quotes_that_a_venue_wraps_are_no_trades(message: dict[str, Any]) -> None:
-    """A ticker's price is that of a trade which comes by itself."""
+def test_wrapped_quotes_make_no_tick(message: dict[str, Any]) -> None:
+    """A wrapped ticker makes no tick, because its trade is sent separately."""
     found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
     expected = [("A", Decimal(1), Decimal(2))]
     assert [(q.instrument, q.bid, q.ask) for q in quotes(found)] == expected
@@ -262,14 +267,14 @@ ALPACAS = {"t": "2023-11-14", "x": "V", "p": 1, "s": 2, "i": 7, "z": "A"}
         [0, {"a": ["1", 1], "b": ["1", 1]}, "ticker", "A"],
     ],
 )  # fmt: skip
-def test_what_may_be_no_trade_is_refused(message: Any) -> None:
-    """One's own trades, candles and books have prices; one letter may be a size or a symbol."""
+def test_ambiguous_objects_are_refused(message: Any) -> None:
+    """Own fills, candles, books and ambiguous one-letter fields are rejects."""
     found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
     assert (trades(found), codes(found)) == ([], [(0, "bad_message")])
 
 
-def test_a_bad_trade_of_krakens_list_can_be_sent_again_alone() -> None:
-    """Its reject names the fields that the list says by their places."""
+def test_a_reject_of_krakens_list_can_be_resent() -> None:
+    """The reject of a trade in Kraken's list names its fields, so that it can be sent alone."""
     message = [0, [["x", "2", "1700000000.1", "s"], ["1", "2", "1700000000.1", "b"]], "trade", "A"]
     found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
     (reject,) = found.rejected
@@ -279,7 +284,7 @@ def test_a_bad_trade_of_krakens_list_can_be_sent_again_alone() -> None:
 
 
 def test_bybits_block_trades_move_no_price() -> None:
-    """They were agreed off the book."""
+    """A block trade of Bybit, agreed off the book, moves no price."""
     trade = {"T": MS, "s": "A", "S": "Buy", "v": "2", "p": "1", "i": "x-1"}
     messages = [json.dumps({**trade, "BT": block}).encode() for block in (True, False)]
     found = parsed(FORMAT_SCANNER, *messages)
@@ -291,22 +296,25 @@ def test_bybits_block_trades_move_no_price() -> None:
 POLYGON = {"ticker": "A", "price": 1, "size": 2, "exchange": 11, "id": "7", "sip_timestamp": MS}
 
 
-def test_a_trade_that_was_cancelled_at_its_source_is_counted_and_left_out() -> None:
-    """Polygon's `correction` is the tape's: 8 was cancelled, 1 holds what it was corrected to."""
+def test_a_trade_cancelled_at_its_source_is_skipped() -> None:
+    """A trade with Polygon's `correction` 8 is counted and left out.
+
+    With 1 it has the corrected values.
+    """
     messages = [json.dumps({**POLYGON, "correction": n}).encode() for n in (0, 1, 7, 8, 10, 11, 12)]
     found = parsed(FORMAT_SCANNER, *messages)
     assert ([t.place[0] for t in trades(found)], found.skipped) == ([0, 1], {"void": 5})
 
 
 def test_a_correction_that_names_no_trade_is_refused() -> None:
-    """As one more trade it would count twice (Tradier's `timesale`)."""
+    """A correction without a trade reference is a reject: it would count twice (Tradier)."""
     message = {"type": "timesale", "symbol": "A", "last": "1", "size": "2", "correction": True}
     found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
     assert (trades(found), codes(found)) == ([], [(0, "bad_message")])
 
 
-def test_a_message_as_deep_as_its_bytes_is_a_reject() -> None:
-    """It harms neither the parser nor the message behind it."""
+def test_a_deeply_nested_message_is_a_reject() -> None:
+    """A message nested as deep as its length is a reject, and the next one is parsed."""
     deep = b'{"trades":[' * 300 + json.dumps(ELEMENT).encode() + b"]}" * 300
     found = parsed(FORMAT_SCANNER, deep, json.dumps(ELEMENT).encode())
     assert ([t.place for t in trades(found)], [r.payload for r in found.rejected]) == (

@@ -1,4 +1,4 @@
-"""Words of eight bytes say what the plain Python of each text says."""
+"""Parsing in words of eight bytes gives what plain Python gives for each text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ texts = st.lists(
 
 
 def laid(some: list[bytes]) -> tuple[Text, Spans]:
-    """The texts side by side, with nothing between them."""
+    """The texts concatenated."""
     ends = np.cumsum([0, *map(len, some)])
     return Text(b"".join(some)), Spans(ends[:-1], ends[1:])
 
@@ -36,7 +36,7 @@ def is_decimal(text: bytes, *, point: bool) -> bool:
 @given(texts)
 @example([b"0.000000000000001", b".5", b"5.", b".", b"100.00", b"9" * 18, b"9" * 19])
 def test_decimals_are_exact_and_shortest(some: list[bytes]) -> None:
-    """Any text of digits with at most one point has its value, without trailing zeros."""
+    """Digits with at most one point give their exact value without trailing zeros."""
     text, spans = laid(some)
     for point in (True, False):
         value, scale, ok = text.decimals(spans, point=point)
@@ -49,7 +49,7 @@ def test_decimals_are_exact_and_shortest(some: list[bytes]) -> None:
 
 @given(texts)
 def test_equality_ignores_case_and_nothing_else(some: list[bytes]) -> None:
-    """A text has the value of the word it is; zero bytes and longer texts are other words."""
+    """A text equals a word regardless of case; zero bytes and longer texts do not match."""
     text, spans = laid(some)
     found = text.equal(spans, {b"": 0, b"buy": 1, b"b": 2})
     values = {b"": 0, b"buy": 1, b"b": 2}
@@ -57,16 +57,16 @@ def test_equality_ignores_case_and_nothing_else(some: list[bytes]) -> None:
 
 
 @given(texts)
-def test_distinct_texts_are_told_apart(some: list[bytes]) -> None:
-    """Each row's number leads to a row of the very same text, and no two numbers to one text."""
+def test_distinct_texts_have_distinct_numbers(some: list[bytes]) -> None:
+    """Each row's number leads to a row with the same text, and each text has one number."""
     text, spans = laid(some)
     rows, number = text.distinct(spans)
     assert [some[row] for row in rows[number].tolist()] == some
     assert len(rows) == len(set(some))
 
 
-def test_more_texts_than_slots_are_told_apart() -> None:
-    """Texts that share a slot of the table are compared whole."""
+def test_texts_of_one_slot_have_distinct_numbers() -> None:
+    """Texts that share a slot of the hash table are compared whole."""
     some = [b"SYMBOL-%d" % (i % 20_000) for i in range(40_000)]
     text, spans = laid(some)
     rows, number = text.distinct(spans)

@@ -22,7 +22,7 @@ INTS = st.one_of(
 
 @st.composite
 def records(draw: st.DrawFn, n: int) -> Records:
-    """Any records: their order keys differ, and one in a few has volume only."""
+    """Arbitrary records with distinct order keys; a few have volume only."""
     made = Records.empty(n)
     for row in range(n):
         here = made.data[row]
@@ -44,7 +44,7 @@ KEYS = st.tuples(*[st.integers(0, 3)] * 4, st.integers(0, 10**9))
 
 
 def plain(some: Records) -> list[tuple[Any, ...]]:
-    """Each record at common scales, as Python sees it."""
+    """Each record at common scales, as Python integers."""
     found = []
     for row, numbers in enumerate(some.all_numbers()):
         here = some.data[row]
@@ -57,7 +57,7 @@ def plain(some: Records) -> list[tuple[Any, ...]]:
 
 
 def merged(a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The definition, one row at a time."""
+    """The definition of a merge, one row at a time."""
     (x, (first_a, last_a), count_a, priced_a), (y, (first_b, last_b), count_b, priced_b) = a, b
     sums = tuple(i + j for i, j in zip(x[4:], y[4:], strict=True))
     prices = x[:4] if priced_a else y[:4]
@@ -73,19 +73,19 @@ def merged(a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 @given(st.integers(1, 6).flatmap(lambda n: st.tuples(records(n), records(n))))
-def test_merge_is_what_exact_integers_say(pair: tuple[Records, Records]) -> None:
-    """Row by row, in both directions."""
+def test_merge_equals_exact_integers(pair: tuple[Records, Records]) -> None:
+    """A merge of records equals the same merge with Python integers, in both directions."""
     a, b = pair
     expected = [merged(x, y) for x, y in zip(plain(a), plain(b), strict=True)]
     assert plain(merge(a, b)) == expected
     for one, other in zip(plain(merge(b, a)), expected, strict=True):
-        if one[1][0] != one[1][1]:  # two ticks never share a key; drawn ones may
+        if one[1][0] != one[1][1]:  # real ticks never share a key; generated ones may
             assert one[0][4:] == other[0][4:]
 
 
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=4), st.data())
-def test_fold_is_merge_one_after_the_other(sizes: list[int], data: st.DataObject) -> None:
-    """Groups of any length."""
+def test_fold_equals_repeated_merges(sizes: list[int], data: st.DataObject) -> None:
+    """A fold of groups of any length equals merging their records one by one."""
     some = data.draw(records(sum(sizes)))
     some.data["first"][:, 4] = some.data["last"][:, 4] = np.arange(len(some))
     starts = np.cumsum(sizes) - np.array(sizes)
@@ -100,8 +100,8 @@ def test_fold_is_merge_one_after_the_other(sizes: list[int], data: st.DataObject
 
 
 @given(records(5))
-def test_a_record_comes_back_from_its_bytes(some: Records) -> None:
-    """Wide ones too, each beside narrow ones."""
+def test_records_survive_serialization(some: Records) -> None:
+    """Wide and narrow records read from their bytes are unchanged."""
     blobs = some.encode()
     back = Records.decode(blobs)
     assert back.wide == some.wide
@@ -109,8 +109,8 @@ def test_a_record_comes_back_from_its_bytes(some: Records) -> None:
     assert [len(b) == RECORD.itemsize for b in blobs] == (~some.has(WIDE)).tolist()
 
 
-def test_flags_and_revision_are_those_of_the_candle_that_is_merged_into() -> None:
-    """A tick that comes late changes the numbers and not what the candle is."""
+def test_a_merge_keeps_flags_and_revision_of_its_target() -> None:
+    """A merge changes a candle's numbers and leaves its flags and revision."""
     a, b = Records.empty(1), Records.empty(1)
     a.data["flags"], a.data["revision"] = CLOSED | PRICED, 7
     b.data["flags"] = INCOMPLETE | PRICED
@@ -120,7 +120,7 @@ def test_flags_and_revision_are_those_of_the_candle_that_is_merged_into() -> Non
 
 @given(st.lists(st.tuples(*[st.integers(-(2**63) + 1, 2**63 - 1)] * 2), min_size=1, max_size=8))
 def test_sums_of_products_are_exact(pairs: list[tuple[int, int]]) -> None:
-    """Of any two 64-bit columns, unless the sum is beyond 128 bits."""
+    """The sum of products of two 64-bit columns is exact, or an error beyond 128 bits."""
     a, b = (np.array(each, dtype=np.int64) for each in zip(*pairs, strict=True))
     total, unfit = int128.group_sums_of_products(a, b, np.array([0]))
     exact = sum(x * y for x, y in pairs)
@@ -130,7 +130,7 @@ def test_sums_of_products_are_exact(pairs: list[tuple[int, int]]) -> None:
 
 @given(st.integers(-(2**127), 2**127 - 1), st.integers(0, 60))
 def test_scaling_is_exact_or_refused(value: int, decimals: int) -> None:
-    """By any power of ten."""
+    """Scaling by a power of ten is exact or an error."""
     result, unfit = int128.scaled(int128.of_ints([value]), np.array([decimals]))
     exact = value * 10**decimals
     assert unfit[0] or int128.to_ints(result) == [exact]

@@ -1,4 +1,4 @@
-"""Where no candle can stand is told before a store is asked."""
+"""Candles out of bounds are refused before a store is asked."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ ONE = Decimal(1)
 GOOD = Candle("A", "1m", 0, ONE, ONE, ONE, ONE, ONE, ONE, 1, ONE, ONE, 0, 0)
 
 
-def test_what_stands_somewhere_passes() -> None:
-    """The longest name, and both ends of time."""
+def test_extremes_within_bounds_are_accepted() -> None:
+    """The longest instrument name and both ends of the time range are accepted."""
     for start_us in (EARLIEST_US, LATEST_US - 1):
         check_start("bad", "A" * MAX_NAME_CHARACTERS, "1d", start_us)
     assert decode_batch(encode_batch([GOOD])) == [GOOD]
@@ -35,8 +35,8 @@ def test_what_stands_somewhere_passes() -> None:
         {"start_us": EARLIEST_US - 1},
     ],
 )
-def test_what_no_key_subject_or_column_could_hold_is_permanent(bad: dict[str, object]) -> None:
-    """It would else be delivered again for half an hour, and never be stored."""
+def test_out_of_bounds_is_a_permanent_error(bad: dict[str, object]) -> None:
+    """What no key, subject or column can hold is a permanent error, not redelivered in vain."""
     candle = replace(GOOD, **bad)  # type: ignore[arg-type]
     with pytest.raises(PermanentError) as refused:
         decode_batch(encode_batch([candle]))

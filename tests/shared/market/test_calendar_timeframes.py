@@ -19,7 +19,7 @@ def us(stamp: pd.Timestamp) -> int:
 
 
 def check(frame: Timeframe, edges: list[int]) -> None:
-    """Hold consecutive intervals against their edges: starts, ends, what lies within."""
+    """Assert that consecutive intervals have the expected edges and contents."""
     for start_us, end_us in pairwise(edges):
         assert frame.next_us(start_us) == end_us
         assert frame.end_us(start_us) == end_us
@@ -31,7 +31,7 @@ def check(frame: Timeframe, edges: list[int]) -> None:
 @pytest.mark.parametrize(
     ("name", "zone", "freq", "first", "last"),
     [
-        ("1w", "UTC", "W-MON", "2019-12-23", "2026-01-19"),  # over years' ends, a leap year too
+        ("1w", "UTC", "W-MON", "2019-12-23", "2026-01-19"),  # across years, with a leap year
         ("1M", "UTC", "MS", "2023-11-01", "2028-04-01"),  # two leap Februaries
         ("3M", "UTC", "QS", "2023-10-01", "2028-04-01"),
         ("1y", "UTC", "YS", "1971-01-01", "2030-01-01"),
@@ -43,10 +43,10 @@ def check(frame: Timeframe, edges: list[int]) -> None:
         ("1y@Asia/Tokyo", "Asia/Tokyo", "YS", "2020-01-01", "2026-01-01"),
     ],
 )
-def test_intervals_are_those_of_pandas(
+def test_intervals_equal_those_of_pandas(
     name: str, zone: str, freq: str, first: str, last: str
 ) -> None:
-    """Weeks over a year's end, leap-year February, days of 23 and 25 hours."""
+    """Intervals equal those of pandas over a year's end, leap days and days of 23 and 25 hours."""
     edges = [us(each) for each in pd.date_range(first, last, freq=freq, tz=zone)]
     assert len(edges) > 5
     check(timeframe_of(name), edges)
@@ -54,8 +54,11 @@ def test_intervals_are_those_of_pandas(
         assert {(b - a) // HOUR_US for a, b in pairwise(edges)} == {23, 24, 25}
 
 
-def test_a_day_from_17_in_new_york_is_that_of_the_next_date() -> None:
-    """A market of 24 hours: its week begins on Sunday evening, its month on the evening before."""
+def test_a_day_from_17_in_new_york_has_the_next_date() -> None:
+    """A day that begins at 17:00 in New York has the next date.
+
+    Its week begins on Sunday evening, its month on the evening before.
+    """
     local = pd.date_range("2024-02-01", "2024-12-31", freq="D") - pd.Timedelta(hours=7)
     days = [us(each) for each in local.tz_localize("America/New_York")]
     check(timeframe_of("1d@1700@America/New_York"), days)
@@ -71,8 +74,11 @@ def test_a_day_from_17_in_new_york_is_that_of_the_next_date() -> None:
     )
 
 
-def test_hours_are_counted_from_the_opening() -> None:
-    """Four hours from midnight of New York: a day of 23 hours ends with three, of 25 with one."""
+def test_hours_are_counted_from_the_start_of_the_day() -> None:
+    """Intervals of four hours begin at New York's midnight.
+
+    The last one has three hours on a day of 23 and one on a day of 25.
+    """
     frame = timeframe_of("4h@America/New_York")
     for date, hours in (("2024-03-10", 23), ("2024-11-03", 25), ("2024-07-01", 24)):
         opening = us(pd.Timestamp(date, tz="America/New_York"))
@@ -80,8 +86,8 @@ def test_hours_are_counted_from_the_opening() -> None:
         check(frame, [*edges, opening + hours * HOUR_US])
 
 
-def test_sessions_over_midnight_hold_what_is_within() -> None:
-    """From 18:00 to 17:00: the hour between belongs to no candle."""
+def test_sessions_may_cross_midnight() -> None:
+    """A session from 18:00 to 17:00 crosses midnight; the hour between has no candle."""
     frame = timeframe_of("1d@1800-1700@America/New_York")
     opens = us(pd.Timestamp("2024-03-07 18:00", tz="America/New_York"))
     closes = us(pd.Timestamp("2024-03-08 17:00", tz="America/New_York"))
@@ -93,8 +99,11 @@ def test_sessions_over_midnight_hold_what_is_within() -> None:
 
 
 @pytest.mark.parametrize("exchange", ["XNYS", "XLON", "XHKG", "CMES", "24/7", "24/5"])
-def test_sessions_are_those_of_exchange_calendars(exchange: str) -> None:
-    """Weekends, holidays and half days; trades outside belong to no candle."""
+def test_sessions_equal_those_of_exchange_calendars(exchange: str) -> None:
+    """Sessions skip weekends and holidays, and half days end early.
+
+    A trade outside of a session has no candle.
+    """
     table = exchange_calendars.get_calendar(exchange, start="2023-01-01", end="2026-01-31").schedule
     opens = [us(each) for each in table["open"]]
     closes = [us(each) for each in table["close"]]
@@ -119,7 +128,7 @@ def test_sessions_are_those_of_exchange_calendars(exchange: str) -> None:
 
 
 def test_a_half_day_and_a_holiday_of_new_york() -> None:
-    """2025-11-28 closes at 13:00; Thanksgiving the day before has no candle."""
+    """New York's session closes at 13:00 on 2025-11-28, and Thanksgiving has none."""
     frame = timeframe_of("1d@XNYS")
     start_us = us(pd.Timestamp("2025-11-28 09:30", tz="America/New_York"))
     assert frame.end_us(start_us) == us(pd.Timestamp("2025-11-28 13:00", tz="America/New_York"))
@@ -127,8 +136,8 @@ def test_a_half_day_and_a_holiday_of_new_york() -> None:
 
 
 @pytest.mark.parametrize("name", ["7d", "14d", "168h", "2M", "1h@Nowhere/City", "1m@9:30@UTC"])
-def test_what_is_no_timeframe_is_refused(name: str) -> None:
-    """Seven days would begin on Thursdays; a name says whose days it means."""
+def test_invalid_timeframes_are_refused(name: str) -> None:
+    """Invalid timeframes are refused, such as seven days, two months or an unknown zone."""
     with pytest.raises(ValueError, match=r"begins on Mondays|is no|is not"):
         timeframe_of(name)
 
@@ -136,8 +145,8 @@ def test_what_is_no_timeframe_is_refused(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["1M", "1d@America/New_York", "1h@XNYS", "1y@XNYS", "1w@0930-1600@UTC"]
 )
-def test_intervals_follow_each_other_from_the_first_to_the_last(name: str) -> None:
-    """Also before the first session that is known, and behind the last one."""
+def test_every_time_has_an_interval(name: str) -> None:
+    """Each time has an interval and a next one, also before and after the known sessions."""
     frame = timeframe_of(name)
     for time_us in (0, 1, 10**15, 10**17):
         start_us = frame.start_us(time_us)

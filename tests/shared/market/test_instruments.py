@@ -1,4 +1,4 @@
-"""Names of exchanges become instruments, and instruments the names that the exchange takes."""
+"""Venues' names become instruments, and instruments become venues' names again."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ from shared.market.instruments import (
     ],
 )
 def test_a_market_is_base_quote_and_venue(venue: str, original: str, instrument: str) -> None:
-    """Binance's one word is cut at the longest known quote; Kraken's XBT is everyone's BTC."""
+    """An instrument is base, quote and venue, where Kraken's XBT is BTC.
+
+    Binance's single word is split at the longest known quote.
+    """
     assert Naming().instrument(Market(venue, original)) == instrument
     assert (
         Naming(with_venue=False).instrument(Market(venue, original))
@@ -50,13 +53,16 @@ def test_a_market_is_base_quote_and_venue(venue: str, original: str, instrument:
 
 
 def test_a_venue_without_rules_keeps_its_names() -> None:
-    """The scanner's tickers stand for themselves."""
+    """The names of a venue without rules, like the scanner, stay unchanged."""
     assert Naming().instrument(Market("", "AAPL")) == "AAPL"
     assert Naming().market("", "AAPL") == Market("", "AAPL")
 
 
 def test_an_exception_names_a_market_whole_and_is_reversible() -> None:
-    """What the rules would name wrongly, or what holds letters that no instrument may."""
+    """An exception gives a market its whole name, and leads back to it.
+
+    It is for names that the rules misread and letters that no instrument may have.
+    """
     naming = Naming(
         exceptions=parse_exceptions("BINANCE:币安USDT=BIAN-USDT.BINANCE, KRAKEN:A/B=AB")
     )
@@ -71,7 +77,7 @@ asset = st.from_regex(r"[A-Z0-9]{2,8}", fullmatch=True).filter(lambda a: a not i
 
 @given(base=asset, quote=st.sampled_from(BINANCE_QUOTES), with_venue=st.booleans())
 def test_every_name_leads_back_to_its_market(base: str, quote: str, with_venue: bool) -> None:
-    """Gap events are turned into requests to the exchange by the instrument alone."""
+    """Each instrument leads back to its market, as requests to fill gaps need."""
     naming = Naming(with_venue)
     for market in (
         Market(Venue.BINANCE, base + quote),
@@ -90,8 +96,8 @@ def test_every_name_leads_back_to_its_market(base: str, quote: str, with_venue: 
         ("BINANCE:A=X,COINBASE:A=X", "X is named twice"),
     ],
 )
-def test_a_bad_exception_says_what_is_wrong(text: str, said: str) -> None:
-    """Read at start, so the message must name the item."""
+def test_a_bad_exception_is_named_in_the_error(text: str, said: str) -> None:
+    """The error of a bad exception names the item."""
     with pytest.raises(ValueError, match=said):
         parse_exceptions(text)
     with pytest.raises(ValueError, match="append or drop"):

@@ -1,4 +1,4 @@
-"""Symbols of the field are instruments; what a store, a URL or an eye would confuse is refused."""
+"""Accepted instrument names; names that a store, a URL or a reader would confuse are refused."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ FIELD = [
 
 
 @pytest.mark.parametrize("name", FIELD)
-def test_symbols_of_the_field_are_instruments(name: str) -> None:
-    """As they are, through a URL and back."""
+def test_common_symbols_are_accepted(name: str) -> None:
+    """Common symbols are accepted unchanged and survive a URL."""
     assert check_symbol(name) == name
     assert unquote(quote(name, safe="")) == name
 
@@ -71,15 +71,15 @@ def test_symbols_of_the_field_are_instruments(name: str) -> None:
         ("\ud800", "U\\+D800"),
     ],
 )
-def test_what_is_refused_names_the_fix(name: str, fix: str) -> None:
-    """Controls, invisible characters, forms of other names, what keys and paths are made of."""
+def test_a_refused_symbol_names_the_fix(name: str, fix: str) -> None:
+    """Controls, invisible characters, compatibility forms and separators are refused with a fix."""
     with pytest.raises(ValueError, match=fix):
         check_symbol(name)
 
 
 @given(st.text(max_size=20))
 def test_no_two_instruments_look_alike_by_normalization(name: str) -> None:
-    """Each accepted name is its own compatibility form, printable and free of separators."""
+    """An accepted name is its own compatibility form, printable and without separators."""
     try:
         check_symbol(name)
     except ValueError:

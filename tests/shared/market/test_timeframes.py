@@ -1,4 +1,4 @@
-"""Timeframes that nest, and where their intervals begin."""
+"""Timeframes that nest, and the starts of their intervals."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from shared.market.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
 
 
 def test_timeframes_must_nest() -> None:
-    """Longer candles merge the shorter, so each must be a multiple."""
+    """Timeframes that are no multiples of the shorter ones are refused."""
     assert [t.name for t in parse_ladder(DEFAULT_LADDER)] == ["1m", "5m", "15m", "1h", "4h", "1d"]
     with pytest.raises(ValueError, match="7m is no multiple of 5m"):
         parse_ladder("1m,5m,7m")
@@ -17,7 +17,7 @@ def test_timeframes_must_nest() -> None:
 
 
 def test_an_interval_begins_at_its_multiple() -> None:
-    """Times before 1970 too."""
+    """An interval begins at a multiple of its timeframe, also before 1970."""
     minute = Timeframe.parse("1m")
     assert minute.start_us(119_999_999) == 60_000_000
     assert minute.start_us(120_000_000) == 120_000_000

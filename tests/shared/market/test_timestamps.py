@@ -1,4 +1,4 @@
-"""Times are read in the unit that their size tells; what may be misread is refused."""
+"""Timestamps are read in the unit that follows from their size; ambiguous ones are refused."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ NOON_US = 1_740_052_800_000_000
         *("2025-02-20 12:00:00 GMT", "2025-02-20T11:59:60Z", "2025-02-20T12:59:60.0+01:00"),
     ],
 )
-def test_one_moment_in_every_form(text: str) -> None:
-    """Seconds, ms, us, ns and ISO 8601; without an offset it is UTC."""
+def test_every_format_of_a_time_gives_the_same_microseconds(text: str) -> None:
+    """One time in seconds, ms, us, ns and ISO 8601 gives the same result.
+
+    Without an offset it is UTC.
+    """
     assert parse_us(text) == NOON_US
 
 
@@ -48,14 +51,14 @@ def test_one_moment_in_every_form(text: str) -> None:
         ("٣", "is no time"),
     ],
 )
-def test_what_is_ambiguous_or_no_time_names_the_fix(text: str, fix: str) -> None:
-    """A wrong guess would be a tick of another day."""
+def test_an_ambiguous_time_names_the_fix(text: str, fix: str) -> None:
+    """An ambiguous or invalid time is refused with a fix: a guess could be another day."""
     with pytest.raises(ValueError, match=fix):
         parse_us(text)
 
 
 def test_a_text_without_an_offset_is_in_the_zone() -> None:
-    """The API's `tz`."""
+    """A text without an offset is read in the given zone, the API's `tz`."""
     assert parse_us("2025-02-20T13:00", ZoneInfo("Europe/Paris")) == NOON_US
 
 
@@ -63,8 +66,8 @@ def test_a_text_without_an_offset_is_in_the_zone() -> None:
 @example([1740052800, 1740052801])
 @example([1740052800000, 1740052800000000])
 @example([315_532_799, 10**11, 20250220120000, 0])
-def test_columns_of_numbers_are_read_as_one_by_one(numbers: list[int]) -> None:
-    """What a column refuses and `parse_us` reads are numbers that begin as a date may."""
+def test_columns_of_times_are_read_like_single_times(numbers: list[int]) -> None:
+    """A column of numbers is read as `parse_us` reads each, or refused if it may hold dates."""
     us, ok = scaled_us(np.array(numbers, dtype=np.int64))
     for number, time_us, is_time in zip(numbers, us.tolist(), ok.tolist(), strict=True):
         try:

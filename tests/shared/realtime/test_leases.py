@@ -1,4 +1,4 @@
-"""Leases of what is watched, over a real Valkey."""
+"""Leases of watched instruments, over a real Valkey."""
 
 from __future__ import annotations
 
@@ -26,25 +26,28 @@ SHARDS = 4
         ("*", "1m", "A", False),
     ],
 )
-def test_candles_are_shown_to_who_watches_them(
+def test_leases_select_what_is_shown(
     valkey: redis.Redis, leased: str, timeframe: str, instrument: str, shown: bool
 ) -> None:
-    """A lease of an instrument alone shows its trades; one of a channel is beside it."""
+    """A lease of an instrument shows its trades, a lease of a channel its candles."""
     Leases(valkey, SHARDS).renew([leased], 7)
     selection = Watched(valkey).of(shard_of(instrument, SHARDS))
     assert selection.shows(timeframe, instrument) is shown
     assert selection.selects(instrument) is (leased in ("*", instrument))
 
 
-def test_a_lease_knows_since_when_it_lasts(valkey: redis.Redis) -> None:
-    """Renewed it keeps its place; each name has its own."""
+def test_a_renewed_lease_keeps_its_position(valkey: redis.Redis) -> None:
+    """A renewed lease keeps the stream position of its first acquisition, one for each name."""
     leases = Leases(valkey, SHARDS)
     assert leases.renew(["A", "candles:1m:A"], 7) == {"A": 7, "candles:1m:A": 7}
     assert leases.renew(["A", "candles:5m:A"], 9) == {"A": 7, "candles:5m:A": 9}
 
 
-def test_a_redis_that_is_away_holds_up_nobody(valkey: redis.Redis) -> None:
-    """What was read goes on for the length of a lease; the next look waits."""
+def test_leases_stay_valid_while_redis_is_away(valkey: redis.Redis) -> None:
+    """While Redis is away the leases that were read stay valid for their duration.
+
+    The next read waits for the retry interval.
+    """
     now_s = 0.0
     Leases(valkey, SHARDS).renew(["A"], 1)
     shard = shard_of("A", SHARDS)

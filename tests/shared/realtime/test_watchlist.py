@@ -10,9 +10,9 @@ from shared.realtime.watchlist import OWN_KEY, Watched, Watchlist
 from shared.stores.redis import connect
 
 
-def test_it_is_the_union_of_own_symbols_and_scanner_keys(valkey: redis.Redis) -> None:
-    """Another system's keys count by their names, and are never written."""
-    for n in range(2_500):  # more than one turn of SCAN
+def test_the_watchlist_is_the_union_of_symbols_and_scanner_keys(valkey: redis.Redis) -> None:
+    """The watchlist has its own symbols and those of the scanner's keys, which it never writes."""
+    for n in range(2_500):  # more than one page of SCAN
         valkey.set(f"scanner:latest:T{n}", "{}")
     valkey.set("scanner:other:X", "{}")
     valkey.set("xscanner:latest:Y", "{}")
@@ -31,23 +31,23 @@ def test_it_is_the_union_of_own_symbols_and_scanner_keys(valkey: redis.Redis) ->
     }
 
 
-def test_a_prefix_is_taken_literally(valkey: redis.Redis) -> None:
-    """A setting with the characters of a pattern in it finds its own keys, and no others."""
+def test_a_prefix_with_glob_characters_is_literal(valkey: redis.Redis) -> None:
+    """A prefix with glob characters matches only its own keys."""
     valkey.set("list[1]*:AAPL", "1")
     valkey.set("list1x:MSFT", "1")
     assert Watchlist(valkey, "list[1]*:").scanner() == {"AAPL"}
 
 
 @pytest.mark.parametrize("text", ["", "A B", "A\n", "x" * 65])
-def test_what_is_no_symbol_is_refused(valkey: redis.Redis, text: str) -> None:
-    """Nothing is added, and the message says what a symbol is."""
+def test_an_invalid_symbol_is_refused(valkey: redis.Redis, text: str) -> None:
+    """An invalid symbol is not added, and the error says what a symbol is."""
     with pytest.raises(ValueError, match="no symbol: 1 to 64"):
         Watchlist(valkey).add(["AAPL", text])
     assert not valkey.exists(OWN_KEY)
 
 
-def test_a_watched_list_is_read_again_when_it_is_due(valkey: redis.Redis) -> None:
-    """Not before; an empty list selects everything."""
+def test_the_watchlist_is_refreshed_when_due(valkey: redis.Redis) -> None:
+    """The watchlist is read again when due and not before; an empty one selects everything."""
     now = [0.0]
     watched = Watched(Watchlist(valkey), refresh_s=15, clock=lambda: now[0])
     watched.refresh()
@@ -62,8 +62,8 @@ def test_a_watched_list_is_read_again_when_it_is_due(valkey: redis.Redis) -> Non
     assert not watched.selects("MSFT")
 
 
-def test_a_list_that_cannot_be_read_stays_as_it_was() -> None:
-    """Redis away: what was known goes on to count, and the next refresh tries again."""
+def test_the_watchlist_stays_while_redis_is_away() -> None:
+    """While Redis is away the last watchlist stays valid, and the next refresh tries again."""
     away = connect("redis://127.0.0.1:1/0")
     watched = Watched(Watchlist(away), symbols=frozenset({"AAPL"}))
     with pytest.raises(TransientError):

@@ -1,4 +1,4 @@
-"""The stream of dead letters: how long letters stay, and the newest of them."""
+"""The stream of dead letters: retention, and the newest letters."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import nats
 from shared.runtime.dead_letters import STREAM, DeadLetters
 
 
-def test_letters_end_by_their_term_also_in_a_stream_that_had_none(servers: dict[str, str]) -> None:
-    """Those of before, too; without a term they stay."""
+def test_retention_applies_to_an_existing_stream(servers: dict[str, str]) -> None:
+    """Retention also applies to letters of a stream that had none; without it letters stay."""
 
     async def test() -> None:
         client = await nats.connect(servers["NATS_URL"])

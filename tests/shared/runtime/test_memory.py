@@ -11,8 +11,8 @@ import pytest
 
 @pytest.mark.processes
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's malloc can be told")
-def test_what_is_freed_stays_and_what_is_loaded_is_not_searched() -> None:
-    """After 32 MiB were used and freed, the next 32 MiB cost no page faults."""
+def test_freed_memory_is_reused_and_modules_are_frozen() -> None:
+    """Freed memory is used again without page faults, and loaded modules leave the collector."""
     program = """
 import gc, resource
 import numpy as np
@@ -36,8 +36,8 @@ print(faults() - before)
 
 
 @pytest.mark.processes
-def test_dataframes_stay_out_of_what_needs_none() -> None:
-    """TA-Lib and Arrow load neither pandas nor Polars; an exchange's calendar still works."""
+def test_talib_and_arrow_load_no_dataframes() -> None:
+    """TA-Lib and Arrow load neither pandas nor Polars, and an exchange's calendar still works."""
     program = """
 import sys
 import numpy as np

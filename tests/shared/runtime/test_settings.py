@@ -1,4 +1,4 @@
-"""Settings out of the environment."""
+"""Settings from the environment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shared.runtime.settings import Environment, SettingsError
 
 
 def test_all_bad_settings_are_reported_together() -> None:
-    """One start tells everything that is missing or bad."""
+    """One error reports all missing and bad settings."""
     env = Environment({"COUNT": "many", "TIMEFRAMES": "1m,90s"})
     env.text("DATABASE_URL")
     env.integer("COUNT", 5, 1, 10)

@@ -1,4 +1,4 @@
-"""A task ends, whatever it does with a cancellation."""
+"""A task ends even if it swallows a cancellation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from shared.runtime.tasks import end
 
 
 def test_a_task_that_swallows_cancellations_ends() -> None:
-    """asyncio.wait_for of Python 3.11 loses one; a loop around it goes on until the next."""
+    """A task that swallows one cancellation is cancelled again until it ends.
+
+    asyncio.wait_for of Python 3.11 loses one.
+    """
     swallowed = 0
 
     async def loop() -> None:
@@ -38,8 +41,11 @@ def test_a_task_that_swallows_cancellations_ends() -> None:
     assert swallowed == 2
 
 
-def test_who_is_cancelled_while_it_ends_a_task_hears_of_it() -> None:
-    """Else a stop during the renewal of a connection would be forgotten."""
+def test_a_cancellation_during_the_end_of_a_task_is_raised() -> None:
+    """A caller that is cancelled while it ends a task gets its own cancellation.
+
+    Else a stop during the renewal of a connection would be lost.
+    """
 
     async def closes_slowly() -> None:
         with contextlib.suppress(asyncio.CancelledError):

@@ -1,4 +1,4 @@
-"""Batches: full by any bound, numbered without a hole, nothing lost or doubled between them."""
+"""Batches: full by any bound, numbered without a gap, every payload exactly once."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def payloads_of(batch: Batch | RawBatch) -> list[bytes]:
 def test_every_payload_is_in_one_batch_in_its_order(
     reads: list[list[bytes]], most: int, most_bytes: int, most_lines: int
 ) -> None:
-    """Whatever the bounds: the batches joined are what came, and only a lone payload exceeds."""
+    """Each payload is in one batch, in order, and only a lone payload exceeds the bounds."""
     batcher = Batcher("udp-1", Limits(most, most_bytes, most_lines))
     batches = [b for some in reads for b in batcher.add(datagrams(some), now_us=0)]
     if batcher.waiting:
@@ -56,7 +56,7 @@ def test_every_payload_is_in_one_batch_in_its_order(
 
 
 def test_a_batch_is_due_after_its_first_payload_has_waited() -> None:
-    """Later payloads do not put it off; an empty batch is never due."""
+    """A batch is due by its first payload, whatever follows; an empty one is never due."""
     batcher = Batcher("udp-1", Limits(age_us=100))
     assert not batcher.is_due(10_000)
     assert list(batcher.add(datagrams([b"A,1"]), now_us=1000)) == []
@@ -68,7 +68,7 @@ def test_a_batch_is_due_after_its_first_payload_has_waited() -> None:
 
 
 def test_an_event_holds_what_the_batch_holds() -> None:
-    """Format, source, numbers, payloads and the receive time of each."""
+    """An event has the format, source, numbers, payloads and receive times of its batch."""
     batcher = Batcher("udp-1", Limits(payloads=2), FORMAT_TICKER)
     first, second = batcher.add(datagrams([b"a", b"", b"ccc", b"d"], first_us=7), now_us=0)
     assert first.first_sequence == 0
@@ -80,8 +80,8 @@ def test_an_event_holds_what_the_batch_holds() -> None:
     assert raw.receive_time_us.tolist() == [9, 10]
 
 
-def test_what_does_not_compress_goes_in_several_events() -> None:
-    """Each fits what the channel carries; together they are the batch, under ids of their own."""
+def test_an_incompressible_batch_is_split() -> None:
+    """A batch that does not compress is split into events that fit, each with its id."""
     noise = [random.Random(i).randbytes(60_000) for i in range(17)]
     batcher = Batcher("udp-1", Limits())
     assert list(batcher.add(datagrams(noise), now_us=0)) == []

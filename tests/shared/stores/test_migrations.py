@@ -1,4 +1,4 @@
-"""A database of before: its ticks read back as they were, in the form of now."""
+"""A database of an old version: its ticks are read back unchanged after the migration."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ INSERT INTO first_ticks VALUES ('A', 3599999999);
 """
 
 
-def test_old_segments_become_segments_of_an_hour(empty_database: str) -> None:
-    """Every column of them; what was not aggregated still is to be."""
+def test_old_segments_are_migrated_to_hours(empty_database: str) -> None:
+    """Each column of an old segment is unchanged, and pending aggregation stays pending."""
     with psycopg.connect(empty_database) as connection:
         connection.execute(
             "CREATE TABLE schema_migrations"

@@ -1,4 +1,4 @@
-"""Stores that hang: not closed, not refused, but silent. Each is TransientError within a bound."""
+"""Stores that hang without closing a connection: each is a TransientError within a bound."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.processes
 @contextmanager
 def silent(pid: int) -> Iterator[None]:
     """Stop a server and all of its processes; its sockets stay open."""
-    os.kill(pid, signal.SIGSTOP)  # first: it begins no process that would not be in the list
+    os.kill(pid, signal.SIGSTOP)  # first, so that no new process is missed
     children = psutil.Process(pid).children(recursive=True)
     try:
         for each in children:
@@ -41,7 +41,10 @@ def silent(pid: int) -> Iterator[None]:
 def test_a_silent_postgres_is_a_transient_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the midst of a transaction and for a new one; afterwards the same pool goes on."""
+    """A silent Postgres is a transient error, within a transaction and for a new one.
+
+    The same pool works afterwards.
+    """
     monkeypatch.setattr(BoundedConnection, "answer_within_s", 0.5)
     monkeypatch.setattr("shared.stores.postgres.CONNECT_TIMEOUT_S", 0.5)
     monkeypatch.setattr("shared.stores.postgres.ANSWER_WITHIN_S", 0.5)
@@ -66,8 +69,8 @@ def test_a_silent_postgres_is_a_transient_error(
         store.close()
 
 
-def test_a_statement_that_takes_too_long_ends_its_connection_only(database: str) -> None:
-    """The bound is of one statement's answer; the caller goes on."""
+def test_a_slow_statement_ends_only_its_connection(database: str) -> None:
+    """A statement over its bound ends its connection, and the caller goes on."""
     with BoundedConnection.connect(database) as connection:
         connection.answer_within_s = 0.2
         with pytest.raises(psycopg.OperationalError):
@@ -76,7 +79,7 @@ def test_a_statement_that_takes_too_long_ends_its_connection_only(database: str)
 
 
 def test_a_silent_redis_is_a_transient_error(tmp_path: Path) -> None:
-    """Its client gives up after a bound; afterwards the same client goes on."""
+    """A silent Redis is a transient error within a bound, and the client works afterwards."""
     with Running(valkey(Workspace.at(tmp_path)), tmp_path) as running:
         client = redis.connect(running.variables["REDIS_URL"], 0.3)
         client.set("a", "1")

@@ -1,4 +1,4 @@
-"""Day partitions in a real Postgres: nobody waits for them, whoever reads or writes meanwhile."""
+"""Day partitions in a real Postgres: their creation and removal block no reader or writer."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ def yes(connection: Connection, partition: sql.Identifier) -> bool:
     return True
 
 
-def test_a_reader_open_over_midnight_stops_nothing(postgres: Postgres, database: str) -> None:
-    """A day without its partition is stored, and its partition made, while a dump holds all."""
+def test_an_open_reader_does_not_block_a_new_day(postgres: Postgres, database: str) -> None:
+    """A new day is stored and gets its partition while a dump holds locks on all tables."""
     writer = TickWriter(postgres)
     tomorrow = today() + timedelta(days=1)
     writer([("e1", ticks_at([begin_us(today()) + 1]))])
@@ -104,10 +104,8 @@ def test_a_reader_open_over_midnight_stops_nothing(postgres: Postgres, database:
     ]
 
 
-def test_seventeen_thousand_days_in_one_body_make_no_partition(
-    postgres: Postgres, database: str
-) -> None:
-    """They are stored, and read back."""
+def test_ticks_of_old_days_create_no_partition(postgres: Postgres, database: str) -> None:
+    """Ticks of 17,000 days in one event are stored without partitions and read back."""
     with psycopg.connect(database) as connection:
         postgres.check()
         before = days_with_partition(connection)
@@ -124,10 +122,13 @@ def test_seventeen_thousand_days_in_one_body_make_no_partition(
     assert stored(database) == 17_000
 
 
-def test_a_day_is_dropped_under_load_once_its_readers_have_ended(
+def test_a_day_is_dropped_under_load_after_its_readers(
     postgres: Postgres, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Storing goes on all the time; late ticks of the day stay; an open reader keeps it."""
+    """A day is dropped once its readers have ended, while ticks are stored.
+
+    Late ticks of the day stay.
+    """
     monkeypatch.setattr(partitions, "_READERS_S", 0.3)
     yesterday = today() - timedelta(days=1)
     writer = TickWriter(postgres)
@@ -176,12 +177,12 @@ def test_a_day_is_dropped_under_load_once_its_readers_have_ended(
 def _dropped(postgres: Postgres, day: date) -> bool:
     try:
         return drop_day(postgres, "tick_segments", day, yes)
-    except TransientError:  # it is looked at again in the next round
+    except TransientError:  # the next round tries again
         return False
 
 
-def test_a_day_that_is_not_proved_stays(postgres: Postgres, database: str) -> None:
-    """Closed for later commits, and read as before."""
+def test_an_unverified_day_is_not_dropped(postgres: Postgres, database: str) -> None:
+    """A day that is not verified in the lake is closed for commits and still read."""
     yesterday = today() - timedelta(days=1)
     TickWriter(postgres)([("e1", ticks_at([begin_us(yesterday)]))])
     assert not drop_day(postgres, "tick_segments", yesterday, lambda *_: False)
@@ -199,8 +200,8 @@ def test_a_day_that_is_not_proved_stays(postgres: Postgres, database: str) -> No
     assert stored(database) == 1
 
 
-def test_a_commit_in_flight_keeps_the_day(postgres: Postgres, database: str) -> None:
-    """It may have seen the day open."""
+def test_a_commit_in_flight_prevents_the_drop(postgres: Postgres, database: str) -> None:
+    """A day is not dropped while a commit that may have seen it open is in flight."""
     yesterday = today() - timedelta(days=1)
     postgres.check()
     with psycopg.connect(database) as writer:
@@ -209,8 +210,8 @@ def test_a_commit_in_flight_keeps_the_day(postgres: Postgres, database: str) -> 
     assert drop_day(postgres, "tick_segments", yesterday, yes)
 
 
-def test_what_was_cut_off_is_taken_up(postgres: Postgres, database: str) -> None:
-    """A detaching that a reader held up, and one whose table was not dropped yet."""
+def test_an_interrupted_drop_is_resumed(postgres: Postgres, database: str) -> None:
+    """An interrupted detach and a detached table that was not dropped are finished."""
     postgres.check()
     day = today() - timedelta(days=1)
     partition = f"tick_segments_{day:%Y%m%d}"
@@ -233,7 +234,7 @@ def test_what_was_cut_off_is_taken_up(postgres: Postgres, database: str) -> None
 
 
 def test_commits_are_settled_in_order(database: str) -> None:
-    """One in flight holds back those that were numbered after it and ended before it."""
+    """A commit in flight holds back later commits that have already ended."""
     postgres = Postgres(database, size=1, limits=Limits(0, 0, 0))
     with postgres.connection() as connection:
         before = last_settled_commit(connection)

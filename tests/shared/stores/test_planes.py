@@ -1,4 +1,4 @@
-"""Byte planes: what is read is what was written, in Python and in SQL."""
+"""Byte planes: values read in Python and in SQL equal those written."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def column(values: list[int]) -> np.ndarray[Any, Any]:
 
 
 @given(st.lists(st.one_of(INT64, WIDE, st.integers(-300, 300)), min_size=1, max_size=40))
-def test_signed_values_come_back(values: list[int]) -> None:
-    """Whatever their size; differences too, also where they do not fit 64 bits."""
+def test_signed_values_survive_encoding(values: list[int]) -> None:
+    """Signed values of any size, and differences beyond 64 bits, are read back."""
     given_ = column(values)
     assert from_signed_planes(signed_planes(given_), len(values)).tolist() == values
     first, planes = to_deltas(given_)
@@ -45,20 +45,20 @@ def test_signed_values_come_back(values: list[int]) -> None:
 
 
 @given(st.lists(st.integers(0, 10**30), max_size=40))
-def test_values_come_back(values: list[int]) -> None:
-    """Values of zero and above."""
+def test_unsigned_values_survive_encoding(values: list[int]) -> None:
+    """Values of zero and above are read back."""
     assert from_planes(to_planes(column(values)), len(values)).tolist() == values
 
 
 def test_a_column_takes_the_bytes_that_its_largest_value_needs() -> None:
-    """None for zeros; the highest plane stands first."""
+    """A column has as many planes as its largest value needs, highest first, and none for zeros."""
     assert to_planes(np.zeros(5, dtype=np.int64)) == b""
     assert to_planes(np.array([1, 258], dtype=np.int64)) == b"\0\1\1\2"
 
 
 @pytest.mark.parametrize("values", EDGES, ids=str)
-def test_sql_reads_the_same(database: str, values: list[int]) -> None:
-    """By the functions of the migration, that the views are made of."""
+def test_sql_decodes_equally(database: str, values: list[int]) -> None:
+    """The SQL functions of the views decode the same values."""
     Postgres(database, size=1).check()
     planes = signed_planes(column(values))
     with psycopg.connect(database) as connection:

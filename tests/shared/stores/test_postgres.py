@@ -1,4 +1,4 @@
-"""What a pool of connections keeps to: its bound on statements, and whether it migrates."""
+"""Connection pool: bounds on statements, migrations, replaced connections."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.stores.postgres import Postgres
 
 
 def test_the_server_ends_a_statement_that_takes_too_long(empty_database: str) -> None:
-    """The schema is brought up to date all the same, however long that takes."""
+    """The server ends a statement over its bound, but migrations run however long they take."""
     postgres = Postgres(empty_database, size=1, limits=Limits(200, 0, 0))
     with pytest.raises(TransientError, match="statement timeout"):
         postgres.execute("SELECT pg_sleep(20)")
@@ -20,7 +20,7 @@ def test_the_server_ends_a_statement_that_takes_too_long(empty_database: str) ->
 
 
 def test_a_replica_is_not_migrated(empty_database: str) -> None:
-    """It follows its primary, and refuses writes."""
+    """A replica, which follows its primary and refuses writes, is not migrated."""
     replica = Postgres(empty_database, size=1, migrates=False)
     replica.execute("SELECT 1")
     with psycopg.connect(empty_database) as connection:
@@ -29,8 +29,8 @@ def test_a_replica_is_not_migrated(empty_database: str) -> None:
     replica.close()
 
 
-def test_a_wait_for_a_lock_ends_for_the_one_who_waits(database: str) -> None:
-    """Who holds the lock, and who comes later, go on."""
+def test_a_lock_wait_times_out_for_the_waiter_only(database: str) -> None:
+    """A wait for a lock times out, and its holder and later ones go on."""
     postgres = Postgres(database, size=2, limits=Limits(60_000, 100, 0))
     postgres.check()
     with psycopg.connect(database) as holder:
@@ -41,8 +41,8 @@ def test_a_wait_for_a_lock_ends_for_the_one_who_waits(database: str) -> None:
     postgres.close()
 
 
-def test_a_transaction_that_sends_nothing_ends_with_its_locks(database: str) -> None:
-    """The server closes its connection."""
+def test_an_idle_transaction_is_ended_with_its_locks(database: str) -> None:
+    """The server closes the connection of an idle transaction, which releases its locks."""
     postgres = Postgres(database, size=2, limits=Limits(60_000, 0, 200))
     postgres.check()
 
@@ -57,8 +57,8 @@ def test_a_transaction_that_sends_nothing_ends_with_its_locks(database: str) -> 
     postgres.close()
 
 
-def test_a_connection_that_has_just_answered_and_then_ended_is_replaced(database: str) -> None:
-    """It is not asked whether it is alive each time, but what the server sent last is seen."""
+def test_a_closed_connection_is_replaced(database: str) -> None:
+    """A connection that the server has closed is replaced without a query to check it."""
     postgres = Postgres(database, size=1)
     with psycopg.connect(database, autocommit=True) as other:
         for _ in range(5):
@@ -72,8 +72,8 @@ def test_a_connection_that_has_just_answered_and_then_ended_is_replaced(database
     postgres.close()
 
 
-def test_the_server_looks_whether_clients_are_there(database: str) -> None:
-    """A query of a client that was killed does not go on to its end."""
+def test_a_query_of_a_dead_client_is_cancelled(database: str) -> None:
+    """The query of a client that was killed is cancelled."""
     postgres = Postgres(database, size=1, limits=MAINTENANCE)
     with postgres.connection() as connection:
         row = connection.execute("SHOW client_connection_check_interval").fetchone()

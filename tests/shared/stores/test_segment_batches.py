@@ -18,7 +18,7 @@ from tests.functions.history_query.market import columns, generated
 
 
 def one_by_one(some: list[Segment], name: str) -> Rows:
-    """The rows as the decoder of one segment gives them."""
+    """The rows by the decoder of one segment."""
     parts = []
     for segment in some:
         runs = segment.runs()
@@ -27,14 +27,14 @@ def one_by_one(some: list[Segment], name: str) -> Rows:
 
 
 def in_order(rows: Rows, name: str) -> list[object]:
-    """A column of rows in an order that does not depend on where these stood."""
+    """A column's values in an order independent of the rows' order."""
     keys = (rows.sequence, rows.trade_id, rows.time_us, rows.price.astype(float))
     found: list[object] = getattr(rows, name)[np.lexsort(keys)].tolist()
     return found
 
 
 def commits(seed: int, *, wide: bool = False) -> list[Segment]:
-    """Segments of commits of several events of one instrument and its neighbours."""
+    """Segments of commits of several events, for one instrument and its neighbours."""
     source = random.Random(seed)
     found: list[Segment] = []
     for commit in range(30):
@@ -53,8 +53,8 @@ def commits(seed: int, *, wide: bool = False) -> list[Segment]:
 
 
 @pytest.mark.parametrize("wide", [False, True])
-def test_rows_of_many_segments_are_those_of_each(wide: bool) -> None:
-    """Of one instrument among others, ids of every kind, also where 64 bits hold no price."""
+def test_rows_of_many_segments_equal_single_decoding(wide: bool) -> None:
+    """Many segments give the rows of each, for ids of every kind and prices beyond 64 bits."""
     some = commits(5, wide=wide)
     expected, found = one_by_one(some, "A/B"), rows_of_instrument(some, "A/B")
     assert len(found) > 500
@@ -63,7 +63,10 @@ def test_rows_of_many_segments_are_those_of_each(wide: bool) -> None:
 
 
 def test_batches_are_all_segments_in_order_of_bounded_size() -> None:
-    """None has more ticks than are decoded at once, unless it is one segment."""
+    """Batches have all segments in order and a bounded number of ticks.
+
+    A segment of more ticks is a batch of its own.
+    """
     some = [replace(commits(1)[0], tick_count=n) for n in (1, MOST_TICKS, 5, 2 * MOST_TICKS, 7, 8)]
     parts = list(batches(some))
     assert [each for part in parts for each in part] == some

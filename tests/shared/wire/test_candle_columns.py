@@ -1,4 +1,4 @@
-"""Candles as columns: the same candles after the wire, and every lie about them refused."""
+"""Candles as columns: equal after the wire, and inconsistent batches are refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NUMBERS = st.one_of(
 
 @st.composite
 def candles(draw: st.DrawFn) -> Candle:
-    """Any candle."""
+    """Arbitrary candles."""
     return Candle(
         draw(st.sampled_from(["A", "BTC-USDT.BINANCE", "é"])),
         draw(st.sampled_from(["1m", "5m", "1d"])),
@@ -47,8 +47,8 @@ def candles(draw: st.DrawFn) -> Candle:
 
 
 @given(st.lists(candles(), max_size=6))
-def test_what_is_sent_is_what_arrives(some: list[Candle]) -> None:
-    """Every number exact; batches one after the other are one."""
+def test_candles_survive_the_wire(some: list[Candle]) -> None:
+    """Every number is unchanged after the wire, and concatenated batches are one batch."""
     assert sorted(decode_batch(encode_batch(some)), key=repr) == sorted(
         decode_batch(b"".join(encode_batch([each]) for each in some)), key=repr
     )
@@ -57,7 +57,7 @@ def test_what_is_sent_is_what_arrives(some: list[Candle]) -> None:
 
 
 def test_a_candle_costs_tens_of_bytes() -> None:
-    """Before compression."""
+    """A candle takes tens of bytes before compression."""
     one = Candle(
         *("BTC-USDT", "1m", 1_700_000_040_000_000, Decimal("37000.12"), Decimal("37010.5")),
         *(Decimal(36990), Decimal(37001), Decimal("12.345"), Decimal("456789.12345"), 321),
@@ -80,10 +80,8 @@ def test_a_candle_costs_tens_of_bytes() -> None:
         ("notional_high", [1, 1], "notional_high"),
     ],
 )
-def test_a_batch_that_contradicts_itself_names_the_column(
-    field: str, value: object, says: str
-) -> None:
-    """It goes to the dead letters with its reason."""
+def test_an_inconsistent_batch_names_the_column(field: str, value: object, says: str) -> None:
+    """The error of an inconsistent batch, which is dead-lettered, names the column."""
     one = Decimal(1)
     good = Candle("A", "1m", 0, one, one, one, one, one, one, 1, one, one, 0, 0)
     message = candles_pb2.CandleBatch.FromString(encode_batch([good]))

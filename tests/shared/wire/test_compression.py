@@ -8,8 +8,8 @@ from shared.errors import PermanentError
 from shared.wire.compression import MAX_UNPACKED_BYTES, compress, decompress
 
 
-def test_a_compressed_body_may_not_unpack_without_bound() -> None:
-    """A small body that claims to unpack to more than the limit is refused before it does."""
+def test_a_decompression_bomb_is_refused() -> None:
+    """A body that would decompress to more than the limit is refused before it does."""
     bomb = compress(bytes(MAX_UNPACKED_BYTES + 1))
     with pytest.raises(PermanentError, match="at most"):
         decompress(bomb)

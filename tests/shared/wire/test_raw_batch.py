@@ -13,8 +13,8 @@ from shared.wire.raw_batch import RawBatch
 
 
 @given(st.lists(st.tuples(st.binary(max_size=20), st.integers(0, 2**50)), max_size=10))
-def test_raw_payloads_come_back_as_they_were(payloads: list[tuple[bytes, int]]) -> None:
-    """Payload bytes, lengths and receive times survive the wire, whatever the bytes."""
+def test_raw_payloads_survive_the_wire(payloads: list[tuple[bytes, int]]) -> None:
+    """Any payload bytes, lengths and receive times survive the wire."""
     batch = RawBatch(
         1,
         "udp-1",
@@ -32,6 +32,6 @@ def test_raw_payloads_come_back_as_they_were(payloads: list[tuple[bytes, int]]) 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_crash_the_raw_decoder(body: bytes) -> None:
-    """Whatever the bytes, the answer is a batch or a PermanentError."""
+    """Any bytes decode to a batch or raise PermanentError."""
     with contextlib.suppress(PermanentError):
         RawBatch.decode(body)

@@ -1,4 +1,4 @@
-"""Tick columns keep every value on their way over the wire."""
+"""Tick columns survive the wire exactly."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COLUMNS = (
 
 @st.composite
 def tick_columns(draw: st.DrawFn) -> Ticks:
-    """Ticks with every kind of id, of venues, with flags, wide mantissas or not."""
+    """Ticks of several venues with every kind of id, with flags and wide mantissas or without."""
     counts = draw(st.lists(st.integers(1, 4), min_size=1, max_size=4))
     n = sum(counts)
     kinds = draw(st.lists(st.sampled_from([0, 1, 2]), min_size=n, max_size=n))
@@ -84,8 +84,8 @@ def rows_of(ticks: Ticks) -> list[tuple[object, ...]]:
 
 
 @given(tick_columns())
-def test_what_is_encoded_is_decoded(ticks: Ticks) -> None:
-    """Every column, at the ends of 64 bits and beyond, comes back; in protobuf's own bytes."""
+def test_tick_columns_survive_the_wire(ticks: Ticks) -> None:
+    """Every column is unchanged after the wire, beyond 64 bits too, in protobuf's own bytes."""
     body = ticks.encode()
     message = ticks_pb2.TickBatch.FromString(body)
     assert ticks_pb2.TickBatch.FromString(message.SerializeToString()) == message
@@ -99,7 +99,7 @@ def test_what_is_encoded_is_decoded(ticks: Ticks) -> None:
 
 @given(tick_columns(), st.integers(1, 7))
 def test_shards_divide_the_ticks_by_the_hash_of_their_instrument(ticks: Ticks, shards: int) -> None:
-    """Each row is in just one part, that of its instrument, whatever they were divided by."""
+    """Each row is in exactly one part, by the hash of its instrument."""
     parts = dict(ticks.sharded(shards).by_shard())
     for shard, part in parts.items():
         assert {shard_of(name, shards) for name in part.names} == {shard}
@@ -108,7 +108,7 @@ def test_shards_divide_the_ticks_by_the_hash_of_their_instrument(ticks: Ticks, s
 
 
 def test_a_column_of_the_wrong_length_is_named() -> None:
-    """A batch whose columns disagree is refused, and the message says which column."""
+    """A batch whose columns have different lengths is refused with the column's name."""
     table = ticks_pb2.InstrumentTable(
         name=["A"], price_scale=[0], size_scale=[0], count=[2], shard_entries=[1]
     )
@@ -125,8 +125,8 @@ def test_a_column_of_the_wrong_length_is_named() -> None:
             Ticks.decode(spoilt.SerializeToString())
 
 
-def test_text_ids_and_sources_order_by_integers_alone() -> None:
-    """A text id orders nothing; a source by the digest that SQL computes as well."""
+def test_text_ids_do_not_order_and_sources_order_by_digest() -> None:
+    """A text id does not order ticks; a source orders by the digest that SQL computes too."""
     assert source_key("udp-1") == int.from_bytes(hashlib.md5(b"udp-1").digest()[:8], "big") - (
         2**64 if hashlib.md5(b"udp-1").digest()[0] >= 128 else 0
     )
@@ -136,14 +136,14 @@ def test_text_ids_and_sources_order_by_integers_alone() -> None:
 
 @given(st.binary(max_size=200))
 def test_no_bytes_crash_the_decoder(body: bytes) -> None:
-    """Whatever the bytes, the answer is ticks or a PermanentError."""
+    """Any bytes decode to ticks or raise PermanentError."""
     with contextlib.suppress(PermanentError):
         Ticks.decode(body)
 
 
 @given(tick_columns(), st.data())
 def test_selected_rows_keep_their_instruments(ticks: Ticks, data: st.DataObject) -> None:
-    """Selecting rows keeps each row with its entry, and drops entries that have none left."""
+    """Selected rows keep their entries, and entries without rows are dropped."""
     n = len(ticks)
     keep = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)))
     some = ticks.select(keep)

@@ -1,4 +1,4 @@
-"""Columns on the wire are what protobuf itself would write."""
+"""Columns on the wire are the bytes that protobuf writes."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ int64s = st.one_of(
 
 
 @given(st.lists(int64s, max_size=50))
-def test_signed_columns_are_protobufs_own_bytes(values: list[int]) -> None:
-    """From the smallest to the largest of 64 bits, and around each length."""
+def test_signed_columns_equal_protobuf(values: list[int]) -> None:
+    """Signed columns are protobuf's bytes over all 64 bits and around each length."""
     expected = ticks_pb2.TickBatch(size=values).SerializeToString()
     assert packed([(5, zigzag(np.array(values, dtype=np.int64)))]) == expected
 
 
 @given(st.lists(st.integers(0, 2**32 - 1), max_size=50))
-def test_unsigned_columns_are_protobufs_own_bytes(values: list[int]) -> None:
-    """As protobuf writes uint32."""
+def test_unsigned_columns_equal_protobuf(values: list[int]) -> None:
+    """Unsigned columns are protobuf's bytes of uint32."""
     expected = ticks_pb2.TickBatch(side=values).SerializeToString()
     assert packed([(6, np.array(values, dtype=np.uint64))]) == expected
 
 
-def test_a_long_column_has_a_long_length() -> None:
-    """The length of the field is itself a varint of several bytes."""
+def test_a_long_column_has_a_long_length_prefix() -> None:
+    """A long column's length prefix is a varint of several bytes."""
     values = np.arange(-50_000, 50_000)
     expected = ticks_pb2.TickBatch(size=values.tolist()).SerializeToString()
     assert packed([(5, zigzag(values))]) == expected
 
 
 @given(st.lists(st.lists(int64s, max_size=5), min_size=3, max_size=3))
-def test_several_columns_are_fields_one_after_the_other(columns: list[list[int]]) -> None:
-    """Empty ones are left out; a column of differences comes back when it is summed."""
+def test_several_columns_are_concatenated_fields(columns: list[list[int]]) -> None:
+    """Columns are concatenated fields without empty ones, and sums restore differences."""
     arrays = [np.array(values, dtype=np.int64) for values in columns]
     body = packed([(3, deltas(arrays[0])), (5, zigzag(arrays[1])), (12, deltas(arrays[2]))])
     message = ticks_pb2.TickBatch.FromString(body)

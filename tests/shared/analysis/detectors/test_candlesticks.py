@@ -20,14 +20,17 @@ TOUCHING_BODIES = {"CDLENGULFING", "CDLHARAMI", "CDLHARAMICROSS"}
 """TA-Lib 0.6 and later gives them +-80 where bodies share an end; the recording has 0."""
 
 
-def test_the_table_is_the_61_functions_of_talib() -> None:
-    """None is missing, none is twice."""
+def test_the_table_has_all_61_functions_of_talib() -> None:
+    """The table has each of TA-Lib's 61 candlestick functions once."""
     groups = talib.get_function_groups()  # type: ignore[no-untyped-call]
     assert [c.function for c in CANDLESTICKS] == sorted(groups["Pattern Recognition"])
 
 
-def test_spy_agrees_with_the_recording(recorded_data: Path) -> None:
-    """Every function, every day from the tenth on, but for +-80 of the three that have it."""
+def test_spy_equals_the_recorded_values(recorded_data: Path) -> None:
+    """Each function gives the recorded values of SPY from the tenth day on.
+
+    But for +-80 of the three functions that have them.
+    """
     candles, rows = spy(recorded_data)
     found = {(f.index, f.pattern): f.features["value"] for f in detect(candles, 0, ALL)}
     compared = 0
@@ -45,8 +48,8 @@ def test_spy_agrees_with_the_recording(recorded_data: Path) -> None:
 
 
 @pytest.mark.parametrize("step", [0.002, 0.03, 0.3, 2.0])
-def test_many_windows_in_one_call_are_each_as_alone(step: float) -> None:
-    """However violent the candles: each function on the last 18 candles, called for them alone."""
+def test_many_windows_in_one_call_equal_single_calls(step: float) -> None:
+    """Values of many windows in one call equal TA-Lib's over each window's last 18 candles."""
     candles = random_candles(700, 3, step)
     tape = Tape.of([(candles, 0), (candles[:40], 35), (candles[100:], 0)], 50)
     values = candlestick_values(tape)
@@ -65,8 +68,8 @@ def test_many_windows_in_one_call_are_each_as_alone(step: float) -> None:
 
 
 @pytest.mark.parametrize("step", [0.002, 0.03, 0.3, 2.0])
-def test_one_by_one_is_all_at_once(step: float) -> None:
-    """Bit for bit, also when prices jump by factors."""
+def test_incremental_detection_equals_batch_detection(step: float) -> None:
+    """Detection candle by candle equals detection at once, bit for bit, also at price jumps."""
     candles = random_candles(300, 4, step)
     together = detect(candles, 0, ALL)
     alone = [
@@ -79,8 +82,8 @@ def test_one_by_one_is_all_at_once(step: float) -> None:
     assert len(together) > 100
 
 
-def test_what_comes_before_does_not_count() -> None:
-    """Prices of another magnitude far back, whose rounding a running sum would remember."""
+def test_candles_before_the_window_have_no_effect() -> None:
+    """Prices of another magnitude before the window, which a running sum keeps, have no effect."""
     candles = random_candles(200, 5)
     wild = random_candles(100, 6, 3.0)
     joined = _joined(wild, candles)
@@ -90,8 +93,8 @@ def test_what_comes_before_does_not_count() -> None:
     assert tail
 
 
-def test_a_window_of_ten_is_the_least() -> None:
-    """Nine candles give nothing; the tenth may."""
+def test_ten_candles_are_the_minimum() -> None:
+    """Nine candles give no pattern; the tenth can complete one."""
     candles = random_candles(400, 7)
     found = [detect(candles[i : i + 9], 0, ALL) for i in range(0, 390, 3)]
     assert not any(found)
@@ -99,7 +102,7 @@ def test_a_window_of_ten_is_the_least() -> None:
 
 
 def test_confidence_grows_with_trend_and_volume() -> None:
-    """An engulfing candle up is worth more after a fall than after a rise, and more on volume."""
+    """A bullish engulfing has more confidence after a fall than after a rise, and with volume."""
     after_a_fall, after_a_rise = _engulfing(-0.4, 1.0), _engulfing(0.4, 1.0)
     assert after_a_fall > 0.65 > after_a_rise
     assert _engulfing(-0.4, 3.0) > after_a_fall

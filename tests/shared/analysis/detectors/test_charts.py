@@ -121,7 +121,7 @@ def only(pattern: str, tolerance: float = 0.01) -> DetectorSettings:
 
 
 def completed(candles: Candles, pattern: str, tolerance: float = 0.01) -> list[Finding]:
-    """What the last candle completes of this pattern."""
+    """Patterns of this kind that the last candle completes."""
     return detect(candles, len(candles) - 1, only(pattern, tolerance))
 
 
@@ -130,8 +130,11 @@ def places(found: list[Finding]) -> list[tuple[int, str, int, int]]:
 
 
 @pytest.mark.parametrize("pattern", DRAWN)
-def test_a_drawn_pattern_is_found_when_it_completes(pattern: str) -> None:
-    """At its last candle, with enough confidence, in its direction; upside down its mirror."""
+def test_a_drawn_pattern_is_detected_when_it_completes(pattern: str) -> None:
+    """A drawn pattern is detected at its last candle with its direction and confidence.
+
+    So is its mirror image upside down.
+    """
     candles = drawn(*DRAWN[pattern], volume=2.0)
     (found,) = completed(candles, pattern)
     assert found.direction == DIRECTION[pattern]
@@ -144,10 +147,10 @@ def test_a_drawn_pattern_is_found_when_it_completes(pattern: str) -> None:
 
 
 @pytest.mark.parametrize(("pattern", "inside", "outside"), NEAR_MISSES)
-def test_just_outside_of_the_definition_is_nothing(
+def test_a_pattern_just_outside_of_its_definition_is_not_detected(
     pattern: str, inside: Turns, outside: Turns
 ) -> None:
-    """One price moved a little: found on one side of the limit, not on the other; mirrored too."""
+    """A pattern is detected on one side of each limit and not on the other, mirrored too."""
     for candles, name in (
         (drawn(*inside), pattern),
         (upside_down(drawn(*inside)), MIRROR[pattern]),
@@ -160,16 +163,16 @@ def test_just_outside_of_the_definition_is_nothing(
         assert not completed(candles, name)
 
 
-def test_the_tolerance_is_relative_to_price_and_decides() -> None:
-    """Tops 1.2 % apart are a double top at 2 %, not at 1 %, whether at 100 or at 0.0001."""
+def test_the_tolerance_is_relative_to_the_price() -> None:
+    """Tops 1.2 % apart are a double top at 2 % and not at 1 %, whether at 100 or 0.0001."""
     for price in (1.0, 1e-6, 1e4):
         candles = drawn(*((place, value * price) for place, value in double_top(second=101.2)))
         assert completed(candles, "double_top", 0.02)
         assert not completed(candles, "double_top", 0.01)
 
 
-def test_the_least_confidence_applies_to_every_detector() -> None:
-    """Raising it removes exactly what is below."""
+def test_the_minimum_confidence_applies_to_every_detector() -> None:
+    """A higher minimum confidence removes exactly the patterns below it."""
     candles = random_candles(3_000, 11)
     everything = detect(candles, 0, DetectorSettings(min_confidence=0.0))
     least = DetectorSettings().min_confidence
@@ -187,8 +190,10 @@ def test_the_least_confidence_applies_to_every_detector() -> None:
     st.integers(-(2**40), 2**40),
     st.sampled_from([0.0005, 0.005, 0.03]),
 )
-def test_scale_and_time_do_not_matter(seed: int, scale: float, shift: int, step: float) -> None:
-    """Any factor on prices and volumes, any shift in time: the same, candlesticks included."""
+def test_detection_is_independent_of_scale_and_time(
+    seed: int, scale: float, shift: int, step: float
+) -> None:
+    """Scaled prices and volumes or shifted times give the same patterns, candlesticks included."""
     candles = random_candles(120, seed, step, ticks=False)
     other = Candles(
         candles.start_us + shift,
@@ -206,8 +211,8 @@ def test_scale_and_time_do_not_matter(seed: int, scale: float, shift: int, step:
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from([0.0005, 0.005, 0.03]))
-def test_mirrored_pairs_behave_alike(seed: int, step: float) -> None:
-    """In 1/p every chart pattern is its counterpart, the other way, with the same confidence."""
+def test_mirrored_prices_give_mirrored_patterns(seed: int, step: float) -> None:
+    """In 1/p each chart pattern is its counterpart with the same confidence."""
     candles = random_candles(250, seed, step, ticks=False)
     found = detect(candles, 0, ALL_CHARTS)
     mirrored = detect(upside_down(candles), 0, ALL_CHARTS)
@@ -219,8 +224,8 @@ def test_mirrored_pairs_behave_alike(seed: int, step: float) -> None:
     )
 
 
-def test_random_walks_hold_every_pattern_now_and_then() -> None:
-    """None is impossible to find, none is found at every turn."""
+def test_random_walks_have_each_pattern_now_and_then() -> None:
+    """A random walk of 20,000 candles has each chart pattern, and none more than 600 times."""
     candles = random_candles(20_000, 12, 0.004)
     found = [f.pattern for f in detect(candles, 0, DetectorSettings(patterns=frozenset(CHARTS)))]
     counts = np.array([found.count(pattern) for pattern in CHARTS])

@@ -17,7 +17,7 @@ EVERY = DetectorSettings(min_confidence=0.0)
 
 
 def one_by_one(candles: Candles, settings: DetectorSettings) -> list[tuple[object, ...]]:
-    """What the stage does live: each candle with no more than its window."""
+    """Live detection: each candle with no more than its window."""
     return [
         said(f)
         for index in range(len(candles))
@@ -27,7 +27,7 @@ def one_by_one(candles: Candles, settings: DetectorSettings) -> list[tuple[objec
 
 
 def said(found: Finding) -> tuple[object, ...]:
-    """All of it, but the index, which depends on where the input begins."""
+    """All fields but the index, which depends on where the input begins."""
     f = found
     return (f.pattern, f.begin_us, f.end_us, f.direction, f.confidence, dict(f.features))
 
@@ -40,22 +40,22 @@ def said(found: Finding) -> tuple[object, ...]:
     st.booleans(),
 )
 def test_patterns_do_not_repaint(seed: int, step: float, lookback: int, ticks: bool) -> None:
-    """Candles one by one, each with its window alone, give what all at once give, bit for bit."""
+    """Detection candle by candle, each with its window only, equals detection at once."""
     candles = random_candles(150, seed, step, ticks)
     each = DetectorSettings(min_confidence=0.0, lookback=lookback)
     assert one_by_one(candles, each) == [said(f) for f in detect(candles, 0, each)]
 
 
 def test_recorded_candles_do_not_repaint(recorded_data: Path) -> None:
-    """On real bars: two years of SPY."""
+    """Two years of SPY give the same patterns candle by candle and at once."""
     candles, _ = spy(recorded_data)
     together = [said(f) for f in detect(candles, 0, EVERY)]
     assert one_by_one(candles, EVERY) == together
     assert len(together) > 1_000
 
 
-def test_many_series_are_each_as_alone() -> None:
-    """Whatever else is in the call: other prices, short series, nothing new."""
+def test_many_series_in_one_call_equal_single_calls() -> None:
+    """A series gives the same patterns alone and beside others in one call."""
     series = [
         (random_candles(200, 1, 0.002), 150),
         (random_candles(5, 2), 0),
@@ -70,22 +70,22 @@ def test_many_series_are_each_as_alone() -> None:
 
 
 def test_only_new_candles_are_evaluated() -> None:
-    """Patterns that older candles completed are not said again."""
+    """Patterns that older candles completed are not detected again."""
     candles = random_candles(200, 6)
     found = detect(candles, 0, EVERY)
     assert detect(candles, 150, EVERY) == [f for f in found if f.index >= 150]
 
 
-def test_nothing_before_the_tenth_candle() -> None:
-    """Fewer than ten give nothing at all; the tenth may."""
+def test_no_pattern_before_the_tenth_candle() -> None:
+    """Fewer than ten candles give no pattern; the tenth can complete one."""
     series = [(random_candles(FEWEST_CANDLES, seed, 0.02), 0) for seed in range(300)]
     assert not any(detect_many([(candles[:9], 0) for candles, _ in series], EVERY))
     indices = {f.index for found in detect_many(series, EVERY) for f in found}
     assert indices == {FEWEST_CANDLES - 1}
 
 
-def test_the_wanted_patterns_alone() -> None:
-    """A choice gives what all would give of it."""
+def test_selected_patterns_only() -> None:
+    """A selection gives exactly its part of all patterns."""
     candles = random_candles(500, 8)
     chosen = frozenset({"double_top", "cdl_engulfing", "bearish_reversal"})
     found = detect(candles, 0, DetectorSettings(min_confidence=0.0, patterns=chosen))
@@ -95,7 +95,7 @@ def test_the_wanted_patterns_alone() -> None:
 
 
 def test_settings_are_read_and_checked() -> None:
-    """Three names, each with its bounds."""
+    """The three settings are read and refused out of bounds."""
     read = DetectorSettings.read(Environment({"PATTERN_TOLERANCE": "0.02"}))
     assert read == DetectorSettings(tolerance=0.02)
     for name, bad in (

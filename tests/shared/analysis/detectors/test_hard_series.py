@@ -1,4 +1,4 @@
-"""All 61 functions and all charts over series that markets have and textbooks do not."""
+"""All 61 functions and all chart detectors over difficult series of real markets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def walk(unit: float = 1.0, n: int = 600, gap: int = 1) -> Candles:
 
 
 def one_price(n: int = 600) -> Candles:
-    """A trade a candle, a cent up or down, half of the time flat."""
+    """One trade a candle, a cent up or down, unchanged half of the time."""
     source = np.random.default_rng(5)
     steps = source.integers(-1, 2, n) * (np.arange(n) % 120 >= 60)
     close = (2000 + np.cumsum(steps)) / 100
@@ -55,25 +55,25 @@ def flat_then_a_range(n: int = 200) -> Candles:
     ids=["plain", "tiny", "huge", "gapped", "one price", "flat", "flat then a range"],
 )
 def test_confidence_is_a_share_and_features_are_numbers(series: Candles) -> None:
-    """No NaN, no infinity, nothing beyond 1, whatever the series."""
+    """Confidence is at most 1 and features are finite for any series."""
     for found in detect(series, 0, ALL):
         assert 0.0 <= found.confidence <= 1.0, found
         assert all(math.isfinite(value) for value in found.features.values()), found
 
 
 def test_candles_of_one_price_are_no_candlesticks() -> None:
-    """Without a body or a shadow there is no white, no doji and no gap between bodies."""
+    """Candles of one price complete no candlestick pattern, and a flat market no pattern."""
     assert not [each for each in detect(one_price(), 0, ALL) if each.pattern.startswith("cdl_")]
     assert detect(flat(), 0, ALL) == []
 
 
-def test_where_nothing_moved_nothing_is_large() -> None:
-    """The first range behind a flat market has nothing to be measured against."""
+def test_the_first_range_after_a_flat_market_is_not_large() -> None:
+    """The first range after a flat market is not large: there is nothing to compare it with."""
     assert [each for each in detect(flat_then_a_range(), 0, ALL) if each.confidence > 0.9] == []
 
 
 def test_the_unit_of_the_price_changes_no_pattern() -> None:
-    """A coin at 1e-12 has the patterns that it has at 1, with the same confidence."""
+    """Prices in a unit of 2^-40 or 2^200 give the same patterns."""
     plain = [(f.pattern, f.index, f.direction) for f in detect(walk(), 0, ALL)]
     assert len({pattern for pattern, *_ in plain}) > len(PATTERNS) / 2
     for unit in (2.0**-40, 2.0**200):
