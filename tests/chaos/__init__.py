@@ -1,1 +1,1 @@
-"""Kandle under fire: its processes are killed, paused and cut off while ticks stream in."""
+"""Chaos test: processes are killed, paused and cut off while ticks stream in."""

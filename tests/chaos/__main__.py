@@ -11,7 +11,7 @@ from tests.chaos.run import Options, run
 
 
 def main() -> int:
-    """Run what the arguments say."""
+    """Run with the given arguments."""
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--kills", type=int, default=50, help="kill -9 so often")
     parser.add_argument("--seconds", type=float, default=900, help="at most for so long")

@@ -1,4 +1,4 @@
-"""The faults, in an order that a seed decides: every component is killed before any is again."""
+"""The faults, in a seeded order: every component is killed before any is again."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _OTHERS: Final = 0.4
 
 @dataclass
 class Faults:
-    """Strikes a running platform. `done` counts by (kind, component)."""
+    """Injects faults into a running platform. `done` counts by (kind, component)."""
 
     up: Up
     seed: int
@@ -63,11 +63,11 @@ class Faults:
 
     @property
     def kills(self) -> int:
-        """How many processes were killed -9."""
+        """The number of processes killed with -9."""
         return sum(n for (kind, _), n in self.done.items() if kind == "kill -9")
 
     def strike(self) -> str:
-        """Do the next thing; say what it was."""
+        """Inject the next fault; return its description."""
         self._copy_valkey()
         if self._random.random() < _OTHERS:
             name = self._random.choice(self.up.names() or ["valkey"])
@@ -78,7 +78,7 @@ class Faults:
         return self._kill(self._deck.pop())
 
     def replace(self, names: Sequence[str]) -> str:
-        """Ask processes to end, as a rollout does, and wait until new ones serve."""
+        """Replace processes as a rollout does: end them and wait until new ones serve."""
         old = {name: self._running(name) for name in names}
         for name, process in old.items():
             assert process is not None, f"{name} does not run"
@@ -99,7 +99,7 @@ class Faults:
         return False
 
     def settle(self) -> None:
-        """Wait until nothing is paused any more."""
+        """Wait until no process is paused."""
         for each in self._paused:
             each.join()
 
@@ -119,7 +119,7 @@ class Faults:
         return self._note("kill -9", name)
 
     def _copy_valkey(self) -> None:
-        """Copy what Redis has on disk, for it to go back to; a copy of the last strike stays."""
+        """Copy Redis' files for a later restore; the copy of an earlier fault stays."""
         if _BACK in self.targets and self.strikes % COPY_EACH == 0:
             shutil.rmtree(self._older, ignore_errors=True)
             with contextlib.suppress(OSError, shutil.Error):
@@ -131,7 +131,7 @@ class Faults:
         return self.up.data_dir / "valkey" / "appendonlydir"
 
     def _lose(self, *, back: bool) -> None:
-        """Kill Redis; what it had written is gone, all of it or all since the last copy."""
+        """Kill Redis and delete its files, all of them or all since the last copy."""
         process = self._running("valkey")
         if process is None:
             return
@@ -171,7 +171,7 @@ class Faults:
         return self._note("terminate", name)
 
     def _running(self, name: str) -> psutil.Process | None:
-        """The process of a component; one that was just killed is waited for."""
+        """The process of a component; wait for one that was just killed."""
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             if process := self.up.find(name):

@@ -1,4 +1,4 @@
-"""A made-up market of many symbols, each tick of it unique, so that a row tells its tick."""
+"""A simulated market of many symbols; each tick is unique, so that a row identifies its tick."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DAY_MS: Final = 86_400_000
 
 
 class Tick(NamedTuple):
-    """One tick as a sender knows it. Its size is unlike that of every other tick of the run."""
+    """A tick as its sender has it. Its size is unique in the run."""
 
     symbol: str
     time_ms: int
@@ -35,9 +35,9 @@ class Tick(NamedTuple):
 
 @dataclass(frozen=True)
 class Pace:
-    """How a symbol's event time runs: from `start_ms`, `speed` times as fast as the wall clock.
+    """The event time of a symbol: from `start_ms`, `speed` times as fast as the wall clock.
 
-    A speed of 0: anywhere within the days before, so that most ticks come too late for the state.
+    Speed 0: anywhere within the days before, so that most ticks are too late for the state.
     """
 
     start_ms: int
@@ -46,7 +46,7 @@ class Pace:
 
 
 class Market:
-    """Makes ticks. One for each sender, since it is not shared among threads."""
+    """Generates ticks. Each sender has its own, since it is not thread-safe."""
 
     def __init__(self, name: str, seed: int, now_ms: int) -> None:
         self._random = random.Random(f"{name} {seed}")
@@ -62,7 +62,7 @@ class Market:
         self.symbols: Sequence[str] = tuple(self._paces)
 
     def ticks(self, count: int) -> list[Tick]:
-        """Make ticks; a few with a trade id come a second time, as a feed that reconnects sends."""
+        """Generate ticks; some with a trade id are repeated, as a reconnecting feed does."""
         made = [self._tick() for _ in range(count)]
         repeated = [t for t in self._recent if t.trade_id and self._random.random() < 0.03]
         self._recent = made
@@ -76,7 +76,7 @@ class Market:
             time_ms = pace.start_ms - source.randrange(3 * DAY_MS)
         else:
             elapsed_ms = (time.monotonic() - self._began_s) * 1000 * pace.speed
-            # Ties, disorder, and now and then a tick that is far too late.
+            # ties, disorder, and sometimes a tick far too late
             late_ms = source.choice([0, 0, 0, source.randrange(3_000)])
             if source.random() < 0.01:
                 late_ms = source.randrange(600_000)

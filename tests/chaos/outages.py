@@ -1,4 +1,4 @@
-"""A store that is away for a while: silent, with its port open, or gone, with its port closed."""
+"""A store is away for a while: silent with an open port, or gone with a closed one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STORES: Final = ("postgres", "valkey", "nats", "seaweedfs")
 
 @dataclass
 class Outage:
-    """What was seen while a store was away. `lag`: events that waited, at most, by trigger."""
+    """Observations during an outage. `lag`: the most waiting events by trigger."""
 
     store: str
     how: str
@@ -35,7 +35,7 @@ class Outage:
 
 @contextlib.contextmanager
 def silent(up: Up, store: str) -> Iterator[None]:
-    """It takes connections and answers nothing."""
+    """The store accepts connections and does not answer."""
     process = up.find(store)
     assert process is not None, f"{store} does not run"
     stopped = suspend(process)
@@ -47,7 +47,7 @@ def silent(up: Up, store: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def gone(up: Up, store: str) -> Iterator[None]:
-    """It is killed, and again as soon as it is started: connections are refused."""
+    """The store is killed whenever it is started, so that connections are refused."""
     done = threading.Event()
 
     def kill() -> None:
@@ -66,7 +66,7 @@ def gone(up: Up, store: str) -> Iterator[None]:
 
 
 def outage(up: Up, store: str, how: str, seconds: float, say: Callable[[str], None]) -> Outage:
-    """Keep a store away for so long while ticks go on streaming in."""
+    """Take a store away for so long while ticks stream in."""
     found = Outage(store, how, seconds)
     until = time.monotonic() + seconds
     with (silent if how == "silent" else gone)(up, store):
@@ -81,7 +81,7 @@ def outage(up: Up, store: str, how: str, seconds: float, say: Callable[[str], No
 
 
 def waiting(up: Up) -> str:
-    """How many events wait, by trigger, in a few words."""
+    """A short text with the number of waiting events by trigger."""
     lag = up.status().get("lag", {})
     some = [f"{name.rpartition('/')[2]} {n:,}" for name, n in lag.items() if n > 1]
     return f"lag {' '.join(some) or 0}"

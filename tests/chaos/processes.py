@@ -1,4 +1,4 @@
-"""The processes of a running `kandle up`, from outside: found, killed, paused, cut off."""
+"""The processes of a running `kandle up`: found, killed, paused and cut off from outside."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _START_S: Final = 120.0
 
 
 class Up:
-    """A `kandle up` of its own, as a user starts it; it can be killed whole and started again.
+    """A `kandle up` of its own, as a user starts it; it can be killed whole and restarted.
 
-    `tree`: the checkout whose code it runs; by default this one. `arguments`: more of them.
+    `tree`: the checkout with its code, by default this one. `arguments`: additional ones.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Up:
         self.env: dict[str, str] = dict(pairs)
 
     def start(self) -> None:
-        """Start it and wait until it says that it is ready."""
+        """Start it and wait for its ready line."""
         with self._output.open("w") as stream:
             self.process = subprocess.Popen(
                 tethered(self._command, death_signal=signal.SIGTERM),
@@ -66,22 +66,22 @@ class Up:
 
     @property
     def output(self) -> str:
-        """What it has printed since its last start."""
+        """Its output since the last start."""
         return self._output.read_text()
 
     def status(self) -> dict[str, Any]:
-        """What `kandle status` reads; empty while there is none."""
+        """The status of `kandle status`; empty if there is none."""
         with contextlib.suppress(OSError, ValueError):
             found: dict[str, Any] = json.loads((self.data_dir / "run/status.json").read_text())
             return found
         return {}
 
     def names(self) -> list[str]:
-        """The components that it keeps running."""
+        """The supervised components."""
         return sorted(self._record())
 
     def find(self, name: str) -> psutil.Process | None:
-        """The process that runs a component now, if one does."""
+        """The current process of a component, if there is one."""
         with contextlib.suppress(KeyError, psutil.Error):
             entry = self._record()[name]
             process = psutil.Process(entry["pid"])
@@ -90,7 +90,7 @@ class Up:
         return None
 
     def memory(self) -> dict[str, int]:
-        """Resident bytes by component; those of a server with what it started."""
+        """Resident bytes by component; a server's children count as the server."""
         found = {}
         for name in self.names():
             with contextlib.suppress(psutil.Error):
@@ -117,7 +117,7 @@ class Up:
 
 @contextlib.contextmanager
 def up(keep: threading.Event, arguments: Sequence[str] = ()) -> Iterator[Up]:
-    """Run the platform outside the tree; its data are removed unless `keep` is set meanwhile."""
+    """Run the platform outside of the tree; its data are removed unless `keep` is set."""
     import shutil
 
     directory = Path(tempfile.mkdtemp(prefix="kandle-chaos-"))
@@ -133,10 +133,10 @@ def up(keep: threading.Event, arguments: Sequence[str] = ()) -> Iterator[Up]:
 
 
 def suspend(process: psutil.Process) -> list[psutil.Process]:
-    """Stop a process and what it started; return what `resume` takes."""
+    """Stop a process and its children; return them for `resume`."""
     stopped = []
     with contextlib.suppress(psutil.Error):
-        process.suspend()  # first: it begins no other then
+        process.suspend()  # first, so that it starts no other
         stopped.append(process)
         for each in process.children(recursive=True):
             each.suspend()
@@ -145,17 +145,17 @@ def suspend(process: psutil.Process) -> list[psutil.Process]:
 
 
 def resume(stopped: list[psutil.Process]) -> None:
-    """Let go on what has not been killed meanwhile."""
+    """Continue those that were not killed meanwhile."""
     for each in reversed(stopped):
         with contextlib.suppress(psutil.Error):
             each.resume()
 
 
 def cut(process: psutil.Process) -> int:
-    """Cut the TCP connections of a process in the midst of whatever they carry.
+    """Cut the TCP connections of a process at any point.
 
-    Its sockets are borrowed and shut down, as a broken network would end them. Linux only. Returns
-    how many there were.
+    Its sockets are duplicated and shut down, as a broken network would end them. Linux only.
+    Returns their number.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     count = 0

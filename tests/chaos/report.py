@@ -1,4 +1,4 @@
-"""The report of a run, for people."""
+"""The printed report of a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHOWN_DIFFERENCES = 20
 
 @dataclass
 class Report:
-    """All that a run found. `faults` counts by (kind, component); memory in bytes."""
+    """The result of a run. `faults` counts by (kind, component); memory in bytes."""
 
     seed: int
     seconds: float
@@ -30,12 +30,12 @@ class Report:
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing was lost, doubled, wrong, or in the dead letters without a reason."""
+        """Whether nothing was lost, doubled, wrong, or dead-lettered without a reason."""
         return not self.comparison.differences and not self.dead_letters
 
     @property
     def kills(self) -> int:
-        """How many processes were killed -9."""
+        """The number of processes killed with -9."""
         return sum(count for (kind, _), count in self.faults.items() if kind == "kill -9")
 
     def lines(self) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""One run: ticks stream in, faults strike, and in the end everything is counted."""
+"""One run: ticks stream in, faults are injected, and at the end everything is compared."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ what was stored and not applied is found by the clock after half a minute."""
 
 @dataclass(frozen=True)
 class Options:
-    """What to do. `outage_s`: how long each of `stores` is away, in each of the ways `how`.
+    """Options of a run. `outage_s`: how long each of `stores` is away, in each of the ways `how`.
 
-    `targets`: what is killed, in an order that the seed decides. `until_acknowledged`: wait until
-    the channels are empty, which takes a minute (`ackWait`) after a kill of the broker. `rolling`:
-    what is replaced, those of a group at once, each group when the one before is ready again.
+    `targets`: the components to kill, in a seeded order. `until_acknowledged`: wait until the
+    channels are empty, which takes a minute (`ackWait`) after a kill of the broker. `rolling`: the
+    components to replace, a group at a time, each group when the one before is ready again.
     `replicas`: of candle-aggregate.
     """
 
@@ -81,11 +81,11 @@ class Load:
 
     @property
     def datagram_ticks(self) -> list[Tick]:
-        """What was sent by UDP."""
+        """The ticks sent by UDP."""
         return self.udp.sent
 
     def stop(self) -> None:
-        """Begin nothing more, and wait for the last answers."""
+        """Send nothing more, and wait for the last responses."""
         for each in self._senders:
             each.stop()
 
@@ -105,7 +105,7 @@ class Run:
         self._outages: list[Outage] = []
 
     def report(self) -> Report:
-        """Do all of it."""
+        """Run all of it."""
         try:
             for group in self._options.rolling:
                 self._say(self._faults.replace(group))
@@ -150,7 +150,7 @@ class Run:
             self._say(f"{self._faults.kills:>3}/{options.kills} {done}")
 
     def _send_poison(self) -> None:
-        """An event that no function can ever process."""
+        """Send an event that no function can ever process."""
         name = f"poison-{len(self._poison)}"
         headers = {
             "ce-specversion": "1.0",
@@ -169,7 +169,7 @@ class Run:
             self._memory[name] = max(size, self._memory.get(name, 0))
 
     def _until_taken(self) -> None:
-        """Wait until a batch is taken again, so that the next outage finds a pipeline at work."""
+        """Wait until a batch is accepted, so that the next outage meets a working pipeline."""
         before = sum(batch.taken for batch in self._load.batches)
         deadline = time.monotonic() + 60
         while sum(batch.taken for batch in self._load.batches) == before:
@@ -177,7 +177,7 @@ class Run:
             time.sleep(0.5)
 
     def _settled(self) -> Comparison:
-        """Wait until all is stored, applied and repaired; return what is different then."""
+        """Wait until all is stored, applied and repaired; return the differences then."""
         progress_s, best = time.monotonic(), float("inf")
         while True:
             on_their_way, found = self._on_their_way(), self._comparison()
@@ -195,8 +195,11 @@ class Run:
             time.sleep(2)
 
     def _on_their_way(self) -> int | None:
-        """How much is not done: events in the channels, candles to be repaired, events of which
-        Postgres does not know that they are in the candles. None while Postgres is away."""
+        """The number of unfinished events and repairs; None while Postgres is away.
+
+        Events in the channels, candles to be repaired, events that Postgres does not know to be in
+        the candles.
+        """
         status = self._up.status()
         lag: dict[str, int] = status["lag"]
         waits = [n for name, n in lag.items() if not name.endswith("aggregate-clock")]
@@ -207,13 +210,13 @@ class Run:
             )
             if not self._options.until_acknowledged:
                 return int(repairs)
-            # The clock's events pass the other triggers of their broker, too.
+            # clock events also pass the broker's other triggers
             in_channels = max(0, sum(waits) - 1) + len(status["unready"])
             return int(repairs) + int(unsure) + in_channels
         return None
 
     def _comparison(self) -> Comparison | None:
-        """Compare; None while Postgres or the API is on its way back."""
+        """Compare; None while Postgres or the API is coming back."""
         load = self._load
         try:
             return compare(self._up.env, load.symbols, load.batches, load.datagram_ticks)
@@ -222,14 +225,14 @@ class Run:
             return None
 
     def _letters(self) -> list[str]:
-        """The dead letters that nobody deserved, and the poison that is not among them."""
+        """The dead letters without a reason, and the poison that is missing among them."""
         said = kandle("dlq", "list", "--json", "--data-dir", str(self._up.data_dir)).stdout
         letters = [json.loads(line) for line in said.splitlines()]
         named = {each["attributes"]["id"]: each["error"] for each in letters}
         missing = [
             f"{name} is not in the dead letters" for name in self._poison if name not in named
         ]
-        # Poison whose answer was lost deserved it as well.
+        # poison with a lost response may be there too
         return missing + [
             f"dead letter {name}: {error}"
             for name, error in named.items()
@@ -249,7 +252,7 @@ class Run:
 
 
 def run(options: Options, say: Callable[[str], None]) -> Report:
-    """Start a platform, do a run, stop it. The data of one that is not clean are kept."""
+    """Start a platform, do a run, stop it. Data of a run with differences are kept."""
     keep = threading.Event()
     with up(keep, ["--replicas", f"candle-aggregate={options.replicas}"]) as platform:
         keep.set()

@@ -1,4 +1,4 @@
-"""Clients that stream ticks in, and remember what they were answered."""
+"""Clients that send ticks and record the responses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LAST_TRIES_S: Final = 120.0
 
 @dataclass
 class Batch:
-    """A body that was POSTed under a key of its own. `bad`: its lines that are no ticks."""
+    """A body that was POSTed under its own key. `bad`: its lines that are no ticks."""
 
     key: str
     ticks: list[Tick]
@@ -39,7 +39,7 @@ class Batch:
 class HttpSender(threading.Thread):
     """POSTs batches, each again under its key until it is answered 202.
 
-    `refused`: answers that a client of good lines should never get; `unavailable`: of 5xx.
+    `refused`: responses that good lines should never get; `unavailable`: the number of 5xx.
     """
 
     def __init__(self, url: str, name: str, seed: int, now_ms: int, every_s: float) -> None:
@@ -61,7 +61,7 @@ class HttpSender(threading.Thread):
                 self._send(client)
 
     def stop(self) -> None:
-        """Begin no further batch, and wait for the answer to the last one."""
+        """Send no further batch, and wait for the response to the last one."""
         self._stopping.set()
         self.join(LAST_TRIES_S)
         self._giving_up.set()
@@ -101,7 +101,7 @@ class HttpSender(threading.Thread):
 
 
 class UdpSender(threading.Thread):
-    """Sends datagrams of a few lines. Nobody answers: what is lost can only be counted."""
+    """Sends datagrams of a few lines. Without responses, losses can only be counted."""
 
     def __init__(self, address: str, name: str, seed: int, now_ms: int, every_s: float) -> None:
         super().__init__(name=name, daemon=True)
@@ -121,6 +121,6 @@ class UdpSender(threading.Thread):
                 self.sent += ticks
 
     def stop(self) -> None:
-        """Send no more."""
+        """Send no further batch, and wait for the response to the last one."""
         self._stopping.set()
         self.join()

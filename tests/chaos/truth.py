@@ -1,4 +1,4 @@
-"""What must be stored, and what the candles must be: computed tick by tick, in plain Python."""
+"""The expected rows and candles, computed tick by tick in plain Python."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MINUTES: Final = {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "4h": 240, "1d": 1440}
 
 
 class Row(NamedTuple):
-    """A stored tick, and what decides its place among others of the same time."""
+    """A stored tick with the fields of the total order."""
 
     tick: Tick
     received_us: int
@@ -48,7 +48,7 @@ Key = tuple[str, str, int]
 
 
 def stored_ticks(database_url: str, symbols: Sequence[str]) -> list[Row]:
-    """Every row that there is, repetitions included."""
+    """Every stored row, repetitions included."""
     found = rows(
         database_url,
         "SELECT instrument, event_time_us / 1000, price, size, coalesce(side, ''), trade_id,"
@@ -99,7 +99,7 @@ def kept_candles(database_url: str, symbols: Sequence[str]) -> dict[Key, Candle]
 
 
 def shown_candles(api: str, symbols: Sequence[str]) -> dict[Key, tuple[Candle, bool]]:
-    """All candles of the API, open ones too, and whether each is closed."""
+    """All candles of the API, open ones too, with whether each is closed."""
     found = {}
     for symbol in symbols:
         for timeframe in MINUTES:
@@ -118,7 +118,7 @@ def _read(shown: Mapping[str, Any]) -> Candle:
 
 @dataclass
 class Comparison:
-    """What was held against what. `differences`: one line for each."""
+    """The counts compared. `differences`: one line for each."""
 
     ticks_taken: int
     ticks_stored: int
@@ -133,7 +133,7 @@ class Comparison:
 def compare(
     env: Mapping[str, str], symbols: Sequence[str], batches: Sequence[Batch], udp: Sequence[Tick]
 ) -> Comparison:
-    """Hold what is stored and shown against what was sent."""
+    """Compare what is stored and served with what was sent."""
     database = env["DATABASE_URL"]
     stored = stored_ticks(database, symbols)
     must = Counter(tick for batch in batches if batch.taken for tick in batch.ticks)

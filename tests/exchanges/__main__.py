@@ -1,6 +1,6 @@
-"""`make exchange`: exchanges of this machine with a made-up market, so that `--feed` works offline.
+"""`make exchange`: local exchanges with a simulated market, so that `--feed` works offline.
 
-They lose trades and cut connections now and then, so that the feed can be seen mending it.
+They lose trades and cut connections now and then, so that the feed's repair is visible.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ KEPT = 100_000
 
 
 class Market:
-    """One exchange: its playback, and the trades that are made up for its symbols.
+    """One exchange: its playback, and the simulated trades of its symbols.
 
-    An id says how many trades there were since 1970 at this rate, so that a later start uses none
-    again, and what lies between is soon found not to exist.
+    An id is the number of trades since 1970 at this rate, so that a later start uses none again,
+    and ids in between are soon known not to exist.
     """
 
     def __init__(self, name: str, symbols: list[str], rate: float) -> None:
@@ -53,7 +53,7 @@ class Market:
         )
 
     def step(self, *, is_losing: bool) -> int:
-        """Let the trades up to now happen; return how many no client was told of."""
+        """Publish the trades up to now; return the number that no client received."""
         trades = [
             Trade(
                 tick.symbol,
@@ -82,7 +82,7 @@ def _like_known(symbol: str) -> SimulatedInstrument:
 
 
 def faults(every_s: float) -> Iterator[str]:
-    """Yield at each call what goes wrong now: trades are lost for LOST_S, or all is cut."""
+    """Yield the current fault at each call: trades are lost for LOST_S, or connections cut."""
     began_s = time.monotonic()
     for turn in itertools.count(1):
         fault = "lose" if turn % 2 else "cut"
@@ -95,7 +95,7 @@ def faults(every_s: float) -> Iterator[str]:
 
 
 def run(markets: list[Market], every_s: float) -> None:
-    """Trade until interrupted; say what goes wrong."""
+    """Trade until interrupted; print each fault."""
     lost = dict.fromkeys((market.name for market in markets), 0)
     for fault in faults(every_s):
         for market in markets:
@@ -112,8 +112,8 @@ def run(markets: list[Market], every_s: float) -> None:
 
 
 def main() -> int:
-    """Command line."""
-    # Also where a shell started it in the background, and told it to ignore Ctrl-C.
+    """The command line."""
+    # a shell lets background processes ignore Ctrl-C
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     parser = argparse.ArgumentParser(prog="make exchange", description=__doc__)

@@ -1,4 +1,4 @@
-"""Alpaca's stock stream, and its history."""
+"""Alpaca's stock stream and its history over REST."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tests.exchanges.dialects import Dialect, Minute, Released, Trade, iso, minu
 
 
 class AlpacaDialect(Dialect):
-    """Alpaca's stocks: ids that do not count, and REST that lists all of a range by page tokens.
+    """Alpaca's stocks: ids without order, and REST that lists a range by page tokens.
 
-    `void`: what REST says in `u` of trades, by id. `page`: rows of an answer at most.
+    `void`: REST's `u` of trades, by id. `page`: maximum rows of a response.
     """
 
     name = "alpaca"

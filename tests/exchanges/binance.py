@@ -1,4 +1,4 @@
-"""Binance, by its own interface and as ccxt speaks to it."""
+"""Binance: its own interface, and the one that ccxt uses."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class BinanceDialect(Dialect):
 
 
 class CcxtBinanceDialect(BinanceDialect):
-    """Binance as ccxt speaks to it: ids that count."""
+    """Binance's interface for ccxt: contiguous ids."""
 
     name = "ccxt:binance"
 

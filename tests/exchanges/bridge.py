@@ -1,4 +1,4 @@
-"""The exchange bridge as a process, and what it told a sink."""
+"""The exchange bridge as a process, and what its sink received."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ QUICK = {
 
 
 def of_playback(playback: Playback, *symbols: str) -> dict[str, str]:
-    """The settings that make a bridge take this exchange for the real one."""
+    """Settings that point a bridge to this exchange."""
     name = playback.dialect.name.upper()
     if name == "SCANNER":
         return {"FEED": "scanner", "WEBSOCKET_URL": playback.websocket_url}
@@ -66,7 +66,7 @@ def of_playback(playback: Playback, *symbols: str) -> dict[str, str]:
 def bridging(
     sink: str, log: Path, settings: dict[str, str], stop: signal.Signals = signal.SIGTERM
 ) -> Iterator[Forked]:
-    """Run a bridge; stop it at the end, by SIGTERM unless told otherwise."""
+    """Run a bridge; stop it at the end, by SIGTERM if `stop` is not given."""
     given = {**environment(), **QUICK, "METRICS_PORT": str(free_port()), "K_SINK": sink, **settings}
     given |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     with log.open("ab") as stream:
@@ -79,14 +79,14 @@ def bridging(
         process.wait(20)
 
 
-class Told:
-    """What a bridge told a sink, decoded."""
+class BridgeOutput:
+    """Decoded events that a sink received from a bridge."""
 
     def __init__(self, sink: Subscriber) -> None:
         self._sink = sink
 
     def payloads(self) -> list[bytes]:
-        """Every payload of every raw batch, an event that came twice once."""
+        """Every payload of every raw batch; a repeated event counts once."""
         found = []
         for body in self._bodies(events.RAW):
             batch = RawBatch.decode(body)
@@ -97,14 +97,14 @@ class Told:
         return found
 
     def ids(self, field: str) -> list[int]:
-        """The ids of the trades, sorted."""
+        """The sorted ids of the trades."""
         found = []
         for payload in self.payloads():
             message = orjson.loads(payload)
-            if isinstance(message, list):  # of Alpaca
+            if isinstance(message, list):  # Alpaca
                 found += [each[field] for each in message if each["T"] == "t"]
                 continue
-            if "trade" in message:  # of ccxt; Bybit's ids end with the number
+            if "trade" in message:  # ccxt; Bybit's ids end with the number
                 found.append(int(message["trade"]["id"].rpartition("-")[2]))
                 continue
             if "quote" in message:
@@ -117,12 +117,12 @@ class Told:
         return [gap for body in self._bodies(events.GAP) for gap in decode_gaps(body)[1]]
 
     def statuses(self) -> list[FeedStatus]:
-        """In the order in which they were made."""
+        """Feed statuses in the order of their creation."""
         found = [FeedStatus.decode(body) for body in self._bodies(events.FEED)]
         return sorted(found, key=lambda status: status.reported_us)
 
     def states(self, symbol: str) -> list[str]:
-        """The states of a symbol, each change once."""
+        """The states of a symbol without repetitions."""
         states: list[str] = []
         for status in self.statuses():
             for each in status.symbols:

@@ -1,4 +1,4 @@
-"""Bybit as ccxt speaks to it."""
+"""Bybit's interface for ccxt."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.exchanges.dialects import BASES, Dialect, Minute, Released, Trade, jo
 
 
 class CcxtBybitDialect(Dialect):
-    """Bybit as ccxt speaks to it: ids that do not count, and REST that lists its newest trades."""
+    """Bybit's interface for ccxt: ids without order, and REST with the newest trades only."""
 
     name = "ccxt:bybit"
     newest = 5_000

@@ -1,4 +1,4 @@
-"""Coinbase Exchange: matches, and a heartbeat with the last trade id."""
+"""Coinbase Exchange: matches, and heartbeats with the last trade id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How each exchange writes trades, over its WebSocket and over REST."""
+"""Each exchange's messages of trades, over WebSocket and REST."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 
 class Trade(NamedTuple):
-    """A trade; `buyer_made` says that the aggressor sold."""
+    """A trade; `buyer_made` means that the aggressor sold."""
 
     symbol: str
     id: int
@@ -21,7 +21,7 @@ class Trade(NamedTuple):
 
 
 class Minute(NamedTuple):
-    """What an exchange publishes of a minute."""
+    """A candle of one minute as an exchange publishes it."""
 
     start_ms: int
     open: Decimal
@@ -35,7 +35,7 @@ class Minute(NamedTuple):
 
 
 def minutes(trades: Sequence[Trade]) -> list[Minute]:
-    """Return the candles of trades that ascend by id, of the minutes that have some."""
+    """The candles of trades in id order, without empty minutes."""
     found = []
     for start, some in groupby(trades, key=lambda trade: trade.time_ms // 60_000):
         rows = [(Decimal(t.price), Decimal(t.size), t.buyer_made) for t in some]
@@ -58,7 +58,7 @@ Released = Mapping[str, Sequence[Trade]]
 
 
 class Dialect:
-    """One exchange's words. A client that says nothing is told of nothing, where not said else."""
+    """The messages of one exchange. A client must subscribe, unless the dialect says otherwise."""
 
     name: str
     pushes = False
@@ -73,7 +73,7 @@ class Dialect:
         """Symbols that are not traded: `halted`, `ended`, or `maintenance` of all of them."""
 
     def answers(self, request: dict[str, Any], released: Released) -> list[str]:
-        """What is sent back to a client's message."""
+        """The responses to a client's message."""
         raise NotImplementedError
 
     def message(self, trade: Trade) -> str:
@@ -86,7 +86,7 @@ class Dialect:
         raise NotImplementedError
 
     def minutes(self, trades: Sequence[Trade]) -> list[Minute]:
-        """Return the candles that it publishes of trades."""
+        """The candles of trades in id order, without empty minutes."""
         return [self.wrong.get(each.start_ms, each) for each in minutes(trades)]
 
 

@@ -1,4 +1,4 @@
-"""Kraken's second WebSocket, and its REST."""
+"""Kraken's second WebSocket API, and its REST API."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class KrakenDialect(Dialect):
         later = [each for each in released[symbol] if each.time_ms * 1_000_000 > since]
         later = later[: int(query["count"])]
         last = later[-1].time_ms * 1_000_000 if later else since
-        # An answer names the pair as neither the question nor the stream does: XXBTZUSD.
+        # a response has a third name of the pair: XXBTZUSD
         rows = [self._row(each) for each in later]
         return {"error": [], "result": {f"X{query['pair']}": rows, "last": str(last)}}
 
@@ -74,7 +74,7 @@ class KrakenDialect(Dialect):
         return {"error": [], "result": {f"X{pair}": {"status": status}}}
 
     def rest_pair(self, symbol: str) -> str:
-        """What REST calls a pair."""
+        """REST's name of a pair."""
         return symbol.replace("BTC", "XBT").replace("/", "")
 
     def _row(self, trade: Trade) -> list[Any]:

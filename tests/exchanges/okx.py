@@ -1,4 +1,4 @@
-"""OKX as ccxt speaks to it: a message joins trades of one order, REST lists each by a cursor."""
+"""OKX's interface for ccxt: a message joins trades of one order, REST lists each by a cursor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.exchanges.dialects import BASES, Dialect, Released, Trade
 
 
 class CcxtOkxDialect(Dialect):
-    """`oldest`: the first id that REST still lists."""
+    """OKX's interface for ccxt. `oldest`: the first id that REST still lists."""
 
     name = "ccxt:okx"
     page = 100
@@ -28,7 +28,7 @@ class CcxtOkxDialect(Dialect):
         return self.joined([trade])
 
     def joined(self, trades: Sequence[Trade]) -> str:
-        """Write trades of one order as one, under the id of the last."""
+        """Write the trades of one order as one, with the last trade's id."""
         last = trades[-1]
         row = {**self._row(last), "count": str(len(trades))}
         row["sz"] = f"{sum(float(each.size) for each in trades):g}"

@@ -1,4 +1,4 @@
-"""An exchange on this machine: WebSocket and REST, playing trades back, with faults on demand."""
+"""A local exchange: WebSocket and REST play trades back, with faults on demand."""
 
 from __future__ import annotations
 
@@ -22,16 +22,13 @@ HEARTBEAT_S = 0.2
 
 
 class Playback:
-    """Runs in a thread of its own. What it does at the next moment, tests say.
+    """A server in a thread, controlled by the test.
 
-    Attributes:
-        released: the trades that happened so far, by symbol: what REST knows.
-        connections: how many clients have connected in all.
-        requests: the REST requests that came; `headers` of each.
-        answers: statuses and headers for the next REST requests, before they are answered again.
-        repeats: how many of the next REST answers are the one before once more.
-        later_ms: so much later than asked begins the next list of candles.
-
+    Attributes:     released: the trades so far, by symbol, which REST lists.     connections: the
+    number of connections ever made.     requests: the received REST requests; `headers` of each.
+    answers: statuses and headers of the next REST responses, before normal ones again.     repeats:
+    the number of next REST responses that repeat the one before.     later_ms: the delay of the
+    next list of candles' first start.
     """
 
     def __init__(self, dialect: Dialect) -> None:
@@ -66,34 +63,34 @@ class Playback:
 
     @property
     def clients(self) -> int:
-        """How many are subscribed now."""
+        """The number of current subscribers."""
         return len(self._clients)
 
     def open(self) -> None:
-        """Take connections."""
+        """Accept connections."""
         self._do(self._open())
 
     def shut(self) -> None:
-        """Cut every connection without a word, and refuse new ones."""
+        """Cut every connection without a close frame, and refuse new ones."""
         self._do(self._shut())
 
     def cut(self) -> None:
-        """Cut every connection, and take new ones."""
+        """Cut every connection, and accept new ones."""
         self._do(self._cut())
 
     def play(self, trades: Sequence[Trade], *, times: int = 1) -> None:
-        """Let trades happen, and tell each client of each, so many times."""
+        """Publish trades, each so many times to each client."""
         for trade in trades:
             self.released[trade.symbol].append(trade)
         self.say(*(self.dialect.message(trade) for trade in trades for _ in range(times)))
 
     def lose(self, trades: Sequence[Trade]) -> None:
-        """Let trades happen that no client is told of."""
+        """Publish trades over REST only."""
         for trade in trades:
             self.released[trade.symbol].append(trade)
 
     def say(self, *texts: str) -> None:
-        """Tell each client these texts."""
+        """Send these texts to each client."""
         if not self.is_silent:
             self._do(self._say(texts))
 
@@ -120,7 +117,7 @@ class Playback:
             server.close(close_connections=False)
             await self._cut()
             closed = asyncio.ensure_future(server.wait_closed())
-            while not closed.done():  # who was at its handshake has a connection only now
+            while not closed.done():  # a handshake that was under way is a connection only now
                 for connection in list(server.connections):
                     connection.transport.abort()
                 await asyncio.wait((closed,), timeout=0.05)
@@ -150,13 +147,13 @@ class Playback:
             if self.dialect.greeting:
                 await client.send(self.dialect.greeting)
             async for text in client:
-                if text == "ping":  # of OKX
+                if text == "ping":  # OKX
                     await client.send("pong")
                     continue
                 request = json.loads(text)
                 for answer in self.dialect.answers(request, self.released):
                     await client.send(answer)
-                if request.get("action") != "auth":  # that is no subscription
+                if request.get("action") != "auth":  # no subscription
                     self._clients.add(client)
         except ConnectionClosed:
             pass
@@ -184,7 +181,7 @@ def _rest_server(playback: Playback) -> ThreadingHTTPServer:
                     playback.later_ms = 0
                 known = {name: list(trades) for name, trades in playback.released.items()}
                 answer = playback.dialect.rest(unquote(parts.path), query, known)
-                if isinstance(answer, tuple):  # a refusal: its status and body
+                if isinstance(answer, tuple):  # an error: its status and body
                     status, answer = answer
                 body = json.dumps(answer).encode()
                 if playback.repeats and (former := latest.get(parts.path)):

@@ -1,4 +1,4 @@
-"""The stock scanner's JSON, pushed to whoever connects."""
+"""The stock scanner's JSON, pushed to each client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`make exchange`: what it prints leads a bridge to it, and what it loses can be fetched."""
+"""`make exchange` serves a bridge, and REST has the trades that its stream loses."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import pytest
 
 from local.supervisor.component import tethered
 from shared.wire.gaps import GapState
-from tests.exchanges.bridge import Told, bridging
+from tests.exchanges.bridge import BridgeOutput, bridging
 from tests.local.broker.subscriber import Subscriber
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.processes
-def test_a_feed_can_be_seen_mending_itself_without_a_network(tmp_path: Path) -> None:
-    """Its faults become gaps, which are filled; the ids have no hole."""
+def test_an_offline_feed_loses_trades_and_fills_the_gaps(tmp_path: Path) -> None:
+    """A bridge of the offline exchange fills the gaps of its faults; the ids are contiguous."""
     log, sink = tmp_path / "log", Subscriber()
     command = [sys.executable, "-m", "tests.exchanges", "binance:BTCUSDT"]
     exchange = subprocess.Popen(
@@ -35,14 +35,14 @@ def test_a_feed_can_be_seen_mending_itself_without_a_network(tmp_path: Path) -> 
         settings = dict(each.split("=", 1) for each in lines[1].removeprefix("export ").split())
         assert settings.keys() == {"BINANCE_WEBSOCKET_BASE_URL", "BINANCE_REST_BASE_URL"}
         assert lines[2] == "kandle up --feed binance:BTCUSDT"
-        told = Told(sink)
+        output = BridgeOutput(sink)
         with bridging(sink.url, log, {"FEED": "binance", "BINANCE_SYMBOLS": "BTCUSDT", **settings}):
             deadline = time.monotonic() + 60
-            while not any(gap.state is GapState.FILLED for gap in told.gaps()):
+            while not any(gap.state is GapState.FILLED for gap in output.gaps()):
                 assert time.monotonic() < deadline, log.read_text()
                 time.sleep(0.1)
-            filled = next(gap for gap in told.gaps() if gap.state is GapState.FILLED)
-            ids = set(told.ids("a"))
+            filled = next(gap for gap in output.gaps() if gap.state is GapState.FILLED)
+            ids = set(output.ids("a"))
         assert filled.absent == 0
         assert ids.issuperset(range(filled.first_id - 1, filled.last_id + 1))
     finally:

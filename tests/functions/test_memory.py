@@ -1,4 +1,4 @@
-"""What functions load at their start: libraries for Parquet only when they read it."""
+"""Libraries for Parquet are loaded when a function first reads it."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ print(json.dumps(sorted(sys.modules)))
 @pytest.mark.parametrize(
     "stage", sorted(path.parent.name for path in ROOT.glob("functions/*/main.py"))
 )
-def test_no_function_loads_what_reads_parquet_at_its_start(stage: str) -> None:
-    """100 MiB, until cold data is asked for."""
+def test_no_function_loads_parquet_libraries_at_start(stage: str) -> None:
+    """No function loads libraries for Parquet, 100 MiB, before it reads cold data."""
     done = subprocess.run(
         [sys.executable, "-c", LOADED.format(stage)],
         cwd=ROOT,
@@ -47,5 +47,5 @@ def test_no_function_loads_what_reads_parquet_at_its_start(stage: str) -> None:
     loaded = set(json.loads(done.stdout))
     assert f"functions.{stage}.main" in loaded
     assert not loaded & {"pyarrow", "duckdb", "pyiceberg", "boto3"}
-    if stage == "history_query":  # it answers, and posts only where a notification is tested
+    if stage == "history_query":  # it posts only in tests of notifications
         assert not loaded & {"aiohttp", "httpx"}

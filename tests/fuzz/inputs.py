@@ -1,4 +1,4 @@
-"""Inputs nobody would send: messages of extremes, messages cut and flipped, bodies that explode."""
+"""Hostile inputs: extreme values, truncated and flipped messages, decompression bombs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ texts = st.one_of(
 
 
 def tries(count: int) -> settings:
-    """Settings for `count` examples, times KANDLE_FUZZ. Never a limit on time: machines differ."""
+    """Settings for `count` examples, times KANDLE_FUZZ, without a deadline: machines differ."""
     return settings(
         max_examples=count * TIMES,
         deadline=None,
@@ -49,7 +49,7 @@ def tries(count: int) -> settings:
 
 
 def integers(low: int, high: int) -> st.SearchStrategy[int]:
-    """Small ones, and the extremes of their type."""
+    """Small integers, and the extremes of their type."""
     return st.one_of(
         st.integers(max(low, -3), min(high, 3)),
         st.sampled_from([low, high, low + 1, high - 1, high // 2]),
@@ -59,7 +59,7 @@ def integers(low: int, high: int) -> st.SearchStrategy[int]:
 
 @st.composite
 def messages(draw: st.DrawFn, kind: type[Message]) -> Message:
-    """A message with any values in its fields, which need not fit each other."""
+    """A message with arbitrary values in its fields."""
     message = kind()
     for field in kind.DESCRIPTOR.fields:
         if not draw(st.booleans()):
@@ -94,7 +94,7 @@ def _fill(draw: st.DrawFn, message: Message, field: Any) -> None:
 
 @st.composite
 def tick_batches(draw: st.DrawFn) -> ticks_pb2.TickBatch:
-    """Batches whose columns have the right lengths, and any values."""
+    """Batches whose columns have matching lengths and arbitrary values."""
     entries = draw(st.lists(st.tuples(texts, st.integers(1, 3)), min_size=1, max_size=3))
     count = sum(rows for _, rows in entries)
 
@@ -102,7 +102,7 @@ def tick_batches(draw: st.DrawFn) -> ticks_pb2.TickBatch:
         return draw(st.lists(integers(low, high), min_size=count, max_size=count))
 
     def days() -> list[int]:
-        """As differences: of one day mostly, since every other one becomes a partition."""
+        """Times as differences, mostly of one day, since every other day becomes a partition."""
         return [
             draw(_TIMES),
             *(draw(st.one_of(st.integers(0, 9), _TIMES)) for _ in range(count - 1)),
@@ -140,7 +140,7 @@ _NUMBERS: Final = st.sampled_from(
 
 @st.composite
 def candle_batches(draw: st.DrawFn) -> candles_pb2.CandleBatch:
-    """Candles whose numbers are numbers, of a few series, and all else anything."""
+    """Candles of a few series with numeric fields that are numbers, and all else arbitrary."""
     names = st.one_of(st.sampled_from(["A", "B"]), texts)
     timeframes = st.one_of(st.sampled_from(["1m", "1m", "1h", "1d"]), texts)
     starts = st.one_of(
@@ -186,7 +186,7 @@ jsons: Final = st.one_of(
 
 
 def encoded(kind: st.SearchStrategy[Message]) -> st.SearchStrategy[bytes]:
-    """Messages as bytes: whole, cut off, or with a byte that flipped."""
+    """Messages as bytes: whole, truncated, or with a flipped byte."""
     return st.one_of(
         kind.map(lambda message: message.SerializeToString()),
         st.builds(_damaged, kind, st.integers(0, 10**6), st.integers(0, 255)),
@@ -207,7 +207,7 @@ def _damaged(message: Message, place: int, byte: int) -> bytes:
 
 @functools.cache
 def bombs() -> list[bytes]:
-    """Small bodies that unpack to much, or would have much memory taken for them."""
+    """Small bodies that decompress to many bytes, or claim much memory."""
     entry = ticks_pb2.InstrumentTable(
         name=["A"], price_scale=[0], size_scale=[0], count=[2**32 - 1], shard_entries=[1]
     )

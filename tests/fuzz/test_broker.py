@@ -1,4 +1,4 @@
-"""The broker's ingress, a live process: any request gets an answer of its own, and it goes on."""
+"""The broker's ingress as a live process: each request gets its response, the broker goes on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.fuzz.inputs import jsons, texts, tries
 NAMES = ("specversion", "id", "type", "source", "time", "subject", "dataschema", "knativebrokerttl")
 VALUES = st.one_of(
     st.sampled_from(["1.0", "/fuzz", "0.3", "0", "-1", "255", "9" * 400, "%00", '"', "%e2%82"]),
-    texts.filter(str.isprintable).map(str.strip),  # no header carries spaces at its ends
+    texts.filter(str.isprintable).map(str.strip),  # headers have no spaces at their ends
 )
 TYPES = st.sampled_from(
     [
@@ -29,7 +29,7 @@ TYPES = st.sampled_from(
 
 @st.composite
 def structured(draw: st.DrawFn) -> bytes:
-    """JSON events whose members are anything."""
+    """JSON events with arbitrary members."""
     event: dict[str, object] = {"specversion": "1.0", "id": "1", "type": "t", "source": "/s"}
     event |= draw(st.dictionaries(st.sampled_from(NAMES), VALUES | st.integers() | st.none()))
     if draw(st.booleans()):
@@ -40,7 +40,7 @@ def structured(draw: st.DrawFn) -> bytes:
 
 
 def test_no_request_makes_the_broker_fail(servers: dict[str, str]) -> None:
-    """202 for what it keeps, 400 for what is no event; a 500 it answers only to what is too big."""
+    """An event is 202, anything else 400; only an event that is too large is 500."""
     addresses = Instance.load(Path(servers["DATA_DIR"])).addresses
     with httpx.Client(base_url=addresses[INGRESS_HOST], timeout=30) as client:
         paths = st.sampled_from(["/tests/default"] * 6 + ["/", "/tests", "/tests/none", "//"])

@@ -1,4 +1,4 @@
-"""Every decoder: a value, or a PermanentError that says what is wrong; nothing else, ever."""
+"""Each decoder returns a value or raises a PermanentError with a reason."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ DECODERS: Final[dict[str, tuple[Callable[[bytes], Any], st.SearchStrategy[Messag
 
 @pytest.mark.parametrize("name", DECODERS)
 def test_a_decoder_returns_or_raises_a_permanent_error(name: str) -> None:
-    """Extremes, wrong lengths, cut off and flipped: nothing else than these two."""
+    """Extreme, truncated and flipped messages are decoded or raise PermanentError."""
     decode, kind = DECODERS[name]
 
     @tries(100)
@@ -66,7 +66,7 @@ def test_a_decoder_returns_or_raises_a_permanent_error(name: str) -> None:
 
 @pytest.mark.parametrize("name", DECODERS)
 def test_a_small_body_takes_little_memory(name: str) -> None:
-    """A table that says four billion rows is believed only when the rows are there."""
+    """A table that claims four billion rows takes memory only for the rows that it has."""
     decode, _ = DECODERS[name]
     for body in bombs():
         tracemalloc.start()
@@ -81,8 +81,8 @@ def test_a_small_body_takes_little_memory(name: str) -> None:
 
 @tries(200)
 @given(st.one_of(st.binary(max_size=100), st.binary(max_size=100).map(compress)))
-def test_unpacking_returns_or_raises_a_permanent_error(body: bytes) -> None:
-    """Whatever claims to be zstd."""
+def test_decompression_returns_or_raises_a_permanent_error(body: bytes) -> None:
+    """Any bytes are decompressed or raise PermanentError."""
     with contextlib.suppress(PermanentError):
         decompress(body)
 
@@ -109,7 +109,7 @@ def raw(format_: int, payloads: list[bytes]) -> RawBatch:
 @tries(200)
 @given(st.lists(st.lists(CSV_PIECES, max_size=12).map(b"".join), min_size=1, max_size=4))
 def test_every_csv_line_is_a_tick_or_a_reject(payloads: list[bytes]) -> None:
-    """Nothing is dropped without a word: what is no tick is a reject, blank lines aside."""
+    """Each line that is not blank is a tick or a reject."""
     rows, rejected, *_ = parse(raw(raw_pb2.FORMAT_CSV, payloads), FeedRules())
     lines = [line for each in payloads for line in each.split(b"\n") if line.strip(b" \t\r")]
     assert len(rows.line) + len(rejected) >= len(lines)
@@ -118,7 +118,7 @@ def test_every_csv_line_is_a_tick_or_a_reject(payloads: list[bytes]) -> None:
 @tries(150)
 @given(st.lists(encoded(messages(ticker_pb2.TickerUpdate)), min_size=1, max_size=4))
 def test_every_ticker_update_is_a_tick_or_a_reject(payloads: list[bytes]) -> None:
-    """One message a payload."""
+    """Each payload of a TickerUpdate is a tick or a reject."""
     rows, rejected, *_ = parse(raw(raw_pb2.FORMAT_TICKER, payloads), FeedRules())
     assert len(rows.line) + len(rejected) == len(payloads)
 
@@ -126,6 +126,6 @@ def test_every_ticker_update_is_a_tick_or_a_reject(payloads: list[bytes]) -> Non
 @tries(150)
 @given(st.integers(0, 12), st.lists(st.binary(max_size=60), min_size=1, max_size=4))
 def test_payloads_of_any_format_are_parsed_or_refused(format_: int, payloads: list[bytes]) -> None:
-    """Also of formats that nobody knows."""
+    """Payloads of any format, also unknown ones, are parsed or raise PermanentError."""
     with contextlib.suppress(PermanentError):
         parse(raw(format_, payloads), FeedRules())

@@ -1,7 +1,7 @@
-"""Every event function behind the adapter, over real stores: any request gets a proper answer.
+"""Each event function behind the adapter, over real stores: any request gets a proper response.
 
-204 for what was done, or recorded as a dead letter; 400 or 413 for what is no event, which no
-broker sends. Never 5xx: that would come again for half an hour, and for ever as a defect.
+204 if it was processed or dead-lettered; 400 or 413 for what is no event, which no broker sends.
+Never 5xx: the broker would redeliver it.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ Request = tuple[list[tuple[bytes, bytes]], bytes]
 
 @st.composite
 def requests(draw: st.DrawFn, stage: str) -> Request:
-    """Headers and body: mostly of an event that the stage wants; attributes and bytes: anything."""
+    """Headers and body, mostly of an event of the stage, with arbitrary attributes and bytes."""
     wanted = [name for name, stages in STAGES_BY_TYPE.items() if stage in stages] or list(
         STAGES_BY_TYPE
     )
@@ -168,7 +168,7 @@ def handlers(
 
 
 def detector(storage: Storage, store: PatternStore) -> DetectPattern:
-    """All detectors and anomalies as they come; alerts go nowhere."""
+    """All detectors and anomalies with an alert sink that discards."""
     none = Environment({})
     detection = Detection(DetectorSettings.read(none), AnomalySettings.read(none))
     rules = EvaluationRules(detection, kind_of, detection.lookback, 300_000_000, 3_000)
@@ -176,7 +176,7 @@ def detector(storage: Storage, store: PatternStore) -> DetectPattern:
 
 
 class Function:
-    """A function behind its adapter, in a loop of its own."""
+    """A function behind its adapter, in an event loop of its own."""
 
     def __init__(self, stage: str, handle: Handler, sink: Subscriber) -> None:
         self._runner = asyncio.Runner()
@@ -210,10 +210,10 @@ STAGES: Final = (
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_any_request_gets_a_proper_answer(
+def test_any_request_gets_a_proper_response(
     stage: str, handlers: dict[str, Handler], sink: Subscriber
 ) -> None:
-    """Whatever the attributes and the body; and the next event is taken as ever."""
+    """Any attributes and body get a proper response, and the next event is processed."""
     function = Function(stage, handlers[stage], sink)
 
     @tries(60)

@@ -1,4 +1,4 @@
-"""What anybody may send over HTTP: what is bad is a client's error, never a 5xx."""
+"""Arbitrary HTTP requests: a bad one is a client's error, never a 5xx."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ NAMES: Final = st.one_of(st.sampled_from(PARAMETERS), st.sampled_from(PARAMETERS
 
 
 def routes(house: House) -> list[str]:
-    """Every route that takes GET, as it stands in the app."""
+    """Every GET route of the app."""
     found = [
         route.path
         for route in house.app.routes
@@ -56,7 +56,7 @@ def routes(house: House) -> list[str]:
 
 
 def test_no_query_makes_the_api_fail(house: House) -> None:
-    """Every route, any symbol, any parameters: 200, or a problem that says what to mend."""
+    """Any symbol and parameters of any route are 200 or a problem."""
     paths = routes(house)
     told = " ".join(paths)
     assert all(topic in told for topic in ("candles", "ticks", "patterns", "alerts", "feeds"))
@@ -81,7 +81,7 @@ def test_no_query_makes_the_api_fail(house: House) -> None:
 
 @st.composite
 def scanner_objects(draw: st.DrawFn) -> bytes:
-    """Objects as a scanner sends them, with values that are anything, alone or several."""
+    """Objects of a scanner with arbitrary values, one or several."""
     names = st.sampled_from(["symbol", "price", "size", "volume", "timestamp", "side", "bid"])
     objects = st.dictionaries(names, texts | st.integers() | st.floats() | st.none(), max_size=6)
     found = draw(st.lists(objects, max_size=3))
@@ -98,7 +98,7 @@ def sink() -> Iterator[Subscriber]:
 
 
 def test_no_body_makes_ingest_fail(sink: Subscriber) -> None:
-    """Any body under any headers: taken, or refused with a problem; and never lost in silence."""
+    """Any body under any headers is accepted or refused with a problem."""
     runner = asyncio.Runner()
     target = Sink(sink.url, "/fuzz")
     ingest = Ingest(target, "http-1", 10_000, FeedRules(), ClockRule(5_000_000))

@@ -1,4 +1,4 @@
-"""What a watcher may ask, over WebSocket and as an event stream: an answer, never an exception."""
+"""Arbitrary requests of a live client, over WebSocket and event stream, get a response."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ REQUESTS = st.one_of(
 
 
 def test_any_request_over_websocket_is_answered(servers: dict[str, str]) -> None:
-    """With a frame that is JSON; and what was subscribed to is let go at the end."""
+    """Any request gets a JSON frame, and subscriptions are released at the end."""
     runner = asyncio.Runner()
     context = room(servers)
     made = runner.run(context.__aenter__())
@@ -62,7 +62,7 @@ def test_any_request_over_websocket_is_answered(servers: dict[str, str]) -> None
 
 
 def test_any_query_of_an_event_stream_is_answered(servers: dict[str, str]) -> None:
-    """With a problem: no place is free, so what is right is refused too, and nothing streams."""
+    """Any query gets a problem; no place is free, so a valid one is refused too."""
     runner = asyncio.Runner()
     context = room(servers)
     made = runner.run(context.__aenter__())

@@ -1,4 +1,4 @@
-"""The client over a real server and real stores: pages followed, values exact, errors told."""
+"""The client over a real server and real stores: all pages, exact values, errors."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def names(row: type) -> set[str]:
 
 @pytest.fixture
 def served(database: str, valkey: redis.Redis) -> Iterator[tuple[str, list[Tick]]]:
-    """The address of the API, and the ticks it knows of."""
+    """The API's address, and the ticks that it has."""
     postgres = Postgres(database, size=4)
     house = House(postgres, valkey)
     ticks = [t._replace(source="u", price_scale=2) for t in generated(5, 600, 20_000_000)]
@@ -63,7 +63,7 @@ def served(database: str, valkey: redis.Redis) -> Iterator[tuple[str, list[Tick]
 
 
 def test_bars_flow_and_profile_are_exact(served: tuple[str, list[Tick]]) -> None:
-    """All trades are in the bars, in the flow and in the profile, for both clients."""
+    """Bars, order flow and profile have all trades exactly, in both clients."""
     url, ticks = served
     volume = sum((tick.decimal_size for tick in trades(ticks)), Decimal(0))
     with Kandle(url) as kandle:
@@ -88,8 +88,8 @@ def test_bars_flow_and_profile_are_exact(served: tuple[str, list[Tick]]) -> None
     asyncio.run(again())
 
 
-def test_candles_are_followed_to_the_end_of_the_range(served: tuple[str, list[Tick]]) -> None:
-    """Forwards from a start, or the newest; as the ticks define them."""
+def test_candles_are_read_over_all_pages(served: tuple[str, list[Tick]]) -> None:
+    """Candles of a range or the newest ones are read over all pages and equal the ticks'."""
     url, ticks = served
     expected = [(each["t"], Decimal(each["c"])) for each in candles(ticks, 60)]
 
@@ -107,10 +107,10 @@ def test_candles_are_followed_to_the_end_of_the_range(served: tuple[str, list[Ti
         ]
 
 
-def test_frames_hold_exact_decimals(
+def test_frames_have_exact_decimals(
     served: tuple[str, list[Tick]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Several pages become one frame, under the names that rows have, in every library's form."""
+    """Several pages become one frame with exact decimals, in each library's form."""
     url, ticks = served
     monkeypatch.setattr("kandle._requests.PAGE", 100)
     with Kandle(url) as kandle:
@@ -133,7 +133,7 @@ def test_frames_hold_exact_decimals(
 
 
 def test_rows_are_dictionaries_of_decimals_or_floats(served: tuple[str, list[Tick]]) -> None:
-    """Under the names of the attributes, for both clients."""
+    """Rows are dictionaries of decimals or floats by attribute names, in both clients."""
     url, ticks = served
     closes = [Decimal(each["c"]) for each in candles(ticks, 60)]
     with Kandle(url) as kandle:
@@ -152,7 +152,7 @@ def test_rows_are_dictionaries_of_decimals_or_floats(served: tuple[str, list[Tic
 
 
 def test_a_connection_in_floats_gives_floats_everywhere(served: tuple[str, list[Tick]]) -> None:
-    """The same rows as in decimals, for both clients, and of the same kind to a type checker."""
+    """A connection in floats gives the same rows as floats, for the type checker too."""
     url, ticks = served
     closes = [float(each["c"]) for each in candles(ticks, 60)]
     with Kandle(url, floats=True) as kandle, Kandle(url) as decimals:
@@ -182,7 +182,7 @@ def test_a_connection_in_floats_gives_floats_everywhere(served: tuple[str, list[
 
 @pytest.mark.processes
 def test_an_import_of_the_client_loads_nothing_heavy() -> None:
-    """What makes requests, events and frames is loaded by the first of them."""
+    """Importing the client loads neither HTTP, events nor frames; their first use does."""
     heavy = (
         "{'asyncio', 'httpx', 'numpy', 'pyarrow', 'polars', 'pandas', 'duckdb', 'rich', 'typer'}"
     )
@@ -197,7 +197,7 @@ def test_an_import_of_the_client_loads_nothing_heavy() -> None:
 
 
 def test_every_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No address, nothing there, a package that is not installed."""
+    """The errors without an address, a server or a package say what to do."""
     monkeypatch.delenv("API_URL", raising=False)
     with Kandle() as kandle, pytest.raises(AddressError, match="set API_URL"):
         kandle.symbols()
@@ -212,7 +212,7 @@ def test_every_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_asynchronous_client_reads_the_same(served: tuple[str, list[Tick]]) -> None:
-    """Its rows equal those of the client without asyncio."""
+    """The asyncio client's rows equal those of the synchronous one."""
     url, _ = served
 
     async def read() -> list[Candle]:
@@ -227,15 +227,15 @@ def test_the_asynchronous_client_reads_the_same(served: tuple[str, list[Tick]]) 
 
 
 @pytest.mark.processes
-def test_the_client_without_asyncio_is_written_from_the_one_with_it(tmp_path: Path) -> None:
-    """`python -m tests.unasync` was run since the last change."""
+def test_the_synchronous_client_is_up_to_date(tmp_path: Path) -> None:
+    """The synchronous client is what `python -m tests.unasync` writes."""
     written = {path.name: path.read_text() for path in unasync.write(tmp_path)}
     ours = unasync.ROOT / "kandle" / "_sync"
     assert written == {path.name: path.read_text() for path in ours.glob("*.py")}
 
 
 def test_refusals_name_the_parameter(served: tuple[str, list[Tick]]) -> None:
-    """An answer of 400 or 404 is an ApiError with the detail of its problem."""
+    """A 400 or 404 is an ApiError with the detail of its problem."""
     url, _ = served
     with Kandle(url) as kandle:
         with pytest.raises(ApiError, match="timeframe") as caught:
@@ -247,8 +247,8 @@ def test_refusals_name_the_parameter(served: tuple[str, list[Tick]]) -> None:
             kandle.latest("NONE")
 
 
-def test_what_is_no_tick_is_not_sent() -> None:
-    """The error names the field, or says how rows of a frame are sent."""
+def test_an_invalid_tick_is_not_sent() -> None:
+    """The error of an invalid tick names the field, or the way to send a frame's rows."""
     frame = pl.DataFrame({"symbol": ["A"], "price": [1.5]})
     with Kandle(ingest_url="http://127.0.0.1:1/ingest") as kandle:
         with pytest.raises(TypeError, match=r"df\.to_dicts\(\)"):

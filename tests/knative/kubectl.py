@@ -1,4 +1,4 @@
-"""A command `kubectl` that plays answers: a double of the command, where no cluster is."""
+"""A scripted command `kubectl` for tests without a cluster."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Answer = str | tuple[str, int]
 
 
 class Kubectl:
-    """Put first on PATH; each call takes the first pattern that is found in its arguments."""
+    """Put first on PATH; each call gets the answer of the first pattern in its arguments."""
 
     def __init__(self, directory: Path, answers: Mapping[str, Sequence[Answer]]) -> None:
         self._directory = directory
@@ -49,7 +49,7 @@ class Kubectl:
 
     @property
     def path(self) -> str:
-        """The PATH with it."""
+        """PATH with it in front."""
         return f"{self._directory}{os.pathsep}{os.environ['PATH']}"
 
     @property
@@ -59,7 +59,7 @@ class Kubectl:
 
     @property
     def inputs(self) -> list[str]:
-        """What was given to it on standard input."""
+        """The text given to its standard input, by call."""
         return [given for _, given in self._lines() if given]
 
     def _lines(self) -> list[tuple[str, str]]:

@@ -34,7 +34,7 @@ def name(manifest: Manifest) -> str:
 
 @functools.cache
 def built(directory: str) -> tuple[Manifest, ...]:
-    """What kustomize makes of a directory."""
+    """The objects that kustomize builds from a directory."""
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is not installed: it builds the kustomizations")
     result = subprocess.run(
@@ -45,13 +45,13 @@ def built(directory: str) -> tuple[Manifest, ...]:
 
 
 def template(manifest: Manifest) -> Manifest:
-    """The pods of a workload; nothing of anything else."""
+    """The pod template of a workload; empty for other kinds."""
     found = manifest.get("spec", {}).get("template", {})
     return found if isinstance(found, dict) else {}
 
 
 def containers(manifest: Manifest) -> Iterator[Manifest]:
-    """The containers of a workload, those that run before it too; none of anything else."""
+    """The containers of a workload, init containers included; empty for other kinds."""
     spec = template(manifest).get("spec", {})
     yield from spec.get("initContainers", [])
     yield from spec.get("containers", [])
@@ -72,7 +72,7 @@ def crd_schemas() -> dict[tuple[str, str], Manifest]:
 
 
 def unknown_fields(value: Any, schema: Manifest, at: str = "") -> Iterator[str]:
-    """Fields that a schema does not know: the API server would prune or refuse them."""
+    """Fields that a schema lacks: the API server would prune or refuse them."""
     if schema.get("x-kubernetes-preserve-unknown-fields") and "properties" not in schema:
         return
     if isinstance(value, list):
@@ -91,7 +91,7 @@ def unknown_fields(value: Any, schema: Manifest, at: str = "") -> Iterator[str]:
 
 
 def bound(binding: Manifest) -> str:
-    """The workload that a SinkBinding binds: by its name, or Jobs by the label of theirs."""
+    """The workload of a SinkBinding: by its name, or Jobs by their label."""
     subject = binding["spec"]["subject"]
     if "selector" in subject:
         return str(subject["selector"]["matchLabels"]["app.kubernetes.io/name"])
@@ -99,7 +99,7 @@ def bound(binding: Manifest) -> str:
 
 
 def of(directory: str, *kinds: str) -> list[Manifest]:
-    """What a directory builds, of these kinds; a Knative Service is a `ksvc`."""
+    """The objects of these kinds that a directory builds; a Knative Service is a `ksvc`."""
     return [
         each
         for each in built(directory)
@@ -113,7 +113,7 @@ def variables(container: Manifest) -> dict[str, Any]:
 
 
 def sources(workload: str) -> str:
-    """The code of a workload: its stage, what bridges share, and what normalize emits by."""
+    """The source files of a workload: its stage, and what bridges and normalize share."""
     stages = {"udp-listener": "udp_bridge", "live-grpc": "live_feed", "backfill": "exchange_bridge"}
     stage = stages.get(workload, workload)
     folder = ROOT / "functions" / stage.replace("-", "_")

@@ -1,8 +1,8 @@
-"""What each object waits for before it is Ready, by the rules of Knative and Kubernetes.
+"""Dependencies of each object's readiness, by the rules of Knative and Kubernetes.
 
 A graph of the manifests, without a cluster. It answers two questions: which objects of a set never
 become Ready when all of it is applied at once, in any order; and which wait of a sequence of
-`kubectl apply` and `kubectl wait` would last for ever.
+`kubectl apply` and `kubectl wait` would last forever.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def key(manifest: Manifest) -> Key:
 
 @dataclass(frozen=True)
 class Readiness:
-    """The objects that were applied, each with what has to be Ready before it is."""
+    """Applied objects, each with the objects that have to be Ready before it."""
 
     needs: dict[Key, set[Key]] = field(default_factory=dict)
 
@@ -57,25 +57,25 @@ class Readiness:
         }
         needs = {found: set(_needs(each, objects)) for found, each in objects.items()}
         for subject, binding in bound.items():
-            # Without K_SINK a function is live and not Ready, and a source sends nothing.
+            # without K_SINK a function is not Ready, and a source sends nothing
             if subject in needs:
                 needs[subject].add(binding)
         return cls(needs)
 
     def ready(self) -> set[Key]:
-        """What becomes Ready in the end: the least fixed point."""
+        """The objects that become Ready: the least fixed point."""
         found: set[Key] = set()
         while new := {each for each, needs in self.needs.items() if needs <= found} - found:
             found |= new
         return found
 
     def never_ready(self) -> dict[Key, set[Key]]:
-        """What never does, each with what it waits for in vain."""
+        """The objects that never do, each with what it waits for."""
         ready = self.ready()
         return {each: needs - ready for each, needs in self.needs.items() if each not in ready}
 
     def circle(self) -> list[Key]:
-        """Objects that wait for each other, in order; empty without any."""
+        """Objects that wait for each other, in order; empty if there are none."""
         waiting = self.never_ready()
         for start in waiting:
             path = [start]
@@ -125,7 +125,7 @@ def _pod_needs(manifest: Manifest, objects: Mapping[Key, Manifest]) -> Iterator[
 
 
 def _maker(secret: str, objects: Mapping[Key, Manifest]) -> Key:
-    """What makes a Secret: an ExternalSecret, else the Job, else nobody here."""
+    """The creator of a Secret: an ExternalSecret, else the Job, else None."""
     external = ("ExternalSecret", secret)
     if external in objects or secret not in MADE_BY:
         return external
@@ -133,12 +133,12 @@ def _maker(secret: str, objects: Mapping[Key, Manifest]) -> Key:
 
 
 def _store(name: str, objects: Mapping[Key, Manifest]) -> Iterator[Key]:
-    """The workload of a store; none where it stands outside."""
+    """The workload of a store; None for an external one."""
     yield from (each for each in (("StatefulSet", name), ("Cluster", name)) if each in objects)
 
 
 def _sink(delivery: Mapping[str, Any] | None) -> Iterator[Key]:
-    """Where dead letters go: a `ref` has to have an address, a `uri` alone needs nothing."""
+    """The dead letter sink: a `ref` must have an address, a `uri` alone needs nothing."""
     yield from _reference((delivery or {}).get("deadLetterSink", {}).get("ref"))
 
 

@@ -1,4 +1,4 @@
-"""What Serving's webhook refuses beyond its schema: fields behind feature flags, names, bounds.
+"""Refusals of Serving's webhook beyond its schema: feature flags, names, bounds.
 
 By knative/serving: pkg/apis/serving/fieldmask.go, k8s_validation.go, and
 pkg/apis/autoscaling/annotation_validation.go.
@@ -36,14 +36,12 @@ def services() -> list[Manifest]:
 
 
 def test_no_field_needs_a_feature_flag() -> None:
-    """A cluster as it is installed takes every Service."""
+    """No Service has a field that needs a feature flag."""
     assert services()
     for each in services():
         spec = template(each)["spec"]
         assert set(spec) <= POD | REVISION, name(each)
-        assert spec["automountServiceAccountToken"] is False, name(
-            each
-        )  # only false is let through
+        assert spec["automountServiceAccountToken"] is False, name(each)  # only false is accepted
         assert all(set(volume) <= VOLUME for volume in spec.get("volumes", ())), name(each)
         for container in containers(each):
             assert set(container) <= CONTAINER, name(each)
@@ -53,8 +51,8 @@ def test_no_field_needs_a_feature_flag() -> None:
                 assert source <= {"secretKeyRef", "configMapKeyRef"}, name(each)
 
 
-def test_names_and_ports_are_ones_that_serving_lets_through() -> None:
-    """One port, no name but a protocol's; no variable twice and none of Serving's own."""
+def test_names_and_ports_pass_serving() -> None:
+    """Each Service has one port with a protocol's name, and no duplicate or reserved variable."""
     for each in services():
         (container,) = containers(each)
         (port,) = container["ports"]
@@ -69,15 +67,15 @@ def test_names_and_ports_are_ones_that_serving_lets_through() -> None:
 
 
 @pytest.mark.parametrize("bound", ["timeoutSeconds", "idleTimeoutSeconds"])
-def test_times_are_within_servings_own(bound: str) -> None:
-    """`max-revision-timeout-seconds` is 600, and nothing may be longer than the whole request."""
+def test_timeouts_are_within_servings_limits(bound: str) -> None:
+    """No timeout exceeds the revision's, nor 600 s, Serving's default maximum."""
     for each in services():
         spec = template(each)["spec"]
         assert spec.get(bound, 0) <= spec["timeoutSeconds"] <= 600, name(each)
 
 
-def test_autoscaling_annotations_stand_on_the_revision_and_agree() -> None:
-    """On the Service itself they are refused; a maximum below the minimum is as well."""
+def test_autoscaling_annotations_are_on_the_revision() -> None:
+    """Autoscaling annotations are on the revision, and minima are at most maxima."""
     for each in services():
         assert not any(AUTOSCALING in key for key in each["metadata"].get("annotations", {}))
         given = template(each)["metadata"]["annotations"]

@@ -1,4 +1,4 @@
-"""The Helm chart, by Helm's own engine, and the other ways to the same base."""
+"""The Helm chart, by Helm's own engine, and the other installations of the same base."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ CHART = ROOT / "knative" / "chart"
 
 @pytest.fixture(scope="module")
 def helm() -> Any:
-    """Helm as a library: its wheel is for Linux on x86-64 alone."""
+    """Helm as a library; its wheel is for Linux on x86-64 only."""
     return pytest.importorskip("helm_python", reason="no wheel of Helm's engine for this machine")
 
 
 def rendered(helm: Any, namespace: str, **values: object) -> dict[tuple[str, str], Manifest]:
-    """What `helm template` would print, by kind and name."""
+    """The objects that `helm template` prints, by kind and name."""
     with helm.Chart.load(str(CHART)) as loaded:
         templates = loaded.render(values, name="kandle", namespace=namespace)
     objects = [each for text in templates.values() for each in yaml.safe_load_all(text) if each]
@@ -33,8 +33,8 @@ def rendered(helm: Any, namespace: str, **values: object) -> dict[tuple[str, str
 
 
 @pytest.mark.processes
-def test_templates_are_what_they_are_made_from() -> None:
-    """`make services` writes them; nobody edits them."""
+def test_templates_are_up_to_date() -> None:
+    """The chart's templates are those that `make services` writes."""
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is not installed: it builds the kustomizations")
     for path, text in chart.files(ROOT).items():
@@ -43,7 +43,10 @@ def test_templates_are_what_they_are_made_from() -> None:
 
 @pytest.mark.processes
 def test_the_chart_installs_what_the_dev_overlay_applies(helm: Any) -> None:
-    """With its defaults, but for what Helm makes itself and the switch for tokens."""
+    """The chart's defaults install the dev overlay.
+
+    Except for what Helm makes itself, and the switch for tokens.
+    """
     overlay = {
         (each["kind"], each["metadata"]["name"]): each
         for each in built("knative/overlays/dev")
@@ -67,8 +70,8 @@ def test_the_chart_installs_what_the_dev_overlay_applies(helm: Any) -> None:
         assert each == overlay[key], key
 
 
-def test_values_reach_what_they_name(helm: Any) -> None:
-    """Another namespace, image, scale and size, and stores of one's own."""
+def test_values_are_applied(helm: Any) -> None:
+    """Namespace, image, scale, size and external stores follow the values."""
     found = rendered(
         helm,
         "market",
@@ -101,15 +104,15 @@ def test_values_reach_what_they_name(helm: Any) -> None:
     assert {each["metadata"]["namespace"] for each in found.values()} == {"market"}
 
 
-def test_helm_finds_nothing_wrong(helm: Any) -> None:
-    """As `helm lint` does."""
+def test_helm_lint_passes(helm: Any) -> None:
+    """`helm lint` passes."""
     result = helm.lint(str(CHART))
     assert not result["errors"]
     assert not [each for each in result["messages"] if each["severity"] > 1]
 
 
 def test_the_charts_scale_is_that_of_func_yaml() -> None:
-    """Both are written down: values.yaml for whom it serves, func.yaml for kn."""
+    """The scale in values.yaml equals that of func.yaml."""
     wanted = {}
     for path in ROOT.glob("functions/*/func.yaml"):
         manifest = yaml.safe_load(path.read_text())
@@ -118,8 +121,8 @@ def test_the_charts_scale_is_that_of_func_yaml() -> None:
     assert yaml.safe_load((CHART / "values.yaml").read_text())["scale"] == wanted
 
 
-def test_argo_cd_and_skaffold_name_what_is_there() -> None:
-    """Neither runs here: that their paths and images exist is what can be said."""
+def test_argo_cd_and_skaffold_name_existing_paths() -> None:
+    """The paths and images of Argo CD's and Skaffold's files exist."""
     application = yaml.safe_load((ROOT / "knative/argocd/application.yaml").read_text())
     source = application["spec"]["source"]
     (image,) = source["kustomize"]["images"]
@@ -136,7 +139,7 @@ def test_argo_cd_and_skaffold_name_what_is_there() -> None:
 
 @pytest.mark.processes
 def test_the_terraform_module_is_valid(tmp_path: Path) -> None:
-    """Its form always; its fields where the providers can be had."""
+    """The Terraform module is well-formed, and valid where its providers can be fetched."""
     if shutil.which("terraform") is None:
         pytest.skip("terraform is not installed")
     module = tmp_path / "terraform"

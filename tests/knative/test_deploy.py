@@ -1,4 +1,4 @@
-"""`make deploy`: what it would run, in which order, with which image."""
+"""`make deploy`: its commands, their order and image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.processes
 
 
 def commands(**given: str) -> list[str]:
-    """What `knative/deploy.sh` prints that it would run."""
+    """The commands that `knative/deploy.sh` prints in a dry run."""
     environment = {**os.environ, **given, "DRY_RUN": "1"}
     result = subprocess.run(
         ["knative/deploy.sh"],
@@ -31,12 +31,12 @@ def commands(**given: str) -> list[str]:
 
 
 def position(commands: list[str], *words: str) -> int:
-    """Where the last command that has all words stands."""
+    """The position of the last command with all these words."""
     return max(n for n, each in enumerate(commands) if all(word in each for word in words))
 
 
 def test_sources_start_after_every_trigger_is_ready() -> None:
-    """And the functions after the Brokers that they send to."""
+    """Sources start after all Triggers are ready, and functions after their Brokers."""
     run = commands(IMAGE="registry.example.com/kandle:v2", FUNC="func")
     functions = [each for each in run if each.startswith("func deploy")]
     assert len(functions) == len(list(ROOT.glob("functions/*/func.yaml")))
@@ -46,7 +46,9 @@ def test_sources_start_after_every_trigger_is_ready() -> None:
     assert (
         position(run, "apply", "kandle.dev/starts!=last") < position(run, "config-nats") < brokers
     )
-    assert position(run, "func deploy", "dead_letter") < brokers  # a Broker needs its address
+    assert (
+        position(run, "func deploy", "dead_letter") < brokers
+    )  # a Broker needs its sink's address
     for each in functions:
         stage = each.split()[3]
         if not stage.endswith(("dead_letter", "udp_bridge")):
@@ -58,8 +60,8 @@ def test_sources_start_after_every_trigger_is_ready() -> None:
 @pytest.mark.parametrize(
     ("function", "path"), [("candle-aggregate", "functions/candle_aggregate"), ("kandle", ".")]
 )
-def test_one_function_alone(function: str, path: str) -> None:
-    """FUNCTION touches nothing else."""
+def test_function_deploys_one_function_only(function: str, path: str) -> None:
+    """`FUNCTION` deploys one function and nothing else."""
     first, second = commands(IMAGE="r/kandle:v2", FUNCTION=function)
     assert first == (
         f"kn func deploy --path {path} --namespace kandle --image r/kandle:v2"
@@ -79,7 +81,7 @@ BROKERS = (
 
 
 def deployed(kubectl: Kubectl, **given: str) -> subprocess.CompletedProcess[str]:
-    """`make deploy` against recorded answers."""
+    """`make deploy` with recorded answers of kubectl."""
     settings = {"IMAGE": "r/kandle:v2", "FUNC": "true", "PATH": kubectl.path, "POLL_S": "0.01"}
     return subprocess.run(
         ["knative/deploy.sh"],
@@ -106,8 +108,11 @@ CLUSTER: dict[str, list[Answer]] = {
 }
 
 
-def test_it_says_what_it_waits_for_and_ends_with_the_urls(tmp_path: Path) -> None:
-    """In the object's own words, once each; the password of config-nats is not printed."""
+def test_deploy_reports_its_waits_and_the_urls(tmp_path: Path) -> None:
+    """Each reason for waiting is printed once, and the URLs at the end.
+
+    The password of config-nats is not printed.
+    """
     kubectl = Kubectl(tmp_path / "bin", CLUSTER)
     result = deployed(kubectl)
     assert result.returncode == 0, result.stderr
@@ -124,8 +129,8 @@ def test_it_says_what_it_waits_for_and_ends_with_the_urls(tmp_path: Path) -> Non
     assert yaml.safe_load(yaml.safe_load(made)["data"]["eventing-nats"])["connOpts"]
 
 
-def test_what_never_becomes_ready_ends_with_its_reason(tmp_path: Path) -> None:
-    """And with exit code 1, after PATIENCE_S."""
+def test_a_timeout_ends_with_the_reason(tmp_path: Path) -> None:
+    """What is not ready after PATIENCE_S ends with its reason and exit code 1."""
     answers: dict[str, list[Answer]] = {
         "^get broker": [BROKERS[0]],
         "^get secret/kandle-stores": ["secret/kandle-stores\n"],
@@ -145,8 +150,11 @@ def test_what_never_becomes_ready_ends_with_its_reason(tmp_path: Path) -> None:
         ("url: nats://n:4222\nconnOpts: {maxReconnects: 9}\n", "stays as it is"),
     ],
 )
-def test_a_config_nats_that_is_there_is_not_touched(tmp_path: Path, found: str, said: str) -> None:
-    """It may be another team's; one that gives up after two minutes is pointed out."""
+def test_an_existing_config_nats_is_unchanged(tmp_path: Path, found: str, said: str) -> None:
+    """An existing config-nats, which may be another team's, is left unchanged.
+
+    One that gives up after two minutes is reported.
+    """
     kubectl = Kubectl(tmp_path / "bin", CLUSTER | {"^get configmap config-nats": [found]})
     result = deployed(kubectl)
     assert result.returncode == 0, result.stderr
@@ -158,8 +166,8 @@ def test_a_config_nats_that_is_there_is_not_touched(tmp_path: Path, found: str, 
 @pytest.mark.parametrize(
     "image", ["localhost:5000/kandle", "localhost:5000/kandle:v2", f"r/kandle@sha256:{'a' * 64}"]
 )
-def test_everything_runs_the_image(overlay: str, image: str) -> None:
-    """Functions, bridges and Jobs, whatever the overlay calls it."""
+def test_every_workload_has_the_given_image(overlay: str, image: str) -> None:
+    """Functions, bridges and Jobs have the given image, whatever the overlay calls it."""
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is not installed: it builds the kustomizations")
     commands(IMAGE=image, OVERLAY=overlay)
@@ -178,7 +186,7 @@ def test_everything_runs_the_image(overlay: str, image: str) -> None:
 
 
 def moved(kubectl: Kubectl, **given: str) -> subprocess.CompletedProcess[str]:
-    """`make move` against recorded answers."""
+    """`make move` with recorded answers of kubectl."""
     settings = {"IMAGE": "r/kandle:v2", "FUNC": "true", "PATH": kubectl.path, "POLL_S": "0.01"}
     return subprocess.run(
         ["knative/move.sh"],
@@ -192,13 +200,13 @@ def moved(kubectl: Kubectl, **given: str) -> subprocess.CompletedProcess[str]:
 
 
 def waits(pending: int, at_work: int) -> str:
-    """What NATS says of its consumers: nats-server's /jsz."""
+    """Consumers as NATS reports them: nats-server's /jsz."""
     consumer = f'{{"num_ack_pending": {at_work}, "num_pending": {pending}, "num_waiting": 7}}'
     return f'{{"account_details": [{{"stream_detail": [{{"consumer_detail": [{consumer}]}}]}}]}}'
 
 
-def test_a_move_removes_nothing_before_all_events_are_done(tmp_path: Path) -> None:
-    """A Trigger that goes takes its consumer along, and what waited for it alone."""
+def test_a_move_removes_nothing_before_it_is_drained(tmp_path: Path) -> None:
+    """A move removes no Trigger before all its events are done, as its consumer goes with it."""
     answers: dict[str, list[Answer]] = {
         "^exec nats-0": [waits(3, 1), waits(0, 1), waits(0, 0)],
         "^scale": [""],
@@ -217,15 +225,15 @@ def test_a_move_removes_nothing_before_all_events_are_done(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("answer", [waits(2, 0), "nothing of the kind"])
 def test_a_move_that_is_not_drained_ends_and_removes_nothing(tmp_path: Path, answer: str) -> None:
-    """Nor where NATS does not say."""
+    """A move that is not drained, or unknown to NATS, fails and removes nothing."""
     answers: dict[str, list[Answer]] = {"^exec nats-0": [answer], "^scale": [""]}
     kubectl = Kubectl(tmp_path / "bin", CLUSTER | answers)
     assert moved(kubectl, OVERLAY="small", PATIENCE_S="0").returncode == 1
     assert not [each for each in kubectl.calls if "triggers" in each[1]]
 
 
-def test_prod_is_no_move_in_place(tmp_path: Path) -> None:
-    """Its database is another one."""
+def test_a_move_to_prod_is_refused(tmp_path: Path) -> None:
+    """A move to prod, which has another database, is refused."""
     kubectl = Kubectl(tmp_path / "bin", CLUSTER)
     result = moved(kubectl, OVERLAY="prod")
     assert result.returncode == 1

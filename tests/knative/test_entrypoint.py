@@ -1,4 +1,4 @@
-"""The image's entry command, as a process: it serves what the environment names, and drains."""
+"""The image's entry command as a process: it serves the selected functions, and drains."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ADDRESSES = {
 
 @contextmanager
 def serving(path: Path, probe: str, **given: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """knative/entrypoint.sh with the environment of a func.yaml, alive by its probe; its port."""
+    """Run knative/entrypoint.sh with the environment of a func.yaml until live; yield its port."""
     manifest = yaml.safe_load(path.read_text())
     port = free_port()
     environment = {each["name"]: each["value"] for each in manifest["run"]["envs"]}
@@ -69,7 +69,7 @@ def served() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
 
 
 def bound_services() -> list[Path]:
-    """The func.yaml of every Knative Service that a SinkBinding binds, and that of all in one."""
+    """The func.yaml of each Knative Service that a SinkBinding binds, and of all in one."""
     subjects = [
         each["spec"]["subject"]
         for each in yaml.safe_load_all((ROOT / "eventing" / "sources.yaml").read_text())
@@ -80,8 +80,11 @@ def bound_services() -> list[Path]:
 
 
 @pytest.mark.parametrize("path", bound_services(), ids=lambda path: path.parent.name)
-def test_before_its_binding_a_function_is_live_and_says_what_it_waits_for(path: Path) -> None:
-    """The revision from before K_SINK was injected does not crash: its Service goes on from it."""
+def test_before_its_binding_a_function_is_live_and_not_ready(path: Path) -> None:
+    """A function without K_SINK is live and not ready, with the reason.
+
+    So the Service goes on from the revision before its SinkBinding.
+    """
     with serving(path, "liveness") as (_, port):
         answer = httpx.get(f"http://127.0.0.1:{port}/health/readiness", timeout=60)
         assert answer.status_code == 503
@@ -95,7 +98,7 @@ def test_before_its_binding_a_function_is_live_and_says_what_it_waits_for(path: 
 def test_a_request_in_flight_is_answered_after_sigterm(
     served: tuple[subprocess.Popen[bytes], int],
 ) -> None:
-    """The pod's end cuts nobody off: the half-sent request is answered, then the process ends."""
+    """A half-sent request is answered after SIGTERM, then the process ends."""
     process, port = served
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 4\r\n\r\nha")
@@ -109,14 +112,14 @@ def test_a_request_in_flight_is_answered_after_sigterm(
         assert eventually(refused, bool)
         assert process.poll() is None
         connection.sendall(b"lf")
-        assert connection.recv(4096).startswith(b"HTTP/1.1 400")  # it is no CloudEvent
+        assert connection.recv(4096).startswith(b"HTTP/1.1 400")  # no CloudEvent
     assert process.wait(30) in (0, -signal.SIGTERM)
 
 
 def test_the_server_is_the_process_that_gets_the_signal(
     served: tuple[subprocess.Popen[bytes], int],
 ) -> None:
-    """The shell has become the server: a container's SIGTERM goes to process 1 alone."""
+    """The server replaces the shell, since a container's SIGTERM goes only to process 1."""
     process, _ = served
     command = Path(f"/proc/{process.pid}/cmdline")
     if not command.exists():

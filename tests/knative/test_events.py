@@ -1,4 +1,4 @@
-"""Who sends and receives what: the manifests agree with each other and with the code."""
+"""Senders and receivers of events: the manifests agree with each other and with the code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ CONSTANTS = {value: key for key, value in vars(events).items() if key.isupper()}
 
 @pytest.mark.parametrize("directory", EVENTING)
 def test_no_delivery_loses_an_event(directory: str) -> None:
-    """Retries, timeout, a sink, and a backoff: a 5xx without one crashes the dispatcher."""
+    """Each delivery has retries, timeout, sink and backoff.
+
+    A 5xx without backoff crashes the dispatcher.
+    """
     for each in of(directory, "Broker", "Trigger"):
         if is_display(each):
             continue
@@ -38,7 +41,7 @@ def test_no_delivery_loses_an_event(directory: str) -> None:
 
 @pytest.mark.parametrize("directory", OVERLAYS)
 def test_every_reference_finds_its_object(directory: str) -> None:
-    """Admission accepts a Trigger without its Broker and a binding without its subject."""
+    """Each reference of a Trigger or binding has its object, which admission does not check."""
     found = {(each["kind"], each["metadata"]["name"]) for each in built(directory)}
     for each in of(directory, "Trigger", "SinkBinding", "PingSource", "EventType", "Broker"):
         spec = each["spec"]
@@ -55,8 +58,8 @@ def test_every_reference_finds_its_object(directory: str) -> None:
 
 
 @pytest.mark.parametrize("directory", EVENTING)
-def test_what_a_trigger_wants_is_declared_and_emitted(directory: str) -> None:
-    """A type with a typing error, or one that nobody sends to that Broker, would wait for ever."""
+def test_each_filtered_type_is_declared_and_emitted(directory: str) -> None:
+    """Each type that a Trigger filters for is declared and sent to its Broker."""
     declared = {
         (each["spec"]["reference"]["name"], each["spec"]["type"])
         for each in of(directory, "EventType")
@@ -71,7 +74,7 @@ def test_what_a_trigger_wants_is_declared_and_emitted(directory: str) -> None:
         emitted |= {
             (broker, type_) for type_, key in CONSTANTS.items() if f"events.{key}" in source
         }
-    for source in ("normalize", "candle-aggregate", "detect-pattern"):  # DISPLAY_SINK is theirs
+    for source in ("normalize", "candle-aggregate", "detect-pattern"):  # they use DISPLAY_SINK
         text = sources(source)
         emitted |= {("display", t) for t, key in CONSTANTS.items() if f"events.{key}" in text}
     for trigger in of(directory, "Trigger"):
@@ -83,7 +86,7 @@ def test_what_a_trigger_wants_is_declared_and_emitted(directory: str) -> None:
 
 
 def test_the_replicated_channel_is_the_channel_with_replicas() -> None:
-    """It stands in a string, which no patch reaches: the two must not drift apart."""
+    """The replicated channel's template, a string beyond patches, differs in replicas only."""
     one, three = (
         next(e for e in of(each, "ConfigMap") if e["metadata"]["name"] == "kandle-channel")
         for each in ("eventing", "knative/eventing/replicated")
@@ -94,8 +97,8 @@ def test_the_replicated_channel_is_the_channel_with_replicas() -> None:
     assert templates[0] == templates[1]
 
 
-def test_policies_let_in_exactly_those_who_are_bound() -> None:
-    """Each Broker takes events from the sources that name it as their sink, and from no other."""
+def test_policies_allow_exactly_the_bound_sources() -> None:
+    """Each Broker's policy allows exactly the sources that have it as their sink."""
     bound: dict[str, set[str]] = {}
     for each in of("eventing", "SinkBinding", "PingSource"):
         bound.setdefault(each["spec"]["sink"]["ref"]["name"], set()).add(name(each))
@@ -110,8 +113,8 @@ def test_policies_let_in_exactly_those_who_are_bound() -> None:
     assert allowed == bound
 
 
-def test_who_emits_for_display_has_a_token_for_it(tmp_path: Path) -> None:
-    """Exactly those with DISPLAY_SINK, under the account that the policy names; in no other way."""
+def test_display_emitters_have_its_token(tmp_path: Path) -> None:
+    """Exactly the functions with DISPLAY_SINK have its token, under the policy's account."""
     base, component = (
         os.path.relpath(ROOT / "knative" / each, tmp_path)
         for each in ("services", "event-policies/display-token")

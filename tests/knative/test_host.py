@@ -1,4 +1,4 @@
-"""The folder for func's own builder: its scaffolded entry, started as func starts it."""
+"""The folder for func's host builder: its scaffolded entry, started as func starts it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if __name__ == "__main__":
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `python -m local.manifests.host` writes."""
+    """The folder that `python -m local.manifests.host` writes."""
     folder = tmp_path_factory.mktemp("host") / "function"
     write(ROOT, folder)
     return folder
@@ -42,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The scaffolded server, with the environment of func.yaml and stores that are away."""
+    """The scaffolded server, with func.yaml's environment and unreachable stores."""
     port = free_port()
     service = tmp_path_factory.mktemp("service") / "main.py"
     service.write_text(SCAFFOLD)
@@ -53,7 +53,7 @@ def address(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     }
     environment |= {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(folder),  # and nothing of the repository
+        "PYTHONPATH": str(folder),  # nothing of the repository
         "PYTHONDONTWRITEBYTECODE": "1",
         "LISTEN_ADDRESS": f"127.0.0.1:{port}",
         "K_SINK": "http://127.0.0.1:9/",
@@ -80,16 +80,16 @@ def address(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def away(match: re.Match[str]) -> str:
-    """An address at which nothing answers, in the place of a secret."""
+    """An unreachable address in place of a secret."""
     schemes = {"REDIS_URL": "redis", "DATABASE_URL": "postgresql", "NATS_URL": "nats"}
     return f"{schemes.get(match[1], 'http')}://127.0.0.1:1"
 
 
 def test_func_reads_the_folder(folder: Path) -> None:
-    """Its func.yaml, and a distribution of the name that func asks for, with nothing left out."""
+    """The folder has a complete func.yaml and a distribution with the name that func asks for."""
     manifest = yaml.safe_load((folder / "func.yaml").read_text())
     schema = CRDS / "func_yaml-schema.json"
-    if schema.exists():  # the official schema lacks the builder `host`, which func itself takes
+    if schema.exists():  # the official schema lacks the builder `host`, which func accepts
         without = {**manifest, "build": {}}
         jsonschema.validate(without, json.loads(schema.read_text()))
     assert manifest["build"] == {"builder": "host"}
@@ -101,7 +101,7 @@ def test_func_reads_the_folder(folder: Path) -> None:
 
 
 def test_the_scaffolded_entry_serves_the_pipeline(address: str) -> None:
-    """Events, the API's description, the page's settings; an event meets its stage."""
+    """The entry serves events, the API's description and the page, and routes an event."""
     assert httpx.get(f"{address}/health/readiness").status_code == 200
     assert "/api/candles" in httpx.get(f"{address}/openapi.json").text
     assert httpx.get(f"{address}/config.json").status_code == 200
@@ -111,5 +111,5 @@ def test_the_scaffolded_entry_serves_the_pipeline(address: str) -> None:
     headers = {**inside, "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/t"}
     raw = {**headers, "ce-type": "dev.kandle.raw.v1", "content-type": "application/protobuf"}
     answer = httpx.post(address, content=b"", headers=raw, timeout=60)
-    assert answer.status_code == 503  # no batch, and the dead letters are away: it is kept
+    assert answer.status_code == 503  # no batch, and dead letters are away: the event stays
     assert "did not take the event" in answer.text

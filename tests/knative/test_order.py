@@ -1,4 +1,4 @@
-"""Nothing waits in a circle, or for what is applied later: overlays, chart and `make deploy`."""
+"""No object waits in a circle or for a later one: overlays, chart and `make deploy`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def selects(selector: str, manifest: Manifest) -> bool:
 
 
 def dead_waits(run: list[str], objects: tuple[Manifest, ...]) -> Iterator[str]:
-    """The waits of a sequence of commands that would last for ever, each with its reason."""
+    """Waits of a sequence of commands that would last forever, each with its reason."""
     applied: dict[Key, Manifest] = {}
     for command in run:
         graph = Readiness.of(applied.values())
@@ -58,7 +58,7 @@ def dead_waits(run: list[str], objects: tuple[Manifest, ...]) -> Iterator[str]:
             name = "kandle" if match[1] == "." else match[1].removeprefix("functions/")
             service: Key = ("ksvc", name.replace("_", "-"))
             applied[service] = next(each for each in objects if key(each) == service)
-            graph = Readiness.of(applied.values())  # func waits until the Service is Ready
+            graph = Readiness.of(applied.values())  # func waits for the Service to be Ready
             if service in graph.never_ready():
                 yield f"{command}: {service} waits for {graph.never_ready()[service]}"
         elif match := re.search(r"\bwait secret/", command):
@@ -77,7 +77,7 @@ def dead_waits(run: list[str], objects: tuple[Manifest, ...]) -> Iterator[str]:
 
 @pytest.mark.parametrize("directory", INSTALLS)
 def test_all_becomes_ready_when_it_is_applied_at_once(directory: str) -> None:
-    """`kubectl apply -k`, in any order: what waits, waits for what comes."""
+    """`kubectl apply -k` of an overlay makes all of it Ready, in any order."""
     graph = Readiness.of(built(directory))
     assert len(graph.needs) > 50
     assert not graph.never_ready()
@@ -85,8 +85,8 @@ def test_all_becomes_ready_when_it_is_applied_at_once(directory: str) -> None:
 
 
 @pytest.mark.parametrize("overlay", ["dev", "prod", "small"])
-def test_no_wait_of_make_deploy_is_for_what_comes_later(overlay: str) -> None:
-    """Each `wait` and each `kn func deploy` ends with what was applied before it."""
+def test_no_wait_of_make_deploy_is_for_a_later_object(overlay: str) -> None:
+    """Each `wait` and `kn func deploy` needs only objects applied before it."""
     run = commands(IMAGE="r/kandle:v1", OVERLAY=overlay)
     objects = built(f"knative/overlays/{overlay}")
     assert not list(dead_waits(run, objects))
@@ -102,7 +102,7 @@ def test_no_wait_of_make_deploy_is_for_what_comes_later(overlay: str) -> None:
 
 
 def test_all_of_the_chart_becomes_ready(helm: Any) -> None:
-    """`helm install` applies all at once; the default ServiceAccount is the cluster's."""
+    """`helm install`, which applies all at once, makes all of it Ready."""
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
     objects: list[Manifest] = [account]
     for (kind, name), each in rendered(helm, "kandle").items():
@@ -116,7 +116,10 @@ def test_all_of_the_chart_becomes_ready(helm: Any) -> None:
 
 @pytest.mark.parametrize("directory", INSTALLS)
 def test_sources_wait_for_every_trigger_that_may_lose_nothing(directory: str) -> None:
-    """By name, in both init containers: `kubectl wait --all` lists once, and finds none."""
+    """Both init containers wait for each Trigger by name.
+
+    `kubectl wait --all` lists once, and finds none.
+    """
     triggers = {
         each["metadata"]["name"]: each for each in built(directory) if each["kind"] == "Trigger"
     }
@@ -141,7 +144,7 @@ kn func deploy --path functions/dead_letter --namespace kandle
 
 
 def test_a_wait_for_brokers_before_their_dead_letter_sink_is_found() -> None:
-    """On an empty namespace it ended with a time-out after ten minutes."""
+    """A wait for Brokers before their dead letter sink is found as a dead wait."""
     found = list(dead_waits(BROKER_READY_FIRST, built("knative/overlays/dev")))
     brokers = [each for each in built("knative/overlays/dev") if each["kind"] == "Broker"]
     assert len(found) == len([b for b in brokers if "deadLetterSink" in b["spec"]["delivery"]])
@@ -149,7 +152,7 @@ def test_a_wait_for_brokers_before_their_dead_letter_sink_is_found() -> None:
 
 
 def test_a_broker_whose_sink_is_bound_to_it_is_found() -> None:
-    """Broker, its sink's Service, the binding of that Service: each waited for the next."""
+    """A circle of Broker, its sink's Service and that Service's binding is found."""
     objects = copy.deepcopy(built("knative/overlays/small"))
     (broker,) = (each for each in objects if key(each) == ("Broker", "kandle"))
     broker["spec"]["delivery"]["deadLetterSink"] = {
@@ -165,8 +168,8 @@ def test_a_broker_whose_sink_is_bound_to_it_is_found() -> None:
     assert {kind for kind, _ in graph.never_ready()} >= {"Trigger", "PingSource"}
 
 
-def test_a_source_that_waits_for_a_trigger_that_nobody_makes_is_found() -> None:
-    """A typing error in the names of the init container."""
+def test_a_source_that_waits_for_a_missing_trigger_is_found() -> None:
+    """A source that waits for a missing Trigger, as after a typing error, is found."""
     objects = [
         each for each in built("knative/overlays/dev") if key(each) != ("Trigger", "normalize")
     ]
@@ -175,7 +178,7 @@ def test_a_source_that_waits_for_a_trigger_that_nobody_makes_is_found() -> None:
 
 
 def test_config_nats_in_the_docs_is_the_one_that_the_script_makes() -> None:
-    """With the options that ride out a NATS that is away."""
+    """The docs' config-nats is the script's, with the options that survive a NATS outage."""
     script = (ROOT / "knative" / "config-nats.sh").read_text()
     (made,) = re.findall(r"<<MANIFEST\n(.*?)MANIFEST", script, re.DOTALL)
     options = yaml.safe_load(yaml.safe_load(made)["data"]["eventing-nats"])

@@ -1,4 +1,4 @@
-"""Every manifest against the schemas of its kind, strictly: an unknown field is an error."""
+"""Every manifest against the schema of its kind, where an unknown field is an error."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def group(manifest: Manifest) -> str:
 
 @pytest.mark.parametrize("directory", BUILDS)
 def test_kubernetes_kinds_are_valid(directory: str) -> None:
-    """By the schemas of Kubernetes itself."""
+    """Objects of Kubernetes' kinds are valid by its schemas."""
     for each in built(directory):
         if group(each) not in (*OURS, *OPERATORS):
             kubernetes_validate.validate(each, "1.34", strict=True)
@@ -33,7 +33,7 @@ def test_kubernetes_kinds_are_valid(directory: str) -> None:
 
 @pytest.mark.parametrize("directory", BUILDS)
 def test_knative_kinds_are_valid(directory: str) -> None:
-    """By Knative's own definitions; a kind that they lack is an error as well."""
+    """Objects of Knative's kinds are valid by its definitions, and of no other kind."""
     schemas = crd_schemas()
     if not schemas:
         pytest.skip("the official schemas are not here: ../shared/crds is absent")
@@ -47,7 +47,7 @@ def test_knative_kinds_are_valid(directory: str) -> None:
 
 @pytest.mark.parametrize("directory", ["eventing", "knative/eventing/replicated"])
 def test_the_channel_template_is_valid(directory: str) -> None:
-    """Admission does not look into it, and takes any word for a retention or a policy."""
+    """The channel template, which admission does not check, is valid."""
     schemas = crd_schemas()
     if not schemas:
         pytest.skip("the official schemas are not here: ../shared/crds is absent")
@@ -69,7 +69,7 @@ def template_is_valid(template: dict[str, Any], schemas: dict[Any, Any]) -> None
 
 
 def test_an_unknown_field_is_found() -> None:
-    """The check can fail."""
+    """An unknown field is found, so the check can fail."""
     schema = {"properties": {"spec": {"type": "object", "properties": {"broker": {}}}}}
     assert list(unknown_fields({"spec": {"brokr": "x"}}, schema)) == [".spec.brokr"]
     with pytest.raises(Exception, match="Additional properties"):

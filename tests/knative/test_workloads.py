@@ -1,4 +1,4 @@
-"""What runs: variables, secrets, ports, labels and rights agree; admission checks none of it."""
+"""Workloads: variables, secrets, ports, labels and rights agree, which admission does not check."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ EXAMPLE = {
 
 
 def needed(code: str) -> set[str]:
-    """Environment variables that a settings class reads and has no default for."""
+    """Environment variables of a settings class without a default."""
     return {
         call.args[0].value
         for call in ast.walk(ast.parse(code))
@@ -55,7 +55,7 @@ def needed(code: str) -> set[str]:
 
 @pytest.mark.parametrize("directory", OVERLAYS)
 def test_every_variable_that_must_be_set_is_set(directory: str) -> None:
-    """By the workload itself or, K_SINK, by its SinkBinding."""
+    """Each required variable is set by the workload or, for K_SINK, by its SinkBinding."""
     bindings = {bound(each) for each in of(directory, "SinkBinding")}
     for each in of(directory, "ksvc", "Deployment"):
         workload = each["metadata"]["name"]
@@ -66,7 +66,7 @@ def test_every_variable_that_must_be_set_is_set(directory: str) -> None:
 
 @pytest.mark.parametrize("directory", OVERLAYS)
 def test_secrets_are_named_and_never_written(directory: str) -> None:
-    """Each key of a Secret is in the example; no value that is one stands in a manifest."""
+    """Each key of a Secret is in the example, and no manifest has a secret's value."""
     assert not of(directory, "Secret")
     for each in built(directory):
         for container in containers(each):
@@ -79,8 +79,8 @@ def test_secrets_are_named_and_never_written(directory: str) -> None:
                     assert "@" not in str(variable.get("value", "")), f"{name(each)}: {key}"
 
 
-def test_production_takes_every_secret_that_is_named_out_of_the_vault() -> None:
-    """Also those that may be absent: keys of exchanges, tokens, where alerts go."""
+def test_production_reads_every_secret_from_the_vault() -> None:
+    """Production reads each named secret from the vault, optional ones too."""
     directory = "knative/overlays/prod"
     named = {
         reference["name"]
@@ -101,7 +101,7 @@ def test_production_takes_every_secret_that_is_named_out_of_the_vault() -> None:
 
 @pytest.mark.parametrize("directory", OVERLAYS)
 def test_every_pod_may_run_under_pod_security_restricted(directory: str) -> None:
-    """And on a read-only root file system, with bounds on memory."""
+    """Each pod meets Pod Security `restricted`, with a read-only root and memory limits."""
     for each in built(directory):
         for container in containers(each):
             pod = template(each)["spec"].get("securityContext", {})
@@ -122,13 +122,13 @@ def labelled(directory: str) -> Iterator[dict[str, str]]:
             if each in of(directory, "ksvc"):
                 labels["serving.knative.dev/service"] = each["metadata"]["name"]
             yield labels
-        if each["kind"] == "Cluster":  # CloudNativePG's
+        if each["kind"] == "Cluster":  # CloudNativePG's labels
             yield {**each["spec"]["inheritedMetadata"]["labels"], "cnpg.io/cluster": "postgres"}
 
 
 @pytest.mark.parametrize("directory", OVERLAYS)
 def test_every_selector_finds_a_pod(directory: str) -> None:
-    """A policy or a Service with a typing error in its labels does nothing, and nobody says so."""
+    """Each selector of a policy or Service matches a pod."""
     pods = list(labelled(directory))
     for each in of(directory, "NetworkPolicy", "PodDisruptionBudget", "Service"):
         spec = each["spec"]
@@ -139,7 +139,7 @@ def test_every_selector_finds_a_pod(directory: str) -> None:
 
 @pytest.mark.parametrize("directory", OVERLAYS)
 def test_ports_agree(directory: str) -> None:
-    """What a process listens on, what its container names, what its Service leads to."""
+    """A process listens on its container's port, to which its Service leads."""
     workloads = of(directory, "Deployment", "StatefulSet")
     for each in of(directory, "ksvc"):
         (container,) = template(each)["spec"]["containers"]
@@ -166,7 +166,7 @@ def test_ports_agree(directory: str) -> None:
 
 
 def entry_port() -> int:
-    """Where the image listens, by what it says of itself and by its entry command."""
+    """The image's port, by its EXPOSE and its entry command."""
     exposed = re.search(
         r"^EXPOSE (\d+)$", (ROOT / "knative/Containerfile").read_text(), re.MULTILINE
     )
@@ -177,8 +177,8 @@ def entry_port() -> int:
     return int(exposed[1])
 
 
-def test_the_image_holds_what_the_functions_import() -> None:
-    """Each folder that FUNCTION_SOURCE or a command names is copied into the image."""
+def test_the_image_has_what_the_functions_import() -> None:
+    """The image has each folder that FUNCTION_SOURCE or a command names."""
     text = (ROOT / "knative/Containerfile").read_text()
     copied = set(re.findall(r"^COPY (\w+)/ \1/$", text, re.MULTILINE))
     assert {"functions", "shared", "local"} <= copied
@@ -186,7 +186,7 @@ def test_the_image_holds_what_the_functions_import() -> None:
 
 @pytest.mark.parametrize("directory", OVERLAYS)
 def test_valkey_syncs_each_write_as_on_a_laptop(directory: str) -> None:
-    """A restart must not bring back a state older than what was answered, and evicts nothing."""
+    """Valkey syncs each write and evicts nothing, so that a restart loses no acknowledged state."""
     for each in of(directory, "StatefulSet"):
         if each["metadata"]["name"] == "valkey":
             (command,) = next(containers(each))["args"]
@@ -200,7 +200,7 @@ BOUNDS |= {"client_connection_check_interval", "max_locks_per_transaction"}
 
 @pytest.mark.parametrize("directory", OVERLAYS)
 def test_postgres_has_room_for_locks_and_bounds_for_guests(directory: str) -> None:
-    """A query over all days locks each partition; a notebook that was left must stop nothing."""
+    """Postgres has locks for a query over all days, and bounds for its guests' queries."""
     for each in of(directory, "StatefulSet", "Cluster"):
         if each["metadata"]["name"] != "postgres":
             continue
@@ -221,7 +221,7 @@ def test_postgres_has_room_for_locks_and_bounds_for_guests(directory: str) -> No
 
 @pytest.mark.parametrize("directory", OVERLAYS)
 def test_no_replica_of_candle_aggregate_is_without_a_shard(directory: str) -> None:
-    """One replica at a time writes a shard: more replicas than shards only wait."""
+    """Candle-aggregate has at most as many replicas as shards."""
     for each in of(directory, "ksvc"):
         if each["metadata"]["name"] in ("candle-aggregate", "kandle"):
             given = template(each)["metadata"]["annotations"]
@@ -231,7 +231,7 @@ def test_no_replica_of_candle_aggregate_is_without_a_shard(directory: str) -> No
 
 
 def test_a_cluster_has_the_buckets_that_the_laptop_has() -> None:
-    """Made by the Job, and every one of them open to the functions' user."""
+    """The Job creates the laptop's buckets, each accessible to the functions' user."""
     text = (ROOT / "knative/infrastructure/minio.yaml").read_text()
     made = re.search(r"mc mb --ignore-existing (.*)", text)
     assert made is not None
@@ -246,8 +246,8 @@ def test_a_cluster_has_the_buckets_that_the_laptop_has() -> None:
     assert allowed["s3:ListBucket"] == {f"arn:aws:s3:::{bucket}" for bucket in BUCKETS}
 
 
-def test_a_backfill_is_bound_reaches_what_it_asks_and_takes_its_arguments() -> None:
-    """The Job's labels are those of a SinkBinding that is there before it."""
+def test_a_backfill_job_is_bound_and_takes_its_arguments() -> None:
+    """A backfill Job has a SinkBinding's labels, reaches its services and takes its arguments."""
     (job,) = of("knative/overlays/backfill", "Job")
     labels = template(job)["metadata"]["labels"]
     assert labels == job["metadata"]["labels"]
@@ -276,9 +276,9 @@ def test_a_backfill_is_bound_reaches_what_it_asks_and_takes_its_arguments() -> N
 
 @pytest.mark.parametrize("directory", OVERLAYS)
 def test_the_bridge_follows_the_list_of_its_config_map(directory: str) -> None:
-    """A folder is mounted, since a file that is mounted alone never changes; keys are optional."""
+    """The bridge mounts a folder, since a file mounted alone never changes; keys are optional."""
     found = [e for e in of(directory, "Deployment") if e["metadata"]["name"] == "exchange-bridge"]
-    if not found:  # of an overlay that stands beside another
+    if not found:  # of an overlay beside another
         assert directory.endswith(("/proof", "/backfill"))
         return
     pod = template(found[0])["spec"]

@@ -1,4 +1,4 @@
-"""What an installation has: the wheel of this checkout, in an environment of its own."""
+"""An installation from this checkout's wheel, in an environment of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PLATFORM = "kandle/_platform/"
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built without a network: the build backend is in uv's cache since `make setup`."""
+    """The wheel, built without a network; `make setup` has cached the build backend."""
     program = uv()
     if program is None:
         pytest.skip("uv is neither on PATH nor in .uv/")
@@ -31,14 +31,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Programs of an environment that has Kandle alone, and none of its dependencies."""
+    """The programs of an environment with Kandle and none of its dependencies."""
     programs = empty_environment(tmp_path_factory.mktemp("environment"))
     install(programs, "--offline", "--no-deps", wheel)
     return programs
 
 
 def with_dependencies(programs: Path, distribution: str) -> None:
-    """Let the environment use the packages among which `distribution` is installed here."""
+    """Give the environment the packages of `distribution` as installed here."""
     spec = importlib.util.find_spec(distribution)
     assert spec is not None
     assert spec.origin is not None
@@ -46,8 +46,8 @@ def with_dependencies(programs: Path, distribution: str) -> None:
     (site / "dependencies.pth").write_text(str(Path(spec.origin).parents[1]))
 
 
-def test_a_wheel_claims_one_name_and_has_all_that_runs(wheel: Path) -> None:
-    """Whatever the platform runs from a checkout is in it: code, topology, bridges, migrations."""
+def test_a_wheel_has_one_package_with_the_whole_platform(wheel: Path) -> None:
+    """The wheel has one top-level package with code, topology, bridges and migrations."""
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"kandle"}
@@ -63,7 +63,10 @@ def test_a_wheel_claims_one_name_and_has_all_that_runs(wheel: Path) -> None:
 
 
 def test_the_command_without_its_extra_says_what_to_install(programs: Path, tmp_path: Path) -> None:
-    """The version is there all the same; nothing of the platform can be imported by others."""
+    """Without its extra the command has a version, and else names what to install.
+
+    Nothing of the platform can be imported by others.
+    """
     assert run(programs / "kandle", "--version").stdout.startswith("kandle ")
     refused = run(programs / "kandle", "demo")
     assert refused.returncode == 1
@@ -75,7 +78,7 @@ def test_the_command_without_its_extra_says_what_to_install(programs: Path, tmp_
 
 
 def test_the_command_runs_from_an_empty_folder(programs: Path, tmp_path: Path) -> None:
-    """It finds the functions and the topology in the package, not where it was called."""
+    """The command finds functions and topology in the package, not in the current folder."""
     with_dependencies(programs, "httpx")
     refused = run(programs / "kandle", "up", "--functions", "nonsense", cwd=tmp_path)
     assert refused.returncode == 2, refused.stderr

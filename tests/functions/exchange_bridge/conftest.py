@@ -1,4 +1,4 @@
-"""Each venue played by a server of this machine, and a sink for what the bridge sends."""
+"""Each venue as a local server, and a sink for the bridge's events."""
 
 from __future__ import annotations
 

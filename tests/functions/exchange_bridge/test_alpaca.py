@@ -1,4 +1,4 @@
-"""The bridge against Alpaca's documented messages, on a server of this machine."""
+"""The bridge against Alpaca's documented messages, on a local server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from shared.runtime.settings import SettingsError
 from shared.stores.postgres import Postgres
 from shared.wire.gaps import GapState
 from tests.exchanges.alpaca import AlpacaDialect
-from tests.exchanges.bridge import Told, bridging, of_playback
+from tests.exchanges.bridge import BridgeOutput, bridging, of_playback
 from tests.exchanges.dialects import Trade as Made
 from tests.exchanges.dialects import minutes
 from tests.exchanges.playback import Playback
@@ -49,8 +49,8 @@ def made(first: int, count: int, symbol: str = "AAPL") -> list[Made]:
     ]
 
 
-def test_a_message_is_what_is_in_it() -> None:
-    """Trades before all else; each symbol is noted with its own; answers ask for the next step."""
+def test_a_message_is_classified_by_its_content() -> None:
+    """A message is trades, statuses of its symbols, or a response that asks for the next step."""
     mixed = ALPACA.read(f"[{QUOTE},{TRADE},{CANCEL},{STATUS}]".encode())
     trade = Trade("AAPL", 1_614_009_104_208, 1_614_009_104_208_000)
     assert (mixed.kind, mixed.symbol, mixed.trades) == (Kind.TRADE, "AMD", (trade,))
@@ -79,102 +79,107 @@ def test_a_message_is_what_is_in_it() -> None:
     [b"", b"{", b"null", b"[]", b"{}", b"[1]", b'[{"T":"t","S":"A","t":"soon"}]', b"\xff",
      b'[{"T":"t","S":"A","t":"1960-01-01T00:00:00Z"}]'],
 )  # fmt: skip
-def test_what_cannot_be_read_never_raises(payload: bytes) -> None:
-    """It goes on, to end as a reject."""
+def test_an_unreadable_message_never_raises(payload: bytes) -> None:
+    """An unreadable message is forwarded, to become a reject."""
     assert ALPACA.read(payload).kind is Kind.UNREADABLE
 
 
 def test_cut_connections_lose_nothing(alpaca: Playback, sink: Subscriber, tmp_path: Path) -> None:
-    """What was traded meanwhile is fetched by time, over several pages, rate limits among them."""
-    told, log = Told(sink), tmp_path / "log"
+    """Trades during a cut connection are fetched by time, over pages and rate limits."""
+    output, log = BridgeOutput(sink), tmp_path / "log"
     dialect(alpaca).page = 7
     with bridging(sink.url, log, of_playback(alpaca, "AAPL")):
         for turn in range(3):
             eventually(lambda: alpaca.clients > 0, log)
             alpaca.play(made(1 + turn * 30, 10))
-            eventually(lambda: 10 + turn * 30 in told.ids("i"), log)  # noqa: B023
+            eventually(lambda: 10 + turn * 30 in output.ids("i"), log)  # noqa: B023
             alpaca.shut()
             alpaca.lose(made(11 + turn * 30, 20))
             alpaca.answers = [(429, {"retry-after": "0"}), (500, {})]
             alpaca.open()
         eventually(lambda: alpaca.clients > 0, log)
         alpaca.play(made(91, 5))
-        eventually(lambda: set(told.ids("i")) == set(range(1, 96)), log)
-        eventually(lambda: told.statuses()[-1].symbols[0].gaps_open == 0, log)
-    assert told.statuses()[-1].reconnects >= 3
-    assert all(gap.by_time for gap in told.gaps())
-    assert {gap.instrument for gap in told.gaps()} == {"AAPL.ALPACA"}
+        eventually(lambda: set(output.ids("i")) == set(range(1, 96)), log)
+        eventually(lambda: output.statuses()[-1].symbols[0].gaps_open == 0, log)
+    assert output.statuses()[-1].reconnects >= 3
+    assert all(gap.by_time for gap in output.gaps())
+    assert {gap.instrument for gap in output.gaps()} == {"AAPL.ALPACA"}
     assert any("page_token=7" in each for each in alpaca.requests)
     assert {each["apca-api-key-id"] for each in alpaca.headers} == {KEY}
     assert {each["apca-api-secret-key"] for each in alpaca.headers} == {SECRET}
 
 
-def test_a_restart_sees_what_was_missed(
+def test_a_restart_fetches_missed_trades(
     alpaca: Playback, sink: Subscriber, tmp_path: Path, database: str
 ) -> None:
-    """Killed without a word: the status that was stored says where to go on."""
-    told, log = Told(sink), tmp_path / "log"
+    """After kill -9 the bridge resumes from the stored status."""
+    output, log = BridgeOutput(sink), tmp_path / "log"
     settings = {**of_playback(alpaca, "AAPL"), "DATABASE_URL": database}
     with bridging(sink.url, log, settings, stop=signal.SIGKILL):
         eventually(lambda: alpaca.clients > 0, log)
         alpaca.play(made(1, 10))
-        eventually(lambda: bool(told.statuses()), log)
-        eventually(lambda: told.statuses()[-1].symbols[0].last_trade_id == BEGIN_MS + 99, log)
+        eventually(lambda: bool(output.statuses()), log)
+        eventually(lambda: output.statuses()[-1].symbols[0].last_trade_id == BEGIN_MS + 99, log)
     postgres = Postgres(database)
-    FeedWriter(postgres).status(told.statuses()[-1])
+    FeedWriter(postgres).status(output.statuses()[-1])
     postgres.close()
     alpaca.lose(made(11, 10))
     with bridging(sink.url, log, settings):
-        eventually(lambda: set(told.ids("i")) == set(range(1, 21)), log)
+        eventually(lambda: set(output.ids("i")) == set(range(1, 21)), log)
 
 
-def test_a_message_that_no_batch_carries_is_fetched(
+def test_a_message_too_large_for_a_batch_is_fetched(
     alpaca: Playback, sink: Subscriber, tmp_path: Path
 ) -> None:
-    """A slow client gets its trades in long lists; those of one that is too long are a gap."""
-    told, log = Told(sink), tmp_path / "log"
+    """A list of trades too long for a batch becomes a gap that is fetched."""
+    output, log = BridgeOutput(sink), tmp_path / "log"
     many = made(1, 1_000)
     with bridging(sink.url, log, of_playback(alpaca, "AAPL")):
         eventually(lambda: alpaca.clients > 0, log)
         alpaca.lose(many)
         alpaca.say(dialect(alpaca).messages(many))
-        eventually(lambda: set(told.ids("i")) == set(range(1, 1_001)), log)
-        eventually(lambda: GapState.FILLED in {gap.state for gap in told.gaps()}, log)
+        eventually(lambda: set(output.ids("i")) == set(range(1, 1_001)), log)
+        eventually(lambda: GapState.FILLED in {gap.state for gap in output.gaps()}, log)
     assert "messages dropped (too_large)" in log.read_text()
 
 
-def test_busts_go_on_and_halts_are_said(alpaca: Playback, sink: Subscriber, tmp_path: Path) -> None:
-    """A halt by the trading status, once nothing comes; the first trade ends it."""
-    told, log = Told(sink), tmp_path / "log"
+def test_busts_are_forwarded_and_halts_reported(
+    alpaca: Playback, sink: Subscriber, tmp_path: Path
+) -> None:
+    """Busts are forwarded; a halt is reported once trades stop, and ends with the first trade."""
+    output, log = BridgeOutput(sink), tmp_path / "log"
     with bridging(sink.url, log, {**of_playback(alpaca, "AAPL"), **QUICK}):
         eventually(lambda: alpaca.clients > 0, log)
         alpaca.play(made(1, 1))
         alpaca.say(f"[{CORRECTION}]", f"[{CANCEL}]", f"[{STATUS}]")
         busts = [f"[{CORRECTION}]".encode(), f"[{CANCEL}]".encode()]
-        eventually(lambda: [p for p in told.payloads() if p in busts] == busts, log)
-        eventually(lambda: state(told, "AAPL") == "halted", log)
+        eventually(lambda: [p for p in output.payloads() if p in busts] == busts, log)
+        eventually(lambda: state(output, "AAPL") == "halted", log)
         alpaca.play(made(2, 1))
-        eventually(lambda: state(told, "AAPL") == "live", log)
+        eventually(lambda: state(output, "AAPL") == "live", log)
 
 
 @pytest.mark.parametrize("listing", ["ended", "unknown"])
 def test_a_delisted_stock_is_ended(
     alpaca: Playback, sink: Subscriber, tmp_path: Path, listing: str
 ) -> None:
-    """Inactive among the assets, or none of them; the key goes to the host of assets as well."""
-    told, log = Told(sink), tmp_path / "log"
+    """A stock that is inactive or missing among the assets is ended.
+
+    The key is sent to the host of assets as well.
+    """
+    output, log = BridgeOutput(sink), tmp_path / "log"
     with bridging(sink.url, log, {**of_playback(alpaca, "AAPL", "MSFT"), **QUICK}):
         eventually(lambda: alpaca.clients > 0, log)
         alpaca.play(made(1, 3))
-        eventually(lambda: state(told, "AAPL") == "live", log)
+        eventually(lambda: state(output, "AAPL") == "live", log)
         alpaca.say(f"[{STATUS}]")
-        eventually(lambda: state(told, "AAPL") == "halted", log)
+        eventually(lambda: state(output, "AAPL") == "halted", log)
         alpaca.dialect.listings["AAPL"] = listing
-        eventually(lambda: state(told, "AAPL") == "ended", log)
+        eventually(lambda: state(output, "AAPL") == "ended", log)
         alpaca.play(made(4, 1, "MSFT"))
-        eventually(lambda: state(told, "MSFT") == "live", log)
-        assert state(told, "AAPL") == "ended"
-    assert "stalled" not in told.states("AAPL")
+        eventually(lambda: state(output, "MSFT") == "live", log)
+        assert state(output, "AAPL") == "ended"
+    assert "stalled" not in output.states("AAPL")
     assert any(each.startswith("/v2/assets/AAPL") for each in alpaca.requests)
     assert {each["apca-api-key-id"] for each in alpaca.headers} == {KEY}
 
@@ -186,8 +191,8 @@ def test_credentials_are_never_logged(
     tmp_path: Path,
     key: tuple[str, str],
 ) -> None:
-    """Neither at the finest level, nor in a status, whether the exchange takes them or not."""
-    told, log = Told(sink), tmp_path / "log"
+    """No log level and no status has the credentials, accepted or not."""
+    output, log = BridgeOutput(sink), tmp_path / "log"
     settings = {"ALPACA_KEY_ID": key[0], "ALPACA_SECRET_KEY": key[1], "LOG_LEVEL": "DEBUG"}
     is_right = key == AlpacaDialect.key
     alpaca.lose(made(1, 3))
@@ -196,15 +201,15 @@ def test_credentials_are_never_logged(
             eventually(lambda: any("/latest" in each for each in alpaca.requests), log)
             eventually(lambda: "alpaca: subscribed" in log.read_text(), log)
         else:
-            eventually(lambda: any("402 auth failed" in s.error for s in told.statuses()), log)
+            eventually(lambda: any("402 auth failed" in s.error for s in output.statuses()), log)
     assert dialect(alpaca).requests[0]["secret"] == key[1]
-    written = log.read_text() + "".join(map(str, told.statuses()))
+    written = log.read_text() + "".join(map(str, output.statuses()))
     assert key[0] not in written
     assert key[1] not in written
 
 
-def test_settings_name_what_is_wrong_and_no_secret() -> None:
-    """All of it together."""
+def test_bad_settings_are_reported_together_without_secrets() -> None:
+    """All bad settings are reported together without a secret."""
     given = {"K_SINK": "http://none", "FEED": "alpaca", "ALPACA_SOURCE": "nyse"}
     with pytest.raises(SettingsError) as missing:
         Settings.from_env(given)
@@ -224,8 +229,8 @@ def test_settings_name_what_is_wrong_and_no_secret() -> None:
     assert SECRET not in str(wrong.value)
 
 
-def test_bars_and_the_trade_before_a_time(alpaca: Playback) -> None:
-    """Candles with their counts, over pages, none outside the range; the seam's last trade."""
+def test_bars_and_the_seam_are_read(alpaca: Playback) -> None:
+    """Bars have counts and only the range, over pages; the seam is the last trade before a time."""
     dialect(alpaca).page = 4
     begin_ms = 1_700_000_040_000
     all_ = [

@@ -1,4 +1,4 @@
-"""What the bridge reads of messages: real ones, recorded, and what it makes of REST answers."""
+"""The bridge's reading of recorded messages, and its messages made from REST responses."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ KRAKEN = Kraken("ws://x", ["BTC/USD"])
 
 
 def recorded(path: Path) -> Iterator[tuple[float, bytes]]:
-    """Time stamps as the recorder wrote them, and messages."""
+    """The recorder's timestamps, and messages."""
     for line in gzip.decompress(path.read_bytes()).decode().splitlines():
         stamp, brace, text = line.partition("{")
         if brace and not stamp.startswith("wss"):
             yield float(stamp.strip().rstrip(":")), (brace + text).encode()
 
 
-def test_every_feed_that_may_be_asked_for_has_a_setup() -> None:
-    """What `kandle up --feed` takes is what the bridge knows."""
+def test_every_feed_has_a_setup() -> None:
+    """Each feed that `kandle up --feed` accepts has a setup in the bridge."""
     assert tuple(SETUPS) == FEEDS
 
 
-def test_the_binance_capture(recorded_data: Path) -> None:
-    """Every trade is read, its ids have no hole, and the skew is what the recorder's clock had."""
+def test_the_binance_capture_is_read_whole(recorded_data: Path) -> None:
+    """All trades of the capture are read with contiguous ids and the recorder's clock skew."""
     health = Health(quiet_us=1)
     ids, kinds = [], Counter[str]()
     for stamp_ns, payload in recorded(recorded_data / "binance" / "btcusdt_20240808.gz"):
@@ -57,8 +57,8 @@ def test_the_binance_capture(recorded_data: Path) -> None:
     assert health.symbols["BTCUSDT"].trade_us > 1_723_161_255_000_000
 
 
-def test_the_coinbase_capture(recorded_data: Path) -> None:
-    """Matches and tickers are distinguished from the book; the ids of a product have no hole."""
+def test_the_coinbase_capture_is_read_whole(recorded_data: Path) -> None:
+    """Matches and tickers are distinguished from the book, and a product's ids are contiguous."""
     ids: dict[str, list[int]] = {}
     kinds = Counter[str]()
     for _, payload in recorded(recorded_data / "exchanges" / "COINBASE.ws.28.0.gz"):
@@ -67,7 +67,7 @@ def test_the_coinbase_capture(recorded_data: Path) -> None:
         for trade in (*message.trades, *([message.last] if message.last else [])):
             ids.setdefault(trade.symbol, []).append(trade.id)
     assert kinds[Kind.TRADE] == 97
-    assert kinds[Kind.HEARTBEAT] == 10  # the last matches
+    assert kinds[Kind.HEARTBEAT] == 10  # the last matches sent at subscription
     assert kinds[Kind.QUOTE] == 107
     assert kinds[Kind.UNREADABLE] == 0
     assert len(ids) == 10
@@ -80,13 +80,13 @@ def test_the_coinbase_capture(recorded_data: Path) -> None:
     "payload",
     [b"", b"{", b"null", b"[]", b"1", b"\xff", b'{"data":1}', b'{"data":{"e":7}}', b'{"type":1}'],
 )
-def test_what_cannot_be_read_never_raises(exchange: Exchange, payload: bytes) -> None:
-    """It goes on, to end as a reject."""
+def test_an_unreadable_message_never_raises(exchange: Exchange, payload: bytes) -> None:
+    """An unreadable message is forwarded, to become a reject."""
     assert exchange.read(payload).kind is Kind.UNREADABLE
 
 
-def test_errors_and_confirmations_are_known() -> None:
-    """In the words of each exchange."""
+def test_errors_and_confirmations_are_recognized() -> None:
+    """Errors and confirmations of each exchange are recognized."""
     error = b'{"error":{"code":2,"msg":"Invalid request: unknown variant"},"id":1}'
     assert BINANCE.read(error).detail == "2 Invalid request: unknown variant"
     assert BINANCE.read(b'{"result":null,"id":1}').confirmed == BINANCE.expected() == {"1"}
@@ -100,7 +100,7 @@ def test_errors_and_confirmations_are_known() -> None:
 
 
 def test_many_streams_are_subscribed_in_several_requests() -> None:
-    """As many as a request may name; each is confirmed by its number."""
+    """Many streams are subscribed in requests of bounded size, each confirmed by its number."""
     many = Binance("ws://x", [f"A{n}USDT" for n in range(250)], AGGREGATES, 0)
     requests = [json.loads(each) for each in many.requests()]
     assert [len(each["params"]) for each in requests] == [200, 200, 100]
@@ -108,7 +108,7 @@ def test_many_streams_are_subscribed_in_several_requests() -> None:
 
 
 class Answers(Rest):
-    """REST as it would answer."""
+    """Scripted REST responses."""
 
     def __init__(self, *answers: Any) -> None:
         super().__init__("x", "http://x", 0)
@@ -134,7 +134,7 @@ def pages(exchange: Exchange, rest: Rest, symbol: str, first: int, last: int) ->
 
 
 def test_recorded_rest_trades_become_messages_of_the_stream(recorded_data: Path) -> None:
-    """The rows of a real answer, under the names of the stream, and marked as fetched."""
+    """Rows of a recorded response become messages with the stream's names, marked as fetched."""
     routes = json.loads(gzip.decompress((recorded_data / "binance" / "rest.json.gz").read_bytes()))
     routes = routes["routes"]
     rows = next(
@@ -158,11 +158,11 @@ def test_recorded_rest_trades_become_messages_of_the_stream(recorded_data: Path)
 
 
 def test_a_trade_that_is_not_listed_yet_is_not_absent() -> None:
-    """Only up to the newest id that was listed do pages speak for every trade."""
+    """A missing id above the newest listed one is not absent: it may still be listed."""
     row = {"price": "1", "size": "1", "side": "buy", "time": "2024-01-01T00:00:00.5Z"}
     rest = Answers([{**row, "trade_id": 7}, {**row, "trade_id": 5}, {**row, "trade_id": 4}])
     (page,) = pages(COINBASE, rest, "BTC-USD", 5, 8)
-    assert page.reaches == 7  # 6 is absent, 8 may come
+    assert page.reaches == 7  # 6 is absent, 8 may still come
     assert [trade.id for trade in page.trades] == [7, 5]
     assert page.trades[0].time_us == 1_704_067_200_500_000
     empty = pages(COINBASE, Answers([]), "BTC-USD", 5, 8)
@@ -170,8 +170,8 @@ def test_a_trade_that_is_not_listed_yet_is_not_absent() -> None:
     assert [each.reaches for each in pages(BINANCE, Answers([]), "BTCUSDT", 5, 8)] == [4]
 
 
-def test_kraken_numbers_stay_as_they_are_written() -> None:
-    """REST has texts, the stream has numbers: the same digits, no float between."""
+def test_kraken_numbers_keep_their_digits() -> None:
+    """Numbers of Kraken's REST texts and stream keep their digits, without a float between."""
     result = {"X": [["0.30000000", "1.10", 1_700_000_000.123456, "b", "l", "", 9]], "last": "1"}
     (page,) = pages(KRAKEN, Answers({"error": [], "result": result}), "BTC/USD", 9, 9)
     assert b'"price":0.30000000,"qty":1.10' in page.payloads[0]
@@ -179,8 +179,8 @@ def test_kraken_numbers_stay_as_they_are_written() -> None:
     assert KRAKEN.read(page.payloads[0]).trades == (page.trades[0],)
 
 
-def test_the_answer_that_kraken_documents_becomes_messages_of_the_stream() -> None:
-    """ "Get Recent Trades": asked by the altname; the answer names the pair in a third way."""
+def test_krakens_documented_response_becomes_messages() -> None:
+    """Kraken's documented response becomes messages, although it has a third name of the pair."""
     documented = json.loads(
         """{"error":[],"result":{"XXBTZUSD":[
         ["30243.40000","0.34507674",1688669597.8277369,"b","m","",61044952],
@@ -215,13 +215,13 @@ def test_the_answer_that_kraken_documents_becomes_messages_of_the_stream() -> No
     ("symbol", "pair"),
     [("BTC/USD", "XBTUSD"), ("ETH/BTC", "ETHXBT"), ("DOGE/EUR", "XDGEUR"), ("SOL/USD", "SOLUSD")],
 )
-def test_kraken_is_asked_by_the_names_of_its_documentation(symbol: str, pair: str) -> None:
-    """The stream says BTC and DOGE, REST says XBT and XDG."""
+def test_kraken_requests_use_its_rest_names(symbol: str, pair: str) -> None:
+    """Requests to Kraken name XBT and XDG where the stream has BTC and DOGE."""
     assert rest_pair(symbol) == pair
 
 
-def test_kraken_pages_overlap_by_a_moment() -> None:
-    """A page may end between trades of one moment; the rest of them is asked for, none twice."""
+def test_kraken_pages_overlap_by_one_time() -> None:
+    """A page that ends between trades of one time is followed by the rest, and none is doubled."""
     row = ["1.0", "1.0", 1_700_000_000.5, "b", "l", ""]
     moment = 1_700_000_000_500_000_000
     first = {"X": [[*row, 9], [*row, 10]], "last": str(moment)}
@@ -243,8 +243,8 @@ def test_kraken_pages_overlap_by_a_moment() -> None:
         (KRAKEN, b'{"channel":"trade","data":[{"symbol":"X","trade_id":9223372036854775808}]}'),
     ],
 )
-def test_numbers_that_nothing_could_store_are_not_read(exchange: Exchange, payload: bytes) -> None:
-    """They end as rejects, and not the bridge when it tells of them."""
+def test_numbers_out_of_range_are_not_read(exchange: Exchange, payload: bytes) -> None:
+    """Numbers out of range become rejects and do not stop the bridge's reports."""
     assert exchange.read(payload).kind is Kind.UNREADABLE
 
 
@@ -252,7 +252,7 @@ def test_numbers_that_nothing_could_store_are_not_read(exchange: Exchange, paylo
     ("text", "seconds"),
     [("7", 7.0), ("0", 0.0), ("9999999", 3 * 86_400.0), ("", 10.0), ("soon", 10.0)],
 )
-def test_retry_after(text: str, seconds: float) -> None:
-    """Seconds, within reason; a date in the past is now; what is none is a default."""
+def test_retry_after_is_parsed_and_bounded(text: str, seconds: float) -> None:
+    """Retry-After is bounded seconds; a date in the past is now, and an invalid one the default."""
     assert wait_s({"retry-after": text}) == seconds
     assert wait_s({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0.0

@@ -1,4 +1,4 @@
-"""One process that bridges all feeds of a file, and follows the file while it runs."""
+"""One process bridges all feeds of a file, and follows its changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from functions.exchange_bridge.feeds import Feeds, read_list
 from local.servers.ports import free_port
 from local.supervisor.component import tethered
 from shared.adapter.tracing import tracing
-from tests.exchanges.bridge import QUICK, Told, of_playback
+from tests.exchanges.bridge import QUICK, BridgeOutput, of_playback
 from tests.exchanges.playback import Playback
 from tests.functions.exchange_bridge.venues import eventually, trades
 from tests.local.broker.subscriber import Subscriber
@@ -29,9 +29,9 @@ pytestmark = pytest.mark.processes
 
 @contextmanager
 def following(sink: str, list_: Path, log: Path, settings: dict[str, str]) -> Iterator[int]:
-    """Run it; yield the port of its metrics. At the end it stops by SIGTERM, and in order."""
+    """Run it; yield the port of its metrics. At the end it stops by SIGTERM."""
     port = free_port()
-    patient = {"STALL_MS": "600000", "CONNECT_TIMEOUT_MS": "60000"}  # no connection is made again
+    patient = {"STALL_MS": "600000", "CONNECT_TIMEOUT_MS": "60000"}  # no reconnection
     given = {**environment(), **QUICK, **patient, "METRICS_PORT": str(port), "K_SINK": sink}
     given |= settings
     with log.open("ab") as stream:
@@ -53,7 +53,7 @@ def following(sink: str, list_: Path, log: Path, settings: dict[str, str]) -> It
 
 
 def replace(list_: Path, text: str) -> None:
-    """As the kubelet does: another file under the same name."""
+    """Replace the file by another of the same name, as the kubelet does."""
     fresh = list_.with_suffix(".new")
     fresh.write_text(text)
     fresh.replace(list_)
@@ -62,8 +62,11 @@ def replace(list_: Path, text: str) -> None:
 def test_feeds_come_and_go_without_a_restart(
     binance: Playback, coinbase: Playback, sink: Subscriber, tmp_path: Path
 ) -> None:
-    """No other feed's connection is touched; a list that is gone or wrong changes nothing."""
-    told, log, list_ = Told(sink), tmp_path / "log", tmp_path / "feeds"
+    """Feeds are added and removed without a reconnection of the others.
+
+    A list that is missing or wrong changes nothing.
+    """
+    output, log, list_ = BridgeOutput(sink), tmp_path / "log", tmp_path / "feeds"
     list_.write_text("# ours\nbinance:BTCUSDT\n")
     addresses = {
         name: value
@@ -78,14 +81,14 @@ def test_feeds_come_and_go_without_a_restart(
         replace(list_, "binance:BTCUSDT\ncoinbase:BTC-USD  # and this one\n")
         eventually(lambda: coinbase.clients > 0, log)
         coinbase.play(trades(coinbase, 1, 3))
-        eventually(lambda: len(told.payloads()) == 6, log)
+        eventually(lambda: len(output.payloads()) == 6, log)
         list_.unlink()
         eventually(lambda: "keeping the current feeds" in log.read_text(), log)
         replace(list_, "nonsense:X\n")
         eventually(lambda: "'nonsense:X' is not NAME" in log.read_text(), log)
         binance.play(trades(binance, 4, 3))
         coinbase.play(trades(coinbase, 4, 3))
-        eventually(lambda: len(told.payloads()) == 12, log)
+        eventually(lambda: len(output.payloads()) == 12, log)
         assert (binance.connections, coinbase.connections) == (1, 1)
         shown = httpx.get(f"http://127.0.0.1:{port}/metrics").text
         assert 'kandle_feed_up{feed="binance"} 1.0' in shown
@@ -94,7 +97,7 @@ def test_feeds_come_and_go_without_a_restart(
         eventually(lambda: binance.clients == 0, log)
         eventually(lambda: "ALPACA_KEY_ID is not set" in log.read_text(), log)
         coinbase.play(trades(coinbase, 7, 1))
-        eventually(lambda: len(told.payloads()) == 13, log)
+        eventually(lambda: len(output.payloads()) == 13, log)
         assert coinbase.connections == 1
         shown = httpx.get(f"http://127.0.0.1:{port}/metrics").text
         assert 'kandle_feed_up{feed="binance"}' not in shown
@@ -102,7 +105,7 @@ def test_feeds_come_and_go_without_a_restart(
 
 
 def test_a_list_that_is_being_written_ends_no_feed(tmp_path: Path) -> None:
-    """It is followed once it was read twice alike."""
+    """A changed list takes effect once two reads are equal, so a half-written one does not."""
     list_ = tmp_path / "feeds"
     list_.write_text("binance:BTCUSDT\ncoinbase:BTC-USD\n")
 
@@ -128,8 +131,8 @@ def test_a_list_that_is_being_written_ends_no_feed(tmp_path: Path) -> None:
 def test_a_feed_that_fails_ends_no_other(
     binance: Playback, sink: Subscriber, tmp_path: Path
 ) -> None:
-    """What is wrong with one is said, and it waits for another line."""
-    told, log, list_ = Told(sink), tmp_path / "log", tmp_path / "feeds"
+    """A feed that fails is logged, and the others run."""
+    output, log, list_ = BridgeOutput(sink), tmp_path / "log", tmp_path / "feeds"
     list_.write_text("binance:BTCUSDT\nscanner\n")
     settings = {**of_playback(binance), "ENVIRONMENT": "production"}
     settings["WEBSOCKET_URL"] = "ws://scanner.example"
@@ -137,7 +140,7 @@ def test_a_feed_that_fails_ends_no_other(
         eventually(lambda: "scanner is not taken" in log.read_text(), log)
         eventually(lambda: binance.clients > 0, log)
         binance.play(trades(binance, 1, 3))
-        eventually(lambda: len(told.payloads()) == 3, log)
+        eventually(lambda: len(output.payloads()) == 3, log)
 
 
 @pytest.mark.parametrize(
@@ -145,8 +148,8 @@ def test_a_feed_that_fails_ends_no_other(
     [("binance:A\nccxt:binance:A/B\n", "asked for twice"), ("kraken:\n", "names no symbol"),
      ("#" * 1_100_000, "larger than")],
 )  # fmt: skip
-def test_what_is_no_list_is_refused(tmp_path: Path, text: str, reason: str) -> None:
-    """As a whole: half of it would end feeds."""
+def test_an_invalid_list_is_refused_whole(tmp_path: Path, text: str, reason: str) -> None:
+    """An invalid list is refused as a whole, since a part of it would end feeds."""
     (tmp_path / "feeds").write_text(text)
     with pytest.raises(ValueError, match=reason):
         read_list(tmp_path / "feeds")

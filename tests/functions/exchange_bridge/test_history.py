@@ -1,4 +1,4 @@
-"""What an exchange says of its past: candles exactly as it writes them, and where trades begin."""
+"""An exchange's history: candles with its exact decimals, and the seam of its trades."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def exchange(request: pytest.FixtureRequest) -> Iterator[Playback]:
 
 
 def ask(playback: Playback, question: Callable[[Exchange, Rest], Awaitable[T]]) -> T:
-    """Ask the exchange as the bridge does."""
+    """Request it from the exchange as the bridge does."""
 
     async def run() -> T:
         symbol = symbol_of(playback)
@@ -72,7 +72,7 @@ def market(playback: Playback, count: int, spacing_ms: int = 20_000) -> list[Tra
 def test_candles_are_those_that_the_exchange_publishes(
     exchange: Playback, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Over several pages, without those outside the range, decimals as they are written."""
+    """Candles equal the exchange's, over pages, within the range, with exact decimals."""
     monkeypatch.setattr(history, "RETRY_S", 0.01)
     known = minutes(market(exchange, 3 * 700))
     from_us, to_us = BEGIN_US + 5 * MINUTE.length_us, BEGIN_US + 690 * MINUTE.length_us
@@ -104,10 +104,8 @@ def test_candles_are_those_that_the_exchange_publishes(
 
 
 @pytest.mark.parametrize("name", ["binance", "ccxt:binance", "ccxt:bybit"])
-def test_candles_of_a_later_page_are_not_those_that_were_asked_for(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A cache answers with another page: the range is asked for again, and is whole."""
+def test_a_cached_wrong_page_is_requested_again(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that a cache answers wrongly is requested again until the range is complete."""
     monkeypatch.setattr(history, "RETRY_S", 0.01)
     playback = Playback(ALL[name][0]())
     try:
@@ -116,7 +114,7 @@ def test_candles_of_a_later_page_are_not_those_that_were_asked_for(
         def question(venue: Exchange, rest: Rest) -> Awaitable[list[Kline]]:
             source = Source(venue, rest, str)
             to_us = BEGIN_US + 40 * MINUTE.length_us
-            begin_us = BEGIN_US - 60 * MINUTE.length_us  # of which there are no candles
+            begin_us = BEGIN_US - 60 * MINUTE.length_us  # without candles
             return asked("x", lambda: fetched(source, symbol_of(playback), MINUTE, begin_us, to_us))
 
         playback.later_ms = 75 * 60_000
@@ -127,8 +125,8 @@ def test_candles_of_a_later_page_are_not_those_that_were_asked_for(
         playback.close()
 
 
-def test_where_trades_stood_at_a_time(exchange: Playback) -> None:
-    """The id before the first one since; none where there was no trade since."""
+def test_the_seam_at_a_time_is_found(exchange: Playback) -> None:
+    """The seam at a time is the id before the first trade since, or none without a trade."""
     made = market(exchange, 500)
     symbol = symbol_of(exchange)
     for number in (0, 1, 250, 499):
@@ -140,9 +138,9 @@ def test_where_trades_stood_at_a_time(exchange: Playback) -> None:
     assert ask(exchange, lambda venue, rest: venue.before(rest, symbol, late_us)) is None
 
 
-def test_what_an_exchange_refuses_is_not_asked_for_again(exchange: Playback) -> None:
-    """A symbol that it does not know: the error says so."""
-    by_ccxt = exchange.dialect.name.startswith("ccxt:")  # which knows its markets
+def test_a_refused_symbol_is_not_requested_again(exchange: Playback) -> None:
+    """An unknown symbol is an error with the exchange's reason and is not retried."""
+    by_ccxt = exchange.dialect.name.startswith("ccxt:")  # which knows its own markets
     if not by_ccxt:
         exchange.answers += [(404, {})]
 
@@ -155,8 +153,11 @@ def test_what_an_exchange_refuses_is_not_asked_for_again(exchange: Playback) -> 
     assert len(exchange.requests) == 1
 
 
-def test_a_range_is_cut_at_midnight_and_what_is_known_is_left_out() -> None:
-    """Whole intervals; the last chunk ends at the seam, and is known only to its own end."""
+def test_a_range_is_split_at_midnight_without_stored_parts() -> None:
+    """A range is split at midnight into whole intervals without those that are stored.
+
+    The last chunk ends at the seam.
+    """
     midnight = 1_700_006_400_000_000
     from_us, to_us = midnight - 90_000_000, midnight + DAY_US + 30 * 60_000_000
     first = (midnight - 60_000_000, midnight)
@@ -169,7 +170,7 @@ def test_a_range_is_cut_at_midnight_and_what_is_known_is_left_out() -> None:
 
 
 def test_decimals_of_json_numbers_are_exact() -> None:
-    """Coinbase writes its candles as numbers that no float holds."""
+    """Coinbase's JSON numbers, which no float can hold, are exact."""
     from functions.exchange_bridge.exchanges import coinbase
 
     row = b"[[1700000040,0.1,61845.6800000000000000001,0.3,0.7,12345678.123456789]]"

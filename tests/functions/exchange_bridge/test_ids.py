@@ -1,4 +1,4 @@
-"""Trade ids: what is missing is known exactly, whatever the order in which trades come."""
+"""Trade ids: the missing ones are exact, whatever the order in which trades arrive."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def missing(ids: SymbolIds) -> set[int]:
         )
     )
 )
-def test_what_is_missing_is_what_was_not_seen(steps: list[tuple[str, int]]) -> None:
-    """Between the first trade and the highest that is known of, in any order, also in gaps."""
+def test_unseen_ids_are_missing(steps: list[tuple[str, int]]) -> None:
+    """The ids not seen between the first trade and the highest known one are missing."""
     ids = SymbolIds("A")
     ids.see(trade(FIRST), 0.0)
     seen, highest, now_s = {FIRST}, FIRST, 0.0
@@ -57,8 +57,8 @@ def test_what_is_missing_is_what_was_not_seen(steps: list[tuple[str, int]]) -> N
         assert set(range(FIRST, certain.id + 1)) <= seen | told
 
 
-def test_a_hole_is_a_gap_when_it_has_lasted() -> None:
-    """Two connections overlap: what the other one brings in time was never missing."""
+def test_missing_ids_are_a_gap_after_a_while() -> None:
+    """Missing ids are a gap after a while: an overlapping connection may still bring them."""
     ids = SymbolIds("A")
     ids.see(trade(1), 0.0)
     ids.see(trade(10), 1.0)
@@ -74,8 +74,11 @@ def test_a_hole_is_a_gap_when_it_has_lasted() -> None:
     assert (done.hole.first, done.hole.last, ids.filled) == (2, 4, 1)
 
 
-def test_a_new_life_goes_on_where_the_last_one_ended() -> None:
-    """What lies between is missing, also when the exchange only named its last trade so far."""
+def test_a_restart_resumes_at_the_last_id() -> None:
+    """After a restart the ids since the stored one are missing.
+
+    Also if the exchange has only named its last trade so far.
+    """
     seen, named = SymbolIds("A"), SymbolIds("A")
     seen.see(trade(20), 0.0)
     named.exists(trade(20), 0.0)
@@ -89,8 +92,8 @@ def test_a_new_life_goes_on_where_the_last_one_ended() -> None:
     assert missing(before) == {11, 12}
 
 
-def test_the_same_last_trade_named_again_is_no_new_count() -> None:
-    """A heartbeat in a quiet market names the same trade, later and later."""
+def test_a_repeated_last_trade_restarts_no_ids() -> None:
+    """A heartbeat that repeats a last trade at a later time does not restart the ids."""
     ids = SymbolIds("A")
     for number in (1, 2, 4):
         ids.see(trade(number), 0.0)
@@ -100,8 +103,8 @@ def test_the_same_last_trade_named_again_is_no_new_count() -> None:
     assert missing(ids) == {3}
 
 
-def test_a_venue_that_counts_anew_is_followed() -> None:
-    """A much later trade under a low id is no old one: it begins a new count."""
+def test_restarted_ids_are_followed() -> None:
+    """A much later trade with a low id restarts the ids."""
     ids = SymbolIds("A")
     ids.see(Trade("A", 1_000, 1_000_000), 0.0)
     ids.see(Trade("A", 3, 100_000_000), 1.0)
@@ -109,8 +112,8 @@ def test_a_venue_that_counts_anew_is_followed() -> None:
     assert missing(ids) == {4}
 
 
-def test_a_late_trade_of_the_former_count_is_no_gap_of_the_new_one() -> None:
-    """A second connection may be behind; the new count goes on, past the old ids as well."""
+def test_a_late_trade_before_the_restart_is_no_gap() -> None:
+    """A late trade from before a restart of the ids makes no gap after it."""
     ids = SymbolIds("A")
     ids.see(Trade("A", 1_000, 1_000_000), 0.0)
     ids.see(Trade("A", 3, 100_000_000), 1.0)

@@ -1,4 +1,4 @@
-"""OKX by ccxt: messages that join trades, and gaps that REST fills trade by trade."""
+"""OKX over ccxt: messages that join trades, and gaps that REST fills trade by trade."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from functions.exchange_bridge.settings import Settings
 from functions.persist.feeds import FeedWriter
 from shared.stores.postgres import Postgres
 from shared.wire.gaps import GapState
-from tests.exchanges.bridge import Told, bridging, of_playback
+from tests.exchanges.bridge import BridgeOutput, bridging, of_playback
 from tests.exchanges.dialects import Trade as Made
 from tests.exchanges.okx import CcxtOkxDialect
 from tests.exchanges.playback import Playback
@@ -49,68 +49,68 @@ def play_joined(okx: Playback, *orders: Sequence[Made]) -> None:
         okx.say(dialect(okx).joined(order))
 
 
-def volume(told: Told) -> float:
-    """Of what came, each id once: of a trade that counts twice it has the size twice."""
-    found = [orjson.loads(each) for each in told.payloads()]
+def volume(output: BridgeOutput) -> float:
+    """The volume by distinct ids: a trade that counts twice adds its size twice."""
+    found = [orjson.loads(each) for each in output.payloads()]
     sizes = {each["trade"]["id"]: each["trade"]["amount"] for each in found if "trade" in each}
     return sum(map(float, sizes.values()))
 
 
-def test_a_gap_is_filled_by_the_trades_that_no_message_joined(
+def test_a_gap_is_filled_without_joined_trades(
     okx: Playback, sink: Subscriber, tmp_path: Path
 ) -> None:
-    """Over pages, after a cut: none is sent of those that a message stood for."""
-    told, log = Told(sink), tmp_path / "log"
+    """A gap is filled over pages without the trades that a joined message includes."""
+    output, log = BridgeOutput(sink), tmp_path / "log"
     dialect(okx).page = 7
     with bridging(sink.url, log, of_playback(okx, SYMBOL)):
         eventually(lambda: okx.clients > 0, log)
         play_joined(okx, made(1, 5), made(6, 1), made(7, 3))
-        eventually(lambda: told.ids("id") == [5, 6, 9], log)
+        eventually(lambda: output.ids("id") == [5, 6, 9], log)
         okx.shut()
         okx.lose(made(10, 40))
         okx.open()
         eventually(lambda: okx.clients > 0, log)
         play_joined(okx, made(50, 4), made(54, 2))
-        eventually(lambda: volume(told) == 55 * 0.5, log)
-        eventually(lambda: told.statuses()[-1].symbols[0].last_trade_id == 55, log)
-        eventually(lambda: told.statuses()[-1].symbols[0].gaps_open == 0, log)
-    assert {*range(10, 50)} <= set(told.ids("id"))
-    assert not {1, 2, 3, 4, 7, 8} & set(told.ids("id"))
-    assert GapState.FILLED in {gap.state for gap in told.gaps()}
-    assert not any(gap.by_time for gap in told.gaps())
+        eventually(lambda: volume(output) == 55 * 0.5, log)
+        eventually(lambda: output.statuses()[-1].symbols[0].last_trade_id == 55, log)
+        eventually(lambda: output.statuses()[-1].symbols[0].gaps_open == 0, log)
+    assert {*range(10, 50)} <= set(output.ids("id"))
+    assert not {1, 2, 3, 4, 7, 8} & set(output.ids("id"))
+    assert GapState.FILLED in {gap.state for gap in output.gaps()}
+    assert not any(gap.by_time for gap in output.gaps())
 
 
 def test_a_restart_fills_from_the_last_joined_trade_on(
     okx: Playback, sink: Subscriber, tmp_path: Path, database: str
 ) -> None:
-    """Its other trades came with it, though no id of theirs did."""
-    told, log = Told(sink), tmp_path / "log"
+    """A restart fills from the last joined trade on, since its message had the others."""
+    output, log = BridgeOutput(sink), tmp_path / "log"
     settings = {**of_playback(okx, SYMBOL), "DATABASE_URL": database}
     with bridging(sink.url, log, settings, stop=signal.SIGKILL):
         eventually(lambda: okx.clients > 0, log)
         play_joined(okx, made(1, 5))
-        eventually(lambda: bool(told.statuses()), log)
-        eventually(lambda: told.statuses()[-1].symbols[0].last_trade_id == 5, log)
+        eventually(lambda: bool(output.statuses()), log)
+        eventually(lambda: output.statuses()[-1].symbols[0].last_trade_id == 5, log)
     postgres = Postgres(database)
-    FeedWriter(postgres).status(told.statuses()[-1])
+    FeedWriter(postgres).status(output.statuses()[-1])
     postgres.close()
     okx.lose(made(6, 4))
     with bridging(sink.url, log, settings):
         eventually(lambda: okx.clients > 0, log)
         play_joined(okx, made(10, 3))
-        eventually(lambda: volume(told) == 12 * 0.5, log)
-    assert {5, 6, 7, 8, 9} <= set(told.ids("id"))
+        eventually(lambda: volume(output) == 12 * 0.5, log)
+    assert {5, 6, 7, 8, 9} <= set(output.ids("id"))
 
 
-def test_what_the_venue_lists_no_more_stays_open_and_is_said(
+def test_trades_no_longer_listed_stay_an_open_gap(
     okx: Playback, sink: Subscriber, tmp_path: Path
 ) -> None:
-    """The part that is listed is filled."""
-    told, log = Told(sink), tmp_path / "log"
+    """The listed part of a gap is filled, and the rest stays open and is reported."""
+    output, log = BridgeOutput(sink), tmp_path / "log"
     with bridging(sink.url, log, of_playback(okx, SYMBOL)):
         eventually(lambda: okx.clients > 0, log)
         play_joined(okx, made(1, 2))
-        eventually(lambda: told.ids("id") == [2], log)
+        eventually(lambda: output.ids("id") == [2], log)
         okx.shut()
         dialect(okx).oldest = 8
         okx.lose(made(3, 17))
@@ -118,12 +118,15 @@ def test_what_the_venue_lists_no_more_stays_open_and_is_said(
         eventually(lambda: okx.clients > 0, log)
         play_joined(okx, made(20, 2))
         eventually(lambda: "lists no trade of BTC/USDT before id 8" in log.read_text(), log)
-        eventually(lambda: volume(told) == 16 * 0.5, log)
-        assert {gap.state for gap in told.gaps()} == {GapState.OPEN}
+        eventually(lambda: volume(output) == 16 * 0.5, log)
+        assert {gap.state for gap in output.gaps()} == {GapState.OPEN}
 
 
-def test_where_trades_stood_and_what_is_refused(okx: Playback) -> None:
-    """By the venue's cursor of times; a backfill of trades would count joined ones twice."""
+def test_the_seam_is_found_and_a_backfill_of_trades_refused(okx: Playback) -> None:
+    """The seam is found by the venue's time cursor.
+
+    A backfill of trades, which would count joined ones twice, is refused.
+    """
     okx.lose(made(1, 20))
     settings = Settings.from_env(
         {"K_SINK": "http://none", "DATABASE_URL": "none", **of_playback(okx, SYMBOL)}
@@ -149,7 +152,7 @@ def test_where_trades_stood_and_what_is_refused(okx: Playback) -> None:
 def test_a_message_stands_for_as_many_trades_as_it_says(
     okx: Playback, count: str, ids: list[int]
 ) -> None:
-    """Those up to its id."""
+    """A message with a count includes that many trades up to its id."""
     settings = Settings.from_env({"K_SINK": "http://none", **of_playback(okx, SYMBOL)})
     text = f'{{"trade":{{"symbol":"B/U","id":"9","timestamp":7,"info":{{"px":"1"{count}}}}}}}'
     message = settings.exchange.read(text.encode())

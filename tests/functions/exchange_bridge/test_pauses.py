@@ -1,4 +1,4 @@
-"""Pauses between attempts: back within three seconds, or as late as the exchange asks for."""
+"""Backoff between attempts: back within three seconds, or as late as the exchange asks for."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ AWAY = OSError("refused")
 def test_an_attempt_begins_within_three_seconds_of_the_servers_return(
     returns_s: float, ends: list[str], chance: Random
 ) -> None:
-    """Whenever it returns, and whether attempts before were refused or hung until the timeout."""
+    """An attempt begins within three seconds of the server's return, refused or hung before."""
     pauses = Pauses(SETTINGS.longest_pause_s, chance.uniform)
     begins_s, number = 0.0, 0
     while begins_s < returns_s:
@@ -35,15 +35,15 @@ def test_an_attempt_begins_within_three_seconds_of_the_servers_return(
         pause_s = pauses.after(AWAY, lasted_s, was_connected=False)
         number += 1
         if begins_s + lasted_s > returns_s:
-            # It is back while an attempt hangs: the next one does not wait long on top.
+            # it returns while an attempt hangs: the next one follows soon
             assert pause_s <= 0.1
             return
         begins_s += lasted_s + pause_s
     assert begins_s - returns_s <= WITHIN_S
 
 
-def test_pauses_double_to_the_cap_and_begin_anew_after_a_steady_connection() -> None:
-    """The server is not run over, nor is one that is lost now and then waited for."""
+def test_backoff_doubles_and_resets() -> None:
+    """Backoff doubles to its cap and resets after a stable connection."""
     pauses = Pauses(2.5, lambda low, high: high)
     assert [pauses.after(AWAY, 0.0, was_connected=False) for _ in range(7)] == [
         *(0.1, 0.2, 0.4, 0.8, 1.6, 2.5, 2.5)
@@ -57,9 +57,7 @@ def test_pauses_double_to_the_cap_and_begin_anew_after_a_steady_connection() -> 
 @pytest.mark.parametrize(
     ("status", "asked", "expected_s"), [(429, "30", 30.0), (418, "", 10.0), (503, "30", 0.1)]
 )
-def test_a_refused_connection_says_how_long_to_stay_away(
-    status: int, asked: str, expected_s: float
-) -> None:
-    """Too many connections are answered as too many requests are."""
+def test_a_refused_connection_has_a_retry_after(status: int, asked: str, expected_s: float) -> None:
+    """A refused connection with Retry-After is waited for like a rate limit."""
     error = InvalidStatus(Response(status, "", Headers({"Retry-After": asked} if asked else {})))
     assert Pauses(2.5, lambda low, high: high).after(error, 0.0, was_connected=False) == expected_s

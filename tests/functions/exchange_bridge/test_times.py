@@ -1,4 +1,4 @@
-"""What is missing of a feed whose ids do not count, by time and by connection."""
+"""Gaps of a feed whose ids have no order, by time and connection."""
 
 from __future__ import annotations
 
@@ -29,16 +29,19 @@ def seen(*times_ms: int) -> SymbolTimes:
     return times
 
 
-def test_one_connection_has_no_hole() -> None:
-    """Whatever lies between two trades, and in whatever order they come."""
+def test_one_connection_has_no_gap() -> None:
+    """One connection has no gap, whatever the times and order of its trades."""
     assert holes(seen(1_000, 90_000, 80_000, 90_000, 500_000)) == []
 
 
-def test_a_new_connection_leaves_one_to_its_first_later_trade() -> None:
-    """Both ends are in it: more trades of their milliseconds may be missing."""
+def test_a_new_connection_leaves_a_gap_to_its_first_trade() -> None:
+    """A new connection leaves a gap up to its first later trade, both ends included.
+
+    More trades of their milliseconds may be missing.
+    """
     times = seen(1_000, 2_000)
     times.connected()
-    times.see(at(2_000), 0)  # of a snapshot, as venues send it
+    times.see(at(2_000), 0)  # of a snapshot
     assert holes(times) == []
     times.see(at(9_000), 0)
     times.see(at(9_500), 0)
@@ -46,8 +49,8 @@ def test_a_new_connection_leaves_one_to_its_first_later_trade() -> None:
     assert times.certain() == Trade("X", 1_999, 2_000_000)
 
 
-def test_the_first_connection_promises_nothing_of_before() -> None:
-    """Neither does a trade that was there before it."""
+def test_the_first_connection_has_no_gap_before_it() -> None:
+    """The first connection has no gap before it, also with an older trade."""
     times = SymbolTimes("X")
     times.connected()
     times.exists(at(1_000), 0)
@@ -56,15 +59,15 @@ def test_the_first_connection_promises_nothing_of_before() -> None:
 
 
 def test_a_newer_trade_that_did_not_come_is_missing() -> None:
-    """And what follows it as well, until one comes."""
+    """A newer trade of the exchange that did not arrive is a gap up to the next arrival."""
     times = seen(1_000)
     times.exists(at(3_000), 0)
     times.see(at(4_500), 0)
-    assert holes(times) == [(1_000, 4_500)]  # joined: they lie side by side
+    assert holes(times) == [(1_000, 4_500)]  # adjacent gaps are joined
 
 
-def test_an_earlier_life_is_gone_on_from() -> None:
-    """Behind the millisecond that it was sure of, whether a trade has come or not."""
+def test_a_restart_resumes_at_the_last_time() -> None:
+    """A restart leaves a gap from the last confirmed millisecond, with or without a trade."""
     times = seen(5_000)
     times.resume(Trade("X", 1_999, 2_000_000), 0)
     assert holes(times) == [(2_000, 5_000)]
@@ -75,7 +78,7 @@ def test_an_earlier_life_is_gone_on_from() -> None:
 
 
 def test_a_range_is_filled_as_far_as_it_is_listed() -> None:
-    """No id is absent: nobody knows how many trades there were."""
+    """A gap is filled as far as the venue lists it, and no id is absent."""
     times = seen(1_000)
     times.connected()
     times.see(at(9_000), 0)
@@ -89,8 +92,8 @@ def test_a_range_is_filled_as_far_as_it_is_listed() -> None:
 
 
 @pytest.mark.processes
-def test_history_by_trades_is_refused_where_nobody_can_tell_that_it_is_whole() -> None:
-    """Before anything is asked; candles are the way."""
+def test_history_by_trades_is_refused_if_not_verifiable() -> None:
+    """History by trades is refused before a request where its completeness cannot be verified."""
     settings = Settings.from_env(
         {"K_SINK": "http://none", "FEED": "ccxt", "CCXT_VENUE": "bybit", "CCXT_SYMBOLS": "BTC/USDT"}
     )

@@ -1,4 +1,4 @@
-"""The venues that the bridge is tried against, and the trades that are played there."""
+"""The venues of the bridge's tests, and the trades played there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The canned events of tests/events, as normalize answers them."""
+"""The canned events of tests/events, and normalize's results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ EVENTS: Final = sorted((Path(__file__).parents[2] / "events").glob("*.json"))
 
 @pytest.mark.parametrize("path", EVENTS, ids=lambda path: path.stem)
 def test_a_canned_event_becomes_its_ticks_and_rejects(path: Path) -> None:
-    """As its file says, in the total order; a repetition gives the same bytes and ids."""
+    """A canned event gives its file's ticks and rejects in total order.
+
+    A repetition gives the same bytes and ids.
+    """
     canned: dict[str, Any] = json.loads(path.read_text())
     payloads = [each.encode() for each in canned["payloads"]]
     batch = RawBatch(

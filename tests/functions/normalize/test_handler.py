@@ -1,4 +1,4 @@
-"""A raw batch becomes one event of ticks for all shards, and one of the wide ones where needed."""
+"""A raw batch becomes one event of ticks for all shards, and one of wide ticks if needed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TIME = "1735689600000"
 
 
 def emitted(*lines: str, skew_us: int = 5_000_000) -> dict[str, Ticks]:
-    """The events of ticks by their id."""
+    """The events of ticks by id."""
     body = "\n".join(lines).encode()
     batch = RawBatch(
         FORMAT_CSV, "udp-1", 0, body, np.array([len(body)]), np.array([NOW_US], dtype=np.int64)
@@ -48,7 +48,7 @@ def values(ticks: Ticks) -> list[tuple[str, Decimal, Decimal]]:
 
 
 def test_one_event_has_the_ticks_of_all_shards() -> None:
-    """Sorted by shard, then by name; a part of it is the instruments of that shard."""
+    """One event has the ticks of all shards, sorted by shard and name."""
     names = [f"S{n}" for n in range(100)]
     (ticks,) = emitted(*(f"{name},1" for name in reversed(names))).values()
     assert ticks.shards == 16
@@ -57,8 +57,8 @@ def test_one_event_has_the_ticks_of_all_shards() -> None:
         assert list(part.names) == sorted(name for name in names if shard_of(name, 16) == shard)
 
 
-def test_what_is_beyond_64_bits_goes_in_an_event_of_its_own() -> None:
-    """Token amounts of 18 decimals, exactly; other instruments keep their 64-bit columns."""
+def test_ticks_beyond_64_bits_are_an_event_of_their_own() -> None:
+    """Ticks beyond 64 bits are exact in their own event, and others stay in 64-bit columns."""
     lines = [
         ("DEX", "0.00000259156993297133", "1234567.890123456789012345"),
         ("DEX", "9.999999999999999999", "1"),
@@ -84,21 +84,21 @@ NUMBERS = st.decimals(-(10**30), 10**30, places=18, allow_nan=False)
 def test_every_decimal_comes_through_exactly(
     lines: list[tuple[str, Decimal, Decimal]],
 ) -> None:
-    """Negative, zero, tiny and wide ones, in any mixture."""
+    """Any mixture of negative, zero, tiny and wide decimals is exact."""
     outputs = emitted(*(f"{name},{price:f},{size:f},{TIME}" for name, price, size in lines))
     every = [row for ticks in outputs.values() for row in values(ticks)]
     assert sorted(every) == sorted(lines)
 
 
-def test_trades_of_one_time_with_text_ids_stand_as_they_were_sent() -> None:
-    """A text id identifies and orders nothing: neither `1-10` before `1-2`, nor a UUID."""
+def test_text_ids_do_not_order_trades_of_one_time() -> None:
+    """Trades of one time with text ids stay in the order sent, such as `1-2` and `1-10`."""
     texts = ["1-2", "1-10", "20f43950-d8dd", "0b7f7c2c", "9999999999999999999", "a"]
     (ticks,) = emitted(*(f"A,{n + 1},1,{TIME},buy,{text}" for n, text in enumerate(texts))).values()
     assert [ticks.text_at(row) for row in range(len(ticks))] == texts
 
 
-def test_a_time_more_than_the_skew_ahead_is_no_tick() -> None:
-    """Judged by the batch's own receive time."""
+def test_a_time_beyond_the_skew_is_no_tick() -> None:
+    """A time beyond the allowed skew, by the batch's receive time, is no tick."""
     at_bound = NOW_US // 1000 + 5_000
     event = Event(
         "u-1",

@@ -1,4 +1,4 @@
-"""Quotes through the stage: one event of columns, in a total order, and mid-prices on demand."""
+"""Quotes through the stage: one event of columns in a total order, and mid-prices on demand."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ def emitted(raw: RawBatch, stage: Normalize | None = None) -> dict[str, Outgoing
 
 
 def test_quotes_are_an_event_of_their_own_in_the_total_order() -> None:
-    """By instrument, event time, update id, receive time; a size that is not given stays so."""
+    """Quotes are one event, sorted by instrument, event time, update id and receive time.
+
+    A size that is not given stays absent.
+    """
     raw = batch(
         FORMAT_COINBASE,
         [
@@ -71,8 +74,8 @@ def test_quotes_are_an_event_of_their_own_in_the_total_order() -> None:
     ]
 
 
-def test_a_quote_from_the_future_is_one_reject_even_where_it_is_a_tick_too() -> None:
-    """Judged by the receive time of its own batch."""
+def test_a_quote_from_the_future_is_one_reject() -> None:
+    """A quote beyond the allowed skew is one reject, also if it is a tick too."""
     scan = json.dumps(
         {"ticker": "A", "price": 1, "bid": 1, "ask": 2, "timestamp": NOW_US // 1000 + 1001}
     ).encode()
@@ -83,8 +86,8 @@ def test_a_quote_from_the_future_is_one_reject_even_where_it_is_a_tick_too() -> 
         assert (reject.code, reject.original) == ("time_in_future", scan)
 
 
-def test_quotes_make_no_ticks_unless_mid_prices_are_asked_for() -> None:
-    """Then an instrument of their own has them, so candles of trades stay candles of trades."""
+def test_quotes_make_no_ticks_unless_configured() -> None:
+    """With mid-prices configured, quotes make ticks of an instrument of their own, else none."""
     raw = batch(FORMAT_COINBASE, [ticker("A-USD", "1", "1.1"), ticker("A-USD", "2.5", "3.5")])
     assert events.TICKS not in emitted(raw)
     outputs = emitted(raw, Normalize(RULE, quotes_as_ticks=QuotesAsTicks.MID))
@@ -108,8 +111,8 @@ size = st.one_of(st.none(), st.decimals(min_value=0, max_value=10**6, places=6))
 
 
 @given(st.lists(st.tuples(price, price, size, size), min_size=1, max_size=10))
-def test_what_is_emitted_reads_back_as_what_was_said(said: list[tuple[Any, ...]]) -> None:
-    """Every digit of every quote, at one scale or at scales of their own."""
+def test_emitted_quotes_have_every_digit(said: list[tuple[Any, ...]]) -> None:
+    """Each emitted quote has every digit, at a common scale or its own."""
 
     def field(value: Decimal | None) -> str:
         return "" if value is None else format(value, "f")
@@ -134,7 +137,7 @@ def test_what_is_emitted_reads_back_as_what_was_said(said: list[tuple[Any, ...]]
 
 
 def test_extreme_scales_get_entries_of_their_own() -> None:
-    """What does not fit 64 bits at the common scale keeps its own."""
+    """Quotes that do not fit 64 bits at the common scale have their own."""
     fine, large = ("0.000000000000000001", "0.000000000000000002"), ("9000000000", "9000000001")
     raw = batch(FORMAT_COINBASE, [ticker("A-USD", *fine), ticker("A-USD", *large, sequence=2)])
     quotes = Quotes.decode(decompress(emitted(raw)[events.QUOTES].body))

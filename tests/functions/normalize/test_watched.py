@@ -1,4 +1,4 @@
-"""Trades go to screens from normalize: those of watched instruments, and no others."""
+"""Normalize shows the trades of watched instruments, and no others."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def shown(outcome: Outcome) -> dict[str, list[int]]:
 
 
 def test_trades_of_watched_instruments_are_shown(valkey: redis.Redis) -> None:
-    """All of them, also of mantissas beyond 64 bits; what is emitted is the same as ever."""
+    """All trades of watched instruments are shown, and emitted events do not change."""
     alone = normalized(valkey)
     assert alone.show == []
     Leases(valkey, SHARDS).renew(["A", "WIDE"], 1)
@@ -49,14 +49,14 @@ def test_trades_of_watched_instruments_are_shown(valkey: redis.Redis) -> None:
     assert len({out.id for out in [*outcome.emit, *outcome.show]}) == 4
 
 
-def test_who_watches_everything_is_shown_everything(valkey: redis.Redis) -> None:
-    """`*` is every instrument."""
+def test_a_wildcard_shows_every_instrument(valkey: redis.Redis) -> None:
+    """The wildcard `*` shows every instrument."""
     Leases(valkey, SHARDS).renew([ALL], 1)
     assert shown(normalized(valkey)).keys() == {"A", "B", "C", "WIDE"}
 
 
-def test_without_redis_nothing_is_shown_and_all_is_emitted() -> None:
-    """Screens hold up no ingestion."""
+def test_without_redis_all_is_emitted() -> None:
+    """Without Redis nothing is shown, and all events are emitted."""
     outcome = normalized(connect("redis://127.0.0.1:1"))
     assert outcome.show == []
     assert len(outcome.emit) == 2

@@ -1,4 +1,4 @@
-"""Notifications over real HTTP: each alert to each target once, whatever is repeated or refused."""
+"""Notifications over real HTTP: each alert reaches each target once."""
 
 from __future__ import annotations
 
@@ -50,18 +50,21 @@ def notify(postgres: Postgres, *urls: str, patience_s: float = 30.0) -> Notify:
 
 
 def deliveries(postgres: Postgres) -> list[bool]:
-    """Of each delivery whether it has ended."""
+    """Whether each delivery has ended."""
     with postgres.connection() as connection:
         rows = connection.execute("SELECT claimed_until IS NULL FROM alert_deliveries").fetchall()
     return [row[0] for row in rows]
 
 
 def test_an_alert_reaches_each_target_once(messenger: Messenger, postgres: Postgres) -> None:
-    """Delivered several times, two of them at once; another alert is another notification."""
+    """An alert delivered several times, also concurrently, reaches each target once.
+
+    Another alert is another notification.
+    """
     handler = notify(postgres, messenger.url("/a"), messenger.url("/b"))
 
     def delivered(event: Event) -> None:
-        with contextlib.suppress(TransientError):  # the other one is at it
+        with contextlib.suppress(TransientError):  # the other delivery has it
             handler(event)
 
     with ThreadPoolExecutor(2) as threads:
@@ -77,7 +80,10 @@ def test_an_alert_reaches_each_target_once(messenger: Messenger, postgres: Postg
 def test_a_refused_notification_is_sent_by_a_later_delivery(
     messenger: Messenger, postgres: Postgres
 ) -> None:
-    """The target that took it gets it no second time. The error shows no credentials."""
+    """A refused notification is sent by a redelivery, and only to the target that refused.
+
+    The error shows no credentials.
+    """
     other = Messenger()
     handler = notify(postgres, other.url(), messenger.url())
     messenger.status = 503
@@ -91,8 +97,8 @@ def test_a_refused_notification_is_sent_by_a_later_delivery(
     other.close()
 
 
-def test_a_target_that_is_away_is_tried_again(messenger: Messenger, postgres: Postgres) -> None:
-    """Nothing listens there."""
+def test_an_unreachable_target_is_retried(messenger: Messenger, postgres: Postgres) -> None:
+    """An unreachable target is retried by the redelivery."""
     url = messenger.url()
     messenger.close()
     handler = notify(postgres, url)
@@ -101,8 +107,8 @@ def test_a_target_that_is_away_is_tried_again(messenger: Messenger, postgres: Po
     assert deliveries(postgres) == []
 
 
-def test_a_service_that_trickles_holds_nobody_up(messenger: Messenger, postgres: Postgres) -> None:
-    """The other has the alert at once; no transaction waits; what it takes in the end it has."""
+def test_a_slow_service_delays_no_other(messenger: Messenger, postgres: Postgres) -> None:
+    """A slow service delays no other target, holds no transaction, and gets its notification."""
     other = Messenger()
     messenger.holds.set()
     handler = notify(postgres, other.url(), messenger.url(), patience_s=0.5)
@@ -122,8 +128,8 @@ def test_a_service_that_trickles_holds_nobody_up(messenger: Messenger, postgres:
     other.close()
 
 
-def test_notifications_that_do_not_end_are_few(messenger: Messenger, postgres: Postgres) -> None:
-    """Each keeps a thread; what is more is refused at once, claims nothing, and comes later."""
+def test_hanging_notifications_are_bounded(messenger: Messenger, postgres: Postgres) -> None:
+    """Hanging notifications are bounded; one over the bound is refused and sent later."""
     messenger.holds.set()
     handler = notify(postgres, messenger.url(), patience_s=0.01)
     for number in range(4):
@@ -143,8 +149,8 @@ def test_notifications_that_do_not_end_are_few(messenger: Messenger, postgres: P
     eventually(delivered, bool)
 
 
-def test_a_claim_of_a_process_that_died_ends(messenger: Messenger, postgres: Postgres) -> None:
-    """Nobody sends it before."""
+def test_a_claim_of_a_dead_process_expires(messenger: Messenger, postgres: Postgres) -> None:
+    """The claim of a process that died expires, and nobody sends the notification before."""
     handler = notify(postgres, messenger.url())
     claimed, _ = handler.claims.claim(alert().id, [handler.targets[0].digest])
     assert len(claimed) == 1
@@ -157,7 +163,7 @@ def test_a_claim_of_a_process_that_died_ends(messenger: Messenger, postgres: Pos
 
 
 def test_a_rule_chooses_its_targets(messenger: Messenger, postgres: Postgres) -> None:
-    """By names, of which a target may have several; a muted one is sent to nobody."""
+    """A rule selects targets by name, also several of one name, and a muted one none."""
     handler = notify(
         postgres, f"ops,desk={messenger.url('/a')}", f"desk={messenger.url('/b')}", "json://h/"
     )
@@ -173,7 +179,7 @@ def test_a_rule_chooses_its_targets(messenger: Messenger, postgres: Postgres) ->
     assert sent("3", "A gap to ops", muted=True) == 0
     with pytest.raises(PermanentError, match=r"night: no URL .* there are desk, ops"):
         sent("4", "A close > 1 to ops, night")
-    assert len(messenger.taken) == 4  # ops has it
+    assert len(messenger.taken) == 4  # ops has been notified
 
 
 def results_of(handler: Notify, **asked: str) -> list[dict[str, object]]:
@@ -184,8 +190,8 @@ def results_of(handler: Notify, **asked: str) -> list[dict[str, object]]:
     return found
 
 
-def test_a_test_says_what_came_of_it(messenger: Messenger, postgres: Postgres) -> None:
-    """Of each target by its name; nothing is noted, so that the next one is sent too."""
+def test_a_test_reports_the_result_of_each_target(messenger: Messenger, postgres: Postgres) -> None:
+    """A test reports each target's result by name, and records no delivery."""
     other = Messenger()
     other.status = 500
     handler = notify(postgres, f"ops={messenger.url()}", other.url())
@@ -208,7 +214,7 @@ def test_a_test_says_what_came_of_it(messenger: Messenger, postgres: Postgres) -
 def test_no_credential_is_logged(
     messenger: Messenger, postgres: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither by Apprise nor by what it sends with, at the finest level; nor in a repr."""
+    """No log at any level, of Apprise or its HTTP client, and no `repr` has a credential."""
     caplog.set_level(logging.DEBUG)
     handler = notify(postgres, messenger.url())
     handler(alert())
@@ -220,13 +226,13 @@ def test_no_credential_is_logged(
         assert SECRET not in text
 
 
-def test_without_targets_an_alert_is_taken(postgres: Postgres) -> None:
-    """There is nobody to notify."""
+def test_without_targets_an_alert_is_accepted(postgres: Postgres) -> None:
+    """Without targets an alert is accepted."""
     assert notify(postgres)(alert()).emit == ()
 
 
-def test_what_is_no_alert_is_refused_for_good(messenger: Messenger, postgres: Postgres) -> None:
-    """It would fail in the same way each time."""
+def test_an_invalid_alert_is_a_permanent_error(messenger: Messenger, postgres: Postgres) -> None:
+    """An invalid alert is a permanent error."""
     handler = notify(postgres, messenger.url())
     with pytest.raises(PermanentError, match="no alert"):
         handler(alert(body=b"{}"))
@@ -244,15 +250,15 @@ def test_what_is_no_alert_is_refused_for_good(messenger: Messenger, postgres: Po
         (" ".join(f"json://h/{SECRET}{n}" for n in range(40)), "40 URLs; at most 8"),
     ],
 )
-def test_urls_that_cannot_be_used_are_told_without_them(text: str, reason: str) -> None:
-    """A settings error is logged."""
+def test_bad_urls_are_reported_without_their_text(text: str, reason: str) -> None:
+    """The error of a bad URL, which is logged, does not contain it."""
     with pytest.raises(ValueError, match=reason) as caught:
         parse_targets(text)
     assert SECRET not in str(caught.value)
 
 
 def test_a_credential_is_hidden_however_it_is_written(messenger: Messenger) -> None:
-    """A URL has it with percent signs, an error may have it without."""
+    """A credential is hidden with percent-encoding and without."""
     plain, written = "pa@ss/w0rd-0123", "pa%40ss%2Fw0rd-0123"
     (target,) = parse_targets(messenger.url().replace(SECRET, written))
     target.plugin.notify = Faulty(f"{plain} and {written}")
@@ -262,7 +268,7 @@ def test_a_credential_is_hidden_however_it_is_written(messenger: Messenger) -> N
 
 
 class Faulty:
-    """A plugin's method that raises."""
+    """A method of a plugin that raises."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -272,6 +278,6 @@ class Faulty:
 
 
 def test_targets_have_names_without_credentials() -> None:
-    """The messenger, and the place in the list."""
+    """A target is named by its service and position, without credentials."""
     found: tuple[Target, ...] = parse_targets(f"json://h/{SECRET} ntfys://{SECRET}")
     assert [each.name for each in found] == ["json #1", "ntfys #2"]

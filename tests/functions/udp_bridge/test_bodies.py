@@ -1,4 +1,4 @@
-"""Request bodies are cut at the ends of lines, messages or objects, and nothing is lost."""
+"""Request bodies are split at the ends of lines, messages or objects, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from shared.wire.raw_batch import MAX_PAYLOAD_BYTES, delimited
 
 @given(st.lists(st.integers(0, 30_000), min_size=1, max_size=12))
 def test_lines_stay_whole(lengths: list[int]) -> None:
-    """Payloads end where lines end, and joined they are the body."""
+    """Payloads end at ends of lines, and concatenated they are the body."""
     body = b"\n".join(b"x" * length for length in lengths) + b"\n"
     payloads = lines(body).payloads
     assert b"".join(payloads) == body
@@ -29,7 +29,7 @@ def test_lines_stay_whole(lengths: list[int]) -> None:
 
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=600), st.integers(0, 5))
 def test_messages_stay_whole(some: list[bytes], cut: int) -> None:
-    """Payloads end where messages end; one that is cut off is at the end of the last."""
+    """Payloads end at ends of messages; a truncated message is at the end of the last one."""
     body = b"".join(prefix(len(one)) + one for one in some)
     body = body[: max(1, len(body) - cut)]
     payloads = messages(body).payloads
@@ -39,8 +39,8 @@ def test_messages_stay_whole(some: list[bytes], cut: int) -> None:
         assert [m.end for m in delimited(payload)][-1] == len(payload)
 
 
-def test_json_objects_are_cut_as_they_stand() -> None:
-    """One, an array, or one a line; numbers keep their digits."""
+def test_json_objects_are_split_unchanged() -> None:
+    """A single object, an array or one object a line is split with all digits."""
     assert json_objects(b' {"price": 1.10}\n').payloads == [b'{"price": 1.10}']
     assert json_objects(b'[{"a":1.0} , 2,"x"]').payloads == [b'{"a":1.0}', b"2", b'"x"']
     assert json_lines(b'{"a":1}\r\n\n{bad\n{"b":2}').payloads == [b'{"a":1}', b"{bad", b'{"b":2}']
@@ -49,8 +49,8 @@ def test_json_objects_are_cut_as_they_stand() -> None:
 @pytest.mark.parametrize(
     "kind", ["application/json", "application/x-ndjson", "text/csv", "text/plain", ""]
 )
-def test_a_byte_order_mark_is_no_part_of_a_body(kind: str) -> None:
-    """Editors write one before lines and objects alike; of protobuf it may be a part."""
+def test_a_byte_order_mark_is_stripped_from_text(kind: str) -> None:
+    """A byte order mark is stripped from lines and objects, and not from protobuf."""
     body = b"A,1,2\n" if kind == "text/csv" else b'{"ticker":"A","price":1}'
     assert cut(b"\xef\xbb\xbf" + body, kind) == cut(body, kind)
     assert cut(b"\xef\xbb\xbf", "application/x-protobuf")[1].payloads == [b"\xef\xbb\xbf"]
@@ -82,8 +82,8 @@ def prefix(length: int) -> bytes:
         (json_lines, b"x" * (MAX_PAYLOAD_BYTES + 1), 413),
     ],
 )
-def test_what_cannot_be_taken_is_refused(cut: object, body: bytes, status: int) -> None:
-    """With the status that the sender gets."""
+def test_an_invalid_body_is_refused(cut: object, body: bytes, status: int) -> None:
+    """An invalid body is refused with its HTTP status."""
     assert callable(cut)
     with pytest.raises(RefusedBodyError) as caught:
         cut(body)

@@ -1,4 +1,4 @@
-"""CSV lines, TickerUpdates and JSON objects on one port are distinguished, whatever they say."""
+"""CSV lines, TickerUpdates and JSON objects on one port are distinguished by content."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ objects = st.text(max_size=60).map(lambda text: b"{" + text.encode(errors="repla
 )
 @example([(1, TickerUpdate(symbol="A" * 10, price=1).SerializeToString()), (0, b"\n\x03AA")])
 def test_each_datagram_goes_to_its_format_in_order(some: list[tuple[int, bytes]]) -> None:
-    """Payload, length and receive time stay together."""
+    """Each datagram goes to its format with length and receive time, in order."""
     read = Datagrams(
         b"".join(payload for _, payload in some),
         [len(payload) for _, payload in some],
@@ -52,7 +52,7 @@ def test_each_datagram_goes_to_its_format_in_order(some: list[tuple[int, bytes]]
 
 
 def test_blanks_and_a_byte_order_mark_hide_no_object() -> None:
-    """What Windows tools put before an object does not make a line of it."""
+    """An object after blanks or a byte order mark is recognized."""
     objects = [b'\xef\xbb\xbf{"a":1}', b' \r\n{"a":1}', b'\xef\xbb\xbf {"a":1}']
     others = [b"\xef\xbb\xbfA,1", b"A,{", b"\xef\xbb\xbf", b""]
     some = objects + others
@@ -61,7 +61,7 @@ def test_blanks_and_a_byte_order_mark_hide_no_object() -> None:
 
 
 def test_garbage_with_control_characters_is_a_line() -> None:
-    """It begins as no TickerUpdate with a symbol and a price does."""
+    """Garbage with control characters that begins as no TickerUpdate is a line."""
     garbage = [
         b"\x11",
         b"\n",

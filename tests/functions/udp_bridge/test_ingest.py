@@ -1,4 +1,4 @@
-"""POST /ingest over a real sink: 202 only when the sink has it, and what to do when it has not."""
+"""POST /ingest over a real sink: 202 only when the sink has it, and the errors otherwise."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def subscriber() -> Iterator[Subscriber]:
 def post(
     subscriber: Subscriber, *bodies: bytes, **headers: str
 ) -> list[tuple[httpx.Response, list[RawBatch]]]:
-    """The answer to each body in turn, with what the sink had got by then."""
+    """The response to each body in turn, with what the sink had by then."""
 
     async def whole() -> list[tuple[httpx.Response, list[RawBatch]]]:
         sink = Sink(subscriber.url, "/test")
@@ -63,7 +63,7 @@ def post(
 
 
 def test_an_answer_of_202_means_that_the_sink_has_it(subscriber: Subscriber) -> None:
-    """Sequences go on from body to body, so that no two payloads are the same to the order."""
+    """A response of 202 means that the sink has it, with sequences that continue over bodies."""
     (first, had_first), (second, had_both) = post(subscriber, b"A,1\nA,2\n", b"A,3\n")
     assert (first.status_code, first.json()) == (
         202,
@@ -76,15 +76,17 @@ def test_an_answer_of_202_means_that_the_sink_has_it(subscriber: Subscriber) -> 
 
 
 @pytest.mark.parametrize("content_type", ["application/x-protobuf", "Application/Protobuf; v=1"])
-def test_protobuf_is_told_by_its_content_type(subscriber: Subscriber, content_type: str) -> None:
-    """The body goes on as it came, for normalize to read."""
+def test_protobuf_is_recognized_by_its_content_type(
+    subscriber: Subscriber, content_type: str
+) -> None:
+    """A protobuf body is recognized by its content type and forwarded unchanged."""
     ((answer, taken),) = post(subscriber, b"\x02ab\x01c", content_type=content_type)
     assert answer.status_code == 202
     assert [(b.format, b.payloads) for b in taken] == [(FORMAT_TICKER_STREAM, b"\x02ab\x01c")]
 
 
 def test_json_objects_are_a_payload_each(subscriber: Subscriber) -> None:
-    """As the scanner's bridge sends them."""
+    """Each JSON object is a payload, as the scanner's bridge sends them."""
     ((answer, taken),) = post(subscriber, b'[{"a":1}, {"b":2}]', content_type="application/json")
     assert answer.status_code == 202
     assert [(b.format, b.payloads, b.lengths.tolist()) for b in taken] == [
@@ -92,10 +94,10 @@ def test_json_objects_are_a_payload_each(subscriber: Subscriber) -> None:
     ]
 
 
-def test_a_sink_that_is_away_is_told_and_the_repetition_has_the_same_id(
+def test_an_unreachable_sink_is_503_and_a_retry_has_the_same_id(
     subscriber: Subscriber,
 ) -> None:
-    """503 with a Retry-After: the sender keeps the body and sends it again under its key."""
+    """An unreachable sink is 503 with Retry-After, and a retry under the key has the same id."""
     event_id = f"http-k1-{hashlib.sha256(b'A,1').hexdigest()[:16]}"
     subscriber.script[event_id] = [Reply(503)] * 4 + [Reply(202)]
     (refused, _), (taken, _) = post(subscriber, b"A,1", b"A,1", idempotency_key="k1")
@@ -106,7 +108,7 @@ def test_a_sink_that_is_away_is_told_and_the_repetition_has_the_same_id(
 
 
 def test_another_body_under_a_key_is_another_event(subscriber: Subscriber) -> None:
-    """A client that reuses its key loses nothing: key and body make the id."""
+    """Another body under a reused key is another event: key and body make the id."""
     (first, _), (second, _), (again, _) = post(
         subscriber, b"A,1", b"A,2", b"A,1", idempotency_key="k2"
     )
@@ -143,10 +145,10 @@ def test_another_body_under_a_key_is_another_event(subscriber: Subscriber) -> No
         (b"A,1", {"content_type": "text/csv; charset=latin-1"}, 415, "send UTF-8"),
     ],
 )
-def test_what_is_refused_names_the_fix_and_reaches_no_sink(
+def test_a_refused_body_is_a_problem_with_a_fix(
     subscriber: Subscriber, body: bytes, headers: dict[str, str], status: int, said: str
 ) -> None:
-    """As problem+json."""
+    """A refused body is problem+json with a fix, and does not reach the sink."""
     ((answer, taken),) = post(subscriber, body, **headers)
     assert (answer.status_code, taken) == (status, [])
     assert answer.headers["content-type"] == "application/problem+json"
@@ -167,10 +169,10 @@ def test_what_is_refused_names_the_fix_and_reaches_no_sink(
     ],
 )
 @pytest.mark.parametrize("content_type", ["text/csv", "application/x-ndjson"])
-def test_a_packed_body_is_its_lines(
+def test_a_compressed_body_is_its_lines(
     subscriber: Subscriber, encoding: str, body: bytes, content_type: str
 ) -> None:
-    """The batch holds the unpacked lines; each is a tick, or a reject that says that it is none."""
+    """A compressed body is sent as its lines, each of which becomes a tick or a reject."""
     ((answer, (batch,)),) = post(
         subscriber, body, content_encoding=encoding, content_type=content_type
     )
@@ -180,8 +182,8 @@ def test_a_packed_body_is_its_lines(
     assert answer.json()["rejected"] == 1000 - ticks
 
 
-def test_the_answer_says_what_is_refused_and_where(subscriber: Subscriber) -> None:
-    """By the line of the body, also behind the first payload and with a header in each."""
+def test_the_response_lists_rejects_by_line(subscriber: Subscriber) -> None:
+    """The response lists rejects by line of the body, in any payload and with a header."""
     rows = [b"%d,%d,AB" % (1735689600 + i, i) for i in range(5_000)]
     rows[4_543] = b"20250220,1,AB"
     rows[4_544] = b"1735689600,1,A,B,C"
@@ -203,17 +205,17 @@ def test_the_answer_says_what_is_refused_and_where(subscriber: Subscriber) -> No
     ("body", "ticks"),
     [(b'{"symbol":"A","price":1}', 1), (b'{"s":"A","p":1}\n{"s":"B","p":2}', 2), (b"A,1", 1)],
 )
-def test_a_body_of_unsaid_kind_is_told_by_its_first_character(
+def test_an_untyped_body_is_recognized_by_its_first_character(
     subscriber: Subscriber, content_type: str, body: bytes, ticks: int
 ) -> None:
-    """What `curl -d` and libraries without a Content-Type send."""
+    """A body of an unknown type, as of `curl -d`, is recognized by its first character."""
     headers = {"content_type": content_type} if content_type else {}
     ((answer, _),) = post(subscriber, body, **headers)
     assert (answer.json()["accepted"], answer.json()["rejected"]) == (ticks, 0)
 
 
 def test_decimal_commas_are_read_where_they_are_declared(subscriber: Subscriber) -> None:
-    """Undeclared they are rejects that name the declaration."""
+    """Decimal commas are read if declared, and else rejects that name the declaration."""
     body = b"A.B;61.845,68;0,5;1735689600\nA.B;-1,5;2;2025-01-01T00:00:00Z;sell\n"
     ((declared, (batch,)), (plain, _)) = (
         post(subscriber, body, content_type=f"text/csv{parameter}")[0]
@@ -225,8 +227,8 @@ def test_decimal_commas_are_read_where_they_are_declared(subscriber: Subscriber)
     assert "decimal=comma" in plain.json()["first_errors"][1]["detail"]
 
 
-def test_a_tick_ahead_of_the_clock_is_not_said_to_be_taken(subscriber: Subscriber) -> None:
-    """By the rule of normalize."""
+def test_a_tick_ahead_of_the_clock_is_not_counted_as_accepted(subscriber: Subscriber) -> None:
+    """The response does not count a tick ahead of the clock as accepted, by normalize's rule."""
     ahead = b"A,1,1,%d\nA,1" % (time.time_ns() // 1_000_000 + 60_000)
     ((answer, _),) = post(subscriber, ahead, content_type="text/csv")
     said = answer.json()

@@ -1,4 +1,4 @@
-"""The listener as a process of its own, between real datagrams and a recording HTTP sink."""
+"""The listener as a process, between real datagrams and a recording HTTP sink."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[3]
 
 
 class ListenerRun:
-    """One listener process and a socket that sends to it."""
+    """One listener process, and a socket that sends to it."""
 
     def __init__(self, sink: str, errors: Path, **environment: str) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -62,7 +62,7 @@ class ListenerRun:
         return {name.removeprefix("kandle_udp_"): int(float(value)) for name, value in pairs}
 
     def send(self, payloads: list[bytes], at_once: int) -> None:
-        """Send so many at once as even a small receive buffer holds, until each was read."""
+        """Send as many at once as fit a small receive buffer, until each was read."""
         before = self.metrics()["datagrams_total"]
         for start in range(0, len(payloads), at_once):
             for payload in payloads[start : start + at_once]:
@@ -92,7 +92,7 @@ def listener(subscriber: Subscriber, tmp_path: Path) -> Iterator[ListenerRun]:
 
 
 def payloads(subscriber: Subscriber, format_: int = FORMAT_CSV) -> list[bytes]:
-    """All payloads of one format that the sink took, by sequence; none twice."""
+    """All payloads of one format that the sink has, by sequence, without repetitions."""
     found: dict[int, bytes] = {}
     for received in subscriber.received:
         batch = RawBatch.decode(decompress(received.body))
@@ -107,10 +107,8 @@ def payloads(subscriber: Subscriber, format_: int = FORMAT_CSV) -> list[bytes]:
     return [found[number] for number in sorted(found)]
 
 
-def test_a_stopped_listener_loses_nothing_that_it_had(
-    listener: ListenerRun, subscriber: Subscriber
-) -> None:
-    """SIGTERM: what is in the socket, in the batch and on its way is sent before the end."""
+def test_a_stopped_listener_sends_all_it_has(listener: ListenerRun, subscriber: Subscriber) -> None:
+    """After SIGTERM all datagrams in socket, batch and outbox are sent before the end."""
     sent = [b"A,%d" % i for i in range(2_000)]
     listener.send(sent[:-200], at_once=200)
     for payload in sent[-200:]:
@@ -123,7 +121,7 @@ def test_a_stopped_listener_loses_nothing_that_it_had(
 def test_an_open_batch_is_sent_when_it_is_due(
     listener: ListenerRun, subscriber: Subscriber
 ) -> None:
-    """A lone datagram does not wait for others; an empty and a large one are kept as well."""
+    """A lone datagram is sent when its batch is due, also an empty or a large one."""
     for payload in (b"A,1", b"", b"x" * 65_507):
         listener.socket.send(payload)
         eventually(lambda last=payload: payloads(subscriber)[-1:] == [last])  # type: ignore[misc]
@@ -136,7 +134,7 @@ def test_an_open_batch_is_sent_when_it_is_due(
 def test_a_batch_grows_while_the_sink_has_not_answered(
     listener: ListenerRun, subscriber: Subscriber
 ) -> None:
-    """However long it takes: what comes meanwhile is one event, sent once the answer is there."""
+    """Datagrams that arrive before the sink's response become one event after it."""
     subscriber.is_away = True
     sent = [b"A,%d" % i for i in range(60)]
     listener.send(sent[:1], at_once=1)
@@ -151,7 +149,7 @@ def test_a_batch_grows_while_the_sink_has_not_answered(
 def test_lines_and_ticker_updates_share_the_port(
     listener: ListenerRun, subscriber: Subscriber
 ) -> None:
-    """Each goes into batches of its own format, in its order."""
+    """Lines and TickerUpdates of one port go into batches of their own format, in order."""
     lines = [b"A,%d" % i for i in range(1, 200)]
     updates = [TickerUpdate(symbol="B", price=i).SerializeToString() for i in range(1, 200)]
     for line, update in zip(lines, updates, strict=True):
@@ -162,10 +160,8 @@ def test_lines_and_ticker_updates_share_the_port(
     assert payloads(subscriber, FORMAT_TICKER) == updates
 
 
-def test_what_the_kernel_drops_is_counted_and_said(
-    listener: ListenerRun, subscriber: Subscriber
-) -> None:
-    """A listener that could not read for a while: received and dropped are what was sent."""
+def test_kernel_drops_are_counted_and_logged(listener: ListenerRun, subscriber: Subscriber) -> None:
+    """Datagrams that the kernel dropped are counted: received and dropped equal sent."""
     listener.process.send_signal(signal.SIGSTOP)
     for _ in range(3000):
         listener.socket.send(b"x" * 60_000)
@@ -184,10 +180,10 @@ def test_what_the_kernel_drops_is_counted_and_said(
     assert "datagrams dropped: the receive buffer was full" in listener.said()
 
 
-def test_what_has_no_room_while_the_sink_is_away_is_shed_and_said(
+def test_datagrams_over_the_buffer_are_dropped_and_logged(
     subscriber: Subscriber, tmp_path: Path
 ) -> None:
-    """Sent and dropped are what was received, and memory stays within BUFFER_BYTES."""
+    """While the sink is away datagrams over BUFFER_BYTES are dropped, counted and logged."""
     subscriber.script = _Away()
     listener = ListenerRun(
         subscriber.url, tmp_path / "stderr", BUFFER_BYTES=str(1 << 20), BATCH_BYTES="60000"
@@ -209,7 +205,7 @@ def test_what_has_no_room_while_the_sink_is_away_is_shed_and_said(
 
 
 class _Away(dict[str, list[Reply]]):
-    """A sink that takes nothing, whatever the event."""
+    """A sink that refuses every event."""
 
     def get(self, key: str, default: object = None) -> list[Reply]:
         return [Reply(503)]
@@ -218,7 +214,7 @@ class _Away(dict[str, list[Reply]]):
 def test_the_extensions_of_the_sink_binding_are_on_every_event(
     subscriber: Subscriber, tmp_path: Path
 ) -> None:
-    """K_CE_OVERRIDES, as a SinkBinding injects it."""
+    """Each event has the extensions of K_CE_OVERRIDES, as a SinkBinding injects it."""
     overrides = '{"extensions": {"team": "trading"}}'
     listener = ListenerRun(subscriber.url, tmp_path / "stderr", K_CE_OVERRIDES=overrides)
     listener.socket.send(b"A,1")
@@ -226,8 +222,8 @@ def test_the_extensions_of_the_sink_binding_are_on_every_event(
     assert [r.headers["ce-team"] for r in subscriber.received] == ["trading"]
 
 
-def test_bad_settings_are_told_together(tmp_path: Path) -> None:
-    """The process ends with one line for each."""
+def test_bad_settings_are_reported_together(tmp_path: Path) -> None:
+    """All bad settings are reported, one line each, and the process ends."""
     environment = {**os.environ, "UDP_FORMAT": "json", "UDP_PORT": "0", "K_SINK": ""}
     ended = subprocess.run(
         [sys.executable, "-m", "functions.udp_bridge.listener"],

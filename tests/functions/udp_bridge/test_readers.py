@@ -1,4 +1,4 @@
-"""Both readers give what the socket holds, on a real socket."""
+"""Both readers return what a real socket received."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def split(some: Datagrams) -> list[bytes]:
 def test_datagrams_come_whole_and_in_order(
     make: Make, sock: socket.socket, sender: socket.socket
 ) -> None:
-    """Small ones, empty ones, the largest there is, and more than one read gives."""
+    """Small, empty and maximum-size datagrams are read whole and in order, over several reads."""
     payloads = [b"A,%d" % i * (i % 40) for i in range(3 * DATAGRAMS_A_READ)]
     payloads[5:5] = [b"", b"x" * 65_507, b"y" * 65_507, b""]
     for payload in payloads:
@@ -66,8 +66,10 @@ def test_datagrams_come_whole_and_in_order(
 
 
 @both
-def test_a_buffer_is_used_again(make: Make, sock: socket.socket, sender: socket.socket) -> None:
-    """What was read before stays as it was, and nothing of it shines through."""
+def test_a_reused_buffer_keeps_earlier_payloads(
+    make: Make, sock: socket.socket, sender: socket.socket
+) -> None:
+    """A reused buffer leaves earlier payloads unchanged and leaks nothing into later ones."""
     reader = make(sock)
     sender.send(b"first and long")
     first = reader.read()
@@ -82,7 +84,7 @@ def test_a_buffer_is_used_again(make: Make, sock: socket.socket, sender: socket.
 def test_a_truncated_datagram_is_counted_and_left_out(
     make: Make, sock: socket.socket, sender: socket.socket
 ) -> None:
-    """Half a line may be another line; those around it count."""
+    """A truncated datagram is counted and left out, and its neighbours are read."""
     for payload in (b"before", b"x" * 101, b"y" * 100, b"x" * 5000, b"after"):
         sender.send(payload)
     read = make(sock, 100).read()
@@ -92,10 +94,8 @@ def test_a_truncated_datagram_is_counted_and_left_out(
 
 
 @linux
-def test_the_receive_time_is_when_a_datagram_came_not_when_it_was_read(
-    sock: socket.socket, sender: socket.socket
-) -> None:
-    """The kernel's time of each, so a reader that comes late does not change it."""
+def test_the_receive_time_is_the_kernels(sock: socket.socket, sender: socket.socket) -> None:
+    """The receive time is the kernel's, however late the datagram is read."""
     reader = ManyReader(sock)
     before_us = time.time_ns() // 1000
     sender.send(b"A,1")
@@ -112,7 +112,7 @@ def test_the_receive_time_is_when_a_datagram_came_not_when_it_was_read(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="SO_MEMINFO is of Linux")
 def test_kernel_drops_are_counted_once(sock: socket.socket, sender: socket.socket) -> None:
-    """Received and dropped together are what was sent."""
+    """Kernel drops are counted once: received and dropped equal sent."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     drops = KernelDrops(sock)
     for _ in range(200):
@@ -124,6 +124,6 @@ def test_kernel_drops_are_counted_once(sock: socket.socket, sender: socket.socke
 
 
 def test_listeners_can_share_a_port(sock: socket.socket) -> None:
-    """Each process has a socket of its own on it."""
+    """Several sockets can share a port."""
     with bind("127.0.0.1", sock.getsockname()[1]) as other:
         assert other.getsockname() == sock.getsockname()
