@@ -1,4 +1,4 @@
-"""An instrument whose days lie in both places: the older in Parquet, the last in Postgres."""
+"""An instrument with older days in Parquet and the last one in Postgres."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TERMS = Terms(tick_hours=24, candle_days=1)
 
 
 class ColdMarket:
-    """Ticks of three days, two of them years ago; each event as the pipeline takes it."""
+    """Ticks of three days, two of them years ago, as events of the pipeline."""
 
     def __init__(self, house: House, lake: Lake, count: int) -> None:
         self.house, self.lake, self.symbol = house, lake, lake.symbol
@@ -44,12 +44,12 @@ class ColdMarket:
         self.cool()
 
     def take(self, ticks: list[Tick]) -> None:
-        """Store and aggregate, as both stages do; what is open closes as its time has passed."""
+        """Store and aggregate as both stages do; open candles close after their time."""
         for batch in batches(ticks, self.symbol, 100):
             self.house.take(batch)
 
     def cool(self) -> None:
-        """Let all old days leave Postgres."""
+        """Move all old days out of Postgres."""
         self.lake.settle()
         self.lake.copy()
         self.lake.compact()
@@ -68,7 +68,7 @@ class ColdMarket:
 def cold_market(
     servers: dict[str, str], database: str, valkey: redis.Redis, count: int = 600
 ) -> Iterator[ColdMarket]:
-    """Yield it over the test's own stores."""
+    """Yield it over the test's stores."""
     lake = Lake(servers, database, f"S{uuid.uuid4().hex[:8]}/X")
     try:
         yield ColdMarket(House(lake.postgres, valkey, lake.cold), lake, count)

@@ -1,4 +1,4 @@
-"""The history API over real stores, and what puts ticks into both as the pipeline does."""
+"""The history API over real stores, which are written as the pipeline writes them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SHARDS = 2
 
 
 class House:
-    """Both stores, written by the functions that write them, and read through the API."""
+    """Both stores, written by the functions' own code, and the API over them."""
 
     def __init__(
         self, postgres: Postgres, client: redis.Redis, cold: Cold = NO_LAKE, notify_url: str = ""
@@ -51,7 +51,7 @@ class House:
         )
 
     def take(self, ticks: Ticks) -> None:
-        """Store ticks and aggregate them; closed candles are stored too."""
+        """Store ticks, aggregate them, and store closed candles."""
         event_id = f"e{next(self.numbers)}"
         self.tick_writer([(event_id, ticks)])
         self.replica.apply(**{event_id: ticks})
@@ -59,11 +59,11 @@ class House:
         self.replica.emitted.clear()
 
     def get(self, path: str, **parameters: str) -> httpx.Response:
-        """Ask the API."""
+        """Request a path of the API."""
         return self.ask(path, {}, **parameters)
 
     def ask(self, path: str, headers: dict[str, str], **parameters: str) -> httpx.Response:
-        """Ask the API with headers."""
+        """Request a path of the API with headers."""
 
         async def ask() -> httpx.Response:
             transport = httpx.ASGITransport(self.app)

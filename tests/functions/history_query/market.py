@@ -1,4 +1,4 @@
-"""Ticks of one instrument in awkward shapes, and the plain definition of what they must give."""
+"""Ticks of one instrument in difficult shapes, and the plain definition of the results."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ class Tick(NamedTuple):
 
     @property
     def trade(self) -> tuple[Any, ...]:
-        """What makes it one trade."""
+        """The identity of its trade."""
         if self.kind == NO_ID:
             return (self.source, self.sequence)
         return (self.time_us // MINUTE_US, self.kind, self.number, self.text)
 
 
 def generated(seed: int, count: int, gap_us: int = 400_000) -> list[Tick]:
-    """Ticks with ties, every kind of trade id, two bridges, and scales that differ."""
+    """Ticks with ties, every kind of trade id, two bridges, and different scales."""
     source = random.Random(seed)
     time_us, ticks = START_US, []
     for number in range(count):
@@ -87,7 +87,7 @@ def generated(seed: int, count: int, gap_us: int = 400_000) -> list[Tick]:
 
 
 def batches(ticks: list[Tick], symbol: str, size: int) -> list[Ticks]:
-    """What normalize emits for them, `size` at a time in the order given."""
+    """The batches that normalize emits for them, `size` ticks each, in the given order."""
     result = []
     for n in range(0, len(ticks), size):
         chunk = ticks[n : n + size]
@@ -123,7 +123,7 @@ def columns(rows: list[Tick], symbol: str) -> Ticks:
 
 
 def trades(ticks: list[Tick]) -> list[Tick]:
-    """Each trade once, the first in the total order, in the total order."""
+    """Each trade once, by its first tick, in the total order."""
     by_key: dict[tuple[Any, ...], Tick] = {}
     for tick in sorted(ticks, key=lambda tick: tick.place):
         by_key.setdefault(tick.trade, tick)
@@ -131,7 +131,7 @@ def trades(ticks: list[Tick]) -> list[Tick]:
 
 
 def candles(ticks: list[Tick], seconds: int) -> list[dict[str, Any]]:
-    """Candles by their definition, as the API shows them, without flags and VWAP."""
+    """Candles by their definition in the API's form, without flags and VWAP."""
     groups: dict[int, list[Tick]] = defaultdict(list)
     for tick in trades(ticks):
         groups[tick.time_us // (seconds * 1_000_000) * seconds * 1000].append(tick)

@@ -1,4 +1,4 @@
-"""Rules of alerts over HTTP: listed, added, removed; what is no rule says why."""
+"""Alert rules over HTTP: listed, added, changed and removed; an invalid one has a reason."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ def send(app: Starlette, method: str, path: str = PATH, **what: Any) -> httpx.Re
 
 
 def test_a_rule_is_added_listed_and_removed(house: House) -> None:
-    """In its whole form; a sink, which may hold a token, is not told."""
+    """A rule is added, listed in canonical form and removed.
+
+    Its sink, which may hold a token, is not shown.
+    """
     added = send(house.app, "POST", json={"rule": "BTC-USD close>75000"})
     assert added.status_code == 201
     body = added.json()
@@ -63,7 +66,7 @@ def test_a_rule_is_added_listed_and_removed(house: House) -> None:
     ],
 )
 def test_what_is_no_rule_is_refused(house: House, what: Any, status: int, said: str) -> None:
-    """A page elsewhere can send a form without asking: that is refused too."""
+    """An invalid rule is refused, and so is a form, which another site's page could send."""
     response = send(house.app, "POST", **what)
     assert response.status_code == status
     assert said in response.json()["detail"]
@@ -71,7 +74,7 @@ def test_what_is_no_rule_is_refused(house: House, what: Any, status: int, said: 
 
 
 def test_a_replica_of_the_database_takes_no_rule(house: House) -> None:
-    """It says where rules are added."""
+    """A database replica refuses a rule and names where rules are added."""
     routes = alert_rule_writes(house.postgres, AlertTests(""), only_reads=True)
     app = Starlette(routes=routes)
     for method in ("POST", "PATCH", "DELETE"):
@@ -81,7 +84,7 @@ def test_a_replica_of_the_database_takes_no_rule(house: House) -> None:
 
 
 def test_a_rule_is_changed_in_place(house: House) -> None:
-    """It has the sink of the one before; what is no rule leaves that in force."""
+    """A changed rule has the sink of the old one; an invalid change leaves the old one."""
     with house.postgres.connection() as connection:
         before = add_rule(connection, Rule.parse("A close > 1"), "https://example.org/x")
     what: dict[str, Any] = {"params": {"id": before}}
@@ -101,7 +104,7 @@ def test_a_rule_is_changed_in_place(house: House) -> None:
 
 
 def test_a_change_of_nothing_is_refused(house: House) -> None:
-    """Of a rule in force it says what to give; of an id that is not, that there is no such rule."""
+    """An empty change is refused; an unknown id is an unknown rule."""
     with house.postgres.connection() as connection:
         rule_id = add_rule(connection, Rule.parse("A close > 1"), muted=True)
     refused = send(house.app, "PATCH", params={"id": rule_id}, json={})
@@ -111,7 +114,7 @@ def test_a_change_of_nothing_is_refused(house: House) -> None:
 
 
 def test_alerts_of_one_rule(house: House) -> None:
-    """By its id, over pages."""
+    """The alerts of one rule are read by its id, over pages."""
     rule = Rule.parse("A close > 1")
     for rule_id in ("r1", "r2"):
         for minute in range(3):
@@ -127,7 +130,7 @@ def test_alerts_of_one_rule(house: House) -> None:
 
 
 def test_a_test_is_sent_by_notify(house: House) -> None:
-    """Over HTTP to it, and from it to the service; the answer shows no credential."""
+    """A test is sent by notify to the service, and the response shows no credential."""
     messenger = Messenger()
     targets = parse_targets(f"ops={messenger.url()} json://127.0.0.1:9/{SECRET}")
     app = event_app(STAGE, Notify(Claims(house.postgres), targets), {})

@@ -1,4 +1,4 @@
-"""Pages of alerts: the newest first, of one instrument or all, each once."""
+"""Pages of alerts: newest first, of one instrument or all, each once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MINUTE = 60_000_000
 
 
 def tell(house: House, rule_id: str, text: str, minute: int, value: str = "100.10") -> None:
-    """Store an alert as detect-pattern tells it and persist takes it."""
+    """Store an alert of detect-pattern as persist does."""
     rule, start_us = Rule.parse(text), minute * MINUTE
     data: dict[str, Any] = (
         pattern_json(pattern(minute, symbol=rule.subject))
@@ -39,7 +39,7 @@ def filled(house: House) -> House:
 
 
 def test_the_newest_of_one_instrument(filled: House) -> None:
-    """Those of others are left out; the newest stands first."""
+    """The alerts of one instrument are newest first, without those of others."""
     body = filled.get("/api/alerts/A/B", limit="2").json()
     assert body["symbol"] == "A/B"
     assert [each["rule"] for each in body["alerts"]] == [
@@ -58,7 +58,7 @@ def test_the_newest_of_one_instrument(filled: House) -> None:
 
 
 def test_pages_follow_each_other_where_rules_share_a_candle(filled: House) -> None:
-    """A page of 3 cuts between two alerts of one candle."""
+    """A page may end between two alerts of one candle."""
     joined, parameters = [], {"limit": "3"}
     while True:
         body = filled.get("/api/alerts", **parameters).json()
@@ -71,7 +71,7 @@ def test_pages_follow_each_other_where_rules_share_a_candle(filled: House) -> No
 
 
 def test_times_choose_and_a_pattern_is_told_whole(filled: House) -> None:
-    """`from` and `to` are about the start of the candle."""
+    """`from` and `to` select by candle start, and an alert has its whole pattern."""
     body = filled.get(
         "/api/alerts/C", **{"from": "1970-01-01T00:03", "to": "1970-01-01T00:03:00.001"}
     ).json()
@@ -85,7 +85,7 @@ def test_times_choose_and_a_pattern_is_told_whole(filled: House) -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("cursor", "x"), ("limit", "0"), ("type", "a")])
 def test_bad_parameters_are_named(filled: House, name: str, value: str) -> None:
-    """Each is a 400 whose detail names the parameter."""
+    """A bad parameter is a 400 whose detail names it."""
     response = filled.get("/api/alerts", **{name: value})
     assert response.status_code == 400
     assert response.json()["detail"].startswith(f"{name}: ")

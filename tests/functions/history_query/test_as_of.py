@@ -1,4 +1,4 @@
-"""`as_of`: candles of the ticks received by a time, whatever came later."""
+"""`as_of`: candles of the ticks received by a time, whatever was received later."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ def delayed(count: int) -> list[Tick]:
 def test_candles_as_of_a_time_are_those_of_the_ticks_received_by_then(
     house: House, timeframe: str, seconds: int
 ) -> None:
-    """Of every timeframe, at several times, page by page; without it all ticks count."""
+    """Candles `as_of` a time are those of the ticks received by then; without it all count.
+
+    Of every timeframe, at several times, page by page.
+    """
     ticks = delayed(400)
     for batch in batches(ticks, "A", 60):
         house.tick_writer([(str(next(house.numbers)), batch)])
@@ -55,7 +58,7 @@ def test_candles_as_of_a_time_are_those_of_the_ticks_received_by_then(
 
 
 def test_a_tick_is_known_at_the_time_that_the_api_says_it_was_received(house: House) -> None:
-    """`received` is cut to the millisecond, and its own tick must not be later than that."""
+    """A tick counts at its own `received` time, which is truncated to the millisecond."""
     tick = generated(21, 1, 4_000_000)[0]._replace(receive_us=START_US + 500_400)
     for batch in batches([tick], "A", 60):
         house.tick_writer([(str(next(house.numbers)), batch)])
@@ -66,7 +69,7 @@ def test_a_tick_is_known_at_the_time_that_the_api_says_it_was_received(house: Ho
 
 
 def test_a_time_that_is_none_is_named(house: House) -> None:
-    """As every parameter."""
+    """An invalid `as_of` is a 400 that names it."""
     response = house.get("/api/candles/A", as_of="soon")
     assert response.status_code == 400
     assert "as_of" in response.text

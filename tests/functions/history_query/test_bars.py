@@ -1,4 +1,4 @@
-"""Pages of information bars: those of the whole day, whatever the page, the order and the store."""
+"""Pages of information bars equal those of the whole day, whatever the page, order and store."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HOUR_US = 3_600_000_000
 
 
 def stored(house: House, count: int = 400, gap_us: int = 700_000_000) -> list[Tick]:
-    """Store trades over three days, in a random order and in pieces."""
+    """Store trades over three days, in random order and batches."""
     ticks = [
         tick._replace(source="u", price_scale=2) for tick in generated(7, count, gap_us=gap_us)
     ]
@@ -51,7 +51,7 @@ def measured(bar: list[Tick], measure: Measure) -> Decimal:
 
 
 def plain(ticks: list[Tick], text: str, days: str = "1d") -> Iterator[list[Tick]]:
-    """Yield the bars as anybody would write it."""
+    """Yield the bars of a plain loop."""
     type_, frame = BarType.parse(text), timeframe_of(days)
     bar: list[Tick] = []
     for tick in ticks:
@@ -105,7 +105,10 @@ def pages(house: House, **query: str) -> list[dict[str, Any]]:
 def test_pages_joined_are_the_bars_of_a_plain_loop(
     house: House, type_: str, direction: str
 ) -> None:
-    """Of trades that came in any order, each day from nothing, with stable cursors."""
+    """Concatenated pages equal the plain loop for trades in any order, with stable cursors.
+
+    Each day begins anew.
+    """
     expected = [row(bar) for bar in plain(stored(house), type_)]
     assert len(expected) > 20
     query = {"type": type_, "limit": "9"} | ({"from": "0"} if direction == "forwards" else {})
@@ -128,7 +131,10 @@ def test_pages_joined_are_the_bars_of_a_plain_loop(
 def test_bars_begin_anew_with_the_trading_day(
     house: House, days: str, query: dict[str, str], direction: str
 ) -> None:
-    """Of a zone, a session, an exchange; trades outside belong to none."""
+    """Bars restart with the trading day of a zone, session or exchange.
+
+    Trades outside belong to none.
+    """
     expected = [row(bar) for bar in plain(stored(house), "tick:5", days)]
     way = {"from": "0"} if direction == "forwards" else {}
     bars = pages(house, type="tick:5", limit="7", **query, **way)
@@ -136,7 +142,7 @@ def test_bars_begin_anew_with_the_trading_day(
 
 
 def test_a_range_has_the_bars_that_begin_in_it(house: House) -> None:
-    """Made from their day's start, and whole although they end behind it."""
+    """A range has the bars that begin in it, computed from their day's start and whole."""
     ticks = stored(house)
     expected = [row(bar) for bar in plain(ticks, "tick:7")]
     from_ms, to_ms = expected[11]["t"] + 1, expected[20]["t"] + 1
@@ -149,7 +155,7 @@ def test_a_range_has_the_bars_that_begin_in_it(house: House) -> None:
 
 
 def test_a_late_trade_changes_the_bars_of_its_day(house: House) -> None:
-    """They are what they would be, had it come in time; cursors go on where they were."""
+    """After a late trade the bars are as if it had come in time, and cursors stay valid."""
     ticks = stored(house)
     before = house.get(PATH, type="tick:7", limit="5", **{"from": "0"}).json()
     late = ticks[100]._replace(
@@ -163,7 +169,7 @@ def test_a_late_trade_changes_the_bars_of_its_day(house: House) -> None:
 
 
 def test_bars_in_other_forms_and_what_is_refused(house: House) -> None:
-    """As tables with local time; a type that is none is named."""
+    """Bars are tables with local time in other formats, and an invalid type is named."""
     stored(house, 50)
     table = house.get(PATH, type="tick:7", format="csv", tz="Asia/Kolkata", columns="t,time,v").text
     assert table.startswith("t,time,v\n")
@@ -197,7 +203,10 @@ def shown(page: BarsOfPage) -> list[dict[str, Any]]:
 def test_bars_read_again_while_trades_come_are_those_of_a_plain_loop(
     house: House, type_: str
 ) -> None:
-    """The newest, older ones and those of a range, by pages that go on from what they know."""
+    """Bars that are read repeatedly while trades arrive equal the plain loop.
+
+    The newest, older ones and those of a range, by pages that resume from cached bars.
+    """
     ticks = [t._replace(source="u", price_scale=2) for t in generated(11, 900, gap_us=90_000_000)]
     source = random.Random(type_)
     pages, _ = bars_of(house)
@@ -207,7 +216,7 @@ def test_bars_read_again_while_trades_come_are_those_of_a_plain_loop(
         late = [each for each in batch if source.random() < 0.03]
         come += [each for each in batch if each not in late]
         house.tick_writer([(f"e{first}", columns(come[-60 + len(late) :], "A/B"))])
-        for each in late:  # as late as it happens to be, also a second print of a trade
+        for each in late:  # late by any time; some are repeated
             old = source.choice(come)
             again = each._replace(time_us=old.time_us, kind=old.kind, number=old.number + 1)
             again = again._replace(text=old.text and f"{old.text}'")
@@ -237,7 +246,7 @@ def every_eight_seconds(count: int) -> list[Tick]:
 
 
 def test_a_page_that_is_read_again_reads_no_more_than_what_came_since(house: House) -> None:
-    """Of a day of many slices; a late trade lets it read from its minute on, and no further."""
+    """A page that is read again reads only the trades since, or from a late trade's minute on."""
     ticks = every_eight_seconds(4_000)
     house.tick_writer([("e0", columns(ticks, "A/B"))])
     pages, reads = bars_of(house)
@@ -257,7 +266,7 @@ def test_a_page_that_is_read_again_reads_no_more_than_what_came_since(house: Hou
 
 
 def test_a_cancelled_trade_leaves_the_bars_that_were_read_before(house: House) -> None:
-    """Far back in the day, behind what a page goes on from."""
+    """A cancelled trade far before a page's resume position leaves the bars."""
     ticks = every_eight_seconds(2_000)
     house.tick_writer([("e0", columns(ticks, "A/B"))])
     pages, _ = bars_of(house)

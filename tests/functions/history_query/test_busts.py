@@ -1,4 +1,4 @@
-"""What a cancelled or corrected trade looks like to who reads history."""
+"""Cancelled and corrected trades in history."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ def bust(house: House, trade_id: int, received_us: int, price: str = "", size: s
 
 
 def test_the_print_and_its_end_are_both_told_and_as_of_knows_what_was_known(house: House) -> None:
-    """A print at 999 that is corrected to 2 and cancelled at last."""
+    """A corrected and cancelled print is listed with its end, and `as_of` has each state.
+
+    A print at 999 that is corrected to 2 and cancelled at last.
+    """
     wrong = TICK._replace(time_us=START_US + 1_000_000, price=999, number=2)
     stored(house, [TICK, wrong])
     corrected_us, cancelled_us = START_US + 60_000_000, START_US + 120_000_000
@@ -67,7 +70,7 @@ def test_the_print_and_its_end_are_both_told_and_as_of_knows_what_was_known(hous
 
 
 def test_flags_of_a_trade_are_told_and_honoured_on_reading(house: House) -> None:
-    """Also where a candle is made of several slices."""
+    """A trade's flags are listed, and apply to candles made of several slices."""
     extreme = TICK._replace(time_us=START_US + 1, price=999, number=2)
     stored(house, [TICK, extreme], {2: VOLUME_ONLY})
     got = house.get("/api/ticks/A", **{"from": "0"}).json()["ticks"]
@@ -79,7 +82,7 @@ def test_flags_of_a_trade_are_told_and_honoured_on_reading(house: House) -> None
 def test_a_candle_cut_by_slices_is_whole_where_one_of_them_makes_no_price(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Slices of whole minutes; the first or the second has volume-only trades."""
+    """A candle of two slices is whole if the trades of one have volume only."""
     monkeypatch.setattr(tick_slices, "LARGEST_SLICE", 3)
     start_us = START_US // 450_000_000 * 450_000_000
     ticks = [

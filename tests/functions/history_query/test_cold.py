@@ -1,4 +1,4 @@
-"""One query over Postgres and Parquet in object storage: the same as if all lay in one place."""
+"""Queries over Postgres and Parquet equal queries over one store."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def market(servers: dict[str, str], database: str, valkey: redis.Redis) -> Itera
 
 
 def pages(market: ColdMarket, path: str, **parameters: str) -> Iterator[dict[str, Any]]:
-    """Every page, one after the other."""
+    """Every page, concatenated."""
     while True:
         page = market.house.get(path, **parameters).json()
         yield page
@@ -46,7 +46,10 @@ def everything(market: ColdMarket, name: str, **parameters: str) -> list[dict[st
 
 
 def test_a_query_over_hot_and_cold_is_the_plain_recomputation(market: ColdMarket) -> None:
-    """Kept timeframes, rolled-up ones, seconds, and ticks; in both directions, in small pages."""
+    """A query over hot and cold days equals the plain recomputation.
+
+    Stored timeframes, folds, seconds, and ticks; in both directions, in small pages.
+    """
     assert 0 < market.lake.in_postgres() < len(market.ticks)
     (days,) = market.lake.sql("SELECT count(*) FROM cold_days")[0]
     assert isinstance(days, int)
@@ -62,7 +65,7 @@ def test_a_query_over_hot_and_cold_is_the_plain_recomputation(market: ColdMarket
 
 
 def test_bars_and_profiles_over_hot_and_cold_are_those_of_a_plain_loop(market: ColdMarket) -> None:
-    """In both directions, with an indicator; a profile of everything, to the last digit."""
+    """Bars and profiles over hot and cold days equal the plain loop, in both directions."""
     ticks = trades(market.ticks)
     for type_ in ("tick:7", "volume:90", "dollar:2000", "range:3"):
         expected = [row(bar) for bar in plain(ticks, type_)]
@@ -88,7 +91,10 @@ def test_bars_and_profiles_over_hot_and_cold_are_those_of_a_plain_loop(market: C
 
 
 def test_a_whole_range_is_streamed(market: ColdMarket, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Page after page: hot and cold, kept candles and those made of ticks, each once."""
+    """A whole range is streamed page by page, each row once.
+
+    Hot and cold, stored candles and those made of ticks.
+    """
     monkeypatch.setattr("functions.history_query.topics.candles.PAGE", 40)
     path = f"/api/candles/{market.symbol}"
     query = {"from": "0", "limit": "all"}
@@ -113,7 +119,7 @@ def test_a_whole_range_is_streamed(market: ColdMarket, monkeypatch: pytest.Monke
 
 
 def test_cursors_are_stable_while_data_arrives(market: ColdMarket) -> None:
-    """Two clients read on, forwards and backwards, while ticks come and days leave Postgres."""
+    """Two clients page forwards and backwards while ticks arrive and days leave Postgres."""
     path = f"/api/candles/{market.symbol}"
     before = candles(market.ticks, 60)
     forwards = pages(market, path, limit="60", **{"from": "0"})
@@ -131,7 +137,7 @@ def test_cursors_are_stable_while_data_arrives(market: ColdMarket) -> None:
                 results[client] = [*page["candles"], *results[client]]
             else:
                 results[client] += page["candles"]
-        if rounds < 4:  # newer ones, at the end; the forward client comes to them
+        if rounds < 4:  # newer ones at the end, which the forward client reads too
             late_ticks = [
                 tick._replace(
                     time_us=tick.time_us - START_US + last_us + 60_000_000 * (rounds + 1),
@@ -154,7 +160,7 @@ def test_cursors_are_stable_while_data_arrives(market: ColdMarket) -> None:
 
 
 def test_bars_read_again_after_a_late_trade_of_a_cold_day_have_it(market: ColdMarket) -> None:
-    """Also where nobody read them between its storing and its leaving for the lake."""
+    """Bars have a late trade of a cold day, also if nobody read them before it was copied."""
     ticks = list(market.ticks)
     query = {"type": "tick:7", "limit": "1000"}
     everything(market, "bars", **query)
@@ -177,8 +183,8 @@ def test_bars_read_again_after_a_late_trade_of_a_cold_day_have_it(market: ColdMa
 def test_bars_are_the_same_while_the_lake_copies(
     servers: dict[str, str], database: str, valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At whatever step of a copy or a fold it is read, each trade counts once."""
-    monkeypatch.setattr(plan, "MOST_TICKS", 0)  # as much of the lake as there is
+    """Each trade counts once in bars that are read at any step of a copy or fold."""
+    monkeypatch.setattr(plan, "MOST_TICKS", 0)  # the part of the lake that exists
     monkeypatch.setattr(snapshot, "_MOST_ROWS", 20)
     lake = Lake(servers, database, f"S{uuid.uuid4().hex[:8]}")
     ticks = generated(31, 100, 2_000_000)
@@ -197,7 +203,7 @@ def test_bars_are_the_same_while_the_lake_copies(
         copies = executor.submit(keep)
         reads = 0
         while not copies.done() or not reads:
-            house = House(lake.postgres, valkey, lake.cold)  # no checkpoint of bars is at hand
+            house = House(lake.postgres, valkey, lake.cold)  # without a checkpoint of bars
             bars = house.get(f"/api/bars/{lake.symbol}", type="tick:7", limit="1000").json()
             assert [read(each) for each in bars["bars"]] == expected
             reads += 1

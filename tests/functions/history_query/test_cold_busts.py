@@ -1,4 +1,4 @@
-"""A cancel of a trade that left Postgres for the lake: candles and history know it."""
+"""A cancel of a trade that has moved to the lake applies to candles and history."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def bust(market: ColdMarket, trade: Tick, *, said: bool = True) -> None:
 
 
 def retry(market: ColdMarket, cold: Cold) -> None:
-    """Try again what waits, as the clock does."""
+    """Retry waiting busts, as the clock does."""
     market.lake.sql("UPDATE pending_busts SET next_at = now()")
     BustWriter(market.lake.postgres, cold).retry()
 
 
 def repaired(market: ColdMarket) -> None:
-    """Let candle-aggregate work off what is queued, and persist store it."""
+    """Let candle-aggregate process queued repairs, and persist store the results."""
     replica, postgres = market.house.replica, market.lake.postgres
     for _ in range(3):
         market.lake.sql("UPDATE repairs SET requested_at = now() - interval '1 minute'")
@@ -72,7 +72,10 @@ def expected(ticks: list[Tick], seconds: int) -> list[dict[str, Any]]:
 def test_a_cancelled_trade_of_the_lake_leaves_its_candles(
     market: ColdMarket, *, in_lake: bool
 ) -> None:
-    """Stored, made on reading, and after the cancel itself has gone to the lake."""
+    """A cancelled trade in the lake leaves stored candles and those made on reading.
+
+    Also after the cancel itself has moved to the lake.
+    """
     market.house.replica.now_us = RECEIVED_US
     (wrong, *_) = [t for t in trades(market.ticks) if t.kind == INTEGER_ID]
     bust(market, wrong)
@@ -94,7 +97,7 @@ def test_a_cancelled_trade_of_the_lake_leaves_its_candles(
 def test_without_a_time_the_last_days_are_searched_and_an_outage_is_no_try(
     market: ColdMarket,
 ) -> None:
-    """A cancel that waits while object storage is away becomes no reject."""
+    """A cancel without a time searches the last days; an outage does not make it a reject."""
     old = next(t for t in trades(market.ticks) if t.kind == INTEGER_ID)
     market.lake.sql(f"UPDATE first_ticks SET last_time_us = {old.time_us + 60_000_000}")
     bust(market, old, said=False)
@@ -108,7 +111,7 @@ def test_without_a_time_the_last_days_are_searched_and_an_outage_is_no_try(
 
 
 def test_a_trade_that_is_nowhere_is_a_reject_at_last(market: ColdMarket) -> None:
-    """It says what to check."""
+    """A cancel of an unknown trade becomes a reject that says what to check."""
     old = next(t for t in trades(market.ticks) if t.kind == INTEGER_ID)
     bust(market, old._replace(number=4_711))
     for _ in range(11):

@@ -26,7 +26,7 @@ def feeds(house: House) -> list[dict[str, Any]]:
 
 
 def test_each_symbol_has_a_state_of_its_own(house: House) -> None:
-    """A quiet symbol beside a live one makes no quiet feed, and no stalled one."""
+    """A quiet symbol beside a live one makes its feed neither quiet nor stalled."""
     house.feeds.status(status(BTC, ETH))
     (feed,) = feeds(house)
     assert (feed["feed"], feed["state"]) == ("binance", "live")
@@ -38,14 +38,14 @@ def test_each_symbol_has_a_state_of_its_own(house: House) -> None:
 
 
 def test_a_feed_that_does_not_report_is_down(house: House) -> None:
-    """Whatever it said last."""
+    """A feed without recent reports is down, whatever its last state."""
     house.feeds.status(status(BTC, ETH, ago_s=20))
     (feed,) = feeds(house)
     assert {feed["state"], *(each["state"] for each in feed["symbols"])} == {"down"}
 
 
 def test_a_symbol_that_was_taken_out_of_a_feed_is_down(house: House) -> None:
-    """Its last state is not told for ever; the feed's other symbols keep their own."""
+    """A symbol that left its feed is down, and the others keep their states."""
     house.feeds.status(status(BTC, ETH, ago_s=20))
     house.feeds.status(status(BTC))
     (feed,) = feeds(house)
@@ -53,7 +53,7 @@ def test_a_symbol_that_was_taken_out_of_a_feed_is_down(house: House) -> None:
 
 
 def test_the_newest_status_counts_and_a_new_life_forgets_nothing(house: House) -> None:
-    """Reports come in any order; what a new life does not know yet stays."""
+    """The newest status wins in any order; a restarted bridge leaves fields that it lacks."""
     house.feeds.status(status(BTC))
     assert not house.feeds.status(status(replace(BTC, state=FeedState.STALLED), ago_s=3))
     unknown = SymbolStatus("BTCUSDT", "BTC-USDT.BINANCE", FeedState.RECONNECTING)
@@ -69,7 +69,7 @@ def test_the_newest_status_counts_and_a_new_life_forgets_nothing(house: House) -
 
 
 def test_gaps_are_counted_from_their_rows(house: House) -> None:
-    """A gap that is filled is told once, whichever of its two events comes first."""
+    """A gap that is filled counts once, whichever of its two events comes first."""
     house.feeds.status(status(BTC))
     gap = Gap("BTCUSDT", "BTC-USDT.BINANCE", 10, 19, 1, 2)
     other = replace(gap, first_id=30, last_id=31)
@@ -83,7 +83,7 @@ def test_gaps_are_counted_from_their_rows(house: House) -> None:
 
 
 def test_candles_made_on_reading_touch_gaps_too(house: House) -> None:
-    """Of any length; a filled gap leaves no trace."""
+    """Candles made on reading are marked by gaps, until these are filled."""
     house.take(columns(generated(1, 300, 1_000_000), "A/B"))
     gap = Gap("AB", "A/B", 10, 19, START_US + 70_000_000, START_US + 75_000_000)
     house.feeds.gaps("g", "x", [gap])
@@ -93,7 +93,7 @@ def test_candles_made_on_reading_touch_gaps_too(house: House) -> None:
         assert len(candles) > 1
         return [(each["t"] - START_US // 1000) // 1000 for each in candles if not each["complete"]]
 
-    # The first ticks come 37 s before a boundary.
+    # the first ticks are 37 s before a boundary
     assert incomplete("1m") == [37]
     assert incomplete("2m") == [37]
     assert incomplete("30s") == [67]

@@ -1,4 +1,4 @@
-"""Order flow over the stores: exact sums of candles, anchors, estimates, profiles."""
+"""Order flow over the stores: exact sums, anchors, estimates, profiles."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def pages(house: House, **query: str) -> list[dict[str, Any]]:
 def test_delta_is_added_up_over_each_day(
     house: House, query: dict[str, str], frame: str, day: str, sided: bool
 ) -> None:
-    """Whatever the page: sums of the day's trades, those without a side by the tick rule."""
+    """Cumulative delta is the day's sum on any page; the tick rule estimates missing sides."""
     ticks = market(house, sided=sided)
     sides = estimates(ticks)
     interval, session = timeframe_of(frame), timeframe_of(day)
@@ -103,7 +103,7 @@ def test_delta_is_added_up_over_each_day(
 
 
 def test_vwap_and_delta_since_any_time(house: House) -> None:
-    """Also within a minute and in the midst of a page; before it there is none."""
+    """VWAP and delta may be anchored at any time, within a minute too, and are null before."""
     ticks = market(house, sided=False)
     sides = estimates(ticks)
     anchor_ms = ticks[200].time_us // 1000 + 1
@@ -122,7 +122,7 @@ def test_vwap_and_delta_since_any_time(house: House) -> None:
 
 @pytest.mark.parametrize("step", ["", "0.5", "7"])
 def test_a_profile_has_the_volume_of_the_candles(house: House, step: str) -> None:
-    """To the last digit, of any range; the area around its point of control has the share."""
+    """A profile has exactly the candles' volume, and its value area has its share."""
     ticks = market(house, sided=False)
     hour = 3_600_000
     first = ticks[100].time_us // 1000 // hour * hour
@@ -148,7 +148,7 @@ def test_a_profile_has_the_volume_of_the_candles(house: House, step: str) -> Non
 
 
 def test_what_a_profile_cannot_be_is_refused(house: House) -> None:
-    """The parameter is named; a range without trades is empty."""
+    """A bad parameter of a profile is named; a range without trades is empty."""
     market(house, sided=True)
     for name, value in (("step", "0"), ("step", "x"), ("value_area", "1.1"), ("cats", "1")):
         refused = house.get(PROFILE, **{name: value})

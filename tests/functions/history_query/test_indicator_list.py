@@ -5,7 +5,7 @@ from shared.analysis.indicators import parse_indicators
 
 
 def test_every_listed_name_can_be_asked_for() -> None:
-    """A listed name is a valid indicator with the columns that are said of it, and listed once."""
+    """Each listed name is a valid indicator with its listed columns, once."""
     indicators = entries()
     assert len(indicators) > 100
     assert len({each.name for each in indicators}) == len(indicators)

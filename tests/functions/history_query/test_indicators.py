@@ -1,4 +1,4 @@
-"""Indicators beside candles: right, and the same wherever a page begins."""
+"""Indicators beside candles: exact, and independent of where a page begins."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.functions.history_query.market import columns, generated
 
 
 def test_a_mean_is_the_mean_of_the_closes(house: House) -> None:
-    """sma:3 is null for two candles, then the mean of the last three."""
+    """sma:3 is null for two candles, then the mean of the last three closes."""
     house.take(columns(generated(3, 400, 1_800_000_000), "A/B"))
     candles = house.get("/api/candles/A/B", indicators="sma:3", limit="10000").json()["candles"]
     closes = [float(each["c"]) for each in candles]
@@ -26,7 +26,7 @@ def test_a_mean_is_the_mean_of_the_closes(house: House) -> None:
 
 @pytest.mark.parametrize("timeframe", ["30s", "1m", "2m"])
 def test_values_do_not_depend_on_where_the_page_begins(house: House, timeframe: str) -> None:
-    """Each page of five candles says what one page of all does."""
+    """Pages of five candles have the values of one page of all."""
     house.take(columns(generated(4, 400, 1_800_000_000), "A/B"))
     names = "sma:4,ema:3,rsi:3,bb:4:2,vwap,sar,supertrend:3:2,obv"
     query = {"timeframe": timeframe, "indicators": names, "from": "0"}
@@ -45,7 +45,10 @@ def test_values_do_not_depend_on_where_the_page_begins(house: House, timeframe: 
 
 @pytest.mark.parametrize("newest", [False, True])
 def test_indicators_of_bars_are_those_of_all_bars(house: House, newest: bool) -> None:
-    """Over days, pages forward and backward; the mean is that of the closes; a CSV has columns."""
+    """Indicators of bars equal those over all bars, over days and pages in both directions.
+
+    A CSV has them as columns.
+    """
     house.take(columns(generated(5, 900, 200_000_000), "A/B"))
     query = {"type": "tick:4", "indicators": "sma:3,rsi:5,macd,vwap,sar"}
     expected = house.get("/api/bars/A/B", **query, **{"from": "0"}, limit="1000").json()["bars"]
@@ -72,13 +75,13 @@ def test_indicators_of_bars_are_those_of_all_bars(house: House, newest: bool) ->
 
 @pytest.mark.parametrize("text", ["sma", "sma:1", "cats:3", "adx:0", "sma:3,sma:3", "rsi:x"])
 def test_bad_indicators_are_refused(house: House, text: str) -> None:
-    """Each is a 400 that says what is wrong with it."""
+    """A bad indicator is a 400 with the reason."""
     response = house.get("/api/candles/A/B", indicators=text)
     assert response.status_code == 400
     assert response.json()["detail"].startswith("indicators: ")
 
 
 def test_the_page_lists_what_talib_has() -> None:
-    """After a change of TA-Lib, `make reference` writes it."""
+    """The documentation lists TA-Lib's functions as `make reference` writes them."""
     path = Path(__file__).parents[3] / "docs/indicators.md"
     assert path.read_text() == markdown()

@@ -25,7 +25,7 @@ def quote(name: str, bid: int, ask: int, *, sizes: bool) -> Quotes:
 
 
 def test_a_quote_stands_beside_the_trade(house: House) -> None:
-    """Exact decimal texts; nothing where nothing was said."""
+    """The latest quote is shown beside the trade as exact texts, with nulls without one."""
     ticks = [tick._replace(source="u", price_scale=2) for tick in generated(5, 20)]
     house.take(columns(ticks, "A/B"))
     before = house.get("/api/latest/A/B").json()
@@ -40,7 +40,7 @@ def test_a_quote_stands_beside_the_trade(house: House) -> None:
 
 
 def test_an_instrument_that_is_quoted_but_never_traded_is_known(house: House) -> None:
-    """Its price is null here, and unknown where only prices are answered."""
+    """An instrument with quotes only has a null price, and is unknown to the route of prices."""
     house.quotes.quotes("e1", quote("Q", 1, 2, sizes=False))
     expected = {"symbol": "Q", "price": None, "size": None, "t": None, "received": None,
                 "bid": "0.01", "ask": "0.02", "bid_size": None, "ask_size": None,

@@ -1,4 +1,4 @@
-"""The description holds for every route: its parameters, its answers, its problems."""
+"""The OpenAPI description is true for every route: parameters, responses, problems."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def check(schema: dict[str, Any], value: Any) -> None:
 
 
 def fill(house: House, symbol: str = "A/B") -> None:
-    """Ticks of this hour, since the price history is of the last day."""
+    """Store ticks of this hour, since the price history covers the last day."""
     ago_us = time.time_ns() // 1000 - START_US - 3_600_000_000
     ticks = [
         tick._replace(source="u", price_scale=2, time_us=tick.time_us + ago_us)
@@ -53,7 +53,7 @@ def fill(house: House, symbol: str = "A/B") -> None:
 
 
 def test_every_operation_has_a_tag_that_is_listed() -> None:
-    """`/docs` groups operations by their tag: each topic is a group."""
+    """Each operation has a listed tag, by which `/docs` groups them."""
     listed = [tag["name"] for tag in DOCUMENT["tags"]]
     tags = [op["tags"] for item in DOCUMENT["paths"].values() for op in item.values()]
     assert {tag for (tag,) in tags} == set(listed)
@@ -61,7 +61,7 @@ def test_every_operation_has_a_tag_that_is_listed() -> None:
 
 
 def test_every_route_is_described_and_no_other(house: House) -> None:
-    """A route that is added needs a description; one that goes, goes from both."""
+    """The described routes are exactly those of the app."""
     routes = {
         route.path.replace(":path", "") for route in house.app.routes if isinstance(route, Route)
     }
@@ -70,7 +70,7 @@ def test_every_route_is_described_and_no_other(house: House) -> None:
 
 @pytest.mark.parametrize("path", PATHS)
 def test_answers_match_their_schemas(house: House, path: str) -> None:
-    """200 in its media type, with exactly the fields described; headers too."""
+    """A 200 has its media type, headers and exactly the described fields."""
     fill(house)
     response = house.get(path.format(symbol="A/B"))
     assert response.status_code == 200
@@ -85,7 +85,7 @@ def test_answers_match_their_schemas(house: House, path: str) -> None:
 
 @pytest.mark.parametrize("timeframe", ["1s", "1m", "2m"])
 def test_candles_of_every_making_match_the_schema(house: House, timeframe: str) -> None:
-    """Kept, rolled up or made of ticks: one shape."""
+    """Stored candles, folds and candles made of ticks have one schema."""
     fill(house)
     body = house.get("/api/candles/A/B", timeframe=timeframe).json()
     assert body["candles"]
@@ -95,7 +95,7 @@ def test_candles_of_every_making_match_the_schema(house: House, timeframe: str) 
 
 @pytest.mark.parametrize("path", [p for p in PATHS if "503" in operation(p)["responses"]])
 def test_the_parameters_described_are_those_that_are_taken(house: House, path: str) -> None:
-    """Each is accepted; any other is refused with a problem that lists what there is."""
+    """Each described parameter is accepted, and another one refused with a list of them."""
     fill(house)
     described = {
         each["name"] for each in operation(path).get("parameters", []) if each["in"] == "query"
@@ -120,7 +120,7 @@ def test_the_parameters_described_are_those_that_are_taken(house: House, path: s
 
 
 def test_problems_match_their_schema(house: House) -> None:
-    """400, 404 and 405 are problem+json."""
+    """400, 404 and 405 are problem+json by its schema."""
     for answer, status in [
         (house.get("/api/candles/A", timeframe="7x"), 400),
         (house.get("/api/candles/NONE"), 404),

@@ -1,4 +1,4 @@
-"""What followed patterns, evaluated by the candles that are there."""
+"""Outcomes of patterns, evaluated by the stored candles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CLOSES = [100 + (n % 4) * (1 if n % 8 < 4 else -1) for n in range(60)]
 
 @pytest.fixture
 def filled(house: House) -> House:
-    """A candle a minute, the last one open; patterns at some of them, one of them undone."""
+    """A candle a minute, the last one open, and patterns, one of them retracted."""
     ticks = [Tick("A/B", n * MINUTE_US, n, close * 100, 1_000, 1) for n, close in enumerate(CLOSES)]
     house.take(as_columns(ticks))
     house.patterns.patterns(
@@ -38,13 +38,16 @@ def outcomes(house: House, **parameters: str) -> dict[str, Any]:
 
 
 def test_hits_are_those_after_which_the_close_went_the_way_of_the_pattern(filled: House) -> None:
-    """Beside them what all candles did; a pattern without a horizon after it is not evaluated."""
+    """A hit is a pattern after which the close moved its way, beside the base rate.
+
+    A pattern without a horizon after it is not evaluated.
+    """
     body = outcomes(filled, horizon="3")
     closes = CLOSES[: body["candles"]]
     assert (body["candles"], body["horizon"]) == (
         58,
         3,
-    )  # the last ones are open: late ticks may come
+    )  # the last ones are open for late ticks
     after = [b / a - 1 for a, b in zip(closes, closes[3:], strict=False)]
     up = [after[n] for n in (8, 10, 15, 20)]
     first, second = body["outcomes"]
@@ -58,7 +61,7 @@ def test_hits_are_those_after_which_the_close_went_the_way_of_the_pattern(filled
 
 
 def test_what_cannot_be_evaluated_has_no_rate(filled: House) -> None:
-    """A horizon beyond all candles; an instrument without patterns."""
+    """A horizon beyond all candles and an instrument without patterns have no rate."""
     first, *_ = outcomes(filled, horizon="500")["outcomes"]
     assert (first["count"], first["judged"], first["hit_rate"]) == (5, 0, None)
     filled.take(as_columns([Tick("C", n * MINUTE_US, n, 500, 1_000, 1) for n in range(3)]))
@@ -68,7 +71,7 @@ def test_what_cannot_be_evaluated_has_no_rate(filled: House) -> None:
 
 @pytest.mark.parametrize("horizon", ["0", "501", "x", "-1", "1" * 400, "0" * 8 + "10"])
 def test_a_horizon_is_a_number_in_bounds(house: House, horizon: str) -> None:
-    """Anything else is a 400 that names it."""
+    """A horizon that is no number within bounds is a 400 that names it."""
     response = house.get("/api/outcomes/A", horizon=horizon)
     assert response.status_code == 400
     assert response.json()["detail"].startswith("horizon:")

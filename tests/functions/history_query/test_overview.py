@@ -1,4 +1,4 @@
-"""The overview is what the trades of the last 24 hours come to, from one pass over both stores."""
+"""The overview summarizes the trades of the last 24 hours in one pass over both stores."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HOUR = 3_600_000_000
 
 
 def trades(name: str, now_us: int) -> list[Tick]:
-    """One in the middle of each of the last 40 hours, dearer each time, and one just now."""
+    """A trade in the middle of each of the last 40 hours at rising prices, and a current one."""
     hour = now_us // HOUR * HOUR
     every = [
         Tick(name, hour - n * HOUR + HOUR // 2, 100 - n, 10_000 - n, 1_000, 1) for n in range(1, 41)
@@ -30,7 +30,7 @@ def first_since(ascending: Sequence[Tick], time_us: int) -> Tick:
 
 
 def test_an_overview_is_the_last_day(house: House) -> None:
-    """Last trade, change against 24 hours ago, extremes, volume, points, the newest candle."""
+    """An overview has last trade, change in 24 hours, extremes, volume, points, newest candle."""
     now_us = time.time_ns() // 1000
     house.take(as_columns(trades("A", now_us)))
     house.take(as_columns([Tick("OLD", now_us - 48 * HOUR, 1, 500, 1_000, 0)]))
@@ -51,16 +51,16 @@ def test_an_overview_is_the_last_day(house: House) -> None:
 
 
 def test_an_overview_has_the_open_of_the_session(house: House) -> None:
-    """Of the UTC day, or of another session; of what has not traded in it there is none."""
+    """An overview has the open of the UTC day or of a session, null without a trade in it."""
     now_us = time.time_ns() // 1000
-    day = (now_us - 1_000) // (24 * HOUR) * 24 * HOUR  # of the newest trade
+    day = (now_us - 1_000) // (24 * HOUR) * 24 * HOUR  # the newest trade's
     house.take(as_columns(trades("A", now_us)))
     house.take(as_columns([Tick("OLD", now_us - 48 * HOUR, 1, 500, 1_000, 0)]))
     every = sorted(trades("A", now_us))
     a, old = house.get("/api/overview").json()
     assert Decimal(a["session_open"]) == first_since(every, day).decimal_price
     assert old["session_open"] is None
-    began = (now_us - 90 * 60_000_000) // 60_000_000 * 60_000_000  # a session by the minute
+    began = (now_us - 90 * 60_000_000) // 60_000_000 * 60_000_000  # a session of this minute
     clock = time.strftime("%H:%M", time.gmtime(began // 1_000_000))
     (a,) = house.get("/api/overview", symbol="A", session=f"{clock}@UTC").json()
     assert Decimal(a["session_open"]) == first_since(every, began).decimal_price
@@ -68,7 +68,7 @@ def test_an_overview_has_the_open_of_the_session(house: House) -> None:
 
 
 def leave(house: House, until_us: int) -> None:
-    """Let hours that start before a time leave the live state, as eviction does."""
+    """Evict hours before a time from the live state."""
     client = house.replica.store.client
     for keys in map(Keys, range(SHARDS)):
         for name in cast(list[bytes], client.hkeys(keys.blocks)):
@@ -79,7 +79,10 @@ def leave(house: House, until_us: int) -> None:
 
 
 def test_an_overview_is_the_same_when_candles_have_left_the_live_state(house: House) -> None:
-    """Hours that are stored alone, some of them, none; also where a live one is newer."""
+    """An overview is the same after an eviction of some, none or all hours.
+
+    Also where a live one is newer.
+    """
     now_us = time.time_ns() // 1000
     hour = now_us // HOUR * HOUR
     ticks = [*trades("A", now_us), *trades("B", now_us)]
@@ -106,7 +109,7 @@ def test_an_overview_is_the_same_when_candles_have_left_the_live_state(house: Ho
 def test_an_hour_whose_trades_were_cancelled_is_not_there(
     house: House, is_oldest: bool, is_live: bool
 ) -> None:
-    """It has no point, no price and no open: its candle says only that there is none."""
+    """An hour whose trades were all cancelled has no point, price or open."""
     now_us = time.time_ns() // 1000
     hour = now_us // HOUR * HOUR
     house.take(as_columns(trades("A", now_us)))
@@ -128,7 +131,7 @@ def test_an_hour_whose_trades_were_cancelled_is_not_there(
 
 
 def test_symbols_are_chosen_by_name(house: House) -> None:
-    """Of those that are known; with commas between, or one by one where a name holds a comma."""
+    """Symbols are selected by comma-separated names, or one by one if a name has a comma."""
     now_us = time.time_ns() // 1000
     house.take(as_columns([Tick(name, now_us, 1, 500, 1_000, 0) for name in ("A", "B", "C,D")]))
     rows = house.get("/api/overview", symbols="A,B,NONE").json()
@@ -148,7 +151,7 @@ def test_symbols_are_chosen_by_name(house: House) -> None:
     ],
 )
 def test_what_cannot_be_asked_is_named(house: House, query: dict[str, str], named: str) -> None:
-    """400, and the fix."""
+    """A bad parameter is a 400 with a fix."""
     response = house.get("/api/overview", **query)
     assert response.status_code == 400
     assert named in response.json()["detail"]

@@ -1,4 +1,4 @@
-"""Pages of candles over real stores: exact, whole, joining without hole or double."""
+"""Pages of candles over real stores: exact, whole, without gap or repetition."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def seconds(name: str) -> int:
 
 
 def read(house: House, symbol: str, timeframe: str, **more: str) -> list[list[dict[str, Any]]]:
-    """All pages of a request, each in the order of the answer."""
+    """All pages of a request, each in its order."""
     joined = []
     parameters = {"timeframe": timeframe, **more}
     while True:
@@ -51,7 +51,7 @@ def shown(candle: dict[str, Any]) -> dict[str, Any]:
 
 
 def fill(house: House, symbol: str, seed: int, count: int, size: int, gap_us: int = 400_000) -> Any:
-    """Ticks of which a third is sent twice, in the wrong order."""
+    """Store ticks in shuffled order, a third of them twice."""
     ticks = generated(seed, count, gap_us)
     sent = list(ticks)
     source = random.Random(seed)
@@ -64,7 +64,10 @@ def fill(house: House, symbol: str, seed: int, count: int, size: int, gap_us: in
 
 @pytest.mark.parametrize("size", [1, 40, 10_000])
 def test_candles_of_any_timeframe_equal_the_definition(house: House, size: int) -> None:
-    """Rolled up or made of ticks, from segments of one tick or of all, in one page or in many."""
+    """Candles equal the definition for any timeframe, segment size and page size.
+
+    Folded or made of ticks.
+    """
     ticks = fill(house, "A/B", size, 300, size, 2_500_000)
     for timeframe in (*ROLLED_UP, *FROM_TICKS):
         expected = candles(ticks, seconds(timeframe))
@@ -82,7 +85,7 @@ def test_candles_of_any_timeframe_equal_the_definition(house: House, size: int) 
 def test_small_slices_and_little_patience_give_the_same_candles(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However little memory a slice may take and however early a page ends."""
+    """Small slices and a short time limit give the same candles."""
     ticks = fill(house, "A", 5, 400, 60, 2_500_000)
     monkeypatch.setattr(tick_slices, "LARGEST_SLICE", 30)
     monkeypatch.setattr(pages, "_TICK_SLICES", 1)
@@ -97,7 +100,7 @@ def test_small_slices_and_little_patience_give_the_same_candles(
 
 
 def test_ticks_far_apart_are_found(house: House) -> None:
-    """Days without a tick are passed over, in both directions."""
+    """Ticks on both sides of many empty days are found, in both directions."""
     ticks = fill(house, "A", 6, 30, 3, 4 * 3_600_000_000)
     expected = candles(ticks, 1)
     assert expected[-1]["t"] - expected[0]["t"] > 3 * 86_400_000
@@ -108,7 +111,7 @@ def test_ticks_far_apart_are_found(house: House) -> None:
 
 
 def test_a_range_holds_whole_candles_that_start_in_it(house: House) -> None:
-    """`from` and `to` in the midst of a candle do not cut it."""
+    """A range has the whole candles that start in it, though its bounds are within others."""
     ticks = fill(house, "A", 7, 300, 50, 2_500_000)
     low, high = START_US // 1000 + 61_500, START_US // 1000 + 200_700
     for timeframe in ("1s", "7s", "90s", "1m", "2m"):
@@ -119,7 +122,7 @@ def test_a_range_holds_whole_candles_that_start_in_it(house: House) -> None:
 
 
 def test_closed_says_that_only_a_late_trade_may_change_it(house: House) -> None:
-    """By the watermark and the allowed lateness, or, once its parts are closed, by the clock."""
+    """A candle is closed by watermark and allowed lateness, or by the clock if its parts are."""
     minute = START_US // 60_000_000 * 60_000_000 + 60_000_000
     minute -= minute % 120_000_000
 
@@ -134,7 +137,7 @@ def test_closed_says_that_only_a_late_trade_may_change_it(house: House) -> None:
     take(10, 1)
     assert (flags("1s"), flags("2m")) == ([False], [False])
     take(12, 2)
-    assert flags("1s") == [False, False]  # 10 s to 11 s ended, but not by the allowed lateness
+    assert flags("1s") == [False, False]  # 10 s to 11 s has ended, within the allowed lateness
     take(13, 3)
     assert flags("1s") == [True, False, False]
     take(70, 4)
@@ -146,7 +149,7 @@ def test_closed_says_that_only_a_late_trade_may_change_it(house: House) -> None:
 
 
 def test_the_revision_is_the_highest_of_the_parts(house: House) -> None:
-    """A late trade in one minute is a new revision of the rolled-up candle; ticks make none."""
+    """A fold's revision is the highest of its parts, so that a late trade raises it."""
     fill(house, "A", 8, 50, 10)
     (minutes,), (longer,) = read(house, "A", "1m"), read(house, "A", "2h")
     assert max(c["revision"] for c in minutes) == max(c["revision"] for c in longer)
@@ -154,7 +157,7 @@ def test_the_revision_is_the_highest_of_the_parts(house: House) -> None:
 
 
 def test_scales_that_no_64_bits_join_are_exact(house: House) -> None:
-    """A price of 18 digits beside one of 18 decimals, in one candle."""
+    """A candle with a price of 18 digits and one of 18 decimals is exact."""
     for number, (price, scale) in enumerate([(10**17 + 1, 0), (10**18 + 1, 18)]):
         tick = Tick(START_US + number, 1, number, "", 0, "u", number, price, scale, 2000, 1)
         house.take(columns([tick], "A"))
@@ -167,7 +170,7 @@ def test_scales_that_no_64_bits_join_are_exact(house: House) -> None:
 def test_a_minute_may_hold_more_ticks_than_a_slice(
     house: House, monkeypatch: pytest.MonkeyPatch, largest: int
 ) -> None:
-    """A trade sent again later in its minute counts once, wherever the minute is cut."""
+    """A repeated trade counts once wherever a slice splits its minute."""
     monkeypatch.setattr(tick_slices, "LARGEST_SLICE", largest)
     source = random.Random(4)
     ticks = generated(4, 300, 200_000)
@@ -188,7 +191,7 @@ def test_a_minute_may_hold_more_ticks_than_a_slice(
 
 
 def test_unknown_instruments_and_odd_names_are_404(house: House) -> None:
-    """Whatever stands in the path, with every timeframe."""
+    """An unknown instrument with any name is 404 for every timeframe."""
     for name in ("NONE", "A%00B", "%FF", "'; DROP TABLE ticks; --", "é"):
         for path in ("/api/candles/{}", "/api/history/{}", "/api/latest/{}", "/prices/{}"):
             assert house.get(path.format(name)).status_code == 404
@@ -200,7 +203,7 @@ def test_unknown_instruments_and_odd_names_are_404(house: House) -> None:
 def test_an_id_counts_again_in_the_next_minute(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Venues begin their ids anew: what a slice's own minute has seen says nothing of the next."""
+    """A trade id of one minute counts again in the next, since venues restart ids."""
     monkeypatch.setattr(tick_slices, "LARGEST_SLICE", 2)
     offsets = [1, 2, 50, 65, 70]
     ticks = [

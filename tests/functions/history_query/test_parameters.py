@@ -1,4 +1,4 @@
-"""Parameters: what is read, and what is refused with its name."""
+"""Parameters: parsing, and refusals that name them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ MINUTE_US = 60_000_000
 def test_a_timeframe_is_made_of_the_longest_kept_one_that_divides_it(
     name: str, part: str | None
 ) -> None:
-    """What no kept timeframe divides comes from ticks."""
+    """A timeframe is folded from the longest stored one that divides it, else made of ticks."""
     made_of = resolve(name, LADDER).part
     assert (made_of and made_of.name) == part
 
@@ -53,7 +53,7 @@ def test_a_timeframe_is_made_of_the_longest_kept_one_that_divides_it(
     "name", ["8d", "7d", "168h", "3601s", "0m", "2w", "m", "1.5m", "-1m", "11000m", "2M"]
 )
 def test_other_timeframes_are_refused_with_what_there_is(name: str) -> None:
-    """The message says the name and how timeframes are written."""
+    """The error of an invalid timeframe quotes it and says how timeframes are written."""
     with pytest.raises(ParameterError, match=f"^timeframe: timeframe '{name}' (is|would)"):
         read_page({"timeframe": name}, LADDER)
 
@@ -76,7 +76,10 @@ def test_other_timeframes_are_refused_with_what_there_is(name: str) -> None:
     ],
 )
 def test_days_are_those_that_the_request_names(query: dict[str, str], name: str, part: str) -> None:
-    """By tz, session, calendar or in the timeframe; what falls on hours of UTC is as without."""
+    """Days are those of tz, session, calendar or timeframe.
+
+    Those that begin on hours of UTC are as without.
+    """
     resolution = read_page(query, LADDER).resolution
     assert (resolution.timeframe.name, resolution.part and resolution.part.name) == (name, part)
 
@@ -94,19 +97,19 @@ def test_days_are_those_that_the_request_names(query: dict[str, str], name: str,
     ],
 )
 def test_days_that_cannot_be_are_refused(query: dict[str, str], parameter: str) -> None:
-    """The message names the parameter."""
+    """The error of invalid days names the parameter."""
     with pytest.raises(ParameterError, match=f"^{parameter}: "):
         read_page(query, LADDER)
 
 
 def test_days_that_begin_between_base_candles_are_refused() -> None:
-    """Kathmandu is 5 h 45 min ahead: half-hour candles make none of its days."""
+    """Days of Kathmandu, 5 h 45 min ahead, cannot be made of half-hour candles."""
     with pytest.raises(ParameterError, match="begins between candles of 30m"):
         read_page({"timeframe": "1d@Asia/Kathmandu"}, parse_ladder("30m,1h"))
 
 
 def test_bounds_are_moved_to_starts_of_intervals() -> None:
-    """So a candle that begins before `from` is not in the page, and none is half in it."""
+    """Bounds are moved to starts of intervals, so that no page has a part of a candle."""
     page = read_page({"timeframe": "1h", "from": "1700001800000", "to": "1700006400001"}, LADDER)
     assert (page.from_us, page.to_us, page.newest) == (
         1_700_002_800_000_000,
@@ -136,7 +139,7 @@ def test_bounds_are_moved_to_starts_of_intervals() -> None:
     ],
 )
 def test_times_are_ms_iso_8601_or_ago(text: str, time_us: int) -> None:
-    """Times outside 1970 to 5138 count as these."""
+    """Times are milliseconds, ISO 8601 or relative, and bounded by 1970 and 5138."""
     assert read_ticks({"from": text}, None, 10, NOW_US).from_us == time_us
 
 
@@ -149,7 +152,7 @@ def test_times_are_ms_iso_8601_or_ago(text: str, time_us: int) -> None:
     ],
 )
 def test_a_bad_parameter_is_named(name: str, text: str) -> None:
-    """Every message begins with the name of the parameter."""
+    """The error of a bad parameter begins with its name."""
     with pytest.raises(ParameterError, match=f"^{name}: "):
         read_page({name: text}, LADDER)
     with pytest.raises(ParameterError, match=f"^{name}: "):
@@ -157,7 +160,7 @@ def test_a_bad_parameter_is_named(name: str, text: str) -> None:
 
 
 def test_history_is_of_the_last_day_unless_it_is_told_otherwise() -> None:
-    """Without `from` it begins a day before `to` or now, whichever is earlier."""
+    """Without `from` history begins a day before `to` or now, whichever is earlier."""
     assert read_ticks({}, DAY_US, 10, NOW_US).from_us == NOW_US - DAY_US
     assert read_ticks({"to": "1700000000"}, DAY_US, 10, NOW_US).from_us == (
         1_700_000_000_000_000 - DAY_US
@@ -172,7 +175,7 @@ def test_history_is_of_the_last_day_unless_it_is_told_otherwise() -> None:
     )
 )  # fmt: skip
 def test_a_cursor_reads_back(parts: tuple[int, int, int, int, int]) -> None:
-    """A place in the total order survives the way to the client and back."""
+    """A cursor is read back as the same position in the total order."""
     key = OrderKey(*parts)
     assert TickCursor.read(TickCursor(key).text()) == key
     cursor = CandleCursor("before", key.event_time_us)
@@ -181,7 +184,7 @@ def test_a_cursor_reads_back(parts: tuple[int, int, int, int, int]) -> None:
 
 @given(st.text())
 def test_no_text_crashes_the_reader_of_cursors(text: str) -> None:
-    """Whatever the text, it is read or refused by name."""
+    """Any text is read as a cursor or refused by name."""
     try:
         read_ticks({"cursor": text}, None, 1)
     except ParameterError as error:
@@ -199,14 +202,14 @@ def test_no_text_crashes_the_reader_of_cursors(text: str) -> None:
 def test_a_range_that_ends_before_it_begins_is_refused(
     read: Callable[[Mapping[str, str]], object],
 ) -> None:
-    """An empty list would say that there was nothing; a range of no length is one."""
+    """A range that ends before it begins is refused, and an empty one is accepted."""
     with pytest.raises(ParameterError, match=r"^to: '2025-02-20' is before from='2025-02-24'"):
         read({"from": "2025-02-24", "to": "2025-02-20"})
     read({"from": "2025-02-24", "to": "2025-02-24"})
 
 
 def test_a_parameter_that_is_there_twice_is_refused() -> None:
-    """Which of both counts differs from server to server."""
+    """A repeated parameter is refused, since servers disagree about which one counts."""
     with pytest.raises(ParameterError, match=r"^from: is there 2 times: say it once"):
         refuse_unknown(QueryParams("from=2025-02-20&limit=1&from=2025-02-21"), {"from", "limit"})
     refuse_unknown(QueryParams("symbol=A&symbol=B"), {"symbol"})

@@ -1,4 +1,4 @@
-"""Pages of patterns: filters, cursors, and what is refused."""
+"""Pages of patterns: filters, cursors, refusals."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def filled(house: House) -> House:
 
 
 def test_filters_choose(filled: House) -> None:
-    """Timeframe, type, confidence and status each leave the others out."""
+    """Timeframe, type, confidence and status each filter patterns."""
     assert minutes(filled) == [22, 20, *range(9, -1, -1)]
     assert minutes(filled, timeframe="5m") == [22]
     assert minutes(filled, type="double_top") == [20]
@@ -40,7 +40,7 @@ def test_filters_choose(filled: House) -> None:
 
 
 def test_pages_follow_each_other_without_gap_or_repetition(filled: House) -> None:
-    """Whatever the limit, the cursors lead through all of them once."""
+    """Cursors lead through all patterns once, whatever the limit."""
     joined: list[int] = []
     parameters = {"limit": "5"}
     while True:
@@ -53,7 +53,7 @@ def test_pages_follow_each_other_without_gap_or_repetition(filled: House) -> Non
 
 
 def test_prices_are_exact_texts(filled: House) -> None:
-    """The decimals that were stored come back digit by digit."""
+    """Prices are the stored decimals digit by digit."""
     (pattern_row,) = filled.get("/api/patterns/C").json()["patterns"]
     assert pattern_row["trigger_price"] == "100.1"
     assert pattern_row["candle_data"]["volume"] == "7"
@@ -74,14 +74,14 @@ def test_prices_are_exact_texts(filled: House) -> None:
     ],
 )
 def test_bad_parameters_are_named(filled: House, name: str, value: str) -> None:
-    """Each is a 400 whose detail names the parameter."""
+    """A bad parameter is a 400 whose detail names it."""
     response = filled.get("/api/patterns/A/B", **{name: value})
     assert response.status_code == 400
     assert response.json()["detail"].startswith(f"{name}: ")
 
 
 def test_all_instruments_at_once(filled: House) -> None:
-    """The newest of any come first."""
+    """The patterns of all instruments are newest first."""
     patterns = filled.get("/api/patterns").json()["patterns"]
     assert {each["symbol"] for each in patterns} == {"A/B", "C"}
     stamps = [each["timestamp"] for each in patterns]
@@ -90,5 +90,5 @@ def test_all_instruments_at_once(filled: House) -> None:
 
 
 def test_an_unknown_symbol_is_not_found(filled: House) -> None:
-    """No tick of it was ever stored: 404."""
+    """A symbol without a stored tick is 404."""
     assert filled.get("/api/patterns/NONE").status_code == 404

@@ -1,4 +1,4 @@
-"""Forms of an answer: gaps filled, sessions, local time, formats, validators, fewer bytes."""
+"""Forms of a response: filled gaps, sessions, local time, formats, validators, compression."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def market(house: House, count: int = 200, gap_us: int = 40_000_000) -> list[Tic
 def test_filled_pages_joined_are_every_interval(
     house: House, direction: str, fill: str, limit: str
 ) -> None:
-    """Whatever the limit, each interval between the first and the last candle stands once."""
+    """Filled pages have each interval between the first and last candle once."""
     ticks = market(house, 60)
     by_start = {each["t"]: each for each in candles(ticks, 60)}
     parameters = {"fill": fill, "limit": limit, "columns": "t,o,h,l,c,v,n"}
@@ -68,7 +68,7 @@ def test_filled_pages_joined_are_every_interval(
 
 @pytest.mark.parametrize("session", ["09:15@Asia/Kolkata", "09:30@America/New_York"])
 def test_candles_of_a_session_begin_with_it(house: House, session: str) -> None:
-    """An hour counted from the opening, in the zone's own time, equals the ticks of it."""
+    """Hours of a session count from its opening in the zone's time, and equal its ticks."""
     ticks = market(house, 300, 600_000_000)
     clock, _, zone = session.partition("@")
     candles = house.get(PATH, timeframe="1h", session=session, **{"from": "0"}).json()["candles"]
@@ -104,7 +104,10 @@ def test_candles_of_a_session_begin_with_it(house: House, session: str) -> None:
 def test_candles_of_a_calendar_hold_the_trades_of_their_hours(
     house: House, timeframe: str, query: dict[str, str], direction: str
 ) -> None:
-    """Hours of an exchange or a session, days of a zone: each trade within once, others not."""
+    """Candles of a calendar have each trade within their hours once, and no other.
+
+    Hours of an exchange or a session, days of a zone.
+    """
     ticks = market(house, 300, 1_800_000_000)
     days = next(iter(query.values()), "")
     frame = timeframe_of(f"{timeframe}@{days}" if days else timeframe)
@@ -133,7 +136,7 @@ def test_candles_of_a_calendar_hold_the_trades_of_their_hours(
 
 
 def test_gaps_are_filled_within_trading_hours_alone(house: House) -> None:
-    """From one session to the next no interval lies between."""
+    """Gaps are filled within trading hours only."""
     market(house, 300, 1_800_000_000)
     query = {"session": "09:30-11:30@America/New_York", "timeframe": "1h", "fill": "previous"}
     candles = house.get(PATH, **query, **{"from": "0"}).json()["candles"]
@@ -147,7 +150,7 @@ def test_gaps_are_filled_within_trading_hours_alone(house: House) -> None:
 
 
 def test_the_formats_hold_the_same_values(house: House) -> None:
-    """JSON, NDJSON, CSV, Parquet, Arrow: one set of decimals."""
+    """JSON, NDJSON, CSV, Parquet and Arrow have the same decimals."""
     market(house)
     rows = house.get(PATH, columns="t,o,v,n").json()["candles"]
     lines = list(csv.DictReader(io.StringIO(house.get(PATH, columns="t,o,v,n", format="csv").text)))
@@ -167,7 +170,7 @@ def test_the_formats_hold_the_same_values(house: House) -> None:
 
 
 def test_accept_chooses_the_format_and_headers_have_the_cursor(house: House) -> None:
-    """What is no JSON says where it goes on."""
+    """`Accept` selects the format, and headers have the cursor of formats other than JSON."""
     market(house)
     first = house.ask(PATH, {"accept": "text/csv"}, limit="5")
     assert first.headers["content-type"].startswith("text/csv")
@@ -177,7 +180,7 @@ def test_accept_chooses_the_format_and_headers_have_the_cursor(house: House) -> 
 
 
 def test_local_time_and_sides_add_up(house: House) -> None:
-    """`tz` tells the local time; `adjusted` divides what has no side."""
+    """`tz` gives the local time; `adjusted` divides the volume without a side."""
     market(house)
     for row in house.get(PATH, tz="Asia/Kolkata", adjusted="true").json()["candles"]:
         moment = datetime.fromisoformat(row["time"])
@@ -187,7 +190,7 @@ def test_local_time_and_sides_add_up(house: House) -> None:
 
 
 def test_what_a_client_has_is_not_sent_again(house: House) -> None:
-    """304 while nothing changed. No shared cache may give it to others, and none may not ask."""
+    """A response is 304 while nothing changed, and is private and always revalidated."""
     market(house)
     old = {"from": "2020-09-01", "to": "2020-09-30"}
     first = house.get(PATH, **old)
@@ -203,7 +206,7 @@ def test_what_a_client_has_is_not_sent_again(house: House) -> None:
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
 def test_large_answers_are_compressed_as_accepted(house: House, encoding: str) -> None:
-    """The same bytes, fewer of them on the way."""
+    """Large responses are compressed as accepted, with the same content."""
     market(house)
     plain = house.ask(PATH, {"accept-encoding": "identity"})
     small = house.ask(PATH, {"accept-encoding": f"{encoding};q=0.5"})
@@ -225,7 +228,7 @@ def test_large_answers_are_compressed_as_accepted(house: House, encoding: str) -
     ],
 )
 def test_bad_forms_are_refused_by_name(house: House, parameter: str, value: str, told: str) -> None:
-    """Each is a 400 whose detail names the parameter."""
+    """A bad parameter is a 400 whose detail names it."""
     response = house.get(PATH, **{parameter: value})
     assert response.status_code == 400
     assert response.json()["detail"].startswith(told)
@@ -236,7 +239,7 @@ def test_bad_forms_are_refused_by_name(house: House, parameter: str, value: str,
 def test_pages_of_raw_ticks_joined_are_the_trades(
     house: House, parameters: dict[str, str], limit: str
 ) -> None:
-    """Each trade once in the total order, ties too, forwards and backwards."""
+    """Concatenated pages of ticks have each trade once in the total order, in both directions."""
     ticks = market(house, 120, 400_000)
     joined: list[dict[str, object]] = []
     query = {**parameters, "limit": limit}
@@ -253,7 +256,7 @@ def test_pages_of_raw_ticks_joined_are_the_trades(
 
 
 def test_a_cursor_means_the_same_place_while_data_arrives(house: House) -> None:
-    """Two clients page at their own pace; new and late ticks move nobody."""
+    """A cursor keeps its position for two clients while new and late ticks arrive."""
     ticks = market(house, 300, 20_000_000)
     expected = [each["t"] for each in candles(ticks, 60)]
     pages: dict[str, list[int]] = {"a": [], "b": []}
@@ -281,7 +284,7 @@ def test_a_cursor_means_the_same_place_while_data_arrives(house: House) -> None:
 def test_a_range_of_ticks_is_one_answer(
     house: House, monkeypatch: pytest.MonkeyPatch, format_: str
 ) -> None:
-    """`limit=all` has every trade once, whatever slices the answer is made of."""
+    """`limit=all` has every trade once, over any slices."""
     monkeypatch.setattr(tick_slices, "LARGEST_SLICE", 50)
     expected = trades(market(house, 120, 400_000))
     query = {"from": "0", "limit": "all", "format": format_}
@@ -304,7 +307,7 @@ def test_a_range_of_ticks_is_one_answer(
 
 
 def test_forms_of_ticks_say_the_same(house: House) -> None:
-    """Every column of the binary forms has the value that JSON has, also where there is none."""
+    """Columns of the binary formats have the values of JSON, nulls included."""
     market(house, 120, 400_000)
     query = {"from": "0", "limit": "10000", "tz": "Asia/Kolkata"}
     expected = house.get("/api/ticks/A/B", **query).json()["ticks"]

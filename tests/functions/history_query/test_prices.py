@@ -21,14 +21,14 @@ ALL = "1970-01-01"
 
 
 def numbers(response: httpx.Response) -> list[dict[str, Any]]:
-    """The answer's body, its numbers as exact decimals."""
+    """The response's body with numbers as exact decimals."""
     assert response.status_code == 200, response.text
     rows: list[dict[str, Any]] = json.loads(response.text, parse_float=Decimal)
     return rows
 
 
 def fill(house: House, symbol: str, seed: int, count: int, gap_us: int) -> list[Tick]:
-    """Ticks of which a third is sent twice, in the wrong order; each trade once, in order."""
+    """Store ticks in shuffled order, a third of them twice; return each trade once, in order."""
     ticks = generated(seed, count, gap_us)
     sent = ticks + random.Random(seed).sample([t for t in ticks if t.kind], count // 3)
     random.Random(seed).shuffle(sent)
@@ -38,7 +38,7 @@ def fill(house: House, symbol: str, seed: int, count: int, gap_us: int) -> list[
 
 
 def pages(house: House, path: str, **parameters: str) -> list[list[dict[str, Any]]]:
-    """All pages, each as it came, by following the links."""
+    """All pages, by following the links."""
     joined = []
     response = house.get(path, **parameters)
     while True:
@@ -56,7 +56,7 @@ def pages(house: House, path: str, **parameters: str) -> list[list[dict[str, Any
 def test_pages_of_prices_join_without_hole_or_double(
     house: House, monkeypatch: pytest.MonkeyPatch, limit: int, largest: int
 ) -> None:
-    """Ties are distinguished by the total order, each trade counts once, prices are exact."""
+    """Pages of prices have each trade once with exact prices, ties in the total order."""
     monkeypatch.setattr(tick_slices, "LARGEST_SLICE", largest)
     expected = fill(house, "XRP/ETH", 11, 150, 3_000_000)
     got = pages(house, "/api/history/XRP/ETH", **{"from": ALL, "limit": str(limit)})
@@ -71,7 +71,7 @@ def test_pages_of_prices_join_without_hole_or_double(
 
 
 def test_a_range_of_prices_is_half_open(house: House) -> None:
-    """Ticks at `from` are in it, those at `to` are not, to the microsecond."""
+    """Ticks at `from` are in the range and those at `to` are not, to the microsecond."""
     expected = fill(house, "A", 12, 100, 3_000_000)
     low, high = expected[20].time_us, expected[70].time_us
 
@@ -87,7 +87,7 @@ def test_a_range_of_prices_is_half_open(house: House) -> None:
 
 
 def test_history_is_of_the_last_24_hours(house: House) -> None:
-    """Older ticks are there when they are asked for."""
+    """History covers the last 24 hours, and older ticks on request."""
     now_us = time.time_ns() // 1000
     ticks = [
         Tick(now_us - hours * 3_600_000_000, 1, hours, "", 0, "u", hours, 100 + hours, 2, 1, 1)
@@ -104,7 +104,7 @@ def test_history_is_of_the_last_24_hours(house: House) -> None:
 
 
 def test_a_price_is_a_json_number_of_all_its_digits(house: House) -> None:
-    """No float stands between the row and the text, however many digits."""
+    """A price is a JSON number with all digits of its row, without a float between."""
     prices = [(2**63 - 1, 18), (1, 18), (10**18, 0), (150, 2)]
     for number, (price, scale) in enumerate(prices):
         tick = Tick(10**15 + number, 1, number, "", 0, "u", number, price, scale, 1, 1)
@@ -118,7 +118,10 @@ def test_a_price_is_a_json_number_of_all_its_digits(house: House) -> None:
 
 
 def test_symbols_have_their_first_and_last_trade_and_their_number(house: House) -> None:
-    """From live and stored candles of the longest timeframe, none counted twice."""
+    """A symbol has its first and last trade, and each trade counts once.
+
+    From live and stored candles of the longest timeframe.
+    """
     expected = {
         name: fill(house, name, n, 60, 7_200_000_000) for n, name in enumerate(["B/C", "A"])
     }
@@ -134,7 +137,7 @@ def test_symbols_have_their_first_and_last_trade_and_their_number(house: House) 
 
 
 def test_latest_prices_are_of_the_last_trade(house: House) -> None:
-    """Under both addresses, exact."""
+    """The latest price is the last trade's, exactly, under both addresses."""
     expected = fill(house, "A/B", 13, 40, 1_000_000)[-1]
     for path in ("/api/latest/A/B", "/api/latest/A%2FB"):
         assert house.get(path).json()["price"] == to_text(expected.decimal_price)

@@ -20,12 +20,12 @@ SYMBOL = "BTC-USD"
 
 
 def test_the_document_is_what_the_description_says() -> None:
-    """After a change of a route, `make reference` writes it."""
+    """The document is what `make reference` writes."""
     assert (ROOT / "docs/history-api.md").read_text() == reference()
 
 
 def test_every_example_is_answered(house: House) -> None:
-    """The curl lines as they stand, and each parameter's own example after its route."""
+    """Each curl line and each parameter's example is answered."""
     fill(house, SYMBOL)
     text = reference()
     lines = re.findall(r'^curl "\$API_URL(.*)"$', text, re.MULTILINE)
@@ -44,7 +44,7 @@ def test_every_example_is_answered(house: House) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
 def test_the_page_asks_no_other_server(house: House, path: str) -> None:
-    """What it loads is this server's own, and there; its policy admits nothing else."""
+    """The page loads only existing files of its own server, and its policy allows no other."""
     if not (page.BUILT / "index.html").is_file():
         pytest.skip("the page was not built: make dashboard")
     response = house.get(path)
@@ -59,7 +59,7 @@ def test_the_page_asks_no_other_server(house: House, path: str) -> None:
 def test_the_page_is_there_before_a_token_is_and_says_where_it_goes(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With API_TOKENS the page and what it loads are open; the routes of history are not."""
+    """With API_TOKENS the page and its files are open, and the routes of history are not."""
     token = "a-token-of-sixteen"
     app = guarded(house.app, {"API_TOKENS": token}, open_paths=page.OPEN_PATHS)
     monkeypatch.setattr(house, "app", app)
@@ -75,7 +75,7 @@ def test_the_page_is_there_before_a_token_is_and_says_where_it_goes(
 def test_a_page_that_was_not_built_is_the_text(
     house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It says the same of every route, without Node.js."""
+    """Without a built page the text describes the same routes."""
     monkeypatch.setattr(page, "BUILT", tmp_path)
     response = house.get("/docs")
     assert response.headers["content-type"].startswith("text/html")

@@ -9,7 +9,10 @@ from tests.functions.history_query.conftest import House
 
 
 def test_rejects_are_counted_by_reason_and_the_newest_listed(house: House) -> None:
-    """Of a day unless `from` says more; what came is shown as text, cut to its start."""
+    """Rejects of the last day, or since `from`, are counted by reason, the newest listed.
+
+    Originals are shown as text, truncated.
+    """
     now_us = time.time_ns() // 1000
     long = b"BTC-USD,x," + b"9" * 1_000
     rejects = [

@@ -1,4 +1,4 @@
-"""The API asked by its own description, over a real socket and real stores, hot and cold."""
+"""The API tested by its own description, over a real socket and real stores, hot and cold."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CHECKS = [
 
 @pytest.fixture
 def api(servers: dict[str, str], database: str, valkey: redis.Redis) -> Iterator[Api]:
-    """The description that a running server gives of itself."""
+    """The description that a running server serves."""
     with cold_market(servers, database, valkey, 200) as market, socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(market.house.app, log_level="warning"))
@@ -59,7 +59,7 @@ def api(servers: dict[str, str], database: str, valkey: redis.Redis) -> Iterator
 def test_no_request_that_the_description_allows_or_forbids_fails(
     api: Api,
 ) -> None:
-    """No 5xx, and every answer has a status, a media type and a body that the description knows."""
+    """Any request gets a described status, media type and body, and never a 5xx."""
     schema, symbol = api
     asked: Counter[tuple[str, int]] = Counter()
     for found in schema.get_all_operations():
@@ -95,10 +95,10 @@ def test_no_request_that_the_description_allows_or_forbids_fails(
             def ask(case: Case[Any], *, is_known: bool, is_plain: bool) -> None:
                 if is_known and "symbol" in case.path_parameters:
                     case.path_parameters["symbol"] = symbol
-                if is_plain:  # a drawn text is hardly ever one of these
+                if is_plain:  # a generated text is hardly ever one of these
                     case.query = {k: v for k, v in case.query.items() if k not in SPOKEN}
                 names = case.query.get("symbol")
-                if isinstance(names, list):  # a longer request line the HTTP server refuses itself
+                if isinstance(names, list):  # the HTTP server itself refuses longer request lines
                     case.query["symbol"] = names[:LONGEST_LIST]
                 answer = case.call_and_validate(checks=CHECKS)
                 asked[case.operation.path, answer.status_code] += 1

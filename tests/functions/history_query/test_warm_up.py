@@ -1,4 +1,4 @@
-"""What the first chart needs is loaded behind the first readiness, and not before."""
+"""Dependencies of the first chart are loaded after the first readiness, and not before."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.errors import TransientError
 
 
 def test_work_begins_once_after_the_first_readiness() -> None:
-    """A check that fails begins nothing; later ones begin nothing more."""
+    """Loading begins once, after the first successful readiness check."""
     stores = {"are_away": True}
     done: list[threading.Thread] = []
     has_worked = threading.Event()

@@ -36,7 +36,7 @@ _numbers = itertools.count()
 
 
 class Room:
-    """One replica, and the means to publish to it and to watch it."""
+    """One replica, with publishers and clients."""
 
     def __init__(self, hub: Hub, stream: LiveStream, interest: Interest) -> None:
         self.hub = hub
@@ -76,7 +76,7 @@ class Client:
 
 
 def tick(symbol: str, price: str, time_us: int = 0) -> Message:
-    """A live tick; of those of one time the one that is made later comes later."""
+    """A live tick; among those of one time a later call gives a later tick."""
     payload = live_pb2.LiveTick(
         *(), symbol=symbol, exact_price=price, size="1", time_us=time_us, sequence=next(_numbers)
     )
@@ -148,7 +148,7 @@ async def forget(url: str) -> None:
 
 
 async def mirrored(url: str, seq: int) -> None:
-    """Return once the mirror of the newest messages has all up to that place."""
+    """Return once the mirror of the newest messages has all up to that seq."""
     client = await nats.connect(url)
     async with asyncio.timeout(60):
         while True:

@@ -1,4 +1,4 @@
-"""Ages of what is shown: from receipt to here, none where it is quiet, candles behind trades."""
+"""Ages of shown messages: from receipt to now, none in a quiet market, candles behind trades."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SECOND = 1_000_000
 
 
 def test_ages_are_those_of_the_newest_and_end_with_quiet() -> None:
-    """An older message changes nothing; ten seconds later nothing is known of any lag."""
+    """Ages are those of the newest message, and unknown after ten quiet seconds."""
     now_us = 100 * SECOND
     ages = Ages(lambda: now_us)
     assert (ages.trades_s(), ages.candles_s()) == (0, 0)
@@ -23,7 +23,7 @@ def test_ages_are_those_of_the_newest_and_end_with_quiet() -> None:
 
 
 def test_candles_that_trades_have_overtaken_lag() -> None:
-    """Trades go on, and the last candle came nine seconds of trades ago."""
+    """The last candle lags by the nine seconds of trades since."""
     now_us = 100 * SECOND
     ages = Ages(lambda: now_us)
     ages.take(Update(1, "candles:1m:A", b"", received_us=100 * SECOND))

@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def test_watchers_are_closed_with_1012_and_nobody_new_is_taken(run: Run) -> None:
-    """An event stream ends whole; its browser comes back by itself."""
+    """Watchers are closed with 1012, an event stream ends, and new clients are refused."""
 
     async def test(room: Room) -> None:
         slots = ClientSlots(10)
@@ -52,7 +52,7 @@ def test_watchers_are_closed_with_1012_and_nobody_new_is_taken(run: Run) -> None
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == CODE_RESTART == 1012
             async with asyncio.timeout(60):
-                _ = [line async for line in lines]  # to its end, without an error
+                _ = [line async for line in lines]  # the stream ends without an error
             async with connect(f"ws://{address}/ws", proxy=None) as late:
                 with pytest.raises(ConnectionClosed) as refused:
                     await late.recv()
@@ -65,7 +65,7 @@ def test_watchers_are_closed_with_1012_and_nobody_new_is_taken(run: Run) -> None
 
 
 def test_queue_proxys_word_comes_before_sigterm() -> None:
-    """It answers the kubelet's probes with 503 `shutting down` once the pod is to end."""
+    """A replica drains at queue-proxy's `shutting down`, which comes before SIGTERM."""
     ends = False
     asked: list[str] = []
 
@@ -104,7 +104,7 @@ def test_queue_proxys_word_comes_before_sigterm() -> None:
 
 
 def test_the_process_ends_although_watchers_would_stay(servers: dict[str, str]) -> None:
-    """By SIGTERM, with a grace of ten minutes: it does not wait for them."""
+    """SIGTERM ends the process at once in spite of watchers and a grace of ten minutes."""
 
     async def test() -> None:
         port = free_port()
@@ -151,7 +151,7 @@ def test_the_process_ends_although_watchers_would_stay(servers: dict[str, str]) 
 
 
 async def ready(client: httpx.AsyncClient) -> None:
-    """Return once it answers so."""
+    """Return once readiness has this status."""
     async with asyncio.timeout(60):
         while True:
             with contextlib.suppress(httpx.TransportError):

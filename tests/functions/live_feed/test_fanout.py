@@ -33,7 +33,7 @@ def event(type_: str, body: bytes) -> Event:
 
 
 def ticks(*prices: int, symbols: tuple[str, ...] = ("BTC-USDT.BINANCE",)) -> bytes:
-    """As many ticks of each symbol."""
+    """The same number of ticks of each symbol."""
     n, each = len(prices), len(prices) // len(symbols)
     number = np.arange(n, dtype=np.int64)
     return Ticks(
@@ -53,7 +53,7 @@ def ticks(*prices: int, symbols: tuple[str, ...] = ("BTC-USDT.BINANCE",)) -> byt
 
 
 def test_a_tick_says_all_and_is_a_ticker_update_as_well() -> None:
-    """Exact decimals beside the double; who decodes TickerUpdate reads the same price and size."""
+    """A live tick has exact decimals, and decodes as a TickerUpdate with a double too."""
     ((subject, payload, received_us),), left_out = messages(
         event(events.TICKS, ticks(6_184_568)), 10
     )
@@ -71,7 +71,7 @@ def test_a_tick_says_all_and_is_a_ticker_update_as_well() -> None:
 
 
 def test_of_a_burst_the_last_ticks_are_shown() -> None:
-    """The others are counted; candles and history have them all."""
+    """Of a burst only the last ticks are shown, and the others counted."""
     found, left_out = messages(event(events.TICKS, ticks(*range(100, 200))), 3)
     assert left_out == 97
     prices = [live_pb2.LiveTick.FromString(each.payload).exact_price for each in found]
@@ -79,7 +79,7 @@ def test_of_a_burst_the_last_ticks_are_shown() -> None:
 
 
 def test_many_instruments_share_what_an_event_may_show() -> None:
-    """A busy market costs a screen no more than two busy instruments; the last of each is shown."""
+    """Many instruments share the bound of one event, and the last tick of each is shown."""
     symbols = tuple(f"S{n:02}" for n in range(40))
     found, left_out = messages(event(events.TICKS, ticks(*range(1, 401), symbols=symbols)), 40)
     assert (len(found), left_out) == (80, 320)
@@ -90,7 +90,7 @@ def test_many_instruments_share_what_an_event_may_show() -> None:
 
 
 def test_a_bust_is_told_as_its_sender_says_it() -> None:
-    """A cancel has nothing but the trade; a correction says what changes."""
+    """A cancel has only its trade; a correction has the new values."""
     received_us = 1_700_000_000_000_000
     cancel = Bust("A.B", None, "7", 0, False, "", "", received_us, 1, b"{}")
     correction = replace(
@@ -118,7 +118,7 @@ def test_a_bust_is_told_as_its_sender_says_it() -> None:
 
 
 def test_each_candle_is_a_message() -> None:
-    """Under its timeframe and symbol."""
+    """Each candle is a message under its timeframe and symbol."""
     one = Decimal(1)
     made = [
         Candle("A.B", frame, 0, one, one, one, one, one, one, 1, one, one, 0, 0)
@@ -131,7 +131,7 @@ def test_each_candle_is_a_message() -> None:
 
 
 def test_a_candle_says_when_its_newest_tick_was_received() -> None:
-    """As its event does; the age of candles is made of it."""
+    """A candle has the receive time of its newest tick, from which its age follows."""
     one = Decimal(1)
     made = Candle("A", "1m", 0, one, one, one, one, one, one, 1, one, one, 0, 0)
     about = event(events.CANDLES, encode_batch([made]))
@@ -142,7 +142,10 @@ def test_a_candle_says_when_its_newest_tick_was_received() -> None:
 
 
 def test_a_pattern_reads_as_the_history_api_gives_it() -> None:
-    """The same fields; a retraction is the same pattern once more, never swallowed by a newer."""
+    """A pattern has the fields of the history API.
+
+    A retraction is the same pattern again, never merged with a newer one.
+    """
     one = Decimal(1)
     made = [
         Pattern(
@@ -160,7 +163,7 @@ def test_a_pattern_reads_as_the_history_api_gives_it() -> None:
 
 
 def test_an_alert_is_told_as_its_event_says_it() -> None:
-    """The same fields as in history; who decodes LiveAlert reads the rule."""
+    """An alert has the fields of history, and decodes as a LiveAlert with its rule."""
     rule = Rule.parse("A close > 100")
     body = rule_json("r1", rule, 60_000_000, 120_000_000, value="101.5")
     found, _ = messages(event(events.ALERTS, body.encode()), 10)
@@ -180,11 +183,11 @@ def test_an_alert_is_told_as_its_event_says_it() -> None:
         (events.PATTERNS, b"\xff\xff", "bad_pattern_batch"),
         (events.BUSTS, b"\xff\xff", "bad_bust_batch"),
         (events.ALERTS, b"{}", "bad_alert"),
-        (events.CANDLES, b"\x0a\x03\x12\x01x", "bad_candle_batch"),  # a name and no columns
+        (events.CANDLES, b"\x0a\x03\x12\x01x", "bad_candle_batch"),  # a name without columns
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_refused_for_good(type_: str, body: bytes, code: str) -> None:
-    """It goes to the dead letters with its reason."""
+    """An unreadable event is a permanent error with its reason."""
     with pytest.raises(PermanentError) as raised:
         messages(event(type_, body), 10)
     assert raised.value.code == code

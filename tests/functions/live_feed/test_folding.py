@@ -1,4 +1,4 @@
-"""Longer candles folded from base candles are what the base candles come to."""
+"""Longer candles folded live equal the fold of their base candles."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_folding_is_the_fold_of_its_base_candles(
     after: list[tuple[int, int]],
     repeated: bool,
 ) -> None:
-    """Of what was stored before it was seeded, and of what came then, repeated or not."""
+    """A live fold equals the fold of stored and live base candles, repeated or not."""
     stored = {minute: base(minute, price) for minute, price in before.items()}
     last = max(before)
     folding = Folding(timeframe)
@@ -83,7 +83,7 @@ def test_a_folding_is_the_fold_of_its_base_candles(
 
 
 def test_a_folded_candle_closes_with_its_parts_and_its_time() -> None:
-    """Not while a part is open, and not before its end."""
+    """A fold closes when all parts are closed and its end has passed."""
     folding = Folding(Timeframe.parse("3m"))
     folding.take(base(0, 10), 0)
     opened = folding.take(base(3, 10, closed=False), 9 * MINUTE)
@@ -97,7 +97,7 @@ def test_a_folded_candle_closes_with_its_parts_and_its_time() -> None:
 
 
 def test_a_candle_of_a_session_closes_with_it() -> None:
-    """Trades after hours belong to none, and the half hour at the end is a candle."""
+    """The half hour at a session's end is a candle, and trades after hours have none."""
     folding = Folding(timeframe_of("1h@0000-0130@UTC"))
     folding.take(base(0, 10), 0)
     folding.take(base(60, 10), 61 * MINUTE)
@@ -108,7 +108,7 @@ def test_a_candle_of_a_session_closes_with_it() -> None:
 
 
 def test_a_correction_of_what_was_folded_asks_for_a_new_seed() -> None:
-    """What the fold holds cannot be taken apart."""
+    """A correction of a folded candle needs a new seed from storage."""
     folding = Folding(Timeframe.parse("1h"))
     stored = {minute: base(minute, 10) for minute in range(7)}
     asyncio.run(folding.seed(LADDER, 6 * MINUTE, reader(stored)))
@@ -122,7 +122,7 @@ def test_a_correction_of_what_was_folded_asks_for_a_new_seed() -> None:
 
 
 def test_weeks_begin_on_monday() -> None:
-    """At 00:00 UTC."""
+    """Weeks begin on Monday at 00:00 UTC."""
     week, monday_us = Timeframe.parse("1w"), 1_740_355_200_000_000
     assert week.start_us(monday_us) == monday_us
     assert week.start_us(monday_us + week.length_us - 1) == monday_us

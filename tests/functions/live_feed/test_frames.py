@@ -1,4 +1,4 @@
-"""Frames that are encoded once and kept."""
+"""Frames that are encoded once and cached."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ MIB = 1024 * 1024
 
 
 def test_a_frame_that_is_kept_takes_little_more_than_its_bytes() -> None:
-    """A replica keeps 20,000 of them for clients that come back: 80 MB, as orjson leaves them."""
+    """A cached frame takes little more memory than its bytes.
+
+    A replica has 20,000 of them for clients that resume: 80 MB, as orjson leaves them.
+    """
     payload = tick("A", "1").payload
     updates = [Update(seq, "ticks:A", payload) for seq in range(20_000)]
     process = psutil.Process()

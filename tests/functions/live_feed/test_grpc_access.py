@@ -1,4 +1,4 @@
-"""Who may call gRPC when tokens are set."""
+"""Access to gRPC with tokens."""
 
 from __future__ import annotations
 
@@ -61,6 +61,6 @@ async def _call(tokens: str, metadata: tuple[tuple[str, str], ...]) -> grpc.Stat
 def test_a_call_needs_a_token_where_there_are_some(
     tokens: str, said: str | None, code: grpc.StatusCode
 ) -> None:
-    """The probe never does."""
+    """With tokens a call needs one, and the probe does not."""
     metadata = () if said is None else (("authorization", said),)
     assert asyncio.run(_call(tokens, metadata)) is code

@@ -1,4 +1,4 @@
-"""CandleFeed as a generated client sees it, over a real stream."""
+"""CandleFeed with a generated client, over a real stream."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Run = Callable[[Callable[[Room], Awaitable[None]]], None]
 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The client that anybody makes from the .proto."""
+    """A client generated from the .proto."""
     into = tmp_path_factory.mktemp("client")
     source = "shared/schema/feed_service.proto"
     assert protoc.main(["protoc", f"-I{ROOT}", f"--grpc_python_out={into}", source]) == 0
@@ -56,7 +56,7 @@ async def read(call: Any, count: int) -> list[Any]:
 
 
 def test_a_response_is_a_protobuf_frame() -> None:
-    """The same numbers and kinds of fields, so that the bytes of one are those of the other."""
+    """A response's bytes are those of a protobuf frame: equal field numbers and types."""
     frame = {each.number: each for each in live_pb2.Frame.DESCRIPTOR.fields}
     for message in (
         feed_service_pb2.CandleUpdate,
@@ -72,7 +72,7 @@ def test_a_response_is_a_protobuf_frame() -> None:
 
 
 def test_a_stream_begins_with_the_present(run: Run, generated: Any) -> None:
-    """subscribed, snapshot, updates; other symbols and timeframes stay out."""
+    """A stream has subscribed, snapshot and updates of the subscribed candles only."""
 
     async def test(room: Room) -> None:
         await room.publish(candle("A", 0, "1"), candle("B", 0, "2"))
@@ -97,7 +97,10 @@ def test_a_stream_begins_with_the_present(run: Run, generated: Any) -> None:
 
 
 def test_a_client_comes_back_with_the_last_seq(run: Run, generated: Any) -> None:
-    """What it missed, once, and no snapshot; a stream of another name gives the present."""
+    """A client resumes at its last seq, without repetition or snapshot.
+
+    A stream with another name gives a snapshot.
+    """
 
     async def test(room: Room) -> None:
         async with serving(room, generated) as (stub, _):
@@ -121,7 +124,7 @@ def test_a_client_comes_back_with_the_last_seq(run: Run, generated: Any) -> None
 
 
 def test_every_client_gets_everything_and_a_slow_one_harms_none(run: Run, generated: Any) -> None:
-    """One reads nothing until its queue is full: it is told so; the others miss nothing."""
+    """A client that does not read is ended when its queue is full, and others miss nothing."""
 
     async def test(room: Room) -> None:
         async with serving(room, generated, bound=150) as (stub, _):
@@ -139,7 +142,7 @@ def test_every_client_gets_everything_and_a_slow_one_harms_none(run: Run, genera
                     prices = [int(each.tick.exact_price.partition(".")[0]) for each in found]
                     assert prices == list(range(first, first + count))
             got = [int(each.tick.exact_price.partition(".")[0]) async for each in until_ended(slow)]
-            assert got == list(range(len(got)))  # no hole before the end
+            assert got == list(range(len(got)))  # no gap before the end
             assert len(got) < 3_000
             assert await slow.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
@@ -167,7 +170,7 @@ async def until_ended(call: Any) -> Any:
 def test_a_bad_request_is_refused(
     run: Run, generated: Any, request_: feed_service_pb2.StreamCandlesRequest
 ) -> None:
-    """INVALID_ARGUMENT, with what to mend."""
+    """A bad request is INVALID_ARGUMENT with a fix."""
 
     async def test(room: Room) -> None:
         async with serving(room, generated) as (stub, _):
@@ -179,7 +182,7 @@ def test_a_bad_request_is_refused(
 
 
 def test_more_calls_than_a_replica_takes_are_refused(run: Run, generated: Any) -> None:
-    """UNAVAILABLE, which clients take to another replica; a call that ends makes room."""
+    """A call over the replica's bound is UNAVAILABLE, until another one ends."""
 
     async def test(room: Room) -> None:
         async with serving(room, generated, max_clients=1) as (stub, _):
@@ -198,7 +201,7 @@ def test_more_calls_than_a_replica_takes_are_refused(run: Run, generated: Any) -
 
 
 def test_a_replica_that_ends_says_so(run: Run, generated: Any) -> None:
-    """Every call ends with UNAVAILABLE, after what it had been given."""
+    """A replica that ends ends every call with UNAVAILABLE after its pending messages."""
 
     async def test(room: Room) -> None:
         async with serving(room, generated) as (stub, feed):

@@ -1,4 +1,4 @@
-"""Events to the live stream: of candles only what somebody watches."""
+"""Events to the live stream, of candles only the watched ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Run = Callable[[Callable[[Room], Awaitable[None]]], None]
 
 
 def test_candles_that_nobody_watches_are_not_published(run: Run, servers: dict[str, str]) -> None:
-    """Another timeframe, another symbol; a longer one that is folded is made of the base."""
+    """Only watched candles are published, and for a longer fold its base candles."""
     one = Decimal(1)
     made = [
         Candle(name, frame, 0, one, one, one, one, one, one, 1, one, one, 0, 0)
@@ -55,7 +55,7 @@ def test_candles_that_nobody_watches_are_not_published(run: Run, servers: dict[s
 
 
 class Noted(LiveStream):
-    """Notes the first time that an event was not published."""
+    """Records the first time that an event was not published."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url, Limits())
@@ -72,7 +72,7 @@ class Noted(LiveStream):
 
 
 def test_an_event_outlives_a_restart_of_nats(valkey: redis.Redis, tmp_path: Path) -> None:
-    """It is published once when NATS is back, however often the broker brings it meanwhile."""
+    """An event is published once after a restart of NATS, however often it is redelivered."""
     server = NatsServer(tmp_path)
     server.start()
 
@@ -97,7 +97,7 @@ def test_an_event_outlives_a_restart_of_nats(valkey: redis.Redis, tmp_path: Path
 
 
 def event(id_: str) -> Event:
-    """A candle that is watched."""
+    """A watched candle."""
     one = Decimal(1)
     made = Candle("A", "1m", 0, one, one, one, one, one, one, 1, one, one, 0, 0)
     found = replace(made, revision=int(id_[1:]))

@@ -1,4 +1,4 @@
-"""Subscribe, snapshot, updates, and the way back: over a real stream."""
+"""Subscription, snapshot, updates and resume over a real stream."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MINUTE = 60_000_000
 
 
 def test_a_subscriber_gets_the_present_then_every_change(run: Run) -> None:
-    """subscribed, snapshot with what was last, updates with growing seq, other symbols left out."""
+    """A subscriber gets a snapshot, then updates of its symbol with growing seq."""
 
     async def test(room: Room) -> None:
         await room.publish(tick("A", "1"), tick("A", "2"), tick("B", "9"))
@@ -38,7 +38,7 @@ def test_a_subscriber_gets_the_present_then_every_change(run: Run) -> None:
 
 
 def test_wildcards_bring_each_message_once(run: Run) -> None:
-    """Who asks twice for the same channel gets it once."""
+    """Overlapping subscriptions of a client give each message once."""
 
     async def test(room: Room) -> None:
         client = room.client()
@@ -50,7 +50,10 @@ def test_wildcards_bring_each_message_once(run: Run) -> None:
 
 
 def test_every_part_of_a_snapshot_names_the_place_that_it_is_of(run: Run) -> None:
-    """Also in protobuf, where each item is a frame: a client comes back with what the last says."""
+    """Each part of a snapshot has its seq, from which a client can resume.
+
+    Also in protobuf, where each item is a frame.
+    """
 
     async def test(room: Room) -> None:
         await room.publish(tick("B", "1"), tick("A", "2"), tick("B", "3"))
@@ -67,7 +70,7 @@ def test_every_part_of_a_snapshot_names_the_place_that_it_is_of(run: Run) -> Non
 
 
 def test_a_new_replica_knows_the_present(servers: dict[str, str]) -> None:
-    """The last message of every channel comes from the stream, under the same seq."""
+    """A new replica has each channel's last message from the stream, with its seq."""
 
     async def test() -> None:
         async with room(servers) as first:
@@ -85,7 +88,7 @@ def test_a_new_replica_knows_the_present(servers: dict[str, str]) -> None:
 
 
 def test_an_event_that_comes_again_is_shown_once(run: Run) -> None:
-    """The broker delivers at least once; the stream keeps a message once."""
+    """A redelivered event is shown once, since the stream stores it once."""
 
     async def test(room: Room) -> None:
         client = room.client()
@@ -102,7 +105,10 @@ def test_an_event_that_comes_again_is_shown_once(run: Run) -> None:
 def test_what_is_published_again_for_new_replicas_is_shown_to_nobody(
     servers: dict[str, str],
 ) -> None:
-    """Also where a newer one came meanwhile; neither live nor to who comes back."""
+    """A message that is republished for new replicas is shown neither live nor on resume.
+
+    Also where a newer one came meanwhile.
+    """
 
     async def test() -> None:
         async with room(servers, remembered=2) as made:
@@ -129,7 +135,7 @@ def test_what_is_published_again_for_new_replicas_is_shown_to_nobody(
 
 
 def test_a_stream_made_anew_is_noticed(servers: dict[str, str]) -> None:
-    """Its seq begins again; the replica forgets the old one and goes on with the new."""
+    """A replica follows a recreated stream, whose seq restarts, and forgets the old one."""
 
     async def test() -> None:
         async with room(servers) as made:
@@ -148,7 +154,7 @@ def test_a_stream_made_anew_is_noticed(servers: dict[str, str]) -> None:
 
 
 def test_waiting_candles_give_way_to_newer_ones(run: Run) -> None:
-    """A slow reader gets the newest state of each candle; closed ones are not skipped."""
+    """A slow reader gets the newest state of each candle, and every closed one."""
 
     async def test(room: Room) -> None:
         client = room.client(bound=10)
@@ -167,7 +173,7 @@ def test_waiting_candles_give_way_to_newer_ones(run: Run) -> None:
 
 
 def test_too_many_waiting_ticks_end_the_subscription(run: Run) -> None:
-    """Ticks are never dropped in silence: the client is told, and others are not touched."""
+    """A client with too many waiting ticks is ended with a reason, and others are unaffected."""
 
     async def test(room: Room) -> None:
         slow, quick = room.client(bound=10), room.client(bound=100)
@@ -182,7 +188,7 @@ def test_too_many_waiting_ticks_end_the_subscription(run: Run) -> None:
 
 
 def test_a_correction_of_an_old_candle_is_shown_but_is_not_the_present(run: Run) -> None:
-    """A snapshot names the newest candle, whatever came last."""
+    """A correction of an old candle is shown, and a snapshot still has the newest candle."""
 
     async def test(room: Room) -> None:
         client = room.client()
@@ -196,7 +202,7 @@ def test_a_correction_of_an_old_candle_is_shown_but_is_not_the_present(run: Run)
 
 
 def test_frames_in_protobuf_say_the_same(run: Run) -> None:
-    """A client of the protobuf subprotocol gets the stored payload as it is."""
+    """A client of the protobuf subprotocol gets the stored payload unchanged."""
 
     async def test(room: Room) -> None:
         client = room.client(Form.PROTOBUF).session
@@ -211,7 +217,7 @@ def test_frames_in_protobuf_say_the_same(run: Run) -> None:
 
 
 def test_a_replica_that_has_just_started_replays_by_name(run: Run, servers: dict[str, str]) -> None:
-    """It knows which stream it follows as soon as it is ready, so that nobody misses anything."""
+    """A new replica knows its stream's name once ready, so that clients can resume."""
 
     async def test(first: Room) -> None:
         client = first.client()
@@ -246,9 +252,10 @@ def test_any_order_of_arrival_ends_at_the_newest(
     times: list[int],
     read_between: int,
 ) -> None:
-    """Old and new watchers and a replica that starts then: highest revisions, latest trade.
+    """Any order of arrival ends with the highest revisions and latest trade, for all watchers.
 
-    Candles come as (minute, revision) in any order, trades in any order of their times.
+    Old and new watchers and a replica that starts then. Candles come as (minute, revision) in any
+    order, trades in any order of their times.
     """
     newest = max(states)
     highest = {start: max(r for s, r in states if s == start) for start, _ in states}
