@@ -1,4 +1,4 @@
-"""An OpenTelemetry collector in a thread: takes spans by OTLP over HTTP, and shows them."""
+"""An OpenTelemetry collector in a thread, which takes spans by OTLP over HTTP."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 
 class Collector:
-    """Takes what OTLP over HTTP brings; the last 20,000 spans are kept."""
+    """Takes OTLP over HTTP; the last 20,000 spans are kept."""
 
     def __init__(self) -> None:
         self.spans: deque[Span] = deque(maxlen=20_000)
@@ -47,7 +47,7 @@ class Collector:
         return span, self.attributes(span)
 
     def trace(self, trace_id: str) -> list[Span]:
-        """The spans of a trace, as they came."""
+        """The spans of a trace, in received order."""
         return [each for each in list(self.spans) if each.trace_id.hex() == trace_id]
 
     def attributes(self, span: Span) -> dict[str, str]:

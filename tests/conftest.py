@@ -1,4 +1,4 @@
-"""Real servers for the tests that need them: started once, by the project's own command."""
+"""Real servers for tests: started once, by the project's own command."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 
 _numbers = itertools.count()
 
-# How long an example takes says something of the machine, not of the code.
+# an example's time depends on the machine
 settings.register_profile("kandle", deadline=None)
 settings.load_profile("kandle")
 
@@ -34,7 +34,7 @@ _PIPELINE = ExitStack()
 
 
 class Schedule(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """Files of tests among the workers; those that share a pipeline are one worker's.
+    """Distributes test files over workers; those that share a pipeline go to one worker.
 
     A pipeline costs 12 s of CPU to start.
     """
@@ -58,10 +58,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Schedule:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of which servers say by themselves that they start processes.
+    """Mark tests that use servers as `processes`, and sort.
 
-    Tests of the pipeline stand together: it stops after the last of them. What makes the live
-    state of every instrument anew comes before what brings instruments.
+    Tests of the pipeline are adjacent, since it stops after the last of them. Tests that rebuild
+    the live state of every instrument come before those that add instruments.
     """
     items.sort(key=lambda item: (_alone(item), item.get_closest_marker("early") is None))
     for item in items:
@@ -75,14 +75,14 @@ def _alone(item: pytest.Item | None) -> bool:
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
-    """Stop the pipeline after its last test: while it waits it takes an eighth of a core."""
+    """Stop the pipeline after its last test: idle it uses an eighth of a core."""
     if _alone(nextitem):
         _PIPELINE.close()
 
 
 @pytest.fixture(autouse=True)
 def _processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test that starts a process says so by its mark: `make test-fast` leaves it out."""
+    """A test that starts a process must have the mark, so that `make test-fast` skips it."""
     if request.node.get_closest_marker("processes") is None:
         monkeypatch.setattr("subprocess.Popen.__init__", _refuse)
 
@@ -124,7 +124,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         directory / "data", "--functions", "none", "--eventing", str(eventing)
     ) as environment:
         with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as connection:
-            # Databases of one test need neither a vacuum nor to outlive a crash of the machine.
+            # test databases need neither vacuum nor durability
             for setting in ("autovacuum", "fsync", "full_page_writes"):
                 connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
             connection.execute("SELECT pg_reload_conf()")
@@ -135,7 +135,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
 
 @pytest.fixture(scope="session")
 def collector() -> Iterator[Collector]:
-    """Where the pipeline's spans go."""
+    """The collector of the pipeline's spans."""
     started = Collector()
     yield started
     started.close()
@@ -143,7 +143,7 @@ def collector() -> Iterator[Collector]:
 
 @pytest.fixture(scope="session")
 def messenger() -> Iterator[Messenger]:
-    """Where the pipeline's alerts go."""
+    """The messenger of the pipeline's alerts."""
     started = Messenger()
     yield started
     started.close()
@@ -153,9 +153,10 @@ def messenger() -> Iterator[Messenger]:
 def pipeline(
     tmp_path_factory: pytest.TempPathFactory, collector: Collector, messenger: Messenger
 ) -> Iterator[dict[str, str]]:
-    """The whole of Kandle, one `kandle up` for the test session, observed in every way.
+    """The whole of Kandle: one `kandle up` for the session, with traces and alerts.
 
-    Tests send trades of some hundred days; each day is work for the lake, whose tests are others.
+    Tests send trades of some hundred days; each day would be work for the lake, which has its own
+    tests.
     """
     platform = running(
         tmp_path_factory.mktemp("pipeline") / "data",
@@ -185,7 +186,7 @@ def empty_database(servers: dict[str, str]) -> str:
 
 @pytest.fixture(scope="session")
 def _schema(servers: dict[str, str]) -> str:
-    """The name of a database that every migration was applied to, and that nobody uses."""
+    """The name of a template database with every migration."""
     url = _new_database(servers, "template1")
     postgres = Postgres(url, size=1)
     postgres.check()
@@ -195,7 +196,7 @@ def _schema(servers: dict[str, str]) -> str:
 
 @pytest.fixture
 def database(servers: dict[str, str], _schema: str) -> str:
-    """The URL of a database of its own: the schema, a lake's name, and no row of anybody."""
+    """The URL of a database of its own, with the schema, a lake's name and no rows."""
     url = _new_database(servers, _schema)
     with psycopg.connect(url) as connection:
         connection.execute("UPDATE lake_identity SET name = left(md5(current_database()), 8)")
@@ -213,7 +214,7 @@ def valkey(servers: dict[str, str]) -> Iterator[redis.Redis]:
 
 @pytest.fixture(scope="session")
 def recorded_data() -> Path:
-    """The recorded trades; tests that need them are skipped where there are none."""
+    """The recorded trades; tests that need them are skipped without."""
     import os
 
     places = [os.environ.get("KANDLE_DATA"), Path(__file__).parents[2] / "shared" / "data"]

@@ -1,6 +1,6 @@
-"""Programs of ours for tests, from a fork server: a bridge costs a third of the CPU to start.
+"""Programs of Kandle from a fork server: a bridge costs a third of the CPU to start.
 
-Run as a module it is that server, with more loaded than that of `kandle up`.
+Run as a module it is that server, with more modules loaded than that of `kandle up`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _LOADED = (
 
 
 class Forked:
-    """A process that the fork server made, with the face of `subprocess.Popen`."""
+    """A forked process with the interface of `subprocess.Popen`."""
 
     def __init__(self, told: int) -> None:
         self._told = told

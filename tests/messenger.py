@@ -1,4 +1,4 @@
-"""A messenger on loopback: the HTTP endpoint that Apprise's `json://` posts notifications to."""
+"""A messenger on loopback: the HTTP endpoint of Apprise's `json://` notifications."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ SECRET = "s3cret-t0ken"
 
 
 class Messenger:
-    """An HTTP endpoint, as Apprise's `json://` posts to it. `status` is what it answers.
+    """An endpoint for Apprise's `json://`, which answers with `status`.
 
-    While `holds` is set it sends a byte of its answer now and then, and never the end.
+    While `holds` is set it sends a byte of its response now and then, and never the end.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""`kandle up` as a subprocess: the black box that tests stand on."""
+"""`kandle up` as a subprocess, for black-box tests."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ STORES = ("NATS_URL", "REDIS_URL", "DATABASE_URL", "S3_ENDPOINT_URL")
 
 
 def environment() -> dict[str, str]:
-    """This process's environment without the stores of somebody else's instance."""
+    """This process's environment without the stores of another instance."""
     return {name: value for name, value in os.environ.items() if name not in STORES}
 
 
 def kandle(
     *arguments: str, check: bool = True, settings: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command of `kandle` to its end; `settings`: variables that it gets."""
+    """Run a command of `kandle` to its end; `settings`: additional variables."""
     return subprocess.run(
         [*KANDLE, *arguments],
         capture_output=True,
@@ -48,10 +48,10 @@ def running(
     settings: Mapping[str, str] | None = None,
     prefix: Sequence[str] = (),
 ) -> Iterator[dict[str, str]]:
-    """Start `kandle up`, wait until it is ready, yield what `kandle env` says; stop it.
+    """Start `kandle up`, wait until it is ready, yield the output of `kandle env`; stop it.
 
-    It ends with this process, also when that is killed. `settings`: variables that all its
-    processes get. `prefix`: a program that runs it.
+    It ends with this process, also when that is killed. `settings`: variables for all its
+    processes. `prefix`: a program that runs it.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     output = data_dir.parent / f"{data_dir.name}.out"

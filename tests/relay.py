@@ -1,4 +1,4 @@
-"""A TCP relay before a server, whose connections a test can cut, or make silent."""
+"""A TCP relay before a server, whose connections a test can cut or silence."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 
 class Relay:
-    """Passes bytes on, in both directions, but for what a test takes from it.
+    """Forwards bytes in both directions, under the test's control.
 
-    `cut` ends what is open at that moment, `refuse` lets nobody in either. `hold` keeps bytes on
-    their way, requests and answers or answers alone; `restore` undoes both: what was held arrives.
+    `cut` ends the open connections, `refuse` also refuses new ones. `hold` delays bytes, requests
+    and responses or responses alone; `restore` undoes both, and delivers the delayed bytes.
     """
 
     def __init__(self, url: str) -> None:
@@ -48,18 +48,18 @@ class Relay:
                 each.shutdown(socket.SHUT_RDWR)
 
     def refuse(self) -> None:
-        """End every connection, and those to come."""
+        """End every connection, and refuse new ones."""
         self._refuses = True
         self.cut()
 
     def hold(self, *, answers_alone: bool = False) -> None:
-        """Pass nothing on until `restore`."""
+        """Forward nothing until `restore`."""
         self._answers.clear()
         if not answers_alone:
             self._requests.clear()
 
     def restore(self) -> None:
-        """Pass on what was held, and let new connections in."""
+        """Forward the delayed bytes, and accept new connections."""
         self._refuses = False
         self._requests.set()
         self._answers.set()

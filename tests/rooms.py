@@ -1,4 +1,4 @@
-"""The rooms of `shared/` and who may import whom; `python -m tests.rooms` draws the table."""
+"""The packages of `shared/` and their allowed imports; `python -m tests.rooms` writes the table."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def arrows(room: str) -> set[str]:
 
 
 def picture() -> str:
-    """Return the rooms as a Markdown table: what lives in each, and what it imports."""
+    """Return the packages as a Markdown table: purpose and imports of each."""
     lines = ["| `shared/` | what lives there | imports |", "|---|---|---|"]
     for room, others in ARROWS.items():
         document = ast.get_docstring(
@@ -62,7 +62,7 @@ def picture() -> str:
 
 
 def drawn(text: str) -> str:
-    """Return the text of the design with its table of rooms made anew."""
+    """Return the text of the design with a new table of packages."""
     return re.sub(r"\| `shared/` \|.*?(?=\n\n|\n?\Z)", lambda _: picture(), text, flags=re.DOTALL)
 
 

@@ -1,4 +1,4 @@
-"""The documentation site: it builds, links lead somewhere, pages made from code are complete."""
+"""The documentation site builds, links work, and generated pages are complete."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.mark.processes
 def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
-    """A link or an anchor that leads nowhere, or a page that no menu has, ends the build.
+    """The site builds without broken links or orphaned pages, and loads nothing external.
 
-    And no list, table or block of code has become a paragraph.
+    No list, table or code block has become a paragraph.
     """
     if find_spec("mkdocs") is None:
         pytest.skip("mkdocs is not installed: uv sync --group docs")
@@ -48,7 +48,7 @@ def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(tmp_path: Pat
 
 
 def test_the_reference_has_every_command_event_and_metric() -> None:
-    """As they are in the code, each with what it says of itself."""
+    """The reference has every command, event type and metric of the code."""
     made = pages()
     group = typer.main.get_command(command_line())
     assert isinstance(group, TyperGroup)
@@ -65,7 +65,7 @@ def test_the_reference_has_every_command_event_and_metric() -> None:
 
 
 def test_every_link_of_the_readme_leads_somewhere() -> None:
-    """The site checks its own; these pages stand outside of it."""
+    """Each link of the pages outside of the site leads to a file."""
     for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md"):
         for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / name).read_text()):
             assert (ROOT / link).exists(), (name, link)
@@ -106,7 +106,7 @@ def _docstrings(path: Path) -> Iterator[str]:
 
 
 def test_the_tutorial_of_duckdb_asks_for_what_its_file_holds() -> None:
-    """The instrument follows from the name of Binance's file."""
+    """The DuckDB tutorial's instrument is that of its Binance file."""
     page = (ROOT / "docs/tutorials/duckdb.md").read_text()
     (name,) = re.findall(r"kandle import (\S+)", page)
     asked = re.findall(r"(?:symbol = '|candles\(\")([^'\"]+)", page)

@@ -1,4 +1,4 @@
-"""docs/guarantees.md names a test for each guarantee, and each test is there."""
+"""docs/guarantees.md names an existing test for each guarantee."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py::\w+)`", TEXT)))
 
 @pytest.mark.parametrize("name", NAMED)
 def test_the_test_that_proves_a_guarantee_exists(name: str) -> None:
-    """By its path and its name."""
+    """Each named test exists in its file."""
     path, _, function = name.partition("::")
     tree = ast.parse((ROOT / path).read_text())
     assert function in {each.name for each in tree.body if isinstance(each, ast.FunctionDef)}
 
 
 def test_every_guarantee_has_its_test() -> None:
-    """No row of a table stands without one."""
+    """Each row of the guarantees names a test."""
     rows = [line for line in TEXT.splitlines() if line.startswith("| ")]
     guarantees = [row for row in rows if not row.startswith("| guarantee")]
     assert len(guarantees) > 20

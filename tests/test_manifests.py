@@ -1,4 +1,4 @@
-"""What the YAML must say for nothing to be lost; the real admission does not check it."""
+"""Settings of the YAML that prevent losses, which the real admission does not check."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def seconds(duration: str) -> float:
 
 
 def redelivery_span_s(delivery: dict[str, Any]) -> float:
-    """The longest time from an event's first delivery to its last, and the end of that one."""
+    """The longest time from an event's first delivery to the end of its last."""
     retries, delay = int(delivery["retry"]), seconds(delivery["backoffDelay"])
     if delivery["backoffPolicy"] == "linear":
         waits = sum(delay * n for n in range(1, retries + 1))
@@ -42,7 +42,7 @@ def redelivery_span_s(delivery: dict[str, Any]) -> float:
 
 @pytest.mark.parametrize("path", FUNCTIONS, ids=lambda path: path.parent.name)
 def test_a_func_yaml_is_what_kn_func_reads(path: Path) -> None:
-    """Valid by the official schema, and named for its folder."""
+    """Each func.yaml is valid by the official schema, and has its folder's name."""
     manifest = yaml.safe_load(path.read_text())
     stage = path.parent.name
     environment = {each["name"]: each["value"] for each in manifest["run"]["envs"]}
@@ -58,7 +58,7 @@ def test_a_func_yaml_is_what_kn_func_reads(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FUNCTIONS, ids=lambda path: path.parent.name)
 def test_every_setting_without_a_default_is_in_func_yaml(path: Path) -> None:
-    """A function that starts in a cluster finds what it cannot do without; K_SINK is injected."""
+    """Each setting without a default is in func.yaml, but for the injected K_SINK."""
     manifest = yaml.safe_load(path.read_text())
     given = {each["name"] for each in manifest["run"]["envs"]} | {"K_SINK"}
     main = ast.parse((path.parent / "main.py").read_text())
@@ -75,12 +75,15 @@ def test_every_setting_without_a_default_is_in_func_yaml(path: Path) -> None:
 
 
 def is_display(document: dict[str, Any]) -> bool:
-    """Whether it is Broker display, or a Trigger of it."""
+    """Whether it is the Broker display, or a Trigger of it."""
     return "display" in (document["metadata"]["name"], document["spec"].get("broker"))
 
 
 def test_no_trigger_and_no_broker_can_lose_an_event() -> None:
-    """Each has retries, timeout, sink, and a backoff: without one a 5xx crashes the dispatcher."""
+    """Each Trigger and Broker has retries, timeout, sink and backoff.
+
+    Without a backoff a 5xx crashes the dispatcher.
+    """
     kinds = [each for each in documents("Trigger", "Broker") if not is_display(each)]
     assert len(kinds) >= 8
     for each in kinds:
@@ -93,7 +96,10 @@ def test_no_trigger_and_no_broker_can_lose_an_event() -> None:
 
 
 def test_what_is_for_display_can_hold_up_nobody() -> None:
-    """Few retries, no dead letters, a channel that discards the old; live-feed has nothing else."""
+    """Display has few retries, no dead letters and a channel that discards old events.
+
+    live-feed takes nothing else.
+    """
     display = [each for each in documents("Trigger", "Broker") if is_display(each)]
     assert len(display) == 2
     for each in display:
@@ -111,7 +117,7 @@ def test_what_is_for_display_can_hold_up_nobody() -> None:
 
 
 def test_a_public_function_that_takes_events_has_a_door_for_them() -> None:
-    """Whoever is reached from outside takes events under its name of the cluster alone."""
+    """A public function accepts events only under its host name of the cluster."""
     subscribers = {each["spec"]["subscriber"]["ref"]["name"] for each in documents("Trigger")}
     public = set()
     for path in FUNCTIONS:
@@ -126,14 +132,14 @@ def test_a_public_function_that_takes_events_has_a_door_for_them() -> None:
 
 
 def template(name: str) -> dict[str, Any]:
-    """The spec of the channels of a ConfigMap."""
+    """The channel spec of a ConfigMap."""
     (channel,) = (each for each in documents("ConfigMap") if each["metadata"]["name"] == name)
     spec: dict[str, Any] = yaml.safe_load(channel["data"]["channel-template-spec"])["spec"]
     return spec
 
 
 def test_every_trigger_names_a_broker_and_a_function_that_exist() -> None:
-    """The real admission accepts a Trigger for a Broker that is not there."""
+    """Each Trigger names an existing Broker and function, which admission does not check."""
     brokers = {each["metadata"]["name"] for each in documents("Broker")}
     functions = {yaml.safe_load(path.read_text())["name"] for path in FUNCTIONS}
     for trigger in documents("Trigger"):
@@ -142,7 +148,7 @@ def test_every_trigger_names_a_broker_and_a_function_that_exist() -> None:
 
 
 def test_every_type_that_a_trigger_wants_is_a_type_of_kandle() -> None:
-    """A type with a typing error would wait for ever."""
+    """Each type that a Trigger filters for is one of Kandle's."""
     from shared.wire import events
 
     known = {value for name, value in vars(events).items() if name.isupper()}
@@ -153,7 +159,7 @@ def test_every_type_that_a_trigger_wants_is_a_type_of_kandle() -> None:
 
 
 def test_applied_events_are_known_longer_than_every_redelivery() -> None:
-    """Markers end soon; then Postgres knows what was applied, twice as long as the whole chain."""
+    """Postgres records applied events for twice the longest redelivery; markers end sooner."""
     spans = {
         trigger["metadata"]["name"]: redelivery_span_s(trigger["spec"]["delivery"])
         for trigger in documents("Trigger")
@@ -166,9 +172,9 @@ def test_applied_events_are_known_longer_than_every_redelivery() -> None:
 
 
 def test_an_outage_of_ten_minutes_brings_no_dead_letter() -> None:
-    """Even where every attempt fails at once, the waits alone are three times as long.
+    """The waits of a delivery alone are three times an outage of ten minutes.
 
-    And the channel holds what comes meanwhile: events stay for days.
+    The channel stores events for days.
     """
     for trigger in documents("Trigger"):
         if is_display(trigger):
@@ -182,7 +188,7 @@ def test_an_outage_of_ten_minutes_brings_no_dead_letter() -> None:
 
 
 def test_every_setting_is_in_the_table() -> None:
-    """docs/configuration.md names each environment variable that the code reads, and no other."""
+    """docs/configuration.md has exactly the environment variables that the code reads."""
     table = (ROOT / "docs" / "configuration.md").read_text()
     told = set(re.findall(r"^\| `([A-Z_0-9]+)`", table, re.MULTILINE))
     read = set()

@@ -1,4 +1,4 @@
-"""Dashboards, alert rules, runbook and metrics say the same names."""
+"""Dashboards, alert rules, runbook and metrics use the same names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "knative" / "observability"
 DASHBOARDS = sorted((FOLDER / "dashboards").glob("*.json"))
 OTHERS = {
-    # Prometheus itself, and the Python client
+    # from Prometheus itself and the Python client
     *("up", "process_resident_memory_bytes"),
     # prometheus-nats-exporter, -jsz=all
     *("jetstream_consumer_num_pending", "jetstream_consumer_num_ack_pending"),
@@ -29,7 +29,7 @@ WORDS |= {"histogram_quantile"}
 
 
 def exposed() -> dict[str, tuple[str, ...]]:
-    """Every name that a scrape of Kandle can show, with its labels."""
+    """Each metric that a scrape of Kandle can have, with its labels."""
     names = {}
     for each in vars(metrics).values():
         if isinstance(each, Counter):
@@ -57,7 +57,7 @@ def panels() -> Iterator[tuple[str, str]]:
 
 
 def names_in(expression: str) -> set[str]:
-    """The metrics of a PromQL expression, read by what is left without labels and ranges."""
+    """The metrics of a PromQL expression: the words left without labels and ranges."""
     bare = re.sub(r"\b(by|without)\s*\([^)]*\)|\{[^}]*\}|\[[^\]]*\]|\"[^\"]*\"", " ", expression)
     return set(re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*", bare)) - WORDS
 
@@ -74,7 +74,7 @@ EXPRESSIONS = [*panels(), *((rule["alert"], rule["expr"]) for rule in rules())]
 
 @pytest.mark.parametrize(("where", "expression"), EXPRESSIONS)
 def test_what_is_asked_for_is_exposed(where: str, expression: str) -> None:
-    """Each metric exists, as a scrape names it, and has the labels that it is grouped by."""
+    """Each queried metric exists and has the labels that it is grouped by."""
     known = exposed()
     names = names_in(expression)
     assert names, "no metric"
@@ -85,7 +85,7 @@ def test_what_is_asked_for_is_exposed(where: str, expression: str) -> None:
 
 
 def test_every_alert_is_in_the_runbook() -> None:
-    """With an anchor that is there, a severity, and a sentence; and no entry is of no alert."""
+    """Each alert has a severity, a sentence and a runbook entry, and no entry is without one."""
     text = (ROOT / "docs" / "runbook.md").read_text()
     told = re.findall(r"^### (\w+)$", text, re.MULTILINE)
     alerts = [rule["alert"] for rule in rules()]
@@ -97,7 +97,7 @@ def test_every_alert_is_in_the_runbook() -> None:
 
 
 def test_links_within_the_runbook_lead_somewhere() -> None:
-    """As GitHub makes anchors of headings."""
+    """Each link within the runbook is an anchor as GitHub makes them."""
     text = (ROOT / "docs" / "runbook.md").read_text()
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
@@ -106,7 +106,7 @@ def test_links_within_the_runbook_lead_somewhere() -> None:
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
 def test_panels_do_not_overlap(path: Path) -> None:
-    """Each has its own place within Grafana's 24 columns, and an id of its own."""
+    """Each panel has its own place in Grafana's 24 columns, and an id."""
     dashboard = json.loads(path.read_text())
     taken: set[tuple[int, int]] = set()
     for panel in dashboard["panels"]:
@@ -124,7 +124,7 @@ def test_panels_do_not_overlap(path: Path) -> None:
 
 
 def test_every_metric_has_one_scheme() -> None:
-    """`kandle_...`, and a sentence that says what it counts."""
+    """Each metric is named `kandle_...` and has a sentence of help."""
     for name, each in vars(metrics).items():
         if isinstance(each, Counter | Gauge | Histogram):
             assert re.fullmatch(r"kandle_[a-z0-9_]+", each._name), name

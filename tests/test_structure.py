@@ -1,4 +1,4 @@
-"""How the house is built: who imports whom, and how long modules, tests and fixtures are."""
+"""The structure: allowed imports, and the length of modules, tests and fixtures."""
 
 from __future__ import annotations
 
@@ -34,18 +34,20 @@ def test_dependencies_point_inward(path: Path) -> None:
             assert top not in ("functions", "local"), module
         elif parts[0] == "functions":
             assert top != "local", module
-            if top == "functions" and rest and parts[1] != "pipeline":  # all stages in one process
+            if (
+                top == "functions" and rest and parts[1] != "pipeline"
+            ):  # it runs all stages in one process
                 assert rest[0] == parts[1], module
         elif parts == ("kandle", "_command.py"):
             assert top in ("kandle", "local") or top not in HOUSE, module
         elif parts[0] == "kandle":
-            assert top == "kandle" or top not in HOUSE, module  # it is installed without them
+            assert top == "kandle" or top not in HOUSE, module  # it is installed alone
         else:
             assert top != "functions", module
 
 
 def definitions(node: ast.AST) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Each class and function of a module; expressions, which are most of a tree, are left out."""
+    """Each class and function of a module; expressions, the largest part, are skipped."""
     for each in ast.iter_child_nodes(node):
         if isinstance(each, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             yield each
@@ -65,7 +67,7 @@ def test_docstrings_say_what_a_thing_is() -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "functions").glob("*/main.py")), ids=name)
 def test_an_entry_only_wires(path: Path) -> None:
-    """The function has the name of its folder, its FUNCTION_TARGET, and main.py is short."""
+    """An entry's function has the name of its folder, and main.py is short."""
     tree = ast.parse(path.read_text())
     functions = [node.name for node in tree.body if isinstance(node, ast.AsyncFunctionDef)]
     assert functions == [path.parent.name]
@@ -73,7 +75,7 @@ def test_an_entry_only_wires(path: Path) -> None:
 
 
 def test_rooms_import_only_those_above_them() -> None:
-    """The table has every room of shared/ and exactly the arrows there are, none of them back."""
+    """The table has every package of shared/ and exactly its imports, none of them upward."""
     assert set(ARROWS) == {path.parent.name for path in (ROOT / "shared").glob("*/__init__.py")}
     above: set[str] = set()
     for room, others in ARROWS.items():
@@ -83,25 +85,25 @@ def test_rooms_import_only_those_above_them() -> None:
 
 
 def test_no_module_lies_loose() -> None:
-    """Beside its rooms `shared/` has the errors of all, and a function's folder 15 modules."""
+    """`shared/` has only the errors beside its packages, and a function at most 15 modules."""
     assert {path.name for path in (ROOT / "shared").glob("*.py")} == {"__init__.py", "errors.py"}
     for folder in (ROOT / "functions").iterdir():
         assert len([*folder.glob("[!_]*.py")]) <= 15, folder.name
 
 
 def test_the_design_shows_the_rooms() -> None:
-    """`python -m tests.rooms` draws the table again."""
+    """The design has the table that `python -m tests.rooms` writes."""
     assert DESIGN.read_text() == drawn(DESIGN.read_text())
 
 
 def test_the_walks_of_the_design_pass_what_there_is() -> None:
-    """Each `file:name` that a reader is sent to is there, methods in their classes."""
+    """Each `file:name` of the design exists, methods in their classes."""
     found = re.findall(r"`([\w/]+\.(?:py|ts))(?::([\w.]+))?`", DESIGN.read_text())
     walked = [(path, named) for path, named in found if named]
     assert len(walked) >= 20
     for path, named in found:
         if "/" not in path:
-            continue  # a module of the room that the sentence names
+            continue  # a module of the package that the sentence names
         assert (ROOT / path).exists(), path
         body = ast.parse((ROOT / path).read_text()).body if named else []
         for part in filter(None, named.split(".")):
@@ -111,7 +113,7 @@ def test_the_walks_of_the_design_pass_what_there_is() -> None:
 
 
 def test_tests_open_with_a_sentence_and_fixtures_are_short() -> None:
-    """And no module of the house or of its tests has more than 400 lines."""
+    """Each test has a docstring, each fixture at most 40 lines and each module 400."""
     paths = [*(ROOT / "tests").rglob("*.py")]
     for path in (*MODULES, *paths):
         assert path.read_text().count("\n") <= 400, name(path)

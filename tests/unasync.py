@@ -1,4 +1,4 @@
-"""The client without asyncio, written from the one with it: `python -m tests.unasync`."""
+"""The synchronous client, generated from the asyncio one: `python -m tests.unasync`."""
 
 from __future__ import annotations
 

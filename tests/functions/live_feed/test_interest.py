@@ -1,4 +1,4 @@
-"""Leases of what is watched go on for as long as somebody watches."""
+"""Leases of watched instruments last as long as somebody watches."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Run = Callable[[Callable[[Room], Awaitable[None]]], None]
 def test_leases_go_on_while_nats_does_not_tell_its_watchers(
     run: Run, servers: dict[str, str]
 ) -> None:
-    """In an outage of NATS the watchers of this hub are still watchers."""
+    """During a NATS outage the watchers' leases are renewed."""
     store = redis.Redis.from_url(servers["REDIS_URL"].rsplit("/", 1)[0] + "/2")
 
     def leased() -> bool:
@@ -32,7 +32,7 @@ def test_leases_go_on_while_nats_does_not_tell_its_watchers(
         client = room.client()
         await client.ask(op="subscribe", channels=["ticks:A"])
         assert leased()
-        store.flushdb()  # they ran out
+        store.flushdb()  # they have expired
         async with asyncio.timeout(60):
             while not leased():  # noqa: ASYNC110 - seen as an emitter would
                 await asyncio.sleep(0.05)
@@ -42,7 +42,7 @@ def test_leases_go_on_while_nats_does_not_tell_its_watchers(
 
 
 def test_candles_of_a_calendar_can_be_subscribed_to(run: Run) -> None:
-    """Days of a zone, a session, an exchange; seven days are refused with the week."""
+    """Candles of a zone, session or exchange can be subscribed to; `7d` is refused for `1w`."""
 
     async def test(room: Room) -> None:
         good = ["1M", "1y", "1d@America/New_York", "4h@1700@America/New_York", "1w@XNYS"]

@@ -1,4 +1,4 @@
-"""The newest message of a channel ends by its term, in the stream and in a replica's memory."""
+"""The newest message of a channel expires by retention, in the stream and in a replica."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ALL = ["ticks:*"]
 
 
 def test_a_year_leaves_the_channels_of_the_last_days() -> None:
-    """A channel a day, each once: those of the term are left, and what has no time."""
+    """After a year of one channel a day only those within retention and without a time stay."""
     newest = Newest()
     for day in range(1, 366):
         payload = tick(f"S{day}", "1").payload
@@ -35,7 +35,7 @@ def test_a_year_leaves_the_channels_of_the_last_days() -> None:
 def test_a_replica_forgets_what_is_past_its_term(
     servers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While another symbol goes on."""
+    """A replica drops a message past its retention while another symbol goes on."""
     monkeypatch.setattr(hub, "_EXPIRE_EACH_S", 0.0)
 
     async def test() -> None:
@@ -53,7 +53,7 @@ def test_a_replica_forgets_what_is_past_its_term(
 
 
 def test_a_stream_that_was_made_without_a_term_gets_it(servers: dict[str, str]) -> None:
-    """What a replica that starts reads of the present."""
+    """An existing stream without retention gets it."""
 
     async def test() -> None:
         async with room(servers) as first:

@@ -1,4 +1,4 @@
-"""Bars of who watches: those of the history API as trades come, corrected under a revision."""
+"""Live information bars equal those of the history API, and are corrected by revision."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def market(count: int, first: int = 0) -> list[Tick]:
 
 
 async def until(client: Client, bars: Bars, there: Callable[[], bool]) -> list[dict[str, Any]]:
-    """Take updates, the highest revision of each bar, until the condition holds."""
+    """Read updates, the highest revision of each bar, until the condition holds."""
     seen = []
     async with asyncio.timeout(60):
         while not there():
@@ -82,7 +82,7 @@ def known(bars: Bars) -> list[tuple[Any, ...]]:
 def test_bars_follow_the_trades_and_are_corrected(
     house: House, servers: dict[str, str], api_url: str
 ) -> None:
-    """The present first, then each as it grows; a late trade changes those from its place on."""
+    """A watcher gets the present bars, then each change; a late trade corrects later bars."""
     house.take(columns(market(10), "A/B"))
 
     async def came(place: Room, ticks: list[Tick]) -> None:
@@ -117,7 +117,7 @@ def test_bars_follow_the_trades_and_are_corrected(
 def test_a_late_trade_far_back_in_the_minute_is_no_matter_of_a_pause(
     house: House, servers: dict[str, str], api_url: str
 ) -> None:
-    """Two hundred bars before the newest, while the symbol goes on trading."""
+    """A late trade two hundred bars back is corrected while the symbol goes on trading."""
 
     def within_a_minute(ticks: list[Tick]) -> list[Tick]:
         begin_us = market(1)[0].time_us
@@ -166,7 +166,7 @@ Days = dict[tuple[int, int], dict[str, Any]]
 
 
 async def until_days(client: Client, channel: str, bars: Days, there: Callable[[], bool]) -> None:
-    """Take updates, the highest revision of each bar of each day, until the condition holds."""
+    """Read updates, the highest revision of each day's bars, until the condition holds."""
     async with asyncio.timeout(60):
         while not there():
             for frame in await client.read():
@@ -181,7 +181,7 @@ async def until_days(client: Client, channel: str, bars: Days, there: Callable[[
 def test_a_late_trade_corrects_the_bars_of_its_own_day(
     house: House, servers: dict[str, str], api_url: str, days: str
 ) -> None:
-    """Of a day that was over before anybody watched: all from it on, and where they end."""
+    """A late trade of an ended day corrects that day's bars from it on, and their end."""
     channel = f"bars:tick:3{days}:A/B"
     first, second = market(10), later(market(4), DAY_US, 100)
     house.take(columns(first, "A/B"))
@@ -211,7 +211,7 @@ def test_a_late_trade_corrects_the_bars_of_its_own_day(
             await until_days(client, channel, bars, lambda: counts(yesterday) == [3, 3, 2, 0])
             assert min(each for each in bars if each[0] == yesterday) == (yesterday, 1)
             (after,) = later([late], 1, 98)
-            await came(place, [after])  # only what differs by now
+            await came(place, [after])  # only those that differ
             await until_days(client, channel, bars, lambda: counts(yesterday) == [3, 3, 3, 0])
             before = {each: bars[each]["revision"] for each in bars}
             await came(place, later(market(2), DAY_US + 100 * MINUTE_US, 200))
@@ -228,7 +228,7 @@ def test_a_late_trade_corrects_the_bars_of_its_own_day(
 def test_candles_that_come_while_many_bars_are_read_are_lost_to_nobody(
     house: House, servers: dict[str, str], api_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The bars take more than one page; the hub follows the stream all the while."""
+    """Candles that arrive while pages of bars are read are shown; the hub follows the stream."""
     house.take(columns(market(5_600), "A/B"))
     start_us = market(1)[0].time_us // MINUTE_US * MINUTE_US
 
@@ -256,7 +256,7 @@ def test_candles_that_come_while_many_bars_are_read_are_lost_to_nobody(
 
 
 def test_bars_of_all_symbols_and_without_history_are_refused(servers: dict[str, str]) -> None:
-    """They are made of stored trades, of named symbols."""
+    """Bars of all symbols, or without a history API, are refused."""
 
     async def test() -> None:
         for url, channel, why in (

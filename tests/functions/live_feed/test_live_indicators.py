@@ -1,4 +1,4 @@
-"""Live values of indicators: those of the history API, as candles grow, close and are corrected."""
+"""Live indicator values equal those of the history API as candles grow, close and change."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def market(first: int, count: int) -> list[Tick]:
 
 
 async def until(client: Client, channel: str, values: Values, there: Callable[[], bool]) -> None:
-    """Take updates, the highest revision of each candle, until the condition holds."""
+    """Read updates, the highest revision of each candle, until the condition holds."""
     async with asyncio.timeout(60):
         while not there():
             for frame in await client.read():
@@ -49,7 +49,7 @@ async def until(client: Client, channel: str, values: Values, there: Callable[[]
 
 
 def rows(house: House, timeframe: str, name: str) -> dict[int, dict[str, Any]]:
-    """What the history API says: the values by time."""
+    """The values of the history API by time."""
     answer = house.get("/api/candles/A/B", timeframe=timeframe, indicators=name, limit="1000")
     return {each["t"]: each["indicators"] for each in answer.json()["candles"]}
 
@@ -64,7 +64,7 @@ def rows(house: House, timeframe: str, name: str) -> dict[int, dict[str, Any]]:
 def test_values_follow_the_candles_and_are_corrected(
     house: House, servers: dict[str, str], api_url: str, channel: str, timeframe: str, name: str
 ) -> None:
-    """The newest first, then each that comes; a late trade changes those from its place on."""
+    """A watcher gets the newest values, then each change; a late trade corrects later values."""
     house.take(columns(market(0, 20), "A/B"))
 
     async def came(place: Room, ticks: list[Tick], number: int) -> None:
@@ -108,7 +108,7 @@ def test_values_follow_the_candles_and_are_corrected(
 def test_a_late_trade_far_back_corrects_the_newest_value(
     house: House, servers: dict[str, str], api_url: str
 ) -> None:
-    """The day's VWAP, of more candles than are read at once."""
+    """A late trade far back corrects the newest VWAP, of more candles than one read has."""
     channel = "indicators:vwap:1m:A/B"
     house.take(columns(market(0, 620), "A/B"))
 
@@ -136,7 +136,7 @@ def test_a_late_trade_far_back_corrects_the_newest_value(
 
 
 def test_background_reads_take_turns() -> None:
-    """However many channels are followed: as often as is allowed, few at once, in their order."""
+    """Background reads of many channels are rate-limited, few at once, and in order."""
 
     async def test() -> None:
         history = HistoryApi("", reads_per_s=1_000)
@@ -154,7 +154,7 @@ def test_background_reads_take_turns() -> None:
         clock = asyncio.get_running_loop().time
         began_s = clock()
         await asyncio.gather(*(read(n) for n in range(50)))
-        assert clock() - began_s >= 0.049  # a lower bound: the turns are a millisecond apart
+        assert clock() - began_s >= 0.049  # a lower bound: reads are a millisecond apart
         assert order == list(range(50))
         assert most <= 8
 
@@ -174,7 +174,7 @@ def test_background_reads_take_turns() -> None:
 def test_what_is_no_indicator_is_refused(
     servers: dict[str, str], channel: str, reason: str
 ) -> None:
-    """With what would be right."""
+    """An invalid indicator is refused with a valid example."""
 
     async def test() -> None:
         async with room(servers, api_url="http://127.0.0.1:9") as place:

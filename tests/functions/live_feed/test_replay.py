@@ -1,4 +1,4 @@
-"""The parts of a replay: its clock, its candles, its limits, and its patience with slow clients."""
+"""The parts of a replay: clock, candles, limits, and flow control for slow clients."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LADDER = parse_ladder("1m,5m")
 
 
 def test_the_clock_runs_as_fast_as_asked_and_can_be_held() -> None:
-    """Held time does not pass; a new speed counts from where it stands."""
+    """The clock runs at its speed, stands while held, and changes speed from where it stands."""
     now_s = 100.0
     pace = Pace(5_000_000, 10.0, lambda: now_s)
     now_s = 101.0
@@ -44,7 +44,7 @@ def test_the_clock_runs_as_fast_as_asked_and_can_be_held() -> None:
 
 
 def trade(order: int, time_us: int, price: int, size: int, side: str | None) -> Trade:
-    """A trade that is played when it was made."""
+    """A trade that is played at its own time."""
     return Trade(time_us, order, time_us, time_us, str(price), str(size), side, None)
 
 
@@ -64,7 +64,7 @@ def trade(order: int, time_us: int, price: int, size: int, side: str | None) -> 
 def test_candles_end_the_same_in_any_order(
     rows: list[tuple[int, int, int, str | None]], random: object
 ) -> None:
-    """Of each candle the highest revision is what its trades come to, and closed."""
+    """In any order each candle's highest revision is closed and equals its trades."""
     trades = [trade(n, *row) for n, row in enumerate(rows)]
     shuffled = list(trades)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
@@ -95,7 +95,7 @@ def test_candles_end_the_same_in_any_order(
 
 
 def test_volume_only_trades_move_no_price_of_a_replayed_candle() -> None:
-    """Alone they are no candle; beside others they count for volume."""
+    """A volume-only trade adds volume to a candle, and alone makes none."""
     made = ReplayCandles("A", LADDER[0], [LADDER[0]])
     made.take(trade(1, 10, 999, 5, "buy")._replace(moves_price=False))
     assert list(made.states(MINUTE)) == []
@@ -109,7 +109,7 @@ def test_volume_only_trades_move_no_price_of_a_replayed_candle() -> None:
 
 
 def test_only_trades_that_count_are_replayed() -> None:
-    """A cancelled one is not, a corrected one as it was corrected."""
+    """A cancelled trade is not replayed, and a corrected one has its new values."""
     row = {"us": 10, "p": "1", "s": "1", "side": None, "id": "1", "received": 1, "flags": None}
     rows = [
         {**row, "ended": 5},
@@ -134,7 +134,7 @@ def test_only_trades_that_count_are_replayed() -> None:
 
 
 def test_a_longer_candle_closes_at_its_end_without_a_trade() -> None:
-    """Its last base candle closed minutes before."""
+    """A longer candle closes at its end, minutes after its last base candle."""
 
     async def seeded() -> ReplayCandles:
         made = ReplayCandles("A", LADDER[0], [LADDER[1]])
@@ -153,7 +153,7 @@ def test_a_longer_candle_closes_at_its_end_without_a_trade() -> None:
 
 
 def test_room_comes_when_the_client_reads() -> None:
-    """A queue that is half full holds its replay up, and nothing overflows."""
+    """A replay waits while a client's queue is half full, so that it never overflows."""
 
     async def test() -> None:
         client = Subscriber(Form.JSON, 10)
@@ -170,7 +170,7 @@ def test_room_comes_when_the_client_reads() -> None:
 
 
 def test_replays_of_a_replica_are_bounded() -> None:
-    """The next one is refused by name, until one has ended."""
+    """A replay over the replica's bound is refused until another ends."""
 
     async def test() -> None:
         away = HistoryApi("http://127.0.0.1:9")
@@ -194,7 +194,7 @@ def test_replays_of_a_replica_are_bounded() -> None:
 
 
 def test_all_timeframes_are_those_of_the_ladder() -> None:
-    """`candles:*:A` names each of them; what is asked twice comes once."""
+    """`candles:*:A` is each configured timeframe once."""
     given = {"channels": ["candles:*:A", "candles:1m:A"], "from": 400_000_000, "to": 500_000_000}
     request = read_replay(given, lambda channel: channel, LADDER, 10**15)
     assert request.channels == ("candles:1m:A", "candles:5m:A")
@@ -202,14 +202,14 @@ def test_all_timeframes_are_those_of_the_ladder() -> None:
 
 
 def test_a_replay_may_begin_some_time_ago() -> None:
-    """`-1h` is an hour before now, as the history API reads it."""
+    """`-1h` is an hour before now, as in the history API."""
     given = {"channels": ["ticks:A"], "from": "-1h", "to": "-30m"}
     request = read_replay(given, lambda channel: channel, LADDER, 10**15)
     assert (request.from_us, request.to_us) == (10**15 - 3_600_000_000, 10**15 - 1_800_000_000)
 
 
 def test_a_replay_that_begins_behind_its_end_is_refused() -> None:
-    """The error names the field."""
+    """A replay that begins after its end is refused with the field's name."""
     given = {"channels": ["ticks:A"], "from": "-1m", "to": "-2m"}
     with pytest.raises(ReplayError, match="from: it must lie before `to`"):
         read_replay(given, lambda channel: channel, LADDER, 10**15)

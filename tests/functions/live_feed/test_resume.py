@@ -1,4 +1,4 @@
-"""The way back of a client that was cut off: what it missed, or the present."""
+"""Resume of a disconnected client: the missed messages, or a snapshot."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Run = Callable[[Callable[[Room], Awaitable[None]]], None]
 
 
 def test_who_comes_back_gets_what_it_missed(run: Run) -> None:
-    """from_seq: exactly the messages behind it, and no snapshot."""
+    """With from_seq a client gets exactly the messages after it, and no snapshot."""
 
     async def test(room: Room) -> None:
         client = room.client()
@@ -38,13 +38,13 @@ def test_who_comes_back_gets_what_it_missed(run: Run) -> None:
 
 
 def test_who_is_cut_off_before_what_it_missed_asks_for_it_again(run: Run) -> None:
-    """`subscribed` names the place behind which the missed ones follow, not that of the last."""
+    """A client that is cut off during a resume can repeat it from the seq of `subscribed`."""
 
     async def test(room: Room) -> None:
         subscribed, _ = await room.client().ask(op="subscribe", channels=["ticks:A"])
         await room.publish(tick("A", "1"), tick("A", "2"))
         place = {"from_seq": subscribed["seq"], "stream": subscribed["stream"]}
-        for _ in range(2):  # the second time with what the first answer's beginning said
+        for _ in range(2):  # the second time from the seq of the first `subscribed`
             told, *missed = await room.client().ask(op="subscribe", channels=["ticks:A"], **place)
             assert told["replayed"]
             assert [each["data"]["price"] for each in missed] == ["1", "2"]
@@ -54,7 +54,7 @@ def test_who_is_cut_off_before_what_it_missed_asks_for_it_again(run: Run) -> Non
 
 
 def test_the_past_that_memory_has_not_comes_from_the_stream(servers: dict[str, str]) -> None:
-    """Another replica, which remembers two messages, replays fifty; updates meanwhile follow."""
+    """A replica with two messages in memory replays fifty from the stream, then updates."""
 
     async def test() -> None:
         async with room(servers) as first:
@@ -79,7 +79,7 @@ def test_the_past_that_memory_has_not_comes_from_the_stream(servers: dict[str, s
 
 
 def test_who_comes_back_to_a_busy_market_is_not_too_slow_by_that(servers: dict[str, str]) -> None:
-    """More comes while the past is read than may wait for a client: it follows as well, once."""
+    """A resume during more updates than a queue holds gets all of them once."""
 
     async def test() -> None:
         async with room(servers) as first:
@@ -108,7 +108,7 @@ def test_who_comes_back_to_a_busy_market_is_not_too_slow_by_that(servers: dict[s
 def test_who_missed_too_much_gets_a_snapshot(
     servers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What one client has missed does not keep a replica from all others."""
+    """A client that missed too much gets a snapshot, and the replica serves the others."""
     monkeypatch.setattr(hub, "MOST_REPLAYED", 10)
 
     async def test() -> None:
@@ -125,7 +125,7 @@ def test_who_missed_too_much_gets_a_snapshot(
 
 
 def test_who_was_away_too_long_gets_a_snapshot_and_is_told(servers: dict[str, str]) -> None:
-    """A from_seq of another stream, or from behind its end: the present instead."""
+    """A from_seq of another stream or beyond its end gets a snapshot, marked as not replayed."""
 
     async def test() -> None:
         async with room(servers) as made:

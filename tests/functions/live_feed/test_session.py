@@ -1,4 +1,4 @@
-"""What a client may ask, and what it is told when it may not."""
+"""Requests of a client, and the errors of those that are refused."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Run = Callable[[Callable[[Room], Awaitable[None]]], None]
     ],
 )
 def test_a_bad_request_gets_an_error_and_nothing_else(run: Run, text: bytes, code: str) -> None:
-    """The connection goes on, and no channel was subscribed."""
+    """A bad request gets an error, subscribes to nothing, and the connection goes on."""
 
     async def test(room: Room) -> None:
         client = room.client(channels=2)
@@ -70,7 +70,7 @@ def test_a_bad_request_gets_an_error_and_nothing_else(run: Run, text: bytes, cod
     ],
 )
 def test_a_key_that_nobody_reads_is_an_error(run: Run, text: bytes, said: str) -> None:
-    """A typing error of `from_seq` would give the present for what was missed, unsaid."""
+    """An unknown key is an error: a misspelt `from_seq` would silently give a snapshot."""
 
     async def test(room: Room) -> None:
         client = room.client()
@@ -84,7 +84,7 @@ def test_a_key_that_nobody_reads_is_an_error(run: Run, text: bytes, said: str) -
 
 
 def test_unsubscribe_ends_the_updates(run: Run) -> None:
-    """Other channels go on."""
+    """Unsubscribing ends a channel's updates, and others go on."""
 
     async def test(room: Room) -> None:
         client = room.client()
@@ -99,7 +99,7 @@ def test_unsubscribe_ends_the_updates(run: Run) -> None:
 
 @dataclass
 class _History:
-    """A history API that says `present`, and answers while `opened` is set."""
+    """A history API with the answer `present`, given while `opened` is set."""
 
     url: str = ""
     present: list[dict[str, Any]] = field(default_factory=list)
@@ -129,7 +129,7 @@ async def _history() -> AsyncIterator[_History]:
 def test_a_busy_market_does_not_overflow_a_client_that_is_being_subscribed(
     servers: dict[str, str],
 ) -> None:
-    """The present is read slowly: its other channels go on, and the snapshot has the newest."""
+    """A slow snapshot lets other channels go on, and has the newest state when it comes."""
 
     async def test() -> None:
         async with _history() as history, room(servers, api_url=history.url) as made:
@@ -156,7 +156,10 @@ def test_a_busy_market_does_not_overflow_a_client_that_is_being_subscribed(
 def test_what_comes_by_the_stream_is_not_shown_from_storage_too(
     servers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While NATS is away storage is ahead of the stream, which tells every trade in its turn."""
+    """A trade that the stream will bring is not shown from storage as well.
+
+    While NATS is away storage is ahead of the stream, which has every trade in order.
+    """
     monkeypatch.setattr(interest, "_RENEW_EACH_S", 0.05)
     monkeypatch.setattr(interest, "_RELOAD_S", (0.2, 0.4, 0.6))
 
@@ -174,7 +177,7 @@ def test_what_comes_by_the_stream_is_not_shown_from_storage_too(
             history.asked.clear()
             await history.asked.wait()
             history.asked.clear()
-            await history.asked.wait()  # what was answered before has been taken by now
+            await history.asked.wait()  # earlier responses have been processed by now
             await made.publish(tick("A", "2", 1_002_000))
             found = await client.read()
             assert [(each["data"]["price"], each["late"]) for each in found] == [("2", False)]
@@ -185,7 +188,10 @@ def test_what_comes_by_the_stream_is_not_shown_from_storage_too(
 def test_what_was_on_its_way_to_storage_when_a_watcher_came_is_shown(
     servers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody watched when it came, so it was published to nobody; and nothing follows it."""
+    """A trade that was being stored when the first watcher came is shown from storage.
+
+    Nobody watched when it came, so it was published to nobody; and nothing follows it.
+    """
     monkeypatch.setattr(interest, "_RENEW_EACH_S", 0.05)
 
     def stored(price: str, time_ms: int) -> list[dict[str, Any]]:
@@ -206,7 +212,7 @@ def test_what_was_on_its_way_to_storage_when_a_watcher_came_is_shown(
             await made.publish(tick("A", "3", 1_003_000))
             assert [each["data"]["price"] for each in await client.read()] == ["3"]
             history.asked.clear()
-            await history.asked.wait()  # storage is behind: that says nothing new
+            await history.asked.wait()  # storage is behind: nothing new
             await made.publish(tick("A", "4", 1_004_000))
             assert [each["data"]["price"] for each in await client.read()] == ["4"]
 
@@ -216,7 +222,7 @@ def test_what_was_on_its_way_to_storage_when_a_watcher_came_is_shown(
 def test_leases_do_not_wait_for_history(
     servers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While the present is asked for again and no answer comes, what is watched stays leased."""
+    """Leases are renewed while history does not answer."""
     monkeypatch.setattr(interest, "_RENEW_EACH_S", 0.05)
     monkeypatch.setattr(interest, "_RELOAD_S", (0.0,))
     monkeypatch.setattr(history_api, "_TIMEOUT_S", 600.0)
@@ -229,7 +235,7 @@ def test_leases_do_not_wait_for_history(
             history.opened.clear()
             history.asked.clear()
             await history.asked.wait()
-            store.flushdb()  # they ran out
+            store.flushdb()  # they have expired
             async with asyncio.timeout(60):
                 while not any(  # noqa: ASYNC110 - seen as an emitter would
                     store.exists(f"{{{shard}}}:watched") for shard in range(2)
@@ -242,7 +248,7 @@ def test_leases_do_not_wait_for_history(
 
 
 def test_too_many_requests_are_told_when_to_come_back(run: Run) -> None:
-    """The burst passes, the next is told to wait, and nothing else happens to it."""
+    """A request over the burst gets an error with a time to retry, and changes nothing else."""
 
     async def test(room: Room) -> None:
         client = room.client(requests_a_second=0.5, burst=3)
@@ -257,7 +263,7 @@ def test_too_many_requests_are_told_when_to_come_back(run: Run) -> None:
 
 @given(st.lists(st.floats(0, 10), min_size=1, max_size=200))
 def test_a_bucket_gives_no_more_than_its_rate(pauses: list[float]) -> None:
-    """Over any span: at most the burst and the rate's share of the time, whatever the pauses."""
+    """Over any span a bucket gives at most its burst and the rate's share of the time."""
     bucket, now, given_out = TokenBucket(2.0, 5.0), 0.0, 0
     for pause in pauses:
         now += pause

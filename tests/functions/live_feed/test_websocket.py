@@ -1,4 +1,4 @@
-"""The WebSocket and the event stream over a real server, as clients meet them."""
+"""The WebSocket and the event stream over a real server."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def let_go() -> float:
 
 
 def test_every_request_has_its_answer(run: Run) -> None:
-    """ping, subscribe, unsubscribe, an error, as the protocol's reference shows them."""
+    """ping, subscribe, unsubscribe and an error have the responses of the protocol's reference."""
 
     async def test(room: Room) -> None:
         await room.publish(candle("A", 0, "1"))
@@ -114,7 +114,7 @@ def test_every_request_has_its_answer(run: Run) -> None:
 
 
 def test_who_asks_too_often_is_told_when_to_come_back(run: Run) -> None:
-    """rate_limit with retry_ms; the connection stays."""
+    """A client over its rate gets rate_limit with retry_ms, and the connection stays."""
 
     async def test(room: Room) -> None:
         async with (
@@ -133,7 +133,7 @@ def test_who_asks_too_often_is_told_when_to_come_back(run: Run) -> None:
 
 
 def test_protobuf_by_subprotocol(run: Run) -> None:
-    """Binary frames, of which each payload is the stream's own message."""
+    """The protobuf subprotocol has binary frames with the stream's own messages."""
 
     async def test(room: Room) -> None:
         async with (
@@ -159,7 +159,7 @@ def test_protobuf_by_subprotocol(run: Run) -> None:
 
 
 def test_a_request_without_end_is_refused(run: Run) -> None:
-    """Close code 1009, and the reason."""
+    """A request over the size limit closes with code 1009 and the reason."""
 
     async def test(room: Room) -> None:
         async with serving(room) as address, connect(f"ws://{address}/ws", proxy=None) as client:
@@ -173,7 +173,7 @@ def test_a_request_without_end_is_refused(run: Run) -> None:
 
 
 def test_more_clients_than_a_replica_takes_come_later(run: Run) -> None:
-    """Close code 1013; a client that leaves makes room."""
+    """A client over the replica's bound is closed with 1013, until another leaves."""
 
     async def test(room: Room) -> None:
         async with serving(room, max_clients=1) as address:
@@ -194,7 +194,7 @@ def test_more_clients_than_a_replica_takes_come_later(run: Run) -> None:
 
 
 async def flood(room: Room, quick: ClientConnection, enough: Callable[[], bool]) -> None:
-    """Publish large ticks until enough; the quick client gets each of them in order."""
+    """Publish large ticks until enough; the quick client reads each of them in order."""
     sent = 0
     while not enough():
         assert sent < 6_000, "nobody was let go"
@@ -205,7 +205,10 @@ async def flood(room: Room, quick: ClientConnection, enough: Callable[[], bool])
 
 
 def test_a_client_that_stops_reading_is_let_go_with_a_code(run: Run) -> None:
-    """It reads no further than its queue: the code says why, and the others miss nothing."""
+    """A client that stops reading is closed with a code when its queue is full.
+
+    The others miss nothing.
+    """
 
     async def test(room: Room) -> None:
         before = let_go()
@@ -225,13 +228,13 @@ def test_a_client_that_stops_reading_is_let_go_with_a_code(run: Run) -> None:
                         got.append(json.loads(await stalled.recv()))
             assert stalled.close_code == CODE_SLOW
             prices = [each["data"]["price"].partition(".")[0] for each in got]
-            assert prices == [str(n) for n in range(len(got))]  # no hole before the end
+            assert prices == [str(n) for n in range(len(got))]  # no gap before the end
 
     run(test)
 
 
 def test_an_event_stream_that_is_not_read_ends(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The replica keeps nothing for it."""
+    """An event stream that is not read ends, and the replica keeps nothing for it."""
     monkeypatch.setattr("functions.live_feed.protocols.sse._LAST_WORD_S", 0.1)
 
     async def test(room: Room) -> None:
@@ -254,7 +257,10 @@ def test_an_event_stream_that_is_not_read_ends(run: Run, monkeypatch: pytest.Mon
 
 
 def test_an_event_stream_refuses_a_parameter_that_nobody_reads(run: Run) -> None:
-    """`from_seq` would give the present for what was missed; `channels` may be said twice."""
+    """An unknown parameter of an event stream is refused, and `channels` may be repeated.
+
+    A misspelt parameter would silently give a snapshot.
+    """
 
     async def test(room: Room) -> None:
         async with serving(room) as address, httpx.AsyncClient(trust_env=False) as client:
@@ -271,7 +277,7 @@ def test_an_event_stream_refuses_a_parameter_that_nobody_reads(run: Run) -> None
 
 
 def test_an_event_has_an_id_once_the_client_has_all_up_to_it(run: Run) -> None:
-    """A browser that is cut off amid a snapshot comes back without a place, and gets all of it."""
+    """An event has an id only at the end of a snapshot, so that a browser resumes completely."""
 
     async def test(room: Room) -> None:
         await room.publish(*(tick(f"S{n}", "1") for n in range(501)))

@@ -1,4 +1,4 @@
-"""Tick events that come soon after each other are stored in one transaction."""
+"""Group commit: tick events that arrive close together are stored in one transaction."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TICKS = columns(generated(1, 1), "A")
 
 
 class Store:
-    """Notes the groups that it is given; `fails` with what it should raise."""
+    """Records its groups; `fails` is the exception to raise."""
 
     def __init__(self) -> None:
         self.groups: list[list[str]] = []
@@ -29,7 +29,7 @@ class Store:
 
 
 def all_at_once(commit: GroupCommit, ids: Sequence[str]) -> dict[str, bool | Exception]:
-    """Store events from a thread each; return what each got."""
+    """Store events from one thread each; return the result of each."""
     found: dict[str, bool | Exception] = {}
 
     def store(event_id: str) -> None:
@@ -47,7 +47,10 @@ def all_at_once(commit: GroupCommit, ids: Sequence[str]) -> dict[str, bool | Exc
 
 
 def test_an_event_after_a_pause_is_stored_at_once_and_the_next_ones_together() -> None:
-    """It waits for nobody, however rarely a group is stored; a full group waits no longer."""
+    """An event after a pause is stored at once, and those that follow as a group.
+
+    A full group does not wait.
+    """
     store = Store()
     commit = GroupCommit(store, FOR_EVER_S)
     assert commit("first", TICKS)
@@ -58,7 +61,7 @@ def test_an_event_after_a_pause_is_stored_at_once_and_the_next_ones_together() -
 
 
 def test_what_a_group_fails_with_is_raised_to_each_of_it() -> None:
-    """So that each is delivered again."""
+    """A group's exception is raised for each of its events, so that each is redelivered."""
     store = Store()
     commit = GroupCommit(store, FOR_EVER_S)
     commit("first", TICKS)

@@ -1,4 +1,4 @@
-"""Patterns and alerts as rows: the highest revision counts, in whichever order they come."""
+"""Patterns and alerts as rows: the highest revision wins in any order."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def persist(database: str) -> Persist:
 
 
 def test_the_highest_revision_of_a_pattern_counts(persist: Persist, database: str) -> None:
-    """Found, withdrawn and found again, delivered in every order and twice."""
+    """A pattern found, retracted and found again is its highest revision, in every order."""
     told = [FOUND, replace(FOUND, retracted=True, revision=6), replace(FOUND, revision=9)]
     for n, order in enumerate(itertools.permutations([*told, told[0]])):
         for pattern in order:
@@ -67,7 +67,7 @@ def test_the_highest_revision_of_a_pattern_counts(persist: Persist, database: st
 
 
 def test_an_alert_is_stored_once(persist: Persist, database: str) -> None:
-    """The rule and the candle name it."""
+    """An alert is stored once by its rule and candle."""
     rule = Rule.parse("A close > 3")
     body = as_event_json("r1", rule, 60_000_000, 120_000_000, value="4").encode()
     deliver(persist, events.ALERTS, body, "one")
@@ -81,6 +81,6 @@ def test_an_alert_is_stored_once(persist: Persist, database: str) -> None:
 
 @pytest.mark.parametrize("type_", [events.PATTERNS, events.ALERTS])
 def test_what_cannot_be_read_is_refused_for_good(persist: Persist, type_: str) -> None:
-    """It would fail in the same way each time."""
+    """An unreadable event is a permanent error."""
     with pytest.raises(PermanentError, match=r"no PatternBatch|no alert"):
         deliver(persist, type_, b"\xff\xff")

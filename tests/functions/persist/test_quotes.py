@@ -1,4 +1,4 @@
-"""Quotes in a real Postgres: the latest moves only forward; all of them where a setting says so."""
+"""Quotes in a real Postgres: the latest only advances; all are stored if configured."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def postgres(database: str) -> Iterator[Postgres]:
 
 
 def quotes(*rows: tuple[int, int, int], source: str = "feed-1", name: str = "A") -> Quotes:
-    """Rows of (event time, update id, bid); the ask is one above."""
+    """Rows of (event time, update id, bid); the ask is one above the bid."""
 
     def column(values: list[int]) -> Any:
         return np.array(values, dtype=np.int64)
@@ -63,7 +63,7 @@ LATEST: LiteralString = "SELECT instrument, bid, ask, bid_size, ask_size FROM la
 def test_the_latest_quote_is_the_highest_in_the_total_order(
     postgres: Postgres, database: str
 ) -> None:
-    """Events come in every order and twice; time, then update id, then source decide."""
+    """The latest quote is the highest by time, update id and source, in any order of events."""
     told = [quotes((5, 1, 100), (7, 1, 200)), quotes((7, 3, 300)), quotes((7, 3, 400), source="b")]
     for n, order in enumerate(itertools.permutations([*told, told[0]])):
         renamed = [
@@ -80,7 +80,7 @@ def test_the_latest_quote_is_the_highest_in_the_total_order(
 
 
 def test_racing_writers_agree(postgres: Postgres, database: str) -> None:
-    """Eight at once over two instruments, without a deadlock: the newest stays."""
+    """Eight concurrent writers end with the newest quote and without a deadlock."""
     source = random.Random(3)
     writer = QuoteWriter(postgres)
     told = [quotes((time, 0, time), name=name) for time in range(1, 41) for name in ("A", "B")]
@@ -94,7 +94,7 @@ def test_racing_writers_agree(postgres: Postgres, database: str) -> None:
 
 
 def test_all_quotes_are_stored_once_where_asked_for(postgres: Postgres, database: str) -> None:
-    """As segments by day, read back as plain rows; a repetition writes nothing."""
+    """If configured, all quotes are stored once in daily segments and read back as rows."""
     writer = QuoteWriter(postgres, QuotesStore.ALL)
     whole = quotes((DAY_US - 1, 4, 100), (DAY_US, -1, 12345))
     assert writer.quotes("e1", whole) == (True, 1)
@@ -114,7 +114,7 @@ def test_all_quotes_are_stored_once_where_asked_for(postgres: Postgres, database
 
 
 def test_what_exchanges_call_an_instrument_is_kept(postgres: Postgres, database: str) -> None:
-    """Every name of it; a process writes each once."""
+    """Each venue's name of an instrument is stored, once by a process."""
     writer = QuoteWriter(postgres)
     entry = Entry("BTC-USD.KRAKEN", 0, 0, 1, Market("KRAKEN", "BTC/USD"))
     older = replace(entry, market=Market("KRAKEN", "XBT/USD"))

@@ -1,4 +1,4 @@
-"""A year's clock over small tables: what informs ends by its term, what counts stays."""
+"""A simulated year over small tables: informative rows expire, and essential ones stay."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def postgres(database: str) -> Iterator[Postgres]:
 
 
 def fill(database: str, days: int) -> None:
-    """A row of each kind for every day up to now."""
+    """Insert a row of each kind for every day up to now."""
     with psycopg.connect(database) as connection:
         for n in range(days):
             values = {"n": n, "id": f"e{n}", "us": NOW_US - n * DAY_US, "at": NOW - timedelta(n)}
@@ -59,7 +59,7 @@ def fill(database: str, days: int) -> None:
 
 
 def counts(database: str) -> dict[str, int]:
-    """Rows of each table that has a term, and of candles."""
+    """Rows of each table with retention, and of candles."""
     with psycopg.connect(database) as connection:
         return {
             table: connection.execute(f"SELECT FROM {table}".encode()).rowcount
@@ -68,7 +68,10 @@ def counts(database: str) -> dict[str, int]:
 
 
 def test_a_year_leaves_what_the_terms_say(postgres: Postgres, database: str) -> None:
-    """After 100 days, and after a year more: a row a day up to the term, open gaps for ever."""
+    """After 100 days, and another year, tables have the rows within retention.
+
+    A row a day up to the retention, open gaps forever.
+    """
     postgres.check()
     fill(database, 100)
     days = {"KEEP_ALERTS_D": "0", "KEEP_PATTERNS_D": "200", "KEEP_QUOTES_D": "5"}
@@ -108,7 +111,7 @@ def test_a_year_leaves_what_the_terms_say(postgres: Postgres, database: str) -> 
 def test_the_alert_of_a_rule_that_alerts_once_stays_while_it_is_in_force(
     postgres: Postgres, database: str
 ) -> None:
-    """Without it the rule would alert again."""
+    """The alert of a rule that alerts once stays while the rule exists, or it would repeat."""
     postgres.check()
     fill(database, 3)
     with psycopg.connect(database) as connection:
@@ -125,7 +128,7 @@ def test_the_alert_of_a_rule_that_alerts_once_stays_while_it_is_in_force(
 
 
 def test_days_of_events_and_quotes_go_whole(postgres: Postgres, database: str) -> None:
-    """Their partitions; those of today and ahead are made again and again."""
+    """Days of events and quotes are dropped as partitions; coming ones are created."""
     parents = ("applied_events", "quote_segments", "tick_segments")
     terms = RowRetention.from_env(Environment({"KEEP_APPLIED_D": "10", "KEEP_QUOTES_D": "5"}))
     today = NOW.date()
@@ -153,7 +156,7 @@ def test_days_of_events_and_quotes_go_whole(postgres: Postgres, database: str) -
 
 
 def test_counters_of_ticks_end_with_the_ticks(postgres: Postgres, database: str) -> None:
-    """Of a day that left Postgres, unless the commit still has ticks there."""
+    """Counters of a day end with its ticks, unless Postgres still has ticks of the commit."""
     postgres.check()
     with psycopg.connect(database) as connection:
         connection.execute(
@@ -169,7 +172,7 @@ def test_counters_of_ticks_end_with_the_ticks(postgres: Postgres, database: str)
 
 
 def test_work_of_the_lake_that_fails_is_a_metric(postgres: Postgres, database: str) -> None:
-    """By its name, with the number of rounds, until a round does it."""
+    """Failed work of the lake is a metric by name, with the number of rounds until it succeeds."""
     postgres.check()
 
     def rounds() -> dict[str, float]:

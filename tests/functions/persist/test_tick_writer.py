@@ -1,4 +1,4 @@
-"""Tick events in a real Postgres: each once in effect, exact to the last digit."""
+"""Tick events in a real Postgres: effective once, and exact."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def writer(database: str) -> Iterator[TickWriter]:
 
 
 def mixed_ticks() -> Ticks:
-    """Two entries over midnight, with every kind of trade id and an extreme mantissa."""
+    """Two entries over midnight with every kind of trade id and an extreme mantissa."""
     return Ticks(
         "udp-1",
         Entries.of(Entry("A", 2, 0, 3), Entry("B/X", 18, 3, 2, Market("V", "b-x"))),
@@ -54,7 +54,7 @@ def is_new(writer: TickWriter, event_id: str, ticks: Ticks) -> bool:
 
 
 def test_ticks_read_back_as_plain_rows(writer: TickWriter, database: str) -> None:
-    """The view shows every tick with NUMERIC price and size, side and trade id as sent."""
+    """The view has each tick with NUMERIC price and size, side and trade id."""
     assert is_new(writer, "e1", mixed_ticks())
     with psycopg.connect(database) as connection:
         rows = connection.execute(
@@ -78,7 +78,7 @@ def test_ticks_read_back_as_plain_rows(writer: TickWriter, database: str) -> Non
 
 
 def test_one_row_per_trade(writer: TickWriter, database: str) -> None:
-    """`ticks` shows a trade once however often it was sent; ticks without an id are each one."""
+    """`ticks` has a repeated trade once, and each tick without an id."""
     is_new(writer, "e1", mixed_ticks())
     is_new(writer, "e2", replace(mixed_ticks(), source="udp-2"))
     with psycopg.connect(database) as connection:
@@ -87,12 +87,12 @@ def test_one_row_per_trade(writer: TickWriter, database: str) -> None:
             "SELECT instrument, trade_id, count(*) FROM ticks GROUP BY 1, 2 ORDER BY 1, 2"
         ).fetchall()
     assert raw == 10
-    # Both of B/X's ticks carry id 9 in one minute: one trade.
+    # B/X's two ticks with id 9 in one minute are one trade
     assert rows == [("A", "7", 1), ("A", "t-1", 1), ("A", None, 2), ("B/X", "9", 1)]
 
 
 def test_an_event_is_written_once_by_racing_deliveries(writer: TickWriter, database: str) -> None:
-    """Of eight deliveries at once exactly one writes; the others find it done."""
+    """Of eight concurrent deliveries exactly one writes, and the others find it done."""
     with ThreadPoolExecutor(8) as pool:
         wrote = list(pool.map(lambda _: is_new(writer, "e1", mixed_ticks()), range(8)))
     assert sorted(wrote) == [False] * 7 + [True]
@@ -103,7 +103,7 @@ def test_an_event_is_written_once_by_racing_deliveries(writer: TickWriter, datab
 def test_rows_and_marker_stand_or_fall_together(
     writer: TickWriter, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When a row cannot be written the event counts as not applied, and can come again."""
+    """An event with a failed row is not marked as applied and can be redelivered."""
     monkeypatch.setattr(tick_writer, "segments", lambda events: [*segments(events)] * 2)
     with pytest.raises(psycopg.errors.UniqueViolation):
         is_new(writer, "e1", mixed_ticks())
@@ -129,7 +129,7 @@ def plain_rows(batches: list[Ticks]) -> list[tuple[object, ...]]:
 
 
 def test_stored_ticks_read_back_as_the_columns_they_were(writer: TickWriter, database: str) -> None:
-    """Every column of every segment, with ids of all kinds; a range takes just its own rows."""
+    """Each column of each segment is read back unchanged, and a range has only its rows."""
     is_new(writer, "e1", mixed_ticks())
     with psycopg.connect(database) as connection:
         of_event = list(ticks_of_event(connection, "e1"))
@@ -141,7 +141,7 @@ def test_stored_ticks_read_back_as_the_columns_they_were(writer: TickWriter, dat
 
 
 def test_events_that_wait_together_are_few_rows(writer: TickWriter, database: str) -> None:
-    """Five events of 200 instruments and 16 shards: one segment a commit; all read back."""
+    """Five waiting events of 200 instruments are one segment, and all ticks are read back."""
     events = [(f"e{n}", market(n)) for n in range(5)]
     assert writer(events) == {f"e{n}" for n in range(5)}
     with psycopg.connect(database) as connection:
@@ -180,7 +180,7 @@ def market(n: int) -> Ticks:
 
 
 def test_mantissas_of_any_size_read_back(writer: TickWriter, database: str) -> None:
-    """Beyond 64 bits, in segments of their own, beside events that need no such width."""
+    """Mantissas beyond 64 bits are in their own segments and read back exactly."""
     price, size = 10**30 + 7, 3 * 10**25
     wide = replace(
         market(0),
@@ -200,7 +200,7 @@ def test_mantissas_of_any_size_read_back(writer: TickWriter, database: str) -> N
 
 
 def test_the_last_tick_is_known(writer: TickWriter, database: str) -> None:
-    """To the microsecond, though it is written once a minute of event time."""
+    """The last tick's time is exact to the microsecond, though written once a minute."""
     for n in range(4):
         later = replace(market(n), event_time_us=market(n).event_time_us + n * 25_000_000)
         writer([(f"e{n}", later)])
@@ -210,7 +210,7 @@ def test_the_last_tick_is_known(writer: TickWriter, database: str) -> None:
 
 
 def test_ticks_between_reads_an_instrument_and_its_times(writer: TickWriter, database: str) -> None:
-    """The same rows as the view gives."""
+    """`ticks_between` gives the same rows as the view."""
     is_new(writer, "e1", mixed_ticks())
     writer([("e2", market(2))])
     with psycopg.connect(database) as connection:

@@ -1,4 +1,4 @@
-"""Rows in a real Postgres: twice is as good as once, exact to the last digit."""
+"""Rows in a real Postgres: idempotent and exact."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def candle(revision: int, close: str) -> Candle:
 
 
 def test_the_highest_revision_stays(writer: Writer, database: str) -> None:
-    """Candles arrive in any order; a lower revision never replaces a higher one."""
+    """A lower revision of a candle never replaces a higher one, in any order."""
     told = [(2, "20"), (3, "30.5"), (1, "10"), (3, "30.5")]
     changed = [writer.candles(columns_of([candle((1 << 32) + n, close)])) for n, close in told]
     assert changed == [1, 1, 0, 0]
@@ -44,7 +44,7 @@ def test_the_highest_revision_stays(writer: Writer, database: str) -> None:
 
 
 def test_rejects_keep_their_bytes(writer: Writer, database: str) -> None:
-    """Whatever the bytes were, they are there to be read back."""
+    """A reject is stored with its original bytes, whatever they are."""
     original = bytes(range(256))
     rejects = [Reject(original, "bad_text", "byte 128", 5, 65536)]
     assert writer.rejects("e1", "udp-1", rejects)
@@ -55,7 +55,7 @@ def test_rejects_keep_their_bytes(writer: Writer, database: str) -> None:
 
 
 def test_postgres_away_is_a_transient_error() -> None:
-    """The channel delivers the event again."""
+    """An unreachable Postgres is a transient error, so that the event is redelivered."""
     postgres = Postgres("postgresql://nobody@127.0.0.1:1/none")
     with pytest.raises(TransientError, match="Postgres is away"):
         postgres.check()

@@ -1,4 +1,4 @@
-"""The one-function form sends each event where the Triggers would."""
+"""The one-function form routes each event as the Triggers do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EVENTING = load_eventing(Path(__file__).parents[3] / "eventing")
 @pytest.mark.parametrize("closed", ["true", "false"])
 @pytest.mark.parametrize("type_", sorted(STAGES_BY_TYPE))
 def test_an_event_goes_where_the_triggers_say(type_: str, closed: str) -> None:
-    """Whatever its broker: in the small form there is one."""
+    """Each event goes to the Trigger's stage, from whichever broker: the small form has one."""
     attributes = {"type": type_, "id": "1", "source": "/s", events.CLOSED: closed}
     wanted = {
         trigger.subscriber.ref.name
@@ -31,7 +31,7 @@ def test_an_event_goes_where_the_triggers_say(type_: str, closed: str) -> None:
 
 
 def test_no_type_of_the_triggers_is_left_out() -> None:
-    """What a Trigger filters by exactly is an event that some stage takes."""
+    """Each type that a Trigger filters for is taken by a stage."""
     types = {
         found
         for trigger in EVENTING.triggers
@@ -42,5 +42,5 @@ def test_no_type_of_the_triggers_is_left_out() -> None:
 
 
 def test_an_unknown_type_is_for_no_stage() -> None:
-    """It is recorded as a dead letter by the app, not dropped."""
+    """An unknown type goes to no stage, so the app dead-letters it."""
     assert stages_for({"type": "com.example.other", "id": "1", "source": "/s"}) == ()

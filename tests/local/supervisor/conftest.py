@@ -14,13 +14,13 @@ from tests.local.supervisor.up_process import tiny_topology
 
 @pytest.fixture
 def only_a_broker(tmp_path: Path) -> tuple[str, ...]:
-    """Arguments of `kandle up` for the smallest platform: the servers and a broker."""
+    """Arguments of the smallest `kandle up`: the servers and a broker."""
     return ("--functions", "none", "--eventing", str(tiny_topology(tmp_path / "eventing")))
 
 
 @pytest.fixture(scope="session")
 def given_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
-    """The environment that names one S3 server for all: it is the slowest to start and to stop."""
+    """The environment with one shared S3 server, the slowest to start and stop."""
     directory = tmp_path_factory.mktemp("s3")
     with Running(seaweedfs(Workspace.at(directory / "platform")), directory) as server:
         yield server.variables
@@ -30,7 +30,7 @@ def given_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, 
 def given_stores(
     tmp_path_factory: pytest.TempPathFactory, given_s3: Mapping[str, str]
 ) -> Iterator[Mapping[str, str]]:
-    """The environment that names a Postgres as well, for tests of what runs beside it."""
+    """The same environment with a Postgres, for tests of other components."""
     directory = tmp_path_factory.mktemp("postgres")
     with Running(postgres(Workspace.at(directory / "platform")), directory) as server:
         yield {**given_s3, **server.variables}

@@ -14,7 +14,7 @@ python_gc_objects_collected_total{generation="0"} 99.0
 
 
 def test_only_our_samples_are_read() -> None:
-    """Labels may hold anything; other libraries' metrics are left out."""
+    """Only Kandle's metrics are read, with any labels."""
     assert kandle_samples(TEXT) == {
         'kandle_rejects_total{reason="bad_price"}': 2.0,
         'kandle_rejects_total{reason="no } brace"}': 1.0,
@@ -24,7 +24,7 @@ def test_only_our_samples_are_read() -> None:
 
 
 def test_a_total_spans_labels_and_processes() -> None:
-    """A name is added up over the values of its labels and over all who count it."""
+    """A total is summed over labels and processes."""
     counters = Counters()
     counters.observe("a", {'kandle_x_total{k="1"}': 1, 'kandle_x_total{k="2"}': 2})
     counters.observe("b", {"kandle_x_total": 4})
@@ -33,7 +33,7 @@ def test_a_total_spans_labels_and_processes() -> None:
 
 
 def test_a_restarted_process_counts_on() -> None:
-    """A value below the last one is a new beginning, not a step back."""
+    """A value below the last one is a restarted counter, and the total goes on."""
     counters = Counters()
     for value in (10, 12, 3, 5):
         counters.observe("a", {"kandle_x_total": value})

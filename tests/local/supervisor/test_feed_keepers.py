@@ -28,7 +28,7 @@ async def until(holds: Callable[[], bool]) -> None:
 @pytest.mark.processes
 @pytest.mark.parametrize("gone", ["removed", "no list"])
 def test_a_list_that_is_gone_ends_no_bridge(tmp_path: Path, gone: str) -> None:
-    """It is said once, and the list comes back; what is added after that is taken beside them."""
+    """A missing list is logged once and ends no bridge; when it is back, new feeds start."""
     notices: list[str] = []
     keepers: list[Keeper] = []
 

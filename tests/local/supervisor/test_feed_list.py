@@ -1,4 +1,4 @@
-"""The list of feeds: what is added and removed, and what is refused."""
+"""The list of feeds: additions, removals and refusals."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def texts(data_dir: Path) -> list[str]:
 
 
 def test_feeds_and_their_symbols_are_added_and_removed(tmp_path: Path) -> None:
-    """A feed ends with its last symbol."""
+    """Symbols are added and removed, and a feed ends with its last one."""
     write_feeds(tmp_path, parse_feeds(["binance:BTCUSDT"]))
     for text in ("ccxt:bybit:BTC/USDT:USDT", "binance:ETHUSDT,BTCUSDT"):
         change_feeds(tmp_path, lambda feeds: with_feed(feeds, parse_feed(text)))  # noqa: B023
@@ -38,7 +38,7 @@ def test_feeds_and_their_symbols_are_added_and_removed(tmp_path: Path) -> None:
 
 
 def test_what_changes_nothing_is_refused(tmp_path: Path) -> None:
-    """The list stays, and the error says what is there."""
+    """A change without effect is refused with the current list."""
     write_feeds(tmp_path, parse_feeds(["binance:BTCUSDT", "scanner"]))
     for text in ("binance:BTCUSDT", "scanner", "ccxt:binance:BTC/USDT"):
         with pytest.raises(UsageError, match=r"there already|asked for twice"):
@@ -51,7 +51,7 @@ def test_what_changes_nothing_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["{", "7", json.dumps(["nonsense"])])
 def test_a_list_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
-    """Nothing is started or stopped by it."""
+    """An invalid list is refused, and starts and stops nothing."""
     write_feeds(tmp_path, ())
     feeds_path(tmp_path).write_text(text)
     with pytest.raises(UsageError):

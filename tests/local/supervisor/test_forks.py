@@ -1,4 +1,4 @@
-"""Processes of the fork server are what processes of their own would be."""
+"""Forked processes behave like programs of their own."""
 
 from __future__ import annotations
 
@@ -92,7 +92,10 @@ def sleeping(component: Component) -> Component:
 def test_a_module_runs_as_the_main_program_of_its_own_process(
     component: Component, forking: Forking
 ) -> None:
-    """Arguments, variables, directory, session, output and exit code; what is shared is loaded."""
+    """A forked module is a main program with its own arguments, environment, session and output.
+
+    What is shared is loaded.
+    """
 
     async def test(forks: Forks) -> None:
         child = await Child.start(component, forks)
@@ -108,7 +111,7 @@ def test_a_module_runs_as_the_main_program_of_its_own_process(
 
 
 def test_a_signal_ends_one_and_no_other(component: Component, forking: Forking) -> None:
-    """A kill is told as one, at once, and leaves the server and its other processes alone."""
+    """A killed process is reported at once, and the server and its other processes go on."""
 
     async def test(forks: Forks) -> None:
         other = replace(sleeping(component), log=component.log.with_name("other.log"))
@@ -129,7 +132,7 @@ def test_a_signal_ends_one_and_no_other(component: Component, forking: Forking) 
 def test_a_dead_fork_server_is_the_end_of_its_processes_and_of_nothing_else(
     component: Component, forking: Forking
 ) -> None:
-    """They die with it and are seen to; what is started then is a program of its own."""
+    """A dead fork server ends its processes only, and later ones start as programs."""
 
     async def test(forks: Forks) -> None:
         child = await Child.start(sleeping(component), forks)
@@ -144,7 +147,7 @@ def test_a_dead_fork_server_is_the_end_of_its_processes_and_of_nothing_else(
 
 
 def test_the_server_has_one_thread(component: Component, forking: Forking) -> None:
-    """A thread that is not there in a fork may hold a lock for ever."""
+    """The fork server has one thread: another one could hold a lock in a fork forever."""
 
     async def test(forks: Forks) -> None:
         child = await Child.start(sleeping(component), forks)
@@ -164,7 +167,7 @@ def test_the_server_has_one_thread(component: Component, forking: Forking) -> No
     ],
 )
 def test_what_is_forked_is_a_program_of_its_own_too(module: str, says: str) -> None:
-    """It loads all that it needs, as in a container, where nothing was loaded before."""
+    """A forked module also runs alone, as in a container, and loads all that it needs."""
     done = subprocess.run(
         [sys.executable, "-m", module],
         cwd=Path(__file__).parents[3],
@@ -181,7 +184,7 @@ def test_what_is_forked_is_a_program_of_its_own_too(module: str, says: str) -> N
 def test_a_request_too_large_for_a_packet_starts_a_program_of_its_own(
     component: Component, forking: Forking
 ) -> None:
-    """An environment may be larger than what the fork server reads at once."""
+    """A request larger than a packet, as of a large environment, starts a program instead."""
     large = {"WHAT": "this", **{f"LARGE_{n}": "x" * 50_000 for n in range(3)}}
 
     async def test(forks: Forks) -> None:

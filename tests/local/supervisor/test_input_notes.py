@@ -1,4 +1,4 @@
-"""What the counters say of the input, as `kandle status` shows it."""
+"""Notes about the input in `kandle status`, from counters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from local.supervisor.status import input_notes
 
 
 def test_a_share_of_rejects_above_one_percent_is_a_line_with_its_reasons() -> None:
-    """By reason and source, the most frequent first; a smaller share is none."""
+    """Rejects over one percent are a line with reasons and sources, the most frequent first."""
     counters = Counters()
     counters.observe("normalize", {"kandle_ticks_total": 990.0})
     counters.observe("normalize", {'kandle_rejects_total{reason="bad_time",source="udp"}': 10.0})
@@ -20,7 +20,7 @@ def test_a_share_of_rejects_above_one_percent_is_a_line_with_its_reasons() -> No
 
 
 def test_a_field_that_nobody_reads_is_a_line() -> None:
-    """Also where every tick was taken."""
+    """A field that nobody reads is a line, also without a reject."""
     counters = Counters()
     counters.observe("a", {'kandle_fields_unread_total{field="mood \\"x\\"",source="http"}': 2.0})
     counters.observe("a", {'kandle_fields_unread_total{field="mood \\"x\\"",source="http"}': 3.0})

@@ -47,7 +47,7 @@ def keeper(component: Component, notices: list[str] | None = None) -> Keeper:
 
 
 def test_a_component_that_ends_at_every_start_is_an_error(component: Component) -> None:
-    """The error has the last lines of its log, the exit code and where the log is."""
+    """A component that ends at every start is an error with exit code and end of its log."""
     supervised = keeper(replace(component, command=FAILS))
     with pytest.raises(StartError) as caught:
         asyncio.run(supervised.start())
@@ -57,14 +57,14 @@ def test_a_component_that_ends_at_every_start_is_an_error(component: Component) 
 
 
 def test_a_program_that_is_not_there_is_an_error(component: Component) -> None:
-    """A missing program is told like any other failed start."""
+    """A missing program is reported like any failed start."""
     supervised = keeper(replace(component, command=("/nowhere/program",)))
     with pytest.raises(StartError, match="cannot run /nowhere/program: No such file"):
         asyncio.run(supervised.start())
 
 
 def test_a_component_that_is_never_ready_is_an_error_and_gone(component: Component) -> None:
-    """What does not become ready in time is stopped."""
+    """A component that is not ready in time is an error and is stopped."""
 
     async def never() -> bool:
         return False
@@ -76,7 +76,7 @@ def test_a_component_that_is_never_ready_is_an_error_and_gone(component: Compone
 
 
 def test_why_it_is_not_ready_stands_in_the_error(component: Component) -> None:
-    """What the component answered when it was asked last; its log may say nothing."""
+    """The error has the last response of the readiness probe."""
 
     async def never() -> bool:
         raise NotReadyError("GET /health/readiness: 503: the database is away")
@@ -91,7 +91,7 @@ def test_why_it_is_not_ready_stands_in_the_error(component: Component) -> None:
 
 
 def test_what_is_no_longer_ready_says_why(component: Component) -> None:
-    """A check after the start finds out, keeps the reason, and takes it back."""
+    """A component that is no longer ready has its reason until it is ready again."""
     away = ""
 
     async def ready() -> bool:
@@ -120,7 +120,7 @@ def test_what_is_no_longer_ready_says_why(component: Component) -> None:
 
 
 def test_each_death_waits_longer_than_the_last(component: Component) -> None:
-    """Restarts back off, and each is told once."""
+    """Restarts back off, and each death is reported once."""
     notices: list[str] = []
 
     async def die_twice() -> Keeper:
@@ -144,7 +144,7 @@ def test_each_death_waits_longer_than_the_last(component: Component) -> None:
 
 
 def test_what_ignores_the_signal_is_killed_in_time(component: Component) -> None:
-    """A component that does not stop is killed after its bound, and that is reported."""
+    """A component that ignores SIGTERM is killed at its time limit, which is reported."""
 
     async def stop() -> bool:
         supervised = keeper(replace(component, command=IGNORES))
@@ -155,7 +155,7 @@ def test_what_ignores_the_signal_is_killed_in_time(component: Component) -> None
 
 
 def test_what_it_started_itself_ends_with_it(component: Component) -> None:
-    """The whole process group goes, not only the process that the supervisor knows."""
+    """A component's whole process group ends with it."""
     code = (
         "import subprocess, sys, time; "
         "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); "
@@ -176,7 +176,7 @@ def test_what_it_started_itself_ends_with_it(component: Component) -> None:
 def test_a_log_that_has_grown_is_rotated(
     component: Component, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One old log is kept; a small one is appended to."""
+    """A large log is rotated with one old file; a small one is appended to."""
     monkeypatch.setattr(child, "LOG_LIMIT_BYTES", 10)
     component.log.write_text("short\n")
     child.rotate(component.log)
@@ -188,7 +188,7 @@ def test_a_log_that_has_grown_is_rotated(
 
 
 def test_leftovers_of_a_crash_are_ended(component: Component, tmp_path: Path) -> None:
-    """What an earlier supervisor recorded is ended; a stranger with the same id is not."""
+    """Processes of a crashed supervisor are ended, and others with a reused id are not."""
     file = tmp_path / "processes.json"
     left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     ProcessRecord(file).add("left", left.pid, signal.SIGTERM)

@@ -12,7 +12,7 @@ from local.supervisor.lock import DirectoryLock
 
 
 def test_one_holder_at_a_time(tmp_path: Path) -> None:
-    """The second is told who holds it and since when; after the release it gets it."""
+    """A second holder is refused with the first one's process and start, until its release."""
     first, second = DirectoryLock(tmp_path), DirectoryLock(tmp_path)
     first.acquire()
     with pytest.raises(InUseError, match=f"in use by process {os.getpid()} since 20"):
@@ -24,7 +24,7 @@ def test_one_holder_at_a_time(tmp_path: Path) -> None:
 
 
 def test_a_file_without_a_holder_is_no_lock(tmp_path: Path) -> None:
-    """What a killed holder leaves behind stops nobody."""
+    """The lock file of a killed holder does not prevent a start."""
     (tmp_path / "lock").write_text('{"pid": 1, "since": "2020-01-01"}')
     lock = DirectoryLock(tmp_path)
     lock.acquire()
@@ -32,7 +32,7 @@ def test_a_file_without_a_holder_is_no_lock(tmp_path: Path) -> None:
 
 
 def test_an_instance_that_is_starting_is_told_from_none(tmp_path: Path) -> None:
-    """Between the lock and instance.json; a lock file of another time says nothing."""
+    """An instance is starting between its lock and instance.json; an old lock file is none."""
     lock = DirectoryLock(tmp_path)
     lock.acquire()
     with pytest.raises(NotRunningError, match=f"is starting since 20.* .process {os.getpid()}.:"):

@@ -26,7 +26,7 @@ def plan(tmp_path: Path, options: Options) -> Plan:
 
 
 def test_a_function_gets_what_its_manifest_says(tmp_path: Path) -> None:
-    """Stores that it names and no others, its sink and other functions by local addresses."""
+    """A function has exactly its manifest's stores, its sink and local addresses."""
     processes = plan(tmp_path, Options(http_port=18080))
     functions = {each.name: each for each in processes.functions()}
     aggregate = functions["candle-aggregate"].environment
@@ -44,7 +44,7 @@ def test_a_function_gets_what_its_manifest_says(tmp_path: Path) -> None:
 
 
 def test_other_machines_reach_the_page_with_a_token_and_nothing_else(tmp_path: Path) -> None:
-    """One more replica of live-feed, which takes no events; the others stay on loopback."""
+    """Other machines reach only a replica of live-feed, with a token and without events."""
     processes = plan(tmp_path, Options(host="0.0.0.0", dashboard_port=18088))
     functions = {each.name: each for each in processes.functions()}
     watchers = functions.pop("live-feed-watchers")
@@ -62,7 +62,7 @@ def test_other_machines_reach_the_page_with_a_token_and_nothing_else(tmp_path: P
 
 
 def test_one_function_for_everything_stays_on_loopback(tmp_path: Path) -> None:
-    """It takes events from whoever writes a name of the cluster into the Host header."""
+    """The one-function form stays on loopback, as it takes events by host name."""
     trigger = """\
 ---
 apiVersion: eventing.knative.dev/v1
@@ -81,7 +81,7 @@ spec:
 
 
 def test_a_function_runs_as_often_as_it_was_asked_for(tmp_path: Path) -> None:
-    """Each replica is a process with an address of its own; the broker is told all of them."""
+    """Each replica is a process with its own address, and the broker has all of them."""
     processes = plan(tmp_path, Options(replicas=parse_replicas(["candle-aggregate=3"])))
     replicas = [each for each in processes.functions() if each.name.startswith("candle-aggregate")]
     host = "candle-aggregate.kandle.svc.cluster.local"
@@ -98,7 +98,7 @@ def test_a_function_runs_as_often_as_it_was_asked_for(tmp_path: Path) -> None:
 
 
 def test_secrets_stand_on_no_command_line(tmp_path: Path) -> None:
-    """Whoever lists the processes of this machine sees no store's address."""
+    """No command line has a secret or a store's address."""
     processes = plan(tmp_path, Options())
     components = [
         *processes.functions(),
@@ -110,7 +110,7 @@ def test_secrets_stand_on_no_command_line(tmp_path: Path) -> None:
 
 
 def test_people_find_the_platform_where_they_asked(tmp_path: Path) -> None:
-    """The API on --http-port, UDP on --udp-port, ingest by its path, and the first sink."""
+    """API, UDP and ingest are on the given ports, with ingest at its path."""
     processes = plan(tmp_path, Options(http_port=18080, udp_port=15005))
     ingest = processes.addresses["udp-bridge.kandle.svc.cluster.local"]
     assert processes.endpoints == {
@@ -125,7 +125,7 @@ def test_people_find_the_platform_where_they_asked(tmp_path: Path) -> None:
 
 
 def test_the_listener_runs_as_its_deployment_says(tmp_path: Path) -> None:
-    """On this interpreter, with loopback and the ports of this machine for the container's."""
+    """The listener runs its Deployment's command with this machine's interpreter and ports."""
     (_, listener) = plan(tmp_path, Options(udp_port=15005)).sources()
     assert listener.command == (sys.executable, "-m", "functions.udp_bridge.listener")
     assert listener.environment["UDP_HOST"] == "127.0.0.1"
@@ -135,7 +135,7 @@ def test_the_listener_runs_as_its_deployment_says(tmp_path: Path) -> None:
 
 
 def test_grpc_is_served_where_people_are_told(tmp_path: Path) -> None:
-    """Beside live-feed, on loopback and a free port; not without that function."""
+    """gRPC is on loopback at a free port beside live-feed, and absent without it."""
     processes = plan(tmp_path, Options())
     server = processes.sources()[0]
     address = f"{server.environment['GRPC_HOST']}:{server.environment['GRPC_PORT']}"
@@ -148,7 +148,7 @@ def test_grpc_is_served_where_people_are_told(tmp_path: Path) -> None:
 
 
 def test_each_is_told_how_long_it_may_drain(tmp_path: Path) -> None:
-    """DRAIN_S, whole seconds, below the patience after which it is killed."""
+    """DRAIN_S is whole seconds below the time until the kill."""
     processes = plan(tmp_path, Options())
     for each in [
         *processes.functions(),
@@ -162,7 +162,7 @@ def test_each_is_told_how_long_it_may_drain(tmp_path: Path) -> None:
 
 
 def test_the_simulator_is_a_source_when_asked_for(tmp_path: Path) -> None:
-    """It sends to the UDP port of this very instance, at the rate that was asked for."""
+    """The simulator sends to this instance's UDP port at the given rate."""
     processes = plan(tmp_path, Options(udp_port=15005, simulate=True, simulate_rate=1500))
     simulator = processes.sources()[-1]
     assert simulator.name == "simulator"
@@ -171,7 +171,7 @@ def test_the_simulator_is_a_source_when_asked_for(tmp_path: Path) -> None:
 
 
 def test_a_simulator_with_a_past_knows_where_to_store_it(tmp_path: Path) -> None:
-    """The broker and the API of this very instance; without an API it only goes on live."""
+    """A simulator with a past has this instance's broker and API; without an API it has none."""
     processes = plan(tmp_path, Options(simulate=True, history_s=7200))
     simulator = processes.sources()[-1]
     broker, api = f"{processes.broker_url}/kandle/ticks", processes.endpoints["API_URL"]
@@ -182,26 +182,26 @@ def test_a_simulator_with_a_past_knows_where_to_store_it(tmp_path: Path) -> None
 
 
 def test_a_simulator_without_a_listener_is_refused(tmp_path: Path) -> None:
-    """Nobody would hear it."""
+    """A simulator without a listener is refused."""
     with pytest.raises(UsageError, match="--simulate"):
         Topology.load(Options(eventing=tiny_topology(tmp_path / "eventing"), simulate=True))
 
 
 def test_a_directory_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    """The message names the option."""
+    """The error of a missing directory names the option."""
     with pytest.raises(UsageError, match=r"--eventing: .*nowhere is no directory"):
         Topology.load(Options(eventing=tmp_path / "nowhere"))
 
 
 @pytest.mark.parametrize("choice", ["", " , "])
 def test_functions_without_a_name_are_refused(choice: str) -> None:
-    """An empty variable in a script is no wish for none of them, which has a word of its own."""
+    """An empty list of functions is refused; `none` selects none."""
     with pytest.raises(UsageError, match=f"--functions: '{choice}' names none; give all, none or"):
         Topology.load(Options(functions=choice))
 
 
 def test_what_a_shell_exports_reaches_no_component(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a cluster, a component has only what its manifest gives it; loopback has no proxy."""
+    """A component has only its manifest's variables, and no proxy for loopback."""
     monkeypatch.setenv("DATABASE_URL", "postgresql://elsewhere")
     monkeypatch.setenv("K_SINK", "http://elsewhere")
     monkeypatch.setenv("NO_PROXY", "example.org")
@@ -212,7 +212,7 @@ def test_what_a_shell_exports_reaches_no_component(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_feed_is_a_process_of_its_own(tmp_path: Path) -> None:
-    """One for each that is asked for, none without; each with its name, symbols and port."""
+    """Each given feed is a process with its name, symbols and port."""
     assert not [each for each in plan(tmp_path, Options()).sources() if "exchange" in each.name]
     feeds = parse_feeds(["binance:BTCUSDT, ETHUSDT", "scanner"])
     bridges = {each.name: each for each in plan(tmp_path, Options(feeds=feeds)).sources()}
@@ -226,7 +226,7 @@ def test_a_feed_is_a_process_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_venue_of_ccxt_is_a_feed(tmp_path: Path) -> None:
-    """Its symbols may hold colons: derivatives say what they settle in."""
+    """A ccxt venue is a feed whose symbols may have colons."""
     (feed,) = parse_feeds(["ccxt:bybit:BTC/USDT,BTC/USDT:USDT"])
     assert str(feed) == "ccxt:bybit:BTC/USDT,BTC/USDT:USDT"
     bridges = {each.name: each for each in plan(tmp_path, Options(feeds=(feed,))).sources()}
@@ -253,6 +253,6 @@ def test_a_venue_of_ccxt_is_a_feed(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_feed_is_refused(texts: list[str], reason: str) -> None:
-    """Before anything starts, with what there is; twice the same exchange as well."""
+    """An unknown or repeated feed is refused before the start, with the known ones."""
     with pytest.raises(UsageError, match=reason):
         parse_feeds(texts)

@@ -1,4 +1,4 @@
-"""`kandle up` from outside: what it promises about starting, running and stopping."""
+"""`kandle up` from outside: start, operation and stop."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def kandle(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def test_it_stops_without_leftovers_and_goes_on_where_it_stopped(
     tmp_path: Path, only_a_broker: tuple[str, ...]
 ) -> None:
-    """SIGTERM ends every process, removes lock and instance file; a new start has the old data."""
+    """SIGTERM ends every process and removes lock and instance file; a new start has the data."""
     data_dir = tmp_path / "data"
     with Up(data_dir, *only_a_broker) as first:
         before = first.ready().instance()
@@ -69,7 +69,7 @@ def test_an_interrupted_start_leaves_nothing(
     how: signal.Signals,
     after_s: float,
 ) -> None:
-    """A stop during the start ends whatever had started by then."""
+    """A stop during the start ends all that had started."""
     data_dir = tmp_path / "data"
     with Up(data_dir, *only_a_broker, environment=given_s3) as up:
         eventually((data_dir / "lock").exists)
@@ -86,7 +86,7 @@ def test_an_interrupted_start_leaves_nothing(
 def test_what_dies_is_brought_back(
     tmp_path: Path, only_a_broker: tuple[str, ...], given_stores: Mapping[str, str]
 ) -> None:
-    """A killed server and a killed broker are started again, at the same address, and shown."""
+    """A killed server and broker are restarted at the same address, and shown."""
     with Up(tmp_path / "data", *only_a_broker, environment=given_stores) as up:
         before = {each.name: each for each in up.ready().instance().components}
         for name in ("valkey", "broker"):
@@ -109,7 +109,7 @@ def test_what_dies_is_brought_back(
 def test_a_disk_that_takes_no_file_ends_nothing(
     tmp_path: Path, only_a_broker: tuple[str, ...], given_stores: Mapping[str, str]
 ) -> None:
-    """What dies is brought back meanwhile, and is told once there is room again."""
+    """On a full disk a dead component is restarted, and reported once there is room."""
     with Up(tmp_path / "data", *only_a_broker, environment=given_stores) as up:
         run = up.ready().data_dir / "run"
         killed = up.child("broker")
@@ -125,7 +125,7 @@ def test_a_disk_that_takes_no_file_ends_nothing(
 
 
 def obstructed(file: Path) -> bool:
-    """Let nothing be written there; False while something is being written."""
+    """Prevent writes there; False while something is being written."""
     with contextlib.suppress(FileExistsError):
         file.mkdir()
         return True
@@ -135,7 +135,7 @@ def obstructed(file: Path) -> bool:
 def test_a_killed_supervisor_leaves_no_orphans_and_no_obstacle(
     tmp_path: Path, only_a_broker: tuple[str, ...], given_s3: Mapping[str, str]
 ) -> None:
-    """After kill -9 of the supervisor its processes end too, and the next start just works."""
+    """After kill -9 of the supervisor its processes end, and the next start works."""
     data_dir = tmp_path / "data"
     with Up(data_dir, *only_a_broker, environment=given_s3) as up:
         up.ready()
@@ -152,7 +152,7 @@ def test_a_killed_supervisor_leaves_no_orphans_and_no_obstacle(
 def test_others_see_the_running_instance(
     tmp_path: Path, only_a_broker: tuple[str, ...], given_s3: Mapping[str, str]
 ) -> None:
-    """`status` and `env` describe it; a second start on its directory names its process."""
+    """`status` and `env` describe the instance; a second start names its process."""
     data_dir = tmp_path / "data"
     with Up(data_dir, *only_a_broker, environment=given_s3) as up:
         up.ready()
@@ -196,7 +196,7 @@ spec:
 def test_what_other_sinks_got_and_what_is_lost_is_counted(
     tmp_path: Path, given_stores: Mapping[str, str]
 ) -> None:
-    """Dead letters need not go to our stream, nor need there be a sink; unready says why."""
+    """Dead letters of other sinks and losses are counted, and readiness has its reason."""
     directory = tiny_topology(tmp_path / "eventing")
     away = f"{{uri: http://127.0.0.1:{free_port()}}}"
     absent = "{ref: {apiVersion: serving.knative.dev/v1, kind: Service, name: absent}}"
@@ -228,7 +228,10 @@ def test_what_other_sinks_got_and_what_is_lost_is_counted(
 def test_what_does_not_stop_is_killed_in_time_and_told(
     tmp_path: Path, only_a_broker: tuple[str, ...], given_stores: Mapping[str, str]
 ) -> None:
-    """What the others do not need is given to it first; the line names its log."""
+    """A component that does not stop is killed in time, with a line that names its log.
+
+    It has the time that others did not need.
+    """
     with Up(tmp_path / "data", *only_a_broker, environment=given_stores) as up:
         up.ready()
         os.kill(up.child("valkey"), signal.SIGSTOP)
@@ -239,7 +242,7 @@ def test_what_does_not_stop_is_killed_in_time_and_told(
 
 
 def test_a_port_in_use_is_named(tmp_path: Path) -> None:
-    """The message names the port, the flag that changes it, and who has the port."""
+    """The error of a port in use names the port, its option and its process."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -261,7 +264,7 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", ["/proc/kandle", "file/below"])
 def test_a_data_directory_that_cannot_be_used_is_named(tmp_path: Path, place: str) -> None:
-    """One line with the option and the reason; those who only read say that nothing runs there."""
+    """An unusable data directory is one line with option and reason; readers see no instance."""
     (tmp_path / "file").touch()
     data_dir = tmp_path / place
     found = kandle("up", "--functions", "none", "--data-dir", data_dir)
@@ -276,7 +279,7 @@ def test_a_data_directory_that_cannot_be_used_is_named(tmp_path: Path, place: st
 def test_servers_from_the_environment_are_used(
     tmp_path: Path, only_a_broker: tuple[str, ...], given_stores: Mapping[str, str]
 ) -> None:
-    """Servers whose URLs are given are not started; they run on after the stop."""
+    """Servers whose URLs are given are not started, and run on after the stop."""
     with Running(valkey(Workspace.at(tmp_path / "elsewhere")), tmp_path) as external:
         given = {**given_stores, **external.variables}
         with Up(tmp_path / "data", *only_a_broker, environment=given) as up:
@@ -296,7 +299,7 @@ def test_servers_from_the_environment_are_used(
 def test_a_start_in_the_shell_of_another_instance_joins_none_of_its_servers(
     tmp_path: Path, only_a_broker: tuple[str, ...], given_s3: Mapping[str, str]
 ) -> None:
-    """After `eval "$(kandle env)"` another directory gets servers of its own, and says so."""
+    """After `eval "$(kandle env)"` another directory has its own servers, and reports it."""
     with Up(tmp_path / "first", *only_a_broker, environment=given_s3) as first:
         first.ready()
         printed = kandle("env", "--data-dir", tmp_path / "first").stdout.splitlines()
@@ -314,11 +317,11 @@ def test_a_start_in_the_shell_of_another_instance_joins_none_of_its_servers(
 def test_the_second_interrupt_kills_at_once(
     tmp_path: Path, only_a_broker: tuple[str, ...], given_stores: Mapping[str, str]
 ) -> None:
-    """Whoever presses Ctrl-C twice does not wait for a clean stop."""
+    """The second Ctrl-C kills at once."""
     with Up(tmp_path / "data", *only_a_broker, environment=given_stores) as up:
         up.ready()
         stopped = up.child("valkey")
-        os.kill(stopped, signal.SIGSTOP)  # it would not answer the first
+        os.kill(stopped, signal.SIGSTOP)  # it does not react to the first
         up.process.send_signal(signal.SIGINT)
         eventually(lambda: "stopping" in up.output)
         up.stop(signal.SIGINT)

@@ -10,7 +10,7 @@ from local.supervisor.probe import answers
 
 
 async def asked(answer: bytes) -> bool:
-    """Probe a server that gives this answer, in pieces, whatever is asked."""
+    """Probe a server that answers any request with this response, in pieces."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -26,7 +26,7 @@ async def asked(answer: bytes) -> bool:
 
 
 def test_200_is_ready() -> None:
-    """Whatever the body says."""
+    """A 200 is ready, whatever its body."""
     assert asyncio.run(asked(b"HTTP/1.1 200 OK\r\n\r\nready")) is True
 
 
@@ -43,14 +43,14 @@ def test_200_is_ready() -> None:
     ],
 )
 def test_any_other_answer_is_the_reason(answer: bytes, reason: str) -> None:
-    """Status and the beginning of the body, on one line that cannot steer a terminal."""
+    """Any other response is the reason: status and body on one line, safe for terminals."""
     with pytest.raises(NotReadyError) as caught:
         asyncio.run(asked(answer))
     assert str(caught.value) == reason
 
 
 def test_nothing_that_listens_is_a_reason_too() -> None:
-    """A closed port says so."""
+    """A closed port is a reason."""
 
     async def ask() -> bool:
         return await answers(f"http://127.0.0.1:{free_port()}")()

@@ -1,4 +1,4 @@
-"""Series of several processes, put together."""
+"""Metric series of several processes, merged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OTHER = ONE.replace(" 2.0", " 7.0")
 
 
 def test_each_family_stands_once_and_says_whose_its_series_are() -> None:
-    """Prometheus takes no family in pieces; quotes in labels survive."""
+    """Each metric family is listed once with a label for the process, and quotes are escaped."""
     text = together({"one": ONE, "other": OTHER, "silent": ""}).decode()
     assert text.count("# TYPE kandle_rejects_total counter") == 1
     (rejects, seconds) = list(text_string_to_metric_families(text))
@@ -32,7 +32,7 @@ def test_each_family_stands_once_and_says_whose_its_series_are() -> None:
 
 
 def test_values_by_series() -> None:
-    """Without buckets and without the time when a counter began."""
+    """Values by series leave out buckets and creation times."""
     assert values(ONE) == {
         'kandle_rejects_total{reason="a "word""}': 2.0,
         "kandle_event_seconds_count": 3.0,

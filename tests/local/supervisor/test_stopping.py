@@ -9,7 +9,7 @@ from local.supervisor.stopping import PHASES, WITHIN_S, kill_message, patience_s
 
 
 def test_every_kind_has_its_time_and_all_of_it_fits() -> None:
-    """Ten seconds are what a container is given; what a component drains ends before its kill."""
+    """Each kind has its time to stop within ten seconds, and drains end before the kill."""
     assert {each.kind for each in PHASES} == set(Kind)
     assert sum(each.patience_s for each in PHASES) <= WITHIN_S < 10
     for each in PHASES:
@@ -17,7 +17,7 @@ def test_every_kind_has_its_time_and_all_of_it_fits() -> None:
 
 
 def test_what_hangs_takes_nothing_from_those_after_it() -> None:
-    """If all hang, each has what it is guaranteed."""
+    """If all hang, each kind has its guaranteed time."""
     left_s = WITHIN_S
     for each in PHASES:
         given = patience_s(each.kind, left_s)
@@ -26,13 +26,13 @@ def test_what_hangs_takes_nothing_from_those_after_it() -> None:
 
 
 def test_what_the_others_did_not_need_is_for_the_last() -> None:
-    """A slow server has nearly all of the time when everything before it was quick."""
+    """A slow server has nearly all the time when others stopped quickly."""
     assert patience_s(Kind.SERVER, WITHIN_S - 1) == WITHIN_S - 1
     assert patience_s(Kind.SERVER, -1) > 0
 
 
 def test_a_kill_says_what_it_may_have_cost() -> None:
-    """And where to look."""
+    """The report of a kill says what may be lost, and names the log."""
 
     async def ready() -> bool:
         return True

@@ -1,4 +1,4 @@
-"""Runs `kandle up` as people do: in a process of its own."""
+"""Runs `kandle up` as users do, in a process of its own."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def tiny_topology(directory: Path) -> Path:
 
 
 class Up:
-    """A `kandle up`, stopped at the end of the context; whatever is left of it is killed."""
+    """A `kandle up`; it is stopped at the end of the context, and leftovers are killed."""
 
     def __init__(
         self, data_dir: Path, *arguments: str, environment: Mapping[str, str] | None = None
@@ -85,11 +85,11 @@ class Up:
 
     @property
     def output(self) -> str:
-        """What it has printed so far."""
+        """Its output so far."""
         return self._output.read_text()
 
     def ready(self) -> Self:
-        """Wait for the line that says so."""
+        """Wait for its ready line."""
 
         def is_ready() -> bool:
             assert self.process.poll() is None, self.output
@@ -100,7 +100,7 @@ class Up:
         return self
 
     def instance(self) -> Instance:
-        """What it says of itself."""
+        """Its instance file."""
         return Instance.load(self.data_dir)
 
     def status(self) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class Up:
         return load_status(self.data_dir)
 
     def restarts(self) -> dict[str, int]:
-        """Return how often each component was restarted, if it was."""
+        """The number of restarts of each component."""
         components = self.status().get("components", [])
         return {each["name"]: each["restarts"] for each in components if each["restarts"]}
 
@@ -122,7 +122,7 @@ class Up:
         return found
 
     def living(self) -> list[psutil.Process]:
-        """List which of its processes still live, its own aside."""
+        """List its processes that still live, without itself."""
         return [
             each
             for each in self._seen.values()
@@ -130,11 +130,11 @@ class Up:
         ]
 
     def child(self, name: str) -> int:
-        """Return the process id of a component."""
+        """The process id of a component."""
         return next(each.pid or 0 for each in self.instance().components if each.name == name)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> float:
-        """Ask it to stop; return how many seconds that took."""
+        """Stop it; return the seconds it took."""
         began = time.monotonic()
         self.children()
         self.process.send_signal(how)
@@ -142,7 +142,7 @@ class Up:
         return time.monotonic() - began
 
     def left(self) -> list[str]:
-        """Name what a stop should have removed and did not: processes and files."""
+        """Processes and files that a stop should have removed."""
         files = [self.data_dir / "lock", *(self.data_dir / "run").glob("*")]
         return [
             *(str(each) for each in self.living()),
@@ -151,5 +151,5 @@ class Up:
 
 
 def as_json(text: str) -> Any:
-    """Read what a command printed with `--json`."""
+    """Read a command's output of `--json`."""
     return json.loads(text)

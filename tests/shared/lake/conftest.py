@@ -1,4 +1,4 @@
-"""A lake over real stores, and market data put into it as the pipeline does."""
+"""A lake over real stores, with market data written as the pipeline does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.shared.lake.house import House
 @pytest.fixture
 def lake(servers: dict[str, str], database: str) -> Iterator[House]:
     house = House(servers, database, f"S{uuid.uuid4().hex[:8]}/X")
-    # Databases of a session are copies of one: with its name they would share its objects.
+    # else copied databases would share one lake's objects
     house.sql(f"UPDATE lake_identity SET name = '{uuid.uuid4().hex[:8]}'")
     yield house
     house.postgres.close()

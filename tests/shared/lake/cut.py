@@ -64,7 +64,7 @@ PLACES: dict[str, tuple[type, str, bool]] = {
 
 
 def do(servers: dict[str, str], database: str, symbol: str, work: str, place: str, n: int) -> None:
-    """Do the work, up to there."""
+    """Do the work up to the point."""
     house = House(servers, database, symbol)
     house.sql("SELECT 1")
     _cut(*PLACES[place], n)
@@ -77,7 +77,7 @@ def _cut(owner: type, name: str, after: bool, left: int) -> None:
     def cut_off(*arguments: Any, **more: Any) -> Any:
         nonlocal left
         left -= 1
-        mine = left == 0  # several threads come here
+        mine = left == 0  # several threads run this
         if mine and not after:
             os.kill(os.getpid(), signal.SIGKILL)
         found = whole(*arguments, **more)

@@ -1,4 +1,4 @@
-"""The lake in a test: a database and real object storage; an instrument's own name."""
+"""The lake in a test: a database, real object storage, and an instrument of its own."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FOR_EVER_US = 2**62
 
 
 class House:
-    """Stores of one test. `symbol` is the instrument's name."""
+    """The stores of one test. `symbol` is the instrument's name."""
 
     def __init__(self, servers: dict[str, str], database: str, symbol: str) -> None:
         self.symbol, self.dsn = symbol, database
@@ -45,22 +45,22 @@ class House:
         self.repeated = 0
 
     def put(self, ticks: list[Tick], size: int = 200, symbol: str = "") -> None:
-        """Store ticks as persist does, in commits of `size`; they count as aggregated."""
+        """Store ticks as persist does, in commits of `size`, and mark them as aggregated."""
         for batch in batches(ticks, symbol or self.symbol, size):
             assert self.writer([(f"e{time.time_ns()}-{next(self.numbers)}", batch)])
         self.settle()
 
     def settle(self) -> None:
-        """All events are known to be in the candles."""
+        """Mark all events as aggregated."""
         self.sql("DELETE FROM unaggregated")
 
     def make_days(self, ticks: list[Tick]) -> None:
-        """The days of the ticks get partitions, as days ahead do."""
+        """Create partitions for the days of the ticks."""
         for day in {day_of(tick.time_us) for tick in ticks}:
             self.sql(f"SELECT make_partition('tick_segments', '{day}')")
 
     def age(self) -> None:
-        """As if all was copied and compacted two days ago."""
+        """Move all copies and compactions two days into the past."""
         self.sql(
             "UPDATE lake_days SET changed_at = changed_at - interval '2 days',"
             " compacted_at = compacted_at - interval '2 days',"
@@ -87,7 +87,7 @@ class House:
         return count
 
     def retain(self) -> list[date]:
-        """Verify and drop what is old; return the days that left."""
+        """Verify and drop old days; return those that were dropped."""
         now_us, gone = time.time_ns() // 1000, []
         for old in old_days(self.postgres, TERMS, now_us):
             if old.waits_for or not retention.verify(self.postgres, self.access, old.day):
@@ -107,7 +107,7 @@ class House:
         return sum(sum(drop_candles(self.postgres, self.access, day)) for day in days)
 
     def rows(self, from_us: int = 0, to_us: int = 10**16, *, of: str = "") -> Rows:
-        """All that is stored, wherever it is, each trade once; `of`: see `plan_ticks`."""
+        """All stored ticks of both stores, each trade once; `of`: see `plan_ticks`."""
         with self.postgres.connection() as connection:
             plan = plan_ticks(connection, from_us, to_us, instrument=of)
             parts = [
@@ -125,12 +125,12 @@ class House:
         return rows[0][0]
 
     def files(self, definition: Definition = TICKS) -> list[str]:
-        """The paths of the data files that count."""
+        """The paths of the current data files."""
         with self.postgres.connection() as connection:
             table = Catalog(connection, self.access).table(definition, lake_of(connection))
         return sorted(task.file.file_path for task in table.scan().plan_files())
 
     def objects(self, definition: Definition = TICKS, what: str = "data/") -> set[str]:
-        """The objects that are there."""
+        """The existing objects."""
         ((lake,),) = self.sql("SELECT name FROM lake_identity")
         return {each.key for each in self.store.listing(definition.name, f"{lake}/{what}")}

@@ -1,4 +1,4 @@
-"""A table made before a column was added or renamed takes that in; its files stay readable."""
+"""A table gets a column that was added or renamed later; its old files stay readable."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ UNDER_OLD_NAMES = Definition(
 
 
 def test_a_table_takes_in_a_column_once(lake: House) -> None:
-    """Optional, under the next field id; a table that has it is left as it is."""
+    """A missing column is added once, optional, under the next field id."""
     with lake.postgres.connection() as connection:
         catalog, name = Catalog(connection, lake.access), lake_of(connection)
         assert "origin" not in catalog.table(BEFORE, name).schema().column_names
@@ -52,7 +52,7 @@ def test_a_table_takes_in_a_column_once(lake: House) -> None:
 
 
 def test_files_of_before_and_after_are_read_and_joined(lake: House) -> None:
-    """What was written before is made of trades: nothing else was."""
+    """Files from before and after the new column are read together, with a default for the old."""
     venues = replace(CANDLE, start_us=START_US + 60_000_000, origin=VENUE)
     with lake.postgres.connection() as connection:
         catalog, name = Catalog(connection, lake.access), lake_of(connection)
@@ -67,7 +67,7 @@ def test_files_of_before_and_after_are_read_and_joined(lake: House) -> None:
 
 
 def test_a_renamed_column_is_read_under_its_name_in_files_of_before_and_after(lake: House) -> None:
-    """By Kandle and by PyIceberg: a file names its columns by their field ids."""
+    """A renamed column is read under its new name in old and new files, by PyIceberg too."""
     later = replace(CANDLE, start_us=START_US + 60_000_000, trade_count=7)
     with lake.postgres.connection() as connection:
         catalog, name = Catalog(connection, lake.access), lake_of(connection)

@@ -1,4 +1,4 @@
-"""Candles go to the lake and out of Postgres; corrections win wherever they are."""
+"""Candles move to the lake and out of Postgres; corrections win wherever they are."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def candle(symbol: str, timeframe: str, start_us: int, revision: int = 1) -> Can
 
 
 def minutes(symbol: str) -> list[Candle]:
-    """Two days with a hole, and what begins on the third."""
+    """Two days with a gap, and the first minutes of the third."""
     return [candle(symbol, "1m", START_US + n * 60_000_000) for n in range(0, 2_900, 7)]
 
 
@@ -70,7 +70,10 @@ def write(house: House, candles: list[Candle]) -> None:
 
 
 def test_days_of_candles_move_to_the_lake(lake: House, valkey: redis.Redis) -> None:
-    """What one query reads is the same before and after; the longest timeframe stays."""
+    """A query reads the same before and after days of candles move to the lake.
+
+    The longest timeframe stays.
+    """
     candles = minutes(lake.symbol)
     day = [candle(lake.symbol, "1d", START_US + n * DAY_US) for n in range(3)]
     write(lake, [*candles, *day])
@@ -86,7 +89,7 @@ def test_days_of_candles_move_to_the_lake(lake: House, valkey: redis.Redis) -> N
 def test_numbers_of_any_size_are_the_same_text_from_either_store(
     lake: House, valkey: redis.Redis
 ) -> None:
-    """As the candle itself shows them: without exponent or trailing zeros, whatever their scale."""
+    """Numbers of any size and scale are the same plain text from either store."""
     numbers = ("0", "1E-18", "-1.50E-7", "120.5000", "1E+5", "99999999999999999999.9", "1E-25")
     candles = [
         replace(
@@ -105,7 +108,7 @@ def test_numbers_of_any_size_are_the_same_text_from_either_store(
 
 
 def test_candles_leave_piece_by_piece(lake: House) -> None:
-    """What was deleted before a cut stays deleted; the day is done at its end."""
+    """Candles are deleted in pieces, and an interrupted deletion resumes."""
     names = [f"{lake.symbol}{n:02}" for n in range(40)]
     first = range(0, 1_440, 3)
     write(lake, [candle(name, "1m", START_US + n * 60_000_000) for name in names for n in first])
@@ -122,7 +125,7 @@ def test_candles_leave_piece_by_piece(lake: House) -> None:
 
 
 def test_a_symbol_with_quotes_and_line_ends_moves_too(lake: House, valkey: redis.Redis) -> None:
-    """It is copied as text."""
+    """A symbol with quotes and line ends moves to the lake."""
     lake.symbol = 'A "quoted",\n name'
     write(lake, [*minutes(lake.symbol)[:9], candle(lake.symbol, "1d", START_US)])
     lake.copy_candles()
@@ -131,7 +134,10 @@ def test_a_symbol_with_quotes_and_line_ends_moves_too(lake: House, valkey: redis
 
 
 def test_a_correction_of_a_cold_candle_wins(lake: House, valkey: redis.Redis) -> None:
-    """From Postgres at once, from the new file later; an older revision never."""
+    """A correction of a cold candle wins, from Postgres and then from its file.
+
+    An older revision never does.
+    """
     candles = minutes(lake.symbol)
     day = [candle(lake.symbol, "1d", START_US + n * DAY_US) for n in range(3)]
     write(lake, [*candles, *day])
@@ -150,7 +156,7 @@ def test_a_correction_of_a_cold_candle_wins(lake: House, valkey: redis.Redis) ->
 
 
 def test_a_day_that_changed_is_one_file_again(lake: House, valkey: redis.Redis) -> None:
-    """Each candle stands once in the table, so that a reader needs to know nothing of revisions."""
+    """A changed day is one file again with each candle once, for readers that ignore revisions."""
     candles = minutes(lake.symbol)
     write(lake, candles)
     lake.copy_candles()
@@ -163,7 +169,7 @@ def test_a_day_that_changed_is_one_file_again(lake: House, valkey: redis.Redis) 
 
 
 def test_a_candle_that_the_lake_has_otherwise_stays_in_postgres(lake: House) -> None:
-    """What is deleted was compared with what was read back."""
+    """A candle that differs in the lake is not deleted from Postgres."""
     candles = [*minutes(lake.symbol), candle(lake.symbol, "1d", START_US)]
     write(lake, candles)
     lake.copy_candles()

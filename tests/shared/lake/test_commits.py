@@ -1,4 +1,4 @@
-"""Commits of the lake's tables: files are taken in and out, whatever else the table has."""
+"""Commits of the lake's tables add and remove files, whatever else the table has."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ FIRST = date(2026, 1, 2)
 
 
 def test_files_are_replaced_among_many_days(lake: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PyIceberg looks through a table's manifests with several threads: none is passed over."""
+    """Files among many days are replaced, though PyIceberg reads manifests in several threads."""
     visit: Callable[..., bool] = _ManifestEvalVisitor.visit_equal
 
     def slow(*arguments: Any, **more: Any) -> bool:
-        time.sleep(0.01)  # another thread begins with its manifest
+        time.sleep(0.01)  # another thread starts with its manifest
         return visit(*arguments, **more)
 
     monkeypatch.setattr(_ManifestEvalVisitor, "visit_equal", slow)

@@ -1,4 +1,4 @@
-"""kill -9 before, between and after every step: what is stored stays, each tick once."""
+"""kill -9 before, between and after every step: stored ticks stay, each once."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ from tests.shared.lake.test_candle_days import (
 from tests.shared.lake.test_lake import keys, stored
 from tests.shared.lake.test_takeover import an_old_lake, cold_candles
 
-PROCESSES: Final = multiprocessing.get_context("forkserver")  # it loads the libraries once
+PROCESSES: Final = multiprocessing.get_context("forkserver")  # it loads libraries once
 PROCESSES.set_forkserver_preload(["tests.shared.lake.cut", "shared.lake.cold"])
 
 
 def cut_off(lake: House, servers: dict[str, str], work: str, place: str, number: int) -> bool:
-    """Do the work in a process that is killed there; return whether it was."""
-    # The server lets go of the lock of a process that is gone a moment later.
+    """Do the work in a process that is killed at the point; return whether it was."""
+    # the server releases a dead process's lock a little later
     eventually(lambda: not lake.sql("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'"))
     process = PROCESSES.Process(
         target=cut.do, args=(servers, lake.dsn, lake.symbol, work, place, number)
@@ -56,7 +56,7 @@ def cut_off(lake: House, servers: dict[str, str], work: str, place: str, number:
     return process.exitcode != 0
 
 
-# Objects of a commit: a file of rows for each day, manifest, manifest list, metadata.
+# objects of a commit: a file a day, manifest, manifest list, metadata
 PLACES = {
     "copy": [
         *[("before an object", n) for n in (1, 2, 3, 4)],
@@ -91,7 +91,7 @@ PLACES = {
 def test_a_kill_at_any_step_loses_and_doubles_nothing(
     lake: House, servers: dict[str, str], work: str
 ) -> None:
-    """After each kill everything is there once; the next try ends what was begun."""
+    """After a kill at any step every tick is there once, and the next try finishes the work."""
     ticks = generated(11, 150, 60_000_000)
     if work != "retain old days":
         lake.make_days(ticks)
@@ -133,8 +133,9 @@ def at_each_step(
     begin: Callable[[], None],
     check: Callable[[], None],
 ) -> int:
-    """Begin the work anew, and kill it at a place: the first time that it comes there, the second,
-    and so on until it ends before; of statements each third. Return how often it was killed."""
+    """Repeat the work with a kill at the point: the first time it is reached, the second, and so on
+    until it ends before. Of statements, each third. Return the number of kills.
+    """
     kills = 0
     for place in places:
         for number in count(1, 3 if place == "after a statement" else 1):
@@ -153,7 +154,7 @@ COMMITS = "after an object", "after a statement", "after a commit"
 def test_a_kill_while_candles_are_copied(
     lake: House, servers: dict[str, str], valkey: redis.Redis
 ) -> None:
-    """A day's candles are read as they are, from Postgres or the lake, and stand there once."""
+    """A kill while candles are copied leaves each candle once, in Postgres or the lake."""
     candles = minutes(lake.symbol)
     write(lake, candles)
     revisions = count(2)
@@ -181,7 +182,7 @@ def test_a_kill_while_candles_are_copied(
 def test_a_kill_while_candles_leave_postgres(
     lake: House, servers: dict[str, str], valkey: redis.Redis
 ) -> None:
-    """What is gone from there is read from the lake, and the next try ends it."""
+    """Candles deleted before a kill are read from the lake, and the next try deletes the rest."""
     candles = [
         candle(lake.symbol, "1m", each.start_us % DAY_US + START_US) for each in minutes("")[:20]
     ]
@@ -206,7 +207,7 @@ def test_a_kill_while_candles_leave_postgres(
 def test_a_kill_while_the_live_state_is_copied(
     lake: House, servers: dict[str, str], valkey: redis.Redis
 ) -> None:
-    """Each copy that is there is whole; the next one is made as ever, and the old ones end."""
+    """A kill while the live state is copied leaves whole copies, and the next one is made."""
     rules = Rules(parse_ladder(DEFAULT_LADDER), 2_000_000, 5_000_000, 1_000_000, shards=1)
     replica = Replica(valkey, "a", rules)
     for number, batch in enumerate(batches(generated(3, 100), lake.symbol, 50)):
@@ -223,7 +224,7 @@ def test_a_kill_while_the_live_state_is_copied(
         assert all(each == expected for each in states())
 
     def nothing() -> None:
-        """The state stays as it is."""
+        """Leave the state as it is."""
 
     places = "after a statement", "after a commit", "before a state", "after a state"
     kills = at_each_step(lake, servers, "take the state", *places, begin=nothing, check=check)
@@ -239,7 +240,7 @@ def test_a_kill_while_the_live_state_is_copied(
 
 
 def test_a_kill_while_days_leave_the_lake(lake: House, servers: dict[str, str]) -> None:
-    """A day that is past its term is in the table and its record, or in neither."""
+    """After a kill a day past its retention is in both the table and its record, or neither."""
     seeds = count(9)
 
     def check() -> None:
@@ -268,7 +269,7 @@ def test_a_kill_while_days_leave_the_lake(lake: House, servers: dict[str, str]) 
 
 
 def test_a_kill_while_an_old_lake_is_taken_over(lake: House, servers: dict[str, str]) -> None:
-    """Each day is in the tables or yet to be taken over; at the end all are, once."""
+    """After a kill each day is in the tables or still to be taken over, in the end once."""
     ticks, candles = an_old_lake(lake)
     for number in (3, 6, 9, 14):
         assert cut_off(lake, servers, "take over", "after a statement", number)
@@ -282,7 +283,7 @@ def test_a_kill_while_an_old_lake_is_taken_over(lake: House, servers: dict[str, 
 
 
 def test_a_kill_while_rows_end(lake: House, servers: dict[str, str]) -> None:
-    """What is within its term stays, also half-way; the next try ends what is past it."""
+    """A kill while rows expire leaves those within retention, and the next try removes the rest."""
     lake.sql("SELECT 1")
     fill(lake.dsn, 40)
     old = "SELECT 1 FROM partition_days WHERE parent = 'applied_events' AND day < current_date - 20"

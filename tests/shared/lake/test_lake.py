@@ -1,4 +1,4 @@
-"""Ticks go to the lake and out of Postgres: nothing is lost, nothing twice, late ones too."""
+"""Ticks move to the lake and out of Postgres: nothing lost, nothing twice, late ones too."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ HOUR_MS = 3_600_000
 
 
 def keys(ticks: list[Tick]) -> list[tuple[int, str, int]]:
-    """What identifies the trades that count, in the total order."""
+    """The identities of the trades that count, in the total order."""
     return sorted((t.time_us, t.source, t.sequence) for t in trades(ticks))
 
 
 def stored(house: House) -> list[tuple[int, str, int]]:
-    """What is read, the same by both plans: with as little of the lake as may be, and as much."""
+    """The ticks read by both plans, with the least and the most of the lake; they are equal."""
     with patch.object(plan, "MOST_TICKS", 0):
         by_lake = _keys_of(house.rows(of=house.symbol))
     repeated = house.repeated
@@ -38,7 +38,10 @@ def _keys_of(rows: Rows) -> list[tuple[int, str, int]]:
 
 
 def test_a_day_moves_to_the_lake_row_by_row(lake: House) -> None:
-    """Small files, then one a day, then no partition; at every step the same ticks."""
+    """At each step of a day's move to the lake the same ticks are read.
+
+    Small files, then one a day, then no partition.
+    """
     ticks = generated(1, 1_000, 9_000_000)
     lake.make_days(ticks)
     lake.put(ticks[:500])
@@ -52,7 +55,7 @@ def test_a_day_moves_to_the_lake_row_by_row(lake: House) -> None:
     assert stored(lake) == keys(ticks)
     lake.compact()
     assert len(lake.files()) == len(days)
-    assert lake.retain() == []  # copied in the last 24 h
+    assert lake.retain() == []  # copied within 24 h
     lake.age()
     assert set(lake.retain()) == days
     assert lake.in_postgres() == 0
@@ -61,7 +64,7 @@ def test_a_day_moves_to_the_lake_row_by_row(lake: House) -> None:
 
 
 def test_days_without_a_partition_leave_postgres_too(lake: House) -> None:
-    """History brought in late: its segments are deleted when nobody can be reading them."""
+    """Segments of days without a partition are deleted when nobody can be reading them."""
     ticks = generated(7, 400, 9_000_000)
     lake.put(ticks)
     lake.copy()
@@ -78,7 +81,7 @@ def test_days_without_a_partition_leave_postgres_too(lake: House) -> None:
 
 
 def test_late_ticks_of_a_cold_day_are_seen_at_once_and_folded_in(lake: House) -> None:
-    """In Postgres, then in a small file, then in the day's; each time once."""
+    """Late ticks of a cold day are read once each, from Postgres, a small file, then the day's."""
     ticks = generated(2, 400, 9_000_000)
     early, late = ticks[::2], ticks[1::2]
     lake.make_days(ticks)
@@ -98,7 +101,10 @@ def test_late_ticks_of_a_cold_day_are_seen_at_once_and_folded_in(lake: House) ->
 
 
 def test_repeated_trades_stand_once_in_compacted_files(lake: House) -> None:
-    """The same feed taken twice: what the day must hold shrinks with what is dropped."""
+    """Trades that were received twice are in a compacted file once.
+
+    The expected content of the day shrinks with what is dropped.
+    """
     ticks = generated(8, 300, 1_000_000)
     again = [t._replace(source="udp-9", receive_us=t.receive_us + 5) for t in ticks if t.kind]
     lake.put(ticks)
@@ -114,7 +120,7 @@ def test_repeated_trades_stand_once_in_compacted_files(lake: House) -> None:
 
 
 def test_an_object_that_was_changed_keeps_its_day_in_postgres(lake: House) -> None:
-    """Only what reads back as it was taken covers anything."""
+    """A day with a changed object stays in Postgres: only verified files replace it."""
     ticks = generated(3, 500, 100_000)
     other = generated(31, 500, 100_000)
     lake.make_days(ticks)
@@ -132,7 +138,7 @@ def test_an_object_that_was_changed_keeps_its_day_in_postgres(lake: House) -> No
     body = lake.store.read("ticks", fresh.removeprefix("s3://ticks/"))
     lake.store.remove("ticks", name)
     assert lake.retain() == []
-    lake.store.create("ticks", name, body)  # a sound file, of other ticks
+    lake.store.create("ticks", name, body)  # a valid file of other ticks
     assert not retention.verify(lake.postgres, lake.access, day)
     lake.store.remove("ticks", name)
     lake.store.create("ticks", name, whole)
@@ -142,7 +148,7 @@ def test_an_object_that_was_changed_keeps_its_day_in_postgres(lake: House) -> No
 
 
 def test_a_day_waits_until_its_events_are_in_the_candles(lake: House) -> None:
-    """Reconciling and rebuilding read them from Postgres."""
+    """A day stays in Postgres until its events are aggregated, since rebuilding reads them."""
     ticks = generated(4, 300, 3_000_000)
     lake.make_days(ticks)
     lake.put(ticks)
@@ -160,7 +166,10 @@ def test_a_day_waits_until_its_events_are_in_the_candles(lake: House) -> None:
 
 
 def test_snapshots_expire_and_what_only_they_named_is_removed(lake: House) -> None:
-    """One an hour stays for a day; objects of cut-off writers go, those of another lake stay."""
+    """Expired snapshots and their unreferenced objects are removed, one an hour stays for a day.
+
+    Objects of interrupted writers go, those of another lake stay.
+    """
     for seed in (6, 7, 8):
         lake.put(generated(seed, 100, 60_000))
         lake.copy()
@@ -185,7 +194,10 @@ def test_snapshots_expire_and_what_only_they_named_is_removed(lake: House) -> No
 
 
 def test_days_past_the_lakes_term_go_and_only_those_that_left_postgres(lake: House) -> None:
-    """A late tick of such a day is stored, copied and dropped like any other."""
+    """Days past the lake's retention are removed if they have left Postgres.
+
+    A late tick of such a day is stored, copied and dropped like any other.
+    """
     ticks = generated(9, 400, 9_000_000)
     lake.make_days(ticks)
     lake.put(ticks)
@@ -208,7 +220,7 @@ def test_days_past_the_lakes_term_go_and_only_those_that_left_postgres(lake: Hou
 
 
 def test_symbols_of_any_letters_are_found_in_the_lake(lake: House) -> None:
-    """Each its own, and none by what is a part of its name, a pattern or a quote."""
+    """Each symbol is found in the lake, also with quotes, wildcards or another's name within."""
     names = ["^GSPC", "GSPC", "EURUSD=X", "M&M.NS", "SPXW  241227P05000000", "币安人生USDT"]
     names += ["600519", "A-B", "A.B", "[A]"]
     ticks = generated(3, 4 * len(names), 9_000_000)

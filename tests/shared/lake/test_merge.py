@@ -1,4 +1,4 @@
-"""Sorted files merged as a stream: all rows, in order, whole groups, and few rows at once."""
+"""Sorted files are merged as a stream: all rows in order, whole groups, bounded memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROWS = st.lists(st.tuples(st.sampled_from(["A", "B", "C"]), st.integers(0, 5 * G
 
 
 def source(rows: list[Row], size: int) -> Iterator[pa.Table]:
-    """The rows sorted, so many in a table."""
+    """The sorted rows, so many in a table."""
     rows = sorted(rows)
     for first in range(0, len(rows), size):
         symbols, times = zip(*rows[first : first + size], strict=True)
@@ -42,7 +42,7 @@ def fold(table: pa.Table) -> pa.Table:
 def test_any_files_come_out_as_one_sorted_stream_of_whole_groups(
     files: list[list[Row]], size: int, step: int
 ) -> None:
-    """However small the pieces: no row is lost, doubled or out of order, no group is torn."""
+    """Any files merge to one sorted stream of all rows, and no group is split."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(merge, "_STEP", step)
         parts = [rows_of(part) for part in merged(
@@ -54,7 +54,7 @@ def test_any_files_come_out_as_one_sorted_stream_of_whole_groups(
 
 
 def test_what_a_merge_holds_does_not_grow_with_the_files() -> None:
-    """Four times the rows, the same peak."""
+    """The peak of rows in memory is the same for four times the rows."""
     peaks = []
     for count in (50_000, 200_000):
         held = 0
@@ -76,8 +76,11 @@ def test_what_a_merge_holds_does_not_grow_with_the_files() -> None:
 
 
 def test_ticks_of_many_hours_are_put_together_once_and_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of history, whose segments have a few ticks each, a cut of all pieces for each hour took
-    the copy longer than its time."""
+    """Ticks of many hours are merged once and then split.
+
+    Of history, whose segments have a few ticks each, a cut of all pieces for each hour took the
+    copy longer than its time.
+    """
     ticks = generated(21, 40, 50 * 60_000_000)
     pieces = []
 

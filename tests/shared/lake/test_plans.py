@@ -1,4 +1,4 @@
-"""Postgres alone, or the lake as far as it goes and Postgres after: the same ticks at any time."""
+"""Postgres alone, or the lake and then Postgres: the same ticks at any time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FEW: Final = st.integers(1, 20)
 
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Copies and folds are small, so that there are several of each."""
+    """Copies and compactions are small, so that there are several of each."""
     monkeypatch.setattr(snapshot, "_MOST_ROWS", 40)
     monkeypatch.setattr(snapshot, "_RUN_ROWS", 7)
     monkeypatch.setattr(compaction, "ALIKE", 2)
@@ -36,7 +36,7 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_both_plans_agree_whatever_is_done_in_which_order(
     lake: House,
 ) -> None:
-    """Ticks come in order, late and twice; copies, folds, days that leave, in between."""
+    """Both plans agree after ticks, copies, compactions and drops in any order."""
 
     lake.make_days(TICKS[:200])
 
@@ -83,7 +83,7 @@ def test_both_plans_agree_whatever_is_done_in_which_order(
 
 @pytest.mark.usefixtures("eager")
 def test_a_backlog_is_copied_part_by_part(lake: House) -> None:
-    """What waited for long, of more segments than are fetched at once, ends up in the lake."""
+    """A backlog of more segments than one fetch is copied in parts."""
     ticks = TICKS[:200]
     lake.put(ticks, size=2)
     parts = []
@@ -97,7 +97,7 @@ def test_a_backlog_is_copied_part_by_part(lake: House) -> None:
 
 @pytest.mark.usefixtures("eager")
 def test_runs_that_are_alike_become_one_while_the_hour_goes_on(lake: House) -> None:
-    """Few runs to be read and none folded again and again; when the hour is over there is one."""
+    """Runs of similar size are merged during the hour, each row a few times; then one is left."""
     ticks = generated(22, 96, 1_000_000)
     before_us = ticks[0].time_us
     copies = folds = most = 0
@@ -117,7 +117,10 @@ def test_runs_that_are_alike_become_one_while_the_hour_goes_on(lake: House) -> N
 def test_a_hot_day_is_read_from_postgres_while_object_storage_is_away(
     lake: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No answer fails, and the next ones do not wait for it; a cold day says that it is away."""
+    """While object storage is away a hot day is read from Postgres at once.
+
+    A cold day is an error with the reason.
+    """
     ticks = TICKS[:100]
     lake.make_days(ticks)
     lake.put(ticks)

@@ -1,4 +1,4 @@
-"""Row groups of a file: pruned by symbol and time, a few read at once, held; and how they look."""
+"""Row groups of a file: pruned by symbol and time, read a few at once, cached; their encoding."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ GROUP: Final = 16
 
 @pytest.fixture
 def file(lake: House) -> tuple[Plan, bytes]:
-    """A file of three symbols in groups of 16 rows, some of them of two symbols; and its bytes."""
+    """A file of three symbols in groups of 16 rows, some of two symbols, and its bytes."""
     rows = pa.concat_tables(
         to_table(batches(TICKS_OF_ONE, symbol, 1_000)).sort_by("time") for symbol in "ABC"
     )
@@ -52,7 +52,7 @@ def times(ticks: list[Tick]) -> list[int]:
 def test_a_symbol_is_read_whole_forwards_and_backwards(
     lake: House, file: tuple[Plan, bytes], *, newest: bool
 ) -> None:
-    """Rows of its neighbours in a shared row group are left out."""
+    """A symbol is read whole in both directions, without neighbours in shared row groups."""
     reader, plan = LakeReader(lake.access), file[0]
     for symbol in "ABC":
         series = {"symbol": symbol}
@@ -67,7 +67,7 @@ def test_a_symbol_is_read_whole_forwards_and_backwards(
 
 
 def test_only_groups_of_the_times_are_read(lake: House, file: tuple[Plan, bytes]) -> None:
-    """By the statistics of the file; a symbol that it has not is in none."""
+    """Only row groups with the symbol and times, by the file's statistics, are read."""
     reader, (plan, _) = LakeReader(lake.access), file
     low, high = times(TICKS_OF_ONE)[100], times(TICKS_OF_ONE)[101] + 1
     some = list(reader.groups(plan, {"symbol": "B"}, low, high))
@@ -79,7 +79,7 @@ def test_only_groups_of_the_times_are_read(lake: House, file: tuple[Plan, bytes]
 def test_what_was_read_is_held_and_neighbours_are_one_request(
     lake: House, file: tuple[Plan, bytes]
 ) -> None:
-    """The same columns are given again; four groups at once at most, whichever the direction."""
+    """Columns that were read are cached, and up to four adjacent groups are one request."""
     reader, (plan, _) = LakeReader(lake.access), file
     series = {"symbol": "B"}
     groups = list(reader.groups(plan, series, *EVER))
@@ -98,7 +98,10 @@ def test_what_was_read_is_held_and_neighbours_are_one_request(
 def test_numbers_and_times_are_written_as_differences(
     file: tuple[Plan, bytes], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Other columns as places in a dictionary; DuckDB and Polars read what Arrow reads."""
+    """Numbers and times are delta-encoded, others use dictionaries.
+
+    DuckDB and Polars read what Arrow reads.
+    """
     path = tmp_path_factory.mktemp("lake") / "file.parquet"
     path.write_bytes(file[1])
     group = pq.read_metadata(path).row_group(0)

@@ -1,4 +1,4 @@
-"""Other programs read the tables as they are: docs/lake.md's examples, run as they stand."""
+"""Other programs read the tables: the examples of docs/lake.md, run unchanged."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ Row = tuple[int, Decimal, Decimal, Decimal, Decimal, Decimal]
 
 @pytest.fixture
 def market(lake: House, servers: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> list[Tick]:
-    """A numeric symbol and another, in both tables; the environment as `kandle env` says it."""
+    """A numeric symbol and another one in both tables; the environment of `kandle env`."""
     for name, value in {**servers, "DATABASE_URL": lake.dsn}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("POLARS_ICEBERG_PLANNER", "pyiceberg")  # it warns where its own is missing
+    monkeypatch.setenv("POLARS_ICEBERG_PLANNER", "pyiceberg")  # it warns without its own
     ticks = [tick for tick in generated(21, 300, 30_000_000) if tick.kind == 1]
     ladder = parse_ladder("1m")
     for symbol in (NUMERIC, "7203"):
@@ -61,7 +61,7 @@ def row(values: dict[str, Any]) -> Row:
 
 
 def test_the_examples_read_the_candles_that_the_api_gives(market: list[Tick]) -> None:
-    """PyIceberg, pandas, Polars and DuckDB; the symbol is a text in each."""
+    """PyIceberg, pandas, Polars and DuckDB read the API's candles, with the symbol as text."""
     space: dict[str, Any] = {}
     for block in re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL):
         exec(block, space)
@@ -80,7 +80,7 @@ def test_the_examples_read_the_candles_that_the_api_gives(market: list[Tick]) ->
 def test_what_kandle_env_prints_attaches_the_tables(
     lake: House, market: list[Tick], servers: dict[str, str]
 ) -> None:
-    """Python that runs; SQL that DuckDB parses, with the port and without TLS; options of Spark."""
+    """The output of `kandle env` attaches the tables in Python, DuckDB and Spark."""
     env = {**servers, "DATABASE_URL": lake.dsn}
     space: dict[str, Any] = {}
     exec(_polars(env), space)

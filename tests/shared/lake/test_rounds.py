@@ -1,4 +1,4 @@
-"""Rounds in processes of their own: done, counted, one at a time, ended with persist."""
+"""Maintenance rounds as processes: done, counted, one at a time, ended with persist."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ WAITS = "SELECT 1 FROM stored_days WHERE commit_id > (SELECT commit_id FROM lake
 def rounds(
     lake: House, servers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Rounds]:
-    """As persist has it, over the test's stores."""
+    """Rounds as persist runs them, over the test's stores."""
     for name, value in {**servers, "DATABASE_URL": lake.dsn, "SNAPSHOT_S": "1"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("DB_WRITE_DSN", raising=False)
@@ -63,7 +63,7 @@ def is_gone(process: psutil.Process) -> bool:
 
 
 def until(rounds: Rounds, done: Callable[[], bool]) -> None:
-    """Call it as the clock does, until it is done."""
+    """Call it as the clock does, until the condition holds."""
 
     def called() -> bool:
         rounds()
@@ -73,7 +73,7 @@ def until(rounds: Rounds, done: Callable[[], bool]) -> None:
 
 
 def test_a_round_copies_what_is_due_and_tells_what_it_counted(lake: House, rounds: Rounds) -> None:
-    """Called as the clock does, over and over, it starts one process at a time."""
+    """A round copies what is due and reports its counts, one process at a time."""
     ticks = generated(7, 300, 9_000_000)
     lake.put(ticks)
     before = metrics.LAKE_TICKS._value.get()
@@ -95,7 +95,7 @@ def test_a_round_copies_what_is_due_and_tells_what_it_counted(lake: House, round
 def test_no_process_is_started_while_nothing_is_due(
     lake: House, rounds: Rounds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not when ticks were copied and their day goes on; for new ticks, and for the live state."""
+    """No process is started until something is due, such as new ticks or the live state's copy."""
     now_us = time.time_ns() // 1000
     assert not round_is_due(lake.postgres, rounds.terms, now_us)
     today = [tick._replace(time_us=now_us - n, receive_us=now_us) for n, tick in enumerate(TICKS)]
@@ -117,7 +117,7 @@ def test_no_process_is_started_while_nothing_is_due(
 
 
 def test_what_waits_in_the_lake_starts_a_round(lake: House) -> None:
-    """A day to compact once its hour is over, one of candles, one past its term."""
+    """A day to compact or one past its retention starts a round."""
     terms, now_us = Terms(), time.time_ns() // 1000
 
     def is_due() -> bool:
@@ -146,7 +146,7 @@ def test_a_store_that_is_away_ends_a_round_and_not_the_caller(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Nor does one that is killed; what waited is copied once object storage is back."""
+    """An unreachable store or a kill ends a round and not its caller; the next one catches up."""
     endpoint = os.environ["S3_ENDPOINT_URL"]
     lake.put(generated(10, 50, 9_000_000))
     monkeypatch.setenv("S3_ENDPOINT_URL", "http://127.0.0.1:1")
@@ -168,7 +168,7 @@ def test_a_store_that_is_away_ends_a_round_and_not_the_caller(
 def test_a_round_that_is_ended_at_its_limit_has_more_time_the_next_time(
     lake: House, rounds: Rounds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Until it is long enough: no work is so large that it is begun anew for ever."""
+    """A round that is killed at its time limit has a longer one next time."""
     monkeypatch.setattr(maintenance_process, "_LIMIT_S", 1)
     monkeypatch.setattr(maintenance_process, "_ASK_EACH_S", 0.0)
     lake.put(generated(10, 50, 9_000_000))
@@ -181,7 +181,7 @@ def test_a_round_that_is_ended_at_its_limit_has_more_time_the_next_time(
 def test_a_defect_in_one_piece_of_work_stops_no_other(
     lake: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is told like a store that is away."""
+    """An exception in one piece of work is reported, and the others are done."""
 
     def broken(*_: object) -> bool:
         raise RuntimeError("never seen")
@@ -199,7 +199,7 @@ def test_a_defect_in_one_piece_of_work_stops_no_other(
 def test_a_round_ends_with_the_process_that_started_it(
     lake: House, servers: dict[str, str]
 ) -> None:
-    """SIGTERM, which Python turns into an end here, and SIGKILL, which tells nobody."""
+    """A round ends with its parent, by SIGTERM or SIGKILL."""
     program = (
         "import os, signal, sys, time\n"
         "from shared.lake.maintenance_process import Rounds\n"
@@ -221,7 +221,7 @@ def test_a_round_ends_with_the_process_that_started_it(
         ) as parent:
             assert parent.stdout is not None
             child = psutil.Process(int(parent.stdout.readline()))
-            # Stopped, so that it cannot come to its end by itself.
+            # stopped, so that it cannot end by itself
             eventually(partial(loads_psycopg, child), 30)
             child.send_signal(signal.SIGSTOP)
             parent.send_signal(end)
@@ -230,7 +230,7 @@ def test_a_round_ends_with_the_process_that_started_it(
 
 
 def test_counts_come_over_as_they_were() -> None:
-    """With labels and without."""
+    """Counters of a round, with and without labels, are added to its parent's."""
     before = metrics.LAKE_DROPPED.labels("candles")._value.get()
     counts.add('[["kandle_lake_dropped_total", {"what": "candles"}, 3.0]]')
     assert metrics.LAKE_DROPPED.labels("candles")._value.get() == before + 3

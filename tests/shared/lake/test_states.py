@@ -1,4 +1,4 @@
-"""Copies of the live state, and a database filled from object storage alone."""
+"""Copies of the live state, and a database restored from object storage alone."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LADDER = parse_ladder(DEFAULT_LADDER)
 
 
 def test_the_live_state_comes_back_from_its_copy(lake: House, valkey: redis.Redis) -> None:
-    """Latest trades and every open candle, to the last digit; when it is due again is known."""
+    """The restored live state has each latest trade and open candle exactly."""
     replica = Replica(valkey, "a", Rules(LADDER, 2_000_000, 5_000_000, 1_000_000, shards=1))
     for number, batch in enumerate(batches(generated(3, 400), lake.symbol, 200)):
         replica.apply(**{f"e{number}": batch})
@@ -63,7 +63,10 @@ def test_the_live_state_comes_back_from_its_copy(lake: House, valkey: redis.Redi
 
 
 def test_an_empty_database_is_filled_from_the_lake(lake: House, servers: dict[str, str]) -> None:
-    """The days before the last two stay there; of the last two only what was received by then."""
+    """An empty database is restored from the lake; older days stay there.
+
+    Of the last two days only what was received by then.
+    """
     ticks = generated(5, 900, 200_000_000)  # crosses midnight twice
     lake.put(ticks[:700])
     lake.copy()
@@ -80,7 +83,7 @@ def test_an_empty_database_is_filled_from_the_lake(lake: House, servers: dict[st
     new = House(servers, servers["DATABASE_URL"].rsplit("/", 1)[0] + f"/{lost}", lake.symbol)
     try:
         new.copy()
-        for _ in range(2):  # an attempt that was cut off is begun anew
+        for _ in range(2):  # an interrupted attempt is repeated
             assert is_empty(new.postgres)
             outrank(new.postgres, 7)
             adopted = adopt(new.postgres, new.access, new.store, str(mine), begin_us(days[-1]))

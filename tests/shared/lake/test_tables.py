@@ -1,4 +1,4 @@
-"""Ticks and candles as tables of the lake: what comes back is what went in."""
+"""Ticks and candles as tables of the lake: rows read equal those written."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ TICKS = st.lists(
 
 
 def batch_of(ticks: list[tuple[Any, ...]], symbol: str) -> Ticks:
-    """A batch of one source, an entry for each tick, since each has scales and a venue."""
+    """A batch of one source with an entry for each tick, since each has scales and a venue."""
     columns = list(zip(*ticks, strict=True))
     kind = np.array(columns[6], dtype=np.uint8)
     wide = max(map(abs, (*columns[1], *columns[2]))) >= 2**63
@@ -104,7 +104,7 @@ def through_parquet(table: pa.Table) -> pa.Table:
 
 @given(TICKS)
 def test_ticks_come_back_to_the_last_column(ticks: list[tuple[Any, ...]]) -> None:
-    """Any mantissa at any scale, any id; a numeric symbol too."""
+    """Ticks with any mantissa, scale, id and a numeric symbol are unchanged in each column."""
     batch = batch_of(ticks, "600519")
     table = through_parquet(tick_table.to_table([batch, batch]))
     assert table["symbol"].to_pylist() == ["600519"] * 2 * len(batch)
@@ -113,7 +113,7 @@ def test_ticks_come_back_to_the_last_column(ticks: list[tuple[Any, ...]]) -> Non
 
 @given(TICKS)
 def test_decimals_are_the_prices_or_text(ticks: list[tuple[Any, ...]]) -> None:
-    """Who reads the table sees the exact price, as text where DECIMAL(38, 18) does not hold it."""
+    """Prices in the table are exact, as text where DECIMAL(38, 18) cannot hold them."""
     batch = batch_of(ticks, "A/B")
     table = tick_table.to_table([batch])
     for price, text, mantissa, scale in zip(
@@ -132,7 +132,7 @@ def test_decimals_are_the_prices_or_text(ticks: list[tuple[Any, ...]]) -> None:
 def test_each_trade_once_is_what_the_definition_says(
     ticks: list[tuple[Any, ...]], source: random.Random
 ) -> None:
-    """The same rows as for one instrument at a time, whatever their order before."""
+    """Removing repeated trades gives the rows of the definition, in any order."""
     ticks = [(*each[:10], number, *each[11:]) for number, each in enumerate(ticks)]
     batch = batch_of(ticks, "A/B")
     other = batch_of(ticks, "0")
@@ -150,7 +150,7 @@ def test_each_trade_once_is_what_the_definition_says(
 def test_a_digest_is_of_the_rows_and_not_of_their_order(
     ticks: list[tuple[Any, ...]], cut: int
 ) -> None:
-    """Two parts have together the digest of the whole; one cell changed gives another."""
+    """A digest is independent of order, additive over parts, and changes with any cell."""
     table = tick_table.to_table([batch_of(ticks, "A/B")])
     whole = digest(table)
     backwards = table.take(list(range(len(table)))[::-1])
@@ -176,7 +176,7 @@ DECIMALS = st.decimals(0, Decimal("1e30"), places=None, allow_nan=False, allow_i
 
 @given(st.lists(st.tuples(DECIMALS, DECIMALS, st.integers(0, 2**62)), min_size=1, max_size=5))
 def test_candles_come_back(values: list[tuple[Decimal, Decimal, int]]) -> None:
-    """Sums that no DECIMAL(38, 18) holds too."""
+    """Candles are unchanged, also with sums that no DECIMAL(38, 18) can hold."""
     candles = [
         Candle(
             "A/B",
@@ -203,7 +203,7 @@ def test_candles_come_back(values: list[tuple[Decimal, Decimal, int]]) -> None:
 
 
 def test_files_of_a_run_are_told_by_their_names() -> None:
-    """In the order in which they were written; a file without a number is a run of its own."""
+    """The files of a run are recognized by name, in order; one without a number is its own run."""
     names = ("b-10", "c", "b-2", "a-0", "b-0", "d")
     day = "s3://ticks/lake/data/day=2026-11-28"
     files = [DataFile.from_args(file_path=f"{day}/{name}.parquet") for name in names]

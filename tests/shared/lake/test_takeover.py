@@ -1,4 +1,4 @@
-"""A lake of the old layout becomes tables; until it has, nobody is given half of a day."""
+"""A lake of the old layout becomes tables; until then no part of a day is read."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ MANTISSA = "price_mantissa", "size_mantissa"
 
 
 def old_layout(lake: House) -> None:
-    """The record that a lake of the old layout has."""
+    """The record of a lake of the old layout."""
     text = SCHEMA.read_text()
     lake.sql(text[text.index("CREATE TABLE lake_files (") : text.index("-- Days whose partition")])
 
 
 def put(lake: House, bucket: str, folder: str, table: pa.Table, from_us: int, cold: str) -> None:
-    """An object and its row."""
+    """Store an object and its row."""
     names = dict(part.split("=") for part in folder.split("/"))
     path, file = f"{folder}/whole-{lake.symbol.lower()[:9]}.parquet", io.BytesIO()
     pq.write_table(table, file, compression="zstd", row_group_size=40)
@@ -48,7 +48,7 @@ def put(lake: House, bucket: str, folder: str, table: pa.Table, from_us: int, co
 
 
 def old_ticks(lake: House, ticks: list[Tick]) -> pa.Table:
-    """A table as it was: no symbol, mantissas where a decimal did not fit."""
+    """A table of the old layout: no symbol, mantissas where a decimal did not fit."""
     table = tick_table.each_trade_once(tick_table.to_table(batches(ticks, lake.symbol, 10_000)))
     for name in MANTISSA:
         table = table.append_column(name, pa.nulls(len(table), pa.int64()))
@@ -59,7 +59,7 @@ def old_ticks(lake: House, ticks: list[Tick]) -> pa.Table:
 
 
 def an_old_lake(lake: House) -> tuple[list[Tick], list[Candle]]:
-    """Cold days of ticks, hour by hour, and candles with what no decimal holds."""
+    """Cold days of ticks by the hour, and candles with numbers that no decimal holds."""
     lake.symbol = lake.symbol.replace("/", "-")
     ticks = generated(41, 300, 60_000_000)
     old_layout(lake)
@@ -92,7 +92,7 @@ def cold_candles(lake: House) -> list[Candle]:
 
 
 def test_cold_days_are_read_from_the_tables_afterwards(lake: House) -> None:
-    """Ticks of every hour and candles of every day; cut off, it goes on."""
+    """After the takeover, which resumes when interrupted, cold days are read from the tables."""
     ticks, candles = an_old_lake(lake)
     days = sorted({day_of(tick.time_us) for tick in ticks})
     with pytest.raises(TransientError, match="kandle lake take-over"):
