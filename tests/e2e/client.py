@@ -1,4 +1,4 @@
-"""A user's view of a running Kandle: UDP, HTTP and SQL."""
+"""A user's access to a running Kandle: UDP, HTTP and SQL."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _chunks(lines: Iterable[str], size: int) -> Iterator[list[str]]:
 
 
 def candles(api: str, symbol: str, timeframe: str = "1m") -> list[dict[str, Any]]:
-    """All candles of a symbol, oldest first; none for an unknown symbol."""
+    """All candles of a symbol, oldest first; empty for an unknown symbol."""
     found: list[dict[str, Any]] = []
     parameters = {"timeframe": timeframe, "from": "0", "limit": "1000"}
     while True:
@@ -62,9 +62,9 @@ def candles(api: str, symbol: str, timeframe: str = "1m") -> list[dict[str, Any]
 
 
 def eventually(read: Callable[[], T], holds: Callable[[T], bool], seconds: float = 60.0) -> T:
-    """The first value that holds; after so many seconds the last one, for the assert to show.
+    """Wait for a value that satisfies the condition; at the timeout return the last one.
 
-    It rests twice as long as it read, so that what it waits for has the processor.
+    It rests twice as long as the read took, to leave the processor to the pipeline.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -76,7 +76,7 @@ def eventually(read: Callable[[], T], holds: Callable[[T], bool], seconds: float
 
 
 def rows(database_url: str, query: LiteralString, *parameters: object) -> list[tuple[Any, ...]]:
-    """What Postgres holds."""
+    """Rows of Postgres."""
     with psycopg.connect(database_url) as connection:
         return connection.execute(query, parameters).fetchall()
 
@@ -90,15 +90,15 @@ def pid_of(pipeline: dict[str, str], component: str) -> int:
 
 
 def kill(pipeline: dict[str, str], component: str) -> None:
-    """kill -9; the supervisor starts it again."""
+    """kill -9 a component; the supervisor restarts it."""
     os.kill(pid_of(pipeline, component), signal.SIGKILL)
 
 
 def wait_until_applied(pipeline: dict[str, str], symbol: str, ticks: int) -> None:
-    """Wait until so many ticks of a symbol are rows, repetitions too, and all are in the candles.
+    """Wait until so many ticks of a symbol, repetitions too, are rows and in the candles.
 
-    What is a row is in the stream that the candles are made from; once nothing waits there, none
-    can change a candle any more.
+    A row's tick is in the stream that candles are made from; once nothing waits there, candles are
+    final.
     """
 
     def stored() -> int:

@@ -1,4 +1,4 @@
-"""`kandle audit` finds a wrong candle; `kandle rebuild` mends it while the pipeline runs."""
+"""`kandle audit` finds a wrong candle; `kandle rebuild` repairs it while the pipeline runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.platform import kandle
 
 
 def test_a_wrong_candle_is_found_and_mended(pipeline: dict[str, str]) -> None:
-    """Tampered with in Postgres, long after it left the live state, or missing: rebuilt."""
+    """A changed or missing candle in Postgres is found by the audit and rebuilt."""
     symbol = fresh_symbol("AUDIT")
     trades = generated_trades(seed=5, count=2_000)
     send_udp(pipeline["UDP_ADDR"], (trade.line(symbol) for trade in trades))
@@ -30,7 +30,7 @@ def test_a_wrong_candle_is_found_and_mended(pipeline: dict[str, str]) -> None:
             (symbol,),
         ).fetchall()
         assert len(rows) == 2
-        # As if they had left the live state, where the highest revision stands as well.
+        # as after eviction: the live state has the highest revision too
         connection.execute(
             "UPDATE candles SET revision = revision + 1000 WHERE instrument = %s"
             " AND timeframe = '1m' AND start_us = ANY(%s)",

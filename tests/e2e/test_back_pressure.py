@@ -1,4 +1,4 @@
-"""Postgres is stopped, input goes on: what waits is on disk and is told, and no process grows."""
+"""Postgres is stopped while input goes on: waiting events are on disk, and no process grows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def processes(pipeline: dict[str, str]) -> dict[str, psutil.Process]:
 
 
 def memory(pipeline: dict[str, str]) -> dict[str, int]:
-    """Resident bytes by component, of those that may not grow: all but what was stopped."""
+    """Resident bytes by component, without the stopped one."""
     found = processes(pipeline)
     found.pop("postgres")
     return {name: each.memory_info().rss for name, each in found.items()}
@@ -37,7 +37,7 @@ def memory(pipeline: dict[str, str]) -> dict[str, int]:
 
 @contextlib.contextmanager
 def stopped(pipeline: dict[str, str], component: str) -> Iterator[None]:
-    """It takes connections and answers nothing."""
+    """The process accepts connections and does not answer."""
     waiting = suspend(processes(pipeline)[component])
     try:
         yield
@@ -63,7 +63,7 @@ def lag_in_status(pipeline: dict[str, str]) -> int:
 
 
 def send(pipeline: dict[str, str], symbol: str, bodies: int) -> None:
-    """POST bodies of long lines that are no ticks: much to hold, little to work at."""
+    """POST bodies of long lines that are no ticks: many bytes, little work."""
     line = f"{symbol},no price".ljust(LINE_BYTES, "x")
     body = "\n".join([line] * LINES)
 
@@ -82,7 +82,7 @@ def stored(pipeline: dict[str, str], symbol: str) -> int:
 def test_with_postgres_stopped_memory_is_bounded_and_the_lag_is_told(
     pipeline: dict[str, str],
 ) -> None:
-    """And nothing is lost: all of it is stored once Postgres goes on."""
+    """With Postgres stopped memory is bounded and the lag shown, and all input is stored later."""
     warm, symbol = fresh_symbol("WARM"), fresh_symbol("PRESSURE")
     send(pipeline, warm, 20)
     eventually(lambda: stored(pipeline, warm), lambda count: count == 20 * LINES)

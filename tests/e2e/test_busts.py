@@ -1,4 +1,4 @@
-"""Cancels and corrections through the whole chain: by HTTP and UDP, before and after a trade."""
+"""Cancels and corrections through the whole pipeline, before and after a trade."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TIME_MS = 1_660_000_020_000
 
 
 def post(pipeline: dict[str, str], *objects: dict[str, Any]) -> dict[str, Any]:
-    """Send JSON lines; return the answer."""
+    """Send JSON lines; return the response."""
     body = "\n".join(map(json.dumps, objects))
     headers = {"Content-Type": "application/x-ndjson"}
     answer = web.post(pipeline["INGEST_URL"], content=body, headers=headers)
@@ -25,7 +25,7 @@ def post(pipeline: dict[str, str], *objects: dict[str, Any]) -> dict[str, Any]:
 
 
 def trades(symbol: str, *prices: float) -> list[dict[str, Any]]:
-    """A trade every ten seconds, with ids from 1, and one an hour later that closes its minutes."""
+    """A trade every ten seconds with ids from 1, and one an hour later that closes the minutes."""
     found = [
         {"symbol": symbol, "price": price, "size": 2, "time": TIME_MS + n * 10_000, "id": n + 1}
         for n, price in enumerate(prices)
@@ -34,7 +34,10 @@ def trades(symbol: str, *prices: float) -> list[dict[str, Any]]:
 
 
 def test_a_bust_reaches_candles_history_and_audit(pipeline: dict[str, str]) -> None:
-    """A cancel over HTTP, a correction over UDP, one of them twice; the print stays readable."""
+    """A cancel over HTTP and a correction over UDP reach candles, history and audit.
+
+    One of them is sent twice; the print stays readable.
+    """
     symbol, api = fresh_symbol("BUST"), pipeline["API_URL"]
     post(pipeline, *trades(symbol, 10, 999, 12, 13))
     before = eventually(lambda: candles(api, symbol), lambda c: len(c) == 2 and c[0]["closed"])
@@ -78,7 +81,7 @@ def test_a_bust_reaches_candles_history_and_audit(pipeline: dict[str, str]) -> N
 
 
 def test_a_bust_before_its_trade_waits_for_it(pipeline: dict[str, str]) -> None:
-    """And one whose trade never comes can be seen to wait."""
+    """A bust before its trade waits for it, and one without a trade is listed as waiting."""
     symbol, api = fresh_symbol("EARLY"), pipeline["API_URL"]
     post(pipeline, {"cancel": 2, "symbol": symbol, "time": TIME_MS})
     waiting = "SELECT count(*) FROM pending_busts"
@@ -94,7 +97,7 @@ def test_a_bust_before_its_trade_waits_for_it(pipeline: dict[str, str]) -> None:
 
 
 def test_cancels_and_corrections_of_alpaca_find_their_trades(pipeline: dict[str, str]) -> None:
-    """By exchange and id: another exchange's trade of the same id stands. Conditions count.
+    """Alpaca's busts find their trades by exchange and id, and conditions count.
 
     A second correction names the id of the first, and REST lists the trade under the last one.
     """
@@ -124,7 +127,7 @@ def test_cancels_and_corrections_of_alpaca_find_their_trades(pipeline: dict[str,
         found = candles(api, f"{symbol}.ALPACA")
         return [found[0][name] for name in ("o", "h", "l", "c", "v")] if found else []
 
-    expected = ["10", "12.75", "10", "12.75", "60"]  # an odd lot at 500 counts for volume only
+    expected = ["10", "12.75", "10", "12.75", "60"]  # the odd lot at 500 has volume only
     assert eventually(first, lambda found: found == expected, 90) == expected
 
     def counted() -> list[int]:

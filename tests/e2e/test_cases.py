@@ -1,4 +1,4 @@
-"""Inputs of public bug reports as a new user would send them: each folder of ../shared/cases."""
+"""Inputs of public bug reports as a new user would send them: the folders of ../shared/cases."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ REPLAYED: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 
 def replay(pipeline: dict[str, str], path: Path, *options: str) -> str:
-    """Replay a file over HTTP; return what is said."""
+    """Replay a file over HTTP; return the output."""
     directory = ("--data-dir", pipeline["DATA_DIR"])
     done = kandle("replay", str(path), "--to", "http", "--speed", "max", *options, *directory)
     return str(done.stdout)
 
 
 def first(pipeline: dict[str, str], symbol: str, timeframe: str) -> dict[str, Any]:
-    """The first candle, empty before there is one."""
+    """The first candle, empty until there is one."""
     found = candles(pipeline["API_URL"], quote(symbol, safe="/"), timeframe)
     return found[0] if found else {}
 
 
 @pytest.mark.parametrize("name", REPLAYED)
 def test_a_file_is_replayed(pipeline: dict[str, str], name: str) -> None:
-    """Every line is a tick, and the candle is right; a second time changes nothing."""
+    """Every line of a replayed file is a tick, and a second replay changes nothing."""
     symbol, timeframe, expected = REPLAYED[name]
     for _ in range(2):
         assert " 0 rejects" in replay(pipeline, CASES / name)
@@ -72,7 +72,7 @@ def test_a_file_is_replayed(pipeline: dict[str, str], name: str) -> None:
 
 
 def test_a_file_that_names_no_instrument_says_what_to_type(pipeline: dict[str, str]) -> None:
-    """With it, it is replayed."""
+    """A file without an instrument is an error with the option, and with it is replayed."""
     path = CASES / "10-files-of-the-field" / "public_trades_list.csv"
     done = kandle("replay", str(path), "--data-dir", pipeline["DATA_DIR"], check=False)
     assert done.returncode != 0
@@ -85,14 +85,14 @@ def test_a_file_that_names_no_instrument_says_what_to_type(pipeline: dict[str, s
     [("no_header", 2), ("header", 1), ("header_other_order", 1), ("quoted_spaced", 2)],
 )
 def test_every_csv_is_taken(pipeline: dict[str, str], name: str, lines: int) -> None:
-    """A mark of byte order, CRLF, a header in any order, quotes and blanks."""
+    """CSV files with a byte order mark, CRLF, any header, quotes and blanks are accepted."""
     body = (CASES / "04-bom" / f"{name}.csv").read_bytes()
     answer = web.post(pipeline["INGEST_URL"], content=body, headers={"Content-Type": "text/csv"})
     assert (answer.json()["accepted"], answer.json()["rejected"]) == (lines, 0)
 
 
 def test_a_packed_body_is_taken(pipeline: dict[str, str]) -> None:
-    """gzip; what nobody reads is 415."""
+    """A gzip body is accepted, and an unknown encoding is 415."""
     body = (CASES / "06-gzip-body" / "body.csv.gz").read_bytes()
     headers = {"Content-Type": "text/csv", "Content-Encoding": "gzip"}
     answer = web.post(pipeline["INGEST_URL"], content=body, headers=headers)
@@ -102,7 +102,7 @@ def test_a_packed_body_is_taken(pipeline: dict[str, str]) -> None:
 
 
 def made(pipeline: dict[str, str], folder: str, tmp_path: Path) -> None:
-    """Replay what the folder's make.py prints."""
+    """Replay the output of the folder's make.py."""
     printed = StringIO()
     with redirect_stdout(printed):
         runpy.run_path(str(CASES / folder / "make.py"))
@@ -112,7 +112,10 @@ def made(pipeline: dict[str, str], folder: str, tmp_path: Path) -> None:
 
 
 def test_weeks_and_times_in_any_unit(pipeline: dict[str, str], tmp_path: Path) -> None:
-    """Weeks begin on Mondays, seven days are refused; seconds, dates and a lost + are reported."""
+    """Weeks begin on Mondays and times may have any unit.
+
+    Seven days are refused; seconds, dates and a lost + are reported.
+    """
     made(pipeline, "01-weeks-and-months", tmp_path)
     url = f"{pipeline['API_URL']}/api/candles/WEEK"
 
@@ -137,7 +140,7 @@ def test_weeks_and_times_in_any_unit(pipeline: dict[str, str], tmp_path: Path) -
 
 
 def test_timeframes_that_are_not_made_are_folded_live(pipeline: dict[str, str]) -> None:
-    """Over WebSocket and as an event stream: 3m, 30m and 2h come as 1m does."""
+    """Timeframes that are not stored, 3m, 30m and 2h, are folded live over both protocols."""
     symbol = fresh_symbol("LIVE3")
     channels = [f"candles:{frame}:{symbol}" for frame in ("3m", "30m", "2h", "1m")]
     left, streamed = set(channels), {channels[0]}
@@ -163,7 +166,7 @@ def test_timeframes_that_are_not_made_are_folded_live(pipeline: dict[str, str]) 
 
 
 def test_flat_markets(pipeline: dict[str, str], tmp_path: Path) -> None:
-    """RSI of no change is 50; candles of one price have no pattern that needs bodies."""
+    """In a flat market RSI is 50 and no pattern that needs bodies is found."""
     made(pipeline, "11-rsi-of-a-flat-market", tmp_path)
     made(pipeline, "12-patterns-of-one-price-candles", tmp_path)
     query = {"timeframe": "1m", "limit": "1", "indicators": "rsi:14"}
@@ -182,6 +185,6 @@ def test_flat_markets(pipeline: dict[str, str], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["BTCUSDT-1d", "mt5", "newest_first", "yahoo_null"])
 def test_files_of_candles_are_backtested(name: str) -> None:
-    """Klines without a header, tabs, newest first, days without prices."""
+    """Candle files without header, with tabs, newest first or empty days are backtested."""
     path = CASES / "15-backtest-candle-files" / f"{name}.csv"
     assert "verdict" in kandle("backtest", str(path), "--horizon", "2").stdout

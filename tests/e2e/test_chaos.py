@@ -1,4 +1,4 @@
-"""A few kills of everything that holds or moves ticks. Its long form is `make chaos`."""
+"""A few kills of everything that holds or moves ticks; the long form is `make chaos`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from tests.chaos.run import Options, run
 
 @pytest.mark.timeout(400)
 def test_kills_pauses_and_cut_connections_cost_nothing() -> None:
-    """What was answered 202 is stored once, every candle is exact, no dead letter undeserved."""
+    """After kills, pauses and cut connections each accepted tick is stored once.
+
+    Every candle is exact, no dead letter without a reason.
+    """
     said: list[str] = []
     report = run(
         Options(

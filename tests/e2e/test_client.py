@@ -1,4 +1,4 @@
-"""kandle.client against a running Kandle: what is sent comes back by every way."""
+"""kandle.client against a running Kandle: sent ticks are read back in every way."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def tick(symbol: str, number: int) -> dict[str, object]:
 
 
 def test_what_is_sent_is_streamed_over_a_cut_and_stored(pipeline: dict[str, str]) -> None:
-    """Each trade once, in the live feed, in history and in a replay, as it was sent."""
+    """Each sent trade is once in the live feed, history and a replay, despite a cut."""
     symbol = fresh_symbol("CLIENT")
     with (
         Relay(pipeline["LIVE_URL"]) as relay,
@@ -82,7 +82,7 @@ def test_what_is_sent_is_streamed_over_a_cut_and_stored(pipeline: dict[str, str]
 
 
 def test_the_asynchronous_client_streams_and_refusals_end_it(pipeline: dict[str, str]) -> None:
-    """A candle arrives in the vocabulary of history; a channel that is none is named."""
+    """The asyncio client streams candles with history's fields; a bad channel is an error."""
     symbol = fresh_symbol("CLIENT")
 
     async def watch() -> Event:
@@ -103,7 +103,7 @@ def test_the_asynchronous_client_streams_and_refusals_end_it(pipeline: dict[str,
 def test_the_document_runs_as_it_stands(
     pipeline: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its blocks, one behind the other, once the pipeline has stored what the first has sent."""
+    """The code blocks of the document run in order against the pipeline."""
     for name in ("API_URL", "LIVE_URL", "INGEST_URL"):
         monkeypatch.setenv(name, pipeline[name])
     symbol = fresh_symbol("MY-COIN")

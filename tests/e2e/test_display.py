@@ -1,4 +1,4 @@
-"""Screens can hold up nobody: live-feed hangs under load, and ingestion goes on all the same."""
+"""A hung live-feed under load does not block ingestion."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHARDS = 16
 
 @contextmanager
 def hung(pipeline: dict[str, str], name: str) -> Iterator[None]:
-    """A component that takes connections and answers nothing."""
+    """The component accepts connections and does not answer."""
     pid = pid_of(pipeline, name)
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -34,7 +34,7 @@ def hung(pipeline: dict[str, str], name: str) -> Iterator[None]:
 
 
 def waiting(pipeline: dict[str, str]) -> dict[str, tuple[int, int]]:
-    """Messages and bytes of the streams of the Brokers, by the Broker's name."""
+    """Messages and bytes of the Brokers' streams, by Broker."""
 
     async def ask() -> dict[str, tuple[int, int]]:
         client = await nats.connect(pipeline["NATS_URL"])
@@ -53,7 +53,7 @@ def waiting(pipeline: dict[str, str]) -> dict[str, tuple[int, int]]:
 
 
 def fill_display(pipeline: dict[str, str], size: int) -> None:
-    """Post what an hour of screens may be, of a type that nobody takes: each is accepted."""
+    """Post as much as the display stream may hold, of a type without a Trigger."""
     url = httpx.URL(pipeline["K_SINK"]).copy_with(path="/kandle/display")
     about = {"ce-specversion": "1.0", "ce-source": "/test", "ce-type": "test.filler"}
     about["content-type"] = "text/plain"
@@ -70,14 +70,14 @@ def fill_display(pipeline: dict[str, str], size: int) -> None:
 
 @pytest.mark.timeout(180)
 def test_a_hung_live_feed_stops_nothing(pipeline: dict[str, str]) -> None:
-    """Everything is watched, more comes than display holds: all is stored all the same."""
+    """With live-feed hung and display full all ticks are stored."""
     symbol, start_ms = fresh_symbol("HUNG"), 1_700_000_040_000
     store = redis.Redis.from_url(pipeline["REDIS_URL"])
     with hung(pipeline, "live-feed"):
         until_ms = time.time_ns() // 1_000_000 + 600_000
         for shard in range(SHARDS):
             store.hset(f"{{{shard}}}:watched", "*", until_ms)
-        for n in range(150):  # each is an event; post() asserts that it is taken
+        for n in range(150):  # each is an event; post() asserts that it is accepted
             lines = [f"{symbol},{n},1,{start_ms + n * 1_000},,{n * 50 + m}" for m in range(50)]
             post(pipeline, *lines)
 
@@ -90,10 +90,10 @@ def test_a_hung_live_feed_stops_nothing(pipeline: dict[str, str]) -> None:
             lambda: waiting(pipeline),
             lambda all_: not any(all_[name][0] for name in ("ingest", "ticks")),
         )
-        assert drained["market"][0] < 10  # the clock's, under way
+        assert drained["market"][0] < 10  # clock events in flight
         assert drained["display"][0] > 0
         held = [drained["display"][1]]
-        for _ in range(8):  # what is given up is gone, so that less may be left in the end
+        for _ in range(8):  # expired events are gone, so less may be left at the end
             fill_display(pipeline, 9 * 1024 * 1024)
             held.append(waiting(pipeline)["display"][1])
         assert 1024 * 1024 < max(held) <= 64 * 1024 * 1024

@@ -16,7 +16,7 @@ from tests.platform import running
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address that a platform printed; another one of loopback stands for the network's."""
+    """The printed address; another loopback address stands for the network's."""
     data_dir = tmp_path_factory.mktemp("elsewhere") / "data"
     more = ("--functions", "live-feed,history-query", "--host", "127.0.0.2")
     with running(data_dir, *more, "--dashboard-port", str(free_port())):
@@ -30,7 +30,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_without_the_token_nothing_is_told_and_no_event_is_taken(address: str) -> None:
-    """Neither by who writes the cluster's name for the host."""
+    """Without the token every request and event is refused, under a cluster host name too."""
     url, _, token = address.partition("#token=")
     with httpx.Client(base_url=url, headers={"host": "live-feed.kandle.svc.cluster.local"}) as c:
         assert c.get("/").status_code == 200
@@ -50,7 +50,7 @@ def test_without_the_token_nothing_is_told_and_no_event_is_taken(address: str) -
 
 
 def test_the_page_opens_with_the_token_and_keeps_it(page: Page, address: str) -> None:
-    """It leaves the address at once; a later visit needs it no more."""
+    """The page takes the token out of the address, and a later visit needs none."""
     page.goto(address)
     expect(connection(page)).to_contain_text("live")
     assert "token" not in page.url

@@ -1,4 +1,4 @@
-"""A day of SPY prints through the whole chain gives the exchange's bars."""
+"""A day of SPY prints through the whole pipeline gives the exchange's bars."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def rows(archive: Path) -> Iterator[list[str]]:
 
 
 def bars(archive: Path) -> dict[int, tuple[float, ...]]:
-    """Recorded open, high, low, close and volume by start in ms, regular hours."""
+    """Recorded open, high, low, close and volume by start in ms, regular hours only."""
     return {
         MIDNIGHT_MS + int(row[0]): (*(int(value) / 10_000 for value in row[1:5]), float(row[5]))
         for row in rows(archive)
@@ -36,9 +36,10 @@ def bars(archive: Path) -> dict[int, tuple[float, ...]]:
 
 
 def test_spy_prints_give_the_recorded_bars(pipeline: dict[str, str], recorded_data: Path) -> None:
-    """One-second and one-minute bars: all but the few seconds that the prints cannot give.
+    """One-second and one-minute bars equal the recorded ones.
 
-    Prints whose sale condition keeps them from the bars' prices count for their volume only.
+    All but the few seconds that the prints cannot give. Prints whose sale condition keeps them from
+    the bars' prices count for their volume only.
     """
     equity = recorded_data / "equity"
     archive = str(equity / "spy-20131007-tick.zip")
@@ -65,4 +66,4 @@ def test_spy_prints_give_the_recorded_bars(pipeline: dict[str, str], recorded_da
 
     wanted = (14_429, 14_432)
     assert eventually(of_seconds, wanted.__eq__, 120) == wanted
-    assert same("1m", "spy-20131007-minute.zip") == (388, 388, 390)  # two hold such seconds
+    assert same("1m", "spy-20131007-minute.zip") == (388, 388, 390)  # two of them have such seconds

@@ -1,4 +1,4 @@
-"""Exchanges that misbehave, through the whole of Kandle: the candles are those of all trades."""
+"""Exchanges that misbehave, through the whole pipeline: candles are those of all trades."""
 
 from __future__ import annotations
 
@@ -85,9 +85,9 @@ def until(holds: Callable[[], bool], log: Path, seconds: float = 60) -> None:
 
 
 def misbehave(exchange: Playback, trades: Sequence[Trade], log: Path) -> None:
-    """Play the trades, each fault as often as the others, in an order that chance decides."""
+    """Play the trades with each fault equally often, in random order."""
     pieces = [trades[first : first + 40] for first in range(0, len(trades), 40)]
-    by_time = exchange.dialect.name.startswith("ccxt:")  # a connection that lives loses nothing
+    by_time = exchange.dialect.name.startswith("ccxt:")  # a live connection loses nothing
     known = [each for each in FAULTS if not (by_time and each in ("missing", "silent"))]
     faults = list(itertools.islice(itertools.cycle(known), len(pieces) - 2))
     random.Random(5).shuffle(faults)
@@ -120,7 +120,10 @@ def misbehave(exchange: Playback, trades: Sequence[Trade], log: Path) -> None:
 def test_whatever_the_exchange_does_the_candles_are_those_of_all_trades(
     pipeline: dict[str, str], exchange: Playback, tmp_path: Path
 ) -> None:
-    """Cut, away, silent, missing, doubled, malformed, 429 and 500; complete in the end."""
+    """Whatever faults the exchange has, candles are those of all its trades in the end.
+
+    Cut, away, silent, missing, repeated, malformed, 429 and 500.
+    """
     symbol, instrument = names(exchange)
     defined = generated_trades(seed=9, count=1_400)
     trades, log = as_played(defined, symbol), tmp_path / "log"
@@ -133,7 +136,7 @@ def test_whatever_the_exchange_does_the_candles_are_those_of_all_trades(
         numbers = itertools.repeat(trades[-1])
 
         def is_whole() -> bool:
-            # The last trade tells of those before it; it may itself fall into a cut.
+            # the last trade reveals earlier ones, but may itself be cut off
             exchange.say(exchange.dialect.message(next(numbers)))
             found = [exact(each) for each in candles(pipeline["API_URL"], instrument)]
             return found == expected_candles(defined, 1)
@@ -161,7 +164,10 @@ def test_whatever_the_exchange_does_the_candles_are_those_of_all_trades(
 def test_candles_that_touch_an_open_gap_say_so(
     pipeline: dict[str, str], exchange: Playback, tmp_path: Path
 ) -> None:
-    """In the API and in the rows; true again, under a higher revision, once it is filled."""
+    """A candle that touches an open gap is incomplete, and complete again once it is filled.
+
+    In the API and in the rows, under a higher revision.
+    """
     symbol, instrument = names(exchange)
     minute = 1_690_000_000_000 // 60_000 * 60_000
     trades = [
@@ -184,13 +190,13 @@ def test_candles_that_touch_an_open_gap_say_so(
         found = candles(pipeline["API_URL"], instrument)
         return [(each["t"] - minute) // 60_000 for each in found if not each["complete"]]
 
-    exchange.answers = [(503, {})] * 1_000  # nothing can be fetched until all has been seen
+    exchange.answers = [(503, {})] * 1_000  # nothing can be fetched until the candles were seen
     with bridging(pipeline["K_SINK"], log, settings):
         until(lambda: exchange.clients > 0, log)
         exchange.play(trades[:4])  # of minutes 0 and 1
         exchange.lose(trades[4:6])  # of minutes 1 and 2
         exchange.play(trades[6:])
-        # The gap lies between the trade at 1:20 and the one at 2:20.
+        # the gap is between the trades at 1:20 and 2:20
         until(lambda: incomplete() == [1, 2], log)
         until(lambda: {n for n, row in stored().items() if not row[0]} == {1, 2}, log)
         before = stored()
@@ -208,7 +214,7 @@ def test_candles_that_touch_an_open_gap_say_so(
 def test_a_capture_whose_recorder_was_behind_the_exchange(
     pipeline: dict[str, str], exchange: Playback, tmp_path: Path, recorded_data: Path
 ) -> None:
-    """Messages sent "in the future" are no rejects; the skew is told."""
+    """Trades ahead of a recorder's clock are no rejects, and the skew is reported."""
     symbol, instrument = names(exchange)
     lines = gzip.decompress((recorded_data / "binance" / "btcusdt_20240808.gz").read_bytes())
     recorded = []
@@ -219,7 +225,7 @@ def test_a_capture_whose_recorder_was_behind_the_exchange(
             recorded.append((int(local_ns) // 1_000_000, data))
     ahead_ms = recorded[0][1]["E"] - recorded[0][0]
     assert ahead_ms > 1_000
-    # As if it were now: the exchange's clock is ahead by as much as it was then.
+    # shifted to now, with the same skew of the exchange's clock
     shift_ms = time.time_ns() // 1_000_000 + ahead_ms - recorded[0][1]["E"]
     trades = [
         Trade(symbol, d["t"], d["p"], d["q"], recorded[0][1]["T"] + shift_ms, d["m"])
@@ -243,7 +249,7 @@ def test_a_capture_whose_recorder_was_behind_the_exchange(
             ),
             log,
         )
-        # Every message was sent, by the exchange's clock, a millisecond after its trade.
+        # each message was sent a millisecond after its trade
         ahead = (
             "SELECT count(*), max(event_time_us + 1000 - receive_time_us) FROM ticks"
             " WHERE instrument = %s"
@@ -264,7 +270,7 @@ def test_a_capture_whose_recorder_was_behind_the_exchange(
 def test_the_scanner_is_a_feed_and_the_watchlist_selects(
     pipeline: dict[str, str], tmp_path: Path
 ) -> None:
-    """What is not watched does not get in; what is added later does, without a restart."""
+    """The watchlist selects the scanner's symbols, and an added one is taken without a restart."""
     scanner = Playback(ScannerDialect())
     first, second, third = (f"SCAN{next(_numbers)}" for _ in range(3))
     log, now_ms = tmp_path / "log", time.time_ns() // 1_000_000
@@ -305,7 +311,7 @@ def test_the_scanner_is_a_feed_and_the_watchlist_selects(
 
 
 def test_kandle_up_takes_feeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One process a feed, connected where the environment says."""
+    """`kandle up` runs a process for each feed, and follows changes of the list."""
     playbacks = [Playback(BinanceDialect()), Playback(CoinbaseDialect())]
     kraken = Playback(KrakenDialect())
     for each in (*playbacks, kraken):
@@ -337,7 +343,7 @@ def test_kandle_up_takes_feeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
                 done = kandle("feed", *arguments, "--data-dir", str(tmp_path / "data"))
                 return done.stdout.splitlines()
 
-            # More feeds while it runs, and fewer.
+            # feeds are added and removed
             added = ["binance:BTCUSDT", "coinbase:BTC-USD", "kraken:BTC/USD"]
             assert json.loads(*feed("add", "kraken:BTC/USD", "--json")) == added
             assert eventually(lambda: kraken.clients, bool)

@@ -1,4 +1,4 @@
-"""gRPC against a running Kandle, by a client that knows nothing but what the server reflects."""
+"""gRPC against a running Kandle, by a client that uses the server's reflection only."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SERVICE = "kandle.v1.CandleFeed"
 
 
 def caller(channel: grpc.Channel, name: str) -> Callable[..., Any]:
-    """A method, from the descriptors that the server gives: as grpcurl does it."""
+    """A method from the server's descriptors, as grpcurl does it."""
     database = ProtoReflectionDescriptorDatabase(channel)
     assert SERVICE in database.get_services()
     method = DescriptorPool(database).FindServiceByName(SERVICE).FindMethodByName(name)
@@ -49,7 +49,7 @@ def health(channel: grpc.Channel) -> int:
 
 
 def test_a_reflecting_client_gets_candles_and_comes_back(pipeline: dict[str, str]) -> None:
-    """Healthy, reflected; a candle arrives; SIGTERM ends the call, from_seq brings what came."""
+    """A reflecting client gets candles until SIGTERM ends the call, and resumes by from_seq."""
     symbol = fresh_symbol("GRPC")
     address, start_ms = pipeline["GRPC_ADDR"], 1_700_000_040_000
     serving = health_pb2.HealthCheckResponse.SERVING

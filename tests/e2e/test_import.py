@@ -1,4 +1,4 @@
-"""History of files at full speed: into storage and candles, once, however often it is sent."""
+"""Files of history are imported into storage and candles, each trade once however often sent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROWS = 5_000
 def test_a_file_that_is_imported_replayed_and_imported_again_counts_once(
     pipeline: dict[str, str], tmp_path: Path
 ) -> None:
-    """Rows without trade ids; by both ways in, and from the start again."""
+    """A file without trade ids counts once, imported, replayed and imported again."""
     symbol = fresh_symbol("IMPORT")
     file = tmp_path / "history.csv"
     rows = (f"{symbol},{100 + n % 10}.5,2,{START_MS + 20 * n}\n" for n in range(ROWS))
@@ -32,7 +32,7 @@ def test_a_file_that_is_imported_replayed_and_imported_again_counts_once(
 
     assert eventually(traded, lambda found: found == [(ROWS, str(2 * ROWS))], 60)
     broker = Path(pipeline["DATA_DIR"], "logs", "broker.log").read_text()
-    assert "/kandle/import" not in broker  # what came again is known for the same, not lost
+    assert "/kandle/import" not in broker  # repetitions are recognized, not lost
     again = json.loads(kandle("import", str(file), "--again", "--json", *where).stdout)
     assert (again["accepted"], again["rejected"]) == (ROWS, 0)
     assert eventually(traded, lambda found: found == [(2 * ROWS, str(4 * ROWS))], 60)

@@ -1,4 +1,4 @@
-"""What comes in is counted once, refused with a reason, or kept with its error."""
+"""Input is counted once, refused with a reason, or stored with its error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TIME_MS = 1_660_000_020_000
 
 
 def test_ingest_over_http_counts_a_repeated_post_once(pipeline: dict[str, str]) -> None:
-    """202 once the broker has it; the same Idempotency-Key again is the same event."""
+    """A repeated POST with its Idempotency-Key is 202 and counts once."""
     symbol = fresh_symbol("HTTP")
     body = f"{symbol},10.5,2,{TIME_MS},buy\n{symbol},11,1,{TIME_MS + 1},sell\n"
     for _ in range(3):
@@ -30,7 +30,7 @@ def test_ingest_over_http_counts_a_repeated_post_once(pipeline: dict[str, str]) 
 
 
 def test_ingest_refuses_with_a_problem_that_names_the_fix(pipeline: dict[str, str]) -> None:
-    """Too large, empty, a bad key, a content type that is not read."""
+    """A body too large, empty, with a bad key or unknown type is a problem with a fix."""
     url = pipeline["INGEST_URL"]
     xml, json_type = ({"content-type": f"application/{name}"} for name in ("xml", "json"))
     for answer, status, said in [
@@ -48,7 +48,10 @@ def test_ingest_refuses_with_a_problem_that_names_the_fix(pipeline: dict[str, st
 def test_a_bad_line_is_kept_with_its_reason_and_the_next_line_counts(
     pipeline: dict[str, str],
 ) -> None:
-    """Garbage, an empty datagram, a huge number, SQL in a symbol: each a reject, read back."""
+    """A bad line is a reject with its reason and bytes, and the next line is a tick.
+
+    Garbage, an empty datagram, a huge number, SQL in a symbol.
+    """
     symbol = fresh_symbol("BAD")
     host, port = pipeline["UDP_ADDR"].removeprefix("udp://").rsplit(":", 1)
     injection = b"'; DROP TABLE ticks; --,1," + symbol.encode()
@@ -85,7 +88,7 @@ def test_a_bad_line_is_kept_with_its_reason_and_the_next_line_counts(
 
 
 def test_poison_goes_to_the_dead_letters_and_can_be_replayed(pipeline: dict[str, str]) -> None:
-    """An event that no function can read blocks nobody, and is kept whole with its error."""
+    """An event that no function can read is dead-lettered whole, and blocks no other."""
     headers = {
         "ce-specversion": "1.0",
         "ce-type": "dev.kandle.raw.v1",
@@ -105,7 +108,7 @@ def test_poison_goes_to_the_dead_letters_and_can_be_replayed(pipeline: dict[str,
     (letter,) = eventually(letters, lambda found: len(found) == 1)
     assert letter["destination"] == "http://normalize.kandle.svc.cluster.local"
     assert "bad_raw_batch" in letter["error"]
-    # It is as bad as before: replayed, it comes back as one letter, and is never lost.
+    # replayed, it is dead-lettered once again, never lost
     replay = kandle("dlq", "replay", str(letter["sequence"]), *directory, check=False)
     assert replay.returncode == 1
     assert "1 of those answered 2xx came back" in replay.stdout
@@ -118,7 +121,7 @@ def test_poison_goes_to_the_dead_letters_and_can_be_replayed(pipeline: dict[str,
 
 
 def test_the_api_says_what_is_wrong(pipeline: dict[str, str]) -> None:
-    """Unknown symbols and bad parameters are problems that name the parameter and the fix."""
+    """An unknown symbol or bad parameter is a problem with its name and a fix."""
     api = pipeline["API_URL"]
     symbol = fresh_symbol("API")
     send_udp(pipeline["UDP_ADDR"], [f"{symbol},1,1,{TIME_MS + i * 60_000},,{i}" for i in range(5)])
@@ -144,7 +147,7 @@ def test_the_api_says_what_is_wrong(pipeline: dict[str, str]) -> None:
 
 
 def test_pages_join_without_hole_or_double(pipeline: dict[str, str]) -> None:
-    """Forward from a time, or backward from the newest: `next` leads through all of the range."""
+    """`next` leads through the whole range, forward from a time or backward from the newest."""
     api = pipeline["API_URL"]
     symbol = fresh_symbol("PAGES")
     send_udp(pipeline["UDP_ADDR"], [f"{symbol},1,1,{TIME_MS + i * 60_000},,{i}" for i in range(7)])
@@ -166,7 +169,7 @@ def test_pages_join_without_hole_or_double(pipeline: dict[str, str]) -> None:
 
 
 def test_latest_is_the_newest_trade_in_the_total_order(pipeline: dict[str, str]) -> None:
-    """A late tick does not move the latest price backward."""
+    """The latest price is the newest trade's in the total order, despite a late tick."""
     symbol = fresh_symbol("LAST")
     send_udp(pipeline["UDP_ADDR"], [f"{symbol},5.50,2,{TIME_MS},buy,2"])
     send_udp(pipeline["UDP_ADDR"], [f"{symbol},4,1,{TIME_MS - 5},buy,1"])
@@ -182,7 +185,7 @@ def test_latest_is_the_newest_trade_in_the_total_order(pipeline: dict[str, str])
 
 
 def test_inputs_of_the_field_become_candles_of_their_own(pipeline: dict[str, str]) -> None:
-    """A packed table of odd symbols and prices, by POST and UDP: told at once, and all there."""
+    """Odd symbols and prices by POST and UDP become candles, and are confirmed at once."""
     tail = fresh_symbol("F")
     low, option, coin = f"CL={tail}", f"SPXW  {tail}", f"币^{tail}"
     table = "\ufefftime;price;symbol;amount;mood\r\n" + "".join(

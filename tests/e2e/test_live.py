@@ -1,4 +1,4 @@
-"""The live feed as clients see it: WebSocket, Server-Sent Events, and NATS for browsers."""
+"""The live feed for clients: WebSocket, Server-Sent Events, and NATS for browsers."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ ACK_WAIT_S = 60
 
 
 def post(pipeline: dict[str, str], *lines: str, key: str = "") -> None:
-    """Send CSV lines; the broker has them when this returns. With a key they count once."""
+    """Send CSV lines; the broker has them on return. With a key they count once."""
     headers = {"content-type": "text/csv"} | ({"idempotency-key": key} if key else {})
     answer = web.post(pipeline["INGEST_URL"], content="\n".join(lines), headers=headers)
     assert answer.status_code == 202, answer.text
 
 
 def post_until_taken(pipeline: dict[str, str], *lines: str) -> None:
-    """Send CSV lines again and again until they are taken, as a sender does in an outage."""
+    """Send CSV lines until they are accepted, as a sender does in an outage."""
     deadline, key = time.monotonic() + 60, uuid.uuid4().hex
     while True:
         try:
@@ -71,7 +71,7 @@ def until(
 
 
 def test_a_tick_reaches_a_watcher_with_its_candle(pipeline: dict[str, str]) -> None:
-    """Exact texts; the candle that is shown equals the API's."""
+    """A tick reaches a watcher with exact texts, and the shown candle equals the API's."""
     symbol = fresh_symbol("LIVE")
     now_ms = int(time.time() * 1000)
     with watching(pipeline, f"ticks:{symbol}", f"candles:1m:{symbol}") as socket:
@@ -101,7 +101,7 @@ def test_a_tick_reaches_a_watcher_with_its_candle(pipeline: dict[str, str]) -> N
 
 
 def test_a_late_tick_corrects_a_candle_for_watchers(pipeline: dict[str, str]) -> None:
-    """The closed candle comes again with a higher revision."""
+    """After a late tick a watcher gets the closed candle with a higher revision."""
     symbol = fresh_symbol("LIVELATE")
     minute_ms = 1_700_000_040_000
     with watching(pipeline, f"candles:1m:{symbol}") as socket:
@@ -117,9 +117,9 @@ def test_a_late_tick_corrects_a_candle_for_watchers(pipeline: dict[str, str]) ->
 
 @pytest.mark.timeout(240)
 def test_watchers_outlive_a_restart_of_nats(pipeline: dict[str, str]) -> None:
-    """kill -9 while ticks come: the connection stays, nothing is missing, nothing twice.
+    """After kill -9 of NATS the connection stays, and no tick is missing or repeated.
 
-    What was on its way to a stage in that moment comes again after the channel's `ackWait`.
+    Events in flight to a stage at that time are redelivered after the channel's `ackWait`.
     """
     symbol = fresh_symbol("NATSCUT")
     count = 60
@@ -144,7 +144,7 @@ def test_watchers_outlive_a_restart_of_nats(pipeline: dict[str, str]) -> None:
 
 
 def test_an_event_stream_goes_on_where_it_was_cut(pipeline: dict[str, str]) -> None:
-    """Last-Event-ID: what came meanwhile, once, in order."""
+    """An event stream resumes by Last-Event-ID, with the missed messages once and in order."""
     symbol = fresh_symbol("SSE")
 
     def read(headers: dict[str, str], ends: str) -> tuple[list[str], str]:
@@ -176,15 +176,15 @@ def test_an_event_stream_goes_on_where_it_was_cut(pipeline: dict[str, str]) -> N
 
 @pytest.mark.parametrize("query", ["", "?channels=", "?channels=prices:A", "?channels=ticks"])
 def test_a_bad_event_stream_is_refused(pipeline: dict[str, str], query: str) -> None:
-    """problem+json that names the parameter."""
+    """A bad event stream is a problem that names the parameter."""
     answer = web.get(f"{pipeline['LIVE_URL']}/sse{query}")
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.filterwarnings("ignore:parameter 'timeout':DeprecationWarning")  # nats-py's own call
+@pytest.mark.filterwarnings("ignore:parameter 'timeout':DeprecationWarning")  # called by nats-py
 def test_a_browser_may_subscribe_to_live_and_nothing_else(pipeline: dict[str, str]) -> None:
-    """NATS over WebSocket: TickerUpdates come; no other subject, no publishing, no JetStream."""
+    """Over NATS a browser gets TickerUpdates, and may use no other subject or JetStream."""
     symbol = fresh_symbol("BROWSER")
     errors: list[str] = []
 
@@ -205,7 +205,7 @@ def test_a_browser_may_subscribe_to_live_and_nothing_else(pipeline: dict[str, st
             await client.publish("$JS.API.STREAM.NAMES", b"")
             await client.flush()
             waiting = asyncio.create_task(got.next_msg(timeout=20))
-            while not waiting.done():  # once it is noticed that somebody watches, they come
+            while not waiting.done():  # they come once the watcher is noticed
                 await asyncio.to_thread(post, pipeline, f"{symbol},5.25,2")
                 await asyncio.wait((waiting,), timeout=0.5)
             message = waiting.result()
@@ -224,7 +224,7 @@ def test_a_browser_may_subscribe_to_live_and_nothing_else(pipeline: dict[str, st
 
 
 def test_a_reader_that_stalls_harms_no_other(pipeline: dict[str, str]) -> None:
-    """One client stops reading; another still gets every tick, and the first is let go."""
+    """A client that stops reading is closed, and another gets every tick."""
     symbol = fresh_symbol("STALL")
     url = pipeline["LIVE_URL"].replace("http", "ws") + "/ws"
     request = json.dumps({"op": "subscribe", "channels": [f"ticks:{symbol}"]})
@@ -257,7 +257,7 @@ def test_a_reader_that_stalls_harms_no_other(pipeline: dict[str, str]) -> None:
 
 
 def test_a_strangers_event_is_refused_and_shown_to_nobody(pipeline: dict[str, str]) -> None:
-    """A candle of a giant revision, as the broker would post it: 403; what comes then is shown."""
+    """A forged candle with a giant revision is 403, and later candles are shown."""
     symbol, start_ms = fresh_symbol("FORGED"), 1_700_000_040_000
     price = Decimal(666)
     forged = Candle(
@@ -277,7 +277,7 @@ def test_a_strangers_event_is_refused_and_shown_to_nobody(pipeline: dict[str, st
 
 @pytest.mark.parametrize("timeframe", ["3m", "2h", "1w"])
 def test_any_timeframe_is_folded_while_it_grows(pipeline: dict[str, str], timeframe: str) -> None:
-    """What is stored and what comes: the watcher ends with the candle that the API makes."""
+    """A fold of stored and live candles ends as the API's candle."""
     symbol = fresh_symbol("FOLD")
     start_ms = 1_700_000_100_000  # the first minute of a 3m candle
     post(pipeline, *(f"{symbol},{10 + n},1,{start_ms + n * 60_000}" for n in range(2)))
@@ -294,7 +294,7 @@ def test_any_timeframe_is_folded_while_it_grows(pipeline: dict[str, str], timefr
 
 
 def test_a_timeframe_that_nobody_makes_is_refused_by_name(pipeline: dict[str, str]) -> None:
-    """No multiple of the base: the answer lists what there is."""
+    """A timeframe that is no multiple of the base is refused with the valid ones."""
     with watching(pipeline, "candles:90s:BTC-USD") as socket:
         (refused,) = until(socket, lambda frame: frame["type"] == "error")
     assert refused["code"] == "bad_channels"

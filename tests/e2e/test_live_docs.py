@@ -1,4 +1,4 @@
-"""The examples of docs/live.md, as somebody would run them."""
+"""The examples of docs/live.md, run as documented."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EXAMPLES = {
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the documented protoc command makes of the .proto files."""
+    """The output of the documented protoc command."""
     into = tmp_path_factory.mktemp("client")
     names = ("candles", "live", "patterns", "ticker", "feed_service")
     files = [f"shared/schema/{name}.proto" for name in names]
@@ -38,7 +38,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_there_is_an_example_of_each_protocol() -> None:
-    """Each is named in its first line."""
+    """The document has an example of each protocol, named in its first line."""
     assert set(EXAMPLES) == {"websocket", "sse", "grpc", "nats"}
 
 
@@ -46,7 +46,7 @@ def test_there_is_an_example_of_each_protocol() -> None:
 def test_an_example_prints_what_happens(
     pipeline: dict[str, str], client: Path, tmp_path: Path, name: str
 ) -> None:
-    """It follows everything; a tick that is posted meanwhile appears with its price."""
+    """Each example prints the price of a tick that is posted meanwhile."""
     symbol = fresh_symbol(f"DOCS{name.upper()}")
     environment = {**os.environ, **pipeline, "PYTHONPATH": str(client), "NO_PROXY": "*"}
     with subprocess.Popen(
@@ -70,7 +70,7 @@ def test_an_example_prints_what_happens(
 
 
 def send_until(pipeline: dict[str, str], symbol: str, heard: threading.Event) -> None:
-    """Some protocols show only what comes after their client has."""
+    """Send ticks until the output has one: some protocols show only later ones."""
     number = 0
     while not heard.wait(0.2):
         number += 1

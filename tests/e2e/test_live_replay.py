@@ -1,4 +1,4 @@
-"""Any stored time comes again as it came: the same frames, in order, at the speed that is asked."""
+"""Replay of any stored time: the same frames, in order, at the given speed."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def asking(pipeline: dict[str, str], **request: object) -> Iterator[ClientConnec
 
 
 def ended(frame: dict[str, Any]) -> bool:
-    """Whether a replay has come to its end."""
+    """Whether a replay has ended."""
     return (frame["type"], frame.get("state")) == ("replay", "ended")
 
 
 def is_error(frame: dict[str, Any]) -> bool:
-    """Whether something was refused."""
+    """Whether a request was refused."""
     return bool(frame["type"] == "error")
 
 
@@ -56,7 +56,7 @@ def stored(pipeline: dict[str, str]) -> str:
 
 
 def test_a_replay_ends_with_the_candles_of_the_api(pipeline: dict[str, str], stored: str) -> None:
-    """Every trade once and in order; of each candle states that grow, the last one the API's."""
+    """A replay has every trade once and in order, and its last candles are the API's."""
     frames = [f"candles:{each}:{stored}" for each in ("1m", "3m", "5m")]
     asked = {"from": START_MS, "to": START_MS + 360_000, "speed": 3_000}
     with asking(pipeline, op="replay", channels=[f"ticks:{stored}", *frames], **asked) as socket:
@@ -92,7 +92,7 @@ def test_a_replay_ends_with_the_candles_of_the_api(pipeline: dict[str, str], sto
 
 
 def test_a_replay_may_begin_within_a_candle(pipeline: dict[str, str], stored: str) -> None:
-    """The snapshot has the last trade and the candles as they were then; the rest follows."""
+    """A replay from within a candle begins with the last trade and candles of that time."""
     from_ms = START_MS + 4 * 60_000 + 25_000
     channels = [f"{each}:{stored}" for each in ("ticks", "candles:1m", "candles:3m")]
     asked = {"from": from_ms, "to": START_MS + 360_000, "speed": 100_000}
@@ -109,7 +109,7 @@ def test_a_replay_may_begin_within_a_candle(pipeline: dict[str, str], stored: st
 
 
 def test_by_receipt_a_late_trade_is_late_again(pipeline: dict[str, str]) -> None:
-    """It comes in its place of receipt, marked, and corrects the candle that had closed."""
+    """By receipt a late trade is replayed late, marked, and corrects its closed candle."""
     symbol, now_ms = fresh_symbol("RECEIPT"), int(time.time() * 1000)
     minute_ms = now_ms // 60_000 * 60_000 - 120_000
     post(pipeline, f"{symbol},10,1,{minute_ms + 1_000},,1")
@@ -131,7 +131,7 @@ def test_by_receipt_a_late_trade_is_late_again(pipeline: dict[str, str]) -> None
 
 
 def test_patterns_come_after_the_candle_that_completes_them(pipeline: dict[str, str]) -> None:
-    """As many as the API has, each behind the closed candle that it was found in."""
+    """A replay has the API's patterns, each after the closed candle that completes it."""
     symbol = fresh_symbol("PASTPATTERN")
     lines = []
     for n in range(40):
@@ -171,13 +171,13 @@ def test_patterns_come_after_the_candle_that_completes_them(pipeline: dict[str, 
 
 
 def test_a_replay_can_be_paused_and_stopped(pipeline: dict[str, str], stored: str) -> None:
-    """Paused it stands still; at another speed it goes on; stopped it makes room for another."""
+    """A replay can be paused, sped up and stopped, which makes room for another."""
     asked = {"channels": [f"ticks:{stored}"], "from": START_MS, "to": START_MS + 360_000}
     with asking(pipeline, op="replay", **asked, speed=20) as socket:
         until(socket, lambda f: f["type"] == "update")
         socket.send(json.dumps({"op": "pause"}))
         until(socket, lambda f: f.get("state") == "paused")
-        with pytest.raises(TimeoutError):  # ten seconds of the replay are half a second
+        with pytest.raises(TimeoutError):  # ten seconds of the replay take half a second
             socket.recv(timeout=1.5)
         socket.send(json.dumps({"op": "replay", **asked}))
         assert until(socket, is_error)[-1]["code"] == "replay_running"
@@ -216,7 +216,7 @@ def test_a_replay_can_be_paused_and_stopped(pipeline: dict[str, str], stored: st
 def test_a_bad_replay_is_refused_by_name(
     pipeline: dict[str, str], wrong: dict[str, object], code: str, names: str
 ) -> None:
-    """What to mend is in the message."""
+    """A bad replay is refused with a fix."""
     asked = {"channels": ["ticks:A"], "from": START_MS, "to": START_MS + 1_000, **wrong}
     with asking(pipeline, op="replay", **asked) as socket:
         refused = until(socket, is_error)[-1]
@@ -226,7 +226,7 @@ def test_a_bad_replay_is_refused_by_name(
 def test_an_event_stream_replays_and_goes_on_after_a_cut(
     pipeline: dict[str, str], stored: str
 ) -> None:
-    """`replay_from`: the same frames; the last event's id says that there is nothing more."""
+    """An event stream with `replay_from` resumes after a cut, and its last id ends it."""
     url = f"{pipeline['LIVE_URL']}/sse"
     asked = {"channels": f"ticks:{stored}", "replay_from": str(START_MS), "speed": "100000"}
     asked["replay_to"] = str(START_MS + 360_000)
@@ -255,7 +255,7 @@ def test_an_event_stream_replays_and_goes_on_after_a_cut(
 
 
 def test_kandle_tail_plays_the_past(pipeline: dict[str, str], stored: str) -> None:
-    """A line a message, and it ends with the range."""
+    """`kandle tail` prints a line for each message and ends with the range."""
     told = kandle(
         *("tail", f"ticks:{stored}", f"candles:5m:{stored}", "--live-url", pipeline["LIVE_URL"]),
         *("--from", str(START_MS), "--to", str(START_MS + 360_000), "--speed", "100000"),

@@ -1,4 +1,4 @@
-"""The series of a running pipeline exist, at one address, and move when ticks come."""
+"""Metrics of a running pipeline exist at one address and change with ticks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Series = dict[tuple[str, str], float]
 
 
 def scraped(url: str, what: tuple[str, ...] = ("stage", "reason", "trigger", "shard")) -> Series:
-    """Values by name and what tells the series apart: the first of these labels, or nothing."""
+    """Values by name and the first of these labels, or an empty string."""
     found: Series = defaultdict(float)
     text = web.get(f"{url}/metrics", timeout=30).raise_for_status().text
     for family in text_string_to_metric_families(text):
@@ -27,7 +27,7 @@ def scraped(url: str, what: tuple[str, ...] = ("stage", "reason", "trigger", "sh
 
 
 def grown(before: Series, url: str, *wanted: tuple[str, str]) -> Callable[[], list[object]]:
-    """What has not moved yet."""
+    """The metrics that have not changed yet."""
 
     def still() -> list[object]:
         now = scraped(url)
@@ -37,7 +37,7 @@ def grown(before: Series, url: str, *wanted: tuple[str, str]) -> Callable[[], li
 
 
 def test_every_kind_of_series_moves(pipeline: dict[str, str]) -> None:
-    """Rates, latency to each stage, closed candles, a correction, rejects by reason, deliveries."""
+    """Rates, latencies, closed candles, corrections, rejects and deliveries change with ticks."""
     url, symbol = pipeline["OBSERVE_URL"], fresh_symbol("METRICS")
     before = scraped(url)
     lines = [f"{symbol},{100 + n},1,{START_MS + n * 1000}" for n in range(300)]
@@ -66,7 +66,7 @@ def test_every_kind_of_series_moves(pipeline: dict[str, str]) -> None:
     corrected = grown(before, url, ("kandle_candles_corrected_total", ""))
     assert eventually(corrected, lambda missing: not missing) == []
     after = scraped(url)
-    # 2022's ticks: that long ago is how far event time is behind the wall clock
+    # ticks of 2022: event time is that far behind
     delays = [told for (name, _), told in after.items() if name == "kandle_watermark_delay_seconds"]
     assert max(delays) > 86_400
     assert any(name == "kandle_trigger_lag" and told for name, told in after)
@@ -76,7 +76,7 @@ def test_every_kind_of_series_moves(pipeline: dict[str, str]) -> None:
 
 
 def test_the_page_shows_every_component(pipeline: dict[str, str]) -> None:
-    """It is one file without outside parts; its data names each process and its state."""
+    """The metrics page is one file with the state of each process."""
     page = web.get(pipeline["OBSERVE_URL"])
     assert "<script src" not in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]

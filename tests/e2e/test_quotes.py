@@ -1,4 +1,4 @@
-"""Messages of exchanges and the scanner through the whole chain: candles, quotes, rejects."""
+"""Messages of exchanges and the scanner through the whole pipeline: candles, quotes, rejects."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def field(number: int, content: bytes) -> bytes:
 
 
 def bridge(pipeline: dict[str, str], format_: int, messages: Sequence[Any]) -> None:
-    """Send messages as a bridge of any make does: a RawBatch (raw.proto), one message a payload."""
+    """Send messages as any bridge does: a RawBatch (raw.proto), one message a payload."""
     payloads = [m if isinstance(m, bytes) else json.dumps(m).encode() for m in messages]
     source = f"feed-test-{time.time_ns()}"
     now_us = time.time_ns() // 1000
     body = varint(1 << 3) + varint(format_) + field(2, source.encode())
     body += field(4, b"".join(varint(len(payload)) for payload in payloads))
-    # Receive times as zigzag differences: the first, then none.
+    # receive times as zigzag differences: the first, then zeros
     body += field(5, varint(now_us << 1) + bytes(len(payloads) - 1))
     body += field(6, b"".join(payloads))
     headers = {"ce-specversion": "1.0", "ce-id": f"{source}-{next(_ids)}", "ce-source": "/test",
                "ce-type": "dev.kandle.raw.v1", "content-type": "application/protobuf"}  # fmt: skip
-    for _ in range(2):  # as a sender does that got no answer
+    for _ in range(2):  # as a sender without a response does
         answer = web.post(pipeline["K_SINK"], content=body, headers=headers)
         assert answer.status_code == 202
 
@@ -55,7 +55,10 @@ def latest(pipeline: dict[str, str], symbol: str) -> dict[str, Any]:
 
 
 def test_binance_trades_become_candles_and_its_book_the_spread(pipeline: dict[str, str]) -> None:
-    """One feed, two records; the crossed quote and the broken message are kept as rejects."""
+    """Binance's trades become candles and its book the latest quote.
+
+    The crossed quote and the broken message are rejects.
+    """
     base = fresh_symbol("BIN").replace("-", "")
     market, instrument = f"{base}USDT", f"{base}-USDT.BINANCE"
 
@@ -106,7 +109,7 @@ def test_binance_trades_become_candles_and_its_book_the_spread(pipeline: dict[st
 
 
 def test_an_older_quote_does_not_move_the_latest_backward(pipeline: dict[str, str]) -> None:
-    """Coinbase's tickers carry their own time and sequence, whatever order they come in."""
+    """An older Coinbase ticker, by time and sequence, does not replace the latest quote."""
     product = f"{fresh_symbol('CB').replace('-', '')}-USD"
 
     def ticker(second: int, bid: str, ask: str) -> dict[str, Any]:
@@ -127,7 +130,7 @@ def test_an_older_quote_does_not_move_the_latest_backward(pipeline: dict[str, st
 
 
 def test_scanner_json_is_taken_over_http(pipeline: dict[str, str]) -> None:
-    """An array, or one object a line; a bad object is a reject and the others count."""
+    """The scanner's JSON is accepted over HTTP as an array or lines, and a bad object rejected."""
     symbol = fresh_symbol("SCAN").replace("-", ".")
     scans: list[dict[str, Any]] = [
         {"ticker": symbol, "price": 224.10 + n, "volume": 10**6, "mav10": 1, "float": 1,

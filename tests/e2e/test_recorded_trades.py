@@ -1,4 +1,4 @@
-"""Trades that an exchange recorded, at full speed and in any order, give the exchange's candles."""
+"""Recorded trades, at full speed and in any order, give the exchange's candles."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def recorded_candles(directory: Path, timeframe: str) -> list[tuple[Any, ...]]:
 def test_recorded_trades_give_the_recorded_candles(
     pipeline: dict[str, str], recorded_data: Path, tmp_path: Path, way: Way
 ) -> None:
-    """12,477 trades of two days over UDP: 2,469 and 706 candles, to the last digit."""
+    """12,477 trades of two days over UDP give the recorded candles to the last digit."""
     directory = recorded_data / "binance"
     symbol = fresh_symbol("XRP-ETH")
-    # Numbers stay the texts that they are in the recording.
+    # numbers stay texts, as recorded
     text = gzip.decompress((directory / "XRP_ETH-trades.json.gz").read_bytes()).decode()
     rows = text.strip().removeprefix("[[").removesuffix("]]").split("],[")
     assert len(rows) == TRADES == len(json.loads(text))

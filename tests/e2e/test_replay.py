@@ -1,8 +1,8 @@
-"""Dead letters that are replayed after days: what each stage did not have is added, nothing twice.
+"""Dead letters replayed after days complete the stages without doubling anything.
 
 The events are made by normalize's own code, as of three days ago, and each stage gets them or a
 letter instead of them, as if it had failed for the half hour that a trigger tries. Time passes by
-turning back when Postgres took an event and by ending its marker in Redis.
+moving back when Postgres took an event and by ending its marker in Redis.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TICKS, MINUTES = 120, 3
 
 
 def three_days_ago(symbol: str) -> tuple[OutgoingEvent, int]:
-    """An event of ticks without trade ids, one a second and a half, and when it came (ms)."""
+    """An event of ticks without trade ids, 1.5 s apart, and its receive time (ms)."""
     start_ms = (time.time_ns() // 1_000_000 - 3 * DAY_MS) // 3_600_000 * 3_600_000
     lines = "\n".join(f"{symbol},{100 + n},2,{start_ms + 1_500 * n}" for n in range(TICKS)).encode()
     received_us = (start_ms + 1_500 * TICKS) * 1_000
@@ -57,7 +57,7 @@ def expected(start_ms: int) -> list[tuple[int, Decimal, Decimal, Decimal, int]]:
 
 
 class Stages:
-    """The functions of a running Kandle, spoken to as the broker does."""
+    """The functions of a running Kandle, called as the broker does."""
 
     def __init__(self, pipeline: dict[str, str]) -> None:
         self.pipeline = pipeline
@@ -70,7 +70,7 @@ class Stages:
         assert answer.status_code == 204, answer.text
 
     def give_up(self, stage: str, event: OutgoingEvent) -> None:
-        """Keep the event as a letter, as the dispatcher does."""
+        """Store the event as a dead letter, as the dispatcher does."""
         told = {
             events.DEAD_LETTER_DESTINATION: f"http://{stage}.kandle.svc.cluster.local",
             events.DEAD_LETTER_CODE: "500",
@@ -79,7 +79,7 @@ class Stages:
         self.post("dead-letter", event, **told)
 
     def letters(self) -> dict[str, str]:
-        """Numbers of letters by the id of their event."""
+        """Numbers of dead letters by their event's id."""
         said = kandle("dlq", "list", "--json", "--data-dir", self.pipeline["DATA_DIR"]).stdout
         found = [json.loads(line) for line in said.splitlines()]
         return {each["attributes"]["id"]: str(each["sequence"]) for each in found}
@@ -94,7 +94,7 @@ class Stages:
         ]
 
     def turn_back(self, event_id: str, interval: str) -> None:
-        """Postgres took the event longer ago."""
+        """Move the time at which Postgres took the event into the past."""
         with psycopg.connect(self.pipeline["DATABASE_URL"]) as connection:
             connection.execute(
                 "UPDATE unaggregated SET stored_at = stored_at - %s::interval WHERE event_id = %s",
@@ -102,7 +102,7 @@ class Stages:
             )
 
     def is_recorded(self, event_id: str) -> bool:
-        """Whether Postgres knows that the event is in the candles, and its repairs are done."""
+        """Whether Postgres records the event as aggregated, and its repairs as done."""
         query = (
             "SELECT EXISTS (SELECT 1 FROM applied_events"
             " WHERE event_id = %s)"
@@ -119,7 +119,7 @@ class Stages:
 def test_letters_replayed_after_days_complete_their_stage_and_double_nothing(
     pipeline: dict[str, str],
 ) -> None:
-    """One event that persist never had, and one that candle-aggregate never had."""
+    """Dead letters replayed after days complete persist and candle-aggregate without doubles."""
     stages = Stages(pipeline)
     unstored, unapplied = fresh_symbol("UNSTORED"), fresh_symbol("UNAPPLIED")
     first, start_ms = three_days_ago(unstored)
@@ -133,20 +133,20 @@ def test_letters_replayed_after_days_complete_their_stage_and_double_nothing(
     assert (stages.rows(unstored), stages.rows(unapplied)) == (0, TICKS)
     stages.turn_back(second.id, "3 days")
 
-    # Days later the defect is mended, and what persist did not take is replayed to it.
+    # days later persist gets its letter
     stages.replay(letters[first.id])
     stages.turn_back(first.id, "40 seconds")
-    # The clock sees that the one is stored and the other was not applied, and does the rest.
+    # the clock applies the stored event and finishes the rest
     for event in (first, second):
         assert eventually(lambda id_=event.id: stages.is_recorded(id_), bool, 60)  # type: ignore[misc]
-    # From now on the marker of the second event would end; its letter is replayed after that.
+    # the second event's letter is replayed after its marker ended
     keys = Keys(shard_of(unapplied, DEFAULT_SHARDS))
     with redis.Redis.from_url(pipeline["REDIS_URL"]) as client:
         assert eventually(lambda: client.zrem(keys.recorded, second.id), bool, 60)
     stages.replay(letters[second.id])
 
     assert not {first.id, second.id} & stages.letters().keys()
-    # And once more, as by somebody who is not sure whether it went through.
+    # and once more
     stages.post("persist", first)
     stages.post("candle-aggregate", second)
     for symbol in (unstored, unapplied):

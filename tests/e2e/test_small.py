@@ -1,4 +1,4 @@
-"""The whole pipeline as one function: the small cluster's own YAML, run here."""
+"""The whole pipeline as one function, with the small cluster's own YAML."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MINUTE_MS = 1_650_000_000_000 // 60_000 * 60_000
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """`kandle up` with what `kubectl apply -k knative/eventing/small` would apply."""
+    """`kandle up` with the objects of `kubectl apply -k knative/eventing/small`."""
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is not installed: it builds knative/eventing/small")
     directory = tmp_path_factory.mktemp("small")
@@ -45,7 +45,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 
 
 def test_ticks_become_exact_candles_in_one_function(small: dict[str, str]) -> None:
-    """Over UDP, through one Broker and one process, to the API: each stage does its part."""
+    """Ticks over UDP become exact candles in the API, through one Broker and one process."""
     symbol = fresh_symbol("SMALL")
     trades = over_days(generated_trades(seed=11, count=2_000), days=2)
     send_udp(small["UDP_ADDR"], (trade.line(symbol) for trade in trades))
@@ -56,7 +56,7 @@ def test_ticks_become_exact_candles_in_one_function(small: dict[str, str]) -> No
 
 
 def test_ingest_page_and_websocket_address_stand_beside_the_api(small: dict[str, str]) -> None:
-    """One address for everything that people and browsers ask."""
+    """Ingest, page and WebSocket have the API's address."""
     symbol = fresh_symbol("SMALLHTTP")
     line = f"{symbol},10,1,{MINUTE_MS},buy,1"
     assert web.post(small["INGEST_URL"], content=line).status_code == 202
@@ -68,7 +68,7 @@ def test_ingest_page_and_websocket_address_stand_beside_the_api(small: dict[str,
 
 
 def test_an_event_posted_to_the_function_goes_by_its_type(small: dict[str, str]) -> None:
-    """Under its name in the cluster; what no stage takes is kept as a dead letter, answered 2xx."""
+    """An event to the function is routed by type; an unknown one is dead-lettered with a 2xx."""
     url = small["API_URL"]
     headers = {"ce-specversion": "1.0", "ce-source": "/test", "content-type": "application/json"}
     headers["host"] = "kandle.kandle.svc.cluster.local"
@@ -82,7 +82,7 @@ def test_an_event_posted_to_the_function_goes_by_its_type(small: dict[str, str])
 
 
 def test_closed_candles_become_rows_through_their_own_path(small: dict[str, str]) -> None:
-    """The market half: aggregate emits to the one Broker, and persist gets it back."""
+    """Closed candles go through the one Broker to persist and become rows."""
     symbol = fresh_symbol("SMALLROWS")
     lines = [f"{symbol},10,1,{MINUTE_MS},buy,1", f"{symbol},12,1,{MINUTE_MS + 90_000},buy,2"]
     send_udp(small["UDP_ADDR"], lines)

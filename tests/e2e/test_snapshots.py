@@ -22,7 +22,7 @@ from tests.platform import kandle
 @pytest.mark.early
 @pytest.mark.timeout(300)
 def test_the_live_state_is_copied_and_brought_back(pipeline: dict[str, str]) -> None:
-    """Taken, listed, made anew while ticks come: not one is missing, nor counted twice."""
+    """A snapshot of the live state is taken, listed and restored while ticks arrive, each once."""
     symbol, where = fresh_symbol("STATE"), ("--data-dir", pipeline["DATA_DIR"])
     now_ms = time.time_ns() // 1_000_000
     lines = [f"{symbol},{100 + n % 7}.25,1,{now_ms - 400 * (300 - n)},buy,{n}" for n in range(300)]
@@ -57,7 +57,7 @@ def test_the_live_state_is_copied_and_brought_back(pipeline: dict[str, str]) -> 
 
 @pytest.mark.early
 def test_retention_says_what_would_go(pipeline: dict[str, str]) -> None:
-    """A day that was today years ago waits until the lake has it."""
+    """`kandle retention --dry-run` lists an old day that waits until the lake has it."""
     symbol, where = fresh_symbol("AGED"), ("--data-dir", pipeline["DATA_DIR"])
     rows(pipeline["DATABASE_URL"], "SELECT make_partition('tick_segments', '2017-07-14')")
     send_udp(pipeline["UDP_ADDR"], [f"{symbol},1,1,{1_500_000_000_000 + n}" for n in range(10)])

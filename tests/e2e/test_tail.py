@@ -30,7 +30,7 @@ def tailing(pipeline: dict[str, str], *arguments: str) -> Iterator[subprocess.Po
 
 
 def lines(process: subprocess.Popen[str], holds: Callable[[str], bool]) -> list[str]:
-    """What it prints, up to the first line that holds; the test's time limit ends a wait."""
+    """Its output up to the first line that satisfies; the test's timeout ends a wait."""
     assert process.stdout is not None
     found: list[str] = []
     for each in process.stdout:
@@ -41,11 +41,11 @@ def lines(process: subprocess.Popen[str], holds: Callable[[str], bool]) -> list[
 
 
 def test_a_line_a_message_until_ctrl_c(pipeline: dict[str, str]) -> None:
-    """Ticks and candles for people, the present first; it ends without a word."""
+    """Ticks and candles are printed, the present first, until Ctrl-C ends it silently."""
     symbol, start_ms = fresh_symbol("TAIL"), 1_700_000_040_000
     post(pipeline, f"{symbol},10.50,2,{start_ms},buy,1")
     with tailing(pipeline, f"ticks:{symbol}", f"candles:1m:{symbol}") as process:
-        first = f"2023-11-14 22:14:00  {symbol}  10.5 x 2"  # the present has no side
+        first = f"2023-11-14 22:14:00  {symbol}  10.5 x 2"  # the snapshot has no side
         lines(process, lambda line: line.removesuffix("  buy") == first)
         post(pipeline, f"{symbol},11,1,{start_ms + 1000},sell,2")
         lines(process, lambda line: "C 11" in line and f"{symbol} 1m" in line and "open" in line)
@@ -55,7 +55,7 @@ def test_a_line_a_message_until_ctrl_c(pipeline: dict[str, str]) -> None:
 
 
 def test_it_goes_on_where_it_was_cut(pipeline: dict[str, str]) -> None:
-    """live-feed is killed: it says so, connects again, and every tick comes once."""
+    """After a kill of live-feed it reports the loss, reconnects, and prints every tick once."""
     symbol = fresh_symbol("TAILCUT")
     with tailing(pipeline, f"ticks:{symbol}", "--json") as process:
         post(pipeline, f"{symbol},1,1,,,1")
@@ -64,7 +64,9 @@ def test_it_goes_on_where_it_was_cut(pipeline: dict[str, str]) -> None:
         for n in range(2, 12):
             post_until_taken(pipeline, f"{symbol},{n},1,,,{n}")
         while len({json.loads(line)["data"]["price"] for line in found}) < 11:
-            found += lines(process, lambda line: True)  # events repeated after the kill come last
+            found += lines(
+                process, lambda line: True
+            )  # events redelivered after the kill come last
         messages: list[dict[str, Any]] = [json.loads(line) for line in found]
         assert sorted(int(each["data"]["price"]) for each in messages) == list(range(1, 12))
         places = [each["seq"] for each in messages]
@@ -74,7 +76,7 @@ def test_it_goes_on_where_it_was_cut(pipeline: dict[str, str]) -> None:
 
 
 def test_what_cannot_be_followed_is_told(pipeline: dict[str, str]) -> None:
-    """A channel that is none; an address where nothing answers."""
+    """An invalid channel or an unreachable address is an error."""
     refused = kandle("tail", "prices:A", "--data-dir", pipeline["DATA_DIR"], check=False)
     assert refused.returncode == 1
     assert "'prices:A' is no channel" in refused.stderr

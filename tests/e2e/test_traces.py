@@ -43,7 +43,7 @@ def handed(collector: Collector, trace_id: str) -> set[tuple[str, str]]:
 def test_a_datagram_is_one_trace_through_all_stages(
     pipeline: dict[str, str], collector: Collector
 ) -> None:
-    """From the listener on; each span names its event, whose id is found in Postgres too."""
+    """A datagram's trace has a span of every stage, each with its event's id as in Postgres."""
     symbol = fresh_symbol("TRACED")
     with watching(pipeline, f"ticks:{symbol}", f"candles:1m:{symbol}") as socket:
         until(socket, lambda frame: frame["type"] == "snapshot")
@@ -66,7 +66,7 @@ def test_a_datagram_is_one_trace_through_all_stages(
 
 
 def test_a_clients_trace_goes_on(pipeline: dict[str, str], collector: Collector) -> None:
-    """POST /ingest takes W3C Trace Context; what is none begins a trace of its own."""
+    """POST /ingest continues a client's trace, and an invalid header begins a new one."""
     trace_id, parent = secrets.token_hex(16), secrets.token_hex(8)
     symbol = fresh_symbol("CLIENT")
     headers = {"traceparent": f"00-{trace_id}-{parent}-01"}

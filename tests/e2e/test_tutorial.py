@@ -1,4 +1,4 @@
-"""The tutorial of the CSV, as somebody would type it: docs/tutorials/csv.md, line by line."""
+"""The CSV tutorial, docs/tutorials/csv.md, typed line by line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VARIABLES = ("API_URL", "LIVE_URL", "INGEST_URL")
 def test_every_line_of_the_tutorial_does_what_the_page_says(
     pipeline: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Commands print the lines that stand below them; the notebook's code runs."""
+    """Each command prints the lines of the page, and the notebook's code runs."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KANDLE_DATA_DIR", pipeline["DATA_DIR"])
     for name in VARIABLES:
@@ -40,7 +40,7 @@ def test_every_line_of_the_tutorial_does_what_the_page_says(
             wanted = expected.splitlines() if following == "text" else []
             if re.search("kandle import (?!.*--dry-run)", text):
                 printed = output_of(text)
-            else:  # what it reads may be under way
+            else:  # the data may still be in flight
                 printed = eventually(partial(output_of, text), partial(all_are_in, wanted))
             assert all_are_in(wanted, printed), printed
     names["kandle"].close()
@@ -48,13 +48,13 @@ def test_every_line_of_the_tutorial_does_what_the_page_says(
 
 
 def output_of(lines: str) -> str:
-    """What commands of `kandle` print, one a line."""
+    """The output of `kandle` commands, one a line."""
     app = command_line()
     results = [CliRunner().invoke(app, shlex.split(line)[1:]) for line in lines.splitlines()]
     return "".join(f"{each.output}{each.exception or ''}" for each in results)
 
 
 def all_are_in(wanted: list[str], printed: str) -> bool:
-    """Whether the lines of the page were printed; runs of spaces are alike."""
+    """Whether the page's lines were printed, regardless of runs of spaces."""
     said = " ".join(printed.split())
     return all(" ".join(each.split()) in said for each in wanted)

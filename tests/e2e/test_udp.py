@@ -1,4 +1,4 @@
-"""What is sent over UDP, in either format, is in the candles exactly, or in the rejects whole."""
+"""UDP input of either format is exactly in the candles, or whole in the rejects."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def varint(value: int) -> bytes:
 def ticker_update(
     symbol: str, price: float, volume: int = 0, timestamp: int = 0, size: str = ""
 ) -> bytes:
-    """A TickerUpdate as protobuf writes it; here by hand, as a sender in any language might."""
+    """A TickerUpdate as protobuf writes it, by hand as a sender in any language might."""
     message = field(1, 2, varint(len(symbol)) + symbol.encode())
     message += field(2, 1, struct.pack("<d", price))
     if volume:
@@ -55,7 +55,7 @@ def rejects_with(database_url: str, text: str) -> list[tuple[Any, ...]]:
 
 
 def test_both_formats_make_one_candle(pipeline: dict[str, str]) -> None:
-    """Lines and TickerUpdates of one symbol on one port: exact prices, exact sizes."""
+    """Lines and TickerUpdates of one symbol on one port make one exact candle."""
     symbol = fresh_symbol("UDP")
     send(
         pipeline["UDP_ADDR"],
@@ -75,7 +75,10 @@ def test_both_formats_make_one_candle(pipeline: dict[str, str]) -> None:
 
 
 def test_a_bad_ticker_update_is_kept_with_its_reason(pipeline: dict[str, str]) -> None:
-    """NaN, cut off, unknown fields, no symbol: each a reject; the next one counts."""
+    """A bad TickerUpdate is a reject with its reason, and the next one is a tick.
+
+    NaN, truncated, unknown fields, no symbol.
+    """
     symbol = fresh_symbol("PB")
     good = ticker_update(symbol, 7.0, volume=1, timestamp=TIME_MS)
     nan = ticker_update(symbol, float("nan"))
@@ -99,7 +102,10 @@ def test_a_bad_ticker_update_is_kept_with_its_reason(pipeline: dict[str, str]) -
 def test_ticker_updates_by_http_are_taken_up_to_where_the_body_is_cut_off(
     pipeline: dict[str, str],
 ) -> None:
-    """Each message behind its length; what is not whole is a reject; repeats count once."""
+    """Length-prefixed TickerUpdates are ticks, and a truncated one is a reject.
+
+    Repetitions count once.
+    """
     symbol = fresh_symbol("STREAM")
     messages = [ticker_update(symbol, 10.0 + i, volume=1, timestamp=TIME_MS + i) for i in range(3)]
     body = b"".join(varint(len(m)) + m for m in messages)[:-1]
@@ -119,7 +125,7 @@ def test_ticker_updates_by_http_are_taken_up_to_where_the_body_is_cut_off(
 
 
 def test_many_small_datagrams_are_all_counted(pipeline: dict[str, str]) -> None:
-    """One tick a datagram, more than a batch holds: every one is in the candle."""
+    """More single-tick datagrams than a batch holds are all in the candle."""
     symbol = fresh_symbol("MANY")
     lines = (f"{symbol},{1 + n % 7},1,{TIME_MS + n},buy,{n}" for n in range(20_000))
     send_udp(pipeline["UDP_ADDR"], lines, lines_a_datagram=1)

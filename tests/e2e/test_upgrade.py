@@ -1,4 +1,4 @@
-"""An upgrade under load: the schema first, then the functions one after the other.
+"""An upgrade under load: the schema first, then the functions one by one.
 
 Two checkouts of this code stand for two versions; the second has a migration more, which gives a
 column to every table. Not covered: a version whose code differs, which this repository cannot hold.
@@ -43,7 +43,7 @@ CREATE TABLE next_version (made timestamptz NOT NULL DEFAULT now());
 
 
 def checkout(directory: Path) -> Path:
-    """A copy of the code, without what is built or cached."""
+    """A copy of the code, without builds and caches."""
     ignored = shutil.ignore_patterns("__pycache__", "dashboard", "chart", "terraform")
     for name in FOLDERS:
         shutil.copytree(ROOT / name, directory / name, ignore=ignored)
@@ -52,7 +52,7 @@ def checkout(directory: Path) -> Path:
 
 
 def migrate(tree: Path, database: str) -> str:
-    """What the migrations Job of that version says. Its pod is started again when it fails."""
+    """The output of that version's migrations Job, which is retried as its pod would be."""
     command = [sys.executable, "-m", "shared.stores.migrations"]
     for _ in range(20):
         done = subprocess.run(
@@ -70,7 +70,7 @@ def migrate(tree: Path, database: str) -> str:
 
 
 class Load:
-    """A sender that repeats what was not accepted, as senders do."""
+    """A sender that repeats what was not accepted."""
 
     def __init__(self, ingest: str, symbol: str, trades: list[Trade]) -> None:
         self._ingest, self._symbol, self._trades = ingest, symbol, trades
@@ -120,7 +120,7 @@ def tree_of(platform: Up, name: str) -> Path:
 
 
 def replace(platform: Up, name: str, tree: Path) -> None:
-    """End a function's process; return when another one is at work, in that checkout."""
+    """End a function's process; return when another one serves from that checkout."""
     old = platform.find(name)
     assert old is not None
     old.send_signal(signal.SIGTERM)
@@ -137,12 +137,15 @@ def replace(platform: Up, name: str, tree: Path) -> None:
 
 @pytest.mark.timeout(400)
 def test_old_functions_run_on_the_new_schema_and_beside_new_functions(tmp_path: Path) -> None:
-    """Nothing is lost, doubled, refused or given up, and every candle is exact."""
+    """Old functions on the new schema, and beside new ones, lose and double nothing.
+
+    Every candle is exact, nothing is refused or dead-lettered.
+    """
     tree = checkout(tmp_path / "tree")
     following = checkout(tmp_path / "next")
     (following / "shared/stores/migrations/9999_next_version.sql").write_text(MIGRATION)
     symbol = fresh_symbol("UPGRADE")
-    hours_ago_ms = time.time_ns() // 1_000_000 - 8 * 3_600_000  # older ones may leave for the lake
+    hours_ago_ms = time.time_ns() // 1_000_000 - 8 * 3_600_000  # older ones may move to the lake
     trades = generated_trades(seed=23, count=6_000, start_ms=hours_ago_ms)
     platform = Up(tmp_path / "data", tree)
     try:

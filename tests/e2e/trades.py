@@ -1,4 +1,4 @@
-"""A generated market and the candles it must give, in plain Python."""
+"""A generated market and its candles by definition, in plain Python."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Trade(NamedTuple):
-    """One trade as a sender knows it."""
+    """One trade as its sender has it."""
 
     time_ms: int
     trade_id: int
@@ -47,24 +47,24 @@ def generated_trades(seed: int, count: int, start_ms: int = 1_600_000_000_000) -
 
 
 def over_days(trades: list[Trade], days: int) -> list[Trade]:
-    """The same trades, their times stretched over so many days."""
+    """The same trades with their times stretched over so many days."""
     first, last = trades[0].time_ms, trades[-1].time_ms
     factor = days * 86_400_000 // (last - first)
     return [t._replace(time_ms=first + (t.time_ms - first) * factor) for t in trades]
 
 
 def in_order(items: Sequence[T]) -> list[T]:
-    """As they are."""
+    """Unchanged."""
     return list(items)
 
 
 def twice(items: Sequence[T]) -> list[T]:
-    """All, then all again: a feed that reconnects and begins anew."""
+    """All, then all again: a feed that reconnects and restarts."""
     return [*items, *items]
 
 
 def shuffled(items: Sequence[T]) -> list[T]:
-    """In any order but theirs."""
+    """In a random other order."""
     return random.Random(11).sample(items, len(items))
 
 
@@ -74,10 +74,10 @@ def shuffled_and_twice(items: Sequence[T]) -> list[T]:
 
 
 class Way(Protocol):
-    """A way in which trades come. None may change a candle."""
+    """An order of arrival, which may change no candle."""
 
     def __call__(self, items: Sequence[T]) -> list[T]:
-        """Return them in the order in which they are sent."""
+        """Return them in the order of sending."""
 
 
 WAYS = [
@@ -109,6 +109,6 @@ def expected_candles(trades: list[Trade], minutes: int) -> list[dict[str, Any]]:
 
 
 def exact(candle: dict[str, Any]) -> dict[str, Any]:
-    """A candle of the API with its decimals as numbers, without its flags."""
+    """A candle of the API with decimals as numbers, without its flags."""
     numbers = {name: Decimal(candle[name]) for name in ("o", "h", "l", "c", "v", "bv", "sv")}
     return {"t": candle["t"], "n": candle["n"], **numbers}
