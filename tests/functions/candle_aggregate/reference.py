@@ -1,4 +1,4 @@
-"""Ticks of plain values, and the batches that normalize would emit for them."""
+"""Ticks of plain values, and the batches that normalize emits for them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Tick:
 
 
 def as_columns(ticks: Iterable[Tick], source: str = "udp-1", first_sequence: int = 0) -> Ticks:
-    """A batch of ticks as normalize would emit it: prices with 2 decimals, sizes with 3."""
+    """A batch of ticks as normalize emits it: prices with 2 decimals, sizes with 3."""
     rows = sorted(ticks, key=lambda t: (t.instrument, t.time_us, t.trade_id))
     names = sorted({t.instrument for t in rows})
 

@@ -1,4 +1,4 @@
-"""Replicas of candle-aggregate's engine over one Redis, and a reader of what they have written."""
+"""Replicas of candle-aggregate's engine over one Redis, and a reader of their state."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ RULES = Rules(
 
 
 class NoStorage:
-    """A state that is lost begins empty, and Postgres knows of no event."""
+    """A lost state restarts empty, and Postgres has no event."""
 
     def is_trusted(self, lease: Lease) -> bool:
-        """Whether it is there."""
+        """Whether the state exists."""
         return bool(lease.lineage)
 
     def make(self, engine: Engine, lease: Lease) -> Outcome:
-        """Begin an empty state."""
+        """Create an empty state."""
         session = Session(engine.store, engine.rules, lease, engine.clock())
         session.clear()
         session.begin(secrets.token_hex(8))
@@ -81,7 +81,7 @@ class Replica:
         self.late: list[Late] = []
 
     def apply(self, **batches: Ticks) -> list[Applied]:
-        """Apply events at once, and emit what they bring about."""
+        """Apply events in one step, and emit the results."""
         applied = self.engine.apply(TickEvent(id_, ticks) for id_, ticks in batches.items())
         self.emit([each for one in applied for each in one.emissions])
         return applied
@@ -95,7 +95,7 @@ class Replica:
         return Changes([event_id])
 
     def emit(self, emissions: Sequence[Emission]) -> None:
-        """Let the broker take emissions, each once."""
+        """Publish emissions, each once."""
         for emission in dict.fromkeys(emissions):
             for out in emission.emit:
                 body = decompress(out.body)
@@ -108,7 +108,7 @@ class Replica:
 
 
 def live_candles(client: redis.Redis, rules: Rules = RULES) -> dict[CandleKey, Candle]:
-    """The records of every block that have a price; of longer timeframes what is closed."""
+    """The records of every block with a price; of longer timeframes the closed ones."""
     found = {}
     for shard in range(rules.shards):
         for field in cast(list[bytes], client.hkeys(Keys(shard).blocks)):
@@ -124,7 +124,7 @@ def live_candles(client: redis.Redis, rules: Rules = RULES) -> dict[CandleKey, C
 
 
 def content(candle: Candle) -> dict[str, Any]:
-    """What the ticks decide of a candle."""
+    """The part of a candle that ticks determine."""
     return {
         name: getattr(candle, name)
         for name in Candle.__dataclass_fields__

@@ -1,4 +1,4 @@
-"""Trades that are cancelled, corrected or count for volume alone, wherever their candle is."""
+"""Trades that are cancelled, corrected or volume-only, wherever their candle is."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AT = ["live", "late"]
 
 @pytest.mark.parametrize("late", [False, True], ids=["live", "late"])
 def test_a_volume_only_trade_counts_for_volume_and_moves_no_price(world: World, late: bool) -> None:
-    """First, last, highest and lowest of a minute; in order, or after its candle left the state."""
+    """A volume-only trade adds volume and changes no price, live or after eviction."""
     world.ship(trades(0, 20))
     extremes = [
         trade(0, 9_000, 999, flags=VOLUME_ONLY),
@@ -39,7 +39,10 @@ def test_a_volume_only_trade_counts_for_volume_and_moves_no_price(world: World, 
 def test_a_minute_of_volume_only_trades_is_no_candle_until_a_trade_makes_a_price(
     world: World, lost: bool
 ) -> None:
-    """It counts for no longer one either; a late trade makes it whole, live and from storage."""
+    """A minute of volume-only trades is a candle only once another trade has a price.
+
+    It does not count for longer candles either; a late trade completes it, live and from storage.
+    """
     world.ship(trades(0, 3))
     world.ship([trade(70, 9_000, 999, flags=VOLUME_ONLY)])
     five = parse_ladder("5m")[0]
@@ -61,7 +64,7 @@ def test_a_minute_of_volume_only_trades_is_no_candle_until_a_trade_makes_a_price
 
 
 def three_minutes(world: World, at: str) -> None:
-    """Minutes 0 to 12 of A, live or gone from the state."""
+    """Minutes 0 to 12 of A, live or evicted."""
     world.ship(trades(0, 40))
     if at == "late":
         world.settle()
@@ -69,7 +72,10 @@ def three_minutes(world: World, at: str) -> None:
 
 @pytest.mark.parametrize("at", AT)
 def test_a_cancelled_trade_leaves_its_candles(world: World, at: str) -> None:
-    """Under a higher revision; also when it is sent again, and when the state is lost."""
+    """A cancelled trade leaves its candles under a higher revision.
+
+    Also when it is sent again, and when the state is lost.
+    """
     three_minutes(world, at)
     wrong = trade(10 if at == "late" else 610, 9_000, 99_999)
     world.ship([wrong])
@@ -95,7 +101,7 @@ def test_a_cancelled_trade_leaves_its_candles(world: World, at: str) -> None:
 
 @pytest.mark.parametrize("at", AT)
 def test_a_corrected_trade_counts_as_it_was_corrected(world: World, at: str) -> None:
-    """The last word counts: a correction, another one, a cancel, a correction after all."""
+    """A trade counts by its last bust: correction, correction, cancel, correction."""
     three_minutes(world, at)
     wrong = trade(5 if at == "late" else 785, 9_000, 99_999)
     world.ship([wrong])
@@ -107,7 +113,7 @@ def test_a_corrected_trade_counts_as_it_was_corrected(world: World, at: str) -> 
 
 
 def test_a_withdrawn_candle_is_not_repaired_for_its_flag(world: World) -> None:
-    """It began with its instrument; an earlier trade came, and there is nothing to fold."""
+    """A withdrawn candle with nothing to fold is not repaired for its partial flag."""
     first = trade(400, 9_000, 500)
     world.ship([first, trade(1_000, 9_001, 100)])
     world.settle()
@@ -122,7 +128,10 @@ def test_a_withdrawn_candle_is_not_repaired_for_its_flag(world: World) -> None:
 def test_a_candle_of_cancelled_trades_alone_is_withdrawn_and_may_come_back(
     world: World, at: str
 ) -> None:
-    """It is stored without a trade; the longer ones that had no other trade go as well."""
+    """A candle whose trades are all cancelled is withdrawn, and returns with a new trade.
+
+    The longer ones without another trade are withdrawn too.
+    """
     alone = trade(400, 9_000, 500)
     world.ship([*trades(0, 3), alone, trade(1_000, 9_002, 100)])
     if at == "late":
@@ -141,7 +150,10 @@ def test_a_candle_of_cancelled_trades_alone_is_withdrawn_and_may_come_back(
 
 
 def test_a_cancel_before_its_trade_waits_for_it(world: World) -> None:
-    """Order is not guaranteed; without a time the last trade of that id is meant."""
+    """A cancel that arrives before its trade waits for it.
+
+    Without a time the last trade of that id is meant.
+    """
     wrong = trade(10, "x-1", 99_999)
     world.bust(wrong, said=False)
     world.busts[-1] = replace(world.busts[-1], event_time_us=wrong.time_us)
@@ -154,7 +166,7 @@ def test_a_cancel_before_its_trade_waits_for_it(world: World) -> None:
 
 
 def test_a_cancel_whose_trade_does_not_come_is_a_reject(world: World) -> None:
-    """Its bytes are there, with what to check."""
+    """A cancel whose trade never comes is a reject with its bytes and what to check."""
     world.ship(trades(0, 3))
     event_id = world.bust(trade(10, 4_711, 1))
     for _ in range(11):
@@ -172,7 +184,7 @@ def test_a_cancel_whose_trade_does_not_come_is_a_reject(world: World) -> None:
 def test_a_trade_that_is_cancelled_before_it_is_applied_does_not_count(
     world: World, alone: bool
 ) -> None:
-    """Stored and cancelled first; the live state counts it until the repair."""
+    """A trade cancelled before it is applied counts only until the repair."""
     world.ship([trade(0, None, 100)])
     wrong = trade(1_500, 6, 5)._replace(size=0)
     event_id = world.send([wrong] if alone else [wrong, trade(1_501, 7, 6)])

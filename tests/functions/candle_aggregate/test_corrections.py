@@ -1,4 +1,4 @@
-"""A trade that its venue corrects under other ids counts once, whatever comes in which order."""
+"""A trade that its venue corrects under other ids counts once, in any order of arrival."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PRICES: Final = (200, 300, 400)
 
 @dataclass
 class Tape:
-    """What a venue says of one trade of `name`: print 0, corrections 1 and 2, and lists of it.
+    """A venue's messages about one trade of `name`: print 0, corrections 1 and 2, and lists of it.
 
     `by_root`: the second correction names the first id again, and not that of the first one.
     """
@@ -53,7 +53,7 @@ class Tape:
         self.bust(number)
 
     def list_(self, state: int) -> None:
-        """What REST says when the trade is as its n-th correction has it; 3: cancelled."""
+        """REST's row of the trade after its n-th correction; 3: cancelled."""
         for number in range(min(state, 3)):
             at_us = BEGIN_US + self.at[number] * SECOND
             self.bust(number, at_us=at_us)
@@ -68,9 +68,9 @@ class Tape:
     def bust(
         self, number: int, corrected: int = 3, price: str = "", at_us: int = 0, flags: int = 0
     ) -> None:
-        """`at_us`: a list says it, with the time that it has there.
+        """`at_us`: the time that a list gives it.
 
-        What the tape says is received in its order, which is not that of the arrival.
+        The tape is received in its order, which differs from that of arrival.
         """
         self.world.now_us += 1
         bust = Bust(
@@ -84,7 +84,7 @@ class Tape:
 
 
 def candles_of(world: World, name: str) -> list[tuple[int, int, Decimal, Decimal]]:
-    """Minute, trades, close and volume of the candles that have a trade."""
+    """Minute, trades, close and volume of the candles with a trade."""
     return [
         ((start_us - BEGIN_US) // MINUTE, *row)
         for start_us, *row in world.sql.execute(
@@ -96,7 +96,10 @@ def candles_of(world: World, name: str) -> list[tuple[int, int, Decimal, Decimal
 
 
 def test_chains_of_corrections_count_once_in_any_order(world: World) -> None:
-    """Live, listed by REST at the same or another time, with a cancel at last, Redis lost."""
+    """A trade with a chain of corrections counts once in any order of arrival.
+
+    Live, listed by REST at the same or another time, with a cancel at last, Redis lost.
+    """
     dice = random.Random(18)
     wanted: dict[str, list[tuple[int, int, Decimal, Decimal]]] = {}
     tapes: list[tuple[Tape, int]] = []
@@ -132,7 +135,7 @@ def test_chains_of_corrections_count_once_in_any_order(world: World) -> None:
 
 
 def test_a_corrected_trade_of_which_only_the_list_is_known_is_no_reject(world: World) -> None:
-    """The correction came live, its trade was lost with a connection: REST lists the corrected."""
+    """A correction of a lost trade counts once REST lists the corrected one, and is no reject."""
     tape = Tape(world, "S", by_root=False, at=(10, 100, 700))
     tape.correct(1)
     tape.list_(1)
@@ -145,7 +148,7 @@ def test_a_corrected_trade_of_which_only_the_list_is_known_is_no_reject(world: W
 
 
 def test_a_correction_says_the_conditions_that_its_trade_has_instead(world: World) -> None:
-    """An odd lot that was none, and the other way: flags are those of the correction."""
+    """A corrected trade has the correction's flags, odd lot or not."""
     tape = Tape(world, "S", by_root=False, at=(10, 10, 10))
     world.ship([trade(20, "V:9", 100, name="S")])
     tape.print_()
@@ -156,7 +159,7 @@ def test_a_correction_says_the_conditions_that_its_trade_has_instead(world: Worl
 
 @pytest.mark.parametrize("seconds", [10, 100])
 def test_a_list_and_a_correction_at_the_same_moment(world: World, seconds: int) -> None:
-    """Neither commit sees the other's rows; still the trade counts once."""
+    """A list and a correction in concurrent commits count the trade once."""
     tape = Tape(world, "S", by_root=False, at=(10, seconds, 700))
     tape.print_()
     with ThreadPoolExecutor(2) as pool:

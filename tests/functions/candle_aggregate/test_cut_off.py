@@ -1,4 +1,4 @@
-"""A replica is cut off from Redis while it holds shards: another goes on, all candles are right."""
+"""A replica loses Redis while it holds shards: another takes over, and all candles are right."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class CutStore(Store):
 
 
 class Replica:
-    """A second replica of candle-aggregate in a world, whose way to Redis is a relay."""
+    """A second replica of candle-aggregate in a world, connected to Redis by a relay."""
 
     def __init__(self, world: World, url: str) -> None:
         self.world = world
@@ -69,7 +69,7 @@ class Replica:
         self.engine = Engine(self.store, world.rules, storage, world._clock)
 
     def apply(self, event_id: str) -> bool:
-        """Deliver a batch; tell whether it was answered 204."""
+        """Deliver a batch; return whether it was answered 204."""
         event = TickEvent(event_id, as_ticks(self.world.sent[event_id]))
         return self.world.deliver(
             lambda: [each for one in self.engine.apply([event]) for each in one.emissions]
@@ -94,7 +94,7 @@ def cut_off(world: World, relay: Relay) -> Iterator[Replica]:
 
 @pytest.mark.parametrize("cut", CUTS)
 def test_another_replica_goes_on(world: World, relay: Relay, cut_off: Replica, cut: str) -> None:
-    """What the one had is delivered to the other; when Redis is back both go on."""
+    """Events of a cut-off replica are applied by another, and both work once Redis is back."""
     some = [world.send(market(n)) for n in range(0, 60, 6)]
     assert cut_off.apply(some[0])
     cut_off.store.cut_at(0, lambda: CUTS[cut](relay))
@@ -110,7 +110,7 @@ def test_another_replica_goes_on(world: World, relay: Relay, cut_off: Replica, c
 def test_another_replica_makes_the_state(
     world: World, relay: Relay, cut_off: Replica, cut: str, writes: int
 ) -> None:
-    """Redis was lost, and who makes the state anew is cut off before it has."""
+    """If the replica that rebuilds a lost state is cut off, another rebuilds it."""
     some = [world.ship(market(n)) for n in range(0, 24, 6)]
     world.client.flushdb()
     cut_off.store.cut_at(writes, lambda: CUTS[cut](relay))

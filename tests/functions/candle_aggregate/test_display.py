@@ -1,4 +1,4 @@
-"""What a step shows: watched instruments alone, open candles at most so often, the newest state."""
+"""Display of a step: watched instruments only, open candles rate-limited, the newest state."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def shown(applied: list[Applied], timeframe: str) -> list[Candle]:
 
 
 def test_nothing_is_shown_where_nobody_watches(replica: Replica) -> None:
-    """No event, whatever is traded."""
+    """Without watchers no event is emitted for display."""
     (applied,) = replica.apply(e0=as_columns([tick("A", 0)]))
     assert applied.show == []
 
 
 def test_only_what_is_watched_is_shown(valkey: redis.Redis, replica: Replica) -> None:
-    """Its open candle; `*` is every instrument."""
+    """Only the open candles of watched instruments are shown; `*` is every instrument."""
     Leases(valkey, RULES.shards).renew(["A", "candles:*:A"], 1)
     applied = replica.apply(e0=as_columns([tick("A", 0), tick("B", 0)]))
     assert [each.instrument for each in shown(applied, "1m")] == ["A"]
@@ -73,7 +73,7 @@ def test_only_what_is_watched_is_shown(valkey: redis.Redis, replica: Replica) ->
 def test_repaired_candles_are_shown_where_they_are_watched(
     valkey: redis.Redis, replica: Replica
 ) -> None:
-    """Of the instrument and the timeframe that somebody watches, and to nobody else."""
+    """Repaired candles are shown for watched instruments and timeframes only."""
     applied = replica.apply(e0=as_columns([tick(n, s) for n in "AB" for s in (0, 60, 600)]))
     emitted = [output for each in applied for some in each.emissions for output in some.emit]
     display = Display(Watched(valkey), EVERY_US)
@@ -87,7 +87,7 @@ def test_repaired_candles_are_shown_where_they_are_watched(
 
 
 def test_busts_of_watched_instruments_are_shown(valkey: redis.Redis) -> None:
-    """Those of others are left out; nothing is emitted for candles."""
+    """Only busts of watched instruments are shown, and no candle is emitted for them."""
     Leases(valkey, RULES.shards).renew(["A"], 1)
     display = Display(Watched(valkey), EVERY_US)
     some = [Bust(name, None, "7", 0, False, "", "", BEGIN_US, 1, b"{}") for name in "AB"]
@@ -100,7 +100,7 @@ def test_busts_of_watched_instruments_are_shown(valkey: redis.Redis) -> None:
 
 
 def test_an_open_candle_is_shown_at_most_so_often(valkey: redis.Redis, replica: Replica) -> None:
-    """What came in between is never shown; what is shown is the newest state."""
+    """An open candle is shown at a limited rate, always with the newest state."""
     Leases(valkey, RULES.shards).renew(["A", "candles:*:A"], 1)
     counts = []
     for second, later_us in enumerate((0, 40_000, 40_000, 40_000, 100_000)):
@@ -113,7 +113,7 @@ def test_an_open_candle_is_shown_at_most_so_often(valkey: redis.Redis, replica: 
 def test_the_last_change_of_an_open_candle_is_shown_though_no_tick_follows(
     valkey: redis.Redis, replica: Replica
 ) -> None:
-    """By the clock, once: a burst and then a quiet market end with the newest state."""
+    """The clock shows the last change of an open candle once, without another tick."""
     Leases(valkey, RULES.shards).renew(["A", "candles:*:A"], 1)
     first = replica.apply(e0=as_columns([tick("A", 0)]))
     assert [each.trade_count for each in shown(first, "1m")] == [1]
@@ -129,7 +129,7 @@ def test_the_last_change_of_an_open_candle_is_shown_though_no_tick_follows(
 def test_a_step_of_unwatched_shards_leaves_what_others_still_show(
     valkey: redis.Redis, replica: Replica
 ) -> None:
-    """The last change of a watched candle is shown, whatever else is traded after it."""
+    """A step of unwatched shards does not drop another's pending last change."""
     other = next(f"B{n}" for n in range(99) if shard(f"B{n}") != shard("A"))
     Leases(valkey, RULES.shards).renew(["A", "candles:*:A"], 1)
     replica.apply(e0=as_columns([tick("A", 0)]))
@@ -143,7 +143,7 @@ def test_a_step_of_unwatched_shards_leaves_what_others_still_show(
 def test_a_longer_open_candle_is_its_fold_and_what_is_open(
     valkey: redis.Redis, replica: Replica
 ) -> None:
-    """Two minutes of five: the closed one and the open one."""
+    """A longer open candle is the fold of closed minutes and the open one."""
     Leases(valkey, RULES.shards).renew(["A", "candles:*:A"], 1)
     replica.apply(e0=as_columns([tick("A", 1, 100), tick("A", 50, 90)]))
     replica.now_us += 2 * EVERY_US
@@ -161,7 +161,7 @@ def test_a_longer_open_candle_is_its_fold_and_what_is_open(
 def test_open_candles_are_shown_of_watched_timeframes(
     valkey: redis.Redis, replica: Replica
 ) -> None:
-    """To who watches trades alone none; of five minutes no others, and the newest state at once."""
+    """Open candles are shown in watched timeframes only, at once to a new watcher."""
     Leases(valkey, RULES.shards).renew(["A"], 1)
     (alone,) = replica.apply(e0=as_columns([tick("A", 0)]))
     assert alone.show == []

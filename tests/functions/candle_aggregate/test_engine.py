@@ -1,4 +1,4 @@
-"""Steps over real Redis: what replicas make of ticks is what plain recomputation says."""
+"""Steps over real Redis: candles equal a plain recomputation."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BEGIN_US = NOW_US // MINUTE * MINUTE - 1_000 * MINUTE
 
 
 def trades(count: int, seed: int = 1, source: str = "udp-1") -> list[Row]:
-    """Trades of a few instruments over a quarter of an hour, in the order of time, with ids."""
+    """Trades of a few instruments over a quarter of an hour, in time order, with ids."""
     chance = random.Random(seed)
     rows = []
     time_us = BEGIN_US
@@ -48,7 +48,7 @@ def trades(count: int, seed: int = 1, source: str = "udp-1") -> list[Row]:
 
 
 def assert_exact(client: redis.Redis, replica: Replica, rows: list[Row]) -> None:
-    """Base candles are what the ticks say; so are the latest emissions of all closed ones."""
+    """Assert that base candles and the latest emission of closed ones equal the ticks'."""
     live = live_candles(client)
     base, five = (true_candles(rows, each) for each in RULES.ladder)
     assert {k: content(c) for k, c in live.items() if k[1] == "1m"} == base
@@ -72,7 +72,7 @@ def assert_exact(client: redis.Redis, replica: Replica, rows: list[Row]) -> None
 
 
 def test_one_batch_after_the_other(valkey: redis.Redis, replica: Replica) -> None:
-    """In order; some twice."""
+    """Batches in order, some repeated, give exact candles."""
     rows = trades(300)
     for n in range(0, 300, 20):
         replica.apply(**{f"e{n}": as_ticks(rows[n : n + 20])})
@@ -83,7 +83,7 @@ def test_one_batch_after_the_other(valkey: redis.Redis, replica: Replica) -> Non
 
 
 def test_a_clock_that_is_ahead_closes_nothing_early(valkey: redis.Redis, replica: Replica) -> None:
-    """One tick of another source, ahead of its receipt: what the others send revises no candle."""
+    """A tick ahead of its receive time closes no candle of other sources early."""
     seconds = [BEGIN_US + n * 1_000_000 for n in range(50)]
     right = [
         Row("A", at_us, *with_id(n), at_us + 1_000, "udp-1", n, 100 + n, 1, 1)
@@ -98,7 +98,7 @@ def test_a_clock_that_is_ahead_closes_nothing_early(valkey: redis.Redis, replica
 
 
 def test_who_no_longer_waits_ends_nothing(valkey: redis.Redis, replica: Replica) -> None:
-    """A request that was given up is left out; those after it are applied."""
+    """A request that timed out is left out of the step, and later ones are applied."""
     rows, begun, goes_on = trades(20), threading.Event(), threading.Event()
 
     def hold(_: Session) -> bool:
@@ -116,7 +116,7 @@ def test_who_no_longer_waits_ends_nothing(valkey: redis.Redis, replica: Replica)
 
 
 def test_a_fold_has_the_revision_of_what_it_gained(valkey: redis.Redis, replica: Replica) -> None:
-    """The first time as well: whoever folds the base candles gets the revision of the state."""
+    """A fold's revision is the state's highest from the first time on."""
     rows = trades(300)
     for n in range(0, 300, 20):
         replica.apply(**{f"e{n}": as_ticks(rows[n : n + 20])})
@@ -134,7 +134,7 @@ def test_a_fold_has_the_revision_of_what_it_gained(valkey: redis.Redis, replica:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_any_order_any_grouping(valkey: redis.Redis, replica: Replica, seed: int) -> None:
-    """Batches overlap in time and come in groups, late and early, from several sources."""
+    """Batches that overlap in time give exact candles in any order and grouping."""
     chance = random.Random(seed)
     rows = trades(400, seed)
     shuffled = rows[:]
@@ -151,11 +151,11 @@ def test_any_order_any_grouping(valkey: redis.Redis, replica: Replica, seed: int
 def test_an_event_that_waits_for_a_shard_asks_postgres_once(
     valkey: redis.Redis, replica: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However often its lease is asked for meanwhile: the holder's steps would wait, too."""
+    """An event that waits for a shard's lease queries Postgres once."""
     shard = shard_of("A", RULES.shards)
     replica.apply(e0=as_ticks([row for row in trades(40) if row.instrument == "A"][:2]))
     other = Store(valkey, "other")
-    while not other.acquire([shard], {}):  # the replica gives it back as soon as it is idle
+    while not other.acquire([shard], {}):  # an idle replica gives it back at once
         time.sleep(0.01)
     asked: list[str] = []
     polls = threading.Semaphore(0)
@@ -185,7 +185,7 @@ def test_an_event_that_waits_for_a_shard_asks_postgres_once(
 def test_a_repeated_event_leaves_no_lease_behind(
     valkey: redis.Redis, replica: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two replicas would wait for each other until leases of events that came again end."""
+    """A repeated event releases its lease, or two replicas would wait for each other."""
     monkeypatch.setattr("functions.candle_aggregate.steps.store.LEASE_MS", 600_000)
     ticks = as_ticks([row for row in trades(40) if row.instrument == "A"][:2])
     replica.apply(e1=ticks)

@@ -1,4 +1,4 @@
-"""Blocks leave the state some at a time, looked up beside the steps, and only as they were seen."""
+"""Eviction of blocks in parts, looked up beside the steps, only if unchanged."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHARD = 1
 
 @pytest.fixture
 def old(world: World) -> World:
-    """A quarter of an hour of A and B, all of it stored, in a state that lets nothing go."""
+    """A quarter of an hour of A and B, all stored, in a state without eviction."""
     world.restart(replace(RULES, keep_us=3_600_000_000))
     world.ship(trades(0, 1) + trades(0, 1, name="B"))
     world.ship(trades(1, 44) + trades(1, 44, name="B"))
@@ -39,7 +39,7 @@ def eviction(world: World) -> Eviction:
 def test_a_long_history_leaves_some_blocks_at_a_time(
     old: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No step waits for more than so many of them, and the floors end where all has left."""
+    """A long history is evicted in bounded parts, so that no step waits for more."""
     monkeypatch.setattr(evict, "LEAVE_AT_ONCE", 4)
     runs = []
     run = old.engine.run
@@ -50,7 +50,7 @@ def test_a_long_history_leaves_some_blocks_at_a_time(
 
     monkeypatch.setattr(old.engine, "run", counted)
     assert eviction(old).evict(old.engine, SHARD, old.now_us) == 36
-    assert runs == [36, 28, 20, 12, 4, 0]  # the last for the ids of trades
+    assert runs == [36, 28, 20, 12, 4, 0]  # the last one for trade ids
     assert old.live() == {}
     monkeypatch.undo()
     old.ship([trade(400, 9_000, 999), trade(910, 9_001, 998)])
@@ -58,7 +58,7 @@ def test_a_long_history_leaves_some_blocks_at_a_time(
 
 
 def test_names_of_blocks_are_read_once_a_round(old: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not once for each part that leaves: scattered history has ten thousands of blocks."""
+    """A round reads the names of blocks once, however many parts it evicts."""
     monkeypatch.setattr(evict, "LEAVE_AT_ONCE", 2)
     old.engine.run(SHARD, lambda session: session.blocks())
     read = []
@@ -76,7 +76,10 @@ def test_names_of_blocks_are_read_once_a_round(old: World, monkeypatch: pytest.M
 def test_a_round_of_eviction_ends_after_a_while_and_the_next_goes_on(
     old: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A history of months held up repairs of all instruments until the last of it had left."""
+    """A round of eviction ends at its time limit, and the next one resumes.
+
+    A history of months held up repairs of all instruments until the last of it had left.
+    """
     monkeypatch.setattr(evict, "LEAVE_AT_ONCE", 4)
     monkeypatch.setattr(evict, "EVICT_FOR_S", 0.0)
     some = eviction(old)
@@ -88,7 +91,7 @@ def test_a_round_of_eviction_ends_after_a_while_and_the_next_goes_on(
 def test_what_changed_since_it_was_looked_up_stays(
     old: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A tick comes in between for a candle that was to leave: nothing leaves in that round."""
+    """A block that changed since it was looked up is not evicted in that round."""
     run = old.engine.run
 
     def after_a_tick(shard: int, job: Callable[[Session], T]) -> T:
@@ -109,7 +112,7 @@ def test_what_changed_since_it_was_looked_up_stays(
 def test_an_instrument_that_joined_a_block_keeps_its_later_ones(
     old: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Blocks of C stay, for they just changed; H joins them while a later one of H is to leave."""
+    """An instrument that joins another's blocks meanwhile keeps its later ones."""
     old.ship([trade(1_200, 1, 100, name="H")])
     old.settle()
     old.ship([trade(960, 1, 100, name="C"), trade(1_300, 2, 100, name="C")])
@@ -129,7 +132,7 @@ def test_an_instrument_that_joined_a_block_keeps_its_later_ones(
 
 
 def test_nothing_is_read_before_the_next_block_can_be_due(old: World) -> None:
-    """The state holds many blocks that were just changed: they are looked at once."""
+    """No block is read before the next one can be due."""
     old.ship([trade(n, 9_000 + n, 999) for n in range(0, 900, 30)])
     some = eviction(old)
     assert some.evict(old.engine, SHARD, old.now_us) == 0

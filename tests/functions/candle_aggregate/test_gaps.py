@@ -1,4 +1,4 @@
-"""Candles that touch a gap: live ones are evaluated in place, stored ones by the repair."""
+"""Candles that touch a gap: live ones are marked in place, stored ones by repair."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def tell(world: World, *gaps: Gap) -> None:
 
 
 def evaluate(world: World) -> set[tuple[str, str, int]]:
-    """Let a second pass; return the stored candles that are not complete."""
+    """Let a second pass; return the stored candles that are incomplete."""
     world.step(1)
     assert world.tick_clock()
     world.deliver_all()
@@ -38,7 +38,10 @@ def incomplete_live(world: World) -> set[tuple[str, str, int]]:
 
 
 def test_live_candles_are_incomplete_while_the_gap_is_open(world: World) -> None:
-    """They are published so, under a higher revision, and once again when it is filled."""
+    """Live candles in an open gap are published as incomplete, and again when it is filled.
+
+    Each time under a higher revision.
+    """
     world.ship(trades(0, 20))
     world.ship(trades(20, 20))
     tell(world, GAP)
@@ -51,7 +54,7 @@ def test_live_candles_are_incomplete_while_the_gap_is_open(world: World) -> None
 
 
 def test_a_candle_that_begins_in_an_open_gap_is_evaluated_too(world: World) -> None:
-    """An open candle as well, and stays incomplete as ticks go on coming."""
+    """An open candle within a gap is incomplete and stays so with further ticks."""
     tell(world, GAP)
     assert evaluate(world) == set()
     world.ship(trades(0, 5))
@@ -62,7 +65,7 @@ def test_a_candle_that_begins_in_an_open_gap_is_evaluated_too(world: World) -> N
 
 
 def test_two_gaps_must_both_be_filled(world: World) -> None:
-    """One of them leaves the candle incomplete."""
+    """A candle in two gaps is complete only when both are filled."""
     world.ship(trades(0, 20))
     world.ship(trades(20, 20))
     other = replace(
@@ -81,7 +84,10 @@ def test_two_gaps_must_both_be_filled(world: World) -> None:
 
 
 def test_candles_that_have_left_the_state_are_repaired(world: World) -> None:
-    """And are complete again when the gap is filled; an "open" that comes late changes nothing."""
+    """Evicted candles in a gap are repaired, and again when it is filled.
+
+    An "open" that comes late changes nothing.
+    """
     world.ship(trades(0, 20))
     world.ship(trades(20, 20))
     world.settle()
@@ -99,7 +105,7 @@ def test_candles_that_have_left_the_state_are_repaired(world: World) -> None:
 
 
 def test_many_gaps_cost_few_queries_and_none_is_left_behind(world: World) -> None:
-    """Three thousand open gaps, the one that is touched the last of them."""
+    """Three thousand open gaps cost few queries, and the last of them is found."""
     world.ship(trades(0, 20))
     world.ship(trades(20, 20))
     some = [

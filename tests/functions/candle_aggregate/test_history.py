@@ -1,4 +1,4 @@
-"""A venue's candles stand where trades are not known in full, and give way where they are."""
+"""A venue's candles stand where trades are incomplete, and are replaced where they are complete."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PER_MINUTE = 3
 
 
 def kline(minute: int, rows: Sequence[Row] | None = None) -> Candle:
-    """What a venue says of a minute: what its trades make; without rows those of `trades`."""
+    """A venue's candle of a minute, from its trades; without rows from `trades`."""
     some = trades(PER_MINUTE * minute, PER_MINUTE) if rows is None else rows
     prices = [Decimal(row.price) for row in some]
     return Candle(
@@ -55,7 +55,7 @@ def history(
 
 
 def publish(world: World, past: CandleHistory) -> None:
-    """Deliver an event of history, as the broker does; what it emits waits to be delivered."""
+    """Deliver an event of history as the broker does; emissions wait for delivery."""
     again = CandleHistory.decode(past.encode())
 
     def work() -> Iterable[Emission]:
@@ -69,12 +69,12 @@ def minute_of(world: World, minute: int, timeframe: str = "1m") -> dict[str, Any
 
 
 def live_from(world: World, minute: int, minutes: int) -> None:
-    """Let the trades of some minutes come as a feed sends them."""
+    """Let the trades of some minutes arrive as from a feed."""
     world.ship(trades(PER_MINUTE * minute, PER_MINUTE * minutes))
 
 
 def totals(world: World, timeframe: str) -> dict[int, tuple[int, str]]:
-    """By start in minutes: trades, and where the candle is from."""
+    """Trades and origin of each candle, by start in minutes."""
     return {
         (start_us - BEGIN_US) // MINUTE: (row["trade_count"], row["origin"])
         for (_, name, start_us), row in world.stored().items()
@@ -83,7 +83,7 @@ def totals(world: World, timeframe: str) -> dict[int, tuple[int, str]]:
 
 
 def test_history_and_live_candles_meet_without_hole_or_double(world: World) -> None:
-    """Seven minutes of the venue's, then ours: also where a longer candle is of both."""
+    """History of seven minutes and live candles meet exactly, also within a longer candle."""
     publish(world, history(map(kline, range(7)), 0, 7))
     world.deliver_all()
     live_from(world, 7, 5)
@@ -96,7 +96,7 @@ def test_history_and_live_candles_meet_without_hole_or_double(world: World) -> N
 
 
 def test_history_that_comes_after_the_first_ticks_is_the_same(world: World) -> None:
-    """The open longer candle takes it in, and what is live is not partial any more."""
+    """History that arrives after the first ticks completes the open longer candle."""
     live_from(world, 7, 4)
     world.deliver_all()
     assert ("A", "5m", BEGIN_US + 5 * MINUTE) in world.live()
@@ -108,7 +108,7 @@ def test_history_that_comes_after_the_first_ticks_is_the_same(world: World) -> N
 
 @pytest.mark.parametrize("lost", [False, True])
 def test_the_seam_minute_is_ours_in_full(world: World, lost: bool) -> None:
-    """Its first trade is seconds after its start; it is said that none came before it."""
+    """The minute of the seam is made of trades, since no trade came before the first."""
     publish(world, history(map(kline, range(2)), 0, 2))
     world.deliver_all()
     world.ship([trade(125, 500, 90), trade(150, 501, 91)])
@@ -125,7 +125,7 @@ def test_the_seam_minute_is_ours_in_full(world: World, lost: bool) -> None:
 
 
 def test_without_that_the_first_minute_of_ticks_stays_partial(world: World) -> None:
-    """Ticks began within it, and nobody said that these are all: the venue's candle stands."""
+    """Without a seam the venue's candle stands in the first minute of ticks."""
     world.ship([trade(70, 500, 90), trade(100, 501, 91)])
     world.ship([trade(130, 502, 92)])
     world.settle()
@@ -133,14 +133,17 @@ def test_without_that_the_first_minute_of_ticks_stays_partial(world: World) -> N
     publish(world, history(map(kline, range(2)), 0, 2, follow=False))
     world.settle()
     assert totals(world, "1m") == {0: (3, VENUE), 1: (3, VENUE), 2: (1, "trades")}
-    world.ship([trade(80, 503, 93)])  # a late one: still not all
+    world.ship([trade(80, 503, 93)])  # a late one: still incomplete
     world.settle()
     assert minute_of(world, 1)["origin"] == VENUE
     assert minute_of(world, 0, "5m")["trade_count"] == 7
 
 
 def test_trades_that_are_known_in_full_replace_the_venues_candle(world: World) -> None:
-    """A venue's candle that differs from its trades included; longer ones follow."""
+    """A minute with complete trades replaces the venue's candle, also a differing one.
+
+    Longer ones follow.
+    """
     wrong = replace(kline(1), high=Decimal(999), trade_count=50)
     publish(world, history([kline(0), wrong, kline(2)], 0, 3))
     world.deliver_all()
@@ -159,7 +162,7 @@ def test_trades_that_are_known_in_full_replace_the_venues_candle(world: World) -
 
 
 def test_trades_in_a_gap_do_not_replace_it_before_the_gap_is_filled(world: World) -> None:
-    """Half of the minute's trades are here: the venue's candle stands until the others are."""
+    """In a gap the venue's candle stands until the gap is filled."""
     publish(world, history(map(kline, range(3)), 0, 3))
     world.deliver_all()
     live_from(world, 3, 4)
@@ -178,7 +181,7 @@ def test_trades_in_a_gap_do_not_replace_it_before_the_gap_is_filled(world: World
 
 
 def test_that_trades_are_known_from_a_time_on_makes_their_first_candle_whole(world: World) -> None:
-    """Fetched trades begin seconds after the start of a minute: the venue's stands until then."""
+    """The first minute of fetched trades is complete once the seam says so."""
     publish(world, history(map(kline, range(3)), 0, 3))
     world.deliver_all()
     live_from(world, 3, 4)
@@ -195,7 +198,7 @@ def test_that_trades_are_known_from_a_time_on_makes_their_first_candle_whole(wor
 
 
 def test_candles_of_trades_stand_before_the_venues(world: World) -> None:
-    """Where ours are whole, and where they are live."""
+    """Complete or live candles of trades are not replaced by the venue's."""
     world.ship(trades(0, 12))
     world.deliver_all()
     wrong = [replace(kline(n), close=Decimal(50), low=Decimal(50)) for n in range(4)]
@@ -207,7 +210,7 @@ def test_candles_of_trades_stand_before_the_venues(world: World) -> None:
 
 
 def test_an_event_that_comes_twice_publishes_once(world: World) -> None:
-    """After its candles are stored nothing is left to say; before, the same again."""
+    """A repeated event publishes nothing after its candles are stored, and the same before."""
     past = history(map(kline, range(6)), 0, 6)
     publish(world, past)
     publish(world, past)
@@ -221,7 +224,7 @@ def test_an_event_that_comes_twice_publishes_once(world: World) -> None:
 
 
 def test_ranges_in_any_order_make_the_same_longer_candles(world: World) -> None:
-    """Two ranges that meet within a longer candle, the later one first."""
+    """Two ranges that meet within a longer candle give the same one in any order."""
     publish(world, history(map(kline, range(3, 8)), 3, 8))
     publish(world, history(map(kline, range(3)), 0, 3))
     world.settle()
@@ -229,7 +232,7 @@ def test_ranges_in_any_order_make_the_same_longer_candles(world: World) -> None:
 
 
 def test_rules_of_alerts_count_from_the_end_of_history(world: World) -> None:
-    """The past is evaluated, and nobody is alerted of it."""
+    """History is evaluated without alerts, which begin at its end."""
     world.sql.execute(
         "INSERT INTO alert_rules (id, rule, instrument, timeframe, after_us)"
         " VALUES ('history', 'A close > 1', 'A', '1m', -1)"
@@ -252,13 +255,13 @@ def test_rules_of_alerts_count_from_the_end_of_history(world: World) -> None:
     ],
 )
 def test_what_cannot_be_a_history_is_refused(past: CandleHistory, reason: str) -> None:
-    """With the reason; nothing of it is stored."""
+    """An invalid history is refused with the reason, and nothing is stored."""
     with pytest.raises(PermanentError, match=reason):
         CandleHistory.decode(past.encode())
 
 
 def test_candles_of_another_base_are_refused(world: World) -> None:
-    """The sentence names both timeframes."""
+    """Candles of another base timeframe are refused with both names."""
     past = history([], 0, 5)._replace(candles=CandleColumns.of("5m", []))
     with pytest.raises(PermanentError, match="the base timeframe here is 1m"):
         publish_history(world.engine, world.postgres, world.rules, past, world.now_us)

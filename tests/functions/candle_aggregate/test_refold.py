@@ -1,4 +1,4 @@
-"""Longer candles folded again while their instrument goes on."""
+"""Longer candles are folded again while their instrument goes on trading."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.functions.candle_aggregate.world import MINUTE, RULES, World
 def test_a_base_candle_that_closes_during_a_repair_counts_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was not live yet when the repair looked, and is stored already when it reads storage."""
-    world.ship(trades(0, 8))  # minutes 0 and 1, and the beginning of 2
+    """A base candle that closes during a repair, live and stored, counts once."""
+    world.ship(trades(0, 8))  # minutes 0, 1 and the start of 2
     world.deliver_all()
     world.sql.execute(
         "INSERT INTO repairs (instrument, timeframe, start_us, event_id, reason)"
@@ -33,7 +33,7 @@ def test_a_base_candle_that_closes_during_a_repair_counts_once(
     def meanwhile(*arguments: Any) -> Any:
         if not done:
             done.append(True)
-            world.ship(trades(8, 6))  # minute 3, and the beginning of 4
+            world.ship(trades(8, 6))  # minute 3 and the start of 4
             world.deliver_all()
         return beginnings(*arguments)
 
@@ -48,7 +48,7 @@ def test_a_base_candle_that_closes_during_a_repair_counts_once(
 def test_live_candles_are_looked_at_in_two_round_trips(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many blocks are live: the steps of all shards wait for it."""
+    """Live candles are read in two round trips, however many blocks are live."""
     world.restart(replace(RULES, keep_us=3_600_000_000))
     world.ship(trades(0, 1))
     world.ship(trades(1, 44))

@@ -1,4 +1,4 @@
-"""A replay in any order, sent twice, while candles leave the state, are repaired and stored."""
+"""A replay in any order, sent twice, during eviction, repairs and storing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ STEPS_US = (0, 1_000, 700_000, 9_000_000, 30_000_000)
 def test_every_order_gives_the_same_candles(
     world: World, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    """More late candles at once than a repair takes; each revision says one thing."""
+    """Every order gives the same candles, and each revision has one content.
+
+    More late candles at once than a repair takes.
+    """
     monkeypatch.setattr(repair_queue, "CANDLES_AT_ONCE", 40)
     chance = random.Random(seed)
     ladder = parse_ladder("1m,5m,15m,1h")

@@ -1,4 +1,4 @@
-"""Replicas share the shards: nothing lost, nothing twice, no step computed and thrown away."""
+"""Replicas share the shards: nothing lost, nothing twice, no step computed in vain."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def conflicts() -> float:
 def test_racing_replicas_lose_nothing_and_throw_nothing_away(
     valkey: redis.Redis, replica: Replica, other: Replica
 ) -> None:
-    """Shuffled batches, a third of them delivered to both."""
+    """Racing replicas with shared batches lose nothing and compute no step in vain."""
     rows = trades(400, seed=3)
     shuffled = rows[:]
     random.Random(3).shuffle(shuffled)
@@ -47,19 +47,19 @@ def test_racing_replicas_lose_nothing_and_throw_nothing_away(
         applied = [one for each in work for one in each.result()]
     replica.emit([emission for one in applied for emission in one.emissions])
     assert_exact(valkey, replica, rows)
-    # An event that both had is found applied by the second, and costs it a step anew.
+    # the second finds a shared event applied, and repeats its step
     assert conflicts() - before <= len(batches) * RULES.shards
 
 
 def test_a_holder_that_was_paused_past_its_lease_writes_nothing(
     valkey: redis.Redis, replica: Replica, other: Replica
 ) -> None:
-    """Another has been given the shards meanwhile: its step is refused, taken again, and right."""
+    """A replica paused beyond its lease is fenced off, and its events are applied again."""
     rows = trades(60)
     replica.apply(e0=as_ticks(rows[:20]))
     held = replica.store.acquire(range(RULES.shards), {})
     for shard in held:
-        valkey.delete(Keys(shard).lease)  # the time of its lease is over
+        valkey.delete(Keys(shard).lease)  # its lease has expired
     other.apply(e1=as_ticks(rows[20:40]))
     late = {lease.shard: lease for lease in held.values()}
     for shard, lease in late.items():
@@ -75,7 +75,7 @@ def test_a_holder_that_was_paused_past_its_lease_writes_nothing(
 def test_a_holder_that_died_keeps_its_shards_no_longer_than_its_lease(
     valkey: redis.Redis, replica: Replica, other: Replica
 ) -> None:
-    """Who waits gets them when the lease has ended."""
+    """The shards of a dead replica are free when its lease expires."""
     rows = trades(40)
     replica.apply(e0=as_ticks(rows[:20]))
     replica.store.acquire(range(RULES.shards), {})
@@ -87,7 +87,7 @@ def test_a_holder_that_died_keeps_its_shards_no_longer_than_its_lease(
 
 
 def test_a_job_gives_its_shard_back(valkey: redis.Redis, replica: Replica) -> None:
-    """Also one that writes nothing: another replica need not wait until the lease ends."""
+    """A job gives its shard back, even without a write, so that no replica waits."""
     for shard in range(RULES.shards):
         replica.engine.run(shard, lambda session: session.blocks())
         assert not valkey.exists(Keys(shard).lease)
@@ -97,7 +97,7 @@ def test_a_job_gives_its_shard_back(valkey: redis.Redis, replica: Replica) -> No
 def test_a_job_that_leaves_records_leaves_the_cache(
     valkey: redis.Redis, replica: Replica, *, marks: bool
 ) -> None:
-    """Reconciliation looks into each shard all the time: steps need not read all anew."""
+    """A job that changes no record leaves the cache, so that steps need no new read."""
     rows = trades(60)
     replica.apply(e0=as_ticks(rows[:40]))
 
@@ -113,7 +113,7 @@ def test_a_job_that_leaves_records_leaves_the_cache(
         replica.engine.run(shard, look)
     before = reads()
     replica.apply(e1=as_ticks(rows[30:40]))
-    # The script that writes reads the head; nothing else is read.
+    # only the writing script reads the head
     assert reads() - before == len({shard_of(row.instrument, RULES.shards) for row in rows[30:40]})
     replica.apply(e2=as_ticks(rows[40:]))
     assert_exact(valkey, replica, rows)
@@ -122,7 +122,7 @@ def test_a_job_that_leaves_records_leaves_the_cache(
 def test_a_job_that_writes_records_is_seen_by_the_next_step(
     valkey: redis.Redis, replica: Replica
 ) -> None:
-    """What it wrote counts, not what the cache had."""
+    """The next step after a job sees its records instead of the cache."""
     rows = trades(60)
     replica.apply(e0=as_ticks(rows[:40]))
 
@@ -147,7 +147,7 @@ def test_a_job_that_writes_records_is_seen_by_the_next_step(
 
 
 def test_the_clock_closes_what_is_quiet(valkey: redis.Redis, replica: Replica) -> None:
-    """Of every timeframe that has ended; not of an instrument that still receives old ticks."""
+    """The clock closes quiet candles of every timeframe, unless old ticks still arrive."""
     rows = trades(60)
     replica.apply(e0=as_ticks(rows))
     engine, until_us = replica.engine, replica.now_us
@@ -175,7 +175,7 @@ def test_the_clock_closes_what_is_quiet(valkey: redis.Redis, replica: Replica) -
 
 
 def test_one_emission_serves_the_events_of_a_step(replica: Replica) -> None:
-    """Each closed candle is in one event, whichever of the group emits it."""
+    """Each closed candle is in one emission of a step with several events."""
     rows = trades(200)
     batches = {f"e{n}": as_ticks(rows[n : n + 20]) for n in range(0, 200, 20)}
     replica.apply(**batches)

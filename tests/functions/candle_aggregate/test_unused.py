@@ -1,4 +1,4 @@
-"""Instruments that nobody sends leave the state and come back as if they had stayed."""
+"""Unused instruments leave the state and come back as if they had stayed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TERM_US = 3_600_000_000
 
 @pytest.fixture
 def aged(world: World) -> World:
-    """A quarter of an hour of A and B, all of it stored; what is unused for an hour leaves."""
+    """A quarter of an hour of A and B, all stored, with a retention of an hour."""
     world.restart(replace(RULES, unused_us=TERM_US))
     world.ship(trades(0, 45) + trades(0, 45, name="B"))
     world.settle()
@@ -28,7 +28,7 @@ def aged(world: World) -> World:
 
 
 def names(world: World) -> set[str]:
-    """The instruments that have a record."""
+    """The instruments with a record."""
     keys = [Keys(shard).instruments for shard in range(world.rules.shards)]
     return {name.decode() for found in world.store.read_whole(keys) for name in found}
 
@@ -38,7 +38,7 @@ def let_go(world: World) -> int:
 
 
 def test_unused_instruments_leave_by_term(aged: World) -> None:
-    """Not before the term, and not the one that was sent meanwhile."""
+    """An unused instrument leaves after its retention, and one that traded stays."""
     assert let_go(aged) == 0
     aged.step(2_000)
     aged.ship(trades(60, 3, name="B"))
@@ -52,7 +52,7 @@ def test_unused_instruments_leave_by_term(aged: World) -> None:
 
 
 def test_an_old_tick_of_one_that_left_opens_no_candle_over_a_stored_one(aged: World) -> None:
-    """It is late, as if the instrument had stayed, and is repaired from storage."""
+    """An old tick of an instrument that left is late, and repaired from storage."""
     aged.step(7_200)
     assert let_go(aged) == 2
     before = aged.stored()
@@ -65,7 +65,7 @@ def test_an_old_tick_of_one_that_left_opens_no_candle_over_a_stored_one(aged: Wo
 
 
 def test_a_repeated_trade_of_one_that_left_counts_once(aged: World) -> None:
-    """Its ids have left as well: storage says that it was counted."""
+    """A repeated trade of an instrument that left counts once, by storage."""
     aged.step(7_200)
     assert let_go(aged) == 2
     aged.ship(trades(0, 45))
@@ -74,7 +74,7 @@ def test_a_repeated_trade_of_one_that_left_counts_once(aged: World) -> None:
 
 
 def test_one_that_comes_back_begins_live_and_is_not_partial(aged: World) -> None:
-    """Its first tick is known, and the numbers of others stay theirs."""
+    """An instrument that comes back is live, not partial, and others keep their numbers."""
     aged.step(7_200)
     assert let_go(aged) == 2
     back = [trade(20 * 60 + n * 20 + 7, 100 + n, 200 + n) for n in range(6)]
@@ -89,7 +89,7 @@ def test_one_that_comes_back_begins_live_and_is_not_partial(aged: World) -> None
 
 
 def test_one_with_a_live_candle_stays(world: World) -> None:
-    """What is not stored yet is nowhere else."""
+    """An instrument with a candle that is not stored stays."""
     world.restart(replace(RULES, unused_us=TERM_US))
     world.ship(trades(0, 10))
     world.step(7_200)
@@ -101,7 +101,7 @@ def test_one_with_a_live_candle_stays(world: World) -> None:
 
 
 def test_who_asks_waits_for_no_term(world: World) -> None:
-    """`kandle forget`: as soon as its candles have left."""
+    """`kandle forget` removes an instrument as soon as its candles are evicted."""
     world.ship(trades(0, 3) + trades(0, 3, name="B"))
     world.ship(trades(3, 42) + trades(3, 42, name="B"))
     ask = "INSERT INTO unused_instruments (instrument, requested_at) VALUES ('A', to_timestamp(%s))"
@@ -115,7 +115,7 @@ def test_who_asks_waits_for_no_term(world: World) -> None:
 
 
 def test_a_record_that_is_written_meanwhile_stays(aged: World) -> None:
-    """Between its copy to Postgres and its deletion a tick came."""
+    """A record that is written between its copy and its deletion stays."""
     aged.step(7_200)
     run = aged.engine.run
     raced: set[str] = set()

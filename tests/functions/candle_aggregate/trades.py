@@ -12,7 +12,7 @@ SECOND: Final = 1_000_000
 
 
 def trades(first: int, count: int, *, name: str = "A", every_s: int = 20) -> list[Row]:
-    """Trades with ids, the first at the very start of the day."""
+    """Trades with ids, the first at the start of the day."""
     return [
         Row(
             *(name, BEGIN_US + n * every_s * SECOND, *with_id(n), NOW_US + n, "udp-1", n),

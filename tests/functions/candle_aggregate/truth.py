@@ -1,4 +1,4 @@
-"""What candles are, in plain Python: each trade once, the first in the total order; no array."""
+"""Candles by definition in plain Python: each trade once, the first in the total order."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Row(NamedTuple):
 
     @property
     def trade(self) -> tuple[object, ...]:
-        """What is the same for every sending of a trade; a tick without an id is its own."""
+        """The identity of a trade in every repetition; a tick without an id is its own."""
         if self.id_kind == NO_ID:
             return self
         return (self.instrument, self.time_us // MINUTE, *self[2:5])
@@ -64,7 +64,7 @@ def with_id(trade_id: int | str | None) -> tuple[int, int, str]:
 
 
 def as_ticks(rows: Iterable[Row]) -> Ticks:
-    """The batch that normalize would emit; all rows of one source."""
+    """The batch that normalize emits; all rows have one source."""
     ordered = sorted(rows, key=lambda row: row.place)
     names = sorted({row.instrument for row in ordered})
     counts = [sum(row.instrument == name for row in ordered) for name in names]
@@ -99,8 +99,8 @@ def true_candles(
 ) -> dict[tuple[str, str, int], dict[str, Any]]:
     """Return the candles of stored rows, by (instrument, timeframe, start).
 
-    Of a trade with busts the one that was received last says what it is. A minute in which no
-    trade makes a price is no candle, and counts for no longer one.
+    A trade with busts is as its last received one says. A minute in which no trade makes a price is
+    no candle, and counts for no longer one.
     """
     counted: dict[object, Row] = {}
     first: dict[str, int] = {}
@@ -134,7 +134,7 @@ def _id_of(text: str) -> tuple[int, int, str]:
 
 
 def _busted(row: Row, bust: Bust) -> Row:
-    """The trade as a bust has it; what that does not say is as it was sent."""
+    """The trade after a bust; fields that it lacks stay as sent."""
     if not bust.is_correction:
         return row._replace(flags=row.flags | CANCELLED)
     price, size = (Decimal(each) if each else None for each in (bust.price, bust.size))

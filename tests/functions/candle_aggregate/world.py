@@ -1,4 +1,4 @@
-"""candle-aggregate and persist with queues between them that a test delivers as it likes.
+"""candle-aggregate and persist with queues between them, under the test's control.
 
 Everything is real but the broker, whose queues are lists, and the clock, which the test sets.
 """
@@ -65,14 +65,14 @@ TABLES: Final = (
 
 
 class CutOffError(TransientError):
-    """The process is gone at this point."""
+    """The process dies at this point."""
 
     def __init__(self) -> None:
         super().__init__("the process is gone")
 
 
 class FragileStore(Store):
-    """A store whose process is gone after so many more writes; None: never."""
+    """A store whose process dies after so many more writes; None: never."""
 
     writes_left: int | None = None
 
@@ -88,7 +88,7 @@ class FragileStore(Store):
 
 @dataclass
 class World:
-    """The stages, their stores, what is on the way, and what a consumer of candles has seen."""
+    """The stages, their stores, events in flight, and the view of a consumer of candles."""
 
     client: redis.Redis
     database: str
@@ -133,13 +133,13 @@ class World:
         return self.now_us
 
     def restart(self, rules: Rules | None = None) -> None:
-        """End candle-aggregate and start it anew, perhaps with other settings."""
+        """End candle-aggregate and start it again, perhaps with other settings."""
         self.engine.close()
         self.rules = rules or self.rules
         self.start()
 
     def reset(self) -> None:
-        """Begin anew with empty stores."""
+        """Restart with empty stores."""
         self.rules = RULES
         for each in (self.sent, self.to_apply, self.to_store, self.outbox, self.delivered):
             each.clear()
@@ -162,7 +162,7 @@ class World:
     # Time
 
     def step(self, seconds: int) -> None:
-        """Let the wall clock step; stores that count time by themselves are told."""
+        """Advance the wall clock, also of stores that measure time themselves."""
         self.now_us += seconds * 1_000_000
         self.sql.execute("UPDATE pending_busts SET next_at = now() - interval '1 second'")
         self.sql.execute("UPDATE repairs SET requested_at = now() - interval '1 second'")
@@ -170,7 +170,7 @@ class World:
     # What comes and goes
 
     def send(self, rows: Sequence[Row], *, may_repeat: bool = False) -> str:
-        """A batch that normalize emitted: on the way to both stages."""
+        """A batch of normalize, in flight to both stages."""
         event_id = f"e{len(self.sent)}"
         self.sent[event_id] = list(rows)
         self.to_apply.append(event_id)
@@ -189,7 +189,7 @@ class World:
     def bust(self, row: Row, *, price: str = "", size: str = "", said: bool = True) -> str:
         """Deliver a cancel of a trade to persist, or with price or size a correction.
 
-        `said`: whether it says when the trade was.
+        `said`: whether it has the trade's time.
         """
         self.now_us += 1
         trade_id = str(row.id_number) if row.id_kind == INTEGER_ID else row.id_text
@@ -230,12 +230,12 @@ class World:
         self.delivered.add(place)
 
     def deliver_all(self) -> None:
-        """Deliver every emitted event that was not to persist."""
+        """Deliver every emitted event that persist has not had."""
         for place in sorted(set(range(len(self.outbox))) - self.delivered):
             self.persist_outbox(place)
 
     def to_persist(self, out: OutgoingEvent) -> bool:
-        """Deliver an event to persist; tell whether it was not known."""
+        """Deliver an event to persist; return whether it was new."""
         known = self.sql.execute(
             "SELECT 1 FROM applied_events WHERE event_id = %s", (out.id,)
         ).fetchone()
@@ -244,9 +244,9 @@ class World:
         return known is None
 
     def apply(self, event_id: str, *, cut: str = "") -> bool:
-        """Deliver a batch to candle-aggregate; tell whether it was answered 204.
+        """Deliver a batch to candle-aggregate; return whether it was answered 204.
 
-        `cut`: the process is gone "before" emitting, or "after" emitting and before noting it.
+        `cut`: the process dies "before" emitting, or "after" emitting and before noting it.
         """
         ticks = as_ticks(self.sent[event_id])
         event = TickEvent(event_id, ticks, event_id in self.repeatable)
@@ -281,7 +281,7 @@ class World:
         yield from self.storage.work(self.engine, self.now_us // 1_000_000)
 
     def deliver(self, work: Callable[[], Iterable[Emission]], cut: str = "") -> bool:
-        """Do work that emits; tell whether it came to its end."""
+        """Do work that emits; return whether it finished."""
         try:
             for emission in work():
                 if cut == "before":
@@ -296,7 +296,7 @@ class World:
         return True
 
     def take(self, outputs: Iterable[OutgoingEvent]) -> None:
-        """Take emitted events, as the broker does, and see what a consumer of candles sees."""
+        """Take emitted events as the broker does, and update the consumer's view."""
         for out in outputs:
             if out.type == events.CANDLES:
                 for candle in decode_batch(decompress(out.body)):
@@ -308,7 +308,7 @@ class World:
     # What is there
 
     def live(self) -> dict[CandleKey, Candle]:
-        """The records of the live state; of longer timeframes the folds of what is closed."""
+        """The records of the live state; of longer timeframes the folds of closed parts."""
         return live_candles(self.client, self.rules)
 
     def stored(self) -> dict[CandleKey, dict[str, Any]]:
@@ -318,7 +318,7 @@ class World:
         return {(row["instrument"], row["timeframe"], row["start_us"]): row for row in rows}
 
     def keyspace(self) -> dict[bytes, bytes]:
-        """Return a dump of Redis, without leases: they would have ended."""
+        """Return a dump of Redis without leases, which would have expired."""
         return {
             key: value
             for key in self.client.scan_iter()
@@ -327,7 +327,7 @@ class World:
         }
 
     def go_back(self, keyspace: dict[bytes, bytes]) -> None:
-        """Let Redis be as a dump has it: what came since is lost."""
+        """Restore Redis from a dump; later writes are lost."""
         self.client.flushdb()
         for key, value in keyspace.items():
             self.client.restore(key, 0, value)
@@ -335,11 +335,11 @@ class World:
     # The end
 
     def settle(self) -> None:
-        """Deliver all that is on the way, and let the clock do all that is left to do."""
+        """Deliver all events in flight, and let the clock do all that is due."""
         self.store.writes_left = None
         for event_id in list(self.to_store):
             self.persist_ticks(event_id)
-        self.now_us += -self.now_us % 60_000_000 + 1  # a second at which the clock does everything
+        self.now_us += -self.now_us % 60_000_000 + 1  # a second at which the clock does all
         for _ in range(10):
             for event_id in list(self.to_apply):
                 assert self.apply(event_id)
@@ -350,7 +350,7 @@ class World:
             self.deliver_all()
 
     def assert_right(self) -> None:
-        """Every candle is what its stored ticks say; nothing is left behind."""
+        """Assert that every candle equals its stored ticks, and nothing is left over."""
         rows = [row for some in self.sent.values() for row in some]
         expected: dict[CandleKey, dict[str, Any]] = {}
         for timeframe in self.rules.ladder:
@@ -388,13 +388,13 @@ class World:
 
 
 def finish(world: World) -> None:
-    """Let all settle, and compare every candle with the ticks that were sent."""
+    """Settle, and compare every candle with the ticks that were sent."""
     world.settle()
     world.assert_right()
 
 
 def sampled(world: World) -> set[tuple[str, str, int]]:
-    """Candles that differ, of many samples taken a while later."""
+    """Differences found by many samples taken a while later."""
     world.step(180)
     some = [sample(world.engine, world.postgres, world.rules, world.now_us) for _ in range(20)]
     return {key for found in some for key in found}

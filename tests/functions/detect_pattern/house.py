@@ -59,14 +59,14 @@ def candle(minute: int, close: int, revision: int = 1, instrument: str = "A") ->
 
 
 def cancelled(minute: int, close: int) -> Candle:
-    """What candle-aggregate says of a candle whose trades were all cancelled."""
+    """The event of a candle whose trades were all cancelled."""
     price, none = Decimal(close), Decimal(0)
     flat = replace(candle(minute, close, revision=2), open=price, high=price, low=price)
     return replace(flat, close=price, volume=none, notional=none, trade_count=0)
 
 
 def simple(requests: Sequence[Request]) -> list[list[Finding]]:
-    """Two patterns: `rise`, above the candle before; `top`, above all others of the window."""
+    """Two patterns: `rise`, above the previous candle; `top`, above all others of the window."""
     results = []
     for request in requests:
         candles = request.candles
@@ -92,7 +92,7 @@ RULES = EvaluationRules(
 
 
 def reference(candles: Iterable[Candle], rules: EvaluationRules = RULES) -> Told:
-    """What holds for a set of candles: all of them at once, the cooldown in event time."""
+    """The patterns of a set of candles, all at once, with the cooldown in event time."""
     newest: dict[int, Candle] = {}
     for each in candles:
         present = newest.get(each.start_us)
@@ -133,17 +133,17 @@ class House:
         self.late: list[OutgoingEvent] | None = None
 
     def persist_stops(self) -> None:
-        """From now on what is emitted, and the candles, wait for persist."""
+        """Stop persist: emissions and candles wait."""
         self.late = [] if self.late is None else self.late
 
     def persist_goes_on(self) -> None:
-        """Persist takes what has waited."""
+        """Let persist take what has waited."""
         waiting, self.late = self.late or [], None
         for out in waiting:
             self._persist(out)
 
     def receive(self, candles: Sequence[Candle]) -> Outcome:
-        """Take closed candles in, as detect-pattern and persist do."""
+        """Deliver closed candles to detect-pattern and persist."""
         self.persist_candles(candles)
         by_name: dict[Name, list[ClosedCandle]] = {}
         for each in candles:
@@ -159,7 +159,7 @@ class House:
         self._persist(out)
 
     def deliver(self, outcome: Outcome) -> None:
-        """Give every emitted event to persist, then note it as emitted."""
+        """Deliver every emitted event to persist, then mark it as emitted."""
         for out in outcome.emit:
             if out.type == events.PATTERNS:
                 event = Event(out.id, out.type, "", dict(out.extensions), out.body)
@@ -171,7 +171,7 @@ class House:
             outcome.after_emit()
 
     def tick(self, wait_ms: int = 0) -> None:
-        """The clock, after so long; all that is due is done."""
+        """Advance the clock, and do all that is due."""
         self.now_ms += wait_ms
         if shards := self.store.unloaded_shards(self.now_ms):
             self.store.begin(shards, self.steps.storage.all_series(), self.now_ms + REFRESH_MS)
@@ -180,7 +180,7 @@ class House:
         self.deliver(publication(self.store, changed, self.steps.due, self.now_ms))
 
     def settle(self) -> None:
-        """Let the clock pass every wait: the grace, the refresh, what is emitted again."""
+        """Advance the clock beyond every wait: the grace, the refresh, re-emission."""
         for _ in range(4):
             self.tick(40_000)
 
@@ -192,7 +192,7 @@ class House:
         self.persist(Event(out.id, out.type, "/test", attributes, out.body))
 
     def stored(self, *, retracted: bool = False) -> Told:
-        """What Postgres says holds, or was withdrawn."""
+        """The patterns that are valid, or retracted, in Postgres."""
         with psycopg.connect(self.database) as connection:
             rows = connection.execute(
                 "SELECT pattern, start_us FROM patterns WHERE retracted = %s", (retracted,)
@@ -200,7 +200,7 @@ class House:
         return {(name, start // MINUTE) for name, start in rows}
 
     def heard(self) -> Told:
-        """What a consumer that keeps the highest revision of each id believes."""
+        """The view of a consumer that stores the highest revision of each id."""
         highest: dict[str, Pattern] = {}
         for each in self.emitted:
             present = highest.get(each.id)

@@ -1,4 +1,4 @@
-"""Alerts: at the edge, once, whatever is repeated, corrected or lost."""
+"""Alerts: at the crossing, once, despite repetitions, corrections and losses."""
 
 from __future__ import annotations
 
@@ -50,7 +50,10 @@ def raised(house: House) -> list[int]:
 
 
 def test_a_number_that_is_crossed_is_told_once_each_time(house: House) -> None:
-    """Above, above, below, above: two crossings; the first candle has none before it."""
+    """Each upward crossing of a level alerts once, and the first candle has none before it.
+
+    Above, above, below, above.
+    """
     house.postgres.check()
     add_rule(house, "A close > 100")
     for minute, close in enumerate([101, 99, 101, 102, 100, 101]):
@@ -60,7 +63,7 @@ def test_a_number_that_is_crossed_is_told_once_each_time(house: House) -> None:
 
 
 def test_a_candle_whose_trades_are_cancelled_crosses_nothing(house: House) -> None:
-    """Nor does the next one cross again what the one before it had crossed."""
+    """A withdrawn candle does not cross, and the next one does not cross again."""
     house.postgres.check()
     add_rule(house, "A volume > 5")
     house.deliver(house.receive([candle(0, 99), cancelled(1, 99), candle(2, 99)]))
@@ -68,7 +71,7 @@ def test_a_candle_whose_trades_are_cancelled_crosses_nothing(house: House) -> No
 
 
 def test_a_rule_knows_no_candle_that_was_there_before_it(house: House) -> None:
-    """But the candle before the first that counts says whether the number is crossed."""
+    """A rule ignores earlier candles, but the last one says whether the level is crossed."""
     house.postgres.check()
     house.deliver(house.receive([candle(0, 99), candle(1, 101), candle(2, 99)]))
     add_rule(house, "A close > 100", after_us=2 * MINUTE)
@@ -77,7 +80,7 @@ def test_a_rule_knows_no_candle_that_was_there_before_it(house: House) -> None:
 
 
 def test_a_lost_state_tells_no_alert_again_and_none_too_few(house: House) -> None:
-    """Redis is lost between; the alert of the last candle was cut off before it was emitted."""
+    """After a loss of Redis no alert is missing or repeated, not even an interrupted one."""
     house.postgres.check()
     add_rule(house, "A close > 100")
     house.deliver(house.receive([candle(n, 99 + 2 * (n % 2)) for n in range(4)]))
@@ -89,7 +92,7 @@ def test_a_lost_state_tells_no_alert_again_and_none_too_few(house: House) -> Non
 
 
 def test_an_undone_crossing_is_not_told_again(house: House) -> None:
-    """A correction takes it back and another makes it again: an alert cannot be taken back."""
+    """A crossing that is undone and made again by corrections alerts once."""
     house.postgres.check()
     add_rule(house, "A close > 100")
     house.deliver(house.receive([candle(0, 99), candle(1, 101)]))
@@ -99,7 +102,7 @@ def test_an_undone_crossing_is_not_told_again(house: House) -> None:
 
 
 def test_what_was_not_taken_is_emitted_again(house: House) -> None:
-    """By the clock, until it is known to have been taken."""
+    """The clock emits an alert again until the broker has accepted it."""
     house.postgres.check()
     add_rule(house, "A close > 100")
     house.receive([candle(0, 99), candle(1, 101)])
@@ -111,7 +114,7 @@ def test_what_was_not_taken_is_emitted_again(house: House) -> None:
 
 
 def test_a_pattern_rule_is_told_with_the_pattern(house: House) -> None:
-    """`rise` fires on the second candle."""
+    """A pattern rule alerts with the pattern, here `rise` on the second candle."""
     house.postgres.check()
     add_rule(house, "A pattern rise")
     house.deliver(house.receive([candle(0, 99), candle(1, 101)]))
@@ -126,7 +129,7 @@ def test_a_pattern_rule_is_told_with_the_pattern(house: House) -> None:
 
 
 def test_exact_numbers_are_compared() -> None:
-    """A crossing too small for floats."""
+    """A crossing too small for floats alerts."""
     low, high = "75000.00000000000001", "75000.00000000000002"
     rows = [
         ClosedCandle(n * MINUTE, price, price, price, price, Decimal(1), 1, 0)
@@ -138,7 +141,7 @@ def test_exact_numbers_are_compared() -> None:
 
 
 def test_a_rule_that_alerts_once_is_silent_afterwards(house: House) -> None:
-    """Also once its candle has left the state while persist is stopped, and after Redis is lost."""
+    """A rule `once` is silent after its alert, despite eviction and the loss of Redis."""
     house.postgres.check()
     add_rule(house, "A close > 100 once")
     house.persist_stops()
@@ -153,7 +156,7 @@ def test_a_rule_that_alerts_once_is_silent_afterwards(house: House) -> None:
 
 
 def test_a_rule_once_a_bar_alerts_on_each_candle(house: House) -> None:
-    """A correction that undoes one of them takes nothing back, and makes no second one."""
+    """A rule `once a bar` alerts on each candle, and a correction retracts and repeats none."""
     house.postgres.check()
     add_rule(house, "A close > 100 once a bar")
     for minute, close in enumerate([101, 99, 102, 103]):
@@ -171,7 +174,7 @@ def closes(count: int) -> list[int]:
 
 @pytest.mark.parametrize("lost", [False, True])
 def test_an_indicator_has_its_warm_up_whatever_the_state_holds(house: House, lost: bool) -> None:
-    """RSI needs 560 candles in front and the state holds 15: the rule comes late, Redis is lost."""
+    """RSI has its warm-up of 560 candles, though the state has 15 and Redis is lost."""
     house.postgres.check()
     walk = closes(900)
     for first in range(0, 700, 100):
@@ -190,7 +193,7 @@ def test_an_indicator_has_its_warm_up_whatever_the_state_holds(house: House, los
 
 
 def test_a_rule_that_cannot_be_read_stops_no_other(house: House) -> None:
-    """As one that a later version has stored."""
+    """An unreadable rule, as of a later version, does not stop the others."""
     house.postgres.check()
     add_rule(house, "A close > 100")
     with psycopg.connect(house.database) as connection:
@@ -212,12 +215,12 @@ MIXED = "A close > close(5m) on 1m"
 
 
 def test_a_rule_over_two_timeframes_waits_for_the_longer_candle(house: House) -> None:
-    """Which comes after the minute that ends with it; each order of arrival alerts alike."""
+    """A rule over two timeframes waits for the longer candle and alerts alike in any order."""
     house.postgres.check()
     add_rule(house, MIXED)
     minutes = [candle(n, 99) for n in range(9)] + [candle(9, 120)]
     house.deliver(house.receive([five_minutes(0, 110), *minutes]))
-    assert raised(house) == []  # the second five minutes are still to come
+    assert raised(house) == []  # the second five minutes have not arrived
     house.deliver(house.receive([five_minutes(1, 119)]))
     assert raised(house) == [9]
     house.deliver(house.receive([five_minutes(2, 130), *(candle(n, 100) for n in range(10, 15))]))
@@ -229,7 +232,7 @@ def test_a_rule_over_two_timeframes_waits_for_the_longer_candle(house: House) ->
 
 
 def test_two_workers_that_get_one_timeframe_each_miss_no_alert(house: House) -> None:
-    """Both have read before either writes: the one that writes later sees what the other wrote."""
+    """Two threads with one timeframe each, both of which read first, miss no alert."""
     house.postgres.check()
     add_rule(house, MIXED)
     minutes = [candle(n, 99) for n in range(9)]
@@ -259,7 +262,7 @@ def test_two_workers_that_get_one_timeframe_each_miss_no_alert(house: House) -> 
 
 @pytest.mark.parametrize("lost", [False, True])
 def test_an_indicator_of_a_longer_timeframe_has_its_warm_up(house: House, lost: bool) -> None:
-    """The state holds 15 candles of five minutes, and the mean is of 100 of them."""
+    """An indicator of a longer timeframe has its 100 candles, though the state has 15."""
     house.postgres.check()
     walk = [950 + n * 37 % 101 for n in range(600)]
     fives = [walk[5 * n + 4] for n in range(120)]
@@ -280,7 +283,7 @@ def test_an_indicator_of_a_longer_timeframe_has_its_warm_up(house: House, lost: 
 
 
 def test_order_flow_alerts_whatever_state_is_lost(house: House) -> None:
-    """Bought less sold volume, from the candle's event and from storage."""
+    """A rule on order flow alerts from the candle's event and from storage."""
     house.postgres.check()
     add_rule(house, "A delta > 4 and trades > 2")
     calm = [replace(candle(n, 99), trade_count=3) for n in range(2)]
@@ -296,7 +299,7 @@ def test_order_flow_alerts_whatever_state_is_lost(house: House) -> None:
 
 
 def test_a_state_of_another_version_is_read_from_storage(house: House) -> None:
-    """Its form is another, so it counts as lost; no alert is missed and none comes twice."""
+    """A state of another version is rebuilt from storage, without a lost or repeated alert."""
     house.postgres.check()
     add_rule(house, "A close > 100")
     house.deliver(house.receive([candle(n, 99 + 2 * (n % 2)) for n in range(4)]))
@@ -313,7 +316,7 @@ def test_a_state_of_another_version_is_read_from_storage(house: House) -> None:
 
 
 def test_the_alerts_of_a_muted_rule_say_so(house: House) -> None:
-    """Stored as ever; whoever delivers them sends none."""
+    """Alerts of a muted rule are stored and marked as muted."""
     house.postgres.check()
     rule_id = add_rule(house, "A close > 100 to ops")
     with psycopg.connect(house.database) as connection:

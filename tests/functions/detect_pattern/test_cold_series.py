@@ -1,4 +1,4 @@
-"""A series that is made anew when its older candles have left Postgres for the lake."""
+"""A series is rebuilt when its older candles have moved to the lake."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MIDNIGHT = 1_440
 
 
 def cool(house: House, access: S3Access) -> None:
-    """Let the first day's candles leave Postgres; there is a day's candle, which stays."""
+    """Move the first day's candles out of Postgres; the day's own candle stays."""
     day = replace(candle(0, 1, instrument="B"), timeframe="1d")
     house.persist_candles([day])
     with house.postgres.connection() as connection:
@@ -35,7 +35,7 @@ def cool(house: House, access: S3Access) -> None:
 def test_a_lost_state_goes_on_from_candles_of_the_lake(
     house: House, servers: dict[str, str]
 ) -> None:
-    """What was published stays, and the first candle of the new day has a window before it."""
+    """A lost state is rebuilt with a window from the lake, and published patterns stay."""
     access = S3Access.from_mapping(servers)
     house.steps = Steps(Storage(house.postgres, Cold(access)), RULES)
     closes = [*(100 + n * 7 % 11 for n in range(RULES.keep + 10)), 90, 80, 70, 60]

@@ -1,4 +1,4 @@
-"""The real detectors in the stage: step by step they tell what all candles at once do."""
+"""The real detectors in the stage, step by step, give the patterns of all candles at once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RULES = EvaluationRules(DETECTION, kind_of, DETECTION.lookback, cooldown_us=0)
 
 
 def walk(seed: int, count: int) -> list[Candle]:
-    """A wild random walk with some spikes of volume, decimals of four places."""
+    """A strong random walk with some spikes of volume, decimals of four places."""
     source = random.Random(seed)
     price, candles = 100.0, []
     for minute in range(count):
@@ -41,7 +41,7 @@ def walk(seed: int, count: int) -> list[Candle]:
 
 
 def all_at_once(candles: Sequence[Candle]) -> set[tuple[str, int, float]]:
-    """What the detectors say without the stage."""
+    """The detectors' patterns without the stage."""
     columns = [
         np.array([float(getattr(each, name)) for each in candles])
         for name in ("open", "high", "low", "close", "volume")
@@ -53,7 +53,7 @@ def all_at_once(candles: Sequence[Candle]) -> set[tuple[str, int, float]]:
 
 
 def test_one_by_one_and_all_at_once_tell_the_same(valkey: redis.Redis, database: str) -> None:
-    """In batches of any size, through the state and back: the same patterns and confidences."""
+    """Batches of any size through the state give the patterns and confidences of one call."""
     house = House(valkey, database, RULES)
     candles = walk(1, 260)
     source, at = random.Random(2), 0

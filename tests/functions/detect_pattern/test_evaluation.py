@@ -1,4 +1,4 @@
-"""Evaluation by example: gaps, corrections, the cooldown, and what is far back."""
+"""Evaluation by example: gaps, corrections, the cooldown, and old candles."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def rises(house: House) -> set[int]:
 
 
 def test_a_missing_neighbour_delays_evaluation_until_the_clock_gives_it_up(house: House) -> None:
-    """Minute 1 is missing: minute 2 waits for the grace, then is evaluated without it."""
+    """A missing candle delays the next one's evaluation for the grace period."""
     house.deliver(house.receive([candle(0, 100)]))
     house.deliver(house.receive([candle(2, 105)]))
     house.tick(GRACE_MS - 1)
@@ -37,7 +37,7 @@ def test_a_missing_neighbour_delays_evaluation_until_the_clock_gives_it_up(house
 
 
 def test_a_neighbour_that_comes_in_time_is_evaluated_first(house: House) -> None:
-    """Nothing is told that would have to be taken back."""
+    """A candle that arrives within the grace is evaluated first, so nothing is retracted."""
     house.deliver(house.receive([candle(0, 100)]))
     house.deliver(house.receive([candle(2, 105)]))
     house.deliver(house.receive([candle(1, 103)]))
@@ -46,7 +46,7 @@ def test_a_neighbour_that_comes_in_time_is_evaluated_first(house: House) -> None
 
 
 def test_a_correction_shifts_what_the_cooldown_let_through(house: House) -> None:
-    """Rises at 1, 4 and 7; without the first it is 2, 5 and 8."""
+    """A correction of the first pattern shifts the cooldown: 1, 4, 7 becomes 2, 5, 8."""
     house.deliver(house.receive([candle(n, 100 + n) for n in range(10)]))
     assert rises(house) == {1, 4, 7}
     house.deliver(house.receive([candle(1, 90, revision=2)]))
@@ -55,7 +55,7 @@ def test_a_correction_shifts_what_the_cooldown_let_through(house: House) -> None
 
 
 def test_a_pattern_that_returns_keeps_its_id(house: House) -> None:
-    """Found, withdrawn, found: one row, three revisions that rise."""
+    """A pattern found, retracted and found again is one row with rising revisions."""
     house.deliver(house.receive([candle(0, 100), candle(1, 101)]))
     house.deliver(house.receive([candle(1, 99, revision=2)]))
     house.deliver(house.receive([candle(1, 102, revision=3)]))
@@ -66,7 +66,7 @@ def test_a_pattern_that_returns_keeps_its_id(house: House) -> None:
 
 
 def test_a_revision_that_changes_nothing_is_not_told(house: House) -> None:
-    """A candle that was built anew with the same values."""
+    """A rebuilt candle with the same values publishes nothing."""
     house.deliver(house.receive([candle(0, 100), candle(1, 101)]))
     count = len(house.emitted)
     house.deliver(house.receive([candle(1, 101, revision=9)]))
@@ -75,7 +75,7 @@ def test_a_revision_that_changes_nothing_is_not_told(house: House) -> None:
 
 @pytest.mark.parametrize("minute", [2, 27, 30])
 def test_a_correction_behind_the_state_is_evaluated_from_storage(house: House, minute: int) -> None:
-    """The state keeps 15 candles of 40; the windows of older ones, or of its first, are read."""
+    """A correction older than the state is evaluated with a window from storage."""
     coming = [candle(n, 100 + n * 7 % 10) for n in range(40)]
     for n in range(0, 40, 5):
         house.deliver(house.receive(coming[n : n + 5]))
@@ -93,7 +93,7 @@ def test_a_correction_behind_the_state_is_evaluated_from_storage(house: House, m
 def test_a_correction_too_far_back_is_left_out_and_counted(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Reading has a bound."""
+    """A correction older than the bound on reads is counted and not evaluated."""
     monkeypatch.setattr(storage, "MOST", 20)
     coming = [candle(n, 100 + n * 7 % 10) for n in range(60)]
     for n in range(0, 60, 5):
@@ -106,7 +106,7 @@ def test_a_correction_too_far_back_is_left_out_and_counted(
 
 
 def test_prices_that_are_not_above_zero_are_a_break_in_the_series(house: House) -> None:
-    """Nothing is found on them, nor across them; the rest is evaluated."""
+    """Prices of zero or below break a series: no pattern is on or across them."""
     house.deliver(house.receive([candle(0, 100), candle(1, -5), candle(2, 101), candle(3, 102)]))
     assert rises(house) == {3}
 
@@ -117,14 +117,14 @@ def test_prices_that_are_not_above_zero_are_a_break_in_the_series(house: House) 
 def test_a_candle_that_contradicts_itself_is_a_break_too(
     house: House, wrong: dict[str, Decimal]
 ) -> None:
-    """It does not keep the series from being evaluated for good."""
+    """An inconsistent candle breaks a series, and later candles are evaluated."""
     poison = replace(candle(1, 101), **wrong)  # type: ignore[arg-type]
     house.deliver(house.receive([candle(0, 100), poison, candle(2, 102), candle(3, 103)]))
     assert rises(house) == {3}
 
 
 def test_several_series_in_one_event_are_evaluated_together(house: House) -> None:
-    """Each as if it were alone."""
+    """Several series of one event are evaluated as if each were alone."""
     candles = [candle(n, 100 + n, instrument=name) for n in range(3) for name in ("A", "B")]
     house.deliver(house.receive(candles))
     assert {(each.instrument, each.pattern) for each in house.emitted} == {
@@ -135,7 +135,7 @@ def test_several_series_in_one_event_are_evaluated_together(house: House) -> Non
 
 @pytest.mark.parametrize("close", [Decimal("1.5"), Decimal(10**25) + Decimal("0.5")])
 def test_the_stored_form_is_read_back(close: Decimal) -> None:
-    """Exact, without candles, and where a number does not fit 64 bits."""
+    """A stored series is read back exactly, also empty and beyond 64 bits."""
     one = ClosedCandle(60, close, close, Decimal("-0.25"), close, Decimal(3), 4, 9)
     window = Window.of([one, one._replace(start_us=120, revision=5)])
     full = Series("A", "1m", 7, window, 60, whole=False)
@@ -150,7 +150,7 @@ def test_the_stored_form_is_read_back(close: Decimal) -> None:
 def test_a_candle_whose_trades_are_cancelled_takes_its_patterns_back(
     house: House, *, lost: bool
 ) -> None:
-    """And is no flat candle to others: they are evaluated as if it had never been."""
+    """A withdrawn candle retracts its patterns, and others are evaluated without it."""
     house.deliver(house.receive([candle(0, 100), candle(1, 105), candle(2, 103)]))
     assert rises(house) == {1}
     if lost:
@@ -165,7 +165,7 @@ def test_a_candle_whose_trades_are_cancelled_takes_its_patterns_back(
 
 
 def test_withdrawn_candles_fill_no_window(house: House) -> None:
-    """Every other one is withdrawn: the rest are neighbours."""
+    """Withdrawn candles are not in a window: those around them are neighbours."""
     for n in range(2 * RULES.lookback):
         next_candle = cancelled(n, 1) if n % 2 else candle(n, 100 + n)
         house.deliver(house.receive([next_candle]))

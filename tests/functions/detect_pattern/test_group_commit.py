@@ -1,4 +1,4 @@
-"""Threads that come at once are served by one step, and a defect of one is nobody else's."""
+"""Group commit: concurrent threads share a step, and an error reaches only its event."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.functions.detect_pattern.house import RULES, House, candle, reference
 def test_concurrent_events_of_one_series_are_told_as_one_by_one(
     valkey: redis.Redis, database: str
 ) -> None:
-    """Sixteen threads, one series, over the real stores: no conflict costs a delivery."""
+    """Sixteen threads with one series give the patterns of one by one, without a conflict."""
     house = House(valkey, database)
     house.tick()
     candles = [candle(n, 100 + n * 7 % 11) for n in range(64)]
@@ -31,7 +31,7 @@ def test_concurrent_events_of_one_series_are_told_as_one_by_one(
 
 
 def test_those_who_wait_are_one_step() -> None:
-    """The first works alone; the others, who came meanwhile, are done together by one of them."""
+    """Events that wait during a step are applied together by one thread."""
     group, begun, go_on = GroupCommit(), threading.Event(), threading.Event()
     steps: list[int] = []
 
@@ -55,7 +55,7 @@ def test_those_who_wait_are_one_step() -> None:
 
 @pytest.mark.parametrize("error", [TransientError("away"), ZeroDivisionError()])
 def test_an_error_reaches_whom_it_concerns(error: Exception) -> None:
-    """A store that is away concerns all who wait; a defect only the event that has it."""
+    """A store's error is raised for all events of a step, a defect for its own event only."""
     group, begun, go_on = GroupCommit(), threading.Event(), threading.Event()
 
     def step(candles: Candles) -> list[Series]:

@@ -1,4 +1,4 @@
-"""What is told depends on the candles at their highest revisions, and on nothing else."""
+"""Patterns depend only on the candles at their highest revisions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.functions.detect_pattern.house import MINUTE, House, candle, referenc
 
 @dataclass(frozen=True)
 class Delivery:
-    """A batch as it comes: what befalls the stage before it, whether its emission is cut off."""
+    """A batch, the fault before it, and whether its emission is interrupted."""
 
     candles: Sequence[Candle]
     wait_ms: int
@@ -30,7 +30,7 @@ class Delivery:
 
 @st.composite
 def deliveries(draw: st.DrawFn) -> list[Delivery]:
-    """Candles of up to 60 minutes, some absent, some corrected: in any order, some repeated."""
+    """Candles of up to 60 minutes, some absent or corrected, in any order, some repeated."""
     minutes = draw(st.sampled_from([range(60), range(0, 60, 2), None])) or draw(
         st.lists(st.integers(0, 60), min_size=1, max_size=60, unique=True)
     )
@@ -41,7 +41,7 @@ def deliveries(draw: st.DrawFn) -> list[Delivery]:
     again = draw(st.lists(st.sampled_from(versions)))
     if draw(st.booleans()):
         order = draw(st.permutations([*versions, *again]))
-    else:  # mostly as they happened, as candles come
+    else:  # mostly in time order, as candles arrive
         swapped = {each: draw(st.integers(0, 9)) for each in versions}
         order = sorted(versions, key=lambda c: (c.start_us // MINUTE + swapped[c], c.revision))
         order += again
@@ -68,9 +68,10 @@ def deliveries(draw: st.DrawFn) -> list[Delivery]:
 def test_any_order_repetition_and_loss_ends_in_the_same_patterns(
     valkey: redis.Redis, database: str, coming: list[Delivery]
 ) -> None:
-    """Over the real stores; Redis is lost, emissions are cut off and delivered again.
+    """Any order, repetition and loss of candles gives the same patterns.
 
-    Redis is lost again only after storage has caught up with the loss before: docs/patterns.md.
+    Over the real stores; Redis is lost, emissions are interrupted and repeated. Redis is lost again
+    only after storage has caught up with the loss before: docs/patterns.md.
     """
     valkey.flushdb()
     with psycopg.connect(database) as connection:
@@ -88,7 +89,7 @@ def test_any_order_repetition_and_loss_ends_in_the_same_patterns(
                     house.tick(REFRESH_MS + 1_000)
                 valkey.flushdb()
                 caught_up_ms = house.now_ms + REFRESH_MS
-            if delivery.wait_ms > 30_000:  # the refresh counts on persist to be done by then
+            if delivery.wait_ms > 30_000:  # the refresh assumes that persist has finished
                 house.persist_goes_on()
             house.tick(delivery.wait_ms)
             if delivery.persist_stops:
@@ -107,7 +108,7 @@ def test_any_order_repetition_and_loss_ends_in_the_same_patterns(
 
 
 def test_what_a_lost_state_withdrew_is_told_again(valkey: redis.Redis, database: str) -> None:
-    """Storage learns late that a pattern was withdrawn, by a state that was lost meanwhile."""
+    """A retraction by a state that was lost is published again."""
     house = House(valkey, database)
     house.tick()
     house.deliver(house.receive([candle(0, 100), candle(1, 101)]))

@@ -1,4 +1,4 @@
-"""Rules about quotes, gaps and feeds: at the edge, once, whatever is cut off."""
+"""Rules about quotes, gaps and feeds: at the change, once, despite interruptions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECOND = 1_000_000
 
 
 class World:
-    """What the tables say, and the clock."""
+    """The rows of the tables, and the clock."""
 
     def __init__(self, url: str) -> None:
         self.postgres = Postgres(url)
@@ -63,7 +63,7 @@ class World:
         )
 
     def tick(self, *, emitted: bool = True) -> list[Raised]:
-        """The clock, a second later."""
+        """Advance the clock by a second."""
         self.now_us += SECOND
         raised = raise_state_alerts(self.postgres, self.now_us)
         if emitted:
@@ -83,7 +83,10 @@ def world(database: str) -> Iterator[World]:
 
 
 def test_a_wide_spread_alerts_each_time_it_becomes_wide(world: World) -> None:
-    """Wide already, then narrow, wide, wide, narrow, wide: two alerts, with the exact spread."""
+    """A rule alerts each time the spread becomes wide, with the exact spread.
+
+    Wide already, then narrow, wide, wide, narrow, wide: two alerts.
+    """
     world.add("A spread > 0.5")
     world.quote("100", "101")
     found = [world.tick()]
@@ -98,7 +101,7 @@ def test_a_wide_spread_alerts_each_time_it_becomes_wide(world: World) -> None:
 
 
 def test_a_rule_once_alerts_once(world: World) -> None:
-    """Although it becomes true a second time."""
+    """A rule `once` alerts once, though it becomes true again."""
     world.add("A bid > 1 once")
     world.quote("1", "2")
     raised = world.tick()
@@ -109,7 +112,7 @@ def test_a_rule_once_alerts_once(world: World) -> None:
 
 
 def test_a_feed_that_stalls_and_goes_down(world: World) -> None:
-    """By its state as GET /api/feeds gives it; a second symbol that is quiet changes nothing."""
+    """Rules alert on a feed's stalled and down states, as GET /api/feeds shows them."""
     stalled, down = world.add("feed binance stalled"), world.add("feed binance down")
     assert world.tick() == []
     world.feed("live")
@@ -124,7 +127,7 @@ def test_a_feed_that_stalls_and_goes_down(world: World) -> None:
 
 
 def test_a_gap_alerts_by_instrument_and_by_feed(world: World) -> None:
-    """When it opens, and again when another does after it was filled."""
+    """A gap alerts by instrument and by feed when it opens, and the next one again."""
     ids = {world.add("A gap"), world.add("feed binance gap")}
     world.add("B gap")
     assert world.tick() == []
@@ -136,7 +139,7 @@ def test_a_gap_alerts_by_instrument_and_by_feed(world: World) -> None:
 
 
 def test_an_alert_that_was_not_taken_is_emitted_again_as_it_was(world: World) -> None:
-    """A crash before the broker has it: the same event, until it is noted as emitted."""
+    """An alert that the broker has not accepted is emitted again, unchanged."""
     world.add("A spread > 1")
     world.quote("1", "1.5")
     world.tick()
@@ -149,7 +152,7 @@ def test_an_alert_that_was_not_taken_is_emitted_again_as_it_was(world: World) ->
 
 
 def test_a_removed_rule_is_silent(world: World) -> None:
-    """And a rule of which nothing is known."""
+    """A removed rule does not alert, nor does one about an unknown instrument."""
     removed = world.add("A spread > 1")
     world.add("UNKNOWN spread > 1")
     world.quote("1", "1.5")
@@ -174,7 +177,7 @@ def test_a_removed_rule_is_silent(world: World) -> None:
     ],
 )
 def test_what_is_true_already_is_known(world: World, text: str, holds: bool | None) -> None:
-    """When a rule is added."""
+    """A new rule that already holds does not alert."""
     world.quote("1", "3")
     world.gap("open")
     world.feed("stalled")

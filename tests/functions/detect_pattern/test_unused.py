@@ -1,4 +1,4 @@
-"""Series end: a year's clock leaves those of the term; what comes back is as if it had stayed."""
+"""Unused series expire, and one that comes back is as if it had stayed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def keys(house: House) -> set[bytes | str]:
 
 
 def test_a_year_leaves_the_series_of_the_last_days(house: House) -> None:
-    """An instrument each five days; the indexes end with the series."""
+    """After a year only the series within retention are left, indexes included."""
     end_ms = house.now_ms + 365 * DAY_MS
     days = range(0, 365, 5)
     for day in days:
@@ -39,7 +39,7 @@ def test_a_year_leaves_the_series_of_the_last_days(house: House) -> None:
 
 
 def test_a_series_that_comes_back_is_evaluated_as_if_it_had_stayed(house: House) -> None:
-    """Its candles are in storage, and what was published is not published again."""
+    """A series that comes back is evaluated from storage, and nothing is published again."""
     house.deliver(house.receive(FALLING))
     house.settle()
     assert end_instrument(house.client, 1, "A", house.now_ms) == 1
@@ -51,7 +51,7 @@ def test_a_series_that_comes_back_is_evaluated_as_if_it_had_stayed(house: House)
 
 
 def test_what_is_to_be_published_stays(house: House) -> None:
-    """It was found, and nobody has been told yet."""
+    """A series with an unpublished pattern stays."""
     changed = house.receive(FALLING + RISING)
     assert end_instrument(house.client, 1, "A", house.now_ms + DAY_MS) == 0
     assert house.store.end_unused(house.now_ms + DAY_MS) == 0
@@ -65,7 +65,7 @@ def test_what_is_to_be_published_stays(house: House) -> None:
 def test_the_clock_ends_what_is_past_its_term(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As the handler is wired; and it is counted."""
+    """The handler's clock removes expired series and counts them."""
     monkeypatch.setattr(handler, "COUNT_EACH_S", 1)
     house.deliver(house.receive([candle(1, 100)]))
     house.settle()

@@ -1,4 +1,4 @@
-"""PATTERN_WATCH=watchlist: only what is watched is evaluated, and as if it had always been."""
+"""PATTERN_WATCH=watchlist: only watched series are evaluated, as if always watched."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Watching:
         )
 
     def receive(self, candles: Sequence[Candle]) -> None:
-        """Take closed candles in, as persist does."""
+        """Deliver closed candles, also to persist."""
         self.house.persist_candles(candles)
         body = encode_batch(list(candles))
         self.house.deliver(self.handle(Event("c", events.CANDLES, "", {}, body)))
@@ -44,7 +44,7 @@ class Watching:
         self.house.deliver(self.handle(Event("t", events.CLOCK, "", {}, b"")))
 
     def told(self) -> set[str]:
-        """Instruments that patterns were told of."""
+        """Instruments with published patterns."""
         return {each.instrument for each in self.house.emitted}
 
 
@@ -58,7 +58,7 @@ def rising(minutes: range, instrument: str) -> list[Candle]:
 
 
 def test_only_what_is_watched_is_evaluated(watching: Watching) -> None:
-    """By people's own list and by the scanner's keys; of one event some."""
+    """Only instruments of the user's list and the scanner's keys are evaluated."""
     watching.list.add(["A"])
     watching.house.client.set("scanner:latest:B", "{}")
     watching.receive([each for name in "ABC" for each in rising(range(3), name)])
@@ -71,7 +71,7 @@ def test_only_what_is_watched_is_evaluated(watching: Watching) -> None:
 
 
 def test_a_state_that_is_lost_or_new_takes_in_only_what_is_watched(watching: Watching) -> None:
-    """Storage has the candles of all."""
+    """A lost or new state takes in watched instruments only, and storage has all candles."""
     watching.list.add(["A"])
     watching.house.persist_candles([*rising(range(9), "A"), *rising(range(9), "B")])
     watching.tick()
@@ -80,7 +80,7 @@ def test_a_state_that_is_lost_or_new_takes_in_only_what_is_watched(watching: Wat
 
 
 def test_what_came_while_it_was_not_watched_is_evaluated_from_storage(watching: Watching) -> None:
-    """No hole is left: the same patterns as if it had been watched all the time."""
+    """Candles from before an instrument was watched are evaluated from storage."""
     coming = rising(range(30), "A")
     watching.list.add(["A", "B"])
     watching.receive(coming[:10])

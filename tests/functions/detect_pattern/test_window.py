@@ -1,4 +1,4 @@
-"""A window of candles is the same whatever the order in which they come."""
+"""A window of candles is the same in any order of arrival."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ candles = st.builds(
 
 
 def content(each: ClosedCandle) -> tuple[object, ...]:
-    """Everything but when it came and its revision."""
+    """Everything but arrival time and revision."""
     return (*each[1:6], *each[8:])
 
 
 def newest(coming: Sequence[ClosedCandle]) -> dict[int, ClosedCandle]:
-    """The first of the highest revision of each start."""
+    """The first candle with the highest revision of each start."""
     by_start: dict[int, ClosedCandle] = {}
     for each in coming:
         if each.start_us not in by_start or each.revision > by_start[each.start_us].revision:
@@ -43,7 +43,7 @@ def newest(coming: Sequence[ClosedCandle]) -> dict[int, ClosedCandle]:
 
 @given(st.lists(st.lists(candles, max_size=5), max_size=5))
 def test_the_highest_revision_of_each_start_counts(batches: list[list[ClosedCandle]]) -> None:
-    """Merged batch by batch; the arrival of a candle is that of its first revision."""
+    """The highest revision of each start wins, with the arrival time of its first revision."""
     window = Window.of([])
     arrived: dict[int, int] = {}
     coming: list[ClosedCandle] = []
@@ -70,7 +70,7 @@ def test_the_highest_revision_of_each_start_counts(batches: list[list[ClosedCand
 
 @given(st.lists(candles, min_size=1, max_size=5))
 def test_detectors_see_the_nearest_doubles(coming: list[ClosedCandle]) -> None:
-    """Of every usable candle, whatever the scale of its neighbours."""
+    """Detectors get the nearest double of every usable candle, whatever its neighbours' scale."""
     window = Window.of(coming)
     for index in range(len(window)):
         candle = window[index]
