@@ -22,6 +22,7 @@ from functions.candle_aggregate.corrections.refold import (
     look,
 )
 from functions.candle_aggregate.engine import Engine
+from functions.candle_aggregate.maintenance.state_check import run_recorded
 from functions.candle_aggregate.publish import OutboxRow
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
@@ -189,7 +190,8 @@ class _Evaluation:
             refold.apply(session, nothing(), set(), now_us)
             return session.rows
 
-        return self._engine.emission(self._engine.run(self._shard, write))
+        rows = run_recorded(self._engine, self._connection, self._shard, write, now_us)
+        return self._engine.emission(rows)
 
     def is_past(self, gap: _Gap) -> bool:
         """Tell whether no live candle touches the gap, and none can begin in it."""

@@ -43,6 +43,7 @@ from functions.candle_aggregate.corrections.replace import (
     wait_until_stored,
 )
 from functions.candle_aggregate.engine import Engine
+from functions.candle_aggregate.maintenance.state_check import run_recorded
 from functions.candle_aggregate.publish import OutboxRow
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
@@ -170,7 +171,9 @@ class _Job:
             )
             return waiting, published, session.rows
 
-        waiting, published, out = self.engine.run(self.shard, write)
+        waiting, published, out = run_recorded(
+            self.engine, self.connection, self.shard, write, self.now_us
+        )
         for row in rows:
             if row.reason in _REPLACED and self._place(row) in waiting:
                 verdicts.postponed.append(row)

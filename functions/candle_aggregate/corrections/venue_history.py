@@ -22,6 +22,7 @@ from functions.candle_aggregate.corrections.refold import (
     look,
 )
 from functions.candle_aggregate.engine import Engine
+from functions.candle_aggregate.maintenance.state_check import run_recorded
 from functions.candle_aggregate.publish import OutboxRow
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
@@ -246,7 +247,8 @@ class _Settling:
             )
             return session.rows
 
-        return self._engine.emission(self._engine.run(self._shard, write))
+        rows = run_recorded(self._engine, self._connection, self._shard, write, now_us)
+        return self._engine.emission(rows)
 
     def _look(self, session: Session) -> View:
         names, _ = session.instruments([self._name])

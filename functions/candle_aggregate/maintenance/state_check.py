@@ -1,18 +1,22 @@
 """Check that a shard's live state holds everything that Postgres relies on.
 
 The state knows its lineage, and counts its steps. Postgres hears of both before an event is
-recorded as aggregated. So a state of another lineage, or with fewer steps than Postgres has heard
-of, may lack what is recorded: Redis was lost, or went back to an older dump. It is made anew.
+recorded as aggregated, and before it forgets a correction of the state. So a state of another
+lineage, or with fewer steps than Postgres has heard of, may lack what is recorded: Redis was lost,
+or went back to an older dump. It is made anew.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from psycopg import Connection
 
+from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.rules import Rules
+from functions.candle_aggregate.session import Session
 from shared.errors import TransientError
 from shared.market.timeframes import parse_ladder
 from shared.stores.applied import reshard
@@ -20,10 +24,17 @@ from shared.stores.postgres import Postgres
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _KNOWN: Final = "SELECT lineage, steps FROM shard_lineage WHERE shard = %s"
 _RECORD: Final = """
     UPDATE shard_lineage SET steps = %(steps)s, clock_us = greatest(clock_us, %(now_us)s)
     WHERE shard = %(shard)s AND lineage = %(lineage)s AND steps <= %(steps)s
+"""
+_HEAR: Final = """
+    UPDATE shard_lineage SET steps = greatest(steps, %(steps)s),
+        clock_us = greatest(clock_us, %(now_us)s)
+    WHERE shard = %(shard)s AND lineage = %(lineage)s
 """
 _BEGIN: Final = """
     INSERT INTO shard_lineage (shard, lineage, steps, clock_us) VALUES (%s, %s, 0, %s)
@@ -106,6 +117,21 @@ def record(connection: Connection, shard: int, lineage: str, steps: int, now_us:
     step = {"shard": shard, "lineage": lineage, "steps": steps, "now_us": now_us}
     if not connection.execute(_RECORD, step).rowcount:
         raise TransientError(f"the live state of shard {shard} is not the one that Postgres knows")
+
+
+def run_recorded(
+    engine: Engine, connection: Connection, shard: int, job: Callable[[Session], T], now_us: int
+) -> T:
+    """Run a job that changes a shard's state, and record its step in the caller's transaction.
+
+    Postgres must hear of it before it forgets why: a state that goes back lacks the change, which
+    no event would bring again. Raises TransientError.
+    """
+    lease, result = engine.run(shard, lambda session: (session.lease, job(session)))
+    step = {"shard": shard, "lineage": lease.lineage, "steps": lease.steps, "now_us": now_us}
+    if not connection.execute(_HEAR, step).rowcount:
+        raise TransientError(f"the live state of shard {shard} is not the one that Postgres knows")
+    return result
 
 
 def revision_floor_us(connection: Connection, shard: int, now_us: int) -> int:

@@ -194,3 +194,19 @@ def test_a_trade_that_is_cancelled_before_it_is_applied_does_not_count(
     assert world.apply(event_id)
     finish(world)
     assert sampled(world) == set()
+
+
+def test_a_cancel_outlives_a_redis_that_goes_back(world: World) -> None:
+    """The state before it is made anew: events applied to it again would bring the trade back."""
+    rows = [trade(60, "y", 600), trade(240, 1, 800)]
+    assert world.tick_clock()  # there is a state before there is a tick
+    event_id = world.send(rows)
+    world.persist_ticks(event_id)
+    world.bust(rows[0])
+    dump = world.keyspace()
+    assert world.apply(event_id)
+    for _ in range(3):  # it closes, is repaired, and nothing else is recorded: see RECONCILE_EACH_S
+        world.step(2)
+        assert world.tick_clock()
+    world.go_back(dump)
+    finish(world)

@@ -116,3 +116,16 @@ def test_many_gaps_cost_few_queries_and_none_is_left_behind(world: World) -> Non
         tell(world, *some[first : first + 500])
     tell(world, replace(GAP, symbol="ZZ"))
     assert evaluate(world) == TOUCHED
+
+
+def test_a_filled_gap_stays_filled_when_redis_goes_back(world: World) -> None:
+    """It is evaluated once: the state from before is not taken for the present one."""
+    world.ship(trades(0, 20))
+    world.ship(trades(20, 20))
+    tell(world, GAP)
+    assert evaluate(world) == TOUCHED
+    dump = world.keyspace()
+    tell(world, replace(GAP, state=GapState.FILLED))
+    assert evaluate(world) == set()
+    world.go_back(dump)
+    assert evaluate(world) == incomplete_live(world) == set()
