@@ -79,7 +79,7 @@ def _commands(group: TyperGroup, before: str = "") -> Iterator[str]:
 
 
 def test_what_has_a_name_in_the_glossary_has_no_other() -> None:
-    """In the docs, and in what modules, classes and functions say of themselves."""
+    """No banned word of the glossary is in the docs and docstrings."""
     glossary = ROOT / "docs" / "glossary.md"
     table = glossary.read_text().partition("## Words that are not used")[2].partition("|---|")[2]
     rows = re.findall(r"^\| ([a-z][^|]+) \| [^|]+ \|$", table, re.MULTILINE)

@@ -56,7 +56,7 @@ def definitions(node: ast.AST) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.
 
 
 def test_docstrings_say_what_a_thing_is() -> None:
-    """Their first word is a noun or a verb; but "Whether" of what is true or false."""
+    """A docstring begins with a noun or a verb, or with "Whether" of what is true or false."""
     clauses = ("What ", "Which ", "How ", "Who ", "Where ", "When ", "Since ")
     for path in MODULES:
         tree = ast.parse(path.read_text())

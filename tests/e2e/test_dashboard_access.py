@@ -1,4 +1,4 @@
-"""Who cannot see or point uses the page as well: axe-core finds no serious fault."""
+"""Accessibility of the page: axe-core finds no serious fault."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def faults(page: Page) -> list[str]:
 
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed (npm)")
 def test_axe_finds_no_serious_fault(page: Page, pipeline: dict[str, str]) -> None:
-    """The page, each tab, and each dialog; in both themes."""
+    """The page, each tab and each dialog have no serious fault, in both themes."""
     symbol = fresh_symbol("AXE")
     post(pipeline, *(f"{symbol},{100 + n},1,{1_699_999_980_000 + n * 60_000}" for n in range(9)))
     page.emulate_media(color_scheme="dark")

@@ -1,4 +1,4 @@
-"""Rules of alerts on the page: offered by a click on the chart, added, refused, changed, tested."""
+"""Alert rules on the page: suggested by a click on the chart, added, refused, changed, tested."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ FIRST_MS = 1_700_000_040_000
 
 
 def test_a_rule_is_made_on_the_page_and_comes_true(page: Page, pipeline: dict[str, str]) -> None:
-    """Offered for the price it was clicked at; what is no rule says why; the CLI lists the same."""
+    """A rule is suggested for the clicked price, added, changed, tested, removed, and alerts.
+
+    An invalid rule has a reason; the CLI lists the same rules.
+    """
     symbol = fresh_symbol("RULED")
     database = ("--database-url", pipeline["DATABASE_URL"])
     post(pipeline, *(f"{symbol},{99 + n % 2},1,{FIRST_MS + n * MINUTE_MS}" for n in range(4)))
@@ -50,7 +53,7 @@ def test_a_rule_is_made_on_the_page_and_comes_true(page: Page, pipeline: dict[st
     alerts = page.locator(".alert")
     expect(alerts.filter(has_text=whole)).to_contain_text("at 151", timeout=60_000)
 
-    # What is true already says so.
+    # a rule that already holds has a note
     rule.fill(f"{symbol} close > 1")
     rule.press("Enter")
     expect(note).to_have_text("already true: it alerts the next time it becomes true")
@@ -63,11 +66,11 @@ def test_a_rule_is_made_on_the_page_and_comes_true(page: Page, pipeline: dict[st
     page.get_by_role("button", name="Show all").click()
     expect(page.locator("#alerts-of")).to_be_hidden()
 
-    # By notify, which knows the service: the page learns its name, and no more.
+    # notify tests it: the page gets the service's name only
     page.get_by_role("button", name=f"Test {whole}").click()
     expect(note).to_have_text("json #1: sent")
 
-    # An edit that is refused leaves the rule; one that is taken keeps what the CLI added.
+    # a refused edit leaves the rule; an accepted one keeps the CLI's options
     page.get_by_role("button", name=f"Edit {whole}").click()
     expect(page.locator("#rule-add")).to_have_text("Save")
     rule.fill(f"{symbol} close >")
@@ -84,7 +87,7 @@ def test_a_rule_is_made_on_the_page_and_comes_true(page: Page, pipeline: dict[st
     stored = web.get(f"{pipeline['API_URL']}/api/alert-rules").json()
     assert [each["muted"] for each in stored if each["rule"] == changed] == [True]
 
-    # A removal that fails says so, and the rule stays.
+    # a failed removal is reported, and the rule stays
     def refused(route: Route) -> None:
         if route.request.method == "DELETE":
             route.fulfill(status=503, body="{}")

@@ -1,4 +1,4 @@
-"""Information bars on the page, as the API makes them; and input that was no tick."""
+"""Information bars on the page as the API makes them; rejects."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ SHOWN = ("o", "h", "l", "c", "v", "n", "closed")
 def test_bars_are_chosen_drawn_and_followed(
     page: Page, pipeline: dict[str, str], tmp_path: Path
 ) -> None:
-    """By type and size; with indicators, back to the first, live, into files; by address."""
+    """Bars are selected by type and size, drawn back to the first, followed live and saved.
+
+    With indicators, and from the address.
+    """
     symbol = fresh_symbol("BARS")
-    count = 2_100  # more bars than a page, three of a millisecond
+    count = 2_100  # more bars than a page, three of them in a millisecond
     post(
         pipeline,
         *(f"{symbol},{100 + n % 7},1,{FIRST_MS + n // 9},buy,{n}" for n in range(count)),
@@ -73,7 +76,7 @@ def test_bars_are_chosen_drawn_and_followed(
 def test_bars_that_are_older_than_the_feed_do_not_stay(
     page: Page, pipeline: dict[str, str]
 ) -> None:
-    """History that was asked for before the newest bars came, and answers after them."""
+    """Bars of history that arrive after newer live ones do not replace them."""
     symbol = fresh_symbol("LATEBARS")
     post(pipeline, *(f"{symbol},{100 + n},1,{FIRST_MS + n},buy,{n}" for n in range(5)))
     wait_until_applied(pipeline, symbol, 5)
@@ -82,7 +85,7 @@ def test_bars_that_are_older_than_the_feed_do_not_stay(
     held: list[tuple[Route, APIResponse]] = []
 
     def hold(route: Route) -> None:
-        if next(requests) == 1:  # the one that follows the subscription
+        if next(requests) == 1:  # the request after the subscription
             held.append((route, route.fetch()))
         else:
             route.continue_()
@@ -102,7 +105,7 @@ def closes(state: dict[str, Any]) -> list[str]:
 
 
 def test_rejects_are_counted_and_listed(page: Page, pipeline: dict[str, str]) -> None:
-    """In the footer, and in a sheet with what is wrong and what came."""
+    """Rejects are counted in the footer and listed with reason and original."""
     mark = fresh_symbol("REJECTED")
     send_udp(pipeline["UDP_ADDR"], [f"{mark},nothing,1"])
     page.goto(pipeline["LIVE_URL"])

@@ -27,7 +27,7 @@ def binance() -> Iterator[Playback]:
 def test_a_feed_shows_its_state_while_it_changes(
     page: Page, pipeline: dict[str, str], binance: Playback, tmp_path: Path
 ) -> None:
-    """Its instrument, rate and gaps; a feed that is cut off says so without another click."""
+    """The sheet shows a feed's instrument, rate and gaps, and its disconnection at once."""
     symbol, instrument = names(binance)
     settings = {**of_playback(binance, symbol), "QUIET_MS": "600000"}
     with bridging(pipeline["K_SINK"], tmp_path / "log", settings):

@@ -1,4 +1,4 @@
-"""Several charts on the page: each of its own symbol and timeframe, all live."""
+"""Several charts on the page, each with its own symbol and timeframe, all live."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIRST_MS = 1_699_999_800_000
 
 
 def test_two_charts_follow_two_series(page: Page, pipeline: dict[str, str]) -> None:
-    """The second is another timeframe, then another symbol; it grows live, and stays chosen."""
+    """A second chart follows its own timeframe, then its own symbol, live and after a reload."""
     one, other = fresh_symbol("GRID"), fresh_symbol("BESIDE")
     post(pipeline, *(f"{one},{100 + n},1,{FIRST_MS + n * MINUTE_MS}" for n in range(12)))
     post(pipeline, f"{other},7,1,{FIRST_MS}")

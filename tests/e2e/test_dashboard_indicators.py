@@ -1,4 +1,4 @@
-"""Indicators on the page: chosen by name, with parameters, and drawn as the API computes them."""
+"""Indicators on the page: selected by name with parameters, and drawn as the API computes them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PRICES = [100 + (n * 7) % 11 for n in range(24)]
 
 
 def computed(pipeline: Mapping[str, str], symbol: str, name: str) -> dict[str, list[list[float]]]:
-    """Times and values of each column, as the API has them."""
+    """Times and values of each column from the API."""
     url = f"{pipeline['API_URL']}/api/candles/{symbol}"
     answer = web.get(url, params={"indicators": name, "limit": 100}, timeout=60)
     found: dict[str, list[list[float]]] = {}
@@ -29,7 +29,7 @@ def computed(pipeline: Mapping[str, str], symbol: str, name: str) -> dict[str, l
 
 
 def drawn(state: Mapping[str, Any]) -> dict[str, list[list[float]]]:
-    """The same, of the lines that the chart shows."""
+    """Times and values of each line of the chart."""
     return {
         line["name"]: [[point["t"], point["value"]] for point in line["points"]]
         for line in state["lines"]
@@ -39,7 +39,10 @@ def drawn(state: Mapping[str, Any]) -> dict[str, list[list[float]]]:
 def test_indicators_are_drawn_as_the_api_computes_them(
     page: Page, pipeline: dict[str, str]
 ) -> None:
-    """Added, changed, removed and resized; a growing candle moves them; a bad one says why."""
+    """Indicators are drawn with the API's values, added, changed, removed and resized.
+
+    A growing candle moves them; an invalid one has a reason.
+    """
     symbol = fresh_symbol("LINES")
     post(
         pipeline,

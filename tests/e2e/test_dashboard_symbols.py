@@ -12,7 +12,7 @@ from tests.e2e.test_live import post
 
 
 def test_symbols_timeframes_and_search_by_keyboard(page: Page, pipeline: dict[str, str]) -> None:
-    """Arrows walk the cards, digits change the timeframe, / searches."""
+    """Arrows move between cards, digits change the timeframe, and / opens the search."""
     prefix = fresh_symbol("KEYS")
     names = [f"{prefix}-{letter}" for letter in "AB"]
     for name in names:
@@ -37,7 +37,7 @@ def test_symbols_timeframes_and_search_by_keyboard(page: Page, pipeline: dict[st
 
 
 def test_nothing_stands_outside_the_window(page: Page, pipeline: dict[str, str]) -> None:
-    """On a desktop, a tablet and a phone: no sideways scrolling, chart and cards in view."""
+    """On desktop, tablet and phone nothing scrolls sideways, and chart and cards are visible."""
     symbol = fresh_symbol("SIZE")
     post(pipeline, f"{symbol},5,1,1700000040000")
     open_symbol(page, pipeline, symbol)
@@ -55,7 +55,7 @@ def test_nothing_stands_outside_the_window(page: Page, pipeline: dict[str, str])
 
 
 def test_without_an_address_the_first_symbol_is_shown(page: Page, pipeline: dict[str, str]) -> None:
-    """Its chart, as soon as there is any; no card is empty."""
+    """Without an address the first symbol's chart is shown as soon as there is one."""
     symbol = fresh_symbol("ANY")
     post(pipeline, f"{symbol},5,1,1700000040000")
     eventually(lambda: candles(pipeline["API_URL"], symbol), bool)
@@ -66,7 +66,7 @@ def test_without_an_address_the_first_symbol_is_shown(page: Page, pipeline: dict
 
 
 def test_many_symbols_cost_no_request_each(page: Page, pipeline: dict[str, str]) -> None:
-    """1,000 symbols: the chart that was asked for, one request for the cards in view."""
+    """With 1,000 symbols the page makes one request for the visible cards."""
     prefix = fresh_symbol("MANY")
     now_ms = int(time.time() * 1000)
     names = [f"{prefix}-{n:04}" for n in range(1_000)]
@@ -95,7 +95,7 @@ def test_many_symbols_cost_no_request_each(page: Page, pipeline: dict[str, str])
 def test_the_address_is_read_again_and_an_unknown_symbol_says_so(
     page: Page, pipeline: dict[str, str]
 ) -> None:
-    """Another hash is another chart; what nobody traded is no other symbol's chart."""
+    """A changed hash shows another chart, and an unknown symbol is reported."""
     one, other = fresh_symbol("HASHA"), fresh_symbol("HASHB")
     for name in (one, other):
         post(pipeline, f"{name},5,1,1700000040000")

@@ -130,7 +130,7 @@ def test_deploy_reports_its_waits_and_the_urls(tmp_path: Path) -> None:
 
 
 def test_a_timeout_ends_with_the_reason(tmp_path: Path) -> None:
-    """What is not ready after PATIENCE_S ends with its reason and exit code 1."""
+    """An object that is not ready after PATIENCE_S is an error with its reason and exit code 1."""
     answers: dict[str, list[Answer]] = {
         "^get broker": [BROKERS[0]],
         "^get secret/kandle-stores": ["secret/kandle-stores\n"],

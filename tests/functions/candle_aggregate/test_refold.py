@@ -70,7 +70,10 @@ def test_live_candles_are_looked_at_in_two_round_trips(
 def test_a_candle_with_the_first_tick_stays_partial_while_that_tick_is_not_stored(
     world: World,
 ) -> None:
-    """Its candles are stored before it: the live state alone knows that nothing came before."""
+    """A candle with the first tick stays partial until that tick is stored.
+
+    The live state alone knows that nothing came before it.
+    """
     world.restart(replace(RULES, ladder=parse_ladder("1m,15m")))
     event_id = world.send([trade(240, 1, 600)])
     assert world.apply(event_id)

@@ -152,7 +152,7 @@ def test_an_alert_that_was_not_taken_is_emitted_again_as_it_was(world: World) ->
 
 
 def test_a_removed_rule_is_silent(world: World) -> None:
-    """A removed rule does not alert, nor does one about an unknown instrument."""
+    """A removed rule does not alert, nor does one about an instrument without a quote."""
     removed = world.add("A spread > 1")
     world.add("UNKNOWN spread > 1")
     world.quote("1", "1.5")
@@ -177,7 +177,7 @@ def test_a_removed_rule_is_silent(world: World) -> None:
     ],
 )
 def test_what_is_true_already_is_known(world: World, text: str, holds: bool | None) -> None:
-    """A new rule that already holds does not alert."""
+    """A condition can be evaluated now, so that a new rule which already holds is marked."""
     world.quote("1", "3")
     world.gap("open")
     world.feed("stalled")

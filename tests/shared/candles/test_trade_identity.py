@@ -75,7 +75,7 @@ def candles_of(connection: psycopg.Connection, name: str) -> list[Candle]:
 
 
 def word(trade: Ticks, flag: int, received_us: int, price: int = 0) -> Ticks:
-    """What cancels or corrects a trade, a batch of one row."""
+    """A cancel or correction of a trade, as a batch of one row."""
     first = trade.select(np.arange(len(trade)) == 0)
     return replace(
         first,

@@ -119,23 +119,6 @@ def test_venue_messages_other_than_trades_make_no_tick(message: dict[str, Any], 
     assert (trades(found), found.skipped, found.rejected) == ([], {kind: 1}, [])
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        {"type": "ticker", "product_id": "A", "price": "5", "best_bid": "1", "best_ask": "2",
-         "last_size": "9", "trade_id": 1},
-        {"type": "message", "topic": "/market/ticker:A", "subject": "trade.ticker",
-         "data": {"price": "5", "size": "9", "bestAsk": "2", "bestBid": "1", "Time": MS}},
-    ],
-)  # fmt: skip
-def test_a_ticker_is_a_quote_without_a_trade(message: dict[str, Any]) -> None:
-    """A ticker is a quote only: it repeats the last trade at each change of the book."""
-    found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
-    expected = [("A", Decimal(1), Decimal(2))]
-    assert [(q.instrument, q.bid, q.ask) for q in quotes(found)] == expected
-    assert (trades(found), found.rejected) == ([], [])
-
-
 ELEMENT = {"s": "A", "symbol": "A", "price": "1", "size": "2", "side": "sell", "ts": MS, "id": 1}
 
 
@@ -231,6 +214,10 @@ def test_wrapped_trades_of_venues_are_read(message: Any, side: str, trade_id: st
 @pytest.mark.parametrize(
     "message",
     [
+        {"type": "ticker", "product_id": "A", "price": "5", "best_bid": "1", "best_ask": "2",
+         "last_size": "9", "trade_id": 1},
+        {"type": "message", "topic": "/market/ticker:A", "subject": "trade.ticker",
+         "data": {"price": "5", "size": "9", "bestAsk": "2", "bestBid": "1", "Time": MS}},
         {"params": {"channel": "quote.A", "data": {
             "timestamp": MS, "instrument_name": "A", "best_bid_price": 1, "best_ask_price": 2}}},
         {"params": {"channel": "ticker.A.raw", "data": {
@@ -241,8 +228,8 @@ def test_wrapped_trades_of_venues_are_read(message: Any, side: str, trade_id: st
         {"topic": "/market/ticker:all", "subject": "A", "data": {"bestAsk": "2", "bestBid": "1"}},
     ],
 )  # fmt: skip
-def test_wrapped_quotes_make_no_tick(message: dict[str, Any]) -> None:
-    """A wrapped ticker makes no tick, because its trade is sent separately."""
+def test_a_ticker_is_a_quote_without_a_trade(message: dict[str, Any]) -> None:
+    """A ticker, bare or wrapped, is a quote only: its last trade is sent separately."""
     found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
     expected = [("A", Decimal(1), Decimal(2))]
     assert [(q.instrument, q.bid, q.ask) for q in quotes(found)] == expected

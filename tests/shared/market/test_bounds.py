@@ -36,7 +36,7 @@ def test_extremes_within_bounds_are_accepted() -> None:
     ],
 )
 def test_out_of_bounds_is_a_permanent_error(bad: dict[str, object]) -> None:
-    """What no key, subject or column can hold is a permanent error, not redelivered in vain."""
+    """A candle that no key, subject or column can hold is a permanent error."""
     candle = replace(GOOD, **bad)  # type: ignore[arg-type]
     with pytest.raises(PermanentError) as refused:
         decode_batch(encode_batch([candle]))
