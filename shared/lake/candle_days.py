@@ -15,23 +15,19 @@ from pyiceberg.table import Table
 
 from shared.lake.access import translated
 from shared.lake.candle_table import FIELDS, TEXTS, from_texts, highest_revision
-from shared.lake.catalog import LOCK, Catalog, commit
-from shared.lake.compaction import files_of
-from shared.lake.files import read, write
-from shared.lake.merge import merged
-from shared.lake.record import lake_of
+from shared.lake.catalog import locked, open_table
+from shared.lake.compaction import files_of, rewrite
+from shared.lake.files import read
 from shared.lake.schedule import SETTLED_S, candle_day
-from shared.lake.tables import CANDLES
+from shared.lake.tables import CANDLES, ROW_GROUP
 from shared.market.utc_days import DAY_US, begin_us
-from shared.stores.postgres import Postgres, try_lock
+from shared.stores.postgres import Postgres
 from shared.stores.s3 import S3Access
 
-_ROW_GROUP: Final = 16_384
-
 _COPY: Final = sql.SQL(
-    'COPY (SELECT {} FROM candles WHERE {} ORDER BY timeframe COLLATE "C",'
-    ' instrument COLLATE "C", start_us) TO STDOUT (FORMAT csv)'
-)
+    "COPY (SELECT {} FROM candles WHERE start_us >= %s AND start_us < %s"
+    ' ORDER BY timeframe COLLATE "C", instrument COLLATE "C", start_us) TO STDOUT (FORMAT csv)'
+).format(sql.SQL(", ").join(sql.Identifier(name) for name, _ in FIELDS))
 _KNOWN: Final = """
 INSERT INTO lake_candle_days (day, timeframes) VALUES (%s, %s)
 ON CONFLICT (day) DO UPDATE SET timeframes = excluded.timeframes, is_in_postgres = true
@@ -51,15 +47,12 @@ def copy_candles(
     the files before have, by the highest revision. One transaction lets them count, the ones before
     cease to, and strikes the changes.
     """
-    with postgres.connection() as connection:
-        if not try_lock(connection, LOCK):
-            return False
+    with locked(postgres) as connection:
         due = candle_day(connection, now_us, settled_s)
         if due is None:
             return False
         day, changes = due
-        table = Catalog(connection, access).table(CANDLES, lake_of(connection))
-        replace_day(connection, table, day)
+        replace_day(connection, open_table(connection, access, CANDLES), day)
         connection.execute("DELETE FROM lake_pending_candles WHERE id = ANY(%s)", (changes,))
     return True
 
@@ -74,32 +67,20 @@ def replace_day(
         timeframes.update(pc.unique(rows["timeframe"]).to_pylist())
         return highest_revision(rows)
 
-    low = begin_us(day)
-    of_day = sql.SQL("start_us >= {} AND start_us < {}").format(low, low + DAY_US)
-    stored = map(from_texts, stored_texts(connection, of_day))
     with translated():
         before = files_of(table, day)
-        sources = [stored, *(read(table.io, f) for f in before), *extra]
-        rows = merged(sources, CANDLES.key, 1, folded)
-        files = write(table, day, rows, CANDLES, row_group=_ROW_GROUP)
-    if files:
-        commit(table, files, before, {"kandle.day": str(day)})
+    sources = [_stored(connection, day), *(read(table.io, f) for f in before), *extra]
+    rewrite(table, CANDLES, day, sources, folded, before, "kandle.day")
     connection.execute(_KNOWN, (day, sorted(timeframes)))
 
 
-def stored_texts(
-    connection: Connection, condition: sql.Composable, *extra_columns: str
-) -> Iterator[pa.Table]:
-    """Yield candles that Postgres has, by timeframe, symbol and time, for `from_texts`.
-
-    `extra_columns`: columns besides those of a candle.
-    """
-    names = [*(name for name, _ in FIELDS), *extra_columns]
-    columns = sql.SQL(", ").join(map(sql.Identifier, names))
-    with connection.cursor() as cursor, cursor.copy(_COPY.format(columns, condition)) as copy:
+def _stored(connection: Connection, day: date) -> Iterator[pa.Table]:
+    """Yield a day's candles that Postgres has, sorted by the table's key."""
+    low, names = begin_us(day), [name for name, _ in FIELDS]
+    with connection.cursor() as cursor, cursor.copy(_COPY, (low, low + DAY_US)) as copy:
         rows = iter(copy)
-        while chunk := b"".join(islice(rows, _ROW_GROUP)):
+        while chunk := b"".join(islice(rows, ROW_GROUP)):
             options = csv.ReadOptions(
                 use_threads=False, block_size=len(chunk) + 1, column_names=names
             )
-            yield csv.read_csv(pa.BufferReader(chunk), options, _QUOTED, _TEXTS)
+            yield from_texts(csv.read_csv(pa.BufferReader(chunk), options, _QUOTED, _TEXTS))

@@ -8,125 +8,71 @@ from datetime import date
 from itertools import chain
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
-from psycopg import Connection, IsolationLevel, sql
-from pyiceberg.table import Table
+from psycopg import Connection, sql
 
 from shared.lake.access import translated
-from shared.lake.candle_days import stored_texts
-from shared.lake.candle_table import from_texts, to_candles
-from shared.lake.catalog import LOCK, Catalog
+from shared.lake.candle_table import FIELDS, to_lists
+from shared.lake.catalog import locked, open_table
 from shared.lake.compaction import files_of
-from shared.lake.digest import row_digests
 from shared.lake.files import read
-from shared.lake.record import lake_of
 from shared.lake.schedule import longest
 from shared.lake.tables import CANDLES
-from shared.market.utc_days import DAY_US, begin_us
 from shared.runtime import metrics
-from shared.stores.postgres import Postgres, try_lock
+from shared.stores.postgres import Postgres
 from shared.stores.s3 import S3Access
-from shared.wire.candle import Candle, CandleKey
 
 log = logging.getLogger(__name__)
 
 _BECOMES_COLD: Final = "INSERT INTO cold_candle_days (day) VALUES (%s) ON CONFLICT DO NOTHING"
 _LEFT: Final = "UPDATE lake_candle_days SET is_in_postgres = false WHERE day = %s"
-_METADATA: Final = "SELECT metadata_location FROM iceberg_tables WHERE table_name = %s"
-_DELETE: Final = "DELETE FROM candles WHERE ctid = ANY(%s::tid[])"
-_OF_PIECE: Final = sql.SQL(
-    "timeframe = {timeframe} AND instrument = ANY({names}) AND start_us >= {low}"
-    " AND start_us < {high} AND NOT (instrument = {first} AND start_us < {first_us})"
-    " AND NOT (instrument = {last} AND start_us > {last_us})"
+_COPIED: Final = "CREATE TEMP TABLE copied (LIKE candles) ON COMMIT DROP"
+_COLUMNS: Final = sql.SQL(", ").join(sql.Identifier(name) for name, _ in FIELDS)
+_FILL: Final = sql.SQL("COPY copied ({}) FROM STDIN").format(_COLUMNS)
+_SAME: Final = (
+    " stored.instrument = copied.instrument AND stored.timeframe = copied.timeframe"
+    " AND stored.start_us = copied.start_us AND stored.timeframe <> %s"
 )
+_DELETE: Final = f"""
+DELETE FROM candles AS stored USING copied WHERE {_SAME}
+    AND (stored.revision < copied.revision OR stored.* IS NOT DISTINCT FROM copied.*)
+"""  # noqa: S608 - no part of it is from outside
+_DIFFERING: Final = f"""
+SELECT stored::text, copied::text FROM candles AS stored JOIN copied ON {_SAME}
+WHERE stored.revision = copied.revision
+"""  # noqa: S608
 
 
 def drop_candles(postgres: Postgres, access: S3Access, day: date) -> Generator[int]:
     """Delete the candles of a day that the lake was seen to have; yield how many, piece by piece.
 
-    A piece is the candles of a row group: one transaction reads them in both places, and deletes
-    those that are the same, or older than in the lake. Begun anew, it finds the others. Raises
-    TransientError.
+    A piece is the candles of a row group, in a transaction: those that are the same in both places,
+    or older than in the lake, are deleted. Begun anew, it finds the others. Raises TransientError.
     """
-    with postgres.connection() as connection:
-        if not try_lock(connection, LOCK):
-            return
+    with locked(postgres) as connection:
         stays = longest(connection)
-        table = Catalog(connection, access).table(CANDLES, lake_of(connection))
+        table = open_table(connection, access, CANDLES)
         connection.execute(_BECOMES_COLD, (day,))
     differing = 0
     with translated():
-        for piece in chain.from_iterable(read(table.io, file) for file in files_of(table, day)):
-            for timeframe in pc.unique(piece["timeframe"]).to_pylist():
-                if timeframe == stays:
-                    continue
-                copied = piece.filter(pc.equal(piece["timeframe"], timeframe))
-                with postgres.connection(IsolationLevel.REPEATABLE_READ) as connection:
-                    if not try_lock(connection, LOCK) or not _is_current(connection, table):
-                        return
-                    deleted, differs = _delete_covered(connection, day, timeframe, copied)
-                differing += differs
-                yield deleted
+        for copied in chain.from_iterable(read(table.io, file) for file in files_of(table, day)):
+            with locked(postgres) as connection:
+                _load(connection, copied)
+                deleted = connection.execute(_DELETE, (stays,)).rowcount
+                for twins in connection.execute(_DIFFERING, (stays,)).fetchall():
+                    differing += 1
+                    metrics.LAKE_DIFFERS.inc()
+                    log.error("the lake has another candle than Postgres: %s, %s", *twins)
+            yield deleted
     if not differing:
         with postgres.connection() as connection:
             connection.execute(_LEFT, (day,))
 
 
-def _is_current(connection: Connection, table: Table) -> bool:
-    row = connection.execute(_METADATA, (CANDLES.name,)).fetchone()
-    return row == (table.metadata_location,)
-
-
-def _delete_covered(
-    connection: Connection, day: date, timeframe: str, copied: pa.Table
-) -> tuple[int, int]:
-    """Delete the rows that the lake has; return how many, and how many differ.
-
-    The transaction reads one snapshot: a row that changes meanwhile ends it.
-    """
-    names, times = pc.unique(copied["symbol"]).to_pylist(), copied["time"].cast(pa.int64())
-    of_piece = _OF_PIECE.format(
-        timeframe=timeframe,
-        names=names,
-        low=begin_us(day),
-        high=begin_us(day) + DAY_US,
-        first=names[0],
-        first_us=times[0].as_py(),
-        last=names[-1],
-        last_us=times[-1].as_py(),
-    )
-    digests = row_digests(copied)
-    deleted = differs = 0
-    for texts in list(stored_texts(connection, of_piece, "ctid")):
-        stored = from_texts(texts)
-        covered = np.isin(row_digests(stored), digests)
-        if not covered.all():
-            differs += _compare(stored, copied, covered)
-        ctids = texts["ctid"].filter(pa.array(covered)).to_pylist()
-        array = '{"' + '","'.join(ctids) + '"}' if ctids else "{}"
-        deleted += connection.execute(_DELETE, (array,)).rowcount
-    return deleted, differs
-
-
-def _compare(stored: pa.Table, copied: pa.Table, covered: NDArray[np.bool_]) -> int:
-    """Also mark rows older than the lake's as covered; return how many differ."""
-    lake_candles = {_key(candle): candle for candle in to_candles(copied)}
-    uncovered = np.flatnonzero(~covered)
-    differs = 0
-    for row, candle in zip(uncovered.tolist(), to_candles(stored.take(uncovered)), strict=True):
-        twin = lake_candles.get(_key(candle))
-        if twin is None or twin.revision < candle.revision:  # it will be copied
-            continue
-        covered[row] = twin == candle or candle.revision < twin.revision
-        if not covered[row]:
-            differs += 1
-            metrics.LAKE_DIFFERS.inc()
-            log.error("the lake has another candle than Postgres: %s, %s", twin, candle)
-    return differs
-
-
-def _key(candle: Candle) -> CandleKey:
-    return candle.instrument, candle.timeframe, candle.start_us
+def _load(connection: Connection, candles: pa.Table) -> None:
+    connection.execute(_COPIED)
+    rows = zip(*to_lists(candles).values(), strict=True)
+    with connection.cursor() as cursor, cursor.copy(_FILL) as copy:
+        for row in rows:
+            copy.write_row(row)
+    connection.execute("ANALYZE copied")

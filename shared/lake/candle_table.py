@@ -92,9 +92,8 @@ def to_lists(table: pa.Table) -> dict[str, list[Any]]:
     return columns
 
 
-def to_candles(table: pa.Table) -> list[Candle]:
-    """Read the candles back."""
-    columns = to_lists(table)
+def to_candles(columns: dict[str, list[Any]]) -> list[Candle]:
+    """Return the candles of `to_lists`."""
     columns |= {name: list(map(Decimal, columns[name])) for name in DECIMALS}
     return [Candle(*values) for values in zip(*columns.values(), strict=True)]
 

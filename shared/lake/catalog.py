@@ -7,7 +7,8 @@ the record of what it holds are committed by one transaction, or neither is.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from psycopg import Connection
@@ -24,7 +25,9 @@ from pyiceberg.table.update.snapshot import _MergeAppendFiles, _OverwriteFiles
 
 from shared.errors import TransientError
 from shared.lake.access import file_io, translated
+from shared.lake.record import lake_of
 from shared.lake.tables import FORMER_NAMES, Definition
+from shared.stores.postgres import Postgres, try_lock
 from shared.stores.s3 import S3Access
 
 NAME: Final = "kandle"
@@ -117,6 +120,29 @@ def _with_columns(table: Table, definition: Definition) -> Table:
     with table.update_schema() as update:
         update.union_by_name(definition.schema)
     return table
+
+
+class LakeBusyError(TransientError):
+    """Another process works on the lake."""
+
+
+@contextmanager
+def locked(postgres: Postgres, *, waits: bool = False) -> Iterator[Connection]:
+    """Yield a connection whose transaction has the lake's lock. Raises TransientError.
+
+    Unless it waits, raises LakeBusyError while another has it.
+    """
+    with postgres.connection() as connection:
+        if waits:
+            connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (LOCK,))
+        elif not try_lock(connection, LOCK):
+            raise LakeBusyError("another process works on the lake: try again in a minute")
+        yield connection
+
+
+def open_table(connection: Connection, access: S3Access, definition: Definition) -> Table:
+    """Load a table of this database's lake. Raises TransientError."""
+    return Catalog(connection, access).table(definition, lake_of(connection))
 
 
 class _Overwrite(_OverwriteFiles):

@@ -124,7 +124,7 @@ class Cold:
         from shared.lake.candle_table import to_candles
 
         bounds = (instrument, timeframe, low_us, high_us)
-        return to_candles(self._candle_table(plan, *bounds, count=count, newest=newest))
+        return to_candles(self.candle_lists(plan, *bounds, count=count, newest=newest))
 
     def candle_lists(
         self,
@@ -134,34 +134,18 @@ class Cold:
         low_us: int,
         high_us: int,
         *,
-        count: int,
-        newest: bool,
+        count: int | None = None,
+        newest: bool = False,
     ) -> dict[str, list[Any]]:
         """Return what `candles` does as lists by the names of `Candle`, numbers as their text."""
-        from shared.lake.candle_table import to_lists
-
-        bounds = (instrument, timeframe, low_us, high_us)
-        return to_lists(self._candle_table(plan, *bounds, count=count, newest=newest))
-
-    def _candle_table(
-        self,
-        plan: Plan,
-        instrument: str,
-        timeframe: str,
-        low_us: int,
-        high_us: int,
-        *,
-        count: int | None,
-        newest: bool,
-    ) -> pa.Table:
-        from shared.lake.candle_table import between, first
+        from shared.lake.candle_table import between, first, to_lists
 
         series = {"timeframe": timeframe, "symbol": instrument}
         tables: list[pa.Table] = []
         with self.scan(), self._watched():
             day = -1
             groups = self.reader.groups(plan, series, low_us, high_us, newest=newest)
-            for group, rows in self.reader.read(groups, series, _unchanged):
+            for group, rows in self.reader.read(groups, series, lambda rows: rows):
                 is_enough = count is not None and sum(map(len, tables)) >= count
                 if is_enough and group.first_us // DAY_US != day:
                     break
@@ -169,7 +153,7 @@ class Cold:
                 tables.append(
                     between(rows, group.first_us, group.last_us) if group.is_cut else rows
                 )
-        return first(tables, count, newest=newest)
+        return to_lists(first(tables, count, newest=newest))
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
@@ -188,10 +172,6 @@ class Cold:
             yield
         finally:
             self._slots.release()
-
-
-def _unchanged(rows: pa.Table) -> pa.Table:
-    return rows
 
 
 NO_LAKE: Final = Cold(S3Access())

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import Final
 
 import pyarrow as pa
@@ -14,21 +13,18 @@ from psycopg import Connection
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
-from shared.candles.trades import MINUTE_US
 from shared.lake.access import between, translated
-from shared.lake.catalog import LOCK, Catalog, commit
+from shared.lake.catalog import commit, locked, open_table
 from shared.lake.digest import digest
 from shared.lake.files import bounds, read, rows_at_once, runs_of, write
 from shared.lake.merge import merged
-from shared.lake.record import HOUR_US, Change, add, joined, lake_of
+from shared.lake.record import HOUR_US, Change, add, joined
 from shared.lake.schedule import COMPACTED_S
-from shared.lake.tables import ROW_GROUP, SMALL_ROW_GROUP, TICKS
+from shared.lake.tables import ROW_GROUP, SMALL_ROW_GROUP, TICKS, Definition
 from shared.lake.tick_table import each_trade_once
 from shared.market.utc_days import DAY_US, begin_us
-from shared.stores.postgres import Postgres, try_lock
+from shared.stores.postgres import Postgres
 from shared.stores.s3 import S3Access
-
-log = logging.getLogger(__name__)
 
 DAY_BYTES: Final = 256 << 20
 """The hours of a day that has no more than this become one set of files; others stay hours."""
@@ -51,10 +47,8 @@ def compact(
 
     The new objects are created first; then one transaction lets them count and the old ones cease.
     """
-    with postgres.connection() as connection:
-        if not try_lock(connection, LOCK):
-            return False
-        table = Catalog(connection, access).table(TICKS, lake_of(connection))
+    with locked(postgres) as connection:
+        table = open_table(connection, access, TICKS)
         until_us = now_us - int(settled_s * 1_000_000)
         with translated():
             group = next(_groups(files_of(table, day), day, until_us), None)
@@ -95,8 +89,6 @@ def _groups(files: list[DataFile], day: date, until_us: int) -> Iterator[tuple[l
             else:
                 groups += _similar_runs(hour_files)
     for group in groups:
-        if _is_one(group):
-            continue
         runs = sorted(runs_of(group), key=_rows)
         rows_in_memory = accumulate(map(rows_at_once, runs))
         rows = accumulate(map(_rows, runs))
@@ -135,12 +127,6 @@ def _bytes(run: Run) -> int:
     return sum(file.file_size_in_bytes for file in run)
 
 
-def _is_one(files: list[DataFile]) -> bool:
-    """Tell whether no instrument is in two files."""
-    ranges = sorted(bounds(file, TICKS.schema, "symbol") for file in files)
-    return all(a[1] < b[0] for a, b in pairwise(ranges))
-
-
 def _fold(connection: Connection, table: Table, day: date, runs: list[Run], row_group: int) -> None:
     sums = [0, 0]
 
@@ -151,12 +137,32 @@ def _fold(connection: Connection, table: Table, day: date, runs: list[Run], row_
             sums[1] = joined(sums[1], digest(unique), -digest(rows))
         return unique
 
-    with translated():
-        rows = merged([read(table.io, *run) for run in runs], TICKS.key, MINUTE_US, folded)
-        files = write(table, day, rows, TICKS, row_group=row_group)
-    commit(table, files, [file for run in runs for file in run], {"kandle.compacted": str(day)})
+    sources = [read(table.io, *run) for run in runs]
+    before = [file for run in runs for file in run]
+    rewrite(table, TICKS, day, sources, folded, before, "kandle.compacted", row_group=row_group)
     add(connection, day, Change(sums[0], sums[1]))
     connection.execute(
         "UPDATE lake_days SET verified_at = NULL WHERE day = %s AND verified_at IS NOT NULL", (day,)
     )
-    log.debug("%d runs of %s became one of %d files", len(runs), day, len(files))
+
+
+def rewrite(
+    table: Table,
+    definition: Definition,
+    day: date,
+    sources: Sequence[Iterator[pa.Table]],
+    fold: Callable[[pa.Table], pa.Table],
+    before: Sequence[DataFile],
+    reason: str,
+    *,
+    row_group: int = ROW_GROUP,
+) -> None:
+    """Replace files of a day by the merged rows of sorted sources. Raises TransientError.
+
+    `fold`: see `merged`. `reason`: the property of the snapshot that names the day.
+    """
+    with translated():
+        rows = merged(sources, definition.key, definition.group_us, fold)
+        files = write(table, day, rows, definition, row_group=row_group)
+    if files or before:
+        commit(table, files, before, {reason: str(day)})

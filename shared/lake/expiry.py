@@ -12,13 +12,12 @@ from pyiceberg.manifest import ManifestFile
 from pyiceberg.table import Table
 
 from shared.lake.access import translated
-from shared.lake.catalog import LOCK, Catalog, commit
+from shared.lake.catalog import commit, locked, open_table
 from shared.lake.compaction import files_of
-from shared.lake.record import lake_of
 from shared.lake.retention_settings import Terms
 from shared.lake.tables import CANDLES, TICKS
 from shared.market.utc_days import DAY_US, day_of
-from shared.stores.postgres import Postgres, try_lock
+from shared.stores.postgres import Postgres
 from shared.stores.s3 import ObjectStore, S3Access
 
 log = logging.getLogger(__name__)
@@ -45,10 +44,8 @@ def expire_snapshots(
     now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
     expired = 0
     for definition in (TICKS, CANDLES):
-        with postgres.connection() as connection:
-            if not try_lock(connection, LOCK):
-                return expired
-            table = Catalog(connection, access).table(definition, lake_of(connection))
+        with locked(postgres) as connection:
+            table = open_table(connection, access, definition)
             ids = _expired(table, now_ms, terms.snapshot_hours)
             if ids:
                 with translated():
@@ -79,10 +76,8 @@ def remove_orphans(
     """
     removed = 0
     for definition in (TICKS, CANDLES):
-        with postgres.connection() as connection:
-            if not try_lock(connection, LOCK):
-                return removed
-            table = Catalog(connection, access).table(definition, lake_of(connection))
+        with locked(postgres) as connection:
+            table = open_table(connection, access, definition)
             referenced = {urlsplit(path).path.lstrip("/") for path in _referenced(table)}
             prefix = urlsplit(table.location()).path.lstrip("/") + "/"
             until = datetime.now(UTC) - grace
@@ -119,13 +114,11 @@ def end_days(postgres: Postgres, access: S3Access, terms: Terms, now_us: int) ->
     until = day_of(now_us - terms.lake_days * DAY_US)
     ended = 0
     for definition, ended_days in ((TICKS, _TICKS_ENDED), (CANDLES, _CANDLES_ENDED)):
-        with postgres.connection() as connection:
-            if not try_lock(connection, LOCK):
-                return ended
+        with locked(postgres) as connection:
             days = [row[0] for row in connection.execute(ended_days, (until,)).fetchall()]
             if not days:
                 continue
-            table = Catalog(connection, access).table(definition, lake_of(connection))
+            table = open_table(connection, access, definition)
             with translated():
                 files = [file for day in days for file in files_of(table, day)]
             if files:

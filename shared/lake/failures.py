@@ -12,6 +12,8 @@ from shared.runtime import metrics
 
 BEGUN: Final = "it did not end"
 """The result of work until it ends."""
+BUSY: Final = "another process works on the lake"
+"""The result of work that was left to another process; it says nothing of failures."""
 _LONGEST: Final = 500
 _FAILED: Final = """
 INSERT INTO lake_failures (work, reason) VALUES (%s, %s)
@@ -29,11 +31,11 @@ class Failure(NamedTuple):
 
 
 def record(connection: Connection, results: Mapping[str, str]) -> None:
-    """Record a round: the reason of each piece of work that failed, "" of what was done."""
+    """Record a round: the reason of each piece of work that failed, BUSY, or "" if it was done."""
     succeeded = [work for work, reason in results.items() if not reason]
     connection.execute("DELETE FROM lake_failures WHERE work = ANY(%s)", (succeeded,))
     for work, reason in results.items():
-        if reason:
+        if reason and reason != BUSY:
             connection.execute(_FAILED, (work, reason[:_LONGEST]))
 
 

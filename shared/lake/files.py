@@ -10,7 +10,6 @@ from operator import itemgetter
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyiceberg.conversions import from_bytes
 from pyiceberg.io import FileIO
@@ -38,15 +37,13 @@ def write(
 ) -> list[DataFile]:
     """Create objects of rows of one UTC day, sorted by the table's key; return what they hold.
 
-    They are a run: no two of them have rows of one series, and their names begin alike. They count
-    once a snapshot names them. Raises OSError.
+    They are a run: their names begin alike. They count once a snapshot names them. Raises OSError.
     """
     files: list[DataFile] = []
     run = uuid.uuid4().hex
     rows = _row_groups(tables, row_group)
     properties = table.properties | {"write.parquet.row-group-limit": str(row_group)}
-    group = next(rows, None)
-    while group is not None:
+    for group in rows:
         path = f"{table.location()}/data/day={day}/{run}-{len(files)}.parquet"
         output = table.io.new_output(path)
         model = FileFormatFactory.get(FileFormat.PARQUET)
@@ -54,17 +51,8 @@ def write(
         writer._parquet_writer_kwargs.update(_encodings(definition))
         with writer:
             writer.write(group)
-            previous, group = group, next(rows, None)
-            while group is not None:
-                continuing = len(group)
-                if writer._fos.tell() >= target_bytes:
-                    continuing = _same_series(previous, group, definition.key[:-1])
-                if continuing:
-                    writer.write(group.slice(0, continuing))
-                if continuing < len(group):
-                    group = group.slice(continuing)
-                    break
-                previous, group = group, next(rows, None)
+            while writer._fos.tell() < target_bytes and (more := next(rows, None)) is not None:
+                writer.write(more)
         files.append(
             DataFile.from_args(
                 content=DataFileContent.DATA,
@@ -98,15 +86,6 @@ def _encodings(definition: Definition) -> dict[str, Any]:
         "use_dictionary": [name for name in schema.column_names if name not in numbers],
         "column_encoding": dict.fromkeys(numbers, "DELTA_BINARY_PACKED"),
     }
-
-
-def _same_series(before: pa.Table, rows: pa.Table, series: tuple[str, ...]) -> int:
-    """Return how many leading rows continue the series of the last row before."""
-    same = pc.equal(rows[series[0]], before[series[0]][-1])
-    for name in series[1:]:
-        same = pc.and_(same, pc.equal(rows[name], before[name][-1]))
-    first = pc.index(same, False).as_py()
-    return len(rows) if first < 0 else first
 
 
 def runs_of(files: Iterable[DataFile]) -> list[list[DataFile]]:

@@ -12,9 +12,10 @@ from shared.errors import TransientError
 from shared.lake import retention
 from shared.lake.candle_days import copy_candles
 from shared.lake.candle_retention import drop_candles
+from shared.lake.catalog import LakeBusyError
 from shared.lake.compaction import compact
 from shared.lake.expiry import end_days, expire_snapshots, remove_orphans
-from shared.lake.failures import BEGUN
+from shared.lake.failures import BEGUN, BUSY
 from shared.lake.retention_settings import Terms
 from shared.lake.schedule import due_days, old_candle_days, old_days, ticks_are_due
 from shared.lake.snapshot import copy_ticks
@@ -43,8 +44,8 @@ class Keeper:
     def round(self, now_us: int, until: float, *, sweep: bool = False) -> Iterator[tuple[str, str]]:
         """Do some of all work that is due; `until`: monotonic clock.
 
-        Yields the name of each piece of work before it begins, with BEGUN, and after it, with the
-        reason if it failed. What failed is due again in the next round, and keeps nothing else.
+        Yields the name of each piece of work before it begins, with BEGUN, and after it, with BUSY
+        or the reason if it failed, which keeps nothing else. It is due again in the next round.
         """
         work: dict[str, Callable[[], object]] = {
             "copy": lambda: self.copy(until),
@@ -63,6 +64,8 @@ class Keeper:
             reason = ""
             try:
                 do()
+            except LakeBusyError:
+                reason = BUSY
             except TransientError as error:
                 reason = str(error)
                 log.warning("the lake waits (%s): %s", name, reason)

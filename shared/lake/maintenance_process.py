@@ -21,7 +21,7 @@ from typing import Final
 
 from shared.errors import TransientError
 from shared.lake import maintenance_counts as counts
-from shared.lake.failures import BEGUN, record
+from shared.lake.failures import BEGUN, BUSY, record
 from shared.lake.retention_settings import Terms
 from shared.lake.schedule import round_is_due, ticks_are_due
 from shared.stores.postgres import Postgres
@@ -136,7 +136,7 @@ class Rounds:
             at = [work for work, result in results.items() if result == BEGUN]
             results |= dict.fromkeys(at or ["start"], f"its process {status}")
         self._killed = self._killed + 1 if process.returncode == -signal.SIGALRM else 0
-        self._failures = self._failures + 1 if any(results.values()) else 0
+        self._failures = self._failures + 1 if {*results.values()} - {"", BUSY} else 0
         if self._failures and self._sweeps:
             self._swept = -math.inf
         try:

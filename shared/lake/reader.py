@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final, Protocol, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+from cachetools import LRUCache, cachedmethod
 from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.table import FileScanTask, StaticTable, Table
 
@@ -26,6 +31,8 @@ _FOOTER_BYTES: Final = 16 << 20
 _CACHE_BYTES: Final = 12 << 20
 _TOGETHER: Final = 4
 """Row groups of a file that are read by one request."""
+_FOOTERS_AT_ONCE: Final = 8
+"""Footers that are read at once; of a range of days at most so many in vain."""
 _TABLES: Final = 4
 _DAYS: Final = 62
 _FORMAT: Final = ds.ParquetFileFormat(
@@ -72,6 +79,11 @@ class _Footer:
     file: ds.ParquetFileFragment
     groups: list[tuple[int, int, dict[str, tuple[Any, Any]]]]
 
+    @property
+    def nbytes(self) -> int:
+        """Size in the file."""
+        return int(self.file.metadata.serialized_size)
+
 
 @dataclass(frozen=True, slots=True)
 class _File:
@@ -91,32 +103,42 @@ class LakeReader:
 
     def __init__(self, access: S3Access) -> None:
         self._properties = file_io(access)
+        self._io = PyArrowFileIO(self._properties)
         self._lock = threading.Lock()
-        self._tables: OrderedDict[str, Table] = OrderedDict()
-        self._planned: OrderedDict[tuple[str, int, int], list[_File]] = OrderedDict()
-        self._cached: OrderedDict[tuple[Any, ...], tuple[Sized, int]] = OrderedDict()
-        self._footers: OrderedDict[str, _Footer] = OrderedDict()
+        self._table = lru_cache(_TABLES)(self._load)
+        self._files_of_days = lru_cache(_TABLES)(self._plan)
+        self._cached: LRUCache[tuple[Any, ...], Any] = LRUCache(
+            _CACHE_BYTES, getsizeof=attrgetter("nbytes")
+        )
+        self._footers: LRUCache[str, _Footer] = LRUCache(
+            _FOOTER_BYTES, getsizeof=attrgetter("nbytes")
+        )
+        self._pool = ThreadPoolExecutor(_FOOTERS_AT_ONCE, "footers")
 
     def groups(
         self, plan: Plan, series: dict[str, str], low_us: int, high_us: int, *, newest: bool = False
     ) -> Iterator[Group]:
         """Yield the row groups of a series in the plan's ranges and [low_us, high_us).
 
-        By their first time, or, if `newest`, by their last one, descending. A day's footers are
-        read when it comes to them.
+        By their first time, or, if `newest`, by their last one, descending. Footers are read when
+        it comes to their day, and those of some days after it with them.
         """
         for low, high in (plan.cold[::-1] if newest else plan.cold) if plan.metadata else ():
             low, high = max(low, low_us), min(high, high_us)
             if low >= high:
                 continue
             with translated():
-                table = self._table(plan.metadata)
-                files = self._files(table, series, low, high)
-            for day in sorted(files, reverse=newest):
+                files = self._files(plan.metadata, series, low, high)
+            days = sorted(files, reverse=newest)
+            ahead = [file for day in days for file in files[day]]
+            for day in days:
                 day_groups: list[Group] = []
                 with translated():
                     for file in files[day]:
-                        day_groups += self._groups_of(table, file, series, low, high)
+                        if file.path not in self._footers:
+                            some = ahead[ahead.index(file) :][:_FOOTERS_AT_ONCE]
+                            list(self._pool.map(self._footer, some))
+                        day_groups += _groups_of(self._footer(file), series, low, high)
                 if newest:
                     day_groups.sort(key=lambda group: group.last_us, reverse=True)
                 else:
@@ -132,13 +154,12 @@ class LakeReader:
         held: nobody may change it.
         """
         for run in _runs(groups):
-            values: dict[int, tuple[Held, int]] = {}
-            for group in run:
-                with self._lock:
-                    cached: Any = self._cached.pop(_key(group, series), None)
-                if cached is not None:
-                    values[group.number] = cached
-            missing = sorted((g for g in run if g.number not in values), key=_number)
+            values: dict[int, Held] = {}
+            with self._lock:
+                for group in run:
+                    if (cached := self._cached.get(_key(group, series))) is not None:
+                        values[group.number] = cached
+            missing = sorted((g for g in run if g.number not in values), key=attrgetter("number"))
             if missing:
                 with translated():
                     numbers = [group.number for group in missing]
@@ -149,40 +170,26 @@ class LakeReader:
                     offset += group.rows
                     for name, value in series.items() if group.is_mixed else ():
                         group_rows = group_rows.filter(pc.equal(group_rows[name], value))
-                    decoded = convert(group_rows)
-                    values[group.number] = decoded, decoded.nbytes
-            self._cache({_key(group, series): values[group.number] for group in run})
+                    values[group.number] = decoded = convert(group_rows)
+                    with self._lock, suppress(ValueError):  # larger than the cache
+                        self._cached[_key(group, series)] = decoded
             for group in run:
-                yield group, values[group.number][0]
+                yield group, values[group.number]
 
-    def _cache(self, entries: dict[tuple[Any, ...], tuple[Held, int]]) -> None:
-        with self._lock:
-            self._cached |= entries
-            size = sum(size for _, size in self._cached.values())
-            while size > _CACHE_BYTES and len(self._cached) > 1:
-                size -= self._cached.popitem(last=False)[1][1]
-
-    def _table(self, metadata: str) -> Table:
-        with self._lock:
-            table = self._tables.pop(metadata, None)
-        if table is None:
-            table = StaticTable.from_metadata(metadata, self._properties)
-        with self._lock:
-            self._tables[metadata] = table
-            while len(self._tables) > _TABLES:
-                self._tables.popitem(last=False)
-        return table
+    def _load(self, metadata: str) -> Table:
+        return StaticTable.from_metadata(metadata, self._properties)
 
     def _files(
-        self, table: Table, series: dict[str, str], low: int, high: int
+        self, metadata: str, series: dict[str, str], low: int, high: int
     ) -> dict[date, list[_File]]:
         """Return the files that may have rows of a series in [low, high), by day."""
-        days = low // DAY_US, -(-high // DAY_US)
-        if days[1] - days[0] > _DAYS:
+        first, end = low // DAY_US, -(-high // DAY_US)
+        if end - first > _DAYS:
+            table = self._table(metadata)
             tasks = table.scan(row_filter=between(low, high, **series)).plan_files()
             files = [_file(table, task) for task in tasks]
         else:
-            files = self._files_of_days(table, *days)
+            files = self._files_of_days(metadata, first, end)
         key_ranges = {name: (value, value) for name, value in series.items()} | {
             "time": (low, high - 1)
         }
@@ -193,42 +200,17 @@ class LakeReader:
                 by_day[file.day].append(file)
         return by_day
 
-    def _files_of_days(self, table: Table, first: int, end: int) -> list[_File]:
-        """Return the files of a range of days, cached."""
-        key = table.metadata_location, first, end
-        with self._lock:
-            files = self._planned.pop(key, None)
-        if files is None:
-            scan = table.scan(row_filter=between(first * DAY_US, end * DAY_US))
-            files = [_file(table, task) for task in scan.plan_files()]
-        with self._lock:
-            self._planned[key] = files
-            while len(self._planned) > _TABLES:
-                self._planned.popitem(last=False)
-        return files
+    def _plan(self, metadata: str, first: int, end: int) -> list[_File]:
+        """Return the files of a range of days."""
+        table = self._table(metadata)
+        scan = table.scan(row_filter=between(first * DAY_US, end * DAY_US))
+        return [_file(table, task) for task in scan.plan_files()]
 
-    def _groups_of(
-        self, table: Table, file: _File, series: dict[str, str], low: int, high: int
-    ) -> Iterator[Group]:
-        footer = self._footer(table, file)
-        for number, rows, bounds in footer.groups:
-            first, last = bounds["time"]
-            keys = [(*bounds[name], value) for name, value in series.items()]
-            if first < high and last >= low and all(a <= value <= b for a, b, value in keys):
-                times = max(first, low), min(last, high - 1)
-                is_mixed = any(a != value or b != value for a, b, value in keys)
-                yield Group(footer.file, number, *times, rows, is_mixed, times != (first, last))
-
-    def _footer(self, table: Table, file: _File) -> _Footer:
+    @cachedmethod(attrgetter("_footers"), key=lambda _, file: file.path, lock=attrgetter("_lock"))
+    def _footer(self, file: _File) -> _Footer:
         """Return a file with its footer."""
-        with self._lock:
-            footer = self._footers.get(file.path)
-            if footer is not None:
-                self._footers.move_to_end(file.path)
-                return footer
         scheme, netloc, path = PyArrowFileIO.parse_location(file.path)
-        assert isinstance(table.io, PyArrowFileIO)
-        system = table.io.fs_by_scheme(scheme, netloc)
+        system = self._io.fs_by_scheme(scheme, netloc)
         # With its size it is opened without a request.
         fragment = _FORMAT.make_fragment(path, system, file_size=file.size)
         fragment.ensure_complete_metadata()
@@ -236,13 +218,17 @@ class LakeReader:
             (group.id, group.num_rows, _bounds(group.statistics, file.bounds))
             for group in fragment.row_groups
         ]
-        footer = _Footer(fragment, groups)
-        with self._lock:
-            self._footers[file.path] = footer
-            size = sum(each.file.metadata.serialized_size for each in self._footers.values())
-            while size > _FOOTER_BYTES and len(self._footers) > 1:
-                size -= self._footers.popitem(last=False)[1].file.metadata.serialized_size
-        return footer
+        return _Footer(fragment, groups)
+
+
+def _groups_of(footer: _Footer, series: dict[str, str], low: int, high: int) -> Iterator[Group]:
+    for number, rows, bounds in footer.groups:
+        first, last = bounds["time"]
+        keys = [(*bounds[name], value) for name, value in series.items()]
+        if first < high and last >= low and all(a <= value <= b for a, b, value in keys):
+            times = max(first, low), min(last, high - 1)
+            is_mixed = any(a != value or b != value for a, b, value in keys)
+            yield Group(footer.file, number, *times, rows, is_mixed, times != (first, last))
 
 
 def _file(table: Table, task: FileScanTask) -> _File:
@@ -266,10 +252,6 @@ def _runs(groups: Iterable[Group]) -> Iterator[list[Group]]:
         run.append(group)
     if run:
         yield run
-
-
-def _number(group: Group) -> int:
-    return group.number
 
 
 def _key(group: Group, series: dict[str, str]) -> tuple[Any, ...]:

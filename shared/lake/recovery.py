@@ -20,7 +20,7 @@ from pyiceberg.table import Table
 
 from shared.candles.trades import MINUTE_US, batches_of
 from shared.lake.access import translated
-from shared.lake.catalog import LOCK, Catalog, commit
+from shared.lake.catalog import Catalog, commit, locked, open_table
 from shared.lake.compaction import files_of as day_files
 from shared.lake.files import day_of_file, read
 from shared.lake.merge import merged
@@ -30,7 +30,7 @@ from shared.lake.tables import CANDLES, TICKS, Definition
 from shared.lake.tick_table import each_trade_once, to_rows
 from shared.market.timeframes import Timeframe
 from shared.market.utc_days import DAY_US, begin_us, day_of
-from shared.stores.postgres import Postgres, try_lock
+from shared.stores.postgres import Postgres
 from shared.stores.s3 import ObjectStore, S3Access
 from shared.wire.ticks import Ticks
 
@@ -91,8 +91,7 @@ def adopt(
     their ticks. Called again, it returns the same.
     """
     hot_from = day_of(at_us) - timedelta(days=1)
-    with postgres.connection() as connection:
-        connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (LOCK,))
+    with locked(postgres, waits=True) as connection:
         catalog = Catalog(connection, access)
         if lake_of(connection) != lake:
             connection.execute("DELETE FROM iceberg_tables")
@@ -178,7 +177,7 @@ def ticks_of(
     The same at every call, so that what was cut off is taken up by beginning anew.
     """
     with postgres.connection() as connection:
-        table = Catalog(connection, access).table(TICKS, lake_of(connection))
+        table = open_table(connection, access, TICKS)
     files = sorted(_tagged(table), key=lambda file: file.file_path)
     of_day = [read(table.io, file) for file in files if day_of_file(file) == day]
     numbers: Counter[str] = Counter()
@@ -202,11 +201,8 @@ def finish(
 
     Removes the tag: its ticks are in Postgres.
     """
-    with postgres.connection() as connection:
-        if not try_lock(connection, LOCK):
-            return 0
-        catalog, lake = Catalog(connection, access), lake_of(connection)
-        ticks, candles = catalog.table(TICKS, lake), catalog.table(CANDLES, lake)
+    with locked(postgres, waits=True) as connection:
+        ticks, candles = (open_table(connection, access, each) for each in (TICKS, CANDLES))
         queued = sum(_queue(connection, ticks, candles, day, ladder) for day in adopted.cold)
         if _TAG in ticks.metadata.refs:
             with translated():

@@ -10,11 +10,11 @@ from psycopg import Connection, sql
 from pyiceberg.table import Table
 
 from shared.lake.access import translated
-from shared.lake.catalog import LOCK, Catalog
+from shared.lake.catalog import LOCK, locked, open_table
 from shared.lake.compaction import files_of
 from shared.lake.digest import digest
 from shared.lake.files import read
-from shared.lake.record import joined, lake_of
+from shared.lake.record import joined
 from shared.lake.retention_settings import Terms
 from shared.lake.schedule import days_without_partition, waits_for
 from shared.lake.tables import TICKS
@@ -42,16 +42,14 @@ def verify(postgres: Postgres, access: S3Access, day: date) -> bool:
     Every row is decoded, and rows and digest are held against the record, which was made of the
     rows that Postgres gave. A difference is logged and counted, and keeps the day.
     """
-    with postgres.connection() as connection:
-        if not try_lock(connection, LOCK):
-            return False
+    with locked(postgres) as connection:
         row = connection.execute(
             "SELECT row_count, digest, verified_at > changed_at FROM lake_days WHERE day = %s",
             (day,),
         ).fetchone()
         if row is None or row[2]:
             return True
-        table = Catalog(connection, access).table(TICKS, lake_of(connection))
+        table = open_table(connection, access, TICKS)
         actual = counted(table, day)
         if actual != (row[0], row[1]):
             metrics.LAKE_DIFFERS.inc()
@@ -98,9 +96,8 @@ def drop_old(postgres: Postgres, access: S3Access, terms: Terms, now_us: int) ->
         with postgres.connection() as connection:
             ready = not waits_for(connection, day, terms)
         if ready and verify(postgres, access, day):
-            with postgres.connection() as connection:
-                if try_lock(connection, LOCK):
-                    _becomes_cold(connection, day, terms)
+            with locked(postgres) as connection:
+                _becomes_cold(connection, day, terms)
     with postgres.connection() as connection:
         return max(connection.execute(_DELETE_OLD, (OLD, _READERS_S)).rowcount, 0)
 

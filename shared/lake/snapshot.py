@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
 from datetime import date
-from itertools import groupby
 from typing import Final
 
 import numpy as np
@@ -15,28 +13,25 @@ import pyarrow as pa
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
-from shared.candles.trades import MINUTE_US
 from shared.errors import TransientError
 from shared.lake.access import translated
-from shared.lake.catalog import LOCK, Catalog, commit
+from shared.lake.catalog import LakeBusyError, commit, locked, open_table
 from shared.lake.digest import digest
 from shared.lake.files import write
-from shared.lake.merge import merged
-from shared.lake.record import HOUR_US, Change, joined, lake_of, move, position_of
+from shared.lake.record import HOUR_US, Change, move, position_of
 from shared.lake.tables import SMALL_ROW_GROUP, TICKS
 from shared.lake.tick_table import each_trade_once, ints, to_table, whole
-from shared.market.utc_days import day_of
+from shared.market.utc_days import DAY_US, day_of
 from shared.stores.commits import last_settled_commit
-from shared.stores.postgres import Postgres, try_lock
+from shared.stores.postgres import Postgres
 from shared.stores.s3 import S3Access
 from shared.stores.segments import ticks_of_commits
 from shared.wire.ticks import Ticks
 
 POSITION: Final = "kandle.position"
 """The property of a snapshot that names the last commit of ticks in it."""
-_RUN_ROWS: Final = 16_384
-_BATCH_ROWS: Final = 1_024
-_MOST_ROWS: Final = 500_000
+_MOST_ROWS: Final = 150_000
+"""About as many are sorted at once: 0.6 KB each."""
 _FEW_ROWS: Final = 65_536
 
 _UNTIL: Final = """
@@ -61,19 +56,15 @@ def copy_ticks(postgres: Postgres, access: S3Access) -> int:
     the table's snapshot and the position that it reaches, in one transaction. Cut off anywhere
     before its end, the position is as it was and the objects are garbage.
     """
-    with postgres.connection() as connection:
-        if not try_lock(connection, LOCK):
-            return 0
+    with locked(postgres) as connection:
         position, until = position_of(connection), last_settled_commit(connection)
         if until <= position:
             return 0
         row = connection.execute(_UNTIL, (position, until, _MOST_ROWS)).fetchone()
         until = row[0] if row and row[0] is not None else until
-        table = Catalog(connection, access).table(TICKS, lake_of(connection))
-        work = _Work()
-        for _, ticks in ticks_of_commits(connection, position, until):
-            work.take(ticks)
-        files, changes = work.written(table)
+        ticks = [each for _, each in ticks_of_commits(connection, position, until)]
+        table = open_table(connection, access, TICKS)
+        files, changes = _write(table, ticks)
         if files:
             commit(table, files, properties={POSITION: str(until)})
         move(connection, until, changes)
@@ -91,7 +82,9 @@ def copy_stored(postgres: Postgres, access: S3Access, *, patience_s: float) -> i
         newest = connection.execute(_NEWEST).fetchone()
     count = 0
     while True:
-        count += (copied := copy_ticks(postgres, access))
+        copied = 0
+        with suppress(LakeBusyError):
+            count += (copied := copy_ticks(postgres, access))
         with postgres.connection() as connection:
             waiting = connection.execute(_WAITING, newest).fetchone()
         if waiting is None or not waiting[0]:
@@ -102,81 +95,38 @@ def copy_stored(postgres: Postgres, access: S3Access, *, patience_s: float) -> i
             time.sleep(_PAUSE_S)
 
 
-@dataclass(slots=True)
-class _Counts:
-    """Rows that were folded, and their digest."""
+def _write(table: Table, ticks: list[Ticks]) -> tuple[list[DataFile], dict[date, Change]]:
+    """Write one object per hour, or one for a day of few ticks, each trade once.
 
-    rows: int = 0
-    digest: int = 0
-
-    def folded(self, rows: pa.Table) -> pa.Table:
-        """Return each trade once."""
-        unique = each_trade_once(rows)
-        self.rows, self.digest = self.rows + len(unique), joined(self.digest, digest(unique))
-        return unique
-
-
-class _Work:
-    """Ticks held as sorted runs of compressed columns, until an hour's are merged into one file."""
-
-    def __init__(self) -> None:
-        self._waiting: list[Ticks] = []
-        self._rows = 0
-        self._runs: dict[int, list[pa.Buffer]] = defaultdict(list)
-        self._tick_counts: Counter[int] = Counter()
-
-    def take(self, ticks: Ticks) -> None:
-        """Take ticks in."""
-        self._waiting.append(ticks)
-        self._rows += len(ticks)
-        if self._rows >= _RUN_ROWS:
-            self._sort()
-
-    def written(self, table: Table) -> tuple[list[DataFile], dict[date, Change]]:
-        """Write one object per hour, or one for a day of few ticks.
-
-        Returns what they hold, and what came to each UTC day.
-        """
-        self._sort()
-        files: list[DataFile] = []
-        changes: dict[date, Change] = {}
-        for day, of_day in groupby(sorted(self._runs), lambda hour: day_of(hour * HOUR_US)):
-            hours = list(of_day)
-            tick_count = sum(self._tick_counts[hour] for hour in hours)
-            rows = total = 0
-            for group in [hours] if tick_count < _FEW_ROWS else [[hour] for hour in hours]:
-                counts = _Counts()
-                runs = [_unpacked(run) for hour in group for run in self._runs.pop(hour)]
-                merge = merged(runs, TICKS.key, MINUTE_US, counts.folded)
-                with translated():
-                    files += write(table, day, merge, TICKS, row_group=SMALL_ROW_GROUP)
-                rows, total = rows + counts.rows, joined(total, counts.digest)
-            changes[day] = Change(rows, total, tick_count)
-        return files, changes
-
-    def _sort(self) -> None:
-        table = to_table(self._waiting).combine_chunks()  # each cut of thousands costs thousands
-        hours = ints(whole(table["time"])) // HOUR_US
-        order = np.argsort(hours, kind="stable")
-        table = table.take(order)
-        each, starts = np.unique(hours[order], return_index=True)
-        ends = np.append(starts, len(hours))[1:]
-        for hour, start, end in zip(each.tolist(), starts.tolist(), ends.tolist(), strict=True):
-            rows = table.slice(start, end - start)
-            self._runs[hour].append(_packed(each_trade_once(rows)))
-            self._tick_counts[hour] += len(rows)
-        self._waiting, self._rows = [], 0
+    Returns what they hold, and what came to each UTC day.
+    """
+    rows = to_table(ticks).combine_chunks()  # each cut of thousands costs thousands
+    ticks.clear()
+    days, counts = np.unique(ints(whole(rows["time"])) // DAY_US, return_counts=True)
+    taken = dict(zip(days.tolist(), counts.tolist(), strict=True))
+    files: list[DataFile] = []
+    changes: dict[date, Change] = {}
+    rows = each_trade_once(rows)
+    for number, of_day in _intervals(rows, DAY_US):
+        day = day_of(number * DAY_US)
+        hours = [of_day]
+        if len(of_day) >= _FEW_ROWS:
+            hours = [of_hour for _, of_hour in _intervals(of_day, HOUR_US)]
+        with translated():
+            for each in hours:
+                files += write(table, day, [each], TICKS, row_group=SMALL_ROW_GROUP)
+        changes[day] = Change(len(of_day), digest(of_day), taken[number])
+    return files, changes
 
 
-def _packed(rows: pa.Table) -> pa.Buffer:
-    sink = pa.BufferOutputStream()
-    options = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
-    with pa.ipc.new_stream(sink, rows.schema, options=options) as stream:
-        stream.write_table(rows, max_chunksize=_BATCH_ROWS)
-    return sink.getvalue()
-
-
-def _unpacked(run: pa.Buffer) -> Iterator[pa.Table]:
-    options = pa.ipc.IpcReadOptions(use_threads=False)
-    for batch in pa.ipc.open_stream(run, options=options):
-        yield pa.Table.from_batches([batch])
+def _intervals(rows: pa.Table, length_us: int) -> Iterator[tuple[int, pa.Table]]:
+    """Yield the number of each interval of time, and its rows in their order."""
+    numbers = ints(whole(rows["time"])) // length_us
+    order = np.argsort(numbers, kind="stable")
+    each, starts = np.unique(numbers[order], return_index=True)
+    if len(each) == 1:
+        yield int(each[0]), rows
+        return
+    parts = np.split(order, starts[1:])  # one, and empty, if there are no rows
+    for number, indices in zip(each.tolist(), parts, strict=False):
+        yield number, rows.take(pa.array(indices))

@@ -11,17 +11,17 @@ import re
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import redis
 import zstandard
+from pydantic import TypeAdapter
 
 from shared.lake.record import lake_of
 from shared.lake.retention_settings import Terms
-from shared.market.decimals import to_text
 from shared.market.utc_days import DAY_US, day_of
 from shared.realtime.readers import LiveState
 from shared.stores.postgres import Postgres
@@ -29,6 +29,7 @@ from shared.stores.s3 import ObjectStore
 from shared.wire.candle import Candle
 
 STATE: Final = "state"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _STAMP: Final = "%Y%m%dT%H%M%S.%fZ"
 _NAME: Final = re.compile(
     r"date=[0-9-]{10}/([0-9]{8}T[0-9]{6}\.[0-9]{6}Z)-([0-9a-z]+)-[0-9a-f]+\.ndjson\.zst"
@@ -45,28 +46,8 @@ class LiveInstrument:
     time_us: int
     candles: tuple[Candle, ...]
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the object of one line."""
-        return {
-            "symbol": self.symbol,
-            "price": to_text(self.price),
-            "size": to_text(self.size),
-            "time_us": self.time_us,
-            "candles": [
-                {
-                    name: to_text(value) if isinstance(value, Decimal) else value
-                    for name, value in asdict(candle).items()
-                }
-                for candle in self.candles
-            ],
-        }
 
-    @classmethod
-    def from_json(cls, line: dict[str, Any]) -> LiveInstrument:
-        """Read a line."""
-        candles = tuple(map(Candle.from_texts, line["candles"]))
-        price, size = Decimal(line["price"]), Decimal(line["size"])
-        return cls(line["symbol"], price, size, line["time_us"], candles)
+_LINE: Final = TypeAdapter(LiveInstrument)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,20 +94,17 @@ def take_state(
     postgres: Postgres, client: redis.Redis, store: ObjectStore, shards: int, now_us: int
 ) -> StateObject:
     """Write a snapshot of the live state as it is now. Raises TransientError."""
-    instruments = [each.as_json() for each in live_instruments(client, shards)]
+    instruments = live_instruments(client, shards)
     with postgres.connection() as connection:
         lake = lake_of(connection)
         row = connection.execute("SELECT last_value FROM candle_epoch").fetchone()
         assert row is not None
     head = {"lake": lake, "taken_us": now_us, "epoch": row[0], "instruments": len(instruments)}
-    lines = [json.dumps(each, separators=(",", ":")) for each in (head, *instruments)]
-    body = zstandard.ZstdCompressor(level=3).compress("\n".join(lines).encode() + b"\n")
-    taken_at = datetime.fromtimestamp(now_us // 1_000_000, UTC).replace(
-        microsecond=now_us % 1000000
-    )
-    key = (
-        f"date={taken_at:%Y-%m-%d}/{taken_at.strftime(_STAMP)}-{lake}-{uuid.uuid4().hex}.ndjson.zst"
-    )
+    lines = [json.dumps(head).encode(), *map(_LINE.dump_json, instruments), b""]
+    body = zstandard.ZstdCompressor(level=3).compress(b"\n".join(lines))
+    taken_at = _EPOCH + timedelta(microseconds=now_us)
+    name = f"{taken_at.strftime(_STAMP)}-{lake}-{uuid.uuid4().hex}.ndjson.zst"
+    key = f"date={taken_at:%Y-%m-%d}/{name}"
     store.create(STATE, key, body)
     return StateObject(key, lake, now_us, len(body))
 
@@ -150,16 +128,15 @@ def list_states(store: ObjectStore, prefix: str = "") -> Iterator[StateObject]:
     for each in sorted(store.listing(STATE, prefix), key=lambda each: each.key):
         if match := _NAME.fullmatch(each.key):
             taken_at = datetime.strptime(match[1], _STAMP).replace(tzinfo=UTC)
-            since = taken_at - datetime(1970, 1, 1, tzinfo=UTC)
-            taken_us = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+            taken_us = (taken_at - _EPOCH) // timedelta(microseconds=1)
             yield StateObject(each.key, match[2], taken_us, each.bytes)
 
 
 def read_state(store: ObjectStore, at: StateObject) -> State:
     """Read a snapshot. Raises TransientError."""
     body = zstandard.ZstdDecompressor().decompressobj().decompress(store.read(STATE, at.key))
-    head, *lines = [json.loads(line) for line in body.decode().splitlines()]
-    instruments = [LiveInstrument.from_json(line) for line in lines]
+    first, *lines = body.splitlines()
+    head, instruments = json.loads(first), map(_LINE.validate_json, lines)
     return State(
         head["lake"], head["taken_us"], head["epoch"], {each.symbol: each for each in instruments}
     )

@@ -20,6 +20,8 @@ from pyiceberg.types import (
     TimestamptzType,
 )
 
+from shared.candles.trades import MINUTE_US
+
 ROW_GROUP: Final = 16_384
 """Rows of a row group in files that stay."""
 SMALL_ROW_GROUP: Final = 8_192
@@ -40,11 +42,15 @@ _PROPERTIES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A table: `key` are its sort columns, of which the last is `time`."""
+    """A table: `key` are its sort columns, of which the last is `time`.
+
+    Rows of a series in the same interval of `group_us` are folded together when files are merged.
+    """
 
     name: str
     schema: Schema
     key: tuple[str, ...]
+    group_us: int
 
     @property
     def partition_spec(self) -> PartitionSpec:
@@ -95,6 +101,7 @@ TICKS: Final = Definition(
         ("size_text", _TEXT, False),
     ),
     ("symbol", "time"),
+    MINUTE_US,
 )
 
 FORMER_NAMES: Final = {"trade_count": "trades"}
@@ -125,4 +132,5 @@ CANDLES: Final = Definition(
         ("origin", _TEXT, False),  # trades, or venue; none is trades
     ),
     ("timeframe", "symbol", "time"),
+    1,
 )

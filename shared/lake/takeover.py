@@ -5,31 +5,27 @@ Only rows that left Postgres are read from it; all others are copied from Postgr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from psycopg import Connection
+from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
-from shared.candles.trades import MINUTE_US
-from shared.errors import TransientError
 from shared.lake import candle_table, tick_table
-from shared.lake.access import translated
 from shared.lake.candle_days import replace_day
-from shared.lake.catalog import LOCK, Catalog, commit
+from shared.lake.catalog import locked, open_table
+from shared.lake.compaction import rewrite
 from shared.lake.digest import digest
-from shared.lake.files import write
-from shared.lake.merge import merged
-from shared.lake.record import Change, joined, lake_of, move, position_of
-from shared.lake.tables import CANDLES, FORMER_NAMES, TICKS
-from shared.lake.tick_table import each_trade_once
+from shared.lake.files import read
+from shared.lake.record import Change, joined, move, position_of
+from shared.lake.tables import CANDLES, TICKS
 from shared.market.decimals import mantissa_text
 from shared.schema import candles_pb2
-from shared.stores.postgres import Postgres, try_lock
+from shared.stores.postgres import Postgres
 from shared.stores.s3 import S3Access
 from shared.wire.candle import Candle
 
@@ -66,109 +62,90 @@ def take_over(postgres: Postgres, access: S3Access) -> Iterator[Taken]:
             return
         connection.execute(_UNNEEDED)
     while True:
-        with postgres.connection() as connection:
-            if not try_lock(connection, LOCK):
-                raise TransientError("the lake is being worked on: try again in a minute")
+        with locked(postgres) as connection:
             row = connection.execute(_NEXT).fetchone()
             if row is None:
                 connection.execute("DROP TABLE lake_files")
                 return
             bucket, day, paths = row
-            catalog, lake = Catalog(connection, access), lake_of(connection)
-            if bucket == "ticks":
-                rows = _take_ticks(connection, catalog.table(TICKS, lake), day, paths)
-            else:
-                rows = _take_candles(connection, catalog.table(CANDLES, lake), day, paths)
+            take, definition = _KINDS[bucket]
+            rows = take(connection, open_table(connection, access, definition), day, paths)
             connection.execute(
                 "DELETE FROM lake_files WHERE bucket = %s AND path = ANY(%s)", (bucket, paths)
             )
         yield Taken(bucket, day, len(paths), rows)
 
 
-def _take_ticks(connection: Connection, table: Table, day: date, paths: list[str]) -> int:
+def _take_ticks(connection: Connection, table: Table, day: date, paths: Sequence[str]) -> int:
     sums = [0, 0]
 
-    def counted(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-        for batch in tables:
-            sums[0], sums[1] = sums[0] + len(batch), joined(sums[1], digest(batch))
-            yield batch
+    def folded(rows: pa.Table) -> pa.Table:
+        unique = tick_table.each_trade_once(rows)
+        sums[0], sums[1] = sums[0] + len(unique), joined(sums[1], digest(unique))
+        return unique
 
-    source = _old_rows(table, "ticks", paths, _ticks)
-    with translated():
-        rows = counted(merged([source], TICKS.key, MINUTE_US, each_trade_once))
-        files = write(table, day, rows, TICKS)
-    if files:
-        commit(table, files, properties={"kandle.taken-over": str(day)})
+    source = map(_ticks, _old_rows(table, "ticks", paths))
+    rewrite(table, TICKS, day, [source], folded, [], "kandle.taken-over")
     move(connection, position_of(connection), {day: Change(sums[0], sums[1], sums[0])})
     return sums[0]
 
 
-def _take_candles(connection: Connection, table: Table, day: date, paths: list[str]) -> int:
+def _take_candles(connection: Connection, table: Table, day: date, paths: Sequence[str]) -> int:
     counts: list[int] = []
 
     def counted() -> Iterator[pa.Table]:
-        for batch in _old_rows(table, "candles", paths, _candles):
-            counts.append(len(batch))
-            yield batch
+        for rows in map(_candles, _old_rows(table, "candles", paths)):
+            counts.append(len(rows))
+            yield rows
 
     replace_day(connection, table, day, counted())
     connection.execute("INSERT INTO cold_candle_days VALUES (%s) ON CONFLICT DO NOTHING", (day,))
     return sum(counts)
 
 
-def _old_rows(table: Table, bucket: str, paths: list[str], converted: Any) -> Iterator[pa.Table]:
-    """Yield the rows of objects in their order, row group after row group."""
+_KINDS: Final = {"ticks": (_take_ticks, TICKS), "candles": (_take_candles, CANDLES)}
+
+
+def _old_rows(table: Table, bucket: str, paths: Sequence[str]) -> Iterator[pa.Table]:
+    """Yield the row groups of objects in their order, with the names of their folders."""
     for path in paths:
-        names = dict(part.split("=", 1) for part in path.split("/")[:-1])
-        source = table.io.new_input(f"s3://{bucket}/{path}").open()
-        with pq.ParquetFile(source, pre_buffer=True) as file:
-            for group in range(file.num_row_groups):
-                rows = file.read_row_group(group, use_threads=False)
-                yield converted(rows, unquote(names["symbol"]), names.get("timeframe", ""))
+        for rows in read(table.io, DataFile.from_args(file_path=f"s3://{bucket}/{path}")):
+            for name, value in (part.split("=", 1) for part in path.split("/")[:-1]):
+                rows = rows.append_column(name, pa.repeat(pa.scalar(unquote(value)), len(rows)))
+            yield rows
 
 
-def _ticks(rows: pa.Table, symbol: str, _: str) -> pa.Table:
-    n = len(rows)
-    columns = {name: rows[name] for name in rows.column_names}
-    columns["symbol"] = pa.repeat(pa.scalar(symbol), n)
-    columns.setdefault("venue", pa.nulls(n, pa.string()))
-    columns.setdefault("flags", pa.repeat(pa.scalar(0, pa.int32()), n))
+def _ticks(rows: pa.Table) -> pa.Table:
     for name in ("price", "size"):
-        mantissas, scales = rows[f"{name}_mantissa"].to_pylist(), rows[f"{name}_scale"].to_pylist()
-        columns[f"{name}_text"] = pa.array(
-            [
-                None if mantissa is None else mantissa_text(int(mantissa), scale)
-                for mantissa, scale in zip(mantissas, scales, strict=True)
-            ],
-            pa.large_string(),
-        )
-    return pa.table(
-        [_cast(columns[field.name], field.type) for field in tick_table.SCHEMA],
-        schema=tick_table.SCHEMA,
-    )
+        mantissas, scales = (rows[f"{name}_{of}"].to_pylist() for of in ("mantissa", "scale"))
+        texts = [
+            None if mantissa is None else mantissa_text(int(mantissa), scale)
+            for mantissa, scale in zip(mantissas, scales, strict=True)
+        ]
+        rows = rows.append_column(f"{name}_text", pa.array(texts, pa.large_string()))
+    if "flags" not in rows.column_names:
+        rows = rows.append_column("flags", pa.repeat(pa.scalar(0, pa.int32()), len(rows)))
+    return _cast(rows, tick_table.SCHEMA)
 
 
-def _candles(rows: pa.Table, symbol: str, timeframe: str) -> pa.Table:
-    columns = {FORMER_NAMES.get(name, name): rows[name] for name in rows.column_names}
-    n = len(rows)
-    columns["symbol"] = pa.repeat(pa.scalar(symbol), n)
-    columns["timeframe"] = pa.repeat(pa.scalar(timeframe), n)
-    exact = rows["exact"].to_pylist()
-    columns["exact"] = pa.nulls(n, pa.large_string())
-    table = pa.table(
-        [_cast(columns[field.name], field.type) for field in candle_table.SCHEMA],
-        schema=candle_table.SCHEMA,
-    )
-    if not any(exact):
-        return table
-    wide = [Candle.from_message(candles_pb2.Candle.FromString(each)) for each in exact if each]
-    plain = table.filter(pa.array([each is None for each in exact]))
+def _candles(rows: pa.Table) -> pa.Table:
+    exact = rows["exact"]
+    plain = _cast(rows.drop_columns("exact"), candle_table.SCHEMA).filter(exact.is_null())
+    wide = [
+        Candle.from_message(candles_pb2.Candle.FromString(each))
+        for each in exact.drop_null().to_pylist()
+    ]
     return candle_table.highest_revision(pa.concat_tables([plain, candle_table.to_table(wide)]))
 
 
-def _cast(column: Any, kind: pa.DataType) -> Any:
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    return column.cast(kind)
+def _cast(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return the columns of a schema, nulls where there is none."""
+    columns = []
+    for field in schema:
+        if field.name not in rows.column_names:
+            columns.append(pa.nulls(len(rows), field.type))
+            continue
+        column = tick_table.whole(rows[field.name])
+        is_encoded = pa.types.is_dictionary(column.type)
+        columns.append((column.dictionary_decode() if is_encoded else column).cast(field.type))
+    return pa.table(columns, schema=schema)

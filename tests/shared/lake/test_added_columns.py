@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyiceberg.schema import Schema
 
 from shared.lake import files
-from shared.lake.candle_table import to_candles, to_table
+from shared.lake.candle_table import to_candles, to_lists, to_table
 from shared.lake.catalog import Catalog, commit
 from shared.lake.record import lake_of
 from shared.lake.tables import CANDLES, Definition
@@ -25,6 +25,7 @@ BEFORE = Definition(
     "candles",
     Schema(*(each for each in CANDLES.schema.fields if each.name != "origin")),
     CANDLES.key,
+    CANDLES.group_us,
 )
 
 UNDER_OLD_NAMES = Definition(
@@ -36,6 +37,7 @@ UNDER_OLD_NAMES = Definition(
         )
     ),
     CANDLES.key,
+    CANDLES.group_us,
 )
 
 
@@ -61,9 +63,9 @@ def test_files_of_before_and_after_are_read_and_joined(lake: House) -> None:
         table = catalog.table(CANDLES, name)
         new = files.write(table, DAY, [to_table([venues])], CANDLES)
         rows = [each for file in (*old, *new) for each in files.read(table.io, file)]
-    assert to_candles(rows[0]) == [CANDLE]
+    assert to_candles(to_lists(rows[0])) == [CANDLE]
     assert CANDLE.origin == TRADES
-    assert to_candles(pa.concat_tables(rows)) == [CANDLE, venues]
+    assert to_candles(to_lists(pa.concat_tables(rows))) == [CANDLE, venues]
 
 
 def test_a_renamed_column_is_read_under_its_name_in_files_of_before_and_after(lake: House) -> None:
@@ -80,5 +82,5 @@ def test_a_renamed_column_is_read_under_its_name_in_files_of_before_and_after(la
         new = files.write(table, DAY, [to_table([later])], CANDLES)
         commit(table, new)
         rows = [each for file in (*old, *new) for each in files.read(table.io, file)]
-        assert to_candles(pa.concat_tables(rows)) == [CANDLE, later]
+        assert to_candles(to_lists(pa.concat_tables(rows))) == [CANDLE, later]
         assert sorted(table.scan().to_arrow()["trades"].to_pylist()) == [2, 7]

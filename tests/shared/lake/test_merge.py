@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.lake import merge, snapshot
+from shared.lake import merge
 from shared.lake.merge import merged
 from shared.lake.tick_table import each_trade_once
-from tests.functions.history_query.market import batches, generated
+from shared.market.utc_days import day_of
+from tests.functions.history_query.market import generated
+from tests.shared.lake.house import House
 
 GROUP_US = 60_000_000
 TIME = pa.timestamp("us", "UTC")
@@ -75,7 +77,9 @@ def test_what_a_merge_holds_does_not_grow_with_the_files() -> None:
     assert peaks[1] <= 2 * peaks[0]
 
 
-def test_ticks_of_many_hours_are_put_together_once_and_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ticks_of_many_hours_are_put_together_once_and_cut(
+    lake: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Ticks of many hours are merged once and then split.
 
     Of history, whose segments have a few ticks each, a cut of all pieces for each hour took the
@@ -89,9 +93,8 @@ def test_ticks_of_many_hours_are_put_together_once_and_cut(monkeypatch: pytest.M
         return each_trade_once(rows)
 
     monkeypatch.setattr("shared.lake.snapshot.each_trade_once", counted)
-    work = snapshot._Work()
-    for some in batches(ticks, "A", 1):
-        work.take(some)
-    work._sort()
-    assert pieces == [1] * len(work._runs)
-    assert work._tick_counts == Counter(tick.time_us // 3_600_000_000 for tick in ticks)
+    lake.put(ticks, size=1)
+    assert lake.copy() == len(ticks)
+    assert pieces == [1]
+    per_day = Counter(day_of(tick.time_us) for tick in ticks)
+    assert lake.sql("SELECT day, taken FROM lake_days ORDER BY day") == sorted(per_day.items())

@@ -28,7 +28,6 @@ FEW: Final = st.integers(1, 20)
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Copies and compactions are small, so that there are several of each."""
     monkeypatch.setattr(snapshot, "_MOST_ROWS", 40)
-    monkeypatch.setattr(snapshot, "_RUN_ROWS", 7)
     monkeypatch.setattr(compaction, "ALIKE", 2)
 
 

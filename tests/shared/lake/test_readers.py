@@ -16,7 +16,7 @@ from functions.persist.writer import Writer
 from local.audit import truth
 from local.cli.env import _duckdb, _polars, _spark
 from shared.lake.candle_days import copy_candles
-from shared.lake.candle_table import to_candles
+from shared.lake.candle_table import to_candles, to_lists
 from shared.market.timeframes import parse_ladder
 from shared.wire.candle_columns import columns_of
 from tests.functions.history_query.market import Tick, candles, generated
@@ -72,7 +72,7 @@ def test_the_examples_read_the_candles_that_the_api_gives(market: list[Tick]) ->
     assert [row(each) for each in space["frame"].to_dict("records")] == should
     assert [row(each) for each in space["lazy"].to_dicts()] == should
     assert [row(each) for each in space["minutes"].to_dicts()] == should
-    assert {each.instrument for each in to_candles(space["arrow"])} == {NUMERIC}
+    assert {each.instrument for each in to_candles(to_lists(space["arrow"]))} == {NUMERIC}
     assert set(space["frame"]["symbol"]) == {NUMERIC}
     assert set(space["lazy"]["symbol"]) == {NUMERIC}
 

@@ -199,7 +199,7 @@ def test_candles_come_back(values: list[tuple[Decimal, Decimal, int]]) -> None:
         for n, (price, volume, revision) in enumerate(values)
     ]
     table = through_parquet(candle_table.to_table(candles))
-    assert candle_table.to_candles(table) == candles
+    assert candle_table.to_candles(candle_table.to_lists(table)) == candles
 
 
 def test_files_of_a_run_are_told_by_their_names() -> None:
