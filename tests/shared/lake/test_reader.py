@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+import threading
+from typing import Any, Final
 
 import duckdb
 import polars as pl
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from shared.lake import reader as module
 from shared.lake.catalog import Catalog, commit
 from shared.lake.files import write
 from shared.lake.plan import Plan
@@ -93,6 +95,34 @@ def test_what_was_read_is_held_and_neighbours_are_one_request(
         assert sizes == [4] * (len(groups) // 4) + [len(groups) % 4] * (len(groups) % 4 > 0)
     apart = groups[::2]
     assert [len(run) for run in _runs(apart)] == [1] * len(apart)
+
+
+def test_footers_of_several_days_are_read_at_once(
+    lake: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first request for a month does not wait for one day after the other."""
+    ticks = generated(32, 200, 3_600_000_000)
+    lake.put(ticks)
+    lake.copy()
+    days = len(lake.files())
+    assert days >= 4
+    together = threading.Barrier(min(days, module._FOOTERS_AT_ONCE), timeout=30)
+    whole = module._FORMAT
+
+    class Waiting:
+        def make_fragment(self, *arguments: Any, **more: Any) -> Any:
+            if not read.is_set():
+                together.wait()
+                read.set()
+            return whole.make_fragment(*arguments, **more)
+
+    read = threading.Event()
+    monkeypatch.setattr(module, "_FORMAT", Waiting())
+    with lake.postgres.connection() as connection:
+        table = Catalog(connection, lake.access).table(TICKS, lake_of(connection))
+    plan = Plan((EVER,), 0, table.metadata_location)
+    groups = list(LakeReader(lake.access).groups(plan, {"symbol": lake.symbol}, *EVER))
+    assert sum(group.rows for group in groups) == len(ticks)
 
 
 def test_numbers_and_times_are_written_as_differences(

@@ -17,6 +17,8 @@ import pytest
 
 from shared.lake import maintenance, maintenance_process
 from shared.lake import maintenance_counts as counts
+from shared.lake.catalog import locked
+from shared.lake.failures import BUSY, failures, record
 from shared.lake.maintenance import Keeper
 from shared.lake.maintenance_process import Rounds
 from shared.lake.retention_settings import Terms
@@ -194,6 +196,26 @@ def test_a_defect_in_one_piece_of_work_stops_no_other(
     assert results.pop("compact") == "RuntimeError: never seen"
     assert set(results.values()) == {""}
     assert {"copy", "candles", "retain", "state", "end", "expire", "remove", "states"} == {*results}
+
+
+def test_a_round_that_finds_the_lake_in_use_says_nothing_of_failures(lake: House) -> None:
+    """Another replica's failure stays recorded; what waits is copied by a later round."""
+    lake.put(TICKS)
+    lake.settle()
+    keeper = Keeper(lake.postgres, lake.access, lake.store, Terms(snapshot_s=0))
+    with lake.postgres.connection() as other:
+        record(other, {"copy": "object storage is away"})
+    with locked(lake.postgres):
+        results = dict(keeper.round(time.time_ns() // 1000, time.monotonic() + 60))
+        assert results["copy"] == BUSY
+    with lake.postgres.connection() as connection:
+        record(connection, results)
+        assert [each.work for each in failures(connection)] == ["copy"]
+    results = dict(keeper.round(time.time_ns() // 1000, time.monotonic() + 60))
+    with lake.postgres.connection() as connection:
+        record(connection, results)
+        assert failures(connection) == []
+    assert stored(lake) == keys(TICKS)
 
 
 def test_a_round_ends_with_the_process_that_started_it(
