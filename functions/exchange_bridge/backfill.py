@@ -21,18 +21,14 @@ from typing import Final
 from functions.exchange_bridge.past.backfill_trades import TradeBackfill
 from functions.exchange_bridge.past.venue_history import (
     Source,
-    asked,
     base_timeframe,
-    columns,
-    fetched,
     history_event,
-    known_ranges,
-    missing_chunks,
+    history_of,
+    missing_parts,
     seam_event,
 )
 from functions.exchange_bridge.rest import RestError
 from functions.exchange_bridge.settings import Settings
-from shared.adapter.event import OutgoingEvent
 from shared.adapter.logs import configure_logging
 from shared.adapter.sink import Sink
 from shared.errors import TransientError
@@ -44,7 +40,6 @@ from shared.runtime.settings import SettingsError
 from shared.sources.batcher import Batcher, new_source
 from shared.sources.outbox import Outbox
 from shared.stores.postgres import Postgres
-from shared.wire.candle_history import CandleHistory
 
 _FIRST_TIME: Final = "SELECT first_time_us FROM first_ticks WHERE instrument = %s"
 
@@ -112,7 +107,7 @@ async def backfill(
                     _say(f"{symbol}: no trades that are not here before {_utc(until_us)}")
                 if until_us >= base.start_us(begin_us):  # and those from there on are known
                     begin = seam_event(name, base, since_us)
-                    await _put(outbox, history_event(f"{life}/{symbol}", begin))
+                    await outbox.put_when_room(history_event(f"{life}/{symbol}", begin))
             await outbox.until_accepted(outbox.put_count)
             done(Filled(symbol, name, by, since_us, until_us, sent))
     finally:
@@ -131,30 +126,20 @@ async def _candles(
     from_us: int,
     to_us: int,
 ) -> int:
-    exchange, name = source.exchange, source.instrument_of(symbol)
+    exchange = source.exchange
     if base.length_us not in exchange.intervals:
         raise RestError(f"{exchange.name} lists no candles of {base}: try trades", is_final=True)
-    stored = await asyncio.to_thread(known_ranges, postgres, name, base)
-    chunks = missing_chunks(base, from_us, to_us, stored)
+    chunks = await missing_parts(source, postgres, symbol, base, from_us, to_us)
     total = 0
     for number, (since_us, until_us) in enumerate(chunks, 1):
-        klines = await asked(
-            exchange.name,
-            lambda: fetched(source, symbol, base, since_us, until_us),  # noqa: B023
-        )
-        if klines:
-            history = CandleHistory(name, since_us, until_us, False, columns(name, base, klines))
-            await _put(outbox, history_event(f"{life}/{symbol}", history))
-        total += len(klines)
+        history = await history_of(source, symbol, base, since_us, until_us)
+        if len(history.candles):
+            await outbox.put_when_room(history_event(f"{life}/{symbol}", history))
+        total += len(history.candles)
         _say(f"{symbol}: {number} of {len(chunks)} parts, {total:,} candles to {_utc(until_us)}")
     if not chunks:
         _say(f"{symbol}: all of it is there")
     return total
-
-
-async def _put(outbox: Outbox, event: OutgoingEvent) -> None:
-    while not outbox.put_event(event):  # noqa: ASYNC110 - room is nobody's event
-        await asyncio.sleep(0.1)
 
 
 def _begin(postgres: Postgres, instrument: str) -> int:

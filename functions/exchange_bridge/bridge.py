@@ -143,7 +143,7 @@ async def run(settings: Settings, tracing: Tracing, stopping: asyncio.Event) -> 
             intake,
             Source(exchange, settings.rest, instrument_of),
             postgres,
-            outbox.put_event,
+            outbox,
             source,
             settings.history_us,
         )

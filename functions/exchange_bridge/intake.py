@@ -13,8 +13,7 @@ from functions.exchange_bridge.health import Health
 from functions.exchange_bridge.seen_ids import SymbolIds
 from functions.exchange_bridge.seen_times import SymbolTimes
 from shared.runtime import metrics
-from shared.sources.batcher import Batch, Batcher
-from shared.sources.payloads import Payloads
+from shared.sources.batcher import Batch, Batcher, Payloads
 from shared.wire.raw_batch import MAX_PAYLOAD_BYTES
 
 log = logging.getLogger(__name__)

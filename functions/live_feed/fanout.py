@@ -1,4 +1,4 @@
-"""Fan-out: events to live messages, each under its NATS subject."""
+"""Fan-out: events to live messages, each of its channel."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _TOGETHER: Final = 2
 
 
 class Message(NamedTuple):
-    """A message of the live feed: a NATS subject and a protobuf payload.
+    """A message of the live feed: its channel and a protobuf payload.
 
     `received_us`: receive time of the newest tick behind it, 0 if unknown.
     """
 
-    subject: str
+    channel: str
     payload: bytes
     received_us: int = 0
 
@@ -64,10 +64,10 @@ def _ticks(event: Event, at_most: int) -> tuple[list[Message], int]:
     at_most = max(1, min(at_most, _TOGETHER * at_most // max(1, len(runs))))
     for entry, rows in runs:
         newest = slice(max(rows.start, rows.stop - at_most), rows.stop)
-        subject = live.ticks_subject(entry.name)
+        channel = f"{live.TICKS}:{entry.name}"
         received_us = ticks.receive_time_us[newest].tolist()
         payloads = _run(ticks, entry, newest)
-        result += [Message(subject, *each) for each in zip(payloads, received_us, strict=True)]
+        result += [Message(channel, *each) for each in zip(payloads, received_us, strict=True)]
     note_tick_seconds("live-feed", ticks.receive_time_us)
     return result, len(ticks) - len(result)
 
@@ -113,7 +113,7 @@ def _candles(event: Event, shows: Shows) -> list[Message]:
     received_us = int(received) if received.isascii() and received.isdigit() else 0
     return [
         Message(
-            live.candles_subject(each.timeframe, each.instrument),
+            f"{live.CANDLES}:{each.timeframe}:{each.instrument}",
             each.to_message().SerializeToString(),
             received_us,
         )
@@ -135,13 +135,13 @@ def _busts(event: Event, _: int) -> tuple[list[Message], int]:
             time_us=each.event_time_us,
             receive_time_us=each.receive_time_us,
         ).SerializeToString()
-        result.append(Message(live.busts_subject(each.instrument), payload, each.receive_time_us))
+        result.append(Message(f"{live.BUSTS}:{each.instrument}", payload, each.receive_time_us))
     return result, 0
 
 
 def _patterns(event: Event, _: int) -> tuple[list[Message], int]:
     return [
-        Message(live.patterns_subject(each.instrument), each.to_message().SerializeToString())
+        Message(f"{live.PATTERNS}:{each.instrument}", each.to_message().SerializeToString())
         for each in decode_patterns(event.data())
     ], 0
 
@@ -160,7 +160,7 @@ def _alerts(event: Event, _: int) -> tuple[list[Message], int]:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise PermanentError("bad_alert", f"body is no alert: {error}") from error
-    return [Message(live.alerts_subject(alert.instrument), payload.SerializeToString())], 0
+    return [Message(f"{live.ALERTS}:{alert.instrument}", payload.SerializeToString())], 0
 
 
 _UINT64_MAX: Final = 2**64 - 1

@@ -123,7 +123,7 @@ class Hub:
         `leased`: the position since which the channel is watched. A message from the stream after
         it takes precedence: newer ones also arrive by the stream, once.
         """
-        channel = live.channel_of(message.subject)
+        channel = message.channel
         update = Update(self.seq, channel, message.payload, message.received_us)
         if leased is not None and self._newest.was_published(channel, leased):
             return
@@ -277,7 +277,7 @@ class Hub:
         for update in self._newest.overtaken():
             if update.channel in derived:
                 continue
-            again = Message(live.subject_of(update.channel), update.payload, update.received_us)
+            again = Message(update.channel, update.payload, update.received_us)
             try:
                 await self._stream.publish(f"newest/{update.seq}", [again], again=True)
             except TransientError as error:
@@ -287,7 +287,7 @@ class Hub:
 def _update(placed: Placed) -> Update:
     return Update(
         placed.seq,
-        live.channel_of(placed.subject),
+        placed.channel,
         placed.payload,
         placed.received_us,
         placed.published_us,

@@ -165,7 +165,7 @@ class Interest:
             newest = await self.history.newest(symbol, timeframe)
             if newest is not None:
                 payload = newest.to_message().SerializeToString()
-                self._tell(Message(live.candles_subject(timeframe, symbol), payload))
+                self._tell(Message(channel, payload))
             self._note_loaded({channel})
 
     def _names(self, channels: Iterable[str]) -> set[str]:
@@ -304,7 +304,7 @@ class Interest:
 
     def _tell(self, message: Message) -> None:
         """Pass history to the hub, unless the stream has the channel by now."""
-        instrument = live.instrument_of(live.channel_of(message.subject))
+        instrument = live.instrument_of(message.channel)
         since = [self._since[each] for each in (instrument, ALL) if each in self._since]
         self.hub.learn(message, min(since, default=None))
 

@@ -56,7 +56,7 @@ class Placed(NamedTuple):
     """
 
     seq: int
-    subject: str
+    channel: str
     payload: bytes
     received_us: int
     published_us: int
@@ -102,9 +102,9 @@ class LiveStream:
             connected = client.stats["reconnects"]
             for n, each in enumerate(rest):
                 headers = _headers(f"{event_id}/{n}", each, again)
-                await client.publish(each.subject, each.payload, headers=headers)
+                await client.publish(live.subject_of(each.channel), each.payload, headers=headers)
             headers = _headers(f"{event_id}/{len(rest)}", last, again)
-            await stream.publish(last.subject, last.payload, headers=headers)
+            await stream.publish(live.subject_of(last.channel), last.payload, headers=headers)
         except (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError) as error:
             raise TransientError(f"NATS did not take the live messages: {error!r}") from error
         if client.stats["reconnects"] != connected:
@@ -363,7 +363,7 @@ def _placed(message: Msg) -> Placed:
     metadata, headers = message.metadata, message.headers or {}
     return Placed(
         metadata.sequence.stream,
-        message.subject,
+        live.channel_of(message.subject),
         message.data,
         int(headers.get(live.RECEIVED_HEADER, 0)),
         int(metadata.timestamp.timestamp() * 1e6),

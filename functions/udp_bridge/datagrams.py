@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from shared.sources.payloads import Payloads
+from shared.sources.batcher import Payloads
 
 MAX_DATAGRAM_BYTES: Final = 65_536
 """The largest payload of UDP over IPv4 is 65,507 bytes."""

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.alerts.terms import INT64, Arithmetic, Bools, Exact, Inputs, Term
+from shared.alerts.terms import INT64, Arithmetic, Bools, Exact, Inputs, Pair, Term
 
 
 class Evaluated(NamedTuple):
@@ -44,20 +44,15 @@ class Condition:
         return None
 
 
-class _OfTwoTerms(Condition):
+class _OfTwoTerms(Pair, Condition):
     """Two compared terms."""
 
     left: Term
     right: Term
 
-    @property
-    def frames(self) -> frozenset[str]:
-        """Those of both sides."""
-        return self.left.frames | self.right.frames
-
     def need(self, frame: str, length_us: int) -> int:
         """Return what the sides need, for the candle before as well."""
-        return 1 + max(self.left.need(frame, length_us), self.right.need(frame, length_us))
+        return 1 + Pair.need(self, frame, length_us)
 
     def value(self, inputs: Inputs, at: int) -> str | None:
         """Return the left side's value."""
@@ -144,7 +139,7 @@ class PatternFound(Condition):
 
 
 @dataclass(frozen=True, slots=True)
-class Combined(Condition):
+class Combined(Pair, Condition):
     """`a and b`, `a or b`."""
 
     word: str
@@ -160,15 +155,6 @@ class Combined(Condition):
         if self.word == "and":
             return Evaluated(left.holds & right.holds, left.rested | right.rested)
         return Evaluated(left.holds | right.holds, left.rested & right.rested)
-
-    @property
-    def frames(self) -> frozenset[str]:
-        """Those of both sides."""
-        return self.left.frames | self.right.frames
-
-    def need(self, frame: str, length_us: int) -> int:
-        """Return the larger need of the two sides."""
-        return max(self.left.need(frame, length_us), self.right.need(frame, length_us))
 
     def value(self, inputs: Inputs, at: int) -> str | None:
         """Return the value of its first comparison; for `or`, of the first that holds."""

@@ -116,6 +116,23 @@ class Inputs:
         return mask
 
 
+class Pair:
+    """Two sides, and what they use together."""
+
+    left: Any
+    right: Any
+
+    @property
+    def frames(self) -> frozenset[str]:
+        """Those of both sides."""
+        frames: frozenset[str] = self.left.frames | self.right.frames
+        return frames
+
+    def need(self, frame: str, length_us: int) -> int:
+        """Return the larger need of the two sides."""
+        return max(int(each.need(frame, length_us)) for each in (self.left, self.right))
+
+
 class Term:
     """A number for each candle."""
 
@@ -316,7 +333,7 @@ class Past(Term):
 
 
 @dataclass(frozen=True, slots=True)
-class Arithmetic(Term):
+class Arithmetic(Pair, Term):
     """`left + right` and so on; NaN where it is divided by zero."""
 
     operator: str
@@ -326,20 +343,11 @@ class Arithmetic(Term):
     def __str__(self) -> str:
         return f"({self.left} {self.operator} {self.right})"
 
-    @property
-    def frames(self) -> frozenset[str]:
-        """Those of both sides."""
-        return self.left.frames | self.right.frames
-
     def _floats(self, inputs: Inputs) -> Floats:
         left, right = self.left.floats(inputs), self.right.floats(inputs)
         with np.errstate(all="ignore"):
             result = _ARITHMETIC[self.operator](left, right)
         return np.where(np.isfinite(result), result, np.nan)
-
-    def need(self, frame: str, length_us: int) -> int:
-        """Return the larger need of the two sides."""
-        return max(self.left.need(frame, length_us), self.right.need(frame, length_us))
 
 
 def _evaluated_on(term: Term) -> frozenset[str]:

@@ -1,9 +1,11 @@
-"""Finding of a detector: pattern, position, direction and confidence."""
+"""Findings of detectors: pattern, position, direction and confidence."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from shared.analysis.candle_series import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +29,20 @@ class Finding:
     confidence: float
     """0 to 1, rounded to 4 decimals: how well form, trend and volume fit the definition."""
     features: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """k findings, before filtering by confidence; every column has shape [k].
+
+    `name` is an index into `names`, `row` one into the tape's `at` (the completing candles),
+    `begin` the place of the first candle on the tape; direction and confidence as in `Finding`.
+    """
+
+    names: tuple[str, ...]
+    name: Ints
+    row: Ints
+    begin: Ints
+    direction: Ints
+    confidence: Floats
+    features: Mapping[str, Floats]

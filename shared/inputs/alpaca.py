@@ -13,9 +13,16 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.inputs.element_feed import BustElement, ElementFeed, Item, LeftOut, Unread
-from shared.inputs.feed_columns import NO_TIME
-from shared.inputs.feed_rows import UNKNOWN, Feed, Fields, QuoteElement, TradeElement
+from shared.inputs.element_feed import ElementFeed, Item, Unread
+from shared.inputs.elements import (
+    NO_TIME,
+    UNKNOWN,
+    BustElement,
+    LeftOut,
+    QuoteElement,
+    TradeElement,
+)
+from shared.inputs.feed_rows import Feed, Fields
 from shared.inputs.line import RejectedLineError, time_of
 from shared.inputs.messages import NOTHING, text_of
 from shared.market.instruments import Venue

@@ -12,18 +12,19 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from shared.inputs.element_feed import ElementFeed, LeftOut
-from shared.inputs.feed_columns import LARGEST_ID, NO_TIME
-from shared.inputs.feed_rows import (
+from shared.inputs.element_feed import ElementFeed
+from shared.inputs.elements import (
     BUY,
+    NO_TIME,
     NO_TRADE_ID,
     SELL,
     UNKNOWN,
-    Feed,
-    Fields,
+    LeftOut,
     QuoteElement,
     TradeElement,
 )
+from shared.inputs.feed_columns import LARGEST_ID
+from shared.inputs.feed_rows import Feed, Fields
 from shared.inputs.line import RejectedLineError
 from shared.inputs.parsed import BinanceTrades, FeedRules, Parsed
 from shared.market.instruments import Venue

@@ -13,16 +13,8 @@ from typing import Any, Final
 import msgspec
 
 from shared.inputs.element_feed import ElementFeed
-from shared.inputs.feed_columns import NO_TIME
-from shared.inputs.feed_rows import (
-    BUY,
-    SELL,
-    UNKNOWN,
-    Feed,
-    Fields,
-    QuoteElement,
-    TradeElement,
-)
+from shared.inputs.elements import BUY, NO_TIME, SELL, UNKNOWN, QuoteElement, TradeElement
+from shared.inputs.feed_rows import Feed, Fields
 from shared.inputs.messages import Messages
 from shared.inputs.parsed import FeedRules, Parsed
 from shared.market.instruments import CCXT

@@ -12,17 +12,17 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from shared.inputs.element_feed import ElementFeed
-from shared.inputs.feed_columns import LARGEST_ID, NO_TIME
-from shared.inputs.feed_rows import (
+from shared.inputs.elements import (
     BUY,
+    NO_TIME,
     NO_TRADE_ID,
     SELL,
     UNKNOWN,
-    Feed,
-    Fields,
     QuoteElement,
     TradeElement,
 )
+from shared.inputs.feed_columns import LARGEST_ID
+from shared.inputs.feed_rows import Feed, Fields
 from shared.market.instruments import Venue
 from shared.market.timestamps import us_of
 from shared.wire.quotes import NOT_GIVEN

@@ -11,16 +11,8 @@ from typing import Any, Final
 import msgspec
 
 from shared.inputs.element_feed import NOT_KNOWN, ElementFeed, Unread
-from shared.inputs.feed_columns import NO_TIME
-from shared.inputs.feed_rows import (
-    BUY,
-    SELL,
-    UNKNOWN,
-    Feed,
-    Fields,
-    QuoteElement,
-    TradeElement,
-)
+from shared.inputs.elements import BUY, NO_TIME, SELL, UNKNOWN, QuoteElement, TradeElement
+from shared.inputs.feed_rows import Feed, Fields
 from shared.inputs.line import time_of
 from shared.market.instruments import Venue
 

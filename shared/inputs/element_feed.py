@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
 from shared.inputs.busts import BustRow
 from shared.inputs.conditions import read_conditions
-from shared.inputs.feed_columns import NO_TIME
-from shared.inputs.feed_rows import Elements, Feed, QuoteElement, TradeElement
+from shared.inputs.elements import BustElement, LeftOut, QuoteElement, TradeElement
+from shared.inputs.feed_rows import Elements, Feed
 from shared.inputs.line import RejectedLineError, check_symbol, price_of, read_trade_id, size_of
 from shared.inputs.messages import Messages, payload_at
 from shared.inputs.parsed import FeedRules, Parsed
@@ -22,31 +22,6 @@ from shared.wire.raw_batch import RawBatch
 M = TypeVar("M")
 
 NOT_KNOWN: Final = "a message of a kind that is not known"
-
-
-class BustElement(NamedTuple):
-    """A cancel, or a correction with the new price and size.
-
-    `corrected_id` and `conditions`: of the corrected trade, if it has a new id. `time`: of the
-    trade, in any unit, or NO_TIME. `is_listed`: from a list of trades, whether or not the trade was
-    received before.
-    """
-
-    symbol: str
-    trade_id: str
-    is_correction: bool = False
-    price: str = ""
-    size: str = ""
-    corrected_id: str = ""
-    conditions: str = ""
-    time: int = NO_TIME
-    is_listed: bool = False
-
-
-class LeftOut(NamedTuple):
-    """An element without data: its kind, to be counted."""
-
-    kind: str
 
 
 Item = TradeElement | QuoteElement | BustElement | LeftOut

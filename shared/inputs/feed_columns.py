@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from shared.inputs.elements import NO_TIME
 from shared.inputs.line import (
     Number,
     RejectedLineError,
@@ -24,7 +25,6 @@ from shared.market.instruments import Market, Naming
 from shared.market.timestamps import scaled_us
 from shared.wire.ticks import Int64s, Mantissas
 
-NO_TIME: Final = -1
 LARGEST_ID: Final = 10**18 - 1
 """Longer trade ids are not integers in CSV either."""
 

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
-import msgspec
 import numpy as np
 
-from shared.inputs.feed_columns import (
-    LARGEST_ID,
-    Faults,
-    epoch_us,
-    named,
-    prices,
-    sizes,
-)
+from shared.inputs.elements import NO_TRADE_ID, UNKNOWN, QuoteElement, TradeElement
+from shared.inputs.feed_columns import LARGEST_ID, Faults, epoch_us, named, prices, sizes
 from shared.inputs.line import RejectedLineError, read_trade_id
 from shared.inputs.rows import QuoteRows, Rejected, Rows
 from shared.inputs.scales import POWERS
@@ -24,9 +17,6 @@ from shared.market.decimals import INT64_MAX
 from shared.market.instruments import Naming
 from shared.wire.quotes import NOT_GIVEN
 from shared.wire.ticks import INTEGER_ID, NO_ID, Bytes8, Int64s, Mantissas, Texts
-
-UNKNOWN, BUY, SELL = 0, 1, 2
-NO_TRADE_ID: Final = -1
 
 Original = Callable[[int, int], bytes]
 """The bytes of a message, or of an element of one, by payload and line."""
@@ -58,37 +48,6 @@ class Feed:
     trade_times: bool = True
     sides: bool = True
     text_ids: bool = False
-
-
-class TradeElement(msgspec.Struct, gc=False):
-    """A trade as sent, and its position. `time`: since 1970 in any unit, or NO_TIME.
-
-    `trade_id`: a number or NO_TRADE_ID; if the feed's ids are text, a text that may be empty.
-    """
-
-    symbol: str
-    price: str
-    size: str
-    time: int
-    side: int
-    trade_id: int | str
-    conditions: str = ""
-    payload: int = 0
-    line: int = 0
-
-
-class QuoteElement(msgspec.Struct, gc=False):
-    """A quote as sent, and its position; sizes are empty if absent."""
-
-    symbol: str
-    bid: str
-    ask: str
-    bid_size: str
-    ask_size: str
-    time: int
-    update_id: int = NOT_GIVEN
-    payload: int = 0
-    line: int = 0
 
 
 @dataclass(slots=True)

@@ -17,17 +17,8 @@ import msgspec
 
 from shared.inputs import fix
 from shared.inputs.busts import BustRow, read_bust, word_of
-from shared.inputs.feed_columns import NO_TIME
-from shared.inputs.feed_rows import (
-    BUY,
-    SELL,
-    UNKNOWN,
-    Elements,
-    Feed,
-    Fields,
-    QuoteElement,
-    TradeElement,
-)
+from shared.inputs.elements import BUY, NO_TIME, SELL, UNKNOWN, QuoteElement, TradeElement
+from shared.inputs.feed_rows import Elements, Feed, Fields
 from shared.inputs.fields import POLYGON, POLYGON_IDS, VOID_CORRECTIONS, Field, layout_of
 from shared.inputs.line import (
     MAKER_SIDES,

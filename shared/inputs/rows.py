@@ -113,32 +113,28 @@ def joined(a: Rows, b: Rows) -> Rows:
     names = tuple(dict.fromkeys(a.names + b.names))
     index = {name: i for i, name in enumerate(names)}
     renamed = np.array([index[name] for name in b.names], dtype=np.int64)
-    text: Texts | None = None
-    if a.text is not None or b.text is not None:
-        text = np.concatenate([_or_empty(a.text, len(a)), _or_empty(b.text, len(b))])
+    b = replace(b, symbol=renamed[b.symbol])
     markets = dict(zip(b.names, b.markets, strict=False)) | dict(
         zip(a.names, a.markets, strict=False)
     )
-    return Rows(
-        names,
-        np.concatenate([a.symbol, renamed[b.symbol]]),
-        np.concatenate([a.price, b.price]),
-        np.concatenate([a.price_scale, b.price_scale]),
-        np.concatenate([a.size, b.size]),
-        np.concatenate([a.size_scale, b.size_scale]),
-        np.concatenate([a.time_us, b.time_us]),
-        np.concatenate([a.side, b.side]),
-        np.concatenate([a.id_kind, b.id_kind]),
-        np.concatenate([a.trade_id, b.trade_id]),
-        text,
-        np.concatenate([a.payload, b.payload]),
-        np.concatenate([a.line, b.line]),
-        tuple(markets.get(name, NO_MARKET) for name in names) if markets else (),
-        None if a.flags is None and b.flags is None else np.concatenate([flags_of(a), flags_of(b)]),
-        None
-        if a.conditions is None and b.conditions is None
-        else np.concatenate([_or_empty(a.conditions, len(a)), _or_empty(b.conditions, len(b))]),
+    columns: dict[str, Any] = {}
+    for name in (each.name for each in fields(Rows) if each.name not in ("names", "markets")):
+        if getattr(a, name) is not None or getattr(b, name) is not None:
+            columns[name] = np.concatenate([_column(a, name), _column(b, name)])
+    return replace(
+        a,
+        names=names,
+        markets=tuple(markets.get(name, NO_MARKET) for name in names) if markets else (),
+        **columns,
     )
+
+
+def _column(rows: Rows, name: str) -> Any:
+    """Return a column, filled if no row has a value."""
+    if name == "flags":
+        return flags_of(rows)
+    column = getattr(rows, name)
+    return np.full(len(rows), "", dtype=object) if column is None else column
 
 
 def flags_of(rows: Rows) -> Bytes8:
@@ -150,10 +146,6 @@ def _mantissas(values: list[int]) -> Mantissas:
     """Return them as int64, or as Python integers if one is beyond 64 bits."""
     wide = any(abs(value) > INT64_MAX for value in values)
     return np.array(values, dtype=object if wide else np.int64)
-
-
-def _or_empty(texts: Texts | None, n: int) -> Texts:
-    return np.full(n, "", dtype=object) if texts is None else texts
 
 
 @dataclass(frozen=True, slots=True, eq=False)

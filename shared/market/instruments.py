@@ -36,55 +36,12 @@ class Market(NamedTuple):
 NO_MARKET: Final = Market("", "")
 """The market of an instrument that its sender named."""
 
-BINANCE_QUOTES: Final = tuple(
-    sorted(
-        (
-            *(
-                "USDT",
-                "USDC",
-                "FDUSD",
-                "TUSD",
-                "BUSD",
-                "USDP",
-                "USDE",
-                "USD1",
-                "DAI",
-                "UST",
-                "USDS",
-            ),
-            *(
-                "BTC",
-                "ETH",
-                "BNB",
-                "XRP",
-                "TRX",
-                "DOGE",
-                "DOT",
-                "SOL",
-                "VAI",
-                "PAX",
-                "AEUR",
-                "EURI",
-            ),
-            *(
-                "EUR",
-                "TRY",
-                "BRL",
-                "GBP",
-                "AUD",
-                "RUB",
-                "UAH",
-                "NGN",
-                "BIDR",
-                "IDRT",
-                "BVND",
-                "ZAR",
-            ),
-            *("PLN", "RON", "ARS", "JPY", "MXN", "CZK", "COP", "IDR", "BKRW", "USD"),
-        ),
-        key=lambda quote: (-len(quote), quote),
-    )
+_QUOTES: Final = (
+    "USDT USDC FDUSD TUSD BUSD USDP USDE USD1 DAI UST USDS BTC ETH BNB XRP TRX DOGE DOT SOL VAI"
+    " PAX AEUR EURI EUR TRY BRL GBP AUD RUB UAH NGN BIDR IDRT BVND ZAR PLN RON ARS JPY MXN CZK COP"
+    " IDR BKRW USD"
 )
+BINANCE_QUOTES: Final = tuple(sorted(_QUOTES.split(), key=lambda quote: (-len(quote), quote)))
 """Quote assets of Binance spot symbols, longest first: NKNUSDT is NKN-USDT, not ...-USD."""
 
 _KRAKEN_ASSETS: Final = MappingProxyType({"XBT": "BTC", "XDG": "DOGE"})

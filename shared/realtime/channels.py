@@ -49,40 +49,15 @@ class ChannelError(ValueError):
     """A channel that cannot be subscribed to; the message says why."""
 
 
-def ticks_subject(instrument: str) -> str:
-    """Return the subject of an instrument's ticks."""
-    symbol, dot, venue = instrument.rpartition(".")
-    if not dot or not symbol or venue in ("", _NO_VENUE):
-        symbol, venue = instrument, _NO_VENUE
-    return f"{PREFIX}{TICKS}.{_token(venue)}.{_token(symbol)}"
-
-
-def candles_subject(timeframe: str, instrument: str) -> str:
-    """Return the subject of an instrument's candles."""
-    return f"{PREFIX}{CANDLES}.{timeframe}.{_token(instrument)}"
-
-
-def busts_subject(instrument: str) -> str:
-    """Return the subject of an instrument's busts."""
-    return f"{PREFIX}{BUSTS}.{_token(instrument)}"
-
-
-def patterns_subject(instrument: str) -> str:
-    """Return the subject of an instrument's patterns."""
-    return f"{PREFIX}{PATTERNS}.{_token(instrument)}"
-
-
-def alerts_subject(instrument: str) -> str:
-    """Return the subject of an instrument's alerts."""
-    return f"{PREFIX}{ALERTS}.{_token(instrument)}"
-
-
 def subject_of(channel: str) -> str:
     """Return the subject that carries a channel (one without a wildcard)."""
     kind, _, rest = channel.partition(":")
-    if kind == CANDLES:
-        return candles_subject(*rest.split(":", 1))
-    return _SUBJECTS[kind](rest)
+    tokens = rest.split(":", _PARTS[kind] - 2)
+    if kind == TICKS:
+        symbol, dot, venue = rest.rpartition(".")
+        is_of_venue = dot and symbol and venue not in ("", _NO_VENUE)
+        tokens = [venue, symbol] if is_of_venue else [_NO_VENUE, rest]
+    return ".".join([f"{PREFIX}{kind}", *map(_token, tokens)])
 
 
 def channel_of(subject: str) -> str:
@@ -185,11 +160,3 @@ def patterns_matching(channel: str) -> Iterator[str]:
 def _token(text: str) -> str:
     """Return the text as one token of a subject: no dot, wildcard or blank."""
     return quote(text, safe="/:+@$!'(),;=&").replace(".", "%2E")
-
-
-_SUBJECTS: Final = {
-    TICKS: ticks_subject,
-    BUSTS: busts_subject,
-    PATTERNS: patterns_subject,
-    ALERTS: alerts_subject,
-}

@@ -11,7 +11,6 @@ from typing import Final
 import numpy as np
 
 from shared.adapter.event import OutgoingEvent
-from shared.sources.payloads import Payloads
 from shared.wire import events
 from shared.wire import raw_batch as raw
 from shared.wire.compression import FAST
@@ -22,6 +21,21 @@ _BYTES_A_PAYLOAD: Final = 80
 def new_source(kind: str) -> str:
     """Return a source name for this process: a restart is a new source."""
     return f"{kind}-{secrets.token_hex(8)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Payloads:
+    """Payloads in order of receipt.
+
+    `payloads`: all of them, joined; `lengths`: bytes of each; `receive_time_us`: receive times.
+    """
+
+    payloads: bytes
+    lengths: list[int]
+    receive_time_us: list[int]
+
+    def __len__(self) -> int:
+        return len(self.lengths)
 
 
 @dataclass(frozen=True, slots=True)

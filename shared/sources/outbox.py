@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client import Counter, Gauge
 
@@ -27,6 +27,7 @@ REST: Final = 5.0
 """Rest after an answer, in times of what it took: a slow broker gets fewer and larger events. Each
 costs every stage its work, so that on a busy machine more of them make all wait longer."""
 LONGEST_REST_S: Final = 0.025
+_FULL_S: Final = 0.1
 SMALL_BYTES: Final = 64 * 1024
 """Batches of up to this many payloads are encoded inline (0.2 ms), not in a thread."""
 
@@ -98,6 +99,13 @@ class Outbox:
         self._hold(len(event.body), 1)
         self._events.put_nowait((self._receipts.issue(), event, 0))
         return True
+
+    async def put_when_room(self, *items: Batch | OutgoingEvent) -> None:
+        """Add batches or events, waiting for room: nothing is dropped."""
+        for item in items:
+            put: Callable[[Any], bool] = self.put if isinstance(item, Batch) else self.put_event
+            while not put(item):  # noqa: ASYNC110 - room is nobody's event
+                await asyncio.sleep(_FULL_S)
 
     @property
     def put_count(self) -> int:

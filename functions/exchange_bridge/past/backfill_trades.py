@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -10,15 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from functions.exchange_bridge.exchange import Fetched, Trade
+from functions.exchange_bridge.past.gaps import gap_event
 from functions.exchange_bridge.past.venue_history import Source, asked, retried
 from functions.exchange_bridge.rest import RestError
-from shared.adapter.event import OutgoingEvent
-from shared.sources.batcher import Batcher
+from shared.sources.batcher import Batcher, Payloads
 from shared.sources.outbox import Outbox
-from shared.sources.payloads import Payloads
 from shared.stores.postgres import Postgres
-from shared.wire import events
-from shared.wire.gaps import Gap, GapState, encode_gaps
+from shared.wire.gaps import Gap, GapState
 
 log = logging.getLogger(__name__)
 
@@ -117,9 +114,7 @@ class TradeBackfill:
             batches = list(self.batcher.add(added, now_us))
             if self.batcher.waiting:
                 batches.append(self.batcher.take())
-            for batch in batches:
-                while not self.outbox.put(batch):  # noqa: ASYNC110 - room is nobody's event
-                    await asyncio.sleep(_LOOK_S)
+            await self.outbox.put_when_room(*batches)
         await self.outbox.until_accepted(self.outbox.put_count)
 
     async def _pages(self, symbol: str, piece: Piece) -> list[Fetched]:
@@ -141,11 +136,7 @@ class TradeBackfill:
         self._open.clear()
 
     async def _tell(self, gap: Gap) -> None:
-        feed = self.source.exchange.name
-        id_ = f"{feed}/{gap.symbol}/gap/{gap.first_id}-{gap.last_id}/{gap.state}"
-        event = OutgoingEvent.packed(id_, events.GAP, encode_gaps(feed, [gap]))
-        while not self.outbox.put_event(event):  # noqa: ASYNC110 - room is nobody's event
-            await asyncio.sleep(_LOOK_S)
+        await self.outbox.put_when_room(gap_event(self.source.exchange.name, gap))
         await self.outbox.until_accepted(self.outbox.put_count)
 
     def _filled(self, symbol: str) -> set[tuple[int, int]]:

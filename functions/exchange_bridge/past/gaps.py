@@ -23,7 +23,6 @@ log = logging.getLogger(__name__)
 LAST_RETRY_S: Final = 60.0
 PIECE: Final = 200
 """Fetched trades per batch: small enough to fit into the outbox."""
-_FULL_S: Final = 0.1
 
 
 @dataclass(slots=True)
@@ -102,9 +101,8 @@ class Gaps:
     async def _hand_on(self, page: Fetched) -> None:
         """Forward what was fetched at the broker's pace; nothing is dropped."""
         for first in range(0, len(page.payloads), PIECE):
-            for batch in self.intake.packed(page.payloads[first : first + PIECE]):
-                while not self.outbox.put(batch):  # noqa: ASYNC110 - room is nobody's event
-                    await asyncio.sleep(_FULL_S)
+            batches = self.intake.packed(page.payloads[first : first + PIECE])
+            await self.outbox.put_when_room(*batches)
             trades = page.trades[first : first + PIECE]
             self.intake.note(trades)
             metrics.BACKFILLED.labels(self.intake.exchange.name).inc(len(trades))
@@ -139,13 +137,9 @@ class Gaps:
 
     def _tell(self, gap: Gap) -> None:
         """Queue the event; it is sent after everything forwarded before it."""
-        feed = self.intake.exchange.name
         self.intake.flush(due_only=False)
-        id_ = f"{feed}/{gap.symbol}/gap/{gap.first_id}-{gap.last_id}/{gap.state}"
-        event = OutgoingEvent.packed(id_, events.GAP, encode_gaps(feed, [gap]))
-        self._unreported.append(
-            (self.outbox.put_count if gap.state is GapState.FILLED else 0, event)
-        )
+        after = self.outbox.put_count if gap.state is GapState.FILLED else 0
+        self._unreported.append((after, gap_event(self.intake.exchange.name, gap)))
 
     def _send(self) -> None:
         """Send the events that are due, as far as the outbox has room."""
@@ -160,3 +154,9 @@ class Gaps:
     def unreported(self) -> int:
         """Number of events not yet reported."""
         return len(self._unreported)
+
+
+def gap_event(feed: str, gap: Gap) -> OutgoingEvent:
+    """Return the event of a gap's state."""
+    id_ = f"{feed}/{gap.symbol}/gap/{gap.first_id}-{gap.last_id}/{gap.state}"
+    return OutgoingEvent.packed(id_, events.GAP, encode_gaps(feed, [gap]))

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import dataclass, field
-from typing import Final
 
 from functions.exchange_bridge.exchange import Trade
 from functions.exchange_bridge.intake import Intake
+from functions.exchange_bridge.past.venue_history import retried
 from functions.exchange_bridge.seen_ids import Hole, Missing
-from shared.errors import TransientError
 from shared.stores.postgres import Postgres
 
 log = logging.getLogger(__name__)
-
-RETRY_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +51,7 @@ async def resume(postgres: Postgres, intake: Intake) -> list[str]:
     gap. Returns the symbols without a trade in any previous run.
     """
     feed = intake.exchange.name
-    while True:
-        try:
-            earlier = await asyncio.to_thread(read, postgres, feed)
-        except TransientError as error:
-            log.warning("%s: cannot read the resume position yet: %s", feed, error)
-            await asyncio.sleep(RETRY_S)
-            continue
-        break
+    earlier = await retried(feed, lambda: read(postgres, feed))
     symbols = set(intake.exchange.symbols)
     for gap in earlier.gaps:
         if gap.symbol in symbols:

@@ -18,6 +18,7 @@ from shared.errors import TransientError
 from shared.market.decimals import EXACT
 from shared.market.timeframes import Timeframe, parse_ladder
 from shared.runtime import metrics
+from shared.sources.outbox import Outbox
 from shared.stores.postgres import Postgres
 from shared.wire import events
 from shared.wire.candle import VENUE, Candle
@@ -53,15 +54,12 @@ class Source:
 
 @dataclass(slots=True)
 class History:
-    """The history of a running feed: the `span_us` before its first trades.
-
-    `put` accepts an event, or returns False while there is no room.
-    """
+    """The history of a running feed: the `span_us` before its first trades."""
 
     intake: Intake
     source: Source
     postgres: Postgres
-    put: Callable[[OutgoingEvent], bool]
+    outbox: Outbox
     life: str
     span_us: int
 
@@ -116,36 +114,29 @@ class History:
         return base.start_us(latest_us if low is None else min(low.time_us, latest_us))
 
     async def _fetch(self, symbol: str, base: Timeframe, to_us: int) -> None:
-        name, exchange = self.source.instrument_of(symbol), self.intake.exchange
-        stored = await retried(exchange.name, lambda: known_ranges(self.postgres, name, base))
-        chunks = missing_chunks(base, to_us - self.span_us, to_us, stored)
+        exchange, from_us = self.intake.exchange, to_us - self.span_us
+        chunks = await missing_parts(self.source, self.postgres, symbol, base, from_us, to_us)
         seen = self.intake.health.of(symbol) or Seen()
         seen.history_done, seen.history_parts = 0, len(chunks)
         for number, (from_us, until_us) in enumerate(chunks, 1):
             seen.history_done = number - 1
             try:
-                klines = await asked(
-                    exchange.name,
-                    lambda: fetched(self.source, symbol, base, from_us, until_us),  # noqa: B023
-                )
+                history = await history_of(self.source, symbol, base, from_us, until_us)
             except RestError as error:
                 self._note(f"the history of {symbol} is not given: {error}")
                 continue
-            if not klines:
+            if not len(history.candles):
                 continue
-            history = CandleHistory(name, from_us, until_us, False, columns(name, base, klines))
             await self._put(symbol, history)
-            metrics.HISTORY_CANDLES.labels(exchange.name).inc(len(klines))
+            metrics.HISTORY_CANDLES.labels(exchange.name).inc(len(history.candles))
             log.info(
                 "%s: history of %s, %d of %d parts, %d candles",
-                *(exchange.name, symbol, number, len(chunks), len(klines)),
+                *(exchange.name, symbol, number, len(chunks), len(history.candles)),
             )
         seen.history_done = len(chunks)
 
     async def _put(self, symbol: str, history: CandleHistory) -> None:
-        event = history_event(f"{self.life}/{symbol}", history)
-        while not self.put(event):  # noqa: ASYNC110 - room is nobody's event
-            await asyncio.sleep(0.1)
+        await self.outbox.put_when_room(history_event(f"{self.life}/{symbol}", history))
 
     def _note(self, error: str) -> None:
         self.intake.health.error = error
@@ -167,13 +158,28 @@ def seam_event(instrument: str, base: Timeframe, begin_us: int) -> CandleHistory
     return CandleHistory(instrument, begin_us - base.length_us, begin_us, True, nothing)
 
 
-def known_ranges(postgres: Postgres, instrument: str, base: Timeframe) -> list[tuple[int, int]]:
-    """Return the ranges (us) with published venue candles. Raises TransientError."""
-    with postgres.connection() as connection:
-        rows: list[tuple[int, int]] = connection.execute(
-            _STORED_RANGES, (instrument, base.length_us)
-        ).fetchall()
-    return rows
+async def missing_parts(
+    source: Source, postgres: Postgres, symbol: str, base: Timeframe, from_us: int, to_us: int
+) -> list[tuple[int, int]]:
+    """Return the parts of [from_us, to_us) whose venue candles were not published yet."""
+    parameters = source.instrument_of(symbol), base.length_us
+
+    def read() -> list[tuple[int, int]]:
+        with postgres.connection() as connection:
+            return connection.execute(_STORED_RANGES, parameters).fetchall()
+
+    return missing_chunks(base, from_us, to_us, await retried(source.exchange.name, read))
+
+
+async def history_of(
+    source: Source, symbol: str, base: Timeframe, from_us: int, to_us: int
+) -> CandleHistory:
+    """Return the candles of a range. Raises RestError: the exchange will not list them."""
+    klines = await asked(
+        source.exchange.name, lambda: fetched(source, symbol, base, from_us, to_us)
+    )
+    name = source.instrument_of(symbol)
+    return CandleHistory(name, from_us, to_us, False, columns(name, base, klines))
 
 
 def missing_chunks(

@@ -179,10 +179,10 @@ def _present(overview: dict[str, Any], base: str) -> list[Message]:
             time_us=overview["t"] * 1000,
             receive_time_us=received_us,
         )
-        subject = live.ticks_subject(symbol)
-        result.append(Message(subject, tick.SerializeToString(), received_us))
+        channel = f"{live.TICKS}:{symbol}"
+        result.append(Message(channel, tick.SerializeToString(), received_us))
     if overview["candle"] is not None:
         candle = candle_of(overview["candle"], symbol, base).to_message()
-        subject = live.candles_subject(base, symbol)
-        result.append(Message(subject, candle.SerializeToString(), received_us))
+        channel = f"{live.CANDLES}:{base}:{symbol}"
+        result.append(Message(channel, candle.SerializeToString(), received_us))
     return result

@@ -10,9 +10,9 @@ import numpy as np
 from shared.analysis.candle_series import Floats, Ints
 from shared.analysis.detectors.candlestick_table import CANDLESTICKS, Kind
 from shared.analysis.detectors.candlestick_values import candlestick_values
-from shared.analysis.detectors.findings import Findings
 from shared.analysis.detectors.settings import DetectorSettings
 from shared.analysis.detectors.tape import Tape
+from shared.analysis.finding import Findings
 
 STRENGTH, TREND, VOLUME = 0.40, 0.35, 0.25
 """Weight of each part."""

@@ -10,7 +10,6 @@ import numpy as np
 
 from shared.analysis.candle_series import Bools
 from shared.analysis.detectors.double_top import double_top
-from shared.analysis.detectors.findings import Findings
 from shared.analysis.detectors.flag import bull_flag
 from shared.analysis.detectors.flat_top import flat_top_breakout
 from shared.analysis.detectors.head_and_shoulders import head_and_shoulders
@@ -25,6 +24,7 @@ from shared.analysis.detectors.triangle import (
     symmetrical_triangle,
 )
 from shared.analysis.detectors.view import View
+from shared.analysis.finding import Findings
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,9 @@ from shared.analysis.candle_series import Candles
 from shared.analysis.detectors.candlestick_table import CANDLESTICKS
 from shared.analysis.detectors.candlesticks import candlesticks
 from shared.analysis.detectors.charts import CHARTS, charts
-from shared.analysis.detectors.findings import Findings
 from shared.analysis.detectors.settings import DetectorSettings
 from shared.analysis.detectors.tape import Tape
-from shared.analysis.finding import Finding
+from shared.analysis.finding import Finding, Findings
 
 PATTERNS: Final = tuple(each.pattern for each in CANDLESTICKS) + CHARTS
 """The names of all patterns."""

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 
 from shared.analysis.candle_series import Floats, Ints
-from shared.analysis.detectors.findings import Findings
 from shared.analysis.detectors.tape import LOG_UNIT, Tape
+from shared.analysis.finding import Findings
 
 BASE: Final = 0.5
 FIT, SIZE, BREAK, VOLUME = 0.4, 0.2, 0.2, 0.2

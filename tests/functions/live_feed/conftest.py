@@ -80,7 +80,7 @@ def tick(symbol: str, price: str, time_us: int = 0) -> Message:
     payload = live_pb2.LiveTick(
         *(), symbol=symbol, exact_price=price, size="1", time_us=time_us, sequence=next(_numbers)
     )
-    return Message(live.ticks_subject(symbol), payload.SerializeToString())
+    return Message(f"ticks:{symbol}", payload.SerializeToString())
 
 
 def candle(symbol: str, start_us: int, close: str, revision: int = 1) -> Message:
@@ -91,7 +91,7 @@ def candle(symbol: str, start_us: int, close: str, revision: int = 1) -> Message
         *(Decimal(0), Decimal(0), start_us, start_us),
         revision=revision,
     )
-    return Message(live.candles_subject("1m", symbol), made.to_message().SerializeToString())
+    return Message(f"candles:1m:{symbol}", made.to_message().SerializeToString())
 
 
 @pytest.fixture
@@ -166,7 +166,9 @@ async def last_is(url: str, message: Message) -> None:
         while True:
             with suppress(nats.js.errors.NotFoundError):
                 stream = client.jetstream()
-                last = await stream.get_last_msg(live.LATEST_STREAM, message.subject)
+                last = await stream.get_last_msg(
+                    live.LATEST_STREAM, live.subject_of(message.channel)
+                )
                 if last.data == message.payload:
                     break
             await asyncio.sleep(0.02)

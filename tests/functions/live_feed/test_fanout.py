@@ -15,7 +15,6 @@ from shared.adapter.event import Event
 from shared.alerts.event import as_event_json as rule_json
 from shared.alerts.rule import Rule
 from shared.errors import PermanentError
-from shared.realtime import channels as live
 from shared.schema import candles_pb2, live_pb2
 from shared.schema.ticker_pb2 import TickerUpdate
 from shared.wire import events
@@ -54,11 +53,11 @@ def ticks(*prices: int, symbols: tuple[str, ...] = ("BTC-USDT.BINANCE",)) -> byt
 
 def test_a_tick_says_all_and_is_a_ticker_update_as_well() -> None:
     """A live tick has exact decimals, and decodes as a TickerUpdate with a double too."""
-    ((subject, payload, received_us),), left_out = messages(
+    ((channel, payload, received_us),), left_out = messages(
         event(events.TICKS, ticks(6_184_568)), 10
     )
     assert left_out == 0
-    assert subject == "live.ticks.BINANCE.BTC-USDT"
+    assert channel == "ticks:BTC-USDT.BINANCE"
     tick = live_pb2.LiveTick.FromString(payload)
     assert (tick.exact_price, tick.size, tick.side, tick.trade_id) == ("61845.68", "1.5", 2, "7")
     assert tick.time_us == 1_700_000_000_000_000
@@ -84,7 +83,7 @@ def test_many_instruments_share_what_an_event_may_show() -> None:
     found, left_out = messages(event(events.TICKS, ticks(*range(1, 401), symbols=symbols)), 40)
     assert (len(found), left_out) == (80, 320)
     found, _ = messages(event(events.TICKS, ticks(*range(1, 401), symbols=symbols)), 1)
-    assert [each.subject for each in found] == [live.ticks_subject(each) for each in symbols]
+    assert [each.channel for each in found] == [f"ticks:{each}" for each in symbols]
     prices = [live_pb2.LiveTick.FromString(each.payload).exact_price for each in found]
     assert prices[:2] == ["0.1", "0.2"]
 
@@ -97,8 +96,8 @@ def test_a_bust_is_told_as_its_sender_says_it() -> None:
         cancel, venue="X", event_time_us=60_000_000, is_correction=True, price="1.50"
     )
     found, _ = messages(event(events.BUSTS, encode_busts("udp-1", 1, [cancel, correction])), 10)
-    assert [each.subject for each in found] == ["live.busts.A%2EB"] * 2
-    updates = [Update(n, live.channel_of(e.subject), e.payload) for n, e in enumerate(found)]
+    assert [each.channel for each in found] == ["busts:A.B"] * 2
+    updates = [Update(n, e.channel, e.payload) for n, e in enumerate(found)]
     assert [each.data for each in updates] == [
         {
             "symbol": "A.B",
@@ -125,7 +124,7 @@ def test_each_candle_is_a_message() -> None:
         for frame in ("1m", "5m")
     ]
     found, _ = messages(event(events.CANDLES, encode_batch(made)), 10)
-    assert [live.channel_of(each.subject) for each in found] == ["candles:1m:A.B", "candles:5m:A.B"]
+    assert [each.channel for each in found] == ["candles:1m:A.B", "candles:5m:A.B"]
     assert candles_pb2.Candle.FromString(found[0].payload).timeframe == "1m"
     assert {each.received_us for each in found} == {0}
 
@@ -155,8 +154,8 @@ def test_a_pattern_reads_as_the_history_api_gives_it() -> None:
         for revision, retracted in ((1, False), (2, True))
     ]
     found, _ = messages(event(events.PATTERNS, encode_patterns(made)), 10)
-    assert [each.subject for each in found] == ["live.patterns.A%2EB"] * 2
-    updates = [Update(n, live.channel_of(e.subject), e.payload) for n, e in enumerate(found)]
+    assert [each.channel for each in found] == ["patterns:A.B"] * 2
+    updates = [Update(n, e.channel, e.payload) for n, e in enumerate(found)]
     assert [each.data for each in updates] == [as_event_json(each)["data"] for each in made]
     assert [each.data["status"] for each in updates] == ["active", "retracted"]
     assert [each.candle for each in updates] == [None, None]
@@ -167,9 +166,8 @@ def test_an_alert_is_told_as_its_event_says_it() -> None:
     rule = Rule.parse("A close > 100")
     body = rule_json("r1", rule, 60_000_000, 120_000_000, value="101.5")
     found, _ = messages(event(events.ALERTS, body.encode()), 10)
-    ((subject, payload, _),) = found
-    assert subject == "live.alerts.A"
-    assert live.channel_of(subject) == "alerts:A"
+    ((channel, payload, _),) = found
+    assert channel == "alerts:A"
     assert live_pb2.LiveAlert.FromString(payload).rule == "A close > 100 on 1m"
     assert Update(1, "alerts:A", payload).data == orjson.loads(body)["data"]
 

@@ -31,9 +31,9 @@ def test_every_instrument_has_subjects_that_lead_back(name: str) -> None:
 
 def test_the_venue_is_a_token_of_its_own() -> None:
     """The venue is a token of its own, to which NATS clients can subscribe."""
-    assert live.ticks_subject("BTC-USDT.BINANCE") == "live.ticks.BINANCE.BTC-USDT"
-    assert live.ticks_subject("AAPL") == "live.ticks.-.AAPL"
-    assert live.ticks_subject("BRK.B.NYSE") == "live.ticks.NYSE.BRK%2EB"
+    assert live.subject_of("ticks:BTC-USDT.BINANCE") == "live.ticks.BINANCE.BTC-USDT"
+    assert live.subject_of("ticks:AAPL") == "live.ticks.-.AAPL"
+    assert live.subject_of("ticks:BRK.B.NYSE") == "live.ticks.NYSE.BRK%2EB"
 
 
 @pytest.mark.parametrize(
