@@ -32,7 +32,6 @@ from functions.exchange_bridge.settings import Settings
 from shared.adapter.logs import configure_logging
 from shared.adapter.sink import Sink
 from shared.errors import TransientError
-from shared.market.instruments import Market
 from shared.market.timeframes import Timeframe
 from shared.market.timestamps import parse_us
 from shared.runtime import metrics
@@ -84,14 +83,11 @@ async def backfill(
     )
     postgres = Postgres(settings.database_url, size=2)
 
-    def instrument_of(symbol: str) -> str:
-        return settings.naming.instrument(Market(exchange.venue, symbol))
-
-    source = Source(exchange, settings.rest, instrument_of)
+    source = Source(exchange, settings.rest, settings.instrument)
     try:
         base = await asyncio.to_thread(base_timeframe, postgres)
         for symbol in exchange.symbols:
-            name = instrument_of(symbol)
+            name = settings.instrument(symbol)
             since_us = base.start_us(from_us)
             begin_us = await asyncio.to_thread(_begin, postgres, name)
             until_us = base.start_us(begin_us if to_us is None else to_us)

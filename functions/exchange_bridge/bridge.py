@@ -36,7 +36,6 @@ from shared.adapter.logs import configure_logging
 from shared.adapter.sink import Sink
 from shared.adapter.tracing import Tracing, tracing
 from shared.errors import TransientError
-from shared.market.instruments import Market
 from shared.realtime.watchlist import Watched, Watchlist
 from shared.runtime import metrics
 from shared.runtime.memory import settle
@@ -55,7 +54,7 @@ TICK_S: Final = 0.005
 async def serve(settings: Settings, tracing: Tracing) -> None:
     """Run the feed until SIGTERM or SIGINT, then drain. Raises OSError."""
     stopping = stopped_by_signals()
-    serve_metrics(settings.metrics_host, settings.metrics_port)
+    serve_metrics(*settings.metrics)
     await run(settings, tracing, stopping)
 
 
@@ -96,14 +95,11 @@ async def run(settings: Settings, tracing: Tracing, stopping: asyncio.Event) -> 
         has_resumed=not settings.database_url,
     )
 
-    def instrument_of(symbol: str) -> str:
-        return settings.naming.instrument(Market(exchange.venue, symbol))
-
     gaps = Gaps(
         intake,
         outbox,
         settings.rest,
-        instrument_of,
+        settings.instrument,
         settings.gap_grace_s,
         settings.backfill_max,
     )
@@ -114,7 +110,7 @@ async def run(settings: Settings, tracing: Tracing, stopping: asyncio.Event) -> 
         status_sink,
         source,
         settings.report_s,
-        instrument_of,
+        settings.instrument,
         lambda: gaps.unreported,
     )
 
@@ -141,7 +137,7 @@ async def run(settings: Settings, tracing: Tracing, stopping: asyncio.Event) -> 
     if postgres is not None:
         history = History(
             intake,
-            Source(exchange, settings.rest, instrument_of),
+            Source(exchange, settings.rest, settings.instrument),
             postgres,
             outbox,
             source,

@@ -17,7 +17,7 @@ from functions.exchange_bridge.exchanges import (
     scanner,
 )
 from functions.exchange_bridge.rest import Rest
-from shared.market.instruments import Naming, parse_exceptions, parse_with_venue
+from shared.market.instruments import Market, Naming, parse_exceptions, parse_with_venue
 from shared.realtime.watchlist import SCANNER_PREFIX
 from shared.runtime.settings import Environment
 from shared.sources.batcher import Limits
@@ -45,8 +45,7 @@ class Settings:
     naming: Naming
     timeouts: Timeouts
     batch: Limits
-    metrics_host: str
-    metrics_port: int
+    metrics: MetricsAddress
     buffer_bytes: int
     drain_s: int
     quiet_us: int
@@ -81,8 +80,7 @@ class Settings:
                 stall_s=env.integer("STALL_MS", 10_000, 100, 3_600_000) / 1000,
             ),
             batch=Limits(age_us=env.integer("BATCH_MS", 5, 1, 10_000) * 1000),
-            metrics_host=metrics.host,
-            metrics_port=metrics.port,
+            metrics=metrics,
             buffer_bytes=env.integer("BUFFER_BYTES", 64 * 1024 * 1024, 64 * 1024, 1 << 40),
             drain_s=env.integer("DRAIN_S", 8, 0, 3_600),
             quiet_us=env.integer("QUIET_MS", 30_000, 100, 86_400_000) * 1000,
@@ -99,6 +97,10 @@ class Settings:
         )
         env.check()
         return settings
+
+    def instrument(self, symbol: str) -> str:
+        """Return the instrument of a symbol of the exchange."""
+        return self.naming.instrument(Market(self.exchange.venue, symbol))
 
 
 Setup = Callable[[Environment], tuple[Exchange, Rest]]

@@ -25,7 +25,6 @@ from functions.exchange_bridge.rest import RestError
 from functions.exchange_bridge.settings import Settings
 from shared.adapter.logs import configure_logging
 from shared.errors import TransientError
-from shared.market.instruments import Market
 from shared.market.timeframes import Timeframe
 from shared.runtime.settings import SettingsError
 from shared.stores.postgres import Postgres
@@ -100,13 +99,10 @@ async def audit(
     if base.length_us not in exchange.intervals:
         raise RestError(f"{exchange.name} lists no candles of {base}", is_final=True)
 
-    def instrument_of(symbol: str) -> str:
-        return settings.naming.instrument(Market(exchange.venue, symbol))
-
-    source, count = Source(exchange, settings.rest, instrument_of), 0
+    source, count = Source(exchange, settings.rest, settings.instrument), 0
     try:
         for symbol in exchange.symbols:
-            name = instrument_of(symbol)
+            name = settings.instrument(symbol)
             klines = await asked(
                 exchange.name,
                 lambda: fetched(source, symbol, base, base.start_us(from_us), to_us),  # noqa: B023

@@ -22,7 +22,7 @@ from functions.live_feed.fanout import Message
 from functions.live_feed.newest import Newest
 from functions.live_feed.protocols.frames import Update
 from functions.live_feed.protocols.subscriber import Subscriber
-from functions.live_feed.stream import LiveStream, Placed
+from functions.live_feed.stream import LiveStream
 from shared.errors import TransientError
 from shared.realtime import channels as live
 from shared.runtime import metrics
@@ -185,7 +185,7 @@ class Hub:
                 if batch[0].seq != expected:
                     raise NotKeptError
                 expected = batch[-1].seq + 1
-                updates = [_update(each) for each in batch if not each.again]
+                updates = [each for each in batch if not each.again]
                 yield [u for u in map(fold.take, self._chosen(updates, requested)) if u is not None]
         if expected <= last:
             raise NotKeptError
@@ -201,8 +201,8 @@ class Hub:
                 async for batch in self._stream.follow(self.seq):
                     if not batch:
                         self._forget()
-                    for placed in batch:
-                        self._take(_update(placed), placed.again)
+                    for update in batch:
+                        self._take(update)
                     self._tell_present()
                     await self._republish()
                     self._expire()
@@ -214,9 +214,9 @@ class Hub:
     async def _catch_up(self) -> None:
         """Load the snapshot from the mirror, then the rest from the stream itself."""
         state = await self._stream.state()
-        async for placed in self._stream.latest():
-            self._newest.keep(_update(placed))
-            self.seq = max(self.seq, placed.seq)
+        async for update in self._stream.latest():
+            self._newest.keep(update)
+            self.seq = max(self.seq, update.seq)
         if not state.messages:
             self.seq = max(self.seq, state.last_seq)
         self._present_from = state.last_seq
@@ -238,9 +238,9 @@ class Hub:
         self._newest.clear()
         self._recent.clear()
 
-    def _take(self, arrived: Update, again: bool) -> None:
+    def _take(self, arrived: Update) -> None:
         self.seq = arrived.seq
-        if again:
+        if arrived.again:
             self._newest.take_republished(arrived)
             return
         metrics.LIVE_MESSAGES.inc()
@@ -282,13 +282,3 @@ class Hub:
                 await self._stream.publish(f"newest/{update.seq}", [again], again=True)
             except TransientError as error:
                 log.warning("cannot republish %s: %s", update.channel, error)
-
-
-def _update(placed: Placed) -> Update:
-    return Update(
-        placed.seq,
-        placed.channel,
-        placed.payload,
-        placed.received_us,
-        placed.published_us,
-    )

@@ -60,8 +60,7 @@ class Interest:
     _loaded: dict[str, tuple[float, ...]] = field(default_factory=dict)
     _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
     _foldings: dict[str, Folding] = field(default_factory=dict)
-    _bars: dict[str, LiveBars] = field(default_factory=dict)
-    _indicators: dict[str, LiveIndicator] = field(default_factory=dict)
+    _followed: dict[str, LiveBars | LiveIndicator] = field(default_factory=dict)
     _external: set[str] = field(default_factory=set)
     _task: asyncio.Task[None] | None = None
     _asking: asyncio.Task[None] | None = None
@@ -143,10 +142,8 @@ class Interest:
             await end(self._task)
         if self._asking is not None:
             await end(self._asking)
-        for bars in self._bars.values():
-            await bars.close()
-        for indicator in self._indicators.values():
-            await indicator.close()
+        for followed in self._followed.values():
+            await followed.close()
         await self.history.close()
 
     async def _learn(self, names: set[str]) -> None:
@@ -205,37 +202,22 @@ class Interest:
             await self._seed(channel, folding, symbol)
 
     async def _follow(self, channel: str) -> None:
+        """Follow a channel of bars or of an indicator; return when its newest value is known."""
+        if channel in self._followed or not channel.startswith((live.BARS, live.INDICATORS)):
+            return
+        followed: LiveBars | LiveIndicator
         if channel.startswith(live.BARS):
-            await self._bar(channel)
-        elif channel.startswith(live.INDICATORS):
-            await self._indicator(channel)
-
-    async def _indicator(self, channel: str) -> None:
-        """Follow an indicator channel; return when its value is known."""
-        if channel in self._indicators:
-            return
-        indicator = self._indicators[channel] = LiveIndicator(channel, self.hub, self.history)
-        self.hub.derive(indicator.candles, channel, indicator.take)
+            followed = LiveBars(channel, self.hub, self.history, self.ladder[0])
+        else:
+            followed = LiveIndicator(channel, self.hub, self.history)
+        self._followed[channel] = followed
+        self.hub.derive(followed.candles, channel, followed.take)
         try:
-            await self._fold(indicator.candles)
-            await indicator.begin()
+            await self._fold(followed.candles)
+            await followed.begin()
         except TransientError:  # to be begun again
             self.hub.underive(channel)
-            self._indicators.pop(channel, None)
-            raise
-
-    async def _bar(self, channel: str) -> None:
-        """Follow a bar channel; return when its newest bar is known."""
-        if channel in self._bars:
-            return
-        bars = self._bars[channel] = LiveBars(channel, self.hub, self.history)
-        base = f"{live.CANDLES}:{self.ladder[0]}:{bars.symbol}"
-        self.hub.derive(base, channel, bars.take)
-        try:
-            await bars.begin(self.ladder[0])
-        except TransientError:  # to be begun again
-            self.hub.underive(channel)
-            self._bars.pop(channel, None)
+            self._followed.pop(channel, None)
             raise
 
     async def _seed(self, channel: str, folding: Folding, symbol: str) -> None:
@@ -260,12 +242,9 @@ class Interest:
             for channel in self._foldings.keys() - wanted - set(map(_candles_of, wanted)):
                 del self._foldings[channel]
                 self.hub.underive(channel)
-            for channel in self._bars.keys() - wanted:
+            for channel in self._followed.keys() - wanted:
                 self.hub.underive(channel)
-                await self._bars.pop(channel).close()
-            for channel in self._indicators.keys() - wanted:
-                self.hub.underive(channel)
-                await self._indicators.pop(channel).close()
+                await self._followed.pop(channel).close()
             try:
                 self._external = await self.external()
             except TransientError as error:

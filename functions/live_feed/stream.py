@@ -12,7 +12,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import nats
 import nats.errors
@@ -35,6 +35,7 @@ from nats.js.api import (
 )
 
 from functions.live_feed.fanout import Message
+from functions.live_feed.protocols.frames import Update
 from shared.errors import TransientError
 from shared.realtime import channels as live
 from shared.realtime.leases import ALL
@@ -47,20 +48,6 @@ _IDLE_S: Final = 5.0
 _RETRY_S: Final = 0.5
 _CONNECTIONS: Final = "$SYS.REQ.ACCOUNT.PING.CONNZ"
 _ANSWERS_S: Final = 0.5
-
-
-class Placed(NamedTuple):
-    """A message with its position in the stream.
-
-    `again`: a republished message, for replicas that read the last of each subject.
-    """
-
-    seq: int
-    channel: str
-    payload: bytes
-    received_us: int
-    published_us: int
-    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +139,7 @@ class LiveStream:
         self.name = self.name or _name(info)
         return info.state
 
-    async def latest(self) -> AsyncIterator[Placed]:
+    async def latest(self) -> AsyncIterator[Update]:
         """Yield the last message of every subject."""
         stream = await self._stream()
         info = await stream.stream_info(live.LATEST_STREAM)
@@ -161,7 +148,7 @@ class LiveStream:
                 for each in batch:
                     yield each
 
-    async def between(self, after: int, last: int) -> AsyncIterator[list[Placed]]:
+    async def between(self, after: int, last: int) -> AsyncIterator[list[Update]]:
         """Yield the messages in (after, last] that the stream still has.
 
         They are asked for as they are taken: a server that sent all of them at once would end the
@@ -173,7 +160,7 @@ class LiveStream:
             if batch[-1].seq >= last:
                 return
 
-    async def _fetched(self, name: str, config: ConsumerConfig) -> AsyncIterator[list[Placed]]:
+    async def _fetched(self, name: str, config: ConsumerConfig) -> AsyncIterator[list[Update]]:
         """Yield what a consumer of a stream has now."""
         stream = await self._stream()
         consumer = await stream.pull_subscribe(live.ALL, stream=name, config=config)
@@ -183,13 +170,13 @@ class LiveStream:
                     batch = await consumer.fetch(_FETCHED_AT_ONCE, timeout=_IDLE_S)
                 except TimeoutError:
                     return
-                yield [_placed(message) for message in batch]
+                yield [_update(message) for message in batch]
                 if batch[-1].metadata.num_pending == 0:
                     return
         finally:
             await consumer.unsubscribe()
 
-    async def follow(self, after: int) -> AsyncIterator[list[Placed]]:
+    async def follow(self, after: int) -> AsyncIterator[list[Update]]:
         """Yield all messages after position `after`, in order and forever, as they arrive.
 
         It survives outages and continues after the last message yielded. An empty list means that
@@ -208,7 +195,7 @@ class LiveStream:
                 after = 0
                 yield []
 
-    async def _followed(self, after: int) -> AsyncIterator[list[Placed]]:
+    async def _followed(self, after: int) -> AsyncIterator[list[Update]]:
         stream = await self._stream()
         await self._same(stream)
         arrived: list[Msg] = []
@@ -241,7 +228,7 @@ class LiveStream:
                 if sequences != list(range(last_seq + 1, last_seq + 1 + len(batch))):
                     raise _MissedError
                 last_seq = sequences[-1]
-                yield [_placed(message) for message in batch]
+                yield [_update(message) for message in batch]
         finally:
             try:
                 await consumer.unsubscribe()
@@ -359,13 +346,13 @@ def _headers(id_: str, message: Message, again: bool) -> dict[str, str]:
     return {**headers, live.REPUBLISHED_HEADER: "1"} if again else headers
 
 
-def _placed(message: Msg) -> Placed:
+def _update(message: Msg) -> Update:
     metadata, headers = message.metadata, message.headers or {}
-    return Placed(
+    return Update(
         metadata.sequence.stream,
         live.channel_of(message.subject),
         message.data,
         int(headers.get(live.RECEIVED_HEADER, 0)),
         int(metadata.timestamp.timestamp() * 1e6),
-        live.REPUBLISHED_HEADER in headers,
+        again=live.REPUBLISHED_HEADER in headers,
     )

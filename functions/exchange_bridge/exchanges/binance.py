@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import orjson
@@ -136,11 +136,12 @@ class Binance(Exchange):
         next_id = first.id
         while next_id <= last.id:
             rows = await self._rows(rest, symbol, next_id)
-            reaches = rows[-1].id if rows else next_id - 1
-            in_range = [row for row in rows if first.id <= row.id <= last.id]
+            trades = [self._trade(symbol, row) for row in rows]
+            reaches = trades[-1].id if trades else next_id - 1
+            in_range = [n for n, trade in enumerate(trades) if first.id <= trade.id <= last.id]
             yield Fetched(
-                [self._payload(symbol, row) for row in in_range],
-                [Trade(symbol, row.id, row.time_ms * 1000) for row in in_range],
+                [self._payload(symbol, rows[n]) for n in in_range],
+                [trades[n] for n in in_range],
                 reaches,
             )
             if not rows:
@@ -197,20 +198,27 @@ class Binance(Exchange):
     async def newest(self, rest: Rest, symbol: str) -> Trade | None:
         """Return the newest trade."""
         rows = await self._rows(rest, symbol, None)
-        return Trade(symbol, rows[-1].id, rows[-1].time_ms * 1000) if rows else None
+        return self._trade(symbol, rows[-1]) if rows else None
 
-    async def _rows(self, rest: Rest, symbol: str, from_id: int | None) -> list[_Row]:
+    async def _rows(self, rest: Rest, symbol: str, from_id: int | None) -> list[dict[str, Any]]:
+        """Return trades, their fields named as in the stream."""
         parameters: dict[str, str | int] = {"symbol": symbol, "limit": PAGE}
         if from_id is None:
             parameters["limit"] = 1
         else:
             parameters["fromId"] = from_id
-        body = await rest.get(_FETCH[self._trades], parameters)
-        return [_Row.of(self._trades, row) for row in body]
+        body: list[dict[str, Any]] = await rest.get(_FETCH[self._trades], parameters)
+        if self._trades == AGGREGATES:
+            return body
+        # `historicalTrades` spells out the names that the stream abbreviates.
+        return [{_SHORT[k]: value for k, value in row.items() if k in _SHORT} for row in body]
 
-    def _payload(self, symbol: str, row: _Row) -> bytes:
+    def _trade(self, symbol: str, row: dict[str, Any]) -> Trade:
+        return Trade(symbol, int(row[_ID[self._trades]]), int(row["T"]) * 1000)
+
+    def _payload(self, symbol: str, row: dict[str, Any]) -> bytes:
         """Return the stream message equivalent to the row; REST has no `E`."""
-        data = {"e": self._trades, "s": symbol, **row.fields}
+        data = {"e": self._trades, "s": symbol, **row}
         stream = f"{symbol.lower()}@{self._trades}"
         return orjson.dumps({"stream": stream, "data": data, "backfill": _FETCH[self._trades]})
 
@@ -221,25 +229,6 @@ def _kline(row: list[Decimal]) -> Kline:
     return Kline(
         *(int(start_ms) * 1000, open_, high, low, close, volume, notional, int(count), bought)
     )
-
-
-class _Row(msgspec.Struct):
-    """A trade of a response; `fields` named as in the stream."""
-
-    id: int
-    time_ms: int
-    fields: dict[str, object]
-
-    @classmethod
-    def of(cls, trades: str, row: dict[str, object]) -> _Row:
-        """Parse a row; `historicalTrades` spells out the names that the stream abbreviates."""
-        fields = row
-        if trades == TRADES:
-            fields = {_SHORT[name]: value for name, value in row.items() if name in _SHORT}
-        id_, time_ms = fields[_ID[trades]], fields["T"]
-        assert isinstance(id_, int)
-        assert isinstance(time_ms, int)
-        return cls(id_, time_ms, fields)
 
 
 _SHORT: Final = {

@@ -93,19 +93,20 @@ class _Day:
 
 
 class LiveBars:
-    """One channel of bars. Used by one event loop.
+    """One channel of bars. Used by one event loop. `candles`: the channel of its base candles.
 
     A new state of a base candle indicates new trades. A day's bars are up to date once they contain
     all trades of the day's candle: the same count, volume and notional.
     """
 
-    def __init__(self, channel: str, hub: Hub, history: HistoryApi) -> None:
-        type_, self._frame, self.symbol = live.bars_of(channel)
+    def __init__(self, channel: str, hub: Hub, history: HistoryApi, base: Timeframe) -> None:
+        type_, self._frame, self._symbol = live.bars_of(channel)
+        self.candles = f"{live.CANDLES}:{base}:{self._symbol}"
         self._channel, self._hub, self._history = channel, hub, history
         self._type = type_.name
         _, at, days = self._frame.name.partition("@")
         self._asked = f"{self._type}{at}{days}"
-        self._base_us = 0
+        self._base = base
         self._days: dict[int, _Day] = {}
         self._touched: dict[int, int] = {}
         self._changed = asyncio.Event()
@@ -118,10 +119,9 @@ class LiveBars:
             self._touched[day_us] = min(candle.start_us, self._touched.get(day_us, candle.start_us))
             self._changed.set()
 
-    async def begin(self, base: Timeframe) -> None:
+    async def begin(self) -> None:
         """Send the newest bar of the newest day, then follow. Raises TransientError."""
-        self._base_us = base.length_us
-        newest = await self._history.newest(self.symbol, base.name)
+        newest = await self._history.newest(self._symbol, self._base.name)
         if newest is not None:
             day = self._day(self._frame.start_us(newest.start_us))
             await self._read(day, whole=True)
@@ -168,7 +168,7 @@ class LiveBars:
         await self._reread(day, from_us)
         async with self._history.background():
             candles = await self._history.candles(
-                self.symbol, self._frame.name, day.start_us, day.end_us
+                self._symbol, self._frame.name, day.start_us, day.end_us
             )
         return bool(candles) and _totals(day.rows) == (
             candles[0].trade_count,
@@ -200,13 +200,13 @@ class LiveBars:
     async def _read(self, day: _Day, *, whole: bool) -> None:
         """Read a day's bars, all or from the newest page on, which advances as they grow."""
         page, cursor = (0, None) if whole else (day.page, day.cursor)
-        settled = 0 if whole else len(day.rows) - page - day.tail(self._base_us)
+        settled = 0 if whole else len(day.rows) - page - day.tail(self._base.length_us)
         limit = settled if 2 * _TAIL <= settled <= _PAGE else _PAGE
         rows = day.rows[:page]
         pages = [(page, cursor)]
         while True:
             bars, after = await self._history.bars(
-                self.symbol, self._asked, day.start_us, pages[-1][1], limit
+                self._symbol, self._asked, day.start_us, pages[-1][1], limit
             )
             rows += [each for each in bars if each["t"] * 1000 < day.end_us]
             if after is None or not bars or bars[-1]["t"] * 1000 >= day.end_us:
@@ -214,14 +214,14 @@ class LiveBars:
             pages.append((len(rows), after))
             limit = _PAGE
         day.rows = rows
-        newest = len(rows) - day.tail(self._base_us)
+        newest = len(rows) - day.tail(self._base.length_us)
         day.page, day.cursor = next((e for e in reversed(pages) if e[0] <= newest), pages[0])
 
     def _give(self, day: _Day, number: int, row: Row, *, late: bool) -> None:
         revision = max(day.revisions.get(number, 0) + 1, time.time_ns() // 1000)
         day.revisions[number] = revision
         fields = {**row, "partial": False, "revision": revision, "origin": "trades"}
-        message = candle_of(fields, self.symbol, self._type).to_message()
+        message = candle_of(fields, self._symbol, self._type).to_message()
         message.last_time_us = row["end"] * 1000
         payload = live_pb2.LiveBar(
             candle=message.SerializeToString(), day_us=day.start_us, number=number

@@ -32,7 +32,7 @@ class Update:
 
     Times are microseconds since 1970 UTC: `received_us` when the newest tick behind it was received
     (0: unknown), `published_us` when the stream stored it. `late`: its channel already had a
-    message of a later time.
+    message of a later time. `again`: republished, for replicas that read the last of each subject.
     """
 
     seq: int
@@ -41,6 +41,7 @@ class Update:
     received_us: int = 0
     published_us: int = 0
     late: bool = False
+    again: bool = False
 
     @property
     def data(self) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from functions.live_feed.derived.history_api import HistoryApi
 from functions.live_feed.newest import Newest
 from functions.live_feed.protocols.frames import ClientFrame, Update, snapshot
 from functions.live_feed.protocols.subscriber import Subscriber
-from functions.live_feed.replays.pace import Pace
 from functions.live_feed.replays.replay_request import ReplayError, ReplayRequest
 from functions.live_feed.replays.replay_symbol import SymbolReplay
 from shared.errors import TransientError
@@ -30,6 +29,34 @@ _LATE_STEP_S: Final = 0.25
 _REPORT_EACH_S: Final = 1.0
 
 log = logging.getLogger(__name__)
+
+
+class Pace:
+    """Time in microseconds since 1970, from `from_us` on. `clock`: seconds, monotonic."""
+
+    def __init__(
+        self, from_us: int, speed: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
+        self._at_us = from_us
+        self._since_s: float | None = clock()
+        self.speed = speed
+
+    def now_us(self) -> int:
+        """Return the current replay time."""
+        if self._since_s is None:
+            return self._at_us
+        return self._at_us + int((self._clock() - self._since_s) * self.speed * 1e6)
+
+    def hold(self) -> None:
+        """Stand still."""
+        self._at_us, self._since_s = self.now_us(), None
+
+    def go(self, speed: float | None = None, at_us: int | None = None) -> None:
+        """Resume, at another time or speed if given."""
+        self._at_us = self.now_us() if at_us is None else at_us
+        self._since_s = self._clock()
+        self.speed = self.speed if speed is None else speed
 
 
 class Replays:

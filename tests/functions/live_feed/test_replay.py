@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from functions.live_feed.derived.history_api import HistoryApi
 from functions.live_feed.protocols.frames import Form, Update
 from functions.live_feed.protocols.subscriber import Subscriber
-from functions.live_feed.replays.pace import Pace
-from functions.live_feed.replays.replay import Replays
+from functions.live_feed.replays.replay import Pace, Replays
 from functions.live_feed.replays.replay_candles import ReplayCandles
 from functions.live_feed.replays.replay_request import ReplayError, ReplayRequest, read_replay
 from functions.live_feed.replays.replay_source import Trade, Trades
