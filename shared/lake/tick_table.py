@@ -94,18 +94,19 @@ def to_rows(table: pa.Table) -> Rows:
 def each_trade_once(table: pa.Table) -> pa.Table:
     """Return rows of whole minutes by instrument and the total order, each trade once.
 
-    Of a trade that occurs several times the first stays, and whatever cancels or corrects
-    it; these, and ticks without a trade id, are repeated only where they have the very place of
-    another.
+    Of a trade that occurs several times the first stays, whatever was received before it (`as_of`
+    asks for that), and whatever cancels or corrects it; these, and ticks without a trade id, are
+    repeated only where they have the very place of another.
     """
     columns = {name: whole(table[name]) for name in _IDENTITY}
     symbol, time = _ranks(columns["symbol"]), ints(columns["time"])
     id_, has_id = ints(columns["trade_id"].fill_null(0)), np.asarray(columns["trade_id"].is_valid())
     text, venue = _ranks(columns["trade_id_text"]), _ranks(columns["venue"])
+    receive_us = ints(columns["receive_time"])
     order_key = (
         ints(columns["sequence"]),
         _source_keys(columns["source"]),
-        ints(columns["receive_time"]),
+        receive_us,
         np.where(has_id, id_, NO_ORDER_ID),
         time,
         symbol,
@@ -113,8 +114,8 @@ def each_trade_once(table: pa.Table) -> pa.Table:
     order = np.lexsort((text, *order_key))
     trade = (symbol, venue, time // MINUTE_US, has_id, id_, text)
     alone = ~(has_id | (text >= 0)) | ((ints(whole(table["flags"])) & ENDING) != 0)
-    repeated = _repeated(trade, order, ~alone)
-    repeated |= _repeated((*order_key, text, venue), order, alone)
+    repeated = _repeated(trade, order, ~alone, receive_us)
+    repeated |= _repeated((*order_key, text, venue), order, alone, receive_us)
     order = order[~repeated[order]]
     if len(order) == len(table) and (np.diff(order) == 1).all():
         return table
@@ -122,9 +123,12 @@ def each_trade_once(table: pa.Table) -> pa.Table:
 
 
 def _repeated(
-    keys: tuple[NDArray[Any], ...], order: NDArray[np.intp], among: NDArray[np.bool_]
+    keys: tuple[NDArray[Any], ...],
+    order: NDArray[np.intp],
+    among: NDArray[np.bool_],
+    receive_us: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
-    """Tell of each row whether one before it in the order, among those, has the same keys."""
+    """Tell of each row whether the first with its keys, among those, was received no later."""
     repeated = np.zeros(len(order), dtype=bool)
     rows = order[among[order]]
     if len(rows) > 1:
@@ -132,7 +136,10 @@ def _repeated(
         is_equal = np.ones(len(grouped) - 1, dtype=bool)
         for key in keys:
             is_equal &= key[grouped[1:]] == key[grouped[:-1]]
-        repeated[grouped[1:][is_equal]] = True
+        later = np.flatnonzero(is_equal) + 1
+        is_first = np.append(True, ~is_equal)
+        first = np.maximum.accumulate(np.where(is_first, np.arange(len(grouped)), 0))[later]
+        repeated[grouped[later]] = receive_us[grouped[later]] >= receive_us[grouped[first]]
     return repeated
 
 
