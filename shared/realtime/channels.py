@@ -19,6 +19,7 @@ from urllib.parse import quote, unquote
 from shared.analysis.indicators import parse_indicators
 from shared.market.bar_types import BarType
 from shared.market.calendar_timeframes import timeframe_of
+from shared.market.symbols import check_symbol
 from shared.market.timeframes import Timeframe
 
 PREFIX: Final = "live."
@@ -87,13 +88,13 @@ def checked(channel: str) -> str:
             " patterns:SYMBOL or alerts:SYMBOL, where * stands for all, or bars:volume:1000:SYMBOL,"
             " indicators:rsi:14:1m:SYMBOL"
         )
-    if not channel.isprintable():
-        raise ChannelError("a channel has printable characters only")
     try:
         if parts[0] == CANDLES and parts[1] != "*":
             timeframe_of(parts[1])
         if parts[0] == BARS:
             bars_of(channel)
+        if parts[-1] != "*":
+            _check_symbol(parts[-1])
     except ValueError as error:
         raise ChannelError(f"{channel!r}: {error}") from None
     return channel
@@ -104,11 +105,19 @@ def _checked_indicator(channel: str) -> str:
         name, timeframe, symbol = indicator_of(channel)
         parse_indicators(name)
         timeframe_of(timeframe)
+        if symbol == "*":
+            raise ValueError("an indicator is of a named symbol")
+        _check_symbol(symbol)
     except ValueError as error:
         raise ChannelError(f"{channel!r}: {error}") from None
-    if not channel.isprintable() or symbol == "*":
-        raise ChannelError(f"{channel!r}: an indicator is of a named symbol")
     return channel
+
+
+def _check_symbol(symbol: str) -> None:
+    try:
+        check_symbol(symbol)
+    except ValueError as error:
+        raise ValueError(f"the symbol {error}; * alone stands for all symbols") from None
 
 
 def indicator_of(channel: str) -> tuple[str, str, str]:

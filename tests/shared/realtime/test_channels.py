@@ -57,7 +57,12 @@ def test_a_valid_channel_is_accepted(channel: str) -> None:
         ("quotes:AAPL", "is no channel"),
         ("candles:AAPL", "is no channel"),
         ("candles:1x:AAPL", "timeframe '1x'"),
-        ("ticks:A\nB", "printable"),
+        ("ticks:A\nB", "the symbol holds"),
+        ("ticks:BTC*", r"the symbol holds '\*'.*; \* alone stands for all"),
+        ("candles:1m:A,B", "the symbol holds ','"),
+        ("bars:tick:100:A?", "the symbol holds"),
+        ("indicators:rsi:14:1m:A*", "the symbol holds"),
+        ("patterns: A", "begins or ends with a blank"),
         ("ticks:" + "A" * 200, "at most 128"),
     ],
 )
