@@ -7,6 +7,11 @@ test("a hash round-trips, even if the symbol contains a slash", () => {
     expect(read(written({ symbol, timeframe: "5m" }), "1m")).toEqual({ symbol, timeframe: "5m", chosen: {} });
 });
 
+test("a slash of a symbol may be typed as it is", () => {
+  for (const [hash, symbol, timeframe] of [["BTC/USD", "BTC/USD", "15m"], ["BTC/USD/5m", "BTC/USD", "5m"], ["/ES/1d@America/New_York", "/ES", "1d@America/New_York"], ["A/1m/1m", "A/1m", "1m"], ["A/", "A", "15m"], ["//", "", "15m"]])
+    expect(read(`#${hash}`, "15m")).toEqual({ symbol, timeframe, chosen: {} });
+});
+
 test("a hash may name a bar type or a timeframe with a session", () => {
   for (const timeframe of ["volume:1000", "range:0.5", "1M", "4h@1700@America/New_York"])
     expect(read(written({ symbol: "BTC-USD", timeframe }), "1m")).toEqual({ symbol: "BTC-USD", timeframe, chosen: {} });

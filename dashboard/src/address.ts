@@ -23,13 +23,16 @@ const CHOSEN = ["indicators", "scale", "style", "layout"] as const;
 /** Parses a hash. The symbol is empty if the hash has none. Symbols may contain slashes. */
 export function read(hash: string, timeframe: string): Place {
   const [names = "", query = ""] = hash.replace(/^#/, "").split("?");
-  const [name = "", ...rest] = names.split("/").map(decoded);
-  const frame = rest.join("/");
+  const parts = names.split("/").map(decoded);
+  const framed = parts.findIndex((_, at) => at > 0 && isFrame(parts.slice(at).join("/")));
+  const mistyped = parts.findIndex((part, at) => at > 0 && /^\d/.test(part));
+  const end = [framed, mistyped].find((at) => at > 0) ?? parts.length;
+  const frame = parts.slice(end).join("/");
   const asked = new URLSearchParams(query);
   const [from, to] = [Number(asked.get("from")), Number(asked.get("to"))];
   const chosen = Object.fromEntries(CHOSEN.flatMap((each) => (asked.has(each) ? [[each, asked.get(each)]] : [])));
   return {
-    symbol: name,
+    symbol: parts.slice(0, end).join("/").replace(/\/+$/, ""),
     timeframe: isFrame(frame) ? frame : timeframe,
     ...(from > 0 && to > from ? { view: { from, to } } : {}),
     chosen,

@@ -25,8 +25,8 @@ export function headers(): Record<string, string> {
   return { accept: "application/json", ...(known ? { authorization: `Bearer ${known}` } : {}) };
 }
 
-/** Returns the subprotocols of a WebSocket. */
+/** Returns the subprotocols of a WebSocket; they may hold no `/` and `=`, which base64 has. */
 export function protocols(): string[] {
   const known = token();
-  return known ? [PROTOCOL, `bearer.${known}`] : [PROTOCOL];
+  return known ? [PROTOCOL, `bearer.${encodeURIComponent(known)}`] : [PROTOCOL];
 }

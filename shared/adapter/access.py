@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
+from urllib.parse import unquote
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
@@ -28,7 +29,10 @@ OPEN_PATHS: Final = frozenset(
     ("/health", "/health/liveness", "/health/readiness", "/ready", "/startup", "/metrics")
 )
 SUBPROTOCOL: Final = "bearer."
-"""A browser cannot set WebSocket headers: it offers `bearer.<token>` as a subprotocol."""
+"""A browser cannot set WebSocket headers: it offers `bearer.<token>` as a subprotocol.
+
+Percent-encoded, since a subprotocol may hold neither `/` nor `=`, which base64 has.
+"""
 CLOSE_REFUSED: Final = 1008
 _MIN_TOKEN: Final = 16
 _METHODS: Final = "GET, HEAD, POST, PATCH, DELETE, OPTIONS"
@@ -179,7 +183,7 @@ def _token(scope: Scope, headers: Headers) -> str:
     if scope["type"] == "websocket":
         for each in scope.get("subprotocols", ()):
             if each.startswith(SUBPROTOCOL):
-                return str(each.removeprefix(SUBPROTOCOL))
+                return unquote(each.removeprefix(SUBPROTOCOL))
     return ""
 
 

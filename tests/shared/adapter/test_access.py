@@ -235,6 +235,12 @@ def test_a_websocket_needs_a_token_too() -> None:
         assert opened(reader, None, chosen, f"bearer.{TOKEN}") == (chosen, [chosen])
 
 
+def test_a_token_of_base64_opens_a_websocket() -> None:
+    """No subprotocol may hold its `/` and `=`: it is percent-encoded, as the page does it."""
+    with served(API_TOKENS="k3/Zp+0aTq8/9w==") as reader:
+        assert opened(reader, None, "json", "bearer.k3%2FZp%2B0aTq8%2F9w%3D%3D")[0] == "json"
+
+
 def test_another_sites_page_opens_no_websocket() -> None:
     """A WebSocket from another origin is refused, because browsers do not check it."""
     with served(CORS_ORIGINS=PAGE) as reader:
