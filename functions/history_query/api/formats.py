@@ -37,7 +37,8 @@ _FIELDS: Final = {**_PRICES, "v": "volume", "bv": "buy_volume", "sv": "sell_volu
 class Content:
     """Content of a response. `envelope`: JSON's fields beside the rows, which it has as `name`.
 
-    `table`: an Arrow table in place of rows, for the formats of BINARY.
+    `table`: an Arrow table in place of rows, for the formats of BINARY. `columns`: the columns of a
+    table without rows.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Content:
     next: str | None
     texts: frozenset[str]
     table: Any = None
+    columns: Sequence[str] = ()
 
 
 def requested_format(query: Mapping[str, str], accept: str, formats: Sequence[str]) -> str:
@@ -78,10 +80,11 @@ def _ndjson(content: Content) -> bytes:
 
 
 def _csv(content: Content) -> bytes:
-    if not content.rows:
+    names = list(content.rows[0]) if content.rows else content.columns
+    if not names:
         return b""
     file = io.StringIO()
-    writer = csv.DictWriter(file, list(content.rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(file, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows({key: _plain(value) for key, value in row.items()} for row in content.rows)
     return file.getvalue().encode()
@@ -97,8 +100,10 @@ def _table(content: Content) -> Any:
 
     if content.table is not None:
         return content.table
+    if not content.rows:
+        return _empty_table(content)
     columns: dict[str, Any] = {}
-    for key in content.rows[0] if content.rows else ():
+    for key in content.rows[0]:
         values = [row[key] for row in content.rows]
         if key == "t":
             columns[key] = pa.array(values, pa.timestamp("ms", "UTC"))
@@ -115,6 +120,20 @@ def _table(content: Content) -> Any:
                     f"format: a value of {key} has more digits than this format holds; ask for json"
                 ) from error
     return pa.table(columns)
+
+
+def _empty_table(content: Content) -> Any:
+    """Return the columns and types that rows would have, so that a reader needs no special case."""
+    import pyarrow as pa
+
+    types = {
+        "t": pa.timestamp("ms", "UTC"),
+        **dict.fromkeys(("end", "n", "revision"), pa.int64()),
+        **dict.fromkeys(("closed", "partial", "complete"), pa.bool_()),
+        **dict.fromkeys(content.texts, pa.string()),
+    }
+    decimal = pa.decimal128(38, 18)
+    return pa.table({key: pa.array([], types.get(key, decimal)) for key in content.columns})
 
 
 def _parquet(content: Content) -> bytes:

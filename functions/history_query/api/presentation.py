@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Context, Decimal
 from typing import Any, Final
@@ -28,11 +28,12 @@ _PRECISION: Final = Context(prec=20)
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """Presentation options of a request. `columns` empty: all."""
+    """Presentation options of a request. `columns` empty: all, which are those of `names`."""
 
     format: str
     zone: ZoneInfo | None
     columns: tuple[str, ...]
+    names: tuple[str, ...]
     fill: str = "none"
     adjusted: bool = False
 
@@ -50,10 +51,12 @@ class Presentation:
             zone = zone_of(query["tz"]) if query.get("tz") else None
         except ValueError as error:
             raise ParameterError(f"tz: {error}") from error
+        absent = ("indicators",) if zone else ("indicators", "time")
         return cls(
             name,
             zone,
             selected,
+            selected or tuple(each for each in columns if each not in absent),
             _one_of(query, "fill", _FILLS),
             _one_of(query, "adjusted", ("false", "true")) == "true",
         )
@@ -75,7 +78,8 @@ class Presentation:
 
     def answer(self, request: Request, content: Content) -> Response:
         """Return the response, with the cursor of the next page in its headers too."""
-        response = Response(rendered(content, self.format), media_type=MEDIA_TYPES[self.format])
+        body = rendered(replace(content, columns=self.names), self.format)
+        response = Response(body, media_type=MEDIA_TYPES[self.format])
         if content.next is not None:
             response.headers["x-kandle-next"] = content.next
             url = request.url.include_query_params(cursor=content.next)

@@ -27,7 +27,7 @@ from shared.wire.ticks import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
-COLUMNS: Final = ("t", "us", "time", "p", "s", "side", "id", "received", "flags", "ended")
+COLUMNS: Final = ("t", "time", "us", "p", "s", "side", "id", "received", "flags", "ended")
 _SIDES: Final = np.array([None, "buy", "sell"], dtype=object)
 _FLAGS: Final = {
     VOLUME_ONLY: "volume_only",
@@ -40,8 +40,7 @@ _FLAGS: Final = {
 
 def displayed_columns(columns: Sequence[str], zone: ZoneInfo | None) -> tuple[str, ...]:
     """Return the columns of a response; empty `columns`: all. `time` only with a zone."""
-    names = columns or ("t", *(["time"] if zone else []), *COLUMNS[1:2], *COLUMNS[3:])
-    return tuple(name for name in names if zone or name != "time")
+    return tuple(name for name in columns or COLUMNS if zone or name != "time")
 
 
 def rows_of(trades: Trades, names: Sequence[str], zone: ZoneInfo | None) -> list[dict[str, Any]]:

@@ -41,7 +41,7 @@ _CURSOR: Final = spec.cursor_of(
     TickPlace("after", OrderKey(1_764_340_200_000_000, 0, 0, 0, 0)).text()
 )
 _SHOWN: Final = ("t", "end", *"ohlcv", "qv", "vw", "n", "bv", "sv", "closed", "complete")
-_COLUMNS: Final = ("time", *_SHOWN)
+_COLUMNS: Final = ("t", "time", *_SHOWN[1:])
 _OF_CANDLE: Final = candles.PART.schemas["Candle"]["properties"]
 
 PART: Final = spec.Part(
