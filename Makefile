@@ -98,7 +98,7 @@ chaos: $(STAMP) ## kill, pause and cut off everything at random under load (KILL
 exchange: $(STAMP) ## an exchange with a made-up market, for --feed without internet (ARGS="kraken:BTC/USD --faults 20")
 	@$(RUN) python -m tests.exchanges $(ARGS)
 
-bench: $(STAMP) ## measure on this machine: broker, codecs, kernel
+bench: $(STAMP) ## measure on this machine: chain, live, reads, lake ...
 	@$(RUN) python -m benchmarks $(ARGS)
 
 deploy: ## onto the cluster of this kubectl: IMAGE=REG/kandle:TAG [FUNCTION=persist] [OVERLAY=dev|prod|small]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import resource
 import subprocess
 import tempfile
 import time
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet
 
+from benchmarks._measure import peak_mib, wait
 from benchmarks._platform import KANDLE, running
 from local.feeds.files.layouts import Choice
 from local.feeds.files.opening import Progress
@@ -141,26 +141,21 @@ def run() -> None:
         folder, found = Path(name), table()
         for kind, write in KINDS.items():
             path = write(found, folder)
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            before = peak_mib()
             started = time.process_time()
             assert _read(path) == TRADES
             seconds = time.process_time() - started
-            grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-            size = path.stat().st_size / 2**20
+            size, grown = path.stat().st_size / 2**20, peak_mib() - before
             print(f"{kind:<22} {TRADES / seconds:>10,.0f} {size:>5,.0f} MB {grown:>9,.0f} MB")
         path = plain(table(IMPORTED), folder)
         with running() as platform:
-            started = time.monotonic()
+            started = time.perf_counter()
             broker = f"{platform.broker}/kandle/ticks"
             sink = ("--broker-url", broker, "--data-dir", str(folder))
             subprocess.run([*KANDLE, "import", str(path), *sink], check=True, capture_output=True)
-            sent = time.monotonic() - started
-            while platform.stored() < IMPORTED:
-                time.sleep(0.1)
-            stored = time.monotonic() - started
-            while platform.traded() < IMPORTED:
-                time.sleep(0.1)
-            traded = time.monotonic() - started
+            sent = time.perf_counter() - started
+            stored = wait(lambda: platform.stored() >= IMPORTED, started)
+            traded = wait(lambda: platform.traded() >= IMPORTED, started)
     print(
         f"import of {IMPORTED:,}, ticks/s: taken {IMPORTED / sent:,.0f},"
         f" stored {IMPORTED / stored:,.0f}, in candles {IMPORTED / traded:,.0f}"

@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
+import httpx
 import psutil
 import psycopg
+
+from local.instance import Instance
+from local.servers.ports import free_port
 
 KANDLE = (sys.executable, "-m", "local.cli.main")
 
 
 @dataclass(frozen=True)
 class Platform:
-    """A running instance: its addresses, its processes, its broker."""
+    """A running instance: its addresses, its processes, its broker, and its API."""
 
     environment: dict[str, str]
     processes: dict[str, psutil.Process]
     broker: str
+    api: httpx.Client
 
     def get(self, path: str) -> Any:
         """Ask the history API."""
-        with urllib.request.urlopen(self.environment["API_URL"] + path) as answer:
-            return json.load(answer)
+        return self.api.get(path).raise_for_status().json()
+
+    @property
+    def udp(self) -> tuple[str, int]:
+        """Host and port of the UDP listener."""
+        host, port = self.environment["UDP_ADDR"].removeprefix("udp://").rsplit(":", 1)
+        return host, int(port)
 
     def stored(self) -> int:
         """Count the ticks in Postgres."""
@@ -45,14 +52,17 @@ class Platform:
 
     def traded(self) -> int:
         """Count the trades in all one-day candles."""
-        symbols = [urllib.parse.quote(each["symbol"]) for each in self.get("/api/latest")]
-        pages = (self.get(f"/api/candles/{symbol}?timeframe=1d") for symbol in symbols)
-        return sum(candle["n"] for page in pages for candle in page["candles"])
+        return sum(self.trades(each["symbol"]) for each in self.get("/api/latest"))
+
+    def trades(self, symbol: str) -> int:
+        """Count the trades in an instrument's one-day candles; 0 if it is not known."""
+        answer = self.api.get(f"/api/candles/{quote(symbol)}?timeframe=1d")
+        found = answer.json()["candles"] if answer.status_code == 200 else []
+        return sum(candle["n"] for candle in found)
 
     def stats(self) -> dict[str, Any]:
         """Return the broker's counts."""
-        with urllib.request.urlopen(f"{self.broker}/stats") as answer:
-            counts: dict[str, Any] = json.load(answer)
+        counts: dict[str, Any] = self.api.get(f"{self.broker}/stats").json()
         return counts
 
     def cpu(self) -> dict[str, float]:
@@ -66,14 +76,6 @@ def _cpu(process: psutil.Process) -> float:
         with suppress(psutil.NoSuchProcess):
             seconds += _cpu(child)
     return seconds
-
-
-def free_port(kind: socket.SocketKind) -> int:
-    """Return a loopback port that nothing uses right now."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -91,22 +93,12 @@ def running(*arguments: str) -> Iterator[Platform]:
                 if process.poll() is not None:
                     raise SystemExit(out.read_text())
                 time.sleep(0.2)
-            said = subprocess.run(
-                [*KANDLE, "env", "--data-dir", str(data)],
-                capture_output=True,
-                text=True,
-                check=True,
-            ).stdout
-            environment = {}
-            for line in said.splitlines():
-                key, value = shlex.split(line.removeprefix("export "))[0].split("=", 1)
-                environment[key] = value
-            instance = json.loads((data / "run" / "instance.json").read_text())
-            processes = {
-                c["name"]: psutil.Process(c["pid"]) for c in instance["components"] if c["pid"]
-            }
-            parts = urllib.parse.urlsplit(environment["K_SINK"])
-            yield Platform(environment, processes, f"{parts.scheme}://{parts.netloc}")
+            instance = Instance.load(data)
+            processes = {c.name: psutil.Process(c.pid) for c in instance.components if c.pid}
+            broker = urlsplit(instance.env["K_SINK"])._replace(path="").geturl()
+            base = instance.env.get("API_URL", "")
+            with httpx.Client(base_url=base, trust_env=False, timeout=120) as api:
+                yield Platform(instance.env, processes, broker, api)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)

@@ -7,11 +7,14 @@ the chain and the browser on this machine, what Kandle's page takes beyond it is
 from __future__ import annotations
 
 import shutil
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from benchmarks._measure import p50_p99
 
 _PATIENCE_MS = 60_000
 
@@ -41,16 +44,23 @@ class Shown:
 
 
 def _percentiles(waits_ms: Any) -> str:
-    p50, p99 = np.percentile(waits_ms, (50, 99)) if len(waits_ms) else (np.nan, np.nan)
-    return f"p50 {p50:.0f} ms, p99 {p99:.0f} ms"
+    return "p50 {:.0f} ms, p99 {:.0f} ms".format(*p50_p99(waits_ms))
 
 
-def chromium() -> str | None:
-    """Return the path of the browser; say so where there is none."""
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Any]:
+    """Yield the browser; None where there is none, and say so."""
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
         print("no chromium: what a browser draws is not measured")
-    return found
+        yield None
+        return
+    from playwright.async_api import async_playwright
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        await browser.close()
 
 
 async def kandle_and_bare(browser: Any, url: str, symbol: str, send: Send) -> tuple[Shown, Shown]:

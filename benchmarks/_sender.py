@@ -22,10 +22,11 @@ _AT_ONCE = 64
 class Sender:
     """Sends the same datagrams to one address. `lines_a_datagram` counts what the rate is of."""
 
-    def __init__(self, address: str, datagrams: Sequence[bytes], lines_a_datagram: int) -> None:
-        host, port = address.removeprefix("udp://").rsplit(":", 1)
+    def __init__(
+        self, address: tuple[str, int], datagrams: Sequence[bytes], lines_a_datagram: int
+    ) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.connect((host, int(port)))
+        self._socket.connect(address)
         self._datagrams = datagrams
         self._lines = lines_a_datagram
         if not supported():

@@ -16,6 +16,8 @@ from multiprocessing.queues import Queue
 import numpy as np
 import psutil
 
+from benchmarks import _market
+from benchmarks._measure import p50_p99
 from benchmarks._platform import running
 from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.handler import wall_clock_us
@@ -80,7 +82,6 @@ class Market:
         """Return one batch of all shards, received at a time."""
         pick = np.sort(self._chance.integers(0, len(self._names), count))
         places, counts = np.unique(pick, return_counts=True)
-        zeros = np.zeros(count, dtype=np.int64)
         ids = np.arange(self._next_id, self._next_id + count)
         self._next_id += count
         entries = Entries(
@@ -91,19 +92,16 @@ class Market:
             (),
             np.bincount(self._shard[places], minlength=RULES.shards),
         )
-        return Ticks(
+        return _market.ticks(
             "bench",
             entries,
             now_us - count + np.arange(count),
             self._chance.integers(1_000, 9_000_000, count),
             self._chance.integers(1, 10**10, count),
-            (zeros + 1).astype(np.uint8),
-            (zeros + 1).astype(np.uint8),
             ids,
-            None,
-            zeros + now_us,
-            ids,
-            zeros.astype(np.uint8),
+            received_us=np.full(count, now_us),
+            sequence=ids,
+            chance=self._chance,
         )
 
 
@@ -162,12 +160,12 @@ def _measure(url: str, server: psutil.Process, instruments: int, replicas: int) 
         worker.join()
     after = sum(server.cpu_times()[:2])
     ticks = sum(answer[1] for answer in answers)
-    lags = np.array([lag for answer in answers for lag in answer[2]]) * 1e3
+    p50, p99 = p50_p99([lag * 1e3 for answer in answers for lag in answer[2]])
     python = sum(answer[0] for answer in answers) / ticks * 1e6
     whole = ticks * (SECONDS + 1) / SECONDS
     print(
         f"{instruments:11d}  {replicas:8d}  {python:9.2f}  {(after - before) / whole * 1e6:8.2f}"
-        f"  {np.median(lags):11.1f}  {np.percentile(lags, 99):6.1f}"
+        f"  {p50:11.1f}  {p99:6.1f}"
         f"  {sum(answer[3] for answer in answers):11.0f}",
         flush=True,
     )

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import os
 import socket
-import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 
+from benchmarks._market import datagrams, recent_lines
+from benchmarks._measure import p50_p99, wait
 from benchmarks._platform import Platform, running
 from benchmarks._sender import Sender
-from benchmarks.stages import market_lines
 
 TICKS = int(os.environ.get("TICKS", "1000000"))
 RATE = float(os.environ.get("RATE", "150000"))
@@ -29,21 +29,12 @@ PROBES = 200
 PATIENCE_S = 180.0
 
 
-def sender(address: str, lines: list[str], lines_a_datagram: int) -> Sender:
-    """Return what sends the lines, so many in a datagram."""
-    datagrams = [
-        "\n".join(lines[i : i + lines_a_datagram]).encode()
-        for i in range(0, len(lines), lines_a_datagram)
-    ]
-    return Sender(address, datagrams, lines_a_datagram)
-
-
 def bulk(platform: Platform, lines_a_datagram: int) -> None:
     """Send TICKS at RATE; print when all were rows, and when all were in candles."""
     stored_before, traded_before = platform.stored(), platform.traded()
     cpu_before, stats_before = platform.cpu(), platform.stats()
-    lines = market_lines(TICKS, seed=100 + lines_a_datagram)
-    load = sender(platform.environment["UDP_ADDR"], lines, lines_a_datagram)
+    lines = recent_lines(TICKS, seed=100 + lines_a_datagram)
+    load = Sender(platform.udp, datagrams(lines, lines_a_datagram), lines_a_datagram)
     sender_s = time.process_time()
     started = time.perf_counter()
     sending = load.send(RATE)
@@ -108,7 +99,7 @@ def carried(before: dict[str, Any], now: dict[str, Any], ticks: int) -> None:
 def one_event_per_tick(platform: Platform) -> float:
     """Post each tick in an event of its own, sixteen at a time; return ticks a second to rows."""
     before = platform.stored()
-    lines = market_lines(SINGLE_EVENTS, seed=3)
+    lines = recent_lines(SINGLE_EVENTS, seed=3)
     url = platform.environment["INGEST_URL"]
     started = time.perf_counter()
     with (
@@ -116,44 +107,29 @@ def one_event_per_tick(platform: Platform) -> float:
         ThreadPoolExecutor(16) as pool,
     ):
         list(pool.map(lambda line: client.post(url, content=line).raise_for_status(), lines))
-    while platform.stored() - before < SINGLE_EVENTS:
-        if time.perf_counter() - started > PATIENCE_S:
-            raise SystemExit("one event per tick: not all arrived")
-        time.sleep(0.05)
-    return SINGLE_EVENTS / (time.perf_counter() - started)
+    return SINGLE_EVENTS / wait(lambda: platform.stored() - before >= SINGLE_EVENTS, started)
 
 
 def latency(platform: Platform) -> None:
     """Print the time from a datagram until the API's open candle holds it, under a steady load."""
-    lines = market_lines(int(PROBE_RATE * PROBES * 0.06), seed=5)
-    address = platform.environment["UDP_ADDR"]
-    host, port = address.removeprefix("udp://").rsplit(":", 1)
+    lines = recent_lines(int(PROBE_RATE * PROBES * 0.06), seed=5)
     waits = []
-    with (
-        ThreadPoolExecutor(1) as pool,
-        httpx.Client(base_url=platform.environment["API_URL"]) as client,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock,
-    ):
-        load = pool.submit(sender(address, lines, 20).send, PROBE_RATE)
+    with ThreadPoolExecutor(1) as pool, socket.socket(type=socket.SOCK_DGRAM) as sock:
+        load = pool.submit(Sender(platform.udp, datagrams(lines, 20), 20).send, PROBE_RATE)
         for n in range(PROBES):
             if load.done():
                 break
             sent = time.perf_counter()
-            sock.sendto(f"PROBE,{n + 1},1,,,{n + 1}".encode(), (host, int(port)))
-            while True:
-                answer = client.get("/api/candles/PROBE?timeframe=1d&limit=2")
-                candles = answer.json()["candles"] if answer.status_code == 200 else []
-                if sum(candle["n"] for candle in candles) > n:
-                    break
+            sock.sendto(f"PROBE,{n + 1},1,,,{n + 1}".encode(), platform.udp)
+            while platform.trades("PROBE") <= n:
                 if time.perf_counter() - sent > 30:
                     raise SystemExit("a probe did not arrive")
             waits.append((time.perf_counter() - sent) * 1000)
         load.result()
-    waits.sort()
-    p99 = waits[int(len(waits) * 0.99) - 1]
+    p50, p99 = p50_p99(waits)
     print(
         f"datagram to queryable candle at {PROBE_RATE:,} ticks/s: p50"
-        f" {statistics.median(waits):.0f} ms, p99 {p99:.0f} ms ({len(waits)} probes)"
+        f" {p50:.0f} ms, p99 {p99:.0f} ms ({len(waits)} probes)"
     )
 
 

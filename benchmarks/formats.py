@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import _ccxt, _files
-from benchmarks._rate import rate
+from benchmarks import _files
+from benchmarks._measure import rate
 from functions.normalize.assemble_quotes import assemble_quotes
 from shared.inputs.assemble import assemble
 from shared.inputs.clock import ClockRule
@@ -106,7 +106,5 @@ def run() -> None:
     print(f"{'messages/s':<22} {'parse':>10} {'and order':>10} {'json, Decimal':>14}")
     for message in listed:
         measure(message)
-    print()
-    _ccxt.run(texts_of(next(each for each in listed if each["format"] == "BYBIT")), normalized)
     print()
     _files.run()

@@ -19,10 +19,10 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from pathlib import Path
 
 import psycopg
 
+from benchmarks._measure import peak_mib
 from benchmarks._platform import Platform, running
 from benchmarks.storage import market
 from benchmarks.storage import size as table_size
@@ -52,14 +52,9 @@ _EVENTS_A_SECOND = 20
 _EVENTS_A_COMMIT = 4
 _MINUTE_US = 60_000_000
 _SYMBOL = "SYM00007-USD"
-_CHILD = """import sys
-from shared.runtime.memory import let_arrow_use_malloc
+_CHILD = """from shared.runtime.memory import leave_dataframes_out, let_arrow_use_malloc
 let_arrow_use_malloc()
-class NoPandas:  # Arrow loads it where it is installed, for nothing
-    def find_spec(self, name, *_):
-        if name == "pandas":
-            raise ImportError(name)
-sys.meta_path.insert(0, NoPandas())
+leave_dataframes_out()
 from benchmarks.lake import serve
 serve()"""
 
@@ -195,9 +190,7 @@ def serve() -> None:
         if (minute := json.loads(line)) is None:
             break
         _WORK[name](postgres, store, minute)
-        lines = Path("/proc/self/status").read_text().splitlines()
-        peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-        print(json.dumps({"cpu_s": time.process_time(), "peak_mib": peak / 1024}), flush=True)
+        print(json.dumps({"cpu_s": time.process_time(), "peak_mib": peak_mib()}), flush=True)
     postgres.close()
 
 

@@ -18,14 +18,15 @@ import re
 import resource
 import socket
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import httpx
-import numpy as np
 import uvloop
 
+from benchmarks._measure import p50_p99
 from benchmarks._platform import Platform, running
 from benchmarks._screen import chromium, kandle_and_bare
 from benchmarks._watchers import Watcher, leave, stall, watch
@@ -94,8 +95,8 @@ async def measure(
         for each in watchers:
             while len(each.waits) < ticks:  # noqa: ASYNC110 - an event a message would cost too much
                 await asyncio.sleep(0.1)
-    waits = np.concatenate([np.asarray(each.waits) for each in watchers])
-    p50, p99 = np.percentile(waits, (50, 99))
+    waits = [wait for each in watchers for wait in each.waits]
+    p50, p99 = p50_p99(waits)
     cpu = (sum(process.cpu_times()[:2]) - before) / took * 100
     print(
         f"{rate:4} ticks/s{note:<42} {len(waits) / took:9,.0f} delivered/s"
@@ -106,26 +107,23 @@ async def measure(
     )
 
 
-def _stages(platform: Platform) -> dict[str, tuple[float, float]]:
-    """Return of each stage the seconds from receipt to its end, summed, and of how many events."""
+def _stages(platform: Platform) -> Counter[tuple[str, str]]:
+    """Return the seconds from receipt to each stage's end (`sum`), and its events (`count`)."""
     scrape = httpx.get(platform.environment["OBSERVE_URL"] + "/metrics", timeout=30).text
-    found: dict[str, list[float]] = {}
-    for line in scrape.splitlines():
-        if match := _STAGE.match(line):
-            at = found.setdefault(match["stage"], [0.0, 0.0])
-            at[match["what"] == "count"] += float(match["value"])
-    return {stage: (total, count) for stage, (total, count) in found.items()}
+    found: Counter[tuple[str, str]] = Counter()
+    for match in _STAGE.finditer(scrape):
+        found[match["stage"], match["what"]] += float(match["value"])  # type: ignore[assignment]
+    return found
 
 
-def _means(before: dict[str, tuple[float, float]], after: dict[str, tuple[float, float]]) -> str:
-    means = {}
-    for stage, (total, count) in after.items():
-        known_total, known_count = before.get(stage, (0.0, 0.0))
-        if count > known_count:
-            means[stage] = (total - known_total) / (count - known_count) * 1000
-    return ", ".join(
-        f"{stage} {means[stage]:.0f} ms" for stage in sorted(means, key=means.__getitem__)
+def _means(before: Counter[tuple[str, str]], after: Counter[tuple[str, str]]) -> str:
+    more = after - before
+    means = sorted(
+        (more[stage, "sum"] / count * 1000, stage)
+        for (stage, what), count in more.items()
+        if what == "count"
     )
+    return ", ".join(f"{stage} {ms:.0f} ms" for ms, stage in means)
 
 
 def _rss(platform: Platform) -> float:
@@ -137,9 +135,8 @@ async def _all(platform: Platform) -> None:
     assert parts.hostname is not None
     assert parts.port is not None
     address = (parts.hostname, parts.port)
-    host, port = platform.environment["UDP_ADDR"].removeprefix("udp://").rsplit(":", 1)
     names = [f"LIVE{n:03}-USD" for n in range(SYMBOLS)]
-    load = Load((host, int(port)), names)
+    load = Load(platform.udp, names)
     request = _request(names)
     await load.send(SYMBOLS, 50)  # the first ticks of a symbol cost more
     await asyncio.sleep(2)
@@ -153,10 +150,6 @@ async def _all(platform: Platform) -> None:
 
 async def _drawn(platform: Platform, load: Load) -> None:
     """Print how long a price takes to a page's text, and to a bare page's, which is the limit."""
-    path = chromium()
-    if path is None:
-        return
-    from playwright.async_api import async_playwright
 
     async def send() -> Mapping[str, float]:
         load.sent_ms.clear()
@@ -164,8 +157,9 @@ async def _drawn(platform: Platform, load: Load) -> None:
         await asyncio.sleep(1)
         return dict(load.sent_ms)
 
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    async with chromium() as browser:
+        if browser is None:
+            return
         url, name = platform.environment["LIVE_URL"], load.names[0]
         for what, shown in zip(
             ("Kandle's page", "a bare page, the limit"),
@@ -173,22 +167,17 @@ async def _drawn(platform: Platform, load: Load) -> None:
             strict=True,
         ):
             print(f"{ALONE:4} ticks/s of {SYMBOLS} symbols, {what}: {shown}", flush=True)
-        await browser.close()
 
 
 async def _market(platform: Platform, load: Load) -> None:
     """Print when a page of a whole market is of use, and how old the trades are that it shows."""
-    path = chromium()
-    if path is None:
-        return
     names = [f"M{n:05}-USD" for n in range(MARKET)]
     market = Load(load.address, names)
-    await market.send(MARKET, MARKET)
-    sending = asyncio.create_task(market.send(int(MARKET * SECONDS), MARKET))
-    from playwright.async_api import async_playwright
-
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    async with chromium() as browser:
+        if browser is None:
+            return
+        await market.send(MARKET, MARKET)
+        sending = asyncio.create_task(market.send(int(MARKET * SECONDS), MARKET))
         page = await browser.new_page(viewport={"width": 1400, "height": 850})
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
@@ -202,9 +191,8 @@ async def _market(platform: Platform, load: Load) -> None:
             await asyncio.sleep(0.2)
             age = await page.evaluate("window.kandle.state().ages.trades")
             ages += [] if age is None else [age]
-        await browser.close()
     await sending
-    p50, p99 = np.percentile(ages, (50, 99)) if ages else (np.nan, np.nan)
+    p50, p99 = p50_p99(ages)
     print(
         f"{MARKET:4} ticks/s of {MARKET:,} symbols, a page: of use after {usable_s:.1f} s by"
         f" {len(asked)} requests, {of_symbols} of them for other symbols than the chart's;"
@@ -235,7 +223,7 @@ async def _many(platform: Platform, address: tuple[str, int], load: Load) -> Non
         f" ({(_rss(platform) - alone) * 1024 / CLIENTS:.0f} KiB a client)"
     )
     snapshots = [(each.present_ns - each.asked_ns) / 1e6 for each in watchers]
-    p50, p99 = np.percentile(snapshots, (50, 99))
+    p50, p99 = p50_p99(snapshots)
     print(f"subscribe to snapshot, fifty clients at once: p50 {p50:.0f} ms, p99 {p99:.0f} ms")
     for rate in RATES:
         await measure(platform, watchers, load, rate, None, "")

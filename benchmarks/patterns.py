@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import talib
 
-from benchmarks._rate import rate
+from benchmarks._measure import rate
 from shared.analysis.anomalies import AnomalyLimits, anomalies_of_many
 from shared.analysis.candle_series import Candles, Floats
 from shared.analysis.detectors.detect import detect, detect_many

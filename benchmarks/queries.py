@@ -10,20 +10,20 @@ local disk, since its S3 extension is not part of its package.
 from __future__ import annotations
 
 import os
-import statistics
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import quote
 
 import duckdb
 import httpx
 import numpy as np
 import psycopg
 
+from benchmarks import _market
+from benchmarks._measure import p50_p99, peak_mib, timed
 from benchmarks._platform import Platform, running
 from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
@@ -45,7 +45,7 @@ from shared.stores.postgres import Postgres
 from shared.stores.s3 import S3Access
 from shared.wire.candle_columns import columns_of
 from shared.wire.instrument_table import Entries, Entry
-from shared.wire.ticks import INTEGER_ID, Ticks
+from shared.wire.ticks import Ticks
 
 TICKS = int(os.environ.get("TICKS", "2000000"))
 DAYS = 32
@@ -72,19 +72,17 @@ def market() -> Iterator[Ticks]:
         steps = source.integers(-50, 51, n)
         prices = np.abs(price + np.cumsum(steps)) + 1
         price = int(prices[-1])
-        yield Ticks(
+        ids = np.arange(first, first + n, dtype=np.int64)
+        yield _market.ticks(
             "bench",
             Entries.of(Entry(SYMBOL, 2, 5, n)),
             time_us,
             prices,
             source.integers(1, 500_000, n),
-            source.integers(0, 3, n).astype(np.uint8),
-            np.full(n, INTEGER_ID, dtype=np.uint8),
-            np.arange(first, first + n, dtype=np.int64),
-            None,
-            time_us + 800,
-            np.arange(first, first + n, dtype=np.int64) << 16,
-            np.zeros(n, dtype=np.uint8),
+            ids,
+            received_us=time_us + 800,
+            sequence=ids << 16,
+            chance=source,
         )
 
 
@@ -150,42 +148,31 @@ def load(platform: Platform) -> None:
         ("compacted", folded),
         ("read back and dropped from Postgres", retain),
     ):
-        started = time.perf_counter()
-        work()
-        print(f"{name:55}{time.perf_counter() - started:8.1f} s", flush=True)
+        print(f"{name:55}{timed(work):8.1f} s", flush=True)
     postgres.execute("ANALYZE")
     postgres.close()
 
 
-def timed(work: Callable[[], object]) -> tuple[float, float]:
+def repeated(work: Callable[[], object]) -> tuple[float, float]:
     """Return the median and the 99th percentile in ms, after a few that are not counted."""
     for _ in range(5):
         work()
-    seconds = []
-    for _ in range(REPEATS):
-        started = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds) * 1e3, statistics.quantiles(seconds, n=100)[98] * 1e3
+    return p50_p99([timed(work) * 1e3 for _ in range(REPEATS)])
 
 
-def rate(url: str) -> float:
-    """Return the requests a second of some clients that ask all the time."""
-    counts = [0] * CLIENTS
+def rate(client: httpx.Client, url: str) -> float:
+    """Return the requests a second of some threads that ask all the time."""
     until = time.perf_counter() + SECONDS
 
-    def ask(number: int) -> None:
-        with httpx.Client(trust_env=False, timeout=60) as client:
-            while time.perf_counter() < until:
-                client.get(url).raise_for_status()
-                counts[number] += 1
+    def ask(_: int) -> int:
+        count = 0
+        while time.perf_counter() < until:
+            client.get(url).raise_for_status()
+            count += 1
+        return count
 
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(CLIENTS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sum(counts) / SECONDS
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        return sum(pool.map(ask, range(CLIENTS))) / SECONDS
 
 
 def download(platform: Platform, folder: Path) -> None:
@@ -212,11 +199,10 @@ def run() -> None:
 
 def measure(platform: Platform, folder: Path) -> None:
     """Print a row for each query and each way to ask it."""
-    api, symbol = platform.environment["API_URL"], quote(SYMBOL)
     today = time.time_ns() // 1000 // _DAY_US * _DAY_US
     day = (today - 10 * _DAY_US, today - 9 * _DAY_US)
     month = (today - 31 * _DAY_US, today - 1 * _DAY_US)
-    base = f"{api}/api/candles/{symbol}"
+    base, client = f"/api/candles/{SYMBOL}", platform.api
     columns = (
         "epoch_ms(time), open, high, low, close, volume, notional, trades, buy_volume, sell_volume"
     )
@@ -226,14 +212,11 @@ def measure(platform: Platform, folder: Path) -> None:
         " ORDER BY start_us DESC LIMIT 500"
     )
     duck = duckdb.connect()
-    client = httpx.Client(trust_env=False, timeout=60)
     print(f"\n{'':58}{'rows':>6}{'p50 ms':>9}{'p99 ms':>9}{'req/s':>8}")
     with psycopg.connect(platform.environment["DATABASE_URL"], autocommit=True) as connection:
 
         def http(url: str) -> int:
-            answer = client.get(url)
-            answer.raise_for_status()
-            page = answer.json()
+            page = platform.get(url)
             assert page["next"] is None or "limit=500" in url
             return len(page["candles"])
 
@@ -261,22 +244,17 @@ def measure(platform: Platform, folder: Path) -> None:
             rows = http(url)
             first = (time.perf_counter() - started) * 1e3
             assert rows == peer[1](), (title, rows, peer[1]())
-            p50, p99 = timed(lambda url=url: http(url))  # type: ignore[misc]
+            p50, p99 = repeated(lambda url=url: http(url))  # type: ignore[misc]
             asked = f"{title}: history-query (first {first:.0f} ms)"
-            print(f"{asked:58}{rows:6}{p50:9.1f}{p99:9.1f}{rate(url):8.0f}", flush=True)
-            p50, p99 = timed(peer[1])
+            print(f"{asked:58}{rows:6}{p50:9.1f}{p99:9.1f}{rate(client, url):8.0f}", flush=True)
+            p50, p99 = repeated(peer[1])
             print(f"{f'    {peer[0]}':58}{rows:6}{p50:9.1f}{p99:9.1f}{1e3 / p50:8.0f}", flush=True)
     for title, url in (
-        ("10,000 raw ticks, cold, once", f"{api}/api/ticks/{symbol}?limit=10000"),
+        ("10,000 raw ticks, cold, once", f"/api/ticks/{SYMBOL}?limit=10000"),
         ("10,000 1s candles of cold ticks, once", f"{base}?timeframe=1s&limit=10000"),
     ):
         started = time.perf_counter()
         client.get(f"{url}&from={day[0] // 1000}").raise_for_status()
         print(f"{title:64}{(time.perf_counter() - started) * 1e3:9.1f}")
-    process = platform.processes["history-query"]
-    peak = next(
-        line.split()[1]
-        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines()
-        if line.startswith("VmHWM")
-    )
-    print(f"history-query: at most {int(peak) / 1024:.0f} MiB")
+    peak = peak_mib(platform.processes["history-query"].pid)
+    print(f"history-query: at most {peak:.0f} MiB")

@@ -19,12 +19,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
-from pathlib import Path
 
 import httpx
 import numpy as np
 import pyarrow as pa
 
+from benchmarks import _market
+from benchmarks._measure import peak_mib
 from benchmarks._platform import Platform, running
 from benchmarks.storage import Event, market
 from functions.history_query.queries.bar_checkpoints import Checkpoints
@@ -46,8 +47,6 @@ from shared.stores.commits import last_settled_commit, next_commit
 from shared.stores.limits import MAINTENANCE, QUERY
 from shared.stores.postgres import Postgres
 from shared.stores.s3 import S3Access
-from shared.wire.instrument_table import Entries, Entry
-from shared.wire.ticks import INTEGER_ID, Ticks
 
 SHAPES = os.environ.get("SHAPES", "demo,100,10000").split(",")
 MINUTES = int(os.environ.get("MINUTES", "60"))
@@ -86,19 +85,15 @@ def measure(platform: Platform, shape: str) -> None:
     postgres.execute("ANALYZE tick_segments")
     print(f"{shape}: {MINUTES} minutes, {COMMITS} commits/s,"
           f" stored in {time.perf_counter() - began:.0f} s")  # fmt: skip
-    api = platform.environment["API_URL"]
-    ticks, bars = (
-        f"{api}/api/ticks/{SYMBOL}?limit=60",
-        f"{api}/api/bars/{SYMBOL}?type=tick:100&limit=500",
-    )
+    ticks = f"/api/ticks/{SYMBOL}?limit=60"
+    bars = f"/api/bars/{SYMBOL}?type=tick:100&limit=500"
     store = lambda: writer(next(commits))  # noqa: E731
     print(f"  {'ms':<44}{'first':>9}{'p50':>9}{'max':>9}")
-    with httpx.Client(trust_env=False, timeout=120) as client:
-        _show("newest 60 ticks", lambda: len(_get(client, ticks)["ticks"]), store)
-        _show("newest 500 bars of 100 ticks", lambda: len(_get(client, bars)["bars"]), store)
-        older = f"{bars}&cursor={_get(client, bars)['next'] or ''}"
-        _show("the 500 before these", lambda: len(_get(client, older)["bars"]), store)
-    _together(bars, ticks, store)
+    _show("newest 60 ticks", lambda: len(platform.get(ticks)["ticks"]), store)
+    _show("newest 500 bars of 100 ticks", lambda: len(platform.get(bars)["bars"]), store)
+    older = f"{bars}&cursor={platform.get(bars)['next'] or ''}"
+    _show("the 500 before these", lambda: len(platform.get(older)["bars"]), store)
+    _together(platform.api, bars, ticks, store)
     slices = TickSlices(Postgres(dsn, size=4, limits=QUERY), Cold(access))
     hour = lambda: _hour(slices)  # noqa: E731
     _show("the last hour's ticks, in this process", hour, store, 5)
@@ -106,21 +101,19 @@ def measure(platform: Platform, shape: str) -> None:
         pages = _pages(slices, dsn)
         _profiled("the last hour's ticks", hour)
         _profiled("newest bars", lambda: pages.page(SYMBOL, read_bars({"type": "tick:100"})))
-    process = platform.processes["history-query"]
-    status = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-    peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
-    print(f"  history-query: at most {peak / 1024:.0f} MiB", flush=True)
+    peak = peak_mib(platform.processes["history-query"].pid)
+    print(f"  history-query: at most {peak:.0f} MiB", flush=True)
     postgres.close()
 
 
-def _market(shape: str) -> tuple[int, int, float]:
+def _shape_of(shape: str) -> tuple[int, int, float]:
     """Return how many instruments, ticks a second, and the share of SYMBOL beside its part."""
     return (21, 200, 0.5) if shape == "demo" else (int(shape), 20_000, 0.0)
 
 
 def _commits(shape: str, begin_us: int) -> Iterator[list[Event]]:
     """Yield the events of each commit: the minutes that end now, and what comes then."""
-    width, rate, share = _market(shape)
+    width, rate, share = _shape_of(shape)
     size = rate // _EVENTS_A_SECOND, 1_000_000 // _EVENTS_A_SECOND
     seconds = MINUTES * 60 + 3_600
     events = market(width, begin_us, seconds * _EVENTS_A_SECOND, *size, share=share)
@@ -147,7 +140,7 @@ def _fill_lake(postgres: Postgres, access: S3Access, shape: str, begin_us: int) 
 
 def _sorted_rows(shape: str, low_us: int, high_us: int) -> Iterator[pa.Table]:
     """Yield ticks in [low_us, high_us) by instrument and time."""
-    width, rate, share = _market(shape)
+    width, rate, share = _shape_of(shape)
     source = np.random.default_rng(low_us)
     weights = np.full(width, (1 - share) / width)
     weights[7] += share
@@ -159,35 +152,18 @@ def _sorted_rows(shape: str, low_us: int, high_us: int) -> Iterator[pa.Table]:
         each = np.repeat(who, counts[who])
         when = source.integers(low_us, high_us, n)
         when = when[np.lexsort((when, each))]
-        entries = [
-            Entry(names[n], 2, 3, count)
-            for n, count in zip(who.tolist(), counts[who].tolist(), strict=True)
-        ]
-        yield to_table(
-            [
-                Ticks(
-                    "udp-listener-5f7d8c9b6-abcde-1700000000",
-                    Entries.of(*entries),
-                    when,
-                    1_000_000 + 1_000 * each + np.cumsum(source.integers(-3, 4, n)),
-                    np.minimum(source.lognormal(4, 1.6, n).astype(np.int64) + 1, 10**6),
-                    source.integers(1, 3, n).astype(np.uint8),
-                    np.full(n, INTEGER_ID, dtype=np.uint8),
-                    low_us + np.arange(n),
-                    None,
-                    when + source.integers(2_000, 60_000, n),
-                    (when - low_us) // 50_000 * 65_536 + np.arange(n) % 65_536,
-                    np.zeros(n, dtype=np.uint8),
-                )
-            ]
+        ticks = _market.ticks(
+            "udp-listener-5f7d8c9b6-abcde-1700000000",
+            _market.entries(names, who, counts[who]),
+            when,
+            1_000_000 + 1_000 * each + np.cumsum(source.integers(-3, 4, n)),
+            np.minimum(source.lognormal(4, 1.6, n).astype(np.int64) + 1, 10**6),
+            low_us + np.arange(n),
+            received_us=when + source.integers(2_000, 60_000, n),
+            sequence=(when - low_us) // 50_000 * 65_536 + np.arange(n) % 65_536,
+            chance=source,
         )
-
-
-def _get(client: httpx.Client, url: str) -> dict[str, list[object]]:
-    answer = client.get(url)
-    answer.raise_for_status()
-    found: dict[str, list[object]] = answer.json()
-    return found
+        yield to_table([ticks])
 
 
 def _pages(slices: TickSlices, dsn: str) -> BarPages:
@@ -217,7 +193,7 @@ def _show(
     )
 
 
-def _together(bars: str, ticks: str, store: Callable[[], object]) -> None:
+def _together(api: httpx.Client, bars: str, ticks: str, store: Callable[[], object]) -> None:
     """Let two pages read bars and one read ticks for some seconds; print how they fared."""
     taken: dict[str, list[float]] = {"bars of two pages": [], "ticks beside them": []}
     refused = 0
@@ -225,11 +201,10 @@ def _together(bars: str, ticks: str, store: Callable[[], object]) -> None:
 
     def page(what: str, url: str) -> None:
         nonlocal refused
-        with httpx.Client(trust_env=False, timeout=120) as client:
-            while time.perf_counter() < until:
-                began = time.perf_counter()
-                refused += client.get(url).status_code != 200
-                taken[what].append((time.perf_counter() - began) * 1e3)
+        while time.perf_counter() < until:
+            began = time.perf_counter()
+            refused += api.get(url).status_code != 200
+            taken[what].append((time.perf_counter() - began) * 1e3)
 
     threads = [
         threading.Thread(target=page, args=each)

@@ -17,6 +17,7 @@ import psutil
 import psycopg
 import redis
 
+from benchmarks._measure import wait
 from benchmarks._platform import Platform, running
 from benchmarks._sender import Sender
 from benchmarks.symbols import CHECKED, LINES_A_DATAGRAM, Market, lists
@@ -28,7 +29,6 @@ WIDTH = int(os.environ.get("WIDTH", "10000"))
 MINUTES = int(os.environ.get("MINUTES", "1440"))
 RATE = float(os.environ.get("RATE", "20000"))
 
-PATIENCE_S: Final = 180.0
 MINUTE_US: Final = 60_000_000
 FUNCTIONS: Final = "normalize,persist,candle-aggregate,history-query"
 
@@ -110,8 +110,8 @@ def lose(platform: Platform, what: str, is_right: Callable[[], bool]) -> None:
         client.flushall()
         begun = time.perf_counter()
         heads = [Keys(shard).head for shard in range(DEFAULT_SHARDS)]
-        made_s = _wait(lambda: all(client.hexists(head, "lineage") for head in heads), begun)
-    right_s = _wait(is_right, begun)
+        made_s = wait(lambda: all(client.hexists(head, "lineage") for head in heads), begun)
+    right_s = wait(is_right, begun)
     peak.stop()
     cpu = sum(process.cpu_times()[:2]) - cpu
     print(
@@ -123,18 +123,7 @@ def lose(platform: Platform, what: str, is_right: Callable[[], bool]) -> None:
 
 def counted(platform: Platform, names: list[str]) -> int:
     """Return how many trades the one-day candles of some instruments have."""
-    pages = (platform.get(f"/api/candles/{name}?timeframe=1d&limit=3") for name in names)
-    return sum(candle["n"] for page in pages for candle in page["candles"])
-
-
-def _wait(condition: Callable[[], bool], begun: float = 0.0) -> float:
-    """Return how many seconds after `begun` the condition holds. Raises SystemExit."""
-    until = time.perf_counter() + PATIENCE_S
-    while not condition():
-        if time.perf_counter() > until:
-            raise SystemExit(f"not so after {PATIENCE_S:.0f} s")
-        time.sleep(0.1)
-    return time.perf_counter() - begun
+    return sum(map(platform.trades, names))
 
 
 def run() -> None:
@@ -154,8 +143,8 @@ def run() -> None:
         known = MINUTES * CHECKED
         lose(platform, "all stored", lambda: counted(platform, names) == known)
         known += int(market.sent[places].sum())
-        Sender(platform.environment["UDP_ADDR"], market.datagrams, LINES_A_DATAGRAM).send(RATE)
-        _wait(lambda: counted(platform, names) == known)
+        Sender(platform.udp, market.datagrams, LINES_A_DATAGRAM).send(RATE)
+        wait(lambda: counted(platform, names) == known)
         ticks = f"{market.ticks:,} ticks since"
         lose(platform, ticks, lambda: counted(platform, names) == known)
         lists(platform)

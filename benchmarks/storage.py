@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields
-from typing import Any
 
 import numpy as np
 import psycopg
 import zstandard
 from psycopg import Connection, sql
 
+from benchmarks import _market
+from benchmarks._measure import timed
 from benchmarks._platform import running
 from functions.persist.segments import segments
 from functions.persist.tick_writer import TickWriter
@@ -26,8 +27,7 @@ from shared.market.shards import DEFAULT_SHARDS
 from shared.reading.ranges import rows_of_range
 from shared.stores.arrays import Bigints, register
 from shared.stores.postgres import Postgres
-from shared.wire.instrument_table import Entries, Entry
-from shared.wire.ticks import INTEGER_ID, Ticks
+from shared.wire.ticks import Ticks
 
 RATE = int(os.environ.get("RATE", "20000"))
 SECONDS = int(os.environ.get("SECONDS", "10"))
@@ -136,26 +136,19 @@ def market(
         ids = next_id[who] + place
         next_id[held] += counts
         price[held] += source.integers(-3, 4, len(held))
-        none = np.zeros(size, dtype=np.uint8)
-        entries = [
-            Entry(names[n], 2, 3, count)
-            for n, count in zip(held.tolist(), counts.tolist(), strict=True)
-        ]
         yield (
             f"udp-listener-5f7d8c9b6-abcde-1700000000-{number}/normalize/0",
-            Ticks(
+            _market.ticks(
                 "udp-listener-5f7d8c9b6-abcde-1700000000",
-                Entries.of(*entries),
+                _market.entries(names, held, counts),
                 when,
                 price[who] + source.integers(-2, 3, size),
                 np.minimum(source.lognormal(4, 1.6, size).astype(np.int64) + 1, 10**6),
-                source.integers(1, 3, size).astype(np.uint8),
-                np.full(size, INTEGER_ID, dtype=np.uint8),
                 ids,
-                None,
-                when + source.integers(2_000, 60_000, size),
-                (number << 16) + np.argsort(np.argsort(when, kind="stable"), kind="stable"),
-                none,
+                received_us=when + source.integers(2_000, 60_000, size),
+                sequence=(number << 16)
+                + np.argsort(np.argsort(when, kind="stable"), kind="stable"),
+                chance=source,
             ).sharded(DEFAULT_SHARDS),
         )
 
@@ -186,13 +179,6 @@ def compressed(commit: list[Event]) -> int:
         columns = b"".join(each for each in values if isinstance(each, bytes))
         found += len(compressor.compress(columns + row.names.encode()))
     return found
-
-
-def timed(work: Callable[[], Any]) -> float:
-    """Return how long it takes, in seconds."""
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
 
 
 def count(connection: Connection, query: str) -> int:

@@ -16,11 +16,12 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-import httpx
 import numpy as np
 import psycopg
 import redis
 
+from benchmarks import _market
+from benchmarks._measure import p50_p99
 from benchmarks._platform import Platform, running
 from benchmarks._sender import Sender
 from benchmarks.chain import carried
@@ -52,24 +53,11 @@ class Market:
             symbols = np.arange(count) % width
         self.names = [f"SYM{n:05d}-USD" for n in range(width)]
         self.sent = np.bincount(symbols, minlength=width)
-        price = source.integers(1_000, 9_000_000, width)
-        steps = source.integers(-3, 4, count)
-        sizes = source.integers(1, 10**6, count)
         start_ms = time.time_ns() // 1_000_000 + int(count * 2.5e-3)  # writing the lines takes it
-        lines = []
-        for n, (symbol, step, size) in enumerate(
-            zip(symbols.tolist(), steps.tolist(), sizes.tolist(), strict=True)
-        ):
-            price[symbol] = max(1, price[symbol] + step)
-            lines.append(
-                f"{self.names[symbol]},{price[symbol] / 100:.2f},{size / 1000:.3f},"
-                f"{start_ms + int(n * 1000 / rate)},{'buy' if n & 1 else 'sell'},{n}"
-            )
+        times_ms = start_ms + (np.arange(count) * 1000 / rate).astype(np.int64)
         self.ticks = count
-        self.datagrams = [
-            "\n".join(lines[i : i + LINES_A_DATAGRAM]).encode()
-            for i in range(0, count, LINES_A_DATAGRAM)
-        ]
+        lines = _market.lines(self.names, symbols, times_ms, source)
+        self.datagrams = _market.datagrams(lines, LINES_A_DATAGRAM)
 
 
 class Probes:
@@ -79,10 +67,9 @@ class Probes:
     """
 
     def __init__(self, platform: Platform) -> None:
-        host, port = platform.environment["UDP_ADDR"].removeprefix("udp://").rsplit(":", 1)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.connect((host, int(port)))
-        self._api = httpx.Client(base_url=platform.environment["API_URL"], timeout=30)
+        self._socket.connect(platform.udp)
+        self._platform = platform
         self._sent: list[list[float]] = [[] for _ in range(PROBED)]
         self.rows: list[list[float]] = [[] for _ in range(PROBED)]
         self.candles: list[list[float]] = [[] for _ in range(PROBED)]
@@ -102,7 +89,6 @@ class Probes:
                     break
             time.sleep(0.02)
         self._socket.close()
-        self._api.close()
 
     @property
     def missing(self) -> int:
@@ -126,12 +112,11 @@ class Probes:
                     found += [now - at for at in sent[len(found) : count]]
 
     def _trades(self, of: int) -> int:
-        answer = self._api.get(f"/api/candles/PROBE{of}-USD?timeframe=1d&limit=2")
-        return sum(c["n"] for c in answer.json()["candles"]) if answer.status_code == 200 else 0
+        return self._platform.trades(f"PROBE{of}-USD")
 
     def _rows(self, of: int) -> int:
         """Count the rows: those of one instrument are stored in the order of its probes."""
-        answer = self._api.get(f"/api/ticks/PROBE{of}-USD?limit=1")
+        answer = self._platform.api.get(f"/api/ticks/PROBE{of}-USD?limit=1")
         ticks = answer.json()["ticks"] if answer.status_code == 200 else []
         return int(ticks[0]["id"]) // PROBED + 1 if ticks else 0
 
@@ -144,9 +129,9 @@ class Probes:
                 continue
             third = len(ordered) // 3
             first, last = (statistics.median(some) for some in (ordered[:third], ordered[-third:]))
-            p99 = sorted(ordered)[int(len(ordered) * 0.99) - 1]
+            p50, p99 = p50_p99(ordered)
             print(
-                f"    lag of {what:<7} median {statistics.median(ordered):5.2f} s, p99 {p99:5.2f};"
+                f"    lag of {what:<7} median {p50:5.2f} s, p99 {p99:5.2f};"
                 f" in the first third {first:.2f}, in the last {last:.2f}"
             )
         if self.missing:
@@ -191,9 +176,7 @@ def lost(platform: Platform, market: Market) -> int:
     missing = 0
     for place in dict.fromkeys(places):
         if market.sent[place]:
-            path = f"/api/candles/{market.names[place]}?timeframe=1d&limit=2"
-            candles = platform.get(path)["candles"]
-            missing += int(market.sent[place]) - sum(candle["n"] for candle in candles)
+            missing += int(market.sent[place]) - platform.trades(market.names[place])
     return missing
 
 
@@ -207,7 +190,7 @@ def measure(width: int, rate: float, spread: str) -> None:
             flush=True,
         )
         before, cpu, bytes_before = platform.stats(), platform.cpu(), disk(platform)
-        load = Sender(platform.environment["UDP_ADDR"], market.datagrams, LINES_A_DATAGRAM)
+        load = Sender(platform.udp, market.datagrams, LINES_A_DATAGRAM)
         probes = Probes(platform)
         started = time.perf_counter()
         with ThreadPoolExecutor(1) as pool:

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks._platform import free_port
-from benchmarks.stages import market_lines
+from benchmarks import _market
+from local.servers.ports import free_port
 
 LINES_A_DATAGRAM = (1, 20)
 SECONDS = 4.0
@@ -106,12 +106,7 @@ def send(port: int, datagrams: list[bytes]) -> int:
 
 def measure(arguments: tuple[str, ...], lines_a_datagram: int, lines: list[str]) -> None:
     """Print what one listener takes."""
-    datagrams = [
-        "\n".join(lines[i : i + lines_a_datagram]).encode()
-        for i in range(0, len(lines), lines_a_datagram)
-    ]
-    sink_port, metrics_port = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_STREAM)
-    udp_port = free_port(socket.SOCK_DGRAM)
+    sink_port, metrics_port, udp_port = free_port(), free_port(), free_port(socket.SOCK_DGRAM)
     environment = {
         "K_SINK": f"http://127.0.0.1:{sink_port}/",
         "UDP_PORT": str(udp_port),
@@ -129,7 +124,7 @@ def measure(arguments: tuple[str, ...], lines_a_datagram: int, lines: list[str])
         usage = psutil.Process(listener.pid)
         before_s = sum(usage.cpu_times()[:2])
         started = time.perf_counter()
-        sent = send(udp_port, datagrams)
+        sent = send(udp_port, _market.datagrams(lines, lines_a_datagram))
         seen: dict[str, float] = {}
         while time.perf_counter() - started < SECONDS + 10:
             seen = metrics(metrics_port)
@@ -149,7 +144,7 @@ def measure(arguments: tuple[str, ...], lines_a_datagram: int, lines: list[str])
 
 def run() -> None:
     """Print the table."""
-    lines = market_lines(20_000)
+    lines = _market.recent_lines(20_000)
     for lines_a_datagram in LINES_A_DATAGRAM:
         for name, arguments in READERS.items():
             print(f"  {name}, {lines_a_datagram} lines a datagram")

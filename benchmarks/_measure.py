@@ -1,0 +1,56 @@
+"""Measures that several benchmarks take: rates, percentiles, memory, and waiting."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_REPEATS = 7
+
+
+def rate(work: Callable[[], object], units: int) -> float:
+    """Return units a second of CPU, the median of several runs after one that is not counted.
+
+    What else the machine does does not show in it.
+    """
+    work()
+    seconds = []
+    for _ in range(_REPEATS):
+        started = time.process_time()
+        work()
+        seconds.append(time.process_time() - started)
+    return units / statistics.median(seconds)
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Return how long the work takes, in seconds."""
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def p50_p99(values: Sequence[float] | np.ndarray[Any, Any]) -> tuple[float, float]:
+    """Return the median and the 99th percentile; of nothing they are not numbers."""
+    p50, p99 = np.percentile(values, (50, 99)) if len(values) else (np.nan, np.nan)
+    return float(p50), float(p99)
+
+
+def wait(condition: Callable[[], bool], begun: float = 0.0, patience_s: float = 180.0) -> float:
+    """Return how many seconds after `begun` the condition holds. Raises SystemExit."""
+    until = time.perf_counter() + patience_s
+    while not condition():
+        if time.perf_counter() > until:
+            raise SystemExit(f"not so after {patience_s:.0f} s")
+        time.sleep(0.1)
+    return time.perf_counter() - begun
+
+
+def peak_mib(pid: int | str = "self") -> float:
+    """Return the most memory that a process has had."""
+    status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
