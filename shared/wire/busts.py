@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from google.protobuf.message import DecodeError
 
 from shared.errors import PermanentError
 from shared.market.bounds import LATEST_US, check_instrument
 from shared.market.decimals import mantissa_text
 from shared.schema import busts_pb2
+from shared.wire.message_fields import parsed, read, written
 from shared.wire.ticks import CANCELLED, CORRECTED, ENDING, INTEGER_ID, Ticks
 
 CANCEL: Final = "cancel"
@@ -82,16 +82,13 @@ def of_ticks(ticks: Ticks) -> list[Bust]:
 
 def encode(source: str, format_: int, busts: Sequence[Bust]) -> bytes:
     """Return a BustBatch of busts of one format."""
-    messages = [busts_pb2.Bust(**asdict(bust)) for bust in busts]
+    messages = [busts_pb2.Bust(**written(bust)) for bust in busts]
     return busts_pb2.BustBatch(source=source, busts=messages, format=format_).SerializeToString()
 
 
 def decode(body: bytes) -> tuple[str, int, list[Bust]]:
     """Read a BustBatch: its source, its format and its busts. Raises PermanentError."""
-    try:
-        message = busts_pb2.BustBatch.FromString(body)
-    except DecodeError as error:
-        raise PermanentError(_CODE, f"body is no BustBatch: {error}") from error
+    message = parsed(_CODE, busts_pb2.BustBatch, body)
     result = []
     for each in message.busts:
         check_instrument(_CODE, each.instrument)
@@ -101,6 +98,5 @@ def decode(body: bytes) -> tuple[str, int, list[Bust]]:
             raise PermanentError(_CODE, f"flags {each.flags} are none of a trade")
         if not (0 <= each.event_time_us < LATEST_US and 0 <= each.receive_time_us < LATEST_US):
             raise PermanentError(_CODE, "event_time_us or receive_time_us is out of range")
-        values = {field.name: getattr(each, field.name) for field in fields(Bust)}
-        result.append(Bust(**{**values, "venue": each.venue if each.HasField("venue") else None}))
+        result.append(Bust(**read(Bust, each)))
     return message.source, int(message.format), result

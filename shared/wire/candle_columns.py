@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any, Final
 
 import numpy as np
-from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from shared.errors import PermanentError
@@ -33,6 +32,7 @@ from shared.schema import candles_pb2
 from shared.wire import candle, columns
 from shared.wire.candle import Candle
 from shared.wire.columns import summed
+from shared.wire.message_fields import parsed
 from shared.wire.varints import deltas, packed, varint, zigzag
 
 _CODE: Final = "bad_candle_batch"
@@ -156,11 +156,7 @@ class CandleColumns:
 
 def decode_columns(body: bytes) -> list[CandleColumns]:
     """Read a CandleBatch. Raises PermanentError `bad_candle_batch` that names the column."""
-    try:
-        message = candles_pb2.CandleBatch.FromString(body)
-    except DecodeError as error:
-        raise PermanentError(_CODE, f"body is no CandleBatch: {error}") from error
-    return [_columns(each) for each in message.columns]
+    return [_columns(each) for each in parsed(_CODE, candles_pb2.CandleBatch, body).columns]
 
 
 def decode_batch(body: bytes) -> list[Candle]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from google.protobuf.message import DecodeError
-
 from shared.errors import PermanentError
 from shared.market.bounds import check_start
 from shared.schema import candles_pb2
 from shared.wire.candle_columns import CandleColumns, decode_columns
+from shared.wire.message_fields import parsed
 
 _CODE = "bad_history"
 
@@ -41,10 +40,7 @@ class CandleHistory(NamedTuple):
     @classmethod
     def decode(cls, body: bytes) -> CandleHistory:
         """Read the message. Raises PermanentError `bad_history` or `bad_candle_batch`."""
-        try:
-            message = candles_pb2.CandleHistory.FromString(body)
-        except DecodeError as error:
-            raise PermanentError(_CODE, f"body is no CandleHistory: {error}") from error
+        message = parsed(_CODE, candles_pb2.CandleHistory, body)
         name, from_us, to_us = message.instrument, message.from_us, message.to_us
         timeframe = message.candles.timeframe
         check_start(_CODE, name, timeframe, from_us)

@@ -29,27 +29,9 @@ _COLUMNS: Final = {
 def candle_of(fields: Mapping[str, Any], instrument: str, timeframe: str) -> Candle:
     """Parse the output of `candle_json`; first and last time are the start."""
     start_us = int(fields["t"]) * 1000
-    return Candle(
-        instrument=instrument,
-        timeframe=timeframe,
-        start_us=start_us,
-        open=Decimal(fields["o"]),
-        high=Decimal(fields["h"]),
-        low=Decimal(fields["l"]),
-        close=Decimal(fields["c"]),
-        volume=Decimal(fields["v"]),
-        notional=Decimal(fields["qv"]),
-        trade_count=int(fields["n"]),
-        buy_volume=Decimal(fields["bv"]),
-        sell_volume=Decimal(fields["sv"]),
-        first_time_us=start_us,
-        last_time_us=start_us,
-        closed=bool(fields["closed"]),
-        partial=bool(fields["partial"]),
-        complete=bool(fields["complete"]),
-        revision=int(fields["revision"]),
-        origin=fields["origin"],
-    )
+    times = dict.fromkeys(("start_us", "first_time_us", "last_time_us"), start_us)
+    values = {name: fields[key] for key, name in _COLUMNS.items() if key != "vw"}
+    return Candle.from_texts({**values, **times, "instrument": instrument, "timeframe": timeframe})
 
 
 def vwap_text(notional: Decimal, volume: Decimal) -> str | None:
@@ -59,24 +41,11 @@ def vwap_text(notional: Decimal, volume: Decimal) -> str | None:
 
 def candle_json(candle: Candle) -> dict[str, Any]:
     """Return a candle's JSON form: `t` in ms, prices and sizes as text."""
-    return {
-        "t": candle.start_us // 1000,
-        "o": to_text(candle.open),
-        "h": to_text(candle.high),
-        "l": to_text(candle.low),
-        "c": to_text(candle.close),
-        "v": to_text(candle.volume),
-        "qv": to_text(candle.notional),
-        "vw": vwap_text(candle.notional, candle.volume),
-        "n": candle.trade_count,
-        "bv": to_text(candle.buy_volume),
-        "sv": to_text(candle.sell_volume),
-        "closed": candle.closed,
-        "partial": candle.partial,
-        "complete": candle.complete,
-        "revision": candle.revision,
-        "origin": candle.origin,
-    }
+    shown = {key: getattr(candle, name) for key, name in _COLUMNS.items()}
+    shown["t"] = candle.start_us // 1000
+    shown |= {key: to_text(value) for key, value in shown.items() if isinstance(value, Decimal)}
+    shown["vw"] = vwap_text(candle.notional, candle.volume)
+    return shown
 
 
 def candle_rows(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from google.protobuf.message import DecodeError
-
 from shared.errors import PermanentError
 from shared.schema import feeds_pb2
+from shared.wire.message_fields import numbers, parsed, read, written
 
 FEEDS: Final = ("binance", "coinbase", "kraken", "alpaca", "scanner", "ccxt")
 """The values of FEED; `ccxt` stands for any of its venues."""
@@ -97,75 +96,24 @@ class FeedStatus:
 
     def encode(self) -> bytes:
         """Return the FeedStatus message, the body of a feed event."""
-        return feeds_pb2.FeedStatus(
-            feed=self.feed,
-            source=self.source,
-            reported_us=self.reported_us,
-            reconnects=self.reconnects,
-            skew_us=self.skew_us,
-            error=self.error,
-            symbols=[
-                feeds_pb2.SymbolStatus(
-                    symbol=each.symbol,
-                    instrument=each.instrument,
-                    state=_TO_WIRE[each.state],
-                    last_message_us=each.last_message_us,
-                    last_trade_us=each.last_trade_us,
-                    last_trade_id=each.last_trade_id,
-                    id_time_us=each.id_time_us,
-                    gaps_open=each.gaps_open,
-                    gaps_filled=each.gaps_filled,
-                    trades_per_minute=each.trades_per_minute,
-                    history_done=each.history_done,
-                    history_parts=each.history_parts,
-                )
-                for each in self.symbols
-            ],
-        ).SerializeToString()
+        symbols = [
+            feeds_pb2.SymbolStatus(**written(each, state=_TO_WIRE[each.state]))
+            for each in self.symbols
+        ]
+        return feeds_pb2.FeedStatus(**written(self, symbols=symbols)).SerializeToString()
 
     @classmethod
     def decode(cls, body: bytes) -> FeedStatus:
         """Read a FeedStatus message. Raises PermanentError."""
-        try:
-            message = feeds_pb2.FeedStatus.FromString(body)
-        except DecodeError as error:
-            raise PermanentError("bad_feed_status", f"body is no FeedStatus: {error}") from error
+        message = parsed("bad_feed_status", feeds_pb2.FeedStatus, body)
         if any(each.state not in _FROM_WIRE for each in message.symbols):
             raise PermanentError("bad_feed_status", "a symbol has no known state")
-        return cls(
-            message.feed,
-            message.source,
-            message.reported_us,
-            message.reconnects,
-            message.skew_us if message.HasField("skew_us") else None,
-            message.error,
-            tuple(
-                SymbolStatus(
-                    each.symbol,
-                    each.instrument,
-                    _FROM_WIRE[each.state],
-                    each.last_message_us,
-                    each.last_trade_us,
-                    each.last_trade_id if each.HasField("last_trade_id") else None,
-                    each.id_time_us,
-                    each.gaps_open,
-                    each.gaps_filled,
-                    each.trades_per_minute,
-                    each.history_done,
-                    each.history_parts,
-                )
-                for each in message.symbols
-            ),
+        symbols = tuple(
+            SymbolStatus(**read(SymbolStatus, each, state=_FROM_WIRE[each.state]))
+            for each in message.symbols
         )
+        return cls(**read(cls, message, symbols=symbols))
 
 
-_TO_WIRE = {
-    FeedState.LIVE: feeds_pb2.FEED_STATE_LIVE,
-    FeedState.QUIET: feeds_pb2.FEED_STATE_QUIET,
-    FeedState.STALLED: feeds_pb2.FEED_STATE_STALLED,
-    FeedState.RECONNECTING: feeds_pb2.FEED_STATE_RECONNECTING,
-    FeedState.ENDED: feeds_pb2.FEED_STATE_ENDED,
-    FeedState.HALTED: feeds_pb2.FEED_STATE_HALTED,
-    FeedState.MAINTENANCE: feeds_pb2.FEED_STATE_MAINTENANCE,
-}
+_TO_WIRE = numbers(FeedState, feeds_pb2.FeedState, "FEED_STATE_")
 _FROM_WIRE = {value: state for state, value in _TO_WIRE.items()}

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from google.protobuf.message import DecodeError
-
 from shared.errors import PermanentError
 from shared.schema import gaps_pb2
+from shared.wire.message_fields import numbers, parsed, read, written
 
 
 class GapState(StrEnum):
@@ -50,55 +49,23 @@ def touches(spans: Iterable[tuple[int, int]], start_us: int, end_us: int) -> boo
     return any(from_us < end_us and to_us >= start_us for from_us, to_us in spans)
 
 
-_TO_WIRE = {GapState.OPEN: gaps_pb2.GAP_STATE_OPEN, GapState.FILLED: gaps_pb2.GAP_STATE_FILLED}
+_TO_WIRE = numbers(GapState, gaps_pb2.GapState, "GAP_STATE_")
 _FROM_WIRE = {value: state for state, value in _TO_WIRE.items()}
 
 
 def encode_gaps(feed: str, gaps: Sequence[Gap]) -> bytes:
     """Return a GapBatch, the body of a gap event."""
-    return gaps_pb2.GapBatch(
-        feed=feed,
-        gaps=[
-            gaps_pb2.Gap(
-                symbol=gap.symbol,
-                instrument=gap.instrument,
-                first_id=gap.first_id,
-                last_id=gap.last_id,
-                from_us=gap.from_us,
-                to_us=gap.to_us,
-                state=_TO_WIRE[gap.state],
-                absent=gap.absent,
-                changed_us=gap.changed_us,
-                by_time=gap.by_time,
-            )
-            for gap in gaps
-        ],
-    ).SerializeToString()
+    messages = [gaps_pb2.Gap(**written(gap, state=_TO_WIRE[gap.state])) for gap in gaps]
+    return gaps_pb2.GapBatch(feed=feed, gaps=messages).SerializeToString()
 
 
 def decode_gaps(body: bytes) -> tuple[str, list[Gap]]:
     """Read a GapBatch: the feed and its gaps. Raises PermanentError."""
-    try:
-        message = gaps_pb2.GapBatch.FromString(body)
-    except DecodeError as error:
-        raise PermanentError("bad_gap_batch", f"body is no GapBatch: {error}") from error
+    message = parsed("bad_gap_batch", gaps_pb2.GapBatch, body)
     gaps = []
     for gap in message.gaps:
         state = _FROM_WIRE.get(gap.state)
         if state is None or gap.last_id < gap.first_id:
             raise PermanentError("bad_gap_batch", f"gap {gap.first_id} to {gap.last_id}: no gap")
-        gaps.append(
-            Gap(
-                gap.symbol,
-                gap.instrument,
-                gap.first_id,
-                gap.last_id,
-                gap.from_us,
-                gap.to_us,
-                state,
-                gap.absent,
-                gap.changed_us,
-                gap.by_time,
-            )
-        )
+        gaps.append(Gap(**read(Gap, gap, state=state)))
     return message.feed, gaps

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from google.protobuf.message import DecodeError
-
 from shared.errors import PermanentError
 from shared.market.bounds import check_start
 from shared.schema import late_pb2
+from shared.wire.message_fields import numbers, parsed
 
 
 class Reason(StrEnum):
@@ -20,10 +19,7 @@ class Reason(StrEnum):
     REPEATED = "repeated"
 
 
-_TO_WIRE: Final = {
-    Reason.LATE: late_pb2.LATE_REASON_LATE,
-    Reason.REPEATED: late_pb2.LATE_REASON_REPEATED,
-}
+_TO_WIRE: Final = numbers(Reason, late_pb2.LateReason, "LATE_REASON_")
 _FROM_WIRE: Final = {value: reason for reason, value in _TO_WIRE.items()}
 
 
@@ -49,10 +45,7 @@ def encode_late(
 
 def decode_late(body: bytes) -> Late:
     """Read a LateBatch. Raises PermanentError."""
-    try:
-        message = late_pb2.LateBatch.FromString(body)
-    except DecodeError as error:
-        raise PermanentError("bad_late_batch", f"body is no LateBatch: {error}") from error
+    message = parsed("bad_late_batch", late_pb2.LateBatch, body)
     if len(message.instrument) != len(message.start_us):
         raise PermanentError("bad_late_batch", "columns instrument and start_us differ in length")
     reason = _FROM_WIRE.get(message.reason)

@@ -8,18 +8,17 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from google.protobuf.message import DecodeError
-
 from shared.errors import PermanentError
 from shared.market.bounds import check_start
 from shared.market.decimals import to_text
 from shared.market.timeframes import Timeframe
 from shared.schema import patterns_pb2
-from shared.wire.message_fields import MessageFields
+from shared.wire.message_fields import MessageFields, parsed
 
 SOURCE: Final = "kandle/detect-pattern"
 
 _HIGH, _MEDIUM = 0.85, 0.75
+_NUMBERS: Final = ("open", "high", "low", "close", "volume")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +87,11 @@ def encode_patterns(patterns: Sequence[Pattern]) -> bytes:
 
 def decode_patterns(body: bytes) -> list[Pattern]:
     """Read a PatternBatch. Raises PermanentError."""
+    batch = parsed("bad_pattern_batch", patterns_pb2.PatternBatch, body)
     try:
-        batch = patterns_pb2.PatternBatch.FromString(body)
         patterns = [Pattern.from_message(message) for message in batch.patterns]
-    except (DecodeError, InvalidOperation) as error:
-        raise PermanentError("bad_pattern_batch", f"body is no PatternBatch: {error}") from error
+    except InvalidOperation as error:
+        raise PermanentError("bad_pattern_batch", f"a price is no decimal: {error}") from error
     for each in patterns:
         check_start("bad_pattern_batch", each.instrument, each.timeframe, each.start_us)
     return patterns
@@ -114,11 +113,7 @@ def pattern_of(data: Mapping[str, Any]) -> Pattern:
         trigger_price=Decimal(data["trigger_price"]),
         start_us=end_us - Timeframe.parse(data["timeframe"]).length_us,
         end_us=end_us,
-        open=Decimal(prices["open"]),
-        high=Decimal(prices["high"]),
-        low=Decimal(prices["low"]),
-        close=Decimal(prices["close"]),
-        volume=Decimal(prices["volume"]),
+        **{name: Decimal(prices[name]) for name in _NUMBERS},
         retracted=data["status"] == "retracted",
         revision=int(data["revision"]),
         begin_us=int(data["begin"]) * 1000,
@@ -143,13 +138,7 @@ def as_event_json(pattern: Pattern) -> dict[str, Any]:
             "timestamp": pattern.end_us // 1000,
             "begin": pattern.begin_us // 1000,
             "features": dict(pattern.features),
-            "candle_data": {
-                "open": to_text(pattern.open),
-                "high": to_text(pattern.high),
-                "low": to_text(pattern.low),
-                "close": to_text(pattern.close),
-                "volume": to_text(pattern.volume),
-            },
+            "candle_data": {name: to_text(getattr(pattern, name)) for name in _NUMBERS},
             "source": SOURCE,
             "status": "retracted" if pattern.retracted else "active",
             "revision": pattern.revision,

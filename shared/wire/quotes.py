@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
-from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
-from shared.errors import PermanentError
 from shared.market.decimals import from_mantissa
 from shared.schema import quotes_pb2
 from shared.wire import columns
 from shared.wire.columns import delta, summed
 from shared.wire.instrument_table import Entries, Entry
+from shared.wire.message_fields import parsed
 from shared.wire.ticks import Int64s
 
 NOT_GIVEN: Final = -1
@@ -95,18 +94,8 @@ class Quotes:
 
     def select(self, keep: NDArray[np.bool_]) -> Quotes:
         """Return the kept rows; entries without rows are dropped."""
-        return Quotes(
-            self.source,
-            self.entries.select(keep),
-            self.event_time_us[keep],
-            self.bid[keep],
-            self.ask[keep],
-            self.bid_size[keep],
-            self.ask_size[keep],
-            self.update_id[keep],
-            self.receive_time_us[keep],
-            self.sequence[keep],
-        )
+        columns = {name: getattr(self, name)[keep] for name in _COLUMNS}
+        return Quotes(self.source, self.entries.select(keep), **columns)
 
     def encode(self) -> bytes:
         """Return the QuoteBatch."""
@@ -126,10 +115,7 @@ class Quotes:
     @classmethod
     def decode(cls, body: bytes) -> Quotes:
         """Read a QuoteBatch. Raises PermanentError `bad_quote_batch` that names the column."""
-        try:
-            message = quotes_pb2.QuoteBatch.FromString(body)
-        except DecodeError as error:
-            raise PermanentError("bad_quote_batch", f"body is no QuoteBatch: {error}") from error
+        message = parsed("bad_quote_batch", quotes_pb2.QuoteBatch, body)
         n = len(message.event_time_us)
         entries = Entries.from_message("bad_quote_batch", message.instruments, n)
         return cls(
@@ -144,3 +130,8 @@ class Quotes:
             _times("receive_time_us", message.receive_time_us, n),
             summed(_column("sequence", message.sequence, n, np.int64)),
         )
+
+
+_COLUMNS: Final = tuple(
+    each.name for each in fields(Quotes) if each.name not in ("source", "entries")
+)

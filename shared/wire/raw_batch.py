@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, cast
 
 import numpy as np
-from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from shared.errors import PermanentError
 from shared.market.bounds import LATEST_US
 from shared.schema import raw_pb2
+from shared.wire.message_fields import parsed
 
 FORMAT_CSV: Final = int(raw_pb2.FORMAT_CSV)
 FORMAT_CSV_DECIMAL_COMMA: Final = int(raw_pb2.FORMAT_CSV_DECIMAL_COMMA)
@@ -68,10 +68,7 @@ class RawBatch:
     @classmethod
     def decode(cls, body: bytes) -> RawBatch:
         """Read a RawBatch message. Raises PermanentError `bad_raw_batch` that names the field."""
-        try:
-            message = raw_pb2.RawBatch.FromString(body)
-        except DecodeError as error:
-            raise PermanentError("bad_raw_batch", f"body is no RawBatch: {error}") from error
+        message = parsed("bad_raw_batch", raw_pb2.RawBatch, body)
         if len(message.lengths) > MAX_PAYLOADS:
             raise PermanentError("bad_raw_batch", f"a batch has {MAX_PAYLOADS} payloads at most")
         lengths = np.array(message.lengths, dtype=np.int64)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from google.protobuf.message import DecodeError
-
-from shared.errors import PermanentError
 from shared.schema import rejects_pb2
+from shared.wire.message_fields import parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +31,20 @@ def encode(source: str, rejects: Sequence[Reject]) -> bytes:
         format=rejects[0].format if rejects else 0,
         rejects=[
             rejects_pb2.Reject(
-                original=reject.original,
-                code=reject.code,
-                detail=reject.detail,
-                receive_time_us=reject.receive_time_us,
-                sequence=reject.sequence,
+                original=each.original,
+                code=each.code,
+                detail=each.detail,
+                receive_time_us=each.receive_time_us,
+                sequence=each.sequence,
             )
-            for reject in rejects
+            for each in rejects
         ],
     ).SerializeToString()
 
 
 def decode(body: bytes) -> tuple[str, list[Reject]]:
     """Read a RejectBatch: its source and its rejects. Raises PermanentError."""
-    try:
-        message = rejects_pb2.RejectBatch.FromString(body)
-    except DecodeError as error:
-        raise PermanentError("bad_reject_batch", f"body is no RejectBatch: {error}") from error
+    message = parsed("bad_reject_batch", rejects_pb2.RejectBatch, body)
     return message.source, [
         Reject(r.original, r.code, r.detail, r.receive_time_us, r.sequence, message.format)
         for r in message.rejects

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, Final, cast
 
 import numpy as np
-from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from shared.errors import PermanentError
@@ -18,6 +17,7 @@ from shared.schema import ticks_pb2
 from shared.wire import columns as wire
 from shared.wire.columns import summed
 from shared.wire.instrument_table import Entries, Entry
+from shared.wire.message_fields import parsed
 from shared.wire.varints import Uint64s, deltas, packed, zigzag
 
 Int64s = NDArray[np.int64]
@@ -176,10 +176,7 @@ class Ticks:
     @classmethod
     def decode(cls, body: bytes) -> Ticks:
         """Read a TickBatch. Raises PermanentError `bad_tick_batch` that names the column."""
-        try:
-            message = ticks_pb2.TickBatch.FromString(body)
-        except DecodeError as error:
-            raise PermanentError(_CODE, f"body is no TickBatch: {error}") from error
+        message = parsed(_CODE, ticks_pb2.TickBatch, body)
         n = len(message.event_time_us)
         entries = Entries.from_message(_CODE, message.instruments, n)
         if len(message.trade_id_kind):
