@@ -7,18 +7,13 @@ import ssl
 from typing import Final
 
 import aiohttp
-import aiohttp.hdrs
 from yarl import URL
 
 from local.broker.delivery import Answer, Failure
+from shared.adapter.sink import open_session
 
 REPLY_BYTES: Final = 2 * 1024 * 1024
 """A longer response cannot become an event; the rest is not read."""
-KEEP_ALIVE_SECONDS: Final = 4.0
-"""Shorter than the five seconds after which uvicorn closes an idle connection: the side that closes
-first must be this one, else a request now and then meets a connection that is just being closed."""
-
-_LEFT_OUT: Final = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
 class HttpClient:
@@ -42,11 +37,8 @@ class HttpClient:
                 async with session.post(
                     target, data=body, headers=headers, allow_redirects=False
                 ) as response:
-                    reply = await response.content.read(REPLY_BYTES)
-                    while reply and len(reply) < REPLY_BYTES:
-                        chunk = await response.content.read(REPLY_BYTES - len(reply))
-                        if not chunk:
-                            break
+                    reply = b""
+                    while chunk := await response.content.read(REPLY_BYTES - len(reply)):
                         reply += chunk
                     names = tuple((name.lower(), value) for name, value in response.raw_headers)
                     return Answer(response.status, names, reply)
@@ -63,11 +55,5 @@ class HttpClient:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
-                timeout=aiohttp.ClientTimeout(total=None),
-                auto_decompress=False,
-                skip_auto_headers=_LEFT_OUT,
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
+            self._session = open_session(connections=0)
         return self._session

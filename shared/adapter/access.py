@@ -20,10 +20,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from shared.adapter.rates import Rates
 from shared.runtime import metrics
 from shared.runtime.problem import problem
 from shared.runtime.settings import Environment
+from shared.runtime.token_bucket import Rates
 
 OPEN_PATHS: Final = frozenset(
     ("/health", "/health/liveness", "/health/readiness", "/ready", "/startup", "/metrics")

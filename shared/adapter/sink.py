@@ -18,11 +18,22 @@ from shared.runtime import metrics
 ATTEMPTS: Final = 4
 ATTEMPT_TIMEOUT_S: Final = 10.0
 CONNECTIONS: Final = 64
-KEEP_ALIVE_S: Final = 4.0
+_KEEP_ALIVE_S: Final = 4.0
 """Shorter than the five seconds after which uvicorn closes an idle connection: the side that closes
 first must be this one, else a post now and then meets a connection that is just being closed."""
 
-_LEFT_OUT: Final = ("User-Agent", "Accept", "Accept-Encoding")
+_LEFT_OUT: Final = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+
+
+def open_session(connections: int, timeout_s: float | None = None) -> aiohttp.ClientSession:
+    """Return a session that posts events as they are; 0 connections: any number."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=_KEEP_ALIVE_S),
+        timeout=aiohttp.ClientTimeout(total=timeout_s),
+        auto_decompress=False,
+        skip_auto_headers=_LEFT_OUT,
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
 
 
 class _NotAcceptedError(Exception):
@@ -124,13 +135,7 @@ class Sink:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE_S),
-                timeout=aiohttp.ClientTimeout(total=ATTEMPT_TIMEOUT_S),
-                auto_decompress=False,
-                skip_auto_headers=_LEFT_OUT,
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
+            self._session = open_session(CONNECTIONS, ATTEMPT_TIMEOUT_S)
         return self._session
 
     async def close(self) -> None:

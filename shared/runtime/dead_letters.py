@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -17,7 +18,7 @@ from typing import Final
 import nats.errors
 import nats.js.errors
 from nats.js import JetStreamContext
-from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig, StreamState
 
 from shared.errors import TransientError
 from shared.wire import events
@@ -99,6 +100,15 @@ def message_id(attributes: Mapping[str, str]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
+@contextmanager
+def translated(problem: str = "NATS is away") -> Iterator[None]:
+    """Turn errors of NATS into TransientError."""
+    try:
+        yield
+    except (nats.errors.Error, OSError) as error:
+        raise TransientError(f"{problem}: {error}") from error
+
+
 class DeadLetters:
     """Reader and writer of the stream. All methods raise TransientError while NATS is away."""
 
@@ -118,17 +128,13 @@ class DeadLetters:
             duplicate_window=min(600.0, max_age_s or 600.0),
             allow_direct=True,
         )
-        try:
+        with translated(f"stream {STREAM} could not be made"):
             try:
                 await self._jetstream.add_stream(config)
             except nats.js.errors.BadRequestError as error:
                 if error.err_code != _STREAM_NAME_IN_USE:
                     raise
                 await self._jetstream.update_stream(config)
-        except nats.js.errors.BadRequestError as error:
-            raise TransientError(f"stream {STREAM} could not be made: {error}") from error
-        except (nats.errors.Error, OSError) as error:
-            raise TransientError(f"NATS is away: {error}") from error
 
     async def append(self, attributes: Mapping[str, str], body: bytes) -> bool:
         """Store a letter; return False if it was stored already."""
@@ -137,30 +143,27 @@ class DeadLetters:
         if len(stored) > _COMPRESS_FROM_BYTES:
             stored = compress(stored)
             headers["Content-Encoding"] = events.ZSTD
-        try:
-            acknowledged = await self._jetstream.publish(
-                SUBJECT_PREFIX + _token(attributes.get("type", "unknown")),
-                stored,
-                headers=headers,
-            )
-        except (nats.errors.Error, OSError) as error:
-            raise TransientError(f"the dead letters could not be written: {error}") from error
-        return not acknowledged.duplicate
+        subject = SUBJECT_PREFIX + _token(attributes.get("type", "unknown"))
+        with translated("the dead letters could not be written"):
+            stored_at = await self._jetstream.publish(subject, stored, headers=headers)
+        return not stored_at.duplicate
+
+    async def state(self) -> StreamState | None:
+        """Return the stream's state, with the number of letters; None before the first."""
+        with translated():
+            try:
+                return (await self._jetstream.stream_info(STREAM)).state
+            except nats.js.errors.NotFoundError:
+                return None
 
     async def count(self) -> int:
         """Return the number of letters."""
-        try:
-            return (await self._jetstream.stream_info(STREAM)).state.messages
-        except nats.js.errors.NotFoundError:
-            return 0
-        except (nats.errors.Error, OSError) as error:
-            raise TransientError(f"NATS is away: {error}") from error
+        state = await self.state()
+        return state.messages if state else 0
 
     async def list(self, limit: int = 1000) -> AsyncIterator[DeadLetter]:
         """Yield letters, oldest first, at most `limit`."""
-        try:
-            state = (await self._jetstream.stream_info(STREAM)).state
-        except nats.js.errors.NotFoundError:
+        if (state := await self.state()) is None:
             return
         sequence = state.first_seq
         for _ in range(min(limit, state.messages)):
@@ -175,12 +178,8 @@ class DeadLetters:
 
         Positions of replayed letters are empty, so a bounded number is tried.
         """
-        try:
-            state = (await self._jetstream.stream_info(STREAM)).state
-        except nats.js.errors.NotFoundError:
+        if (state := await self.state()) is None:
             return 0, []
-        except (nats.errors.Error, OSError) as error:
-            raise TransientError(f"NATS is away: {error}") from error
         letters: list[DeadLetter] = []
         lowest = max(state.first_seq, state.last_seq - _LOOKED_AT * limit)
         for sequence in range(state.last_seq, lowest - 1, -1):
@@ -196,23 +195,18 @@ class DeadLetters:
 
     async def delete(self, sequence: int) -> None:
         """Remove a letter, once it is replayed."""
-        try:
+        with translated(f"letter {sequence} could not be removed"):
             await self._jetstream.delete_msg(STREAM, sequence)
-        except (nats.errors.Error, OSError) as error:
-            raise TransientError(f"letter {sequence} could not be removed: {error}") from error
 
     async def _read(self, sequence: int, *, at_or_after: bool) -> DeadLetter | None:
-        try:
-            message = await self._jetstream.get_msg(
-                STREAM,
-                sequence,
-                subject=f"{SUBJECT_PREFIX}>" if at_or_after else None,
-                next=at_or_after,
-            )
-        except nats.js.errors.NotFoundError:
-            return None
-        except (nats.errors.Error, OSError) as error:
-            raise TransientError(f"NATS is away: {error}") from error
+        subject = f"{SUBJECT_PREFIX}>" if at_or_after else None
+        with translated():
+            try:
+                message = await self._jetstream.get_msg(
+                    STREAM, sequence, subject=subject, next=at_or_after
+                )
+            except nats.js.errors.NotFoundError:
+                return None
         stored = message.data or b"{}"
         if (message.headers or {}).get("Content-Encoding") == events.ZSTD:
             stored = decompress(stored)

@@ -23,8 +23,8 @@ from websockets.sync.client import connect
 
 from shared.adapter.access import AccessRules, guarded
 from shared.adapter.health import health_routes
-from shared.adapter.rates import MAX_CLIENTS, Rates
 from shared.runtime.settings import SettingsError
+from shared.runtime.token_bucket import MAX_CLIENTS, Rates
 from tests.local.broker.processes import eventually
 
 TOKEN, OTHER = "a-token-of-the-test", "another-token-of-it"
