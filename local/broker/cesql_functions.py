@@ -60,10 +60,13 @@ def cast(value: Value, target: type[T]) -> T:
 
 @dataclass(frozen=True)
 class Function:
-    """A built-in; `rest` is the type of further arguments, if it takes any number of them."""
+    """A built-in; `rest` is the type of further arguments, if it takes any number of them.
+
+    A parameter of type None takes its argument as it is.
+    """
 
     run: Callable[..., Value]
-    parameters: tuple[tuple[type, ...], ...]
+    parameters: tuple[tuple[type | None, ...], ...]
     rest: type | None = None
 
     def takes(self, count: int) -> bool:
@@ -76,9 +79,10 @@ class Function:
 
         Raises EvaluationError: a cast fails, or the function has no value for these arguments.
         """
-        fixed: tuple[type, ...] = max(self.parameters, key=len)
-        types: list[Any] = [*fixed, *[self.rest] * (len(arguments) - len(fixed))]
-        return self.run(*(cast(value, kind) for value, kind in zip(arguments, types, strict=False)))
+        fixed: tuple[Any, ...] = max(self.parameters, key=len)
+        types = (*fixed, *[self.rest] * (len(arguments) - len(fixed)))
+        pairs = zip(arguments, types, strict=False)
+        return self.run(*(value if kind is None else cast(value, kind) for value, kind in pairs))
 
 
 def _left(text: str, length: int) -> str:
@@ -113,19 +117,6 @@ def _is(target: type) -> Callable[[Value], bool]:
     return castable
 
 
-class _Any:
-    """Stands for an argument that is taken as it is."""
-
-
-def _as_is(run: Callable[[Any], Value]) -> Function:
-    return _Uncast(run, ((_Any,),))
-
-
-class _Uncast(Function):
-    def call(self, arguments: list[Value]) -> Value:
-        return self.run(*arguments)
-
-
 FUNCTIONS: dict[str, Function] = {
     "LENGTH": Function(len, ((str,),)),
     "CONCAT": Function(lambda *texts: "".join(texts), ((),), str),
@@ -140,6 +131,6 @@ FUNCTIONS: dict[str, Function] = {
     "INT": Function(lambda value: value, ((int,),)),
     "BOOL": Function(lambda value: value, ((bool,),)),
     "STRING": Function(lambda value: value, ((str,),)),
-    "IS_INT": _as_is(_is(int)),
-    "IS_BOOL": _as_is(_is(bool)),
+    "IS_INT": Function(_is(int), ((None,),)),
+    "IS_BOOL": Function(_is(bool), ((None,),)),
 }

@@ -22,7 +22,7 @@ from nats.js.api import (
 )
 from nats.js.errors import APIError, NotFoundError
 
-from local.broker.jetstream import JetStream, PublishAck
+from local.broker.jetstream import JetStream
 from local.broker.stats import LoudWarnings
 from local.topology.channel_template import ChannelTemplate
 from local.topology.eventing import Broker, Trigger
@@ -85,8 +85,8 @@ class Channel:
         self.stream = stream_name(broker.namespace, broker.name)
         self.subject = subject_name(broker.namespace, broker.name)
 
-    async def publish(self, message_id: str, payload: bytes) -> PublishAck:
-        """Store an event. It is deduplicated by id alone, across sources.
+    async def publish(self, message_id: str, payload: bytes) -> bool:
+        """Store an event; return whether it was there. It is deduplicated by id, across sources.
 
         Raises UnavailableError: it is not stored, as far as is known.
         """

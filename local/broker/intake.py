@@ -80,14 +80,14 @@ class Intake:
             raise TooLargeError
         digest = _digest(event)
         try:
-            ack = await self._channel.publish(event.id, event.stored_form())
+            is_duplicate = await self._channel.publish(event.id, event.stored_form())
         except FullError as error:
             self._warn_of_refusal(f"{self._channel.stream} is full ({error}): {self._waiting()}")
             raise
         except UnavailableError as error:
             self._warn_of_refusal(str(error))
             raise
-        if ack.duplicate:
+        if is_duplicate:
             self.counts.duplicates += 1
             self._warn_of_duplicate(event, digest, reply_to)
         else:

@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import nats
 import nats.errors
-import orjson
 from nats.aio.client import Client
 from nats.js import JetStreamContext
+from nats.js.errors import APIError
 
 PUBLISH_SECONDS = 5.0
 RECONNECT_SECONDS = 0.2
@@ -32,14 +31,6 @@ class FullError(UnavailableError):
     """The stream has reached its maxBytes or maxMsgs and refuses new messages."""
 
 
-@dataclass(frozen=True, slots=True)
-class PublishAck:
-    """JetStream's acknowledgement; `duplicate` when it had this message id within its window."""
-
-    sequence: int
-    duplicate: bool
-
-
 class JetStream:
     """A NATS connection, with callbacks on disconnect and reconnect."""
 
@@ -48,6 +39,7 @@ class JetStream:
         self._on_lost = on_lost
         self._on_back = on_back
         self.client = Client()
+        self._publishing = self.client.jetstream(timeout=PUBLISH_SECONDS)
 
     @property
     def context(self) -> JetStreamContext:
@@ -73,8 +65,8 @@ class JetStream:
             reconnected_cb=self._on_back,
         )
 
-    async def publish(self, subject: str, message_id: str, payload: bytes) -> PublishAck:
-        """Store one message and wait until it is stored.
+    async def publish(self, subject: str, message_id: str, payload: bytes) -> bool:
+        """Store one message; return whether the stream had this id within its window.
 
         Raises:
             FullError: the stream is full.
@@ -83,20 +75,17 @@ class JetStream:
         """
         if not self.client.is_connected:
             raise UnavailableError("NATS is away")
+        headers = {"Nats-Msg-Id": message_id}
         try:
-            message = await self.client.request(
-                subject, payload, timeout=PUBLISH_SECONDS, headers={"Nats-Msg-Id": message_id}
-            )
-        except nats.errors.Error as error:
+            ack = await self._publishing.publish(subject, payload, headers=headers)
+        except APIError as error:
+            description = error.description or ""
+            if error.err_code == STORE_FAILED and description.endswith("exceeded"):
+                raise FullError(description) from None
+            raise UnavailableError(f"JetStream refused it: {description}") from None
+        except (nats.errors.Error, TimeoutError) as error:
             raise UnavailableError(f"JetStream did not acknowledge: {error}") from None
-        reply = orjson.loads(message.data)
-        if "error" in reply:
-            refusal = reply["error"]
-            description = refusal.get("description", "")
-            if refusal.get("err_code") == STORE_FAILED and description.endswith("exceeded"):
-                raise FullError(description)
-            raise UnavailableError(f"JetStream refused it: {description}")
-        return PublishAck(reply["seq"], reply.get("duplicate", False))
+        return bool(ack.duplicate)
 
     async def send(self, subject: str, payload: bytes) -> None:
         """Send without waiting; while NATS is away, messages are buffered within bounds."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import uvicorn
@@ -188,14 +189,14 @@ class BrokerProcess:
     async def _read_stats(self) -> dict[str, Any]:
         await asyncio.gather(*(self._read_lag(each) for each in self._dispatchers))
         return {
-            "brokers": {key: each.counts.as_dict() for key, each in self._intakes.items()},
+            "brokers": {key: asdict(each.counts) for key, each in self._intakes.items()},
             "triggers": {
                 each.trigger.key: {
                     "broker": each.trigger.broker,
                     "subscriber": each.trigger.subscriber.url,
                     "ready": each.ready,
                     "reason": each.reason,
-                    **each.counts.as_dict(),
+                    **asdict(each.counts),
                     "lag": self._lags.get(each.trigger.key, 0),
                 }
                 for each in self._dispatchers

@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -30,10 +30,6 @@ class BrokerCounts:
     bytes: int = 0
     replies: int = 0
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the counts by name."""
-        return asdict(self)
-
 
 @dataclass
 class TriggerCounts:
@@ -51,10 +47,6 @@ class TriggerCounts:
     in_flight: int = 0
     offered_bytes: int = 0
     sent_bytes: int = 0
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the counts by name."""
-        return asdict(self)
 
 
 class LoudWarnings:
