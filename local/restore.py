@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Final
 
 import httpx
@@ -31,7 +31,7 @@ from shared.market.timeframes import Timeframe
 from shared.reading.ranges import last_tick_us
 from shared.realtime.keys import Keys
 from shared.stores.postgres import Postgres
-from shared.stores.redis import connect, translated
+from shared.stores.redis import translated
 from shared.stores.s3 import ObjectStore, S3Access
 from shared.wire import busts, events
 from shared.wire.candle import Candle
@@ -43,40 +43,22 @@ _POLL_S: Final = 0.2
 _ATTEMPTS: Final = 60
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Restore:
     """A restore over its stores. `say` reports progress. Methods raise TransientError."""
 
     postgres: Postgres
     client: redis.Redis
     access: S3Access
-    store: ObjectStore
-    cold: Cold
     ladder: tuple[Timeframe, ...]
     shards: int
     wait_s: float
     say: Callable[[str], object]
 
-    @classmethod
-    @contextmanager
-    def over(
-        cls,
-        dsn: str,
-        redis_url: str,
-        access: S3Access,
-        ladder: tuple[Timeframe, ...],
-        shards: int,
-        wait_s: float,
-        report: Callable[[str], object],
-    ) -> Iterator[Restore]:
-        """Yield the restore over the stores at these addresses."""
-        postgres, client = Postgres(dsn, size=2), connect(redis_url)
-        store, cold = ObjectStore(access), Cold(access)
-        try:
-            yield cls(postgres, client, access, store, cold, ladder, shards, wait_s, report)
-        finally:
-            client.close()
-            postgres.close()
+    @cached_property
+    def store(self) -> ObjectStore:
+        """The objects of the lake."""
+        return ObjectStore(self.access)
 
     def snapshot(self, at_us: int) -> StateObject | None:
         """Return the last snapshot before a time; for an empty database, of another lake."""
@@ -100,10 +82,11 @@ class Restore:
             raise TransientError("candle-aggregate did not build its state anew")
         self.say("the live state was made anew from what is stored")
         not_restored: list[str] = []
+        cold = Cold(self.access)
 
         def missing() -> int:
             with self.postgres.connection() as connection:
-                not_restored[:] = behind(state, connection, self.client, self.shards, self.cold)
+                not_restored[:] = behind(state, connection, self.client, self.shards, cold)
             return len(not_restored)
 
         poll_until_zero(missing, self.wait_s)  # the clock applies the rest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +17,9 @@ from local.backtest.candle_columns import (
     is_absent,
     number_of,
 )
-from local.backtest.candle_rows import CandleRows, Row, of_lines, rows_of
+from local.backtest.candle_rows import CandleRows, Row, rows_of
 from local.errors import UsageError
+from local.feeds.candles import CandleRow
 from local.feeds.files.opening import Progress, parts_of
 from shared.analysis.candle_series import Candles
 
@@ -56,13 +57,14 @@ def read_candles(path: Path, symbol: str | None = None) -> tuple[Candles, list[s
     return read
 
 
-def read_rows(name: str, lines: Iterable[str]) -> tuple[Candles, list[str]]:
-    """Read CSV lines like `read_candles`. Raises InputError."""
-    candle_rows = of_lines(lines)
-    table = None if candle_rows is None else _table(name, candle_rows)
-    if table is None:
-        raise InputError(f"{name}: has no candles")
-    return _read(name, table, None)
+def checked(rows: Sequence[CandleRow]) -> tuple[Candles, list[str]]:
+    """Return candles of a history or of ticks, like `read_candles`. Raises InputError."""
+    if len(rows) > MAX_CANDLES:
+        raise InputError(f"more than {MAX_CANDLES:,} candles")
+    notes: list[str] = []
+    starts, values = [row[0] for row in rows], np.array([row[1:] for row in rows], dtype=float)
+    numbers = np.arange(1, len(rows) + 1)
+    return _candles("the candles", np.array(starts), values, numbers, notes), notes
 
 
 class _Table:

@@ -9,13 +9,14 @@ from local.errors import CliError, NotRunningError
 from local.instance import Instance
 
 
-def address(option: str | None, name: str, flag: str, data_dir: Path) -> str:
+def address(option: str | None, name: str, data_dir: Path, flag: str = "") -> str:
     """Return the flag or environment value, else `name` of the running instance.
 
     Raises CliError: neither exists.
     """
     if option:
         return option
+    flag = flag or flag_of(name)
     try:
         env = Instance.load(data_dir).env
     except NotRunningError as error:
@@ -23,6 +24,11 @@ def address(option: str | None, name: str, flag: str, data_dir: Path) -> str:
     if not env.get(name):
         raise CliError(f"the instance on {data_dir} has no {name}: say where it is with {flag}")
     return env[name]
+
+
+def flag_of(name: str) -> str:
+    """Return the flag that stands for a variable: `--api-url` for API_URL."""
+    return f"--{name.lower().replace('_', '-')}"
 
 
 def host_and_port(text: str, flag: str) -> tuple[str, int]:
@@ -35,6 +41,12 @@ def host_and_port(text: str, flag: str) -> tuple[str, int]:
     if not host or not port or parts.path or parts.username:
         raise CliError(f"{flag}: {text!r} is not HOST:PORT, such as 127.0.0.1:5005")
     return host, port
+
+
+def http_address(option: str | None, name: str, data_dir: Path, flag: str = "") -> str:
+    """Return such an HTTP address, without a trailing slash. Raises CliError if invalid."""
+    flag = flag or flag_of(name)
+    return http_url(address(option, name, data_dir, flag), flag)
 
 
 def http_url(text: str, flag: str) -> str:

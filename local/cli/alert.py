@@ -11,7 +11,6 @@ import typer
 
 from local.cli.database import database
 from local.cli.dead_letter_text import one_line
-from local.cli.fitted_table import FittedTable
 from local.cli.options import AsJson, DatabaseUrl, DataDir
 from local.errors import CliError, UsageError
 from local.instance import DEFAULT_DATA_DIR
@@ -42,6 +41,8 @@ notifies the services in ALERT_URLS. With --sink each alert is also posted there
 and retried until it is accepted. Grammar: docs/alerts.md.
 """
 
+RuleId = Annotated[str, typer.Argument(metavar="ID", help="As `kandle alert list` shows it.")]
+
 app = typer.Typer(
     name="alert",
     no_args_is_help=True,
@@ -58,7 +59,6 @@ def add(
             metavar="URL",
             help="Where alerts are posted, http or https. The functions post to it from where they "
             "run, so mind what they can reach. Default: alerts are stored, published and notified.",
-            show_default=False,
         ),
     ] = None,
     database_url: DatabaseUrl = None,
@@ -115,7 +115,7 @@ def list_rules(
     as_json: AsJson = False,
 ) -> None:
     """List the active rules, and how often each has fired."""
-    from local.cli.display import console
+    from local.cli.display import print_table
     from shared.alerts.stored_rules import rules_in_force
 
     with database(database_url, data_dir) as connection:
@@ -127,25 +127,25 @@ def list_rules(
     if not rules:
         typer.echo('no rules; add one: kandle alert add "BTC-USD close > 75000"')
         return
-    columns = ("id", "rule", "sink", "alerts", "since (UTC)")
-    table = FittedTable(
-        columns,
-        frozenset(columns) - {"alerts"},
+    print_table(
+        ("id", "rule", "sink", "alerts", "since (UTC)"),
+        (
+            (
+                *(each.id, f"{each.rule} (muted)" if each.muted else each.rule),
+                *(one_line(each.sink or "", 80), f"{each.alerts:,}"),
+                f"{each.created:%Y-%m-%d %H:%M}",
+            )
+            for each in rules
+        ),
+        right=("alerts",),
         drops=("sink", "since (UTC)"),
-        is_boxed=True,
-        prose=frozenset(("rule",)),
+        prose=("rule",),
     )
-    for each in rules:
-        created = f"{each.created:%Y-%m-%d %H:%M}"
-        rule = f"{each.rule} (muted)" if each.muted else each.rule
-        cells = (each.id, rule, one_line(each.sink or "", 80), f"{each.alerts:,}", created)
-        table.add_row(cells)
-    console().print(table)
 
 
 @app.command("remove")
 def remove(
-    rule_id: Annotated[str, typer.Argument(metavar="ID", help="As `kandle alert list` shows it.")],
+    rule_id: RuleId,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
@@ -162,7 +162,7 @@ def remove(
 
 @app.command("mute")
 def mute(
-    rule_id: Annotated[str, typer.Argument(metavar="ID", help="As `kandle alert list` shows it.")],
+    rule_id: RuleId,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
@@ -173,7 +173,7 @@ def mute(
 
 @app.command("unmute")
 def unmute(
-    rule_id: Annotated[str, typer.Argument(metavar="ID", help="As `kandle alert list` shows it.")],
+    rule_id: RuleId,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
@@ -196,9 +196,7 @@ def _mute(
 
 
 @app.command("test")
-def send_test(
-    as_json: AsJson = False,
-) -> None:
+def send_test(as_json: AsJson = False) -> None:
     """Send a test notification to each URL of ALERT_URLS and print the results.
 
     It is sent from here, with the ALERT_URLS of this shell: with those of the Secret it shows what

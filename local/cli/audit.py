@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from local.cli.addresses import address
-from local.cli.backfill import parse_time_us, run_bridge
+from local.cli.backfill import run_bridge
 from local.cli.candle_range import (
     Batch,
     From,
@@ -26,6 +26,7 @@ from local.cli.candle_range import (
     utc,
 )
 from local.cli.options import DatabaseUrl, DataDir, JsonLines, RedisUrl
+from local.cli.times import time_us
 from local.errors import UsageError
 from local.instance import DEFAULT_DATA_DIR
 
@@ -41,9 +42,7 @@ app = typer.Typer()
 
 @app.command("audit")
 def audit(
-    symbol: Annotated[
-        str | None, typer.Argument(metavar="SYMBOL", help="The instrument.", show_default=False)
-    ] = None,
+    symbol: Annotated[str | None, typer.Argument(metavar="SYMBOL", help="The instrument.")] = None,
     since: From = None,
     until: To = None,
     timeframes: TimeframeNames = None,
@@ -112,14 +111,10 @@ def _against_venue(
     """Compare closed base candles with the exchange's own; return the exit code."""
     if feed is None or ":" not in feed:
         raise UsageError("--venue: name a feed, such as binance:BTCUSDT")
-    api = address(os.environ.get("API_URL"), "API_URL", "--data-dir", data_dir)
-    span = [
-        "--from-us",
-        str(parse_time_us(since or "-24h")),
-        "--to-us",
-        str(parse_time_us(until or "-1m")),
-    ]
-    arguments = [*span, "--api-url", api, *(["--json"] if json_lines else [])]
+    api = address(os.environ.get("API_URL"), "API_URL", data_dir, "--data-dir")
+    arguments = ["--from-us", str(time_us(since or "-24h", "--from"))]
+    arguments += ["--to-us", str(time_us(until or "-1m", "--to")), "--api-url", api]
+    arguments += ["--json"] if json_lines else []
     return run_bridge("venue_audit", feed, arguments, data_dir)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -54,20 +53,12 @@ def backfill(
 
       kandle backfill kraken:BTC/USD --from 2026-01-01 --to 2026-02-01 --trades
     """
-    arguments = ["--by", "trades" if trades else "candles", "--from", str(parse_time_us(since))]
+    arguments = ["--by", "trades" if trades else "candles", "--from", str(time_us(since, "--from"))]
     if until is not None:
-        arguments += ["--to", str(parse_time_us(until))]
+        arguments += ["--to", str(time_us(until, "--to"))]
     if json_lines:
         arguments.append("--json")
     raise typer.Exit(run_bridge("backfill", feed, arguments, data_dir))
-
-
-def parse_time_us(text: str) -> int:
-    """Parse a time as microseconds since 1970. Raises UsageError."""
-    try:
-        return time_us(text, datetime.now(UTC))
-    except ValueError as error:
-        raise UsageError(f"--from, --to: {error}") from None
 
 
 def run_bridge(module: str, feed: str, arguments: list[str], data_dir: DataDir) -> int:
@@ -78,10 +69,10 @@ def run_bridge(module: str, feed: str, arguments: list[str], data_dir: DataDir) 
     environment = {
         **os.environ,
         **choice.environment,
-        "K_SINK": address(os.environ.get("K_SINK"), "K_SINK", "--data-dir", data_dir),
-        "DATABASE_URL": address(
-            os.environ.get("DATABASE_URL"), "DATABASE_URL", "--data-dir", data_dir
-        ),
+        **{
+            name: address(os.environ.get(name), name, data_dir, "--data-dir")
+            for name in ("K_SINK", "DATABASE_URL")
+        },
     }
     command = [sys.executable, "-m", f"functions.exchange_bridge.{module}", *arguments]
     return subprocess.run(command, env=environment, check=False).returncode

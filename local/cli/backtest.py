@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -21,10 +18,10 @@ from local.instance import DEFAULT_DATA_DIR
 from shared.market.timeframes import Timeframe
 
 if TYPE_CHECKING:
+    from local.feeds.candles import CandleRow
     from shared.analysis.candle_series import Candles
     from shared.analysis.detectors.settings import DetectorSettings
 
-HEADER: Final = ("start_us", "open", "high", "low", "close", "volume")
 CANDLES: Final = "time,open,high,low,close,volume"
 
 app = typer.Typer()
@@ -41,23 +38,16 @@ def backtest(
     ] = "1m",
     horizon: Annotated[int, typer.Option(min=1, help="Candles after a pattern.")] = 10,
     min_confidence: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Default: 0.65.", show_default=False)
+        float | None, typer.Option(min=0, max=1, help="Default: 0.65.")
     ] = None,
-    tolerance: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Default: 0.01.", show_default=False)
-    ] = None,
+    tolerance: Annotated[float | None, typer.Option(min=0, max=1, help="Default: 0.01.")] = None,
     plot: Annotated[
-        Path | None,
-        typer.Option(metavar="OUT", help="Draw it: .png, .svg or .html.", show_default=False),
+        Path | None, typer.Option(metavar="OUT", help="Draw it: .png, .svg or .html.")
     ] = None,
     as_json: AsJson = False,
-    symbol: Annotated[
-        str | None, typer.Option(help="Which symbol, in a file of several.", show_default=False)
-    ] = None,
+    symbol: Annotated[str | None, typer.Option(help="Which symbol, in a file of several.")] = None,
     since: Annotated[str, typer.Option("--from", metavar="T", help="For a SYMBOL.")] = "-30d",
-    until: Annotated[
-        str | None, typer.Option("--to", metavar="T", help="For a SYMBOL.", show_default=False)
-    ] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="T", help="For a SYMBOL.")] = None,
     api_url: ApiUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
@@ -117,10 +107,9 @@ def _settings(
 
 def _of_file(path: Path, timeframe: Timeframe, symbol: str | None) -> tuple[Candles, list[str]]:
     """Read or build candles. Raises FileError, InputError, CliError, UsageError."""
-    from local.backtest.candle_file import read_candles, read_rows
+    from local.backtest.candle_file import checked, read_candles
 
-    candles = read_candles(path, symbol)
-    return candles or read_rows("the candles", io.StringIO(_of_ticks(path, timeframe, symbol)))
+    return read_candles(path, symbol) or checked(_of_ticks(path, timeframe, symbol))
 
 
 def _of_symbol(
@@ -131,17 +120,17 @@ def _of_symbol(
     data_dir: Path,
 ) -> tuple[Candles, list[str]]:
     """Read the candles of the running instance. Raises CliError."""
-    from local.backtest.candle_file import read_rows
+    from local.backtest.candle_file import checked
 
     try:
         with history_api(api_url, data_dir, timeout_s=60.0) as api:
             rows = _of_api(api, symbol, timeframe, *span)
     except CliError as error:
         raise CliError(f"{symbol}: no such file, and as a symbol: {error}") from None
-    return read_rows("the candles", io.StringIO(rows))
+    return checked(rows)
 
 
-def _of_ticks(path: Path, timeframe: Timeframe, symbol: str | None) -> str:
+def _of_ticks(path: Path, timeframe: Timeframe, symbol: str | None) -> list[CandleRow]:
     """Build candles from a file of ticks."""
     from local.feeds.candles import candle_rows
     from local.feeds.files.trades import read_trades
@@ -160,15 +149,15 @@ def _of_ticks(path: Path, timeframe: Timeframe, symbol: str | None) -> str:
             f"{path} holds {', '.join(sorted(candles)[:10])}: choose one with --symbol"
         )
     if len(candles) == 1 and symbol is not None:
-        return _csv(next(iter(candles.values())))
+        return next(iter(candles.values()))
     if not candles or (symbol is not None and symbol not in candles):
         raise CliError(f"{path} has no ticks{f' of {symbol}' if symbol else ''}")
-    return _csv(candles[symbol] if symbol is not None else next(iter(candles.values())))
+    return candles[symbol] if symbol is not None else next(iter(candles.values()))
 
 
 def _of_api(
     api: HistoryApi, symbol: str, timeframe: Timeframe, since: str, until: str | None
-) -> str:
+) -> list[CandleRow]:
     """Read the closed candles of a range from the history API."""
     from local.cli.candles import Query, fetch
 
@@ -176,12 +165,4 @@ def _of_api(
     closed = [each for each in candles if each["closed"]]
     if not closed:
         raise CliError(f"{symbol} has no closed candles of {timeframe} since {since}")
-    return _csv((c["t"] * 1000, c["o"], c["h"], c["l"], c["c"], c["v"]) for c in closed)
-
-
-def _csv(rows: Iterable[tuple[object, ...]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(HEADER)
-    writer.writerows(rows)
-    return text.getvalue()
+    return [(c["t"] * 1000, *(c[name] for name in "ohlcv")) for c in closed]

@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
 from local.cli.addresses import address
-from local.cli.database import database
+from local.cli.database import database, stores_away_told
 from local.cli.times import EPOCH, time_us
 from local.errors import CliError, NotRunningError, UsageError
 from local.instance import Instance
@@ -115,12 +115,8 @@ class AskedRange:
 
 def asked_range(since: str | None, until: str | None) -> AskedRange:
     """Parse --from and --to. Raises UsageError: invalid, or an empty range."""
-    now = datetime.now(UTC)
-    try:
-        from_us = None if since is None else time_us(since, now)
-        to_us = None if until is None else time_us(until, now)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
+    from_us = None if since is None else time_us(since, "--from")
+    to_us = None if until is None else time_us(until, "--to")
     if from_us is not None and to_us is not None and from_us >= to_us:
         raise UsageError(f"--from {since} is not before --to {until}: nothing lies between them")
     return AskedRange(from_us, to_us)
@@ -154,18 +150,18 @@ def shards() -> int:
 @contextmanager
 def stores(database_url: str | None, redis_url: str | None, data_dir: Path) -> Iterator[Stores]:
     """Yield the stores. Raises CliError: one is unreachable, or not Kandle's."""
-    from shared.errors import TransientError
     from shared.lake.cold import Cold
     from shared.stores.redis import connect
     from shared.stores.s3 import S3Access
 
-    client = connect(address(redis_url, "REDIS_URL", "--redis-url", data_dir))
+    client = connect(address(redis_url, "REDIS_URL", data_dir))
     cold = Cold(S3Access.from_mapping({**_environment(data_dir), **os.environ}))
     try:
-        with database(database_url, data_dir, autocommit=True) as connection:
+        with (
+            stores_away_told(),
+            database(database_url, data_dir, autocommit=True) as connection,
+        ):
             yield Stores(connection, client, cold)
-    except TransientError as error:
-        raise CliError(f"{error}; is the instance up?") from None
     finally:
         client.close()
 

@@ -16,13 +16,13 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from local.cli.candle_range import asked_range
 from local.cli.display import console as plain_console
 from local.cli.fitted_table import FittedTable
 from local.cli.history_api import HistoryApi, history_api
 from local.cli.options import ApiUrl, AsJson, DataDir
 from local.cli.stopping import asked_to_stop
-from local.cli.times import time_us
-from local.errors import CliError, UsageError
+from local.errors import CliError
 from local.instance import DEFAULT_DATA_DIR
 
 DEFAULT_LIMIT: Final = 20
@@ -60,12 +60,8 @@ def candles(
         str, typer.Argument(metavar="SYMBOL", help="The instrument, as its ticks name it.")
     ],
     timeframe: Annotated[str, typer.Option(help="1s, 1m, 5m, 15m, 1h, 4h, 1d ...")] = "1m",
-    since: Annotated[
-        str | None, typer.Option("--from", metavar="T", help="First time.", show_default=False)
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option("--to", metavar="T", help="Time to end at.", show_default=False)
-    ] = None,
+    since: Annotated[str | None, typer.Option("--from", metavar="T", help="First time.")] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="T", help="Time to end at.")] = None,
     limit: Annotated[
         int | None,
         typer.Option(
@@ -96,7 +92,7 @@ def candles(
 
       kandle candles AAPL --json | jq '.candles[-1].c'
     """
-    _check_range(since, until)
+    asked_range(since, until)
     if limit is None and since is None:
         limit = DEFAULT_LIMIT
     query = Query(symbol, timeframe, since, until, limit)
@@ -114,19 +110,6 @@ def candles(
                     typer.echo(update, err=True)
         else:
             _live(view, api, first)
-
-
-def _check_range(since: str | None, until: str | None) -> None:
-    """Refuse an empty range; the API validates the times."""
-    if since is None or until is None:
-        return
-    now = datetime.now(UTC)
-    try:
-        is_empty = time_us(since, now) >= time_us(until, now)
-    except ValueError:
-        return
-    if is_empty:
-        raise UsageError(f"--from {since} is not before --to {until}: nothing lies between them")
 
 
 def fetch(api: HistoryApi, query: Query) -> CandlePage:
@@ -232,10 +215,9 @@ def _table(query: Query, page: CandlePage) -> FittedTable:
     count = len(page.candles)
     table = FittedTable(
         ("time (UTC)", "open", "high", "low", "close", "volume", "vwap", "trades", ""),
-        frozenset(("time (UTC)", "")),
+        right=("open", "high", "low", "close", "volume", "vwap", "trades"),
         drops=("vwap", "trades", "volume", "open"),
         title=f"{query.symbol} {query.timeframe}: {count:,} candle{'s' * (count != 1)}",
-        is_boxed=True,
     )
     for candle in page.candles:
         prices = [candle[name] for name in ("o", "h", "l", "c", "v")]

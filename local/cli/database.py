@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
+    from shared.stores.postgres import Postgres
+
 CONNECT_TIMEOUT_S: Final = 5
 
 
@@ -26,7 +28,7 @@ def database(url: str | None, data_dir: Path, *, autocommit: bool = False) -> It
     """
     import psycopg
 
-    url = address(url, "DATABASE_URL", "--database-url", data_dir)
+    url = address(url, "DATABASE_URL", data_dir)
     try:
         with psycopg.connect(
             url,
@@ -40,3 +42,28 @@ def database(url: str | None, data_dir: Path, *, autocommit: bool = False) -> It
         if isinstance(error, psycopg.errors.UndefinedTable):
             raise CliError(f"Kandle has not used this database: {reason}") from None
         raise CliError(f"cannot use Postgres: {reason}; is the instance up?") from None
+
+
+@contextmanager
+def stores_away_told() -> Iterator[None]:
+    """Turn a store that is away into CliError."""
+    from shared.errors import TransientError
+
+    try:
+        yield
+    except TransientError as error:
+        raise CliError(f"{error}; is the instance up?") from None
+
+
+@contextmanager
+def postgres_pool(url: str | None, data_dir: Path) -> Iterator[Postgres]:
+    """Yield connections for the lake's work. Raises CliError: a store is away."""
+    from shared.stores.limits import MAINTENANCE
+    from shared.stores.postgres import Postgres
+
+    postgres = Postgres(address(url, "DATABASE_URL", data_dir), size=2, limits=MAINTENANCE)
+    try:
+        with stores_away_told():
+            yield postgres
+    finally:
+        postgres.close()

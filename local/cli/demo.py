@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
 
 from local.cli.options import DataDir, JsonLines
-from local.cli.up import (
-    DEFAULT_HISTORY,
-    History,
-    HttpPort,
-    SimulateRate,
-    UdpPort,
-    history_s,
-)
+from local.cli.times import span_us
+from local.cli.up import DEFAULT_HISTORY, History, HttpPort, SimulateRate, UdpPort
 from local.instance import DEFAULT_DATA_DIR
 from local.supervisor.options import DEFAULT_HTTP_PORT, DEFAULT_UDP_PORT, Options
 
 if TYPE_CHECKING:
+    import httpx
     from rich.console import RenderableType
 
     from local.instance import Instance
@@ -29,65 +25,42 @@ _SYMBOLS, _CANDLES, _PATTERNS = 6, 3, 3
 _TIMEOUT_S = 2.0
 
 
-class CandleView:
-    """The status line, the newest one-minute candles of every instrument, the newest patterns."""
+async def candle_view(
+    client: httpx.AsyncClient, sample: dict[str, Any], instance: Instance, width: int | None
+) -> RenderableType:
+    """Render the status line, the newest candles of every instrument, and the newest patterns."""
+    import httpx
+    from rich.console import Group
+    from rich.text import Text
 
-    def __init__(self) -> None:
-        import httpx
+    from local.cli.display import candle_table, status_line
+    from local.cli.patterns import line as pattern_line
 
-        self._client = httpx.AsyncClient(trust_env=False, timeout=_TIMEOUT_S)
+    status = status_line(sample, width)
 
-    async def refresh(
-        self, sample: dict[str, Any], instance: Instance, width: int | None
-    ) -> RenderableType:
-        """Ask the API for the candles and render both."""
-        import httpx
-        from rich.console import Group
-        from rich.text import Text
+    async def ask(path: str, **parameters: object) -> Any:
+        url = f"{instance.env.get('API_URL', '')}/api/{path}"
+        return (await client.get(url, params=parameters)).raise_for_status().json()  # type: ignore[arg-type]
 
-        from local.cli.display import candle_table, status_line
-        from local.cli.patterns import line as pattern_line
+    async def candles(symbol: str) -> list[tuple[str, dict[str, Any]]]:
+        page = await ask(f"candles/{quote(symbol, safe='')}", timeframe="1m", limit=_CANDLES)
+        return [(symbol, each) for each in page["candles"]]
 
-        line = status_line(sample, width)
-        api = instance.env.get("API_URL", "")
-        try:
-            rows = await self._candles(api)
-            response = await self._client.get(f"{api}/api/patterns", params={"limit": _PATTERNS})
-            patterns = [
-                pattern_line(each) for each in response.raise_for_status().json()["patterns"]
-            ]
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-            return Group(line, f"(the API does not answer yet: {error!r})")
-        if not rows:
-            return Group(line, "(no candles yet)")
-        lines: list[RenderableType] = [line, "", candle_table(rows)]
-        if not patterns:
-            lines += ["", "patterns: detected in closed candles, from each series' tenth on"]
-        else:
-            lines += ["", "patterns found", *(Text(each, no_wrap=True) for each in patterns)]
-        return Group(*lines)
-
-    async def close(self) -> None:
-        """Close the connections to the API."""
-        await self._client.aclose()
-
-    async def _candles(self, api: str) -> list[tuple[str, dict[str, Any]]]:
-        latest = (await self._client.get(f"{api}/api/latest")).raise_for_status().json()
-        symbols = sorted(each["symbol"] for each in latest)[:_SYMBOLS]
-        responses = await asyncio.gather(
-            *(
-                self._client.get(
-                    f"{api}/api/candles/{quote(symbol, safe='')}",
-                    params={"timeframe": "1m", "limit": _CANDLES},
-                )
-                for symbol in symbols
-            )
-        )
-        return [
-            (symbol, candle)
-            for symbol, response in zip(symbols, responses, strict=True)
-            for candle in response.raise_for_status().json()["candles"]
-        ]
+    try:
+        symbols = sorted(each["symbol"] for each in await ask("latest"))[:_SYMBOLS]
+        rows = [row for each in await asyncio.gather(*map(candles, symbols)) for row in each]
+        patterns = (await ask("patterns", limit=_PATTERNS))["patterns"]
+        found = [Text(pattern_line(each), no_wrap=True) for each in patterns]
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        return Group(status, f"(the API does not answer yet: {error!r})")
+    if not rows:
+        return Group(status, "(no candles yet)")
+    title = (
+        "patterns found"
+        if found
+        else ("patterns: detected in closed candles, from each series' tenth on")
+    )
+    return Group(status, "", candle_table(rows), "", title, *found)
 
 
 app = typer.Typer()
@@ -124,7 +97,7 @@ def demo(
         udp_port=udp_port,
         simulate=True,
         simulate_rate=simulate_rate,
-        history_s=history_s(history),
+        history_s=span_us(history, "--history") // 1_000_000,
     )
     sample = asyncio.run(_demo(options, seconds, as_json=json_lines))
     if sample and not json_lines:
@@ -136,10 +109,10 @@ def demo(
 
 
 async def _demo(options: Options, seconds: float | None, *, as_json: bool) -> dict[str, Any]:
+    import httpx
+
     from local.cli.session import run
 
-    view = CandleView()
-    try:
+    async with httpx.AsyncClient(trust_env=False, timeout=_TIMEOUT_S) as client:
+        view = partial(candle_view, client)
         return await run(options, view, seconds=seconds, as_json=as_json)
-    finally:
-        await view.close()

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import typer
 
-from local.cli.addresses import address, host_and_port, http_url
+from local.cli.addresses import address, host_and_port, http_address
+from local.cli.options import url_option
 from local.errors import CliError
 from local.feeds.pacing import RateLimiter
 
@@ -38,19 +39,9 @@ UdpAddr = Annotated[
         envvar="UDP_ADDR",
         metavar="HOST:PORT",
         help="The UDP listener. Default: the running instance's.",
-        show_default=False,
     ),
 ]
-IngestUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--ingest-url",
-        envvar="INGEST_URL",
-        metavar="URL",
-        help="The HTTP ingest. Default: the running instance's.",
-        show_default=False,
-    ),
-]
+IngestUrl = Annotated[str | None, url_option("INGEST_URL", "The HTTP ingest.")]
 
 
 def open_sender(
@@ -72,13 +63,11 @@ def open_sender(
 
     try:
         if via is Via.HTTP:
-            url = http_url(
-                address(ingest_url, "INGEST_URL", "--ingest-url", data_dir), "--ingest-url"
-            )
+            url = http_address(ingest_url, "INGEST_URL", data_dir)
             if not urlsplit(url).path:
                 url += "/ingest"
             return HttpSender(url, RateLimiter(rate_limit or 0), gives_up=gives_up)
-        target = host_and_port(address(udp_addr, "UDP_ADDR", "--udp-addr", data_dir), "--udp-addr")
+        target = host_and_port(address(udp_addr, "UDP_ADDR", data_dir), "--udp-addr")
         limit = DEFAULT_UDP_LINES_PER_S if rate_limit is None else rate_limit
         return UdpSender(target, RateLimiter(limit), goes_on_refused=goes_on_refused)
     except SendError as error:

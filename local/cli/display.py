@@ -14,7 +14,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from local.cli.fitted_table import FittedTable
+from local.cli.fitted_table import FittedTable, Row
 from local.instance import RunningComponent
 
 _PLAIN_WIDTH = 10_000  # a file or a pipe has no width: nothing is cut
@@ -50,6 +50,11 @@ def console(on_lost: Callable[[], None] | None = None, *, stderr: bool = False) 
         created = _Console(highlight=False, width=_PLAIN_WIDTH, stderr=stderr)
     created.on_lost = on_lost
     return created
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Row], **options: Any) -> None:
+    """Print a FittedTable with these options."""
+    console().print(FittedTable(columns, rows, **options))
 
 
 def print_components(console: Console, components: Sequence[RunningComponent]) -> None:
@@ -195,8 +200,8 @@ def _short(trigger: str) -> str:
 def candle_table(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> FittedTable:
     """Render candles with their symbols; open ones are marked."""
     columns = ("symbol", "minute (UTC)", "open", "high", "low", "close", "volume", "trades", "")
-    left = frozenset(("symbol", "minute (UTC)", ""))
-    table = FittedTable(columns, left, drops=("trades", "volume", "open"))
+    drops = ("trades", "volume", "open")
+    table = FittedTable(columns, right=columns[2:-1], drops=drops, is_boxed=False)
     for symbol, candle in rows:
         numbers = [_number(candle[name]) for name in ("o", "h", "l", "c", "v")]
         is_open = "" if candle["closed"] else "open"

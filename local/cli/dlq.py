@@ -53,10 +53,8 @@ def list_letters(
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """List the dead letters, oldest first."""
-    from shared.runtime.dead_letters import DeadLetters
 
-    async def read(jetstream: JetStreamContext) -> tuple[list[DeadLetter], int]:
-        letters = DeadLetters(jetstream)
+    async def read(letters: DeadLetters) -> tuple[list[DeadLetter], int]:
         return [letter async for letter in letters.list(limit)], await letters.count()
 
     shown, count = _with_stream(nats_url, data_dir, read)
@@ -64,7 +62,7 @@ def list_letters(
         for letter in shown:
             typer.echo(json.dumps(as_json(letter)))
     elif shown:
-        _print_table(shown)
+        _print(shown)
     else:
         typer.echo("no dead letters")
     if count > len(shown):
@@ -75,8 +73,7 @@ def list_letters(
 def show(
     sequence: Sequence,
     output: Annotated[
-        Path | None,
-        typer.Option(help="Write the body to this file.", dir_okay=False, show_default=False),
+        Path | None, typer.Option(help="Write the body to this file.", dir_okay=False)
     ] = None,
     json_object: Annotated[
         bool, typer.Option("--json", help="A JSON object, the body as data_base64.")
@@ -85,10 +82,9 @@ def show(
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Show one dead letter: attributes, error, body."""
-    from shared.runtime.dead_letters import DeadLetters
 
-    async def read(jetstream: JetStreamContext) -> DeadLetter:
-        return await _needed(DeadLetters(jetstream), sequence)
+    async def read(letters: DeadLetters) -> DeadLetter:
+        return await _needed(letters, sequence)
 
     letter = _with_stream(nats_url, data_dir, read)
     if json_object:
@@ -115,8 +111,7 @@ def show(
 @app.command("replay")
 def replay(
     sequences: Annotated[
-        list[int] | None,
-        typer.Argument(metavar="ID", help="Sequence numbers.", show_default=False),
+        list[int] | None, typer.Argument(metavar="ID", help="Sequence numbers.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every dead letter.")] = False,
     destination: Annotated[
@@ -125,7 +120,6 @@ def replay(
             metavar="URL",
             help="Where to deliver letters that do not say where they failed; a letter that does "
             "goes there.",
-            show_default=False,
         ),
     ] = None,
     nats_url: NatsUrl = None,
@@ -151,13 +145,10 @@ def replay(
         raise typer.BadParameter("give the IDs of dead letters, or --all")
     import httpx
 
-    from shared.runtime.dead_letters import DeadLetters
-
     addresses = _addresses(data_dir)
 
-    async def deliver(jetstream: JetStreamContext) -> tuple[list[int], int, list[DeadLetter]]:
-        letters = DeadLetters(jetstream)
-        newest = await _newest(jetstream)
+    async def deliver(letters: DeadLetters) -> tuple[list[int], int, list[DeadLetter]]:
+        newest = await _newest(letters)
         answered: list[int] = []
         failed = 0
         timeout = httpx.Timeout(DELIVERY_TIMEOUT_S, connect=5.0)
@@ -178,7 +169,7 @@ def replay(
                         {"sequence": letter.sequence, "id": event_id, "problem": problem}
                     )
                 typer.echo(output)
-        return answered, failed, await _came_back(jetstream, newest, answered)
+        return answered, failed, await _came_back(letters, newest, answered)
 
     answered, failed, returned = _with_stream(nats_url, data_dir, deliver)
     for letter in returned:
@@ -198,33 +189,21 @@ def replay(
         raise typer.Exit(1)
 
 
-async def _newest(jetstream: JetStreamContext) -> int:
+async def _newest(letters: DeadLetters) -> int:
     """Return the highest letter number ever assigned."""
-    import nats.errors
-    import nats.js.errors
-
-    from shared.runtime.dead_letters import STREAM
-
-    try:
-        return (await jetstream.stream_info(STREAM)).state.last_seq
-    except nats.js.errors.NotFoundError:
-        return 0
-    except (nats.errors.Error, OSError) as error:
-        raise TransientError(f"NATS is away: {error}") from error
+    state = await letters.state()
+    return state.last_seq if state else 0
 
 
 async def _came_back(
-    jetstream: JetStreamContext, newest: int, replayed: Collection[int]
+    letters: DeadLetters, newest: int, replayed: Collection[int]
 ) -> list[DeadLetter]:
     """Return the letters after `newest` that are replays of these: they failed again.
 
     A function stores such a letter before it answers.
     """
-    from shared.runtime.dead_letters import DeadLetters
-
-    letters = DeadLetters(jetstream)
     numbers = {str(each) for each in replayed}
-    behind = range(newest + 1, await _newest(jetstream) + 1)
+    behind = range(newest + 1, await _newest(letters) + 1)
     newer = [await letters.get(sequence) for sequence in behind]
     return [each for each in newer if each and each.attributes.get(REPLAYED) in numbers]
 
@@ -294,14 +273,16 @@ def _addresses(data_dir: Path) -> dict[str, str]:
 
 
 def _with_stream(
-    nats_url: str | None, data_dir: Path, use: Callable[[JetStreamContext], Awaitable[Result]]
+    nats_url: str | None, data_dir: Path, use: Callable[[DeadLetters], Awaitable[Result]]
 ) -> Result:
-    """Run `use` with the JetStream of the dead letters. Raises CliError: NATS is unreachable."""
-    url = address(nats_url, "NATS_URL", "--nats-url", data_dir)
+    """Run `use` with the stream of dead letters. Raises CliError: NATS is unreachable."""
+    from shared.runtime.dead_letters import DeadLetters
+
+    url = address(nats_url, "NATS_URL", data_dir)
 
     async def run() -> Result:
         async with _jetstream(url) as jetstream:
-            return await use(jetstream)
+            return await use(DeadLetters(jetstream))
 
     try:
         return asyncio.run(run())
@@ -339,27 +320,21 @@ async def _jetstream(url: str) -> AsyncIterator[JetStreamContext]:
         await connection.close()
 
 
-def _print_table(letters: list[DeadLetter]) -> None:
-    from local.cli.display import console
-    from local.cli.fitted_table import FittedTable
+def _print(letters: list[DeadLetter]) -> None:
+    from local.cli.display import print_table
 
-    columns = ("id", "stored (UTC)", "type", "event id", "destination", "code", "error")
-    table = FittedTable(
-        columns,
-        frozenset(columns) - {"id"},
-        drops=("type", "event id", "destination", "stored (UTC)"),
-        is_boxed=True,
-        prose=frozenset(("error",)),
+    rows = (
+        (
+            *(str(each.sequence), stored(each)),
+            *(each.attributes.get("type", ""), each.attributes.get("id", "")),
+            *(each.destination or "", str(each.code or ""), one_line(each.error, 60)),
+        )
+        for each in letters
     )
-    for letter in letters:
-        row = [
-            str(letter.sequence),
-            stored(letter),
-            letter.attributes.get("type", ""),
-            letter.attributes.get("id", ""),
-            letter.destination or "",
-            str(letter.code or ""),
-            one_line(letter.error, 60),
-        ]
-        table.add_row([*map(printable, row)])
-    console().print(table)
+    print_table(
+        ("id", "stored (UTC)", "type", "event id", "destination", "code", "error"),
+        (tuple(map(printable, row)) for row in rows),
+        right=("id",),
+        drops=("type", "event id", "destination", "stored (UTC)"),
+        prose=("error",),
+    )

@@ -33,7 +33,7 @@ _STYLES = {
     "maintenance": "yellow",
 }
 
-Feed = Annotated[str, typer.Argument(metavar="NAME[:SYMBOL,...]", show_default=False)]
+Feed = Annotated[str, typer.Argument(metavar="NAME[:SYMBOL,...]")]
 
 
 app = typer.Typer()
@@ -67,24 +67,25 @@ def feeds(
 def _print(statuses: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
-    from local.cli import display
-    from local.cli.fitted_table import FittedTable
+    from local.cli.display import console, print_table
 
-    console = display.console()
-    names = ("feed", "instrument", "state")
-    numbers = ("age", "trades/min", "gaps", "history", "skew", "reconnects")
-    drops = ("reconnects", "skew", "history", "trades/min")
-    table = FittedTable((*names, *numbers), frozenset(names), drops)
     now_ms = time.time_ns() // 1_000_000
-    for feed in statuses:
-        for each in feed["symbols"]:
-            style = _STYLES.get(each["state"], "red")
-            state = Text(each["state"], style)
-            table.add_row((feed["feed"], each["instrument"], state, *_cells(feed, each, now_ms)))
-    console.print(table)
+
+    def row(feed: dict[str, Any], each: dict[str, Any]) -> tuple[str | Text, ...]:
+        state = Text(each["state"], _STYLES.get(each["state"], "red"))
+        return feed["feed"], each["instrument"], state, *_cells(feed, each, now_ms)
+
+    numbers = ("age", "trades/min", "gaps", "history", "skew", "reconnects")
+    print_table(
+        ("feed", "instrument", "state", *numbers),
+        (row(feed, each) for feed in statuses for each in feed["symbols"]),
+        right=numbers,
+        drops=("reconnects", "skew", "history", "trades/min"),
+        is_boxed=False,
+    )
     for feed in statuses:
         if feed["error"]:
-            console.print(f"{feed['feed']}: {feed['error']}", style="red", markup=False)
+            console().print(f"{feed['feed']}: {feed['error']}", style="red", markup=False)
 
 
 def _cells(feed: dict[str, Any], symbol: dict[str, Any], now_ms: int) -> list[str]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from rich import box
@@ -13,29 +12,37 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+Row = Sequence[str | Text]
 PROSE_WIDTH: Final = 24
 """Minimum width of a text column."""
 
 
-@dataclass(frozen=True)
 class FittedTable:
-    """Rows under `columns`; names in `left` are left-aligned.
+    """Rows under `columns`, left-aligned except for those in `right`.
 
     `drops`: columns to drop, in order, if the terminal is too narrow; a line below names them.
     `--json` and a pipe have all of them. `prose`: text columns, which wrap in the remaining width.
     """
 
-    columns: Sequence[str]
-    left: frozenset[str]
-    drops: Sequence[str]
-    title: str | None = None
-    is_boxed: bool = False
-    prose: frozenset[str] = frozenset()
-    rows: list[tuple[Sequence[str | Text], str]] = field(default_factory=list)
+    def __init__(
+        self,
+        columns: Sequence[str],
+        rows: Iterable[Row] = (),
+        *,
+        right: Collection[str] = (),
+        drops: Sequence[str] = (),
+        prose: Collection[str] = (),
+        title: str | None = None,
+        is_boxed: bool = True,
+    ) -> None:
+        self.columns, self.drops = columns, drops
+        self._right, self._prose = right, prose
+        self._title, self._is_boxed = title, is_boxed
+        self._rows = [(row, "") for row in rows]
 
-    def add_row(self, values: Sequence[str | Text], style: str = "") -> None:
+    def add_row(self, values: Row, style: str = "") -> None:
         """Add a row, a text for each column."""
-        self.rows.append((values, style))
+        self._rows.append((values, style))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render as many columns as fit."""
@@ -50,24 +57,24 @@ class FittedTable:
 
     def _table(self, dropped: Sequence[str], prose_width: int | None) -> Table:
         table = Table(
-            box=box.SIMPLE_HEAD if self.is_boxed else None,
+            box=box.SIMPLE_HEAD if self._is_boxed else None,
             pad_edge=False,
-            title=None if self.title is None else Text(self.title),
+            title=None if self._title is None else Text(self._title),
             title_justify="left",
             header_style="bold",
         )
         visible = [at for at, name in enumerate(self.columns) if name not in dropped]
         for at in visible:
             name = self.columns[at]
-            is_prose = name in self.prose
+            is_prose = name in self._prose
             table.add_column(
                 name,
-                justify="left" if is_prose or name in self.left else "right",
+                justify="right" if name in self._right else "left",
                 no_wrap=not is_prose,
                 overflow="fold",
                 max_width=prose_width if is_prose else None,
             )
-        for values, style in self.rows:
+        for values, style in self._rows:
             cells = (values[at] for at in visible)
             table.add_row(
                 *(Text(each) if isinstance(each, str) else each for each in cells), style=style

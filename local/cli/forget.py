@@ -25,7 +25,7 @@ _REQUEST: Final = """
 """
 _DELETE_QUOTE: Final = "DELETE FROM latest_quotes WHERE instrument = %s"
 
-Symbols = Annotated[list[str], typer.Argument(metavar="SYMBOL...", show_default=False)]
+Symbols = Annotated[list[str], typer.Argument(metavar="SYMBOL...")]
 
 
 app = typer.Typer()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from local.cli.addresses import address, http_url
+from local.cli.addresses import http_address
 from local.errors import CliError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def history_api(
     """Yield a client of the given API, or the running instance's. Raises CliError."""
     import httpx
 
-    url = http_url(address(api_url, "API_URL", "--api-url", data_dir), "--api-url")
+    url = http_address(api_url, "API_URL", data_dir)
     timeout = httpx.Timeout(timeout_s, connect=5.0)
     with httpx.Client(timeout=timeout, trust_env=False) as client:
         yield HistoryApi(url, client)

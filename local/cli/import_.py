@@ -19,12 +19,13 @@ from local.cli.reading import (
     FORMATS,
     SHOWN_ROWS,
     Again,
-    Announced,
     Columns,
     DryRun,
     Files,
+    Report,
     Symbol,
     TimeZone,
+    announce,
     choice_of,
     reporting,
     show_lines,
@@ -116,9 +117,9 @@ def trades_of(files: Files, choice: Choice, progress: Progress, *, again: bool) 
     """Yield the trades of the files; print the layouts. Raises FileError."""
     from local.feeds.files.trades import read_trades
 
-    announced = Announced()
+    seen: set[str] = set()
     for layout, trades in read_trades(files, choice, progress):
-        announced.show(trades.part, layout)
+        announce(trades.part, layout, seen)
         yield trades if again else trades.with_ids()
 
 
@@ -127,7 +128,7 @@ async def _run(
     normalizing: Normalizing,
     url: str,
     positions: Positions,
-    report: Callable[[int], None],
+    report: Report,
     stopped: Callable[[], bool],
 ) -> Imported:
     from local.feeds.importer import send

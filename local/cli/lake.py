@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from local.cli.addresses import address
+from local.cli.database import database, postgres_pool
 from local.cli.options import DatabaseUrl, DataDir, JsonLines
 from local.errors import CliError
 from local.instance import DEFAULT_DATA_DIR
@@ -29,14 +30,9 @@ def take_over(
     json_lines: JsonLines = False,
 ) -> None:
     """Import a lake of Parquet files in folders by symbol."""
-    from shared.errors import TransientError
     from shared.lake import takeover
-    from shared.stores.limits import MAINTENANCE
-    from shared.stores.postgres import Postgres
 
-    url = address(database_url, "DATABASE_URL", "--database-url", data_dir)
-    postgres = Postgres(url, size=2, limits=MAINTENANCE)
-    try:
+    with postgres_pool(database_url, data_dir) as postgres:
         for each in takeover.take_over(postgres, object_access(data_dir)):
             if json_lines:
                 typer.echo(json.dumps(each._asdict(), default=str))
@@ -44,10 +40,6 @@ def take_over(
                 typer.echo(
                     f"{each.kind} of {each.day}: {each.objects:,} objects, {each.rows:,} rows"
                 )
-    except TransientError as error:
-        raise CliError(f"{error}; is the instance up?") from None
-    finally:
-        postgres.close()
     typer.echo("nothing left to import", err=json_lines)
 
 
@@ -58,7 +50,7 @@ def status(
     json_lines: JsonLines = False,
 ) -> None:
     """Show what fails of the lake's work: since when, in how many rounds, and why."""
-    url = address(database_url, "DATABASE_URL", "--database-url", data_dir)
+    url = address(database_url, "DATABASE_URL", data_dir)
     found = failing(url)
     if found is None:
         raise CliError("Postgres does not answer; is the instance up?")
@@ -71,14 +63,12 @@ def status(
 
 def failing(url: str) -> list[Failure] | None:
     """Return the work of the lake that fails; None while Postgres is away."""
-    import psycopg
-
     from shared.lake.failures import failures
 
     try:
-        with psycopg.connect(url, connect_timeout=5) as connection:
+        with database(url, Path()) as connection:
             return failures(connection)
-    except psycopg.Error:
+    except CliError:
         return None
 
 
@@ -100,7 +90,7 @@ def object_access(data_dir: Path) -> S3Access:
         return access
     return S3Access(
         *(
-            address(None, name, name, data_dir)
+            address(None, name, data_dir, name)
             for name in ("S3_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
         )
     )
@@ -108,15 +98,10 @@ def object_access(data_dir: Path) -> S3Access:
 
 def metadata_of(env: dict[str, str]) -> dict[str, str]:
     """Return the location of each table's newest metadata, by table name."""
-    import psycopg
-
-    try:
-        with psycopg.connect(env["DATABASE_URL"], connect_timeout=5) as connection:
-            rows = connection.execute(
-                "SELECT table_name, metadata_location FROM iceberg_tables ORDER BY table_name DESC"
-            ).fetchall()
-    except psycopg.Error as error:
-        raise CliError(f"{error}; is the instance up?") from None
+    with database(env["DATABASE_URL"], Path()) as connection:
+        rows = connection.execute(
+            "SELECT table_name, metadata_location FROM iceberg_tables ORDER BY table_name DESC"
+        ).fetchall()
     if not rows:
         raise CliError("the lake has no table yet: `kandle snapshot take` makes the first copy")
     return dict(rows)

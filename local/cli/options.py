@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from local.cli.addresses import flag_of
 from local.instance import DATA_DIR_VARIABLE
 
 DataDir = Annotated[
@@ -22,26 +23,22 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs."
 JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 
 
-def _url(flag: str, description: str) -> Any:
+def url_option(name: str, description: str) -> Any:
     """Return the option for a server's address, or its variable: `--api-url`, API_URL."""
     return typer.Option(
-        flag,
-        envvar=flag.strip("-").replace("-", "_").upper(),
+        flag_of(name),
+        envvar=name,
         metavar="URL",
         help=f"{description} Default: the running instance's.",
         show_default=False,
     )
 
 
-ApiUrl = Annotated[str | None, _url("--api-url", "The history API.")]
-DatabaseUrl = Annotated[str | None, _url("--database-url", "The Postgres database.")]
-NatsUrl = Annotated[str | None, _url("--nats-url", "The NATS server.")]
-RedisUrl = Annotated[str | None, _url("--redis-url", "The Redis server.")]
+ApiUrl = Annotated[str | None, url_option("API_URL", "The history API.")]
+DatabaseUrl = Annotated[str | None, url_option("DATABASE_URL", "The Postgres database.")]
+NatsUrl = Annotated[str | None, url_option("NATS_URL", "The NATS server.")]
+RedisUrl = Annotated[str | None, url_option("REDIS_URL", "The Redis server.")]
 BrokerUrl = Annotated[
     str | None,
-    typer.Option(
-        metavar="URL",
-        help="The Broker of ticks. Default: the running instance's.",
-        show_default=False,
-    ),
+    typer.Option(metavar="URL", help="The Broker of ticks. Default: the running instance's."),
 ]

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from local.cli.fitted_table import FittedTable
 from local.cli.history_api import history_api
 from local.cli.options import ApiUrl, DataDir, JsonLines
 from local.cli.stopping import asked_to_stop
@@ -26,17 +25,11 @@ app = typer.Typer()
 @app.command("patterns")
 def patterns(
     symbol: Annotated[
-        str | None, typer.Argument(metavar="[SYMBOL]", help="The instrument.", show_default=False)
+        str | None, typer.Argument(metavar="[SYMBOL]", help="The instrument.")
     ] = None,
-    timeframe: Annotated[
-        str | None, typer.Option(help="Only this timeframe: 1m, 5m ...", show_default=False)
-    ] = None,
-    pattern: Annotated[
-        str | None, typer.Option("--type", help="Only this pattern.", show_default=False)
-    ] = None,
-    min_confidence: Annotated[
-        str | None, typer.Option(metavar="X", help="From 0 to 1.", show_default=False)
-    ] = None,
+    timeframe: Annotated[str | None, typer.Option(help="Only this timeframe: 1m, 5m ...")] = None,
+    pattern: Annotated[str | None, typer.Option("--type", help="Only this pattern.")] = None,
+    min_confidence: Annotated[str | None, typer.Option(metavar="X", help="From 0 to 1.")] = None,
     status: Annotated[str, typer.Option(help="active, retracted or all.")] = "active",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Most patterns.")] = 20,
     watch: Annotated[bool, typer.Option("--watch", help="Keep printing new ones.")] = False,
@@ -84,7 +77,7 @@ def line(pattern: dict[str, Any]) -> str:
 
 
 def _show(patterns: Sequence[dict[str, Any]], *, as_json: bool) -> None:
-    from local.cli.display import console
+    from local.cli.display import print_table
 
     if as_json:
         for each in patterns:
@@ -93,15 +86,9 @@ def _show(patterns: Sequence[dict[str, Any]], *, as_json: bool) -> None:
         typer.echo("no patterns yet: they are detected in closed candles, from the tenth on")
     else:
         columns = ("known at (UTC)", "symbol", "timeframe", "pattern", "way", "confidence")
-        table = FittedTable(
-            (*columns, "price", ""),
-            frozenset((*columns, "")),
-            drops=("confidence", "way", "timeframe"),
-            is_boxed=True,
-        )
-        for each in patterns:
-            table.add_row(_cells(each))
-        console().print(table)
+        drops = ("confidence", "way", "timeframe")
+        rows = map(_cells, patterns)
+        print_table((*columns, "price", ""), rows, right=("price",), drops=drops)
 
 
 def _cells(pattern: dict[str, Any]) -> list[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Final, Protocol
+from typing import Annotated, Final
 
 import typer
 
@@ -28,22 +28,16 @@ detected layout is printed first; --columns overrides it."""
 Files = Annotated[
     list[Path], typer.Argument(metavar="FILE...", help="Files, directories, or -.", allow_dash=True)
 ]
-Symbol = Annotated[
-    str | None,
-    typer.Option(help="The instrument of a file without symbols.", show_default=False),
-]
+Symbol = Annotated[str | None, typer.Option(help="The instrument of a file without symbols.")]
 Columns = Annotated[
     str,
     typer.Option(
         metavar="FIELD=COLUMN,...",
         help="Such as symbol=pair,price=px,size=qty,time=ts:us,side=s,trade_id=id"
         " (units s, ms, us, ns); by number without a header.",
-        show_default=False,
     ),
 ]
-TimeZone = Annotated[
-    str, typer.Option("--tz", help="Time zone of Lean's midnights.", show_default=False)
-]
+TimeZone = Annotated[str, typer.Option("--tz", help="Time zone of Lean's midnights.")]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print the first parsed rows; send nothing.")
 ]
@@ -65,24 +59,15 @@ def choice_of(symbol: str | None, columns: str, zone: str) -> Choice:
     return Choice(symbol, mapping, unit, zone)
 
 
-class Announced:
-    """Prints each layout once, with the first file of it."""
-
-    def __init__(self) -> None:
-        self._seen: set[str] = set()
-
-    def show(self, part: str, layout: Layout) -> None:
-        """Print the layout of a part."""
-        if layout.describe() not in self._seen:
-            self._seen.add(layout.describe())
-            typer.echo(f"{part}: read as {layout.describe()}", err=True)
+def announce(part: str, layout: Layout, seen: set[str]) -> None:
+    """Print a layout once, with the first file of it."""
+    if (described := layout.describe()) not in seen:
+        seen.add(described)
+        typer.echo(f"{part}: read as {described}", err=True)
 
 
-class Report(Protocol):
-    """Progress display."""
-
-    def __call__(self, lines: int) -> None:
-        """Update with the lines so far."""
+Report = Callable[[int], None]
+"""Updates the progress display with the number of lines so far."""
 
 
 @contextmanager

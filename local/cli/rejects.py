@@ -1,30 +1,56 @@
-"""`kandle rejects list`: rejected input, with the reason of each."""
+"""`kandle rejects`: rejected input with the reason of each, and its replay after a fix."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from local.cli import reject_replay
+from local.cli.addresses import http_address
 from local.cli.database import database
 from local.cli.dead_letter_text import one_line
-from local.cli.display import console
-from local.cli.fitted_table import FittedTable
-from local.cli.options import DatabaseUrl, DataDir, JsonLines
-from local.cli.reject_selection import WHERE, Code, Contains, Since, selected
-from local.cli.times import EPOCH
+from local.cli.options import AsJson, DatabaseUrl, DataDir, JsonLines
+from local.cli.times import EPOCH, time_us
+from local.errors import CliError
 from local.instance import DEFAULT_DATA_DIR
+from shared.errors import TransientError
+from shared.wire import raw_batch as raw
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from shared.adapter.event import OutgoingEvent
 
 EXCERPT_CHARS: Final = 80
 DETAIL_CHARS: Final = 120
+A_BATCH: Final = 1_000
+"""Rejects per batch, sent and deleted together."""
 
+_REPLAYABLE: Final = {
+    **{
+        each: each
+        for each in (
+            raw.FORMAT_CSV, raw.FORMAT_CSV_DECIMAL_COMMA, raw.FORMAT_TICKER, raw.FORMAT_SCANNER,
+            raw.FORMAT_BINANCE, raw.FORMAT_BINANCE_FUTURES, raw.FORMAT_COINBASE,
+        )
+    },
+    raw.FORMAT_TICKER_STREAM: raw.FORMAT_TICKER,
+}  # fmt: skip
+"""Formats with whole payloads as rejects; other feeds reject parts of messages."""
 
+_WHERE: Final = """
+WHERE (%(code)s::text IS NULL OR code = %(code)s)
+  AND (%(text)s::bytea IS NULL OR position(%(text)s::bytea IN original) > 0)
+  AND (%(since_us)s::bigint IS NULL OR receive_time_us >= %(since_us)s)
+"""
 _NEWEST: Final = (
     "SELECT receive_time_us, code, detail, original, source, sequence FROM rejects {}"
     " ORDER BY receive_time_us DESC, source DESC, sequence DESC LIMIT %(limit)s"
@@ -37,30 +63,14 @@ SELECT code, regexp_replace(source, '-[^-]*$', '') AS kind, count(*) AS rejects,
 FROM rejects {} GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT %(limit)s
 """
 _COUNTS: Final = "SELECT code, count(*) FROM rejects {} GROUP BY code ORDER BY count(*) DESC, code"
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Rejects of one reason and kind of source; detail and original of the newest."""
-
-    code: str
-    kind: str
-    rejects: int
-    newest_us: int
-    detail: str
-    original: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class StoredReject:
-    """A stored reject. `original` is as received; `receive_time_us` since 1970 UTC."""
-
-    receive_time_us: int
-    code: str
-    detail: str
-    original: bytes
-    source: str
-    sequence: int
+_TO_REPLAY: Final = (
+    "SELECT event_id, position, original, receive_time_us, format FROM rejects {}"
+    " ORDER BY format, receive_time_us, event_id, position LIMIT %(limit)s"
+)
+_DELETE: Final = (
+    "DELETE FROM rejects USING unnest(%s::text[], %s::int[]) AS sent (event_id, position)"
+    " WHERE rejects.event_id = sent.event_id AND rejects.position = sent.position"
+)
 
 
 class By(StrEnum):
@@ -69,13 +79,70 @@ class By(StrEnum):
     REASON = "reason"
 
 
+Contains = Annotated[
+    str | None,
+    typer.Option(
+        "--symbol-contains", metavar="TEXT", help="Only input that contains this text."
+    )
+]  # fmt: skip
+Code = Annotated[str | None, typer.Option(help="Only this reason, such as bad_price.")]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        metavar="T", help="Only what was received since: -1h, ISO 8601 (UTC), or a time since 1970."
+    ),
+]
+
 app = typer.Typer(
     name="rejects",
     no_args_is_help=True,
     help="Rejects: input that is not a tick. Nothing is dropped without one; each is stored whole, "
     "with its reason.",
 )
-app.add_typer(reject_replay.app)
+
+
+@app.command("replay")
+def replay(
+    code: Code = None,
+    symbol_contains: Contains = None,
+    since: Since = None,
+    limit: Annotated[int, typer.Option(min=1, help="Most rejects to send.")] = 100_000,
+    broker_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="K_SINK",
+            metavar="URL",
+            help="The broker for raw input. Default: the running instance's.",
+        ),
+    ] = None,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Send rejects through the pipeline again, after a fix of a setting or of Kandle.
+
+    Each is sent unchanged with its original receive time, and leaves the table once the broker has
+    accepted it. What still fails is rejected again, with the current reason.
+    """
+    sink = http_address(broker_url, "K_SINK", data_dir, "--broker-url")
+    parameters = _selected(symbol_contains, code, since, limit)
+    with database(database_url, data_dir) as connection:
+        rows = _select(connection, _TO_REPLAY, parameters)
+        sent = [row for row in rows if row.format in _REPLAYABLE and row.original]
+        try:
+            for _, same in groupby(sent, key=lambda row: row.format):
+                of_format = list(same)
+                for start in range(0, len(of_format), A_BATCH):
+                    _send(connection, sink, of_format[start : start + A_BATCH])
+        except TransientError as error:
+            raise CliError(f"the broker did not take them: {error}; try again") from None
+    left = len(rows) - len(sent)
+    if as_json:
+        typer.echo(json.dumps({"sent": len(sent), "left": left}))
+        return
+    typer.echo(f"sent {len(sent):,} rejects again; what is still none shows in kandle rejects list")
+    if left:
+        typer.echo(f"{left:,} are empty, or parts of a feed's messages, and stay", err=True)
 
 
 @app.command("list")
@@ -93,29 +160,15 @@ def list_rejects(
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """List the newest rejects, oldest first, and count each code."""
-    from psycopg import sql
-    from psycopg.rows import class_row
-
-    newest, grouped, count_query = (
-        sql.SQL(each).format(sql.SQL(WHERE)) for each in (_NEWEST, _BY_REASON, _COUNTS)
-    )
-    parameters = {**selected(symbol_contains, code, since), "limit": limit}
+    parameters = _selected(symbol_contains, code, since, limit)
     with database(database_url, data_dir) as connection:
         connection.read_only = True
         if by is By.REASON:
-            reasons = connection.cursor(row_factory=class_row(Reason)).execute(grouped, parameters)
-            _show_reasons(reasons.fetchall(), json_lines=json_lines)
+            _show_reasons(_select(connection, _BY_REASON, parameters), json_lines=json_lines)
             return
-        with connection.cursor(row_factory=class_row(StoredReject)) as cursor:
-            rejects = cursor.execute(newest, parameters).fetchall()[::-1]
-        counts = connection.execute(count_query, parameters).fetchall()
-    if json_lines:
-        for reject in rejects:
-            typer.echo(json.dumps(as_json(reject)))
-    elif rejects:
-        _print_table(rejects)
-    else:
-        typer.echo("no rejects")
+        rejects = _select(connection, _NEWEST, parameters)[::-1]
+        counts = _select(connection, _COUNTS, parameters)
+    _show(rejects, json_lines=json_lines)
     for each, count in counts:
         typer.echo(f"{excerpt(each.encode())}: {count:,}", err=json_lines)
     total = sum(count for _, count in counts)
@@ -123,45 +176,125 @@ def list_rejects(
         typer.echo(f"{total:,} rejects, the newest {len(rejects):,} shown; see --limit", err=True)
 
 
-def _show_reasons(reasons: list[Reason], *, json_lines: bool) -> None:
+def _selected(
+    contains: str | None, code: str | None, since: str | None, limit: int
+) -> dict[str, Any]:
+    """Return the parameters of the queries for the options. Raises UsageError."""
+    return {
+        "code": code,
+        "text": None if contains is None else contains.encode(),
+        "since_us": None if since is None else time_us(since, "--since"),
+        "limit": limit,
+    }
+
+
+def _select(connection: Connection, query: str, parameters: dict[str, Any]) -> list[Any]:
+    """Return the rows of a query over the selected rejects, by column name."""
+    from psycopg import sql
+    from psycopg.rows import namedtuple_row
+
+    with connection.cursor(row_factory=namedtuple_row) as cursor:
+        whole = sql.SQL(query).format(sql.SQL(_WHERE))
+        return cursor.execute(whole, parameters).fetchall()
+
+
+def _send(connection: Connection, sink: str, rows: Sequence[Any]) -> None:
+    from shared.adapter.sink import Sink
+
+    async def emit(events: Sequence[OutgoingEvent]) -> None:
+        target = Sink(sink, "/kandle/rejects")
+        try:
+            await target.emit(events)
+        finally:
+            await target.close()
+
+    asyncio.run(emit(list(_events(rows))))
+    connection.execute(_DELETE, ([row.event_id for row in rows], [row.position for row in rows]))
+    connection.commit()
+
+
+def _events(rows: Sequence[Any]) -> Iterator[OutgoingEvent]:
+    """Yield the raw batch of rejects; the same rejects have the same id (idempotent)."""
+    from shared.sources.batcher import Batch
+
+    names = "".join(f"{row.event_id} {row.position}\n" for row in rows)
+    source = f"rejects-{hashlib.sha256(names.encode()).hexdigest()[:16]}"
+    batch = Batch(
+        source,
+        _REPLAYABLE[rows[0].format],
+        source,
+        0,
+        b"".join(bytes(row.original) for row in rows),
+        [len(row.original) for row in rows],
+        [row.receive_time_us for row in rows],
+    )
+    return (event for event, _ in batch.events())
+
+
+def _show_reasons(reasons: list[Any], *, json_lines: bool) -> None:
     if json_lines:
         for each in reasons:
-            typer.echo(
-                json.dumps(
-                    {
-                        "reason": each.code,
-                        "source": each.kind,
-                        "rejects": each.rejects,
-                        "newest": _time(each.newest_us).isoformat(),
-                        "fix": each.detail,
-                        "sample": excerpt(each.original),
-                    }
-                )
-            )
-        return
-    if not reasons:
+            shown = {
+                "reason": each.code,
+                "source": each.kind,
+                "rejects": each.rejects,
+                "newest": _time(each.newest_us).isoformat(),
+                "fix": each.detail,
+                "sample": excerpt(each.original),
+            }
+            typer.echo(json.dumps(shown))
+    elif not reasons:
         typer.echo("no rejects")
-        return
-    columns = ("reason", "source", "rejects", "newest (UTC)", "what is wrong", "sample")
-    table = FittedTable(
-        columns,
-        frozenset(columns) - {"rejects"},
-        drops=("sample", "source", "newest (UTC)"),
-        is_boxed=True,
-        prose=frozenset(("what is wrong",)),
-    )
-    for each in reasons:
-        row = (
-            one_line(each.code, EXCERPT_CHARS),
-            one_line(each.kind, EXCERPT_CHARS),
-            f"{each.rejects:,}",
-            _time(each.newest_us).strftime("%Y-%m-%d %H:%M:%S"),
-            one_line(each.detail, 2 * DETAIL_CHARS),
-            excerpt(each.original),
+    else:
+        from local.cli.display import print_table
+
+        rows = (
+            (
+                *(one_line(each.code, EXCERPT_CHARS), one_line(each.kind, EXCERPT_CHARS)),
+                *(f"{each.rejects:,}", f"{_time(each.newest_us):%Y-%m-%d %H:%M:%S}"),
+                *(one_line(each.detail, 2 * DETAIL_CHARS), excerpt(each.original)),
+            )
+            for each in reasons
         )
-        table.add_row(row)
-    console().print(table)
-    typer.echo("after a fix: kandle rejects replay", err=True)
+        print_table(
+            ("reason", "source", "rejects", "newest (UTC)", "what is wrong", "sample"),
+            rows,
+            right=("rejects",),
+            drops=("sample", "source", "newest (UTC)"),
+            prose=("what is wrong",),
+        )
+        typer.echo("after a fix: kandle rejects replay", err=True)
+
+
+def _show(rejects: list[Any], *, json_lines: bool) -> None:
+    if json_lines:
+        for each in rejects:
+            shown = {
+                "time": _time(each.receive_time_us).isoformat(),
+                "code": each.code,
+                "detail": each.detail,
+                "original": excerpt(each.original),
+                "original_bytes": len(each.original),
+                "original_base64": base64.b64encode(each.original).decode(),
+                "source": each.source,
+                "sequence": each.sequence,
+            }
+            typer.echo(json.dumps(shown))
+    elif not rejects:
+        typer.echo("no rejects")
+    else:
+        from local.cli.display import print_table
+
+        rows = (
+            (
+                f"{_time(each.receive_time_us):%Y-%m-%d %H:%M:%S.%f}"[:-3],
+                *(one_line(each.code, EXCERPT_CHARS), one_line(each.detail, DETAIL_CHARS)),
+                *(excerpt(each.original), one_line(each.source, EXCERPT_CHARS)),
+            )
+            for each in rejects
+        )
+        columns = ("received (UTC)", "code", "detail", "original", "source")
+        print_table(columns, rows, drops=("source", "original"), prose=("detail",))
 
 
 def excerpt(original: bytes, limit: int = EXCERPT_CHARS) -> str:
@@ -174,40 +307,5 @@ def excerpt(original: bytes, limit: int = EXCERPT_CHARS) -> str:
     return printable if whole else printable[: limit - 1] + "…"
 
 
-def as_json(reject: StoredReject) -> dict[str, Any]:
-    """Return a reject as JSON values; the original as an excerpt, and whole as base64."""
-    return {
-        "time": _time(reject.receive_time_us).isoformat(),
-        "code": reject.code,
-        "detail": reject.detail,
-        "original": excerpt(reject.original),
-        "original_bytes": len(reject.original),
-        "original_base64": base64.b64encode(reject.original).decode(),
-        "source": reject.source,
-        "sequence": reject.sequence,
-    }
-
-
-def _time(time_us: int) -> datetime:
-    return EPOCH + timedelta(microseconds=time_us)
-
-
-def _print_table(rejects: list[StoredReject]) -> None:
-    columns = ("received (UTC)", "code", "detail", "original", "source")
-    table = FittedTable(
-        columns,
-        frozenset(columns),
-        drops=("source", "original"),
-        is_boxed=True,
-        prose=frozenset(("detail",)),
-    )
-    for reject in rejects:
-        row = (
-            _time(reject.receive_time_us).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
-            one_line(reject.code, EXCERPT_CHARS),
-            one_line(reject.detail, DETAIL_CHARS),
-            excerpt(reject.original),
-            one_line(reject.source, EXCERPT_CHARS),
-        )
-        table.add_row(row)
-    console().print(table)
+def _time(time_us_: int) -> datetime:
+    return EPOCH + timedelta(microseconds=time_us_)

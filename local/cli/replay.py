@@ -18,13 +18,13 @@ from local.cli.reading import (
     FORMATS,
     SHOWN_ROWS,
     Again,
-    Announced,
     Columns,
     DryRun,
     Files,
     Report,
     Symbol,
     TimeZone,
+    announce,
     choice_of,
     reporting,
     show_lines,
@@ -132,9 +132,9 @@ def lines_of(
     """
     from local.feeds.files.trades import read_trades
 
-    announced = Announced()
+    seen: set[str] = set()
     for layout, trades in read_trades(files, choice, progress):
-        announced.show(trades.part, layout)
+        announce(trades.part, layout, seen)
         identified = trades if again else trades.with_ids()
         yield from zip(identified.lines(), identified.times_us().tolist(), strict=True)
 

@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
-from local.cli.addresses import address
+from local.cli.database import postgres_pool
 from local.cli.options import DatabaseUrl, DataDir, JsonLines
-from local.errors import CliError
 from local.instance import DEFAULT_DATA_DIR
 
 app = typer.Typer()
@@ -35,19 +34,14 @@ def retention(
 ) -> None:
     """Drop days from Postgres that are verified to be in the lake."""
     from local.cli.lake import object_access
-    from shared.errors import TransientError
     from shared.lake.maintenance import Keeper
     from shared.lake.retention_settings import Terms
     from shared.lake.schedule import old_candle_days, old_days
-    from shared.stores.limits import MAINTENANCE
-    from shared.stores.postgres import Postgres
     from shared.stores.s3 import ObjectStore
 
     terms = Terms(tick_hours, candle_days)
-    url = address(database_url, "DATABASE_URL", "--database-url", data_dir)
-    postgres = Postgres(url, size=2, limits=MAINTENANCE)
     now_us = time.time_ns() // 1000
-    try:
+    with postgres_pool(database_url, data_dir) as postgres:
         if not dry_run:
             access = object_access(data_dir)
             jobs = Keeper(postgres, access, ObjectStore(access), terms)
@@ -62,7 +56,3 @@ def retention(
                 typer.echo(f"{of} {day}: {state}")
         if not days and not json_lines:
             typer.echo("nothing in Postgres is past its retention")
-    except TransientError as error:
-        raise CliError(f"{error}; is the instance up?") from None
-    finally:
-        postgres.close()

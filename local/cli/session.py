@@ -7,9 +7,9 @@ import contextlib
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import typer
 from rich.console import Console, RenderableType
@@ -28,17 +28,8 @@ _PLAIN_EVERY_S = 10.0
 _SAMPLE_EVERY_S = 1.0
 
 
-class View(Protocol):
-    """Display while the platform runs."""
-
-    async def refresh(
-        self, sample: dict[str, Any], instance: Instance, width: int | None
-    ) -> RenderableType:
-        """Render a sample of the status, and fetch whatever else is shown.
-
-        `width`: of the terminal, None if nothing has to fit.
-        """
-        ...
+View = Callable[[dict[str, Any], Instance, int | None], Awaitable[RenderableType]]
+"""Renders a sample of the status, for a terminal of some width (None: nothing has to fit)."""
 
 
 @dataclass
@@ -176,10 +167,10 @@ async def _live(
                 notice(f"{data_dir} takes no file ({error.strerror}): make room, all goes on then")
             elapsed = time.monotonic() - started_s
             if console.is_terminal:
-                live.update(await view.refresh(sample, instance, console.width), refresh=True)
+                live.update(await view(sample, instance, console.width), refresh=True)
             elif elapsed - printed_s >= _PLAIN_EVERY_S:
                 printed_s = elapsed
-                console.print(await view.refresh(sample, instance, None))
+                console.print(await view(sample, instance, None))
                 emit(_event("status", **sample))
             if seconds is not None and elapsed >= seconds:
                 return

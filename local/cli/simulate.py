@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
-from local.cli.addresses import address, http_url, ticks_broker
+from local.cli.addresses import http_address, http_url, ticks_broker
 from local.cli.destination import FeedSender, IngestUrl, To, UdpAddr, Via, open_sender
 from local.cli.options import ApiUrl, AsJson, BrokerUrl, DataDir
 from local.cli.simulated_past import store_past
@@ -48,13 +48,8 @@ def simulate(
     duplicate_share: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the ticks that arrive twice.")
     ] = 0.0,
-    seconds: Annotated[
-        float | None, typer.Option(min=0, help="Stop after so long.", show_default=False)
-    ] = None,
-    count: Annotated[
-        int | None,
-        typer.Option(min=1, help="Stop after this many trades.", show_default=False),
-    ] = None,
+    seconds: Annotated[float | None, typer.Option(min=0, help="Stop after so long.")] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="Stop after this many trades.")] = None,
     history: Annotated[
         str,
         typer.Option(
@@ -91,7 +86,7 @@ def simulate(
     from local.feeds.senders import SendError
 
     instruments = [instrument(name) for name in _symbols(symbols)]
-    span_ms = _span_ms(history)
+    span_ms = span_us(history, "--history") // 1000
     with asked_to_stop() as stop:
         # The listener may restart; the market continues meanwhile.
         sender = open_sender(
@@ -105,7 +100,7 @@ def simulate(
                 span_ms=span_ms,
                 rate=rate,
                 broker_url=http_url(ticks_broker(broker_url, data_dir), "--broker-url"),
-                api_url=http_url(address(api_url, "API_URL", "--api-url", data_dir), "--api-url"),
+                api_url=http_address(api_url, "API_URL", data_dir),
                 stopped=stop.is_set,
             )
             typer.echo(GONE_LIVE, err=True)
@@ -176,13 +171,6 @@ def _send(arrived: list[Arrived], sender: FeedSender, sent: Counter[Arrival]) ->
         sender.send(tick.line())
     sender.flush()
     sent.update(arrival for _tick, arrival in arrived)
-
-
-def _span_ms(text: str) -> int:
-    try:
-        return span_us(text) // 1000
-    except ValueError as error:
-        raise UsageError(f"--history: {error}") from None
 
 
 def _symbols(text: str) -> list[str]:

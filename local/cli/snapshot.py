@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from local.cli.addresses import address, ticks_broker
 from local.cli.candle_range import ladder_of, shards, utc
-from local.cli.display import console
-from local.cli.fitted_table import FittedTable
+from local.cli.database import postgres_pool
+from local.cli.display import print_table
 from local.cli.options import AsJson, BrokerUrl, DatabaseUrl, DataDir, JsonLines, RedisUrl
 from local.cli.times import time_us
-from local.errors import CliError, UsageError
+from local.errors import CliError
 from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
     from pyiceberg.table.snapshots import Snapshot
 
 PATIENCE_S: Final = 60.0
+_COUNTS: Final = ("rows", "added", "files")
 
 
 app = typer.Typer(name="snapshot", no_args_is_help=True, help="Snapshots in object storage.")
@@ -39,25 +40,18 @@ def list_snapshots(
 ) -> None:
     """List the tables' snapshots, and the copies of the live state."""
     from local.cli.lake import object_access
-    from shared.errors import TransientError
     from shared.lake.catalog import Catalog
     from shared.lake.record import lake_of
     from shared.lake.states import STATE, list_states
     from shared.lake.tables import CANDLES, TICKS
-    from shared.stores.postgres import Postgres
     from shared.stores.s3 import ObjectStore
 
     access = object_access(data_dir)
-    postgres = Postgres(address(database_url, "DATABASE_URL", "--database-url", data_dir), size=1)
-    try:
+    with postgres_pool(database_url, data_dir) as postgres:
         with postgres.connection() as connection:
             catalog, lake = Catalog(connection, access), lake_of(connection)
             tables = [catalog.table(each, lake) for each in (TICKS, CANDLES)]
         states = list(list_states(ObjectStore(access)))
-    except TransientError as error:
-        raise CliError(f"{error}; is the instance up?") from None
-    finally:
-        postgres.close()
     if paths:
         for table in tables:
             for task in table.scan().plan_files():
@@ -74,7 +68,13 @@ def list_snapshots(
         for row in rows:
             typer.echo(json.dumps(row))
     else:
-        console().print(_table(rows))
+        print_table(
+            ("of", "time (UTC)", *_COUNTS, "bytes", "snapshot"),
+            map(_cells, rows),
+            right=(*_COUNTS, "bytes"),
+            drops=("snapshot", "files", "added"),
+            is_boxed=False,
+        )
         typer.echo(f"{len(rows) - len(states)} of the tables, {len(states)} of the live state")
 
 
@@ -96,15 +96,10 @@ def _shown(name: str, snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def _table(rows: Sequence[dict[str, Any]]) -> FittedTable:
-    names = ("of", "time (UTC)", "rows", "added", "files", "bytes", "snapshot")
-    left = frozenset(("of", "time (UTC)", "snapshot"))
-    table = FittedTable(names, left, drops=("snapshot", "files", "added"))
-    for row in rows:
-        counts = [f"{row[name]:,}" if name in row else "" for name in ("rows", "added", "files")]
-        identity = str(row.get("snapshot") or row["path"])
-        table.add_row((row["of"], utc(row["time"] * 1000), *counts, f"{row['bytes']:,}", identity))
-    return table
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    counts = [f"{row[name]:,}" if name in row else "" for name in _COUNTS]
+    identity = str(row.get("snapshot") or row["path"])
+    return row["of"], utc(row["time"] * 1000), *counts, f"{row['bytes']:,}", identity
 
 
 @app.command("take")
@@ -116,26 +111,20 @@ def take(
 ) -> None:
     """Copy pending stored ticks, and the live state, now."""
     from local.cli.lake import object_access
-    from shared.errors import TransientError
     from shared.lake.snapshot import copy_stored
     from shared.lake.states import read_state, take_state
-    from shared.stores.postgres import Postgres
     from shared.stores.redis import connect
     from shared.stores.s3 import ObjectStore
 
     access = object_access(data_dir)
-    postgres = Postgres(address(database_url, "DATABASE_URL", "--database-url", data_dir), size=1)
-    client = connect(address(redis_url, "REDIS_URL", "--redis-url", data_dir))
     store = ObjectStore(access)
-    try:
+    with (
+        postgres_pool(database_url, data_dir) as postgres,
+        closing(connect(address(redis_url, "REDIS_URL", data_dir))) as client,
+    ):
         count = copy_stored(postgres, access, patience_s=PATIENCE_S)
         taken = take_state(postgres, client, store, shards(), time.time_ns() // 1000)
         state = read_state(store, taken)
-    except TransientError as error:
-        raise CliError(f"{error}; is the instance up?") from None
-    finally:
-        client.close()
-        postgres.close()
     candles = sum(len(each.candles) for each in state.instruments.values())
     if as_json:
         live = {"time": taken.taken_us // 1000, "path": taken.key, "bytes": taken.bytes}
@@ -182,30 +171,21 @@ def restore(
     """
     from local.cli.lake import object_access
     from local.restore import Restore
-    from shared.errors import TransientError
+    from shared.stores.redis import connect
 
-    try:
-        now_us = time.time_ns() // 1000
-        at_us = now_us if at is None else time_us(at, datetime.now(UTC))
-    except ValueError as error:
-        raise UsageError(f"--at: {error}") from None
-    try:
-        with Restore.over(
-            address(database_url, "DATABASE_URL", "--database-url", data_dir),
-            address(redis_url, "REDIS_URL", "--redis-url", data_dir),
-            object_access(data_dir),
-            ladder_of(None),
-            shards(),
-            wait_s,
-            lambda done: typer.echo(done, err=as_json),
-        ) as work:
-            copy = work.snapshot(at_us)
-            if copy is None:
-                when = "" if at is None else f" before {utc(at_us)}"
-                raise CliError(f"there is no copy of the live state{when}: `kandle snapshot list`")
-            missing = work.run(copy, at_us, lambda: ticks_broker(broker_url, data_dir))
-    except TransientError as error:
-        raise CliError(f"{error}; is the instance up?") from None
+    at_us = time.time_ns() // 1000 if at is None else time_us(at, "--at")
+    with (
+        postgres_pool(database_url, data_dir) as postgres,
+        closing(connect(address(redis_url, "REDIS_URL", data_dir))) as client,
+    ):
+        access, ladder = object_access(data_dir), ladder_of(None)
+        report = partial(typer.echo, err=as_json)
+        work = Restore(postgres, client, access, ladder, shards(), wait_s, report)
+        copy = work.snapshot(at_us)
+        if copy is None:
+            when = "" if at is None else f" before {utc(at_us)}"
+            raise CliError(f"there is no copy of the live state{when}: `kandle snapshot list`")
+        missing = work.run(copy, at_us, lambda: ticks_broker(broker_url, data_dir))
     if as_json:
         typer.echo(json.dumps({"time": copy.taken_us // 1000, "missing": missing}))
     for line in missing:

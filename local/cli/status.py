@@ -121,7 +121,6 @@ def status(
     from rich.text import Text
 
     from local.cli import display
-    from local.cli.fitted_table import FittedTable
 
     console = display.console()
     console.print(
@@ -139,13 +138,10 @@ def status(
         return
     if old := stale(sample, datetime.now(UTC)):
         _say(console, old, "red")
-    names = ("trigger", "lag")
-    table = FittedTable(names, frozenset(names), drops=(), prose=frozenset(("lag",)))
-    for name, lag in sample["lag"].items():
-        reason = sample["unready"].get(name)
-        cell = Text(f"not ready: {reason}", style="red") if reason else Text(f"{lag:,}")
-        table.add_row((name, cell))
-    console.print(table)
+    lags = {name: Text(f"{lag:,}") for name, lag in sample["lag"].items()}
+    for name, reason in sample["unready"].items():
+        lags[name] = Text(f"not ready: {reason}", style="red")
+    display.print_table(("trigger", "lag"), lags.items(), prose=("lag",), is_boxed=False)
     for each in sample["components"]:
         if each["state"] != "ready":
             reason = f": {each['reason']}" if each["reason"] else ""

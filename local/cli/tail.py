@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from local.cli.addresses import address, http_url
+from local.cli.addresses import http_address
 from local.cli.candles import shown_vwap, state, utc
-from local.cli.options import DataDir, JsonLines
+from local.cli.options import DataDir, JsonLines, url_option
 from local.cli.stopping import asked_to_stop
 from local.cli.times import time_us
 from local.errors import CliError
@@ -48,18 +47,8 @@ app = typer.Typer()
 
 @app.command("tail", help=_HELP)
 def tail(
-    channels: Annotated[
-        list[str], typer.Argument(metavar="CHANNEL...", show_default=False, help="What to follow.")
-    ],
-    live_url: Annotated[
-        str | None,
-        typer.Option(
-            envvar="LIVE_URL",
-            metavar="URL",
-            help="The live feed. Default: the running instance's.",
-            show_default=False,
-        ),
-    ] = None,
+    channels: Annotated[list[str], typer.Argument(metavar="CHANNEL...", help="What to follow.")],
+    live_url: Annotated[str | None, url_option("LIVE_URL", "The live feed.")] = None,
     as_json: JsonLines = False,
     from_: Annotated[
         str | None,
@@ -77,9 +66,9 @@ def tail(
     """Print messages until stopped."""
     replay = None
     if from_ is not None:
-        replay = {"from": _ms(from_, "--from"), "speed": speed, "by": by}
-        replay |= {} if to is None else {"to": _ms(to, "--to")}
-    url = http_url(address(live_url, "LIVE_URL", "--live-url", data_dir), "--live-url")
+        replay = {"from": time_us(from_, "--from") // 1000, "speed": speed, "by": by}
+        replay |= {} if to is None else {"to": time_us(to, "--to") // 1000}
+    url = http_address(live_url, "LIVE_URL", data_dir)
     with asked_to_stop() as stop:
         for message in Follower(
             f"ws{url.removeprefix('http')}/ws", channels, replay=replay
@@ -184,13 +173,6 @@ class Revisions:
         if len(self._highest) > _REMEMBERED:
             del self._highest[next(iter(self._highest))]
         return bool(revision > highest)
-
-
-def _ms(text: str, option: str) -> int:
-    try:
-        return time_us(text, datetime.now(UTC)) // 1000
-    except ValueError as error:
-        raise CliError(f"{option}: {error}") from None
 
 
 def line(message: Mapping[str, Any]) -> str:

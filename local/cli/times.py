@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+import time
+from datetime import timedelta
 from typing import Final
 
-from shared.market.timestamps import EPOCH, parse_relative_us, us_of
+from local.errors import UsageError
+from shared.market.timestamps import EPOCH, parse_relative_us
 
 __all__ = ["EPOCH", "span_us", "time_us"]
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-def time_us(text: str, now: datetime) -> int:
+def time_us(text: str, option: str) -> int:
     """Parse -1h, ISO 8601 (UTC by default) or s, ms, us, ns since 1970 as microseconds.
 
-    Raises ValueError that quotes the text.
+    Raises UsageError that names the option and quotes the text.
     """
-    return parse_relative_us(text, us_of(now))
+    try:
+        return parse_relative_us(text, time.time_ns() // 1000)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
 
 
-def span_us(text: str) -> int:
-    """Parse 2d, 12h, 30m or 90s, or 0, as microseconds. Raises ValueError."""
+def span_us(text: str, option: str) -> int:
+    """Parse 2d, 12h, 30m or 90s, or 0, as microseconds. Raises UsageError."""
     if text == "0":
         return 0
     match = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
     if match is None:
-        raise ValueError(f"{text[:40]!r} is no length of time such as 2d, 12h or 0")
+        raise UsageError(f"{option}: {text[:40]!r} is no length of time such as 2d, 12h or 0")
     return timedelta(**{_UNITS[match[2]]: int(match[1])}) // timedelta(microseconds=1)

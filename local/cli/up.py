@@ -63,7 +63,6 @@ Feeds = Annotated[
         metavar="NAME[:SYMBOL,...]",
         help="Take a feed: binance, coinbase, kraken, alpaca, scanner, or ccxt:VENUE. Several"
         " times for several.",
-        show_default=False,
     ),
 ]
 SimulateRate = Annotated[
@@ -80,14 +79,6 @@ History = Annotated[
 DEFAULT_HISTORY = "2d"
 
 
-def history_s(text: str) -> int:
-    """Parse --history as seconds. Raises UsageError."""
-    try:
-        return span_us(text) // 1_000_000
-    except ValueError as error:
-        raise UsageError(f"--history: {error}") from None
-
-
 def address(text: str) -> str:
     """Parse --host: an IPv4 address. Raises UsageError."""
     try:
@@ -96,16 +87,11 @@ def address(text: str) -> str:
         raise UsageError(f"--host: {text!r} is no IPv4 address, such as 0.0.0.0") from None
 
 
-class StatusView:
-    """A live status line."""
+async def status_view(sample: dict[str, Any], _: Instance, width: int | None) -> RenderableType:
+    """Render a live status line."""
+    from local.cli.display import status_line
 
-    async def refresh(
-        self, sample: dict[str, Any], instance: Instance, width: int | None
-    ) -> RenderableType:
-        """Render the line."""
-        from local.cli.display import status_line
-
-        return status_line(sample, width)
+    return status_line(sample, width)
 
 
 app = typer.Typer()
@@ -135,7 +121,6 @@ def up(
             "--replicas",
             metavar="FUNCTION=N",
             help="Run several replicas of a function. Repeatable.",
-            show_default=False,
         ),
     ] = None,
     json_lines: JsonLines = False,
@@ -180,8 +165,8 @@ def up(
         parse_feeds(feed or []),
         observe,
         parse_replicas(replicas or []),
-        history_s(history),
+        span_us(history, "--history") // 1_000_000,
         dashboard_port,
         address(host),
     )
-    asyncio.run(run(options, StatusView(), as_json=json_lines))
+    asyncio.run(run(options, status_view, as_json=json_lines))

@@ -23,7 +23,7 @@ It is the union of the symbols added here and the scanner's own keys in Redis,
 scanner:latest:<SYMBOL>, which are only read. An empty list selects everything.
 """
 
-Symbols = Annotated[list[str], typer.Argument(metavar="SYMBOL...", show_default=False)]
+Symbols = Annotated[list[str], typer.Argument(metavar="SYMBOL...")]
 
 
 app = typer.Typer(name="watch", no_args_is_help=True, help=_HELP)
@@ -95,7 +95,7 @@ def _watchlist(redis_url: str | None, data_dir: DataDir) -> Iterator[Watchlist]:
     from shared.realtime.watchlist import Watchlist
     from shared.stores.redis import connect
 
-    client = connect(address(redis_url, "REDIS_URL", "--redis-url", data_dir))
+    client = connect(address(redis_url, "REDIS_URL", data_dir))
     try:
         yield Watchlist(client)
     except (TransientError, ValueError) as error:

@@ -10,6 +10,9 @@ from local.feeds.tick import Tick
 from shared.market.decimals import EXACT, to_text
 from shared.market.timeframes import Timeframe
 
+CandleRow = tuple[int, str, str, str, str, str]
+"""Start (us), open, high, low, close, volume; decimals as text."""
+
 
 @dataclass(slots=True)
 class _Growing:
@@ -22,10 +25,8 @@ class _Growing:
     last_ms: int
 
 
-def candle_rows(
-    ticks: Iterable[Tick], timeframe: Timeframe
-) -> dict[str, list[tuple[int, str, str, str, str, str]]]:
-    """Return by symbol the rows (start us, open, high, low, close, volume), decimals as text.
+def candle_rows(ticks: Iterable[Tick], timeframe: Timeframe) -> dict[str, list[CandleRow]]:
+    """Return the rows of each symbol.
 
     Rows ascend; an interval without ticks has none. Ticks of equal time count in their order.
     Raises ValueError: a tick has no time.

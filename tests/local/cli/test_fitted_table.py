@@ -63,11 +63,12 @@ def test_text_wraps_and_numbers_stay_whole(width: int) -> None:
     words = "the price is no decimal: write it with digits, one point and no thousands separators"
     table = FittedTable(
         ("time", "code", "error", "source"),
-        frozenset(("code", "source")),
+        [("2026-01-01 00:00:00", "bad_price", words, "udp-listener-12345678")],
+        right=("time",),
         drops=("source", "time"),
-        prose=frozenset(("error",)),
+        prose=("error",),
+        is_boxed=False,
     )
-    table.add_row(("2026-01-01 00:00:00", "bad_price", words, "udp-listener-12345678"))
     console = Console(width=width, file=io.StringIO(), highlight=False)
     console.print(table)
     assert isinstance(console.file, io.StringIO)

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from local.cli import rejects
 from local.cli.rejects import excerpt
-from local.errors import CliError
+from local.errors import CliError, PlatformError
 from local.servers.ports import free_port
 from shared.stores.migrations import migrate
 from shared.wire import raw_batch as raw
@@ -38,7 +38,7 @@ def invoke(*arguments: object, url: str | None = None, command: str = "list") ->
 
 def refusal(*arguments: object, url: str | None = None) -> str:
     result = invoke(*arguments, url=url)
-    assert isinstance(result.exception, CliError), result.output
+    assert isinstance(result.exception, PlatformError), result.output
     assert "\n" not in str(result.exception)
     return str(result.exception)
 

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 
 from local.cli.times import time_us
+from local.errors import UsageError
+from shared.market.timestamps import parse_relative_us
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from local.cli.times import time_us
 )
 def test_times_are_ago_iso_8601_or_in_any_unit(text: str, expected: int) -> None:
     """A time is relative, ISO 8601 or a number of any unit, as in the history API."""
-    assert time_us(text, datetime.fromtimestamp(1_700_000_000, UTC)) == expected
+    assert parse_relative_us(text, 1_700_000_000_000_000) == expected
 
 
 @pytest.mark.parametrize(
@@ -31,5 +31,5 @@ def test_times_are_ago_iso_8601_or_in_any_unit(text: str, expected: int) -> None
 )
 def test_an_invalid_time_is_quoted_with_a_fix(text: str, said: str) -> None:
     """An invalid time is quoted with a fix; digits that read as a date are no milliseconds."""
-    with pytest.raises(ValueError, match=said):
-        time_us(text, datetime.fromtimestamp(1_700_000_000, UTC))
+    with pytest.raises(UsageError, match=f"--from: .*{said}"):
+        time_us(text, "--from")
