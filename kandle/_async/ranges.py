@@ -65,21 +65,6 @@ class AsyncRows(Generic[T]):
 
     async def to_arrow(self, *, floats: bool | None = None) -> pa.Table:
         """Return a PyArrow table. Needs `kandle[arrow]`."""
-        return (await self._frame(floats)).to_arrow()
-
-    async def to_polars(self, *, floats: bool | None = None) -> pl.DataFrame:
-        """Return a Polars frame. Needs `kandle[polars]`."""
-        return (await self._frame(floats)).to_polars()
-
-    async def to_pandas(self, *, floats: bool | None = None) -> pd.DataFrame:
-        """Return a pandas frame. Needs `kandle[pandas]`."""
-        return (await self._frame(floats)).to_pandas()
-
-    async def to_duckdb(self, *, floats: bool | None = None) -> duckdb.DuckDBPyRelation:
-        """Return a relation of DuckDB's default connection. Needs `kandle[duckdb]`."""
-        return (await self._frame(floats)).to_duckdb()
-
-    async def _frame(self, floats: bool | None) -> _frames.Frame:
         _frames.package("pyarrow", "arrow")
 
         def read(response: httpx.Response) -> pa.Table:
@@ -87,6 +72,25 @@ class AsyncRows(Generic[T]):
 
         pages = self._pages("arrow", read, lambda page: int(page.num_rows))
         return _frames.joined([page async for page in pages], floats=self._in_floats(floats))
+
+    async def to_polars(self, *, floats: bool | None = None) -> pl.DataFrame:
+        """Return a Polars frame. Needs `kandle[polars]`."""
+        table = await self.to_arrow(floats=floats)
+        frame: pl.DataFrame = _frames.package("polars", "polars").from_arrow(table)
+        return frame
+
+    async def to_pandas(self, *, floats: bool | None = None) -> pd.DataFrame:
+        """Return a pandas frame. Needs `kandle[pandas]`."""
+        table = await self.to_arrow(floats=floats)
+        _frames.package("pandas", "pandas")
+        frame: pd.DataFrame = table.to_pandas()
+        return frame
+
+    async def to_duckdb(self, *, floats: bool | None = None) -> duckdb.DuckDBPyRelation:
+        """Return a relation of DuckDB's default connection. Needs `kandle[duckdb]`."""
+        table = await self.to_arrow(floats=floats)
+        relation: duckdb.DuckDBPyRelation = _frames.package("duckdb", "duckdb").from_arrow(table)
+        return relation
 
     def _in_floats(self, override: bool | None) -> bool:
         return self._floats if override is None else override

@@ -66,21 +66,6 @@ class Rows(Generic[T]):
 
     def to_arrow(self, *, floats: bool | None = None) -> pa.Table:
         """Return a PyArrow table. Needs `kandle[arrow]`."""
-        return (self._frame(floats)).to_arrow()
-
-    def to_polars(self, *, floats: bool | None = None) -> pl.DataFrame:
-        """Return a Polars frame. Needs `kandle[polars]`."""
-        return (self._frame(floats)).to_polars()
-
-    def to_pandas(self, *, floats: bool | None = None) -> pd.DataFrame:
-        """Return a pandas frame. Needs `kandle[pandas]`."""
-        return (self._frame(floats)).to_pandas()
-
-    def to_duckdb(self, *, floats: bool | None = None) -> duckdb.DuckDBPyRelation:
-        """Return a relation of DuckDB's default connection. Needs `kandle[duckdb]`."""
-        return (self._frame(floats)).to_duckdb()
-
-    def _frame(self, floats: bool | None) -> _frames.Frame:
         _frames.package("pyarrow", "arrow")
 
         def read(response: httpx.Response) -> pa.Table:
@@ -88,6 +73,25 @@ class Rows(Generic[T]):
 
         pages = self._pages("arrow", read, lambda page: int(page.num_rows))
         return _frames.joined([page for page in pages], floats=self._in_floats(floats))
+
+    def to_polars(self, *, floats: bool | None = None) -> pl.DataFrame:
+        """Return a Polars frame. Needs `kandle[polars]`."""
+        table = self.to_arrow(floats=floats)
+        frame: pl.DataFrame = _frames.package("polars", "polars").from_arrow(table)
+        return frame
+
+    def to_pandas(self, *, floats: bool | None = None) -> pd.DataFrame:
+        """Return a pandas frame. Needs `kandle[pandas]`."""
+        table = self.to_arrow(floats=floats)
+        _frames.package("pandas", "pandas")
+        frame: pd.DataFrame = table.to_pandas()
+        return frame
+
+    def to_duckdb(self, *, floats: bool | None = None) -> duckdb.DuckDBPyRelation:
+        """Return a relation of DuckDB's default connection. Needs `kandle[duckdb]`."""
+        table = self.to_arrow(floats=floats)
+        relation: duckdb.DuckDBPyRelation = _frames.package("duckdb", "duckdb").from_arrow(table)
+        return relation
 
     def _in_floats(self, override: bool | None) -> bool:
         return self._floats if override is None else override

@@ -36,46 +36,39 @@ class SendError(Exception):
     """Ticks could not be delivered."""
 
 
-class _Lines:
-    """Buffered lines, up to `limit` bytes."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._waiting: list[bytes] = []
-        self._size = 0
-
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    def fits(self, line: bytes) -> bool:
-        return self._size + len(line) + 1 <= self._limit
-
-    def add(self, line: bytes) -> None:
-        self._waiting.append(line)
-        self._size += len(line) + 1
-
-    def take(self) -> bytes:
-        body = b"\n".join([*self._waiting, b""])
-        self._waiting.clear()
-        self._size = 0
-        return body
-
-
 class _Sender:
-    """Sends lines in larger units, and counts both."""
+    """Sends lines in units of up to `limit` bytes, and counts both."""
 
     unit: str
 
-    def __init__(self, limit: int, limiter: RateLimiter | None) -> None:
+    def __init__(self, limit: int, limiter: RateLimiter | None, clock: Clock) -> None:
         self.lines = 0
         self.units = 0
         self._limiter = limiter or RateLimiter(0)
-        self._waiting = _Lines(limit)
+        self._clock = clock
+        self._limit = limit
+        self._waiting: list[bytes] = []
+        self._waiting_since = 0.0
+        self._size = 0
+
+    def send(self, line: bytes) -> None:
+        """Take one line, without its newline. Raises SendError."""
+        size = len(line) + 1
+        if size > self._limit:
+            raise SendError(f"a line of {len(line)} bytes does not fit into one of the {self.unit}")
+        if self._size + size > self._limit:
+            self.flush()
+        if not self._waiting:
+            self._waiting_since = self._clock()
+        self._waiting.append(line)
+        self._size += size
 
     def flush(self) -> None:
         """Send what is buffered. Raises SendError: it was not accepted."""
         if count := len(self._waiting):
-            self._send(self._waiting.take(), count)
+            body = b"\n".join([*self._waiting, b""])
+            self._waiting, self._size = [], 0
+            self._send(body, count)
             self._limiter.spend(count)
 
     def _send(self, body: bytes, count: int) -> None:
@@ -110,19 +103,11 @@ class UdpSender(_Sender):
         *,
         goes_on_refused: bool = False,
     ) -> None:
-        super().__init__(MAX_DATAGRAM_BYTES, limiter)
+        super().__init__(MAX_DATAGRAM_BYTES, limiter, time.monotonic)
         self.refused_lines = 0
         self._name = f"{address[0]}:{address[1]}"
         self._goes_on_refused = goes_on_refused
         self._socket = _connected(address)
-
-    def send(self, line: bytes) -> None:
-        """Take one line, without its newline. Raises SendError."""
-        if not self._waiting.fits(line):
-            self.flush()
-            if not self._waiting.fits(line):
-                raise SendError(f"a line of {len(line)} bytes does not fit into a datagram")
-        self._waiting.add(line)
 
     def silence(self, seconds: float) -> None:
         """Send what is buffered: a datagram should not wait for later ticks."""
@@ -182,15 +167,13 @@ class HttpSender(_Sender):
 
         `patience_s`: how long a batch is retried; `gives_up` is called before each retry.
         """
-        super().__init__(MAX_BODY_BYTES, limiter)
+        super().__init__(MAX_BODY_BYTES, limiter, clock)
         self.repeats = 0
         self.accepted = self.rejected = self.unjudged = 0
         self.first_errors: list[dict[str, Any]] = []
         self._url = url
         self._patience_s = patience_s
         self._gives_up = gives_up
-        self._clock = clock
-        self._waiting_since = 0.0
         self._key = uuid.uuid4().hex
         self._batches = 0
         self._client = httpx.Client(
@@ -199,14 +182,6 @@ class HttpSender(_Sender):
             timeout=httpx.Timeout(30.0, connect=5.0),
             trust_env=False,
         )
-
-    def send(self, line: bytes) -> None:
-        """Take one line, without its newline. Raises SendError."""
-        if not self._waiting.fits(line):
-            self.flush()
-        if not self._waiting:
-            self._waiting_since = self._clock()
-        self._waiting.add(line)
 
     def silence(self, seconds: float) -> None:
         """Send what is buffered, unless it may wait for more. Raises SendError."""

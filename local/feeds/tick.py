@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from decimal import Decimal, InvalidOperation
 from typing import Final, NamedTuple
 
 MAX_FIELD_CHARS: Final = 128
 """Longest field of a line, so that a line of six always fits into one datagram."""
-
-_PLAIN: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?", re.ASCII)
-_EXPONENT: Final = re.compile(
-    r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?", re.ASCII
-)
 
 
 class Tick(NamedTuple):
@@ -35,23 +28,6 @@ class Tick(NamedTuple):
         time = "" if self.time_ms is None else self.time_ms
         text = f"{self.symbol},{self.price},{self.size},{time},{self.side},{self.trade_id}"
         return text.rstrip(",").encode()
-
-
-def plain_decimal(text: str) -> str:
-    """Return `text` itself if it is a plain decimal, else the same number without an exponent.
-
-    Raises ValueError: it is not a finite decimal number, or a longer one than a line may carry.
-    """
-    if _PLAIN.fullmatch(text) is None:
-        if _EXPONENT.fullmatch(text) is None:
-            raise ValueError("is not a decimal number")
-        try:
-            text = format(Decimal(text), "f")
-        except InvalidOperation:  # pragma: no cover - the pattern admits no such text
-            raise ValueError("is not a decimal number") from None
-    if len(text) > MAX_FIELD_CHARS:
-        raise ValueError(f"has more than {MAX_FIELD_CHARS} characters")
-    return text
 
 
 def plain_symbol(text: str) -> str:

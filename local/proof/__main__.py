@@ -16,10 +16,11 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx
 
+from kandle.client import ApiError, Kandle, KandleError
 from local.cluster.api_server import api_server, own_namespace
 from local.feeds.candles import candle_rows
 from local.feeds.files.errors import FileError
@@ -76,7 +77,6 @@ class Pods:
 
 
 _TIMEFRAME: Final = "1m"
-_PAGE: Final = "1000"
 
 Row = tuple[Decimal, ...]
 Candles = dict[tuple[str, int], Row]
@@ -92,26 +92,19 @@ def expected(ticks: Iterable[Tick]) -> Candles:
     }
 
 
-def answered(client: httpx.Client, symbols: Iterable[str]) -> Candles:
-    """Return the API's candles, none for an unknown symbol. Raises httpx.HTTPError."""
-    return {
-        (symbol, row["t"]): tuple(Decimal(row[name]) for name in "ohlcv")
-        for symbol in symbols
-        for row in _rows(client, symbol)
-    }
-
-
-def _rows(client: httpx.Client, symbol: str) -> Iterator[dict[str, Any]]:
-    parameters = {"timeframe": _TIMEFRAME, "from": "0", "limit": _PAGE}
-    while True:
-        response = client.get(f"/api/candles/{symbol}", params=parameters)
-        if response.status_code == httpx.codes.NOT_FOUND:
-            return
-        page = response.raise_for_status().json()
-        yield from page["candles"]
-        if page["next"] is None:
-            return
-        parameters["cursor"] = page["next"]
+def answered(api: Kandle, symbols: Iterable[str]) -> Candles:
+    """Return the API's candles, none for an unknown symbol. Raises KandleError."""
+    found: Candles = {}
+    for symbol in symbols:
+        try:
+            for candle in api.candles(symbol, _TIMEFRAME, start=0):
+                ohlc = (candle.open, candle.high, candle.low, candle.close)
+                key = (symbol, int(candle.time.timestamp()) * 1000)
+                found[key] = (*ohlc, candle.volume)  # type: ignore[assignment] # none filled in
+        except ApiError as error:
+            if error.status != httpx.codes.NOT_FOUND:
+                raise
+    return found
 
 
 def differences(expected: Candles, actual: Candles) -> list[str]:
@@ -163,7 +156,6 @@ def main() -> None:
     run = uuid.uuid4().hex[:8]
     prefix = f"PROOF-{run}-"
     token = os.environ.get("API_TOKENS", "").split(",")[0]
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         if options.file is not None:
             ticks = sorted(recorded(options.file, prefix), key=lambda tick: tick.time_ms or 0)
@@ -172,9 +164,7 @@ def main() -> None:
             ticks = generated(options.trades, prefix, seed=int(run, 16), end_ms=end_ms)
         with ExitStack() as stack:
             sender = stack.enter_context(HttpSender(options.ingest, token=token))
-            api = stack.enter_context(
-                httpx.Client(base_url=options.api, headers=headers, trust_env=False, timeout=60)
-            )
+            api = stack.enter_context(Kandle(options.api, token=token, timeout_s=60))
             deletions: list[Callable[[], int]] = []
             if options.delete:
                 pods = Pods(stack.enter_context(api_server()), own_namespace())
@@ -182,7 +172,7 @@ def main() -> None:
             deleted = send(ticks, sender, options.seconds, deletions)
             truth = expected(ticks)
             differing = wait(truth, api, {tick.symbol for tick in ticks}, options.patience)
-    except (SendError, FileError, httpx.HTTPError) as error:
+    except (SendError, FileError, KandleError, httpx.HTTPError) as error:
         sys.exit(f"proof FAILED: {error}")
     summary = f"{len(ticks)} trades, {deleted} pods deleted, {time.monotonic() - started:.0f} s"
     if differing:
@@ -191,14 +181,14 @@ def main() -> None:
     sys.stdout.write(f"proof: {len(truth)} candles exact ({summary})\n")
 
 
-def wait(expected: Candles, api: httpx.Client, symbols: set[str], patience_s: float) -> list[str]:
+def wait(expected: Candles, api: Kandle, symbols: set[str], patience_s: float) -> list[str]:
     """Compare until nothing differs or the time is over; return the differences."""
     deadline = time.monotonic() + patience_s
     while True:
         try:
             differing = differences(expected, answered(api, symbols))
-        except httpx.HTTPError as error:
-            differing = [f"the API does not answer: {error or type(error).__name__}"]
+        except KandleError as error:
+            differing = [f"the API does not answer: {error}"]
         if not differing or time.monotonic() > deadline:
             return differing
         time.sleep(_EVERY_S)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from local.errors import ManifestError
-from local.topology.fields import Fields
+from local.topology.fields import Fields, gathered
 
 STORES_SECRET = "kandle-stores"  # noqa: S105 - the name of a secret
 """The secret that holds the URLs and keys of the four servers."""
@@ -52,16 +52,14 @@ def read_container_env(env: Iterable[Fields]) -> tuple[Entry, ...]:
 
 def resolve(entries: Sequence[Entry], values: Values) -> dict[str, str]:
     """Resolve every variable. Raises ManifestError, one line per variable without a value."""
-    resolved: dict[str, str] = {}
-    problems: list[str] = []
-    for entry in entries:
+
+    def read(entry: Entry) -> Mapping[str, str]:
         try:
-            resolved.update(_resolve(entry, values))
+            return _resolve(entry, values)
         except KeyError as error:
-            problems.append(f"{entry.where}: {error.args[0]}")
-    if problems:
-        raise ManifestError("\n".join(problems))
-    return resolved
+            raise ManifestError(f"{entry.where}: {error.args[0]}") from None
+
+    return {name: value for each in gathered(read, entries) for name, value in each.items()}
 
 
 def localised(value: str, addresses: Mapping[str, str]) -> str:

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
 import yaml
 
 from local.errors import ManifestError
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Safe, and seven times as fast if PyYAML has libyaml, as its wheels do."""
+
+
+def gathered(read: Callable[[A], T], each: Iterable[A]) -> list[T]:
+    """Return the result of each; raise one ManifestError with the problems of all."""
+    values, problems = [], []
+    for one in each:
+        try:
+            values.append(read(one))
+        except ManifestError as error:
+            problems.append(str(error))
+    if problems:
+        raise ManifestError("\n".join(problems))
+    return values
 
 
 class Fields:
@@ -98,20 +112,13 @@ class Fields:
 
         Raises ManifestError: a line for each that is missing or not a string.
         """
-        values, problems = [], []
-        for name in names:
-            try:
-                value = self._text(name, ())
-            except ManifestError as error:
-                problems.append(str(error))
-                continue
-            if not value:
-                problems.append(str(self.error(name, "is required")))
-            else:
-                values.append(value)
-        if problems:
-            raise ManifestError("\n".join(problems))
-        return values
+
+        def read(name: str) -> str:
+            if not (value := self._text(name, ())):
+                raise self.error(name, "is required")
+            return value
+
+        return gathered(read, names)
 
     def whole(self, name: str, *, least: int = 0) -> int | None:
         """Return an integer of at least `least`."""

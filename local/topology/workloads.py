@@ -16,7 +16,7 @@ import yaml
 from local.errors import ManifestError
 from local.topology.addressable import CLUSTER_DOMAIN
 from local.topology.environment import Entry, read_container_env, read_function_env
-from local.topology.fields import LOADER, Fields
+from local.topology.fields import LOADER, Fields, gathered
 
 ENDPOINT_LABEL = "kandle.dev/endpoint"
 BESIDE_LABEL = "kandle.dev/beside"
@@ -82,38 +82,25 @@ def load_pipeline(root: Path) -> tuple[Function, ...]:
 
 def _load(files: Iterable[Path]) -> tuple[Function, ...]:
     functions: dict[str, Function] = {}
-    problems: list[str] = []
-    for file in files:
-        try:
-            function = _read_function(file)
-            if function.host in functions:
-                raise ManifestError(
-                    f"{file}: name: {function.name!r} is also in {functions[function.host].file}"
-                )
-            functions[function.host] = function
-        except ManifestError as error:
-            problems.append(str(error))
-    if problems:
-        raise ManifestError("\n".join(problems))
+
+    def read(file: Path) -> None:
+        function = _read_function(file)
+        if (other := functions.setdefault(function.host, function)) is not function:
+            raise ManifestError(f"{file}: name: {function.name!r} is also in {other.file}")
+
+    gathered(read, files)
     return tuple(functions.values())
 
 
 def load_deployments(directory: Path) -> tuple[Deployment, ...]:
     """Read the Deployments of `<directory>/*.yaml`. Raises ManifestError, a line a problem."""
-    deployments: list[Deployment] = []
-    problems: list[str] = []
-    for file in sorted(directory.glob("*.yaml")):
-        try:
-            deployments += [
-                _read_deployment(file, each)
-                for each in documents(file)
-                if each.get("kind") == "Deployment"
-            ]
-        except ManifestError as error:
-            problems.append(str(error))
-    if problems:
-        raise ManifestError("\n".join(problems))
-    return tuple(deployments)
+
+    def read(file: Path) -> list[Deployment]:
+        of_kind = (each for each in documents(file) if each.get("kind") == "Deployment")
+        return [_read_deployment(file, each) for each in of_kind]
+
+    files = sorted(directory.glob("*.yaml"))
+    return tuple(each for some in gathered(read, files) for each in some)
 
 
 def load_config_maps(*directories: Path) -> dict[str, dict[str, str]]:

@@ -69,3 +69,12 @@ def _lines_of(body: bytes) -> pa.Array:
     offsets = np.append(0, ends).astype(np.int32)
     buffers = [pa.py_buffer(offsets), pa.py_buffer(body)]
     return pc.ascii_rtrim(pa.StringArray.from_buffers(len(ends), *buffers), "\n")
+
+
+def content_of(column: pa.StringArray) -> bytes:
+    """Return the concatenated texts."""
+    _, offsets, data = column.buffers()
+    if data is None or not len(column):
+        return b""
+    ends = np.frombuffer(offsets, np.int32)[column.offset :]
+    return memoryview(data)[int(ends[0]) : int(ends[len(column)])].tobytes()

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from local.feeds.files.texts import content_of
+from local.feeds.files.blocks import content_of
 
 MODELS: Final = 4
 """Maximum number of layouts in a block of lines."""

@@ -16,12 +16,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from local.feeds.files import captures
-from local.feeds.files.blocks import RawTable
+from local.feeds.files.blocks import RawTable, content_of
 from local.feeds.files.errors import FileError
 from local.feeds.files.layouts import FIELDS, MAKER, TYPES, UNITS, Choice, Layout
 from local.feeds.files.opening import Part, Progress, parts_of, reported
 from local.feeds.files.tables import read_tables
-from local.feeds.files.texts import content_of
 from local.feeds.tick import Tick
 from shared.inputs.fields import VOID_CORRECTIONS
 from shared.market.timestamps import parse_us
