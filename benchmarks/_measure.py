@@ -51,6 +51,11 @@ def wait(condition: Callable[[], bool], begun: float = 0.0, patience_s: float = 
 
 
 def peak_mib(pid: int | str = "self") -> float:
-    """Return the most memory that a process has had."""
+    """Return the most memory that a process has had, since its start or `reset_peak`."""
     status = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
+
+
+def reset_peak(pid: int) -> None:
+    """Let the kernel note the most memory of a process from now on (proc(5), clear_refs)."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")

@@ -7,17 +7,15 @@ instrument in each, RATE (ticks a second by UDP just before the loss) and SECOND
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-import psutil
 import psycopg
 import redis
 
-from benchmarks._measure import wait
+from benchmarks._measure import peak_mib, reset_peak, wait
 from benchmarks._platform import Platform, running
 from benchmarks._sender import Sender
 from benchmarks.symbols import CHECKED, LINES_A_DATAGRAM, Market, lists
@@ -82,41 +80,21 @@ def _intervals(timeframe: Timeframe, minutes: range, until_us: int) -> dict[str,
     return {"starts": ended, "firsts": firsts, "lasts": lasts}
 
 
-class Peak(threading.Thread):
-    """The most memory that a process has had at any moment since this began (bytes)."""
-
-    def __init__(self, process: psutil.Process) -> None:
-        super().__init__(daemon=True)
-        self._process, self._ended = process, threading.Event()
-        self.before = self.bytes = process.memory_info().rss
-
-    def run(self) -> None:
-        """Look until it is stopped."""
-        while not self._ended.wait(0.05):
-            self.bytes = max(self.bytes, self._process.memory_info().rss)
-
-    def stop(self) -> None:
-        """Look no more."""
-        self._ended.set()
-        self.join()
-
-
 def lose(platform: Platform, what: str, is_right: Callable[[], bool]) -> None:
     """Flush Redis; print when every shard has a state again, when candles are right, and memory."""
     process = platform.processes["candle-aggregate"]
-    peak, cpu = Peak(process), sum(process.cpu_times()[:2])
-    peak.start()
+    before, cpu = process.memory_info().rss / 2**20, sum(process.cpu_times()[:2])
+    reset_peak(process.pid)
     with redis.Redis.from_url(platform.environment["REDIS_URL"]) as client:
         client.flushall()
         begun = time.perf_counter()
         heads = [Keys(shard).head for shard in range(DEFAULT_SHARDS)]
         made_s = wait(lambda: all(client.hexists(head, "lineage") for head in heads), begun)
     right_s = wait(is_right, begun)
-    peak.stop()
     cpu = sum(process.cpu_times()[:2]) - cpu
     print(
         f"{what}: state there after {made_s:.1f} s, candles right after {right_s:.1f} s;"
-        f" CPU {cpu:.1f} s, memory {peak.before / 2**20:.0f} MiB, at most {peak.bytes / 2**20:.0f}",
+        f" CPU {cpu:.1f} s, memory {before:.0f} MiB, at most {peak_mib(process.pid):.0f}",
         flush=True,
     )
 

@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from local.cluster.finding import Object
@@ -24,11 +24,6 @@ class Kubectl:
     """Reads from the cluster of a context, by default the current one."""
 
     context: str | None = None
-    _options: tuple[str, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        options = ("--context", self.context) if self.context else ()
-        object.__setattr__(self, "_options", options)
 
     def version(self) -> Object:
         """Return the API server's version. Raises KubectlError."""
@@ -57,9 +52,10 @@ class Kubectl:
         program = shutil.which("kubectl")
         if program is None:
             raise KubectlError("kubectl is not installed: https://kubernetes.io/docs/tasks/tools")
+        context = ("--context", self.context) if self.context else ()
         try:
             done = subprocess.run(
-                [program, *self._options, *arguments],
+                [program, *context, *arguments],
                 capture_output=True,
                 text=True,
                 check=False,

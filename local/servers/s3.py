@@ -30,13 +30,7 @@ class S3:
         """
         response = await self._request("GET", "/")
         tree = ET.fromstring(response.text)  # noqa: S314 - from the server that was configured
-        return {
-            element.text or ""
-            for bucket in tree.iter()
-            if _tag(bucket) == "Bucket"
-            for element in bucket
-            if _tag(element) == "Name"
-        }
+        return {each.text or "" for each in tree.iterfind(".//{*}Bucket/{*}Name")}
 
     async def make_missing(self, names: tuple[str, ...] = BUCKETS) -> None:
         """Create the missing buckets of `names`.
@@ -58,7 +52,3 @@ class S3:
         if response.status_code != accepted:
             response.raise_for_status()
         return response
-
-
-def _tag(element: ET.Element) -> str:
-    return element.tag.rpartition("}")[2]

@@ -16,18 +16,22 @@ import pyarrow.compute as pc
 from local.feeds.files import flat_json
 from local.feeds.files.blocks import BATCH_ROWS, Tables, line_blocks, numbered
 from local.feeds.files.errors import FileError, excerpt
-from local.feeds.files.layouts import FIELDS, MAKER, Choice, Layout, layout_of_names, needed
+from local.feeds.files.layouts import (
+    FIELD_ORDER,
+    FIELDS,
+    MAKER,
+    Choice,
+    Layout,
+    layout_of_names,
+    needed,
+)
 from local.feeds.files.opening import Part
 from shared.inputs.fields import Field, layout_of
 from shared.inputs.messages import text_of
 
 _BLANKS: Final = " \t\v\f\ufeff"
 """Characters stripped from lines; concatenated files contain byte order marks."""
-_FIELD_ORDER: Final = (
-    *(Field.SYMBOL, Field.PRICE, Field.SIZE, Field.TIME),
-    *(Field.SIDE, Field.TRADE_ID, Field.CONDITIONS),
-)
-_SIDE: Final = _FIELD_ORDER.index(Field.SIDE)
+_SIDE: Final = FIELD_ORDER.index(Field.SIDE)
 _FREQTRADE_ROW: Final = ("timestamp", "id", "type", "side", "price", "amount", "cost")
 
 _decode_raw: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -124,7 +128,7 @@ def _json_row(part: Part, number: int, line: str) -> tuple[str, ...]:
 def _keys_of(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     """Return the names of each field, in the order of FIELDS, and of the maker flag."""
     keys_of = layout_of(names).places
-    return tuple(keys_of.get(field, ()) for field in (*_FIELD_ORDER, Field.BUYER_MAKER))
+    return tuple(keys_of.get(field, ()) for field in (*FIELD_ORDER, Field.BUYER_MAKER))
 
 
 def read_array(part: Part, choice: Choice) -> Tables:
@@ -165,7 +169,7 @@ def _fields(trade: Mapping[str, object]) -> dict[str, object]:
     """Return the fields of one object by our names."""
     keys_of = layout_of(tuple(trade)).places
     fields: dict[str, object] = {}
-    for name, field in zip(FIELDS, _FIELD_ORDER, strict=True):
+    for name, field in zip(FIELDS, FIELD_ORDER, strict=True):
         values = (trade[key] for key in keys_of.get(field, ()))
         fields[name] = next((value for value in values if value not in (None, "")), None)
     if fields["side"] is None and (flags := keys_of.get(Field.BUYER_MAKER)):

@@ -14,6 +14,10 @@ from shared.market.symbols import is_time
 
 FIELDS: Final = ("symbol", "price", "size", "time", "side", "trade_id", "conditions")
 """The fields of an input line, in order."""
+FIELD_ORDER: Final = (
+    *(Field.SYMBOL, Field.PRICE, Field.SIZE, Field.TIME),
+    *(Field.SIDE, Field.TRADE_ID, Field.CONDITIONS),
+)
 UNITS: Final = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": -1_000}
 """Microseconds per unit; negative: units per microsecond."""
 
@@ -286,19 +290,8 @@ def _by_header(names: Sequence[str]) -> Layout | None:
     keys = {field: keys_found[0] for field, keys_found in layout.places.items()}
     if Field.PRICE not in keys:
         return None
-    columns = {
-        key: keys[field]
-        for key, field in (
-            ("symbol", Field.SYMBOL),
-            ("price", Field.PRICE),
-            ("size", Field.SIZE),
-            ("time", Field.TIME),
-            ("side", Field.SIDE),
-            ("trade_id", Field.TRADE_ID),
-            ("conditions", Field.CONDITIONS),
-        )
-        if field in keys
-    }
+    pairs = zip(FIELDS, FIELD_ORDER, strict=True)
+    columns = {name: keys[field] for name, field in pairs if field in keys}
     sides = None
     if Field.SIDE not in keys and Field.BUYER_MAKER in keys:
         columns["side"], sides = keys[Field.BUYER_MAKER], MAKER

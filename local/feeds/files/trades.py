@@ -220,28 +220,17 @@ def _unlisted(values: Any, text: str) -> str:
 
 def _fixed_point(column: pa.ChunkedArray, decimals: int) -> pa.ChunkedArray:
     """Insert the decimal point: 14525000000000 with 9 decimals is 14525.000000000."""
-    if pc.any(pc.invert(pc.match_substring_regex(column, r"^\d*$"))).as_py():
-        return _signed_fixed_point(column, decimals)
-    padded = pc.utf8_lpad(column, decimals + 1, "0")
+    sign = pc.if_else(pc.starts_with(column, "-"), "-", "")
+    digits = pc.replace_substring_regex(column, "^-", "")
+    padded = pc.utf8_lpad(digits, decimals + 1, "0")
     pointed = pc.replace_substring_regex(padded, rf"(\d{{{decimals}}})$", r".\1")
-    return pc.if_else(pc.equal(column, ""), "", pointed)
+    signed = pc.binary_join_element_wise(sign, pointed, "")
+    return pc.if_else(pc.match_substring_regex(digits, r"^\d+$"), signed, column)
 
 
 def _is_fixed_point(column: pa.ChunkedArray) -> bool:
     """Return whether prices are integers of 1e-9, Databento's default."""
     return bool(pc.all(pc.match_substring_regex(column, r"^-?\d{7,}$")).as_py())
-
-
-def _signed_fixed_point(column: pa.ChunkedArray, decimals: int) -> pa.ChunkedArray:
-    texts = []
-    for text in column.to_pylist():
-        digits = text.removeprefix("-")
-        if digits.isdigit():
-            digits = digits.rjust(decimals + 1, "0")
-            sign = "-" if text.startswith("-") else ""
-            text = f"{sign}{digits[:-decimals]}.{digits[-decimals:]}"
-        texts.append(text)
-    return pa.chunked_array([pa.array(texts, type=pa.string())])
 
 
 def _times(part: Part, column: pa.ChunkedArray, layout: Layout) -> pa.ChunkedArray:
