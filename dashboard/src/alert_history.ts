@@ -1,7 +1,7 @@
 /** Client of the history API for alert rules and their alerts. */
 
 import type { Alert } from "./live";
-import { json, send } from "./request";
+import { getJson, send } from "./request";
 import { headers } from "./token";
 
 /** An active alert rule. */
@@ -15,17 +15,17 @@ export interface AlertRule {
 }
 
 /** The result of a test notification for one service. */
-export interface Tested {
+export interface TestResult {
   target: string;
   sent: boolean;
   reason: string | null;
 }
 
 const RULES = "/api/alert-rules";
-const of = (id: string): string => `${RULES}?${new URLSearchParams({ id })}`;
+const urlOf = (id: string): string => `${RULES}?${new URLSearchParams({ id })}`;
 
-export async function alertRules(): Promise<AlertRule[]> {
-  return (await json<AlertRule[]>(RULES)) ?? [];
+export async function fetchRules(): Promise<AlertRule[]> {
+  return (await getJson<AlertRule[]>(RULES)) ?? [];
 }
 
 /** Adds a rule and returns the server's note, if any. Throws an error with the reason if the rule is invalid. */
@@ -35,23 +35,23 @@ export async function addRule(rule: string): Promise<string | null> {
 
 /** Replaces a rule and returns the server's note, if any. Throws an error with the reason if the rule is invalid. */
 export async function changeRule(id: string, rule: string): Promise<string | null> {
-  return (await send<{ note: string | null }>("PATCH", of(id), { rule }))!.note;
+  return (await send<{ note: string | null }>("PATCH", urlOf(id), { rule }))!.note;
 }
 
 /** Mutes or unmutes a rule. Throws an error with the reason if the request fails. */
 export async function muteRule(id: string, muted: boolean): Promise<void> {
-  await send("PATCH", of(id), { muted });
+  await send("PATCH", urlOf(id), { muted });
 }
 
 /** Sends a test notification to the services of a rule, or to all services, and returns the result for each. */
-export async function testRule(rule?: string): Promise<Tested[]> {
-  return (await send<{ targets: Tested[] }>("POST", `${RULES}/test`, rule ? { rule } : {}))!.targets;
+export async function testRule(rule?: string): Promise<TestResult[]> {
+  return (await send<{ targets: TestResult[] }>("POST", `${RULES}/test`, rule ? { rule } : {}))!.targets;
 }
 
 /** Deletes a rule. Throws if the request fails. */
 export async function removeRule(id: string): Promise<void> {
-  const answer = await fetch(of(id), { method: "DELETE", headers: headers() });
-  if (!answer.ok && answer.status !== 404) throw new Error(`the rule is still in force: ${answer.status}`);
+  const response = await fetch(urlOf(id), { method: "DELETE", headers: headers() });
+  if (!response.ok && response.status !== 404) throw new Error(`the rule is still in force: ${response.status}`);
 }
 
 export interface AlertPage {
@@ -61,7 +61,7 @@ export interface AlertPage {
 }
 
 /** Fetches a page of alerts, newest first, for all rules or for the rule with the given id. */
-export async function alerts(rule?: string, cursor?: string): Promise<AlertPage> {
-  const asked = new URLSearchParams({ limit: "100", ...(rule ? { rule } : {}), ...(cursor ? { cursor } : {}) });
-  return (await json<AlertPage>(`/api/alerts?${asked}`)) ?? { alerts: [], next: null };
+export async function fetchAlerts(rule?: string, cursor?: string): Promise<AlertPage> {
+  const query = new URLSearchParams({ limit: "100", ...(rule ? { rule } : {}), ...(cursor ? { cursor } : {}) });
+  return (await getJson<AlertPage>(`/api/alerts?${query}`)) ?? { alerts: [], next: null };
 }

@@ -1,25 +1,25 @@
 // @vitest-environment happy-dom
 import { afterEach, expect, test, vi } from "vitest";
 
-import { AlertRules, subject } from "./alert_rules";
+import { AlertRules, quoteSymbol } from "./alert_rules";
 
 afterEach(() => vi.unstubAllGlobals());
 
 /** Renders the rule form, answers requests from `answers`, and records them. */
-function page(answers: Record<string, unknown>): { asked: [string, unknown][]; note: HTMLElement; click: (id: string) => void } {
+function page(answers: Record<string, unknown>): { requests: [string, unknown][]; note: HTMLElement; click: (id: string) => void } {
   document.body.innerHTML =
     '<form id="rule-form"><input id="rule"><button id="rule-add"></button><button id="rule-test" type="button"></button><button id="notify" type="button"></button></form><p id="rule-note" hidden></p><ul id="rules"></ul>';
-  const asked: [string, unknown][] = [];
+  const requests: [string, unknown][] = [];
   vi.stubGlobal("fetch", async (url: string, { body }: { body?: string } = {}) => {
-    asked.push([url, body && JSON.parse(body)]);
+    requests.push([url, body && JSON.parse(body)]);
     return Response.json(answers[url]);
   });
   new AlertRules(() => undefined, () => "A", () => undefined);
-  return { asked, note: document.getElementById("rule-note")!, click: (id) => document.getElementById(id)!.click() };
+  return { requests, note: document.getElementById("rule-note")!, click: (id) => document.getElementById(id)!.click() };
 }
 
 test("a test shows the result for each service by name, with the reason of a failure", async () => {
-  const { asked, note, click } = page({
+  const { requests, note, click } = page({
     "/api/alert-rules/test": {
       targets: [
         { target: "tgram #1 (ops)", sent: true, reason: null },
@@ -30,7 +30,7 @@ test("a test shows the result for each service by name, with the reason of a fai
   click("rule-test");
   await vi.waitFor(() => expect(note.textContent).toBe("tgram #1 (ops): sent\nntfy #2: not sent, no answer within 15 s"));
   expect(note.classList.contains("down")).toBe(true);
-  expect(asked).toEqual([["/api/alert-rules/test", {}]]);
+  expect(requests).toEqual([["/api/alert-rules/test", {}]]);
 });
 
 test("a test without services says that nobody is notified", async () => {
@@ -40,5 +40,5 @@ test("a test without services says that nobody is notified", async () => {
 });
 
 test("a symbol that contains spaces is quoted, as the rule grammar requires", () => {
-  expect([subject("BTC-USD"), subject("SPXW  241227P05")]).toEqual(["BTC-USD", '"SPXW  241227P05"']);
+  expect([quoteSymbol("BTC-USD"), quoteSymbol("SPXW  241227P05")]).toEqual(["BTC-USD", '"SPXW  241227P05"']);
 });

@@ -1,18 +1,18 @@
 /** The alert list, for all rules or one, and toasts for new alerts. */
 
-import { at } from "./elements";
-import { decimal, stamp } from "./format";
+import { byId } from "./elements";
+import { decimal, dateTime } from "./format";
 import * as alertHistory from "./alert_history";
 import type { Alert } from "./live";
 
-const SHOWN_MS = 10_000;
-const TOASTS = 4;
+const TOAST_MS = 10_000;
+const MAX_TOASTS = 4;
 
 export class Alerts {
-  private readonly known = new Map<string, Alert>();
+  private readonly byKey = new Map<string, Alert>();
   private readonly announced = new Set<string>();
   /** Whether new alerts raise a browser notification with a sound. */
-  isLoud = false;
+  notifies = false;
   /** The rule that the list is filtered by; undefined lists all alerts. */
   private rule: alertHistory.AlertRule | undefined;
   /** Cursor of the next page by rule id; null after the last page. */
@@ -24,82 +24,82 @@ export class Alerts {
     private readonly toasts: HTMLElement,
     private readonly onChoose: (alert: Alert) => void,
   ) {
-    at("alerts-older").onclick = () => void this.read(this.cursors.get(this.rule?.id ?? "") ?? undefined).catch(() => undefined);
-    at("alerts-of").querySelector("button")!.onclick = () => void this.only(undefined);
+    byId("alerts-older").onclick = () => void this.loadPage(this.cursors.get(this.rule?.id ?? "") ?? undefined).catch(() => undefined);
+    byId("alerts-of").querySelector("button")!.onclick = () => void this.filterBy(undefined);
     this.draw();
   }
 
   /** Filters the list by a rule, or lists all alerts. */
-  async only(rule: alertHistory.AlertRule | undefined): Promise<void> {
+  async filterBy(rule: alertHistory.AlertRule | undefined): Promise<void> {
     this.rule = rule;
     this.draw();
-    await this.newest().catch(() => undefined); // cached alerts are already listed
+    await this.loadNewest().catch(() => undefined); // cached alerts are already listed
   }
 
   /** Loads the newest page of the list. */
-  async newest(): Promise<void> {
-    await this.read(undefined);
+  async loadNewest(): Promise<void> {
+    await this.loadPage(undefined);
   }
 
-  private async read(cursor: string | undefined): Promise<void> {
+  private async loadPage(cursor: string | undefined): Promise<void> {
     const id = this.rule?.id ?? "";
-    const page = await alertHistory.alerts(id || undefined, cursor);
-    for (const each of page.alerts) this.known.set(key(each), each);
+    const page = await alertHistory.fetchAlerts(id || undefined, cursor);
+    for (const each of page.alerts) this.byKey.set(key(each), each);
     if (cursor || !this.cursors.has(id)) this.cursors.set(id, page.next);
     this.draw();
   }
 
-  /** Adds an alert. A `fresh` one is announced in a toast, once, even if history delivered it first. */
-  take(alert: Alert, fresh: boolean): void {
-    const name = key(alert);
-    if (!this.known.has(name)) {
-      this.known.set(name, alert);
+  /** Adds an alert. A new one is announced in a toast, once, even if history delivered it first. */
+  add(alert: Alert, isNew: boolean): void {
+    const id = key(alert);
+    if (!this.byKey.has(id)) {
+      this.byKey.set(id, alert);
       this.draw();
     }
-    if (!fresh || alert.muted || this.announced.has(name)) return;
-    this.announced.add(name);
+    if (!isNew || alert.muted || this.announced.has(id)) return;
+    this.announced.add(id);
     this.announce(alert);
   }
 
   private draw(): void {
     const { rule } = this;
-    this.count.textContent = this.known.size ? String(this.known.size) : "";
-    at("alerts-of").hidden = !rule;
-    at("alerts-of").querySelector("span")!.textContent = rule ? `Alerts of ${rule.rule}` : "";
-    at("alerts-older").hidden = !this.cursors.get(rule?.id ?? "");
-    const all = [...this.known.values()].filter((each) => !rule || each.rule_id === rule.id).sort((a, b) => b.timestamp - a.timestamp);
-    if (all.length) return this.list.replaceChildren(...all.map((each) => this.entry(each)));
-    const none = document.createElement("p");
-    none.className = "none";
-    none.textContent = rule ? "It has not come true yet." : "No alert yet. Add a rule above, or right-click a price on the chart.";
-    this.list.replaceChildren(none);
+    this.count.textContent = this.byKey.size ? String(this.byKey.size) : "";
+    byId("alerts-of").hidden = !rule;
+    byId("alerts-of").querySelector("span")!.textContent = rule ? `Alerts of ${rule.rule}` : "";
+    byId("alerts-older").hidden = !this.cursors.get(rule?.id ?? "");
+    const all = [...this.byKey.values()].filter((each) => !rule || each.rule_id === rule.id).sort((a, b) => b.timestamp - a.timestamp);
+    if (all.length) return this.list.replaceChildren(...all.map((each) => this.createEntry(each)));
+    const empty = document.createElement("p");
+    empty.className = "none";
+    empty.textContent = rule ? "It has not come true yet." : "No alert yet. Add a rule above, or right-click a price on the chart.";
+    this.list.replaceChildren(empty);
   }
 
-  private entry(alert: Alert): HTMLElement {
-    const made = document.createElement("button");
-    made.type = "button";
-    made.className = "alert";
-    made.title = "Show it on the chart";
-    made.onclick = () => this.onChoose(alert);
+  private createEntry(alert: Alert): HTMLElement {
+    const element = document.createElement("button");
+    element.type = "button";
+    element.className = "alert";
+    element.title = "Show it on the chart";
+    element.onclick = () => this.onChoose(alert);
     const rule = document.createElement("b");
     rule.textContent = alert.rule;
     const line = document.createElement("span");
     line.className = "muted";
     const value = alert.value ?? alert.trigger_price;
-    line.textContent = `${stamp(alert.timestamp)}${value ? ` at ${decimal(value)}` : ""}`;
-    made.append(rule, line);
-    return made;
+    line.textContent = `${dateTime(alert.timestamp)}${value ? ` at ${decimal(value)}` : ""}`;
+    element.append(rule, line);
+    return element;
   }
 
   private announce(alert: Alert): void {
-    const toast = this.entry(alert);
+    const toast = this.createEntry(alert);
     toast.className = "toast";
-    const gone = () => toast.remove();
-    toast.addEventListener("click", gone);
-    window.setTimeout(gone, SHOWN_MS);
+    const remove = () => toast.remove();
+    toast.addEventListener("click", remove);
+    window.setTimeout(remove, TOAST_MS);
     this.toasts.append(toast);
-    if (this.isLoud) notify(alert);
-    while (this.toasts.children.length > TOASTS) this.toasts.firstElementChild!.remove();
+    if (this.notifies) notify(alert);
+    while (this.toasts.children.length > MAX_TOASTS) this.toasts.firstElementChild!.remove();
   }
 }
 
@@ -113,8 +113,8 @@ const TONE_S = 0.2;
 /** Raises a browser notification, if allowed, and plays a tone. */
 function notify({ rule, value, trigger_price }: Alert): void {
   if (typeof Notification !== "undefined" && Notification.permission === "granted") {
-    const told = value ?? trigger_price;
-    new Notification(rule, told ? { body: `at ${decimal(told)}` } : {});
+    const price = value ?? trigger_price;
+    new Notification(rule, price ? { body: `at ${decimal(price)}` } : {});
   }
   const sound = new AudioContext();
   const tone = sound.createOscillator();

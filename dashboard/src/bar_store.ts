@@ -1,11 +1,11 @@
 /** Store of information bars for one symbol and bar type: pages of history plus the live newest bar. */
 
-import type { Candle, Change, Stored } from "./candles";
+import type { Candle, Change, SeriesStore } from "./candles";
 
 /** Offset in ms between bars that start in the same millisecond, so that each has a unique time. */
 const STEP_MS = 1 / 1024;
 
-export class BarStore implements Stored {
+export class BarStore implements SeriesStore {
   readonly corrected = new Set<number>();
   /** Whether bars other than the newest have changed, so that the newest page must be reloaded. */
   isStale = false;
@@ -14,47 +14,47 @@ export class BarStore implements Stored {
   private bars: Candle[] = [];
   private byTime = new Map<number, Candle>();
   /** The newest bar from the live feed, with its number in the day; undefined after each history load. */
-  private live: Candle | undefined;
+  private liveBar: Candle | undefined;
 
   /** Merges the newest page, in ascending order: it replaces all stored bars from its first bar on. */
-  newest(found: Candle[], before: string | null): void {
-    const [first] = found;
+  mergeNewest(page: Candle[], cursor: string | null): void {
+    const [first] = page;
     this.isStale = false;
-    this.live = undefined;
+    this.liveBar = undefined;
     if (!first) return;
-    const older = this.bars.filter(({ t }) => began(t) < first.t);
-    const same = (all: Candle[]): Candle[] => all.filter(({ t }) => began(t) === first.t);
-    const beside = same(this.bars).slice(0, Math.max(0, same(this.bars).length - same(found).length));
-    const isJoined = older.length + beside.length > 0 && this.bars.some(({ t }) => began(t) >= first.t);
-    if (!isJoined) this.cursor = before;
-    this.place([...(isJoined ? [...older, ...beside] : []), ...found]);
+    const older = this.bars.filter(({ t }) => wholeMs(t) < first.t);
+    const withSameStart = (all: Candle[]): Candle[] => all.filter(({ t }) => wholeMs(t) === first.t);
+    const kept = withSameStart(this.bars).slice(0, Math.max(0, withSameStart(this.bars).length - withSameStart(page).length));
+    const isJoined = older.length + kept.length > 0 && this.bars.some(({ t }) => wholeMs(t) >= first.t);
+    if (!isJoined) this.cursor = cursor;
+    this.replaceAll([...(isJoined ? [...older, ...kept] : []), ...page]);
   }
 
   /** Prepends the page before the first bar, in ascending order. */
-  older(found: Candle[], before: string | null): void {
-    this.cursor = before;
-    this.place([...found, ...this.bars]);
+  prepend(page: Candle[], cursor: string | null): void {
+    this.cursor = cursor;
+    this.replaceAll([...page, ...this.bars]);
   }
 
   /** Applies a live bar. One that neither updates the newest bar nor directly follows it makes the store stale. */
-  take(bar: Candle): Change {
-    const known = this.live;
-    if (known && known.day === bar.day && known.number === bar.number && known.revision >= bar.revision) return "ignored";
-    const isOlder = known && (bar.day! < known.day! || (bar.day === known.day && bar.number! < known.number!));
+  apply(bar: Candle): Change {
+    const previous = this.liveBar;
+    if (previous && previous.day === bar.day && previous.number === bar.number && previous.revision >= bar.revision) return "ignored";
+    const isOlder = previous && (bar.day! < previous.day! || (bar.day === previous.day && bar.number! < previous.number!));
     if (isOlder || !bar.n) {
       this.isStale = true;
       return "ignored";
     }
-    const isSame = known ? known.day === bar.day && known.number === bar.number : this.grows(bar);
-    const isNext = known && (known.day === bar.day ? bar.number === known.number! + 1 : bar.number === 0);
+    const isSame = previous ? previous.day === bar.day && previous.number === bar.number : this.updatesLast(bar);
+    const isNext = previous && (previous.day === bar.day ? bar.number === previous.number! + 1 : bar.number === 0);
     if (isSame && this.last) {
-      this.live = bar;
-      this.set(this.bars.length - 1, { ...bar, t: this.last.t });
+      this.liveBar = bar;
+      this.put(this.bars.length - 1, { ...bar, t: this.last.t });
       return "newest";
     }
-    if (isNext && this.last && bar.t >= began(this.last.t)!) {
-      this.live = bar;
-      this.set(this.bars.length, bar);
+    if (isNext && this.last && bar.t >= wholeMs(this.last.t)!) {
+      this.liveBar = bar;
+      this.put(this.bars.length, bar);
       return "newest";
     }
     this.isStale = true; // bars may be missing in between
@@ -82,29 +82,29 @@ export class BarStore implements Stored {
   }
 
   /** Whether a live bar is a later state of the newest bar from history, which has no number. */
-  private grows(bar: Candle): boolean {
-    const [last, before] = [this.last, this.bars.at(-2)];
-    return began(last?.t) === bar.t && began(before?.t) !== bar.t && last!.o === bar.o && last!.n <= bar.n;
+  private updatesLast(bar: Candle): boolean {
+    const [last, previous] = [this.last, this.bars.at(-2)];
+    return wholeMs(last?.t) === bar.t && wholeMs(previous?.t) !== bar.t && last!.o === bar.o && last!.n <= bar.n;
   }
 
-  private set(n: number, bar: Candle): void {
-    const before = this.bars[n - 1];
-    const t = before && bar.t <= before.t ? before.t + STEP_MS : bar.t;
+  private put(n: number, bar: Candle): void {
+    const previous = this.bars[n - 1];
+    const t = previous && bar.t <= previous.t ? previous.t + STEP_MS : bar.t;
     const placed = { ...bar, t };
     this.bars[n] = placed;
     this.byTime.set(t, placed);
   }
 
-  private place(bars: Candle[]): void {
+  private replaceAll(bars: Candle[]): void {
     this.bars = [];
     this.byTime = new Map();
-    for (const [n, bar] of bars.entries()) this.set(n, { ...bar, t: began(bar.t)! });
+    for (const [n, bar] of bars.entries()) this.put(n, { ...bar, t: wholeMs(bar.t)! });
   }
 }
 
 /** Returns a bar's start in whole milliseconds, without the offset that makes its time unique. */
-export function began(t: number): number;
-export function began(t: number | undefined): number | undefined;
-export function began(t: number | undefined): number | undefined {
+export function wholeMs(t: number): number;
+export function wholeMs(t: number | undefined): number | undefined;
+export function wholeMs(t: number | undefined): number | undefined {
   return t === undefined ? undefined : Math.floor(t);
 }

@@ -10,7 +10,7 @@ export interface Bar {
   close: number;
 }
 
-export function plain({ t, o, h, l, c }: Candle): Bar {
+export function toBar({ t, o, h, l, c }: Candle): Bar {
   return { t, open: Number(o), high: Number(h), low: Number(l), close: Number(c) };
 }
 
@@ -19,17 +19,17 @@ export function plain({ t, o, h, l, c }: Candle): Bar {
  * 2004): the close is the mean of the four prices, the open the midpoint of the previous body.
  */
 export function heikinAshi(candles: Candle[]): Bar[] {
-  let before: Bar | undefined;
-  return candles.map(plain).map(({ t, open, high, low, close }) => {
-    const middle = before ? (before.open + before.close) / 2 : (open + close) / 2;
+  let previous: Bar | undefined;
+  return candles.map(toBar).map(({ t, open, high, low, close }) => {
+    const middle = previous ? (previous.open + previous.close) / 2 : (open + close) / 2;
     const mean = (open + high + low + close) / 4;
-    before = { t, open: middle, high: Math.max(high, middle, mean), low: Math.min(low, middle, mean), close: mean };
-    return before;
+    previous = { t, open: middle, high: Math.max(high, middle, mean), low: Math.min(low, middle, mean), close: mean };
+    return previous;
   });
 }
 
 /** Formats candles as CSV with exact decimals and ISO 8601 UTC times. Information bars have an `end` column instead of `revision`. */
-export function csv(candles: Candle[]): string {
+export function toCsv(candles: Candle[]): string {
   const hasEnds = candles.some(({ end }) => end !== undefined);
   const iso = (ms: number | undefined): string => (ms === undefined ? "" : new Date(ms).toISOString());
   const rows = candles.map(({ t, o, h, l, c, v, vw, n, closed, revision, end }) => [iso(t), o, h, l, c, v, vw ?? "", n, closed, hasEnds ? iso(end) : revision]);
@@ -37,7 +37,7 @@ export function csv(candles: Candle[]): string {
 }
 
 /** Downloads a file. */
-export function save(name: string, content: Blob): void {
+export function download(name: string, content: Blob): void {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(content);
   link.download = name.replace(/[^\w.+-]/g, "_");

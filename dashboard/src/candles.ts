@@ -27,9 +27,9 @@ export interface Candle {
 export type Change = "ignored" | "newest" | "older" | "corrected";
 
 /** A series that the chart can draw: candles or information bars. */
-export interface Stored {
+export interface SeriesStore {
   readonly corrected: ReadonlySet<number>;
-  take(candle: Candle): Change;
+  apply(candle: Candle): Change;
   /** Returns all candles, oldest first. */
   all(): Candle[];
   get(t: number): Candle | undefined;
@@ -38,19 +38,19 @@ export interface Stored {
   readonly size: number;
 }
 
-export class CandleStore implements Stored {
+export class CandleStore implements SeriesStore {
   private readonly byTime = new Map<number, Candle>();
   private order: number[] = [];
   /** Start times of candles that changed after they had closed. */
   readonly corrected = new Set<number>();
 
   /** Merges a candle from history or the live feed; the highest revision wins. */
-  take(candle: Candle): Change {
-    const known = this.byTime.get(candle.t);
-    if (known !== undefined && known.revision >= candle.revision) return "ignored";
+  apply(candle: Candle): Change {
+    const previous = this.byTime.get(candle.t);
+    if (previous !== undefined && previous.revision >= candle.revision) return "ignored";
     this.byTime.set(candle.t, candle);
     const last = this.order[this.order.length - 1];
-    if (known === undefined) {
+    if (previous === undefined) {
       if (last === undefined || candle.t > last) {
         this.order.push(candle.t);
         return "newest";
@@ -59,7 +59,7 @@ export class CandleStore implements Stored {
       this.order.sort((a, b) => a - b);
       return "older";
     }
-    if (known.closed && changed(known, candle)) {
+    if (previous.closed && differs(previous, candle)) {
       this.corrected.add(candle.t);
       return "corrected";
     }
@@ -89,6 +89,6 @@ export class CandleStore implements Stored {
   }
 }
 
-function changed(one: Candle, other: Candle): boolean {
-  return (["o", "h", "l", "c", "v"] as const).some((name) => one[name] !== other[name]);
+function differs(a: Candle, b: Candle): boolean {
+  return (["o", "h", "l", "c", "v"] as const).some((name) => a[name] !== b[name]);
 }

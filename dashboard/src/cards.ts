@@ -1,6 +1,6 @@
 /** The symbol list: virtualized, with a card for each visible symbol only. */
 
-import { change, price, short } from "./format";
+import { change, price, compact } from "./format";
 import { STALE_MS, ago } from "./freshness";
 import type { Column, Instrument, Market } from "./market";
 import { color } from "./theme";
@@ -11,16 +11,16 @@ const WIDTH = 172;
 const MARGIN = 2;
 const FLASH_MS = 300;
 /** Minimum interval between redraws of a sparkline. */
-const LINE_EACH_MS = 1_000;
+const SPARKLINE_INTERVAL_MS = 1_000;
 
 export class Cards {
   private readonly cards = new Map<string, Card>();
   private readonly spacer = document.createElement("div");
   private columns: readonly Column[] = [];
   private readonly narrow = matchMedia("(max-width: 720px)");
-  private chosen = "";
+  private selected = "";
   private filter = "";
-  private seen = "";
+  private visibleKey = "";
 
   constructor(
     private readonly box: HTMLElement,
@@ -31,13 +31,13 @@ export class Cards {
   ) {
     this.spacer.className = "spacer";
     box.append(this.spacer);
-    box.addEventListener("scroll", () => this.lay(), { passive: true });
-    new ResizeObserver(() => this.lay()).observe(box);
+    box.addEventListener("scroll", () => this.layout(), { passive: true });
+    new ResizeObserver(() => this.layout()).observe(box);
   }
 
   /** The listed symbols: the search results, or the current group. */
-  get shown(): string[] {
-    return this.filter ? this.market.found(this.filter) : this.market.symbols;
+  get listed(): string[] {
+    return this.filter ? this.market.search(this.filter) : this.market.symbols;
   }
 
   /** Sets the columns shown beside price and change. */
@@ -50,35 +50,35 @@ export class Cards {
   redraw(): void {
     for (const card of this.cards.values()) card.element.remove();
     this.cards.clear();
-    this.lay();
+    this.layout();
   }
 
-  choose(symbol: string): void {
-    this.chosen = symbol;
-    const at = this.shown.indexOf(symbol);
-    if (at >= 0) this.into(at);
-    this.lay();
+  select(symbol: string): void {
+    this.selected = symbol;
+    const index = this.listed.indexOf(symbol);
+    if (index >= 0) this.scrollTo(index);
+    this.layout();
   }
 
   search(text: string): void {
     this.filter = text.trim().toUpperCase();
-    this.lay();
+    this.layout();
   }
 
   neighbour(step: number): string | undefined {
-    const shown = this.shown;
-    return shown[Math.min(shown.length - 1, Math.max(0, shown.indexOf(this.chosen) + step))];
+    const listed = this.listed;
+    return listed[Math.min(listed.length - 1, Math.max(0, listed.indexOf(this.selected) + step))];
   }
 
   /** Creates the cards in the viewport and removes the others. */
-  lay(): void {
-    const shown = this.shown;
-    const across = this.narrow.matches;
-    const size = across ? WIDTH : HEIGHT;
-    const [from, room] = across ? [this.box.scrollLeft, this.box.clientWidth] : [this.box.scrollTop, this.box.clientHeight];
+  layout(): void {
+    const listed = this.listed;
+    const isHorizontal = this.narrow.matches;
+    const size = isHorizontal ? WIDTH : HEIGHT;
+    const [from, viewport] = isHorizontal ? [this.box.scrollLeft, this.box.clientWidth] : [this.box.scrollTop, this.box.clientHeight];
     const first = Math.max(0, Math.floor(from / size) - MARGIN);
-    const visible = shown.slice(first, Math.ceil((from + room) / size) + MARGIN);
-    this.spacer.style.cssText = across ? `width: ${shown.length * size}px; height: 100%` : `height: ${shown.length * size}px`;
+    const visible = listed.slice(first, Math.ceil((from + viewport) / size) + MARGIN);
+    this.spacer.style.cssText = isHorizontal ? `width: ${listed.length * size}px; height: 100%` : `height: ${listed.length * size}px`;
     for (const [symbol, card] of this.cards)
       if (!visible.includes(symbol)) {
         card.element.remove();
@@ -91,16 +91,16 @@ export class Cards {
         this.cards.set(symbol, card);
         this.spacer.append(card.element);
       }
-      const at = (first + n) * size;
-      card.element.style.transform = across ? `translateX(${at}px)` : `translateY(${at}px)`;
-      card.element.setAttribute("aria-current", String(symbol === this.chosen));
+      const offset = (first + n) * size;
+      card.element.style.transform = isHorizontal ? `translateX(${offset}px)` : `translateY(${offset}px)`;
+      card.element.setAttribute("aria-current", String(symbol === this.selected));
       card.element.classList.toggle("favourite", this.isFavourite(symbol));
     });
     this.box.querySelector(".none")?.remove();
-    if (!shown.length) this.empty();
-    const seen = visible.join("\n");
-    if (seen !== this.seen) {
-      this.seen = seen;
+    if (!listed.length) this.showEmpty();
+    const key = visible.join("\n");
+    if (key !== this.visibleKey) {
+      this.visibleKey = key;
       this.onVisible(visible);
     }
   }
@@ -109,30 +109,30 @@ export class Cards {
     for (const card of this.cards.values()) card.paint(now);
   }
 
-  private into(at: number): void {
-    const across = this.narrow.matches;
-    const size = across ? WIDTH : HEIGHT;
-    const [from, room] = across ? [this.box.scrollLeft, this.box.clientWidth] : [this.box.scrollTop, this.box.clientHeight];
-    const to = at * size < from ? at * size : (at + 1) * size > from + room ? (at + 1) * size - room : from;
-    this.box.scrollTo(across ? { left: to } : { top: to });
+  private scrollTo(index: number): void {
+    const isHorizontal = this.narrow.matches;
+    const size = isHorizontal ? WIDTH : HEIGHT;
+    const [from, room] = isHorizontal ? [this.box.scrollLeft, this.box.clientWidth] : [this.box.scrollTop, this.box.clientHeight];
+    const to = index * size < from ? index * size : (index + 1) * size > from + room ? (index + 1) * size - room : from;
+    this.box.scrollTo(isHorizontal ? { left: to } : { top: to });
   }
 
-  private empty(): void {
-    const none = document.createElement("p");
-    none.className = "none";
-    none.textContent = this.filter
+  private showEmpty(): void {
+    const message = document.createElement("p");
+    message.className = "none";
+    message.textContent = this.filter
       ? `No symbol has ${this.filter} in its name.`
       : "No symbol yet. Ticks appear here as they come: try `kandle simulate`, or send one over UDP.";
-    this.box.append(none);
+    this.box.append(message);
   }
 }
 
 class Card {
   readonly element = document.createElement("button");
-  private drawn = "";
-  private aged = "";
+  private drawnPrice = "";
+  private drawnAge = "";
   private flashing = 0;
-  private line: { of: number[]; last: string; at: number } | undefined;
+  private line: { source: number[]; last: string; at: number } | undefined;
   private readonly parts: Record<"last" | "side" | "age" | "feed", HTMLElement>;
   private readonly extras: HTMLElement[];
   private readonly canvas: HTMLCanvasElement;
@@ -157,9 +157,9 @@ class Card {
     this.parts = { last: part("last"), side: part("side"), age: part("age"), feed: part("feed") };
     this.canvas = this.element.querySelector("canvas")!;
     this.extras = columns.map((_, n) => {
-      const made = this.element.appendChild(Object.assign(document.createElement("span"), { className: "extra" }));
-      made.style.gridColumn = String(4 + n);
-      return made;
+      const extra = this.element.appendChild(Object.assign(document.createElement("span"), { className: "extra" }));
+      extra.style.gridColumn = String(4 + n);
+      return extra;
     });
     instrument.changed = true;
   }
@@ -175,19 +175,19 @@ class Card {
     this.sparkline();
     const age = Math.max(0, now - instrument.received);
     const aged = ago(age);
-    if (aged !== this.aged) {
-      this.aged = aged;
+    if (aged !== this.drawnAge) {
+      this.drawnAge = aged;
       parts.age.textContent = aged;
       parts.age.title = "since the last trade was received";
       this.element.classList.toggle("stale", age > STALE_MS);
     }
     if (!instrument.changed) return;
     instrument.changed = false;
-    const before = instrument.before;
+    const before = instrument.dayAgoPrice;
     const rising = before === undefined || Number(instrument.last) >= before;
-    if (instrument.last !== this.drawn) {
-      if (this.drawn) this.flash(instrument.up ? "up" : "down");
-      this.drawn = instrument.last;
+    if (instrument.last !== this.drawnPrice) {
+      if (this.drawnPrice) this.flash(instrument.up ? "up" : "down");
+      this.drawnPrice = instrument.last;
     }
     parts.last.textContent = price(instrument.last, instrument.decimals);
     parts.side.textContent = change(Number(instrument.last), before);
@@ -200,33 +200,33 @@ class Card {
         this.extras[n]!.className = `extra ${open === undefined ? "" : Number(instrument.last) < open ? "down" : "up"}`;
         return;
       }
-      const text = instrument.day[column];
-      this.extras[n]!.textContent = !text ? "–" : column === "volume" ? short(Number(text)) : price(text, instrument.decimals);
+      const text = instrument.stats[column];
+      this.extras[n]!.textContent = !text ? "–" : column === "volume" ? compact(Number(text)) : price(text, instrument.decimals);
     });
   }
 
   /** Flashes the price without a CSS animation, whose every frame would lay out and paint the whole page. */
-  private flash(way: "up" | "down"): void {
+  private flash(direction: "up" | "down"): void {
     window.clearTimeout(this.flashing);
     const { classList } = this.parts.last;
     classList.remove("flash-up", "flash-down");
-    classList.add(`flash-${way}`);
-    this.flashing = window.setTimeout(() => classList.remove(`flash-${way}`), FLASH_MS);
+    classList.add(`flash-${direction}`);
+    this.flashing = window.setTimeout(() => classList.remove(`flash-${direction}`), FLASH_MS);
   }
 
   private sparkline(): void {
-    const { points: of, last, before } = this.instrument;
+    const { points: source, last, dayAgoPrice } = this.instrument;
     const { line } = this;
-    const isOther = of !== line?.of || (last !== line.last && performance.now() - line.at >= LINE_EACH_MS);
-    if (!isOther) return;
-    this.line = { of, last, at: performance.now() };
+    const isChanged = source !== line?.source || (last !== line.last && performance.now() - line.at >= SPARKLINE_INTERVAL_MS);
+    if (!isChanged) return;
+    this.line = { source, last, at: performance.now() };
     const context = this.canvas.getContext("2d")!;
     const { width, height } = this.canvas;
     context.clearRect(0, 0, width, height);
-    const points = [...of.slice(0, -1), Number(last)];
+    const points = [...source.slice(0, -1), Number(last)];
     if (points.length < 2) return;
     const [low, high] = [Math.min(...points), Math.max(...points)];
-    context.strokeStyle = color(before === undefined || Number(last) >= before ? "--up" : "--down");
+    context.strokeStyle = color(dayAgoPrice === undefined || Number(last) >= dayAgoPrice ? "--up" : "--down");
     context.lineWidth = 2;
     context.lineJoin = "round";
     context.beginPath();

@@ -2,32 +2,32 @@
 
 import { ColorType, CrosshairMode, PriceScaleMode, TickMarkType, createChart, createSeriesMarkers, type AutoscaleInfo, type IChartApi, type ISeriesMarkersPluginApi, type SeriesMarker, type Time } from "lightweight-charts";
 
-import { csv, save } from "./bars";
-import type { Candle, Stored } from "./candles";
-import { Drawing, seconds } from "./drawing";
-import { axisNumber, dayOrTime, stamp } from "./format";
-import { frameTitle, lengthOf } from "./frame";
-import { lines, type Kind, type Line, type Values } from "./indicators";
+import { toCsv, download } from "./bars";
+import type { Candle, SeriesStore } from "./candles";
+import { CandleDrawing, seconds } from "./drawing";
+import { axisNumber, axisTime, dateTime } from "./format";
+import { intervalTitle, lengthOf } from "./interval";
+import { indicatorLines, type Kind, type Line, type Values } from "./indicators";
 import { Lines } from "./lines";
 import type { Pattern } from "./live";
-import { axis } from "./outliers";
-import { picture } from "./picture";
+import { priceAxis } from "./outliers";
+import { renderPicture } from "./screenshot";
 import { Profile } from "./profile";
-import { EVERY_KIND, chosen, label, marks, startOf, type Filter } from "./marks";
+import { DEFAULT_FILTER, selectPatterns, markers, patternLabel, lastCandleStart, type Filter } from "./markers";
 import type { Scale, Style } from "./settings";
 import { color } from "./theme";
-import { TimeView, withGaps, type Range } from "./time_view";
+import { TimeView, withEmptySlots, type Range } from "./time_view";
 
-const LEFT = 10;
-const OTHER_SPACING = 0.1;
+const NEAR_START = 10;
+const SPACING_CHANGE = 0.1;
 /** Maximum distance in pixels at which a line counts as under the pointer. */
-const NEAR = 5;
+const HIT_PX = 5;
 const RULE_DIGITS = 4;
 
 export class Chart {
   private readonly chart: IChartApi;
-  private readonly drawing: Drawing;
-  private readonly marks: ISeriesMarkersPluginApi<Time>;
+  private readonly drawing: CandleDrawing;
+  private readonly markers: ISeriesMarkersPluginApi<Time>;
   readonly view: TimeView;
   readonly lines: Lines;
   readonly profile = new Profile();
@@ -35,10 +35,10 @@ export class Chart {
   indicators: string[] = [];
   kinds: Kind[] = [];
   values: ReadonlyMap<number, Values> = new Map();
-  private store: Stored | undefined;
+  private store: SeriesStore | undefined;
   private timeframe = "";
   private patterns: Pattern[] = [];
-  filter: Filter = EVERY_KIND;
+  filter: Filter = DEFAULT_FILTER;
   private spacing = 0;
   private hovered: number | undefined;
   /** Start times (ms) of visible candles that extend beyond the price axis. */
@@ -49,53 +49,53 @@ export class Chart {
   constructor(
     private readonly box: HTMLElement,
     onHover: (t: number | undefined) => void,
-    private readonly onOldest: () => void,
-    private readonly onView: () => void,
+    private readonly onNearStart: () => void,
+    private readonly onRangeChanged: () => void,
   ) {
     this.chart = createChart(box, {
       autoSize: true,
       crosshair: { mode: CrosshairMode.Normal },
       layout: { attributionLogo: false }, // attribution is in the keys and settings sheet
-      timeScale: { timeVisible: true, rightOffset: 4, minBarSpacing: 1, tickMarkFormatter: tick },
-      localization: { timeFormatter: (time: Time) => stamp((time as number) * 1000) },
+      timeScale: { timeVisible: true, rightOffset: 4, minBarSpacing: 1, tickMarkFormatter: tickLabel },
+      localization: { timeFormatter: (time: Time) => dateTime((time as number) * 1000) },
       rightPriceScale: { borderVisible: false },
     });
-    this.drawing = new Drawing(this.chart, (whole) => this.scale(whole));
+    this.drawing = new CandleDrawing(this.chart, (whole) => this.autoscale(whole));
     this.drawing.candles.attachPrimitive(this.profile);
-    this.marks = createSeriesMarkers(this.drawing.candles, []);
+    this.markers = createSeriesMarkers(this.drawing.candles, []);
     this.lines = new Lines(this.chart);
-    this.view = new TimeView(this.chart, box, (range) => this.moved(range));
+    this.view = new TimeView(this.chart, box, (range) => this.onRangeChange(range));
     // Converting ms to seconds and back is inexact, so the time is looked up by its index.
     this.chart.subscribeCrosshairMove(({ time, logical }) => {
-      this.write(time === undefined || logical === undefined ? undefined : this.view.places[logical]);
+      this.showValues(time === undefined || logical === undefined ? undefined : this.view.slots[logical]);
       onHover(this.hovered);
     });
     this.theme();
   }
 
   /** Draws a series with prices of `decimals` decimals, and scrolls to its end if it is another one. */
-  show(store: Stored, patterns: Pattern[], decimals: number, timeframe: string): void {
-    const other = this.store !== store;
+  setData(store: SeriesStore, patterns: Pattern[], decimals: number, timeframe: string): void {
+    const isOther = this.store !== store;
     [this.store, this.patterns, this.decimals, this.timeframe] = [store, patterns, decimals, timeframe];
     this.drawing.setDecimals(decimals);
-    this.view.places = withGaps(store.all().map(({ t }) => t), lengthOf(timeframe));
+    this.view.slots = withEmptySlots(store.all().map(({ t }) => t), lengthOf(timeframe));
     this.setNumbers();
-    this.drawing.draw(store, this.view.places);
+    this.drawing.draw(store, this.view.slots);
     this.drawLines();
-    this.mark();
-    if (other) {
-      this.view.newestOnes();
-      requestAnimationFrame(() => this.mark()); // prices have coordinates by then
+    this.updateMarkers();
+    if (isOther) {
+      this.view.showNewest();
+      requestAnimationFrame(() => this.updateMarkers()); // prices have coordinates by then
     }
   }
 
   /** Whether this store is the drawn one. */
-  shows(store: Stored): boolean {
+  isShowing(store: SeriesStore): boolean {
     return store === this.store;
   }
 
   /** Whether a candle is already drawn or directly follows the last one. If not, the whole series must be redrawn. */
-  follows({ t }: Candle, timeframe: string): boolean {
+  isContiguous({ t }: Candle, timeframe: string): boolean {
     const last = this.view.newest;
     const length = lengthOf(timeframe);
     return last === undefined || t <= last || !length || t === last + length;
@@ -103,10 +103,10 @@ export class Chart {
 
   /** Draws an update of one candle: the growing newest one, or an older one in place. */
   update(candle: Candle, newest: boolean): void {
-    if (newest && candle.t > (this.view.newest ?? -Infinity)) this.view.places.push(candle.t);
-    if (!this.drawing.update(candle, newest, this.store!)) this.drawing.draw(this.store, this.view.places);
+    if (newest && candle.t > (this.view.newest ?? -Infinity)) this.view.slots.push(candle.t);
+    if (!this.drawing.update(candle, newest, this.store!)) this.drawing.draw(this.store, this.view.slots);
     if (this.drawing.style === "line") this.drawLines();
-    if (!newest || !candle.complete) this.mark();
+    if (!newest || !candle.complete) this.updateMarkers();
   }
 
   /** Sets the chart style: candles, Heikin-Ashi, or a line of the closes. */
@@ -122,7 +122,7 @@ export class Chart {
 
   /** Redraws the axes after a change of time zone or number format. */
   redraw(): void {
-    this.chart.applyOptions({ timeScale: { tickMarkFormatter: tick } });
+    this.chart.applyOptions({ timeScale: { tickMarkFormatter: tickLabel } });
     this.setNumbers();
   }
 
@@ -137,55 +137,55 @@ export class Chart {
   /** Downloads the visible range as a PNG image or as CSV with exact decimals. */
   save(symbol: string, kind: "PNG" | "CSV"): void {
     const { store } = this;
-    const view = this.view.time;
+    const view = this.view.timeRange;
     if (!view || !store) return;
     const name = `${symbol}-${this.timeframe}-${new Date(view.from).toISOString().slice(0, 16)}`;
-    if (kind === "PNG") return picture(this.chart.takeScreenshot(), this.box, `${symbol} ${frameTitle(this.timeframe)}`).toBlob((made) => made && save(`${name}.png`, made));
-    save(`${name}.csv`, new Blob([csv(store.all().filter(({ t }) => t >= view.from && t <= view.to))], { type: "text/csv" }));
+    if (kind === "PNG") return renderPicture(this.chart.takeScreenshot(), this.box, `${symbol} ${intervalTitle(this.timeframe)}`).toBlob((made) => made && download(`${name}.png`, made));
+    download(`${name}.csv`, new Blob([toCsv(store.all().filter(({ t }) => t >= view.from && t <= view.to))], { type: "text/csv" }));
   }
 
   /** Redraws the selected indicators. */
   drawLines(): void {
     const candles = this.store?.all() ?? [];
-    const found: Line[] = lines(this.indicators, this.kinds, this.values, candles);
+    const result: Line[] = indicatorLines(this.indicators, this.kinds, this.values, candles);
     if (this.drawing.style === "line")
-      found.unshift({ name: "close", of: "close", color: "--accent", pane: 0, points: candles.map(({ t, c }) => ({ t, value: Number(c) })) });
-    this.lines.draw(found);
-    this.write(this.hovered);
+      result.unshift({ name: "close", indicator: "close", color: "--accent", pane: 0, points: candles.map(({ t, c }) => ({ t, value: Number(c) })) });
+    this.lines.draw(result);
+    this.showValues(this.hovered);
   }
 
   /** Displays the indicator values at a candle, by default the newest one. */
-  private write(t: number | undefined): void {
+  private showValues(t: number | undefined): void {
     this.hovered = t;
-    this.lines.write(t ?? this.store?.last?.t, this.decimals);
+    this.lines.showValues(t ?? this.store?.last?.t, this.decimals);
   }
 
   /** The lowest and highest price of the visible candles, without outliers. */
-  get extent(): [number, number] {
-    const { from, to } = this.view.time ?? { from: Infinity, to: -Infinity };
-    const seen = this.store?.all().filter(({ t }) => t >= from && t <= to && !this.outliers.includes(t)) ?? [];
-    return [Math.min(...seen.map(({ l }) => Number(l))), Math.max(...seen.map(({ h }) => Number(h)))];
+  get priceRange(): [number, number] {
+    const { from, to } = this.view.timeRange ?? { from: Infinity, to: -Infinity };
+    const visible = this.store?.all().filter(({ t }) => t >= from && t <= to && !this.outliers.includes(t)) ?? [];
+    return [Math.min(...visible.map(({ l }) => Number(l))), Math.max(...visible.map(({ h }) => Number(h)))];
   }
 
   /** Returns the marked patterns. */
-  chosen(): Pattern[] {
-    return chosen(this.patterns, this.filter);
+  markedPatterns(): Pattern[] {
+    return selectPatterns(this.patterns, this.filter);
   }
 
   /** Returns the labels of the marked patterns, oldest first. For browser tests. */
-  marked(): string[] {
-    return this.chosen().filter((each) => this.store?.get(startOf(each))).map(label);
+  markedLabels(): string[] {
+    return this.markedPatterns().filter((each) => this.store?.get(lastCandleStart(each))).map(patternLabel);
   }
 
   /** Sets the markers for patterns, corrected candles and gaps in the feed. */
-  mark(patterns: Pattern[] = this.patterns): void {
+  updateMarkers(patterns: Pattern[] = this.patterns): void {
     this.patterns = patterns;
     if (!this.store) return;
     this.spacing = this.view.spacing;
-    const places = { x: (t: number) => this.placeOf(t), y: (price: number) => this.drawing.candles.priceToCoordinate(price) ?? 0, width: this.chart.timeScale().width() };
-    const found = marks(this.store, this.chosen(), this.spacing, places, this.outliers);
-    this.marks.setMarkers(
-      found.map(({ t, above, shape, color: hue, text, small }): SeriesMarker<Time> => ({
+    const coordinates = { x: (t: number) => this.xOf(t), y: (price: number) => this.drawing.candles.priceToCoordinate(price) ?? 0, width: this.chart.timeScale().width() };
+    const result = markers(this.store, this.markedPatterns(), this.spacing, coordinates, this.outliers);
+    this.markers.setMarkers(
+      result.map(({ t, above, shape, color: hue, text, small }): SeriesMarker<Time> => ({
         time: seconds(t),
         position: above ? "aboveBar" : "belowBar",
         shape,
@@ -197,10 +197,10 @@ export class Chart {
   }
 
   /** Moves the crosshair to the candle at a time (ms since 1970), or hides it. */
-  cross(t: number | undefined): void {
-    const place = t === undefined ? undefined : this.view.places.findLast((each) => each <= t);
-    const candle = place === undefined ? undefined : this.store?.get(place);
-    this.write(candle?.t);
+  setCrosshair(t: number | undefined): void {
+    const slot = t === undefined ? undefined : this.view.slots.findLast((each) => each <= t);
+    const candle = slot === undefined ? undefined : this.store?.get(slot);
+    this.showValues(candle?.t);
     if (candle) this.chart.setCrosshairPosition(Number(candle.c), seconds(candle.t), this.drawing.candles);
     else this.chart.clearCrosshairPosition();
   }
@@ -214,33 +214,33 @@ export class Chart {
 
   /** Suggests an alert condition for a click: on the price, on an overlay near it, or on the indicator in its pane. */
   conditionAt({ clientY }: MouseEvent): string | undefined {
-    const places = this.chart.panes().map((each) => each.getHTMLElement()!.getBoundingClientRect());
-    const pane = places.findIndex(({ top, bottom }) => clientY >= top && clientY < bottom);
+    const rects = this.chart.panes().map((each) => each.getHTMLElement()!.getBoundingClientRect());
+    const pane = rects.findIndex(({ top, bottom }) => clientY >= top && clientY < bottom);
     if (pane < 0) return undefined;
-    const y = clientY - places[pane]!.top;
-    const near = this.lines.near(pane, this.hovered ?? this.store?.last?.t, y);
+    const y = clientY - rects[pane]!.top;
+    const near = this.lines.nearest(pane, this.hovered ?? this.store?.last?.t, y);
     if (pane) return near && `${near.column} crosses ${Number(near.value.toPrecision(RULE_DIGITS))}`;
     const price = this.drawing.candles.coordinateToPrice(y);
-    return `close crosses ${near && near.off < NEAR ? near.column : price?.toFixed(this.decimals)}`;
+    return `close crosses ${near && near.distance < HIT_PX ? near.column : price?.toFixed(this.decimals)}`;
   }
 
   /** Returns the x coordinate of a candle in pixels, or null if it is not drawn. */
-  placeOf(t: number): number | null {
+  xOf(t: number): number | null {
     return this.chart.timeScale().timeToCoordinate(seconds(t));
   }
 
   /** The price at the chart's top edge. */
-  get top(): number | null {
+  get topPrice(): number | null {
     return this.drawing.candles.coordinateToPrice(0);
   }
 
   /** Number of empty slots on the time axis, where candles are missing. */
-  get gaps(): number {
-    return this.view.places.length - (this.store?.size ?? 0);
+  get emptySlots(): number {
+    return this.view.slots.length - (this.store?.size ?? 0);
   }
 
   /** Returns the drawn bars. For tests and debugging. */
-  drawn(): readonly unknown[] {
+  drawnBars(): readonly unknown[] {
     return this.drawing.candles.data().filter((each) => "open" in each);
   }
 
@@ -256,34 +256,34 @@ export class Chart {
     });
     this.drawing.theme();
     if (!this.store) return;
-    this.drawing.draw(this.store, this.view.places);
+    this.drawing.draw(this.store, this.view.slots);
     this.drawLines();
-    this.mark();
+    this.updateMarkers();
   }
 
-  private moved(range: Range | null): void {
-    if (range && range.from < LEFT) this.onOldest();
-    this.onView();
+  private onRangeChange(range: Range | null): void {
+    if (range && range.from < NEAR_START) this.onNearStart();
+    this.onRangeChanged();
     // Labels have more or less room.
-    if (Math.abs(this.view.spacing / this.spacing - 1) > OTHER_SPACING) this.mark();
+    if (Math.abs(this.view.spacing / this.spacing - 1) > SPACING_CHANGE) this.updateMarkers();
   }
 
   /** Scales the price axis without outliers, which get a marker instead. */
-  private scale(whole: AutoscaleInfo | null): AutoscaleInfo | null {
+  private autoscale(whole: AutoscaleInfo | null): AutoscaleInfo | null {
     if (!whole || !this.store) return whole;
-    const found = axis(this.view.seen.map((t) => this.store!.get(t)).filter((each) => each !== undefined));
-    const beyond = found?.beyond ?? [];
-    if (beyond.join() !== this.outliers.join()) {
-      this.outliers = beyond;
-      queueMicrotask(() => this.mark());
+    const axis = priceAxis(this.view.visibleSlots.map((t) => this.store!.get(t)).filter((each) => each !== undefined));
+    const outliers = axis?.outliers ?? [];
+    if (outliers.join() !== this.outliers.join()) {
+      this.outliers = outliers;
+      queueMicrotask(() => this.updateMarkers());
     }
-    return found ? { ...whole, priceRange: { minValue: found.from, maxValue: found.to } } : whole;
+    return axis ? { ...whole, priceRange: { minValue: axis.from, maxValue: axis.to } } : whole;
   }
 }
 
 /** Formats a label of the time axis. The axis is divided in UTC, whatever the display time zone. */
-function tick(time: Time, type: TickMarkType): string {
+function tickLabel(time: Time, type: TickMarkType): string {
   const ms = (time as number) * 1000;
-  if (type === TickMarkType.TimeWithSeconds) return dayOrTime(ms, "second");
-  return dayOrTime(ms, type === TickMarkType.Time ? "time" : type === TickMarkType.DayOfMonth ? "day" : "month");
+  if (type === TickMarkType.TimeWithSeconds) return axisTime(ms, "second");
+  return axisTime(ms, type === TickMarkType.Time ? "time" : type === TickMarkType.DayOfMonth ? "day" : "month");
 }

@@ -1,80 +1,80 @@
 /** The status pill: connection state and data lag. */
 
-import { at, write } from "./elements";
-import { span, time } from "./format";
-import { Clock, Lag, Pending, level, words } from "./freshness";
+import { byId, setText } from "./elements";
+import { duration, time } from "./format";
+import { ServerClock, Lag, PendingTrades, level, describeLag } from "./freshness";
 import type { State } from "./live";
 import type { Replay } from "./replay";
 
 export class Connection {
-  readonly clock = new Clock();
+  readonly clock = new ServerClock();
   private trades = new Lag();
   private candles = new Lag();
-  private pending = new Pending();
+  private pending = new PendingTrades();
   private state: State = "connecting";
   private retryMs: number | undefined;
 
   constructor(private readonly replay: () => Replay) {}
 
-  become(state: State, retryMs?: number): void {
+  setState(state: State, retryMs?: number): void {
     [this.state, this.retryMs] = [state, retryMs];
-    this.show();
+    this.update();
   }
 
   /**
    * Records a live trade. `counted` is the time that a candle must reach to include it: receive time, or
    * event time (ms) for information bars.
    */
-  takeTrade(received: number, counted = received): void {
-    this.trades.take(received, this.clock.now);
-    this.pending.trade(counted);
+  addTrade(received: number, coveredAt = received): void {
+    this.trades.add(received, this.clock.now);
+    this.pending.addTrade(coveredAt);
   }
 
-  takeCandle(received: number | null): void {
-    this.candles.take(received, this.clock.now);
-    this.pending.candle(received);
+  addCandle(received: number | null): void {
+    this.candles.add(received, this.clock.now);
+    this.pending.addCandle(received);
   }
 
   /** Records an information bar, which includes all trades up to its `end` (ms). */
-  takeBar(end: number): void {
-    this.pending.candle(end);
+  addBar(end: number): void {
+    this.pending.addCandle(end);
   }
 
   /** Resets the candle lag when another series is selected. */
-  forgetCandles(): void {
-    [this.candles, this.pending] = [new Lag(), new Pending()];
+  resetCandles(): void {
+    [this.candles, this.pending] = [new Lag(), new PendingTrades()];
   }
 
   /** Resets the trade lag when another symbol is selected. */
-  forgetTrades(): void {
+  resetTrades(): void {
     this.trades = new Lag();
   }
 
   /** Data age in ms. The age of candles includes trades that no candle covers yet. */
   get ages(): { trades: number | undefined; candles: number | undefined } {
     const now = this.clock.now;
-    const trades = this.trades.at(now);
-    const candles = this.candles.at(now);
-    const missing = trades === undefined ? undefined : this.pending.at(now);
-    return { trades, candles: missing === undefined ? candles : Math.max(candles ?? 0, missing) };
+    const trades = this.trades.ageAt(now);
+    const candles = this.candles.ageAt(now);
+    const pending = trades === undefined ? undefined : this.pending.ageAt(now);
+    return { trades, candles: pending === undefined ? candles : Math.max(candles ?? 0, pending) };
   }
 
-  show(): void {
+  update(): void {
     const replay = this.replay();
-    if (replay.on) {
+    if (replay.isOn) {
       const pace = replay.state === "playing" ? `${replay.speed} ×` : replay.state;
-      return this.pill("replay", "good", `replay · ${pace} · ${time(replay.time)}`);
+      return this.setPill("replay", "good", `replay · ${pace} · ${time(replay.time)}`);
     }
     if (this.state !== "live")
-      return this.pill(this.state, "good", this.retryMs ? `reconnecting in ${span(this.retryMs)}` : this.state);
+      return this.setPill(this.state, "good", this.retryMs ? `reconnecting in ${duration(this.retryMs)}` : this.state);
     const { trades, candles } = this.ages;
-    const text = words(trades, candles) || (trades === undefined ? "quiet" : `trades ${Math.round(trades)} ms`);
-    this.pill("live", level(Math.max(trades ?? 0, candles ?? 0)), `live · ${text}`);
+    const text = describeLag(trades, candles) || (trades === undefined ? "quiet" : `trades ${Math.round(trades)} ms`);
+    this.setPill("live", level(Math.max(trades ?? 0, candles ?? 0)), `live · ${text}`);
   }
 
-  private pill(name: string, age: string, text: string): void {
-    const { dataset } = at("connection");
+  private setPill(name: string, age: string, text: string): void {
+    const { dataset } = byId("connection");
     [dataset.state, dataset.age] = [name, age];
-    write("connection", text);
+    setText("connection", text);
   }
 }

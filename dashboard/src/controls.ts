@@ -2,123 +2,123 @@
 
 import type { Cards } from "./cards";
 import type { Chart } from "./chart";
-import { at, button, check, select } from "./elements";
-import type { FramePicker } from "./frame_picker";
-import { TIMEFRAMES } from "./frame";
+import { byId, button, checkRadio, select } from "./elements";
+import type { IntervalPicker } from "./interval_picker";
+import { TIMEFRAMES } from "./interval";
 import { DELTA } from "./indicators";
 import type { ListControls } from "./list_controls";
-import { CHOICES } from "./marks";
+import { MARK_CHOICES } from "./markers";
 import { LAYOUTS, SCALES, STYLES, TABS, type Settings, type Tab } from "./settings";
-import { otherTheme, theme } from "./theme";
+import { otherTheme, setTheme } from "./theme";
 
-const RANGES: [string, number][] = [["1H", 3_600_000], ["6H", 6 * 3_600_000], ["1D", 86_400_000], ["1W", 7 * 86_400_000]];
+const TIME_RANGES: [string, number][] = [["1H", 3_600_000], ["6H", 6 * 3_600_000], ["1D", 86_400_000], ["1W", 7 * 86_400_000]];
 
-export interface Controlled {
+export interface Dependencies {
   chart: Chart;
   cards: Cards;
   settings: Settings;
-  frames: FramePicker;
-  list: ListControls;
+  intervals: IntervalPicker;
+  listControls: ListControls;
   symbol(): string;
-  onSheet(): void;
+  onHelp(): void;
   onFavourite(): void;
   onSymbol(symbol: string): void;
   onTimeframe(timeframe: string): void;
-  onSpan(ms: number): void;
+  onRange(ms: number): void;
   onView(): void;
   onIndicators(): void;
   onTheme(): void;
 }
 
-export function controls(controlled: Controlled): void {
-  const { cards, settings } = controlled;
-  groups(controlled);
-  at("theme").onclick = () => {
-    theme(otherTheme());
-    controlled.onTheme();
+export function bindControls(deps: Dependencies): void {
+  const { cards, settings } = deps;
+  addButtons(deps);
+  byId("theme").onclick = () => {
+    setTheme(otherTheme());
+    deps.onTheme();
   };
-  const search = at<HTMLInputElement>("search");
+  const search = byId<HTMLInputElement>("search");
   search.oninput = () => cards.search(search.value);
   search.onkeydown = ({ key }) => {
-    const found = cards.shown[0];
-    if (key === "Enter" && found) controlled.onSymbol(found);
-    if (key !== "Escape" && !(key === "Enter" && found)) return;
+    const first = cards.listed[0];
+    if (key === "Enter" && first) deps.onSymbol(first);
+    if (key !== "Escape" && !(key === "Enter" && first)) return;
     search.value = ""; // the list is no longer filtered, and arrow keys move through it
     cards.search("");
     search.blur();
   };
   for (const name of TABS)
-    at(`tab-${name}`).onclick = () => settings.set({ tab: name });
-  settings.follow(["tab"], ({ tab }) => show(tab));
-  choices(settings);
+    byId(`tab-${name}`).onclick = () => settings.set({ tab: name });
+  settings.subscribe(["tab"], ({ tab }) => showTab(tab));
+  bindSelects(settings);
   document.addEventListener("keydown", (event) => {
     const editing = event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement;
-    if (!editing && !event.ctrlKey && !event.metaKey && !event.altKey && pressed(event, controlled)) event.preventDefault();
+    if (!editing && !event.ctrlKey && !event.metaKey && !event.altKey && handleKey(event, deps)) event.preventDefault();
   });
 }
 
-function choices(settings: Settings): void {
+function bindSelects(settings: Settings): void {
   select("style", STYLES, settings.now.style, (style) => settings.set({ style }));
   select("scale", SCALES, settings.now.scale, (scale) => settings.set({ scale }));
-  select("marks", CHOICES, settings.now.marks, (marks) => settings.set({ marks }), (each) => `${each === "off" ? "no" : each} patterns`);
-  at("layouts").append(
+  select("marks", MARK_CHOICES, settings.now.marks, (marks) => settings.set({ marks }), (each) => `${each === "off" ? "no" : each} patterns`);
+  byId("layouts").append(
     ...LAYOUTS.map((layout) => button(String(layout), () => settings.set({ layout }), { role: "radio", title: `${layout} ${layout > 1 ? "charts" : "chart"}` })),
   );
-  settings.follow(["layout"], ({ layout }) => check("layouts", String(layout)));
+  settings.subscribe(["layout"], ({ layout }) => checkRadio("layouts", String(layout)));
 }
 
-function groups(controlled: Controlled): void {
-  const { chart, onSpan, onView, onIndicators } = controlled;
-  at("ranges").append(...RANGES.map(([name, ms]) => button(name, () => onSpan(ms))));
-  at("indicators").append(
+function addButtons(deps: Dependencies): void {
+  const { chart, onRange, onView, onIndicators } = deps;
+  byId("ranges").append(...TIME_RANGES.map(([name, ms]) => button(name, () => onRange(ms))));
+  byId("indicators").append(
     button("Indicators", onIndicators, { "aria-haspopup": "dialog", title: "Indicators and their parameters ( i )" }),
-    deltaButton(controlled.settings),
+    deltaButton(deps.settings),
     profileButton(chart, onView),
   );
 }
 
 function deltaButton(settings: Settings): HTMLElement {
   const isOn = (): boolean => settings.now.indicators.includes(DELTA);
-  const made = button("Delta", () => settings.toggle("indicators", DELTA), { title: "Bought less sold volume" });
-  settings.follow(["indicators"], () => made.setAttribute("aria-pressed", String(isOn())));
-  return made;
+  const element = button("Delta", () => settings.toggle("indicators", DELTA), { title: "Bought less sold volume" });
+  settings.subscribe(["indicators"], () => element.setAttribute("aria-pressed", String(isOn())));
+  return element;
 }
 
 function profileButton({ profile }: Chart, onView: () => void): HTMLElement {
-  const made = button("Profile", () => {
-    profile.on = !profile.on;
-    made.setAttribute("aria-pressed", String(profile.on));
+  const element = button("Profile", () => {
+    profile.isOn = !profile.isOn;
+    element.setAttribute("aria-pressed", String(profile.isOn));
     onView();
   }, { "aria-pressed": "false" });
-  return made;
+  return element;
 }
 
-function show(tab: Tab): void {
+function showTab(tab: Tab): void {
   for (const each of TABS) {
-    at(each).hidden = each !== tab;
-    at(`tab-${each}`).setAttribute("aria-selected", String(each === tab));
+    byId(each).hidden = each !== tab;
+    byId(`tab-${each}`).setAttribute("aria-selected", String(each === tab));
   }
 }
 
 /** Runs the keyboard shortcut of an event. Returns false if there is none. */
-function pressed({ key, target }: KeyboardEvent, controlled: Controlled): boolean {
-  const { chart, cards, frames, list, symbol, onSymbol, onTimeframe } = controlled;
+function handleKey({ key, target }: KeyboardEvent, deps: Dependencies): boolean {
+  const { chart, cards, intervals, listControls, symbol, onSymbol, onTimeframe } = deps;
   const number = Number(key);
   const step = key === "ArrowRight" ? 1 : key === "ArrowLeft" ? -1 : 0;
-  if (walked(target, step)) return true;
-  if (step) chart.view.move(step / 4);
+  if (moveInGroup(target, step)) return true;
+  if (step) chart.view.scroll(step / 4);
   else if (key === "+" || key === "-") chart.view.zoom(key === "+" ? 0.7 : 1.4);
-  else if (key === "/") at("search").focus();
-  else if (key === "t") at("theme").click();
-  else if (key === "?") controlled.onSheet();
-  else if (key === "i") controlled.onIndicators();
-  else if (key === "b") frames.open();
-  else if (key === "f") controlled.onFavourite();
-  else if (key === "F") void fill();
-  else if (key === "a") at("add").click();
-  else if (key === "g") list.openGroups();
-  else if (key === "G") list.nextGroup();
-  else if (key === "x") list.remove(symbol());
+  else if (key === "/") byId("search").focus();
+  else if (key === "t") byId("theme").click();
+  else if (key === "?") deps.onHelp();
+  else if (key === "i") deps.onIndicators();
+  else if (key === "b") intervals.open();
+  else if (key === "f") deps.onFavourite();
+  else if (key === "F") void toggleFullscreen();
+  else if (key === "a") byId("add").click();
+  else if (key === "g") listControls.openGroups();
+  else if (key === "G") listControls.nextGroup();
+  else if (key === "x") listControls.remove(symbol());
   else if (key === "ArrowDown" || key === "ArrowUp") {
     const next = cards.neighbour(key === "ArrowDown" ? 1 : -1);
     if (next) onSymbol(next);
@@ -128,12 +128,12 @@ function pressed({ key, target }: KeyboardEvent, controlled: Controlled): boolea
 }
 
 /** Toggles full screen for the chart. */
-export async function fill(): Promise<void> {
-  await (document.fullscreenElement ? document.exitFullscreen() : at("stage").requestFullscreen());
+export async function toggleFullscreen(): Promise<void> {
+  await (document.fullscreenElement ? document.exitFullscreen() : byId("stage").requestFullscreen());
 }
 
 /** Moves focus and selection in a radio group or tab list by arrow key. Returns whether it did. */
-function walked(target: EventTarget | null, step: number): boolean {
+function moveInGroup(target: EventTarget | null, step: number): boolean {
   const group = target instanceof Element ? target.closest("[role=radiogroup], [role=tablist]") : null;
   if (!group || !step) return false;
   const all = [...group.querySelectorAll("button")];

@@ -2,17 +2,17 @@
 
 import { CandlestickSeries, HistogramSeries, type AutoscaleInfo, type CandlestickData, type HistogramData, type IChartApi, type ISeriesApi, type Time, type UTCTimestamp } from "lightweight-charts";
 
-import { heikinAshi, plain, type Bar } from "./bars";
-import type { Candle, Stored } from "./candles";
+import { heikinAshi, toBar, type Bar } from "./bars";
+import type { Candle, SeriesStore } from "./candles";
 import type { Style } from "./settings";
 import { color } from "./theme";
 
 /** Limit of the library: smaller price steps are not exact powers of ten in a double. */
-const MOST_DECIMALS = 12;
+const MAX_DECIMALS = 12;
 /** Alpha suffixes of colours for volume, and for candles not built from all trades. */
 const [VOLUME, FAINT] = ["55", "70"];
 
-export class Drawing {
+export class CandleDrawing {
   readonly candles: ISeriesApi<"Candlestick">;
   private readonly volume: ISeriesApi<"Histogram">;
   style: Style = "candles";
@@ -34,23 +34,23 @@ export class Drawing {
 
   /** Sets the smallest step of the price axis. Displayed prices keep all decimals. */
   setDecimals(decimals: number): void {
-    const steps = Math.min(decimals, MOST_DECIMALS);
+    const steps = Math.min(decimals, MAX_DECIMALS);
     this.candles.applyOptions({ priceFormat: { type: "price", precision: steps, minMove: 10 ** -steps } });
   }
 
   /** Draws all candles at their slots on the time axis. */
-  draw(store: Stored | undefined, places: number[]): void {
+  draw(store: SeriesStore | undefined, places: number[]): void {
     const all = store?.all() ?? [];
-    const bars = this.style === "heikin-ashi" ? heikinAshi(all) : all.map(plain);
-    const drawn = new Map(bars.map((each, n) => [each.t, this.bar(each, all[n]!)]));
-    this.candles.setData(places.map((t) => drawn.get(t) ?? { time: seconds(t) }));
+    const bars = this.style === "heikin-ashi" ? heikinAshi(all) : all.map(toBar);
+    const byTime = new Map(bars.map((each, n) => [each.t, this.styledBar(each, all[n]!)]));
+    this.candles.setData(places.map((t) => byTime.get(t) ?? { time: seconds(t) }));
     this.volume.setData(all.map(volumeBar));
   }
 
   /** Draws an update of one candle. Returns false if the whole series must be redrawn. */
-  update(candle: Candle, newest: boolean, store: Stored): boolean {
-    if (this.style !== "heikin-ashi") this.candles.update(this.bar(plain(candle), candle), !newest);
-    else if (newest) this.candles.update(this.bar(heikinAshi(store.all()).at(-1)!, candle));
+  update(candle: Candle, newest: boolean, store: SeriesStore): boolean {
+    if (this.style !== "heikin-ashi") this.candles.update(this.styledBar(toBar(candle), candle), !newest);
+    else if (newest) this.candles.update(this.styledBar(heikinAshi(store.all()).at(-1)!, candle));
     else return false;
     this.volume.update(volumeBar(candle), !newest);
     return true;
@@ -66,11 +66,11 @@ export class Drawing {
   }
 
   /** Builds a bar, faint if the candle is partial or from the venue. */
-  private bar({ t, ...prices }: Bar, { partial, origin }: Candle): CandlestickData<Time> {
-    const made = { time: seconds(t), ...prices };
-    if (this.style === "line" || (!partial && origin !== "venue")) return made;
+  private styledBar({ t, ...prices }: Bar, { partial, origin }: Candle): CandlestickData<Time> {
+    const bar = { time: seconds(t), ...prices };
+    if (this.style === "line" || (!partial && origin !== "venue")) return bar;
     const hue = `${this.colors[prices.close >= prices.open ? 0 : 1]}${FAINT}`;
-    return { ...made, color: hue, wickColor: hue };
+    return { ...bar, color: hue, wickColor: hue };
   }
 }
 

@@ -1,23 +1,23 @@
 /** Candle flags: a short label for the marker and a sentence for the tooltip. */
 
-import type { Candle, Stored } from "./candles";
+import type { Candle, SeriesStore } from "./candles";
 
 export interface Flag {
-  word: string;
-  sentence: string;
+  label: string;
+  text: string;
 }
 
-const GAP: Flag = { word: "gap", sentence: "Gap in the feed: trades of this time are missing." };
-const PARTIAL: Flag = { word: "partial", sentence: "Partial: it began before the first trade that came." };
-const VENUE: Flag = { word: "venue", sentence: "The venue's own candle: no trades of this time are stored." };
-const CORRECTED: Flag = { word: "corrected", sentence: "Corrected: late, cancelled or corrected trades changed it after it had closed." };
-const BEYOND: Flag = { word: "off the axis", sentence: "A print far off the market: the axis leaves it out." };
-const OPEN: Flag = { word: "open", sentence: "" };
+const GAP: Flag = { label: "gap", text: "Gap in the feed: trades of this time are missing." };
+const PARTIAL: Flag = { label: "partial", text: "Partial: it began before the first trade that came." };
+const VENUE: Flag = { label: "venue", text: "The venue's own candle: no trades of this time are stored." };
+const CORRECTED: Flag = { label: "corrected", text: "Corrected: late, cancelled or corrected trades changed it after it had closed." };
+const OUTLIER: Flag = { label: "off the axis", text: "A print far off the market: the axis leaves it out." };
+const OPEN: Flag = { label: "open", text: "" };
 
-export function flags(candle: Candle, isCorrected: boolean, isBeyond = false): Flag[] {
+export function flags(candle: Candle, isCorrected: boolean, isOutlier = false): Flag[] {
   const { closed, partial, complete, origin } = candle;
-  return ([[!closed, OPEN], [partial, PARTIAL], [!complete, GAP], [origin === "venue", VENUE], [isCorrected, CORRECTED], [isBeyond, BEYOND]] as const).flatMap(
-    ([is, flag]) => (is ? [flag] : []),
+  return ([[!closed, OPEN], [partial, PARTIAL], [!complete, GAP], [origin === "venue", VENUE], [isCorrected, CORRECTED], [isOutlier, OUTLIER]] as const).flatMap(
+    ([applies, flag]) => (applies ? [flag] : []),
   );
 }
 
@@ -33,23 +33,23 @@ export interface Note {
  * Returns the notes at candles: one for each run of flagged candles, joined when one candle has
  * several. The note of an outlier is on the side towards the axis.
  */
-export function notes(store: Stored, outliers: readonly number[]): Note[] {
-  const found = new Map<string, Note>();
-  const add = (t: number, above: boolean, { word }: Flag, weight: number): void => {
+export function notes(store: SeriesStore, outliers: readonly number[]): Note[] {
+  const byPlace = new Map<string, Note>();
+  const add = (t: number, above: boolean, { label }: Flag, weight: number): void => {
     const key = `${t}/${above}`;
-    const known = found.get(key);
-    found.set(key, known ? { ...known, text: `${known.text}, ${word}`, weight: Math.max(weight, known.weight) } : { t, above, text: word, weight });
+    const existing = byPlace.get(key);
+    byPlace.set(key, existing ? { ...existing, text: `${existing.text}, ${label}`, weight: Math.max(weight, existing.weight) } : { t, above, text: label, weight });
   };
-  let before: Candle | undefined;
+  let previous: Candle | undefined;
   for (const candle of store.all()) {
-    if (!candle.complete && (before?.complete ?? true)) add(candle.t, false, GAP, 4);
-    if (candle.partial && !before?.partial) add(candle.t, false, PARTIAL, 3);
-    if (candle.origin === "venue" && before?.origin !== "venue") add(candle.t, false, VENUE, 3);
-    before = candle;
+    if (!candle.complete && (previous?.complete ?? true)) add(candle.t, false, GAP, 4);
+    if (candle.partial && !previous?.partial) add(candle.t, false, PARTIAL, 3);
+    if (candle.origin === "venue" && previous?.origin !== "venue") add(candle.t, false, VENUE, 3);
+    previous = candle;
   }
-  for (const t of outliers) if (store.get(t)) add(t, isLow(store.get(t)!), BEYOND, 6);
+  for (const t of outliers) if (store.get(t)) add(t, isLow(store.get(t)!), OUTLIER, 6);
   for (const t of store.corrected) if (store.get(t)) add(t, true, CORRECTED, 5);
-  return [...found.values()];
+  return [...byPlace.values()];
 }
 
 /** Whether the candle's low is further from the close than its high. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { change, decimal, decimals, price, span } from "./format";
+import { change, decimal, decimals, price, duration } from "./format";
 
 describe("format", () => {
   it("keeps every digit of a decimal string", () => {
@@ -22,6 +22,6 @@ describe("format", () => {
     expect(change(99, 100)).toBe("−1.00 %");
     expect(change(99, undefined)).toBe("–");
     expect([decimals("1.250"), decimals("7")]).toEqual([3, 0]);
-    expect([span(1_400), span(300_000), span(7_200_000 * 2)]).toEqual(["1 s", "5 min", "4 h"]);
+    expect([duration(1_400), duration(300_000), duration(7_200_000 * 2)]).toEqual(["1 s", "5 min", "4 h"]);
   });
 });

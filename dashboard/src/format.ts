@@ -5,19 +5,19 @@ let zone: string | undefined = "UTC";
 const TIME: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
 const EXACT: Intl.DateTimeFormatOptions = { ...TIME, fractionalSecondDigits: 3 };
 const WHOLE: Intl.DateTimeFormatOptions = { year: "numeric", month: "2-digit", day: "2-digit", ...TIME };
-let [clock, exact, whole] = formats();
+let [clock, exact, whole] = createFormats();
 
 /** Swedish dates are written as in ISO 8601. */
-function formats(): [Intl.DateTimeFormat, Intl.DateTimeFormat, Intl.DateTimeFormat] {
-  const of = (parts: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat("sv", { ...parts, hour12: false, timeZone: zone });
-  return [of(TIME), of(EXACT), of(WHOLE)];
+function createFormats(): [Intl.DateTimeFormat, Intl.DateTimeFormat, Intl.DateTimeFormat] {
+  const create = (parts: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat("sv", { ...parts, hour12: false, timeZone: zone });
+  return [create(TIME), create(EXACT), create(WHOLE)];
 }
 
 /** Sets the display time zone by its IANA name; undefined is the browser's. Returns whether it changed. */
-export function writeIn(name: string | undefined): boolean {
+export function setTimeZone(name: string | undefined): boolean {
   if (name === zone) return false;
   zone = name;
-  [clock, exact, whole] = formats();
+  [clock, exact, whole] = createFormats();
   return true;
 }
 
@@ -28,21 +28,21 @@ export type Numbers = (typeof NUMBERS)[number];
 export const DIGITS = ["fixed", "trimmed"] as const;
 export type Digits = (typeof DIGITS)[number];
 
-let [group, point, trims] = [",", ".", false];
+let [thousandsMark, decimalMark, trimsZeros] = [",", ".", false];
 
 /** Sets the number format. Returns whether it changed. */
-export function writeNumbers(numbers: Numbers, digits: Digits): boolean {
-  const found = /^1(\D?)234(\D)5$/.exec(numbers)!;
-  const before = [group, point, trims].join();
-  [group, point, trims] = [found[1] === " " ? "\u202f" : found[1]!, found[2]!, digits === "trimmed"];
-  return before !== [group, point, trims].join();
+export function setNumberFormat(numbers: Numbers, digits: Digits): boolean {
+  const match = /^1(\D?)234(\D)5$/.exec(numbers)!;
+  const previous = [thousandsMark, decimalMark, trimsZeros].join();
+  [thousandsMark, decimalMark, trimsZeros] = [match[1] === " " ? "\u202f" : match[1]!, match[2]!, digits === "trimmed"];
+  return previous !== [thousandsMark, decimalMark, trimsZeros].join();
 }
 
 /** Formats a decimal string with separated thousands and unchanged digits. */
 export function decimal(text: string): string {
   const [whole = "0", fraction] = text.split(".");
-  const grouped = whole.replace(/\B(?=(\d{3})+(?!\d))/g, group);
-  return fraction === undefined ? grouped : `${grouped}${point}${fraction}`;
+  const grouped = whole.replace(/\B(?=(\d{3})+(?!\d))/g, thousandsMark);
+  return fraction === undefined ? grouped : `${grouped}${decimalMark}${fraction}`;
 }
 
 /** Formats a number of the axis or of an indicator. */
@@ -53,7 +53,7 @@ export function axisNumber(value: number, decimals: number): string {
 /** Formats a price, padded to the market's `decimals` or trimmed of trailing zeros, according to the settings. */
 export function price(text: string, decimals: number): string {
   const [whole = "0", fraction = ""] = text.split(".");
-  if (trims) return decimal([whole, fraction.replace(/0+$/, "")].filter(Boolean).join("."));
+  if (trimsZeros) return decimal([whole, fraction.replace(/0+$/, "")].filter(Boolean).join("."));
   return decimal(decimals > 0 || fraction ? `${whole}.${fraction.padEnd(decimals, "0")}` : whole);
 }
 
@@ -63,10 +63,10 @@ export function decimals(text: string): number {
 }
 
 /** Formats a relative change: `+1.25 %`, or a dash without a previous price. */
-export function change(now: number, before: number | undefined): string {
-  if (before === undefined || before <= 0) return "–";
-  const percent = (now / before - 1) * 100;
-  return `${percent >= 0 ? "+" : "−"}${Math.abs(percent).toFixed(2).replace(".", point)} %`;
+export function change(now: number, previous: number | undefined): string {
+  if (previous === undefined || previous <= 0) return "–";
+  const percent = (now / previous - 1) * 100;
+  return `${percent >= 0 ? "+" : "−"}${Math.abs(percent).toFixed(2).replace(".", decimalMark)} %`;
 }
 
 /** Formats a time of day. */
@@ -75,12 +75,12 @@ export function time(ms: number): string {
 }
 
 /** Formats a time of day with milliseconds. */
-export function moment(ms: number): string {
+export function timeWithMs(ms: number): string {
   return exact.format(ms).replace(",", ".");
 }
 
 /** Formats a date and time of day. */
-export function stamp(ms: number): string {
+export function dateTime(ms: number): string {
   return whole.format(ms);
 }
 
@@ -88,8 +88,8 @@ export function stamp(ms: number): string {
  * Formats an axis label: `14:05:07`, `14:05`, `28 Nov`, `Nov 2026`; the time of day where a day does
  * not start at midnight of the display zone.
  */
-export function dayOrTime(ms: number, unit: "second" | "time" | "day" | "month"): string {
-  const text = stamp(ms);
+export function axisTime(ms: number, unit: "second" | "time" | "day" | "month"): string {
+  const text = dateTime(ms);
   if (unit === "second") return text.slice(11);
   if (unit === "time" || text.slice(11) !== "00:00:00") return text.slice(11, 16);
   const parts: Intl.DateTimeFormatOptions = unit === "day" ? { day: "numeric", month: "short" } : { month: "short", year: "numeric" };
@@ -97,16 +97,16 @@ export function dayOrTime(ms: number, unit: "second" | "time" | "day" | "month")
 }
 
 /** Formats a duration: `12 s`, `3 min`, `5 h`. */
-export function span(ms: number): string {
+export function duration(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1000));
   if (seconds < 120) return `${seconds} s`;
   const minutes = Math.round(seconds / 60);
   return minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
 }
 
-const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 });
+const compactFormat = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 });
 
 /** Formats a large number in compact form: 1.2K, 3.4M. */
-export function short(value: number): string {
-  return compact.format(value).replace(".", point);
+export function compact(value: number): string {
+  return compactFormat.format(value).replace(".", decimalMark);
 }

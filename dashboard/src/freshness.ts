@@ -1,28 +1,28 @@
 /** Age of the displayed data, measured on the server's clock as estimated from pongs. */
 
-import { span } from "./format";
+import { duration } from "./format";
 
 const AMBER_MS = 2_000;
 const RED_MS = 10_000;
 /** Age from which a price is shown as stale. */
 export const STALE_MS = 60_000;
 /** How long a lag measurement is valid. */
-const HELD_MS = 10_000;
+const VALID_MS = 10_000;
 
 export type Level = "good" | "amber" | "red";
 
-export class Clock {
-  private best = Infinity;
+export class ServerClock {
+  private bestRoundTrip = Infinity;
   private offset = 0;
 
-  /** Updates the estimate with a ping sent at `sent` and answered at `came` with the server's time (all in ms). */
-  pong(sent: number, came: number, server: number): void {
-    const trip = came - sent;
+  /** Updates the estimate with a ping sent at `sent` and answered at `received` with the server's time (all in ms). */
+  pong(sent: number, received: number, server: number): void {
+    const roundTrip = received - sent;
     // The fastest round trip is the most accurate. The estimate expires slowly, because clocks drift.
-    this.best = Math.min(this.best * 1.1 + 1, Infinity);
-    if (trip > this.best) return;
-    this.best = trip;
-    this.offset = server - (sent + came) / 2;
+    this.bestRoundTrip = Math.min(this.bestRoundTrip * 1.1 + 1, Infinity);
+    if (roundTrip > this.bestRoundTrip) return;
+    this.bestRoundTrip = roundTrip;
+    this.offset = server - (sent + received) / 2;
   }
 
   /** The server's current time, ms since 1970. */
@@ -34,40 +34,40 @@ export class Clock {
 /** Lag of one kind of message, measured from the receipt of its newest tick. */
 export class Lag {
   private newest = 0;
-  private age = 0;
-  private came = 0;
+  private lag = 0;
+  private addedAt = 0;
 
-  take(received: number | null | undefined, now: number): void {
+  add(received: number | null | undefined, now: number): void {
     if (!received || received < this.newest) return;
-    [this.newest, this.came] = [received, now];
-    this.age = Math.max(0, now - received);
+    [this.newest, this.addedAt] = [received, now];
+    this.lag = Math.max(0, now - received);
   }
 
   /** Returns the lag in ms from receipt to display; undefined without recent messages, since a quiet market has no lag. */
-  at(now: number): number | undefined {
-    return this.newest && now - this.came < HELD_MS ? this.age : undefined;
+  ageAt(now: number): number | undefined {
+    return this.newest && now - this.addedAt < VALID_MS ? this.lag : undefined;
   }
 }
 
 /** Tracks trades that no candle covers yet. Times are receive times in ms. */
-export class Pending {
+export class PendingTrades {
   private since = 0;
   private newest = 0;
   private covered = 0;
 
-  trade(received: number): void {
+  addTrade(received: number): void {
     this.newest = Math.max(this.newest, received);
     if (received > this.covered) this.since ||= received;
   }
 
-  candle(received: number | null): void {
+  addCandle(received: number | null): void {
     this.covered = Math.max(this.covered, received ?? 0);
     if (this.covered >= this.newest) this.since = 0;
     else if (this.since) this.since = Math.max(this.since, this.covered);
   }
 
   /** Returns how long in ms the oldest pending trade has waited; undefined if none is pending. */
-  at(now: number): number | undefined {
+  ageAt(now: number): number | undefined {
     return this.since ? Math.max(0, now - this.since) : undefined;
   }
 }
@@ -77,21 +77,21 @@ export function level(age: number | undefined): Level {
 }
 
 /** Describes a significant lag: `trades 14 s behind, candles 3 min behind`. Empty if there is none. */
-export function words(trades: number | undefined, candles: number | undefined): string {
+export function describeLag(trades: number | undefined, candles: number | undefined): string {
   return [["trades", trades] as const, ["candles", candles] as const]
     .filter(([, age]) => level(age) !== "good")
-    .map(([what, age]) => `${what} ${span(age!)} behind`)
+    .map(([what, age]) => `${what} ${duration(age!)} behind`)
     .join(", ");
 }
 
 /** Describes the data's age: `trades 40 ms, candles 110 ms`. Empty without recent messages. */
-export function ages(trades: number | undefined, candles: number | undefined): string {
+export function describeAges(trades: number | undefined, candles: number | undefined): string {
   return [["trades", trades] as const, ["candles", candles] as const]
-    .flatMap(([what, age]) => (age === undefined ? [] : [`${what} ${age < 2_000 ? `${Math.round(age)} ms` : span(age)}`]))
+    .flatMap(([what, age]) => (age === undefined ? [] : [`${what} ${age < 2_000 ? `${Math.round(age)} ms` : duration(age)}`]))
     .join(", ");
 }
 
 /** Formats an age: `now`, `40 s ago`, `2 min ago`. */
 export function ago(ms: number): string {
-  return ms < 1_500 ? "now" : `${span(ms)} ago`;
+  return ms < 1_500 ? "now" : `${duration(ms)} ago`;
 }

@@ -1,38 +1,38 @@
 /** The chart header: last price, change, age, quote, feed, and countdown. */
 
-import { at, write } from "./elements";
-import { change, price, span } from "./format";
+import { byId, setText } from "./elements";
+import { change, price, duration } from "./format";
 import { STALE_MS, ago } from "./freshness";
 import type { Instrument } from "./market";
 
 /** Displays price and change; called once a frame. */
-export function paintPrice({ last, decimals, before }: Instrument): void {
-  write("price", last && price(last, decimals));
-  write("change", before === undefined ? "" : `${change(Number(last), before)} in 24 h`);
-  at("change").className = `change ${before !== undefined && Number(last) < before ? "down" : "up"}`;
+export function paintPrice({ last, decimals, dayAgoPrice }: Instrument): void {
+  setText("price", last && price(last, decimals));
+  setText("change", dayAgoPrice === undefined ? "" : `${change(Number(last), dayAgoPrice)} in 24 h`);
+  byId("change").className = `change ${dayAgoPrice !== undefined && Number(last) < dayAgoPrice ? "down" : "up"}`;
 }
 
 /** Displays the age of the last trade and the feed's state. `now` is ms since 1970, in a replay its time. */
 export function paintAge({ received, feed }: Instrument, now: number): void {
   const age = now - received;
-  write("last", received ? `last trade ${ago(age)}` : "");
-  for (const id of ["last", "price"]) at(id).classList.toggle("stale", age > STALE_MS);
-  write("feed", feed && `feed ${feed}`);
-  at("feed").dataset.state = feed;
+  setText("last", received ? `last trade ${ago(age)}` : "");
+  for (const id of ["last", "price"]) byId(id).classList.toggle("stale", age > STALE_MS);
+  setText("feed", feed && `feed ${feed}`);
+  byId("feed").dataset.state = feed;
 }
 
 /** Displays the time until a candle closes; empty once it has. Times are in ms. */
 export function paintCountdown(end: number | undefined, now: number): void {
   const left = end === undefined ? 0 : end - now;
-  write("countdown", left > 0 ? `closes in ${countdown(left)}` : "");
+  setText("countdown", left > 0 ? `closes in ${countdown(left)}` : "");
 }
 
 /** Formats a countdown: `4:07`, or `3 h` from an hour on. */
 export function countdown(ms: number): string {
   const [minutes, seconds] = [Math.floor(ms / 60_000), Math.floor((ms % 60_000) / 1000)];
-  return minutes < 60 ? `${minutes}:${String(seconds).padStart(2, "0")}` : span(ms);
+  return minutes < 60 ? `${minutes}:${String(seconds).padStart(2, "0")}` : duration(ms);
 }
 
 export function paintQuote(bid: string | null | undefined, ask: string | null | undefined, decimals: number): void {
-  write("quote", bid && ask ? `bid ${price(bid, decimals)}  ask ${price(ask, decimals)}` : "");
+  setText("quote", bid && ask ? `bid ${price(bid, decimals)}  ask ${price(ask, decimals)}` : "");
 }

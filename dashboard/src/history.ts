@@ -1,15 +1,15 @@
 /** Client of the history API: candles, bars, indicators, trades and volume profiles. */
 
 import type { Candle } from "./candles";
-import { isBars } from "./frame";
+import { isBarType } from "./interval";
 import type { Kind, Values } from "./indicators";
 import type { Tick } from "./live";
 import type { Level } from "./profile";
-import { json, path } from "./request";
+import { getJson, symbolPath } from "./request";
 
 /**
  * Fetches the newest candles, or the newest before a time (ms since 1970), oldest first. Undefined if
- * the symbol is unknown. Throws `Refused`.
+ * the symbol is unknown. Throws `BadRequest`.
  */
 export async function candles(
   symbol: string,
@@ -19,8 +19,8 @@ export async function candles(
 ): Promise<Candle[] | undefined> {
   const query = new URLSearchParams({ timeframe, limit: String(limit) });
   if (before !== undefined) query.set("to", String(before));
-  const found = await json<{ candles: Candle[] }>(`/api/candles/${path(symbol)}?${query}`);
-  return found?.candles;
+  const body = await getJson<{ candles: Candle[] }>(`/api/candles/${symbolPath(symbol)}?${query}`);
+  return body?.candles;
 }
 
 /** A page of information bars, oldest first, and the cursor of the previous page. */
@@ -29,15 +29,15 @@ export interface BarsPage {
   next: string | null;
 }
 
-/** Fetches the newest bars, or those before a cursor or a time. Undefined if the symbol is unknown. Throws `Refused`. */
+/** Fetches the newest bars, or those before a cursor or a time. Undefined if the symbol is unknown. Throws `BadRequest`. */
 export async function bars(symbol: string, type: string, limit: number, before: { cursor?: string; to?: number } = {}): Promise<BarsPage | undefined> {
   const query = new URLSearchParams({ type, limit: String(limit) });
   for (const [name, value] of Object.entries(before)) query.set(name, String(value));
-  const found = await json<BarsPage>(`/api/bars/${path(symbol)}?${query}`);
-  return found && { ...found, bars: found.bars.map((each) => ({ ...each, partial: false, revision: 0 })) };
+  const body = await getJson<BarsPage>(`/api/bars/${symbolPath(symbol)}?${query}`);
+  return body && { ...body, bars: body.bars.map((each) => ({ ...each, partial: false, revision: 0 })) };
 }
 
-/** Fetches indicator values of the newest candles or bars, or of the newest before a time. Throws `Refused` if a name is invalid. */
+/** Fetches indicator values of the newest candles or bars, or of the newest before a time. Throws `BadRequest` if a name is invalid. */
 export async function values(
   symbol: string,
   timeframe: string,
@@ -45,17 +45,17 @@ export async function values(
   limit: number,
   before?: number,
 ): Promise<{ t: number; indicators: Values }[]> {
-  const kind = isBars(timeframe) ? "bars" : "candles";
+  const kind = isBarType(timeframe) ? "bars" : "candles";
   const query = new URLSearchParams({ [kind === "bars" ? "type" : "timeframe"]: timeframe, limit: String(limit), indicators: indicators.join(",") });
   if (before !== undefined) query.set("to", String(before));
-  const url = `/api/${kind}/${path(symbol)}?${query}`;
-  const found = await json<Record<string, { t: number; indicators: Values }[]>>(url);
-  return found?.[kind] ?? [];
+  const url = `/api/${kind}/${symbolPath(symbol)}?${query}`;
+  const body = await getJson<Record<string, { t: number; indicators: Values }[]>>(url);
+  return body?.[kind] ?? [];
 }
 
 /** Fetches the available indicators. */
 export async function indicators(): Promise<Kind[]> {
-  return (await json<Kind[]>("/api/indicators")) ?? [];
+  return (await getJson<Kind[]>("/api/indicators")) ?? [];
 }
 
 interface StoredTick {
@@ -75,7 +75,7 @@ const isCorrection = ({ flags }: StoredTick): boolean => flags?.includes("correc
 export async function ticks(symbol: string, limit: number, before?: number): Promise<Tick[]> {
   const query = new URLSearchParams({ limit: String(limit) });
   if (before !== undefined) query.set("to", String(before));
-  const rows = (await json<{ ticks: StoredTick[] }>(`/api/ticks/${path(symbol)}?${query}`))?.ticks.reverse() ?? [];
+  const rows = (await getJson<{ ticks: StoredTick[] }>(`/api/ticks/${symbolPath(symbol)}?${query}`))?.ticks.reverse() ?? [];
   const corrected = new Set(rows.filter(isCorrection).map(({ id }) => id));
   return rows.map((row) => {
     const { t, p, s, side, id, received, ended } = row;
@@ -98,8 +98,8 @@ interface StoredLevel {
 export async function profile(symbol: string, from: number, to: number, step: number): Promise<Level[]> {
   const query = new URLSearchParams({ from: String(from), step: step.toFixed(20).replace(/0+$/, "0") });
   if (to !== Infinity) query.set("to", String(to));
-  const found = await json<{ levels: StoredLevel[] }>(`/api/profile/${path(symbol)}?${query}`);
-  return (found?.levels ?? []).map(({ p, v, bv, sv, ebv, esv }) => ({
+  const body = await getJson<{ levels: StoredLevel[] }>(`/api/profile/${symbolPath(symbol)}?${query}`);
+  return (body?.levels ?? []).map(({ p, v, bv, sv, ebv, esv }) => ({
     price: Number(p), volume: Number(v), bought: Number(bv) + Number(ebv), sold: Number(sv) + Number(esv),
   }));
 }

@@ -1,20 +1,20 @@
 /** Values of the selected indicators: loaded from history and refreshed while the newest candle grows. */
 
 import type { Chart } from "./chart";
-import type { Candle, Stored } from "./candles";
-import { notice } from "./elements";
+import type { Candle, SeriesStore } from "./candles";
+import { showNotice } from "./elements";
 import * as history from "./history";
 import { DELTA, type Values } from "./indicators";
 
 /** How often the growing candle's indicators are refreshed, and for how many candles. */
-const EACH_MS = 2_000;
-const NEWEST = 3;
-const MOST = 10_000;
+const REFRESH_MS = 2_000;
+const REFRESHED = 3;
+const MAX_CANDLES = 10_000;
 
-export interface Valued {
+export interface Dependencies {
   chart: Chart;
   /** The current series. */
-  of(): { symbol: string; timeframe: string; store: Stored };
+  current(): { symbol: string; timeframe: string; store: SeriesStore };
   isLive(): boolean;
 }
 
@@ -22,34 +22,34 @@ export class IndicatorValues {
   private values = new Map<number, Values>();
   private timer: number | undefined;
 
-  constructor(private readonly valued: Valued) {}
+  constructor(private readonly deps: Dependencies) {}
 
-  forget(): void {
+  reset(): void {
     this.values = new Map();
   }
 
   /** Schedules a refresh after the newest candle has changed. */
-  grown(): void {
+  scheduleRefresh(): void {
     this.timer ??= window.setTimeout(() => {
       this.timer = undefined;
-      void this.read(NEWEST);
-    }, EACH_MS);
+      void this.load(REFRESHED);
+    }, REFRESH_MS);
   }
 
   /** Loads the values of the last `count` candles, by default of all; in a replay of closed candles only. */
-  async read(count?: number): Promise<void> {
-    const { chart, of, isLive } = this.valued;
-    const { symbol, timeframe, store } = of();
+  async load(count?: number): Promise<void> {
+    const { chart, current, isLive } = this.deps;
+    const { symbol, timeframe, store } = current();
     const names = chart.indicators.filter((each) => each !== DELTA);
     if (!store.last) return;
     if (names.length) {
-      const limit = Math.min(count === undefined || !this.values.size ? store.size : Math.max(count, NEWEST), MOST);
+      const limit = Math.min(count === undefined || !this.values.size ? store.size : Math.max(count, REFRESHED), MAX_CANDLES);
       try {
-        const found = await history.values(symbol, timeframe, names, limit, isLive() ? undefined : store.last.t);
-        if (store !== of().store) return;
-        for (const [t, values] of aligned(store.all(), found)) this.values.set(t, { ...this.values.get(t), ...values });
+        const rows = await history.values(symbol, timeframe, names, limit, isLive() ? undefined : store.last.t);
+        if (store !== current().store) return;
+        for (const [t, values] of matchTimes(store.all(), rows)) this.values.set(t, { ...this.values.get(t), ...values });
       } catch (error) {
-        return notice(`No indicators: ${error instanceof Error ? error.message : error}`);
+        return showNotice(`No indicators: ${error instanceof Error ? error.message : error}`);
       }
     }
     chart.values = this.values;
@@ -58,10 +58,10 @@ export class IndicatorValues {
 }
 
 /** Pairs values with the unique times of their candles. If several start in one millisecond, both are matched from the end. */
-export function aligned(candles: Candle[], found: { t: number; indicators: Values }[]): [number, Values][] {
+export function matchTimes(candles: Candle[], rows: { t: number; indicators: Values }[]): [number, Values][] {
   const pairs: [number, Values][] = [];
   let n = candles.length - 1;
-  for (const { t, indicators } of found.toReversed()) {
+  for (const { t, indicators } of rows.toReversed()) {
     while (n >= 0 && Math.floor(candles[n]!.t) > t) n -= 1;
     if (n >= 0 && Math.floor(candles[n]!.t) === t) pairs.push([candles[n--]!.t, indicators]);
   }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import type { Candle } from "./candles";
-import { isName, lines, type Kind, type Values } from "./indicators";
+import { isName, indicatorLines, type Kind, type Values } from "./indicators";
 
 const DAY_MS = 86_400_000;
 const kind = (name: string, overlay: boolean): Kind => ({ name, title: name, group: "", columns: [name], overlay });
@@ -11,20 +11,20 @@ function candle(t: number, bv = "0", sv = "0"): Candle {
   return { t, o: "1", h: "1", l: "1", c: "1", v: "9", bv, sv, n: 1, vw: null, closed: true, partial: false, complete: true, revision: 1 };
 }
 
-const of = (names: string[], values: Values): ReturnType<typeof lines> => lines(names, KINDS, new Map([[0, values]]), [candle(0)]);
+const of = (names: string[], values: Values): ReturnType<typeof indicatorLines> => indicatorLines(names, KINDS, new Map([[0, values]]), [candle(0)]);
 
 test("delta is bought minus sold volume, and its sum over the UTC day", () => {
   const candles = [candle(DAY_MS - 60_000, "5", "2"), candle(DAY_MS, "1", "4"), candle(DAY_MS + 60_000, "2.5", "1")];
-  const [bars, sum] = lines(["delta"], [], new Map(), candles);
+  const [bars, sum] = indicatorLines(["delta"], [], new Map(), candles);
   expect(bars!.points.map(({ value }) => value)).toEqual([3, -3, 1.5]);
   expect(sum!.points.map(({ value }) => value)).toEqual([3, -3, -1.5]);
 });
 
 test("overlays share the candles' pane, every other indicator has its own", () => {
-  const found = of(["rsi:7", "sma:9", "macd:12:26:9", "delta"], {
+  const result = of(["rsi:7", "sma:9", "macd:12:26:9", "delta"], {
     "rsi:7": 50, "sma:9": 1, "macd:12:26:9:macd": 1, "macd:12:26:9:macdsignal": 2, "macd:12:26:9:macdhist": -1,
   });
-  expect(found.map(({ name, pane, columns }) => [name, pane, columns ?? false])).toEqual([
+  expect(result.map(({ name, pane, columns }) => [name, pane, columns ?? false])).toEqual([
     ["RSI 7", 1, false],
     ["SMA 9", 0, false],
     ["MACD 12 26 9 MACD", 2, false],
@@ -36,8 +36,8 @@ test("overlays share the candles' pane, every other indicator has its own", () =
 });
 
 test("a column belongs to the longest matching name; a supertrend's direction is not drawn", () => {
-  const found = of(["ma:30", "ma:30:1", "supertrend:10:3"], { "ma:30": 1, "ma:30:1": 2, "supertrend:10:3:supertrend": 3, "supertrend:10:3:trend": -1 });
-  expect(found.map(({ name, points }) => [name, points[0]!.value])).toEqual([["MA 30", 1], ["MA 30 1", 2], ["SUPERTREND 10 3 SUPERTREND", 3]]);
+  const result = of(["ma:30", "ma:30:1", "supertrend:10:3"], { "ma:30": 1, "ma:30:1": 2, "supertrend:10:3:supertrend": 3, "supertrend:10:3:trend": -1 });
+  expect(result.map(({ name, points }) => [name, points[0]!.value])).toEqual([["MA 30", 1], ["MA 30 1", 2], ["SUPERTREND 10 3 SUPERTREND", 3]]);
 });
 
 test("a null value draws no point", () => {

@@ -10,7 +10,7 @@ export interface Point {
 export interface Line {
   name: string;
   /** Title of the indicator with its parameters. */
-  of: string;
+  indicator: string;
   /** Column name in alert rules and the API; undefined if rules cannot use it. */
   column?: string;
   color: string;
@@ -19,7 +19,7 @@ export interface Line {
   /** Whether it is drawn as a histogram, coloured by sign. */
   columns?: boolean;
   /** Whether it has a price scale of its own in the pane. */
-  apart?: boolean;
+  hasOwnScale?: boolean;
   points: Point[];
 }
 
@@ -41,7 +41,7 @@ const NAME = /^[a-z][a-z0-9_]{0,30}((?:[:,]-?[0-9.]{1,12}){0,8})$/;
 const COLORS = ["--line-1", "--line-2", "--line-3", "--line-4", "--line-5", "--line-6"];
 const DAY_MS = 86_400_000;
 /** Measured in price units without being prices. */
-const APART = ["avgdev"];
+const NOT_PRICES = ["avgdev"];
 const NOT_DRAWN = /^supertrend:.*:trend$/;
 
 /** Whether text is a well-formed indicator name. Whether it exists is up to the API. */
@@ -50,7 +50,7 @@ export function isName(text: string): boolean {
 }
 
 /** Returns the name without parameters: `macd` for `macd:12:26:9`. */
-export function base(name: string): string {
+export function baseName(name: string): string {
   return name.split(/[:,]/)[0]!;
 }
 
@@ -60,40 +60,40 @@ export function title(name: string): string {
 }
 
 /** Builds the lines of the selected indicators, in order. Each one that is not an overlay has a pane of its own. */
-export function lines(names: string[], kinds: Kind[], values: ReadonlyMap<number, Values>, candles: Candle[]): Line[] {
+export function indicatorLines(names: string[], kinds: Kind[], values: ReadonlyMap<number, Values>, candles: Candle[]): Line[] {
   const times = candles.map(({ t }) => t);
-  const found: Line[] = [];
+  const result: Line[] = [];
   let hues = 0;
   let panes = 0;
   for (const name of names) {
     if (name === DELTA) {
-      found.push(...delta(candles, ++panes));
+      result.push(...delta(candles, ++panes));
       continue;
     }
-    const kind = base(name);
-    const isOver = !APART.includes(kind) && (kinds.find((each) => base(each.name) === kind)?.overlay ?? false);
-    const pane = isOver ? 0 : ++panes;
+    const kind = baseName(name);
+    const isOverlay = !NOT_PRICES.includes(kind) && (kinds.find((each) => baseName(each.name) === kind)?.overlay ?? false);
+    const pane = isOverlay ? 0 : ++panes;
     const hue = hues++;
     columnsOf(name, names, values).forEach((column, n) => {
       const points = times.flatMap((t) => {
         const value = values.get(t)?.[column];
         return value == null ? [] : [{ t, value }];
       });
-      const color = COLORS[(isOver ? hue : hue + n) % COLORS.length]!;
+      const color = COLORS[(isOverlay ? hue : hue + n) % COLORS.length]!;
       const isColumns = column.endsWith("hist");
-      found.push({ name: title(column), of: title(name), column, color: isColumns ? "--muted" : color, pane, points, ...(isColumns ? { columns: true } : {}) });
+      result.push({ name: title(column), indicator: title(name), column, color: isColumns ? "--muted" : color, pane, points, ...(isColumns ? { columns: true } : {}) });
     });
   }
-  return found;
+  return result;
 }
 
 
 /** Returns the columns to draw for an indicator. A column belongs to the longest matching name: `ma:30:1` does not belong to `ma:30`. */
 function columnsOf(name: string, names: string[], values: ReadonlyMap<number, Values>): string[] {
-  const some: Values = values.values().next().value ?? {};
+  const sample: Values = values.values().next().value ?? {};
   const owner = (column: string): string | undefined =>
     names.filter((each) => column === each || column.startsWith(`${each}:`)).sort((a, b) => b.length - a.length)[0];
-  return Object.keys(some).filter((each) => owner(each) === name && !NOT_DRAWN.test(each));
+  return Object.keys(sample).filter((each) => owner(each) === name && !NOT_DRAWN.test(each));
 }
 
 /** Computes volume delta (bought minus sold) by candle, and its sum since the start of the UTC day. */
@@ -108,7 +108,7 @@ function delta(candles: Candle[], pane: number): Line[] {
     return { t, value: sum };
   });
   return [
-    { name: "Delta", of: "Delta", column: "delta", color: "--muted", pane, columns: true, points },
-    { name: "Delta, day", of: "Delta", color: "--line-2", pane, apart: true, points: sums },
+    { name: "Delta", indicator: "Delta", column: "delta", color: "--muted", pane, columns: true, points },
+    { name: "Delta, day", indicator: "Delta", color: "--line-2", pane, hasOwnScale: true, points: sums },
   ];
 }

@@ -1,13 +1,13 @@
 /** Controls of the symbol list: group, order and columns. */
 
 import type { Cards } from "./cards";
-import { at, button, select } from "./elements";
+import { byId, button, select } from "./elements";
 import { COLUMNS, SORTS, type Sort } from "./market";
 import type { Settings } from "./settings";
 
-const ALL = "all symbols";
+const ALL_SYMBOLS = "all symbols";
 
-export interface Listed {
+export interface Dependencies {
   cards: Cards;
   settings: Settings;
   /** The selected symbol. */
@@ -15,26 +15,26 @@ export interface Listed {
 }
 
 export class ListControls {
-  constructor(private readonly listed: Listed) {
-    const { settings } = listed;
+  constructor(private readonly deps: Dependencies) {
+    const { settings } = deps;
     select("sort", SORTS, settings.now.sort, (sort) => this.sort(sort));
-    at("way").onclick = () => this.sort(settings.now.sort);
-    this.columns();
-    settings.follow(["columns", "sort", "reversed"], () => this.heads());
-    settings.follow(["groups", "group"], () => this.groups());
-    at("add").onclick = () => settings.toggleIn(settings.now.group, listed.symbol());
-    at<HTMLFormElement>("group-form").onsubmit = (event) => {
+    byId("way").onclick = () => this.sort(settings.now.sort);
+    this.addColumns();
+    settings.subscribe(["columns", "sort", "reversed"], () => this.drawHeads());
+    settings.subscribe(["groups", "group"], () => this.drawGroups());
+    byId("add").onclick = () => settings.toggleInGroup(settings.now.group, deps.symbol());
+    byId<HTMLFormElement>("group-form").onsubmit = (event) => {
       event.preventDefault();
-      const field = at<HTMLInputElement>("group-name");
+      const field = byId<HTMLInputElement>("group-name");
       const name = field.value.trim();
       if (!name) return;
-      const known = settings.now.groups.find((each) => each.name === name);
-      if (!known) settings.set({ groups: [...settings.now.groups, { name, symbols: [listed.symbol()].filter(Boolean) }] });
+      const existing = settings.now.groups.find((each) => each.name === name);
+      if (!existing) settings.set({ groups: [...settings.now.groups, { name, symbols: [deps.symbol()].filter(Boolean) }] });
       field.value = "";
     };
-    const box = at<HTMLDetailsElement>("groups");
+    const box = byId<HTMLDetailsElement>("groups");
     box.ontoggle = () => {
-      this.groups();
+      this.drawGroups();
       if (box.open) box.querySelector("input")?.focus();
     };
     box.onkeydown = ({ key }) => {
@@ -46,32 +46,32 @@ export class ListControls {
 
   /** Opens the groups of the selected symbol. */
   openGroups(): void {
-    at<HTMLDetailsElement>("groups").open = true;
+    byId<HTMLDetailsElement>("groups").open = true;
   }
 
   /** Switches to the next group. */
   nextGroup(): void {
-    const { settings } = this.listed;
+    const { settings } = this.deps;
     const all = ["", ...settings.now.groups.map(({ name }) => name)];
     settings.set({ group: all[(all.indexOf(settings.now.group) + 1) % all.length]! });
   }
 
   /** Removes a symbol from the current group, or hides it. */
   remove(symbol: string): void {
-    const { settings } = this.listed;
-    if (settings.now.group) settings.toggleIn(settings.now.group, symbol);
+    const { settings } = this.deps;
+    if (settings.now.group) settings.toggleInGroup(settings.now.group, symbol);
     else settings.toggle("hidden", symbol);
   }
 
   /** Sorts by a column; choosing the current one reverses the order. */
   private sort(sort: Sort): void {
-    const { settings } = this.listed;
+    const { settings } = this.deps;
     settings.set({ sort, reversed: sort === settings.now.sort && !settings.now.reversed });
   }
 
-  private columns(): void {
-    const { settings } = this.listed;
-    at("columns").querySelector("div")!.append(
+  private addColumns(): void {
+    const { settings } = this.deps;
+    byId("columns").querySelector("div")!.append(
       ...COLUMNS.map((column) =>
         checkbox(column, settings.now.columns.includes(column), (isOn) =>
           settings.set({ columns: COLUMNS.filter((each) => (each === column ? isOn : settings.now.columns.includes(each))) }),
@@ -81,38 +81,38 @@ export class ListControls {
   }
 
   /** Draws the column headers, which sort on click. */
-  private heads(): void {
-    const { cards, settings } = this.listed;
+  private drawHeads(): void {
+    const { cards, settings } = this.deps;
     const { columns, sort, reversed } = settings.now;
-    at<HTMLSelectElement>("sort").value = sort;
-    at("way").textContent = reversed ? "↑" : "↓";
-    at("way").setAttribute("aria-label", reversed ? "Order reversed" : "Usual order");
-    at("heads").hidden = !columns.length;
-    at("heads").replaceChildren(
+    byId<HTMLSelectElement>("sort").value = sort;
+    byId("way").textContent = reversed ? "↑" : "↓";
+    byId("way").setAttribute("aria-label", reversed ? "Order reversed" : "Usual order");
+    byId("heads").hidden = !columns.length;
+    byId("heads").replaceChildren(
       ...columns.map((each) => {
-        const made = button(each, () => this.sort(each), { "aria-pressed": String(sort === each), title: `Sort by ${each}` });
-        if (sort === each) made.dataset.way = reversed ? "↑" : "↓";
-        return made;
+        const element = button(each, () => this.sort(each), { "aria-pressed": String(sort === each), title: `Sort by ${each}` });
+        if (sort === each) element.dataset.way = reversed ? "↑" : "↓";
+        return element;
       }),
     );
     document.documentElement.style.setProperty("--extras", String(columns.length));
     cards.setColumns(columns);
   }
 
-  private groups(): void {
-    const { settings, symbol } = this.listed;
+  private drawGroups(): void {
+    const { settings, symbol } = this.deps;
     const { groups, group } = settings.now;
-    const names = [ALL, ...groups.map(({ name }) => name)];
-    select("group", names, group || ALL, (chosen) => settings.set({ group: chosen === ALL ? "" : chosen }));
+    const names = [ALL_SYMBOLS, ...groups.map(({ name }) => name)];
+    select("group", names, group || ALL_SYMBOLS, (chosen) => settings.set({ group: chosen === ALL_SYMBOLS ? "" : chosen }));
     const rows = groups.map(({ name, symbols }) => {
       const row = document.createElement("li");
       row.append(
-        checkbox(name, symbols.includes(symbol()), () => settings.toggleIn(name, symbol())),
+        checkbox(name, symbols.includes(symbol()), () => settings.toggleInGroup(name, symbol())),
         button("Delete", () => settings.set({ groups: groups.filter((each) => each.name !== name), group: group === name ? "" : group }), { "aria-label": `Delete the group ${name}` }),
       );
       return row;
     });
-    at("group-rows").replaceChildren(...rows);
+    byId("group-rows").replaceChildren(...rows);
   }
 }
 

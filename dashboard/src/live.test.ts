@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import type { AddressInfo, Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
-import { Live, type State, type Tick, type Watch } from "./live";
+import { Live, type State, type Tick, type LiveHandlers } from "./live";
 
 /** A minimal WebSocket server: text frames below 64 KiB, no extensions. */
 class Server {
@@ -41,7 +41,7 @@ class Server {
   }
 
   /** Returns the next request other than a ping. */
-  async asked(): Promise<Record<string, unknown>> {
+  async nextRequest(): Promise<Record<string, unknown>> {
     for (;;) {
       const request = this.requests.shift();
       if (request && request.op !== "ping") return request;
@@ -76,16 +76,16 @@ describe.skipIf(typeof WebSocket === "undefined")("the live feed after a disconn
     server = new Server();
     const port = await server.listen();
     // Local to each test: the previous test's client still reconnects and calls back.
-    const [mine, said, begun]: [string[], State[], string[][]] = [[], [], []];
-    [prices, states, missed, subscribed] = [mine, said, 0, begun];
-    const watch: Watch = {
-      tick: ({ price }) => mine.push(price),
+    const [ownPrices, ownStates, ownChannels]: [string[], State[], string[][]] = [[], [], []];
+    [prices, states, missed, subscribed] = [ownPrices, ownStates, 0, ownChannels];
+    const watch: LiveHandlers = {
+      tick: ({ price }) => ownPrices.push(price),
       candle: () => undefined,
       pattern: () => undefined,
       alert: () => undefined,
-      subscribed: (channels) => begun.push(channels),
+      subscribed: (channels) => ownChannels.push(channels),
       missed: () => { missed += 1; },
-      state: (state) => said.push(state),
+      state: (state) => ownStates.push(state),
       pong: () => undefined, refused: () => undefined,
     };
     Object.assign(globalThis, {
@@ -95,7 +95,7 @@ describe.skipIf(typeof WebSocket === "undefined")("the live feed after a disconn
     live = new Live(`ws://127.0.0.1:${port}/ws`, watch);
     live.subscribe("ticks:A");
     live.start();
-    await server.asked();
+    await server.nextRequest();
     server.say({ type: "subscribed", channels: ["ticks:A"], seq: 4, stream: "s1", replayed: false });
     server.say({ type: "snapshot", seq: 4, items: [] });
     server.say({ type: "update", channel: "ticks:A", seq: 7, data: tick("7") });
@@ -106,7 +106,7 @@ describe.skipIf(typeof WebSocket === "undefined")("the live feed after a disconn
 
   it("resumes after the last received message", async () => {
     server.cut();
-    expect(await server.asked()).toMatchObject({ op: "subscribe", channels: ["ticks:A"], from_seq: 7, stream: "s1" });
+    expect(await server.nextRequest()).toMatchObject({ op: "subscribe", channels: ["ticks:A"], from_seq: 7, stream: "s1" });
     server.say({ type: "subscribed", channels: ["ticks:A"], seq: 9, stream: "s1", replayed: true });
     server.say({ type: "update", channel: "ticks:A", seq: 8, data: tick("8") });
     await until(() => prices.length === 2);
@@ -119,13 +119,13 @@ describe.skipIf(typeof WebSocket === "undefined")("the live feed after a disconn
   it("reports new subscriptions, but not if all messages were replayed", async () => {
     expect(subscribed).toEqual([["ticks:A"]]);
     live.subscribe("candles:1m:A");
-    await server.asked();
+    await server.nextRequest();
     expect(subscribed).toHaveLength(1);
     server.say({ type: "subscribed", channels: ["candles:1m:A"], seq: 7, stream: "s1", replayed: false });
     await until(() => subscribed.length === 2);
     expect(subscribed[1]).toEqual(["candles:1m:A"]);
     server.cut();
-    await server.asked();
+    await server.nextRequest();
     server.say({ type: "subscribed", channels: ["ticks:A", "candles:1m:A"], seq: 7, stream: "s1", replayed: true });
     await until(() => states.at(-1) === "live");
     expect(subscribed).toHaveLength(2);
@@ -133,18 +133,18 @@ describe.skipIf(typeof WebSocket === "undefined")("the live feed after a disconn
 
   it("reports missed messages", async () => {
     server.cut();
-    await server.asked();
+    await server.nextRequest();
     server.say({ type: "subscribed", channels: ["ticks:A"], seq: 2, stream: "s2", replayed: false });
     server.say({ type: "snapshot", seq: 2, items: [] });
     await until(() => missed === 1);
     server.cut();
-    expect(await server.asked()).toMatchObject({ from_seq: 2, stream: "s2" });
+    expect(await server.nextRequest()).toMatchObject({ from_seq: 2, stream: "s2" });
   });
 });
 
 async function until(holds: () => boolean): Promise<void> {
   for (let n = 0; !holds(); n += 1) {
-    if (n > 1000) throw new Error("never came");
+    if (n > 1000) throw new Error("timed out");
     await new Promise((done) => setTimeout(done, 5));
   }
 }

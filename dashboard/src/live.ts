@@ -67,14 +67,14 @@ export interface Alert {
 
 export type State = "connecting" | "live" | "reconnecting";
 
-export interface Watch {
-  /** `late` means that a trade with a later event time came before; `known` that it is from a snapshot. */
-  tick(tick: Tick, late: boolean, known: boolean): void;
+export interface LiveHandlers {
+  /** `late` means that a trade with a later event time came before; `isSnapshot` that it is from a snapshot. */
+  tick(tick: Tick, late: boolean, isSnapshot: boolean): void;
   /** `received` is the receive time of the newest tick included, ms since 1970, if known. */
-  candle(candle: LiveCandle, received: number | null, known: boolean): void;
+  candle(candle: LiveCandle, received: number | null, isSnapshot: boolean): void;
   pattern(pattern: Pattern): void;
   bust?(bust: Bust): void;
-  alert(alert: Alert, known: boolean): void;
+  alert(alert: Alert, isSnapshot: boolean): void;
   /** The channels are subscribed; earlier changes are only in history. */
   subscribed(channels: string[]): void;
   /** Messages were missed: everything must be reloaded. */
@@ -83,7 +83,7 @@ export interface Watch {
   /** The server refused a channel. */
   refused(message: string): void;
   /** A ping sent at `sent` was answered at `came` (ms since 1970) with the server's time. */
-  pong(sent: number, came: number, server: number): void;
+  pong(sent: number, answered: number, server: number): void;
 }
 
 export interface Frame {
@@ -105,100 +105,100 @@ export interface Frame {
 }
 
 const PING_EVERY_MS = 2_000;
-const SILENT_MS = 7_000;
+const SILENCE_TIMEOUT_MS = 7_000;
 /** Timeout for a subscription: the server may load a day of bars before it answers, and answers in order, pings included. */
-const ANSWERED_MS = 60_000;
-const FIRST_WAIT_MS = 250;
-const LONGEST_WAIT_MS = 8_000;
+const SUBSCRIBE_TIMEOUT_MS = 60_000;
+const MIN_BACKOFF_MS = 250;
+const MAX_BACKOFF_MS = 8_000;
 
 export class Live {
   private socket: WebSocket | undefined;
-  private readonly wanted = new Set<string>();
+  private readonly channels = new Set<string>();
   private seq: number | undefined;
   private stream = "";
-  private cuts = 0;
-  private heard = 0;
+  private attempts = 0;
+  private lastMessageMs = 0;
   /** Number of unanswered subscriptions. */
-  private owed = 0;
-  private pinged = 0;
+  private unanswered = 0;
+  private pingSentMs = 0;
   private timer: number | undefined;
 
   constructor(
     private readonly url: string,
-    private readonly watch: Watch,
+    private readonly handlers: LiveHandlers,
   ) {}
 
   /** Connects, and reconnects whenever needed. */
   start(): void {
     this.connect();
-    window.setInterval(() => this.tend(), PING_EVERY_MS);
-    window.addEventListener("online", () => this.again(0));
+    window.setInterval(() => this.checkConnection(), PING_EVERY_MS);
+    window.addEventListener("online", () => this.reconnect(0));
   }
 
   /** Subscribes to more channels. The response starts with a snapshot. */
   subscribe(...channels: string[]): void {
-    const fresh = channels.filter((each) => !this.wanted.has(each));
-    for (const each of fresh) this.wanted.add(each);
-    this.ask(fresh);
+    const added = channels.filter((each) => !this.channels.has(each));
+    for (const each of added) this.channels.add(each);
+    this.sendSubscribe(added);
   }
 
   unsubscribe(...channels: string[]): void {
-    const known = channels.filter((each) => this.wanted.delete(each));
-    if (known.length) this.send({ op: "unsubscribe", channels: known });
+    const removed = channels.filter((each) => this.channels.delete(each));
+    if (removed.length) this.send({ op: "unsubscribe", channels: removed });
   }
 
   private connect(): void {
-    this.watch.state(this.cuts ? "reconnecting" : "connecting");
+    this.handlers.state(this.attempts ? "reconnecting" : "connecting");
     const socket = new WebSocket(this.url, protocols());
     this.socket = socket;
-    this.heard = Date.now();
+    this.lastMessageMs = Date.now();
     socket.onopen = () => {
-      this.heard = Date.now();
-      this.owed = 0;
-      this.ask([...this.wanted], this.seq === undefined ? {} : { from_seq: this.seq, stream: this.stream });
+      this.lastMessageMs = Date.now();
+      this.unanswered = 0;
+      this.sendSubscribe([...this.channels], this.seq === undefined ? {} : { from_seq: this.seq, stream: this.stream });
       this.ping();
     };
-    socket.onmessage = (message) => this.take(JSON.parse(message.data as string) as Frame);
+    socket.onmessage = (message) => this.handle(JSON.parse(message.data as string) as Frame);
     socket.onclose = () => {
-      if (this.socket === socket) this.again();
+      if (this.socket === socket) this.reconnect();
     };
   }
 
   /** Reconnects after a delay, by default an exponential backoff with jitter. */
-  private again(waitMs?: number): void {
+  private reconnect(waitMs?: number): void {
     if (this.socket?.readyState === WebSocket.OPEN && waitMs === 0) return;
     window.clearTimeout(this.timer);
-    const longest = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.cuts);
-    const wait = waitMs ?? longest * (0.5 + Math.random() / 2);
-    this.cuts += 1;
-    this.watch.state("reconnecting", wait);
+    const maxWait = Math.min(MAX_BACKOFF_MS, MIN_BACKOFF_MS * 2 ** this.attempts);
+    const wait = waitMs ?? maxWait * (0.5 + Math.random() / 2);
+    this.attempts += 1;
+    this.handlers.state("reconnecting", wait);
     this.timer = window.setTimeout(() => this.connect(), wait);
   }
 
-  private tend(): void {
+  private checkConnection(): void {
     if (this.socket?.readyState !== WebSocket.OPEN) return;
-    if (Date.now() - this.heard > (this.owed ? ANSWERED_MS : SILENT_MS)) {
+    if (Date.now() - this.lastMessageMs > (this.unanswered ? SUBSCRIBE_TIMEOUT_MS : SILENCE_TIMEOUT_MS)) {
       // A silent connection is dead, whatever the browser reports.
       const silent = this.socket;
       this.socket = undefined;
       silent.close();
-      this.again();
+      this.reconnect();
       return;
     }
     this.ping();
   }
 
   /** Sends subscriptions, those of bars last and separately: they wait until the server has loaded their day. */
-  private ask(channels: string[], place: object = {}): void {
-    const areBars = (each: string): boolean => each.startsWith("bars:");
-    for (const some of [channels.filter((each) => !areBars(each)), channels.filter(areBars)]) {
-      if (!some.length || !this.send({ op: "subscribe", channels: some, ...place })) continue;
-      this.owed += 1;
+  private sendSubscribe(channels: string[], resume: object = {}): void {
+    const isBars = (each: string): boolean => each.startsWith("bars:");
+    for (const batch of [channels.filter((each) => !isBars(each)), channels.filter(isBars)]) {
+      if (!batch.length || !this.send({ op: "subscribe", channels: batch, ...resume })) continue;
+      this.unanswered += 1;
     }
   }
 
   private ping(): void {
-    this.pinged = Date.now();
+    this.pingSentMs = Date.now();
     this.send({ op: "ping" });
   }
 
@@ -208,58 +208,58 @@ export class Live {
     return true;
   }
 
-  private take(frame: Frame): void {
-    this.heard = Date.now();
+  private handle(frame: Frame): void {
+    this.lastMessageMs = Date.now();
     switch (frame.type) {
       case "update":
         this.seq = Math.max(this.seq ?? 0, frame.seq ?? 0);
-        give(this.watch, frame.channel!, frame.data, frame);
+        dispatch(this.handlers, frame.channel!, frame.data, frame);
         break;
       case "snapshot":
-        for (const item of frame.items ?? []) give(this.watch, item.channel, item.data, item, true);
+        for (const item of frame.items ?? []) dispatch(this.handlers, item.channel, item.data, item, true);
         this.seq = Math.max(this.seq ?? 0, frame.seq ?? 0);
         break;
       case "subscribed": {
-        this.owed = Math.max(0, this.owed - 1);
-        const resumed = this.cuts > 0;
-        const other = this.stream !== "" && this.stream !== frame.stream;
-        if (other) this.seq = undefined;
+        this.unanswered = Math.max(0, this.unanswered - 1);
+        const wasDisconnected = this.attempts > 0;
+        const isOtherStream = this.stream !== "" && this.stream !== frame.stream;
+        if (isOtherStream) this.seq = undefined;
         this.stream = frame.stream ?? "";
-        this.cuts = 0;
-        this.watch.state("live");
-        if (resumed && frame.replayed === false) this.watch.missed();
-        else if (!frame.replayed) this.watch.subscribed(frame.channels ?? []);
+        this.attempts = 0;
+        this.handlers.state("live");
+        if (wasDisconnected && frame.replayed === false) this.handlers.missed();
+        else if (!frame.replayed) this.handlers.subscribed(frame.channels ?? []);
         break;
       }
       case "pong":
-        if (frame.time_ms) this.watch.pong(this.pinged, Date.now(), frame.time_ms);
+        if (frame.time_ms) this.handlers.pong(this.pingSentMs, Date.now(), frame.time_ms);
         break;
       case "error":
-        this.owed = Math.max(0, this.owed - 1); // assume that it answers a subscription
+        this.unanswered = Math.max(0, this.unanswered - 1); // assume that it answers a subscription
         console.warn(`live feed: ${frame.code}: ${frame.msg}`);
-        if (frame.code === "bad_channels") this.watch.refused(frame.msg ?? "");
+        if (frame.code === "bad_channels") this.handlers.refused(frame.msg ?? "");
         break;
     }
   }
 }
 
 /** Sets a bar's full interval, which includes the session, from its channel. */
-function ofBars(channel: string, bar: LiveCandle): LiveCandle {
+function withInterval(channel: string, bar: LiveCandle): LiveCandle {
   return { ...bar, timeframe: channel.slice("bars:".length, -bar.symbol.length - 1) };
 }
 
 /** Dispatches a channel's message to the matching callback. */
-export function give(
-  watch: Pick<Watch, "tick" | "candle" | "pattern"> & Partial<Watch>,
+export function dispatch(
+  handlers: Pick<LiveHandlers, "tick" | "candle" | "pattern"> & Partial<LiveHandlers>,
   channel: string,
   data: unknown,
-  about: { late?: boolean; received?: number | null },
-  known = false,
+  meta: { late?: boolean; received?: number | null },
+  isSnapshot = false,
 ): void {
-  if (channel.startsWith("ticks:")) watch.tick(data as Tick, about.late ?? false, known);
-  else if (channel.startsWith("candles:")) watch.candle(data as LiveCandle, about.received ?? null, known);
-  else if (channel.startsWith("bars:")) watch.candle(ofBars(channel, data as LiveCandle), about.received ?? null, known);
-  else if (channel.startsWith("busts:")) watch.bust?.(data as Bust);
-  else if (channel.startsWith("patterns:")) watch.pattern(data as Pattern);
-  else if (channel.startsWith("alerts:")) watch.alert?.(data as Alert, known);
+  if (channel.startsWith("ticks:")) handlers.tick(data as Tick, meta.late ?? false, isSnapshot);
+  else if (channel.startsWith("candles:")) handlers.candle(data as LiveCandle, meta.received ?? null, isSnapshot);
+  else if (channel.startsWith("bars:")) handlers.candle(withInterval(channel, data as LiveCandle), meta.received ?? null, isSnapshot);
+  else if (channel.startsWith("busts:")) handlers.bust?.(data as Bust);
+  else if (channel.startsWith("patterns:")) handlers.pattern(data as Pattern);
+  else if (channel.startsWith("alerts:")) handlers.alert?.(data as Alert, isSnapshot);
 }

@@ -2,42 +2,42 @@
 
 import "./style.css";
 
-import { AlertRules, subject } from "./alert_rules";
+import { AlertRules, quoteSymbol } from "./alert_rules";
 import { Alerts } from "./alerts";
 import { Cards } from "./cards";
 import { Chart } from "./chart";
 import { Connection } from "./connection";
-import { controls, fill } from "./controls";
-import { Desk } from "./desk";
-import { at, notice, write } from "./elements";
-import { effects } from "./effects";
-import { counted, feedSheet } from "./feeds";
-import { frameFor, isFrame } from "./frame";
-import { FramePicker } from "./frame_picker";
-import { Frames } from "./frames";
+import { bindControls, toggleFullscreen } from "./controls";
+import { Controller } from "./controller";
+import { byId, showNotice, setText } from "./elements";
+import { applySettings } from "./settings_effects";
+import { summarizeStates, feedsDialog } from "./feeds_dialog";
+import { intervalFor, isInterval } from "./interval";
+import { IntervalPicker } from "./interval_picker";
+import { DrawScheduler } from "./draw_scheduler";
 import { paintQuote } from "./header";
 import * as history from "./history";
 import * as quotes from "./quotes";
-import { InputSheet } from "./input_sheet";
+import { RejectsDialog } from "./rejects_dialog";
 import { inspect } from "./inspect";
 import { ListControls } from "./list_controls";
 import { Live, type Alert } from "./live";
 import { Market } from "./market";
-import { startOf } from "./marks";
+import { lastCandleStart } from "./markers";
 import { Navigation } from "./navigation";
 import { Painter } from "./painter";
 import { Panels } from "./panels";
 import type { Parts } from "./parts";
 import { PatternList, patternFilter } from "./pattern_list";
-import { Picker, type Picked } from "./picker";
+import { IndicatorPicker, type PickerTarget } from "./indicator_picker";
 import { Playback } from "./playback";
 import { Series } from "./series";
-import { MOST_INDICATORS, Settings } from "./settings";
-import { sheet } from "./sheet";
+import { MAX_INDICATORS, Settings } from "./settings";
+import { settingsDialog } from "./settings_dialog";
 import { Tape } from "./tape";
-import { theme } from "./theme";
-import { takeToken } from "./token";
-import { Trades } from "./trades";
+import { setTheme } from "./theme";
+import { storeToken } from "./token";
+import { TapeFeed } from "./tape_feed";
 import { Watchlist } from "./watchlist";
 
 const FEED = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
@@ -45,109 +45,109 @@ const FEED = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host
  * Candles are only emitted for watched symbols, and the emitter polls the leases of watchers: until it
  * notices, changes are only in history.
  */
-const LEASE_BEGINS_MS = 1_500;
+const LEASE_DELAY_MS = 1_500;
 const SECOND_MS = 1_000;
 
 const painter = new Painter(() => parts);
-const painting = new Frames((all) => painter.frame(all));
-const touch = (): void => painting.touch();
-const isLive = (): boolean => !playback.on;
-const wants = (channel: string): boolean => panels.wants(channel);
+const scheduler = new DrawScheduler((all) => painter.draw(all));
+const requestDraw = (): void => scheduler.request();
+const isLive = (): boolean => !playback.isOn;
+const panelsNeed = (channel: string): boolean => panels.needs(channel);
 const settings = new Settings();
 const market = new Market(() => settings.now);
 const connection: Connection = new Connection(() => playback.replay);
-const chart: Chart = new Chart(at("chart"), (t) => { painter.hovered = t; touch(); panels.cross(t, chart); }, () => void series.loadOlder(), () => series.viewed());
-const patterns = new PatternList(at("pattern-list"), at("pattern-count"), (each) => chart.view.centre(startOf(each)), () => void series.olderPatterns());
-const series: Series = new Series({ chart, patterns, market, isLive, touch, onView: () => navigation.remember() });
+const chart: Chart = new Chart(byId("chart"), (t) => { painter.hovered = t; requestDraw(); panels.setCrosshair(t, chart); }, () => void series.loadOlder(), () => series.onRangeChanged());
+const patterns = new PatternList(byId("pattern-list"), byId("pattern-count"), (each) => chart.view.centre(lastCandleStart(each)), () => void series.loadOlderPatterns());
+const series: Series = new Series({ chart, patterns, market, isLive, requestDraw, onViewChanged: () => navigation.saveView() });
 const navigation = new Navigation(() => parts);
-const tape = new Tape(at("tape"));
-const trades = new Trades(tape, isLive, touch);
-const alerts = new Alerts(at("alert-list"), at("alert-count"), at("toasts"), (alert) => void showAlert(alert));
-const desk: Desk = new Desk(() => parts);
+const tape = new Tape(byId("tape"));
+const trades = new TapeFeed(tape, isLive, requestDraw);
+const alerts = new Alerts(byId("alert-list"), byId("alert-count"), byId("toasts"), (alert) => void showAlert(alert));
+const controller: Controller = new Controller(() => parts);
 
 const live: Live = new Live(FEED, {
-  tick: (tick, late, known) => { if (isLive() || tick.symbol !== series.symbol) desk.takeTick(tick, late, known); },
-  candle: (candle, received, known) => { if (isLive()) { desk.takeCandle(candle, received, known); panels.take(candle); } },
-  pattern: (pattern) => { if (isLive()) series.followPattern(pattern); },
-  bust: (bust) => { if (isLive() && bust.symbol === series.symbol) { tape.end(bust); touch(); } },
-  alert: (alert, known) => alerts.take(alert, !known),
+  tick: (tick, late, isSnapshot) => { if (isLive() || tick.symbol !== series.symbol) controller.applyTick(tick, late, isSnapshot); },
+  candle: (candle, received, isSnapshot) => { if (isLive()) { controller.applyCandle(candle, received, isSnapshot); panels.applyCandle(candle); } },
+  pattern: (pattern) => { if (isLive()) series.applyPattern(pattern); },
+  bust: (bust) => { if (isLive() && bust.symbol === series.symbol) { tape.applyBust(bust); requestDraw(); } },
+  alert: (alert, isSnapshot) => alerts.add(alert, !isSnapshot),
   subscribed: (channels) => {
-    for (const after of [0, LEASE_BEGINS_MS]) window.setTimeout(() => { desk.fill(channels); panels.fill(channels); }, after);
+    for (const after of [0, LEASE_DELAY_MS]) window.setTimeout(() => { controller.backfill(channels); panels.backfill(channels); }, after);
   },
-  missed: () => { if (isLive()) { void desk.reload(); panels.reload(); } void loadAlerts(); },
-  state: (next, retryMs) => connection.become(next, retryMs),
-  refused: notice,
-  pong: (sent, came, server) => connection.clock.pong(sent, came, server),
+  missed: () => { if (isLive()) { void controller.reload(); panels.reload(); } void loadAlerts(); },
+  state: (next, retryMs) => connection.setState(next, retryMs),
+  refused: showNotice,
+  pong: (sent, answered, server) => connection.clock.pong(sent, answered, server),
 });
 
 const watchlist: Watchlist = new Watchlist(() => cards, {
   market,
   live,
   session: () => settings.now.session,
-  chosen: () => series.symbol,
+  selected: () => series.symbol,
   needsAll: () => !["name", "last trade", "price"].includes(settings.now.sort),
   isLive,
-  touch,
-  onFeeds: (states) => write("feed-states", counted(states)),
-  onRead: () => { desk.heal(); void quote(); },
+  requestDraw,
+  onFeeds: (states) => setText("feed-states", summarizeStates(states)),
+  onRead: () => { controller.backfillMissed(); void loadQuote(); },
 });
-const cards: Cards = new Cards(at("cards"), market, (each) => void choose(each), (visible) => watchlist.watch(visible), (each) => settings.now.favourites.includes(each));
+const cards: Cards = new Cards(byId("cards"), market, (each) => void select(each), (visible) => watchlist.watch(visible), (each) => settings.now.favourites.includes(each));
 
 const playback: Playback = new Playback(FEED, {
-  tick: (tick, late, known) => desk.takeTick(tick, late, known),
-  candle: (candle, received, known) => desk.takeCandle(candle, received, known),
-  pattern: (pattern) => series.followPattern(pattern),
+  tick: (tick, late, isSnapshot) => controller.applyTick(tick, late, isSnapshot),
+  candle: (candle, received, isSnapshot) => controller.applyCandle(candle, received, isSnapshot),
+  pattern: (pattern) => series.applyPattern(pattern),
 }, {
   series,
   tape,
   live,
   market,
   now: () => connection.clock.now,
-  onState: () => connection.show(),
-  wants,
-  onLive: () => { desk.goLive(); panels.reload(); },
+  onState: () => connection.update(),
+  panelsNeed,
+  onLive: () => { controller.goLive(); panels.reload(); },
 });
 
-const panels: Panels = new Panels({ box: at("charts"), main: chart, series, market, live, settings, isLive, touch, onIndicators: (picked) => picker.open(picked) });
-const frames = new FramePicker(settings, () => market.get(series.symbol), (frame) => { if (series.symbol) void choose(series.symbol, frame); });
-const list = new ListControls({ cards, settings, symbol: () => series.symbol });
+const panels: Panels = new Panels({ box: byId("charts"), main: chart, series, market, live, settings, isLive, requestDraw, onIndicators: (target) => picker.open(target) });
+const intervals = new IntervalPicker(settings, () => market.get(series.symbol), (frame) => { if (series.symbol) void select(series.symbol, frame); });
+const listControls = new ListControls({ cards, settings, symbol: () => series.symbol });
 
-const rules = new AlertRules((on) => { alerts.isLoud = on; }, () => series.symbol, (rule) => void alerts.only(rule));
+const alertRules = new AlertRules((on) => { alerts.notifies = on; }, () => series.symbol, (rule) => void alerts.filterBy(rule));
 
-const picker = new Picker(() => chart.kinds, () => kinds);
+const picker = new IndicatorPicker(() => chart.kinds, () => kindsLoaded);
 
-const parts: Parts = { live, playback, market, connection, series, chart, tape, trades, cards, watchlist, frames, panels, patterns, settings, navigation, desk, painting, touch, isLive, wants, choose };
+const parts: Parts = { live, playback, market, connection, series, chart, tape, trades, cards, watchlist, intervals, panels, patterns, settings, navigation, controller, scheduler, requestDraw, isLive, panelsNeed, select };
 
 /** The indicator picker's target for the main chart. */
-const picked: Picked = {
+const mainTarget: PickerTarget = {
   names: () => chart.indicators,
   series: () => series,
-  onPicked: (names) => settings.set({ indicators: names.slice(-MOST_INDICATORS) }),
+  onChange: (names) => settings.set({ indicators: names.slice(-MAX_INDICATORS) }),
 };
 
-const kinds = history.indicators().then((found) => {
-  chart.kinds = found;
+const kindsLoaded = history.indicators().then((kinds) => {
+  chart.kinds = kinds;
   chart.drawLines();
-  panels.know(found);
-  picker.list();
+  panels.setKinds(kinds);
+  picker.drawAvailable();
 }).catch(() => undefined);
 
-async function choose(symbol: string, timeframe?: string): Promise<void> {
-  if (symbol !== series.symbol) void quote(symbol);
-  const chosen = desk.choose(symbol, timeframe);
+async function select(symbol: string, timeframe?: string): Promise<void> {
+  if (symbol !== series.symbol) void loadQuote(symbol);
+  const loaded = controller.select(symbol, timeframe);
   settings.set({ symbol: series.symbol, timeframe: series.timeframe });
-  await chosen;
+  await loaded;
 }
 
 /** Toggles the selected symbol as a favourite. */
-function favour(): void {
+function toggleFavourite(): void {
   if (series.symbol) settings.toggle("favourites", series.symbol);
 }
 
-async function quote(symbol = series.symbol): Promise<void> {
+async function loadQuote(symbol = series.symbol): Promise<void> {
   if (!symbol) return;
   try {
-    const { bid, ask } = await quotes.latest(symbol);
+    const { bid, ask } = await quotes.fetchQuote(symbol);
     if (symbol === series.symbol) paintQuote(isLive() ? bid : null, ask, market.get(symbol).decimals);
   } catch {
     // The connection state already shows the problem.
@@ -157,7 +157,7 @@ async function quote(symbol = series.symbol): Promise<void> {
 /** Loads alerts from before the page was opened. */
 async function loadAlerts(): Promise<void> {
   try {
-    await alerts.newest();
+    await alerts.loadNewest();
   } catch {
     // Live alerts still arrive.
   }
@@ -165,65 +165,65 @@ async function loadAlerts(): Promise<void> {
 
 async function showAlert(alert: Alert): Promise<void> {
   if (alert.rule.startsWith("feed ")) return; // an alert about a feed has no chart
-  await choose(alert.symbol, isFrame(alert.timeframe) ? alert.timeframe : undefined);
+  await select(alert.symbol, isInterval(alert.timeframe) ? alert.timeframe : undefined);
   chart.view.centre(alert.candle_start);
 }
 
-async function begin(): Promise<void> {
-  takeToken();
-  theme();
+async function start(): Promise<void> {
+  storeToken();
+  setTheme();
   series.timeframe = settings.now.timeframe;
-  navigation.adopt();
-  effects(parts);
+  navigation.applySettings();
+  applySettings(parts);
   patternFilter(settings);
-  const { open } = sheet({ settings, onReplaced: () => navigation.anew() });
-  at("help").onclick = open;
-  at("feeds-open").onclick = feedSheet(quotes.feeds);
-  at("favourite").onclick = favour;
-  at("hide").onclick = () => list.remove(series.symbol);
-  at("full").onclick = () => void fill();
-  for (const kind of ["PNG", "CSV"] as const) at(kind.toLowerCase()).onclick = () => chart.save(series.symbol, kind);
-  controls({
+  const { open } = settingsDialog({ settings, onReplaced: () => navigation.reset() });
+  byId("help").onclick = open;
+  byId("feeds-open").onclick = feedsDialog(quotes.fetchFeeds);
+  byId("favourite").onclick = toggleFavourite;
+  byId("hide").onclick = () => listControls.remove(series.symbol);
+  byId("full").onclick = () => void toggleFullscreen();
+  for (const kind of ["PNG", "CSV"] as const) byId(kind.toLowerCase()).onclick = () => chart.save(series.symbol, kind);
+  bindControls({
     chart,
     cards,
     settings,
-    frames,
-    list,
+    intervals,
+    listControls,
     symbol: () => series.symbol,
-    onSheet: open,
-    onFavourite: favour,
-    onSymbol: (symbol) => void choose(symbol),
-    onTimeframe: (timeframe) => { if (series.symbol) void choose(series.symbol, timeframe); },
-    onSpan: async (ms) => {
-      await choose(series.symbol, frameFor(ms, series.timeframe));
-      await series.showSpan(ms);
+    onHelp: open,
+    onFavourite: toggleFavourite,
+    onSymbol: (symbol) => void select(symbol),
+    onTimeframe: (timeframe) => { if (series.symbol) void select(series.symbol, timeframe); },
+    onRange: async (ms) => {
+      await select(series.symbol, intervalFor(ms, series.timeframe));
+      await series.showDuration(ms);
     },
-    onView: () => series.viewed(),
-    onIndicators: () => picker.open(picked),
+    onView: () => series.onRangeChanged(),
+    onIndicators: () => picker.open(mainTarget),
     onTheme: () => { chart.theme(); panels.redraw(); cards.redraw(); },
   });
-  frames.show(series.timeframe);
+  intervals.select(series.timeframe);
   live.subscribe("alerts:*");
   live.start();
-  at("chart").oncontextmenu = (event) => {
+  byId("chart").oncontextmenu = (event) => {
     const condition = chart.conditionAt(event);
     if (!condition || !series.symbol) return;
     event.preventDefault();
-    rules.offer(`${subject(series.symbol)} ${condition} on ${series.timeframe}`);
+    alertRules.fillForm(`${quoteSymbol(series.symbol)} ${condition} on ${series.timeframe}`);
   };
-  window.setInterval(() => { painter.second(); touch(); }, SECOND_MS);
-  await navigation.follow(); // the chart first, then the rest of the page
-  if (series.symbol) panels.lay();
+  window.setInterval(() => { painter.drawClocks(); requestDraw(); }, SECOND_MS);
+  await navigation.start(); // the chart first, then the rest of the page
+  if (series.symbol) panels.layout();
   void loadAlerts();
-  void rules.read();
-  void new InputSheet().count();
+  void alertRules.load();
+  void new RejectsDialog().poll();
   await watchlist.start();
   const { favourites, symbol } = settings.now;
   const first = [...favourites, symbol].find((each) => market.has(each)) ?? market.symbols[0];
-  if (first && !series.symbol) await choose(first);
-  cards.choose(series.symbol);
-  panels.lay();
+  if (first && !series.symbol) await select(first);
+  cards.select(series.symbol);
+  panels.layout();
 }
 
 inspect(parts);
-void begin();
+void start();

@@ -7,13 +7,13 @@ const tick = (price: string, t: number, received = t) => ({ symbol: "A", price, 
 describe("the last price", () => {
   it("is that of the latest trade by event time, whatever is received last", () => {
     const market = new Market();
-    expect(market.tick(tick("150.65", 2_000), false)).toBe(true);
-    expect(market.tick(tick("158.88", 1_000, 3_000), true)).toBe(false);
-    expect(market.tick(tick("158.88", 1_500), false)).toBe(false);
+    expect(market.applyTick(tick("150.65", 2_000), false)).toBe(true);
+    expect(market.applyTick(tick("158.88", 1_000, 3_000), true)).toBe(false);
+    expect(market.applyTick(tick("158.88", 1_500), false)).toBe(false);
     expect(market.get("A")).toMatchObject({ last: "150.65", t: 2_000, received: 3_000 });
-    market.overview([{ symbol: "A", price: "149", size: "1", t: 1_999, received: 1_999, open: "100", session_open: null, high: "1", low: "1", volume: "1", change: 1, points: ["1"], spread: null, candle: null }]);
+    market.applyOverview([{ symbol: "A", price: "149", size: "1", t: 1_999, received: 1_999, open: "100", session_open: null, high: "1", low: "1", volume: "1", change: 1, points: ["1"], spread: null, candle: null }]);
     expect(market.get("A").last).toBe("150.65");
-    expect(market.tick(tick("151", 2_000), false)).toBe(true);
+    expect(market.applyTick(tick("151", 2_000), false)).toBe(true);
   });
 });
 
@@ -21,11 +21,11 @@ describe("the list", () => {
   it("is sorted as selected: favourites first, hidden symbols left out, symbols without a value last", () => {
     const order: Order = { sort: "last trade", favourites: ["D"], hidden: ["E"] };
     const market = new Market(() => order);
-    ["C", "A", "B", "D", "E"].forEach((symbol, n) => market.tick({ ...tick(String(9 - n), n * 1_000), symbol }, false));
+    ["C", "A", "B", "D", "E"].forEach((symbol, n) => market.applyTick({ ...tick(String(9 - n), n * 1_000), symbol }, false));
     market.get("NEW");
     const listed = (changes: Partial<Order>): string[] => {
       Object.assign(order, changes);
-      market.resort();
+      market.invalidateOrder();
       return market.symbols;
     };
     expect(listed({})).toEqual(["D", "B", "A", "C", "NEW"]);

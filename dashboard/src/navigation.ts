@@ -1,58 +1,58 @@
 /** Synchronizes the URL hash and the view. */
 
-import { read, written, type Place } from "./address";
+import { formatHash, parseHash, type HashState } from "./address";
 import type { Parts } from "./parts";
 
 export class Navigation {
-  constructor(private readonly navigated: () => Parts) {}
+  constructor(private readonly parts: () => Parts) {}
 
   /** Applies the settings in the hash. */
-  adopt(): void {
-    const { settings } = this.navigated();
-    const { chosen = {}, panels = [] } = this.named;
-    const { indicators, layout, ...others } = chosen;
-    if (!Object.keys(chosen).length) return;
-    const named = {
+  applySettings(): void {
+    const { settings } = this.parts();
+    const { settings: fromHash = {}, panels = [] } = this.current;
+    const { indicators, layout, ...others } = fromHash;
+    if (!Object.keys(fromHash).length) return;
+    const chosen = {
       ...others,
       ...(indicators === undefined ? {} : { indicators: indicators.split(",").filter(Boolean) }),
       ...(layout === undefined ? {} : { layout: Number(layout) }),
       ...(panels.length ? { panels } : {}),
     };
-    settings.replace(JSON.stringify({ ...settings.now, ...named }));
+    settings.replace(JSON.stringify({ ...settings.now, ...chosen }));
   }
 
   /** Shows what the hash names, now and whenever it changes. */
-  async follow(): Promise<void> {
-    window.addEventListener("hashchange", () => void this.show(this.named));
-    await this.show(this.named);
+  async start(): Promise<void> {
+    window.addEventListener("hashchange", () => void this.show(this.current));
+    await this.show(this.current);
   }
 
   /** Writes the view to the hash, so that the URL can be shared. */
-  remember(): void {
-    const { series, chart, settings, isLive } = this.navigated();
-    if (!series.symbol || !chart.shows(series.store)) return;
+  saveView(): void {
+    const { series, chart, settings, isLive } = this.parts();
+    if (!series.symbol || !chart.isShowing(series.store)) return;
     const { scale, style, layout, panels } = settings.now;
     const { symbol, timeframe } = series;
-    const chosen = { indicators: chart.indicators.join(), scale, style, layout: String(layout) };
-    window.history.replaceState(null, "", written({ symbol, timeframe, view: isLive() ? chart.view.time : undefined, chosen, panels: panels.slice(0, layout - 1) }));
+    const shared = { indicators: chart.indicators.join(), scale, style, layout: String(layout) };
+    window.history.replaceState(null, "", formatHash({ symbol, timeframe, view: isLive() ? chart.view.timeRange : undefined, settings: shared, panels: panels.slice(0, layout - 1) }));
   }
 
   /** Reloads the page from the settings, without those in the hash. */
-  anew(): void {
-    const { symbol, timeframe } = this.navigated().series;
-    window.history.replaceState(null, "", symbol ? written({ symbol, timeframe }) : location.pathname);
+  reset(): void {
+    const { symbol, timeframe } = this.parts().series;
+    window.history.replaceState(null, "", symbol ? formatHash({ symbol, timeframe }) : location.pathname);
     location.reload();
   }
 
-  private get named(): Place {
-    const { series } = this.navigated();
-    return read(location.hash, series.timeframe);
+  private get current(): HashState {
+    const { series } = this.parts();
+    return parseHash(location.hash, series.timeframe);
   }
 
-  private async show({ symbol, timeframe, view }: Place): Promise<void> {
+  private async show({ symbol, timeframe, view }: HashState): Promise<void> {
     if (!symbol) return;
-    const { series, choose } = this.navigated();
-    await choose(symbol, timeframe);
-    if (view) await series.showTime(view.from, view.to);
+    const { series, select } = this.parts();
+    await select(symbol, timeframe);
+    if (view) await series.showRange(view.from, view.to);
   }
 }

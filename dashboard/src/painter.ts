@@ -1,24 +1,24 @@
 /** Draws the page: the price in each frame, other changes less often, elapsed times every second. */
 
-import { write } from "./elements";
+import { setText } from "./elements";
 import { flags } from "./flags";
 import { time } from "./format";
-import { endOf } from "./frame";
-import { ages } from "./freshness";
+import { endOf } from "./interval";
+import { describeAges } from "./freshness";
 import { paintAge, paintCountdown, paintPrice } from "./header";
-import { legend } from "./legend";
+import { drawLegend } from "./legend";
 import type { Parts } from "./parts";
-import { tip } from "./tip";
+import { drawTooltip } from "./tooltip";
 
 export class Painter {
   /** Start of the candle under the pointer, if any. */
   hovered: number | undefined;
 
-  constructor(private readonly painted: () => Parts) {}
+  constructor(private readonly parts: () => Parts) {}
 
   /** Draws the price, or everything if `all`. */
-  frame(all: boolean): void {
-    const { series, chart, market, tape, cards, connection } = this.painted();
+  draw(all: boolean): void {
+    const { series, chart, market, tape, cards, connection } = this.parts();
     const instrument = market.get(series.symbol);
     if (series.symbol) paintPrice(instrument);
     if (!all) return;
@@ -27,21 +27,21 @@ export class Painter {
     const { store } = series;
     tape.paint(instrument.decimals);
     const candle = this.hovered === undefined ? store.last : store.get(this.hovered);
-    const found = candle ? series.patternsAt(candle.t) : [];
-    const known = candle ? flags(candle, store.corrected.has(candle.t), chart.outliers.includes(candle.t)) : [];
-    legend(this.hovered, candle, instrument.decimals, known, found);
-    tip(candle, this.hovered === undefined ? null : chart.placeOf(this.hovered), known, found);
+    const patterns = candle ? series.patternsAt(candle.t) : [];
+    const candleFlags = candle ? flags(candle, store.corrected.has(candle.t), chart.outliers.includes(candle.t)) : [];
+    drawLegend(this.hovered, candle, instrument.decimals, candleFlags, patterns);
+    drawTooltip(candle, this.hovered === undefined ? null : chart.xOf(this.hovered), candleFlags, patterns);
   }
 
-  second(): void {
-    const { series, market, connection, playback, desk } = this.painted();
-    const now = playback.on ? playback.replay.time : connection.clock.now;
+  drawClocks(): void {
+    const { series, market, connection, playback, controller } = this.parts();
+    const now = playback.isOn ? playback.replay.time : connection.clock.now;
     const { last, size } = series.store;
-    write("rate", `${desk.messages} messages/s`);
-    write("ages", playback.on ? "" : ages(connection.ages.trades, connection.ages.candles));
-    write("seam", last ? `${size} candles to ${time(last.t)}` : "");
-    desk.messages = 0;
-    connection.show();
+    setText("rate", `${controller.messages} messages/s`);
+    setText("ages", playback.isOn ? "" : describeAges(connection.ages.trades, connection.ages.candles));
+    setText("seam", last ? `${size} candles to ${time(last.t)}` : "");
+    controller.messages = 0;
+    connection.update();
     paintAge(market.get(series.symbol), now);
     paintCountdown(last && endOf(series.timeframe, last.t), now);
   }

@@ -3,17 +3,17 @@
 import { Chart } from "./chart";
 import type { Kind } from "./indicators";
 import { button } from "./elements";
-import { TIMEFRAMES, frameTitle } from "./frame";
+import { TIMEFRAMES, intervalTitle } from "./interval";
 import type { Live, LiveCandle } from "./live";
 import type { Market } from "./market";
 import { PatternList } from "./pattern_list";
-import type { Picked } from "./picker";
+import type { PickerTarget } from "./indicator_picker";
 import { Series } from "./series";
-import { MOST_INDICATORS, isUsual, type PanelPlace, type Settings } from "./settings";
+import { MAX_INDICATORS, isStandard, type PanelState, type Settings } from "./settings";
 
-const NAMED = 1_000;
+const MAX_SUGGESTIONS = 1_000;
 
-export interface Around {
+export interface Dependencies {
   box: HTMLElement;
   main: Chart;
   series: Series;
@@ -21,37 +21,37 @@ export interface Around {
   live: Live;
   settings: Settings;
   isLive(): boolean;
-  touch(): void;
+  requestDraw(): void;
   /** Opens the indicator picker for a panel. */
-  onIndicators(picked: Picked): void;
+  onIndicators(picked: PickerTarget): void;
 }
 
 export class Panels {
   private panels: Panel[] = [];
-  private crossed: number | undefined;
+  private crosshair: number | undefined;
 
-  constructor(private readonly around: Around) {}
+  constructor(private readonly deps: Dependencies) {}
 
   /** Creates or removes panels according to the layout. */
-  lay(): void {
-    const { box, settings, series } = this.around;
+  layout(): void {
+    const { box, settings, series } = this.deps;
     const { layout, panels } = settings.now;
     box.dataset.layout = String(layout);
     for (const each of this.panels.splice(layout - 1)) each.close();
     while (this.panels.length < layout - 1) {
       const n = this.panels.length;
-      const place = panels[n] ?? { symbol: series.symbol, timeframe: TIMEFRAMES[(TIMEFRAMES.findIndex((each) => each === series.timeframe) + n + 1) % TIMEFRAMES.length]!, indicators: [] };
-      this.panels.push(new Panel(this.around, place, this));
+      const state = panels[n] ?? { symbol: series.symbol, timeframe: TIMEFRAMES[(TIMEFRAMES.findIndex((each) => each === series.timeframe) + n + 1) % TIMEFRAMES.length]!, indicators: [] };
+      this.panels.push(new Panel(this.deps, state, this));
     }
-    this.keep();
+    this.save();
   }
 
-  take(candle: LiveCandle): void {
-    for (const { series } of this.panels) series.follow(candle);
+  applyCandle(candle: LiveCandle): void {
+    for (const { series } of this.panels) series.applyCandle(candle);
   }
 
   /** Loads history for newly subscribed channels. */
-  fill(channels: string[]): void {
+  backfill(channels: string[]): void {
     for (const { series } of this.panels) if (series.channels.some((each) => channels.includes(each))) void series.load();
   }
 
@@ -60,7 +60,7 @@ export class Panels {
   }
 
   /** Sets the available indicators. */
-  know(kinds: Kind[]): void {
+  setKinds(kinds: Kind[]): void {
     for (const { chart } of this.panels) {
       chart.kinds = kinds;
       chart.drawLines();
@@ -76,18 +76,18 @@ export class Panels {
   }
 
   /** Whether a panel, other than `except`, needs a channel. */
-  wants(channel: string, except?: Panel): boolean {
+  needs(channel: string, except?: Panel): boolean {
     return this.panels.some((each) => each !== except && each.series.channels.includes(channel));
   }
 
   /** Moves the other charts' crosshairs to a time (ms since 1970), or hides them. */
-  cross(t: number | undefined, from: Chart): void {
-    if (t === this.crossed) return;
-    this.crossed = t;
-    for (const each of [this.around.main, ...this.panels.map(({ chart }) => chart)]) if (each !== from) each.cross(t);
+  setCrosshair(t: number | undefined, from: Chart): void {
+    if (t === this.crosshair) return;
+    this.crosshair = t;
+    for (const each of [this.deps.main, ...this.panels.map(({ chart }) => chart)]) if (each !== from) each.setCrosshair(t);
   }
 
-  get shown(): PanelPlace[] {
+  get state(): PanelState[] {
     return this.panels.map(({ chart, series: { symbol, timeframe } }) => ({ symbol, timeframe, indicators: chart.indicators }));
   }
 
@@ -97,12 +97,12 @@ export class Panels {
   }
 
   get drawn(): number[] {
-    return this.panels.map(({ chart }) => chart.drawn().length);
+    return this.panels.map(({ chart }) => chart.drawnBars().length);
   }
 
   /** Saves the panels to the settings. */
-  keep(): void {
-    this.around.settings.set({ panels: this.shown });
+  save(): void {
+    this.deps.settings.set({ panels: this.state });
   }
 }
 
@@ -111,71 +111,71 @@ class Panel {
   readonly series: Series;
   private readonly element = document.createElement("section");
 
-  constructor(private readonly around: Around, place: PanelPlace, private readonly panels: Panels) {
+  constructor(private readonly deps: Dependencies, state: PanelState, private readonly panels: Panels) {
     this.element.className = "panel";
     this.element.innerHTML = '<div class="bar"><input aria-label="Symbol" list="panel-symbols" spellcheck="false" autocomplete="off" /><select aria-label="Timeframe"></select></div><div class="canvas"></div>';
-    around.box.append(this.element);
-    this.chart = new Chart(this.element.querySelector(".canvas")!, (t) => panels.cross(t, this.chart), () => void this.series.loadOlder(), () => undefined);
+    deps.box.append(this.element);
+    this.chart = new Chart(this.element.querySelector(".canvas")!, (t) => panels.setCrosshair(t, this.chart), () => void this.series.loadOlder(), () => undefined);
     const list = new PatternList(document.createElement("div"), document.createElement("div"), () => undefined);
-    this.series = new Series({ chart: this.chart, patterns: list, market: around.market, isLive: around.isLive, touch: around.touch, onView: () => undefined });
+    this.series = new Series({ chart: this.chart, patterns: list, market: deps.market, isLive: deps.isLive, requestDraw: deps.requestDraw, onViewChanged: () => undefined });
     const symbol = this.element.querySelector("input")!;
     const timeframe = this.element.querySelector("select")!;
-    const frames = [...TIMEFRAMES, ...new Set([...around.settings.now.frames, place.timeframe].filter((each) => !isUsual(each)))];
-    timeframe.append(...frames.map((each) => new Option(frameTitle(each), each)));
-    [symbol.value, timeframe.value] = [place.symbol, place.timeframe];
-    symbol.onfocus = () => names(around.market);
+    const frames = [...TIMEFRAMES, ...new Set([...deps.settings.now.frames, state.timeframe].filter((each) => !isStandard(each)))];
+    timeframe.append(...frames.map((each) => new Option(intervalTitle(each), each)));
+    [symbol.value, timeframe.value] = [state.symbol, state.timeframe];
+    symbol.onfocus = () => suggestSymbols(deps.market);
     symbol.onchange = timeframe.onchange = () => {
       this.choose(symbol.value.trim(), timeframe.value);
-      panels.keep();
+      panels.save();
     };
-    this.element.querySelector(".bar")!.append(button("Indicators", () => around.onIndicators(this.picked), { "aria-label": "Indicators of this chart", "aria-haspopup": "dialog" }));
-    [this.chart.kinds, this.chart.indicators] = [around.main.kinds, place.indicators];
-    this.choose(place.symbol, place.timeframe);
+    this.element.querySelector(".bar")!.append(button("Indicators", () => deps.onIndicators(this.pickerTarget), { "aria-label": "Indicators of this chart", "aria-haspopup": "dialog" }));
+    [this.chart.kinds, this.chart.indicators] = [deps.main.kinds, state.indicators];
+    this.choose(state.symbol, state.timeframe);
   }
 
-  private get picked(): Picked {
+  private get pickerTarget(): PickerTarget {
     return {
       names: () => this.chart.indicators,
       series: () => this.series,
-      onPicked: (names) => {
-        this.chart.indicators = names.slice(-MOST_INDICATORS);
-        this.panels.keep();
-        void this.series.values.read();
+      onChange: (names) => {
+        this.chart.indicators = names.slice(-MAX_INDICATORS);
+        this.panels.save();
+        void this.series.values.load();
       },
     };
   }
 
   reload(): void {
     if (!this.series.symbol) return;
-    this.series.forget();
-    this.around.live.subscribe(...this.series.channels);
+    this.series.reset();
+    this.deps.live.subscribe(...this.series.channels);
     void this.series.load();
   }
 
   close(): void {
-    this.leave();
-    this.series.forget(); // discards pending loads
+    this.unsubscribe();
+    this.series.reset(); // discards pending loads
     this.chart.close();
     this.element.remove();
   }
 
   private choose(symbol: string, timeframe: string): void {
-    this.leave();
-    this.series.choose(symbol, timeframe);
+    this.unsubscribe();
+    this.series.select(symbol, timeframe);
     this.reload();
   }
 
   /** Unsubscribes from channels that no other chart needs. */
-  private leave(): void {
-    const { live, series } = this.around;
-    const gone = this.series.channels.filter((each) => !series.channels.includes(each) && !this.panels.wants(each, this));
-    if (gone.length) live.unsubscribe(...gone);
+  private unsubscribe(): void {
+    const { live, series } = this.deps;
+    const unneeded = this.series.channels.filter((each) => !series.channels.includes(each) && !this.panels.needs(each, this));
+    if (unneeded.length) live.unsubscribe(...unneeded);
   }
 }
 
 /** Fills the suggestions of a panel's symbol field. */
-function names(market: Market): void {
+function suggestSymbols(market: Market): void {
   const id = "panel-symbols";
   const list = document.getElementById(id) ?? document.body.appendChild(Object.assign(document.createElement("datalist"), { id }));
-  list.replaceChildren(...market.symbols.slice(0, NAMED).map((each) => new Option(each)));
+  list.replaceChildren(...market.symbols.slice(0, MAX_SUGGESTIONS).map((each) => new Option(each)));
 }

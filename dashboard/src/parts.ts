@@ -3,9 +3,9 @@
 import type { Cards } from "./cards";
 import type { Chart } from "./chart";
 import type { Connection } from "./connection";
-import type { Desk } from "./desk";
-import type { FramePicker } from "./frame_picker";
-import type { Frames } from "./frames";
+import type { Controller } from "./controller";
+import type { IntervalPicker } from "./interval_picker";
+import type { DrawScheduler } from "./draw_scheduler";
 import type { Live } from "./live";
 import type { Market } from "./market";
 import type { Navigation } from "./navigation";
@@ -15,7 +15,7 @@ import type { Playback } from "./playback";
 import type { Series } from "./series";
 import type { Settings } from "./settings";
 import type { Tape } from "./tape";
-import type { Trades } from "./trades";
+import type { TapeFeed } from "./tape_feed";
 import type { Watchlist } from "./watchlist";
 
 export interface Parts {
@@ -26,21 +26,21 @@ export interface Parts {
   series: Series;
   chart: Chart;
   tape: Tape;
-  trades: Trades;
+  trades: TapeFeed;
   cards: Cards;
   watchlist: Watchlist;
-  frames: FramePicker;
+  intervals: IntervalPicker;
   panels: Panels;
   patterns: PatternList;
   settings: Settings;
   navigation: Navigation;
-  desk: Desk;
-  painting: Frames;
+  controller: Controller;
+  scheduler: DrawScheduler;
   /** Requests a full redraw in the next frame. */
-  touch(): void;
+  requestDraw(): void;
   /** Whether live data is shown and not a replay. */
   isLive(): boolean;
   /** Whether an additional chart needs a channel. */
-  wants(channel: string): boolean;
-  choose(symbol: string, timeframe?: string): Promise<void>;
+  panelsNeed(channel: string): boolean;
+  select(symbol: string, timeframe?: string): Promise<void>;
 }

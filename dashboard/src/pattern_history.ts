@@ -1,9 +1,9 @@
 /** Client of the history API for patterns and their outcomes. */
 
 import type { Pattern } from "./live";
-import { json, path } from "./request";
+import { getJson, symbolPath } from "./request";
 
-const PATTERNS_A_PAGE = 1_000;
+const PAGE_SIZE = 1_000;
 
 /** Fetches the newest patterns before a time, newest first, including retracted ones. */
 export async function patterns(symbol: string, timeframe: string, limit: number, before?: number): Promise<Pattern[]> {
@@ -12,11 +12,11 @@ export async function patterns(symbol: string, timeframe: string, limit: number,
 
 /** Fetches all patterns detected in [from, to), ms since 1970. */
 export async function patternsBetween(symbol: string, timeframe: string, from: number, to: number): Promise<Pattern[]> {
-  const found: Pattern[] = [];
+  const result: Pattern[] = [];
   for (let cursor: string | undefined; ; ) {
-    const page = await patternPage(symbol, timeframe, PATTERNS_A_PAGE, from, to, cursor);
-    found.push(...(page?.patterns ?? []));
-    if (!page?.next) return found;
+    const page = await patternPage(symbol, timeframe, PAGE_SIZE, from, to, cursor);
+    result.push(...(page?.patterns ?? []));
+    if (!page?.next) return result;
     cursor = page.next;
   }
 }
@@ -25,7 +25,7 @@ async function patternPage(symbol: string, timeframe: string, limit: number, fro
   const query = new URLSearchParams({ timeframe, status: "all", limit: String(limit) });
   for (const [name, value] of [["from", from], ["to", to], ["cursor", cursor]] as const)
     if (value !== undefined && value !== Infinity) query.set(name, String(value));
-  return json<{ patterns: Pattern[]; next: string | null }>(`/api/patterns/${path(symbol)}?${query}`);
+  return getJson<{ patterns: Pattern[]; next: string | null }>(`/api/patterns/${symbolPath(symbol)}?${query}`);
 }
 
 /** How often a pattern was followed by a move in its direction, for this symbol. */
@@ -46,5 +46,5 @@ export interface Outcomes {
 
 /** Fetches the outcomes of all patterns of a symbol and timeframe. */
 export async function outcomes(symbol: string, timeframe: string): Promise<Outcomes | undefined> {
-  return json<Outcomes>(`/api/outcomes/${path(symbol)}?timeframe=${timeframe}`);
+  return getJson<Outcomes>(`/api/outcomes/${symbolPath(symbol)}?timeframe=${timeframe}`);
 }

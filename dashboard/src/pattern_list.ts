@@ -1,13 +1,13 @@
 /** The pattern list of the selected symbol and timeframe: newest first, retracted ones struck out. */
 
-import { at, button, select } from "./elements";
-import { decimal, price, stamp } from "./format";
+import { byId, button, select } from "./elements";
+import { decimal, price, dateTime } from "./format";
 import type { Outcomes } from "./pattern_history";
 import { checkbox } from "./list_controls";
 import type { Pattern } from "./live";
-import { EVERY_KIND, KINDS, passes, type Filter } from "./marks";
+import { DEFAULT_FILTER, PATTERN_KINDS, passes, type Filter } from "./markers";
 import { title } from "./pattern_names";
-import { LEAST, type Settings } from "./settings";
+import { MIN_CONFIDENCES, type Settings } from "./settings";
 
 const PAGE = 100;
 /** Distance in pixels from the end of the list at which more is loaded. */
@@ -20,11 +20,11 @@ export class PatternList {
   private from = -Infinity;
   private to = Infinity;
   /** How far the list extends before the view (ms since 1970), and its maximum length. */
-  private deep = Infinity;
-  private entries = PAGE;
-  private readonly older: HTMLButtonElement;
+  private earliest = Infinity;
+  private limit = PAGE;
+  private readonly olderButton: HTMLButtonElement;
   /** The filter; its `choice` applies to the chart only. */
-  filter: Filter = EVERY_KIND;
+  filter: Filter = DEFAULT_FILTER;
 
   constructor(
     private readonly box: HTMLElement,
@@ -32,11 +32,11 @@ export class PatternList {
     private readonly onChoose: (pattern: Pattern) => void,
     onEnd: () => void = () => undefined,
   ) {
-    this.older = button("Older patterns", onEnd);
+    this.olderButton = button("Older patterns", onEnd);
     box.addEventListener("scroll", () => {
       if (box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_END) onEnd();
     }, { passive: true });
-    this.older.className = "older";
+    this.olderButton.className = "older";
     this.draw();
   }
 
@@ -45,14 +45,14 @@ export class PatternList {
   }
 
   /** Sets the decimals of prices. */
-  finest(decimals: number): void {
+  setDecimals(decimals: number): void {
     if (decimals === this.decimals) return;
     this.decimals = decimals;
     this.draw();
   }
 
   /** Lists the patterns detected in a time range, ms since 1970. */
-  view(from: number, to: number): void {
+  setRange(from: number, to: number): void {
     if (from === this.from && to === this.to) return;
     [this.from, this.to] = [from, to];
     this.draw();
@@ -65,7 +65,7 @@ export class PatternList {
   }
 
   /** Sets the outcomes displayed with each pattern. */
-  judge(outcomes: Outcomes | undefined): void {
+  setOutcomes(outcomes: Outcomes | undefined): void {
     this.outcomes = outcomes;
     this.draw();
   }
@@ -73,113 +73,113 @@ export class PatternList {
   clear(): void {
     this.byId.clear();
     this.outcomes = undefined;
-    [this.deep, this.entries] = [Infinity, PAGE];
-    this.older.hidden = false;
+    [this.earliest, this.limit] = [Infinity, PAGE];
+    this.olderButton.hidden = false;
     this.draw();
   }
 
   /** Hides the button for older patterns once all are listed. */
-  end(): void {
-    this.older.hidden = true;
+  hideOlder(): void {
+    this.olderButton.hidden = true;
   }
 
   /** Merges patterns by highest revision. Returns whether anything changed. */
-  take(...patterns: Pattern[]): boolean {
-    const fresh = patterns.filter(({ id, revision }) => revision > (this.byId.get(id)?.revision ?? -1));
-    for (const each of fresh) this.byId.set(each.id, each);
-    if (fresh.length) this.draw();
-    return fresh.length > 0;
+  merge(...patterns: Pattern[]): boolean {
+    const changed = patterns.filter(({ id, revision }) => revision > (this.byId.get(id)?.revision ?? -1));
+    for (const each of changed) this.byId.set(each.id, each);
+    if (changed.length) this.draw();
+    return changed.length > 0;
   }
 
   /** Lists the next page of cached older patterns. Returns false if there are none. */
-  more(): boolean {
+  showMore(): boolean {
     const listed = this.listed;
-    if (listed.length > this.entries) this.entries += PAGE;
+    if (listed.length > this.limit) this.limit += PAGE;
     else {
-      const earlier = this.wanted.filter(({ timestamp }) => timestamp <= Math.min(this.from, this.deep)).slice(0, PAGE);
-      if (!earlier.length) return false;
-      this.deep = earlier.at(-1)!.timestamp - 1;
-      this.entries = this.listed.length;
+      const next = this.filtered.filter(({ timestamp }) => timestamp <= Math.min(this.from, this.earliest)).slice(0, PAGE);
+      if (!next.length) return false;
+      this.earliest = next.at(-1)!.timestamp - 1;
+      this.limit = this.listed.length;
     }
     this.draw();
     return true;
   }
 
-  private get wanted(): Pattern[] {
+  private get filtered(): Pattern[] {
     return this.all.filter((each) => passes(each, this.filter));
   }
 
   private get listed(): Pattern[] {
-    return this.wanted.filter(({ timestamp: t }) => t > Math.min(this.from, this.deep) && t <= this.to);
+    return this.filtered.filter(({ timestamp: t }) => t > Math.min(this.from, this.earliest) && t <= this.to);
   }
 
   private draw(): void {
     const all = this.listed;
     this.count.textContent = all.length ? String(all.filter((p) => p.status === "active").length) : "";
-    const none = Object.assign(document.createElement("p"), { className: "none", textContent: "No such pattern in view. They appear as candles close." });
+    const empty = Object.assign(document.createElement("p"), { className: "none", textContent: "No such pattern in view. They appear as candles close." });
     const { id } = (document.activeElement as HTMLElement | null)?.dataset ?? {};
-    this.box.replaceChildren(...(all.length ? all.slice(0, this.entries).map((each) => this.entry(each)) : [none]), this.older);
+    this.box.replaceChildren(...(all.length ? all.slice(0, this.limit).map((each) => this.createEntry(each)) : [empty]), this.olderButton);
     if (id !== undefined) this.box.querySelector<HTMLElement>(`[data-id="${CSS.escape(id)}"]`)?.focus();
   }
 
-  private entry(pattern: Pattern): HTMLElement {
+  private createEntry(pattern: Pattern): HTMLElement {
     const element = document.createElement("button");
     element.type = "button";
     element.dataset.id = pattern.id;
     element.className = `pattern ${pattern.status}`;
     element.title = "Show it on the chart";
     element.onclick = () => this.onChoose(pattern);
-    const head = line("head");
+    const head = createLine("head");
     const side = pattern.direction > 0 ? "up" : pattern.direction < 0 ? "down" : "muted";
     head.append(
-      span(title(pattern.pattern_type), "name"),
-      span(pattern.direction > 0 ? "▲ bullish" : pattern.direction < 0 ? "▼ bearish" : "● neither way", side),
+      createText(title(pattern.pattern_type), "name"),
+      createText(pattern.direction > 0 ? "▲ bullish" : pattern.direction < 0 ? "▼ bearish" : "● neither way", side),
     );
-    const told = pattern.status === "retracted" ? "retracted by a correction" : pattern.level;
-    const text = line("muted");
-    text.textContent = `${stamp(pattern.timestamp).slice(0, 16)} at ${price(pattern.trigger_price, this.decimals)} · ${Math.round(pattern.confidence * 100)} % · ${told}`;
-    const meter = line("meter");
+    const state = pattern.status === "retracted" ? "retracted by a correction" : pattern.level;
+    const text = createLine("muted");
+    text.textContent = `${dateTime(pattern.timestamp).slice(0, 16)} at ${price(pattern.trigger_price, this.decimals)} · ${Math.round(pattern.confidence * 100)} % · ${state}`;
+    const meter = createLine("meter");
     const fill = document.createElement("i");
     fill.style.width = `${Math.round(pattern.confidence * 100)}%`;
     meter.append(fill);
-    const after = line("muted");
-    after.textContent = followed(pattern, this.outcomes);
-    element.append(head, text, meter, after);
+    const outcome = createLine("muted");
+    outcome.textContent = describeOutcome(pattern, this.outcomes);
+    element.append(head, text, meter, outcome);
     return element;
   }
 }
 
 /** Creates the filter controls for kind and confidence. */
 export function patternFilter(settings: Settings): void {
-  at("pattern-kinds").append(
-    ...KINDS.map((kind) =>
+  byId("pattern-kinds").append(
+    ...PATTERN_KINDS.map((kind) =>
       checkbox(kind, settings.now.kinds.includes(kind), (isOn) =>
-        settings.set({ kinds: KINDS.filter((each) => (each === kind ? isOn : settings.now.kinds.includes(each))) }),
+        settings.set({ kinds: PATTERN_KINDS.filter((each) => (each === kind ? isOn : settings.now.kinds.includes(each))) }),
       ),
     ),
   );
-  const texts = LEAST.map((each) => (each ? `≥ ${each} %` : "any"));
-  select("pattern-least", texts, texts[LEAST.findIndex((each) => each === settings.now.least)]!, (text) => settings.set({ least: LEAST[texts.indexOf(text)]! }));
+  const texts = MIN_CONFIDENCES.map((each) => (each ? `≥ ${each} %` : "any"));
+  select("pattern-least", texts, texts[MIN_CONFIDENCES.findIndex((each) => each === settings.now.least)]!, (text) => settings.set({ least: MIN_CONFIDENCES[texts.indexOf(text)]! }));
 }
 
 /** Describes the outcome of a pattern: `after 10 candles 58 % of 24 went its way (all candles: 51 %)`. */
-export function followed({ pattern_type, direction }: Pattern, known: Outcomes | undefined): string {
-  const found = known?.outcomes.find((each) => each.pattern_type === pattern_type && each.direction === direction);
-  if (!known || !found || !direction) return "";
-  if (found.hit_rate === null || found.base_hit_rate === null) return `none before with ${known.horizon} candles after it`;
+export function describeOutcome({ pattern_type, direction }: Pattern, outcomes: Outcomes | undefined): string {
+  const outcome = outcomes?.outcomes.find((each) => each.pattern_type === pattern_type && each.direction === direction);
+  if (!outcomes || !outcome || !direction) return "";
+  if (outcome.hit_rate === null || outcome.base_hit_rate === null) return `none before with ${outcomes.horizon} candles after it`;
   const percent = (rate: number): string => `${Math.round(rate * 100)} %`;
-  const few = found.verdict === "few" ? "; too few to tell" : "";
-  return `after ${known.horizon} candles ${percent(found.hit_rate)} of ${decimal(String(found.judged))} went its way (all candles: ${percent(found.base_hit_rate)})${few}`;
+  const caveat = outcome.verdict === "few" ? "; too few to tell" : "";
+  return `after ${outcomes.horizon} candles ${percent(outcome.hit_rate)} of ${decimal(String(outcome.judged))} went its way (all candles: ${percent(outcome.base_hit_rate)})${caveat}`;
 }
 
-function line(name: string): HTMLElement {
-  const made = document.createElement("span");
-  made.className = name;
-  return made;
+function createLine(name: string): HTMLElement {
+  const element = document.createElement("span");
+  element.className = name;
+  return element;
 }
 
-function span(text: string, name: string): HTMLElement {
-  const made = line(name);
-  made.textContent = text;
-  return made;
+function createText(text: string, name: string): HTMLElement {
+  const element = createLine(name);
+  element.textContent = text;
+  return element;
 }

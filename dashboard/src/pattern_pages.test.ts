@@ -9,11 +9,11 @@ test("each range is loaded once, and only what is older than the loaded patterns
     read.push([from, to]);
     return [{ id: `${from}` } as Pattern];
   });
-  pages.known(1_000);
-  expect(await pages.upTo(1_200)).toEqual([]);
-  expect((await pages.upTo(400)).map(({ id }) => id)).toEqual(["400"]);
-  expect(await pages.upTo(500)).toEqual([]);
-  await pages.upTo(100);
+  pages.setLoaded(1_000);
+  expect(await pages.loadFrom(1_200)).toEqual([]);
+  expect((await pages.loadFrom(400)).map(({ id }) => id)).toEqual(["400"]);
+  expect(await pages.loadFrom(500)).toEqual([]);
+  await pages.loadFrom(100);
   expect(read).toEqual([[400, 1_000], [100, 400]]);
 });
 
@@ -23,10 +23,10 @@ test("a failed load is retried", async () => {
     if (away) throw new Error("away");
     return [];
   });
-  pages.known(1_000);
-  await expect(pages.upTo(0)).rejects.toThrow("away");
+  pages.setLoaded(1_000);
+  await expect(pages.loadFrom(0)).rejects.toThrow("away");
   away = false;
-  expect(await pages.upTo(0)).toEqual([]);
+  expect(await pages.loadFrom(0)).toEqual([]);
 });
 
 test("a pending load also fetches what another view needs", async () => {
@@ -36,9 +36,9 @@ test("a pending load also fetches what another view needs", async () => {
     read.push([from, to]);
     return new Promise((done) => answers.push(() => done([{ id: `${from}` } as Pattern])));
   });
-  pages.known(1_000);
-  const first = pages.upTo(400);
-  expect(await pages.upTo(100)).toEqual([]);
+  pages.setLoaded(1_000);
+  const first = pages.loadFrom(400);
+  expect(await pages.loadFrom(100)).toEqual([]);
   answers.shift()!();
   await new Promise((on) => setTimeout(on));
   answers.shift()!();

@@ -3,30 +3,30 @@
 import type { Pattern } from "./live";
 
 /** Fetches all patterns detected in [from, to), ms since 1970. */
-export type Read = (from: number, to: number) => Promise<Pattern[]>;
+export type FetchPatterns = (from: number, to: number) => Promise<Pattern[]>;
 
 export class PatternPages {
-  private low = Infinity;
-  private wanted = Infinity;
-  private reading = false;
+  private loadedFrom = Infinity;
+  private requested = Infinity;
+  private isLoading = false;
 
-  constructor(private readonly read: Read) {}
+  constructor(private readonly fetch: FetchPatterns) {}
 
-  /** Records that all patterns since `low` (ms since 1970) are loaded; 0 means all there are. */
-  known(low: number): void {
-    this.low = Math.min(this.low, low);
+  /** Records that all patterns since `from` (ms since 1970) are loaded; 0 means all there are. */
+  setLoaded(from: number): void {
+    this.loadedFrom = Math.min(this.loadedFrom, from);
   }
 
   /** Fetches the page of at most `limit` patterns before the loaded ones. */
-  async before(read: (to: number) => Promise<Pattern[]>, limit: number): Promise<Pattern[]> {
-    if (this.reading || !this.low) return [];
-    this.reading = true;
+  async loadBefore(fetchBefore: (to: number) => Promise<Pattern[]>, limit: number): Promise<Pattern[]> {
+    if (this.isLoading || !this.loadedFrom) return [];
+    this.isLoading = true;
     try {
-      const found = await read(this.low);
-      this.known(found.length < limit ? 0 : Math.min(...found.map(({ timestamp }) => timestamp)) + 1);
-      return found;
+      const patterns = await fetchBefore(this.loadedFrom);
+      this.setLoaded(patterns.length < limit ? 0 : Math.min(...patterns.map(({ timestamp }) => timestamp)) + 1);
+      return patterns;
     } finally {
-      this.reading = false;
+      this.isLoading = false;
     }
   }
 
@@ -34,20 +34,20 @@ export class PatternPages {
    * Fetches the patterns that a view starting at `from` lacks. A call during a pending one returns
    * nothing: the pending one then also fetches what it needs.
    */
-  async upTo(from: number): Promise<Pattern[]> {
-    this.wanted = from;
-    if (this.reading) return [];
-    this.reading = true;
-    const found: Pattern[] = [];
+  async loadFrom(from: number): Promise<Pattern[]> {
+    this.requested = from;
+    if (this.isLoading) return [];
+    this.isLoading = true;
+    const patterns: Pattern[] = [];
     try {
-      while (this.wanted < this.low) {
-        const to = this.wanted;
-        found.push(...(await this.read(to, this.low)));
-        this.known(to);
+      while (this.requested < this.loadedFrom) {
+        const to = this.requested;
+        patterns.push(...(await this.fetch(to, this.loadedFrom)));
+        this.setLoaded(to);
       }
-      return found;
+      return patterns;
     } finally {
-      this.reading = false;
+      this.isLoading = false;
     }
   }
 }

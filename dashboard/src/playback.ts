@@ -1,16 +1,16 @@
 /** Runs a replay on the page: loads history up to its start, then applies its messages. */
 
-import { notice } from "./elements";
+import { showNotice } from "./elements";
 import * as history from "./history";
-import type { Live, Watch } from "./live";
+import type { Live, LiveHandlers } from "./live";
 import type { Market } from "./market";
-import { Replay, type Wish } from "./replay";
+import { Replay, type ReplayRequest } from "./replay";
 import { ReplayBar } from "./replay_bar";
 import type { Series } from "./series";
 import type { Tape } from "./tape";
-import { ROWS } from "./trade_rows";
+import { MAX_ROWS } from "./trade_rows";
 
-export interface Played {
+export interface Dependencies {
   series: Series;
   tape: Tape;
   live: Live;
@@ -18,7 +18,7 @@ export interface Played {
   /** Current server time, ms since 1970. */
   now(): number;
   /** Whether another chart needs a channel. */
-  wants(channel: string): boolean;
+  panelsNeed(channel: string): boolean;
   onState(): void;
   onLive(): void;
 }
@@ -27,47 +27,47 @@ export class Playback {
   readonly replay: Replay;
   private readonly bar: ReplayBar;
 
-  constructor(url: string, watch: Pick<Watch, "tick" | "candle" | "pattern">, private readonly played: Played) {
-    this.replay = new Replay(url, watch, (problem) => {
-      if (problem) notice(`No replay: ${problem}`);
-      this.bar.show();
-      played.onState();
+  constructor(url: string, handlers: Pick<LiveHandlers, "tick" | "candle" | "pattern">, private readonly deps: Dependencies) {
+    this.replay = new Replay(url, handlers, (problem) => {
+      if (problem) showNotice(`No replay: ${problem}`);
+      this.bar.update();
+      deps.onState();
     });
     this.bar = new ReplayBar(
       this.replay,
       (from, speed, by) => void this.play({ from, speed, by }),
       () => this.stop(),
-      () => played.now(),
+      () => deps.now(),
     );
   }
 
-  get on(): boolean {
-    return this.replay.on;
+  get isOn(): boolean {
+    return this.replay.isOn;
   }
 
   /** Replays the newly selected series from the current position, at the same speed and in the same order. */
-  goOn(): Promise<void> {
+  restart(): Promise<void> {
     const { time, speed, by } = this.replay;
     return this.play({ from: Math.round(time), speed, by });
   }
 
-  private async play({ from, speed, by }: Omit<Wish, "channels">): Promise<void> {
-    const { series, tape, live, market } = this.played;
+  private async play({ from, speed, by }: Omit<ReplayRequest, "channels">): Promise<void> {
+    const { series, tape, live, market } = this.deps;
     this.replay.prepare(from);
-    live.unsubscribe(...series.channels.filter((each) => !this.played.wants(each)));
-    series.forget();
+    live.unsubscribe(...series.channels.filter((each) => !this.deps.panelsNeed(each)));
+    series.reset();
     tape.clear();
-    market.get(series.symbol).rewind();
+    market.get(series.symbol).resetTrade();
     const mine = series.store;
-    const [trades] = await Promise.all([history.ticks(series.symbol, ROWS, from).catch(() => []), series.loadBefore(from)]);
-    if (!this.on || mine !== series.store) return;
-    tape.fill(trades);
-    this.replay.start({ channels: [`ticks:${series.symbol}`, ...series.replayed], from, speed, by });
+    const [trades] = await Promise.all([history.ticks(series.symbol, MAX_ROWS, from).catch(() => []), series.loadBefore(from)]);
+    if (!this.isOn || mine !== series.store) return;
+    tape.merge(trades);
+    this.replay.start({ channels: [`ticks:${series.symbol}`, ...series.replayChannels], from, speed, by });
   }
 
   private stop(): void {
-    if (!this.on) return;
+    if (!this.isOn) return;
     this.replay.stop();
-    this.played.onLive();
+    this.deps.onLive();
   }
 }

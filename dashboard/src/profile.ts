@@ -12,12 +12,12 @@ export interface Level {
   sold: number;
 }
 
-const SHARE = 0.22;
-const ROWS = 48;
+const WIDTH_SHARE = 0.22;
+const LEVELS = 48;
 
 export class Profile implements ISeriesPrimitive<Time> {
   /** Whether the profile is drawn. */
-  on = false;
+  isOn = false;
   levels: Level[] = [];
   private step = 0;
   private series: ISeriesApi<"Candlestick"> | undefined;
@@ -29,7 +29,7 @@ export class Profile implements ISeriesPrimitive<Time> {
   }
 
   /** Draws levels that are `step` high. */
-  show(levels: Level[], step: number): void {
+  setLevels(levels: Level[], step: number): void {
     this.levels = levels;
     this.step = step;
     this.redraw?.();
@@ -40,14 +40,14 @@ export class Profile implements ISeriesPrimitive<Time> {
       zOrder: () => "bottom",
       renderer: () => ({
         draw: (target) => target.useMediaCoordinateSpace(({ context, mediaSize }) => {
-          const most = Math.max(...this.levels.map(({ volume }) => volume));
+          const largest = Math.max(...this.levels.map(({ volume }) => volume));
           for (const { price, volume, bought, sold } of this.levels) {
             const [low, high] = [this.series?.priceToCoordinate(price), this.series?.priceToCoordinate(price + this.step)];
-            if (low == null || high == null || !most) continue;
-            const unit = (mediaSize.width * SHARE) / most;
+            if (low == null || high == null || !largest) continue;
+            const unit = (mediaSize.width * WIDTH_SHARE) / largest;
             const height = Math.max(1, low - high - 1);
             let right = mediaSize.width;
-            const strength = volume === most ? "99" : "44"; // highlight the point of control
+            const strength = volume === largest ? "99" : "44"; // highlight the point of control
             for (const [name, size] of [["--up", bought], ["--down", sold], ["--muted", volume - bought - sold]] as const) {
               context.fillStyle = `${color(name)}${strength}`;
               context.fillRect(right - size * unit, high, size * unit, height);
@@ -62,8 +62,8 @@ export class Profile implements ISeriesPrimitive<Time> {
 
 /** Returns a step of 1, 2 or 5 times a power of ten that divides a price range into at most ROWS levels; 0 for an empty range. */
 export function stepFor(low: number, high: number): number {
-  const wanted = (high - low) / ROWS;
-  if (!(wanted > 0) || !Number.isFinite(wanted)) return 0;
-  const unit = 10 ** Math.floor(Math.log10(wanted));
-  return Number(([1, 2, 5, 10].find((each) => each * unit >= wanted)! * unit).toPrecision(1));
+  const minStep = (high - low) / LEVELS;
+  if (!(minStep > 0) || !Number.isFinite(minStep)) return 0;
+  const unit = 10 ** Math.floor(Math.log10(minStep));
+  return Number(([1, 2, 5, 10].find((each) => each * unit >= minStep)! * unit).toPrecision(1));
 }

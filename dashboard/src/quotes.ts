@@ -1,15 +1,15 @@
 /** Client of the history API for symbols: last trades, quotes, 24-hour overviews and feeds. */
 
 import type { Candle } from "./candles";
-import { json, path } from "./request";
+import { getJson, symbolPath } from "./request";
 
-export interface Latest {
+export interface Quote {
   bid?: string | null;
   ask?: string | null;
 }
 
 /** A symbol's last trade. Times are in ms since 1970. */
-export interface Last {
+export interface LastTrade {
   symbol: string;
   price: string;
   t: number;
@@ -17,7 +17,7 @@ export interface Last {
 }
 
 /** A symbol's last trade and 24-hour overview. */
-export interface Overview extends Last {
+export interface Overview extends LastTrade {
   size: string;
   open: string | null;
   /** Price at the open of the current session. */
@@ -49,23 +49,23 @@ export interface FeedSymbol {
 }
 
 /** Fetches the latest quote of a symbol. */
-export async function latest(symbol: string): Promise<Latest> {
-  return (await json<Latest>(`/api/latest/${path(symbol)}`)) ?? {};
+export async function fetchQuote(symbol: string): Promise<Quote> {
+  return (await getJson<Quote>(`/api/latest/${symbolPath(symbol)}`)) ?? {};
 }
 
 /** Fetches the last trade of every symbol. */
-export async function latestOfAll(): Promise<Last[]> {
-  return (await json<Last[]>("/api/latest")) ?? [];
+export async function fetchLastTrades(): Promise<LastTrade[]> {
+  return (await getJson<LastTrade[]>("/api/latest")) ?? [];
 }
 
 /** Fetches 24-hour overviews. `session` selects the open: `XNYS`, `17:00@America/New_York` or a time zone; empty is the UTC day. */
-export async function overview(symbols: string[] | "all", session: string): Promise<Overview[]> {
+export async function fetchOverviews(symbols: string[] | "all", session: string): Promise<Overview[]> {
   const query = new URLSearchParams(symbols === "all" ? { symbols } : symbols.map((each) => ["symbol", each]));
   if (session) query.set(session.includes(":") ? "session" : session.includes("/") ? "tz" : "calendar", session);
-  return (await json<Overview[]>(`/api/overview?${query}`)) ?? [];
+  return (await getJson<Overview[]>(`/api/overview?${query}`)) ?? [];
 }
 
 /** Fetches the feeds; empty if no exchange is connected. */
-export async function feeds(): Promise<Feed[]> {
-  return (await json<Feed[]>("/api/feeds")) ?? [];
+export async function fetchFeeds(): Promise<Feed[]> {
+  return (await getJson<Feed[]>("/api/feeds")) ?? [];
 }

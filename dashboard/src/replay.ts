@@ -1,11 +1,11 @@
 /** Client of a replay over its own WebSocket: play, pause, change speed. */
 
-import { give, type Frame, type Watch } from "./live";
+import { dispatch, type Frame, type LiveHandlers } from "./live";
 import { protocols } from "./token";
 
 export type ReplayState = "off" | "loading" | "playing" | "paused" | "ended" | "failed";
 
-export interface Wish {
+export interface ReplayRequest {
   channels: string[];
   /** Start, ms since 1970. */
   from: number;
@@ -13,56 +13,56 @@ export interface Wish {
   by: "event" | "receipt";
 }
 
-const AGAIN_MS = 1_000;
+const RETRY_MS = 1_000;
 
 export class Replay {
   state: ReplayState = "off";
   private socket: WebSocket | undefined;
-  private wish: Wish | undefined;
-  private at = 0;
-  private since = 0;
+  private request: ReplayRequest | undefined;
+  private position = 0;
+  private positionSetAt = 0;
   private timer: number | undefined;
 
   constructor(
     private readonly url: string,
-    private readonly watch: Pick<Watch, "tick" | "candle" | "pattern">,
+    private readonly handlers: Pick<LiveHandlers, "tick" | "candle" | "pattern">,
     private readonly onState: (problem?: string) => void,
   ) {}
 
-  get on(): boolean {
+  get isOn(): boolean {
     return this.state !== "off";
   }
 
   get speed(): number {
-    return this.wish?.speed ?? 1;
+    return this.request?.speed ?? 1;
   }
 
-  get by(): Wish["by"] {
-    return this.wish?.by ?? "event";
+  get by(): ReplayRequest["by"] {
+    return this.request?.by ?? "event";
   }
 
   /** The replay's current time, ms since 1970. */
   get time(): number {
-    return this.state === "playing" ? this.at + (Date.now() - this.since) * this.speed : this.at;
+    return this.state === "playing" ? this.position + (Date.now() - this.positionSetAt) * this.speed : this.position;
   }
 
   /** Enters the state of a replay before its first frame, so that live data is no longer applied. */
   prepare(from: number): void {
     this.close();
-    this.at = from;
-    this.become("loading");
+    this.position = from;
+    this.setState("loading");
   }
 
-  start(wish: Wish): void {
-    this.prepare(wish.from);
-    this.wish = wish;
+  start(request: ReplayRequest): void {
+    this.prepare(request.from);
+    this.request = request;
     const socket = new WebSocket(this.url, protocols());
     this.socket = socket;
-    socket.onopen = () => this.send({ op: "replay", ...wish });
-    socket.onmessage = (message) => this.take(JSON.parse(message.data as string) as Frame);
+    socket.onopen = () => this.send({ op: "replay", ...request });
+    socket.onmessage = (message) => this.handle(JSON.parse(message.data as string) as Frame);
     socket.onclose = () => {
       if (this.socket !== socket || this.state === "ended" || this.state === "failed") return;
-      this.timer = window.setTimeout(() => this.start({ ...wish, speed: this.speed, from: Math.round(this.at) }), AGAIN_MS);
+      this.timer = window.setTimeout(() => this.start({ ...request, speed: this.speed, from: Math.round(this.position) }), RETRY_MS);
     };
   }
 
@@ -70,15 +70,15 @@ export class Replay {
     this.send(this.state === "paused" ? { op: "resume", speed: this.speed } : { op: "pause" });
   }
 
-  pace(speed: number): void {
-    if (!this.wish) return;
-    this.wish.speed = speed;
+  setSpeed(speed: number): void {
+    if (!this.request) return;
+    this.request.speed = speed;
     if (this.state === "playing") this.send({ op: "resume", speed });
   }
 
   stop(): void {
     this.close();
-    this.become("off");
+    this.setState("off");
   }
 
   private close(): void {
@@ -92,26 +92,26 @@ export class Replay {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(request));
   }
 
-  private take(frame: Frame): void {
+  private handle(frame: Frame): void {
     switch (frame.type) {
       case "update":
-        give(this.watch, frame.channel!, frame.data, frame);
+        dispatch(this.handlers, frame.channel!, frame.data, frame);
         break;
       case "snapshot":
-        for (const item of frame.items ?? []) give(this.watch, item.channel, item.data, item, true);
+        for (const item of frame.items ?? []) dispatch(this.handlers, item.channel, item.data, item, true);
         break;
       case "replay":
-        this.at = frame.time_ms ?? this.at;
-        this.since = Date.now();
-        this.become((frame.state ?? "failed") as ReplayState);
+        this.position = frame.time_ms ?? this.position;
+        this.positionSetAt = Date.now();
+        this.setState((frame.state ?? "failed") as ReplayState);
         break;
       case "error":
-        this.become("failed", frame.msg ?? frame.code);
+        this.setState("failed", frame.msg ?? frame.code);
         break;
     }
   }
 
-  private become(state: ReplayState, problem?: string): void {
+  private setState(state: ReplayState, problem?: string): void {
     this.state = state;
     this.onState(problem);
   }

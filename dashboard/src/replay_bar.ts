@@ -1,21 +1,22 @@
 /** The replay controls: start, speed and order; play, pause, back to live. */
 
-import type { Replay, Wish } from "./replay";
+import { byId } from "./elements";
+import type { Replay, ReplayRequest } from "./replay";
 
 const SPEEDS = [1, 10, 60, 600, 3_600];
 const HOUR_MS = 3_600_000;
 
 export class ReplayBar {
-  private readonly form = at<HTMLFormElement>("replay-bar");
-  private readonly open = at<HTMLButtonElement>("replay");
-  private readonly from = at<HTMLInputElement>("replay-from");
-  private readonly speed = at<HTMLSelectElement>("replay-speed");
-  private readonly by = at<HTMLSelectElement>("replay-by");
-  private readonly play = at<HTMLButtonElement>("replay-play");
+  private readonly form = byId<HTMLFormElement>("replay-bar");
+  private readonly open = byId<HTMLButtonElement>("replay");
+  private readonly from = byId<HTMLInputElement>("replay-from");
+  private readonly speed = byId<HTMLSelectElement>("replay-speed");
+  private readonly by = byId<HTMLSelectElement>("replay-by");
+  private readonly play = byId<HTMLButtonElement>("replay-play");
 
   constructor(
     private readonly replay: Replay,
-    onPlay: (from: number, speed: number, by: Wish["by"]) => void,
+    onPlay: (from: number, speed: number, by: ReplayRequest["by"]) => void,
     onLive: () => void,
     suggested: () => number,
   ) {
@@ -28,32 +29,28 @@ export class ReplayBar {
     this.form.onsubmit = (event) => {
       event.preventDefault();
       const from = Date.parse(`${this.from.value}Z`);
-      if ((replay.state === "playing" || replay.state === "paused") && !this.changed) replay.toggle();
-      else if (from) onPlay(from, Number(this.speed.value), this.by.value as Wish["by"]);
-      this.changed = false;
+      if ((replay.state === "playing" || replay.state === "paused") && !this.isChanged) replay.toggle();
+      else if (from) onPlay(from, Number(this.speed.value), this.by.value as ReplayRequest["by"]);
+      this.isChanged = false;
     };
     this.from.oninput = this.by.onchange = () => {
-      this.changed = true;
-      this.show();
+      this.isChanged = true;
+      this.update();
     };
-    this.speed.onchange = () => replay.pace(Number(this.speed.value));
-    at<HTMLButtonElement>("replay-live").onclick = () => {
+    this.speed.onchange = () => replay.setSpeed(Number(this.speed.value));
+    byId<HTMLButtonElement>("replay-live").onclick = () => {
       this.form.hidden = true;
       this.open.setAttribute("aria-expanded", "false");
       onLive();
     };
   }
 
-  private changed = false;
+  private isChanged = false;
 
   /** Updates the label of the play button. */
-  show(): void {
-    const goes = this.replay.state === "playing" && !this.changed;
-    this.play.textContent = goes ? "Pause" : this.replay.state === "paused" && !this.changed ? "Go on" : "Play";
-    this.open.setAttribute("aria-pressed", String(this.replay.on));
+  update(): void {
+    const isPlaying = this.replay.state === "playing" && !this.isChanged;
+    this.play.textContent = isPlaying ? "Pause" : this.replay.state === "paused" && !this.isChanged ? "Go on" : "Play";
+    this.open.setAttribute("aria-pressed", String(this.replay.isOn));
   }
-}
-
-function at<T extends HTMLElement>(id: string): T {
-  return document.getElementById(id) as T;
 }

@@ -1,11 +1,11 @@
 /** User settings, stored in the browser and exported as a file. */
 
 import { DIGITS, NUMBERS, type Digits, type Numbers } from "./format";
-import { TIMEFRAMES, isFrame } from "./frame";
+import { TIMEFRAMES, isInterval } from "./interval";
 import { DELTA, isName } from "./indicators";
 import { COLUMNS, SORTS, type Column, type Group, type Sort } from "./market";
-import { CHOICES, KINDS, type Choice, type PatternKind } from "./marks";
-import { store, stored } from "./storage";
+import { MARK_CHOICES, PATTERN_KINDS, type MarkChoice, type PatternKind } from "./markers";
+import { save, load } from "./storage";
 import { ZONES, type Zone } from "./zones";
 
 export const SCALES = ["linear", "log", "percent"] as const;
@@ -13,10 +13,10 @@ export const STYLES = ["candles", "heikin-ashi", "line"] as const;
 export const TABS = ["tape", "patterns", "alerts"] as const;
 export const LAYOUTS = [1, 2, 4] as const;
 /** Choices of the minimum confidence of patterns, percent. */
-export const LEAST = [0, 50, 60, 70, 80, 90] as const;
+export const MIN_CONFIDENCES = [0, 50, 60, 70, 80, 90] as const;
 
 export type Layout = (typeof LAYOUTS)[number];
-export interface PanelPlace {
+export interface PanelState {
   symbol: string;
   timeframe: string;
   indicators: string[];
@@ -25,9 +25,9 @@ export type Scale = (typeof SCALES)[number];
 export type Style = (typeof STYLES)[number];
 export type Tab = (typeof TABS)[number];
 
-export interface Choices {
+export interface SettingValues {
   indicators: string[];
-  marks: Choice;
+  marks: MarkChoice;
   /** Kinds and minimum confidence of patterns, on the chart and in the list. */
   kinds: PatternKind[];
   least: number;
@@ -38,7 +38,7 @@ export interface Choices {
   reversed: boolean;
   /** Number of charts, and the state of the additional ones. */
   layout: Layout;
-  panels: PanelPlace[];
+  panels: PanelState[];
   /** Columns of the list. */
   columns: Column[];
   zone: Zone;
@@ -59,10 +59,10 @@ export interface Choices {
   session: string;
 }
 
-export const DEFAULTS: Choices = {
+export const DEFAULTS: SettingValues = {
   indicators: ["sma:20"],
   marks: "strong",
-  kinds: [...KINDS],
+  kinds: [...PATTERN_KINDS],
   least: 0,
   scale: "linear",
   style: "candles",
@@ -86,68 +86,68 @@ export const DEFAULTS: Choices = {
 };
 
 const KEY = "kandle.settings";
-const MOST_NAMES = 10_000;
-const MOST_GROUPS = 100;
-const MOST_LETTERS = 60;
-export const MOST_FRAMES = 4;
-export const MOST_INDICATORS = 16;
+const MAX_NAMES = 10_000;
+const MAX_GROUPS = 100;
+const MAX_LENGTH = 60;
+export const MAX_FRAMES = 4;
+export const MAX_INDICATORS = 16;
 
 /** Parses stored or imported settings. Invalid values become defaults. */
-export function parsed(text: string | null): Choices {
-  let given: Partial<Record<keyof Choices, unknown>> = {};
+export function parseSettings(text: string | null): SettingValues {
+  let given: Partial<Record<keyof SettingValues, unknown>> = {};
   try {
     const read: unknown = JSON.parse(text ?? "{}");
     if (typeof read === "object" && read !== null) given = read;
   } catch {
     // Not valid JSON: use the defaults.
   }
-  const groups = groupsOf(given.groups);
+  const groups = parseGroups(given.groups);
   return {
-    indicators: indicatorsOf(given.indicators, DEFAULTS.indicators),
-    marks: one(given.marks, CHOICES, DEFAULTS.marks),
-    kinds: KINDS.filter((each) => names(given.kinds, DEFAULTS.kinds).includes(each)),
-    least: LEAST.find((each) => each === given.least) ?? DEFAULTS.least,
-    scale: one(given.scale, SCALES, DEFAULTS.scale),
-    style: one(given.style, STYLES, DEFAULTS.style),
+    indicators: parseIndicators(given.indicators, DEFAULTS.indicators),
+    marks: oneOf(given.marks, MARK_CHOICES, DEFAULTS.marks),
+    kinds: PATTERN_KINDS.filter((each) => stringList(given.kinds, DEFAULTS.kinds).includes(each)),
+    least: MIN_CONFIDENCES.find((each) => each === given.least) ?? DEFAULTS.least,
+    scale: oneOf(given.scale, SCALES, DEFAULTS.scale),
+    style: oneOf(given.style, STYLES, DEFAULTS.style),
     layout: LAYOUTS.find((each) => each === given.layout) ?? DEFAULTS.layout,
-    panels: places(given.panels),
-    columns: COLUMNS.filter((each) => names(given.columns, []).includes(each)),
-    sort: one(given.sort, SORTS, DEFAULTS.sort),
+    panels: parsePanels(given.panels),
+    columns: COLUMNS.filter((each) => stringList(given.columns, []).includes(each)),
+    sort: oneOf(given.sort, SORTS, DEFAULTS.sort),
     reversed: given.reversed === true,
-    zone: one(given.zone, ZONES, DEFAULTS.zone),
-    numbers: one(given.numbers, NUMBERS, DEFAULTS.numbers),
-    digits: one(given.digits, DIGITS, DEFAULTS.digits),
-    tab: one(given.tab, TABS, DEFAULTS.tab),
-    timeframe: isFrame(textOf(given.timeframe)) ? textOf(given.timeframe) : DEFAULTS.timeframe,
-    frames: names(given.frames, []).filter((each) => isFrame(each) && !isUsual(each)).slice(-MOST_FRAMES),
+    zone: oneOf(given.zone, ZONES, DEFAULTS.zone),
+    numbers: oneOf(given.numbers, NUMBERS, DEFAULTS.numbers),
+    digits: oneOf(given.digits, DIGITS, DEFAULTS.digits),
+    tab: oneOf(given.tab, TABS, DEFAULTS.tab),
+    timeframe: isInterval(textOf(given.timeframe)) ? textOf(given.timeframe) : DEFAULTS.timeframe,
+    frames: stringList(given.frames, []).filter((each) => isInterval(each) && !isStandard(each)).slice(-MAX_FRAMES),
     symbol: textOf(given.symbol),
-    favourites: names(given.favourites, []),
-    hidden: names(given.hidden, []),
+    favourites: stringList(given.favourites, []),
+    hidden: stringList(given.hidden, []),
     groups,
     group: groups.some(({ name }) => name === given.group) ? textOf(given.group) : "",
-    session: textOf(given.session).slice(0, MOST_LETTERS),
+    session: textOf(given.session).slice(0, MAX_LENGTH),
   };
 }
 
-export function isUsual(frame: string): boolean {
+export function isStandard(frame: string): boolean {
   return TIMEFRAMES.some((each) => each === frame);
 }
 
-function one<T extends string>(value: unknown, all: readonly T[], otherwise: T): T {
-  return all.find((each) => each === value) ?? otherwise;
+function oneOf<T extends string>(value: unknown, all: readonly T[], fallback: T): T {
+  return all.find((each) => each === value) ?? fallback;
 }
 
 function textOf(value: unknown): string {
   return typeof value === "string" ? value : "";
 }
 
-function names(value: unknown, otherwise: readonly string[]): string[] {
-  if (!Array.isArray(value)) return [...otherwise];
-  return [...new Set(value.filter((each) => typeof each === "string"))].slice(0, MOST_NAMES);
+function stringList(value: unknown, fallback: readonly string[]): string[] {
+  if (!Array.isArray(value)) return [...fallback];
+  return [...new Set(value.filter((each) => typeof each === "string"))].slice(0, MAX_NAMES);
 }
 
-function indicatorsOf(value: unknown, otherwise: readonly string[]): string[] {
-  return names(value, otherwise).filter((each) => each === DELTA || isName(each)).slice(0, MOST_INDICATORS);
+function parseIndicators(value: unknown, fallback: readonly string[]): string[] {
+  return stringList(value, fallback).filter((each) => each === DELTA || isName(each)).slice(0, MAX_INDICATORS);
 }
 
 function objects(value: unknown): Record<string, unknown>[] {
@@ -155,68 +155,68 @@ function objects(value: unknown): Record<string, unknown>[] {
 }
 
 /** Returns the valid panels. */
-function places(value: unknown): PanelPlace[] {
+function parsePanels(value: unknown): PanelState[] {
   return objects(value)
-    .filter(({ symbol, timeframe }) => typeof symbol === "string" && isFrame(textOf(timeframe)))
+    .filter(({ symbol, timeframe }) => typeof symbol === "string" && isInterval(textOf(timeframe)))
     .slice(0, LAYOUTS.at(-1)! - 1)
-    .map(({ symbol, timeframe, indicators }) => ({ symbol: textOf(symbol), timeframe: textOf(timeframe), indicators: indicatorsOf(indicators, []) }));
+    .map(({ symbol, timeframe, indicators }) => ({ symbol: textOf(symbol), timeframe: textOf(timeframe), indicators: parseIndicators(indicators, []) }));
 }
 
 /** Returns the groups with unique names. */
-function groupsOf(value: unknown): Group[] {
-  const found = new Map<string, Group>();
+function parseGroups(value: unknown): Group[] {
+  const groups = new Map<string, Group>();
   for (const { name, symbols } of objects(value)) {
-    const short = textOf(name).trim().slice(0, MOST_LETTERS);
-    if (short && !found.has(short) && found.size < MOST_GROUPS) found.set(short, { name: short, symbols: names(symbols, []) });
+    const short = textOf(name).trim().slice(0, MAX_LENGTH);
+    if (short && !groups.has(short) && groups.size < MAX_GROUPS) groups.set(short, { name: short, symbols: stringList(symbols, []) });
   }
-  return [...found.values()];
+  return [...groups.values()];
 }
 
 /** The single settings store: controls write to it, drawing code subscribes to it. */
 export class Settings {
-  private choices = parsed(stored(KEY));
-  private readonly followers: { names: readonly (keyof Choices)[]; act: (now: Readonly<Choices>) => void }[] = [];
+  private values = parseSettings(load(KEY));
+  private readonly subscribers: { names: readonly (keyof SettingValues)[]; act: (current: Readonly<SettingValues>) => void }[] = [];
 
-  get now(): Readonly<Choices> {
-    return this.choices;
+  get now(): Readonly<SettingValues> {
+    return this.values;
   }
 
   /** Calls `act` whenever one of the settings changes. */
-  on(names: readonly (keyof Choices)[], act: (now: Readonly<Choices>) => void): void {
-    this.followers.push({ names, act });
+  onChange(names: readonly (keyof SettingValues)[], act: (now: Readonly<SettingValues>) => void): void {
+    this.subscribers.push({ names, act });
   }
 
   /** Calls `act` now and whenever one of the settings changes. */
-  follow(names: readonly (keyof Choices)[], act: (now: Readonly<Choices>) => void): void {
-    this.on(names, act);
-    act(this.choices);
+  subscribe(names: readonly (keyof SettingValues)[], act: (now: Readonly<SettingValues>) => void): void {
+    this.onChange(names, act);
+    act(this.values);
   }
 
-  set(changed: Partial<Choices>): void {
-    const before = this.choices;
-    this.choices = { ...before, ...changed };
-    store(KEY, this.text);
-    const others = (Object.keys(changed) as (keyof Choices)[]).filter((each) => before[each] !== this.choices[each]);
-    for (const { names, act } of this.followers) if (names.some((each) => others.includes(each))) act(this.choices);
+  set(changed: Partial<SettingValues>): void {
+    const previous = this.values;
+    this.values = { ...previous, ...changed };
+    save(KEY, this.json);
+    const changedNames = (Object.keys(changed) as (keyof SettingValues)[]).filter((each) => previous[each] !== this.values[each]);
+    for (const { names, act } of this.subscribers) if (names.some((each) => changedNames.includes(each))) act(this.values);
   }
 
   /** Adds a name to a list, or removes it. */
   toggle(list: "favourites" | "hidden" | "indicators", name: string): void {
-    this.set({ [list]: toggled(this.choices[list], name) });
+    this.set({ [list]: toggled(this.values[list], name) });
   }
 
   /** Adds a symbol to a group, or removes it. */
-  toggleIn(group: string, symbol: string): void {
-    this.set({ groups: this.choices.groups.map((each) => (each.name === group ? { ...each, symbols: toggled(each.symbols, symbol) } : each)) });
+  toggleInGroup(group: string, symbol: string): void {
+    this.set({ groups: this.values.groups.map((each) => (each.name === group ? { ...each, symbols: toggled(each.symbols, symbol) } : each)) });
   }
 
   /** The settings as JSON, for export. */
-  get text(): string {
-    return JSON.stringify(this.choices, undefined, 2);
+  get json(): string {
+    return JSON.stringify(this.values, undefined, 2);
   }
 
   replace(text: string): void {
-    this.set(parsed(text));
+    this.set(parseSettings(text));
   }
 }
 

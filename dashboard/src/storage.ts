@@ -1,17 +1,17 @@
 /** Browser storage with an in-memory fallback that lasts as long as the page. */
 
-const here = new Map<string, string>();
+const memory = new Map<string, string>();
 
-export function stored(key: string): string | null {
+export function load(key: string): string | null {
   try {
     return localStorage.getItem(key);
   } catch {
-    return here.get(key) ?? null; // denied by the browser
+    return memory.get(key) ?? null; // denied by the browser
   }
 }
 
-export function store(key: string, text: string): void {
-  here.set(key, text);
+export function save(key: string, text: string): void {
+  memory.set(key, text);
   try {
     localStorage.setItem(key, text);
   } catch {

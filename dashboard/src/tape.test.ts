@@ -7,8 +7,8 @@ import type { Row } from "./trade_rows";
 const row = (size: string): Row => ({ symbol: "A", price: "1", size, t: 0, side: "buy", trade_id: null, received: 0, late: false });
 
 test("the median size is the reference for large trades", () => {
-  expect(sizes(["1", "50", "2"].map(row))).toEqual({ middle: 2, largest: 50 });
-  expect(sizes([])).toEqual({ middle: 0, largest: 0 });
+  expect(sizes(["1", "50", "2"].map(row))).toEqual({ median: 2, largest: 50 });
+  expect(sizes([])).toEqual({ median: 0, largest: 0 });
 });
 
 test("times have milliseconds, large trades are highlighted, and small ones can be filtered out", () => {

@@ -21,19 +21,19 @@ describe("cancelled and corrected trades", () => {
   it("are marked; others are not", () => {
     const rows = new TradeRows();
     for (const id of ["1", "2", "3"]) rows.add(tick(id, Number(id), id), false);
-    rows.end(bust("2"));
-    rows.end(bust("99"));
+    rows.applyBust(bust("2"));
+    rows.applyBust(bust("99"));
     expect(shown(rows)).toEqual(["3", "2 cancelled", "1"]);
   });
 
   it("show their correction once, even if it is repeated or later cancelled", () => {
     const rows = new TradeRows();
     rows.add(tick("1", 1, "999"), false);
-    const said = bust("1", { status: "corrected", price: "10" });
-    rows.end(said);
-    rows.end(said);
+    const correction = bust("1", { status: "corrected", price: "10" });
+    rows.applyBust(correction);
+    rows.applyBust(correction);
     expect(shown(rows)).toEqual(["10 correction", "999 corrected"]);
-    rows.end(bust("1"));
+    rows.applyBust(bust("1"));
     expect(shown(rows)).toEqual(["10 cancelled", "999 cancelled"]);
   });
 
@@ -41,16 +41,16 @@ describe("cancelled and corrected trades", () => {
     const rows = new TradeRows();
     rows.add(tick("1", 0, "10"), false);
     rows.add(tick("1", MINUTE, "20"), false);
-    rows.end(bust("1", { t: 5 }));
+    rows.applyBust(bust("1", { t: 5 }));
     expect(shown(rows)).toEqual(["20", "10 cancelled"]);
-    rows.end(bust("1"));
+    rows.applyBust(bust("1"));
     expect(shown(rows)).toEqual(["20 cancelled", "10 cancelled"]);
   });
 
   it("are marked by history even if displayed before", () => {
     const rows = new TradeRows();
     rows.add(tick("1", 1, "999"), false);
-    rows.fill([tick("1", 1, "999", { mark: "cancelled" }), tick("0", 0, "5")]);
+    rows.merge([tick("1", 1, "999", { mark: "cancelled" }), tick("0", 0, "5")]);
     expect(shown(rows)).toEqual(["999 cancelled", "5"]);
   });
 });

@@ -1,28 +1,28 @@
 /** Loads the symbol list: last prices of all symbols, overviews and live trades of the visible ones. */
 
 import type { Cards } from "./cards";
-import { notice } from "./elements";
+import { showNotice } from "./elements";
 import * as quotes from "./quotes";
 import type { Live } from "./live";
 import type { Instrument, Market } from "./market";
-import { Refused } from "./request";
+import { BadRequest } from "./request";
 
-const EACH_MS = 5_000;
-const ALL_EACH_MS = 60_000;
+const POLL_MS = 5_000;
+const POLL_ALL_MS = 60_000;
 /** Delay after the last scroll before visible rows are loaded. */
-const SCROLLED_MS = 100;
+const SCROLL_DELAY_MS = 100;
 
 /** `chosen` is the selected symbol; `isLive` returns whether live data of it is shown and not a replay. */
-export interface Around {
+export interface Dependencies {
   market: Market;
   /** Whether the sort order needs the overviews of all symbols. */
   needsAll(): boolean;
   live: Live;
   /** Session for the change since the open. */
   session(): string;
-  chosen(): string;
+  selected(): string;
   isLive(): boolean;
-  touch(): void;
+  requestDraw(): void;
   /** Receives the feed states of all symbols. */
   onFeeds(states: string[]): void;
   onRead(): void;
@@ -30,76 +30,76 @@ export interface Around {
 
 export class Watchlist {
   visible: string[] = [];
-  private readAll = 0;
-  private scrolled: number | undefined;
+  private allLoadedAt = 0;
+  private timer: number | undefined;
 
-  constructor(private readonly cards: () => Cards, private readonly around: Around) {}
+  constructor(private readonly cards: () => Cards, private readonly deps: Dependencies) {}
 
   /** Subscribes to the trades of the visible cards only. */
   watch(next: string[]): void {
-    const { live, chosen, touch } = this.around;
-    touch();
-    const gone = this.visible.filter((each) => each !== chosen() && !next.includes(each));
+    const { live, selected, requestDraw } = this.deps;
+    requestDraw();
+    const hidden = this.visible.filter((each) => each !== selected() && !next.includes(each));
     this.visible = next;
-    if (gone.length) live.unsubscribe(...gone.map((each) => `ticks:${each}`));
+    if (hidden.length) live.unsubscribe(...hidden.map((each) => `ticks:${each}`));
     live.subscribe(...next.map((each) => `ticks:${each}`));
-    window.clearTimeout(this.scrolled);
-    const unread = next.filter((each) => !this.around.market.get(each).isRead);
-    if (unread.length) this.scrolled = window.setTimeout(() => void this.glance(unread).catch(() => undefined), SCROLLED_MS);
+    window.clearTimeout(this.timer);
+    const missing = next.filter((each) => !this.deps.market.get(each).isLoaded);
+    if (missing.length) this.timer = window.setTimeout(() => void this.loadOverviews(missing).catch(() => undefined), SCROLL_DELAY_MS);
   }
 
   /** Subscribes to the selected symbol's trades, and unsubscribes from the previous one's if its card is not visible. */
-  follow(symbol: string, before: string): void {
-    this.around.live.subscribe(`ticks:${symbol}`);
-    if (before && before !== symbol && !this.visible.includes(before)) this.around.live.unsubscribe(`ticks:${before}`);
+  select(symbol: string, previous: string): void {
+    this.deps.live.subscribe(`ticks:${symbol}`);
+    if (previous && previous !== symbol && !this.visible.includes(previous)) this.deps.live.unsubscribe(`ticks:${previous}`);
   }
 
   /** Starts polling. */
   async start(): Promise<void> {
-    await this.read();
-    window.setTimeout(() => void this.start(), EACH_MS);
+    await this.poll();
+    window.setTimeout(() => void this.start(), POLL_MS);
   }
 
   /** Loads the overviews of visible rows in one request and, every minute, the last trades of all symbols, since there may be new ones. */
-  async read(): Promise<void> {
-    const { market, chosen, needsAll, touch, onFeeds, onRead } = this.around;
+  async poll(): Promise<void> {
+    const { market, selected, needsAll, requestDraw, onFeeds, onRead } = this.deps;
     try {
-      if (!this.readAll || !market.symbols.length || Date.now() - this.readAll > ALL_EACH_MS) {
-        this.readAll = Date.now();
-        if (needsAll()) market.overview(this.shown(await quotes.overview("all", this.around.session())));
-        else market.latest(this.shown(await quotes.latestOfAll()));
+      if (!this.allLoadedAt || !market.symbols.length || Date.now() - this.allLoadedAt > POLL_ALL_MS) {
+        this.allLoadedAt = Date.now();
+        if (needsAll()) market.applyOverview(this.withoutReplayed(await quotes.fetchOverviews("all", this.deps.session())));
+        else market.applyLatest(this.withoutReplayed(await quotes.fetchLastTrades()));
       }
-      market.resort();
-      this.cards().lay();
-      await this.glance([...new Set([...this.visible, chosen()])].filter(Boolean));
-      const feeds = (await quotes.feeds()).flatMap(({ symbols }) => symbols);
+      market.invalidateOrder();
+      this.cards().layout();
+      await this.loadOverviews([...new Set([...this.visible, selected()])].filter(Boolean));
+      const feeds = (await quotes.fetchFeeds()).flatMap(({ symbols }) => symbols);
       onFeeds(feeds.map(({ state }) => state));
       for (const { instrument, state } of feeds) {
-        const known: Instrument = market.get(instrument);
-        [known.feed, known.changed] = [state, true];
+        const target: Instrument = market.get(instrument);
+        [target.feed, target.changed] = [state, true];
       }
-      touch();
+      requestDraw();
       onRead();
     } catch (error) {
-      if (error instanceof Refused) notice(`No list: ${error.message}`);
-      this.readAll = 0; // the connection state shows the problem; retried with the next poll
+      if (error instanceof BadRequest) showNotice(`No list: ${error.message}`);
+      this.allLoadedAt = 0; // the connection state shows the problem; retried with the next poll
     }
   }
 
   /** Reloads after a change of the sort order. */
-  async reorder(): Promise<void> {
-    this.readAll = 0;
-    await this.read();
+  async reload(): Promise<void> {
+    this.allLoadedAt = 0;
+    await this.poll();
   }
 
-  private async glance(symbols: string[]): Promise<void> {
+  private async loadOverviews(symbols: string[]): Promise<void> {
     if (!symbols.length) return;
-    this.around.market.overview(this.shown(await quotes.overview(symbols, this.around.session())));
-    this.around.touch();
+    this.deps.market.applyOverview(this.withoutReplayed(await quotes.fetchOverviews(symbols, this.deps.session())));
+    this.deps.requestDraw();
   }
 
   /** Filters out live data of the selected symbol during a replay. */
-  private shown<T extends { symbol: string }>(found: T[]): T[] {
-    return this.around.isLive() ? found : found.filter(({ symbol }) => symbol !== this.around.chosen());
+  private withoutReplayed<T extends { symbol: string }>(rows: T[]): T[] {
+    return this.deps.isLive() ? rows : rows.filter(({ symbol }) => symbol !== this.deps.selected());
   }
 }

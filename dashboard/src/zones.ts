@@ -1,23 +1,23 @@
 /** Display time zones: UTC, the browser's, the selected exchange's, or a named exchange's. */
 
-import { at } from "./elements";
+import { byId } from "./elements";
 
 /** Time zones by ISO 10383 market code, as trading calendars are named. */
-const EXCHANGES: Record<string, string> = {
+const ZONE_OF_MARKET: Record<string, string> = {
   XNYS: "America/New_York", XNAS: "America/New_York", XCME: "America/Chicago", XTSE: "America/Toronto", BVMF: "America/Sao_Paulo",
   XLON: "Europe/London", XPAR: "Europe/Paris", XAMS: "Europe/Amsterdam", XETR: "Europe/Berlin", XSWX: "Europe/Zurich", XMAD: "Europe/Madrid", XMIL: "Europe/Rome",
   XBOM: "Asia/Kolkata", XHKG: "Asia/Hong_Kong", XSES: "Asia/Singapore", XSHG: "Asia/Shanghai", XKRX: "Asia/Seoul", XTKS: "Asia/Tokyo", XASX: "Australia/Sydney",
 };
 /** Market codes of venues in instrument names such as `AAPL.NASDAQ`. */
-const VENUES: Record<string, string> = { NYSE: "XNYS", NASDAQ: "XNAS", CME: "XCME", LSE: "XLON", XETRA: "XETR", TSE: "XTKS", HKEX: "XHKG", ASX: "XASX" };
+const MARKET_OF_VENUE: Record<string, string> = { NYSE: "XNYS", NASDAQ: "XNAS", CME: "XCME", LSE: "XLON", XETRA: "XETR", TSE: "XTKS", HKEX: "XHKG", ASX: "XASX" };
 
-export const ZONES = ["UTC", "local", "exchange", ...Object.keys(EXCHANGES)] as const;
+export const ZONES = ["UTC", "local", "exchange", ...Object.keys(ZONE_OF_MARKET)] as const;
 export type Zone = (typeof ZONES)[number];
 
 /** Returns the label of a choice. */
 export function zoneTitle(zone: Zone): string {
-  const place = EXCHANGES[zone];
-  if (place) return `${zone} (${place})`;
+  const name = ZONE_OF_MARKET[zone];
+  if (name) return `${zone} (${name})`;
   return { UTC: "UTC", local: "this browser's zone", exchange: "the exchange's zone, else UTC" }[zone]!;
 }
 
@@ -27,17 +27,17 @@ export function zoneTitle(zone: Zone): string {
  */
 export function zoneName(zone: Zone, symbol = "", timeframe = ""): string | undefined {
   if (zone === "local") return undefined;
-  if (zone !== "exchange") return EXCHANGES[zone] ?? "UTC";
-  const days = timeframe.split("@").slice(1).join("@");
-  const ofDays = EXCHANGES[days] ?? days.split("@").at(-1)!;
-  if (EXCHANGES[days] || isZone(ofDays)) return ofDays;
+  if (zone !== "exchange") return ZONE_OF_MARKET[zone] ?? "UTC";
+  const session = timeframe.split("@").slice(1).join("@");
+  const ofSession = ZONE_OF_MARKET[session] ?? session.split("@").at(-1)!;
+  if (ZONE_OF_MARKET[session] || isZone(ofSession)) return ofSession;
   const venue = symbol.slice(symbol.lastIndexOf(".") + 1);
-  return EXCHANGES[venue] ?? EXCHANGES[VENUES[venue] ?? ""] ?? "UTC";
+  return ZONE_OF_MARKET[venue] ?? ZONE_OF_MARKET[MARKET_OF_VENUE[venue] ?? ""] ?? "UTC";
 }
 
 /** Displays the name of the current zone. */
-export function nameZone(name: string | undefined): void {
-  at("zone-name").textContent = name ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+export function showZone(name: string | undefined): void {
+  byId("zone-name").textContent = name ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
 }
 
 function isZone(name: string): boolean {

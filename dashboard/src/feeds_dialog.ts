@@ -1,15 +1,15 @@
 /** The feeds dialog: state, age, rate, gaps and history of each symbol, refreshed while it is open. */
 
-import { at } from "./elements";
+import { byId, tableRow } from "./elements";
 import { ago } from "./freshness";
 import type { Feed } from "./quotes";
 
-const EACH_MS = 2_000;
+const REFRESH_MS = 2_000;
 
 export const COLUMNS = ["Instrument", "State", "Age", "Trades/min", "Gaps open", "Filled", "History", "Skew", "Reconnects"];
 
 /** Returns the table cells of each symbol, in the order of COLUMNS. `now` is in ms since 1970. */
-export function rows(feeds: readonly Feed[], now: number): string[][] {
+export function feedRows(feeds: readonly Feed[], now: number): string[][] {
   return feeds.flatMap(({ symbols, skew_ms, reconnects }) =>
     symbols.map(({ instrument, state, last_message, trades_per_minute, gaps, history: { done, parts } }) => [
       instrument,
@@ -26,7 +26,7 @@ export function rows(feeds: readonly Feed[], now: number): string[][] {
 }
 
 /** Summarizes feed states: `12 feeds live, 1 stalled`. Empty without feeds. */
-export function counted(states: readonly string[]): string {
+export function summarizeStates(states: readonly string[]): string {
   const counts = new Map<string, number>();
   for (const each of states) counts.set(each, (counts.get(each) ?? 0) + 1);
   const texts = [...counts].sort(([, a], [, b]) => b - a).map(([state, n], at) => `${n} ${at ? "" : "feeds "}${state}`);
@@ -34,43 +34,37 @@ export function counted(states: readonly string[]): string {
 }
 
 /** Lists feed errors: `kraken: rate limited`. */
-export function errors(feeds: readonly Feed[]): string {
+export function feedErrors(feeds: readonly Feed[]): string {
   return feeds.filter(({ error }) => error).map(({ feed, error }) => `${feed}: ${error}`).join("\n");
 }
 
 /** Returns a function that opens the dialog. It calls `read` until it is closed. */
-export function feedSheet(read: () => Promise<Feed[]>): () => void {
-  const dialog = at<HTMLDialogElement>("feeds");
-  const show = async (): Promise<void> => {
+export function feedsDialog(fetchFeeds: () => Promise<Feed[]>): () => void {
+  const dialog = byId<HTMLDialogElement>("feeds");
+  const refresh = async (): Promise<void> => {
     try {
-      draw(await read());
+      draw(await fetchFeeds());
     } catch (error) {
-      at("feeds-said").textContent = String((error as Error).message);
+      byId("feeds-said").textContent = String((error as Error).message);
     }
-    if (dialog.open) window.setTimeout(() => void (dialog.open && show()), EACH_MS);
+    if (dialog.open) window.setTimeout(() => void (dialog.open && refresh()), REFRESH_MS);
   };
-  at<HTMLTableElement>("feed-table").tHead!.replaceChildren(line("th", COLUMNS));
+  byId<HTMLTableElement>("feed-table").tHead!.replaceChildren(tableRow("th", COLUMNS));
   return () => {
     if (dialog.open) return;
     dialog.showModal();
-    void show();
+    void refresh();
   };
 }
 
 function draw(feeds: Feed[]): void {
-  const said = feeds.length ? errors(feeds) : "No feed has reported: kandle feed add binance:BTCUSDT";
-  at("feeds-said").textContent = said;
-  at("feed-table").hidden = !feeds.length;
-  const body = rows(feeds, Date.now()).map((cells) => {
-    const made = line("td", cells);
-    made.dataset.state = cells[1];
-    return made;
+  const message = feeds.length ? feedErrors(feeds) : "No feed has reported: kandle feed add binance:BTCUSDT";
+  byId("feeds-said").textContent = message;
+  byId("feed-table").hidden = !feeds.length;
+  const body = feedRows(feeds, Date.now()).map((cells) => {
+    const row = tableRow("td", cells);
+    row.dataset.state = cells[1];
+    return row;
   });
-  at<HTMLTableElement>("feed-table").tBodies[0]!.replaceChildren(...body);
-}
-
-function line(kind: "td" | "th", cells: readonly string[]): HTMLTableRowElement {
-  const made = document.createElement("tr");
-  made.append(...cells.map((textContent) => Object.assign(document.createElement(kind), { textContent })));
-  return made;
+  byId<HTMLTableElement>("feed-table").tBodies[0]!.replaceChildren(...body);
 }

@@ -1,9 +1,9 @@
 /** Exports the chart as an image, with title and indicator values. */
 
-const LINE = 18;
+const LINE_HEIGHT = 18;
 
 /** Draws title and indicator values on a screenshot, and returns it. */
-export function picture(canvas: HTMLCanvasElement, box: HTMLElement, title: string): HTMLCanvasElement {
+export function renderPicture(canvas: HTMLCanvasElement, box: HTMLElement, title: string): HTMLCanvasElement {
   const context = canvas.getContext("2d")!;
   const { left, top, width, height } = box.getBoundingClientRect();
   context.scale(canvas.width / width, canvas.height / height);
@@ -14,9 +14,9 @@ export function picture(canvas: HTMLCanvasElement, box: HTMLElement, title: stri
   };
   let end = 0;
   for (const word of box.querySelectorAll(".indicator, .indicator b")) {
-    const place = word.getBoundingClientRect();
-    write(word, word.firstChild?.textContent ?? "", place.left - left, place.top - top);
-    if (!end || place.bottom - top < end + LINE) end = place.bottom - top;
+    const rect = word.getBoundingClientRect();
+    write(word, word.firstChild?.textContent ?? "", rect.left - left, rect.top - top);
+    if (!end || rect.bottom - top < end + LINE_HEIGHT) end = rect.bottom - top;
   }
   write(box, title, 10, end + 4);
   return canvas;

@@ -1,22 +1,22 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
-import { Frames } from "./frames";
+import { DrawScheduler } from "./draw_scheduler";
 
 let drawn: string[];
-let frames: Frames;
+let scheduler: DrawScheduler;
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "requestAnimationFrame", "performance"] });
   drawn = [];
-  frames = new Frames((all) => drawn.push(all ? "all" : "urgent"));
+  scheduler = new DrawScheduler((all) => drawn.push(all ? "all" : "urgent"));
 });
 
 afterEach(() => vi.useRealTimers());
 
 test("urgent parts are drawn each frame, everything once in 100 ms", () => {
   for (let ms = 0; ms < 200; ms += 20) {
-    frames.urgent();
+    scheduler.requestUrgent();
     vi.advanceTimersByTime(20);
   }
   expect(drawn).toContain("urgent");
@@ -25,18 +25,18 @@ test("urgent parts are drawn each frame, everything once in 100 ms", () => {
 });
 
 test("a deferred change is drawn within 100 ms, without anything urgent", () => {
-  frames.urgent();
+  scheduler.requestUrgent();
   vi.advanceTimersByTime(20);
-  frames.soon();
-  frames.soon();
+  scheduler.requestSoon();
+  scheduler.requestSoon();
   vi.advanceTimersByTime(140);
   expect(drawn).toEqual(["all", "all"]);
 });
 
 test("a full redraw follows an urgent one", () => {
-  frames.touch();
+  scheduler.request();
   vi.advanceTimersByTime(20);
-  frames.urgent();
+  scheduler.requestUrgent();
   vi.advanceTimersByTime(20);
   expect(drawn).toEqual(["all", "urgent"]);
   vi.advanceTimersByTime(140);
@@ -44,9 +44,9 @@ test("a full redraw follows an urgent one", () => {
 });
 
 test("a full request is drawn at once", () => {
-  frames.touch();
+  scheduler.request();
   vi.advanceTimersByTime(20);
-  frames.touch();
+  scheduler.request();
   vi.advanceTimersByTime(20);
   expect(drawn).toEqual(["all", "all"]);
 });

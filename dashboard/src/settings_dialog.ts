@@ -1,7 +1,7 @@
 /** The `?` dialog: keyboard shortcuts, time zone and number format, import and export of settings. */
 
-import { save } from "./bars";
-import { at, select } from "./elements";
+import { download } from "./bars";
+import { byId, select } from "./elements";
 import { DIGITS, NUMBERS } from "./format";
 import type { Settings } from "./settings";
 import { ZONES, zoneTitle } from "./zones";
@@ -23,15 +23,15 @@ const KEYS: [string, string][] = [
   ["?", "this sheet; Escape closes it"],
 ];
 
-export interface Sheet {
+export interface Dependencies {
   settings: Settings;
   /** Settings were replaced. */
   onReplaced(): void;
 }
 
-export function sheet({ settings, onReplaced }: Sheet): { open(): void } {
-  const dialog = at<HTMLDialogElement>("sheet");
-  at("keys").replaceChildren(
+export function settingsDialog({ settings, onReplaced }: Dependencies): { open(): void } {
+  const dialog = byId<HTMLDialogElement>("sheet");
+  byId("keys").replaceChildren(
     ...KEYS.flatMap(([keys, does]) => {
       const [term, text] = [document.createElement("dt"), document.createElement("dd")];
       term.append(...keys.split(" ").map((each) => Object.assign(document.createElement("kbd"), { textContent: each })));
@@ -42,28 +42,28 @@ export function sheet({ settings, onReplaced }: Sheet): { open(): void } {
   select("zone", ZONES, settings.now.zone, (zone) => settings.set({ zone }), zoneTitle);
   select("numbers", NUMBERS, settings.now.numbers, (numbers) => settings.set({ numbers }));
   select("digits", DIGITS, settings.now.digits, (digits) => settings.set({ digits }));
-  const session = at<HTMLInputElement>("session");
+  const session = byId<HTMLInputElement>("session");
   session.value = settings.now.session;
   session.onchange = () => settings.set({ session: session.value.trim() });
-  at("export").onclick = () => save("kandle-settings.json", new Blob([settings.text], { type: "application/json" }));
-  at<HTMLInputElement>("import").onchange = async ({ target }) => {
+  byId("export").onclick = () => download("kandle-settings.json", new Blob([settings.json], { type: "application/json" }));
+  byId<HTMLInputElement>("import").onchange = async ({ target }) => {
     const [file] = (target as HTMLInputElement).files ?? [];
     if (!file) return;
     settings.replace(await file.text());
     onReplaced();
   };
-  at("unhide").onclick = () => {
+  byId("unhide").onclick = () => {
     settings.set({ hidden: [] });
     onReplaced();
   };
-  at("defaults").onclick = () => {
+  byId("defaults").onclick = () => {
     settings.replace("{}");
     onReplaced();
   };
   return {
     open: () => {
-      at("unhide").hidden = !settings.now.hidden.length;
-      at("unhide").textContent = `Show ${settings.now.hidden.length} hidden symbols`;
+      byId("unhide").hidden = !settings.now.hidden.length;
+      byId("unhide").textContent = `Show ${settings.now.hidden.length} hidden symbols`;
       dialog.showModal();
     },
   };

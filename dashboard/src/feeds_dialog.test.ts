@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { COLUMNS, counted, errors, rows } from "./feeds";
+import { COLUMNS, summarizeStates, feedErrors, feedRows } from "./feeds_dialog";
 import type { Feed } from "./quotes";
 
 const feed: Feed = {
@@ -29,18 +29,18 @@ const feed: Feed = {
 };
 
 test("each symbol has a row, with the values of its feed", () => {
-  const [live, ended] = rows([feed], 140_000);
+  const [live, ended] = feedRows([feed], 140_000);
   expect(live).toEqual(["BTC-USD.KRAKEN", "live", "40 s ago", "61", "1 (250)", "4", "33 %", "-35 ms", "2"]);
   expect(live).toHaveLength(COLUMNS.length);
   expect(ended).toEqual(["LUNA-USD.KRAKEN", "ended", "–", "0", "0", "0", "–", "-35 ms", "2"]);
 });
 
 test("states are counted, the most frequent first", () => {
-  expect(counted(["stalled", "live", "live"])).toBe("2 feeds live, 1 stalled");
-  expect(counted([])).toBe("");
+  expect(summarizeStates(["stalled", "live", "live"])).toBe("2 feeds live, 1 stalled");
+  expect(summarizeStates([])).toBe("");
 });
 
 test("an unknown value is a dash, and a feed without an error is not listed", () => {
-  expect(rows([{ ...feed, skew_ms: null }], 0)[0]![7]).toBe("–");
-  expect(errors([feed, { ...feed, feed: "binance", error: null }])).toBe("kraken: rate limited");
+  expect(feedRows([{ ...feed, skew_ms: null }], 0)[0]![7]).toBe("–");
+  expect(feedErrors([feed, { ...feed, feed: "binance", error: null }])).toBe("kraken: rate limited");
 });

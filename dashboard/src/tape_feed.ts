@@ -3,12 +3,12 @@
 import * as history from "./history";
 import type { Tick } from "./live";
 import type { Tape } from "./tape";
-import { ROWS } from "./trade_rows";
+import { MAX_ROWS } from "./trade_rows";
 
-const FILLS = 5;
-const FIRST_WAIT_MS = 250;
+const ATTEMPTS = 5;
+const MIN_BACKOFF_MS = 250;
 
-export class Trades {
+export class TapeFeed {
   private symbol = "";
 
   /** `isLive` returns whether live data is shown and not a replay. */
@@ -19,34 +19,34 @@ export class Trades {
   ) {}
 
   /** Switches to another symbol. */
-  choose(symbol: string): void {
+  select(symbol: string): void {
     this.symbol = symbol;
     this.tape.clear();
-    void this.fill();
+    void this.load();
   }
 
-  take(tick: Tick, late: boolean): void {
+  add(tick: Tick, late: boolean): void {
     this.tape.add(tick, late);
   }
 
   /** Handles the last trade of a snapshot, which lacks fields of the tape, by loading it from history. */
-  know(tick: Tick): void {
-    if (!this.tape.has(tick)) void this.fill(tick);
+  addSnapshot(tick: Tick): void {
+    if (!this.tape.contains(tick)) void this.load(tick);
   }
 
   /** Loads trades from history. With `upto`, retries until that trade is included, since it may not be stored yet. */
-  async fill(upto?: Pick<Tick, "t" | "price">): Promise<void> {
+  async load(upto?: Pick<Tick, "t" | "price">): Promise<void> {
     const mine = this.symbol;
-    for (let attempt = 0; attempt < FILLS && mine === this.symbol; attempt += 1) {
+    for (let attempt = 0; attempt < ATTEMPTS && mine === this.symbol; attempt += 1) {
       try {
-        const found = await history.ticks(mine, ROWS);
-        if (mine === this.symbol && this.isLive()) this.tape.fill(found);
+        const trades = await history.ticks(mine, MAX_ROWS);
+        if (mine === this.symbol && this.isLive()) this.tape.merge(trades);
         this.onFilled();
       } catch {
         // Retried below.
       }
-      if (!upto || this.tape.has(upto)) return;
-      await new Promise((done) => setTimeout(done, FIRST_WAIT_MS * 2 ** attempt));
+      if (!upto || this.tape.contains(upto)) return;
+      await new Promise((done) => setTimeout(done, MIN_BACKOFF_MS * 2 ** attempt));
     }
   }
 }
