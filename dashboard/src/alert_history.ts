@@ -51,7 +51,7 @@ export async function testRule(rule?: string): Promise<TestResult[]> {
 /** Deletes a rule. Throws if the request fails. */
 export async function removeRule(id: string): Promise<void> {
   const response = await fetch(urlOf(id), { method: "DELETE", headers: headers() });
-  if (!response.ok && response.status !== 404) throw new Error(`the rule is still in force: ${response.status}`);
+  if (!response.ok && response.status !== 404) throw new Error(`the rule was not removed: ${response.status}`);
 }
 
 export interface AlertPage {

@@ -33,10 +33,10 @@ test("a test shows the result for each service by name, with the reason of a fai
   expect(requests).toEqual([["/api/alert-rules/test", {}]]);
 });
 
-test("a test without services says that nobody is notified", async () => {
+test("a test without services says that no service is notified", async () => {
   const { note, click } = page({ "/api/alert-rules/test": { targets: [] } });
   click("rule-test");
-  await vi.waitFor(() => expect(note.textContent).toContain("ALERT_URLS names no service"));
+  await vi.waitFor(() => expect(note.textContent).toContain("ALERT_URLS is empty"));
 });
 
 test("a symbol that contains spaces is quoted, as the rule grammar requires", () => {

@@ -82,11 +82,11 @@ export class AlertRules {
   }
 
   private async test(rule: string): Promise<void> {
-    this.showNote("Notifying…", false);
+    this.showNote("Sending…", false);
     try {
       const results = await alertHistory.testRule(rule.trim() || undefined);
       const lines = results.map(({ target, sent, reason }) => `${target}: ${sent ? "sent" : `not sent, ${reason}`}`);
-      this.showNote(lines.join("\n") || "ALERT_URLS names no service: nobody is notified.", results.some(({ sent }) => !sent));
+      this.showNote(lines.join("\n") || "ALERT_URLS is empty: no service is notified.", results.some(({ sent }) => !sent));
     } catch (error) {
       this.showNote(error instanceof Error ? error.message : String(error), true);
     }
@@ -102,7 +102,7 @@ export class AlertRules {
   private async toggleNotifications(): Promise<void> {
     const isOn = byId("notify").getAttribute("aria-pressed") !== "true";
     const permission = isOn && typeof Notification !== "undefined" && Notification.permission !== "granted" ? await Notification.requestPermission() : "";
-    if (permission === "denied") this.showNote("The browser does not allow notifications here; the sound is on.", false);
+    if (permission === "denied") this.showNote("The browser blocks notifications; the sound is on.", false);
     byId("notify").setAttribute("aria-pressed", String(isOn));
     this.onSound(isOn);
   }

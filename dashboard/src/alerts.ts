@@ -65,13 +65,13 @@ export class Alerts {
     const { rule } = this;
     this.count.textContent = this.byKey.size ? String(this.byKey.size) : "";
     byId("alerts-of").hidden = !rule;
-    byId("alerts-of").querySelector("span")!.textContent = rule ? `Alerts of ${rule.rule}` : "";
+    byId("alerts-of").querySelector("span")!.textContent = rule ? `Alerts for ${rule.rule}` : "";
     byId("alerts-older").hidden = !this.cursors.get(rule?.id ?? "");
     const all = [...this.byKey.values()].filter((each) => !rule || each.rule_id === rule.id).sort((a, b) => b.timestamp - a.timestamp);
     if (all.length) return this.list.replaceChildren(...all.map((each) => this.createEntry(each)));
     const empty = document.createElement("p");
     empty.className = "none";
-    empty.textContent = rule ? "It has not come true yet." : "No alert yet. Add a rule above, or right-click a price on the chart.";
+    empty.textContent = rule ? "No alert for this rule yet." : "No alerts yet. Add a rule above, or right-click a price on the chart.";
     this.list.replaceChildren(empty);
   }
 
@@ -79,7 +79,7 @@ export class Alerts {
     const element = document.createElement("button");
     element.type = "button";
     element.className = "alert";
-    element.title = "Show it on the chart";
+    element.title = "Show on the chart";
     element.onclick = () => this.onChoose(alert);
     const rule = document.createElement("b");
     rule.textContent = alert.rule;

@@ -121,8 +121,8 @@ export class Cards {
     const message = document.createElement("p");
     message.className = "none";
     message.textContent = this.filter
-      ? `No symbol has ${this.filter} in its name.`
-      : "No symbol yet. Ticks appear here as they come: try `kandle simulate`, or send one over UDP.";
+      ? `No symbol contains ${this.filter}.`
+      : "No symbols yet. They appear with their first trade: try `kandle simulate`, or send a tick over UDP.";
     this.box.append(message);
   }
 }
@@ -178,7 +178,7 @@ class Card {
     if (aged !== this.drawnAge) {
       this.drawnAge = aged;
       parts.age.textContent = aged;
-      parts.age.title = "since the last trade was received";
+      parts.age.title = "time since the last trade";
       this.element.classList.toggle("stale", age > STALE_MS);
     }
     if (!instrument.changed) return;
@@ -191,7 +191,7 @@ class Card {
     }
     parts.last.textContent = price(instrument.last, instrument.decimals);
     parts.side.textContent = change(Number(instrument.last), before);
-    parts.side.title = "against 24 hours ago";
+    parts.side.title = "change in 24 hours";
     parts.side.className = `side ${before === undefined ? "muted" : rising ? "up" : "down"}`;
     this.columns.forEach((column, n) => {
       if (column === "session") {

@@ -79,7 +79,7 @@ function addButtons(deps: Dependencies): void {
 
 function deltaButton(settings: Settings): HTMLElement {
   const isOn = (): boolean => settings.now.indicators.includes(DELTA);
-  const element = button("Delta", () => settings.toggle("indicators", DELTA), { title: "Bought less sold volume" });
+  const element = button("Delta", () => settings.toggle("indicators", DELTA), { title: "Bought minus sold volume" });
   settings.subscribe(["indicators"], () => element.setAttribute("aria-pressed", String(isOn())));
   return element;
 }

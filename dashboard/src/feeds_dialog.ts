@@ -45,7 +45,7 @@ export function feedsDialog(fetchFeeds: () => Promise<Feed[]>): () => void {
     try {
       draw(await fetchFeeds());
     } catch (error) {
-      byId("feeds-said").textContent = String((error as Error).message);
+      byId("feeds-message").textContent = String((error as Error).message);
     }
     if (dialog.open) window.setTimeout(() => void (dialog.open && refresh()), REFRESH_MS);
   };
@@ -58,8 +58,8 @@ export function feedsDialog(fetchFeeds: () => Promise<Feed[]>): () => void {
 }
 
 function draw(feeds: Feed[]): void {
-  const message = feeds.length ? feedErrors(feeds) : "No feed has reported: kandle feed add binance:BTCUSDT";
-  byId("feeds-said").textContent = message;
+  const message = feeds.length ? feedErrors(feeds) : "No feeds yet. To add one: kandle feed add binance:BTCUSDT";
+  byId("feeds-message").textContent = message;
   byId("feed-table").hidden = !feeds.length;
   const body = feedRows(feeds, Date.now()).map((cells) => {
     const row = tableRow("td", cells);

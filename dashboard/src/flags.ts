@@ -7,11 +7,11 @@ export interface Flag {
   text: string;
 }
 
-const GAP: Flag = { label: "gap", text: "Gap in the feed: trades of this time are missing." };
-const PARTIAL: Flag = { label: "partial", text: "Partial: it began before the first trade that came." };
-const VENUE: Flag = { label: "venue", text: "The venue's own candle: no trades of this time are stored." };
-const CORRECTED: Flag = { label: "corrected", text: "Corrected: late, cancelled or corrected trades changed it after it had closed." };
-const OUTLIER: Flag = { label: "off the axis", text: "A print far off the market: the axis leaves it out." };
+const GAP: Flag = { label: "gap", text: "Gap in the feed: trades of this candle are missing." };
+const PARTIAL: Flag = { label: "partial", text: "Partial: it started before the first received trade." };
+const VENUE: Flag = { label: "venue", text: "The venue's candle: its trades are not stored." };
+const CORRECTED: Flag = { label: "corrected", text: "Corrected: late, cancelled or corrected trades changed it after it closed." };
+const OUTLIER: Flag = { label: "off the axis", text: "Outlier: a price far off the market, beyond the axis." };
 const OPEN: Flag = { label: "open", text: "" };
 
 export function flags(candle: Candle, isCorrected: boolean, isOutlier = false): Flag[] {

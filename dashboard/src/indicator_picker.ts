@@ -84,7 +84,7 @@ export class IndicatorPicker {
       return row;
     });
     byId("kinds").replaceChildren(...rows);
-    if (!rows.length) byId("kinds").textContent = "No indicator of this name.";
+    if (!rows.length) byId("kinds").textContent = "No indicator matches.";
   }
 
   private async add(text: string): Promise<void> {

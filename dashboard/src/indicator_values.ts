@@ -49,7 +49,7 @@ export class IndicatorValues {
         if (store !== current().store) return;
         for (const [t, values] of matchTimes(store.all(), rows)) this.values.set(t, { ...this.values.get(t), ...values });
       } catch (error) {
-        return showNotice(`No indicators: ${error instanceof Error ? error.message : error}`);
+        return showNotice(`Indicators failed to load: ${error instanceof Error ? error.message : error}`);
       }
     }
     chart.values = this.values;

@@ -46,7 +46,7 @@ export class IntervalPicker {
     const names = [...group.querySelectorAll("button")].map(({ dataset }) => dataset.frame);
     if (names.join() !== all.join())
       group.replaceChildren(
-        ...all.map((each) => button(intervalTitle(each), () => this.onInterval(each), { role: "radio", "data-frame": each, ...(isStandard(each) ? {} : { title: "Delete takes it from here" }) })),
+        ...all.map((each) => button(intervalTitle(each), () => this.onInterval(each), { role: "radio", "data-frame": each, ...(isStandard(each) ? {} : { title: "Press Delete to remove" }) })),
       );
     for (const each of group.querySelectorAll("button")) {
       each.setAttribute("aria-checked", String(each.dataset.frame === interval));
@@ -64,7 +64,7 @@ export class IntervalPicker {
     const text = this.size.value.trim();
     const interval = this.kind.value === "time" ? text : canonicalBarType(this.kind.value as Measure, text);
     const isValid = interval !== undefined && isInterval(interval);
-    this.size.setCustomValidity(isValid ? "" : this.kind.value === "time" ? "such as 3m, 2h, 1d@XNYS" : "a number above 0; whole of ticks");
+    this.size.setCustomValidity(isValid ? "" : this.kind.value === "time" ? "for example 3m, 2h, 1d@XNYS" : "a number above 0; a whole number for ticks");
     this.size.reportValidity();
     if (!isValid) return;
     this.close();

@@ -86,7 +86,7 @@ export class ListControls {
     const { columns, sort, reversed } = settings.now;
     byId<HTMLSelectElement>("sort").value = sort;
     byId("way").textContent = reversed ? "↑" : "↓";
-    byId("way").setAttribute("aria-label", reversed ? "Order reversed" : "Usual order");
+    byId("way").setAttribute("aria-label", reversed ? "Reversed order" : "Default order");
     byId("heads").hidden = !columns.length;
     byId("heads").replaceChildren(
       ...columns.map((each) => {

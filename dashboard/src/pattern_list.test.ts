@@ -10,9 +10,9 @@ const pattern = { pattern_type: "double_top", direction: -1 } as Pattern;
 const outcome = { pattern_type: "double_top", direction: -1, count: 30, judged: 24, hit_rate: 0.583, base_hit_rate: 0.51, verdict: "-" };
 
 test("a pattern is shown with its hit rate, and the base rate of all candles", () => {
-  expect(describeOutcome(pattern, { horizon: 10, outcomes: [outcome] })).toBe("after 10 candles 58 % of 24 went its way (all candles: 51 %)");
+  expect(describeOutcome(pattern, { horizon: 10, outcomes: [outcome] })).toBe("after 10 candles 58 % of 24 moved in its direction (all candles: 51 %)");
   expect(describeOutcome(pattern, { horizon: 10, outcomes: [{ ...outcome, judged: 3, verdict: "few" }] })).toContain("; too few to tell");
-  expect(describeOutcome(pattern, { horizon: 10, outcomes: [{ ...outcome, judged: 0, hit_rate: null }] })).toBe("none before with 10 candles after it");
+  expect(describeOutcome(pattern, { horizon: 10, outcomes: [{ ...outcome, judged: 0, hit_rate: null }] })).toBe("no earlier one with 10 candles after it");
   expect(describeOutcome(pattern, { horizon: 10, outcomes: [{ ...outcome, direction: 1 }] })).toBe("");
   expect(describeOutcome(pattern, undefined)).toBe("");
 });

@@ -116,7 +116,7 @@ export class PatternList {
   private draw(): void {
     const all = this.listed;
     this.count.textContent = all.length ? String(all.filter((p) => p.status === "active").length) : "";
-    const empty = Object.assign(document.createElement("p"), { className: "none", textContent: "No such pattern in view. They appear as candles close." });
+    const empty = Object.assign(document.createElement("p"), { className: "none", textContent: "No matching pattern in view. New ones appear as candles close." });
     const { id } = (document.activeElement as HTMLElement | null)?.dataset ?? {};
     this.box.replaceChildren(...(all.length ? all.slice(0, this.limit).map((each) => this.createEntry(each)) : [empty]), this.olderButton);
     if (id !== undefined) this.box.querySelector<HTMLElement>(`[data-id="${CSS.escape(id)}"]`)?.focus();
@@ -127,13 +127,13 @@ export class PatternList {
     element.type = "button";
     element.dataset.id = pattern.id;
     element.className = `pattern ${pattern.status}`;
-    element.title = "Show it on the chart";
+    element.title = "Show on the chart";
     element.onclick = () => this.onChoose(pattern);
     const head = createLine("head");
     const side = pattern.direction > 0 ? "up" : pattern.direction < 0 ? "down" : "muted";
     head.append(
       createText(title(pattern.pattern_type), "name"),
-      createText(pattern.direction > 0 ? "▲ bullish" : pattern.direction < 0 ? "▼ bearish" : "● neither way", side),
+      createText(pattern.direction > 0 ? "▲ bullish" : pattern.direction < 0 ? "▼ bearish" : "● neutral", side),
     );
     const state = pattern.status === "retracted" ? "retracted by a correction" : pattern.level;
     const text = createLine("muted");
@@ -162,14 +162,14 @@ export function patternFilter(settings: Settings): void {
   select("pattern-least", texts, texts[MIN_CONFIDENCES.findIndex((each) => each === settings.now.least)]!, (text) => settings.set({ least: MIN_CONFIDENCES[texts.indexOf(text)]! }));
 }
 
-/** Describes the outcome of a pattern: `after 10 candles 58 % of 24 went its way (all candles: 51 %)`. */
+/** Describes the outcome of a pattern: `after 10 candles 58 % of 24 moved in its direction (all candles: 51 %)`. */
 export function describeOutcome({ pattern_type, direction }: Pattern, outcomes: Outcomes | undefined): string {
   const outcome = outcomes?.outcomes.find((each) => each.pattern_type === pattern_type && each.direction === direction);
   if (!outcomes || !outcome || !direction) return "";
-  if (outcome.hit_rate === null || outcome.base_hit_rate === null) return `none before with ${outcomes.horizon} candles after it`;
+  if (outcome.hit_rate === null || outcome.base_hit_rate === null) return `no earlier one with ${outcomes.horizon} candles after it`;
   const percent = (rate: number): string => `${Math.round(rate * 100)} %`;
   const caveat = outcome.verdict === "few" ? "; too few to tell" : "";
-  return `after ${outcomes.horizon} candles ${percent(outcome.hit_rate)} of ${decimal(String(outcome.judged))} went its way (all candles: ${percent(outcome.base_hit_rate)})${caveat}`;
+  return `after ${outcomes.horizon} candles ${percent(outcome.hit_rate)} of ${decimal(String(outcome.judged))} moved in its direction (all candles: ${percent(outcome.base_hit_rate)})${caveat}`;
 }
 
 function createLine(name: string): HTMLElement {

@@ -29,7 +29,7 @@ export class Playback {
 
   constructor(url: string, handlers: Pick<LiveHandlers, "tick" | "candle" | "pattern">, private readonly deps: Dependencies) {
     this.replay = new Replay(url, handlers, (problem) => {
-      if (problem) showNotice(`No replay: ${problem}`);
+      if (problem) showNotice(`Replay failed: ${problem}`);
       this.bar.update();
       deps.onState();
     });

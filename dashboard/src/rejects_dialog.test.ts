@@ -7,7 +7,7 @@ const counts = [{ code: "bad_price", source: "udp", rejects: 1_200, newest: 1 },
 
 test("the summary totals all reasons, with the commands to handle them", () => {
   expect(total({ counts, rejects: [] })).toBe(1_234);
-  expect(summarize({ counts, rejects: [] }, { count: 2, letters: [] })).toBe("1,234 rejects in 24 hours: after a fix, kandle rejects replay. 2 dead letters: kandle dlq list, kandle dlq replay.");
+  expect(summarize({ counts, rejects: [] }, { count: 2, letters: [] })).toBe("1,234 rejects in 24 hours. To retry them after a fix: kandle rejects replay. 2 dead letters: kandle dlq list, kandle dlq replay.");
   expect(summarize({ counts: [], rejects: [] }, undefined)).toBe("No rejects in 24 hours. No dead letters.");
 });
 

@@ -68,11 +68,11 @@ export class RejectsDialog {
       this.showCounts(rejects, letters);
       const codes = (rejects?.counts ?? []).map(({ code, source, rejects: n, newest }) => [code, source, decimal(String(n)), dateTime(newest)]);
       table("reject-counts", ["Reason", "Source", "24 hours", "Newest"], codes);
-      table("reject-rows", ["Received", "Reason", "What is wrong", "What came"], (rejects?.rejects ?? []).map((each) => [dateTime(each.received), each.code, each.detail, excerpt(each)]));
-      table("letter-rows", ["ID", "Stored", "Event", "Went to", "Answer"], (letters?.letters ?? []).map((each) => [String(each.sequence), each.stored === null ? "–" : dateTime(each.stored), `${each.type ?? ""} ${each.id ?? ""}`, each.destination ?? "–", [each.code, each.error].filter(Boolean).join(" ")]));
-      setText("input-said", summarize(rejects, letters));
+      table("reject-rows", ["Received", "Reason", "Detail", "Original input"], (rejects?.rejects ?? []).map((each) => [dateTime(each.received), each.code, each.detail, excerpt(each)]));
+      table("letter-rows", ["ID", "Stored", "Event", "Destination", "Error"], (letters?.letters ?? []).map((each) => [String(each.sequence), each.stored === null ? "–" : dateTime(each.stored), `${each.type ?? ""} ${each.id ?? ""}`, each.destination ?? "–", [each.code, each.error].filter(Boolean).join(" ")]));
+      setText("input-message", summarize(rejects, letters));
     } catch (error) {
-      setText("input-said", error instanceof Error ? error.message : String(error));
+      setText("input-message", error instanceof Error ? error.message : String(error));
     }
     window.setTimeout(() => { if (this.dialog.open) void this.refresh(); }, REFRESH_MS);
   }
@@ -95,7 +95,7 @@ export function excerpt({ original, bytes }: Reject): string {
 
 /** Summarizes the counts, with the commands to handle them. */
 export function summarize(rejects: Rejects | undefined, letters: DeadLetters | undefined): string {
-  const rejectText = rejects && total(rejects) ? `${decimal(String(total(rejects)))} rejects in 24 hours: after a fix, kandle rejects replay.` : "No rejects in 24 hours.";
+  const rejectText = rejects && total(rejects) ? `${decimal(String(total(rejects)))} rejects in 24 hours. To retry them after a fix: kandle rejects replay.` : "No rejects in 24 hours.";
   return `${rejectText} ${letters?.count ? `${decimal(String(letters.count))} dead letters: kandle dlq list, kandle dlq replay.` : "No dead letters."}`;
 }
 

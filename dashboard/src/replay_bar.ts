@@ -50,7 +50,7 @@ export class ReplayBar {
   /** Updates the label of the play button. */
   update(): void {
     const isPlaying = this.replay.state === "playing" && !this.isChanged;
-    this.play.textContent = isPlaying ? "Pause" : this.replay.state === "paused" && !this.isChanged ? "Go on" : "Play";
+    this.play.textContent = isPlaying ? "Pause" : this.replay.state === "paused" && !this.isChanged ? "Resume" : "Play";
     this.open.setAttribute("aria-pressed", String(this.replay.isOn));
   }
 }

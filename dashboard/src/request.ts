@@ -10,7 +10,7 @@ export async function getJson<T>(url: string): Promise<T | undefined> {
   for (let attempt = 0; ; attempt += 1) {
     const response = await fetch(url, { headers: headers() });
     if (response.ok) return (await response.json()) as T;
-    if (response.status === 401) throw new Error("this server asks for a token: open the address that `kandle up` printed");
+    if (response.status === 401) throw new Error("this server requires a token: open the URL that `kandle up` printed");
     if (response.status === 400) throw new BadRequest(((await response.json()) as { detail: string }).detail.replace(/^(indicators|timeframe|type): /, ""));
     if (response.status < 500) return undefined;
     if (attempt === 4) throw new Error(`${url}: ${response.status}`);

@@ -101,7 +101,7 @@ export class Series {
       await this.loadPage(undefined, RETRY_MS);
     } while (this.loadsAgain && mine === this.store);
     if (this.loadingStore === mine) this.loadingStore = undefined;
-    if (this.isUnknown) showNotice(`No symbol ${this.symbol}: nothing of it was ever seen. It is shown as soon as it trades.`);
+    if (this.isUnknown) showNotice(`No symbol ${this.symbol}: it has never traded. It appears with its first trade.`);
   }
 
   /** Loads history before a time, ms since 1970. */
@@ -131,7 +131,7 @@ export class Series {
     } catch (error) {
       if (mine !== this.loadId) return;
       if (error instanceof BadRequest) return showNotice(error.message);
-      showNotice(`History is away${retryMs ? ", tried again" : ""}: ${error instanceof Error ? error.message : error}`);
+      showNotice(`History is unavailable${retryMs ? ", retrying" : ""}: ${error instanceof Error ? error.message : error}`);
       if (retryMs) window.setTimeout(() => { if (mine === this.loadId) void this.load(); }, retryMs);
     }
     this.draw();

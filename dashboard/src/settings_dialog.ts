@@ -7,20 +7,20 @@ import type { Settings } from "./settings";
 import { ZONES, zoneTitle } from "./zones";
 
 const KEYS: [string, string][] = [
-  ["/", "search; Enter opens the first that is found"],
-  ["↑ ↓", "the symbol before, the next one"],
+  ["/", "search; Enter opens the first result"],
+  ["↑ ↓", "previous or next symbol"],
   ["1 – 8", "timeframe"],
-  ["b", "bars by ticks, volume, value or range; another timeframe"],
+  ["b", "bars by ticks, volume, value or range; other timeframes"],
   ["← → + −", "move and zoom the chart"],
   ["i", "indicators and their parameters"],
   ["f", "favourite: first in the list"],
   ["g", "groups of this symbol"],
-  ["G", "the next group in the list"],
-  ["a", "add this symbol to the group that is listed"],
-  ["x", "take this symbol out of the group, or hide it"],
-  ["F", "the chart on the whole screen"],
-  ["t", "dark or light"],
-  ["?", "this sheet; Escape closes it"],
+  ["G", "next group"],
+  ["a", "add this symbol to the current group"],
+  ["x", "remove this symbol from the group, or hide it"],
+  ["F", "full screen"],
+  ["t", "dark or light theme"],
+  ["?", "this dialog; Escape closes it"],
 ];
 
 export interface Dependencies {

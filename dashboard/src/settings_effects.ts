@@ -31,7 +31,7 @@ export function applySettings({ settings, series, chart, panels, patterns, cards
   settings.subscribe(["group", "groups", "symbol"], ({ group, groups, symbol }) => {
     const add = byId("add");
     add.hidden = !symbol || !groups.some((each) => each.name === group && !each.symbols.includes(symbol));
-    add.title = `Add it to ${group} ( a )`;
+    add.title = `Add to ${group} ( a )`;
     add.setAttribute("aria-label", `Add this symbol to ${group}`);
   });
   settings.onChange(["favourites"], () => {

@@ -14,7 +14,7 @@ export class Tape extends TradeRows {
   constructor(box: HTMLElement) {
     super();
     box.innerHTML =
-      '<label class="least">At least <input type="number" min="0" step="any" placeholder="any size" aria-label="Smallest size shown" /></label>' +
+      '<label class="least">At least <input type="number" min="0" step="any" placeholder="any size" aria-label="Minimum size" /></label>' +
       "<table><thead><tr><th>Time</th><th>Price</th><th>Size</th></tr></thead><tbody></tbody></table>";
     this.body = box.querySelector("tbody")!;
     this.minSize = box.querySelector("input")!;

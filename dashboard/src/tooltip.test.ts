@@ -23,9 +23,9 @@ test("the tooltip of a candle shows its patterns and flags", () => {
   expect([...box.children].map(({ textContent, className }) => [className, textContent])).toEqual([
     ["up", "engulfing 83%"],
     ["down", "engulfing 70%"],
-    ["flag", "Gap in the feed: trades of this time are missing."],
-    ["flag", "Corrected: late, cancelled or corrected trades changed it after it had closed."],
-    ["flag", "A print far off the market: the axis leaves it out."],
+    ["flag", "Gap in the feed: trades of this candle are missing."],
+    ["flag", "Corrected: late, cancelled or corrected trades changed it after it closed."],
+    ["flag", "Outlier: a price far off the market, beyond the axis."],
   ]);
   expect([box.hidden, box.style.left, box.style.right]).toEqual([false, "114px", ""]);
 });

@@ -81,7 +81,7 @@ export class Watchlist {
       requestDraw();
       onRead();
     } catch (error) {
-      if (error instanceof BadRequest) showNotice(`No list: ${error.message}`);
+      if (error instanceof BadRequest) showNotice(`The symbol list failed to load: ${error.message}`);
       this.allLoadedAt = 0; // the connection state shows the problem; retried with the next poll
     }
   }

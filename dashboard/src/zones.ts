@@ -18,7 +18,7 @@ export type Zone = (typeof ZONES)[number];
 export function zoneTitle(zone: Zone): string {
   const name = ZONE_OF_MARKET[zone];
   if (name) return `${zone} (${name})`;
-  return { UTC: "UTC", local: "this browser's zone", exchange: "the exchange's zone, else UTC" }[zone]!;
+  return { UTC: "UTC", local: "browser's zone", exchange: "exchange's zone, or UTC" }[zone]!;
 }
 
 /**

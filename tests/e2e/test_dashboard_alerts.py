@@ -27,7 +27,7 @@ def test_a_rule_is_made_on_the_page_and_comes_true(page: Page, pipeline: dict[st
     open_symbol(page, pipeline, symbol, 4)
     page.locator("#chart").click(button="right", position={"x": 200, "y": 200})
     rule, note, rules = (
-        page.get_by_label("Rule of an alert"),
+        page.get_by_label("Alert rule"),
         page.locator("#rule-note"),
         page.locator("#rules"),
     )
@@ -59,8 +59,8 @@ def test_a_rule_is_made_on_the_page_and_comes_true(page: Page, pipeline: dict[st
     expect(note).to_have_text("already true: it alerts the next time it becomes true")
     other = f"{symbol} close > 1 on 1m"
     page.get_by_role("button", name=f"History {other}").click()
-    expect(page.locator("#alerts-of")).to_contain_text(f"Alerts of {other}")
-    expect(page.locator("#alert-list")).to_contain_text("It has not come true yet")
+    expect(page.locator("#alerts-of")).to_contain_text(f"Alerts for {other}")
+    expect(page.locator("#alert-list")).to_contain_text("No alert for this rule yet")
     page.get_by_role("button", name=f"History {whole}").click()
     expect(alerts).to_have_count(1)
     page.get_by_role("button", name="Show all").click()
@@ -96,7 +96,7 @@ def test_a_rule_is_made_on_the_page_and_comes_true(page: Page, pipeline: dict[st
 
     page.route("**/api/alert-rules?*", refused)
     page.get_by_role("button", name=f"Remove {changed}").click()
-    expect(note).to_contain_text("the rule is still in force: 503")
+    expect(note).to_contain_text("the rule was not removed: 503")
     expect(rules).to_contain_text(changed)
     page.unroute("**/api/alert-rules?*")
     for each in (changed, other):

@@ -113,4 +113,4 @@ def test_rejects_are_counted_and_listed(page: Page, pipeline: dict[str, str]) ->
     page.locator("#rejects-open").click()
     row = page.locator("#reject-rows tr").filter(has_text=mark)
     expect(row).to_contain_text("is no decimal number", timeout=60_000)
-    expect(page.locator("#input-said")).to_contain_text("kandle rejects replay")
+    expect(page.locator("#input-message")).to_contain_text("kandle rejects replay")

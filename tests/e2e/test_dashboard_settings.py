@@ -123,7 +123,7 @@ def test_a_group_is_made_shown_and_sorted(page: Page, pipeline: dict[str, str]) 
     page.keyboard.press("G")
     shown(page, lambda it: it["listed"] == [dear])
     page.locator("#search").fill(f"{cheap}X")
-    expect(page.locator("#cards")).to_have_text(f"No symbol has {cheap}X in its name.")
+    expect(page.locator("#cards")).to_have_text(f"No symbol contains {cheap}X.")
     page.locator("#search").fill(cheap)  # among all symbols
     page.keyboard.press("Enter")
     shown(page, lambda it: it["symbol"] == cheap)

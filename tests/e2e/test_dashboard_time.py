@@ -170,7 +170,7 @@ def test_a_stored_hour_is_played_on_the_page(page: Page, pipeline: dict[str, str
     eventually(lambda: candles(pipeline["API_URL"], symbol), lambda it: it[-1]["c"] == "7777")
     assert state(page)["last"] == price  # what happens now is not shown in the past
     page.locator("#replay-speed").select_option("3600")
-    play.filter(has_text="Go on").click()
+    play.filter(has_text="Resume").click()
     played = shown(page, lambda it: it["last"] == newest and it["candles"][-1]["closed"])
     same = ("t", "o", "h", "l", "c", "v", "n")
     assert [[c[k] for k in same] for c in played["candles"]] == [

@@ -60,4 +60,4 @@ def test_the_page_opens_with_the_token_and_keeps_it(page: Page, address: str) ->
     page.evaluate("localStorage.clear()")
     page.goto("about:blank")
     page.goto(address.partition("#")[0] + "#BTC-USD/1m")
-    expect(page.locator("#notice")).to_contain_text("asks for a token")
+    expect(page.locator("#notice")).to_contain_text("requires a token")
