@@ -2,13 +2,13 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-# uv makes the environment from the lock file (hashes checked). It is used from PATH when it is
-# there, else installed into a virtual environment of its own under .uv/.
+# uv creates the environment from the lock file (hashes checked). It is used from PATH if present,
+# otherwise installed into a virtual environment under .uv/.
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 export UV_COMPILE_BYTECODE := 1
-# Else each of hundreds of processes compiles our code, and each run of the tests theirs.
+# Otherwise each of hundreds of processes would compile our code, and each test run its own.
 export PYTHONDONTWRITEBYTECODE :=
 PYTHON ?= python3
 STAMP := .venv/.kandle-setup
@@ -31,16 +31,16 @@ $(STAMP): pyproject.toml uv.lock $(if $(findstring .uv/,$(UV)),.uv/bin/uv)
 	@$(UV) sync --frozen --all-extras --group docs --quiet
 	@touch $@ $(RUNTIME)
 
-setup: $(STAMP) ## create the environment of developers from the lock file
+setup: $(STAMP) ## create the development environment from the lock file
 
-# What `kandle up` needs and no more: no tool of developers, no compiled copy of what is not used.
+# Only what `kandle up` needs: no development tools, no precompiled bytecode.
 $(RUNTIME): pyproject.toml uv.lock $(if $(findstring .uv/,$(UV)),.uv/bin/uv)
 	@echo "setting up what runs Kandle in .venv (locked, hashes checked)"
 	@UV_COMPILE_BYTECODE=0 $(UV) sync --frozen --no-dev --extra local --inexact --quiet
 	@touch $@
 
-# The dashboard's page. Node.js comes as a wheel into an environment of its own that is gone
-# afterwards; npm installs what dashboard/package-lock.json says.
+# The dashboard. Node.js is installed as a wheel into a temporary environment; npm installs the
+# dependencies locked in dashboard/package-lock.json.
 PAGE := functions/live_feed/dashboard/index.html
 NPM := NPM_CONFIG_UPDATE_NOTIFIER=false $(UV) run --isolated --frozen --only-group page --quiet npm --prefix dashboard
 PAGE_SOURCES := $(wildcard dashboard/*.json dashboard/*.html dashboard/*.ts dashboard/src/* dashboard/reference/*)
@@ -55,13 +55,13 @@ $(PAGE): $(PAGE_SOURCES)
 	@echo "building the dashboard"
 	@$(NPM) run --silent build -- --logLevel warn
 
-dashboard: $(PAGE) ## build the dashboard's page (needs the npm registry once)
+dashboard: $(PAGE) ## build the dashboard (needs the npm registry once)
 
-# Everything but the page runs without it, so a failure is told and not the end.
+# Everything else runs without the dashboard, so a failure is only reported.
 page-if-possible:
 	@$(MAKE) --no-print-directory dashboard || echo "the dashboard was not built (the npm registry is needed once): everything else runs; try again with 'make dashboard'"
 
-demo: $(RUNTIME) ## run the whole pipeline here with simulated ticks (SECONDS=60 to end by itself)
+demo: $(RUNTIME) ## run the whole pipeline with simulated ticks (SECONDS=60 to stop by itself)
 	@[ -e $(NODE_MODULES) ] || { $(MAKE) --no-print-directory page-if-possible; rm -rf dashboard/node_modules; }
 	@$(RUN) kandle demo $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
@@ -75,7 +75,7 @@ check: $(STAMP) $(PAGE) $(NODE_MODULES) ## what CI runs: lint, types, generated 
 	@$(MAKE) --no-print-directory -j 2 -O lint types proto-check dashboard-test
 	@$(MAKE) --no-print-directory test
 
-dashboard-test: $(PAGE) $(NODE_MODULES) ## types and unit tests of the dashboard
+dashboard-test: $(PAGE) $(NODE_MODULES) ## type check and unit tests of the dashboard
 	@$(NPM) run --silent check && $(NPM) run --silent test
 
 lint: $(STAMP) ## ruff: style, imports, likely bugs, formatting; vulture: dead code
@@ -92,45 +92,45 @@ proto: $(STAMP) ## generate shared/schema/*_pb2.py from the .proto files
 proto-check: $(STAMP)
 	@$(RUN) python -m shared.schema.generate --check
 
-chaos: $(STAMP) ## kill, pause and cut off everything at random under load (KILLS=50 SECONDS=900 SEED= OUTAGE=60 REPLICAS=2)
+chaos: $(STAMP) ## kill, pause and disconnect everything at random under load (KILLS=50 SECONDS=900 SEED= OUTAGE=60 REPLICAS=2)
 	@$(RUN) python -m tests.chaos $(foreach each,KILLS SECONDS SEED OUTAGE STORES HOW REPLICAS,$(if $($(each)),--$(shell tr A-Z a-z <<< $(each)) $($(each)))) $(ARGS)
 
-exchange: $(STAMP) ## an exchange with a made-up market, for --feed without internet (ARGS="kraken:BTC/USD --faults 20")
+exchange: $(STAMP) ## a simulated exchange, for --feed without internet (ARGS="kraken:BTC/USD --faults 20")
 	@$(RUN) python -m tests.exchanges $(ARGS)
 
 bench: $(STAMP) ## measure on this machine: chain, live, reads, lake ...
 	@$(RUN) python -m benchmarks $(ARGS)
 
-deploy: ## onto the cluster of this kubectl: IMAGE=REG/kandle:TAG [FUNCTION=persist] [OVERLAY=dev|prod|small]
+deploy: ## deploy to the current cluster of kubectl: IMAGE=REG/kandle:TAG [FUNCTION=persist] [OVERLAY=dev|prod|small]
 	@IMAGE='$(IMAGE)' FUNCTION='$(FUNCTION)' OVERLAY='$(OVERLAY)' knative/deploy.sh
 
-move: ## from overlay dev to small or back, in place: IMAGE=REG/kandle:TAG OVERLAY=dev|small
+move: ## switch between the overlays dev and small, in place: IMAGE=REG/kandle:TAG OVERLAY=dev|small
 	@IMAGE='$(IMAGE)' OVERLAY='$(OVERLAY)' knative/move.sh
 
-services: $(STAMP) ## write the Services, the chart and all else that is made from func.yaml and the overlays
+services: $(STAMP) ## generate the Services, the chart and everything else from func.yaml and the overlays
 	@$(RUN) python -m local.manifests
 
-reference: $(STAMP) ## write docs/history-api.md and docs/indicators.md from what they describe
+reference: $(STAMP) ## generate docs/history-api.md and docs/indicators.md
 	@$(RUN) python -m functions.history_query.api.reference > docs/history-api.md
 	@$(RUN) python -m functions.history_query.queries.indicator_list > docs/indicators.md
 
-docs: $(STAMP) ## the documentation site, into dist/docs: links checked, made without internet
+docs: $(STAMP) ## build the documentation site into dist/docs: links checked, without internet
 	@NO_MKDOCS_2_WARNING=1 $(RUN) python -m mkdocs build --quiet
 	@echo "dist/docs/index.html; with its search: $(RUN) python -m http.server -d dist/docs"
 
-manifests: $(STAMP) ## every manifest: schemas, builds, and that they agree with the code
+manifests: $(STAMP) ## check every manifest: schemas, builds, and consistency with the code
 	@$(RUN) pytest -rs tests/knative tests/test_manifests.py tests/local/manifests $(ARGS)
 
-audit: $(STAMP) ## known holes in the dependencies, and an SBOM in dist/ (needs the network)
+audit: $(STAMP) ## check dependencies for known vulnerabilities, and write an SBOM to dist/ (needs the network)
 	@mkdir -p dist
 	@$(UV) export --frozen --quiet --no-dev --all-extras --no-emit-project --output-file dist/requirements.txt >/dev/null
 	@$(UV) run --no-project --quiet --with 'cyclonedx-bom>=7,<8' cyclonedx-py requirements --output-reproducible --output-file dist/kandle.cdx.json dist/requirements.txt
 	@echo "SBOM: dist/kandle.cdx.json"
 	@$(UV) run --no-project --quiet --with 'pip-audit>=2.9,<3' pip-audit --strict --require-hashes --disable-pip --requirement dist/requirements.txt
 
-# The version is the one of pyproject.toml. IMAGE=REG/kandle also builds and tags the image.
+# The version is that of pyproject.toml. IMAGE=REG/kandle also builds and tags the image.
 VERSION = $(shell $(UV) version --short --frozen)
-release: $(STAMP) $(PAGE) ## sdist, wheel, notes; run in empty environments; IMAGE=REG/kandle: image and manifests of it
+release: $(STAMP) $(PAGE) ## build sdist, wheel and notes, and run them in empty environments; IMAGE=REG/kandle: also image and manifests
 	@rm -rf dist && $(UV) build --quiet --out-dir dist
 	@$(RUN) python -m local.manifests.release $(VERSION) $(IMAGE)
 	@$(RUN) python -m tests.release dist/kandle-$(VERSION)-py3-none-any.whl $(ARGS)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Gives the NATS JetStream channel its server: the ConfigMap `config-nats`, unless there is one.
-#   NATS_URL=nats://...       a NATS of your own; without it Kandle's, under the channel's account
-# nats.go gives up after 60 attempts by default, two minutes: then the dispatcher never reconnects
-# while every Broker stays Ready and answers 500. connOpts make it try for three weeks.
+# Configures the server of the NATS JetStream channel: the ConfigMap `config-nats`, unless it exists.
+#   NATS_URL=nats://...       your own NATS; by default Kandle's, under the channel's account
+# By default nats.go gives up after 60 attempts (two minutes): the dispatcher then never reconnects,
+# while every Broker stays Ready and answers 500. connOpts makes it retry for three weeks.
 set -euo pipefail
 namespace=kandle
 found=$(kubectl get configmap config-nats -n knative-eventing --ignore-not-found -o 'jsonpath={.data.eventing-nats}')

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# What `make deploy` runs. It applies an overlay in an order that loses nothing: stores, Brokers and
-# tables; the functions, each by `kn func deploy`; and, when every Trigger is Ready, the sources.
-# While it waits it says for what, in the object's own words.
+# Run by `make deploy`. Applies an overlay in an order that loses no events: stores, Brokers and tables;
+# the functions, each by `kn func deploy`; and, once every Trigger is Ready, the sources. While it
+# waits it prints the conditions of the objects it waits for.
 #   IMAGE=REG/kandle:TAG      the image of knative/Containerfile (or ...@sha256:...)
 #   FUNCTION=persist          only this function; `kandle` is the whole pipeline as one function
 #   OVERLAY=dev|prod|small    default dev
-#   FUNC='func'               how func is called here; default `kn func`
-#   NATS_URL=nats://...       the channel's NATS where config-nats is missing; default Kandle's own
+#   FUNC='func'               the func command; default `kn func`
+#   NATS_URL=nats://...       the channel's NATS if config-nats is missing; default Kandle's own
 #   PATIENCE_S=600            how long to wait for one kind of object
-#   DRY_RUN=1                 only print the commands, and what `kn func` would send
+#   DRY_RUN=1                 only print the commands and the manifests of `kn func`
 set -euo pipefail
 cd "$(dirname "$0")/.."
 image=${IMAGE:?name the image: make deploy IMAGE=registry.example.com/kandle:v1}
@@ -23,7 +23,7 @@ run() {
     [ -n "${DRY_RUN:-}" ] || "$@"
 }
 
-# await KIND CONDITION [KUBECTL'S SELECTION]: until every object of the kind has the condition.
+# await KIND CONDITION [SELECTION]: waits until every object of the kind has the condition.
 await() {
     local kind=$1 condition=$2 path said='' now
     shift 2
@@ -50,7 +50,7 @@ await() {
     done
 }
 
-# Until something exists that another object makes.
+# Waits until an object created by another one exists.
 await_there() {
     printf '+ wait %s --for=create\n' "$1"
     [ -z "${DRY_RUN:-}" ] || return 0
@@ -63,7 +63,7 @@ await_there() {
     done
 }
 
-# Until the pods of every StatefulSet are Ready.
+# Waits until the pods of every StatefulSet are Ready.
 await_stores() {
     printf '+ wait statefulset --for=rollout --all\n'
     [ -z "${DRY_RUN:-}" ] || return 0
@@ -73,7 +73,7 @@ await_stores() {
     done
 }
 
-# The overlay with this image, as a kustomization of its own.
+# Writes a kustomization of the overlay with this image.
 where=dist/deploy
 mkdir -p "$where"
 last=${image##*/} # a colon before it is a registry's port
@@ -90,8 +90,8 @@ esac
     done
 } >"$where/kustomization.yaml"
 
-# First as func does it; then as the overlay has it, which says what func.yaml cannot: timeouts, what
-# production adds. The second changes the Service only where the two differ.
+# Deploys with func, then applies the overlay, which sets what func.yaml cannot: timeouts, and production
+# settings. The second step changes the Service only if the two differ.
 deploy() {
     local folder=functions/${1//-/_}
     [ "$1" != kandle ] || folder=.
@@ -107,13 +107,13 @@ if [ -n "${FUNCTION:-}" ]; then
     exit
 fi
 
-# A Job cannot be changed. Deleting one that is done deletes nothing that it made.
+# A Job cannot be changed. Deleting a completed one keeps what it created.
 run kubectl delete job migrations secrets buckets -n "$namespace" --ignore-not-found
 run kubectl apply -k "$where" -l '!function.knative.dev/name,kandle.dev/starts!=last'
 await_there secret/kandle-stores "the Job secrets, a vault or you"
 run knative/config-nats.sh
 await_stores
-# A Broker is Ready when its dead letter sink has an address. The one of `small` is a plain address.
+# A Broker is Ready once its dead letter sink has an address. That of `small` is a plain URI.
 [ "$overlay" = small ] || deploy dead-letter
 await broker Ready
 await job Complete --field-selector metadata.name=migrations
@@ -123,7 +123,7 @@ else
     for each in functions/*/func.yaml; do
         name=$(basename "$(dirname "$each")")
         case $name in
-            dead_letter | udp_bridge) ;; # the one is there, the other is a source
+            dead_letter | udp_bridge) ;; # the first is deployed already, the second is a source
             *) deploy "${name//_/-}" ;;
         esac
     done
@@ -131,7 +131,7 @@ fi
 await triggers.eventing.knative.dev Ready
 [ "$overlay" = small ] || deploy udp-bridge
 run kubectl apply -k "$where" -l kandle.dev/starts=last
-# Not those of revisions: one from before its K_SINK never becomes available, and nobody needs it.
+# Not those of revisions: one created before its K_SINK never becomes available, and is not needed.
 await deployment Available -l 'app.kubernetes.io/part-of=kandle,!serving.knative.dev/service'
 [ -n "${DRY_RUN:-}" ] || {
     echo "Kandle is ready:"

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Serves the function that FUNCTION_SOURCE and FUNCTION_TARGET name, on PORT. ASGI_APP names an app
-# that stands before functions-framework's, which carries no WebSockets. `exec`, so that SIGTERM
-# reaches the server: it takes no new requests and finishes those it has, for DRAIN_S seconds.
+# Serves the function FUNCTION_TARGET of FUNCTION_SOURCE on PORT. ASGI_APP is an app that wraps
+# functions-framework's, which has no WebSockets. `exec`, so that SIGTERM reaches the server: it then
+# refuses new requests and finishes pending ones, for up to DRAIN_S seconds.
 set -eu
 export FUNCTION_SIGNATURE_TYPE=http
 exec python -m uvicorn "${ASGI_APP:-functions_framework.aio:app}" \

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# What `make move` runs: from overlay dev to small or back, in place, with all data. Triggers cannot
-# change their Broker, so the eventing objects are made anew, when no event waits any more.
-#   IMAGE, FUNC, DRY_RUN ...  as for knative/deploy.sh, which it ends with
-#   OVERLAY=dev|small         where to
-# To prod the database and the secrets change too: docs/deploy.md#from-one-overlay-to-another.
+# Run by `make move`: switches between the overlays dev and small in place, with all data. A Trigger cannot
+# change its Broker, so the eventing objects are recreated once no event is pending.
+#   IMAGE, FUNC, DRY_RUN ...  as for knative/deploy.sh, which is run at the end
+#   OVERLAY=dev|small         the target
+# For prod, the database and the secrets change too: docs/deploy.md#from-one-overlay-to-another.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 : "${IMAGE:?name the image: make move OVERLAY=small IMAGE=registry.example.com/kandle:v1}"
@@ -19,7 +19,7 @@ run() {
     [ -n "${DRY_RUN:-}" ] || "$@"
 }
 
-# Until no consumer of any stream has an event that waits or is at work, by NATS's own word.
+# Waits until no consumer of any stream has pending or unacknowledged events, as reported by NATS.
 drained() {
     printf '+ wait for every consumer of nats-0 to be done\n'
     [ -z "${DRY_RUN:-}" ] || return 0
@@ -36,7 +36,7 @@ drained() {
     done
 }
 
-# Sources first; senders to /ingest get 404 or 503 and repeat.
+# Sources first; senders to /ingest get 404 or 503 and retry.
 run kubectl scale deployment -n "$namespace" -l kandle.dev/starts=last --replicas=0
 run kubectl delete pingsource clock -n "$namespace" --ignore-not-found
 run kubectl delete ksvc udp-bridge -n "$namespace" --ignore-not-found

@@ -78,8 +78,15 @@ def _commands(group: TyperGroup, before: str = "") -> Iterator[str]:
             yield from _commands(command, f"{before}{name} ")
 
 
+_PLAIN_TEXT = (
+    *("Makefile", "*.toml", "*.yaml", "*.yml", ".github/**/*.yml", "benchmarks/*.toml"),
+    *("dashboard/*.html", "dashboard/src/*", "shared/schema/*.proto"),
+    *("eventing/**/*.yaml", "functions/*/*.yaml", "knative/**/*.yaml", "knative/**/*.sh"),
+)
+
+
 def test_what_has_a_name_in_the_glossary_has_no_other() -> None:
-    """No banned word of the glossary is in the docs and docstrings."""
+    """No banned word of the glossary is in docs, docstrings, page, schemas or manifests."""
     glossary = ROOT / "docs" / "glossary.md"
     table = glossary.read_text().partition("## Words that are not used")[2].partition("|---|")[2]
     rows = re.findall(r"^\| ([a-z][^|]+) \| [^|]+ \|$", table, re.MULTILINE)
@@ -91,6 +98,8 @@ def test_what_has_a_name_in_the_glossary_has_no_other() -> None:
     for folder in ("functions", "shared", "local", "kandle"):
         for path in (ROOT / folder).rglob("*.py"):
             texts[path] = "\n".join(_docstrings(path))
+    for each in _PLAIN_TEXT:
+        texts |= {path: path.read_text() for path in ROOT.glob(each)}
     found = [
         f"{path.relative_to(ROOT)}: {match.group()}"
         for path, text in texts.items()
