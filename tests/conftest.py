@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 import pytest
@@ -29,14 +29,18 @@ _numbers = itertools.count()
 settings.register_profile("kandle", deadline=None)
 settings.load_profile("kandle")
 
+_GROUPS: Final = ("pipeline", "page")
 _SERVERS = frozenset({"servers", "pipeline"})
 _PIPELINE = ExitStack()
+_ENVIRONMENT: dict[str, str] = {}
+"""What `kandle env` says of the pipeline while it runs."""
 
 
 class Schedule(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Distributes test files over workers; those that share a pipeline go to one worker.
 
-    A pipeline costs 12 s of CPU to start.
+    A pipeline costs 12 s of CPU to start. Tests of the page have their own: with one pipeline its
+    worker would end minutes after the others.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -45,11 +49,10 @@ class Schedule(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
 
 @cache
 def _scope(file: str) -> str:
-    return (
-        "pipeline"
-        if re.search(r"\b(pipeline: dict|page: Page)\b", (ROOT / file).read_text())
-        else file
-    )
+    text = (ROOT / file).read_text()
+    if re.search(r"\bpage: Page\b", text):
+        return "page"
+    return "pipeline" if re.search(r"\bpipeline: dict\b", text) else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Schedule:
@@ -63,20 +66,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Tests of the pipeline are adjacent, since it stops after the last of them. Tests that rebuild
     the live state of every instrument come before those that add instruments.
     """
-    items.sort(key=lambda item: (_alone(item), item.get_closest_marker("early") is None))
+    order = [*_GROUPS, ""]
+    items.sort(
+        key=lambda item: (order.index(_group(item)), item.get_closest_marker("early") is None)
+    )
     for item in items:
         if "e2e" in item.path.parts or _SERVERS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.processes)
 
 
-def _alone(item: pytest.Item | None) -> bool:
-    return item is None or _scope(item.nodeid.partition("::")[0]) != "pipeline"
+def _group(item: pytest.Item | None) -> str:
+    scope = _scope(item.nodeid.partition("::")[0]) if item is not None else ""
+    return scope if scope in _GROUPS else ""
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
     """Stop the pipeline after its last test: idle it uses an eighth of a core."""
-    if _alone(nextitem):
+    if not _group(nextitem):
         _PIPELINE.close()
 
 
@@ -150,25 +157,37 @@ def messenger() -> Iterator[Messenger]:
 
 
 @pytest.fixture(scope="session")
+def _platforms(collector: Collector, messenger: Messenger) -> Iterator[ExitStack]:
+    """Stops the pipeline before the collectors of its traces and alerts."""
+    with _PIPELINE:
+        yield _PIPELINE
+
+
+@pytest.fixture(scope="module")
 def pipeline(
-    tmp_path_factory: pytest.TempPathFactory, collector: Collector, messenger: Messenger
-) -> Iterator[dict[str, str]]:
-    """The whole of Kandle: one `kandle up` for the session, with traces and alerts.
+    tmp_path_factory: pytest.TempPathFactory,
+    collector: Collector,
+    messenger: Messenger,
+    _platforms: ExitStack,
+) -> dict[str, str]:
+    """The whole of Kandle: one `kandle up` for many files, with traces and alerts.
 
     Tests send trades of some hundred days; each day would be work for the lake, which has its own
     tests.
     """
-    platform = running(
-        tmp_path_factory.mktemp("pipeline") / "data",
-        "--observe",
-        settings={
-            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
-            "ALERT_URLS": messenger.url(),
-            "SNAPSHOT_S": "3600",
-        },
-    )
-    with _PIPELINE:
-        yield _PIPELINE.enter_context(platform)
+    if not _ENVIRONMENT:
+        platform = running(
+            tmp_path_factory.mktemp("pipeline") / "data",
+            "--observe",
+            settings={
+                "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+                "ALERT_URLS": messenger.url(),
+                "SNAPSHOT_S": "3600",
+            },
+        )
+        _ENVIRONMENT.update(_platforms.enter_context(platform))
+        _platforms.callback(_ENVIRONMENT.clear)
+    return _ENVIRONMENT
 
 
 def _new_database(servers: dict[str, str], template: str) -> str:

@@ -41,13 +41,18 @@ def open_symbol(
     return shown(page, lambda it: it["symbol"] == symbol and len(it["candles"]) == candle_count)
 
 
-def send_until_live(page: Page, pipeline: dict[str, str], line: Callable[[int], str]) -> int:
-    """Send trade after trade until one has come over the live feed; return how many it took."""
-    deadline = time.monotonic() + 30
+def send_until_live(
+    page: Page, pipeline: dict[str, str], line: Callable[[int], str], kind: str = "trades"
+) -> int:
+    """Send trade after trade until one, or with "candles" its candle, has come over the live feed.
+
+    Return how many it took.
+    """
+    deadline = time.monotonic() + 60
     for n in itertools.count(1):
         post(pipeline, line(n))
         for _ in range(20):
-            if state(page)["ages"].get("trades") is not None:
+            if state(page)["ages"].get(kind) is not None:
                 return n
             page.wait_for_timeout(50)
         assert time.monotonic() < deadline, state(page)

@@ -1,15 +1,24 @@
-"""A browser for the tests that need one: one for each file, a fresh page for each test."""
+"""A browser for the tests that need one: one for each file, a first visit for each test."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from typing import Final
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    Error,
+    Page,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+WINDOW: Final[ViewportSize] = {"width": 1400, "height": 850}
 expect.set_options(timeout=30_000)
 
 
@@ -24,15 +33,31 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def tab(browser: Browser) -> Page:
+    """The file's tab. A tab for each test would load and compile the page's code each time."""
+    return browser.new_page(viewport=WINDOW)
+
+
 @pytest.fixture
-def page(browser: Browser, pipeline: dict[str, str]) -> Iterator[Page]:
-    """A page for the dashboard; what it writes to its console as an error fails the test."""
+def page(tab: Page, pipeline: dict[str, str]) -> Iterator[Page]:
+    """A first visit of the dashboard; what it writes to its console as an error fails the test."""
     if "dashboard was not built" in httpx.get(pipeline["LIVE_URL"]).text:
         pytest.skip("the dashboard was not built: make dashboard")
-    context = browser.new_context(viewport={"width": 1400, "height": 850})
-    page = context.new_page()
     problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    yield page
-    context.close()
+
+    def note(error: Error) -> None:
+        problems.append(str(error))
+
+    tab.set_viewport_size(WINDOW)
+    tab.emulate_media(color_scheme="light")
+    tab.on("pageerror", note)
+    yield tab
+    tab.remove_listener("pageerror", note)
+    tab.goto("about:blank")
+    session = tab.context.new_cdp_session(tab)
+    session.send(
+        "Storage.clearDataForOrigin", {"origin": pipeline["LIVE_URL"], "storageTypes": "all"}
+    )
+    session.detach()
     assert not problems

@@ -62,8 +62,12 @@ def test_a_bust_reaches_candles_history_and_audit(pipeline: dict[str, str]) -> N
     expected = ["10", "13.5", "10", "13.5", "5", 3]
     assert eventually(first, lambda found: found == expected, 60) == expected
     assert candles(api, symbol)[0]["revision"] > before[0]["revision"]
-    hour = candles(api, symbol, "1h")[0]
-    assert (hour["h"], hour["n"]) == ("13.5", 3)
+
+    def hour() -> tuple[str, int]:
+        found = candles(api, symbol, "1h")[0]
+        return found["h"], found["n"]
+
+    assert eventually(hour, ("13.5", 3).__eq__) == ("13.5", 3)
     told = web.get(f"{api}/api/ticks/{symbol}", params={"from": "0"}).json()["ticks"]
     assert [(t["id"], t["p"], t["ended"] is None, t["flags"]) for t in told] == [
         ("1", "10", True, None),

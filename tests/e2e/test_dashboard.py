@@ -10,10 +10,19 @@ from playwright.sync_api import Page, expect
 
 from shared.schema.ticker_pb2 import TickerUpdate
 from tests.e2e.browser import connection, open_symbol, shown, tape_prices
-from tests.e2e.client import candles, eventually, fresh_symbol, kill, send_udp, web
+from tests.e2e.client import (
+    candles,
+    eventually,
+    fresh_symbol,
+    kill,
+    send_udp,
+    wait_until_applied,
+    web,
+)
 from tests.e2e.test_live import post, post_until_taken
 from tests.e2e.test_patterns import DAY_MS, ENGULFING, MINUTE_MS, lines
 
+CONNECTION = "document.querySelector('#connection').textContent"
 SHOWN = ("t", "o", "h", "l", "c", "v", "n", "revision", "closed")
 
 
@@ -30,11 +39,14 @@ def test_the_seam_between_history_and_live_is_exact(page: Page, pipeline: dict[s
     live = [f"{symbol},{200 + n}.25,2,{first_ms + n * 15_000},sell,{1000 + n}" for n in range(40)]
     for n in range(0, 40, 5):
         post(pipeline, *live[n : n + 5])
-    known = eventually(
-        lambda: candles(pipeline["API_URL"], symbol), lambda found: found[-1]["c"] == "239.25"
-    )
-    wanted = [[c[k] for k in SHOWN] for c in known]
-    found = shown(page, lambda it: [[c[k] for k in SHOWN] for c in it["candles"]] == wanted)
+    known: list[dict[str, Any]] = []
+
+    def agrees(it: dict[str, Any]) -> bool:
+        known[:] = candles(pipeline["API_URL"], symbol)  # the last one closes meanwhile
+        rows = [[[c[k] for k in SHOWN] for c in some] for some in (it["candles"], known)]
+        return known[-1]["c"] == "239.25" and rows[0] == rows[1]
+
+    found = shown(page, agrees)
     assert [bar["time"] * 1000 for bar in found["drawn"]] == [c["t"] for c in known]
     assert [bar["close"] for bar in found["drawn"]] == [float(c["c"]) for c in known]
 
@@ -100,7 +112,7 @@ def test_the_page_survives_a_restart_of_live_feed(page: Page, pipeline: dict[str
     post(pipeline, f"{symbol},1,1,{start_ms}")
     open_symbol(page, pipeline, symbol)
     kill(pipeline, "live-feed")
-    expect(connection(page)).to_contain_text("reconnecting")
+    page.wait_for_function(f"{CONNECTION}.includes('reconnecting')")  # looked at in every frame
     for minute in range(1, 4):
         post(pipeline, f"{symbol},{minute + 1},1,{start_ms + minute * MINUTE_MS}")
     found = shown(page, lambda it: len(it["candles"]) == 4, 60)
@@ -155,8 +167,12 @@ def test_a_pattern_and_its_retraction_are_marked(page: Page, pipeline: dict[str,
     entry.first.click()  # its candle comes into the middle
     pane = page.locator("#chart td:nth-child(2)").first.bounding_box()
     assert pane
-    page.mouse.move(pane["x"] + pane["width"] / 2, pane["y"] + 60)
-    expect(page.locator("#tip")).to_contain_text("✕ engulfing")
+
+    def tip() -> str:
+        page.mouse.move(pane["x"] + pane["width"] / 2, pane["y"] + 60)
+        return page.locator("#tip").text_content() or ""
+
+    assert "✕ engulfing" in eventually(tip, lambda text: "✕ engulfing" in text)
     page.select_option("#marks", "off")
     shown(page, lambda it: it["marked"] == [])
 
@@ -237,6 +253,7 @@ def test_patterns_of_whatever_is_viewed_are_listed(page: Page, pipeline: dict[st
         found: list[dict[str, Any]] = web.get(url, params=query).json().get("patterns", [])
         return found
 
+    wait_until_applied(pipeline, symbol, 480 * 6 + 1)
     closed_ms = start_ms + 478 * MINUTE_MS
     eventually(known, lambda found: any(e["timestamp"] > closed_ms for e in found), 60)
     everything = {each["id"] for each in known()}

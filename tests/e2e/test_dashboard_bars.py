@@ -55,8 +55,13 @@ def test_bars_are_chosen_drawn_and_followed(
     shown(page, lambda it: [len(line["points"]) for line in it["lines"]] == [len(wanted) - 19])
     later_ms = FIRST_MS + count
     post(pipeline, *(f"{symbol},{200 + n},1,{later_ms + n},buy,{count + n}" for n in range(4)))
-    found = shown(page, lambda it: [c["c"] for c in it["candles"]][-1:] == ["203"])
-    assert [[c[k] for k in SHOWN] for c in found["candles"]] == known()
+    found = shown(
+        page,
+        lambda it: (
+            it["candles"][-1]["c"] == "203"
+            and [[c[k] for k in SHOWN] for c in it["candles"]] == known()
+        ),
+    )
     files = {}
     for kind in ("CSV", "PNG"):
         with page.expect_download() as download:

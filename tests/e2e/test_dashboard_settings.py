@@ -159,14 +159,17 @@ def test_times_and_numbers_are_written_as_chosen(page: Page, pipeline: dict[str,
 DENIED = "Object.defineProperty(window, 'localStorage', { get() { throw new Error('denied') } })"
 
 
-def test_the_page_works_where_it_may_store_nothing(page: Page, pipeline: dict[str, str]) -> None:
+def test_the_page_works_where_it_may_store_nothing(
+    browser: Browser, pipeline: dict[str, str]
+) -> None:
     """Choices last as long as the page."""
     symbol = sent(pipeline, "DENIED", "7")
-    page.add_init_script(DENIED)
-    open_symbol(page, pipeline, symbol)
-    page.keyboard.press("t")
-    page.select_option("#scale", "log")
-    shown(page, lambda it: it["settings"]["scale"] == "log" and it["last"] == "7")
+    with browser.new_page() as page:
+        page.add_init_script(DENIED)
+        open_symbol(page, pipeline, symbol)
+        page.keyboard.press("t")
+        page.select_option("#scale", "log")
+        shown(page, lambda it: it["settings"]["scale"] == "log" and it["last"] == "7")
 
 
 def test_what_is_seen_is_saved(page: Page, pipeline: dict[str, str], tmp_path: Path) -> None:

@@ -287,10 +287,14 @@ def test_any_timeframe_is_folded_while_it_grows(pipeline: dict[str, str], timefr
         (present,) = snapshot["items"]
         assert (present["data"]["o"], present["data"]["c"], present["data"]["n"]) == ("10", "11", 2)
         post(pipeline, f"{symbol},5,2,{start_ms + 70_000}")
-        shown = until(socket, lambda f: f.get("data", {}).get("n") == 3)[-1]["data"]
-    (made,) = candles(pipeline["API_URL"], symbol, timeframe)
-    same = ("t", "o", "h", "l", "c", "v", "qv", "n", "revision")
-    assert {name: shown[name] for name in same} == {name: made[name] for name in same}
+        same = ("t", "o", "h", "l", "c", "v", "qv", "n", "revision")
+
+        def is_made(frame: dict[str, Any]) -> bool:
+            shown = frame.get("data", {})
+            (made,) = candles(pipeline["API_URL"], symbol, timeframe)
+            return shown.get("n") == 3 and all(shown[name] == made[name] for name in same)
+
+        until(socket, is_made)
 
 
 def test_a_timeframe_that_nobody_makes_is_refused_by_name(pipeline: dict[str, str]) -> None:

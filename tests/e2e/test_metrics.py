@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -80,8 +81,12 @@ def test_the_page_shows_every_component(pipeline: dict[str, str]) -> None:
     page = web.get(pipeline["OBSERVE_URL"])
     assert "<script src" not in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
-    components = web.get(f"{pipeline['OBSERVE_URL']}/samples", timeout=30).json()
-    by_name = {each["name"]: each for each in components}
+
+    def components() -> dict[str, Any]:
+        found = web.get(f"{pipeline['OBSERVE_URL']}/samples", timeout=30).json()
+        return {each["name"]: each for each in found}
+
+    by_name = eventually(components, lambda it: "kandle_ticks_total" in it["normalize"]["samples"])
     assert {"broker", "normalize", "udp-listener", "postgres"} <= by_name.keys()
     assert by_name["normalize"]["state"] == "ready"
     assert "kandle_ticks_total" in by_name["normalize"]["samples"]

@@ -110,8 +110,12 @@ def test_history_and_live_trades_meet_exactly(
             lambda flags: set(flags) == {(False, True)},
         )
         assert set(whole) == {(False, True)}
-        hours = candles(pipeline["API_URL"], instrument, "1h")
-        assert not any(each["partial"] for each in hours[1:])  # the past begins within the first
+
+        def hours() -> list[bool]:  # the past begins within the first
+            found = candles(pipeline["API_URL"], instrument, "1h")
+            return [each["partial"] for each in found[1:]]
+
+        assert not any(eventually(hours, lambda flags: not any(flags)))
 
 
 @pytest.mark.timeout(300)
