@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 import redis
@@ -98,26 +97,21 @@ class LiveState:
     ) -> CandleColumns:
         """Return the live candles of instruments that start in [from_us, to_us), by name, time."""
         by_shard = self._by_shard(names)
-        return self._joined(timeframe, self._read(by_shard, timeframe, from_us, to_us))
+        return self._joined(timeframe, *self._read(by_shard, timeframe, from_us, to_us))
 
     def all_candles(self, timeframe: Timeframe) -> CandleColumns:
         """Return the live candles of every instrument."""
         shards = dict.fromkeys(range(self.shards))
-        return self._joined(timeframe, self._read(shards, timeframe, *_ALWAYS))
+        return self._joined(timeframe, *self._read(shards, timeframe, *_ALWAYS))
 
     def _instruments(self, names: Sequence[str] | None) -> dict[str, bytes]:
+        names_of: Mapping[int, Sequence[str] | None] = (
+            dict.fromkeys(range(self.shards)) if names is None else self._by_shard(names)
+        )
         with translated(), self.client.pipeline(transaction=False) as pipe:
-            if names is None:
-                for shard in range(self.shards):
-                    pipe.hgetall(Keys(shard).instruments)
-                stored = cast(list[dict[bytes, bytes]], pipe.execute())
-                return {n.decode(): blob for members in stored for n, blob in members.items()}
-            by_shard = self._by_shard(names)
-            for shard, members in by_shard.items():
-                pipe.hmget(Keys(shard).instruments, members)
-            replies = cast(list[list[bytes | None]], pipe.execute()) if names else []
-        blobs = zip(chain(*by_shard.values()), chain(*replies), strict=True)
-        return {name: blob for name, blob in blobs if blob is not None}
+            for shard, members in names_of.items():
+                _get(pipe, Keys(shard).instruments, members)
+            return _found(names_of.values(), pipe.execute() if names_of else [])
 
     def _by_shard(self, names: Sequence[str]) -> dict[int, list[str]]:
         grouped: dict[int, list[str]] = defaultdict(list)
@@ -131,8 +125,11 @@ class LiveState:
         timeframe: Timeframe,
         from_us: int,
         to_us: int,
-    ) -> list[_Read]:
-        """Read the timeframe's blocks, and base blocks that have open records, in two pipelines."""
+    ) -> tuple[list[_Read], dict[str, bytes]]:
+        """Read the timeframe's blocks, base blocks that have open records, and the instruments.
+
+        Two round trips.
+        """
         base = self.ladder[0].name
         with translated(), self.client.pipeline(transaction=False) as pipe:
             for shard in names_of:
@@ -153,24 +150,20 @@ class LiveState:
         # Atomic: a base candle is either open in its block or in the fold.
         with translated(), self.client.pipeline(transaction=True) as pipe:
             for shard, block in keys:
-                names = names_of[shard]
-                if names is None:
-                    pipe.hgetall(Keys(shard).block(block))
-                else:
-                    pipe.hmget(Keys(shard).block(block), list(names))
+                _get(pipe, Keys(shard).block(block), names_of[shard])
+            shards = dict.fromkeys(shard for shard, _ in keys)
+            for shard in shards:
+                _get(pipe, Keys(shard).instruments, names_of[shard])
             replies = pipe.execute() if keys else []
         reads = []
-        for (shard, block), reply in zip(keys, replies, strict=True):
-            names = names_of[shard]
-            if names is None:
-                pairs = [(n.decode(), blob) for n, blob in reply.items()]
-            else:
-                pairs = [(n, b) for n, b in zip(names, reply, strict=True) if b is not None]
-            records = Records.decode([blob for _, blob in pairs])
-            reads.append(_Read(shard, block, [name for name, _ in pairs], records))
-        return reads
+        for (shard, block), reply in zip(keys, replies, strict=False):
+            blobs = _found([names_of[shard]], [reply])
+            reads.append(_Read(shard, block, list(blobs), Records.decode(list(blobs.values()))))
+        return reads, _found([names_of[shard] for shard in shards], replies[len(keys) :])
 
-    def _joined(self, timeframe: Timeframe, read: Iterable[_Read]) -> CandleColumns:
+    def _joined(
+        self, timeframe: Timeframe, read: Iterable[_Read], instruments: dict[str, bytes]
+    ) -> CandleColumns:
         names: list[str] = []
         starts, parts = [], []
         for each in read:
@@ -195,20 +188,40 @@ class LiveState:
         whole = CandleColumns(
             timeframe.name, [names[row] for row in rows.tolist()], start_us[rows], merged
         )
-        return self._flagged(whole.at(priced), timeframe)
+        return _flagged(whole.at(priced), timeframe, instruments)
 
-    def _flagged(self, candles: CandleColumns, timeframe: Timeframe) -> CandleColumns:
-        """Set `partial` by each instrument's first tick."""
-        blobs = self._instruments(list(dict.fromkeys(candles.names)))
-        first = dict(zip(blobs, _decoded(blobs.values())["first_us"].tolist(), strict=True))
-        first_us = np.array([first.get(name, NEVER_US) for name in candles.names], dtype=np.int64)
-        flags = candles.records.data["flags"]
-        partial = (candles.start_us < first_us) & (
-            first_us < candles.start_us + timeframe.length_us
-        )
-        flags &= 255 - PARTIAL
-        flags |= np.where(partial, PARTIAL, 0).astype(np.uint8)
-        return candles
+
+def _get(pipe: Any, key: str, names: Sequence[str] | None) -> None:
+    """Queue the command that reads members of a hash, all without names."""
+    if names is None:
+        pipe.hgetall(key)
+    else:
+        pipe.hmget(key, list(names))
+
+
+def _found(names_of: Iterable[Sequence[str] | None], replies: Iterable[Any]) -> dict[str, bytes]:
+    """Return the members that are there, of the replies to `_get`."""
+    found: dict[str, bytes] = {}
+    for names, reply in zip(names_of, replies, strict=True):
+        if names is None:
+            found |= {name.decode(): blob for name, blob in reply.items()}
+        else:
+            found |= {n: blob for n, blob in zip(names, reply, strict=True) if blob is not None}
+    return found
+
+
+def _flagged(
+    candles: CandleColumns, timeframe: Timeframe, instruments: dict[str, bytes]
+) -> CandleColumns:
+    """Set `partial` by each instrument's first tick."""
+    first_us_of = _decoded(instruments.values())["first_us"].tolist()
+    first = dict(zip(instruments, first_us_of, strict=True))
+    first_us = np.array([first.get(name, NEVER_US) for name in candles.names], dtype=np.int64)
+    flags = candles.records.data["flags"]
+    partial = (candles.start_us < first_us) & (first_us < candles.start_us + timeframe.length_us)
+    flags &= 255 - PARTIAL
+    flags |= np.where(partial, PARTIAL, 0).astype(np.uint8)
+    return candles
 
 
 def _decoded(blobs: Iterable[bytes]) -> NDArray[np.void]:
