@@ -126,13 +126,6 @@ class LiveStream:
         except (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError) as error:
             raise TransientError(f"NATS is away: {error!r}") from error
 
-    async def check(self) -> None:
-        """Raise TransientError while NATS is away."""
-        try:
-            await (await self._stream()).stream_info(live.STREAM)
-        except (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError) as error:
-            raise TransientError(f"NATS is away: {error!r}") from error
-
     async def state(self) -> StreamState:
         """Return the stream's range; its name is known afterwards."""
         info = await (await self._stream()).stream_info(live.STREAM)

@@ -177,6 +177,16 @@ def _unexpected(error: UnexpectedInput, text: str, offset: int) -> str:
     return f"position {offset + at + 1}, at {offending[:40]!r}: expected {expected}"
 
 
+def _word(text: str) -> Callable[[Any], str]:
+    """Return a rule that stands for a text."""
+    return lambda _: text
+
+
+def _text(_: Any, token: str) -> str:
+    """Rule of one token: its text."""
+    return str(token)
+
+
 @v_args(inline=True)
 class _Build(Transformer[Token, Any]):
     """Builds the tree, bottom up."""
@@ -196,29 +206,12 @@ class _Build(Transformer[Token, Any]):
     ) -> Parsed:
         return Parsed(condition, self._timeframe, frequency or "", self._longer, to or ())
 
-    def on(self, timeframe: str) -> str:
-        return timeframe
+    on = timeframe = _text
+    once, each_time, once_a_bar = _word("once"), _word("each time"), _word("once a bar")
+    above, below = _word("above"), _word("below")
 
     def to(self, *tokens: Token) -> tuple[str, ...]:
         return target_names(tokens, self._error)
-
-    def timeframe(self, token: Token) -> str:
-        return str(token)
-
-    def once(self) -> str:
-        return "once"
-
-    def each_time(self) -> str:
-        return "each time"
-
-    def once_a_bar(self) -> str:
-        return "once a bar"
-
-    def above(self) -> str:
-        return "above"
-
-    def below(self) -> str:
-        return "below"
 
     def either(self, left: c.Condition, right: c.Condition) -> c.Condition:
         return c.Combined("or", left, right)
