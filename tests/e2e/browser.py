@@ -1,4 +1,4 @@
-"""What a browser test asks of the dashboard's page."""
+"""Reads the state of the dashboard's page in a browser test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.e2e.test_live import post
 
 
 def state(page: Page) -> dict[str, Any]:
-    """What the chart, the tape and the watchlist show now."""
+    """The contents of chart, tape and watchlist."""
     found: dict[str, Any] = page.evaluate("window.kandle.state()")
     return found
 
@@ -22,7 +22,7 @@ def state(page: Page) -> dict[str, Any]:
 def shown(
     page: Page, holds: Callable[[dict[str, Any]], bool], seconds: float = 60
 ) -> dict[str, Any]:
-    """What the page shows, once it holds."""
+    """The state once the condition holds."""
     deadline = time.monotonic() + seconds
     while not holds(found := state(page)):
         assert time.monotonic() < deadline, found
@@ -33,7 +33,7 @@ def shown(
 def open_symbol(
     page: Page, pipeline: dict[str, str], symbol: str, candle_count: int = 1
 ) -> dict[str, Any]:
-    """Open a symbol's chart of a minute; return what it shows, live, once its candles are there."""
+    """Open a symbol's one-minute chart; return its state once candles are shown live."""
     api = pipeline["API_URL"]
     assert len(eventually(lambda: candles(api, symbol), lambda f: len(f) == candle_count)) > 0
     page.goto(f"{pipeline['LIVE_URL']}/#{symbol}/1m")
@@ -60,7 +60,7 @@ def send_until_live(
 
 
 def connection(page: Page) -> Locator:
-    """The word on the connection and on the age of what is shown."""
+    """The shown texts of the connection and of the ages."""
     return page.locator("#connection")
 
 

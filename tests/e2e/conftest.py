@@ -24,7 +24,7 @@ expect.set_options(timeout=30_000)
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium; tests are skipped where there is none."""
+    """The system's Chromium; tests are skipped without."""
     if CHROMIUM is None:
         pytest.skip("no chromium on PATH: install the system's package")
     with sync_playwright() as playwright:

@@ -27,7 +27,7 @@ SHOWN = ("t", "o", "h", "l", "c", "v", "n", "revision", "closed")
 
 
 def test_the_seam_between_history_and_live_is_exact(page: Page, pipeline: dict[str, str]) -> None:
-    """History, then ticks while the page is open: the chart's candles are the API's, each once."""
+    """The chart has the API's candles once each, from history and from ticks that arrive later."""
     symbol = fresh_symbol("SEAM")
     start_ms = 1_700_000_040_000
     post(
@@ -52,7 +52,7 @@ def test_the_seam_between_history_and_live_is_exact(page: Page, pipeline: dict[s
 
 
 def test_a_late_tick_corrects_a_drawn_candle(page: Page, pipeline: dict[str, str]) -> None:
-    """The closed candle changes where it stands, and is marked as corrected."""
+    """After a late tick the closed candle changes in place and is marked as corrected."""
     symbol = fresh_symbol("CORRECT")
     start_ms = 1_700_000_040_000
     post(pipeline, *(f"{symbol},{10 + n},1,{start_ms + n * MINUTE_MS}" for n in range(5)))
@@ -66,7 +66,7 @@ def test_a_late_tick_corrects_a_drawn_candle(page: Page, pipeline: dict[str, str
 
 
 def test_volume_by_price_is_drawn_beside_the_chart(page: Page, pipeline: dict[str, str]) -> None:
-    """Of the time that is seen, by side; delta has a pane under the candles."""
+    """Volume by price is drawn by side for the visible time, and delta in its own pane."""
     symbol, start_ms = fresh_symbol("LEVELS"), 1_700_000_040_000
     sides = ("buy", "sell", "sell")
     post(
@@ -91,7 +91,7 @@ def test_volume_by_price_is_drawn_beside_the_chart(page: Page, pipeline: dict[st
 
 
 def test_a_bad_print_keeps_off_the_price_axis(page: Page, pipeline: dict[str, str]) -> None:
-    """Its candle is marked, and the others fill the chart."""
+    """The candle of a bad print is marked, and the price axis fits the others."""
     symbol, start_ms = fresh_symbol("SPIKE"), 1_700_000_040_000
     post(
         pipeline,
@@ -106,7 +106,7 @@ def test_a_bad_print_keeps_off_the_price_axis(page: Page, pipeline: dict[str, st
 
 
 def test_the_page_survives_a_restart_of_live_feed(page: Page, pipeline: dict[str, str]) -> None:
-    """It says that it reconnects, does so by itself, and has missed nothing."""
+    """After a restart of live-feed the page reconnects by itself and misses nothing."""
     symbol = fresh_symbol("RESTART")
     start_ms = 1_700_000_040_000
     post(pipeline, f"{symbol},1,1,{start_ms}")
@@ -121,7 +121,7 @@ def test_the_page_survives_a_restart_of_live_feed(page: Page, pipeline: dict[str
 
 
 def test_the_page_survives_a_restart_of_nats(page: Page, pipeline: dict[str, str]) -> None:
-    """Its connection stays; what came during the outage is drawn, each candle once."""
+    """After a restart of NATS the page is still connected and draws each candle once."""
     symbol = fresh_symbol("NATSPAGE")
     start_ms = 1_700_000_040_000
     post(pipeline, f"{symbol},1,1,{start_ms}")
@@ -139,7 +139,7 @@ def test_the_page_survives_a_restart_of_nats(page: Page, pipeline: dict[str, str
 def test_the_trades_before_the_page_was_opened_are_there(
     page: Page, pipeline: dict[str, str]
 ) -> None:
-    """From history, and those that come, each once, the newest first."""
+    """The tape has earlier trades from history and new ones once each, newest first."""
     symbol = fresh_symbol("TAPE")
     post(pipeline, *(f"{symbol},{n}.5,1,{1_700_000_040_000 + n},buy,{n}" for n in range(1, 4)))
     open_symbol(page, pipeline, symbol)
@@ -149,7 +149,7 @@ def test_the_trades_before_the_page_was_opened_are_there(
 
 
 def test_a_pattern_and_its_retraction_are_marked(page: Page, pipeline: dict[str, str]) -> None:
-    """On its candle, under the pointer and in the list; a correction strikes it out."""
+    """A pattern is marked on its candle and in the list, and struck out when retracted."""
     symbol = fresh_symbol("MARKED")
     post(pipeline, *lines(symbol, ENGULFING[:1])[:1])
     open_symbol(page, pipeline, symbol)
@@ -178,7 +178,7 @@ def test_a_pattern_and_its_retraction_are_marked(page: Page, pipeline: dict[str,
 
 
 def test_an_alert_is_shown_once_and_listed(page: Page, pipeline: dict[str, str]) -> None:
-    """A notice as the rule comes true, once; in the list also after a reload."""
+    """An alert is shown once as a notice, and stays in the list after a reload."""
     symbol = fresh_symbol("ALERTED")
     rule = f"{symbol} close > 100 on 1m"
     web.post(f"{pipeline['API_URL']}/api/alert-rules", json={"rule": rule}).raise_for_status()
@@ -221,12 +221,12 @@ NATS_IN_A_PAGE = r"""async (subject) => {
 
 
 def test_a_page_reads_nats_itself(page: Page, pipeline: dict[str, str]) -> None:
-    """From the dashboard's origin, with what /config.json says: a TickerUpdate arrives."""
+    """A page of the dashboard's origin reads NATS with the settings of /config.json."""
     symbol = fresh_symbol("PAGENATS")
     page.goto(pipeline["LIVE_URL"])
     page.evaluate(NATS_IN_A_PAGE, f"live.ticks.-.{symbol}")
     deadline = time.monotonic() + 30
-    while not (heard := page.evaluate("window.heard")):  # trades come once the watcher is noticed
+    while not (heard := page.evaluate("window.heard")):  # trades arrive once the watcher is noticed
         assert time.monotonic() < deadline
         post(pipeline, f"{symbol},7.25,3")
         page.wait_for_timeout(250)
@@ -235,7 +235,7 @@ def test_a_page_reads_nats_itself(page: Page, pipeline: dict[str, str]) -> None:
 
 
 def test_patterns_of_whatever_is_viewed_are_listed(page: Page, pipeline: dict[str, str]) -> None:
-    """More than the page begins with: as the view moves back, those of it are read, all of them."""
+    """Patterns of the visible time are listed, read as the view moves back."""
     symbol, start_ms = fresh_symbol("OLDMARKS"), 1_700_000_040_000
     drawn, price = random.Random(7), 1_000
     for first in range(0, 480, 60):

@@ -1,4 +1,4 @@
-"""What a visitor chooses on the dashboard: it stays, goes into a file; so does what is seen."""
+"""A visitor's choices on the dashboard: they persist, and are saved to a file as the view is."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def sent(pipeline: dict[str, str], name: str, *prices: str) -> str:
 def test_choices_outlive_the_page_and_go_along_as_a_file(
     page: Page, pipeline: dict[str, str], tmp_path: Path
 ) -> None:
-    """Style, scale, indicators, tab and zone; a reset is undone by the file."""
+    """Style, scale, indicators, tab and zone persist, and a file restores them after a reset."""
     symbol = sent(pipeline, "CHOSEN", "10", "12")
     open_symbol(page, pipeline, symbol, 2)
     page.select_option("#style", "heikin-ashi")
@@ -59,7 +59,7 @@ def test_choices_outlive_the_page_and_go_along_as_a_file(
     page.reload()
     found = shown(page, lambda it: len(it["drawn"]) == 2)
     assert chosen.items() <= found["settings"].items()
-    # Heikin-Ashi: the second opens in the middle of the first body.
+    # Heikin-Ashi: the second opens in the middle of the first body
     assert [(bar["open"], bar["close"]) for bar in found["drawn"]] == [(10, 10), (10, 12)]
     expect(page.locator("#patterns")).to_be_visible()
     page.keyboard.press("?")
@@ -75,7 +75,10 @@ def test_choices_outlive_the_page_and_go_along_as_a_file(
 def test_favourites_come_first_and_hidden_symbols_do_not_come(
     page: Page, pipeline: dict[str, str]
 ) -> None:
-    """By key and button; the sheet shows the hidden ones again."""
+    """Favourites are first and hidden symbols absent, by key and button.
+
+    A sheet shows the hidden ones again.
+    """
     favourite, hidden = sent(pipeline, "ZFAVOURITE", "1"), sent(pipeline, "ZHIDDEN", "1")
     open_symbol(page, pipeline, favourite)
     shown(page, lambda it: it["symbols"] >= 2)
@@ -96,7 +99,7 @@ def test_favourites_come_first_and_hidden_symbols_do_not_come(
 
 
 def test_the_list_has_the_columns_that_are_chosen(page: Page, pipeline: dict[str, str]) -> None:
-    """High and low of the day beside the price; they stay chosen."""
+    """The list shows the day's high and low when selected, after a reload too."""
     symbol = fresh_symbol("COLUMNS")
     now_ms = time.time_ns() // 1_000_000
     post(pipeline, *(f"{symbol},{price},2,{now_ms - 5}" for price in ("10.5", "12.25", "11")))
@@ -112,7 +115,7 @@ def test_the_list_has_the_columns_that_are_chosen(page: Page, pipeline: dict[str
 
 
 def test_a_group_is_made_shown_and_sorted(page: Page, pipeline: dict[str, str]) -> None:
-    """By keys and buttons: its symbols alone, by a column either way; one is taken out of it."""
+    """A group is created, shown alone, sorted by a column both ways, and changed."""
     dear, cheap = sent(pipeline, "GROUPED", "900"), sent(pipeline, "GROUPED", "5")
     open_symbol(page, pipeline, dear)
     page.keyboard.press("g")
@@ -141,7 +144,7 @@ def test_a_group_is_made_shown_and_sorted(page: Page, pipeline: dict[str, str]) 
 
 
 def test_times_and_numbers_are_written_as_chosen(page: Page, pipeline: dict[str, str]) -> None:
-    """In an exchange's zone, with a comma and without zeros that say nothing."""
+    """Times are in the selected zone, and numbers with a comma and without trailing zeros."""
     symbol = sent(pipeline, "WRITTEN", "1234.25", "1234.50")
     open_symbol(page, pipeline, symbol, 2)
     expect(page.locator("#price")).to_have_text("1,234.50")
@@ -173,7 +176,7 @@ def test_the_page_works_where_it_may_store_nothing(
 
 
 def test_what_is_seen_is_saved(page: Page, pipeline: dict[str, str], tmp_path: Path) -> None:
-    """CSV with the exact texts of the API, and a picture."""
+    """The view is saved as CSV with the API's exact texts, and as a picture."""
     symbol = sent(pipeline, "SAVED", "0.123456789012345678", "0.2")
     open_symbol(page, pipeline, symbol, 2)
     with page.expect_download() as download:
@@ -194,7 +197,7 @@ def test_what_is_seen_is_saved(page: Page, pipeline: dict[str, str], tmp_path: P
 def test_the_address_holds_what_is_shown(
     page: Page, pipeline: dict[str, str], browser: Browser
 ) -> None:
-    """Whoever opens it elsewhere sees the same time, indicators, scale and style."""
+    """The address restores time, indicators, scale and style in another browser."""
     symbol = sent(pipeline, "PASSED", *(str(100 + n % 7) for n in range(90)))
     open_symbol(page, pipeline, symbol, 90)
     page.select_option("#scale", "log")
@@ -214,7 +217,7 @@ def test_the_address_holds_what_is_shown(
 
 
 def test_back_leads_to_the_symbol_before(page: Page, pipeline: dict[str, str]) -> None:
-    """And forward again."""
+    """The browser's back button shows the previous symbol, and forward the next."""
     first, second = sent(pipeline, "BACK", "1"), sent(pipeline, "BACK", "2")
     open_symbol(page, pipeline, first)
     shown(page, lambda it: it["symbols"] >= 2)

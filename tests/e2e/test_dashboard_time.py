@@ -22,7 +22,7 @@ MINUTE_MS = 60_000
 
 
 def test_a_late_trade_moves_no_last_price(page: Page, pipeline: dict[str, str]) -> None:
-    """It stands at its own place in the tape, marked; header, card and chart keep the market's."""
+    """A late trade is in its place of the tape, marked, and does not change the last price."""
     symbol = fresh_symbol("LATETAPE")
     start_ms = 1_700_000_040_000
     post(pipeline, f"{symbol},150.5,1,{start_ms},buy,1")
@@ -43,7 +43,10 @@ def test_a_late_trade_moves_no_last_price(page: Page, pipeline: dict[str, str]) 
 
 
 def test_cancelled_and_corrected_trades_are_marked(page: Page, pipeline: dict[str, str]) -> None:
-    """In the tape, live and from history, a correction beside its trade; the candle follows."""
+    """Cancelled and corrected trades are marked in the tape, live and from history.
+
+    A correction is beside its trade, and the candle follows.
+    """
     symbol = fresh_symbol("BUSTTAPE")
     start_ms = 1_700_000_040_000
     post(pipeline, f"{symbol},999,1,{start_ms},buy,100", f"{symbol},7.5,1,{start_ms + 1},buy,101")
@@ -72,7 +75,7 @@ def test_cancelled_and_corrected_trades_are_marked(page: Page, pipeline: dict[st
 
 
 def test_trades_are_shown_while_candles_lag(page: Page, pipeline: dict[str, str]) -> None:
-    """The newest first: prices as they come, candles said to be behind, then filled behind them."""
+    """Trades are shown while candles lag, which the page reports and later fills."""
     symbol = fresh_symbol("LAGCANDLES")
     post(pipeline, f"{symbol},1.5,1,,buy,1")
     open_symbol(page, pipeline, symbol)
@@ -90,7 +93,7 @@ def test_trades_are_shown_while_candles_lag(page: Page, pipeline: dict[str, str]
         eventually(trade, lambda said: re.search("candles .* behind", said) is not None)
         expect(page.locator("#price")).to_have_text(f"{last}.5")
         assert sum(each["n"] for each in state(page)["candles"]) < last
-        page.reload()  # a page that has not seen one candle come says so as well
+        page.reload()  # a page without any live candle reports it too
         eventually(trade, lambda said: re.search("candles .* behind", said) is not None)
         expect(connection(page)).to_have_text(re.compile("candles .* behind"))
     shown(page, lambda it: sum(each["n"] for each in it["candles"]) == last)
@@ -98,7 +101,7 @@ def test_trades_are_shown_while_candles_lag(page: Page, pipeline: dict[str, str]
 
 
 def test_a_lag_is_said_in_words(page: Page, pipeline: dict[str, str]) -> None:
-    """Trades that were received long before they are shown: amber or red, and how far behind."""
+    """A lag of shown trades is amber or red, with its length."""
     symbol = fresh_symbol("BEHIND")
     post(pipeline, f"{symbol},1,1,,,1")
     open_symbol(page, pipeline, symbol)
@@ -114,7 +117,7 @@ def test_a_lag_is_said_in_words(page: Page, pipeline: dict[str, str]) -> None:
 
 
 def test_a_quiet_market_looks_quiet(page: Page, pipeline: dict[str, str]) -> None:
-    """Two minutes after the last trade: the feed is live and says so, the price is dimmed."""
+    """Two minutes after the last trade the feed is shown as live and the price dimmed."""
     symbol = fresh_symbol("QUIET")
     page.clock.install()
     post(pipeline, f"{symbol},7.5,1,,,1")
@@ -130,7 +133,7 @@ def test_a_quiet_market_looks_quiet(page: Page, pipeline: dict[str, str]) -> Non
 
 
 def test_a_gap_in_time_looks_like_one(page: Page, pipeline: dict[str, str]) -> None:
-    """Five minutes without a trade are five empty places."""
+    """Five minutes without a trade are five empty places in the chart."""
     symbol = fresh_symbol("HOLE")
     start_ms = 1_700_000_040_000
     post(pipeline, *(f"{symbol},5,1,{start_ms + n * MINUTE_MS}" for n in (0, 1, 7)))
@@ -141,7 +144,7 @@ def test_a_gap_in_time_looks_like_one(page: Page, pipeline: dict[str, str]) -> N
 
 
 def test_a_stored_hour_is_played_on_the_page(page: Page, pipeline: dict[str, str]) -> None:
-    """What was before it, then candles and trades as they came; paused, and back to what is now."""
+    """A stored hour is replayed with its earlier candles and paused; then the page is live."""
     symbol, start_ms, minutes = fresh_symbol("REPLAYED"), 1_700_000_040_000, 60
     sent = [f"{symbol},{100 + n}.5,1,{start_ms + n * 5_000},buy,{n}" for n in range(minutes * 12)]
     post(pipeline, *sent)

@@ -1,4 +1,4 @@
-"""Real ticks in, exact candles out: through every function, over real servers."""
+"""Ticks in, exact candles out: through every function, over real servers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ from tests.e2e.trades import WAYS, Way, exact, expected_candles, generated_trade
 
 @pytest.mark.parametrize("way", WAYS)
 def test_generated_trades_give_the_defined_candles(pipeline: dict[str, str], way: Way) -> None:
-    """Ties, gaps and eight decimals over two days; however they come; every timeframe."""
+    """Generated trades give the defined candles of every timeframe, in any order of arrival.
+
+    Ties, gaps and eight decimals over two days.
+    """
     symbol = fresh_symbol("GEN")
     trades = over_days(generated_trades(seed=7, count=5_000), days=2)
     sent = way(trades)
@@ -33,7 +36,7 @@ def test_generated_trades_give_the_defined_candles(pipeline: dict[str, str], way
 
 
 def test_every_tick_is_a_row_as_it_was_sent(pipeline: dict[str, str]) -> None:
-    """Price, size, side and id of each trade stand in the view `ticks`, exactly."""
+    """The view `ticks` has price, size, side and id of each trade exactly."""
     symbol = fresh_symbol("ROWS")
     trades = generated_trades(seed=3, count=500)
     send_udp(pipeline["UDP_ADDR"], (trade.line(symbol) for trade in trades))
@@ -53,7 +56,7 @@ def test_every_tick_is_a_row_as_it_was_sent(pipeline: dict[str, str]) -> None:
 def test_closed_candles_become_rows_and_keep_the_highest_revision(
     pipeline: dict[str, str],
 ) -> None:
-    """A late trade corrects a closed candle, in the API and in Postgres, with a higher revision."""
+    """A late trade corrects a closed candle under a higher revision, in API and Postgres."""
     symbol = fresh_symbol("LATE")
     minute = 1_650_000_000_000 // 60_000 * 60_000
     send_udp(
@@ -94,7 +97,7 @@ def test_the_candles_of_a_quiet_instrument_close_by_the_clock(pipeline: dict[str
 
 
 def test_ties_of_text_ids_negative_prices_and_eighteen_decimals(pipeline: dict[str, str]) -> None:
-    """Trades of one time stand as they were sent; every decimal is exact to the candle."""
+    """Ties with text ids keep the order sent, and each decimal is exact in the candle."""
     time_ms = 1_587_411_060_000
     told = {
         fresh_symbol("TIES"): ("text-9 text-10 0b7f7c2c", "1 2 3", "1 1 1", "1 3 1 3 3"),

@@ -1,4 +1,4 @@
-"""What a reader gets: any timeframe, price history, symbols, rejects; exact, and never cut."""
+"""History for readers: any timeframe, prices, symbols, rejects; exact and complete."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ ALL = {"from": "0"}
 
 
 def of_seconds(trades: list[Trade], seconds: int) -> list[dict[str, Any]]:
-    """The definition at a finer grain: one second of time that runs 60 times faster is a minute."""
+    """The definition for seconds: in time that runs 60 times faster a second is a minute."""
     faster = [trade._replace(time_ms=trade.time_ms * 60) for trade in trades]
     return [{**candle, "t": candle["t"] // 60} for candle in expected_candles(faster, seconds)]
 
 
 def sent(pipeline: dict[str, str], symbol: str, seed: int, count: int) -> list[Trade]:
-    """Send trades shuffled, many twice; return them once all are candles and rows."""
+    """Send shuffled trades, many twice; return them once all are candles and rows."""
     trades = generated_trades(seed=seed, count=count)
     source = random.Random(seed)
     lines = [trade.line(symbol) for trade in trades + source.sample(trades, count // 3)]
@@ -46,7 +46,7 @@ def sent(pipeline: dict[str, str], symbol: str, seed: int, count: int) -> list[T
 
 
 def numbers(answer: httpx.Response) -> Any:
-    """The answer's body, its numbers as exact decimals."""
+    """The response's body with numbers as exact decimals."""
     assert answer.status_code == 200, answer.text
     return json.loads(answer.text, parse_float=Decimal)
 
@@ -62,7 +62,7 @@ def market(pipeline: dict[str, str]) -> tuple[str, list[Trade]]:
 def test_candles_of_seconds_are_made_from_ticks(
     pipeline: dict[str, str], market: tuple[str, list[Trade]], timeframe: str
 ) -> None:
-    """Shuffled and sent twice, yet each is exact, with ties and eight decimals."""
+    """Candles of seconds are exact, with ties, eight decimals, and repeated shuffled ticks."""
     symbol, trades = market
     found = candles(pipeline["API_URL"], symbol, timeframe)
     assert [exact(candle) for candle in found] == of_seconds(trades, int(timeframe[:-1]))
@@ -74,7 +74,7 @@ def test_candles_of_seconds_are_made_from_ticks(
 def test_multiples_are_made_from_shorter_candles(
     pipeline: dict[str, str], market: tuple[str, list[Trade]], timeframe: str, minutes: int
 ) -> None:
-    """Stored and live candles together give the longer ones."""
+    """Longer candles are folded from stored and live candles together."""
     symbol, trades = market
     found = candles(pipeline["API_URL"], symbol, timeframe)
     assert [exact(candle) for candle in found] == expected_candles(trades, minutes)
@@ -89,7 +89,7 @@ def test_pages_join_without_hole_or_double(
     timeframe: str,
     start: dict[str, str],
 ) -> None:
-    """At a small limit every page is whole candles, and all pages are all candles."""
+    """Small pages have whole candles, and concatenated they are all candles."""
     symbol, trades = market
     url = f"{pipeline['API_URL']}/api/candles/{symbol}"
     parameters = {"timeframe": timeframe, "limit": "7", **start}
@@ -113,7 +113,7 @@ def test_pages_join_without_hole_or_double(
 def test_price_history_has_the_numbers_that_were_sent(
     pipeline: dict[str, str], market: tuple[str, list[Trade]]
 ) -> None:
-    """Every trade once, in order, exact; pages end within ties and say that there are more."""
+    """Price history has every trade once, in order and exact; a page may end within ties."""
     symbol, trades = market
     url = f"{pipeline['API_URL']}/api/history/{symbol}"
     expected = [{"t": trade.time_ms, "p": trade.price} for trade in sorted(trades)]
@@ -136,7 +136,7 @@ def test_price_history_has_the_numbers_that_were_sent(
 
 
 def test_history_is_of_the_last_24_hours(pipeline: dict[str, str]) -> None:
-    """Without a range; what is older is there when it is asked for."""
+    """Without a range history covers the last 24 hours, and older ticks on request."""
     symbol = fresh_symbol("DAY")
     now = time.time_ns() // 1_000_000
     times = [now - hours * 3_600_000 for hours in (30, 20, 1)]
@@ -175,7 +175,7 @@ def test_symbols_are_listed_with_what_there_is(
 def test_the_description_of_the_api_holds(
     pipeline: dict[str, str], market: tuple[str, list[Trade]]
 ) -> None:
-    """Answers of a running instance match the schemas that it serves."""
+    """Responses of a running instance match the schemas that it serves."""
     api = pipeline["API_URL"]
     document = web.get(f"{api}/openapi.json").json()
     assert document["openapi"] == "3.1.0"
@@ -195,7 +195,7 @@ def test_the_description_of_the_api_holds(
 def test_bad_requests_are_problems_that_name_the_parameter(
     pipeline: dict[str, str], market: tuple[str, list[Trade]]
 ) -> None:
-    """On every route; an instrument that was never seen is 404."""
+    """A bad parameter on any route is a problem that names it; an unknown symbol is 404."""
     api, (symbol, _) = pipeline["API_URL"], market
     for path, status, said in [
         (f"/api/candles/{symbol}?timeframe=8d", 400, "timeframe: timeframe '8d' is too long"),
@@ -218,7 +218,7 @@ def test_bad_requests_are_problems_that_name_the_parameter(
 
 
 def test_rejects_can_be_read_back_by_command(pipeline: dict[str, str]) -> None:
-    """What is no tick is listed with its reason and its bytes."""
+    """`kandle rejects` lists a reject with its reason and bytes."""
     symbol = fresh_symbol("REFUSED")
     send_udp(pipeline["UDP_ADDR"], [f"{symbol},NaN", f"{symbol},1", f"{symbol},1,-2"], 3)
 

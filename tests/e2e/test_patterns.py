@@ -1,4 +1,4 @@
-"""Drawn candles sent as ticks become patterns; a correction withdraws them; losses cost nothing."""
+"""Drawn candles sent as ticks become patterns; corrections retract them; losses cost nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.platform import kandle
 MINUTE_MS = 60_000
 DAY_MS = 1_700_000_040_000 // MINUTE_MS * MINUTE_MS
 
-# Falls for ten minutes, then an up candle whose body swallows the last down candle's.
+# ten falling minutes, then a bullish engulfing
 ENGULFING = [
     *[(110 - n, 110.2 - n, 108.8 - n, 109 - n) for n in range(20)],
     (89.0, 94.2, 88.9, 94.0),
@@ -53,7 +53,7 @@ def patterns(database: str, symbol: str) -> set[tuple[str, int, bool]]:
 
 
 def test_drawn_candles_are_found_and_a_late_tick_withdraws_them(pipeline: dict[str, str]) -> None:
-    """A bullish engulfing at minute 20; a late tick makes its close low again."""
+    """A bullish engulfing is found at minute 20, and retracted when a late tick undoes it."""
     symbol, database = fresh_symbol("ENGULF"), pipeline["DATABASE_URL"]
     send_udp(pipeline["UDP_ADDR"], lines(symbol, ENGULFING))
     wanted = ("cdl_engulfing", 20, False)
@@ -87,7 +87,7 @@ def test_drawn_candles_are_found_and_a_late_tick_withdraws_them(pipeline: dict[s
 
 
 def test_a_pattern_and_its_retraction_reach_a_watcher(pipeline: dict[str, str]) -> None:
-    """Over the WebSocket, with the fields and the revision that the history API gives."""
+    """A pattern and its retraction reach a watcher with history's fields and revisions."""
     symbol = fresh_symbol("WATCHED")
     with watching(pipeline, f"patterns:{symbol}") as socket:
         send_udp(pipeline["UDP_ADDR"], lines(symbol, ENGULFING))
@@ -116,14 +116,14 @@ def test_a_pattern_and_its_retraction_reach_a_watcher(pipeline: dict[str, str]) 
 @pytest.mark.early
 @pytest.mark.timeout(300)
 def test_a_killed_stage_and_a_lost_redis_lose_and_double_nothing(pipeline: dict[str, str]) -> None:
-    """The same candles, once in peace and once with kills: the same patterns, each once."""
+    """Kills of the stage and the loss of Redis give the same patterns as an undisturbed run."""
     database = pipeline["DATABASE_URL"]
     calm, rough = fresh_symbol("CALM"), fresh_symbol("ROUGH")
     drawn = [tuple(p + 30 * (n // 21 % 2) for p in ENGULFING[n % 21]) for n in range(84)]
     send_udp(pipeline["UDP_ADDR"], lines(calm, drawn))
 
     def detector() -> int:
-        """Its process when it is ready and was not killed; 0 while it starts."""
+        """Its process once ready and not killed; 0 while it starts."""
         status = kandle("status", "--json", "--data-dir", pipeline["DATA_DIR"], check=False)
         by_name = {each["name"]: each for each in json.loads(status.stdout)["components"]}
         stage = by_name["detect-pattern"]
@@ -155,7 +155,7 @@ def test_a_killed_stage_and_a_lost_redis_lose_and_double_nothing(pipeline: dict[
 
 @contextmanager
 def webhook(refusals: int) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
-    """An address that takes CloudEvents after so many refusals, and what it took."""
+    """An address that accepts CloudEvents after some refusals, and those accepted."""
     taken: list[tuple[str, Any]] = []
     left = [refusals]
 
@@ -183,9 +183,9 @@ def webhook(refusals: int) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
 def test_an_alert_is_told_once_where_its_number_is_crossed(
     pipeline: dict[str, str], messenger: Messenger, refusals: int
 ) -> None:
-    """Two crossings, one of them back; the sink refuses at first; a removed rule is silent.
+    """A rule alerts once for each crossing upwards, although the sink refuses at first.
 
-    The messenger of ALERT_URLS is told of each as well, once.
+    A removed rule is silent. The messenger of ALERT_URLS gets each once as well.
     """
     symbol = fresh_symbol("ALERT")
     url = ("--database-url", pipeline["DATABASE_URL"])

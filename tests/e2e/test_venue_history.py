@@ -1,4 +1,4 @@
-"""A feed that begins with its venue's past: no hole and no double, whatever the venue does."""
+"""A feed that begins with its venue's history: no gap and no repetition, despite faults."""
 
 from __future__ import annotations
 
@@ -50,7 +50,10 @@ def of(trades: Sequence[Trade]) -> dict[int, tuple[Decimal, ...]]:
 def test_history_and_live_trades_meet_exactly(
     pipeline: dict[str, str], exchange: Playback, tmp_path: Path
 ) -> None:
-    """429, repeated pages, cuts and lost trades meanwhile; a kline that differs from its trades."""
+    """History and live trades meet exactly, despite faults of the venue.
+
+    429, repeated pages, cuts and lost trades meanwhile; a kline that differs from its trades.
+    """
     symbol, instrument = names(exchange)
     begin_ms = time.time_ns() // 60_000_000_000 * 60_000 - PAST_MINUTES * 60_000
     past = market(symbol, 1, range(begin_ms, time.time_ns() // 1_000_000, SPACING_MS))
@@ -123,7 +126,7 @@ def test_history_and_live_trades_meet_exactly(
 def test_fetched_trades_show_what_the_exchanges_candle_should_have_been(
     pipeline: dict[str, str], exchange: Playback, tmp_path: Path
 ) -> None:
-    """They take its place; held against the exchange, the difference is told."""
+    """Fetched trades replace the venue's candle, and the audit reports its difference."""
     symbol, instrument = names(exchange)
     begin_ms = time.time_ns() // 60_000_000_000 * 60_000 - 12 * 60_000
     past = market(symbol, 1, range(begin_ms, time.time_ns() // 1_000_000, SPACING_MS))
@@ -150,7 +153,7 @@ def test_fetched_trades_show_what_the_exchanges_candle_should_have_been(
         since = datetime.fromtimestamp(odd_ms / 1000, UTC).isoformat()
         assert " trades" in told("backfill", "--from", since, "--trades")
         until(lambda: odd() == (f"{honest.high:f}", "trades"), log, 90)
-        audit = ("audit", "--venue", "--from", since)  # without what a gap still touches
+        audit = ("audit", "--venue", "--from", since)  # without candles that a gap touches
         until(lambda: "the exchange says 999" in told(*audit), log, 90)
         assert '"differences": ["' in told(*audit, "--json")
 
@@ -160,7 +163,7 @@ def test_fetched_trades_show_what_the_exchanges_candle_should_have_been(
 def test_a_backfill_of_candles_goes_on_where_it_was_cut_off(
     pipeline: dict[str, str], exchange: Playback
 ) -> None:
-    """Three days of which the exchange refuses the second; then the rest, and then nothing."""
+    """A backfill of candles resumes after a refused day, and ends complete."""
     symbol, instrument = names(exchange)
     day_ms = 86_400_000
     begin_ms = time.time_ns() // 1_000_000 // day_ms * day_ms - 4 * day_ms
@@ -186,7 +189,7 @@ def test_a_backfill_of_candles_goes_on_where_it_was_cut_off(
         return shown(candles(pipeline["API_URL"], instrument))
 
     expected = of(past)
-    exchange.answers += [(200, {}), (200, {}), (400, {})]  # a day, and that it has no more
+    exchange.answers += [(200, {}), (200, {}), (400, {})]  # a day, and its end
     status, said = backfill()
     assert status == 1
     assert "1 of 3 parts" in said
@@ -206,7 +209,10 @@ def test_a_backfill_of_candles_goes_on_where_it_was_cut_off(
 def test_a_bridge_that_is_killed_in_mid_history_goes_on(
     pipeline: dict[str, str], exchange: Playback, tmp_path: Path
 ) -> None:
-    """What is stored is not asked for again, and trades begin where the first life let them."""
+    """A bridge killed during history resumes without fetching stored days again.
+
+    Trades begin at the first process's seam.
+    """
     symbol, instrument = names(exchange)
     minute_ms, day_ms = 60_000, 86_400_000
     now_ms = time.time_ns() // 1_000_000
@@ -281,7 +287,7 @@ def test_a_bridge_that_is_killed_in_mid_history_goes_on(
 def test_a_backfill_of_trades_goes_on_where_it_was_cut_off(
     pipeline: dict[str, str], exchange: Playback
 ) -> None:
-    """Three pieces of which the exchange refuses the last; each trade counts once in the end."""
+    """A backfill of trades resumes after a refused piece, and each trade counts once."""
     symbol, instrument = names(exchange)
     begin_ms = time.time_ns() // 60_000_000_000 * 60_000 - 200 * 60_000
     past = market(symbol, 1, range(begin_ms, begin_ms + 40_600 * 100, 100))
@@ -325,7 +331,7 @@ def test_a_backfill_of_trades_goes_on_where_it_was_cut_off(
     status, said = backfill()
     assert (status, "40,600 of 40,600 trades" in said) == (0, True)
     asked = [each.split("fromId=")[1] for each in exchange.requests if "fromId=" in each]
-    assert min(map(int, asked)) >= 20_000  # the first piece was whole
+    assert min(map(int, asked)) >= 20_000  # the first piece was complete
     expected = of(past)
     assert eventually(now, expected.__eq__, 90) == expected
     assert eventually(incomplete, [].__eq__, 90) == []

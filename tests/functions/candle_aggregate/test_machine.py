@@ -1,4 +1,4 @@
-"""Whatever happens, in whatever order: in the end every candle is what its stored ticks say.
+"""In any sequence of faults every candle ends as its stored ticks define it.
 
 Hypothesis plays the network, the operator and the failing machine against both stages over real
 stores. `KANDLE_MACHINE_EXAMPLES` and `KANDLE_MACHINE_STEPS` make it play longer.
@@ -70,7 +70,7 @@ def picked(some: list[str], pick: int) -> str:
 
 
 class Machine(RuleBasedStateMachine):
-    """The rules of the game; the world keeps the state."""
+    """The rules of the state machine; the world has the state."""
 
     def __init__(self, world: World) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(ticks=ticks, may_repeat=st.booleans())
     def send(self, ticks: list[Any], may_repeat: bool) -> None:
-        """New ticks, some of them old or far ahead, some with ids that came before."""
+        """New ticks, some old or far ahead, some with repeated ids."""
         rows = []
         for instrument, move_s, second, *rest in ticks:
             time_us = max(self.time_us + move_s * SECOND, BEGIN_US - 30 * MINUTE)
@@ -103,7 +103,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(picks=st.lists(st.tuples(PICK, st.integers(0, 3), st.integers(0, 59)), max_size=4))
     def send_again(self, picks: list[tuple[int, int, int]]) -> None:
-        """Trades that came before, in an event of its own, with the same content or another."""
+        """Repeated trades in an event of its own, with the same content or another."""
         some = [r for rows in self.world.sent.values() for r in rows if r.id_kind]
         rows = []
         for pick, change, second in picks if some else []:
@@ -119,32 +119,32 @@ class Machine(RuleBasedStateMachine):
 
     @rule(pick=PICK)
     def cancel(self, pick: int) -> None:
-        """A trade is cancelled, whether it is stored or on its way."""
+        """Cancel a trade that is stored or in flight."""
         some = [r for rows in self.world.sent.values() for r in rows if r.id_kind]
         if some:
             self.world.bust(some[pick % len(some)])
 
     @rule(pick=PICK, cut=CUTS)
     def apply(self, pick: int, cut: str) -> None:
-        """A delivery to candle-aggregate, perhaps cut off."""
+        """Deliver to candle-aggregate, perhaps interrupted."""
         if self.world.to_apply:
             self.world.apply(picked(self.world.to_apply, pick), cut=cut)
 
     @rule()
     def apply_all(self) -> None:
-        """Everything that waits, in order."""
+        """Deliver every waiting event in order."""
         for event_id in list(self.world.to_apply):
             self.world.apply(event_id)
 
     @rule(pick=PICK)
     def apply_any(self, pick: int) -> None:
-        """A delivery of any event, however old: a dead letter replayed, a POST repeated."""
+        """Deliver any event, however old: a replayed dead letter, a repeated POST."""
         if self.world.sent:
             self.world.apply(picked(list(self.world.sent), pick))
 
     @rule(picks=st.lists(PICK, min_size=2, max_size=6), with_clock=st.booleans())
     def apply_at_once(self, picks: list[int], with_clock: bool) -> None:
-        """Several workers at the same time, on the same instruments, perhaps with the clock."""
+        """Deliver from several threads on the same instruments, perhaps with the clock."""
         if not self.world.sent:
             return
         some = [picked(list(self.world.sent), pick) for pick in picks]
@@ -157,31 +157,31 @@ class Machine(RuleBasedStateMachine):
 
     @rule(pick=PICK)
     def store(self, pick: int) -> None:
-        """A delivery of ticks to persist."""
+        """Deliver ticks to persist."""
         if self.world.to_store:
             self.world.persist_ticks(picked(self.world.to_store, pick))
 
     @rule()
     def store_all(self) -> None:
-        """All ticks that wait are stored."""
+        """Store all waiting ticks."""
         for event_id in list(self.world.to_store):
             self.world.persist_ticks(event_id)
 
     @rule(picks=st.lists(PICK, min_size=1, max_size=5))
     def deliver(self, picks: list[int]) -> None:
-        """Some of the candle and late events reach persist, old ones again."""
+        """Deliver some candle and late events to persist, old ones again."""
         for pick in picks if self.world.outbox else []:
             self.world.persist_outbox(pick % len(self.world.outbox))
 
     @rule()
     def deliver_all(self) -> None:
-        """All of them do."""
+        """Deliver all of them."""
         for place in range(len(self.world.outbox)):
             self.world.persist_outbox(place)
 
     @rule(seconds=STEPS_S, cut=CUTS)
     def clock(self, seconds: int, cut: str) -> None:
-        """Time passes, or is set back, and a clock event comes."""
+        """Let time pass or set it back, and deliver a clock event."""
         self.world.step(seconds)
         self.world.tick_clock(cut=cut)
 
@@ -194,7 +194,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def lose_redis(self) -> None:
-        """Flushed, or its data gone."""
+        """Flush Redis or delete its data."""
         self.world.client.flushdb()
 
     @rule(writes=st.integers(0, 6), pick=PICK, is_clock=st.booleans())
@@ -214,30 +214,30 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def dump_redis(self) -> None:
-        """Redis writes a dump."""
+        """Write a dump of Redis."""
         self.dump = self.world.keyspace()
 
     @rule()
     def redis_goes_back(self) -> None:
-        """It comes back with its last dump: what it was told since is gone."""
+        """Restart Redis from its last dump; later writes are lost."""
         if self.dump is not None:
             self.world.go_back(self.dump)
 
     @rule(ladder=st.sampled_from(LADDERS), shards=st.integers(1, 3))
     def change_settings(self, ladder: str, shards: int) -> None:
-        """candle-aggregate is started with other timeframes, or another number of shards."""
+        """Restart candle-aggregate with other timeframes, or another number of shards."""
         self.world.restart(replace(RULES, ladder=parse_ladder(ladder), shards=shards))
 
     @rule(unused_s=st.sampled_from([1, 60, 600]))
     def let_unused_go(self, unused_s: int) -> None:
-        """Instruments that were not sent for so long leave, where their candles have."""
+        """Evict instruments that were unused for the retention."""
         world = self.world
         rules = replace(world.rules, unused_us=unused_s * SECOND)
         with suppress(TransientError):
             let_unused_go(world.engine, world.postgres, rules, world.now_us)
 
     def teardown(self) -> None:
-        """At rest, everything is right."""
+        """Settle, and compare everything."""
         if self.world.sent:
             self.world.settle()
             self.world.assert_right()
@@ -252,7 +252,7 @@ def world(valkey: redis.Redis, database: str) -> Iterator[World]:
 
 @pytest.mark.timeout(3_600)
 def test_every_candle_is_what_its_stored_ticks_say(world: World) -> None:
-    """Reordered, repeated, late, cut off, lost, repaired, at once: the candles are exact."""
+    """Candles are exact after any mixture of reordering, repetition, loss, kills and repairs."""
 
     run_state_machine_as_test(
         lambda: Machine(world),  # type: ignore[arg-type]  # any factory will do

@@ -1,4 +1,4 @@
-"""Storage behind the live state: what is lost, late or repeated ends as the stored ticks say."""
+"""Storage behind the live state: lost, late or repeated ticks end as the stored ticks define."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.functions.candle_aggregate.world import MINUTE, RULES, World, finish,
 
 
 def test_what_is_in_order_is_right_and_the_sample_finds_nothing(world: World) -> None:
-    """Two instruments, a quarter of an hour."""
+    """Ordered ticks give exact candles, and sampling finds no difference."""
     world.ship(trades(0, 40) + trades(0, 40, name="B"))
     world.ship(trades(40, 6))
     finish(world)
@@ -29,7 +29,7 @@ def test_what_is_in_order_is_right_and_the_sample_finds_nothing(world: World) ->
 
 
 def test_closed_stored_and_untouched_candles_leave_the_state(world: World) -> None:
-    """Not before the keeping time, and not unless Postgres has that very revision."""
+    """A closed candle is evicted after its retention, if Postgres has that revision."""
     world.ship(trades(0, 20))
     world.ship(trades(20, 20))
     world.settle()
@@ -50,7 +50,7 @@ def test_closed_stored_and_untouched_candles_leave_the_state(world: World) -> No
 
 
 def test_what_is_new_here_begins_live_whatever_its_time(world: World) -> None:
-    """History of an instrument, while another's candles of that time have long left the state."""
+    """History of a new instrument is live, though others' candles of that time are evicted."""
     shard = world.shard_of("A")
     other = next(name for name in "BCDEFGH" if world.shard_of(name) == shard)
     world.ship(trades(0, 40))
@@ -66,14 +66,14 @@ def test_what_is_new_here_begins_live_whatever_its_time(world: World) -> None:
 
 
 def floor_us(world: World, name: str) -> int:
-    """Up to where an instrument's candles have left the state."""
+    """The time up to which an instrument's candles are evicted."""
     blob = world.client.hget(Keys(world.shard_of(name)).instruments, name)
     assert isinstance(blob, bytes)
     return int(np.frombuffer(blob, dtype=INSTRUMENT)["floor_us"][0])
 
 
 def test_a_late_tick_is_repaired_from_storage(world: World) -> None:
-    """Its candle has left the state: recomputed once its ticks are stored, and what holds it."""
+    """A late tick of an evicted candle is repaired once stored, longer candles too."""
     world.ship(trades(0, 40))
     world.settle()
     before = world.stored()
@@ -89,7 +89,7 @@ def test_a_late_tick_is_repaired_from_storage(world: World) -> None:
 
 
 def test_a_lost_state_is_made_anew(world: World) -> None:
-    """Flushed in the middle of an interval, some of it not stored yet, some not emitted."""
+    """A state lost within an interval is rebuilt, with ticks not yet stored or emitted."""
     world.ship(trades(0, 40))
     slow = world.send(trades(40, 2))
     assert world.apply(slow)
@@ -100,7 +100,7 @@ def test_a_lost_state_is_made_anew(world: World) -> None:
 
 
 def test_an_event_before_the_newest_minutes_is_not_counted_twice(world: World) -> None:
-    """Ten minutes are read, from the start of an interval on: what is in them is marked as applied.
+    """An event older than the ten minutes of a rebuild is not counted twice.
 
     The first trade, without an id, is in the interval where they begin and older than ten minutes.
     """
@@ -113,7 +113,7 @@ def test_an_event_before_the_newest_minutes_is_not_counted_twice(world: World) -
 
 
 def test_what_was_stored_but_not_applied_is_reconciled(world: World) -> None:
-    """No delivery brings it; the clock does."""
+    """The clock applies an event that was stored and never applied."""
     world.ship(trades(0, 10))
     lost = world.send(trades(10, 2))
     world.persist_ticks(lost)
@@ -122,7 +122,7 @@ def test_what_was_stored_but_not_applied_is_reconciled(world: World) -> None:
 
 
 def test_many_stored_events_are_applied_in_few_steps(world: World) -> None:
-    """After a loss of Redis thousands may wait: a step of each would take minutes."""
+    """Many stored events are reconciled in few steps."""
     world.ship([trade(0, 0, 100)])
     for n in range(1, 60):
         world.persist_ticks(world.send([trade(n, n, 100 + n)]))
@@ -137,11 +137,11 @@ def test_many_stored_events_are_applied_in_few_steps(world: World) -> None:
 
 
 def test_redis_goes_back_and_what_was_recorded_since_is_not_lost(world: World) -> None:
-    """Its last writes are gone, its lineage is there: Postgres knows of more steps."""
+    """After Redis went back, events that Postgres records as applied are not lost."""
     world.ship(trades(0, 7))
     dump = world.keyspace()
     world.ship(trades(7, 33))
-    world.settle()  # all of it is recorded as aggregated
+    world.settle()  # all is recorded as aggregated
     world.go_back(dump)
     late = world.send([trade(65, 9_000, 999)])
     assert world.apply(late)
@@ -150,11 +150,11 @@ def test_redis_goes_back_and_what_was_recorded_since_is_not_lost(world: World) -
 
 
 def test_a_candle_published_before_redis_went_back_is_outranked(world: World) -> None:
-    """The revision of a late tick, lost with the last writes, is given to no other content."""
+    """After Redis went back no published revision is used for another content."""
     world.ship(trades(0, 40))
     world.tick_clock()
     dump = world.keyspace()
-    first = world.send([trade(785, 9_000, 999)])  # corrects a candle that is closed and live
+    first = world.send([trade(785, 9_000, 999)])  # corrects a closed, live candle
     assert world.apply(first)
     world.go_back(dump)
     second = world.send([trade(786, 9_001, 1)])
@@ -164,7 +164,7 @@ def test_a_candle_published_before_redis_went_back_is_outranked(world: World) ->
 
 
 def test_the_sample_tells_a_wrong_candle_of_any_timeframe(world: World) -> None:
-    """Stored ones too, long after they left the state."""
+    """Sampling finds a wrong candle of any timeframe, also a stored one."""
     world.ship(trades(0, 40))
     world.settle()
     world.sql.execute("UPDATE candles SET trade_count = 99")
@@ -176,7 +176,10 @@ def test_the_sample_tells_a_wrong_candle_of_any_timeframe(world: World) -> None:
 def test_other_timeframes_and_shards_in_the_middle_of_every_interval(
     world: World, ladder: str, shards: int
 ) -> None:
-    """At minute 40 of an hour: added ones are whole, no tick counts twice, none is lost."""
+    """Changed timeframes and shards within intervals lose and double no tick.
+
+    At minute 40 of an hour; added timeframes are whole.
+    """
     world.ship(trades(0, 121) + trades(0, 121, name="B") + trades(0, 121, name="C"))
     world.tick_clock()
     world.deliver_all()
@@ -186,7 +189,7 @@ def test_other_timeframes_and_shards_in_the_middle_of_every_interval(
 
 
 def test_a_timeframe_that_comes_back_is_corrected(world: World) -> None:
-    """While it was gone, a candle within it was repaired."""
+    """A timeframe that is configured again has the repairs made meanwhile."""
     world.ship(trades(0, 40))
     world.settle()
     world.restart(replace(RULES, ladder=parse_ladder("1m")))
@@ -197,7 +200,7 @@ def test_a_timeframe_that_comes_back_is_corrected(world: World) -> None:
 
 
 def test_other_settings_that_cannot_be_are_refused(world: World) -> None:
-    """Another base timeframe; and those of a process that another one has overruled since."""
+    """Another base timeframe is refused, and so are settings that another process replaced."""
     world.ship(trades(0, 4))
     other = replace(RULES, ladder=parse_ladder("5m"))
     with pytest.raises(TransientError, match="TIMEFRAMES must begin with it"):
@@ -212,7 +215,7 @@ def test_other_settings_that_cannot_be_are_refused(world: World) -> None:
 
 
 def test_of_a_contradiction_the_first_in_the_total_order_counts(world: World) -> None:
-    """Whichever came first to the live state."""
+    """Of two versions of a trade the first in the total order counts, in any arrival."""
     world.ship([trade(10, 7, 500, received=9), trade(30, 8, 300)])
     world.ship([trade(10, 7, 100, received=1), trade(400, 9, 300)])
     finish(world)
@@ -220,7 +223,7 @@ def test_of_a_contradiction_the_first_in_the_total_order_counts(world: World) ->
 
 
 def test_ids_that_are_no_integers_order_nothing(world: World) -> None:
-    """Of equal times the one that was received first opens, whatever their code points."""
+    """Among equal times with text ids the first received tick is the open."""
     world.ship([trade(10, "b", 500, received=1), trade(10, "a", 300, received=2)])
     finish(world)
     candle = world.stored()["A", "1m", BEGIN_US]
@@ -228,7 +231,7 @@ def test_ids_that_are_no_integers_order_nothing(world: World) -> None:
 
 
 def test_a_trade_with_an_id_counts_once_in_its_minute(world: World) -> None:
-    """However often it is sent, live or late; in another minute it is another trade."""
+    """A repeated trade counts once in its minute, and in another minute is another trade."""
     for second in (10, 10, 59, 61):
         world.ship([trade(second, 7, 500)])
     world.settle()
@@ -241,7 +244,7 @@ def test_a_trade_with_an_id_counts_once_in_its_minute(world: World) -> None:
 def test_a_busy_minute_is_recomputed_in_parts(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """More ticks than are held at once, repeated ones among them, with and without ids."""
+    """A minute with more ticks than one part is recomputed exactly, with repeated ticks."""
     monkeypatch.setattr(recompute, "HELD_TICKS", 16)
     rows = [trade(n % 60, n if n % 3 else None, 100 + n, sequence=n + 1) for n in range(1, 200)]
     for first in range(0, len(rows), 10):
@@ -253,7 +256,7 @@ def test_a_busy_minute_is_recomputed_in_parts(
 
 
 def test_an_old_event_is_looked_up_when_its_marker_has_ended(world: World) -> None:
-    """A dead letter replayed after days counts once."""
+    """An event replayed after its marker expired counts once."""
     event_id = world.ship(trades(0, 10))
     world.settle()
     world.step(3 * 86_400)
@@ -269,7 +272,7 @@ def test_an_old_event_is_looked_up_when_its_marker_has_ended(world: World) -> No
 def test_cut_off_at_any_write_the_next_one_ends_it(
     world: World, what: str, writes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The process is gone before its n-th write to Redis; another goes on."""
+    """After a kill at any write to Redis another replica finishes the work."""
     world.ship(trades(0, 40) + trades(0, 40, name="B"))
     if what == "repair":
         world.settle()
@@ -294,7 +297,7 @@ def test_cut_off_at_any_write_the_next_one_ends_it(
 def test_one_that_was_overtaken_while_it_rebuilt_writes_nothing(
     world: World, valkey: redis.Redis
 ) -> None:
-    """Its lease has ended, another made the state: it must not be deleted."""
+    """A replica that lost its lease during a rebuild leaves the state of another one."""
     world.ship(trades(0, 10))
     shard = world.shard_of("A")
     keys = Keys(shard)
@@ -311,7 +314,7 @@ def test_one_that_was_overtaken_while_it_rebuilt_writes_nothing(
 
 
 def test_a_repeated_trade_is_settled_while_its_candle_is_live(world: World) -> None:
-    """The trade that is first in the total order counts, though the other was applied first."""
+    """In a live candle the first tick of a repeated trade in the total order counts."""
     world.restart(replace(RULES, keep_us=3_600_000_000))
     world.ship([trade(10, 1, 100), trade(20, 2, 101)])
     world.ship([trade(5, 1, 105)])
@@ -328,7 +331,7 @@ def test_a_repeated_trade_is_settled_while_its_candle_is_live(world: World) -> N
 
 
 def test_a_live_candle_waits_for_what_storage_lacks(world: World) -> None:
-    """What was applied is not stored yet: a recomputed candle would lose it."""
+    """A repair of a live candle waits until its applied ticks are stored."""
     world.restart(replace(RULES, keep_us=3_600_000_000))
     world.ship([trade(10, 1, 100), trade(20, 2, 101)])
     ahead = world.send([trade(30, 3, 250)])
@@ -346,7 +349,7 @@ def test_a_live_candle_waits_for_what_storage_lacks(world: World) -> None:
 
 
 def test_weeks_begin_on_mondays(world: World) -> None:
-    """Live, late and rebuilt."""
+    """Weeks begin on Mondays live, late and rebuilt."""
     world.restart(replace(RULES, ladder=parse_ladder("1h,1d,1w")))
     half_days = [trade(-n * 43_200, 100 + n, 100 + n) for n in range(50, 30, -1)]
     for some in (half_days[:8], half_days[8:15], half_days[16:]):
