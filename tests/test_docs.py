@@ -95,7 +95,7 @@ def test_what_has_a_name_in_the_glossary_has_no_other() -> None:
     pattern = re.compile(rf"\b({'|'.join(map(re.escape, banned))})\b", re.IGNORECASE)
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
     texts = {path: path.read_text() for path in pages if path != glossary}
-    for folder in ("functions", "shared", "local", "kandle"):
+    for folder in ("functions", "shared", "local", "kandle", "tests"):
         for path in (ROOT / folder).rglob("*.py"):
             texts[path] = "\n".join(_docstrings(path))
     for each in _PLAIN_TEXT:

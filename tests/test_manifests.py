@@ -153,9 +153,9 @@ def test_every_type_that_a_trigger_wants_is_a_type_of_kandle() -> None:
 
     known = {value for name, value in vars(events).items() if name.isupper()}
     text = (ROOT / "eventing" / "triggers.yaml").read_text()
-    wanted = set(re.findall(r"type: ([a-z0-9.]+)", text))
-    assert wanted
-    assert wanted <= known
+    types = set(re.findall(r"type: ([a-z0-9.]+)", text))
+    assert types
+    assert types <= known
 
 
 def test_applied_events_are_known_longer_than_every_redelivery() -> None:
@@ -190,9 +190,9 @@ def test_an_outage_of_ten_minutes_brings_no_dead_letter() -> None:
 def test_every_setting_is_in_the_table() -> None:
     """docs/configuration.md has exactly the environment variables that the code reads."""
     table = (ROOT / "docs" / "configuration.md").read_text()
-    told = set(re.findall(r"^\| `([A-Z_0-9]+)`", table, re.MULTILINE))
+    listed = set(re.findall(r"^\| `([A-Z_0-9]+)`", table, re.MULTILINE))
     read = set()
     for path in [*ROOT.glob("functions/**/*.py"), *ROOT.glob("shared/**/*.py")]:
         read |= set(re.findall(r"env\.\w+\(\s*\"([A-Z_0-9]+)\"", path.read_text()))
         read |= set(re.findall(r"mapping\.get\(\"([A-Z_0-9]+)\"", path.read_text()))
-    assert read == told
+    assert read == listed

@@ -87,9 +87,9 @@ def test_what_is_asked_for_is_exposed(where: str, expression: str) -> None:
 def test_every_alert_is_in_the_runbook() -> None:
     """Each alert has a severity, a sentence and a runbook entry, and no entry is without one."""
     text = (ROOT / "docs" / "runbook.md").read_text()
-    told = re.findall(r"^### (\w+)$", text, re.MULTILINE)
+    entries = re.findall(r"^### (\w+)$", text, re.MULTILINE)
     alerts = [rule["alert"] for rule in rules()]
-    assert sorted(alerts) == sorted(told)
+    assert sorted(alerts) == sorted(entries)
     for rule in rules():
         assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{rule['alert'].lower()}"
         assert rule["annotations"]["summary"]

@@ -18,6 +18,7 @@ MODULES = sorted(
     for path in (ROOT / folder).rglob("*.py")
     if not path.name.endswith("_pb2.py")
 )
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 
 def name(path: Path) -> str:
@@ -58,11 +59,11 @@ def definitions(node: ast.AST) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.
 def test_docstrings_say_what_a_thing_is() -> None:
     """A docstring begins with a noun or a verb, or with "Whether" of what is true or false."""
     clauses = ("What ", "Which ", "How ", "Who ", "Where ", "When ", "Since ")
-    for path in MODULES:
+    for path in (*MODULES, *TESTS):
         tree = ast.parse(path.read_text())
         for node in (tree, *definitions(tree)):
-            said = ast.get_docstring(node) or ""
-            assert not said.startswith(clauses), f"{name(path)}: {said.splitlines()[0]}"
+            docstring = ast.get_docstring(node) or ""
+            assert not docstring.startswith(clauses), f"{name(path)}: {docstring.splitlines()[0]}"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "functions").glob("*/main.py")), ids=name)
@@ -113,16 +114,18 @@ def test_the_walks_of_the_design_pass_what_there_is() -> None:
 
 
 def test_tests_open_with_a_sentence_and_fixtures_are_short() -> None:
-    """Each test has a docstring, each fixture at most 40 lines and each module 400."""
-    paths = [*(ROOT / "tests").rglob("*.py")]
-    for path in (*MODULES, *paths):
+    """Each test opens with a sentence; a fixture has at most 40 lines and a module 400."""
+    fragments = ("Also ", "And ", "As ", "But ", "Its ", "Nor ", "Their ")
+    for path in (*MODULES, *TESTS):
         assert path.read_text().count("\n") <= 400, name(path)
-    for path in paths:
+    for path in TESTS:
         for node in definitions(ast.parse(path.read_text())):
             if isinstance(node, ast.ClassDef):
                 continue
             if node.name.startswith("test_"):
-                assert ast.get_docstring(node), f"{name(path)}: {node.name}"
+                sentence, *_ = (ast.get_docstring(node) or "").split("\n\n")
+                assert sentence.endswith("."), f"{name(path)}: {node.name}"
+                assert not sentence.startswith(fragments), f"{name(path)}: {sentence}"
             elif any("fixture" in ast.unparse(each) for each in node.decorator_list):
                 lines = (node.end_lineno or 0) - node.lineno
                 assert lines <= 40, f"{name(path)}: {node.name}"

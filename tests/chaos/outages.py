@@ -28,9 +28,9 @@ class Outage:
 
     def see(self, up: Up) -> None:
         """Take a sample."""
-        for kept, seen in ((self.lag, up.status().get("lag", {})), (self.memory, up.memory())):
+        for highest, seen in ((self.lag, up.status().get("lag", {})), (self.memory, up.memory())):
             for name, value in seen.items():
-                kept[name] = max(value, kept.get(name, 0))
+                highest[name] = max(value, highest.get(name, 0))
 
 
 @contextlib.contextmanager
@@ -70,13 +70,13 @@ def outage(up: Up, store: str, how: str, seconds: float, say: Callable[[str], No
     found = Outage(store, how, seconds)
     until = time.monotonic() + seconds
     with (silent if how == "silent" else gone)(up, store):
-        told = time.monotonic()
+        reported_s = time.monotonic()
         while time.monotonic() < until:
             time.sleep(1)
             found.see(up)
-            if time.monotonic() - told > 15:
-                told = time.monotonic()
-                say(f"{store} is {how}, {until - told:.0f} s more, {waiting(up)}")
+            if time.monotonic() - reported_s > 15:
+                reported_s = time.monotonic()
+                say(f"{store} is {how}, {until - reported_s:.0f} s more, {waiting(up)}")
     return found
 
 

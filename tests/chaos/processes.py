@@ -44,8 +44,8 @@ class Up:
         self._command = [*KANDLE, "up", "--data-dir", str(data_dir)]
         self._command += ["--http-port", ports[0], "--udp-port", ports[1], *arguments]
         self.start()
-        said = kandle("env", "--data-dir", str(data_dir)).stdout.splitlines()
-        pairs = (shlex.split(line.removeprefix("export "))[0].split("=", 1) for line in said)
+        lines = kandle("env", "--data-dir", str(data_dir)).stdout.splitlines()
+        pairs = (shlex.split(line.removeprefix("export "))[0].split("=", 1) for line in lines)
         self.env: dict[str, str] = dict(pairs)
 
     def start(self) -> None:

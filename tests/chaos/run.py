@@ -226,8 +226,8 @@ class Run:
 
     def _letters(self) -> list[str]:
         """The dead letters without a reason, and the poison that is missing among them."""
-        said = kandle("dlq", "list", "--json", "--data-dir", str(self._up.data_dir)).stdout
-        letters = [json.loads(line) for line in said.splitlines()]
+        output = kandle("dlq", "list", "--json", "--data-dir", str(self._up.data_dir)).stdout
+        letters = [json.loads(line) for line in output.splitlines()]
         named = {each["attributes"]["id"]: each["error"] for each in letters}
         missing = [
             f"{name} is not in the dead letters" for name in self._poison if name not in named

@@ -87,7 +87,7 @@ def _candle(ticks: Sequence[Tick]) -> Candle:
     )
 
 
-def kept_candles(database_url: str, symbols: Sequence[str]) -> dict[Key, Candle]:
+def stored_candles(database_url: str, symbols: Sequence[str]) -> dict[Key, Candle]:
     """The closed candles in Postgres."""
     found = rows(
         database_url,
@@ -144,15 +144,15 @@ def compare(
     differences += _differing_rejects(database, batches)
 
     expected = expected_candles(stored)
-    kept = kept_candles(database, symbols)
+    in_postgres = stored_candles(database, symbols)
     shown = shown_candles(env["API_URL"], symbols)
-    for key, candle in kept.items():
+    for key, candle in in_postgres.items():
         if expected.get(key) != candle:
             differences.append(f"in Postgres {key}: {candle}, and not {expected.get(key)}")
     for key, (candle, is_closed) in shown.items():
         if expected.get(key) != candle:
             differences.append(f"by the API {key}: {candle}, and not {expected.get(key)}")
-        if is_closed and key not in kept:
+        if is_closed and key not in in_postgres:
             differences.append(f"closed by the API and not in Postgres {key}")
     differences += [f"no candle {key}" for key in expected.keys() - shown.keys()]
     return Comparison(
@@ -161,7 +161,7 @@ def compare(
         udp_sent=datagrams.total(),
         udp_stored=sum(have[tick] for tick in datagrams),
         rejects=sum(len(batch.bad) for batch in batches if batch.taken),
-        candles_closed=len(kept),
+        candles_closed=len(in_postgres),
         candles_shown=len(shown),
         differences=differences,
     )

@@ -105,8 +105,8 @@ def run(markets: list[Market], every_s: float) -> None:
         if fault == "cut":
             print("every connection was cut", flush=True)
         if fault == "told":
-            said = ", ".join(f"{count} of {name}" for name, count in lost.items())
-            print(f"trades that no client was told of: {said}", flush=True)
+            text = ", ".join(f"{count} of {name}" for name, count in lost.items())
+            print(f"trades that no client was told of: {text}", flush=True)
             lost = dict.fromkeys(lost, 0)
         time.sleep(STEP_S)
 
@@ -121,17 +121,19 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=20, help="trades a second, of each exchange")
     parser.add_argument("--faults", type=float, default=20, help="seconds between; 0: none")
     given = parser.parse_args()
-    wanted = {
+    symbols_by_name = {
         name: symbols.split(",") for name, _, symbols in (f.partition(":") for f in given.feeds)
     }
-    if not all(name in DIALECTS and all(symbols) for name, symbols in wanted.items()):
+    if not all(name in DIALECTS and all(symbols) for name, symbols in symbols_by_name.items()):
         parser.error(f"feeds are NAME:SYMBOL,... with a name of {', '.join(DIALECTS)}")
-    markets = [Market(name, symbols, given.rate) for name, symbols in wanted.items()]
+    markets = [Market(name, symbols, given.rate) for name, symbols in symbols_by_name.items()]
     print("# in another terminal:")
     for market in markets:
         settings = of_playback(market.playback)
         print("export " + " ".join(f"{k}={v}" for k, v in settings.items() if k.endswith("_URL")))
-    feeds = " ".join(f"--feed {name}:{','.join(symbols)}" for name, symbols in wanted.items())
+    feeds = " ".join(
+        f"--feed {name}:{','.join(symbols)}" for name, symbols in symbols_by_name.items()
+    )
     print(f"kandle up {feeds}", flush=True)
     try:
         run(markets, given.faults)

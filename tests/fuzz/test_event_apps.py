@@ -100,10 +100,10 @@ Request = tuple[list[tuple[bytes, bytes]], bytes]
 @st.composite
 def requests(draw: st.DrawFn, stage: str) -> Request:
     """Headers and body, mostly of an event of the stage, with arbitrary attributes and bytes."""
-    wanted = [name for name, stages in STAGES_BY_TYPE.items() if stage in stages] or list(
+    of_stage = [name for name, stages in STAGES_BY_TYPE.items() if stage in stages] or list(
         STAGES_BY_TYPE
     )
-    type_ = draw(st.sampled_from(wanted) | st.sampled_from([*sorted(BODIES), events.ALERTS]))
+    type_ = draw(st.sampled_from(of_stage) | st.sampled_from([*sorted(BODIES), events.ALERTS]))
     body = draw(jsons if type_ == events.ALERTS else encoded(BODIES[type_]))
     attributes = {
         "specversion": "1.0",

@@ -58,8 +58,8 @@ def routes(house: House) -> list[str]:
 def test_no_query_makes_the_api_fail(house: House) -> None:
     """Any symbol and parameters of any route are 200 or a problem."""
     paths = routes(house)
-    told = " ".join(paths)
-    assert all(topic in told for topic in ("candles", "ticks", "patterns", "alerts", "feeds"))
+    text = " ".join(paths)
+    assert all(topic in text for topic in ("candles", "ticks", "patterns", "alerts", "feeds"))
 
     @tries(150)
     @given(

@@ -99,8 +99,8 @@ def test_values_are_applied(helm: Any) -> None:
     (bridge,) = found["Deployment", "exchange-bridge"]["spec"]["template"]["spec"]["containers"]
     sources = {each["name"]: each.get("valueFrom", {}) for each in bridge["env"]}
     for key in ("ALPACA_KEY_ID", "ALPACA_SECRET_KEY"):
-        wanted = {"name": "exchange-keys", "key": key, "optional": True}
-        assert sources[key] == {"secretKeyRef": wanted}
+        expected = {"name": "exchange-keys", "key": key, "optional": True}
+        assert sources[key] == {"secretKeyRef": expected}
     assert {each["metadata"]["namespace"] for each in found.values()} == {"market"}
 
 
@@ -113,12 +113,12 @@ def test_helm_lint_passes(helm: Any) -> None:
 
 def test_the_charts_scale_is_that_of_func_yaml() -> None:
     """The scale in values.yaml equals that of func.yaml."""
-    wanted = {}
+    expected = {}
     for path in ROOT.glob("functions/*/func.yaml"):
         manifest = yaml.safe_load(path.read_text())
         scale = manifest["deploy"]["options"]["scale"]
-        wanted[manifest["name"]] = {"min": scale["min"], "max": scale["max"]}
-    assert yaml.safe_load((CHART / "values.yaml").read_text())["scale"] == wanted
+        expected[manifest["name"]] = {"min": scale["min"], "max": scale["max"]}
+    assert yaml.safe_load((CHART / "values.yaml").read_text())["scale"] == expected
 
 
 def test_argo_cd_and_skaffold_name_existing_paths() -> None:

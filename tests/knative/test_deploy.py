@@ -180,8 +180,8 @@ def test_every_workload_has_the_given_image(overlay: str, image: str) -> None:
         for each in containers(manifest)
         if "kandle" in each["image"]
     ]
-    wanted = image if "v2" in image or "@" in image else f"{image}:latest"
-    assert set(ours) == {wanted}
+    expected = image if "v2" in image or "@" in image else f"{image}:latest"
+    assert set(ours) == {expected}
     assert len(ours) >= 5
 
 

@@ -78,9 +78,9 @@ def test_each_filtered_type_is_declared_and_emitted(directory: str) -> None:
         text = sources(source)
         emitted |= {("display", t) for t, key in CONSTANTS.items() if f"events.{key}" in text}
     for trigger in of(directory, "Trigger"):
-        wanted = set(re.findall(r"'type': '([^']+)'", str(trigger["spec"]["filters"])))
-        assert wanted, name(trigger)
-        for type_ in wanted:
+        types = set(re.findall(r"'type': '([^']+)'", str(trigger["spec"]["filters"])))
+        assert types, name(trigger)
+        for type_ in types:
             assert (trigger["spec"]["broker"], type_) in declared, name(trigger)
             assert (trigger["spec"]["broker"], type_) in emitted, name(trigger)
 

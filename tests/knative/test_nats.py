@@ -78,7 +78,7 @@ def listens(port: int) -> bool:
 async def _see(port: int) -> None:
     refused: list[str] = []
 
-    async def told(error: Exception) -> None:
+    async def on_error(error: Exception) -> None:
         refused.append(str(error))
 
     async with AsyncExitStack() as stack:
@@ -87,7 +87,7 @@ async def _see(port: int) -> None:
             password = PASSWORDS[f"NATS_{'' if user == 'kandle' else user.upper() + '_'}PASSWORD"]
             client = await nats.connect(
                 f"nats://{user}:{password}@127.0.0.1:{port}",
-                error_cb=told,
+                error_cb=on_error,
                 connect_timeout=30,
             )
             stack.push_async_callback(client.close)

@@ -133,8 +133,8 @@ def test_every_selector_finds_a_pod(directory: str) -> None:
     for each in of(directory, "NetworkPolicy", "PodDisruptionBudget", "Service"):
         spec = each["spec"]
         selector = spec.get("podSelector", spec.get("selector", {}))
-        wanted = selector if each["kind"] == "Service" else selector.get("matchLabels", {})
-        assert any(wanted.items() <= pod.items() for pod in pods), name(each)
+        selected = selector if each["kind"] == "Service" else selector.get("matchLabels", {})
+        assert any(selected.items() <= pod.items() for pod in pods), name(each)
 
 
 @pytest.mark.parametrize("directory", OVERLAYS)

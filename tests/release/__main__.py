@@ -35,10 +35,10 @@ def main() -> None:
         print(f"kandle demo --seconds 20 took {time.monotonic() - began:.0f} s")
 
 
-def _installed(directory: Path, wanted: str, most_mb: int) -> Path:
+def _installed(directory: Path, requirement: str, most_mb: int) -> Path:
     programs = empty_environment(directory)
     began = time.monotonic()
-    install(programs, wanted)
+    install(programs, requirement)
     took_s = time.monotonic() - began
     size = sum(path.lstat().st_blocks * 512 for path in directory.rglob("*")) / 1e6
     print(f"{directory.name}: {size:.0f} MB, installed in {took_s:.1f} s")

@@ -20,8 +20,10 @@ def uv() -> str | None:
 
 def run(*command: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, without this environment's variables."""
-    kept = {name: value for name, value in os.environ.items() if name not in OWN}
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=cwd, env=kept)
+    inherited = {name: value for name, value in os.environ.items() if name not in OWN}
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=300, cwd=cwd, env=inherited
+    )
 
 
 def checked(*command: str | Path, cwd: Path | None = None) -> str:

@@ -67,8 +67,8 @@ def test_a_message_is_classified_by_its_content() -> None:
     assert orjson.loads(auth.reply) == {"action": "auth", "key": KEY, "secret": SECRET}
     request = ALPACA.read(b'[{"T":"success","msg":"authenticated"}]')
     symbols = ["AAPL", "MSFT"]
-    wanted = {"trades": symbols, "quotes": symbols, "statuses": symbols}
-    assert orjson.loads(request.reply) == {"action": "subscribe", **wanted}
+    expected = {"trades": symbols, "quotes": symbols, "statuses": symbols}
+    assert orjson.loads(request.reply) == {"action": "subscribe", **expected}
     assert SECRET not in f"{auth}{ALPACA._credentials}{Credentials(KEY, SECRET)}"
     refused = ALPACA.read(b'[{"T":"error","code":406,"msg":"connection limit exceeded"}]')
     assert (refused.kind, refused.detail) == (Kind.ERROR, "406 connection limit exceeded")
@@ -251,9 +251,9 @@ def test_bars_and_the_seam_are_read(alpaca: Playback) -> None:
             await settings.rest.close()
 
     found, before, newest = asyncio.run(ask())
-    wanted = minutes(all_)[5:20]
+    expected = minutes(all_)[5:20]
     assert [(k.start_us // 1000, k.open, k.volume, k.trades) for k in found] == [
-        (m.start_ms, m.open, m.volume, m.trades) for m in wanted
+        (m.start_ms, m.open, m.volume, m.trades) for m in expected
     ]
     assert before.time_us == from_us - 15_000_000
     assert newest.id == all_[-1].time_ms

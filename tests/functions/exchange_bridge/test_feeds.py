@@ -112,7 +112,7 @@ def test_a_list_that_is_being_written_ends_no_feed(tmp_path: Path) -> None:
     async def test() -> None:
         feeds, stopping = Feeds(list_, {}, tracing("test", {})), asyncio.Event()
         stopping.set()
-        for text, wanted in (
+        for text, expected in (
             (None, {"binance", "coinbase"}),
             ("binance:BTCUSDT\ncoin", {"binance", "coinbase"}),
             ("", {"binance", "coinbase"}),
@@ -122,7 +122,7 @@ def test_a_list_that_is_being_written_ends_no_feed(tmp_path: Path) -> None:
             if text is not None:
                 list_.write_text(text)
             await feeds._look()
-            assert feeds._running.keys() == wanted
+            assert feeds._running.keys() == expected
         await feeds.follow(stopping)
 
     asyncio.run(test())

@@ -53,8 +53,8 @@ def test_unseen_ids_are_missing(steps: list[tuple[str, int]]) -> None:
         assert missing(ids) == set(range(FIRST, highest + 1)) - seen
         certain = ids.certain()
         assert certain is not None
-        told = {id_ for gap in ids.gaps for a, b in gap.left for id_ in range(a, b + 1)}
-        assert set(range(FIRST, certain.id + 1)) <= seen | told
+        reported = {id_ for gap in ids.gaps for a, b in gap.left for id_ in range(a, b + 1)}
+        assert set(range(FIRST, certain.id + 1)) <= seen | reported
 
 
 def test_missing_ids_are_a_gap_after_a_while() -> None:

@@ -111,7 +111,7 @@ size = st.one_of(st.none(), st.decimals(min_value=0, max_value=10**6, places=6))
 
 
 @given(st.lists(st.tuples(price, price, size, size), min_size=1, max_size=10))
-def test_emitted_quotes_have_every_digit(said: list[tuple[Any, ...]]) -> None:
+def test_emitted_quotes_have_every_digit(written: list[tuple[Any, ...]]) -> None:
     """Each emitted quote has every digit, at a common scale or its own."""
 
     def field(value: Decimal | None) -> str:
@@ -122,7 +122,7 @@ def test_emitted_quotes_have_every_digit(said: list[tuple[Any, ...]]) -> None:
         [
             ticker("A-USD", field(b), field(a), best_bid_size=field(x), best_ask_size=field(y),
                    sequence=n)
-            for n, (b, a, x, y) in enumerate(said)
+            for n, (b, a, x, y) in enumerate(written)
         ],
     )  # fmt: skip
     outputs = emitted(raw)
@@ -133,7 +133,7 @@ def test_emitted_quotes_have_every_digit(said: list[tuple[Any, ...]]) -> None:
             for row in range(rows.start, rows.stop):
                 read[quotes.key_at(row).update_id] = quotes.quote_at(entry, row)
         assert Quotes.decode(quotes.encode()).encode() == quotes.encode()
-    assert read == {n: quote for n, quote in enumerate(said) if quote[1] > quote[0]}
+    assert read == {n: quote for n, quote in enumerate(written) if quote[1] > quote[0]}
 
 
 def test_extreme_scales_get_entries_of_their_own() -> None:

@@ -221,8 +221,8 @@ def test_no_credential_is_logged(
     messenger.status = 404
     with pytest.raises(TransientError) as caught:
         handler(alert("2"))
-    said = [each.getMessage() for each in caplog.records]
-    for text in (*said, str(caught.value), repr(handler)):
+    messages = [each.getMessage() for each in caplog.records]
+    for text in (*messages, str(caught.value), repr(handler)):
         assert SECRET not in text
 
 

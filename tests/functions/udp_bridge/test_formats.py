@@ -44,8 +44,8 @@ def test_each_datagram_goes_to_its_format_in_order(some: list[tuple[int, bytes]]
         list(range(len(some))),
         truncated=1,
     )
-    for wanted, part in enumerate(sorted_out(read)):
-        of_it = [(i, payload) for i, (kind, payload) in enumerate(some) if kind == wanted]
+    for expected, part in enumerate(sorted_out(read)):
+        of_it = [(i, payload) for i, (kind, payload) in enumerate(some) if kind == expected]
         assert part.payloads == b"".join(payload for _, payload in of_it)
         assert part.lengths == [len(payload) for _, payload in of_it]
         assert part.receive_time_us == [i for i, _ in of_it]

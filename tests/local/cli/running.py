@@ -46,12 +46,12 @@ def refusal(*arguments: object, **settings: str) -> str:
 @contextmanager
 def process(*arguments: object, cwd: Path) -> Iterator[subprocess.Popen[str]]:
     """Run `kandle` with these arguments; kill it at the end if it still runs."""
-    kept = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+    inherited = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     command = [sys.executable, "-m", "local.cli.main", *map(str, arguments)]
     with subprocess.Popen(
         tethered(command),
         cwd=cwd,
-        env=kept | {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "200"},
+        env=inherited | {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "200"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -34,9 +34,9 @@ def test_a_rule_is_added_listed_and_removed(database: str) -> None:
     added = json.loads(kandle("alert", "add", "A spread > 2", "--json", *url).stdout)
     assert (added["rule"], added["holds"]) == ("A spread > 2", True)
     assert added["notes"] == ["already true: it alerts the next time it becomes true"]
-    said = kandle("alert", "add", "A spread > 3 once", *url)
-    assert said.stdout.split(maxsplit=1)[1].strip() == "A spread > 3 once"
-    assert "already true" in said.stderr
+    result = kandle("alert", "add", "A spread > 3 once", *url)
+    assert result.stdout.split(maxsplit=1)[1].strip() == "A spread > 3 once"
+    assert "already true" in result.stderr
     listed = json.loads(kandle("alert", "list", "--json", *url).stdout)
     assert [each["rule"] for each in listed] == ["A spread > 2", "A spread > 3 once"]
     removed = json.loads(kandle("alert", "remove", added["id"], "--json", *url).stdout)

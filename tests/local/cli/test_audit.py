@@ -128,7 +128,7 @@ def test_a_live_candle_is_audited_too(world: World) -> None:
 
 @pytest.mark.usefixtures("urls")
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ((), "a SYMBOL, or --all"),
         (("A", "--all"), "a SYMBOL, or --all"),
@@ -138,12 +138,12 @@ def test_a_live_candle_is_audited_too(world: World) -> None:
         (("A", "--timeframe", "1x"), "timeframe '1x'"),
     ],
 )
-def test_bad_arguments_exit_with_2(world: World, arguments: tuple[str, ...], said: str) -> None:
+def test_bad_arguments_exit_with_2(world: World, arguments: tuple[str, ...], message: str) -> None:
     """Bad arguments exit with 2 and a sentence."""
     result = invoke(*arguments)
     assert isinstance(result.exception, UsageError)
     assert result.exception.exit_code == 2
-    assert said in str(result.exception)
+    assert message in str(result.exception)
 
 
 @pytest.mark.usefixtures("urls")
@@ -161,11 +161,11 @@ def test_an_open_candle_that_grows_is_not_a_difference() -> None:
     one = Decimal(1)
 
     def difference(found: int, expected: int, *, closed: bool = False) -> Difference:
-        kept, true = (
+        stored, true = (
             Candle(*key, one, one, one, one, one, one, n, one, one, BEGIN_US, BEGIN_US)
             for n in (found, expected)
         )
-        return Difference(key, replace(kept, closed=closed), true)
+        return Difference(key, replace(stored, closed=closed), true)
 
     assert grows(difference(7, 8), difference(9, 10))
     assert not grows(difference(7, 8), difference(7, 10))

@@ -133,8 +133,8 @@ def test_a_range_that_ends_before_it_begins_is_refused() -> None:
         ("-1h", "-24h"),
         ("1700000000", "1700000000"),
     ]:
-        told = refusal("candles", "S", "--from", since, "--to", until, "--api-url", url)
-        assert told.startswith(f"--from {since} is not before --to {until}")
+        output = refusal("candles", "S", "--from", since, "--to", until, "--api-url", url)
+        assert output.startswith(f"--from {since} is not before --to {until}")
 
 
 def test_an_unreachable_api_is_an_error(tmp_path: Path) -> None:
@@ -175,13 +175,13 @@ def test_candles_are_drawn_in_the_terminal() -> None:
     """`--chart` draws the newest candles that fit, with the exact last close and times."""
     with http_receiver() as receiver:
         url = serving(receiver, 200)
-        told = invoke("candles", "S", "--limit", 200, "--chart", "--api-url", url).stdout
-    lines = told.splitlines()
+        output = invoke("candles", "S", "--limit", 200, "--chart", "--api-url", url).stdout
+    lines = output.splitlines()
     assert "S 1m: 64 of 200 candles, last close 0.00141300" in lines[0]
     assert len(lines) == 23
     assert max(map(len, lines)) <= 80
     assert "03:19" in lines[-1]
-    assert any(each in told for each in "█│")
+    assert any(each in output for each in "█│")
 
 
 def test_the_average_is_rounded_only_where_it_is_longer() -> None:

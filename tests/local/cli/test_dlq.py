@@ -99,8 +99,8 @@ def test_letters_are_listed_oldest_first(server: str, append: Append) -> None:
     Number, time, type, id, destination, code, error.
     """
     append((letter("a/1", f"http://{NORMALIZE}"), b"1"), (letter("a/2"), b"22"))
-    told = invoke("dlq", "list", "--nats-url", server)
-    first = next(row.split() for row in told.stdout.splitlines() if row.split()[:1] == ["1"])
+    shown = invoke("dlq", "list", "--nats-url", server)
+    first = next(row.split() for row in shown.stdout.splitlines() if row.split()[:1] == ["1"])
     assert (first[0], first[3:6]) == ("1", ["dev.kandle.raw.v1", "a/1", f"http://{NORMALIZE}"])
     assert first[6:] == ["503", "store", "is", "away", "really"]
     lines = invoke("dlq", "list", "--json", NATS_URL=server).stdout.splitlines()
@@ -117,11 +117,11 @@ def test_a_letter_is_shown_whole(server: str, append: Append, tmp_path: Path) ->
     """
     body = bytes(range(256)) * 2
     append((letter("a/1", f"http://{NORMALIZE}"), body))
-    told = invoke("dlq", "show", 1, NATS_URL=server).stdout
-    assert "  id: a/1\n" in told
-    assert "error:\n  store is away\n  really\n" in told
-    assert "body: 512 bytes\n  00000000  00 01 02" in told
-    assert "knativeerrordata" not in told
+    shown = invoke("dlq", "show", 1, NATS_URL=server).stdout
+    assert "  id: a/1\n" in shown
+    assert "error:\n  store is away\n  really\n" in shown
+    assert "body: 512 bytes\n  00000000  00 01 02" in shown
+    assert "knativeerrordata" not in shown
     output = tmp_path / "body"
     invoke("dlq", "show", 1, "--output", output, NATS_URL=server)
     assert output.read_bytes() == body
@@ -176,13 +176,13 @@ def test_a_refused_letter_stays(server: str, append: Append, tmp_path: Path) -> 
         assert [json.loads(line)["sequence"] for line in left] == [1, 3, 4, 5]
         again = invoke("dlq", "replay", 1, 4, "--json", "--data-dir", tmp_path, NATS_URL=server)
     assert result.exit_code == 1
-    told = result.stdout.splitlines()
-    assert told[0] == f"1 refused: kept: {receiver.url} answered 503: still away"
-    assert told[1] == f"2 taken: answered 2xx by {receiver.url}"
-    assert told[2].startswith("3 away: kept: http://127.0.0.1:")
-    assert told[3] == f"4 unknown: kept: {NORMALIZE} does not run here; is the instance up?"
-    assert told[4] == "5 nowhere: kept: it does not say where it failed; give --destination"
-    assert told[5] == "1 answered 2xx and removed, 4 failed and kept"
+    shown = result.stdout.splitlines()
+    assert shown[0] == f"1 refused: kept: {receiver.url} answered 503: still away"
+    assert shown[1] == f"2 taken: answered 2xx by {receiver.url}"
+    assert shown[2].startswith("3 away: kept: http://127.0.0.1:")
+    assert shown[3] == f"4 unknown: kept: {NORMALIZE} does not run here; is the instance up?"
+    assert shown[4] == "5 nowhere: kept: it does not say where it failed; give --destination"
+    assert shown[5] == "1 answered 2xx and removed, 4 failed and kept"
     lines = [json.loads(line) for line in again.stdout.splitlines()]
     assert lines[0] == {"sequence": 1, "id": "refused", "problem": None}
     assert "does not run here" in lines[1]["problem"]
@@ -240,9 +240,9 @@ def test_replay_needs_numbers_or_all(server: str, tmp_path: Path) -> None:
 
 def test_an_unreachable_nats_is_reported_without_its_password() -> None:
     """The error of an unreachable NATS has its address without the password."""
-    told = refusal("dlq", "list", "--nats-url", f"nats://u:secret@127.0.0.1:{free_port()}")
-    assert "cannot reach NATS at 127.0.0.1:" in told
-    assert "secret" not in told
+    shown = refusal("dlq", "list", "--nats-url", f"nats://u:secret@127.0.0.1:{free_port()}")
+    assert "cannot reach NATS at 127.0.0.1:" in shown
+    assert "secret" not in shown
 
 
 def test_addresses_of_the_cluster_become_local_ones() -> None:

@@ -34,7 +34,7 @@ def printed(width: int) -> list[str]:
 @pytest.mark.parametrize("width", [60, 70, 71, 80, 97, 98, 104, 105, 160])
 def test_numbers_are_never_truncated_or_wrapped(width: int) -> None:
     """Shown numbers are whole, each row is one line, and time, high, low and close stay."""
-    head, first, second, *told = printed(width)
+    head, first, second, *notes = printed(width)
     assert max(map(len, (head, first, second))) <= width
     shown = [name for name in HEADS if name in head]
     values = dict(
@@ -44,7 +44,7 @@ def test_numbers_are_never_truncated_or_wrapped(width: int) -> None:
     assert second.split() == [*first.split(), "open"]
     assert {"high", "low", "close"} <= {*shown}
     gone = [name for name in ("trades", "volume", "open") if name not in shown]
-    assert told == ([f"too narrow for {', '.join(gone)}"] if gone else [])
+    assert notes == ([f"too narrow for {', '.join(gone)}"] if gone else [])
 
 
 def test_columns_are_dropped_in_the_documented_order() -> None:

@@ -70,9 +70,9 @@ def listed(url: str, *arguments: object) -> list[int]:
 
 def test_rejects_are_listed_with_reason_and_original(filled: str) -> None:
     """Rejects are listed with time, code, detail, original and source, then counted by code."""
-    told = invoke("--database-url", filled)
-    assert told.exit_code == 0
-    lines = told.stdout.splitlines()
+    result = invoke("--database-url", filled)
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
     row = next(line for line in lines if "NaN" in line)
     for part in ("bad_price", "PRICE 'NaN' is no decimal", "BTC-USD,NaN", "udp-1"):
         assert part in row
@@ -81,21 +81,21 @@ def test_rejects_are_listed_with_reason_and_original(filled: str) -> None:
 
 def test_originals_cannot_control_the_terminal(filled: str) -> None:
     """Control characters and bytes that are no text are shown as escapes."""
-    told = invoke(url=filled)
-    assert r"\xff\x00BTC\x1b]0;owned\x07\r\n" in told.output
-    assert all(c.isprintable() or c == "\n" for c in told.output)
+    result = invoke(url=filled)
+    assert r"\xff\x00BTC\x1b]0;owned\x07\r\n" in result.output
+    assert all(c.isprintable() or c == "\n" for c in result.output)
 
 
 def test_json_lines_have_the_whole_original(filled: str) -> None:
     """JSON lines have the whole original, with the counts on stderr."""
-    told = invoke("--json", url=filled)
-    found = [json.loads(line) for line in told.stdout.splitlines()]
+    result = invoke("--json", url=filled)
+    found = [json.loads(line) for line in result.stdout.splitlines()]
     assert [each["sequence"] for each in found] == [0, 1, 2, 3, 4]
     assert base64.b64decode(found[2]["original_base64"]) == b"\xff\x00BTC\x1b]0;owned\x07\r\n"
     assert found[4]["original_bytes"] == 60_008
     assert len(found[4]["original"]) == rejects.EXCERPT_CHARS
     assert datetime.fromisoformat(found[4]["time"]).timestamp() * 1e6 == NEWEST_US
-    assert "bad_price: 3" in told.stderr
+    assert "bad_price: 3" in result.stderr
 
 
 def test_rejects_are_filtered_by_text_code_and_time(filled: str) -> None:
@@ -112,10 +112,10 @@ def test_rejects_are_filtered_by_text_code_and_time(filled: str) -> None:
 
 def test_a_limit_shows_the_newest_and_counts_all(filled: str) -> None:
     """With a limit the newest rejects are shown, and the counts are of all."""
-    told = invoke("--limit", 2, "--json", url=filled)
-    assert [json.loads(line)["sequence"] for line in told.stdout.splitlines()] == [3, 4]
-    assert "bad_symbol: 1" in told.stderr
-    assert "5 rejects, the newest 2 shown" in told.stderr
+    result = invoke("--limit", 2, "--json", url=filled)
+    assert [json.loads(line)["sequence"] for line in result.stdout.splitlines()] == [3, 4]
+    assert "bad_symbol: 1" in result.stderr
+    assert "5 rejects, the newest 2 shown" in result.stderr
 
 
 def test_database_url_of_the_running_instance_is_the_default(filled: str, tmp_path: Path) -> None:

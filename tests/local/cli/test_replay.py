@@ -88,9 +88,9 @@ def test_the_address_is_flag_then_environment_then_instance(ticks: Path, tmp_pat
 
 def test_without_an_address_the_error_says_what_to_start(ticks: Path, tmp_path: Path) -> None:
     """Without any address the error names `kandle up` and `--udp-addr`."""
-    told = refusal("replay", ticks, "--data-dir", tmp_path / "none")
-    assert "kandle up" in told
-    assert "--udp-addr" in told
+    message = refusal("replay", ticks, "--data-dir", tmp_path / "none")
+    assert "kandle up" in message
+    assert "--udp-addr" in message
 
 
 def test_invalid_arguments_are_one_line(ticks: Path, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_the_summary_counts_late_and_repeated_ticks() -> None:
             *("--duplicate-share", 0.1, "--to", "http", "--ingest-url", receiver.url),
         )
         lines = b"".join(request.body for request in receiver.requests).decode().splitlines()
-        told = invoke(
+        summary = invoke(
             *("simulate", "--count", 50, "--rate", 5_000, "--json"),
             *("--to", "http", "--ingest-url", receiver.url),
         )
@@ -51,7 +51,7 @@ def test_the_summary_counts_late_and_repeated_ticks() -> None:
     assert repeated > 20
     assert f"sent {len(lines)} ticks" in result.stdout
     assert f"{repeated} duplicates" in result.stdout
-    assert json.loads(told.stdout)["ticks"] == 50
+    assert json.loads(summary.stdout)["ticks"] == 50
 
 
 def test_seconds_bound_the_run() -> None:

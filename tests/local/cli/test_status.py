@@ -62,8 +62,8 @@ def test_a_full_disk_and_an_old_sample_are_reported(tmp_path: Path) -> None:
     sample = asdict(SAMPLE)
     for time, is_old in ((SAMPLE.time, True), (datetime.now(UTC).isoformat(), False)):
         write_json(status_path(tmp_path), sample | {"time": time})
-        said = invoke("status", "--data-dir", tmp_path).stdout
-        assert ("s old: the instance could not write a newer sample" in said) is is_old
+        output = invoke("status", "--data-dir", tmp_path).stdout
+        assert ("s old: the instance could not write a newer sample" in output) is is_old
     assert full_disk(3 * 10**9, "/data") is None
     assert "disk 0.1 GB free at /data: make room" in str(full_disk(10**8, "/data"))
 
@@ -72,5 +72,5 @@ def test_json_has_the_whole_sample(tmp_path: Path) -> None:
     """`--json` has the whole sample."""
     instance(tmp_path, {})
     write_json(status_path(tmp_path), asdict(SAMPLE))
-    told = json.loads(invoke("status", "--json", "--data-dir", tmp_path).stdout)
-    assert told.items() >= asdict(SAMPLE).items()
+    status = json.loads(invoke("status", "--json", "--data-dir", tmp_path).stdout)
+    assert status.items() >= asdict(SAMPLE).items()

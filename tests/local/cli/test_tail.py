@@ -37,10 +37,10 @@ def test_a_candle_is_printed_when_its_revision_grows(states: list[tuple[int, int
             {"channel": "candles:1m:A", "data": {"t": minute, "revision": revision}}
         )
     ]
-    for wanted in {minute for minute, _ in states}:
-        seen = [revision for minute, revision in printed if minute == wanted]
+    for each_minute in {minute for minute, _ in states}:
+        seen = [revision for minute, revision in printed if minute == each_minute]
         assert seen == sorted(set(seen))
-        assert seen[-1] == max(revision for minute, revision in states if minute == wanted)
+        assert seen[-1] == max(revision for minute, revision in states if minute == each_minute)
 
 
 def test_a_late_trade_and_a_corrected_candle_are_marked() -> None:

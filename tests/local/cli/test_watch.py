@@ -24,8 +24,8 @@ def test_symbols_are_added_listed_and_removed(valkey: redis.Redis, servers: dict
         "MSFT\tkandle",
         "TSLA\tscanner",
     ]
-    told = kandle("watch", "list", "--json", *to).stdout
-    assert json.loads(told)["AAPL"] == ["kandle", "scanner"]
+    output = kandle("watch", "list", "--json", *to).stdout
+    assert json.loads(output)["AAPL"] == ["kandle", "scanner"]
     added = kandle("watch", "add", "AAPL", "IBM", "--json", *to).stdout
     assert json.loads(added) == {"added": 1, "known": 1}
     gone = json.loads(kandle("watch", "remove", "IBM", "TSLA", "--json", *to).stdout)

@@ -271,18 +271,18 @@ def test_each_fault_is_an_error_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     """Each fault is an error with the reason of its object."""
-    changed, said = FAULTS[fault]
+    changed, message = FAULTS[fault]
     monkeypatch.setenv("PATH", kubectl(tmp_path, changed).path)
     found = [
         f"{each.what}: {each.detail}"
         for each in examine(Cluster(), "kandle", ROOT)
         if each.level is Level.ERROR
     ]
-    assert any(said in each for each in found), found
+    assert any(message in each for each in found), found
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"^get configmap config-nats": ""}, "config-nats: not in knative-eventing"),
         (
@@ -291,9 +291,9 @@ def test_each_fault_is_an_error_with_its_reason(
         ),
     ],
 )
-def test_an_error_exits_with_1(tmp_path: Path, changed: dict[str, Answer], said: str) -> None:
+def test_an_error_exits_with_1(tmp_path: Path, changed: dict[str, Answer], message: str) -> None:
     """An error exits with 1, a fix and no traceback."""
     done = doctor(tmp_path, changed)
     assert done.returncode == 1, done.stdout
-    assert said in done.stdout + done.stderr
+    assert message in done.stdout + done.stderr
     assert "Traceback" not in done.stderr

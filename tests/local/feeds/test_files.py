@@ -248,7 +248,7 @@ def test_columns_can_be_named_by_the_user(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("public_trades_list.csv", ",timestamp,id,price\n0,1675329600138,1,2\n", "with --symbol"),
         ("x.csv", "1,2,3,4,5\n", "--columns"),
@@ -266,10 +266,10 @@ def test_columns_can_be_named_by_the_user(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_an_unreadable_file_is_one_line_with_a_fix(
-    name: str, content: str | bytes, said: str, tmp_path: Path
+    name: str, content: str | bytes, message: str, tmp_path: Path
 ) -> None:
     """An unreadable file is one line with its name and a fix."""
-    with pytest.raises(FileError, match=said) as raised:
+    with pytest.raises(FileError, match=message) as raised:
         lines(written(tmp_path / name, content))
     assert name.removesuffix(".gz") in str(raised.value)
     assert "\n" not in str(raised.value)

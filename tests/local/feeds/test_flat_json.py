@@ -86,9 +86,9 @@ def test_similar_lines_are_json(lines: list[str]) -> None:
     for each in found:
         seen += each.rows.tolist()
         for row, number in enumerate(each.rows.tolist()):
-            said = json.loads(lines[number], parse_float=str, parse_int=str)
-            assert said.keys() == each.values.keys()
-            for name, value in said.items():
+            parsed = json.loads(lines[number], parse_float=str, parse_int=str)
+            assert parsed.keys() == each.values.keys()
+            for name, value in parsed.items():
                 assert each.values[name][row].as_py() == _text(value)
     assert sorted(seen) == list(range(len(lines)))
 

@@ -27,20 +27,20 @@ SECRETS = "/api/v1/namespaces/kandle/secrets"
 class ApiServer(BaseHTTPRequestHandler):
     """The API server's routes that create and return Secrets."""
 
-    kept: dict[str, dict[str, str]]
+    secrets: dict[str, dict[str, str]]
 
     def do_POST(self) -> None:
         """Create it, or answer 409."""
         manifest = json.loads(self.rfile.read(int(self.headers["content-length"])))
         name = manifest["metadata"]["name"]
-        known = name in self.kept
-        if not known:
-            self.kept[name] = manifest["stringData"]
-        self._answer(409 if known else 201, {})
+        exists = name in self.secrets
+        if not exists:
+            self.secrets[name] = manifest["stringData"]
+        self._answer(409 if exists else 201, {})
 
     def do_GET(self) -> None:
         """Return a Secret in base64, as the API server does."""
-        values = self.kept[self.path.removeprefix(f"{SECRETS}/")]
+        values = self.secrets[self.path.removeprefix(f"{SECRETS}/")]
         data = {key: base64.b64encode(each.encode()).decode() for key, each in values.items()}
         self._answer(200, {"data": data})
 
@@ -58,12 +58,12 @@ class ApiServer(BaseHTTPRequestHandler):
 @pytest.fixture
 def api() -> Iterator[tuple[httpx.Client, dict[str, dict[str, str]]]]:
     """A client of the API server, and its Secrets."""
-    ApiServer.kept = {}
+    ApiServer.secrets = {}
     with HTTPServer(("127.0.0.1", 0), ApiServer) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         with httpx.Client(base_url=f"http://127.0.0.1:{server.server_port}") as client:
-            yield client, ApiServer.kept
+            yield client, ApiServer.secrets
         server.shutdown()
         thread.join()
 
@@ -83,23 +83,23 @@ def test_a_second_run_changes_nothing(
     api: tuple[httpx.Client, dict[str, dict[str, str]]],
 ) -> None:
     """The Job of a later apply leaves both Secrets unchanged."""
-    client, kept = api
+    client, secrets = api
     assert create(client, "kandle", "127.0.0.1:8443") == [SERVERS, STORES]
-    before = json.dumps(kept)
-    assert agree(kept[SERVERS], kept[STORES])
+    before = json.dumps(secrets)
+    assert agree(secrets[SERVERS], secrets[STORES])
     assert create(client, "kandle", "127.0.0.1:8443") == []
-    assert json.dumps(kept) == before
+    assert json.dumps(secrets) == before
 
 
 def test_a_job_that_died_between_the_secrets_is_completed(
     api: tuple[httpx.Client, dict[str, dict[str, str]]],
 ) -> None:
     """The second Secret is made from the passwords of the first."""
-    client, kept = api
+    client, secrets = api
     create(client, "kandle", "127.0.0.1:8443")
-    del kept[STORES]
+    del secrets[STORES]
     assert create(client, "kandle", "127.0.0.1:8443") == [STORES]
-    assert agree(kept[SERVERS], kept[STORES])
+    assert agree(secrets[SERVERS], secrets[STORES])
 
 
 def test_printed_secrets_differ_each_time() -> None:
@@ -145,7 +145,7 @@ def old_cluster(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     openssl(tmp_path, "req", "-new", *common, "-keyout", "server.key", "-out", "server.csr")
     signing = ("-CA", "ca.crt", "-CAkey", "ca.key", "-extfile", "cnf", "-extensions", "server")
     openssl(tmp_path, "x509", "-req", "-in", "server.csr", *signing, "-out", "server.crt")
-    ApiServer.kept = {}
+    ApiServer.secrets = {}
     with HTTPServer(("127.0.0.1", 0), ApiServer) as server:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")

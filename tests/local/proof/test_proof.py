@@ -113,13 +113,13 @@ def test_a_refused_batch_fails_the_proof() -> None:
 def test_every_kind_of_difference_is_found() -> None:
     """A missing candle, a changed one and one without trades are each a difference."""
     ticks = generated(200, "P-", seed=5, end_ms=1_700_000_000_000)
-    wanted = expected(ticks)
+    truth = expected(ticks)
     assert len(ticks) == 200
-    assert differences(wanted, dict(wanted)) == []
-    (first, *_), other = sorted(wanted), ("P-X", 0)
-    changed = {**wanted, first: (*wanted[first][:4], Decimal("0.1")), other: wanted[first]}
-    del changed[max(wanted)]
-    assert len(differences(wanted, changed)) == 3
+    assert differences(truth, dict(truth)) == []
+    (first, *_), other = sorted(truth), ("P-X", 0)
+    changed = {**truth, first: (*truth[first][:4], Decimal("0.1")), other: truth[first]}
+    del changed[max(truth)]
+    assert len(differences(truth, changed)) == 3
 
 
 def test_pods_are_deleted_by_label_and_counted() -> None:

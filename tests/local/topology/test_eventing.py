@@ -322,8 +322,8 @@ def test_all_errors_of_the_manifests_are_reported_at_once(tmp_path: Path) -> Non
     with pytest.raises(ManifestError) as caught:
         load(tmp_path, template, wrong, clock, binding(subject={}, sink={"uri": "/x"}))
     file = f"{tmp_path}/all.yaml: "
-    said = str(caught.value).splitlines()
-    lines = [line.removeprefix(file) for line in said if line.startswith(file)]
+    error_lines = str(caught.value).splitlines()
+    lines = [line.removeprefix(file) for line in error_lines if line.startswith(file)]
     for start in (
         "ConfigMap/channel: data.channel-template-spec.spec.stream.config.retention:",
         "ConfigMap/channel: data.channel-template-spec.spec.stream.config.maxAge:",

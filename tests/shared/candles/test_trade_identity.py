@@ -120,8 +120,8 @@ def test_a_snapshot_restores_busts(kind: int) -> None:
         (True, "8", 50),
         (False, "", 70),
     ]
-    kept = to_rows(each_trade_once(to_table([trade, *words, *words])))
-    assert sorted(kept.flags.tolist()) == [0, 0, CANCELLED, CORRECTED]
+    merged = to_rows(each_trade_once(to_table([trade, *words, *words])))
+    assert sorted(merged.flags.tolist()) == [0, 0, CANCELLED, CORRECTED]
 
 
 @ID_KINDS

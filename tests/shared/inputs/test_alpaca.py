@@ -108,7 +108,7 @@ def test_conditions_are_read_by_tape(tape: str, codes: list[str], flags: int) ->
 
 def test_official_prices_are_skipped_and_void_trades_are_busts() -> None:
     """An official close, which has no volume, makes no tick; a void trade of REST is a bust."""
-    updates = [trade(u=said) for said in ("canceled", "incorrect", "corrected")]
+    updates = [trade(u=update) for update in ("canceled", "incorrect", "corrected")]
     found = parsed(FORMAT_ALPACA, trade(c=["M"]), *updates)
     assert found.skipped == {"official_price": 1}
     assert [each.place for each in trades(found)] == [(3, 0)]

@@ -74,9 +74,9 @@ def test_the_two_streams_of_the_same_trades_are_never_mixed() -> None:
 
     The reject names the setting that chooses between them.
     """
-    for rules, kept in [(FeedRules(), 26129), (TRADES, 7)]:
+    for rules, expected_id in [(FeedRules(), 26129), (TRADES, 7)]:
         found = parsed(FORMAT_BINANCE, bare(TRADE), bare(AGGREGATE), rules=rules)
-        assert [trade.trade_id for trade in trades(found)] == [kept]
+        assert [trade.trade_id for trade in trades(found)] == [expected_id]
         assert [reject.code for reject in found.rejected] == ["other_trade_stream"]
         assert "BINANCE_TRADES" in found.rejected[0].detail
 
@@ -196,20 +196,20 @@ def plain_decimal(text: str) -> Decimal | None:
 
 @given(st.lists(st.tuples(number, number, st.booleans()), min_size=1, max_size=8))
 @example([("1e3", "0", True), ("0.10", "1.50", False)])
-def test_prices_and_sizes_are_what_decimal_reads(said: list[tuple[str, str, bool]]) -> None:
+def test_prices_and_sizes_are_what_decimal_reads(numbers: list[tuple[str, str, bool]]) -> None:
     """A number in text gives exactly its decimal or a reject, vectorised or one by one."""
     messages = [
         wrapped({**TRADE, "p": price, "q": size, "m": maker, "t": n})
-        for n, (price, size, maker) in enumerate(said)
+        for n, (price, size, maker) in enumerate(numbers)
     ]
     found = parsed(FORMAT_BINANCE, *messages, rules=TRADES)
     expected = {}
-    for n, (price_text, size_text, maker) in enumerate(said):
+    for n, (price_text, size_text, maker) in enumerate(numbers):
         price, size = plain_decimal(price_text), plain_decimal(size_text)
         if price is not None and size is not None and size >= 0:
             expected[n] = (price, size, 2 if maker else 1)
     assert {t.trade_id: (t.price, t.size, t.side) for t in trades(found)} == expected
-    assert {reject.payload for reject in found.rejected} == set(range(len(said))) - set(expected)
+    assert {reject.payload for reject in found.rejected} == set(range(len(numbers))) - set(expected)
 
 
 json_value = st.recursive(
@@ -265,15 +265,15 @@ def test_a_recorded_market_is_read_exactly(name: str, base: str, recorded_data: 
     assert late == late_quotes == []
     plain = [json.loads(message) for message in recorded.messages]
     events = [message.get("data", message) for message in plain]
-    told = [event for event in events if event.get("e") == "trade"]
+    messages = [event for event in events if event.get("e") == "trade"]
     books = [event for event in events if "B" in event]
     ids = [trade.trade_id for trade in trades(found)]
-    assert ids == list(range(told[0]["t"], told[0]["t"] + len(told)))
-    assert sum(trade.size for trade in trades(found)) == sum(Decimal(e["q"]) for e in told)
+    assert ids == list(range(messages[0]["t"], messages[0]["t"] + len(messages)))
+    assert sum(trade.size for trade in trades(found)) == sum(Decimal(e["q"]) for e in messages)
     assert sum(trade.price * trade.size for trade in trades(found)) == sum(
-        Decimal(e["p"]) * Decimal(e["q"]) for e in told
+        Decimal(e["p"]) * Decimal(e["q"]) for e in messages
     )
-    assert [trade.side for trade in trades(found)] == [2 if e["m"] else 1 for e in told]
+    assert [trade.side for trade in trades(found)] == [2 if e["m"] else 1 for e in messages]
     assert [q[1:5] for q in quotes(found)] == [
         tuple(Decimal(e[field]) for field in "baBA") for e in books
     ]

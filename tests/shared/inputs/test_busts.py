@@ -20,7 +20,7 @@ TIME = 1_735_689_600_000
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("fields", "expected"),
     [
         ({"cancel": 42, "symbol": "A"}, ("A", None, "42", 0, False, "", "")),
         ({"cancel": "x-1", "ticker": "A", "venue": ""}, ("A", "", "x-1", 0, False, "", "")),
@@ -32,16 +32,16 @@ TIME = 1_735_689_600_000
         ({"correct": 1, "symbol": "A", "qty": 2.5}, ("A", None, "1", 0, True, "", "2.5")),
     ],
 )
-def test_a_bust_is_read(said: dict[str, Any], expected: tuple[Any, ...]) -> None:
+def test_a_bust_is_read(fields: dict[str, Any], expected: tuple[Any, ...]) -> None:
     """A bust is read under each accepted field name, and its texts stay unchanged."""
-    found = parsed(FORMAT_SCANNER, json.dumps(said).encode())
+    found = parsed(FORMAT_SCANNER, json.dumps(fields).encode())
     (bust,) = found.busts
     assert bust[2:9] == expected
     assert (found.rejected, len(found.rows)) == ([], 0)
 
 
 @pytest.mark.parametrize(
-    ("said", "code"),
+    ("fields", "code"),
     [
         ({"cancel": 42}, "bad_symbol"),
         ({"cancel": 42, "symbol": "A,B"}, "bad_symbol"),
@@ -52,9 +52,9 @@ def test_a_bust_is_read(said: dict[str, Any], expected: tuple[Any, ...]) -> None
         ({"correct": 42, "symbol": "A", "size": -1}, "bad_size"),
     ],
 )
-def test_a_bust_that_cannot_be_read_is_a_reject(said: dict[str, Any], code: str) -> None:
+def test_a_bust_that_cannot_be_read_is_a_reject(fields: dict[str, Any], code: str) -> None:
     """A malformed bust is a reject whose code names the field."""
-    found = parsed(FORMAT_SCANNER, json.dumps(said).encode())
+    found = parsed(FORMAT_SCANNER, json.dumps(fields).encode())
     assert [reject.code for reject in found.rejected] == [code]
     assert not found.busts
 

@@ -27,19 +27,21 @@ TICKER = {"type": "ticker", "sequence": 333938798, "product_id": "BAND-GBP", "pr
 TIME_US = 1618677817089723
 
 
-def said(message: Any) -> bytes:
+def encoded(message: Any) -> bytes:
     return json.dumps(message).encode()
 
 
 def test_a_match_is_a_tick_whose_side_is_the_takers() -> None:
     """A match has the taker's side, the opposite of the maker's side that Coinbase sends."""
-    found = parsed(FORMAT_COINBASE, said(MATCH), said({**MATCH, "side": "buy", "trade_id": 1}))
+    found = parsed(
+        FORMAT_COINBASE, encoded(MATCH), encoded({**MATCH, "side": "buy", "trade_id": 1})
+    )
     price = Decimal("0.00001305")
     assert trades(found) == [
         ("SKL-BTC.COINBASE", price, Decimal(985), TIME_US, 1, 280232, (0, 0)),
         ("SKL-BTC.COINBASE", price, Decimal(985), TIME_US, 2, 1, (1, 0)),
     ]
-    dropped = parsed(FORMAT_COINBASE, said(MATCH), rules=FeedRules(Naming(with_venue=False)))
+    dropped = parsed(FORMAT_COINBASE, encoded(MATCH), rules=FeedRules(Naming(with_venue=False)))
     assert dropped.rows.names == ("SKL-BTC",)
     assert dropped.rows.markets == (Market("COINBASE", "SKL-BTC"),)
 
@@ -50,7 +52,7 @@ def test_a_ticker_is_a_quote_and_no_tick() -> None:
     Only newer messages have sizes.
     """
     sized = {**TICKER, "best_bid_size": "1.50", "best_ask_size": "2"}
-    found = parsed(FORMAT_COINBASE, said(TICKER), said(sized))
+    found = parsed(FORMAT_COINBASE, encoded(TICKER), encoded(sized))
     plain = ("BAND-GBP.COINBASE", Decimal("14.755"), Decimal("14.806"))
     time_us = 1618677810244075
     assert quotes(found) == [
@@ -65,9 +67,9 @@ def test_other_messages_are_counted_by_kind() -> None:
     kinds = ["heartbeat", "subscriptions", "error", "l2update", "snapshot", "received", "done"]
     found = parsed(
         FORMAT_COINBASE,
-        *(said({"type": kind, "side": 5, "time": "2021"}) for kind in kinds),
-        said({"type": "new"}),
-        said([MATCH]),
+        *(encoded({"type": kind, "side": 5, "time": "2021"}) for kind in kinds),
+        encoded({"type": "new"}),
+        encoded([MATCH]),
         b"",
         b"{",
     )
@@ -99,19 +101,19 @@ def test_each_fault_has_its_code_and_the_next_message_counts(
     change: dict[str, Any], code: str
 ) -> None:
     """Each fault has a reject code, the reject has the original bytes, and parsing goes on."""
-    bad = said({**MATCH, **change})
-    found = parsed(FORMAT_COINBASE, bad, said(MATCH))
+    bad = encoded({**MATCH, **change})
+    found = parsed(FORMAT_COINBASE, bad, encoded(MATCH))
     assert [(r.payload, r.code, r.original) for r in found.rejected] == [(0, code, bad)]
     assert len(found.rows) == 1
-    crossed = parsed(FORMAT_COINBASE, said({**TICKER, "best_ask": "14.755"}))
+    crossed = parsed(FORMAT_COINBASE, encoded({**TICKER, "best_ask": "14.755"}))
     assert codes(crossed) == [(0, "crossed_quote")]
 
 
 @given(st.lists(st.one_of(st.binary(max_size=30), st.integers(0, 200).map(
-    lambda n: said(MATCH)[:n])), max_size=5))  # fmt: skip
+    lambda n: encoded(MATCH)[:n])), max_size=5))  # fmt: skip
 def test_garbage_never_breaks_a_batch(messages: list[bytes]) -> None:
     """Each message of a batch with garbage has exactly one outcome."""
-    found = parsed(FORMAT_COINBASE, *messages, said(MATCH))
+    found = parsed(FORMAT_COINBASE, *messages, encoded(MATCH))
     assert len(found.rows) + len(found.rejected) + sum(found.skipped.values()) == len(messages) + 1
     assert (len(messages), 0) in {trade.place for trade in trades(found)}
 
@@ -126,11 +128,11 @@ def test_a_recorded_feed_agrees_with_a_plain_reading(recorded_data: Path) -> Non
     assert found.rejected == []
     plain = [json.loads(message) for message in recorded.messages]
     kinds = Counter(message["type"] for message in plain)
-    told = [message for message in plain if message["type"] in ("match", "last_match")]
+    matches = [message for message in plain if message["type"] in ("match", "last_match")]
     assert found.skipped == {k: kinds[k] for k in ("l2update", "snapshot", "subscriptions")}
     assert [(t.instrument, t.price, t.size, t.trade_id) for t in trades(found)] == [
         (f"{m['product_id']}.COINBASE", Decimal(m["price"]), Decimal(m["size"]), m["trade_id"])
-        for m in told
+        for m in matches
     ]
     tickers = [message for message in plain if message["type"] == "ticker"]
     assert [(q.bid, q.ask) for q in quotes(found)] == [
@@ -138,6 +140,6 @@ def test_a_recorded_feed_agrees_with_a_plain_reading(recorded_data: Path) -> Non
     ]
     taker = {(m["product_id"], m["trade_id"]): m["side"] for m in tickers}
     sides = {1: "buy", 2: "sell"}
-    for trade, match in zip(trades(found), told, strict=True):
+    for trade, match in zip(trades(found), matches, strict=True):
         said_by_ticker = taker.get((match["product_id"], match["trade_id"]))
         assert said_by_ticker in (None, sides[trade.side])

@@ -20,7 +20,7 @@ from shared.wire.raw_batch import (
 from tests.shared.inputs.feeds import parsed, trades
 
 
-class Said(NamedTuple):
+class WrittenTick(NamedTuple):
     symbol: str
     price: Decimal
     size: Decimal
@@ -30,8 +30,8 @@ class Said(NamedTuple):
 
 
 numbers = st.decimals(-(10**12), 10**12, places=8).map(lambda d: d.normalize() + 0)
-said = st.builds(
-    Said,
+written_ticks = st.builds(
+    WrittenTick,
     st.sampled_from(["BTC-USD", "^GSPC", "M&M.NS", "币安人生USDT", "SPXW  241227P05000000"]),
     numbers,
     numbers.map(abs),
@@ -43,7 +43,7 @@ said = st.builds(
 )
 
 
-def csv_forms(t: Said) -> list[tuple[int, bytes]]:
+def csv_forms(t: WrittenTick) -> list[tuple[int, bytes]]:
     p, s = format(t.price, "f"), format(t.size, "f")
     iso = datetime.fromtimestamp(t.time_ms / 1000, UTC).isoformat(timespec="milliseconds")
     fields = [t.symbol, p, s, str(t.time_ms), t.side, t.trade_id]
@@ -65,7 +65,7 @@ def csv_forms(t: Said) -> list[tuple[int, bytes]]:
     ]
 
 
-def json_forms(t: Said) -> list[tuple[int, bytes]]:
+def json_forms(t: WrittenTick) -> list[tuple[int, bytes]]:
     p, s = format(t.price, "f"), format(t.size, "f")
     side, id_ = json.dumps(t.side or None), json.dumps(t.trade_id or None)
     symbol = json.dumps(t.symbol)
@@ -83,8 +83,8 @@ def json_forms(t: Said) -> list[tuple[int, bytes]]:
     ]
 
 
-@given(said)
-def test_one_tick_in_every_format_is_the_same_tick(t: Said) -> None:
+@given(written_ticks)
+def test_one_tick_in_every_format_is_the_same_tick(t: WrittenTick) -> None:
     """One tick in every format has equal decimals, time in microseconds, side and id."""
     is_integer = t.trade_id.isdigit() and t.trade_id[0] != "0"
     expected = (
@@ -105,8 +105,8 @@ def test_one_tick_in_every_format_is_the_same_tick(t: Said) -> None:
         assert found.unread == {}, payload
 
 
-@given(said, st.integers(1, 10**9))
-def test_a_ticker_update_is_the_same_tick_without_side_and_id(t: Said, cents: int) -> None:
+@given(written_ticks, st.integers(1, 10**9))
+def test_a_ticker_update_is_the_same_tick_without_side_and_id(t: WrittenTick, cents: int) -> None:
     """A TickerUpdate gives the same tick without side and id.
 
     Its price is a double, read as the shortest decimal that reads back.

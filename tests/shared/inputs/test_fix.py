@@ -63,20 +63,20 @@ def test_a_trade_is_a_tick(form: int) -> None:
     assert (tick.instrument, tick.price, tick.size) == ("BRN", Decimal("-37.63"), Decimal(2))
 
 
-@pytest.mark.parametrize("said", CANCELS)
-def test_a_cancel_is_a_bust(said: str) -> None:
+@pytest.mark.parametrize("case", CANCELS)
+def test_a_cancel_is_a_bust(case: str) -> None:
     """A cancel by execution or trade report, in every encoding, is a bust of the trade it names."""
-    for body in forms(CANCELS[said]):
+    for body in forms(CANCELS[case]):
         found = parsed(FORMAT_SCANNER, body)
         (bust,) = found.busts
         assert bust[2:9] == ("BRN", None, "e1", TIME_US, False, "", "")
         assert (bust.original, found.rejected, len(found.rows)) == (body, [], 0)
 
 
-@pytest.mark.parametrize("said", CORRECTIONS)
-def test_a_correction_has_the_new_price_and_size(said: str) -> None:
+@pytest.mark.parametrize("case", CORRECTIONS)
+def test_a_correction_has_the_new_price_and_size(case: str) -> None:
     """A correction is a bust with the price and size of its message."""
-    for body in forms(CORRECTIONS[said]):
+    for body in forms(CORRECTIONS[case]):
         (bust,) = parsed(FORMAT_SCANNER, body).busts
         assert bust[2:9] == ("BRN", None, "e1", TIME_US, True, "1.50", "3")
 

@@ -19,7 +19,7 @@ TIME_US = 1_700_000_000_000_000
 MS = TIME_US // 1000
 
 
-def said(**change: Any) -> bytes:
+def scan(**change: Any) -> bytes:
     return json.dumps({**SCAN, **change}).encode()
 
 
@@ -27,7 +27,7 @@ def test_a_scan_is_a_tick_bare_or_within_a_topic() -> None:
     """A scan is a tick of size 0, bare or within a topic: its `volume` is the day's."""
     topic = json.dumps({"topic": "stock:AAPL", "data": SCAN}).encode()
     unnamed = json.dumps({"topic": "stock:MSFT", "data": {"price": 1, "timestamp": 1700000000}})
-    found = parsed(FORMAT_SCANNER, said(), topic, unnamed.encode())
+    found = parsed(FORMAT_SCANNER, scan(), topic, unnamed.encode())
     tick = ("AAPL", Decimal("224.57"), Decimal(0), TIME_US, 0, 0)
     assert trades(found) == [
         (*tick, (0, 0)),
@@ -41,8 +41,8 @@ def test_optional_fields_make_a_trade_or_a_quote() -> None:
     """Size, side and trade id make an object a trade; bid and ask also make a quote."""
     found = parsed(
         FORMAT_SCANNER,
-        said(size="0.5", side="sell", trade_id=9, bid=224.56, ask=224.58, bid_size=100),
-        said(price=None, bid="1.10", ask="1.2"),
+        scan(size="0.5", side="sell", trade_id=9, bid=224.56, ask=224.58, bid_size=100),
+        scan(price=None, bid="1.10", ask="1.2"),
     )
     assert [(t.size, t.side, t.trade_id) for t in trades(found)] == [(Decimal("0.5"), 2, 9)]
     assert quotes(found) == [
@@ -66,7 +66,7 @@ def test_alpaca_trades_and_cancel_flags_are_refused() -> None:
 
 def test_a_symbol_may_begin_with_a_bracket() -> None:
     """A symbol may begin with a bracket; a list under its name is skipped for the next name."""
-    found = parsed(FORMAT_SCANNER, said(ticker="[X]"), said(symbol=["A", "B"], ticker="C"))
+    found = parsed(FORMAT_SCANNER, scan(ticker="[X]"), scan(symbol=["A", "B"], ticker="C"))
     assert ([t.instrument for t in trades(found)], found.rejected) == (["[X]", "C"], [])
 
 
@@ -79,8 +79,8 @@ def test_a_volume_beside_an_id_is_the_volume_of_the_day() -> None:
 
 def test_a_byte_order_mark_is_ignored() -> None:
     """A byte order mark at the start of a datagram is ignored."""
-    assert trades(parsed(FORMAT_SCANNER, b"\xef\xbb\xbf" + said())) == trades(
-        parsed(FORMAT_SCANNER, said())
+    assert trades(parsed(FORMAT_SCANNER, b"\xef\xbb\xbf" + scan())) == trades(
+        parsed(FORMAT_SCANNER, scan())
     )
 
 
@@ -108,7 +108,7 @@ def test_the_unit_of_a_time_follows_from_its_size(timestamp: Any, time_us: int) 
 
     A missing time is the receive time.
     """
-    (trade,) = trades(parsed(FORMAT_SCANNER, said(timestamp=timestamp)))
+    (trade,) = trades(parsed(FORMAT_SCANNER, scan(timestamp=timestamp)))
     assert trade.time_us == time_us
 
 
@@ -142,8 +142,8 @@ def test_each_fault_has_its_code_and_the_next_object_counts(
 
     A bad quote does not reject the trade beside it.
     """
-    bad = said(**change)
-    found = parsed(FORMAT_SCANNER, bad, said())
+    bad = scan(**change)
+    found = parsed(FORMAT_SCANNER, bad, scan())
     assert [(r.payload, r.code, r.original) for r in found.rejected] == [(0, code, bad)]
     assert (1, 0) in {trade.place for trade in trades(found)}
 
@@ -171,8 +171,8 @@ def test_a_price_is_read_as_json_text(price: Decimal) -> None:
 
 
 @given(st.lists(st.one_of(st.binary(max_size=30), st.integers(0, 150).map(
-    lambda n: said()[:n])), max_size=5))  # fmt: skip
+    lambda n: scan()[:n])), max_size=5))  # fmt: skip
 def test_garbage_never_breaks_a_batch(messages: list[bytes]) -> None:
     """Each message of a batch with garbage has exactly one outcome."""
-    found = parsed(FORMAT_SCANNER, *messages, said())
+    found = parsed(FORMAT_SCANNER, *messages, scan())
     assert len(found.rows) + len(found.rejected) + sum(found.skipped.values()) == len(messages) + 1

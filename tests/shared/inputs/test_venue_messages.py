@@ -17,7 +17,7 @@ MS = TIME_US // 1000
 
 
 @pytest.mark.parametrize(
-    ("message", "wanted"),
+    ("message", "outcome"),
     [
         (
             '{"ev":"T","sym":"MSFT","x":4,"i":"12","z":3,"p":114.125,"s":100,"c":[37],'
@@ -46,7 +46,7 @@ MS = TIME_US // 1000
     ],
 )
 def test_a_one_letter_field_is_read_by_its_sender(
-    message: str, wanted: tuple[str, str, str, int | str]
+    message: str, outcome: tuple[str, str, str, int | str]
 ) -> None:
     """`s` is a size of Polygon and a symbol of Binance, and `t` a time or a trade id.
 
@@ -54,7 +54,7 @@ def test_a_one_letter_field_is_read_by_its_sender(
     """
     found = parsed(FORMAT_SCANNER, message.encode())
     (trade,) = trades(found)
-    symbol, price, size, trade_id = wanted
+    symbol, price, size, trade_id = outcome
     assert (trade.instrument, trade.price, trade.size) == (symbol, Decimal(price), Decimal(size))
     text = "" if found.rows.text is None else found.rows.text[0]
     assert (trade.time_us, text or trade.trade_id) == (TIME_US, trade_id)
@@ -62,7 +62,7 @@ def test_a_one_letter_field_is_read_by_its_sender(
 
 
 @pytest.mark.parametrize(
-    ("message", "wanted"),
+    ("message", "outcome"),
     [
         ({"T": MS, "s": "A", "S": "Buy", "v": "2", "p": "1", "L": "PlusTick", "i": "x-1"}, "buy"),
         ({"symbol": "A", "price": 1, "amount": 2, "ts": MS, "direction": "sell"}, "sell"),
@@ -86,7 +86,7 @@ def test_a_one_letter_field_is_read_by_its_sender(
           "size": "2", "price": "1", "side": "sell"}, "buy"),
     ],
 )  # fmt: skip
-def test_venue_trades_have_size_time_and_aggressor(message: dict[str, Any], wanted: str) -> None:
+def test_venue_trades_have_size_time_and_aggressor(message: dict[str, Any], outcome: str) -> None:
     """Trades under the names of each venue's documentation have size, time and aggressor.
 
     Bybit, HTX, Deribit, Hyperliquid, Gemini, Gate, bitFlyer, Upbit, Tradier, Kraken Futures;
@@ -94,7 +94,7 @@ def test_venue_trades_have_size_time_and_aggressor(message: dict[str, Any], want
     """
     found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
     (trade,) = trades(found)
-    side = {"": 0, "buy": 1, "sell": 2}[wanted]
+    side = {"": 0, "buy": 1, "sell": 2}[outcome]
     expected = ("A", Decimal(1), Decimal(2), side)
     assert (trade.instrument, trade.price, trade.size, trade.side) == expected
     assert trade.time_us // 1000 == MS

@@ -42,8 +42,8 @@ def test_decimals_are_exact_and_shortest(some: list[bytes]) -> None:
         value, scale, ok = text.decimals(spans, point=point)
         assert ok.tolist() == [is_decimal(one, point=point) for one in some]
         for i in np.flatnonzero(ok).tolist():
-            wanted = Decimal(some[i].decode())
-            assert Decimal(int(value[i])).scaleb(-int(scale[i])) == wanted
+            expected = Decimal(some[i].decode())
+            assert Decimal(int(value[i])).scaleb(-int(scale[i])) == expected
             assert scale[i] == 0 or value[i] % 10 != 0
 
 

@@ -88,7 +88,7 @@ def test_every_name_leads_back_to_its_market(base: str, quote: str, with_venue: 
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("BTCUSDT=BTC", "is not VENUE:ORIGINAL=INSTRUMENT"),
         ("BINANCE:BTCUSDT", "is not VENUE:ORIGINAL=INSTRUMENT"),
@@ -96,9 +96,9 @@ def test_every_name_leads_back_to_its_market(base: str, quote: str, with_venue: 
         ("BINANCE:A=X,COINBASE:A=X", "X is named twice"),
     ],
 )
-def test_a_bad_exception_is_named_in_the_error(text: str, said: str) -> None:
+def test_a_bad_exception_is_named_in_the_error(text: str, message: str) -> None:
     """The error of a bad exception names the item."""
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         parse_exceptions(text)
     with pytest.raises(ValueError, match="append or drop"):
         parse_with_venue("maybe")

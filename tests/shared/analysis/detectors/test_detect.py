@@ -19,14 +19,14 @@ EVERY = DetectorSettings(min_confidence=0.0)
 def one_by_one(candles: Candles, settings: DetectorSettings) -> list[tuple[object, ...]]:
     """Live detection: each candle with no more than its window."""
     return [
-        said(f)
+        without_index(f)
         for index in range(len(candles))
         for begin in [max(0, index - settings.lookback + 1)]
         for f in detect(candles[begin : index + 1], index - begin, settings)
     ]
 
 
-def said(found: Finding) -> tuple[object, ...]:
+def without_index(found: Finding) -> tuple[object, ...]:
     """All fields but the index, which depends on where the input begins."""
     f = found
     return (f.pattern, f.begin_us, f.end_us, f.direction, f.confidence, dict(f.features))
@@ -43,13 +43,13 @@ def test_patterns_do_not_repaint(seed: int, step: float, lookback: int, ticks: b
     """Detection candle by candle, each with its window only, equals detection at once."""
     candles = random_candles(150, seed, step, ticks)
     each = DetectorSettings(min_confidence=0.0, lookback=lookback)
-    assert one_by_one(candles, each) == [said(f) for f in detect(candles, 0, each)]
+    assert one_by_one(candles, each) == [without_index(f) for f in detect(candles, 0, each)]
 
 
 def test_recorded_candles_do_not_repaint(recorded_data: Path) -> None:
     """Two years of SPY give the same patterns candle by candle and at once."""
     candles, _ = spy(recorded_data)
-    together = [said(f) for f in detect(candles, 0, EVERY)]
+    together = [without_index(f) for f in detect(candles, 0, EVERY)]
     assert one_by_one(candles, EVERY) == together
     assert len(together) > 1_000
 
