@@ -170,7 +170,10 @@ def test_the_formats_hold_the_same_values(house: House) -> None:
 
 
 def test_an_empty_table_has_the_columns_of_a_full_one(house: House) -> None:
-    """Also in CSV: a program that reads a quiet hour needs no special case."""
+    """An empty table has the columns of a full one, in CSV too.
+
+    A program that reads a quiet hour needs no special case.
+    """
     market(house)
     hour = {"from": "2020-01-01", "to": "2020-01-01T01:00"}
 
