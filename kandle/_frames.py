@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from kandle._errors import MissingPackageError
-from kandle._rows import NAMES
+from kandle._rows import NAMES, Row
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_TEXTS: Final = frozenset(("time", "side", "id", "flags", "origin"))
 
 
 def package(name: str, extra: str) -> Any:
@@ -28,6 +30,22 @@ def read_page(body: bytes) -> pa.Table:
     arrow = package("pyarrow", "arrow")
     table: pa.Table = arrow.ipc.open_stream(body).read_all()
     return table
+
+
+def floats_of(rows: Sequence[Row]) -> pa.Table:
+    """Return rows of JSON as a page, its numbers as 64-bit floats."""
+    arrow = package("pyarrow", "arrow")
+    rows = [{**row, **row.get("indicators", {})} for row in rows]
+    columns: dict[str, Any] = {}
+    for key in rows[0] if rows else ():
+        values = [row[key] for row in rows]
+        if key == "t":
+            columns[key] = arrow.array(values, arrow.timestamp("ms", "UTC"))
+        elif key in _TEXTS:
+            columns[key] = arrow.array(values, arrow.string())
+        elif key != "indicators":
+            columns[key] = arrow.array([float(v) if isinstance(v, str) else v for v in values])
+    return arrow.table(columns)
 
 
 def joined(pages: Sequence[pa.Table], *, floats: bool) -> pa.Table:

@@ -21,6 +21,7 @@ import pytest
 import redis
 import uvicorn
 
+from functions.persist.tick_writer import TickWriter
 from kandle.client import (
     AddressError,
     ApiError,
@@ -130,6 +131,30 @@ def test_frames_have_exact_decimals(
     assert found == [(sum(Decimal(each["v"]) for each in candles(ticks, 60)), len(closes))]
     assert newest["price"].to_list() == [tick.decimal_price for tick in trades(ticks)[-250:]]
     assert newest["time"].dtype == pl.Datetime("us", "UTC")
+
+
+def test_floats_are_read_where_no_decimal_of_a_frame_holds_the_digits(
+    served: tuple[str, list[Tick]], database: str
+) -> None:
+    """A token's price of 20 decimals is refused as DECIMAL(38, 18), and read as a float."""
+    url, ticks = served
+    few = [tick._replace(price_scale=20) for tick in ticks[:50]]
+    postgres = Postgres(database, size=2)
+    assert TickWriter(postgres)([("token", columns(few, "TOKEN"))])
+    postgres.close()
+    with Kandle(url) as kandle:
+        rows = kandle.ticks("TOKEN", start=0)
+        with pytest.raises(ApiError, match="digits"):
+            rows.to_polars()
+        frame = rows.to_polars(floats=True)
+        made = kandle.candles("TOKEN", "90s", start=0, indicators=["sma:2"]).to_arrow(floats=True)
+        usual = kandle.candles("XRP/ETH", "90s", start=0, indicators=["sma:2"]).to_arrow(
+            floats=True
+        )
+    assert frame["price"].to_list() == [float(tick.decimal_price) for tick in trades(few)]
+    assert frame["time"].dtype == pl.Datetime("us", "UTC")
+    assert made.schema == usual.schema
+    assert made["close"].to_pylist() == [float(each["c"]) for each in candles(few, 90)]
 
 
 def test_rows_are_dictionaries_of_decimals_or_floats(served: tuple[str, list[Tick]]) -> None:
