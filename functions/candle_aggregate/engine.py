@@ -34,10 +34,6 @@ T = TypeVar("T")
 
 GROUP_TICKS: Final = 100_000
 IDLE_S: Final = 0.02
-FIRST_PAUSE_S: Final = 0.002
-LONGEST_PAUSE_S: Final = 0.01
-HOLD_S: Final = 0.1
-"""So long a replica that has more to do keeps leases for which another waits."""
 WAIT_S = 15.0
 """So long an event waits for a shard that another replica has, or that is being made."""
 
@@ -197,38 +193,31 @@ class Engine:
     # The thread
 
     def _run(self) -> None:
-        pause_s = FIRST_PAUSE_S
         while not self._stopped:
-            self._take(0.0 if self._active else None)
+            self._take(waits=not self._active)
             if not self._active:
                 continue
             try:
-                progressed = self._cycle()
+                if not self._cycle():
+                    self._leases.wait()
             except TransientError as error:
                 self._fail(self._active, error)
-                progressed = True
             except Exception as error:
                 log.exception("a step met a defect")
                 self._fail(self._active, error)
-                progressed = True
-            pause_s = FIRST_PAUSE_S if progressed else min(2 * pause_s, LONGEST_PAUSE_S)
-            if not progressed:  # another may wait for a shard that is held, and has one wanted here
-                self._leases.give_back()
-                self._take(pause_s)
         self._fail([*self._active, *self._waiting], TransientError("candle-aggregate is ending"))
-        self._leases.give_back()
+        self._leases.leave()
 
-    def _take(self, wait_s: float | None) -> None:
-        """Take what waits; `wait_s` None: wait until there is something, and give leases back."""
+    def _take(self, *, waits: bool) -> None:
+        """Take what is queued; `waits`: wait until there is something, and give leases back."""
+        if waits:
+            with self._wake:
+                is_idle = not self._wake.wait_for(self._has_work, IDLE_S)
+            if is_idle:
+                self._leases.leave()
         with self._wake:
-            if wait_s is None and not self._waiting and not self._stopped and self._leases.held:
-                self._wake.wait(IDLE_S)
-            idle = wait_s is None and not self._waiting
-        if idle:
-            self._leases.give_back()
-        with self._wake:
-            if not self._waiting and not self._stopped and wait_s != 0.0:
-                self._wake.wait(wait_s)
+            if waits:
+                self._wake.wait_for(self._has_work)
             busy = {work.event.id for work in self._active if work.event is not None}
             ticks = sum(len(work.event.ticks) for work in self._active if work.event is not None)
             for work in list(self._waiting):
@@ -241,10 +230,13 @@ class Engine:
                 if work.future.set_running_or_notify_cancel():
                     self._active.append(work)
 
+    def _has_work(self) -> bool:
+        return bool(self._waiting) or self._stopped
+
     def _cycle(self) -> bool:
         """Do what can be done with the shards that are held; tell whether that was anything."""
+        self._leases.gather(set().union(*(work.left for work in self._active)))
         now_us = self.clock()
-        self._leases.acquire(set().union(*(work.left for work in self._active)))
         self._skip_recorded(now_us)
         progressed = False
         for work in [each for each in self._active if each.job is not None]:
@@ -301,7 +293,7 @@ class Engine:
         steps = [(lease, computed.changes.get(shard, Changes())) for shard, lease in leases.items()]
         changed = [(lease, changes) for lease, changes in steps if changes]
         try:
-            goes_on = bool(self._waiting) and time.monotonic() - self._leases.since_s < HOLD_S
+            goes_on = bool(self._waiting) and self._leases.tenure_left_s > 0
             answers = self.store.write(changed, now_us, release=not goes_on)
         except TransientError:
             self._leases.drop(leases)
@@ -310,7 +302,7 @@ class Engine:
         for (lease, _), written in zip(changed, answers, strict=True):
             if written.answer == "ok":
                 done.add(lease.shard)
-                if written.released:
+                if not written.is_held:
                     self._leases.held.pop(lease.shard, None)
                 continue
             metrics.APPLY_CONFLICTS.inc()

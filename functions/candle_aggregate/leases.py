@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -17,14 +17,20 @@ from shared.errors import TransientError
 log = logging.getLogger(__name__)
 
 MAKERS: Final = 2
+TENURE_S: Final = 0.1
+"""So long a replica that has more to do keeps leases for which another waits."""
+WAIT_S: Final = 0.05
+"""After that a waiting replica looks for new work, which may want shards that it can have."""
+ASK_AGAIN_S: Final = 0.5
+"""After that a shard that another replica has is asked for again: its lease may have ended."""
 
 
 class Leases:
     """Shards held by one replica; a state that is not trusted is made beside, by MAKERS threads.
 
     `is_trusted`: whether a shard's state holds all that Postgres relies on. `make`: makes it anew;
-    its outcome is added to `outcomes`, and `wake` notified. `held` and `since_s`, the time since
-    when there are any, belong to the thread of the engine.
+    its outcome is added to `outcomes`, and `wake` notified. `held` belongs to the thread of the
+    engine.
     """
 
     def __init__(
@@ -36,13 +42,14 @@ class Leases:
         wake: threading.Condition,
     ) -> None:
         self.held: dict[int, Lease] = {}
-        self.since_s = 0.0
         self.making: set[int] = set()
         self.outcomes: list[Outcome] = []
         self._store, self._steps, self._wake = store, steps, wake
         self._is_trusted, self._make = is_trusted, make
         self._cached: dict[int, Lease] = {}
         self._missing: set[int] = set()
+        self._refused: set[int] = set()
+        self._ask_at_s = self._until_s = 0.0
         self._makers = ThreadPoolExecutor(MAKERS, thread_name_prefix="make")
 
     def of(self, shards: Iterable[int]) -> dict[int, Lease]:
@@ -50,19 +57,28 @@ class Leases:
         return {shard: self.held[shard] for shard in shards if shard in self.held}
 
     def acquire(self, requested: set[int]) -> None:
-        """Ask for shards; begin to make the states that are not there. Raises TransientError."""
-        requested = requested - (self.held.keys() | self.making | self._missing)
+        """Ask for shards; begin to make the states that are not there. Raises TransientError.
+
+        Those that another replica has are not asked for again before `wait` tells so.
+        """
+        now_s = time.monotonic()
+        if is_due := now_s >= self._ask_at_s:
+            self._ask_at_s = now_s + ASK_AGAIN_S
+        requested = requested | self._refused if is_due else requested - self._refused
+        requested -= self.held.keys() | self.making | self._missing
         if len(self.making) < MAKERS and self._missing:
             requested.add(self._missing.pop())
         if not requested:
             return
-        for shard, lease in self._store.acquire(sorted(requested), self._cached).items():
+        granted = self._store.acquire(sorted(requested), self._cached)
+        self._refused = (self._refused | requested) - granted.keys()
+        for shard, lease in granted.items():
             is_trusted = self._is_trusted(lease)  # a cached one too: its steps are noted
             if not is_trusted or self._cached.get(shard) is not lease:
                 self._steps.forget(shard)
                 self._cached.pop(shard, None)
             if not self.held:
-                self.since_s = time.monotonic()
+                self._until_s = time.monotonic() + TENURE_S
             if is_trusted:
                 self.held[shard] = self._cached[shard] = lease
             elif len(self.making) < MAKERS:
@@ -70,18 +86,42 @@ class Leases:
                 self._makers.submit(self._made, lease)
             else:  # its lease would end before the others are written
                 self._missing.add(shard)
-                self._store.release([lease])
+                self._store.release([shard])
 
-    def give_back(self) -> None:
-        """Release all leases."""
-        leases, self.held = list(self.held.values()), {}
-        self.release(leases)
+    @property
+    def tenure_left_s(self) -> float:
+        """Time for which the leases may be kept from others; negative once that is over."""
+        return self._until_s - time.monotonic()
 
-    def release(self, leases: list[Lease]) -> None:
-        """Release leases."""
-        if leases:
+    def gather(self, requested: set[int]) -> None:
+        """Acquire shards; wait for the rest while another ends its step, so that one step does all.
+
+        Only who holds the first of them waits: so two with a part each do not wait for each other.
+        """
+        self.acquire(requested)
+        while requested & self._refused and min(requested) in self.held and self.tenure_left_s > 0:
+            self._wait(self.tenure_left_s)
+            self.acquire(requested)
+
+    def wait(self) -> None:
+        """Give all leases back, since others may wait for them; wait for what was refused."""
+        self._release(self.held)
+        self.held = {}
+        self._wait(WAIT_S)
+
+    def _wait(self, seconds: float) -> None:
+        if self._store.wait(seconds):
+            self._ask_at_s = 0.0
+
+    def leave(self) -> None:
+        """Give all leases back, and wait for none."""
+        self._release(self.held.keys() | self._refused)
+        self.held, self._refused = {}, set()
+
+    def _release(self, shards: Collection[int]) -> None:
+        if shards:
             try:
-                self._store.release(leases)
+                self._store.release(shards)
             except TransientError as error:
                 log.warning("leases end by themselves: %s", error)
 
@@ -89,17 +129,17 @@ class Leases:
         """Give a shard back as a job left it; `is_cache_true`: its records are as they were."""
         if not is_cache_true:
             self._steps.forget(shard)
-        self.release([self.held.pop(shard)])
+        del self.held[shard]
+        self._release([shard])
 
     def drop(self, shards: Iterable[int]) -> None:
         """Release shards, and drop their cached state."""
-        dropped = []
-        for shard in list(shards):
+        shards = list(shards)
+        for shard in shards:
             self._steps.forget(shard)
             self._cached.pop(shard, None)
-            if lease := self.held.pop(shard, None):
-                dropped.append(lease)
-        self.release(dropped)
+            self.held.pop(shard, None)
+        self._release(shards)
 
     def close(self) -> None:
         """Wait for the states that are being made."""

@@ -251,13 +251,13 @@ class Session:
         From here on there is no state: who dies within begins anew. Raises TransientError.
         """
         keys = self._keys
-        spared = {keys.head, keys.lease, keys.waiting, keys.asked, keys.watched}
+        spared = {keys.head, keys.lease, keys.waiting, keys.watched}
         for batch in self._store.keys_of(self.shard):
             for key in batch:
                 if key.decode() not in spared:
                     self.changes.add("UNLINK", key.decode())
         self.changes.add("HDEL", keys.head, ["lineage"])
-        self.commit()
+        self.commit(release=False)
         self.lease.lineage, self.lease.numbers = "", 0
         self.lease.blocks.clear()
 
@@ -267,11 +267,14 @@ class Session:
         head: list[str | int | bytes] = ["lineage", lineage, "ladder", ladder, "shards", shards]
         self.changes.add("HSET", self._keys.head, [*head, "began_us", self._now_us])
 
-    def commit(self) -> None:
-        """Write the collected changes. Raises TransientError if the lease was lost."""
+    def commit(self, *, release: bool = True) -> None:
+        """Write the collected changes. Raises TransientError if the lease was lost.
+
+        `release`: hand it over if another replica waits for it.
+        """
         if not self.changes:
             return
-        (written,) = self._store.write([(self.lease, self.changes)], self._now_us)
+        (written,) = self._store.write([(self.lease, self.changes)], self._now_us, release=release)
         if written.answer != "ok":
             raise TransientError(f"shard {self.lease.shard} was {written.answer} meanwhile")
         self.changes = Changes()

@@ -58,11 +58,6 @@ class Keys:
         return self.prefix + "waiting"
 
     @cached_property
-    def asked(self) -> str:
-        """Hash: replica -> when it last asked for the lease (ms)."""
-        return self.prefix + "asked"
-
-    @cached_property
     def blocks(self) -> str:
         """Hash: every block in the state -> how many of its records are open."""
         return self.prefix + "blocks"
@@ -107,3 +102,8 @@ class Keys:
     def seen(self, minute: int) -> str:
         """Return the key of the concatenated SeenTrades messages of a UTC minute of event time."""
         return f"{self.prefix}seen:{minute}"
+
+
+def granted_to(replica: str) -> str:
+    """Return the key of a list that has an element once leases were handed over to a replica."""
+    return f"granted:{replica}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -16,12 +16,11 @@ from redis.commands.core import Script
 from redis.exceptions import NoScriptError
 
 from shared.errors import TransientError
-from shared.realtime.keys import Block, Keys
+from shared.realtime.keys import Block, Keys, granted_to
 from shared.stores.redis import translated
 
 LEASE_MS: Final = 5_000
 """Time for which a dead replica keeps its shards from the others."""
-PASSED_OVER_MS: Final = 500
 _ARGUMENTS: Final = 4_000
 """Of one command: Lua unpacks no more than 8,000 values."""
 
@@ -29,7 +28,8 @@ Value = str | int | bytes
 
 
 def _script(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text()
+    folder = resources.files(__package__)
+    return folder.joinpath("grant.lua").read_text() + folder.joinpath(name).read_text()
 
 
 @dataclass(slots=True)
@@ -111,12 +111,12 @@ class Changes:
 class Written:
     """Result of a write: `ok`, `fenced`, `changed`, or `applied` (these events were, before).
 
-    `released`: somebody waits for the shard, so its lease was given back.
+    `is_held`: whether the lease is still held, and was not handed over.
     """
 
     answer: str
     applied: tuple[str, ...] = ()
-    released: bool = False
+    is_held: bool = True
 
 
 class Store:
@@ -131,7 +131,7 @@ class Store:
         self._release = client.register_script(_script("release.lua"))
 
     def acquire(self, shards: Sequence[int], cached: Mapping[int, Lease]) -> dict[int, Lease]:
-        """Request the leases of shards; return those granted.
+        """Request the leases of shards; return those granted, and wait in line for the others.
 
         A lease that is `cached` and still as it was is returned itself, with its new fence.
         """
@@ -139,8 +139,8 @@ class Store:
         for shard in shards:
             keys, lease = Keys(shard), cached.get(shard)
             version = lease.version if lease is not None else ""
-            script_keys = [keys.head, keys.lease, keys.waiting, keys.asked, keys.blocks]
-            calls.append((script_keys, [self.replica, LEASE_MS, PASSED_OVER_MS, version]))
+            script_keys = [keys.head, keys.lease, keys.waiting, keys.blocks]
+            calls.append((script_keys, [self.replica, LEASE_MS, version]))
         answers: list[list[list[bytes]]] = self._run(self._acquire, calls)
         granted = {}
         for shard, answer in zip(shards, answers, strict=True):
@@ -218,7 +218,7 @@ class Store:
     ) -> list[Written]:
         """Write each shard's changes, all in one pipeline; the leases of those written advance.
 
-        `release`: give up leases of shards for which another replica waits.
+        `release`: hand over leases of shards for which another replica waits.
         """
         steps = [(lease, changes.finished(lease)) for lease, changes in steps]
         versions = [secrets.token_hex(8) for _ in steps]
@@ -236,6 +236,7 @@ class Store:
             calls.append(([*script_keys, *key_index], arguments))
         answers: list[list[bytes]] = self._run(self._write, calls)
         written = []
+        granted: set[str] = set()
         for (lease, changes), version, (answer, *details) in zip(
             steps, versions, answers, strict=True
         ):
@@ -243,9 +244,11 @@ class Store:
             if answer == b"ok":
                 lease.version, lease.steps = version, lease.steps + 1
                 changes.settle(lease)
-                written.append(Written("ok", released=bool(texts)))
+                written.append(Written("ok", is_held=not texts))
+                granted.update(texts)
             else:
                 written.append(Written(answer.decode(), texts))
+        self._wake(granted)
         return written
 
     def keys_of(self, shard: int) -> Iterator[list[bytes]]:
@@ -304,9 +307,30 @@ class Store:
         with translated():
             self.client.ping()
 
-    def release(self, leases: Iterable[Lease]) -> None:
-        """Release leases."""
-        self._run(self._release, [([Keys(lease.shard).lease], [lease.token]) for lease in leases])
+    def release(self, shards: Iterable[int]) -> None:
+        """Give up the leases of shards, or the wait for them."""
+        calls: list[tuple[list[str], list[Value]]] = [
+            ([keys.head, keys.lease, keys.waiting], [self.replica, LEASE_MS])
+            for keys in map(Keys, shards)
+        ]
+        answers: list[bytes] = self._run(self._release, calls)
+        self._wake({answer.decode() for answer in answers if answer})
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for a lease to be handed over; tell whether one was."""
+        with translated():
+            return self.client.blpop([granted_to(self.replica)], seconds) is not None
+
+    def _wake(self, replicas: Set[str]) -> None:
+        """Tell replicas that leases were handed over to them. One that misses it asks again."""
+        if not replicas:
+            return
+        with suppress(redis.RedisError), self.client.pipeline(transaction=False) as pipe:
+            for key in map(granted_to, replicas):
+                pipe.delete(key)
+                pipe.lpush(key, "")
+                pipe.pexpire(key, LEASE_MS)
+            pipe.execute()
 
     def _run(self, script: Script, calls: Sequence[tuple[list[str], list[Value]]]) -> list[Any]:
         """Run a script once for each call, its keys and arguments, all in one pipeline.

@@ -2,7 +2,7 @@
 -- lease, the state is not the one that was read, or an event was applied before.
 -- KEYS: 1 head, 2 lease, 3 waiting, 4 applied, 5 recorded, then the keys that the commands name.
 -- ARGV: 1 fence, 2 lineage, 3 version as read, 4 version to write, 5 value of the lease,
---       6 its life (ms), 7 time (ms) of the markers, 8 whether to give the lease to who waits ('1'),
+--       6 its life (ms), 7 time (ms) of the markers, 8 whether to hand the lease over to who waits ('1'),
 --       9 number of events, their ids,
 --       then commands: name, index of its key, number of arguments, arguments.
 local head = redis.call('HMGET', KEYS[1], 'fence', 'lineage', 'version')
@@ -25,9 +25,7 @@ end
 for j = 10, 9 + events do redis.call('ZADD', KEYS[4], ARGV[7], ARGV[j]) end
 redis.call('HSET', KEYS[1], 'version', ARGV[4])
 redis.call('HINCRBY', KEYS[1], 'steps', 1)
-if ARGV[8] == '1' and redis.call('ZCARD', KEYS[3]) > 0 then
-  if redis.call('GET', KEYS[2]) == ARGV[5] then redis.call('DEL', KEYS[2]) end
-  return {'ok', 'released'}
-end
+local next_holder = ARGV[8] == '1' and hand_over(KEYS[1], KEYS[2], KEYS[3], ARGV[6])
+if next_holder then return {'ok', next_holder} end
 redis.call('SET', KEYS[2], ARGV[5], 'PX', ARGV[6])
 return {'ok'}

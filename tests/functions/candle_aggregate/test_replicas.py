@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
 
 from functions.candle_aggregate.session import Session
+from functions.candle_aggregate.steps.store import Changes, Lease, Store, Written
 from shared.market.shards import shard_of
 from shared.realtime.keys import Keys
 from shared.runtime import metrics
@@ -84,6 +87,75 @@ def test_a_holder_that_died_keeps_its_shards_no_longer_than_its_lease(
     other.apply(e1=as_ticks(rows[20:]))
     replica.emitted += other.emitted
     assert_exact(valkey, replica, rows)
+
+
+def test_a_lease_passes_to_who_waits_longest(valkey: redis.Redis) -> None:
+    """It is told so; the holder before can write no more; who no longer waits is passed over."""
+    first, gone, second, third = (Store(valkey, name) for name in "agbc")
+    (held,) = first.acquire([0], {}).values()
+    for each in (gone, second, third):
+        assert not each.acquire([0], {})
+    gone.release([0])
+    first.release([0])
+    assert second.wait(30)
+    assert not third.acquire([0], {})
+    (lease,) = second.acquire([0], {}).values()
+    assert lease.fence > held.fence
+    assert [each.answer for each in first.write([(held, Changes(["e0"]))], 0)] == ["fenced"]
+    (written,) = second.write([(lease, Changes(["e0"]))], 0)
+    assert (written.answer, written.is_held) == ("ok", False)
+    assert third.wait(30)
+    assert third.acquire([0], {})
+    assert not gone.wait(0.01)
+
+
+def test_a_lease_is_kept_until_a_lost_state_is_made(valkey: redis.Redis) -> None:
+    """Else two replicas would take turns to begin, and none would come to the end."""
+    maker, other = Store(valkey, "a"), Store(valkey, "b")
+    (lease,) = maker.acquire([0], {}).values()
+    assert not other.acquire([0], {})
+    session = Session(maker, RULES, lease, 0)
+    session.clear()
+    assert not other.acquire([0], {})
+    session.begin("new")
+    session.commit()
+    (lease,) = other.acquire([0], {}).values()
+    assert lease.lineage == "new"
+
+
+@pytest.mark.parametrize("shard", [0, RULES.shards - 1], ids=["first", "last"])
+def test_who_holds_the_first_shard_waits_for_the_others(
+    valkey: redis.Redis, replica: Replica, monkeypatch: pytest.MonkeyPatch, shard: int
+) -> None:
+    """One step does all shards; who lacks the first goes on, so that nobody waits in a circle."""
+    monkeypatch.setattr("functions.candle_aggregate.leases.TENURE_S", 60.0)
+    replica.apply(e0=as_ticks(trades(60)))
+    other = Store(valkey, "other")
+    while not other.acquire([shard], {}):  # the replica gives it back as soon as it is idle
+        assert other.wait(30)
+    written: list[int] = []
+    first_written = threading.Event()
+    write = replica.store.write
+
+    def noted(
+        steps: Sequence[tuple[Lease, Changes]], now_us: int, *, release: bool = True
+    ) -> list[Written]:
+        answers = write(steps, now_us, release=release)
+        written.append(len(steps))
+        first_written.set()
+        return answers
+
+    monkeypatch.setattr(replica.store, "write", noted)
+    event = replica.event("e1", as_ticks(trades(60, seed=2)))
+    assert {shard_of(name, RULES.shards) for name in event.ticks.names} == set(range(RULES.shards))
+    waiting = replica.engine.submit(event)
+    if shard == 0:
+        assert first_written.wait(30)
+    while not valkey.zcard(Keys(shard).waiting):
+        time.sleep(0.01)
+    other.release([shard])
+    assert not waiting.result(30).repeated
+    assert written == ([RULES.shards - 1, 1] if shard == 0 else [RULES.shards])
 
 
 def test_a_job_gives_its_shard_back(valkey: redis.Redis, replica: Replica) -> None:

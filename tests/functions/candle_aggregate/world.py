@@ -322,7 +322,7 @@ class World:
         return {
             key: value
             for key in self.client.scan_iter()
-            if not key.endswith((b":lease", b":waiting", b":asked"))
+            if not key.endswith((b":lease", b":waiting"))
             and (value := self.client.dump(key)) is not None
         }
 
