@@ -90,7 +90,7 @@ def test_a_holder_that_died_keeps_its_shards_no_longer_than_its_lease(
 
 
 def test_a_lease_passes_to_who_waits_longest(valkey: redis.Redis) -> None:
-    """It is told so; the holder before can write no more; who no longer waits is passed over."""
+    """It gets a signal; the holder before can write no more; who no longer waits is skipped."""
     first, gone, second, third = (Store(valkey, name) for name in "agbc")
     (held,) = first.acquire([0], {}).values()
     for each in (gone, second, third):
