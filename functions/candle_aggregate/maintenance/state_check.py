@@ -1,9 +1,9 @@
 """Check that a shard's live state holds everything that Postgres relies on.
 
-The state knows its lineage, and counts its steps. Postgres hears of both before an event is
-recorded as aggregated, and before it forgets a correction of the state. So a state of another
-lineage, or with fewer steps than Postgres has heard of, may lack what is recorded: Redis was lost,
-or went back to an older dump. It is made anew.
+The state has a lineage and counts its steps. Both are recorded in Postgres before an event is
+recorded as aggregated, and in the transaction that completes a correction of the state. So a state
+of another lineage, or with fewer steps than are recorded, may lack what Postgres relies on: Redis
+was lost, or went back to an older dump. It is rebuilt.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _RECORD: Final = """
     UPDATE shard_lineage SET steps = %(steps)s, clock_us = greatest(clock_us, %(now_us)s)
     WHERE shard = %(shard)s AND lineage = %(lineage)s AND steps <= %(steps)s
 """
-_HEAR: Final = """
+_RECORD_AT_LEAST: Final = """
     UPDATE shard_lineage SET steps = greatest(steps, %(steps)s),
         clock_us = greatest(clock_us, %(now_us)s)
     WHERE shard = %(shard)s AND lineage = %(lineage)s
@@ -97,7 +97,7 @@ def check(connection: Connection, rules: Rules) -> None:
 
 
 def is_whole(postgres: Postgres, shard: int, lineage: str, steps: int) -> bool:
-    """Tell whether a state has all steps that Postgres has heard of. Raises TransientError."""
+    """Return whether a state has all recorded steps. Raises TransientError."""
     with postgres.connection() as connection:
         row = connection.execute(_KNOWN, (shard,)).fetchone()
     return row is not None and row[0] == lineage and row[1] <= steps
@@ -124,12 +124,12 @@ def run_recorded(
 ) -> T:
     """Run a job that changes a shard's state, and record its step in the caller's transaction.
 
-    Postgres must hear of it before it forgets why: a state that goes back lacks the change, which
-    no event would bring again. Raises TransientError.
+    A state that goes back lacks the change, and once its cause is deleted from Postgres no event
+    would repeat it. Raises TransientError.
     """
     lease, result = engine.run(shard, lambda session: (session.lease, job(session)))
     step = {"shard": shard, "lineage": lease.lineage, "steps": lease.steps, "now_us": now_us}
-    if not connection.execute(_HEAR, step).rowcount:
+    if not connection.execute(_RECORD_AT_LEAST, step).rowcount:
         raise TransientError(f"the live state of shard {shard} is not the one that Postgres knows")
     return result
 
