@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import partial
+from operator import eq
 from pathlib import Path
 
 import pytest
@@ -50,9 +52,14 @@ def test_ticks_become_exact_candles_in_one_function(small: dict[str, str]) -> No
     trades = over_days(generated_trades(seed=11, count=2_000), days=2)
     send_udp(small["UDP_ADDR"], (trade.line(symbol) for trade in trades))
     wait_until_applied(small, symbol, len(trades))
+
+    def read(timeframe: str) -> list[dict[str, object]]:
+        return [exact(each) for each in candles(small["API_URL"], symbol, timeframe)]
+
     for timeframe, minutes in (("1m", 1), ("1h", 60)):
-        found = [exact(c) for c in candles(small["API_URL"], symbol, timeframe)]
-        assert found == expected_candles(trades, minutes)
+        expected = expected_candles(trades, minutes)
+        # Ticks stored before their shard has its first state are late: a repair makes their candles.
+        assert eventually(partial(read, timeframe), partial(eq, expected), 120) == expected
 
 
 def test_ingest_page_and_websocket_address_stand_beside_the_api(small: dict[str, str]) -> None:

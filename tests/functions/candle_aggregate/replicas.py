@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -11,6 +12,7 @@ import redis
 
 from functions.candle_aggregate.display import Display
 from functions.candle_aggregate.engine import Applied, Engine
+from functions.candle_aggregate.maintenance.state_check import begin
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from functions.candle_aggregate.steps.step import TickEvent
@@ -19,6 +21,7 @@ from shared.adapter.app import Emission, Outcome
 from shared.market.blocks import PRICED, Records
 from shared.market.timeframes import parse_ladder
 from shared.realtime.keys import Block, Keys
+from shared.stores.postgres import Postgres
 from shared.wire import events
 from shared.wire.candle import Candle, CandleKey
 from shared.wire.candle_columns import CandleColumns, decode_batch
@@ -38,8 +41,11 @@ RULES = Rules(
 )
 
 
+@dataclass(frozen=True, slots=True)
 class NoStorage:
-    """A lost state restarts empty, and Postgres has no event."""
+    """A lost state restarts empty. Postgres has no event; it records the lineage if it is given."""
+
+    postgres: Postgres | None = None
 
     def is_trusted(self, lease: Lease) -> bool:
         """Whether the state exists."""
@@ -48,8 +54,12 @@ class NoStorage:
     def make(self, engine: Engine, lease: Lease) -> Outcome:
         """Create an empty state."""
         session = Session(engine.store, engine.rules, lease, engine.clock())
+        lineage = secrets.token_hex(8)
+        if self.postgres is not None:
+            with self.postgres.connection() as connection:
+                begin(connection, lease.shard, lineage, engine.clock())
         session.clear()
-        session.begin(secrets.token_hex(8))
+        session.begin(lineage)
         session.commit()
         return Outcome()
 
@@ -73,10 +83,11 @@ class Replica:
         name: str,
         rules: Rules = RULES,
         display: Display | None = None,
+        postgres: Postgres | None = None,
     ) -> None:
         self.now_us = NOW_US
         self.store = Store(client, name)
-        self.engine = Engine(self.store, rules, NoStorage(), lambda: self.now_us, display)
+        self.engine = Engine(self.store, rules, NoStorage(postgres), lambda: self.now_us, display)
         self.emitted: list[Candle] = []
         self.late: list[Late] = []
 

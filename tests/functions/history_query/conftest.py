@@ -43,7 +43,7 @@ class House:
         self.quotes = QuoteWriter(postgres)
         self.patterns = PatternWriter(postgres)
         rules = Rules(LADDER, LATENESS_US, 5_000_000, 1_000_000, shards=SHARDS)
-        self.replica = Replica(client, "a", rules)
+        self.replica = Replica(client, "a", rules, postgres=postgres)
         self.numbers = itertools.count()
         live = LiveState(client, SHARDS, LADDER)
         self.app = history_api(
