@@ -15,7 +15,8 @@ from local.supervisor.leftovers import ProcessRecord
 from shared.runtime.tasks import end
 
 FIRST_BACKOFF_S = 0.5
-LONGEST_BACKOFF_S = 15.0
+LONGEST_BACKOFF_S = 5.0
+"""Shorter than what the display Trigger retries for (15 s), so that screens miss nothing."""
 STEADY_AFTER_S = 30.0
 """The backoff resets after this uptime."""
 

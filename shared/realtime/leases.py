@@ -24,7 +24,9 @@ LEASE_MS: Final = 15_000
 READ_EACH_S: Final = 0.2
 """Cache time of a reader: a new lease takes effect within that."""
 RETRY_S: Final = 2.0
-"""Pause of a reader after it found Redis away, so that callers do not wait."""
+"""Longest pause of a reader after a failed read, so that callers rarely wait while Redis is away.
+
+It doubles from READ_EACH_S: after a single slow answer a new lease is seen soon."""
 
 
 class Selection:
@@ -70,6 +72,7 @@ class Watched:
         self._clock = clock
         self._read: dict[int, tuple[float, Selection]] = {}
         self._again_s = -math.inf
+        self._pause_s = 0.0
 
     def of(self, shard: int) -> Selection:
         """Return the watched names of a shard, as `all_of`."""
@@ -97,8 +100,10 @@ class Watched:
                     pipeline.hgetall(key(shard))
                 replies = cast(list[dict[bytes, bytes]], pipeline.execute())
         except TransientError:
-            self._again_s = self._clock() + RETRY_S
+            self._pause_s = min(RETRY_S, max(READ_EACH_S, 2 * self._pause_s))
+            self._again_s = self._clock() + self._pause_s
             return
+        self._pause_s = 0.0
         now_ms = time.time_ns() // 1_000_000
         for shard, fields in zip(shards, replies, strict=True):
             names = (name.decode() for name, expiry_ms in fields.items() if int(expiry_ms) > now_ms)
