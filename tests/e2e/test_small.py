@@ -58,7 +58,7 @@ def test_ticks_become_exact_candles_in_one_function(small: dict[str, str]) -> No
 
     for timeframe, minutes in (("1m", 1), ("1h", 60)):
         expected = expected_candles(trades, minutes)
-        # Ticks stored before their shard has its first state are late: a repair makes their candles.
+        # Ticks stored before their shard has its first state are late; repairs make candles.
         assert eventually(partial(read, timeframe), partial(eq, expected), 120) == expected
 
 
