@@ -96,7 +96,7 @@ class Leases:
     def gather(self, requested: set[int]) -> None:
         """Acquire shards; wait for the rest while another ends its step, so that one step does all.
 
-        Only who holds the first of them waits: so two with a part each do not wait for each other.
+        Only the replica that holds the first of them waits, so no two wait for each other.
         """
         self.acquire(requested)
         while requested & self._refused and min(requested) in self.held and self.tenure_left_s > 0:

@@ -2,7 +2,7 @@
 -- lease, the state is not the one that was read, or an event was applied before.
 -- KEYS: 1 head, 2 lease, 3 waiting, 4 applied, 5 recorded, then the keys that the commands name.
 -- ARGV: 1 fence, 2 lineage, 3 version as read, 4 version to write, 5 value of the lease,
---       6 its life (ms), 7 time (ms) of the markers, 8 whether to hand the lease over to who waits ('1'),
+--       6 its life (ms), 7 time (ms) of the markers, 8 whether to hand the lease to a waiting replica ('1'),
 --       9 number of events, their ids,
 --       then commands: name, index of its key, number of arguments, arguments.
 local head = redis.call('HMGET', KEYS[1], 'fence', 'lineage', 'version')
