@@ -83,10 +83,16 @@ export class Chart {
     this.drawing.draw(store, this.view.slots);
     this.drawLines();
     this.updateMarkers();
+    this.box.ariaBusy = "false";
     if (isOther) {
       this.view.showNewest();
       requestAnimationFrame(() => this.updateMarkers()); // prices have coordinates by then
     }
+  }
+
+  /** Hides the drawn series, soon, until the next `setData`: its prices are another series'. */
+  showLoading(): void {
+    this.box.ariaBusy = "true";
   }
 
   /** Whether this store is the drawn one. */
@@ -138,7 +144,7 @@ export class Chart {
   save(symbol: string, kind: "PNG" | "CSV"): void {
     const { store } = this;
     const view = this.view.timeRange;
-    if (!view || !store) return;
+    if (!view || !store || this.box.ariaBusy === "true") return;
     const name = `${symbol}-${this.timeframe}-${new Date(view.from).toISOString().slice(0, 16)}`;
     if (kind === "PNG") return renderPicture(this.chart.takeScreenshot(), this.box, `${symbol} ${intervalTitle(this.timeframe)}`).toBlob((made) => made && download(`${name}.png`, made));
     download(`${name}.csv`, new Blob([toCsv(store.all().filter(({ t }) => t >= view.from && t <= view.to))], { type: "text/csv" }));

@@ -81,6 +81,7 @@ export class Series {
     this.values.reset();
     this.viewData.reset();
     this.olderState = "more";
+    this.context.chart.showLoading();
     this.context.patterns.clear();
     this.context.requestDraw();
   }

@@ -36,6 +36,26 @@ def test_symbols_timeframes_and_search_by_keyboard(page: Page, pipeline: dict[st
     shown(page, lambda it: it["timeframe"] == "15m" and len(it["candles"]) == 2)
 
 
+def test_no_chart_is_shown_under_the_name_of_another_symbol(
+    page: Page, pipeline: dict[str, str]
+) -> None:
+    """While the history of a selected symbol is on its way, the former symbol's chart is hidden."""
+    prefix = fresh_symbol("SLOW")
+    names = [f"{prefix}-{letter}" for letter in "AB"]
+    post(pipeline, *(f"{name},5,1,1700000040000" for name in names))
+    open_symbol(page, pipeline, names[0])
+    drawn = page.locator("#chart > *").first
+    expect(drawn).to_be_visible()
+    page.route(f"**/api/candles/{names[1]}?*", lambda route: None)
+    page.goto(f"{pipeline['LIVE_URL']}/#{names[1]}/1m")
+    expect(page.locator("#title")).to_have_text(names[1])
+    expect(page.locator("#chart")).to_have_attribute("aria-busy", "true")
+    expect(drawn).to_be_hidden()
+    page.unroute(f"**/api/candles/{names[1]}?*")  # what is held goes on
+    shown(page, lambda it: it["symbol"] == names[1] and len(it["candles"]) == 1)
+    expect(drawn).to_be_visible()
+
+
 def test_nothing_stands_outside_the_window(page: Page, pipeline: dict[str, str]) -> None:
     """On desktop, tablet and phone nothing scrolls sideways, and chart and cards are visible."""
     symbol = fresh_symbol("SIZE")
