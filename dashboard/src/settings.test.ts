@@ -1,6 +1,8 @@
+// @vitest-environment happy-dom
 import { describe, expect, it } from "vitest";
 
 import { DEFAULTS, Settings, parseSettings } from "./settings";
+import { load } from "./storage";
 
 describe("settings", () => {
   it("are the defaults if nothing or something invalid is stored", () => {
@@ -31,5 +33,22 @@ describe("settings", () => {
     settings.toggle("favourites", "A");
     settings.toggle("favourites", "A");
     expect(calls).toEqual([["linear", "candles"], ["log", "line"], ["A"], []]);
+  });
+
+  it("of two tabs do not overwrite each other", () => {
+    localStorage.clear();
+    const [here, there] = [new Settings(), new Settings()];
+    here.set({ groups: [{ name: "G", symbols: ["A"] }], group: "G", style: "line" });
+    here.toggle("favourites", "A");
+    there.set({ scale: "percent" });
+    expect(parseSettings(load("kandle.settings"))).toMatchObject({ favourites: ["A"], scale: "percent", style: "line" });
+    const calls: unknown[] = [];
+    there.onChange(["favourites", "style"], ({ favourites, style }) => calls.push([favourites, style]));
+    window.dispatchEvent(new StorageEvent("storage", { key: "kandle.settings", newValue: load("kandle.settings") }));
+    expect(calls).toEqual([[["A"], "candles"]]); // the list, not the view
+    there.toggle("favourites", "B");
+    expect(parseSettings(load("kandle.settings")).favourites).toEqual(["A", "B"]);
+    window.dispatchEvent(new StorageEvent("storage", { key: "kandle.settings", newValue: JSON.stringify(DEFAULTS) }));
+    expect([here.now.groups, here.now.group]).toEqual([[], ""]);
   });
 });

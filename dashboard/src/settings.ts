@@ -85,6 +85,9 @@ export const DEFAULTS: SettingValues = {
   session: "",
 };
 
+/** Settings that other tabs of the browser take over at once. The others are those of a tab's view. */
+const SHARED = ["favourites", "hidden", "groups", "columns", "frames", "zone", "numbers", "digits", "session"] as const;
+
 const KEY = "kandle.settings";
 const MAX_NAMES = 10_000;
 const MAX_GROUPS = 100;
@@ -177,6 +180,10 @@ export class Settings {
   private values = parseSettings(load(KEY));
   private readonly subscribers: { names: readonly (keyof SettingValues)[]; act: (current: Readonly<SettingValues>) => void }[] = [];
 
+  constructor() {
+    window.addEventListener("storage", ({ key, newValue }) => { if (key === KEY && newValue) this.adopt(parseSettings(newValue)); });
+  }
+
   get now(): Readonly<SettingValues> {
     return this.values;
   }
@@ -192,10 +199,22 @@ export class Settings {
     act(this.values);
   }
 
+  /** Changes settings. The others are stored as another tab may have left them. */
   set(changed: Partial<SettingValues>): void {
+    save(KEY, JSON.stringify({ ...parseSettings(load(KEY)), ...changed }));
+    this.apply(changed);
+  }
+
+  /** Takes over the shared settings that another tab changed. */
+  private adopt(stored: SettingValues): void {
+    const names = SHARED.filter((each) => JSON.stringify(stored[each]) !== JSON.stringify(this.values[each]));
+    const isGone = !stored.groups.some(({ name }) => name === this.values.group);
+    this.apply({ ...Object.fromEntries(names.map((each) => [each, stored[each]])), ...(isGone && { group: "" }) });
+  }
+
+  private apply(changed: Partial<SettingValues>): void {
     const previous = this.values;
     this.values = { ...previous, ...changed };
-    save(KEY, this.json);
     const changedNames = (Object.keys(changed) as (keyof SettingValues)[]).filter((each) => previous[each] !== this.values[each]);
     for (const { names, act } of this.subscribers) if (names.some((each) => changedNames.includes(each))) act(this.values);
   }

@@ -39,11 +39,7 @@ export function settingsDialog({ settings, onReplaced }: Dependencies): { open()
       return [term, text];
     }),
   );
-  select("zone", ZONES, settings.now.zone, (zone) => settings.set({ zone }), zoneTitle);
-  select("numbers", NUMBERS, settings.now.numbers, (numbers) => settings.set({ numbers }));
-  select("digits", DIGITS, settings.now.digits, (digits) => settings.set({ digits }));
   const session = byId<HTMLInputElement>("session");
-  session.value = settings.now.session;
   session.onchange = () => settings.set({ session: session.value.trim() });
   byId("export").onclick = () => download("kandle-settings.json", new Blob([settings.json], { type: "application/json" }));
   byId<HTMLInputElement>("import").onchange = async ({ target }) => {
@@ -62,6 +58,10 @@ export function settingsDialog({ settings, onReplaced }: Dependencies): { open()
   };
   return {
     open: () => {
+      select("zone", ZONES, settings.now.zone, (zone) => settings.set({ zone }), zoneTitle);
+      select("numbers", NUMBERS, settings.now.numbers, (numbers) => settings.set({ numbers }));
+      select("digits", DIGITS, settings.now.digits, (digits) => settings.set({ digits }));
+      session.value = settings.now.session;
       byId("unhide").hidden = !settings.now.hidden.length;
       byId("unhide").textContent = `Show ${settings.now.hidden.length} hidden symbols`;
       dialog.showModal();
