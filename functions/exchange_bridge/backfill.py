@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from functions.exchange_bridge.exchange import Exchange
 from functions.exchange_bridge.past.backfill_trades import TradeBackfill
 from functions.exchange_bridge.past.venue_history import (
-    Source,
     base_timeframe,
     history_event,
     history_of,
@@ -82,22 +82,20 @@ async def backfill(
         buffered=metrics.FEED_BUFFERED,
     )
     postgres = Postgres(settings.database_url, size=2)
-
-    source = Source(exchange, settings.rest, settings.instrument)
     try:
         base = await asyncio.to_thread(base_timeframe, postgres)
         for symbol in exchange.symbols:
-            name = settings.instrument(symbol)
+            name = exchange.instrument(symbol)
             since_us = base.start_us(from_us)
             begin_us = await asyncio.to_thread(_begin, postgres, name)
             until_us = base.start_us(begin_us if to_us is None else to_us)
             if by == "candles":
                 sent = await _candles(
-                    source, outbox, postgres, life, base, symbol, since_us, until_us
+                    exchange, outbox, postgres, life, base, symbol, since_us, until_us
                 )
             else:
                 batcher = Batcher(life, settings.batch, exchange.format)
-                trades = TradeBackfill(source, outbox, batcher, postgres, _report)
+                trades = TradeBackfill(exchange, outbox, batcher, postgres, _report)
                 sent = await trades.run(symbol, since_us, until_us)
                 if not sent:
                     _say(f"{symbol}: no trades that are not here before {_utc(until_us)}")
@@ -108,12 +106,12 @@ async def backfill(
             done(Filled(symbol, name, by, since_us, until_us, sent))
     finally:
         await outbox.close(settings.drain_s)
-        await settings.rest.close()
+        await exchange.rest.close()
         postgres.close()
 
 
 async def _candles(
-    source: Source,
+    exchange: Exchange,
     outbox: Outbox,
     postgres: Postgres,
     life: str,
@@ -122,13 +120,12 @@ async def _candles(
     from_us: int,
     to_us: int,
 ) -> int:
-    exchange = source.exchange
     if base.length_us not in exchange.intervals:
         raise RestError(f"{exchange.name} lists no candles of {base}: try trades", is_final=True)
-    chunks = await missing_parts(source, postgres, symbol, base, from_us, to_us)
+    chunks = await missing_parts(exchange, postgres, symbol, base, from_us, to_us)
     total = 0
     for number, (since_us, until_us) in enumerate(chunks, 1):
-        history = await history_of(source, symbol, base, since_us, until_us)
+        history = await history_of(exchange, symbol, base, since_us, until_us)
         if len(history.candles):
             await outbox.put_when_room(history_event(f"{life}/{symbol}", history))
         total += len(history.candles)

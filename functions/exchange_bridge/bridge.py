@@ -29,7 +29,7 @@ from functions.exchange_bridge.instrument_status import Standings
 from functions.exchange_bridge.intake import Intake
 from functions.exchange_bridge.past.gaps import Gaps
 from functions.exchange_bridge.past.previous_run import resume
-from functions.exchange_bridge.past.venue_history import History, Source
+from functions.exchange_bridge.past.venue_history import History
 from functions.exchange_bridge.settings import Settings
 from functions.exchange_bridge.status import Reporter
 from shared.adapter.logs import configure_logging
@@ -95,27 +95,14 @@ async def run(settings: Settings, tracing: Tracing, stopping: asyncio.Event) -> 
         has_resumed=not settings.database_url,
     )
 
-    gaps = Gaps(
-        intake,
-        outbox,
-        settings.rest,
-        settings.instrument,
-        settings.gap_grace_s,
-        settings.backfill_max,
-    )
+    gaps = Gaps(intake, outbox, settings.gap_grace_s, settings.backfill_max)
     status_sink = _sink()
     reporter = Reporter(
-        intake,
-        outbox,
-        status_sink,
-        source,
-        settings.report_s,
-        settings.instrument,
-        lambda: gaps.unreported,
+        intake, outbox, status_sink, source, settings.report_s, lambda: gaps.unreported
     )
 
     async def behind() -> bool:
-        return await is_behind(intake, settings.rest, settings.gap_grace_s)
+        return await is_behind(intake, settings.gap_grace_s)
 
     def opened() -> Connection | CcxtConnection:
         callbacks = (intake.take, behind, intake.connected)
@@ -133,16 +120,9 @@ async def run(settings: Settings, tracing: Tracing, stopping: asyncio.Event) -> 
     work = [feed.run(), gaps.fill(), reporter.run(), _each(TICK_S, send_due)]
     work.append(_each(20 * TICK_S, gaps.look))
     if exchange.symbols:
-        work.append(Standings(intake, settings.rest, settings.listing_s).run())
+        work.append(Standings(intake, settings.listing_s).run())
     if postgres is not None:
-        history = History(
-            intake,
-            Source(exchange, settings.rest, settings.instrument),
-            postgres,
-            outbox,
-            source,
-            settings.history_us,
-        )
+        history = History(intake, postgres, outbox, source, settings.history_us)
         work.append(_begin(postgres, intake, history))
     if watched is not None:
         work.append(_refreshed(watched))
@@ -163,7 +143,7 @@ async def run(settings: Settings, tracing: Tracing, stopping: asyncio.Event) -> 
         raise
     finally:
         await status_sink.close()
-        await settings.rest.close()
+        await exchange.rest.close()
         if postgres is not None:
             postgres.close()
 

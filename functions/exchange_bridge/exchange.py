@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Any, ClassVar, Final, NamedTuple
 
 import msgspec
 
 from functions.exchange_bridge.rest import Rest, RestError
 from shared.market.decimals import EXACT
+from shared.market.instruments import Market, Naming
 from shared.wire.feed_status import FeedState
 
 
@@ -131,8 +132,8 @@ class Exchange:
     """Format of its raw batches."""
     symbols: tuple[str, ...] = ()
     """In the exchange's notation, without ended ones; empty if the server decides."""
-    url: str = ""
-    """Address to connect to."""
+    naming = Naming()
+    """How its symbols become instruments."""
     channels: tuple[str, ...] = ()
     """The channels of each symbol, confirmed as `channel symbol`."""
     contiguous: bool = True
@@ -147,6 +148,18 @@ class Exchange:
     """The lengths (us) of the candles it publishes, with the exchange's names."""
     counts_trades: bool = False
     """Whether its candles count the trades that its feed sends."""
+    decoder: ClassVar[msgspec.json.Decoder[Any]]
+    """Decoder of its messages."""
+
+    def __init__(self, url: str, symbols: Sequence[str], rest: Rest) -> None:
+        """`url`: address to connect to; `rest`: its REST API."""
+        self.url = url
+        self.symbols = tuple(symbol.upper() for symbol in symbols)
+        self.rest = rest
+
+    def instrument(self, symbol: str) -> str:
+        """Return the instrument of a symbol."""
+        return self.naming.instrument(Market(self.venue, symbol))
 
     def requests(self) -> Sequence[str]:
         """Return the messages to send once connected; others are in `reply` of messages."""
@@ -158,11 +171,16 @@ class Exchange:
 
     def read(self, payload: bytes) -> Message:
         """Classify a message. Never raises."""
+        try:
+            return self._message(self.decoder.decode(payload))
+        except (msgspec.DecodeError, ValueError):
+            return Message(Kind.UNREADABLE)
+
+    def _message(self, message: Any) -> Message:
+        """Classify a decoded message. Raises ValueError."""
         raise NotImplementedError
 
-    async def missing(
-        self, rest: Rest, symbol: str, first: Trade, last: Trade
-    ) -> AsyncIterator[Fetched]:
+    async def missing(self, symbol: str, first: Trade, last: Trade) -> AsyncIterator[Fetched]:
         """Yield the trades with ids from `first.id` to `last.id`, in any order of pages.
 
         The times are those of the neighbours. Raises RestError.
@@ -171,7 +189,7 @@ class Exchange:
             yield each
 
     async def klines(
-        self, rest: Rest, symbol: str, length_us: int, from_us: int, to_us: int
+        self, symbol: str, length_us: int, from_us: int, to_us: int
     ) -> AsyncIterator[list[Kline]]:
         """Yield pages of the candles with starts in [from_us, to_us), ascending.
 
@@ -180,20 +198,20 @@ class Exchange:
         for each in list[list[Kline]]():
             yield each
 
-    async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
+    async def before(self, symbol: str, time_us: int) -> Trade | None:
         """Return the id of the last trade before a time, with that time.
 
         None if there was no trade since, or REST cannot tell. Raises RestError.
         """
         return None
 
-    async def listed(self, rest: Rest, symbol: str) -> FeedState:
+    async def listed(self, symbol: str) -> FeedState:
         """Return the status of a symbol: LIVE, HALTED, ENDED or MAINTENANCE.
 
         Raises RestError.
         """
         return FeedState.LIVE
 
-    async def newest(self, rest: Rest, symbol: str) -> Trade | None:
+    async def newest(self, symbol: str) -> Trade | None:
         """Return the newest trade, or None if REST cannot tell. Raises RestError."""
         return None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from functions.exchange_bridge.health import Seen
 from functions.exchange_bridge.intake import Intake
-from functions.exchange_bridge.rest import BAD_ROWS, Rest, RestError
+from functions.exchange_bridge.rest import BAD_ROWS, RestError
 from shared.wire.feed_status import FeedState
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,6 @@ class Standings:
     """
 
     intake: Intake
-    rest: Rest
     every_s: float
 
     async def run(self) -> None:
@@ -38,7 +37,7 @@ class Standings:
     async def _ask(self, symbol: str, seen: Seen) -> None:
         exchange, messages_us = self.intake.exchange, seen.message_us
         try:
-            status = await exchange.listed(self.rest, symbol)
+            status = await exchange.listed(symbol)
         except (RestError, *BAD_ROWS) as error:
             log.warning("%s: the status of %s is unknown: %s", exchange.name, symbol, error)
             return

@@ -16,8 +16,7 @@ from functions.exchange_bridge.exchanges import (
     kraken,
     scanner,
 )
-from functions.exchange_bridge.rest import Rest
-from shared.market.instruments import Market, Naming, parse_exceptions, parse_with_venue
+from shared.market.instruments import Naming, parse_exceptions, parse_with_venue
 from shared.realtime.watchlist import SCANNER_PREFIX
 from shared.runtime.settings import Environment
 from shared.sources.batcher import Limits
@@ -41,8 +40,6 @@ class Settings:
     """Settings of one feed."""
 
     exchange: Exchange
-    rest: Rest
-    naming: Naming
     timeouts: Timeouts
     batch: Limits
     metrics: MetricsAddress
@@ -66,15 +63,14 @@ class Settings:
         env = Environment(mapping)
         env.text("K_SINK")
         setup = env.parsed("FEED", "binance", _exchange)
-        exchange, rest = setup(env)
+        exchange = setup(env)
+        exchange.naming = Naming(
+            env.parsed("INSTRUMENT_VENUE", "append", parse_with_venue),
+            env.parsed("INSTRUMENT_NAMES", "", parse_exceptions),
+        )
         metrics = MetricsAddress.read(env)
         settings = cls(
             exchange=exchange,
-            rest=rest,
-            naming=Naming(
-                env.parsed("INSTRUMENT_VENUE", "append", parse_with_venue),
-                env.parsed("INSTRUMENT_NAMES", "", parse_exceptions),
-            ),
             timeouts=Timeouts(
                 connect_s=env.integer("CONNECT_TIMEOUT_MS", 5_000, 100, 60_000) / 1000,
                 stall_s=env.integer("STALL_MS", 10_000, 100, 3_600_000) / 1000,
@@ -98,12 +94,8 @@ class Settings:
         env.check()
         return settings
 
-    def instrument(self, symbol: str) -> str:
-        """Return the instrument of a symbol of the exchange."""
-        return self.naming.instrument(Market(self.exchange.venue, symbol))
 
-
-Setup = Callable[[Environment], tuple[Exchange, Rest]]
+Setup = Callable[[Environment], Exchange]
 
 
 SETUPS: Final[Mapping[str, Setup]] = {

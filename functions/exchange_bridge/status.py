@@ -39,7 +39,6 @@ class Reporter:
     sink: Sink
     source: str
     every_s: float
-    instrument_of: Callable[[str], str]
     unreported_gaps: Callable[[], int]
     _number: Iterable[int] = field(default_factory=itertools.count)
     _safe: dict[str, Trade] = field(default_factory=dict)
@@ -104,7 +103,7 @@ class Reporter:
         safe = self._safe.get(symbol)
         return SymbolStatus(
             symbol,
-            self.instrument_of(symbol),
+            self.intake.exchange.instrument(symbol),
             health.state(symbol, now_us),
             seen.message_us,
             seen.trade_us,

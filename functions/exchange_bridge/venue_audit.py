@@ -20,7 +20,7 @@ from urllib.parse import quote
 import httpx
 
 from functions.exchange_bridge.exchange import Kline
-from functions.exchange_bridge.past.venue_history import Source, asked, base_timeframe, fetched
+from functions.exchange_bridge.past.venue_history import asked, base_timeframe, fetched
 from functions.exchange_bridge.rest import RestError
 from functions.exchange_bridge.settings import Settings
 from shared.adapter.logs import configure_logging
@@ -99,20 +99,20 @@ async def audit(
     if base.length_us not in exchange.intervals:
         raise RestError(f"{exchange.name} lists no candles of {base}", is_final=True)
 
-    source, count = Source(exchange, settings.rest, settings.instrument), 0
+    count = 0
     try:
         for symbol in exchange.symbols:
-            name = settings.instrument(symbol)
+            name = exchange.instrument(symbol)
             klines = await asked(
                 exchange.name,
-                lambda: fetched(source, symbol, base, base.start_us(from_us), to_us),  # noqa: B023
+                lambda: fetched(exchange, symbol, base, base.start_us(from_us), to_us),  # noqa: B023
             )
             candles = await asyncio.to_thread(_api_candles, api_url, name, base, from_us, to_us)
             result = compare(*_both(klines, candles), counts=exchange.counts_trades)
             show(name, base, result)
             count += len(result.differences)
     finally:
-        await settings.rest.close()
+        await exchange.rest.close()
     return count
 
 

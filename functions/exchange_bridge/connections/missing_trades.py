@@ -6,12 +6,12 @@ import asyncio
 import logging
 
 from functions.exchange_bridge.intake import Intake
-from functions.exchange_bridge.rest import BAD_ROWS, Rest, RestError
+from functions.exchange_bridge.rest import BAD_ROWS, RestError
 
 log = logging.getLogger(__name__)
 
 
-async def is_behind(intake: Intake, rest: Rest, grace_s: float) -> bool:
+async def is_behind(intake: Intake, grace_s: float) -> bool:
     """Fetch the newest trade of every symbol; return whether one of them did not arrive.
 
     `grace_s`: how long a trade may be in transit. A trade that did not arrive is recorded as a gap
@@ -23,7 +23,7 @@ async def is_behind(intake: Intake, rest: Rest, grace_s: float) -> bool:
     is_late = is_unsure = False
     for symbol in exchange.symbols:
         try:
-            trade = await exchange.newest(rest, symbol)
+            trade = await exchange.newest(symbol)
         except (RestError, *BAD_ROWS) as error:
             intake.health.error = f"{symbol} cannot be asked for: {error}"
             log.warning("%s: %s", exchange.name, intake.health.error)

@@ -90,7 +90,6 @@ class _Bars(_Page):
 P = TypeVar("P", bound=_Page)
 
 
-_decode: Final = msgspec.json.Decoder(list[_Element]).decode
 _decode_listed: Final = msgspec.json.Decoder(_Listed).decode
 _decode_page: Final = msgspec.json.Decoder(_Trades).decode
 _decode_bars: Final = msgspec.json.Decoder(_Bars).decode
@@ -117,6 +116,7 @@ class Alpaca(Exchange):
     format = FORMAT_ALPACA
     channels = ("trades", "quotes", "statuses")
     contiguous = False
+    decoder = msgspec.json.Decoder(list[_Element])
     intervals: Mapping[int, str] = MappingProxyType(
         {60_000_000: "1Min", 300_000_000: "5Min", 3_600_000_000: "1Hour"}
     )
@@ -128,21 +128,17 @@ class Alpaca(Exchange):
         symbols: Sequence[str],
         source: str,
         credentials: Credentials,
+        rest: Rest,
     ) -> None:
-        self.url = f"{base_url.rstrip('/')}/v2/{source}"
+        super().__init__(f"{base_url.rstrip('/')}/v2/{source}", symbols, rest)
         self._trading_url = trading_url.rstrip("/")
         self._source = source
         self._credentials = credentials
         self._halted: set[str] = set()
-        self.symbols = tuple(symbol.upper() for symbol in symbols)
 
-    def read(self, payload: bytes) -> Message:
-        """Classify a message; a list of data may hold several symbols and kinds."""
-        try:
-            elements = _decode(payload)
-            trades = tuple(_at(each.S, each.t) for each in elements if each.T == "t")
-        except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
-            return Message(Kind.UNREADABLE)
+    def _message(self, elements: list[_Element]) -> Message:
+        """Classify a list of data, which may hold several symbols and kinds."""
+        trades = tuple(_at(each.S, each.t) for each in elements if each.T == "t")
         kinds = {each.T for each in elements}
         for status in (each for each in elements if each.T == "s"):
             self._note(status)
@@ -179,13 +175,11 @@ class Alpaca(Exchange):
             return Message(Kind.ERROR, detail=f"{element.code} {element.msg}")
         return Message(Kind.OTHER, element.S)
 
-    async def missing(
-        self, rest: Rest, symbol: str, first: Trade, last: Trade
-    ) -> AsyncIterator[Fetched]:
+    async def missing(self, symbol: str, first: Trade, last: Trade) -> AsyncIterator[Fetched]:
         """Yield pages, ascending; `id` is the time in ms."""
         path, reached = f"/v2/stocks/{symbol}/trades", first.id - 1
         span = {"start": iso_of(first.id * 1000), "end": iso_of((last.id + 1) * 1000)}
-        async for page in self._pages(rest, path, span, _decode_page):
+        async for page in self._pages(path, span, _decode_page):
             trades = [(_trade(symbol, row), row) for row in page.trades or ()]
             if trades:
                 # More trades of the last millisecond may be on the next page.
@@ -198,7 +192,7 @@ class Alpaca(Exchange):
             )
 
     async def klines(
-        self, rest: Rest, symbol: str, length_us: int, from_us: int, to_us: int
+        self, symbol: str, length_us: int, from_us: int, to_us: int
     ) -> AsyncIterator[list[Kline]]:
         """Yield pages of unadjusted bars; the price is the VWAP as Alpaca rounds it."""
         parameters = {
@@ -208,21 +202,21 @@ class Alpaca(Exchange):
             "end": iso_of(to_us - 1),
         }
         path = f"/v2/stocks/{symbol}/bars"
-        async for page in self._pages(rest, path, parameters, _decode_bars):
+        async for page in self._pages(path, parameters, _decode_bars):
             yield within((_kline(bar) for bar in page.bars or () if bar.n), from_us, to_us)
 
-    async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
+    async def before(self, symbol: str, time_us: int) -> Trade | None:
         """Return the last trade before a time."""
         span = {"start": iso_of(time_us - LOOK_BACK_US), "end": iso_of(time_us - 1), "sort": "desc"}
         path = f"/v2/stocks/{symbol}/trades"
-        page = await anext(self._pages(rest, path, span, _decode_page, limit=1))
+        page = await anext(self._pages(path, span, _decode_page, limit=1))
         return _trade(symbol, page.trades[0]) if page.trades else None
 
-    async def listed(self, rest: Rest, symbol: str) -> FeedState:
+    async def listed(self, symbol: str) -> FeedState:
         """Fetch the asset; a halt is known from the last trading status on this connection."""
         standing = FeedState.HALTED if symbol in self._halted else FeedState.LIVE
         try:
-            asset = await rest.get(f"{self._trading_url}/v2/assets/{symbol}", {})
+            asset = await self.rest.get(f"{self._trading_url}/v2/assets/{symbol}", {})
         except RestError as error:
             if error.status == 404:
                 return FeedState.ENDED
@@ -231,15 +225,14 @@ class Alpaca(Exchange):
             raise
         return standing if asset["status"] == "active" else FeedState.ENDED
 
-    async def newest(self, rest: Rest, symbol: str) -> Trade | None:
+    async def newest(self, symbol: str) -> Trade | None:
         """Return the newest trade."""
         path = f"/v2/stocks/{symbol}/trades/latest"
-        body = await rest.get(path, {"feed": self._source})
+        body = await self.rest.get(path, {"feed": self._source})
         return None if not body.get("trade") else _at(symbol, body["trade"]["t"])
 
     async def _pages(
         self,
-        rest: Rest,
         path: str,
         parameters: Mapping[str, str],
         decode: Callable[[bytes], P],
@@ -249,7 +242,7 @@ class Alpaca(Exchange):
         query: dict[str, str | int] = {**parameters, "limit": limit, "feed": self._source}
         token: str | None = None
         while True:
-            page: P = await rest.get(path, query, decode)
+            page: P = await self.rest.get(path, query, decode)
             if page.next_page_token is not None and page.next_page_token == token:
                 raise RestError(
                     "Alpaca's page leads to itself: its next_page_token is the one it was for"
@@ -284,8 +277,8 @@ def _kline(bar: _Bar) -> Kline:
     return Kline(parse_us(bar.t), bar.o, bar.h, bar.l, bar.c, bar.v, notional, bar.n)
 
 
-def setup(env: Environment) -> tuple[Exchange, Rest]:
-    """Read the exchange and its REST from the environment."""
+def setup(env: Environment) -> Exchange:
+    """Read the exchange from the environment."""
     base = env.parsed("ALPACA_WEBSOCKET_BASE_URL", "wss://stream.data.alpaca.markets", safe_ws_url)
     symbols = env.parsed("ALPACA_SYMBOLS", "AAPL,MSFT", symbols_of)
     source = env.parsed("ALPACA_SOURCE", "iex", _source)
@@ -295,10 +288,8 @@ def setup(env: Environment) -> tuple[Exchange, Rest]:
     is_paper = key_id.startswith("PK")
     trading = "https://paper-api.alpaca.markets" if is_paper else "https://api.alpaca.markets"
     trading = env.parsed("ALPACA_TRADING_BASE_URL", trading, safe_http_url)
-    return (
-        Alpaca(base, trading, symbols, source, credentials),
-        Rest("alpaca", rest, SPACING_S, credentials.headers),
-    )
+    client = Rest("alpaca", rest, SPACING_S, credentials.headers)
+    return Alpaca(base, trading, symbols, source, credentials, client)
 
 
 def _source(text: str) -> str:

@@ -68,7 +68,6 @@ class _Envelope(msgspec.Struct, gc=False):
 _KLINES: Final = "/api/v3/klines"
 
 _decode_rows: Final = msgspec.json.Decoder(list[list[Decimal]]).decode
-_decode: Final = msgspec.json.Decoder(_Envelope).decode
 
 
 class Binance(Exchange):
@@ -77,13 +76,16 @@ class Binance(Exchange):
     name = "binance"
     venue = Venue.BINANCE
     format = FORMAT_BINANCE
+    decoder = msgspec.json.Decoder(_Envelope)
     intervals: Mapping[int, str] = MappingProxyType(
         {1_000_000: "1s", 60_000_000: "1m", 300_000_000: "5m", 3_600_000_000: "1h"}
     )
 
-    def __init__(self, base_url: str, symbols: Sequence[str], trades: str, life_s: float) -> None:
-        self.url = f"{base_url.rstrip('/')}/stream"  # combined streams, none subscribed yet
-        self.symbols = tuple(symbol.upper() for symbol in symbols)
+    def __init__(
+        self, base_url: str, symbols: Sequence[str], trades: str, life_s: float, rest: Rest
+    ) -> None:
+        # Combined streams, none subscribed yet.
+        super().__init__(f"{base_url.rstrip('/')}/stream", symbols, rest)
         self._trades = trades
         # An aggregate joins several of the trades that candles count.
         self.counts_trades = trades == TRADES
@@ -105,12 +107,7 @@ class Binance(Exchange):
         """Return the numbers of the requests."""
         return frozenset(str(number) for number in range(1, len(self.requests()) + 1))
 
-    def read(self, payload: bytes) -> Message:
-        """Classify a message."""
-        try:
-            message = _decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return Message(Kind.UNREADABLE)
+    def _message(self, message: _Envelope) -> Message:
         data = message.data
         if data is None:
             if message.error is not None:
@@ -129,13 +126,11 @@ class Binance(Exchange):
             return Message(Kind.QUOTE, data.s, sent_us=sent_us)
         return Message(Kind.OTHER, data.s, sent_us=sent_us)
 
-    async def missing(
-        self, rest: Rest, symbol: str, first: Trade, last: Trade
-    ) -> AsyncIterator[Fetched]:
+    async def missing(self, symbol: str, first: Trade, last: Trade) -> AsyncIterator[Fetched]:
         """Yield pages, ascending."""
         next_id = first.id
         while next_id <= last.id:
-            rows = await self._rows(rest, symbol, next_id)
+            rows = await self._rows(symbol, next_id)
             trades = [self._trade(symbol, row) for row in rows]
             reaches = trades[-1].id if trades else next_id - 1
             in_range = [n for n, trade in enumerate(trades) if first.id <= trade.id <= last.id]
@@ -149,7 +144,7 @@ class Binance(Exchange):
             next_id = reaches + 1
 
     async def klines(
-        self, rest: Rest, symbol: str, length_us: int, from_us: int, to_us: int
+        self, symbol: str, length_us: int, from_us: int, to_us: int
     ) -> AsyncIterator[list[Kline]]:
         """Yield pages."""
         while from_us < to_us:
@@ -160,23 +155,23 @@ class Binance(Exchange):
                 "endTime": to_us // 1000 - 1,
                 "limit": PAGE,
             }
-            rows = await rest.get(_KLINES, parameters, _decode_rows)
+            rows = await self.rest.get(_KLINES, parameters, _decode_rows)
             starts_us = [int(row[0]) * 1000 for row in rows]
             if rows and not from_us <= starts_us[0] <= starts_us[-1] < to_us:
                 raise RestError("candles of another range were answered")
             if rows and starts_us[0] > from_us:
                 before = {**parameters, "endTime": starts_us[0] // 1000 - 1, "limit": 1}
-                if await rest.get(_KLINES, before, _decode_rows):
+                if await self.rest.get(_KLINES, before, _decode_rows):
                     raise RestError("candles were answered without the first ones of their range")
             yield [_kline(row) for row in rows if row[8]]
             if not rows:
                 return
             from_us = starts_us[-1] + length_us
 
-    async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
+    async def before(self, symbol: str, time_us: int) -> Trade | None:
         """Fetch the first trade since; ids are contiguous."""
         start_ms = -(-time_us // 1000)
-        rows = await rest.get(
+        rows = await self.rest.get(
             _FETCH[AGGREGATES], {"symbol": symbol, "startTime": start_ms, "limit": 1}
         )
         if not rows:
@@ -184,10 +179,10 @@ class Binance(Exchange):
         first = rows[0]["a" if self._trades == AGGREGATES else "f"]
         return Trade(symbol, int(first) - 1, time_us)
 
-    async def listed(self, rest: Rest, symbol: str) -> FeedState:
+    async def listed(self, symbol: str) -> FeedState:
         """Fetch the symbol's status; a delisted symbol is invalid."""
         try:
-            body = await rest.get("/api/v3/exchangeInfo", {"symbol": symbol})
+            body = await self.rest.get("/api/v3/exchangeInfo", {"symbol": symbol})
         except RestError as error:
             if error.status == 400 and _INVALID_SYMBOL in str(error):
                 return FeedState.ENDED
@@ -195,19 +190,19 @@ class Binance(Exchange):
         is_traded = body["symbols"][0]["status"] == "TRADING"
         return FeedState.LIVE if is_traded else FeedState.HALTED
 
-    async def newest(self, rest: Rest, symbol: str) -> Trade | None:
+    async def newest(self, symbol: str) -> Trade | None:
         """Return the newest trade."""
-        rows = await self._rows(rest, symbol, None)
+        rows = await self._rows(symbol, None)
         return self._trade(symbol, rows[-1]) if rows else None
 
-    async def _rows(self, rest: Rest, symbol: str, from_id: int | None) -> list[dict[str, Any]]:
+    async def _rows(self, symbol: str, from_id: int | None) -> list[dict[str, Any]]:
         """Return trades, their fields named as in the stream."""
         parameters: dict[str, str | int] = {"symbol": symbol, "limit": PAGE}
         if from_id is None:
             parameters["limit"] = 1
         else:
             parameters["fromId"] = from_id
-        body: list[dict[str, Any]] = await rest.get(_FETCH[self._trades], parameters)
+        body: list[dict[str, Any]] = await self.rest.get(_FETCH[self._trades], parameters)
         if self._trades == AGGREGATES:
             return body
         # `historicalTrades` spells out the names that the stream abbreviates.
@@ -248,8 +243,8 @@ def _batched(streams: list[str]) -> list[list[str]]:
     ]
 
 
-def setup(env: Environment) -> tuple[Exchange, Rest]:
-    """Read the exchange and its REST from the environment."""
+def setup(env: Environment) -> Exchange:
+    """Read the exchange from the environment."""
     base = env.parsed("BINANCE_WEBSOCKET_BASE_URL", "wss://stream.binance.com:9443", ws_url)
     symbols = env.parsed("BINANCE_SYMBOLS", "BTCUSDT,ETHUSDT", symbols_of)
     trades = env.parsed("BINANCE_TRADES", AGGREGATES, _trades)
@@ -257,10 +252,7 @@ def setup(env: Environment) -> tuple[Exchange, Rest]:
     key = env.text("BINANCE_API_KEY", "")
     headers = {"X-MBX-APIKEY": key} if key else {}
     rest = env.parsed("BINANCE_REST_BASE_URL", "https://api.binance.com", http_url)
-    return (
-        Binance(base, symbols, trades, life_s),
-        Rest("binance", rest, SPACING_S, headers),
-    )
+    return Binance(base, symbols, trades, life_s, Rest("binance", rest, SPACING_S, headers))
 
 
 def _trades(text: str) -> str:

@@ -9,7 +9,7 @@ import msgspec
 
 from functions.exchange_bridge.exchange import Fetched, Message, Trade
 from functions.exchange_bridge.exchanges.ccxt_venue import CcxtVenue, PayloadMessage, TradePart
-from functions.exchange_bridge.rest import Rest, RestError
+from functions.exchange_bridge.rest import RestError
 
 HISTORY_PAGE: Final = 100
 """Trades per page with a backward cursor."""
@@ -31,28 +31,21 @@ class _Message(PayloadMessage, gc=False):
     trade: _Trade | None = None
 
 
-_decode: Final = msgspec.json.Decoder(_Message, strict=False).decode
-
-
 class JoinedVenue(CcxtVenue):
     """A venue whose messages cover `count` trades up to their id; ids are contiguous."""
 
     joins = True
+    decoder = msgspec.json.Decoder(_Message, strict=False)
 
     def message_of(self, trade: Mapping[str, Any]) -> Message:
         """Classify a trade payload."""
         return self.read(self.trade_payload(trade))
 
-    def _decode(self, payload: bytes) -> PayloadMessage:
-        return _decode(payload)
-
     def _count(self, trade: TradePart) -> int:
         assert isinstance(trade, _Trade)
         return trade.info.count
 
-    async def missing(
-        self, rest: Rest, symbol: str, first: Trade, last: Trade
-    ) -> AsyncIterator[Fetched]:
+    async def missing(self, symbol: str, first: Trade, last: Trade) -> AsyncIterator[Fetched]:
         """Yield pages from the last id back to the first one, by a cursor that is an id."""
         cursor, reaches = last.id + 2, 0  # the id after the last: the listing is up to date to here
         while True:
@@ -69,10 +62,10 @@ class JoinedVenue(CcxtVenue):
             if cursor <= first.id:
                 return
 
-    async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
+    async def before(self, symbol: str, time_us: int) -> Trade | None:
         """Return the last trade before a time, by a cursor that is a time."""
         rows = await self._page_before(symbol, after=str(-(-time_us // 1000)), type="2")
-        newest = await self.newest(rest, symbol)
+        newest = await self.newest(symbol)
         if not rows or newest is None or newest.id == int(rows[-1]["id"]):
             return None
         return Trade(symbol, int(rows[-1]["id"]), time_us)

@@ -25,7 +25,7 @@ from functions.exchange_bridge.exchange import (
 )
 from functions.exchange_bridge.exchanges.ccxt_client import CcxtClient
 from functions.exchange_bridge.exchanges.ccxt_venues import TRAITS, UNKNOWN
-from functions.exchange_bridge.rest import Rest, RestError
+from functions.exchange_bridge.rest import RestError
 from shared.market.instruments import CCXT
 from shared.wire.feed_status import FeedState
 from shared.wire.raw_batch import FORMAT_CCXT
@@ -56,7 +56,6 @@ class PayloadMessage(msgspec.Struct, gc=False):
     quote: TradePart | None = None
 
 
-_decode: Final = msgspec.json.Decoder(PayloadMessage).decode
 _ids: Final = msgspec.json.Decoder(Id).decode
 
 
@@ -64,6 +63,7 @@ class CcxtVenue(Exchange):
     """A venue by ccxt, for symbols in ccxt's notation: BTC/USDT, BTC/USDT:USDT."""
 
     format = FORMAT_CCXT
+    decoder = msgspec.json.Decoder(PayloadMessage)
 
     def __init__(
         self, venue: str, symbols: Sequence[str], rest_base_url: str, websocket_base_url: str
@@ -71,27 +71,24 @@ class CcxtVenue(Exchange):
         self._traits = TRAITS.get(venue, UNKNOWN)
         options = self._traits.options
         self.client = CcxtClient(venue, symbols, options, rest_base_url, websocket_base_url)
+        super().__init__("", (), self.client)
+        self.symbols = tuple(symbols)  # their case matters
         self.name = f"{CCXT}:{venue}"
         self.venue = self.name
-        self.symbols = tuple(symbols)
         self.contiguous = self._traits.contiguous
         timeframes = self.client.sdk.timeframes or {}
         fetched = {us: name for us, name in _LENGTHS.items() if name in timeframes}
         has_candles = bool(self.client.sdk.has.get("fetchOHLCV"))
         self.intervals = MappingProxyType(fetched if has_candles else {})
 
-    def read(self, payload: bytes) -> Message:
+    def _message(self, message: PayloadMessage) -> Message:
         """Classify a payload of `trade_payload` or `quote_payload`."""
-        try:
-            message = self._decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return Message(Kind.UNREADABLE)
         if message.quote is not None:
             return Message(Kind.QUOTE, message.quote.symbol)
         trade = message.trade
         if trade is None or not trade.symbol or trade.timestamp is None:
             return Message(Kind.UNREADABLE)
-        return self._message(trade.symbol, trade.id, trade.timestamp, self._count(trade))
+        return self._of_trade(trade.symbol, trade.id, trade.timestamp, self._count(trade))
 
     def message_of(self, trade: Mapping[str, Any]) -> Message:
         """Classify a trade payload from ccxt's own form of it."""
@@ -100,16 +97,13 @@ class CcxtVenue(Exchange):
             0 <= time_ms <= LATEST_MS and isinstance(id_, str | int | None)
         ):
             return self.read(self.trade_payload(trade))
-        return self._message(symbol, id_, time_ms, 1)
-
-    def _decode(self, payload: bytes) -> PayloadMessage:
-        return _decode(payload)
+        return self._of_trade(symbol, id_, time_ms, 1)
 
     def _count(self, trade: TradePart) -> int:
         """Return the number of trades that a message covers, up to its id."""
         return 1
 
-    def _message(self, symbol: str, id_: str | int | None, time_ms: int, count: int) -> Message:
+    def _of_trade(self, symbol: str, id_: str | int | None, time_ms: int, count: int) -> Message:
         last, time_us = self._id(id_, time_ms), time_ms * 1000
         if last is None:
             return Message(Kind.TRADE, symbol, sent_us=time_us)
@@ -151,9 +145,7 @@ class CcxtVenue(Exchange):
         part = {name: ticker.get(name) for name in _QUOTE}
         return orjson.dumps({"ccxt": self.client.venue, "quote": part}, default=str)
 
-    async def missing(
-        self, rest: Rest, symbol: str, first: Trade, last: Trade
-    ) -> AsyncIterator[Fetched]:
+    async def missing(self, symbol: str, first: Trade, last: Trade) -> AsyncIterator[Fetched]:
         """Yield pages from the trade before the first one, as far as each is a proof.
 
         Venues may list their newest trades whatever is requested: a page covers the range since its
@@ -185,7 +177,7 @@ class CcxtVenue(Exchange):
             reached, since, previous_end = reaches, rows[-1]["timestamp"], end
 
     async def klines(
-        self, rest: Rest, symbol: str, length_us: int, from_us: int, to_us: int
+        self, symbol: str, length_us: int, from_us: int, to_us: int
     ) -> AsyncIterator[list[Kline]]:
         """Yield pages, ascending; ccxt reports neither notional nor trade count."""
         name, length_ms = self.intervals[length_us], length_us // 1000
@@ -212,7 +204,7 @@ class CcxtVenue(Exchange):
         if any(from_ms <= row[0] < to_ms for row in rows):
             raise RestError("candles were answered without the first ones of their range")
 
-    async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
+    async def before(self, symbol: str, time_us: int) -> Trade | None:
         """Find the last trade before a time among those listed from a while earlier."""
         time_ms = time_us // 1000
         if self.contiguous:
@@ -227,7 +219,7 @@ class CcxtVenue(Exchange):
                 return None if id_ is None else Trade(symbol, id_, at_ms * 1000)
         return None
 
-    async def listed(self, rest: Rest, symbol: str) -> FeedState:
+    async def listed(self, symbol: str) -> FeedState:
         """Fetch the venue's status if ccxt supports it, then all its markets."""
         if self.client.sdk.has.get("fetchStatus") is True:
             with contextlib.suppress(RestError):  # some venues require an account
@@ -239,7 +231,7 @@ class CcxtVenue(Exchange):
             return FeedState.ENDED
         return FeedState.HALTED if markets[symbol].get("active") is False else FeedState.LIVE
 
-    async def newest(self, rest: Rest, symbol: str) -> Trade | None:
+    async def newest(self, symbol: str) -> Trade | None:
         """Return the last of the newest trades."""
         rows = await self._trades(symbol, None)
         if not rows:

@@ -60,7 +60,6 @@ class _Message(msgspec.Struct, gc=False):
 KLINES_PAGE: Final = 300
 
 _decode_rows: Final = msgspec.json.Decoder(list[list[Decimal]]).decode
-_decode: Final = msgspec.json.Decoder(_Message).decode
 
 
 class Coinbase(Exchange):
@@ -69,15 +68,12 @@ class Coinbase(Exchange):
     name = "coinbase"
     venue = Venue.COINBASE
     format = FORMAT_COINBASE
+    decoder = msgspec.json.Decoder(_Message)
     channels = ("matches", "ticker", "heartbeat")
     heartbeats = True
     intervals: Mapping[int, str] = MappingProxyType(
         {60_000_000: "60", 300_000_000: "300", 3_600_000_000: "3600"}
     )
-
-    def __init__(self, url: str, symbols: Sequence[str]) -> None:
-        self.url = url
-        self.symbols = tuple(symbol.upper() for symbol in symbols)
 
     def requests(self) -> Sequence[str]:
         """Return the subscription; without one the exchange hangs up after 5 seconds."""
@@ -88,12 +84,7 @@ class Coinbase(Exchange):
         }
         return [orjson.dumps(request).decode()]
 
-    def read(self, payload: bytes) -> Message:
-        """Classify a message."""
-        try:
-            message = _decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return Message(Kind.UNREADABLE)
+    def _message(self, message: _Message) -> Message:
         symbol, kind = message.product_id, message.type
         sent_us = 0 if message.time is None else us_of(message.time)
         if kind == "match" and message.trade_id is not None:
@@ -124,14 +115,12 @@ class Coinbase(Exchange):
             return Message(Kind.ERROR, detail=f"{message.message}: {message.reason}".rstrip(": "))
         return Message(Kind.OTHER if kind else Kind.UNREADABLE, symbol)
 
-    async def missing(
-        self, rest: Rest, symbol: str, first: Trade, last: Trade
-    ) -> AsyncIterator[Fetched]:
+    async def missing(self, symbol: str, first: Trade, last: Trade) -> AsyncIterator[Fetched]:
         """Yield pages, the newest trades first, by the cursor `after`."""
         after, newest = last.id + 1, first.id - 1
         path = f"/products/{symbol}/trades"
         while after > first.id:
-            rows = await rest.get(path, {"after": after, "limit": PAGE})
+            rows = await self.rest.get(path, {"after": after, "limit": PAGE})
             ids = [int(row["trade_id"]) for row in rows]
             lowest = min(ids, default=None)
             newest = max(newest, *ids) if ids else newest
@@ -149,7 +138,7 @@ class Coinbase(Exchange):
             after = lowest
 
     async def klines(
-        self, rest: Rest, symbol: str, length_us: int, from_us: int, to_us: int
+        self, symbol: str, length_us: int, from_us: int, to_us: int
     ) -> AsyncIterator[list[Kline]]:
         """Yield pages of at most 300 intervals, the exchange's limit."""
         granularity = self.intervals[length_us]
@@ -160,17 +149,17 @@ class Coinbase(Exchange):
                 "start": str(from_us // 1_000_000),
                 "end": str((until_us - length_us) // 1_000_000),  # of the last start
             }
-            rows = await rest.get(f"/products/{symbol}/candles", parameters, _decode_rows)
+            rows = await self.rest.get(f"/products/{symbol}/candles", parameters, _decode_rows)
             yield within(map(_kline, rows), from_us, until_us)
             from_us = until_us
 
-    async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
+    async def before(self, symbol: str, time_us: int) -> Trade | None:
         """Binary search with the cursor, which takes any id: ids ascend with time."""
         path = f"/products/{symbol}/trades"
 
         async def last(after: int | None) -> Trade | None:
             cursor: dict[str, str | int] = {} if after is None else {"after": after}
-            rows = await rest.get(path, {**cursor, "limit": 1})
+            rows = await self.rest.get(path, {**cursor, "limit": 1})
             if not rows:
                 return None
             return Trade(symbol, int(rows[0]["trade_id"]), parse_us(rows[0]["time"]))
@@ -188,10 +177,10 @@ class Coinbase(Exchange):
                 high, step = trade.id, step * 2 if low == 0 else max((trade.id - low) // 2, 1)
         return Trade(symbol, high - 1, time_us)
 
-    async def listed(self, rest: Rest, symbol: str) -> FeedState:
+    async def listed(self, symbol: str) -> FeedState:
         """Fetch the product: delisted ones are marked or not found."""
         try:
-            product = await rest.get(f"/products/{symbol}", {})
+            product = await self.rest.get(f"/products/{symbol}", {})
         except RestError as error:
             if error.status == 404:
                 return FeedState.ENDED
@@ -215,9 +204,9 @@ def _kline(row: list[Decimal]) -> Kline:
     return weighted_kline(int(start_s) * 1_000_000, open_, high, low, close, volume)
 
 
-def setup(env: Environment) -> tuple[Exchange, Rest]:
-    """Read the exchange and its REST from the environment."""
+def setup(env: Environment) -> Exchange:
+    """Read the exchange from the environment."""
     url = env.parsed("COINBASE_WEBSOCKET_BASE_URL", "wss://ws-feed.exchange.coinbase.com", ws_url)
     symbols = env.parsed("COINBASE_SYMBOLS", "BTC-USD,ETH-USD", symbols_of)
     rest = env.parsed("COINBASE_REST_BASE_URL", "https://api.exchange.coinbase.com", http_url)
-    return Coinbase(url, symbols), Rest("coinbase", rest, SPACING_S)
+    return Coinbase(url, symbols, Rest("coinbase", rest, SPACING_S))

@@ -55,25 +55,19 @@ class _Message(msgspec.Struct, gc=False):
     result: _Result | None = None
 
 
-_decode: Final = msgspec.json.Decoder(_Message).decode
-
-
 class Kraken(Exchange):
     """Kraken spot."""
 
     name = "kraken"
     venue = Venue.KRAKEN
     format = FORMAT_KRAKEN
+    decoder = msgspec.json.Decoder(_Message)
     channels = ("trade", "ticker")
     heartbeats = True
     counts_trades = True
     intervals: Mapping[int, str] = MappingProxyType(
         {60_000_000: "1", 300_000_000: "5", 3_600_000_000: "60"}
     )
-
-    def __init__(self, base_url: str, symbols: Sequence[str]) -> None:
-        self.url = f"{base_url.rstrip('/')}/v2"
-        self.symbols = tuple(symbol.upper() for symbol in symbols)
 
     def requests(self) -> Sequence[str]:
         """Return a subscription per channel, without the snapshot of earlier trades."""
@@ -91,12 +85,7 @@ class Kraken(Exchange):
             for channel in self.channels
         ]
 
-    def read(self, payload: bytes) -> Message:
-        """Classify a message."""
-        try:
-            message = _decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return Message(Kind.UNREADABLE)
+    def _message(self, message: _Message) -> Message:
         if message.channel == "trade":
             trades = tuple(
                 Trade(each.symbol, each.trade_id, us_of(each.timestamp))
@@ -120,13 +109,11 @@ class Kraken(Exchange):
             )
         return Message(Kind.OTHER if message.channel or message.method else Kind.UNREADABLE)
 
-    async def missing(
-        self, rest: Rest, symbol: str, first: Trade, last: Trade
-    ) -> AsyncIterator[Fetched]:
+    async def missing(self, symbol: str, first: Trade, last: Trade) -> AsyncIterator[Fetched]:
         """Yield pages, ascending, from the time of the trade before the first one on."""
         reached, since, pair = -1, str(first.time_us * 1000 - 1), rest_pair(symbol)
         while True:
-            body = await rest.get(_PATH, {"pair": pair, "since": since, "count": PAGE})
+            body = await self.rest.get(_PATH, {"pair": pair, "since": since, "count": PAGE})
             rows = _rows(_PATH, body)
             in_range = [row for row in rows if max(first.id, reached + 1) <= row[6] <= last.id]
             reaches = max((row[6] for row in rows), default=reached)
@@ -141,7 +128,7 @@ class Kraken(Exchange):
             reached, since = reaches, str(int(body["result"]["last"]) - 1)
 
     async def klines(
-        self, rest: Rest, symbol: str, length_us: int, from_us: int, to_us: int
+        self, symbol: str, length_us: int, from_us: int, to_us: int
     ) -> AsyncIterator[list[Kline]]:
         """Yield a page: the exchange lists only its last 720 candles."""
         parameters: dict[str, str | int] = {
@@ -149,23 +136,23 @@ class Kraken(Exchange):
             "interval": self.intervals[length_us],
             "since": from_us // 1_000_000 - 1,
         }
-        body = await rest.get(_OHLC, parameters)
+        body = await self.rest.get(_OHLC, parameters)
         klines = [_kline(row) for row in _rows(_OHLC, body) if row[7]]
         yield [each for each in klines if from_us <= each.start_us < to_us]
 
-    async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
+    async def before(self, symbol: str, time_us: int) -> Trade | None:
         """Fetch the first trade since."""
         since = str(time_us * 1000 - 1)
-        body = await rest.get(_PATH, {"pair": rest_pair(symbol), "since": since, "count": 1})
+        body = await self.rest.get(_PATH, {"pair": rest_pair(symbol), "since": since, "count": 1})
         rows = _rows(_PATH, body)
         return Trade(symbol, int(rows[0][6]) - 1, time_us) if rows else None
 
-    async def listed(self, rest: Rest, symbol: str) -> FeedState:
+    async def listed(self, symbol: str) -> FeedState:
         """Fetch the exchange's status, then the pair's."""
-        system = await rest.get("/0/public/SystemStatus", {})
+        system = await self.rest.get("/0/public/SystemStatus", {})
         if system["result"]["status"] == "maintenance":
             return FeedState.MAINTENANCE
-        body = await rest.get("/0/public/AssetPairs", {"pair": rest_pair(symbol)})
+        body = await self.rest.get("/0/public/AssetPairs", {"pair": rest_pair(symbol)})
         if _UNKNOWN_PAIR in body["error"]:
             return FeedState.ENDED
         (pair,) = body["result"].values()
@@ -214,9 +201,9 @@ def _update(symbol: str, row: list[Any]) -> dict[str, Any]:
     return {"channel": "trade", "type": "update", "data": [element], "backfill": _PATH}
 
 
-def setup(env: Environment) -> tuple[Exchange, Rest]:
-    """Read the exchange and its REST from the environment."""
+def setup(env: Environment) -> Exchange:
+    """Read the exchange from the environment."""
     base = env.parsed("KRAKEN_WEBSOCKET_BASE_URL", "wss://ws.kraken.com", ws_url)
     symbols = env.parsed("KRAKEN_SYMBOLS", "BTC/USD,ETH/USD", symbols_of)
     rest = env.parsed("KRAKEN_REST_BASE_URL", "https://api.kraken.com", http_url)
-    return Kraken(base, symbols), Rest("kraken", rest, SPACING_S)
+    return Kraken(f"{base.rstrip('/')}/v2", symbols, Rest("kraken", rest, SPACING_S))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
 
 from functions.exchange_bridge.exchange import Exchange, Kind, Message
@@ -24,33 +22,23 @@ class _Message(msgspec.Struct, gc=False):
     event: str = ""
 
 
-_decode: Final = msgspec.json.Decoder(_Message).decode
-
-
 class Scanner(Exchange):
     """The scanner. Its server decides which symbols to send; the watchlist filters them."""
 
     name = "scanner"
     format = FORMAT_SCANNER
+    decoder = msgspec.json.Decoder(_Message)
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def read(self, payload: bytes) -> Message:
-        """Classify a message."""
-        try:
-            message = _decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return Message(Kind.UNREADABLE)
+    def _message(self, message: _Message) -> Message:
         symbol = message.ticker or (message.data.ticker if message.data is not None else "")
         if symbol:
             return Message(Kind.TRADE, symbol)
         return Message(Kind.HEARTBEAT if message.type or message.event else Kind.UNREADABLE)
 
 
-def setup(env: Environment) -> tuple[Exchange, Rest]:
-    """Read the exchange and its REST from the environment."""
+def setup(env: Environment) -> Exchange:
+    """Read the exchange from the environment."""
     environment = env.text("ENVIRONMENT", "development")
     check = ws_url if environment != "production" else safe_ws_url
     url = env.parsed("WEBSOCKET_URL", "ws://127.0.0.1:8765", check)
-    return Scanner(url), Rest("scanner", "http://127.0.0.1", 1.0)
+    return Scanner(url, (), Rest("scanner", "http://127.0.0.1", 1.0))

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from functions.exchange_bridge.exchange import Fetched, Trade
+from functions.exchange_bridge.exchange import Exchange, Fetched, Trade
 from functions.exchange_bridge.past.gaps import gap_event
-from functions.exchange_bridge.past.venue_history import Source, asked, retried
+from functions.exchange_bridge.past.venue_history import asked, retried
 from functions.exchange_bridge.rest import RestError
 from shared.sources.batcher import Batcher, Payloads
 from shared.sources.outbox import Outbox
@@ -55,7 +55,7 @@ def pieces(first: int, last: int) -> list[Piece]:
 class TradeBackfill:
     """Sends the trades of a feed's symbols; `report` gets symbol, trades so far, and the total."""
 
-    source: Source
+    exchange: Exchange
     outbox: Outbox
     batcher: Batcher
     postgres: Postgres
@@ -69,13 +69,13 @@ class TradeBackfill:
         A gap is filled only after the next one is open, so that no candle cut between two pieces
         looks complete. Pieces filled by an earlier run are skipped. Raises RestError.
         """
-        exchange, rest = self.source.exchange, self.source.rest
-        begin = await asked(exchange.name, lambda: exchange.before(rest, symbol, from_us))
+        exchange = self.exchange
+        begin = await asked(exchange.name, lambda: exchange.before(symbol, from_us))
         if begin is None:
             return 0
-        end = await asked(exchange.name, lambda: exchange.before(rest, symbol, to_us))
+        end = await asked(exchange.name, lambda: exchange.before(symbol, to_us))
         if end is None:
-            end = await asked(exchange.name, lambda: exchange.newest(rest, symbol))
+            end = await asked(exchange.name, lambda: exchange.newest(symbol))
         if end is None:
             raise RestError(f"{symbol} has no trade at the end of the range yet: choose an earlier")
         filled = await retried(exchange.name, lambda: self._filled(symbol))
@@ -90,12 +90,12 @@ class TradeBackfill:
         return sent
 
     async def _send(self, symbol: str, piece: Piece) -> None:
-        pages = await asked(self.source.exchange.name, lambda: self._pages(symbol, piece))
+        pages = await asked(self.exchange.name, lambda: self._pages(symbol, piece))
         trades = [trade for page in pages for trade in page.trades]
         times = [trade.time_us for trade in trades] or [self._last_us]
         absent = piece.last - piece.first + 1 - len({trade.id for trade in trades})
         gap = Gap(
-            *(symbol, self.source.instrument_of(symbol), *piece),
+            *(symbol, self.exchange.instrument(symbol), *piece),
             *(min(self._last_us, *times), max(times)),
             GapState.OPEN,
             absent,
@@ -103,7 +103,7 @@ class TradeBackfill:
         )
         self._last_us = max(times)
         await self._tell(gap)
-        await retried(self.source.exchange.name, lambda: self._until_open(gap))
+        await retried(self.exchange.name, lambda: self._until_open(gap))
         await self._fill_open()
         self._open.append(gap)
         payloads = [payload for page in pages for payload in page.payloads]
@@ -122,7 +122,7 @@ class TradeBackfill:
         first = Trade(symbol, piece.first, self._last_us)
         last = Trade(symbol, piece.last, self._last_us)
         pages, reaches = [], piece.first - 1
-        async for page in self.source.exchange.missing(self.source.rest, symbol, first, last):
+        async for page in self.exchange.missing(symbol, first, last):
             pages.append(page)
             reaches = max(reaches, page.reaches)
         if reaches < piece.last:
@@ -136,17 +136,17 @@ class TradeBackfill:
         self._open.clear()
 
     async def _tell(self, gap: Gap) -> None:
-        await self.outbox.put_when_room(gap_event(self.source.exchange.name, gap))
+        await self.outbox.put_when_room(gap_event(self.exchange.name, gap))
         await self.outbox.until_accepted(self.outbox.put_count)
 
     def _filled(self, symbol: str) -> set[tuple[int, int]]:
         with self.postgres.connection() as connection:
-            return set(connection.execute(_FILLED, (self.source.exchange.name, symbol)).fetchall())
+            return set(connection.execute(_FILLED, (self.exchange.name, symbol)).fetchall())
 
     def _until_open(self, gap: Gap) -> None:
         """Wait until the candles that touch the gap are known to be incomplete."""
         until_s = time.monotonic() + _STORED_WITHIN_S
-        parameters = (self.source.exchange.name, gap.symbol, gap.first_id, gap.last_id)
+        parameters = (self.exchange.name, gap.symbol, gap.first_id, gap.last_id)
         while True:
             with self.postgres.connection() as connection:
                 row = connection.execute(_IS_OPEN, parameters).fetchone()

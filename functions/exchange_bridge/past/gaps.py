@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from functions.exchange_bridge.exchange import Fetched
 from functions.exchange_bridge.intake import Intake
-from functions.exchange_bridge.rest import BAD_ROWS, Rest, RestError
+from functions.exchange_bridge.rest import BAD_ROWS, RestError
 from functions.exchange_bridge.seen_ids import Missing
 from shared.adapter.event import OutgoingEvent
 from shared.runtime import metrics
@@ -30,13 +30,10 @@ class Gaps:
     """The gaps of a feed.
 
     `grace_s`: how long ids may be missing before that is a gap. `most`: larger gaps stay open.
-    `instrument_of` maps a symbol to its instrument.
     """
 
     intake: Intake
     outbox: Outbox
-    rest: Rest
-    instrument_of: Callable[[str], str]
     grace_s: float
     max_trades: int
     _unreported: list[tuple[int, OutgoingEvent]] = field(default_factory=list)
@@ -90,9 +87,8 @@ class Gaps:
         before, after = missing.neighbours
         for first, last in list(missing.left):
             reaches = first - 1
-            async for page in self.intake.exchange.missing(
-                self.rest, missing.symbol, before._replace(id=first), after._replace(id=last)
-            ):
+            ends = before._replace(id=first), after._replace(id=last)
+            async for page in self.intake.exchange.missing(missing.symbol, *ends):
                 await self._hand_on(page)
                 reaches = max(reaches, page.reaches)
             for a, b in self.intake.of(missing.symbol).settle(missing, first, reaches):
@@ -124,7 +120,7 @@ class Gaps:
         hole = missing.hole
         return Gap(
             missing.symbol,
-            self.instrument_of(missing.symbol),
+            self.intake.exchange.instrument(missing.symbol),
             hole.first,
             hole.last,
             hole.from_us,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, TypeVar
@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from functions.exchange_bridge.exchange import Exchange, Kline
 from functions.exchange_bridge.health import Seen
 from functions.exchange_bridge.intake import Intake
-from functions.exchange_bridge.rest import BAD_ROWS, Rest, RestError
+from functions.exchange_bridge.rest import BAD_ROWS, RestError
 from shared.adapter.event import OutgoingEvent
 from shared.errors import TransientError
 from shared.market.decimals import EXACT
@@ -43,21 +43,11 @@ _STORED_RANGES: Final = """
 """Ignores the markers that `seam_event` stores there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Source of candles, and the naming of their instruments."""
-
-    exchange: Exchange
-    rest: Rest
-    instrument_of: Callable[[str], str]
-
-
 @dataclass(slots=True)
 class History:
     """The history of a running feed: the `span_us` before its first trades."""
 
     intake: Intake
-    source: Source
     postgres: Postgres
     outbox: Outbox
     life: str
@@ -82,7 +72,7 @@ class History:
                 self._note(f"the start of the trades of {symbol} is not reported: {error}")
                 continue
             # Before any trade id is promised: a later run would not know that trades start here.
-            begin = seam_event(self.source.instrument_of(symbol), base, seam_us)
+            begin = seam_event(exchange.instrument(symbol), base, seam_us)
             await self._put(symbol, begin)
         self.intake.has_resumed = True
         for symbol in exchange.symbols:
@@ -98,8 +88,8 @@ class History:
         while not self.intake.health.is_up:  # noqa: ASYNC110 - a state of a connection, no event
             await asyncio.sleep(0.05)
         start_us = self._last_start(symbol, base)
-        exchange, rest = self.source.exchange, self.source.rest
-        before = await asked(exchange.name, lambda: exchange.before(rest, symbol, start_us))
+        exchange = self.intake.exchange
+        before = await asked(exchange.name, lambda: exchange.before(symbol, start_us))
         if before is not None:
             self.intake.of(symbol).resume(before, self.intake.now_s())
         log.info("%s: the trades of %s begin at %d us", exchange.name, symbol, start_us)
@@ -115,13 +105,13 @@ class History:
 
     async def _fetch(self, symbol: str, base: Timeframe, to_us: int) -> None:
         exchange, from_us = self.intake.exchange, to_us - self.span_us
-        chunks = await missing_parts(self.source, self.postgres, symbol, base, from_us, to_us)
+        chunks = await missing_parts(exchange, self.postgres, symbol, base, from_us, to_us)
         seen = self.intake.health.of(symbol) or Seen()
         seen.history_done, seen.history_parts = 0, len(chunks)
         for number, (from_us, until_us) in enumerate(chunks, 1):
             seen.history_done = number - 1
             try:
-                history = await history_of(self.source, symbol, base, from_us, until_us)
+                history = await history_of(exchange, symbol, base, from_us, until_us)
             except RestError as error:
                 self._note(f"the history of {symbol} is not given: {error}")
                 continue
@@ -159,26 +149,24 @@ def seam_event(instrument: str, base: Timeframe, begin_us: int) -> CandleHistory
 
 
 async def missing_parts(
-    source: Source, postgres: Postgres, symbol: str, base: Timeframe, from_us: int, to_us: int
+    exchange: Exchange, postgres: Postgres, symbol: str, base: Timeframe, from_us: int, to_us: int
 ) -> list[tuple[int, int]]:
     """Return the parts of [from_us, to_us) whose venue candles were not published yet."""
-    parameters = source.instrument_of(symbol), base.length_us
+    parameters = exchange.instrument(symbol), base.length_us
 
     def read() -> list[tuple[int, int]]:
         with postgres.connection() as connection:
             return connection.execute(_STORED_RANGES, parameters).fetchall()
 
-    return missing_chunks(base, from_us, to_us, await retried(source.exchange.name, read))
+    return missing_chunks(base, from_us, to_us, await retried(exchange.name, read))
 
 
 async def history_of(
-    source: Source, symbol: str, base: Timeframe, from_us: int, to_us: int
+    exchange: Exchange, symbol: str, base: Timeframe, from_us: int, to_us: int
 ) -> CandleHistory:
     """Return the candles of a range. Raises RestError: the exchange will not list them."""
-    klines = await asked(
-        source.exchange.name, lambda: fetched(source, symbol, base, from_us, to_us)
-    )
-    name = source.instrument_of(symbol)
+    klines = await asked(exchange.name, lambda: fetched(exchange, symbol, base, from_us, to_us))
+    name = exchange.instrument(symbol)
     return CandleHistory(name, from_us, to_us, False, columns(name, base, klines))
 
 
@@ -197,12 +185,10 @@ def missing_chunks(
 
 
 async def fetched(
-    source: Source, symbol: str, base: Timeframe, from_us: int, to_us: int
+    exchange: Exchange, symbol: str, base: Timeframe, from_us: int, to_us: int
 ) -> list[Kline]:
     """Return the candles of a range, ascending, each once. Raises RestError."""
-    pages: AsyncIterator[list[Kline]] = source.exchange.klines(
-        source.rest, symbol, base.length_us, from_us, to_us
-    )
+    pages = exchange.klines(symbol, base.length_us, from_us, to_us)
     by_start = {kline.start_us: kline async for page in pages for kline in page}
     return [
         by_start[start_us] for start_us in sorted(by_start) if base.start_us(start_us) == start_us

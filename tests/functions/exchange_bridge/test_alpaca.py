@@ -13,7 +13,8 @@ import pytest
 from functions.exchange_bridge.exchange import Kind, Trade
 from functions.exchange_bridge.exchanges.alpaca import Alpaca, Credentials
 from functions.exchange_bridge.health import Health
-from functions.exchange_bridge.past.venue_history import Source, fetched
+from functions.exchange_bridge.past.venue_history import fetched
+from functions.exchange_bridge.rest import Rest
 from functions.exchange_bridge.settings import Settings
 from functions.persist.feeds import FeedWriter
 from shared.market.timeframes import Timeframe
@@ -33,7 +34,8 @@ from tests.shared.inputs.test_alpaca import CANCEL, CORRECTION, QUOTE, STATUS, T
 pytestmark = pytest.mark.processes
 
 KEY, SECRET = AlpacaDialect.key
-ALPACA = Alpaca("wss://x", "https://y", ["AAPL", "MSFT"], "iex", Credentials(KEY, SECRET))
+REST = Rest("x", "http://x", 0)
+ALPACA = Alpaca("wss://x", "https://y", ["AAPL", "MSFT"], "iex", Credentials(KEY, SECRET), REST)
 
 
 def dialect(alpaca: Playback) -> AlpacaDialect:
@@ -240,15 +242,15 @@ def test_bars_and_the_seam_are_read(alpaca: Playback) -> None:
     alpaca.lose(all_)
     settings = Settings.from_env({"K_SINK": "http://none", **of_playback(alpaca, "AAPL")})
     from_us, to_us = (begin_ms + 5 * 60_000) * 1000, (begin_ms + 20 * 60_000) * 1000
-    source = Source(settings.exchange, settings.rest, str)
+    exchange = settings.exchange
 
     async def ask() -> Any:
         try:
-            found = await fetched(source, "AAPL", Timeframe.parse("1m"), from_us, to_us)
-            before = await settings.exchange.before(settings.rest, "AAPL", from_us)
-            return found, before, await settings.exchange.newest(settings.rest, "AAPL")
+            found = await fetched(exchange, "AAPL", Timeframe.parse("1m"), from_us, to_us)
+            before = await exchange.before("AAPL", from_us)
+            return found, before, await exchange.newest("AAPL")
         finally:
-            await settings.rest.close()
+            await exchange.rest.close()
 
     found, before, newest = asyncio.run(ask())
     expected = minutes(all_)[5:20]

@@ -23,9 +23,10 @@ from functions.exchange_bridge.rest import Rest, RestError, wait_s
 from functions.exchange_bridge.settings import SETUPS
 from shared.wire.feed_status import FEEDS
 
-BINANCE = Binance("ws://x", ["btcusdt"], TRADES, 0)
-COINBASE = Coinbase("ws://x", ["BTC-USD"])
-KRAKEN = Kraken("ws://x", ["BTC/USD"])
+REST = Rest("x", "http://x", 0)
+BINANCE = Binance("ws://x", ["btcusdt"], TRADES, 0, REST)
+COINBASE = Coinbase("ws://x", ["BTC-USD"], REST)
+KRAKEN = Kraken("ws://x", ["BTC/USD"], REST)
 
 
 def recorded(path: Path) -> Iterator[tuple[float, bytes]]:
@@ -75,7 +76,7 @@ def test_the_coinbase_capture_is_read_whole(recorded_data: Path) -> None:
         assert of_product == list(range(of_product[0], of_product[0] + len(of_product)))
 
 
-@pytest.mark.parametrize("exchange", [BINANCE, COINBASE, KRAKEN, Scanner("ws://x")])
+@pytest.mark.parametrize("exchange", [BINANCE, COINBASE, KRAKEN, Scanner("ws://x", (), REST)])
 @pytest.mark.parametrize(
     "payload",
     [b"", b"{", b"null", b"[]", b"1", b"\xff", b'{"data":1}', b'{"data":{"e":7}}', b'{"type":1}'],
@@ -101,7 +102,7 @@ def test_errors_and_confirmations_are_recognized() -> None:
 
 def test_many_streams_are_subscribed_in_several_requests() -> None:
     """Many streams are subscribed in requests of bounded size, each confirmed by its number."""
-    many = Binance("ws://x", [f"A{n}USDT" for n in range(250)], AGGREGATES, 0)
+    many = Binance("ws://x", [f"A{n}USDT" for n in range(250)], AGGREGATES, 0, REST)
     requests = [json.loads(each) for each in many.requests()]
     assert [len(each["params"]) for each in requests] == [200, 200, 100]
     assert many.expected() == {"1", "2", "3"}
@@ -127,8 +128,9 @@ class Answers(Rest):
 
 def pages(exchange: Exchange, rest: Rest, symbol: str, first: int, last: int) -> list[Fetched]:
     async def every() -> list[Fetched]:
+        exchange.rest = rest
         ends = Trade(symbol, first, 0), Trade(symbol, last, 0)
-        return [page async for page in exchange.missing(rest, symbol, *ends)]
+        return [page async for page in exchange.missing(symbol, *ends)]
 
     return asyncio.run(every())
 
@@ -141,7 +143,7 @@ def test_recorded_rest_trades_become_messages_of_the_stream(recorded_data: Path)
         each["data"] for each in routes["/api/v3/aggTrades"]["GET"] if len(each["data"]) > 3
     )
     first, last = rows[0]["a"], rows[-1]["a"]
-    exchange = Binance("ws://x", ["BTCUSDT"], AGGREGATES, 0)
+    exchange = Binance("ws://x", ["BTCUSDT"], AGGREGATES, 0, REST)
     (page,) = pages(exchange, Answers(rows), "BTCUSDT", first, last)
     message = json.loads(page.payloads[0])
     assert message["stream"] == "btcusdt@aggTrade"

@@ -12,13 +12,12 @@ import pytest
 from functions.exchange_bridge.exchange import Exchange, Kline
 from functions.exchange_bridge.past import venue_history as history
 from functions.exchange_bridge.past.venue_history import (
-    Source,
     asked,
     columns,
     fetched,
     missing_chunks,
 )
-from functions.exchange_bridge.rest import Rest, RestError
+from functions.exchange_bridge.rest import RestError
 from functions.exchange_bridge.settings import Settings
 from shared.market.timeframes import Timeframe
 from shared.wire.candle import VENUE
@@ -43,16 +42,16 @@ def exchange(request: pytest.FixtureRequest) -> Iterator[Playback]:
     started.close()
 
 
-def ask(playback: Playback, question: Callable[[Exchange, Rest], Awaitable[T]]) -> T:
+def ask(playback: Playback, question: Callable[[Exchange], Awaitable[T]]) -> T:
     """Request it from the exchange as the bridge does."""
 
     async def run() -> T:
         symbol = symbol_of(playback)
         settings = Settings.from_env({"K_SINK": "http://none", **of_playback(playback, symbol)})
         try:
-            return await question(settings.exchange, settings.rest)
+            return await question(settings.exchange)
         finally:
-            await settings.rest.close()
+            await settings.exchange.rest.close()
 
     return asyncio.run(run())
 
@@ -83,10 +82,9 @@ def test_candles_are_those_that_the_exchange_publishes(
     elif fault == "repeated page":
         exchange.repeats = 1
 
-    def question(venue: Exchange, rest: Rest) -> Awaitable[list[Kline]]:
-        source = Source(venue, rest, str)
+    def question(venue: Exchange) -> Awaitable[list[Kline]]:
         symbol = symbol_of(exchange)
-        return asked("x", lambda: fetched(source, symbol, MINUTE, from_us, to_us))
+        return asked("x", lambda: fetched(venue, symbol, MINUTE, from_us, to_us))
 
     found = ask(exchange, question)
     expected = [each for each in known if from_us <= each.start_ms * 1000 < to_us]
@@ -111,11 +109,10 @@ def test_a_cached_wrong_page_is_requested_again(name: str, monkeypatch: pytest.M
     try:
         known = minutes(market(playback, 3 * 40))
 
-        def question(venue: Exchange, rest: Rest) -> Awaitable[list[Kline]]:
-            source = Source(venue, rest, str)
+        def question(venue: Exchange) -> Awaitable[list[Kline]]:
             to_us = BEGIN_US + 40 * MINUTE.length_us
             begin_us = BEGIN_US - 60 * MINUTE.length_us  # without candles
-            return asked("x", lambda: fetched(source, symbol_of(playback), MINUTE, begin_us, to_us))
+            return asked("x", lambda: fetched(venue, symbol_of(playback), MINUTE, begin_us, to_us))
 
         playback.later_ms = 75 * 60_000
         found = ask(playback, question)
@@ -131,11 +128,11 @@ def test_the_seam_at_a_time_is_found(exchange: Playback) -> None:
     symbol = symbol_of(exchange)
     for number in (0, 1, 250, 499):
         at_us = made[number].time_ms * 1000 - 1_000
-        before = ask(exchange, lambda venue, rest: venue.before(rest, symbol, at_us))  # noqa: B023
+        before = ask(exchange, lambda venue: venue.before(symbol, at_us))  # noqa: B023
         assert before is not None
         assert (before.id, before.time_us) == (number, at_us)
     late_us = made[-1].time_ms * 1000 + 1_000
-    assert ask(exchange, lambda venue, rest: venue.before(rest, symbol, late_us)) is None
+    assert ask(exchange, lambda venue: venue.before(symbol, late_us)) is None
 
 
 def test_a_refused_symbol_is_not_requested_again(exchange: Playback) -> None:
@@ -144,9 +141,8 @@ def test_a_refused_symbol_is_not_requested_again(exchange: Playback) -> None:
     if not by_ccxt:
         exchange.answers += [(404, {})]
 
-    def question(venue: Exchange, rest: Rest) -> Awaitable[list[Kline]]:
-        source = Source(venue, rest, str)
-        return asked("x", lambda: fetched(source, "NONE", MINUTE, BEGIN_US, BEGIN_US + DAY_US))
+    def question(venue: Exchange) -> Awaitable[list[Kline]]:
+        return asked("x", lambda: fetched(venue, "NONE", MINUTE, BEGIN_US, BEGIN_US + DAY_US))
 
     with pytest.raises(RestError, match="BadSymbol" if by_ccxt else "404"):
         ask(exchange, question)

@@ -131,14 +131,14 @@ def test_the_seam_is_found_and_a_backfill_of_trades_refused(okx: Playback) -> No
     settings = Settings.from_env(
         {"K_SINK": "http://none", "DATABASE_URL": "none", **of_playback(okx, SYMBOL)}
     )
-    exchange, rest = settings.exchange, settings.rest
+    exchange = settings.exchange
 
     async def ask() -> list[Trade | None]:
         try:
             at_us = [(BEGIN_MS + ms) * 1000 for ms in (15, 105, 1_000)]
-            return [await exchange.before(rest, SYMBOL, each) for each in at_us]
+            return [await exchange.before(SYMBOL, each) for each in at_us]
         finally:
-            await rest.close()
+            await exchange.rest.close()
 
     found = asyncio.run(ask())
     assert [None if each is None else each.id for each in found] == [1, 10, None]
@@ -160,4 +160,4 @@ def test_a_message_stands_for_as_many_trades_as_it_says(
     bad = text.replace('"info":{"px":"1"', '"info":{"count":"0"').replace(f"{count}", "", 1)
     if count:
         assert settings.exchange.read(bad.encode()).kind is Kind.UNREADABLE
-    asyncio.run(settings.rest.close())
+    asyncio.run(settings.exchange.rest.close())

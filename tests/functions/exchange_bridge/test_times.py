@@ -102,7 +102,7 @@ def test_history_by_trades_is_refused_if_not_verifiable() -> None:
         try:
             await backfill(settings, Sink("http://none", "/test"), "trades", 0, None, print)
         finally:
-            await settings.rest.close()
+            await settings.exchange.rest.close()
 
     with pytest.raises(RestError, match="--candles"):
         asyncio.run(ask())
