@@ -27,6 +27,7 @@ RETRY_S: Final = 0.5
 TIMEOUT_S: Final = 30.0
 _NEWEST: Final = 1_000
 _TICKS_A_BODY: Final = 5_000
+_BYTES_A_BODY: Final = 256 * 1024
 _AWAY: Final = (429, 502, 503, 504)
 _VARIABLES: Final = {"API_URL": "url", "LIVE_URL": "live_url", "INGEST_URL": "ingest_url"}
 
@@ -146,14 +147,16 @@ def bodies(
 ) -> Iterator[tuple[bytes, dict[str, str]]]:
     """Yield bodies of ticks, with an idempotency key in the headers."""
     key = key or uuid.uuid4().hex
-    chunk: list[Mapping[str, Any]] = []
-    number = 0
+    chunk: list[str] = []
+    size = number = 0
     for tick in ticks:
         _check(tick)
-        chunk.append(tick)
-        if len(chunk) == _TICKS_A_BODY:
+        text = json.dumps(dict(tick), default=_json)
+        if chunk and (len(chunk) == _TICKS_A_BODY or size + len(text) > _BYTES_A_BODY):
             yield _body(chunk, f"{key}-{number}")
-            chunk, number = [], number + 1
+            chunk, size, number = [], 0, number + 1
+        chunk.append(text)
+        size += len(text) + 1
     if chunk:
         yield _body(chunk, f"{key}-{number}")
 
@@ -165,17 +168,27 @@ def _check(tick: Mapping[str, Any]) -> None:
             f'{type(tick).__name__}: of a frame send df.to_dict("records") or df.to_dicts()'
         )
     for name, value in tick.items():
-        if isinstance(value, float) and not math.isfinite(value):
+        if not _is_known(value):
             raise ValueError(f"{name}: {value} is no number: leave out what is not known")
 
 
-def _body(ticks: Sequence[Mapping[str, Any]], key: str) -> tuple[bytes, dict[str, str]]:
-    body = json.dumps([dict(each) for each in ticks], default=_json).encode()
+def _is_known(value: Any) -> bool:
+    """Tell whether it is neither NaN, NaT, NA nor infinite."""
+    if isinstance(value, Decimal):
+        return value.is_finite()
+    try:
+        return bool(value == value) and value not in (math.inf, -math.inf)
+    except (TypeError, ValueError):  # NA; an array, which is refused later
+        return hasattr(value, "dtype")
+
+
+def _body(ticks: Sequence[str], key: str) -> tuple[bytes, dict[str, str]]:
+    body = f"[{','.join(ticks)}]".encode()
     return body, {"content-type": "application/json", "idempotency-key": key}
 
 
 def _json(value: object) -> str:
-    if isinstance(value, (Decimal, datetime)):
+    if isinstance(value, (Decimal, datetime)) or getattr(value, "shape", None) == ():  # of NumPy
         return text_of(value)
     raise TypeError(f"a tick has a {type(value).__name__}: give numbers, Decimal, datetime or text")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
@@ -91,10 +92,11 @@ _EXAMPLE: Final = 'send {"ticker": "AAPL", "price": 224.57}, an array of such, o
 
 _one: Final = msgspec.json.Decoder(msgspec.Raw)
 _several: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_NO_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def json_objects(body: bytes) -> Cut:
-    """Split a JSON body: one object, or an array. Raises RefusedBodyError.
+    """Split a JSON body: one object, an array, or objects one a line. Raises RefusedBodyError.
 
     Invalid JSON is refused, since the sender gets the error; an object that is not a tick becomes a
     reject, and the others count.
@@ -105,16 +107,44 @@ def json_objects(body: bytes) -> Cut:
             # A message of Kraken's WebSocket v1 is itself a list.
             return _checked(several if several[:1] == [] or several[0][:1] == b"{" else [body])
         return _checked([bytes(_one.decode(body))] if body.strip() else [])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except _NO_JSON as error:
+        lines = [line for line in body.splitlines() if line.strip()]
+        if len(lines) > 1 and all(line.lstrip()[:1] == b"{" for line in lines):
+            return _checked(lines)
         raise RefusedBodyError(400, "no JSON", f"{error}; {_EXAMPLE}") from error
 
 
 def json_lines(body: bytes) -> Cut:
-    """Split a body of one JSON object a line. Raises RefusedBodyError.
+    """Split a body of one JSON object, or array of objects, a line. Raises RefusedBodyError.
 
     A line of invalid JSON becomes a reject, and the others count.
     """
-    return _checked([line for line in body.splitlines() if line.strip()])
+    return _checked([each for line in body.splitlines() if line.strip() for each in _parts(line)])
+
+
+def _parts(line: bytes) -> list[bytes]:
+    """Return the objects of an array, else the line."""
+    if line.lstrip()[:1] == b"[":
+        with contextlib.suppress(RefusedBodyError):
+            return json_objects(line).payloads
+    return [line]
+
+
+def json_lists(body: bytes) -> Cut:
+    """Split a body of JSON messages that are lists: one, or one a line. Raises RefusedBodyError."""
+    try:
+        return _checked([bytes(_one.decode(body))] if body.strip() else [])
+    except _NO_JSON:
+        return _checked([line for line in body.splitlines() if line.strip()])
+
+
+def json_datagram(payload: bytes) -> list[bytes]:
+    """Return the objects of a datagram: of an array, or one a line. Others stay as they are."""
+    content = payload.removeprefix(BYTE_ORDER_MARK).strip()
+    if b"\n" in content or content[:1] == b"[":
+        with contextlib.suppress(RefusedBodyError):
+            return json_objects(content).payloads
+    return [payload]
 
 
 def fix_messages(body: bytes) -> Cut:
@@ -215,6 +245,7 @@ def cut(body: bytes, content_type: str) -> tuple[int, Cut]:
                     415, "feed is not read", f"feed {feed[:40]}: there are {', '.join(FEEDS)}"
                 )
             format_ = FEEDS[feed]
+            cut_body = json_lists if format_ == raw.FORMAT_ALPACA else cut_body
         return format_, cut_body(
             body if cut_body is messages else body.removeprefix(BYTE_ORDER_MARK)
         )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from typing import Final
 
 import numpy as np
 
+from functions.udp_bridge.bodies import json_datagram
 from functions.udp_bridge.datagrams import Datagrams
 from shared.inputs import fix
 from shared.inputs.line import BYTE_ORDER_MARK
@@ -14,6 +17,9 @@ from shared.runtime.settings import Choice
 _SYMBOL_TAG: Final = 0x0A
 _PRICE_TAG: Final = 0x11
 _BRACE: Final = 0x7B
+_BRACKET: Final = 0x5B
+_NEWLINE: Final = 0x0A
+_OBJECTS: Final = re.compile(rb"\[?\s*\{")
 _FIX: Final = b"8=FIX"
 _BLANKS: Final = 16
 """Bytes allowed before the brace of an object."""
@@ -34,8 +40,9 @@ def sorted_out(datagrams: Datagrams) -> tuple[Datagrams, Datagrams, Datagrams]:
     Each in order of receipt. A TickerUpdate starts with the tag of its symbol, followed after the
     symbol by the tag of its price: every protobuf writer keeps field order. That tag is a control
     character, which is not allowed in CSV, so no valid datagram is misread. A JSON object starts
-    with a brace, which no symbol has, after blanks or a byte order mark; a FIX message starts with
-    its version.
+    with a brace, which no symbol has, after blanks or a byte order mark, an array of them with a
+    bracket and a brace; a FIX message starts with its version. Several objects of a datagram become
+    one each.
     """
     empty = Datagrams(b"", [], [])
     payloads = datagrams.payloads
@@ -56,12 +63,27 @@ def sorted_out(datagrams: Datagrams) -> tuple[Datagrams, Datagrams, Datagrams]:
             [datagrams.receive_time_us[row] for row in rows],
         )
 
-    return those(_CSV), those(_TICKER), those(_JSON)
+    return those(_CSV), those(_TICKER), _one_each(those(_JSON))
+
+
+def _one_each(datagrams: Datagrams) -> Datagrams:
+    """Return datagrams of one JSON object each."""
+    if _NEWLINE not in datagrams.payloads and _BRACKET not in datagrams.payloads:
+        return datagrams
+    ends = itertools.accumulate(datagrams.lengths, initial=0)
+    cut = [json_datagram(datagrams.payloads[a:b]) for a, b in itertools.pairwise(ends)]
+    objects = [each for objects in cut for each in objects]
+    times_us = [
+        time_us
+        for time_us, objects in zip(datagrams.receive_time_us, cut, strict=True)
+        for _ in objects
+    ]
+    return Datagrams(b"".join(objects), list(map(len, objects)), times_us, datagrams.truncated)
 
 
 def _kind(payloads: bytes, start: int, end: int) -> int:
     beginning = payloads[start : min(end, start + _BLANKS)].removeprefix(BYTE_ORDER_MARK).lstrip()
-    if beginning[:1] == b"{" or payloads.startswith(fix.BEGINNINGS, start, end):
+    if _OBJECTS.match(beginning) or payloads.startswith(fix.BEGINNINGS, start, end):
         return _JSON
     is_ticker = (
         start + 2 < end

@@ -18,6 +18,8 @@ from shared.wire.ticks import AUCTION, ODD_LOT, OUT_OF_SEQUENCE, VOLUME_ONLY
 MAX_CHARACTERS: Final = 128
 
 _LATE: Final = VOLUME_ONLY | OUT_OF_SEQUENCE
+_OFFICIAL: Final = -1
+"""Official opening and closing prices and their corrections: not trades, no volume."""
 
 _LETTERS: Final[dict[str, int]] = {
     **dict.fromkeys("@ADEFKSXY18", 0),
@@ -26,15 +28,13 @@ _LETTERS: Final[dict[str, int]] = {
     "I": VOLUME_ONLY | ODD_LOT,
     "L": OUT_OF_SEQUENCE,
     **dict.fromkeys("O56", AUCTION),
+    **dict.fromkeys("MQ9", _OFFICIAL),
 }
 """By letter. What updates high and low but not the last price (G, P, R, Z, 4) counts for volume
 only: open and close matter more than the rare extreme."""
 
 _UTP: Final = {"B": 0}
 """Codes on which the tapes differ: UTP's B is a bunched trade, CTA's an average price."""
-
-_OFFICIAL: Final = frozenset({"M", "Q", "9", "15", "16", "38"})
-"""Official opening and closing prices and their corrections: not trades, no volume."""
 
 _NUMBERS: Final[dict[int, int]] = {
     **dict.fromkeys((0, 1, 3, 4, 6, 9, 11, 14, 23, 24, 26, 27, 34, 35, 36, 41), 0),
@@ -43,6 +43,7 @@ _NUMBERS: Final[dict[int, int]] = {
     30: OUT_OF_SEQUENCE,
     37: VOLUME_ONLY | ODD_LOT,
     **dict.fromkeys((8, 17, 18, 19, 25, 28), AUCTION),
+    **dict.fromkeys((15, 16, 38), _OFFICIAL),
 }
 
 _NAMES: Final = {
@@ -59,6 +60,9 @@ _LEAN_OUT_OF_SEQUENCE, _LEAN_ODD_LOT = 0x4000, 0x80000000
 
 _LIST: Final = list[int | str]
 _BETWEEN: Final = str.maketrans("|+,;", "    ")
+_QUOTED: Final = str.maketrans("[]'\"", "    ")
+POLYGON: Final = "polygon"
+"""The prefix of its numbers, as `polygon:9`: of one digit they mean other than the tapes' codes."""
 
 
 class Conditions(NamedTuple):
@@ -73,32 +77,41 @@ class Conditions(NamedTuple):
 def read_conditions(text: str) -> Conditions:
     """Parse a conditions field.
 
-    A list in JSON or Python syntax, or codes separated by blanks, commas, semicolons, `
-
-    ` or `+`: letters of the tapes (`@TI`; prefixed by `utp:` or `cta:` where they differ),
-    Polygon's numbers, `lean:` with hexadecimal bits, or the flag names (`volume_only`, `odd_lot`,
-    `auction`, `out_of_sequence`).
+    A list in JSON or Python syntax, or codes separated by blanks, commas, semicolons, `|` or `+`:
+    letters of the tapes (`@TI`; prefixed by `utp:` or `cta:` where they differ), Polygon's numbers
+    (of one digit in a list, or prefixed by `polygon:`), `lean:` with hexadecimal bits, or the flag
+    names (`volume_only`, `odd_lot`, `auction`, `out_of_sequence`).
     """
     flags, is_trade, unknown = 0, True, []
     for part in _words(text[:MAX_CHARACTERS]):
         for code, flag in _codes(part):
-            is_trade &= code not in _OFFICIAL
-            if flag is None and code not in _OFFICIAL:
+            if flag is None:
                 unknown.append(code)
-            flags |= flag or 0
+            elif flag == _OFFICIAL:
+                is_trade = False
+            else:
+                flags |= flag
     return Conditions(flags, is_trade, tuple(unknown))
 
 
-def _words(text: str) -> list[str]:
+def _words(text: str) -> list[int | str]:
+    """Return the codes as text, or as integers if they are Polygon's numbers."""
+    prefix = f"{POLYGON}:"
+    if text.startswith(prefix):
+        words = text.removeprefix(prefix).translate(_QUOTED).translate(_BETWEEN).split()
+        plain = [word.removesuffix(".0") for word in words]
+        return [int(word) if word.isascii() and word.isdigit() else word for word in plain]
     if text.startswith("["):
         try:
-            return [str(each) for each in msgspec.json.decode(text.replace("'", '"'), type=_LIST)]
+            return msgspec.json.decode(text.replace("'", '"'), type=_LIST)
         except msgspec.DecodeError:
             return [text]
-    return text.translate(_BETWEEN).split()
+    return [*text.translate(_BETWEEN).split()]
 
 
-def _codes(part: str) -> list[tuple[str, int | None]]:
+def _codes(part: int | str) -> list[tuple[str, int | None]]:
+    if isinstance(part, int):
+        return [(str(part), _NUMBERS.get(part))]
     if part.startswith("["):  # another kind of list
         return [(part, None)]
     if part.lower() in _NAMES:

@@ -25,8 +25,8 @@ class Dialect:
 
     `width`: maximum columns of a line. `header`: the header line, or None. `side_is_maker`: the
     side column says whether the buyer was the maker; `side_is_type`: it may be the type of an order
-    instead. `ids_within`: columns that scope trade ids. `correction`: Polygon's corrections, or -1.
-    `unread`: unknown columns that could be data.
+    instead. `of_polygon`: whether the columns are Polygon's; `ids_within`: those that scope its
+    ids, `correction`: its corrections, or -1. `unread`: unknown columns that could be data.
     """
 
     delimiter: str = ","
@@ -36,6 +36,7 @@ class Dialect:
     header: bytes | None = None
     side_is_maker: bool = False
     side_is_type: bool = False
+    of_polygon: bool = False
     ids_within: tuple[int, ...] = ()
     correction: int = -1
     unread: tuple[str, ...] = ()
@@ -59,7 +60,7 @@ def dialect_of(first_line: bytes, *, decimal_comma: bool = False) -> Dialect:
         names = []
     if not is_header(names):
         return Dialect(delimiter, decimal_comma)
-    layout = layout_of(tuple(names), volume_is_size=True)
+    layout = layout_of(tuple(names), is_table=True)
     columns = {
         field: names.index(columns_found[0]) for field, columns_found in layout.places.items()
     }
@@ -79,6 +80,7 @@ def dialect_of(first_line: bytes, *, decimal_comma: bool = False) -> Dialect:
         first_line,
         side_is_maker,
         side_is_type,
+        bool(of_polygon),
         tuple(of_polygon.index(name) for name in POLYGON_IDS if name in of_polygon),
         of_polygon.index("correction") if "correction" in of_polygon else -1,
         tuple(n for n in layout.unread if not of_polygon or n not in (*POLYGON_IDS, "correction")),

@@ -34,8 +34,8 @@ _NAMES: Final[Mapping[Field, str]] = {
     Field.SYMBOL: "symbol ticker instrument instrument_name product_id s pair market inst_id sym"
     " currency_pair contract coin code",
     Field.PRICE: "price p px trade_price last_px",
-    Field.SIZE: "size amount qty quantity q volume_of_trade sz trade_size last_qty"
-    " trade_volume base_amount",
+    Field.SIZE: "size qty quantity q volume_of_trade sz trade_size last_qty trade_volume"
+    " base_amount amount",
     Field.TIME: "time_ns timestamp_ns time_us timestamp_us microtimestamp time_ms timestamp_ms"
     " create_time_ms trade_timestamp timestamp time ts T datetime time_s date_time date trade_time"
     " transact_time ts_event sip_timestamp participant_timestamp time_exchange exec_date"
@@ -165,19 +165,19 @@ class Layout:
 
 
 @lru_cache(maxsize=4096)
-def layout_of(names: tuple[str, ...], *, volume_is_size: bool = False) -> Layout:
+def layout_of(names: tuple[str, ...], *, is_table: bool = False) -> Layout:
     """Return the layout of an object's or table's names.
 
-    `volume_is_size`: whether `volume` is a trade's (a column of a table of trades); else it is the
-    trade's only beside a side or a trade id (`id` alone may be the instrument's), and the day's
+    In a table of trades `volume` is a trade's, and `amount` beside it the money. In an object it is
+    the trade's only beside a side or a trade id (`id` alone may be the instrument's), and the day's
     without.
     """
-    names_of: dict[Field, list[tuple[int, str]]] = {}
+    names_of: dict[Field, list[tuple[float, str]]] = {}
     unread = []
     named = [_named(name) for name in names]
     plain = [short for short, _ in named]
     is_scan = not _SCANNER.isdisjoint(plain)
-    volume_is_size |= any(
+    volume_is_size = is_table or any(
         _FIELDS.get(each, ("", 0))[0] in (Field.SIDE, Field.TRADE_ID) and each not in ("id", "i")
         for each in plain
     )
@@ -194,7 +194,8 @@ def layout_of(names: tuple[str, ...], *, volume_is_size: bool = False) -> Layout
             field, rank = _FIELDS[short]
             names_of.setdefault(field, []).append((rank, name))
         elif short in ("volume", "vol") and volume_is_size and not is_scan:
-            names_of.setdefault(Field.SIZE, []).append((99, name))
+            beside_amount = _FIELDS["amount"][1] + (-0.5 if is_table else 0.5)
+            names_of.setdefault(Field.SIZE, []).append((beside_amount, name))
         elif short not in _ABOUT and not (short == "volume" and is_scan):
             unread.append(name)
     return Layout(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, NamedTuple
 
+from shared.inputs.conditions import POLYGON
 from shared.inputs.dialects import COLUMNS, PLAIN, Dialect, delimiter_of, split
 from shared.inputs.fields import VOID_CORRECTIONS, Field
 from shared.market import symbols
@@ -90,6 +91,8 @@ def parse_line(line: bytes, dialect: Dialect = PLAIN) -> Line:
     if trade_id := absent(trade_id):
         within = (text for i in dialect.ids_within if (text := absent(fields[i])) not in ("", "0"))
         trade_id = ":".join([*within, trade_id])
+    if (conditions := absent(conditions)) and dialect.of_polygon:
+        conditions = f"{POLYGON}:{conditions}"
     if dialect.side_is_type and side.lower() not in _SIDES:
         side = ""
     kind, integer, id_text = read_trade_id("TRADE_ID", trade_id)
@@ -102,7 +105,7 @@ def parse_line(line: bytes, dialect: Dialect = PLAIN) -> Line:
         kind,
         integer,
         id_text,
-        absent(conditions),
+        conditions,
     )
 
 

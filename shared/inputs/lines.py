@@ -36,7 +36,7 @@ from shared.wire.raw_batch import FORMAT_CSV_DECIMAL_COMMA, RawBatch
 from shared.wire.ticks import INTEGER_ID, NO_ID, TEXT_ID, Int64s, Texts
 
 _NEWLINE, _RETURN, _COMMA, _ZERO, _MINUS = b"\n\r,0-"
-_HASH, _EQUALS = b"#="
+_HASH, _EQUALS, _QUOTE = b'#="'
 _SIDES: Final = {b"": 0, b"buy": 1, b"b": 1, b"sell": 2, b"s": 2, b"a": 2, b"n": 0}
 _MAKER_SIDES: Final = {b"": 0, b"true": 2, b"false": 1}
 
@@ -206,15 +206,16 @@ def _parse_plain(
     integer = digits & ~leading_zero & (id_length <= 18)
     kind = np.where(id_length == 0, NO_ID, np.where(integer, INTEGER_ID, TEXT_ID))
     plain = (commas >= 1) & (commas < dialect.width)
-    plain &= not dialect.ids_within and dialect.correction < 0
+    plain &= not dialect.of_polygon
     plain &= (symbols.length >= 1) & (symbols.length <= MAX_SYMBOL_BYTES)
     plain &= price_ok
     plain &= size_ok | (sizes.length == 0)
     plain &= no_time | (time_ok & in_range & (time_us >= EARLIEST_US))
     plain &= side >= 0
     plain &= id_length <= MAX_TRADE_ID_BYTES
-    if b'"' in batch.payloads:
-        plain &= text.byte(conditions.start) != ord('"')
+    if b'"' in batch.payloads:  # a delimiter may stand between quotes, in any column
+        quote = np.flatnonzero(text.bytes == _QUOTE)
+        plain &= np.searchsorted(quote, lines.start) == np.searchsorted(quote, lines.end)
     texts = _text_ids(text, ids, kind, plain)
 
     names, symbol = good_symbols(text, symbols, plain)
@@ -255,7 +256,7 @@ def _text_ids(text: Text, ids: Spans, kind: Int64s, plain: Bools) -> Texts | Non
     texts = np.full(len(plain), "", dtype=object)
     for row in rows.tolist():
         id_ = text.cut(ids, row).decode("latin-1")
-        if id_.isascii() and id_.isprintable() and '"' not in id_ and absent(id_.strip()) == id_:
+        if id_.isascii() and id_.isprintable() and absent(id_.strip()) == id_:
             texts[row] = id_
         else:
             plain[row] = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import math
 import socket
 import subprocess
@@ -16,12 +17,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import assert_type
 
+import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 import redis
 import uvicorn
 
 from functions.persist.tick_writer import TickWriter
+from kandle import _requests
 from kandle.client import (
     AddressError,
     ApiError,
@@ -280,3 +284,41 @@ def test_an_invalid_tick_is_not_sent() -> None:
             kandle.send(frame)  # type: ignore[arg-type]
         with pytest.raises(ValueError, match="price: nan is no number"):
             kandle.send([{"symbol": "A", "price": math.nan}])
+        for unknown in (pd.NaT, pd.NA, np.float32("inf"), Decimal("NaN")):
+            with pytest.raises(ValueError, match=f"time: {unknown} is no number"):
+                kandle.send([{"symbol": "A", "price": 1, "time": unknown}])
+        with pytest.raises(TypeError, match="a tick has a ndarray"):
+            kandle.send([{"symbol": "A", "price": np.array([1.5])}])
+
+
+def test_numbers_of_numpy_and_pandas_are_sent_exactly() -> None:
+    """Numbers and times of NumPy and pandas are sent with the digits that they print."""
+    tick = {
+        "price": np.float32(1.1),
+        "size": np.int64(2**62),
+        "time": np.datetime64("2026-01-05T12:00:00.123456789"),
+        "at": pd.Timestamp("2026-01-05T12:00:00.000000001Z"),
+        "m": np.bool_(True),
+        "bid": np.float64(0.1),
+    }
+    ((body, _),) = _requests.bodies([tick], None)
+    assert json.loads(body) == [
+        {
+            "price": "1.1",
+            "size": str(2**62),
+            "time": "2026-01-05T12:00:00.123456789",
+            "at": "2026-01-05T12:00:00.000000001+00:00",
+            "m": "True",
+            "bid": 0.1,
+        }
+    ]
+
+
+def test_many_ticks_fit_the_bodies_that_the_bridge_takes() -> None:
+    """Ticks are divided by their bytes too, and in the same way when they are sent again."""
+    ticks = [{"symbol": "A", "price": "1", "id": f"{n:0100d}"} for n in range(6_000)]
+    sent = list(_requests.bodies(ticks, "key"))
+    assert [each for body, _ in sent for each in json.loads(body)] == ticks
+    assert all(len(body) < 384 * 1024 for body, _ in sent)
+    assert sent == list(_requests.bodies(iter(ticks), "key"))
+    assert len({headers["idempotency-key"] for _, headers in sent}) == len(sent) > 2

@@ -19,6 +19,7 @@ from shared.candles.partials import partials
 from shared.candles.roll_up import folded
 from shared.market.blocks import PRICED
 from shared.market.timeframes import Timeframe
+from shared.stores.first_ticks import NEVER_US, beginnings, first_ticks
 from shared.wire.candle import Candle
 from shared.wire.candle_json import candle_json, candle_of
 
@@ -58,12 +59,8 @@ class CandlePages:
             candles.reverse()
             while candles:  # frees each once rendered: no large page in memory twice
                 rows.append(candle_json(candles.pop()))
-            if rows and page.as_of_us is None:
-                starts = rows[0]["t"] * 1000, rows[-1]["t"] * 1000
-                bounds = min(starts), timeframe.end_us(max(starts))
-                with self.stored.postgres.autocommit() as connection:
-                    spans = open_gaps(connection, symbol, *bounds).fetchall()
-                mark_incomplete(spans, rows, timeframe)
+            if rows:
+                self._mark(symbol, page, rows)
         if page.newest:
             rows.reverse()
         if not has_more:
@@ -93,6 +90,21 @@ class CandlePages:
     def knows(self, symbol: str) -> bool:
         """Tell whether the instrument was ever seen."""
         return self.stored.knows(symbol) or self.slices.watermark_us(symbol) is not None
+
+    def _mark(self, symbol: str, page: Page, rows: list[Row]) -> None:
+        """Set `partial` of candles folded on read, and clear `complete` of those in a gap."""
+        starts = rows[0]["t"] * 1000, rows[-1]["t"] * 1000
+        bounds = min(starts), page.timeframe.end_us(max(starts))
+        of_ticks = page.resolution.part is None or page.as_of_us is not None
+        with self.stored.postgres.autocommit() as connection:
+            first_us = (first_ticks if of_ticks else beginnings)(connection, [symbol])[0]
+            if page.as_of_us is None:
+                spans = open_gaps(connection, symbol, *bounds).fetchall()
+                mark_incomplete(spans, rows, page.timeframe)
+        if first_us != NEVER_US:  # else the parts' flags tell: the first tick is not stored yet
+            for row in rows:
+                start_us = row["t"] * 1000
+                row["partial"] = bool(start_us < first_us < page.timeframe.end_us(start_us))
 
     def _stored(self, symbol: str, page: Page, part: Timeframe) -> tuple[list[Row], bool]:
         """Return candles stored in the requested timeframe, possibly under another name."""

@@ -42,7 +42,9 @@ PART: Final = spec.Part(
                 "symbol": spec.NAME,
                 **dict.fromkeys(("price", "size"), _or_none(spec.DECIMAL, "null without a trade.")),
                 "t": _or_none(spec.MS, "Of the trade, ms since 1970; null without one."),
-                "received": _or_none(spec.MS, "When a trade was last received, ms since 1970."),
+                "received": _or_none(
+                    spec.MS, "When a trade last reached the candles, ms since 1970."
+                ),
                 **dict.fromkeys(
                     ("bid", "ask", "spread", "mid"), _or_none(spec.DECIMAL, "null without a quote.")
                 ),

@@ -57,7 +57,7 @@ PART: Final = spec.Part(
                 "price": spec.DECIMAL,
                 "size": spec.DECIMAL,
                 "t": spec.ms("Of the trade, ms since 1970."),
-                "received": spec.ms("When a trade was last received."),
+                "received": spec.ms("When a trade last reached the candles."),
                 "open": _or_none(spec.DECIMAL, "Price 24 hours ago; null without trades since."),
                 "session_open": _or_none(
                     spec.DECIMAL, "First price of the UTC day, or of the session that goes on."

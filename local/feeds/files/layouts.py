@@ -9,6 +9,7 @@ from typing import Final
 
 from local.feeds.files import symbols
 from local.feeds.files.errors import FileError, UnknownLayoutError
+from shared.inputs import conditions
 from shared.inputs.fields import POLYGON, POLYGON_IDS, Field, layout_of
 from shared.market.symbols import is_time
 
@@ -286,7 +287,7 @@ def _by_header(names: Sequence[str]) -> Layout | None:
             sides=_SIDES_OF_BOOK,
             only=("action", "T"),
         )
-    layout = layout_of(tuple(names), volume_is_size=True)
+    layout = layout_of(tuple(names), is_table=True)
     keys = {field: keys_found[0] for field, keys_found in layout.places.items()}
     if Field.PRICE not in keys:
         return None
@@ -303,7 +304,13 @@ def _by_header(names: Sequence[str]) -> Layout | None:
     correction = "correction" if "correction" in of_polygon else ""
     unread = [each for each in layout.unread if each not in (*within, correction)]
     return Layout(
-        kind, columns, sides=sides, ids_within=within, correction=correction, unread=unread
+        kind,
+        columns,
+        sides=sides,
+        conditions_of=conditions.POLYGON if of_polygon else "",
+        ids_within=within,
+        correction=correction,
+        unread=unread,
     )
 
 

@@ -82,6 +82,21 @@ def test_candles_of_any_timeframe_equal_the_definition(house: House, size: int) 
                 assert [shown(c) for page in ordered for c in page] == expected, timeframe
 
 
+def test_the_candle_that_began_before_the_first_tick_is_partial(house: House) -> None:
+    """A candle made on reading is partial if it began before the first tick, as a stored one is."""
+    first_us = START_US // MINUTE_US * MINUTE_US  # no base candle is partial
+    ticks = [t._replace(time_us=t.time_us - START_US + first_us) for t in generated(3, 30)]
+    for batch in batches(ticks, "BEGUN", 10):
+        house.take(batch)
+    for timeframe in ("1m", "5m", "1h", "2m", "3m", "2h", "1w", "1d@Asia/Kolkata", "7s", "120s"):
+        length_us = Timeframe.parse(timeframe.partition("@")[0]).length_us
+        for more in ({}, {"as_of": "-0s"}):
+            (got,) = read(house, "BEGUN", timeframe, **more)
+            begun = [c["t"] * 1000 < first_us < c["t"] * 1000 + length_us for c in got]
+            assert [c["partial"] for c in got] == begun, (timeframe, more)
+            assert any(begun) == (got[0]["t"] * 1000 != first_us)
+
+
 def test_small_slices_and_little_patience_give_the_same_candles(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from functions.udp_bridge.bodies import (
     MAX_TICKS,
+    Cut,
     cut,
     json_lines,
     json_objects,
@@ -15,7 +16,7 @@ from functions.udp_bridge.bodies import (
     messages,
 )
 from functions.udp_bridge.encodings import RefusedBodyError
-from shared.wire.raw_batch import MAX_PAYLOAD_BYTES, delimited
+from shared.wire.raw_batch import FORMAT_ALPACA, MAX_PAYLOAD_BYTES, delimited
 
 
 @given(st.lists(st.integers(0, 30_000), min_size=1, max_size=12))
@@ -44,6 +45,18 @@ def test_json_objects_are_split_unchanged() -> None:
     assert json_objects(b' {"price": 1.10}\n').payloads == [b'{"price": 1.10}']
     assert json_objects(b'[{"a":1.0} , 2,"x"]').payloads == [b'{"a":1.0}', b"2", b'"x"']
     assert json_lines(b'{"a":1}\r\n\n{bad\n{"b":2}').payloads == [b'{"a":1}', b"{bad", b'{"b":2}']
+    assert json_lines(b'[{"a":1}, 2]\n[3,\n[4]').payloads == [b'{"a":1}', b"2", b"[3,", b"[4]"]
+    assert json_objects(b'{"a":1}\n\n {bad\r\n').payloads == [b'{"a":1}', b" {bad"]
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/x-ndjson"])
+def test_messages_of_alpaca_stay_lists(kind: str) -> None:
+    """A message of Alpaca is a list, and no list of messages."""
+    message = b'[{"T":"t","S":"A"},{"T":"q","S":"A"}]'
+    assert cut(message, f"{kind}; feed=alpaca") == (FORMAT_ALPACA, Cut([message]))
+    assert cut(message, f"{kind}; feed=bybit")[1].payloads == [message[1:18], message[19:-1]]
+    two = cut(message + b"\n" + message, f"{kind}; feed=alpaca")
+    assert two == (FORMAT_ALPACA, Cut([message, message]))
 
 
 @pytest.mark.parametrize(
@@ -74,6 +87,7 @@ def prefix(length: int) -> bytes:
         (json_objects, b"[]", 400),
         (json_objects, b"[1,", 400),
         (json_objects, b"{} {}", 400),
+        (json_objects, b'{"a":\n1', 400),
         (json_objects, b"[" * 100_000, 400),
         (json_objects, b"[" + b"1," * MAX_TICKS + b"1]", 413),
         (json_objects, b'["' + b"x" * MAX_PAYLOAD_BYTES + b'"]', 413),

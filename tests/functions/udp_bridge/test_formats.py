@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -23,7 +25,9 @@ lines = st.one_of(
 )
 
 
-objects = st.text(max_size=60).map(lambda text: b"{" + text.encode(errors="replace"))
+objects = st.text(max_size=60).map(
+    lambda text: b"{" + text.encode(errors="replace").replace(b"\n", b"\n-")
+)
 
 
 @given(
@@ -58,6 +62,32 @@ def test_blanks_and_a_byte_order_mark_hide_no_object() -> None:
     some = objects + others
     csv, _, read = sorted_out(Datagrams(b"".join(some), list(map(len, some)), [0] * len(some)))
     assert (read.payloads, csv.payloads) == (b"".join(objects), b"".join(others))
+
+
+def test_several_objects_of_a_datagram_are_one_each() -> None:
+    """An array, and objects one a line, are one object each, with the receive time of all."""
+    some = [
+        b'{"a":1}\n{"b":[2]}\r\n\n{bad\n',
+        b'\xef\xbb\xbf [ {"c":3.10}, {"d":4} ]',
+        b'{\n "e": 5\n}',  # one object of several lines
+        b'{"f":6}\nf,6',  # anything else stays as it is
+        b'[{"g":',
+        b"[X],1",
+    ]
+    csv, _, read = sorted_out(Datagrams(b"".join(some), list(map(len, some)), [1, 2, 3, 4, 5, 6]))
+    ends = list(itertools.accumulate(read.lengths, initial=0))
+    objects = [read.payloads[a:b] for a, b in itertools.pairwise(ends)]
+    assert list(zip(read.receive_time_us, objects, strict=True)) == [
+        (1, b'{"a":1}'),
+        (1, b'{"b":[2]}'),
+        (1, b"{bad"),
+        (2, b'{"c":3.10}'),
+        (2, b'{"d":4}'),
+        (3, some[2]),
+        (4, some[3]),
+        (5, some[4]),
+    ]
+    assert csv.payloads == b"[X],1"
 
 
 def test_garbage_with_control_characters_is_a_line() -> None:

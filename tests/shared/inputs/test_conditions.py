@@ -30,6 +30,12 @@ from tests.shared.inputs.feeds import parsed, trades
         ("12,37", VOLUME_ONLY | ODD_LOT),
         ("@; I", VOLUME_ONLY | ODD_LOT),
         ("37.0", VOLUME_ONLY | ODD_LOT),
+        ("4", VOLUME_ONLY),  # of a tape: derivatively priced
+        ("[4]", 0),  # of Polygon: a bunched trade
+        ("[9, 3, 0]", 0),
+        ("polygon:9", 0),
+        ("polygon:5,37.0", VOLUME_ONLY | ODD_LOT | OUT_OF_SEQUENCE),
+        ('polygon:["8", "12"]', AUCTION | VOLUME_ONLY),
         ("odd_lot+AUCTION", ODD_LOT | AUCTION),
         ("volume_only", VOLUME_ONLY),
         ("lean:0", 0),
@@ -44,7 +50,7 @@ def test_conditions_are_flags_by_table(text: str, flags: int) -> None:
     assert read_conditions(text) == (flags, True, ())
 
 
-@pytest.mark.parametrize("text", ["M", "@Q", "9", "[15]", "[12, 16]"])
+@pytest.mark.parametrize("text", ["M", "@Q", "9", "[15]", "[12, 16]", "polygon:38"])
 def test_an_official_price_is_no_trade(text: str) -> None:
     """An official price has no volume and makes no tick."""
     assert not read_conditions(text).is_trade
@@ -55,6 +61,18 @@ def test_an_unknown_condition_is_reported(text: str) -> None:
     """An unknown condition is reported by name, and its trade is a tick."""
     flags, is_trade, unknown = read_conditions(text)
     assert (flags, is_trade, len(unknown) > 0) == (0, True, True)
+
+
+def test_one_digit_of_polygon_is_no_letter_of_a_tape() -> None:
+    """A trade of Polygon with condition 9, a cross trade, counts: the tapes' 9 is no trade."""
+    header = b"ticker,conditions,id,price,sip_timestamp,size\n"
+    found = parsed(FORMAT_CSV, header + b'A,9,1,1.5,1735827600038856001,2\nA,"9,5",2,1.5,,2')
+    stream = b'{"ev":"T","sym":"A","i":"%s","p":1.5,"s":2,"c":[%s],"t":1735827600038}'
+    streamed = parsed(FORMAT_SCANNER, stream % (b"1", b"9"), stream % (b"2", b"9,5"))
+    for each in (found, streamed):
+        assert each.rows.flags is not None
+        assert each.rows.flags.tolist() == [0, VOLUME_ONLY | OUT_OF_SEQUENCE]
+        assert not each.unread.keys() & {"condition 9", "condition 5"}
 
 
 def test_conditions_in_csv_and_json_are_equal() -> None:

@@ -227,6 +227,22 @@ def test_polygon_ids_are_unique_by_exchange_and_void_trades_are_skipped() -> Non
     assert (found.skipped, found.rejected, dict(found.unread)) == ({"void": 1}, [], {})
 
 
+def test_a_delimiter_between_quotes_divides_no_columns() -> None:
+    """A delimiter between quotes divides no columns, and quotes that do not end are a reject."""
+    content = b'symbol,note,price,time,more\nA,"x,6,y",100\nA,1,2,"a\nA,z,7,'
+    rows, rejected, *_ = parse_lines(batch(content))
+    assert rows.price.tolist() == [7, 100]
+    assert [(r.line, r.code) for r in rejected] == [(2, "bad_line")]
+
+
+def test_an_amount_beside_a_volume_is_money() -> None:
+    """In a table with the columns volume and amount, as Tushare's, the volume is the size."""
+    found = parse_lines(
+        batch(b"symbol,price,amount,volume\nA,3,6,2", b"symbol,price,amount\nA,3,2")
+    )
+    assert [row(found.rows, i)[2] for i in range(2)] == [2, 2]
+
+
 def test_a_type_column_is_the_side_only_without_a_side_column() -> None:
     """A `type` column is the side if it has sides and no other column is the side.
 

@@ -66,6 +66,8 @@ def test_a_one_letter_field_is_read_by_its_sender(
     [
         ({"T": MS, "s": "A", "S": "Buy", "v": "2", "p": "1", "L": "PlusTick", "i": "x-1"}, "buy"),
         ({"symbol": "A", "price": 1, "amount": 2, "ts": MS, "direction": "sell"}, "sell"),
+        ({"symbol": "A", "amount": 70, "quantity": 2, "takerSide": "buy", "price": 1, "ts": MS},
+         "buy"),  # Poloniex: the amount is money
         ({"symbol": "A", "price": 1, "volume": 2, "ts": MS, "side": "sell"}, "sell"),
         ({"symbol": "A", "price": 1, "volume": 2, "ts": MS, "tid": 1}, ""),
         ({"coin": "A", "side": "A", "px": "1", "sz": "2", "time": MS, "tid": 1}, "sell"),
