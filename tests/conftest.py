@@ -1,7 +1,8 @@
-"""Real servers for tests: started once, by the project's own command."""
+"""Real servers for tests, started once, and how tests are distributed over workers."""
 
 from __future__ import annotations
 
+import gc
 import itertools
 import re
 from collections.abc import Iterator
@@ -16,8 +17,14 @@ import redis
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+from local.servers.nats import nats
+from local.servers.postgres import postgres
+from local.servers.seaweedfs import seaweedfs
+from local.servers.server import Workspace
+from local.servers.valkey import valkey as valkey_server
 from shared.stores.postgres import Postgres
 from tests.collector import Collector
+from tests.local.servers.running import Running
 from tests.messenger import Messenger
 from tests.platform import running
 
@@ -60,6 +67,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Schedule:
     return Schedule(config, log)
 
 
+gc.disable()  # until all is collected: a third of the time of that, and nothing is freed
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was collected, a million objects, out of every later collection of garbage."""
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_sessionfinish() -> None:
+    """Let the interpreter free it at its end: extension modules report leaks otherwise."""
+    gc.unfreeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests that use servers as `processes`, and sort.
 
@@ -98,38 +119,16 @@ def _refuse(*_: object, **__: object) -> None:
     raise AssertionError("a test that starts a process is marked with pytest.mark.processes")
 
 
-BROKER = """
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: channel, namespace: tests}
-data:
-  channel-template-spec: |
-    apiVersion: messaging.knative.dev/v1alpha1
-    kind: NatsJetStreamChannel
-    spec:
-      stream: {config: {retention: Interest, maxBytes: 67108864}}
----
-apiVersion: eventing.knative.dev/v1
-kind: Broker
-metadata:
-  name: default
-  namespace: tests
-  annotations: {eventing.knative.dev/broker.class: MTChannelBasedBroker}
-spec:
-  config: {apiVersion: v1, kind: ConfigMap, name: channel, namespace: tests}
-"""
-
-
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The URLs of real stores, without any function of Kandle."""
+    """The URLs of real stores, as `kandle up` runs them, without anything of Kandle."""
     directory = tmp_path_factory.mktemp("servers")
-    eventing = directory / "eventing"
-    eventing.mkdir()
-    (eventing / "broker.yaml").write_text(BROKER)
-    with running(
-        directory / "data", "--functions", "none", "--eventing", str(eventing)
-    ) as environment:
+    workspace = Workspace.at(directory / "data")
+    environment: dict[str, str] = {}
+    with ExitStack() as stack:
+        for each in (nats, valkey_server, postgres, seaweedfs):
+            server = Running(each(workspace), workspace.directory(each.__name__))
+            environment |= stack.enter_context(server).variables
         with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as connection:
             # test databases need neither vacuum nor durability
             for setting in ("autovacuum", "fsync", "full_page_writes"):
@@ -207,9 +206,9 @@ def empty_database(servers: dict[str, str]) -> str:
 def _schema(servers: dict[str, str]) -> str:
     """The name of a template database with every migration."""
     url = _new_database(servers, "template1")
-    postgres = Postgres(url, size=1)
-    postgres.check()
-    postgres.close()
+    migrated = Postgres(url, size=1)
+    migrated.check()
+    migrated.close()
     return url.rsplit("/", 1)[1]
 
 
