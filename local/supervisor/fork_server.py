@@ -28,8 +28,9 @@ PRELOADED: Final = (
     *("aiohttp", "functions_framework.aio", "httpx", "nats", "numpy", "psycopg_pool"),
     *("prometheus_client", "redis", "stamina", "uvicorn.main", "uvloop"),
     *("uvicorn.lifespan.on", "uvicorn.loops.uvloop", "uvicorn.protocols.http.httptools_impl"),
-    *("shared.adapter.wiring", "shared.lake.cold", "shared.market.timeframes"),
-    *("shared.stores.postgres", "shared.stores.redis", "shared.wire.columns"),
+    *("shared.adapter.wiring", "shared.alerts.rule", "shared.inputs.line", "shared.lake.cold"),
+    *("shared.market.calendar_timeframes", "shared.stores.postgres"),
+    *("shared.stores.redis", "shared.wire.busts", "shared.wire.columns", "shared.wire.feed_status"),
 )
 """Loaded before any fork: modules whose import starts no thread and reads no setting."""
 
