@@ -197,7 +197,7 @@ class BrokerProcess:
                     "ready": each.ready,
                     "reason": each.reason,
                     **asdict(each.counts),
-                    "lag": self._lags.get(each.trigger.key, 0),
+                    "lag": self._lags.get(each.trigger.key),
                 }
                 for each in self._dispatchers
             },

@@ -90,7 +90,8 @@ class _Stats:
             metrics.TRIGGER_EVENTS, "Attempts by outcome.", labels=["trigger", "outcome"]
         )
         for name, trigger in self._stats["triggers"].items():
-            lag.add_metric([name], trigger["lag"])
+            if trigger["lag"] is not None:
+                lag.add_metric([name], trigger["lag"])
             flying.add_metric([name], trigger["in_flight"])
             for outcome in _OF_TRIGGERS:
                 events.add_metric([name, outcome], trigger[outcome])

@@ -181,7 +181,8 @@ class Sampler:
             if name in elsewhere:
                 counts[_ELSEWHERE] = trigger["dead_lettered"]
             self._counters.observe(name, counts)
-        self._lag = {name: trigger["lag"] for name, trigger in stats["triggers"].items()}
+        lags = {name: trigger["lag"] for name, trigger in stats["triggers"].items()}
+        self._lag = {name: lag for name, lag in lags.items() if lag is not None}
         self._unready = {
             name: trigger["reason"] or "it does not say why"
             for name, trigger in stats["triggers"].items()

@@ -108,7 +108,7 @@ def wait_until_applied(pipeline: dict[str, str], symbol: str, ticks: int) -> Non
     def waiting() -> int:
         stats = web.get(httpx.URL(pipeline["K_SINK"]).copy_with(path="/stats")).json()
         lags: Iterable[int] = (
-            trigger["lag"]
+            1 if trigger["lag"] is None else trigger["lag"]
             for trigger in stats["triggers"].values()
             if "candle-aggregate" in trigger["subscriber"]
         )

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import nats
 import pytest
 
@@ -167,17 +168,23 @@ def test_the_broker_recovers_from_a_nats_restart(
 def test_the_broker_waits_for_nats(
     start_broker: StartBroker, subscriber: Subscriber, own_nats: NatsServer
 ) -> None:
-    """A broker without NATS is live, not ready, answers 500, and becomes ready with NATS."""
+    """A broker without NATS is live, not ready, answers 500, and becomes ready with NATS.
+
+    Until then the lag of its Triggers is unknown, and not 0.
+    """
     own_nats.stop()
     objects = [channel("early"), broker("early", "main"), trigger("early", "work")]
     run = start_broker("early", objects, nats_url=own_nats.url, ready=False)
     eventually(lambda: status(f"{run.url}/healthz") == 200)
     assert status(f"{run.url}/readyz") == 503
     assert run.send("early/main", "early-1", type="work").status_code == 500
+    assert run.stats()["triggers"]["early/work"]["lag"] is None
+    assert "kandle_trigger_lag{" not in httpx.get(f"{run.url}/metrics").text
     own_nats.start()
     eventually(lambda: status(f"{run.url}/readyz") == 200)
     run.send("early/main", "early-1", type="work")
     subscriber.wait_for("early-1")
+    eventually(lambda: run.stats()["triggers"]["early/work"]["lag"] == 0)
 
 
 def test_sigterm_ends_a_broker_without_nats(
