@@ -27,6 +27,7 @@ class Dialect:
     side column says whether the buyer was the maker; `side_is_type`: it may be the type of an order
     instead. `of_polygon`: whether the columns are Polygon's; `ids_within`: those that scope its
     ids, `correction`: its corrections, or -1. `unread`: unknown columns that could be data.
+    `date`: column of the date, where the time may be only that of the day, or -1.
     """
 
     delimiter: str = ","
@@ -39,6 +40,7 @@ class Dialect:
     of_polygon: bool = False
     ids_within: tuple[int, ...] = ()
     correction: int = -1
+    date: int = -1
     unread: tuple[str, ...] = ()
 
     def names(self, column: Field) -> str:
@@ -83,6 +85,7 @@ def dialect_of(first_line: bytes, *, decimal_comma: bool = False) -> Dialect:
         bool(of_polygon),
         tuple(of_polygon.index(name) for name in POLYGON_IDS if name in of_polygon),
         of_polygon.index("correction") if "correction" in of_polygon else -1,
+        names.index(layout.date) if layout.date else -1,
         tuple(n for n in layout.unread if not of_polygon or n not in (*POLYGON_IDS, "correction")),
     )
 

@@ -151,6 +151,12 @@ _FIELDS: Final = MappingProxyType(
 )  # fmt: skip
 
 
+CLOCK: Final = r"\d\d:\d\d(:\d\d([.,]\d+)?)?|\d{6}"
+"""A time of day: its date stands in another column."""
+
+_OF_QUOTES: Final = frozenset({Field.BID, Field.ASK, Field.BID_SIZE, Field.ASK_SIZE})
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Fields of a trade. `places[field]`: their names, in order of precedence.
@@ -163,14 +169,20 @@ class Layout:
     unread: tuple[str, ...]
     venue_known: bool = False
 
+    @property
+    def date(self) -> str:
+        """The column of dates beside a column `time`, which may have only the time of day."""
+        by_name = {_plain(name): name for name in self.places.get(Field.TIME, ())}
+        return by_name["date"] if next(iter(by_name), "") == "time" and "date" in by_name else ""
+
 
 @lru_cache(maxsize=4096)
 def layout_of(names: tuple[str, ...], *, is_table: bool = False) -> Layout:
     """Return the layout of an object's or table's names.
 
-    In a table of trades `volume` is a trade's, and `amount` beside it the money. In an object it is
-    the trade's only beside a side or a trade id (`id` alone may be the instrument's), and the day's
-    without.
+    A table has trades only: columns of quotes are unread, `volume` is a trade's, and `amount`
+    beside it the money. In an object `volume` is the trade's only beside a side or a trade id (`id`
+    alone may be the instrument's), and the day's without.
     """
     names_of: dict[Field, list[tuple[float, str]]] = {}
     unread = []
@@ -192,6 +204,9 @@ def layout_of(names: tuple[str, ...], *, is_table: bool = False) -> Layout:
                 names_of.setdefault(meant, []).append((0, name))
         elif short in _FIELDS:
             field, rank = _FIELDS[short]
+            if is_table and field in _OF_QUOTES:
+                unread.append(name)
+                continue
             names_of.setdefault(field, []).append((rank, name))
         elif short in ("volume", "vol") and volume_is_size and not is_scan:
             beside_amount = _FIELDS["amount"][1] + (-0.5 if is_table else 0.5)

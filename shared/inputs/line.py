@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from shared.inputs.conditions import POLYGON
 from shared.inputs.dialects import COLUMNS, PLAIN, Dialect, delimiter_of, split
-from shared.inputs.fields import VOID_CORRECTIONS, Field
+from shared.inputs.fields import CLOCK, VOID_CORRECTIONS, Field
 from shared.market import symbols
 from shared.market.decimals import MAX_SCALE, MAX_WIDE_DIGITS
 from shared.market.timestamps import EARLIEST_S, parse_us
@@ -28,6 +28,7 @@ BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 EARLIEST_US: Final = EARLIEST_S * 10**6
 
 _NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+_CLOCK: Final = re.compile(CLOCK, re.ASCII)
 _THOUSANDS: Final = re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d*)?", re.ASCII)
 _MAX_NUMBER_BYTES: Final = 80
 _SIDES: Final = {"": 0, "buy": 1, "b": 1, "sell": 2, "s": 2, "a": 2, "n": 0}
@@ -91,6 +92,8 @@ def parse_line(line: bytes, dialect: Dialect = PLAIN) -> Line:
     if trade_id := absent(trade_id):
         within = (text for i in dialect.ids_within if (text := absent(fields[i])) not in ("", "0"))
         trade_id = ":".join([*within, trade_id])
+    if dialect.date >= 0 and _CLOCK.fullmatch(time):
+        time = f"{fields[dialect.date]} {time}"
     if (conditions := absent(conditions)) and dialect.of_polygon:
         conditions = f"{POLYGON}:{conditions}"
     if dialect.side_is_type and side.lower() not in _SIDES:

@@ -206,7 +206,7 @@ def _parse_plain(
     integer = digits & ~leading_zero & (id_length <= 18)
     kind = np.where(id_length == 0, NO_ID, np.where(integer, INTEGER_ID, TEXT_ID))
     plain = (commas >= 1) & (commas < dialect.width)
-    plain &= not dialect.of_polygon
+    plain &= not dialect.of_polygon and dialect.date < 0
     plain &= (symbols.length >= 1) & (symbols.length <= MAX_SYMBOL_BYTES)
     plain &= price_ok
     plain &= size_ok | (sizes.length == 0)

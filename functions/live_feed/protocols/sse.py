@@ -102,7 +102,7 @@ class _Stream(StreamingResponse):
         slow = asyncio.create_task(self._session.client.too_slow())
         try:
             await asyncio.wait((sending, slow), return_when=asyncio.FIRST_COMPLETED)
-            if slow.done():
+            if self._session.client.overflown:
                 metrics.LIVE_DISCONNECTED.labels(SLOW).inc()
                 await asyncio.wait((sending,), timeout=_LAST_WORD_S)
             if sending.done():
@@ -122,7 +122,6 @@ async def _events(session: Session) -> AsyncGenerator[bytes, None]:
         except ReplicaEndsError:
             return  # the browser reconnects with Last-Event-ID
         except SlowConsumerError:
-            metrics.LIVE_DISCONNECTED.labels(SLOW).inc()
             yield _event(orjson.dumps({"type": "error", "code": SLOW, "msg": "read faster"}), "")
             return
         stream = "" if session.is_replay else session.hub.stream_name

@@ -41,7 +41,8 @@ class Layout:
     vendor of the sale condition codes (shared/inputs/conditions.py). `mid_of`: bid and ask columns
     of quotes whose mid is the price. `ids_within`: columns that scope trade ids and prefix them.
     `correction`: Polygon's corrections column, which may void a trade. `midnight`: time zone and
-    date (YYYYMMDD) from whose midnight times count.
+    date (YYYYMMDD) from whose midnight times count. `date`: column of the date, where the time may
+    be only that of the day.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Layout:
     mid_of: tuple[str, str] | None = None
     ids_within: Sequence[str] = ()
     correction: str = ""
+    date: str = ""
     unread: Sequence[str] = ()
 
     def describe(self) -> str:
@@ -70,6 +72,8 @@ class Layout:
             parts.insert(0, f"symbol is {self.symbol}")
         if self.midnight:
             parts.append(f"times since midnight of {self.midnight[1]} in {self.midnight[0]}")
+        if self.date:
+            parts.append(f"date={self.date}")
         if self.unread:
             parts.append(f"not read: {', '.join(self.unread)}")
         return f"{self.name}: {', '.join(parts)}"
@@ -255,6 +259,7 @@ def needed(layout: Layout) -> list[str]:
     """Return the columns to read."""
     only = [layout.correction] if layout.correction else []
     only += [] if layout.only is None else [layout.only[0]]
+    only += [layout.date] if layout.date else []
     return list(dict.fromkeys([*layout.columns.values(), *only, *layout.ids_within]))
 
 
@@ -310,6 +315,7 @@ def _by_header(names: Sequence[str]) -> Layout | None:
         conditions_of=conditions.POLYGON if of_polygon else "",
         ids_within=within,
         correction=correction,
+        date=layout.date,
         unread=unread,
     )
 

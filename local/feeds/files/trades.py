@@ -22,7 +22,7 @@ from local.feeds.files.layouts import FIELDS, MAKER, TYPES, UNITS, Choice, Layou
 from local.feeds.files.opening import Part, Progress, parts_of, reported
 from local.feeds.files.tables import read_tables
 from local.feeds.tick import Tick
-from shared.inputs.fields import VOID_CORRECTIONS
+from shared.inputs.fields import CLOCK, VOID_CORRECTIONS
 from shared.market.timestamps import parse_us
 
 _NEEDS_QUOTES: Final = (b",", b'"', b"\r", b"\n")
@@ -155,8 +155,16 @@ def _trades(part: Part, layout: Layout, raw: RawTable, progress: Progress) -> Tr
         columns["conditions"] = pc.if_else(pc.equal(codes, ""), "", qualified)
     for column in reversed(layout.ids_within):
         columns["trade_id"] = _within(_texts(table[column]), columns["trade_id"])
+    if layout.date:
+        columns["time"] = _dated(_texts(table[layout.date]), columns["time"])
     columns["time"] = _times(part, columns["time"], layout)
     return Trades(str(part), part.identity, raw.first_row, columns)
+
+
+def _dated(dates: pa.ChunkedArray, times: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return times with their dates where they are only times of the day."""
+    is_clock = pc.match_substring_regex(times, f"^({CLOCK})$")
+    return pc.if_else(is_clock, pc.binary_join_element_wise(dates, times, " "), times)
 
 
 def _within(scopes: pa.ChunkedArray, ids: pa.ChunkedArray) -> pa.ChunkedArray:

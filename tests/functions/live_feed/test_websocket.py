@@ -256,6 +256,30 @@ def test_an_event_stream_that_is_not_read_ends(run: Run, monkeypatch: pytest.Mon
     run(test)
 
 
+def test_an_event_stream_that_is_read_too_late_ends_with_an_error(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event stream that is read again ends with the error, and counts as one slow client."""
+    monkeypatch.setattr("functions.live_feed.protocols.sse._LAST_WORD_S", 60)
+
+    async def test(room: Room) -> None:
+        before = let_go()
+        async with (
+            serving(room) as address,
+            connect(f"ws://{address}/ws", proxy=None) as quick,
+            httpx.AsyncClient(trust_env=False, timeout=60) as client,
+            client.stream("GET", f"http://{address}/sse?channels=ticks:A") as answer,
+        ):
+            await ask(quick, op="subscribe", channels=["ticks:A"])
+            await read(quick, 2)
+            await flood(room, quick, lambda: let_go() > before)
+            *_, last = [line async for line in answer.aiter_lines() if line.startswith("data: ")]
+            assert json.loads(last[6:])["code"] == "slow_consumer"
+            assert let_go() == before + 1
+
+    run(test)
+
+
 def test_an_event_stream_refuses_a_parameter_that_nobody_reads(run: Run) -> None:
     """An unknown parameter of an event stream is refused, and `channels` may be repeated.
 

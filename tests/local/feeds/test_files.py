@@ -148,6 +148,16 @@ BINANCE = "5,94000.1,0.5,47000.05,1735689600000,true\n"
             "A,134.5,10,1735827600038856001,,11:7,polygon:37",
         ),
         (
+            "kibot.csv",
+            "Date,Time,Symbol,Price,Bid,Ask,Size\n2025-01-02,09:30:00.123,A,1.5,1,2,7\n",
+            "A,1.5,7,2025-01-02 09:30:00.123",
+        ),
+        (
+            "datetimes.csv",
+            "date,time,symbol,price\n2025-01-02,1735810200123,A,1.5\n",
+            "A,1.5,,1735810200123",
+        ),
+        (
             "polygon.jsonl",
             '{"ticker":"A","conditions":[12,37],"exchange":11,"id":"7","price":134.5,"size":10,'
             '"sip_timestamp":1735827600038856001,"trf_id":202}\n',

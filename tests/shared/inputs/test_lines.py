@@ -235,6 +235,18 @@ def test_a_delimiter_between_quotes_divides_no_columns() -> None:
     assert [(r.line, r.code) for r in rejected] == [(2, "bad_line")]
 
 
+def test_a_date_and_a_time_of_day_are_one_time() -> None:
+    """A column of dates completes one of times of day; columns of quotes are unread."""
+    content = (
+        b"date;time;symbol;price;bid\n20250102;093000;A;1\n2025.01.02;09:30:00.5;A;2\n"
+        b"2025-01-03;1735810200123;A;3\n02/01/2025;09:30;A;4\n"
+    )
+    rows, rejected, _, _, unread, *_ = parse_lines(batch(content))
+    assert rows.time_us.tolist() == [1735810200000000, 1735810200500000, 1735810200123000]
+    assert [(r.code, "02/01/2025 09:30" in r.detail) for r in rejected] == [("bad_time", True)]
+    assert set(unread) == {"bid"}
+
+
 def test_an_amount_beside_a_volume_is_money() -> None:
     """In a table with the columns volume and amount, as Tushare's, the volume is the size."""
     found = parse_lines(
