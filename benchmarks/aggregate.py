@@ -38,7 +38,7 @@ EVENTS_A_SECOND = 60
 INSTRUMENTS = os.environ.get("INSTRUMENTS", "20,1000,10000")
 SHARED = os.environ.get("SHARED", "1,2,3")
 SECONDS = int(os.environ.get("SECONDS", "8"))
-RULES = Rules(parse_ladder(DEFAULT_LADDER), 2_000_000, 5_000_000, 600_000)
+RULES = Rules(parse_ladder(DEFAULT_LADDER), 2_000_000, 5_000_000, 600_000, unused_us=0)
 
 
 class NoStorage:

@@ -68,7 +68,7 @@ def run() -> None:
 
 def measure(platform: Platform, width: int) -> None:
     """Let the minutes pass; print what their work took."""
-    access, dsn = S3Access.from_mapping(platform.environment), platform.environment["DATABASE_URL"]
+    access, dsn = S3Access.from_env(platform.environment), platform.environment["DATABASE_URL"]
     postgres = Postgres(dsn, size=2)
     with postgres.connection() as connection:
         connection.execute("SELECT make_partition('tick_segments', %s)", (DAY,))

@@ -90,7 +90,7 @@ def load(platform: Platform) -> None:
     """Store, copy, compact, verify and drop; print how long each took."""
     environment = platform.environment
     postgres = Postgres(environment["DATABASE_URL"], size=4, limits=MAINTENANCE)
-    access = S3Access.from_mapping(environment)
+    access = S3Access.from_env(environment)
     ladder = parse_ladder(DEFAULT_LADDER)
     writer, ticks_writer = Writer(postgres), TickWriter(postgres)
 
@@ -177,7 +177,7 @@ def rate(client: httpx.Client, url: str) -> float:
 
 def download(platform: Platform, folder: Path) -> None:
     """Copy the candles' files that count to the disk."""
-    access = S3Access.from_mapping(platform.environment)
+    access = S3Access.from_env(platform.environment)
     with psycopg.connect(platform.environment["DATABASE_URL"]) as connection:
         table = Catalog(connection, access).table(CANDLES, lake_of(connection))
     for task in table.scan().plan_files():

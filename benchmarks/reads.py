@@ -69,7 +69,7 @@ def run() -> None:
 
 def measure(platform: Platform, shape: str) -> None:
     """Load the market, ask, and print."""
-    dsn, access = platform.environment["DATABASE_URL"], S3Access.from_mapping(platform.environment)
+    dsn, access = platform.environment["DATABASE_URL"], S3Access.from_env(platform.environment)
     postgres = Postgres(dsn, size=2, limits=MAINTENANCE)
     writer = TickWriter(postgres)
     begin_us = time.time_ns() // 1000 - MINUTES * _MINUTE_US

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.market.timeframes import Timeframe
+from shared.market.shards import DEFAULT_SHARDS, MAX_SHARDS
+from shared.market.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
+from shared.runtime.settings import FromEnvironment, integer, parsed
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(FromEnvironment):
     """Aggregation rules. `ladder`: the base timeframe first. Times in microseconds.
 
     `marker_ms`: life of a marker once Postgres has recorded its event. `keep_us`: how long a block
@@ -17,13 +19,13 @@ class Rules:
     divided among.
     """
 
-    ladder: tuple[Timeframe, ...]
-    allowed_lateness_us: int
-    idle_us: int
-    marker_ms: int
-    keep_us: int = 600_000_000
-    unused_us: int = 0
-    shards: int = 16
+    ladder: tuple[Timeframe, ...] = parsed("TIMEFRAMES", DEFAULT_LADDER, parse_ladder)
+    allowed_lateness_us: int = integer("ALLOWED_LATENESS_MS", 2_000, 0, 3_600_000, times=1000)
+    idle_us: int = integer("IDLE_MS", 5_000, 100, 3_600_000, times=1000)
+    marker_ms: int = integer("MARKER_TTL_S", 600, 60, 30 * 86_400, times=1000)
+    keep_us: int = integer("KEEP_S", 600, 1, 30 * 86_400, times=1_000_000)
+    unused_us: int = integer("KEEP_INSTRUMENTS_D", 90, 0, 100_000, times=86_400_000_000)
+    shards: int = integer("SHARDS", DEFAULT_SHARDS, 1, MAX_SHARDS)
 
     @property
     def base(self) -> Timeframe:

@@ -17,17 +17,18 @@ from shared.analysis.detectors.charts import CHARTS
 from shared.analysis.detectors.detect import detect_many
 from shared.analysis.detectors.settings import DetectorSettings
 from shared.analysis.finding import Finding
+from shared.runtime.settings import FromEnvironment, nested
 
 _CONFIDENCE: Final = {1: 0.7, 2: 0.9}
 """Confidence of an anomaly by severity; anomalies have their own limits, not a minimum of it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Detection:
+class Detection(FromEnvironment):
     """Runs the detectors."""
 
-    patterns: DetectorSettings
-    anomalies: AnomalySettings
+    patterns: DetectorSettings = nested(DetectorSettings.read)
+    anomalies: AnomalySettings = nested(AnomalySettings.read)
 
     @property
     def lookback(self) -> int:

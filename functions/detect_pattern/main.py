@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import os
 
-import functions_framework.aio
-from starlette.requests import Request
-from starlette.responses import Response
-
 from functions.detect_pattern.deliver import AT_ONCE, Delivery
 from functions.detect_pattern.detection import kind_of
 from functions.detect_pattern.evaluate import EvaluationRules
@@ -17,13 +13,12 @@ from functions.detect_pattern.settings import Settings
 from functions.detect_pattern.step import Steps
 from functions.detect_pattern.storage import Storage
 from functions.detect_pattern.store import Store
-from shared.adapter.delegated import Delegated
+from shared.adapter.delegated import served
 from shared.adapter.wiring import event_app
 from shared.lake.cold import Cold
 from shared.realtime.watchlist import Watched, Watchlist
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect, translated
-from shared.stores.s3 import S3Access
 
 EVALUATING = 4
 """Events evaluated at once; the detectors keep one core busy each."""
@@ -32,7 +27,7 @@ EVALUATING = 4
 settings = Settings.from_env(os.environ)
 client = connect(settings.redis_url)
 postgres = Postgres(settings.database_url, size=EVALUATING + AT_ONCE + 1)
-storage = Storage(postgres, Cold(S3Access.from_mapping(os.environ)))
+storage = Storage(postgres, Cold(settings.s3))
 detection = settings.detection
 rules = EvaluationRules(
     detection, kind_of, detection.lookback, settings.cooldown_us, settings.grace_ms
@@ -57,9 +52,4 @@ def ready() -> None:
 app = event_app(
     STAGE, handler, os.environ, concurrency=EVALUATING + AT_ONCE, ready=ready, emits=True
 )
-
-
-@functions_framework.aio.http
-async def detect_pattern(request: Request) -> Response:
-    """Answer one request: an event, a probe or a scrape."""
-    return Delegated(app)
+detect_pattern = served("detect_pattern", app)

@@ -30,7 +30,7 @@ from functions.exchange_bridge.intake import Intake
 from functions.exchange_bridge.past.gaps import Gaps
 from functions.exchange_bridge.past.previous_run import resume
 from functions.exchange_bridge.past.venue_history import History
-from functions.exchange_bridge.settings import Settings
+from functions.exchange_bridge.settings import MetricsAddress, Settings
 from functions.exchange_bridge.status import Reporter
 from shared.adapter.logs import configure_logging
 from shared.adapter.sink import Sink
@@ -54,7 +54,7 @@ TICK_S: Final = 0.005
 async def serve(settings: Settings, tracing: Tracing) -> None:
     """Run the feed until SIGTERM or SIGINT, then drain. Raises OSError."""
     stopping = stopped_by_signals()
-    serve_metrics(*settings.metrics)
+    serve_metrics(settings.metrics)
     await run(settings, tracing, stopping)
 
 
@@ -66,12 +66,12 @@ def stopped_by_signals() -> asyncio.Event:
     return stopping
 
 
-def serve_metrics(host: str, port: int) -> None:
+def serve_metrics(address: MetricsAddress) -> None:
     """Serve the metrics of this process until it ends. Raises OSError that names the port."""
     try:
-        prometheus_client.start_http_server(port, host)
+        prometheus_client.start_http_server(address.port, address.host)
     except OSError as error:
-        raise OSError(f"cannot serve metrics on port {port}: {error}") from error
+        raise OSError(f"cannot serve metrics on port {address.port}: {error}") from error
 
 
 async def run(settings: Settings, tracing: Tracing, stopping: asyncio.Event) -> None:

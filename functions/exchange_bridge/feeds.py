@@ -134,7 +134,7 @@ async def _at_most(event: asyncio.Event, seconds: float) -> None:
 async def serve(path: Path, address: MetricsAddress, spans: Tracing) -> None:
     """Run all feeds until SIGTERM or SIGINT. Raises OSError."""
     stopping = stopped_by_signals()
-    serve_metrics(*address)
+    serve_metrics(address)
     await Feeds(path, os.environ, spans).follow(stopping)
 
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import os
 
-import functions_framework.aio
-from starlette.requests import Request
-from starlette.responses import Response
-
 from functions.history_query.api.reference_page import OPEN_PATHS
 from functions.history_query.queries.indicator_list import entries
 from functions.history_query.settings import Settings
 from functions.history_query.warm_up import WarmUp
 from functions.history_query.wiring import history_api
 from shared.adapter.access import guarded
-from shared.adapter.delegated import Delegated
+from shared.adapter.delegated import served
 from shared.adapter.logs import configure_logging
 from shared.lake.cold import Cold
 from shared.realtime.readers import LiveState
@@ -54,9 +50,4 @@ app = history_api(
     notify_url=settings.notify_url,
 )
 guarded_app = guarded(app, os.environ, open_paths=OPEN_PATHS)
-
-
-@functions_framework.aio.http
-async def history_query(request: Request) -> Response:
-    """Answer one request."""
-    return Delegated(guarded_app)
+history_query = served("history_query", guarded_app)

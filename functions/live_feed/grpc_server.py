@@ -10,7 +10,6 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,7 +27,7 @@ from shared.adapter.access import AccessRules
 from shared.adapter.logs import configure_logging
 from shared.errors import TransientError
 from shared.runtime.memory import settle
-from shared.runtime.settings import Environment, SettingsError
+from shared.runtime.settings import FromEnvironment, SettingsError, integer, nested, text
 from shared.runtime.tasks import end
 
 log = logging.getLogger(__name__)
@@ -45,34 +44,17 @@ _OPTIONS: Final = (
 )
 
 
-@dataclass(frozen=True)
-class Settings:
+@dataclass(frozen=True, kw_only=True)
+class Settings(FromEnvironment):
     """Settings of the server, from its environment."""
 
-    live: LiveSettings
-    access: AccessRules
-    host: str
-    port: int
-    metrics_host: str
-    metrics_port: int
-    drain_s: int
-
-    @classmethod
-    def from_env(cls, mapping: Mapping[str, str]) -> Settings:
-        """Read and check. Raises SettingsError."""
-        env = Environment(mapping)
-        host = env.text("GRPC_HOST", "127.0.0.1")
-        settings = cls(
-            live=LiveSettings.read(env),
-            access=AccessRules.from_env(mapping),
-            host=host,
-            port=env.integer("GRPC_PORT", 50_051, 1, 65_535),
-            metrics_host=env.text("METRICS_HOST", host),
-            metrics_port=env.integer("METRICS_PORT", 9090, 1, 65_535),
-            drain_s=env.integer("DRAIN_S", 8, 0, 3_600),
-        )
-        env.check()
-        return settings
+    live: LiveSettings = nested(LiveSettings.read)
+    access: AccessRules = nested(AccessRules.read)
+    host: str = text("GRPC_HOST", "127.0.0.1")
+    port: int = integer("GRPC_PORT", 50_051, 1, 65_535)
+    metrics_host: str = text("GRPC_HOST", "127.0.0.1", overridden_by="METRICS_HOST")
+    metrics_port: int = integer("METRICS_PORT", 9090, 1, 65_535)
+    drain_s: int = integer("DRAIN_S", 8, 0, 3_600)
 
 
 async def serve(settings: Settings) -> None:

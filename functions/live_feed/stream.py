@@ -40,6 +40,7 @@ from shared.errors import TransientError
 from shared.realtime import channels as live
 from shared.realtime.leases import ALL
 from shared.runtime.dead_letters import DeadLetter, DeadLetters
+from shared.runtime.settings import FromEnvironment, integer
 
 log = logging.getLogger(__name__)
 
@@ -51,15 +52,15 @@ _ANSWERS_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(FromEnvironment):
     """Retention of the stream, for clients that resume.
 
     `latest_age_s`: retention of a channel's newest message; 0: forever.
     """
 
-    max_age_s: float = 600.0
-    max_bytes: int = 256 * 1024 * 1024
-    latest_age_s: float = 0.0
+    max_age_s: float = integer("LIVE_REPLAY_S", 600, 1, 86_400)
+    max_bytes: int = integer("LIVE_REPLAY_BYTES", 256 * 1024 * 1024, 1024 * 1024, 2**40)
+    latest_age_s: float = integer("KEEP_INSTRUMENTS_D", 90, 0, 100_000, times=86_400)
 
 
 class LiveStream:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
@@ -20,33 +19,19 @@ from functions.live_feed.settings import LiveSettings
 from shared.adapter.door import EventDoor, is_of_cluster, nowhere
 from shared.adapter.wiring import event_app
 from shared.realtime.leases import Watched
-from shared.runtime.settings import Environment
+from shared.runtime.settings import FromEnvironment, integer, nested, parsed, text
 from shared.stores.redis import connect
 
 
-@dataclass(frozen=True)
-class Settings:
+@dataclass(frozen=True, kw_only=True)
+class Settings(FromEnvironment):
     """Settings of live-feed, from its environment."""
 
-    live: LiveSettings
-    nats_browser_url: str = field(repr=False)
-    ticks_an_event: int
-    queue_proxy: str
-    takes_events: bool
-
-    @classmethod
-    def from_env(cls, mapping: Mapping[str, str]) -> Settings:
-        """Read and check. Raises SettingsError."""
-        env = Environment(mapping)
-        settings = cls(
-            live=LiveSettings.read(env),
-            nats_browser_url=env.text("NATS_BROWSER_URL", ""),
-            ticks_an_event=env.integer("LIVE_TICKS_PER_EVENT", 50, 1, 100_000),
-            takes_events=bool(env.integer("LIVE_EVENTS", 1, 0, 1)),
-            queue_proxy=QUEUE_PROXY if env.text("K_REVISION", "") else "",
-        )
-        env.check()
-        return settings
+    live: LiveSettings = nested(LiveSettings.read)
+    nats_browser_url: str = text("NATS_BROWSER_URL", "")
+    ticks_an_event: int = integer("LIVE_TICKS_PER_EVENT", 50, 1, 100_000)
+    takes_events: bool = integer("LIVE_EVENTS", 1, 0, 1, to=bool)
+    queue_proxy: str = parsed("K_REVISION", "", lambda revision: revision and QUEUE_PROXY)
 
 
 settings = Settings.from_env(os.environ)

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-
-import functions_framework.aio
-from starlette.requests import Request
-from starlette.responses import Response
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from functions.persist.busts import BustWriter
 from functions.persist.feeds import FeedWriter
@@ -21,12 +17,12 @@ from functions.persist.quotes import QuotesStore, QuoteWriter
 from functions.persist.row_retention import RowRetention, maintain
 from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
-from shared.adapter.delegated import Delegated
+from shared.adapter.delegated import served
 from shared.adapter.wiring import event_app
 from shared.lake.cold import Cold
 from shared.lake.maintenance_process import Rounds
 from shared.lake.retention_settings import Terms
-from shared.runtime.settings import Environment
+from shared.runtime.settings import FromEnvironment, integer, ms_to_s, nested, parsed, text
 from shared.stores.limits import INGEST, MAINTENANCE, Limits
 from shared.stores.postgres import Postgres
 from shared.stores.s3 import S3Access
@@ -35,35 +31,18 @@ WAITING_TOGETHER = 24
 """Events that wait for their group (maxAckPending of the trigger), and room for the clock."""
 
 
-@dataclass(frozen=True)
-class Settings:
+@dataclass(frozen=True, kw_only=True)
+class Settings(FromEnvironment):
     """Settings of persist, from its environment."""
 
-    database_url: str = field(repr=False)
-    limits: Limits
-    writers: int
-    group_s: float
-    quotes_store: QuotesStore
-    rows: RowRetention
-    s3: S3Access = field(repr=False)
-    terms: Terms
-
-    @classmethod
-    def from_env(cls, mapping: Mapping[str, str]) -> Settings:
-        """Read and check. Raises SettingsError."""
-        env = Environment(mapping)
-        settings = cls(
-            database_url=env.text("DB_WRITE_DSN", "") or env.text("DATABASE_URL"),
-            limits=INGEST.from_env(env),
-            writers=env.integer("WRITERS", 4, 1, 64),
-            group_s=env.integer("GROUP_COMMIT_MS", 200, 0, 5_000) / 1000,
-            quotes_store=env.parsed("QUOTES_STORE", "latest", QuotesStore),
-            rows=RowRetention.from_env(env),
-            s3=S3Access.from_mapping(mapping),
-            terms=Terms.from_env(env),
-        )
-        env.check()
-        return settings
+    database_url: str = text("DATABASE_URL", overridden_by="DB_WRITE_DSN")
+    limits: Limits = nested(INGEST.read)
+    writers: int = integer("WRITERS", 4, 1, 64)
+    group_s: float = integer("GROUP_COMMIT_MS", 200, 0, 5_000, to=ms_to_s)
+    quotes_store: QuotesStore = parsed("QUOTES_STORE", "latest", QuotesStore)
+    rows: RowRetention = nested(RowRetention.read)
+    s3: S3Access = nested(S3Access.read)
+    terms: Terms = nested(Terms.read)
 
 
 settings = Settings.from_env(os.environ)
@@ -90,9 +69,4 @@ app = event_app(
     concurrency=WAITING_TOGETHER,
     ready=postgres.check,
 )
-
-
-@functions_framework.aio.http
-async def persist(request: Request) -> Response:
-    """Answer one request: an event, a probe or a scrape."""
-    return Delegated(app)
+persist = served("persist", app)

@@ -23,9 +23,14 @@ _BUDGET_S: Final = 30.0
 
 
 class Term(NamedTuple):
-    """Rows of a table for which `past` holds are deleted; it is given `until_us` and `until`."""
+    """Rows of a table for which `past` holds are deleted; it is given `until_us` and `until`.
+
+    `setting`: how many days they stay, `days` by default; 0: forever.
+    """
 
     table: LiteralString
+    setting: str
+    days: int
     past: LiteralString
 
 
@@ -36,19 +41,20 @@ _NOT_OF_ONCE: Final[LiteralString] = (
 """The alert of a one-time rule records that it fired; it stays as long as the rule does."""
 
 ROWS: Final = (
-    Term("rejects", "receive_time_us < %(until_us)s"),
-    Term("alerts", f"stored_at < %(until)s AND {_NOT_OF_ONCE}"),
-    Term("alert_deliveries", "delivered_at < %(until)s"),
-    Term("patterns", "stored_at < %(until)s"),
-    Term("gaps", "state = 'filled' AND judged AND changed_us < %(until_us)s"),
-    Term("feeds", "reported_us < %(until_us)s"),
-    Term("repairs", "requested_at < %(until)s"),
-    Term("corrected_trades", "receive_time_us < %(until_us)s"),
-    Term("latest_quotes", "receive_time_us < %(until_us)s"),
+    Term("rejects", "KEEP_REJECTS_D", 90, "receive_time_us < %(until_us)s"),
+    Term("alerts", "KEEP_ALERTS_D", 365, f"stored_at < %(until)s AND {_NOT_OF_ONCE}"),
+    Term("alert_deliveries", "KEEP_APPLIED_D", 15, "delivered_at < %(until)s"),
+    Term("patterns", "KEEP_PATTERNS_D", 365, "stored_at < %(until)s"),
+    Term("gaps", "KEEP_GAPS_D", 365, "state = 'filled' AND judged AND changed_us < %(until_us)s"),
+    Term("feeds", "KEEP_FEEDS_D", 90, "reported_us < %(until_us)s"),
+    Term("repairs", "KEEP_REPAIRS_D", 30, "requested_at < %(until)s"),
+    Term("corrected_trades", "KEEP_REPAIRS_D", 30, "receive_time_us < %(until_us)s"),
+    Term("latest_quotes", "KEEP_LATEST_QUOTES_D", 90, "receive_time_us < %(until_us)s"),
 )
+_OLD_DAYS: Final[LiteralString] = "day = '0001-01-01'"
 DAYS: Final = (
-    Term("applied_events", "day = '0001-01-01' AND applied_at < %(until)s"),
-    Term("quote_segments", "day = '0001-01-01' AND last_time_us < %(until_us)s"),
+    Term("applied_events", "KEEP_APPLIED_D", 15, f"{_OLD_DAYS} AND applied_at < %(until)s"),
+    Term("quote_segments", "KEEP_QUOTES_D", 0, f"{_OLD_DAYS} AND last_time_us < %(until_us)s"),
 )
 """Tables whose days go whole; rows are deleted from their partition of old days."""
 
@@ -62,24 +68,10 @@ class RowRetention:
     days: Mapping[str, int]
 
     @classmethod
-    def from_env(cls, env: Environment) -> RowRetention:
+    def read(cls, env: Environment) -> RowRetention:
         """Read the settings; `env.check` reports bad ones."""
-        applied = env.integer("KEEP_APPLIED_D", 15, 0, _MOST)
-        return cls(
-            {
-                "rejects": env.integer("KEEP_REJECTS_D", 90, 0, _MOST),
-                "alerts": env.integer("KEEP_ALERTS_D", 365, 0, _MOST),
-                "patterns": env.integer("KEEP_PATTERNS_D", 365, 0, _MOST),
-                "gaps": env.integer("KEEP_GAPS_D", 365, 0, _MOST),
-                "feeds": env.integer("KEEP_FEEDS_D", 90, 0, _MOST),
-                "repairs": (repairs := env.integer("KEEP_REPAIRS_D", 30, 0, _MOST)),
-                "corrected_trades": repairs,
-                "latest_quotes": env.integer("KEEP_LATEST_QUOTES_D", 90, 0, _MOST),
-                "applied_events": applied,
-                "alert_deliveries": applied,
-                "quote_segments": env.integer("KEEP_QUOTES_D", 0, 0, _MOST),
-            }
-        )
+        terms = (*ROWS, *DAYS)
+        return cls({each.table: env.integer(each.setting, each.days, 0, _MOST) for each in terms})
 
 
 def maintain(postgres: Postgres, terms: RowRetention, now_us: int) -> None:

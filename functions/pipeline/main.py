@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import os
 
-import functions_framework.aio
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from functions.candle_aggregate import main as candle_aggregate
@@ -25,7 +22,7 @@ from functions.notify import main as notify
 from functions.persist import main as persist
 from functions.pipeline.routing import AtRoot, Router, unrouted
 from functions.udp_bridge import main as udp_bridge
-from shared.adapter.delegated import Delegated
+from shared.adapter.delegated import served
 from shared.adapter.door import EventDoor
 from shared.adapter.health import health_routes
 from shared.adapter.wiring import event_app
@@ -55,9 +52,4 @@ routes = Starlette(
 
 # The stages' own dead letters arrive at the configured address.
 app = EventDoor(routes, {"/", *(f"/{name}" for name in STAGES if name != "dead-letter")})
-
-
-@functions_framework.aio.http
-async def pipeline(request: Request) -> Response:
-    """Answer one request: an event, a query, a page, a probe or a scrape."""
-    return Delegated(app)
+pipeline = served("pipeline", app)

@@ -10,7 +10,6 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import prometheus_client
@@ -26,7 +25,15 @@ from shared.adapter.sink import Sink
 from shared.adapter.tracing import Tracing, tracing
 from shared.runtime import metrics
 from shared.runtime.memory import settle
-from shared.runtime.settings import Environment, SettingsError
+from shared.runtime.settings import (
+    Environment,
+    FromEnvironment,
+    SettingsError,
+    integer,
+    nested,
+    parsed,
+    text,
+)
 from shared.sources.batcher import Batcher, Limits, new_source
 from shared.sources.outbox import Outbox
 from shared.wire.raw_batch import FORMAT_CSV, FORMAT_SCANNER, FORMAT_TICKER
@@ -34,41 +41,27 @@ from shared.wire.raw_batch import FORMAT_CSV, FORMAT_SCANNER, FORMAT_TICKER
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Settings:
+def _batch_limits(env: Environment) -> Limits:
+    return Limits(
+        payloads=env.integer("BATCH_DATAGRAMS", 16_384, 1, 65_536),
+        bytes=env.integer("BATCH_BYTES", 1024 * 1024, 1024, 4 * 1024 * 1024),
+        age_us=env.integer("BATCH_MS", 5, 1, 10_000) * 1000,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(FromEnvironment):
     """Settings of the listener, from its environment."""
 
-    host: str
-    port: int
-    metrics_host: str
-    metrics_port: int
-    format: UdpFormat
-    batch: Limits
-    buffer_bytes: int
-    drain_s: int
-
-    @classmethod
-    def from_env(cls, mapping: Mapping[str, str]) -> Settings:
-        """Read and check. Raises SettingsError."""
-        env = Environment(mapping)
-        env.text("K_SINK")
-        host = env.text("UDP_HOST", "127.0.0.1")
-        settings = cls(
-            host=host,
-            port=env.integer("UDP_PORT", 5005, 1, 65_535),
-            metrics_host=env.text("METRICS_HOST", host),
-            metrics_port=env.integer("METRICS_PORT", 9090, 1, 65_535),
-            format=env.parsed("UDP_FORMAT", UdpFormat.AUTO, UdpFormat),
-            batch=Limits(
-                payloads=env.integer("BATCH_DATAGRAMS", 16_384, 1, 65_536),
-                bytes=env.integer("BATCH_BYTES", 1024 * 1024, 1024, 4 * 1024 * 1024),
-                age_us=env.integer("BATCH_MS", 5, 1, 10_000) * 1000,
-            ),
-            buffer_bytes=env.integer("BUFFER_BYTES", 64 * 1024 * 1024, 1024 * 1024, 1 << 40),
-            drain_s=env.integer("DRAIN_S", 8, 0, 3_600),
-        )
-        env.check()
-        return settings
+    sink: str = text("K_SINK")
+    host: str = text("UDP_HOST", "127.0.0.1")
+    port: int = integer("UDP_PORT", 5005, 1, 65_535)
+    metrics_host: str = text("UDP_HOST", "127.0.0.1", overridden_by="METRICS_HOST")
+    metrics_port: int = integer("METRICS_PORT", 9090, 1, 65_535)
+    format: UdpFormat = parsed("UDP_FORMAT", UdpFormat.AUTO, UdpFormat)
+    batch: Limits = nested(_batch_limits)
+    buffer_bytes: int = integer("BUFFER_BYTES", 64 * 1024 * 1024, 1024 * 1024, 1 << 40)
+    drain_s: int = integer("DRAIN_S", 8, 0, 3_600)
 
 
 def _one_format(datagrams: Datagrams) -> tuple[Datagrams]:

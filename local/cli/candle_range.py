@@ -155,7 +155,7 @@ def stores(database_url: str | None, redis_url: str | None, data_dir: Path) -> I
     from shared.stores.s3 import S3Access
 
     client = connect(address(redis_url, "REDIS_URL", data_dir))
-    cold = Cold(S3Access.from_mapping({**_environment(data_dir), **os.environ}))
+    cold = Cold(S3Access.from_env({**_environment(data_dir), **os.environ}))
     try:
         with (
             stores_away_told(),

@@ -92,7 +92,7 @@ def import_files(
             for part in trades:
                 show_lines(part.lines()[:SHOWN_ROWS], as_json=as_json)
             return
-        normalizing = Normalizing.of(os.environ)
+        normalizing = Normalizing.from_env(os.environ)
         url = http_url(ticks_broker(broker_url, data_dir), "--broker-url")
         positions = Positions(data_dir / POSITIONS)
         if restart or again:

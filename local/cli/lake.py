@@ -85,7 +85,7 @@ def object_access(data_dir: Path) -> S3Access:
     """Return the object storage of the environment, else of the running instance."""
     from shared.stores.s3 import S3Access
 
-    access = S3Access.from_mapping(os.environ)
+    access = S3Access.from_env(os.environ)
     if access.endpoint:
         return access
     return S3Access(

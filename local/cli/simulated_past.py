@@ -81,7 +81,7 @@ async def _sent(past: Past, broker_url: str, stopped: Callable[[], bool]) -> Non
 
     try:
         await send(
-            *(batches(iter([past.trades])), Normalizing.of(os.environ), sink),
+            *(batches(iter([past.trades])), Normalizing.from_env(os.environ), sink),
             *(Positions(None), report, stopped),
         )
     finally:

@@ -12,7 +12,7 @@ import asyncio
 import json
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -31,7 +31,7 @@ from shared.inputs.outgoing import reject_events, tick_events
 from shared.inputs.parsed import FeedRules
 from shared.inputs.price_rules import PriceRules
 from shared.market.shards import DEFAULT_SHARDS, MAX_SHARDS
-from shared.runtime.settings import Environment
+from shared.runtime.settings import FromEnvironment, integer, parsed
 from shared.wire import events
 from shared.wire import raw_batch as raw
 from shared.wire.raw_batch import MAX_PAYLOAD_BYTES, RawBatch
@@ -48,29 +48,15 @@ class NotAcceptedError(Exception):
     """The broker did not accept a batch for too long."""
 
 
-_MAX_SKEW_MS: Final = 5_000
-_RULE: Final = ClockRule(_MAX_SKEW_MS * 1000)
-
-
 @dataclass(frozen=True, slots=True)
-class Normalizing:
+class Normalizing(FromEnvironment):
     """Normalization of lines, with normalize's settings."""
 
-    rule: ClockRule = _RULE
-    feeds: FeedRules = field(default_factory=FeedRules)
-    shards: int = DEFAULT_SHARDS
-
-    @classmethod
-    def of(cls, mapping: Mapping[str, str]) -> Normalizing:
-        """Read normalize's settings. Raises SettingsError."""
-        env = Environment(mapping)
-        normalizing = cls(
-            ClockRule(env.integer("MAX_CLOCK_SKEW_MS", _MAX_SKEW_MS, 0, 86_400_000) * 1000),
-            FeedRules(prices=env.parsed("PRICE_RULES", "", PriceRules.parse)),
-            env.integer("SHARDS", DEFAULT_SHARDS, 1, MAX_SHARDS),
-        )
-        env.check()
-        return normalizing
+    rule: ClockRule = integer("MAX_CLOCK_SKEW_MS", 5_000, 0, 86_400_000, times=1000, to=ClockRule)
+    feeds: FeedRules = parsed(
+        "PRICE_RULES", "", lambda text: FeedRules(prices=PriceRules.parse(text))
+    )
+    shards: int = integer("SHARDS", DEFAULT_SHARDS, 1, MAX_SHARDS)
 
 
 @dataclass(slots=True)

@@ -10,9 +10,9 @@ import hmac
 import math
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final, Self
 from urllib.parse import unquote
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -22,7 +22,7 @@ from starlette.websockets import WebSocketClose
 
 from shared.runtime import metrics
 from shared.runtime.problem import problem
-from shared.runtime.settings import Environment
+from shared.runtime.settings import Environment, FromEnvironment, parsed
 from shared.runtime.token_bucket import Rates
 
 OPEN_PATHS: Final = frozenset(
@@ -40,32 +40,41 @@ _ASKED_HEADERS: Final = "authorization, content-type, idempotency-key, last-even
 _EXPOSED: Final = "etag, retry-after, link"
 
 
+def _digests(text: str) -> tuple[bytes, ...]:
+    tokens = [each.strip() for each in text.split(",") if each.strip()]
+    if any(len(each) < _MIN_TOKEN for each in tokens):
+        raise ValueError(f"each token must have {_MIN_TOKEN} characters or more")
+    return tuple(sha256(each.encode()).digest() for each in tokens)
+
+
+def _origins(text: str) -> frozenset[str]:
+    origins = frozenset(each.strip() for each in text.split(",") if each.strip())
+    for each in origins:
+        scheme, _, host = each.partition("://")
+        if each != "*" and (scheme not in ("http", "https") or not host or "/" in host):
+            raise ValueError(f"{each!r} is no origin, such as https://charts.example.com")
+    return origins
+
+
 @dataclass(frozen=True)
-class AccessRules:
+class AccessRules(FromEnvironment):
     """Values of API_TOKENS, CORS_ORIGINS, RATE_LIMIT and RATE_BURST.
 
     `tokens` are SHA-256 digests, so that no token stays in memory. `origins`: allowed origins of
     pages; `*` is any. `rate`: requests per second and client, 0 for no limit.
     """
 
-    tokens: tuple[bytes, ...] = field(default=(), repr=False)
-    origins: frozenset[str] = frozenset()
+    tokens: tuple[bytes, ...] = parsed("API_TOKENS", "", _digests)
+    origins: frozenset[str] = parsed("CORS_ORIGINS", "", _origins)
     rate: int = 0
     burst: int = 0
 
     @classmethod
-    def from_env(cls, mapping: Mapping[str, str]) -> AccessRules:
-        """Read and check. Raises SettingsError."""
-        env = Environment(mapping)
+    def read(cls, env: Environment, **others: Any) -> Self:
+        """Read them; a burst is twice the rate by default."""
         rate = env.integer("RATE_LIMIT", 0, 0, 1_000_000)
-        rules = cls(
-            tokens=env.parsed("API_TOKENS", "", _digests),
-            origins=env.parsed("CORS_ORIGINS", "", _origins),
-            rate=rate,
-            burst=env.integer("RATE_BURST", 2 * rate, 0, 10_000_000),
-        )
-        env.check()
-        return rules
+        burst = env.integer("RATE_BURST", 2 * rate, 0, 10_000_000)
+        return super().read(env, rate=rate, burst=burst, **others)
 
     @property
     def are_off(self) -> bool:
@@ -221,19 +230,3 @@ def _preflight(origin: str, rules: AccessRules) -> Response:
             "access-control-max-age": "600",
         },
     )
-
-
-def _digests(text: str) -> tuple[bytes, ...]:
-    tokens = [each.strip() for each in text.split(",") if each.strip()]
-    if any(len(each) < _MIN_TOKEN for each in tokens):
-        raise ValueError(f"each token must have {_MIN_TOKEN} characters or more")
-    return tuple(sha256(each.encode()).digest() for each in tokens)
-
-
-def _origins(text: str) -> frozenset[str]:
-    origins = frozenset(each.strip() for each in text.split(",") if each.strip())
-    for each in origins:
-        scheme, _, host = each.partition("://")
-        if each != "*" and (scheme not in ("http", "https") or not host or "/" in host):
-            raise ValueError(f"{each!r} is no origin, such as https://charts.example.com")
-    return origins

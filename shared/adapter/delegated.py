@@ -1,11 +1,13 @@
-"""Delegation of a function's request to another ASGI app."""
+"""Entry of a function: its requests, passed on to an ASGI app."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from typing import Any
 
+import functions_framework.aio
+from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class Delegated(Response):
@@ -15,10 +17,20 @@ class Delegated(Response):
     routing work behind its single catch-all route.
     """
 
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         super().__init__()
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the request with the other app."""
         await self._app(scope, receive, send)
+
+
+def served(target: str, app: ASGIApp) -> Any:
+    """Return the function `target` of functions-framework: the app answers every request."""
+
+    async def function(_: Request) -> Response:
+        return Delegated(app)
+
+    function.__name__ = target  # registered by it
+    return functions_framework.aio.http(function)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from shared.inputs.busts import BustRow
 from shared.inputs.price_rules import PriceRules
 from shared.inputs.rows import QuoteRows, Rejected, Rows, no_quotes
-from shared.market.instruments import Naming
-from shared.runtime.settings import Choice
+from shared.market.instruments import Naming, parse_exceptions, parse_with_venue
+from shared.runtime.settings import Choice, Environment, FromEnvironment, nested, parsed
 
 
 class BinanceTrades(Choice):
@@ -20,13 +20,21 @@ class BinanceTrades(Choice):
     TRADES = "trade"
 
 
+def naming(env: Environment) -> Naming:
+    """Read how instruments are named."""
+    return Naming(
+        env.parsed("INSTRUMENT_VENUE", "append", parse_with_venue),
+        env.parsed("INSTRUMENT_NAMES", "", parse_exceptions),
+    )
+
+
 @dataclass(frozen=True, slots=True)
-class FeedRules:
+class FeedRules(FromEnvironment):
     """Rules of parsing besides the batch."""
 
-    naming: Naming = field(default_factory=Naming)
-    binance_trades: BinanceTrades = BinanceTrades.AGGREGATES
-    prices: PriceRules = field(default_factory=PriceRules)
+    naming: Naming = nested(naming, default=Naming())
+    binance_trades: BinanceTrades = parsed("BINANCE_TRADES", "aggTrade", BinanceTrades)
+    prices: PriceRules = parsed("PRICE_RULES", "", PriceRules.parse)
 
 
 class Parsed(NamedTuple):

@@ -55,11 +55,10 @@ def main(*, sweep: bool) -> None:
     configure_logging(os.environ)
     env = Environment(os.environ)
     dsn = env.text("DB_WRITE_DSN", "") or env.text("DATABASE_URL")
-    terms = Terms.from_env(env)
+    terms, access = Terms.read(env), S3Access.read(env)
     redis_url = env.text("REDIS_URL", "")
     shards = env.integer("SHARDS", DEFAULT_SHARDS, 1, MAX_SHARDS)
     env.check()
-    access = S3Access.from_mapping(os.environ)
     postgres = Postgres(dsn, size=2, limits=MAINTENANCE)
     try:
         live = connect(redis_url) if redis_url else None

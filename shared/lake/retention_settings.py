@@ -4,36 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.runtime.settings import Environment
+from shared.runtime.settings import FromEnvironment, integer
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(FromEnvironment):
     """Retention terms of Postgres and the lake (0: forever), and the interval of copies.
 
     `state_s` 0: the live state is copied only when somebody asks.
     """
 
-    tick_hours: int = 24
-    candle_days: int = 30
-    snapshot_s: int = 60
-    snapshot_hours: int = 24
-    state_s: int = 300
-    state_days: int = 7
-    lake_days: int = 0
-
-    @classmethod
-    def from_env(cls, env: Environment) -> Terms:
-        """Read the settings; `env.check` reports bad ones."""
-        return cls(
-            tick_hours=env.integer("KEEP_TICKS_H", 24, 0, 1_000_000),
-            candle_days=env.integer("KEEP_CANDLES_D", 30, 0, 1_000_000),
-            snapshot_s=env.integer("SNAPSHOT_S", 60, 1, 86_400),
-            snapshot_hours=env.integer("KEEP_SNAPSHOTS_H", 24, 1, 100_000),
-            state_s=env.integer("STATE_SNAPSHOT_S", 300, 0, 86_400),
-            state_days=env.integer("KEEP_STATE_D", 7, 0, 1_000_000),
-            lake_days=env.integer("KEEP_LAKE_D", 0, 0, 1_000_000),
-        )
+    tick_hours: int = integer("KEEP_TICKS_H", 24, 0, 1_000_000)
+    candle_days: int = integer("KEEP_CANDLES_D", 30, 0, 1_000_000)
+    snapshot_s: int = integer("SNAPSHOT_S", 60, 1, 86_400)
+    snapshot_hours: int = integer("KEEP_SNAPSHOTS_H", 24, 1, 100_000)
+    state_s: int = integer("STATE_SNAPSHOT_S", 300, 0, 86_400)
+    state_days: int = integer("KEEP_STATE_D", 7, 0, 1_000_000)
+    lake_days: int = integer("KEEP_LAKE_D", 0, 0, 1_000_000)
 
     @property
     def tick_us(self) -> int:

@@ -5,8 +5,6 @@ All keys of a shard share a hash tag, so that one script may touch them in a clu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 
@@ -28,69 +26,44 @@ class Block(NamedTuple):
         return cls(timeframe, int(start_us))
 
 
-@dataclass(frozen=True)
+class _Key:
+    """A key that is called like its attribute."""
+
+    def __set_name__(self, owner: type[Keys], name: str) -> None:
+        self._name = name
+
+    def __get__(self, keys: Keys, owner: type[Keys]) -> str:
+        return keys.prefix + self._name
+
+
 class Keys:
     """Names of one shard's keys."""
 
-    shard: int
+    def __init__(self, shard: int) -> None:
+        self.prefix = f"{{{shard}}}:"
 
-    @cached_property
-    def prefix(self) -> str:
-        """Prefix of all keys of the shard."""
-        return f"{{{self.shard}}}:"
+    head = _Key()
+    """Hash: lineage, version, steps, fence, ladder, shards, evictions, numbers, left.
 
-    @cached_property
-    def head(self) -> str:
-        """Hash: lineage, version, steps, fence, ladder, shards, evictions, numbers, left.
-
-        Without a lineage there is no state. Every step changes `version`.
-        """
-        return self.prefix + "head"
-
-    @cached_property
-    def lease(self) -> str:
-        """Lease of the writer: `<replica>|<fencing token>`, with a time to live."""
-        return self.prefix + "lease"
-
-    @cached_property
-    def waiting(self) -> str:
-        """Sorted set: replicas that wait for the lease, by since when (ms)."""
-        return self.prefix + "waiting"
-
-    @cached_property
-    def blocks(self) -> str:
-        """Hash: every block in the state -> how many of its records are open."""
-        return self.prefix + "blocks"
-
-    @cached_property
-    def instruments(self) -> str:
-        """Hash: instrument -> record of `shared.realtime.instrument_records`."""
-        return self.prefix + "instruments"
-
-    @cached_property
-    def applied(self) -> str:
-        """Sorted set: markers, event id by when it was applied (ms), until it is recorded."""
-        return self.prefix + "applied"
-
-    @cached_property
-    def recorded(self) -> str:
-        """Sorted set: markers of events that Postgres has recorded, by when (ms) that was."""
-        return self.prefix + "recorded"
-
-    @cached_property
-    def minutes(self) -> str:
-        """Set: the minutes that have a string of seen ids."""
-        return self.prefix + "minutes"
-
-    @cached_property
-    def outbox(self) -> str:
-        """Hash: output id -> 8 bytes of ms since 1970, then the encoded batch; until emitted."""
-        return self.prefix + "outbox"
-
-    @cached_property
-    def watched(self) -> str:
-        """Hash: watched instrument -> expiry (ms)."""
-        return self.prefix + "watched"
+    Without a lineage there is no state. Every step changes `version`."""
+    lease = _Key()
+    """Lease of the writer: `<replica>|<fencing token>`, with a time to live."""
+    waiting = _Key()
+    """Sorted set: replicas that wait for the lease, by since when (ms)."""
+    blocks = _Key()
+    """Hash: every block in the state -> how many of its records are open."""
+    instruments = _Key()
+    """Hash: instrument -> record of `shared.realtime.instrument_records`."""
+    applied = _Key()
+    """Sorted set: markers, event id by when it was applied (ms), until it is recorded."""
+    recorded = _Key()
+    """Sorted set: markers of events that Postgres has recorded, by when (ms) that was."""
+    minutes = _Key()
+    """Set: the minutes that have a string of seen ids."""
+    outbox = _Key()
+    """Hash: output id -> 8 bytes of ms since 1970, then the encoded batch; until emitted."""
+    watched = _Key()
+    """Hash: watched instrument -> expiry (ms)."""
 
     def block(self, block: Block) -> str:
         """Return the key of a hash: instrument -> candle record of `shared.market.blocks`.

@@ -1,12 +1,20 @@
-"""Settings from the environment: read once, every missing or bad name reported together."""
+"""Settings from the environment: read once, every missing or bad name reported together.
+
+A setting is declared once, as a field of a dataclass that extends `FromEnvironment`; its default is
+the field's too. `Environment` reads what one field cannot say.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import field, fields
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, Final, Self, TypeVar
 
 T = TypeVar("T")
+
+_READ: Final = "read"
+"""Metadata of a declared field: how it is read from an Environment."""
 
 
 class SettingsError(Exception):
@@ -19,6 +27,76 @@ class Choice(StrEnum):
     @classmethod
     def _missing_(cls, value: object) -> Choice:
         raise ValueError(f"{value!r} is none of {', '.join(cls)}")
+
+
+class FromEnvironment:
+    """Base of a dataclass whose fields are declared settings, or have a default."""
+
+    @classmethod
+    def from_env(cls, mapping: Mapping[str, str]) -> Self:
+        """Read and check. Raises SettingsError."""
+        env = Environment(mapping)
+        settings = cls.read(env)
+        env.check()
+        return settings
+
+    @classmethod
+    def read(cls, env: Environment, **others: Any) -> Self:
+        """Read the declared fields; `env.check` reports bad ones. `others`: further fields."""
+        declared = fields(cls)  # type: ignore[arg-type]
+        values = {each.name: each.metadata[_READ](env) for each in declared if each.metadata}
+        return cls(**values, **others)
+
+
+def text(name: str, default: str | None = None, *, overridden_by: str = "") -> Any:
+    """Declare a string; without a default it is required.
+
+    `overridden_by`: a setting that takes its place.
+    """
+
+    def read(env: Environment) -> str:
+        return (overridden_by and env.text(overridden_by, "")) or env.text(name, default)
+
+    return _declared(read) if default is None else _declared(read, default=default)
+
+
+def integer(
+    name: str,
+    default: int,
+    minimum: int,
+    maximum: int,
+    *,
+    times: int = 1,
+    to: Callable[[int], Any] = int,
+) -> Any:
+    """Declare an integer within the bounds, inclusive; the field has `to(times x value)`."""
+
+    def read(env: Environment) -> Any:
+        return to(times * env.integer(name, default, minimum, maximum))
+
+    return field(default=to(times * default), metadata={_READ: read})
+
+
+def ms_to_s(value: int) -> float:
+    """Convert milliseconds to seconds."""
+    return value / 1000
+
+
+def parsed(name: str, default: str, parse: Callable[[str], T]) -> Any:
+    """Declare a value parsed by `parse`, whose ValueError is the message."""
+    return _declared(
+        lambda env: env.parsed(name, default, parse), default_factory=lambda: parse(default)
+    )
+
+
+def nested(read: Callable[[Environment], T], **options: T) -> Any:
+    """Declare settings of their own, or a value of several settings; perhaps with a `default`."""
+    return _declared(read, **options)
+
+
+def _declared(read: Callable[[Environment], Any], **options: Any) -> Any:
+    """Declare a field that no `repr` shows: it may hold a secret."""
+    return field(repr=False, metadata={_READ: read}, **options)
 
 
 class Environment:
@@ -89,4 +167,4 @@ class Environment:
     def check(self) -> None:
         """Raise SettingsError if anything was missing or bad."""
         if self._problems:
-            raise SettingsError("bad settings:\n  " + "\n  ".join(self._problems))
+            raise SettingsError("bad settings:\n  " + "\n  ".join(dict.fromkeys(self._problems)))

@@ -24,7 +24,7 @@ class Limits:
     lock_ms: int
     idle_ms: int
 
-    def from_env(self, env: Environment) -> Limits:
+    def read(self, env: Environment) -> Limits:
         """Return the limits with overrides from the environment."""
         return Limits(
             env.integer("DB_STATEMENT_MS", self.statement_ms, 0, _LONGEST_MS),

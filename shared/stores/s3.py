@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from shared.errors import TransientError
+from shared.runtime.settings import FromEnvironment, text
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -20,21 +21,12 @@ REGION: Final = "us-east-1"
 
 
 @dataclass(frozen=True, slots=True)
-class S3Access:
+class S3Access(FromEnvironment):
     """Address of the object store. An empty endpoint: there is none."""
 
-    endpoint: str = ""
-    access_key: str = field(default="", repr=False)
-    secret_key: str = field(default="", repr=False)
-
-    @classmethod
-    def from_mapping(cls, mapping: Mapping[str, str]) -> S3Access:
-        """Read the settings from the environment."""
-        return cls(
-            mapping.get("S3_ENDPOINT_URL", ""),
-            mapping.get("AWS_ACCESS_KEY_ID", ""),
-            mapping.get("AWS_SECRET_ACCESS_KEY", ""),
-        )
+    endpoint: str = text("S3_ENDPOINT_URL", "")
+    access_key: str = text("AWS_ACCESS_KEY_ID", "")
+    secret_key: str = text("AWS_SECRET_ACCESS_KEY", "")
 
 
 @dataclass(frozen=True, slots=True)

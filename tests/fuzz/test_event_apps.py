@@ -143,7 +143,9 @@ def handlers(
     database: str, valkey: redis.Redis, servers: dict[str, str]
 ) -> Iterator[dict[str, Handler]]:
     postgres = Postgres(database, size=2)
-    rules = Rules(parse_ladder(DEFAULT_LADDER), 2_000_000, 5_000_000, 600_000, shards=2)
+    rules = Rules(
+        parse_ladder(DEFAULT_LADDER), 2_000_000, 5_000_000, 600_000, unused_us=0, shards=2
+    )
     store = Store(valkey)
     storage = ClockStorage(store, postgres, rules, wall_clock_us)
     engine = Engine(store, rules, storage, wall_clock_us)

@@ -12,6 +12,7 @@ from typing import Final
 from websockets.asyncio.client import ClientConnection, connect
 
 from functions.exchange_bridge.exchange import Exchange, Kind, Message
+from shared.runtime.settings import FromEnvironment, integer, ms_to_s
 
 log = logging.getLogger(__name__)
 _frames = logging.getLogger("websockets.client")
@@ -33,14 +34,14 @@ class StalledError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Timeouts:
+class Timeouts(FromEnvironment):
     """Timeouts. `connect_s`: for the connection, and again for the confirmation.
 
     `stall_s`: silence after which a connection has to prove that it is alive.
     """
 
-    connect_s: float
-    stall_s: float
+    connect_s: float = integer("CONNECT_TIMEOUT_MS", 5_000, 100, 60_000, to=ms_to_s)
+    stall_s: float = integer("STALL_MS", 10_000, 100, 3_600_000, to=ms_to_s)
 
 
 class Connection:

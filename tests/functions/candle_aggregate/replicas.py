@@ -37,6 +37,7 @@ RULES = Rules(
     idle_us=5_000_000,
     marker_ms=600_000,
     keep_us=60_000_000,
+    unused_us=0,
     shards=4,
 )
 

@@ -36,7 +36,7 @@ def test_a_lost_state_goes_on_from_candles_of_the_lake(
     house: House, servers: dict[str, str]
 ) -> None:
     """A lost state is rebuilt with a window from the lake, and published patterns stay."""
-    access = S3Access.from_mapping(servers)
+    access = S3Access.from_env(servers)
     house.steps = Steps(Storage(house.postgres, Cold(access)), RULES)
     closes = [*(100 + n * 7 % 11 for n in range(RULES.keep + 10)), 90, 80, 70, 60]
     first = MIDNIGHT - len(closes)

@@ -42,7 +42,7 @@ class House:
         self.feeds = FeedWriter(postgres)
         self.quotes = QuoteWriter(postgres)
         self.patterns = PatternWriter(postgres)
-        rules = Rules(LADDER, LATENESS_US, 5_000_000, 1_000_000, shards=SHARDS)
+        rules = Rules(LADDER, LATENESS_US, 5_000_000, 1_000_000, unused_us=0, shards=SHARDS)
         self.replica = Replica(client, "a", rules, postgres=postgres)
         self.numbers = itertools.count()
         live = LiveState(client, SHARDS, LADDER)

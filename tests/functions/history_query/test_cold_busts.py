@@ -101,7 +101,7 @@ def test_without_a_time_the_last_days_are_searched_and_an_outage_is_no_try(
     old = next(t for t in trades(market.ticks) if t.kind == INTEGER_ID)
     market.lake.sql(f"UPDATE first_ticks SET last_time_us = {old.time_us + 60_000_000}")
     bust(market, old, said=False)
-    away = S3Access.from_mapping({"S3_ENDPOINT_URL": "http://127.0.0.1:1"})
+    away = S3Access.from_env({"S3_ENDPOINT_URL": "http://127.0.0.1:1"})
     for _ in range(12):
         retry(market, Cold(away))
     assert market.lake.sql("SELECT tries FROM pending_busts") == [(0,)]

@@ -63,7 +63,7 @@ def counts(database: str) -> dict[str, int]:
     with psycopg.connect(database) as connection:
         return {
             table: connection.execute(f"SELECT FROM {table}".encode()).rowcount
-            for table in (*RowRetention.from_env(Environment({})).days, "candles")
+            for table in (*RowRetention.read(Environment({})).days, "candles")
         }
 
 
@@ -75,7 +75,7 @@ def test_a_year_leaves_what_the_terms_say(postgres: Postgres, database: str) -> 
     postgres.check()
     fill(database, 100)
     days = {"KEEP_ALERTS_D": "0", "KEEP_PATTERNS_D": "200", "KEEP_QUOTES_D": "5"}
-    terms = RowRetention.from_env(Environment(days))
+    terms = RowRetention.read(Environment(days))
     maintain(postgres, terms, NOW_US)
     assert counts(database) == {
         "rejects": 91,
@@ -121,7 +121,7 @@ def test_the_alert_of_a_rule_that_alerts_once_stays_while_it_is_in_force(
                 " removed_at) VALUES (%s, 'A close > 1 once', 'A', '1m', true, 0, %s)",
                 (id_, removed),
             )
-    terms = RowRetention.from_env(Environment({"KEEP_ALERTS_D": "30"}))
+    terms = RowRetention.read(Environment({"KEEP_ALERTS_D": "30"}))
     maintain(postgres, terms, NOW_US + YEAR * DAY_US)
     with psycopg.connect(database) as connection:
         assert connection.execute("SELECT rule_id FROM alerts").fetchall() == [("e0",)]
@@ -130,7 +130,7 @@ def test_the_alert_of_a_rule_that_alerts_once_stays_while_it_is_in_force(
 def test_days_of_events_and_quotes_go_whole(postgres: Postgres, database: str) -> None:
     """Days of events and quotes are dropped as partitions; coming ones are created."""
     parents = ("applied_events", "quote_segments", "tick_segments")
-    terms = RowRetention.from_env(Environment({"KEEP_APPLIED_D": "10", "KEEP_QUOTES_D": "5"}))
+    terms = RowRetention.read(Environment({"KEEP_APPLIED_D": "10", "KEEP_QUOTES_D": "5"}))
     today = NOW.date()
     with postgres.connection() as connection:
         for parent in parents:
@@ -165,7 +165,7 @@ def test_counters_of_ticks_end_with_the_ticks(postgres: Postgres, database: str)
             " (4, '2020-01-01', 5, now())"
         )
         connection.execute("INSERT INTO cold_days (day) VALUES ('2020-01-01')")
-    maintain(postgres, RowRetention.from_env(Environment({})), NOW_US)
+    maintain(postgres, RowRetention.read(Environment({})), NOW_US)
     with psycopg.connect(database) as connection:
         rows = connection.execute("SELECT commit_id FROM stored_days ORDER BY 1").fetchall()
     assert rows == [(3,), (4,)]
@@ -176,7 +176,7 @@ def test_work_of_the_lake_that_fails_is_a_metric(postgres: Postgres, database: s
     postgres.check()
 
     def rounds() -> dict[str, float]:
-        maintain(postgres, RowRetention.from_env(Environment({})), NOW_US)
+        maintain(postgres, RowRetention.read(Environment({})), NOW_US)
         (family,) = metrics.LAKE_FAILED_ROUNDS.collect()
         return {each.labels["work"]: each.value for each in family.samples}
 

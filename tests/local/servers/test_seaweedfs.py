@@ -18,7 +18,7 @@ pytestmark = pytest.mark.processes
 def test_objects_survive_a_kill(place: Workspace, tmp_path: Path) -> None:
     """A stored object is there after kill -9 and the restart, and the start creates buckets."""
     with Running(seaweedfs(place), tmp_path) as server:
-        access = S3Access.from_mapping(server.variables)
+        access = S3Access.from_env(server.variables)
         store = ObjectStore(access)
         store.create("ticks", "a/b", b"one")
         server.kill_and_await_return()

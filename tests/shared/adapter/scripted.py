@@ -6,12 +6,8 @@ import os
 import time
 from pathlib import Path
 
-import functions_framework.aio
-from starlette.requests import Request
-from starlette.responses import Response
-
 from shared.adapter.app import Outcome
-from shared.adapter.delegated import Delegated
+from shared.adapter.delegated import served
 from shared.adapter.event import Event, OutgoingEvent
 from shared.adapter.wiring import event_app
 from shared.errors import PermanentError, TransientError
@@ -52,9 +48,4 @@ def check() -> None:
 
 
 app = event_app("scripted", handle, os.environ, concurrency=2, ready=check)
-
-
-@functions_framework.aio.http
-async def scripted(request: Request) -> Response:
-    """Answer one request."""
-    return Delegated(app)
+scripted = served("scripted", app)

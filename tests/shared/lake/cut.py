@@ -45,7 +45,7 @@ WORK: dict[str, Callable[[House], object]] = {
     ),
     "end states": lambda house: end_states(house.postgres, house.store, Terms(), LATER_US),
     "end rows": lambda house: maintain(
-        house.postgres, RowRetention.from_env(Environment({})), time.time_ns() // 1000
+        house.postgres, RowRetention.read(Environment({})), time.time_ns() // 1000
     ),
     "take over": lambda house: list(take_over(house.postgres, house.access)),
 }

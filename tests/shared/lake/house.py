@@ -36,7 +36,7 @@ class House:
     def __init__(self, servers: dict[str, str], database: str, symbol: str) -> None:
         self.symbol, self.dsn = symbol, database
         self.redis_url = servers["REDIS_URL"].rsplit("/", 1)[0] + "/1"
-        self.access = S3Access.from_mapping(servers)
+        self.access = S3Access.from_env(servers)
         self.postgres = Postgres(database, size=4)
         self.store = ObjectStore(self.access)
         self.cold = Cold(self.access)

@@ -76,11 +76,11 @@ def test_every_table_of_the_database_is_in_the_runbook_once(database: str) -> No
 def test_each_retention_setting_is_documented() -> None:
     """A changed setting changes exactly the days of its tables, as the runbook lists them."""
     configured = (DOCS / "configuration.md").read_text()
-    plain = RowRetention.from_env(Environment({})).days
+    plain = RowRetention.read(Environment({})).days
     of_table = {name: settings(row) for row in rows() for name in names(row[0])}
     for setting in sorted(set().union(*map(settings, rows()))):
         assert f"| `{setting}` |" in configured, setting
-        changed = RowRetention.from_env(Environment({setting: "12345"})).days
+        changed = RowRetention.read(Environment({setting: "12345"})).days
         assert {table for table in plain if changed[table] != plain[table]} == {
             table for table in plain if setting in of_table[table]
         }, setting
@@ -100,7 +100,7 @@ def test_each_row_names_an_existing_metric() -> None:
 def test_each_retention_has_a_test() -> None:
     """Each retention has a test; a table without one is said to stay."""
     ends = [row[0] for row in rows() if not row[2].startswith(_STAYS)]
-    by_clock = RowRetention.from_env(Environment({})).days
+    by_clock = RowRetention.read(Environment({})).days
     others = {cell for cell in ends if not names(cell) & by_clock.keys()}
     assert {re.sub(r"^`(\w+)`$", r"\1", cell) for cell in others} == {*ENDS}
     for where in ENDS.values():
