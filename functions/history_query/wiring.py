@@ -8,24 +8,21 @@ from functions.history_query import topics
 from functions.history_query.api.alert_rule_writes import alert_rule_writes
 from functions.history_query.api.routes import api
 from functions.history_query.queries.alert_test import AlertTests
-from functions.history_query.queries.alerts import AlertPages
 from functions.history_query.queries.bar_checkpoints import Checkpoints
 from functions.history_query.queries.bar_days import BarDays
 from functions.history_query.queries.bars import BarPages
 from functions.history_query.queries.candles import CandlePages
 from functions.history_query.queries.closed_and_live import StoredCandles
-from functions.history_query.queries.feeds import Feeds
 from functions.history_query.queries.flow import Flow
 from functions.history_query.queries.latest import LatestTrades
 from functions.history_query.queries.latest_quotes import LatestQuotes
-from functions.history_query.queries.outcomes import Outcomes
 from functions.history_query.queries.overview import Overview
-from functions.history_query.queries.patterns import PatternPages
-from functions.history_query.queries.prices import PricePages
-from functions.history_query.queries.rejects import Rejects
-from functions.history_query.queries.symbols import Symbols
 from functions.history_query.queries.tick_slices import TickSlices
 from functions.history_query.queries.ticks import TickPages
+from functions.history_query.topics.feeds import Feeds
+from functions.history_query.topics.outcomes import Outcomes
+from functions.history_query.topics.rejects import Rejects
+from functions.history_query.topics.symbols import Symbols
 from shared.adapter.health import Check
 from shared.lake.cold import Cold
 from shared.market.timeframes import Timeframe
@@ -57,15 +54,16 @@ def history_api(
             topics.bars.handlers(BarPages(days, postgres, allowed_lateness_us), pages.knows),
             topics.candles.handlers(pages),
             topics.flow.handlers(Flow(pages), pages.knows),
-            topics.prices.handlers(PricePages(slices), pages.knows),
+            topics.prices.handlers(TickPages(slices, ended=False), pages.knows),
             topics.indicators.handlers(),
             topics.latest.handlers(trades, LatestQuotes(postgres)),
             topics.overview.handlers(Overview(postgres, live, trades, LatestQuotes(postgres))),
             topics.ticks.handlers(TickPages(slices), pages.knows),
             topics.symbols.handlers(Symbols(postgres, live)),
             topics.feeds.handlers(Feeds(postgres)),
-            topics.patterns.handlers(Outcomes(pages, PatternPages(postgres))),
-            topics.alerts.handlers(AlertPages(postgres), pages.knows),
+            topics.patterns.handlers(postgres, pages.knows),
+            topics.outcomes.handlers(Outcomes(pages, postgres)),
+            topics.alerts.handlers(postgres, pages.knows),
             topics.alert_rules.handlers(postgres),
             topics.rejects.handlers(Rejects(postgres)),
         ],

@@ -64,22 +64,35 @@ class TickRule:
 
 
 @dataclass(slots=True)
-class Level:
-    """Volume at a price, exact. `est_buy`, `est_sell`: unknown sides, estimated."""
+class Volumes:
+    """Exact sums over trades. `est_buy`, `est_sell`: of unknown sides, estimated."""
 
     volume: Decimal = _ZERO
     buy: Decimal = _ZERO
     sell: Decimal = _ZERO
     est_buy: Decimal = _ZERO
     est_sell: Decimal = _ZERO
+    notional: Decimal = _ZERO
 
-    def add(self, volumes: Sequence[Decimal]) -> None:
-        """Add volume, buy, sell, est_buy and est_sell."""
-        self.volume = EXACT.add(self.volume, volumes[0])
-        self.buy = EXACT.add(self.buy, volumes[1])
-        self.sell = EXACT.add(self.sell, volumes[2])
-        self.est_buy = EXACT.add(self.est_buy, volumes[3])
-        self.est_sell = EXACT.add(self.est_sell, volumes[4])
+    def add(self, other: Volumes) -> None:
+        """Add the sums of other trades."""
+        self.volume = EXACT.add(self.volume, other.volume)
+        self.buy = EXACT.add(self.buy, other.buy)
+        self.sell = EXACT.add(self.sell, other.sell)
+        self.est_buy = EXACT.add(self.est_buy, other.est_buy)
+        self.est_sell = EXACT.add(self.est_sell, other.est_sell)
+        self.notional = EXACT.add(self.notional, other.notional)
+
+    @property
+    def delta(self) -> Decimal:
+        """Bought less sold volume, estimates included."""
+        bought = EXACT.add(self.buy, self.est_buy)
+        return EXACT.subtract(bought, EXACT.add(self.sell, self.est_sell))
+
+    @property
+    def has_unknown(self) -> bool:
+        """Whether trades have no side."""
+        return EXACT.add(self.buy, self.sell) != self.volume
 
 
 @dataclass(slots=True)
@@ -87,9 +100,9 @@ class Profile:
     """Volume by price. `step`: prices are rounded down to a multiple of it; None: unrounded."""
 
     step: Decimal | None = None
-    levels: dict[Decimal, Level] = field(default_factory=dict)
+    levels: dict[Decimal, Volumes] = field(default_factory=dict)
     count: int = 0
-    notional: Decimal = _ZERO
+    _notional: Decimal = _ZERO
 
     def take(self, trades: Trades, estimated: Sides) -> None:
         """Add trades, and the estimates of their sides."""
@@ -115,17 +128,17 @@ class Profile:
         ]
         for mantissa, *volumes in zip(price[starts].tolist(), *columns, strict=True):
             key = from_mantissa(mantissa, scale)
-            self.levels.setdefault(key, Level()).add(volumes)
+            self.levels.setdefault(key, Volumes()).add(Volumes(*volumes))
         self.count += len(trades)
         notional = from_mantissa(_notional(trades), trades.price_scale + trades.size_scale)
-        self.notional = EXACT.add(self.notional, notional)
+        self._notional = EXACT.add(self._notional, notional)
 
     @property
-    def total(self) -> Level:
-        """Volumes of all prices."""
-        total = Level()
+    def total(self) -> Volumes:
+        """The sums over all prices; only these have the notional."""
+        total = Volumes(notional=self._notional)
         for each in self.levels.values():
-            total.add((each.volume, each.buy, each.sell, each.est_buy, each.est_sell))
+            total.add(each)
         return total
 
 
@@ -172,7 +185,7 @@ class ValueArea:
     high: Decimal
 
 
-def value_area(levels: Mapping[Decimal, Level], share: Decimal) -> ValueArea | None:
+def value_area(levels: Mapping[Decimal, Volumes], share: Decimal) -> ValueArea | None:
     """Return the smallest run of prices around the point of control with that share of volume.
 
     It grows by the neighbour with more volume, the upper one if equal. Of equal volumes the point

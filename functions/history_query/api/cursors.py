@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import base64
-import binascii
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-import orjson
+import msgspec
 
 from shared.market.order import OrderKey
 
 _LARGEST: Final = 2**62
-_TYPES: Final = (int, int, int, int, int)
+_Time = Annotated[int, msgspec.Meta(ge=0, lt=_LARGEST)]
+_Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_Direction = Literal["after", "before"]
 
 
 class CursorError(ValueError):
@@ -22,94 +22,62 @@ class CursorError(ValueError):
         super().__init__("not one that this API gave; take it from the page before")
 
 
-@dataclass(frozen=True, slots=True)
-class CandleCursor:
+class _Cursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    def text(self) -> str:
+        """Write the cursor."""
+        return base64.urlsafe_b64encode(msgspec.json.encode(self)).decode().rstrip("=")
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Read it back. Raises CursorError."""
+        try:
+            body = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            return msgspec.json.decode(body, type=cls)
+        except ValueError as error:
+            raise CursorError from error
+
+
+class CandleCursor(_Cursor, frozen=True):
     """Continue `after` or `before` the candle that starts at `start_us`."""
 
-    direction: Literal["after", "before"]
-    start_us: int
-
-    def text(self) -> str:
-        """Write the cursor."""
-        return _pack([self.direction, self.start_us])
-
-    @classmethod
-    def read(cls, text: str) -> CandleCursor:
-        """Read it back. Raises CursorError."""
-        match _unpack(text):
-            case ["after" | "before" as direction, int(start)] if 0 <= start < _LARGEST:
-                return cls(direction, start)
-        raise CursorError
+    direction: _Direction
+    start_us: _Time
 
 
-@dataclass(frozen=True, slots=True)
-class TickCursor:
+class TickCursor(_Cursor, frozen=True):
     """Continue before the tick with this order key; many ticks may share one time."""
 
-    key: OrderKey
+    event_time_us: _Time
+    order_id: _Int64
+    receive_time_us: _Int64
+    source_key: _Int64
+    sequence: _Int64
 
-    def text(self) -> str:
-        """Write the cursor."""
-        return _pack(list(self.key))
-
-    @classmethod
-    def read(cls, text: str) -> OrderKey:
-        """Read the key back. Raises CursorError."""
-        value = _unpack(text)
-        if not isinstance(value, list) or [type(part) for part in value] != list(_TYPES):
-            raise CursorError
-        key = OrderKey(*value)
-        if not 0 <= key.event_time_us < _LARGEST:
-            raise CursorError
-        return key
+    @property
+    def key(self) -> OrderKey:
+        """The order key."""
+        return OrderKey(*msgspec.structs.astuple(self))
 
 
-@dataclass(frozen=True, slots=True)
-class TickPlace:
-    """Continue `after` or `before` the tick with this order key."""
+class TickPlace(_Cursor, frozen=True):
+    """Continue `after` or `before` the tick with this cursor."""
 
-    direction: Literal["after", "before"]
-    key: OrderKey
-
-    def text(self) -> str:
-        """Write the cursor."""
-        return _pack([self.direction, TickCursor(self.key).text()])
+    direction: _Direction
+    tick: str
 
     @classmethod
-    def read(cls, text: str) -> TickPlace:
-        """Read it back. Raises CursorError."""
-        match _unpack(text):
-            case ["after" | "before" as direction, str(key)]:
-                return cls(direction, TickCursor.read(key))
-        raise CursorError
+    def of(cls, direction: _Direction, key: OrderKey) -> TickPlace:
+        """Return the place of the tick with this order key."""
+        return cls(direction, TickCursor(*key).text())
+
+    @property
+    def key(self) -> OrderKey:
+        """The order key. Raises CursorError."""
+        return TickCursor.read(self.tick).key
 
 
-@dataclass(frozen=True, slots=True)
-class MomentCursor:
+class MomentCursor(_Cursor, frozen=True):
     """Continue before the row with this time and id."""
 
-    time_us: int
-    id: str
-
-    def text(self) -> str:
-        """Write the cursor."""
-        return _pack([self.time_us, self.id])
-
-    @classmethod
-    def read(cls, text: str) -> MomentCursor:
-        """Read it back. Raises CursorError."""
-        match _unpack(text):
-            case [int(time), str(id_)] if 0 <= time < _LARGEST and len(id_) <= 64 and id_.isalnum():
-                return cls(time, id_)
-        raise CursorError
-
-
-def _pack(value: object) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps(value)).decode().rstrip("=")
-
-
-def _unpack(text: str) -> object:
-    try:
-        return orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except (ValueError, binascii.Error) as error:
-        raise CursorError from error
+    time_us: _Time
+    id: Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[^\W_]+\Z")]

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from starlette.datastructures import QueryParams
 
-from functions.history_query.api.cursors import CandleCursor, MomentCursor, TickCursor, TickPlace
+from functions.history_query.api.cursors import CandleCursor, TickCursor, TickPlace
 from shared.analysis.indicators import AnyIndicator, parse_indicators
 from shared.market.calendar_timeframes import of_days
 from shared.market.order import OrderKey
@@ -152,7 +152,8 @@ def read_ticks(
     from_us, to_us = read_range(query, now_us)
     if from_us is None:
         from_us = 0 if span_us is None else max(0, min(now_us, to_us) - span_us)
-    before = read(query, "cursor", TickCursor.read)
+    cursor = read(query, "cursor", TickCursor.read)
+    before = None if cursor is None else cursor.key
     return TickPage(from_us, to_us, read_limit(query, limit), before)
 
 
@@ -163,9 +164,10 @@ def read_raw_ticks(query: Mapping[str, str], now_us: int | None = None) -> TickP
     from_us, to_us = read_range(query, now_us, zone)
     before = after = None
     newest = from_us is None
-    if place := read(query, "cursor", TickPlace.read):
-        newest = place.direction == "before"
-        before, after = (place.key, None) if newest else (None, place.key)
+    if (place := read_place(query)) is not None:
+        direction, key = place
+        newest = direction == "before"
+        before, after = (key, None) if newest else (None, key)
     return TickPage(
         0 if from_us is None else from_us,
         to_us,
@@ -208,9 +210,14 @@ def read_limit(query: Mapping[str, str], default: int) -> int:
     return int(text)
 
 
-def read_moment(query: Mapping[str, str]) -> MomentCursor:
-    """Read `cursor` of a newest-first list. Raises ParameterError."""
-    return read(query, "cursor", MomentCursor.read) or MomentCursor(2 * FURTHEST_US, "")
+def read_place(query: Mapping[str, str]) -> tuple[str, OrderKey] | None:
+    """Read direction and order key of a `cursor` among ticks. Raises ParameterError."""
+
+    def parse(text: str) -> tuple[str, OrderKey]:
+        place = TickPlace.read(text)
+        return place.direction, place.key
+
+    return read(query, "cursor", parse)
 
 
 def read_range(query: Mapping[str, str], now_us: int, zone: tzinfo = UTC) -> tuple[int | None, int]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from functions.history_query.api.cursors import TickPlace
 from functions.history_query.api.parameters import (
     DEFAULT_LIMIT,
     ParameterError,
@@ -15,6 +14,7 @@ from functions.history_query.api.parameters import (
     read_days,
     read_indicators,
     read_limit,
+    read_place,
     read_range,
     read_zone,
 )
@@ -59,8 +59,8 @@ def read_bars(query: Mapping[str, str]) -> BarPage:
     zone, now = read_zone(query), now_us()
     from_us, to_us = read_range(query, now, zone)
     newest, place = from_us is None, None
-    if cursor := read(query, "cursor", TickPlace.read):
-        newest, place = cursor.direction == "before", cursor.key
+    if (cursor := read_place(query)) is not None:
+        newest, place = cursor[0] == "before", cursor[1]
     return BarPage(
         type_,
         of_days("1d", days or read_days(query)),

@@ -19,6 +19,7 @@ from shared.candles.order_flow import (
     Sides,
     TickRule,
     ValueArea,
+    Volumes,
     value_area,
     volumes_by_side,
 )
@@ -30,40 +31,6 @@ from shared.wire.candle_json import vwap_text
 MAX_LEVELS: Final = 10_000
 _BATCH: Final = 5_000
 _WIDTH_US: Final = 3_600_000_000
-_ZERO: Final = Decimal(0)
-
-
-@dataclass(slots=True)
-class Sums:
-    """Exact sums over a range. `est_buy`, `est_sell`: of unknown sides, by the tick rule."""
-
-    volume: Decimal = _ZERO
-    notional: Decimal = _ZERO
-    buy: Decimal = _ZERO
-    sell: Decimal = _ZERO
-    est_buy: Decimal = _ZERO
-    est_sell: Decimal = _ZERO
-
-    def add(self, other: Sums) -> None:
-        """Add the sums of a later range."""
-        for name in ("volume", "notional", "buy", "sell", "est_buy", "est_sell"):
-            setattr(self, name, EXACT.add(getattr(self, name), getattr(other, name)))
-
-    @property
-    def delta(self) -> Decimal:
-        """Bought less sold volume, estimates included."""
-        bought = EXACT.add(self.buy, self.est_buy)
-        return EXACT.subtract(bought, EXACT.add(self.sell, self.est_sell))
-
-    @property
-    def has_unknown(self) -> bool:
-        """Whether trades have no side."""
-        return EXACT.add(self.buy, self.sell) != self.volume
-
-    @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Sums:
-        """Return the sums of a candle in its output form."""
-        return cls(*(Decimal(row[key]) for key in ("v", "qv", "bv", "sv")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +44,7 @@ class Flow:
         candles, cursor = self.pages.page(symbol, request.page)
         if not candles:
             return [], cursor
-        sums = [Sums.of(each) for each in candles]
+        sums = [_of_candle(each) for each in candles]
         starts = [each["t"] * 1000 for each in candles]
         ends = [request.page.timeframe.end_us(each) for each in starts]
         self._estimate(symbol, list(zip(starts, ends, strict=True)), sums)
@@ -87,7 +54,7 @@ class Flow:
         rows = []
         for start_us, candle, each in zip(starts, candles, sums, strict=True):
             if request.anchor_of(start_us) != anchor_us:
-                anchor_us, since = request.anchor_of(start_us), Sums()
+                anchor_us, since = request.anchor_of(start_us), Volumes()
             if anchor_us <= start_us:
                 since.add(each)
             rows.append(_row(candle, each, since if anchor_us <= start_us else None))
@@ -107,31 +74,30 @@ class Flow:
                 )
         return _profile_json(profile, value_area(profile.levels, request.share))
 
-    def _sums(self, symbol: str, from_us: int, to_us: int) -> Sums:
+    def _sums(self, symbol: str, from_us: int, to_us: int) -> Volumes:
         """Return the sums over [from_us, to_us), from the fewest kept candles, and ticks."""
-        ladder, total = self.pages.ladder, Sums()
+        ladder, total = self.pages.ladder, Volumes()
         first_us = min(-(-from_us // ladder[0].length_us) * ladder[0].length_us, to_us)
         total.add(self._of_ticks(symbol, from_us, first_us))
         for part, low, high in covered(ladder, first_us, to_us):
             stored_range = StoredRange(symbol, part, low, high, newest=False)
             for batch in self.pages.stored.batches(stored_range, _BATCH):
                 for row in batch:
-                    total.add(Sums.of(row))
+                    total.add(_of_candle(row))
             first_us = high
         total.add(self._of_ticks(symbol, first_us, to_us))
         self._estimate(symbol, [(from_us, to_us)], [total])
         return total
 
-    def _of_ticks(self, symbol: str, from_us: int, to_us: int) -> Sums:
+    def _of_ticks(self, symbol: str, from_us: int, to_us: int) -> Volumes:
         profile = Profile()
         if from_us < to_us:
             for trades, _ in self._trades(symbol, from_us, to_us):
                 profile.take(trades, np.zeros(len(trades), dtype=np.uint8))
-        total = profile.total
-        return Sums(total.volume, profile.notional, total.buy, total.sell)
+        return profile.total
 
     def _estimate(
-        self, symbol: str, ranges: Sequence[tuple[int, int]], sums: Sequence[Sums]
+        self, symbol: str, ranges: Sequence[tuple[int, int]], sums: Sequence[Volumes]
     ) -> None:
         """Add tick-rule estimates for trades without a side to the sums of ascending ranges."""
         if not any(each.has_unknown for each in sums):
@@ -167,14 +133,16 @@ class Flow:
             yield trades.at(inside), sides[inside]
 
 
-def _row(candle: Mapping[str, Any], sums: Sums, since: Sums | None) -> dict[str, Any]:
+def _of_candle(row: Mapping[str, Any]) -> Volumes:
+    """Return the sums of a candle in its output form."""
+    volume, buy, sell, notional = (Decimal(row[key]) for key in ("v", "bv", "sv", "qv"))
+    return Volumes(volume, buy, sell, notional=notional)
+
+
+def _row(candle: Mapping[str, Any], sums: Volumes, since: Volumes | None) -> dict[str, Any]:
     return {
         "t": candle["t"],
-        "v": to_text(sums.volume),
-        "bv": to_text(sums.buy),
-        "sv": to_text(sums.sell),
-        "ebv": to_text(sums.est_buy),
-        "esv": to_text(sums.est_sell),
+        **_volumes_json(sums),
         "d": to_text(sums.delta),
         "cd": None if since is None else to_text(since.delta),
         "vw": None if since is None else vwap_text(since.notional, since.volume),
@@ -182,27 +150,27 @@ def _row(candle: Mapping[str, Any], sums: Sums, since: Sums | None) -> dict[str,
     }
 
 
+def _volumes_json(sums: Volumes) -> dict[str, str]:
+    return {
+        "v": to_text(sums.volume),
+        "bv": to_text(sums.buy),
+        "sv": to_text(sums.sell),
+        "ebv": to_text(sums.est_buy),
+        "esv": to_text(sums.est_sell),
+    }
+
+
 def _profile_json(profile: Profile, area: ValueArea | None) -> dict[str, Any]:
     total = profile.total
-
-    def volumes(level: Any) -> Mapping[str, str]:
-        return {
-            "v": to_text(level.volume),
-            "bv": to_text(level.buy),
-            "sv": to_text(level.sell),
-            "ebv": to_text(level.est_buy),
-            "esv": to_text(level.est_sell),
-        }
-
     return {
         "n": profile.count,
-        **volumes(total),
-        "vw": vwap_text(profile.notional, total.volume),
+        **_volumes_json(total),
+        "vw": vwap_text(total.notional, total.volume),
         "poc": None if area is None else to_text(area.poc),
         "val": None if area is None else to_text(area.low),
         "vah": None if area is None else to_text(area.high),
         "levels": [
-            {"p": to_text(price), **volumes(profile.levels[price])}
+            {"p": to_text(price), **_volumes_json(profile.levels[price])}
             for price in sorted(profile.levels)
         ],
     }

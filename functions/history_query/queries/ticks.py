@@ -19,9 +19,13 @@ _AT_ONCE: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class TickPages:
-    """Reads pages of ticks. Raises TransientError while a store is away."""
+    """Reads pages of ticks. Raises TransientError while a store is away.
+
+    `ended`: cancelled and corrected ones too.
+    """
 
     slices: TickSlices
+    ended: bool = True
 
     def whole(self, symbol: str, page: TickPage) -> Iterator[Trades]:
         """Yield all ticks of the page's range in ascending batches, regardless of its limit."""
@@ -45,7 +49,7 @@ class TickPages:
             symbol, from_us, to_us, MINUTE_US, newest=newest, count=page.limit
         )
         for source in slices:
-            trades = source.trades
+            trades = source.trades if self.ended else source.trades.standing()
             rows = np.flatnonzero(_in_page(trades, from_us, to_us, page))
             selected = rows[max(len(rows) - room, 0) :] if newest else rows[:room]
             if len(selected):

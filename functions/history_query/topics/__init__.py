@@ -12,6 +12,7 @@ from functions.history_query.topics import (
     flow,
     indicators,
     latest,
+    outcomes,
     overview,
     patterns,
     prices,
@@ -22,6 +23,6 @@ from functions.history_query.topics import (
 
 ALL: Final[tuple[ModuleType, ...]] = (
     *(bars, candles, flow, prices, latest, overview, symbols, feeds, indicators, ticks),
-    *(patterns, alerts, alert_rules, rejects),
+    *(patterns, outcomes, alerts, alert_rules, rejects),
 )
 """In the order of the OpenAPI document. Add a new topic here and in wiring.py."""

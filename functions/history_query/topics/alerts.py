@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from starlette.requests import Request
-from starlette.responses import Response
-
 from functions.history_query.api import openapi_schemas as spec
-from functions.history_query.api.cursors import MomentCursor
-from functions.history_query.api.endpoints import Handlers, as_json, unknown
-from functions.history_query.queries.alerts import (
-    DEFAULT_ALERTS,
-    MAX_ID_CHARACTERS,
-    AlertPages,
-    read_alerts,
+from functions.history_query.api.endpoints import Handlers
+from functions.history_query.api.newest_first import (
+    PAGE,
+    RANGE,
+    NewestFirst,
+    Parameters,
+    Row,
+    read_list,
 )
+from functions.history_query.api.parameters import ParameterError
 from functions.history_query.topics import patterns
+from shared.stores.postgres import Postgres
 
-_CHOICE: Final = (
-    "from to",
-    spec.limit(DEFAULT_ALERTS),
-    spec.cursor_of(MomentCursor(1_764_340_200_000_000, "1").text()),
-    spec.query(
-        "rule",
-        "Of one rule, by its id.",
-        {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARACTERS},
-        "0a1b2c3d",
-    ),
-)
+MAX_ID_CHARACTERS: Final = 64
+
+_SELECT: Final = """
+SELECT body -> 'data', start_us, rule_id FROM alerts
+WHERE (%(symbol)s::text IS NULL OR instrument = %(symbol)s)
+  AND (%(rule)s::text IS NULL OR rule_id = %(rule)s)
+  AND start_us >= %(from_us)s AND start_us < %(to_us)s
+  AND (start_us, rule_id) < (%(before_us)s, %(before_id)s)
+ORDER BY start_us DESC, rule_id DESC LIMIT %(limit)s
+"""
+"""An alert has its rule and the value that made it true, but not its sink."""
 _ALERT: Final = spec.object_of(
     {
         "rule_id": spec.NAME,
@@ -46,56 +46,49 @@ _ALERT: Final = spec.object_of(
 _OF_PATTERN: Final = patterns.PART.schemas["Pattern"]["properties"]
 """Additional fields of a pattern alert."""
 
-PART: Final = spec.Part(
+_ALERTS: Final = NewestFirst("alerts", "Alert")
+
+PART: Final = _ALERTS.part(
+    "Alerts of all instruments, the newest first. Rules are added by `kandle alert`.",
+    "Alerts of an instrument, the newest first.",
     {
-        "/api/alerts": spec.get(
-            "Alerts of all instruments, the newest first. Rules are added by `kandle alert`.",
-            spec.object_of({"alerts": spec.list_of("Alert"), "next": spec.NEXT}),
-            *_CHOICE,
-            refusals=(400, 503),
-        ),
-        "/api/alerts/{symbol}": spec.get(
-            "Alerts of an instrument, the newest first.",
-            spec.ref("Alerts"),
-            "symbol",
-            *_CHOICE,
-            refusals=spec.STORES,
-        ),
-    },
-    {
-        "Alert": {
-            **_ALERT,
-            "properties": {
-                **_OF_PATTERN,
-                **_ALERT["properties"],
-                "value": spec.decimal("The left side of the first comparison."),
-                "to": {
-                    "type": "array",
-                    "items": spec.NAME,
-                    "description": "The targets that the rule names; none: all.",
-                },
-                "muted": spec.boolean("Whether it was sent to nobody."),
+        **_ALERT,
+        "properties": {
+            **_OF_PATTERN,
+            **_ALERT["properties"],
+            "value": spec.decimal("The left side of the first comparison."),
+            "to": {
+                "type": "array",
+                "items": spec.NAME,
+                "description": "The targets that the rule names; none: all.",
             },
+            "muted": spec.boolean("Whether it was sent to nobody."),
         },
-        "Alerts": spec.object_of(
-            {"symbol": spec.NAME, "alerts": spec.list_of("Alert"), "next": spec.NEXT}
-        ),
     },
+    RANGE,
+    *PAGE,
+    spec.query(
+        "rule",
+        "Of one rule, by its id.",
+        {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARACTERS},
+        "0a1b2c3d",
+    ),
 )
 
 
-def handlers(alerts: AlertPages, knows: Callable[[str], bool]) -> Handlers:
+def read_alerts(query: Mapping[str, str]) -> Parameters:
+    """Read the parameters. Raises ParameterError."""
+    rule = query.get("rule")
+    if rule is not None and not (1 <= len(rule) <= MAX_ID_CHARACTERS and rule.isprintable()):
+        raise ParameterError(f"rule: the id of one, of 1 to {MAX_ID_CHARACTERS} characters")
+    return {**read_list(query), "rule": rule}
+
+
+def handlers(postgres: Postgres, knows: Callable[[str], bool]) -> Handlers:
     """Return the handlers of the routes. `knows` tells whether an instrument was ever seen."""
 
-    def every(request: Request) -> Response:
-        rows, cursor = alerts.page(None, read_alerts(request.query_params))
-        return as_json({"alerts": rows, "next": cursor})
+    def rows(parameters: Parameters) -> list[Row]:
+        with postgres.connection() as connection:
+            return connection.execute(_SELECT, parameters).fetchall()
 
-    def page(request: Request) -> Response:
-        symbol = request.path_params["symbol"]
-        rows, cursor = alerts.page(symbol, read_alerts(request.query_params))
-        if not rows and not knows(symbol):
-            return unknown(symbol)
-        return as_json({"symbol": symbol, "alerts": rows, "next": cursor})
-
-    return {"/api/alerts": every, "/api/alerts/{symbol}": page}
+    return _ALERTS.handlers(read_alerts, rows, knows)

@@ -38,7 +38,7 @@ _TYPE: Final[dict[str, Any]] = {
     ),
 }
 _CURSOR: Final = spec.cursor_of(
-    TickPlace("after", OrderKey(1_764_340_200_000_000, 0, 0, 0, 0)).text()
+    TickPlace.of("after", OrderKey(1_764_340_200_000_000, 0, 0, 0, 0)).text()
 )
 _SHOWN: Final = ("t", "end", *"ohlcv", "qv", "vw", "n", "bv", "sv", "closed", "complete")
 _COLUMNS: Final = ("t", "time", *_SHOWN[1:])
@@ -123,7 +123,7 @@ def handlers(bars: BarPages, knows: Callable[[str], bool]) -> Handlers:
             return unknown(symbol)
         cursor = None
         if edge is not None:
-            cursor = TickPlace("before" if bar_page.newest else "after", edge).text()
+            cursor = TickPlace.of("before" if bar_page.newest else "after", edge).text()
         rows: list[Row] = [_row(each) for each in page_bars]
         if bar_page.indicators and place is not None:
             before = partial(bars.before, symbol, bar_page, place)

@@ -1,168 +1,128 @@
-"""GET /api/patterns and /api/outcomes: what was found in candles, and what followed it."""
+"""GET /api/patterns: patterns and anomalies found in closed candles."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Final
 
-from starlette.requests import Request
-from starlette.responses import Response
+from psycopg import sql
+from psycopg.rows import class_row
 
 from functions.history_query.api import openapi_schemas as spec
-from functions.history_query.api.cursors import MomentCursor
-from functions.history_query.api.endpoints import Handlers, as_json, unknown
-from functions.history_query.queries.outcomes import (
-    CANDLES,
-    DEFAULT_HORIZON,
-    MAX_HORIZON,
-    Outcomes,
-    read_outcomes,
+from functions.history_query.api.endpoints import Handlers
+from functions.history_query.api.newest_first import (
+    PAGE,
+    RANGE,
+    NewestFirst,
+    Parameters,
+    Row,
+    read_list,
 )
-from functions.history_query.queries.patterns import (
-    DEFAULT_PATTERNS,
-    STATUSES,
-    read_patterns,
-)
+from functions.history_query.api.parameters import ParameterError
+from shared.stores.postgres import Postgres
+from shared.wire.patterns import Pattern, as_event_json
 
+STATUSES: Final = ("active", "retracted", "all")
+
+_SELECT: Final = """
+SELECT {} FROM patterns
+WHERE {} end_us >= %(from_us)s AND end_us < %(to_us)s
+  AND (end_us, id) < (%(before_us)s, %(before_id)s)
+  AND (%(timeframe)s::text IS NULL OR timeframe = %(timeframe)s)
+  AND (%(type)s::text IS NULL OR pattern = %(type)s)
+  AND confidence >= %(min_confidence)s
+  AND (%(retracted)s::boolean IS NULL OR retracted = %(retracted)s)
+ORDER BY end_us DESC, id DESC LIMIT %(limit)s
+"""
+_COLUMNS: Final = sql.SQL(", ").join(sql.Identifier(field.name) for field in fields(Pattern))
+_OF_ONE: Final = sql.SQL(_SELECT).format(_COLUMNS, sql.SQL("instrument = %(symbol)s AND"))
+_OF_ALL: Final = sql.SQL(_SELECT).format(_COLUMNS, sql.SQL(""))
+_NAME: Final = re.compile(r"[a-z0-9_]{1,64}")
+_TIMEFRAME: Final = re.compile(r"[1-9][0-9]{0,3}[smhdw]")
 _FRACTION: Final = {"type": "number", "minimum": 0, "maximum": 1}
-_HORIZON: Final = spec.query(
-    "horizon",
-    "Candles after the one that completes a pattern.",
-    {"type": "integer", "minimum": 1, "maximum": MAX_HORIZON, "default": DEFAULT_HORIZON},
-    10,
-)
+_PATTERNS: Final = NewestFirst("patterns", "Pattern")
 
-
-def _rate(description: str) -> spec.Json:
-    return {"type": ["number", "null"], "description": description}
-
-
-_CHOICE: Final = (
+PART: Final = _PATTERNS.part(
+    "Patterns and anomalies of all instruments, the newest first.",
+    "Patterns and anomalies found in closed candles, the newest first.",
+    spec.object_of(
+        {
+            "id": spec.name("The same in every revision."),
+            "symbol": spec.NAME,
+            "timeframe": spec.NAME,
+            "pattern_type": spec.NAME,
+            "kind": {"enum": ["candlestick", "chart", "anomaly"]},
+            "direction": {"enum": [-1, 0, 1], "description": "Down, neither, up."},
+            "confidence": _FRACTION,
+            "level": {"enum": ["low", "medium", "high"]},
+            "trigger_price": spec.DECIMAL,
+            "timestamp": spec.ms("When its last candle had ended, ms."),
+            "begin": spec.ms("Start of its first candle, ms."),
+            "features": {
+                "type": "object",
+                "description": "What the detector measured.",
+                "additionalProperties": {"type": "number"},
+            },
+            "candle_data": spec.object_of(
+                dict.fromkeys(("open", "high", "low", "close", "volume"), spec.DECIMAL)
+            ),
+            "source": spec.NAME,
+            "status": {"enum": ["active", "retracted"]},
+            "revision": spec.count("The highest wins."),
+        }
+    ),
     spec.query("timeframe", "Only of this timeframe.", {"type": "string"}, "1m"),
     spec.query("type", "Only this pattern, such as double_top.", {"type": "string"}, "double_top"),
     spec.query("min_confidence", "Only from this confidence on.", _FRACTION, 0.7),
-    "from to",
+    RANGE,
     spec.query(
         "status",
         "Those that hold, or those that a correction of the candles has undone.",
         {"enum": list(STATUSES), "default": STATUSES[0]},
         "all",
     ),
-    spec.limit(DEFAULT_PATTERNS),
-    spec.cursor_of(MomentCursor(1_764_340_200_000_000, "1").text()),
-)
-
-PART: Final = spec.Part(
-    {
-        "/api/patterns": spec.get(
-            "Patterns and anomalies of all instruments, the newest first.",
-            spec.object_of({"patterns": spec.list_of("Pattern"), "next": spec.NEXT}),
-            *_CHOICE,
-            refusals=(400, 503),
-        ),
-        "/api/patterns/{symbol}": spec.get(
-            "Patterns and anomalies found in closed candles, the newest first.",
-            spec.ref("Patterns"),
-            "symbol",
-            *_CHOICE,
-            refusals=spec.STORES,
-        ),
-        "/api/outcomes/{symbol}": spec.get(
-            f"What followed each pattern in the newest {CANDLES} candles of this instrument.",
-            spec.ref("Outcomes"),
-            "symbol timeframe",
-            _HORIZON,
-            refusals=spec.STORES,
-        ),
-    },
-    {
-        "Pattern": spec.object_of(
-            {
-                "id": spec.name("The same in every revision."),
-                "symbol": spec.NAME,
-                "timeframe": spec.NAME,
-                "pattern_type": spec.NAME,
-                "kind": {"enum": ["candlestick", "chart", "anomaly"]},
-                "direction": {"enum": [-1, 0, 1], "description": "Down, neither, up."},
-                "confidence": _FRACTION,
-                "level": {"enum": ["low", "medium", "high"]},
-                "trigger_price": spec.DECIMAL,
-                "timestamp": spec.ms("When its last candle had ended, ms."),
-                "begin": spec.ms("Start of its first candle, ms."),
-                "features": {
-                    "type": "object",
-                    "description": "What the detector measured.",
-                    "additionalProperties": {"type": "number"},
-                },
-                "candle_data": spec.object_of(
-                    dict.fromkeys(("open", "high", "low", "close", "volume"), spec.DECIMAL)
-                ),
-                "source": spec.NAME,
-                "status": {"enum": ["active", "retracted"]},
-                "revision": spec.count("The highest wins."),
-            }
-        ),
-        "Outcomes": spec.object_of(
-            {
-                "symbol": spec.NAME,
-                "timeframe": spec.NAME,
-                "horizon": spec.COUNT,
-                "candles": spec.count("Closed candles that were looked at."),
-                "outcomes": spec.list_of("Outcome"),
-            }
-        ),
-        "Outcome": spec.object_of(
-            {
-                "pattern_type": spec.NAME,
-                "direction": {"enum": [-1, 0, 1], "description": "Down, neither, up."},
-                "count": spec.count("How often it was found."),
-                "judged": spec.count("Of these, with `horizon` candles after it."),
-                "hit_rate": _rate("Share of them after which the close moved their way."),
-                "base_hit_rate": _rate("The same share of all candles."),
-                "mean_return": _rate("Mean return in their direction, a fraction."),
-                "base_return": _rate("The same of all candles."),
-                "verdict": {
-                    "enum": ["better", "worse", "few", "-"],
-                    "description": "Against all candles, at 95 %; `few`: under 10 apart.",
-                },
-            }
-        ),
-        "Patterns": spec.object_of(
-            {
-                "symbol": spec.NAME,
-                "patterns": spec.list_of("Pattern"),
-                "next": spec.NEXT,
-            }
-        ),
-    },
+    *PAGE,
 )
 
 
-def handlers(outcomes: Outcomes) -> Handlers:
-    """Return the handlers of the routes."""
-    patterns, knows = outcomes.patterns, outcomes.pages.knows
-
-    def every(request: Request) -> Response:
-        rows, cursor = patterns.page(None, read_patterns(request.query_params))
-        return as_json({"patterns": rows, "next": cursor})
-
-    def page(request: Request) -> Response:
-        symbol = request.path_params["symbol"]
-        rows, cursor = patterns.page(symbol, read_patterns(request.query_params))
-        if not rows and not knows(symbol):
-            return unknown(symbol)
-        return as_json({"symbol": symbol, "patterns": rows, "next": cursor})
-
-    def after(request: Request) -> Response:
-        symbol = request.path_params["symbol"]
-        requested, horizon = read_outcomes(request.query_params, outcomes.pages.ladder)
-        count, scores = outcomes.of(symbol, requested, horizon)
-        if not count and not knows(symbol):
-            return unknown(symbol)
-        envelope = {"symbol": symbol, "timeframe": requested.timeframe.name, "horizon": horizon}
-        return as_json({**envelope, "candles": count, "outcomes": scores})
-
+def read_patterns(query: Mapping[str, str]) -> Parameters:
+    """Read the parameters. Raises ParameterError."""
+    timeframe, type_ = query.get("timeframe") or None, query.get("type") or None
+    if timeframe is not None and not _TIMEFRAME.fullmatch(timeframe):
+        raise ParameterError(f"timeframe: {timeframe[:40]!r} is none, such as 1m or 4h")
+    if type_ is not None and not _NAME.fullmatch(type_):
+        raise ParameterError(f"type: {type_[:40]!r} is no pattern, such as double_top")
+    status = query.get("status") or "active"
+    if status not in STATUSES:
+        raise ParameterError(f"status: {status[:40]!r} is none of {', '.join(STATUSES)}")
     return {
-        "/api/outcomes/{symbol}": after,
-        "/api/patterns": every,
-        "/api/patterns/{symbol}": page,
+        **read_list(query),
+        "timeframe": timeframe,
+        "type": type_,
+        "min_confidence": _confidence(query),
+        "retracted": None if status == "all" else status == "retracted",
     }
+
+
+def _confidence(query: Mapping[str, str]) -> float:
+    text = query.get("min_confidence") or "0"
+    if not re.fullmatch(r"0(\.[0-9]{1,9})?|1(\.0{1,9})?", text):
+        raise ParameterError(f"min_confidence: {text[:40]!r} is no number from 0 to 1")
+    return float(text)
+
+
+def handlers(postgres: Postgres, knows: Callable[[str], bool]) -> Handlers:
+    """Return the handlers of the routes. `knows` tells whether an instrument was ever seen."""
+
+    def rows(parameters: Parameters) -> list[Row]:
+        statement = _OF_ALL if parameters["symbol"] is None else _OF_ONE
+        with (
+            postgres.connection() as connection,
+            connection.cursor(row_factory=class_row(Pattern)) as cursor,
+        ):
+            found = cursor.execute(statement, parameters).fetchall()
+        return [(as_event_json(each)["data"], each.end_us, each.id) for each in found]
+
+    return _PATTERNS.handlers(read_patterns, rows, knows)

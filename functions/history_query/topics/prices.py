@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -20,8 +20,9 @@ from functions.history_query.api.parameters import (
     TickPage,
     read_ticks,
 )
-from functions.history_query.queries.prices import Price, PricePages
-from shared.market.order import OrderKey
+from functions.history_query.queries.ticks import TickPages
+from shared.candles.trades import Trades
+from shared.market.decimals import mantissa_text
 
 _FORM: Final = '{"t":%d,"%s":%s}'
 
@@ -37,7 +38,7 @@ _HEADERS: Final[spec.Json] = {
     },
 }
 
-_CURSOR: Final = spec.cursor_of(TickCursor(OrderKey(1_764_340_200_000_000, 0, 0, 0, 0)).text())
+_CURSOR: Final = spec.cursor_of(TickCursor(1_764_340_200_000_000, 0, 0, 0, 0).text())
 
 PART: Final = spec.Part(
     {
@@ -67,37 +68,39 @@ PART: Final = spec.Part(
 )
 
 
-def handlers(prices: PricePages, knows: Callable[[str], bool]) -> Handlers:
+def handlers(ticks: TickPages, knows: Callable[[str], bool]) -> Handlers:
     """Return the handlers of the routes. `knows`: whether an instrument was ever seen."""
 
     def history(request: Request) -> Response:
         page = read_ticks(request.query_params, DAY_US, MAX_LIMIT)
-        return price_page(request, page, oldest_first=True)
+        return price_page(request, page, "p", oldest_first=True)
 
     def price_history(request: Request) -> Response:
         page = read_ticks(request.query_params, None, DEFAULT_PRICES)
-        return price_page(request, page, oldest_first=False)
+        return price_page(request, page, "price", oldest_first=False)
 
-    def price_page(request: Request, page: TickPage, *, oldest_first: bool) -> Response:
+    def price_page(request: Request, page: TickPage, name: str, *, oldest_first: bool) -> Response:
         symbol = request.path_params["symbol"]
-        page_prices, cursor = prices.page(symbol, page)
-        if not page_prices and not knows(symbol):
+        parts, edge = ticks.page(symbol, page)
+        if not parts and not knows(symbol):
             return unknown(symbol)
-        if oldest_first:
-            page_prices.reverse()
+        prices = [price for part in parts for price in _prices(part, name)]
+        if not oldest_first:
+            prices.reverse()
         headers = {"x-kandle-limit": str(page.limit)}
-        if cursor is not None:
+        if edge is not None:
             headers["x-kandle-truncated"] = "true"
-            headers["link"] = f'<{_next(request, page, cursor)}>; rel="next"'
-        body = _price_list(page_prices, "p" if oldest_first else "price")
-        return Response(body, headers=headers, media_type="application/json")
+            headers["link"] = f'<{_next(request, page, TickCursor(*edge).text())}>; rel="next"'
+        return Response(f"[{','.join(prices)}]", headers=headers, media_type="application/json")
 
     return {"/api/history/{symbol}": history, "/prices/{symbol}/history": price_history}
 
 
-def _price_list(prices: list[Price], name: str) -> str:
-    """Write exact decimal texts as JSON numbers, without rounding through float."""
-    return f"[{','.join([_FORM % (each.time_ms, name, each.price) for each in prices])}]"
+def _prices(trades: Trades, name: str) -> Iterator[str]:
+    """Yield times in ms and exact decimals as JSON numbers, without rounding through float."""
+    times = (trades.rows.time_us // 1000).tolist()
+    for time_ms, mantissa in zip(times, trades.price.tolist(), strict=True):
+        yield _FORM % (time_ms, name, mantissa_text(mantissa, trades.price_scale))
 
 
 def _next(request: Request, page: TickPage, cursor: str) -> str:

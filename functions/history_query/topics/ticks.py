@@ -31,7 +31,7 @@ _STREAMED: Final = (*FORMATS, "arrow")
 _NO_TRADES: Final = trades_of(NO_ROWS)
 
 _CURSOR: Final = spec.cursor_of(
-    TickPlace("after", OrderKey(1_764_340_200_000_000, 0, 0, 0, 0)).text()
+    TickPlace.of("after", OrderKey(1_764_340_200_000_000, 0, 0, 0, 0)).text()
 )
 
 PART: Final = spec.Part(
@@ -104,7 +104,7 @@ def handlers(ticks: TickPages, knows: Callable[[str], bool]) -> Handlers:
             return unknown(symbol)
         cursor = None
         if edge is not None:
-            cursor = TickPlace("before" if page.newest else "after", edge).text()
+            cursor = TickPlace.of("before" if page.newest else "after", edge).text()
         envelope = {"symbol": symbol}
         return presentation.answer(request, _content(envelope, presentation, names, parts, cursor))
 

@@ -229,7 +229,7 @@ def test_bars_read_again_while_trades_come_are_those_of_a_plain_loop(
         newest = pages.page("A/B", read_bars({"type": type_, "limit": "9"}))
         assert shown(newest) == expected[-9:]
         if newest.edge is not None:
-            cursor = TickPlace("before", newest.edge).text()
+            cursor = TickPlace.of("before", newest.edge).text()
             query = {"type": type_, "limit": "5", "cursor": cursor}
             assert shown(pages.page("A/B", read_bars(query))) == expected[-14:-9]
         begin = source.randrange(len(expected))

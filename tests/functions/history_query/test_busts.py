@@ -69,6 +69,27 @@ def test_the_print_and_its_end_are_both_told_and_as_of_knows_what_was_known(hous
     assert (rows, between) == ([(100, 0)], [(100,)])
 
 
+def test_prices_are_those_of_trades_that_count(house: House) -> None:
+    """The price history has no cancelled trade, and a corrected one as it was corrected."""
+    prices = (100, 999, 998)
+    stored(
+        house,
+        [
+            TICK._replace(time_us=START_US + n * 1_000_000, price=price, number=n + 1)
+            for n, price in enumerate(prices)
+        ],
+    )
+    bust(house, 2, START_US + 60_000_000)
+    bust(house, 3, START_US + 60_000_000, price="2", size="7")
+    ticks = house.get("/api/history/A", **{"from": "0"}).json()
+    assert [each["p"] for each in ticks] == [100, 2]
+    assert [each["price"] for each in house.get("/prices/A/history").json()] == [2, 100]
+    newest = house.get("/prices/A/history", limit="1")
+    assert [each["price"] for each in newest.json()] == [2]
+    (older,) = house.get(newest.links["next"]["url"]).json()
+    assert older["price"] == 100
+
+
 def test_flags_of_a_trade_are_told_and_honoured_on_reading(house: House) -> None:
     """A trade's flags are listed, and apply to candles made of several slices."""
     extreme = TICK._replace(time_us=START_US + 1, price=999, number=2)

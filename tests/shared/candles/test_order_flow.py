@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.candles.order_flow import DAY_US, Level, Profile, TickRule, value_area
+from shared.candles.order_flow import DAY_US, Profile, TickRule, Volumes, value_area
 from shared.candles.trades import Rows, Trades
 from shared.market.decimals import from_mantissa
 from shared.wire.ticks import NO_ID, VOLUME_ONLY
@@ -100,7 +100,7 @@ def test_sides_and_volumes_equal_a_plain_loop(
         price: [each.volume, each.buy, each.sell, each.est_buy, each.est_sell]
         for price, each in profile.levels.items()
     } == expected
-    assert profile.notional == notional
+    assert profile.total.notional == notional
     assert profile.total.volume == sum(each[2] for each in prints) * Decimal("0.001")
 
 
@@ -119,7 +119,7 @@ def test_the_value_area_grows_from_the_point_of_control(
     volumes: list[int], share: str, expected: tuple[int, int, int]
 ) -> None:
     """The value area grows by the neighbour with more volume until it has its share."""
-    levels = {Decimal(100 + n): Level(Decimal(each)) for n, each in enumerate(volumes)}
+    levels = {Decimal(100 + n): Volumes(Decimal(each)) for n, each in enumerate(volumes)}
     area = value_area(levels, Decimal(share))
     assert area is not None
     assert (area.poc, area.low, area.high) == tuple(map(Decimal, expected))
@@ -127,4 +127,4 @@ def test_the_value_area_grows_from_the_point_of_control(
 
 def test_without_volume_there_is_no_value_area() -> None:
     """Trades of size 0 have prices and no value area."""
-    assert value_area({Decimal(1): Level()}, Decimal("0.7")) is None
+    assert value_area({Decimal(1): Volumes()}, Decimal("0.7")) is None

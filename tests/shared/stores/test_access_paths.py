@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from functions.history_query.queries.symbols import EXTENTS
+from functions.history_query.topics.symbols import EXTENTS
 from functions.persist.tick_writer import TickWriter
 from local.servers.postgres import server
 from local.servers.server import Workspace

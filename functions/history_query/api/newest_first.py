@@ -1,0 +1,89 @@
+"""Lists of one instrument or of all, the newest first: their routes, parameters and pages."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.history_query.api import openapi_schemas as spec
+from functions.history_query.api.cursors import MomentCursor
+from functions.history_query.api.endpoints import Handlers, as_json, unknown
+from functions.history_query.api.parameters import FURTHEST_US, read, read_limit, read_range
+
+DEFAULT_LIMIT: Final = 100
+RANGE: Final = "from to"
+PAGE: Final = (
+    spec.limit(DEFAULT_LIMIT),
+    spec.cursor_of(MomentCursor(1_764_340_200_000_000, "1").text()),
+)
+"""Parameters of every list, described."""
+
+Parameters = dict[str, Any]
+Row = tuple[Any, int, str]
+"""What is shown, its time in microseconds, and its id."""
+
+
+def read_list(query: Mapping[str, str]) -> Parameters:
+    """Read RANGE and PAGE, as parameters of a statement. Raises ParameterError."""
+    from_us, to_us = read_range(query, time.time_ns() // 1000)
+    before = read(query, "cursor", MomentCursor.read) or MomentCursor(2 * FURTHEST_US, "")
+    return {
+        "from_us": from_us or 0,
+        "to_us": to_us,
+        "before_us": before.time_us,
+        "before_id": before.id,
+        "limit": read_limit(query, DEFAULT_LIMIT) + 1,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class NewestFirst:
+    """A list by its name in the API, and the schema of its items."""
+
+    name: str
+    item: str
+
+    def part(
+        self, summary: str, of_one: str, item: spec.Json, *choice: spec.Json | str
+    ) -> spec.Part:
+        """Describe the routes: `summary` of the list of all instruments, `of_one` of one's."""
+        path, schema = f"/api/{self.name}", f"{self.item}s"
+        page = {self.name: spec.list_of(self.item), "next": spec.NEXT}
+        return spec.Part(
+            {
+                path: spec.get(summary, spec.object_of(page), *choice, refusals=(400, 503)),
+                f"{path}/{{symbol}}": spec.get(
+                    of_one, spec.ref(schema), "symbol", *choice, refusals=spec.STORES
+                ),
+            },
+            {self.item: item, schema: spec.object_of({"symbol": spec.NAME, **page})},
+        )
+
+    def handlers(
+        self,
+        read_parameters: Callable[[Mapping[str, str]], Parameters],
+        rows: Callable[[Parameters], Sequence[Row]],
+        knows: Callable[[str], bool],
+    ) -> Handlers:
+        """Return the handlers. `rows`: up to `limit` of a `symbol`, or of all if that is None.
+
+        `knows` tells whether an instrument was ever seen.
+        """
+
+        def page(request: Request) -> Response:
+            symbol = request.path_params.get("symbol")
+            parameters = {**read_parameters(request.query_params), "symbol": symbol}
+            found = rows(parameters)
+            shown = found[: parameters["limit"] - 1]
+            if symbol is not None and not shown and not knows(symbol):
+                return unknown(symbol)
+            cursor = MomentCursor(*shown[-1][1:]).text() if len(found) > len(shown) else None
+            body = {self.name: [data for data, *_ in shown], "next": cursor}
+            return as_json(body if symbol is None else {"symbol": symbol, **body})
+
+        return {f"/api/{self.name}": page, f"/api/{self.name}/{{symbol}}": page}

@@ -1,0 +1,166 @@
+"""GET /api/outcomes: what followed the patterns of an instrument, against any of its candles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.history_query.api import openapi_schemas as spec
+from functions.history_query.api.endpoints import Handlers, as_json, unknown
+from functions.history_query.api.parameters import (
+    FURTHEST_US,
+    Page,
+    ParameterError,
+    read_resolution,
+)
+from functions.history_query.queries.candles import CandlePages
+from shared.analysis.pattern_scores import Returns, Score, by_pattern
+from shared.market.timeframes import Timeframe
+from shared.stores.postgres import Postgres
+
+MOST: Final = 20_000
+_ACTIVE: Final = """
+SELECT pattern, end_us, direction, confidence FROM patterns
+WHERE instrument = %s AND end_us >= %s AND timeframe = %s AND NOT retracted
+ORDER BY end_us DESC LIMIT %s
+"""
+CANDLES: Final = 5_000
+"""Number of newest closed candles examined."""
+DEFAULT_HORIZON: Final = 10
+MAX_HORIZON: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A stored pattern, placed among the candles."""
+
+    pattern: str
+    index: int
+    direction: int
+    confidence: float
+
+
+def read_outcomes(query: Mapping[str, str], ladder: tuple[Timeframe, ...]) -> tuple[Page, int]:
+    """Return the page of candles and the horizon in candles. Raises ParameterError."""
+    text = query.get("horizon") or str(DEFAULT_HORIZON)
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MAX_HORIZON):
+        raise ParameterError(f"horizon: {text[:40]!r} is no number from 1 to {MAX_HORIZON}")
+    page = Page(read_resolution(query, ladder), 0, FURTHEST_US, CANDLES, newest=True)
+    return page, int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """Evaluates stored patterns. Raises TransientError while a store is away."""
+
+    pages: CandlePages
+    postgres: Postgres
+
+    def of(self, symbol: str, page: Page, horizon: int) -> tuple[int, list[dict[str, Any]]]:
+        """Return the number of candles, and a score per pattern and direction."""
+        rows, _ = self.pages.page(symbol, page)
+        closed = [row for row in rows if row["closed"]]
+        if not closed:
+            return 0, []
+        length_us = page.timeframe.length_us
+        index_by_end = {row["t"] * 1000 + length_us: n for n, row in enumerate(closed)}
+        parameters = symbol, closed[0]["t"] * 1000, page.timeframe.name, MOST
+        with self.postgres.connection() as connection:
+            found = connection.execute(_ACTIVE, parameters).fetchall()
+        completed = [
+            Completed(name, index_by_end[end_us], direction, confidence)
+            for name, end_us, direction, confidence in found
+            if end_us in index_by_end
+        ]
+        returns = Returns(np.array([float(row["c"]) for row in closed]), horizon)
+        return len(closed), [_json(score) for score in by_pattern(returns, completed)]
+
+
+def _json(score: Score) -> dict[str, Any]:
+    rates = {
+        "hit_rate": score.hit_rate,
+        "base_hit_rate": score.base_hit_rate,
+        "mean_return": score.mean_return,
+        "base_return": score.base_return,
+    }
+    return {
+        "pattern_type": score.name,
+        "direction": score.direction,
+        "count": score.fired,
+        "judged": score.judged,
+        **{name: None if math.isnan(rate) else round(rate, 6) for name, rate in rates.items()},
+        "verdict": score.verdict,
+    }
+
+
+def _rate(description: str) -> spec.Json:
+    return {"type": ["number", "null"], "description": description}
+
+
+_HORIZON: Final = spec.query(
+    "horizon",
+    "Candles after the one that completes a pattern.",
+    {"type": "integer", "minimum": 1, "maximum": MAX_HORIZON, "default": DEFAULT_HORIZON},
+    10,
+)
+
+
+PART: Final = spec.Part(
+    {
+        "/api/outcomes/{symbol}": spec.get(
+            f"What followed each pattern in the newest {CANDLES} candles of this instrument.",
+            spec.ref("Outcomes"),
+            "symbol timeframe",
+            _HORIZON,
+            refusals=spec.STORES,
+        ),
+    },
+    {
+        "Outcomes": spec.object_of(
+            {
+                "symbol": spec.NAME,
+                "timeframe": spec.NAME,
+                "horizon": spec.COUNT,
+                "candles": spec.count("Closed candles that were looked at."),
+                "outcomes": spec.list_of("Outcome"),
+            }
+        ),
+        "Outcome": spec.object_of(
+            {
+                "pattern_type": spec.NAME,
+                "direction": {"enum": [-1, 0, 1], "description": "Down, neither, up."},
+                "count": spec.count("How often it was found."),
+                "judged": spec.count("Of these, with `horizon` candles after it."),
+                "hit_rate": _rate("Share of them after which the close moved their way."),
+                "base_hit_rate": _rate("The same share of all candles."),
+                "mean_return": _rate("Mean return in their direction, a fraction."),
+                "base_return": _rate("The same of all candles."),
+                "verdict": {
+                    "enum": ["better", "worse", "few", "-"],
+                    "description": "Against all candles, at 95 %; `few`: under 10 apart.",
+                },
+            }
+        ),
+    },
+)
+
+
+def handlers(outcomes: Outcomes) -> Handlers:
+    """Return the handler of the route."""
+
+    def after(request: Request) -> Response:
+        symbol = request.path_params["symbol"]
+        requested, horizon = read_outcomes(request.query_params, outcomes.pages.ladder)
+        count, scores = outcomes.of(symbol, requested, horizon)
+        if not count and not outcomes.pages.knows(symbol):
+            return unknown(symbol)
+        envelope = {"symbol": symbol, "timeframe": requested.timeframe.name, "horizon": horizon}
+        return as_json({**envelope, "candles": count, "outcomes": scores})
+
+    return {"/api/outcomes/{symbol}": after}
