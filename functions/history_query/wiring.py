@@ -14,15 +14,11 @@ from functions.history_query.queries.bars import BarPages
 from functions.history_query.queries.candles import CandlePages
 from functions.history_query.queries.closed_and_live import StoredCandles
 from functions.history_query.queries.flow import Flow
-from functions.history_query.queries.latest import LatestTrades
-from functions.history_query.queries.latest_quotes import LatestQuotes
+from functions.history_query.queries.latest import LatestQuotes, LatestTrades
 from functions.history_query.queries.overview import Overview
 from functions.history_query.queries.tick_slices import TickSlices
 from functions.history_query.queries.ticks import TickPages
-from functions.history_query.topics.feeds import Feeds
 from functions.history_query.topics.outcomes import Outcomes
-from functions.history_query.topics.rejects import Rejects
-from functions.history_query.topics.symbols import Symbols
 from shared.adapter.health import Check
 from shared.lake.cold import Cold
 from shared.market.timeframes import Timeframe
@@ -59,13 +55,13 @@ def history_api(
             topics.latest.handlers(trades, LatestQuotes(postgres)),
             topics.overview.handlers(Overview(postgres, live, trades, LatestQuotes(postgres))),
             topics.ticks.handlers(TickPages(slices), pages.knows),
-            topics.symbols.handlers(Symbols(postgres, live)),
-            topics.feeds.handlers(Feeds(postgres)),
+            topics.symbols.handlers(postgres, live),
+            topics.feeds.handlers(postgres),
             topics.patterns.handlers(postgres, pages.knows),
             topics.outcomes.handlers(Outcomes(pages, postgres)),
             topics.alerts.handlers(postgres, pages.knows),
             topics.alert_rules.handlers(postgres),
-            topics.rejects.handlers(Rejects(postgres)),
+            topics.rejects.handlers(postgres),
         ],
         ready,
         alert_rule_writes(postgres, AlertTests(notify_url), only_reads=only_reads),

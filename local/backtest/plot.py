@@ -39,7 +39,7 @@ def plot(report: Report, patterns: Sequence[Finding], path: Path) -> None:
     ).values()
     _price(top, report, patterns)
     _rates(left, report.buckets, "hit rate by confidence")
-    evaluated = [score for score in report.patterns if score.judged][:MAX_PATTERNS]
+    evaluated = [score for score in report.patterns if score.evaluated][:MAX_PATTERNS]
     _rates(right, evaluated, "hit rate by pattern")
     picture = io.BytesIO()
     figure.savefig(picture, format="png" if path.suffix == ".png" else "svg")
@@ -65,12 +65,12 @@ def _price(axes: Any, report: Report, patterns: Sequence[Finding]) -> None:
 def _rates(axes: Any, scores: Sequence[Score], title: str) -> None:
     """Draw hit rates with their intervals, and the base of each as a line."""
     arrows = {1: " up", -1: " down", 0: ""}
-    for row, score in enumerate(reversed([score for score in scores if score.judged])):
+    for row, score in enumerate(reversed([score for score in scores if score.evaluated])):
         color = {1: UP, -1: DOWN, 0: PLAIN}[score.direction]
         axes.plot([score.hit_low, score.hit_high], [row, row], color=color, linewidth=2)
         axes.plot(score.hit_rate, row, "o", color=color)
         axes.plot([score.base_hit_rate] * 2, [row - 0.4, row + 0.4], color="black", linewidth=1)
-    names = [f"{s.name}{arrows[s.direction]} ({s.apart})" for s in scores if s.judged]
+    names = [f"{s.name}{arrows[s.direction]} ({s.apart})" for s in scores if s.evaluated]
     axes.set_yticks(range(len(names)), names[::-1], fontsize=8)
     axes.set_xlim(0, 1)
     axes.set_title(title + "; black: the base")

@@ -74,7 +74,7 @@ def _row(score: Score, width: int) -> str:
         f"{score.name:<{width}}  {_ARROWS[score.direction]:4}  {score.fired:>6,} {score.apart:>6,}"
         f" {score.confidence:>5.2f}"
     )
-    if not score.judged:
+    if not score.evaluated:
         return start
     interval = f"{score.hit_low:.1%} - {score.hit_high:.1%}"
     error = f"{score.mean_error:8.3%}" if math.isfinite(score.mean_error) else f"{'?':>8}"

@@ -219,7 +219,7 @@ def _indicator(data: dict[str, Any]) -> str:
 
 
 def _pattern(data: dict[str, Any]) -> str:
-    direction = {1: "up", -1: "down"}.get(data["direction"], "neither way")
+    direction = {1: "up", -1: "down"}.get(data["direction"], "no direction")
     retracted = "  RETRACTED" if data["status"] == "retracted" else ""
     return (
         f"{utc(data['timestamp'])}  {data['symbol']} {data['timeframe']}  {data['pattern_type']}"

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.alerts.terms import INT64, Arithmetic, Bools, Exact, Inputs, Pair, Term
+from shared.alerts.terms import INT64, Arithmetic, Bools, Exact, Inputs, Node, Pair, Term
 
 
 class Evaluated(NamedTuple):
@@ -23,21 +23,12 @@ class Evaluated(NamedTuple):
     rested: Bools
 
 
-class Condition:
+class Condition(Node):
     """A condition on candles."""
 
     def evaluate(self, inputs: Inputs) -> Evaluated:
         """Return the candles on which it holds."""
         raise NotImplementedError
-
-    @property
-    def frames(self) -> frozenset[str]:
-        """Timeframes of its terms; "" is the rule's own."""
-        return frozenset(("",))
-
-    def need(self, frame: str, length_us: int) -> int:
-        """Return the number of earlier candles of a timeframe that it needs."""
-        return 0
 
     def value(self, inputs: Inputs, at: int) -> str | None:
         """Return the left value of its first comparison, as text."""
@@ -52,7 +43,7 @@ class _OfTwoTerms(Pair, Condition):
 
     def need(self, frame: str, length_us: int) -> int:
         """Return what the sides need, for the candle before as well."""
-        return 1 + Pair.need(self, frame, length_us)
+        return 1 + super().need(frame, length_us)
 
     def value(self, inputs: Inputs, at: int) -> str | None:
         """Return the left side's value."""
@@ -123,6 +114,11 @@ class PatternFound(Condition):
 
     def __str__(self) -> str:
         return f"pattern {self.pattern}"
+
+    @property
+    def frames(self) -> frozenset[str]:
+        """The rule's own."""
+        return frozenset(("",))
 
     @property
     def names(self) -> tuple[str, str]:

@@ -106,7 +106,7 @@ def message_of(alert: AlertEvent) -> tuple[str, str]:
         raise PermanentError("bad_alert", f"an alert has a rule and a time: {error!r}") from error
     parts = []
     if "pattern_type" in data:
-        direction = {"1": "up", "-1": "down"}.get(str(data.get("direction")), "neither way")
+        direction = {"1": "up", "-1": "down"}.get(str(data.get("direction")), "no direction")
         parts.append(f"{direction} at {data.get('trigger_price')}"[:_MAX_TITLE])
     elif "value" in data:
         parts.append(f"at {data['value']}"[:_MAX_TITLE])

@@ -189,16 +189,11 @@ def _of_state(words: list[str]) -> tuple[Frequency, tuple[str, ...]]:
         ) from None
 
 
-def _terms(condition: c.Condition) -> Iterator[t.Term]:
-    stack: list[c.Condition | t.Term] = [condition]
-    while stack:
-        each = stack.pop()
-        if isinstance(each, t.Term):
-            yield each
-        if isinstance(each, c.Combined | c.Comparison | c.Crossing | t.Arithmetic):
-            stack += (each.left, each.right)
-        elif isinstance(each, t.Rolling | t.Past):
-            stack.append(each.inner)
+def _terms(node: t.Node) -> Iterator[t.Term]:
+    if isinstance(node, t.Term):
+        yield node
+    for each in node.children:
+        yield from _terms(each)
 
 
 def _is_plain(condition: c.Condition) -> bool:

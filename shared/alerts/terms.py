@@ -116,30 +116,38 @@ class Inputs:
         return mask
 
 
-class Pair:
-    """Two sides, and what they use together."""
+class Node:
+    """A node of a rule: what it uses is what its children use."""
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        """The nodes that it is made of."""
+        return ()
+
+    @property
+    def frames(self) -> frozenset[str]:
+        """Timeframes of its leaves; "" is the rule's own. A number has none."""
+        return frozenset[str]().union(*(each.frames for each in self.children))
+
+    def need(self, frame: str, length_us: int) -> int:
+        """Return the number of earlier candles of a timeframe that it needs."""
+        return max((each.need(frame, length_us) for each in self.children), default=0)
+
+
+class Pair(Node):
+    """Two sides."""
 
     left: Any
     right: Any
 
     @property
-    def frames(self) -> frozenset[str]:
-        """Those of both sides."""
-        frames: frozenset[str] = self.left.frames | self.right.frames
-        return frames
-
-    def need(self, frame: str, length_us: int) -> int:
-        """Return the larger need of the two sides."""
-        return max(int(each.need(frame, length_us)) for each in (self.left, self.right))
+    def children(self) -> tuple[Node, ...]:
+        """Both sides."""
+        return self.left, self.right
 
 
-class Term:
+class Term(Node):
     """A number for each candle."""
-
-    @property
-    def frames(self) -> frozenset[str]:
-        """Timeframes of its leaves; "" is the rule's own. A number has none."""
-        raise NotImplementedError
 
     def floats(self, inputs: Inputs) -> Floats:
         """Return the values, shape [n]; NaN where there is none."""
@@ -155,10 +163,6 @@ class Term:
             return self._exact(inputs)
         exact = self._exact(longer.inputs)
         return None if exact is None else (longer.spread(exact[0]), exact[1])
-
-    def need(self, frame: str, length_us: int) -> int:
-        """Return the number of earlier candles of a timeframe that it needs."""
-        return 0
 
     def _floats(self, inputs: Inputs) -> Floats:
         raise NotImplementedError
@@ -187,11 +191,6 @@ class Number(Term):
 
     def __str__(self) -> str:
         return to_text(self.number)
-
-    @property
-    def frames(self) -> frozenset[str]:
-        """None."""
-        return frozenset()
 
     def _floats(self, inputs: Inputs) -> Floats:
         return np.full(len(inputs), float(self.number))
@@ -264,9 +263,9 @@ class Rolling(Term):
         return f"{self.function}({self.inner}, {self.period})"
 
     @property
-    def frames(self) -> frozenset[str]:
-        """Those of its argument."""
-        return self.inner.frames
+    def children(self) -> tuple[Node, ...]:
+        """Its argument."""
+        return (self.inner,)
 
     def _floats(self, inputs: Inputs) -> Floats:
         values, result = self.inner.floats(inputs), np.full(len(inputs), np.nan)
@@ -312,9 +311,9 @@ class Past(Term):
         return f"{self.inner}[{self.back}]"
 
     @property
-    def frames(self) -> frozenset[str]:
-        """Those of its inner term."""
-        return self.inner.frames
+    def children(self) -> tuple[Node, ...]:
+        """Its inner term."""
+        return (self.inner,)
 
     def _floats(self, inputs: Inputs) -> Floats:
         values, result = self.inner.floats(inputs), np.full(len(inputs), np.nan)

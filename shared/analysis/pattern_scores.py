@@ -39,7 +39,7 @@ class Firing(Protocol):
 class Score:
     """Score of one pattern in one direction; returns are fractions, in its direction.
 
-    `fired` counts all, `judged` those with `horizon` candles after them and a direction, `apart`
+    `fired` counts all, `evaluated` those with `horizon` candles after them and a direction, `apart`
     those of them whose horizons do not overlap: the number of independent trials for the intervals
     (95 %). The base is the result of every candle of the same history in that direction. If nothing
     was evaluated, rates and means are NaN.
@@ -48,7 +48,7 @@ class Score:
     name: str
     direction: int
     fired: int
-    judged: int
+    evaluated: int
     apart: int
     confidence: float
     hit_rate: float

@@ -129,7 +129,7 @@ PATTERN_CANDLES_TOO_OLD: Final = Counter(
 ALERTS_RAISED: Final = Counter("kandle_alerts_raised", "Alerts emitted.")
 ALERTS_DELIVERED: Final = Counter("kandle_alerts_delivered", "Alerts that their sink took.")
 NOTIFICATIONS: Final = Counter(
-    "kandle_notifications", "Notifications of alerts to people's services.", ["outcome"]
+    "kandle_notifications", "Notifications of alerts sent to services.", ["outcome"]
 )
 STOCKS_MONITORED: Final = Gauge(
     "kandle_stocks_monitored", "Instruments in which patterns are looked for."

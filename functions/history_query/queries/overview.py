@@ -11,8 +11,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from psycopg import sql
 
-from functions.history_query.queries.latest import LatestTrades
-from functions.history_query.queries.latest_quotes import NO_QUOTE, LatestQuotes
+from functions.history_query.queries.latest import NO_QUOTE, LatestQuotes, LatestTrades
 from shared.market.calendar_timeframes import of_days
 from shared.market.decimals import EXACT, to_text
 from shared.market.timeframes import Timeframe

@@ -10,8 +10,7 @@ from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.endpoints import Handlers, as_json, unknown
-from functions.history_query.queries.latest import LatestTrades
-from functions.history_query.queries.latest_quotes import NO_QUOTE, LatestQuotes
+from functions.history_query.queries.latest import NO_QUOTE, LatestQuotes, LatestTrades
 
 
 def _or_none(schema: spec.Json, description: str) -> spec.Json:

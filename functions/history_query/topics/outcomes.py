@@ -93,7 +93,7 @@ def _json(score: Score) -> dict[str, Any]:
         "pattern_type": score.name,
         "direction": score.direction,
         "count": score.fired,
-        "judged": score.judged,
+        "judged": score.evaluated,
         **{name: None if math.isnan(rate) else round(rate, 6) for name, rate in rates.items()},
         "verdict": score.verdict,
     }

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from psycopg.rows import dict_row
 from starlette.requests import Request
@@ -13,7 +11,7 @@ from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.endpoints import Handlers, as_json
-from functions.history_query.api.parameters import DAY_US, read_limit, read_time_us
+from functions.history_query.api.parameters import DAY_US, now_us, read_limit, read_time_us
 from shared.stores.postgres import Postgres
 
 DEFAULT_REJECTS: Final = 100
@@ -36,47 +34,11 @@ ORDER BY receive_time_us DESC, source DESC, sequence DESC LIMIT %(limit)s
 """
 
 
-def read_rejects(query: Mapping[str, str], now_us: int | None = None) -> tuple[int, int]:
-    """Return the start (us), by default a day ago, and the limit.
-
-    Raises ParameterError.
-    """
-    now_us = time.time_ns() // 1000 if now_us is None else now_us
-    from_us = read_time_us(query, "from", now_us)
-    return now_us - DAY_US if from_us is None else from_us, read_limit(query, DEFAULT_REJECTS)
-
-
-@dataclass(frozen=True, slots=True)
-class Rejects:
-    """Reads rejects. Raises TransientError while Postgres is away."""
-
-    postgres: Postgres
-
-    def since(self, from_us: int, limit: int) -> dict[str, Any]:
-        """Return counts by reason and kind of source, and the newest with the start of their input.
-
-        Only the newest MOST_COUNTED are counted.
-        """
-        parameters = {
-            "from_us": from_us,
-            "limit": limit,
-            "most": MOST_COUNTED,
-            "bytes": _EXCERPT_BYTES,
-        }
-        with (
-            self.postgres.connection() as connection,
-            connection.cursor(row_factory=dict_row) as cursor,
-        ):
-            counts = cursor.execute(_COUNTS, parameters).fetchall()
-            newest = cursor.execute(_NEWEST, parameters).fetchall()
-        return {
-            "from": from_us // 1000,
-            "counts": counts,
-            "rejects": [
-                {**each, "original": bytes(each["original"]).decode("utf-8", "backslashreplace")}
-                for each in newest
-            ],
-        }
+def read_rejects(query: Mapping[str, str]) -> tuple[int, int]:
+    """Return the start (us), by default a day ago, and the limit. Raises ParameterError."""
+    now = now_us()
+    from_us = read_time_us(query, "from", now)
+    return now - DAY_US if from_us is None else from_us, read_limit(query, DEFAULT_REJECTS)
 
 
 _CODE: Final = spec.name("Why, such as bad_price.")
@@ -122,10 +84,26 @@ PART: Final = spec.Part(
 )
 
 
-def handlers(rejects: Rejects) -> Handlers:
+def handlers(postgres: Postgres) -> Handlers:
     """Return the handler of the route."""
 
     def page(request: Request) -> Response:
-        return as_json(rejects.since(*read_rejects(request.query_params)))
+        """Only the newest MOST_COUNTED are counted."""
+        from_us, limit = read_rejects(request.query_params)
+        parameters = {
+            "from_us": from_us,
+            "limit": limit,
+            "most": MOST_COUNTED,
+            "bytes": _EXCERPT_BYTES,
+        }
+        with (
+            postgres.connection() as connection,
+            connection.cursor(row_factory=dict_row) as cursor,
+        ):
+            counts = cursor.execute(_COUNTS, parameters).fetchall()
+            newest = cursor.execute(_NEWEST, parameters).fetchall()
+        for each in newest:
+            each["original"] = bytes(each["original"]).decode("utf-8", "backslashreplace")
+        return as_json({"from": from_us // 1000, "counts": counts, "rejects": newest})
 
     return {"/api/rejects": page}

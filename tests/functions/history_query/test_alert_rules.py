@@ -65,7 +65,7 @@ def test_a_rule_is_added_listed_and_removed(house: House) -> None:
         ({"json": {"rule": "A" * 5_000}}, 413, "4096"),
     ],
 )
-def test_what_is_no_rule_is_refused(house: House, what: Any, status: int, said: str) -> None:
+def test_an_invalid_rule_is_refused(house: House, what: Any, status: int, said: str) -> None:
     """An invalid rule is refused, and so is a form, which another site's page could send."""
     response = send(house.app, "POST", **what)
     assert response.status_code == status
@@ -73,7 +73,7 @@ def test_what_is_no_rule_is_refused(house: House, what: Any, status: int, said: 
     assert house.get(PATH).json() == []
 
 
-def test_a_replica_of_the_database_takes_no_rule(house: House) -> None:
+def test_a_database_replica_refuses_rules(house: House) -> None:
     """A database replica refuses a rule and names where rules are added."""
     routes = alert_rule_writes(house.postgres, AlertTests(""), only_reads=True)
     app = Starlette(routes=routes)

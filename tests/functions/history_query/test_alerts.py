@@ -38,7 +38,7 @@ def filled(house: House) -> House:
     return house
 
 
-def test_the_newest_of_one_instrument(filled: House) -> None:
+def test_alerts_of_one_instrument_are_newest_first(filled: House) -> None:
     """The alerts of one instrument are newest first, without those of others."""
     body = filled.get("/api/alerts/A/B", limit="2").json()
     assert body["symbol"] == "A/B"
@@ -57,7 +57,7 @@ def test_the_newest_of_one_instrument(filled: House) -> None:
     }
 
 
-def test_pages_follow_each_other_where_rules_share_a_candle(filled: House) -> None:
+def test_pages_join_where_rules_share_a_candle(filled: House) -> None:
     """A page may end between two alerts of one candle."""
     joined, parameters = [], {"limit": "3"}
     while True:
@@ -70,7 +70,7 @@ def test_pages_follow_each_other_where_rules_share_a_candle(filled: House) -> No
     assert joined == sorted(expected, reverse=True)
 
 
-def test_times_choose_and_a_pattern_is_told_whole(filled: House) -> None:
+def test_times_select_alerts_and_a_pattern_alert_has_the_whole_pattern(filled: House) -> None:
     """`from` and `to` select by candle start, and an alert has its whole pattern."""
     body = filled.get(
         "/api/alerts/C", **{"from": "1970-01-01T00:03", "to": "1970-01-01T00:03:00.001"}

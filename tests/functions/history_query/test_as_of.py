@@ -21,7 +21,7 @@ def delayed(count: int) -> list[Tick]:
 @pytest.mark.parametrize(
     ("timeframe", "seconds"), [("1s", 1), ("1m", 60), ("5m", 300), ("1h", 3600)]
 )
-def test_candles_as_of_a_time_are_those_of_the_ticks_received_by_then(
+def test_candles_as_of_a_time_have_the_ticks_received_by_then(
     house: House, timeframe: str, seconds: int
 ) -> None:
     """Candles `as_of` a time are those of the ticks received by then; without it all count.
@@ -57,7 +57,7 @@ def test_candles_as_of_a_time_are_those_of_the_ticks_received_by_then(
             assert candle["closed"] == (end_ms <= as_of_ms)
 
 
-def test_a_tick_is_known_at_the_time_that_the_api_says_it_was_received(house: House) -> None:
+def test_a_tick_counts_as_of_its_receive_time_in_the_api(house: House) -> None:
     """A tick counts at its own `received` time, which is truncated to the millisecond."""
     tick = generated(21, 1, 4_000_000)[0]._replace(receive_us=START_US + 500_400)
     for batch in batches([tick], "A", 60):
@@ -68,7 +68,7 @@ def test_a_tick_is_known_at_the_time_that_the_api_says_it_was_received(house: Ho
         assert len(body["candles"]) == known
 
 
-def test_a_time_that_is_none_is_named(house: House) -> None:
+def test_an_invalid_time_is_named(house: House) -> None:
     """An invalid `as_of` is a 400 that names it."""
     response = house.get("/api/candles/A", as_of="soon")
     assert response.status_code == 400

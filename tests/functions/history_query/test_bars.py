@@ -102,7 +102,7 @@ def pages(house: House, **query: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("direction", ["forwards", "backwards"])
 @pytest.mark.parametrize("type_", ["tick:7", "volume:90", "dollar:2000", "range:3"])
-def test_pages_joined_are_the_bars_of_a_plain_loop(
+def test_joined_pages_equal_the_bars_of_a_plain_loop(
     house: House, type_: str, direction: str
 ) -> None:
     """Concatenated pages equal the plain loop for trades in any order, with stable cursors.
@@ -128,7 +128,7 @@ def test_pages_joined_are_the_bars_of_a_plain_loop(
     ],
 )
 @pytest.mark.parametrize("direction", ["forwards", "backwards"])
-def test_bars_begin_anew_with_the_trading_day(
+def test_bars_restart_with_the_trading_day(
     house: House, days: str, query: dict[str, str], direction: str
 ) -> None:
     """Bars restart with the trading day of a zone, session or exchange.
@@ -168,7 +168,7 @@ def test_a_late_trade_changes_the_bars_of_its_day(house: House) -> None:
     assert [read(each) for each in house.get(PATH, **query).json()["bars"]] == expected[5:]
 
 
-def test_bars_in_other_forms_and_what_is_refused(house: House) -> None:
+def test_bars_in_other_formats_and_invalid_requests(house: House) -> None:
     """Bars are tables with local time in other formats, and an invalid type is named."""
     stored(house, 50)
     table = house.get(PATH, type="tick:7", format="csv", tz="Asia/Kolkata", columns="t,time,v").text
@@ -200,9 +200,7 @@ def shown(page: BarsOfPage) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("type_", ["tick:7", "volume:90", "dollar:2000", "range:3"])
-def test_bars_read_again_while_trades_come_are_those_of_a_plain_loop(
-    house: House, type_: str
-) -> None:
+def test_bars_reread_while_trades_arrive_equal_a_plain_loop(house: House, type_: str) -> None:
     """Bars that are read repeatedly while trades arrive equal the plain loop.
 
     The newest, older ones and those of a range, by pages that resume from cached bars.
@@ -245,7 +243,7 @@ def every_eight_seconds(count: int) -> list[Tick]:
     ]
 
 
-def test_a_page_that_is_read_again_reads_no_more_than_what_came_since(house: House) -> None:
+def test_a_reread_page_reads_only_what_is_new(house: House) -> None:
     """A page that is read again reads only the trades since, or from a late trade's minute on."""
     ticks = every_eight_seconds(4_000)
     house.tick_writer([("e0", columns(ticks, "A/B"))])
@@ -265,7 +263,7 @@ def test_a_page_that_is_read_again_reads_no_more_than_what_came_since(house: Hou
     assert 400 < reads.trades < 2_500
 
 
-def test_a_cancelled_trade_leaves_the_bars_that_were_read_before(house: House) -> None:
+def test_a_cancelled_trade_is_removed_from_bars_read_before(house: House) -> None:
     """A cancelled trade far before a page's resume position leaves the bars."""
     ticks = every_eight_seconds(2_000)
     house.tick_writer([("e0", columns(ticks, "A/B"))])

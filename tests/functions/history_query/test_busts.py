@@ -31,7 +31,7 @@ def bust(house: House, trade_id: int, received_us: int, price: str = "", size: s
     BustWriter(house.postgres)(f"bust{received_us}", "udp-2", FORMAT_SCANNER, [message])
 
 
-def test_the_print_and_its_end_are_both_told_and_as_of_knows_what_was_known(house: House) -> None:
+def test_a_print_is_listed_with_its_end_and_as_of_has_each_state(house: House) -> None:
     """A corrected and cancelled print is listed with its end, and `as_of` has each state.
 
     A print at 999 that is corrected to 2 and cancelled at last.
@@ -80,7 +80,7 @@ def test_prices_are_those_of_trades_that_count(house: House) -> None:
         ],
     )
     bust(house, 2, START_US + 60_000_000)
-    bust(house, 3, START_US + 60_000_000, price="2", size="7")
+    bust(house, 3, START_US + 61_000_000, price="2", size="7")
     ticks = house.get("/api/history/A", **{"from": "0"}).json()
     assert [each["p"] for each in ticks] == [100, 2]
     assert [each["price"] for each in house.get("/prices/A/history").json()] == [2, 100]
@@ -90,7 +90,7 @@ def test_prices_are_those_of_trades_that_count(house: House) -> None:
     assert older["price"] == 100
 
 
-def test_flags_of_a_trade_are_told_and_honoured_on_reading(house: House) -> None:
+def test_flags_of_a_trade_are_listed_and_apply_on_reading(house: House) -> None:
     """A trade's flags are listed, and apply to candles made of several slices."""
     extreme = TICK._replace(time_us=START_US + 1, price=999, number=2)
     stored(house, [TICK, extreme], {2: VOLUME_ONLY})

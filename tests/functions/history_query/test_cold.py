@@ -45,7 +45,7 @@ def everything(market: ColdMarket, name: str, **parameters: str) -> list[dict[st
     return [row for page in (parts if "from" in parameters else parts[::-1]) for row in page]
 
 
-def test_a_query_over_hot_and_cold_is_the_plain_recomputation(market: ColdMarket) -> None:
+def test_a_query_over_hot_and_cold_equals_a_plain_recomputation(market: ColdMarket) -> None:
     """A query over hot and cold days equals the plain recomputation.
 
     Stored timeframes, folds, seconds, and ticks; in both directions, in small pages.
@@ -64,7 +64,7 @@ def test_a_query_over_hot_and_cold_is_the_plain_recomputation(market: ColdMarket
         assert [row["us"] for row in rows] == [tick.time_us for tick in trades(market.ticks)]
 
 
-def test_bars_and_profiles_over_hot_and_cold_are_those_of_a_plain_loop(market: ColdMarket) -> None:
+def test_bars_and_profiles_over_hot_and_cold_equal_a_plain_loop(market: ColdMarket) -> None:
     """Bars and profiles over hot and cold days equal the plain loop, in both directions."""
     ticks = trades(market.ticks)
     for type_ in ("tick:7", "volume:90", "dollar:2000", "range:3"):

@@ -94,7 +94,7 @@ def test_a_cancelled_trade_of_the_lake_leaves_its_candles(
     assert [t["us"] for t in ticks if t["ended"] is not None] == [wrong.time_us]
 
 
-def test_without_a_time_the_last_days_are_searched_and_an_outage_is_no_try(
+def test_without_a_time_the_last_days_are_searched_and_an_outage_is_no_attempt(
     market: ColdMarket,
 ) -> None:
     """A cancel without a time searches the last days; an outage does not make it a reject."""
@@ -110,7 +110,7 @@ def test_without_a_time_the_last_days_are_searched_and_an_outage_is_no_try(
     assert market.lake.sql("SELECT count(*) FROM rejects") == [(0,)]
 
 
-def test_a_trade_that_is_nowhere_is_a_reject_at_last(market: ColdMarket) -> None:
+def test_a_trade_that_is_nowhere_is_finally_a_reject(market: ColdMarket) -> None:
     """A cancel of an unknown trade becomes a reject that says what to check."""
     old = next(t for t in trades(market.ticks) if t.kind == INTEGER_ID)
     bust(market, old._replace(number=4_711))

@@ -147,7 +147,7 @@ def test_a_profile_has_the_volume_of_the_candles(house: House, step: str) -> Non
     assert sum(area) >= Decimal("0.7") * Decimal(profile["v"])
 
 
-def test_what_a_profile_cannot_be_is_refused(house: House) -> None:
+def test_an_invalid_profile_is_refused(house: House) -> None:
     """A bad parameter of a profile is named; a range without trades is empty."""
     market(house, sided=True)
     for name, value in (("step", "0"), ("step", "x"), ("value_area", "1.1"), ("cats", "1")):

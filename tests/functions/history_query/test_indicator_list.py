@@ -4,7 +4,7 @@ from functions.history_query.queries.indicator_list import entries
 from shared.analysis.indicators import parse_indicators
 
 
-def test_every_listed_name_can_be_asked_for() -> None:
+def test_every_listed_name_is_an_indicator() -> None:
     """Each listed name is a valid indicator with its listed columns, once."""
     indicators = entries()
     assert len(indicators) > 100
@@ -14,7 +14,7 @@ def test_every_listed_name_can_be_asked_for() -> None:
         assert (indicator.name, indicator.columns) == (each.name, each.columns)
 
 
-def test_what_is_measured_in_prices_lies_over_the_candles() -> None:
+def test_indicators_measured_in_prices_are_overlays() -> None:
     """An average is an overlay; an oscillator has a scale of its own."""
     overlays = {each.name for each in entries() if each.overlay}
     assert {"sma:20", "bb:20:2", "kc:20:10:2", "supertrend:10:3", "vwap"} <= overlays

@@ -24,7 +24,7 @@ def quote(name: str, bid: int, ask: int, *, sizes: bool) -> Quotes:
     )
 
 
-def test_a_quote_stands_beside_the_trade(house: House) -> None:
+def test_a_quote_is_listed_beside_the_trade(house: House) -> None:
     """The latest quote is shown beside the trade as exact texts, with nulls without one."""
     ticks = [tick._replace(source="u", price_scale=2) for tick in generated(5, 20)]
     house.take(columns(ticks, "A/B"))

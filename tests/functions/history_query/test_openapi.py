@@ -60,7 +60,7 @@ def test_every_operation_has_a_tag_that_is_listed() -> None:
     assert {"candles", "bars", "ticks", "alerts", "alert rules", "feeds"} < set(listed)
 
 
-def test_every_route_is_described_and_no_other(house: House) -> None:
+def test_exactly_the_routes_are_described(house: House) -> None:
     """The described routes are exactly those of the app."""
     routes = {
         route.path.replace(":path", "") for route in house.app.routes if isinstance(route, Route)
@@ -69,7 +69,7 @@ def test_every_route_is_described_and_no_other(house: House) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_answers_match_their_schemas(house: House, path: str) -> None:
+def test_responses_match_their_schemas(house: House, path: str) -> None:
     """A 200 has its media type, headers and exactly the described fields."""
     fill(house)
     response = house.get(path.format(symbol="A/B"))
@@ -84,7 +84,7 @@ def test_answers_match_their_schemas(house: House, path: str) -> None:
 
 
 @pytest.mark.parametrize("timeframe", ["1s", "1m", "2m"])
-def test_candles_of_every_making_match_the_schema(house: House, timeframe: str) -> None:
+def test_candles_of_every_source_match_the_schema(house: House, timeframe: str) -> None:
     """Stored candles, folds and candles made of ticks have one schema."""
     fill(house)
     body = house.get("/api/candles/A/B", timeframe=timeframe).json()
@@ -94,7 +94,7 @@ def test_candles_of_every_making_match_the_schema(house: House, timeframe: str) 
 
 
 @pytest.mark.parametrize("path", [p for p in PATHS if "503" in operation(p)["responses"]])
-def test_the_parameters_described_are_those_that_are_taken(house: House, path: str) -> None:
+def test_exactly_the_accepted_parameters_are_described(house: House, path: str) -> None:
     """Each described parameter is accepted, and another one refused with a list of them."""
     fill(house)
     described = {

@@ -37,7 +37,7 @@ def outcomes(house: House, **parameters: str) -> dict[str, Any]:
     return body
 
 
-def test_hits_are_those_after_which_the_close_went_the_way_of_the_pattern(filled: House) -> None:
+def test_a_hit_is_followed_by_a_close_in_its_direction(filled: House) -> None:
     """A hit is a pattern after which the close moved its way, beside the base rate.
 
     A pattern without a horizon after it is not evaluated.

@@ -130,7 +130,7 @@ def test_an_hour_whose_trades_were_cancelled_is_not_there(
     assert (after["open"] != before["open"]) == is_oldest
 
 
-def test_symbols_are_chosen_by_name(house: House) -> None:
+def test_symbols_are_selected_by_name(house: House) -> None:
     """Symbols are selected by comma-separated names, or one by one if a name has a comma."""
     now_us = time.time_ns() // 1000
     house.take(as_columns([Tick(name, now_us, 1, 500, 1_000, 0) for name in ("A", "B", "C,D")]))
@@ -150,7 +150,7 @@ def test_symbols_are_chosen_by_name(house: House) -> None:
         ({"day": "1"}, "day"),
     ],
 )
-def test_what_cannot_be_asked_is_named(house: House, query: dict[str, str], named: str) -> None:
+def test_an_invalid_parameter_is_named(house: House, query: dict[str, str], named: str) -> None:
     """A bad parameter is a 400 with a fix."""
     response = house.get("/api/overview", **query)
     assert response.status_code == 400

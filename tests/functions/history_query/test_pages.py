@@ -97,9 +97,7 @@ def test_the_candle_that_began_before_the_first_tick_is_partial(house: House) ->
             assert any(begun) == (got[0]["t"] * 1000 != first_us)
 
 
-def test_small_slices_and_little_patience_give_the_same_candles(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_small_slices_give_the_same_candles(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small slices and a short time limit give the same candles."""
     ticks = fill(house, "A", 5, 400, 60, 2_500_000)
     monkeypatch.setattr(tick_slices, "LARGEST_SLICE", 30)
@@ -114,7 +112,7 @@ def test_small_slices_and_little_patience_give_the_same_candles(
             assert [shown(c) for page in ordered for c in page] == expected, timeframe
 
 
-def test_ticks_far_apart_are_found(house: House) -> None:
+def test_ticks_far_apart_are_read(house: House) -> None:
     """Ticks on both sides of many empty days are found, in both directions."""
     ticks = fill(house, "A", 6, 30, 3, 4 * 3_600_000_000)
     expected = candles(ticks, 1)
@@ -136,7 +134,7 @@ def test_a_range_holds_whole_candles_that_start_in_it(house: House) -> None:
         assert [shown(c) for c in got] == expected
 
 
-def test_closed_says_that_only_a_late_trade_may_change_it(house: House) -> None:
+def test_only_a_late_trade_changes_a_closed_candle(house: House) -> None:
     """A candle is closed by watermark and allowed lateness, or by the clock if its parts are."""
     minute = START_US // 60_000_000 * 60_000_000 + 60_000_000
     minute -= minute % 120_000_000
@@ -171,7 +169,7 @@ def test_the_revision_is_the_highest_of_the_parts(house: House) -> None:
     assert {c["revision"] for page in read(house, "A", "1s") for c in page} == {0}
 
 
-def test_scales_that_no_64_bits_join_are_exact(house: House) -> None:
+def test_scales_beyond_64_bits_are_exact(house: House) -> None:
     """A candle with a price of 18 digits and one of 18 decimals is exact."""
     for number, (price, scale) in enumerate([(10**17 + 1, 0), (10**18 + 1, 18)]):
         tick = Tick(START_US + number, 1, number, "", 0, "u", number, price, scale, 2000, 1)

@@ -41,7 +41,7 @@ MINUTE_US = 60_000_000
         *(("1s", None), ("5s", None), ("30s", None), ("90s", None), ("7s", None)),
     ],
 )
-def test_a_timeframe_is_made_of_the_longest_kept_one_that_divides_it(
+def test_a_timeframe_is_folded_from_the_longest_stored_one_that_divides_it(
     name: str, part: str | None
 ) -> None:
     """A timeframe is folded from the longest stored one that divides it, else made of ticks."""
@@ -52,7 +52,7 @@ def test_a_timeframe_is_made_of_the_longest_kept_one_that_divides_it(
 @pytest.mark.parametrize(
     "name", ["8d", "7d", "168h", "3601s", "0m", "2w", "m", "1.5m", "-1m", "11000m", "2M"]
 )
-def test_other_timeframes_are_refused_with_what_there_is(name: str) -> None:
+def test_an_invalid_timeframe_is_refused_with_the_valid_forms(name: str) -> None:
     """The error of an invalid timeframe quotes it and says how timeframes are written."""
     with pytest.raises(ParameterError, match=f"^timeframe: timeframe '{name}' (is|would)"):
         read_page({"timeframe": name}, LADDER)
@@ -75,7 +75,7 @@ def test_other_timeframes_are_refused_with_what_there_is(name: str) -> None:
         ({"timeframe": "3M"}, "3M", "1d"),
     ],
 )
-def test_days_are_those_that_the_request_names(query: dict[str, str], name: str, part: str) -> None:
+def test_trading_days_are_those_of_the_request(query: dict[str, str], name: str, part: str) -> None:
     """Days are those of tz, session, calendar or timeframe.
 
     Those that begin on hours of UTC are as without.
@@ -96,7 +96,7 @@ def test_days_are_those_that_the_request_names(query: dict[str, str], name: str,
         ({"timeframe": "2w@XNYS"}, "timeframe"),
     ],
 )
-def test_days_that_cannot_be_are_refused(query: dict[str, str], parameter: str) -> None:
+def test_invalid_trading_days_are_refused(query: dict[str, str], parameter: str) -> None:
     """The error of invalid days names the parameter."""
     with pytest.raises(ParameterError, match=f"^{parameter}: "):
         read_page(query, LADDER)
@@ -159,7 +159,7 @@ def test_a_bad_parameter_is_named(name: str, text: str) -> None:
         read_ticks({name: text}, None, 10)
 
 
-def test_history_is_of_the_last_day_unless_it_is_told_otherwise() -> None:
+def test_history_is_of_the_last_day_by_default() -> None:
     """Without `from` history begins a day before `to` or now, whichever is earlier."""
     assert read_ticks({}, DAY_US, 10, NOW_US).from_us == NOW_US - DAY_US
     assert read_ticks({"to": "1700000000"}, DAY_US, 10, NOW_US).from_us == (
@@ -208,7 +208,7 @@ def test_a_range_that_ends_before_it_begins_is_refused(
     read({"from": "2025-02-24", "to": "2025-02-24"})
 
 
-def test_a_parameter_that_is_there_twice_is_refused() -> None:
+def test_a_repeated_parameter_is_refused() -> None:
     """A repeated parameter is refused, since servers disagree about which one counts."""
     with pytest.raises(ParameterError, match=r"^from: is there 2 times: say it once"):
         refuse_unknown(QueryParams("from=2025-02-20&limit=1&from=2025-02-21"), {"from", "limit"})

@@ -28,7 +28,7 @@ def filled(house: House) -> House:
     return house
 
 
-def test_filters_choose(filled: House) -> None:
+def test_filters_select_patterns(filled: House) -> None:
     """Timeframe, type, confidence and status each filter patterns."""
     assert minutes(filled) == [22, 20, *range(9, -1, -1)]
     assert minutes(filled, timeframe="5m") == [22]
@@ -39,7 +39,7 @@ def test_filters_choose(filled: House) -> None:
     assert minutes(filled, **{"from": "1970-01-01T00:03", "to": "1970-01-01T00:05"}) == [3, 2]
 
 
-def test_pages_follow_each_other_without_gap_or_repetition(filled: House) -> None:
+def test_pages_join_without_gap_or_repetition(filled: House) -> None:
     """Cursors lead through all patterns once, whatever the limit."""
     joined: list[int] = []
     parameters = {"limit": "5"}

@@ -35,7 +35,7 @@ def market(house: House, count: int = 200, gap_us: int = 40_000_000) -> list[Tic
 @pytest.mark.parametrize("direction", ["forwards", "backwards"])
 @pytest.mark.parametrize("fill", ["previous", "null"])
 @pytest.mark.parametrize("limit", ["1", "3", "7", "1000"])
-def test_filled_pages_joined_are_every_interval(
+def test_joined_filled_pages_have_every_interval(
     house: House, direction: str, fill: str, limit: str
 ) -> None:
     """Filled pages have each interval between the first and last candle once."""
@@ -201,7 +201,7 @@ def test_accept_chooses_the_format_and_headers_have_the_cursor(house: House) -> 
     assert house.get(PATH, limit="5", cursor=cursor).json()["candles"]
 
 
-def test_local_time_and_sides_add_up(house: House) -> None:
+def test_local_times_and_adjusted_sides(house: House) -> None:
     """`tz` gives the local time; `adjusted` divides the volume without a side."""
     market(house)
     for row in house.get(PATH, tz="Asia/Kolkata", adjusted="true").json()["candles"]:
@@ -211,7 +211,7 @@ def test_local_time_and_sides_add_up(house: House) -> None:
         assert Decimal(row["bv"]) + Decimal(row["sv"]) == Decimal(row["v"])
 
 
-def test_what_a_client_has_is_not_sent_again(house: House) -> None:
+def test_an_unchanged_response_is_not_sent_again(house: House) -> None:
     """A response is 304 while nothing changed, and is private and always revalidated."""
     market(house)
     old = {"from": "2020-09-01", "to": "2020-09-30"}
@@ -227,7 +227,7 @@ def test_what_a_client_has_is_not_sent_again(house: House) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
-def test_large_answers_are_compressed_as_accepted(house: House, encoding: str) -> None:
+def test_large_responses_are_compressed_as_accepted(house: House, encoding: str) -> None:
     """Large responses are compressed as accepted, with the same content."""
     market(house)
     plain = house.ask(PATH, {"accept-encoding": "identity"})
@@ -249,7 +249,9 @@ def test_large_answers_are_compressed_as_accepted(house: House, encoding: str) -
         ("adjusted", "yes", "adjusted: "),
     ],
 )
-def test_bad_forms_are_refused_by_name(house: House, parameter: str, value: str, told: str) -> None:
+def test_invalid_formats_are_refused_by_name(
+    house: House, parameter: str, value: str, told: str
+) -> None:
     """A bad parameter is a 400 whose detail names it."""
     response = house.get(PATH, **{parameter: value})
     assert response.status_code == 400
@@ -258,7 +260,7 @@ def test_bad_forms_are_refused_by_name(house: House, parameter: str, value: str,
 
 @pytest.mark.parametrize("parameters", [{}, {"from": "0"}])
 @pytest.mark.parametrize("limit", ["3", "50", "1000"])
-def test_pages_of_raw_ticks_joined_are_the_trades(
+def test_joined_pages_of_raw_ticks_are_the_trades(
     house: House, parameters: dict[str, str], limit: str
 ) -> None:
     """Concatenated pages of ticks have each trade once in the total order, in both directions."""
@@ -303,7 +305,7 @@ def test_a_cursor_means_the_same_place_while_data_arrives(house: House) -> None:
 
 
 @pytest.mark.parametrize("format_", ["ndjson", "csv", "arrow"])
-def test_a_range_of_ticks_is_one_answer(
+def test_a_range_of_ticks_is_one_response(
     house: House, monkeypatch: pytest.MonkeyPatch, format_: str
 ) -> None:
     """`limit=all` has every trade once, over any slices."""
@@ -328,7 +330,7 @@ def test_a_range_of_ticks_is_one_answer(
     assert response.content == one.content or format_ == "arrow"
 
 
-def test_forms_of_ticks_say_the_same(house: House) -> None:
+def test_formats_of_ticks_hold_the_same_values(house: House) -> None:
     """Columns of the binary formats have the values of JSON, nulls included."""
     market(house, 120, 400_000)
     query = {"from": "0", "limit": "10000", "tz": "Asia/Kolkata"}

@@ -53,7 +53,7 @@ def pages(house: House, path: str, **parameters: str) -> list[list[dict[str, Any
 
 @pytest.mark.parametrize("largest", [tick_slices.LARGEST_SLICE, 25])
 @pytest.mark.parametrize("limit", [1, 7, 10_000])
-def test_pages_of_prices_join_without_hole_or_double(
+def test_pages_of_prices_join_without_gap_or_repetition(
     house: House, monkeypatch: pytest.MonkeyPatch, limit: int, largest: int
 ) -> None:
     """Pages of prices have each trade once with exact prices, ties in the total order."""

@@ -43,7 +43,7 @@ def test_every_example_is_answered(house: House) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
-def test_the_page_asks_no_other_server(house: House, path: str) -> None:
+def test_the_page_requests_no_other_server(house: House, path: str) -> None:
     """The page loads only existing files of its own server, and its policy allows no other."""
     if not (page.BUILT / "index.html").is_file():
         pytest.skip("the page was not built: make dashboard")
@@ -56,7 +56,7 @@ def test_the_page_asks_no_other_server(house: House, path: str) -> None:
         assert house.get(f"/{each}").status_code == 200
 
 
-def test_the_page_is_there_before_a_token_is_and_says_where_it_goes(
+def test_the_page_needs_no_token_and_has_a_field_for_it(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With API_TOKENS the page and its files are open, and the routes of history are not."""
@@ -72,7 +72,7 @@ def test_the_page_is_there_before_a_token_is_and_says_where_it_goes(
     assert {"token": []} in DOCUMENT["security"]
 
 
-def test_a_page_that_was_not_built_is_the_text(
+def test_a_page_that_was_not_built_is_plain_text(
     house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a built page the text describes the same routes."""

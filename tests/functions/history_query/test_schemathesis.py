@@ -56,7 +56,7 @@ def api(servers: dict[str, str], database: str, valkey: redis.Redis) -> Iterator
         thread.join()
 
 
-def test_no_request_that_the_description_allows_or_forbids_fails(
+def test_no_request_valid_or_invalid_fails(
     api: Api,
 ) -> None:
     """Any request gets a described status, media type and body, and never a 5xx."""

@@ -31,7 +31,7 @@ Run = Callable[[Callable[[Room], Awaitable[None]]], None]
 ROOT = Path(__file__).parents[3]
 
 
-def test_watchers_are_closed_with_1012_and_nobody_new_is_taken(run: Run) -> None:
+def test_shutdown_closes_clients_with_1012_and_accepts_none(run: Run) -> None:
     """Watchers are closed with 1012, an event stream ends, and new clients are refused."""
 
     async def test(room: Room) -> None:
@@ -64,7 +64,7 @@ def test_watchers_are_closed_with_1012_and_nobody_new_is_taken(run: Run) -> None
     run(test)
 
 
-def test_queue_proxys_word_comes_before_sigterm() -> None:
+def test_queue_proxy_announces_shutdown_before_sigterm() -> None:
     """A replica drains at queue-proxy's `shutting down`, which comes before SIGTERM."""
     ends = False
     asked: list[str] = []
@@ -103,7 +103,7 @@ def test_queue_proxys_word_comes_before_sigterm() -> None:
         signal.signal(signal.SIGTERM, before)
 
 
-def test_the_process_ends_although_watchers_would_stay(servers: dict[str, str]) -> None:
+def test_the_process_ends_while_clients_are_connected(servers: dict[str, str]) -> None:
     """SIGTERM ends the process at once in spite of watchers and a grace of ten minutes."""
 
     async def test() -> None:

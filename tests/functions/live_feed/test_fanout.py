@@ -51,7 +51,7 @@ def ticks(*prices: int, symbols: tuple[str, ...] = ("BTC-USDT.BINANCE",)) -> byt
     ).encode()
 
 
-def test_a_tick_says_all_and_is_a_ticker_update_as_well() -> None:
+def test_a_tick_has_all_fields_and_is_a_ticker_update() -> None:
     """A live tick has exact decimals, and decodes as a TickerUpdate with a double too."""
     ((channel, payload, received_us),), left_out = messages(
         event(events.TICKS, ticks(6_184_568)), 10
@@ -69,7 +69,7 @@ def test_a_tick_says_all_and_is_a_ticker_update_as_well() -> None:
     assert update.timestamp == 1_700_000_000_000
 
 
-def test_of_a_burst_the_last_ticks_are_shown() -> None:
+def test_the_last_ticks_of_a_burst_are_shown() -> None:
     """Of a burst only the last ticks are shown, and the others counted."""
     found, left_out = messages(event(events.TICKS, ticks(*range(100, 200))), 3)
     assert left_out == 97
@@ -88,7 +88,7 @@ def test_many_instruments_share_what_an_event_may_show() -> None:
     assert prices[:2] == ["0.1", "0.2"]
 
 
-def test_a_bust_is_told_as_its_sender_says_it() -> None:
+def test_a_bust_is_published_as_its_sender_says_it() -> None:
     """A cancel has only its trade; a correction has the new values."""
     received_us = 1_700_000_000_000_000
     cancel = Bust("A.B", None, "7", 0, False, "", "", received_us, 1, b"{}")
@@ -161,7 +161,7 @@ def test_a_pattern_reads_as_the_history_api_gives_it() -> None:
     assert [each.candle for each in updates] == [None, None]
 
 
-def test_an_alert_is_told_as_its_event_says_it() -> None:
+def test_an_alert_is_published_as_its_event_says_it() -> None:
     """An alert has the fields of history, and decodes as a LiveAlert with its rule."""
     rule = Rule.parse("A close > 100")
     body = rule_json("r1", rule, 60_000_000, 120_000_000, value="101.5")
@@ -184,7 +184,7 @@ def test_an_alert_is_told_as_its_event_says_it() -> None:
         (events.CANDLES, b"\x0a\x03\x12\x01x", "bad_candle_batch"),  # a name without columns
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_is_refused_for_good(type_: str, body: bytes, code: str) -> None:
+def test_an_unreadable_event_is_a_permanent_error(type_: str, body: bytes, code: str) -> None:
     """An unreadable event is a permanent error with its reason."""
     with pytest.raises(PermanentError) as raised:
         messages(event(type_, body), 10)

@@ -107,7 +107,7 @@ def test_a_candle_of_a_session_closes_with_it() -> None:
     assert (present.start_us, present.closed, present.trade_count) == (60 * MINUTE, True, 3)
 
 
-def test_a_correction_of_what_was_folded_asks_for_a_new_seed() -> None:
+def test_a_correction_of_a_folded_candle_needs_a_new_seed() -> None:
     """A correction of a folded candle needs a new seed from storage."""
     folding = Folding(Timeframe.parse("1h"))
     stored = {minute: base(minute, 10) for minute in range(7)}

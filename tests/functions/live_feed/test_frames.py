@@ -10,7 +10,7 @@ from tests.functions.live_feed.conftest import tick
 MIB = 1024 * 1024
 
 
-def test_a_frame_that_is_kept_takes_little_more_than_its_bytes() -> None:
+def test_a_stored_frame_takes_little_more_than_its_bytes() -> None:
     """A cached frame takes little more memory than its bytes.
 
     A replica has 20,000 of them for clients that resume: 80 MB, as orjson leaves them.

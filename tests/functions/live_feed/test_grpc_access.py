@@ -58,7 +58,7 @@ async def _call(tokens: str, metadata: tuple[tuple[str, str], ...]) -> grpc.Stat
         (TOKEN, TOKEN, grpc.StatusCode.UNAUTHENTICATED),
     ],
 )
-def test_a_call_needs_a_token_where_there_are_some(
+def test_a_call_needs_a_token_if_tokens_are_configured(
     tokens: str, said: str | None, code: grpc.StatusCode
 ) -> None:
     """With tokens a call needs one, and the probe does not."""

@@ -96,7 +96,7 @@ def test_a_stream_begins_with_the_present(run: Run, generated: Any) -> None:
     run(test)
 
 
-def test_a_client_comes_back_with_the_last_seq(run: Run, generated: Any) -> None:
+def test_a_client_resumes_with_the_last_seq(run: Run, generated: Any) -> None:
     """A client resumes at its last seq, without repetition or snapshot.
 
     A stream with another name gives a snapshot.
@@ -181,7 +181,7 @@ def test_a_bad_request_is_refused(
     run(test)
 
 
-def test_more_calls_than_a_replica_takes_are_refused(run: Run, generated: Any) -> None:
+def test_calls_above_the_limit_of_a_replica_are_refused(run: Run, generated: Any) -> None:
     """A call over the replica's bound is UNAVAILABLE, until another one ends."""
 
     async def test(room: Room) -> None:

@@ -87,7 +87,7 @@ def test_a_new_replica_knows_the_present(servers: dict[str, str]) -> None:
     asyncio.run(test())
 
 
-def test_an_event_that_comes_again_is_shown_once(run: Run) -> None:
+def test_a_redelivered_event_is_shown_once(run: Run) -> None:
     """A redelivered event is shown once, since the stream stores it once."""
 
     async def test(room: Room) -> None:
@@ -102,7 +102,7 @@ def test_an_event_that_comes_again_is_shown_once(run: Run) -> None:
     run(test)
 
 
-def test_what_is_published_again_for_new_replicas_is_shown_to_nobody(
+def test_republished_messages_are_not_shown(
     servers: dict[str, str],
 ) -> None:
     """A message that is republished for new replicas is shown neither live nor on resume.
@@ -134,7 +134,7 @@ def test_what_is_published_again_for_new_replicas_is_shown_to_nobody(
     asyncio.run(test())
 
 
-def test_a_stream_made_anew_is_noticed(servers: dict[str, str]) -> None:
+def test_a_recreated_stream_is_noticed(servers: dict[str, str]) -> None:
     """A replica follows a recreated stream, whose seq restarts, and forgets the old one."""
 
     async def test() -> None:
@@ -153,7 +153,7 @@ def test_a_stream_made_anew_is_noticed(servers: dict[str, str]) -> None:
     asyncio.run(test())
 
 
-def test_waiting_candles_give_way_to_newer_ones(run: Run) -> None:
+def test_a_newer_candle_replaces_the_queued_one(run: Run) -> None:
     """A slow reader gets the newest state of each candle, and every closed one."""
 
     async def test(room: Room) -> None:

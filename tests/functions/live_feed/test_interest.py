@@ -15,7 +15,7 @@ from tests.functions.live_feed.conftest import Room
 Run = Callable[[Callable[[Room], Awaitable[None]]], None]
 
 
-def test_leases_go_on_while_nats_does_not_tell_its_watchers(
+def test_leases_are_renewed_while_nats_does_not_list_its_clients(
     run: Run, servers: dict[str, str]
 ) -> None:
     """During a NATS outage the watchers' leases are renewed."""

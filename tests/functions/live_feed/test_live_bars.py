@@ -114,7 +114,7 @@ def test_bars_follow_the_trades_and_are_corrected(
     asyncio.run(test())
 
 
-def test_a_late_trade_far_back_in_the_minute_is_no_matter_of_a_pause(
+def test_a_late_trade_far_back_in_the_minute_is_shown_at_once(
     house: House, servers: dict[str, str], api_url: str
 ) -> None:
     """A late trade two hundred bars back is corrected while the symbol goes on trading."""
@@ -225,7 +225,7 @@ def test_a_late_trade_corrects_the_bars_of_its_own_day(
     asyncio.run(test())
 
 
-def test_candles_that_come_while_many_bars_are_read_are_lost_to_nobody(
+def test_candles_that_arrive_while_many_bars_are_read_are_not_lost(
     house: House, servers: dict[str, str], api_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Candles that arrive while pages of bars are read are shown; the hub follows the stream."""

@@ -135,7 +135,7 @@ def test_a_late_trade_far_back_corrects_the_newest_value(
     asyncio.run(test())
 
 
-def test_background_reads_take_turns() -> None:
+def test_background_reads_are_served_in_order() -> None:
     """Background reads of many channels are rate-limited, few at once, and in order."""
 
     async def test() -> None:
@@ -171,7 +171,7 @@ def test_background_reads_take_turns() -> None:
         ("indicators:sma:3:7s:A", "not made"),
     ],
 )
-def test_what_is_no_indicator_is_refused(
+def test_an_invalid_indicator_is_refused(
     servers: dict[str, str], channel: str, reason: str
 ) -> None:
     """An invalid indicator is refused with a valid example."""

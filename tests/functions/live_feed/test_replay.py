@@ -26,7 +26,7 @@ MINUTE = 60_000_000
 LADDER = parse_ladder("1m,5m")
 
 
-def test_the_clock_runs_as_fast_as_asked_and_can_be_held() -> None:
+def test_the_clock_runs_at_its_speed_and_can_be_paused() -> None:
     """The clock runs at its speed, stands while held, and changes speed from where it stands."""
     now_s = 100.0
     pace = Pace(5_000_000, 10.0, lambda: now_s)
@@ -151,7 +151,7 @@ def test_a_longer_candle_closes_at_its_end_without_a_trade() -> None:
     assert list(made.states(6 * MINUTE)) == []
 
 
-def test_room_comes_when_the_client_reads() -> None:
+def test_the_queue_has_room_once_the_client_reads() -> None:
     """A replay waits while a client's queue is half full, so that it never overflows."""
 
     async def test() -> None:
@@ -207,7 +207,7 @@ def test_a_replay_may_begin_some_time_ago() -> None:
     assert (request.from_us, request.to_us) == (10**15 - 3_600_000_000, 10**15 - 1_800_000_000)
 
 
-def test_a_replay_that_begins_behind_its_end_is_refused() -> None:
+def test_a_replay_that_begins_after_its_end_is_refused() -> None:
     """A replay that begins after its end is refused with the field's name."""
     given = {"channels": ["ticks:A"], "from": "-1m", "to": "-2m"}
     with pytest.raises(ReplayError, match="from: it must lie before `to`"):

@@ -13,7 +13,7 @@ from tests.functions.live_feed.conftest import Room, room, tick
 Run = Callable[[Callable[[Room], Awaitable[None]]], None]
 
 
-def test_who_comes_back_gets_what_it_missed(run: Run) -> None:
+def test_a_resuming_client_gets_what_it_missed(run: Run) -> None:
     """With from_seq a client gets exactly the messages after it, and no snapshot."""
 
     async def test(room: Room) -> None:
@@ -37,7 +37,7 @@ def test_who_comes_back_gets_what_it_missed(run: Run) -> None:
     run(test)
 
 
-def test_who_is_cut_off_before_what_it_missed_asks_for_it_again(run: Run) -> None:
+def test_a_client_cut_off_while_resuming_resumes_again(run: Run) -> None:
     """A client that is cut off during a resume can repeat it from the seq of `subscribed`."""
 
     async def test(room: Room) -> None:
@@ -53,7 +53,7 @@ def test_who_is_cut_off_before_what_it_missed_asks_for_it_again(run: Run) -> Non
     run(test)
 
 
-def test_the_past_that_memory_has_not_comes_from_the_stream(servers: dict[str, str]) -> None:
+def test_messages_not_in_memory_are_read_from_the_stream(servers: dict[str, str]) -> None:
     """A replica with two messages in memory replays fifty from the stream, then updates."""
 
     async def test() -> None:
@@ -78,7 +78,7 @@ def test_the_past_that_memory_has_not_comes_from_the_stream(servers: dict[str, s
     asyncio.run(test())
 
 
-def test_who_comes_back_to_a_busy_market_is_not_too_slow_by_that(servers: dict[str, str]) -> None:
+def test_resuming_in_a_busy_market_does_not_overflow_the_queue(servers: dict[str, str]) -> None:
     """A resume during more updates than a queue holds gets all of them once."""
 
     async def test() -> None:
@@ -105,7 +105,7 @@ def test_who_comes_back_to_a_busy_market_is_not_too_slow_by_that(servers: dict[s
     asyncio.run(test())
 
 
-def test_who_missed_too_much_gets_a_snapshot(
+def test_a_client_that_missed_too_much_gets_a_snapshot(
     servers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client that missed too much gets a snapshot, and the replica serves the others."""
@@ -124,7 +124,9 @@ def test_who_missed_too_much_gets_a_snapshot(
     asyncio.run(test())
 
 
-def test_who_was_away_too_long_gets_a_snapshot_and_is_told(servers: dict[str, str]) -> None:
+def test_a_client_that_was_away_too_long_gets_a_snapshot_that_says_so(
+    servers: dict[str, str],
+) -> None:
     """A from_seq of another stream or beyond its end gets a snapshot, marked as not replayed."""
 
     async def test() -> None:

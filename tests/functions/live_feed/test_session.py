@@ -69,7 +69,7 @@ def test_a_bad_request_gets_an_error_and_nothing_else(run: Run, text: bytes, cod
         (b'{"op": "ping", "id": 1}', "'id' is none of op"),
     ],
 )
-def test_a_key_that_nobody_reads_is_an_error(run: Run, text: bytes, said: str) -> None:
+def test_an_unknown_key_is_an_error(run: Run, text: bytes, said: str) -> None:
     """An unknown key is an error: a misspelt `from_seq` would silently give a snapshot."""
 
     async def test(room: Room) -> None:
@@ -153,7 +153,7 @@ def test_a_busy_market_does_not_overflow_a_client_that_is_being_subscribed(
     asyncio.run(test())
 
 
-def test_what_comes_by_the_stream_is_not_shown_from_storage_too(
+def test_a_message_of_the_stream_is_not_shown_from_storage_too(
     servers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A trade that the stream will bring is not shown from storage as well.
@@ -185,7 +185,7 @@ def test_what_comes_by_the_stream_is_not_shown_from_storage_too(
     asyncio.run(test())
 
 
-def test_what_was_on_its_way_to_storage_when_a_watcher_came_is_shown(
+def test_values_not_stored_yet_at_subscription_are_shown_later(
     servers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A trade that was being stored when the first watcher came is shown from storage.
@@ -247,7 +247,7 @@ def test_leases_do_not_wait_for_history(
     store.close()
 
 
-def test_too_many_requests_are_told_when_to_come_back(run: Run) -> None:
+def test_a_rate_limited_request_is_answered_with_a_retry_time(run: Run) -> None:
     """A request over the burst gets an error with a time to retry, and changes nothing else."""
 
     async def test(room: Room) -> None:

@@ -94,7 +94,7 @@ def let_go() -> float:
     return float(metrics.LIVE_DISCONNECTED.labels("slow_consumer")._value.get())
 
 
-def test_every_request_has_its_answer(run: Run) -> None:
+def test_every_request_is_answered(run: Run) -> None:
     """ping, subscribe, unsubscribe and an error have the responses of the protocol's reference."""
 
     async def test(room: Room) -> None:
@@ -113,7 +113,7 @@ def test_every_request_has_its_answer(run: Run) -> None:
     run(test)
 
 
-def test_who_asks_too_often_is_told_when_to_come_back(run: Run) -> None:
+def test_a_client_above_the_rate_limit_gets_a_retry_time(run: Run) -> None:
     """A client over its rate gets rate_limit with retry_ms, and the connection stays."""
 
     async def test(room: Room) -> None:
@@ -172,7 +172,7 @@ def test_a_request_without_end_is_refused(run: Run) -> None:
     run(test)
 
 
-def test_more_clients_than_a_replica_takes_come_later(run: Run) -> None:
+def test_clients_above_the_limit_are_asked_to_retry(run: Run) -> None:
     """A client over the replica's bound is closed with 1013, until another leaves."""
 
     async def test(room: Room) -> None:
@@ -204,7 +204,7 @@ async def flood(room: Room, quick: ClientConnection, enough: Callable[[], bool])
         sent += 60
 
 
-def test_a_client_that_stops_reading_is_let_go_with_a_code(run: Run) -> None:
+def test_a_client_that_stops_reading_is_closed_with_a_code(run: Run) -> None:
     """A client that stops reading is closed with a code when its queue is full.
 
     The others miss nothing.
@@ -280,7 +280,7 @@ def test_an_event_stream_that_is_read_too_late_ends_with_an_error(
     run(test)
 
 
-def test_an_event_stream_refuses_a_parameter_that_nobody_reads(run: Run) -> None:
+def test_an_event_stream_refuses_an_unknown_parameter(run: Run) -> None:
     """An unknown parameter of an event stream is refused, and `channels` may be repeated.
 
     A misspelt parameter would silently give a snapshot.

@@ -80,7 +80,7 @@ def test_an_alert_is_stored_once(persist: Persist, database: str) -> None:
 
 
 @pytest.mark.parametrize("type_", [events.PATTERNS, events.ALERTS])
-def test_what_cannot_be_read_is_refused_for_good(persist: Persist, type_: str) -> None:
+def test_an_unreadable_event_is_a_permanent_error(persist: Persist, type_: str) -> None:
     """An unreadable event is a permanent error."""
     with pytest.raises(PermanentError, match=r"no PatternBatch|no alert"):
         deliver(persist, type_, b"\xff\xff")

@@ -41,7 +41,7 @@ def test_the_hit_rate_is_compared_with_the_base_rate() -> None:
     """
     returns = Returns(closing(np.tile([100.0, 110.0], 50)).close, 1)
     score = one(by_pattern(returns, [fired(i, 1) for i in range(0, 80, 2)]))
-    assert (score.fired, score.judged, score.apart) == (40, 40, 40)
+    assert (score.fired, score.evaluated, score.apart) == (40, 40, 40)
     assert score.hit_rate == 1.0
     assert score.base_hit_rate == pytest.approx(50 / 99)
     assert score.mean_return == pytest.approx(0.1)
@@ -63,9 +63,9 @@ def test_patterns_without_horizon_or_direction_are_not_evaluated() -> None:
     """Patterns of the last candles or without a direction count as occurrences only."""
     returns = Returns(closing(np.linspace(100, 130, 31)).close, 10)
     late = one(by_pattern(returns, [fired(20, 1), fired(21, 1), fired(30, 1)]))
-    assert (late.fired, late.judged) == (3, 1)
+    assert (late.fired, late.evaluated) == (3, 1)
     undecided = one(by_pattern(returns, [fired(3, 0)]))
-    assert (undecided.fired, undecided.judged, undecided.verdict) == (1, 0, "few")
+    assert (undecided.fired, undecided.evaluated, undecided.verdict) == (1, 0, "few")
     assert math.isnan(undecided.hit_rate)
 
 
@@ -73,7 +73,7 @@ def test_overlapping_horizons_are_one_trial() -> None:
     """Ten occurrences in a row are one trial, with the interval of one."""
     returns = Returns(closing(random_candles(200, 1).close).close, 10)
     score = one(by_pattern(returns, [fired(i, 1) for i in [*range(20, 30), 35, 45]]))
-    assert (score.judged, score.apart) == (12, 3)
+    assert (score.evaluated, score.apart) == (12, 3)
     assert (score.hit_low, score.hit_high) == wilson(score.hit_rate, 3)
 
 

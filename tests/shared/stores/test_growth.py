@@ -23,7 +23,7 @@ ENDS: Final = {
     "unaggregated": f"{_AGGREGATE}/test_machine.py::test_every_candle_is_what_its_stored_ticks_say",
     "candles": f"{_LAKE}/test_candle_days.py::test_days_of_candles_move_to_the_lake",
     "pending_busts": "tests/functions/history_query/test_cold_busts.py::"
-    "test_a_trade_that_is_nowhere_is_a_reject_at_last",
+    "test_a_trade_that_is_nowhere_is_finally_a_reject",
     "lake_failures": f"{_LAKE}/test_rounds.py::"
     "test_a_store_that_is_away_ends_a_round_and_not_the_caller",
     "lake_pending_candles": f"{_LAKE}/test_cut_off.py::test_a_kill_while_candles_are_copied",
