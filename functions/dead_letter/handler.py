@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import nats
-import nats.errors
 from nats.aio.client import Client
 
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event
-from shared.errors import TransientError
 from shared.runtime import metrics
 from shared.runtime.dead_letters import DeadLetters
+from shared.runtime.jetstream import translated
 
 STAGE = "dead-letter"
 CONNECT_TIMEOUT_S = 5.0
@@ -51,12 +50,9 @@ class Keep:
     async def _letters(self) -> DeadLetters:
         async with self._connecting:
             if self._client is None:
-                try:
-                    # The client retries forever, including its first connection.
+                with translated():  # the client retries forever, including its first connection
                     async with asyncio.timeout(CONNECT_TIMEOUT_S):
                         client = await nats.connect(self._url, max_reconnect_attempts=-1)
-                except (nats.errors.Error, OSError, TimeoutError) as error:
-                    raise TransientError(f"NATS is away: {error}") from error
                 await DeadLetters(client.jetstream()).ensure(self._max_age_s)
                 self._client = client
         return DeadLetters(self._client.jetstream())

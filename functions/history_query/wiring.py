@@ -5,7 +5,6 @@ from __future__ import annotations
 from starlette.applications import Starlette
 
 from functions.history_query import topics
-from functions.history_query.api.alert_rule_writes import alert_rule_writes
 from functions.history_query.api.routes import api
 from functions.history_query.queries.alert_test import AlertTests
 from functions.history_query.queries.bar_checkpoints import Checkpoints
@@ -18,6 +17,7 @@ from functions.history_query.queries.latest import LatestQuotes, LatestTrades
 from functions.history_query.queries.overview import Overview
 from functions.history_query.queries.tick_slices import TickSlices
 from functions.history_query.queries.ticks import TickPages
+from functions.history_query.topics.alert_rules import alert_rule_writes
 from functions.history_query.topics.outcomes import Outcomes
 from shared.adapter.health import Check
 from shared.lake.cold import Cold

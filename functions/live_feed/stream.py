@@ -16,7 +16,6 @@ from typing import Any, Final
 
 import nats
 import nats.errors
-import nats.js.errors
 import orjson
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -40,6 +39,7 @@ from shared.errors import TransientError
 from shared.realtime import channels as live
 from shared.realtime.leases import ALL
 from shared.runtime.dead_letters import DeadLetter, DeadLetters
+from shared.runtime.jetstream import ensure_stream, translated
 from shared.runtime.settings import FromEnvironment, integer
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class LiveStream:
         unless it reconnected in between. `again`: the stream already had them.
         """
         *rest, last = messages
-        try:
+        with translated("NATS did not take the live messages"):
             stream, client = await self._stream(), self._client
             assert client is not None
             connected = client.stats["reconnects"]
@@ -93,8 +93,6 @@ class LiveStream:
                 await client.publish(live.subject_of(each.channel), each.payload, headers=headers)
             headers = _headers(f"{event_id}/{len(rest)}", last, again)
             await stream.publish(live.subject_of(last.channel), last.payload, headers=headers)
-        except (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError) as error:
-            raise TransientError(f"NATS did not take the live messages: {error!r}") from error
         if client.stats["reconnects"] != connected:
             raise TransientError("the connection to NATS broke while an event was published")
 
@@ -103,7 +101,7 @@ class LiveStream:
 
         Raises TransientError.
         """
-        try:
+        with translated("NATS does not list its clients"):
             await self._stream()
             assert self._client is not None
             inbox = self._client.new_inbox()
@@ -117,15 +115,11 @@ class LiveStream:
                     channels |= _watched(orjson.loads(message.data))
             await responses.unsubscribe()
             return channels
-        except (nats.errors.Error, OSError, TimeoutError) as error:
-            raise TransientError(f"NATS does not tell its clients: {error!r}") from error
 
     async def dead_letters(self, limit: int) -> tuple[int, Sequence[DeadLetter]]:
         """Return the number of dead letters, and the newest. Raises TransientError."""
-        try:
+        with translated():
             return await DeadLetters(await self._stream()).newest(limit)
-        except (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError) as error:
-            raise TransientError(f"NATS is away: {error!r}") from error
 
     async def state(self) -> StreamState:
         """Return the stream's range; its name is known afterwards."""
@@ -181,7 +175,7 @@ class LiveStream:
                 async for batch in self._followed(after):
                     yield batch
                     after = batch[-1].seq
-            except (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError) as error:
+            except (nats.errors.Error, OSError) as error:
                 log.warning("the live stream is unavailable, retrying: %r", error)
                 await asyncio.sleep(_RETRY_S)
             except _OtherStreamError:
@@ -280,12 +274,7 @@ class LiveStream:
             storage=StorageType.FILE,
         )
         for config in (log_stream, latest):
-            try:
-                await stream.add_stream(config)
-            except nats.js.errors.BadRequestError as error:
-                if error.err_code != _NAME_IN_USE:
-                    raise
-                await stream.update_stream(config)
+            await ensure_stream(stream, config)
 
 
 class _MissedError(nats.errors.Error):
@@ -294,9 +283,6 @@ class _MissedError(nats.errors.Error):
 
 class _OtherStreamError(Exception):
     """The stream was recreated since the last look."""
-
-
-_NAME_IN_USE: Final = 10058
 
 
 def _name(info: StreamInfo) -> str:

@@ -9,18 +9,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-import nats.errors
-import nats.js.errors
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig, StreamState
+from nats.js.errors import NotFoundError
 
-from shared.errors import TransientError
+from shared.runtime.jetstream import ensure_stream, translated
 from shared.wire import events
 from shared.wire.compression import compress, decompress
 
@@ -100,15 +98,6 @@ def message_id(attributes: Mapping[str, str]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-@contextmanager
-def translated(problem: str = "NATS is away") -> Iterator[None]:
-    """Turn errors of NATS into TransientError."""
-    try:
-        yield
-    except (nats.errors.Error, OSError) as error:
-        raise TransientError(f"{problem}: {error}") from error
-
-
 class DeadLetters:
     """Reader and writer of the stream. All methods raise TransientError while NATS is away."""
 
@@ -129,12 +118,7 @@ class DeadLetters:
             allow_direct=True,
         )
         with translated(f"stream {STREAM} could not be made"):
-            try:
-                await self._jetstream.add_stream(config)
-            except nats.js.errors.BadRequestError as error:
-                if error.err_code != _STREAM_NAME_IN_USE:
-                    raise
-                await self._jetstream.update_stream(config)
+            await ensure_stream(self._jetstream, config)
 
     async def append(self, attributes: Mapping[str, str], body: bytes) -> bool:
         """Store a letter; return False if it was stored already."""
@@ -153,7 +137,7 @@ class DeadLetters:
         with translated():
             try:
                 return (await self._jetstream.stream_info(STREAM)).state
-            except nats.js.errors.NotFoundError:
+            except NotFoundError:
                 return None
 
     async def count(self) -> int:
@@ -205,7 +189,7 @@ class DeadLetters:
                 message = await self._jetstream.get_msg(
                     STREAM, sequence, subject=subject, next=at_or_after
                 )
-            except nats.js.errors.NotFoundError:
+            except NotFoundError:
                 return None
         stored = message.data or b"{}"
         if (message.headers or {}).get("Content-Encoding") == events.ZSTD:
@@ -215,7 +199,6 @@ class DeadLetters:
         return DeadLetter(message.seq or sequence, getattr(message, "time", None), envelope, body)
 
 
-_STREAM_NAME_IN_USE: Final = 10058
 _LOOKED_AT: Final = 4
 """Positions to try per requested letter."""
 

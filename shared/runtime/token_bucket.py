@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
+
+from cachetools import LRUCache
 
 MAX_CLIENTS: Final = 10_000
 
@@ -39,12 +40,11 @@ class Rates:
     def __init__(self, rate: float, burst: float) -> None:
         self._rate = rate
         self._burst = max(1.0, burst)
-        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._buckets: LRUCache[str, TokenBucket] = LRUCache(MAX_CLIENTS)
 
     def wait_s(self, client: str, now_s: float) -> float:
         """Consume a token and return 0.0, or return the seconds until there is one."""
-        bucket = self._buckets.pop(client, None) or TokenBucket(self._rate, self._burst)
-        self._buckets[client] = bucket
-        if len(self._buckets) > MAX_CLIENTS:
-            self._buckets.popitem(last=False)
+        bucket = self._buckets.get(client)
+        if bucket is None:
+            bucket = self._buckets[client] = TokenBucket(self._rate, self._burst)
         return bucket.take(now_s)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from cachetools import LRUCache
 from psycopg import Connection, sql
 
 from functions.history_query.queries.tick_slices import LARGEST_SLICE
@@ -100,7 +100,7 @@ class Checkpoints:
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
         self._lock = threading.Lock()
-        self._days: OrderedDict[Key, BarDay] = OrderedDict()
+        self._days: LRUCache[Key, BarDay] = LRUCache(_DAYS)
 
     def of_day(self, key: Key, end_us: int) -> BarDay:
         """Return a day's valid checkpoints: no trade before them was stored since.
@@ -131,9 +131,6 @@ class Checkpoints:
         """Store a day returned by `of_day`, with its new checkpoints."""
         with self._lock:
             self._days[key] = replace(day, checkpoints=_thinned(day.checkpoints))
-            self._days.move_to_end(key)
-            while len(self._days) > _DAYS:
-                self._days.popitem(last=False)
 
 
 def _settled(connection: Connection) -> int:

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from functions.history_query.api.alert_rule_writes import alert_rule_writes
 from functions.history_query.queries.alert_test import AlertTests
+from functions.history_query.topics.alert_rules import alert_rule_writes
 from functions.notify.claims import Claims
 from functions.notify.handler import STAGE, Notify
 from shared.adapter.wiring import event_app

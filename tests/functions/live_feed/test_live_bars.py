@@ -114,7 +114,7 @@ def test_bars_follow_the_trades_and_are_corrected(
     asyncio.run(test())
 
 
-def test_a_late_trade_far_back_in_the_minute_is_shown_at_once(
+def test_a_late_trade_far_back_in_the_minute_corrects_its_bar(
     house: House, servers: dict[str, str], api_url: str
 ) -> None:
     """A late trade two hundred bars back is corrected while the symbol goes on trading."""
