@@ -70,8 +70,9 @@ def test_docstrings_say_what_a_thing_is() -> None:
 def test_an_entry_only_wires(path: Path) -> None:
     """An entry's function has the name of its folder, and main.py is short."""
     tree = ast.parse(path.read_text())
-    functions = [node.name for node in tree.body if isinstance(node, ast.AsyncFunctionDef)]
-    assert functions == [path.parent.name]
+    target = path.parent.name
+    assert ast.unparse(tree.body[-1]).startswith(f"{target} = served('{target}', ")
+    assert not any(isinstance(node, ast.AsyncFunctionDef) for node in tree.body)
     assert len(path.read_text().splitlines()) <= 100
 
 

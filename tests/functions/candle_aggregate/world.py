@@ -50,7 +50,6 @@ RULES: Final = Rules(
     parse_ladder("1m,5m"),
     allowed_lateness_us=2_000_000,
     idle_us=5_000_000,
-    marker_ms=600_000,
     keep_us=60_000_000,
     unused_us=0,
     shards=2,
