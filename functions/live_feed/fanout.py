@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -16,6 +16,7 @@ from shared.realtime import channels as live
 from shared.runtime.latency import note_tick_seconds
 from shared.schema import live_pb2
 from shared.wire import busts, events
+from shared.wire.candle import Candle
 from shared.wire.candle_columns import decode_batch
 from shared.wire.instrument_table import Entry
 from shared.wire.patterns import decode_patterns
@@ -34,6 +35,29 @@ class Message(NamedTuple):
     channel: str
     payload: bytes
     received_us: int = 0
+
+
+def candle_message(candle: Candle, received_us: int = 0) -> Message:
+    """Return the message of a candle."""
+    channel = f"{live.CANDLES}:{candle.timeframe}:{candle.instrument}"
+    return Message(channel, candle.to_message().SerializeToString(), received_us)
+
+
+def tick_message(
+    symbol: str, price: str, size: str, time_us: int, received_us: int, **others: Any
+) -> Message:
+    """Return the message of a trade from the history API; `others`: further fields of LiveTick."""
+    tick = live_pb2.LiveTick(
+        symbol=symbol,
+        price=float(price),
+        timestamp=time_us // 1000,
+        size=size,
+        exact_price=price,
+        time_us=time_us,
+        receive_time_us=received_us,
+        **others,
+    )
+    return Message(f"{live.TICKS}:{symbol}", tick.SerializeToString(), received_us)
 
 
 Shows = Callable[[str, str], bool]
@@ -112,11 +136,7 @@ def _candles(event: Event, shows: Shows) -> list[Message]:
     received = event.attributes.get(events.RECEIVED, "")
     received_us = int(received) if received.isascii() and received.isdigit() else 0
     return [
-        Message(
-            f"{live.CANDLES}:{each.timeframe}:{each.instrument}",
-            each.to_message().SerializeToString(),
-            received_us,
-        )
+        candle_message(each, received_us)
         for each in decode_batch(event.data())
         if shows(each.timeframe, each.instrument)
     ]

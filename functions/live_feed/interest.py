@@ -13,7 +13,7 @@ from functions.live_feed.derived.folding import Folding
 from functions.live_feed.derived.history_api import HistoryApi
 from functions.live_feed.derived.live_bars import LiveBars
 from functions.live_feed.derived.live_indicators import LiveIndicator
-from functions.live_feed.fanout import Message
+from functions.live_feed.fanout import Message, candle_message
 from functions.live_feed.hub import Hub
 from shared.analysis.talib_indicators import functions
 from shared.errors import TransientError
@@ -161,8 +161,7 @@ class Interest:
             _, timeframe, symbol = channel.split(":", 2)
             newest = await self.history.newest(symbol, timeframe)
             if newest is not None:
-                payload = newest.to_message().SerializeToString()
-                self._tell(Message(channel, payload))
+                self._tell(candle_message(newest))
             self._note_loaded({channel})
 
     def _names(self, channels: Iterable[str]) -> set[str]:

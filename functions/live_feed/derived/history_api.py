@@ -10,11 +10,9 @@ from urllib.parse import quote
 
 import httpx
 
-from functions.live_feed.fanout import Message
+from functions.live_feed.fanout import Message, candle_message, tick_message
 from shared.errors import TransientError
-from shared.realtime import channels as live
 from shared.realtime.leases import ALL
-from shared.schema import live_pb2
 from shared.wire.candle import Candle
 from shared.wire.candle_json import candle_of
 
@@ -169,20 +167,9 @@ class HistoryApi:
 def _present(overview: dict[str, Any], base: str) -> list[Message]:
     symbol, received_us = overview["symbol"], (overview["received"] or 0) * 1000
     result = []
-    if overview["price"] is not None:
-        tick = live_pb2.LiveTick(
-            symbol=symbol,
-            price=float(overview["price"]),
-            timestamp=overview["t"],
-            size=overview["size"],
-            exact_price=overview["price"],
-            time_us=overview["t"] * 1000,
-            receive_time_us=received_us,
-        )
-        channel = f"{live.TICKS}:{symbol}"
-        result.append(Message(channel, tick.SerializeToString(), received_us))
+    if (price := overview["price"]) is not None:
+        time_us = overview["t"] * 1000
+        result.append(tick_message(symbol, price, overview["size"], time_us, received_us))
     if overview["candle"] is not None:
-        candle = candle_of(overview["candle"], symbol, base).to_message()
-        channel = f"{live.CANDLES}:{base}:{symbol}"
-        result.append(Message(channel, candle.SerializeToString(), received_us))
+        result.append(candle_message(candle_of(overview["candle"], symbol, base), received_us))
     return result

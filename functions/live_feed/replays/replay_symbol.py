@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Final, TypeVar
 
 from functions.live_feed.derived.history_api import HistoryApi
+from functions.live_feed.fanout import Message, candle_message, tick_message
 from functions.live_feed.protocols.frames import Update
 from functions.live_feed.replays.replay_candles import ReplayCandles
 from functions.live_feed.replays.replay_request import ReplayRequest
@@ -17,8 +18,6 @@ from shared.market.calendar_timeframes import timeframe_of
 from shared.market.order import NO_ORDER_ID
 from shared.market.timeframes import Timeframe
 from shared.realtime import channels as live
-from shared.schema import live_pb2
-from shared.wire.candle import Candle
 from shared.wire.patterns import pattern_of
 
 _TRIES: Final = 5
@@ -98,30 +97,23 @@ class SymbolReplay:
 
     def states(self, now_us: int) -> list[Update]:
         """Return the changed candles, closed if they end by then."""
-        return [self._candle(each) for each in self._candles.states(now_us)]
-
-    def _candle(self, candle: Candle) -> Update:
-        channel = f"{live.CANDLES}:{candle.timeframe}:{self._symbol}"
-        return Update(0, channel, candle.to_message().SerializeToString())
+        return [_update(candle_message(each)) for each in self._candles.states(now_us)]
 
     def _tick(self, trade: Trade) -> Update:
         is_number = trade.id is not None and trade.id.isascii() and trade.id.isdigit()
-        tick = live_pb2.LiveTick(
-            symbol=self._symbol,
-            price=float(trade.price),
+        message = tick_message(
+            *(self._symbol, trade.price, trade.size, trade.time_us, trade.received_us),
             volume=max(0, min(int(Decimal(trade.size)), 2**64 - 1)),
-            timestamp=trade.time_us // 1000,
-            size=trade.size,
-            exact_price=trade.price,
             side=_SIDES[trade.side],
             trade_id=trade.id or "",
-            time_us=trade.time_us,
-            receive_time_us=trade.received_us,
             order_id=min(int(trade.id or 0), 2**63 - 1) if is_number else NO_ORDER_ID,
             sequence=trade.order,
         )
-        channel = f"{live.TICKS}:{self._symbol}"
-        return Update(0, channel, tick.SerializeToString(), trade.received_us)
+        return _update(message)
+
+
+def _update(message: Message) -> Update:
+    return Update(0, *message)
 
 
 async def _tried(read: Callable[[], Awaitable[T]]) -> T:
