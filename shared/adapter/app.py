@@ -102,9 +102,9 @@ class Outcome:
 Handler = Callable[[Event], Outcome | Awaitable[Outcome]]
 
 
-@dataclass(frozen=True, slots=True)
-class Wiring:
-    """Configuration of the adapter for a stage.
+@dataclass(eq=False)
+class EventApp:
+    """The ASGI app of one stage.
 
     `stage`: the function's name; `sink`: K_SINK or None; `display`: takes events for screens;
     `dead_letters`: sink of events that can never be processed; `address`: this function's own,
@@ -124,22 +124,17 @@ class Wiring:
     ready: Check | None = None
     tracing: Tracing = field(default_factory=NoTracing)
 
-
-class EventApp:
-    """The ASGI app of one stage."""
-
-    def __init__(self, wiring: Wiring) -> None:
-        self._wiring = wiring
-        self._places = asyncio.Semaphore(wiring.concurrency)
+    def __post_init__(self) -> None:
+        self._places = asyncio.Semaphore(self.concurrency)
         self._waiting = 0
         self._handles_async = inspect.iscoroutinefunction(
-            wiring.handle
-        ) or inspect.iscoroutinefunction(type(wiring.handle).__call__)
-        self._workers = ThreadPoolExecutor(wiring.concurrency, thread_name_prefix=wiring.stage)
+            self.handle
+        ) or inspect.iscoroutinefunction(type(self.handle).__call__)
+        self._workers = ThreadPoolExecutor(self.concurrency, thread_name_prefix=self.stage)
         # An alert sees the first failure only if the series was exported as 0 before.
         for outcome in ("ok", "busy", "transient", "defect"):
-            metrics.EVENTS_RECEIVED.labels(wiring.stage, outcome)
-        self._others = Starlette(routes=health_routes(wiring.ready))
+            metrics.EVENTS_RECEIVED.labels(self.stage, outcome)
+        self._others = Starlette(routes=health_routes(self.ready))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -160,7 +155,7 @@ class EventApp:
         except NotACloudEventError as error:
             return PlainTextResponse(str(error), 400)
         if self._waiting >= MAX_WAITING:
-            return _answer(self._wiring.stage, 503, "busy", f"{MAX_WAITING} events are waiting")
+            return _answer(self.stage, 503, "busy", f"{MAX_WAITING} events are waiting")
         self._waiting += 1
         try:
             await self._places.acquire()
@@ -171,12 +166,12 @@ class EventApp:
             return await self._process(event, request.headers.get("kn-namespace", ""))
         finally:
             self._places.release()
-            metrics.EVENT_SECONDS.labels(self._wiring.stage).observe(time.perf_counter() - started)
+            metrics.EVENT_SECONDS.labels(self.stage).observe(time.perf_counter() - started)
 
     async def _process(self, event: Event, namespace: str) -> Response:
-        stage = self._wiring.stage
+        stage = self.stage
         with (
-            self._wiring.tracing.event(event) as traced,
+            self.tracing.event(event) as traced,
             fields(
                 event_id=event.id,
                 event_type=event.type,
@@ -204,10 +199,10 @@ class EventApp:
             log.error("event %s can never be processed: %s: %s", event.id, error.code, error)
             await self._record(event, error, namespace)
             traced.answered(error.code, 204, error)
-            return _answer(self._wiring.stage, 204, error.code)
+            return _answer(self.stage, 204, error.code)
 
     async def _run(self, event: Event) -> Outcome:
-        handle = self._wiring.handle
+        handle = self.handle
         if self._handles_async:
             return await cast(Awaitable[Outcome], handle(event))
         return cast(Outcome, await self._in_worker(handle, event))
@@ -219,9 +214,9 @@ class EventApp:
         return await loop.run_in_executor(self._workers, context.run, work, *arguments)
 
     async def _finish(self, event: Event, outcome: Outcome, traced: Traced) -> Response:
-        if outcome.show and self._wiring.display is not None:
-            self._wiring.display.offer(outcome.show, traced.traceparent)
-        if self._wiring.sink is None:
+        if outcome.show and self.display is not None:
+            self.display.offer(outcome.show, traced.traceparent)
+        if self.sink is None:
             emits = [*outcome.emit, *(each for group in outcome.shared for each in group.emit)]
             if emits:
                 return self._reply(emits)
@@ -237,7 +232,7 @@ class EventApp:
             return await self._finish(event, further, traced)
         if outcome.reply is not None:
             return self._reply([outcome.reply])
-        return _answer(self._wiring.stage, 204, "ok")
+        return _answer(self.stage, 204, "ok")
 
     async def _emit_shared(self, emission: Emission, traceparent: str | None) -> None:
         await self._emit(emission.emit, traceparent)
@@ -245,25 +240,25 @@ class EventApp:
             await self._in_worker(emission.after_emit)
 
     async def _emit(self, outputs: Sequence[OutgoingEvent], traceparent: str | None) -> None:
-        if outputs and self._wiring.sink is not None:
-            await self._wiring.sink.emit(outputs, traceparent)
-            metrics.EVENTS_EMITTED.labels(self._wiring.stage).inc(len(outputs))
+        if outputs and self.sink is not None:
+            await self.sink.emit(outputs, traceparent)
+            metrics.EVENTS_EMITTED.labels(self.stage).inc(len(outputs))
 
     def _reply(self, outputs: Sequence[OutgoingEvent]) -> Response:
         """Without K_SINK (`kn func invoke`) a single output is the reply."""
         if len(outputs) != 1:
             return _answer(
-                self._wiring.stage,
+                self.stage,
                 500,
                 "no_sink",
                 f"{len(outputs)} events to emit and K_SINK is not set: add a SinkBinding",
             )
         output = outputs[0]
-        return Response(output.body, 200, output.headers(f"/kandle/{self._wiring.stage}", {}))
+        return Response(output.body, 200, output.headers(f"/kandle/{self.stage}", {}))
 
     async def _record(self, event: Event, error: PermanentError, namespace: str) -> None:
         """Post the event to the dead letter sink like the dispatcher: whole, with its error."""
-        if self._wiring.dead_letters is None:
+        if self.dead_letters is None:
             raise TransientError(
                 f"DEAD_LETTER_URL is not set, and the event is not to be lost: {error}"
             )
@@ -274,12 +269,12 @@ class EventApp:
             if name != "datacontenttype"
         }
         headers["content-type"] = event.attributes.get("datacontenttype", events.PROTOBUF)
-        headers[f"ce-{events.DEAD_LETTER_DESTINATION}"] = self._wiring.address.format(
-            namespace=namespace or self._wiring.namespace
+        headers[f"ce-{events.DEAD_LETTER_DESTINATION}"] = self.address.format(
+            namespace=namespace or self.namespace
         )
         headers[f"ce-{events.DEAD_LETTER_CODE}"] = "422"
         headers[f"ce-{events.DEAD_LETTER_DATA}"] = base64.b64encode(text).decode()
-        await self._wiring.dead_letters.post(headers, event.body)
+        await self.dead_letters.post(headers, event.body)
 
 
 def _answer(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from shared.adapter.app import EventApp, Handler, Wiring
+from shared.adapter.app import EventApp, Handler
 from shared.adapter.display import Display
 from shared.adapter.health import Check, bound
 from shared.adapter.identity import Identity
@@ -41,16 +41,14 @@ def event_app(
         identity = Identity.for_display(mapping)
         display = Display(Sink(display_url, f"/kandle/{stage}", identity=identity))
     return EventApp(
-        Wiring(
-            stage=stage,
-            handle=handle,
-            sink=sink,
-            display=display,
-            dead_letters=Sink(dead_letter_url, f"/kandle/{stage}") if dead_letter_url else None,
-            namespace=mapping.get("NAMESPACE", "default"),
-            address=f"http://{service}.{{namespace}}.svc.cluster.local",
-            concurrency=concurrency,
-            ready=bound(sink, ready) if emits else ready,
-            tracing=tracing(stage, mapping),
-        )
+        stage=stage,
+        handle=handle,
+        sink=sink,
+        display=display,
+        dead_letters=Sink(dead_letter_url, f"/kandle/{stage}") if dead_letter_url else None,
+        namespace=mapping.get("NAMESPACE", "default"),
+        address=f"http://{service}.{{namespace}}.svc.cluster.local",
+        concurrency=concurrency,
+        ready=bound(sink, ready) if emits else ready,
+        tracing=tracing(stage, mapping),
     )

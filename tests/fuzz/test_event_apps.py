@@ -45,7 +45,7 @@ from functions.persist.quotes import QuoteWriter
 from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
 from functions.pipeline.routing import STAGES_BY_TYPE
-from shared.adapter.app import EventApp, Handler, Wiring
+from shared.adapter.app import EventApp, Handler
 from shared.adapter.sink import Sink
 from shared.analysis.anomalies import AnomalySettings
 from shared.analysis.detectors.settings import DetectorSettings
@@ -185,9 +185,7 @@ class Function:
         self._handle = handle
         self._sinks = [Sink(sink.url, "/fuzz"), Sink(f"{sink.url}/sink", "/fuzz")]
         taken, letters = self._sinks
-        app = EventApp(
-            Wiring(stage, handle, taken, dead_letters=letters, address="http://{namespace}")
-        )
+        app = EventApp(stage, handle, taken, dead_letters=letters, address="http://{namespace}")
         self._client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://fuzz")
 
     def post(self, request: Request) -> httpx.Response:
