@@ -13,19 +13,20 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import prometheus_client
 import uvloop
 
-from functions.exchange_bridge.connections.backoff import Pauses
+from functions.exchange_bridge.connections.backoff import Backoff
 from functions.exchange_bridge.connections.ccxt_connection import CcxtConnection
 from functions.exchange_bridge.connections.connection import Connection
 from functions.exchange_bridge.connections.feed import Feed
 from functions.exchange_bridge.connections.missing_trades import is_behind
 from functions.exchange_bridge.exchanges.ccxt_venue import CcxtVenue
 from functions.exchange_bridge.health import Health
-from functions.exchange_bridge.instrument_status import Standings
+from functions.exchange_bridge.instrument_status import StatusPoller
 from functions.exchange_bridge.intake import Intake
 from functions.exchange_bridge.past.gaps import Gaps
 from functions.exchange_bridge.past.previous_run import resume
@@ -101,16 +102,14 @@ async def run(settings: Settings, tracing: Tracing, stopping: asyncio.Event) -> 
         intake, outbox, status_sink, source, settings.report_s, lambda: gaps.unreported
     )
 
-    async def behind() -> bool:
-        return await is_behind(intake, settings.gap_grace_s)
-
     def opened() -> Connection | CcxtConnection:
+        behind = partial(is_behind, intake, settings.gap_grace_s)
         callbacks = (intake.take, behind, intake.connected)
         if isinstance(exchange, CcxtVenue):
             return CcxtConnection(exchange, settings.timeouts, *callbacks)
         return Connection(exchange, settings.timeouts, settings.max_message_bytes, *callbacks)
 
-    feed = Feed(exchange, opened, intake.health, Pauses(settings.longest_pause_s))
+    feed = Feed(exchange, opened, intake.health, Backoff(settings.longest_pause_s))
     postgres = Postgres(settings.database_url, size=1) if settings.database_url else None
 
     def send_due() -> None:
@@ -120,7 +119,7 @@ async def run(settings: Settings, tracing: Tracing, stopping: asyncio.Event) -> 
     work = [feed.run(), gaps.fill(), reporter.run(), _each(TICK_S, send_due)]
     work.append(_each(20 * TICK_S, gaps.look))
     if exchange.symbols:
-        work.append(Standings(intake, settings.listing_s).run())
+        work.append(StatusPoller(intake, settings.listing_s).run())
     if postgres is not None:
         history = History(intake, postgres, outbox, source, settings.history_us)
         work.append(_begin(postgres, intake, history))
@@ -135,7 +134,7 @@ async def run(settings: Settings, tracing: Tracing, stopping: asyncio.Event) -> 
         reporter.settle()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1.0):
-                await reporter.tell(reporter.status())
+                await reporter.publish(reporter.status())
         if lost:
             log.error("%d messages were not accepted within %d s", lost, settings.drain_s)
     except BaseException:

@@ -51,13 +51,13 @@ class Skew:
 class Seen:
     """Time of a symbol's last message by this clock, and of its newest trade by event time.
 
-    `standing`: the symbol's status if it is not traded normally; a message ends it. `history_done`
+    `status`: the symbol's status if it is not traded normally; a message ends it. `history_done`
     of `history_parts` of its history were fetched.
     """
 
     message_us: int = 0
     trade_us: int = 0
-    standing: FeedState | None = None
+    status: FeedState | None = None
     history_done: int = 0
     history_parts: int = 0
     _trades: dict[int, int] = field(default_factory=dict)
@@ -108,7 +108,7 @@ class Health:
         if message.also:
             trades = tuple(trade for trade in trades if trade.symbol == symbol)
         seen.message_us = received_us
-        seen.standing = None
+        seen.status = None
         if message.kind is Kind.TRADE and (trades or not message.also):
             seen.count(len(trades) or 1, received_us)
         for trade in trades:
@@ -124,8 +124,8 @@ class Health:
     def state(self, symbol: str, now_us: int) -> FeedState:
         """Return a symbol's status."""
         seen = self.symbols.get(symbol)
-        if seen is not None and seen.standing is not None:
-            return seen.standing
+        if seen is not None and seen.status is not None:
+            return seen.status
         if self.is_stalled:
             return FeedState.STALLED
         if not self.is_up:

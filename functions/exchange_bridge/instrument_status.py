@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Standings:
+class StatusPoller:
     """Fetches the status of symbols that have been silent for `every_s`.
 
     An ended symbol leaves the subscription, which some exchanges would otherwise refuse.
@@ -43,12 +43,12 @@ class Standings:
             return
         if seen.message_us != messages_us:
             return  # a message arrived meanwhile
-        standing = None if status is FeedState.LIVE else status
-        if standing is not seen.standing:
-            log.warning("%s: %s is %s", exchange.name, symbol, standing or "traded again")
-        seen.standing = standing
+        current = None if status is FeedState.LIVE else status
+        if current is not seen.status:
+            log.warning("%s: %s is %s", exchange.name, symbol, current or "traded again")
+        seen.status = current
         remaining = tuple(each for each in exchange.symbols if each != symbol)
-        if standing is not FeedState.ENDED:
+        if current is not FeedState.ENDED:
             if symbol not in exchange.symbols:
                 exchange.symbols = (*exchange.symbols, symbol)
         elif remaining:

@@ -79,11 +79,11 @@ class Rest:
                 if status not in RATE_LIMITED:
                     break
                 self._count("rate_limited")
-                asked_s = wait_s(headers)
+                retry_after_s = wait_s(headers)
                 log.warning(
-                    "%s: %s answered %d, pausing for %g s", self._feed, path, status, asked_s
+                    "%s: %s answered %d, pausing for %g s", self._feed, path, status, retry_after_s
                 )
-                self._not_before = time.monotonic() + asked_s
+                self._not_before = time.monotonic() + retry_after_s
         if status >= 400:
             self._count("refused")
             raise RestError(

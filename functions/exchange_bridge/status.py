@@ -42,7 +42,7 @@ class Reporter:
     unreported_gaps: Callable[[], int]
     _number: Iterable[int] = field(default_factory=itertools.count)
     _safe: dict[str, Trade] = field(default_factory=dict)
-    _asked: tuple[int, int, dict[str, Trade]] | None = None
+    _pending: tuple[int, int, dict[str, Trade]] | None = None
 
     async def run(self) -> None:
         """Report until cancelled."""
@@ -54,10 +54,10 @@ class Reporter:
             current = [status.error, *((each.symbol, each.state) for each in status.symbols)]
             if current != reported or self.intake.now_s() - reported_s >= self.every_s:
                 reported, reported_s = current, self.intake.now_s()
-                await self.tell(status)
+                await self.publish(status)
             await asyncio.sleep(LOOK_S)
 
-    async def tell(self, status: FeedStatus) -> None:
+    async def publish(self, status: FeedStatus) -> None:
         """Send a status; a failed one is superseded by a newer one."""
         id_ = f"{self.source}/feed/{next(iter(self._number))}"
         try:
@@ -67,19 +67,19 @@ class Reporter:
 
     def settle(self) -> None:
         """Advance the ids that are safe to report."""
-        if self._asked is not None and self.intake.forgotten != self._asked[1]:
-            self._asked = None  # something in the batch may have been dropped since
-        if self._asked is not None and self.outbox.accepted_count >= self._asked[0]:
-            self._safe.update(self._asked[2])
-            self._asked = None
-        if self._asked is None and self.intake.has_resumed and not self.unreported_gaps():
+        if self._pending is not None and self.intake.forgotten != self._pending[1]:
+            self._pending = None  # something in the batch may have been dropped since
+        if self._pending is not None and self.outbox.accepted_count >= self._pending[0]:
+            self._safe.update(self._pending[2])
+            self._pending = None
+        if self._pending is None and self.intake.has_resumed and not self.unreported_gaps():
             certain = {
                 symbol: trade
                 for symbol, ids in self.intake.ids.items()
                 if (trade := ids.certain()) is not None
             }
             waiting = self.intake.batcher.waiting > 0
-            self._asked = (self.outbox.put_count + waiting, self.intake.forgotten, certain)
+            self._pending = (self.outbox.put_count + waiting, self.intake.forgotten, certain)
 
     def status(self) -> FeedStatus:
         """Return the status of the feed now."""

@@ -20,7 +20,7 @@ from urllib.parse import quote
 import httpx
 
 from functions.exchange_bridge.exchange import Kline
-from functions.exchange_bridge.past.venue_history import asked, base_timeframe, fetched
+from functions.exchange_bridge.past.venue_history import base_timeframe, fetched, until_answered
 from functions.exchange_bridge.rest import RestError
 from functions.exchange_bridge.settings import Settings
 from shared.adapter.logs import configure_logging
@@ -103,7 +103,7 @@ async def audit(
     try:
         for symbol in exchange.symbols:
             name = exchange.instrument(symbol)
-            klines = await asked(
+            klines = await until_answered(
                 exchange.name,
                 lambda: fetched(exchange, symbol, base, base.start_us(from_us), to_us),  # noqa: B023
             )

@@ -19,8 +19,8 @@ from local.cli.candle_range import (
     Stores,
     TimeframeNames,
     To,
-    asked_range,
     ladder_of,
+    requested_range,
     shards,
     stores,
     utc,
@@ -84,13 +84,13 @@ def audit(
     if venue:
         raise typer.Exit(_against_venue(symbol, since, until, data_dir, json_lines=json_lines))
     ladder = ladder_of(timeframes)
-    asked = asked_range(since, until)
+    requested = requested_range(since, until)
     with stores(database_url, redis_url, data_dir) as opened:
         batches: Iterable[Batch]
         if symbol is not None:
-            batches = [Batch([symbol], *asked.of(opened.postgres, symbol, opened.cold))]
+            batches = [Batch([symbol], *requested.of(opened.postgres, symbol, opened.cold))]
         else:
-            batches = asked.batches(opened.postgres, ladder[0])
+            batches = requested.batches(opened.postgres, ladder[0])
         count = 0
         for batch in batches:
             for name, result in _settled(opened, batch, ladder, wait_s).items():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 import typer
 
 from local.cli.addresses import address
-from local.cli.database import database, stores_away_told
+from local.cli.database import database, store_errors
 from local.cli.times import EPOCH, time_us
 from local.errors import CliError, NotRunningError, UsageError
 from local.instance import Instance
@@ -66,7 +66,7 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class AskedRange:
+class RequestedRange:
     """Requested times (us); None: as far as there are ticks."""
 
     from_us: int | None
@@ -113,13 +113,13 @@ class AskedRange:
             yield Batch(names, low, high)
 
 
-def asked_range(since: str | None, until: str | None) -> AskedRange:
+def requested_range(since: str | None, until: str | None) -> RequestedRange:
     """Parse --from and --to. Raises UsageError: invalid, or an empty range."""
     from_us = None if since is None else time_us(since, "--from")
     to_us = None if until is None else time_us(until, "--to")
     if from_us is not None and to_us is not None and from_us >= to_us:
         raise UsageError(f"--from {since} is not before --to {until}: nothing lies between them")
-    return AskedRange(from_us, to_us)
+    return RequestedRange(from_us, to_us)
 
 
 def ladder_of(names: list[str] | None) -> tuple[Timeframe, ...]:
@@ -158,7 +158,7 @@ def stores(database_url: str | None, redis_url: str | None, data_dir: Path) -> I
     cold = Cold(S3Access.from_env({**_environment(data_dir), **os.environ}))
     try:
         with (
-            stores_away_told(),
+            store_errors(),
             database(database_url, data_dir, autocommit=True) as connection,
         ):
             yield Stores(connection, client, cold)

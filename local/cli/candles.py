@@ -16,12 +16,12 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from local.cli.candle_range import asked_range
+from local.cli.candle_range import requested_range
 from local.cli.display import console as plain_console
 from local.cli.fitted_table import FittedTable
 from local.cli.history_api import HistoryApi, history_api
 from local.cli.options import ApiUrl, AsJson, DataDir
-from local.cli.stopping import asked_to_stop
+from local.cli.stopping import stop_on_signals
 from local.errors import CliError
 from local.instance import DEFAULT_DATA_DIR
 
@@ -92,7 +92,7 @@ def candles(
 
       kandle candles AAPL --json | jq '.candles[-1].c'
     """
-    asked_range(since, until)
+    requested_range(since, until)
     if limit is None and since is None:
         limit = DEFAULT_LIMIT
     query = Query(symbol, timeframe, since, until, limit)
@@ -150,7 +150,7 @@ def fetch(api: HistoryApi, query: Query) -> CandlePage:
 def _refreshed(api: HistoryApi, query: Query, first: CandlePage) -> Iterator[CandlePage | str]:
     """Yield the candles whenever they change, or the error of a failed request."""
     last: CandlePage | str = first
-    with asked_to_stop() as stop:
+    with stop_on_signals() as stop:
         yield first
         while not stop.wait(REFRESH_S):
             try:

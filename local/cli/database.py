@@ -45,7 +45,7 @@ def database(url: str | None, data_dir: Path, *, autocommit: bool = False) -> It
 
 
 @contextmanager
-def stores_away_told() -> Iterator[None]:
+def store_errors() -> Iterator[None]:
     """Turn a store that is away into CliError."""
     from shared.errors import TransientError
 
@@ -63,7 +63,7 @@ def postgres_pool(url: str | None, data_dir: Path) -> Iterator[Postgres]:
 
     postgres = Postgres(address(url, "DATABASE_URL", data_dir), size=2, limits=MAINTENANCE)
     try:
-        with stores_away_told():
+        with store_errors():
             yield postgres
     finally:
         postgres.close()

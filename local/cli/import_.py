@@ -31,7 +31,7 @@ from local.cli.reading import (
     show_lines,
     show_skipped,
 )
-from local.cli.stopping import asked_to_stop
+from local.cli.stopping import stop_on_signals
 from local.errors import CliError
 from local.feeds.files.errors import FileError
 from local.feeds.files.opening import Progress
@@ -98,7 +98,7 @@ def import_files(
         if restart or again:
             positions.forget()
         started = time.monotonic()
-        with asked_to_stop() as stop, reporting("import", progress) as report:
+        with stop_on_signals() as stop, reporting("import", progress) as report:
             salt = f"-{secrets.token_hex(4)}" if again else ""
             numbered = batches(trades, salt)
             done = asyncio.run(_run(numbered, normalizing, url, positions, report, stop.is_set))

@@ -12,7 +12,7 @@ import typer
 
 from local.cli.history_api import history_api
 from local.cli.options import ApiUrl, DataDir, JsonLines
-from local.cli.stopping import asked_to_stop
+from local.cli.stopping import stop_on_signals
 from local.errors import CliError
 from local.instance import DEFAULT_DATA_DIR
 
@@ -58,7 +58,7 @@ def patterns(
         if not watch:
             return
         printed.update((each["id"], each["revision"]) for each in newest)
-        with asked_to_stop() as stop:
+        with stop_on_signals() as stop:
             while not stop.wait(REFRESH_S):
                 try:
                     newest = ask()["patterns"][::-1]

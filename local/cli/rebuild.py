@@ -13,8 +13,8 @@ from local.cli.candle_range import (
     From,
     TimeframeNames,
     To,
-    asked_range,
     ladder_of,
+    requested_range,
     shards,
     stores,
     utc,
@@ -63,9 +63,9 @@ def rebuild(
     from shared.realtime.readers import LiveState
 
     ladder = ladder_of(timeframes)
-    asked = asked_range(since, until)
+    requested = requested_range(since, until)
     with stores(database_url, redis_url, data_dir) as (connection, client, cold):
-        span = asked.of(connection, symbol, cold)
+        span = requested.of(connection, symbol, cold)
         base = LiveState.of(client, shards()).ladder[0]
         keys = list(truth(connection, [symbol], *span, base, tuple(sorted(ladder)), cold))
         if not keys:

@@ -30,7 +30,7 @@ from local.cli.reading import (
     show_lines,
     show_skipped,
 )
-from local.cli.stopping import asked_to_stop
+from local.cli.stopping import stop_on_signals
 from local.errors import CliError, UsageError
 from local.feeds.files.errors import FileError
 from local.feeds.files.layouts import Choice
@@ -103,7 +103,7 @@ def replay(
             show_lines((line for line, _ in islice(ticks, SHOWN_ROWS)), as_json=as_json)
             return
         with (
-            asked_to_stop() as stop,
+            stop_on_signals() as stop,
             open_sender(
                 to, udp_addr, ingest_url, data_dir, rate_limit=rate_limit, gives_up=stop.is_set
             ) as sender,

@@ -16,7 +16,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from local.cli import display
-from local.cli.elsewhere import elsewhere
+from local.cli.lan_address import lan_address
 from local.cli.notices import Notices
 from local.instance import Instance
 from local.supervisor import status
@@ -72,7 +72,7 @@ async def run(
             display.print_components(console, instance.components)
             for line in display.ready_lines(instance.env, console.width):
                 console.print(line, style="bold green", markup=False, soft_wrap=True)
-            for line in elsewhere(platform):
+            for line in lan_address(platform):
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
             return await _live(platform, instance, view, notice, stop, seconds, emit)
         finally:

@@ -14,7 +14,7 @@ from local.cli.addresses import http_address, http_url, ticks_broker
 from local.cli.destination import FeedSender, IngestUrl, To, UdpAddr, Via, open_sender
 from local.cli.options import ApiUrl, AsJson, BrokerUrl, DataDir
 from local.cli.simulated_past import store_past
-from local.cli.stopping import asked_to_stop
+from local.cli.stopping import stop_on_signals
 from local.cli.times import span_us
 from local.errors import CliError, UsageError
 from local.feeds.instruments import instrument
@@ -87,7 +87,7 @@ def simulate(
 
     instruments = [instrument(name) for name in _symbols(symbols)]
     span_ms = span_us(history, "--history") // 1000
-    with asked_to_stop() as stop:
+    with stop_on_signals() as stop:
         # The listener may restart; the market continues meanwhile.
         sender = open_sender(
             to, udp_addr, ingest_url, data_dir, goes_on_refused=True, gives_up=stop.is_set
@@ -153,7 +153,7 @@ def _run(
             break
         if not quiet and now >= next_report:
             next_report = now + REPORT_EVERY_S
-            typer.echo(f"{_told(sent)}, {sent.total() / (now - started):,.0f} ticks/s", err=True)
+            typer.echo(f"{_counts(sent)}, {sent.total() / (now - started):,.0f} ticks/s", err=True)
         stop.wait(step_s)
     _send(simulator.drain(), sender, sent)
 
@@ -185,7 +185,7 @@ def _symbols(text: str) -> list[str]:
     return names
 
 
-def _told(sent: Counter[Arrival]) -> str:
+def _counts(sent: Counter[Arrival]) -> str:
     late, duplicates = sent[Arrival.LATE], sent[Arrival.DUPLICATE]
     return f"sent {sent.total():,} ticks, {late:,} of them late, {duplicates:,} duplicates"
 
@@ -208,7 +208,7 @@ def _sum_up(sender: FeedSender, sent: Counter[Arrival], seconds: float, *, as_js
         )
         return
     typer.echo(
-        f"{_told(sent)}; {sender.units:,} {sender.unit}, "
+        f"{_counts(sent)}; {sender.units:,} {sender.unit}, "
         f"{seconds:.1f} s, {sent.total() / max(seconds, 1e-3):,.0f} ticks/s"
     )
     if isinstance(sender, HttpSender):

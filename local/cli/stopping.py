@@ -10,7 +10,7 @@ from types import FrameType
 
 
 @contextmanager
-def asked_to_stop() -> Iterator[threading.Event]:
+def stop_on_signals() -> Iterator[threading.Event]:
     """Yield an event that SIGINT and SIGTERM set; use its `wait` for interruptible sleeps.
 
     The first signal restores the previous handlers, so that a second one ends the process.

@@ -12,7 +12,7 @@ import typer
 from local.cli.addresses import http_address
 from local.cli.candles import shown_vwap, state, utc
 from local.cli.options import DataDir, JsonLines, url_option
-from local.cli.stopping import asked_to_stop
+from local.cli.stopping import stop_on_signals
 from local.cli.times import time_us
 from local.errors import CliError
 from local.instance import DEFAULT_DATA_DIR
@@ -69,7 +69,7 @@ def tail(
         replay = {"from": time_us(from_, "--from") // 1000, "speed": speed, "by": by}
         replay |= {} if to is None else {"to": time_us(to, "--to") // 1000}
     url = http_address(live_url, "LIVE_URL", data_dir)
-    with asked_to_stop() as stop:
+    with stop_on_signals() as stop:
         for message in Follower(
             f"ws{url.removeprefix('http')}/ws", channels, replay=replay
         ).messages(stop):

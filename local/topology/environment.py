@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from local.errors import ManifestError
-from local.topology.fields import Fields, gathered
+from local.topology.fields import Fields, collected
 
 STORES_SECRET = "kandle-stores"  # noqa: S105 - the name of a secret
 """The secret that holds the URLs and keys of the four servers."""
@@ -59,7 +59,7 @@ def resolve(entries: Sequence[Entry], values: Values) -> dict[str, str]:
         except KeyError as error:
             raise ManifestError(f"{entry.where}: {error.args[0]}") from None
 
-    return {name: value for each in gathered(read, entries) for name, value in each.items()}
+    return {name: value for each in collected(read, entries) for name, value in each.items()}
 
 
 def localised(value: str, addresses: Mapping[str, str]) -> str:

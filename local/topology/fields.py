@@ -16,7 +16,7 @@ LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Safe, and seven times as fast if PyYAML has libyaml, as its wheels do."""
 
 
-def gathered(read: Callable[[A], T], each: Iterable[A]) -> list[T]:
+def collected(read: Callable[[A], T], each: Iterable[A]) -> list[T]:
     """Return the result of each; raise one ManifestError with the problems of all."""
     values, problems = [], []
     for one in each:
@@ -118,7 +118,7 @@ class Fields:
                 raise self.error(name, "is required")
             return value
 
-        return gathered(read, names)
+        return collected(read, names)
 
     def whole(self, name: str, *, least: int = 0) -> int | None:
         """Return an integer of at least `least`."""

@@ -16,7 +16,7 @@ import yaml
 from local.errors import ManifestError
 from local.topology.addressable import CLUSTER_DOMAIN
 from local.topology.environment import Entry, read_container_env, read_function_env
-from local.topology.fields import LOADER, Fields, gathered
+from local.topology.fields import LOADER, Fields, collected
 
 ENDPOINT_LABEL = "kandle.dev/endpoint"
 BESIDE_LABEL = "kandle.dev/beside"
@@ -88,7 +88,7 @@ def _load(files: Iterable[Path]) -> tuple[Function, ...]:
         if (other := functions.setdefault(function.host, function)) is not function:
             raise ManifestError(f"{file}: name: {function.name!r} is also in {other.file}")
 
-    gathered(read, files)
+    collected(read, files)
     return tuple(functions.values())
 
 
@@ -100,7 +100,7 @@ def load_deployments(directory: Path) -> tuple[Deployment, ...]:
         return [_read_deployment(file, each) for each in of_kind]
 
     files = sorted(directory.glob("*.yaml"))
-    return tuple(each for some in gathered(read, files) for each in some)
+    return tuple(each for some in collected(read, files) for each in some)
 
 
 def load_config_maps(*directories: Path) -> dict[str, dict[str, str]]:

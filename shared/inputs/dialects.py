@@ -90,7 +90,7 @@ def dialect_of(first_line: bytes, *, decimal_comma: bool = False) -> Dialect:
     )
 
 
-def is_remark(line: bytes) -> bool:
+def is_comment(line: bytes) -> bool:
     """Tell whether a line may stand before a header: `# made by ...`, or Excel's `sep=;`."""
     return line.startswith(b"#") or line[:4].lower() == b"sep="
 

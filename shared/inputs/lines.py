@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from shared.inputs.dialects import COLUMNS, PLAIN, Dialect, dialect_of, is_remark
+from shared.inputs.dialects import COLUMNS, PLAIN, Dialect, dialect_of, is_comment
 from shared.inputs.distinct_symbols import good_symbols
 from shared.inputs.fields import Field
 from shared.inputs.line import (
@@ -106,11 +106,11 @@ def _by_dialect(
     """Return the dialects of the payloads, each with its line numbers."""
     decimal_comma = batch.format == FORMAT_CSV_DECIMAL_COMMA
     first = np.flatnonzero(np.diff(payload, prepend=-1))
-    remarks = (text.byte(lines.start[first]) == _HASH) | (
+    comments = (text.byte(lines.start[first]) == _HASH) | (
         text.byte(lines.start[first] + len(b"sep")) == _EQUALS
     )
-    for n in np.flatnonzero(remarks).tolist():
-        first[n] = _behind_remarks(text, lines, payload, int(first[n]))
+    for n in np.flatnonzero(comments).tolist():
+        first[n] = _after_comments(text, lines, payload, int(first[n]))
     irregular = first
     if not decimal_comma and b";" not in batch.payloads and b"\t" not in batch.payloads:
         # A header's second field begins with a letter or quote, where a tick has a price.
@@ -132,11 +132,11 @@ def _by_dialect(
     return [(dialect, selected) for dialect, selected in groups if len(selected)]
 
 
-def _behind_remarks(text: Text, lines: Spans, payload: Int64s, row: int) -> int:
-    """Return the payload's first line that is no remark; the given one where all are."""
+def _after_comments(text: Text, lines: Spans, payload: Int64s, row: int) -> int:
+    """Return the payload's first line that is no comment; the given one where all are."""
     at = row
     while at < len(payload) and payload[at] == payload[row]:
-        if not is_remark(text.cut(lines, at)):
+        if not is_comment(text.cut(lines, at)):
             return at
         at += 1
     return row
@@ -276,5 +276,5 @@ def line_at(batch: RawBatch, payload: int, number: int) -> bytes:
     )
     lines = [line.removesuffix(b"\r") for line in content.split(b"\n")]
     decimal_comma = batch.format == FORMAT_CSV_DECIMAL_COMMA
-    first = next((line for line in lines if line and not is_remark(line)), b"")
+    first = next((line for line in lines if line and not is_comment(line)), b"")
     return _with_header(lines[number], dialect_of(first, decimal_comma=decimal_comma))

@@ -17,7 +17,7 @@ STEADY_S: Final = 5.0
 
 
 @dataclass(slots=True)
-class Pauses:
+class Backoff:
     """Exponential backoff with jitter up to `longest_s`, from one attempt's start to the next.
 
     So an attempt that hung until its timeout is followed by the next at once.
@@ -38,10 +38,10 @@ class Pauses:
         jitter = self.chance(0.5, 1.0)
         pause_s: float = min(FIRST_S * 2 ** min(self._failures, 16), self.longest_s) * jitter
         self._failures += 1
-        return max(pause_s - lasted_s, FIRST_S * jitter, asked_s(error))
+        return max(pause_s - lasted_s, FIRST_S * jitter, retry_after_s(error))
 
 
-def asked_s(error: BaseException) -> float:
+def retry_after_s(error: BaseException) -> float:
     """Return the Retry-After of a refused connection, if it has one."""
     if isinstance(error, InvalidStatus) and error.response.status_code in RATE_LIMITED:
         return wait_s(error.response.headers)

@@ -11,7 +11,7 @@ from typing import Final
 
 from websockets.exceptions import WebSocketException
 
-from functions.exchange_bridge.connections.backoff import Pauses
+from functions.exchange_bridge.connections.backoff import Backoff
 from functions.exchange_bridge.connections.ccxt_connection import CcxtConnection
 from functions.exchange_bridge.connections.connection import (
     Connection,
@@ -34,13 +34,13 @@ _EXPECTED: Final = (OSError, TimeoutError, WebSocketException, NotSubscribedErro
 class Feed:
     """Keeps one subscribed connection; two while the successor takes over.
 
-    `pauses`: the backoff between attempts.
+    `backoff`: between attempts.
     """
 
     exchange: Exchange
     open: Callable[[], Connection | CcxtConnection]
     health: Health
-    pauses: Pauses
+    backoff: Backoff
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -59,7 +59,7 @@ class Feed:
                         done, _ = await asyncio.wait({task}, timeout=self.exchange.life_s or None)
                         if not done:
                             old = task
-                            self.pauses.reset()
+                            self.backoff.reset()
                             self._again("renewed")
                             continue
                 except BaseException:
@@ -68,7 +68,9 @@ class Feed:
                 error = _reason(task)
                 self._now_down(error, is_covered=old is not None and not old.done())
                 lasted_s = time.monotonic() - began_s
-                await asyncio.sleep(self.pauses.after(error, lasted_s, was_connected=was_connected))
+                await asyncio.sleep(
+                    self.backoff.after(error, lasted_s, was_connected=was_connected)
+                )
         finally:
             if old is not None:
                 await end(old)

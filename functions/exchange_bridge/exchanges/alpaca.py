@@ -214,16 +214,16 @@ class Alpaca(Exchange):
 
     async def listed(self, symbol: str) -> FeedState:
         """Fetch the asset; a halt is known from the last trading status on this connection."""
-        standing = FeedState.HALTED if symbol in self._halted else FeedState.LIVE
+        status = FeedState.HALTED if symbol in self._halted else FeedState.LIVE
         try:
             asset = await self.rest.get(f"{self._trading_url}/v2/assets/{symbol}", {})
         except RestError as error:
             if error.status == 404:
                 return FeedState.ENDED
-            if standing is FeedState.HALTED:
-                return standing
+            if status is FeedState.HALTED:
+                return status
             raise
-        return standing if asset["status"] == "active" else FeedState.ENDED
+        return status if asset["status"] == "active" else FeedState.ENDED
 
     async def newest(self, symbol: str) -> Trade | None:
         """Return the newest trade."""

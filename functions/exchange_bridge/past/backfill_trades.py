@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from functions.exchange_bridge.exchange import Exchange, Fetched, Trade
 from functions.exchange_bridge.past.gaps import gap_event
-from functions.exchange_bridge.past.venue_history import asked, retried
+from functions.exchange_bridge.past.venue_history import until_answered, until_readable
 from functions.exchange_bridge.rest import RestError
 from shared.sources.batcher import Batcher, Payloads
 from shared.sources.outbox import Outbox
@@ -70,15 +70,15 @@ class TradeBackfill:
         looks complete. Pieces filled by an earlier run are skipped. Raises RestError.
         """
         exchange = self.exchange
-        begin = await asked(exchange.name, lambda: exchange.before(symbol, from_us))
+        begin = await until_answered(exchange.name, lambda: exchange.before(symbol, from_us))
         if begin is None:
             return 0
-        end = await asked(exchange.name, lambda: exchange.before(symbol, to_us))
+        end = await until_answered(exchange.name, lambda: exchange.before(symbol, to_us))
         if end is None:
-            end = await asked(exchange.name, lambda: exchange.newest(symbol))
+            end = await until_answered(exchange.name, lambda: exchange.newest(symbol))
         if end is None:
             raise RestError(f"{symbol} has no trade at the end of the range yet: choose an earlier")
-        filled = await retried(exchange.name, lambda: self._filled(symbol))
+        filled = await until_readable(exchange.name, lambda: self._filled(symbol))
         total, sent = end.id - begin.id, 0
         self._last_us = from_us
         for piece in pieces(begin.id + 1, end.id):
@@ -90,7 +90,7 @@ class TradeBackfill:
         return sent
 
     async def _send(self, symbol: str, piece: Piece) -> None:
-        pages = await asked(self.exchange.name, lambda: self._pages(symbol, piece))
+        pages = await until_answered(self.exchange.name, lambda: self._pages(symbol, piece))
         trades = [trade for page in pages for trade in page.trades]
         times = [trade.time_us for trade in trades] or [self._last_us]
         absent = piece.last - piece.first + 1 - len({trade.id for trade in trades})
@@ -102,8 +102,8 @@ class TradeBackfill:
             time.time_ns() // 1000,
         )
         self._last_us = max(times)
-        await self._tell(gap)
-        await retried(self.exchange.name, lambda: self._until_open(gap))
+        await self._publish(gap)
+        await until_readable(self.exchange.name, lambda: self._until_open(gap))
         await self._fill_open()
         self._open.append(gap)
         payloads = [payload for page in pages for payload in page.payloads]
@@ -132,10 +132,10 @@ class TradeBackfill:
     async def _fill_open(self) -> None:
         for gap in self._open:
             changed_us = time.time_ns() // 1000
-            await self._tell(replace(gap, state=GapState.FILLED, changed_us=changed_us))
+            await self._publish(replace(gap, state=GapState.FILLED, changed_us=changed_us))
         self._open.clear()
 
-    async def _tell(self, gap: Gap) -> None:
+    async def _publish(self, gap: Gap) -> None:
         await self.outbox.put_when_room(gap_event(self.exchange.name, gap))
         await self.outbox.until_accepted(self.outbox.put_count)
 

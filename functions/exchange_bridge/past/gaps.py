@@ -50,11 +50,11 @@ class Gaps:
                     *(feed, extent, gap.symbol, gap.first_id, gap.last_id),
                 )
                 metrics.GAPS.labels(feed).inc()
-                self._tell(gap)
+                self._queue(gap)
             for missing in ids.closed():
                 metrics.GAPS_FILLED.labels(feed).inc()
                 self.intake.health.error = ""
-                self._tell(self._gap(missing, GapState.FILLED))
+                self._queue(self._gap(missing, GapState.FILLED))
         metrics.GAPS_OPEN.labels(feed).set(sum(1 for _ in self._open()))
         self._send()
 
@@ -131,7 +131,7 @@ class Gaps:
             by_time=not self.intake.exchange.contiguous,
         )
 
-    def _tell(self, gap: Gap) -> None:
+    def _queue(self, gap: Gap) -> None:
         """Queue the event; it is sent after everything forwarded before it."""
         self.intake.flush(due_only=False)
         after = self.outbox.put_count if gap.state is GapState.FILLED else 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from functions.exchange_bridge.exchange import Trade
 from functions.exchange_bridge.intake import Intake
-from functions.exchange_bridge.past.venue_history import retried
+from functions.exchange_bridge.past.venue_history import until_readable
 from functions.exchange_bridge.seen_ids import Hole, Missing
 from shared.stores.postgres import Postgres
 
@@ -51,7 +51,7 @@ async def resume(postgres: Postgres, intake: Intake) -> list[str]:
     gap. Returns the symbols without a trade in any previous run.
     """
     feed = intake.exchange.name
-    earlier = await retried(feed, lambda: read(postgres, feed))
+    earlier = await until_readable(feed, lambda: read(postgres, feed))
     symbols = set(intake.exchange.symbols)
     for gap in earlier.gaps:
         if gap.symbol in symbols:

@@ -59,7 +59,7 @@ class History:
         What is stored already is not asked for again. Ends when all is handed on.
         """
         exchange = self.intake.exchange
-        base = await retried(exchange.name, lambda: base_timeframe(self.postgres))
+        base = await until_readable(exchange.name, lambda: base_timeframe(self.postgres))
         if base.length_us not in exchange.intervals:
             log.error("%s lists no candles of %s: its history is not fetched", exchange.name, base)
             self.intake.has_resumed = True
@@ -89,7 +89,7 @@ class History:
             await asyncio.sleep(0.05)
         start_us = self._last_start(symbol, base)
         exchange = self.intake.exchange
-        before = await asked(exchange.name, lambda: exchange.before(symbol, start_us))
+        before = await until_answered(exchange.name, lambda: exchange.before(symbol, start_us))
         if before is not None:
             self.intake.of(symbol).resume(before, self.intake.now_s())
         log.info("%s: the trades of %s begin at %d us", exchange.name, symbol, start_us)
@@ -158,14 +158,16 @@ async def missing_parts(
         with postgres.connection() as connection:
             return connection.execute(_STORED_RANGES, parameters).fetchall()
 
-    return missing_chunks(base, from_us, to_us, await retried(exchange.name, read))
+    return missing_chunks(base, from_us, to_us, await until_readable(exchange.name, read))
 
 
 async def history_of(
     exchange: Exchange, symbol: str, base: Timeframe, from_us: int, to_us: int
 ) -> CandleHistory:
     """Return the candles of a range. Raises RestError: the exchange will not list them."""
-    klines = await asked(exchange.name, lambda: fetched(exchange, symbol, base, from_us, to_us))
+    klines = await until_answered(
+        exchange.name, lambda: fetched(exchange, symbol, base, from_us, to_us)
+    )
     name = exchange.instrument(symbol)
     return CandleHistory(name, from_us, to_us, False, columns(name, base, klines))
 
@@ -206,7 +208,7 @@ def history_event(source: str, history: CandleHistory) -> OutgoingEvent:
     return OutgoingEvent.packed(id_, events.HISTORY, history.encode())
 
 
-async def asked(feed: str, ask: Callable[[], Awaitable[T]]) -> T:
+async def until_answered(feed: str, ask: Callable[[], Awaitable[T]]) -> T:
     """Retry a request until the exchange responds. Raises RestError: it never will."""
     pause_s = RETRY_S
     while True:
@@ -223,7 +225,7 @@ async def asked(feed: str, ask: Callable[[], Awaitable[T]]) -> T:
         pause_s = min(pause_s * 2, LONGEST_RETRY_S)
 
 
-async def retried(feed: str, read: Callable[[], T]) -> T:
+async def until_readable(feed: str, read: Callable[[], T]) -> T:
     """Retry a query until Postgres can be read."""
     while True:
         try:

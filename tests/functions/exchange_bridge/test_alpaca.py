@@ -26,7 +26,7 @@ from tests.exchanges.bridge import BridgeOutput, bridging, of_playback
 from tests.exchanges.dialects import Trade as Made
 from tests.exchanges.dialects import minutes
 from tests.exchanges.playback import Playback
-from tests.functions.exchange_bridge.test_standings import QUICK, state
+from tests.functions.exchange_bridge.test_instrument_status import QUICK, state
 from tests.functions.exchange_bridge.venues import BEGIN_MS, eventually
 from tests.local.broker.subscriber import Subscriber
 from tests.shared.inputs.test_alpaca import CANCEL, CORRECTION, QUOTE, STATUS, TRADE

@@ -176,9 +176,9 @@ def test_rate_limits_are_kept(binance: Playback, sink: Subscriber, tmp_path: Pat
         binance.lose(trades(binance, 3, 4))
         binance.play(trades(binance, 7, 1))
         eventually(lambda: len(binance.requests) == 1, log)
-        asked_s = time.monotonic()
+        began_s = time.monotonic()
         eventually(lambda: len(binance.requests) == 2, log)
-        assert time.monotonic() - asked_s > 0.8  # at least the time of Retry-After
+        assert time.monotonic() - began_s > 0.8  # at least the time of Retry-After
         eventually(lambda: set(output.ids("a")) == set(range(1, 8)), log)
 
 

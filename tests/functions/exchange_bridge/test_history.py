@@ -12,10 +12,10 @@ import pytest
 from functions.exchange_bridge.exchange import Exchange, Kline
 from functions.exchange_bridge.past import venue_history as history
 from functions.exchange_bridge.past.venue_history import (
-    asked,
     columns,
     fetched,
     missing_chunks,
+    until_answered,
 )
 from functions.exchange_bridge.rest import RestError
 from functions.exchange_bridge.settings import Settings
@@ -84,7 +84,7 @@ def test_candles_are_those_that_the_exchange_publishes(
 
     def question(venue: Exchange) -> Awaitable[list[Kline]]:
         symbol = symbol_of(exchange)
-        return asked("x", lambda: fetched(venue, symbol, MINUTE, from_us, to_us))
+        return until_answered("x", lambda: fetched(venue, symbol, MINUTE, from_us, to_us))
 
     found = ask(exchange, question)
     expected = [each for each in known if from_us <= each.start_ms * 1000 < to_us]
@@ -112,7 +112,9 @@ def test_a_cached_wrong_page_is_requested_again(name: str, monkeypatch: pytest.M
         def question(venue: Exchange) -> Awaitable[list[Kline]]:
             to_us = BEGIN_US + 40 * MINUTE.length_us
             begin_us = BEGIN_US - 60 * MINUTE.length_us  # without candles
-            return asked("x", lambda: fetched(venue, symbol_of(playback), MINUTE, begin_us, to_us))
+            return until_answered(
+                "x", lambda: fetched(venue, symbol_of(playback), MINUTE, begin_us, to_us)
+            )
 
         playback.later_ms = 75 * 60_000
         found = ask(playback, question)
@@ -142,7 +144,9 @@ def test_a_refused_symbol_is_not_requested_again(exchange: Playback) -> None:
         exchange.answers += [(404, {})]
 
     def question(venue: Exchange) -> Awaitable[list[Kline]]:
-        return asked("x", lambda: fetched(venue, "NONE", MINUTE, BEGIN_US, BEGIN_US + DAY_US))
+        return until_answered(
+            "x", lambda: fetched(venue, "NONE", MINUTE, BEGIN_US, BEGIN_US + DAY_US)
+        )
 
     with pytest.raises(RestError, match="BadSymbol" if by_ccxt else "404"):
         ask(exchange, question)

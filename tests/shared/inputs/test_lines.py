@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.inputs.dialects import dialect_of, is_remark
+from shared.inputs.dialects import dialect_of, is_comment
 from shared.inputs.line import RejectedLineError, parse_line
 from shared.inputs.lines import parse_lines
 from shared.inputs.rows import Rows
@@ -52,7 +52,7 @@ def one_by_one(payloads: tuple[bytes, ...]) -> tuple[dict[object, object], dict[
         if not any(lines):
             codes[p, 0] = "empty_payload"
             continue
-        plain = [line for line in lines if line and not is_remark(line)]
+        plain = [line for line in lines if line and not is_comment(line)]
         dialect = dialect_of(next(iter(plain or filter(None, lines))))
         for n, line in enumerate(lines):
             if not line or line == dialect.header:

@@ -17,7 +17,7 @@ _OUTSIDE: Final = ("192.0.2.1", 9)
 """A documentation address (RFC 5737): no datagram is sent to it."""
 
 
-def elsewhere(platform: Platform) -> Iterator[str]:
+def lan_address(platform: Platform) -> Iterator[str]:
     """Yield the lines; none if the page is served on loopback only."""
     host = platform.options.host
     urls = {each.component.name: each.component.url for each in platform.keepers}
