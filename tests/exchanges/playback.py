@@ -80,14 +80,13 @@ class Playback:
 
     def play(self, trades: Sequence[Trade], *, times: int = 1) -> None:
         """Publish trades, each so many times to each client."""
-        for trade in trades:
-            self.released[trade.symbol].append(trade)
+        self.lose(trades)
         self.say(*(self.dialect.message(trade) for trade in trades for _ in range(times)))
 
     def lose(self, trades: Sequence[Trade]) -> None:
-        """Publish trades over REST only."""
-        for trade in trades:
-            self.released[trade.symbol].append(trade)
+        """Publish trades over REST only, at once: a heartbeat may name the last one meanwhile."""
+        for symbol in {trade.symbol for trade in trades}:
+            self.released[symbol].extend([each for each in trades if each.symbol == symbol])
 
     def say(self, *texts: str) -> None:
         """Send these texts to each client."""
