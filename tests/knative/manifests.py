@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from local.topology.fields import LOADER
+
 ROOT = Path(__file__).parents[2]
 CRDS = ROOT.parent / "shared" / "crds"
 Manifest = dict[str, Any]
@@ -41,7 +43,7 @@ def built(directory: str) -> tuple[Manifest, ...]:
         ["kubectl", "kustomize", str(ROOT / directory)], capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr[-1000:]
-    return tuple(yaml.safe_load_all(result.stdout))
+    return tuple(yaml.load_all(result.stdout, LOADER))
 
 
 def template(manifest: Manifest) -> Manifest:
@@ -62,7 +64,7 @@ def crd_schemas() -> dict[tuple[str, str], Manifest]:
     """The official schemas, by apiVersion and kind."""
     found = {}
     for path in sorted(CRDS.glob("*.yaml")):
-        for each in yaml.safe_load_all(re.sub(r"\{\{.*?\}\}", "", path.read_text())):
+        for each in yaml.load_all(re.sub(r"\{\{.*?\}\}", "", path.read_text()), LOADER):
             if not each or each.get("kind") != "CustomResourceDefinition":
                 continue
             for version in each["spec"]["versions"]:

@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 import yaml
@@ -37,6 +38,7 @@ EXAMPLE = {
 """Secrets, each with its keys."""
 
 
+@cache
 def needed(code: str) -> set[str]:
     """Environment variables of a settings class without a default."""
     return {

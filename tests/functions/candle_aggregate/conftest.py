@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from functions.candle_aggregate.corrections import replace
 from tests.functions.candle_aggregate.replicas import Replica
 from tests.functions.candle_aggregate.world import World
 
@@ -16,6 +17,12 @@ def replica(valkey: redis.Redis) -> Iterator[Replica]:
     replica = Replica(valkey, "a")
     yield replica
     replica.engine.close()
+
+
+@pytest.fixture(autouse=True)
+def _what_is_not_stored_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is stored beside a repair here: it need not wait to see whether it is."""
+    monkeypatch.setattr(replace, "STORED_WITHIN_S", 0.0)
 
 
 @pytest.fixture

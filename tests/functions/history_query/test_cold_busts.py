@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from functions.candle_aggregate.corrections.repair import repair
+from functions.persist import busts
 from functions.persist.busts import BustWriter
 from shared.lake.cold import Cold
 from shared.stores.s3 import S3Access
@@ -95,14 +96,15 @@ def test_a_cancelled_trade_of_the_lake_leaves_its_candles(
 
 
 def test_without_a_time_the_last_days_are_searched_and_an_outage_is_no_attempt(
-    market: ColdMarket,
+    market: ColdMarket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A cancel without a time searches the last days; an outage does not make it a reject."""
+    monkeypatch.setattr(busts, "TRIES", 2)
     old = next(t for t in trades(market.ticks) if t.kind == INTEGER_ID)
     market.lake.sql(f"UPDATE first_ticks SET last_time_us = {old.time_us + 60_000_000}")
     bust(market, old, said=False)
     away = S3Access.from_env({"S3_ENDPOINT_URL": "http://127.0.0.1:1"})
-    for _ in range(12):
+    for _ in range(busts.TRIES + 2):
         retry(market, Cold(away))
     assert market.lake.sql("SELECT tries FROM pending_busts") == [(0,)]
     retry(market, market.lake.cold)
