@@ -21,7 +21,7 @@ import uvloop
 
 from functions.exchange_bridge.connections.backoff import Backoff
 from functions.exchange_bridge.connections.ccxt_connection import CcxtConnection
-from functions.exchange_bridge.connections.connection import Connection
+from functions.exchange_bridge.connections.connection import Connection, WebSocketConnection
 from functions.exchange_bridge.connections.feed import Feed
 from functions.exchange_bridge.connections.missing_trades import is_behind
 from functions.exchange_bridge.exchanges.ccxt_venue import CcxtVenue
@@ -102,12 +102,12 @@ async def run(settings: Settings, tracing: Tracing, stopping: asyncio.Event) -> 
         intake, outbox, status_sink, source, settings.report_s, lambda: gaps.unreported
     )
 
-    def opened() -> Connection | CcxtConnection:
+    def opened() -> Connection:
         behind = partial(is_behind, intake, settings.gap_grace_s)
-        callbacks = (intake.take, behind, intake.connected)
+        shared = (settings.timeouts, intake.take, behind, intake.connected)
         if isinstance(exchange, CcxtVenue):
-            return CcxtConnection(exchange, settings.timeouts, *callbacks)
-        return Connection(exchange, settings.timeouts, settings.max_message_bytes, *callbacks)
+            return CcxtConnection(exchange, *shared)
+        return WebSocketConnection(exchange, *shared, settings.max_message_bytes)
 
     feed = Feed(exchange, opened, intake.health, Backoff(settings.longest_pause_s))
     postgres = Postgres(settings.database_url, size=1) if settings.database_url else None

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from functions.exchange_bridge.connections.connection import (
+    Connection,
     NotSubscribedError,
     StalledError,
-    Timeouts,
 )
-from functions.exchange_bridge.exchange import Message
 from functions.exchange_bridge.exchanges.ccxt_venue import CcxtVenue
 
 log = logging.getLogger(__name__)
@@ -20,33 +20,18 @@ log = logging.getLogger(__name__)
 _LOOK_S: Final = 0.05
 
 
-class CcxtConnection:
-    """A connection with the interface of `Connection`; ccxt may open several WebSockets."""
+@dataclass
+class CcxtConnection(Connection):
+    """A connection by ccxt, which may open several WebSockets."""
 
-    def __init__(
-        self,
-        venue: CcxtVenue,
-        timeouts: Timeouts,
-        take: Callable[..., Message],
-        is_behind: Callable[[], Awaitable[bool]],
-        connected: Callable[[], None],
-    ) -> None:
-        self._venue = venue
-        self._timeouts = timeouts
-        self._take = take
-        self._is_behind = is_behind
-        self._connected = connected
-        self.subscribed = asyncio.Event()
+    exchange: CcxtVenue
 
     async def run(self) -> None:
-        """Subscribe and forward messages; end only with an exception that gives the reason.
-
-        OSError, NotSubscribedError, StalledError.
-        """
-        client = self._venue.client
+        """Let ccxt connect and subscribe; forward messages until any part ends."""
+        client = self.exchange.client
         client.on_trade = self._on_trade
-        client.on_unreadable = self._take
-        self._connected()
+        client.on_unreadable = self.take
+        self.connected()
         ended = client.begin()
         try:
             async with asyncio.TaskGroup() as group:
@@ -62,16 +47,16 @@ class CcxtConnection:
             await client.hang_up()
 
     def _on_trade(self, trade: dict[str, Any]) -> None:
-        self._take(self._venue.trade_payload(trade), self._venue.message_of(trade))
+        self.take(self.exchange.trade_payload(trade), self.exchange.message_of(trade))
 
     def _trade_methods(self) -> list[tuple[str, Any]]:
         """Return the watch calls: one for all symbols if the venue supports that."""
-        if self._venue.client.sdk.has.get("watchTradesForSymbols"):
-            return [("watch_trades_for_symbols", list(self._venue.symbols))]
-        return [("watch_trades", symbol) for symbol in self._venue.symbols]
+        if self.exchange.client.sdk.has.get("watchTradesForSymbols"):
+            return [("watch_trades_for_symbols", list(self.exchange.symbols))]
+        return [("watch_trades", symbol) for symbol in self.exchange.symbols]
 
     def _watch_quotes(self, group: asyncio.TaskGroup) -> None:
-        has, symbols = self._venue.client.sdk.has, self._venue.symbols
+        has, symbols = self.exchange.client.sdk.has, self.exchange.symbols
         for name, method in (
             ("watchBidsAsks", "watch_bids_asks"),
             ("watchTickers", "watch_tickers"),
@@ -96,16 +81,16 @@ class CcxtConnection:
             try:
                 response = await self._call(method, symbols)
             except NotSubscribedError as error:
-                log.warning("%s: no quotes: %s", self._venue.name, error)
+                log.warning("%s: no quotes: %s", self.exchange.name, error)
                 return
             tickers = response.values() if "symbol" not in response else [response]
             for ticker in tickers:
-                payload = self._venue.quote_payload(ticker)
+                payload = self.exchange.quote_payload(ticker)
                 if payload is not None:
-                    self._take(payload)
+                    self.take(payload)
 
     async def _call(self, method: str, symbols: Sequence[str] | str) -> Any:
-        client = self._venue.client
+        client = self.exchange.client
         try:
             return await getattr(client.sdk, method)(symbols)
         except Exception as error:
@@ -117,26 +102,26 @@ class CcxtConnection:
 
     async def _confirm(self) -> None:
         """Wait for the venue's first message: ccxt does not report confirmed subscriptions."""
-        client, heard = self._venue.client, self._venue.client.heard
+        client, heard = self.exchange.client, self.exchange.client.heard
         loop = asyncio.get_running_loop()
-        until_s = loop.time() + self._timeouts.connect_s
+        until_s = loop.time() + self.timeouts.connect_s
         while not (client.is_connected and client.heard > heard):
             if loop.time() > until_s:
                 if client.is_connected:  # the venue does not respond
                     break
-                raise NotSubscribedError(f"no connection within {self._timeouts.connect_s:g} s")
+                raise NotSubscribedError(f"no connection within {self.timeouts.connect_s:g} s")
             await asyncio.sleep(_LOOK_S)
         self.subscribed.set()
-        if not self._venue.contiguous:
-            await self._is_behind()  # trades before this connection are fetched right away
+        if not self.exchange.contiguous:
+            await self.is_behind()  # trades before this connection are fetched right away
 
     async def _watch_silence(self) -> None:
         """Detect a dead feed: ccxt's pings do not prove that trades would arrive."""
         heard = -1
         while True:
-            await asyncio.sleep(self._timeouts.stall_s)
-            if heard == self._venue.client.heard and await self._is_behind():
+            await asyncio.sleep(self.timeouts.stall_s)
+            if heard == self.exchange.client.heard and await self.is_behind():
                 raise StalledError(
-                    f"no message for {self._timeouts.stall_s:g} s, but the venue lists newer trades"
+                    f"no message for {self.timeouts.stall_s:g} s, but the venue lists newer trades"
                 )
-            heard = self._venue.client.heard
+            heard = self.exchange.client.heard

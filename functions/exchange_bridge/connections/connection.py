@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -44,47 +44,51 @@ class Timeouts(FromEnvironment):
     stall_s: float = integer("STALL_MS", 10_000, 100, 3_600_000, to=ms_to_s)
 
 
+@dataclass
 class Connection:
-    """A connection.
+    """A connection to an exchange.
 
     `connected` is called before it is made. `take` receives every message. `is_behind` asks the
     exchange, if it can, whether trades are missing. `subscribed` is set once every subscription is
     confirmed.
     """
 
-    def __init__(
-        self,
-        exchange: Exchange,
-        timeouts: Timeouts,
-        max_message_bytes: int,
-        take: Callable[[bytes], Message],
-        is_behind: Callable[[], Awaitable[bool]],
-        connected: Callable[[], None],
-    ) -> None:
-        self._exchange = exchange
-        self._timeouts = timeouts
-        self._max_message_bytes = max_message_bytes
-        self._take = take
-        self._is_behind = is_behind
-        self._connected = connected
-        self._waiting = set(exchange.expected())
-        self._heard_s = 0.0
-        self.subscribed = asyncio.Event()
+    exchange: Exchange
+    timeouts: Timeouts
+    take: Callable[..., Message]
+    is_behind: Callable[[], Awaitable[bool]]
+    connected: Callable[[], None]
+    subscribed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     async def run(self) -> None:
-        """Connect, subscribe, read; end only with an exception that gives the reason.
+        """Subscribe and forward messages; end only with an exception that gives the reason.
 
         OSError, TimeoutError, websockets' exceptions, NotSubscribedError, StalledError.
         """
-        self._connected()
+        raise NotImplementedError
+
+
+@dataclass
+class WebSocketConnection(Connection):
+    """One WebSocket."""
+
+    max_message_bytes: int
+
+    def __post_init__(self) -> None:
+        self._waiting = set(self.exchange.expected())
+        self._heard_s = 0.0
+
+    async def run(self) -> None:
+        """Connect, subscribe, read, until it ends."""
+        self.connected()
         async with connect(
-            self._exchange.url,
+            self.exchange.url,
             logger=_frames,
-            open_timeout=self._timeouts.connect_s,
+            open_timeout=self.timeouts.connect_s,
             close_timeout=CLOSE_S,
             ping_interval=PING_S,
             ping_timeout=PING_S,
-            max_size=self._max_message_bytes,
+            max_size=self.max_message_bytes,
             max_queue=(1024, 256),
         ) as socket:
             self._heard_s = time.monotonic()
@@ -94,31 +98,31 @@ class Connection:
                 group.create_task(self._read(socket))
 
     async def _request(self, socket: ClientConnection) -> None:
-        for number, request in enumerate(self._exchange.requests()):
+        for number, request in enumerate(self.exchange.requests()):
             if number:
                 await asyncio.sleep(REQUEST_SPACING_S)
             await socket.send(request)
         if not self._waiting:
             self.subscribed.set()
         try:
-            async with asyncio.timeout(self._timeouts.connect_s):
+            async with asyncio.timeout(self.timeouts.connect_s):
                 await self.subscribed.wait()
         except TimeoutError:
             missing = ", ".join(sorted(self._waiting)[:5])
             raise NotSubscribedError(
-                f"not confirmed within {self._timeouts.connect_s:g} s: {missing}"
+                f"not confirmed within {self.timeouts.connect_s:g} s: {missing}"
             ) from None
-        if not self._exchange.contiguous:
-            await self._is_behind()  # trades before this connection are fetched right away
+        if not self.exchange.contiguous:
+            await self.is_behind()  # trades before this connection are fetched right away
 
     async def _read(self, socket: ClientConnection) -> None:
         while True:
-            message = self._take(await socket.recv(decode=False))
+            message = self.take(await socket.recv(decode=False))
             self._heard_s = time.monotonic()
             if message.reply:
                 await socket.send(message.reply)
             if message.kind is Kind.ERROR:
-                log.error("%s says: %s", self._exchange.name, message.detail)
+                log.error("%s says: %s", self.exchange.name, message.detail)
                 if not self.subscribed.is_set():
                     raise NotSubscribedError(message.detail)
             elif message.kind is Kind.CONFIRMATION:
@@ -128,20 +132,20 @@ class Connection:
 
     async def _watch(self, socket: ClientConnection) -> None:
         """Tell a quiet market from a dead feed."""
-        stall_s = self._timeouts.stall_s
+        stall_s = self.timeouts.stall_s
         while True:
             silent_s = time.monotonic() - self._heard_s
             if silent_s < stall_s:
                 await asyncio.sleep(stall_s - silent_s)
                 continue
-            if self._exchange.heartbeats:
+            if self.exchange.heartbeats:
                 raise StalledError(f"no message and no heartbeat for {silent_s:.1f} s")
             try:
                 async with asyncio.timeout(stall_s):
                     await (await socket.ping())
             except TimeoutError:
                 raise StalledError(f"no message for {silent_s:.1f} s, and no pong") from None
-            if await self._is_behind():
+            if await self.is_behind():
                 raise StalledError(
                     f"no message for {silent_s:.1f} s, but the exchange lists newer trades"
                 )

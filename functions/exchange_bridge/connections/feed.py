@@ -12,7 +12,6 @@ from typing import Final
 from websockets.exceptions import WebSocketException
 
 from functions.exchange_bridge.connections.backoff import Backoff
-from functions.exchange_bridge.connections.ccxt_connection import CcxtConnection
 from functions.exchange_bridge.connections.connection import (
     Connection,
     NotSubscribedError,
@@ -38,7 +37,7 @@ class Feed:
     """
 
     exchange: Exchange
-    open: Callable[[], Connection | CcxtConnection]
+    open: Callable[[], Connection]
     health: Health
     backoff: Backoff
 
@@ -97,7 +96,7 @@ class Feed:
         metrics.FEED_RECONNECTS.labels(self.exchange.name, reason).inc()
 
 
-async def _subscribed(connection: Connection | CcxtConnection, task: asyncio.Task[None]) -> bool:
+async def _subscribed(connection: Connection, task: asyncio.Task[None]) -> bool:
     """Wait until the connection is subscribed or has ended; return whether it is subscribed."""
     subscribed = asyncio.create_task(connection.subscribed.wait())
     try:
