@@ -116,11 +116,7 @@ class Intake:
     def packed(self, payloads: Sequence[bytes]) -> list[Batch]:
         """Return batches of fetched payloads, for a sender that waits for room."""
         self.flush(due_only=False)
-        now_us = self.now_us()
-        times_us = [now_us] * len(payloads)
-        added = Payloads(b"".join(payloads), [len(each) for each in payloads], times_us)
-        batches = list(self.batcher.add(added, now_us))
-        return [*batches, self.batcher.take()] if self.batcher.waiting else batches
+        return fetched_batches(self.batcher, payloads, self.now_us())
 
     def flush(self, *, due_only: bool = True) -> None:
         """Send the pending batch if it is due."""
@@ -156,6 +152,14 @@ class Intake:
                 *(self.exchange.name, self._dropped, reason),
             )
             self._dropped, self._logged_s = 0, self.now_s()
+
+
+def fetched_batches(batcher: Batcher, payloads: Sequence[bytes], now_us: int) -> list[Batch]:
+    """Return all batches of fetched payloads."""
+    times_us = [now_us] * len(payloads)
+    added = Payloads(b"".join(payloads), [len(each) for each in payloads], times_us)
+    batches = list(batcher.add(added, now_us))
+    return [*batches, batcher.take()] if batcher.waiting else batches
 
 
 def _runs(ids: Sequence[int]) -> list[tuple[int, int]]:

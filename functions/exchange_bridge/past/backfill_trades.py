@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from functions.exchange_bridge.exchange import Exchange, Fetched, Trade
+from functions.exchange_bridge.intake import fetched_batches
 from functions.exchange_bridge.past.gaps import gap_event
 from functions.exchange_bridge.past.venue_history import until_answered, until_readable
 from functions.exchange_bridge.rest import RestError
-from shared.sources.batcher import Batcher, Payloads
+from shared.sources.batcher import Batcher
 from shared.sources.outbox import Outbox
 from shared.stores.postgres import Postgres
 from shared.wire.gaps import Gap, GapState
@@ -110,11 +111,7 @@ class TradeBackfill:
         now_us = time.time_ns() // 1000
         for first in range(0, len(payloads), SENT_AT_ONCE):
             chunk = payloads[first : first + SENT_AT_ONCE]
-            added = Payloads(b"".join(chunk), [len(each) for each in chunk], [now_us] * len(chunk))
-            batches = list(self.batcher.add(added, now_us))
-            if self.batcher.waiting:
-                batches.append(self.batcher.take())
-            await self.outbox.put_when_room(*batches)
+            await self.outbox.put_when_room(*fetched_batches(self.batcher, chunk, now_us))
         await self.outbox.until_accepted(self.outbox.put_count)
 
     async def _pages(self, symbol: str, piece: Piece) -> list[Fetched]:
