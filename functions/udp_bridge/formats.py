@@ -19,7 +19,7 @@ _PRICE_TAG: Final = 0x11
 _BRACE: Final = 0x7B
 _BRACKET: Final = 0x5B
 _NEWLINE: Final = 0x0A
-_OBJECTS: Final = re.compile(rb"\[?\s*\{")
+_JSON_BEGINNING: Final = re.compile(rb"\[?\s*\{|\[\d+,\[")
 _FIX: Final = b"8=FIX"
 _BLANKS: Final = 16
 """Bytes allowed before the brace of an object."""
@@ -41,12 +41,12 @@ def sorted_out(datagrams: Datagrams) -> tuple[Datagrams, Datagrams, Datagrams]:
     symbol by the tag of its price: every protobuf writer keeps field order. That tag is a control
     character, which is not allowed in CSV, so no valid datagram is misread. A JSON object starts
     with a brace, which no symbol has, after blanks or a byte order mark, an array of them with a
-    bracket and a brace; a FIX message starts with its version. Several objects of a datagram become
-    one each.
+    bracket and a brace, a list of Kraken's trades with two brackets; a FIX message starts with its
+    version. Several objects of a datagram become one each.
     """
     empty = Datagrams(b"", [], [])
     payloads = datagrams.payloads
-    if _PRICE_TAG not in payloads and _BRACE not in payloads and _FIX not in payloads:
+    if not any(mark in payloads for mark in (_PRICE_TAG, _BRACE, _BRACKET, _FIX)):
         return datagrams, empty, empty
     ends = np.cumsum(datagrams.lengths)
     starts = ends - datagrams.lengths
@@ -83,7 +83,7 @@ def _one_each(datagrams: Datagrams) -> Datagrams:
 
 def _kind(payloads: bytes, start: int, end: int) -> int:
     beginning = payloads[start : min(end, start + _BLANKS)].removeprefix(BYTE_ORDER_MARK).lstrip()
-    if _OBJECTS.match(beginning) or payloads.startswith(fix.BEGINNINGS, start, end):
+    if _JSON_BEGINNING.match(beginning) or payloads.startswith(fix.BEGINNINGS, start, end):
         return _JSON
     is_ticker = (
         start + 2 < end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import re
 from dataclasses import dataclass
@@ -55,13 +56,12 @@ PLAIN: Final = Dialect()
 def dialect_of(first_line: bytes, *, decimal_comma: bool = False) -> Dialect:
     """Return the dialect of a payload with this first line."""
     text = first_line.decode(errors="replace")
-    delimiter = delimiter_of(text)
-    try:
-        names = split(text, delimiter)
-    except csv.Error:
-        names = []
-    if not is_header(names):
-        return Dialect(delimiter, decimal_comma)
+    for delimiter in (",", *_DELIMITERS):
+        with contextlib.suppress(csv.Error):
+            if is_header(names := split(text, delimiter)):
+                break
+    else:
+        return Dialect(delimiter_of(text), decimal_comma)
     layout = layout_of(tuple(names), is_table=True)
     columns = {
         field: names.index(columns_found[0]) for field, columns_found in layout.places.items()

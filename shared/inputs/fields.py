@@ -222,7 +222,7 @@ def layout_of(names: tuple[str, ...], *, is_table: bool = False) -> Layout:
 
 def is_header(names: Iterable[str]) -> bool:
     """Whether the fields of a first line are a header: no number, and at least two known names."""
-    plain = [_plain(name) for name in names]
+    plain = [_named(name)[0] for name in names]
     known_count = sum(name in _FIELDS for name in plain)
     return known_count >= 2 and not any(
         name[:1].isdigit() or name[:1] in "+-" for name in plain if name

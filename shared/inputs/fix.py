@@ -76,6 +76,8 @@ def of_tags(payload: bytes) -> Values:
         tag, _, value = each.decode(errors="replace").partition("=")
         if tag in _TAGS:
             fields.setdefault(_TAGS[tag], value)
+    if "MsgType" not in fields:
+        return NoTrade("", "it names no MsgType: 35=8, an ExecutionReport, or 35=AE")
     return _values(fields)
 
 

@@ -36,7 +36,7 @@ from shared.wire.raw_batch import FORMAT_CSV_DECIMAL_COMMA, RawBatch
 from shared.wire.ticks import INTEGER_ID, NO_ID, TEXT_ID, Int64s, Texts
 
 _NEWLINE, _RETURN, _COMMA, _ZERO, _MINUS = b"\n\r,0-"
-_HASH, _EQUALS, _QUOTE = b'#="'
+_HASH, _EQUALS, _QUOTE, _PLUS, _NINE = b'#="+9'
 _SIDES: Final = {b"": 0, b"buy": 1, b"b": 1, b"sell": 2, b"s": 2, b"a": 2, b"n": 0}
 _MAKER_SIDES: Final = {b"": 0, b"true": 2, b"false": 1}
 
@@ -113,11 +113,10 @@ def _by_dialect(
         first[n] = _after_comments(text, lines, payload, int(first[n]))
     irregular = first
     if not decimal_comma and b";" not in batch.payloads and b"\t" not in batch.payloads:
-        # A header's second field begins with a letter or quote, where a tick has a price.
+        # A header's second field is a name, where a tick has a price.
         comma = np.append(np.flatnonzero(text.bytes == _COMMA), len(text.bytes))
         second = text.byte(comma[np.searchsorted(comma, lines.start[first])] + 1)
-        irregular = first[second >= ord("<")]
-        irregular = np.union1d(irregular, first[second == ord('"')])
+        irregular = first[(second < _PLUS) | (second > _NINE) | (second == _COMMA)]
     if not len(irregular):
         return [(PLAIN, np.arange(len(payload)))] if len(payload) else []
     dialects = {PLAIN: 0}

@@ -73,8 +73,9 @@ def test_several_objects_of_a_datagram_are_one_each() -> None:
         b'{"f":6}\nf,6',  # anything else stays as it is
         b'[{"g":',
         b"[X],1",
+        b'[337,[["5541.2","0.1","1534614057.3","s","l",""]],"trade","XBT/USD"]',  # of Kraken
     ]
-    csv, _, read = sorted_out(Datagrams(b"".join(some), list(map(len, some)), [1, 2, 3, 4, 5, 6]))
+    csv, _, read = sorted_out(Datagrams(b"".join(some), list(map(len, some)), list(range(1, 8))))
     ends = list(itertools.accumulate(read.lengths, initial=0))
     objects = [read.payloads[a:b] for a, b in itertools.pairwise(ends)]
     assert list(zip(read.receive_time_us, objects, strict=True)) == [
@@ -86,6 +87,7 @@ def test_several_objects_of_a_datagram_are_one_each() -> None:
         (3, some[2]),
         (4, some[3]),
         (5, some[4]),
+        (7, some[6]),
     ]
     assert csv.payloads == b"[X],1"
 

@@ -101,6 +101,7 @@ def test_session_and_order_messages_are_counted(text: str, kind: str) -> None:
     [
         ("35=8|150=H|17=e9|55=BRN|31=1", "bad_message", "ExecRefID"),
         ("35=8|150=H|19=e1|31=1", "bad_symbol", "symbol"),
+        ("150=F|17=e1|55=BRN|31=1|32=1", "bad_message", "35=8"),
         ("35=X|268=1|269=2|55=BRN|270=1", "bad_message", "TradeCaptureReport"),
         ("35=8|150=F|17=e1|55=BRN", "bad_message", "price"),
         ("35=8|150=F|17=e1|55=BRN|31=much", "bad_price", "much"),

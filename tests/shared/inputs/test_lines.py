@@ -247,6 +247,19 @@ def test_a_date_and_a_time_of_day_are_one_time() -> None:
     assert set(unread) == {"bid"}
 
 
+@pytest.mark.parametrize(
+    "header", ["symbol, price , size", "symbol,,price,size", "a,#,symbol,price"]
+)
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_header_is_recognized_whatever_its_second_name(header: str, delimiter: str) -> None:
+    """A header is recognized though its second name is empty, or begins with no letter."""
+    values = [{"symbol": "A", "price": "2"}.get(name.strip(), "1") for name in header.split(",")]
+    content = f"{header.replace(',', delimiter)}\n{delimiter.join(values)}\n"
+    found = parse_lines(batch(content.encode()))
+    assert [row(found.rows, i)[:2] for i in range(len(found.rows))] == [("A", 2)]
+    assert found.rejected == []
+
+
 def test_an_amount_beside_a_volume_is_money() -> None:
     """In a table with the columns volume and amount, as Tushare's, the volume is the size."""
     found = parse_lines(
@@ -287,11 +300,15 @@ def test_a_header_may_follow_comments(remark: bytes) -> None:
         ("Symbol,Price (USD),Size,Time (UTC),Price (EUR)", ("Price (EUR)",)),
         ("symbol,price,size,event_time,fee (USD)", ("fee (USD)",)),
         ("symbol,price,size,executed_at,Time (EST)", ("Time (EST)",)),
+        ("market,price (USD),amount [BTC],time (UTC),venue", ("venue",)),
+        ("Market;Price (USD);Amount;Time (UTC)", ()),
+        ("Symbol\tPrice (USD)\tSize [BTC]\tTime", ()),
     ],
 )
 def test_a_column_name_may_end_with_a_unit(header: str, unread: tuple[str, ...]) -> None:
     """A column name may end with a unit; that of a time must be a zone equal to UTC."""
-    values = ["A", "1", "2", "1735827600038", "3"][: len(header.split(","))]
-    found = parse_lines(batch(f"{header}\n{','.join(values)}\n".encode()))
+    delimiter = next(each for each in ";\t," if each in header)
+    values = ["A", "1", "2", "1735827600038", "3"][: len(header.split(delimiter))]
+    found = parse_lines(batch(f"{header}\n{delimiter.join(values)}\n".encode()))
     assert row(found.rows, 0)[:4] == ("A", 1, 2, 1_735_827_600_038_000)
     assert tuple(found.unread) == unread
