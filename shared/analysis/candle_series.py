@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+
+
+T = TypeVar("T", bound="DataclassInstance")
+
+
+def at(columns: T, rows: slice | Ints | Bools) -> T:
+    """Return some rows of a dataclass whose fields are all columns."""
+    return type(columns)(*(getattr(columns, each.name)[rows] for each in fields(columns)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +63,4 @@ class Candles:
 
     def __getitem__(self, rows: slice) -> Candles:
         """Return some of the rows, as views."""
-        return Candles(
-            self.start_us[rows],
-            self.open[rows],
-            self.high[rows],
-            self.low[rows],
-            self.close[rows],
-            self.volume[rows],
-        )
+        return at(self, rows)

@@ -215,47 +215,24 @@ def format_of(names: Sequence[str]) -> Json:
     )
 
 
-MS: Final[Json] = {"type": "integer", "description": "Milliseconds since 1970, UTC."}
-DECIMAL: Final[Json] = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
-NUMBER: Final[Json] = {"type": "number", "description": "The exact decimal, as a JSON number."}
-NAME: Final[Json] = {"type": "string"}
-COUNT: Final[Json] = {"type": "integer", "minimum": 0}
+class Kind(dict[str, Any]):
+    """A schema; called with the description of a value, that value's, perhaps or null."""
+
+    def __call__(self, description: str, *, null: bool = False) -> Json:
+        """Describe a value."""
+        kind = [self["type"], "null"] if null else self["type"]
+        return {**self, "type": kind, "description": description}
+
+
+MS: Final = Kind(type="integer", description="Milliseconds since 1970, UTC.")
+DECIMAL: Final = Kind(type="string", pattern=r"^-?[0-9]+(\.[0-9]+)?$")
+EXACT_NUMBER: Final = Kind(type="number", description="The exact decimal, as a JSON number.")
+NUMBER: Final = Kind(type="number")
+NAME: Final = Kind(type="string")
+COUNT: Final = Kind(type="integer", minimum=0)
+INTEGER: Final = Kind(type="integer")
+BOOLEAN: Final = Kind(type="boolean")
 
 
 def _description(description: str) -> Json:
     return {"description": description} if description else {}
-
-
-def _described(schema: Json, description: str, *, null: bool) -> Json:
-    kind = [schema["type"], "null"] if null else schema["type"]
-    return {**schema, "type": kind, "description": description}
-
-
-def ms(description: str, *, null: bool = False) -> Json:
-    """Describe a time."""
-    return _described(MS, description, null=null)
-
-
-def decimal(description: str, *, null: bool = False) -> Json:
-    """Describe an exact decimal."""
-    return _described(DECIMAL, description, null=null)
-
-
-def name(description: str, *, null: bool = False) -> Json:
-    """Describe a text."""
-    return _described(NAME, description, null=null)
-
-
-def count(description: str) -> Json:
-    """Describe a number of things."""
-    return _described(COUNT, description, null=False)
-
-
-def number(description: str) -> Json:
-    """Describe a decimal as a JSON number."""
-    return _described(NUMBER, description, null=False)
-
-
-def boolean(description: str) -> Json:
-    """Describe what is true or false."""
-    return {"type": "boolean", "description": description}

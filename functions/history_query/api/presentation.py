@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.api.formats import MEDIA_TYPES, Content, rendered, requested_format
-from functions.history_query.api.parameters import ParameterError
+from functions.history_query.api.parameters import ParameterError, read
 from functions.history_query.api.response_cache import cacheable
 from shared.market.decimals import to_text
 from shared.market.trading_days import zone_of
@@ -47,10 +47,7 @@ class Presentation:
             raise ParameterError(f"columns: {unknown[0][:40]!r} is none of {', '.join(columns)}")
         if selected and name in ("lightweight-charts", "influx"):
             raise ParameterError(f"columns: format={name} has its own")
-        try:
-            zone = zone_of(query["tz"]) if query.get("tz") else None
-        except ValueError as error:
-            raise ParameterError(f"tz: {error}") from error
+        zone = read(query, "tz", zone_of)
         absent = ("indicators",) if zone else ("indicators", "time")
         return cls(
             name,

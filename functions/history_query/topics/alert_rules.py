@@ -35,8 +35,7 @@ TEST_PATH: Final = f"{PATH}/test"
 MAX_BODY_BYTES: Final = 4_096
 
 _RULE: Final[spec.Json] = {
-    **spec.NAME,
-    "description": "As docs/alerts.md says: `BTC-USD close > 75000 on 5m`.",
+    **spec.NAME("As docs/alerts.md says: `BTC-USD close > 75000 on 5m`."),
     "minLength": 1,
     "maxLength": MAX_CHARACTERS,
 }
@@ -137,25 +136,25 @@ PART: Final = spec.Part(
             {
                 "id": spec.NAME,
                 "rule": _RULE,
-                "alerts": spec.count("How often it came true."),
+                "alerts": spec.COUNT("How often it came true."),
                 "created": spec.MS,
-                "posted": spec.boolean("Whether it has a sink."),
-                "muted": spec.boolean("Whether its alerts go to nobody."),
+                "posted": spec.BOOLEAN("Whether it has a sink."),
+                "muted": spec.BOOLEAN("Whether its alerts go to nobody."),
             }
         ),
         "TestedAlerts": spec.object_of({"targets": spec.list_of("TestedTarget")}),
         "TestedTarget": spec.object_of(
             {
-                "target": spec.name("Service, number and names in ALERT_URLS."),
+                "target": spec.NAME("Service, number and names in ALERT_URLS."),
                 "sent": {"type": "boolean"},
-                "reason": spec.name("Why it was not.", null=True),
+                "reason": spec.NAME("Why it was not.", null=True),
             }
         ),
         "AddedRule": spec.object_of(
             {
                 "id": spec.NAME,
                 "rule": _RULE,
-                "note": spec.name("Where it is true already: when it alerts.", null=True),
+                "note": spec.NAME("Where it is true already: when it alerts.", null=True),
             }
         ),
     },

@@ -33,14 +33,14 @@ ORDER BY start_us DESC, rule_id DESC LIMIT %(limit)s
 _ALERT: Final = spec.object_of(
     {
         "rule_id": spec.NAME,
-        "rule": spec.name("As it was added: `BTC-USD close > 75000 on 1m`."),
-        "symbol": spec.name("The instrument, or the feed that the rule is about."),
-        "timeframe": spec.name("Empty where the rule is about no candles."),
-        "candle_start": spec.ms(
+        "rule": spec.NAME("As it was added: `BTC-USD close > 75000 on 1m`."),
+        "symbol": spec.NAME("The instrument, or the feed that the rule is about."),
+        "timeframe": spec.NAME("Empty where the rule is about no candles."),
+        "candle_start": spec.MS(
             "Start of the candle it came true on, ms; of a rule without candles when"
             " it was seen to be true."
         ),
-        "timestamp": spec.ms("When that candle had ended, or likewise, ms."),
+        "timestamp": spec.MS("When that candle had ended, or likewise, ms."),
     }
 )
 _OF_PATTERN: Final = patterns.PART.schemas["Pattern"]["properties"]
@@ -56,13 +56,13 @@ PART: Final = _ALERTS.part(
         "properties": {
             **_OF_PATTERN,
             **_ALERT["properties"],
-            "value": spec.decimal("The left side of the first comparison."),
+            "value": spec.DECIMAL("The left side of the first comparison."),
             "to": {
                 "type": "array",
                 "items": spec.NAME,
                 "description": "The targets that the rule names; none: all.",
             },
-            "muted": spec.boolean("Whether it was sent to nobody."),
+            "muted": spec.BOOLEAN("Whether it was sent to nobody."),
         },
     },
     RANGE,

@@ -66,16 +66,16 @@ PART: Final = spec.Part(
     {
         "Bar": spec.object_of(
             {
-                "t": spec.ms("When its first trade was, ms since 1970 UTC."),
-                "end": spec.ms("When its last trade was that makes a price."),
-                "time": spec.name("Local time of `t`, where `tz` is given."),
+                "t": spec.MS("When its first trade was, ms since 1970 UTC."),
+                "end": spec.MS("When its last trade was that makes a price."),
+                "time": spec.NAME("Local time of `t`, where `tz` is given."),
                 **dict.fromkeys("ohlc", spec.DECIMAL),
                 **{name: _OF_CANDLE[name] for name in ("v", "qv", "vw", "n", "bv", "sv")},
-                "closed": spec.boolean(
+                "closed": spec.BOOLEAN(
                     "It has reached its amount, or its day is over: only a late"
                     " trade may still change it."
                 ),
-                "complete": spec.boolean(
+                "complete": spec.BOOLEAN(
                     "No known gap of its feed lies between its day's start and it."
                 ),
                 "indicators": _OF_CANDLE["indicators"],
@@ -87,7 +87,7 @@ PART: Final = spec.Part(
                 "symbol": spec.NAME,
                 "type": spec.NAME,
                 "bars": spec.list_of("Bar"),
-                "next": spec.name(
+                "next": spec.NAME(
                     "The cursor of the next page; null: there are no more. A page"
                     " may hold fewer than `limit` and still have one.",
                     null=True,

@@ -76,21 +76,21 @@ PART: Final = spec.Part(
     {
         "Candle": spec.object_of(
             {
-                "t": spec.ms("Start of the interval, ms since 1970 UTC."),
-                "time": spec.name("Local time, where `tz` is given."),
+                "t": spec.MS("Start of the interval, ms since 1970 UTC."),
+                "time": spec.NAME("Local time, where `tz` is given."),
                 **dict.fromkeys(("o", "h", "l", "c"), _PRICE),
-                "v": spec.decimal("Volume."),
-                "qv": spec.decimal("Notional: the sum of price x size, exact."),
-                "vw": spec.name(
+                "v": spec.DECIMAL("Volume."),
+                "qv": spec.DECIMAL("Notional: the sum of price x size, exact."),
+                "vw": spec.NAME(
                     "Volume-weighted average price, 20 digits; null without volume.", null=True
                 ),
-                "n": spec.count("Trades."),
-                "bv": spec.decimal("Volume of trades whose aggressor bought."),
-                "sv": spec.decimal("Volume of trades whose aggressor sold."),
-                "closed": spec.boolean("Only a late trade may still change it."),
-                "partial": spec.boolean("It began before the first tick seen."),
-                "complete": spec.boolean("It touches no known gap of its feed."),
-                "revision": spec.count(
+                "n": spec.COUNT("Trades."),
+                "bv": spec.DECIMAL("Volume of trades whose aggressor bought."),
+                "sv": spec.DECIMAL("Volume of trades whose aggressor sold."),
+                "closed": spec.BOOLEAN("Only a late trade may still change it."),
+                "partial": spec.BOOLEAN("It began before the first tick seen."),
+                "complete": spec.BOOLEAN("It touches no known gap of its feed."),
+                "revision": spec.COUNT(
                     "The highest wins; of its parts where it is made of shorter"
                     " candles; 0 where it is made of ticks."
                 ),
@@ -113,7 +113,7 @@ PART: Final = spec.Part(
                 "symbol": spec.NAME,
                 "timeframe": spec.NAME,
                 "candles": spec.list_of("Candle", "Ascending by time."),
-                "next": spec.name(
+                "next": spec.NAME(
                     "The cursor of the next page: later candles if the request has"
                     " `from`, else earlier ones. Null: there are no more. A page may hold fewer"
                     " than `limit` and still have one.",

@@ -50,17 +50,16 @@ PART: Final = spec.Part(
                 "state": _STATE,
                 "reported": spec.MS,
                 "reconnects": spec.COUNT,
-                "skew_ms": {
-                    "type": ["integer", "null"],
-                    "description": "Estimate: the exchange's clock less the bridge's.",
-                },
-                "error": spec.name("What is wrong.", null=True),
+                "skew_ms": spec.INTEGER(
+                    "Estimate: the exchange's clock less the bridge's.", null=True
+                ),
+                "error": spec.NAME("What is wrong.", null=True),
                 "symbols": spec.list_of("FeedSymbol"),
             }
         ),
         "FeedSymbol": spec.object_of(
             {
-                "symbol": spec.name("As the exchange writes it."),
+                "symbol": spec.NAME("As the exchange writes it."),
                 "instrument": spec.NAME,
                 "state": _STATE,
                 "last_message": _MS_OR_NULL,
@@ -69,7 +68,7 @@ PART: Final = spec.Part(
                 "trades_per_minute": spec.COUNT,
                 "history": spec.object_of(
                     {
-                        "done": spec.count("Parts of the past that were fetched."),
+                        "done": spec.COUNT("Parts of the past that were fetched."),
                         "parts": spec.COUNT,
                     }
                 ),
@@ -77,7 +76,7 @@ PART: Final = spec.Part(
                     {
                         "open": spec.COUNT,
                         "filled": spec.COUNT,
-                        "missing": spec.count("Trades missing in open gaps."),
+                        "missing": spec.COUNT("Trades missing in open gaps."),
                     }
                 ),
             }

@@ -37,11 +37,11 @@ _SHARE: Final = spec.query(
     "0.7",
 )
 _VOLUMES: Final = {
-    "v": spec.decimal("Volume."),
-    "bv": spec.decimal("Volume of trades whose aggressor bought."),
-    "sv": spec.decimal("Volume of trades whose aggressor sold."),
-    "ebv": spec.decimal("Volume of unknown side, bought by the tick rule: an estimate."),
-    "esv": spec.decimal("Volume of unknown side, sold by the tick rule."),
+    "v": spec.DECIMAL("Volume."),
+    "bv": spec.DECIMAL("Volume of trades whose aggressor bought."),
+    "sv": spec.DECIMAL("Volume of trades whose aggressor sold."),
+    "ebv": spec.DECIMAL("Volume of unknown side, bought by the tick rule: an estimate."),
+    "esv": spec.DECIMAL("Volume of unknown side, sold by the tick rule."),
 }
 _COLUMNS: Final = ("t", "time", *_VOLUMES, "d", "cd", "vw", "closed")
 
@@ -73,12 +73,12 @@ PART: Final = spec.Part(
     {
         "Flow": spec.object_of(
             {
-                "t": spec.ms("Start of the candle, ms since 1970 UTC."),
-                "time": spec.name("Local time, where `tz` is given."),
+                "t": spec.MS("Start of the candle, ms since 1970 UTC."),
+                "time": spec.NAME("Local time, where `tz` is given."),
                 **_VOLUMES,
-                "d": spec.decimal("Delta: bought less sold, estimates included."),
-                "cd": spec.decimal("Delta since the anchor; null before it.", null=True),
-                "vw": spec.decimal("VWAP since the anchor, 20 digits.", null=True),
+                "d": spec.DECIMAL("Delta: bought less sold, estimates included."),
+                "cd": spec.DECIMAL("Delta since the anchor; null before it.", null=True),
+                "vw": spec.DECIMAL("VWAP since the anchor, 20 digits.", null=True),
                 "closed": {"type": "boolean"},
             },
             required=[],
@@ -91,18 +91,18 @@ PART: Final = spec.Part(
                 "next": spec.NEXT,
             }
         ),
-        "Level": spec.object_of({"p": spec.decimal("Price."), **_VOLUMES}),
+        "Level": spec.object_of({"p": spec.DECIMAL("Price."), **_VOLUMES}),
         "Profile": spec.object_of(
             {
                 "symbol": spec.NAME,
                 "from": spec.MS,
                 "to": spec.MS,
-                "n": spec.count("Trades."),
+                "n": spec.COUNT("Trades."),
                 **_VOLUMES,
-                "vw": spec.decimal("VWAP, 20 digits.", null=True),
-                "poc": spec.decimal("Point of control: the price of most volume.", null=True),
-                "val": spec.decimal("The lowest price of the value area.", null=True),
-                "vah": spec.decimal("The highest price of the value area.", null=True),
+                "vw": spec.DECIMAL("VWAP, 20 digits.", null=True),
+                "poc": spec.DECIMAL("Point of control: the price of most volume.", null=True),
+                "val": spec.DECIMAL("The lowest price of the value area.", null=True),
+                "vah": spec.DECIMAL("The highest price of the value area.", null=True),
                 "levels": spec.list_of("Level", "Ascending by price."),
             }
         ),

@@ -8,7 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.api.endpoints import Handlers, as_json
-from functions.history_query.api.openapi_schemas import NAME, Part, boolean, get, list_of, object_of
+from functions.history_query.api.openapi_schemas import (
+    BOOLEAN,
+    NAME,
+    Part,
+    get,
+    list_of,
+    object_of,
+)
 from functions.history_query.queries.indicator_list import entries
 
 PART: Final = Part(
@@ -22,7 +29,7 @@ PART: Final = Part(
     {
         "Indicator": object_of(
             {
-                "name": {**NAME, "description": "With its defaults: `macd:12:26:9`."},
+                "name": NAME("With its defaults: `macd:12:26:9`."),
                 "title": NAME,
                 "group": NAME,
                 "parameters": {
@@ -35,7 +42,7 @@ PART: Final = Part(
                     "items": NAME,
                     "description": "The names of its values beside a candle.",
                 },
-                "overlay": boolean("Its values are prices."),
+                "overlay": BOOLEAN("Its values are prices."),
             }
         )
     },

@@ -12,11 +12,6 @@ from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.endpoints import Handlers, as_json, unknown
 from functions.history_query.queries.latest import NO_QUOTE, LatestQuotes, LatestTrades
 
-
-def _or_none(schema: spec.Json, description: str) -> spec.Json:
-    return {**schema, "type": [schema["type"], "null"], "description": description}
-
-
 PART: Final = spec.Part(
     {
         "/api/latest": spec.get(
@@ -35,23 +30,26 @@ PART: Final = spec.Part(
         ),
     },
     {
-        "Price": spec.object_of({"symbol": spec.NAME, "price": spec.NUMBER, "t": spec.MS}),
+        "Price": spec.object_of({"symbol": spec.NAME, "price": spec.EXACT_NUMBER, "t": spec.MS}),
         "Latest": spec.object_of(
             {
                 "symbol": spec.NAME,
-                **dict.fromkeys(("price", "size"), _or_none(spec.DECIMAL, "null without a trade.")),
-                "t": _or_none(spec.MS, "Of the trade, ms since 1970; null without one."),
-                "received": _or_none(
-                    spec.MS, "When a trade last reached the candles, ms since 1970."
+                **dict.fromkeys(
+                    ("price", "size"), spec.DECIMAL("null without a trade.", null=True)
+                ),
+                "t": spec.MS("Of the trade, ms since 1970; null without one.", null=True),
+                "received": spec.MS(
+                    "When a trade last reached the candles, ms since 1970.", null=True
                 ),
                 **dict.fromkeys(
-                    ("bid", "ask", "spread", "mid"), _or_none(spec.DECIMAL, "null without a quote.")
+                    ("bid", "ask", "spread", "mid"),
+                    spec.DECIMAL("null without a quote.", null=True),
                 ),
                 **dict.fromkeys(
                     ("bid_size", "ask_size"),
-                    _or_none(spec.DECIMAL, "null where the feed gives none."),
+                    spec.DECIMAL("null where the feed gives none.", null=True),
                 ),
-                "quote_t": _or_none(spec.MS, "Of the quote, ms since 1970; null without one."),
+                "quote_t": spec.MS("Of the quote, ms since 1970; null without one.", null=True),
             }
         ),
     },

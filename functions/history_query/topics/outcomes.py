@@ -99,10 +99,6 @@ def _json(score: Score) -> dict[str, Any]:
     }
 
 
-def _rate(description: str) -> spec.Json:
-    return {"type": ["number", "null"], "description": description}
-
-
 _HORIZON: Final = spec.query(
     "horizon",
     "Candles after the one that completes a pattern.",
@@ -127,7 +123,7 @@ PART: Final = spec.Part(
                 "symbol": spec.NAME,
                 "timeframe": spec.NAME,
                 "horizon": spec.COUNT,
-                "candles": spec.count("Closed candles that were looked at."),
+                "candles": spec.COUNT("Closed candles that were looked at."),
                 "outcomes": spec.list_of("Outcome"),
             }
         ),
@@ -135,12 +131,16 @@ PART: Final = spec.Part(
             {
                 "pattern_type": spec.NAME,
                 "direction": {"enum": [-1, 0, 1], "description": "Down, neither, up."},
-                "count": spec.count("How often it was found."),
-                "judged": spec.count("Of these, with `horizon` candles after it."),
-                "hit_rate": _rate("Share of them after which the close moved their way."),
-                "base_hit_rate": _rate("The same share of all candles."),
-                "mean_return": _rate("Mean return in their direction, a fraction."),
-                "base_return": _rate("The same of all candles."),
+                "count": spec.COUNT("How often it was found."),
+                "judged": spec.COUNT("Of these, with `horizon` candles after it."),
+                "hit_rate": spec.NUMBER(
+                    "Share of them after which the close moved their way.", null=True
+                ),
+                "base_hit_rate": spec.NUMBER("The same share of all candles.", null=True),
+                "mean_return": spec.NUMBER(
+                    "Mean return in their direction, a fraction.", null=True
+                ),
+                "base_return": spec.NUMBER("The same of all candles.", null=True),
                 "verdict": {
                     "enum": ["better", "worse", "few", "-"],
                     "description": "Against all candles, at 95 %; `few`: under 10 apart.",

@@ -56,15 +56,15 @@ PART: Final = spec.Part(
                 "symbol": spec.NAME,
                 "price": spec.DECIMAL,
                 "size": spec.DECIMAL,
-                "t": spec.ms("Of the trade, ms since 1970."),
-                "received": spec.ms("When a trade last reached the candles."),
+                "t": spec.MS("Of the trade, ms since 1970."),
+                "received": spec.MS("When a trade last reached the candles."),
                 "open": _or_none(spec.DECIMAL, "Price 24 hours ago; null without trades since."),
                 "session_open": _or_none(
                     spec.DECIMAL, "First price of the UTC day, or of the session that goes on."
                 ),
                 "high": _or_none(spec.DECIMAL, "Highest since."),
                 "low": _or_none(spec.DECIMAL, "Lowest since."),
-                "volume": spec.decimal("Volume since."),
+                "volume": spec.DECIMAL("Volume since."),
                 "change": _or_none({"type": "number"}, "Against `open`, percent."),
                 "spread": _or_none(spec.DECIMAL, "Ask less bid of the latest quote."),
                 "points": {

@@ -49,7 +49,7 @@ PART: Final = _PATTERNS.part(
     "Patterns and anomalies found in closed candles, the newest first.",
     spec.object_of(
         {
-            "id": spec.name("The same in every revision."),
+            "id": spec.NAME("The same in every revision."),
             "symbol": spec.NAME,
             "timeframe": spec.NAME,
             "pattern_type": spec.NAME,
@@ -58,8 +58,8 @@ PART: Final = _PATTERNS.part(
             "confidence": _FRACTION,
             "level": {"enum": ["low", "medium", "high"]},
             "trigger_price": spec.DECIMAL,
-            "timestamp": spec.ms("When its last candle had ended, ms."),
-            "begin": spec.ms("Start of its first candle, ms."),
+            "timestamp": spec.MS("When its last candle had ended, ms."),
+            "begin": spec.MS("Start of its first candle, ms."),
             "features": {
                 "type": "object",
                 "description": "What the detector measured.",
@@ -70,7 +70,7 @@ PART: Final = _PATTERNS.part(
             ),
             "source": spec.NAME,
             "status": {"enum": ["active", "retracted"]},
-            "revision": spec.count("The highest wins."),
+            "revision": spec.COUNT("The highest wins."),
         }
     ),
     spec.query("timeframe", "Only of this timeframe.", {"type": "string"}, "1m"),

@@ -62,8 +62,8 @@ PART: Final = spec.Part(
         ),
     },
     {
-        "Tick": spec.object_of({"t": spec.MS, "p": spec.NUMBER}),
-        "PastPrice": spec.object_of({"t": spec.MS, "price": spec.NUMBER}),
+        "Tick": spec.object_of({"t": spec.MS, "p": spec.EXACT_NUMBER}),
+        "PastPrice": spec.object_of({"t": spec.MS, "price": spec.EXACT_NUMBER}),
     },
 )
 

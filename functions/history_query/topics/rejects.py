@@ -41,7 +41,7 @@ def read_rejects(query: Mapping[str, str]) -> tuple[int, int]:
     return now - DAY_US if from_us is None else from_us, read_limit(query, DEFAULT_REJECTS)
 
 
-_CODE: Final = spec.name("Why, such as bad_price.")
+_CODE: Final = spec.NAME("Why, such as bad_price.")
 
 PART: Final = spec.Part(
     {
@@ -65,18 +65,18 @@ PART: Final = spec.Part(
         "RejectCount": spec.object_of(
             {
                 "code": _CODE,
-                "source": spec.name("The kind of source, such as udp."),
+                "source": spec.NAME("The kind of source, such as udp."),
                 "rejects": spec.COUNT,
-                "newest": spec.ms("When the newest was received."),
+                "newest": spec.MS("When the newest was received."),
             }
         ),
         "Reject": spec.object_of(
             {
                 "received": spec.MS,
                 "code": _CODE,
-                "detail": spec.name("The field, and the fix."),
-                "original": spec.name("The start of what came, as text."),
-                "bytes": spec.count("Of what came, whole."),
+                "detail": spec.NAME("The field, and the fix."),
+                "original": spec.NAME("The start of what came, as text."),
+                "bytes": spec.COUNT("Of what came, whole."),
                 "source": spec.NAME,
             }
         ),

@@ -53,23 +53,22 @@ PART: Final = spec.Part(
         "RawTick": spec.object_of(
             {
                 "t": spec.MS,
-                "us": {"type": "integer", "description": "Microseconds since 1970, UTC."},
-                "time": spec.name("Local time, where `tz` is given."),
+                "us": spec.INTEGER("Microseconds since 1970, UTC."),
+                "time": spec.NAME("Local time, where `tz` is given."),
                 "p": spec.DECIMAL,
-                "s": spec.decimal("Size."),
+                "s": spec.DECIMAL("Size."),
                 "side": {"enum": ["buy", "sell", None], "description": "Of the aggressor."},
-                "id": spec.name("The trade id.", null=True),
+                "id": spec.NAME("The trade id.", null=True),
                 "received": spec.MS,
-                "flags": spec.name(
+                "flags": spec.NAME(
                     "What the trade does not count for, and `corrected` where it"
                     " stands for another one: names with blanks between.",
                     null=True,
                 ),
-                "ended": {
-                    "type": ["integer", "null"],
-                    "description": "When its cancel or correction was received, ms since 1970;"
-                    " null: it counts.",
-                },
+                "ended": spec.INTEGER(
+                    "When its cancel or correction was received, ms since 1970; null: it counts.",
+                    null=True,
+                ),
             },
             required=[],
         ),
@@ -77,7 +76,7 @@ PART: Final = spec.Part(
             {
                 "symbol": spec.NAME,
                 "ticks": spec.list_of("RawTick"),
-                "next": spec.name(
+                "next": spec.NAME(
                     "The cursor of the next page; null: there are no more.", null=True
                 ),
             }

@@ -23,7 +23,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from shared.analysis.candle_series import Bools, Floats, Ints
+from shared.analysis.candle_series import Floats, Ints, at
 from shared.analysis.detectors.candlestick_table import CANDLESTICKS, Candlestick
 from shared.analysis.detectors.tape import Tape
 from shared.runtime.memory import without_dataframes
@@ -52,14 +52,14 @@ def candlestick_values(
     last = np.append(first[1:], len(tape.at)) - 1
     runs = _Runs.of(tape, first, last)
     calm = runs.spread * _SUMMED <= 1.0
-    _evaluate(tape, functions, values, runs.chosen(calm))
+    _evaluate(tape, functions, values, at(runs, calm))
     if calm.all():
         return values
     alone = np.flatnonzero(np.repeat(~calm, last - first + 1))
     runs = _Runs.of(tape, alone, alone)
     calm = runs.spread * _SUMMED <= 1.0
-    _evaluate(tape, functions, values, runs.chosen(calm))
-    _evaluate(tape, functions, values, runs.chosen(~calm & (runs.spread < _TOO_WILD)), bits=_BITS)
+    _evaluate(tape, functions, values, at(runs, calm))
+    _evaluate(tape, functions, values, at(runs, ~calm & (runs.spread < _TOO_WILD)), bits=_BITS)
     return values
 
 
@@ -84,15 +84,6 @@ class _Runs:
         _, exponent = np.frexp(np.minimum.reduceat(tape.low[position], starts))
         scale = np.ldexp(1.0, -exponent)
         return cls(first, last, begin, scale, widest * scale)
-
-    def chosen(self, mask: Bools) -> _Runs:
-        return _Runs(
-            self.first[mask],
-            self.last[mask],
-            self.begin[mask],
-            self.scale[mask],
-            self.spread[mask],
-        )
 
 
 def _run_starts(tape: Tape) -> Ints:
