@@ -108,7 +108,6 @@ class Environment:
     def __init__(self, mapping: Mapping[str, str]) -> None:
         self._mapping = mapping
         self._problems: list[str] = []
-        self.names: list[str] = []
 
     def text(self, name: str, default: str | None = None) -> str:
         """Return a string; without a default it is required."""
@@ -116,7 +115,6 @@ class Environment:
 
     def secret(self, name: str) -> str:
         """Return a required string of printable ASCII; no error repeats it."""
-        self.names.append(name)
         value = self._mapping.get(name, "").strip()
         if not value:
             self._problems.append(f"{name} is not set; it must be a secret")
@@ -141,7 +139,6 @@ class Environment:
     def parsed(self, name: str, default: str, parse: Callable[[str], T]) -> T:
         """Return the value parsed by `parse`; its ValueError is the message."""
         value = self._mapping.get(name) or default
-        self.names.append(name)
         try:
             return parse(value)
         except ValueError as error:
@@ -151,7 +148,6 @@ class Environment:
     def _read(
         self, name: str, default: T | None, parse: Callable[[str], T], description: str, stand_in: T
     ) -> T:
-        self.names.append(name)
         value = self._mapping.get(name, "")
         if not value:
             if default is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,7 +12,7 @@ from starlette.responses import Response
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import MomentCursor
 from functions.history_query.api.endpoints import Handlers, as_json, unknown
-from functions.history_query.api.parameters import FURTHEST_US, read, read_limit, read_range
+from functions.history_query.api.parameters import FURTHEST_US, now_us, read, read_limit, read_range
 
 DEFAULT_LIMIT: Final = 100
 RANGE: Final = "from to"
@@ -30,7 +29,7 @@ Row = tuple[Any, int, str]
 
 def read_list(query: Mapping[str, str]) -> Parameters:
     """Read RANGE and PAGE, as parameters of a statement. Raises ParameterError."""
-    from_us, to_us = read_range(query, time.time_ns() // 1000)
+    from_us, to_us = read_range(query, now_us())
     before = read(query, "cursor", MomentCursor.read) or MomentCursor(2 * FURTHEST_US, "")
     return {
         "from_us": from_us or 0,

@@ -77,14 +77,11 @@ class TickPage:
     newest: bool = True
 
 
-def read_page(
-    query: Mapping[str, str], ladder: tuple[Timeframe, ...], now_us: int | None = None
-) -> Page:
+def read_page(query: Mapping[str, str], ladder: tuple[Timeframe, ...]) -> Page:
     """Read timeframe, from, to, limit, cursor, indicators and as_of. Raises ParameterError."""
-    now_us = time.time_ns() // 1000 if now_us is None else now_us
     resolution = read_resolution(query, ladder)
-    zone = read_zone(query)
-    given_from, to_us = read_range(query, now_us, zone)
+    zone, now = read_zone(query), now_us()
+    given_from, to_us = read_range(query, now, zone)
     newest = given_from is None
     from_us = 0 if given_from is None else given_from
     limit = read_limit(query, DEFAULT_LIMIT)
@@ -95,7 +92,7 @@ def read_page(
         else:
             from_us = max(from_us, cursor.start_us + 1)
     timeframe = resolution.timeframe
-    as_of_us = read_time_us(query, "as_of", now_us, zone)
+    as_of_us = read_time_us(query, "as_of", now, zone)
     return Page(
         resolution,
         next_start_us(timeframe, from_us),
@@ -157,11 +154,9 @@ def read_ticks(
     return TickPage(from_us, to_us, read_limit(query, limit), before)
 
 
-def read_raw_ticks(query: Mapping[str, str], now_us: int | None = None) -> TickPage:
+def read_raw_ticks(query: Mapping[str, str]) -> TickPage:
     """Read from, to, limit and cursor of raw ticks, in either direction. Raises ParameterError."""
-    now_us = time.time_ns() // 1000 if now_us is None else now_us
-    zone = read_zone(query)
-    from_us, to_us = read_range(query, now_us, zone)
+    from_us, to_us = read_range(query, now_us(), read_zone(query))
     before = after = None
     newest = from_us is None
     if (place := read_place(query)) is not None:

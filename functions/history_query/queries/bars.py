@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -10,7 +9,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from functions.history_query.api.parameters import FURTHEST_US
+from functions.history_query.api.parameters import FURTHEST_US, now_us
 from functions.history_query.queries.bar_checkpoints import MadeBars, joined
 from functions.history_query.queries.bar_days import BarDays, BarRange
 from functions.history_query.queries.bar_request import BarPage
@@ -51,14 +50,13 @@ class BarPages:
     postgres: Postgres
     allowed_lateness_us: int
 
-    def page(self, symbol: str, page: BarPage, now_us: int | None = None) -> BarsOfPage:
+    def page(self, symbol: str, page: BarPage) -> BarsOfPage:
         """Return bars ascending, and where the next page begins, if there are more.
 
         A page may hold fewer bars than its limit although there are more.
         """
-        now_us = time.time_ns() // 1000 if now_us is None else now_us
         watermark_us = self.days.slices.watermark_us(symbol) or 0
-        over_us = max(watermark_us - self.allowed_lateness_us, now_us - _QUIET_US, 0)
+        over_us = max(watermark_us - self.allowed_lateness_us, now_us() - _QUIET_US, 0)
         if page.newest:
             page_bars, has_more = self._newest(symbol, page, over_us, watermark_us)
         else:

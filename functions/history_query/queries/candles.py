@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
@@ -10,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from functions.history_query.api.cursors import CandleCursor
-from functions.history_query.api.parameters import MAX_LIMIT, Page
+from functions.history_query.api.parameters import MAX_LIMIT, Page, now_us
 from functions.history_query.queries.closed_and_live import StoredCandles, StoredRange
 from functions.history_query.queries.gaps import Row, mark_incomplete, open_gaps
 from functions.history_query.queries.tick_slices import DAY_US, TickSlices
@@ -40,21 +39,18 @@ class CandlePages:
     ladder: tuple[Timeframe, ...]
     allowed_lateness_us: int
 
-    def page(
-        self, symbol: str, page: Page, now_us: int | None = None
-    ) -> tuple[list[Row], str | None]:
+    def page(self, symbol: str, page: Page) -> tuple[list[Row], str | None]:
         """Return candles in ascending order, and a cursor when there are more in the range.
 
         A page may hold fewer candles than its limit and still have a cursor, since each page reads
         a bounded amount.
         """
-        now_us = time.time_ns() // 1000 if now_us is None else now_us
         timeframe = page.timeframe
         part = page.resolution.part if type(timeframe) is Timeframe else None
         if part is not None and page.resolution.is_stored and page.as_of_us is None:
             rows, has_more = self._stored(symbol, page, part)
         else:
-            candles, has_more = self._computed(symbol, page, now_us)
+            candles, has_more = self._computed(symbol, page, now_us())
             rows = []
             candles.reverse()
             while candles:  # frees each once rendered: no large page in memory twice

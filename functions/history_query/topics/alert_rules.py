@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
@@ -15,6 +14,7 @@ from starlette.routing import Route
 
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.endpoints import Handlers, as_json
+from functions.history_query.api.parameters import now_us
 from functions.history_query.queries.alert_test import AlertTests
 from shared.alerts.present import is_true_now
 from shared.alerts.rule import ALREADY_TRUE, MAX_CHARACTERS, Rule
@@ -224,7 +224,7 @@ def alert_rule_writes(
     def _add(text: str) -> Response:
         rule = Rule.parse(text)
         with postgres.connection() as connection:
-            holds = is_true_now(connection, rule, time.time_ns() // 1000)
+            holds = is_true_now(connection, rule, now_us())
             id_ = add_rule(connection, rule)
         if id_ is None:
             return problem(409, "too many rules", f"there are {MAX_RULES:,} already: remove some")
@@ -239,7 +239,7 @@ def alert_rule_writes(
             if body.rule is None:
                 return Response(status_code=204)
             rule = Rule.parse(body.rule)
-            holds = is_true_now(connection, rule, time.time_ns() // 1000)
+            holds = is_true_now(connection, rule, now_us())
             id_ = replace_rule(connection, rule_id, rule)
         return _no_such_rule(rule_id) if id_ is None else _in_force(id_, rule, holds, 200)
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.endpoints import MAX_SYMBOL_CHARACTERS, Handlers, as_json
-from functions.history_query.api.parameters import ParameterError, read_days
+from functions.history_query.api.parameters import ParameterError, now_us, read_days
 from functions.history_query.queries.overview import Overview
 
 MAX_SYMBOLS: Final = 500
@@ -92,11 +92,11 @@ def handlers(overview: Overview) -> Handlers:
         symbols = _symbols(request)
         days = read_days(request.query_params)
         if symbols is not None or days is not None:
-            return as_json(overview.of(symbols, time.time_ns() // 1000, days))
+            return as_json(overview.of(symbols, now_us(), days))
         with lock:
             started_s = time.monotonic()
             if cached is None or started_s > cached[0]:
-                body = as_json(overview.of(None, time.time_ns() // 1000))
+                body = as_json(overview.of(None, now_us()))
                 took_s = time.monotonic() - started_s
                 cached = started_s + took_s + max(_FRESH_S, _REST * took_s), body
             return Response(cached[1].body, media_type="application/json")
