@@ -6,7 +6,6 @@ from starlette.applications import Starlette
 
 from functions.history_query import topics
 from functions.history_query.api.routes import api
-from functions.history_query.queries.alert_test import AlertTests
 from functions.history_query.queries.bar_checkpoints import Checkpoints
 from functions.history_query.queries.bar_days import BarDays
 from functions.history_query.queries.bars import BarPages
@@ -18,7 +17,6 @@ from functions.history_query.queries.overview import Overview
 from functions.history_query.queries.tick_slices import TickSlices
 from functions.history_query.queries.ticks import TickPages
 from functions.history_query.topics.alert_rules import alert_rule_writes
-from functions.history_query.topics.outcomes import Outcomes
 from shared.adapter.health import Check
 from shared.lake.cold import Cold
 from shared.market.timeframes import Timeframe
@@ -58,11 +56,11 @@ def history_api(
             topics.symbols.handlers(postgres, live),
             topics.feeds.handlers(postgres),
             topics.patterns.handlers(postgres, pages.knows),
-            topics.outcomes.handlers(Outcomes(pages, postgres)),
+            topics.outcomes.handlers(pages, postgres),
             topics.alerts.handlers(postgres, pages.knows),
             topics.alert_rules.handlers(postgres),
             topics.rejects.handlers(postgres),
         ],
         ready,
-        alert_rule_writes(postgres, AlertTests(notify_url), only_reads=only_reads),
+        alert_rule_writes(postgres, notify_url, only_reads=only_reads),
     )

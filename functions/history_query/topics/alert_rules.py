@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
@@ -15,7 +16,7 @@ from starlette.routing import Route
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.endpoints import Handlers, as_json
 from functions.history_query.api.parameters import now_us
-from functions.history_query.queries.alert_test import AlertTests
+from shared.adapter.event import OutgoingEvent
 from shared.alerts.present import is_true_now
 from shared.alerts.rule import ALREADY_TRUE, MAX_CHARACTERS, Rule
 from shared.alerts.stored_rules import (
@@ -29,10 +30,13 @@ from shared.alerts.stored_rules import (
 from shared.errors import TransientError
 from shared.runtime.problem import problem
 from shared.stores.postgres import Postgres
+from shared.wire import events
 
 PATH: Final = "/api/alert-rules"
 TEST_PATH: Final = f"{PATH}/test"
 MAX_BODY_BYTES: Final = 4_096
+_TEST_S: Final = 28.0
+"""Timeout of a test: longer than notify's own, shorter than live-feed's for this API."""
 
 _RULE: Final[spec.Json] = {
     **spec.NAME("As docs/alerts.md says: `BTC-USD close > 75000 on 5m`."),
@@ -201,9 +205,12 @@ _T = TypeVar("_T")
 
 
 def alert_rule_writes(
-    postgres: Postgres, tests: AlertTests, *, only_reads: bool = False
+    postgres: Postgres, notify_url: str, *, only_reads: bool = False
 ) -> list[Route]:
-    """Return the routes that add, change and remove. `only_reads`: Postgres is a replica."""
+    """Return the routes that add, change, test and remove. `only_reads`: Postgres is a replica.
+
+    `notify_url`: address of notify, which alone has credentials; empty: no notifications.
+    """
 
     async def add(request: Request) -> Response:
         return await _with_body(request, _Added, lambda body: _in_thread(_add, body.rule))
@@ -250,7 +257,7 @@ def alert_rule_writes(
 
     async def _test(body: _Tested) -> Response:
         rule = None if body.rule is None else Rule.parse(body.rule).text()
-        return as_json({"targets": await tests.send(rule)})
+        return as_json({"targets": await _notified(notify_url, rule)})
 
     async def elsewhere(_: Request) -> Response:
         return problem(409, "only read here", "this API reads a replica: use `kandle alert`")
@@ -261,6 +268,29 @@ def alert_rule_writes(
         Route(path, elsewhere if only_reads else endpoint, methods=[method])
         for (path, method), endpoint in routes.items()
     ]
+
+
+async def _notified(url: str, rule: str | None) -> list[dict[str, Any]]:
+    """Notify the targets of a rule, or all; return the name and result of each.
+
+    Raises TransientError while notify is away.
+    """
+    if not url:
+        return []
+    import httpx  # 5 MiB, for a test now and then
+
+    body = orjson.dumps({} if rule is None else {"rule": rule})
+    event = OutgoingEvent(uuid.uuid4().hex, events.ALERT_TEST, body, events.JSON)
+    headers = event.headers("/kandle/history-query", {})
+    try:
+        async with httpx.AsyncClient(timeout=_TEST_S, trust_env=False) as client:
+            response = await client.post(url, headers=headers, content=body)
+    except httpx.HTTPError as error:
+        raise TransientError(f"notify is away: {error!r}") from error
+    if response.headers.get("ce-type") != events.ALERT_TESTED:
+        raise TransientError(f"notify answered {response.status_code}: {response.text[:200]}")
+    targets: list[dict[str, Any]] = response.json()["targets"]
+    return targets
 
 
 async def _with_body(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -53,33 +53,6 @@ def read_outcomes(query: Mapping[str, str], ladder: tuple[Timeframe, ...]) -> tu
         raise ParameterError(f"horizon: {text[:40]!r} is no number from 1 to {MAX_HORIZON}")
     page = Page(read_resolution(query, ladder), 0, FURTHEST_US, CANDLES, newest=True)
     return page, int(text)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcomes:
-    """Evaluates stored patterns. Raises TransientError while a store is away."""
-
-    pages: CandlePages
-    postgres: Postgres
-
-    def of(self, symbol: str, page: Page, horizon: int) -> tuple[int, list[dict[str, Any]]]:
-        """Return the number of candles, and a score per pattern and direction."""
-        rows, _ = self.pages.page(symbol, page)
-        closed = [row for row in rows if row["closed"]]
-        if not closed:
-            return 0, []
-        length_us = page.timeframe.length_us
-        index_by_end = {row["t"] * 1000 + length_us: n for n, row in enumerate(closed)}
-        parameters = symbol, closed[0]["t"] * 1000, page.timeframe.name, MOST
-        with self.postgres.connection() as connection:
-            found = connection.execute(_ACTIVE, parameters).fetchall()
-        completed = [
-            Completed(name, index_by_end[end_us], direction, confidence)
-            for name, end_us, direction, confidence in found
-            if end_us in index_by_end
-        ]
-        returns = Returns(np.array([float(row["c"]) for row in closed]), horizon)
-        return len(closed), [_json(score) for score in by_pattern(returns, completed)]
 
 
 def _json(score: Score) -> dict[str, Any]:
@@ -151,16 +124,39 @@ PART: Final = spec.Part(
 )
 
 
-def handlers(outcomes: Outcomes) -> Handlers:
+def handlers(pages: CandlePages, postgres: Postgres) -> Handlers:
     """Return the handler of the route."""
 
     def after(request: Request) -> Response:
         symbol = request.path_params["symbol"]
-        requested, horizon = read_outcomes(request.query_params, outcomes.pages.ladder)
-        count, scores = outcomes.of(symbol, requested, horizon)
-        if not count and not outcomes.pages.knows(symbol):
+        requested, horizon = read_outcomes(request.query_params, pages.ladder)
+        rows, _ = pages.page(symbol, requested)
+        closed = [row for row in rows if row["closed"]]
+        if not closed and not pages.knows(symbol):
             return unknown(symbol)
+        scores = _scores(postgres, symbol, requested.timeframe, closed, horizon) if closed else []
         envelope = {"symbol": symbol, "timeframe": requested.timeframe.name, "horizon": horizon}
-        return as_json({**envelope, "candles": count, "outcomes": scores})
+        return as_json({**envelope, "candles": len(closed), "outcomes": scores})
 
     return {"/api/outcomes/{symbol}": after}
+
+
+def _scores(
+    postgres: Postgres,
+    symbol: str,
+    timeframe: Timeframe,
+    closed: Sequence[Mapping[str, Any]],
+    horizon: int,
+) -> list[dict[str, Any]]:
+    """Return a score per pattern and direction. Raises TransientError while Postgres is away."""
+    index_by_end = {row["t"] * 1000 + timeframe.length_us: n for n, row in enumerate(closed)}
+    parameters = symbol, closed[0]["t"] * 1000, timeframe.name, MOST
+    with postgres.connection() as connection:
+        found = connection.execute(_ACTIVE, parameters).fetchall()
+    completed = [
+        Completed(name, index_by_end[end_us], direction, confidence)
+        for name, end_us, direction, confidence in found
+        if end_us in index_by_end
+    ]
+    returns = Returns(np.array([float(row["c"]) for row in closed]), horizon)
+    return [_json(score) for score in by_pattern(returns, completed)]

@@ -9,7 +9,6 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from functions.history_query.queries.alert_test import AlertTests
 from functions.history_query.topics.alert_rules import alert_rule_writes
 from functions.notify.claims import Claims
 from functions.notify.handler import STAGE, Notify
@@ -75,7 +74,7 @@ def test_an_invalid_rule_is_refused(house: House, what: Any, status: int, said: 
 
 def test_a_database_replica_refuses_rules(house: House) -> None:
     """A database replica refuses a rule and names where rules are added."""
-    routes = alert_rule_writes(house.postgres, AlertTests(""), only_reads=True)
+    routes = alert_rule_writes(house.postgres, "", only_reads=True)
     app = Starlette(routes=routes)
     for method in ("POST", "PATCH", "DELETE"):
         response = send(app, method, json={"rule": "A close > 1"})
@@ -135,8 +134,7 @@ def test_a_test_is_sent_by_notify(house: House) -> None:
     targets = parse_targets(f"ops={messenger.url()} json://127.0.0.1:9/{SECRET}")
     app = event_app(STAGE, Notify(Claims(house.postgres), targets), {})
     with served(app) as url:
-        tests = AlertTests(url)
-        api = Starlette(routes=alert_rule_writes(house.postgres, tests))
+        api = Starlette(routes=alert_rule_writes(house.postgres, url))
         path = f"{PATH}/test"
         response = send(api, "POST", path, json={})
         assert SECRET not in response.text
