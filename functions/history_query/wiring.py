@@ -12,7 +12,6 @@ from functions.history_query.queries.bars import BarPages
 from functions.history_query.queries.candles import CandlePages
 from functions.history_query.queries.closed_and_live import StoredCandles
 from functions.history_query.queries.flow import Flow
-from functions.history_query.queries.latest import LatestQuotes, LatestTrades
 from functions.history_query.queries.overview import Overview
 from functions.history_query.queries.tick_slices import TickSlices
 from functions.history_query.queries.ticks import TickPages
@@ -39,7 +38,6 @@ def history_api(
 
     `notify_url`: address of notify, for test notifications.
     """
-    trades = LatestTrades(live)
     slices = TickSlices(postgres, cold)
     days = BarDays(slices, Checkpoints(postgres))
     pages = CandlePages(StoredCandles(postgres, live, cold), slices, ladder, allowed_lateness_us)
@@ -50,8 +48,8 @@ def history_api(
             topics.flow.handlers(Flow(pages), pages.knows),
             topics.prices.handlers(TickPages(slices, ended=False), pages.knows),
             topics.indicators.handlers(),
-            topics.latest.handlers(trades, LatestQuotes(postgres)),
-            topics.overview.handlers(Overview(postgres, live, trades, LatestQuotes(postgres))),
+            topics.latest.handlers(live, postgres),
+            topics.overview.handlers(Overview(postgres, live)),
             topics.ticks.handlers(TickPages(slices), pages.knows),
             topics.symbols.handlers(postgres, live),
             topics.feeds.handlers(postgres),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
@@ -20,19 +19,30 @@ NO_QUOTE: Final = dict.fromkeys(
 """Fields of an instrument without a quote."""
 
 
-@dataclass(frozen=True, slots=True)
-class LatestTrades:
-    """Reads latest trades. Both methods raise TransientError while Redis is away."""
+def latest_trades(
+    live: LiveState, symbols: Sequence[str] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Return the latest trades of these instruments, or of all, by instrument.
 
-    live: LiveState
+    Raises TransientError while Redis is away.
+    """
+    return {each.instrument: _trade_json(each) for each in live.latest(symbols)}
 
-    def all(self) -> list[dict[str, Any]]:
-        """Return every instrument's latest trade, by symbol."""
-        return [_trade_json(trade) for trade in self.live.latest()]
 
-    def one(self, symbol: str) -> dict[str, Any] | None:
-        """Return an instrument's latest trade, or None."""
-        return next(map(_trade_json, self.live.latest([symbol])), None)
+def latest_quotes(
+    postgres: Postgres, symbols: Sequence[str] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Return the latest quotes of these instruments, or of all, by instrument.
+
+    Raises TransientError while Postgres is away.
+    """
+    with postgres.connection() as connection:
+        if symbols is None:
+            rows = connection.execute(_SELECT).fetchall()
+        else:
+            where = f"{_SELECT} WHERE instrument = ANY(%s)"
+            rows = connection.execute(where, (list(symbols),)).fetchall()
+    return {name: _quote_json(*quote) for name, *quote in rows}
 
 
 def _trade_json(trade: Latest) -> dict[str, Any]:
@@ -43,32 +53,6 @@ def _trade_json(trade: Latest) -> dict[str, Any]:
         "t": trade.time_us // 1000,
         "received": trade.received_us // 1000,
     }
-
-
-@dataclass(frozen=True, slots=True)
-class LatestQuotes:
-    """Reads latest quotes. Both methods raise TransientError while Postgres is away."""
-
-    postgres: Postgres
-
-    def all(self) -> dict[str, dict[str, Any]]:
-        """Return every instrument's latest quote, by instrument."""
-        with self.postgres.connection() as connection:
-            rows = connection.execute(_SELECT).fetchall()
-        return {name: _quote_json(*quote) for name, *quote in rows}
-
-    def of_symbols(self, symbols: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Return the latest quotes of these instruments, if any, by instrument."""
-        with self.postgres.connection() as connection:
-            where = f"{_SELECT} WHERE instrument = ANY(%s)"
-            rows = connection.execute(where, (list(symbols),)).fetchall()
-        return {name: _quote_json(*quote) for name, *quote in rows}
-
-    def one(self, symbol: str) -> dict[str, Any] | None:
-        """Return an instrument's latest quote, or None."""
-        with self.postgres.connection() as connection:
-            row = connection.execute(f"{_SELECT} WHERE instrument = %s", (symbol,)).fetchone()
-        return None if row is None else _quote_json(*row[1:])
 
 
 def _quote_json(

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from psycopg import sql
 
-from functions.history_query.queries.latest import NO_QUOTE, LatestQuotes, LatestTrades
+from functions.history_query.queries.latest import NO_QUOTE, latest_quotes, latest_trades
 from shared.market.calendar_timeframes import of_days
 from shared.market.decimals import EXACT, to_text
 from shared.market.timeframes import Timeframe
@@ -86,8 +86,6 @@ class Overview:
 
     postgres: Postgres
     live: LiveState
-    latest: LatestTrades
-    quotes: LatestQuotes
 
     def of(
         self, symbols: Sequence[str] | None, now_us: int, days: TradingDays | None = None
@@ -96,20 +94,13 @@ class Overview:
 
         `days`: trading days of `session_open`; None: UTC.
         """
-        trades = (
-            {trade["symbol"]: trade for trade in self.latest.all()}
-            if symbols is None
-            else {s: trade for s in symbols if (trade := self.latest.one(s)) is not None}
-        )
+        trades = latest_trades(self.live, symbols)
         names = sorted(trades)
         requested = None if symbols is None else names
-        newest = {
-            candle.instrument: candle
-            for part in self._live(requested, self.live.ladder[0])
-            for candle in _newest(part).candles()
-        }
+        base = _newest(self._live(requested, self.live.ladder[0]))
+        newest = {candle.instrument: candle for candle in base.candles()}
         folds = self._days(names, requested, now_us)
-        quotes = self.quotes.all() if symbols is None else self.quotes.of_symbols(symbols)
+        quotes = latest_quotes(self.postgres, symbols)
         opens = self._opens(names, requested, of_days("1d", days), now_us)
         return [
             {
@@ -196,18 +187,16 @@ class Overview:
         self, symbols: Sequence[str] | None, timeframe: Timeframe, from_us: int
     ) -> list[tuple[str, int, _Piece]]:
         """Return the live candles of a timeframe from `from_us` on, with their starts."""
-        result: list[tuple[str, int, _Piece]] = []
-        for part in self._live(symbols, timeframe):
-            columns = part.at(np.flatnonzero(part.start_us >= from_us)).as_lists()
-            numbers = (map(Decimal, columns[name]) for name in _Piece._fields[1:-1])
-            pieces = map(_Piece, columns["revision"], *numbers, columns["trade_count"])
-            result += zip(columns["instrument"], columns["start_us"], pieces, strict=True)
-        return result
+        live = self._live(symbols, timeframe)
+        columns = live.at(np.flatnonzero(live.start_us >= from_us)).as_lists()
+        numbers = (map(Decimal, columns[name]) for name in _Piece._fields[1:-1])
+        pieces = map(_Piece, columns["revision"], *numbers, columns["trade_count"])
+        return list(zip(columns["instrument"], columns["start_us"], pieces, strict=True))
 
-    def _live(self, symbols: Sequence[str] | None, timeframe: Timeframe) -> list[CandleColumns]:
+    def _live(self, symbols: Sequence[str] | None, timeframe: Timeframe) -> CandleColumns:
         if symbols is None:
-            return [self.live.all_candles(timeframe)]
-        return [self.live.candles(symbol, timeframe, *_ALWAYS) for symbol in symbols]
+            return self.live.all_candles(timeframe)
+        return self.live.candles_of(symbols, timeframe, *_ALWAYS)
 
 
 def _newest(part: CandleColumns) -> CandleColumns:

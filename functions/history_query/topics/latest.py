@@ -10,7 +10,9 @@ from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.endpoints import Handlers, as_json, unknown
-from functions.history_query.queries.latest import NO_QUOTE, LatestQuotes, LatestTrades
+from functions.history_query.queries.latest import NO_QUOTE, latest_quotes, latest_trades
+from shared.realtime.readers import LiveState
+from shared.stores.postgres import Postgres
 
 PART: Final = spec.Part(
     {
@@ -59,29 +61,25 @@ PART: Final = spec.Part(
 _NO_TRADE: Final = dict.fromkeys(("price", "size", "t", "received"), None)
 
 
-def handlers(latest: LatestTrades, quotes: LatestQuotes) -> Handlers:
+def handlers(live: LiveState, postgres: Postgres) -> Handlers:
     """Return the handlers of the routes."""
 
-    def latest_all(request: Request) -> Response:
-        trades = {trade["symbol"]: trade for trade in latest.all()}
-        quoted = quotes.all()
-        return as_json(
-            [
-                _joined(symbol, trades.get(symbol), quoted.get(symbol))
-                for symbol in sorted(trades.keys() | quoted.keys())
-            ]
-        )
+    def latest_all(_: Request) -> Response:
+        trades, quotes = latest_trades(live), latest_quotes(postgres)
+        symbols = sorted(trades.keys() | quotes.keys())
+        return as_json([_joined(each, trades.get(each), quotes.get(each)) for each in symbols])
 
     def latest_one(request: Request) -> Response:
         symbol = request.path_params["symbol"]
-        trade, quote = latest.one(symbol), quotes.one(symbol)
+        trade = latest_trades(live, [symbol]).get(symbol)
+        quote = latest_quotes(postgres, [symbol]).get(symbol)
         if trade is None and quote is None:
             return unknown(symbol)
         return as_json(_joined(symbol, trade, quote))
 
     def price(request: Request) -> Response:
         symbol = request.path_params["symbol"]
-        trade = latest.one(symbol)
+        trade = latest_trades(live, [symbol]).get(symbol)
         if trade is None:
             return unknown(symbol)
         number = orjson.Fragment(trade["price"])
