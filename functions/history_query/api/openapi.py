@@ -9,19 +9,19 @@ from functions.history_query.api.openapi_schemas import NAME, Json, Part, get, o
 
 _OWN: Final = Part(
     {
-        "/openapi.json": get("This description.", {"type": "object"}),
+        "/openapi.json": get("This document.", {"type": "object"}),
         **{
-            path: get("This reference as a page.", {"type": "string"}, media_type="text/html")
+            path: get("This reference as an HTML page.", {"type": "string"}, media_type="text/html")
             for path in ("/docs", "/")
         },
         **{
             path: get(summary, {"type": "string"}, media_type="text/plain")
             for path, summary in {
-                "/health": "The process lives.",
-                "/health/liveness": "The process lives.",
-                "/health/readiness": "The stores can be reached; 503 while not.",
-                "/ready": "The stores can be reached; 503 while not.",
-                "/startup": "The stores can be reached; 503 while not.",
+                "/health": "Liveness.",
+                "/health/liveness": "Liveness.",
+                "/health/readiness": "Readiness: 503 while a store is unavailable.",
+                "/ready": "Readiness: 503 while a store is unavailable.",
+                "/startup": "Readiness: 503 while a store is unavailable.",
                 "/metrics": "Prometheus metrics.",
             }.items()
         },
@@ -45,8 +45,8 @@ DOCUMENT: Final[Json] = {
     "info": {
         "title": "Kandle history",
         "version": "1",
-        "description": "Exact candles and prices, over what is live and what is stored. Every"
-        " error is application/problem+json and names the parameter and the fix.",
+        "description": "Exact candles and prices from live and stored data. Every error is"
+        " application/problem+json and names the parameter and the fix.",
     },
     "servers": [{"url": "/"}],
     "security": [{}, {"token": []}],
@@ -62,7 +62,7 @@ DOCUMENT: Final[Json] = {
             "token": {
                 "type": "http",
                 "scheme": "bearer",
-                "description": "One of API_TOKENS, where the server was given any.",
+                "description": "One of API_TOKENS, if the server has any.",
             }
         },
     },

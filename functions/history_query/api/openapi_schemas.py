@@ -28,14 +28,15 @@ def query(name: str, description: str, schema: Json, example: str | int | float)
 def limit(default: int) -> Json:
     """Describe the parameter `limit`."""
     schema = {"type": "integer", "minimum": 1, "maximum": 10_000, "default": default}
-    return query("limit", "The most to return.", schema, 3)
+    return query("limit", "Maximum number of rows.", schema, 3)
 
 
 def streamed_limit(formats: str) -> Json:
     """Describe the parameter `limit` of a route that streams whole ranges in these formats."""
     return query(
         "limit",
-        f"The most to return. `all`, with `from` and format={formats}: the whole range, streamed.",
+        f"Maximum number of rows. `all`, with `from` and format={formats}: the whole range,"
+        " streamed.",
         {"anyOf": [limit(1_000)["schema"], {"const": "all"}]},
         3,
     )
@@ -79,9 +80,9 @@ def get(
             else [parameter]
         )
     descriptions = {
-        400: "A bad parameter; `detail` names it and the fix.",
-        404: "No tick of this instrument was ever seen.",
-        503: "A store is away; ask again.",
+        400: "Invalid parameter; `detail` names it and the fix.",
+        404: "Unknown instrument: no tick of it was ever received.",
+        503: "A store is unavailable; retry.",
     }
     content = {media_type: {"schema": schema}}
     for each in described:
@@ -91,7 +92,7 @@ def get(
     if headers:
         responses["200"]["headers"] = headers
         if "ETag" in headers:
-            responses["304"] = {"description": "What If-None-Match names is still so."}
+            responses["304"] = {"description": "Not modified since the ETag in If-None-Match."}
     for status in refusals:
         responses[str(status)] = {
             "description": descriptions[status],
@@ -130,7 +131,7 @@ _SYMBOL: Final[Json] = {
     "name": "symbol",
     "in": "path",
     "required": True,
-    "description": "The instrument as its sender writes it; it may hold slashes: `XRP/ETH`.",
+    "description": "Instrument as its sender writes it; it may contain slashes: `XRP/ETH`.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 64},
     "example": "BTC-USD",
 }
@@ -139,32 +140,32 @@ _QUERY: Final = (
     query("to", f"The end, exclusive. {_TIME}", {"type": "string"}, "-1m"),
     query(
         "tz",
-        "A time zone, such as Asia/Kolkata: `time` tells the local time of each row, `from` and"
-        " `to` without an offset are in it, and days, weeks and months of candles are its own.",
+        "Time zone, such as Asia/Kolkata: `time` is the local time of each row, `from` and `to`"
+        " without an offset are local, and candles of days, weeks and months follow it.",
         {"type": "string", "maxLength": 64},
         "Asia/Kolkata",
     ),
     query(
         "session",
-        "When the trading day begins, such as 09:15@Asia/Kolkata or 17:00@America/New_York: candles"
-        " are counted from there, the last of a day may be shorter. With its end, as"
-        " 09:30-16:00@America/New_York, only trades within count. A day that begins in the"
-        " afternoon is that of the next date.",
+        "Start of the trading day, such as 09:15@Asia/Kolkata or 17:00@America/New_York: candles"
+        " are aligned to it, and the last of a day may be shorter. With an end, as in"
+        " 09:30-16:00@America/New_York, only trades within the session count. A day that starts in"
+        " the afternoon has the next date.",
         {"type": "string", "maxLength": 80},
         "09:15@Asia/Kolkata",
     ),
     query(
         "calendar",
-        "An exchange by its code, such as XNYS: only trades within its sessions count, by its"
+        "Exchange by its code, such as XNYS: only trades within its sessions count, with its"
         " weekends, holidays and half days.",
         {"type": "string", "maxLength": 32},
         "XNYS",
     ),
     query(
         "timeframe",
-        "A kept timeframe (by default the base), any multiple of the base up to 1w, and 1M, 3M, 1y,"
-        " made from shorter candles, or other whole seconds up to 1h, made from ticks. Whose days"
-        " they are may stand behind an @, as in channels of the live feed: 1d@America/New_York,"
+        "A stored timeframe (by default the base); any multiple of the base up to 1w, and 1M, 3M,"
+        " 1y, folded from shorter candles; or other whole seconds up to 1h, computed from ticks."
+        " Trading days may follow an @, as in channels of the live feed: 1d@America/New_York,"
         " 4h@1700@America/New_York, 1w@XNYS.",
         {
             "type": "string",
@@ -179,14 +180,14 @@ SHARED: Final = {each["name"]: each for each in (_SYMBOL, *_QUERY)}
 
 NEXT: Final[Json] = {
     "type": ["string", "null"],
-    "description": "The cursor of the page of older ones. Null: there are none.",
+    "description": "Cursor of the page of older ones; null: there are none.",
 }
 PAGE_HEADERS: Final[Json] = {
     "X-Kandle-Next": {"description": "The cursor of the next page.", "schema": {"type": "string"}},
     "Link": {"description": 'The next page, with `rel="next"`.', "schema": {"type": "string"}},
-    "ETag": {"description": "For If-None-Match; then 304.", "schema": {"type": "string"}},
+    "ETag": {"description": "Validator for If-None-Match.", "schema": {"type": "string"}},
     "Cache-Control": {
-        "description": "`private, no-cache`: ask again with If-None-Match.",
+        "description": "`private, no-cache`: revalidate with If-None-Match.",
         "schema": {"type": "string"},
     },
 }
@@ -194,13 +195,13 @@ PAGE_HEADERS: Final[Json] = {
 
 def cursor_of(example: str) -> Json:
     """Describe the parameter `cursor`."""
-    description = "Where the page before ended, as it says."
+    description = "Cursor from the previous page."
     return query("cursor", description, {"type": "string"}, example)
 
 
 def columns_of(example: str) -> Json:
     """Describe the parameter `columns`."""
-    description = "Which to return, with commas between, in that order."
+    description = "Columns to return, in this order, separated by commas."
     return query("columns", description, {"type": "string"}, example)
 
 
@@ -208,8 +209,8 @@ def format_of(names: Sequence[str]) -> Json:
     """Describe the parameter `format`."""
     return query(
         "format",
-        "The form of the answer; without it as Accept says. All but json have the cursor in the"
-        " headers alone.",
+        "Response format; by default the one in the Accept header. Formats other than json have"
+        " the cursor in the headers only.",
         {"type": "string", "enum": list(names), "default": "json"},
         "csv",
     )

@@ -39,27 +39,27 @@ _TEST_S: Final = 28.0
 """Timeout of a test: longer than notify's own, shorter than live-feed's for this API."""
 
 _RULE: Final[spec.Json] = {
-    **spec.NAME("As docs/alerts.md says: `BTC-USD close > 75000 on 5m`."),
+    **spec.NAME("Rule in the syntax of docs/alerts.md: `BTC-USD close > 75000 on 5m`."),
     "minLength": 1,
     "maxLength": MAX_CHARACTERS,
 }
 _PROBLEM: Final = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _REFUSALS: Final = {
-    "400": {"description": "`detail` names what is wrong and the fix.", "content": _PROBLEM},
-    "404": {"description": "No such rule is in force.", "content": _PROBLEM},
+    "400": {"description": "`detail` names the error and the fix.", "content": _PROBLEM},
+    "404": {"description": "No such active rule.", "content": _PROBLEM},
     "409": {
-        "description": "There are too many rules, or this API only reads.",
+        "description": "Too many rules, or this API is read-only.",
         "content": _PROBLEM,
     },
     "413": {"description": f"The body has more than {MAX_BODY_BYTES} bytes.", "content": _PROBLEM},
-    "415": {"description": "The body is no application/json.", "content": _PROBLEM},
-    "503": {"description": "A store is away; ask again.", "content": _PROBLEM},
+    "415": {"description": "The body is not application/json.", "content": _PROBLEM},
+    "503": {"description": "A store is unavailable; retry.", "content": _PROBLEM},
 }
 _ID: Final[spec.Json] = {
     "name": "id",
     "in": "query",
     "required": True,
-    "description": "Of the rule.",
+    "description": "Id of the rule.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 64},
     "example": "0a1b2c3d",
 }
@@ -82,52 +82,51 @@ PART: Final = spec.Part(
     {
         PATH: {
             **spec.get(
-                "The rules of alerts in force, the oldest first.",
+                "Active alert rules, the oldest first.",
                 spec.list_of("AlertRule"),
                 refusals=(400, 503),
             ),
             "post": {
-                "summary": "Add a rule. It has no sink: those are `kandle alert add --sink`'s.",
+                "summary": "Add a rule. Sinks are set only by `kandle alert add --sink`.",
                 "requestBody": _body({"rule": _RULE}),
                 "responses": {
-                    "201": {"description": "It is in force.", **_content("AddedRule")},
+                    "201": {"description": "The rule is active.", **_content("AddedRule")},
                     **_refusals("400", "409", "413", "415", "503"),
                 },
             },
             "patch": {
-                "summary": "Put another rule in a rule's place, with its sink; or mute it: its"
-                " alerts are stored and sent to nobody.",
+                "summary": "Replace a rule, keeping its sink; or mute it: its alerts are stored"
+                " but not sent.",
                 "parameters": [_ID],
                 "requestBody": _body(
                     {"rule": _RULE, "muted": {"type": "boolean"}}, minProperties=1, required=[]
                 ),
                 "responses": {
                     "200": {
-                        "description": "The other rule is in force, under an id of its own.",
+                        "description": "The new rule is active, under a new id.",
                         **_content("AddedRule"),
                     },
-                    "204": {"description": "It is muted, or no more."},
+                    "204": {"description": "The rule is muted or unmuted."},
                     **_refusals("400", "404", "409", "413", "415", "503"),
                 },
             },
             "delete": {
-                "summary": "Take a rule out of force; its alerts stay stored.",
+                "summary": "Remove a rule; its alerts stay stored.",
                 "parameters": [_ID],
                 "responses": {
-                    "204": {"description": "It is out of force."},
+                    "204": {"description": "The rule is removed."},
                     **_refusals("400", "404", "409", "503"),
                 },
             },
         },
         TEST_PATH: {
             "post": {
-                "summary": "Notify the services of a rule now, or all of them without one, and say"
-                " what came of it.",
+                "summary": "Send a test notification to the services of a rule, or to all without"
+                " one, and return the results.",
                 "requestBody": _body({"rule": _RULE}, required=[]),
                 "responses": {
                     "200": {
-                        "description": "Each service by its name; none where ALERT_URLS is not"
-                        " set.",
+                        "description": "One result per service; none if ALERT_URLS is not set.",
                         **_content("TestedAlerts"),
                     },
                     **_refusals("400", "409", "413", "415", "503"),
@@ -140,25 +139,25 @@ PART: Final = spec.Part(
             {
                 "id": spec.NAME,
                 "rule": _RULE,
-                "alerts": spec.COUNT("How often it came true."),
+                "alerts": spec.COUNT("Number of its alerts."),
                 "created": spec.MS,
                 "posted": spec.BOOLEAN("Whether it has a sink."),
-                "muted": spec.BOOLEAN("Whether its alerts go to nobody."),
+                "muted": spec.BOOLEAN("Whether its alerts are not sent."),
             }
         ),
         "TestedAlerts": spec.object_of({"targets": spec.list_of("TestedTarget")}),
         "TestedTarget": spec.object_of(
             {
-                "target": spec.NAME("Service, number and names in ALERT_URLS."),
+                "target": spec.NAME("Service, with its number and names in ALERT_URLS."),
                 "sent": {"type": "boolean"},
-                "reason": spec.NAME("Why it was not.", null=True),
+                "reason": spec.NAME("Why it was not sent.", null=True),
             }
         ),
         "AddedRule": spec.object_of(
             {
                 "id": spec.NAME,
                 "rule": _RULE,
-                "note": spec.NAME("Where it is true already: when it alerts.", null=True),
+                "note": spec.NAME("If the rule holds already: when it will alert.", null=True),
             }
         ),
     },

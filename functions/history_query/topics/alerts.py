@@ -33,14 +33,14 @@ ORDER BY start_us DESC, rule_id DESC LIMIT %(limit)s
 _ALERT: Final = spec.object_of(
     {
         "rule_id": spec.NAME,
-        "rule": spec.NAME("As it was added: `BTC-USD close > 75000 on 1m`."),
-        "symbol": spec.NAME("The instrument, or the feed that the rule is about."),
-        "timeframe": spec.NAME("Empty where the rule is about no candles."),
+        "rule": spec.NAME("The rule as added: `BTC-USD close > 75000 on 1m`."),
+        "symbol": spec.NAME("The instrument, or the feed of the rule."),
+        "timeframe": spec.NAME("Empty if the rule is not about candles."),
         "candle_start": spec.MS(
-            "Start of the candle it came true on, ms; of a rule without candles when"
-            " it was seen to be true."
+            "Start of the candle on which the rule fired, ms; for a rule without candles the time"
+            " of the check."
         ),
-        "timestamp": spec.MS("When that candle had ended, or likewise, ms."),
+        "timestamp": spec.MS("End of that candle, or the same time, ms."),
     }
 )
 _OF_PATTERN: Final = patterns.PART.schemas["Pattern"]["properties"]
@@ -60,16 +60,16 @@ PART: Final = _ALERTS.part(
             "to": {
                 "type": "array",
                 "items": spec.NAME,
-                "description": "The targets that the rule names; none: all.",
+                "description": "Targets named in the rule; empty: all.",
             },
-            "muted": spec.BOOLEAN("Whether it was sent to nobody."),
+            "muted": spec.BOOLEAN("Whether it was not sent."),
         },
     },
     RANGE,
     *PAGE,
     spec.query(
         "rule",
-        "Of one rule, by its id.",
+        "Only alerts of the rule with this id.",
         {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARACTERS},
         "0a1b2c3d",
     ),

@@ -25,10 +25,11 @@ from shared.market.order import OrderKey
 _TYPE: Final[dict[str, Any]] = {
     **spec.query(
         "type",
-        "What ends a bar: tick:100 (100t) trades, volume:1000 (1000v) of size, dollar:1000000"
-        " (1000000usd) of price x size, range:5 (5r) of high less low. The trade that reaches it is"
-        " in the bar whole; each trading day (UTC, or by tz, session, calendar) begins anew,"
-        " as channels of the live feed have it: tick:100@XNYS.",
+        "Measure and amount that close a bar: tick:100 (100t) trades, volume:1000 (1000v) of"
+        " size, dollar:1000000 (1000000usd) of price x size, range:5 (5r) of high minus low. The"
+        " trade that reaches the amount belongs to the bar whole; bars restart with each trading"
+        " day (UTC, or by tz, session, calendar), which may follow an @ as in channels of the live"
+        " feed: tick:100@XNYS.",
         {
             "type": "string",
             "pattern": r"^((tick|volume|dollar|range):)?[0-9]+(\.[0-9]+)?(t|v|usd|r)?(@.+)?$",
@@ -47,8 +48,9 @@ _OF_CANDLE: Final = candles.PART.schemas["Candle"]["properties"]
 PART: Final = spec.Part(
     {
         "/api/bars/{symbol}": spec.get(
-            "Information bars of an instrument, ascending; without `from` the newest. They are made"
-            " of the stored trades of a day in the total order, whenever these came.",
+            "Information bars of an instrument, ascending; without `from` the newest. They are"
+            " computed from the stored trades of each day in the total order, whenever these"
+            " arrived.",
             spec.ref("Bars"),
             "symbol",
             _TYPE,
@@ -66,17 +68,17 @@ PART: Final = spec.Part(
     {
         "Bar": spec.object_of(
             {
-                "t": spec.MS("When its first trade was, ms since 1970 UTC."),
-                "end": spec.MS("When its last trade was that makes a price."),
-                "time": spec.NAME("Local time of `t`, where `tz` is given."),
+                "t": spec.MS("Time of its first trade, ms since 1970 UTC."),
+                "end": spec.MS("Time of its last price-making trade."),
+                "time": spec.NAME("Local time of `t`, if `tz` is given."),
                 **dict.fromkeys("ohlc", spec.DECIMAL),
                 **{name: _OF_CANDLE[name] for name in ("v", "qv", "vw", "n", "bv", "sv")},
                 "closed": spec.BOOLEAN(
-                    "It has reached its amount, or its day is over: only a late"
-                    " trade may still change it."
+                    "It has reached its amount, or its day has ended: only a late trade may still"
+                    " change it."
                 ),
                 "complete": spec.BOOLEAN(
-                    "No known gap of its feed lies between its day's start and it."
+                    "No known gap of its feed between the start of its day and it."
                 ),
                 "indicators": _OF_CANDLE["indicators"],
             },
@@ -88,8 +90,8 @@ PART: Final = spec.Part(
                 "type": spec.NAME,
                 "bars": spec.list_of("Bar"),
                 "next": spec.NAME(
-                    "The cursor of the next page; null: there are no more. A page"
-                    " may hold fewer than `limit` and still have one.",
+                    "Cursor of the next page; null: there are no more. A page may have fewer than"
+                    " `limit` and still a cursor.",
                     null=True,
                 ),
             }

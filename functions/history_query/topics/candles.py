@@ -23,30 +23,31 @@ from functions.history_query.queries.indicators import indicator_values
 
 INDICATORS: Final = spec.query(
     "indicators",
-    "Indicators to compute for each candle, with commas between: sma:20, ema:20, rsi:14, atr:14,"
+    "Indicators to compute for each candle, separated by commas: sma:20, ema:20, rsi:14, atr:14,"
     " bb:20:2, and all of TA-Lib by name, such as macd:12:26:9, adx:14, stoch:14:3:3, vwap,"
-    " donchian, kc, supertrend. Their values do not depend on where the page begins; sums and stops"
-    " begin anew each UTC day. docs/indicators.md lists them.",
+    " donchian, kc, supertrend. Their values do not depend on where the page begins; sums and"
+    " stops restart each UTC day. docs/indicators.md lists them.",
     {"type": "string"},
     "sma:20,rsi:14",
 )
 _AS_OF: Final = spec.query(
     "as_of",
-    "What was known then: candles of the ticks received by that time (its millisecond too), folded"
-    " on reading. `closed` says that the interval was over. Written as `from` is.",
+    "Point in time: candles of the ticks received by then (including its millisecond), computed"
+    " on reading. `closed`: the interval had ended. Same format as `from`.",
     {"type": "string"},
     "2026-11-21T14:30:00Z",
 )
 _FILL: Final = spec.query(
     "fill",
-    "What stands for intervals without a trade between two candles: nothing, a candle of the"
-    " price before, or one of nulls.",
+    "How to fill intervals without a trade between two candles: not at all, with the previous"
+    " close, or with nulls.",
     {"type": "string", "enum": ["none", "previous", "null"], "default": "none"},
     "previous",
 )
 _ADJUSTED: Final = spec.query(
     "adjusted",
-    "Whether volume of unknown side is divided between `bv` and `sv` as the known is.",
+    "Whether to divide volume of unknown side between `bv` and `sv` in proportion to the known"
+    " sides.",
     {"type": "string", "enum": ["false", "true"], "default": "false"},
     "true",
 )
@@ -77,7 +78,7 @@ PART: Final = spec.Part(
         "Candle": spec.object_of(
             {
                 "t": spec.MS("Start of the interval, ms since 1970 UTC."),
-                "time": spec.NAME("Local time, where `tz` is given."),
+                "time": spec.NAME("Local time, if `tz` is given."),
                 **dict.fromkeys(("o", "h", "l", "c"), _PRICE),
                 "v": spec.DECIMAL("Volume."),
                 "qv": spec.DECIMAL("Notional: the sum of price x size, exact."),
@@ -91,18 +92,18 @@ PART: Final = spec.Part(
                 "partial": spec.BOOLEAN("It began before the first tick seen."),
                 "complete": spec.BOOLEAN("It touches no known gap of its feed."),
                 "revision": spec.COUNT(
-                    "The highest wins; of its parts where it is made of shorter"
-                    " candles; 0 where it is made of ticks."
+                    "The highest wins; the highest of its parts if it is folded from shorter"
+                    " candles; 0 if it is computed from ticks."
                 ),
                 "origin": {
                     "type": "string",
                     "enum": ["trades", "venue"],
-                    "description": "Made of trades, or as the venue publishes it; of a longer one,"
-                    " some of its parts.",
+                    "description": "Computed from trades, or published by the venue (of a longer"
+                    " candle: at least one part).",
                 },
                 "indicators": {
                     "type": "object",
-                    "description": "Where they were asked for; null before there is a value.",
+                    "description": "If requested; null before the first value.",
                     "additionalProperties": {"type": ["number", "null"]},
                 },
             },
@@ -114,9 +115,9 @@ PART: Final = spec.Part(
                 "timeframe": spec.NAME,
                 "candles": spec.list_of("Candle", "Ascending by time."),
                 "next": spec.NAME(
-                    "The cursor of the next page: later candles if the request has"
-                    " `from`, else earlier ones. Null: there are no more. A page may hold fewer"
-                    " than `limit` and still have one.",
+                    "Cursor of the next page: later candles if the request has `from`, else"
+                    " earlier ones. Null: there are no more. A page may have fewer than `limit`"
+                    " and still a cursor.",
                     null=True,
                 ),
             }

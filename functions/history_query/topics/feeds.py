@@ -28,9 +28,9 @@ _GAPS: Final = """
 
 _STATE: Final[dict[str, Any]] = {
     "enum": [str(state) for state in FeedState],
-    "description": "quiet: the connection lives, no message of this symbol came for a while."
-    " stalled: the connection carries nothing where it must. down: the bridge does not report."
-    " ended: delisted or renamed. halted: the exchange has stopped trading in it for a while."
+    "description": "quiet: connected, but no message of this symbol for a while. stalled:"
+    " connected, but nothing arrives where it must. down: the bridge does not"
+    " report. ended: delisted or renamed. halted: trading is suspended."
     " maintenance: the exchange is closed.",
 }
 _MS_OR_NULL: Final = {**spec.MS, "type": ["integer", "null"]}
@@ -51,15 +51,15 @@ PART: Final = spec.Part(
                 "reported": spec.MS,
                 "reconnects": spec.COUNT,
                 "skew_ms": spec.INTEGER(
-                    "Estimate: the exchange's clock less the bridge's.", null=True
+                    "Clock skew, estimated: the exchange's clock minus the bridge's.", null=True
                 ),
-                "error": spec.NAME("What is wrong.", null=True),
+                "error": spec.NAME("The current error.", null=True),
                 "symbols": spec.list_of("FeedSymbol"),
             }
         ),
         "FeedSymbol": spec.object_of(
             {
-                "symbol": spec.NAME("As the exchange writes it."),
+                "symbol": spec.NAME("Symbol as the exchange writes it."),
                 "instrument": spec.NAME,
                 "state": _STATE,
                 "last_message": _MS_OR_NULL,
@@ -68,7 +68,7 @@ PART: Final = spec.Part(
                 "trades_per_minute": spec.COUNT,
                 "history": spec.object_of(
                     {
-                        "done": spec.COUNT("Parts of the past that were fetched."),
+                        "done": spec.COUNT("Parts of the history that were fetched."),
                         "parts": spec.COUNT,
                     }
                 ),

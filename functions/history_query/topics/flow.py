@@ -19,20 +19,20 @@ from functions.history_query.queries.flow_request import read_flow, read_profile
 _CURSOR: Final = spec.cursor_of(CandleCursor("after", 1_764_340_200_000_000).text())
 _ANCHOR: Final = spec.query(
     "anchor",
-    "Since when `cd` and `vw` are added up: `day`, each trading day (UTC, or by tz, session,"
-    " calendar), or any time, written as `from` is.",
+    "Anchor of `cd` and `vw`: `day`, the start of each trading day (UTC, or by tz, session,"
+    " calendar), or any time in the format of `from`.",
     {"type": "string", "default": "day"},
     "day",
 )
 _STEP: Final = spec.query(
     "step",
-    "Prices are counted at the next multiple of it below; without it each by itself.",
+    "Price step: prices are rounded down to a multiple of it; by default they are not rounded.",
     {"type": "string", "pattern": r"^[0-9]{1,24}(\.[0-9]{1,24})?$"},
     "0.5",
 )
 _SHARE: Final = spec.query(
     "value_area",
-    "The share of the volume that the value area has.",
+    "Share of the volume in the value area.",
     {"type": "string", "pattern": r"^[0-9]{1,24}(\.[0-9]{1,24})?$", "default": "0.7"},
     "0.7",
 )
@@ -40,15 +40,15 @@ _VOLUMES: Final = {
     "v": spec.DECIMAL("Volume."),
     "bv": spec.DECIMAL("Volume of trades whose aggressor bought."),
     "sv": spec.DECIMAL("Volume of trades whose aggressor sold."),
-    "ebv": spec.DECIMAL("Volume of unknown side, bought by the tick rule: an estimate."),
-    "esv": spec.DECIMAL("Volume of unknown side, sold by the tick rule."),
+    "ebv": spec.DECIMAL("Volume of unknown side, estimated as bought by the tick rule."),
+    "esv": spec.DECIMAL("Volume of unknown side, estimated as sold by the tick rule."),
 }
 _COLUMNS: Final = ("t", "time", *_VOLUMES, "d", "cd", "vw", "closed")
 
 PART: Final = spec.Part(
     {
         "/api/flow/{symbol}": spec.get(
-            "Delta, cumulative delta and anchored VWAP of each candle, ascending; without `from` of"
+            "Delta, cumulative delta and anchored VWAP of each candle, ascending; without `from`"
             " the newest.",
             spec.ref("Flows"),
             "symbol timeframe from to",
@@ -74,9 +74,9 @@ PART: Final = spec.Part(
         "Flow": spec.object_of(
             {
                 "t": spec.MS("Start of the candle, ms since 1970 UTC."),
-                "time": spec.NAME("Local time, where `tz` is given."),
+                "time": spec.NAME("Local time, if `tz` is given."),
                 **_VOLUMES,
-                "d": spec.DECIMAL("Delta: bought less sold, estimates included."),
+                "d": spec.DECIMAL("Delta: bought minus sold volume, including estimates."),
                 "cd": spec.DECIMAL("Delta since the anchor; null before it.", null=True),
                 "vw": spec.DECIMAL("VWAP since the anchor, 20 digits.", null=True),
                 "closed": {"type": "boolean"},
@@ -100,7 +100,7 @@ PART: Final = spec.Part(
                 "n": spec.COUNT("Trades."),
                 **_VOLUMES,
                 "vw": spec.DECIMAL("VWAP, 20 digits.", null=True),
-                "poc": spec.DECIMAL("Point of control: the price of most volume.", null=True),
+                "poc": spec.DECIMAL("Point of control: the price with the most volume.", null=True),
                 "val": spec.DECIMAL("The lowest price of the value area.", null=True),
                 "vah": spec.DECIMAL("The highest price of the value area.", null=True),
                 "levels": spec.list_of("Level", "Ascending by price."),

@@ -29,20 +29,20 @@ PART: Final = Part(
     {
         "Indicator": object_of(
             {
-                "name": NAME("With its defaults: `macd:12:26:9`."),
+                "name": NAME("Name with default parameters: `macd:12:26:9`."),
                 "title": NAME,
                 "group": NAME,
                 "parameters": {
                     "type": "object",
                     "additionalProperties": {"type": "number"},
-                    "description": "In the order of the numbers of the name.",
+                    "description": "Parameters in the order of the name.",
                 },
                 "columns": {
                     "type": "array",
                     "items": NAME,
                     "description": "The names of its values beside a candle.",
                 },
-                "overlay": BOOLEAN("Its values are prices."),
+                "overlay": BOOLEAN("Whether its values are prices, drawn over the candles."),
             }
         )
     },

@@ -37,21 +37,23 @@ PART: Final = spec.Part(
             {
                 "symbol": spec.NAME,
                 **dict.fromkeys(
-                    ("price", "size"), spec.DECIMAL("null without a trade.", null=True)
+                    ("price", "size"), spec.DECIMAL("Null without a trade.", null=True)
                 ),
-                "t": spec.MS("Of the trade, ms since 1970; null without one.", null=True),
+                "t": spec.MS("Time of the trade, ms since 1970; null without one.", null=True),
                 "received": spec.MS(
                     "When a trade last reached the candles, ms since 1970.", null=True
                 ),
                 **dict.fromkeys(
                     ("bid", "ask", "spread", "mid"),
-                    spec.DECIMAL("null without a quote.", null=True),
+                    spec.DECIMAL("Null without a quote.", null=True),
                 ),
                 **dict.fromkeys(
                     ("bid_size", "ask_size"),
-                    spec.DECIMAL("null where the feed gives none.", null=True),
+                    spec.DECIMAL("Null if the feed sends none.", null=True),
                 ),
-                "quote_t": spec.MS("Of the quote, ms since 1970; null without one.", null=True),
+                "quote_t": spec.MS(
+                    "Time of the quote, ms since 1970; null without one.", null=True
+                ),
             }
         ),
     },

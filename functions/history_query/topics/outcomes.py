@@ -74,7 +74,7 @@ def _json(score: Score) -> dict[str, Any]:
 
 _HORIZON: Final = spec.query(
     "horizon",
-    "Candles after the one that completes a pattern.",
+    "Number of candles after the completing one over which the return is measured.",
     {"type": "integer", "minimum": 1, "maximum": MAX_HORIZON, "default": DEFAULT_HORIZON},
     10,
 )
@@ -83,7 +83,7 @@ _HORIZON: Final = spec.query(
 PART: Final = spec.Part(
     {
         "/api/outcomes/{symbol}": spec.get(
-            f"What followed each pattern in the newest {CANDLES} candles of this instrument.",
+            f"Outcomes of each pattern in the newest {CANDLES} candles of this instrument.",
             spec.ref("Outcomes"),
             "symbol timeframe",
             _HORIZON,
@@ -96,18 +96,18 @@ PART: Final = spec.Part(
                 "symbol": spec.NAME,
                 "timeframe": spec.NAME,
                 "horizon": spec.COUNT,
-                "candles": spec.COUNT("Closed candles that were looked at."),
+                "candles": spec.COUNT("Number of closed candles evaluated."),
                 "outcomes": spec.list_of("Outcome"),
             }
         ),
         "Outcome": spec.object_of(
             {
                 "pattern_type": spec.NAME,
-                "direction": {"enum": [-1, 0, 1], "description": "Down, neither, up."},
-                "count": spec.COUNT("How often it was found."),
-                "judged": spec.COUNT("Of these, with `horizon` candles after it."),
+                "direction": {"enum": [-1, 0, 1], "description": "-1 down, 0 none, 1 up."},
+                "count": spec.COUNT("Number of occurrences."),
+                "judged": spec.COUNT("Number of these followed by `horizon` candles."),
                 "hit_rate": spec.NUMBER(
-                    "Share of them after which the close moved their way.", null=True
+                    "Share of them after which the close moved in their direction.", null=True
                 ),
                 "base_hit_rate": spec.NUMBER("The same share of all candles.", null=True),
                 "mean_return": spec.NUMBER(
@@ -116,7 +116,8 @@ PART: Final = spec.Part(
                 "base_return": spec.NUMBER("The same of all candles.", null=True),
                 "verdict": {
                     "enum": ["better", "worse", "few", "-"],
-                    "description": "Against all candles, at 95 %; `few`: under 10 apart.",
+                    "description": "Compared with all candles, at 95 %; `few`: fewer than 10 that"
+                    " do not overlap.",
                 },
             }
         ),

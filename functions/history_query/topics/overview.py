@@ -23,13 +23,13 @@ compute, if that is longer; so it uses at most a fifth of a core."""
 
 _SYMBOLS: Final = spec.query(
     "symbols",
-    f"Symbols with commas between, at most {MAX_SYMBOLS}, or `all`.",
+    f"Symbols separated by commas, at most {MAX_SYMBOLS}, or `all`.",
     {"type": "string", "default": ALL},
     "BTC-USD,ETH-USD",
 )
 _SYMBOL: Final = spec.query(
     "symbol",
-    "A symbol, as often as there are symbols: for those that hold a comma.",
+    "A symbol; repeat the parameter for several. For symbols that contain a comma.",
     {"type": "array", "items": {"type": "string"}, "maxItems": MAX_SYMBOLS},
     "BTC-USD",
 )
@@ -56,25 +56,25 @@ PART: Final = spec.Part(
                 "symbol": spec.NAME,
                 "price": spec.DECIMAL,
                 "size": spec.DECIMAL,
-                "t": spec.MS("Of the trade, ms since 1970."),
+                "t": spec.MS("Time of the trade, ms since 1970."),
                 "received": spec.MS("When a trade last reached the candles."),
                 "open": _or_none(spec.DECIMAL, "Price 24 hours ago; null without trades since."),
                 "session_open": _or_none(
-                    spec.DECIMAL, "First price of the UTC day, or of the session that goes on."
+                    spec.DECIMAL, "First price of the UTC day, or of the current session."
                 ),
-                "high": _or_none(spec.DECIMAL, "Highest since."),
-                "low": _or_none(spec.DECIMAL, "Lowest since."),
-                "volume": spec.DECIMAL("Volume since."),
-                "change": _or_none({"type": "number"}, "Against `open`, percent."),
-                "spread": _or_none(spec.DECIMAL, "Ask less bid of the latest quote."),
+                "high": _or_none(spec.DECIMAL, "Highest price since then."),
+                "low": _or_none(spec.DECIMAL, "Lowest price since then."),
+                "volume": spec.DECIMAL("Volume since then."),
+                "change": _or_none({"type": "number"}, "Change against `open` in percent."),
+                "spread": _or_none(spec.DECIMAL, "Ask minus bid of the latest quote."),
                 "points": {
                     "type": "array",
                     "items": spec.DECIMAL,
-                    "description": "Closes of the hours since (or of the longest kept timeframe"
-                    " up to one), ascending.",
+                    "description": "Closes of the hours since then (or of the longest stored"
+                    " timeframe up to one hour), ascending.",
                 },
                 "candle": _or_none(
-                    spec.ref("Candle"), "The newest base candle; null when long ago."
+                    spec.ref("Candle"), "The newest base candle; null if it is long past."
                 ),
             }
         ),

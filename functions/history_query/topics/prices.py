@@ -27,9 +27,9 @@ from shared.market.decimals import mantissa_text
 _FORM: Final = '{"t":%d,"%s":%s}'
 
 _HEADERS: Final[spec.Json] = {
-    "X-Kandle-Limit": {"description": "The limit that was used.", "schema": {"type": "integer"}},
+    "X-Kandle-Limit": {"description": "The limit applied.", "schema": {"type": "integer"}},
     "X-Kandle-Truncated": {
-        "description": "There are older ones in the range: see Link.",
+        "description": "The range has older ones: see Link.",
         "schema": {"const": "true"},
     },
     "Link": {

@@ -41,12 +41,12 @@ def read_rejects(query: Mapping[str, str]) -> tuple[int, int]:
     return now - DAY_US if from_us is None else from_us, read_limit(query, DEFAULT_REJECTS)
 
 
-_CODE: Final = spec.NAME("Why, such as bad_price.")
+_CODE: Final = spec.NAME("Reason, such as bad_price.")
 
 PART: Final = spec.Part(
     {
         "/api/rejects": spec.get(
-            "Input that was no tick: counts by reason, and the newest. Without `from`, of the last"
+            "Rejected input: counts by reason, and the newest. Without `from`, of the last"
             f" 24 hours; the newest {MOST_COUNTED:,} are counted.",
             spec.ref("Rejects"),
             "from",
@@ -67,16 +67,16 @@ PART: Final = spec.Part(
                 "code": _CODE,
                 "source": spec.NAME("The kind of source, such as udp."),
                 "rejects": spec.COUNT,
-                "newest": spec.MS("When the newest was received."),
+                "newest": spec.MS("Receive time of the newest."),
             }
         ),
         "Reject": spec.object_of(
             {
                 "received": spec.MS,
                 "code": _CODE,
-                "detail": spec.NAME("The field, and the fix."),
-                "original": spec.NAME("The start of what came, as text."),
-                "bytes": spec.COUNT("Of what came, whole."),
+                "detail": spec.NAME("The field and the fix."),
+                "original": spec.NAME("Start of the original input, as text."),
+                "bytes": spec.COUNT("Size of the whole input in bytes."),
                 "source": spec.NAME,
             }
         ),

@@ -54,15 +54,15 @@ PART: Final = spec.Part(
             {
                 "t": spec.MS,
                 "us": spec.INTEGER("Microseconds since 1970, UTC."),
-                "time": spec.NAME("Local time, where `tz` is given."),
+                "time": spec.NAME("Local time, if `tz` is given."),
                 "p": spec.DECIMAL,
                 "s": spec.DECIMAL("Size."),
-                "side": {"enum": ["buy", "sell", None], "description": "Of the aggressor."},
+                "side": {"enum": ["buy", "sell", None], "description": "Aggressor side."},
                 "id": spec.NAME("The trade id.", null=True),
                 "received": spec.MS,
                 "flags": spec.NAME(
-                    "What the trade does not count for, and `corrected` where it"
-                    " stands for another one: names with blanks between.",
+                    "Exclusions of the trade, and `corrected` if it replaces another one: names"
+                    " separated by blanks.",
                     null=True,
                 ),
                 "ended": spec.INTEGER(
@@ -76,9 +76,7 @@ PART: Final = spec.Part(
             {
                 "symbol": spec.NAME,
                 "ticks": spec.list_of("RawTick"),
-                "next": spec.NAME(
-                    "The cursor of the next page; null: there are no more.", null=True
-                ),
+                "next": spec.NAME("Cursor of the next page; null: there are no more.", null=True),
             }
         ),
     },
