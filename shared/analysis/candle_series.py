@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 
-T = TypeVar("T", bound="DataclassInstance")
+T = TypeVar("T")
 
 
 def at(columns: T, rows: slice | Ints | Bools) -> T:
     """Return some rows of a dataclass whose fields are all columns."""
-    return type(columns)(*(getattr(columns, each.name)[rows] for each in fields(columns)))
+    names = [each.name for each in fields(columns)]  # type: ignore[arg-type]
+    return type(columns)(*(getattr(columns, name)[rows] for name in names))
 
 
 @dataclass(frozen=True, slots=True)
