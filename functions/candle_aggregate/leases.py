@@ -74,9 +74,10 @@ class Leases:
         self._refused = (self._refused | requested) - granted.keys()
         for shard, lease in granted.items():
             is_trusted = self._is_trusted(lease)  # a cached one too: its steps are noted
-            if not is_trusted or self._cached.get(shard) is not lease:
-                self._steps.forget(shard)
-                self._cached.pop(shard, None)
+            cached = self._cached.pop(shard, None)
+            if not is_trusted or cached is not lease:
+                only_appended = is_trusted and cached is not None and cached.life == lease.life
+                self._steps.forget(shard, only_appended=only_appended)
             if not self.held:
                 self._until_s = time.monotonic() + TENURE_S
             if is_trusted:

@@ -171,6 +171,8 @@ class Session:
         for minute in minutes:
             self.changes.add("UNLINK", self._keys.seen(minute))
             self.changes.add("SREM", self._keys.minutes, [minute])
+        if minutes:
+            self._note_eviction()
 
     def outbox(self) -> dict[str, bytes]:
         """Return pending output: output id -> batch."""
@@ -202,6 +204,9 @@ class Session:
                 raised[name] = record.tobytes() + blob[size:]
         if raised:
             self.changes.put(key, list(raised), list(raised.values()))
+        self._note_eviction()
+
+    def _note_eviction(self) -> None:
         self.changes.add("HINCRBY", self._keys.head, ["evictions", 1])
         self.changes.evictions += 1
 

@@ -51,7 +51,8 @@ class Storage:
     cold: Cold = NO_LAKE
     eviction: Eviction = field(init=False)
     _is_adopted: bool = False
-    _trusted: dict[int, tuple[str, str, int]] = field(default_factory=dict)
+    _trusted: dict[int, tuple[str, Lease]] = field(default_factory=dict)
+    """By shard the server, and the lease that was trusted last: it counts the steps since."""
 
     def __post_init__(self) -> None:
         self.eviction = Eviction(self.postgres, self.rules)
@@ -61,11 +62,14 @@ class Storage:
 
         While it is the same state on the same server, with no fewer steps. Raises TransientError.
         """
-        server, lineage, steps = self._trusted.get(lease.shard, ("", "", 0))
-        is_same = lease.lineage == lineage and lease.made_for == self.rules.made_for
-        if not is_same or lease.steps < steps or self.store.server_id() != server:
+        if lease.shard not in self._trusted or lease.made_for != self.rules.made_for:
             return False
-        self._trusted[lease.shard] = server, lineage, lease.steps
+        server, last = self._trusted[lease.shard]
+        if lease.lineage != last.lineage or lease.steps < last.steps:
+            return False
+        if self.store.server_id() != server:
+            return False
+        self._trusted[lease.shard] = server, lease
         return True
 
     def make(self, engine: Engine, lease: Lease) -> Outcome:
@@ -84,7 +88,7 @@ class Storage:
             and is_whole(self.postgres, lease.shard, lease.lineage, lease.steps)
         ):
             rebuild(session, self.postgres, self.rules, self.clock(), self.cold)
-        self._trusted[lease.shard] = server, lease.lineage, lease.steps
+        self._trusted[lease.shard] = server, lease
         return Outcome(shared=[engine.emission(session.rows)])
 
     def recorded(

@@ -92,13 +92,14 @@ def aggregated(
 
 
 def reshard(connection: Connection, shards: int) -> None:
-    """Mark every unaggregated event as such in all shards: SHARDS changed."""
+    """Mark every unaggregated event as such in all shards, with all of its time: SHARDS changed."""
     connection.execute("LOCK TABLE unaggregated IN EXCLUSIVE MODE")
     connection.execute(
         "INSERT INTO unaggregated"
         " SELECT n, event_id, commit_id, min(stored_at), max(received_us), min(first_us),"
         " max(last_us) FROM unaggregated, generate_series(0, %s - 1) AS n"
-        " GROUP BY n, event_id, commit_id ON CONFLICT DO NOTHING",
+        " GROUP BY n, event_id, commit_id ON CONFLICT (shard, event_id) DO UPDATE"
+        " SET first_us = excluded.first_us, last_us = excluded.last_us",
         (shards,),
     )
     connection.execute("DELETE FROM unaggregated WHERE shard >= %s", (shards,))

@@ -13,7 +13,8 @@ from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from functions.candle_aggregate.steps.cache import Instruments
 from functions.candle_aggregate.steps.latest import move
-from functions.candle_aggregate.steps.trade_ids import Minute, Part, SeenIds, Trades
+from functions.candle_aggregate.steps.seen_ids import Minute, SeenIds
+from functions.candle_aggregate.steps.trade_ids import Part, Trades
 from shared.realtime.instrument_records import NEVER_US
 from shared.wire.ticks import Ticks
 

@@ -21,8 +21,9 @@ from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.steps.cache import ABSENT, UNKNOWN, Cache, Ints
 from functions.candle_aggregate.steps.latest import Moved, move
 from functions.candle_aggregate.steps.levels import Level, advance, blocks, candidates
+from functions.candle_aggregate.steps.seen_ids import SeenCache
 from functions.candle_aggregate.steps.store import Changes, Lease, Store
-from functions.candle_aggregate.steps.trade_ids import Part, SeenCache, Trades
+from functions.candle_aggregate.steps.trade_ids import Part, Trades
 from shared.candles.folds import Places, merged, nothing, together
 from shared.candles.partials import partials
 from shared.market.blocks import CLOSED
@@ -80,10 +81,14 @@ class Steps:
         self.cache = Cache(rules.shards)
         self.seen = SeenCache()
 
-    def forget(self, shard: int) -> None:
-        """Drop a shard's cached state: another replica wrote it, or a step was not written."""
+    def forget(self, shard: int, *, only_appended: bool = False) -> None:
+        """Drop a shard's cached state: another replica wrote it, or a step was not written.
+
+        `only_appended`: to the trade ids others have only appended.
+        """
         self.cache.forget(shard)
-        self.seen.forget(shard)
+        if not only_appended:
+            self.seen.forget(shard)
 
     def trim(self) -> None:
         """Bound the memory of the cache."""
@@ -260,9 +265,9 @@ class Steps:
                 for each in self.rules.ladder[1:]:
                     needed[Block(each.name, each.start_us(block.start_us))].append(ends)
         self.read_records(needed, leases)
-        minutes = [each for each in sorted(trades.lookups) if each not in self.seen.minutes]
-        keys = [Keys(shard).seen(minute) for shard, minute in minutes]
-        for minute, blob in zip(minutes, self.store.read_texts(keys), strict=True):
+        minutes = sorted(trades.lookups)
+        ends = [(Keys(each[0]).seen(each[1]), self.seen.size(each)) for each in minutes]
+        for minute, blob in zip(minutes, self.store.read_ends(ends), strict=True):
             self.seen.load(minute, blob)
 
     def read_records(
@@ -348,7 +353,6 @@ class Steps:
         for (shard, minute), chunk in chunks.items():
             changes[shard].add("APPEND", Keys(shard).seen(minute), [chunk])
             changes[shard].add("SADD", Keys(shard).minutes, [minute])
-            self.seen.append((shard, minute), chunk)
         for level in computed.levels:
             gids = level.places.instrument
             for block, rows in blocks(level.places, level.timeframe.name):

@@ -60,6 +60,11 @@ class Lease:
         """The value of the key: replica and fencing token."""
         return f"{self.replica}|{self.fence}"
 
+    @property
+    def life(self) -> tuple[str, int]:
+        """While it is the same, nothing has left the state."""
+        return self.lineage, self.evictions
+
 
 @dataclass(slots=True)
 class Changes:
@@ -204,14 +209,14 @@ class Store:
                 pipe.hdel(key, *names)
             pipe.execute()
 
-    def read_texts(self, keys: Sequence[str]) -> list[bytes]:
-        """Return strings; empty if missing."""
-        if not keys:
+    def read_ends(self, strings: Sequence[tuple[str, int]]) -> list[bytes]:
+        """Return strings, each from a byte on, all in one pipeline; empty if missing."""
+        if not strings:
             return []
         with translated(), self.client.pipeline(transaction=False) as pipe:
-            for key in keys:
-                pipe.get(key)
-            return [value or b"" for value in cast(list[bytes | None], pipe.execute())]
+            for key, first in strings:
+                pipe.getrange(key, first, -1)
+            return cast(list[bytes], pipe.execute())
 
     def write(
         self, steps: Sequence[tuple[Lease, Changes]], now_us: int, *, release: bool = True

@@ -8,8 +8,8 @@ that an instrument's ids came from first are kept as runs; text ids, and ids of 
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -18,17 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from functions.candle_aggregate.steps.cache import Instruments, Ints
+from functions.candle_aggregate.steps.seen_ids import Minute, SeenIds
 from shared.realtime.instrument_records import NEVER_US
-from shared.schema import state_pb2
 from shared.wire.ticks import INTEGER_ID, NO_ID, TEXT_ID, Ticks
 from shared.wire.varints import fixed_field, packed, zigzag
 
 MINUTE_US: Final = 60_000_000
-_MINUTES: Final = 64
-"""Minutes of a shard whose ids stay cached after a lookup."""
-
-Minute = tuple[int, int]
-"""Shard, and minute since 1970 UTC."""
 
 
 class Part(NamedTuple):
@@ -37,82 +32,6 @@ class Part(NamedTuple):
     event: str
     ticks: Ticks
     gids: Ints
-
-
-@dataclass(slots=True)
-class SeenIds:
-    """Ids of one minute and shard: runs of integers by the instrument's number, and digests."""
-
-    numbers: Ints
-    firsts: Ints
-    lengths: Ints
-    digests: set[bytes]
-
-    @classmethod
-    def decode(cls, blob: bytes) -> SeenIds:
-        """Read SeenTrades messages, one after the other."""
-        message = state_pb2.SeenTrades.FromString(blob)
-        halves = np.array(message.digest, dtype="<u8").tobytes()
-        return cls(
-            np.array(message.number, dtype=np.int64),
-            np.array(message.first, dtype=np.int64),
-            np.array(message.length, dtype=np.int64),
-            {halves[n : n + 16] for n in range(0, len(halves), 16)},
-        )
-
-    def contains(self, numbers: Ints, ids: Ints) -> NDArray[np.bool_]:
-        """Tell for each instrument's number and id whether it is one of these."""
-        found = np.zeros(len(ids), dtype=bool)
-        if not len(ids):
-            return found
-        ends = self.firsts + self.lengths
-        near = np.flatnonzero((self.firsts <= ids.max()) & (ends > ids.min()))
-        near = near[np.isin(self.numbers[near], numbers)]
-        if not len(near):
-            return found
-        # Runs and questions in one order: the run before a question is the only one to hold it.
-        number = np.concatenate([self.numbers[near], numbers])
-        value = np.concatenate([self.firsts[near], ids])
-        asks = np.arange(len(number)) >= len(near)
-        order = np.lexsort((asks, value, number))
-        before = np.maximum.accumulate(np.where(asks[order], -1, np.arange(len(order))))
-        places = np.flatnonzero(asks[order])
-        run = order[np.maximum(before[places], 0)]
-        question = order[places] - len(near)
-        same = (before[places] >= 0) & (number[run] == numbers[question])
-        run = np.where(same, run, 0)
-        found[question] = same & (ids[question] - value[run] < self.lengths[near][run])
-        return found
-
-
-class SeenCache:
-    """Cached minutes, updated with each append."""
-
-    def __init__(self) -> None:
-        self.minutes: OrderedDict[Minute, SeenIds] = OrderedDict()
-
-    def load(self, minute: Minute, blob: bytes) -> None:
-        """Take in what was read."""
-        self.minutes[minute] = SeenIds.decode(blob)
-
-    def append(self, minute: Minute, chunk: bytes) -> None:
-        """Add written ids to a cached minute."""
-        if (cached := self.minutes.get(minute)) is not None:
-            added = SeenIds.decode(chunk)
-            cached.numbers = np.concatenate([cached.numbers, added.numbers])
-            cached.firsts = np.concatenate([cached.firsts, added.firsts])
-            cached.lengths = np.concatenate([cached.lengths, added.lengths])
-            cached.digests |= added.digests
-
-    def forget(self, shard: int) -> None:
-        """Forget a shard."""
-        for minute in [each for each in self.minutes if each[0] == shard]:
-            del self.minutes[minute]
-
-    def trim(self) -> None:
-        """Forget the oldest minutes."""
-        while len(self.minutes) > _MINUTES:
-            self.minutes.popitem(last=False)
 
 
 @dataclass(slots=True)
@@ -147,20 +66,23 @@ class Trades:
         self._instruments = instruments
         self.keep = [np.ones(len(part.ticks), dtype=bool) for part in parts]
         self._runs = _Runs()
-        self._slow = _SlowRows.none()
+        self._entries = _Entries.of(parts)
+        self._behind = self._slow = np.zeros(0, dtype=np.intp)
+        self._slow_rows = _SlowRows.none()
         self._digests: list[tuple[int, int, int, int, bytes]] = []
         self._classify()
 
     @property
     def lookups(self) -> set[Minute]:
         """The minutes whose ids `decide` needs."""
-        minutes = {
-            (int(self._instruments.shard[gid]), minute) for _, _, gid, minute, _ in self._digests
-        }
-        slow, data = self._slow, self._instruments.data
-        is_old = slow.minute <= data["seen_minute"][slow.gid]
-        shards = self._instruments.shard[slow.gid[is_old]]
-        minutes |= set(zip(shards.tolist(), slow.minute[is_old].tolist(), strict=True))
+        shard, slow = self._instruments.shard, self._slow_rows
+        minutes = {(int(shard[gid]), minute) for _, _, gid, minute, _ in self._digests}
+        is_old = slow.minute <= self._instruments.data["seen_minute"][slow.gid]
+        for gid, minute in (
+            (slow.gid[is_old], slow.minute[is_old]),
+            (self._entries.gid[self._behind], self._entries.first_minute[self._behind]),
+        ):
+            minutes |= set(zip(shard[gid].tolist(), minute.tolist(), strict=True))
         return minutes
 
     def decide(self, seen: Mapping[Minute, SeenIds]) -> dict[Minute, bytes]:
@@ -168,43 +90,67 @@ class Trades:
 
         Raises the instruments' highest ids.
         """
+        overlaps = self._overlaps(seen)
+        self._add_quick(self._behind[~overlaps])
+        if overlaps.any():
+            self._set_slow(np.concatenate([self._slow, self._behind[overlaps]]))
         self._decide_slow(seen)
-        digests = self._decide_digests(seen)
-        return self._chunks(digests)
+        return self._chunks(self._decide_digests(seen))
 
     def _classify(self) -> None:
-        data = self._instruments.data
-        tables = [table for n, part in enumerate(self._parts) if (table := _entries(n, part))]
-        if not tables:
+        """Sort entries out: above the highest id, below it and each for itself, any other.
+
+        The ids of the first are new; of the second they are if no seen id lies in their range.
+        """
+        data, entries = self._instruments.data, self._entries
+        if not len(entries.gid):
             return
-        entries = _Entries(*(np.concatenate(columns) for columns in zip(*tables, strict=True)))
         is_new = data["seen_minute"][entries.gid] == NEVER_US
         data["venue"][entries.gid[is_new]] = entries.venue[is_new]
         main = data["venue"][entries.gid] == entries.venue
         plain = entries.plain & main
         order = np.lexsort((entries.first, entries.first_minute, entries.gid))
-        gid = entries.gid[order]
-        minute_before = np.append(NEVER_US, entries.last_minute[order][:-1])
-        id_before = np.append(NEVER_US, entries.last[order][:-1])
-        begins = np.append(True, gid[1:] != gid[:-1])
-        minute_before[begins] = data["seen_minute"][gid[begins]]
-        id_before[begins] = data["seen_highest"][gid[begins]]
-        first_minute, first = entries.first_minute[order], entries.first[order]
-        ascends = (first_minute > minute_before) | (
-            (first_minute == minute_before) & (first > id_before)
+        gid, first_minute, first = (
+            each[order] for each in (entries.gid, entries.first_minute, entries.first)
         )
+        follows = np.append(False, gid[1:] == gid[:-1])
+        before = (
+            np.append(NEVER_US, entries.last_minute[order][:-1]),
+            np.append(NEVER_US, entries.last[order][:-1]),
+        )
+        ascends = ~follows | _is_later(first_minute, first, *before)
         has_integers = entries.integers & main
         slow_gids = np.unique(gid[~(ascends & plain[order]) & has_integers[order]])
-        quick = order[plain[order] & ~np.isin(gid, slow_gids)]
-        self._add_quick(entries, quick)
-        is_slow = np.isin(entries.gid, slow_gids) & has_integers
-        self._slow = _SlowRows.of(self._parts, entries, np.flatnonzero(is_slow))
+        is_alone = plain[order] & ~np.isin(gid, slow_gids)
+        highest = data["seen_minute"][gid], data["seen_highest"][gid]
+        is_quick = is_alone & _is_later(first_minute, first, *highest)
+        is_behind = is_alone & ~is_quick & (first_minute == entries.last_minute[order])
+        self._add_quick(order[is_quick])
+        self._behind = order[is_behind]
+        self._set_slow(order[has_integers[order] & ~is_quick & ~is_behind])
         for place in np.flatnonzero(~plain & (entries.texts | ~main)).tolist():
             self._add_digests(entries, place, foreign=not main[place])
 
-    def _add_quick(self, entries: _Entries, quick: NDArray[np.intp]) -> None:
+    def _set_slow(self, entries: NDArray[np.intp]) -> None:
+        self._slow, self._slow_rows = entries, _SlowRows.of(self._parts, self._entries, entries)
+
+    def _overlaps(self, seen: Mapping[Minute, SeenIds]) -> NDArray[np.bool_]:
+        """Tell for each entry below the highest id whether a seen id lies in its range."""
+        entries = self._entries
+        gid, minute = entries.gid[self._behind], entries.first_minute[self._behind]
+        overlaps = np.zeros(len(gid), dtype=bool)
+        for key, rows in _by_minute(self._instruments.shard[gid], minute):
+            numbers = self._instruments.data["number"][gid[rows]].astype(np.int64)
+            places = self._behind[rows]
+            overlaps[rows] = seen[key].overlaps(
+                numbers, entries.first[places], entries.last[places]
+            )
+        return overlaps
+
+    def _add_quick(self, quick: NDArray[np.intp]) -> None:
         if not len(quick):
             return
+        entries = self._entries
         lengths = entries.rows[quick]
         gid = np.repeat(entries.gid[quick], lengths)
         offsets = np.cumsum([0, *(len(part.ticks) for part in self._parts)])[:-1]
@@ -231,7 +177,7 @@ class Trades:
             self._digests.append((number, row, gid, minute, digest))
 
     def _decide_slow(self, seen: Mapping[Minute, SeenIds]) -> None:
-        slow, data = self._slow, self._instruments.data
+        slow, data = self._slow_rows, self._instruments.data
         if not len(slow.gid):
             return
         is_new = np.append(
@@ -240,12 +186,11 @@ class Trades:
             | (slow.minute[1:] != slow.minute[:-1])
             | (slow.id[1:] != slow.id[:-1]),
         )
-        shard = self._instruments.shard[slow.gid]
-        is_old = slow.minute <= data["seen_minute"][slow.gid]
-        for key in set(zip(shard[is_old].tolist(), slow.minute[is_old].tolist(), strict=True)):
-            rows = np.flatnonzero(is_new & (shard == key[0]) & (slow.minute == key[1]))
-            numbers = data["number"][slow.gid[rows]].astype(np.int64)
-            is_new[rows] = ~seen[key].contains(numbers, slow.id[rows])
+        old = np.flatnonzero(is_new & (slow.minute <= data["seen_minute"][slow.gid]))
+        for key, rows in _by_minute(self._instruments.shard[slow.gid[old]], slow.minute[old]):
+            asked = old[rows]
+            numbers = data["number"][slow.gid[asked]].astype(np.int64)
+            is_new[asked] = ~seen[key].overlaps(numbers, slow.id[asked], slow.id[asked])
         for number, keep in enumerate(self.keep):
             keep[slow.row[(slow.part == number) & ~is_new]] = False
         self._runs.add(slow.gid[is_new], slow.minute[is_new], slow.id[is_new])
@@ -295,7 +240,7 @@ class Trades:
         ends = order[np.append(gid[order][1:] != gid[order][:-1], True)]
         gid, minute, last = gid[ends], minute[ends], last[ends]
         highest_minute, highest = data["seen_minute"][gid], data["seen_highest"][gid]
-        higher = (minute > highest_minute) | ((minute == highest_minute) & (last > highest))
+        higher = _is_later(minute, last, highest_minute, highest)
         data["seen_minute"][gid[higher]] = minute[higher]
         data["seen_highest"][gid[higher]] = last[higher]
 
@@ -318,6 +263,15 @@ class _Entries(NamedTuple):
     last: Ints
     first_minute: Ints
     last_minute: Ints
+
+    @classmethod
+    def of(cls, parts: Sequence[Part]) -> _Entries:
+        """Return the entries of some parts."""
+        tables = [table for n, part in enumerate(parts) if (table := _entries(n, part))]
+        if not tables:
+            no_rows: NDArray[Any] = np.zeros(0, dtype=np.int64)
+            return cls(*[no_rows] * len(cls._fields))
+        return cls(*(np.concatenate(columns) for columns in zip(*tables, strict=True)))
 
 
 def _entries(number: int, part: Part) -> _Entries | None:
@@ -352,6 +306,17 @@ def _entries(number: int, part: Part) -> _Entries | None:
     return _Entries(*(column[has_ids] for column in columns))
 
 
+def _is_later(minute: Ints, id_: Ints, than_minute: Ints, than_id: Ints) -> NDArray[np.bool_]:
+    later: NDArray[np.bool_] = (minute > than_minute) | ((minute == than_minute) & (id_ > than_id))
+    return later
+
+
+def _by_minute(shard: Ints, minute: Ints) -> Iterator[tuple[Minute, NDArray[np.intp]]]:
+    """Yield each minute of each shard, and its rows."""
+    for key in set(zip(shard.tolist(), minute.tolist(), strict=True)):
+        yield key, np.flatnonzero((shard == key[0]) & (minute == key[1]))
+
+
 @lru_cache(maxsize=1024)
 def _venue_key(venue: str) -> int:
     if not venue:
@@ -375,10 +340,10 @@ class _SlowRows(NamedTuple):
         return cls(*(np.zeros(0, dtype=np.int64) for _ in range(5)))
 
     @classmethod
-    def of(cls, parts: Sequence[Part], whole: _Entries, entries: Iterable[int]) -> _SlowRows:
+    def of(cls, parts: Sequence[Part], whole: _Entries, entries: Ints) -> _SlowRows:
         """Return the rows with integer ids of some entries."""
         columns = []
-        for entry in entries:
+        for entry in entries.tolist():
             number, start = int(whole.part[entry]), int(whole.start[entry])
             ticks = parts[number].ticks
             rows = np.arange(start, start + int(whole.rows[entry]))

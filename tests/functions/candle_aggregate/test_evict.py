@@ -41,6 +41,7 @@ def test_a_long_history_leaves_some_blocks_at_a_time(
 ) -> None:
     """A long history is evicted in bounded parts, so that no step waits for more."""
     monkeypatch.setattr(evict, "LEAVE_AT_ONCE", 4)
+    monkeypatch.setattr(evict, "EVICT_FOR_S", 60.0)
     runs = []
     run = old.engine.run
 

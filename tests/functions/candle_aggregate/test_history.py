@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from functions.candle_aggregate.corrections.venue_history import publish_history
+from functions.candle_aggregate.corrections.venue_history import publish_history, settle_histories
 from shared.adapter.app import Emission
 from shared.errors import PermanentError
 from shared.wire.candle import VENUE, Candle
@@ -104,6 +104,26 @@ def test_history_that_comes_after_the_first_ticks_is_the_same(world: World) -> N
     world.settle()
     assert totals(world, "5m") == {0: (15, VENUE), 5: (15, VENUE), 10: (3, "trades")}
     assert not any(row["partial"] for row in world.stored().values())
+
+
+def test_settled_history_outlives_a_redis_that_goes_back(world: World) -> None:
+    """Settled once: a state from before it, whose longer candle lacks history, is made anew."""
+    live_from(world, 0, 3)
+    world.settle()
+    live_from(world, 7, 2)
+    world.deliver_all()
+    publish(world, history(map(kline, range(3, 7)), 3, 7, follow=False))
+    world.deliver_all()
+    dump = world.keyspace()
+
+    def settle() -> Iterable[Emission]:
+        return settle_histories(world.engine, world.postgres, world.rules, world._clock())
+
+    assert world.deliver(settle)
+    assert world.sql.execute("SELECT settled FROM candle_histories").fetchall() == [(True,)]
+    world.go_back(dump)
+    world.settle()
+    assert totals(world, "5m") == {0: (15, VENUE), 5: (12, VENUE)}
 
 
 @pytest.mark.parametrize("lost", [False, True])

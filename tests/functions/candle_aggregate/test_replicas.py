@@ -19,6 +19,7 @@ from shared.runtime import metrics
 from shared.wire.candle import CandleKey
 from tests.functions.candle_aggregate.replicas import MINUTE, RULES, Replica, live_candles
 from tests.functions.candle_aggregate.test_engine import assert_exact, trades
+from tests.functions.candle_aggregate.trades import trade
 from tests.functions.candle_aggregate.truth import as_ticks
 
 
@@ -216,6 +217,62 @@ def test_a_job_that_writes_records_is_seen_by_the_next_step(
     assert {name for each in replica.late for name, _ in each.candles} == known & {
         row.instrument for row in rows[40:]
     }
+
+
+def test_replicas_count_each_trade_once_in_any_order_of_ids(
+    valkey: redis.Redis, replica: Replica, other: Replica
+) -> None:
+    """Batches whose ids interleave, some of them sent again among others, count once."""
+    rows = trades(400, seed=5)
+    chance = random.Random(5)
+    starts = [*range(0, 400, 10), *chance.sample(range(5, 395, 10), 15)]
+    chance.shuffle(starts)
+    for number, first in enumerate(starts):
+        each = chance.choice((replica, other))
+        each.apply(**{f"e{number}": as_ticks(rows[first : first + 10])})
+    replica.emitted += other.emitted
+    replica.emitted.sort(key=lambda candle: candle.revision)
+    assert_exact(valkey, replica, rows)
+
+
+def test_ids_that_another_replica_appended_are_read_alone(
+    valkey: redis.Redis, replica: Replica, other: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second look at a minute reads what came to its ids since the first."""
+    read: list[int] = []
+    read_ends = replica.store.read_ends
+
+    def noted(strings: Sequence[tuple[str, int]]) -> list[bytes]:
+        found = read_ends(strings)
+        read.append(sum(map(len, found)))
+        return found
+
+    monkeypatch.setattr(replica.store, "read_ends", noted)
+    rows = [trade(n / 10, n, 100) for n in range(100)]
+    other.apply(e0=as_ticks(rows[40:60:2] + rows[80:]))
+    replica.apply(e1=as_ticks(rows[:20]))
+    other.apply(e2=as_ticks(rows[20:30]))
+    replica.apply(e3=as_ticks(rows[30:40]))
+    key = Keys(shard_of("A", RULES.shards)).seen(rows[0].time_us // MINUTE)
+    first, second = [size for size in read if size]
+    assert first + second < valkey.strlen(key)
+    assert first > second
+    (candle,) = [c for (_, name, _), c in live_candles(valkey).items() if name == "1m"]
+    assert candle.trade_count == 70
+
+
+def test_ids_that_have_left_the_state_are_forgotten(
+    valkey: redis.Redis, replica: Replica, other: Replica
+) -> None:
+    """Another replica drops the ids of a minute: what was read of them counts no more."""
+    rows = [trade(n / 10, n, 100) for n in range(40)]
+    replica.apply(e0=as_ticks(rows[20:]))
+    replica.apply(e1=as_ticks(rows[:10]))
+    shard, minute = shard_of("A", RULES.shards), rows[0].time_us // MINUTE
+    other.engine.run(shard, lambda session: session.drop_seen([minute]))
+    replica.apply(e2=as_ticks(rows[20:30]))
+    (candle,) = [c for (_, name, _), c in live_candles(valkey).items() if name == "1m"]
+    assert candle.trade_count == 40
 
 
 def test_the_clock_closes_what_is_quiet(valkey: redis.Redis, replica: Replica) -> None:

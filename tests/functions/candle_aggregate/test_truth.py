@@ -188,6 +188,15 @@ def test_other_timeframes_and_shards_in_the_middle_of_every_interval(
     finish(world)
 
 
+def test_other_shards_read_all_of_an_event_that_is_only_stored(world: World) -> None:
+    """Ticks of an event outside the time range of its former shard are in the candles."""
+    second, first = (next(n for n in "ABCDEFGH" if world.shard_of(n) == each) for each in (0, 1))
+    assert world.tick_clock()
+    world.persist_ticks(world.send([trade(30, 1, 100, name=first), trade(300, 2, 90, name=second)]))
+    world.restart(replace(RULES, shards=1))
+    finish(world)
+
+
 def test_a_timeframe_that_comes_back_is_corrected(world: World) -> None:
     """A timeframe that is configured again has the repairs made meanwhile."""
     world.ship(trades(0, 40))

@@ -23,7 +23,7 @@ def trades(first: int, count: int, *, name: str = "A", every_s: int = 20) -> lis
 
 
 def trade(
-    second: int,
+    second: float,
     trade_id: int | str | None,
     price: int,
     *,
@@ -34,6 +34,6 @@ def trade(
 ) -> Row:
     """One trade, so many seconds after the start of the day."""
     return Row(
-        *(name, BEGIN_US + second * SECOND, *with_id(trade_id), NOW_US + received, "udp-1"),
-        *(sequence or 1_000_000 + second, price, 5, 1, flags),
+        *(name, BEGIN_US + round(second * SECOND), *with_id(trade_id), NOW_US + received, "udp-1"),
+        *(sequence or 1_000_000 + round(second * 10), price, 5, 1, flags),
     )
