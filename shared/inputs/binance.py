@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 
@@ -23,15 +23,13 @@ from shared.inputs.elements import (
     QuoteElement,
     TradeElement,
 )
-from shared.inputs.feed_columns import LARGEST_ID
+from shared.inputs.feed_columns import Count
 from shared.inputs.feed_rows import Feed, Fields
 from shared.inputs.line import RejectedLineError
 from shared.inputs.parsed import BinanceTrades, FeedRules, Parsed
 from shared.market.instruments import Venue
 from shared.wire.quotes import NOT_GIVEN
 from shared.wire.raw_batch import RawBatch
-
-_Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_ID)]
 
 FEED: Final = Feed(
     Venue.BINANCE,
@@ -60,14 +58,14 @@ class _Event(msgspec.Struct, gc=False):
     s: str = ""
     p: str = ""
     q: str = ""
-    T: _Count | None = None
-    t: _Count = NO_TRADE_ID
+    T: Count | None = None
+    t: Count = NO_TRADE_ID
     m: bool | None = None
-    a: _Count | str | list[msgspec.Raw] = ""
-    b: _Count | str | list[msgspec.Raw] = ""
+    a: Count | str | list[msgspec.Raw] = ""
+    b: Count | str | list[msgspec.Raw] = ""
     A: str = ""
     B: str = ""
-    u: _Count = NOT_GIVEN
+    u: Count = NOT_GIVEN
     X: str = _MARKET
 
 

@@ -6,29 +6,16 @@ is that of the maker's order, so the aggressor's is the other; a ticker's trade 
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from shared.inputs.element_feed import ElementFeed
-from shared.inputs.elements import (
-    BUY,
-    NO_TIME,
-    NO_TRADE_ID,
-    SELL,
-    UNKNOWN,
-    QuoteElement,
-    TradeElement,
-)
-from shared.inputs.feed_columns import LARGEST_ID
+from shared.inputs.elements import BUY, NO_TRADE_ID, SELL, UNKNOWN, QuoteElement, TradeElement
+from shared.inputs.feed_columns import Count, Moment, moment_us
 from shared.inputs.feed_rows import Feed, Fields
 from shared.market.instruments import Venue
-from shared.market.timestamps import us_of
 from shared.wire.quotes import NOT_GIVEN
-
-_Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_ID)]
-_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 FEED: Final = Feed(
     Venue.COINBASE,
@@ -58,9 +45,9 @@ class _Message(msgspec.Struct, gc=False):
     price: str = ""
     size: str = ""
     side: str = ""
-    trade_id: _Count = NO_TRADE_ID
-    sequence: _Count = NOT_GIVEN
-    time: _Moment | None = None
+    trade_id: Count = NO_TRADE_ID
+    sequence: Count = NOT_GIVEN
+    time: Moment | None = None
     best_bid: str = ""
     best_ask: str = ""
     best_bid_size: str = ""
@@ -71,20 +58,16 @@ def _read(message: _Message) -> TradeElement | QuoteElement | str:
     if message.type in _MATCHES:
         side = _AGGRESSOR.get(message.side, UNKNOWN)
         return TradeElement(
-            *(message.product_id, message.price, message.size, _time(message)),
+            *(message.product_id, message.price, message.size, moment_us(message.time)),
             *(side, message.trade_id),
         )
     if message.type == "ticker":
         sizes = message.best_bid_size, message.best_ask_size
         return QuoteElement(
             *(message.product_id, message.best_bid, message.best_ask, *sizes),
-            *(_time(message), message.sequence),
+            *(moment_us(message.time), message.sequence),
         )
     return f"type {message.type[:40]!r} is not known"
-
-
-def _time(message: _Message) -> int:
-    return NO_TIME if message.time is None else us_of(message.time)
 
 
 def _kind_of(message: Any) -> str:

@@ -7,8 +7,10 @@ parsed one by one, by the rules of a CSV line.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from datetime import datetime
+from typing import Annotated, Final, NamedTuple
 
+import msgspec
 import numpy as np
 
 from shared.inputs.elements import NO_TIME
@@ -22,11 +24,21 @@ from shared.inputs.line import (
 from shared.inputs.packed_text import Spans, Text
 from shared.market.decimals import INT64_MAX
 from shared.market.instruments import Market, Naming
-from shared.market.timestamps import scaled_us
+from shared.market.timestamps import scaled_us, us_of
 from shared.wire.ticks import Int64s, Mantissas
 
 LARGEST_ID: Final = 10**18 - 1
 """Longer trade ids are not integers in CSV either."""
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_ID)]
+"""A trade id or another number that counts."""
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time in ISO 8601."""
+
+
+def moment_us(moment: datetime | None) -> int:
+    """Return a time in microseconds, or NO_TIME."""
+    return NO_TIME if moment is None else us_of(moment)
 
 
 class Fault(NamedTuple):

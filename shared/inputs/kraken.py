@@ -7,29 +7,16 @@ sizes are JSON numbers, read as the text that stands there. `side` is the taker'
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from shared.inputs.element_feed import ElementFeed, Unread
-from shared.inputs.elements import (
-    BUY,
-    NO_TIME,
-    NO_TRADE_ID,
-    SELL,
-    UNKNOWN,
-    QuoteElement,
-    TradeElement,
-)
-from shared.inputs.feed_columns import LARGEST_ID
+from shared.inputs.elements import BUY, NO_TRADE_ID, SELL, UNKNOWN, QuoteElement, TradeElement
+from shared.inputs.feed_columns import Count, Moment, moment_us
 from shared.inputs.feed_rows import Feed, Fields
 from shared.inputs.messages import NOTHING, text_of
 from shared.market.instruments import Venue
-from shared.market.timestamps import us_of
-
-_Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_ID)]
-_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 FEED: Final = Feed(
     Venue.KRAKEN,
@@ -47,8 +34,8 @@ class _Element(msgspec.Struct, gc=False):
     side: str = ""
     price: msgspec.Raw = NOTHING
     qty: msgspec.Raw = NOTHING
-    trade_id: _Count = NO_TRADE_ID
-    timestamp: _Moment | None = None
+    trade_id: Count = NO_TRADE_ID
+    timestamp: Moment | None = None
     bid: msgspec.Raw = NOTHING
     ask: msgspec.Raw = NOTHING
     bid_qty: msgspec.Raw = NOTHING
@@ -74,24 +61,27 @@ def _read_trade(raw: msgspec.Raw) -> TradeElement:
     item = _element(raw)
     side = _SIDES.get(item.side, UNKNOWN)
     return TradeElement(
-        item.symbol, text_of(item.price), text_of(item.qty), _time(item), side, item.trade_id
+        item.symbol,
+        text_of(item.price),
+        text_of(item.qty),
+        moment_us(item.timestamp),
+        side,
+        item.trade_id,
     )
 
 
 def _read_quote(raw: msgspec.Raw) -> QuoteElement:
     item = _element(raw)
     sizes = text_of(item.bid_qty), text_of(item.ask_qty)
-    return QuoteElement(item.symbol, text_of(item.bid), text_of(item.ask), *sizes, _time(item))
+    return QuoteElement(
+        item.symbol, text_of(item.bid), text_of(item.ask), *sizes, moment_us(item.timestamp)
+    )
 
 
 _READ: Final[Mapping[str, Callable[[msgspec.Raw], TradeElement | QuoteElement]]] = {
     "trade": _read_trade,
     "ticker": _read_quote,
 }
-
-
-def _time(element: _Element) -> int:
-    return NO_TIME if element.timestamp is None else us_of(element.timestamp)
 
 
 def _kind_of(message: Any) -> str:
