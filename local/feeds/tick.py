@@ -12,8 +12,8 @@ class Tick(NamedTuple):
     """One trade print.
 
     `price` and `size` are plain decimal text, `time_ms` is milliseconds since 1970 UTC (None: the
-    receiver's clock shall decide), `side` is the aggressor's (`buy`, `sell` or empty), `trade_id`
-    and `size` may be empty.
+    receiver's clock shall decide), `side` is the aggressor's (`buy`, `sell` or empty), `trade_id`,
+    `size` and the sale `conditions` may be empty.
     """
 
     symbol: str
@@ -22,9 +22,10 @@ class Tick(NamedTuple):
     time_ms: int | None = None
     side: str = ""
     trade_id: str = ""
+    conditions: str = ""
 
     def line(self) -> bytes:
-        """Return the line `SYMBOL,PRICE[,SIZE[,TIME_MS[,SIDE[,TRADE_ID]]]]`, without newline."""
+        """Return the line `SYMBOL,PRICE[,SIZE[,TIME_MS[,SIDE[,TRADE_ID]]]]`, without conditions."""
         time = "" if self.time_ms is None else self.time_ms
         text = f"{self.symbol},{self.price},{self.size},{time},{self.side},{self.trade_id}"
         return text.rstrip(",").encode()

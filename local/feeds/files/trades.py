@@ -54,12 +54,14 @@ class Trades:
 
     def ticks(self) -> Iterator[Tick]:
         """Yield each trade; one with an invalid time gets none."""
-        names = ("symbol", "price", "size", "side", "trade_id")
+        names = ("symbol", "price", "size", "side", "trade_id", "conditions")
         columns = (self.columns[name].to_pylist() for name in names)
         times = self.times_us().tolist()
-        for symbol, price, size, side, trade_id, time_us in zip(*columns, times, strict=True):
+        for symbol, price, size, side, trade_id, codes, time_us in zip(
+            *columns, times, strict=True
+        ):
             time_ms = None if time_us < 0 else time_us // 1000
-            yield Tick(symbol, price, size, time_ms, side, trade_id)
+            yield Tick(symbol, price, size, time_ms, side, trade_id, codes)
 
     def with_ids(self) -> Trades:
         """Return the trades, with generated ids for those without: content digest and row.

@@ -37,6 +37,23 @@ def test_ticks_become_candles() -> None:
     }
 
 
+def test_candles_of_a_file_are_those_of_the_pipeline() -> None:
+    """Prints for volume only move no price, official prices count not at all, ids order ties."""
+    ticks = [
+        Tick("A", "3", "1", 60_000, "", "12"),
+        Tick("A", "2", "1", 60_000, "", "9"),  # newest first
+        Tick("A", "90", "5", 60_001, "", "13", "@TI"),
+        Tick("A", "80", "5", 60_002, "", "14", "M"),
+        Tick("A", "70", "9", 120_000, "", "15", "polygon:12"),
+        Tick("A", "4", "1", 180_000, "", "16"),
+    ]
+    rows = candle_rows(ticks, MINUTE)["A"]
+    assert rows == [(60_000_000, "2", "3", "2", "3", "7"), (180_000_000, "4", "4", "4", "4", "1")]
+    # A minute without a price does not count towards longer candles.
+    assert candle_rows(ticks, Timeframe.parse("5m"))["A"] == [(0, "2", "4", "2", "4", "8")]
+    assert len(candle_rows(ticks, Timeframe.parse("7s"))["A"]) == 2
+
+
 def test_a_tick_without_a_time_is_refused() -> None:
     """A tick without a time is refused."""
     with pytest.raises(ValueError, match="a tick of A has no time"):

@@ -29,6 +29,7 @@ ticks = st.builds(
     st.one_of(st.none(), st.integers(4 * 10**11, 4 * 10**12)),
     st.sampled_from(["buy", "sell", ""]),
     st.one_of(st.just(""), st.integers(0, 2**63).map(str), st.uuids().map(str)),
+    st.sampled_from(["", "@TI"]),
 )  # fmt: skip
 
 
@@ -62,7 +63,8 @@ def zipped(path: Path, members: dict[str, str]) -> Path:
 def test_written_lines_are_read_as_the_same_ticks(recorded: list[Tick], tmp_path: Path) -> None:
     """Ticks written as lines are read back unchanged, however compressed."""
     full = [
-        f"{t.symbol},{t.price},{t.size},{t.time_ms or ''},{t.side},{t.trade_id}" for t in recorded
+        f"{t.symbol},{t.price},{t.size},{t.time_ms or ''},{t.side},{t.trade_id},{t.conditions}"
+        for t in recorded
     ]
     content = ("\r\n".join(full) + "\n").encode()
     packed = [
