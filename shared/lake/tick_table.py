@@ -94,9 +94,9 @@ def to_rows(table: pa.Table) -> Rows:
 def each_trade_once(table: pa.Table) -> pa.Table:
     """Return rows of whole minutes by instrument and the total order, each trade once.
 
-    Of a trade that occurs several times the first stays, whatever was received before it (`as_of`
-    asks for that), and whatever cancels or corrects it; these, and ticks without a trade id, are
-    repeated only where they have the very place of another.
+    Of a trade that occurs several times the first stays, each that was received before all earlier
+    ones (`as_of` asks for that), and whatever cancels or corrects it; these, and ticks without a
+    trade id, are repeated only where they have the very place of another.
     """
     columns = {name: whole(table[name]) for name in _IDENTITY}
     symbol, time = _ranks(columns["symbol"]), ints(columns["time"])
@@ -128,7 +128,7 @@ def _repeated(
     among: NDArray[np.bool_],
     receive_us: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
-    """Tell of each row whether the first with its keys, among those, was received no later."""
+    """Tell of each row whether one before it with its keys, among those, was received no later."""
     repeated = np.zeros(len(order), dtype=bool)
     rows = order[among[order]]
     if len(rows) > 1:
@@ -137,9 +137,12 @@ def _repeated(
         for key in keys:
             is_equal &= key[grouped[1:]] == key[grouped[:-1]]
         later = np.flatnonzero(is_equal) + 1
-        is_first = np.append(True, ~is_equal)
-        first = np.maximum.accumulate(np.where(is_first, np.arange(len(grouped)), 0))[later]
-        repeated[grouped[later]] = receive_us[grouped[later]] >= receive_us[grouped[first]]
+        if len(later):
+            group = np.append(0, np.cumsum(~is_equal))
+            # times in their order, in each group below those of the groups before
+            received = np.unique(receive_us[grouped], return_inverse=True)[1] - group * len(grouped)
+            earliest = np.minimum.accumulate(received)
+            repeated[grouped[later]] = received[later] >= earliest[later - 1]
     return repeated
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pyiceberg.manifest import DataFile
 
@@ -128,11 +128,12 @@ def test_decimals_are_the_prices_or_text(ticks: list[tuple[Any, ...]]) -> None:
         assert (price is None) != (text is None)
 
 
+@example([(n, 0, 0, 0, 0, 0, 1, 0, "0", 1 - n, 0, 0, "") for n in (0, 1)], random.Random(0))
 @given(TICKS, st.randoms())
 def test_each_trade_once_is_what_the_definition_says(
     ticks: list[tuple[Any, ...]], source: random.Random
 ) -> None:
-    """Removing repeated trades gives the rows of the definition, in any order."""
+    """Without repeated trades the rows give the same trades as of any time, and none is left."""
     ticks = [(*each[:10], number, *each[11:]) for number, each in enumerate(ticks)]
     batch = batch_of(ticks, "A/B")
     other = batch_of(ticks, "0")
@@ -140,10 +141,14 @@ def test_each_trade_once_is_what_the_definition_says(
     order = list(range(len(table)))
     source.shuffle(order)
     found = tick_table.each_trade_once(table.take(order))
-    expected = trades_of(rows_of(batch)).rows
-    assert equal(tick_table.to_rows(found.filter(pc.equal(found["symbol"], "A/B"))), expected)
-    assert equal(tick_table.to_rows(found.filter(pc.equal(found["symbol"], "0"))), expected)
-    assert found["symbol"].to_pylist() == ["0"] * len(expected) + ["A/B"] * len(expected)
+    sent = rows_of(batch)
+    for symbol in ("A/B", "0"):
+        kept = tick_table.to_rows(found.filter(pc.equal(found["symbol"], symbol)))
+        for time_us in {*sent.receive_us.tolist()}:
+            then = trades_of(kept.at(kept.receive_us <= time_us)).rows
+            assert equal(then, trades_of(sent.at(sent.receive_us <= time_us)).rows)
+    assert found["symbol"].to_pylist() == sorted(found["symbol"].to_pylist())
+    assert tick_table.each_trade_once(pa.concat_tables([found, found])).equals(found)
 
 
 @given(TICKS, st.integers(0, 20))
