@@ -34,6 +34,7 @@ class Cold:
     """
 
     def __init__(self, access: S3Access, *, scans: int = 2) -> None:
+        let_arrow_use_malloc()  # what converts rows is loaded before the reader, too
         self._access = access
         self._slots = threading.BoundedSemaphore(scans)
         self._lock = threading.Lock()
@@ -59,7 +60,6 @@ class Cold:
             if self._reader is None:
                 if not self._access.endpoint:
                     raise TransientError("what is asked for is in the lake: set S3_ENDPOINT_URL")
-                let_arrow_use_malloc()
                 from shared.lake.access import use_little_memory
                 from shared.lake.reader import LakeReader
 

@@ -25,7 +25,7 @@ _MALLOPT: Final = (
 )
 _MALLOPT_LITTLE: Final = (
     (_M_ARENA_MAX, 1),
-    (_M_MMAP_THRESHOLD, 256 * 1024),  # larger blocks are returned when freed
+    (_M_MMAP_THRESHOLD, 64 * 1024),  # larger blocks are returned when freed
     (_M_TRIM_THRESHOLD, 4 * 1024 * 1024),
 )
 _FRAMES: Final = ("pandas", "polars")
@@ -52,6 +52,13 @@ def keep_freed_memory() -> bool:
 def hand_freed_memory_back() -> bool:
     """Make malloc keep little, for a process with rare peaks; return whether it supports that."""
     return _ask_malloc(_MALLOPT_LITTLE)
+
+
+def return_freed_memory() -> None:
+    """Return what malloc holds unused between blocks in use; where it can (glibc)."""
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def let_arrow_use_malloc() -> None:

@@ -10,17 +10,23 @@ import anyio
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from functions.history_query.api.parameters import ParameterError, refuse_unknown
 from shared.errors import TransientError
 from shared.runtime.problem import problem
 
+WHOLE_RANGE: Final = "all"
+"""`limit` of a request for a range of any length."""
 MAX_SYMBOL_CHARACTERS: Final = 64
 
 _LARGE: Final = 2_000
 """Responses with more rows than this need so much memory that few may run at once."""
 _LARGE_AT_ONCE: Final = 1
 _SMALL_AT_ONCE: Final = 4
+_STREAMED_AT_ONCE: Final = 4
+"""Whole ranges (`limit=all`) that are sent at once: each has a part of its range in memory."""
+_STREAM_WAIT_S: Final = 10.0
 
 Handler = Callable[[Request], Response]
 Handlers = Mapping[str, Handler]
@@ -28,11 +34,26 @@ Handlers = Mapping[str, Handler]
 
 
 class ConcurrencyLimits:
-    """Concurrency limits of large and of small requests, to bound memory."""
+    """Concurrency limits of large, of small and of streamed requests, to bound memory."""
 
     def __init__(self) -> None:
         self._large = anyio.CapacityLimiter(_LARGE_AT_ONCE)
         self._small = anyio.CapacityLimiter(_SMALL_AT_ONCE)
+        self._streamed = anyio.CapacityLimiter(_STREAMED_AT_ONCE)
+
+    async def begin_stream(self) -> bool:
+        """Take a place of those that send a whole range; False if all stay taken.
+
+        A client that does not read its range keeps its place until `end_stream`.
+        """
+        with anyio.move_on_after(_STREAM_WAIT_S):
+            await self._streamed.acquire()
+            return True
+        return False
+
+    def end_stream(self) -> None:
+        """Return the task's place."""
+        self._streamed.release()
 
     def of(self, request: Request) -> anyio.CapacityLimiter:
         """Return the limiter for a request of this size."""
@@ -47,7 +68,23 @@ def endpoint_of(handler: Handler, limits: ConcurrencyLimits, parameters: Set[str
     `parameters`: names of the accepted query parameters; None: any.
     """
 
-    async def endpoint(request: Request) -> Response:
+    async def endpoint(request: Request) -> ASGIApp:
+        if request.query_params.get("limit") == WHOLE_RANGE:
+            return streamed
+        return await answer(request)
+
+    async def streamed(scope: Scope, receive: Receive, send: Send) -> None:
+        if not await limits.begin_stream():
+            detail = "too many requests read whole ranges at once"
+            await problem(503, "too many requests", detail, 1)(scope, receive, send)
+            return
+        try:
+            response = await answer(Request(scope, receive))
+            await response(scope, receive, send)
+        finally:
+            limits.end_stream()
+
+    async def answer(request: Request) -> Response:
         symbol = request.path_params.get("symbol")
         if symbol is not None and not 1 <= len(symbol) <= MAX_SYMBOL_CHARACTERS:
             return problem(400, "bad parameter", f"symbol: 1 to {MAX_SYMBOL_CHARACTERS} characters")

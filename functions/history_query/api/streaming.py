@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from starlette.responses import StreamingResponse
 
+from functions.history_query.api.endpoints import WHOLE_RANGE
 from functions.history_query.api.formats import MEDIA_TYPES, Content, Row, rendered
 from functions.history_query.api.parameters import ParameterError
 from functions.history_query.api.presentation import Presentation
 from shared.errors import TransientError
 
-ALL: Final = "all"
 PAGE: Final = 2_000
 FORMATS: Final = ("ndjson", "csv")
 _APART: Final = ("cursor", "fill", "indicators")
@@ -30,7 +30,7 @@ def asks_for_all(
     query: Mapping[str, str], presentation: Presentation, formats: Sequence[str] = FORMATS
 ) -> bool:
     """Tell whether `limit` is `all`. Raises ParameterError if other parameters rule it out."""
-    if query.get("limit") != ALL:
+    if query.get("limit") != WHOLE_RANGE:
         return False
     if presentation.format not in formats:
         raise ParameterError(f"limit: all goes with format={' or '.join(formats)}")

@@ -30,6 +30,7 @@ from shared.reading.ranges import (
     rows_of_range,
     stored_last_us,
 )
+from shared.runtime.memory import return_freed_memory
 from shared.stores.postgres import Postgres
 from shared.stores.segment_columns import HOUR_US
 from shared.stores.segment_ranges import OF_RANGE, bounds, named
@@ -39,7 +40,7 @@ T = TypeVar("T")
 
 DAY_US: Final = 86_400_000_000
 
-LARGEST_SLICE: Final = 120_000
+LARGEST_SLICE: Final = 40_000
 
 _WIDEST_US: Final = 16 * DAY_US
 _GROWTH: Final = 4
@@ -218,6 +219,7 @@ class TickSlices:
         try:
             yield
         finally:
+            return_freed_memory()
             self._read_slots.release()
 
     def _sources(

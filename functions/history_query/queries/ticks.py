@@ -14,7 +14,7 @@ from functions.history_query.queries.tick_slices import TickSlices
 from shared.candles.trades import MINUTE_US, Trades
 from shared.market.order import OrderKey
 
-_AT_ONCE: Final = 10_000
+_AT_ONCE: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,205 @@
+"""The memory of history-query as a process, for the largest reads that the API permits."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import anyio
+import httpx
+import numpy as np
+import pyarrow as pa
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
+
+from functions.history_query.api import endpoints
+from local.servers.ports import free_port
+from local.supervisor.component import tethered
+from shared.lake.catalog import commit, locked, open_table
+from shared.lake.decimal_columns import to_decimals
+from shared.lake.files import write
+from shared.lake.tables import TICKS
+from shared.lake.tick_table import SCHEMA
+from shared.market.utc_days import DAY_US, begin_us, day_of
+from tests.shared.lake.house import House as Lake
+
+SYMBOL: Final = "BUSY-USD"
+ROWS: Final = 300_000
+MOST_MIB: Final = 235
+"""Measured: 212, of which 153 are the loaded libraries; 267 before slices were this small."""
+SOURCE: Final = Path(__file__).parents[3] / "functions/history_query/main.py"
+
+
+@pytest.fixture
+def lake(servers: dict[str, str], database: str) -> Iterator[Lake]:
+    lake = Lake(servers, database, SYMBOL)
+    lake.sql(f"UPDATE lake_identity SET name = '{uuid.uuid4().hex[:8]}'")
+    yield lake
+    lake.postgres.close()
+
+
+def cold_day(lake: Lake) -> int:
+    """Write a day of a busy instrument as a cold one; return where it begins."""
+    day = day_of(time.time_ns() // 1000 - 3 * DAY_US)
+    begin, source = begin_us(day), np.random.default_rng(7)
+    times = begin + np.sort(source.integers(0, DAY_US, ROWS))
+    scale = np.full(ROWS, 2)
+    price, _ = to_decimals(1_000_000 + np.cumsum(source.integers(-3, 4, ROWS)), scale)
+    size, _ = to_decimals(source.integers(1, 10_000, ROWS), scale)
+    columns = {
+        "symbol": pa.repeat(SYMBOL, ROWS),
+        "time": pa.array(times),
+        "price": price,
+        "size": size,
+        "side": pa.repeat("buy", ROWS),
+        "trade_id": pa.array(np.arange(ROWS)),
+        "receive_time": pa.array(times + 5_000),
+        "source": pa.repeat("s", ROWS),
+        "sequence": pa.array(np.arange(ROWS)),
+        "flags": pa.repeat(0, ROWS),
+        "price_scale": pa.array(scale),
+        "size_scale": pa.array(scale),
+    }
+    rows = pa.table(
+        [columns.get(f.name, pa.nulls(ROWS, f.type)).cast(f.type) for f in SCHEMA], schema=SCHEMA
+    )
+    with locked(lake.postgres) as connection:
+        table = open_table(connection, lake.access, TICKS)
+        commit(table, write(table, day, [rows], TICKS))
+        connection.execute("INSERT INTO cold_days (day) VALUES (%s)", (day,))
+        connection.execute(
+            "INSERT INTO first_ticks (instrument, first_time_us, last_time_us) VALUES (%s, %s, %s)",
+            (SYMBOL, int(times[0]), int(times[-1])),
+        )
+    return begin
+
+
+@contextmanager
+def history_query(servers: dict[str, str], database: str) -> Iterator[tuple[int, httpx.Client]]:
+    """Run history-query as a process; yield its id and a client."""
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "functions_framework.aio:app"]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
+    environment = {
+        **os.environ,
+        **servers,
+        "DATABASE_URL": database,
+        "FUNCTION_SOURCE": str(SOURCE),
+        "FUNCTION_TARGET": "history_query",
+        "FUNCTION_SIGNATURE_TYPE": "http",
+    }
+    process = subprocess.Popen(tethered(command), env=environment)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            yield process.pid, client
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def wait_until_ready(client: httpx.Client) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        try:
+            if client.get("/health/readiness").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError("history-query is not ready")
+
+
+def peak_mib(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+
+
+def received(client: httpx.Client, path: str, parameters: dict[str, str]) -> int:
+    """Read an answer piece by piece; return how many bytes it has."""
+    with client.stream("GET", path, params=parameters) as answer:
+        assert answer.status_code == 200, answer.read()
+        return sum(map(len, answer.iter_bytes()))
+
+
+@pytest.mark.processes
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel notes the peak in /proc")
+def test_the_largest_reads_of_the_lake_stay_within_a_bound_of_memory(
+    servers: dict[str, str], lake: Lake
+) -> None:
+    """The largest reads of the lake, one after the other and eight at once, stay under 235 MiB.
+
+    However many ticks a range has.
+    """
+    begin = cold_day(lake)
+    bounds = {
+        "from": datetime.fromtimestamp(begin / 1e6, UTC).isoformat(),
+        "to": datetime.fromtimestamp((begin + DAY_US) / 1e6, UTC).isoformat(),
+    }
+    ticks, bars, candles = (f"/api/{kind}/{SYMBOL}" for kind in ("ticks", "bars", "candles"))
+    with history_query(servers, lake.dsn) as (pid, client):
+        wait_until_ready(client)
+        for path, parameters in (
+            (ticks, {"limit": "10000"}),
+            (ticks, {"limit": "10000", "format": "parquet"}),
+            (candles, {"timeframe": "1m", "limit": "10000", "as_of": bounds["to"]}),
+            (bars, {"type": "tick:10", "limit": "10000"}),
+            (ticks, {"limit": "all", "format": "ndjson", **bounds}),
+        ):
+            assert received(client, path, parameters) > 100_000
+        whole = {"limit": "all", "format": "arrow", **bounds}
+        with ThreadPoolExecutor(8) as pool:
+            sizes = list(pool.map(lambda _: received(client, ticks, whole), range(8)))
+        assert len(set(sizes)) == 1
+        assert sizes[0] > 10_000_000
+        assert peak_mib(pid) < MOST_MIB
+
+
+def test_whole_ranges_are_sent_to_four_clients_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While four clients read whole ranges, a fifth gets 503 with Retry-After; others do not."""
+    monkeypatch.setattr(endpoints, "_STREAM_WAIT_S", 0.01)
+
+    async def run() -> None:
+        may_end, all_read, reading = anyio.Event(), anyio.Event(), 0
+
+        async def body() -> AsyncIterator[bytes]:
+            nonlocal reading
+            reading += 1
+            if reading == 4:
+                all_read.set()
+            yield b"row"
+            await may_end.wait()
+
+        endpoint = endpoints.endpoint_of(
+            lambda _: StreamingResponse(body()), endpoints.ConcurrencyLimits(), None
+        )
+        transport = httpx.ASGITransport(Starlette(routes=[Route("/", endpoint)]))
+        whole, statuses = {"limit": "all"}, []
+
+        async def read() -> None:
+            statuses.append((await client.get("/", params=whole)).status_code)
+
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+            async with anyio.create_task_group() as tasks:
+                for _ in range(4):
+                    tasks.start_soon(read)
+                await all_read.wait()
+                refused = await client.get("/", params=whole)
+                assert refused.status_code == 503
+                assert refused.headers["retry-after"] == "1"
+                may_end.set()
+                assert (await client.get("/")).status_code == 200
+            await read()
+        assert statuses == [200] * 5
+
+    anyio.run(run)
