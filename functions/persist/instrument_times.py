@@ -18,8 +18,7 @@ _MOVE: Final = """
     SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[])
     ON CONFLICT (instrument) DO UPDATE SET
         first_time_us = least(first_ticks.first_time_us, excluded.first_time_us),
-        last_time_us = greatest(first_ticks.last_time_us, excluded.last_time_us),
-        stored_at = excluded.stored_at
+        last_time_us = greatest(first_ticks.last_time_us, excluded.last_time_us)
 """
 
 
