@@ -37,7 +37,7 @@ settings.register_profile("kandle", deadline=None)
 settings.load_profile("kandle")
 
 _GROUPS: Final = ("pipeline", "page")
-_SERVERS = frozenset({"servers", "pipeline"})
+_SERVERS = frozenset({"servers", "pipeline", "nats_server"})
 _PIPELINE = ExitStack()
 _ENVIRONMENT: dict[str, str] = {}
 """What `kandle env` says of the pipeline while it runs."""

@@ -100,6 +100,7 @@ def test_func_reads_the_folder(folder: Path) -> None:
     assert all((folder / each / "__init__.py").exists() for each in packages)
 
 
+@pytest.mark.processes
 def test_the_scaffolded_entry_serves_the_pipeline(address: str) -> None:
     """The entry serves events, the API's description and the page, and routes an event."""
     assert httpx.get(f"{address}/health/readiness").status_code == 200
