@@ -35,6 +35,8 @@ from shared.wire.ticks import Ticks
 
 TICKS_A_SECOND = 20_000
 EVENTS_A_SECOND = 60
+WARM = 20
+"""Events that each replica applies before."""
 INSTRUMENTS = os.environ.get("INSTRUMENTS", "20,1000,10000")
 SHARED = os.environ.get("SHARED", "1,2,3")
 SECONDS = int(os.environ.get("SECONDS", "8"))
@@ -76,14 +78,12 @@ class Market:
         order = np.lexsort((names, shard))
         self._names, self._shard = names[order], shard[order]
         self._chance = np.random.default_rng(1)
-        self._next_id = 1
 
-    def batch(self, count: int, now_us: int) -> Ticks:
-        """Return one batch of all shards, received at a time."""
+    def batch(self, number: int, count: int, now_us: int) -> Ticks:
+        """Return one batch of all shards, received at a time. The ids ascend with its number."""
         pick = np.sort(self._chance.integers(0, len(self._names), count))
         places, counts = np.unique(pick, return_counts=True)
-        ids = np.arange(self._next_id, self._next_id + count)
-        self._next_id += count
+        ids = np.arange(number * count, (number + 1) * count)
         entries = Entries(
             tuple(self._names[places].tolist()),
             np.full(len(places), 2),
@@ -113,15 +113,19 @@ def _replica(
     market = Market(instruments)
     lags: list[float] = []
     count = TICKS_A_SECOND // EVENTS_A_SECOND
-    for n in range(20):
-        engine.apply([TickEvent(f"{name}/warm/{n}", market.batch(count, wall_clock_us()))])
+    warm, last = range(nth, WARM * replicas, replicas), SECONDS * EVENTS_A_SECOND + nth
+    for n in warm:
+        engine.apply([TickEvent(f"{name}/warm/{n}", market.batch(n, count, wall_clock_us()))])
     begun_cpu, begun = time.process_time(), time.monotonic()
     mine = range(nth, SECONDS * EVENTS_A_SECOND, replicas)
     for n in mine:
         time.sleep(max(0.0, begun + n / EVENTS_A_SECOND - time.monotonic()))
-        event = TickEvent(f"{name}/{n}", market.batch(count, wall_clock_us()))
+        batch = market.batch(warm.stop + n, count, wall_clock_us())
+        event = TickEvent(f"{name}/{n}", batch)
         engine.submit(event).add_done_callback(_lag(begun + n / EVENTS_A_SECOND, lags))
-    engine.apply([TickEvent(f"{name}/last", market.batch(count, wall_clock_us()))])
+    engine.apply(
+        [TickEvent(f"{name}/last", market.batch(warm.stop + last, count, wall_clock_us()))]
+    )
     cpu = time.process_time() - begun_cpu
     thrown = metrics.APPLY_CONFLICTS._value.get()
     engine.close()

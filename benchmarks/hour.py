@@ -51,7 +51,8 @@ class Hour:
     def second(self, number: int) -> None:
         """Let a second pass."""
         ids = [f"udp-bench/{number}/{n}" for n in range(EVENTS_A_SECOND)]
-        some = [self._market.batch(RATE // EVENTS_A_SECOND, self.now_us) for _ in ids]
+        count, first = RATE // EVENTS_A_SECOND, number * EVENTS_A_SECOND
+        some = [self._market.batch(first + n, count, self.now_us) for n in range(len(ids))]
         self._store(self._engine.apply(map(TickEvent, ids, some)))
         self._applied.append(ids)
         self.now_us += SECOND_US
