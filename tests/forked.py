@@ -35,8 +35,8 @@ _LOADED = (
 class Forked:
     """A forked process with the interface of `subprocess.Popen`."""
 
-    def __init__(self, told: int) -> None:
-        self._told = told
+    def __init__(self, replies: BinaryIO) -> None:
+        self._replies = replies
         self.pid = int(self._line())
         self.returncode: int | None = None
 
@@ -60,17 +60,14 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
     def _end(self, timeout: float | None) -> int | None:
-        if self.returncode is None and select.select([self._told], [], [], timeout)[0]:
+        if self.returncode is None and select.select([self._replies], [], [], timeout)[0]:
             line = self._line()
-            os.close(self._told)
+            self._replies.close()
             self.returncode = os.waitstatus_to_exitcode(int(line)) if line else -signal.SIGKILL
         return self.returncode
 
     def _line(self) -> bytes:
-        found = b""
-        while (byte := os.read(self._told, 1)).strip():
-            found += byte
-        return found
+        return self._replies.readline().strip()
 
 
 def forked(
@@ -80,11 +77,14 @@ def forked(
     request = fork_server.Request(
         *("test", module, list(arguments), dict(environment), str(_ROOT)), int(signal.SIGKILL)
     )
-    told, theirs = os.pipe()
+    reader, theirs = os.pipe()
+    replies = os.fdopen(reader, "rb", 0)  # closing it again closes no other file
     packet = json.dumps(asdict(request)).encode()
-    socket.send_fds(_server()[0], [packet], [output.fileno(), theirs])
-    os.close(theirs)
-    return Forked(told)
+    try:
+        socket.send_fds(_server()[0], [packet], [output.fileno(), theirs])
+    finally:
+        os.close(theirs)
+    return Forked(replies)
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+
+from tests.knative.manifests import required_settings
 
 ROOT = Path(__file__).parents[1]
 CRDS = ROOT.parent / "shared" / "crds"
@@ -61,17 +62,18 @@ def test_every_setting_without_a_default_is_in_func_yaml(path: Path) -> None:
     """Each setting without a default is in func.yaml, but for the injected K_SINK."""
     manifest = yaml.safe_load(path.read_text())
     given = {each["name"] for each in manifest["run"]["envs"]} | {"K_SINK"}
-    main = ast.parse((path.parent / "main.py").read_text())
-    needed = {
-        call.args[0].value
-        for call in ast.walk(main)
-        if isinstance(call, ast.Call)
-        and isinstance(call.func, ast.Attribute)
-        and call.func.attr == "text"
-        and len(call.args) == 1
-        and isinstance(call.args[0], ast.Constant)
+    code = "\n".join(each.read_text() for each in path.parent.rglob("*.py"))
+    missing = [each for each in required_settings(code) if not each & given]
+    assert not missing
+
+
+def test_settings_without_a_default_are_found() -> None:
+    """The tests of required settings see how settings are declared."""
+    code = Path(ROOT / "functions/candle_aggregate/main.py").read_text()
+    assert required_settings(code) == {
+        frozenset({"REDIS_URL"}),
+        frozenset({"DATABASE_URL", "DB_WRITE_DSN"}),
     }
-    assert needed <= given
 
 
 def is_display(document: dict[str, Any]) -> bool:

@@ -131,7 +131,10 @@ export class Series {
       if (before === undefined && hasPatterns(timeframe)) void this.loadOutcomes();
     } catch (error) {
       if (mine !== this.loadId) return;
-      if (error instanceof BadRequest) return showNotice(error.message);
+      if (error instanceof BadRequest) {
+        showNotice(error.message);
+        return this.draw();
+      }
       showNotice(`History is unavailable${retryMs ? ", retrying" : ""}: ${error instanceof Error ? error.message : error}`);
       if (retryMs) window.setTimeout(() => { if (mine === this.loadId) void this.load(); }, retryMs);
     }

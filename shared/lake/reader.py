@@ -28,13 +28,14 @@ from shared.lake.plan import Plan
 from shared.market.utc_days import DAY_US
 from shared.stores.s3 import S3Access
 
-_FOOTER_BYTES: Final = 12 << 20
+_FOOTER_BYTES: Final = 16 << 20
+"""Memory of cached footers: at least that of the largest file, and of what is read at once."""
 _CACHE_BYTES: Final = 6 << 20
 _TOGETHER: Final = 4
 """Row groups of a file that are read by one request."""
 _FOOTERS_AT_ONCE: Final = 8
 """Footers that are read at once; of a range of days at most so many in vain."""
-_READ_AHEAD_BYTES: Final = 256 << 20
+_READ_AHEAD_BYTES: Final = 96 << 20
 """Size of files whose footers are read at once: that of a file of 128 MiB takes 14 MB decoded."""
 _DECODED: Final = 12
 """Memory of a footer, as a multiple of its size in the file (measured: 11.6)."""

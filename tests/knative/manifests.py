@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import re
 import shutil
@@ -126,3 +127,17 @@ def sources(workload: str) -> str:
     if stage in ("normalize", "kandle"):
         files.append(ROOT / "shared" / "inputs" / "outgoing.py")
     return "\n".join(file.read_text() for file in files)
+
+
+@functools.cache
+def required_settings(code: str) -> set[frozenset[str]]:
+    """The settings without a default, each with the one that may take its place."""
+    calls = [each for each in ast.walk(ast.parse(code)) if isinstance(each, ast.Call)]
+    return {
+        frozenset(map(ast.literal_eval, (call.args[0], *(word.value for word in call.keywords))))
+        for call in calls
+        if getattr(call.func, "attr", getattr(call.func, "id", "")) == "text"
+        and len(call.args) == 1
+        and isinstance(call.args[0], ast.Constant)
+        and str(call.args[0].value).isupper()
+    }

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from collections.abc import Iterator
-from functools import cache
 
 import pytest
 import yaml
@@ -24,6 +22,7 @@ from tests.knative.manifests import (
     containers,
     name,
     of,
+    required_settings,
     sources,
     template,
     variables,
@@ -38,23 +37,6 @@ EXAMPLE = {
 """Secrets, each with its keys."""
 
 
-@cache
-def needed(code: str) -> set[str]:
-    """Environment variables of a settings class without a default."""
-    return {
-        call.args[0].value
-        for call in ast.walk(ast.parse(code))
-        if isinstance(call, ast.Call)
-        and isinstance(call.func, ast.Attribute)
-        and call.func.attr == "text"
-        and len(call.args) == 1
-        and not call.keywords
-        and isinstance(call.args[0], ast.Constant)
-        and isinstance(call.args[0].value, str)
-        and call.args[0].value.isupper()
-    }
-
-
 @pytest.mark.parametrize("directory", OVERLAYS)
 def test_every_variable_that_must_be_set_is_set(directory: str) -> None:
     """Each required variable is set by the workload or, for K_SINK, by its SinkBinding."""
@@ -63,7 +45,8 @@ def test_every_variable_that_must_be_set_is_set(directory: str) -> None:
         workload = each["metadata"]["name"]
         given = set(variables(next(iter(template(each)["spec"]["containers"]))))
         given |= {"K_SINK"} if workload in bindings else set()
-        assert needed(sources(workload)) <= given, workload
+        missing = [each for each in required_settings(sources(workload)) if not each & given]
+        assert not missing, workload
 
 
 @pytest.mark.parametrize("directory", OVERLAYS)

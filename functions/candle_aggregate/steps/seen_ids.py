@@ -1,4 +1,4 @@
-"""Trade ids that were counted: of a shard's minutes, as far as this replica has read them."""
+"""Ids of counted trades, by shard and minute, as far as this replica has read them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from functions.candle_aggregate.steps.cache import Ints
 from shared.schema import state_pb2
 
 _MINUTES: Final = 64
-"""Minutes of a shard whose ids stay cached after a lookup."""
+"""Minutes whose ids stay cached after a lookup, of all shards together."""
 
 Minute = tuple[int, int]
 """Shard, and minute since 1970 UTC."""
@@ -23,7 +23,7 @@ Minute = tuple[int, int]
 class SeenIds:
     """Ids of one minute and shard: runs of integers by the instrument's number, and digests.
 
-    `size`: so many bytes of the minute's string are read.
+    `size`: bytes of the minute's string read so far.
     """
 
     numbers: Ints
@@ -80,7 +80,7 @@ class SeenIds:
 
 
 class SeenCache:
-    """Ids of minutes as far as they were read; nothing is ever taken out of a minute's string."""
+    """Ids of minutes as far as read. A string only grows until it is deleted (see `Lease.life`)."""
 
     def __init__(self) -> None:
         self.minutes: OrderedDict[Minute, SeenIds] = OrderedDict()
@@ -90,11 +90,12 @@ class SeenCache:
         return self.minutes[minute].size if minute in self.minutes else 0
 
     def load(self, minute: Minute, blob: bytes) -> None:
-        """Take in what was read behind that."""
+        """Add the bytes read from `size` on."""
         if minute not in self.minutes:
             self.minutes[minute] = SeenIds.decode(blob)
         elif blob:
             self.minutes[minute].extend(blob)
+        self.minutes.move_to_end(minute)
 
     def forget(self, shard: int) -> None:
         """Forget a shard."""
@@ -102,6 +103,6 @@ class SeenCache:
             del self.minutes[minute]
 
     def trim(self) -> None:
-        """Forget the oldest minutes."""
+        """Forget the minutes least recently read."""
         while len(self.minutes) > _MINUTES:
             self.minutes.popitem(last=False)

@@ -84,7 +84,7 @@ class Steps:
     def forget(self, shard: int, *, only_appended: bool = False) -> None:
         """Drop a shard's cached state: another replica wrote it, or a step was not written.
 
-        `only_appended`: to the trade ids others have only appended.
+        `only_appended`: others only appended trade ids; keep those cached.
         """
         self.cache.forget(shard)
         if not only_appended:
@@ -266,8 +266,8 @@ class Steps:
                     needed[Block(each.name, each.start_us(block.start_us))].append(ends)
         self.read_records(needed, leases)
         minutes = sorted(trades.lookups)
-        ends = [(Keys(each[0]).seen(each[1]), self.seen.size(each)) for each in minutes]
-        for minute, blob in zip(minutes, self.store.read_ends(ends), strict=True):
+        offsets = [(Keys(each[0]).seen(each[1]), self.seen.size(each)) for each in minutes]
+        for minute, blob in zip(minutes, self.store.read_ends(offsets), strict=True):
             self.seen.load(minute, blob)
 
     def read_records(

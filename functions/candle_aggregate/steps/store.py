@@ -62,7 +62,7 @@ class Lease:
 
     @property
     def life(self) -> tuple[str, int]:
-        """While it is the same, nothing has left the state."""
+        """While it is equal, no block and no trade ids were removed."""
         return self.lineage, self.evictions
 
 

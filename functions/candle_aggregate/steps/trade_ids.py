@@ -98,7 +98,7 @@ class Trades:
         return self._chunks(self._decide_digests(seen))
 
     def _classify(self) -> None:
-        """Sort entries out: above the highest id, below it and each for itself, any other.
+        """Classify entries: above the highest id; below it, overlapping no other entry; the rest.
 
         The ids of the first are new; of the second they are if no seen id lies in their range.
         """
@@ -110,24 +110,22 @@ class Trades:
         main = data["venue"][entries.gid] == entries.venue
         plain = entries.plain & main
         order = np.lexsort((entries.first, entries.first_minute, entries.gid))
+        order = order[(entries.integers & main)[order]]  # only these are compared with each other
         gid, first_minute, first = (
             each[order] for each in (entries.gid, entries.first_minute, entries.first)
         )
-        follows = np.append(False, gid[1:] == gid[:-1])
-        before = (
-            np.append(NEVER_US, entries.last_minute[order][:-1]),
-            np.append(NEVER_US, entries.last[order][:-1]),
-        )
+        follows = np.zeros(len(order), dtype=bool)
+        follows[1:] = gid[1:] == gid[:-1]
+        before = np.roll(entries.last_minute[order], 1), np.roll(entries.last[order], 1)
         ascends = ~follows | _is_later(first_minute, first, *before)
-        has_integers = entries.integers & main
-        slow_gids = np.unique(gid[~(ascends & plain[order]) & has_integers[order]])
+        slow_gids = np.unique(gid[~(ascends & plain[order])])
         is_alone = plain[order] & ~np.isin(gid, slow_gids)
         highest = data["seen_minute"][gid], data["seen_highest"][gid]
         is_quick = is_alone & _is_later(first_minute, first, *highest)
         is_behind = is_alone & ~is_quick & (first_minute == entries.last_minute[order])
         self._add_quick(order[is_quick])
         self._behind = order[is_behind]
-        self._set_slow(order[has_integers[order] & ~is_quick & ~is_behind])
+        self._set_slow(order[~is_quick & ~is_behind])
         for place in np.flatnonzero(~plain & (entries.texts | ~main)).tolist():
             self._add_digests(entries, place, foreign=not main[place])
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import Callable, Mapping, Set
 from functools import partial
 from typing import Any, Final
 
 import anyio
 import orjson
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.history_query.api.parameters import ParameterError, refuse_unknown
 from shared.errors import TransientError
 from shared.runtime.problem import problem
+
+log = logging.getLogger(__name__)
 
 WHOLE_RANGE: Final = "all"
 """`limit` of a request for a range of any length."""
@@ -27,6 +31,8 @@ _SMALL_AT_ONCE: Final = 4
 _STREAMED_AT_ONCE: Final = 4
 """Whole ranges (`limit=all`) that are sent at once: each has a part of its range in memory."""
 _STREAM_WAIT_S: Final = 10.0
+_STALLED_S: Final = 60.0
+"""A client that takes nothing of its range for so long is disconnected: others may wait."""
 
 Handler = Callable[[Request], Response]
 Handlers = Mapping[str, Handler]
@@ -42,10 +48,7 @@ class ConcurrencyLimits:
         self._streamed = anyio.CapacityLimiter(_STREAMED_AT_ONCE)
 
     async def begin_stream(self) -> bool:
-        """Take a place of those that send a whole range; False if all stay taken.
-
-        A client that does not read its range keeps its place until `end_stream`.
-        """
+        """Take a place of those that send a whole range; False if all stay taken."""
         with anyio.move_on_after(_STREAM_WAIT_S):
             await self._streamed.acquire()
             return True
@@ -60,6 +63,20 @@ class ConcurrencyLimits:
         limit = request.query_params.get("limit", "")
         is_large = limit.isdecimal() and len(limit) < 7 and int(limit) > _LARGE
         return self._large if is_large else self._small
+
+
+def _not_stalled(send: Send) -> Send:
+    """Return a `send` that raises TimeoutError once the client takes nothing more."""
+
+    async def bounded(message: Message) -> None:
+        try:
+            with anyio.fail_after(_STALLED_S):
+                await send(message)
+        except TimeoutError:
+            log.warning("a client read nothing of its range for %d s: cut off", _STALLED_S)
+            raise
+
+    return bounded
 
 
 def endpoint_of(handler: Handler, limits: ConcurrencyLimits, parameters: Set[str] | None) -> Any:
@@ -80,7 +97,8 @@ def endpoint_of(handler: Handler, limits: ConcurrencyLimits, parameters: Set[str
             return
         try:
             response = await answer(Request(scope, receive))
-            await response(scope, receive, send)
+            with contextlib.suppress(TimeoutError, ClientDisconnect):
+                await response(scope, receive, _not_stalled(send))
         finally:
             limits.end_stream()
 

@@ -7,20 +7,24 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import redis
 
 from functions.candle_aggregate.session import Session
 from functions.candle_aggregate.steps.store import Changes, Lease, Store, Written
+from shared.market.instruments import Market
 from shared.market.shards import shard_of
 from shared.realtime.keys import Keys
 from shared.runtime import metrics
 from shared.wire.candle import CandleKey
+from shared.wire.instrument_table import Entries
+from shared.wire.ticks import Ticks
 from tests.functions.candle_aggregate.replicas import MINUTE, RULES, Replica, live_candles
 from tests.functions.candle_aggregate.test_engine import assert_exact, trades
 from tests.functions.candle_aggregate.trades import trade
-from tests.functions.candle_aggregate.truth import as_ticks
+from tests.functions.candle_aggregate.truth import Row, as_ticks
 
 
 @pytest.fixture
@@ -233,6 +237,31 @@ def test_replicas_count_each_trade_once_in_any_order_of_ids(
     replica.emitted += other.emitted
     replica.emitted.sort(key=lambda candle: candle.revision)
     assert_exact(valkey, replica, rows)
+
+
+@pytest.mark.parametrize("first", [0, 200])
+def test_another_venues_ids_hide_no_trade_that_came_twice(
+    valkey: redis.Redis, replica: Replica, first: int
+) -> None:
+    """Batches of one venue overlap, and ids of another venue stand between them: each counts once.
+
+    Above the highest id that was seen, and below it.
+    """
+    rows = [trade(n / 10, n, 100) for n in range(300)]
+    if first == 0:
+        replica.apply(e0=_of_venue(rows[200:], "X"))
+    ours = rows[first : first + 100]
+    replica.apply(
+        a=_of_venue(ours, "X"), b=_of_venue(ours[50:56], "Y"), c=_of_venue(ours[60:71], "X")
+    )
+    (candle,) = [c for (_, name, _), c in live_candles(valkey).items() if name == "1m"]
+    assert candle.trade_count == len(ours) + 6 + (100 if first == 0 else 0)
+
+
+def _of_venue(rows: Sequence[Row], venue: str) -> Ticks:
+    ticks = as_ticks(rows)
+    entries = (replace(each, market=Market(venue, "A")) for each in ticks.entries)
+    return replace(ticks, entries=Entries.of(*entries))
 
 
 def test_ids_that_another_replica_appended_are_read_alone(

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import anyio
 import httpx
@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
@@ -203,3 +204,31 @@ def test_whole_ranges_are_sent_to_four_clients_at_once(monkeypatch: pytest.Monke
         assert statuses == [200] * 5
 
     anyio.run(run)
+
+
+@pytest.mark.parametrize("spec_version", ["2.3", "2.4"])
+def test_a_client_that_reads_nothing_loses_its_place(
+    monkeypatch: pytest.MonkeyPatch, spec_version: str
+) -> None:
+    """A whole range whose client takes nothing more ends, and the next one is sent."""
+    monkeypatch.setattr(endpoints, "_STALLED_S", 0.05)
+    monkeypatch.setattr(endpoints, "_STREAMED_AT_ONCE", 1)
+    limits = endpoints.ConcurrencyLimits()
+    handled = endpoints.endpoint_of(lambda _: StreamingResponse(iter([b"1", b"2"])), limits, None)
+    scope = {
+        "type": "http",
+        "query_string": b"limit=all",
+        "headers": [],
+        "path_params": {},
+        "asgi": {"spec_version": spec_version},
+    }
+
+    async def never(*_: object) -> Any:
+        await anyio.sleep_forever()
+
+    async def request() -> None:
+        app = await handled(Request(scope))
+        await app(scope, never, never)
+        assert await limits.begin_stream()
+
+    anyio.run(request)
