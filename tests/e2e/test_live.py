@@ -131,12 +131,12 @@ def test_watchers_outlive_a_restart_of_nats(pipeline: dict[str, str]) -> None:
             post_until_taken(pipeline, f"{symbol},{n + 1},1,,,{n}", f"{symbol},{n + 1}.5,1,,,{n}h")
         wanted = {f"{n}{half}" for n in range(count) for half in ("", "h")}
         seen: list[dict[str, Any]] = []
-        while not wanted <= {frame["data"]["trade_id"] for frame in seen}:
-            seen += [
-                frame
-                for frame in until(socket, lambda frame: frame["type"] == "update", 2 * ACK_WAIT_S)
-                if frame["type"] == "update"
-            ]
+        while missing := wanted - {frame["data"]["trade_id"] for frame in seen}:
+            try:
+                frames = until(socket, lambda frame: frame["type"] == "update", 2 * ACK_WAIT_S)
+            except TimeoutError:
+                pytest.fail(f"{sorted(missing)} did not come")
+            seen += [frame for frame in frames if frame["type"] == "update"]
     places = [frame["seq"] for frame in seen]
     assert places == sorted(set(places))
     ids = [frame["data"]["trade_id"] for frame in seen]

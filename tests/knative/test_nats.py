@@ -9,6 +9,7 @@ import subprocess
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import httpx
 import nats
 import nats.errors
 import pytest
@@ -63,7 +64,7 @@ def test_accounts_are_isolated(tmp_path: Path) -> None:
     server = subprocess.Popen(tethered([SERVER, "-c", str(config)]), env=environment)
     try:
         assert eventually(lambda: listens(ports["4222"]), bool, 60)
-        asyncio.run(_see(ports["4222"]))
+        asyncio.run(_see(ports["4222"], ports["8222"]))
     finally:
         server.terminate()
         server.wait()
@@ -75,7 +76,7 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-async def _see(port: int) -> None:
+async def _see(port: int, monitor: int) -> None:
     refused: list[str] = []
 
     async def on_error(error: Exception) -> None:
@@ -101,7 +102,12 @@ async def _see(port: int) -> None:
         await channel.flush(30)
         await kandle.publish("live.candles.X", b"1")
         await kandle.flush(30)
-        assert (await seen.next_msg(30)).data == b"1"
+        try:
+            assert (await seen.next_msg(30)).data == b"1"
+        except nats.errors.TimeoutError:
+            url = f"http://127.0.0.1:{monitor}/connz?subs=1"
+            answer = await asyncio.to_thread(httpx.get, url)
+            pytest.fail(f"nothing came: {browser.stats}, {answer.text}")
         with pytest.raises(nats.errors.TimeoutError):
             await elsewhere.next_msg(0.2)
         await browser.publish("live.candles.X", b"forged")
