@@ -112,7 +112,8 @@ def test_the_page_survives_a_restart_of_live_feed(page: Page, pipeline: dict[str
     post(pipeline, f"{symbol},1,1,{start_ms}")
     open_symbol(page, pipeline, symbol)
     kill(pipeline, "live-feed")
-    page.wait_for_function(f"() => {CONNECTION}.includes('reconnecting')")  # looked at in every frame
+    # Asked in every frame; the page's policy refuses an expression there.
+    page.wait_for_function(f"() => {CONNECTION}.includes('reconnecting')")
     for minute in range(1, 4):
         post(pipeline, f"{symbol},{minute + 1},1,{start_ms + minute * MINUTE_MS}")
     found = shown(page, lambda it: len(it["candles"]) == 4, 60)
