@@ -92,7 +92,10 @@ def aggregated(
 
 
 def reshard(connection: Connection, shards: int) -> None:
-    """Mark every unaggregated event as such in all shards, with all of its time: SHARDS changed."""
+    """Mark every unaggregated event as such in all shards: SHARDS changed.
+
+    Its time is that of all shards whose candles do not include it yet.
+    """
     connection.execute("LOCK TABLE unaggregated IN EXCLUSIVE MODE")
     connection.execute(
         "INSERT INTO unaggregated"
