@@ -13,7 +13,7 @@ import yaml
 from tests.knative.kubectl import Answer, Kubectl
 from tests.knative.manifests import ROOT, containers
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.usefixtures("deploy_alone")]
 
 
 def commands(**given: str) -> list[str]:

@@ -16,7 +16,7 @@ from tests.knative.test_chart import helm as helm
 from tests.knative.test_chart import rendered
 from tests.knative.test_deploy import commands
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.usefixtures("deploy_alone")]
 
 INSTALLS = [each for each in OVERLAYS if not each.endswith(("/proof", "/backfill"))]
 SELECTOR = re.compile(r"(!?)([\w./-]+)(?:(!?=)([\w-]+))?")
