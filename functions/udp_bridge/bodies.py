@@ -98,8 +98,8 @@ _NO_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 def json_objects(body: bytes) -> Cut:
     """Split a JSON body: one object, an array, or objects one a line. Raises RefusedBodyError.
 
-    Invalid JSON is refused, since the sender gets the error; an object that is not a tick becomes a
-    reject, and the others count.
+    Invalid JSON of one value is refused, since the sender gets the error. A line that is invalid,
+    or an object that is not a tick, becomes a reject, and the others count.
     """
     try:
         if body.lstrip()[:1] == b"[":

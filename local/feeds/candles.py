@@ -21,7 +21,7 @@ CandleRow = tuple[int, str, str, str, str, str]
 _MINUTE_US: Final = 60_000_000
 
 _Key = tuple[int, int]
-"""Time (ms) and integer trade id of a tick: its place in the total order."""
+"""Time (ms) and integer trade id of a tick: its place in the order, to the millisecond."""
 
 
 @dataclass(slots=True)
@@ -54,7 +54,8 @@ def candle_rows(ticks: Iterable[Tick], timeframe: Timeframe) -> dict[str, list[C
     """Return the rows of each symbol, made as the pipeline makes candles.
 
     Rows ascend; an interval without ticks has none, nor has one whose ticks count for volume only.
-    Ticks of equal time count by their integer ids, else in their order; repeated ones count again.
+    Ticks of one millisecond count by their integer ids, else in their order; repeated ones count
+    again.
     Raises ValueError: a tick has no time.
     """
     base_us = timeframe.length_us

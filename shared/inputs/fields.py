@@ -213,8 +213,11 @@ def layout_of(names: tuple[str, ...], *, is_table: bool = False) -> Layout:
             names_of.setdefault(Field.SIZE, []).append((beside_amount, name))
         elif short not in _ABOUT and not (short == "volume" and is_scan):
             unread.append(name)
+    places = {field: tuple(name for _, name in sorted(each)) for field, each in names_of.items()}
+    if is_table:  # which of them is the money, and which the size, differs by vendor
+        unread += places.get(Field.SIZE, ())[1:]
     return Layout(
-        {field: tuple(name for _, name in sorted(ranked)) for field, ranked in names_of.items()},
+        places,
         tuple(unread),
         bool(letters),
     )

@@ -261,11 +261,15 @@ def test_a_header_is_recognized_whatever_its_second_name(header: str, delimiter:
 
 
 def test_an_amount_beside_a_volume_is_money() -> None:
-    """In a table with the columns volume and amount, as Tushare's, the volume is the size."""
+    """In a table with the columns volume and amount, as Tushare's, the volume is the size.
+
+    The amount is named as unread: at other vendors the volume is the money.
+    """
     found = parse_lines(
         batch(b"symbol,price,amount,volume\nA,3,6,2", b"symbol,price,amount\nA,3,2")
     )
     assert [row(found.rows, i)[2] for i in range(2)] == [2, 2]
+    assert dict(found.unread) == {"amount": 1}
 
 
 def test_a_type_column_is_the_side_only_without_a_side_column() -> None:
