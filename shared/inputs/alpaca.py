@@ -9,11 +9,11 @@ trade another id, `ci`, under which REST lists it; a trade that REST lists as vo
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from shared.inputs.element_feed import ElementFeed, Item, Unread
+from shared.inputs.element_feed import ElementFeed, Unread
 from shared.inputs.elements import (
     NO_TIME,
     UNKNOWN,
@@ -24,7 +24,7 @@ from shared.inputs.elements import (
 )
 from shared.inputs.feed_rows import Feed, Fields
 from shared.inputs.line import RejectedLineError, time_of
-from shared.inputs.messages import NOTHING, text_of
+from shared.inputs.messages import NOTHING, Kinds, text_of
 from shared.market.instruments import Venue
 
 FEED: Final = Feed(
@@ -32,7 +32,7 @@ FEED: Final = Feed(
     Fields(
         "S", "p", "s", "t", trade_id="i", bid="bp", ask="ap", bid_size="bs", ask_size="as"
     ),
-    sides=False,
+    sided=False,
     text_ids=True,
 )  # fmt: skip
 
@@ -86,7 +86,7 @@ def _elements(message: list[msgspec.Raw]) -> list[Unread]:
     return [(_read, raw) for raw in message]
 
 
-def _read(raw: msgspec.Raw) -> Item:
+def _read(raw: msgspec.Raw) -> TradeElement | QuoteElement | BustElement | LeftOut:
     item = _element(raw)
     if item.T == "t":
         if text_of(item.u) in _VOID:
@@ -125,11 +125,6 @@ def _time(item: _Element) -> int:
     return time_of("t", item.t) if item.t else NO_TIME
 
 
-def _kind_of(message: Any) -> str:
-    """Return nothing: every message is a list; skipped kinds are among its elements."""
-    return ""
-
-
 ALPACA: Final = ElementFeed(
-    FEED, msgspec.json.Decoder(list[msgspec.Raw]).decode, _elements, _kind_of
+    FEED, msgspec.json.Decoder(list[msgspec.Raw]).decode, _elements, Kinds({})
 )

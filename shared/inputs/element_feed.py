@@ -11,7 +11,7 @@ import msgspec
 
 from shared.inputs.busts import BustRow
 from shared.inputs.conditions import read_conditions
-from shared.inputs.elements import BustElement, LeftOut, QuoteElement, TradeElement
+from shared.inputs.elements import BustElement, LeftOut
 from shared.inputs.feed_rows import Elements, Feed
 from shared.inputs.line import RejectedLineError, check_symbol, price_of, read_trade_id, size_of
 from shared.inputs.messages import Messages, payload_at
@@ -24,22 +24,21 @@ M = TypeVar("M")
 NOT_KNOWN: Final = "a message of a kind that is not known"
 
 
-Item = TradeElement | QuoteElement | BustElement | LeftOut
-Unread = tuple[Callable[[msgspec.Raw], Item], msgspec.Raw]
-"""An element as sent, behind its parser."""
+Unread = tuple[Callable[[msgspec.Raw], Any], msgspec.Raw]
+"""An element as sent, behind its parser into a trade, a quote, BustElement or LeftOut."""
 
 
 @dataclass(frozen=True, slots=True)
 class ElementFeed(Generic[M]):
     """Description of a feed's messages.
 
-    `read` returns a message's elements to be parsed, or the only one, or why it has none: then
-    `kind_of` names the message. It raises RejectedLineError for a message that is rejected.
+    `read` returns a message's elements to be parsed, or the only one, or LeftOut, or why it has
+    none: then `kind_of` names the message. It raises RejectedLineError to reject a message.
     """
 
     feed: Feed
     decode: Callable[[bytes], M]
-    read: Callable[[M], list[Unread] | TradeElement | QuoteElement | LeftOut | str]
+    read: Callable[[M], Any]
     kind_of: Callable[[Any], str]
 
     def parse(self, batch: RawBatch, rules: FeedRules) -> Parsed:
@@ -55,12 +54,12 @@ class ElementFeed(Generic[M]):
             except RejectedLineError as error:
                 messages.reject(number, error.code, str(error))
                 continue
-            if isinstance(elements, TradeElement | QuoteElement):
-                items.add(number, 0, elements)
-            elif isinstance(elements, LeftOut):
+            if isinstance(elements, LeftOut):
                 messages.skipped[elements.kind] += 1
             elif isinstance(elements, str):
                 messages.leave(number, elements)
+            elif not isinstance(elements, list):
+                items.add(number, 0, elements)
             else:
                 for line, (read, raw) in enumerate(elements):
                     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 import msgspec
 
@@ -14,10 +14,14 @@ NO_TRADE_ID: Final = -1
 
 
 class TradeElement(msgspec.Struct, gc=False):
-    """A trade as sent, and its position. `time`: since 1970 in any unit, or NO_TIME.
+    """A trade as sent. `time`: since 1970 in any unit, a datetime or ISO 8601, or NO_TIME.
 
-    `trade_id`: a number or NO_TRADE_ID; if the feed's ids are text, a text that may be empty.
+    Other structs with these attributes are trades too. `price` and `size` are texts or raw numbers;
+    `side`: as the feed's `sides` name it, or the aggressor's number. `trade_id`: a number or
+    NO_TRADE_ID; if the feed's ids are text, a text that may be empty.
     """
+
+    is_quote: ClassVar[bool] = False
 
     symbol: str
     price: str
@@ -26,12 +30,12 @@ class TradeElement(msgspec.Struct, gc=False):
     side: int
     trade_id: int | str
     conditions: str = ""
-    payload: int = 0
-    line: int = 0
 
 
 class QuoteElement(msgspec.Struct, gc=False):
-    """A quote as sent, and its position; sizes are empty if absent."""
+    """A quote as sent; sizes are empty if absent."""
+
+    is_quote: ClassVar[bool] = True
 
     symbol: str
     bid: str
@@ -40,8 +44,6 @@ class QuoteElement(msgspec.Struct, gc=False):
     ask_size: str
     time: int
     update_id: int = NOT_GIVEN
-    payload: int = 0
-    line: int = 0
 
 
 class BustElement(NamedTuple):

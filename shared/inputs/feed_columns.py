@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -20,7 +20,9 @@ from shared.inputs.line import (
     check_symbol,
     price_of,
     size_of,
+    time_of,
 )
+from shared.inputs.messages import text_of
 from shared.inputs.packed_text import Spans, Text
 from shared.market.decimals import INT64_MAX
 from shared.market.instruments import Market, Naming
@@ -34,11 +36,6 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_ID)]
 """A trade id or another number that counts."""
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time in ISO 8601."""
-
-
-def moment_us(moment: datetime | None) -> int:
-    """Return a time in microseconds, or NO_TIME."""
-    return NO_TIME if moment is None else us_of(moment)
 
 
 class Fault(NamedTuple):
@@ -60,6 +57,12 @@ class Faults(dict[int, Fault]):
         mask = np.ones(n, dtype=bool)
         mask[list(self)] = False
         return np.flatnonzero(mask)
+
+
+def texts_of(values: list[Any]) -> list[str]:
+    """Return decimals as texts: a feed sends either those or JSON numbers."""
+    is_raw = len(values) > 0 and isinstance(values[0], msgspec.Raw)
+    return list(map(text_of, values)) if is_raw else values
 
 
 def prices(field: str, texts: Sequence[str], faults: Faults) -> tuple[Mantissas, Int64s]:
@@ -96,6 +99,24 @@ def _decimals(
             mantissa = mantissa.astype(object)
         mantissa[row], scale[row] = number
     return mantissa, scale
+
+
+def times_of(field: str, values: list[Any], faults: Faults) -> list[int]:
+    """Return times as numbers in any unit: a feed sends those, or datetimes, or texts."""
+    times = list(values)
+    for row in [n for n, value in enumerate(values) if type(value) is not int]:
+        try:
+            times[row] = _time(field, values[row])
+        except RejectedLineError as error:
+            faults.add(row, error.code, str(error))
+            times[row] = NO_TIME
+    return times
+
+
+def _time(field: str, value: str | datetime | None) -> int:
+    if isinstance(value, datetime):
+        return us_of(value)
+    return time_of(field, value) if value else NO_TIME
 
 
 def epoch_us(field: str, times: Sequence[int], faults: Faults, *, required: bool) -> Int64s:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from shared.inputs.elements import NO_TRADE_ID, UNKNOWN, QuoteElement, TradeElement
-from shared.inputs.feed_columns import LARGEST_ID, Faults, epoch_us, named, prices, sizes
+from shared.inputs.elements import NO_TRADE_ID, UNKNOWN
+from shared.inputs.feed_columns import (
+    LARGEST_ID,
+    Faults,
+    epoch_us,
+    named,
+    prices,
+    sizes,
+    texts_of,
+    times_of,
+)
 from shared.inputs.line import RejectedLineError, read_trade_id
 from shared.inputs.rows import QuoteRows, Rejected, Rows
 from shared.inputs.scales import POWERS
 from shared.market.decimals import INT64_MAX
 from shared.market.instruments import Naming
 from shared.wire.quotes import NOT_GIVEN
+from shared.wire.raw_batch import LINE_BITS
 from shared.wire.ticks import INTEGER_ID, NO_ID, Bytes8, Int64s, Mantissas, Texts
 
 Original = Callable[[int, int], bytes]
@@ -36,34 +46,49 @@ class Fields:
     ask: str = "ask"
     bid_size: str = "bid_size"
     ask_size: str = "ask_size"
+    conditions: str = "conditions"
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A feed's venue, field names, and guarantees."""
+    """A feed's venue, field names, and guarantees. `sides`: the aggressor by its side."""
 
     venue: str
     fields: Fields
+    sides: Mapping[Any, int] | None = None
     trade_ids: bool = True
     trade_times: bool = True
-    sides: bool = True
+    sided: bool = True
     text_ids: bool = False
 
 
 @dataclass(slots=True)
+class _Placed:
+    """Elements, and where each stands: payload and line as one number."""
+
+    items: list[Any] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+
+    def positions(self) -> tuple[Int64s, Int64s]:
+        """Return the payloads and lines as columns."""
+        places = np.array(self.places, dtype=np.int64)
+        return places >> LINE_BITS, places & ((1 << LINE_BITS) - 1)
+
+
 class Elements:
-    """Trades and quotes of a batch."""
+    """Trades and quotes of a batch, with their positions.
 
-    trades: list[TradeElement] = field(default_factory=list)
-    quotes: list[QuoteElement] = field(default_factory=list)
+    Each is a TradeElement or QuoteElement, or a struct with its attributes.
+    """
 
-    def add(self, payload: int, line: int, item: TradeElement | QuoteElement) -> None:
+    def __init__(self) -> None:
+        self.trades, self.quotes = _Placed(), _Placed()
+
+    def add(self, payload: int, line: int, item: Any) -> None:
         """Add the element with its position."""
-        item.payload, item.line = payload, line
-        if isinstance(item, TradeElement):
-            self.trades.append(item)
-        else:
-            self.quotes.append(item)
+        placed = self.quotes if item.is_quote else self.trades
+        placed.items.append(item)
+        placed.places.append(payload << LINE_BITS | line)
 
     def rows(
         self, feed: Feed, naming: Naming, original: Original
@@ -74,36 +99,31 @@ class Elements:
         return rows, quotes, bad_trades + bad_quotes
 
 
-def _places(
-    elements: Sequence[TradeElement | QuoteElement],
-) -> tuple[Int64s, Int64s]:
-    return (
-        np.array([each.payload for each in elements], dtype=np.int64),
-        np.array([each.line for each in elements], dtype=np.int64),
-    )
-
-
 def _trade_rows(
-    feed: Feed, naming: Naming, trades: list[TradeElement], original: Original
+    feed: Feed, naming: Naming, placed: _Placed, original: Original
 ) -> tuple[Rows, list[Rejected]]:
-    faults, fields = Faults(), feed.fields
-    symbols, times = [each.symbol for each in trades], [each.time for each in trades]
+    faults, fields, trades = Faults(), feed.fields, placed.items
+    symbols = [each.symbol for each in trades]
+    times = times_of(fields.time, [each.time for each in trades], faults)
     names, markets, symbol = named(fields.symbol, feed.venue, symbols, naming, faults)
-    price, price_scale = prices(fields.price, [each.price for each in trades], faults)
-    size, size_scale = sizes(fields.size, [each.size for each in trades], faults)
+    price, price_scale = prices(fields.price, texts_of([each.price for each in trades]), faults)
+    size, size_scale = sizes(fields.size, texts_of([each.size for each in trades]), faults)
     time_us = epoch_us(fields.time, times, faults, required=feed.trade_times)
-    side = np.array([each.side for each in trades], dtype=np.uint8)
+    sides = [each.side for each in trades]
+    if feed.sides is not None:
+        sides = [feed.sides.get(each, UNKNOWN) for each in sides]
+    side = np.array(sides, dtype=np.uint8)
     ids = _text_ids if feed.text_ids else _integer_ids
     kind, trade_id, text = ids(fields.trade_id, [each.trade_id for each in trades], faults)
     conditions = [each.conditions for each in trades]
-    if feed.sides:
+    if feed.sided:
         for row in np.flatnonzero(side == UNKNOWN).tolist():
             faults.add(row, "bad_side", f"{fields.side} is missing or unknown")
     if feed.trade_ids:
         for row in np.flatnonzero(kind == NO_ID).tolist():
             faults.add(row, "bad_trade_id", f"{fields.trade_id} is missing")
     ok = faults.good(len(symbol))
-    payload, line = _places(trades)
+    payload, line = placed.positions()
     return Rows(
         names,
         symbol[ok],
@@ -136,8 +156,9 @@ def _text_ids(
     name: str, values: Sequence[Any], faults: Faults
 ) -> tuple[Bytes8, Int64s, Texts | None]:
     parsed = []
-    for row, text in enumerate(values):
+    for row, value in enumerate(values):
         try:
+            text = value if type(value) is str else "" if value is None else str(value)
             parsed.append(read_trade_id(name, text))
         except RejectedLineError as error:
             faults.add(row, error.code, str(error))
@@ -151,14 +172,15 @@ def _text_ids(
 
 
 def _quote_rows(
-    feed: Feed, naming: Naming, quotes: list[QuoteElement], original: Original
+    feed: Feed, naming: Naming, placed: _Placed, original: Original
 ) -> tuple[QuoteRows, list[Rejected]]:
     """Return the quotes, and the rejects, including crossed ones."""
-    faults, fields = Faults(), feed.fields
-    symbols, times = [each.symbol for each in quotes], [each.time for each in quotes]
-    bids, asks = [each.bid for each in quotes], [each.ask for each in quotes]
-    bid_sizes = [each.bid_size for each in quotes]
-    ask_sizes = [each.ask_size for each in quotes]
+    faults, fields, quotes = Faults(), feed.fields, placed.items
+    symbols = [each.symbol for each in quotes]
+    times = times_of(fields.time, [each.time for each in quotes], faults)
+    bids, asks = texts_of([each.bid for each in quotes]), texts_of([each.ask for each in quotes])
+    bid_sizes = texts_of([each.bid_size for each in quotes])
+    ask_sizes = texts_of([each.ask_size for each in quotes])
     names, markets, symbol = named(fields.symbol, feed.venue, symbols, naming, faults)
     bid, ask, price_scale = _together(
         faults, prices(fields.bid, bids, faults), prices(fields.ask, asks, faults)
@@ -183,7 +205,7 @@ def _quote_rows(
         ask_text = f"{fields.ask} {asks[row][:40]!r}"
         faults.add(row, "crossed_quote", f"{ask_text} must be above {bid_text}")
     ok = faults.good(len(symbol))
-    payload, line = _places(quotes)
+    payload, line = placed.positions()
     return QuoteRows(
         names,
         markets if feed.venue else (),

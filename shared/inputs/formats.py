@@ -13,18 +13,14 @@ import numpy as np
 from shared.errors import PermanentError
 from shared.inputs.alpaca import ALPACA
 from shared.inputs.binance import FUTURES, parse_binance
-from shared.inputs.bybit import BYBIT
 from shared.inputs.ccxt import parse_ccxt
-from shared.inputs.coinbase import COINBASE
-from shared.inputs.coinbase_advanced import COINBASE_ADVANCED
 from shared.inputs.conditions import read_conditions
-from shared.inputs.kraken import KRAKEN
 from shared.inputs.lines import line_at, parse_lines
 from shared.inputs.messages import payload_at
 from shared.inputs.objects import parse_objects
-from shared.inputs.okx import OKX
 from shared.inputs.parsed import FeedRules, Parsed
 from shared.inputs.tickers import message_at, parse_tickers
+from shared.inputs.venue_feeds import BYBIT, COINBASE, COINBASE_ADVANCED, KRAKEN, OKX
 from shared.inputs.venue_messages import object_at
 from shared.wire import raw_batch as raw
 from shared.wire.raw_batch import RawBatch

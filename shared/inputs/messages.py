@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -34,6 +35,24 @@ def text_of(raw: msgspec.Raw) -> str:
     if len(text) >= 2 and text[0] == text[-1] == '"':
         return str(_string(bytes(raw))) if "\\" in text else text[1:-1]
     return text
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """Names a message that is skipped: a field's value up to a point, or an answer."""
+
+    named: Mapping[str, Collection[str]]
+    answers: frozenset[str] = frozenset()
+
+    def __call__(self, message: Any) -> str:
+        """Return the kind, or an empty string."""
+        if not isinstance(message, dict):
+            return ""
+        for field, kinds in self.named.items():
+            value = message.get(field)
+            if isinstance(value, str) and (kind := value.partition(".")[0]) in kinds:
+                return kind
+        return "" if self.answers.isdisjoint(message) else "answer"
 
 
 def payload_at(batch: RawBatch, payload: int) -> bytes:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache, partial
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -28,7 +28,7 @@ from shared.inputs.line import (
     read_side,
     time_of,
 )
-from shared.inputs.messages import Messages, payload_at, text_of
+from shared.inputs.messages import Kinds, Messages, payload_at, text_of
 from shared.inputs.parsed import FeedRules, Parsed
 from shared.inputs.venue_messages import Inner, Values, object_at, objects_of, read_message
 from shared.wire.raw_batch import RawBatch
@@ -38,7 +38,7 @@ FEED: Final = Feed(
     Fields("symbol", time="timestamp"),
     trade_ids=False,
     trade_times=False,
-    sides=False,
+    sided=False,
     text_ids=True,
 )
 
@@ -49,6 +49,7 @@ _SKIPPED: Final = frozenset(
         *("subscribe", "unsubscribe"),
     }
 )
+_KINDS: Final = Kinds(dict.fromkeys(("type", "event", "action"), _SKIPPED))
 _OTHER_SIDE: Final = {UNKNOWN: UNKNOWN, BUY: SELL, SELL: BUY}
 _OTHER_SIDES: Final = {
     "type": {"buy": BUY, "sell": SELL},
@@ -118,7 +119,7 @@ def _symbol(values: Values, names: _Names) -> str:
 
 def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
     """Parse every object of the batch."""
-    messages = Messages(batch, _read, _kind_of)
+    messages = Messages(batch, _read, _KINDS)
     items, unread, busts = Elements(), Counter[str](), list[BustRow]()
     for number, message, inner in _each(messages):
         values = inner.values
@@ -248,10 +249,3 @@ def _trade(symbol: str, price: str, time_us: int, inner: Inner, names: _Names) -
     is_block = _optional(values, "BT") == "true"  # a Bybit block trade, agreed off the book
     conditions = "volume_only" if is_block else _text(values, names.conditions)
     return TradeElement(symbol, price, size or "0", time_us, side, trade_id, conditions)
-
-
-def _kind_of(message: Any) -> str:
-    if not isinstance(message, dict):
-        return ""
-    kinds = (message.get(field) for field in ("type", "event", "action"))
-    return next((kind for kind in kinds if isinstance(kind, str) and kind in _SKIPPED), "")
