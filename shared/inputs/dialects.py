@@ -73,7 +73,7 @@ def dialect_of(first_line: bytes, *, decimal_comma: bool = False) -> Dialect:
     side_is_type = Field.SIDE not in columns and "type" in plain
     if side_is_type:
         columns[Field.SIDE] = plain.index("type")
-    of_polygon = plain if POLYGON in plain else []
+    of_polygon = [] if POLYGON.isdisjoint(plain) else plain
     return Dialect(
         delimiter,
         decimal_comma,

@@ -55,6 +55,8 @@ _NAMES: Final[Mapping[Field, str]] = {
 matter, but in names of one letter."""
 
 _LETTERS: Final[tuple[tuple[frozenset[str], Mapping[str, Field | None]], ...]] = (
+    (frozenset({"siptimestamp"}), {}),
+    (frozenset({"participanttimestamp", "conditions"}), {"conditions": None}),
     (
         frozenset({"ev", "pair", "p", "s", "t"}),
         {"s": Field.SIZE, "t": Field.TIME, "c": None, "x": None},
@@ -91,10 +93,10 @@ _LETTERS: Final[tuple[tuple[frozenset[str], Mapping[str, Field | None]], ...]] =
 """What names mean beside others: trades of Polygon's and Finnhub's streams, Binance's `trade` and
 `aggTrade`, Bybit, MEXC spot and futures, Crypto.com, book tickers of Binance and Gate, Bitstamp
 (`type` 1 sold), Gate's futures, Kraken's, Tradier's `timesale`. None: no part of a tick, or read by
-its name (Polygon's `q` numbers its messages, its `c` of crypto is no sale condition)."""
+its name (Polygon's `q` numbers its messages, its `c` and `conditions` of crypto are the side)."""
 
-POLYGON: Final = "sip_timestamp"
-"""A name that identifies trades of Polygon's REST API and files."""
+POLYGON: Final = frozenset({"sip_timestamp", "participant_timestamp"})
+"""Names that identify trades of Polygon's REST API and files; those of crypto lack the first."""
 POLYGON_IDS: Final = ("exchange", "trf_id")
 """The scope of their ids: the exchange, and the reporting facility if any."""
 VOID_CORRECTIONS: Final = frozenset({"7", "8", "10", "11", "12"})

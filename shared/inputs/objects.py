@@ -57,7 +57,7 @@ _OTHER_SIDES: Final = {
 }
 """Gemini's `type` is the side, that of others the kind of an order or message. `ask_bid`: Upbit."""
 _EXAMPLE: Final = 'a trade is {"symbol": "AAPL", "price": 224.57, "size": 1, "timestamp": ...}'
-_IDS_WITHIN: Final = (("ev", ("x", "trfi")), (POLYGON, POLYGON_IDS))
+_IDS_WITHIN: Final = (("ev", ("x", "trfi")), *((mark, POLYGON_IDS) for mark in sorted(POLYGON)))
 """By a field that tells a trade of Polygon's stream and of its REST API: what its id counts in."""
 _ALPACA: Final = (
     frozenset({"T", "S", "p", "s", "t", "i"}),
@@ -140,7 +140,10 @@ def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
         if inner.left_out:
             messages.skipped[inner.left_out] += 1
             continue
-        if POLYGON in values and _optional(values, "correction") in VOID_CORRECTIONS:
+        if (
+            not POLYGON.isdisjoint(values)
+            and _optional(values, "correction") in VOID_CORRECTIONS
+        ):
             messages.skipped["void"] += 1
             continue
         if _optional(values, "correction") == "true":

@@ -32,6 +32,9 @@ _SYMBOLS: Final = ("symbol", "s", "instId", "instrument_name", "product_id")
 _STREAM: Final = r"(?:^|(?<!user)(?<!private)(?<!my)[\s._/@:])(?:{})s?(?=$|[\s._/@:])"
 _OF_TRADES: Final = re.compile(_STREAM.format("(?:public)?(?:trade|deal|execution)"), re.IGNORECASE)
 _OF_QUOTES: Final = re.compile(_STREAM.format("ticker|quote|bbo|book_?ticker"), re.IGNORECASE)
+_OF_LIQUIDATIONS: Final = re.compile(_STREAM.format("(?:all)?liquidation"), re.IGNORECASE)
+_DAY_VOLUME: Final = "acc_trade_volume"
+"""A name that identifies tickers of Upbit and Bithumb: they repeat the last trade's price."""
 _SYMBOL_OF_STREAM: Final = re.compile(r"market\.([^.]+)\.|(?:trades|executions)_(.+)|:([^:]*)$")
 """HTX's `market.btcusdt.trade.detail`, Bitstamp's `live_trades_btcusd`, KuCoin's and ours."""
 _PRICES: Final = frozenset({Field.PRICE, Field.BID, Field.ASK})
@@ -172,15 +175,19 @@ def _classified(message: Values, values: Values, around: _Around, original: byte
     """Classify an object by its own fields and those around it.
 
     Sources: Binance, *WebSocket Streams*; Coinbase Exchange, *WebSocket Channels*; KuCoin,
-    *WebSocket, Public Channels*.
+    *WebSocket, Public Channels*; Bybit, *All Liquidation*; Upbit, *WebSocket Ticker*.
     """
     inner = Inner(values, around.symbol, original=original)
     if "e" in values and "E" in values:
         return _of_binance(inner)
     if "product_id" in values and "type" in values:
         return _of_coinbase(inner, text_of(values["type"]))
+    if _DAY_VOLUME in values:
+        return inner._replace(left_out="ticker")
     is_quote = not _OF_TRADES.search(around.stream) and _OF_QUOTES.search(around.stream)
     if around.path == ("data",):
+        if _OF_LIQUIDATIONS.search(around.stream):
+            return inner._replace(left_out="liquidation")
         subject = text_of(message["subject"]) if "subject" in message else ""
         if subject in _KUCOIN_ORDERS:
             return inner._replace(left_out=subject)

@@ -304,7 +304,7 @@ def _by_header(names: Sequence[str]) -> Layout | None:
     elif Field.SIDE not in keys and (type_ := _named("type", names)):
         columns["side"], sides = type_, TYPES
     kind = "tardis trades" if {"exchange", "local_timestamp"} <= plain else "table"
-    of_polygon = names if POLYGON in plain else ()
+    of_polygon = () if POLYGON.isdisjoint(plain) else names
     within = [each for each in POLYGON_IDS if each in of_polygon]
     correction = "correction" if "correction" in of_polygon else ""
     unread = [each for each in layout.unread if each not in (*within, correction)]

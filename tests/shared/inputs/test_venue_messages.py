@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.wire.raw_batch import FORMAT_SCANNER
+from shared.wire.raw_batch import FORMAT_CSV, FORMAT_SCANNER
 from shared.wire.ticks import VOLUME_ONLY
 from tests.shared.inputs.feeds import codes, parsed, quotes, trades
 
@@ -293,6 +293,45 @@ def test_a_trade_cancelled_at_its_source_is_skipped() -> None:
     messages = [json.dumps({**POLYGON, "correction": n}).encode() for n in (0, 1, 7, 8, 10, 11, 12)]
     found = parsed(FORMAT_SCANNER, *messages)
     assert ([t.place[0] for t in trades(found)], found.skipped) == ([0, 1], {"void": 5})
+
+
+def test_a_condition_of_polygons_crypto_is_the_side() -> None:
+    """Condition 2 of Polygon's crypto is a purchase, no average price; ids count by exchange."""
+    trade = {"ticker": "X:BTC-USD", "price": 1, "size": 2, "exchange": 1, "id": "7"}
+    message = json.dumps({**trade, "conditions": [2], "participant_timestamp": MS * 10**6})
+    table = (
+        b"ticker,conditions,correction,exchange,id,participant_timestamp,price,size\n"
+        b"X:BTC-USD,2,0,1,7,%d,1,2" % (MS * 10**6)
+    )
+    for found in (parsed(FORMAT_SCANNER, message.encode()), parsed(FORMAT_CSV, table)):
+        assert (found.rows.flags, found.rows.time_us.tolist()) == (None, [TIME_US])
+        assert (found.rows.text is not None and found.rows.text.tolist(), found.rejected) == (
+            ["1:7"],
+            [],
+        )
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        (
+            {"topic": "liquidation.BTCUSDT", "type": "snapshot", "data": {
+                "symbol": "BTCUSDT", "price": "1", "size": "1", "side": "Buy"}},
+            "liquidation",
+        ),
+        (
+            {"type": "ticker", "code": "KRW-BTC", "trade_price": 1.5, "trade_volume": 0.1,
+             "acc_trade_volume": 9.5, "trade_timestamp": MS, "ask_bid": "ASK"},
+            "ticker",
+        ),
+    ],
+)  # fmt: skip
+def test_a_message_with_the_price_of_no_new_trade_is_left_out(
+    message: dict[str, object], kind: str
+) -> None:
+    """A liquidation of Bybit and a ticker of Upbit are counted, and make no tick."""
+    found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
+    assert (trades(found), found.skipped, found.rejected) == ([], {kind: 1}, [])
 
 
 def test_a_correction_that_names_no_trade_is_refused() -> None:
