@@ -11,7 +11,6 @@ import numpy as np
 
 from local.backtest.candle_columns import (
     ColumnPositions,
-    Times,
     columns_of,
     default_positions,
     is_absent,
@@ -21,11 +20,10 @@ from local.backtest.candle_rows import CandleRows, Row, rows_of
 from local.errors import UsageError
 from local.feeds.candles import CandleRow
 from local.feeds.files.opening import Progress, parts_of
+from local.feeds.files.times import LOOK, Times
 from shared.analysis.candle_series import Candles
 
 MAX_CANDLES: Final = 5_000_000
-_LOOK: Final = 1_000
-"""Rows inspected to detect unnamed columns and the notation of times."""
 _HEADERS: Final = 3
 """Maximum header rows: yfinance writes a line of tickers and one of the index."""
 
@@ -81,7 +79,7 @@ class _Table:
 
 def _table(name: str, source: CandleRows) -> _Table | None:
     """Find the columns by name, or from the first rows."""
-    first = list(itertools.islice(source.rows, _LOOK))
+    first = list(itertools.islice(source.rows, LOOK))
     rows = itertools.chain(first, source.rows)
     if not source.names:
         return _without_names(source, first, rows)
@@ -118,7 +116,7 @@ def _without_names(
 def _is_candle(row: Row, positions: ColumnPositions, source: CandleRows) -> bool:
     try:
         text = _time_text(row, positions)
-        Times([text], None).us(text)
+        Times([text]).us(text)
         prices = [number_of(row[at], decimal_comma=source.decimal_comma) for at in positions.prices]
     except (ValueError, IndexError):
         return False
@@ -137,7 +135,7 @@ def _read(name: str, table: _Table, symbol: str | None) -> tuple[Candles, list[s
     starts: list[int] = []
     values: list[list[float]] = []
     empty = 0
-    first = list(itertools.islice(rows, _LOOK))
+    first = list(itertools.islice(rows, LOOK))
     try:
         texts = [_time_text(row, positions) for _, row in first]
     except IndexError:

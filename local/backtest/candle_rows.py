@@ -53,8 +53,7 @@ def rows_of(part: Part) -> CandleRows | None:
         return _of_table(arrow.schema.names, arrow.read_all)
     if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"[", b"{"):
         return _of_json(part) if _HIGH.search(head) or _is_row(_FIRST_ROW.match(head)) else None
-    encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    return of_lines(io.TextIOWrapper(part.stream, encoding, errors="replace", newline=""))
+    return of_lines(io.TextIOWrapper(part.stream, "utf-8-sig", errors="replace", newline=""))
 
 
 def of_lines(lines: Iterable[str]) -> CandleRows | None:

@@ -19,7 +19,7 @@ from local.feeds.files.opening import Progress
 PLAIN_REPORT_EVERY_S: Final = 5.0
 SHOWN_ROWS: Final = 5
 
-FORMATS: Final = """Files may be .gz, .zst, .zip, directories or - (standard \
+FORMATS: Final = """Files may be .gz, .zst, .bz2, .xz, .zip, directories or - (standard \
 input): CSV with any columns, JSON lines and arrays, Parquet, Arrow, Feather; by name or form \
 those of Binance public data, Kraken, bitcoincharts, tardis.dev, Databento (CSV and DBN), \
 freqtrade, QuantConnect Lean (equities, futures, crypto) and captures of Binance's WebSocket. The \
@@ -34,10 +34,10 @@ Columns = Annotated[
     typer.Option(
         metavar="FIELD=COLUMN,...",
         help="Such as symbol=pair,price=px,size=qty,time=ts:us,side=s,trade_id=id"
-        " (units s, ms, us, ns); by number without a header.",
+        " (units s, ms, us, ns; date=D beside a time of day); by number without a header.",
     ),
 ]
-TimeZone = Annotated[str, typer.Option("--tz", help="Time zone of Lean's midnights.")]
+TimeZone = Annotated[str, typer.Option("--tz", help="Time zone of times without one.")]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print the first parsed rows; send nothing.")
 ]

@@ -37,10 +37,10 @@ _NAMES: Final[Mapping[Field, str]] = {
     Field.SIZE: "size qty quantity q volume_of_trade sz trade_size last_qty trade_volume"
     " base_amount amount",
     Field.TIME: "time_ns timestamp_ns time_us timestamp_us microtimestamp time_ms timestamp_ms"
-    " create_time_ms trade_timestamp timestamp time ts T datetime time_s date_time date trade_time"
-    " transact_time ts_event sip_timestamp participant_timestamp time_exchange exec_date"
-    " created_time created_at create_time last_updated biddate quote_time s_t event_time exec_time"
-    " executed_at traded_at exchange_time match_time fill_time filled_at",
+    " create_time_ms trade_timestamp timestamp time ts T datetime time_s date_time mts trade_time"
+    " transact_time ts_event sip_timestamp participant_timestamp time_exchange event_time exec_time"
+    " executed_at traded_at exchange_time match_time fill_time filled_at exec_date date trade_date"
+    " created_time created_at create_time last_updated biddate quote_time s_t",
     Field.SIDE: "side S taker_side aggressor aggressor_side direction",
     Field.TRADE_ID: "trade_id id tid agg_trade_id trd_match_id exec_id trade_report_id i"
     " sequential_id guid",
@@ -173,18 +173,20 @@ class Layout:
 
     @property
     def date(self) -> str:
-        """The column of dates beside a column `time`, which may have only the time of day."""
-        by_name = {_plain(name): name for name in self.places.get(Field.TIME, ())}
-        return by_name["date"] if next(iter(by_name), "") == "time" and "date" in by_name else ""
+        """The column of dates beside one of times, which may have only the time of day."""
+        by_name = {_named(name)[0]: name for name in self.places.get(Field.TIME, ())}
+        if next(iter(by_name), "") not in ("time", "tradetime", "exectime"):
+            return ""
+        return next((by_name[each] for each in ("date", "tradedate") if each in by_name), "")
 
 
 @lru_cache(maxsize=4096)
 def layout_of(names: tuple[str, ...], *, is_table: bool = False) -> Layout:
     """Return the layout of an object's or table's names.
 
-    A table has trades only: columns of quotes are unread, `volume` is a trade's, and `amount`
-    beside it the money. In an object `volume` is the trade's only beside a side or a trade id (`id`
-    alone may be the instrument's), and the day's without.
+    A table has trades only: columns of quotes are unread, `last` is the price where no other is,
+    `volume` is a trade's, and `amount` beside it the money. In an object `volume` is the trade's
+    only beside a side or a trade id (`id` alone may be the instrument's), and the day's without.
     """
     names_of: dict[Field, list[tuple[float, str]]] = {}
     unread = []
@@ -215,6 +217,10 @@ def layout_of(names: tuple[str, ...], *, is_table: bool = False) -> Layout:
             names_of.setdefault(Field.SIZE, []).append((beside_amount, name))
         elif short not in _ABOUT and not (short == "volume" and is_scan):
             unread.append(name)
+    if is_table and Field.PRICE not in names_of and "last" in plain:
+        last = names[plain.index("last")]
+        names_of[Field.PRICE] = [(0, last)]
+        unread.remove(last)
     places = {field: tuple(name for _, name in sorted(each)) for field, each in names_of.items()}
     if is_table:  # which of them is the money, and which the size, differs by vendor
         unread += places.get(Field.SIZE, ())[1:]

@@ -140,10 +140,7 @@ def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
         if inner.left_out:
             messages.skipped[inner.left_out] += 1
             continue
-        if (
-            not POLYGON.isdisjoint(values)
-            and _optional(values, "correction") in VOID_CORRECTIONS
-        ):
+        if not POLYGON.isdisjoint(values) and _optional(values, "correction") in VOID_CORRECTIONS:
             messages.skipped["void"] += 1
             continue
         if _optional(values, "correction") == "true":

@@ -42,7 +42,7 @@ class Layout:
     of quotes whose mid is the price. `ids_within`: columns that scope trade ids and prefix them.
     `correction`: Polygon's corrections column, which may void a trade. `midnight`: time zone and
     date (YYYYMMDD) from whose midnight times count. `date`: column of the date, where the time may
-    be only that of the day.
+    be only that of the day. `notation`: how its times are read, where they are ambiguous.
     """
 
     name: str
@@ -61,6 +61,7 @@ class Layout:
     ids_within: Sequence[str] = ()
     correction: str = ""
     date: str = ""
+    notation: str = ""
     unread: Sequence[str] = ()
 
     def describe(self) -> str:
@@ -74,6 +75,8 @@ class Layout:
             parts.append(f"times since midnight of {self.midnight[1]} in {self.midnight[0]}")
         if self.date:
             parts.append(f"date={self.date}")
+        if self.notation:
+            parts.append(self.notation)
         if self.unread:
             parts.append(f"not read: {', '.join(self.unread)}")
         return f"{self.name}: {', '.join(parts)}"
@@ -98,8 +101,9 @@ def parse_columns(text: str) -> tuple[dict[str, str], str]:
     unit = ""
     for each in filter(None, (part.strip() for part in text.split(","))):
         name, equals, column = each.partition("=")
-        if not equals or name not in FIELDS or not column:
-            raise FileError(f"--columns: {each!r} is not FIELD=COLUMN; fields: {', '.join(FIELDS)}")
+        if not equals or name not in (*FIELDS, "date") or not column:
+            fields = ", ".join((*FIELDS, "date"))
+            raise FileError(f"--columns: {each!r} is not FIELD=COLUMN; fields: {fields}")
         if name == "time" and column.rpartition(":")[2] in UNITS:
             column, _, unit = column.rpartition(":")
         columns[name] = column
@@ -143,6 +147,13 @@ _KRAKEN: Final = Layout(
 _BITCOINCHARTS: Final = replace(
     _KRAKEN, name="bitcoincharts trades", symbol_of=symbols.of_bitcoincharts
 )
+_NINJATRADER: Final = Layout(
+    "NinjaTrader ticks",
+    {"time": "time", "price": "last", "size": "volume"},
+    header=False,
+    symbol_of=symbols.of_ninjatrader,
+)
+_NINJATRADER_NAMES: Final = {3: "time last volume", 5: "time last bid ask volume"}
 _PLAIN: Final = Layout("csv", {name: name for name in FIELDS}, header=False, names=FIELDS)
 _LEAN_EQUITY: Final = Layout(
     "Lean equity ticks",
@@ -172,10 +183,7 @@ _LEAN_MEMBER: Final = re.compile(
     r"(?P<date>\d{8})_(?P<symbol>[^_]+)_(?P<kind>.+?)(?:_(?P<contract>\d{6,8}))?\.csv", re.ASCII
 )
 _TIME_WORDS: Final = frozenset(
-    {
-        *("time", "times", "date", "datetime", "timestamp", "stamp", "ts"),
-        *("utc", "when", "epoch", "moment", "made", "created"),
-    }
+    "time times date datetime timestamp stamp ts utc when epoch moment made created".split()
 )
 _LEAN_ARCHIVE: Final = re.compile(r"(?P<symbol>[^-]+)-(?P<date>\d{8})-(?P<kind>[a-z]+)\.(csv|zip)")
 
@@ -190,7 +198,7 @@ def layout_of_rows(
     layout = (
         _by_option(rows[0], choice)
         or _lean(name, archive, rows, choice)
-        or _by_header(rows[0])
+        or _by_header([each.strip() for each in rows[0]])
         or _by_position(name, rows)
     )
     if layout is None and choice.columns:
@@ -202,7 +210,11 @@ def layout_of_rows(
             f" (by the names of a header, or by number, 1 to {len(rows[0])}, where there is none)"
         )
     names = [each.strip() for each in rows[0]] if layout.header else layout.names
-    return chosen(layout, choice, names, name)
+    layout = chosen(layout, choice, names, name)
+    cells = (each.strip() for each in rows[1]) if layout.header and len(rows) > 1 else ()
+    unread = zip(names, cells, strict=False)
+    _check_time(name, layout, [n for n, cell in unread if is_time(cell) or _is_time_number(cell)])
+    return layout
 
 
 def _by_option(first: Sequence[str], choice: Choice) -> Layout | None:
@@ -231,6 +243,7 @@ def chosen(layout: Layout, choice: Choice, names: Sequence[str], name: str) -> L
     """Apply the user's options to a layout; require an instrument."""
     if choice.columns:
         columns = {**layout.columns, **choice.columns}
+        layout = replace(layout, date=columns.pop("date", layout.date))
         if unknown := [each for each in choice.columns.values() if each not in names]:
             raise UnknownLayoutError(
                 f"{name}: --columns names {unknown[0]!r}; the columns are {', '.join(names)[:200]}"
@@ -247,12 +260,17 @@ def chosen(layout: Layout, choice: Choice, names: Sequence[str], name: str) -> L
             )
     if "price" not in layout.columns:
         raise UnknownLayoutError(f"{name}: no column is the price: say it with --columns price=...")
-    if "time" not in layout.columns and any(map(_names_a_time, layout.unread)):
+    _check_time(name, layout, [each for each in layout.unread if _names_a_time(each)])
+    return layout if symbol is None else replace(layout, symbol=symbol)
+
+
+def _check_time(name: str, layout: Layout, candidates: Sequence[str]) -> None:
+    """Raise UnknownLayoutError if no column is the time and an unread one may be."""
+    if "time" not in layout.columns and any(each in layout.unread for each in candidates):
         raise UnknownLayoutError(
             f"{name}: no column is known to be the time, among {', '.join(layout.unread)[:200]}:"
             " say it with --columns time=..."
         )
-    return layout if symbol is None else replace(layout, symbol=symbol)
 
 
 def needed(layout: Layout) -> list[str]:
@@ -334,6 +352,12 @@ def _by_position(name: str, rows: Sequence[Sequence[str]]) -> Layout | None:
         return replace(
             _BINANCE_AGGREGATES, header=False, names=_BINANCE_AGGREGATES.names[: len(row)]
         )
+    if (
+        len(row) in _NINJATRADER_NAMES
+        and re.fullmatch(r"\d{8} \d{6}( \d{7})?", row[0])
+        and all(numeric[1:])
+    ):
+        return replace(_NINJATRADER, names=_positions(_NINJATRADER_NAMES[len(row)]))
     if len(row) == 3 and all(numeric):
         layout = _BITCOINCHARTS if symbols.of_bitcoincharts(name) else _KRAKEN
         return replace(layout, header=False)

@@ -1,15 +1,18 @@
-"""Opening of recorded files: plain, .gz, .zst, .zip with members, directories, stdin."""
+"""Opening of recorded files: plain, .gz, .zst, .bz2, .xz, .zip with members, directories, stdin."""
 
 from __future__ import annotations
 
+import bz2
+import codecs
 import gzip
 import hashlib
 import io
+import lzma
 import sys
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,11 +23,22 @@ import zstandard
 from local.feeds.files.errors import FileError
 
 STDIN: Final = Path("-")
-_GZIP: Final = b"\x1f\x8b"
 _ZIP: Final = b"PK\x03\x04"
-_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+_READERS: Final[tuple[tuple[bytes, Callable[[Any], Any]], ...]] = (
+    (b"\x1f\x8b", lambda packed: gzip.GzipFile(fileobj=packed)),
+    (
+        b"\x28\xb5\x2f\xfd",
+        lambda packed: zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True),
+    ),
+    (b"BZh", bz2.BZ2File),
+    (b"\xfd7zX", lzma.LZMAFile),
+)
+"""By the first bytes of a file."""
 _BUFFER: Final = 1 << 20
-_PACKINGS: Final = (".gz", ".zst", ".zip")
+_PACKINGS: Final = (".gz", ".zst", ".zip", ".bz2", ".xz")
+_DAMAGES: Final = (
+    *(zipfile.BadZipFile, EOFError, zlib.error, zstandard.ZstdError, lzma.LZMAError, OSError),
+)
 HEAD_BYTES: Final = 64 * 1024
 """Bytes inspected to detect the layout."""
 
@@ -41,8 +55,8 @@ class Progress:
 class Part:
     """One file, or one member of an archive.
 
-    `path`: the file; `name`: its name without .gz, .zst or .zip; `stream`: its uncompressed bytes;
-    `identity`: digest of its content and, in an archive, its name.
+    `path`: the file; `name`: its name without .gz or the like; `stream`: its uncompressed bytes, of
+    UTF-16 as UTF-8; `identity`: digest of its content and, in an archive, its name.
     """
 
     path: Path
@@ -83,6 +97,28 @@ class _Counted(io.RawIOBase):
         count: int = self._file.readinto(buffer)  # type: ignore[attr-defined]
         if self._file.seekable():
             self._progress.fraction = min((self._before + self._file.tell()) / self._total, 1.0)
+        return count
+
+
+class _Utf8(io.RawIOBase):
+    """Text of UTF-16 as UTF-8."""
+
+    def __init__(self, stream: io.BufferedReader[Any]) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder("utf-16")("replace")
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._rest:
+            block = self._stream.read(_BUFFER)
+            self._rest = self._decoder.decode(block, final=not block).encode()
+            if not block:
+                break
+        count = min(len(buffer), len(self._rest))
+        buffer[:count], self._rest = self._rest[:count], self._rest[count:]
         return count
 
 
@@ -144,15 +180,14 @@ def _unpacked(path: Path, name: str, packed: IO[bytes], content: str) -> Iterato
         content = buffered.peek(HEAD_BYTES).hex()
     identity = hashlib.sha256(content.encode()).hexdigest()[:12]
     stem = name[: -len(Path(name).suffix)] if Path(name).suffix in _PACKINGS else name
-    if head.startswith(_GZIP):
-        with gzip.GzipFile(fileobj=buffered) as unpacked:
-            stream = io.BufferedReader(cast(io.RawIOBase, unpacked), _BUFFER)
-            yield Part(path, stem, stream, identity)
-    elif head.startswith(_ZSTD):
-        reader = zstandard.ZstdDecompressor().stream_reader(buffered, read_across_frames=True)
-        yield Part(path, stem, io.BufferedReader(cast(io.RawIOBase, reader), _BUFFER), identity)
+    unpack = next((each for magic, each in _READERS if head.startswith(magic)), None)
+    if unpack is None:
+        stem = name
     else:
-        yield Part(path, name, buffered, identity)
+        buffered = io.BufferedReader(unpack(buffered), _BUFFER)
+    if buffered.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        buffered = io.BufferedReader(_Utf8(buffered), _BUFFER)
+    yield Part(path, stem, buffered, identity)
 
 
 @contextmanager
@@ -160,5 +195,5 @@ def reported(path: Path) -> Iterator[None]:
     """Convert errors of damaged files to FileError."""
     try:
         yield
-    except (zipfile.BadZipFile, EOFError, zlib.error, zstandard.ZstdError, OSError) as error:
+    except _DAMAGES as error:
         raise FileError(f"{path}: cannot be read: {error}") from error

@@ -62,3 +62,9 @@ def of_freqtrade(name: str) -> str | None:
     if match is None:
         return None
     return f"{match[1]}-{match[2]}" + (f":{match[3]}" if match[3] else "")
+
+
+def of_ninjatrader(name: str) -> str | None:
+    """ES 03-25.Last.txt is ES 03-25."""
+    match = re.match(r"(.+)\.Last\.txt$", name)
+    return None if match is None else match[1]

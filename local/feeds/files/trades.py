@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final, cast
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import pyarrow as pa
@@ -17,12 +15,12 @@ from numpy.typing import NDArray
 
 from local.feeds.files import captures
 from local.feeds.files.blocks import RawTable, content_of
-from local.feeds.files.errors import FileError
-from local.feeds.files.layouts import FIELDS, MAKER, TYPES, UNITS, Choice, Layout
+from local.feeds.files.layouts import FIELDS, MAKER, TYPES, Choice, Layout
 from local.feeds.files.opening import Part, Progress, parts_of, reported
 from local.feeds.files.tables import read_tables
+from local.feeds.files.trade_times import TradeTimes
 from local.feeds.tick import Tick
-from shared.inputs.fields import CLOCK, VOID_CORRECTIONS
+from shared.inputs.fields import VOID_CORRECTIONS
 from shared.market.timestamps import parse_us
 
 _NEEDS_QUOTES: Final = (b",", b'"', b"\r", b"\n")
@@ -116,13 +114,16 @@ def _read(part: Part, choice: Choice, progress: Progress) -> Iterator[tuple[Layo
             yield captures.LAYOUT, Trades(str(part), part.identity, row, columns)
         return
     layout, tables = read_tables(part, choice, progress)
+    times = TradeTimes(part, layout, choice.zone)
     for raw in tables:
-        trades = _trades(part, layout, raw, progress)
+        trades = _trades(part, layout, raw, times, progress)
         if len(trades):
-            yield layout, trades
+            yield replace(layout, notation=times.note), trades
 
 
-def _trades(part: Part, layout: Layout, raw: RawTable, progress: Progress) -> Trades:
+def _trades(
+    part: Part, layout: Layout, raw: RawTable, times: TradeTimes, progress: Progress
+) -> Trades:
     table = raw.table
     if layout.only is not None:
         column, value = layout.only
@@ -135,6 +136,11 @@ def _trades(part: Part, layout: Layout, raw: RawTable, progress: Progress) -> Tr
         if left_out := int(pc.sum(is_void).as_py() or 0):
             progress.skipped["trades that are void by their correction"] += left_out
         table = table.filter(pc.invert(is_void))
+    if layout.columns.get("price", "").strip("<>").lower() == "last":  # MetaTrader's ticks
+        keep = pc.not_equal(_texts(table[layout.columns["price"]]), "")
+        if left_out := table.num_rows - int(pc.sum(keep).as_py() or 0):
+            progress.skipped["rows without a last price"] += left_out
+        table = table.filter(keep)
     rows = table.num_rows
     empty = pa.chunked_array([pa.array([""] * rows, type=pa.string())])
     columns = {
@@ -157,16 +163,9 @@ def _trades(part: Part, layout: Layout, raw: RawTable, progress: Progress) -> Tr
         columns["conditions"] = pc.if_else(pc.equal(codes, ""), "", qualified)
     for column in reversed(layout.ids_within):
         columns["trade_id"] = _within(_texts(table[column]), columns["trade_id"])
-    if layout.date:
-        columns["time"] = _dated(_texts(table[layout.date]), columns["time"])
-    columns["time"] = _times(part, columns["time"], layout)
+    dates = _texts(table[layout.date]) if layout.date else None
+    columns["time"] = times.read(columns["time"], dates)
     return Trades(str(part), part.identity, raw.first_row, columns)
-
-
-def _dated(dates: pa.ChunkedArray, times: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return times with their dates where they are only times of the day."""
-    is_clock = pc.match_substring_regex(times, f"^({CLOCK})$")
-    return pc.if_else(is_clock, pc.binary_join_element_wise(dates, times, " "), times)
 
 
 def _within(scopes: pa.ChunkedArray, ids: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -241,43 +240,6 @@ def _fixed_point(column: pa.ChunkedArray, decimals: int) -> pa.ChunkedArray:
 def _is_fixed_point(column: pa.ChunkedArray) -> bool:
     """Return whether prices are integers of 1e-9, Databento's default."""
     return bool(pc.all(pc.match_substring_regex(column, r"^-?\d{7,}$")).as_py())
-
-
-def _times(part: Part, column: pa.ChunkedArray, layout: Layout) -> pa.ChunkedArray:
-    """Return times as microseconds since 1970 if the unit is known, else unchanged."""
-    if not layout.unit and layout.midnight is None:
-        return column
-    per_us = UNITS[layout.unit or "ms"]
-    midnight_us = 0 if layout.midnight is None else _midnight_us(part, *layout.midnight)
-    chunk = column.combine_chunks()
-    whole = pc.match_substring_regex(chunk, r"^\d{1,19}$").to_numpy(zero_copy_only=False)
-    if whole.all():
-        numbers = chunk.cast(pa.int64()).to_numpy()
-        us = numbers * per_us if per_us > 0 else numbers // -per_us
-        return pa.chunked_array([pa.array(us + midnight_us).cast(pa.string())])
-    texts = []
-    for text in chunk.to_pylist():
-        seconds, _, fraction = text.partition(".")
-        if seconds.isdigit() and (fraction.isdigit() or not fraction):
-            factor = per_us if per_us > 0 else 1
-            us = int(seconds) * factor + int(fraction.ljust(18, "0")[:18] or 0) * factor // 10**18
-            texts.append(str((us if per_us > 0 else us // -per_us) + midnight_us))
-        else:
-            texts.append(text)
-    return pa.chunked_array([pa.array(texts, type=pa.string())])
-
-
-def _midnight_us(part: Part, zone: str, date: str) -> int:
-    try:
-        midnight = datetime.strptime(date, "%Y%m%d").replace(tzinfo=ZoneInfo(zone))
-    except ZoneInfoNotFoundError:
-        raise FileError(
-            f"{part}: no time zone {zone!r} is known here; install the system's tzdata, or the"
-            " Python package tzdata"
-        ) from None
-    except ValueError:
-        raise FileError(f"{part}: {date} is no date") from None
-    return int(midnight.timestamp()) * 1_000_000
 
 
 def _quoted(column: pa.ChunkedArray) -> pa.ChunkedArray:
