@@ -13,7 +13,7 @@ import itertools
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -64,6 +64,7 @@ class Hub:
         self._replaying = asyncio.Lock()
         self._present_from = 0
         self._derived: dict[str, dict[str, Derive]] = {}
+        self._derived_since: dict[str, int] = {}
         self.seq = 0
 
     @property
@@ -133,9 +134,15 @@ class Hub:
     def derive(self, base: str, channel: str, derive: Derive) -> None:
         """Derive a channel from each state of another one, for what no message carries."""
         self._derived.setdefault(base, {})[channel] = derive
+        self._derived_since.setdefault(channel, self.seq)
+
+    def derived_since(self, channel: str) -> int | None:
+        """Return the position from which on the channel is derived here; None: it is not."""
+        return self._derived_since.get(channel)
 
     def underive(self, channel: str) -> None:
         """Stop deriving the channel."""
+        self._derived_since.pop(channel, None)
         for derived in self._derived.values():
             derived.pop(channel, None)
         self._derived = {base: derived for base, derived in self._derived.items() if derived}
@@ -161,23 +168,33 @@ class Hub:
             if not requested.isdisjoint(live.patterns_matching(update.channel))
         ]
 
-    def remembered(self, after: int, channels: Iterable[str]) -> list[Update] | None:
-        """Return the messages after position `after`; None if memory does not go back that far."""
-        if after > self.seq:
+    def remembered(self, after: int, channels: Collection[str]) -> list[Update] | None:
+        """Return the messages after position `after`; None if memory does not go back that far.
+
+        Of derived channels also those at `after`: several may share the position of one message.
+        """
+        derived = self._derived_since.keys() & channels
+        first = self._recent[0].seq if self._recent else self.seq + 1
+        is_cut = derived and len(self._recent) == self._recent.maxlen and first >= after
+        if after > self.seq or (after < self.seq and first > after + 1) or is_cut:
             return None
-        if after < self.seq and (not self._recent or self._recent[0].seq > after + 1):
-            return None
-        return self._chosen((u for u in self._recent if u.seq > after), channels)
+        missed = (
+            u for u in self._recent if u.seq > after or (u.seq == after and u.channel in derived)
+        )
+        return self._chosen(missed, channels)
 
     async def replayed(
-        self, after: int, last: int, channels: Iterable[str]
+        self, after: int, last: int, channels: Collection[str]
     ) -> AsyncIterator[list[Update]]:
         """Yield the messages in (after, last] from the stream, some at a time, to one at a time.
 
-        Raises NotKeptError: it has them no more, or they are too many to be sent again.
+        Raises NotKeptError: it has them no more, they are too many to be sent again, or it never
+        had them, as those of derived channels.
         Raises TransientError, or what nats-py raises, while NATS is away.
         """
-        if not 0 < last - after <= MOST_REPLAYED:
+        if not 0 < last - after <= MOST_REPLAYED or not self._derived_since.keys().isdisjoint(
+            channels
+        ):
             raise NotKeptError
         requested, fold, expected = set(channels), Newest(), after + 1
         async with self._replaying:
@@ -235,6 +252,7 @@ class Hub:
 
     def _forget(self) -> None:
         self.seq = self._present_from = 0
+        self._derived_since = dict.fromkeys(self._derived_since, 0)
         self._newest.clear()
         self._recent.clear()
 

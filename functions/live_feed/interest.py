@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -116,6 +116,25 @@ class Interest:
                 await asyncio.sleep(self.until_emitted_s)
         return dict(self._since)
 
+    def recovered(self, since: Mapping[str, int], channels: Iterable[str], seq: int) -> bool:
+        """Tell whether everything on the channels after a position was published, or derived here.
+
+        `since`: from `watch`. What another replica derived is in no stream.
+        """
+        for channel in channels:
+            for name in self._names([channel]):
+                leases = (
+                    live.patterns_matching(name) if name.startswith(live.CANDLES) else (name, ALL)
+                )
+                begun = [since[each] for each in leases if each in since]
+                if not begun or min(begun) > seq:
+                    return False
+            if self._is_derived(channel):
+                derived_since = self.hub.derived_since(channel)
+                if derived_since is None or derived_since >= seq:
+                    return False
+        return True
+
     async def load(self, channels: Iterable[str]) -> None:
         """Load the initial values of channels without a message yet."""
         channels = list(channels)
@@ -178,6 +197,10 @@ class Interest:
             if channel.startswith(live.CANDLES):
                 names.add(channel)
         return names
+
+    def _is_derived(self, channel: str) -> bool:
+        """Tell whether this replica makes the channel's messages itself."""
+        return channel.startswith((live.BARS, live.INDICATORS)) or self._folded(channel) is not None
 
     def _folded(self, channel: str) -> Timeframe | None:
         """Return the timeframe of a candle channel that candle-aggregate does not make."""
@@ -306,19 +329,3 @@ def _candles_of(channel: str) -> str:
         return channel
     _, timeframe, symbol = live.indicator_of(channel)
     return f"{live.CANDLES}:{timeframe}:{symbol}"
-
-
-def recovered(since: dict[str, int], channels: Iterable[str], seq: int) -> bool:
-    """Whether everything on the channels after a position was published."""
-    for channel in channels:
-        instrument = live.instrument_of(channel)
-        if instrument is None:
-            continue
-        needed = [[instrument, ALL]]
-        if channel.startswith(live.CANDLES):
-            needed.append(list(live.patterns_matching(channel)))
-        for names in needed:
-            leased_since = min((since[each] for each in names if each in since), default=None)
-            if leased_since is None or leased_since > seq:
-                return False
-    return True

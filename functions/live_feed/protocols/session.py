@@ -12,7 +12,7 @@ import nats.errors
 import orjson
 
 from functions.live_feed.hub import Hub, NotKeptError
-from functions.live_feed.interest import Interest, recovered
+from functions.live_feed.interest import Interest
 from functions.live_feed.protocols.frames import ClientFrame, snapshot
 from functions.live_feed.protocols.subscriber import Subscriber
 from functions.live_feed.replays.replay import Replay, Replays
@@ -119,7 +119,7 @@ class Session:
             if (
                 from_seq is not None
                 and stream in ("", hub.stream_name)
-                and recovered(since, new, from_seq)
+                and self.interest.recovered(since, new, from_seq)
             ):
                 missed = await self._missed(from_seq, new)
         # No message comes between what was missed, or the present, and what is offered from here.

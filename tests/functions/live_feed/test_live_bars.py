@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -110,6 +111,43 @@ def test_bars_follow_the_trades_and_are_corrected(
             assert {each["number"] for each in seen if each["late"]} >= {1, 2, 3}
             assert all(bars[number]["revision"] > before[number] for number in (3, 4, 5, 6))
             place.hub.unsubscribe(client.session.client, [CHANNEL])
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("channel", [CHANNEL, "candles:3m:A/B", "indicators:sma:2:1m:A/B"])
+def test_a_resume_replays_what_this_replica_computed_and_another_says_that_it_cannot(
+    house: House, servers: dict[str, str], api_url: str, channel: str
+) -> None:
+    """Missed bars, folded candles and indicator values are replayed by the replica that made them,
+    with all of the last position; another replica sends a snapshot, and says so."""
+    house.take(columns(market(10), "A/B"))
+
+    async def test() -> None:
+        async with room(servers, api_url=api_url) as place:
+            stays = place.client(bound=1_000)
+            told, _ = await stays.ask(op="subscribe", channels=[channel])
+            updates = []
+            async with asyncio.timeout(60):
+                for begin in (10, 16):
+                    more = market(6, first=begin)
+                    await asyncio.to_thread(house.take, columns(more, "A/B"))
+                    start_us = more[-1].time_us // MINUTE_US * MINUTE_US
+                    await place.publish(candle("A/B", start_us, "5", time.time_ns() // 1000))
+                    updates += [u for u in await stays.read() if u["type"] == "update"]
+            assert {each["channel"] for each in updates} == {channel}
+            first, last = updates[0]["seq"], updates[-1]["seq"]
+            resumed = {"op": "subscribe", "channels": [channel], "stream": told["stream"]}
+            for seq in (first, last):
+                again, *missed = await place.client(bound=1_000).ask(**resumed, from_seq=seq)
+                assert again["replayed"]
+                expected = [each for each in updates if each["seq"] >= seq]
+                assert [each for each in missed if each in expected] == expected
+            async with room(servers, api_url=api_url, emptied=False) as other:
+                again, snapshot = await other.client(bound=1_000).ask(**resumed, from_seq=last)
+                assert not again["replayed"]
+                assert snapshot["type"] == "snapshot"
+            place.hub.unsubscribe(stays.session.client, [channel])
 
     asyncio.run(test())
 
