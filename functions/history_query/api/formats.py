@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -59,11 +60,17 @@ def requested_format(query: Mapping[str, str], accept: str, formats: Sequence[st
         if name not in formats:
             raise ParameterError(f"format: {name[:40]!r} is none of {', '.join(formats)}")
         return name
-    for part in accept.split(","):
+    for part in sorted(accept.split(","), key=_weight, reverse=True):
         accepted = _ACCEPTED.get(part.partition(";")[0].strip())
         if accepted is not None:
             return accepted
     return "json"
+
+
+def _weight(part: str) -> float:
+    """Return the weight of a part of an Accept header."""
+    weight = re.search(r";\s*q=([01](?:\.\d*)?)", part)
+    return float(weight[1]) if weight else 1.0
 
 
 def rendered(content: Content, name: str) -> bytes:

@@ -28,6 +28,7 @@ class Folding:
         self._from_us = 0
         self._closed: Candle | None = None
         self._base: dict[int, Candle] = {}
+        self._is_partial = False
         self.is_whole = False
         """Whether the interval is known from its start; until then `take` returns nothing."""
 
@@ -42,12 +43,14 @@ class Folding:
         for part, from_us, to_us in covered(ladder, pos, until_us):
             closed += await read(part, from_us, to_us)
             pos = to_us
+        own = await read(frame, start_us, start_us + 1_000)
         base = await read(ladder[0], pos, None)
         if self._start_us > start_us:
             self.is_whole = True  # the interval started meanwhile
             return
         self._start_us, self._from_us, self.is_whole = start_us, pos, True
         self._closed = reduce(joined, map(self._piece, closed)) if closed else None
+        self._is_partial = any(candle.partial for candle in own)
         arrived, self._base = self._base, {}
         for candle in [*base, *arrived.values()]:
             self._keep(candle)
@@ -64,6 +67,7 @@ class Folding:
             began_before = self._start_us > _NEVER
             self._start_us = self._from_us = start_us
             self._closed, self._base, self.is_whole = None, {}, began_before
+            self._is_partial = False
         self._keep(candle)
         return self.present(now_us)
 
@@ -80,7 +84,8 @@ class Folding:
             return None
         over = self._timeframe.end_us(self._start_us) <= now_us
         self._compact()
-        return replace(whole, closed=whole.closed and over)
+        partial = whole.partial or self._is_partial  # the first tick may begin a whole part
+        return replace(whole, closed=whole.closed and over, partial=partial)
 
     def _keep(self, candle: Candle) -> None:
         end_us = self._timeframe.end_us(self._start_us)

@@ -194,6 +194,8 @@ def test_an_empty_table_has_the_columns_of_a_full_one(house: House) -> None:
 def test_accept_chooses_the_format_and_headers_have_the_cursor(house: House) -> None:
     """`Accept` selects the format, and headers have the cursor of formats other than JSON."""
     market(house)
+    ranked = house.ask(PATH, {"accept": "application/json;q=0.5, text/csv"}, limit="5")
+    assert ranked.headers["content-type"].startswith("text/csv")
     first = house.ask(PATH, {"accept": "text/csv"}, limit="5")
     assert first.headers["content-type"].startswith("text/csv")
     cursor = first.headers["x-kandle-next"]

@@ -96,6 +96,22 @@ def test_a_folded_candle_closes_with_its_parts_and_its_time() -> None:
     assert not early.closed
 
 
+def test_a_folded_candle_that_began_before_the_first_tick_is_partial() -> None:
+    """The first candle is partial, as by the history API, although its parts are not."""
+    timeframe = timeframe_of("3m")
+
+    async def read(frame: Timeframe, from_us: int, to_us: int | None) -> list[Candle]:
+        stored = await reader({1: base(1, 10)})(frame, from_us, to_us)
+        return [replace(each, partial=frame == timeframe) for each in stored]
+
+    folding = Folding(timeframe)
+    asyncio.run(folding.seed(LADDER, MINUTE, read))
+    first, following = folding.present(10 * MINUTE), folding.take(base(3, 11), 10 * MINUTE)
+    assert first is not None
+    assert following is not None
+    assert (first.partial, following.partial) == (True, False)
+
+
 def test_a_candle_of_a_session_closes_with_it() -> None:
     """The half hour at a session's end is a candle, and trades after hours have none."""
     folding = Folding(timeframe_of("1h@0000-0130@UTC"))
