@@ -65,7 +65,8 @@ class Display:
         ]
         self._grow(len(steps.cache.instruments))
         if not timeframes:
-            self._changed[self._held(steps, leases)] = False  # of other shards some are watched
+            if self._changed.any():
+                self._changed[self._held(steps, leases)] = False  # of others some are watched
             return []
         columns = []
         if computed.levels:

@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 GROUP_TICKS: Final = 100_000
-IDLE_S: Final = 0.02
 WAIT_S = 15.0
 """So long an event waits for a shard that another replica has, or that is being made."""
 
@@ -212,7 +211,7 @@ class Engine:
         """Take what is queued; `waits`: wait until there is something, and give leases back."""
         if waits:
             with self._wake:
-                is_idle = not self._wake.wait_for(self._has_work, IDLE_S)
+                is_idle = not self._wake.wait_for(self._has_work, self._leases.idle_s)
             if is_idle:
                 self._leases.leave()
         with self._wake:
@@ -303,7 +302,7 @@ class Engine:
             if written.answer == "ok":
                 done.add(lease.shard)
                 if not written.is_held:
-                    self._leases.held.pop(lease.shard, None)
+                    self._leases.hand_over(lease.shard)
                 continue
             metrics.APPLY_CONFLICTS.inc()
             self._leases.drop([lease.shard])

@@ -17,6 +17,11 @@ from shared.errors import TransientError
 log = logging.getLogger(__name__)
 
 MAKERS: Final = 2
+IDLE_S: Final = 0.02
+"""So long leases are kept without work."""
+ALONE_S: Final = 1.0
+"""Leases that no other replica asked for in SHARED_S are kept that long, with or without work."""
+SHARED_S: Final = 60.0
 TENURE_S: Final = 0.1
 """So long a replica that has more to do keeps leases for which another waits."""
 WAIT_S: Final = 0.05
@@ -49,7 +54,7 @@ class Leases:
         self._cached: dict[int, Lease] = {}
         self._missing: set[int] = set()
         self._refused: set[int] = set()
-        self._ask_at_s = self._until_s = 0.0
+        self._ask_at_s = self._until_s = self._shared_until_s = 0.0
         self._makers = ThreadPoolExecutor(MAKERS, thread_name_prefix="make")
 
     def of(self, shards: Iterable[int]) -> dict[int, Lease]:
@@ -72,6 +77,8 @@ class Leases:
             return
         granted = self._store.acquire(sorted(requested), self._cached)
         self._refused = (self._refused | requested) - granted.keys()
+        if self._refused:
+            self._share()
         for shard, lease in granted.items():
             is_trusted = self._is_trusted(lease)  # a cached one too: its steps are noted
             cached = self._cached.pop(shard, None)
@@ -88,6 +95,22 @@ class Leases:
             else:  # its lease would end before the others are written
                 self._missing.add(shard)
                 self._store.release([shard])
+
+    @property
+    def idle_s(self) -> float:
+        """Time for which leases are kept without work."""
+        now_s = time.monotonic()
+        if now_s < self._shared_until_s:
+            return IDLE_S
+        return max(IDLE_S, self._until_s - TENURE_S + ALONE_S - now_s)
+
+    def _share(self) -> None:
+        self._shared_until_s = time.monotonic() + SHARED_S
+
+    def hand_over(self, shard: int) -> None:
+        """Note that a write handed the lease of a shard to a replica that waited."""
+        del self.held[shard]
+        self._share()
 
     @property
     def tenure_left_s(self) -> float:
@@ -122,7 +145,8 @@ class Leases:
     def _release(self, shards: Collection[int]) -> None:
         if shards:
             try:
-                self._store.release(shards)
+                if self._store.release(shards):
+                    self._share()
             except TransientError as error:
                 log.warning("leases end by themselves: %s", error)
 

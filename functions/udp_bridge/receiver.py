@@ -20,7 +20,10 @@ log = logging.getLogger(__name__)
 READS_A_TURN: Final = 2
 """Yield to the event loop after this many reads, so that posts to the sink progress."""
 LONGEST_PAUSE_S: Final = 0.004
-"""Pause after an empty read while a batch grows: a read per datagram would dominate the cost."""
+"""Pause after a read while the outbox is busy: a read per datagram would dominate the cost."""
+LULL_S: Final = 0.001
+"""A batch to which nothing is added for so long is sent: a lone datagram does not wait for more,
+and a burst is one batch."""
 BUFFER_BYTES_A_S: Final = 256 * 1024 * 1024
 """Fill rate of the receive buffer to allow for in a pause: a default one lasts 1 ms."""
 
@@ -67,22 +70,22 @@ class Receiver:
     async def run(self) -> None:
         """Receive until `stop()`, then drain the socket and send it."""
         while not self._stopping:
-            if self._receive():
+            count = self._receive()
+            if not self._outbox.is_busy:
+                self._send(lull=not count)
+            if count >= READS_A_TURN * DATAGRAMS_A_READ:
                 await asyncio.sleep(0)
-            elif due_us := [each.due_us for each in self._batchers if each.waiting]:
-                await self._pause(min(due_us))
+            elif any(each.waiting for each in self._batchers):
+                await self._pause()
             else:
                 self._report()
                 await self._wait()
-            self._flush_due()
             if time.monotonic() - self._reported_s >= _REPORT_EVERY_S:
                 self._report()
         until_s = time.monotonic() + _LAST_READS_S
         while self._read() and time.monotonic() < until_s:
             pass
-        for batcher in self._batchers:
-            if batcher.waiting:
-                self._hand_on(batcher.take())
+        self._send(lull=True)
         self._report()
 
     def stop(self) -> None:
@@ -90,12 +93,12 @@ class Receiver:
         self._stopping = True
         self._readable.set()
 
-    async def _pause(self, due_us: int) -> None:
-        """Wait for more until the next batch may be sent."""
+    async def _pause(self) -> None:
+        """Wait for more, or until the next batch may be sent."""
         if self._outbox.is_busy:
             await self._outbox.until_free(self._pause_s)
         else:
-            await asyncio.sleep(min(self._pause_s, (due_us - time.time_ns() // 1000) / 1e6))
+            await asyncio.sleep(min(self._pause_s, LULL_S))
 
     async def _wait(self) -> None:
         """Sleep until the socket is readable: an idle receiver costs nothing."""
@@ -108,9 +111,15 @@ class Receiver:
         if not self._stopping:
             self._readable.clear()
 
-    def _receive(self) -> bool:
-        """Read a few times; return whether more is available."""
-        return all(self._read() == DATAGRAMS_A_READ for _ in range(READS_A_TURN))
+    def _receive(self) -> int:
+        """Read a few times, as long as there is more; return how many datagrams came."""
+        total = 0
+        for _ in range(READS_A_TURN):
+            count = self._read()
+            total += count
+            if count < DATAGRAMS_A_READ:
+                break
+        return total
 
     def _read(self) -> int:
         datagrams = self._reader.read()
@@ -125,12 +134,11 @@ class Receiver:
                 self._hand_on(batch)
         return len(datagrams) + datagrams.truncated
 
-    def _flush_due(self) -> None:
-        if self._outbox.is_busy:
-            return
+    def _send(self, *, lull: bool) -> None:
+        """Send batches that are due, or all in a lull."""
         now_us = time.time_ns() // 1000
         for batcher in self._batchers:
-            if batcher.is_due(now_us):
+            if batcher.is_due(now_us) or (lull and batcher.waiting):
                 self._hand_on(batcher.take())
 
     def _hand_on(self, batch: Batch) -> None:

@@ -65,12 +65,13 @@ NOBODY: Final = Selection()
 
 
 class Watched:
-    """Reads leases, each shard's at most five times a second. Usable from any thread."""
+    """Reads leases of all shards asked for, at most five times a second. Usable from any thread."""
 
     def __init__(self, client: redis.Redis, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._clock = clock
-        self._read: dict[int, tuple[float, Selection]] = {}
+        self._read: dict[int, Selection] = {}
+        self._read_s = -math.inf
         self._again_s = -math.inf
         self._pause_s = 0.0
 
@@ -80,19 +81,15 @@ class Watched:
 
     def all_of(self, shards: Iterable[int]) -> dict[int, Selection]:
         """Return the watched names of shards; while Redis is away, the last known for one lease."""
-        now, requested = self._clock(), list(shards)
-        stale = [each for each in requested if self._age(each, now) >= READ_EACH_S]
-        if stale and now >= self._again_s:
-            self._refresh(stale, now)
-        return {
-            each: self._read[each][1] if self._age(each, now) < LEASE_MS / 1000 else NOBODY
-            for each in requested
-        }
+        now, requested = self._clock(), set(shards)
+        is_stale = now - self._read_s >= READ_EACH_S or not requested <= self._read.keys()
+        if is_stale and now >= self._again_s:
+            self._refresh(requested | self._read.keys(), now)
+        if now - self._read_s >= LEASE_MS / 1000:
+            return dict.fromkeys(requested, NOBODY)
+        return {each: self._read.get(each, NOBODY) for each in requested}
 
-    def _age(self, shard: int, now: float) -> float:
-        return now - self._read[shard][0] if shard in self._read else math.inf
-
-    def _refresh(self, shards: list[int], now: float) -> None:
+    def _refresh(self, shards: set[int], now: float) -> None:
         try:
             with translated():
                 pipeline = self._client.pipeline(transaction=False)
@@ -105,9 +102,11 @@ class Watched:
             return
         self._pause_s = 0.0
         now_ms = time.time_ns() // 1_000_000
-        for shard, fields in zip(shards, replies, strict=True):
-            names = (name.decode() for name, expiry_ms in fields.items() if int(expiry_ms) > now_ms)
-            self._read[shard] = now, Selection(names)
+        self._read = {
+            shard: Selection(name.decode() for name, ms in fields.items() if int(ms) > now_ms)
+            for shard, fields in zip(shards, replies, strict=True)
+        }
+        self._read_s = now
 
 
 def key(shard: int) -> str:

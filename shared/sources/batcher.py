@@ -40,7 +40,7 @@ class Payloads:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """A batch is full at any of the bounds, and due `age_us` after its first payload.
+    """A batch is full at any of the bounds, and due `age_us` after its first payload at the latest.
 
     A due batch keeps growing while the sink has not answered the previous one, or rests: low
     latency in a quiet market, few events in a busy one. Lines are bounded too, since each may

@@ -27,6 +27,8 @@ REST: Final = 5.0
 """Rest after an answer, in times of what it took: a slow broker gets fewer and larger events. Each
 costs every stage its work, so that on a busy machine more of them make all wait longer."""
 LONGEST_REST_S: Final = 0.025
+_TIMER_S: Final = 0.001
+"""Resolution of uvloop's timers: it does not sleep at all for less than half of it."""
 _FULL_S: Final = 0.1
 SMALL_BYTES: Final = 64 * 1024
 """Batches of up to this many payloads are encoded inline (0.2 ms), not in a thread."""
@@ -81,7 +83,7 @@ class Outbox:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 await self._empty.wait()
-                await asyncio.sleep(self._rests_until_s - self._clock())
+                await asyncio.sleep(max(_TIMER_S, self._rests_until_s - self._clock()))
 
     def put(self, batch: Batch) -> bool:
         """Add a batch; return False if the outbox is full."""

@@ -17,6 +17,8 @@ Uint64s = NDArray[np.uint64]
 _GROUP_BITS: Final = np.uint64(7)
 _FIRST_LONG: Final = np.uint64(1 << 7)
 _LENGTH_DELIMITED: Final = 2
+_FEW: Final = 32
+"""Up to so many values are encoded one by one: array operations cost more than they save."""
 
 
 def zigzag(column: NDArray[np.int64]) -> Uint64s:
@@ -34,17 +36,17 @@ def deltas(column: NDArray[np.int64]) -> Uint64s:
 def packed(fields: Sequence[tuple[int, Uint64s]]) -> bytes:
     """Return columns as packed fields, each with its number; nothing for an empty one.
 
-    All are encoded at once: the overhead of array operations counts once, not per field.
+    Many are encoded at once: the overhead of array operations counts once, not per field.
     """
     columns = [(number, column) for number, column in fields if len(column)]
-    if not columns:
-        return b""
+    if sum(len(column) for _, column in columns) <= _FEW:
+        contents = [b"".join(map(varint, column.tolist())) for _, column in columns]
+        return b"".join(map(_field, [number for number, _ in columns], contents))
     content, ends = _varints(np.concatenate([column for _, column in columns]))
     lasts = np.cumsum([len(column) for _, column in columns]) - 1
     parts, start = [], 0
     for (number, _), end in zip(columns, ends[lasts].tolist(), strict=True):
-        parts += [varint(number << 3 | _LENGTH_DELIMITED), varint(end - start)]
-        parts.append(content[start:end])
+        parts.append(_field(number, content[start:end]))
         start = end
     return b"".join(parts)
 
@@ -53,7 +55,10 @@ def fixed_field(number: int, column: NDArray[np.uint64]) -> bytes:
     """Return a column as a packed `repeated fixed64`; nothing for an empty one."""
     if not len(column):
         return b""
-    content = column.astype("<u8").tobytes()
+    return _field(number, column.astype("<u8").tobytes())
+
+
+def _field(number: int, content: bytes) -> bytes:
     return varint(number << 3 | _LENGTH_DELIMITED) + varint(len(content)) + content
 
 

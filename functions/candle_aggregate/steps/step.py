@@ -324,6 +324,8 @@ class Steps:
         computed.levels.append(level)
         closed = level.contributions
         for each in longer:
+            if not len(closed) and not others[each.name]:
+                continue
             start_us = each.starts_us(closed.start_us)
             folds = merged(Places(closed.instrument, start_us, closed.records))
             level = advance(self.cache, each, folds, others[each.name], now_us, closing_us)

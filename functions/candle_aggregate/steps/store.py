@@ -312,14 +312,16 @@ class Store:
         with translated():
             self.client.ping()
 
-    def release(self, shards: Iterable[int]) -> None:
-        """Give up the leases of shards, or the wait for them."""
+    def release(self, shards: Iterable[int]) -> bool:
+        """Give up the leases of shards, or the wait for them; tell whether another waited."""
         calls: list[tuple[list[str], list[Value]]] = [
             ([keys.head, keys.lease, keys.waiting], [self.replica, LEASE_MS])
             for keys in map(Keys, shards)
         ]
         answers: list[bytes] = self._run(self._release, calls)
-        self._wake({answer.decode() for answer in answers if answer})
+        granted = {answer.decode() for answer in answers if answer}
+        self._wake(granted)
+        return bool(granted)
 
     def wait(self, seconds: float) -> bool:
         """Wait for a lease to be handed over; tell whether one was."""

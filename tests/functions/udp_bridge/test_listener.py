@@ -131,6 +131,17 @@ def test_an_open_batch_is_sent_when_it_is_due(
     assert counts['dropped_datagrams_total{where="kernel"}'] == 0
 
 
+def test_a_lone_datagram_waits_for_no_more(subscriber: Subscriber, tmp_path: Path) -> None:
+    """A datagram that no other follows is sent long before BATCH_MS, once the sink is free."""
+    run = ListenerRun(subscriber.url, tmp_path / "stderr", BATCH_MS="10000")
+    try:
+        for number in range(1, 8):
+            run.socket.send(b"A,%d" % number)
+            eventually(lambda sent=number: len(payloads(subscriber)) == sent, 8)  # type: ignore[misc]
+    finally:
+        run.stop()
+
+
 def test_a_batch_grows_while_the_sink_has_not_answered(
     listener: ListenerRun, subscriber: Subscriber
 ) -> None:
