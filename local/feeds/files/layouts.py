@@ -183,7 +183,10 @@ _LEAN_MEMBER: Final = re.compile(
     r"(?P<date>\d{8})_(?P<symbol>[^_]+)_(?P<kind>.+?)(?:_(?P<contract>\d{6,8}))?\.csv", re.ASCII
 )
 _TIME_WORDS: Final = frozenset(
-    "time times date datetime timestamp stamp ts utc when epoch moment made created".split()
+    {
+        *("time", "times", "date", "datetime", "timestamp", "stamp", "ts"),
+        *("utc", "when", "epoch", "moment", "made", "created"),
+    }
 )
 _LEAN_ARCHIVE: Final = re.compile(r"(?P<symbol>[^-]+)-(?P<date>\d{8})-(?P<kind>[a-z]+)\.(csv|zip)")
 
@@ -201,18 +204,16 @@ def layout_of_rows(
         or _by_header([each.strip() for each in rows[0]])
         or _by_position(name, rows)
     )
-    if layout is None and choice.columns:
-        layout = Layout("table", {})
-    if layout is None:
+    if layout is None and not choice.columns:
         raise UnknownLayoutError(
             f"{name}: cannot tell which column is which; its first row is"
             f" {','.join(rows[0])[:120]!r}. Say it with --columns symbol=...,price=...,time=...:ms"
             f" (by the names of a header, or by number, 1 to {len(rows[0])}, where there is none)"
         )
+    layout = layout or Layout("table", {})
     names = [each.strip() for each in rows[0]] if layout.header else layout.names
     layout = chosen(layout, choice, names, name)
-    cells = (each.strip() for each in rows[1]) if layout.header and len(rows) > 1 else ()
-    unread = zip(names, cells, strict=False)
+    unread = zip(names, map(str.strip, rows[-1] if layout.header else ()), strict=False)
     _check_time(name, layout, [n for n, cell in unread if is_time(cell) or _is_time_number(cell)])
     return layout
 
