@@ -95,9 +95,9 @@ def maintain(postgres: Postgres, terms: RowRetention, now_us: int) -> None:
     _measure(postgres)
 
 
-def _delete(postgres: Postgres, term: Term, until_us: int, until_s: float) -> int:
-    """Delete in batches, to keep transactions short."""
-    statement = sql.SQL(
+def deletion(term: Term) -> sql.Composed:
+    """Return the statement that deletes some rows past their term."""
+    return sql.SQL(
         "DELETE FROM {table} WHERE ctid = ANY(ARRAY("
         "SELECT ctid FROM {table} WHERE {past} LIMIT {most}))"
     ).format(
@@ -105,6 +105,11 @@ def _delete(postgres: Postgres, term: Term, until_us: int, until_s: float) -> in
         past=sql.SQL(term.past),
         most=sql.Literal(_ROWS_AT_ONCE),
     )
+
+
+def _delete(postgres: Postgres, term: Term, until_us: int, until_s: float) -> int:
+    """Delete in batches, to keep transactions short."""
+    statement = deletion(term)
     until = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=until_us)
     deleted = 0
     while time.monotonic() < until_s:
@@ -120,9 +125,9 @@ def _end_counters(postgres: Postgres) -> None:
     """Delete the counters of days without a tick in Postgres."""
     with postgres.connection() as connection:
         connection.execute(
-            "DELETE FROM stored_days AS c WHERE day IN (SELECT day FROM cold_days)"
+            "DELETE FROM stored_days AS c WHERE day = ANY(ARRAY(SELECT day FROM cold_days))"
             " AND stored_at < now() - interval '1 day' AND NOT EXISTS"
-            " (SELECT FROM tick_segments AS s WHERE s.commit_id = c.commit_id)"
+            " (SELECT FROM tick_segments AS s WHERE s.commit_id = c.commit_id OFFSET 0)"
         )
 
 

@@ -30,7 +30,7 @@ Key = tuple[str, str, str, int]
 """Instrument, bar type, trading days and start of the day (us)."""
 
 _CHANGED: Final = sql.SQL("""
-SELECT (SELECT min(first_time_us) FROM tick_segments WHERE {}),
+SELECT (SELECT min(first_time_us + 0) FROM tick_segments WHERE {}),
        (SELECT sum(taken)::bigint FROM lake_days JOIN cold_days USING (day)
         WHERE day BETWEEN %(first_day)s AND %(last_day)s)
 """).format(sql.SQL(SINCE))
