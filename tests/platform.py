@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import signal
 import socket
 import subprocess
@@ -14,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from local.instance import Instance
 from local.servers.ports import free_port
 from local.supervisor.component import tethered
 
@@ -48,7 +48,7 @@ def running(
     settings: Mapping[str, str] | None = None,
     prefix: Sequence[str] = (),
 ) -> Iterator[dict[str, str]]:
-    """Start `kandle up`, wait until it is ready, yield the output of `kandle env`; stop it.
+    """Start `kandle up`, wait until it is ready, yield what `kandle env` prints; stop it.
 
     It ends with this process, also when that is killed. `settings`: variables for all its
     processes. `prefix`: a program that runs it.
@@ -70,9 +70,7 @@ def running(
             assert process.poll() is None, f"kandle up ended:\n{output.read_text()}"
             assert time.monotonic() < deadline, f"not ready:\n{output.read_text()}"
             time.sleep(0.1)
-        lines = kandle("env", "--data-dir", str(data_dir)).stdout.splitlines()
-        pairs = (shlex.split(line.removeprefix("export "))[0].split("=", 1) for line in lines)
-        yield {"DATA_DIR": str(data_dir), **dict(pairs)}
+        yield {"DATA_DIR": str(data_dir), **Instance.load(data_dir).env}
     finally:
         process.send_signal(signal.SIGTERM)
         try:

@@ -13,10 +13,11 @@ import typer
 
 from local.cli.addresses import address
 from local.cli.database import database, store_errors
-from local.cli.times import EPOCH, time_us
+from local.cli.times import time_us
 from local.errors import CliError, NotRunningError, UsageError
 from local.instance import Instance
 from shared.market.shards import DEFAULT_SHARDS
+from shared.market.timestamps import EPOCH
 
 if TYPE_CHECKING:
     from pathlib import Path

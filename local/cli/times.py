@@ -8,9 +8,6 @@ from datetime import timedelta
 from typing import Final
 
 from local.errors import UsageError
-from shared.market.timestamps import EPOCH, parse_relative_us
-
-__all__ = ["EPOCH", "span_us", "time_us"]
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -20,6 +17,8 @@ def time_us(text: str, option: str) -> int:
 
     Raises UsageError that names the option and quotes the text.
     """
+    from shared.market.timestamps import parse_relative_us  # loads NumPy
+
     try:
         return parse_relative_us(text, time.time_ns() // 1000)
     except ValueError as error:

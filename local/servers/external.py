@@ -8,9 +8,6 @@ from urllib.parse import urlsplit
 
 import httpx
 import nats.errors
-import psycopg
-import redis.asyncio
-import redis.exceptions
 from nats.aio.client import Client
 
 from local.errors import StartError
@@ -21,6 +18,10 @@ _TIMEOUT_S = 3
 BROWSER = "NATS_BROWSER_URL"
 """Address for browsers over WebSocket; an external NATS server may have none."""
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+
+
+class _RefusedError(Exception):
+    """What Redis or Postgres said; their clients are loaded only for this check."""
 
 
 def configured(variable: str, environment: Mapping[str, str]) -> dict[str, str]:
@@ -63,15 +64,7 @@ async def check(variable: str, variables: Mapping[str, str]) -> None:
     """
     try:
         await _CHECKS[variable](variables)
-    except (
-        OSError,
-        ValueError,
-        TimeoutError,
-        httpx.HTTPError,
-        nats.errors.Error,
-        psycopg.Error,
-        redis.exceptions.RedisError,
-    ) as error:
+    except (OSError, ValueError, httpx.HTTPError, nats.errors.Error, _RefusedError) as error:
         reason = str(error).strip().rstrip(".").splitlines()
         raise StartError(
             f"{variable} is set, but the server at {address(variables[variable])} does not serve: "
@@ -108,19 +101,29 @@ async def _check_nats(variables: Mapping[str, str]) -> None:
 
 
 async def _check_redis(variables: Mapping[str, str]) -> None:
+    import redis.asyncio
+    import redis.exceptions
+
     client = redis.asyncio.from_url(
         variables["REDIS_URL"], socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
     )
     try:
         await client.ping()
+    except redis.exceptions.RedisError as error:
+        raise _RefusedError(str(error)) from error
     finally:
         await client.aclose()
 
 
 async def _check_postgres(variables: Mapping[str, str]) -> None:
-    connection = await psycopg.AsyncConnection.connect(
-        variables["DATABASE_URL"], connect_timeout=_TIMEOUT_S
-    )
+    import psycopg
+
+    try:
+        connection = await psycopg.AsyncConnection.connect(
+            variables["DATABASE_URL"], connect_timeout=_TIMEOUT_S
+        )
+    except psycopg.Error as error:
+        raise _RefusedError(str(error)) from error
     await connection.close()
 
 

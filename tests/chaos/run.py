@@ -27,6 +27,7 @@ from tests.platform import kandle
 PATIENCE_S: Final = 180.0
 """How long nothing may come closer to its end. A kill of the broker costs a minute (`ackWait`), and
 what was stored and not applied is found by the clock after half a minute."""
+_UNCOMPARED: Final = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -103,12 +104,14 @@ class Run:
         self._poison: list[str] = []
         self._memory: dict[str, int] = {}
         self._outages: list[Outage] = []
+        self._rolled_out: list[Tick] = []
 
     def report(self) -> Report:
         """Run all of it."""
         try:
             for group in self._options.rolling:
                 self._say(self._faults.replace(group))
+                self._rolled_out = [*self._load.datagram_ticks]
             self._strike()
             for store in self._options.stores if self._options.outage_s else ():
                 for how in self._options.how:
@@ -177,21 +180,24 @@ class Run:
             time.sleep(0.5)
 
     def _settled(self) -> Comparison:
-        """Wait until all is stored, applied and repaired; return the differences then."""
+        """Wait until all is stored, applied and repaired; return the differences then.
+
+        A comparison reads every candle: there is none while something is known to be on its way.
+        """
         progress_s, best = time.monotonic(), float("inf")
         while True:
-            on_their_way, found = self._on_their_way(), self._comparison()
+            on_their_way = self._on_their_way()
             is_late = time.monotonic() - progress_s > PATIENCE_S
-            if found is not None and on_their_way is not None:
-                if not on_their_way and not found.differences:
-                    return found
-                if on_their_way + len(found.differences) < best:
-                    progress_s, best = time.monotonic(), on_their_way + len(found.differences)
-                elif is_late:
-                    found.differences.append(f"{on_their_way} never came to their end")
-                    return found
-                self._say(f"{len(found.differences):,} differences, {on_their_way:,} on their way")
+            found = self._comparison() if is_late or on_their_way == 0 else None
             assert not is_late or found, "Postgres or the API did not come back"
+            if found and (is_late or not found.differences):
+                if on_their_way:
+                    found.differences.append(f"{on_their_way} never came to their end")
+                return found
+            left = len(found.differences) if found else _UNCOMPARED + (on_their_way or _UNCOMPARED)
+            if left < best:
+                progress_s, best = time.monotonic(), left
+            self._say(f"{left:,} differences" if found else f"{on_their_way} on their way")
             time.sleep(2)
 
     def _on_their_way(self) -> int | None:
@@ -219,7 +225,10 @@ class Run:
         """Compare; None while Postgres or the API is coming back."""
         load = self._load
         try:
-            return compare(self._up.env, load.symbols, load.batches, load.datagram_ticks)
+            return compare(
+                *(self._up.env, load.symbols, load.batches),
+                *(load.datagram_ticks, self._rolled_out),
+            )
         except (psycopg.OperationalError, httpx.HTTPError) as error:
             self._say(f"cannot compare yet: {error}")
             return None

@@ -123,6 +123,7 @@ class Comparison:
     ticks_taken: int
     ticks_stored: int
     udp_sent: int
+    udp_promised: int
     udp_stored: int
     rejects: int
     candles_closed: int
@@ -131,16 +132,24 @@ class Comparison:
 
 
 def compare(
-    env: Mapping[str, str], symbols: Sequence[str], batches: Sequence[Batch], udp: Sequence[Tick]
+    env: Mapping[str, str],
+    symbols: Sequence[str],
+    batches: Sequence[Batch],
+    udp: Sequence[Tick],
+    promised: Sequence[Tick] = (),
 ) -> Comparison:
-    """Compare what is stored and served with what was sent."""
+    """Compare what is stored and served with what was sent.
+
+    `promised`: ticks of `udp` that no fault may lose.
+    """
     database = env["DATABASE_URL"]
     stored = stored_ticks(database, symbols)
     must = Counter(tick for batch in batches if batch.taken for tick in batch.ticks)
     may = Counter(tick for batch in batches if not batch.taken for tick in batch.ticks)
     datagrams = Counter(udp)
     have = Counter(row.tick for row in stored)
-    differences = _differing_ticks(must, may + datagrams, have)
+    kept = Counter(promised)
+    differences = _differing_ticks(must + kept, may + (datagrams - kept), have)
     differences += _differing_rejects(database, batches)
 
     expected = expected_candles(stored)
@@ -159,6 +168,7 @@ def compare(
         ticks_taken=must.total(),
         ticks_stored=sum(n for tick, n in have.items() if tick not in datagrams),
         udp_sent=datagrams.total(),
+        udp_promised=kept.total(),
         udp_stored=sum(have[tick] for tick in datagrams),
         rejects=sum(len(batch.bad) for batch in batches if batch.taken),
         candles_closed=len(in_postgres),

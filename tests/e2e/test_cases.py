@@ -12,8 +12,10 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 from websockets.sync.client import connect
 
+from local.cli.app import command_line
 from tests.e2e.client import candles, eventually, fresh_symbol, web
 from tests.platform import kandle
 
@@ -38,15 +40,14 @@ REPLAYED: dict[str, tuple[str, str, dict[str, Any]]] = {
     "10-files-of-the-field/XRP_ETH-trades.feather": ("XRP-ETH", "1d", {"n": 2}),
     "10-files-of-the-field/XRP_OLD-trades.json.gz": ("XRP/ETH", "1d", {"n": 1}),
     "10-files-of-the-field/BTCUSDT-aggTrades-2025-01-01.zip": ("BTC-USDT", "1d", {"n": 2}),
-    "10-files-of-the-field/BTCUSDT-trades-2025-01-01.csv": ("BTC-USDT", "1d", {}),
 }
 """File -> instrument, timeframe, and what its first candle says."""
 
 
-def replay(pipeline: dict[str, str], path: Path, *options: str) -> str:
-    """Replay a file over HTTP; return the output."""
+def replay(pipeline: dict[str, str], *what: str | Path) -> str:
+    """Replay files over HTTP; return the output."""
     directory = ("--data-dir", pipeline["DATA_DIR"])
-    done = kandle("replay", str(path), "--to", "http", "--speed", "max", *options, *directory)
+    done = kandle("replay", *map(str, what), "--to", "http", "--speed", "max", *directory)
     return str(done.stdout)
 
 
@@ -56,19 +57,16 @@ def first(pipeline: dict[str, str], symbol: str, timeframe: str) -> dict[str, An
     return found[0] if found else {}
 
 
-@pytest.mark.parametrize("name", REPLAYED)
-def test_a_file_is_replayed(pipeline: dict[str, str], name: str) -> None:
-    """Every line of a replayed file is a tick, and a second replay changes nothing."""
-    symbol, timeframe, expected = REPLAYED[name]
+def test_files_are_replayed(pipeline: dict[str, str]) -> None:
+    """Every line of every replayed file is a tick, and a second replay changes nothing."""
     for _ in range(2):
-        assert " 0 rejects" in replay(pipeline, CASES / name)
-    shown = {
-        key: eventually(
-            lambda: first(pipeline, symbol, timeframe), lambda c: expected.items() <= c.items()
-        ).get(key)
-        for key in expected
-    }
-    assert shown == expected
+        assert " 0 rejects" in replay(pipeline, *(CASES / name for name in REPLAYED))
+    for symbol, timeframe, expected in REPLAYED.values():
+        shown = eventually(
+            lambda symbol=symbol, timeframe=timeframe: first(pipeline, symbol, timeframe),  # type: ignore[misc]
+            lambda candle, expected=expected: expected.items() <= candle.items(),  # type: ignore[misc]
+        )
+        assert {name: shown.get(name) for name in expected} == expected
 
 
 def test_a_file_that_names_no_instrument_says_what_to_type(pipeline: dict[str, str]) -> None:
@@ -77,7 +75,8 @@ def test_a_file_that_names_no_instrument_says_what_to_type(pipeline: dict[str, s
     done = kandle("replay", str(path), "--data-dir", pipeline["DATA_DIR"], check=False)
     assert done.returncode != 0
     assert "give it with --symbol" in done.stdout + done.stderr
-    assert " 0 rejects" in replay(pipeline, path, "--symbol", "LIST")
+    trades = path.with_name("BTCUSDT-trades-2025-01-01.csv")
+    assert " 0 rejects" in replay(pipeline, path, trades, "--symbol", "LIST")
 
 
 @pytest.mark.parametrize(
@@ -191,5 +190,6 @@ def test_flat_markets(pipeline: dict[str, str], tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["BTCUSDT-1d", "mt5", "newest_first", "yahoo_null"])
 def test_files_of_candles_are_backtested(name: str) -> None:
     """Candle files without header, with tabs, newest first or empty days are backtested."""
-    path = CASES / "15-backtest-candle-files" / f"{name}.csv"
-    assert "verdict" in kandle("backtest", str(path), "--horizon", "2").stdout
+    arguments = [str(CASES / "15-backtest-candle-files" / f"{name}.csv"), "--horizon", "2"]
+    done = CliRunner().invoke(command_line(["backtest"]), ["backtest", *arguments])
+    assert "verdict" in done.output, done.output

@@ -125,7 +125,7 @@ def test_whatever_the_exchange_does_the_candles_are_those_of_all_trades(
     Cut, away, silent, missing, repeated, malformed, 429 and 500.
     """
     symbol, instrument = names(exchange)
-    defined = generated_trades(seed=9, count=1_400)
+    defined = generated_trades(seed=9, count=840)
     trades, log = as_played(defined, symbol), tmp_path / "log"
     settings = {**of_playback(exchange, symbol), "DATABASE_URL": pipeline["DATABASE_URL"]}
     with bridging(pipeline["K_SINK"], log, settings):

@@ -9,11 +9,13 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
+from local.instance import load_status
 from tests.e2e.client import candles, eventually, fresh_symbol, rows, send_udp, web
 from tests.e2e.test_live import until, watching
 from tests.e2e.test_metrics import scraped
@@ -124,9 +126,8 @@ def test_a_killed_stage_and_a_lost_redis_lose_and_double_nothing(pipeline: dict[
 
     def detector() -> int:
         """Its process once ready and not killed; 0 while it starts."""
-        status = kandle("status", "--json", "--data-dir", pipeline["DATA_DIR"], check=False)
-        by_name = {each["name"]: each for each in json.loads(status.stdout)["components"]}
-        stage = by_name["detect-pattern"]
+        components = load_status(Path(pipeline["DATA_DIR"]))["components"]
+        (stage,) = (each for each in components if each["name"] == "detect-pattern")
         return int(stage["pid"]) if stage["state"] == "ready" and stage["pid"] != killed else 0
 
     killed = 0

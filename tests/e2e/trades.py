@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple, Protocol, TypeVar
-
-import pytest
-
-T = TypeVar("T")
+from typing import Any, NamedTuple
 
 
 class Trade(NamedTuple):
@@ -51,39 +46,6 @@ def over_days(trades: list[Trade], days: int) -> list[Trade]:
     first, last = trades[0].time_ms, trades[-1].time_ms
     factor = days * 86_400_000 // (last - first)
     return [t._replace(time_ms=first + (t.time_ms - first) * factor) for t in trades]
-
-
-def in_order(items: Sequence[T]) -> list[T]:
-    """Unchanged."""
-    return list(items)
-
-
-def twice(items: Sequence[T]) -> list[T]:
-    """All, then all again: a feed that reconnects and restarts."""
-    return [*items, *items]
-
-
-def shuffled(items: Sequence[T]) -> list[T]:
-    """In a random other order."""
-    return random.Random(11).sample(items, len(items))
-
-
-def shuffled_and_twice(items: Sequence[T]) -> list[T]:
-    """Each twice, the second anywhere before or after the first."""
-    return shuffled(twice(items))
-
-
-class Way(Protocol):
-    """An order of arrival, which may change no candle."""
-
-    def __call__(self, items: Sequence[T]) -> list[T]:
-        """Return them in the order of sending."""
-
-
-WAYS = [
-    pytest.param(way, id=way.__name__.replace("_", " "))
-    for way in (in_order, twice, shuffled, shuffled_and_twice)
-]
 
 
 def expected_candles(trades: list[Trade], minutes: int) -> list[dict[str, Any]]:

@@ -31,25 +31,23 @@ def open_directory() -> Iterator[Path]:
     shutil.rmtree(directory)
 
 
-def test_committed_rows_survive_a_kill(place: Workspace, tmp_path: Path) -> None:
-    """A committed row is there after kill -9 and the restart, despite a stale lock file."""
+def test_committed_rows_survive_a_kill_and_a_wrong_password_is_refused(
+    place: Workspace, tmp_path: Path
+) -> None:
+    """A committed row is there after kill -9 and the restart, despite a stale lock file.
+
+    A wrong password is refused, also from this machine.
+    """
     with Running(postgres(place), tmp_path) as running:
-        url = running.variables["DATABASE_URL"]
+        url, password = running.variables["DATABASE_URL"], place.credentials.postgres_password
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(url.replace(password, "wrong"))
+        assert password not in " ".join(running.keeper.component.command)
         with psycopg.connect(url) as connection:
             connection.execute("CREATE TABLE t AS SELECT 42 AS answer")
         running.kill_and_await_return()
         with psycopg.connect(url) as connection:
             assert connection.execute("SELECT answer FROM t").fetchone() == (42,)
-
-
-def test_a_client_without_password_is_refused(place: Workspace, tmp_path: Path) -> None:
-    """A wrong password is refused, also from this machine."""
-    with Running(postgres(place), tmp_path) as running:
-        password = place.credentials.postgres_password
-        wrong = running.variables["DATABASE_URL"].replace(password, "wrong")
-        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-            psycopg.connect(wrong)
-        assert password not in " ".join(running.keeper.component.command)
 
 
 def test_an_interrupted_initialisation_is_begun_anew(place: Workspace, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import pytest
 
@@ -12,10 +11,11 @@ from tests.local.servers.running import Running
 from tests.local.supervisor.up_process import tiny_topology
 
 
-@pytest.fixture
-def only_a_broker(tmp_path: Path) -> tuple[str, ...]:
+@pytest.fixture(scope="session")
+def only_a_broker(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
     """Arguments of the smallest `kandle up`: the servers and a broker."""
-    return ("--functions", "none", "--eventing", str(tiny_topology(tmp_path / "eventing")))
+    directory = tmp_path_factory.mktemp("eventing")
+    return ("--functions", "none", "--eventing", str(tiny_topology(directory)))
 
 
 @pytest.fixture(scope="session")

@@ -94,8 +94,10 @@ def test_a_module_runs_as_the_main_program_of_its_own_process(
 ) -> None:
     """A forked module is a main program with its own arguments, environment, session and output.
 
-    What is shared is loaded.
+    What is shared is loaded. A request larger than a packet, as of a large environment, starts a
+    program instead.
     """
+    large = {"WHAT": "this", **{f"LARGE_{n}": "x" * 50_000 for n in range(3)}}
 
     async def test(forks: Forks) -> None:
         child = await Child.start(component, forks)
@@ -106,12 +108,19 @@ def test_a_module_runs_as_the_main_program_of_its_own_process(
             "loaded before",
             "at the end",
         ]
+        own = replace(component, environment=large, log=component.log.with_name("own.log"))
+        child = await Child.start(own, forks)
+        assert await child.ended() == "exit code 3"
+        assert "loaded before" not in own.log.read_text()
 
     forking(test)
 
 
 def test_a_signal_ends_one_and_no_other(component: Component, forking: Forking) -> None:
-    """A killed process is reported at once, and the server and its other processes go on."""
+    """A killed process is reported at once, and the server and its other processes go on.
+
+    The server has one thread: another one could hold a lock in a fork forever.
+    """
 
     async def test(forks: Forks) -> None:
         other = replace(sleeping(component), log=component.log.with_name("other.log"))
@@ -119,6 +128,7 @@ def test_a_signal_ends_one_and_no_other(component: Component, forking: Forking) 
         stays = await Child.start(other, forks)
         await up(component)
         await up(other)
+        assert psutil.Process(psutil.Process(stays.pid).ppid()).num_threads() == 1
         os.kill(killed.pid, signal.SIGKILL)
         assert await killed.ended() == "killed by SIGKILL"
         assert not psutil.pid_exists(killed.pid)
@@ -146,18 +156,6 @@ def test_a_dead_fork_server_is_the_end_of_its_processes_and_of_nothing_else(
     forking(test)
 
 
-def test_the_server_has_one_thread(component: Component, forking: Forking) -> None:
-    """The fork server has one thread: another one could hold a lock in a fork forever."""
-
-    async def test(forks: Forks) -> None:
-        child = await Child.start(sleeping(component), forks)
-        await up(component)
-        assert psutil.Process(psutil.Process(child.pid).ppid()).num_threads() == 1
-        assert await child.stop(signal.SIGTERM, 10)
-
-    forking(test)
-
-
 @pytest.mark.parametrize(
     ("module", "says"),
     [
@@ -179,17 +177,3 @@ def test_what_is_forked_is_a_program_of_its_own_too(module: str, says: str) -> N
     )
     assert done.returncode in (1, 2)
     assert says in done.stderr
-
-
-def test_a_request_too_large_for_a_packet_starts_a_program_of_its_own(
-    component: Component, forking: Forking
-) -> None:
-    """A request larger than a packet, as of a large environment, starts a program instead."""
-    large = {"WHAT": "this", **{f"LARGE_{n}": "x" * 50_000 for n in range(3)}}
-
-    async def test(forks: Forks) -> None:
-        child = await Child.start(replace(component, environment=large), forks)
-        assert await child.ended() == "exit code 3"
-        assert "loaded before" not in component.log.read_text()
-
-    forking(test)
