@@ -21,7 +21,7 @@ _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 class _RefusedError(Exception):
-    """What Redis or Postgres said; their clients are loaded only for this check."""
+    """An error of Redis or Postgres, whose clients are loaded only for this check."""
 
 
 def configured(variable: str, environment: Mapping[str, str]) -> dict[str, str]:
