@@ -54,6 +54,9 @@ class ElementFeed(Generic[M]):
             except RejectedLineError as error:
                 messages.reject(number, error.code, str(error))
                 continue
+            except msgspec.DecodeError as error:
+                messages.leave(number, f"its elements do not fit: {error}")
+                continue
             if isinstance(elements, LeftOut):
                 messages.skipped[elements.kind] += 1
             elif isinstance(elements, str):

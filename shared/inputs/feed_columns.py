@@ -124,7 +124,10 @@ def epoch_us(field: str, times: Sequence[int], faults: Faults, *, required: bool
 
     NO_TIME stands for a missing time.
     """
-    values = np.array(times, dtype=np.int64)
+    try:
+        values = np.array(times, dtype=np.int64)
+    except OverflowError:
+        values = np.array([min(time, INT64_MAX) for time in times], dtype=np.int64)
     us, ok = scaled_us(values)
     missing = values == NO_TIME
     invalid = ~ok & (~missing | required)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,10 @@ class Fields:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A feed's venue, field names, and guarantees. `sides`: the aggressor by its side."""
+    """A feed's venue, field names, and guarantees. `sides`: the aggressor by its side.
+
+    `quote_names`: names of fields that quotes have in place of those of trades.
+    """
 
     venue: str
     fields: Fields
@@ -60,6 +63,12 @@ class Feed:
     trade_times: bool = True
     sided: bool = True
     text_ids: bool = False
+    quote_names: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def quote_fields(self) -> Fields:
+        """Return the names of the fields of quotes."""
+        return replace(self.fields, **self.quote_names)
 
 
 @dataclass(slots=True)
@@ -175,7 +184,7 @@ def _quote_rows(
     feed: Feed, naming: Naming, placed: _Placed, original: Original
 ) -> tuple[QuoteRows, list[Rejected]]:
     """Return the quotes, and the rejects, including crossed ones."""
-    faults, fields, quotes = Faults(), feed.fields, placed.items
+    faults, fields, quotes = Faults(), feed.quote_fields, placed.items
     symbols = [each.symbol for each in quotes]
     times = times_of(fields.time, [each.time for each in quotes], faults)
     bids, asks = texts_of([each.bid for each in quotes]), texts_of([each.ask for each in quotes])

@@ -39,20 +39,20 @@ def text_of(raw: msgspec.Raw) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Kinds:
-    """Names a message that is skipped: a field's value up to a point, or an answer."""
+    """Names a message that is skipped: by a field's value, up to `end`, or as an answer."""
 
     named: Mapping[str, Collection[str]]
-    answers: frozenset[str] = frozenset()
+    answers: Collection[str] = ()
+    end: str = "\n"
 
     def __call__(self, message: Any) -> str:
         """Return the kind, or an empty string."""
         if not isinstance(message, dict):
             return ""
-        for field, kinds in self.named.items():
-            value = message.get(field)
-            if isinstance(value, str) and (kind := value.partition(".")[0]) in kinds:
-                return kind
-        return "" if self.answers.isdisjoint(message) else "answer"
+        texts = {name: value for name, value in message.items() if isinstance(value, str)}
+        kinds = ((texts.get(name, "").partition(self.end)[0], n) for name, n in self.named.items())
+        known = next((kind for kind, names in kinds if kind in names), "")
+        return known or ("answer" if any(name in texts for name in self.answers) else "")
 
 
 def payload_at(batch: RawBatch, payload: int) -> bytes:

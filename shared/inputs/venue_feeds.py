@@ -21,6 +21,7 @@ from shared.inputs.elements import BUY, NO_TIME, NO_TRADE_ID, SELL
 from shared.inputs.feed_columns import Count, Moment
 from shared.inputs.feed_rows import Feed, Fields
 from shared.inputs.messages import NOTHING, Kinds
+from shared.market.decimals import INT64_MAX
 from shared.market.instruments import Venue
 from shared.wire.quotes import NOT_GIVEN
 
@@ -104,7 +105,7 @@ KRAKEN: Final = ElementFeed(
     _of_kraken,
     Kinds(
         {"channel": ("heartbeat", "status", "book", "ohlc", "instrument", "level3")},
-        answers=frozenset({"method", "error"}),
+        answers=("method", "error"),
     ),
 )
 
@@ -175,9 +176,10 @@ _ADVANCED: Final = Feed(
     replace(_COINBASE.fields, bid_size="best_bid_quantity", ask_size="best_ask_quantity"),
     {side.upper(): aggressor for side, aggressor in _MAKER.items()},
     text_ids=True,
+    quote_names={"time": "timestamp"},
 )
 _advanced_trade: Final = _decoder(_ADVANCED.fields, _TRADE)
-_advanced_quote: Final = _decoder(replace(_ADVANCED.fields, time="timestamp"), _QUOTE)
+_advanced_quote: Final = _decoder(_ADVANCED.quote_fields, _QUOTE)
 
 
 class _AdvancedEvent(msgspec.Struct, gc=False):
@@ -227,13 +229,12 @@ _BYBIT: Final = Feed(
     ),
     {side.title(): aggressor for side, aggressor in _TAKER.items()},
     text_ids=True,
+    quote_names={"symbol": "symbol", "time": "ts"},
 )  # fmt: skip
 _bybit_trade: Final = _decoder(
     replace(_BYBIT.fields, conditions="BT"), _TRADE, time=EPOCH, conditions=FLAG
 )
-_bybit_quote: Final = _decoder(
-    replace(_BYBIT.fields, symbol="symbol"), _QUOTE, time=EPOCH, update_id=COUNT
-)
+_bybit_quote: Final = _decoder(_BYBIT.quote_fields, _QUOTE, time=EPOCH, update_id=COUNT)
 
 
 class _BybitMessage(msgspec.Struct, gc=False):
@@ -252,7 +253,8 @@ def _of_bybit(message: _BybitMessage) -> list[Unread] | str:
         return _each(_bybit_print, _list(message.data))
     if topic != "tickers":
         return NOT_KNOWN
-    read = partial(_with, _bybit_quote, {"time": message.ts, "update_id": message.cs})
+    update_id = min(message.cs, INT64_MAX)
+    read = partial(_with, _bybit_quote, {"time": message.ts, "update_id": update_id})
     try:
         quote = read(message.data)
     except msgspec.DecodeError:
@@ -278,7 +280,8 @@ BYBIT: Final = ElementFeed(
                 *("adlAlert", "priceLimit"),
             )
         },
-        answers=frozenset({"op"}),
+        answers=("op",),
+        end=".",
     ),
 )
 
@@ -318,7 +321,7 @@ def _of_okx(message: _OkxMessage) -> list[Unread] | str:
 
 
 _EVENTS: Final = Kinds(
-    {"event": ("subscribe", "unsubscribe", "error", "notice")}, answers=frozenset({"event"})
+    {"event": ("subscribe", "unsubscribe", "error", "notice")}, answers=("event",)
 )
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import tomllib
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
+from string import Template
 from typing import Any, Final
 
 import pytest
@@ -129,3 +133,46 @@ def test_payloads_of_any_format_are_parsed_or_refused(format_: int, payloads: li
     """Payloads of any format, also unknown ones, are parsed or raise PermanentError."""
     with contextlib.suppress(PermanentError):
         parse(raw(format_, payloads), FeedRules())
+
+
+_MESSAGES = tomllib.loads((Path(__file__).parents[2] / "benchmarks/messages.toml").read_text())[
+    "message"
+]
+_SAMPLES = {each["name"]: each for each in _MESSAGES if each["text"].startswith(("{", "["))}
+_ODD: Final[tuple[Any, ...]] = (
+    None,
+    True,
+    -1,
+    0,
+    10**19,
+    1e300,
+    "",
+    "x",
+    "-1",
+    "1e3",
+    "9" * 40,
+    [],
+    {},
+    ["a"],
+)
+
+
+@pytest.mark.parametrize("name", _SAMPLES)
+@tries(40)
+@given(data=st.data())
+def test_a_message_with_an_odd_value_is_parsed_or_a_reject(name: str, data: st.DataObject) -> None:
+    """A feed's message with a value of another kind or size never keeps its batch from parsing."""
+    sample = _SAMPLES[name]
+    values = {"id": 7, "now": 1_764_340_200_000, "symbol": "BTCUSDT", "price": 61.25, "size": 0.5}
+    message = json.loads(Template(sample["text"]).substitute(values))
+    place, key = message, data.draw(_key(message))
+    while isinstance(place[key], dict | list) and place[key] and data.draw(st.booleans()):
+        place = place[key]
+        key = data.draw(_key(place))
+    place[key] = data.draw(st.sampled_from(_ODD))
+    format_ = raw_pb2.Format.Value(f"FORMAT_{sample['format']}")
+    parse(raw(format_, [json.dumps(message).encode()]), FeedRules())
+
+
+def _key(place: Any) -> st.SearchStrategy[Any]:
+    return st.sampled_from(list(place) if isinstance(place, dict) else list(range(len(place))))

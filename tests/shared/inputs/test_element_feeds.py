@@ -200,3 +200,27 @@ def test_other_messages_are_counted_and_unknown_ones_rejected() -> None:
     found = parsed(FORMAT_OKX, b'{"event":"subscribe"}', okx("books5", {}), b"{}")
     assert found.skipped == {"subscribe": 1, "books5": 1}
     assert codes(found) == [(2, "bad_message")]
+
+
+def test_elements_that_are_no_list_and_huge_numbers_are_rejects() -> None:
+    """A message whose elements are no list, or a number beyond 64 bits, is a reject by itself.
+
+    Its neighbours in the batch are parsed.
+    """
+    ticker = {"symbol": "BTCUSDT", "bid1Price": "1", "bid1Size": "2", "ask1Price": "3",
+              "ask1Size": "4"}  # fmt: skip
+    huge = 10**19
+    found = parsed(
+        FORMAT_BYBIT,
+        bybit("publicTrade.BTCUSDT", "0.0"),
+        bybit("publicTrade.BTCUSDT", [{**BYBIT_TRADE, "T": huge}, BYBIT_TRADE]),
+        bybit("tickers.BTCUSDT", ticker, ts=huge),
+        bybit("tickers.BTCUSDT", ticker, cs=huge),
+    )
+    assert [(r.payload, r.line, r.code) for r in found.rejected] == [
+        (0, 0, "bad_message"),
+        (1, 0, "bad_time"),
+        (2, 0, "bad_time"),
+    ]
+    assert [t.place for t in trades(found)] == [(1, 1)]
+    assert len(quotes(found)) == 1
