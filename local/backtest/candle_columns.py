@@ -26,6 +26,7 @@ _NAMES: Final = {
 _UNITS_US: Final = {"startus": 1, "startms": 1_000}
 _ABSENT: Final = frozenset({"", "null", "nan", "none", "na", "n/a", "-", "nat"})
 _GROUPED: Final = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
+_POINTS_GROUP: Final = re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d*)?")
 _MAGNITUDES: Final = {"K": 1e3, "M": 1e6, "B": 1e9}
 
 
@@ -83,6 +84,8 @@ def is_absent(text: str) -> bool:
 
 def number_of(text: str, *, decimal_comma: bool = False) -> float:
     """Parse `1,234.5`, `$12.30`, `1.2M` or, with a decimal comma, `1.234,5`. Raises ValueError."""
+    if decimal_comma and _POINTS_GROUP.fullmatch(text):
+        text = text.replace(".", "").replace(",", ".")
     try:
         return float(text)
     except ValueError:

@@ -23,13 +23,15 @@ Row = Sequence[str]
 
 MAX_BYTES: Final = 1 << 29
 """Size limit of JSON, which is read as a whole."""
+_DECIMAL_COMMA: Final = re.compile(r"[+-]?\d{1,3}(\.?\d{3})*,\d+")
+_DECIMAL_POINT: Final = re.compile(r"[+-]?\d{1,3}(,?\d{3})*,\d{3}\.\d+")
 _LOOK: Final = 40
 """Lines searched for the header."""
 _LEAST: Final = 5
 """Minimum columns of a candle: a time and four prices."""
 _HIGH: Final = re.compile(rb'"(h|high|highPrice|max)"\s*:', re.IGNORECASE)
-_FIRST_ROW: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*\[\s*\[([^\[\]]*)\]")
-_ROWS_OF: Final = ("candles", "data", "results", "bars", "values")
+_FIRST_ROW: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:\{[^\[]*)?\[\s*\[([^\[\]]*)\]")
+_ROWS_OF: Final = ("candles", "data", "results", "bars", "values", "list")
 """Keys under which APIs return rows."""
 
 
@@ -65,9 +67,12 @@ def of_lines(lines: Iterable[str]) -> CandleRows | None:
     first = next((n for n, width in enumerate(widths) if width >= _LEAST), None)
     if first is None:
         return None
+    sample = csv.reader(looked[first:], delimiter=delimiter)
     rows = csv.reader(itertools.chain(looked[first:], source), delimiter=delimiter)
     header = next(rows)
-    comma = delimiter != "," and not any("." in line for line in looked[first + 1 :])
+    cells = [each.strip() for row in sample for each in row[1:]]
+    comma = delimiter != "," and any(map(_DECIMAL_COMMA.fullmatch, cells))
+    comma = comma and not any(map(_DECIMAL_POINT.fullmatch, cells))
     if all(_begins_like_a_number(each) for each in header[:_LEAST]):
         return CandleRows((), enumerate(itertools.chain([header], rows), 1), comma)
     return CandleRows(tuple(header), enumerate(rows, 1), comma)
@@ -110,6 +115,7 @@ def _of_json(part: Part) -> CandleRows | None:
     except RecursionError as error:
         raise FileError(f"{part}: is not JSON: {error}") from None
     if isinstance(parsed, Mapping):
+        parsed = parsed["result"] if isinstance(parsed.get("result"), Mapping) else parsed
         nested = next((parsed[key] for key in _ROWS_OF if isinstance(parsed.get(key), list)), None)
         columns = {name: each for name, each in parsed.items() if isinstance(each, list)}
         if nested is None and len(columns) < _LEAST:

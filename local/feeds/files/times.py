@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from shared.market.timestamps import parse_us, us_of
 
@@ -22,11 +23,12 @@ _PATTERNS: Final = (
     *("%Y%m%d %H%M", "%Y%m%d %H%M%S", "%Y%m%d%H%M%S"),
 )
 _PARTS: Final = re.compile(
-    r"(?P<whole>.*?)(?:(?:(?<=:\d\d)[.,]|(?<=\d{6}) )(?P<fraction>\d{1,9}))?(?P<half> ?[AP]M)?"
-    r"(?: ?(?:UTC|GMT|Z)? ?(?P<offset>[+-]\d\d:?\d\d)?)",
+    r"(?P<whole>.*?)(?:(?:(?<=:\d\d)[.,]|(?<=\d{8} \d{6}) )(?P<fraction>\d{1,9}))?"
+    r"(?P<half> ?[AP]M)?(?P<utc> ?(?:UTC|GMT|Z))? ?(?P<offset>[+-]\d\d:?\d\d)?"
+    r"(?: (?P<zone>[A-Z]+/[A-Z_/]+))?",
     re.ASCII | re.IGNORECASE,
 )
-"""A time: up to the whole second, digits below, half of the day, and offset from UTC."""
+"""A time: up to the whole second, digits below, half of the day, offset from UTC or time zone."""
 
 
 class Times:
@@ -76,7 +78,7 @@ class Times:
 
 
 def _by_pattern(text: str, pattern: str, zone: tzinfo) -> int:
-    parts = _PARTS.fullmatch(text.strip())
+    parts = _PARTS.fullmatch(" ".join(text.split()))
     if parts is None:
         raise ValueError(text)
     half = (parts["half"] or "").strip()
@@ -84,10 +86,19 @@ def _by_pattern(text: str, pattern: str, zone: tzinfo) -> int:
     if offset := parts["offset"]:
         minutes = int(offset[1:3]) * 60 + int(offset[-2:])
         time -= timedelta(minutes=-minutes if offset[0] == "-" else minutes)
+    if parts["offset"] or parts["utc"]:
         zone = UTC
-    elif re.search("UTC|GMT|Z$", text, re.IGNORECASE):
-        zone = UTC
-    return us_of(time.replace(tzinfo=zone)) + int((parts["fraction"] or "").ljust(6, "0")[:6])
+    elif parts["zone"]:
+        zone = _named_zone(parts["zone"])
+    below_us = int((parts["fraction"] or "").ljust(6, "0")[:6])
+    return us_of(time.replace(tzinfo=zone)) + below_us
+
+
+def _named_zone(name: str) -> tzinfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, OSError):
+        raise ValueError(name) from None
 
 
 def _us(text: str, zone: tzinfo) -> int:

@@ -85,6 +85,19 @@ TEXTS = {
     '"Jan 01, 2025","11.00","10.50","12.25","9.75","0.70K","1%"\n',
     "a decimal comma": "date;open;high;low;close;volume\n2025-01-01;10,5;12,25;9,75;11;700\n"
     "2025-01-02;11;13,5;10,5;12,75;800\n",
+    "germany": "Datum;Open;High;Low;Close;Volume\n01.01.2025;10,5;12,25;9,75;11;700\n"
+    "02.01.2025;11;13,5;10,5;12,75;800\n",
+    "interactive brokers": "date,open,high,low,close,volume,average,barCount\n"
+    "20241231 19:00:00 US/Eastern,10.5,12.25,9.75,11,700,1,1\n"
+    "20250101 19:00:00 US/Eastern,11,13.5,10.5,12.75,800,1,1\n",
+    "dukascopy here": "Local time,Open,High,Low,Close,Volume\n"
+    "01.01.2025 01:00:00.000 GMT+0100,10.5,12.25,9.75,11,700\n"
+    "02.01.2025 01:00:00.000 GMT+0100,11,13.5,10.5,12.75,800\n",
+    "bybit": '{"retCode":0,"result":{"category":"spot","list":['
+    '["1735776000000","11","13.5","10.5","12.75","800","1"],'
+    '["1735689600000","10.5","12.25","9.75","11","700","1"]]}}',
+    "okx": '{"code":"0","data":[["1735689600000","10.5","12.25","9.75","11","700","1","1","1"],'
+    '["1735776000000","11","13.5","10.5","12.75","800","1","1","1"]]}',
     "freqtrade": "[[1735689600000,10.5,12.25,9.75,11.0,700],"
     "[1735776000000,11,13.5,10.5,12.75,800]]",
     "coinbase": "[[1735776000,10.5,13.5,11,12.75,800],[1735689600,9.75,12.25,10.5,11,700]]",
@@ -106,6 +119,17 @@ def test_files_of_common_programs_are_read(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "candles"
     path.write_text(TEXTS[kind])
     check(read(path))
+
+
+def test_points_group_digits_beside_a_decimal_comma(tmp_path: Path) -> None:
+    """With a decimal comma 1.000 is a thousand; beside 1,000.5 a comma groups digits."""
+    path = tmp_path / "candles"
+    header = "Date;Open;High;Low;Close;Volume\n2025-01-02;"
+    for row in ("1.000,5;1.200;900,5;1.100;1.000", "1,000.5;1,200;900.5;1,100;1,000"):
+        path.write_text(header + row)
+        candles = read(path)
+        assert (candles.open[0], candles.high[0], candles.low[0]) == (1000.5, 1200, 900.5)
+        assert candles.volume[0] == 1000
 
 
 def test_compressed_and_encoded_files_are_read(tmp_path: Path) -> None:
