@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from local.cli.candle_range import made_by
 from local.cli.database import database
 from local.cli.dead_letter_text import one_line
 from local.cli.options import AsJson, DatabaseUrl, DataDir
 from local.errors import CliError, UsageError
 from local.instance import DEFAULT_DATA_DIR
-from shared.market.timeframes import DEFAULT_LADDER
 
 if TYPE_CHECKING:
     from shared.alerts.rule import Rule
@@ -79,9 +79,10 @@ def add(
     with database(database_url, data_dir) as connection:
         holds = is_true_now(connection, parsed, time.time_ns() // 1000)
         id_ = add_rule(connection, parsed, checked)
+        ladder, _ = made_by(connection)
     if id_ is None:
         raise CliError(f"there are {MAX_RULES:,} rules already: remove some")
-    notes = _notes(parsed, holds)
+    notes = _notes(parsed, holds, list(map(str, ladder)))
     if as_json:
         output = {"id": id_, "rule": parsed.text(), "sink": checked, "holds": holds, "notes": notes}
         typer.echo(json.dumps(output))
@@ -91,16 +92,15 @@ def add(
         typer.echo(f"note: {note}", err=True)
 
 
-def _notes(rule: Rule, holds: bool | None) -> list[str]:
+def _notes(rule: Rule, holds: bool | None, ladder: list[str]) -> list[str]:
     """Return notices for a new rule."""
     from shared.alerts.rule import ALREADY_TRUE
 
     notes = []
-    ladder = os.environ.get("TIMEFRAMES", DEFAULT_LADDER)
     looked_at = [rule.timeframe, *rule.longer] if rule.timeframe else []
-    if missing := [each for each in looked_at if each not in ladder.split(",")]:
+    if missing := [each for each in looked_at if each not in ladder]:
         notes.append(
-            f"no candles of {', '.join(missing)} are made here (TIMEFRAMES is {ladder}),"
+            f"no candles of {', '.join(missing)} are made here (TIMEFRAMES is {','.join(ladder)}),"
             " so this rule stays silent"
         )
     if holds and rule.waits_for_an_edge:

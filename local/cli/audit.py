@@ -19,9 +19,8 @@ from local.cli.candle_range import (
     Stores,
     TimeframeNames,
     To,
-    ladder_of,
+    chosen,
     requested_range,
-    shards,
     stores,
     utc,
 )
@@ -83,9 +82,9 @@ def audit(
         raise UsageError("name a SYMBOL, or --all")
     if venue:
         raise typer.Exit(_against_venue(symbol, since, until, data_dir, json_lines=json_lines))
-    ladder = ladder_of(timeframes)
     requested = requested_range(since, until)
     with stores(database_url, redis_url, data_dir) as opened:
+        ladder = chosen(timeframes, opened.ladder)
         batches: Iterable[Batch]
         if symbol is not None:
             batches = [Batch([symbol], *requested.of(opened.postgres, symbol, opened.cold))]
@@ -126,7 +125,7 @@ def _settled(
     from local.audit import grows
 
     def compared(part: Batch) -> dict[str, Audited]:
-        return compare(opened.postgres, opened.redis, shards(), *part, ladder, opened.cold)
+        return compare(opened.postgres, opened.redis, opened.shards, *part, ladder, opened.cold)
 
     until_s = time.monotonic() + wait_s
     results = compared(batch)

@@ -51,11 +51,13 @@ TimeframeNames = Annotated[
 
 
 class Stores(NamedTuple):
-    """Stores of ticks and candles."""
+    """Stores of ticks and candles, and how the candles are made."""
 
     postgres: Connection
     redis: redis.Redis
     cold: Cold
+    ladder: tuple[Timeframe, ...]
+    shards: int
 
 
 class Batch(NamedTuple):
@@ -123,29 +125,36 @@ def requested_range(since: str | None, until: str | None) -> RequestedRange:
     return RequestedRange(from_us, to_us)
 
 
-def ladder_of(names: list[str] | None) -> tuple[Timeframe, ...]:
-    """Return the requested timeframes. Raises UsageError for an unknown one."""
-    from shared.market.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
+def made_by(connection: Connection) -> tuple[tuple[Timeframe, ...], int]:
+    """Return the timeframes and the number of shards that candles are made by.
+
+    As candle-aggregate recorded; before its first start TIMEFRAMES and SHARDS, or the defaults.
+    """
+    from shared.market.timeframes import DEFAULT_LADDER, parse_ladder
+
+    row = connection.execute("SELECT ladder, shards FROM aggregation").fetchone()
+    ladder, shards = row or (
+        os.environ.get("TIMEFRAMES", DEFAULT_LADDER),
+        os.environ.get("SHARDS", str(DEFAULT_SHARDS)),
+    )
+    try:
+        return parse_ladder(ladder), int(shards)
+    except ValueError as error:
+        raise UsageError(f"TIMEFRAMES and SHARDS: {error}") from None
+
+
+def chosen(names: list[str] | None, ladder: tuple[Timeframe, ...]) -> tuple[Timeframe, ...]:
+    """Return the requested timeframes of a ladder, or all. Raises UsageError for an unknown one."""
+    from shared.market.timeframes import Timeframe
 
     try:
-        ladder = parse_ladder(os.environ.get("TIMEFRAMES", DEFAULT_LADDER))
-        if names:
-            ladder_part = tuple(sorted({Timeframe.parse(name) for name in names}))
-            if unknown := [str(each) for each in ladder_part if each not in ladder]:
-                available = ", ".join(map(str, ladder))
-                raise UsageError(f"{', '.join(unknown)} is not kept; candles of {available} are")
-            return ladder_part
+        wanted = tuple(sorted({Timeframe.parse(name) for name in names or ()}))
     except ValueError as error:
         raise UsageError(str(error)) from None
-    return ladder
-
-
-def shards() -> int:
-    """Return the number of shards. Raises UsageError."""
-    text = os.environ.get("SHARDS", str(DEFAULT_SHARDS))
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise UsageError(f"SHARDS={text!r} is not a whole number from 1")
-    return int(text)
+    if unknown := [str(each) for each in wanted if each not in ladder]:
+        available = ", ".join(map(str, ladder))
+        raise UsageError(f"{', '.join(unknown)} is not kept; candles of {available} are")
+    return wanted or ladder
 
 
 @contextmanager
@@ -162,7 +171,7 @@ def stores(database_url: str | None, redis_url: str | None, data_dir: Path) -> I
             store_errors(),
             database(database_url, data_dir, autocommit=True) as connection,
         ):
-            yield Stores(connection, client, cold)
+            yield Stores(connection, client, cold, *made_by(connection))
     finally:
         client.close()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
-from local.cli.candle_range import shards, stores, utc
+from local.cli.candle_range import stores, utc
 from local.cli.options import DatabaseUrl, DataDir, JsonLines, RedisUrl
 from local.errors import CliError
 from local.instance import DEFAULT_DATA_DIR
@@ -58,8 +58,10 @@ def forget(
     """
     from shared.realtime.pattern_series import end_instrument
 
-    with stores(database_url, redis_url, data_dir) as (connection, client, _):
-        stored = {name: _stored_state(connection, client, name) for name in dict.fromkeys(symbols)}
+    with stores(database_url, redis_url, data_dir) as (connection, client, _, _, shards):
+        stored = {
+            name: _stored_state(connection, client, shards, name) for name in dict.fromkeys(symbols)
+        }
         if unknown := [name for name, each in stored.items() if not any(each)]:
             raise CliError(f"nothing is known of {', '.join(map(repr, unknown))}")
         for name, each in stored.items():
@@ -71,7 +73,7 @@ def forget(
                     connection.execute(_DELETE_QUOTE, (name,))
                     if each.is_live:
                         connection.execute(_REQUEST, (name,))
-                end_instrument(client, shards(), name, time.time_ns() // 1_000_000)
+                end_instrument(client, shards, name, time.time_ns() // 1_000_000)
 
 
 class _StoredState(NamedTuple):
@@ -95,13 +97,15 @@ class _StoredState(NamedTuple):
         return f"{live}{quote}; its ticks of {first} to {last} and their candles stay"
 
 
-def _stored_state(connection: Connection, client: redis.Redis, name: str) -> _StoredState:
+def _stored_state(
+    connection: Connection, client: redis.Redis, shards: int, name: str
+) -> _StoredState:
     from shared.market.shards import shard_of
     from shared.realtime.keys import Keys
     from shared.stores.redis import translated
 
     with translated():
-        is_live = bool(client.hexists(Keys(shard_of(name, shards())).instruments, name))
+        is_live = bool(client.hexists(Keys(shard_of(name, shards)).instruments, name))
     stored = connection.execute(_STORED, (name,)).fetchone()
     has_quote = connection.execute(_QUOTE, (name,)).fetchone() is not None
     return _StoredState(is_live, has_quote, stored)

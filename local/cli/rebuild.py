@@ -13,9 +13,8 @@ from local.cli.candle_range import (
     From,
     TimeframeNames,
     To,
-    ladder_of,
+    chosen,
     requested_range,
-    shards,
     stores,
     utc,
 )
@@ -60,19 +59,17 @@ def rebuild(
       kandle rebuild XRP-ETH --from 2019-10-11 --to 2019-10-12 --timeframe 1m
     """
     from local.audit import COMPARED, stored_candles, truth
-    from shared.realtime.readers import LiveState
 
-    ladder = ladder_of(timeframes)
     requested = requested_range(since, until)
-    with stores(database_url, redis_url, data_dir) as (connection, client, cold):
+    with stores(database_url, redis_url, data_dir) as (connection, client, cold, made, shards):
+        ladder = chosen(timeframes, made)
         span = requested.of(connection, symbol, cold)
-        base = LiveState.of(client, shards()).ladder[0]
-        keys = list(truth(connection, [symbol], *span, base, tuple(sorted(ladder)), cold))
+        keys = list(truth(connection, [symbol], *span, made[0], tuple(sorted(ladder)), cold))
         if not keys:
             raise CliError(f"no tick of {symbol!r} is stored in that range")
 
         def now() -> dict[CandleKey, Candle]:
-            return stored_candles(connection, client, shards(), [symbol], *span, ladder, cold)
+            return stored_candles(connection, client, shards, [symbol], *span, ladder, cold)
 
         before = now()
         left = _queued_and_awaited(connection, keys, wait_s)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from local.cli.addresses import address, ticks_broker
-from local.cli.candle_range import ladder_of, shards, utc
+from local.cli.candle_range import made_by, utc
 from local.cli.database import postgres_pool
 from local.cli.display import print_table
 from local.cli.options import AsJson, BrokerUrl, DatabaseUrl, DataDir, JsonLines, RedisUrl
@@ -123,7 +123,9 @@ def take(
         closing(connect(address(redis_url, "REDIS_URL", data_dir))) as client,
     ):
         count = copy_stored(postgres, access, patience_s=PATIENCE_S)
-        taken = take_state(postgres, client, store, shards(), time.time_ns() // 1000)
+        with postgres.connection() as connection:
+            _, shards = made_by(connection)
+        taken = take_state(postgres, client, store, shards, time.time_ns() // 1000)
         state = read_state(store, taken)
     candles = sum(len(each.candles) for each in state.instruments.values())
     if as_json:
@@ -178,9 +180,10 @@ def restore(
         postgres_pool(database_url, data_dir) as postgres,
         closing(connect(address(redis_url, "REDIS_URL", data_dir))) as client,
     ):
-        access, ladder = object_access(data_dir), ladder_of(None)
+        with postgres.connection() as connection:
+            ladder, shards = made_by(connection)
         report = partial(typer.echo, err=as_json)
-        work = Restore(postgres, client, access, ladder, shards(), wait_s, report)
+        work = Restore(postgres, client, object_access(data_dir), ladder, shards, wait_s, report)
         copy = work.snapshot(at_us)
         if copy is None:
             when = "" if at is None else f" before {utc(at_us)}"

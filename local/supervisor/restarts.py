@@ -12,6 +12,7 @@ from local.supervisor.child import Child
 from local.supervisor.component import Component, NotReadyError
 from local.supervisor.forks import Forks
 from local.supervisor.leftovers import ProcessRecord
+from shared.runtime.settings import SettingsError
 from shared.runtime.tasks import end
 
 FIRST_BACKOFF_S = 0.5
@@ -85,7 +86,7 @@ class Keeper:
             raise StartError(
                 f"{self.component.name} did not start ({outcome}). Its log is {self.component.log}"
                 + (", and ends with:" if lines else ", and is empty.")
-                + "".join(f"\n  {line}" for line in lines)
+                + "".join(f"\n  {line}" for line in _telling(lines))
             )
 
     async def check(self) -> None:
@@ -204,3 +205,12 @@ class Keeper:
             self._record.remove(self.component.name)
             self.component.clean_up()
             self._child = None
+
+
+def _telling(lines: list[str]) -> list[str]:
+    """Return the lines without a traceback before bad settings, which name variable and fix."""
+    for number, line in enumerate(lines):
+        _, is_there, message = line.partition(f"{SettingsError.__name__}: ")
+        if is_there:
+            return [message, *lines[number + 1 :]]
+    return lines

@@ -42,8 +42,8 @@ def world(valkey: redis.Redis, database: str) -> Iterator[World]:
 
 @pytest.fixture
 def urls(servers: dict[str, str], database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TIMEFRAMES", "1m,5m")
-    monkeypatch.setenv("SHARDS", str(RULES.shards))
+    monkeypatch.setenv("TIMEFRAMES", "1m,1h")  # what Postgres has recorded counts
+    monkeypatch.setenv("SHARDS", str(RULES.shards + 1))
     monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setenv("REDIS_URL", servers["REDIS_URL"].rsplit("/", 1)[0] + "/1")
 

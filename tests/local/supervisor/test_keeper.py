@@ -56,6 +56,17 @@ def test_a_component_that_ends_at_every_start_is_an_error(component: Component) 
     assert component.log.read_text().count("no such table") == 3
 
 
+def test_bad_settings_are_told_without_a_traceback(component: Component) -> None:
+    """An error about settings has the message that names the variable, and no traceback."""
+    program = (
+        "from shared.runtime.settings import SettingsError; raise SettingsError('bad\\n  X=0')"
+    )
+    supervised = keeper(replace(component, command=(sys.executable, "-c", program)))
+    with pytest.raises(StartError) as caught:
+        asyncio.run(supervised.start())
+    assert str(caught.value).endswith("and ends with:\n  bad\n    X=0")
+
+
 def test_a_program_that_is_not_there_is_an_error(component: Component) -> None:
     """A missing program is reported like any failed start."""
     supervised = keeper(replace(component, command=("/nowhere/program",)))
