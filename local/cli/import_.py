@@ -25,11 +25,11 @@ from local.cli.reading import (
     Report,
     Symbol,
     TimeZone,
-    announce,
     choice_of,
     reporting,
     show_lines,
     show_skipped,
+    trades_of,
 )
 from local.cli.stopping import stop_on_signals
 from local.errors import CliError
@@ -38,8 +38,6 @@ from local.feeds.files.opening import Progress
 from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
-    from local.feeds.files.layouts import Choice
-    from local.feeds.files.trades import Trades
     from local.feeds.importer import Imported, Normalizing, Numbered, Positions
 
 POSITIONS = "import-positions.json"
@@ -111,16 +109,6 @@ def import_files(
         raise CliError("stopped before the end: run the same command to resume")
     if done.rejected:
         raise CliError(f"{done.rejected:,} of {done.lines:,} lines were rejected")
-
-
-def trades_of(files: Files, choice: Choice, progress: Progress, *, again: bool) -> Iterator[Trades]:
-    """Yield the trades of the files; print the layouts. Raises FileError."""
-    from local.feeds.files.trades import read_trades
-
-    seen: set[str] = set()
-    for layout, trades in read_trades(files, choice, progress):
-        announce(trades.part, layout, seen)
-        yield trades if again else trades.with_ids()
 
 
 async def _run(

@@ -7,14 +7,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from local.errors import UsageError
 from local.feeds.files.errors import FileError
-from local.feeds.files.layouts import Choice, Layout, parse_columns
+from local.feeds.files.layouts import Choice, parse_columns
 from local.feeds.files.opening import Progress
+
+if TYPE_CHECKING:
+    from local.feeds.files.trades import Trades
 
 PLAIN_REPORT_EVERY_S: Final = 5.0
 SHOWN_ROWS: Final = 5
@@ -59,11 +62,18 @@ def choice_of(symbol: str | None, columns: str, zone: str) -> Choice:
     return Choice(symbol, mapping, unit, zone)
 
 
-def announce(part: str, layout: Layout, seen: set[str]) -> None:
-    """Print a layout once, with the first file of it."""
-    if (described := layout.describe()) not in seen:
-        seen.add(described)
-        typer.echo(f"{part}: read as {described}", err=True)
+def trades_of(
+    files: list[Path], choice: Choice, progress: Progress, *, again: bool
+) -> Iterator[Trades]:
+    """Yield the trades of the files; print each layout once. Raises FileError."""
+    from local.feeds.files.trades import read_trades
+
+    seen: set[str] = set()
+    for layout, trades in read_trades(files, choice, progress):
+        if (described := layout.describe()) not in seen:
+            seen.add(described)
+            typer.echo(f"{trades.part}: read as {described}", err=True)
+        yield trades if again else trades.with_ids()
 
 
 Report = Callable[[int], None]

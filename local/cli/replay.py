@@ -7,8 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -24,19 +23,21 @@ from local.cli.reading import (
     Report,
     Symbol,
     TimeZone,
-    announce,
     choice_of,
     reporting,
     show_lines,
     show_skipped,
+    trades_of,
 )
 from local.cli.stopping import stop_on_signals
 from local.errors import CliError, UsageError
 from local.feeds.files.errors import FileError
-from local.feeds.files.layouts import Choice
 from local.feeds.files.opening import Progress
 from local.feeds.pacing import WORTH_SLEEPING_S, EventTimePacer, speed_factor
 from local.instance import DEFAULT_DATA_DIR
+
+if TYPE_CHECKING:
+    from local.feeds.files.trades import Trades
 
 REPORT_EVERY_S: Final = 0.2
 LONGEST_WAIT_S: Final = 0.5
@@ -97,7 +98,7 @@ def replay(
     except ValueError as error:
         raise UsageError(f"--speed: {error}") from None
     progress = Progress()
-    ticks = lines_of(files, choice_of(symbol, columns, zone), progress, again=again)
+    ticks = lines_of(trades_of(files, choice_of(symbol, columns, zone), progress, again=again))
     try:
         if dry_run:
             show_lines((line for line, _ in islice(ticks, SHOWN_ROWS)), as_json=as_json)
@@ -123,20 +124,10 @@ def replay(
         raise CliError(f"{sender.rejected:,} of {sender.lines:,} lines were rejected")
 
 
-def lines_of(
-    files: list[Path], choice: Choice, progress: Progress, *, again: bool
-) -> Iterator[tuple[bytes, int]]:
-    """Yield each trade as an input line, with its event time (us, -1 without one).
-
-    Raises FileError.
-    """
-    from local.feeds.files.trades import read_trades
-
-    seen: set[str] = set()
-    for layout, trades in read_trades(files, choice, progress):
-        announce(trades.part, layout, seen)
-        identified = trades if again else trades.with_ids()
-        yield from zip(identified.lines(), identified.times_us().tolist(), strict=True)
+def lines_of(trades: Iterator[Trades]) -> Iterator[tuple[bytes, int]]:
+    """Yield each trade as an input line, with its event time (us, -1 without one)."""
+    for each in trades:
+        yield from zip(each.lines(), each.times_us().tolist(), strict=True)
 
 
 def _send(

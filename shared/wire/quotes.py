@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from decimal import Decimal
-from functools import partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +20,6 @@ from shared.wire.ticks import Int64s
 
 NOT_GIVEN: Final = -1
 """Placeholder of a size or update id that the feed does not give."""
-
-_column = partial(columns.column, "bad_quote_batch")
-_times = partial(columns.times, "bad_quote_batch")
 
 
 class QuoteKey(NamedTuple):
@@ -99,17 +95,14 @@ class Quotes:
 
     def encode(self) -> bytes:
         """Return the QuoteBatch."""
+        columns = {name: getattr(self, name) for name in _COLUMNS}
         return quotes_pb2.QuoteBatch(
             source=self.source,
             instruments=self.entries.to_message(),
-            event_time_us=delta(self.event_time_us),
-            bid=delta(self.bid),
-            ask=delta(self.ask),
-            bid_size=self.bid_size.tolist(),
-            ask_size=self.ask_size.tolist(),
-            update_id=delta(self.update_id),
-            receive_time_us=delta(self.receive_time_us),
-            sequence=delta(self.sequence),
+            **{
+                name: each.tolist() if name in _SIZES else delta(each)
+                for name, each in columns.items()
+            },
         ).SerializeToString()
 
     @classmethod
@@ -118,20 +111,18 @@ class Quotes:
         message = parsed("bad_quote_batch", quotes_pb2.QuoteBatch, body)
         n = len(message.event_time_us)
         entries = Entries.from_message("bad_quote_batch", message.instruments, n)
-        return cls(
-            message.source,
-            entries,
-            _times("event_time_us", message.event_time_us, n),
-            summed(_column("bid", message.bid, n, np.int64)),
-            summed(_column("ask", message.ask, n, np.int64)),
-            _column("bid_size", message.bid_size, n, np.int64),
-            _column("ask_size", message.ask_size, n, np.int64),
-            summed(_column("update_id", message.update_id, n, np.int64)),
-            _times("receive_time_us", message.receive_time_us, n),
-            summed(_column("sequence", message.sequence, n, np.int64)),
-        )
+        columns = {name: _read(name, getattr(message, name), n) for name in _COLUMNS}
+        return cls(message.source, entries, **columns)
 
 
+def _read(name: str, field: Any, n: int) -> Int64s:
+    if name.endswith("_time_us"):
+        return columns.times("bad_quote_batch", name, field, n)
+    column = columns.column("bad_quote_batch", name, field, n, np.int64)
+    return column if name in _SIZES else summed(column)
+
+
+_SIZES: Final = ("bid_size", "ask_size")
 _COLUMNS: Final = tuple(
     each.name for each in fields(Quotes) if each.name not in ("source", "entries")
 )
