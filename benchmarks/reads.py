@@ -28,9 +28,9 @@ from benchmarks import _market
 from benchmarks._measure import peak_mib
 from benchmarks._platform import Platform, running
 from benchmarks.storage import Event, market
+from functions.history_query.api.parameters import read_bars
 from functions.history_query.queries.bar_checkpoints import Checkpoints
 from functions.history_query.queries.bar_days import BarDays
-from functions.history_query.queries.bar_request import read_bars
 from functions.history_query.queries.bars import BarPages
 from functions.history_query.queries.tick_slices import TickSlices
 from functions.persist.segments import segments

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from functions.history_query.api.reference_page import OPEN_PATHS
+from functions.history_query.api.reference import OPEN_PATHS
 from functions.history_query.queries.indicator_list import entries
 from functions.history_query.settings import Settings
 from functions.history_query.warm_up import WarmUp

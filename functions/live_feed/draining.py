@@ -25,7 +25,7 @@ _PROBE: Final = {
     "k-kubelet-probe": "queue",
     "k-network-probe": "queue",
 }
-_SAYS: Final = "shutting down"
+_SHUTTING_DOWN: Final = "shutting down"
 _POLL_S: Final = 1.0
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Draining:
         self._leave = leave
         self._queue_proxy = queue_proxy
         self._begun = False
-        self._left = False
+        self._is_draining = False
         self._task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
@@ -60,7 +60,7 @@ class Draining:
 
             signal.signal(signal.SIGTERM, terminated)
         if self._queue_proxy:
-            self._task = asyncio.create_task(self._ask(), name="draining")
+            self._task = asyncio.create_task(self._poll(), name="draining")
 
     async def close(self) -> None:
         """Ask no more."""
@@ -68,17 +68,17 @@ class Draining:
             await end(self._task)
 
     def _end(self) -> None:
-        if not self._left:
-            self._left = True
+        if not self._is_draining:
+            self._is_draining = True
             log.info("shutting down: disconnecting the clients")
             self._leave()
 
-    async def _ask(self) -> None:
+    async def _poll(self) -> None:
         async with httpx.AsyncClient(trust_env=False, timeout=_POLL_S) as client:
-            while not self._left:
+            while not self._is_draining:
                 try:
                     response = await client.get(self._queue_proxy, headers=_PROBE)
-                    if response.is_server_error and _SAYS in response.text:
+                    if response.is_server_error and _SHUTTING_DOWN in response.text:
                         self._end()
                 except httpx.HTTPError as error:
                     log.debug("queue-proxy does not answer: %r", error)

@@ -60,12 +60,12 @@ def tick_message(
     return Message(f"{live.TICKS}:{symbol}", tick.SerializeToString(), received_us)
 
 
-Shows = Callable[[str, str], bool]
+IsWatched = Callable[[str, str], bool]
 """Whether the candles of a timeframe and instrument are watched."""
 
 
 def messages(
-    event: Event, ticks_an_event: int, shows: Shows = lambda timeframe, instrument: True
+    event: Event, ticks_an_event: int, is_watched: IsWatched = lambda timeframe, instrument: True
 ) -> tuple[list[Message], int]:
     """Return the live messages of an event, and how many of its ticks were left out.
 
@@ -74,7 +74,7 @@ def messages(
     candles and the history. Only watched candles are included. Raises PermanentError.
     """
     if event.type == events.CANDLES:
-        return _candles(event, shows), 0
+        return _candles(event, is_watched), 0
     kind = _KINDS.get(event.type)
     if kind is None:
         raise PermanentError("unexpected_type", f"live-feed does not take {event.type}")
@@ -132,13 +132,13 @@ def _run(ticks: Ticks, entry: Entry, rows: slice) -> Iterator[bytes]:
         ).SerializeToString()
 
 
-def _candles(event: Event, shows: Shows) -> list[Message]:
+def _candles(event: Event, is_watched: IsWatched) -> list[Message]:
     received = event.attributes.get(events.RECEIVED, "")
     received_us = int(received) if received.isascii() and received.isdigit() else 0
     return [
         candle_message(each, received_us)
         for each in decode_batch(event.data())
-        if shows(each.timeframe, each.instrument)
+        if is_watched(each.timeframe, each.instrument)
     ]
 
 

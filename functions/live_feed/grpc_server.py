@@ -10,8 +10,9 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import grpc
 import prometheus_client
@@ -20,18 +21,22 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from functions.live_feed.hub import Hub
-from functions.live_feed.protocols.grpc_access import Tokens
 from functions.live_feed.protocols.grpc_feed import SERVICE, Feed
 from functions.live_feed.settings import LiveSettings
 from shared.adapter.access import AccessRules
 from shared.adapter.logs import configure_logging
 from shared.errors import TransientError
+from shared.runtime import metrics
 from shared.runtime.memory import settle
 from shared.runtime.settings import FromEnvironment, SettingsError, integer, nested, text
 from shared.runtime.tasks import end
 
-log = logging.getLogger(__name__)
+_OPEN: Final = ("/grpc.health.v1.Health/",)
+"""A kubelet has no token."""
 
+Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
+Next = Callable[[grpc.HandlerCallDetails], Awaitable[Method]]
+log = logging.getLogger(__name__)
 MAX_REQUEST_BYTES: Final = 64 * 1024
 _LEAVE_S: Final = 1.0
 """Time for a call's final message; a client that does not read is cut off."""
@@ -42,6 +47,46 @@ _OPTIONS: Final = (
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.so_reuseport", 0),  # a port in use is an error, not a second server
 )
+
+
+class Tokens(grpc.aio.ServerInterceptor):
+    """Rejects calls without a valid token; open if no tokens are configured."""
+
+    def __init__(self, rules: AccessRules) -> None:
+        self._rules = rules
+
+    async def intercept_service(
+        self, continuation: Next, handler_call_details: grpc.HandlerCallDetails
+    ) -> Method:
+        """Return the handler, or one that fails with UNAUTHENTICATED."""
+        handler = await continuation(handler_call_details)
+        if not self._rules.tokens or handler_call_details.method.startswith(_OPEN):
+            return handler
+        header = dict(handler_call_details.invocation_metadata).get("authorization", "")
+        scheme, _, token = str(header).partition(" ")
+        if scheme.lower() == "bearer" and self._rules.knows(token.strip()):
+            return handler
+        metrics.REQUESTS_REFUSED.labels("token").inc()
+        return _refusing(handler)
+
+
+def _refusing(handler: Method) -> Method:
+    """Return a handler of the same kind, which the client expects."""
+
+    async def refuse(_: object, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        await context.abort(grpc.StatusCode.UNAUTHENTICATED, "send authorization: Bearer <token>")
+
+    kinds: dict[tuple[bool, bool], Callable[[Any], Any]] = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, False): grpc.stream_unary_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }
+    kind = (False, False)
+    if handler is not None:
+        kind = (bool(handler.request_streaming), bool(handler.response_streaming))
+    refusing: Method = kinds[kind](refuse)
+    return refusing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,14 +116,14 @@ async def serve(settings: Settings) -> None:
     names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
     server.add_insecure_port(f"{settings.host}:{settings.port}")
-    await _tell(state, ready=False)
+    await _set_serving(state, ready=False)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await server.start()
     prometheus_client.start_http_server(settings.metrics_port, settings.metrics_host)
-    readying = asyncio.create_task(_say_when_ready(hub, state))
+    readying = asyncio.create_task(_serve_once_ready(hub, state))
     log.info("gRPC on %s:%d", settings.host, settings.port)
     try:
         await stop.wait()
@@ -92,18 +137,18 @@ async def serve(settings: Settings) -> None:
         await hub.close()
 
 
-async def _say_when_ready(hub: Hub, state: health.aio.HealthServicer) -> None:
+async def _serve_once_ready(hub: Hub, state: health.aio.HealthServicer) -> None:
     while True:
         try:
             await hub.ready()
         except TransientError as error:
             log.warning("not ready: %s", error)
         else:
-            await _tell(state, ready=True)
+            await _set_serving(state, ready=True)
             return
 
 
-async def _tell(state: health.aio.HealthServicer, *, ready: bool) -> None:
+async def _set_serving(state: health.aio.HealthServicer, *, ready: bool) -> None:
     statuses = health_pb2.HealthCheckResponse
     for name in (SERVICE, health.OVERALL_HEALTH):
         await state.set(name, statuses.SERVING if ready else statuses.NOT_SERVING)

@@ -23,7 +23,7 @@ _RETRY_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Show:
+class LiveHandler:
     """The stage's handler."""
 
     stream: LiveStream
@@ -34,8 +34,8 @@ class Show:
     async def __call__(self, event: Event) -> Outcome:
         """Publish the event's messages. Raises TransientError and PermanentError."""
         if event.type == events.CANDLES:
-            await asyncio.to_thread(self._read)
-        outgoing, left_out = messages(event, self.ticks_an_event, self._shows)
+            await asyncio.to_thread(self.watched.all_of, range(self.shards))
+        outgoing, left_out = messages(event, self.ticks_an_event, self._is_watched)
         if outgoing:
             await self._publish(event.id, outgoing)
         metrics.LIVE_TICKS_CONFLATED.inc(left_out)
@@ -56,9 +56,5 @@ class Show:
                     raise
             await asyncio.sleep(_RETRY_S)
 
-    def _read(self) -> None:
-        for shard in range(self.shards):
-            self.watched.of(shard)
-
-    def _shows(self, timeframe: str, instrument: str) -> bool:
+    def _is_watched(self, timeframe: str, instrument: str) -> bool:
         return self.watched.of(shard_of(instrument, self.shards)).shows(timeframe, instrument)

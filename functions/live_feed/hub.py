@@ -60,9 +60,9 @@ class Hub:
         self._clients: dict[str, set[Subscriber]] = {}
         self._expected: Counter[str] = Counter()
         self._task: asyncio.Task[None] | None = None
-        self._present = asyncio.Event()
+        self._caught_up = asyncio.Event()
         self._replaying = asyncio.Lock()
-        self._present_from = 0
+        self._catch_up_to = 0
         self._derived: dict[str, dict[str, Derive]] = {}
         self._derived_since: dict[str, int] = {}
         self.seq = 0
@@ -82,7 +82,7 @@ class Hub:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._follow(), name="live-feed hub")
         try:
-            await asyncio.wait_for(self._present.wait(), _PATIENCE_S)
+            await asyncio.wait_for(self._caught_up.wait(), _PATIENCE_S)
         except TimeoutError:
             raise TransientError("the live stream in NATS is not reached yet") from None
 
@@ -118,7 +118,7 @@ class Hub:
                 if not wanting:
                     del self._clients[each]
 
-    def learn(self, message: Message, leased: int | None = None) -> None:
+    def take_history(self, message: Message, leased: int | None = None) -> None:
         """Take a message from the history; it is shown if it is the newest of its channel.
 
         `leased`: the position since which the channel is watched. A message from the stream after
@@ -129,7 +129,7 @@ class Hub:
         if leased is not None and self._newest.was_published(channel, leased):
             return
         if self._newest.is_passed_by(update):
-            self._give(update)
+            self._dispatch(update)
 
     def derive(self, base: str, channel: str, derive: Derive) -> None:
         """Derive a channel from each state of another one, for what no message carries."""
@@ -147,17 +147,17 @@ class Hub:
             derived.pop(channel, None)
         self._derived = {base: derived for base, derived in self._derived.items() if derived}
 
-    def show(self, channel: str, candle: Candle, received_us: int = 0) -> None:
+    def publish_candle(self, channel: str, candle: Candle, received_us: int = 0) -> None:
         """Send a derived candle to its subscribers, and derive further channels from it."""
         payload = candle.to_message().SerializeToString()
         published_us = time.time_ns() // 1000
-        self._give(Update(self.seq, channel, payload, received_us, published_us))
+        self._dispatch(Update(self.seq, channel, payload, received_us, published_us))
         self._derive(channel, candle, published_us, received_us)
 
-    def give(self, channel: str, payload: bytes, *, late: bool = False) -> None:
+    def publish(self, channel: str, payload: bytes, *, late: bool = False) -> None:
         """Send a derived message to the channel's subscribers."""
         published_us = time.time_ns() // 1000
-        self._give(Update(self.seq, channel, payload, 0, published_us, late))
+        self._dispatch(Update(self.seq, channel, payload, 0, published_us, late))
 
     def present(self, channels: Iterable[str]) -> list[Update]:
         """Return the newest message of each requested channel."""
@@ -220,7 +220,7 @@ class Hub:
                         self._forget()
                     for update in batch:
                         self._take(update)
-                    self._tell_present()
+                    self._set_if_caught_up()
                     await self._republish()
                     self._expire()
             except Exception:
@@ -236,12 +236,12 @@ class Hub:
             self.seq = max(self.seq, update.seq)
         if not state.messages:
             self.seq = max(self.seq, state.last_seq)
-        self._present_from = state.last_seq
-        self._tell_present()
+        self._catch_up_to = state.last_seq
+        self._set_if_caught_up()
 
-    def _tell_present(self) -> None:
-        if self.seq >= self._present_from:
-            self._present.set()
+    def _set_if_caught_up(self) -> None:
+        if self.seq >= self._catch_up_to:
+            self._caught_up.set()
 
     def _expire(self) -> None:
         """Expire old channels periodically."""
@@ -251,7 +251,7 @@ class Hub:
             self._newest.expire(int((now_s - self._latest_age_s) * 1e6))
 
     def _forget(self) -> None:
-        self.seq = self._present_from = 0
+        self.seq = self._catch_up_to = 0
         self._derived_since = dict.fromkeys(self._derived_since, 0)
         self._newest.clear()
         self._recent.clear()
@@ -263,7 +263,7 @@ class Hub:
             return
         metrics.LIVE_MESSAGES.inc()
         self._ages.take(arrived)
-        self._give(arrived)
+        self._dispatch(arrived)
         if arrived.channel in self._derived:
             base = Candle.from_message(candles_pb2.Candle.FromString(arrived.payload))
             self._derive(arrived.channel, base, arrived.published_us, arrived.received_us)
@@ -272,9 +272,9 @@ class Hub:
         for channel, derive in self._derived.get(base, {}).items():
             derived = derive(candle, published_us)
             if derived is not None:
-                self.show(channel, derived, received_us)
+                self.publish_candle(channel, derived, received_us)
 
-    def _give(self, arrived: Update) -> None:
+    def _dispatch(self, arrived: Update) -> None:
         update = self._newest.take(arrived)
         if update is None:
             return

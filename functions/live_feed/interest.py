@@ -63,7 +63,7 @@ class Interest:
     _followed: dict[str, LiveBars | LiveIndicator] = field(default_factory=dict)
     _external: set[str] = field(default_factory=set)
     _task: asyncio.Task[None] | None = None
-    _asking: asyncio.Task[None] | None = None
+    _reloading: asyncio.Task[None] | None = None
 
     def check(self, channel: str) -> str:
         """Return the normalized channel. Raises ChannelError that names the fix."""
@@ -159,8 +159,8 @@ class Interest:
         """Let the leases expire."""
         if self._task is not None:
             await end(self._task)
-        if self._asking is not None:
-            await end(self._asking)
+        if self._reloading is not None:
+            await end(self._reloading)
         for followed in self._followed.values():
             await followed.close()
         await self.history.close()
@@ -168,7 +168,7 @@ class Interest:
     async def _learn(self, names: set[str]) -> None:
         if names and self.history.is_configured:
             for each in await self.history.present(names, self.ladder[0].name):
-                self._tell(each)
+                self._pass_on(each)
             self._note_loaded(names)
 
     async def _load_longer(self, channels: Iterable[str]) -> None:
@@ -180,7 +180,7 @@ class Interest:
             _, timeframe, symbol = channel.split(":", 2)
             newest = await self.history.newest(symbol, timeframe)
             if newest is not None:
-                self._tell(candle_message(newest))
+                self._pass_on(candle_message(newest))
             self._note_loaded({channel})
 
     def _names(self, channels: Iterable[str]) -> set[str]:
@@ -253,7 +253,7 @@ class Interest:
         await folding.seed(self.ladder, newest.start_us, read)
         present = folding.present(time.time_ns() // 1000)
         if present is not None:
-            self.hub.show(channel, present)
+            self.hub.publish_candle(channel, present)
 
     async def _keep(self) -> None:
         """Renew leases and end what is no longer watched."""
@@ -277,8 +277,8 @@ class Interest:
             self._since = {n: p for n, p in self._since.items() if n in names}
             self._loaded = {n: t for n, t in self._loaded.items() if n in names}
             await self._renew(names)
-            if self._asking is None or self._asking.done():  # does not delay lease renewal
-                self._asking = asyncio.create_task(self._reload(), name="live-feed present")
+            if self._reloading is None or self._reloading.done():  # does not delay lease renewal
+                self._reloading = asyncio.create_task(self._reload(), name="live-feed present")
 
     async def _reload(self) -> None:
         """Read from history what is incomplete or may not have been stored."""
@@ -303,11 +303,11 @@ class Interest:
             await self._learn({each for each in due if not each.startswith(live.CANDLES)})
             await self._load_longer(due)
 
-    def _tell(self, message: Message) -> None:
+    def _pass_on(self, message: Message) -> None:
         """Pass history to the hub, unless the stream has the channel by now."""
         instrument = live.instrument_of(message.channel)
         since = [self._since[each] for each in (instrument, ALL) if each in self._since]
-        self.hub.learn(message, min(since, default=None))
+        self.hub.take_history(message, min(since, default=None))
 
     def _note_loaded(self, names: set[str]) -> None:
         """Note that the values of these names are known; of leased ones for that long."""

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functions.live_feed.derived.history_api import READS_PER_S, HistoryApi
 from functions.live_feed.hub import Hub
 from functions.live_feed.interest import Interest, nobody
-from functions.live_feed.protocols.client_limits import ClientSlots
-from functions.live_feed.protocols.replica import Replica
+from functions.live_feed.protocols.replica import ClientSlots, Replica
 from functions.live_feed.replays.replay import Replays
 from functions.live_feed.stream import Limits, LiveStream
 from shared.market.shards import DEFAULT_SHARDS, MAX_SHARDS

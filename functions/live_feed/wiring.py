@@ -9,12 +9,10 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
 from functions.live_feed.draining import QUEUE_PROXY, Draining
-from functions.live_feed.handler import STAGE, Show
-from functions.live_feed.history import history_proxy
-from functions.live_feed.page import page_routes
-from functions.live_feed.protocols.dead_letters import letters_route
+from functions.live_feed.handler import STAGE, LiveHandler
 from functions.live_feed.protocols.sse import sse_endpoint
 from functions.live_feed.protocols.websocket import websocket_endpoint
+from functions.live_feed.routes import history_proxy, letters_route, page_routes
 from functions.live_feed.settings import LiveSettings
 from shared.adapter.door import EventDoor, is_of_cluster, nowhere
 from shared.adapter.wiring import event_app
@@ -53,7 +51,7 @@ async def ready() -> None:
 
 events = event_app(
     STAGE,
-    Show(
+    LiveHandler(
         stream,
         Watched(connect(settings.live.redis_url)),
         settings.live.shards,

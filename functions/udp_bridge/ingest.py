@@ -19,7 +19,7 @@ from functions.udp_bridge.encodings import ACCEPTED, RefusedBodyError, unpacked
 from shared.adapter.event import OutgoingEvent
 from shared.adapter.health import NO_SINK
 from shared.adapter.sink import Sink
-from shared.adapter.tracing import TRACEPARENT, NoTracing, Tracing
+from shared.adapter.tracing import TRACEPARENT, Tracing
 from shared.errors import TransientError
 from shared.inputs.clock import ClockRule
 from shared.inputs.parsed import FeedRules
@@ -47,7 +47,7 @@ class Ingest:
         tracing: Tracing | None = None,
     ) -> None:
         self._sink = sink
-        self._tracing = tracing or NoTracing()
+        self._tracing = tracing or Tracing()
         self._max_bytes = max_bytes
         self._source = source
         self._rules, self._clock = rules, clock

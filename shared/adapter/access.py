@@ -36,7 +36,9 @@ Percent-encoded, since a subprotocol may hold neither `/` nor `=`, which base64 
 CLOSE_REFUSED: Final = 1008
 _MIN_TOKEN: Final = 16
 _METHODS: Final = "GET, HEAD, POST, PATCH, DELETE, OPTIONS"
-_ASKED_HEADERS: Final = "authorization, content-type, idempotency-key, last-event-id, if-none-match"
+_ALLOWED_HEADERS: Final = (
+    "authorization, content-type, idempotency-key, last-event-id, if-none-match"
+)
 _EXPOSED: Final = "etag, retry-after, link"
 
 
@@ -208,7 +210,7 @@ def _address(scope: Scope) -> str:
 
 
 def _cors(send: Send, origin: str) -> Send:
-    async def told(message: Message) -> None:
+    async def send_with_cors(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             headers["access-control-allow-origin"] = origin
@@ -216,7 +218,7 @@ def _cors(send: Send, origin: str) -> Send:
             headers.add_vary_header("Origin")
         await send(message)
 
-    return told
+    return send_with_cors
 
 
 def _preflight(origin: str, rules: AccessRules) -> Response:
@@ -226,7 +228,7 @@ def _preflight(origin: str, rules: AccessRules) -> Response:
         status_code=204,
         headers={
             "access-control-allow-methods": _METHODS,
-            "access-control-allow-headers": _ASKED_HEADERS,
+            "access-control-allow-headers": _ALLOWED_HEADERS,
             "access-control-max-age": "600",
         },
     )

@@ -44,7 +44,7 @@ from shared.adapter.event import (
 from shared.adapter.health import Check, health_routes
 from shared.adapter.logs import fields
 from shared.adapter.sink import Sink
-from shared.adapter.tracing import NoTracing, Traced, Tracing
+from shared.adapter.tracing import Traced, Tracing
 from shared.errors import PermanentError, TransientError
 from shared.runtime import metrics
 from shared.wire import events
@@ -122,7 +122,7 @@ class EventApp:
     namespace: str = "default"
     concurrency: int = 1
     ready: Check | None = None
-    tracing: Tracing = field(default_factory=NoTracing)
+    tracing: Tracing = field(default_factory=Tracing)
 
     def __post_init__(self) -> None:
         self._places = asyncio.Semaphore(self.concurrency)

@@ -14,20 +14,20 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from shared.adapter.event import Event, OutgoingEvent
+from shared.adapter.tracing import Traced, Tracing
 from shared.wire import events
 
 _SEND_EACH_MS = 1000
 _W3C = TraceContextTextMapPropagator()
 
 
-class Spanned:
-    """One event's processing in a stage, as a span: see `tracing.Traced`."""
+class Spanned(Traced):
+    """One event's processing in a stage, as a span."""
 
     def __init__(self, span: Span) -> None:
         carrier: dict[str, str] = {}
         _W3C.inject(carrier, set_span_in_context(span))
-        self.traceparent = carrier.get(events.TRACEPARENT, "")
-        self.trace_id = f"{span.get_span_context().trace_id:032x}"
+        super().__init__(carrier.get(events.TRACEPARENT, ""))
         self._span = span
 
     def answered(self, outcome: str, status: int, error: BaseException | None = None) -> None:
@@ -39,7 +39,7 @@ class Spanned:
             self._span.set_status(Status(StatusCode.ERROR, str(error)))
 
 
-class OpenTelemetry:
+class OpenTelemetry(Tracing):
     """Spans of one stage, sent in batches by a thread of the SDK."""
 
     def __init__(self, stage: str, tracer: Tracer) -> None:
@@ -60,33 +60,27 @@ class OpenTelemetry:
     @contextlib.contextmanager
     def event(self, event: Event) -> Iterator[Spanned]:
         """Open a child of the sender's span; without one, or a malformed one, a new trace."""
-        parent = _parent(event.attributes.get(events.TRACEPARENT, ""))
-        attributes: dict[str, str | int] = {
-            "cloudevents.event_id": event.id,
-            "cloudevents.event_type": event.type,
-            "cloudevents.event_source": event.source,
-            "kandle.stage": self._stage,
-            "kandle.body_bytes": len(event.body),
-        }
-        with self._tracer.start_as_current_span(
-            f"{self._stage} {event.type}", parent, SpanKind.CONSUMER, attributes
-        ) as span:
+        parent = event.attributes.get(events.TRACEPARENT, "")
+        with self._span(event, parent, SpanKind.CONSUMER) as span:
+            span.set_attribute("cloudevents.event_source", event.source)
             yield Spanned(span)
 
     @contextlib.contextmanager
     def sending(self, event: OutgoingEvent, parent: str = "") -> Iterator[str]:
         """Open a span that ends when the broker has the event, however often it takes to send."""
+        with self._span(event, parent, SpanKind.PRODUCER) as span:
+            yield Spanned(span).traceparent
+
+    def _span(
+        self, event: Event | OutgoingEvent, parent: str, kind: SpanKind
+    ) -> contextlib.AbstractContextManager[Span]:
         attributes: dict[str, str | int] = {
             "cloudevents.event_id": event.id,
             "cloudevents.event_type": event.type,
             "kandle.stage": self._stage,
             "kandle.body_bytes": len(event.body),
         }
-        with self._tracer.start_as_current_span(
-            f"{self._stage} {event.type}", _parent(parent), SpanKind.PRODUCER, attributes
-        ) as span:
-            yield Spanned(span).traceparent
-
-
-def _parent(traceparent: str) -> Context:
-    return _W3C.extract({events.TRACEPARENT: traceparent}, Context())
+        context = _W3C.extract({events.TRACEPARENT: parent}, Context())
+        return self._tracer.start_as_current_span(
+            f"{self._stage} {event.type}", context, kind, attributes
+        )

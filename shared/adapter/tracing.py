@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final, Protocol
+from typing import Final
 
 from shared.adapter.event import Event, OutgoingEvent
 from shared.runtime.settings import SettingsError
@@ -20,57 +20,34 @@ TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]
 """A valid traceparent: W3C Trace Context."""
 
 
-class Traced(Protocol):
-    """One event's processing in a stage.
+class Traced:
+    """One event's processing in a stage, here without a span.
 
-    `traceparent`: for its outputs. `trace_id`: for logs. Both are empty without tracing.
+    `traceparent`: for its outputs. `trace_id`: for logs. Both are empty if unknown.
     """
 
-    traceparent: str
-    trace_id: str
-
-    def answered(self, outcome: str, status: int, error: BaseException | None = None) -> None:
-        """Note how it ended."""
-        ...
-
-
-class Tracing(Protocol):
-    """Makes the spans of a stage."""
-
-    def event(self, event: Event) -> contextlib.AbstractContextManager[Traced]:
-        """Trace the processing of an event."""
-        ...
-
-    def sending(
-        self, event: OutgoingEvent, parent: str = ""
-    ) -> contextlib.AbstractContextManager[str]:
-        """Trace a new event until the broker has it; yields its traceparent.
-
-        `parent`: the client's, if it sent one.
-        """
-        ...
-
-
-class _Passed:
     def __init__(self, traceparent: str) -> None:
         self.traceparent = traceparent
         self.trace_id = traceparent.split("-")[1] if traceparent.count("-") >= 3 else ""
 
     def answered(self, outcome: str, status: int, error: BaseException | None = None) -> None:
-        """Nobody asks."""
+        """Note how it ended."""
 
 
-class NoTracing:
-    """Passes the traceparent on unchanged."""
+class Tracing:
+    """Makes the spans of a stage; this one makes none and passes the traceparent on unchanged."""
 
     @contextlib.contextmanager
     def event(self, event: Event) -> Iterator[Traced]:
-        """Trace nothing."""
-        yield _Passed(event.attributes.get(events.TRACEPARENT, ""))
+        """Trace the processing of an event."""
+        yield Traced(event.attributes.get(events.TRACEPARENT, ""))
 
     @contextlib.contextmanager
     def sending(self, event: OutgoingEvent, parent: str = "") -> Iterator[str]:
-        """Trace nothing."""
+        """Trace a new event until the broker has it; yields its traceparent.
+
+        `parent`: the client's, if it sent one.
+        """
         yield parent
 
 
@@ -78,7 +55,7 @@ def tracing(stage: str, mapping: Mapping[str, str]) -> Tracing:
     """Return the configured tracing. Raises SettingsError without the extra `otel`."""
     endpoint = mapping.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")
     if not endpoint:
-        return NoTracing()
+        return Tracing()
     try:
         from shared.adapter.spans import OpenTelemetry
     except ImportError as error:

@@ -15,7 +15,7 @@ from prometheus_client import Counter, Gauge
 
 from shared.adapter.event import OutgoingEvent
 from shared.adapter.sink import Sink
-from shared.adapter.tracing import NoTracing, Tracing
+from shared.adapter.tracing import Tracing
 from shared.errors import TransientError
 from shared.runtime.tasks import end
 from shared.sources.batcher import Batch
@@ -56,7 +56,7 @@ class Outbox:
     ) -> None:
         self._sink = sink
         self._clock = clock
-        self._tracing = tracing or NoTracing()
+        self._tracing = tracing or Tracing()
         self._max_bytes = max_bytes
         self._sent = sent
         self._buffered = buffered

@@ -31,7 +31,7 @@ from functions.detect_pattern.handler import DetectPattern
 from functions.detect_pattern.step import Steps
 from functions.detect_pattern.storage import Storage
 from functions.detect_pattern.store import Store as PatternStore
-from functions.live_feed.handler import Show
+from functions.live_feed.handler import LiveHandler
 from functions.live_feed.stream import Limits, LiveStream
 from functions.normalize.handler import Normalize
 from functions.notify.claims import Claims
@@ -163,7 +163,7 @@ def handlers(
         "dead-letter": Keep(servers["NATS_URL"]),
         "notify": Notify(Claims(postgres), ()),
         "detect-pattern": detector(Storage(postgres), PatternStore(valkey, 1)),
-        "live-feed": Show(LiveStream(servers["NATS_URL"], Limits()), Watched(valkey), 1, 50),
+        "live-feed": LiveHandler(LiveStream(servers["NATS_URL"], Limits()), Watched(valkey), 1, 50),
     }
     engine.close()
     postgres.close()
@@ -197,7 +197,7 @@ class Function:
             self._runner.run(each.close())
         if isinstance(self._handle, Keep):
             self._runner.run(self._handle.close())
-        if isinstance(self._handle, Show):
+        if isinstance(self._handle, LiveHandler):
             self._runner.run(self._handle.stream.close())
         self._runner.run(self._client.aclose())
         self._runner.close()

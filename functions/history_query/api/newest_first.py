@@ -15,7 +15,6 @@ from functions.history_query.api.endpoints import Handlers, as_json, unknown
 from functions.history_query.api.parameters import FURTHEST_US, now_us, read, read_limit, read_range
 
 DEFAULT_LIMIT: Final = 100
-RANGE: Final = "from to"
 PAGE: Final = (
     spec.limit(DEFAULT_LIMIT),
     spec.cursor_of(MomentCursor(1_764_340_200_000_000, "1").text()),
@@ -24,11 +23,11 @@ PAGE: Final = (
 
 Parameters = dict[str, Any]
 Row = tuple[Any, int, str]
-"""What is shown, its time in microseconds, and its id."""
+"""What is page_rows, its time in microseconds, and its id."""
 
 
 def read_list(query: Mapping[str, str]) -> Parameters:
-    """Read RANGE and PAGE, as parameters of a statement. Raises ParameterError."""
+    """Read from, to and PAGE, as parameters of a statement. Raises ParameterError."""
     from_us, to_us = read_range(query, now_us())
     before = read(query, "cursor", MomentCursor.read) or MomentCursor(2 * FURTHEST_US, "")
     return {
@@ -48,41 +47,57 @@ class NewestFirst:
     item: str
 
     def part(
-        self, summary: str, of_one: str, item: spec.Json, *choice: spec.Json | str
+        self,
+        summary: str,
+        of_one: str,
+        item: spec.Json,
+        *choice: spec.Json | str,
+        own: spec.Json,
     ) -> spec.Part:
         """Describe the routes: `summary` of the list of all instruments, `of_one` of one's."""
         path, schema = f"/api/{self.name}", f"{self.item}s"
-        page = {self.name: spec.list_of(self.item), "next": spec.NEXT}
+        pages = spec.schemas(
+            f"""
+            page
+              {self.name}  [{self.item}]
+              next  cursor
+            {schema}
+              symbol  string
+              {self.name},next  =page
+            """
+        )
         return spec.Part(
             {
-                path: spec.get(summary, spec.object_of(page), *choice, refusals=(400, 503)),
+                path: spec.get(summary, pages["page"], *choice, own=own, refusals=(400, 503)),
                 f"{path}/{{symbol}}": spec.get(
-                    of_one, spec.ref(schema), "symbol", *choice, refusals=spec.STORES
+                    of_one, schema, "symbol", *choice, own=own, refusals=spec.STORES
                 ),
             },
-            {self.item: item, schema: spec.object_of({"symbol": spec.NAME, **page})},
+            {self.item: item, schema: pages[schema]},
         )
 
     def handlers(
         self,
         read_parameters: Callable[[Mapping[str, str]], Parameters],
         rows: Callable[[Parameters], Sequence[Row]],
-        knows: Callable[[str], bool],
+        exists: Callable[[str], bool],
     ) -> Handlers:
         """Return the handlers. `rows`: up to `limit` of a `symbol`, or of all if that is None.
 
-        `knows` tells whether an instrument was ever seen.
+        `exists`: whether an instrument was ever seen.
         """
 
         def page(request: Request) -> Response:
             symbol = request.path_params.get("symbol")
             parameters = {**read_parameters(request.query_params), "symbol": symbol}
             found = rows(parameters)
-            shown = found[: parameters["limit"] - 1]
-            if symbol is not None and not shown and not knows(symbol):
+            page_rows = found[: parameters["limit"] - 1]
+            if symbol is not None and not page_rows and not exists(symbol):
                 return unknown(symbol)
-            cursor = MomentCursor(*shown[-1][1:]).text() if len(found) > len(shown) else None
-            body = {self.name: [data for data, *_ in shown], "next": cursor}
+            cursor = (
+                MomentCursor(*page_rows[-1][1:]).text() if len(found) > len(page_rows) else None
+            )
+            body = {self.name: [data for data, *_ in page_rows], "next": cursor}
             return as_json(body if symbol is None else {"symbol": symbol, **body})
 
         return {f"/api/{self.name}": page, f"/api/{self.name}/{{symbol}}": page}

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from functions.history_query import topics
-from functions.history_query.api.openapi_schemas import NAME, Json, Part, get, object_of
+from functions.history_query.api.openapi_schemas import Json, Part, get, schemas
 
 _OWN: Final = Part(
     {
         "/openapi.json": get("This document.", {"type": "object"}),
         **{
-            path: get("This reference as an HTML page.", {"type": "string"}, media_type="text/html")
+            path: get("This reference as an HTML page.", "string", media_type="text/html")
             for path in ("/docs", "/")
         },
         **{
-            path: get(summary, {"type": "string"}, media_type="text/plain")
+            path: get(summary, "string", media_type="text/plain")
             for path, summary in {
                 "/health": "Liveness.",
                 "/health/liveness": "Liveness.",
@@ -26,7 +26,14 @@ _OWN: Final = Part(
             }.items()
         },
     },
-    {"Problem": object_of({"title": NAME, "status": {"type": "integer"}, "detail": NAME})},
+    schemas(
+        """
+        Problem
+          title   string
+          status  integer
+          detail  string
+        """
+    ),
 )
 
 _PARTS: Final[dict[str, Part]] = {

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from starlette.datastructures import QueryParams
 
 from functions.history_query.api.cursors import CandleCursor, TickCursor, TickPlace
 from shared.analysis.indicators import AnyIndicator, parse_indicators
+from shared.market.bar_types import BarType
 from shared.market.calendar_timeframes import of_days
 from shared.market.order import OrderKey
 from shared.market.resolution import Resolution, next_start_us, resolved
@@ -31,6 +32,7 @@ T = TypeVar("T")
 DEFAULT_LIMIT: Final = 1_000
 MAX_LIMIT: Final = 10_000
 DEFAULT_PRICES: Final = 100
+DEFAULT_BARS: Final = "tick:1000"
 
 DAY_US: Final = 86_400_000_000
 FURTHEST_US: Final = 10**17
@@ -64,17 +66,42 @@ class Page:
         """The timeframe of the candles."""
         return self.resolution.timeframe
 
+    def cursor(self, rows: Sequence[Mapping[str, Any]]) -> str:
+        """Return the cursor of the page that continues these candles."""
+        start_us = rows[0 if self.newest else -1]["t"] * 1000
+        return CandleCursor("before" if self.newest else "after", start_us).text()
+
 
 @dataclass(frozen=True, slots=True)
 class TickPage:
-    """Page of ticks: times in [from_us, to_us), before `before` in the total order, the newest."""
+    """Page of ticks: times in [from_us, to_us), at most `limit`, the first or the `newest`.
+
+    `place`: only those before it in the total order if `newest`, else after it.
+    """
 
     from_us: int
     to_us: int
     limit: int
-    before: OrderKey | None
-    after: OrderKey | None = None
     newest: bool = True
+    place: OrderKey | None = None
+
+    def cursor(self, edge: OrderKey | None) -> str | None:
+        """Return the cursor of the page that continues at `edge`; None: there is no more."""
+        if edge is None:
+            return None
+        return TickPlace.of("before" if self.newest else "after", edge).text()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BarPage(TickPage):
+    """Page of information bars by the times of their first trades; `place`: where one ends.
+
+    `frame`: trading days, each of which starts a new bar. `indicators` are computed for each bar.
+    """
+
+    type: BarType
+    frame: Timeframe
+    indicators: tuple[AnyIndicator, ...] = ()
 
 
 def read_page(query: Mapping[str, str], ladder: tuple[Timeframe, ...]) -> Page:
@@ -106,17 +133,22 @@ def read_page(query: Mapping[str, str], ladder: tuple[Timeframe, ...]) -> Page:
 
 def read_resolution(query: Mapping[str, str], ladder: tuple[Timeframe, ...]) -> Resolution:
     """Read timeframe, and whose days: session, calendar or tz. Raises ParameterError."""
-    name, _, days_name = (query.get("timeframe") or ladder[0].name).partition("@")
-    days = read({"timeframe": days_name}, "timeframe", trading_days)
-    if days is not None and (query.get("session") or query.get("calendar")):
-        raise ParameterError(
-            f"timeframe: {days_name!r} says whose days; leave out session, calendar"
-        )
-    days = days or read_days(query)
+    name, days = _read_with_days(query, "timeframe", ladder[0].name)
     try:
         return resolved(of_days(name, days), ladder)
     except ValueError as error:
         raise ParameterError(f"timeframe: {error}") from error
+
+
+def _read_with_days(
+    query: Mapping[str, str], name: str, default: str
+) -> tuple[str, TradingDays | None]:
+    """Read a name behind which trading days may follow an @; else those of `read_days`."""
+    text, _, days_name = (query.get(name) or default).partition("@")
+    days = read({name: days_name}, name, trading_days)
+    if days is not None and (query.get("session") or query.get("calendar")):
+        raise ParameterError(f"{name}: {days_name!r} says whose days; leave out session, calendar")
+    return text, days or read_days(query)
 
 
 def read_days(query: Mapping[str, str]) -> TradingDays | None:
@@ -150,27 +182,38 @@ def read_ticks(
     if from_us is None:
         from_us = 0 if span_us is None else max(0, min(now_us, to_us) - span_us)
     cursor = read(query, "cursor", TickCursor.read)
-    before = None if cursor is None else cursor.key
-    return TickPage(from_us, to_us, read_limit(query, limit), before)
+    place = None if cursor is None else cursor.key
+    return TickPage(from_us, to_us, read_limit(query, limit), place=place)
 
 
 def read_raw_ticks(query: Mapping[str, str]) -> TickPage:
     """Read from, to, limit and cursor of raw ticks, in either direction. Raises ParameterError."""
+    return TickPage(*_read_either_way(query))
+
+
+def read_bars(query: Mapping[str, str]) -> BarPage:
+    """Read the parameters of bars. Raises ParameterError."""
+    text, days = _read_with_days(query, "type", DEFAULT_BARS)
+    try:
+        type_ = BarType.parse(text)
+    except ValueError as error:
+        raise ParameterError(f"type: {error}") from error
+    frame, indicators = of_days("1d", days), read_indicators(query)
+    return BarPage(*_read_either_way(query), type=type_, frame=frame, indicators=indicators)
+
+
+def _read_either_way(query: Mapping[str, str]) -> tuple[int, int, int, bool, OrderKey | None]:
+    """Read the fields of a page of ticks in either direction."""
     from_us, to_us = read_range(query, now_us(), read_zone(query))
-    before = after = None
-    newest = from_us is None
-    if (place := read_place(query)) is not None:
-        direction, key = place
-        newest = direction == "before"
-        before, after = (key, None) if newest else (None, key)
-    return TickPage(
-        0 if from_us is None else from_us,
-        to_us,
-        read_limit(query, DEFAULT_LIMIT),
-        before,
-        after,
-        newest,
-    )
+    newest, place = from_us is None, None
+    if (cursor := read(query, "cursor", _read_place)) is not None:
+        newest, place = cursor
+    return from_us or 0, to_us, read_limit(query, DEFAULT_LIMIT), newest, place
+
+
+def _read_place(text: str) -> tuple[bool, OrderKey]:
+    place = TickPlace.read(text)
+    return place.direction == "before", place.key
 
 
 def read(query: Mapping[str, str], name: str, parse: Callable[[str], T]) -> T | None:
@@ -203,16 +246,6 @@ def read_limit(query: Mapping[str, str], default: int) -> int:
     if re.fullmatch(r"[0-9]{1,6}", text) is None or not 1 <= int(text) <= MAX_LIMIT:
         raise ParameterError(f"limit: {text[:40]!r} is no whole number from 1 to {MAX_LIMIT}")
     return int(text)
-
-
-def read_place(query: Mapping[str, str]) -> tuple[str, OrderKey] | None:
-    """Read direction and order key of a `cursor` among ticks. Raises ParameterError."""
-
-    def parse(text: str) -> tuple[str, OrderKey]:
-        place = TickPlace.read(text)
-        return place.direction, place.key
-
-    return read(query, "cursor", parse)
 
 
 def read_range(query: Mapping[str, str], now_us: int, zone: tzinfo = UTC) -> tuple[int | None, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -9,12 +11,12 @@ from decimal import Context, Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+import zstandard
 from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.api.formats import MEDIA_TYPES, Content, rendered, requested_format
 from functions.history_query.api.parameters import ParameterError, read
-from functions.history_query.api.response_cache import cacheable
 from shared.market.decimals import to_text
 from shared.market.trading_days import zone_of
 
@@ -24,6 +26,10 @@ CANDLE_COLUMNS: Final = (
 )
 _FILLS: Final = ("none", "previous", "null")
 _PRECISION: Final = Context(prec=20)
+_SMALL: Final = 1_000
+_REVALIDATED: Final = "private, no-cache"
+"""Private, since the API may require a token. Revalidated each time (304 while unchanged), since a
+late tick, a replay or a rebuild may change a range of any age."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +106,39 @@ def _sides(row: Mapping[str, Any]) -> dict[str, str]:
     share = _PRECISION.divide(bought, known_volume) if known_volume else Decimal("0.5")
     bought = _PRECISION.multiply(volume, share)
     return {"bv": to_text(bought), "sv": to_text(volume - bought)}
+
+
+def cacheable(request: Request, response: Response) -> Response:
+    """Add an ETag; answer 304 if the client already has it."""
+    tag = f'W/"{hashlib.blake2b(bytes(response.body), digest_size=12).hexdigest()}"'
+    headers = {
+        "etag": tag,
+        "cache-control": _REVALIDATED,
+        "vary": "Accept, Accept-Encoding",
+    }
+    client_tags = [each.strip() for each in request.headers.get("if-none-match", "").split(",")]
+    if tag in client_tags or "*" in client_tags:
+        return Response(status_code=304, headers=headers)
+    response.headers.update(headers)
+    return packed(request, response)
+
+
+def packed(request: Request, response: Response) -> Response:
+    """Compress a large body with an encoding that the client accepts."""
+    body = bytes(response.body)
+    if len(body) < _SMALL or "content-encoding" in response.headers:
+        return response
+    accepted = {
+        part.partition(";")[0].strip(): part.replace(" ", "")
+        for part in request.headers.get("accept-encoding", "").lower().split(",")
+        if not part.replace(" ", "").endswith((";q=0", ";q=0.0"))
+    }
+    if "zstd" in accepted:
+        response.body, encoding = zstandard.ZstdCompressor(level=1).compress(body), "zstd"
+    elif "gzip" in accepted:
+        response.body, encoding = gzip.compress(body, 1, mtime=0), "gzip"
+    else:
+        return response
+    response.headers["content-encoding"] = encoding
+    response.headers["content-length"] = str(len(response.body))
+    return response

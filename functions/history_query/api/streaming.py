@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
-from functions.history_query.api.endpoints import WHOLE_RANGE
+from functions.history_query.api.endpoints import WHOLE_RANGE, unknown
 from functions.history_query.api.formats import MEDIA_TYPES, Content, Row, rendered
 from functions.history_query.api.parameters import ParameterError
 from functions.history_query.api.presentation import Presentation
@@ -20,13 +20,13 @@ FORMATS: Final = ("ndjson", "csv")
 _APART: Final = ("cursor", "fill", "indicators")
 _TRIES: Final = 5
 
-NextPage = Callable[[], tuple[Sequence[Row], bool]]
-"""Returns the next rows, and whether there are more."""
+P = TypeVar("P")
+
 NextBody = Callable[[], tuple[bytes, bool]]
 """Returns the next part of the body, and whether there is more."""
 
 
-def asks_for_all(
+def is_whole_range(
     query: Mapping[str, str], presentation: Presentation, formats: Sequence[str] = FORMATS
 ) -> bool:
     """Tell whether `limit` is `all`. Raises ParameterError if other parameters rule it out."""
@@ -42,20 +42,32 @@ def asks_for_all(
 
 
 def streamed(
-    presentation: Presentation, first: tuple[Sequence[Row], bool], following: NextPage
-) -> StreamingResponse:
-    """Stream the rows of the first page and of all following ones."""
+    symbol: str,
+    presentation: Presentation,
+    page: P,
+    read: Callable[[str, P], tuple[Sequence[Row], P | None]],
+    exists: Callable[[str], bool],
+) -> Response:
+    """Stream the rows of a page and of all following ones.
+
+    `read` returns the rows of a page, and the following one.
+    """
     body = StreamBody(presentation.format)
+    rows, following = read(symbol, page)
+    if not rows and not exists(symbol):
+        return unknown(symbol)
+
+    def encoded(rows: Sequence[Row]) -> tuple[bytes, bool]:
+        content = Content("", {}, [presentation.row(row) for row in rows], None, frozenset())
+        return body(content, is_last=following is None), following is not None
 
     def next_body() -> tuple[bytes, bool]:
-        rows, has_more = following()
-        return encoded(rows, has_more), has_more
+        nonlocal following
+        assert following is not None
+        rows, following = read(symbol, following)
+        return encoded(rows)
 
-    def encoded(rows: Sequence[Row], has_more: bool) -> bytes:
-        displayed = [presentation.row(row) for row in rows]
-        return body(Content("", {}, displayed, None, frozenset()), is_last=not has_more)
-
-    return streamed_bodies(presentation.format, (encoded(*first), first[1]), next_body)
+    return streamed_bodies(presentation.format, encoded(rows), next_body)
 
 
 def streamed_bodies(

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from functions.history_query.api.parameters import BarPage
 from functions.history_query.queries.bar_checkpoints import (
     BarDay,
     Checkpoint,
@@ -15,7 +16,6 @@ from functions.history_query.queries.bar_checkpoints import (
     MadeBars,
     joined,
 )
-from functions.history_query.queries.bar_request import BarPage
 from functions.history_query.queries.tick_slices import Slice, TickSlices
 from shared.candles.bar_fold import BarFold
 from shared.candles.trades import MINUTE_US

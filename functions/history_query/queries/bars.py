@@ -9,11 +9,10 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from functions.history_query.api.parameters import FURTHEST_US, now_us
+from functions.history_query.api.parameters import FURTHEST_US, BarPage, now_us
 from functions.history_query.queries.bar_checkpoints import MadeBars, joined
 from functions.history_query.queries.bar_days import BarDays, BarRange
-from functions.history_query.queries.bar_request import BarPage
-from functions.history_query.queries.gaps import Row, open_gaps
+from functions.history_query.queries.closed_and_live import Row, open_gaps
 from shared.candles.bar_fold import Bars
 from shared.candles.trades import MINUTE_US
 from shared.market.order import OrderKey

@@ -8,10 +8,14 @@ from typing import Final
 
 import numpy as np
 
-from functions.history_query.api.cursors import CandleCursor
 from functions.history_query.api.parameters import MAX_LIMIT, Page, now_us
-from functions.history_query.queries.closed_and_live import StoredCandles, StoredRange
-from functions.history_query.queries.gaps import Row, mark_incomplete, open_gaps
+from functions.history_query.queries.closed_and_live import (
+    Row,
+    StoredCandles,
+    StoredRange,
+    mark_incomplete,
+    open_gaps,
+)
 from functions.history_query.queries.tick_slices import DAY_US, TickSlices
 from shared.candles.folds import Places, merged, together
 from shared.candles.partials import partials
@@ -59,11 +63,7 @@ class CandlePages:
                 self._mark(symbol, page, rows)
         if page.newest:
             rows.reverse()
-        if not has_more:
-            return rows, None
-        if page.newest:
-            return rows, CandleCursor("before", rows[0]["t"] * 1000).text()
-        return rows, CandleCursor("after", rows[-1]["t"] * 1000).text()
+        return rows, page.cursor(rows) if has_more else None
 
     def before(self, symbol: str, page: Page, start_us: int, count: int) -> list[Row]:
         """Return up to `count` candles before a candle of the page, ascending."""
@@ -83,9 +83,9 @@ class CandlePages:
             start_us = earlier[0]["t"] * 1000
         return rows
 
-    def knows(self, symbol: str) -> bool:
+    def exists(self, symbol: str) -> bool:
         """Tell whether the instrument was ever seen."""
-        return self.stored.knows(symbol) or self.slices.watermark_us(symbol) is not None
+        return self.stored.exists(symbol) or self.slices.watermark_us(symbol) is not None
 
     def _mark(self, symbol: str, page: Page, rows: list[Row]) -> None:
         """Set `partial` of candles folded on read, and clear `complete` of those in a gap."""
@@ -113,74 +113,45 @@ class CandlePages:
         return rows, False
 
     def _computed(self, symbol: str, page: Page, now_us: int) -> tuple[list[Candle], bool]:
-        if page.as_of_us is not None:
-            return self._as_of(symbol, page, page.as_of_us)
-        if page.resolution.part is None:
-            return self._from_ticks(symbol, page, now_us)
-        return self._from_parts(symbol, page, page.resolution.part, now_us)
+        """Return candles folded from ticks or from shorter candles."""
+        part, as_of_us = page.resolution.part, page.as_of_us
+        of_ticks = part is None or as_of_us is not None
+        passed_us = 0
+        if as_of_us is None and not page.resolution.is_stored:
+            # Read before the candles: these then include everything up to it. That of stored ticks
+            # for candles of ticks: live ones may be ahead of it.
+            watermark_us = (self.slices if of_ticks else self.stored).watermark_us(symbol)
+            passed_us = 0 if watermark_us is None else watermark_us - self.allowed_lateness_us
+        candles, has_more = folded(
+            self._pieces(symbol, page)
+            if part is None or as_of_us is not None
+            else self._parts(symbol, page, part),
+            page.timeframe,
+            page.limit,
+            newest=page.newest,
+            max_batches=_TICK_SLICES if of_ticks else _PART_BATCHES,
+        )
 
-    def _from_parts(
-        self, symbol: str, page: Page, part: Timeframe, now_us: int
-    ) -> tuple[list[Candle], bool]:
-        # Read the watermark first: later reads then include everything up to it.
-        watermark_us = None if page.resolution.is_stored else self.stored.watermark_us(symbol)
+        def is_closed(candle: Candle) -> bool:
+            end_us = page.timeframe.end_us(candle.start_us)
+            if as_of_us is not None:
+                return end_us <= as_of_us
+            if of_ticks:
+                return end_us <= passed_us or (
+                    end_us <= now_us and self._stored_closed(candle, end_us)
+                )
+            # A quiet instrument's parts were closed by the clock, so this candle is closed too.
+            return candle.closed and (page.resolution.is_stored or end_us <= max(passed_us, now_us))
+
+        return [replace(each, closed=is_closed(each)) for each in candles], has_more
+
+    def _parts(self, symbol: str, page: Page, part: Timeframe) -> Iterator[list[Candle]]:
+        """Yield the stored candles that those of the page are folded from."""
         stored_range = StoredRange(symbol, part, page.from_us, page.to_us, page.newest)
         parts_each = page.timeframe.length_us // part.length_us
         size = min((page.limit + 1) * parts_each, _PARTS_AT_ONCE)
-        candles, has_more = folded(
-            (
-                [candle_of(row, symbol, part.name) for row in batch]
-                for batch in self.stored.batches(stored_range, size)
-            ),
-            page.timeframe,
-            page.limit,
-            newest=page.newest,
-            max_batches=_PART_BATCHES,
-        )
-        if page.resolution.is_stored:
-            return candles, has_more
-        passed_us = self._passed_us(watermark_us)
-        evaluated = []
-        for candle in candles:
-            # Quiet instrument: its parts were closed by the clock, so this candle is closed too.
-            end_us = page.timeframe.end_us(candle.start_us)
-            closed = candle.closed and (end_us <= passed_us or end_us <= now_us)
-            evaluated.append(replace(candle, closed=closed))
-        return evaluated, has_more
-
-    def _from_ticks(self, symbol: str, page: Page, now_us: int) -> tuple[list[Candle], bool]:
-        # The watermark of stored ticks: live candles may be ahead of it.
-        passed_us = self._passed_us(self.slices.watermark_us(symbol))
-        candles, has_more = folded(
-            self._pieces(symbol, page),
-            page.timeframe,
-            page.limit,
-            newest=page.newest,
-            max_batches=_TICK_SLICES,
-        )
-        evaluated = []
-        for candle in candles:
-            end_us = page.timeframe.end_us(candle.start_us)
-            closed = end_us <= passed_us or (
-                end_us <= now_us and self._stored_closed(candle, end_us)
-            )
-            evaluated.append(replace(candle, closed=closed))
-        return evaluated, has_more
-
-    def _as_of(self, symbol: str, page: Page, as_of_us: int) -> tuple[list[Candle], bool]:
-        """Return candles of the ticks received by then; `closed`: the interval had ended."""
-        candles, has_more = folded(
-            self._pieces(symbol, page),
-            page.timeframe,
-            page.limit,
-            newest=page.newest,
-            max_batches=_TICK_SLICES,
-        )
-        ends = [page.timeframe.end_us(candle.start_us) for candle in candles]
-        return [
-            replace(candle, closed=end_us <= as_of_us)
-            for candle, end_us in zip(candles, ends, strict=True)
-        ], has_more
+        for batch in self.stored.batches(stored_range, size):
+            yield [candle_of(row, symbol, part.name) for row in batch]
 
     def _pieces(self, symbol: str, page: Page) -> Iterator[list[Candle]]:
         """Yield whole candles from slices of ticks; one cut by an edge waits for the next slice.
@@ -222,6 +193,3 @@ class CandlePages:
         stored_range = StoredRange(candle.instrument, base, from_us, end_us, newest=True)
         rows = self.stored.read(stored_range, (end_us - from_us) // base.length_us + 1)
         return bool(rows) and all(each["closed"] for each in rows)
-
-    def _passed_us(self, watermark_us: int | None) -> int:
-        return 0 if watermark_us is None else watermark_us - self.allowed_lateness_us

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from psycopg import Connection, Cursor, sql
 
-from functions.history_query.queries.gaps import Row, mark_incomplete, open_gaps
 from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.plan import plan_candles
 from shared.market.timeframes import Timeframe
@@ -16,6 +15,10 @@ from shared.market.utc_days import DAY_US, begin_us
 from shared.realtime.readers import LiveState
 from shared.stores.postgres import Postgres
 from shared.wire.candle_json import candle_rows
+from shared.wire.gaps import touches
+
+Row = dict[str, Any]
+"""A candle in its output form."""
 
 _STORED: Final = sql.SQL("""
 SELECT start_us, trim_scale(open)::text AS open, trim_scale(high)::text AS high,
@@ -40,6 +43,11 @@ class StoredRange:
     to_us: int
     newest: bool
 
+    @property
+    def bounds(self) -> tuple[str, str, int, int]:
+        """Parameters of a statement."""
+        return self.symbol, self.timeframe.name, self.from_us, self.to_us
+
 
 @dataclass(frozen=True, slots=True)
 class StoredCandles:
@@ -53,10 +61,7 @@ class StoredCandles:
         """Yield the candles of the range, at most `size` at a time."""
         low, high = stored_range.from_us, stored_range.to_us
         while low < high:
-            remaining = StoredRange(
-                stored_range.symbol, stored_range.timeframe, low, high, stored_range.newest
-            )
-            batch = self._read(remaining, size)
+            batch = self._read(replace(stored_range, from_us=low, to_us=high), size)
             if traded := _traded(batch):
                 yield traded
             if len(batch) < size:
@@ -101,7 +106,7 @@ class StoredCandles:
         """Return the instrument's watermark; None without live state."""
         return self.live.watermark_us(symbol)
 
-    def knows(self, symbol: str) -> bool:
+    def exists(self, symbol: str) -> bool:
         """Tell whether the instrument was ever seen."""
         if self.live.watermark_us(symbol) is not None:
             return True
@@ -117,28 +122,17 @@ class StoredCandles:
 
     def _stored(self, connection: Connection, stored_range: StoredRange, count: int) -> Cursor:
         statement = _STORED.format(sql.SQL("DESC" if stored_range.newest else "ASC"))
-        bounds = (
-            stored_range.symbol,
-            stored_range.timeframe.name,
-            stored_range.from_us,
-            stored_range.to_us,
-            count,
-        )
-        return connection.execute(statement, bounds)
+        return connection.execute(statement, (*stored_range.bounds, count))
 
     def _in_lake(self, stored_range: StoredRange, count: int) -> list[Row]:
         with self.postgres.autocommit() as connection:
             plan = plan_candles(connection, stored_range.from_us, stored_range.to_us)
         if plan.is_hot:
             return []
-        bounds = (
-            stored_range.symbol,
-            stored_range.timeframe.name,
-            stored_range.from_us,
-            stored_range.to_us,
-        )
         return candle_rows(
-            self.cold.candle_lists(plan, *bounds, count=count, newest=stored_range.newest)
+            self.cold.candle_lists(
+                plan, *stored_range.bounds, count=count, newest=stored_range.newest
+            )
         )
 
 
@@ -157,3 +151,27 @@ def _join(by_start: dict[int, Row], rows: Iterable[Row]) -> None:
         previous = by_start.get(row["t"])
         if previous is None or row["revision"] > previous["revision"]:
             by_start[row["t"]] = row
+
+
+def open_gaps(
+    connection: Connection, symbol: str, from_us: int, to_us: int
+) -> Cursor[tuple[int, int]]:
+    """Query the open gaps that touch [from_us, to_us)."""
+    return connection.execute(
+        "SELECT from_us, to_us FROM gaps WHERE instrument = %s AND state = 'open'"
+        " AND from_us < %s AND to_us >= %s",
+        (symbol, to_us, from_us),
+    )
+
+
+def mark_incomplete(
+    spans: Sequence[tuple[int, int]], rows: Iterable[Row], timeframe: Timeframe
+) -> None:
+    """Clear `complete` of the candles that touch a span.
+
+    Candles folded on read need this, since a part that lies wholly in a gap does not exist and so
+    cannot mark them.
+    """
+    for row in rows if spans else ():
+        start_us = row["t"] * 1000
+        row["complete"] &= not touches(spans, start_us, timeframe.end_us(start_us))

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from psycopg import Connection, sql
 
+from functions.history_query.api.parameters import TickPage
 from shared.candles.trades import (
     MINUTE_US,
     NO_ROWS,
@@ -23,6 +25,7 @@ from shared.candles.trades import (
 from shared.errors import TransientError
 from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.plan import Plan, plan_ticks
+from shared.market.order import OrderKey
 from shared.reading.ranges import (
     COARSE_US,
     in_order,
@@ -50,6 +53,7 @@ _READERS: Final = 1
 _WAIT_S: Final = 10.0
 
 _EDGE: Final = "SELECT first_time_us FROM tick_segments WHERE {} ORDER BY {} LIMIT 1"
+_AT_ONCE: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -257,3 +261,67 @@ def _halved(parts: list[Rows], low: int, high: int, *, newest: bool) -> tuple[in
     if newest:
         return min(max(middle, low + unit), high - unit), high
     return low, max(min(middle, high - unit), low + unit)
+
+
+@dataclass(frozen=True, slots=True)
+class TickPages:
+    """Reads pages of ticks. Raises TransientError while a store is away.
+
+    `ended`: cancelled and corrected ones too.
+    """
+
+    slices: TickSlices
+    ended: bool = True
+
+    def whole(self, symbol: str, page: TickPage) -> Iterator[Trades]:
+        """Yield all ticks of the page's range in ascending batches, regardless of its limit."""
+        from_us, to_us = _bounds(page)
+        for part in self.slices.slices(symbol, from_us, to_us, MINUTE_US, newest=False):
+            rows = np.flatnonzero(_in_page(part.trades, from_us, to_us, page))
+            for first in range(0, len(rows), _AT_ONCE):
+                yield part.trades.at(rows[first : first + _AT_ONCE])
+
+    def page(self, symbol: str, page: TickPage) -> tuple[list[Trades], OrderKey | None]:
+        """Return ticks ascending, and the key of the last one read if there are more beyond it.
+
+        Each part has its own decimal scales.
+        """
+        newest = page.newest
+        from_us, to_us = _bounds(page)
+        parts: list[Trades] = []
+        room = page.limit
+        edge: OrderKey | None = None
+        slices = self.slices.slices(
+            symbol, from_us, to_us, MINUTE_US, newest=newest, count=page.limit
+        )
+        for source in slices:
+            trades = source.trades if self.ended else source.trades.standing()
+            rows = np.flatnonzero(_in_page(trades, from_us, to_us, page))
+            selected = rows[max(len(rows) - room, 0) :] if newest else rows[:room]
+            if len(selected):
+                part = trades.at(selected)
+                parts = [part, *parts] if newest else [*parts, part]
+                room -= len(part)
+                edge = trades.key_at(int(selected[0 if newest else -1]))
+            if len(rows) > len(selected):
+                return parts, edge
+        return parts, None
+
+
+def _bounds(page: TickPage) -> tuple[int, int]:
+    if page.place is None:
+        return page.from_us, page.to_us
+    edge_us = page.place.event_time_us
+    if page.newest:
+        return page.from_us, min(page.to_us, edge_us + 1)
+    return max(page.from_us, edge_us), page.to_us
+
+
+def _in_page(trades: Trades, from_us: int, to_us: int, page: TickPage) -> NDArray[np.bool_]:
+    time = trades.rows.time_us
+    inside = (time >= from_us) & (time < to_us) & trades.prints
+    if page.place is not None:
+        for row in np.flatnonzero(time == page.place.event_time_us).tolist():
+            key = trades.key_at(row)
+            inside[row] &= key < page.place if page.newest else key > page.place
+    return inside

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -39,128 +40,114 @@ _TEST_S: Final = 28.0
 """Timeout of a test: longer than notify's own, shorter than live-feed's for this API."""
 
 _RULE: Final[spec.Json] = {
-    **spec.NAME("Rule in the syntax of docs/alerts.md: `BTC-USD close > 75000 on 5m`."),
+    "type": "string",
+    "description": "Rule in the syntax of docs/alerts.md: `BTC-USD close > 75000 on 5m`.",
     "minLength": 1,
     "maxLength": MAX_CHARACTERS,
 }
-_PROBLEM: Final = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _REFUSALS: Final = {
-    "400": {"description": "`detail` names the error and the fix.", "content": _PROBLEM},
-    "404": {"description": "No such active rule.", "content": _PROBLEM},
-    "409": {
-        "description": "Too many rules, or this API is read-only.",
-        "content": _PROBLEM,
-    },
-    "413": {"description": f"The body has more than {MAX_BODY_BYTES} bytes.", "content": _PROBLEM},
-    "415": {"description": "The body is not application/json.", "content": _PROBLEM},
-    "503": {"description": "A store is unavailable; retry.", "content": _PROBLEM},
+    400: "`detail` names the error and the fix.",
+    404: "No such active rule.",
+    409: "Too many rules, or this API is read-only.",
+    413: f"The body has more than {MAX_BODY_BYTES} bytes.",
+    415: "The body is not application/json.",
+    503: spec.REFUSALS[503],
 }
 _ID: Final[spec.Json] = {
-    "name": "id",
-    "in": "query",
+    **spec.query(
+        "id", "Id of the rule.", {"type": "string", "minLength": 1, "maxLength": 64}, "0a1b2c3d"
+    ),
     "required": True,
-    "description": "Id of the rule.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 64},
-    "example": "0a1b2c3d",
 }
+_BODIES: Final = spec.schemas(
+    """
+    rule
+      rule    rule
+    change?
+      rule    rule
+      muted   boolean
+    test?
+      rule    rule
+    """,
+    rule=_RULE,
+)
 
 
-def _refusals(*statuses: str) -> spec.Json:
-    return {status: _REFUSALS[status] for status in statuses}
+def _write(
+    summary: str, answers: dict[int, tuple[str, str]], *refusals: int, body: str = ""
+) -> spec.Json:
+    """Describe a change. `answers`: description and schema, if it has content, by status."""
+    responses = {}
+    for status, (description, schema) in answers.items():
+        content = {"content": spec.content(spec.ref(schema))} if schema else {}
+        responses[str(status)] = {"description": description, **content}
+    described: spec.Json = {"summary": summary}
+    if 404 in refusals:
+        described["parameters"] = [_ID]
+    if body:
+        described["requestBody"] = {"required": True, "content": spec.content(_BODIES[body])}
+    problems = spec.problems({status: _REFUSALS[status] for status in refusals})
+    return {**described, "responses": responses | problems}
 
 
-def _body(properties: spec.Json, **options: Any) -> spec.Json:
-    schema = spec.object_of(properties, **options)
-    return {"required": True, "content": {"application/json": {"schema": schema}}}
-
-
-def _content(name: str) -> spec.Json:
-    return {"content": {"application/json": {"schema": spec.ref(name)}}}
-
-
+_BODIES["change"]["minProperties"] = 1
 PART: Final = spec.Part(
     {
         PATH: {
-            **spec.get(
-                "Active alert rules, the oldest first.",
-                spec.list_of("AlertRule"),
-                refusals=(400, 503),
+            **spec.get("Active alert rules, the oldest first.", "[AlertRule]", refusals=(400, 503)),
+            "post": _write(
+                "Add a rule. Sinks are set only by `kandle alert add --sink`.",
+                {201: ("The rule is active.", "AddedRule")},
+                *(400, 409, 413, 415, 503),
+                body="rule",
             ),
-            "post": {
-                "summary": "Add a rule. Sinks are set only by `kandle alert add --sink`.",
-                "requestBody": _body({"rule": _RULE}),
-                "responses": {
-                    "201": {"description": "The rule is active.", **_content("AddedRule")},
-                    **_refusals("400", "409", "413", "415", "503"),
+            "patch": _write(
+                "Replace a rule, keeping its sink; or mute it: its alerts are stored but not sent.",
+                {
+                    200: ("The new rule is active, under a new id.", "AddedRule"),
+                    204: ("The rule is muted or unmuted.", ""),
                 },
-            },
-            "patch": {
-                "summary": "Replace a rule, keeping its sink; or mute it: its alerts are stored"
-                " but not sent.",
-                "parameters": [_ID],
-                "requestBody": _body(
-                    {"rule": _RULE, "muted": {"type": "boolean"}}, minProperties=1, required=[]
-                ),
-                "responses": {
-                    "200": {
-                        "description": "The new rule is active, under a new id.",
-                        **_content("AddedRule"),
-                    },
-                    "204": {"description": "The rule is muted or unmuted."},
-                    **_refusals("400", "404", "409", "413", "415", "503"),
-                },
-            },
-            "delete": {
-                "summary": "Remove a rule; its alerts stay stored.",
-                "parameters": [_ID],
-                "responses": {
-                    "204": {"description": "The rule is removed."},
-                    **_refusals("400", "404", "409", "503"),
-                },
-            },
+                *(400, 404, 409, 413, 415, 503),
+                body="change",
+            ),
+            "delete": _write(
+                "Remove a rule; its alerts stay stored.",
+                {204: ("The rule is removed.", "")},
+                *(400, 404, 409, 503),
+            ),
         },
         TEST_PATH: {
-            "post": {
-                "summary": "Send a test notification to the services of a rule, or to all without"
-                " one, and return the results.",
-                "requestBody": _body({"rule": _RULE}, required=[]),
-                "responses": {
-                    "200": {
-                        "description": "One result per service; none if ALERT_URLS is not set.",
-                        **_content("TestedAlerts"),
-                    },
-                    **_refusals("400", "409", "413", "415", "503"),
-                },
-            },
+            "post": _write(
+                "Send a test notification to the services of a rule, or to all without one, and"
+                " return the results.",
+                {200: ("One result per service; none if ALERT_URLS is not set.", "TestedAlerts")},
+                *(400, 409, 413, 415, 503),
+                body="test",
+            ),
         },
     },
-    {
-        "AlertRule": spec.object_of(
-            {
-                "id": spec.NAME,
-                "rule": _RULE,
-                "alerts": spec.COUNT("Number of its alerts."),
-                "created": spec.MS,
-                "posted": spec.BOOLEAN("Whether it has a sink."),
-                "muted": spec.BOOLEAN("Whether its alerts are not sent."),
-            }
-        ),
-        "TestedAlerts": spec.object_of({"targets": spec.list_of("TestedTarget")}),
-        "TestedTarget": spec.object_of(
-            {
-                "target": spec.NAME("Service, with its number and names in ALERT_URLS."),
-                "sent": {"type": "boolean"},
-                "reason": spec.NAME("Why it was not sent.", null=True),
-            }
-        ),
-        "AddedRule": spec.object_of(
-            {
-                "id": spec.NAME,
-                "rule": _RULE,
-                "note": spec.NAME("If the rule holds already: when it will alert.", null=True),
-            }
-        ),
-    },
+    spec.schemas(
+        """
+        AlertRule
+          id       string
+          rule     rule
+          alerts   count     Number of its alerts.
+          created  ms
+          posted   boolean   Whether it has a sink.
+          muted    boolean   Whether its alerts are not sent.
+        TestedAlerts
+          targets  [TestedTarget]
+        TestedTarget
+          target   string    Service, with its number and names in ALERT_URLS.
+          sent     boolean
+          reason   string?   Why it was not sent.
+        AddedRule
+          id       string
+          rule     rule
+          note     string?   If the rule holds already: when it will alert.
+        """,
+        rule=_RULE,
+    ),
 )
 
 
@@ -201,6 +188,15 @@ class _Tested(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _T = TypeVar("_T")
+_run: Final = anyio.to_thread.run_sync
+
+
+class _RefusedError(Exception):
+    """A request that gets a problem: `response`."""
+
+    def __init__(self, status: int, title: str, detail: str, retry_s: int | None = None) -> None:
+        super().__init__(detail)
+        self.response = problem(status, title, detail, retry_s)
 
 
 def alert_rule_writes(
@@ -212,51 +208,47 @@ def alert_rule_writes(
     """
 
     async def add(request: Request) -> Response:
-        return await _with_body(request, _Added, lambda body: _in_thread(_add, body.rule))
+        return await _run(_add, await _body(request, _Added))
 
     async def change(request: Request) -> Response:
         rule_id = _id_of(request)
-        if rule_id is None:
-            return _bad_id()
-        return await _with_body(request, _Changed, lambda body: _in_thread(_change, rule_id, body))
+        return await _run(_change, rule_id, await _body(request, _Changed))
 
     async def remove(request: Request) -> Response:
-        rule_id = _id_of(request)
-        return _bad_id() if rule_id is None else await _in_thread(_remove, rule_id)
+        return await _run(_remove, _id_of(request))
 
     async def test(request: Request) -> Response:
-        return await _with_body(request, _Tested, _test)
+        body = await _body(request, _Tested)
+        rule = None if body.rule is None else Rule.parse(body.rule).text()
+        return as_json({"targets": await _notified(notify_url, rule)})
 
-    def _add(text: str) -> Response:
-        rule = Rule.parse(text)
+    def _add(body: _Added) -> Response:
+        rule = Rule.parse(body.rule)
         with postgres.connection() as connection:
             holds = is_true_now(connection, rule, now_us())
             id_ = add_rule(connection, rule)
         if id_ is None:
-            return problem(409, "too many rules", f"there are {MAX_RULES:,} already: remove some")
+            raise _RefusedError(
+                409, "too many rules", f"there are {MAX_RULES:,} already: remove some"
+            )
         return _in_force(id_, rule, holds, 201)
 
     def _change(rule_id: str, body: _Changed) -> Response:
         with postgres.connection() as connection:
-            if mute_rule(connection, rule_id, muted=body.muted) is None:
-                return _no_such_rule(rule_id)
+            _of(rule_id, mute_rule(connection, rule_id, muted=body.muted))
             if body.rule is None and body.muted is None:
                 raise ValueError("the body changes nothing: give rule, muted, or both")
             if body.rule is None:
                 return Response(status_code=204)
             rule = Rule.parse(body.rule)
             holds = is_true_now(connection, rule, now_us())
-            id_ = replace_rule(connection, rule_id, rule)
-        return _no_such_rule(rule_id) if id_ is None else _in_force(id_, rule, holds, 200)
+            id_ = _of(rule_id, replace_rule(connection, rule_id, rule))
+        return _in_force(id_, rule, holds, 200)
 
     def _remove(rule_id: str) -> Response:
         with postgres.connection() as connection:
-            text = remove_rule(connection, rule_id)
-        return _no_such_rule(rule_id) if text is None else Response(status_code=204)
-
-    async def _test(body: _Tested) -> Response:
-        rule = None if body.rule is None else Rule.parse(body.rule).text()
-        return as_json({"targets": await _notified(notify_url, rule)})
+            _of(rule_id, remove_rule(connection, rule_id))
+        return Response(status_code=204)
 
     async def elsewhere(_: Request) -> Response:
         return problem(409, "only read here", "this API reads a replica: use `kandle alert`")
@@ -264,16 +256,27 @@ def alert_rule_writes(
     routes = {(PATH, "POST"): add, (PATH, "PATCH"): change, (PATH, "DELETE"): remove}
     routes[TEST_PATH, "POST"] = test
     return [
-        Route(path, elsewhere if only_reads else endpoint, methods=[method])
+        Route(path, elsewhere if only_reads else partial(_answer, endpoint), methods=[method])
         for (path, method), endpoint in routes.items()
     ]
 
 
-async def _notified(url: str, rule: str | None) -> list[dict[str, Any]]:
-    """Notify the targets of a rule, or all; return the name and result of each.
+async def _answer(endpoint: Callable[[Request], Awaitable[Response]], request: Request) -> Response:
+    """Call the endpoint; map errors to problem+json."""
+    try:
+        return await endpoint(request)
+    except _RefusedError as error:
+        return error.response
+    except ClientDisconnect:
+        return Response(status_code=400)
+    except ValueError as error:  # msgspec's and RuleError are
+        return problem(400, "no rule", str(error))
+    except TransientError as error:
+        return problem(503, "a store is away", str(error), 1)
 
-    Raises TransientError while notify is away.
-    """
+
+async def _notified(url: str, rule: str | None) -> list[dict[str, Any]]:
+    """Notify the targets of a rule, or all; return the name and result of each."""
     if not url:
         return []
     import httpx  # 5 MiB, for a test now and then
@@ -285,52 +288,38 @@ async def _notified(url: str, rule: str | None) -> list[dict[str, Any]]:
         async with httpx.AsyncClient(timeout=_TEST_S, trust_env=False) as client:
             response = await client.post(url, headers=headers, content=body)
     except httpx.HTTPError as error:
-        raise TransientError(f"notify is away: {error!r}") from error
+        raise _RefusedError(503, "not now", f"notify is away: {error!r}", 1) from error
     if response.headers.get("ce-type") != events.ALERT_TESTED:
-        raise TransientError(f"notify answered {response.status_code}: {response.text[:200]}")
+        reason = f"notify answered {response.status_code}: {response.text[:200]}"
+        raise _RefusedError(503, "not now", reason, 1)
     targets: list[dict[str, Any]] = response.json()["targets"]
     return targets
 
 
-async def _with_body(
-    request: Request, type_: type[_T], answer: Callable[[_T], Awaitable[Response]]
-) -> Response:
-    """Decode the JSON body and call `answer`; map errors to problem+json."""
+async def _body(request: Request, type_: type[_T]) -> _T:
+    """Decode the JSON body. Raises ValueError."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        return problem(415, "no JSON", "send the rule as application/json")  # nor does a form
+        raise _RefusedError(415, "no JSON", "send the rule as application/json")  # nor does a form
     body = b""
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                return problem(413, "too large", f"at most {MAX_BODY_BYTES} bytes")
-        return await answer(msgspec.json.decode(body, type=type_))
-    except ClientDisconnect:
-        return Response(status_code=400)
-    except (msgspec.DecodeError, ValueError) as error:
-        return problem(400, "no rule", str(error))
-    except TransientError as error:
-        return problem(503, "not now", str(error), 1)
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise _RefusedError(413, "too large", f"at most {MAX_BODY_BYTES} bytes")
+    return msgspec.json.decode(body, type=type_)
 
 
-async def _in_thread(work: Callable[..., Response], *arguments: Any) -> Response:
-    try:
-        return await anyio.to_thread.run_sync(work, *arguments)
-    except TransientError as error:
-        return problem(503, "a store is away", str(error), 1)
-
-
-def _id_of(request: Request) -> str | None:
+def _id_of(request: Request) -> str:
     ids = request.query_params.getlist("id")
-    return ids[0] if len(ids) == 1 and 1 <= len(ids[0]) <= 64 and ids[0].isprintable() else None
+    if len(ids) != 1 or not 1 <= len(ids[0]) <= 64 or not ids[0].isprintable():
+        raise _RefusedError(400, "bad parameter", "id: one, of 1 to 64 characters")
+    return ids[0]
 
 
-def _bad_id() -> Response:
-    return problem(400, "bad parameter", "id: one, of 1 to 64 characters")
-
-
-def _no_such_rule(rule_id: str) -> Response:
-    return problem(404, "no such rule", f"no rule {rule_id!r} is in force")
+def _of(rule_id: str, found: str | None) -> str:
+    """Return what a statement found of a rule in force."""
+    if found is None:
+        raise _RefusedError(404, "no such rule", f"no rule {rule_id!r} is in force")
+    return found
 
 
 def _in_force(id_: str, rule: Rule, holds: bool | None, status: int) -> Response:

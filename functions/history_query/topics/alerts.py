@@ -9,7 +9,6 @@ from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.endpoints import Handlers
 from functions.history_query.api.newest_first import (
     PAGE,
-    RANGE,
     NewestFirst,
     Parameters,
     Row,
@@ -30,48 +29,37 @@ WHERE (%(symbol)s::text IS NULL OR instrument = %(symbol)s)
 ORDER BY start_us DESC, rule_id DESC LIMIT %(limit)s
 """
 """An alert has its rule and the value that made it true, but not its sink."""
-_ALERT: Final = spec.object_of(
-    {
-        "rule_id": spec.NAME,
-        "rule": spec.NAME("The rule as added: `BTC-USD close > 75000 on 1m`."),
-        "symbol": spec.NAME("The instrument, or the feed of the rule."),
-        "timeframe": spec.NAME("Empty if the rule is not about candles."),
-        "candle_start": spec.MS(
-            "Start of the candle on which the rule fired, ms; for a rule without candles the time"
-            " of the check."
-        ),
-        "timestamp": spec.MS("End of that candle, or the same time, ms."),
-    }
-)
-_OF_PATTERN: Final = patterns.PART.schemas["Pattern"]["properties"]
-"""Additional fields of a pattern alert."""
 
 _ALERTS: Final = NewestFirst("alerts", "Alert")
 
 PART: Final = _ALERTS.part(
     "Alerts of all instruments, the newest first. Rules are added by `kandle alert`.",
     "Alerts of an instrument, the newest first.",
-    {
-        **_ALERT,
-        "properties": {
-            **_OF_PATTERN,
-            **_ALERT["properties"],
-            "value": spec.DECIMAL("The left side of the first comparison."),
-            "to": {
-                "type": "array",
-                "items": spec.NAME,
-                "description": "Targets named in the rule; empty: all.",
-            },
-            "muted": spec.BOOLEAN("Whether it was not sent."),
-        },
-    },
-    RANGE,
+    spec.schemas(
+        """
+        Alert
+          id?            =Pattern
+          symbol         string    The instrument, or the feed of the rule.
+          timeframe      string    Empty if the rule is not about candles.
+          pattern_type?,kind?,direction?,confidence?,level?,trigger_price?  =Pattern
+          timestamp      ms        End of that candle, or the same time, ms.
+          begin?,features?,candle_data?,source?,status?,revision?  =Pattern
+          rule_id        string
+          rule           string    The rule as added: `BTC-USD close > 75000 on 1m`.
+          candle_start   ms        Start of the candle on which the rule fired, ms; for a rule
+            without candles the time of the check.
+          value?         decimal   The left side of the first comparison.
+          to?            [string]  Targets named in the rule; empty: all.
+          muted?         boolean   Whether it was not sent.
+        """,
+        Pattern=patterns.PART.schemas["Pattern"],
+    )["Alert"],
+    "from to",
     *PAGE,
-    spec.query(
-        "rule",
-        "Only alerts of the rule with this id.",
-        {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARACTERS},
-        "0a1b2c3d",
+    "rule",
+    own=spec.queries(
+        "rule  0a1b2c3d  id  Only alerts of the rule with this id.",
+        id={"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARACTERS},
     ),
 )
 
@@ -84,11 +72,11 @@ def read_alerts(query: Mapping[str, str]) -> Parameters:
     return {**read_list(query), "rule": rule}
 
 
-def handlers(postgres: Postgres, knows: Callable[[str], bool]) -> Handlers:
-    """Return the handlers of the routes. `knows` tells whether an instrument was ever seen."""
+def handlers(postgres: Postgres, exists: Callable[[str], bool]) -> Handlers:
+    """Return the handlers of the routes. `exists`: whether an instrument was ever seen."""
 
     def rows(parameters: Parameters) -> list[Row]:
         with postgres.connection() as connection:
             return connection.execute(_SELECT, parameters).fetchall()
 
-    return _ALERTS.handlers(read_alerts, rows, knows)
+    return _ALERTS.handlers(read_alerts, rows, exists)

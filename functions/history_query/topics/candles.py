@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import Final
 
 from starlette.requests import Request
@@ -13,116 +14,91 @@ from starlette.responses import Response
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import CandleCursor
 from functions.history_query.api.endpoints import Handlers, unknown
-from functions.history_query.api.formats import MEDIA_TYPES, Content
+from functions.history_query.api.formats import MEDIA_TYPES, Content, Row
 from functions.history_query.api.parameters import Page, read_page
 from functions.history_query.api.presentation import CANDLE_COLUMNS, Presentation
-from functions.history_query.api.streaming import PAGE, asks_for_all, streamed
+from functions.history_query.api.streaming import PAGE, is_whole_range, streamed
 from functions.history_query.queries.candles import CandlePages
-from functions.history_query.queries.filling import Row, filled_after, filled_before
 from functions.history_query.queries.indicators import indicator_values
+from shared.market.timeframes import Timeframe
 
-INDICATORS: Final = spec.query(
-    "indicators",
-    "Indicators to compute for each candle, separated by commas: sma:20, ema:20, rsi:14, atr:14,"
-    " bb:20:2, and all of TA-Lib by name, such as macd:12:26:9, adx:14, stoch:14:3:3, vwap,"
-    " donchian, kc, supertrend. Their values do not depend on where the page begins; sums and"
-    " stops restart each UTC day. docs/indicators.md lists them.",
-    {"type": "string"},
-    "sma:20,rsi:14",
-)
-_AS_OF: Final = spec.query(
-    "as_of",
-    "Point in time: candles of the ticks received by then (including its millisecond), computed"
-    " on reading. `closed`: the interval had ended. Same format as `from`.",
-    {"type": "string"},
-    "2026-11-21T14:30:00Z",
-)
-_FILL: Final = spec.query(
-    "fill",
-    "How to fill intervals without a trade between two candles: not at all, with the previous"
-    " close, or with nulls.",
-    {"type": "string", "enum": ["none", "previous", "null"], "default": "none"},
-    "previous",
-)
-_ADJUSTED: Final = spec.query(
-    "adjusted",
-    "Whether to divide volume of unknown side between `bv` and `sv` in proportion to the known"
-    " sides.",
-    {"type": "string", "enum": ["false", "true"], "default": "false"},
-    "true",
+OWN: Final = spec.queries(
+    """
+    indicators  sma:20,rsi:14  string  Indicators to compute for each candle, separated by commas:
+        sma:20, ema:20, rsi:14, atr:14, bb:20:2, and all of TA-Lib by name, such as macd:12:26:9,
+        adx:14, stoch:14:3:3, vwap, donchian, kc, supertrend. Their values do not depend on where
+        the page begins; sums and stops restart each UTC day. docs/indicators.md lists them.
+    as_of       2026-11-21T14:30:00Z  string  Point in time: candles of the ticks received by then
+        (including its millisecond), computed on reading. `closed`: the interval had ended. Same
+        format as `from`.
+    fill        previous  fill  How to fill intervals without a trade between two candles: not at
+        all, with the previous close, or with nulls.
+    adjusted    true  adjusted  Whether to divide volume of unknown side between `bv` and `sv` in
+        proportion to the known sides.
+    """,
+    fill={"type": "string", "enum": ["none", "previous", "null"], "default": "none"},
+    adjusted={"type": "string", "enum": ["false", "true"], "default": "false"},
 )
 _CURSOR: Final = spec.cursor_of(CandleCursor("after", 1_764_340_200_000_000).text())
-_PRICE: Final = {"type": ["string", "null"], "pattern": spec.DECIMAL["pattern"]}
+_NOTHING: Final[Row] = {
+    "v": "0",
+    "vw": None,
+    "n": 0,
+    "qv": "0",
+    "bv": "0",
+    "sv": "0",
+    "closed": True,
+    "partial": False,
+    "complete": True,
+    "revision": 0,
+    "origin": "trades",
+}
 
 PART: Final = spec.Part(
     {
         "/api/candles/{symbol}": spec.get(
             "Candles of an instrument, ascending; without `from` the newest.",
-            spec.ref("Candles"),
+            "Candles",
             "symbol timeframe from to",
             spec.STREAMED_LIMIT,
             _CURSOR,
-            INDICATORS,
-            _AS_OF,
-            "session calendar",
-            _FILL,
-            _ADJUSTED,
-            "tz",
+            "indicators as_of session calendar fill adjusted tz",
             spec.columns_of("t,o,h,l,c,v"),
             spec.format_of(tuple(MEDIA_TYPES)),
+            own=OWN,
             refusals=spec.STORES,
             headers=spec.PAGE_HEADERS,
         ),
     },
-    {
-        "Candle": spec.object_of(
-            {
-                "t": spec.MS("Start of the interval, ms since 1970 UTC."),
-                "time": spec.NAME("Local time, if `tz` is given."),
-                **dict.fromkeys(("o", "h", "l", "c"), _PRICE),
-                "v": spec.DECIMAL("Volume."),
-                "qv": spec.DECIMAL("Notional: the sum of price x size, exact."),
-                "vw": spec.NAME(
-                    "Volume-weighted average price, 20 digits; null without volume.", null=True
-                ),
-                "n": spec.COUNT("Trades."),
-                "bv": spec.DECIMAL("Volume of trades whose aggressor bought."),
-                "sv": spec.DECIMAL("Volume of trades whose aggressor sold."),
-                "closed": spec.BOOLEAN("Only a late trade may still change it."),
-                "partial": spec.BOOLEAN("It began before the first tick seen."),
-                "complete": spec.BOOLEAN("It touches no known gap of its feed."),
-                "revision": spec.COUNT(
-                    "The highest wins; the highest of its parts if it is folded from shorter"
-                    " candles; 0 if it is computed from ticks."
-                ),
-                "origin": {
-                    "type": "string",
-                    "enum": ["trades", "venue"],
-                    "description": "Computed from trades, or published by the venue (of a longer"
-                    " candle: at least one part).",
-                },
-                "indicators": {
-                    "type": "object",
-                    "description": "If requested; null before the first value.",
-                    "additionalProperties": {"type": ["number", "null"]},
-                },
-            },
-            required=[],
-        ),
-        "Candles": spec.object_of(
-            {
-                "symbol": spec.NAME,
-                "timeframe": spec.NAME,
-                "candles": spec.list_of("Candle", "Ascending by time."),
-                "next": spec.NAME(
-                    "Cursor of the next page: later candles if the request has `from`, else"
-                    " earlier ones. Null: there are no more. A page may have fewer than `limit`"
-                    " and still a cursor.",
-                    null=True,
-                ),
-            }
-        ),
-    },
+    spec.schemas(
+        """
+        Candle?
+          t           ms        Start of the interval, ms since 1970 UTC.
+          time        string    Local time, if `tz` is given.
+          o,h,l,c     decimal?
+          v           decimal   Volume.
+          qv          decimal   Notional: the sum of price x size, exact.
+          vw          string?   Volume-weighted average price, 20 digits; null without volume.
+          n           count     Trades.
+          bv          decimal   Volume of trades whose aggressor bought.
+          sv          decimal   Volume of trades whose aggressor sold.
+          closed      boolean   Only a late trade may still change it.
+          partial     boolean   It began before the first tick seen.
+          complete    boolean   It touches no known gap of its feed.
+          revision    count     The highest wins; the highest of its parts if it is folded from
+            shorter candles; 0 if it is computed from ticks.
+          origin      origin    Computed from trades, or published by the venue (of a longer candle:
+            at least one part).
+          indicators  {number?}  If requested; null before the first value.
+        Candles
+          symbol,timeframe  string
+          candles     [Candle]  Ascending by time.
+          next        string?   Cursor of the next page: later candles if the request has `from`,
+            else earlier ones. Null: there are no more. A page may have fewer than `limit` and still
+            a cursor.
+        """,
+        origin={"type": "string", "enum": ["trades", "venue"]},
+    ),
 )
 
 
@@ -133,83 +109,102 @@ def handlers(pages: CandlePages) -> Handlers:
         symbol = request.path_params["symbol"]
         query = request.query_params
         presentation = Presentation.read(request, tuple(MEDIA_TYPES), CANDLE_COLUMNS)
-        if asks_for_all(query, presentation):
-            return _all(
-                pages, symbol, read_page({**query, "limit": str(PAGE)}, pages.ladder), presentation
-            )
+        if is_whole_range(query, presentation):
+            first_page = read_page({**query, "limit": str(PAGE)}, pages.ladder)
+            return streamed(symbol, presentation, first_page, following, pages.exists)
         page = read_page(query, pages.ladder)
+        rows: Sequence[Row]
         rows, cursor = pages.page(symbol, page)
-        if not rows and not pages.knows(symbol):
+        if not rows and not pages.exists(symbol):
             return unknown(symbol)
         if page.indicators and rows:
             before = partial(pages.before, symbol, page, rows[0]["t"] * 1000)
             values = indicator_values(page.indicators, rows, before, page.timeframe.length_us)
             rows = [{**c, "indicators": each} for c, each in zip(rows, values, strict=True)]
-        output_rows: Sequence[Row] = rows
         if presentation.fill != "none":
-            output_rows, cursor = _filled(
-                pages,
-                symbol,
-                page,
-                query.get("cursor"),
-                rows,
-                cursor,
-                previous=presentation.fill == "previous",
-            )
+            previous = presentation.fill == "previous"
+            rows, is_cut = _filled(pages, symbol, page, query.get("cursor"), rows, previous)
+            cursor = page.cursor(rows) if is_cut else cursor
         envelope = {"symbol": symbol, "timeframe": page.timeframe.name}
-        texts = frozenset({"time", "origin"})
+        rows = [presentation.row(row) for row in rows]
         return presentation.answer(
-            request,
-            Content(
-                "candles", envelope, [presentation.row(row) for row in output_rows], cursor, texts
-            ),
+            request, Content("candles", envelope, rows, cursor, frozenset({"time", "origin"}))
         )
 
-    return {"/api/candles/{symbol}": candles}
-
-
-def _all(pages: CandlePages, symbol: str, page: Page, presentation: Presentation) -> Response:
-    """Stream the whole range."""
-
-    def following() -> tuple[Sequence[Row], bool]:
-        nonlocal page
+    def following(symbol: str, page: Page) -> tuple[Sequence[Row], Page | None]:
         rows, cursor = pages.page(symbol, page)
-        if rows:
-            page = replace(page, from_us=page.timeframe.next_us(rows[-1]["t"] * 1000))
-        return rows, cursor is not None
+        if cursor is None:
+            return rows, None
+        return rows, replace(page, from_us=page.timeframe.next_us(rows[-1]["t"] * 1000))
 
-    first = following()
-    if not first[0] and not pages.knows(symbol):
-        return unknown(symbol)
-    return streamed(presentation, first, following)
+    return {"/api/candles/{symbol}": candles}
 
 
 def _filled(
     pages: CandlePages,
     symbol: str,
     page: Page,
-    request_cursor: str | None,
-    rows: Sequence[Row],
     cursor: str | None,
-    *,
+    rows: Sequence[Row],
     previous: bool,
-) -> tuple[list[Row], str | None]:
+) -> tuple[list[Row], bool]:
     """Fill gaps within the page, and between it and the page that the request's cursor ended."""
-    timeframe = page.timeframe
-    edge_us = CandleCursor.read(request_cursor).start_us if request_cursor else None
+    edge_us = CandleCursor.read(cursor).start_us if cursor else None
     if page.newest:
-        filled, is_cut = filled_before(
-            rows, page.limit, timeframe, previous=previous, until_us=edge_us
-        )
-        if is_cut:
-            cursor = CandleCursor("before", filled[0]["t"] * 1000).text()
-        return filled, cursor
+        return filled_before(rows, page.limit, page.timeframe, previous=previous, until_us=edge_us)
     before: Row | None = None
     if edge_us is not None and rows:
-        earlier = pages.before(symbol, page, timeframe.next_us(edge_us), 1)
-        if earlier:
-            before = {**earlier[0], "t": edge_us // 1000}
-    filled, is_cut = filled_after(rows, page.limit, timeframe, previous=previous, before=before)
-    if is_cut:
-        cursor = CandleCursor("after", filled[-1]["t"] * 1000).text()
-    return filled, cursor
+        for earlier in pages.before(symbol, page, page.timeframe.next_us(edge_us), 1):
+            before = {**earlier, "t": edge_us // 1000}
+    return filled_after(rows, page.limit, page.timeframe, previous=previous, before=before)
+
+
+def filled_after(
+    rows: Sequence[Row], limit: int, timeframe: Timeframe, *, previous: bool, before: Row | None
+) -> tuple[list[Row], bool]:
+    """Return the first `limit` rows, gaps filled, and whether there are more.
+
+    `before`: the row before the page; the gap after it is filled too.
+    """
+
+    def all_rows() -> Iterator[Row]:
+        last = before
+        for row in rows:
+            if last is not None:
+                start_us = timeframe.next_us(last["t"] * 1000)
+                while start_us < row["t"] * 1000:
+                    yield _between(last, start_us, previous=previous)
+                    start_us = timeframe.next_us(start_us)
+            yield row
+            last = row
+
+    filled = list(islice(all_rows(), limit + 1))
+    return filled[:limit], len(filled) > limit
+
+
+def filled_before(
+    rows: Sequence[Row], limit: int, timeframe: Timeframe, *, previous: bool, until_us: int | None
+) -> tuple[list[Row], bool]:
+    """Return the last `limit` rows, gaps filled, and whether there are more.
+
+    `until_us`: end of the gap after the last row.
+    """
+
+    def all_rows() -> Iterator[Row]:
+        end_us = until_us
+        for row in reversed(rows):
+            if end_us is not None:
+                start_us = timeframe.start_us(end_us - 1)
+                while start_us > row["t"] * 1000:
+                    yield _between(row, start_us, previous=previous)
+                    start_us = timeframe.start_us(start_us - 1)
+            yield row
+            end_us = row["t"] * 1000
+
+    filled = list(islice(all_rows(), limit + 1))
+    return filled[:limit][::-1], len(filled) > limit
+
+
+def _between(row: Row, start_us: int, *, previous: bool) -> Row:
+    price = row["c"] if previous else None
+    return {"t": start_us // 1000, **dict.fromkeys("ohlc", price), **_NOTHING}

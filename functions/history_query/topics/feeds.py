@@ -33,55 +33,48 @@ _STATE: Final[dict[str, Any]] = {
     " report. ended: delisted or renamed. halted: trading is suspended."
     " maintenance: the exchange is closed.",
 }
-_MS_OR_NULL: Final = {**spec.MS, "type": ["integer", "null"]}
+_PARTS: Final = spec.schemas(
+    """
+    history
+      done     count  Parts of the history that were fetched.
+      parts    count
+    gaps
+      open,filled  count
+      missing  count  Trades missing in open gaps.
+    """
+)
 
 PART: Final = spec.Part(
     {
         "/api/feeds": spec.get(
             "The exchange feeds and their symbols: state, last message and trade, gaps.",
-            spec.list_of("Feed"),
+            "[Feed]",
             refusals=(400, 503),
         ),
     },
-    {
-        "Feed": spec.object_of(
-            {
-                "feed": spec.NAME,
-                "state": _STATE,
-                "reported": spec.MS,
-                "reconnects": spec.COUNT,
-                "skew_ms": spec.INTEGER(
-                    "Clock skew, estimated: the exchange's clock minus the bridge's.", null=True
-                ),
-                "error": spec.NAME("The current error.", null=True),
-                "symbols": spec.list_of("FeedSymbol"),
-            }
-        ),
-        "FeedSymbol": spec.object_of(
-            {
-                "symbol": spec.NAME("Symbol as the exchange writes it."),
-                "instrument": spec.NAME,
-                "state": _STATE,
-                "last_message": _MS_OR_NULL,
-                "last_trade": _MS_OR_NULL,
-                "last_trade_id": {"type": ["integer", "null"]},
-                "trades_per_minute": spec.COUNT,
-                "history": spec.object_of(
-                    {
-                        "done": spec.COUNT("Parts of the history that were fetched."),
-                        "parts": spec.COUNT,
-                    }
-                ),
-                "gaps": spec.object_of(
-                    {
-                        "open": spec.COUNT,
-                        "filled": spec.COUNT,
-                        "missing": spec.COUNT("Trades missing in open gaps."),
-                    }
-                ),
-            }
-        ),
-    },
+    spec.schemas(
+        """
+        Feed
+          feed        string
+          state       state
+          reported    ms
+          reconnects  count
+          skew_ms     integer?  Clock skew, estimated: the exchange's clock minus the bridge's.
+          error       string?   The current error.
+          symbols     [FeedSymbol]
+        FeedSymbol
+          symbol      string    Symbol as the exchange writes it.
+          instrument  string
+          state       state
+          last_message,last_trade  ms?
+          last_trade_id  integer?
+          trades_per_minute  count
+          history     history
+          gaps        gaps
+        """,
+        state=_STATE,
+        **_PARTS,
+    ),
 )
 
 

@@ -7,45 +7,28 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.endpoints import Handlers, as_json
-from functions.history_query.api.openapi_schemas import (
-    BOOLEAN,
-    NAME,
-    Part,
-    get,
-    list_of,
-    object_of,
-)
 from functions.history_query.queries.indicator_list import entries
 
-PART: Final = Part(
+PART: Final = spec.Part(
     {
-        "/api/indicators": get(
+        "/api/indicators": spec.get(
             "All indicators, each by a name with its defaults.",
-            list_of("Indicator"),
+            "[Indicator]",
             refusals=(400,),
         ),
     },
-    {
-        "Indicator": object_of(
-            {
-                "name": NAME("Name with default parameters: `macd:12:26:9`."),
-                "title": NAME,
-                "group": NAME,
-                "parameters": {
-                    "type": "object",
-                    "additionalProperties": {"type": "number"},
-                    "description": "Parameters in the order of the name.",
-                },
-                "columns": {
-                    "type": "array",
-                    "items": NAME,
-                    "description": "The names of its values beside a candle.",
-                },
-                "overlay": BOOLEAN("Whether its values are prices, drawn over the candles."),
-            }
-        )
-    },
+    spec.schemas(
+        """
+        Indicator
+          name        string    Name with default parameters: `macd:12:26:9`.
+          title,group  string
+          parameters  {number}  Parameters in the order of the name.
+          columns     [string]  The names of its values beside a candle.
+          overlay     boolean   Whether its values are prices, drawn over the candles.
+        """
+    ),
 )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Final
 
 import orjson
 from starlette.requests import Request
@@ -10,57 +12,52 @@ from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.endpoints import Handlers, as_json, unknown
-from functions.history_query.queries.latest import NO_QUOTE, latest_quotes, latest_trades
-from shared.realtime.readers import LiveState
+from shared.market.decimals import EXACT, to_text
+from shared.realtime.readers import Latest, LiveState
 from shared.stores.postgres import Postgres
+
+_NO_TRADE: Final = dict.fromkeys(("price", "size", "t", "received"), None)
+_SELECT: Final = "SELECT instrument, bid, ask, bid_size, ask_size, event_time_us FROM latest_quotes"
+_HALF: Final = Decimal("0.5")
+NO_QUOTE: Final = dict.fromkeys(
+    ("bid", "ask", "bid_size", "ask_size", "spread", "mid", "quote_t"), None
+)
+"""Fields of an instrument without a quote."""
 
 PART: Final = spec.Part(
     {
         "/api/latest": spec.get(
             "The latest trade and quote of every instrument.",
-            spec.list_of("Latest"),
+            "[Latest]",
             refusals=(400, 503),
         ),
         "/api/latest/{symbol}": spec.get(
             "The latest trade and quote of an instrument.",
-            spec.ref("Latest"),
+            "Latest",
             "symbol",
             refusals=spec.STORES,
         ),
         "/prices/{symbol}": spec.get(
-            "The latest price of an instrument.", spec.ref("Price"), "symbol", refusals=spec.STORES
+            "The latest price of an instrument.", "Price", "symbol", refusals=spec.STORES
         ),
     },
-    {
-        "Price": spec.object_of({"symbol": spec.NAME, "price": spec.EXACT_NUMBER, "t": spec.MS}),
-        "Latest": spec.object_of(
-            {
-                "symbol": spec.NAME,
-                **dict.fromkeys(
-                    ("price", "size"), spec.DECIMAL("Null without a trade.", null=True)
-                ),
-                "t": spec.MS("Time of the trade, ms since 1970; null without one.", null=True),
-                "received": spec.MS(
-                    "When a trade last reached the candles, ms since 1970.", null=True
-                ),
-                **dict.fromkeys(
-                    ("bid", "ask", "spread", "mid"),
-                    spec.DECIMAL("Null without a quote.", null=True),
-                ),
-                **dict.fromkeys(
-                    ("bid_size", "ask_size"),
-                    spec.DECIMAL("Null if the feed sends none.", null=True),
-                ),
-                "quote_t": spec.MS(
-                    "Time of the quote, ms since 1970; null without one.", null=True
-                ),
-            }
-        ),
-    },
+    spec.schemas(
+        """
+        Price
+          symbol    string
+          price     exact
+          t         ms
+        Latest
+          symbol    string
+          price,size  decimal?  Null without a trade.
+          t         ms?       Time of the trade, ms since 1970; null without one.
+          received  ms?       When a trade last reached the candles, ms since 1970.
+          bid,ask,spread,mid  decimal?  Null without a quote.
+          bid_size,ask_size  decimal?  Null if the feed sends none.
+          quote_t   ms?       Time of the quote, ms since 1970; null without one.
+        """
+    ),
 )
-
-
-_NO_TRADE: Final = dict.fromkeys(("price", "size", "t", "received"), None)
 
 
 def handlers(live: LiveState, postgres: Postgres) -> Handlers:
@@ -96,3 +93,53 @@ def handlers(live: LiveState, postgres: Postgres) -> Handlers:
 
 def _joined(symbol: str, trade: spec.Json | None, quote: spec.Json | None) -> spec.Json:
     return {"symbol": symbol, **(trade or _NO_TRADE), **(quote or NO_QUOTE)}
+
+
+def latest_trades(
+    live: LiveState, symbols: Sequence[str] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Return the latest trades of these instruments, or of all, by instrument.
+
+    Raises TransientError while Redis is away.
+    """
+    return {each.instrument: _trade_json(each) for each in live.latest(symbols)}
+
+
+def latest_quotes(
+    postgres: Postgres, symbols: Sequence[str] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Return the latest quotes of these instruments, or of all, by instrument.
+
+    Raises TransientError while Postgres is away.
+    """
+    with postgres.connection() as connection:
+        if symbols is None:
+            rows = connection.execute(_SELECT).fetchall()
+        else:
+            where = f"{_SELECT} WHERE instrument = ANY(%s)"
+            rows = connection.execute(where, (list(symbols),)).fetchall()
+    return {name: _quote_json(*quote) for name, *quote in rows}
+
+
+def _trade_json(trade: Latest) -> dict[str, Any]:
+    return {
+        "symbol": trade.instrument,
+        "price": trade.price,
+        "size": trade.size,
+        "t": trade.time_us // 1000,
+        "received": trade.received_us // 1000,
+    }
+
+
+def _quote_json(
+    bid: Decimal, ask: Decimal, bid_size: Decimal | None, ask_size: Decimal | None, time_us: int
+) -> dict[str, Any]:
+    return {
+        "bid": to_text(bid),
+        "ask": to_text(ask),
+        "bid_size": None if bid_size is None else to_text(bid_size),
+        "ask_size": None if ask_size is None else to_text(ask_size),
+        "spread": to_text(EXACT.subtract(ask, bid)),
+        "mid": to_text(EXACT.multiply(EXACT.add(bid, ask), _HALF)),
+        "quote_t": time_us // 1000,
+    }

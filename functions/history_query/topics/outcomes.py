@@ -72,56 +72,49 @@ def _json(score: Score) -> dict[str, Any]:
     }
 
 
-_HORIZON: Final = spec.query(
-    "horizon",
-    "Number of candles after the completing one over which the return is measured.",
-    {"type": "integer", "minimum": 1, "maximum": MAX_HORIZON, "default": DEFAULT_HORIZON},
-    10,
+_OWN: Final = spec.queries(
+    """
+    horizon  10  horizon  Number of candles after the completing one over which the return is
+        measured.
+    """,
+    horizon={
+        "type": "integer",
+        "minimum": 1,
+        "maximum": MAX_HORIZON,
+        "default": DEFAULT_HORIZON,
+    },
 )
-
 
 PART: Final = spec.Part(
     {
         "/api/outcomes/{symbol}": spec.get(
             f"Outcomes of each pattern in the newest {CANDLES} candles of this instrument.",
-            spec.ref("Outcomes"),
-            "symbol timeframe",
-            _HORIZON,
+            "Outcomes",
+            "symbol timeframe horizon",
+            own=_OWN,
             refusals=spec.STORES,
         ),
     },
-    {
-        "Outcomes": spec.object_of(
-            {
-                "symbol": spec.NAME,
-                "timeframe": spec.NAME,
-                "horizon": spec.COUNT,
-                "candles": spec.COUNT("Number of closed candles evaluated."),
-                "outcomes": spec.list_of("Outcome"),
-            }
-        ),
-        "Outcome": spec.object_of(
-            {
-                "pattern_type": spec.NAME,
-                "direction": {"enum": [-1, 0, 1], "description": "-1 down, 0 none, 1 up."},
-                "count": spec.COUNT("Number of occurrences."),
-                "judged": spec.COUNT("Number of these followed by `horizon` candles."),
-                "hit_rate": spec.NUMBER(
-                    "Share of them after which the close moved in their direction.", null=True
-                ),
-                "base_hit_rate": spec.NUMBER("The same share of all candles.", null=True),
-                "mean_return": spec.NUMBER(
-                    "Mean return in their direction, a fraction.", null=True
-                ),
-                "base_return": spec.NUMBER("The same of all candles.", null=True),
-                "verdict": {
-                    "enum": ["better", "worse", "few", "-"],
-                    "description": "Compared with all candles, at 95 %; `few`: fewer than 10 that"
-                    " do not overlap.",
-                },
-            }
-        ),
-    },
+    spec.schemas(
+        """
+        Outcomes
+          symbol,timeframe  string
+          horizon        count
+          candles        count    Number of closed candles evaluated.
+          outcomes       [Outcome]
+        Outcome
+          pattern_type   string
+          direction      -1|0|1   -1 down, 0 none, 1 up.
+          count          count    Number of occurrences.
+          judged         count    Number of these followed by `horizon` candles.
+          hit_rate       number?  Share of them after which the close moved in their direction.
+          base_hit_rate  number?  The same share of all candles.
+          mean_return    number?  Mean return in their direction, a fraction.
+          base_return    number?  The same of all candles.
+          verdict        better|worse|few|-  Compared with all candles, at 95 %; `few`: fewer than
+            10 that do not overlap.
+        """
+    ),
 )
 
 
@@ -133,7 +126,7 @@ def handlers(pages: CandlePages, postgres: Postgres) -> Handlers:
         requested, horizon = read_outcomes(request.query_params, pages.ladder)
         rows, _ = pages.page(symbol, requested)
         closed = [row for row in rows if row["closed"]]
-        if not closed and not pages.knows(symbol):
+        if not closed and not pages.exists(symbol):
             return unknown(symbol)
         scores = _scores(postgres, symbol, requested.timeframe, closed, horizon) if closed else []
         envelope = {"symbol": symbol, "timeframe": requested.timeframe.name, "horizon": horizon}

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Final
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
 
+import numpy as np
+from psycopg import sql
 from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.endpoints import MAX_SYMBOL_CHARACTERS, Handlers, as_json
 from functions.history_query.api.parameters import ParameterError, now_us, read_days
-from functions.history_query.queries.overview import Overview
+from functions.history_query.topics.latest import NO_QUOTE, latest_quotes, latest_trades
+from shared.market.calendar_timeframes import of_days
+from shared.market.decimals import EXACT, to_text
+from shared.market.timeframes import Timeframe
+from shared.market.trading_days import TradingDays
+from shared.realtime.readers import LiveState
+from shared.stores.postgres import Postgres
+from shared.wire.candle import Candle
+from shared.wire.candle_columns import CandleColumns
+from shared.wire.candle_json import candle_json
 
 MAX_SYMBOLS: Final = 500
 ALL: Final = "all"
@@ -21,64 +36,71 @@ _REST: Final = 4
 """The overview of all instruments is cached for _FRESH_S, or _REST times as long as it took to
 compute, if that is longer; so it uses at most a fifth of a core."""
 
-_SYMBOLS: Final = spec.query(
-    "symbols",
-    f"Symbols separated by commas, at most {MAX_SYMBOLS}, or `all`.",
-    {"type": "string", "default": ALL},
-    "BTC-USD,ETH-USD",
+_OWN: Final = spec.queries(
+    f"""
+    symbols  BTC-USD,ETH-USD  list  Symbols separated by commas, at most {MAX_SYMBOLS}, or `all`.
+    symbol   BTC-USD  array  A symbol; repeat the parameter for several. For symbols that contain a
+        comma.
+    """,
+    list={"type": "string", "default": ALL},
+    array={"type": "array", "items": {"type": "string"}, "maxItems": MAX_SYMBOLS},
 )
-_SYMBOL: Final = spec.query(
-    "symbol",
-    "A symbol; repeat the parameter for several. For symbols that contain a comma.",
-    {"type": "array", "items": {"type": "string"}, "maxItems": MAX_SYMBOLS},
-    "BTC-USD",
+DAY_US: Final = 86_400_000_000
+_HOUR_US: Final = 3_600_000_000
+_ALWAYS: Final = (-(2**63), 2**63 - 1)
+# By the primary key, since most of the table is candles of other timeframes.
+_STORED: Final = sql.SQL("""
+SELECT name, found.*
+FROM unnest(%(names)s::text[]) AS requested (name) CROSS JOIN LATERAL (
+    SELECT {columns} FROM candles
+    WHERE instrument = name AND timeframe = %(timeframe)s
+      AND start_us >= %(from_us)s AND start_us < %(until_us)s {which}
+) AS found
+""")
+_PIECES: Final = _STORED.format(
+    columns=sql.SQL("start_us, revision, open, high, low, close, volume, trade_count"),
+    which=sql.SQL(""),
 )
-
-
-def _or_none(schema: spec.Json, description: str) -> spec.Json:
-    return {"anyOf": [schema, {"type": "null"}], "description": description}
-
+_FOLDS: Final = _STORED.format(
+    columns=sql.SQL("""
+        (array_agg(open ORDER BY start_us))[1], max(high), min(low), sum(volume),
+        string_agg(trim_scale(close)::text, ' ' ORDER BY start_us)"""),
+    which=sql.SQL("AND trade_count > 0 HAVING count(*) > 0"),
+)
+_FIRST: Final = _STORED.format(
+    columns=sql.SQL("start_us, open"),
+    which=sql.SQL("AND trade_count > 0 ORDER BY start_us LIMIT 1"),
+)
 
 PART: Final = spec.Part(
     {
         "/api/overview": spec.get(
             "Each instrument's last trade, its last 24 hours and its newest candle.",
-            spec.list_of("Overview"),
-            _SYMBOLS,
-            _SYMBOL,
-            "session calendar tz",
+            "[Overview]",
+            "symbols symbol session calendar tz",
+            own=_OWN,
             refusals=(400, 503),
         ),
     },
-    {
-        "Overview": spec.object_of(
-            {
-                "symbol": spec.NAME,
-                "price": spec.DECIMAL,
-                "size": spec.DECIMAL,
-                "t": spec.MS("Time of the trade, ms since 1970."),
-                "received": spec.MS("When a trade last reached the candles."),
-                "open": _or_none(spec.DECIMAL, "Price 24 hours ago; null without trades since."),
-                "session_open": _or_none(
-                    spec.DECIMAL, "First price of the UTC day, or of the current session."
-                ),
-                "high": _or_none(spec.DECIMAL, "Highest price since then."),
-                "low": _or_none(spec.DECIMAL, "Lowest price since then."),
-                "volume": spec.DECIMAL("Volume since then."),
-                "change": _or_none({"type": "number"}, "Change against `open` in percent."),
-                "spread": _or_none(spec.DECIMAL, "Ask minus bid of the latest quote."),
-                "points": {
-                    "type": "array",
-                    "items": spec.DECIMAL,
-                    "description": "Closes of the hours since then (or of the longest stored"
-                    " timeframe up to one hour), ascending.",
-                },
-                "candle": _or_none(
-                    spec.ref("Candle"), "The newest base candle; null if it is long past."
-                ),
-            }
-        ),
-    },
+    spec.schemas(
+        """
+        Overview
+          symbol        string
+          price,size    decimal
+          t             ms            Time of the trade, ms since 1970.
+          received      ms            When a trade last reached the candles.
+          open          decimal|null  Price 24 hours ago; null without trades since.
+          session_open  decimal|null  First price of the UTC day, or of the current session.
+          high          decimal|null  Highest price since then.
+          low           decimal|null  Lowest price since then.
+          volume        decimal       Volume since then.
+          change        number|null   Change against `open` in percent.
+          spread        decimal|null  Ask minus bid of the latest quote.
+          points        [decimal]     Closes of the hours since then (or of the longest stored
+            timeframe up to one hour), ascending.
+          candle        Candle|null   The newest base candle; null if it is long past.
+        """
+    ),
 )
 
 
@@ -117,3 +139,178 @@ def _symbols(request: Request) -> list[str] | None:
         if not 1 <= len(each) <= MAX_SYMBOL_CHARACTERS or not each.isprintable():
             raise ParameterError(f"symbols: each has 1 to {MAX_SYMBOL_CHARACTERS} characters")
     return symbols
+
+
+class _Piece(NamedTuple):
+    """A candle; `trades` is 0 if all were cancelled."""
+
+    revision: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    trades: int
+
+
+@dataclass(slots=True)
+class _Day:
+    """The fold of an instrument's pieces; `points`: their closes."""
+
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    volume: Decimal = Decimal(0)
+    points: list[str] = field(default_factory=list)
+
+    def add(self, piece: _Piece) -> None:
+        """Fold in the next piece."""
+        self.high, self.low = max(self.high, piece.high), min(self.low, piece.low)
+        self.volume = EXACT.add(self.volume, piece.volume)
+        self.points.append(to_text(piece.close))
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Reads overviews in one pass over both stores. Raises TransientError while one is away."""
+
+    postgres: Postgres
+    live: LiveState
+
+    def of(
+        self, symbols: Sequence[str] | None, now_us: int, days: TradingDays | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the overview of the known ones of these symbols, or of all, sorted by symbol.
+
+        `days`: trading days of `session_open`; None: UTC.
+        """
+        trades = latest_trades(self.live, symbols)
+        names = sorted(trades)
+        requested = None if symbols is None else names
+        base = _newest(self._live(requested, self.live.ladder[0]))
+        newest = {candle.instrument: candle for candle in base.candles()}
+        folds = self._days(names, requested, now_us)
+        quotes = latest_quotes(self.postgres, symbols)
+        opens = self._opens(names, requested, of_days("1d", days), now_us)
+        return [
+            {
+                **_row(trades[name], folds.get(name), newest.get(name)),
+                "spread": quotes.get(name, NO_QUOTE)["spread"],
+                "session_open": to_text(opens[name][1]) if name in opens else None,
+            }
+            for name in names
+        ]
+
+    def _opens(
+        self, names: Sequence[str], requested: Sequence[str] | None, day: Timeframe, now_us: int
+    ) -> dict[str, tuple[int, Decimal]]:
+        """Return the first price of the current session, with the start of its candle."""
+        from_us = day.start_us(now_us)
+        piece = max(
+            (each for each in self.live.ladder if each.start_us(from_us) == from_us),
+            key=lambda each: each.length_us,
+            default=self.live.ladder[0],
+        )
+        opens = {
+            name: (start_us, price)
+            for name, start_us, price in self._stored(_FIRST, names, piece, from_us)
+        }
+        for name, start_us, live in self._pieces(requested, piece, from_us):
+            if live.trades and (name not in opens or start_us < opens[name][0]):
+                opens[name] = start_us, live.open
+        return opens
+
+    def _days(
+        self, names: Sequence[str], requested: Sequence[str] | None, now_us: int
+    ) -> dict[str, _Day]:
+        """Return the last 24 hours from stored pieces, replaced by live ones where newer."""
+        piece = self._piece
+        from_us = piece.start_us(now_us - DAY_US + piece.length_us - 1)
+        live = self._pieces(requested, piece, from_us)
+        until_us = min((start_us for _, start_us, _ in live), default=_ALWAYS[1])
+        days = {
+            name: _Day(open_, high, low, volume, closes.split())
+            for name, open_, high, low, volume, closes in self._stored(
+                _FOLDS, names, piece, from_us, until_us
+            )
+        }
+        stored = self._stored(_PIECES, names, piece, until_us)
+        pieces: dict[str, dict[int, _Piece]] = defaultdict(dict)
+        for name, start_us, *values in stored:
+            pieces[name][start_us] = _Piece(*values)
+        for name, start_us, each in live:
+            stored_piece = pieces[name].get(start_us)
+            if stored_piece is None or each.revision > stored_piece.revision:
+                pieces[name][start_us] = each
+        for name, by_start in pieces.items():
+            for _, each in sorted(by_start.items()):
+                if each.trades:
+                    days.setdefault(name, _Day(each.open, each.high, each.low)).add(each)
+        return days
+
+    @property
+    def _piece(self) -> Timeframe:
+        """The longest kept timeframe up to an hour, of which days are composed."""
+        return max(
+            (each for each in self.live.ladder if each.length_us <= _HOUR_US),
+            default=self.live.ladder[0],
+        )
+
+    def _stored(
+        self,
+        statement: sql.Composed,
+        names: Sequence[str],
+        timeframe: Timeframe,
+        from_us: int,
+        until_us: int = _ALWAYS[1],
+    ) -> list[tuple[Any, ...]]:
+        parameters = {
+            "names": list(names),
+            "timeframe": timeframe.name,
+            "from_us": from_us,
+            "until_us": until_us,
+        }
+        with self.postgres.connection() as connection:
+            return connection.execute(statement, parameters).fetchall()
+
+    def _pieces(
+        self, symbols: Sequence[str] | None, timeframe: Timeframe, from_us: int
+    ) -> list[tuple[str, int, _Piece]]:
+        """Return the live candles of a timeframe from `from_us` on, with their starts."""
+        live = self._live(symbols, timeframe)
+        columns = live.at(np.flatnonzero(live.start_us >= from_us)).as_lists()
+        numbers = (map(Decimal, columns[name]) for name in _Piece._fields[1:-1])
+        pieces = map(_Piece, columns["revision"], *numbers, columns["trade_count"])
+        return list(zip(columns["instrument"], columns["start_us"], pieces, strict=True))
+
+    def _live(self, symbols: Sequence[str] | None, timeframe: Timeframe) -> CandleColumns:
+        if symbols is None:
+            return self.live.all_candles(timeframe)
+        return self.live.candles_of(symbols, timeframe, *_ALWAYS)
+
+
+def _newest(part: CandleColumns) -> CandleColumns:
+    """Return each instrument's newest candle."""
+    ascending = np.argsort(part.start_us, kind="stable").tolist()
+    rows = {part.names[row]: row for row in ascending}
+    return part.at(np.array(list(rows.values()), dtype=np.intp))
+
+
+def _row(trade: dict[str, Any], day: _Day | None, newest: Candle | None) -> dict[str, Any]:
+    return {
+        **trade,
+        "open": to_text(day.open) if day else None,
+        "high": to_text(day.high) if day else None,
+        "low": to_text(day.low) if day else None,
+        "volume": to_text(day.volume) if day else "0",
+        "change": _percent(Decimal(trade["price"]), day.open) if day else None,
+        "points": day.points if day else [],
+        "candle": None if newest is None else candle_json(newest),
+    }
+
+
+def _percent(now: Decimal, before: Decimal) -> float | None:
+    """Return the change in percent; None without a ratio (`before` is zero or negative)."""
+    if before <= 0:
+        return None
+    return round(float((now / before - 1) * 100), 4)

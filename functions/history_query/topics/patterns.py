@@ -14,7 +14,6 @@ from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.endpoints import Handlers
 from functions.history_query.api.newest_first import (
     PAGE,
-    RANGE,
     NewestFirst,
     Parameters,
     Row,
@@ -42,48 +41,52 @@ _OF_ALL: Final = sql.SQL(_SELECT).format(_COLUMNS, sql.SQL(""))
 _NAME: Final = re.compile(r"[a-z0-9_]{1,64}")
 _TIMEFRAME: Final = re.compile(r"[1-9][0-9]{0,3}[smhdw]")
 _FRACTION: Final = {"type": "number", "minimum": 0, "maximum": 1}
+_OWN: Final = spec.queries(
+    """
+    timeframe       1m          string    Only patterns of this timeframe.
+    type            double_top  string    Only this pattern, such as double_top.
+    min_confidence  0.7         fraction  Minimum confidence.
+    status          all         status    Active patterns, those retracted after a correction of
+        their candles, or all.
+    """,
+    fraction=_FRACTION,
+    status={"enum": list(STATUSES), "default": STATUSES[0]},
+)
+_PRICES: Final = spec.schemas(
+    """
+    prices
+      open,high,low,close,volume  decimal
+    """
+)
 _PATTERNS: Final = NewestFirst("patterns", "Pattern")
 
 PART: Final = _PATTERNS.part(
     "Patterns and anomalies of all instruments, the newest first.",
     "Patterns and anomalies found in closed candles, the newest first.",
-    spec.object_of(
-        {
-            "id": spec.NAME("The same in every revision."),
-            "symbol": spec.NAME,
-            "timeframe": spec.NAME,
-            "pattern_type": spec.NAME,
-            "kind": {"enum": ["candlestick", "chart", "anomaly"]},
-            "direction": {"enum": [-1, 0, 1], "description": "-1 down, 0 none, 1 up."},
-            "confidence": _FRACTION,
-            "level": {"enum": ["low", "medium", "high"]},
-            "trigger_price": spec.DECIMAL,
-            "timestamp": spec.MS("End of its last candle, ms."),
-            "begin": spec.MS("Start of its first candle, ms."),
-            "features": {
-                "type": "object",
-                "description": "Measurements of the detector.",
-                "additionalProperties": {"type": "number"},
-            },
-            "candle_data": spec.object_of(
-                dict.fromkeys(("open", "high", "low", "close", "volume"), spec.DECIMAL)
-            ),
-            "source": spec.NAME,
-            "status": {"enum": ["active", "retracted"]},
-            "revision": spec.COUNT("The highest wins."),
-        }
-    ),
-    spec.query("timeframe", "Only patterns of this timeframe.", {"type": "string"}, "1m"),
-    spec.query("type", "Only this pattern, such as double_top.", {"type": "string"}, "double_top"),
-    spec.query("min_confidence", "Minimum confidence.", _FRACTION, 0.7),
-    RANGE,
-    spec.query(
-        "status",
-        "Active patterns, those retracted after a correction of their candles, or all.",
-        {"enum": list(STATUSES), "default": STATUSES[0]},
-        "all",
-    ),
+    spec.schemas(
+        """
+        Pattern
+          id             string    The same in every revision.
+          symbol,timeframe,pattern_type  string
+          kind           candlestick|chart|anomaly
+          direction      -1|0|1    -1 down, 0 none, 1 up.
+          confidence     fraction
+          level          low|medium|high
+          trigger_price  decimal
+          timestamp      ms        End of its last candle, ms.
+          begin          ms        Start of its first candle, ms.
+          features       {number}  Measurements of the detector.
+          candle_data    prices
+          source         string
+          status         active|retracted
+          revision       count     The highest wins.
+        """,
+        fraction=_FRACTION,
+        **_PRICES,
+    )["Pattern"],
+    "timeframe type min_confidence from to status",
     *PAGE,
+    own=_OWN,
 )
 
 
@@ -113,8 +116,8 @@ def _confidence(query: Mapping[str, str]) -> float:
     return float(text)
 
 
-def handlers(postgres: Postgres, knows: Callable[[str], bool]) -> Handlers:
-    """Return the handlers of the routes. `knows` tells whether an instrument was ever seen."""
+def handlers(postgres: Postgres, exists: Callable[[str], bool]) -> Handlers:
+    """Return the handlers of the routes. `exists`: whether an instrument was ever seen."""
 
     def rows(parameters: Parameters) -> list[Row]:
         statement = _OF_ALL if parameters["symbol"] is None else _OF_ONE
@@ -125,4 +128,4 @@ def handlers(postgres: Postgres, knows: Callable[[str], bool]) -> Handlers:
             found = cursor.execute(statement, parameters).fetchall()
         return [(as_event_json(each)["data"], each.end_us, each.id) for each in found]
 
-    return _PATTERNS.handlers(read_patterns, rows, knows)
+    return _PATTERNS.handlers(read_patterns, rows, exists)

@@ -20,7 +20,7 @@ from functions.history_query.api.parameters import (
     TickPage,
     read_ticks,
 )
-from functions.history_query.queries.ticks import TickPages
+from functions.history_query.queries.tick_slices import TickPages
 from shared.candles.trades import Trades
 from shared.market.decimals import mantissa_text
 
@@ -44,7 +44,7 @@ PART: Final = spec.Part(
     {
         "/api/history/{symbol}": spec.get(
             "The newest prices of the last 24 hours, or of a range, ascending by time.",
-            spec.list_of("Tick"),
+            "[Tick]",
             "symbol from to",
             spec.limit(10_000),
             _CURSOR,
@@ -53,7 +53,7 @@ PART: Final = spec.Part(
         ),
         "/prices/{symbol}/history": spec.get(
             "The newest prices of an instrument, newest first.",
-            spec.list_of("PastPrice"),
+            "[PastPrice]",
             "symbol from to",
             spec.limit(100),
             _CURSOR,
@@ -61,15 +61,21 @@ PART: Final = spec.Part(
             headers=_HEADERS,
         ),
     },
-    {
-        "Tick": spec.object_of({"t": spec.MS, "p": spec.EXACT_NUMBER}),
-        "PastPrice": spec.object_of({"t": spec.MS, "price": spec.EXACT_NUMBER}),
-    },
+    spec.schemas(
+        """
+        Tick
+          t      ms
+          p      exact
+        PastPrice
+          t      ms
+          price  exact
+        """
+    ),
 )
 
 
-def handlers(ticks: TickPages, knows: Callable[[str], bool]) -> Handlers:
-    """Return the handlers of the routes. `knows`: whether an instrument was ever seen."""
+def handlers(ticks: TickPages, exists: Callable[[str], bool]) -> Handlers:
+    """Return the handlers of the routes. `exists`: whether an instrument was ever seen."""
 
     def history(request: Request) -> Response:
         page = read_ticks(request.query_params, DAY_US, MAX_LIMIT)
@@ -82,7 +88,7 @@ def handlers(ticks: TickPages, knows: Callable[[str], bool]) -> Handlers:
     def price_page(request: Request, page: TickPage, name: str, *, oldest_first: bool) -> Response:
         symbol = request.path_params["symbol"]
         parts, edge = ticks.page(symbol, page)
-        if not parts and not knows(symbol):
+        if not parts and not exists(symbol):
             return unknown(symbol)
         prices = [price for part in parts for price in _prices(part, name)]
         if not oldest_first:

@@ -41,46 +41,37 @@ def read_rejects(query: Mapping[str, str]) -> tuple[int, int]:
     return now - DAY_US if from_us is None else from_us, read_limit(query, DEFAULT_REJECTS)
 
 
-_CODE: Final = spec.NAME("Reason, such as bad_price.")
-
 PART: Final = spec.Part(
     {
         "/api/rejects": spec.get(
             "Rejected input: counts by reason, and the newest. Without `from`, of the last"
             f" 24 hours; the newest {MOST_COUNTED:,} are counted.",
-            spec.ref("Rejects"),
+            "Rejects",
             "from",
             spec.limit(DEFAULT_REJECTS),
             refusals=(400, 503),
         ),
     },
-    {
-        "Rejects": spec.object_of(
-            {
-                "from": spec.MS,
-                "counts": spec.list_of("RejectCount"),
-                "rejects": spec.list_of("Reject"),
-            }
-        ),
-        "RejectCount": spec.object_of(
-            {
-                "code": _CODE,
-                "source": spec.NAME("The kind of source, such as udp."),
-                "rejects": spec.COUNT,
-                "newest": spec.MS("Receive time of the newest."),
-            }
-        ),
-        "Reject": spec.object_of(
-            {
-                "received": spec.MS,
-                "code": _CODE,
-                "detail": spec.NAME("The field and the fix."),
-                "original": spec.NAME("Start of the original input, as text."),
-                "bytes": spec.COUNT("Size of the whole input in bytes."),
-                "source": spec.NAME,
-            }
-        ),
-    },
+    spec.schemas(
+        """
+        Rejects
+          from      ms
+          counts    [RejectCount]
+          rejects   [Reject]
+        RejectCount
+          code      string  Reason, such as bad_price.
+          source    string  The kind of source, such as udp.
+          rejects   count
+          newest    ms      Receive time of the newest.
+        Reject
+          received  ms
+          code      string  Reason, such as bad_price.
+          detail    string  The field and the fix.
+          original  string  Start of the original input, as text.
+          bytes     count   Size of the whole input in bytes.
+          source    string
+        """
+    ),
 )
 
 

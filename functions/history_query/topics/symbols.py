@@ -35,15 +35,18 @@ PART: Final = spec.Part(
     {
         "/api/symbols": spec.get(
             "All instruments, with the times of their first and last trade and their number.",
-            spec.list_of("Symbol"),
+            "[Symbol]",
             refusals=(400, 503),
         ),
     },
-    {
-        "Symbol": spec.object_of(
-            {"symbol": spec.NAME, "first": spec.MS, "last": spec.MS, "n": spec.COUNT}
-        )
-    },
+    spec.schemas(
+        """
+        Symbol
+          symbol      string
+          first,last  ms
+          n           count
+        """
+    ),
 )
 
 

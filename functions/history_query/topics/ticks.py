@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
 
+import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,19 +17,33 @@ from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import TickPlace
 from functions.history_query.api.endpoints import Handlers, unknown
 from functions.history_query.api.formats import BINARY, TABLES, Content
-from functions.history_query.api.parameters import TickPage, read_raw_ticks
+from functions.history_query.api.parameters import ParameterError, TickPage, read_raw_ticks
 from functions.history_query.api.presentation import Presentation
-from functions.history_query.api.streaming import FORMATS, StreamBody, asks_for_all, streamed_bodies
-from functions.history_query.queries.tick_columns import (
-    COLUMNS,
-    displayed_columns,
-    rows_of,
-    table_of,
+from functions.history_query.api.streaming import (
+    FORMATS,
+    StreamBody,
+    is_whole_range,
+    streamed_bodies,
 )
-from functions.history_query.queries.ticks import TickPages
+from functions.history_query.queries.tick_slices import TickPages
 from shared.candles.trades import NO_ROWS, Trades, trades_of
 from shared.errors import TransientError
+from shared.market.decimals import mantissa_text
 from shared.market.order import OrderKey
+from shared.wire.ticks import (
+    AUCTION,
+    CORRECTED,
+    INTEGER_ID,
+    ODD_LOT,
+    OUT_OF_SEQUENCE,
+    TEXT_ID,
+    VOLUME_ONLY,
+    Mantissas,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 
 _STREAMED: Final = (*FORMATS, "arrow")
 _NO_TRADES: Final = trades_of(NO_ROWS)
@@ -33,12 +51,21 @@ _NO_TRADES: Final = trades_of(NO_ROWS)
 _CURSOR: Final = spec.cursor_of(
     TickPlace.of("after", OrderKey(1_764_340_200_000_000, 0, 0, 0, 0)).text()
 )
+COLUMNS: Final = ("t", "time", "us", "p", "s", "side", "id", "received", "flags", "ended")
+_SIDES: Final = np.array([None, "buy", "sell"], dtype=object)
+_FLAGS: Final = {
+    VOLUME_ONLY: "volume_only",
+    ODD_LOT: "odd_lot",
+    AUCTION: "auction",
+    OUT_OF_SEQUENCE: "out_of_sequence",
+    CORRECTED: "corrected",
+}
 
 PART: Final = spec.Part(
     {
         "/api/ticks/{symbol}": spec.get(
             "Raw ticks, each trade once, ascending in the total order; without `from` the newest.",
-            spec.ref("RawTicks"),
+            "RawTicks",
             "symbol from to",
             spec.streamed_limit("ndjson, csv or arrow"),
             _CURSOR,
@@ -49,61 +76,48 @@ PART: Final = spec.Part(
             headers=spec.PAGE_HEADERS,
         ),
     },
-    {
-        "RawTick": spec.object_of(
-            {
-                "t": spec.MS,
-                "us": spec.INTEGER("Microseconds since 1970, UTC."),
-                "time": spec.NAME("Local time, if `tz` is given."),
-                "p": spec.DECIMAL,
-                "s": spec.DECIMAL("Size."),
-                "side": {"enum": ["buy", "sell", None], "description": "Aggressor side."},
-                "id": spec.NAME("The trade id.", null=True),
-                "received": spec.MS,
-                "flags": spec.NAME(
-                    "Exclusions of the trade, and `corrected` if it replaces another one: names"
-                    " separated by blanks.",
-                    null=True,
-                ),
-                "ended": spec.INTEGER(
-                    "When its cancel or correction was received, ms since 1970; null: it counts.",
-                    null=True,
-                ),
-            },
-            required=[],
-        ),
-        "RawTicks": spec.object_of(
-            {
-                "symbol": spec.NAME,
-                "ticks": spec.list_of("RawTick"),
-                "next": spec.NAME("Cursor of the next page; null: there are no more.", null=True),
-            }
-        ),
-    },
+    spec.schemas(
+        """
+        RawTick?
+          t         ms
+          us        integer   Microseconds since 1970, UTC.
+          time      string    Local time, if `tz` is given.
+          p         decimal
+          s         decimal   Size.
+          side      buy|sell|null  Aggressor side.
+          id        string?   The trade id.
+          received  ms
+          flags     string?   Exclusions of the trade, and `corrected` if it replaces another one:
+            names separated by blanks.
+          ended     integer?  When its cancel or correction was received, ms since 1970; null: it
+            counts.
+        RawTicks
+          symbol    string
+          ticks     [RawTick]
+          next      string?   Cursor of the next page; null: there are no more.
+        """
+    ),
 )
 
 
-def handlers(ticks: TickPages, knows: Callable[[str], bool]) -> Handlers:
+def handlers(ticks: TickPages, exists: Callable[[str], bool]) -> Handlers:
     """Return the handlers of the routes."""
 
     def raw(request: Request) -> Response:
         symbol, query = request.path_params["symbol"], request.query_params
         presentation = Presentation.read(request, TABLES, COLUMNS)
         names = displayed_columns(presentation.columns, presentation.zone)
-        if asks_for_all(query, presentation, _STREAMED):
+        if is_whole_range(query, presentation, _STREAMED):
             page = read_raw_ticks({**query, "limit": "1"})
-            if not ticks.page(symbol, page)[0] and not knows(symbol):
+            if not ticks.page(symbol, page)[0] and not exists(symbol):
                 return unknown(symbol)
             return _all(ticks, symbol, page, presentation, names)
         page = read_raw_ticks(query)
         parts, edge = ticks.page(symbol, page)
-        if not parts and not knows(symbol):
+        if not parts and not exists(symbol):
             return unknown(symbol)
-        cursor = None
-        if edge is not None:
-            cursor = TickPlace.of("before" if page.newest else "after", edge).text()
-        envelope = {"symbol": symbol}
-        return presentation.answer(request, _content(envelope, presentation, names, parts, cursor))
+        content = _content({"symbol": symbol}, presentation, names, parts, page.cursor(edge))
+        return presentation.answer(request, content)
 
     return {"/api/ticks/{symbol}": raw}
 
@@ -145,9 +159,121 @@ def _all(
             raise
         batch = [] if part is None else [part]
         if part is not None:
-            page = replace(page, after=part.key_at(len(part) - 1))
+            page = replace(page, place=part.key_at(len(part) - 1))
         return body(
             _content({}, presentation, names, batch, None), is_last=part is None
         ), part is not None
 
     return streamed_bodies(presentation.format, following(), following)
+
+
+def displayed_columns(columns: Sequence[str], zone: ZoneInfo | None) -> tuple[str, ...]:
+    """Return the columns of a response; empty `columns`: all. `time` only with a zone."""
+    return tuple(name for name in columns or COLUMNS if zone or name != "time")
+
+
+def rows_of(trades: Trades, names: Sequence[str], zone: ZoneInfo | None) -> list[dict[str, Any]]:
+    """Return one mapping per trade, decimals as exact text."""
+    columns = [_LISTS[name](trades, zone) for name in names]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def table_of(trades: Trades, names: Sequence[str], zone: ZoneInfo | None) -> pa.Table:
+    """Return an Arrow table: `t` a timestamp, decimals DECIMAL(38, 18).
+
+    Raises ParameterError if a value does not fit.
+    """
+    import pyarrow as pa
+
+    rows = trades.rows
+    builders: dict[str, Callable[[], Any]] = {
+        "t": lambda: pa.array(rows.time_us // 1000).cast(pa.timestamp("ms", "UTC")),
+        "us": lambda: pa.array(rows.time_us),
+        "p": lambda: _decimals("p", trades.price, trades.price_scale),
+        "s": lambda: _decimals("s", trades.size, trades.size_scale),
+        "side": lambda: pa.array(_SIDES[1:], pa.string()).take(
+            pa.array(rows.side.astype(np.int64) - 1, mask=rows.side == 0)
+        ),
+        "id": lambda: _ids(trades),
+        "received": lambda: pa.array(rows.receive_us // 1000),
+        "ended": lambda: pa.array(trades.ended_us // 1000, mask=trades.ended_us < 1000),
+    }
+    return pa.table(
+        {
+            name: builders[name]()
+            if name in builders
+            else pa.array(_LISTS[name](trades, zone), pa.string())
+            for name in names
+        }
+    )
+
+
+def _strings(texts: list[str | None]) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array(texts, pa.string())
+
+
+def _decimals(name: str, mantissa: Mantissas, scale: int) -> pa.Array:
+    from shared.lake.decimal_columns import to_decimals
+
+    values, texts = to_decimals(mantissa, np.full(len(mantissa), scale, dtype=np.int64))
+    if texts.null_count < len(texts):
+        raise ParameterError(
+            f"format: a value of {name} has more digits than this format holds; ask for json"
+        )
+    return values
+
+
+def _ids(trades: Trades) -> pa.Array:
+    import pyarrow as pa
+
+    kind = trades.rows.kind
+    if (kind == TEXT_ID).any():
+        return _strings(_id_texts(trades))
+    return pa.array(trades.rows.trade_id, mask=kind != INTEGER_ID).cast(pa.string())
+
+
+def _times(trades: Trades, zone: ZoneInfo | None) -> list[str]:
+    times = []
+    for ms in (trades.rows.time_us // 1000).tolist():
+        local = datetime.fromtimestamp(ms // 1000, zone or UTC)
+        local = local.replace(microsecond=ms % 1000 * 1000)
+        times.append(local.isoformat(timespec="milliseconds"))
+    return times
+
+
+def _id_texts(trades: Trades) -> list[str | None]:
+    rows = trades.rows
+    if (rows.kind == INTEGER_ID).all():
+        return list(map(str, rows.trade_id.tolist()))
+    ids: list[str | None] = [None] * len(rows)
+    for row in np.flatnonzero(rows.kind == INTEGER_ID).tolist():
+        ids[row] = str(int(rows.trade_id[row]))
+    for row in np.flatnonzero(rows.kind == TEXT_ID).tolist():
+        ids[row] = str(rows.text[row])
+    return ids
+
+
+def _texts(mantissa: Mantissas, scale: int) -> list[str]:
+    return [mantissa_text(each, scale) for each in mantissa.tolist()]
+
+
+@cache
+def _flags(bits: int) -> str | None:
+    """Return the names of the bits, separated by spaces; None without one."""
+    return " ".join(name for bit, name in _FLAGS.items() if bits & bit) or None
+
+
+_LISTS: Final[Mapping[str, Callable[[Trades, ZoneInfo | None], list[Any]]]] = {
+    "t": lambda trades, _: (trades.rows.time_us // 1000).tolist(),
+    "us": lambda trades, _: trades.rows.time_us.tolist(),
+    "time": _times,
+    "p": lambda trades, _: _texts(trades.price, trades.price_scale),
+    "s": lambda trades, _: _texts(trades.size, trades.size_scale),
+    "side": lambda trades, _: _SIDES[trades.rows.side].tolist(),
+    "id": lambda trades, _: _id_texts(trades),
+    "received": lambda trades, _: (trades.rows.receive_us // 1000).tolist(),
+    "flags": lambda trades, _: [_flags(bits) for bits in trades.rows.flags.tolist()],
+    "ended": lambda trades, _: [us // 1000 or None for us in trades.ended_us.tolist()],
+}

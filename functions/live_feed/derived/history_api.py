@@ -36,6 +36,7 @@ class HistoryApi:
         self._between_s = 1 / reads_per_s
         self._next_s = 0.0
         self._places = asyncio.Semaphore(_READS_AT_ONCE)
+        self._turn = asyncio.Lock()
         self._headers = {"authorization": f"Bearer {token}"} if token else {}
         self._client: httpx.AsyncClient | None = None
 
@@ -52,9 +53,10 @@ class HistoryApi:
         followed, the less often each is read.
         """
         async with self._places:
-            now_s = asyncio.get_running_loop().time()
-            self._next_s = max(self._next_s, now_s) + self._between_s
-            await asyncio.sleep(self._next_s - self._between_s - now_s)
+            async with self._turn:  # else a late timer lets the next read pass
+                now_s = asyncio.get_running_loop().time()
+                await asyncio.sleep(self._next_s - now_s)
+                self._next_s = max(self._next_s, now_s) + self._between_s
             yield
 
     async def present(self, names: Iterable[str], base: str) -> list[Message]:
@@ -76,19 +78,16 @@ class HistoryApi:
         self, symbol: str, timeframe: str, from_us: int, to_us: int | None = None
     ) -> list[Candle]:
         """Return the candles with starts in [from_us, to_us), ascending."""
-        query: dict[str, Any] = {"timeframe": timeframe, "from": from_us // 1000, "limit": 10_000}
-        if to_us is not None:
-            query["to"] = to_us // 1000
-        body = await self._get(f"/api/candles/{quote(symbol)}", query)
-        return [candle_of(each, symbol, timeframe) for each in body["candles"]] if body else []
+        to_ms = None if to_us is None else to_us // 1000
+        query = {"timeframe": timeframe, "from": from_us // 1000, "to": to_ms, "limit": 10_000}
+        rows = await self._candles(symbol, query)
+        return [candle_of(each, symbol, timeframe) for each in rows]
 
     async def bars(
         self, symbol: str, type_: str, from_us: int, cursor: str | None, limit: int
     ) -> tuple[list[dict[str, Any]], str | None]:
         """Return a page of bars from `from_us` on, ascending, and a cursor."""
-        query: dict[str, Any] = {"type": type_, "from": from_us // 1000, "limit": limit}
-        if cursor is not None:
-            query["cursor"] = cursor
+        query = {"type": type_, "from": from_us // 1000, "limit": limit, "cursor": cursor}
         body = await self._get(f"/api/bars/{quote(symbol)}", query)
         return (body["bars"], body["next"]) if body else ([], None)
 
@@ -99,22 +98,17 @@ class HistoryApi:
 
         At most the newest 500.
         """
-        query: dict[str, Any] = {"timeframe": timeframe, "indicators": name, "limit": 1}
-        if from_us is not None:
-            query |= {"from": from_us // 1000, "limit": _NEWEST}
-        path = f"/api/candles/{quote(symbol)}"
-        body = await self._get(path, query)
-        if body and len(body["candles"]) == _NEWEST:
-            del query["from"]
-            body = await self._get(path, query)
-        return body["candles"] if body else []
+        query: dict[str, Any] = {"timeframe": timeframe, "indicators": name}
+        if from_us is None:
+            return await self._candles(symbol, {**query, "limit": 1})
+        query["limit"] = _NEWEST
+        rows = await self._candles(symbol, {**query, "from": from_us // 1000})
+        return rows if len(rows) < _NEWEST else await self._candles(symbol, query)
 
     async def newest(self, symbol: str, timeframe: str) -> Candle | None:
         """Return the newest candle."""
-        query = {"timeframe": timeframe, "limit": 1}
-        body = await self._get(f"/api/candles/{quote(symbol)}", query)
-        candles = body["candles"] if body else []
-        return candle_of(candles[0], symbol, timeframe) if candles else None
+        rows = await self._candles(symbol, {"timeframe": timeframe, "limit": 1})
+        return candle_of(rows[0], symbol, timeframe) if rows else None
 
     async def ticks(
         self, symbol: str, from_us: int, to_us: int, cursor: str | None
@@ -123,15 +117,13 @@ class HistoryApi:
 
         The bounds are widened to whole milliseconds. None: the symbol is unknown.
         """
-        query: dict[str, Any] = {"from": from_us // 1000, "to": -(-to_us // 1000), "limit": 1_000}
-        if cursor is not None:
-            query["cursor"] = cursor
+        query = {**_range_ms(from_us, to_us), "cursor": cursor}
         body = await self._get(f"/api/ticks/{quote(symbol)}", query)
         return None if body is None else (body["ticks"], body["next"])
 
     async def patterns(self, symbol: str, from_us: int, to_us: int) -> list[dict[str, Any]]:
         """Return all valid patterns that became known in [from_us, to_us), newest first."""
-        query: dict[str, Any] = {"from": from_us // 1000, "to": -(-to_us // 1000), "limit": 1_000}
+        query: dict[str, Any] = _range_ms(from_us, to_us)
         patterns: list[dict[str, Any]] = []
         while (body := await self._get(f"/api/patterns/{quote(symbol)}", query)) is not None:
             patterns += body["patterns"]
@@ -139,6 +131,10 @@ class HistoryApi:
                 break
             query["cursor"] = body["next"]
         return patterns
+
+    async def _candles(self, symbol: str, query: dict[str, Any]) -> list[dict[str, Any]]:
+        body = await self._get(f"/api/candles/{quote(symbol)}", query)
+        return body["candles"] if body else []
 
     async def close(self) -> None:
         """Close the connections."""
@@ -154,7 +150,8 @@ class HistoryApi:
                 base_url=self._url, headers=self._headers, timeout=_TIMEOUT_S, trust_env=False
             )
         try:
-            response = await self._client.get(path, params=query)
+            given = {name: each for name, each in query.items() if each is not None}
+            response = await self._client.get(path, params=given)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TransientError(f"the history API is away: {error!r}") from error
         if response.status_code == httpx.codes.NOT_FOUND:
@@ -162,6 +159,10 @@ class HistoryApi:
         if not response.is_success:
             raise TransientError(f"the history API answered {response.status_code} to {path}")
         return response.json()
+
+
+def _range_ms(from_us: int, to_us: int) -> dict[str, int]:
+    return {"from": from_us // 1000, "to": -(-to_us // 1000), "limit": 1_000}
 
 
 def _present(overview: dict[str, Any], base: str) -> list[Message]:

@@ -105,7 +105,7 @@ class LiveBars:
         self._channel, self._hub, self._history = channel, hub, history
         self._type = type_.name
         _, at, days = self._frame.name.partition("@")
-        self._asked = f"{self._type}{at}{days}"
+        self._query_type = f"{self._type}{at}{days}"
         self._base = base
         self._days: dict[int, _Day] = {}
         self._touched: dict[int, int] = {}
@@ -206,7 +206,7 @@ class LiveBars:
         pages = [(page, cursor)]
         while True:
             bars, after = await self._history.bars(
-                self._symbol, self._asked, day.start_us, pages[-1][1], limit
+                self._symbol, self._query_type, day.start_us, pages[-1][1], limit
             )
             rows += [each for each in bars if each["t"] * 1000 < day.end_us]
             if after is None or not bars or bars[-1]["t"] * 1000 >= day.end_us:
@@ -226,7 +226,7 @@ class LiveBars:
         payload = live_pb2.LiveBar(
             candle=message.SerializeToString(), day_us=day.start_us, number=number
         ).SerializeToString()
-        self._hub.give(self._channel, payload, late=late)
+        self._hub.publish(self._channel, payload, late=late)
 
 
 def _totals(rows: list[Row]) -> tuple[int, Decimal, Decimal]:

@@ -118,4 +118,4 @@ class LiveIndicator:
             columns=self._indicator.columns,
             values=values,
         ).SerializeToString()
-        self._hub.give(self._channel, payload, late=late)
+        self._hub.publish(self._channel, payload, late=late)

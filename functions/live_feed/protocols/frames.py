@@ -46,7 +46,7 @@ class Update:
     @property
     def data(self) -> dict[str, Any]:
         """The payload for JSON; decimals as text. Not cached: the frame is."""
-        return self._kind.shown(self._kind.message.FromString(self.payload))
+        return self._kind.to_json(self._kind.message.FromString(self.payload))
 
     @cached_property
     def order(self) -> tuple[int, ...]:
@@ -222,7 +222,7 @@ class _Kind:
     """Kind of channel: its message type, its JSON form, and its position in time."""
 
     message: type[Any]
-    shown: Callable[[Any], dict[str, Any]]
+    to_json: Callable[[Any], dict[str, Any]]
     order: Callable[[Any], tuple[int, ...]]
 
 

@@ -13,10 +13,9 @@ from google.protobuf.message import Message
 from functions.live_feed.protocols.frames import Form
 from functions.live_feed.protocols.replica import Replica
 from functions.live_feed.protocols.session import MAX_SEQ
-from functions.live_feed.protocols.subscriber import SLOW, SlowConsumerError, Subscriber
+from functions.live_feed.protocols.subscriber import SLOW, Subscriber
 from shared.errors import TransientError
 from shared.realtime import channels as live
-from shared.runtime import metrics
 from shared.runtime.tasks import end
 from shared.schema import feed_service_pb2
 
@@ -50,7 +49,6 @@ class Feed:
         self._replica = replica
         self._limits = replica.limits
         self._slots = replica.slots
-        self._leaving = asyncio.Event()
 
     @property
     def handler(self) -> grpc.GenericRpcHandler:
@@ -66,7 +64,7 @@ class Feed:
 
     def leave(self) -> None:
         """End every call: clients resume at another replica with from_seq."""
-        self._leaving.set()
+        self._slots.leave()
 
     def _method(
         self, request_type: type[Message], channels: Callable[[Any], Iterable[str]]
@@ -107,32 +105,26 @@ class Feed:
             return grpc.StatusCode.UNAVAILABLE, str(error)
         session = self._replica.session(Form.PROTOBUF)
         client = session.client
-        writing = asyncio.create_task(_write(context, client))
-        slow = asyncio.create_task(client.too_slow())
-        leaving = asyncio.create_task(self._leaving.wait())
-        tasks = (writing, slow, leaving)
+        tasks = asyncio.create_task(_write(context, client)), asyncio.create_task(client.ended())
         try:
-            from_seq = request.from_seq if request.HasField("from_seq") else None
-            await session.subscribe(requested, from_seq, request.stream)
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if leaving.done():
+            with self._slots.serving(client):
+                from_seq = request.from_seq if request.HasField("from_seq") else None
+                await session.subscribe(requested, from_seq, request.stream)
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if client.is_leaving:
                 return grpc.StatusCode.UNAVAILABLE, "this replica ends: come back with from_seq"
-            if slow.done():
-                metrics.LIVE_DISCONNECTED.labels(SLOW).inc()
+            if client.overflown:
                 return grpc.StatusCode.RESOURCE_EXHAUSTED, f"{SLOW}: read faster"
-            raise writing.exception() or asyncio.CancelledError
+            raise tasks[0].exception() or asyncio.CancelledError
         finally:
             session.close()
             await end(*tasks)
 
 
 async def _write(context: Context, client: Subscriber) -> None:
-    try:
-        while True:
-            for frame in await client.next():
-                await context.write(frame)
-    except SlowConsumerError:
-        await asyncio.Event().wait()  # `too_slow` reports it
+    while True:
+        for frame in await client.next():
+            await context.write(frame)
 
 
 def _candles(request: feed_service_pb2.StreamCandlesRequest) -> Iterable[str]:

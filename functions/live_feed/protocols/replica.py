@@ -2,15 +2,67 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from functions.live_feed.hub import Hub
 from functions.live_feed.interest import Interest
-from functions.live_feed.protocols.client_limits import ClientSlots
 from functions.live_feed.protocols.frames import Form
 from functions.live_feed.protocols.session import Session, SessionLimits
 from functions.live_feed.protocols.subscriber import Subscriber
 from functions.live_feed.replays.replay import Replays
+from shared.runtime import metrics
+
+
+class ClientSlots:
+    """Slots for up to `limit` clients. Used by one event loop."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._count = 0
+        self._clients: set[Subscriber] = set()
+        self.is_leaving = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether none is left."""
+        return self.is_leaving or self._count >= self._limit
+
+    @property
+    def refusal(self) -> str:
+        """The error message for a refused client."""
+        if self.is_leaving:
+            return "this replica ends: connect again"
+        return f"this replica serves {self._limit} clients at most"
+
+    @contextlib.contextmanager
+    def slot(self, protocol: str) -> Iterator[None]:
+        """Hold a slot for a client; check `is_full` first, without awaiting in between."""
+        self._count += 1
+        metrics.LIVE_CLIENTS.labels(protocol).inc()
+        try:
+            yield
+        finally:
+            self._count -= 1
+            metrics.LIVE_CLIENTS.labels(protocol).dec()
+
+    @contextlib.contextmanager
+    def serving(self, client: Subscriber) -> Iterator[None]:
+        """Register a client that is disconnected on shutdown."""
+        self._clients.add(client)
+        if self.is_leaving:
+            client.leave()
+        try:
+            yield
+        finally:
+            self._clients.discard(client)
+
+    def leave(self) -> None:
+        """Disconnect every client and accept none: shutdown."""
+        self.is_leaving = True
+        for client in self._clients:
+            client.leave()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,16 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from functions.live_feed.protocols.client_limits import ClientSlots
 from functions.live_feed.protocols.frames import Form
-from functions.live_feed.protocols.replica import Replica
+from functions.live_feed.protocols.replica import ClientSlots, Replica
 from functions.live_feed.protocols.session import MAX_SEQ, Session
 from functions.live_feed.protocols.subscriber import SLOW, ReplicaEndsError, SlowConsumerError
 from functions.live_feed.replays.replay import STREAM
 from functions.live_feed.replays.replay_request import BY_EVENT, ReplayError
 from shared.errors import TransientError
 from shared.realtime import channels as live
-from shared.runtime import metrics
 from shared.runtime.problem import problem
 from shared.runtime.tasks import end
 
@@ -53,8 +51,8 @@ def sse_endpoint(replica: Replica) -> Callable[[Request], Awaitable[Response]]:
             stream, from_seq = _last_seen(request)
         except live.ChannelError as error:
             return problem(400, "bad parameter", str(error))
-        wish = _replay(request, channels, stream, from_seq)
-        if stream == STREAM and wish is None:
+        replay = _replay(request, channels, stream, from_seq)
+        if stream == STREAM and replay is None:
             return Response(status_code=204)  # the replay has ended: the browser does not reconnect
         try:
             await replica.hub.ready()
@@ -63,10 +61,10 @@ def sse_endpoint(replica: Replica) -> Callable[[Request], Awaitable[Response]]:
         if clients.is_full:
             return problem(503, "too many clients", clients.refusal, 1)
         session = replica.session(Form.JSON)
-        if wish is None:
+        if replay is None:
             return _Stream(session, partial(session.subscribe, channels, from_seq, stream), clients)
         try:
-            session.replay(wish)
+            session.replay(replay)
         except ReplayError as error:
             status = 503 if error.code in ("too_many_replays", "no_history") else 400
             return problem(status, error.code, str(error), 1 if status == 503 else None)
@@ -99,16 +97,14 @@ class _Stream(StreamingResponse):
     async def stream_response(self, send: Send) -> None:
         """Stream; a client that is too slow gets time to read the error."""
         sending = asyncio.create_task(super().stream_response(send))
-        slow = asyncio.create_task(self._session.client.too_slow())
+        ended = asyncio.create_task(self._session.client.ended())
         try:
-            await asyncio.wait((sending, slow), return_when=asyncio.FIRST_COMPLETED)
-            if self._session.client.overflown:
-                metrics.LIVE_DISCONNECTED.labels(SLOW).inc()
-                await asyncio.wait((sending,), timeout=_LAST_WORD_S)
+            await asyncio.wait((sending, ended), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((sending,), timeout=_LAST_WORD_S)
             if sending.done():
                 sending.result()
         finally:
-            await end(sending, slow)
+            await end(sending, ended)
             await self._events.aclose()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 from typing import Final
 
 from functions.live_feed.protocols.frames import Form, Update
+from shared.runtime import metrics
 
 SLOW: Final = "slow_consumer"
 
@@ -33,8 +34,8 @@ class Subscriber:
         self._number = 0
         self._some = asyncio.Event()
         self._taken = asyncio.Event()
-        self._too_slow = asyncio.Event()
-        self._leaving = False
+        self._ended = asyncio.Event()
+        self._end: type[SlowConsumerError | ReplicaEndsError] | None = None
 
     def say(self, *frames: bytes) -> None:
         """Queue frames for this client only; together they count as one."""
@@ -55,21 +56,20 @@ class Subscriber:
     @property
     def overflown(self) -> bool:
         """Whether the queue has overflowed: it accepts nothing more."""
-        return self._too_slow.is_set()
+        return self._end is SlowConsumerError
 
     @property
     def is_leaving(self) -> bool:
         """Whether the replica is shutting down."""
-        return self._leaving
+        return self._end is ReplicaEndsError
 
     def leave(self) -> None:
         """Stop: `next` raises ReplicaEndsError."""
-        self._leaving = True
-        self._some.set()
+        self._finish(ReplicaEndsError)
 
-    async def too_slow(self) -> None:
-        """Wait until the queue has overflowed; a blocked writer would not notice."""
-        await self._too_slow.wait()
+    async def ended(self) -> None:
+        """Wait for the overflow or the shutdown; a blocked writer would not notice."""
+        await self._ended.wait()
 
     async def room(self) -> None:
         """Wait while the queue is half full."""
@@ -80,10 +80,8 @@ class Subscriber:
     async def next(self) -> list[bytes]:
         """Wait for frames; return all queued ones. Raises SlowConsumerError, ReplicaEndsError."""
         await self._some.wait()
-        if self._leaving:
-            raise ReplicaEndsError
-        if self.overflown:
-            raise SlowConsumerError
+        if self._end is not None:
+            raise self._end
         waiting, self._waiting = self._waiting, {}
         self._some.clear()
         self._taken.set()
@@ -98,15 +96,17 @@ class Subscriber:
     def _put(self, key: Hashable, item: Update | Sequence[bytes]) -> None:
         if self.overflown:
             return
-        if len(self._waiting) >= self._bound:
-            self._overflow()
-        else:
+        if len(self._waiting) < self._bound:
             self._waiting[key] = item
-        self._some.set()
+            self._some.set()
+        else:
+            self._waiting.clear()
+            metrics.LIVE_DISCONNECTED.labels(SLOW).inc()
+            self._finish(SlowConsumerError)
 
-    def _overflow(self) -> None:
-        self._waiting.clear()
-        self._too_slow.set()
+    def _finish(self, end: type[SlowConsumerError | ReplicaEndsError]) -> None:
+        self._end = end
+        self._ended.set()
         self._some.set()
 
     def _next_number(self) -> int:

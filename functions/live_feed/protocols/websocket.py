@@ -10,9 +10,8 @@ from typing import Final
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from functions.live_feed.protocols.client_limits import ClientSlots
 from functions.live_feed.protocols.frames import Form
-from functions.live_feed.protocols.replica import Replica
+from functions.live_feed.protocols.replica import ClientSlots, Replica
 from functions.live_feed.protocols.session import Session
 from functions.live_feed.protocols.subscriber import (
     SLOW,
@@ -21,7 +20,6 @@ from functions.live_feed.protocols.subscriber import (
     Subscriber,
 )
 from shared.errors import TransientError
-from shared.runtime import metrics
 from shared.runtime.tasks import end
 
 log = logging.getLogger(__name__)
@@ -65,14 +63,13 @@ async def _serve(socket: WebSocket, session: Session, clients: ClientSlots) -> N
     tasks = (
         asyncio.create_task(_read(socket, session), name="read"),
         asyncio.create_task(_write(socket, session.client), name="write"),
-        asyncio.create_task(session.client.too_slow(), name="slow"),
+        asyncio.create_task(session.client.ended(), name="end"),
     )
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if session.client.is_leaving:
             await _close(socket, CODE_RESTART, clients.refusal)
         elif session.client.overflown:
-            metrics.LIVE_DISCONNECTED.labels(SLOW).inc()
             await _close(socket, CODE_SLOW, SLOW)
     finally:
         session.close()

@@ -53,5 +53,5 @@ def channel_breakout(lines: Broken, tolerance: int) -> Bools:
 
 
 def _open(lines: Broken) -> Bools:
-    left: Bools = lines.height + lines.upper_rise - lines.lower_rise >= APEX * lines.height
-    return left
+    is_open: Bools = lines.height + lines.upper_rise - lines.lower_rise >= APEX * lines.height
+    return is_open

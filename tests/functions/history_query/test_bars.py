@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from functions.history_query.api.cursors import TickPlace
+from functions.history_query.api.parameters import read_bars
 from functions.history_query.queries.bar_checkpoints import Checkpoints
 from functions.history_query.queries.bar_days import BarDays
-from functions.history_query.queries.bar_request import read_bars
 from functions.history_query.queries.bars import BarPages, BarsOfPage
 from functions.history_query.queries.tick_slices import Slice, TickSlices
 from functions.persist.busts import BustWriter

@@ -14,14 +14,14 @@ from functions.history_query.api.parameters import (
     DAY_US,
     FURTHEST_US,
     ParameterError,
+    read_bars,
     read_page,
     read_raw_ticks,
     read_ticks,
     refuse_unknown,
 )
-from functions.history_query.queries.bar_request import read_bars
-from functions.history_query.queries.flow_request import read_profile
 from functions.history_query.topics.alerts import read_alerts
+from functions.history_query.topics.flow import read_profile
 from functions.history_query.topics.patterns import read_patterns
 from shared.market.order import OrderKey
 from shared.market.resolution import resolve

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from functions.history_query.api import reference_page as page
+from functions.history_query.api import reference as page
 from functions.history_query.api.openapi import DOCUMENT
 from functions.history_query.api.reference import reference
 from shared.adapter.access import guarded

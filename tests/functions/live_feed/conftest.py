@@ -18,9 +18,8 @@ from functions.live_feed.derived.history_api import HistoryApi
 from functions.live_feed.fanout import Message
 from functions.live_feed.hub import Hub
 from functions.live_feed.interest import Interest
-from functions.live_feed.protocols.client_limits import ClientSlots
 from functions.live_feed.protocols.frames import Form
-from functions.live_feed.protocols.replica import Replica
+from functions.live_feed.protocols.replica import ClientSlots, Replica
 from functions.live_feed.protocols.session import Session, SessionLimits
 from functions.live_feed.replays.replay import Replays
 from functions.live_feed.stream import Limits, LiveStream

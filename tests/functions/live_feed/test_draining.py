@@ -21,7 +21,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from functions.live_feed.draining import Draining
-from functions.live_feed.protocols.client_limits import ClientSlots
+from functions.live_feed.protocols.replica import ClientSlots
 from functions.live_feed.protocols.websocket import CODE_RESTART
 from local.servers.ports import free_port
 from tests.functions.live_feed.conftest import Room

@@ -10,7 +10,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from functions.live_feed.protocols.grpc_access import Tokens
+from functions.live_feed.grpc_server import Tokens
 from shared.adapter.access import AccessRules
 
 TOKEN = "a-token-of-some-length"

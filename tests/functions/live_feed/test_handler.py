@@ -12,7 +12,7 @@ from pathlib import Path
 import redis
 
 from functions.live_feed.fanout import Message
-from functions.live_feed.handler import Show
+from functions.live_feed.handler import LiveHandler
 from functions.live_feed.stream import Limits, LiveStream
 from shared.adapter.event import Event
 from shared.errors import TransientError
@@ -41,7 +41,7 @@ def test_candles_that_nobody_watches_are_not_published(run: Run, servers: dict[s
         watcher = room.client()
         channels = ["candles:5m:A", "ticks:B", "candles:3m:C"]
         await watcher.ask(op="subscribe", channels=channels)
-        show = Show(room.stream, Watched(client), 2, 50)
+        show = LiveHandler(room.stream, Watched(client), 2, 50)
         await show(Event("e1", events.CANDLES, "/test", {}, encode_batch(made)))
         assert (await room.stream.state()).messages == 2
         async with asyncio.timeout(60):
@@ -79,7 +79,7 @@ def test_an_event_outlives_a_restart_of_nats(valkey: redis.Redis, tmp_path: Path
     async def test() -> None:
         stream = Noted(server.url)
         Leases(valkey, 2).renew(["candles:1m:A"], 0)
-        show = Show(stream, Watched(valkey), 2, 50)
+        show = LiveHandler(stream, Watched(valkey), 2, 50)
         await show(event("e0"))
         server.stop(signal.SIGKILL)
         first = asyncio.create_task(show(event("e1")))

@@ -20,7 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from functions.live_feed.protocols.client_limits import ClientSlots
+from functions.live_feed.protocols.replica import ClientSlots
 from functions.live_feed.protocols.sse import sse_endpoint
 from functions.live_feed.protocols.websocket import (
     CODE_LATER,

@@ -10,7 +10,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from shared.adapter.event import Event
-from shared.adapter.tracing import NoTracing, tracing
+from shared.adapter.tracing import Tracing, tracing
 from shared.runtime.settings import SettingsError
 from tests.collector import Collector
 from tests.local.broker.processes import eventually
@@ -113,7 +113,7 @@ def test_every_line_is_json_with_its_event(telemetry: Telemetry) -> None:
 def test_without_a_collector_a_traceparent_is_propagated() -> None:
     """Without a collector the traceparent is propagated, and none is invented."""
     event = Event("1", "t", "/s", {"traceparent": f"00-{TRACE}-{PARENT}-01"}, b"")
-    with NoTracing().event(event) as traced:
+    with Tracing().event(event) as traced:
         assert traced.traceparent == f"00-{TRACE}-{PARENT}-01"
         assert traced.trace_id == TRACE
     with tracing("x", {}).event(Event("1", "t", "/s", {}, b"")) as traced:
