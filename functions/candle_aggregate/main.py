@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functions.candle_aggregate.display import Display
 from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.handler import Aggregate, wall_clock_us
+from functions.candle_aggregate.maintenance.state_check import check_base
 from functions.candle_aggregate.publish import STAGE
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.steps.store import Store
@@ -48,9 +49,14 @@ engine = Engine(store, settings.rules, storage, wall_clock_us, display)
 
 
 def ready() -> None:
-    """Raise TransientError while a store is away. A state is made by who needs it, not here."""
+    """Raise TransientError while a store is away, or has candles of another base timeframe.
+
+    A state is made by who needs it, not here.
+    """
     store.check()
     postgres.check()
+    with postgres.connection() as connection:
+        check_base(connection, settings.rules)
 
 
 app = event_app(

@@ -67,11 +67,7 @@ def adopt(postgres: Postgres, rules: Rules) -> None:
             return
         if row is not None:
             before = parse_ladder(row[0])
-            if before[0] != rules.base:
-                raise TransientError(
-                    f"the stored candles are folds of {before[0]}, so TIMEFRAMES must begin with"
-                    f" it, not with {rules.base}; another base timeframe needs another database"
-                )
+            check_base(connection, rules)
             log.warning(
                 "candles were made by TIMEFRAMES=%s SHARDS=%d, from now on by %s and %d:"
                 " every live state is made anew",
@@ -83,6 +79,16 @@ def adopt(postgres: Postgres, rules: Rules) -> None:
                 length_us = timeframe.length_us
                 connection.execute(_FOLD, (timeframe.name, length_us, rules.base.name))
         connection.execute(_ADOPT, rules.made_for)
+
+
+def check_base(connection: Connection, rules: Rules) -> None:
+    """Raise TransientError when the stored candles are folds of another base timeframe."""
+    row = connection.execute(_MADE_BY).fetchone()
+    if row is not None and (base := parse_ladder(row[0])[0]) != rules.base:
+        raise TransientError(
+            f"the stored candles are folds of {base}, so TIMEFRAMES must begin with"
+            f" it, not with {rules.base}; another base timeframe needs another database"
+        )
 
 
 def check(connection: Connection, rules: Rules) -> None:

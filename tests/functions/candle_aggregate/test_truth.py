@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import redis
 
-from functions.candle_aggregate.maintenance.state_check import adopt, check
+from functions.candle_aggregate.maintenance.state_check import adopt, check, check_base
 from functions.candle_aggregate.session import Session
 from shared.errors import TransientError
 from shared.market.timeframes import parse_ladder
@@ -214,6 +214,9 @@ def test_other_settings_that_cannot_be_are_refused(world: World) -> None:
     other = replace(RULES, ladder=parse_ladder("5m"))
     with pytest.raises(TransientError, match="TIMEFRAMES must begin with it"):
         adopt(world.postgres, other)
+    not_ready = pytest.raises(TransientError, match="TIMEFRAMES must begin with it")
+    with world.postgres.connection() as connection, not_ready:
+        check_base(connection, other)
     adopt(world.postgres, replace(RULES, ladder=parse_ladder("1m,1h")))
     overruled = pytest.raises(TransientError, match="give every function the same")
     with world.postgres.connection() as connection, overruled:
