@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import quote, urlencode
 
+import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,6 +24,7 @@ from functions.history_query.api.parameters import (
 from functions.history_query.queries.tick_slices import TickPages
 from shared.candles.trades import Trades
 from shared.market.decimals import mantissa_text
+from shared.wire.ticks import VOLUME_ONLY
 
 _FORM: Final = '{"t":%d,"%s":%s}'
 
@@ -43,7 +45,8 @@ _CURSOR: Final = spec.cursor_of(TickCursor(1_764_340_200_000_000, 0, 0, 0, 0).te
 PART: Final = spec.Part(
     {
         "/api/history/{symbol}": spec.get(
-            "The newest prices of the last 24 hours, or of a range, ascending by time.",
+            "The newest prices of the last 24 hours, or of a range, ascending by time; a page of"
+            " ticks, without those that count for volume only.",
             "[Tick]",
             "symbol from to",
             spec.limit(10_000),
@@ -103,9 +106,13 @@ def handlers(ticks: TickPages, exists: Callable[[str], bool]) -> Handlers:
 
 
 def _prices(trades: Trades, name: str) -> Iterator[str]:
-    """Yield times in ms and exact decimals as JSON numbers, without rounding through float."""
-    times = (trades.rows.time_us // 1000).tolist()
-    for time_ms, mantissa in zip(times, trades.price.tolist(), strict=True):
+    """Yield times in ms and exact decimals as JSON numbers, without rounding through float.
+
+    A trade that counts for volume only is no price, in the history as in candles.
+    """
+    priced = np.flatnonzero((trades.rows.flags & VOLUME_ONLY) == 0)
+    times = (trades.rows.time_us[priced] // 1000).tolist()
+    for time_ms, mantissa in zip(times, trades.price[priced].tolist(), strict=True):
         yield _FORM % (time_ms, name, mantissa_text(mantissa, trades.price_scale))
 
 

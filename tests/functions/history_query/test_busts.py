@@ -100,6 +100,19 @@ def test_flags_of_a_trade_are_listed_and_apply_on_reading(house: House) -> None:
     assert (candle["h"], candle["v"], candle["n"]) == ("100", "20", 2)
 
 
+def test_a_volume_only_trade_is_no_price_of_the_history(house: House) -> None:
+    """A trade that counts for volume only is left out of both price histories, not of the pages."""
+    extreme = TICK._replace(time_us=START_US + 1, price=999, number=2)
+    last = TICK._replace(time_us=START_US + 2, number=3)
+    stored(house, [TICK, extreme, last], {2: VOLUME_ONLY})
+    for path, name in (("/api/history/A", "p"), ("/prices/A/history", "price")):
+        answer = house.get(path, **{"from": "0"})
+        assert [each[name] for each in answer.json()] == [100, 100]
+        newest = house.get(path, limit="2", **{"from": "0"})
+        (older,) = house.get(newest.links["next"]["url"]).json()
+        assert (len(newest.json()), older[name]) == (1, 100)
+
+
 def test_a_candle_cut_by_slices_is_whole_where_one_of_them_makes_no_price(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
