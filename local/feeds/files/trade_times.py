@@ -39,8 +39,9 @@ class TradeTimes:
             times = _dated(dates, times)
         if self._layout.unit or self._layout.midnight is not None:
             return self._of_unit(times)
-        is_number = pc.match_substring_regex(times, _NUMBER)
-        if not pc.all(is_number).as_py() or self._times is not None:
+        if pc.all(pc.ascii_is_decimal(times)).as_py():
+            return times
+        if self._times is not None or not pc.all(pc.match_substring_regex(times, _NUMBER)).as_py():
             times = self._of_texts(times)
         absent = pc.is_in(pc.ascii_lower(times), _ABSENT)
         if not self._layout.header or pc.all(absent).as_py() or not pc.any(absent).as_py():
@@ -49,13 +50,13 @@ class TradeTimes:
 
     def _of_texts(self, texts: pa.ChunkedArray) -> pa.ChunkedArray:
         """Return texts in other notations than a line's as microseconds."""
-        distinct = texts.combine_chunks().dictionary_encode()
         if self._times is None:
             first = [each for each in texts.slice(0, LOOK).to_pylist() if each]
             self._times = Times(first, zone=self._zone)
             self.note = self._times.note
         if self._times.is_plain and self._zone is UTC:
             return texts
+        distinct = texts.combine_chunks().dictionary_encode()
         read = [_us(self._times, each) for each in distinct.dictionary.to_pylist()]
         return pa.chunked_array([pa.array(read, pa.string()).take(distinct.indices)])
 
