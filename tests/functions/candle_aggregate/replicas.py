@@ -16,8 +16,9 @@ from functions.candle_aggregate.maintenance.state_check import begin
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from functions.candle_aggregate.steps.step import TickEvent
-from functions.candle_aggregate.steps.store import Changes, Lease, Store
+from functions.candle_aggregate.steps.store import Changes, Lease, Store, Written
 from shared.adapter.app import Emission, Outcome
+from shared.errors import TransientError
 from shared.market.blocks import PRICED, Records
 from shared.market.timeframes import parse_ladder
 from shared.realtime.keys import Block, Keys
@@ -117,6 +118,21 @@ class Replica:
                     self.late.append(decode_late(body))
             if emission.after_emit is not None:
                 emission.after_emit()
+
+
+class FragileStore(Store):
+    """A store whose process dies after so many more writes; None: never."""
+
+    writes_left: int | None = None
+
+    def write(
+        self, steps: Sequence[tuple[Lease, Changes]], now_us: int, *, release: bool = True
+    ) -> list[Written]:
+        if self.writes_left is not None:
+            self.writes_left -= 1
+            if self.writes_left < 0:
+                raise TransientError("the process is gone")
+        return super().write(steps, now_us, release=release)
 
 
 def live_candles(client: redis.Redis, rules: Rules = RULES) -> dict[CandleKey, Candle]:

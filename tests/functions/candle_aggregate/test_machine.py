@@ -210,6 +210,7 @@ class Machine(RuleBasedStateMachine):
         elif self.world.sent:
             self.world.apply(picked(list(self.world.sent), pick))
         vars(engine)["WAIT_S"] = patience_s
+        self.world.end_leases()
         self.world.restart()
 
     @rule()

@@ -17,7 +17,6 @@ from functions.candle_aggregate.maintenance.sample import sample
 from functions.candle_aggregate.publish import waiting_rows
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.steps.step import TickEvent
-from functions.candle_aggregate.steps.store import Changes, Lease, Store, Written
 from functions.candle_aggregate.storage import Storage
 from functions.persist.busts import BustWriter
 from functions.persist.feeds import FeedWriter
@@ -43,7 +42,7 @@ from shared.wire.candle_columns import decode_batch
 from shared.wire.compression import decompress
 from shared.wire.raw_batch import FORMAT_SCANNER
 from shared.wire.ticks import INTEGER_ID
-from tests.functions.candle_aggregate.replicas import live_candles
+from tests.functions.candle_aggregate.replicas import FragileStore, live_candles
 from tests.functions.candle_aggregate.truth import Row, as_ticks, true_candles
 
 RULES: Final = Rules(
@@ -62,28 +61,6 @@ TABLES: Final = (
     " shard_lineage, aggregation, lake_pending_candles, unused_instruments, pending_busts,"
     " rejects, candle_histories, corrected_trades"
 )
-
-
-class CutOffError(TransientError):
-    """The process dies at this point."""
-
-    def __init__(self) -> None:
-        super().__init__("the process is gone")
-
-
-class FragileStore(Store):
-    """A store whose process dies after so many more writes; None: never."""
-
-    writes_left: int | None = None
-
-    def write(
-        self, steps: Sequence[tuple[Lease, Changes]], now_us: int, *, release: bool = True
-    ) -> list[Written]:
-        if self.writes_left is not None:
-            self.writes_left -= 1
-            if self.writes_left < 0:
-                raise CutOffError
-        return super().write(steps, now_us, release=release)
 
 
 @dataclass
@@ -137,6 +114,11 @@ class World:
         self.engine.close()
         self.rules = rules or self.rules
         self.start()
+
+    def end_leases(self) -> None:
+        """Let Redis end the leases of a process that is gone, five seconds early."""
+        for shard in range(self.rules.shards):
+            self.client.pexpire(Keys(shard).lease, 1)
 
     def reset(self) -> None:
         """Restart with empty stores."""
@@ -291,7 +273,7 @@ class World:
                     return False
                 if emission.after_emit is not None:
                     emission.after_emit()
-        except (TransientError, CutOffError):
+        except TransientError:
             return False
         return True
 
@@ -335,12 +317,13 @@ class World:
     # The end
 
     def settle(self) -> None:
-        """Deliver all events in flight, and let the clock do all that is due."""
+        """Deliver all events in flight, and let the clock work until two minutes change nothing."""
         self.store.writes_left = None
         for event_id in list(self.to_store):
             self.persist_ticks(event_id)
         self.now_us += -self.now_us % 60_000_000 + 1  # a second at which the clock does all
-        for _ in range(10):
+        states = [self._state()]
+        while len(states) <= 10 and (states[-3:-1] != [states[-1]] * 2 or self._is_waiting()):
             for event_id in list(self.to_apply):
                 assert self.apply(event_id)
             self.step(60)
@@ -348,6 +331,18 @@ class World:
             self.persist.busts.retry()
             assert self.tick_clock()
             self.deliver_all()
+            states.append(self._state())
+
+    def _state(self) -> tuple[dict[bytes, bytes], int]:
+        """The live state without the leases' counters, and how many events were emitted."""
+        keyspace = self.keyspace()
+        heads = {Keys(shard).head.encode() for shard in range(self.rules.shards)}
+        return {key: keyspace[key] for key in keyspace.keys() - heads}, len(self.outbox)
+
+    def _is_waiting(self) -> bool:
+        """Tell whether a repair or a cancel waits for a later second."""
+        waiting = "SELECT FROM repairs UNION ALL SELECT FROM pending_busts LIMIT 1"
+        return self.sql.execute(waiting).fetchone() is not None
 
     def assert_right(self) -> None:
         """Assert that every candle equals its stored ticks, and nothing is left over."""
