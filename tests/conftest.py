@@ -191,7 +191,8 @@ def pipeline(
     return _ENVIRONMENT
 
 
-def _new_database(servers: dict[str, str], template: str) -> str:
+def new_database(servers: dict[str, str], template: str) -> str:
+    """Create a database; return its URL."""
     name = f"test_{next(_numbers)}"
     with psycopg.connect(servers["DATABASE_URL"], autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
@@ -201,13 +202,13 @@ def _new_database(servers: dict[str, str], template: str) -> str:
 @pytest.fixture
 def empty_database(servers: dict[str, str]) -> str:
     """The URL of a database of its own, without a schema."""
-    return _new_database(servers, "template1")
+    return new_database(servers, "template1")
 
 
 @pytest.fixture(scope="session")
-def _schema(servers: dict[str, str]) -> str:
+def schema(servers: dict[str, str]) -> str:
     """The name of a template database with every migration."""
-    url = _new_database(servers, "template1")
+    url = new_database(servers, "template1")
     migrated = Postgres(url, size=1)
     migrated.check()
     migrated.close()
@@ -215,9 +216,9 @@ def _schema(servers: dict[str, str]) -> str:
 
 
 @pytest.fixture
-def database(servers: dict[str, str], _schema: str) -> str:
+def database(servers: dict[str, str], schema: str) -> str:
     """The URL of a database of its own, with the schema, a lake's name and no rows."""
-    url = _new_database(servers, _schema)
+    url = new_database(servers, schema)
     with psycopg.connect(url) as connection:
         connection.execute("UPDATE lake_identity SET name = left(md5(current_database()), 8)")
     return url

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any, Final
 
 import httpx
 import pytest
@@ -23,11 +25,14 @@ from shared.realtime.readers import LiveState
 from shared.stores.postgres import Postgres
 from shared.wire.candle_columns import columns_of
 from shared.wire.ticks import Ticks
+from tests.conftest import new_database
 from tests.functions.candle_aggregate.replicas import Replica
 
 LADDER = parse_ladder(DEFAULT_LADDER)
 LATENESS_US = 2_000_000
 SHARDS = 2
+WAYS: Final[tuple[dict[str, str], ...]] = {"from": "0"}, {}
+"""Pages from the oldest on, and from the newest back."""
 
 
 class House:
@@ -72,11 +77,45 @@ class House:
 
         return asyncio.run(ask())
 
+    def pages(self, path: str, **parameters: str) -> Iterator[list[dict[str, Any]]]:
+        """The rows of each page, by its cursor."""
+        while True:
+            response = self.get(path, **parameters)
+            assert response.status_code == 200, response.text
+            page = response.json()
+            rows = page[path.split("/")[2]]
+            assert len(rows) <= int(parameters.get("limit", 10_000))
+            yield rows
+            if page["next"] is None:
+                return
+            assert rows, "a page with a next has at least one row"
+            parameters["cursor"] = page["next"]
+
+    def rows(self, path: str, **parameters: str) -> list[dict[str, Any]]:
+        """The rows of every page, in the order of time."""
+        parts = list(self.pages(path, **parameters))
+        return [row for part in (parts if "from" in parameters else parts[::-1]) for row in part]
+
+
+@contextmanager
+def _house(url: str, client: redis.Redis) -> Iterator[House]:
+    with closing(Postgres(url, size=4)) as postgres:
+        house = House(postgres, client)
+        yield house
+        house.replica.engine.close()
+
 
 @pytest.fixture
 def house(database: str, valkey: redis.Redis) -> Iterator[House]:
-    postgres = Postgres(database, size=4)
-    house = House(postgres, valkey)
-    yield house
-    house.replica.engine.close()
-    postgres.close()
+    with _house(database, valkey) as house:
+        yield house
+
+
+@pytest.fixture(scope="module")
+def readable(servers: dict[str, str], schema: str) -> Iterator[House]:
+    """A house for tests of a module that only read."""
+    url = servers["REDIS_URL"].rsplit("/", 1)[0] + "/2"
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+        with _house(new_database(servers, schema), client) as house:
+            yield house

@@ -21,7 +21,7 @@ from shared.market.calendar_timeframes import timeframe_of
 from shared.wire.busts import Bust
 from shared.wire.raw_batch import FORMAT_SCANNER
 from shared.wire.ticks import INTEGER_ID, NO_ID
-from tests.functions.history_query.conftest import LATENESS_US, House
+from tests.functions.history_query.conftest import LATENESS_US, WAYS, House
 from tests.functions.history_query.market import START_US, Tick, columns, generated, trades
 
 PATH = "/api/bars/A/B"
@@ -90,55 +90,41 @@ def read(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def pages(house: House, **query: str) -> list[dict[str, Any]]:
-    joined: list[dict[str, Any]] = []
-    while True:
-        page = house.get(PATH, **query).json()
-        joined = [*joined, *page["bars"]] if "from" in query else [*page["bars"], *joined]
-        assert len(page["bars"]) <= int(query["limit"])
-        if page["next"] is None:
-            return joined
-        query["cursor"] = page["next"]
+    return house.rows(PATH, **query)
 
 
-@pytest.mark.parametrize("direction", ["forwards", "backwards"])
-@pytest.mark.parametrize("type_", ["tick:7", "volume:90", "dollar:2000", "range:3"])
-def test_joined_pages_equal_the_bars_of_a_plain_loop(
-    house: House, type_: str, direction: str
-) -> None:
+def test_joined_pages_equal_the_bars_of_a_plain_loop(house: House) -> None:
     """Concatenated pages equal the plain loop for trades in any order, with stable cursors.
 
     Each day begins anew.
     """
-    expected = [row(bar) for bar in plain(stored(house), type_)]
-    assert len(expected) > 20
-    query = {"type": type_, "limit": "9"} | ({"from": "0"} if direction == "forwards" else {})
-    bars = pages(house, **query)
-    assert [read(each) for each in bars] == expected
-    assert all(each["closed"] and each["complete"] for each in bars[:-1])
-    text = house.get(PATH, type=type_, limit="all", format="ndjson", **{"from": "0"}).text
-    assert text.count("\n") == len(expected)
+    ticks = stored(house)
+    for type_ in ("tick:7", "volume:90", "dollar:2000", "range:3"):
+        expected = [row(bar) for bar in plain(ticks, type_)]
+        assert len(expected) > 20
+        for way in WAYS:
+            bars = pages(house, type=type_, limit=str(len(expected) // 5), **way)
+            assert [read(each) for each in bars] == expected
+            assert all(each["closed"] and each["complete"] for each in bars[:-1])
+        text = house.get(PATH, type=type_, limit="all", format="ndjson", **{"from": "0"}).text
+        assert text.count("\n") == len(expected)
 
 
-@pytest.mark.parametrize(
-    ("days", "query"),
-    [
-        ("1d@America/New_York", {"tz": "America/New_York"}),
-        ("1d@2230-0115@America/New_York", {"session": "22:30-01:15@America/New_York"}),
-        ("1d@XNYS", {"calendar": "XNYS"}),
-    ],
-)
-@pytest.mark.parametrize("direction", ["forwards", "backwards"])
-def test_bars_restart_with_the_trading_day(
-    house: House, days: str, query: dict[str, str], direction: str
-) -> None:
+def test_bars_restart_with_the_trading_day(house: House) -> None:
     """Bars restart with the trading day of a zone, session or exchange.
 
     Trades outside belong to none.
     """
-    expected = [row(bar) for bar in plain(stored(house), "tick:5", days)]
-    way = {"from": "0"} if direction == "forwards" else {}
-    bars = pages(house, type="tick:5", limit="7", **query, **way)
-    assert [read(each) for each in bars] == expected
+    ticks = stored(house)
+    for days, query in (
+        ("America/New_York", {"tz": "America/New_York"}),
+        ("2230-0115@America/New_York", {"session": "22:30-01:15@America/New_York"}),
+        ("XNYS", {"calendar": "XNYS"}),
+    ):
+        expected = [row(bar) for bar in plain(ticks, "tick:5", f"1d@{days}")]
+        for way in WAYS:
+            bars = pages(house, type="tick:5", limit="15", **query, **way)
+            assert [read(each) for each in bars] == expected
 
 
 def test_a_range_has_the_bars_that_begin_in_it(house: House) -> None:

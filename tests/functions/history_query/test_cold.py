@@ -29,20 +29,9 @@ def market(servers: dict[str, str], database: str, valkey: redis.Redis) -> Itera
         yield found
 
 
-def pages(market: ColdMarket, path: str, **parameters: str) -> Iterator[dict[str, Any]]:
-    """Every page, concatenated."""
-    while True:
-        page = market.house.get(path, **parameters).json()
-        yield page
-        if page["next"] is None:
-            return
-        parameters["cursor"] = page["next"]
-
-
 def everything(market: ColdMarket, name: str, **parameters: str) -> list[dict[str, Any]]:
     """All pages in the order of time."""
-    parts = [page[name] for page in pages(market, f"/api/{name}/{market.symbol}", **parameters)]
-    return [row for page in (parts if "from" in parameters else parts[::-1]) for row in page]
+    return market.house.rows(f"/api/{name}/{market.symbol}", **parameters)
 
 
 def test_a_query_over_hot_and_cold_equals_a_plain_recomputation(market: ColdMarket) -> None:
@@ -122,8 +111,8 @@ def test_cursors_are_stable_while_data_arrives(market: ColdMarket) -> None:
     """Two clients page forwards and backwards while ticks arrive and days leave Postgres."""
     path = f"/api/candles/{market.symbol}"
     before = candles(market.ticks, 60)
-    forwards = pages(market, path, limit="60", **{"from": "0"})
-    backwards = pages(market, path, limit="60")
+    forwards = market.house.pages(path, limit="60", **{"from": "0"})
+    backwards = market.house.pages(path, limit="60")
     results: list[list[dict[str, Any]]] = [[], []]
     last_us = max(market.ticks).time_us
     rounds = 0
@@ -134,9 +123,9 @@ def test_cursors_are_stable_while_data_arrives(market: ColdMarket) -> None:
             if page is None:
                 ended[client] = True
             elif client:
-                results[client] = [*page["candles"], *results[client]]
+                results[client] = [*page, *results[client]]
             else:
-                results[client] += page["candles"]
+                results[client] += page
         if rounds < 4:  # newer ones at the end, which the forward client reads too
             late_ticks = [
                 tick._replace(

@@ -52,13 +52,7 @@ def delta(of: dict[str, Decimal]) -> Decimal:
 
 
 def pages(house: House, **query: str) -> list[dict[str, Any]]:
-    joined: list[dict[str, Any]] = []
-    while True:
-        page = house.get(FLOW, **query).json()
-        joined = [*joined, *page["flow"]] if "from" in query else [*page["flow"], *joined]
-        if page["next"] is None:
-            return joined
-        query["cursor"] = page["next"]
+    return house.rows(FLOW, **query)
 
 
 @pytest.mark.parametrize("sided", [True, False])

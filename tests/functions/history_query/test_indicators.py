@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from functions.history_query.queries.indicator_list import markdown
-from tests.functions.history_query.conftest import House
+from tests.functions.history_query.conftest import WAYS, House
 from tests.functions.history_query.market import columns, generated
 
 
@@ -24,27 +23,18 @@ def test_a_mean_is_the_mean_of_the_closes(house: House) -> None:
     assert values[2:] == pytest.approx(means, rel=1e-9)
 
 
-@pytest.mark.parametrize("timeframe", ["30s", "1m", "2m"])
-def test_values_do_not_depend_on_where_the_page_begins(house: House, timeframe: str) -> None:
-    """Pages of five candles have the values of one page of all."""
+def test_values_do_not_depend_on_where_the_page_begins(house: House) -> None:
+    """Pages of 20 candles have the values of one page of all."""
     house.take(columns(generated(4, 400, 1_800_000_000), "A/B"))
     names = "sma:4,ema:3,rsi:3,bb:4:2,vwap,sar,supertrend:3:2,obv"
-    query = {"timeframe": timeframe, "indicators": names, "from": "0"}
-    expected = house.get("/api/candles/A/B", **query, limit="1000").json()["candles"]
-    paged: list[object] = []
-    cursor: dict[str, str] = {}
-    while True:
-        body = house.get("/api/candles/A/B", **query, limit="5", **cursor).json()
-        paged += body["candles"]
-        if body["next"] is None:
-            break
-        cursor = {"cursor": body["next"]}
-    assert len(expected) > 10
-    assert paged == expected
+    for timeframe in ("30s", "1m", "2m"):
+        query = {"timeframe": timeframe, "indicators": names, "from": "0"}
+        expected = house.get("/api/candles/A/B", **query, limit="1000").json()["candles"]
+        assert len(expected) > 100
+        assert house.rows("/api/candles/A/B", **query, limit="20") == expected
 
 
-@pytest.mark.parametrize("newest", [False, True])
-def test_indicators_of_bars_are_those_of_all_bars(house: House, newest: bool) -> None:
+def test_indicators_of_bars_are_those_of_all_bars(house: House) -> None:
     """Indicators of bars equal those over all bars, over days and pages in both directions.
 
     A CSV has them as columns.
@@ -55,15 +45,8 @@ def test_indicators_of_bars_are_those_of_all_bars(house: House, newest: bool) ->
     days = {each["t"] // 86_400_000 for each in expected}
     assert len(expected) > 100
     assert len(days) > 1
-    paged: list[dict[str, Any]] = []
-    cursor = {} if newest else {"from": "0"}
-    while True:
-        body = house.get("/api/bars/A/B", **query, limit="7", **cursor).json()
-        paged = [*body["bars"], *paged] if newest else [*paged, *body["bars"]]
-        if body["next"] is None:
-            break
-        cursor["cursor"] = body["next"]
-    assert paged == expected
+    for way in WAYS:
+        assert house.rows("/api/bars/A/B", **query, limit="15", **way) == expected
     closes = [float(each["c"]) for each in expected]
     means = [sum(closes[n - 2 : n + 1]) / 3 for n in range(2, len(closes))]
     values = [each["indicators"]["sma:3"] for each in expected]
@@ -73,12 +56,12 @@ def test_indicators_of_bars_are_those_of_all_bars(house: House, newest: bool) ->
     assert "sma:3,rsi:5,macd:12:26:9:macd," in table.splitlines()[0]
 
 
-@pytest.mark.parametrize("text", ["sma", "sma:1", "cats:3", "adx:0", "sma:3,sma:3", "rsi:x"])
-def test_bad_indicators_are_refused(house: House, text: str) -> None:
+def test_bad_indicators_are_refused(house: House) -> None:
     """A bad indicator is a 400 with the reason."""
-    response = house.get("/api/candles/A/B", indicators=text)
-    assert response.status_code == 400
-    assert response.json()["detail"].startswith("indicators: ")
+    for text in ("sma", "sma:1", "cats:3", "adx:0", "sma:3,sma:3", "rsi:x"):
+        response = house.get("/api/candles/A/B", indicators=text)
+        assert response.status_code == 400
+        assert response.json()["detail"].startswith("indicators: ")
 
 
 def test_the_page_lists_what_talib_has() -> None:

@@ -10,7 +10,7 @@ import pytest
 from functions.history_query.queries import candles as pages
 from functions.history_query.queries import tick_slices
 from shared.market.timeframes import Timeframe
-from tests.functions.history_query.conftest import House
+from tests.functions.history_query.conftest import WAYS, House
 from tests.functions.history_query.market import (
     MINUTE_US,
     START_US,
@@ -32,22 +32,21 @@ def seconds(name: str) -> int:
 
 def read(house: House, symbol: str, timeframe: str, **more: str) -> list[list[dict[str, Any]]]:
     """All pages of a request, each in its order."""
-    joined = []
-    parameters = {"timeframe": timeframe, **more}
-    while True:
-        response = house.get(f"/api/candles/{symbol}", **parameters)
-        assert response.status_code == 200, response.text
-        page = response.json()
-        assert (page["symbol"], page["timeframe"]) == (symbol, timeframe)
-        joined.append(page["candles"])
-        if page["next"] is None:
-            return joined
-        assert page["candles"], "a page with a next has at least one candle"
-        parameters["cursor"] = page["next"]
+    return list(house.pages(f"/api/candles/{symbol}", timeframe=timeframe, **more))
 
 
 def shown(candle: dict[str, Any]) -> dict[str, Any]:
     return {name: candle[name] for name in SHOWN}
+
+
+def assert_candles(
+    house: House, symbol: str, timeframe: str, ticks: list[Tick], **more: str
+) -> None:
+    """Assert that candles equal the definition, in both directions."""
+    expected = candles(ticks, seconds(timeframe))
+    for way in WAYS:
+        rows = house.rows(f"/api/candles/{symbol}", timeframe=timeframe, **more, **way)
+        assert [shown(row) for row in rows] == expected, timeframe
 
 
 def fill(house: House, symbol: str, seed: int, count: int, size: int, gap_us: int = 400_000) -> Any:
@@ -62,24 +61,23 @@ def fill(house: House, symbol: str, seed: int, count: int, size: int, gap_us: in
     return ticks
 
 
-@pytest.mark.parametrize("size", [1, 40, 10_000])
-def test_candles_of_any_timeframe_equal_the_definition(house: House, size: int) -> None:
+@pytest.mark.parametrize(
+    ("size", "count", "limits"), [(1, 60, [10_000]), (40, 300, [1, 25]), (10_000, 300, [50])]
+)
+def test_candles_of_any_timeframe_equal_the_definition(
+    house: House, size: int, count: int, limits: list[int]
+) -> None:
     """Candles equal the definition for any timeframe, segment size and page size.
 
     Folded or made of ticks.
     """
-    ticks = fill(house, "A/B", size, 300, size, 2_500_000)
+    ticks = fill(house, "A/B", size, count, size, 750_000_000 // count)
     for timeframe in (*ROLLED_UP, *FROM_TICKS):
-        expected = candles(ticks, seconds(timeframe))
-        assert len(expected) > 2 or timeframe in ("30m", "2h")
-        for limit in (1, 7, 10_000):
-            for start in ({"from": "0"}, {}):
-                if limit * 40 < len(expected):
-                    continue
-                got = read(house, "A/B", timeframe, limit=str(limit), **start)
-                assert all(len(page) <= limit for page in got)
-                ordered = got if start else got[::-1]
-                assert [shown(c) for page in ordered for c in page] == expected, timeframe
+        count = len(candles(ticks, seconds(timeframe)))
+        assert count > 2 or timeframe in ("30m", "2h")
+        for limit in limits:
+            if count <= limit * 12:
+                assert_candles(house, "A/B", timeframe, ticks, limit=str(limit))
 
 
 def test_the_candle_that_began_before_the_first_tick_is_partial(house: House) -> None:
@@ -99,17 +97,13 @@ def test_the_candle_that_began_before_the_first_tick_is_partial(house: House) ->
 
 def test_small_slices_give_the_same_candles(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small slices and a short time limit give the same candles."""
-    ticks = fill(house, "A", 5, 400, 60, 2_500_000)
+    ticks = fill(house, "A", 5, 200, 60, 5_000_000)
     monkeypatch.setattr(tick_slices, "LARGEST_SLICE", 30)
     monkeypatch.setattr(pages, "_TICK_SLICES", 1)
     monkeypatch.setattr(pages, "_PART_BATCHES", 1)
     monkeypatch.setattr(pages, "_PARTS_AT_ONCE", 2)
-    for timeframe in (*ROLLED_UP, *FROM_TICKS):
-        expected = candles(ticks, seconds(timeframe))
-        for start in ({"from": "0"}, {}):
-            got = read(house, "A", timeframe, limit="20", **start)
-            ordered = got if start else got[::-1]
-            assert [shown(c) for page in ordered for c in page] == expected, timeframe
+    for timeframe in ("1m", "2m", "7m", "2h", "1s", "7s", "90s"):
+        assert_candles(house, "A", timeframe, ticks, limit="20")
 
 
 def test_ticks_far_apart_are_read(house: House) -> None:
@@ -117,10 +111,7 @@ def test_ticks_far_apart_are_read(house: House) -> None:
     ticks = fill(house, "A", 6, 30, 3, 4 * 3_600_000_000)
     expected = candles(ticks, 1)
     assert expected[-1]["t"] - expected[0]["t"] > 3 * 86_400_000
-    for start in ({"from": "0"}, {}):
-        got = read(house, "A", "1s", limit="7", **start)
-        ordered = got if start else got[::-1]
-        assert [shown(c) for page in ordered for c in page] == expected
+    assert_candles(house, "A", "1s", ticks, limit="7")
 
 
 def test_a_range_holds_whole_candles_that_start_in_it(house: House) -> None:
@@ -194,13 +185,9 @@ def test_a_minute_may_hold_more_ticks_than_a_slice(
     for batch in batches(ticks, "A", 7):
         event_id = str(next(house.numbers))
         house.tick_writer([(event_id, batch)])
-    for timeframe in ("1s", "45s"):
-        expected = candles(ticks, seconds(timeframe))
-        assert sum(candle["n"] for candle in expected) < 280
-        for start in ({"from": "0"}, {}):
-            got = read(house, "A", timeframe, limit="5", **start)
-            ordered = got if start else got[::-1]
-            assert [shown(c) for page in ordered for c in page] == expected
+    assert sum(candle["n"] for candle in candles(ticks, 1)) < 280
+    assert_candles(house, "A", "1s", ticks, limit="11")
+    assert_candles(house, "A", "45s", ticks, limit="5")
 
 
 def test_unknown_instruments_and_odd_names_are_404(house: House) -> None:
@@ -224,6 +211,6 @@ def test_an_id_counts_again_in_the_next_minute(
         for s in offsets
     ]
     house.tick_writer([("e", columns(ticks, "A"))])
-    for start in ({"from": "0"}, {}):
-        ((first, second),) = read(house, "A", "1s", **start)
+    for way in WAYS:
+        ((first, second),) = read(house, "A", "1s", **way)
         assert [(c["n"], c["c"]) for c in (first, second)] == [(1, "0.01"), (1, "0.65")]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -17,7 +19,7 @@ import pytest
 from functions.history_query.queries import tick_slices
 from shared.market.calendar_timeframes import timeframe_of
 from shared.market.decimals import to_text
-from tests.functions.history_query.conftest import House
+from tests.functions.history_query.conftest import WAYS, House
 from tests.functions.history_query.market import Tick, candles, columns, generated, trades
 
 PATH = "/api/candles/A/B"
@@ -32,38 +34,21 @@ def market(house: House, count: int = 200, gap_us: int = 40_000_000) -> list[Tic
     return ticks
 
 
-@pytest.mark.parametrize("direction", ["forwards", "backwards"])
-@pytest.mark.parametrize("fill", ["previous", "null"])
-@pytest.mark.parametrize("limit", ["1", "3", "7", "1000"])
-def test_joined_filled_pages_have_every_interval(
-    house: House, direction: str, fill: str, limit: str
-) -> None:
+def test_joined_filled_pages_have_every_interval(house: House) -> None:
     """Filled pages have each interval between the first and last candle once."""
-    ticks = market(house, 60)
-    by_start = {each["t"]: each for each in candles(ticks, 60)}
-    parameters = {"fill": fill, "limit": limit, "columns": "t,o,h,l,c,v,n"}
-    if direction == "forwards":
-        parameters["from"] = "0"
-    joined: list[dict[str, object]] = []
-    while True:
-        page = house.get(PATH, **parameters).json()
-        rows = page["candles"]
-        assert len(rows) <= int(limit)
-        joined = [*joined, *rows] if direction == "forwards" else [*rows, *joined]
-        if page["next"] is None:
-            break
-        parameters["cursor"] = page["next"]
-    starts = sorted(by_start)
-    assert [row["t"] for row in joined] == list(range(starts[0], starts[-1] + 1, MINUTE_MS))
-    close = None
-    for row in joined:
-        there = by_start.get(int(str(row["t"])))
-        if there is None:
-            price = close if fill == "previous" else None
-            assert row == {"t": row["t"], **dict.fromkeys("ohlc", price), "v": "0", "n": 0}
-        else:
-            assert row == {key: there[key] for key in ("t", "o", "h", "l", "c", "v", "n")}
-            close = there["c"]
+    names = ("t", *"ohlcvn")
+    by_start = {each["t"]: each for each in candles(market(house, 60), 60)}
+    shapes = ("previous", "1"), ("previous", "1000"), ("null", "7")
+    for (fill, limit), way in itertools.product(shapes, WAYS):
+        expected: list[dict[str, Any]] = []
+        close = None
+        for start in range(min(by_start), max(by_start) + 1, MINUTE_MS):
+            prices = dict.fromkeys("ohlc", close if fill == "previous" else None)
+            there = by_start.get(start, {"t": start, **prices, "v": "0", "n": 0})
+            close = there["c"] or close
+            expected.append({name: there[name] for name in names})
+        query = {"fill": fill, "limit": limit, "columns": ",".join(names), **way}
+        assert house.rows(PATH, **query) == expected, (fill, limit, way)
 
 
 @pytest.mark.parametrize("session", ["09:15@Asia/Kolkata", "09:30@America/New_York"])
@@ -100,9 +85,8 @@ def test_candles_of_a_session_begin_with_it(house: House, session: str) -> None:
         ("1y", {}),
     ],
 )
-@pytest.mark.parametrize("direction", ["forwards", "backwards"])
 def test_candles_of_a_calendar_hold_the_trades_of_their_hours(
-    house: House, timeframe: str, query: dict[str, str], direction: str
+    house: House, timeframe: str, query: dict[str, str]
 ) -> None:
     """Candles of a calendar have each trade within their hours once, and no other.
 
@@ -116,23 +100,13 @@ def test_candles_of_a_calendar_hold_the_trades_of_their_hours(
         if frame.holds(tick.time_us):
             groups.setdefault(frame.start_us(tick.time_us) // 1000, []).append(tick)
     assert groups
-    parameters = {"timeframe": timeframe, "limit": "2", **query}
-    if direction == "forwards":
-        parameters["from"] = "0"
-    joined: list[dict[str, Any]] = []
-    while True:
-        page = house.get(PATH, **parameters).json()
-        rows = page["candles"]
-        joined = [*joined, *rows] if direction == "forwards" else [*rows, *joined]
-        if page["next"] is None:
-            break
-        parameters["cursor"] = page["next"]
-    assert [row["t"] for row in joined] == sorted(groups)
-    assert all(row["closed"] for row in joined[:-1])
-    for row in joined:
-        group = groups[row["t"]]
-        assert row["n"] == len(group)
-        assert Decimal(row["v"]) == sum(each.decimal_size for each in group)
+    for way in WAYS:
+        joined = house.rows(PATH, timeframe=timeframe, limit="2", **query, **way)
+        assert all(row["closed"] for row in joined[:-1])
+        assert [(row["t"], row["n"], Decimal(row["v"])) for row in joined] == [
+            (start, len(group), sum(each.decimal_size for each in group))
+            for start, group in sorted(groups.items())
+        ]
 
 
 def test_gaps_are_filled_within_trading_hours_alone(house: House) -> None:
@@ -228,57 +202,39 @@ def test_an_unchanged_response_is_not_sent_again(house: House) -> None:
     assert house.ask(PATH, {"if-none-match": first.headers["etag"]}, **old).status_code == 200
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
-def test_large_responses_are_compressed_as_accepted(house: House, encoding: str) -> None:
+def test_large_responses_are_compressed_as_accepted(house: House) -> None:
     """Large responses are compressed as accepted, with the same content."""
     market(house)
     plain = house.ask(PATH, {"accept-encoding": "identity"})
-    small = house.ask(PATH, {"accept-encoding": f"{encoding};q=0.5"})
-    assert small.headers["content-encoding"] == encoding
-    assert int(small.headers["content-length"]) < len(plain.content)
-    assert small.content == plain.content
+    for encoding in ("gzip", "zstd"):
+        small = house.ask(PATH, {"accept-encoding": f"{encoding};q=0.5"})
+        assert small.headers["content-encoding"] == encoding
+        assert int(small.headers["content-length"]) < len(plain.content)
+        assert small.content == plain.content
 
 
-@pytest.mark.parametrize(
-    ("parameter", "value", "told"),
-    [
-        ("session", "25:00@Asia/Kolkata", "session: "),
-        ("session", "09:15@Nowhere/None", "session: "),
-        ("tz", "../../etc/passwd", "tz: "),
-        ("columns", "t,nonsense", "columns: "),
-        ("format", "xml", "format: "),
-        ("fill", "zero", "fill: "),
-        ("adjusted", "yes", "adjusted: "),
-    ],
-)
-def test_invalid_formats_are_refused_by_name(
-    house: House, parameter: str, value: str, told: str
-) -> None:
+def test_invalid_formats_are_refused_by_name(house: House) -> None:
     """A bad parameter is a 400 whose detail names it."""
-    response = house.get(PATH, **{parameter: value})
-    assert response.status_code == 400
-    assert response.json()["detail"].startswith(told)
+    for name, value in (
+        *(("session", "25:00@Asia/Kolkata"), ("session", "09:15@Nowhere/None")),
+        *(("tz", "../../etc/passwd"), ("columns", "t,nonsense"), ("format", "xml")),
+        *(("fill", "zero"), ("adjusted", "yes")),
+    ):
+        response = house.get(PATH, **{name: value})
+        assert response.status_code == 400
+        assert response.json()["detail"].startswith(f"{name}: ")
 
 
-@pytest.mark.parametrize("parameters", [{}, {"from": "0"}])
-@pytest.mark.parametrize("limit", ["3", "50", "1000"])
-def test_joined_pages_of_raw_ticks_are_the_trades(
-    house: House, parameters: dict[str, str], limit: str
-) -> None:
+def test_joined_pages_of_raw_ticks_are_the_trades(house: House) -> None:
     """Concatenated pages of ticks have each trade once in the total order, in both directions."""
-    ticks = market(house, 120, 400_000)
-    joined: list[dict[str, object]] = []
-    query = {**parameters, "limit": limit}
-    while True:
-        page = house.get("/api/ticks/A/B", **query).json()
-        joined = [*joined, *page["ticks"]] if parameters else [*page["ticks"], *joined]
-        if page["next"] is None:
-            break
-        query["cursor"] = page["next"]
-    expected = trades(ticks)
-    assert [row["us"] for row in joined] == [tick.time_us for tick in expected]
-    assert [Decimal(str(row["p"])) for row in joined] == [tick.decimal_price for tick in expected]
-    assert [row["side"] for row in joined] == [(None, "buy", "sell")[t.side] for t in expected]
+    expected = shown(trades(market(house, 120, 400_000)))
+    for limit, way in itertools.product(("7", "50", "1000"), WAYS):
+        rows = house.rows("/api/ticks/A/B", limit=limit, **way)
+        assert [(row["us"], Decimal(row["p"]), row["side"]) for row in rows] == expected
+
+
+def shown(ticks: list[Tick]) -> list[tuple[int, Decimal, str | None]]:
+    return [(t.time_us, t.decimal_price, (None, "buy", "sell")[t.side]) for t in ticks]
 
 
 def test_a_cursor_means_the_same_place_while_data_arrives(house: House) -> None:
@@ -306,30 +262,27 @@ def test_a_cursor_means_the_same_place_while_data_arrives(house: House) -> None:
     assert pages == {"a": expected, "b": expected}
 
 
-@pytest.mark.parametrize("format_", ["ndjson", "csv", "arrow"])
-def test_a_range_of_ticks_is_one_response(
-    house: House, monkeypatch: pytest.MonkeyPatch, format_: str
-) -> None:
+READERS: dict[str, Callable[[bytes], Iterable[dict[str, Any]]]] = {
+    "arrow": lambda body: pa.ipc.open_stream(body).read_all().to_pylist(),
+    "csv": lambda body: csv.DictReader(io.StringIO(body.decode())),
+    "ndjson": lambda body: map(json.loads, body.splitlines()),
+}
+
+
+def test_a_range_of_ticks_is_one_response(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """`limit=all` has every trade once, over any slices."""
     monkeypatch.setattr(tick_slices, "LARGEST_SLICE", 50)
-    expected = trades(market(house, 120, 400_000))
-    query = {"from": "0", "limit": "all", "format": format_}
-    response = house.get("/api/ticks/A/B", **query)
-    assert response.status_code == 200
-    rows: list[dict[str, Any]]
-    if format_ == "arrow":
-        rows = pa.ipc.open_stream(response.content).read_all().to_pylist()
-    elif format_ == "csv":
-        rows = list(csv.DictReader(io.StringIO(response.text)))
-    else:
-        rows = [json.loads(line) for line in response.text.splitlines()]
-    assert [int(row["us"]) for row in rows] == [tick.time_us for tick in expected]
-    assert [Decimal(row["p"]) for row in rows] == [tick.decimal_price for tick in expected]
-    assert [row["side"] or None for row in rows] == [
-        (None, "buy", "sell")[t.side] for t in expected
-    ]
-    one = house.get("/api/ticks/A/B", **{**query, "limit": "10000"})
-    assert response.content == one.content or format_ == "arrow"
+    expected = shown(trades(market(house, 120, 400_000)))
+    for format_, reader in READERS.items():
+        query = {"from": "0", "limit": "all", "format": format_}
+        response = house.get("/api/ticks/A/B", **query)
+        assert response.status_code == 200
+        assert [
+            (int(row["us"]), Decimal(row["p"]), row["side"] or None)
+            for row in reader(response.content)
+        ] == expected
+        one = house.get("/api/ticks/A/B", **{**query, "limit": "10000"})
+        assert response.content == one.content or format_ == "arrow"
 
 
 def test_formats_of_ticks_hold_the_same_values(house: House) -> None:

@@ -51,8 +51,9 @@ def pages(house: House, path: str, **parameters: str) -> list[list[dict[str, Any
         response = house.get(response.links["next"]["url"])
 
 
-@pytest.mark.parametrize("largest", [tick_slices.LARGEST_SLICE, 25])
-@pytest.mark.parametrize("limit", [1, 7, 10_000])
+@pytest.mark.parametrize(
+    ("limit", "largest"), [(3, 25), (7, tick_slices.LARGEST_SLICE), (10_000, 25)]
+)
 def test_pages_of_prices_join_without_gap_or_repetition(
     house: House, monkeypatch: pytest.MonkeyPatch, limit: int, largest: int
 ) -> None:
