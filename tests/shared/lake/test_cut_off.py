@@ -40,7 +40,7 @@ from tests.shared.lake.test_lake import keys, stored
 from tests.shared.lake.test_takeover import an_old_lake, cold_candles
 
 PROCESSES: Final = multiprocessing.get_context("forkserver")  # it loads libraries once
-PROCESSES.set_forkserver_preload(["tests.shared.lake.cut", "shared.lake.cold"])
+PROCESSES.set_forkserver_preload(["tests.shared.lake.cut", "shared.lake.cold", "boto3"])
 
 
 def cut_off(lake: House, servers: dict[str, str], work: str, place: str, number: int) -> bool:
