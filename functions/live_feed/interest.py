@@ -29,6 +29,8 @@ from shared.wire.candle import Candle
 log = logging.getLogger(__name__)
 
 _RENEW_EACH_S: Final = 2.0
+_EXTERNAL_S: Final = 5.0
+"""A client of NATS may connect for longer than a lease lasts, 15 s."""
 _LOADED_SINGLY: Final = 50
 _RELOAD_S: Final = (2, 4, 8, 16, 32, 64)
 """Delays after which initial values are re-read once a lease has started.
@@ -268,10 +270,11 @@ class Interest:
                 self.hub.underive(channel)
                 await self._followed.pop(channel).close()
             try:
-                self._external = await self.external()
-            except TransientError as error:
+                async with asyncio.timeout(_EXTERNAL_S):
+                    self._external = await self.external()
+            except (TransientError, TimeoutError) as error:
                 log.warning(
-                    "cannot read the subscriptions on NATS, keeping the last known: %s", error
+                    "cannot read the subscriptions on NATS, keeping the last known: %r", error
                 )
             names |= self._external
             self._since = {n: p for n, p in self._since.items() if n in names}

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 import redis
 
+from functions.live_feed import interest
 from shared.errors import TransientError
 from shared.realtime.channels import ChannelError
 from tests.functions.live_feed.conftest import Room
@@ -15,16 +16,20 @@ from tests.functions.live_feed.conftest import Room
 Run = Callable[[Callable[[Room], Awaitable[None]]], None]
 
 
+@pytest.mark.parametrize("answers", [True, False])
 def test_leases_are_renewed_while_nats_does_not_list_its_clients(
-    run: Run, servers: dict[str, str]
+    run: Run, servers: dict[str, str], monkeypatch: pytest.MonkeyPatch, answers: bool
 ) -> None:
     """During a NATS outage the watchers' leases are renewed."""
     store = redis.Redis.from_url(servers["REDIS_URL"].rsplit("/", 1)[0] + "/2")
+    monkeypatch.setattr(interest, "_EXTERNAL_S", 0.1)
 
     def leased() -> bool:
         return any(store.exists(f"{{{shard}}}:watched") for shard in range(2))
 
     async def away() -> set[str]:
+        if not answers:
+            await asyncio.Event().wait()
         raise TransientError("NATS is away")
 
     async def test(room: Room) -> None:
