@@ -12,7 +12,7 @@ from functions.candle_aggregate.publish import STAGE, OutboxRow, candle_rows, ou
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.steps.store import Changes, Lease, Store
 from shared.errors import TransientError
-from shared.market.blocks import CLOSED, Records
+from shared.market.blocks import CLOSED, Records, decoded
 from shared.realtime.instrument_records import INSTRUMENT
 from shared.realtime.keys import Block, Keys
 from shared.wire.candle_columns import CandleColumns
@@ -96,7 +96,7 @@ class Session:
             blobs = self._store.read_hashes([(key, list(names))])[0] if names else []
             pairs = [(n, b) for n, b in zip(names, blobs, strict=True) if b is not None]
         body = b"".join(blob[:size] for _, blob in pairs)
-        return [name for name, _ in pairs], np.frombuffer(body, dtype=INSTRUMENT).copy()
+        return [name for name, _ in pairs], decoded(body, INSTRUMENT)
 
     def instrument_blobs(self) -> dict[str, bytes]:
         """Return the records of all instruments as they are stored."""
@@ -197,7 +197,7 @@ class Session:
         raised: dict[str, bytes] = {}
         for name, blob in zip(names, blobs, strict=True):
             if blob is not None:
-                record = np.frombuffer(blob[:size], dtype=INSTRUMENT).copy()
+                record = decoded(blob[:size], INSTRUMENT)
                 record["floor_us"] = np.maximum(record["floor_us"], floors_us[name])
                 if since_us is not None:
                     record["first_us"] = np.minimum(record["first_us"], since_us)

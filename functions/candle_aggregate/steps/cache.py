@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.market.blocks import RECORD, Records
+from shared.market.blocks import RECORD, Records, as_bytes
 from shared.market.shards import shard_of
 from shared.realtime.instrument_records import INSTRUMENT, NEVER_US
 from shared.realtime.keys import Block
@@ -60,9 +60,9 @@ class Instruments:
             self.fields.append(name.encode())
             if gid >= len(self.data):
                 size = max(64, 2 * len(self.data))
-                self.shard = _grown(self.shard, size, 0)
+                self.shard = _grown(self.shard, size)
                 self.known = _grown(self.known, size, UNKNOWN)
-                self.data = _grown(self.data, size, np.zeros(1, dtype=INSTRUMENT)[0])
+                self.data = _grown(self.data, size)
             self.shard[gid] = shard_of(name, self._shards)
         return gid
 
@@ -72,8 +72,8 @@ class Instruments:
         is_present = np.array([blob is not None for blob in blobs], dtype=bool)
         present = [blob for blob in blobs if blob is not None]
         self.known[gids] = np.where(is_present, 1, ABSENT)
-        self.data[gids[is_present]] = np.frombuffer(
-            b"".join(blob[:size] for blob in present), dtype=INSTRUMENT
+        as_bytes(self.data)[gids[is_present]] = np.frombuffer(
+            b"".join(blob[:size] for blob in present), dtype=(np.void, size)
         )
         for gid, blob in zip(gids[is_present].tolist(), present, strict=True):
             if len(blob) > size:
@@ -84,7 +84,7 @@ class Instruments:
 
     def encode(self, gids: Ints) -> list[bytes]:
         """Return the stored form of instruments."""
-        size, body = INSTRUMENT.itemsize, self.data[gids].tobytes()
+        size, body = INSTRUMENT.itemsize, as_bytes(self.data)[gids].tobytes()
         blobs = [body[n : n + size] for n in range(0, len(body), size)]
         if self.wide:
             for n, gid in enumerate(gids.tolist()):
@@ -103,7 +103,7 @@ class Instruments:
         records["last"] = NEVER_US
         records["first_us"] = 2**63 - 1
         records["number"] = numbers
-        self.data[gids] = records
+        as_bytes(self.data)[gids] = as_bytes(records)
         self.known[gids] = 1
         for gid in gids.tolist():
             self.wide.pop(gid, None)
@@ -141,7 +141,7 @@ class Cache:
         if is_new.any():
             rows[is_new] = self._allocated(int(is_new.sum()))
             self._index[block][gids] = rows
-        self.pool.data[rows] = records.data
+        as_bytes(self.pool.data)[rows] = as_bytes(records.data)
         if self.pool.wide:
             for row in rows.tolist():
                 self.pool.wide.pop(row, None)
@@ -186,7 +186,7 @@ class Cache:
         if count > len(self._free):
             before = len(self.pool)
             size = max(2 * before, before + count)
-            self.pool.data = _grown(self.pool.data, size, np.zeros(1, dtype=RECORD)[0])
+            self.pool.data = _grown(self.pool.data, size)
             self._free += range(before, size)
         taken = self._free[-count:]
         del self._free[-count:]
@@ -200,8 +200,9 @@ class Cache:
                 self.pool.wide.pop(row, None)
 
 
-def _grown(array: NDArray[Any], size: int, fill: Any) -> NDArray[Any]:
-    grown = np.empty(size, dtype=array.dtype)
-    grown[: len(array)] = array
-    grown[len(array) :] = fill
+def _grown(array: NDArray[Any], size: int, fill: int = 0) -> NDArray[Any]:
+    grown = np.zeros(size, dtype=array.dtype)
+    as_bytes(grown)[: len(array)] = as_bytes(array)
+    if fill:
+        grown[len(array) :] = fill
     return grown
