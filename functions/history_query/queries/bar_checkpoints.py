@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -160,5 +160,11 @@ def _thinned(checkpoints: tuple[Checkpoint, ...]) -> tuple[Checkpoint, ...]:
             )
             each = replace(each, new_bars=merged)
         thinned.append(each)
+    return tuple(without_old_bars(thinned))
+
+
+def without_old_bars(checkpoints: Sequence[Checkpoint]) -> Iterator[Checkpoint]:
+    """Yield checkpoints, with the bars of the newest alone."""
     enough = checkpoints[-1].bars - _HELD_BARS if checkpoints else 0
-    return tuple(replace(each, new_bars=None) if each.bars < enough else each for each in thinned)
+    for each in checkpoints:
+        yield replace(each, new_bars=None) if each.bars < enough else each

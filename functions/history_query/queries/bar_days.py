@@ -15,6 +15,7 @@ from functions.history_query.queries.bar_checkpoints import (
     Checkpoints,
     MadeBars,
     joined,
+    without_old_bars,
 )
 from functions.history_query.queries.tick_slices import Slice, TickSlices
 from shared.candles.bar_fold import BarFold
@@ -166,6 +167,7 @@ class _BarBuilder:
         self.checkpoints.append(
             Checkpoint(time_us, self._trades, self._bars, self._last, fold, made_bars)
         )
+        self.checkpoints = list(without_old_bars(self.checkpoints))
 
     def _open(self) -> MadeBars:
         """Return the open bar, if it has a price; marked closed if its day is over."""

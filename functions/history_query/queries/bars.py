@@ -23,6 +23,9 @@ from shared.wire.gaps import touches
 
 _SLICES: Final = 64
 """Slices of trades that a forward page reads at most, once it has a bar."""
+BAR_FIELDS: Final = ("t", "end", *"ohlcv", "qv", "vw", "n", "bv", "sv", "closed", "complete")
+"""Fields of a bar in its output form."""
+_RENDERED_AT_ONCE: Final = 1_000
 _QUIET_US: Final = 60_000_000
 """A day is over this long after its end by the clock, regardless of the watermark."""
 
@@ -152,14 +155,19 @@ class BarPages:
 
     def _rows(self, symbol: str, page: BarPage, bars: Bars) -> list[Row]:
         """Return rows; `complete`: no trade is missing since the start of its day."""
-        columns = CandleColumns(page.type.name, [symbol] * len(bars), bars.start_us, bars.records)
-        lists = columns.as_lists()
-        starts = list(map(page.frame.start_us, lists["start_us"]))
-        last_us: list[int] = lists["last_time_us"]
+        first_us = page.frame.start_us(int(bars.start_us[0]))
         with self.postgres.autocommit() as connection:
-            spans = open_gaps(connection, symbol, starts[0], last_us[-1] + 1).fetchall()
-        rows = candle_rows(lists)
-        for row, start_us, end_us in zip(rows, starts, last_us, strict=True):
-            row["end"] = end_us // 1000
-            row["complete"] &= not touches(spans, start_us, end_us + 1)
+            last_us = int(bars.records.data["last"][-1, 0])
+            spans = open_gaps(connection, symbol, first_us, last_us + 1).fetchall()
+        rows = []
+        for first in range(0, len(bars), _RENDERED_AT_ONCE):
+            some = bars.at(np.arange(first, min(first + _RENDERED_AT_ONCE, len(bars))))
+            columns = CandleColumns(
+                page.type.name, [symbol] * len(some), some.start_us, some.records
+            ).as_lists()
+            times = zip(columns["start_us"], columns["last_time_us"], strict=True)
+            for row, (start_us, end_us) in zip(candle_rows(columns), times, strict=True):
+                row["end"] = end_us // 1000
+                row["complete"] &= not touches(spans, page.frame.start_us(start_us), end_us + 1)
+                rows.append({name: row[name] for name in BAR_FIELDS})
         return rows

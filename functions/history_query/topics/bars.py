@@ -17,7 +17,7 @@ from functions.history_query.api.formats import TABLES, Content, Row
 from functions.history_query.api.parameters import DEFAULT_BARS, BarPage, read_bars
 from functions.history_query.api.presentation import Presentation
 from functions.history_query.api.streaming import PAGE, is_whole_range, streamed
-from functions.history_query.queries.bars import BarPages
+from functions.history_query.queries.bars import BAR_FIELDS, BarPages
 from functions.history_query.queries.indicators import indicator_values
 from functions.history_query.topics import candles
 from shared.market.order import OrderKey
@@ -39,8 +39,7 @@ _OWN: Final = candles.OWN | spec.queries(
 _CURSOR: Final = spec.cursor_of(
     TickPlace.of("after", OrderKey(1_764_340_200_000_000, 0, 0, 0, 0)).text()
 )
-_SHOWN: Final = ("t", "end", *"ohlcv", "qv", "vw", "n", "bv", "sv", "closed", "complete")
-_COLUMNS: Final = ("t", "time", *_SHOWN[1:])
+_COLUMNS: Final = ("t", "time", *BAR_FIELDS[1:])
 
 PART: Final = spec.Part(
     {
@@ -96,7 +95,7 @@ def handlers(bars: BarPages, exists: Callable[[str], bool]) -> Handlers:
         page_bars, edge, place = bars.page(symbol, bar_page)
         if not page_bars and not exists(symbol):
             return unknown(symbol)
-        rows: list[Row] = [_row(each) for each in page_bars]
+        rows: list[Row] = list(page_bars)
         if bar_page.indicators and place is not None:
             before = partial(bars.before, symbol, bar_page, place)
             values = indicator_values(bar_page.indicators, page_bars, before)
@@ -109,11 +108,7 @@ def handlers(bars: BarPages, exists: Callable[[str], bool]) -> Handlers:
 
     def following(symbol: str, page: BarPage) -> tuple[list[Row], BarPage | None]:
         page_bars, edge, _ = bars.page(symbol, page)
-        rows = [_row(each) for each in page_bars]
+        rows: list[Row] = list(page_bars)
         return rows, None if edge is None else replace(page, place=edge)
 
     return {"/api/bars/{symbol}": page}
-
-
-def _row(bar: Row) -> Row:
-    return {name: bar[name] for name in _SHOWN}

@@ -25,9 +25,8 @@ from shared.market.timeframes import Timeframe
 from shared.market.trading_days import TradingDays
 from shared.realtime.readers import LiveState
 from shared.stores.postgres import Postgres
-from shared.wire.candle import Candle
 from shared.wire.candle_columns import CandleColumns
-from shared.wire.candle_json import candle_json
+from shared.wire.candle_json import candle_rows
 
 MAX_SYMBOLS: Final = 500
 ALL: Final = "all"
@@ -188,7 +187,7 @@ class Overview:
         names = sorted(trades)
         requested = None if symbols is None else names
         base = _newest(self._live(requested, self.live.ladder[0]))
-        newest = {candle.instrument: candle for candle in base.candles()}
+        newest = dict(zip(base.names, candle_rows(base.as_lists()), strict=True))
         folds = self._days(names, requested, now_us)
         quotes = latest_quotes(self.postgres, symbols)
         opens = self._opens(names, requested, of_days("1d", days), now_us)
@@ -296,7 +295,7 @@ def _newest(part: CandleColumns) -> CandleColumns:
     return part.at(np.array(list(rows.values()), dtype=np.intp))
 
 
-def _row(trade: dict[str, Any], day: _Day | None, newest: Candle | None) -> dict[str, Any]:
+def _row(trade: dict[str, Any], day: _Day | None, newest: dict[str, Any] | None) -> dict[str, Any]:
     return {
         **trade,
         "open": to_text(day.open) if day else None,
@@ -305,7 +304,7 @@ def _row(trade: dict[str, Any], day: _Day | None, newest: Candle | None) -> dict
         "volume": to_text(day.volume) if day else "0",
         "change": _percent(Decimal(trade["price"]), day.open) if day else None,
         "points": day.points if day else [],
-        "candle": None if newest is None else candle_json(newest),
+        "candle": newest,
     }
 
 

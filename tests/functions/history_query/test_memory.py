@@ -127,10 +127,13 @@ def peak_mib(pid: int) -> float:
 
 
 def received(client: httpx.Client, path: str, parameters: dict[str, str]) -> int:
-    """Read an answer piece by piece; return how many bytes it has."""
-    with client.stream("GET", path, params=parameters) as answer:
-        assert answer.status_code == 200, answer.read()
-        return sum(map(len, answer.iter_bytes()))
+    """Read an answer piece by piece, once there is room for one more; return its size in bytes."""
+    while True:
+        with client.stream("GET", path, params=parameters) as answer:
+            if answer.status_code != 503:
+                assert answer.status_code == 200, answer.read()
+                return sum(map(len, answer.iter_bytes()))
+            time.sleep(int(answer.headers["retry-after"]))
 
 
 @pytest.mark.processes
