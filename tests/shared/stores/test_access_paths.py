@@ -65,7 +65,7 @@ WHOLE: Final = {
     ("functions/candle_aggregate/maintenance/rebuild.py", "first_ticks"): "every instrument",
     ("functions/candle_aggregate/maintenance/sample.py", "first_ticks"): "some, at random",
     ("functions/candle_aggregate/maintenance/state_check.py", "candles"): "a timeframe is added",
-    ("functions/history_query/queries/latest.py", "latest_quotes"): "every instrument",
+    ("functions/history_query/topics/latest.py", "latest_quotes"): "every instrument",
     ("functions/history_query/topics/feeds.py", "gaps"): "counts of each symbol",
     ("functions/persist/row_retention.py", "applied_events"): "rows of old days",
     ("functions/persist/row_retention.py", "quote_segments"): "rows of old days",
