@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from local.feeds.files.times import ABSENT
+
 PRICES: Final = ("open", "high", "low", "close")
 PLAIN_ROW: Final = ("time", *PRICES, "volume")
 """Column orders without a header: Binance's klines, Kraken's OHLCVT, freqtrade's JSON."""
@@ -24,7 +26,6 @@ _NAMES: Final = {
 }
 """Letters and digits only; the first match wins."""
 _UNITS_US: Final = {"startus": 1, "startms": 1_000}
-_ABSENT: Final = frozenset({"", "null", "nan", "none", "na", "n/a", "-", "nat"})
 _GROUPED: Final = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
 _POINTS_GROUP: Final = re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d*)?")
 _MAGNITUDES: Final = {"K": 1e3, "M": 1e6, "B": 1e9}
@@ -79,7 +80,7 @@ def default_positions(
 
 def is_absent(text: str) -> bool:
     """Whether a cell means that there is no value."""
-    return text.lower() in _ABSENT
+    return text.lower() in ABSENT
 
 
 def number_of(text: str, *, decimal_comma: bool = False) -> float:

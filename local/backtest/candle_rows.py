@@ -24,7 +24,9 @@ Row = Sequence[str]
 MAX_BYTES: Final = 1 << 29
 """Size limit of JSON, which is read as a whole."""
 _DECIMAL_COMMA: Final = re.compile(r"[+-]?\d{1,3}(\.?\d{3})*,\d+")
-_DECIMAL_POINT: Final = re.compile(r"[+-]?\d{1,3}(,?\d{3})*,\d{3}\.\d+")
+_GROUPED: Final = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+_MUST_BE_GROUPED: Final = re.compile(r"[+-]?\d{1,3}(,?\d{3})*,\d{3}(\.\d+|,\d{3})")
+_POINT: Final = re.compile(r"[+-]?\d*\.\d+")
 _LOOK: Final = 40
 """Lines searched for the header."""
 _LEAST: Final = 5
@@ -71,11 +73,20 @@ def of_lines(lines: Iterable[str]) -> CandleRows | None:
     rows = csv.reader(itertools.chain(looked[first:], source), delimiter=delimiter)
     header = next(rows)
     cells = [each.strip() for row in sample for each in row[1:]]
-    comma = delimiter != "," and any(map(_DECIMAL_COMMA.fullmatch, cells))
-    comma = comma and not any(map(_DECIMAL_POINT.fullmatch, cells))
+    comma = delimiter != "," and _has_decimal_comma(cells)
     if all(_begins_like_a_number(each) for each in header[:_LEAST]):
         return CandleRows((), enumerate(itertools.chain([header], rows), 1), comma)
     return CandleRows(tuple(header), enumerate(rows, 1), comma)
+
+
+def _has_decimal_comma(cells: Sequence[str]) -> bool:
+    """Whether a comma is the decimal one: 12,345 proves it only where no cell has a point."""
+    if any(map(_MUST_BE_GROUPED.fullmatch, cells)):
+        return False
+    commas = [each for each in cells if _DECIMAL_COMMA.fullmatch(each)]
+    if all(map(_GROUPED.fullmatch, commas)):
+        return bool(commas) and not any(map(_POINT.fullmatch, cells))
+    return True
 
 
 def _widths(lines: Sequence[str], delimiter: str) -> list[int]:

@@ -127,7 +127,8 @@ def epoch_us(field: str, times: Sequence[int], faults: Faults, *, required: bool
     try:
         values = np.array(times, dtype=np.int64)
     except OverflowError:
-        values = np.array([min(time, INT64_MAX) for time in times], dtype=np.int64)
+        fitting = [max(-INT64_MAX, min(time, INT64_MAX)) for time in times]
+        values = np.array(fitting, dtype=np.int64)
     us, ok = scaled_us(values)
     missing = values == NO_TIME
     invalid = ~ok & (~missing | required)

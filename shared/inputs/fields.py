@@ -177,7 +177,8 @@ class Layout:
         by_name = {_named(name)[0]: name for name in self.places.get(Field.TIME, ())}
         if next(iter(by_name), "") not in ("time", "tradetime", "exectime"):
             return ""
-        return next((by_name[each] for each in ("date", "tradedate") if each in by_name), "")
+        dates = ("date", "tradedate", "execdate")
+        return next((by_name[each] for each in dates if each in by_name), "")
 
 
 @lru_cache(maxsize=4096)

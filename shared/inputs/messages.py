@@ -39,18 +39,19 @@ def text_of(raw: msgspec.Raw) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Kinds:
-    """Names a message that is skipped: by a field's value, up to `end`, or as an answer."""
+    """Names a message that is skipped: by a field's value, up to `end` if any, or as an answer."""
 
     named: Mapping[str, Collection[str]]
     answers: Collection[str] = ()
-    end: str = "\n"
+    end: str = ""
 
     def __call__(self, message: Any) -> str:
         """Return the kind, or an empty string."""
         if not isinstance(message, dict):
             return ""
         texts = {name: value for name, value in message.items() if isinstance(value, str)}
-        kinds = ((texts.get(name, "").partition(self.end)[0], n) for name, n in self.named.items())
+        named = ((texts.get(name, ""), kinds) for name, kinds in self.named.items())
+        kinds = ((each.partition(self.end)[0] if self.end else each, n) for each, n in named)
         known = next((kind for kind, names in kinds if kind in names), "")
         return known or ("answer" if any(name in texts for name in self.answers) else "")
 

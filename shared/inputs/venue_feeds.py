@@ -18,10 +18,9 @@ import msgspec
 
 from shared.inputs.element_feed import NOT_KNOWN, ElementFeed, Unread
 from shared.inputs.elements import BUY, NO_TIME, NO_TRADE_ID, SELL
-from shared.inputs.feed_columns import Count, Moment
+from shared.inputs.feed_columns import LARGEST_ID, Count, Moment
 from shared.inputs.feed_rows import Feed, Fields
 from shared.inputs.messages import NOTHING, Kinds
-from shared.market.decimals import INT64_MAX
 from shared.market.instruments import Venue
 from shared.wire.quotes import NOT_GIVEN
 
@@ -253,7 +252,7 @@ def _of_bybit(message: _BybitMessage) -> list[Unread] | str:
         return _each(_bybit_print, _list(message.data))
     if topic != "tickers":
         return NOT_KNOWN
-    update_id = min(message.cs, INT64_MAX)
+    update_id = message.cs if 0 <= message.cs <= LARGEST_ID else NOT_GIVEN
     read = partial(_with, _bybit_quote, {"time": message.ts, "update_id": update_id})
     try:
         quote = read(message.data)

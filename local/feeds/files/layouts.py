@@ -9,6 +9,7 @@ from typing import Final
 
 from local.feeds.files import symbols
 from local.feeds.files.errors import FileError, UnknownLayoutError
+from local.feeds.files.time_cells import is_time_number, may_be_time, names_a_time
 from shared.inputs import conditions
 from shared.inputs.fields import POLYGON, POLYGON_IDS, Field, layout_of
 from shared.market.symbols import is_time
@@ -107,6 +108,11 @@ def parse_columns(text: str) -> tuple[dict[str, str], str]:
         if name == "time" and column.rpartition(":")[2] in UNITS:
             column, _, unit = column.rpartition(":")
         columns[name] = column
+    if "date" in columns and unit:
+        raise FileError(
+            f"--columns: date=... is for times of day, time=...:{unit} for times since 1970:"
+            " leave out one of the two"
+        )
     return columns, unit
 
 
@@ -182,12 +188,6 @@ _LEAN_FOREX: Final = Layout(
 _LEAN_MEMBER: Final = re.compile(
     r"(?P<date>\d{8})_(?P<symbol>[^_]+)_(?P<kind>.+?)(?:_(?P<contract>\d{6,8}))?\.csv", re.ASCII
 )
-_TIME_WORDS: Final = frozenset(
-    {
-        *("time", "times", "date", "datetime", "timestamp", "stamp", "ts"),
-        *("utc", "when", "epoch", "moment", "made", "created"),
-    }
-)
 _LEAN_ARCHIVE: Final = re.compile(r"(?P<symbol>[^-]+)-(?P<date>\d{8})-(?P<kind>[a-z]+)\.(csv|zip)")
 
 
@@ -214,7 +214,7 @@ def layout_of_rows(
     names = [each.strip() for each in rows[0]] if layout.header else layout.names
     layout = chosen(layout, choice, names, name)
     unread = zip(names, map(str.strip, rows[-1] if layout.header else ()), strict=False)
-    _check_time(name, layout, [n for n, cell in unread if is_time(cell) or _is_time_number(cell)])
+    _check_time(name, layout, [n for n, cell in unread if may_be_time(cell)])
     return layout
 
 
@@ -244,7 +244,7 @@ def chosen(layout: Layout, choice: Choice, names: Sequence[str], name: str) -> L
     """Apply the user's options to a layout; require an instrument."""
     if choice.columns:
         columns = {**layout.columns, **choice.columns}
-        layout = replace(layout, date=columns.pop("date", layout.date))
+        layout = replace(layout, date=columns.pop("date", "" if choice.unit else layout.date))
         if unknown := [each for each in choice.columns.values() if each not in names]:
             raise UnknownLayoutError(
                 f"{name}: --columns names {unknown[0]!r}; the columns are {', '.join(names)[:200]}"
@@ -259,9 +259,14 @@ def chosen(layout: Layout, choice: Choice, names: Sequence[str], name: str) -> L
                 f"{name}: neither a column nor the file's name says which instrument this is:"
                 " give it with --symbol"
             )
+    if layout.date and "time" not in layout.columns:
+        raise UnknownLayoutError(
+            f"{name}: date={layout.date} needs a time of day: add time=... to --columns, or name"
+            " the column by time=... if it has both"
+        )
     if "price" not in layout.columns:
         raise UnknownLayoutError(f"{name}: no column is the price: say it with --columns price=...")
-    _check_time(name, layout, [each for each in layout.unread if _names_a_time(each)])
+    _check_time(name, layout, [each for each in layout.unread if names_a_time(each)])
     return layout if symbol is None else replace(layout, symbol=symbol)
 
 
@@ -280,12 +285,6 @@ def needed(layout: Layout) -> list[str]:
     only += [] if layout.only is None else [layout.only[0]]
     only += [layout.date] if layout.date else []
     return list(dict.fromkeys([*layout.columns.values(), *only, *layout.ids_within]))
-
-
-def _names_a_time(name: str) -> bool:
-    """Whether a name such as `tradeDate` or `made_at_utc` has a word for a time."""
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
-    return not _TIME_WORDS.isdisjoint(re.findall(r"[a-z]+", words))
 
 
 def _by_any_name(name: str) -> str | None:
@@ -366,13 +365,8 @@ def _by_position(name: str, rows: Sequence[Sequence[str]]) -> Layout | None:
         # A symbol may be a number (600519): the side column then identifies it.
         is_sided = len(row) > _SIDE and row[_SIDE].lower() in ("buy", "sell")
         is_symbol = (not numeric[0] and not is_time(row[0])) or is_sided
-        return _PLAIN if is_symbol and not _is_time_number(row[1]) else None
+        return _PLAIN if is_symbol and not is_time_number(row[1]) else None
     return None
-
-
-def _is_time_number(text: str) -> bool:
-    """Whether a number is a time in ms, us or ns since 1970, too large for a price."""
-    return re.fullmatch(r"1[0-9]{12}([0-9]{3}){0,2}", text) is not None
 
 
 def _lean(name: str, archive: str, rows: Sequence[Sequence[str]], choice: Choice) -> Layout | None:

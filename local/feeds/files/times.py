@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from shared.market.timestamps import parse_us, us_of
 
+ABSENT: Final = frozenset({"", "null", "nan", "none", "na", "n/a", "-", "nat"})
+"""Cells without a value, in lower case."""
 LOOK: Final = 1_000
 """Rows inspected to detect the notation."""
 _DATES: Final = (
@@ -44,10 +46,13 @@ class Times:
         self._unit_us = unit_us
         self._zone = zone
         self._pattern, self.note = None, ""
-        texts = [each for each in texts if each]
+        texts = [each for each in texts if each.lower() not in ABSENT]
         if unit_us is not None or all(map(_reads, texts)):
             return
-        fitting = [each for each in _PATTERNS if all(_fits(text, each) for text in texts)]
+        fitting = _fitting(texts)
+        if not fitting:  # the others are no times
+            texts = [each for each in texts if _reads(each) or _fitting([each])]
+            fitting = [] if all(map(_reads, texts)) else _fitting(texts)
         if fitting:
             self._pattern = fitting[0]
         first = {each[:2] for each in fitting}
@@ -125,6 +130,10 @@ def _reads(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _fitting(texts: Sequence[str]) -> list[str]:
+    return [each for each in _PATTERNS if all(_fits(text, each) for text in texts)]
 
 
 def _fits(text: str, pattern: str) -> bool:

@@ -10,16 +10,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from local.feeds.files.errors import FileError
-from local.feeds.files.layouts import UNITS, Layout
+from local.feeds.files.layouts import FIELDS, UNITS, Layout
 from local.feeds.files.opening import Part
-from local.feeds.files.times import LOOK, Times
+from local.feeds.files.times import ABSENT, LOOK, Times
 
-_CLOCK: Final = r"^\d{1,2}:\d\d(:\d\d([.,]\d+)?)?( ?[AaPp][Mm])?$|^\d{5,6}$|^\d{8,9}$"
-"""A time of day, whose date stands in another column: also 93000, and 93000123 with its ms."""
+_CLOCK: Final = r"^\d{1,2}:\d\d(:\d\d([.,]\d+)?)?( ?[AaPp][Mm])?$|^\d{6}$"
+"""A time of day, whose date stands in another column; 93000 is padded to six digits."""
+_MS_CLOCK: Final = r"^([01]\d|2[0-3])([0-5]\d)([0-5]\d)(\d{3})$"
+"""093000123: with milliseconds."""
 _NUMBER: Final = r"^(\d+(\.\d*)?([eE]\+?\d+)?)?$"
-_ABSENT: Final = pa.array(["", "null", "none", "nan", "nat", "na", "n/a", "-"])
+_ABSENT: Final = pa.array(sorted(ABSENT))
 _MISSING: Final = "missing"
-"""Written where other rows of a file have a time: without one, a trade would be of today."""
+"""Written once a row of a file had a time: without one, a trade would be of today."""
 
 
 class TradeTimes:
@@ -30,29 +32,56 @@ class TradeTimes:
         self.note = ""
         self._layout = layout
         self._zone = _zone(part, zone) if zone else UTC
+        self._has_times = False
+        self._digits = 0
         self._times: Times | None = None
         self._midnight_us = 0 if layout.midnight is None else _midnight_us(part, *layout.midnight)
 
     def read(self, times: pa.ChunkedArray, dates: pa.ChunkedArray | None) -> pa.ChunkedArray:
         """Return microseconds since 1970 or, where a line may have the text, the text."""
         if dates is not None:
-            times = _dated(dates, times)
+            times = self._dated(dates, times)
+        absent = pc.is_in(pc.ascii_lower(times), _ABSENT)
+        if not pc.all(absent).as_py():
+            times = self._converted(times, pc.invert(absent))
+            self._has_times = self._layout.names != FIELDS  # a sender's lines may have none
+        return pc.if_else(absent, _MISSING, times) if self._has_times else times
+
+    def _dated(self, dates: pa.ChunkedArray, times: pa.ChunkedArray) -> pa.ChunkedArray:
+        """Return times with their dates where they are only times of the day.
+
+        Numbers may lack leading zeros: the longest has all of its digits.
+        """
+        if pc.any(pc.match_substring_regex(_padded(times, 9, least=8), _MS_CLOCK)).as_py():
+            self._digits = 9
+        elif not self._digits and pc.any(pc.match_substring_regex(times, r"^\d{5,6}$")).as_py():
+            self._digits = 6
+        clocks = _padded(times, self._digits) if self._digits else times
+        clocks = pc.replace_substring_regex(clocks, _MS_CLOCK, r"\1:\2:\3.\4")
+        is_clock = pc.match_substring_regex(clocks, _CLOCK)
+        return pc.if_else(is_clock, pc.binary_join_element_wise(dates, clocks, " "), times)
+
+    def in_zone(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
+        """Return timestamps without a time zone as those of the stated one; others unchanged."""
+        if self._zone is UTC or not pa.types.is_timestamp(column.type) or column.type.tz:
+            return column
+        return pc.assume_timezone(
+            column, str(self._zone), ambiguous="earliest", nonexistent="latest"
+        )
+
+    def _converted(self, times: pa.ChunkedArray, present: pa.ChunkedArray) -> pa.ChunkedArray:
         if self._layout.unit or self._layout.midnight is not None:
             return self._of_unit(times)
         if pc.all(pc.ascii_is_decimal(times)).as_py():
             return times
-        if self._times is not None or not pc.all(pc.match_substring_regex(times, _NUMBER)).as_py():
-            times = self._of_texts(times)
-        absent = pc.is_in(pc.ascii_lower(times), _ABSENT)
-        if not self._layout.header or pc.all(absent).as_py() or not pc.any(absent).as_py():
+        if self._times is None and pc.all(pc.match_substring_regex(times, _NUMBER)).as_py():
             return times
-        return pc.if_else(absent, _MISSING, times)
+        return self._of_texts(times, present)
 
-    def _of_texts(self, texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    def _of_texts(self, texts: pa.ChunkedArray, present: pa.ChunkedArray) -> pa.ChunkedArray:
         """Return texts in other notations than a line's as microseconds."""
         if self._times is None:
-            first = [each for each in texts.slice(0, LOOK).to_pylist() if each]
-            self._times = Times(first, zone=self._zone)
+            self._times = Times(texts.filter(present)[:LOOK].to_pylist(), zone=self._zone)
             self.note = self._times.note
         if self._times.is_plain and self._zone is UTC:
             return texts
@@ -90,23 +119,16 @@ def _us(times: Times, text: str) -> str:
         return text
 
 
-def _dated(dates: pa.ChunkedArray, times: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return times with their dates where they are only times of the day."""
-    is_clock = pc.match_substring_regex(times, _CLOCK)
-    is_short = pc.match_substring_regex(times, r"^\d{5,6}$")
-    clocks = pc.if_else(is_short, pc.utf8_lpad(times, 6, "0"), times)
-    is_long = pc.match_substring_regex(times, r"^\d{8,9}$")
-    below = pc.replace_substring_regex(
-        pc.utf8_lpad(times, 9, "0"), r"^(\d\d)(\d\d)(\d\d)(\d{3})$", r"\1:\2:\3.\4"
-    )
-    clocks = pc.if_else(is_long, below, clocks)
-    return pc.if_else(is_clock, pc.binary_join_element_wise(dates, clocks, " "), times)
+def _padded(texts: pa.ChunkedArray, digits: int, least: int = 1) -> pa.ChunkedArray:
+    """Return numbers of `least` to `digits` digits with leading zeros."""
+    is_number = pc.match_substring_regex(texts, rf"^\d{{{least},{digits}}}$")
+    return pc.if_else(is_number, pc.utf8_lpad(texts, digits, "0"), texts)
 
 
 def _zone(part: Part, zone: str) -> tzinfo:
     try:
         return ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         raise FileError(
             f"{part}: no time zone {zone!r} is known here; install the system's tzdata, or the"
             " Python package tzdata"

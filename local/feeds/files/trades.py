@@ -144,7 +144,9 @@ def _trades(
     rows = table.num_rows
     empty = pa.chunked_array([pa.array([""] * rows, type=pa.string())])
     columns = {
-        name: _texts(table[layout.columns[name]]) if name in layout.columns else empty
+        name: _texts(times.in_zone(table[layout.columns[name]]))
+        if name in layout.columns
+        else empty
         for name in FIELDS
     }
     if layout.mid_of is not None:

@@ -132,6 +132,19 @@ def test_points_group_digits_beside_a_decimal_comma(tmp_path: Path) -> None:
         assert candles.volume[0] == 1000
 
 
+def test_a_grouped_volume_beside_decimal_points_is_no_decimal_comma(tmp_path: Path) -> None:
+    """12,345 is a number of thousands beside prices such as 157.123."""
+    path = tmp_path / "candles"
+    path.write_text(
+        "Date\tOpen\tHigh\tLow\tClose\tVolume\n"
+        "2025-01-02\t157.123\t157.500\t156.900\t157.321\t12,345\n"
+    )
+    candles = read(path)
+    assert (candles.open[0], candles.volume[0]) == (157.123, 12345)
+    path.write_text("Date;Open;High;Low;Close;Volume\n2025-01-02;157;158;156;157;1,234,567\n")
+    assert read(path).volume[0] == 1_234_567
+
+
 def test_compressed_and_encoded_files_are_read(tmp_path: Path) -> None:
     """gzip, an archive of one file, UTF-16, a byte order mark and CRLF are read."""
     text = TEXTS["yahoo"]

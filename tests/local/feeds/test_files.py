@@ -274,6 +274,7 @@ def test_columns_can_be_named_by_the_user(tmp_path: Path) -> None:
         ("x.csv", "7,1735689600123,97000.5,0.01,buy\n", "which column is which"),
         ("x.csv", "symbol,price,made_at_utc\nA,1,2025\n", "known to be the time, among made_at"),
         ("x.csv", "symbol,price,when_\nA,1,1735689600123\n", "known to be the time, among when_"),
+        ("x.csv", "x1,price,symbol\n1735689600,1,A\n", "known to be the time, among x1"),
         ("x.csv.xz", lzma.compress(b"A,1\n" * 9_999)[:60], "cannot be"),
         ("x.csv", "", "is empty"),
         ("x.bin", b"\0\1\2\3" * 100, "convert it to CSV"),

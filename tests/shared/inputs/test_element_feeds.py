@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from shared.inputs.formats import original
+from shared.wire.quotes import NOT_GIVEN
 from shared.wire.raw_batch import (
     FORMAT_BINANCE_FUTURES,
     FORMAT_BYBIT,
@@ -194,6 +195,8 @@ def test_other_messages_are_counted_and_unknown_ones_rejected() -> None:
                    b'{"channel":"news"}', b"[]", b"{")  # fmt: skip
     assert found.skipped == {"heartbeats": 1, "error": 1}
     assert codes(found) == [(2, "bad_message"), (3, "bad_message"), (4, "bad_json")]
+    found = parsed(FORMAT_COINBASE_ADVANCED, advanced(channel="heartbeats\n"))
+    assert codes(found) == [(0, "bad_message")]
     found = parsed(FORMAT_BYBIT, bybit("orderbook.1.A", {}), b'{"op":"pong"}', bybit("news", {}))
     assert found.skipped == {"orderbook": 1, "answer": 1}
     assert codes(found) == [(2, "bad_message")]
@@ -202,14 +205,14 @@ def test_other_messages_are_counted_and_unknown_ones_rejected() -> None:
     assert codes(found) == [(2, "bad_message")]
 
 
-def test_elements_that_are_no_list_and_huge_numbers_are_rejects() -> None:
-    """A message whose elements are no list, or a number beyond 64 bits, is a reject by itself.
+@pytest.mark.parametrize("huge", [10**19, -(10**19)])
+def test_elements_that_are_no_list_and_huge_times_are_rejects(huge: int) -> None:
+    """A message whose elements are no list, or a time beyond 64 bits, is a reject by itself.
 
-    Its neighbours in the batch are parsed.
+    Its neighbours in the batch are parsed; an update id beyond 64 bits is none.
     """
     ticker = {"symbol": "BTCUSDT", "bid1Price": "1", "bid1Size": "2", "ask1Price": "3",
               "ask1Size": "4"}  # fmt: skip
-    huge = 10**19
     found = parsed(
         FORMAT_BYBIT,
         bybit("publicTrade.BTCUSDT", "0.0"),
@@ -223,4 +226,4 @@ def test_elements_that_are_no_list_and_huge_numbers_are_rejects() -> None:
         (2, 0, "bad_time"),
     ]
     assert [t.place for t in trades(found)] == [(1, 1)]
-    assert len(quotes(found)) == 1
+    assert found.quotes.update_id.tolist() == [NOT_GIVEN]
