@@ -135,12 +135,19 @@ def made_by(connection: Connection) -> tuple[tuple[Timeframe, ...], int]:
     row = connection.execute("SELECT ladder, shards FROM aggregation").fetchone()
     ladder, shards = row or (
         os.environ.get("TIMEFRAMES", DEFAULT_LADDER),
-        os.environ.get("SHARDS", str(DEFAULT_SHARDS)),
+        _shards(),
     )
     try:
-        return parse_ladder(ladder), int(shards)
+        return parse_ladder(ladder), shards
     except ValueError as error:
-        raise UsageError(f"TIMEFRAMES and SHARDS: {error}") from None
+        raise UsageError(f"TIMEFRAMES: {error}") from None
+
+
+def _shards() -> int:
+    text = os.environ.get("SHARDS", str(DEFAULT_SHARDS))
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise UsageError(f"SHARDS={text!r} is not a whole number from 1")
+    return int(text)
 
 
 def chosen(names: list[str] | None, ladder: tuple[Timeframe, ...]) -> tuple[Timeframe, ...]:

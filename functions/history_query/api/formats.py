@@ -61,15 +61,15 @@ def requested_format(query: Mapping[str, str], accept: str, formats: Sequence[st
             raise ParameterError(f"format: {name[:40]!r} is none of {', '.join(formats)}")
         return name
     for part in sorted(accept.split(","), key=_weight, reverse=True):
-        accepted = _ACCEPTED.get(part.partition(";")[0].strip())
-        if accepted is not None:
+        accepted = _ACCEPTED.get(part.partition(";")[0].strip().lower())
+        if accepted is not None and _weight(part) > 0:
             return accepted
     return "json"
 
 
 def _weight(part: str) -> float:
     """Return the weight of a part of an Accept header."""
-    weight = re.search(r";\s*q=([01](?:\.\d*)?)", part)
+    weight = re.search(r";\s*q=([01](?:\.\d*)?)", part, re.IGNORECASE)
     return float(weight[1]) if weight else 1.0
 
 

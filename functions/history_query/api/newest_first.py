@@ -23,7 +23,7 @@ PAGE: Final = (
 
 Parameters = dict[str, Any]
 Row = tuple[Any, int, str]
-"""What is page_rows, its time in microseconds, and its id."""
+"""An item of a page, its time in microseconds, and its id."""
 
 
 def read_list(query: Mapping[str, str]) -> Parameters:

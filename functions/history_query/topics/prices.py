@@ -55,7 +55,8 @@ PART: Final = spec.Part(
             headers=_HEADERS,
         ),
         "/prices/{symbol}/history": spec.get(
-            "The newest prices of an instrument, newest first.",
+            "The newest prices of an instrument, newest first; a page of ticks, without those that"
+            " count for volume only.",
             "[PastPrice]",
             "symbol from to",
             spec.limit(100),

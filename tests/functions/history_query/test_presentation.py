@@ -170,6 +170,8 @@ def test_accept_chooses_the_format_and_headers_have_the_cursor(house: House) -> 
     market(house)
     ranked = house.ask(PATH, {"accept": "application/json;q=0.5, text/csv"}, limit="5")
     assert ranked.headers["content-type"].startswith("text/csv")
+    refused = house.ask(PATH, {"accept": "text/csv;Q=0"}, limit="5")
+    assert refused.headers["content-type"].startswith("application/json")
     first = house.ask(PATH, {"accept": "text/csv"}, limit="5")
     assert first.headers["content-type"].startswith("text/csv")
     cursor = first.headers["x-kandle-next"]

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 
+import psycopg
 import pytest
 import redis
 from typer.testing import CliRunner, Result
 
 from local.audit import Difference, grows
 from local.cli import audit
+from local.cli.candle_range import made_by
 from local.errors import CliError, UsageError
 from shared.market.blocks import Records
 from shared.market.shards import shard_of
@@ -69,6 +71,19 @@ def test_equal_candles_are_counted_and_the_exit_code_is_0(world: World) -> None:
     )
     assert one.output == "A: 3 candles against 6 stored trades: all equal\n"
     assert invoke("A", "--timeframe", "5m").output.startswith("A: 2 candles")
+
+
+@pytest.mark.parametrize("text", ["0", "-4", "x"])
+def test_a_number_of_shards_that_is_none_is_a_usage_error(
+    text: str, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before candle-aggregate has recorded one, SHARDS counts and must be a number from 1."""
+    monkeypatch.setenv("SHARDS", text)
+    with (
+        psycopg.connect(database) as connection,
+        pytest.raises(UsageError, match=f"SHARDS='{text}' is not a whole number from 1"),
+    ):
+        made_by(connection)
 
 
 @pytest.mark.usefixtures("urls")
