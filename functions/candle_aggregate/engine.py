@@ -111,7 +111,7 @@ class Engine:
         self._waiting: list[_Work] = []
         self._active: list[_Work] = []
         self._wake = threading.Condition()
-        self._stopped = False
+        self._stopped = self._draining = False
         self._leases = Leases(
             store,
             self.steps,
@@ -170,6 +170,12 @@ class Engine:
 
         return Emission(output_events(rows), confirmed)
 
+    def drain(self) -> None:
+        """Keep leases no longer than work lasts: another replica is to go on at once."""
+        with self._wake:
+            self._draining = True
+            self._wake.notify()
+
     def close(self) -> None:
         """End the thread, and release all leases."""
         with self._wake:
@@ -211,7 +217,8 @@ class Engine:
         """Take what is queued; `waits`: wait until there is something, and give leases back."""
         if waits:
             with self._wake:
-                is_idle = not self._wake.wait_for(self._has_work, self._leases.idle_s)
+                self._wake.wait_for(lambda: self._draining or self._has_work(), self._leases.idle_s)
+                is_idle = not self._has_work()
             if is_idle:
                 self._leases.leave()
         with self._wake:

@@ -14,6 +14,7 @@ from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.steps.store import Store
 from functions.candle_aggregate.storage import Storage
 from shared.adapter.delegated import served
+from shared.adapter.draining import Draining
 from shared.adapter.wiring import event_app
 from shared.lake.cold import Cold
 from shared.realtime.leases import Watched
@@ -54,7 +55,6 @@ def ready() -> None:
     A state is made by who needs it, not here.
     """
     store.check()
-    postgres.check()
     with postgres.connection() as connection:
         check_base(connection, settings.rules)
 
@@ -64,7 +64,7 @@ app = event_app(
     Aggregate(engine, storage, display=display),
     os.environ,
     concurrency=WAITING_TOGETHER,
-    ready=ready,
+    ready=Draining(engine.drain).from_readiness(ready),
     emits=True,
 )
 candle_aggregate = served("candle_aggregate", app)

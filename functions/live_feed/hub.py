@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import secrets
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
@@ -50,6 +51,7 @@ class Hub:
 
     def __init__(self, stream: LiveStream, remembered: int, latest_age_s: float = 0.0) -> None:
         self._stream = stream
+        self._replica = secrets.token_hex(4)
         self._latest_age_s = latest_age_s
         self._expires_s = 0.0
         self._recent: deque[Update] = deque(maxlen=remembered)
@@ -74,8 +76,12 @@ class Hub:
 
     @property
     def stream_name(self) -> str:
-        """Name of the stream in which `seq` counts."""
-        return self._stream.name
+        """Name of the stream in which `seq` counts, and of this replica."""
+        return f"{self._stream.name}.{self._replica}"
+
+    def counts_in(self, stream_name: str) -> bool:
+        """Tell whether a replica of this name counts in the same stream; an empty one may."""
+        return stream_name.partition(".")[0] in ("", self._stream.name)
 
     async def ready(self) -> None:
         """Follow the stream; return when the snapshot is loaded. Raises TransientError."""

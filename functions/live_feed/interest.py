@@ -69,8 +69,7 @@ class Interest:
 
     def check(self, channel: str) -> str:
         """Return the normalized channel. Raises ChannelError that names the fix."""
-        of_history = live.checked(channel).startswith((live.BARS, live.INDICATORS))
-        if of_history and not self.history.is_configured:
+        if _is_of_history(live.checked(channel)) and not self.history.is_configured:
             raise ChannelError(f"{channel!r}: it needs the history API: set API_URL")
         timeframe = self._folded(_candles_of(channel))
         if timeframe is None:
@@ -118,12 +117,19 @@ class Interest:
                 await asyncio.sleep(self.until_emitted_s)
         return dict(self._since)
 
-    def recovered(self, since: Mapping[str, int], channels: Iterable[str], seq: int) -> bool:
+    def recovered(
+        self, since: Mapping[str, int], channels: Iterable[str], seq: int, stream_name: str
+    ) -> bool:
         """Tell whether everything on the channels after a position was published, or derived here.
 
-        `since`: from `watch`. What another replica derived is in no stream.
+        `since`: from `watch`. `stream_name`: of the replica that sent the position. Bars and
+        indicators have other positions on each.
         """
+        if not self.hub.counts_in(stream_name):
+            return False
         for channel in channels:
+            if _is_of_history(channel) and stream_name != self.hub.stream_name:
+                return False
             for name in self._names([channel]):
                 leases = (
                     live.patterns_matching(name) if name.startswith(live.CANDLES) else (name, ALL)
@@ -202,7 +208,7 @@ class Interest:
 
     def _is_derived(self, channel: str) -> bool:
         """Tell whether this replica makes the channel's messages itself."""
-        return channel.startswith((live.BARS, live.INDICATORS)) or self._folded(channel) is not None
+        return _is_of_history(channel) or self._folded(channel) is not None
 
     def _folded(self, channel: str) -> Timeframe | None:
         """Return the timeframe of a candle channel that candle-aggregate does not make."""
@@ -227,7 +233,7 @@ class Interest:
 
     async def _follow(self, channel: str) -> None:
         """Follow a channel of bars or of an indicator; return when its newest value is known."""
-        if channel in self._followed or not channel.startswith((live.BARS, live.INDICATORS)):
+        if channel in self._followed or not _is_of_history(channel):
             return
         followed: LiveBars | LiveIndicator
         if channel.startswith(live.BARS):
@@ -324,6 +330,11 @@ class Interest:
         except TransientError as error:
             self._since = {n: p for n, p in self._since.items() if n not in names}
             log.warning("cannot renew the leases: %s", error)
+
+
+def _is_of_history(channel: str) -> bool:
+    """Tell whether the channel's values are read from the history API."""
+    return channel.startswith((live.BARS, live.INDICATORS))
 
 
 def _candles_of(channel: str) -> str:

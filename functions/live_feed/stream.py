@@ -107,13 +107,15 @@ class LiveStream:
             inbox = self._client.new_inbox()
             responses = await self._client.subscribe(inbox)
             request = {"subscriptions": True, "filter_subject": live.ALL}
-            await self._client.publish(_CONNECTIONS, orjson.dumps(request), reply=inbox)
             channels: set[str] = set()
-            with contextlib.suppress(TimeoutError, nats.errors.TimeoutError):
-                while True:  # one response per server
-                    message = await responses.next_msg(_ANSWERS_S)
-                    channels |= _watched(orjson.loads(message.data))
-            await responses.unsubscribe()
+            try:
+                await self._client.publish(_CONNECTIONS, orjson.dumps(request), reply=inbox)
+                with contextlib.suppress(TimeoutError, nats.errors.TimeoutError):
+                    while True:  # one response per server
+                        message = await responses.next_msg(_ANSWERS_S)
+                        channels |= _watched(orjson.loads(message.data))
+            finally:
+                await responses.unsubscribe()
             return channels
 
     async def dead_letters(self, limit: int) -> tuple[int, Sequence[DeadLetter]]:

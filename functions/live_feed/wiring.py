@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
-from functions.live_feed.draining import QUEUE_PROXY, Draining
 from functions.live_feed.handler import STAGE, LiveHandler
 from functions.live_feed.protocols.sse import sse_endpoint
 from functions.live_feed.protocols.websocket import websocket_endpoint
 from functions.live_feed.routes import history_proxy, letters_route, page_routes
 from functions.live_feed.settings import LiveSettings
 from shared.adapter.door import EventDoor, is_of_cluster, nowhere
+from shared.adapter.draining import QUEUE_PROXY, Draining
 from shared.adapter.wiring import event_app
 from shared.realtime.leases import Watched
 from shared.runtime.settings import FromEnvironment, integer, nested, parsed, text

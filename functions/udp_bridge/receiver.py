@@ -21,9 +21,10 @@ READS_A_TURN: Final = 2
 """Yield to the event loop after this many reads, so that posts to the sink progress."""
 LONGEST_PAUSE_S: Final = 0.004
 """Pause after a read while the outbox is busy: a read per datagram would dominate the cost."""
-LULL_S: Final = 0.001
-"""A batch to which nothing is added for so long is sent: a lone datagram does not wait for more,
-and a burst is one batch."""
+LULL: Final = 0.2
+"""A batch to which nothing is added for this part of its longest delay is sent: a lone datagram
+does not wait for more, and a burst is one batch."""
+SHORTEST_LULL_S: Final = 0.001
 BUFFER_BYTES_A_S: Final = 256 * 1024 * 1024
 """Fill rate of the receive buffer to allow for in a pause: a default one lasts 1 ms."""
 
@@ -58,6 +59,9 @@ class Receiver:
         self._outbox = outbox
         buffer_bytes = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
         self._pause_s = min(LONGEST_PAUSE_S, buffer_bytes / BUFFER_BYTES_A_S)
+        lull_s = max(SHORTEST_LULL_S, LULL * batchers[0].limits.age_us / 1e6)
+        self._short_pause_s = min(self._pause_s, lull_s)
+        self._reads_a_lull = max(1, round(lull_s / self._short_pause_s))
         self._drops = KernelDrops(sock)
         self._refused = 0
         self._truncated = 0
@@ -69,10 +73,12 @@ class Receiver:
 
     async def run(self) -> None:
         """Receive until `stop()`, then drain the socket and send it."""
+        empty_reads = 0
         while not self._stopping:
             count = self._receive()
+            empty_reads = 0 if count else empty_reads + 1
             if not self._outbox.is_busy:
-                self._send(lull=not count)
+                self._send(lull=empty_reads >= self._reads_a_lull)
             if count >= READS_A_TURN * DATAGRAMS_A_READ:
                 await asyncio.sleep(0)
             elif any(each.waiting for each in self._batchers):
@@ -98,7 +104,7 @@ class Receiver:
         if self._outbox.is_busy:
             await self._outbox.until_free(self._pause_s)
         else:
-            await asyncio.sleep(min(self._pause_s, LULL_S))
+            await asyncio.sleep(self._short_pause_s)
 
     async def _wait(self) -> None:
         """Sleep until the socket is readable: an idle receiver costs nothing."""

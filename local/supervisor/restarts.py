@@ -86,7 +86,7 @@ class Keeper:
             raise StartError(
                 f"{self.component.name} did not start ({outcome}). Its log is {self.component.log}"
                 + (", and ends with:" if lines else ", and is empty.")
-                + "".join(f"\n  {line}" for line in _telling(lines))
+                + "".join(f"\n  {line}" for line in _without_traceback(lines))
             )
 
     async def check(self) -> None:
@@ -207,7 +207,7 @@ class Keeper:
             self._child = None
 
 
-def _telling(lines: list[str]) -> list[str]:
+def _without_traceback(lines: list[str]) -> list[str]:
     """Return the lines without a traceback before bad settings, which name variable and fix."""
     for number, line in enumerate(lines):
         _, is_there, message = line.partition(f"{SettingsError.__name__}: ")

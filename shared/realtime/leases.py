@@ -83,13 +83,14 @@ class Watched:
         """Return the watched names of shards; while Redis is away, the last known for one lease."""
         now, requested = self._clock(), set(shards)
         is_stale = now - self._read_s >= READ_EACH_S or not requested <= self._read.keys()
+        read = self._read
         if is_stale and now >= self._again_s:
-            self._refresh(requested | self._read.keys(), now)
+            read = self._refresh(requested | read.keys(), now)
         if now - self._read_s >= LEASE_MS / 1000:
             return dict.fromkeys(requested, NOBODY)
-        return {each: self._read.get(each, NOBODY) for each in requested}
+        return {each: read.get(each, NOBODY) for each in requested}
 
-    def _refresh(self, shards: set[int], now: float) -> None:
+    def _refresh(self, shards: set[int], now: float) -> dict[int, Selection]:
         try:
             with translated():
                 pipeline = self._client.pipeline(transaction=False)
@@ -99,14 +100,15 @@ class Watched:
         except TransientError:
             self._pause_s = min(RETRY_S, max(READ_EACH_S, 2 * self._pause_s))
             self._again_s = self._clock() + self._pause_s
-            return
+            return self._read
         self._pause_s = 0.0
         now_ms = time.time_ns() // 1_000_000
-        self._read = {
+        read = self._read | {
             shard: Selection(name.decode() for name, ms in fields.items() if int(ms) > now_ms)
             for shard, fields in zip(shards, replies, strict=True)
         }
-        self._read_s = now
+        self._read, self._read_s = read, now
+        return read
 
 
 def key(shard: int) -> str:

@@ -116,11 +116,7 @@ class Session:
             since = await self.interest.watch(new)
             await self.interest.load(new)
             missed = None
-            if (
-                from_seq is not None
-                and stream in ("", hub.stream_name)
-                and self.interest.recovered(since, new, from_seq)
-            ):
+            if from_seq is not None and self.interest.recovered(since, new, from_seq, stream):
                 missed = await self._missed(from_seq, new)
         # No message comes between what was missed, or the present, and what is offered from here.
         hub.subscribe(client, new)

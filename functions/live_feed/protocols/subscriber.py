@@ -35,7 +35,7 @@ class Subscriber:
         self._some = asyncio.Event()
         self._taken = asyncio.Event()
         self._ended = asyncio.Event()
-        self._end: type[SlowConsumerError | ReplicaEndsError] | None = None
+        self._cause: type[SlowConsumerError | ReplicaEndsError] | None = None
 
     def say(self, *frames: bytes) -> None:
         """Queue frames for this client only; together they count as one."""
@@ -56,12 +56,12 @@ class Subscriber:
     @property
     def overflown(self) -> bool:
         """Whether the queue has overflowed: it accepts nothing more."""
-        return self._end is SlowConsumerError
+        return self._cause is SlowConsumerError
 
     @property
     def is_leaving(self) -> bool:
         """Whether the replica is shutting down."""
-        return self._end is ReplicaEndsError
+        return self._cause is ReplicaEndsError
 
     def leave(self) -> None:
         """Stop: `next` raises ReplicaEndsError."""
@@ -80,8 +80,8 @@ class Subscriber:
     async def next(self) -> list[bytes]:
         """Wait for frames; return all queued ones. Raises SlowConsumerError, ReplicaEndsError."""
         await self._some.wait()
-        if self._end is not None:
-            raise self._end
+        if self._cause is not None:
+            raise self._cause
         waiting, self._waiting = self._waiting, {}
         self._some.clear()
         self._taken.set()
@@ -94,7 +94,7 @@ class Subscriber:
         return frames
 
     def _put(self, key: Hashable, item: Update | Sequence[bytes]) -> None:
-        if self.overflown:
+        if self._cause is not None:
             return
         if len(self._waiting) < self._bound:
             self._waiting[key] = item
@@ -104,8 +104,8 @@ class Subscriber:
             metrics.LIVE_DISCONNECTED.labels(SLOW).inc()
             self._finish(SlowConsumerError)
 
-    def _finish(self, end: type[SlowConsumerError | ReplicaEndsError]) -> None:
-        self._end = end
+    def _finish(self, cause: type[SlowConsumerError | ReplicaEndsError]) -> None:
+        self._cause = self._cause or cause
         self._ended.set()
         self._some.set()
 

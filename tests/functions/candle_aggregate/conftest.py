@@ -19,6 +19,13 @@ def replica(valkey: redis.Redis) -> Iterator[Replica]:
     replica.engine.close()
 
 
+@pytest.fixture
+def other(valkey: redis.Redis) -> Iterator[Replica]:
+    other = Replica(valkey, "b")
+    yield other
+    other.engine.close()
+
+
 @pytest.fixture(autouse=True)
 def _what_is_not_stored_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is stored beside a repair here: it need not wait to see whether it is."""

@@ -5,15 +5,13 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import redis
 
-from functions.candle_aggregate import leases
 from functions.candle_aggregate.session import Session
 from functions.candle_aggregate.steps.store import Changes, Lease, Store, Written
 from shared.market.instruments import Market
@@ -27,13 +25,6 @@ from tests.functions.candle_aggregate.replicas import MINUTE, RULES, Replica, li
 from tests.functions.candle_aggregate.test_engine import assert_exact, trades
 from tests.functions.candle_aggregate.trades import trade
 from tests.functions.candle_aggregate.truth import Row, as_ticks
-
-
-@pytest.fixture
-def other(valkey: redis.Redis) -> Iterator[Replica]:
-    other = Replica(valkey, "b")
-    yield other
-    other.engine.close()
 
 
 def conflicts() -> float:
@@ -342,24 +333,3 @@ def test_one_emission_serves_the_events_of_a_step(replica: Replica) -> None:
     keys = [(c.instrument, c.timeframe, c.start_us, c.revision) for c in replica.emitted]
     assert keys
     assert len(keys) == len(set(keys))
-
-
-def test_a_step_of_a_replica_alone_is_one_round_trip(
-    valkey: redis.Redis, replica: Replica, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A replica alone keeps its leases between events, so that each costs one write."""
-    monkeypatch.setattr(leases, "ALONE_S", 60.0)
-    monkeypatch.setattr(leases, "IDLE_S", 0.0)
-    rows = [trade(n / 10, n, 100) for n in range(11)]
-    replica.apply(first=as_ticks(rows[:1]))
-    sent: list[object] = []
-    send: Callable[..., None] = redis.connection.AbstractConnection.send_packed_command
-
-    def counted(*arguments: Any, **options: Any) -> None:
-        sent.append(arguments)
-        send(*arguments, **options)
-
-    monkeypatch.setattr(redis.connection.AbstractConnection, "send_packed_command", counted)
-    for n, row in enumerate(rows[1:]):
-        replica.engine.apply([replica.event(f"e{n}", as_ticks([row]))])
-    assert len(sent) == 10

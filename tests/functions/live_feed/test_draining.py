@@ -12,20 +12,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from functions.live_feed.draining import Draining
 from functions.live_feed.protocols.replica import ClientSlots
 from functions.live_feed.protocols.websocket import CODE_RESTART
 from local.servers.ports import free_port
 from tests.functions.live_feed.conftest import Room
-from tests.functions.live_feed.test_websocket import ask, read, serving, until
+from tests.functions.live_feed.test_websocket import ask, read, serving
 
 Run = Callable[[Callable[[Room], Awaitable[None]]], None]
 ROOT = Path(__file__).parents[3]
@@ -62,45 +56,6 @@ def test_shutdown_closes_clients_with_1012_and_accepts_none(run: Run) -> None:
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
 
     run(test)
-
-
-def test_queue_proxy_announces_shutdown_before_sigterm() -> None:
-    """A replica drains at queue-proxy's `shutting down`, which comes before SIGTERM."""
-    ends = False
-    asked: list[str] = []
-
-    async def queue_proxy(request: Request) -> Response:
-        asked.append(request.headers["user-agent"])
-        assert request.headers["k-network-probe"] == "queue"
-        return PlainTextResponse("shutting down", 503) if ends else PlainTextResponse("queue")
-
-    async def test() -> None:
-        nonlocal ends
-        port = free_port()
-        app = Starlette(routes=[Route("/", queue_proxy)])
-        config = uvicorn.Config(app, port=port, log_level="warning", lifespan="off")
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve())
-        await until(lambda: server.started)
-        left = asyncio.Event()
-        draining = Draining(left.set, f"http://127.0.0.1:{port}")
-        draining.begin()
-        draining.begin()
-        await until(lambda: len(asked) > 1)
-        assert not left.is_set()
-        ends = True
-        async with asyncio.timeout(30):
-            await left.wait()
-        assert all(agent.startswith("kube-probe/") for agent in asked)
-        await draining.close()
-        server.should_exit = True
-        await serving
-
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        asyncio.run(test())
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def test_the_process_ends_while_clients_are_connected(servers: dict[str, str]) -> None:

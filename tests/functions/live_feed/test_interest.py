@@ -11,6 +11,7 @@ import redis
 from functions.live_feed import interest
 from shared.errors import TransientError
 from shared.realtime.channels import ChannelError
+from shared.runtime.tasks import end
 from tests.functions.live_feed.conftest import Room
 
 Run = Callable[[Callable[[Room], Awaitable[None]]], None]
@@ -44,6 +45,24 @@ def test_leases_are_renewed_while_nats_does_not_list_its_clients(
 
     run(test)
     store.close()
+
+
+def test_a_listing_of_nats_clients_that_is_given_up_leaves_no_subscription(run: Run) -> None:
+    """Else each listing during an outage would leave one on the connection of all clients."""
+
+    async def test(room: Room) -> None:
+        await room.stream.watched()
+        connection = room.stream._client
+        assert connection is not None
+        before = len(connection._subs)
+        listing = asyncio.create_task(room.stream.watched())
+        async with asyncio.timeout(60):
+            while len(connection._subs) == before:  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(0)
+        await end(listing)
+        assert len(connection._subs) == before
+
+    run(test)
 
 
 def test_candles_of_a_calendar_can_be_subscribed_to(run: Run) -> None:

@@ -16,10 +16,35 @@ from hypothesis import strategies as st
 
 from functions.live_feed import interest
 from functions.live_feed.derived import history_api
+from functions.live_feed.protocols.frames import Form
+from functions.live_feed.protocols.subscriber import (
+    ReplicaEndsError,
+    SlowConsumerError,
+    Subscriber,
+)
 from shared.runtime.token_bucket import TokenBucket
 from tests.functions.live_feed.conftest import Room, room, tick
 
 Run = Callable[[Callable[[Room], Awaitable[None]]], None]
+
+
+@pytest.mark.parametrize("is_slow", [True, False])
+def test_a_client_is_told_the_first_cause_of_its_end(is_slow: bool) -> None:
+    """A slow client of a replica that then ends was too slow; one of a replica that ends is not."""
+
+    async def test() -> None:
+        client = Subscriber(Form.JSON, 1)
+        if not is_slow:
+            client.leave()
+        for _ in range(2):
+            client.say(b"frame")
+        if is_slow:
+            client.leave()
+        assert (client.overflown, client.is_leaving) == (is_slow, not is_slow)
+        with pytest.raises(SlowConsumerError if is_slow else ReplicaEndsError):
+            await client.next()
+
+    asyncio.run(test())
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import string
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import redis
+from redis.client import Pipeline
 
 from shared.market.shards import shard_of
 from shared.realtime.leases import LEASE_MS, READ_EACH_S, RETRY_S, Leases, Watched
@@ -41,6 +46,31 @@ def test_a_renewed_lease_keeps_its_position(valkey: redis.Redis) -> None:
     leases = Leases(valkey, SHARDS)
     assert leases.renew(["A", "candles:1m:A"], 7) == {"A": 7, "candles:1m:A": 7}
     assert leases.renew(["A", "candles:5m:A"], 9) == {"A": 7, "candles:5m:A": 9}
+
+
+def test_threads_that_ask_for_different_shards_know_both(
+    valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read that ends after another thread's keeps what that one read."""
+    first, second = next(
+        pair
+        for pair in itertools.combinations(string.ascii_uppercase, 2)
+        if shard_of(pair[0], SHARDS) != shard_of(pair[1], SHARDS)
+    )
+    Leases(valkey, SHARDS).renew([first, second], 1)
+    watched = Watched(valkey, lambda: 0.0)
+    pipeline = valkey.pipeline
+
+    def overtaken(**options: bool) -> Pipeline:
+        monkeypatch.setattr(valkey, "pipeline", pipeline)
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(watched.of, shard_of(second, SHARDS)).result().selects(second)
+        return pipeline(**options)
+
+    monkeypatch.setattr(valkey, "pipeline", overtaken)
+    assert watched.of(shard_of(first, SHARDS)).selects(first)
+    watched._client = connect("redis://127.0.0.1:1")
+    assert watched.of(shard_of(second, SHARDS)).selects(second)
 
 
 def test_leases_stay_valid_while_redis_is_away(valkey: redis.Redis) -> None:

@@ -11,11 +11,9 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import FrameType
 from typing import Final
-
-import httpx
 
 from shared.runtime.tasks import end
 
@@ -32,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class Draining:
-    """Calls `leave` once, in the event loop that called `begin`.
+    """Calls `leave` once, in the event loop that called `begin`, before requests have ended.
 
     `queue_proxy` is queue-proxy's address; empty outside Knative Serving.
     """
@@ -62,6 +60,15 @@ class Draining:
         if self._queue_proxy:
             self._task = asyncio.create_task(self._poll(), name="draining")
 
+    def from_readiness(self, ready: Callable[[], None]) -> Callable[[], Awaitable[None]]:
+        """Return the readiness check of a process that listens from its first check on."""
+
+        async def check() -> None:
+            self.begin()
+            await asyncio.to_thread(ready)
+
+        return check
+
     async def close(self) -> None:
         """Ask no more."""
         if self._task is not None:
@@ -70,10 +77,12 @@ class Draining:
     def _end(self) -> None:
         if not self._is_draining:
             self._is_draining = True
-            log.info("shutting down: disconnecting the clients")
+            log.info("shutting down")
             self._leave()
 
     async def _poll(self) -> None:
+        import httpx  # 13 MiB, which a process that only waits for SIGTERM need not load
+
         async with httpx.AsyncClient(trust_env=False, timeout=_POLL_S) as client:
             while not self._is_draining:
                 try:

@@ -1,0 +1,86 @@
+"""Leases are kept without work by a replica that is alone, and by no other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import redis
+
+from functions.candle_aggregate import leases
+from functions.candle_aggregate.steps.store import Store
+from shared.market.shards import shard_of
+from shared.realtime.keys import Keys
+from tests.functions.candle_aggregate.replicas import RULES, Replica, live_candles
+from tests.functions.candle_aggregate.trades import trade
+from tests.functions.candle_aggregate.truth import as_ticks
+from tests.local.broker.processes import eventually
+
+
+def test_a_replica_that_is_shut_down_keeps_no_lease(
+    valkey: redis.Redis, replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alone it keeps them between events, until it is to end; what comes then is still applied."""
+    monkeypatch.setattr(leases, "ALONE_S", 600.0)
+    rows = [trade(n / 10, n, 100) for n in range(20)]
+    replica.apply(e0=as_ticks(rows[:10]))
+    lease = Keys(shard_of("A", RULES.shards)).lease
+    assert valkey.persist(lease)  # it does not end by itself
+    replica.engine.drain()
+    eventually(lambda: not valkey.exists(lease))
+    replica.apply(e1=as_ticks(rows[10:]))
+    eventually(lambda: not valkey.exists(lease))
+    (candle,) = [c for (_, name, _), c in live_candles(valkey).items() if name == "1m"]
+    assert candle.trade_count == 20
+
+
+def test_only_a_replica_alone_keeps_its_leases_for_long(
+    valkey: redis.Redis, replica: Replica, other: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replica that granted or was refused a lease within SHARED_S returns its own once idle."""
+    monkeypatch.setattr(leases, "ALONE_S", 600.0)
+    shard = shard_of("A", RULES.shards)
+    lease, waiting = Keys(shard).lease, Keys(shard).waiting
+    rows = [trade(n / 10, n, 100) for n in range(4)]
+    replica.apply(e0=as_ticks(rows[:1]))
+    held, others = replica.engine._leases, other.engine._leases
+    assert held.idle_s > leases.IDLE_S
+    third = Store(valkey, "third")
+    assert not third.acquire([shard], {})
+    replica.apply(e1=as_ticks(rows[1:2]))
+    assert third.acquire([shard], {})
+    assert held.idle_s == leases.IDLE_S
+    refused = other.engine.submit(other.event("e2", as_ticks(rows[2:3])))
+    eventually(lambda: valkey.zcard(waiting))
+    third.release([shard])
+    assert not refused.result(30).repeated
+    assert others.idle_s == leases.IDLE_S
+    eventually(lambda: not valkey.exists(lease))
+    later_s = time.monotonic() + leases.SHARED_S
+    monkeypatch.setattr(leases, "time", SimpleNamespace(monotonic=lambda: later_s))
+    replica.apply(e3=as_ticks(rows[3:]))
+    assert held.idle_s > leases.IDLE_S
+
+
+def test_a_step_of_a_replica_alone_is_one_round_trip(
+    valkey: redis.Redis, replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replica alone keeps its leases between events, so that each costs one write."""
+    monkeypatch.setattr(leases, "ALONE_S", 60.0)
+    monkeypatch.setattr(leases, "IDLE_S", 0.0)
+    rows = [trade(n / 10, n, 100) for n in range(11)]
+    replica.apply(first=as_ticks(rows[:1]))
+    sent: list[object] = []
+    send: Callable[..., None] = redis.connection.AbstractConnection.send_packed_command
+
+    def counted(*arguments: Any, **options: Any) -> None:
+        sent.append(arguments)
+        send(*arguments, **options)
+
+    monkeypatch.setattr(redis.connection.AbstractConnection, "send_packed_command", counted)
+    for n, row in enumerate(rows[1:]):
+        replica.engine.apply([replica.event(f"e{n}", as_ticks([row]))])
+    assert len(sent) == 10
