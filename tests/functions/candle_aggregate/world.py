@@ -62,6 +62,12 @@ TABLES: Final = (
     " rejects, candle_histories, corrected_trades"
 )
 
+WAITING: Final = """
+    SELECT FROM repairs UNION ALL SELECT FROM pending_busts UNION ALL SELECT FROM unaggregated
+    UNION ALL SELECT FROM gaps WHERE NOT judged OR NOT queued
+    UNION ALL SELECT FROM candle_histories WHERE NOT settled LIMIT 1
+"""
+
 
 @dataclass
 class World:
@@ -340,9 +346,8 @@ class World:
         return {key: keyspace[key] for key in keyspace.keys() - heads}, len(self.outbox)
 
     def _is_waiting(self) -> bool:
-        """Tell whether a repair or a cancel waits for a later second."""
-        waiting = "SELECT FROM repairs UNION ALL SELECT FROM pending_busts LIMIT 1"
-        return self.sql.execute(waiting).fetchone() is not None
+        """Tell whether Postgres has work for a later second."""
+        return self.sql.execute(WAITING).fetchone() is not None
 
     def assert_right(self) -> None:
         """Assert that every candle equals its stored ticks, and nothing is left over."""
