@@ -139,6 +139,7 @@ class Follower:
             case "subscribed":
                 if self._seq is not None and not frame["replayed"] and self.replay is None:
                     self.notice("missed messages are no longer retained: this is the current state")
+                    self._seq = None  # a position in the former stream
                 self._stream = frame["stream"]
                 yield {}
             case "snapshot":
