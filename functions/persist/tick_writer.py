@@ -96,15 +96,23 @@ def _day(row: Segment) -> date:
 
 
 def _await_aggregation(connection: Connection, commit_id: int, events: Sequence[Event]) -> None:
-    rows = list(_by_shard(filled(events)))
+    """Record that no candle has the events yet, in the shards that candle-aggregate has now.
+
+    Those of an event are others while SHARDS changes. The lock is held until the commit, so that a
+    change comes before or after all of it.
+    """
+    connection.execute("LOCK TABLE unaggregated IN ROW EXCLUSIVE MODE")
+    recorded = connection.execute("SELECT shards FROM aggregation").fetchone()
+    rows = list(_by_shard(filled(events), None if recorded is None else recorded[0]))
     if rows:
         columns = [list(column) for column in zip(*rows, strict=True)]
         connection.execute(_UNAGGREGATED, (commit_id, *columns))
 
 
-def _by_shard(events: Sequence[Event]) -> Iterator[tuple[Any, ...]]:
+def _by_shard(events: Sequence[Event], shards: int | None) -> Iterator[tuple[Any, ...]]:
     for event_id, ticks in events:
-        for shard, shard_ticks in ticks.by_shard():
+        divided = ticks if shards in (None, ticks.shards) else ticks.sharded(shards)
+        for shard, shard_ticks in divided.by_shard():
             times = shard_ticks.event_time_us
             yield (
                 *(event_id, shard, int(shard_ticks.receive_time_us.max())),

@@ -73,11 +73,11 @@ def adopt(postgres: Postgres, rules: Rules) -> None:
                 " every live state is made anew",
                 *(*row, *rules.made_for),
             )
-            if row[1] != rules.shards:
-                reshard(connection, rules.shards)
             for timeframe in set(rules.ladder) - set(before):
                 length_us = timeframe.length_us
                 connection.execute(_FOLD, (timeframe.name, length_us, rules.base.name))
+        if row is None or row[1] != rules.shards:
+            reshard(connection, rules.shards)
         connection.execute(_ADOPT, rules.made_for)
 
 

@@ -196,6 +196,16 @@ def test_other_shards_read_all_of_an_event_that_is_only_stored(world: World) -> 
     finish(world)
 
 
+def test_an_event_of_another_number_of_shards_is_not_forgotten(world: World) -> None:
+    """An event that comes with other shards than the candles', and is only stored, is applied."""
+    name = next(n for n in "ABCDEFGH" if world.shard_of(n) == 1)
+    assert world.tick_clock()
+    world.restart(replace(RULES, shards=1))  # and is not at work before the setting is back
+    world.persist_ticks(world.send([trade(30, 1, 100, name=name)]))
+    world.restart(RULES)
+    finish(world)
+
+
 def test_a_timeframe_that_comes_back_is_corrected(world: World) -> None:
     """A timeframe that is configured again has the repairs made meanwhile."""
     world.ship(trades(0, 40))
