@@ -61,7 +61,7 @@ export class Controller {
   backfill(channels: string[]): void {
     const { playback, series, trades } = this.parts();
     if (playback.isOn) return;
-    if (series.channels.some((each) => channels.includes(each))) void series.load();
+    if (series.replayChannels.some((each) => channels.includes(each))) void series.load();
     if (channels.includes(`ticks:${series.symbol}`)) void trades.load();
   }
 

@@ -52,7 +52,7 @@ export class Panels {
 
   /** Loads history for newly subscribed channels. */
   backfill(channels: string[]): void {
-    for (const { series } of this.panels) if (series.channels.some((each) => channels.includes(each))) void series.load();
+    for (const { series } of this.panels) if (series.replayChannels.some((each) => channels.includes(each))) void series.load();
   }
 
   reload(): void {

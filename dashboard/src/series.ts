@@ -65,8 +65,9 @@ export class Series {
     return this.symbol ? [...this.replayChannels, `busts:${this.symbol}`] : [];
   }
 
+  /** The channels whose messages history has too. */
   get replayChannels(): string[] {
-    return [channelOf(this.timeframe, this.symbol), `patterns:${this.symbol}`];
+    return [channelOf(this.timeframe, this.symbol), ...(hasPatterns(this.timeframe) ? [`patterns:${this.symbol}`] : [])];
   }
 
   select(symbol: string, timeframe: string): void {
