@@ -56,6 +56,7 @@ class Server {
       let mask = at + 2;
       if (length === 126) [length, mask] = [data.readUInt16BE(at + 2), at + 4];
       const text = data.subarray(mask + 4, mask + 4 + length).map((byte, n) => byte ^ data[mask + (n % 4)]!);
+      if (opcode === 8) return this.cut();
       if (opcode === 1) this.requests.push(JSON.parse(Buffer.from(text).toString()) as Record<string, unknown>);
       at = mask + 4 + length;
     }
@@ -107,7 +108,7 @@ describe.skipIf(typeof WebSocket === "undefined")("the live feed after a disconn
   it("resumes after the last received message", async () => {
     server.cut();
     expect(await server.nextRequest()).toMatchObject({ op: "subscribe", channels: ["ticks:A"], from_seq: 7, stream: "s1" });
-    server.say({ type: "subscribed", channels: ["ticks:A"], seq: 9, stream: "s1", replayed: true });
+    server.say({ type: "subscribed", channels: ["ticks:A"], seq: 7, stream: "s1", replayed: true });
     server.say({ type: "update", channel: "ticks:A", seq: 8, data: tick("8") });
     await until(() => prices.length === 2);
     expect(prices).toEqual(["7", "8"]);
@@ -129,6 +130,34 @@ describe.skipIf(typeof WebSocket === "undefined")("the live feed after a disconn
     server.say({ type: "subscribed", channels: ["ticks:A", "candles:1m:A"], seq: 7, stream: "s1", replayed: true });
     await until(() => states.at(-1) === "live");
     expect(subscribed).toHaveLength(2);
+  });
+
+  it("resumes all channels from where the connection broke if only some were answered", async () => {
+    live.subscribe("bars:tick:2:A");
+    await server.nextRequest();
+    server.say({ type: "subscribed", channels: ["bars:tick:2:A"], seq: 7, stream: "s1", replayed: false });
+    server.say({ type: "snapshot", seq: 7, items: [] });
+    server.cut();
+    expect(await server.nextRequest()).toMatchObject({ channels: ["ticks:A"], from_seq: 7 });
+    expect(await server.nextRequest()).toMatchObject({ channels: ["bars:tick:2:A"], from_seq: 7 });
+    server.say({ type: "subscribed", channels: ["ticks:A"], seq: 7, stream: "s1", replayed: true });
+    server.say({ type: "update", channel: "ticks:A", seq: 9, data: tick("9") });
+    await until(() => prices.length === 2);
+    server.cut();
+    expect(await server.nextRequest()).toMatchObject({ channels: ["ticks:A"], from_seq: 7 });
+    expect(await server.nextRequest()).toMatchObject({ channels: ["bars:tick:2:A"], from_seq: 7 });
+    for (const channel of ["ticks:A", "bars:tick:2:A"]) server.say({ type: "subscribed", channels: [channel], seq: 7, stream: "s1", replayed: true });
+    server.say({ type: "update", channel: "ticks:A", seq: 8, data: tick("8") });
+    await until(() => prices.length === 3);
+    server.cut();
+    expect(await server.nextRequest()).toMatchObject({ from_seq: 8 });
+  });
+
+  it("subscribes again if the server refused a request for its rate", async () => {
+    live.subscribe("candles:1m:A");
+    await server.nextRequest();
+    server.say({ type: "rate_limit", retry_ms: 5 });
+    expect(await server.nextRequest()).toMatchObject({ op: "subscribe", channels: ["ticks:A", "candles:1m:A"], from_seq: 7 });
   });
 
   it("reports missed messages", async () => {

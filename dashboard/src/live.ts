@@ -99,7 +99,7 @@ export interface Frame {
   time_ms?: number;
   state?: string;
   items?: { channel: string; seq: number; received?: number | null; data: unknown }[];
-  retry_ms?: number;
+  more?: boolean;
   code?: string;
   msg?: string;
 }
@@ -208,16 +208,21 @@ export class Live {
     return true;
   }
 
+  /** Sets the resume position, which is that of all channels: it stays while a subscription is unanswered. */
+  private advance({ seq }: Frame): void {
+    if (!this.unanswered) this.seq = seq;
+  }
+
   private handle(frame: Frame): void {
     this.lastMessageMs = Date.now();
     switch (frame.type) {
       case "update":
-        this.seq = Math.max(this.seq ?? 0, frame.seq ?? 0);
+        this.advance(frame);
         dispatch(this.handlers, frame.channel!, frame.data, frame);
         break;
       case "snapshot":
         for (const item of frame.items ?? []) dispatch(this.handlers, item.channel, item.data, item, true);
-        this.seq = Math.max(this.seq ?? 0, frame.seq ?? 0);
+        if (!frame.more) this.advance(frame);
         break;
       case "subscribed": {
         this.unanswered = Math.max(0, this.unanswered - 1);
@@ -227,10 +232,14 @@ export class Live {
         this.stream = frame.stream ?? "";
         this.attempts = 0;
         this.handlers.state("live");
+        if (frame.replayed) this.advance(frame);
         if (wasDisconnected && frame.replayed === false) this.handlers.missed();
         else if (!frame.replayed) this.handlers.subscribed(frame.channels ?? []);
         break;
       }
+      case "rate_limit":
+        this.socket?.close(); // the request was not carried out: all are sent again after the backoff
+        break;
       case "pong":
         if (frame.time_ms) this.handlers.pong(this.pingSentMs, Date.now(), frame.time_ms);
         break;
