@@ -49,7 +49,8 @@ def nats(workspace: Workspace) -> Server:
             f'http: "{LOOPBACK}:{monitor}"\n'
             f"max_payload: 1MB\n"
             f"jetstream {{\n"
-            f"  store_dir: {json.dumps(str(directory))}\n"
+            # NATS reads UTF-8, and no escapes but those of control characters and quotes.
+            f"  store_dir: {json.dumps(str(directory), ensure_ascii=False)}\n"
             f"  max_file_store: {_MAX_FILE_STORE}\n"
             f"  sync_interval: {_SYNC_INTERVAL}\n"
             f"}}\n"

@@ -55,6 +55,14 @@ def test_acknowledged_messages_survive_a_kill(place: Workspace, tmp_path: Path) 
         assert any("died (killed by SIGKILL)" in each for each in server.notices)
 
 
+def test_a_path_may_have_any_letters(tmp_path: Path) -> None:
+    """NATS starts in a directory whose name has blanks, quotes and letters beyond ASCII."""
+    place = Workspace.at(tmp_path / 'Bücher "der" Märkte 市场')
+    with Running(nats_server(place), tmp_path) as server:
+        server.ask(append(server.variables["NATS_URL"], b"one"))
+    assert (place.directory("nats") / "jetstream").is_dir()
+
+
 @contextmanager
 def small_disk(mounted: Path) -> Iterator[int]:
     """A process in whose namespace a disk of 8 MiB is mounted."""
