@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Configures the server of the NATS JetStream channel: the ConfigMap `config-nats`, unless it exists.
 #   NATS_URL=nats://...       your own NATS; by default Kandle's, under the channel's account
+#   NAMESPACE=kandle          where Kandle is, if Helm or Terraform installed it elsewhere
 # By default nats.go gives up after 60 attempts (two minutes): the dispatcher then never reconnects,
 # while every Broker stays Ready and answers 500. connOpts makes it retry for three weeks.
 set -euo pipefail
-namespace=kandle
+namespace=${NAMESPACE:-kandle}
 found=$(kubectl get configmap config-nats -n knative-eventing --ignore-not-found -o 'jsonpath={.data.eventing-nats}')
 if [ -n "$found" ]; then
     case $found in

@@ -11,7 +11,7 @@ from shared.adapter.app import Outcome
 from shared.adapter.event import Event
 from shared.runtime import metrics
 from shared.runtime.dead_letters import DeadLetters
-from shared.runtime.jetstream import translated
+from shared.runtime.jetstream import credentials, translated
 
 STAGE = "dead-letter"
 CONNECT_TIMEOUT_S = 5.0
@@ -20,11 +20,11 @@ CONNECT_TIMEOUT_S = 5.0
 class Keep:
     """The stage's handler. It connects at its first event and stays connected.
 
-    `max_age_s`: retention of letters; 0: forever.
+    `max_age_s`: retention of letters; 0: forever. `replicas`: of their stream.
     """
 
-    def __init__(self, nats_url: str, max_age_s: float = 0.0) -> None:
-        self._url, self._max_age_s = nats_url, max_age_s
+    def __init__(self, nats_url: str, max_age_s: float = 0.0, replicas: int = 1) -> None:
+        self._url, self._max_age_s, self._replicas = nats_url, max_age_s, replicas
         self._client: Client | None = None
         self._connecting = asyncio.Lock()
 
@@ -52,7 +52,14 @@ class Keep:
             if self._client is None:
                 with translated():  # the client retries forever, including its first connection
                     async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                        client = await nats.connect(self._url, max_reconnect_attempts=-1)
-                await DeadLetters(client.jetstream()).ensure(self._max_age_s)
+                        client = await nats.connect(
+                            self._url, **credentials(self._url), max_reconnect_attempts=-1
+                        )
+                try:
+                    letters = DeadLetters(client.jetstream())
+                    await letters.ensure(self._max_age_s, self._replicas)
+                except BaseException:
+                    await client.close()
+                    raise
                 self._client = client
         return DeadLetters(self._client.jetstream())

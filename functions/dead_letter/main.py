@@ -17,9 +17,10 @@ class Settings(FromEnvironment):
 
     nats_url: str = text("NATS_URL")
     max_age_s: int = integer("KEEP_LETTERS_D", 7, 0, 100_000, times=86_400)
+    replicas: int = integer("STREAM_REPLICAS", 1, 1, 5)
 
 
 settings = Settings.from_env(os.environ)
-keep = Keep(settings.nats_url, settings.max_age_s)
+keep = Keep(settings.nats_url, settings.max_age_s, settings.replicas)
 app = event_app(STAGE, keep, os.environ, concurrency=16, ready=keep.check)
 dead_letter = served("dead_letter", app)

@@ -39,7 +39,7 @@ from shared.errors import TransientError
 from shared.realtime import channels as live
 from shared.realtime.leases import ALL
 from shared.runtime.dead_letters import DeadLetter, DeadLetters
-from shared.runtime.jetstream import ensure_stream, translated
+from shared.runtime.jetstream import credentials, ensure_stream, translated
 from shared.runtime.settings import FromEnvironment, integer
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ _ANSWERS_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Limits(FromEnvironment):
-    """Retention of the stream, for clients that resume.
+    """Retention and replicas of the stream, for clients that resume.
 
     `latest_age_s`: retention of a channel's newest message; 0: forever.
     """
@@ -61,6 +61,7 @@ class Limits(FromEnvironment):
     max_age_s: float = integer("LIVE_REPLAY_S", 600, 1, 86_400)
     max_bytes: int = integer("LIVE_REPLAY_BYTES", 256 * 1024 * 1024, 1024 * 1024, 2**40)
     latest_age_s: float = integer("KEEP_INSTRUMENTS_D", 90, 0, 100_000, times=86_400)
+    replicas: int = integer("STREAM_REPLICAS", 1, 1, 5)
 
 
 class LiveStream:
@@ -242,6 +243,7 @@ class LiveStream:
             if self._client is None or self._client.is_closed:
                 client = await nats.connect(
                     self._url,
+                    **credentials(self._url),
                     connect_timeout=5,
                     max_reconnect_attempts=-1,
                     reconnect_time_wait=0.2,
@@ -265,6 +267,7 @@ class LiveStream:
             discard=DiscardPolicy.OLD,
             storage=StorageType.FILE,
             duplicate_window=min(120.0, self._limits.max_age_s),
+            num_replicas=self._limits.replicas,
         )
         latest = StreamConfig(
             name=live.LATEST_STREAM,
@@ -274,6 +277,7 @@ class LiveStream:
             max_bytes=self._limits.max_bytes,
             discard=DiscardPolicy.OLD,
             storage=StorageType.FILE,
+            num_replicas=self._limits.replicas,
         )
         for config in (log_stream, latest):
             await ensure_stream(stream, config)

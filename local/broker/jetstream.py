@@ -15,6 +15,8 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.errors import APIError
 
+from shared.runtime.jetstream import credentials
+
 PUBLISH_SECONDS = 5.0
 RECONNECT_SECONDS = 0.2
 STORE_FAILED = 10077
@@ -55,6 +57,7 @@ class JetStream:
         """Connect, without a timeout."""
         await self.client.connect(
             self._url,
+            **credentials(self._url),
             name="kandle-broker",
             max_reconnect_attempts=-1,
             reconnect_time_wait=RECONNECT_SECONDS,  # type: ignore[arg-type]  # a float does

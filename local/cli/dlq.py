@@ -295,6 +295,8 @@ async def _jetstream(url: str) -> AsyncIterator[JetStreamContext]:
     import nats
     import nats.errors
 
+    from shared.runtime.jetstream import credentials
+
     errors: list[Exception] = []
 
     async def note(error: Exception) -> None:
@@ -304,6 +306,7 @@ async def _jetstream(url: str) -> AsyncIterator[JetStreamContext]:
     try:
         connection = await nats.connect(
             url,
+            **credentials(url),
             connect_timeout=5,
             allow_reconnect=False,
             max_reconnect_attempts=1,  # attempts of the first connection; 0 would be endless

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,11 +18,21 @@ _SOURCES: Final = {
     "bridges": ("knative/bridges", ".Values.bridges"),
     "secrets": ("knative/secrets", ".Values.passwords"),
     "infrastructure": ("knative/infrastructure", ".Values.infrastructure"),
+    "external-stores": ("knative/external-stores", "not .Values.infrastructure"),
 }
 """Templates, each with its source directory and the value that enables it."""
 _NAMESPACE: Final = "{{ .Release.Namespace }}"
 _SCALE: Final = "autoscaling.knative.dev/{}-scale"
 _EXPOSED: Final = ("history-query", "live-feed", "udp-bridge")
+_WITH_STREAMS: Final = ("dead-letter", "live-feed", "live-grpc")
+_REPLICAS: Final = {"name": "STREAM_REPLICAS", "value": "{{ .Values.channel.replicas }}"}
+_SETTINGS: Final = {"name": "SETTINGS"}
+_SETTINGS_LINES: Final = """\
+{{- range $name, $value := .Values.settings }}
+INDENT- name: {{ $name }}
+INDENT  value: {{ $value | quote }}
+{{- end }}
+"""
 _TOKENS: Final = {
     "name": "API_TOKENS",
     "valueFrom": {"secretKeyRef": {"name": "kandle-access", "key": "API_TOKENS", "optional": True}},
@@ -59,6 +70,12 @@ def _template(root: Path, directory: str, switch: str) -> str:
         if each["kind"] != "Namespace" and each["metadata"]["name"] != "default"  # Helm's own
     ]
     text = yaml.dump_all(objects, Dumper=_Dumper, sort_keys=False, width=4096)
+    text = re.sub(
+        r"^( *)- name: SETTINGS\n",
+        lambda line: _SETTINGS_LINES.replace("INDENT", line[1]),
+        text,
+        flags=re.MULTILINE,
+    )
     header = f"# Made from {directory} by `make services`; do not edit.\n"
     return header + (f"{{{{- if {switch} }}}}\n{text}{{{{- end }}}}\n" if switch else text)
 
@@ -67,13 +84,16 @@ def _adapted(manifest: dict[str, Any]) -> dict[str, Any]:
     """Insert the chart's values where the kustomizations have overlays."""
     kind, metadata = manifest["kind"], manifest["metadata"]
     name = metadata["name"]
+    if "serving.knative.dev" in manifest["apiVersion"] or kind == "Deployment":
+        env = manifest["spec"]["template"]["spec"]["containers"][0]["env"]
+        env += [_REPLICAS, _SETTINGS] if name in _WITH_STREAMS else [_SETTINGS]
     if "serving.knative.dev" in manifest["apiVersion"]:
         template = manifest["spec"]["template"]
         for bound in ("min", "max"):
             value = f'{{{{ index .Values.scale "{name}" "{bound}" }}}}'
             template["metadata"]["annotations"][_SCALE.format(bound)] = value
         if name in _EXPOSED:
-            template["spec"]["containers"][0]["env"].append(_TOKENS)
+            env.append(_TOKENS)
     elif kind == "Job":  # a Job is immutable: each release has its own
         metadata["name"] = f"{name}-{{{{ .Release.Revision }}}}"
     elif (kind, name) == ("ConfigMap", "kandle-channel"):

@@ -13,6 +13,7 @@ from nats.aio.client import Client
 from local.errors import StartError
 from local.instance import INSTANCE_SERVERS, host_port
 from local.servers.s3 import S3
+from shared.runtime.jetstream import credentials
 
 _TIMEOUT_S = 3
 BROWSER = "NATS_BROWSER_URL"
@@ -89,6 +90,7 @@ async def _check_nats(variables: Mapping[str, str]) -> None:
         async with asyncio.timeout(_TIMEOUT_S):
             await client.connect(
                 variables["NATS_URL"],
+                **credentials(variables["NATS_URL"]),
                 allow_reconnect=False,
                 connect_timeout=_TIMEOUT_S,
                 error_cb=remember,

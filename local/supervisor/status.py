@@ -22,6 +22,7 @@ from local.instance import status_path, write_json
 from local.supervisor.component import Kind
 from local.supervisor.counters import Counters, kandle_samples
 from local.supervisor.platform import Platform
+from shared.runtime.jetstream import credentials
 from shared.runtime.tasks import end
 
 REJECTED_SHARE: Final = 0.01
@@ -199,8 +200,10 @@ class Sampler:
         try:
             async with asyncio.timeout(_TIMEOUT_S):
                 if self._nats is None:
+                    url = self._platform.variables["NATS_URL"]
                     self._nats = await nats.connect(
-                        self._platform.variables["NATS_URL"],
+                        url,
+                        **credentials(url),
                         max_reconnect_attempts=-1,
                         error_cb=_ignore,
                     )

@@ -104,7 +104,7 @@ class DeadLetters:
     def __init__(self, jetstream: JetStreamContext) -> None:
         self._jetstream = jetstream
 
-    async def ensure(self, max_age_s: float = 0.0) -> None:
+    async def ensure(self, max_age_s: float = 0.0, replicas: int = 1) -> None:
         """Create the stream if missing, and set its retention; 0: forever."""
         config = StreamConfig(
             name=STREAM,
@@ -116,6 +116,7 @@ class DeadLetters:
             max_age=max_age_s,
             duplicate_window=min(600.0, max_age_s or 600.0),
             allow_direct=True,
+            num_replicas=replicas,
         )
         with translated(f"stream {STREAM} could not be made"):
             await ensure_stream(self._jetstream, config)

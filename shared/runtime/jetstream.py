@@ -1,10 +1,11 @@
-"""JetStream: errors of NATS as TransientError, and streams made or updated."""
+"""JetStream: credentials, errors of NATS as TransientError, and streams made or updated."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 import nats.errors
 from nats.js import JetStreamContext
@@ -14,6 +15,14 @@ from nats.js.errors import BadRequestError
 from shared.errors import TransientError
 
 _NAME_IN_USE: Final = 10058
+
+
+def credentials(url: str) -> dict[str, Any]:
+    """Return nats-py's options for the user in `url`: it would send escapes as they are."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return {} if parts.username is None else {"token": unquote(parts.username)}
+    return {"user": unquote(parts.username or ""), "password": unquote(parts.password)}
 
 
 @contextmanager
@@ -26,10 +35,12 @@ def translated(problem: str = "NATS is away") -> Iterator[None]:
 
 
 async def ensure_stream(jetstream: JetStreamContext, config: StreamConfig) -> None:
-    """Create the stream, or give the present one this configuration."""
+    """Create the stream, or give the present one this configuration, with no fewer replicas."""
     try:
         await jetstream.add_stream(config)
     except BadRequestError as error:
         if error.err_code != _NAME_IN_USE:
             raise
-        await jetstream.update_stream(config)
+        present = (await jetstream.stream_info(str(config.name))).config
+        replicas = max(config.num_replicas or 1, present.num_replicas or 1)
+        await jetstream.update_stream(config, num_replicas=replicas)

