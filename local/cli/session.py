@@ -19,6 +19,7 @@ from local.cli import display
 from local.cli.lan_address import lan_address
 from local.cli.notices import Notices
 from local.instance import Instance
+from local.machine import raise_open_files
 from local.supervisor import status
 from local.supervisor.options import Options
 from local.supervisor.platform import Platform
@@ -57,6 +58,7 @@ async def run(
     Returns the last sample of the status, empty if it was stopped before there was one. Raises what
     `Platform.start` raises, after everything that had started was stopped.
     """
+    raise_open_files()
     stop_event = asyncio.Event()
     console = display.console(on_lost=stop_event.set, stderr=as_json)
     emit = typer.echo if as_json else _nothing

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,16 @@ def test_a_port_in_use_is_an_error(tmp_path: Path) -> None:
     assert Path(there["postgres"].detail).is_file()
     port = free_port()
     assert found(tmp_path, port)[f"TCP {port}"].level is Level.OK
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("soft", [256, 1024])
+def test_the_limit_of_open_files_is_raised(soft: int) -> None:
+    """A process that starts with a shell's limit raises it, for what it starts too."""
+    code = "from local.machine import raise_open_files as r; r(); import os; os.system('ulimit -n')"
+    shell = f'ulimit -Sn {soft} && exec "$0" -c "$1"'
+    text = subprocess.check_output(["sh", "-c", shell, sys.executable, code], text=True)
+    assert int(text) == machine.OPEN_FILES
 
 
 def test_missing_servers_and_a_small_disk_are_errors(
