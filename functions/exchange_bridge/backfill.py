@@ -30,6 +30,7 @@ from functions.exchange_bridge.past.venue_history import (
 from functions.exchange_bridge.rest import RestError
 from functions.exchange_bridge.settings import Settings
 from shared.adapter.logs import configure_logging
+from shared.adapter.process import bound_sink
 from shared.adapter.sink import Sink
 from shared.errors import TransientError
 from shared.market.timeframes import Timeframe
@@ -187,8 +188,7 @@ def main() -> int:
         return _failed(str(error))
     if not settings.database_url:
         return _failed("DATABASE_URL is needed: it says what is there already")
-    sink = Sink.from_env(os.environ, "/kandle/backfill")
-    assert sink is not None  # K_SINK is set: the settings are checked
+    sink = bound_sink("/kandle/backfill")
     try:
         with _ends_on_signals():
             done = _print if options.json else lambda filled: None

@@ -9,15 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import signal
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Final
-
-import prometheus_client
-import uvloop
 
 from functions.exchange_bridge.connections.backoff import Backoff
 from functions.exchange_bridge.connections.ccxt_connection import CcxtConnection
@@ -26,21 +20,18 @@ from functions.exchange_bridge.connections.feed import Feed
 from functions.exchange_bridge.connections.missing_trades import is_behind
 from functions.exchange_bridge.exchanges.ccxt_venue import CcxtVenue
 from functions.exchange_bridge.health import Health
-from functions.exchange_bridge.instrument_status import StatusPoller
+from functions.exchange_bridge.instrument_status import poll_statuses
 from functions.exchange_bridge.intake import Intake
 from functions.exchange_bridge.past.gaps import Gaps
 from functions.exchange_bridge.past.previous_run import resume
 from functions.exchange_bridge.past.venue_history import History
-from functions.exchange_bridge.settings import MetricsAddress, Settings
+from functions.exchange_bridge.settings import Settings
 from functions.exchange_bridge.status import Reporter
-from shared.adapter.logs import configure_logging
-from shared.adapter.sink import Sink
-from shared.adapter.tracing import Tracing, tracing
+from shared.adapter.process import bound_sink, on_stop, run_process, serve_metrics
+from shared.adapter.tracing import Tracing
 from shared.errors import TransientError
 from shared.realtime.watchlist import Watched, Watchlist
 from shared.runtime import metrics
-from shared.runtime.memory import settle
-from shared.runtime.settings import SettingsError
 from shared.runtime.tasks import end
 from shared.sources.batcher import Batcher, new_source
 from shared.sources.outbox import Outbox
@@ -50,34 +41,20 @@ from shared.stores.redis import connect
 log = logging.getLogger(__name__)
 
 TICK_S: Final = 0.005
+SOURCE: Final = "/kandle/exchange-bridge"
 
 
 async def serve(settings: Settings, tracing: Tracing) -> None:
     """Run the feed until SIGTERM or SIGINT, then drain. Raises OSError."""
-    stopping = stopped_by_signals()
-    serve_metrics(settings.metrics)
-    await run(settings, tracing, stopping)
-
-
-def stopped_by_signals() -> asyncio.Event:
-    """Return an event that SIGTERM and SIGINT set."""
     stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    return stopping
-
-
-def serve_metrics(address: MetricsAddress) -> None:
-    """Serve the metrics of this process until it ends. Raises OSError that names the port."""
-    try:
-        prometheus_client.start_http_server(address.port, address.host)
-    except OSError as error:
-        raise OSError(f"cannot serve metrics on port {address.port}: {error}") from error
+    on_stop(stopping.set)
+    serve_metrics(settings.metrics_host, settings.metrics_port)
+    await run(settings, tracing, stopping)
 
 
 async def run(settings: Settings, tracing: Tracing, stopping: asyncio.Event) -> None:
     """Run the feed until `stopping` is set, then drain."""
-    exchange, sink = settings.exchange, _sink()
+    exchange, sink = settings.exchange, bound_sink(SOURCE)
     outbox = Outbox(
         sink,
         max_bytes=settings.buffer_bytes,
@@ -97,7 +74,7 @@ async def run(settings: Settings, tracing: Tracing, stopping: asyncio.Event) -> 
     )
 
     gaps = Gaps(intake, outbox, settings.gap_grace_s, settings.backfill_max)
-    status_sink = _sink()
+    status_sink = bound_sink(SOURCE)
     reporter = Reporter(
         intake, outbox, status_sink, source, settings.report_s, lambda: gaps.unreported
     )
@@ -119,7 +96,7 @@ async def run(settings: Settings, tracing: Tracing, stopping: asyncio.Event) -> 
     work = [feed.run(), gaps.fill(), reporter.run(), _each(TICK_S, send_due)]
     work.append(_each(20 * TICK_S, gaps.look))
     if exchange.symbols:
-        work.append(StatusPoller(intake, settings.listing_s).run())
+        work.append(poll_statuses(intake, settings.listing_s))
     if postgres is not None:
         history = History(intake, postgres, outbox, source, settings.history_us)
         work.append(_begin(postgres, intake, history))
@@ -145,12 +122,6 @@ async def run(settings: Settings, tracing: Tracing, stopping: asyncio.Event) -> 
         await exchange.rest.close()
         if postgres is not None:
             postgres.close()
-
-
-def _sink() -> Sink:
-    sink = Sink.from_env(os.environ, "/kandle/exchange-bridge")
-    assert sink is not None  # K_SINK is set: the settings are checked
-    return sink
 
 
 async def _until_stopped(stopping: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
@@ -200,20 +171,5 @@ async def _refreshed(watched: Watched) -> None:
         await asyncio.sleep(0.5)
 
 
-def main() -> None:
-    """Command line."""
-    configure_logging(os.environ)
-    try:
-        settings = Settings.from_env(os.environ)
-        spans = tracing("exchange-bridge", os.environ)
-    except SettingsError as error:
-        sys.exit(str(error))
-    settle()
-    try:
-        uvloop.run(serve(settings, spans))
-    except OSError as error:
-        sys.exit(str(error))
-
-
 if __name__ == "__main__":
-    main()
+    run_process("exchange-bridge", Settings, serve)

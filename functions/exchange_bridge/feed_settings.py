@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -16,35 +17,18 @@ def symbols_of(text: str) -> tuple[str, ...]:
     return symbols
 
 
-def ws_url(text: str) -> str:
-    """Check the URL of a WebSocket. Raises ValueError."""
-    return _url(text, ("wss", "ws"))
-
-
-def safe_ws_url(text: str) -> str:
-    """Check one that is encrypted, or on this machine. Raises ValueError."""
-    return _encrypted(ws_url(text), "wss")
-
-
-def http_url(text: str) -> str:
-    """Check the URL of a REST API. Raises ValueError."""
-    return _url(text, ("https", "http"))
-
-
-def safe_http_url(text: str) -> str:
-    """Check one that is encrypted, or on this machine. Raises ValueError."""
-    return _encrypted(http_url(text), "https")
-
-
-def _url(text: str, schemes: tuple[str, str]) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in schemes or not parts.hostname:
-        raise ValueError(f"{text!r} is no URL that begins with {schemes[0]}:// or {schemes[1]}://")
-    return text
-
-
-def _encrypted(text: str, scheme: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme != scheme and parts.hostname not in _LOOPBACK:
+def _url(text: str, scheme: str, *, is_safe: bool = False) -> str:
+    """Check a URL. `scheme`: the encrypted one, such as wss; `is_safe`: not in plain to others."""
+    parts, plain = urlsplit(text), scheme[:-1]
+    if parts.scheme not in (scheme, plain) or not parts.hostname:
+        raise ValueError(f"{text!r} is no URL that begins with {scheme}:// or {plain}://")
+    if is_safe and parts.scheme != scheme and parts.hostname not in _LOOPBACK:
         raise ValueError(f"{text!r} is not encrypted: it must begin with {scheme}://")
     return text
+
+
+ws_url: Final = partial(_url, scheme="wss")
+http_url: Final = partial(_url, scheme="https")
+safe_ws_url: Final = partial(_url, scheme="wss", is_safe=True)
+safe_http_url: Final = partial(_url, scheme="https", is_safe=True)
+"""Check the URL of a WebSocket or of a REST API; safe ones carry secrets. Raise ValueError."""

@@ -9,21 +9,17 @@ import asyncio
 import contextlib
 import logging
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import uvloop
-
-from functions.exchange_bridge.bridge import run, serve_metrics, stopped_by_signals
-from functions.exchange_bridge.settings import MetricsAddress, Settings
-from shared.adapter.logs import configure_logging
-from shared.adapter.tracing import Tracing, tracing
+from functions.exchange_bridge.bridge import run
+from functions.exchange_bridge.settings import Settings
+from shared.adapter.process import on_stop, run_process, serve_metrics
+from shared.adapter.tracing import Tracing
 from shared.runtime import metrics
-from shared.runtime.memory import settle
-from shared.runtime.settings import Environment, SettingsError
+from shared.runtime.settings import FromEnvironment, SettingsError, integer, parsed, text
 from shared.sources.feed_choice import FeedChoice, parse_feeds
 
 log = logging.getLogger(__name__)
@@ -131,30 +127,22 @@ async def _at_most(event: asyncio.Event, seconds: float) -> None:
             await event.wait()
 
 
-async def serve(path: Path, address: MetricsAddress, spans: Tracing) -> None:
+@dataclass(frozen=True)
+class ListSettings(FromEnvironment):
+    """Settings of the process; each feed has its own."""
+
+    path: Path = parsed("FEED_LIST", "/etc/kandle/feeds/feeds", Path)
+    metrics_host: str = text("METRICS_HOST", "127.0.0.1")
+    metrics_port: int = integer("METRICS_PORT", 9090, 1, 65_535)
+
+
+async def serve(settings: ListSettings, spans: Tracing) -> None:
     """Run all feeds until SIGTERM or SIGINT. Raises OSError."""
-    stopping = stopped_by_signals()
-    serve_metrics(address)
-    await Feeds(path, os.environ, spans).follow(stopping)
-
-
-def main() -> None:
-    """Command line."""
-    configure_logging(os.environ)
-    env = Environment(os.environ)
-    path = env.parsed("FEED_LIST", "/etc/kandle/feeds/feeds", Path)
-    address = MetricsAddress.read(env)
-    try:
-        env.check()
-        spans = tracing("exchange-bridge", os.environ)
-    except SettingsError as error:
-        sys.exit(str(error))
-    settle()
-    try:
-        uvloop.run(serve(path, address, spans))
-    except OSError as error:
-        sys.exit(str(error))
+    stopping = asyncio.Event()
+    on_stop(stopping.set)
+    serve_metrics(settings.metrics_host, settings.metrics_port)
+    await Feeds(settings.path, os.environ, spans).follow(stopping)
 
 
 if __name__ == "__main__":
-    main()
+    run_process("exchange-bridge", ListSettings, serve)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -23,9 +24,8 @@ MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
 LONGEST_WAIT_S: Final = 3 * 86_400.0
 """The longest ban of an address by Binance; requests during a ban prolong it."""
 RATE_LIMITED: Final = (418, 429)
-BAD_ROWS: Final = (
-    *(KeyError, IndexError, TypeError, ValueError, ArithmeticError, AssertionError),
-    AttributeError,
+_BAD_ROWS: Final = (
+    *(LookupError, TypeError, ValueError, ArithmeticError, AssertionError, AttributeError),
 )
 """What parsing an unexpected response raises."""
 _DEFAULT_WAIT_S: Final = 10.0
@@ -41,6 +41,16 @@ class RestError(Exception):
         super().__init__(message)
         self.is_final = is_final
         self.status = status
+
+
+@contextlib.contextmanager
+def understood() -> Iterator[None]:
+    """Turn what parsing an unexpected response raises into RestError."""
+    try:
+        yield
+    except _BAD_ROWS as error:
+        reason = f"the answer is not understood: {type(error).__name__}: {error}"
+        raise RestError(reason) from error
 
 
 class Rest:
@@ -73,17 +83,11 @@ class Rest:
         """
         async with self._one:
             while True:
-                await asyncio.sleep(max(0.0, self._not_before - time.monotonic()))
-                self._not_before = time.monotonic() + self._spacing_s
+                await self._turn()
                 status, headers, body = await self._ask(path, parameters)
                 if status not in RATE_LIMITED:
                     break
-                self._count("rate_limited")
-                retry_after_s = wait_s(headers)
-                log.warning(
-                    "%s: %s answered %d, pausing for %g s", self._feed, path, status, retry_after_s
-                )
-                self._not_before = time.monotonic() + retry_after_s
+                self._pause(headers, f"{path} answered {status}")
         if status >= 400:
             self._count("refused")
             raise RestError(
@@ -98,6 +102,18 @@ class Rest:
             raise RestError(f"{path} answered no such JSON: {error}") from error
         self._count("ok")
         return decoded
+
+    async def _turn(self) -> None:
+        """Wait until the next request may be made."""
+        await asyncio.sleep(max(0.0, self._not_before - time.monotonic()))
+        self._not_before = time.monotonic() + self._spacing_s
+
+    def _pause(self, headers: Mapping[str, str], reason: str) -> None:
+        """Make no request until Retry-After has passed."""
+        self._count("rate_limited")
+        pause_s = wait_s(headers)
+        log.warning("%s: %s, pausing for %g s", self._feed, reason, pause_s)
+        self._not_before = time.monotonic() + pause_s
 
     async def _ask(
         self, path: str, parameters: Mapping[str, str | int]

@@ -48,14 +48,6 @@ def _exchange(env: Environment) -> Exchange:
     return exchange
 
 
-@dataclass(frozen=True)
-class MetricsAddress(FromEnvironment):
-    """Address of the metrics endpoint."""
-
-    host: str = text("METRICS_HOST", "127.0.0.1")
-    port: int = integer("METRICS_PORT", 9090, 1, 65_535)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Settings(FromEnvironment):
     """Settings of one feed."""
@@ -66,7 +58,8 @@ class Settings(FromEnvironment):
     batch: Limits = integer(
         "BATCH_MS", 5, 1, 10_000, times=1000, to=lambda age_us: Limits(age_us=age_us)
     )
-    metrics: MetricsAddress = nested(MetricsAddress.read)
+    metrics_host: str = text("METRICS_HOST", "127.0.0.1")
+    metrics_port: int = integer("METRICS_PORT", 9090, 1, 65_535)
     buffer_bytes: int = integer("BUFFER_BYTES", 64 * 1024 * 1024, 64 * 1024, 1 << 40)
     drain_s: int = integer("DRAIN_S", 8, 0, 3_600)
     quiet_us: int = integer("QUIET_MS", 30_000, 100, 86_400_000, times=1000)

@@ -7,16 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import signal
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import grpc
-import prometheus_client
-import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -24,11 +19,11 @@ from functions.live_feed.hub import Hub
 from functions.live_feed.protocols.grpc_feed import SERVICE, Feed
 from functions.live_feed.settings import LiveSettings
 from shared.adapter.access import AccessRules
-from shared.adapter.logs import configure_logging
+from shared.adapter.process import on_stop, run_process, serve_metrics
+from shared.adapter.tracing import Tracing
 from shared.errors import TransientError
 from shared.runtime import metrics
-from shared.runtime.memory import settle
-from shared.runtime.settings import FromEnvironment, SettingsError, integer, nested, text
+from shared.runtime.settings import FromEnvironment, integer, nested, text
 from shared.runtime.tasks import end
 
 _OPEN: Final = ("/grpc.health.v1.Health/",)
@@ -67,26 +62,13 @@ class Tokens(grpc.aio.ServerInterceptor):
         if scheme.lower() == "bearer" and self._rules.knows(token.strip()):
             return handler
         metrics.REQUESTS_REFUSED.labels("token").inc()
-        return _refusing(handler)
+        # Streams of no messages: every client understands their status.
+        refusing: Method = grpc.stream_stream_rpc_method_handler(_refuse)
+        return refusing
 
 
-def _refusing(handler: Method) -> Method:
-    """Return a handler of the same kind, which the client expects."""
-
-    async def refuse(_: object, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-        await context.abort(grpc.StatusCode.UNAUTHENTICATED, "send authorization: Bearer <token>")
-
-    kinds: dict[tuple[bool, bool], Callable[[Any], Any]] = {
-        (False, False): grpc.unary_unary_rpc_method_handler,
-        (False, True): grpc.unary_stream_rpc_method_handler,
-        (True, False): grpc.stream_unary_rpc_method_handler,
-        (True, True): grpc.stream_stream_rpc_method_handler,
-    }
-    kind = (False, False)
-    if handler is not None:
-        kind = (bool(handler.request_streaming), bool(handler.response_streaming))
-    refusing: Method = kinds[kind](refuse)
-    return refusing
+async def _refuse(_: object, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    await context.abort(grpc.StatusCode.UNAUTHENTICATED, "send authorization: Bearer <token>")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +84,7 @@ class Settings(FromEnvironment):
     drain_s: int = integer("DRAIN_S", 8, 0, 3_600)
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, _: Tracing) -> None:
     """Serve until SIGTERM or SIGINT; then end every call with a status, and the server.
 
     The metrics thread ends with the process.
@@ -115,16 +97,18 @@ async def serve(settings: Settings) -> None:
     health_pb2_grpc.add_HealthServicer_to_server(state, server)
     names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
-    server.add_insecure_port(f"{settings.host}:{settings.port}")
+    address = f"{settings.host}:{settings.port}"
+    try:
+        server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise OSError(f"cannot serve gRPC on {address}: {error}") from error
     await _set_serving(state, ready=False)
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    on_stop(stop.set)
     await server.start()
-    prometheus_client.start_http_server(settings.metrics_port, settings.metrics_host)
+    serve_metrics(settings.metrics_host, settings.metrics_port)
     readying = asyncio.create_task(_serve_once_ready(hub, state))
-    log.info("gRPC on %s:%d", settings.host, settings.port)
+    log.info("gRPC on %s", address)
     try:
         await stop.wait()
         readying.cancel()
@@ -154,19 +138,5 @@ async def _set_serving(state: health.aio.HealthServicer, *, ready: bool) -> None
         await state.set(name, statuses.SERVING if ready else statuses.NOT_SERVING)
 
 
-def main() -> None:
-    """Command line."""
-    configure_logging(os.environ)
-    try:
-        settings = Settings.from_env(os.environ)
-    except SettingsError as error:
-        sys.exit(str(error))
-    settle()
-    try:
-        uvloop.run(serve(settings))
-    except (OSError, RuntimeError) as error:
-        sys.exit(f"cannot serve gRPC on {settings.host}:{settings.port}: {error}")
-
-
 if __name__ == "__main__":
-    main()
+    run_process("live-feed", Settings, serve)

@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from functions.live_feed.stream import LiveStream
 from shared.errors import TransientError
 from shared.runtime.dead_letters import DeadLetter
-from shared.runtime.problem import problem
+from shared.runtime.problem import problem, read_body
 
 BUILT: Final = Path(__file__).parent / "dashboard"
 """Where `make dashboard` puts the page; the image includes it."""
@@ -79,12 +79,11 @@ def history_proxy(api_url: str, *, takes_rules: bool = True) -> list[Route]:
             return problem(503, "no history API", "API_URL is not set: live-feed cannot ask for it")
         if client is None:
             client = httpx.AsyncClient(base_url=api_url, timeout=30.0, trust_env=False)
-        body = b""
+        body: bytes | None = b""
         if request.method in ("POST", "PATCH"):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > _MAX_BODY_BYTES:
-                    return problem(413, "too large", f"at most {_MAX_BODY_BYTES} bytes")
+            body = await read_body(request, _MAX_BODY_BYTES)
+        if body is None:
+            return problem(413, "too large", f"at most {_MAX_BODY_BYTES} bytes")
         upstream = client.build_request(
             "GET" if request.method == "HEAD" else request.method,
             httpx.URL(request.scope.get("raw_path", b"").decode() or request.url.path).copy_with(

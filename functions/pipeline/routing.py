@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import httpx
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shared.adapter.app import Outcome
-from shared.adapter.event import MAX_BODY_BYTES, Event, NotACloudEventError, parse
+from shared.adapter.app import EventApp, Outcome, answered
+from shared.adapter.event import Event
+from shared.adapter.health import no_check, run_check
 from shared.errors import PermanentError, TransientError
 from shared.wire import events
 
@@ -68,42 +68,29 @@ class Router:
     only.
     """
 
-    def __init__(self, stages: Mapping[str, ASGIApp], otherwise: ASGIApp) -> None:
-        self._clients = {name: _client(app) for name, app in stages.items()}
-        self._otherwise = _client(otherwise)
+    def __init__(self, stages: Mapping[str, EventApp], otherwise: EventApp) -> None:
+        self._stages = stages
+        self._otherwise = otherwise
 
     async def ready(self) -> None:
         """Raise TransientError while any stage is not ready."""
-        responses = await asyncio.gather(
-            *(each.get("/health/readiness") for each in self._clients.values())
-        )
-        for name, response in zip(self._clients, responses, strict=True):
-            if not response.is_success:
-                raise TransientError(f"{name}: {response.text.strip()}")
+        await asyncio.gather(*(_check(*each) for each in self._stages.items()))
 
     async def receive(self, request: Request) -> Response:
         """Answer one event posted to `/`."""
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                return PlainTextResponse(f"body exceeds {MAX_BODY_BYTES} bytes", 413)
-        try:
-            stages = stages_for(parse(request.headers, body).attributes)
-        except NotACloudEventError as error:
-            return PlainTextResponse(str(error), 400)
-        clients = [self._clients[each] for each in stages] or [self._otherwise]
+        return await answered(request, self._deliver)
+
+    async def _deliver(self, event: Event, namespace: str) -> Response:
+        wanted = [self._stages[name] for name in stages_for(event.attributes)]
         responses = await asyncio.gather(
-            *(each.post("/", content=body, headers=request.headers.raw) for each in clients)
+            *(each.deliver(event, namespace) for each in wanted or [self._otherwise])
         )
         worst = max(responses, key=lambda response: response.status_code)
-        if worst.is_success and len(responses) > 1:
-            return Response(status_code=204)
-        passed = {name: value for name, value in worst.headers.items() if name != "content-length"}
-        return Response(worst.content, worst.status_code, passed)
+        return worst if worst.status_code >= 300 or not wanted[1:] else Response(status_code=204)
 
 
-def _client(app: ASGIApp) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    # No timeout: in one process only the stage itself can block; the broker has a timeout.
-    return httpx.AsyncClient(transport=transport, base_url="http://stage", timeout=None)  # noqa: S113
+async def _check(name: str, stage: EventApp) -> None:
+    try:
+        await run_check(stage.ready or no_check)
+    except TransientError as error:
+        raise TransientError(f"{name}: not ready: {error}") from error

@@ -24,7 +24,7 @@ from shared.errors import TransientError
 from shared.inputs.clock import ClockRule
 from shared.inputs.parsed import FeedRules
 from shared.runtime import metrics
-from shared.runtime.problem import problem
+from shared.runtime.problem import problem, read_body
 from shared.sources.batcher import Batch
 from shared.wire import events
 
@@ -65,15 +65,12 @@ class Ingest:
                 "bad Idempotency-Key",
                 "Idempotency-Key must be 1 to 128 of A-Z a-z 0-9 . _ : -",
             )
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > self._max_bytes:
-                return problem(
-                    413, "body too large", f"a body may have {self._max_bytes} bytes: send several"
-                )
+        body = await read_body(request, self._max_bytes)
+        if body is None:
+            detail = f"a body may have {self._max_bytes} bytes: send several"
+            return problem(413, "body too large", detail)
         try:
-            content = unpacked(bytes(body), request.headers.get("content-encoding", ""))
+            content = unpacked(body, request.headers.get("content-encoding", ""))
             format_, parts = cut(content, request.headers.get("content-type", "text/plain"))
         except RefusedBodyError as error:
             accepted = {"accept-encoding": ACCEPTED} if error.status == 415 else {}

@@ -5,35 +5,18 @@ A separate process, since Knative Serving has no UDP: `python -m functions.udp_b
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import os
-import signal
-import sys
 from dataclasses import dataclass
-
-import prometheus_client
-import uvloop
 
 from functions.udp_bridge import recvmmsg
 from functions.udp_bridge.datagrams import Datagrams
 from functions.udp_bridge.formats import UdpFormat, sorted_out
 from functions.udp_bridge.receiver import Receiver
 from functions.udp_bridge.udp_socket import bind
-from shared.adapter.logs import configure_logging
-from shared.adapter.sink import Sink
-from shared.adapter.tracing import Tracing, tracing
+from shared.adapter.process import bound_sink, on_stop, run_process, serve_metrics
+from shared.adapter.tracing import Tracing
 from shared.runtime import metrics
-from shared.runtime.memory import settle
-from shared.runtime.settings import (
-    Environment,
-    FromEnvironment,
-    SettingsError,
-    integer,
-    nested,
-    parsed,
-    text,
-)
+from shared.runtime.settings import Environment, FromEnvironment, integer, nested, parsed, text
 from shared.sources.batcher import Batcher, Limits, new_source
 from shared.sources.outbox import Outbox
 from shared.wire.raw_batch import FORMAT_CSV, FORMAT_SCANNER, FORMAT_TICKER
@@ -68,11 +51,15 @@ def _one_format(datagrams: Datagrams) -> tuple[Datagrams]:
     return (datagrams,)
 
 
-async def serve(settings: Settings, sink: Sink, tracing: Tracing) -> None:
+async def serve(settings: Settings, tracing: Tracing) -> None:
     """Listen until SIGTERM or SIGINT, then drain. Metrics are served until the process ends."""
-    sock = bind(settings.host, settings.port)
+    address = f"{settings.host}:{settings.port}"
+    try:
+        sock = bind(settings.host, settings.port)
+    except OSError as error:
+        raise OSError(f"cannot listen on udp {address}: {error}") from error
     outbox = Outbox(
-        sink,
+        bound_sink("/kandle/udp-listener"),
         max_bytes=settings.buffer_bytes,
         sent=metrics.UDP_SENT,
         buffered=metrics.UDP_BUFFERED,
@@ -87,11 +74,9 @@ async def serve(settings: Settings, sink: Sink, tracing: Tracing) -> None:
         UdpFormat.TICKER: ((ticker,), _one_format),
     }[settings.format]
     receiver = Receiver(sock, recvmmsg.reader(sock), batchers, sort, outbox)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, receiver.stop)
-    prometheus_client.start_http_server(settings.metrics_port, settings.metrics_host)
-    log.info("listening on udp %s:%d", settings.host, settings.port)
+    on_stop(receiver.stop)
+    serve_metrics(settings.metrics_host, settings.metrics_port)
+    log.info("listening on udp %s", address)
     try:
         await receiver.run()
         lost = await outbox.close(settings.drain_s)
@@ -103,22 +88,5 @@ async def serve(settings: Settings, sink: Sink, tracing: Tracing) -> None:
         sock.close()
 
 
-def main() -> None:
-    """Command line."""
-    configure_logging(os.environ)
-    try:
-        settings = Settings.from_env(os.environ)
-        sink = Sink.from_env(os.environ, "/kandle/udp-listener")
-        assert sink is not None  # K_SINK is set: the settings are checked
-        spans = tracing("udp-listener", os.environ)
-    except SettingsError as error:
-        sys.exit(str(error))
-    settle()
-    try:
-        uvloop.run(serve(settings, sink, spans))
-    except OSError as error:
-        sys.exit(f"cannot listen on udp {settings.host}:{settings.port}: {error}")
-
-
 if __name__ == "__main__":
-    main()
+    run_process("udp-listener", Settings, serve)

@@ -47,6 +47,7 @@ from shared.adapter.sink import Sink
 from shared.adapter.tracing import Traced, Tracing
 from shared.errors import PermanentError, TransientError
 from shared.runtime import metrics
+from shared.runtime.problem import read_body
 from shared.wire import events
 
 log = logging.getLogger(__name__)
@@ -139,21 +140,13 @@ class EventApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "http" and (scope["method"], scope["path"]) == ("POST", "/"):
-            response = await self._receive(Request(scope, receive))
+            response = await answered(Request(scope, receive), self.deliver)
             await response(scope, receive, send)
         else:
             await self._others(scope, receive, send)
 
-    async def _receive(self, request: Request) -> Response:
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                return PlainTextResponse(f"body exceeds {MAX_BODY_BYTES} bytes", 413)
-        try:
-            event = parse(request.headers, body)
-        except NotACloudEventError as error:
-            return PlainTextResponse(str(error), 400)
+    async def deliver(self, event: Event, namespace: str) -> Response:
+        """Process an event; return the answer to the broker, which is in `namespace`."""
         if self._waiting >= MAX_WAITING:
             return _answer(self.stage, 503, "busy", f"{MAX_WAITING} events are waiting")
         self._waiting += 1
@@ -163,7 +156,7 @@ class EventApp:
             self._waiting -= 1
         started = time.perf_counter()
         try:
-            return await self._process(event, request.headers.get("kn-namespace", ""))
+            return await self._process(event, namespace)
         finally:
             self._places.release()
             metrics.EVENT_SECONDS.labels(self.stage).observe(time.perf_counter() - started)
@@ -275,6 +268,20 @@ class EventApp:
         headers[f"ce-{events.DEAD_LETTER_CODE}"] = "422"
         headers[f"ce-{events.DEAD_LETTER_DATA}"] = base64.b64encode(text).decode()
         await self.dead_letters.post(headers, event.body)
+
+
+async def answered(
+    request: Request, deliver: Callable[[Event, str], Awaitable[Response]]
+) -> Response:
+    """Deliver the request's event, with the namespace of its broker; 400 or 413 if it is none."""
+    body = await read_body(request, MAX_BODY_BYTES)
+    if body is None:
+        return PlainTextResponse(f"body exceeds {MAX_BODY_BYTES} bytes", 413)
+    try:
+        event = parse(request.headers, body)
+    except NotACloudEventError as error:
+        return PlainTextResponse(str(error), 400)
+    return await deliver(event, request.headers.get("kn-namespace", ""))
 
 
 def _answer(

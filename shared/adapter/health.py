@@ -30,11 +30,19 @@ def bound(sink: Sink | None, ready: Check | None) -> Check:
 
     if sink is None:
         return unbound
-    return ready or _always
+    return ready or no_check
 
 
-def _always() -> None:
-    return None
+def no_check() -> None:
+    """Readiness check of a process that can always work."""
+
+
+async def run_check(ready: Check) -> None:
+    """Run a readiness check, in a thread if it blocks. Raises TransientError."""
+    if inspect.iscoroutinefunction(ready):
+        await ready()
+    else:
+        await run_in_threadpool(ready)
 
 
 def health_routes(ready: Check | None) -> list[Route]:
@@ -46,10 +54,7 @@ def health_routes(ready: Check | None) -> list[Route]:
     async def readiness(request: Request) -> Response:
         if ready is not None:
             try:
-                if inspect.iscoroutinefunction(ready):
-                    await ready()
-                else:
-                    await run_in_threadpool(ready)
+                await run_check(ready)
             except TransientError as error:
                 return PlainTextResponse(f"not ready: {error}\n", 503)
         return PlainTextResponse("ready\n")

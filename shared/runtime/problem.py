@@ -1,10 +1,21 @@
-"""Errors to HTTP clients: application/problem+json (RFC 9457)."""
+"""Requests and errors over HTTP: bounded bodies, and application/problem+json (RFC 9457)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from starlette.requests import Request
 from starlette.responses import JSONResponse
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes | None:
+    """Return the body; None once it is larger. Raises ClientDisconnect."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > max_bytes:
+            return None
+    return bytes(body)
 
 
 def problem(

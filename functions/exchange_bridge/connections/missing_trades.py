@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from functions.exchange_bridge.intake import Intake
-from functions.exchange_bridge.rest import BAD_ROWS, RestError
+from functions.exchange_bridge.rest import RestError, understood
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +23,9 @@ async def is_behind(intake: Intake, grace_s: float) -> bool:
     is_late = is_unsure = False
     for symbol in exchange.symbols:
         try:
-            trade = await exchange.newest(symbol)
-        except (RestError, *BAD_ROWS) as error:
+            with understood():
+                trade = await exchange.newest(symbol)
+        except RestError as error:
             intake.health.error = f"{symbol} cannot be asked for: {error}"
             log.warning("%s: %s", exchange.name, intake.health.error)
             is_unsure = True

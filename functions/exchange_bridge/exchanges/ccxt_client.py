@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from functions.exchange_bridge.rest import Rest, RestError, wait_s
+from functions.exchange_bridge.rest import Rest, RestError
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ class CcxtClient(Rest):
         while True:
             try:
                 async with self._one:
-                    await asyncio.sleep(self._pause_s())
+                    await self._turn()
                     result = await getattr(self.sdk, method)(*arguments, **options)
             except self._errors.BaseError as error:
                 limits = (self._errors.RateLimitExceeded, self._errors.DDoSProtection)
@@ -150,16 +150,10 @@ class CcxtClient(Rest):
                     is_final = isinstance(error, self._errors.ExchangeError)
                     raise RestError(self.reason(error), is_final=is_final) from error
                 headers = {k.lower(): v for k, v in (self.sdk.last_response_headers or {}).items()}
-                pause_s = wait_s(headers)
-                self._count("rate_limited")
-                log.warning("%s: rate limited, pausing for %g s", self._feed, pause_s)
-                self._not_before = asyncio.get_running_loop().time() + pause_s
+                self._pause(headers, "rate limited")
                 continue
             self._count("ok")
             return result
-
-    def _pause_s(self) -> float:
-        return max(0.0, self._not_before - asyncio.get_running_loop().time())
 
     def reason(self, error: BaseException) -> str:
         """Return a short error: ccxt's may include a whole response."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from functions.exchange_bridge.exchange import Fetched
 from functions.exchange_bridge.intake import Intake
-from functions.exchange_bridge.rest import BAD_ROWS, RestError
+from functions.exchange_bridge.rest import RestError, understood
 from functions.exchange_bridge.seen_ids import Missing
 from shared.adapter.event import OutgoingEvent
 from shared.runtime import metrics
@@ -66,14 +66,11 @@ class Gaps:
                 await asyncio.sleep(0.05)
                 continue
             try:
-                await self._fetch(missing)
+                with understood():
+                    await self._fetch(missing)
                 reason = "the exchange does not list all of them yet"
             except RestError as error:
-                reason = str(error)
-                self.intake.health.error = reason
-            except BAD_ROWS as error:
-                reason = f"the answer is not understood: {type(error).__name__}: {error}"
-                self.intake.health.error = reason
+                self.intake.health.error = reason = str(error)
             if missing.left:
                 log.warning(
                     "%s: the gap of %s is tried again in %g s: %s",

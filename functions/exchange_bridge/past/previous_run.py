@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
 
 from functions.exchange_bridge.exchange import Trade
 from functions.exchange_bridge.intake import Intake
@@ -14,16 +13,8 @@ from shared.stores.postgres import Postgres
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class PreviousRun:
-    """The last trade of each symbol, and the open gaps."""
-
-    last: list[Trade] = field(default_factory=list)
-    gaps: list[Missing] = field(default_factory=list)
-
-
-def read(postgres: Postgres, feed: str) -> PreviousRun:
-    """Read it from Postgres. Raises TransientError."""
+def _read(postgres: Postgres, feed: str) -> tuple[list[Trade], list[Missing]]:
+    """Return the last trade of each symbol, and the open gaps. Raises TransientError."""
     with postgres.connection() as connection:
         last = connection.execute(
             "SELECT symbol, last_trade_id, id_time_us FROM feeds"
@@ -35,13 +26,10 @@ def read(postgres: Postgres, feed: str) -> PreviousRun:
             " WHERE feed = %s AND state = 'open' ORDER BY symbol, first_id",
             (feed,),
         ).fetchall()
-    return PreviousRun(
-        [Trade(*row) for row in last],
-        [
-            Missing(symbol, Hole(first, last, from_us, to_us, 0.0), [(first, last)])
-            for symbol, first, last, from_us, to_us in gaps
-        ],
-    )
+    return [Trade(*row) for row in last], [
+        Missing(symbol, Hole(first_id, last_id, from_us, to_us, 0.0), [(first_id, last_id)])
+        for symbol, first_id, last_id, from_us, to_us in gaps
+    ]
 
 
 async def resume(postgres: Postgres, intake: Intake) -> list[str]:
@@ -51,17 +39,17 @@ async def resume(postgres: Postgres, intake: Intake) -> list[str]:
     gap. Returns the symbols without a trade in any previous run.
     """
     feed = intake.exchange.name
-    earlier = await until_readable(feed, lambda: read(postgres, feed))
+    last, gaps = await until_readable(feed, lambda: _read(postgres, feed))
     symbols = set(intake.exchange.symbols)
-    for gap in earlier.gaps:
+    for gap in gaps:
         if gap.symbol in symbols:
             intake.of(gap.symbol).adopt(gap)
-    for trade in earlier.last:
+    for trade in last:
         if trade.symbol in symbols:
             intake.of(trade.symbol).resume(trade, intake.now_s())
     log.info(
         "%s: goes on after %s",
         feed,
-        ", ".join(f"{each.symbol} {each.id}" for each in earlier.last) or "nothing: a first start",
+        ", ".join(f"{each.symbol} {each.id}" for each in last) or "nothing: a first start",
     )
-    return sorted(symbols - {each.symbol for each in earlier.last})
+    return sorted(symbols - {each.symbol for each in last})

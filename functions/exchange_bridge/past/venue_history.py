@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from functions.exchange_bridge.exchange import Exchange, Kline
 from functions.exchange_bridge.health import Seen
 from functions.exchange_bridge.intake import Intake
-from functions.exchange_bridge.rest import BAD_ROWS, RestError
+from functions.exchange_bridge.rest import RestError, understood
 from shared.adapter.event import OutgoingEvent
 from shared.errors import TransientError
 from shared.market.decimals import EXACT
@@ -213,14 +213,12 @@ async def until_answered(feed: str, ask: Callable[[], Awaitable[T]]) -> T:
     pause_s = RETRY_S
     while True:
         try:
-            return await ask()
+            with understood():
+                return await ask()
         except RestError as error:
             if error.is_final:
                 raise
-            reason = str(error)
-        except BAD_ROWS as error:
-            reason = f"the answer is not understood: {type(error).__name__}: {error}"
-        log.warning("%s: asked again in %g s: %s", feed, pause_s, reason)
+            log.warning("%s: asked again in %g s: %s", feed, pause_s, error)
         await asyncio.sleep(pause_s)
         pause_s = min(pause_s * 2, LONGEST_RETRY_S)
 

@@ -29,7 +29,7 @@ from shared.alerts.stored_rules import (
     rules_in_force,
 )
 from shared.errors import TransientError
-from shared.runtime.problem import problem
+from shared.runtime.problem import problem, read_body
 from shared.stores.postgres import Postgres
 from shared.wire import events
 
@@ -300,11 +300,9 @@ async def _body(request: Request, type_: type[_T]) -> _T:
     """Decode the JSON body. Raises ValueError."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise _RefusedError(415, "no JSON", "send the rule as application/json")  # nor does a form
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise _RefusedError(413, "too large", f"at most {MAX_BODY_BYTES} bytes")
+    body = await read_body(request, MAX_BODY_BYTES)
+    if body is None:
+        raise _RefusedError(413, "too large", f"at most {MAX_BODY_BYTES} bytes")
     return msgspec.json.decode(body, type=type_)
 
 
