@@ -75,7 +75,7 @@ class WebSocketConnection(Connection):
     max_message_bytes: int
 
     def __post_init__(self) -> None:
-        self._waiting = set(self.exchange.expected())
+        self._waiting: set[str] = set()
         self._heard_s = 0.0
 
     async def run(self) -> None:
@@ -98,7 +98,9 @@ class WebSocketConnection(Connection):
                 group.create_task(self._read(socket))
 
     async def _request(self, socket: ClientConnection) -> None:
-        for number, request in enumerate(self.exchange.requests()):
+        # Both at the same moment: a symbol may end while the connection is being made.
+        self._waiting, requests = set(self.exchange.expected()), self.exchange.requests()
+        for number, request in enumerate(requests):
             if number:
                 await asyncio.sleep(REQUEST_SPACING_S)
             await socket.send(request)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from functions.exchange_bridge.connections.connection import Timeouts, WebSocketConnection
+from functions.exchange_bridge.exchanges.coinbase import Coinbase
+from functions.exchange_bridge.rest import Rest
+from shared.runtime.tasks import end
 from tests.exchanges.binance import CcxtBinanceDialect
 from tests.exchanges.bridge import BridgeOutput, bridging, of_playback
 from tests.exchanges.dialects import Dialect
@@ -63,6 +68,32 @@ def test_an_ended_symbol_blocks_no_other(
         coinbase.play(trades(coinbase, 1, 5))
         eventually(lambda: len(output.ids("trade_id")) == 5, log)
     assert state(output, "BAD-USD") == "ended"
+
+
+def test_a_symbol_that_ends_while_connecting_is_not_waited_for(coinbase: Playback) -> None:
+    """A connection awaits the confirmation of those symbols that it has requested."""
+    exchange = Coinbase(
+        coinbase.websocket_url, ["BTC-USD", "BAD-USD"], Rest("coinbase", coinbase.rest_url, 0)
+    )
+
+    def ended() -> None:
+        exchange.symbols = ("BTC-USD",)
+
+    async def is_behind() -> bool:
+        return False
+
+    async def subscribed() -> bool:
+        timeouts = Timeouts(connect_s=5.0, stall_s=60.0)
+        connection = WebSocketConnection(
+            exchange, timeouts, exchange.read, is_behind, ended, 1 << 20
+        )
+        running = asyncio.create_task(connection.run())
+        confirmed = asyncio.create_task(connection.subscribed.wait())
+        await asyncio.wait({running, confirmed}, return_when=asyncio.FIRST_COMPLETED)
+        await end(running, confirmed)
+        return connection.subscribed.is_set()
+
+    assert asyncio.run(subscribed())
 
 
 @pytest.mark.parametrize("dialect", [KrakenDialect, CcxtBinanceDialect])
