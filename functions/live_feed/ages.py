@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from functions.live_feed.protocols.frames import Update
 from shared.realtime import channels as live
 
 HELD_US: Final = 10_000_000
 """How long a message counts: a quiet market has no age."""
+
+
+class _Newest(NamedTuple):
+    """The newest message of a kind: when its tick was received, when it was shown, its age then."""
+
+    received_us: int = 0
+    shown_us: int = 0
+    age_us: int = 0
 
 
 class Ages:
@@ -21,39 +29,28 @@ class Ages:
 
     def __init__(self, clock: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
         self._clock = clock
-        self._trades = _Newest()
-        self._candles = _Newest()
+        self._newest = dict.fromkeys((live.TICKS, live.CANDLES), _Newest())
 
     def take(self, update: Update) -> None:
         """Note a message sent to watchers."""
-        if update.channel.startswith(live.TICKS):
-            self._trades.take(update.received_us, self._clock())
-        elif update.channel.startswith(live.CANDLES):
-            self._candles.take(update.received_us, self._clock())
+        kind, received_us = update.channel.partition(":")[0], update.received_us
+        newest = self._newest.get(kind)
+        if newest is not None and received_us and received_us >= newest.received_us:
+            now_us = self._clock()
+            self._newest[kind] = _Newest(received_us, now_us, max(1, now_us - received_us))
 
     def trades_s(self) -> float:
         """Return the age of trades in seconds; 0: no recent ones."""
-        return self._trades.age_us(self._clock()) / 1e6
+        return self._age_us(live.TICKS) / 1e6
 
     def candles_s(self) -> float:
         """Return the age of candles in seconds; they also lag if trades have overtaken them."""
-        missing_us = self._trades.received_us - self._candles.received_us
-        own_us = self._candles.age_us(self._clock())
-        if not self._candles.received_us or not self.trades_s():
-            return own_us / 1e6
-        return max(own_us, missing_us) / 1e6
+        trades, candles = self._newest[live.TICKS], self._newest[live.CANDLES]
+        age_us = self._age_us(live.CANDLES)
+        if candles.received_us and self._age_us(live.TICKS):
+            age_us = max(age_us, trades.received_us - candles.received_us)
+        return age_us / 1e6
 
-
-class _Newest:
-    def __init__(self) -> None:
-        self.received_us = 0
-        self._came_us = 0
-        self._age_us = 0
-
-    def take(self, received_us: int, now_us: int) -> None:
-        if received_us and received_us >= self.received_us:
-            self.received_us, self._came_us = received_us, now_us
-            self._age_us = max(1, now_us - received_us)
-
-    def age_us(self, now_us: int) -> int:
-        return self._age_us if now_us - self._came_us < HELD_US else 0
+    def _age_us(self, kind: str) -> int:
+        newest = self._newest[kind]
+        return newest.age_us if self._clock() - newest.shown_us < HELD_US else 0

@@ -89,15 +89,7 @@ class Batch:
 
         It is split into several if it does not compress to the size limit of an event.
         """
-        body = raw.encode(
-            self.format,
-            self.source,
-            self.first_sequence,
-            self.payloads,
-            self.lengths,
-            self.receive_time_us,
-        )
-        event = OutgoingEvent.packed(self.id, events.RAW, body, level=FAST)
+        event = OutgoingEvent.packed(self.id, events.RAW, self.raw().encode(), level=FAST)
         if len(event.body) <= events.MAX_EVENT_BYTES or len(self) < 2:
             yield event, len(self)
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple, cast
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from shared.errors import PermanentError
 from shared.market.bounds import LATEST_US
 from shared.schema import raw_pb2
+from shared.wire.columns import delta, summed
 from shared.wire.message_fields import parsed
 
 FORMAT_CSV: Final = int(raw_pb2.FORMAT_CSV)
@@ -56,14 +57,14 @@ class RawBatch:
 
     def encode(self) -> bytes:
         """Return the RawBatch message."""
-        return encode(
-            self.format,
-            self.source,
-            self.first_sequence,
-            self.payloads,
-            self.lengths.tolist(),
-            self.receive_time_us.tolist(),
-        )
+        return raw_pb2.RawBatch(
+            format=cast(raw_pb2.Format, self.format),
+            source=self.source,
+            first_sequence=self.first_sequence,
+            lengths=self.lengths.tolist(),
+            receive_time_us=delta(self.receive_time_us),
+            payloads=self.payloads,
+        ).SerializeToString()
 
     @classmethod
     def decode(cls, body: bytes) -> RawBatch:
@@ -80,7 +81,7 @@ class RawBatch:
             raise PermanentError("bad_raw_batch", f"a payload exceeds {MAX_PAYLOAD_BYTES} bytes")
         if message.first_sequence + len(lengths) >= 1 << (63 - LINE_BITS):
             raise PermanentError("bad_raw_batch", "first_sequence is out of range")
-        times = np.cumsum(np.array(message.receive_time_us, dtype=np.int64))
+        times = summed(np.array(message.receive_time_us, dtype=np.int64))
         if len(times) and not 0 <= int(times.min()) <= int(times.max()) < LATEST_US:
             raise PermanentError("bad_raw_batch", "receive_time_us has times that are none")
         return cls(
@@ -91,27 +92,6 @@ class RawBatch:
             lengths,
             times,
         )
-
-
-def encode(
-    format_: int,
-    source: str,
-    first_sequence: int,
-    payloads: bytes,
-    lengths: Sequence[int],
-    receive_time_us: Sequence[int],
-) -> bytes:
-    """Return a RawBatch message from plain sequences, for a listener."""
-    return raw_pb2.RawBatch(
-        format=cast(raw_pb2.Format, format_),
-        source=source,
-        first_sequence=first_sequence,
-        lengths=lengths,
-        receive_time_us=np.diff(
-            np.array(receive_time_us, dtype=np.int64), prepend=np.int64(0)
-        ).tolist(),
-        payloads=payloads,
-    ).SerializeToString()
 
 
 class Delimited(NamedTuple):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from shared.schema import rejects_pb2
-from shared.wire.message_fields import parsed
+from shared.wire.message_fields import parsed, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,28 +25,19 @@ class Reject:
     format: int = 0
 
 
+_FIELDS: Final = ("original", "code", "detail", "receive_time_us", "sequence")
+
+
 def encode(source: str, rejects: Sequence[Reject]) -> bytes:
     """Return a RejectBatch of rejects of one format."""
-    return rejects_pb2.RejectBatch(
-        source=source,
-        format=rejects[0].format if rejects else 0,
-        rejects=[
-            rejects_pb2.Reject(
-                original=each.original,
-                code=each.code,
-                detail=each.detail,
-                receive_time_us=each.receive_time_us,
-                sequence=each.sequence,
-            )
-            for each in rejects
-        ],
-    ).SerializeToString()
+    batch = rejects_pb2.RejectBatch(source=source, format=rejects[0].format if rejects else 0)
+    for each in rejects:
+        batch.rejects.add(**{name: getattr(each, name) for name in _FIELDS})
+    return batch.SerializeToString()
 
 
 def decode(body: bytes) -> tuple[str, list[Reject]]:
     """Read a RejectBatch: its source and its rejects. Raises PermanentError."""
     message = parsed("bad_reject_batch", rejects_pb2.RejectBatch, body)
-    return message.source, [
-        Reject(r.original, r.code, r.detail, r.receive_time_us, r.sequence, message.format)
-        for r in message.rejects
-    ]
+    rejects = (read(Reject, each, format=message.format) for each in message.rejects)
+    return message.source, [Reject(**each) for each in rejects]

@@ -22,8 +22,9 @@ from shared.adapter.event import Event, OutgoingEvent
 from shared.inputs.clock import ClockRule
 from shared.market.shards import DEFAULT_SHARDS, shard_of
 from shared.realtime.keys import Keys
+from shared.sources.batcher import Batch
 from shared.wire import events
-from shared.wire.raw_batch import FORMAT_CSV, encode
+from shared.wire.raw_batch import FORMAT_CSV
 from tests.e2e.client import candles, eventually, fresh_symbol, rows, web
 from tests.platform import kandle
 
@@ -36,7 +37,7 @@ def three_days_ago(symbol: str) -> tuple[OutgoingEvent, int]:
     start_ms = (time.time_ns() // 1_000_000 - 3 * DAY_MS) // 3_600_000 * 3_600_000
     lines = "\n".join(f"{symbol},{100 + n},2,{start_ms + 1_500 * n}" for n in range(TICKS)).encode()
     received_us = (start_ms + 1_500 * TICKS) * 1_000
-    batch = encode(FORMAT_CSV, "days-ago", 0, lines, [len(lines)], [received_us])
+    batch = Batch("", FORMAT_CSV, "days-ago", 0, lines, [len(lines)], [received_us]).raw().encode()
     raw = Event(f"days-ago-{symbol}", events.RAW, "/days-ago", {}, batch)
     (event,) = Normalize(ClockRule(60_000_000))(raw).emit
     return event, start_ms

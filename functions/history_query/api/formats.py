@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -102,45 +102,40 @@ def _plain(value: Any) -> Any:
 
 
 def _table(content: Content) -> Any:
-    """Return an Arrow table: `t` a timestamp, decimal texts as DECIMAL(38, 18)."""
+    """Return an Arrow table. Without rows it has the columns that they would have."""
     import pyarrow as pa
 
     if content.table is not None:
         return content.table
-    if not content.rows:
-        return _empty_table(content)
-    columns: dict[str, Any] = {}
-    for key in content.rows[0]:
-        values = [row[key] for row in content.rows]
-        if key == "t":
-            columns[key] = pa.array(values, pa.timestamp("ms", "UTC"))
-        elif key in content.texts or not any(isinstance(value, str) for value in values):
-            columns[key] = pa.array(values)
-        else:
-            decimals = [None if value is None else Decimal(value) for value in values]
-            if key == "vw":
-                decimals = [each and each.quantize(Decimal("1e-18")) for each in decimals]
-            try:
-                columns[key] = pa.array(decimals, pa.decimal128(38, 18))
-            except pa.ArrowInvalid as error:
-                raise ParameterError(
-                    f"format: a value of {key} has more digits than this format holds; ask for json"
-                ) from error
-    return pa.table(columns)
+    names = content.rows[0] if content.rows else content.columns
+    return pa.table(
+        {each: _column(each, [row[each] for row in content.rows], content.texts) for each in names}
+    )
 
 
-def _empty_table(content: Content) -> Any:
-    """Return the columns and types that rows would have, so that a reader needs no special case."""
+def _column(name: str, values: Sequence[Any], texts: Collection[str]) -> Any:
+    """Return an Arrow array: `t` a timestamp, decimal texts as DECIMAL(38, 18)."""
     import pyarrow as pa
 
     types = {
         "t": pa.timestamp("ms", "UTC"),
         **dict.fromkeys(("end", "n", "revision"), pa.int64()),
         **dict.fromkeys(("closed", "partial", "complete"), pa.bool_()),
-        **dict.fromkeys(content.texts, pa.string()),
+        **dict.fromkeys(texts, pa.string()),
     }
-    decimal = pa.decimal128(38, 18)
-    return pa.table({key: pa.array([], types.get(key, decimal)) for key in content.columns})
+    if name in types:
+        return pa.array(values, types[name])
+    if values and not any(isinstance(value, str) for value in values):
+        return pa.array(values)
+    decimals = [None if value is None else Decimal(value) for value in values]
+    if name == "vw":
+        decimals = [each and each.quantize(Decimal("1e-18")) for each in decimals]
+    try:
+        return pa.array(decimals, pa.decimal128(38, 18))
+    except pa.ArrowInvalid as error:
+        raise ParameterError(
+            f"format: a value of {name} has more digits than this format holds; ask for json"
+        ) from error
 
 
 def _parquet(content: Content) -> bytes:

@@ -21,9 +21,7 @@ _APART: Final = ("cursor", "fill", "indicators")
 _TRIES: Final = 5
 
 P = TypeVar("P")
-
-NextBody = Callable[[], tuple[bytes, bool]]
-"""Returns the next part of the body, and whether there is more."""
+T = TypeVar("T")
 
 
 def is_whole_range(
@@ -41,7 +39,7 @@ def is_whole_range(
     return True
 
 
-def streamed(
+def streamed_rows(
     symbol: str,
     presentation: Presentation,
     page: P,
@@ -52,51 +50,49 @@ def streamed(
 
     `read` returns the rows of a page, and the following one.
     """
-    body = StreamBody(presentation.format)
     rows, following = read(symbol, page)
     if not rows and not exists(symbol):
         return unknown(symbol)
+    pending: Sequence[Row] | None = rows
 
-    def encoded(rows: Sequence[Row]) -> tuple[bytes, bool]:
-        content = Content("", {}, [presentation.row(row) for row in rows], None, frozenset())
-        return body(content, is_last=following is None), following is not None
+    def next_content() -> tuple[Content, bool]:
+        nonlocal pending, following
+        if pending is None:
+            assert following is not None
+            pending, following = read(symbol, following)
+        some, pending = [presentation.row(row) for row in pending], None
+        return Content("", {}, some, None, frozenset()), following is None
 
-    def next_body() -> tuple[bytes, bool]:
-        nonlocal following
-        assert following is not None
-        rows, following = read(symbol, following)
-        return encoded(rows)
-
-    return streamed_bodies(presentation.format, encoded(rows), next_body)
+    return streamed(presentation.format, next_content)
 
 
-def streamed_bodies(
-    format_: str, first: tuple[bytes, bool], following: NextBody
-) -> StreamingResponse:
-    """Stream the first part of a body and all following ones.
+def streamed(format_: str, next_content: Callable[[], tuple[Content, bool]]) -> StreamingResponse:
+    """Stream contents as one body. `next_content` returns one, and whether it is the last.
 
     If a store stays away, the connection is aborted, so the client sees that the body is cut.
     """
+    body = StreamBody(format_)
 
-    def bodies() -> Iterator[bytes]:
-        body, has_more = first
-        yield body
-        while has_more:
-            body, has_more = _retried(following)
-            yield body
+    def bodies(content: Content, is_last: bool) -> Iterator[bytes]:
+        yield body(content, is_last=is_last)
+        while not is_last:
+            content, is_last = _retried(next_content)
+            yield body(content, is_last=is_last)
 
     return StreamingResponse(
-        bodies(), media_type=MEDIA_TYPES[format_], headers={"cache-control": "no-store"}
+        bodies(*next_content()),
+        media_type=MEDIA_TYPES[format_],
+        headers={"cache-control": "no-store"},
     )
 
 
-def _retried(following: NextBody) -> tuple[bytes, bool]:
+def _retried(read: Callable[[], T]) -> T:
     for _ in range(_TRIES):
         try:
-            return following()
+            return read()
         except TransientError:
             time.sleep(1.0)
-    return following()
+    return read()
 
 
 class StreamBody:

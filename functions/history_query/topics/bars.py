@@ -16,7 +16,7 @@ from functions.history_query.api.endpoints import Handlers, unknown
 from functions.history_query.api.formats import TABLES, Content, Row
 from functions.history_query.api.parameters import DEFAULT_BARS, BarPage, read_bars
 from functions.history_query.api.presentation import Presentation
-from functions.history_query.api.streaming import PAGE, is_whole_range, streamed
+from functions.history_query.api.streaming import PAGE, is_whole_range, streamed_rows
 from functions.history_query.queries.bars import BAR_FIELDS, BarPages
 from functions.history_query.queries.indicators import indicator_values
 from functions.history_query.topics import candles
@@ -90,7 +90,7 @@ def handlers(bars: BarPages, exists: Callable[[str], bool]) -> Handlers:
         presentation = Presentation.read(request, TABLES, _COLUMNS)
         if is_whole_range(query, presentation):
             first_page = read_bars({**query, "limit": str(PAGE)})
-            return streamed(symbol, presentation, first_page, following, exists)
+            return streamed_rows(symbol, presentation, first_page, following, exists)
         bar_page = read_bars(query)
         page_bars, edge, place = bars.page(symbol, bar_page)
         if not page_bars and not exists(symbol):

@@ -17,10 +17,9 @@ from functions.history_query.api.endpoints import Handlers, unknown
 from functions.history_query.api.formats import MEDIA_TYPES, Content, Row
 from functions.history_query.api.parameters import Page, read_page
 from functions.history_query.api.presentation import CANDLE_COLUMNS, Presentation
-from functions.history_query.api.streaming import PAGE, is_whole_range, streamed
+from functions.history_query.api.streaming import PAGE, is_whole_range, streamed_rows
 from functions.history_query.queries.candles import CandlePages
 from functions.history_query.queries.indicators import indicator_values
-from shared.market.timeframes import Timeframe
 
 OWN: Final = spec.queries(
     """
@@ -111,7 +110,7 @@ def handlers(pages: CandlePages) -> Handlers:
         presentation = Presentation.read(request, tuple(MEDIA_TYPES), CANDLE_COLUMNS)
         if is_whole_range(query, presentation):
             first_page = read_page({**query, "limit": str(PAGE)}, pages.ladder)
-            return streamed(symbol, presentation, first_page, following, pages.exists)
+            return streamed_rows(symbol, presentation, first_page, following, pages.exists)
         page = read_page(query, pages.ladder)
         rows: Sequence[Row]
         rows, cursor = pages.page(symbol, page)
@@ -148,61 +147,43 @@ def _filled(
     rows: Sequence[Row],
     previous: bool,
 ) -> tuple[list[Row], bool]:
-    """Fill gaps within the page, and between it and the page that the request's cursor ended."""
-    edge_us = CandleCursor.read(cursor).start_us if cursor else None
-    if page.newest:
-        return filled_before(rows, page.limit, page.timeframe, previous=previous, until_us=edge_us)
-    before: Row | None = None
-    if edge_us is not None and rows:
-        for earlier in pages.before(symbol, page, page.timeframe.next_us(edge_us), 1):
-            before = {**earlier, "t": edge_us // 1000}
-    return filled_after(rows, page.limit, page.timeframe, previous=previous, before=before)
+    """Fill gaps within the page, and between it and the page that the request's cursor ended.
 
-
-def filled_after(
-    rows: Sequence[Row], limit: int, timeframe: Timeframe, *, previous: bool, before: Row | None
-) -> tuple[list[Row], bool]:
-    """Return the first `limit` rows, gaps filled, and whether there are more.
-
-    `before`: the row before the page; the gap after it is filled too.
+    Return as many rows as the page may have, from where reading begins, and whether there are more.
     """
+    frame, newest = page.timeframe, page.newest
+    edge_us = CandleCursor.read(cursor).start_us if cursor else None
+    before: Row | None = None
+    if edge_us is not None and rows and not newest:
+        for earlier in pages.before(symbol, page, frame.next_us(edge_us), 1):
+            before = {**earlier, "t": edge_us // 1000}
 
-    def all_rows() -> Iterator[Row]:
+    def gap(row: Row, until_us: int) -> Iterator[Row]:
+        row_us = row["t"] * 1000
+        start_us = frame.start_us(until_us - 1) if newest else frame.next_us(row_us)
+        while row_us < start_us < until_us:
+            yield _between(row, start_us, previous=previous)
+            start_us = frame.start_us(start_us - 1) if newest else frame.next_us(start_us)
+
+    def descending() -> Iterator[Row]:
+        until_us = edge_us
+        for row in reversed(rows):
+            if until_us is not None:
+                yield from gap(row, until_us)
+            yield row
+            until_us = row["t"] * 1000
+
+    def ascending() -> Iterator[Row]:
         last = before
         for row in rows:
             if last is not None:
-                start_us = timeframe.next_us(last["t"] * 1000)
-                while start_us < row["t"] * 1000:
-                    yield _between(last, start_us, previous=previous)
-                    start_us = timeframe.next_us(start_us)
+                yield from gap(last, row["t"] * 1000)
             yield row
             last = row
 
-    filled = list(islice(all_rows(), limit + 1))
-    return filled[:limit], len(filled) > limit
-
-
-def filled_before(
-    rows: Sequence[Row], limit: int, timeframe: Timeframe, *, previous: bool, until_us: int | None
-) -> tuple[list[Row], bool]:
-    """Return the last `limit` rows, gaps filled, and whether there are more.
-
-    `until_us`: end of the gap after the last row.
-    """
-
-    def all_rows() -> Iterator[Row]:
-        end_us = until_us
-        for row in reversed(rows):
-            if end_us is not None:
-                start_us = timeframe.start_us(end_us - 1)
-                while start_us > row["t"] * 1000:
-                    yield _between(row, start_us, previous=previous)
-                    start_us = timeframe.start_us(start_us - 1)
-            yield row
-            end_us = row["t"] * 1000
-
-    filled = list(islice(all_rows(), limit + 1))
-    return filled[:limit][::-1], len(filled) > limit
+    filled = list(islice(descending() if newest else ascending(), page.limit + 1))
+    some = filled[: page.limit]
+    return some[::-1] if newest else some, len(filled) > page.limit
 
 
 def _between(row: Row, start_us: int, *, previous: bool) -> Row:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any, Final
 
 import orjson
+from psycopg.rows import dict_row
 from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.endpoints import Handlers, as_json, unknown
-from shared.market.decimals import EXACT, to_text
 from shared.realtime.readers import Latest, LiveState
 from shared.stores.postgres import Postgres
 
 _NO_TRADE: Final = dict.fromkeys(("price", "size", "t", "received"), None)
-_SELECT: Final = "SELECT instrument, bid, ask, bid_size, ask_size, event_time_us FROM latest_quotes"
-_HALF: Final = Decimal("0.5")
+_EVERY: Final = """
+SELECT instrument, trim_scale(bid)::text AS bid, trim_scale(ask)::text AS ask,
+       trim_scale(bid_size)::text AS bid_size, trim_scale(ask_size)::text AS ask_size,
+       trim_scale(ask - bid)::text AS spread, trim_scale((ask + bid) * 0.5)::text AS mid,
+       event_time_us / 1000 AS quote_t
+FROM latest_quotes
+"""
+_NAMED: Final = f"{_EVERY}WHERE instrument = ANY(%s)"
 NO_QUOTE: Final = dict.fromkeys(
     ("bid", "ask", "bid_size", "ask_size", "spread", "mid", "quote_t"), None
 )
@@ -113,12 +118,12 @@ def latest_quotes(
     Raises TransientError while Postgres is away.
     """
     with postgres.connection() as connection:
+        cursor = connection.cursor(row_factory=dict_row)
         if symbols is None:
-            rows = connection.execute(_SELECT).fetchall()
+            cursor.execute(_EVERY)
         else:
-            where = f"{_SELECT} WHERE instrument = ANY(%s)"
-            rows = connection.execute(where, (list(symbols),)).fetchall()
-    return {name: _quote_json(*quote) for name, *quote in rows}
+            cursor.execute(_NAMED, (list(symbols),))
+        return {row.pop("instrument"): row for row in cursor}
 
 
 def _trade_json(trade: Latest) -> dict[str, Any]:
@@ -128,18 +133,4 @@ def _trade_json(trade: Latest) -> dict[str, Any]:
         "size": trade.size,
         "t": trade.time_us // 1000,
         "received": trade.received_us // 1000,
-    }
-
-
-def _quote_json(
-    bid: Decimal, ask: Decimal, bid_size: Decimal | None, ask_size: Decimal | None, time_us: int
-) -> dict[str, Any]:
-    return {
-        "bid": to_text(bid),
-        "ask": to_text(ask),
-        "bid_size": None if bid_size is None else to_text(bid_size),
-        "ask_size": None if ask_size is None else to_text(ask_size),
-        "spread": to_text(EXACT.subtract(ask, bid)),
-        "mid": to_text(EXACT.multiply(EXACT.add(bid, ask), _HALF)),
-        "quote_t": time_us // 1000,
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from psycopg.rows import dict_row
@@ -32,13 +31,6 @@ SELECT receive_time_us / 1000 AS received, code, detail, substr(original, 1, %(b
 FROM rejects WHERE receive_time_us >= %(from_us)s
 ORDER BY receive_time_us DESC, source DESC, sequence DESC LIMIT %(limit)s
 """
-
-
-def read_rejects(query: Mapping[str, str]) -> tuple[int, int]:
-    """Return the start (us), by default a day ago, and the limit. Raises ParameterError."""
-    now = now_us()
-    from_us = read_time_us(query, "from", now)
-    return now - DAY_US if from_us is None else from_us, read_limit(query, DEFAULT_REJECTS)
 
 
 PART: Final = spec.Part(
@@ -80,13 +72,11 @@ def handlers(postgres: Postgres) -> Handlers:
 
     def page(request: Request) -> Response:
         """Only the newest MOST_COUNTED are counted."""
-        from_us, limit = read_rejects(request.query_params)
-        parameters = {
-            "from_us": from_us,
-            "limit": limit,
-            "most": MOST_COUNTED,
-            "bytes": _EXCERPT_BYTES,
-        }
+        query, now = request.query_params, now_us()
+        from_us = read_time_us(query, "from", now)
+        from_us = now - DAY_US if from_us is None else from_us
+        limits = {"most": MOST_COUNTED, "bytes": _EXCERPT_BYTES}
+        parameters = {"from_us": from_us, "limit": read_limit(query, DEFAULT_REJECTS), **limits}
         with (
             postgres.connection() as connection,
             connection.cursor(row_factory=dict_row) as cursor,

@@ -19,12 +19,7 @@ from functions.history_query.api.endpoints import Handlers, unknown
 from functions.history_query.api.formats import BINARY, TABLES, Content
 from functions.history_query.api.parameters import ParameterError, TickPage, read_raw_ticks
 from functions.history_query.api.presentation import Presentation
-from functions.history_query.api.streaming import (
-    FORMATS,
-    StreamBody,
-    is_whole_range,
-    streamed_bodies,
-)
+from functions.history_query.api.streaming import FORMATS, is_whole_range, streamed
 from functions.history_query.queries.tick_slices import TickPages
 from shared.candles.trades import NO_ROWS, Trades, trades_of
 from shared.errors import TransientError
@@ -147,24 +142,21 @@ def _all(
     names: Sequence[str],
 ) -> Response:
     """Stream the whole range."""
-    body = StreamBody(presentation.format)
     parts = ticks.whole(symbol, page)
 
-    def following() -> tuple[bytes, bool]:
+    def next_content() -> tuple[Content, bool]:
         nonlocal page, parts
         try:
             part = next(parts, None)
         except TransientError:
             parts = ticks.whole(symbol, page)
             raise
-        batch = [] if part is None else [part]
-        if part is not None:
-            page = replace(page, place=part.key_at(len(part) - 1))
-        return body(
-            _content({}, presentation, names, batch, None), is_last=part is None
-        ), part is not None
+        if part is None:
+            return _content({}, presentation, names, [], None), True
+        page = replace(page, place=part.key_at(len(part) - 1))
+        return _content({}, presentation, names, [part], None), False
 
-    return streamed_bodies(presentation.format, following(), following)
+    return streamed(presentation.format, next_content)
 
 
 def displayed_columns(columns: Sequence[str], zone: ZoneInfo | None) -> tuple[str, ...]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 import grpc
 from google.protobuf.message import Message
@@ -26,16 +26,11 @@ log = logging.getLogger(__name__)
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
-class _Request(Protocol):
-    """Fields of every request."""
-
-    @property
-    def symbols(self) -> Sequence[str]: ...
-    @property
-    def from_seq(self) -> int: ...
-    @property
-    def stream(self) -> str: ...
-    def HasField(self, field_name: Any) -> bool: ...  # noqa: N802 - protobuf's name
+_Request = (
+    feed_service_pb2.StreamCandlesRequest
+    | feed_service_pb2.StreamPatternsRequest
+    | feed_service_pb2.StreamTicksRequest
+)
 
 
 class Feed:
