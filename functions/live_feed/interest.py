@@ -245,10 +245,12 @@ class Interest:
         try:
             await self._fold(followed.candles)
             await followed.begin()
-        except TransientError:  # to be begun again
+        except BaseException:  # to be begun again, also where the watcher that waited has left
             self.hub.underive(channel)
             self._followed.pop(channel, None)
             raise
+        if self._followed.get(channel) is not followed:  # all of its watchers have left meanwhile
+            await followed.close()
 
     async def _seed(self, channel: str, folding: Folding, symbol: str) -> None:
         newest = await self.history.newest(symbol, self.ladder[0].name)

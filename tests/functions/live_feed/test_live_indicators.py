@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from functions.live_feed.derived.history_api import HistoryApi
+from shared.runtime.tasks import end
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import Tick, columns, generated
 from tests.functions.live_feed.conftest import Client, Room, candle, room
@@ -182,5 +183,31 @@ def test_an_invalid_indicator_is_refused(
             (answer,) = await client.ask(op="subscribe", channels=[channel])
             assert answer["code"] == "bad_channels"
             assert reason in answer["msg"]
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("channel", [CHANNEL, "bars:tick:5:A/B"])
+def test_a_watcher_who_leaves_at_once_stops_no_channel(
+    house: House, servers: dict[str, str], api_url: str, channel: str
+) -> None:
+    """Whoever watches after a client that left before the first value gets values and changes."""
+    house.take(columns(market(0, 20), "A/B"))
+
+    async def test() -> None:
+        async with room(servers, api_url=api_url) as place:
+            first = asyncio.create_task(place.client().session.subscribe([channel], None))
+            while channel not in place.interest._followed:  # noqa: ASYNC110 - no event tells it
+                await asyncio.sleep(0)
+            await end(first)
+            client = place.client(bound=1_000)
+            _, snapshot = await client.ask(op="subscribe", channels=[channel])
+            (item,) = snapshot["items"]
+            await asyncio.to_thread(house.take, columns(market(20, 1), "A/B"))
+            await place.publish(
+                candle("A/B", market(20, 1)[0].time_us // MINUTE_US * MINUTE_US, "5")
+            )
+            values: Values = {}
+            await until(client, channel, values, lambda: max(values, default=0) > item["data"]["t"])
 
     asyncio.run(test())
