@@ -202,12 +202,11 @@ class Number(Term):
         return np.full(len(inputs), mantissa, dtype=dtype), scale
 
 
-@dataclass(frozen=True, slots=True)
-class Field(Term):
-    """A field of the candle or of the quote."""
+class Leaf(Term):
+    """A column of the candles of one timeframe."""
 
     name: str
-    frame: str = ""
+    frame: str
 
     def __str__(self) -> str:
         return f"{self.name}({self.frame})" if self.frame else self.name
@@ -217,6 +216,14 @@ class Field(Term):
         """Its own."""
         return frozenset((self.frame,))
 
+
+@dataclass(frozen=True, slots=True)
+class Field(Leaf):
+    """A field of the candle or of the quote."""
+
+    name: str
+    frame: str = ""
+
     def _floats(self, inputs: Inputs) -> Floats:
         return inputs.floats(self.name)
 
@@ -225,23 +232,15 @@ class Field(Term):
 
 
 @dataclass(frozen=True, slots=True)
-class IndicatorValue(Term):
+class IndicatorValue(Leaf):
     """A column of an indicator: `rsi:14`, `bb:20:2:upper`."""
 
     indicator: AnyIndicator
-    column: str
+    name: str
     frame: str = ""
 
-    def __str__(self) -> str:
-        return f"{self.column}({self.frame})" if self.frame else self.column
-
-    @property
-    def frames(self) -> frozenset[str]:
-        """Its own."""
-        return frozenset((self.frame,))
-
     def _floats(self, inputs: Inputs) -> Floats:
-        return inputs.indicator(self.indicator)[self.column]
+        return inputs.indicator(self.indicator)[self.name]
 
     def need(self, frame: str, length_us: int) -> int:
         """Return its warm-up; at least a day if it restarts each day."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -30,8 +31,7 @@ _FILLED: Final = (
     "SELECT first_id, last_id FROM gaps WHERE feed = %s AND symbol = %s AND state = 'filled'"
 )
 _IS_OPEN: Final = (
-    "SELECT EXISTS (SELECT FROM gaps"
-    " WHERE feed = %s AND symbol = %s AND first_id = %s AND last_id = %s)"
+    "SELECT FROM gaps WHERE feed = %s AND symbol = %s AND first_id = %s AND last_id = %s"
 )
 
 
@@ -104,7 +104,7 @@ class TradeBackfill:
         )
         self._last_us = max(times)
         await self._publish(gap)
-        await until_readable(self.exchange.name, lambda: self._until_open(gap))
+        await self._until_open(gap)
         await self._fill_open()
         self._open.append(gap)
         payloads = [payload for page in pages for payload in page.payloads]
@@ -140,16 +140,16 @@ class TradeBackfill:
         with self.postgres.connection() as connection:
             return set(connection.execute(_FILLED, (self.exchange.name, symbol)).fetchall())
 
-    def _until_open(self, gap: Gap) -> None:
+    async def _until_open(self, gap: Gap) -> None:
         """Wait until the candles that touch the gap are known to be incomplete."""
         until_s = time.monotonic() + _STORED_WITHIN_S
-        parameters = (self.exchange.name, gap.symbol, gap.first_id, gap.last_id)
-        while True:
-            with self.postgres.connection() as connection:
-                row = connection.execute(_IS_OPEN, parameters).fetchone()
-            if row and row[0]:
-                return
+        while not await until_readable(self.exchange.name, lambda: self._is_open(gap)):
             if time.monotonic() > until_s:
                 log.warning("the gap of %s is not stored yet: its trades are sent", gap.symbol)
                 return
-            time.sleep(_LOOK_S)
+            await asyncio.sleep(_LOOK_S)
+
+    def _is_open(self, gap: Gap) -> bool:
+        parameters = (self.exchange.name, gap.symbol, gap.first_id, gap.last_id)
+        with self.postgres.connection() as connection:
+            return connection.execute(_IS_OPEN, parameters).fetchone() is not None

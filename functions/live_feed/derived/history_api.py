@@ -152,13 +152,14 @@ class HistoryApi:
         try:
             given = {name: each for name, each in query.items() if each is not None}
             response = await self._client.get(path, params=given)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            if response.status_code == httpx.codes.NOT_FOUND:
+                return None
+            return response.raise_for_status().json()
+        except httpx.HTTPStatusError as error:
+            status = error.response.status_code
+            raise TransientError(f"the history API answered {status} to {path}") from error
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise TransientError(f"the history API is away: {error!r}") from error
-        if response.status_code == httpx.codes.NOT_FOUND:
-            return None
-        if not response.is_success:
-            raise TransientError(f"the history API answered {response.status_code} to {path}")
-        return response.json()
 
 
 def _range_ms(from_us: int, to_us: int) -> dict[str, int]:

@@ -96,10 +96,7 @@ class Replay:
         client: Subscriber,
         ended: Callable[[], None],
     ) -> None:
-        self._request = request
-        self._history = history
-        self._ladder = ladder
-        self._client = client
+        self._request, self._client = request, client
         self._newest = Newest()
         self._seq = 0
         self._at_us = request.from_us
