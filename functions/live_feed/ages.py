@@ -22,10 +22,7 @@ class _Newest(NamedTuple):
 
 
 class Ages:
-    """Ages of the newest trade and candle over everything watched, as on the page.
-
-    `clock`: microseconds since 1970.
-    """
+    """Ages of the newest trade and candle shown to anybody. `clock`: microseconds since 1970."""
 
     def __init__(self, clock: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
         self._clock = clock

@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from functions.live_feed.stream import LiveStream
 from shared.errors import TransientError
 from shared.runtime.dead_letters import DeadLetter
-from shared.runtime.problem import problem, read_body
+from shared.runtime.problem import page_headers, problem, read_body
 
 BUILT: Final = Path(__file__).parent / "dashboard"
 """Where `make dashboard` puts the page; the image includes it."""
@@ -24,14 +24,6 @@ _NOT_BUILT: Final = """Kandle's live feed: WebSocket /ws, Server-Sent Events /ss
 
 The dashboard was not built: it needs Node.js 20 or newer. `make dashboard` builds it.
 """
-_SECURE: Final = {
-    "content-security-policy": (
-        "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:;"
-        " style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
-    ),
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-}
 _RESPONSE_HEADERS: Final = (
     *("content-type", "content-encoding", "etag", "cache-control", "link", "retry-after"),
     *("x-kandle-limit", "x-kandle-truncated"),
@@ -53,11 +45,13 @@ def page_routes(nats_browser_url: str) -> list[BaseRoute]:
             {"nats": nats_browser_url or None}, headers={"cache-control": "no-store"}
         )
 
+    headers = page_headers("connect-src 'self' ws: wss:; ")
+
     async def page(request: Request) -> Response:
         file = BUILT / "index.html"
         if not file.is_file():
             return PlainTextResponse(_NOT_BUILT)
-        return Response(file.read_bytes(), media_type="text/html", headers=_SECURE)
+        return Response(file.read_bytes(), media_type="text/html", headers=headers)
 
     return [
         Route("/", page, methods=["GET"]),

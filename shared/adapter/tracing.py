@@ -44,10 +44,7 @@ class Tracing:
 
     @contextlib.contextmanager
     def sending(self, event: OutgoingEvent, parent: str = "") -> Iterator[str]:
-        """Trace a new event until the broker has it; yields its traceparent.
-
-        `parent`: the client's, if it sent one.
-        """
+        """Trace a new event, child of `parent`, until the broker has it; yields its traceparent."""
         yield parent
 
 

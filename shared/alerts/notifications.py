@@ -134,10 +134,7 @@ def chosen(
 
 
 def parse_targets(text: str) -> tuple[Target, ...]:
-    """Parse URLs separated by blanks or newlines, each `URL` or `name,name=URL`.
-
-    Raises ValueError that shows no URL.
-    """
+    """Parse URLs separated by blanks, each `URL` or `name,name=URL`. No ValueError shows a URL."""
     urls = text.split()
     if len(urls) > MAX_TARGETS:
         raise ValueError(f"{len(urls)} URLs; at most {MAX_TARGETS}")

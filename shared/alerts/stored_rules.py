@@ -51,10 +51,7 @@ class StoredRule(NamedTuple):
 def add_rule(
     connection: Connection, rule: Rule, sink: str | None = None, *, muted: bool = False
 ) -> str | None:
-    """Store a rule; return its id, or None if there are too many.
-
-    It applies to candles newer than those known now.
-    """
+    """Add a rule for candles newer than those known; return its id, or None: there are too many."""
     row = {
         "id": secrets.token_hex(4),
         "rule": rule.text(),

@@ -121,10 +121,7 @@ def _check_symbol(symbol: str) -> None:
 
 
 def indicator_of(channel: str) -> tuple[str, str, str]:
-    """Return name with parameters, timeframe and symbol of an indicator channel.
-
-    Raises ValueError.
-    """
+    """Return name with parameters, timeframe and symbol of an indicator channel, or ValueError."""
     match = _INDICATOR.fullmatch(channel.removeprefix(f"{INDICATORS}:"))
     if match is None:
         raise ValueError("an indicator's channel is such as indicators:macd:12:26:9:1m:BTC-USD")

@@ -47,10 +47,7 @@ class _Read(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LiveState:
-    """Reads the live state. `ladder`: the base timeframe first.
-
-    Every method raises TransientError while Redis is away.
-    """
+    """Reads the live state; `ladder`: base first. Raises TransientError while Redis is away."""
 
     client: redis.Redis
     shards: int
@@ -126,10 +123,7 @@ class LiveState:
         from_us: int,
         to_us: int,
     ) -> tuple[list[_Read], dict[str, bytes]]:
-        """Read the timeframe's blocks, base blocks that have open records, and the instruments.
-
-        Two round trips.
-        """
+        """Read a timeframe's blocks, open base blocks, and the instruments, in two round trips."""
         base = self.ladder[0].name
         with translated(), self.client.pipeline(transaction=False) as pipe:
             for shard in names_of:

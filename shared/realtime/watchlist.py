@@ -65,10 +65,7 @@ class Watchlist:
 
 @dataclass(slots=True)
 class Watched:
-    """A watchlist cached for `refresh_s`. `clock`: monotonic seconds.
-
-    An empty list selects everything.
-    """
+    """A watchlist cached for `refresh_s` (`clock`: monotonic); an empty one selects everything."""
 
     watchlist: Watchlist
     refresh_s: float = REFRESH_S

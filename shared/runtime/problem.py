@@ -1,4 +1,4 @@
-"""Requests and errors over HTTP: bounded bodies, and application/problem+json (RFC 9457)."""
+"""HTTP of every process: bounded bodies, problem+json (RFC 9457), and headers of its pages."""
 
 from __future__ import annotations
 
@@ -35,3 +35,13 @@ def problem(
         },
         media_type="application/problem+json",
     )
+
+
+def page_headers(sources: str = "") -> dict[str, str]:
+    """Return the headers that confine a page to itself; `sources`: further parts of its policy."""
+    policy = f"default-src 'self'; {sources}img-src 'self' data:; style-src 'self' 'unsafe-inline';"
+    return {
+        "content-security-policy": f"{policy} frame-ancestors 'none'; base-uri 'none'",
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
+    }

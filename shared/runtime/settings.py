@@ -49,10 +49,7 @@ class FromEnvironment:
 
 
 def text(name: str, default: str | None = None, *, overridden_by: str = "") -> Any:
-    """Declare a string; without a default it is required.
-
-    `overridden_by`: a setting that takes its place.
-    """
+    """Declare a string, required without a default; `overridden_by` is set in its place."""
 
     def read(env: Environment) -> str:
         return (overridden_by and env.text(overridden_by, "")) or env.text(name, default)

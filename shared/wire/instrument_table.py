@@ -161,10 +161,7 @@ class Entries:
 
     @classmethod
     def from_message(cls, code: str, message: ticks_pb2.InstrumentTable, rows: int) -> Entries:
-        """Parse the table of a batch of `n` rows, before anything is allocated for them.
-
-        Raises PermanentError `code`.
-        """
+        """Parse the table of a batch before `rows` are allocated for it. Raises PermanentError."""
 
         def column(field: Sequence[int], name: str) -> Int64s:
             if len(field) != len(message.name):

@@ -64,10 +64,7 @@ class MessageFields:
         return written
 
     def read(self, message: Any) -> dict[str, Any]:
-        """Return the fields of a message for its dataclass.
-
-        Raises decimal.InvalidOperation: invalid decimal.
-        """
+        """Return a message's fields for its dataclass. Raises decimal.InvalidOperation."""
         values = dict(zip(self._others, self._rest(message), strict=True))
         values.update(zip(self._decimals, map(Decimal, self._numbers(message)), strict=True))
         return values

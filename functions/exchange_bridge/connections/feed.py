@@ -31,10 +31,7 @@ _EXPECTED: Final = (OSError, TimeoutError, WebSocketException, NotSubscribedErro
 
 @dataclass(slots=True)
 class Feed:
-    """Keeps one subscribed connection; two while the successor takes over.
-
-    `backoff`: between attempts.
-    """
+    """Keeps one subscribed connection; two while the successor takes over."""
 
     exchange: Exchange
     open: Callable[[], Connection]

@@ -38,6 +38,7 @@ LOOK_BACK_MS: Final = (60_000, 600_000, 3_600_000)
 """How far back to look for the preceding trade."""
 
 _LENGTHS: Final = {60_000_000: "1m", 300_000_000: "5m", 3_600_000_000: "1h"}
+_TRADE: Final = ("id", "timestamp", "symbol", "side", "price", "amount", "info")
 _QUOTE: Final = ("symbol", "timestamp", "bid", "ask", "bidVolume", "askVolume", "info")
 
 
@@ -123,16 +124,7 @@ class CcxtVenue(Exchange):
 
     def trade_payload(self, trade: Mapping[str, Any], backfill: str = "") -> bytes:
         """Return the payload of a ccxt trade, which includes the venue's own message."""
-        get = trade.get
-        part = {
-            "id": get("id"),
-            "timestamp": get("timestamp"),
-            "symbol": get("symbol"),
-            "side": get("side"),
-            "price": get("price"),
-            "amount": get("amount"),
-            "info": get("info"),
-        }
+        part = {name: trade.get(name) for name in _TRADE}
         whole = {"ccxt": self.client.venue, "trade": part}
         if backfill:
             whole["backfill"] = backfill

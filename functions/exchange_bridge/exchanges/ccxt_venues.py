@@ -9,10 +9,7 @@ from typing import Any, Final
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """`contiguous`: ids count the trades of a symbol, and REST lists them from any time on.
-
-    `options`: for ccxt.
-    """
+    """`contiguous`: ids count a symbol's trades, REST lists them all. `options`: for ccxt."""
 
     contiguous: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -27,10 +27,7 @@ PIECE: Final = 200
 
 @dataclass(slots=True)
 class Gaps:
-    """The gaps of a feed.
-
-    `grace_s`: how long ids may be missing before that is a gap. `most`: larger gaps stay open.
-    """
+    """The gaps of a feed: ids missing for `grace_s`. Those of more than `max_trades` stay open."""
 
     intake: Intake
     outbox: Outbox
@@ -115,17 +112,13 @@ class Gaps:
 
     def _gap(self, missing: Missing, state: GapState) -> Gap:
         hole = missing.hole
+        exchange = self.intake.exchange
         return Gap(
-            missing.symbol,
-            self.intake.exchange.instrument(missing.symbol),
-            hole.first,
-            hole.last,
-            hole.from_us,
-            hole.to_us,
+            *(missing.symbol, exchange.instrument(missing.symbol)),
+            *(hole.first, hole.last, hole.from_us, hole.to_us),
             state,
-            missing.absent,
-            self.intake.now_us(),
-            by_time=not self.intake.exchange.contiguous,
+            *(missing.absent, self.intake.now_us()),
+            by_time=not exchange.contiguous,
         )
 
     def _queue(self, gap: Gap) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from functions.history_query.api.parameters import ParameterError
+from functions.history_query.api.parameters import ParameterError, read_choice
 
 Row = Mapping[str, Any]
 
@@ -52,14 +52,9 @@ class Content:
 
 
 def requested_format(query: Mapping[str, str], accept: str, formats: Sequence[str]) -> str:
-    """Return the format by parameter, else by the Accept header, else json.
-
-    Raises ParameterError.
-    """
-    if name := query.get("format"):
-        if name not in formats:
-            raise ParameterError(f"format: {name[:40]!r} is none of {', '.join(formats)}")
-        return name
+    """Return the format by parameter, else by the Accept header. Raises ParameterError."""
+    if query.get("format"):
+        return read_choice(query, "format", formats)
     for part in sorted(accept.split(","), key=_weight, reverse=True):
         accepted = _ACCEPTED.get(part.partition(";")[0].strip().lower())
         if accepted is not None and _weight(part) > 0:

@@ -68,10 +68,8 @@ class NewestFirst:
         )
         return spec.Part(
             {
-                path: spec.get(summary, pages["page"], *choice, own=own, refusals=(400, 503)),
-                f"{path}/{{symbol}}": spec.get(
-                    of_one, schema, "symbol", *choice, own=own, refusals=spec.STORES
-                ),
+                path: spec.get(summary, pages["page"], *choice, own=own),
+                f"{path}/{{symbol}}": spec.get(of_one, schema, "symbol", *choice, own=own),
             },
             {self.item: item, schema: pages[schema]},
         )

@@ -9,13 +9,15 @@ from functions.history_query.api.openapi_schemas import Json, Part, get, schemas
 
 _OWN: Final = Part(
     {
-        "/openapi.json": get("This document.", {"type": "object"}),
+        "/openapi.json": get("This document.", {"type": "object"}, refusals=()),
         **{
-            path: get("This reference as an HTML page.", "string", media_type="text/html")
+            path: get(
+                "This reference as an HTML page.", "string", refusals=(), media_type="text/html"
+            )
             for path in ("/docs", "/")
         },
         **{
-            path: get(summary, "string", media_type="text/plain")
+            path: get(summary, "string", refusals=(), media_type="text/plain")
             for path, summary in {
                 "/health": "Liveness.",
                 "/health/liveness": "Liveness.",

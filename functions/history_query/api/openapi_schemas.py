@@ -153,13 +153,15 @@ def get(
     answer: Json | str,
     *parameters: Json | str,
     own: Json | None = None,
-    refusals: tuple[int, ...] = (),
+    refusals: tuple[int, ...] | None = None,
     headers: Json | None = None,
     media_type: str = "application/json",
 ) -> Json:
     """Describe a GET and its responses. `answer`: a schema, or a type as in a table of schemas.
 
     A string among the parameters names some of `own`, the topic's, or of those of several routes.
+    Without `refusals` they are those of every route over the stores; a route with formats has the
+    headers of a page.
     """
     schema = _typed(answer, {}) if isinstance(answer, str) else answer
     described: list[Json] = []
@@ -169,10 +171,12 @@ def get(
             if isinstance(parameter, str)
             else [parameter]
         )
+    if refusals is None:
+        refusals = _OF_ONE if any(each["in"] == "path" for each in described) else _OF_ALL
     bodies = content(schema, media_type)
     for each in described:
         if each["name"] == "format":
-            bodies = _forms(schema, each["schema"]["enum"])
+            bodies, headers = _forms(schema, each["schema"]["enum"]), _PAGE_HEADERS
     responses: Json = {"200": {"description": "OK", "content": bodies}}
     if headers:
         responses["200"]["headers"] = headers
@@ -219,8 +223,8 @@ REFUSALS: Final = {
     404: "Unknown instrument: no tick of it was ever received.",
     503: "A store is unavailable; retry.",
 }
-STORES: Final = (400, 404, 503)
-"""Error statuses of a route about one instrument."""
+_OF_ONE: Final = (400, 404, 503)
+_OF_ALL: Final = (400, 503)
 
 STREAMED_LIMIT: Final = streamed_limit("ndjson or csv")
 _SYMBOL: Final[Json] = {
@@ -264,7 +268,7 @@ _SHARED: Final = queries(
 ) | {"symbol": _SYMBOL}
 """Parameters of several routes, by name."""
 
-PAGE_HEADERS: Final[Json] = {
+_PAGE_HEADERS: Final[Json] = {
     "X-Kandle-Next": {"description": "The cursor of the next page.", "schema": {"type": "string"}},
     "Link": {"description": 'The next page, with `rel="next"`.', "schema": {"type": "string"}},
     "ETag": {"description": "Validator for If-None-Match.", "schema": {"type": "string"}},

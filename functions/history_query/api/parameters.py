@@ -152,10 +152,7 @@ def _read_with_days(
 
 
 def read_days(query: Mapping[str, str]) -> TradingDays | None:
-    """Read whose days: session, else calendar, else tz; None: those of UTC.
-
-    Raises ParameterError.
-    """
+    """Read whose days: session, else calendar, else tz; None: UTC. Raises ParameterError."""
     if query.get("session") and query.get("calendar"):
         raise ParameterError("session: a calendar has sessions of its own; leave out one of both")
     return (
@@ -173,10 +170,7 @@ def read_indicators(query: Mapping[str, str]) -> tuple[AnyIndicator, ...]:
 def read_ticks(
     query: Mapping[str, str], span_us: int | None, limit: int, now_us: int | None = None
 ) -> TickPage:
-    """Read from, to, limit and cursor; without `from` the last `span_us` count, or all ticks.
-
-    Raises ParameterError.
-    """
+    """Read a page of ticks; without `from` of the last `span_us`, or all. Raises ParameterError."""
     now_us = time.time_ns() // 1000 if now_us is None else now_us
     from_us, to_us = read_range(query, now_us)
     if from_us is None:
@@ -223,6 +217,14 @@ def read(query: Mapping[str, str], name: str, parse: Callable[[str], T]) -> T | 
         return parse(text) if text else None
     except ValueError as error:
         raise ParameterError(f"{name}: {error}") from error
+
+
+def read_choice(query: Mapping[str, str], name: str, choices: Sequence[str]) -> str:
+    """Read one of the choices, by default the first. Raises ParameterError."""
+    text = query.get(name) or choices[0]
+    if text not in choices:
+        raise ParameterError(f"{name}: {text[:40]!r} is none of {', '.join(choices)}")
+    return text
 
 
 def refuse_unknown(query: QueryParams, allowed: Set[str]) -> None:

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.api.formats import MEDIA_TYPES, Content, rendered, requested_format
-from functions.history_query.api.parameters import ParameterError, read
+from functions.history_query.api.parameters import ParameterError, read, read_choice
 from shared.market.decimals import to_text
 from shared.market.trading_days import zone_of
 
@@ -60,8 +60,8 @@ class Presentation:
             zone,
             selected,
             selected or tuple(each for each in columns if each not in absent),
-            _one_of(query, "fill", _FILLS),
-            _one_of(query, "adjusted", ("false", "true")) == "true",
+            read_choice(query, "fill", _FILLS),
+            read_choice(query, "adjusted", ("false", "true")) == "true",
         )
 
     def row(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -88,13 +88,6 @@ class Presentation:
             url = request.url.include_query_params(cursor=content.next)
             response.headers["link"] = f'<{url.path}?{url.query}>; rel="next"'
         return cacheable(request, response)
-
-
-def _one_of(query: Mapping[str, str], name: str, allowed: Sequence[str]) -> str:
-    text = query.get(name) or allowed[0]
-    if text not in allowed:
-        raise ParameterError(f"{name}: {text[:40]!r} is none of {', '.join(allowed)}")
-    return text
 
 
 def _sides(row: Mapping[str, Any]) -> dict[str, str]:

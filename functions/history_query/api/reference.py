@@ -20,19 +20,12 @@ from starlette.staticfiles import StaticFiles
 
 from functions.history_query.api.openapi import DOCUMENT
 from functions.history_query.api.openapi_schemas import Json
+from shared.runtime.problem import page_headers
 
 _SHOWN: Final = ("timeframe", "type", "limit", "symbols")
 """Parameters shown in a route's example."""
 BUILT: Final = Path(__file__).parent / "docs_page"
 """Built by `make dashboard`; included in the image and the wheel."""
-_SECURE: Final = {
-    "content-security-policy": (
-        "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline';"
-        " frame-ancestors 'none'; base-uri 'none'"
-    ),
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-}
 OPEN_PATHS: Final = ("/", "/docs", "/docs/", "/openapi.json")
 """What a browser loads before it can send a token: the page has a field for it (Authorize)."""
 
@@ -189,7 +182,7 @@ def page_routes() -> list[BaseRoute]:
     async def page(request: Request) -> Response:
         file = BUILT / "index.html"
         text = file.read_text() if file.is_file() else f"<pre>{escape(reference())}</pre>"
-        return HTMLResponse(text, headers=_SECURE)
+        return HTMLResponse(text, headers=page_headers())
 
     return [
         Route("/", page),

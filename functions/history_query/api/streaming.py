@@ -46,10 +46,7 @@ def streamed_rows(
     read: Callable[[str, P], tuple[Sequence[Row], P | None]],
     exists: Callable[[str], bool],
 ) -> Response:
-    """Stream the rows of a page and of all following ones.
-
-    `read` returns the rows of a page, and the following one.
-    """
+    """Stream the rows of a page and of those that follow; `read` returns rows and the next page."""
     rows, following = read(symbol, page)
     if not rows and not exists(symbol):
         return unknown(symbol)

@@ -31,10 +31,7 @@ _QUIET_US: Final = 60_000_000
 
 
 class BarsOfPage(NamedTuple):
-    """Bars of a page in their output form.
-
-    `edge`: where the next page begins; `first`: where the first bar ends.
-    """
+    """Bars of a page; `edge`: where the next page begins; `first`: where the first bar ends."""
 
     bars: list[Row]
     edge: OrderKey | None

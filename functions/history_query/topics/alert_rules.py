@@ -94,7 +94,7 @@ _BODIES["change"]["minProperties"] = 1
 PART: Final = spec.Part(
     {
         PATH: {
-            **spec.get("Active alert rules, the oldest first.", "[AlertRule]", refusals=(400, 503)),
+            **spec.get("Active alert rules, the oldest first.", "[AlertRule]"),
             "post": _write(
                 "Add a rule. Sinks are set only by `kandle alert add --sink`.",
                 {201: ("The rule is active.", "AddedRule")},

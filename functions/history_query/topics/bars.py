@@ -55,8 +55,6 @@ PART: Final = spec.Part(
             spec.columns_of("t,end,o,h,l,c,v"),
             spec.format_of(TABLES),
             own=_OWN,
-            refusals=spec.STORES,
-            headers=spec.PAGE_HEADERS,
         ),
     },
     spec.schemas(

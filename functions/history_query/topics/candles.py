@@ -65,8 +65,6 @@ PART: Final = spec.Part(
             spec.columns_of("t,o,h,l,c,v"),
             spec.format_of(tuple(MEDIA_TYPES)),
             own=OWN,
-            refusals=spec.STORES,
-            headers=spec.PAGE_HEADERS,
         ),
     },
     spec.schemas(

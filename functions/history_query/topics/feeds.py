@@ -49,7 +49,6 @@ PART: Final = spec.Part(
         "/api/feeds": spec.get(
             "The exchange feeds and their symbols: state, last message and trade, gaps.",
             "[Feed]",
-            refusals=(400, 503),
         ),
     },
     spec.schemas(

@@ -81,15 +81,12 @@ PART: Final = spec.Part(
             spec.columns_of("t,d,cd,vw"),
             spec.format_of(TABLES),
             own=_OWN,
-            refusals=spec.STORES,
-            headers=spec.PAGE_HEADERS,
         ),
         "/api/profile/{symbol}": spec.get(
             "Volume by price and side of any range, by default the last 24 hours.",
             "Profile",
             "symbol from to tz step value_area",
             own=_OWN,
-            refusals=spec.STORES,
         ),
     },
     spec.schemas(
@@ -241,10 +238,7 @@ class Flow:
         return rows, cursor
 
     def profile(self, symbol: str, request: ProfileRequest) -> dict[str, Any]:
-        """Return volume by price of the trades in a range.
-
-        Raises ParameterError when they have too many prices.
-        """
+        """Return volume by price in a range. Raises ParameterError: it has too many prices."""
         profile = Profile(request.step)
         for trades, sides in self._trades(symbol, request.from_us, request.to_us):
             profile.take(trades, sides)

@@ -34,17 +34,13 @@ PART: Final = spec.Part(
         "/api/latest": spec.get(
             "The latest trade and quote of every instrument.",
             "[Latest]",
-            refusals=(400, 503),
         ),
         "/api/latest/{symbol}": spec.get(
             "The latest trade and quote of an instrument.",
             "Latest",
             "symbol",
-            refusals=spec.STORES,
         ),
-        "/prices/{symbol}": spec.get(
-            "The latest price of an instrument.", "Price", "symbol", refusals=spec.STORES
-        ),
+        "/prices/{symbol}": spec.get("The latest price of an instrument.", "Price", "symbol"),
     },
     spec.schemas(
         """

@@ -92,7 +92,6 @@ PART: Final = spec.Part(
             "Outcomes",
             "symbol timeframe horizon",
             own=_OWN,
-            refusals=spec.STORES,
         ),
     },
     spec.schemas(

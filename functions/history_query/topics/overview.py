@@ -78,7 +78,6 @@ PART: Final = spec.Part(
             "[Overview]",
             "symbols symbol session calendar tz",
             own=_OWN,
-            refusals=(400, 503),
         ),
     },
     spec.schemas(

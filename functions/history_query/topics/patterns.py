@@ -19,7 +19,7 @@ from functions.history_query.api.newest_first import (
     Row,
     read_list,
 )
-from functions.history_query.api.parameters import ParameterError
+from functions.history_query.api.parameters import ParameterError, read_choice
 from shared.stores.postgres import Postgres
 from shared.wire.patterns import Pattern, as_event_json
 
@@ -97,9 +97,7 @@ def read_patterns(query: Mapping[str, str]) -> Parameters:
         raise ParameterError(f"timeframe: {timeframe[:40]!r} is none, such as 1m or 4h")
     if type_ is not None and not _NAME.fullmatch(type_):
         raise ParameterError(f"type: {type_[:40]!r} is no pattern, such as double_top")
-    status = query.get("status") or "active"
-    if status not in STATUSES:
-        raise ParameterError(f"status: {status[:40]!r} is none of {', '.join(STATUSES)}")
+    status = read_choice(query, "status", STATUSES)
     return {
         **read_list(query),
         "timeframe": timeframe,

@@ -51,7 +51,6 @@ PART: Final = spec.Part(
             "symbol from to",
             spec.limit(10_000),
             _CURSOR,
-            refusals=spec.STORES,
             headers=_HEADERS,
         ),
         "/prices/{symbol}/history": spec.get(
@@ -61,7 +60,6 @@ PART: Final = spec.Part(
             "symbol from to",
             spec.limit(100),
             _CURSOR,
-            refusals=spec.STORES,
             headers=_HEADERS,
         ),
     },

@@ -41,7 +41,6 @@ PART: Final = spec.Part(
             "Rejects",
             "from",
             spec.limit(DEFAULT_REJECTS),
-            refusals=(400, 503),
         ),
     },
     spec.schemas(

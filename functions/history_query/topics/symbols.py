@@ -36,7 +36,6 @@ PART: Final = spec.Part(
         "/api/symbols": spec.get(
             "All instruments, with the times of their first and last trade and their number.",
             "[Symbol]",
-            refusals=(400, 503),
         ),
     },
     spec.schemas(

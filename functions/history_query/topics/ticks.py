@@ -67,8 +67,6 @@ PART: Final = spec.Part(
             "tz",
             spec.columns_of("us,p,s"),
             spec.format_of(TABLES),
-            refusals=spec.STORES,
-            headers=spec.PAGE_HEADERS,
         ),
     },
     spec.schemas(
@@ -171,10 +169,7 @@ def rows_of(trades: Trades, names: Sequence[str], zone: ZoneInfo | None) -> list
 
 
 def table_of(trades: Trades, names: Sequence[str], zone: ZoneInfo | None) -> pa.Table:
-    """Return an Arrow table: `t` a timestamp, decimals DECIMAL(38, 18).
-
-    Raises ParameterError if a value does not fit.
-    """
+    """Return an Arrow table; decimals are DECIMAL(38, 18). Raises ParameterError: too long."""
     import pyarrow as pa
 
     rows = trades.rows

@@ -94,10 +94,7 @@ class HistoryApi:
     async def indicator(
         self, symbol: str, timeframe: str, name: str, from_us: int | None
     ) -> list[dict[str, Any]]:
-        """Return candles with an indicator from `from_us` on, or the newest; ascending.
-
-        At most the newest 500.
-        """
+        """Return up to 500 candles with an indicator: from `from_us` on, or the newest one."""
         query: dict[str, Any] = {"timeframe": timeframe, "indicators": name}
         if from_us is None:
             return await self._candles(symbol, {**query, "limit": 1})

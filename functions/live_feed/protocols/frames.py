@@ -59,10 +59,7 @@ class Update:
 
     @property
     def candle(self) -> tuple[str, tuple[int, ...]] | None:
-        """The candle, bar or value it is a state of: a newer state replaces it while it waits.
-
-        Others: None.
-        """
+        """The candle, bar or value of which a newer state replaces it while it waits; else None."""
         is_state = self.channel.startswith((live.CANDLES, live.BARS, live.INDICATORS))
         return (self.channel, self.order[:-1]) if is_state else None
 

@@ -21,10 +21,7 @@ class ReplicaEndsError(Exception):
 
 
 class Subscriber:
-    """Bounded queue of one client.
-
-    Only `next` waits; a client that does not read costs the others nothing.
-    """
+    """Bounded queue of one client, which costs the others nothing where it does not read."""
 
     def __init__(self, form: Form, max_bytes: int) -> None:
         self.form = form
