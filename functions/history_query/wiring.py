@@ -67,7 +67,7 @@ def history_api(
             topics.rejects.handlers(postgres),
         ],
         ready,
-        alert_rule_writes(postgres, notify_url, only_reads=only_reads),
+        alert_rule_writes(postgres, notify_url, ladder, only_reads=only_reads),
     )
 
 

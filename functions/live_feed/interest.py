@@ -301,8 +301,20 @@ class Interest:
             async with self._loading:
                 for channel in self.hub.wanted:
                     await self._follow(channel)
+            for channel, folding in list(self._foldings.items()):
+                await self._settle(channel, folding, live.instrument_of(channel) or "")
         except TransientError as error:
             log.warning("the present is not known: %s", error)
+
+    async def _settle(self, channel: str, folding: Folding, symbol: str) -> None:
+        """Publish folded candles that closed without a message, or were corrected later."""
+
+        async def read(frame: Timeframe, from_us: int, to_us: int | None) -> list[Candle]:
+            async with self.history.background():
+                return await self.history.candles(symbol, frame.name, from_us, to_us)
+
+        for candle in await folding.settled(time.time_ns() // 1000, read):
+            self.hub.publish_candle(channel, candle)
 
     async def _reload_due(self) -> None:
         """Re-read what may have been on its way to storage."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -15,10 +15,6 @@ from local.cli.dead_letter_text import one_line
 from local.cli.options import AsJson, DatabaseUrl, DataDir
 from local.errors import CliError, UsageError
 from local.instance import DEFAULT_DATA_DIR
-
-if TYPE_CHECKING:
-    from shared.alerts.rule import Rule
-
 
 _ADD = """Add a rule. Examples:
 
@@ -67,6 +63,7 @@ def add(
 ) -> None:
     """Check the rule and store it."""
     from shared.alerts.event import checked_sink
+    from shared.alerts.notices import notices
     from shared.alerts.present import is_true_now
     from shared.alerts.rule import Rule
     from shared.alerts.stored_rules import MAX_RULES, add_rule
@@ -82,7 +79,7 @@ def add(
         ladder, _ = made_by(connection)
     if id_ is None:
         raise CliError(f"there are {MAX_RULES:,} rules already: remove some")
-    notes = _notes(parsed, holds, list(map(str, ladder)))
+    notes = notices(parsed, holds, list(map(str, ladder)))
     if as_json:
         output = {"id": id_, "rule": parsed.text(), "sink": checked, "holds": holds, "notes": notes}
         typer.echo(json.dumps(output))
@@ -90,22 +87,6 @@ def add(
     typer.echo(f"{id_}  {parsed.text()}")
     for note in notes:
         typer.echo(f"note: {note}", err=True)
-
-
-def _notes(rule: Rule, holds: bool | None, ladder: list[str]) -> list[str]:
-    """Return notices for a new rule."""
-    from shared.alerts.rule import ALREADY_TRUE
-
-    notes = []
-    looked_at = [rule.timeframe, *rule.longer] if rule.timeframe else []
-    if missing := [each for each in looked_at if each not in ladder]:
-        notes.append(
-            f"no candles of {', '.join(missing)} are made here (TIMEFRAMES is {','.join(ladder)}),"
-            " so this rule stays silent"
-        )
-    if holds and rule.waits_for_an_edge:
-        notes.append(ALREADY_TRUE)
-    return notes
 
 
 @app.command("list")

@@ -30,8 +30,6 @@ MAX_CANDLES: Final = 4_000
 """The largest warm-up of a rule: what storage is read for at once."""
 
 MAX_CHARACTERS: Final = 300
-ALREADY_TRUE: Final = "already true: it alerts the next time it becomes true"
-"""Notice for a new rule that already holds and waits for an edge."""
 _FEED: Final = "feed"
 GAP: Final = "gap"
 _SUBJECT: Final = re.compile(r'\s*(?:"(?P<quoted>[^"]+)"|(?P<word>[^"\s]\S*))\s+(?=\S)')

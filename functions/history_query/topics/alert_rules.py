@@ -18,8 +18,9 @@ from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.endpoints import Handlers, as_json
 from functions.history_query.api.parameters import now_us
 from shared.adapter.event import OutgoingEvent
+from shared.alerts.notices import notices
 from shared.alerts.present import is_true_now
-from shared.alerts.rule import ALREADY_TRUE, MAX_CHARACTERS, Rule
+from shared.alerts.rule import MAX_CHARACTERS, Rule
 from shared.alerts.stored_rules import (
     MAX_RULES,
     add_rule,
@@ -29,6 +30,7 @@ from shared.alerts.stored_rules import (
     rules_in_force,
 )
 from shared.errors import TransientError
+from shared.market.timeframes import Timeframe
 from shared.runtime.problem import problem, read_body
 from shared.stores.postgres import Postgres
 from shared.wire import events
@@ -144,7 +146,7 @@ PART: Final = spec.Part(
         AddedRule
           id       string
           rule     rule
-          note     string?   If the rule holds already: when it will alert.
+          note     string?   Why the rule stays silent, or, if it holds already, when it will alert.
         """,
         rule=_RULE,
     ),
@@ -200,12 +202,14 @@ class _RefusedError(Exception):
 
 
 def alert_rule_writes(
-    postgres: Postgres, notify_url: str, *, only_reads: bool = False
+    postgres: Postgres, notify_url: str, ladder: tuple[Timeframe, ...], *, only_reads: bool = False
 ) -> list[Route]:
     """Return the routes that add, change, test and remove. `only_reads`: Postgres is a replica.
 
     `notify_url`: address of notify, which alone has credentials; empty: no notifications.
+    `ladder`: the stored timeframes.
     """
+    names = [each.name for each in ladder]
 
     async def add(request: Request) -> Response:
         return await _run(_add, await _body(request, _Added))
@@ -231,7 +235,7 @@ def alert_rule_writes(
             raise _RefusedError(
                 409, "too many rules", f"there are {MAX_RULES:,} already: remove some"
             )
-        return _in_force(id_, rule, holds, 201)
+        return _in_force(id_, rule, notices(rule, holds, names), 201)
 
     def _change(rule_id: str, body: _Changed) -> Response:
         with postgres.connection() as connection:
@@ -243,7 +247,7 @@ def alert_rule_writes(
             rule = Rule.parse(body.rule)
             holds = is_true_now(connection, rule, now_us())
             id_ = _of(rule_id, replace_rule(connection, rule_id, rule))
-        return _in_force(id_, rule, holds, 200)
+        return _in_force(id_, rule, notices(rule, holds, names), 200)
 
     def _remove(rule_id: str) -> Response:
         with postgres.connection() as connection:
@@ -320,7 +324,7 @@ def _of(rule_id: str, found: str | None) -> str:
     return found
 
 
-def _in_force(id_: str, rule: Rule, holds: bool | None, status: int) -> Response:
-    note = ALREADY_TRUE if holds and rule.waits_for_an_edge else None
+def _in_force(id_: str, rule: Rule, notes: list[str], status: int) -> Response:
+    note = "; ".join(notes) or None
     body: dict[str, Any] = {"id": id_, "rule": rule.text(), "note": note}
     return Response(orjson.dumps(body), status, media_type="application/json")

@@ -14,6 +14,8 @@ from shared.wire.candle import Candle
 
 _BASE_CANDLES: Final = 64
 _NEVER: Final = -(2**63)
+_SETTLED_AT_ONCE: Final = 20
+_UNSETTLED: Final = 500
 
 Read = Callable[[Timeframe, int, int | None], Awaitable[list[Candle]]]
 """Candles with starts in [from_us, to_us), ascending; None: up to the newest."""
@@ -29,6 +31,8 @@ class Folding:
         self._closed: Candle | None = None
         self._base: dict[int, Candle] = {}
         self._is_partial = False
+        self._unsettled: dict[int, int] = {}
+        """Starts of the longer candles that were not returned closed, with their revisions."""
         self.is_whole = False
         """Whether the interval is known from its start; until then `take` returns nothing."""
 
@@ -51,6 +55,9 @@ class Folding:
         self._start_us, self._from_us, self.is_whole = start_us, pos, True
         self._closed = reduce(joined, map(self._piece, closed)) if closed else None
         self._is_partial = any(candle.partial for candle in own)
+        for candle in own:
+            if not candle.closed:
+                self._note(start_us, candle.revision)
         arrived, self._base = self._base, {}
         for candle in [*base, *arrived.values()]:
             self._keep(candle)
@@ -61,7 +68,10 @@ class Folding:
         After a change of a candle closed earlier, `is_whole` is False until the next seed.
         """
         start_us = self._timeframe.start_us(candle.start_us)
-        if start_us < self._start_us or not self._timeframe.holds(candle.start_us):
+        if not self._timeframe.holds(candle.start_us):
+            return None
+        self._note(start_us, candle.revision)
+        if start_us < self._start_us:
             return None
         if start_us > self._start_us:
             began_before = self._start_us > _NEVER
@@ -69,7 +79,28 @@ class Folding:
             self._closed, self._base, self.is_whole = None, {}, began_before
             self._is_partial = False
         self._keep(candle)
-        return self.present(now_us)
+        present = self.present(now_us)
+        if present is not None:
+            self._note(start_us, present.revision)
+            if present.closed:
+                del self._unsettled[start_us]
+        return present
+
+    async def settled(self, now_us: int, read: Read) -> list[Candle]:
+        """Return candles that are over, or changed since, as stored: `take` knows only the newest.
+
+        Each has a higher revision than what `take` returned of it.
+        """
+        result = []
+        over = [each for each in sorted(self._unsettled) if self._timeframe.end_us(each) <= now_us]
+        for start_us in over[-_SETTLED_AT_ONCE:]:
+            revision = self._unsettled[start_us]
+            stored = await read(self._timeframe, start_us, start_us + 1_000)
+            is_known = all(each.closed and each.revision >= revision for each in stored)
+            if is_known and self._unsettled.get(start_us) == revision:
+                del self._unsettled[start_us]
+                result += [replace(each, revision=each.revision + 1) for each in stored]
+        return result
 
     def present(self, now_us: int) -> Candle | None:
         """Return the longer candle; closed once all its parts are and its time has passed."""
@@ -86,6 +117,11 @@ class Folding:
         self._compact()
         partial = whole.partial or self._is_partial  # the first tick may begin a whole part
         return replace(whole, closed=whole.closed and over, partial=partial)
+
+    def _note(self, start_us: int, revision: int) -> None:
+        self._unsettled[start_us] = max(revision, self._unsettled.get(start_us, revision))
+        if len(self._unsettled) > _UNSETTLED:
+            del self._unsettled[min(self._unsettled)]
 
     def _keep(self, candle: Candle) -> None:
         end_us = self._timeframe.end_us(self._start_us)

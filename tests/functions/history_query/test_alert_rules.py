@@ -53,6 +53,23 @@ def test_a_rule_is_added_listed_and_removed(house: House) -> None:
 
 
 @pytest.mark.parametrize(
+    ("rule", "note"),
+    [
+        ("A pattern double_top or pattern hammer", None),
+        ("A pattern anomaly_volume", None),
+        ("A close > 1 and pattern doubletop", "no pattern is called doubletop, so this rule"),
+        ("A pattern zzz", "no pattern is called zzz, so this rule stays silent"),
+        ("A close > 1 on 7m", "no candles of 7m are made here (TIMEFRAMES is 1m,"),
+    ],
+)
+def test_a_rule_that_cannot_alert_has_a_note(house: House, rule: str, note: str | None) -> None:
+    """A rule with an unknown pattern, or a timeframe that is not stored, says so when added."""
+    added = send(house.app, "POST", json={"rule": rule}).json()["note"]
+    assert added is None if note is None else added.startswith(note)
+    assert (added or "").endswith("there is double_top, double_bottom") == ("doubletop" in rule)
+
+
+@pytest.mark.parametrize(
     ("what", "status", "said"),
     [
         ({"json": {"rule": "BTC-USD close >"}}, 400, "expected a field"),
@@ -74,7 +91,7 @@ def test_an_invalid_rule_is_refused(house: House, what: Any, status: int, said: 
 
 def test_a_database_replica_refuses_rules(house: House) -> None:
     """A database replica refuses a rule and names where rules are added."""
-    routes = alert_rule_writes(house.postgres, "", only_reads=True)
+    routes = alert_rule_writes(house.postgres, "", (), only_reads=True)
     app = Starlette(routes=routes)
     for method in ("POST", "PATCH", "DELETE"):
         response = send(app, method, json={"rule": "A close > 1"})
@@ -134,7 +151,7 @@ def test_a_test_is_sent_by_notify(house: House) -> None:
     targets = parse_targets(f"ops={messenger.url()} json://127.0.0.1:9/{SECRET}")
     app = event_app(STAGE, Notify(Claims(house.postgres), targets), {})
     with served(app) as url:
-        api = Starlette(routes=alert_rule_writes(house.postgres, url))
+        api = Starlette(routes=alert_rule_writes(house.postgres, url, ()))
         path = f"{PATH}/test"
         response = send(api, "POST", path, json={})
         assert SECRET not in response.text

@@ -137,6 +137,38 @@ def test_a_correction_of_a_folded_candle_needs_a_new_seed() -> None:
     assert (present.high, present.trade_count) == (Decimal(52), 21)
 
 
+def test_a_folded_candle_is_closed_and_corrected_after_the_next_one_began() -> None:
+    """A folded candle is given closed, and once more when corrected, though a newer one grows."""
+    folding, ended, given = Folding(Timeframe.parse("3m")), 6 * MINUTE, []
+    stored = {3: base(3, 10)}
+    asyncio.run(folding.seed(LADDER, 3 * MINUTE, reader(stored)))
+    given.append(folding.take(base(5, 11, 2, closed=False), ended))
+    folding.take(base(6, 12, 3, closed=False), ended)
+    assert folding.take(base(5, 11, 4), ended) is None
+    stored[5] = base(5, 11, 4)
+    given += asyncio.run(folding.settled(ended, reader(stored)))
+    assert folding.take(base(4, 50, 9), ended) is None
+    assert asyncio.run(folding.settled(ended, reader(stored))) == []  # not stored yet
+    stored[4] = base(4, 50, 9)
+    given += asyncio.run(folding.settled(ended, reader(stored)))
+    assert asyncio.run(folding.settled(ended, reader(stored))) == []
+    shown = [(each.closed, each.trade_count, int(each.high)) for each in given if each is not None]
+    assert shown == [(False, 6, 13), (True, 6, 13), (True, 9, 52)]
+    revisions = [each.revision for each in given if each is not None]
+    assert revisions == sorted(set(revisions))
+
+
+def test_a_folded_candle_closes_with_its_time_in_a_quiet_market() -> None:
+    """A folded candle closes when its time has passed, though no trade follows."""
+    folding = Folding(Timeframe.parse("3m"))
+    stored = {0: base(0, 10)}
+    opened = folding.take(base(0, 10), MINUTE)
+    assert opened is None or not opened.closed
+    assert asyncio.run(folding.settled(2 * MINUTE, reader(stored))) == []
+    (closed,) = asyncio.run(folding.settled(3 * MINUTE, reader(stored)))
+    assert (closed.closed, closed.trade_count) == (True, 3)
+
+
 def test_weeks_begin_on_monday() -> None:
     """Weeks begin on Monday at 00:00 UTC."""
     week, monday_us = Timeframe.parse("1w"), 1_740_355_200_000_000
