@@ -84,8 +84,13 @@ class Display:
         """Return the shards of open candles that have changed and that are due."""
         changed, next_us = self._changed, self._next_us
         size = min(len(changed), len(next_us))
-        gids = np.flatnonzero(changed[:size] & (next_us[:size] <= now_us))
+        gids = np.flatnonzero(changed[:size] & self._due(next_us[:size], now_us))
         return set(steps.cache.instruments.shard[gids].tolist())
+
+    def _due(self, next_us: Ints, now_us: int) -> NDArray[np.bool_]:
+        """Return which times have come; all of them, if the clock was set back."""
+        waits_us = next_us - now_us
+        return (waits_us <= 0) | (waits_us > self._every_us)
 
     @staticmethod
     def _held(steps: Steps, leases: Mapping[int, Lease]) -> Ints:
@@ -170,7 +175,7 @@ class Display:
         `timeframes`: those that somebody watches.
         """
         held = self._held(steps, leases)
-        due = held[self._changed[held] & (self._next_us[held] <= now_us)]
+        due = held[self._changed[held] & self._due(self._next_us[held], now_us)]
         self._changed[due] = False
         self._next_us[due] = now_us + self._every_us
         return self._shown(due, timeframes, steps, leases)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from local.broker.addresses import Addresses, UnknownAddressError
@@ -19,24 +20,29 @@ TIMEOUT = 10.0
 
 
 async def run_ping_source(
-    source: PingSource, http: HttpClient, addresses: Addresses, warnings: LoudWarnings
+    source: PingSource,
+    http: HttpClient,
+    addresses: Addresses,
+    warnings: LoudWarnings,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> None:
     """Post one event in each scheduled second, until cancelled.
 
-    Seconds missed while the machine is suspended or the sink is slow are not made up.
+    Seconds missed while the machine is suspended or the sink is slow are not made up. A clock that
+    is set back goes on from there.
     """
     running: set[asyncio.Task[None]] = set()
     done = 0
     while True:
-        now = datetime.now(UTC)
+        now = clock()
         second = int(now.timestamp())
-        if second > done:
+        if second != done:
             done = second
             if source.schedule.matches(now.astimezone(source.timezone)):
                 task = asyncio.create_task(_fire(source, now, http, addresses, warnings))
                 running.add(task)
                 task.add_done_callback(running.discard)
-        await asyncio.sleep(1.0 - datetime.now(UTC).timestamp() % 1.0)
+        await asyncio.sleep(1.0 - clock().timestamp() % 1.0)
 
 
 def ping_event(source: PingSource, now: datetime) -> Event:

@@ -122,6 +122,14 @@ def replay(
             "goes there.",
         ),
     ] = None,
+    gateway: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Where the cluster's gateway for internal names answers, for letters of a cluster"
+            " (kubectl port-forward).",
+        ),
+    ] = None,
     nats_url: NatsUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     json_lines: JsonLines = False,
@@ -131,7 +139,7 @@ def replay(
     The original event is posted under its id, so nothing is applied twice. A letter is removed
     once the subscriber answers 2xx. A function also answers 2xx if it fails again and has stored
     the event as a new letter: those are counted at the end. Cluster names are resolved by the
-    running instance.
+    running instance, or by the cluster's gateway.
 
     Examples:
 
@@ -140,6 +148,8 @@ def replay(
       kandle dlq replay --all
 
       kandle dlq replay 17 --destination http://127.0.0.1:41001
+
+      kandle dlq replay --all --gateway http://127.0.0.1:8081   # docs/runbook.md
     """
     if bool(sequences) == every:
         raise typer.BadParameter("give the IDs of dead letters, or --all")
@@ -154,7 +164,7 @@ def replay(
         timeout = httpx.Timeout(DELIVERY_TIMEOUT_S, connect=5.0)
         async with httpx.AsyncClient(timeout=timeout, trust_env=False) as client:
             async for letter in _chosen(letters, sequences):
-                problem = await _deliver(client, letter, destination, addresses)
+                problem = await _deliver(client, letter, destination, addresses, gateway)
                 event_id = letter.attributes.get("id", "")
                 name = f"{letter.sequence} {event_id}"
                 if problem is None:
@@ -208,17 +218,21 @@ async def _came_back(
     return [each for each in newer if each and each.attributes.get(REPLAYED) in numbers]
 
 
-def resolve(url: str, addresses: dict[str, str]) -> str:
-    """Return the local URL of a cluster address; other addresses are unchanged.
+def resolve(url: str, addresses: dict[str, str], gateway: str | None = None) -> str:
+    """Return the local URL of a cluster address, or the gateway's; other addresses are unchanged.
 
     Raises ValueError: a cluster name that this instance does not know.
     """
     parts = urlsplit(url)
-    if (local := addresses.get(parts.hostname or "")) is not None:
+    is_of_cluster = (parts.hostname or "").endswith((".svc", ".svc.cluster.local"))
+    local = addresses.get(parts.hostname or "", gateway if is_of_cluster else None)
+    if local is not None:
         query = f"?{parts.query}" if parts.query else ""
         return f"{local.rstrip('/')}{parts.path}{query}"
-    if (parts.hostname or "").endswith((".svc", ".svc.cluster.local")):
-        raise ValueError(f"{parts.hostname} does not run here; is the instance up?")
+    if is_of_cluster:
+        raise ValueError(
+            f"{parts.hostname} does not run here; is the instance up? (In a cluster: --gateway)"
+        )
     return url
 
 
@@ -227,6 +241,7 @@ async def _deliver(
     letter: DeadLetter,
     destination: str | None,
     addresses: dict[str, str],
+    gateway: str | None,
 ) -> str | None:
     """Post the original event; return the reason of a failure, or None."""
     import httpx
@@ -237,7 +252,7 @@ async def _deliver(
     try:
         headers = {**letter.original_headers(), "host": urlsplit(target).netloc}
         response = await client.post(
-            resolve(target, addresses),
+            resolve(target, addresses, gateway),
             content=letter.body,
             headers=[(name.encode(), value.encode()) for name, value in headers.items()],
         )

@@ -16,7 +16,7 @@ from typing import Final
 
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig, StreamState
-from nats.js.errors import NotFoundError
+from nats.js.errors import APIError, NotFoundError
 
 from shared.runtime.jetstream import ensure_stream, translated
 from shared.wire import events
@@ -179,9 +179,13 @@ class DeadLetters:
         return await self._read(sequence, at_or_after=False)
 
     async def delete(self, sequence: int) -> None:
-        """Remove a letter, once it is replayed."""
+        """Remove a letter, once it is replayed, unless another replay already has."""
         with translated(f"letter {sequence} could not be removed"):
-            await self._jetstream.delete_msg(STREAM, sequence)
+            try:
+                await self._jetstream.delete_msg(STREAM, sequence)
+            except APIError:
+                if await self.get(sequence) is not None:
+                    raise
 
     async def _read(self, sequence: int, *, at_or_after: bool) -> DeadLetter | None:
         subject = f"{SUBJECT_PREFIX}>" if at_or_after else None

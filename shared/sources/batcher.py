@@ -174,13 +174,9 @@ class Batcher:
         return fit, sum(lengths[:fit]), sum(counts[:fit])
 
     def is_due(self, now_us: int) -> bool:
-        """Return whether the oldest payload has waited long enough."""
-        return bool(self._lengths) and self.due_us <= now_us
-
-    @property
-    def due_us(self) -> int:
-        """Time at which the batch is due."""
-        return self._since_us + self.limits.age_us
+        """Return whether the oldest payload has waited long enough, or the clock was set back."""
+        waited_us = now_us - self._since_us
+        return bool(self._lengths) and not 0 <= waited_us < self.limits.age_us
 
     @property
     def waiting(self) -> int:

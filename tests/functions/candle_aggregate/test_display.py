@@ -110,6 +110,22 @@ def test_an_open_candle_is_shown_at_most_so_often(valkey: redis.Redis, replica: 
     assert counts == [[1], [], [], [4], [5]]
 
 
+def test_a_clock_that_is_set_back_hides_no_open_candle(
+    valkey: redis.Redis, replica: Replica
+) -> None:
+    """Open candles are still shown at once when the clock is set back an hour."""
+    Leases(valkey, RULES.shards).renew(["A", "candles:*:A"], 1)
+    counts = []
+    for second, later_us in enumerate((0, -3_600_000_000, EVERY_US // 2)):
+        replica.now_us += later_us
+        applied = replica.apply(**{f"e{second}": as_columns([tick("A", second)])})
+        counts.append([each.trade_count for each in shown(applied, "1m")])
+    assert counts == [[1], [2], []]
+    replica.now_us -= 3_600_000_000
+    last = Applied(show=list(replica.engine.show().show))
+    assert [each.trade_count for each in shown([last], "1m")] == [3]
+
+
 def test_the_last_change_of_an_open_candle_is_shown_though_no_tick_follows(
     valkey: redis.Redis, replica: Replica
 ) -> None:

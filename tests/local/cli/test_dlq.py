@@ -180,7 +180,8 @@ def test_a_refused_letter_stays(server: str, append: Append, tmp_path: Path) -> 
     assert shown[0] == f"1 refused: kept: {receiver.url} answered 503: still away"
     assert shown[1] == f"2 taken: answered 2xx by {receiver.url}"
     assert shown[2].startswith("3 away: kept: http://127.0.0.1:")
-    assert shown[3] == f"4 unknown: kept: {NORMALIZE} does not run here; is the instance up?"
+    unknown = f"4 unknown: kept: {NORMALIZE} does not run here; is the instance up?"
+    assert shown[3] == f"{unknown} (In a cluster: --gateway)"
     assert shown[4] == "5 nowhere: kept: it does not say where it failed; give --destination"
     assert shown[5] == "1 answered 2xx and removed, 4 failed and kept"
     lines = [json.loads(line) for line in again.stdout.splitlines()]
@@ -230,6 +231,33 @@ def test_a_destination_is_for_letters_that_name_none(
         assert [request.body for request in named.requests] == [b"a"]
         assert [request.body for request in given.requests] == [b"b"]
     assert result.exit_code == 0
+
+
+def test_letters_of_a_cluster_go_through_its_gateway(server: str, append: Append) -> None:
+    """A letter of a cluster goes to the gateway, under the host name and path of its function."""
+    append((letter("a", f"http://{NORMALIZE}/normalize?b=c"), b"a"))
+    refused = invoke("dlq", "replay", "--all", NATS_URL=server)
+    assert (refused.exit_code, "--gateway" in refused.stdout) == (1, True)
+    with http_receiver() as gateway:
+        result = invoke("dlq", "replay", "--all", "--gateway", gateway.url, NATS_URL=server)
+    (request,) = gateway.requests
+    assert (request.headers["host"], request.path) == (NORMALIZE, "/normalize?b=c")
+    assert (request.body, result.exit_code) == (b"a", 0)
+
+
+def test_a_letter_that_another_replay_removed_is_removed(server: str, append: Append) -> None:
+    """A replay that ends after another one has removed the letter counts it as removed."""
+    append((letter("a"), b"a"))
+
+    async def test() -> None:
+        connection = await nats.connect(server)
+        letters = DeadLetters(connection.jetstream())
+        for _ in range(2):
+            await letters.delete(1)
+        assert await letters.count() == 0
+        await connection.close()
+
+    asyncio.run(test())
 
 
 def test_replay_needs_numbers_or_all(server: str, tmp_path: Path) -> None:

@@ -67,6 +67,15 @@ def test_a_batch_is_due_after_its_first_payload_has_waited() -> None:
     assert not batcher.is_due(10_000)
 
 
+def test_a_batch_is_due_when_the_clock_is_set_back() -> None:
+    """A batch that waits while the clock is set back is due at once, not an hour later."""
+    batcher = Batcher("udp-1", Limits(age_us=100))
+    hour_us = 3_600_000_000
+    assert list(batcher.add(datagrams([b"a"]), hour_us)) == []
+    assert not batcher.is_due(hour_us + 99)
+    assert batcher.is_due(10)
+
+
 def test_an_event_holds_what_the_batch_holds() -> None:
     """An event has the format, source, numbers, payloads and receive times of its batch."""
     batcher = Batcher("udp-1", Limits(payloads=2), FORMAT_TICKER)
