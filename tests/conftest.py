@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import itertools
 import re
@@ -75,12 +76,8 @@ gc.disable()  # until all is collected: a third of the time of that, and nothing
 def pytest_collection_finish() -> None:
     """Leave what was collected, a million objects, out of every later collection of garbage."""
     gc.freeze()
+    atexit.register(gc.unfreeze)  # the interpreter frees it: extension modules report leaks
     gc.enable()
-
-
-def pytest_sessionfinish() -> None:
-    """Let the interpreter free it at its end: extension modules report leaks otherwise."""
-    gc.unfreeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -104,9 +101,9 @@ def _group(item: pytest.Item | None) -> str:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
-    """Stop the pipeline after its last test: idle it uses an eighth of a core."""
-    if not _group(nextitem):
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Stop the pipeline after its group's last test: idle it uses an eighth of a core."""
+    if _group(nextitem) != _group(item):
         _PIPELINE.close()
 
 
@@ -166,26 +163,24 @@ def _platforms(collector: Collector, messenger: Messenger) -> Iterator[ExitStack
 
 @pytest.fixture(scope="module")
 def pipeline(
+    request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     collector: Collector,
     messenger: Messenger,
     _platforms: ExitStack,
 ) -> dict[str, str]:
-    """The whole of Kandle: one `kandle up` for many files, with traces and alerts.
+    """The whole of Kandle: one `kandle up` for many files.
 
-    Tests send trades of some hundred days; each day would be work for the lake, which has its own
-    tests.
+    That of the page and of feeds has no traces, which would cost CPU. Tests send trades of some
+    hundred days; each day would be work for the lake, which has its own tests.
     """
     if not _ENVIRONMENT:
-        platform = running(
-            tmp_path_factory.mktemp("pipeline") / "data",
-            "--observe",
-            settings={
-                "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
-                "ALERT_URLS": messenger.url(),
-                "SNAPSHOT_S": "3600",
-            },
-        )
+        arguments, variables = [], {"ALERT_URLS": messenger.url(), "SNAPSHOT_S": "3600"}
+        if _scope(request.node.nodeid) == "pipeline":
+            arguments.append("--observe")
+            variables["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.url
+        directory = tmp_path_factory.mktemp("pipeline")
+        platform = running(directory / "data", *arguments, settings=variables)
         _ENVIRONMENT.update(_platforms.enter_context(platform))
         _platforms.callback(_ENVIRONMENT.clear)
     return _ENVIRONMENT

@@ -26,7 +26,7 @@ def shown(
     deadline = time.monotonic() + seconds
     while not holds(found := state(page)):
         assert time.monotonic() < deadline, found
-        page.wait_for_timeout(50)
+        page.wait_for_timeout(100)
     return found
 
 
@@ -51,10 +51,10 @@ def send_until_live(
     deadline = time.monotonic() + 60
     for n in itertools.count(1):
         post(pipeline, line(n))
-        for _ in range(20):
+        for _ in range(10):
             if state(page)["ages"].get(kind) is not None:
                 return n
-            page.wait_for_timeout(50)
+            page.wait_for_timeout(100)
         assert time.monotonic() < deadline, state(page)
     raise AssertionError
 

@@ -1,4 +1,4 @@
-"""A browser for the tests that need one: one for each file, a first visit for each test."""
+"""A browser for the tests that need one: a profile for each file, a first visit for each test."""
 
 from __future__ import annotations
 
@@ -22,9 +22,12 @@ WINDOW: Final[ViewportSize] = {"width": 1400, "height": 850}
 expect.set_options(timeout=30_000)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium; tests are skipped without."""
+    """The system's Chromium; tests are skipped without.
+
+    While it runs, an event loop runs in this thread. Files that need it are adjacent.
+    """
     if CHROMIUM is None:
         pytest.skip("no chromium on PATH: install the system's package")
     with sync_playwright() as playwright:
@@ -34,9 +37,10 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def tab(browser: Browser) -> Page:
+def tab(browser: Browser) -> Iterator[Page]:
     """The file's tab. A tab for each test would load and compile the page's code each time."""
-    return browser.new_page(viewport=WINDOW)
+    with browser.new_page(viewport=WINDOW) as page:
+        yield page
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ def test_a_rollout_kills_pauses_and_cut_connections_cost_nothing(
             ),
             rolling=[names[first : first + 2] for first in range(0, len(names), 2)],
             replicas=2,
+            senders=1,
             until_acknowledged=False,
         ),
         said.append,

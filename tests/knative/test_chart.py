@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from local.manifests import chart
+from local.topology.fields import LOADER
 from shared.sources.feed_choice import parse_feeds
 from tests.knative.manifests import ROOT, Manifest, built
 
@@ -29,7 +30,7 @@ def rendered(helm: Any, namespace: str, **values: object) -> dict[tuple[str, str
     """The objects that `helm template` prints, by kind and name."""
     with helm.Chart.load(str(CHART)) as loaded:
         templates = loaded.render(values, name="kandle", namespace=namespace)
-    objects = [each for text in templates.values() for each in yaml.safe_load_all(text) if each]
+    objects = [each for text in templates.values() for each in yaml.load_all(text, LOADER) if each]
     return {(each["kind"], each["metadata"]["name"]): each for each in objects}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from local.topology.fields import LOADER
 from tests.knative.kubectl import Answer, Kubectl
 from tests.knative.manifests import ROOT, containers
 
@@ -162,9 +163,15 @@ def test_an_existing_config_nats_is_unchanged(tmp_path: Path, found: str, said: 
     assert not [each for each in kubectl.calls if each[0] == "create"]
 
 
-@pytest.mark.parametrize("overlay", ["dev", "prod", "small"])
 @pytest.mark.parametrize(
-    "image", ["localhost:5000/kandle", "localhost:5000/kandle:v2", f"r/kandle@sha256:{'a' * 64}"]
+    ("overlay", "image"),
+    [
+        ("dev", "localhost:5000/kandle"),
+        ("dev", "localhost:5000/kandle:v2"),
+        ("dev", f"r/kandle@sha256:{'a' * 64}"),
+        ("prod", "localhost:5000/kandle:v2"),
+        ("small", "localhost:5000/kandle:v2"),
+    ],
 )
 def test_every_workload_has_the_given_image(overlay: str, image: str) -> None:
     """Functions, bridges and Jobs have the given image, whatever the overlay calls it."""
@@ -176,7 +183,7 @@ def test_every_workload_has_the_given_image(overlay: str, image: str) -> None:
     )
     ours = [
         each["image"]
-        for manifest in yaml.safe_load_all(built.stdout)
+        for manifest in yaml.load_all(built.stdout, LOADER)
         for each in containers(manifest)
         if "kandle" in each["image"]
     ]

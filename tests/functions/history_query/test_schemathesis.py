@@ -7,22 +7,22 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
 import uvicorn
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from schemathesis import Case, GenerationMode, checks
-from schemathesis.core.result import Ok
-from schemathesis.openapi.loaders import from_url
-from schemathesis.specs.openapi import checks as openapi
-from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from tests.functions.history_query.cold import cold_market
 
-Api = tuple[OpenApiSchema, str]
+# Every worker imports every test; this package takes a second of CPU.
+if TYPE_CHECKING:
+    from schemathesis import Case
+    from schemathesis.specs.openapi.schemas import OpenApiSchema
+
+    Api = tuple[OpenApiSchema, str]
 
 EXAMPLES = 15
 LONGEST_LIST = 20
@@ -32,17 +32,13 @@ SPOKEN = (
 )
 PLAIN = {"get": 200, "post": 201, "patch": 404, "delete": 404}
 TEST_PATH = "/api/alert-rules/test"
-CHECKS = [
-    checks.not_a_server_error,
-    openapi.status_code_conformance,
-    openapi.content_type_conformance,
-    openapi.response_schema_conformance,
-]
 
 
 @pytest.fixture
 def api(servers: dict[str, str], database: str, valkey: redis.Redis) -> Iterator[Api]:
     """The description that a running server serves."""
+    from schemathesis.openapi.loaders import from_url
+
     with cold_market(servers, database, valkey, 200) as market, socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(market.house.app, log_level="warning"))
@@ -56,10 +52,18 @@ def api(servers: dict[str, str], database: str, valkey: redis.Redis) -> Iterator
         thread.join()
 
 
-def test_no_request_valid_or_invalid_fails(
-    api: Api,
-) -> None:
+def test_no_request_valid_or_invalid_fails(api: Api) -> None:
     """Any request gets a described status, media type and body, and never a 5xx."""
+    from schemathesis import GenerationMode, checks
+    from schemathesis.core.result import Ok
+    from schemathesis.specs.openapi import checks as openapi
+
+    conditions = [
+        checks.not_a_server_error,
+        openapi.status_code_conformance,
+        openapi.content_type_conformance,
+        openapi.response_schema_conformance,
+    ]
     schema, symbol = api
     asked: Counter[tuple[str, int]] = Counter()
     for found in schema.get_all_operations():
@@ -79,7 +83,7 @@ def test_no_request_valid_or_invalid_fails(
         plain = operation.Case(path_parameters=needed["path"], query=needed["query"])
         if takes_body:
             plain.body, plain.media_type = {"rule": "A close > 1"}, "application/json"
-        answer = plain.call_and_validate(checks=CHECKS)
+        answer = plain.call_and_validate(checks=conditions)
         expected = 200 if operation.path == TEST_PATH else PLAIN[operation.method]
         assert answer.status_code == expected, operation.path
         takes_any = bool(parameters) or takes_body
@@ -100,7 +104,7 @@ def test_no_request_valid_or_invalid_fails(
                 names = case.query.get("symbol")
                 if isinstance(names, list):  # the HTTP server itself refuses longer request lines
                     case.query["symbol"] = names[:LONGEST_LIST]
-                answer = case.call_and_validate(checks=CHECKS)
+                answer = case.call_and_validate(checks=conditions)
                 asked[case.operation.path, answer.status_code] += 1
 
             ask()
