@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import chain, islice
 from typing import Any, Final
 
 import orjson
@@ -31,6 +32,7 @@ _ACCEPTED: Final = {
     media_type.partition(";")[0]: name for name, media_type in MEDIA_TYPES.items() if name in TABLES
 }
 _PRICES: Final = {"o": "open", "h": "high", "l": "low", "c": "close"}
+_AT_ONCE: Final = 1_000
 _FIELDS: Final = {**_PRICES, "v": "volume", "bv": "buy_volume", "sv": "sell_volume"}
 
 
@@ -44,11 +46,33 @@ class Content:
 
     name: str
     envelope: Mapping[str, Any]
-    rows: Sequence[Row]
+    rows: Iterable[Row]
     next: str | None
     texts: frozenset[str]
     table: Any = None
     columns: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RowsOnRead(Sequence[Row]):
+    """Rows that `rendered` makes of a range of them each time they are read: few are in memory."""
+
+    length: int
+    rendered: Callable[[range], Sequence[Row]]
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, at: Any) -> Any:
+        """Return a row, or those of a slice."""
+        chosen = range(self.length)[at]
+        if isinstance(chosen, range):
+            return [self[each] for each in chosen]
+        return self.rendered(range(chosen, chosen + 1))[0]
+
+    def __iter__(self) -> Iterator[Row]:
+        for first in range(0, self.length, _AT_ONCE):
+            yield from self.rendered(range(first, min(first + _AT_ONCE, self.length)))
 
 
 def requested_format(query: Mapping[str, str], accept: str, formats: Sequence[str]) -> str:
@@ -74,7 +98,10 @@ def rendered(content: Content, name: str) -> bytes:
 
 
 def _json(content: Content) -> bytes:
-    return orjson.dumps({**content.envelope, content.name: content.rows, "next": content.next})
+    rows = iter(content.rows)
+    parts = iter(lambda: orjson.dumps([*islice(rows, _AT_ONCE)])[1:-1], b"")
+    head = orjson.dumps({**content.envelope, content.name: []})[:-2]
+    return b"".join((head, b",".join(parts), b'],"next":', orjson.dumps(content.next), b"}"))
 
 
 def _ndjson(content: Content) -> bytes:
@@ -82,13 +109,16 @@ def _ndjson(content: Content) -> bytes:
 
 
 def _csv(content: Content) -> bytes:
-    names = list(content.rows[0]) if content.rows else content.columns
+    rows = iter(content.rows)
+    first = [*islice(rows, 1)]
+    names = list(first[0]) if first else content.columns
     if not names:
         return b""
     file = io.StringIO()
     writer = csv.DictWriter(file, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: _plain(value) for key, value in row.items()} for row in content.rows)
+    for row in chain(first, rows):
+        writer.writerow({key: _plain(value) for key, value in row.items()})
     return file.getvalue().encode()
 
 
@@ -102,9 +132,10 @@ def _table(content: Content) -> Any:
 
     if content.table is not None:
         return content.table
-    names = content.rows[0] if content.rows else content.columns
+    rows = [*content.rows]
+    names = rows[0] if rows else content.columns
     return pa.table(
-        {each: _column(each, [row[each] for row in content.rows], content.texts) for each in names}
+        {each: _column(each, [row[each] for row in rows], content.texts) for each in names}
     )
 
 

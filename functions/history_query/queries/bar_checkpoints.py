@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 from cachetools import LRUCache
+from numpy.typing import NDArray
 from psycopg import Connection, sql
 
 from functions.history_query.queries.tick_slices import LARGEST_SLICE
@@ -39,29 +40,43 @@ _REPLICA: Final = "SELECT commit_id FROM lake_position WHERE pg_is_in_recovery()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MadeBars:
-    """Bars, ascending, each with the order key of its last trade that sets a price."""
+    """Bars, ascending, each with the order key of its last trade that sets a price, int64[n, 5].
+
+    Many are held: as numbers they take a sixth of the memory of objects.
+    """
 
     bars: Bars
-    ends: list[OrderKey]
+    ends: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, bars: Bars, ends: Sequence[OrderKey]) -> MadeBars:
+        """Return bars with their ends."""
+        return cls(bars, np.array(ends, dtype=np.int64).reshape(-1, len(OrderKey._fields)))
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def end(self, row: int) -> OrderKey:
+        """Return the order key that a bar ends with."""
+        return OrderKey(*self.ends[row].tolist())
 
     def at(self, rows: range) -> MadeBars:
         """Return a range of rows."""
-        return MadeBars(
-            self.bars.at(np.arange(rows.start, rows.stop)), self.ends[rows.start : rows.stop]
-        )
+        index = np.arange(rows.start, rows.stop)
+        return MadeBars(self.bars.at(index), self.ends[index])
 
 
 def joined(parts: Sequence[MadeBars]) -> MadeBars:
     """Return the bars of all parts."""
-    nonempty = [part for part in parts if part.ends]
+    nonempty = [part for part in parts if len(part)]
     if not nonempty:
-        return MadeBars(NO_BARS, [])
+        return MadeBars.of(NO_BARS, [])
     return MadeBars(
         Bars(
             np.concatenate([part.bars.start_us for part in nonempty]),
             concatenated([part.bars.records for part in nonempty]),
         ),
-        [end for part in nonempty for end in part.ends],
+        np.concatenate([part.ends for part in nonempty]),
     )
 
 

@@ -155,7 +155,7 @@ class _BarBuilder:
             bars.records.data["flags"] |= CLOSED
             pricing = np.flatnonzero((part.rows.flags & VOLUME_ONLY) == 0)
             self._last = part.key_at(int(pricing[-1])) if len(pricing) else self._last
-            made_bars = MadeBars(bars, [part.key_at(row) for row in rows.tolist()])
+            made_bars = MadeBars.of(bars, [part.key_at(row) for row in rows.tolist()])
             self._trades, self._bars = self._trades + len(part), self._bars + len(rows)
             self._new_bars.append(made_bars)
             yield made_bars
@@ -175,4 +175,4 @@ class _BarBuilder:
         bars = self._fold.open.at(rows)
         if self._end_us <= self._range.over_us:
             bars.records.data["flags"] |= CLOSED
-        return MadeBars(bars, [self._last] if len(rows) and self._last is not None else [])
+        return MadeBars.of(bars, [self._last] if len(rows) and self._last is not None else [])

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from functions.history_query.api.formats import Row, RowsOnRead
 from functions.history_query.api.parameters import FURTHEST_US, BarPage, now_us
 from functions.history_query.queries.bar_checkpoints import MadeBars, joined
 from functions.history_query.queries.bar_days import BarDays, BarRange
-from functions.history_query.queries.closed_and_live import Row, open_gaps
+from functions.history_query.queries.closed_and_live import open_gaps
 from shared.candles.bar_fold import Bars
 from shared.candles.trades import MINUTE_US
 from shared.market.order import OrderKey
@@ -25,7 +28,6 @@ _SLICES: Final = 64
 """Slices of trades that a forward page reads at most, once it has a bar."""
 BAR_FIELDS: Final = ("t", "end", *"ohlcv", "qv", "vw", "n", "bv", "sv", "closed", "complete")
 """Fields of a bar in its output form."""
-_RENDERED_AT_ONCE: Final = 1_000
 _QUIET_US: Final = 60_000_000
 """A day is over this long after its end by the clock, regardless of the watermark."""
 
@@ -33,7 +35,7 @@ _QUIET_US: Final = 60_000_000
 class BarsOfPage(NamedTuple):
     """Bars of a page; `edge`: where the next page begins; `first`: where the first bar ends."""
 
-    bars: list[Row]
+    bars: Sequence[Row]
     edge: OrderKey | None
     first: OrderKey | None
 
@@ -60,12 +62,12 @@ class BarPages:
             page_bars, has_more = self._newest(symbol, page, over_us, watermark_us)
         else:
             page_bars, has_more = self._following(symbol, page, over_us)
-        if not page_bars.ends:
+        if not len(page_bars):
             return BarsOfPage([], None, None)
-        edge = page_bars.ends[0 if page.newest else -1] if has_more else None
-        return BarsOfPage(self._rows(symbol, page, page_bars.bars), edge, page_bars.ends[0])
+        edge = page_bars.end(0 if page.newest else -1) if has_more else None
+        return BarsOfPage(self._rows(symbol, page, page_bars.bars), edge, page_bars.end(0))
 
-    def before(self, symbol: str, page: BarPage, place: OrderKey, count: int) -> list[Row]:
+    def before(self, symbol: str, page: BarPage, place: OrderKey, count: int) -> Sequence[Row]:
         """Return up to `count` bars before the one that ends at `place`, ascending."""
         earlier = replace(page, from_us=0, to_us=FURTHEST_US, limit=count, newest=True, place=place)
         return self.page(symbol, earlier).bars
@@ -87,10 +89,10 @@ class BarPages:
                 first = int(np.searchsorted(batch.bars.start_us, page.from_us))
                 stop = int(np.searchsorted(batch.bars.start_us, page.to_us))
                 parts.append(batch.at(range(first, min(stop, first + page.limit - count))))
-                count += len(parts[-1].ends)
-                if count == page.limit and stop > first + len(parts[-1].ends):
+                count += len(parts[-1])
+                if count == page.limit and stop > first + len(parts[-1]):
                     return joined(parts), True
-                if stop < len(batch.ends):
+                if stop < len(batch):
                     return joined(parts), False
                 if number >= _SLICES and count:
                     return joined(parts), True
@@ -118,7 +120,7 @@ class BarPages:
             )
             day = self._last_of_day(page, bar_range)
             parts.extendleft(reversed(day))
-            count += sum(len(each.ends) for each in day)
+            count += sum(map(len, day))
             high = begin_us
         bars = joined(list(parts))
         first = max(count - page.limit, 0)
@@ -132,12 +134,12 @@ class BarPages:
             for batch in batches:
                 stop = int(np.searchsorted(batch.bars.start_us, page.to_us))
                 if page.place is not None:
-                    stop = min(stop, sum(each < page.place for each in batch.ends))
+                    stop = min(stop, bisect_left(batch.ends.tolist(), [*page.place]))
                 day.append(batch.at(range(stop)))
                 count += stop
-                while count - len(day[0].ends) > page.limit:
-                    count -= len(day.popleft().ends)
-                if stop < len(batch.ends):
+                while count - len(day[0]) > page.limit:
+                    count -= len(day.popleft())
+                if stop < len(batch):
                     break
         return day
 
@@ -150,21 +152,23 @@ class BarPages:
                 return int(inside[-1])
         return None
 
-    def _rows(self, symbol: str, page: BarPage, bars: Bars) -> list[Row]:
+    def _rows(self, symbol: str, page: BarPage, bars: Bars) -> Sequence[Row]:
         """Return rows; `complete`: no trade is missing since the start of its day."""
         first_us = page.frame.start_us(int(bars.start_us[0]))
         with self.postgres.autocommit() as connection:
             last_us = int(bars.records.data["last"][-1, 0])
             spans = open_gaps(connection, symbol, first_us, last_us + 1).fetchall()
-        rows = []
-        for first in range(0, len(bars), _RENDERED_AT_ONCE):
-            some = bars.at(np.arange(first, min(first + _RENDERED_AT_ONCE, len(bars))))
+
+        def rendered(rows: range) -> list[Row]:
+            some = bars.at(np.arange(rows.start, rows.stop))
             columns = CandleColumns(
                 page.type.name, [symbol] * len(some), some.start_us, some.records
             ).as_lists()
             times = zip(columns["start_us"], columns["last_time_us"], strict=True)
-            for row, (start_us, end_us) in zip(candle_rows(columns), times, strict=True):
+            bar_rows = candle_rows(columns)
+            for row, (start_us, end_us) in zip(bar_rows, times, strict=True):
                 row["end"] = end_us // 1000
                 row["complete"] &= not touches(spans, page.frame.start_us(start_us), end_us + 1)
-                rows.append({name: row[name] for name in BAR_FIELDS})
-        return rows
+            return [{name: row[name] for name in BAR_FIELDS} for row in bar_rows]
+
+        return RowsOnRead(len(bars), rendered)

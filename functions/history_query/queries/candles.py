@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
+from functions.history_query.api.formats import Row, RowsOnRead
 from functions.history_query.api.parameters import MAX_LIMIT, Page, now_us
 from functions.history_query.queries.closed_and_live import (
-    Row,
     StoredCandles,
     StoredRange,
     mark_incomplete,
@@ -43,7 +43,7 @@ class CandlePages:
     ladder: tuple[Timeframe, ...]
     allowed_lateness_us: int
 
-    def page(self, symbol: str, page: Page) -> tuple[list[Row], str | None]:
+    def page(self, symbol: str, page: Page) -> tuple[Sequence[Row], str | None]:
         """Return candles in ascending order, and a cursor when there are more in the range.
 
         A page may hold fewer candles than its limit and still have a cursor, since each page reads
@@ -51,18 +51,12 @@ class CandlePages:
         """
         timeframe = page.timeframe
         part = page.resolution.part if type(timeframe) is Timeframe else None
+        rows: Sequence[Row]
         if part is not None and page.resolution.is_stored and page.as_of_us is None:
             rows, has_more = self._stored(symbol, page, part)
         else:
             candles, has_more = self._computed(symbol, page, now_us())
-            rows = []
-            candles.reverse()
-            while candles:  # frees each once rendered: no large page in memory twice
-                rows.append(candle_json(candles.pop()))
-            if rows:
-                self._mark(symbol, page, rows)
-        if page.newest:
-            rows.reverse()
+            rows = self._marked(symbol, page, candles)
         return rows, page.cursor(rows) if has_more else None
 
     def before(self, symbol: str, page: Page, start_us: int, count: int) -> list[Row]:
@@ -77,7 +71,7 @@ class CandlePages:
                 newest=True,
             )
             earlier, cursor = self.page(symbol, earlier_page)
-            rows = earlier + rows
+            rows = [*earlier, *rows]
             if cursor is None or not earlier:
                 break
             start_us = earlier[0]["t"] * 1000
@@ -87,33 +81,43 @@ class CandlePages:
         """Tell whether the instrument was ever seen."""
         return self.stored.exists(symbol) or self.slices.watermark_us(symbol) is not None
 
-    def _mark(self, symbol: str, page: Page, rows: list[Row]) -> None:
+    def _marked(self, symbol: str, page: Page, candles: Sequence[Candle]) -> Sequence[Row]:
         """Set `partial` of candles folded on read, and clear `complete` of those in a gap."""
-        starts = rows[0]["t"] * 1000, rows[-1]["t"] * 1000
-        bounds = min(starts), page.timeframe.end_us(max(starts))
+        if not candles:
+            return ()
+        bounds = candles[0].start_us, page.timeframe.end_us(candles[-1].start_us)
+        spans: Sequence[tuple[int, int]] = ()
         of_ticks = page.resolution.part is None or page.as_of_us is not None
         with self.stored.postgres.autocommit() as connection:
             first_us = (first_ticks if of_ticks else beginnings)(connection, [symbol])[0]
             if page.as_of_us is None:
                 spans = open_gaps(connection, symbol, *bounds).fetchall()
-                mark_incomplete(spans, rows, page.timeframe)
-        if first_us != NEVER_US:  # else the parts' flags tell: the first tick is not stored yet
-            for row in rows:
-                start_us = row["t"] * 1000
-                row["partial"] = bool(start_us < first_us < page.timeframe.end_us(start_us))
+
+        def rendered(some: range) -> Sequence[Row]:
+            rows = [candle_json(each) for each in candles[some.start : some.stop]]
+            mark_incomplete(spans, rows, page.timeframe)
+            if first_us != NEVER_US:  # else the parts' flags tell: the first tick is not stored yet
+                for row in rows:
+                    start_us = row["t"] * 1000
+                    row["partial"] = bool(start_us < first_us < page.timeframe.end_us(start_us))
+            return rows
+
+        return RowsOnRead(len(candles), rendered)
 
     def _stored(self, symbol: str, page: Page, part: Timeframe) -> tuple[list[Row], bool]:
-        """Return candles stored in the requested timeframe, possibly under another name."""
+        """Return stored candles of the timeframe, possibly under another name, ascending."""
         stored_range = StoredRange(symbol, part, page.from_us, page.to_us, page.newest)
         rows: list[Row] = []
         for batch in self.stored.batches(stored_range, page.limit + 1):
             rows += batch
             if len(rows) > page.limit:
-                return rows[: page.limit], True
-        return rows, False
+                break
+        has_more = len(rows) > page.limit
+        del rows[page.limit :]
+        return rows[::-1] if page.newest else rows, has_more
 
     def _computed(self, symbol: str, page: Page, now_us: int) -> tuple[list[Candle], bool]:
-        """Return candles folded from ticks or from shorter candles."""
+        """Return candles folded from ticks or from shorter candles, ascending."""
         part, as_of_us = page.resolution.part, page.as_of_us
         of_ticks = part is None or as_of_us is not None
         passed_us = 0
@@ -143,7 +147,9 @@ class CandlePages:
             # A quiet instrument's parts were closed by the clock, so this candle is closed too.
             return candle.closed and (page.resolution.is_stored or end_us <= max(passed_us, now_us))
 
-        return [replace(each, closed=is_closed(each)) for each in candles], has_more
+        for n, each in enumerate(candles):  # frees each: no large page is in memory twice
+            candles[n] = replace(each, closed=is_closed(each))
+        return candles[::-1] if page.newest else candles, has_more
 
     def _parts(self, symbol: str, page: Page, part: Timeframe) -> Iterator[list[Candle]]:
         """Yield the stored candles that those of the page are folded from."""

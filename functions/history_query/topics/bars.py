@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -93,20 +93,20 @@ def handlers(bars: BarPages, exists: Callable[[str], bool]) -> Handlers:
         page_bars, edge, place = bars.page(symbol, bar_page)
         if not page_bars and not exists(symbol):
             return unknown(symbol)
-        rows: list[Row] = list(page_bars)
+        rows: Sequence[Row] = page_bars
         if bar_page.indicators and place is not None:
             before = partial(bars.before, symbol, bar_page, place)
-            values = indicator_values(bar_page.indicators, page_bars, before)
+            rows = [*page_bars]
+            values = indicator_values(bar_page.indicators, rows, before)
             rows = [{**row, "indicators": each} for row, each in zip(rows, values, strict=True)]
-        rows = [presentation.row(row) for row in rows]
+        shown = map(presentation.row, rows)
         envelope = {"symbol": symbol, "type": bar_page.type.name}
         return presentation.answer(
-            request, Content("bars", envelope, rows, bar_page.cursor(edge), frozenset({"time"}))
+            request, Content("bars", envelope, shown, bar_page.cursor(edge), frozenset({"time"}))
         )
 
-    def following(symbol: str, page: BarPage) -> tuple[list[Row], BarPage | None]:
-        page_bars, edge, _ = bars.page(symbol, page)
-        rows: list[Row] = list(page_bars)
+    def following(symbol: str, page: BarPage) -> tuple[Sequence[Row], BarPage | None]:
+        rows, edge, _ = bars.page(symbol, page)
         return rows, None if edge is None else replace(page, place=edge)
 
     return {"/api/bars/{symbol}": page}

@@ -115,6 +115,7 @@ def handlers(pages: CandlePages) -> Handlers:
         if not rows and not pages.exists(symbol):
             return unknown(symbol)
         if page.indicators and rows:
+            rows = list(rows)
             before = partial(pages.before, symbol, page, rows[0]["t"] * 1000)
             values = indicator_values(page.indicators, rows, before, page.timeframe.length_us)
             rows = [{**c, "indicators": each} for c, each in zip(rows, values, strict=True)]
@@ -123,9 +124,9 @@ def handlers(pages: CandlePages) -> Handlers:
             rows, is_cut = _filled(pages, symbol, page, query.get("cursor"), rows, previous)
             cursor = page.cursor(rows) if is_cut else cursor
         envelope = {"symbol": symbol, "timeframe": page.timeframe.name}
-        rows = [presentation.row(row) for row in rows]
+        shown = map(presentation.row, rows)
         return presentation.answer(
-            request, Content("candles", envelope, rows, cursor, frozenset({"time", "origin"}))
+            request, Content("candles", envelope, shown, cursor, frozenset({"time", "origin"}))
         )
 
     def following(symbol: str, page: Page) -> tuple[Sequence[Row], Page | None]:

@@ -218,7 +218,8 @@ class Flow:
 
     def page(self, symbol: str, request: FlowRequest) -> tuple[list[dict[str, Any]], str | None]:
         """Return a row for each candle, ascending, and the cursor of the next page."""
-        candles, cursor = self.pages.page(symbol, request.page)
+        rows_on_read, cursor = self.pages.page(symbol, request.page)
+        candles = [*rows_on_read]
         if not candles:
             return [], cursor
         sums = [_of_candle(each) for each in candles]

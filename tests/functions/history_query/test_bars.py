@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -84,7 +84,7 @@ def row(bar: list[Tick]) -> dict[str, Any]:
     }
 
 
-def read(row: dict[str, Any]) -> dict[str, Any]:
+def read(row: Mapping[str, Any]) -> dict[str, Any]:
     exact = {name: Decimal(row[name]) for name in (*"ohlcv", "bv", "sv")}
     return {"t": row["t"], "end": row["end"], "n": row["n"], **exact}
 

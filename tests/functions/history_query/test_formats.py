@@ -1,0 +1,41 @@
+"""Response formats of rows that are rendered as they are read."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from functions.history_query.api.formats import MEDIA_TYPES, Content, Row, RowsOnRead, rendered
+
+
+@pytest.mark.parametrize("count", [0, 1, 1_000, 2_500])
+def test_rows_on_read_are_rendered_as_a_list_is(count: int) -> None:
+    """Each format is the same of rows rendered on read, a thousand at most at once, and of a list.
+
+    So are their items; JSON is that of one object.
+    """
+    largest = 0
+
+    def made(rows: range) -> list[Row]:
+        nonlocal largest
+        largest = max(largest, len(rows))
+        values = dict.fromkeys((*"ohlcv", "bv", "sv"), "1.5")
+        return [{"t": each * 60_000, **values, "n": each, "closed": True} for each in rows]
+
+    envelope, names = {"symbol": "A/B", "timeframe": "1m"}, ("t", *"ohlcv", "n", "closed")
+    rows, listed = RowsOnRead(count, made), made(range(count))
+    largest = 0
+    for name in MEDIA_TYPES:
+        bodies = [
+            rendered(Content("rows", envelope, each, "after", frozenset(), columns=names), name)
+            for each in (rows, iter(rows), listed)
+        ]
+        assert bodies[0] == bodies[1] == bodies[2], name
+        if name == "json":
+            assert bodies[0] == orjson.dumps({**envelope, "rows": listed, "next": "after"})
+    assert largest == min(count, 1_000)
+    assert [*rows] == listed
+    assert rows[:-1] == listed[:-1]
+    assert rows[::-2] == listed[::-2]
+    if count:
+        assert (rows[0], rows[-1]) == (listed[0], listed[-1])
