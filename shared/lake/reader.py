@@ -161,27 +161,34 @@ class LakeReader:
         held: nobody may change it.
         """
         for run in _runs(groups):
-            values: dict[int, Held] = {}
-            with self._lock:
-                for group in run:
-                    if (cached := self._cached.get(_key(group, series))) is not None:
-                        values[group.number] = cached
-            missing = sorted((g for g in run if g.number not in values), key=attrgetter("number"))
-            if missing:
-                with translated():
-                    numbers = [group.number for group in missing]
-                    rows = missing[0].file.subset(row_group_ids=numbers).to_table(use_threads=True)
-                offset = 0
-                for group in missing:
-                    group_rows = with_all_columns(rows.slice(offset, group.rows))
-                    offset += group.rows
-                    for name, value in series.items() if group.is_mixed else ():
-                        group_rows = group_rows.filter(pc.equal(group_rows[name], value))
-                    values[group.number] = decoded = convert(group_rows)
-                    with self._lock, suppress(ValueError):  # larger than the cache
-                        self._cached[_key(group, series)] = decoded
+            values = self._values(run, series, convert)
             for group in run:
-                yield group, values[group.number]
+                yield group, values.pop(group.number)
+
+    def _values(
+        self, run: list[Group], series: dict[str, str], convert: Callable[[pa.Table], Held]
+    ) -> dict[int, Held]:
+        """Return the rows of each group of a run by its number."""
+        values: dict[int, Held] = {}
+        with self._lock:
+            for group in run:
+                if (cached := self._cached.get(_key(group, series))) is not None:
+                    values[group.number] = cached
+        missing = sorted((g for g in run if g.number not in values), key=attrgetter("number"))
+        if missing:
+            with translated():
+                numbers = [group.number for group in missing]
+                rows = missing[0].file.subset(row_group_ids=numbers).to_table(use_threads=True)
+            offset = 0
+            for group in missing:
+                group_rows = with_all_columns(rows.slice(offset, group.rows))
+                offset += group.rows
+                for name, value in series.items() if group.is_mixed else ():
+                    group_rows = group_rows.filter(pc.equal(group_rows[name], value))
+                values[group.number] = decoded = convert(group_rows)
+                with self._lock, suppress(ValueError):  # larger than the cache
+                    self._cached[_key(group, series)] = decoded
+        return values
 
     def _load(self, metadata: str) -> Table:
         return StaticTable.from_metadata(metadata, self._properties)

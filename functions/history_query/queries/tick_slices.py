@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
@@ -187,15 +187,16 @@ class TickSlices:
         count = 0
         with self._read_slot():
             for reader in self._sources(symbol, low, high, newest=newest):
-                for first_us, last_us, rows in reader:
-                    if last_us < low if newest else first_us >= high:
-                        break
-                    parts.append(_within(_received(rows, received_until_us), low, high))
-                    count += len(parts[-1])
-                    while count > LARGEST_SLICE and high - low > 1:
-                        low, high = _halved(parts, low, high, newest=newest)
-                        parts = [_within(part, low, high) for part in parts]
-                        count = sum(map(len, parts))
+                with closing(reader):  # what it read in vain goes before the rest is sorted
+                    for first_us, last_us, rows in reader:
+                        if last_us < low if newest else first_us >= high:
+                            break
+                        parts.append(_within(_received(rows, received_until_us), low, high))
+                        count += len(parts[-1])
+                        while count > LARGEST_SLICE and high - low > 1:
+                            low, high = _halved(parts, low, high, newest=newest)
+                            parts = [_within(part, low, high) for part in parts]
+                            count = sum(map(len, parts))
             rows = concatenated(parts) if parts else NO_ROWS
             parts.clear()
             earlier = self._earlier_in_minute(symbol, low, received_until_us) if len(rows) else None
@@ -228,7 +229,7 @@ class TickSlices:
 
     def _sources(
         self, symbol: str, low: int, high: int, *, newest: bool
-    ) -> Iterator[Iterator[tuple[int, int, Rows]]]:
+    ) -> Iterator[Generator[tuple[int, int, Rows]]]:
         """Yield two readers, of Postgres and of the lake, under one plan.
 
         Each yields batches of bounded size: first time, last time and rows.
