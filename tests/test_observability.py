@@ -84,6 +84,12 @@ def test_what_is_asked_for_is_exposed(where: str, expression: str) -> None:
         assert labels_in(expression) <= allowed | {"namespace"}, where
 
 
+@pytest.mark.parametrize(("where", "expression"), EXPRESSIONS)
+def test_replicas_of_a_stream_are_not_added_up(where: str, expression: str) -> None:
+    """Each NATS server reports its replicas of a stream: no query adds them up."""
+    assert not re.search(r"sum(?: by \([^)]*\))? ?\(jetstream_", expression), where
+
+
 def test_every_alert_is_in_the_runbook() -> None:
     """Each alert has a severity, a sentence and a runbook entry, and no entry is without one."""
     text = (ROOT / "docs" / "runbook.md").read_text()
