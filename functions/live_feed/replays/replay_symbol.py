@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class SymbolReplay:
-    """Used by one task. Every method that waits raises TransientError and ReplayError."""
+    """Used by one task. Every method that waits raises TransientError and RequestError."""
 
     def __init__(
         self,
