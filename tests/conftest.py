@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import gc
-import itertools
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
+import httpx._transports.default as httpx_transports
 import psycopg
 import pytest
 import redis
@@ -23,19 +24,20 @@ from local.servers.postgres import postgres
 from local.servers.seaweedfs import seaweedfs
 from local.servers.server import Workspace
 from local.servers.valkey import valkey as valkey_server
-from shared.stores.postgres import Postgres
 from tests.collector import Collector
+from tests.databases import Databases
 from tests.local.servers.running import Running
 from tests.messenger import Messenger
 from tests.platform import running
 
 ROOT = Path(__file__).parents[1]
 
-_numbers = itertools.count()
-
 # an example's time depends on the machine
 settings.register_profile("kandle", deadline=None)
 settings.load_profile("kandle")
+
+# each `httpx.get` would read all certificates, for 25 ms of CPU
+vars(httpx_transports)["create_ssl_context"] = cache(httpx.create_ssl_context)
 
 _GROUPS: Final = ("pipeline", "page")
 _SERVERS = frozenset({"servers", "pipeline", "nats_server"})
@@ -186,37 +188,24 @@ def pipeline(
     return _ENVIRONMENT
 
 
-def new_database(servers: dict[str, str], template: str) -> str:
-    """Create a database; return its URL."""
-    name = f"test_{next(_numbers)}"
-    with psycopg.connect(servers["DATABASE_URL"], autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
-    return servers["DATABASE_URL"].rsplit("/", 1)[0] + f"/{name}"
-
-
-@pytest.fixture
-def empty_database(servers: dict[str, str]) -> str:
-    """The URL of a database of its own, without a schema."""
-    return new_database(servers, "template1")
-
-
 @pytest.fixture(scope="session")
-def schema(servers: dict[str, str]) -> str:
-    """The name of a template database with every migration."""
-    url = new_database(servers, "template1")
-    migrated = Postgres(url, size=1)
-    migrated.check()
-    migrated.close()
-    return url.rsplit("/", 1)[1]
+def databases(servers: dict[str, str]) -> Databases:
+    """Databases of the server."""
+    return Databases(servers["DATABASE_URL"])
 
 
 @pytest.fixture
-def database(servers: dict[str, str], schema: str) -> str:
+def empty_database(databases: Databases) -> str:
+    """The URL of a database of its own, without a schema."""
+    return databases.create()
+
+
+@pytest.fixture
+def database(databases: Databases) -> Iterator[str]:
     """The URL of a database of its own, with the schema, a lake's name and no rows."""
-    url = new_database(servers, schema)
-    with psycopg.connect(url) as connection:
-        connection.execute("UPDATE lake_identity SET name = left(md5(current_database()), 8)")
-    return url
+    url = databases.take()
+    yield url
+    databases.release(url)
 
 
 @pytest.fixture

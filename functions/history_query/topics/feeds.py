@@ -16,17 +16,13 @@ from functions.history_query.api.parameters import now_us
 from shared.stores.postgres import Postgres
 from shared.wire.feed_status import FeedState, feed_state, symbol_state
 
-_FEEDS: Final = """
-    SELECT feeds.*, coalesce(open, 0) AS open, coalesce(filled, 0) AS filled,
-        coalesce(missing, 0)::bigint AS missing
-    FROM feeds LEFT JOIN (
-        SELECT feed, symbol,
-            count(*) FILTER (WHERE state = 'open') AS open,
-            count(*) FILTER (WHERE state = 'filled') AS filled,
-            sum(last_id - first_id + 1) FILTER (WHERE state = 'open' AND NOT by_time) AS missing
-        FROM gaps GROUP BY feed, symbol
-    ) AS counts USING (feed, symbol)
-    ORDER BY feed, symbol
+_GAPS: Final = """
+    SELECT feed, symbol,
+        count(*) FILTER (WHERE state = 'open') AS open,
+        count(*) FILTER (WHERE state = 'filled') AS filled,
+        coalesce(sum(last_id - first_id + 1)
+            FILTER (WHERE state = 'open' AND NOT by_time), 0)::bigint AS missing
+    FROM gaps GROUP BY feed, symbol
 """
 
 
@@ -87,15 +83,30 @@ def handlers(postgres: Postgres) -> Handlers:
     def every(_: Request) -> Response:
         """Return every feed with its symbols, both by name."""
         with postgres.connection() as connection:
-            rows = connection.cursor(row_factory=dict_row).execute(_FEEDS).fetchall()
+            cursor = connection.cursor(row_factory=dict_row)
+            rows = cursor.execute("SELECT * FROM feeds ORDER BY feed, symbol").fetchall()
+            gaps = {
+                (feed, symbol): counts
+                for feed, symbol, *counts in connection.execute(_GAPS).fetchall()
+            }
         by_feed = groupby(rows, itemgetter("feed"))
-        return as_json([_feed(feed, list(part), now_us()) for feed, part in by_feed])
+        return as_json([_feed(feed, list(part), gaps, now_us()) for feed, part in by_feed])
 
     return {"/api/feeds": every}
 
 
-def _feed(feed: str, rows: list[dict[str, Any]], now_us: int) -> dict[str, Any]:
+def _feed(
+    feed: str, rows: list[dict[str, Any]], gaps: dict[tuple[str, str], list[int]], now_us: int
+) -> dict[str, Any]:
     newest = max(rows, key=lambda row: row["reported_us"])
+    symbols = [
+        _symbol(
+            row,
+            gaps.get((feed, row["symbol"]), [0, 0, 0]),
+            symbol_state(row["state"], row["reported_us"], now_us),
+        )
+        for row in rows
+    ]
     return {
         "feed": feed,
         "state": feed_state([(row["state"], row["reported_us"]) for row in rows], now_us),
@@ -103,12 +114,12 @@ def _feed(feed: str, rows: list[dict[str, Any]], now_us: int) -> dict[str, Any]:
         "reconnects": newest["reconnects"],
         "skew_ms": None if newest["skew_us"] is None else round(newest["skew_us"] / 1000),
         "error": newest["error"] or None,
-        "symbols": [_symbol(row, now_us) for row in rows],
+        "symbols": symbols,
     }
 
 
-def _symbol(row: dict[str, Any], now_us: int) -> dict[str, Any]:
-    state = symbol_state(row["state"], row["reported_us"], now_us)
+def _symbol(row: dict[str, Any], gaps: list[int], state: FeedState) -> dict[str, Any]:
+    opened, filled, missing = gaps
     return {
         "symbol": row["symbol"],
         "instrument": row["instrument"],
@@ -118,5 +129,5 @@ def _symbol(row: dict[str, Any], now_us: int) -> dict[str, Any]:
         "last_trade_id": row["last_trade_id"],
         "trades_per_minute": 0 if state is FeedState.DOWN else row["trades_per_minute"],
         "history": {"done": row["history_done"], "parts": row["history_parts"]},
-        "gaps": {name: row[name] for name in ("open", "filled", "missing")},
+        "gaps": {"open": opened, "filled": filled, "missing": missing},
     }

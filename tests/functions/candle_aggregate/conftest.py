@@ -35,6 +35,5 @@ def _what_is_not_stored_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def world(valkey: redis.Redis, database: str) -> Iterator[World]:
     world = World(valkey, database)
-    world.reset()
     yield world
     world.close()

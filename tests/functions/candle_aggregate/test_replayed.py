@@ -26,7 +26,7 @@ def test_every_order_gives_the_same_candles(world: World, monkeypatch: pytest.Mo
     ladder = parse_ladder("1m,5m,15m,1h")
     world.restart(replace(RULES, keep_us=20_000_000, ladder=ladder))
     time_us, trades = BEGIN_US - 86_400_000_000, []
-    for n in range(1_500):
+    for n in range(800):
         time_us += chance.choice(STEPS_US)
         trades.append(("A", time_us, *with_id(n), 100 + n % 7, 1 + n % 300, n % 3))
     trades += trades

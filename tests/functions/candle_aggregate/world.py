@@ -42,6 +42,7 @@ from shared.wire.candle_columns import decode_batch
 from shared.wire.compression import decompress
 from shared.wire.raw_batch import FORMAT_SCANNER
 from shared.wire.ticks import INTEGER_ID
+from tests.databases import empty, filled
 from tests.functions.candle_aggregate.replicas import FragileStore, live_candles
 from tests.functions.candle_aggregate.truth import Row, as_ticks, true_candles
 
@@ -56,11 +57,6 @@ RULES: Final = Rules(
 MINUTE: Final = 60_000_000
 NOW_US: Final = 1_800_000_000_000_000
 RESEND_AFTER_MS: Final = 5_000
-TABLES: Final = (
-    "applied_events, unaggregated, tick_segments, candles, repairs, first_ticks, gaps,"
-    " shard_lineage, aggregation, lake_pending_candles, unused_instruments, pending_busts,"
-    " rejects, candle_histories, corrected_trades"
-)
 
 WAITING: Final = """
     SELECT FROM repairs UNION ALL SELECT FROM pending_busts UNION ALL SELECT FROM unaggregated
@@ -92,6 +88,7 @@ class World:
         self.postgres = Postgres(self.database, size=12)
         self.persist = self._persist()
         self.sql = psycopg.connect(self.database, autocommit=True)
+        self.not_empty = filled(self.sql)
         self.start()
 
     def _persist(self) -> Persist:
@@ -138,7 +135,7 @@ class World:
         self.engine.close()
         self.client.flushdb()
         self.postgres.check()
-        self.sql.execute(f"TRUNCATE {TABLES}".encode())
+        empty(self.sql, filled(self.sql) - self.not_empty)
         self.persist = self._persist()
         self.start()
 

@@ -25,7 +25,7 @@ from shared.realtime.readers import LiveState
 from shared.stores.postgres import Postgres
 from shared.wire.candle_columns import columns_of
 from shared.wire.ticks import Ticks
-from tests.conftest import new_database
+from tests.databases import Databases
 from tests.functions.candle_aggregate.replicas import Replica
 
 LADDER = parse_ladder(DEFAULT_LADDER)
@@ -112,10 +112,10 @@ def house(database: str, valkey: redis.Redis) -> Iterator[House]:
 
 
 @pytest.fixture(scope="module")
-def readable(servers: dict[str, str], schema: str) -> Iterator[House]:
+def readable(servers: dict[str, str], databases: Databases) -> Iterator[House]:
     """A house for tests of a module that only read."""
     url = servers["REDIS_URL"].rsplit("/", 1)[0] + "/2"
     with redis.Redis.from_url(url) as client:
         client.flushdb()
-        with _house(new_database(servers, schema), client) as house:
+        with _house(databases.take(), client) as house:
             yield house

@@ -1,0 +1,70 @@
+"""A test's database is like a new one, whoever used it before."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from tests.databases import Databases
+
+_LOOKS = (
+    "SELECT count(*) FROM aggregation",
+    "SELECT count(*) FROM schema_migrations",
+    "SELECT day::text FROM partition_days ORDER BY 1",
+    "SELECT nextval('candle_epoch')",
+)
+
+
+def _seen(url: str) -> list[object]:
+    with psycopg.connect(url) as connection:
+        return [connection.execute(query.encode()).fetchall() for query in _LOOKS]
+
+
+def _oid_and_lake(url: str) -> list[object]:
+    with psycopg.connect(url) as connection:
+        query = (
+            "SELECT oid, name FROM pg_database, lake_identity WHERE datname = current_database()"
+        )
+        (row,) = connection.execute(query).fetchall()
+        return list(row)
+
+
+def test_a_used_database_is_taken_again_like_a_new_one(databases: Databases) -> None:
+    """Rows and sequences are a new one's, the lake is another, and its last user is cut off."""
+    url = databases.take()
+    new, (oid, lake) = _seen(url), _oid_and_lake(url)
+    with psycopg.connect(url) as connection:
+        connection.execute("INSERT INTO aggregation (ladder, shards) VALUES ('1m', 2)")
+        connection.execute("DELETE FROM partition_days")
+    straggler = psycopg.connect(url)
+    databases.release(url)
+    again = databases.take()
+    assert _seen(again) == new
+    (oid_again, lake_again) = _oid_and_lake(again)
+    assert oid_again == oid
+    assert lake_again != lake
+    with pytest.raises(psycopg.OperationalError):
+        straggler.execute("SELECT 1")
+    with pytest.raises(psycopg.OperationalError, match="does not exist"):
+        psycopg.connect(url)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE candles ADD COLUMN other text",
+        "CREATE INDEX other ON candles (revision)",
+        "SELECT make_partition('tick_segments', '2020-01-01')",
+        "ANALYZE schema_migrations",
+    ],
+)
+def test_a_database_with_another_schema_is_not_taken_again(
+    databases: Databases, change: str
+) -> None:
+    """After a change of the schema, or with statistics, a database is used by no other test."""
+    url = databases.take()
+    oid, _ = _oid_and_lake(url)
+    with psycopg.connect(url) as connection:
+        connection.execute(change.encode())
+    databases.release(url)
+    assert _oid_and_lake(databases.take())[0] != oid
