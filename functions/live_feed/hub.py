@@ -306,3 +306,4 @@ class Hub:
                 await self._stream.publish(f"newest/{update.seq}", [again], again=True)
             except TransientError as error:
                 log.warning("cannot republish %s: %s", update.channel, error)
+                self._newest.mark_overtaken(update.channel)

@@ -64,7 +64,7 @@ class Newest:
             if update.order == newest.order:
                 self._newest[update.channel] = update
             return update
-        self._overtaken[update.channel] = None
+        self.mark_overtaken(update.channel)
         if update.candle is not None and update.candle == newest.candle:
             return None
         return replace(update, late=True)
@@ -76,7 +76,11 @@ class Newest:
             self._newest[update.channel] = update
             self._overtaken.pop(update.channel, None)
         else:  # a newer one arrived meanwhile: that one has to be the last
-            self._overtaken[update.channel] = None
+            self.mark_overtaken(update.channel)
+
+    def mark_overtaken(self, channel: str) -> None:
+        """Note that the channel's last message in the stream is not its newest."""
+        self._overtaken[channel] = None
 
     def expire(self, before_us: int) -> None:
         """Remove channels whose newest message was published, or received, before then."""
@@ -90,6 +94,6 @@ class Newest:
 
         Republishing makes them the last: a replica that starts reads only those.
         """
-        updates = [self._newest[channel] for channel in self._overtaken]
+        updates = [self._newest[each] for each in self._overtaken if each in self._newest]
         self._overtaken.clear()
         return updates

@@ -39,8 +39,8 @@ def open_session(connections: int, timeout_s: float | None = None) -> aiohttp.Cl
 class _NotAcceptedError(Exception):
     """The sink did not answer 2xx; the event may be sent again under the same id."""
 
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(f"answered {status} {text}".rstrip())
+    def __init__(self, reason: str, status: str = "none") -> None:
+        super().__init__(reason)
         self.status = status
 
 
@@ -92,7 +92,7 @@ class Sink:
         """Post one event once; return whether it was accepted."""
         try:
             await self._attempt(self._headers(event, traceparent), event.body)
-        except (aiohttp.ClientError, TimeoutError, OSError, _NotAcceptedError):
+        except _NotAcceptedError:
             return False
         return True
 
@@ -100,7 +100,7 @@ class Sink:
         """Post one event in binary mode, with a few retries under the same id."""
         try:
             async for attempt in stamina.retry_context(
-                on=(aiohttp.ClientError, TimeoutError, OSError, _NotAcceptedError),
+                on=_NotAcceptedError,
                 attempts=ATTEMPTS,
                 timeout=30.0,
                 wait_initial=0.05,
@@ -108,30 +108,32 @@ class Sink:
             ):
                 with attempt:
                     await self._counted(headers, body)
-        except (aiohttp.ClientError, TimeoutError, OSError, _NotAcceptedError) as error:
-            reason = str(error) or type(error).__name__
-            raise TransientError(f"sink {self.url} did not take the event: {reason}") from error
+        except _NotAcceptedError as error:
+            raise TransientError(f"sink {self.url} did not take the event: {error}") from error
 
     async def _counted(self, headers: Mapping[str, str], body: bytes) -> None:
         try:
             await self._attempt(headers, body)
         except _NotAcceptedError as error:
-            metrics.SINK_REFUSED.labels(self._source, str(error.status)).inc()
-            raise
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            metrics.SINK_REFUSED.labels(self._source, "none").inc()
+            metrics.SINK_REFUSED.labels(self._source, error.status).inc()
             raise
 
     async def _attempt(self, headers: Mapping[str, str], body: bytes) -> None:
-        async with self._opened().post(
+        request = self._opened().post(
             self.url,
             data=body,
             headers={**headers, **self._identity.headers()},
             allow_redirects=False,
-        ) as response:
-            if not 200 <= response.status < 300:
-                text = (await response.content.read(200)).decode(errors="replace")
-                raise _NotAcceptedError(response.status, text)
+        )
+        try:
+            async with request as response:
+                if 200 <= response.status < 300:
+                    return
+                status, text = response.status, await response.content.read(200)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _NotAcceptedError(str(error) or type(error).__name__) from error
+        reason = f"answered {status} {text.decode(errors='replace')}".rstrip()
+        raise _NotAcceptedError(reason, str(status))
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -16,13 +16,17 @@ from functions.history_query.api.parameters import now_us
 from shared.stores.postgres import Postgres
 from shared.wire.feed_status import FeedState, feed_state, symbol_state
 
-_GAPS: Final = """
-    SELECT feed, symbol,
-        count(*) FILTER (WHERE state = 'open') AS open,
-        count(*) FILTER (WHERE state = 'filled') AS filled,
-        coalesce(sum(last_id - first_id + 1)
-            FILTER (WHERE state = 'open' AND NOT by_time), 0)::bigint AS missing
-    FROM gaps GROUP BY feed, symbol
+_FEEDS: Final = """
+    SELECT feeds.*, coalesce(open, 0) AS open, coalesce(filled, 0) AS filled,
+        coalesce(missing, 0)::bigint AS missing
+    FROM feeds LEFT JOIN (
+        SELECT feed, symbol,
+            count(*) FILTER (WHERE state = 'open') AS open,
+            count(*) FILTER (WHERE state = 'filled') AS filled,
+            sum(last_id - first_id + 1) FILTER (WHERE state = 'open' AND NOT by_time) AS missing
+        FROM gaps GROUP BY feed, symbol
+    ) AS counts USING (feed, symbol)
+    ORDER BY feed, symbol
 """
 
 
@@ -83,30 +87,15 @@ def handlers(postgres: Postgres) -> Handlers:
     def every(_: Request) -> Response:
         """Return every feed with its symbols, both by name."""
         with postgres.connection() as connection:
-            cursor = connection.cursor(row_factory=dict_row)
-            rows = cursor.execute("SELECT * FROM feeds ORDER BY feed, symbol").fetchall()
-            gaps = {
-                (feed, symbol): counts
-                for feed, symbol, *counts in connection.execute(_GAPS).fetchall()
-            }
+            rows = connection.cursor(row_factory=dict_row).execute(_FEEDS).fetchall()
         by_feed = groupby(rows, itemgetter("feed"))
-        return as_json([_feed(feed, list(part), gaps, now_us()) for feed, part in by_feed])
+        return as_json([_feed(feed, list(part), now_us()) for feed, part in by_feed])
 
     return {"/api/feeds": every}
 
 
-def _feed(
-    feed: str, rows: list[dict[str, Any]], gaps: dict[tuple[str, str], list[int]], now_us: int
-) -> dict[str, Any]:
+def _feed(feed: str, rows: list[dict[str, Any]], now_us: int) -> dict[str, Any]:
     newest = max(rows, key=lambda row: row["reported_us"])
-    symbols = [
-        _symbol(
-            row,
-            gaps.get((feed, row["symbol"]), [0, 0, 0]),
-            symbol_state(row["state"], row["reported_us"], now_us),
-        )
-        for row in rows
-    ]
     return {
         "feed": feed,
         "state": feed_state([(row["state"], row["reported_us"]) for row in rows], now_us),
@@ -114,12 +103,12 @@ def _feed(
         "reconnects": newest["reconnects"],
         "skew_ms": None if newest["skew_us"] is None else round(newest["skew_us"] / 1000),
         "error": newest["error"] or None,
-        "symbols": symbols,
+        "symbols": [_symbol(row, now_us) for row in rows],
     }
 
 
-def _symbol(row: dict[str, Any], gaps: list[int], state: FeedState) -> dict[str, Any]:
-    opened, filled, missing = gaps
+def _symbol(row: dict[str, Any], now_us: int) -> dict[str, Any]:
+    state = symbol_state(row["state"], row["reported_us"], now_us)
     return {
         "symbol": row["symbol"],
         "instrument": row["instrument"],
@@ -129,5 +118,5 @@ def _symbol(row: dict[str, Any], gaps: list[int], state: FeedState) -> dict[str,
         "last_trade_id": row["last_trade_id"],
         "trades_per_minute": 0 if state is FeedState.DOWN else row["trades_per_minute"],
         "history": {"done": row["history_done"], "parts": row["history_parts"]},
-        "gaps": {"open": opened, "filled": filled, "missing": missing},
+        "gaps": {name: row[name] for name in ("open", "filled", "missing")},
     }

@@ -16,7 +16,7 @@ from functions.live_feed.interest import Interest
 from functions.live_feed.protocols.frames import ClientFrame, snapshot
 from functions.live_feed.protocols.subscriber import Subscriber
 from functions.live_feed.replays.replay import Replay, Replays
-from functions.live_feed.replays.replay_request import ReplayError, read_replay, read_speed
+from functions.live_feed.replays.replay_request import RequestError, read_replay, read_speed
 from shared.errors import TransientError
 from shared.realtime import channels as live
 from shared.runtime.token_bucket import TokenBucket
@@ -64,44 +64,36 @@ class Session:
             self._say("rate_limit", retry_ms=max(1, round(wait_s * 1000)))
             return
         try:
-            request = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            self._error("bad_request", 'a request is JSON such as {"op": "ping"}')
-            return
-        if not isinstance(request, Mapping):
-            self._error("bad_request", "a request is a JSON object")
-            return
-        op = request.get("op")
-        if not isinstance(op, str) or op not in _KEYS:
-            self._error("unknown_op", f"op {str(op)[:40]!r} is none of {', '.join(_KEYS)}")
-            return
-        if unknown := [key for key in request if key not in ("op", *_KEYS[op])]:
-            self._error("bad_request", _unknown_key(op, unknown[0]))
-            return
+            await self._handle(*_read(text))
+        except live.ChannelError as error:
+            self._say("error", code="bad_channels", msg=str(error))
+        except RequestError as error:
+            self._say("error", code=error.code, msg=str(error))
+
+    async def _handle(self, op: str, request: Mapping[str, Any]) -> None:
         match op:
             case "ping":
                 self._say("pong", time_ms=time.time_ns() // 1_000_000)
             case "subscribe":
                 await self._subscribe(request)
             case "unsubscribe":
-                self._unsubscribe(request)
+                channels = _channels(request)
+                self.hub.unsubscribe(self.client, channels)
+                self._say("unsubscribed", channels=channels)
             case _:
-                try:
-                    self._replaying(op, request)
-                except ReplayError as error:
-                    self._error(error.code, str(error))
+                self._replaying(op, request)
 
     def replay(self, parameters: Mapping[str, Any]) -> None:
-        """Start a replay. Raises ReplayError."""
+        """Start a replay. Raises RequestError."""
         now_us = time.time_ns() // 1000
         request = read_replay(parameters, self.interest.check, self.interest.ladder, now_us)
         if self.client.wanted:
-            raise ReplayError(
+            raise RequestError(
                 "not_live_too",
                 "this connection follows live channels: use another one for a replay",
             )
         if self._replays:
-            raise ReplayError("replay_running", "one replay a connection: stop it first")
+            raise RequestError("replay_running", "one replay a connection: stop it first")
         self._replay = self.replays.start(request, self.client)
 
     async def subscribe(self, channels: list[str], from_seq: int | None, stream: str = "") -> None:
@@ -161,7 +153,7 @@ class Session:
             self.replay(request)
             return
         if self._replay is None or self._replay.is_over:
-            raise ReplayError("no_replay", f"{op}: no replay runs on this connection")
+            raise RequestError("no_replay", f"{op}: no replay runs on this connection")
         if op == "pause":
             self._replay.pause()
         elif op == "resume":
@@ -171,42 +163,27 @@ class Session:
             self._replay.stop()
 
     async def _subscribe(self, request: Mapping[str, Any]) -> None:
-        try:
-            channels = await self.interest.checked(_channels(request))
-            from_seq = request.get("from_seq")
-            if from_seq is not None and (
-                not isinstance(from_seq, int)
-                or isinstance(from_seq, bool)
-                or not 0 <= from_seq <= MAX_SEQ
-            ):
-                raise live.ChannelError("from_seq is the last seq seen, an integer")
-            stream = request.get("stream", "")
-            if not isinstance(stream, str):
-                raise live.ChannelError("stream is the name in `subscribed`")
-        except live.ChannelError as error:
-            self._error("bad_channels", str(error))
-            return
+        channels = await self.interest.checked(_channels(request))
+        from_seq = request.get("from_seq")
+        if from_seq is not None and (
+            not isinstance(from_seq, int)
+            or isinstance(from_seq, bool)
+            or not 0 <= from_seq <= MAX_SEQ
+        ):
+            raise live.ChannelError("from_seq is the last seq seen, an integer")
+        stream = request.get("stream", "")
+        if not isinstance(stream, str):
+            raise live.ChannelError("stream is the name in `subscribed`")
         if self._replays:
-            self._error(
+            raise RequestError(
                 "not_live_too", "a replay runs on this connection: use another one to subscribe"
             )
-            return
         if len(self.client.wanted | set(channels)) > self.limits.channels:
-            self._error(
+            raise RequestError(
                 "too_many_channels",
                 f"at most {self.limits.channels} channels a client; use * for many symbols",
             )
-            return
         await self.subscribe(channels, from_seq, stream)
-
-    def _unsubscribe(self, request: Mapping[str, Any]) -> None:
-        try:
-            channels = _channels(request)
-        except live.ChannelError as error:
-            self._error("bad_channels", str(error))
-            return
-        self.hub.unsubscribe(self.client, channels)
-        self._say("unsubscribed", channels=channels)
 
     def close(self) -> None:
         """Send the client nothing more."""
@@ -214,17 +191,28 @@ class Session:
             self._replay.stop()
         self.hub.unsubscribe(self.client, list(self.client.wanted))
 
-    def _error(self, code: str, text: str) -> None:
-        self._say("error", code=code, msg=text)
-
     def _say(self, type_: str, **values: object) -> None:
         self.client.say(ClientFrame(type_, values).frame(self.client.form))
 
 
-def _unknown_key(op: str, key: str) -> str:
-    allowed = ", ".join(("op", *_KEYS[op]))
-    near = difflib.get_close_matches(key.lower(), _KEYS[op], n=1)
-    return f"{op}: {key[:40]!r} is none of {allowed}" + (f": call it {near[0]}" if near else "")
+def _read(text: str | bytes) -> tuple[str, Mapping[str, Any]]:
+    """Return the op of a request, and its fields. Raises RequestError."""
+    try:
+        request = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        message = 'a request is JSON such as {"op": "ping"}'
+        raise RequestError("bad_request", message) from None
+    if not isinstance(request, Mapping):
+        raise RequestError("bad_request", "a request is a JSON object")
+    op = request.get("op")
+    if not isinstance(op, str) or op not in _KEYS:
+        raise RequestError("unknown_op", f"op {str(op)[:40]!r} is none of {', '.join(_KEYS)}")
+    if unknown := [key for key in request if key not in ("op", *_KEYS[op])]:
+        near = difflib.get_close_matches(unknown[0].lower(), _KEYS[op], n=1)
+        hint = f": call it {near[0]}" if near else ""
+        allowed = ", ".join(("op", *_KEYS[op]))
+        raise RequestError("bad_request", f"{op}: {unknown[0][:40]!r} is none of {allowed}{hint}")
+    return op, request
 
 
 def _channels(request: Mapping[str, Any]) -> list[str]:

@@ -18,7 +18,7 @@ from functions.live_feed.protocols.replica import ClientSlots, Replica
 from functions.live_feed.protocols.session import MAX_SEQ, Session
 from functions.live_feed.protocols.subscriber import SLOW, ReplicaEndsError, SlowConsumerError
 from functions.live_feed.replays.replay import STREAM
-from functions.live_feed.replays.replay_request import BY_EVENT, ReplayError
+from functions.live_feed.replays.replay_request import BY_EVENT, RequestError
 from shared.errors import TransientError
 from shared.realtime import channels as live
 from shared.runtime.problem import problem
@@ -65,7 +65,7 @@ def sse_endpoint(replica: Replica) -> Callable[[Request], Awaitable[Response]]:
             return _Stream(session, partial(session.subscribe, channels, from_seq, stream), clients)
         try:
             session.replay(replay)
-        except ReplayError as error:
+        except RequestError as error:
             status = 503 if error.code in ("too_many_replays", "no_history") else 400
             return problem(status, error.code, str(error), 1 if status == 503 else None)
         return _Stream(session, _at_once, clients)

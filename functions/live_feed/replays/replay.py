@@ -17,7 +17,7 @@ from functions.live_feed.derived.history_api import HistoryApi
 from functions.live_feed.newest import Newest
 from functions.live_feed.protocols.frames import ClientFrame, Update, snapshot
 from functions.live_feed.protocols.subscriber import Subscriber
-from functions.live_feed.replays.replay_request import ReplayError, ReplayRequest
+from functions.live_feed.replays.replay_request import ReplayRequest, RequestError
 from functions.live_feed.replays.replay_symbol import SymbolReplay
 from shared.errors import TransientError
 from shared.market.timeframes import Timeframe
@@ -69,11 +69,11 @@ class Replays:
         self._running = 0
 
     def start(self, request: ReplayRequest, client: Subscriber) -> Replay:
-        """Start a replay for a client. Raises ReplayError."""
+        """Start a replay for a client. Raises RequestError."""
         if not self._history.is_configured:
-            raise ReplayError("no_history", "API_URL is not set: there is no history to replay")
+            raise RequestError("no_history", "API_URL is not set: there is no history to replay")
         if self._running >= self._limit:
-            raise ReplayError(
+            raise RequestError(
                 "too_many_replays", f"this replica plays {self._limit} replays at most: try later"
             )
         self._running += 1
@@ -147,7 +147,7 @@ class Replay:
                     self._report("playing")
                 await asyncio.sleep(_STEP_S)
             self._report("ended")
-        except ReplayError as error:
+        except RequestError as error:
             self._fail(error.code, str(error))
         except TransientError as error:
             self._fail("history_away", str(error))

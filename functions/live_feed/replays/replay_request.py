@@ -17,8 +17,8 @@ MIN_SPEED, MAX_SPEED = 0.01, 100_000.0
 BY_EVENT, BY_RECEIPT = "event", "receipt"
 
 
-class ReplayError(ValueError):
-    """A replay that cannot be played; the message explains it, `code` is for programs."""
+class RequestError(ValueError):
+    """A client's request that is refused; the message says why, `code` is for programs."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -51,37 +51,39 @@ def read_replay(
     ladder: Sequence[Timeframe],
     now_us: int,
 ) -> ReplayRequest:
-    """Read `channels`, `from`, `to`, `speed` and `by`. Raises ReplayError.
+    """Read `channels`, `from`, `to`, `speed` and `by`. Raises RequestError.
 
     `check` returns a channel that exists, or raises ChannelError.
     """
     channels = _channels(parameters.get("channels"), check, ladder)
     from_us = _time_us(parameters, "from", now_us)
     if from_us is None:
-        raise ReplayError("bad_replay", "from: set the start of the replay, such as 2026-11-27T14Z")
+        raise RequestError(
+            "bad_replay", "from: set the start of the replay, such as 2026-11-27T14Z"
+        )
     to_us = _time_us(parameters, "to", now_us) or now_us
     if from_us >= min(to_us, now_us):
-        raise ReplayError("bad_replay", "from: it must lie before `to`, and before now")
+        raise RequestError("bad_replay", "from: it must lie before `to`, and before now")
     by = parameters.get("by", BY_EVENT)
     if by not in (BY_EVENT, BY_RECEIPT):
-        raise ReplayError("bad_replay", f"by: {str(by)[:40]!r} is none of event, receipt")
+        raise RequestError("bad_replay", f"by: {str(by)[:40]!r} is none of event, receipt")
     speed = read_speed(parameters.get("speed", 1))
     return ReplayRequest(channels, from_us, min(to_us, now_us), speed, by == BY_RECEIPT)
 
 
 def read_speed(value: object) -> float:
-    """Parse the speed. Raises ReplayError."""
+    """Parse the speed. Raises RequestError."""
     speed = float(value) if isinstance(value, int | float) and value is not True else 0.0
     if MIN_SPEED <= speed <= MAX_SPEED:
         return speed
-    raise ReplayError("bad_replay", f"speed: a number from {MIN_SPEED} to {MAX_SPEED:.0f}")
+    raise RequestError("bad_replay", f"speed: a number from {MIN_SPEED} to {MAX_SPEED:.0f}")
 
 
 def _channels(
     value: object, check: Callable[[str], str], ladder: Sequence[Timeframe]
 ) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not all(isinstance(e, str) for e in value):
-        raise ReplayError("bad_channels", 'channels: a list such as ["candles:1m:BTC-USD"]')
+        raise RequestError("bad_channels", 'channels: a list such as ["candles:1m:BTC-USD"]')
     channels: dict[str, None] = {}
     for channel in value:
         kind, _, rest = channel.partition(":")
@@ -90,9 +92,9 @@ def _channels(
             if not is_live_only:
                 check(channel)
         except ChannelError as error:
-            raise ReplayError("bad_channels", str(error)) from None
+            raise RequestError("bad_channels", str(error)) from None
         if is_live_only or _symbol(channel) == ALL:
-            raise ReplayError(
+            raise RequestError(
                 "bad_channels",
                 f"{channel!r}: ticks, candles and patterns of named symbols can be replayed",
             )
@@ -101,7 +103,7 @@ def _channels(
         else:
             channels[channel] = None
     if len(set(map(_symbol, channels))) > MAX_SYMBOLS:
-        raise ReplayError("too_many_channels", f"channels: at most {MAX_SYMBOLS} symbols a replay")
+        raise RequestError("too_many_channels", f"channels: at most {MAX_SYMBOLS} symbols a replay")
     return tuple(channels)
 
 
@@ -117,5 +119,5 @@ def _time_us(parameters: Mapping[str, Any], name: str, now_us: int) -> int | Non
         try:
             return parse_relative_us(str(value), now_us)
         except ValueError as error:
-            raise ReplayError("bad_replay", f"{name}: {error}") from None
-    raise ReplayError("bad_replay", f"{name}: a time such as 2026-11-27T14:30Z, or ms since 1970")
+            raise RequestError("bad_replay", f"{name}: {error}") from None
+    raise RequestError("bad_replay", f"{name}: a time such as 2026-11-27T14:30Z, or ms since 1970")

@@ -6,7 +6,7 @@ import heapq
 from typing import Any, Final, NamedTuple
 
 from functions.live_feed.derived.history_api import HistoryApi
-from functions.live_feed.replays.replay_request import ReplayError
+from functions.live_feed.replays.replay_request import RequestError
 
 LOOK_BACK_US: Final = 600_000_000
 """By receipt: the largest age of a trade at its receipt that is still replayed."""
@@ -72,7 +72,7 @@ class Trades:
         to_us = self._to_us + SKEW_US if self._by_receipt else self._to_us
         page = await self._history.ticks(self._symbol, self._from_us, to_us, self._cursor)
         if page is None:
-            raise ReplayError("unknown_symbol", f"nothing of {self._symbol} was ever seen")
+            raise RequestError("unknown_symbol", f"nothing of {self._symbol} was ever seen")
         rows, self._cursor = page
         for row in rows:
             self._count += 1
@@ -82,7 +82,7 @@ class Trades:
             if self._from_us <= trade.time_us and trade.at_us < self._to_us:
                 heapq.heappush(self._held, trade)
         if len(self._held) > MAX_HELD:
-            raise ReplayError(
+            raise RequestError(
                 "too_many_late",
                 f"more than {MAX_HELD} trades of {self._symbol} were received long after their own"
                 " time, as an import's are: replay by event time",

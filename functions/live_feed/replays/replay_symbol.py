@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, TypeVar
 
@@ -26,20 +27,17 @@ _SIDES: Final = {None: 0, "buy": 1, "sell": 2}
 T = TypeVar("T")
 
 
+@dataclass
 class SymbolReplay:
-    """Used by one task. Every method that waits raises TransientError and ReplayError."""
+    """Used by one task. Every method that waits raises TransientError and RequestError."""
 
-    def __init__(
-        self,
-        symbol: str,
-        request: ReplayRequest,
-        history: HistoryApi,
-        ladder: tuple[Timeframe, ...],
-    ) -> None:
-        self._symbol = symbol
-        self._request = request
-        self._history = history
-        self._ladder = ladder
+    symbol: str
+    request: ReplayRequest
+    history: HistoryApi
+    ladder: tuple[Timeframe, ...]
+
+    def __post_init__(self) -> None:
+        symbol, request, history, ladder = self.symbol, self.request, self.history, self.ladder
         channels = request.of(symbol)
         names = [each.split(":")[1] for each in channels if each.startswith(live.CANDLES)]
         begin_us = request.from_us - (LOOK_BACK_US if request.by_receipt else 0)
@@ -57,11 +55,11 @@ class SymbolReplay:
 
     async def begin(self) -> None:
         """Take the trades of the candle that is open when the replay begins."""
-        await _tried(lambda: self._candles.seed(self._history, self._ladder, self._begin_us))
+        await _tried(lambda: self._candles.seed(self.history, self.ladder, self._begin_us))
         self._last: Trade | None = None
         while True:
-            at_us = await self.next_at(self._request.from_us - 1)
-            if at_us is None or at_us >= self._request.from_us:
+            at_us = await self.next_at(self.request.from_us - 1)
+            if at_us is None or at_us >= self.request.from_us:
                 return
             self._last = self._trades.take()
             self._candles.take(self._last)
@@ -87,7 +85,7 @@ class SymbolReplay:
             updates = list(self.states(at_us))
             pattern = pattern_of(self._patterns.take())
             payload = pattern.to_message().SerializeToString()
-            return [*updates, Update(0, f"{live.PATTERNS}:{self._symbol}", payload)]
+            return [*updates, Update(0, f"{live.PATTERNS}:{self.symbol}", payload)]
         trade = self._trades.take()
         opening: list[Update] = []
         if self._candles.ends_before(max(trade.time_us, at_us)):
@@ -102,7 +100,7 @@ class SymbolReplay:
     def _tick(self, trade: Trade) -> Update:
         is_number = trade.id is not None and trade.id.isascii() and trade.id.isdigit()
         message = tick_message(
-            *(self._symbol, trade.price, trade.size, trade.time_us, trade.received_us),
+            *(self.symbol, trade.price, trade.size, trade.time_us, trade.received_us),
             volume=max(0, min(int(Decimal(trade.size)), 2**64 - 1)),
             side=_SIDES[trade.side],
             trade_id=trade.id or "",

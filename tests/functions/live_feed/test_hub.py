@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from functions.live_feed.fanout import Message
 from functions.live_feed.protocols.frames import Form
 from functions.live_feed.protocols.subscriber import SlowConsumerError
+from shared.errors import TransientError
 from shared.schema import live_pb2
 from tests.functions.live_feed.conftest import Room, candle, forget, last_is, mirrored, room, tick
 
@@ -130,6 +132,36 @@ def test_republished_messages_are_not_shown(
         async with room(servers, emptied=False) as later:
             _, snapshot = await later.client().ask(op="subscribe", channels=["ticks:A"])
             assert [each["data"]["price"] for each in snapshot["items"]] == ["4"]
+
+    asyncio.run(test())
+
+
+def test_the_newest_is_republished_after_a_failure_too(
+    servers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A newest message that NATS did not take again is offered with the next messages."""
+
+    async def test() -> None:
+        async with room(servers) as made:
+            publish, refused = made.hub._stream.publish, list[str]()
+
+            async def refused_once(
+                event_id: str, messages: Sequence[Message], *, again: bool = False
+            ) -> None:
+                if again and not refused:
+                    refused.append(event_id)
+                    raise TransientError("NATS is away")
+                await publish(event_id, messages, again=again)
+
+            monkeypatch.setattr(made.hub._stream, "publish", refused_once)
+            newest = tick("A", "2", 2)
+            await made.publish(newest)
+            await made.publish(tick("A", "1", 1))
+            async with asyncio.timeout(60):
+                while not refused:  # noqa: ASYNC110 - no event tells it
+                    await asyncio.sleep(0.005)
+            await made.publish(tick("B", "1", 1))
+            await last_is(servers["NATS_URL"], newest)
 
     asyncio.run(test())
 

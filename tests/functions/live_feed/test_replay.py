@@ -16,7 +16,7 @@ from functions.live_feed.protocols.frames import Form, Update
 from functions.live_feed.protocols.subscriber import Subscriber
 from functions.live_feed.replays.replay import Pace, Replays
 from functions.live_feed.replays.replay_candles import ReplayCandles
-from functions.live_feed.replays.replay_request import ReplayError, ReplayRequest, read_replay
+from functions.live_feed.replays.replay_request import ReplayRequest, RequestError, read_replay
 from functions.live_feed.replays.replay_source import Trade, Trades
 from shared.market.timeframes import parse_ladder
 from shared.wire.candle import Candle
@@ -176,7 +176,7 @@ def test_replays_of_a_replica_are_bounded() -> None:
         replays, client = Replays(away, LADDER, 1), Subscriber(Form.JSON, 100)
         request = ReplayRequest(("ticks:A",), 0, MINUTE, 1.0, by_receipt=False)
         first = replays.start(request, client)
-        with pytest.raises(ReplayError, match="1 replays at most") as refused:
+        with pytest.raises(RequestError, match="1 replays at most") as refused:
             replays.start(request, client)
         assert refused.value.code == "too_many_replays"
         first.stop()
@@ -185,7 +185,7 @@ def test_replays_of_a_replica_are_bounded() -> None:
                 await asyncio.sleep(0.01)
         assert orjson.loads((await client.next())[-1])["state"] == "stopped"
         replays.start(request, client).stop()
-        with pytest.raises(ReplayError, match="API_URL"):
+        with pytest.raises(RequestError, match="API_URL"):
             Replays(HistoryApi(""), LADDER, 1).start(request, client)
         await away.close()
 
@@ -210,5 +210,5 @@ def test_a_replay_may_begin_some_time_ago() -> None:
 def test_a_replay_that_begins_after_its_end_is_refused() -> None:
     """A replay that begins after its end is refused with the field's name."""
     given = {"channels": ["ticks:A"], "from": "-1m", "to": "-2m"}
-    with pytest.raises(ReplayError, match="from: it must lie before `to`"):
+    with pytest.raises(RequestError, match="from: it must lie before `to`"):
         read_replay(given, lambda channel: channel, LADDER, 10**15)
