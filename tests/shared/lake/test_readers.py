@@ -33,7 +33,10 @@ def market(lake: House, servers: dict[str, str], monkeypatch: pytest.MonkeyPatch
     for name, value in {**servers, "DATABASE_URL": lake.dsn}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("POLARS_ICEBERG_PLANNER", "pyiceberg")  # it warns without its own
-    ticks = [tick for tick in generated(21, 300, 30_000_000) if tick.kind == 1]
+    ticks = [  # of one batch: ties without ids differ in their sequence only
+        tick._replace(source="udp-1", receive_us=tick.time_us)
+        for tick in generated(21, 300, 30_000_000)
+    ]
     ladder = parse_ladder("1m")
     for symbol in (NUMERIC, "7203"):
         lake.put(ticks, symbol=symbol)
