@@ -204,6 +204,36 @@ def test_postgres_has_room_for_locks_and_bounds_for_guests(directory: str) -> No
         assert given["max_locks_per_transaction"] == locks[1]
 
 
+def pool_sizes(workload: str) -> int:
+    """The connections of a function's pools, with its default settings."""
+    folder = ROOT / "functions" / workload.replace("-", "_")
+    code = "\n".join(path.read_text() for path in folder.glob("*.py"))
+    constants = re.findall(r"^(\w+)(?:: Final)? = (\d+)$", code, re.MULTILINE)
+    table = (ROOT / "docs" / "configuration.md").read_text()
+    defaults = {
+        f"settings.{field}": re.search(rf"^\| `{name}` .*?\| (\d+) \|", table, re.MULTILINE)
+        for field, name in {"writers": "WRITERS", "connections": "DB_READERS"}.items()
+    }
+    values = dict(constants) | {name: found[1] for name, found in defaults.items() if found}
+    sizes = re.findall(r"Postgres\(\s*[\w.]+,\s*size=([^,)]+)", (folder / "main.py").read_text())
+    terms = [values.get(term, term) for size in sizes for term in size.split(" + ")]
+    return sum(map(int, terms))
+
+
+@pytest.mark.parametrize("overlay", ["dev", "prod"])
+def test_postgres_has_a_connection_for_every_pool(overlay: str) -> None:
+    """With every function at its largest scale Postgres still has connections for guests."""
+    directory = f"knative/overlays/{overlay}"
+    pools = {
+        each["metadata"]["name"]: pool_sizes(each["metadata"]["name"])
+        * int(template(each)["metadata"]["annotations"]["autoscaling.knative.dev/max-scale"])
+        for each in of(directory, "ksvc")
+    }
+    assert {name for name, size in pools.items() if size} >= {"persist", "history-query", "notify"}
+    (given,) = re.findall(r"max_connections[=: '\"]+(\d+)", yaml.safe_dump_all(built(directory)))
+    assert sum(pools.values()) + 20 <= int(given), pools
+
+
 @pytest.mark.parametrize("directory", OVERLAYS)
 def test_no_replica_of_candle_aggregate_is_without_a_shard(directory: str) -> None:
     """Candle-aggregate has at most as many replicas as shards."""
