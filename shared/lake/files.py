@@ -136,18 +136,11 @@ def day_of_file(file: DataFile) -> date:
 
 def _row_groups(tables: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
     """Regroup rows into tables of one row group each."""
-    waiting: list[pa.Table] = []
-    count = 0
+    rows = pa.table({})
     for table in tables:
-        waiting.append(table)
-        count += len(table)
-        if count < size:
-            continue
-        joined = pa.concat_tables(waiting)
-        offset = 0
-        while count - offset >= size:
-            yield joined.slice(offset, size)
-            offset += size
-        waiting, count = [joined.slice(offset)], count - offset
-    if count:
-        yield pa.concat_tables(waiting)
+        rows = pa.concat_tables([rows, table]) if len(rows) else table
+        while len(rows) >= size:
+            yield rows.slice(0, size)
+            rows = rows.slice(size)
+    if len(rows):
+        yield rows
