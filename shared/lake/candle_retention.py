@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator
 from datetime import date
-from itertools import chain
 from typing import Final
 
 import pyarrow as pa
@@ -55,7 +54,7 @@ def drop_candles(postgres: Postgres, access: S3Access, day: date) -> Generator[i
         connection.execute(_BECOMES_COLD, (day,))
     differing = 0
     with translated():
-        for copied in chain.from_iterable(read(table.io, file) for file in files_of(table, day)):
+        for copied in read(table.io, *files_of(table, day)):
             with locked(postgres) as connection:
                 _load(connection, copied)
                 deleted = connection.execute(_DELETE, (stays,)).rowcount

@@ -22,22 +22,13 @@ def digest(table: pa.Table) -> int:
 
     So the digest of two tables together is the sum of theirs: `joined`.
     """
-    return joined(int(row_digests(table).sum()))
-
-
-def row_digests(table: pa.Table) -> NDArray[np.uint64]:
-    """Return the rows' 64-bit hashes."""
-    rows = np.zeros(len(table), dtype=np.uint64)
-    for column in table.columns:
-        for chunk_start, chunk in _chunks(column):
-            chunk_rows = rows[chunk_start : chunk_start + len(chunk)]
-            chunk_rows[:] = _mixed(chunk_rows + _hashes(chunk) + _STEP)
-    return _mixed(rows)
-
-
-def _chunks(column: pa.ChunkedArray) -> list[tuple[int, pa.Array]]:
-    starts = np.cumsum([0, *map(len, column.chunks)])
-    return list(zip(starts.tolist(), column.chunks, strict=False))
+    total = 0
+    for batch in table.to_batches():
+        rows = np.zeros(len(batch), dtype=np.uint64)
+        for column in batch.columns:
+            rows = _mixed(rows + _hashes(column) + _STEP)
+        total += int(_mixed(rows).sum())
+    return joined(total)
 
 
 def _hashes(column: pa.Array) -> NDArray[np.uint64]:

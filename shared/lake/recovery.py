@@ -21,7 +21,7 @@ from pyiceberg.table import Table
 from shared.candles.trades import MINUTE_US, batches_of
 from shared.lake.access import translated
 from shared.lake.catalog import Catalog, commit, locked, open_table
-from shared.lake.compaction import files_of as day_files
+from shared.lake.compaction import files_of
 from shared.lake.files import day_of_file, read
 from shared.lake.merge import merged
 from shared.lake.record import lake_of
@@ -141,13 +141,12 @@ def _record(connection: Connection, table: Table, hot_from: date) -> None:
 def _note_times(connection: Connection, table: Table, day: date) -> None:
     """Record the first and last tick time of a day's instruments."""
     with translated():
-        for file in day_files(table, day):
-            for rows in read(table.io, file):
-                times = pa.table({"symbol": rows["symbol"], "us": rows["time"].cast(pa.int64())})
-                ranges = times.group_by("symbol").aggregate([("us", "min"), ("us", "max")])
-                connection.cursor().executemany(
-                    _NOTE_TIMES, ranges.select(["symbol", "us_min", "us_max"]).to_pylist()
-                )
+        for rows in read(table.io, *files_of(table, day)):
+            times = pa.table({"symbol": rows["symbol"], "us": rows["time"].cast(pa.int64())})
+            ranges = times.group_by("symbol").aggregate([("us", "min"), ("us", "max")])
+            connection.cursor().executemany(
+                _NOTE_TIMES, ranges.select(["symbol", "us_min", "us_max"]).to_pylist()
+            )
 
 
 def _remove_hot(table: Table, hot_from: date) -> list[date]:

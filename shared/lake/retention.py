@@ -65,9 +65,8 @@ def counted(table: Table, day: date) -> tuple[int, int]:
     """Read a day's files; return their rows and digest. Raises TransientError."""
     rows = total = 0
     with translated():
-        for file in files_of(table, day):
-            for batch in read(table.io, file):
-                rows, total = rows + len(batch), joined(total, digest(batch))
+        for batch in read(table.io, *files_of(table, day)):
+            rows, total = rows + len(batch), joined(total, digest(batch))
     return rows, total
 
 
