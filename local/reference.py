@@ -13,7 +13,7 @@ from itertools import pairwise
 from types import ModuleType
 from typing import Final
 
-from local.topology.repository import Repository
+from local.topology.repository import repository
 
 _MARKUP: Final = re.compile(r"\[/?bold\]")
 _LIST: Final = re.compile(r"\*\*Commands\*\*:\n\n(?:\* .*\n)+\n")
@@ -50,7 +50,7 @@ def events() -> str:
 
     from shared.wire import events as declared
 
-    folder = Repository.find().root / "eventing"
+    folder = repository() / "eventing"
     documents = [
         each
         for name in ("event-types.yaml", "triggers.yaml")

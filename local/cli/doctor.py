@@ -46,9 +46,9 @@ def doctor(
     if cluster:
         from local.cluster import doctor as cluster_doctor
         from local.cluster.kubectl import Kubectl
-        from local.topology.repository import Repository
+        from local.topology.repository import repository
 
-        root = Repository.find().root
+        root = repository()
         findings = list(cluster_doctor.examine(Kubectl(context), namespace, root))
     else:
         from local import machine

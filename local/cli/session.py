@@ -8,7 +8,7 @@ import json
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import typer
@@ -18,11 +18,11 @@ from rich.live import Live
 from local.cli import display
 from local.cli.lan_address import lan_address
 from local.cli.notices import Notices
-from local.instance import Instance
+from local.instance import Instance, status_path, write_json
 from local.machine import raise_open_files
-from local.supervisor import status
 from local.supervisor.options import Options
 from local.supervisor.platform import Platform
+from local.supervisor.status import Sampler
 from shared.runtime.tasks import end
 
 _PLAIN_EVERY_S = 10.0
@@ -149,7 +149,7 @@ async def _live(
     sample: dict[str, Any] = {}
     data_dir = platform.options.data_dir.absolute()
 
-    sampler = status.Sampler(platform, lambda text: notice(f"broker: {text}"))
+    sampler = Sampler(platform, lambda text: notice(f"broker: {text}"))
     live = Live(console=console, auto_refresh=False, transient=False)
     if console.is_terminal:
         live.start()
@@ -157,11 +157,10 @@ async def _live(
     async def show() -> None:
         nonlocal printed_s, processes, sample
         while True:
-            latest = await sampler.sample()
-            sample = asdict(latest)
+            sample = await sampler.sample()
             now = [each.pid for each in platform.keepers]
             try:
-                status.write(latest, data_dir)
+                write_json(status_path(data_dir), sample)
                 if now != processes:
                     platform.describe()
                     processes = now

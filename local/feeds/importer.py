@@ -21,6 +21,7 @@ from typing import Final
 import numpy as np
 
 from local.feeds.files.trades import Trades
+from local.instance import write_json
 from shared.adapter.event import OutgoingEvent
 from shared.adapter.sink import Sink
 from shared.errors import TransientError
@@ -135,12 +136,8 @@ class Positions:
     def advance(self, identity: str, number: int) -> None:
         """Record that the broker has this batch and all before it."""
         self._next[identity] = number + 1
-        if self._path is None:
-            return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        written = self._path.with_suffix(".new")
-        written.write_text(json.dumps(self._next))
-        written.replace(self._path)
+        if self._path is not None:
+            write_json(self._path, self._next)
 
 
 def batches(trades: Iterator[Trades], salt: str = "") -> Iterator[Numbered]:

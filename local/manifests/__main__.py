@@ -10,7 +10,7 @@ import yaml
 
 from local.manifests import chart
 from local.manifests.service import service
-from local.topology.repository import Repository
+from local.topology.repository import repository
 
 _HEADER = (
     "# Made from {} by `make services`; do not edit. What it cannot say: kustomization.yaml.\n"
@@ -37,7 +37,7 @@ def files(root: Path) -> dict[Path, str]:
 
 def main() -> None:
     """Command line."""
-    root = Repository.find().root
+    root = repository()
     stale = _compare(files(root))
     if shutil.which("kubectl") is None:
         sys.stderr.write("kubectl is not installed: the Helm chart stays as it is\n")

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import yaml
 
-from local.topology.repository import Repository
+from local.topology.repository import repository
 
 PACKAGES: Final = ("functions", "shared")
 _OTHER_SERVER: Final = ("functions-framework", "cloudevents", "uvicorn", "uvloop", "httptools")
@@ -71,7 +71,7 @@ def _manifest(manifest: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     """Command line."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "dist/function")
-    write(Repository.find().root, folder)
+    write(repository(), folder)
     sys.stdout.write(f"now: kn func deploy --path {folder} --builder host --registry REGISTRY\n")
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 import yaml
 
 from local.errors import UsageError
-from local.topology.repository import Repository
+from local.topology.repository import repository
 
 OVERLAYS: Final = ("dev", "prod", "small")
 _KNOWN: Final = ("dev.local/kandle", "registry.example.com/kandle")
@@ -25,7 +25,7 @@ _KNOWN: Final = ("dev.local/kandle", "registry.example.com/kandle")
 
 def main() -> None:
     """Command line."""
-    root = Repository.find().root
+    root = repository()
     version, *rest = sys.argv[1:]
     dist = root / "dist"
     dist.mkdir(exist_ok=True)

@@ -54,19 +54,6 @@ class NotReadyError(Exception):
     """A component does not serve yet, or no longer; the message is the reason."""
 
 
-async def no_preparation() -> None:
-    """Do nothing before the start."""
-
-
-async def works_while_it_runs() -> str | None:
-    """Return None: a running process needs no restart."""
-    return None
-
-
-def no_clean_up() -> None:
-    """Do nothing after the end."""
-
-
 @dataclass(frozen=True)
 class Component:
     """One process of the platform.
@@ -85,9 +72,9 @@ class Component:
     ready: Callable[[], Awaitable[bool]]
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     directory: Path = field(default_factory=Path.cwd)
-    prepare: Callable[[], Awaitable[None]] = no_preparation
-    broken: Callable[[], Awaitable[str | None]] = works_while_it_runs
-    clean_up: Callable[[], None] = no_clean_up
+    prepare: Callable[[], Awaitable[None]] | None = None
+    broken: Callable[[], Awaitable[str | None]] | None = None
+    clean_up: Callable[[], None] | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
     start_timeout_s: float = 30.0

@@ -99,7 +99,7 @@ class Platform:
         workspace.ports.leave_out(*(port for port in fixed_ports if port is not None))
 
         if topology.functions:  # for a broker alone it would cost more than it saves
-            self._forks = await Forks.start(topology.repository.root, workspace.log("fork-server"))
+            self._forks = await Forks.start(topology.root, workspace.log("fork-server"))
         servers = await self._servers(workspace, progress)
         self.plan = Plan(topology, self.options, workspace, self.variables)
         addresses = self._data_dir / "run" / "addresses.json"
@@ -125,7 +125,7 @@ class Platform:
         write_feeds(self._data_dir, self.options.feeds)
         feeds = FeedKeepers(
             self._data_dir,
-            self.options.feeds,
+            {each.name: each for each in self.options.feeds},
             self.keepers,
             plan.bridges,
             lambda component: Keeper(component, self._record, self._notice, self._forks),
@@ -137,16 +137,6 @@ class Platform:
     def describe(self) -> Instance:
         """Write the running components to the instance file, and return them."""
         assert self.plan is not None
-        running = [
-            RunningComponent(
-                each.component.name,
-                each.component.kind,
-                each.pid,
-                each.component.url,
-                str(each.component.log),
-            )
-            for each in self.keepers
-        ]
         instance = Instance(
             pid=os.getpid(),
             started_at=self._started_at,
@@ -157,7 +147,7 @@ class Platform:
                 **({"OBSERVE_URL": self._observer.url} if self._observer else {}),
             },
             addresses=self.plan.addresses,
-            components=[*self._external, *running],
+            components=[*self._external, *(each.described() for each in self.keepers)],
         )
         instance.write()
         return instance

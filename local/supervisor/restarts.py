@@ -8,6 +8,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from local.errors import PlatformError, StartError
+from local.instance import RunningComponent
 from local.supervisor.child import Child
 from local.supervisor.component import Component, NotReadyError
 from local.supervisor.forks import Forks
@@ -68,6 +69,11 @@ class Keeper:
         """Process id of the running process, if any."""
         return self._child.pid if self._child else None
 
+    def described(self) -> RunningComponent:
+        """Return its description for other processes."""
+        part = self.component
+        return RunningComponent(part.name, part.kind, self.pid, part.url, str(part.log))
+
     async def start(self) -> None:
         """Start it; return when it is ready.
 
@@ -102,7 +108,7 @@ class Keeper:
     async def mend(self) -> None:
         """Stop a process that runs but is broken; it is restarted like any that ended."""
         child = self._child
-        if child is None or self.state is not State.READY:
+        if child is None or self.component.broken is None or self.state is not State.READY:
             return
         reason = await self.component.broken()
         if reason is not None and child is self._child and not self._stopping:
@@ -164,7 +170,8 @@ class Keeper:
 
     async def _spawn(self) -> Child:
         self.state = State.STARTING
-        await self.component.prepare()
+        if self.component.prepare is not None:
+            await self.component.prepare()
         child = await Child.start(self.component, self._forks)
         self._child = child
         self._record.add(self.component.name, child.pid, self.component.stop_signal)
@@ -203,7 +210,8 @@ class Keeper:
     def _forget(self) -> None:
         if self._child is not None:
             self._record.remove(self.component.name)
-            self.component.clean_up()
+            if self.component.clean_up is not None:
+                self.component.clean_up()
             self._child = None
 
 

@@ -6,9 +6,8 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
@@ -18,7 +17,6 @@ import orjson
 from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
-from local.instance import status_path, write_json
 from local.supervisor.component import Kind
 from local.supervisor.counters import Counters, kandle_samples
 from local.supervisor.platform import Platform
@@ -58,54 +56,11 @@ _TIMEOUT_S = 0.8
 _CHECK_EVERY_S = 5.0
 _ACCEPTED = "accepted"
 _DEAD_LETTERED, _LOST, _ELSEWHERE = "dead_lettered", "lost", "elsewhere"
-
-
-@dataclass(frozen=True)
-class ComponentStatus:
-    """State of one process; `reason`: why it is not ready; `restarts` since the start."""
-
-    name: str
-    kind: str
-    state: str
-    reason: str | None
-    pid: int | None
-    restarts: int
-    url: str
-    log: str
-
-
-@dataclass(frozen=True)
-class Status:
-    """One sample. Counts are since the instance started, rates over the last five seconds.
-
-    `dead_letters` is how many the stream holds, and how many went to sinks that do not write to
-    it. `dead_lettered` and `lost` is what the triggers gave up, with and without a dead letter
-    sink that took it. `lag` is, by trigger, what waits or is unanswered; `unready` is, only for
-    triggers that deliver nothing, why. `input_notes`: what senders should know of their input.
-    `trades_age_s`, `candles_age_s`: from receipt to the watchers; None where nothing is shown.
-    """
-
-    time: str
-    uptime_s: float
-    ticks_per_s: float
-    events_per_s: float
-    ticks: int
-    events: int
-    candles: int
-    rejects: int
-    dead_letters: int
-    dead_lettered: int
-    lost: int
-    udp_datagrams: int
-    ticks_stored: int
-    candles_stored: int
-    trades_age_s: float | None
-    candles_age_s: float | None
-    lag: dict[str, int]
-    unready: dict[str, str]
-    warnings: list[dict[str, str]]
-    input_notes: list[str]
-    components: list[ComponentStatus]
+_COUNTED: Final = {
+    "candles": "candles_published",
+    **{each: each for each in ("rejects", "udp_datagrams", "ticks_stored", "candles_stored")},
+}
+"""Counters by their names in the sample."""
 
 
 class Sampler:
@@ -135,8 +90,16 @@ class Sampler:
         if self._nats is not None:
             await self._nats.close()
 
-    async def sample(self) -> Status:
-        """Query every component. One that does not answer keeps its last values."""
+    async def sample(self) -> dict[str, Any]:
+        """Query every component. One that does not answer keeps its last values.
+
+        Counts are since the instance started, rates over the last five seconds. `dead_letters` is
+        how many the stream holds, and how many went to sinks that do not write to it.
+        `dead_lettered` and `lost` is what the triggers gave up, with and without a dead letter sink
+        that took it. `lag` is, by trigger, what waits or is unanswered; `unready` is, only for
+        triggers that deliver nothing, why. `input_notes`: what senders should know of their input.
+        `trades_age_s`, `candles_age_s`: from receipt to the watchers; None where nothing is shown.
+        """
         await asyncio.gather(
             self._ask_broker(),
             self._ask_dead_letters(),
@@ -225,7 +188,7 @@ class Sampler:
     def _age_s(self, kind: str) -> float | None:
         return max((each[kind] for each in self._ages.values()), default=0.0) or None
 
-    def _status(self) -> Status:
+    def _status(self) -> dict[str, Any]:
         total = self._counters.total
         now = time.monotonic()
         ticks, events = total("kandle_ticks_total"), total(_ACCEPTED)
@@ -234,46 +197,33 @@ class Sampler:
             self._history.popleft()
         since, old_ticks, old_events = self._history[0]
         span_s = max(now - since, 1e-3)
-        return Status(
-            time=datetime.now(UTC).isoformat(timespec="milliseconds"),
-            uptime_s=round(now - self._started, 1),
-            ticks_per_s=round((ticks - old_ticks) / span_s, 1),
-            events_per_s=round((events - old_events) / span_s, 1),
-            ticks=ticks,
-            events=events,
-            candles=total("kandle_candles_published_total"),
-            rejects=total("kandle_rejects_total"),
-            dead_letters=self._dead_letters + total(_ELSEWHERE),
-            dead_lettered=total(_DEAD_LETTERED),
-            lost=total(_LOST),
-            udp_datagrams=total("kandle_udp_datagrams_total"),
-            ticks_stored=total("kandle_ticks_stored_total"),
-            candles_stored=total("kandle_candles_stored_total"),
-            trades_age_s=self._age_s("trades"),
-            candles_age_s=self._age_s("candles"),
-            lag=dict(self._lag),
-            unready=dict(self._unready),
-            warnings=self._warnings,
-            input_notes=input_notes(self._counters),
-            components=[
-                ComponentStatus(
-                    each.component.name,
-                    each.component.kind,
-                    each.state,
-                    each.reason,
-                    each.pid,
-                    each.restarts,
-                    each.component.url,
-                    str(each.component.log),
-                )
+        return {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "uptime_s": round(now - self._started, 1),
+            "ticks_per_s": round((ticks - old_ticks) / span_s, 1),
+            "events_per_s": round((events - old_events) / span_s, 1),
+            "ticks": ticks,
+            "events": events,
+            **{name: total(f"kandle_{counter}_total") for name, counter in _COUNTED.items()},
+            "dead_letters": self._dead_letters + total(_ELSEWHERE),
+            "dead_lettered": total(_DEAD_LETTERED),
+            "lost": total(_LOST),
+            "trades_age_s": self._age_s("trades"),
+            "candles_age_s": self._age_s("candles"),
+            "lag": self._lag,
+            "unready": self._unready,
+            "warnings": self._warnings,
+            "input_notes": input_notes(self._counters),
+            "components": [
+                {
+                    **asdict(each.described()),
+                    "state": each.state,
+                    "reason": each.reason,
+                    "restarts": each.restarts,
+                }
                 for each in self._platform.keepers
             ],
-        )
-
-
-def write(status: Status, data_dir: Path) -> None:
-    """Write the status for `kandle status`."""
-    write_json(status_path(data_dir), asdict(status))
+        }
 
 
 async def _ignore(_: Exception) -> None:

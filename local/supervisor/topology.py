@@ -13,7 +13,7 @@ from local.supervisor.component import STORE_VARIABLES
 from local.supervisor.options import Options
 from local.topology.environment import STORES_SECRET
 from local.topology.eventing import Eventing, load_eventing
-from local.topology.repository import Repository
+from local.topology.repository import repository
 from local.topology.selection import ALL as EVERY
 from local.topology.selection import select_deployments, select_functions
 from local.topology.workloads import (
@@ -44,7 +44,7 @@ class Topology:
     of functions without work, since a variable is not set; they and their Triggers are left out.
     """
 
-    repository: Repository
+    root: Path
     directory: Path
     eventing: Eventing
     functions: tuple[Function, ...]
@@ -56,15 +56,15 @@ class Topology:
     @classmethod
     def load(cls, options: Options) -> Topology:
         """Read it. Raises ManifestError or UsageError, before anything was started."""
-        repository = Repository.find()
+        root = repository()
         own = options.eventing is None
-        directory = (options.eventing or repository.eventing).absolute()
+        directory = (options.eventing or root / "eventing").absolute()
         if not directory.is_dir():
             raise UsageError(f"--eventing: {directory} is no directory")
         eventing = load_eventing(directory)
-        available = load_functions(repository.functions)
+        available = load_functions(root / "functions")
         if not own:  # another topology may send everything to the pipeline as one function
-            available += load_pipeline(repository.root)
+            available += load_pipeline(root)
         functions = select_functions(available, options.functions, eventing, everything=own)
         idle = frozenset(
             each.host
@@ -73,15 +73,16 @@ class Topology:
         )
         functions = tuple(each for each in functions if each.host not in idle)
         eventing = eventing.without(idle)
-        bridges = select_deployments(load_deployments(repository.bridges), eventing, functions)
+        deployments = root / "knative" / "bridges"
+        bridges = select_deployments(load_deployments(deployments), eventing, functions)
         topology = cls(
-            repository,
+            root,
             directory,
             eventing,
             functions,
             _selected(bridges, options),
             tuple(each for each in bridges if is_feed_bridge(each)),
-            load_config_maps(directory, repository.bridges),
+            load_config_maps(directory, deployments),
             idle,
         )
         if options.simulate and not topology.takes_udp:

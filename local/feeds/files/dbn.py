@@ -7,7 +7,7 @@ side is the aggressor's (A sold, B bought).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -63,15 +63,7 @@ def read(part: Part, choice: Choice) -> tuple[Layout, Iterator[dict[str, object]
         raise FileError(
             f"{part}: DBN files need the package databento-dbn: pip install databento-dbn"
         ) from None
-    layout = LAYOUT if choice.symbol is None else _named(choice.symbol)
-    return layout, _trades(part, databento_dbn)
-
-
-def _named(symbol: str) -> Layout:
-    columns = {name: name for name in LAYOUT.columns if name != "symbol"}
-    return Layout(
-        LAYOUT.name, columns, unit="ns", price_decimals=9, sides=LAYOUT.sides, symbol=symbol
-    )
+    return replace(LAYOUT, symbol=choice.symbol), _trades(part, databento_dbn)
 
 
 def _trades(part: Part, dbn: Any) -> Iterator[dict[str, object]]:

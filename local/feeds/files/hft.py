@@ -27,6 +27,7 @@ _LAYOUT: Final = Layout(
     "hftbacktest events",
     {"price": "px", "size": "qty", "time": "exch_ts", "side": "side"},
     unit="ns",
+    symbol_of=symbols.of_hftbacktest,
 )
 _ROWS: Final = 200_000
 
@@ -48,11 +49,7 @@ def read(part: Part, choice: Choice, progress: Progress) -> tuple[Layout, Iterat
             f"{part}: is an array of {dtype}, not of hftbacktest's events ({', '.join(_COLUMNS)},"
             " ...): convert it to CSV or Parquet"
         )
-    layout = _LAYOUT
-    name = symbols.of_hftbacktest(part.path.name)
-    if name is not None and choice.symbol is None:
-        choice = Choice(name, choice.columns, choice.unit, choice.zone)
-    layout = chosen(layout, choice, list(layout.columns.values()), part.path.name)
+    layout = chosen(_LAYOUT, choice, list(_LAYOUT.columns.values()), part.path.name)
     return layout, _trades(part, dtype, int(shape[0]), progress)
 
 

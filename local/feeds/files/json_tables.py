@@ -8,7 +8,6 @@ from functools import lru_cache
 from itertools import chain, islice
 from typing import Final
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,14 +26,11 @@ from local.feeds.files.layouts import (
 )
 from local.feeds.files.opening import Part
 from shared.inputs.fields import Field, layout_of
-from shared.inputs.messages import text_of
 
 _BLANKS: Final = " \t\v\f\ufeff"
 """Characters stripped from lines; concatenated files contain byte order marks."""
 _SIDE: Final = FIELD_ORDER.index(Field.SIDE)
 _FREQTRADE_ROW: Final = ("timestamp", "id", "type", "side", "price", "amount", "cost")
-
-_decode_raw: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def read_lines(part: Part, choice: Choice) -> Tables:
@@ -82,13 +78,12 @@ def _json_tables(part: Part, blocks: Iterator[pa.Array]) -> Iterator[pa.Table]:
     number = 1
     for lines in map(_filled, blocks):
         groups, ungrouped = flat_json.group_lines(lines)
-        rows = [_json_row(part, number + row, lines[row].as_py()) for row in ungrouped.tolist()]
-        columns = zip(*rows, strict=True) if rows else ((),) * len(FIELDS)
-        tables = [pa.table([pa.array(column, pa.string()) for column in columns], FIELDS)]
+        rest = ((number + row, lines[row].as_py()) for row in ungrouped.tolist())
+        tables = [*tables_of(map(_fields, _objects(part, rest)), FIELDS)]
         tables += [_group_table(each) for each in groups]
         order = np.argsort(np.concatenate([ungrouped, *(each.rows for each in groups)]))
         table = pa.concat_tables(tables)
-        yield table if len(groups) == 1 and not rows else table.take(pa.array(order))
+        yield table if len(tables) == 1 else table.take(pa.array(order))
         number += len(lines)
 
 
@@ -107,21 +102,6 @@ def _group_table(group: flat_json.LineGroup) -> pa.Table:
     derived = pc.if_else(sold, "sell", pc.if_else(pc.equal(maker, ""), "", "buy"))
     columns[_SIDE] = pc.if_else(pc.equal(side, ""), derived, side)
     return pa.table(columns, FIELDS)
-
-
-def _json_row(part: Part, number: int, line: str) -> tuple[str, ...]:
-    try:
-        values = _decode_raw(line)
-    except (msgspec.DecodeError, RecursionError):  # or an extension of Python's json: NaN
-        (trade,) = _objects(part, iter([(number, line)]))
-        return tuple(_text(value) for value in _fields(trade).values())
-    row = [
-        next((text for key in keys if (text := text_of(values[key]))), "")
-        for keys in _keys_of(tuple(values))
-    ]
-    if not row[_SIDE] and (maker := row.pop()):
-        row[_SIDE] = MAKER.get(maker, "buy")
-    return tuple(row[: len(FIELDS)])
 
 
 @lru_cache(maxsize=1024)
@@ -173,7 +153,7 @@ def _fields(trade: Mapping[str, object]) -> dict[str, object]:
         values = (trade[key] for key in keys_of.get(field, ()))
         fields[name] = next((value for value in values if value not in (None, "")), None)
     if fields["side"] is None and (flags := keys_of.get(Field.BUYER_MAKER)):
-        maker = trade[flags[0]]
+        maker = next((trade[key] for key in flags if trade[key] not in (None, "")), None)
         fields["side"] = None if maker is None else MAKER.get(str(maker), "buy")
     return fields
 

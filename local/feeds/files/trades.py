@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -21,7 +22,7 @@ from local.feeds.files.tables import read_tables
 from local.feeds.files.trade_times import TradeTimes
 from local.feeds.tick import Tick
 from shared.inputs.fields import VOID_CORRECTIONS
-from shared.market.timestamps import parse_us
+from shared.market.timestamps import parse_us, scaled_us
 
 _NEEDS_QUOTES: Final = (b",", b'"', b"\r", b"\n")
 
@@ -77,25 +78,16 @@ class Trades:
         )
 
     def times_us(self) -> NDArray[np.int64]:
-        """Return the event times, microseconds since 1970 UTC; -1 if missing or invalid.
-
-        Numbers are s, ms, us or ns by their magnitude, other text ISO 8601.
-        """
+        """Return the event times, microseconds since 1970 UTC; -1 if missing or invalid."""
         column = self.columns["time"].combine_chunks()
         times = np.full(len(column), -1, dtype=np.int64)
         digits = pc.match_substring_regex(column, r"^\d{9,19}$").to_numpy(zero_copy_only=False)
-        if digits.any():
-            numbers = column.filter(pa.array(digits)).cast(pa.int64()).to_numpy()
-            us = np.where(numbers < 10**11, numbers * 10**6, numbers)
-            us = np.where((numbers >= 10**11) & (numbers < 10**14), numbers * 1000, us)
-            times[digits] = np.where(numbers >= 10**17, numbers // 1000, us)
-        for row in np.flatnonzero(~digits).tolist():
-            text = column[row].as_py()
-            if text:
-                try:
-                    times[row] = parse_us(text)
-                except ValueError:
-                    continue  # the pipeline rejects it with a reason
+        numbers = column.filter(pa.array(digits)).cast(pa.int64()).to_numpy()
+        us, is_valid = scaled_us(numbers)
+        times[digits] = np.where(is_valid, us, -1)
+        for row in np.flatnonzero(times < 0).tolist():
+            with suppress(ValueError):  # the pipeline rejects it with a reason
+                times[row] = parse_us(column[row].as_py())
         return times
 
 

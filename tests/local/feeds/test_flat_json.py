@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from local.feeds.files import flat_json, json_tables
 from local.feeds.files.errors import FileError
-from local.feeds.files.layouts import Choice
+from local.feeds.files.layouts import FIELDS, Choice
 from local.feeds.files.opening import Progress
 from local.feeds.files.trades import read_trades
 
@@ -60,9 +61,14 @@ def documents(draw: st.DrawFn) -> list[str]:
 def one_by_one(path: Path, lines: list[str]) -> list[tuple[str, ...]] | None:
     """The JSON parser's result of each line; None where it refuses one."""
     try:
-        return [json_tables._json_row(path, n, line) for n, line in enumerate(lines, 1)]  # type: ignore[arg-type]
+        objects = list(json_tables._objects(path, enumerate(lines, 1)))  # type: ignore[arg-type]
     except FileError:
         return None
+    return _rows(json_tables.tables_of(map(json_tables._fields, objects), FIELDS))
+
+
+def _rows(tables: Iterable[pa.Table]) -> list[tuple[str, ...]]:
+    return [row for table in tables for row in zip(*table.to_pydict().values(), strict=True)]
 
 
 @given(documents())
@@ -74,8 +80,7 @@ def test_lines_read_at_once_equal_the_parser(lines: list[str]) -> None:
     except FileError:
         assert expected is None
         return
-    rows = [row for table in tables for row in zip(*table.to_pydict().values(), strict=True)]
-    assert rows == expected
+    assert _rows(tables) == expected
 
 
 @given(documents())
@@ -125,3 +130,13 @@ def test_a_line_that_is_no_json_is_named(tmp_path: Path) -> None:
     path.write_text('{"symbol":"A","price":1}\n\n{"symbol":"A","price":1.}\n')
     with pytest.raises(FileError, match="row 2 is not JSON"):
         list(read_trades([path], Choice(), Progress()))
+
+
+def test_an_empty_maker_flag_is_no_side(tmp_path: Path) -> None:
+    """An empty buyer-is-maker flag of an array's object gives no side, like that of a line."""
+    path = tmp_path / "trades.json"
+    trade = '{"symbol": "A", "price": 1, "time": 1740043800000, "m": ""}'
+    for content in (trade, f"[{trade}]"):
+        path.write_text(content)
+        ((_, read),) = read_trades([path], Choice(), Progress())
+        assert read.columns["side"].to_pylist() == [""]

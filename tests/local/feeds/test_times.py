@@ -216,3 +216,10 @@ def test_a_date_needs_a_time_of_day(tmp_path: Path) -> None:
     path.write_text("date,time,symbol,price\n1973-01-02,101010101,A,1\n")
     columns, unit = parse_columns("time=time:s")
     assert lines(path, Choice(columns=columns, unit=unit)) == ["A,1,,101010101000000"]
+
+
+def test_a_number_that_reads_as_a_date_has_no_time(tmp_path: Path) -> None:
+    """A time like 20250220093000, which the pipeline rejects, is not of the year 2611."""
+    path = written(tmp_path / "t.csv", "symbol,price,time\nA,1,20250220093000\nA,1,1740043800000\n")
+    (read,) = trades(path)
+    assert read.times_us().tolist() == [-1, 1740043800000000]

@@ -11,9 +11,9 @@ import yaml
 
 from local.errors import UsageError
 from local.manifests.release import OVERLAYS, images, notes, pinned
-from local.topology.repository import Repository
+from local.topology.repository import repository
 
-ROOT = Repository.find().root
+ROOT = repository()
 CHANGELOG = """# Changelog
 About it.
 

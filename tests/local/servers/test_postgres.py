@@ -55,6 +55,7 @@ def test_an_interrupted_initialisation_is_begun_anew(place: Workspace, tmp_path:
     component = postgres(place).component
 
     async def interrupted() -> None:
+        assert component.prepare is not None
         task = asyncio.ensure_future(component.prepare())
         while not (place.data_dir / "postgres" / "cluster.new").exists():  # noqa: ASYNC110
             await asyncio.sleep(0.01)

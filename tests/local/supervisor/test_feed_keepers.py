@@ -49,7 +49,7 @@ def test_a_list_that_is_gone_ends_no_bridge(tmp_path: Path, gone: str) -> None:
     async def follow() -> None:
         both = parse_feeds(["binance:BTCUSDT", "kraken:BTC/USD"])
         write_feeds(tmp_path, both)
-        feeds = FeedKeepers(tmp_path, (), keepers, bridges_of, keep, lambda: None, notices.append)
+        feeds = FeedKeepers(tmp_path, {}, keepers, bridges_of, keep, lambda: None, notices.append)
         task = asyncio.create_task(feeds.follow())
         await until(lambda: [n.endswith("is taken") for n in notices] == [True, True])
         before = [keeper.pid for keeper in keepers]

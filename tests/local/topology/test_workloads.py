@@ -7,7 +7,7 @@ import pytest
 from local.errors import ManifestError, UsageError
 from local.topology.environment import Values, localised, resolve
 from local.topology.eventing import load_eventing
-from local.topology.repository import Repository
+from local.topology.repository import repository
 from local.topology.selection import select_deployments, select_functions, sink_environment
 from local.topology.workloads import (
     Function,
@@ -168,10 +168,10 @@ def test_addresses_of_the_cluster_become_local_ones() -> None:
 
 def test_the_projects_own_topology_is_complete() -> None:
     """Every function and bridge has all its values, and `all` selects each of them."""
-    repository = Repository.find()
-    eventing = load_eventing(repository.eventing)
-    functions = load_functions(repository.functions)
-    config_maps = load_config_maps(repository.eventing)
+    root = repository()
+    eventing = load_eventing(root / "eventing")
+    functions = load_functions(root / "functions")
+    config_maps = load_config_maps(root / "eventing")
     assert select_functions(functions, "all", eventing, everything=True) == functions
     assert {each.endpoint for each in functions} >= {"api", "ingest"}
     stores = {
@@ -181,8 +181,8 @@ def test_the_projects_own_topology_is_complete() -> None:
     values = Values({"kandle-stores": dict.fromkeys(stores, "x")}, config_maps, {})
     for each in functions:
         environment = resolve(each.env, values)
-        assert (repository.root / environment["FUNCTION_SOURCE"]).is_file()
-    bridges = load_deployments(repository.bridges)
+        assert (root / environment["FUNCTION_SOURCE"]).is_file()
+    bridges = load_deployments(root / "knative" / "bridges")
     deployments = select_deployments(bridges, eventing, functions)
     assert [each.name for each in deployments] == ["exchange-bridge", "live-grpc", "udp-listener"]
     sources = select_deployments(bridges, eventing, ())
@@ -194,10 +194,10 @@ def test_the_projects_own_topology_is_complete() -> None:
 
 def test_another_topology_runs_only_what_it_refers_to(tmp_path: Path) -> None:
     """Only subscribers, dead letter sinks and subjects of SinkBindings run."""
-    repository = Repository.find()
-    functions = load_functions(repository.functions)
+    root = repository()
+    functions = load_functions(root / "functions")
     for name in ("channel.yaml", "brokers.yaml"):
-        (tmp_path / name).write_text((repository.eventing / name).read_text())
+        (tmp_path / name).write_text((root / "eventing" / name).read_text())
     (tmp_path / "trigger.yaml").write_text(
         "apiVersion: eventing.knative.dev/v1\nkind: Trigger\n"
         "metadata: {name: only, namespace: kandle}\n"
