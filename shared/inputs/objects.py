@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from functools import lru_cache, partial
-from typing import Final, NamedTuple
+from functools import partial
+from typing import Final
 
 import msgspec
 
@@ -19,7 +19,7 @@ from shared.inputs import fix
 from shared.inputs.busts import BustRow, read_bust, word_of
 from shared.inputs.elements import BUY, NO_TIME, SELL, UNKNOWN, QuoteElement, TradeElement
 from shared.inputs.feed_rows import Elements, Feed, Fields
-from shared.inputs.fields import POLYGON, POLYGON_IDS, VOID_CORRECTIONS, Field, layout_of
+from shared.inputs.fields import POLYGON, POLYGON_IDS, VOID_CORRECTIONS, Field, Layout, layout_of
 from shared.inputs.line import (
     MAKER_SIDES,
     NUMBERED_SIDES,
@@ -75,46 +75,14 @@ _OF_NO_TRADE: Final = (
 )
 
 
-class _Names(NamedTuple):
-    """The names of an object for each field, in order of precedence."""
-
-    symbol: tuple[str, ...]
-    price: tuple[str, ...]
-    size: tuple[str, ...]
-    time: tuple[str, ...]
-    side: tuple[str, ...]
-    buyer_maker: tuple[str, ...]
-    side_number: tuple[str, ...]
-    signed_size: tuple[str, ...]
-    trade_id: tuple[str, ...]
-    conditions: tuple[str, ...]
-    bid: tuple[str, ...]
-    ask: tuple[str, ...]
-    bid_size: tuple[str, ...]
-    ask_size: tuple[str, ...]
-    unread: tuple[str, ...]
-    venue_known: bool
-
-
-@lru_cache(maxsize=4096)
-def _names_of(keys: tuple[str, ...]) -> _Names:
-    layout = layout_of(keys)
-    fields = (Field[name.upper()] for name in _Names._fields[:-2])
-    columns = (layout.places.get(field, ()) for field in fields)
-    return _Names._make([*columns, layout.unread, layout.venue_known])
-
-
-def _text(values: Values, names: tuple[str, ...]) -> str:
-    """Return the first present value, as text."""
-    for name in names:
+def _text(values: Values, layout: Layout, field: Field) -> str:
+    """Return the field's first present value, as text; an object or list is no symbol."""
+    for name in layout.places.get(field, ()):
+        if field is Field.SYMBOL and bytes(values[name])[:1] in (b"[", b"{"):
+            continue
         if text := text_of(values[name]):
             return text
     return ""
-
-
-def _symbol(values: Values, names: _Names) -> str:
-    """Return the first symbol; an object or list is none, `"[X]"` is one."""
-    return _text(values, tuple(n for n in names.symbol if bytes(values[n])[:1] not in (b"[", b"{")))
 
 
 def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
@@ -149,15 +117,17 @@ def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
         if "ev" not in values and any(values.keys() >= names for names in _ALPACA):
             _reject(messages, number, inner, "bad_message", _OF_ALPACA)
             continue
-        names = _names_of(tuple(values))
-        letters = [name for name in (*names.symbol[:1], *names.price[:1]) if len(name) == 1]
-        if letters and inner.original and not names.venue_known:
+        layout = layout_of(tuple(values))
+        first = [layout.places.get(each, ("",))[0] for each in (Field.SYMBOL, Field.PRICE)]
+        letters = [name for name in first if len(name) == 1]
+        if letters and inner.original and not layout.venue_known:
             reason = f"its venue, and so what {letters[0]} means, is not known here: {_EXAMPLE}"
             _reject(messages, number, inner, "bad_message", reason)
             continue
-        symbol = _symbol(values, names) or inner.symbol
-        price = _text(values, names.price) if inner.is_trade else ""
-        bid, ask = _text(values, names.bid), _text(values, names.ask)
+        text = partial(_text, values, layout)
+        symbol = text(Field.SYMBOL) or inner.symbol
+        price = text(Field.PRICE) if inner.is_trade else ""
+        bid, ask = text(Field.BID), text(Field.ASK)
         if not symbol or not (price or bid or ask):
             missing = "price" if symbol else "symbol"
             present = ", ".join(message if inner.original is None else values)[:200]
@@ -168,20 +138,19 @@ def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
                 messages.leave(number, reason)
             continue
         try:
-            time = _text(values, names.time)
+            time = text(Field.TIME)
             time_us = time_of("timestamp", time) if time else NO_TIME
             if price:
-                trade = _trade(symbol, price, time_us, inner, names)
+                trade = _trade(symbol, price, time_us, inner, layout)
                 items.add(number, inner.line, trade)
         except RejectedLineError as error:
             _reject(messages, number, inner, error.code, str(error))
             continue
         if bid or ask:
-            sizes = _text(values, names.bid_size), _text(values, names.ask_size)
+            sizes = text(Field.BID_SIZE), text(Field.ASK_SIZE)
             quote = QuoteElement(symbol, bid, ask, *sizes, time_us)
             items.add(number, inner.line, quote)
-        if names.unread:
-            unread.update(names.unread)
+        unread.update(layout.unread)
 
     rows, quotes, rejected = items.rows(FEED, rules.naming, partial(object_at, batch))
     return Parsed(rows, messages.rejected + rejected, quotes, messages.skipped, unread, busts)
@@ -210,16 +179,17 @@ def _reject(messages: Messages[Values], number: int, inner: Inner, code: str, de
     messages.reject(number, code, detail, inner.line, inner.original)
 
 
-def _side(inner: Inner, names: _Names) -> int:
+def _side(inner: Inner, layout: Layout) -> int:
     """Return the aggressor's side. Raises RejectedLineError."""
     values = inner.values
-    side = read_side("side", absent(_text(values, names.side)))
-    if side == UNKNOWN and names.buyer_maker:
-        side = read_side("buyer is maker", _text(values, names.buyer_maker), MAKER_SIDES)
-    if side == UNKNOWN and names.side_number:
-        side = read_side("side", _text(values, names.side_number), NUMBERED_SIDES)
-    if side == UNKNOWN and names.signed_size:
-        side = SELL if _text(values, names.signed_size).startswith("-") else BUY
+    text = partial(_text, values, layout)
+    side = read_side("side", absent(text(Field.SIDE)))
+    if side == UNKNOWN:
+        side = read_side("buyer is maker", text(Field.BUYER_MAKER), MAKER_SIDES)
+    if side == UNKNOWN:
+        side = read_side("side", text(Field.SIDE_NUMBER), NUMBERED_SIDES)
+    if side == UNKNOWN and Field.SIGNED_SIZE in layout.places:
+        side = SELL if text(Field.SIGNED_SIZE).startswith("-") else BUY
     if side == UNKNOWN:
         for name, sides in _OTHER_SIDES.items():
             if name in values:
@@ -227,9 +197,9 @@ def _side(inner: Inner, names: _Names) -> int:
     return _OTHER_SIDE[side] if inner.side_is_maker else side
 
 
-def _trade_id(values: Values, names: _Names) -> str:
+def _trade_id(values: Values, layout: Layout) -> str:
     """Return the id. Polygon's are prefixed by exchange and reporting facility, their scope."""
-    trade_id = _text(values, names.trade_id)
+    trade_id = _text(values, layout, Field.TRADE_ID)
     for mark, within in _IDS_WITHIN:
         if trade_id and mark in values:
             scopes = (_optional(values, key) for key in within)
@@ -241,11 +211,12 @@ def _optional(values: Values, key: str) -> str:
     return text_of(values[key]) if key in values else ""
 
 
-def _trade(symbol: str, price: str, time_us: int, inner: Inner, names: _Names) -> TradeElement:
+def _trade(symbol: str, price: str, time_us: int, inner: Inner, layout: Layout) -> TradeElement:
     """Return the trade. Raises RejectedLineError."""
     values = inner.values
-    side, trade_id = _side(inner, names), _trade_id(values, names)
-    size = _text(values, names.size) or _text(values, names.signed_size).removeprefix("-")
+    text = partial(_text, values, layout)
+    side, trade_id = _side(inner, layout), _trade_id(values, layout)
+    size = text(Field.SIZE) or text(Field.SIGNED_SIZE).removeprefix("-")
     is_block = _optional(values, "BT") == "true"  # a Bybit block trade, agreed off the book
-    conditions = "volume_only" if is_block else _text(values, names.conditions)
+    conditions = "volume_only" if is_block else text(Field.CONDITIONS)
     return TradeElement(symbol, price, size or "0", time_us, side, trade_id, conditions)
