@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Final
+from typing import Final, NamedTuple
 
 import redis
 from psycopg import Connection, sql
@@ -30,6 +30,24 @@ _STORED: Final = sql.SQL(
     "SELECT {} FROM candles WHERE instrument = ANY(%s) AND timeframe = %s"
     " AND start_us >= %s AND start_us < %s"
 ).format(sql.SQL(", ").join(sql.Identifier(each.name) for each in fields(Candle)))
+
+
+class Stores(NamedTuple):
+    """Stores of ticks and candles, and how the candles are made."""
+
+    postgres: Connection
+    redis: redis.Redis
+    cold: Cold
+    ladder: tuple[Timeframe, ...]
+    shards: int
+
+
+class Batch(NamedTuple):
+    """Instruments, and a range of times (us): the candles that overlap [from_us, to_us)."""
+
+    names: Sequence[str]
+    from_us: int
+    to_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,25 +96,16 @@ class Audited:
     differences: list[Difference] = field(default_factory=list)
 
 
-def audit(
-    connection: Connection,
-    client: redis.Redis,
-    shards: int,
-    names: Sequence[str],
-    from_us: int,
-    to_us: int,
-    timeframes: Sequence[Timeframe],
-    cold: Cold,
-) -> dict[str, Audited]:
-    """Compare the stored and live candles that overlap [from_us, to_us), by instrument.
+def audit(stores: Stores, batch: Batch, timeframes: Sequence[Timeframe]) -> dict[str, Audited]:
+    """Compare the stored and live candles of the batch, by instrument.
 
     Raises TransientError while Redis is away, psycopg.Error while Postgres is.
     """
     ladder = tuple(sorted(timeframes))
-    base = LiveState.of(client, shards).ladder[0]
-    stored = stored_candles(connection, client, shards, names, from_us, to_us, ladder, cold)
-    expected = truth(connection, names, from_us, to_us, base, ladder, cold)
-    results = {name: Audited() for name in names}
+    base = LiveState.of(stores.redis, stores.shards).ladder[0]
+    stored = stored_candles(stores, batch, ladder)
+    expected = truth(stores.postgres, stores.cold, batch, base, ladder)
+    results = {name: Audited() for name in batch.names}
     for key in sorted(stored.keys() | expected.keys(), key=lambda key: (key[2], key[1])):
         actual, reference = stored.get(key), expected.get(key)
         result = results[key[0]]
@@ -116,15 +125,10 @@ def audit(
 
 
 def truth(
-    connection: Connection,
-    names: Sequence[str],
-    from_us: int,
-    to_us: int,
-    base: Timeframe,
-    ladder: tuple[Timeframe, ...],
-    cold: Cold,
+    connection: Connection, cold: Cold, batch: Batch, base: Timeframe, ladder: Sequence[Timeframe]
 ) -> dict[CandleKey, Candle]:
-    """Recompute the candles that overlap the range: base candles from ticks, longer ones folded."""
+    """Recompute the candles of the batch: base candles from ticks, longer ones folded."""
+    names, from_us, to_us = batch
     candles: dict[CandleKey, Candle] = {}
     first_us = min(timeframe.start_us(from_us) for timeframe in ladder)
     last_us = max(timeframe.next_us(timeframe.start_us(to_us - 1)) for timeframe in ladder)
@@ -146,26 +150,22 @@ def truth(
 
 
 def stored_candles(
-    connection: Connection,
-    client: redis.Redis,
-    shards: int,
-    names: Sequence[str],
-    from_us: int,
-    to_us: int,
-    ladder: Sequence[Timeframe],
-    cold: Cold,
+    stores: Stores, batch: Batch, ladder: Sequence[Timeframe]
 ) -> dict[CandleKey, Candle]:
-    """Return the candles that overlap the range as a reader sees them: highest revision."""
+    """Return the candles of the batch as a reader sees them: highest revision."""
     newest: dict[CandleKey, Candle] = {}
-    live = LiveState.of(client, shards)
+    live, connection = LiveState.of(stores.redis, stores.shards), stores.postgres
+    names, from_us, to_us = batch
     for timeframe in ladder:
         first_us = timeframe.start_us(from_us)
         # In the direction in which candles move, so that none is missed.
         candles = [
             *live.candles_of(names, timeframe, first_us, to_us).candles(),
             *_stored(connection, names, timeframe, first_us, to_us),
-            *_in_lake(connection, names, timeframe, first_us, to_us, cold),
         ]
+        plan = plan_candles(connection, first_us, to_us)
+        for name in names:
+            candles += stores.cold.candles(plan, name, timeframe.name, first_us, to_us)
         for candle in candles:
             key = (candle.instrument, timeframe.name, candle.start_us)
             if key not in newest or newest[key].revision < candle.revision:
@@ -179,16 +179,3 @@ def _stored(
     with connection.cursor(row_factory=class_row(Candle)) as cursor:
         parameters = (list(names), timeframe.name, first_us, to_us)
         return cursor.execute(_STORED, parameters).fetchall()
-
-
-def _in_lake(
-    connection: Connection,
-    names: Sequence[str],
-    timeframe: Timeframe,
-    first_us: int,
-    to_us: int,
-    cold: Cold,
-) -> Iterator[Candle]:
-    plan = plan_candles(connection, first_us, to_us)
-    for name in names:
-        yield from cold.candles(plan, name, timeframe.name, first_us, to_us)

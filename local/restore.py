@@ -11,9 +11,8 @@ from typing import Final
 
 import httpx
 import redis
-from psycopg import Connection
 
-from local.audit import stored_candles
+from local.audit import Batch, Stores, stored_candles
 from shared.adapter.event import OutgoingEvent
 from shared.errors import TransientError
 from shared.lake.cold import Cold
@@ -86,7 +85,8 @@ class Restore:
 
         def missing() -> int:
             with self.postgres.connection() as connection:
-                not_restored[:] = behind(state, connection, self.client, self.shards, cold)
+                stores = Stores(connection, self.client, cold, self.ladder, self.shards)
+                not_restored[:] = behind(state, stores)
             return len(not_restored)
 
         poll_until_zero(missing, self.wait_s)  # the clock applies the rest
@@ -181,23 +181,21 @@ def poll_until_zero(done: Callable[[], int], wait_s: float) -> int:
     return left
 
 
-def behind(
-    state: State, connection: Connection, client: redis.Redis, shards: int, cold: Cold
-) -> list[str]:
+def behind(state: State, stores: Stores) -> list[str]:
     """Return what is missing or less than in a snapshot: empty if all is well.
 
     Raises TransientError while Redis is away.
     """
-    now = {each.symbol: each for each in live_instruments(client, shards)}
+    now = {each.symbol: each for each in live_instruments(stores.redis, stores.shards)}
     missing = []
     for symbol, then in state.instruments.items():
         latest = now.get(symbol)
         is_live = latest is not None and latest.time_us >= then.time_us
         # If candles are only in the lake, no price is live; the trades are there.
-        if not is_live and not _is_stored(connection, symbol, then.time_us, cold):
+        if not is_live and not _is_stored(stores, symbol, then.time_us):
             missing.append(f"{symbol}: the latest trade is {_trade(latest)}, was {_trade(then)}")
         for candle in then.candles:
-            is_ = _candle(candle, latest, connection, client, shards, cold)
+            is_ = _candle(candle, latest, stores)
             if is_ is None or is_.trade_count < candle.trade_count:
                 count = 0 if is_ is None else is_.trade_count
                 name = f"{symbol} {candle.timeframe} from {candle.start_us} us"
@@ -205,28 +203,18 @@ def behind(
     return missing
 
 
-def _candle(
-    then: Candle,
-    latest: LiveInstrument | None,
-    connection: Connection,
-    client: redis.Redis,
-    shards: int,
-    cold: Cold,
-) -> Candle | None:
+def _candle(then: Candle, latest: LiveInstrument | None, stores: Stores) -> Candle | None:
     key = (then.instrument, then.timeframe, then.start_us)
     for candle in latest.candles if latest else ():
         if (candle.instrument, candle.timeframe, candle.start_us) == key:
             return candle
-    ladder = (Timeframe.parse(then.timeframe),)
-    start_us = then.start_us
-    return stored_candles(
-        connection, client, shards, [then.instrument], start_us, start_us + 1, ladder, cold
-    ).get(key)
+    batch = Batch([then.instrument], then.start_us, then.start_us + 1)
+    return stored_candles(stores, batch, [Timeframe.parse(then.timeframe)]).get(key)
 
 
-def _is_stored(connection: Connection, symbol: str, time_us: int, cold: Cold) -> bool:
-    with connection.transaction():  # keeps the plan of hot and cold data valid
-        last_us = last_tick_us(connection, symbol, cold)
+def _is_stored(stores: Stores, symbol: str, time_us: int) -> bool:
+    with stores.postgres.transaction():  # keeps the plan of hot and cold data valid
+        last_us = last_tick_us(stores.postgres, symbol, stores.cold)
     return last_us is not None and last_us >= time_us
 
 

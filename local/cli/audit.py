@@ -13,24 +13,14 @@ import typer
 
 from local.cli.addresses import address
 from local.cli.backfill import run_bridge
-from local.cli.candle_range import (
-    Batch,
-    From,
-    Stores,
-    TimeframeNames,
-    To,
-    chosen,
-    requested_range,
-    stores,
-    utc,
-)
+from local.cli.candle_range import From, TimeframeNames, To, chosen, requested_range, stores, utc
 from local.cli.options import DatabaseUrl, DataDir, JsonLines, RedisUrl
 from local.cli.times import time_us
 from local.errors import UsageError
 from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
-    from local.audit import Audited, Difference
+    from local.audit import Audited, Batch, Difference, Stores
     from shared.market.timeframes import Timeframe
     from shared.wire.candle import CandleKey
 
@@ -83,6 +73,8 @@ def audit(
     if venue:
         raise typer.Exit(_against_venue(symbol, since, until, data_dir, json_lines=json_lines))
     requested = requested_range(since, until)
+    from local.audit import Batch
+
     with stores(database_url, redis_url, data_dir) as opened:
         ladder = chosen(timeframes, opened.ladder)
         batches: Iterable[Batch]
@@ -121,14 +113,11 @@ def _settled(
     opened: Stores, batch: Batch, ladder: Sequence[Timeframe], wait_s: float
 ) -> dict[str, Audited]:
     """Audit; recheck differences until they are gone, or for `wait_s` seconds."""
+    from local.audit import Batch, grows
     from local.audit import audit as compare
-    from local.audit import grows
-
-    def compared(part: Batch) -> dict[str, Audited]:
-        return compare(opened.postgres, opened.redis, opened.shards, *part, ladder, opened.cold)
 
     until_s = time.monotonic() + wait_s
-    results = compared(batch)
+    results = compare(opened, batch, ladder)
     growing: set[CandleKey] = set()
     while time.monotonic() < until_s:
         unsettled = {name: result for name, result in results.items() if result.differences}
@@ -136,7 +125,8 @@ def _settled(
             break
         time.sleep(RECHECK_S)
         starts = [each.key[2] for result in unsettled.values() for each in result.differences]
-        rechecked = compared(Batch(list(unsettled), min(starts), max(starts) + 1))
+        part = Batch(list(unsettled), min(starts), max(starts) + 1)
+        rechecked = compare(opened, part, ladder)
         for name, result in unsettled.items():
             before = {difference.key: difference for difference in result.differences}
             result.differences = [

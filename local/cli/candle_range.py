@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -22,9 +22,9 @@ from shared.market.timestamps import EPOCH
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import redis
     from psycopg import Connection
 
+    from local.audit import Batch, Stores
     from shared.lake.cold import Cold
     from shared.market.timeframes import Timeframe
 
@@ -48,24 +48,6 @@ TimeframeNames = Annotated[
         "--timeframe", help="Only this one; repeatable. Default: all.", show_default=False
     ),
 ]
-
-
-class Stores(NamedTuple):
-    """Stores of ticks and candles, and how the candles are made."""
-
-    postgres: Connection
-    redis: redis.Redis
-    cold: Cold
-    ladder: tuple[Timeframe, ...]
-    shards: int
-
-
-class Batch(NamedTuple):
-    """Instruments, and a range of times (us)."""
-
-    names: list[str]
-    from_us: int
-    to_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +78,7 @@ class RequestedRange:
 
         Each with a range that covers all their ticks in the requested range.
         """
+        from local.audit import Batch
         from shared.reading.ranges import COARSE_US
 
         rows = connection.execute(
@@ -167,6 +150,7 @@ def chosen(names: list[str] | None, ladder: tuple[Timeframe, ...]) -> tuple[Time
 @contextmanager
 def stores(database_url: str | None, redis_url: str | None, data_dir: Path) -> Iterator[Stores]:
     """Yield the stores. Raises CliError: one is unreachable, or not Kandle's."""
+    from local.audit import Stores
     from shared.lake.cold import Cold
     from shared.stores.redis import connect
     from shared.stores.s3 import S3Access

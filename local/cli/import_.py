@@ -13,24 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from local.cli import reading
 from local.cli.addresses import http_url, ticks_broker
 from local.cli.options import AsJson, BrokerUrl, DataDir
-from local.cli.reading import (
-    FORMATS,
-    SHOWN_ROWS,
-    Again,
-    Columns,
-    DryRun,
-    Files,
-    Report,
-    Symbol,
-    TimeZone,
-    choice_of,
-    reporting,
-    show_lines,
-    show_skipped,
-    trades_of,
-)
 from local.cli.stopping import stop_on_signals
 from local.errors import CliError
 from local.feeds.files.errors import FileError
@@ -44,7 +29,7 @@ POSITIONS = "import-positions.json"
 
 _HELP = f"""Import the trades of recorded FILEs: history, as fast as it can be stored.
 
-{FORMATS}
+{reading.FORMATS}
 
 Ticks go directly to storage and candles; an interrupted import resumes, and a file imported \
 twice counts once. PRICE_RULES, MAX_CLOCK_SKEW_MS and SHARDS must be the same as in the pipeline.
@@ -64,12 +49,12 @@ app = typer.Typer()
 
 @app.command("import", help=_HELP)
 def import_files(
-    files: Files,
-    symbol: Symbol = None,
-    columns: Columns = "",
-    zone: TimeZone = "",
-    dry_run: DryRun = False,
-    again: Again = False,
+    files: reading.Files,
+    symbol: reading.Symbol = None,
+    columns: reading.Columns = "",
+    zone: reading.TimeZone = "",
+    dry_run: reading.DryRun = False,
+    again: reading.Again = False,
     restart: Annotated[
         bool, typer.Option("--restart", help="Send everything, even if imported before.")
     ] = False,
@@ -84,11 +69,13 @@ def import_files(
 
     keep_freed_memory()
     progress = Progress()
-    trades = trades_of(files, choice_of(symbol, columns, zone), progress, again=again)
+    trades = reading.trades_of(
+        files, reading.choice_of(symbol, columns, zone), progress, again=again
+    )
     try:
         if dry_run:
             for part in trades:
-                show_lines(part.lines()[:SHOWN_ROWS], as_json=as_json)
+                reading.show_lines(part.lines()[: reading.SHOWN_ROWS], as_json=as_json)
             return
         normalizing = Normalizing.from_env(os.environ)
         url = http_url(ticks_broker(broker_url, data_dir), "--broker-url")
@@ -96,7 +83,7 @@ def import_files(
         if restart or again:
             positions.forget()
         started = time.monotonic()
-        with stop_on_signals() as stop, reporting("import", progress) as report:
+        with stop_on_signals() as stop, reading.reporting("import", progress) as report:
             salt = f"-{secrets.token_hex(4)}" if again else ""
             numbered = batches(trades, salt)
             done = asyncio.run(_run(numbered, normalizing, url, positions, report, stop.is_set))
@@ -116,7 +103,7 @@ async def _run(
     normalizing: Normalizing,
     url: str,
     positions: Positions,
-    report: Report,
+    report: reading.Report,
     stopped: Callable[[], bool],
 ) -> Imported:
     from local.feeds.importer import send
@@ -145,4 +132,4 @@ def _sum_up(done: Imported, progress: Progress, seconds: float, *, as_json: bool
         typer.echo(f"{done.passed_over:,} lines had been imported before (--restart sends them)")
     for name, count in done.unread.most_common():
         typer.echo(f"not read in {count:,} lines: {name}")
-    show_skipped(progress)
+    reading.show_skipped(progress)

@@ -9,15 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from local.cli.candle_range import (
-    From,
-    TimeframeNames,
-    To,
-    chosen,
-    requested_range,
-    stores,
-    utc,
-)
+from local.cli.candle_range import From, TimeframeNames, To, chosen, requested_range, stores, utc
 from local.cli.options import DatabaseUrl, DataDir, JsonLines, RedisUrl
 from local.errors import CliError
 from local.instance import DEFAULT_DATA_DIR
@@ -58,28 +50,26 @@ def rebuild(
 
       kandle rebuild XRP-ETH --from 2019-10-11 --to 2019-10-12 --timeframe 1m
     """
-    from local.audit import COMPARED, stored_candles, truth
+    from local.audit import COMPARED, Batch, stored_candles, truth
 
     requested = requested_range(since, until)
-    with stores(database_url, redis_url, data_dir) as (connection, client, cold, made, shards):
+    with stores(database_url, redis_url, data_dir) as opened:
+        connection, cold, made = opened.postgres, opened.cold, opened.ladder
         ladder = chosen(timeframes, made)
-        span = requested.of(connection, symbol, cold)
-        keys = list(truth(connection, [symbol], *span, made[0], tuple(sorted(ladder)), cold))
+        batch = Batch([symbol], *requested.of(connection, symbol, cold))
+        keys = list(truth(connection, cold, batch, made[0], sorted(ladder)))
         if not keys:
             raise CliError(f"no tick of {symbol!r} is stored in that range")
 
-        def now() -> dict[CandleKey, Candle]:
-            return stored_candles(connection, client, shards, [symbol], *span, ladder, cold)
-
-        before = now()
+        before = stored_candles(opened, batch, ladder)
         left = _queued_and_awaited(connection, keys, wait_s)
-        after = now()
+        after = stored_candles(opened, batch, ladder)
         until_s = time.monotonic() + wait_s
         while not left and time.monotonic() < until_s:
             if all(_is_new(before.get(key), after.get(key)) for key in keys):
                 break
             time.sleep(POLL_S)
-            after = now()
+            after = stored_candles(opened, batch, ladder)
     changed = 0
     for key in keys:
         previous, current = before.get(key), after.get(key)

@@ -11,24 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from local.cli import reading
 from local.cli.destination import FeedSender, IngestUrl, To, UdpAddr, Via, open_sender
 from local.cli.options import AsJson, DataDir
-from local.cli.reading import (
-    FORMATS,
-    SHOWN_ROWS,
-    Again,
-    Columns,
-    DryRun,
-    Files,
-    Report,
-    Symbol,
-    TimeZone,
-    choice_of,
-    reporting,
-    show_lines,
-    show_skipped,
-    trades_of,
-)
 from local.cli.stopping import stop_on_signals
 from local.errors import CliError, UsageError
 from local.feeds.files.errors import FileError
@@ -44,7 +29,7 @@ LONGEST_WAIT_S: Final = 0.5
 
 _HELP = f"""Send the ticks of recorded FILEs, with their own times.
 
-{FORMATS}
+{reading.FORMATS}
 
 A row without a trade id is named by the file's content and its place in it: a file that is sent \
 twice, or again after an interruption, counts once. --again counts such rows once more.
@@ -69,15 +54,15 @@ app = typer.Typer()
 
 @app.command("replay", help=_HELP)
 def replay(
-    files: Files,
+    files: reading.Files,
     speed: Annotated[
         str, typer.Option(help="max, or a multiple of the recorded time: 1x, 10x, 0.5x.")
     ] = "max",
-    symbol: Symbol = None,
-    columns: Columns = "",
-    zone: TimeZone = "",
-    dry_run: DryRun = False,
-    again: Again = False,
+    symbol: reading.Symbol = None,
+    columns: reading.Columns = "",
+    zone: reading.TimeZone = "",
+    dry_run: reading.DryRun = False,
+    again: reading.Again = False,
     to: To = Via.UDP,
     udp_addr: UdpAddr = None,
     ingest_url: IngestUrl = None,
@@ -98,10 +83,14 @@ def replay(
     except ValueError as error:
         raise UsageError(f"--speed: {error}") from None
     progress = Progress()
-    ticks = lines_of(trades_of(files, choice_of(symbol, columns, zone), progress, again=again))
+    ticks = lines_of(
+        reading.trades_of(files, reading.choice_of(symbol, columns, zone), progress, again=again)
+    )
     try:
         if dry_run:
-            show_lines((line for line, _ in islice(ticks, SHOWN_ROWS)), as_json=as_json)
+            reading.show_lines(
+                (line for line, _ in islice(ticks, reading.SHOWN_ROWS)), as_json=as_json
+            )
             return
         with (
             stop_on_signals() as stop,
@@ -111,7 +100,9 @@ def replay(
         ):
             started = time.monotonic()
             try:
-                with reporting(" ".join(each.name for each in files)[:60], progress) as report:
+                with reading.reporting(
+                    " ".join(each.name for each in files)[:60], progress
+                ) as report:
                     _send(ticks, sender, EventTimePacer(factor), report, stop)
             finally:
                 _sum_up(sender, progress, time.monotonic() - started, as_json=as_json)
@@ -134,7 +125,7 @@ def _send(
     ticks: Iterator[tuple[bytes, int]],
     sender: FeedSender,
     pacer: EventTimePacer,
-    report: Report,
+    report: reading.Report,
     stop: threading.Event,
 ) -> None:
     """Send all ticks when they are due, until the end or a stop."""
@@ -191,4 +182,4 @@ def _sum_up(sender: FeedSender, progress: Progress, seconds: float, *, as_json: 
             typer.echo(f"repeated {sender.repeats:,} requests until they were accepted")
     else:
         typer.echo(f"sent {sent}, {pace}; UDP has no answer: see 'kandle rejects list'")
-    show_skipped(progress)
+    reading.show_skipped(progress)

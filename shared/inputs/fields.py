@@ -225,11 +225,7 @@ def layout_of(names: tuple[str, ...], *, is_table: bool = False) -> Layout:
     places = {field: tuple(name for _, name in sorted(each)) for field, each in names_of.items()}
     if is_table:  # which of them is the money, and which the size, differs by vendor
         unread += places.get(Field.SIZE, ())[1:]
-    return Layout(
-        places,
-        tuple(unread),
-        bool(letters),
-    )
+    return Layout(places, tuple(unread), bool(letters))
 
 
 def is_header(names: Iterable[str]) -> bool:

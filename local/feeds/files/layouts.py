@@ -300,12 +300,10 @@ def _by_header(names: Sequence[str]) -> Layout | None:
         if set(binance.columns.values()) <= plain:
             return binance
     if {"ts_event", "action", "price", "size"} <= plain:
-        names_of = {"symbol": "symbol", "price": "price", "size": "size"}
-        columns = {**names_of, "time": "ts_event", "side": "side"}
-        columns = {key: column for key, column in columns.items() if column in plain}
+        same = ("symbol", "price", "size", "side")
         return Layout(
             "Databento trades",
-            columns,
+            {**{each: each for each in same if each in plain}, "time": "ts_event"},
             unit="ns",
             sides=_SIDES_OF_BOOK,
             only=("action", "T"),

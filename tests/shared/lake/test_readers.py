@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from functions.persist.writer import Writer
-from local.audit import truth
+from local.audit import Batch, truth
 from local.cli.env import _duckdb, _polars, _spark
 from shared.lake.candle_days import copy_candles
 from shared.lake.candle_table import to_candles, to_lists
@@ -42,7 +42,7 @@ def market(lake: House, servers: dict[str, str], monkeypatch: pytest.MonkeyPatch
         lake.put(ticks, symbol=symbol)
         with lake.postgres.connection() as connection:
             span = (ticks[0].time_us, 2 * 10**15)
-            found = truth(connection, [symbol], *span, ladder[0], ladder, lake.cold)
+            found = truth(connection, lake.cold, Batch([symbol], *span), ladder[0], ladder)
         closed = [replace(each, closed=True, revision=1) for each in found.values()]
         Writer(lake.postgres).candles(columns_of(closed))
     lake.copy()
