@@ -14,15 +14,16 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import psutil
 
 from benchmarks import _market
 from local.servers.ports import free_port
+from local.supervisor.counters import samples_of
 
 LINES_A_DATAGRAM = (1, 20)
 SECONDS = 4.0
@@ -70,12 +71,9 @@ def process(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[by
 def metrics(port: int) -> dict[str, float]:
     """Read the listener's metrics; none while it does not answer."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as text:
-            lines = text.read().decode().splitlines()
-    except OSError:
+        return samples_of(httpx.get(f"http://127.0.0.1:{port}/metrics").text, "kandle_")
+    except httpx.HTTPError:
         return {}
-    pairs = (line.rsplit(" ", 1) for line in lines if line.startswith("kandle_"))
-    return {name: float(value) for name, value in pairs}
 
 
 def queued(port: int) -> int:

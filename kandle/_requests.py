@@ -58,9 +58,9 @@ def headers_of(token: str | None) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"} if token else {}
 
 
-def path_of(route: str, symbol: str | None = None) -> str:
-    """Return the path of a route, for one symbol or all."""
-    return route if symbol is None else f"{route}/{quote(symbol)}"
+def path_of(name: str, symbol: str | None) -> str:
+    """Return the path of a route of the API, for one symbol or all."""
+    return f"/api/{name}" if symbol is None else f"/api/{name}/{quote(symbol)}"
 
 
 def text_of(value: object) -> str:

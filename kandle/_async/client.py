@@ -103,8 +103,7 @@ class AsyncKandle(Generic[N]):
         API.
         """
         options = {"timeframe": timeframe, "as_of": as_of, **options}
-        path = _requests.path_of("/api/candles", symbol)
-        return self._rows(path, "candles", Candle.of, start, end, limit, options)
+        return self._rows("candles", symbol, Candle.of, start, end, limit, options)
 
     def bars(
         self,
@@ -117,8 +116,7 @@ class AsyncKandle(Generic[N]):
         **options: object,
     ) -> AsyncRows[Bar[N]]:
         """Return bars by `tick:100`, `volume:1000`, `dollar:1000000` or `range:5`, as candles."""
-        path = _requests.path_of("/api/bars", symbol)
-        return self._rows(path, "bars", Bar.of, start, end, limit, {"type": type, **options})
+        return self._rows("bars", symbol, Bar.of, start, end, limit, {"type": type, **options})
 
     def flow(
         self,
@@ -133,37 +131,31 @@ class AsyncKandle(Generic[N]):
     ) -> AsyncRows[Flow[N]]:
         """Return delta, cumulative delta and VWAP since the anchor of each candle."""
         options = {"timeframe": timeframe, "anchor": anchor, **options}
-        path = _requests.path_of("/api/flow", symbol)
-        return self._rows(path, "flow", Flow.of, start, end, limit, options)
+        return self._rows("flow", symbol, Flow.of, start, end, limit, options)
 
     async def profile(
         self, symbol: str, *, start: Moment = None, end: Moment = None, **options: object
     ) -> Profile[N]:
         """Return volume by price, by default of 24 hours. `options`: step, value_area, tz."""
-        path = _requests.path_of("/api/profile", symbol)
         query = _requests.query_of({**options, "from": start, "to": end})
-        return Profile.of((await self._api(path, query)).json(), self._number)
+        response = await self._api(_requests.path_of("profile", symbol), query)
+        return Profile.of(response.json(), self._number)
 
     def ticks(
         self, symbol: str, *, start: Moment = None, end: Moment = None, limit: int | None = None
     ) -> AsyncRows[Tick[N]]:
         """Return trades in the total order; without `start` the newest `limit` (1,000)."""
-        path = _requests.path_of("/api/ticks", symbol)
-        return self._rows(path, "ticks", Tick.of, start, end, limit, {})
+        return self._rows("ticks", symbol, Tick.of, start, end, limit, {})
 
     async def latest(self, symbol: str) -> Latest[N]:
         """Return the latest trade and quote. Raises ApiError (404) for an unknown instrument."""
-        return Latest.of(
-            (await self._api(_requests.path_of("/api/latest", symbol))).json(), self._number
-        )
+        response = await self._api(_requests.path_of("latest", symbol))
+        return Latest.of(response.json(), self._number)
 
     async def overview(self, *symbols: str) -> list[Overview[N]]:
         """Return the last trade and 24-hour statistics of the named instruments, or of all."""
-        query: list[tuple[str, str]] = [("symbol", each) for each in symbols]
-        return [
-            Overview.of(row, self._number)
-            for row in (await self._api("/api/overview", query)).json()
-        ]
+        response = await self._api("/api/overview", [("symbol", each) for each in symbols])
+        return [Overview.of(row, self._number) for row in response.json()]
 
     async def symbols(self) -> list[str]:
         """Return the names of all instruments."""
@@ -191,11 +183,7 @@ class AsyncKandle(Generic[N]):
 
         `options`: timeframe, type, min_confidence, status as in the API.
         """
-        paging = Paging(start, end, limit, options)
-        return (
-            Pattern.of(row, self._number)
-            async for row in self._newest("/api/patterns", "patterns", symbol, paging)
-        )
+        return self._newest("patterns", symbol, Pattern.of, Paging(start, end, limit, options))
 
     def alerts(
         self,
@@ -206,11 +194,7 @@ class AsyncKandle(Generic[N]):
         limit: int | None = None,
     ) -> AsyncIterator[Alert[N]]:
         """Yield alerts, newest first, at most `limit` (1,000 without `start`)."""
-        paging = Paging(start, end, limit, {})
-        return (
-            Alert.of(row, self._number)
-            async for row in self._newest("/api/alerts", "alerts", symbol, paging)
-        )
+        return self._newest("alerts", symbol, Alert.of, Paging(start, end, limit, {}))
 
     def stream(self, *channels: str) -> AsyncGenerator[Event[N], None]:
         """Yield live events of channels such as `candles:1m:BTC-USD` and `ticks:*`.
@@ -246,8 +230,8 @@ class AsyncKandle(Generic[N]):
 
     def _rows(
         self,
-        path: str,
         name: str,
+        symbol: str,
         of: Callable[[Row, Number[N]], T],
         start: Moment,
         end: Moment,
@@ -256,7 +240,7 @@ class AsyncKandle(Generic[N]):
     ) -> AsyncRows[T]:
         return AsyncRows(
             self._api,
-            path,
+            _requests.path_of(name, symbol),
             name,
             lambda row: of(row, self._number),
             lambda: Paging(start, end, limit, options),
@@ -264,14 +248,14 @@ class AsyncKandle(Generic[N]):
         )
 
     async def _newest(
-        self, route: str, name: str, symbol: str | None, paging: Paging
-    ) -> AsyncIterator[dict[str, Any]]:
-        path = _requests.path_of(route, symbol)
+        self, name: str, symbol: str | None, of: Callable[[Row, Number[N]], T], paging: Paging
+    ) -> AsyncIterator[T]:
+        path = _requests.path_of(name, symbol)
         while paging.query is not None:
             page = (await self._api(path, paging.query)).json()
             paging.follow(page["next"], len(page[name]))
             for row in page[name]:
-                yield row
+                yield of(row, self._number)
 
     async def _events(self, feed: Feed[N]) -> AsyncGenerator[Event[N], None]:
         url = _requests.address(self._urls["LIVE_URL"], "LIVE_URL") + "/sse"

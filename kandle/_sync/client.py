@@ -104,8 +104,7 @@ class Kandle(Generic[N]):
         API.
         """
         options = {"timeframe": timeframe, "as_of": as_of, **options}
-        path = _requests.path_of("/api/candles", symbol)
-        return self._rows(path, "candles", Candle.of, start, end, limit, options)
+        return self._rows("candles", symbol, Candle.of, start, end, limit, options)
 
     def bars(
         self,
@@ -118,8 +117,7 @@ class Kandle(Generic[N]):
         **options: object,
     ) -> Rows[Bar[N]]:
         """Return bars by `tick:100`, `volume:1000`, `dollar:1000000` or `range:5`, as candles."""
-        path = _requests.path_of("/api/bars", symbol)
-        return self._rows(path, "bars", Bar.of, start, end, limit, {"type": type, **options})
+        return self._rows("bars", symbol, Bar.of, start, end, limit, {"type": type, **options})
 
     def flow(
         self,
@@ -134,34 +132,31 @@ class Kandle(Generic[N]):
     ) -> Rows[Flow[N]]:
         """Return delta, cumulative delta and VWAP since the anchor of each candle."""
         options = {"timeframe": timeframe, "anchor": anchor, **options}
-        path = _requests.path_of("/api/flow", symbol)
-        return self._rows(path, "flow", Flow.of, start, end, limit, options)
+        return self._rows("flow", symbol, Flow.of, start, end, limit, options)
 
     def profile(
         self, symbol: str, *, start: Moment = None, end: Moment = None, **options: object
     ) -> Profile[N]:
         """Return volume by price, by default of 24 hours. `options`: step, value_area, tz."""
-        path = _requests.path_of("/api/profile", symbol)
         query = _requests.query_of({**options, "from": start, "to": end})
-        return Profile.of((self._api(path, query)).json(), self._number)
+        response = self._api(_requests.path_of("profile", symbol), query)
+        return Profile.of(response.json(), self._number)
 
     def ticks(
         self, symbol: str, *, start: Moment = None, end: Moment = None, limit: int | None = None
     ) -> Rows[Tick[N]]:
         """Return trades in the total order; without `start` the newest `limit` (1,000)."""
-        path = _requests.path_of("/api/ticks", symbol)
-        return self._rows(path, "ticks", Tick.of, start, end, limit, {})
+        return self._rows("ticks", symbol, Tick.of, start, end, limit, {})
 
     def latest(self, symbol: str) -> Latest[N]:
         """Return the latest trade and quote. Raises ApiError (404) for an unknown instrument."""
-        return Latest.of((self._api(_requests.path_of("/api/latest", symbol))).json(), self._number)
+        response = self._api(_requests.path_of("latest", symbol))
+        return Latest.of(response.json(), self._number)
 
     def overview(self, *symbols: str) -> list[Overview[N]]:
         """Return the last trade and 24-hour statistics of the named instruments, or of all."""
-        query: list[tuple[str, str]] = [("symbol", each) for each in symbols]
-        return [
-            Overview.of(row, self._number) for row in (self._api("/api/overview", query)).json()
-        ]
+        response = self._api("/api/overview", [("symbol", each) for each in symbols])
+        return [Overview.of(row, self._number) for row in response.json()]
 
     def symbols(self) -> list[str]:
         """Return the names of all instruments."""
@@ -189,11 +184,7 @@ class Kandle(Generic[N]):
 
         `options`: timeframe, type, min_confidence, status as in the API.
         """
-        paging = Paging(start, end, limit, options)
-        return (
-            Pattern.of(row, self._number)
-            for row in self._newest("/api/patterns", "patterns", symbol, paging)
-        )
+        return self._newest("patterns", symbol, Pattern.of, Paging(start, end, limit, options))
 
     def alerts(
         self,
@@ -204,11 +195,7 @@ class Kandle(Generic[N]):
         limit: int | None = None,
     ) -> Iterator[Alert[N]]:
         """Yield alerts, newest first, at most `limit` (1,000 without `start`)."""
-        paging = Paging(start, end, limit, {})
-        return (
-            Alert.of(row, self._number)
-            for row in self._newest("/api/alerts", "alerts", symbol, paging)
-        )
+        return self._newest("alerts", symbol, Alert.of, Paging(start, end, limit, {}))
 
     def stream(self, *channels: str) -> Generator[Event[N], None]:
         """Yield live events of channels such as `candles:1m:BTC-USD` and `ticks:*`.
@@ -242,8 +229,8 @@ class Kandle(Generic[N]):
 
     def _rows(
         self,
-        path: str,
         name: str,
+        symbol: str,
         of: Callable[[Row, Number[N]], T],
         start: Moment,
         end: Moment,
@@ -252,7 +239,7 @@ class Kandle(Generic[N]):
     ) -> Rows[T]:
         return Rows(
             self._api,
-            path,
+            _requests.path_of(name, symbol),
             name,
             lambda row: of(row, self._number),
             lambda: Paging(start, end, limit, options),
@@ -260,14 +247,14 @@ class Kandle(Generic[N]):
         )
 
     def _newest(
-        self, route: str, name: str, symbol: str | None, paging: Paging
-    ) -> Iterator[dict[str, Any]]:
-        path = _requests.path_of(route, symbol)
+        self, name: str, symbol: str | None, of: Callable[[Row, Number[N]], T], paging: Paging
+    ) -> Iterator[T]:
+        path = _requests.path_of(name, symbol)
         while paging.query is not None:
             page = (self._api(path, paging.query)).json()
             paging.follow(page["next"], len(page[name]))
             for row in page[name]:
-                yield row
+                yield of(row, self._number)
 
     def _events(self, feed: Feed[N]) -> Generator[Event[N], None]:
         url = _requests.address(self._urls["LIVE_URL"], "LIVE_URL") + "/sse"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from local.errors import StartError
@@ -12,6 +12,8 @@ from local.instance import write_json
 
 USER = "kandle"
 BROWSER_USER = "browser"
+_ADDED = ("nats_browser_password", "watch_token")
+"""What files of earlier versions lack."""
 
 
 @dataclass(frozen=True)
@@ -33,28 +35,17 @@ class Credentials:
         Raises StartError: the file exists and cannot be read. It is never replaced, because the
         data of PostgreSQL can only be opened with it.
         """
+        created = {each.name: secrets.token_hex(24) for each in fields(cls)}
+        created["s3_access_key"] = secrets.token_hex(10).upper()
+        created["s3_secret_key"] = secrets.token_hex(20)
         try:
             stored = json.loads(file.read_text())
-            added = {
-                each: secrets.token_hex(24) for each in ("nats_browser_password", "watch_token")
-            }
-            credentials = cls(
-                **{each.name: str({**added, **stored}[each.name]) for each in fields(cls)}
-            )
-            if not added.keys() <= stored.keys():
-                write_json(file, asdict(credentials))
-            return credentials
+            added = {name: created[name] for name in _ADDED if name not in stored}
+            created = {name: str({**added, **stored}[name]) for name in created}
         except FileNotFoundError:
-            created = cls(
-                nats_password=secrets.token_hex(24),
-                nats_browser_password=secrets.token_hex(24),
-                valkey_password=secrets.token_hex(24),
-                postgres_password=secrets.token_hex(24),
-                s3_access_key=secrets.token_hex(10).upper(),
-                s3_secret_key=secrets.token_hex(20),
-                watch_token=secrets.token_hex(24),
-            )
-            write_json(file, asdict(created))
-            return created
+            added = created
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StartError(f"the credentials in {file} cannot be read: {error!r}") from None
+        if added:
+            write_json(file, created)
+        return cls(**created)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,15 +18,13 @@ LOG_LIMIT_BYTES = 8 * 1024 * 1024
 _TAIL_BYTES = 16 * 1024
 
 
+@dataclass(frozen=True)
 class Child:
-    """A started process of a component."""
+    """A started process of a component; its log begins at `log_start`."""
 
-    def __init__(
-        self, process: asyncio.subprocess.Process | Forked, log: Path, log_start: int
-    ) -> None:
-        self._process = process
-        self._log = log
-        self._log_start = log_start
+    process: asyncio.subprocess.Process | Forked
+    log: Path
+    log_start: int
 
     @classmethod
     async def start(cls, component: Component, forks: Forks | None = None) -> Child:
@@ -41,11 +40,11 @@ class Child:
     @property
     def pid(self) -> int:
         """Its process id, which also names its group."""
-        return self._process.pid
+        return self.process.pid
 
     async def ended(self) -> str:
         """Wait for its end; return how it ended."""
-        code = await self._process.wait()
+        code = await self.process.wait()
         kill_group(self.pid)  # its own children
         if code >= 0:
             return f"exit code {code}"
@@ -56,9 +55,9 @@ class Child:
 
     async def stop(self, stop_signal: signal.Signals, patience_s: float) -> bool:
         """Ask it to end, kill it after `patience_s`; return whether it ended by itself."""
-        if self._process.returncode is None:
+        if self.process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(stop_signal)
+                self.process.send_signal(stop_signal)
         try:
             async with asyncio.timeout(patience_s):
                 await self.ended()
@@ -70,14 +69,14 @@ class Child:
 
     def kill(self) -> None:
         """Kill it and what it started, at once."""
-        if self._process.returncode is None:
+        if self.process.returncode is None:
             kill_group(self.pid)
 
     def last_lines(self, count: int) -> list[str]:
         """Return the last log lines of this process."""
-        with self._log.open("rb") as log:
+        with self.log.open("rb") as log:
             end = log.seek(0, 2)
-            log.seek(max(self._log_start, end - _TAIL_BYTES))
+            log.seek(max(self.log_start, end - _TAIL_BYTES))
             return log.read().decode(errors="replace").splitlines()[-count:]
 
 

@@ -7,13 +7,13 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 _LABEL = re.compile(r'[a-z_]+="((?:[^"\\]|\\.)*)"')
-_SAMPLE = re.compile(r"^(kandle_[a-z0-9_]+(?:\{.*\})?)\s+([0-9.eE+-]+|NaN|[+-]Inf)(?:\s+\d+)?$")
+_SAMPLE = re.compile(r"^(\w+(?:\{.*\})?)\s+([0-9.eE+-]+|NaN|[+-]Inf)(?:\s+\d+)?$")
 
 
-def kandle_samples(text: str) -> dict[str, float]:
-    """Read the samples of Prometheus text whose names begin with `kandle_`, by name and labels."""
-    matches = (_SAMPLE.match(line) for line in text.splitlines())
-    return {match[1]: float(match[2]) for match in matches if match}
+def samples_of(text: str, prefix: str) -> dict[str, float]:
+    """Read the samples of Prometheus text with this prefix, by name and labels."""
+    lines = (line for line in text.splitlines() if line.startswith(prefix))
+    return {match[1]: float(match[2]) for match in map(_SAMPLE.match, lines) if match}
 
 
 class Counters:

@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -45,15 +45,13 @@ class Forked:
         return code
 
 
+@dataclass(frozen=True)
 class Forks:
     """The fork server of a platform, for modules that run in `directory`."""
 
-    def __init__(
-        self, process: asyncio.subprocess.Process, control: socket.socket, directory: Path
-    ) -> None:
-        self._process = process
-        self._control = control
-        self._directory = directory
+    process: asyncio.subprocess.Process
+    control: socket.socket
+    directory: Path
 
     @classmethod
     async def start(cls, directory: Path, log: Path) -> Forks | None:
@@ -85,7 +83,7 @@ class Forks:
             (python, rest[:1]) != (sys.executable, ["-m"])
             or component.prefix
             or component.user is not None
-            or component.directory != self._directory
+            or component.directory != self.directory
         ):
             return None
         request = Request(
@@ -102,7 +100,7 @@ class Forks:
             lambda: asyncio.StreamReaderProtocol(replies), os.fdopen(reader, "rb", 0)
         )
         try:
-            socket.send_fds(self._control, [packet], [log.fileno(), pipe])
+            socket.send_fds(self.control, [packet], [log.fileno(), pipe])
         except OSError:
             return None
         finally:
@@ -112,10 +110,10 @@ class Forks:
 
     async def stop(self) -> None:
         """Stop it, after all its forks have ended."""
-        self._control.close()
+        self.control.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1):
-                await self._process.wait()
+                await self.process.wait()
                 return
-        self._process.kill()
-        await self._process.wait()
+        self.process.kill()
+        await self.process.wait()

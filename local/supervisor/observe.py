@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from local.servers.server import LOOPBACK
+from local.supervisor.counters import samples_of
 from local.supervisor.restarts import Keeper
 
 _PAGE = Path(__file__).with_name("observe.html")
@@ -116,15 +118,17 @@ class _Server(uvicorn.Server):
         yield
 
 
+@dataclass(frozen=True)
 class _Together:
-    def __init__(self, texts: Mapping[str, str]) -> None:
-        self._texts = texts
+    texts: Mapping[str, str]
 
     def collect(self) -> Iterator[Metric]:
         """Yield each family once, since Prometheus requires its lines to be contiguous."""
         together: dict[str, Metric] = {}
-        for component, text in self._texts.items():
-            for family in _families(text):
+        for component, text in self.texts.items():
+            for family in text_string_to_metric_families(text):
+                if family.name.endswith("_created"):
+                    continue  # the start of a counter is meaningless over several processes
                 into = together.setdefault(
                     family.name, Metric(family.name, family.documentation, family.type)
                 )
@@ -145,24 +149,7 @@ def together(texts: Mapping[str, str]) -> bytes:
 
 
 def values(text: str) -> dict[str, float]:
-    """Return values by series, `name{label="value"}`, without buckets."""
-    return {
-        _named(sample.name, sample.labels): sample.value
-        for family in _families(text)
-        for sample in family.samples
-        if not sample.name.endswith("_bucket")
-    }
-
-
-def _families(text: str) -> Iterator[Metric]:
-    # The start of a counter is meaningless over several processes.
-    return (each for each in text_string_to_metric_families(text) if not _is_start(each))
-
-
-def _is_start(family: Metric) -> bool:
-    return family.name.endswith("_created")
-
-
-def _named(name: str, labels: Mapping[str, str]) -> str:
-    inside = ",".join(f'{key}="{value}"' for key, value in labels.items())
-    return f"{name}{{{inside}}}" if inside else name
+    """Return values by series, `name{label="value"}`, without buckets and starts of counters."""
+    left_out = ("_bucket", "_created")
+    samples = samples_of(text, "")
+    return {k: v for k, v in samples.items() if not k.partition("{")[0].endswith(left_out)}

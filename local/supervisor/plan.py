@@ -58,7 +58,10 @@ _ASGI_APP = "ASGI_APP"
 
 
 class Plan:
-    """The processes of a topology, on the ports of a workspace. Starts none itself."""
+    """The processes of a topology, on the ports of a workspace. Starts none itself.
+
+    `broker_url`: of the broker process, for its ingresses and statistics.
+    """
 
     def __init__(
         self,
@@ -72,7 +75,7 @@ class Plan:
         self._workspace = workspace
         self._values = Values({STORES_SECRET: variables}, topology.config_maps, os.environ)
         self._variables = variables
-        self._broker_url = f"http://{LOOPBACK}:{workspace.ports.take(BROKER)}"
+        self.broker_url = f"http://{LOOPBACK}:{workspace.ports.take(BROKER)}"
         self._function_urls = {each.host: self._function_url(each) for each in topology.functions}
         self._grpc_ports = {
             each.name: workspace.ports.take(each.name)
@@ -83,7 +86,7 @@ class Plan:
     @property
     def addresses(self) -> dict[str, str]:
         """Cluster host names with their loopback URL, the first one if replicated."""
-        return {**self._function_urls, INGRESS_HOST: self._broker_url}
+        return {**self._function_urls, INGRESS_HOST: self.broker_url}
 
     @property
     def replica_addresses(self) -> dict[str, list[str]]:
@@ -93,11 +96,6 @@ class Plan:
             for each in self._topology.functions
             if self._others(each)
         }
-
-    @property
-    def broker_url(self) -> str:
-        """URL of the broker process, for its ingresses and statistics."""
-        return self._broker_url
 
     @property
     def endpoints(self) -> dict[str, str]:
@@ -156,7 +154,7 @@ class Plan:
             command=(
                 *(sys.executable, "-m", "local.broker"),
                 *("--eventing", str(self._topology.directory)),
-                *("--port", str(urlsplit(self._broker_url).port)),
+                *("--port", str(urlsplit(self.broker_url).port)),
                 *("--addresses", str(addresses)),
                 *(part for host in sorted(self._topology.idle) for part in ("--idle", host)),
             ),
@@ -166,11 +164,11 @@ class Plan:
                 **drain_environment(Kind.BROKER),
             },
             directory=self._topology.root,
-            url=self._broker_url,
+            url=self.broker_url,
             log=self._workspace.log(BROKER),
-            ready=answers(f"{self._broker_url}/readyz"),
+            ready=answers(f"{self.broker_url}/readyz"),
             start_timeout_s=60.0,
-            metrics_url=f"{self._broker_url}/metrics",
+            metrics_url=f"{self.broker_url}/metrics",
         )
 
     def sources(self) -> list[Component]:
@@ -296,7 +294,7 @@ class Plan:
         if api_url and broker and self._options.history_s:
             past = (
                 *("--history", f"{self._options.history_s}s"),
-                *("--broker-url", f"{self._broker_url}/{broker}", "--api-url", api_url),
+                *("--broker-url", f"{self.broker_url}/{broker}", "--api-url", api_url),
             )
         return Component(
             name=SIMULATOR,
@@ -326,7 +324,7 @@ class Plan:
             if bound and (isinstance(each, Deployment) or each.endpoint in (INGEST, ALL)):
                 return localised(bound["K_SINK"], self.addresses)
         brokers = self._topology.eventing.brokers
-        return f"{self._broker_url}/{brokers[0].key}" if brokers else None
+        return f"{self.broker_url}/{brokers[0].key}" if brokers else None
 
 
 async def _once_it_runs() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 
 from local.errors import PlatformError, StartError
@@ -39,30 +40,24 @@ class State(StrEnum):
     STOPPED = "stopped"
 
 
+@dataclass(eq=False)
 class Keeper:
     """Keeps `component` running. `notice` gets a line when it dies and when it is back.
 
     `reason` is why it is not ready, if known; None while it is.
     """
 
-    def __init__(
-        self,
-        component: Component,
-        record: ProcessRecord,
-        notice: Callable[[str], None],
-        forks: Forks | None = None,
-    ) -> None:
-        self.component = component
-        self.state = State.WAITING
-        self.restarts = 0
-        self.reason: str | None = None
-        self._record = record
-        self._notice = notice
-        self._forks = forks
-        self._child: Child | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._backoff_s = FIRST_BACKOFF_S
-        self._stopping = False
+    component: Component
+    record: ProcessRecord
+    notice: Callable[[str], None]
+    forks: Forks | None = None
+    state: State = State.WAITING
+    restarts: int = 0
+    reason: str | None = None
+    _child: Child | None = None
+    _task: asyncio.Task[None] | None = None
+    _backoff_s: float = FIRST_BACKOFF_S
+    _stopping: bool = False
 
     @property
     def pid(self) -> int | None:
@@ -112,7 +107,7 @@ class Keeper:
             return
         reason = await self.component.broken()
         if reason is not None and child is self._child and not self._stopping:
-            self._notice(f"{self.component.name} {reason}: it is ended, to be started again")
+            self.notice(f"{self.component.name} {reason}: it is ended, to be started again")
             await child.stop(self.component.stop_signal, _MEND_PATIENCE_S)
 
     async def stop(self, patience_s: float) -> bool:
@@ -149,7 +144,7 @@ class Keeper:
             self.state = State.RESTARTING
             self.reason = outcome
             self.restarts += 1
-            self._notice(
+            self.notice(
                 f"{self.component.name} died ({outcome}); starting it again in "
                 f"{self._backoff_s:g} s, log: {self.component.log}"
             )
@@ -160,7 +155,7 @@ class Keeper:
             except (PlatformError, OSError) as error:
                 ended = str(error)
             if ended is None:
-                self._notice(f"{self.component.name} is back (process {child.pid})")
+                self.notice(f"{self.component.name} is back (process {child.pid})")
                 return child
             outcome = ended
 
@@ -172,9 +167,9 @@ class Keeper:
         self.state = State.STARTING
         if self.component.prepare is not None:
             await self.component.prepare()
-        child = await Child.start(self.component, self._forks)
+        child = await Child.start(self.component, self.forks)
         self._child = child
-        self._record.add(self.component.name, child.pid, self.component.stop_signal)
+        self.record.add(self.component.name, child.pid, self.component.stop_signal)
         return child
 
     async def _until_ready(self, child: Child) -> str | None:
@@ -209,7 +204,7 @@ class Keeper:
 
     def _forget(self) -> None:
         if self._child is not None:
-            self._record.remove(self.component.name)
+            self.record.remove(self.component.name)
             if self.component.clean_up is not None:
                 self.component.clean_up()
             self._child = None

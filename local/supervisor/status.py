@@ -18,7 +18,7 @@ from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
 from local.supervisor.component import Kind
-from local.supervisor.counters import Counters, kandle_samples
+from local.supervisor.counters import Counters, samples_of
 from local.supervisor.platform import Platform
 from shared.runtime.jetstream import credentials
 from shared.runtime.tasks import end
@@ -123,7 +123,7 @@ class Sampler:
 
     async def _ask_metrics(self, name: str, url: str) -> None:
         text = await self._get(url)
-        samples = {} if text is None else kandle_samples(text)
+        samples = {} if text is None else samples_of(text, "kandle_")
         self._ages[name] = {
             kind: samples.get(f'kandle_live_age_seconds{{kind="{kind}"}}', 0.0)
             for kind in ("trades", "candles")

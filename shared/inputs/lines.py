@@ -27,6 +27,7 @@ from shared.inputs.line import (
     absent,
     parse_line,
 )
+from shared.inputs.messages import payload_at
 from shared.inputs.packed_text import Bools, Spans, Text
 from shared.inputs.parsed import Parsed
 from shared.inputs.rows import Rejected, Rows, from_lines, joined, no_rows
@@ -269,10 +270,7 @@ def _with_header(line: bytes, dialect: Dialect) -> bytes:
 
 def line_at(batch: RawBatch, payload: int, number: int) -> bytes:
     """Return a line as received, after the header of its payload if there is one."""
-    start = int(batch.lengths[:payload].sum())
-    content = batch.payloads[start : start + int(batch.lengths[payload])].removeprefix(
-        BYTE_ORDER_MARK
-    )
+    content = payload_at(batch, payload).removeprefix(BYTE_ORDER_MARK)
     lines = [line.removesuffix(b"\r") for line in content.split(b"\n")]
     decimal_comma = batch.format == FORMAT_CSV_DECIMAL_COMMA
     first = next((line for line in lines if line and not is_comment(line)), b"")

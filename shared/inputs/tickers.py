@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from shared.inputs.distinct_symbols import good_symbols
 from shared.inputs.line import EARLIEST_US, RejectedLineError
+from shared.inputs.messages import payload_at
 from shared.inputs.packed_text import Bools, Spans, Text
 from shared.inputs.rows import Rejected, Rows, from_lines, joined
 from shared.inputs.ticker import parse_ticker
@@ -66,8 +67,7 @@ def parse_tickers(batch: RawBatch) -> tuple[Rows, list[Rejected]]:
 
 def message_at(batch: RawBatch, payload: int, number: int) -> bytes:
     """Return a message as received."""
-    start = int(batch.lengths[:payload].sum())
-    content = batch.payloads[start : start + int(batch.lengths[payload])]
+    content = payload_at(batch, payload)
     if batch.format == FORMAT_TICKER:
         return content
     message = list(delimited(content))[number]

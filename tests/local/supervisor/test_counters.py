@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from local.supervisor.counters import Counters, kandle_samples
+from local.supervisor.counters import Counters, samples_of
 
 TEXT = """\
 # HELP kandle_rejects_total Rejects by reason.
@@ -15,7 +15,7 @@ python_gc_objects_collected_total{generation="0"} 99.0
 
 def test_only_our_samples_are_read() -> None:
     """Only Kandle's metrics are read, with any labels."""
-    assert kandle_samples(TEXT) == {
+    assert samples_of(TEXT, "kandle_") == {
         'kandle_rejects_total{reason="bad_price"}': 2.0,
         'kandle_rejects_total{reason="no } brace"}': 1.0,
         "kandle_ticks_total": 1e6,

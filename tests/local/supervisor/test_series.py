@@ -34,7 +34,7 @@ def test_each_family_stands_once_and_says_whose_its_series_are() -> None:
 def test_values_by_series() -> None:
     """Values by series leave out buckets and creation times."""
     assert values(ONE) == {
-        'kandle_rejects_total{reason="a "word""}': 2.0,
+        r'kandle_rejects_total{reason="a \"word\""}': 2.0,
         "kandle_event_seconds_count": 3.0,
         "kandle_event_seconds_sum": 0.5,
     }
