@@ -244,7 +244,7 @@ class AsyncKandle(Generic[N]):
             name,
             lambda row: of(row, self._number),
             lambda: Paging(start, end, limit, options),
-            floats=self._number is float,
+            self._number is float,
         )
 
     async def _newest(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from kandle import _frames
@@ -27,6 +28,7 @@ class Get(Protocol):
     async def __call__(self, path: str, query: Mapping[str, str], /) -> httpx.Response: ...
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class AsyncRows(Generic[T]):
     """Rows of a range, ascending: iterate over them, or convert them to a frame.
 
@@ -35,18 +37,12 @@ class AsyncRows(Generic[T]):
     DECIMAL(38, 18); the default is the connection's.
     """
 
-    def __init__(
-        self,
-        get: Get,
-        path: str,
-        name: str,
-        of: Callable[[Row], T],
-        paging: Callable[[], Paging],
-        *,
-        floats: bool,
-    ) -> None:
-        self._get, self._path, self._name, self._of, self._paging = get, path, name, of, paging
-        self._floats = floats
+    _get: Get
+    _path: str
+    _name: str
+    _of: Callable[[Row], T]
+    _paging: Callable[[], Paging]
+    _floats: bool
 
     async def __aiter__(self) -> AsyncIterator[T]:
         """Yield the rows. Raises KandleError."""

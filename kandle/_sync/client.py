@@ -243,7 +243,7 @@ class Kandle(Generic[N]):
             name,
             lambda row: of(row, self._number),
             lambda: Paging(start, end, limit, options),
-            floats=self._number is float,
+            self._number is float,
         )
 
     def _newest(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -65,16 +66,14 @@ def checked(rows: Sequence[CandleRow]) -> tuple[Candles, list[str]]:
     return _candles("the candles", np.array(starts), values, numbers, notes), notes
 
 
+@dataclass
 class _Table:
     """Rows with known columns."""
 
-    def __init__(
-        self, source: CandleRows, positions: ColumnPositions, rows: Iterator[tuple[int, Row]]
-    ) -> None:
-        self.positions = positions
-        self.rows = rows
-        self.decimal_comma = source.decimal_comma
-        self.notes: list[str] = []
+    positions: ColumnPositions
+    rows: Iterator[tuple[int, Row]]
+    decimal_comma: bool
+    notes: list[str] = field(default_factory=list)
 
 
 def _table(name: str, source: CandleRows) -> _Table | None:
@@ -89,7 +88,8 @@ def _table(name: str, source: CandleRows) -> _Table | None:
     if not positions.time:
         raise InputError(f"{name}: its header names no time")
     later = next((n for n, (_, row) in enumerate(first) if not _is_header(row, positions)), 0)
-    return _Table(source, positions, itertools.islice(rows, min(later, _HEADERS), None))
+    rows = itertools.islice(rows, min(later, _HEADERS), None)
+    return _Table(positions, rows, source.decimal_comma)
 
 
 def _is_header(row: Row, positions: ColumnPositions) -> bool:
@@ -106,10 +106,8 @@ def _without_names(
     for dated, coinbase in ((False, False), (True, False), (False, True)):
         positions = default_positions(width, dated=dated, coinbase=coinbase)
         if all(_is_candle(row, positions, source) for _, row in first if row):
-            table = _Table(source, positions, rows)
-            if coinbase:
-                table.notes.append("its columns are time, low, high, open, close, as Coinbase's")
-            return table
+            notes = ["its columns are time, low, high, open, close, as Coinbase's"] * coinbase
+            return _Table(positions, rows, source.decimal_comma, notes)
     return None
 
 

@@ -22,15 +22,8 @@ class Delivery:
     def problems(self) -> list[str]:
         """List settings that lose events, or worse, on the real channel without an error there."""
         problems = []
-        if self.backoff_policy is None or self.backoff_delay is None:
-            missing = [
-                name
-                for name, value in (
-                    ("backoffPolicy", self.backoff_policy),
-                    ("backoffDelay", self.backoff_delay),
-                )
-                if value is None
-            ]
+        backoff = {"backoffPolicy": self.backoff_policy, "backoffDelay": self.backoff_delay}
+        if missing := [name for name, value in backoff.items() if value is None]:
             problems.append(
                 f"delivery without {' and '.join(missing)}: a 5xx answer crashes the real "
                 "dispatcher for all channels; set retry, backoffPolicy and backoffDelay"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from local.errors import ManifestError
@@ -40,16 +40,6 @@ class Values:
     environment: Mapping[str, str] = field(repr=False)
 
 
-def read_function_env(envs: Iterable[Fields]) -> tuple[Entry, ...]:
-    """Read `run.envs` of a func.yaml, with `{{ secret:NAME:KEY }}` and its relatives."""
-    return tuple(_read_function_entry(each) for each in envs)
-
-
-def read_container_env(env: Iterable[Fields]) -> tuple[Entry, ...]:
-    """Read `env` of a container: values, and references to keys of Secrets and ConfigMaps."""
-    return tuple(_read_container_entry(each) for each in env)
-
-
 def resolve(entries: Sequence[Entry], values: Values) -> dict[str, str]:
     """Resolve every variable. Raises ManifestError, one line per variable without a value."""
 
@@ -69,7 +59,8 @@ def localised(value: str, addresses: Mapping[str, str]) -> str:
     return value
 
 
-def _read_function_entry(fields: Fields) -> Entry:
+def read_function_entry(fields: Fields) -> Entry:
+    """Read one of `run.envs` of a func.yaml: `{{ secret:NAME:KEY }}` and its relatives."""
     name = fields.text("name")
     value = fields.text("value")
     where = f"{fields.where}: {fields.path}"
@@ -94,7 +85,8 @@ def _read_function_entry(fields: Fields) -> Entry:
     return Entry(name, kind, source, key, where)
 
 
-def _read_container_entry(fields: Fields) -> Entry:
+def read_container_entry(fields: Fields) -> Entry:
+    """Read one of `env` of a container: a value, or a key of a Secret or ConfigMap."""
     name = fields.needed_text("name")
     where = f"{fields.where}: {fields.path}"
     reference = fields.inner("valueFrom")

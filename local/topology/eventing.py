@@ -184,12 +184,9 @@ class _Reader:
             except ManifestError:
                 self.wrong_brokers.add(f"{each.namespace}/{each.name}")
                 raise
-        elif each.kind == "Trigger":
-            self._trigger(each, spec)
-        elif each.kind == "PingSource":
-            self._ping_source(each, spec)
         else:
-            self._sink_binding(each, spec)
+            of_kind = {"Trigger": self._trigger, "PingSource": self._ping_source}
+            of_kind.get(each.kind, self._sink_binding)(each, spec)
 
     def _config_map(self, each: _Object) -> None:
         data = each.fields.inner("data")

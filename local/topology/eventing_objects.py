@@ -15,43 +15,38 @@ from local.topology.trigger_filters import Filter
 
 
 @dataclass(frozen=True)
-class Broker:
-    """A Broker over its JetStream channel."""
-
+class _Named:
     namespace: str
     name: str
-    channel: ChannelTemplate
-    delivery: Delivery | None
 
     @property
     def key(self) -> str:
-        """`<namespace>/<name>`, also the path of its ingress."""
+        """`<namespace>/<name>`; of a Broker also the path of its ingress."""
         return f"{self.namespace}/{self.name}"
 
 
 @dataclass(frozen=True)
-class Trigger:
+class Broker(_Named):
+    """A Broker over its JetStream channel."""
+
+    channel: ChannelTemplate
+    delivery: Delivery | None
+
+
+@dataclass(frozen=True)
+class Trigger(_Named):
     """A Trigger; `broker`: key of its Broker, `delivery`: the effective one."""
 
-    namespace: str
-    name: str
     broker: str
     filters: tuple[Filter, ...]
     subscriber: Destination
     delivery: Delivery
 
-    @property
-    def key(self) -> str:
-        """`<namespace>/<name>`."""
-        return f"{self.namespace}/{self.name}"
-
 
 @dataclass(frozen=True)
-class PingSource:
+class PingSource(_Named):
     """A clock that posts `body` to `sink`."""
 
-    namespace: str
-    name: str
     schedule: Schedule
     timezone: zoneinfo.ZoneInfo
     content_type: str
@@ -61,11 +56,9 @@ class PingSource:
 
 
 @dataclass(frozen=True)
-class SinkBinding:
+class SinkBinding(_Named):
     """Gives its subject `K_SINK` (`sink.url`) and `K_CE_OVERRIDES` (`extensions`)."""
 
-    namespace: str
-    name: str
     subject: Ref
     sink: Destination
     extensions: Mapping[str, str]

@@ -27,9 +27,10 @@ def select_functions(
     if choice == ALL:
         if everything:
             return tuple(functions)
-        hosts = _referred_hosts(eventing)
-        bound_names = {each.subject.name for each in eventing.sink_bindings if _of_service(each)}
-        return tuple(each for each in functions if each.host in hosts or each.name in bound_names)
+        hosts = {urlsplit(each.url).hostname for each in _destinations(eventing)}
+        subjects = [each.subject for each in eventing.sink_bindings]
+        bound = {each.name for each in subjects if each.kind == "Service"}
+        return tuple(each for each in functions if each.host in hosts or each.name in bound)
     names = [name for part in choice.split(",") if (name := part.strip())]
     hosted = [each.name for each in functions]
     if not names:
@@ -78,14 +79,6 @@ def sink_environment(
                 "K_CE_OVERRIDES": json.dumps(overrides) if overrides else "",
             }
     return {}
-
-
-def _of_service(binding: SinkBinding) -> bool:
-    return binding.subject.kind == "Service"
-
-
-def _referred_hosts(eventing: Eventing) -> set[str]:
-    return {urlsplit(each.url).hostname or "" for each in _destinations(eventing)}
 
 
 def _destinations(eventing: Eventing) -> Iterator[Destination]:

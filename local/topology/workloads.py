@@ -15,7 +15,7 @@ import yaml
 
 from local.errors import ManifestError
 from local.topology.addressable import CLUSTER_DOMAIN
-from local.topology.environment import Entry, read_container_env, read_function_env
+from local.topology.environment import Entry, read_container_entry, read_function_entry
 from local.topology.fields import LOADER, Fields, collected
 
 ENDPOINT_LABEL = "kandle.dev/endpoint"
@@ -144,7 +144,7 @@ def _read_function(file: Path) -> Function:
         or fields.text("namespace")
         or _DEFAULT_NAMESPACE,
         file=file,
-        env=read_function_env(run.inners("envs")) if run else (),
+        env=tuple(map(read_function_entry, run.inners("envs"))) if run else (),
         labels={
             each.needed_text("key"): each.text("value") or ""
             for each in (deploy.inners("labels") if deploy else [])
@@ -182,7 +182,7 @@ def _read_deployment(file: Path, content: Mapping[str, Any]) -> Deployment:
         namespace=metadata.text("namespace") or _DEFAULT_NAMESPACE,
         file=file,
         command=tuple(command),
-        env=read_container_env(container.inners("env")),
+        env=tuple(map(read_container_entry, container.inners("env"))),
         ports={
             each.text("name") or "": each.whole("containerPort", least=1) or 0
             for each in container.inners("ports")

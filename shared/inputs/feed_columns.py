@@ -14,14 +14,7 @@ import msgspec
 import numpy as np
 
 from shared.inputs.elements import NO_TIME
-from shared.inputs.line import (
-    Number,
-    RejectedLineError,
-    check_symbol,
-    price_of,
-    size_of,
-    time_of,
-)
+from shared.inputs.line import Number, RejectedLineError, check_symbol, time_of
 from shared.inputs.messages import text_of
 from shared.inputs.packed_text import Spans, Text
 from shared.market.decimals import INT64_MAX
@@ -65,19 +58,10 @@ def texts_of(values: list[Any]) -> list[str]:
     return list(map(text_of, values)) if is_raw else values
 
 
-def prices(field: str, texts: Sequence[str], faults: Faults) -> tuple[Mantissas, Int64s]:
-    """Return mantissas and scales of decimals."""
-    return _decimals(texts, lambda text: price_of(field, text), faults)
-
-
-def sizes(field: str, texts: Sequence[str], faults: Faults) -> tuple[Mantissas, Int64s]:
-    """Return mantissas and scales of decimals of at least 0."""
-    return _decimals(texts, lambda text: size_of(field, text), faults)
-
-
-def _decimals(
-    texts: Sequence[str], read: Callable[[str], Number], faults: Faults
+def decimals(
+    read: Callable[[str, str], Number], field: str, texts: Sequence[str], faults: Faults
 ) -> tuple[Mantissas, Int64s]:
+    """Return mantissas and scales of decimals; `read`: price_of or size_of."""
     mantissa: Mantissas
     joined = "".join(texts)
     if joined.isascii():
@@ -90,7 +74,7 @@ def _decimals(
         irregular = list(range(len(texts)))
     for row in irregular:
         try:
-            number = read(texts[row])
+            number = read(field, texts[row])
         except RejectedLineError as error:
             faults.add(row, error.code, str(error))
             mantissa[row] = scale[row] = 0

@@ -12,14 +12,13 @@ from shared.inputs.elements import NO_TRADE_ID, UNKNOWN
 from shared.inputs.feed_columns import (
     LARGEST_ID,
     Faults,
+    decimals,
     epoch_us,
     named,
-    prices,
-    sizes,
     texts_of,
     times_of,
 )
-from shared.inputs.line import RejectedLineError, read_trade_id
+from shared.inputs.line import RejectedLineError, price_of, read_trade_id, size_of
 from shared.inputs.rows import QuoteRows, Rejected, Rows
 from shared.inputs.scales import POWERS
 from shared.market.decimals import INT64_MAX
@@ -115,8 +114,10 @@ def _trade_rows(
     symbols = [each.symbol for each in trades]
     times = times_of(fields.time, [each.time for each in trades], faults)
     names, markets, symbol = named(fields.symbol, feed.venue, symbols, naming, faults)
-    price, price_scale = prices(fields.price, texts_of([each.price for each in trades]), faults)
-    size, size_scale = sizes(fields.size, texts_of([each.size for each in trades]), faults)
+    texts = texts_of([each.price for each in trades])
+    price, price_scale = decimals(price_of, fields.price, texts, faults)
+    texts = texts_of([each.size for each in trades])
+    size, size_scale = decimals(size_of, fields.size, texts, faults)
     time_us = epoch_us(fields.time, times, faults, required=feed.trade_times)
     sides = [each.side for each in trades]
     if feed.sides is not None:
@@ -192,15 +193,17 @@ def _quote_rows(
     ask_sizes = texts_of([each.ask_size for each in quotes])
     names, markets, symbol = named(fields.symbol, feed.venue, symbols, naming, faults)
     bid, ask, price_scale = _together(
-        faults, prices(fields.bid, bids, faults), prices(fields.ask, asks, faults)
+        faults,
+        decimals(price_of, fields.bid, bids, faults),
+        decimals(price_of, fields.ask, asks, faults),
     )
     bid_said, ask_said = (
         np.array([bool(text) for text in texts], dtype=bool) for texts in (bid_sizes, ask_sizes)
     )
     bid_size, ask_size, size_scale = _together(
         faults,
-        sizes(fields.bid_size, [text or "0" for text in bid_sizes], faults),
-        sizes(fields.ask_size, [text or "0" for text in ask_sizes], faults),
+        decimals(size_of, fields.bid_size, [text or "0" for text in bid_sizes], faults),
+        decimals(size_of, fields.ask_size, [text or "0" for text in ask_sizes], faults),
     )
     time_us = epoch_us(fields.time, times, faults, required=False)
     for side, price, size, is_said in (

@@ -116,17 +116,15 @@ class Messages(Generic[M]):
 
     def _leave(self, number: int, payload: bytes, reason: str) -> None:
         if not payload:
-            self.rejected.append(Rejected(number, 0, b"", "empty_payload", "the message is empty"))
+            self.reject(number, "empty_payload", "the message is empty")
             return
         try:
             message = _plain.decode(payload)
         except _ERRORS as error:
-            self.rejected.append(
-                Rejected(number, 0, payload, "bad_json", f"the message is no JSON: {error}")
-            )
+            self.reject(number, "bad_json", f"the message is no JSON: {error}")
             return
         kind = self._kind_of(message)
         if kind:
             self.skipped[kind] += 1
         else:
-            self.rejected.append(Rejected(number, 0, payload, "bad_message", reason))
+            self.reject(number, "bad_message", reason)
