@@ -88,8 +88,8 @@ def _table(name: str, source: CandleRows) -> _Table | None:
     if not positions.time:
         raise InputError(f"{name}: its header names no time")
     later = next((n for n, (_, row) in enumerate(first) if not _is_header(row, positions)), 0)
-    rows = itertools.islice(rows, min(later, _HEADERS), None)
-    return _Table(positions, rows, source.decimal_comma)
+    below = itertools.islice(rows, min(later, _HEADERS), None)
+    return _Table(positions, below, source.decimal_comma)
 
 
 def _is_header(row: Row, positions: ColumnPositions) -> bool:

@@ -12,9 +12,8 @@ import typer
 from local.cli.candle_range import made_by
 from local.cli.database import database
 from local.cli.dead_letter_text import one_line
-from local.cli.options import AsJson, DatabaseUrl, DataDir
+from local.cli.options import DEFAULT_DATA_DIR, AsJson, DatabaseUrl, DataDir
 from local.errors import CliError, UsageError
-from local.instance import DEFAULT_DATA_DIR
 
 _ADD = """Add a rule. Examples:
 

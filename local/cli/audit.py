@@ -14,10 +14,9 @@ import typer
 from local.cli.addresses import address
 from local.cli.backfill import run_bridge
 from local.cli.candle_range import From, TimeframeNames, To, chosen, requested_range, stores, utc
-from local.cli.options import DatabaseUrl, DataDir, JsonLines, RedisUrl
+from local.cli.options import DEFAULT_DATA_DIR, DatabaseUrl, DataDir, JsonLines, RedisUrl
 from local.cli.times import time_us
 from local.errors import UsageError
-from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
     from local.audit import Audited, Batch, Difference, Stores

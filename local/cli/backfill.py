@@ -10,10 +10,9 @@ from typing import Annotated
 import typer
 
 from local.cli.addresses import address
-from local.cli.options import DataDir, JsonLines
+from local.cli.options import DEFAULT_DATA_DIR, DataDir, JsonLines
 from local.cli.times import time_us
 from local.errors import UsageError
-from local.instance import DEFAULT_DATA_DIR
 from local.supervisor.feed_list import parse_feeds
 
 Feed = Annotated[str, typer.Argument(metavar="NAME:SYMBOL,...", help="As for `kandle up --feed`.")]

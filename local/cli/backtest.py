@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from local.cli.history_api import HistoryApi, history_api
-from local.cli.options import ApiUrl, AsJson, DataDir
+from local.cli.options import DEFAULT_DATA_DIR, ApiUrl, AsJson, DataDir
 from local.errors import CliError, UsageError
 from local.feeds.files.errors import FileError, UnknownLayoutError
 from local.feeds.files.layouts import Choice
 from local.feeds.files.opening import Progress
-from local.instance import DEFAULT_DATA_DIR
 from shared.market.timeframes import Timeframe
 
 if TYPE_CHECKING:

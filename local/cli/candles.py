@@ -20,10 +20,9 @@ from local.cli.candle_range import requested_range
 from local.cli.display import console as plain_console
 from local.cli.fitted_table import FittedTable
 from local.cli.history_api import HistoryApi, history_api
-from local.cli.options import ApiUrl, AsJson, DataDir
+from local.cli.options import DEFAULT_DATA_DIR, ApiUrl, AsJson, DataDir
 from local.cli.stopping import stop_on_signals
 from local.errors import CliError
-from local.instance import DEFAULT_DATA_DIR
 
 DEFAULT_LIMIT: Final = 20
 PAGE: Final = 1_000

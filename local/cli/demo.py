@@ -9,10 +9,9 @@ from urllib.parse import quote
 
 import typer
 
-from local.cli.options import DataDir, JsonLines
+from local.cli.options import DEFAULT_DATA_DIR, DataDir, JsonLines
 from local.cli.times import span_us
 from local.cli.up import DEFAULT_HISTORY, History, HttpPort, SimulateRate, UdpPort
-from local.instance import DEFAULT_DATA_DIR
 from local.supervisor.options import DEFAULT_HTTP_PORT, DEFAULT_UDP_PORT, Options
 
 if TYPE_CHECKING:

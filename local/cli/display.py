@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
 from rich.text import Text
 
 from local.cli.fitted_table import FittedTable, Row
@@ -59,34 +57,21 @@ def print_table(columns: Sequence[str], rows: Iterable[Row], **options: Any) -> 
 
 def print_components(console: Console, components: Sequence[RunningComponent]) -> None:
     """Print the processes; if the logs do not fit beside them, their directory."""
-    table = _component_table(components, with_log=True)
     logs = {str(Path(each.log).parent) for each in components if each.log}
-    if _width(table, console) > console.width:
-        table = _component_table(components, with_log=False)
-    else:
-        logs = set()
+    rows = (
+        (each.name, each.kind, each.url, str(each.pid or ""), short_path(each.log))
+        for each in components
+    )
+    table = FittedTable(
+        ("component", "kind", "address", "pid", "log"),
+        rows,
+        right=("pid",),
+        drops=("log",),
+        is_boxed=False,
+        note="\n".join(f"logs in {short_path(each)}" for each in sorted(logs)),
+    )
     # Wider lines are wrapped by the terminal: an address must be copied whole.
-    table.width = _width(table, console)
     console.print(table, crop=False)
-    for each in sorted(logs):
-        console.print(f"logs in {short_path(each)}", markup=False, soft_wrap=True)
-
-
-def _component_table(components: Sequence[RunningComponent], *, with_log: bool) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("component", "kind", "address", "pid"):
-        table.add_column(column, justify="right" if column == "pid" else "left", no_wrap=True)
-    if with_log:
-        table.add_column("log", no_wrap=True)
-    for each in components:
-        row = [each.name, each.kind, each.url, "" if each.pid is None else str(each.pid)]
-        table.add_row(*map(Text, [*row, short_path(each.log)] if with_log else row))
-    return table
-
-
-def _width(table: Table, console: Console) -> int:
-    endless = console.options.update(max_width=sys.maxsize)
-    return Measurement.get(console, endless, table).maximum
 
 
 _ADDRESSES: Final = (

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from local.cli.options import AsJson, DataDir
+from local.cli.options import DEFAULT_DATA_DIR, AsJson, DataDir
 from local.cli.up import HttpPort, UdpPort
-from local.instance import DEFAULT_DATA_DIR
 from local.supervisor.options import DEFAULT_HTTP_PORT, DEFAULT_UDP_PORT
 
 app = typer.Typer()

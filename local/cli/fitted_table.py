@@ -22,6 +22,7 @@ class FittedTable:
 
     `drops`: columns to drop, in order, if the terminal is too narrow; a line below names them.
     `--json` and a pipe have all of them. `prose`: text columns, which wrap in the remaining width.
+    `note`: the line below, in place of the dropped columns' names; no row is cut then.
     """
 
     def __init__(
@@ -34,10 +35,11 @@ class FittedTable:
         prose: Collection[str] = (),
         title: str | None = None,
         is_boxed: bool = True,
+        note: str = "",
     ) -> None:
         self.columns, self.drops = columns, drops
         self._right, self._prose = right, prose
-        self._title, self._is_boxed = title, is_boxed
+        self._title, self._is_boxed, self._note = title, is_boxed, note
         self._rows = [(row, "") for row in rows]
 
     def add_row(self, values: Row, style: str = "") -> None:
@@ -51,9 +53,13 @@ class FittedTable:
             if len(dropped) == len(self.drops):
                 break
             dropped.append(self.drops[len(dropped)])
-        yield self._table(dropped, None)
+        table = self._table(dropped, None)
+        if self._note:
+            table.width = _width(console, options, table)
+        yield table
         if dropped:
-            yield Text(f"too narrow for {', '.join(dropped)}", style="dim", no_wrap=True)
+            note = Text(f"too narrow for {', '.join(dropped)}", style="dim", no_wrap=True)
+            yield Text(self._note) if self._note else note
 
     def _table(self, dropped: Sequence[str], prose_width: int | None) -> Table:
         table = Table(

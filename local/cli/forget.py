@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 import typer
 
 from local.cli.candle_range import stores, utc
-from local.cli.options import DatabaseUrl, DataDir, JsonLines, RedisUrl
+from local.cli.options import DEFAULT_DATA_DIR, DatabaseUrl, DataDir, JsonLines, RedisUrl
 from local.errors import CliError
-from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
     import redis

@@ -15,12 +15,11 @@ import typer
 
 from local.cli import reading
 from local.cli.addresses import http_url, ticks_broker
-from local.cli.options import AsJson, BrokerUrl, DataDir
+from local.cli.options import DEFAULT_DATA_DIR, AsJson, BrokerUrl, DataDir
 from local.cli.stopping import stop_on_signals
 from local.errors import CliError
 from local.feeds.files.errors import FileError
 from local.feeds.files.opening import Progress
-from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
     from local.feeds.importer import Imported, Normalizing, Numbered, Positions

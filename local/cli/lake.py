@@ -11,9 +11,8 @@ import typer
 
 from local.cli.addresses import address
 from local.cli.database import database, postgres_pool
-from local.cli.options import DatabaseUrl, DataDir, JsonLines
+from local.cli.options import DEFAULT_DATA_DIR, DatabaseUrl, DataDir, JsonLines
 from local.errors import CliError
-from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
     from shared.lake.failures import Failure

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
+from local import instance
 from local.cli.addresses import flag_of
-from local.instance import DATA_DIR_VARIABLE
 
+DEFAULT_DATA_DIR: Final = instance.DEFAULT_DATA_DIR
 DataDir = Annotated[
     Path,
     typer.Option(
         "--data-dir",
-        envvar=DATA_DIR_VARIABLE,
+        envvar=instance.DATA_DIR_VARIABLE,
         help="Where the instance keeps its data, credentials and logs.",
         file_okay=False,
     ),

@@ -11,10 +11,9 @@ from typing import Annotated, Any, Final
 import typer
 
 from local.cli.history_api import history_api
-from local.cli.options import ApiUrl, DataDir, JsonLines
+from local.cli.options import DEFAULT_DATA_DIR, ApiUrl, DataDir, JsonLines
 from local.cli.stopping import stop_on_signals
 from local.errors import CliError
-from local.instance import DEFAULT_DATA_DIR
 
 REFRESH_S: Final = 1.0
 _ARROWS: Final = {1: "up", -1: "down", 0: ""}

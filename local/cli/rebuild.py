@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from local.cli.candle_range import From, TimeframeNames, To, chosen, requested_range, stores, utc
-from local.cli.options import DatabaseUrl, DataDir, JsonLines, RedisUrl
+from local.cli.options import DEFAULT_DATA_DIR, DatabaseUrl, DataDir, JsonLines, RedisUrl
 from local.errors import CliError
-from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
     from psycopg import Connection

@@ -17,10 +17,9 @@ import typer
 from local.cli.addresses import http_address
 from local.cli.database import database
 from local.cli.dead_letter_text import one_line
-from local.cli.options import AsJson, DatabaseUrl, DataDir, JsonLines
+from local.cli.options import DEFAULT_DATA_DIR, AsJson, DatabaseUrl, DataDir, JsonLines
 from local.cli.times import time_us
 from local.errors import CliError
-from local.instance import DEFAULT_DATA_DIR
 from shared.errors import TransientError
 from shared.market.timestamps import EPOCH
 from shared.wire import raw_batch as raw

@@ -13,13 +13,12 @@ import typer
 
 from local.cli import reading
 from local.cli.destination import FeedSender, IngestUrl, To, UdpAddr, Via, open_sender
-from local.cli.options import AsJson, DataDir
+from local.cli.options import DEFAULT_DATA_DIR, AsJson, DataDir
 from local.cli.stopping import stop_on_signals
 from local.errors import CliError, UsageError
 from local.feeds.files.errors import FileError
 from local.feeds.files.opening import Progress
 from local.feeds.pacing import WORTH_SLEEPING_S, EventTimePacer, speed_factor
-from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
     from local.feeds.files.trades import Trades

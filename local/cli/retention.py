@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from local.cli.database import postgres_pool
-from local.cli.options import DatabaseUrl, DataDir, JsonLines
-from local.instance import DEFAULT_DATA_DIR
+from local.cli.options import DEFAULT_DATA_DIR, DatabaseUrl, DataDir, JsonLines
 
 app = typer.Typer()
 

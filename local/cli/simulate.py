@@ -12,7 +12,7 @@ import typer
 
 from local.cli.addresses import http_address, http_url, ticks_broker
 from local.cli.destination import FeedSender, IngestUrl, To, UdpAddr, Via, open_sender
-from local.cli.options import ApiUrl, AsJson, BrokerUrl, DataDir
+from local.cli.options import DEFAULT_DATA_DIR, ApiUrl, AsJson, BrokerUrl, DataDir
 from local.cli.simulated_past import store_past
 from local.cli.stopping import stop_on_signals
 from local.cli.times import span_us
@@ -20,7 +20,6 @@ from local.errors import CliError, UsageError
 from local.feeds.instruments import instrument
 from local.feeds.simulator import GONE_LIVE, MAX_STEP_MS, Arrival, Arrived, Disorder, Simulator
 from local.feeds.tick import plain_symbol
-from local.instance import DEFAULT_DATA_DIR
 
 STEP_S: Final = 0.02
 REPORT_EVERY_S: Final = 10.0

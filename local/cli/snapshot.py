@@ -14,10 +14,17 @@ from local.cli.addresses import address, ticks_broker
 from local.cli.candle_range import made_by, utc
 from local.cli.database import postgres_pool
 from local.cli.display import print_table
-from local.cli.options import AsJson, BrokerUrl, DatabaseUrl, DataDir, JsonLines, RedisUrl
+from local.cli.options import (
+    DEFAULT_DATA_DIR,
+    AsJson,
+    BrokerUrl,
+    DatabaseUrl,
+    DataDir,
+    JsonLines,
+    RedisUrl,
+)
 from local.cli.times import time_us
 from local.errors import CliError
-from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
     from pyiceberg.table.snapshots import Snapshot

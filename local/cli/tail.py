@@ -11,11 +11,10 @@ import typer
 
 from local.cli.addresses import http_address
 from local.cli.candles import shown_vwap, state, utc
-from local.cli.options import DataDir, JsonLines, url_option
+from local.cli.options import DEFAULT_DATA_DIR, DataDir, JsonLines, url_option
 from local.cli.stopping import stop_on_signals
 from local.cli.times import time_us
 from local.errors import CliError
-from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
     import threading

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from local.cli.options import DataDir, JsonLines
+from local.cli.options import DEFAULT_DATA_DIR, DataDir, JsonLines
 from local.cli.times import span_us
 from local.errors import UsageError
-from local.instance import DEFAULT_DATA_DIR
 from local.servers.server import LOOPBACK
 from local.supervisor.feed_list import parse_feeds
 from local.supervisor.options import (

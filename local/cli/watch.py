@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from local.cli.addresses import address
-from local.cli.options import AsJson, DataDir, RedisUrl
+from local.cli.options import DEFAULT_DATA_DIR, AsJson, DataDir, RedisUrl
 from local.errors import CliError
-from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
     from shared.realtime.watchlist import Watchlist

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
+import aiohttp
 import orjson
-import uvicorn
+from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.parser import text_string_to_metric_families
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
 
 from local.servers.server import LOOPBACK
 from local.supervisor.counters import samples_of
@@ -41,36 +36,26 @@ class Observer:
     def __init__(self, keepers: Sequence[Keeper], port: int) -> None:
         self.url = f"http://{LOOPBACK}:{port}"
         self._keepers = keepers
-        self._client = httpx.AsyncClient(trust_env=False, timeout=_TIMEOUT_S)
-        app = Starlette(
-            routes=[
-                Route("/", self._page),
-                Route("/samples", self._samples),
-                Route("/metrics", self._metrics),
-            ]
-        )
-        config = uvicorn.Config(
-            app, host=LOOPBACK, port=port, log_level="error", access_log=False, lifespan="off"
-        )
-        self._server = _Server(config)
-        self._task: asyncio.Task[None] | None = None
+        self._client = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(_TIMEOUT_S))
+        app = web.Application()
+        handlers = {"/": self._page, "/samples": self._samples, "/metrics": self._metrics}
+        app.add_routes([web.get(path, handler) for path, handler in handlers.items()])
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
 
     async def start(self) -> None:
         """Serve; return when the port is bound."""
-        self._task = asyncio.create_task(self._server.serve())
-        await self._server.bound.wait()
+        await self._runner.setup()
+        await web.TCPSite(self._runner, LOOPBACK, urlsplit(self.url).port).start()
 
     async def stop(self) -> None:
         """Stop serving."""
-        self._server.should_exit = True
-        if self._task is not None:
-            await asyncio.gather(self._task, return_exceptions=True)
-        await self._client.aclose()
+        await self._runner.cleanup()
+        await self._client.close()
 
-    async def _page(self, request: Request) -> Response:
-        return HTMLResponse(_PAGE.read_bytes(), headers=_SECURE)
+    async def _page(self, _: web.Request) -> web.Response:
+        return web.Response(text=_PAGE.read_text(), content_type="text/html", headers=_SECURE)
 
-    async def _samples(self, request: Request) -> Response:
+    async def _samples(self, _: web.Request) -> web.Response:
         """Return each component's state, and its series with labels in Prometheus form."""
         texts = await self._texts()
         components: list[dict[str, Any]] = [
@@ -83,11 +68,12 @@ class Observer:
             }
             for keeper in self._keepers
         ]
-        return Response(orjson.dumps(components), media_type="application/json")
+        return web.Response(body=orjson.dumps(components), content_type="application/json")
 
-    async def _metrics(self, request: Request) -> Response:
+    async def _metrics(self, _: web.Request) -> web.Response:
         """Return all series as text, with the label `component`."""
-        return Response(together(await self._texts()), media_type=CONTENT_TYPE_LATEST)
+        headers = {"content-type": CONTENT_TYPE_LATEST}
+        return web.Response(body=together(await self._texts()), headers=headers)
 
     async def _texts(self) -> dict[str, str]:
         """Return the metrics text of each process; empty if it does not answer."""
@@ -97,28 +83,13 @@ class Observer:
 
     async def _text(self, url: str) -> str:
         try:
-            return (await self._client.get(url)).text
-        except httpx.HTTPError:
+            async with self._client.get(url) as response:
+                return await response.text()
+        except (aiohttp.ClientError, TimeoutError):
             return ""
 
 
-class _Server(uvicorn.Server):
-    """A server that leaves signals to the supervisor and has an event for its bound port."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.bound = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.bound.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Together:
     texts: Mapping[str, str]
 

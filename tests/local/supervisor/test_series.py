@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from local.supervisor.observe import together, values
+from local.servers.ports import free_port
+from local.supervisor.observe import Observer, together, values
 
 ONE = """# HELP kandle_rejects_total Input lines rejected.
 # TYPE kandle_rejects_total counter
@@ -38,3 +43,24 @@ def test_values_by_series() -> None:
         "kandle_event_seconds_count": 3.0,
         "kandle_event_seconds_sum": 0.5,
     }
+
+
+def test_the_page_is_served_until_the_stop() -> None:
+    """The page, samples and metrics are served; a port in use is an error, also after a stop."""
+
+    async def statuses() -> list[int]:
+        port = free_port()
+        observer = Observer([], port)
+        await observer.start()
+        second = Observer([], port)
+        with pytest.raises(OSError, match="address already in use"):
+            await second.start()
+        await second.stop()
+        async with httpx.AsyncClient(base_url=observer.url, trust_env=False) as client:
+            found = [(await client.get(path)).status_code for path in ("/", "/samples", "/metrics")]
+            await observer.stop()
+            with pytest.raises(httpx.ConnectError):
+                await client.get("/")
+        return found
+
+    assert asyncio.run(statuses()) == [200, 200, 200]
