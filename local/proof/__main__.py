@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -57,23 +57,16 @@ def generated(count: int, prefix: str, *, seed: int, end_ms: int) -> list[Tick]:
     return ticks[:count]
 
 
-@dataclass(frozen=True, slots=True)
-class Pods:
-    """The pods of a namespace, by its API server."""
-
-    client: httpx.Client
-    namespace: str
-
-    def delete(self, label: str) -> int:
-        """Delete pods with the label `KEY=VALUE`; return how many. Raises httpx.HTTPError."""
-        address = f"/api/v1/namespaces/{self.namespace}/pods"
-        pods = self.client.get(address, params={"labelSelector": label}).raise_for_status()
-        names = [each["metadata"]["name"] for each in pods.json()["items"]]
-        for name in names:
-            response = self.client.delete(f"{address}/{name}", params={"gracePeriodSeconds": 0})
-            if response.status_code != httpx.codes.NOT_FOUND:
-                response.raise_for_status()
-        return len(names)
+def delete_pods(client: httpx.Client, namespace: str, label: str) -> int:
+    """Delete pods with the label `KEY=VALUE`; return how many. Raises httpx.HTTPError."""
+    address = f"/api/v1/namespaces/{namespace}/pods"
+    pods = client.get(address, params={"labelSelector": label}).raise_for_status()
+    names = [each["metadata"]["name"] for each in pods.json()["items"]]
+    for name in names:
+        response = client.delete(f"{address}/{name}", params={"gracePeriodSeconds": 0})
+        if response.status_code != httpx.codes.NOT_FOUND:
+            response.raise_for_status()
+    return len(names)
 
 
 _TIMEFRAME: Final = "1m"
@@ -167,8 +160,8 @@ def main() -> None:
             api = stack.enter_context(Kandle(options.api, token=token, timeout_s=60))
             deletions: list[Callable[[], int]] = []
             if options.delete:
-                pods = Pods(stack.enter_context(api_server()), own_namespace())
-                deletions = [partial(pods.delete, label) for label in options.delete]
+                cluster = stack.enter_context(api_server()), own_namespace()
+                deletions = [partial(delete_pods, *cluster, label) for label in options.delete]
             deleted = send(ticks, sender, options.seconds, deletions)
             truth = expected(ticks)
             differing = wait(truth, api, {tick.symbol for tick in ticks}, options.patience)

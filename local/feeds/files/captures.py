@@ -11,19 +11,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
-import pyarrow as pa
-
-from local.feeds.files.blocks import BATCH_ROWS, MAX_ROW_BYTES
+from local.feeds.files.blocks import MAX_ROW_BYTES, Tables, numbered
 from local.feeds.files.errors import FileError, excerpt
-from local.feeds.files.layouts import FIELDS, Layout
+from local.feeds.files.json_tables import tables_of
+from local.feeds.files.layouts import MAKER, Choice, Layout
 from local.feeds.files.opening import Part, Progress
 
-LAYOUT: Final = Layout(
+_ID: Final = "t or a"
+_LAYOUT: Final = Layout(
     "Binance WebSocket capture",
-    {"symbol": "s", "price": "p", "size": "q", "time": "T", "side": "m", "trade_id": "t or a"},
+    {"symbol": "s", "price": "p", "size": "q", "time": "T", "side": "m", "trade_id": _ID},
     unit="ms",
+    sides=MAKER,
 )
 _LINE: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?:?\s+(?=\{)", re.ASCII)
 _START: Final = re.compile(rb'[0-9]+(\.[0-9]+)?:?\s+\{"(stream|e)":|wss://[a-z]*stream\.binance\.')
@@ -35,17 +37,19 @@ def matches(head: bytes) -> bool:
     return _START.match(head) is not None
 
 
-def read(
-    part: Part, symbol: str | None, progress: Progress
-) -> Iterator[tuple[int, dict[str, pa.ChunkedArray]]]:
-    """Yield (number of the first row, columns of trades); count every other message as skipped.
+def read(part: Part, choice: Choice, progress: Progress) -> Tables:
+    """Return the layout and the trades; count every other message as skipped.
 
     Where a capture holds an instrument's single trades and the aggregates of the same trades, the
     kind that comes first counts, or each trade would be there twice. Raises FileError.
     """
+    layout = replace(_LAYOUT, symbol=choice.symbol)
+    names = [*layout.columns.values()]
+    return layout, numbered(tables_of(_trades(part, choice.symbol, progress), names))
+
+
+def _trades(part: Part, symbol: str | None, progress: Progress) -> Iterator[dict[str, object]]:
     kinds: dict[str, str] = {}
-    rows: list[tuple[str, ...]] = []
-    first = number = 1
     for number, raw in enumerate(iter(lambda: part.stream.readline(MAX_ROW_BYTES), b""), 1):
         text = raw.decode("utf-8", "replace").strip()
         if not text:
@@ -56,7 +60,7 @@ def read(
                 continue
             raise FileError(f"{part}: row {number} is not `<time> <json>`: {excerpt(text)}")
         try:
-            message = json.loads(text[prefix.end() :])
+            message = json.loads(text[prefix.end() :], parse_float=str)
         except (ValueError, RecursionError) as error:
             raise FileError(f"{part}: row {number} is not JSON: {error}") from None
         event = message.get("data", message)
@@ -76,27 +80,7 @@ def read(
                 f"{part}: row {number} is of {event.get('s')}, earlier rows of {next(iter(kinds))}:"
                 " one --symbol cannot name both; leave it out"
             )
-        rows.append(_row(event, symbol))
-        if len(rows) >= BATCH_ROWS:
-            yield first, _columns(rows)
-            rows, first = [], number + 1
-    if rows:
-        yield first, _columns(rows)
-
-
-def _row(event: dict[str, Any], symbol: str | None) -> tuple[str, ...]:
-    maker = event.get("m")
-    side = "sell" if maker else "buy" if maker is False else ""
-    values = (event.get("s"), event.get("p"), event.get("q"), event.get("T"))
-    name, price, size, time = ("" if each is None else str(each) for each in values)
-    return symbol or name, price, size, time, side, str(event.get(_TRADE_ID[event["e"]], "")), ""
-
-
-def _columns(rows: list[tuple[str, ...]]) -> dict[str, pa.ChunkedArray]:
-    return {
-        name: pa.chunked_array([pa.array(column, type=pa.string())])
-        for name, column in zip(FIELDS, zip(*rows, strict=True), strict=True)
-    }
+        yield {**event, _ID: event.get(_TRADE_ID[kind])}
 
 
 def _name(message: dict[str, Any], kind: object) -> str:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-from local.feeds.files import dbn, hft, json_tables
+from local.feeds.files import captures, dbn, hft, json_tables
 from local.feeds.files.blocks import BATCH_ROWS, RawTable, Tables, line_blocks, numbered
 from local.feeds.files.errors import FileError
 from local.feeds.files.layouts import (
@@ -44,6 +44,8 @@ def read_tables(part: Part, choice: Choice, progress: Progress) -> Tables:
     if head.startswith(hft.MAGIC):
         layout, tables = hft.read(part, choice, progress)
         return layout, numbered(tables)
+    if captures.matches(head):
+        return captures.read(part, choice, progress)
     text = head.lstrip(b"\xef\xbb\xbf \r\n\t")
     if text.startswith(b"["):
         return json_tables.read_array(part, choice)

@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from local.feeds.files import captures
 from local.feeds.files.blocks import RawTable, content_of
 from local.feeds.files.layouts import FIELDS, MAKER, TYPES, Choice, Layout
 from local.feeds.files.opening import Part, Progress, parts_of, reported
@@ -101,10 +100,6 @@ def read_trades(
 
 
 def _read(part: Part, choice: Choice, progress: Progress) -> Iterator[tuple[Layout, Trades]]:
-    if captures.matches(part.head()):
-        for row, columns in captures.read(part, choice.symbol, progress):
-            yield captures.LAYOUT, Trades(str(part), part.identity, row, columns)
-        return
     layout, tables = read_tables(part, choice, progress)
     times = TradeTimes(part, layout, choice.zone)
     for raw in tables:
@@ -120,19 +115,14 @@ def _trades(
     if layout.only is not None:
         column, value = layout.only
         keep = pc.equal(table[column].cast(pa.string()), value)
-        if left_out := table.num_rows - int(pc.sum(keep).as_py() or 0):
-            progress.skipped[f"rows whose {column} is not {value}"] += left_out
-        table = table.filter(keep)
+        table = _kept(table, keep, f"rows whose {column} is not {value}", progress)
     if layout.correction:
         is_void = pc.is_in(_texts(table[layout.correction]), pa.array(sorted(VOID_CORRECTIONS)))
-        if left_out := int(pc.sum(is_void).as_py() or 0):
-            progress.skipped["trades that are void by their correction"] += left_out
-        table = table.filter(pc.invert(is_void))
+        reason = "trades that are void by their correction"
+        table = _kept(table, pc.invert(is_void), reason, progress)
     if layout.columns.get("price", "").strip("<>").lower() == "last":  # MetaTrader's ticks
         keep = pc.not_equal(_texts(table[layout.columns["price"]]), "")
-        if left_out := table.num_rows - int(pc.sum(keep).as_py() or 0):
-            progress.skipped["rows without a last price"] += left_out
-        table = table.filter(keep)
+        table = _kept(table, keep, "rows without a last price", progress)
     rows = table.num_rows
     empty = pa.chunked_array([pa.array([""] * rows, type=pa.string())])
     columns = {
@@ -160,6 +150,14 @@ def _trades(
     dates = _texts(table[layout.date]) if layout.date else None
     columns["time"] = times.read(columns["time"], dates)
     return Trades(str(part), part.identity, raw.first_row, columns)
+
+
+def _kept(table: pa.Table, keep: pa.ChunkedArray, reason: str, progress: Progress) -> pa.Table:
+    """Return the rows to keep; count the others as skipped."""
+    kept = table.filter(keep)
+    if left_out := table.num_rows - kept.num_rows:
+        progress.skipped[reason] += left_out
+    return kept
 
 
 def _within(scopes: pa.ChunkedArray, ids: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from local.proof.__main__ import Pods, differences, expected, generated
+from local.proof.__main__ import delete_pods, differences, expected, generated
 from tests.knative.manifests import ROOT, containers, of, template
 
 pytestmark = pytest.mark.processes
@@ -123,7 +123,7 @@ def test_every_kind_of_difference_is_found() -> None:
 
 
 def test_pods_are_deleted_by_label_and_counted() -> None:
-    """Pods are deleted by label without grace and counted; one that is gone is no error."""
+    """delete_pods are deleted by label without grace and counted; one that is gone is no error."""
     deleted: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -137,7 +137,7 @@ def test_pods_are_deleted_by_label_and_counted() -> None:
         return httpx.Response(404 if where.path.endswith("2") else 200, json={})
 
     client = httpx.Client(transport=httpx.MockTransport(answer), base_url="https://api")
-    assert Pods(client, "kandle").delete("a/b=c") == 2
+    assert delete_pods(client, "kandle", "a/b=c") == 2
     assert deleted == ["/api/v1/namespaces/kandle/pods/p-1", "/api/v1/namespaces/kandle/pods/p-2"]
 
 
