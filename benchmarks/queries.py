@@ -188,10 +188,7 @@ def download(platform: Platform, folder: Path) -> None:
 
 def run() -> None:
     """Load, ask, and print the table."""
-    with (
-        running("--functions", "history-query") as platform,
-        tempfile.TemporaryDirectory() as name,
-    ):
+    with running("--functions", "history-query") as platform, tempfile.TemporaryDirectory() as name:
         load(platform)
         download(platform, Path(name))
         measure(platform, Path(name))

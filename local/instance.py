@@ -65,10 +65,7 @@ class Instance:
         except (OSError, ValueError) as error:
             raise NotRunningError(f"{instance_path(data_dir)} is not readable: {error}") from None
         instance = cls(
-            **{
-                **record,
-                "components": [RunningComponent(**each) for each in record["components"]],
-            }
+            **{**record, "components": [RunningComponent(**each) for each in record["components"]]}
         )
         if not psutil.pid_exists(instance.pid):
             raise NotRunningError(_not_running(data_dir))

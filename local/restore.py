@@ -116,8 +116,7 @@ class Restore:
     def _stored(self) -> int:
         with self.postgres.connection() as connection:
             row = connection.execute(
-                "SELECT count(*) FROM applied_events WHERE event_id LIKE %s",
-                (PREFIX + "%",),
+                "SELECT count(*) FROM applied_events WHERE event_id LIKE %s", (PREFIX + "%",)
             ).fetchone()
         return int(row[0]) if row else 0
 

@@ -90,9 +90,7 @@ def add(
 
 @app.command("list")
 def list_rules(
-    database_url: DatabaseUrl = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    as_json: AsJson = False,
+    database_url: DatabaseUrl = None, data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False
 ) -> None:
     """List the active rules, and how often each has fired."""
     from local.cli.display import print_table

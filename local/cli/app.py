@@ -51,8 +51,7 @@ def _version(wanted: bool) -> None:
 
 def kandle(
     version: Annotated[
-        bool,
-        typer.Option("--version", help="Print the version.", callback=_version, is_eager=True),
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
     """Options without a command."""

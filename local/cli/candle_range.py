@@ -60,8 +60,7 @@ class RequestedRange:
     def of(self, connection: Connection, instrument: str, cold: Cold) -> tuple[int, int]:
         """Return the range for an instrument. Raises CliError: it has no ticks."""
         row = connection.execute(
-            "SELECT first_time_us FROM first_ticks WHERE instrument = %s",
-            (instrument,),
+            "SELECT first_time_us FROM first_ticks WHERE instrument = %s", (instrument,)
         ).fetchone()
         if row is None:
             raise CliError(f"no tick of {instrument!r} was ever stored")
@@ -116,10 +115,7 @@ def made_by(connection: Connection) -> tuple[tuple[Timeframe, ...], int]:
     from shared.market.timeframes import DEFAULT_LADDER, parse_ladder
 
     row = connection.execute("SELECT ladder, shards FROM aggregation").fetchone()
-    ladder, shards = row or (
-        os.environ.get("TIMEFRAMES", DEFAULT_LADDER),
-        _shards(),
-    )
+    ladder, shards = row or (os.environ.get("TIMEFRAMES", DEFAULT_LADDER), _shards())
     try:
         return parse_ladder(ladder), shards
     except ValueError as error:
@@ -158,10 +154,7 @@ def stores(database_url: str | None, redis_url: str | None, data_dir: Path) -> I
     client = connect(address(redis_url, "REDIS_URL", data_dir))
     cold = Cold(S3Access.from_env({**_environment(data_dir), **os.environ}))
     try:
-        with (
-            store_errors(),
-            database(database_url, data_dir, autocommit=True) as connection,
-        ):
+        with store_errors(), database(database_url, data_dir, autocommit=True) as connection:
             yield Stores(connection, client, cold, *made_by(connection))
     finally:
         client.close()

@@ -31,10 +31,7 @@ def database(url: str | None, data_dir: Path, *, autocommit: bool = False) -> It
     url = address(url, "DATABASE_URL", data_dir)
     try:
         with psycopg.connect(
-            url,
-            autocommit=autocommit,
-            connect_timeout=CONNECT_TIMEOUT_S,
-            application_name="kandle",
+            url, autocommit=autocommit, connect_timeout=CONNECT_TIMEOUT_S, application_name="kandle"
         ) as connection:
             yield connection
     except psycopg.Error as error:

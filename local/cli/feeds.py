@@ -43,9 +43,7 @@ app.add_typer(group)
 
 @app.command("feeds")
 def feeds(
-    api_url: ApiUrl = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    as_json: AsJson = False,
+    api_url: ApiUrl = None, data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False
 ) -> None:
     """Show the feeds: state, age of the last message, rate, gaps, clock skew, history.
 

@@ -47,8 +47,7 @@ DryRun = Annotated[
 Again = Annotated[
     bool,
     typer.Option(
-        "--again",
-        help="Count rows without a trade id again, even if the file was sent before.",
+        "--again", help="Count rows without a trade id again, even if the file was sent before."
     ),
 ]
 

@@ -20,12 +20,10 @@ def retention(
         bool, typer.Option("--dry-run", help="Print what would be dropped, and why the rest stays.")
     ] = False,
     tick_hours: Annotated[
-        int,
-        typer.Option(envvar="KEEP_TICKS_H", min=0, help="Hours to keep ticks; 0: forever."),
+        int, typer.Option(envvar="KEEP_TICKS_H", min=0, help="Hours to keep ticks; 0: forever.")
     ] = 24,
     candle_days: Annotated[
-        int,
-        typer.Option(envvar="KEEP_CANDLES_D", min=0, help="Days to keep candles; 0: forever."),
+        int, typer.Option(envvar="KEEP_CANDLES_D", min=0, help="Days to keep candles; 0: forever.")
     ] = 30,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,

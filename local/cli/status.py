@@ -92,10 +92,7 @@ app = typer.Typer()
 
 
 @app.command("status")
-def status(
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    as_json: AsJson = False,
-) -> None:
+def status(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
     """Show the processes of the data directory, and their throughput.
 
     Examples:

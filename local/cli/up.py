@@ -14,12 +14,7 @@ from local.cli.times import span_us
 from local.errors import UsageError
 from local.servers.server import LOOPBACK
 from local.supervisor.feed_list import parse_feeds
-from local.supervisor.options import (
-    DEFAULT_HTTP_PORT,
-    DEFAULT_UDP_PORT,
-    Options,
-    parse_replicas,
-)
+from local.supervisor.options import DEFAULT_HTTP_PORT, DEFAULT_UDP_PORT, Options, parse_replicas
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -52,7 +47,7 @@ Host = Annotated[
     str,
     typer.Option(
         help="Address that serves the page. Other than loopback: other machines open it with the"
-        " token that is printed; everything else stays on loopback.",
+        " token that is printed; everything else stays on loopback."
     ),
 ]
 Feeds = Annotated[
@@ -71,8 +66,7 @@ SimulateRate = Annotated[
 History = Annotated[
     str,
     typer.Option(
-        metavar="SPAN",
-        help="History of feeds and of a simulated market: 2d, 12h; 0: none.",
+        metavar="SPAN", help="History of feeds and of a simulated market: 2d, 12h; 0: none."
     ),
 ]
 DEFAULT_HISTORY = "2d"

@@ -191,10 +191,7 @@ class HttpSender(_Sender):
     def _send(self, body: bytes, count: int) -> None:
         """Send a request and wait for the response. Raises SendError: it was not accepted."""
         self._batches += 1
-        headers = {
-            "Content-Type": "text/csv",
-            "Idempotency-Key": f"{self._key}-{self._batches}",
-        }
+        headers = {"Content-Type": "text/csv", "Idempotency-Key": f"{self._key}-{self._batches}"}
         try:
             for attempt in stamina.retry_context(
                 on=self._backoff, attempts=None, timeout=self._patience_s

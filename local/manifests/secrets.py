@@ -105,10 +105,7 @@ def main() -> None:
         return
     servers = new_servers()
     functions = stores(servers, namespace, options.browser_host)
-    items = [
-        secret(SERVERS, namespace, servers),
-        secret(STORES, namespace, functions),
-    ]
+    items = [secret(SERVERS, namespace, servers), secret(STORES, namespace, functions)]
     json.dump({"apiVersion": "v1", "kind": "List", "items": items}, sys.stdout, indent=2)
 
 

@@ -165,10 +165,7 @@ class Sampler:
                 if self._nats is None:
                     url = self._platform.variables["NATS_URL"]
                     self._nats = await nats.connect(
-                        url,
-                        **credentials(url),
-                        max_reconnect_attempts=-1,
-                        error_cb=_ignore,
+                        url, **credentials(url), max_reconnect_attempts=-1, error_cb=_ignore
                     )
                 stream = await self._nats.jetstream().stream_info(_DEAD_LETTERS)
         except NotFoundError:

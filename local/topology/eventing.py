@@ -30,13 +30,7 @@ from local.topology.channel_template import (
 )
 from local.topology.cron import parse_schedule
 from local.topology.delivery_spec import WITHOUT_ANY, read_delivery
-from local.topology.eventing_objects import (
-    Broker,
-    Eventing,
-    PingSource,
-    SinkBinding,
-    Trigger,
-)
+from local.topology.eventing_objects import Broker, Eventing, PingSource, SinkBinding, Trigger
 from local.topology.fields import LOADER, Fields
 from local.topology.trigger_filters import read_attributes, read_filters
 

@@ -54,12 +54,7 @@ def _of_wide_instruments(rows: Rows, keep: NDArray[np.bool_]) -> NDArray[np.bool
 
 
 def _sorted(
-    keep: NDArray[np.bool_],
-    batch: RawBatch,
-    rows: Rows,
-    time: Int64s,
-    receive: Int64s,
-    shards: int,
+    keep: NDArray[np.bool_], batch: RawBatch, rows: Rows, time: Int64s, receive: Int64s, shards: int
 ) -> Ticks:
     """Return the kept rows in canonical order, as 64-bit mantissas if all of them fit."""
     (price,), price_scale, price_apart = common_scale(

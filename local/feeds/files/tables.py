@@ -17,13 +17,7 @@ import pyarrow.parquet
 from local.feeds.files import captures, dbn, hft, json_tables
 from local.feeds.files.blocks import BATCH_ROWS, RawTable, Tables, line_blocks, numbered
 from local.feeds.files.errors import FileError
-from local.feeds.files.layouts import (
-    FIELDS,
-    Choice,
-    layout_of_names,
-    layout_of_rows,
-    needed,
-)
+from local.feeds.files.layouts import FIELDS, Choice, layout_of_names, layout_of_rows, needed
 from local.feeds.files.opening import Part, Progress
 
 _DELIMITERS: Final = "\t;|,"

@@ -123,7 +123,7 @@ def test_every_kind_of_difference_is_found() -> None:
 
 
 def test_pods_are_deleted_by_label_and_counted() -> None:
-    """delete_pods are deleted by label without grace and counted; one that is gone is no error."""
+    """Pods are deleted by label without grace and counted; one that is gone is no error."""
     deleted: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
