@@ -80,7 +80,7 @@ def _trades(part: Part, symbol: str | None, progress: Progress) -> Iterator[dict
                 f"{part}: row {number} is of {event.get('s')}, earlier rows of {next(iter(kinds))}:"
                 " one --symbol cannot name both; leave it out"
             )
-        yield {**event, _ID: event.get(_TRADE_ID[kind])}
+        yield {**event, _ID: event.get(_TRADE_ID[event["e"]])}
 
 
 def _name(message: dict[str, Any], kind: object) -> str:
