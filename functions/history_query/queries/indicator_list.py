@@ -68,8 +68,8 @@ def entries() -> tuple[Entry, ...]:
     result = [_of_talib(function) for function in functions()]
     for text, (group, title, names) in _OWN.items():
         (indicator,) = parse_indicators(text)
-        numbers = [float(each) for each in text.split(":")[1:]]
-        parameters = dict(zip(names, numbers, strict=True))
+        numbers = zip(names, text.split(":")[1:], strict=True)
+        parameters = {name: int(x) if name == "period" else float(x) for name, x in numbers}
         result.append(_entry(indicator, title, group, parameters, group == "Overlap Studies"))
     return tuple(sorted(result, key=lambda each: each.name))
 

@@ -14,6 +14,13 @@ def test_every_listed_name_is_an_indicator() -> None:
         assert (indicator.name, indicator.columns) == (each.name, each.columns)
 
 
+def test_the_listed_parameters_make_the_name() -> None:
+    """The listed parameters, joined by colons as JSON writes them, request the same indicator."""
+    for each in entries():
+        joined = ":".join([each.name.partition(":")[0], *map(str, each.parameters.values())])
+        assert [indicator.name for indicator in parse_indicators(joined)] == [each.name]
+
+
 def test_indicators_measured_in_prices_are_overlays() -> None:
     """An average is an overlay; an oscillator has a scale of its own."""
     overlays = {each.name for each in entries() if each.overlay}
