@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import replace
+from functools import cache
 
 from nats.js.api import (
     AckPolicy,
@@ -58,8 +59,12 @@ def subject_name(namespace: str, broker: str) -> str:
 
 def consumer_name(trigger: Trigger) -> str:
     """Return the durable consumer of a Trigger, the same at every start."""
-    uid = str(uuid.uuid5(_NAMESPACE, trigger.key))
-    return _CONSUMER_PREFIX + uid.upper().replace("-", "_")
+    return _consumer_name(trigger.key)
+
+
+@cache
+def _consumer_name(key: str) -> str:
+    return _CONSUMER_PREFIX + str(uuid.uuid5(_NAMESPACE, key)).upper().replace("-", "_")
 
 
 def ack_wait_seconds(trigger: Trigger, template: ChannelTemplate) -> float:

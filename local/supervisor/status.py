@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -61,6 +61,12 @@ _COUNTED: Final = {
     **{each: each for each in ("rejects", "udp_datagrams", "ticks_stored", "candles_stored")},
 }
 """Counters by their names in the sample."""
+_OF_INPUT: Final = ("ticks", "quotes", "fields_unread")
+METRICS: Final = [
+    "kandle_live_age_seconds",
+    *(f"kandle_{each}_total" for each in (*_OF_INPUT, *_COUNTED.values())),
+]
+"""All that is asked for: a process needs a millisecond for the text of all its metrics."""
 
 
 class Sampler:
@@ -122,7 +128,7 @@ class Sampler:
             )
 
     async def _ask_metrics(self, name: str, url: str) -> None:
-        text = await self._get(url)
+        text = await self._get(url, {"name[]": METRICS})
         samples = {} if text is None else samples_of(text, "kandle_")
         self._ages[name] = {
             kind: samples.get(f'kandle_live_age_seconds{{kind="{kind}"}}', 0.0)
@@ -175,9 +181,9 @@ class Sampler:
         else:
             self._dead_letters = stream.state.messages
 
-    async def _get(self, url: str) -> str | None:
+    async def _get(self, url: str, query: Mapping[str, list[str]] | None = None) -> str | None:
         try:
-            async with self._session.get(url) as response:
+            async with self._session.get(url, params=query) as response:
                 return await response.text() if response.ok else None
         except (aiohttp.ClientError, TimeoutError):
             return None

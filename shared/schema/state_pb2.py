@@ -24,13 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19shared/schema/state.proto\x12\tkandle.v1\"K\n\nSeenTrades\x12\x0e\n\x06number\x18\x01 \x03(\r\x12\r\n\x05\x66irst\x18\x02 \x03(\x12\x12\x0e\n\x06length\x18\x03 \x03(\x04\x12\x0e\n\x06\x64igest\x18\x04 \x03(\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19shared/schema/state.proto\x12\tkandle.v1\"\xa0\x01\n\nSeenTrades\x12\x0e\n\x06number\x18\x01 \x03(\r\x12\r\n\x05\x66irst\x18\x02 \x03(\x12\x12\x0e\n\x06length\x18\x03 \x03(\x04\x12\x0e\n\x06\x64igest\x18\x04 \x03(\x06\x12\x14\n\x0crange_number\x18\x05 \x03(\r\x12\x13\n\x0brange_first\x18\x06 \x03(\x12\x12\x12\n\nrange_last\x18\x07 \x03(\x12\x12\x14\n\x0cranged_bytes\x18\x08 \x03(\x06\"q\n\nSeenRanges\x12\x0e\n\x06\x64igest\x18\x04 \x03(\x06\x12\x14\n\x0crange_number\x18\x05 \x03(\r\x12\x13\n\x0brange_first\x18\x06 \x03(\x12\x12\x12\n\nrange_last\x18\x07 \x03(\x12\x12\x14\n\x0cranged_bytes\x18\x08 \x03(\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'shared.schema.state_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SEENTRADES']._serialized_start=40
-  _globals['_SEENTRADES']._serialized_end=115
+  _globals['_SEENTRADES']._serialized_start=41
+  _globals['_SEENTRADES']._serialized_end=201
+  _globals['_SEENRANGES']._serialized_start=203
+  _globals['_SEENRANGES']._serialized_end=316
 # @@protoc_insertion_point(module_scope)

@@ -69,7 +69,7 @@ class Witness:
         """Take in ticks that count, of one source."""
         gids = self._instruments.gids(ticks.names)
         part = Part("", ticks, gids)
-        nothing: dict[Minute, SeenIds] = defaultdict(lambda: SeenIds.decode(b""))
+        nothing: dict[Minute, SeenIds] = defaultdict(SeenIds)
         chunks = Trades([part], self._instruments).decide(nothing)
         for (_, minute), chunk in chunks.items():
             self._seen[minute] += chunk

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,64 +19,92 @@ Minute = tuple[int, int]
 """Shard, and minute since 1970 UTC."""
 
 
-@dataclass(slots=True)
-class SeenIds:
-    """Ids of one minute and shard: runs of integers by the instrument's number, and digests.
-
-    `size`: bytes of the minute's string read so far.
-    """
+class _Ranges(NamedTuple):
+    """Ranges of integer ids, each of an instrument's number; `ends` are exclusive."""
 
     numbers: Ints
     firsts: Ints
-    lengths: Ints
-    digests: set[bytes]
-    size: int
+    ends: Ints
 
-    @classmethod
-    def decode(cls, blob: bytes) -> SeenIds:
-        """Read SeenTrades messages, one after the other."""
-        message = state_pb2.SeenTrades.FromString(blob)
-        halves = np.array(message.digest, dtype="<u8").tobytes()
-        return cls(
-            np.array(message.number, dtype=np.int64),
-            np.array(message.first, dtype=np.int64),
-            np.array(message.length, dtype=np.int64),
-            {halves[n : n + 16] for n in range(0, len(halves), 16)},
-            len(blob),
-        )
+    def joined(self, other: _Ranges) -> _Ranges:
+        """Return these and others."""
+        return _Ranges(*map(np.concatenate, zip(self, other, strict=True)))
 
-    def overlaps(self, numbers: Ints, firsts: Ints, lasts: Ints) -> NDArray[np.bool_]:
-        """Tell for each instrument's number and range of ids whether any of these lies in it."""
+    def overlap(self, numbers: Ints, firsts: Ints, lasts: Ints) -> NDArray[np.bool_]:
+        """Tell for each instrument's number and range of ids whether any of these meets it."""
         found = np.zeros(len(firsts), dtype=bool)
         if not len(firsts):
             return found
-        ends = self.firsts + self.lengths
-        near = np.flatnonzero((self.firsts <= lasts.max()) & (ends > firsts.min()))
+        near = np.flatnonzero((self.firsts <= lasts.max()) & (self.ends > firsts.min()))
         near = near[np.isin(self.numbers[near], numbers)]
         if not len(near):
             return found
-        # Runs and ranges in one order: the run that begins last within a range, or before it, is
-        # the only one to ask.
+        # All in one order: of the ranges that begin before the last id, the furthest end decides.
+        ends, rank = np.unique(self.ends[near], return_inverse=True)
         number = np.concatenate([self.numbers[near], numbers])
         value = np.concatenate([self.firsts[near], lasts])
-        is_range = np.arange(len(number)) >= len(near)
-        order = np.lexsort((is_range, value, number))
-        before = np.maximum.accumulate(np.where(is_range[order], -1, np.arange(len(order))))
-        places = np.flatnonzero(is_range[order])
-        run = order[np.maximum(before[places], 0)]
+        is_asked = np.arange(len(number)) >= len(near)
+        order = np.lexsort((is_asked, value, number))
+        base = number[order] * (len(ends) + 1)
+        reached = base + np.append(rank + 1, np.zeros(len(firsts), dtype=np.int64))[order]
+        furthest = np.maximum.accumulate(reached) - base
+        places = np.flatnonzero(is_asked[order] & (furthest > 0))
         asked = order[places] - len(near)
-        same = (before[places] >= 0) & (number[run] == numbers[asked])
-        found[asked] = same & (ends[near][np.where(same, run, 0)] > firsts[asked])
+        found[asked] = ends[furthest[places] - 1] > firsts[asked]
         return found
 
+
+_NONE: Final = _Ranges(*[np.zeros(0, dtype=np.int64)] * 3)
+
+
+@dataclass(slots=True)
+class SeenIds:
+    """Ids of one minute and shard: integers as ranges and runs within these, and digests.
+
+    `unread`: messages whose runs are decoded only if an id is in one of their ranges.
+    `size`: bytes of the minute's string read so far.
+    """
+
+    ranges: _Ranges = _NONE
+    runs: _Ranges = _NONE
+    digests: set[bytes] = field(default_factory=set)
+    unread: bytes = b""
+    size: int = 0
+
     def extend(self, blob: bytes) -> None:
-        """Add what was appended to the minute's string."""
-        added = SeenIds.decode(blob)
-        self.numbers = np.concatenate([self.numbers, added.numbers])
-        self.firsts = np.concatenate([self.firsts, added.firsts])
-        self.lengths = np.concatenate([self.lengths, added.lengths])
-        self.digests |= added.digests
-        self.size += added.size
+        """Add SeenTrades messages, one after the other."""
+        message = state_pb2.SeenRanges.FromString(blob)
+        halves = np.array(message.digest, dtype="<u8").tobytes()
+        self.digests.update(halves[n : n + 16] for n in range(0, len(halves), 16))
+        if sum(message.ranged_bytes) == len(blob):
+            self.unread += blob
+            ranges = _Ranges(
+                np.array(message.range_number, dtype=np.int64),
+                np.array(message.range_first, dtype=np.int64),
+                np.array(message.range_last, dtype=np.int64) + 1,
+            )
+        else:
+            ranges = _runs(blob)
+            self.runs = self.runs.joined(ranges)
+        self.ranges = self.ranges.joined(ranges)
+        self.size += len(blob)
+
+    def overlaps(self, numbers: Ints, firsts: Ints, lasts: Ints) -> NDArray[np.bool_]:
+        """Tell for each instrument's number and range of ids whether any of these lies in it."""
+        found = self.ranges.overlap(numbers, firsts, lasts)
+        if found.any():
+            if self.unread:
+                self.runs, self.unread = self.runs.joined(_runs(self.unread)), b""
+            rows = np.flatnonzero(found)
+            found[rows] = self.runs.overlap(numbers[rows], firsts[rows], lasts[rows])
+        return found
+
+
+def _runs(blob: bytes) -> _Ranges:
+    message = state_pb2.SeenTrades.FromString(blob)
+    firsts = np.array(message.first, dtype=np.int64)
+    ends = firsts + np.array(message.length, dtype=np.int64)
+    return _Ranges(np.array(message.number, dtype=np.int64), firsts, ends)
 
 
 class SeenCache:
@@ -91,10 +119,9 @@ class SeenCache:
 
     def load(self, minute: Minute, blob: bytes) -> None:
         """Add the bytes read from `size` on."""
-        if minute not in self.minutes:
-            self.minutes[minute] = SeenIds.decode(blob)
-        elif blob:
-            self.minutes[minute].extend(blob)
+        ids = self.minutes.setdefault(minute, SeenIds())
+        if blob:
+            ids.extend(blob)
         self.minutes.move_to_end(minute)
 
     def forget(self, shard: int) -> None:

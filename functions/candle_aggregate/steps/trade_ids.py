@@ -24,6 +24,10 @@ from shared.wire.ticks import INTEGER_ID, NO_ID, TEXT_ID, Ticks
 from shared.wire.varints import fixed_field, packed, zigzag
 
 MINUTE_US: Final = 60_000_000
+_RUNS_A_RANGE: Final = 4
+"""Ranges are written for so many runs each; those of fewer cost more than they save."""
+_RANGED_BYTES: Final = 10
+"""Length of the field `ranged_bytes` itself, which it includes."""
 
 
 class Part(NamedTuple):
@@ -36,19 +40,21 @@ class Part(NamedTuple):
 
 @dataclass(slots=True)
 class _Runs:
-    """Runs of new integer ids."""
+    """Runs of new integer ids, and the entry that each came with; -1: of several."""
 
+    entry: list[Ints] = field(default_factory=list)
     gid: list[Ints] = field(default_factory=list)
     minute: list[Ints] = field(default_factory=list)
     first: list[Ints] = field(default_factory=list)
     length: list[Ints] = field(default_factory=list)
 
-    def add(self, gid: Ints, minute: Ints, ids: Ints) -> None:
+    def add(self, entry: Ints, gid: Ints, minute: Ints, ids: Ints) -> None:
         """Add ids, those of one instrument and minute together and ascending."""
         if not len(ids):
             return
         follows = (gid[1:] == gid[:-1]) & (minute[1:] == minute[:-1]) & (ids[1:] == ids[:-1] + 1)
         starts = np.flatnonzero(np.append(True, ~follows))
+        self.entry.append(entry[starts])
         self.gid.append(gid[starts])
         self.minute.append(minute[starts])
         self.first.append(ids[starts])
@@ -156,7 +162,7 @@ class Trades:
         rows = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths) + np.arange(len(gid))
         minute = np.concatenate([part.ticks.event_time_us for part in self._parts])[rows]
         ids = np.concatenate([part.ticks.trade_id for part in self._parts])[rows]
-        self._runs.add(gid, minute // MINUTE_US, ids)
+        self._runs.add(np.repeat(quick, lengths), gid, minute // MINUTE_US, ids)
 
     def _add_digests(self, entries: _Entries, place: int, *, foreign: bool) -> None:
         number = int(entries.part[place])
@@ -191,7 +197,8 @@ class Trades:
             is_new[asked] = ~seen[key].overlaps(numbers, slow.id[asked], slow.id[asked])
         for number, keep in enumerate(self.keep):
             keep[slow.row[(slow.part == number) & ~is_new]] = False
-        self._runs.add(slow.gid[is_new], slow.minute[is_new], slow.id[is_new])
+        several = np.full(int(is_new.sum()), -1)
+        self._runs.add(several, slow.gid[is_new], slow.minute[is_new], slow.id[is_new])
 
     def _decide_digests(self, seen: Mapping[Minute, SeenIds]) -> dict[Minute, set[bytes]]:
         new_digests: dict[Minute, set[bytes]] = defaultdict(set)
@@ -215,21 +222,32 @@ class Trades:
         runs = self._runs
         if not runs.gid:
             return chunks
-        gid, minute, first, length = map(
-            np.concatenate, (runs.gid, runs.minute, runs.first, runs.length)
+        entry, gid, minute, first, length = map(
+            np.concatenate, (runs.entry, runs.gid, runs.minute, runs.first, runs.length)
         )
-        self._raise_highest(gid, minute, first + length - 1)
+        # Runs of one entry and minute stand together and ascend: they are one range.
+        starts = np.flatnonzero(_differs(entry) | _differs(gid) | _differs(minute))
+        runs_of = np.diff(starts, append=len(first))
+        ends = starts + runs_of - 1
+        gid, minute = gid[starts], minute[starts]
+        lowest, highest = first[starts], first[ends] + length[ends] - 1
+        self._raise_highest(gid, minute, highest)
         shard = self._instruments.shard[gid]
         number = self._instruments.data["number"][gid].astype(np.uint64)
-        order = np.lexsort((first, number, shard, minute))
-        minute, shard, number = minute[order], shard[order], number[order]
-        first, lengths = first[order], length[order].astype(np.uint64)
-        begins = np.append(True, (minute[1:] != minute[:-1]) | (shard[1:] != shard[:-1]))
-        starts = np.flatnonzero(begins).tolist()
-        for a, b in zip(starts, [*starts[1:], len(minute)], strict=True):
-            chunks[int(shard[a]), int(minute[a])] += packed(
-                [(1, number[a:b]), (2, zigzag(first[a:b])), (3, lengths[a:b])]
-            )
+        order = np.lexsort((lowest, number, shard, minute))
+        begins = np.flatnonzero(_differs(minute[order]) | _differs(shard[order]))
+        for ranges in np.split(order, begins[1:]):
+            key = int(shard[ranges[0]]), int(minute[ranges[0]])
+            counts = runs_of[ranges]
+            rows = np.repeat(starts[ranges] - np.cumsum(counts) + counts, counts)
+            rows += np.arange(len(rows))
+            numbers, lengths = np.repeat(number[ranges], counts), length[rows].astype(np.uint64)
+            chunks[key] += packed([(1, numbers), (2, zigzag(first[rows])), (3, lengths)])
+            if len(ranges) * _RUNS_A_RANGE <= len(rows):
+                columns = number[ranges], zigzag(lowest[ranges]), zigzag(highest[ranges])
+                chunks[key] += packed([*enumerate(columns, 5)])
+                size = len(chunks[key]) + _RANGED_BYTES
+                chunks[key] += fixed_field(8, np.array([size], dtype=np.uint64))
         return chunks
 
     def _raise_highest(self, gid: Ints, minute: Ints, last: Ints) -> None:
@@ -302,6 +320,11 @@ def _entries(number: int, part: Part) -> _Entries | None:
         minute[ends],
     )
     return _Entries(*(column[has_ids] for column in columns))
+
+
+def _differs(column: NDArray[Any]) -> NDArray[np.bool_]:
+    """Tell for each row whether it differs from the one before; the first does."""
+    return np.append(True, column[1:] != column[:-1])
 
 
 def _is_later(minute: Ints, id_: Ints, than_minute: Ints, than_id: Ints) -> NDArray[np.bool_]:

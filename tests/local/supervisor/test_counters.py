@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+from prometheus_client import REGISTRY
+
 from local.supervisor.counters import Counters, samples_of
+from local.supervisor.status import METRICS
+from shared.runtime import metrics  # noqa: F401 (declares them)
 
 TEXT = """\
 # HELP kandle_rejects_total Rejects by reason.
@@ -21,6 +25,12 @@ def test_only_our_samples_are_read() -> None:
         "kandle_ticks_total": 1e6,
         "kandle_ticks_created": 1.7e9,
     }
+
+
+def test_all_that_the_status_asks_for_exists() -> None:
+    """Each series that the status asks for is one of the metrics that processes serve."""
+    served = {family.name for family in REGISTRY.collect()}
+    assert {name.removesuffix("_total") for name in METRICS} <= served
 
 
 def test_a_total_spans_labels_and_processes() -> None:

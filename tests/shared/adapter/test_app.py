@@ -248,6 +248,8 @@ def test_probes_stay_live_while_all_workers_are_busy(function: Function) -> None
         time.sleep(0.01)
     assert httpx.get(f"{function.url}/health/liveness").status_code == 200
     assert 'kandle_events_received_total{outcome="ok"' in httpx.get(f"{function.url}/metrics").text
+    some = httpx.get(f"{function.url}/metrics", params={"name[]": ["kandle_ticks_total"]}).text
+    assert [line for line in some.splitlines() if line[0] != "#"] == ["kandle_ticks_total 0.0"]
     assert all(thread.is_alive() for thread in threads)
     assert sorted(function.hold.parent.glob("hold.*")) == sorted(at_work)
     function.hold.unlink()
