@@ -130,7 +130,8 @@ class Session:
             least = np.array([revisions.get(name, 0) for name in names], dtype=np.int64)
             if above is not None:
                 least = np.maximum(least, above)
-            records.data["revision"] = np.maximum(least + 1, self._now_us)
+            now = max(self._now_us, self.lease.least_revision)
+            records.data["revision"] = np.maximum(least + 1, now)
         blobs = records.encode()
         self._put[block].update(zip(names, blobs, strict=True))
         self.changes.put(self._keys.block(block), names, blobs)
@@ -266,11 +267,12 @@ class Session:
         self.lease.lineage, self.lease.numbers = "", 0
         self.lease.blocks.clear()
 
-    def begin(self, lineage: str) -> None:
+    def begin(self, lineage: str, least_revision: int = 0) -> None:
         """Make the state valid, under a new lineage, at the commit."""
         ladder, shards = self._rules.made_for
         head: list[str | int | bytes] = ["lineage", lineage, "ladder", ladder, "shards", shards]
-        self.changes.add("HSET", self._keys.head, [*head, "began_us", self._now_us])
+        head += ["began_us", self._now_us, "least_revision", least_revision]
+        self.changes.add("HSET", self._keys.head, head)
 
     def commit(self, *, release: bool = True) -> None:
         """Write the collected changes. Raises TransientError if the lease was lost.

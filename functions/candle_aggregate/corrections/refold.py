@@ -182,7 +182,8 @@ class Refold:
         before = [
             int(places.records.data["revision"].max()) for places in out.values() if len(places)
         ]
-        published = Published(max([now_us, *(revision + 1 for revision in before)]))
+        least = max(now_us, session.lease.least_revision)
+        published = Published(max([least, *(revision + 1 for revision in before)]))
         for name, places in out.items():
             if len(places):
                 places.records.data["revision"] = published.revision_us

@@ -107,7 +107,7 @@ def rebuild(
         repairs = list(_reaching_back(connection, session.shard, rules, plan))
         with postgres.connection() as immediate:
             # Known before the state is: what is cut off in between is made anew.
-            begin(immediate, session.shard, lineage, now_us)
+            begin(immediate, session.shard, lineage, revision_us)
             columns = list(zip(*repairs, strict=True)) or [()] * 4
             immediate.execute(_QUEUE, [list(column) for column in columns])
             immediate.execute(_REDO, (plan.names,))
@@ -117,7 +117,7 @@ def rebuild(
         making.put(rules.base, base)
         making.put_folds(base)
         session.mark([event.event_id for event in plan.events], now_us // 1000)
-    session.begin(lineage)
+    session.begin(lineage, revision_us)
     session.commit()
     log.info(
         "live state of shard %d made anew: %d instruments, %d live base candles, %d events",

@@ -141,7 +141,7 @@ class Steps:
             gained.append(
                 Places(part.gids[contribution.entry], contribution.start_us, contribution.records)
             )
-        self._advance(computed, together([nothing(), *gained]), others, now_us)
+        self._advance(computed, together([nothing(), *gained]), others, _revision(leases, now_us))
         self._write(computed, moved.gids, chunks)
         return computed
 
@@ -174,7 +174,7 @@ class Steps:
             for each in ladder[1:]:
                 folds[Block(each.name, each.start_us(block.start_us))].append(cached_gids)
         self.read_records(folds, leases)
-        self._advance(computed, nothing(), others, now_us, until_us)
+        self._advance(computed, nothing(), others, _revision(leases, now_us), until_us)
         self._write(computed, np.zeros(0, dtype=np.int64), {})
         return computed
 
@@ -315,12 +315,12 @@ class Steps:
         computed: Computed,
         gained: Places,
         others: Mapping[str, list[tuple[Block, Ints]]],
-        now_us: int,
+        revision_us: int,
         closing_us: int = NEVER_US,
     ) -> None:
         base, *longer = self.rules.ladder
         base_candles = merged(gained)
-        level = advance(self.cache, base, base_candles, others[base.name], now_us, closing_us)
+        level = advance(self.cache, base, base_candles, others[base.name], revision_us, closing_us)
         computed.levels.append(level)
         closed = level.contributions
         for each in longer:
@@ -328,7 +328,7 @@ class Steps:
                 continue
             start_us = each.starts_us(closed.start_us)
             folds = merged(Places(closed.instrument, start_us, closed.records))
-            level = advance(self.cache, each, folds, others[each.name], now_us, closing_us)
+            level = advance(self.cache, each, folds, others[each.name], revision_us, closing_us)
             computed.levels.append(level)
 
     def _report(
@@ -364,6 +364,11 @@ class Steps:
                     blobs = level.places.records.at(shard_rows).encode()
                     changes[shard].put(Keys(shard).block(block), names, blobs)
                     changes[shard].opened[block] += int(level.opened[shard_rows].sum())
+
+
+def _revision(leases: Mapping[int, Lease], now_us: int) -> int:
+    """Return what new revisions are at least."""
+    return max([now_us, *(lease.least_revision for lease in leases.values())])
 
 
 def _starts(ticks: Ticks) -> Ints:

@@ -39,7 +39,7 @@ class Lease:
     `lineage` is empty where there is no state. `blocks`: every block and its open records.
     `made_for`: the ladder and the number of shards that the state was made for; `began_us`: the
     wall clock when that was. `evictions`: how often blocks have left it; `left`: how many records
-    of instruments have.
+    of instruments have. `least_revision`: above all revisions of the states before.
     """
 
     shard: int
@@ -53,6 +53,7 @@ class Lease:
     began_us: int = 0
     numbers: int = 0
     left: int = 0
+    least_revision: int = 0
     blocks: dict[Block, int] = field(default_factory=dict)
 
     @property
@@ -174,6 +175,7 @@ class Store:
             int(values.get("began_us", 0)),
             int(values.get("numbers", 0)),
             int(values.get("left", 0)),
+            int(values.get("least_revision", 0)),
             {Block.of(name): int(count) for name, count in _pairs(blocks or [])},
         )
 
