@@ -42,6 +42,10 @@ class Session:
         """The shard."""
         return self.lease.shard
 
+    def revision(self, least: int = 0) -> int:
+        """Return what new revisions are at least, above all that this process gave before."""
+        return self._store.revision(max(self._now_us, least))
+
     def blocks(self) -> list[Block]:
         """Return the blocks of the state, in order."""
         return sorted(self.lease.blocks.keys() | self._put.keys())
@@ -130,8 +134,7 @@ class Session:
             least = np.array([revisions.get(name, 0) for name in names], dtype=np.int64)
             if above is not None:
                 least = np.maximum(least, above)
-            now = max(self._now_us, self.lease.least_revision)
-            records.data["revision"] = np.maximum(least + 1, now)
+            records.data["revision"] = np.maximum(least + 1, self.revision())
         blobs = records.encode()
         self._put[block].update(zip(names, blobs, strict=True))
         self.changes.put(self._keys.block(block), names, blobs)
@@ -267,12 +270,11 @@ class Session:
         self.lease.lineage, self.lease.numbers = "", 0
         self.lease.blocks.clear()
 
-    def begin(self, lineage: str, least_revision: int = 0) -> None:
+    def begin(self, lineage: str) -> None:
         """Make the state valid, under a new lineage, at the commit."""
         ladder, shards = self._rules.made_for
         head: list[str | int | bytes] = ["lineage", lineage, "ladder", ladder, "shards", shards]
-        head += ["began_us", self._now_us, "least_revision", least_revision]
-        self.changes.add("HSET", self._keys.head, head)
+        self.changes.add("HSET", self._keys.head, [*head, "began_us", self._now_us])
 
     def commit(self, *, release: bool = True) -> None:
         """Write the collected changes. Raises TransientError if the lease was lost.

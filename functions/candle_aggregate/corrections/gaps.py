@@ -187,7 +187,7 @@ class _Evaluation:
                     flipped.data["flags"] ^= INCOMPLETE
                     block = Block(self._rules.base.name, start_us)
                     session.put(block, [present[row] for row in rows.tolist()], flipped)
-            refold.apply(session, nothing(), set(), now_us)
+            refold.apply(session, nothing(), set())
             return session.rows
 
         rows = run_recorded(self._engine, self._connection, self._shard, write, now_us)

@@ -150,7 +150,6 @@ class Refold:
         session: Session,
         base: Places,
         requested: set[tuple[str, str, int]],
-        now_us: int,
         busts: Set[tuple[str, int]] = frozenset(),
     ) -> Published:
         """Put live folds; publish `base`, and the folds that are not live and differ from stored.
@@ -182,8 +181,7 @@ class Refold:
         before = [
             int(places.records.data["revision"].max()) for places in out.values() if len(places)
         ]
-        least = max(now_us, session.lease.least_revision)
-        published = Published(max([least, *(revision + 1 for revision in before)]))
+        published = Published(max([session.revision(), *(revision + 1 for revision in before)]))
         for name, places in out.items():
             if len(places):
                 places.records.data["revision"] = published.revision_us

@@ -167,7 +167,7 @@ class _Job:
             to_withdraw = emptied - waiting
             withdrawals = withdrawn(self.connection, self.base.name, to_withdraw, candidates, names)
             published = refold.apply(
-                session, together([changed, withdrawals]), requested, self.now_us, busts - waiting
+                session, together([changed, withdrawals]), requested, busts - waiting
             )
             return waiting, published, session.rows
 

@@ -127,7 +127,7 @@ def publish_history(
         refold.prepare(_within(history, base, rules), base)
 
         def write(session: Session) -> list[OutboxRow]:
-            refold.apply(session, base, set(), now_us)
+            refold.apply(session, base, set())
             session.raise_floors({name: min([history.to_us, *_starts(view)])})
             return session.rows
 
@@ -241,7 +241,7 @@ class _Settling:
                 if records.has(PARTIAL).any():
                     records.data["flags"] &= 255 - PARTIAL
                     session.put(Block(self._rules.base.name, start_us), present, records)
-            refold.apply(session, nothing(), set(), now_us)
+            refold.apply(session, nothing(), set())
             session.raise_floors(
                 {self._name: min([to_us, *_starts(view)])}, int(refold.first_us[0])
             )

@@ -21,7 +21,7 @@ from psycopg import Connection, IsolationLevel
 
 from functions.candle_aggregate.corrections.gaps import mark_incomplete
 from functions.candle_aggregate.corrections.refold import differing
-from functions.candle_aggregate.maintenance.state_check import begin, check, revision_floor_us
+from functions.candle_aggregate.maintenance.state_check import begin, check, recorded_clock_us
 from functions.candle_aggregate.maintenance.stored_latest import Witness
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
@@ -103,11 +103,11 @@ def rebuild(
     with postgres.connection(isolation=IsolationLevel.REPEATABLE_READ) as connection:
         check(connection, rules)
         plan = _plan(connection, session.shard, rules)
-        revision_us = revision_floor_us(connection, session.shard, now_us)
+        revision_us = session.revision(recorded_clock_us(connection) + 1)
         repairs = list(_reaching_back(connection, session.shard, rules, plan))
         with postgres.connection() as immediate:
             # Known before the state is: what is cut off in between is made anew.
-            begin(immediate, session.shard, lineage, revision_us)
+            begin(immediate, session.shard, lineage, now_us)
             columns = list(zip(*repairs, strict=True)) or [()] * 4
             immediate.execute(_QUEUE, [list(column) for column in columns])
             immediate.execute(_REDO, (plan.names,))
@@ -117,7 +117,7 @@ def rebuild(
         making.put(rules.base, base)
         making.put_folds(base)
         session.mark([event.event_id for event in plan.events], now_us // 1000)
-    session.begin(lineage, revision_us)
+    session.begin(lineage)
     session.commit()
     log.info(
         "live state of shard %d made anew: %d instruments, %d live base candles, %d events",

@@ -26,9 +26,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-RECORDED_WITHIN_US: Final = 60_000_000
-"""Steps are recorded with their clock every ten seconds, or within this time on a busy machine."""
-
 _KNOWN: Final = "SELECT lineage, steps FROM shard_lineage WHERE shard = %s"
 _RECORD: Final = """
     UPDATE shard_lineage SET steps = %(steps)s, clock_us = greatest(clock_us, %(now_us)s)
@@ -112,9 +109,9 @@ def is_whole(postgres: Postgres, shard: int, lineage: str, steps: int) -> bool:
     return row is not None and row[0] == lineage and row[1] <= steps
 
 
-def begin(connection: Connection, shard: int, lineage: str, revision_us: int) -> None:
-    """Record the next lineage and its least revision in Postgres; states of any other are void."""
-    connection.execute(_BEGIN, (shard, lineage, revision_us))
+def begin(connection: Connection, shard: int, lineage: str, now_us: int) -> None:
+    """Record the next lineage in Postgres; states of any other are void."""
+    connection.execute(_BEGIN, (shard, lineage, now_us))
 
 
 def record(connection: Connection, shard: int, lineage: str, steps: int, now_us: int) -> None:
@@ -143,9 +140,7 @@ def run_recorded(
     return result
 
 
-def revision_floor_us(connection: Connection, shard: int, now_us: int) -> int:
-    """Return a revision that a lost state cannot have reached, also if the clock has gone back."""
-    row = connection.execute(
-        "SELECT clock_us FROM shard_lineage WHERE shard = %s", (shard,)
-    ).fetchone()
-    return now_us if row is None else max(now_us, row[0] + RECORDED_WITHIN_US)
+def recorded_clock_us(connection: Connection) -> int:
+    """Return the latest clock by which a step was recorded; a lost state may have had it."""
+    (clock_us,) = connection.execute("SELECT max(clock_us) FROM shard_lineage").fetchone() or (0,)
+    return clock_us or 0

@@ -141,7 +141,7 @@ class Steps:
             gained.append(
                 Places(part.gids[contribution.entry], contribution.start_us, contribution.records)
             )
-        self._advance(computed, together([nothing(), *gained]), others, _revision(leases, now_us))
+        self._advance(computed, together([nothing(), *gained]), others, self.store.revision(now_us))
         self._write(computed, moved.gids, chunks)
         return computed
 
@@ -174,7 +174,7 @@ class Steps:
             for each in ladder[1:]:
                 folds[Block(each.name, each.start_us(block.start_us))].append(cached_gids)
         self.read_records(folds, leases)
-        self._advance(computed, nothing(), others, _revision(leases, now_us), until_us)
+        self._advance(computed, nothing(), others, self.store.revision(now_us), until_us)
         self._write(computed, np.zeros(0, dtype=np.int64), {})
         return computed
 
@@ -364,11 +364,6 @@ class Steps:
                     blobs = level.places.records.at(shard_rows).encode()
                     changes[shard].put(Keys(shard).block(block), names, blobs)
                     changes[shard].opened[block] += int(level.opened[shard_rows].sum())
-
-
-def _revision(leases: Mapping[int, Lease], now_us: int) -> int:
-    """Return what new revisions are at least."""
-    return max([now_us, *(lease.least_revision for lease in leases.values())])
 
 
 def _starts(ticks: Ticks) -> Ints:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -39,7 +40,7 @@ class Lease:
     `lineage` is empty where there is no state. `blocks`: every block and its open records.
     `made_for`: the ladder and the number of shards that the state was made for; `began_us`: the
     wall clock when that was. `evictions`: how often blocks have left it; `left`: how many records
-    of instruments have. `least_revision`: above all revisions of the states before.
+    of instruments have.
     """
 
     shard: int
@@ -53,7 +54,6 @@ class Lease:
     began_us: int = 0
     numbers: int = 0
     left: int = 0
-    least_revision: int = 0
     blocks: dict[Block, int] = field(default_factory=dict)
 
     @property
@@ -132,6 +132,7 @@ class Store:
         self.client = client
         self.replica = replica or secrets.token_hex(8)
         self._server = (float("-inf"), "")
+        self._revision, self._lock = 0, threading.Lock()
         self._acquire = client.register_script(_script("acquire.lua"))
         self._write = client.register_script(_script("write.lua"))
         self._release = client.register_script(_script("release.lua"))
@@ -175,9 +176,14 @@ class Store:
             int(values.get("began_us", 0)),
             int(values.get("numbers", 0)),
             int(values.get("left", 0)),
-            int(values.get("least_revision", 0)),
             {Block.of(name): int(count) for name, count in _pairs(blocks or [])},
         )
+
+    def revision(self, now_us: int) -> int:
+        """Return what new revisions are at least: the wall clock, which never goes back here."""
+        with self._lock:
+            self._revision = max(self._revision + 1, now_us)
+            return self._revision
 
     def read_hashes(
         self, requests: Sequence[tuple[str, Sequence[Value]]]

@@ -149,39 +149,6 @@ def test_redis_goes_back_and_what_was_recorded_since_is_not_lost(world: World) -
     assert sampled(world) == set()
 
 
-def test_a_candle_published_before_redis_went_back_is_outranked(world: World) -> None:
-    """After Redis went back no published revision is used for another content."""
-    world.ship(trades(0, 40))
-    world.tick_clock()
-    dump = world.keyspace()
-    first = world.send([trade(785, 9_000, 999)])  # corrects a closed, live candle
-    assert world.apply(first)
-    world.go_back(dump)
-    second = world.send([trade(786, 9_001, 1)])
-    assert world.apply(second)
-    finish(world)
-    assert world.stored()["A", "1m", BEGIN_US + 13 * MINUTE]["low"] * 100 == 1
-
-
-def test_no_revision_is_used_twice_where_the_clock_goes_back_and_redis_is_lost(
-    world: World,
-) -> None:
-    """A state that is rebuilt outranks the lost one, whose clock had been ahead."""
-    first, second = world.send(trades(0, 3)), world.send(trades(9, 3))
-    assert world.apply(first)
-    assert world.apply(second)
-    assert world.apply(world.send([trade(5, 9_000, 999)]))
-    world.deliver_all()
-    world.step(-40)
-    assert world.apply(world.send([trade(6, 9_001, 1)]))  # emitted, and still on its way
-    world.client.flushdb()
-    world.persist_ticks(first)
-    world.persist_ticks(second)
-    assert world.tick_clock()
-    finish(world)
-    assert world.stored()["A", "1m", BEGIN_US]["trade_count"] == 5
-
-
 def test_the_sample_tells_a_wrong_candle_of_any_timeframe(world: World) -> None:
     """Sampling finds a wrong candle of any timeframe, also a stored one."""
     world.ship(trades(0, 40))

@@ -1,0 +1,51 @@
+"""Revisions: no two contents of a candle share one, and what is newer outranks what is older."""
+
+from __future__ import annotations
+
+from tests.functions.candle_aggregate.trades import BEGIN_US, trade, trades
+from tests.functions.candle_aggregate.world import MINUTE, World, finish
+
+
+def test_a_candle_published_before_redis_went_back_is_outranked(world: World) -> None:
+    """After Redis went back no published revision is used for another content."""
+    world.ship(trades(0, 40))
+    world.tick_clock()
+    dump = world.keyspace()
+    first = world.send([trade(785, 9_000, 999)])  # corrects a closed, live candle
+    assert world.apply(first)
+    world.go_back(dump)
+    second = world.send([trade(786, 9_001, 1)])
+    assert world.apply(second)
+    finish(world)
+    assert world.stored()["A", "1m", BEGIN_US + 13 * MINUTE]["low"] * 100 == 1
+
+
+def test_no_revision_is_used_twice_where_the_clock_goes_back_and_redis_is_lost(
+    world: World,
+) -> None:
+    """A state that is rebuilt outranks the lost one, whose clock had been ahead."""
+    first, second = world.send(trades(0, 3)), world.send(trades(9, 3))
+    assert world.apply(first)
+    assert world.apply(second)
+    assert world.apply(world.send([trade(5, 9_000, 999)]))
+    world.deliver_all()
+    world.step(-40)
+    assert world.apply(world.send([trade(6, 9_001, 1)]))  # emitted, and still on its way
+    world.client.flushdb()
+    world.persist_ticks(first)
+    world.persist_ticks(second)
+    assert world.tick_clock()
+    finish(world)
+    assert world.stored()["A", "1m", BEGIN_US]["trade_count"] == 5
+
+
+def test_what_a_step_changes_outranks_all_before_it_also_where_the_clock_goes_back(
+    world: World,
+) -> None:
+    """A new minute, and the fold that it is part of, outrank those from before the clock's step."""
+    assert world.apply(world.send([*trades(0, 3), *trades(6, 1)]))
+    before = max(candle.revision for candle in world.live().values())
+    world.step(-40)
+    assert world.apply(world.send(trades(9, 1)))
+    start_us = BEGIN_US + 3 * MINUTE
+    assert world.live()["A", "1m", start_us].revision > before
