@@ -114,12 +114,13 @@ def test_messages_that_are_no_trades_are_counted(tmp_path: Path) -> None:
     """The summary counts a capture's messages that are no trades, by kind."""
     path = tmp_path / "capture.txt"
     path.write_text(
-        '1700000000000000000 {"e":"trade","s":"X","t":1,"p":"1.50","q":"2","T":1700000000005,"m":false}\n'
+        '1700000000000000000 {"e":"trade","s":"X","t":1,"p":"1.50","q":"2",'
+        '"T":1700000000005,"m":false}\n'
         '1700000000000000001 {"e":"depthUpdate"}\n'
     )
     with udp_receiver() as receiver:
         result = invoke("replay", path, "--udp-addr", address_of(receiver))
-        assert received(receiver) == [b"X,1.50,2,1700000000005,buy,1\n"]
+        assert received(receiver) == [b"X,1.50,2,1700000000005000,buy,1\n"]
     assert "skipped 1 that are no trades: 1 depthUpdate" in result.stdout
 
 
