@@ -15,6 +15,7 @@ if [ -n "$found" ]; then
     exit
 fi
 if [ -z "${NATS_URL:-}" ]; then
+    echo "config-nats names the NATS of namespace $namespace (NAMESPACE=... for another)"
     password=$(kubectl get secret kandle-servers -n "$namespace" --ignore-not-found -o 'go-template={{with .data}}{{.NATS_CHANNEL_PASSWORD | base64decode}}{{end}}')
     [ -n "$password" ] || { echo "config-nats is missing in knative-eventing, and there is no Secret kandle-servers with NATS_CHANNEL_PASSWORD: name a NATS with NATS_URL=nats://..." >&2; exit 1; }
     NATS_URL="nats://channel:$password@nats.$namespace.svc.cluster.local:4222"

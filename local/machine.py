@@ -90,11 +90,13 @@ def _room(data_dir: Path) -> Iterator[Finding]:
 
 
 def _limits() -> Iterator[Finding]:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if _wanted(hard) < OPEN_FILES:
-        yield warning("open files", f"{hard}: raise the hard limit (ulimit -Hn) to {OPEN_FILES}")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if (wanted := _wanted(hard)) < OPEN_FILES:
+        fix = "in limits.conf, or LimitNOFILE= of a systemd unit"
+        yield warning("open files", f"{hard}: raise the hard limit to {OPEN_FILES} {fix}")
     else:
-        yield ok("open files", str(OPEN_FILES))
+        unlimited = soft == resource.RLIM_INFINITY
+        yield ok("open files", "unlimited" if unlimited else str(max(soft, wanted)))
     got = _udp_buffer()
     if got < UDP_BUFFER_BYTES:
         fix = f"sysctl -w net.core.rmem_max={UDP_BUFFER_BYTES}"

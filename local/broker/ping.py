@@ -17,6 +17,7 @@ PING_TYPE = "dev.knative.sources.ping"
 TRIES = 5
 FIRST_WAIT = 0.05
 TIMEOUT = 10.0
+CORRECTION_S = 5
 
 
 async def run_ping_source(
@@ -29,14 +30,14 @@ async def run_ping_source(
     """Post one event in each scheduled second, until cancelled.
 
     Seconds missed while the machine is suspended or the sink is slow are not made up. A clock that
-    is set back goes on from there.
+    is set back by more than a correction of some seconds goes on from there.
     """
     running: set[asyncio.Task[None]] = set()
     done = 0
     while True:
         now = clock()
         second = int(now.timestamp())
-        if second != done:
+        if second > done or second < done - CORRECTION_S:
             done = second
             if source.schedule.matches(now.astimezone(source.timezone)):
                 task = asyncio.create_task(_fire(source, now, http, addresses, warnings))

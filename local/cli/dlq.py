@@ -155,7 +155,7 @@ def replay(
         raise typer.BadParameter("give the IDs of dead letters, or --all")
     import httpx
 
-    addresses = _addresses(data_dir)
+    addresses = {} if gateway else _addresses(data_dir)  # local host names are the cluster's
 
     async def deliver(letters: DeadLetters) -> tuple[list[int], int, list[DeadLetter]]:
         newest = await _newest(letters)
@@ -164,13 +164,13 @@ def replay(
         timeout = httpx.Timeout(DELIVERY_TIMEOUT_S, connect=5.0)
         async with httpx.AsyncClient(timeout=timeout, trust_env=False) as client:
             async for letter in _chosen(letters, sequences):
-                problem = await _deliver(client, letter, destination, addresses, gateway)
+                where, problem = await _deliver(client, letter, destination, addresses, gateway)
                 event_id = letter.attributes.get("id", "")
                 name = f"{letter.sequence} {event_id}"
                 if problem is None:
                     await letters.delete(letter.sequence)
                     answered.append(letter.sequence)
-                    output = f"{name}: answered 2xx by {letter.destination or destination}"
+                    output = f"{name}: answered 2xx by {where}"
                 else:
                     failed += 1
                     output = f"{name}: kept: {problem}"
@@ -242,27 +242,30 @@ async def _deliver(
     destination: str | None,
     addresses: dict[str, str],
     gateway: str | None,
-) -> str | None:
-    """Post the original event; return the reason of a failure, or None."""
+) -> tuple[str, str | None]:
+    """Post the original event; return where it went, and the reason of a failure or None."""
     import httpx
 
-    target = letter.destination or destination
-    if target is None:
-        return "it does not say where it failed; give --destination"
+    where = target = letter.destination or destination or ""
+    if not target:
+        return where, "it does not say where it failed; give --destination"
     try:
+        url = resolve(target, addresses, gateway)
+        if url != target:
+            where = f"{target} at {url}"
         headers = {**letter.original_headers(), "host": urlsplit(target).netloc}
         response = await client.post(
-            resolve(target, addresses, gateway),
+            url,
             content=letter.body,
             headers=[(name.encode(), value.encode()) for name, value in headers.items()],
         )
     except ValueError as error:
-        return str(error)
+        return where, str(error)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return f"{target}: {error or type(error).__name__}"
+        return where, f"{where}: {error or type(error).__name__}"
     if response.is_success:
-        return None
-    return f"{target} answered {response.status_code}: {one_line(response.text, 120)}"
+        return where, None
+    return where, f"{where} answered {response.status_code}: {one_line(response.text, 120)}"
 
 
 async def _chosen(letters: DeadLetters, sequences: list[int] | None) -> AsyncIterator[DeadLetter]:

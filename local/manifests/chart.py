@@ -25,12 +25,15 @@ _NAMESPACE: Final = "{{ .Release.Namespace }}"
 _SCALE: Final = "autoscaling.knative.dev/{}-scale"
 _EXPOSED: Final = ("history-query", "live-feed", "udp-bridge")
 _WITH_STREAMS: Final = ("dead-letter", "live-feed", "live-grpc")
-_REPLICAS: Final = {"name": "STREAM_REPLICAS", "value": "{{ .Values.channel.replicas }}"}
+_REPLICAS: Final = {
+    "name": "STREAM_REPLICAS",
+    "value": "{{ dig `STREAM_REPLICAS` .Values.channel.replicas (default dict .Values.settings) }}",
+}
 _SETTINGS: Final = {"name": "SETTINGS"}
 _SETTINGS_LINES: Final = """\
-{{- range $name, $value := .Values.settings }}
+{{- range $name, $value := omit (default dict .Values.settings) "STREAM_REPLICAS" }}
 INDENT- name: {{ $name }}
-INDENT  value: {{ $value | quote }}
+INDENT  value: {{ ternary (toJson $value) $value (kindIs "float64" $value) | quote }}
 {{- end }}
 """
 _TOKENS: Final = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local.errors import UsageError
-from local.instance import Instance, RunningComponent, write_json
+from local.instance import Instance, RunningComponent, instance_path, status_path, write_json
 from local.servers import external
 from local.servers.nats import nats
 from local.servers.postgres import postgres
@@ -23,7 +22,7 @@ from local.servers.server import Server, Workspace
 from local.servers.valkey import valkey
 from local.supervisor import stopping
 from local.supervisor.component import Component
-from local.supervisor.feed_list import write_feeds
+from local.supervisor.feed_list import feeds_path, write_feeds
 from local.supervisor.feed_processes import FeedKeepers
 from local.supervisor.fixed_ports import require_free
 from local.supervisor.forks import Forks
@@ -173,7 +172,18 @@ class Platform:
         if self._forks is not None:
             await self._forks.stop()
         if self._lock is not None:
-            shutil.rmtree(self._data_dir / "run", ignore_errors=True)
+            run = self._data_dir / "run"
+            for file in (
+                instance_path(self._data_dir),
+                status_path(self._data_dir),
+                feeds_path(self._data_dir),
+                run / "feeds.lock",
+                run / "addresses.json",
+                run / "processes.json",
+            ):
+                file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # with `--data-dir .` it may be the user's
+                run.rmdir()
             self._lock.release()
         if self._workspace is not None:
             self._workspace.ports.release()

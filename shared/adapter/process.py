@@ -31,7 +31,7 @@ def run_process(
         settle()
         uvloop.run(serve(settings, spans))
     except (SettingsError, OSError) as error:
-        sys.exit(str(error))
+        sys.exit(str(error) or repr(error))
 
 
 def bound_sink(source: str) -> Sink:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
+import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -18,6 +18,7 @@ from shared.runtime import metrics
 
 ATTEMPTS: Final = 4
 ATTEMPT_TIMEOUT_S: Final = 10.0
+RETRIES_WITHIN_S: Final = 30.0
 CONNECTIONS: Final = 64
 _KEEP_ALIVE_S: Final = 4.0
 """Shorter than the five seconds after which uvicorn closes an idle connection: the side that closes
@@ -99,18 +100,23 @@ class Sink:
 
     async def post(self, headers: Mapping[str, str], body: bytes) -> None:
         """Post one event in binary mode, with a few retries under the same id."""
-        with contextlib.suppress(_NotAcceptedError):  # a retry context costs a tenth of a post
+        started_s = time.monotonic()
+        try:  # a retry context costs a tenth of a post: the first attempt is outside
             await self._counted(headers, body)
             return
+        except _NotAcceptedError as error:
+            first = error
         try:
             async for attempt in stamina.retry_context(
                 on=_NotAcceptedError,
-                attempts=ATTEMPTS - 1,
-                timeout=30.0,
+                attempts=ATTEMPTS,
+                timeout=RETRIES_WITHIN_S - (time.monotonic() - started_s),
                 wait_initial=0.05,
                 wait_max=2.0,
             ):
                 with attempt:
+                    if attempt.num == 1:
+                        raise first
                     await self._counted(headers, body)
         except _NotAcceptedError as error:
             raise TransientError(f"sink {self.url} did not take the event: {error}") from error

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from local.servers.ports import free_port
 from tests.e2e.browser import connection, shown
+from tests.local.broker.processes import eventually
 from tests.platform import running
 
 
@@ -20,12 +21,14 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     data_dir = tmp_path_factory.mktemp("elsewhere") / "data"
     more = ("--functions", "live-feed,history-query", "--host", "127.0.0.2")
     with running(data_dir, *more, "--dashboard-port", str(free_port())):
-        printed = (data_dir.parent / "data.out").read_text()
+        output = data_dir.parent / "data.out"
+        # The address and its QR code come after the line for which `running` waits.
+        eventually(lambda: "\u2588" in output.read_text())
+        printed = output.read_text()
         found = re.search(
             r"^other machines  (http://127\.0\.0\.2:\d+/#token=\w+)$", printed, re.MULTILINE
         )
         assert found is not None, printed
-        assert "\u2588" in printed  # the QR code
         yield found[1]
 
 

@@ -85,13 +85,14 @@ def test_values_are_applied(helm: Any) -> None:
         scale={"persist": {"min": 3}},
         feeds=["alpaca:AAPL", "ccxt:bybit:BTC/USDT"],
         feedSecret="exchange-keys",
-        settings={"TIMEFRAMES": "1m,1h", "SHARDS": 32},
+        settings={"TIMEFRAMES": "1m,1h", "SHARDS": 32, "LIVE_REPLAY_BYTES": 67_108_864},
     )
     for workload in ("candle-aggregate", "history-query", "live-feed", "live-grpc"):
         kind = "Deployment" if workload == "live-grpc" else "Service"
         (container,) = found[kind, workload]["spec"]["template"]["spec"]["containers"]
         given = {each["name"]: each.get("value") for each in container["env"]}
         assert (given["TIMEFRAMES"], given["SHARDS"]) == ("1m,1h", "32"), workload
+        assert given["LIVE_REPLAY_BYTES"] == "67108864", workload
         replicas = "3" if workload.startswith("live-") else None
         assert given.get("STREAM_REPLICAS") == replicas, workload
     ports = found["NetworkPolicy", "functions-to-stores"]["spec"]["egress"][0]["ports"]
@@ -115,6 +116,17 @@ def test_values_are_applied(helm: Any) -> None:
         expected = {"name": "exchange-keys", "key": key, "optional": True}
         assert sources[key] == {"secretKeyRef": expected}
     assert {each["metadata"]["namespace"] for each in found.values()} == {"market"}
+
+
+def test_a_setting_replaces_the_charts_own(helm: Any) -> None:
+    """STREAM_REPLICAS among the settings is in the environment once; fractions stay fractions."""
+    found = rendered(helm, "kandle", settings={"STREAM_REPLICAS": 3, "GROUP_COMMIT_MS": 0.5})
+    (container,) = found["Deployment", "live-grpc"]["spec"]["template"]["spec"]["containers"]
+    names = [each["name"] for each in container["env"]]
+    assert len(names) == len(set(names))
+    given = {each["name"]: each.get("value") for each in container["env"]}
+    assert (given["STREAM_REPLICAS"], given["GROUP_COMMIT_MS"]) == ("3", "0.5")
+    assert rendered(helm, "kandle", settings=None).keys() == found.keys()
 
 
 def test_helm_lint_passes(helm: Any) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
@@ -82,6 +85,27 @@ def test_production_reads_every_secret_from_the_vault() -> None:
     for secret in EXAMPLE.keys() & made.keys():
         (source,) = made[secret]
         assert source["extract"]["key"] == secret.replace("kandle-", "kandle/")
+
+
+@pytest.mark.parametrize("overlay", ["dev", "small", "prod"])
+def test_an_overlay_builds_with_stores_elsewhere(tmp_path: Path, overlay: str) -> None:
+    """With external-stores in place of infrastructure an overlay builds, without the stores."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not installed: it builds the kustomizations")
+    for folder in ("eventing", "knative"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    directory = tmp_path / "knative" / "overlays" / overlay
+    file = directory / "kustomization.yaml"
+    text = file.read_text()
+    assert "../../infrastructure\n" in text
+    file.write_text(text.replace("../../infrastructure\n", "../../external-stores\n"))
+    done = subprocess.run(
+        ["kubectl", "kustomize", str(directory)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-1000:]
+    made = {name(each) for each in yaml.safe_load_all(done.stdout)}
+    assert "NetworkPolicy/functions-to-stores" in made
+    assert not [each for each in made if each.startswith("StatefulSet/")]
 
 
 @pytest.mark.parametrize("directory", OVERLAYS)

@@ -22,7 +22,10 @@ from tests.local.broker.subscriber import Subscriber
 
 @pytest.mark.processes
 def test_a_clock_that_is_set_back_goes_on(subscriber: Subscriber) -> None:
-    """Events go on, each second once, from an earlier hour to which the clock is set back."""
+    """Events go on, each second once, from an earlier hour to which the clock is set back.
+
+    A correction by a second repeats none.
+    """
     source = PingSource(
         "ns",
         "clock",
@@ -35,9 +38,9 @@ def test_a_clock_that_is_set_back_goes_on(subscriber: Subscriber) -> None:
     )
     begin = datetime(2026, 11, 30, 12, 0, 0, 999_000, tzinfo=UTC)
     back = [begin - timedelta(hours=1) + timedelta(seconds=n) for n in range(3)]
-    times = itertools.chain(
-        (begin, begin), *zip(back, back, strict=True), itertools.repeat(back[-1])
-    )
+    later = begin + timedelta(seconds=1)
+    read = (begin, later, begin, *back)
+    times = itertools.chain(*zip(read, read, strict=True), itertools.repeat(back[-1]))
 
     def pinged() -> list[str]:
         return sorted(e.headers["ce-time"] for e in subscriber.received if e.path == "/pings")
@@ -48,10 +51,10 @@ def test_a_clock_that_is_set_back_goes_on(subscriber: Subscriber) -> None:
             source, http, Addresses({}, ""), LoudWarnings(), lambda: next(times)
         )
         task = asyncio.create_task(clock)
-        await asyncio.to_thread(eventually, lambda: len(pinged()) >= 4)
+        await asyncio.to_thread(eventually, lambda: len(pinged()) >= 5)
         task.cancel()
         await http.close()
 
     asyncio.run(test())
-    expected = [each.isoformat().replace("+00:00", "Z") for each in (*back, begin)]
+    expected = [each.isoformat().replace("+00:00", "Z") for each in (*back, begin, later)]
     assert pinged() == expected

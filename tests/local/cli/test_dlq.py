@@ -233,14 +233,23 @@ def test_a_destination_is_for_letters_that_name_none(
     assert result.exit_code == 0
 
 
-def test_letters_of_a_cluster_go_through_its_gateway(server: str, append: Append) -> None:
-    """A letter of a cluster goes to the gateway, under the host name and path of its function."""
+def test_letters_of_a_cluster_go_through_its_gateway(
+    server: str, append: Append, tmp_path: Path
+) -> None:
+    """A letter of a cluster goes to the gateway, under the host name and path of its function.
+
+    Also if an instance runs here, whose functions have the same host names.
+    """
     append((letter("a", f"http://{NORMALIZE}/normalize?b=c"), b"a"))
-    refused = invoke("dlq", "replay", "--all", NATS_URL=server)
+    command = ("dlq", "replay", "--all", "--data-dir", tmp_path)
+    refused = invoke(*command, NATS_URL=server)
     assert (refused.exit_code, "--gateway" in refused.stdout) == (1, True)
-    with http_receiver() as gateway:
-        result = invoke("dlq", "replay", "--all", "--gateway", gateway.url, NATS_URL=server)
+    with http_receiver() as gateway, http_receiver() as here:
+        instance(tmp_path, {}, {NORMALIZE: here.url})
+        result = invoke(*command, "--gateway", gateway.url, NATS_URL=server)
     (request,) = gateway.requests
+    assert not here.requests
+    assert f" at {gateway.url}/normalize?b=c" in result.stdout
     assert (request.headers["host"], request.path) == (NORMALIZE, "/normalize?b=c")
     assert (request.body, result.exit_code) == (b"a", 0)
 

@@ -40,8 +40,14 @@ def kandle(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def test_it_stops_without_leftovers_and_goes_on_where_it_stopped(
     tmp_path: Path, only_a_broker: tuple[str, ...]
 ) -> None:
-    """SIGTERM ends every process and removes lock and instance file; a new start has the data."""
+    """SIGTERM ends every process and removes lock and instance file; a new start has the data.
+
+    Files of others in the same directories stay.
+    """
     data_dir = tmp_path / "data"
+    other = data_dir / "run" / "results" / "mine"
+    other.parent.mkdir(parents=True)
+    other.touch()
     with Up(data_dir, *only_a_broker) as first:
         before = first.ready().instance()
         with psycopg.connect(before.env["DATABASE_URL"]) as connection:
@@ -51,14 +57,15 @@ def test_it_stops_without_leftovers_and_goes_on_where_it_stopped(
         assert len(first.children()) >= 5
         assert first.stop(signal.SIGTERM) < STOPS_WITHIN_S
         assert first.process.returncode == 0, first.output
-        assert first.left() == []
+        assert first.left() == [str(other.parent)]
     with Up(data_dir, *only_a_broker) as second:
         assert second.ready().instance().env == before.env
         with psycopg.connect(before.env["DATABASE_URL"]) as connection:
             assert connection.execute("SELECT answer FROM t").fetchone() == (42,)
         assert second.stop(signal.SIGINT) < STOPS_WITHIN_S
         assert second.process.returncode == 0, second.output
-        assert second.left() == []
+        assert second.left() == [str(other.parent)]
+    assert other.exists()
 
 
 @pytest.mark.parametrize(("how", "after_s"), [(signal.SIGINT, 0.1), (signal.SIGTERM, 0.6)])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import closing
+from itertools import pairwise
 
 import pytest
 
+from shared.adapter import sink as sink_module
 from shared.adapter.sink import Sink
 from shared.errors import TransientError
 from shared.runtime import metrics
@@ -36,6 +38,25 @@ def test_an_ingress_that_answers_500_is_counted_at_each_attempt() -> None:
         subscriber.script["e-2"] = [Reply(202)]
         asyncio.run(post(subscriber.url, "/test/500", "e-2"))
         assert refused("/test/500", "500") == 2
+
+
+def test_every_retry_comes_after_a_pause() -> None:
+    """A pause precedes each retry, also the first: a broker that restarts needs the time."""
+    with closing(Subscriber()) as subscriber:
+        subscriber.script["e-4"] = [Reply(503), Reply(503), Reply(202)]
+        asyncio.run(post(subscriber.url, "/test/pause", "e-4"))
+        at = [each.at for each in subscriber.of("e-4")]
+    assert [later - earlier >= 0.05 for earlier, later in pairwise(at)] == [True, True]
+
+
+def test_the_bound_counts_the_first_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first attempt that takes all the time is not followed by another."""
+    monkeypatch.setattr(sink_module, "RETRIES_WITHIN_S", 0.2)
+    with closing(Subscriber()) as subscriber:
+        subscriber.script["e-5"] = [Reply(503, delay=0.25), Reply(202)]
+        with pytest.raises(TransientError, match="answered 503"):
+            asyncio.run(post(subscriber.url, "/test/bound", "e-5"))
+        assert len(subscriber.of("e-5")) == 1
 
 
 def test_an_unreachable_sink_is_counted() -> None:
