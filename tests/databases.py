@@ -12,7 +12,7 @@ from psycopg import Connection, sql
 
 from shared.stores.postgres import Postgres
 
-_FILLED: Final[LiteralString] = """
+_EVER_FILLED: Final[LiteralString] = """
     SELECT relname FROM pg_class WHERE relkind = 'r'
     AND relnamespace = 'public'::regnamespace AND pg_relation_size(oid) > 0
 """
@@ -25,14 +25,25 @@ _SCHEMA: Final[LiteralString] = """
         UNION ALL SELECT starelid::text FROM pg_statistic WHERE starelid >= 16384
         UNION ALL SELECT oid::text FROM pg_class WHERE oid >= 16384 AND relkind = 'r'
             AND pg_relation_size(oid) > 1000000
+        UNION ALL SELECT (oid, relacl, reloptions)::text FROM pg_class WHERE oid >= 16384
     ) AS parts (part)
 """
 """It differs after a change of tables, indexes, functions or statistics, and with a large table."""
+_CUT_OFF: Final[LiteralString] = """
+    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s
+"""
 
 
 def filled(connection: Connection[Any]) -> set[str]:
-    """Return the tables that have rows."""
-    return {name for (name,) in connection.execute(_FILLED)}
+    """Return the tables that have rows; one whose rows were deleted keeps its size."""
+    exists = sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {})")
+    parts = [
+        exists.format(sql.Literal(name), sql.Identifier(name))
+        for (name,) in connection.execute(_EVER_FILLED)
+    ]
+    if not parts:
+        return set()
+    return {name for (name,) in connection.execute(sql.SQL(" UNION ALL ").join(parts))}
 
 
 def empty(connection: Connection[Any], tables: Collection[str]) -> None:
@@ -57,6 +68,7 @@ class Databases:
             postgres.check()
         with psycopg.connect(template) as connection:
             self._rows = {name: _rows(connection, name) for name in filled(connection)}
+            self._sequences = _sequences(connection)
             self._schema = connection.execute(_SCHEMA).fetchone()
         self._template = _name(template)
 
@@ -68,13 +80,12 @@ class Databases:
 
     def take(self) -> str:
         """Return the URL of a database with the schema."""
-        name = f"test_{next(self._numbers)}"
         while self._used:
-            if self._is_renewed(url := self._used.pop(), name):
-                # what still connects keeps its database
-                with suppress(psycopg.errors.ObjectInUse):
-                    self._control("ALTER DATABASE {} RENAME TO {}", _name(url), name)
-                    return self._named(name)
+            # what connects again at once keeps its database
+            with suppress(psycopg.errors.ObjectInUse):
+                url = self._renamed(self._used.pop())
+                if self._is_renewed(url):
+                    return url
         url = self.create(self._template)
         with psycopg.connect(url) as connection:
             _identify(connection, _name(url))
@@ -84,13 +95,17 @@ class Databases:
         """Let a later test have the database."""
         self._used.append(url)
 
-    def _is_renewed(self, url: str, name: str) -> bool:
-        """Make a used database like a new one of that name; return False if it cannot be."""
+    def _renamed(self, url: str) -> str:
+        """Rename a used database, so that nobody finds it by its old name."""
+        name = f"test_{next(self._numbers)}"
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            connection.execute(_CUT_OFF, (_name(url),))
+        self._control("ALTER DATABASE {} RENAME TO {}", _name(url), name)
+        return self._named(name)
+
+    def _is_renewed(self, url: str) -> bool:
+        """Make a used database like a new one; return False if it cannot be."""
         with psycopg.connect(url) as connection:
-            connection.execute(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
             if connection.execute(_SCHEMA).fetchone() != self._schema:
                 return False
             changed = filled(connection) - self._rows.keys()
@@ -101,8 +116,8 @@ class Databases:
             insert = sql.SQL("INSERT INTO {0} SELECT (unnest(%s::{0}[])).*")
             for name in changed & self._rows.keys():
                 connection.execute(insert.format(sql.Identifier(name)), (self._rows[name],))
-            connection.execute("SELECT setval(seqrelid, seqstart, false) FROM pg_sequence")
-            _identify(connection, name)
+            connection.cursor().executemany("SELECT setval(%s, %s, %s)", self._sequences)
+            _identify(connection, _name(url))
         return True
 
     def _control(self, statement: LiteralString, *names: str) -> None:
@@ -125,3 +140,12 @@ def _name(url: str) -> str:
 def _rows(connection: Connection[Any], table: str) -> list[str]:
     query = sql.SQL("SELECT {0}::text FROM {0} ORDER BY 1").format(sql.Identifier(table))
     return [text for (text,) in connection.execute(query)]
+
+
+def _sequences(connection: Connection[Any]) -> list[tuple[str, int, bool]]:
+    """Return each sequence with its value, and whether that was given out."""
+    query = sql.SQL("SELECT last_value, is_called FROM {}")
+    return [
+        (name, *connection.execute(query.format(sql.Identifier(name))).fetchall()[0])
+        for (name,) in connection.execute("SELECT seqrelid::regclass::text FROM pg_sequence")
+    ]

@@ -56,6 +56,8 @@ def test_a_used_database_is_taken_again_like_a_new_one(databases: Databases) -> 
         "CREATE INDEX other ON candles (revision)",
         "SELECT make_partition('tick_segments', '2020-01-01')",
         "ANALYZE schema_migrations",
+        "GRANT SELECT ON candles TO PUBLIC",
+        "ALTER TABLE schema_migrations SET (fillfactor = 50)",
     ],
 )
 def test_a_database_with_another_schema_is_not_taken_again(

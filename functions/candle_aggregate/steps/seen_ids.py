@@ -20,11 +20,11 @@ Minute = tuple[int, int]
 
 
 class _Ranges(NamedTuple):
-    """Ranges of integer ids, each of an instrument's number; `ends` are exclusive."""
+    """Ranges of integer ids, each of an instrument's number."""
 
     numbers: Ints
     firsts: Ints
-    ends: Ints
+    lasts: Ints
 
     def joined(self, other: _Ranges) -> _Ranges:
         """Return these and others."""
@@ -35,12 +35,12 @@ class _Ranges(NamedTuple):
         found = np.zeros(len(firsts), dtype=bool)
         if not len(firsts):
             return found
-        near = np.flatnonzero((self.firsts <= lasts.max()) & (self.ends > firsts.min()))
+        near = np.flatnonzero((self.firsts <= lasts.max()) & (self.lasts >= firsts.min()))
         near = near[np.isin(self.numbers[near], numbers)]
         if not len(near):
             return found
-        # All in one order: of the ranges that begin before the last id, the furthest end decides.
-        ends, rank = np.unique(self.ends[near], return_inverse=True)
+        # All in one order: of the ranges that begin before the last id, the furthest last decides.
+        ends, rank = np.unique(self.lasts[near], return_inverse=True)
         number = np.concatenate([self.numbers[near], numbers])
         value = np.concatenate([self.firsts[near], lasts])
         is_asked = np.arange(len(number)) >= len(near)
@@ -50,7 +50,7 @@ class _Ranges(NamedTuple):
         furthest = np.maximum.accumulate(reached) - base
         places = np.flatnonzero(is_asked[order] & (furthest > 0))
         asked = order[places] - len(near)
-        found[asked] = ends[furthest[places] - 1] > firsts[asked]
+        found[asked] = ends[furthest[places] - 1] >= firsts[asked]
         return found
 
 
@@ -81,7 +81,7 @@ class SeenIds:
             ranges = _Ranges(
                 np.array(message.range_number, dtype=np.int64),
                 np.array(message.range_first, dtype=np.int64),
-                np.array(message.range_last, dtype=np.int64) + 1,
+                np.array(message.range_last, dtype=np.int64),
             )
         else:
             ranges = _runs(blob)
@@ -103,8 +103,8 @@ class SeenIds:
 def _runs(blob: bytes) -> _Ranges:
     message = state_pb2.SeenTrades.FromString(blob)
     firsts = np.array(message.first, dtype=np.int64)
-    ends = firsts + np.array(message.length, dtype=np.int64)
-    return _Ranges(np.array(message.number, dtype=np.int64), firsts, ends)
+    lasts = firsts + (np.array(message.length, dtype=np.int64) - 1)
+    return _Ranges(np.array(message.number, dtype=np.int64), firsts, lasts)
 
 
 class SeenCache:

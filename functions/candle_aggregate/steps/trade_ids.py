@@ -111,7 +111,7 @@ class Trades:
         data, entries = self._instruments.data, self._entries
         if not len(entries.gid):
             return
-        is_new = data["seen_minute"][entries.gid] == NEVER_US
+        is_new = entries.integers & (data["seen_minute"][entries.gid] == NEVER_US)
         data["venue"][entries.gid[is_new]] = entries.venue[is_new]
         main = data["venue"][entries.gid] == entries.venue
         plain = entries.plain & main

@@ -66,13 +66,19 @@ class RowsOnRead(Sequence[Row]):
     def __getitem__(self, at: Any) -> Any:
         """Return a row, or those of a slice."""
         chosen = range(self.length)[at]
-        if isinstance(chosen, range):
-            return [self[each] for each in chosen]
-        return self.rendered(range(chosen, chosen + 1))[0]
+        if not isinstance(chosen, range):
+            return self.rendered(range(chosen, chosen + 1))[0]
+        lowest = min(chosen, default=0)
+        rows = self.rendered(range(lowest, max(chosen, default=-1) + 1))
+        return [rows[each - lowest] for each in chosen]
 
     def __iter__(self) -> Iterator[Row]:
         for first in range(0, self.length, _AT_ONCE):
             yield from self.rendered(range(first, min(first + _AT_ONCE, self.length)))
+
+    def __reversed__(self) -> Iterator[Row]:
+        for end in range(self.length, 0, -_AT_ONCE):
+            yield from reversed(self.rendered(range(max(end - _AT_ONCE, 0), end)))
 
 
 def requested_format(query: Mapping[str, str], accept: str, formats: Sequence[str]) -> str:

@@ -69,15 +69,18 @@ def streamed(format_: str, next_content: Callable[[], tuple[Content, bool]]) -> 
     If a store stays away, the connection is aborted, so the client sees that the body is cut.
     """
     body = StreamBody(format_)
+    content, is_last = next_content()
+    first = body(content, is_last=is_last)  # what fails here still sets the status
 
-    def bodies(content: Content, is_last: bool) -> Iterator[bytes]:
-        yield body(content, is_last=is_last)
+    def bodies() -> Iterator[bytes]:
+        nonlocal content, is_last
+        yield first
         while not is_last:
             content, is_last = _retried(next_content)
             yield body(content, is_last=is_last)
 
     return StreamingResponse(
-        bodies(*next_content()),
+        bodies(),
         media_type=MEDIA_TYPES[format_],
         headers={"cache-control": "no-store"},
     )

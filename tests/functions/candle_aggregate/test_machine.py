@@ -29,6 +29,7 @@ from functions.candle_aggregate.maintenance.idle_instruments import let_unused_g
 from shared.errors import TransientError
 from shared.market.timeframes import parse_ladder
 from shared.wire.ticks import VOLUME_ONLY
+from tests.functions.candle_aggregate.trades import trades
 from tests.functions.candle_aggregate.truth import Row, with_id
 from tests.functions.candle_aggregate.world import MINUTE, NOW_US, RULES, World
 
@@ -266,3 +267,27 @@ def test_every_candle_is_what_its_stored_ticks_say(world: World) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+def test_nothing_of_an_example_is_left_for_the_next(valkey: redis.Redis, database: str) -> None:
+    """A reset empties every table, also of a database whose rows an earlier test deleted."""
+    for _ in range(2):
+        world = World(valkey, database)
+        assert not any(counts(world))
+        world.ship(trades(0, 40))
+        world.settle()
+        assert all(counts(world))
+        world.reset()
+        left = counts(world)
+        world.close()
+        assert not any(left)
+
+
+def counts(world: World) -> list[int]:
+    """The number of rows of tables that every example writes to."""
+    queries = (
+        "SELECT count(*) FROM candles",
+        "SELECT count(*) FROM applied_events",
+        "SELECT count(*) FROM shard_lineage",
+    )
+    return [int(row[0]) for query in queries for row in world.sql.execute(query)]

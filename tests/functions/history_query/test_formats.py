@@ -14,11 +14,11 @@ def test_rows_on_read_are_rendered_as_a_list_is(count: int) -> None:
 
     So are their items; JSON is that of one object.
     """
-    largest = 0
+    largest = times = 0
 
     def made(rows: range) -> list[Row]:
-        nonlocal largest
-        largest = max(largest, len(rows))
+        nonlocal largest, times
+        largest, times = max(largest, len(rows)), times + 1
         values = dict.fromkeys((*"ohlcv", "bv", "sv"), "1.5")
         return [{"t": each * 60_000, **values, "n": each, "closed": True} for each in rows]
 
@@ -33,8 +33,12 @@ def test_rows_on_read_are_rendered_as_a_list_is(count: int) -> None:
         assert bodies[0] == bodies[1] == bodies[2], name
         if name == "json":
             assert bodies[0] == orjson.dumps({**envelope, "rows": listed, "next": "after"})
+    assert [*reversed(rows)] == listed[::-1]
     assert largest == min(count, 1_000)
     assert [*rows] == listed
+    times = 0
+    assert rows[1:-1] == listed[1:-1]
+    assert times <= 1
     assert rows[:-1] == listed[:-1]
     assert rows[::-2] == listed[::-2]
     if count:

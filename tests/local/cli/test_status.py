@@ -3,12 +3,13 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from local.cli.status import full_disk
 from local.instance import status_path, write_json
 from tests.local.cli.running import instance, invoke
 
-SAMPLE = {
+SAMPLE: dict[str, Any] = {
     "time": "2026-01-01T00:00:10+00:00",
     "uptime_s": 10.0,
     "ticks_per_s": 0.0,

@@ -23,6 +23,7 @@ from local.servers.server import Workspace
 from local.servers.valkey import valkey
 from tests import platform
 from tests.local.broker.processes import eventually
+from tests.local.cli.test_status import SAMPLE
 from tests.local.feeds.receivers import http_receiver
 from tests.local.servers.running import Running
 from tests.local.supervisor.up_process import Up, as_json, tiny_topology
@@ -170,6 +171,8 @@ def test_others_see_the_running_instance(up: Up, only_a_broker: tuple[str, ...])
     assert status["pid"] == up.process.pid
     assert status["dead_letters"] == 0
     assert {each["name"] for each in status["components"]} == {"nats", "valkey", "broker"}
+    assert status.keys() >= SAMPLE.keys()
+    assert status["components"][0].keys() >= SAMPLE["components"][0].keys()
     assert "broker" in kandle("status", "--data-dir", data_dir).stdout
     shell = f'eval "$({sys.executable} -m local.cli.main env --data-dir {data_dir})"; env'
     variables = subprocess.run(
