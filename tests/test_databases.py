@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Event
+
 import psycopg
 import pytest
 
@@ -12,6 +16,7 @@ _LOOKS = (
     "SELECT count(*) FROM schema_migrations",
     "SELECT day::text FROM partition_days ORDER BY 1",
     "SELECT nextval('candle_epoch')",
+    "SELECT nextval('commits')",  # migrations took some
 )
 
 
@@ -47,6 +52,33 @@ def test_a_used_database_is_taken_again_like_a_new_one(databases: Databases) -> 
         straggler.execute("SELECT 1")
     with pytest.raises(psycopg.OperationalError, match="does not exist"):
         psycopg.connect(url)
+
+
+def test_what_still_writes_to_a_used_database_writes_nothing_to_the_next(
+    databases: Databases,
+) -> None:
+    """A thread of an earlier test that connects again finds no database, or keeps its own."""
+    url = databases.take()
+    has_written, has_ended = Event(), Event()
+
+    def write() -> None:
+        while not has_ended.is_set():
+            with suppress(psycopg.OperationalError), psycopg.connect(url) as connection:
+                connection.execute(
+                    "INSERT INTO aggregation (ladder, shards) VALUES ('1m', 2)"
+                    " ON CONFLICT DO NOTHING"
+                )
+                has_written.set()
+
+    with ThreadPoolExecutor(1) as late:
+        writing = late.submit(write)
+        assert has_written.wait(10)
+        databases.release(url)
+        again = databases.take()
+        has_ended.set()
+        writing.result()
+    assert again != url
+    assert _seen(again)[0] == [(0,)]
 
 
 @pytest.mark.parametrize(

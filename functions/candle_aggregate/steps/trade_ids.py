@@ -1,7 +1,7 @@
 """Deduplication by trade id: ids above an instrument's highest are new; others are looked up.
 
 A trade is its instrument, venue, trade id and UTC minute of event time. Integer ids of the venue
-that an instrument's ids came from first are kept as runs; text ids, and ids of another venue, as
+that an instrument's first ones came from are kept as runs; text ids, and ids of another venue, as
 16-byte digests. Both are only appended to the minute's string.
 """
 

@@ -64,7 +64,9 @@ def ticks_of(number: int, of_event: Mapping[str, Sent]) -> Ticks:
 def _id(kind: str, place: int, trade_id: int) -> int | str | None:
     if kind == "m":
         kind = "itn"[place % 3]
-    return {"i": trade_id, "t": str(trade_id), "n": None}[kind]
+    if kind == "t":
+        return str(trade_id)
+    return trade_id if kind == "i" else None
 
 
 def integers(name: str, trade_ids: range) -> dict[str, Sent]:

@@ -6,6 +6,8 @@ import orjson
 import pytest
 
 from functions.history_query.api.formats import MEDIA_TYPES, Content, Row, RowsOnRead, rendered
+from functions.history_query.api.streaming import streamed
+from shared.errors import TransientError
 
 
 @pytest.mark.parametrize("count", [0, 1, 1_000, 2_500])
@@ -43,3 +45,13 @@ def test_rows_on_read_are_rendered_as_a_list_is(count: int) -> None:
     assert rows[::-2] == listed[::-2]
     if count:
         assert (rows[0], rows[-1]) == (listed[0], listed[-1])
+
+
+def test_what_fails_in_the_first_part_of_a_stream_fails_before_the_response() -> None:
+    """A store that is away while the first part is rendered still sets the status."""
+
+    def row(_: int) -> Row:
+        raise TransientError("Postgres is away")
+
+    with pytest.raises(TransientError):
+        streamed("ndjson", lambda: (Content("", {}, map(row, [1]), None, frozenset()), False))
