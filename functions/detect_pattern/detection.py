@@ -12,6 +12,7 @@ from shared.analysis.anomalies import (
     Anomaly,
     AnomalySettings,
     anomalies_of_many,
+    pattern_of,
 )
 from shared.analysis.detectors.charts import CHARTS
 from shared.analysis.detectors.detect import detect_many
@@ -52,9 +53,8 @@ class Detection(FromEnvironment):
 
 
 def _as_finding(anomaly: Anomaly) -> Finding:
-    strong = "strong_" if anomaly.severity > 1 else ""
     return Finding(
-        pattern=f"anomaly_{strong}{anomaly.kind}",
+        pattern=pattern_of(anomaly.kind, anomaly.severity),
         index=anomaly.index,
         begin_us=anomaly.end_us,
         end_us=anomaly.end_us,

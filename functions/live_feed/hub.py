@@ -147,7 +147,8 @@ class Hub:
         return self._derived_since.get(channel)
 
     def underive(self, channel: str) -> None:
-        """Stop deriving the channel."""
+        """Stop deriving the channel, and forget its newest message: NATS must not get it."""
+        self._newest.remove(channel)
         self._derived_since.pop(channel, None)
         for derived in self._derived.values():
             derived.pop(channel, None)
@@ -298,12 +299,13 @@ class Hub:
     async def _republish(self) -> None:
         """Republish the newest of each channel as the last in the stream, by one replica."""
         derived = {each for channels in self._derived.values() for each in channels}
-        for update in self._newest.overtaken():
-            if update.channel in derived:
-                continue
+        overtaken = [each for each in self._newest.overtaken() if each.channel not in derived]
+        for number, update in enumerate(overtaken):
             again = Message(update.channel, update.payload, update.received_us)
             try:
                 await self._stream.publish(f"newest/{update.seq}", [again], again=True)
             except TransientError as error:
-                log.warning("cannot republish %s: %s", update.channel, error)
-                self._newest.mark_overtaken(update.channel)
+                log.warning("cannot republish %s and later ones: %s", update.channel, error)
+                for each in overtaken[number:]:
+                    self._newest.mark_overtaken(each.channel)
+                break

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -66,6 +67,7 @@ class Interest:
     _external: set[str] = field(default_factory=set)
     _task: asyncio.Task[None] | None = None
     _reloading: asyncio.Task[None] | None = None
+    _settling: asyncio.Task[None] | None = None
 
     def check(self, channel: str) -> str:
         """Return the normalized channel. Raises ChannelError that names the fix."""
@@ -165,10 +167,9 @@ class Interest:
 
     async def close(self) -> None:
         """Let the leases expire."""
-        if self._task is not None:
-            await end(self._task)
-        if self._reloading is not None:
-            await end(self._reloading)
+        for task in (self._task, self._reloading, self._settling):
+            if task is not None:
+                await end(task)
         for followed in self._followed.values():
             await followed.close()
         await self.history.close()
@@ -262,7 +263,7 @@ class Interest:
 
         await folding.seed(self.ladder, newest.start_us, read)
         present = folding.present(time.time_ns() // 1000)
-        if present is not None:
+        if present is not None and self._foldings.get(channel) is folding:
             self.hub.publish_candle(channel, present)
 
     async def _keep(self) -> None:
@@ -290,6 +291,8 @@ class Interest:
             await self._renew(names)
             if self._reloading is None or self._reloading.done():  # does not delay lease renewal
                 self._reloading = asyncio.create_task(self._reload(), name="live-feed present")
+            if self._settling is None or self._settling.done():  # does not delay first values
+                self._settling = asyncio.create_task(self._settle(), name="live-feed settled")
 
     async def _reload(self) -> None:
         """Read from history what is incomplete or may not have been stored."""
@@ -301,20 +304,27 @@ class Interest:
             async with self._loading:
                 for channel in self.hub.wanted:
                     await self._follow(channel)
-            for channel, folding in list(self._foldings.items()):
-                await self._settle(channel, folding, live.instrument_of(channel) or "")
         except TransientError as error:
             log.warning("the present is not known: %s", error)
 
-    async def _settle(self, channel: str, folding: Folding, symbol: str) -> None:
+    async def _settle(self) -> None:
         """Publish folded candles that closed without a message, or were corrected later."""
+        for channel, folding in list(self._foldings.items()):
+            try:
+                await self._settle_one(channel, folding, live.instrument_of(channel) or "")
+            except TransientError as error:
+                log.warning("%s is not settled: %s", channel, error)
 
+    async def _settle_one(self, channel: str, folding: Folding, symbol: str) -> None:
         async def read(frame: Timeframe, from_us: int, to_us: int | None) -> list[Candle]:
             async with self.history.background():
                 return await self.history.candles(symbol, frame.name, from_us, to_us)
 
-        for candle in await folding.settled(time.time_ns() // 1000, read):
-            self.hub.publish_candle(channel, candle)
+        async with aclosing(folding.settled(time.time_ns() // 1000, read)) as settled:
+            async for candle in settled:
+                if self._foldings.get(channel) is not folding:
+                    break  # its last watcher has left
+                self.hub.publish_candle(channel, candle)
 
     async def _reload_due(self) -> None:
         """Re-read what may have been on its way to storage."""

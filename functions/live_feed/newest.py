@@ -30,6 +30,11 @@ class Newest:
         self._newest.clear()
         self._overtaken.clear()
 
+    def remove(self, channel: str) -> None:
+        """Forget the channel."""
+        self._newest.pop(channel, None)
+        self._overtaken.pop(channel, None)
+
     def is_passed_by(self, update: Update) -> bool:
         """Whether it is newer than the newest known message of its channel."""
         newest = self._newest.get(update.channel)
@@ -86,8 +91,7 @@ class Newest:
         """Remove channels whose newest message was published, or received, before then."""
         for channel, update in list(self._newest.items()):
             if 0 < max(update.published_us, update.received_us) < before_us:
-                del self._newest[channel]
-                self._overtaken.pop(channel, None)
+                self.remove(channel)
 
     def overtaken(self) -> list[Update]:
         """Return, once, the newest of each channel whose last message in the stream is older.

@@ -11,7 +11,6 @@ from shared.alerts.rule import Rule
 from shared.alerts.terms import Node
 
 _ALREADY_TRUE: Final = "already true: it alerts the next time it becomes true"
-_ANOMALY: Final = "anomaly_"
 
 
 def notices(rule: Rule, holds: bool | None, ladder: Sequence[str]) -> list[str]:
@@ -31,11 +30,12 @@ def notices(rule: Rule, holds: bool | None, ladder: Sequence[str]) -> list[str]:
 
 
 def _unknown(pattern: PatternFound) -> list[str]:
+    from shared.analysis.anomalies import PATTERNS
     from shared.analysis.detectors.candlestick_table import CANDLESTICKS
     from shared.analysis.detectors.charts import CHARTS
 
-    known = [*CHARTS, *(each.pattern for each in CANDLESTICKS)]
-    if pattern.pattern.startswith(_ANOMALY) or not set(pattern.names).isdisjoint(known):
+    known = [*CHARTS, *(each.pattern for each in CANDLESTICKS), *PATTERNS]
+    if not set(pattern.names).isdisjoint(known):
         return []
     close = get_close_matches(pattern.pattern, known, 3)
     similar = f"; there is {', '.join(close)}" if close else ""

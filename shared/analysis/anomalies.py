@@ -83,6 +83,16 @@ class Anomaly:
     value: float
 
 
+def pattern_of(kind: str, severity: int) -> str:
+    """Return the name of an anomaly's pattern."""
+    return f"anomaly_{'strong_' if severity > 1 else ''}{kind}"
+
+
+PATTERNS: Final = tuple(
+    pattern_of(kind, severity) for kind in (PRICE, VOLUME, VOLATILITY) for severity in (1, 2)
+)
+
+
 def anomalies(candles: Candles, first: int, limits: AnomalyLimits) -> list[Anomaly]:
     """Return the anomalies of candles[first:], by candle, then by kind."""
     return anomalies_of_many([(candles, first, limits)])[0]

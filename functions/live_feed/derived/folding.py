@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Final
 
@@ -16,9 +16,46 @@ _BASE_CANDLES: Final = 64
 _NEVER: Final = -(2**63)
 _SETTLED_AT_ONCE: Final = 20
 _UNSETTLED: Final = 500
+_EXPECTED: Final = 8
 
 Read = Callable[[Timeframe, int, int | None], Awaitable[list[Candle]]]
 """Candles with starts in [from_us, to_us), ascending; None: up to the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Unsettled:
+    """Revisions of a longer candle that was not returned closed.
+
+    `revision`: the highest. `expected`: the highest revisions of its parts, of which storage has to
+    have the highest. `withdrawn`: parts that have lost their trades; storage leaves them out.
+    """
+
+    revision: int = 0
+    expected: Mapping[int, int] = field(default_factory=dict)
+    withdrawn: Mapping[int, Candle] = field(default_factory=dict)
+    tries: int = 0
+
+    def noted(self, part: Candle) -> _Unsettled:
+        start_us, gone = part.start_us, self.withdrawn.get(part.start_us)
+        if gone is not None and gone.revision >= part.revision:
+            return self
+        expected = {start: each for start, each in self.expected.items() if start != start_us}
+        withdrawn = self.withdrawn
+        if not part.trade_count:
+            withdrawn = {**withdrawn, start_us: part}
+        else:
+            if gone is not None:
+                withdrawn = {start: each for start, each in withdrawn.items() if each is not gone}
+            expected[start_us] = max(part.revision, self.expected.get(start_us, 0))
+            if len(expected) > _EXPECTED:
+                del expected[min(expected, key=expected.__getitem__)]
+        return _Unsettled(max(self.revision, part.revision), expected, withdrawn)
+
+    def is_withdrawn_in(self, stored: list[Candle]) -> bool:
+        """Tell whether storage has no state of a withdrawn part from before."""
+        return all(
+            each.revision >= self.withdrawn.get(each.start_us, each).revision for each in stored
+        )
 
 
 class Folding:
@@ -31,8 +68,7 @@ class Folding:
         self._closed: Candle | None = None
         self._base: dict[int, Candle] = {}
         self._is_partial = False
-        self._unsettled: dict[int, int] = {}
-        """Starts of the longer candles that were not returned closed, with their revisions."""
+        self._unsettled: dict[int, _Unsettled] = {}
         self.is_whole = False
         """Whether the interval is known from its start; until then `take` returns nothing."""
 
@@ -57,7 +93,7 @@ class Folding:
         self._is_partial = any(candle.partial for candle in own)
         for candle in own:
             if not candle.closed:
-                self._note(start_us, candle.revision)
+                self._note(start_us, candle)
         arrived, self._base = self._base, {}
         for candle in [*base, *arrived.values()]:
             self._keep(candle)
@@ -70,7 +106,7 @@ class Folding:
         start_us = self._timeframe.start_us(candle.start_us)
         if not self._timeframe.holds(candle.start_us):
             return None
-        self._note(start_us, candle.revision)
+        self._note(start_us, candle)
         if start_us < self._start_us:
             return None
         if start_us > self._start_us:
@@ -80,27 +116,51 @@ class Folding:
             self._is_partial = False
         self._keep(candle)
         present = self.present(now_us)
-        if present is not None:
-            self._note(start_us, present.revision)
-            if present.closed:
-                del self._unsettled[start_us]
+        if present is not None and present.closed:
+            del self._unsettled[start_us]
+        elif present is not None:
+            noted = self._unsettled[start_us]
+            self._unsettled[start_us] = replace(noted, revision=present.revision)
         return present
 
-    async def settled(self, now_us: int, read: Read) -> list[Candle]:
-        """Return candles that are over, or changed since, as stored: `take` knows only the newest.
+    async def settled(self, now_us: int, read: Read) -> AsyncGenerator[Candle, None]:
+        """Yield candles that are over, or changed since, as stored: `take` knows only the newest.
 
-        Each has a higher revision than what `take` returned of it.
+        Each has a higher revision than what `take` returned of it; one without trades is withdrawn.
+        The least tried come first, the newest among them. `take` may be called meanwhile.
         """
-        result = []
-        over = [each for each in sorted(self._unsettled) if self._timeframe.end_us(each) <= now_us]
-        for start_us in over[-_SETTLED_AT_ONCE:]:
-            revision = self._unsettled[start_us]
-            stored = await read(self._timeframe, start_us, start_us + 1_000)
-            is_known = all(each.closed and each.revision >= revision for each in stored)
-            if is_known and self._unsettled.get(start_us) == revision:
+        over = [each for each in self._unsettled if self._timeframe.end_us(each) <= now_us]
+        over.sort(key=lambda each: (self._unsettled[each].tries, -each))
+        for start_us in sorted(over[:_SETTLED_AT_ONCE]):
+            noted = self._unsettled.get(start_us)
+            if noted is None:
+                continue
+            candle = await self._stored(start_us, noted, read)
+            if self._unsettled.get(start_us) is not noted:
+                continue
+            if candle is None:
+                self._unsettled[start_us] = replace(noted, tries=noted.tries + 1)
+            else:
                 del self._unsettled[start_us]
-                result += [replace(each, revision=each.revision + 1) for each in stored]
-        return result
+                yield candle
+
+    async def _stored(self, start_us: int, noted: _Unsettled, read: Read) -> Candle | None:
+        """Return the candle if storage has all that was noted of it."""
+        if noted.withdrawn:
+            starts = sorted(noted.withdrawn)
+            part = Timeframe.parse(noted.withdrawn[starts[0]].timeframe)
+            if not noted.is_withdrawn_in(await read(part, starts[0], starts[-1] + 1_000)):
+                return None
+        stored = await read(self._timeframe, start_us, start_us + 1_000)
+        if not stored and noted.withdrawn and not noted.expected:
+            empty = max(noted.withdrawn.values(), key=lambda each: each.revision)
+            whole = replace(empty, timeframe=self._timeframe.name, start_us=start_us)
+            stored = [replace(whole, closed=True)]
+        least = max(noted.expected.values(), default=0)
+        for candle in stored:
+            if candle.closed and candle.revision >= least:
+                return replace(candle, revision=max(candle.revision, noted.revision) + 1)
+        return None
 
     def present(self, now_us: int) -> Candle | None:
         """Return the longer candle; closed once all its parts are and its time has passed."""
@@ -116,10 +176,12 @@ class Folding:
         over = self._timeframe.end_us(self._start_us) <= now_us
         self._compact()
         partial = whole.partial or self._is_partial  # the first tick may begin a whole part
-        return replace(whole, closed=whole.closed and over, partial=partial)
+        noted = self._unsettled.get(self._start_us, _Unsettled())  # also of withdrawn parts
+        revision = max(whole.revision, noted.revision)
+        return replace(whole, closed=whole.closed and over, partial=partial, revision=revision)
 
-    def _note(self, start_us: int, revision: int) -> None:
-        self._unsettled[start_us] = max(revision, self._unsettled.get(start_us, revision))
+    def _note(self, start_us: int, candle: Candle) -> None:
+        self._unsettled[start_us] = self._unsettled.get(start_us, _Unsettled()).noted(candle)
         if len(self._unsettled) > _UNSETTLED:
             del self._unsettled[min(self._unsettled)]
 

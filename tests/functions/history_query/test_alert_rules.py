@@ -56,7 +56,8 @@ def test_a_rule_is_added_listed_and_removed(house: House) -> None:
     ("rule", "note"),
     [
         ("A pattern double_top or pattern hammer", None),
-        ("A pattern anomaly_volume", None),
+        ("A pattern anomaly_volume or pattern anomaly_strong_price_move", None),
+        ("A pattern anomaly_volum", "no pattern is called anomaly_volum, so this rule"),
         ("A close > 1 and pattern doubletop", "no pattern is called doubletop, so this rule"),
         ("A pattern zzz", "no pattern is called zzz, so this rule stays silent"),
         ("A close > 1 on 7m", "no candles of 7m are made here (TIMEFRAMES is 1m,"),

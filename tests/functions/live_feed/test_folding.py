@@ -6,11 +6,13 @@ import asyncio
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.live_feed.derived.folding import Folding, Read
 from shared.candles.roll_up import folded
+from shared.errors import TransientError
 from shared.market.calendar_timeframes import timeframe_of
 from shared.market.timeframes import Timeframe, parse_ladder
 from shared.wire.candle import Candle
@@ -50,6 +52,13 @@ def reader(stored: dict[int, Candle]) -> Read:
         return [each for each in rolled(stored, frame) if from_us <= each.start_us < end_us]
 
     return read
+
+
+def settled(folding: Folding, now_us: int, read: Read) -> list[Candle]:
+    async def listed() -> list[Candle]:
+        return [each async for each in folding.settled(now_us, read)]
+
+    return asyncio.run(listed())
 
 
 @given(
@@ -146,12 +155,12 @@ def test_a_folded_candle_is_closed_and_corrected_after_the_next_one_began() -> N
     folding.take(base(6, 12, 3, closed=False), ended)
     assert folding.take(base(5, 11, 4), ended) is None
     stored[5] = base(5, 11, 4)
-    given += asyncio.run(folding.settled(ended, reader(stored)))
+    given += settled(folding, ended, reader(stored))
     assert folding.take(base(4, 50, 9), ended) is None
-    assert asyncio.run(folding.settled(ended, reader(stored))) == []  # not stored yet
+    assert settled(folding, ended, reader(stored)) == []  # not stored yet
     stored[4] = base(4, 50, 9)
-    given += asyncio.run(folding.settled(ended, reader(stored)))
-    assert asyncio.run(folding.settled(ended, reader(stored))) == []
+    given += settled(folding, ended, reader(stored))
+    assert settled(folding, ended, reader(stored)) == []
     shown = [(each.closed, each.trade_count, int(each.high)) for each in given if each is not None]
     assert shown == [(False, 6, 13), (True, 6, 13), (True, 9, 52)]
     revisions = [each.revision for each in given if each is not None]
@@ -164,9 +173,95 @@ def test_a_folded_candle_closes_with_its_time_in_a_quiet_market() -> None:
     stored = {0: base(0, 10)}
     opened = folding.take(base(0, 10), MINUTE)
     assert opened is None or not opened.closed
-    assert asyncio.run(folding.settled(2 * MINUTE, reader(stored))) == []
-    (closed,) = asyncio.run(folding.settled(3 * MINUTE, reader(stored)))
+    assert settled(folding, 2 * MINUTE, reader(stored)) == []
+    (closed,) = settled(folding, 3 * MINUTE, reader(stored))
     assert (closed.closed, closed.trade_count) == (True, 3)
+
+
+def test_what_was_read_is_given_though_a_later_read_fails() -> None:
+    """A failed read ends a pass after the candles read before it, and loses none."""
+    folding, given = Folding(Timeframe.parse("3m")), list[int]()
+    stored = {minute: base(minute, 10) for minute in (0, 3, 6)}
+    for candle in stored.values():
+        folding.take(candle, MINUTE)
+
+    async def kept(failing: int) -> None:
+        async def read(frame: Timeframe, from_us: int, to_us: int | None) -> list[Candle]:
+            if from_us == failing * MINUTE:
+                raise TransientError("history is away")
+            return await reader(stored)(frame, from_us, to_us)
+
+        async for each in folding.settled(10**12, read):
+            given.append(each.start_us // MINUTE)
+
+    with pytest.raises(TransientError):
+        asyncio.run(kept(6))
+    asyncio.run(kept(-1))
+    assert given == [0, 3, 6]
+
+
+def test_a_candle_may_be_closed_live_while_others_are_read() -> None:
+    """A candle that `take` returns closed during a read is not given again."""
+    folding = Folding(Timeframe.parse("3m"))
+    stored = {minute: base(minute, 10) for minute in (0, 3, 6)}
+    for minute in (0, 3, 6):
+        folding.take(base(minute, 10, closed=minute < 6), MINUTE)
+
+    async def read(frame: Timeframe, from_us: int, to_us: int | None) -> list[Candle]:
+        if from_us == 0:
+            last = folding.take(base(6, 10, 2), 10**12)
+            assert last is not None
+            assert last.closed
+        return await reader(stored)(frame, from_us, to_us)
+
+    assert [each.start_us // MINUTE for each in settled(folding, 10**12, read)] == [0, 3]
+
+
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_a_candle_whose_trades_were_withdrawn_is_settled_once(left: int) -> None:
+    """Busts of a finished candle's trades give what is left of it, once; nothing left has n 0.
+
+    Not before storage has them.
+    """
+    folding, ended = Folding(Timeframe.parse("3m")), 6 * MINUTE
+    stored = {minute: base(minute, 10 + minute) for minute in (3, 4, 5)}
+    asyncio.run(folding.seed(LADDER, 5 * MINUTE, reader(stored)))
+    for candle in (*stored.values(), base(6, 10)):
+        folding.take(candle, 5 * MINUTE)
+    (before,) = settled(folding, ended, reader(stored))
+    for minute in range(3 + left, 6):
+        folding.take(replace(base(minute, 9, 9, closed=False), trade_count=0), ended)
+    assert settled(folding, ended, reader(stored)) == []
+    rest = {minute: candle for minute, candle in stored.items() if minute < 3 + left}
+    (after,) = settled(folding, ended, reader(rest))
+    assert (after.start_us, after.timeframe, after.closed) == (3 * MINUTE, "3m", True)
+    assert after.trade_count == 3 * left
+    assert after.revision > before.revision
+    assert settled(folding, ended, reader(rest)) == []
+
+
+def test_a_growing_candle_whose_last_trade_was_withdrawn_is_shown_without_it() -> None:
+    """The state after a bust has a higher revision than the one before."""
+    folding = Folding(Timeframe.parse("3m"))
+    asyncio.run(folding.seed(LADDER, 3 * MINUTE, reader({3: base(3, 10)})))
+    before = folding.take(base(4, 50, 5), 5 * MINUTE)
+    after = folding.take(replace(base(4, 50, 6), trade_count=0), 5 * MINUTE)
+    assert before is not None
+    assert after is not None
+    assert (before.trade_count, after.trade_count) == (6, 3)
+    assert after.revision > before.revision
+
+
+def test_candles_that_storage_does_not_have_do_not_delay_others() -> None:
+    """Those that were not found are read again after the others, and given once stored."""
+    folding, stored = Folding(Timeframe.parse("3m")), {0: base(0, 10)}
+    for minute in range(0, 63, 3):  # one more than is read at once
+        folding.take(base(minute, 10), MINUTE)
+    given = [each.start_us for _ in range(2) for each in settled(folding, 10**12, reader(stored))]
+    assert given == [0]
+    stored[3] = base(3, 10)
+    given = [each.start_us for _ in range(2) for each in settled(folding, 10**12, reader(stored))]
+    assert given == [3 * MINUTE]
 
 
 def test_weeks_begin_on_monday() -> None:

@@ -166,6 +166,40 @@ def test_the_newest_is_republished_after_a_failure_too(
     asyncio.run(test())
 
 
+def test_a_failed_republication_is_not_repeated_for_each_channel(
+    servers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While NATS takes no newest message, one channel is tried a batch, and none is forgotten."""
+
+    async def test() -> None:
+        async with room(servers) as made:
+            publish, tried, away = made.hub._stream.publish, list[int](), True
+
+            async def refused(
+                event_id: str, messages: Sequence[Message], *, again: bool = False
+            ) -> None:
+                if again and away:
+                    tried.append(made.hub.seq)
+                    raise TransientError("NATS is away")
+                await publish(event_id, messages, again=again)
+
+            monkeypatch.setattr(made.hub._stream, "publish", refused)
+            newest = [tick(symbol, "2", 2) for symbol in "ABC"]
+            await made.publish(*newest)
+            await made.publish(*(tick(symbol, "1", 1) for symbol in "ABC"))
+            await made.publish(tick("D", "1", 1))
+            async with asyncio.timeout(60):
+                while made.hub.seq not in tried:  # noqa: ASYNC110 - no event tells it
+                    await asyncio.sleep(0.005)
+            assert len(tried) == len(set(tried))
+            away = False
+            await made.publish(tick("D", "2", 2))
+            for each in newest:
+                await last_is(servers["NATS_URL"], each)
+
+    asyncio.run(test())
+
+
 def test_a_recreated_stream_is_noticed(servers: dict[str, str]) -> None:
     """A replica follows a recreated stream, whose seq restarts, and forgets the old one."""
 
