@@ -15,7 +15,7 @@ STAMP := .venv/.kandle-setup
 RUNTIME := .venv/.kandle-runtime
 RUN := $(UV) run --frozen --no-sync
 ARGS ?=
-WORKERS ?= 3
+WORKERS ?= 4
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,7 +65,7 @@ demo: $(RUNTIME) ## run the whole pipeline with simulated ticks (SECONDS=60 to s
 	@[ -e $(NODE_MODULES) ] || { $(MAKE) --no-print-directory page-if-possible; rm -rf dashboard/node_modules; }
 	@$(RUN) kandle demo $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
-test: $(STAMP) page-if-possible ## run every test, over real servers (WORKERS=3)
+test: $(STAMP) page-if-possible ## run every test, over real servers (WORKERS=4)
 	@$(RUN) pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-fast: $(STAMP) ## run the tests that start no process, for the inner loop

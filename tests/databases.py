@@ -117,6 +117,7 @@ class Databases:
             for name in changed & self._rows.keys():
                 connection.execute(insert.format(sql.Identifier(name)), (self._rows[name],))
             connection.cursor().executemany("SELECT setval(%s, %s, %s)", self._sequences)
+            connection.execute("SELECT pg_stat_reset()")  # what its tables have gone through
             _identify(connection, _name(url))
         return True
 
