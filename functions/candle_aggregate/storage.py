@@ -64,6 +64,8 @@ class Storage:
         """
         if lease.shard not in self._trusted or lease.made_for != self.rules.made_for:
             return False
+        if not lease.has_form:
+            return False
         server, last = self._trusted[lease.shard]
         if lease.lineage != last.lineage or lease.steps < last.steps:
             return False
@@ -82,8 +84,15 @@ class Storage:
             self._is_adopted = True
         server = self.store.server_id()
         session = Session(self.store, self.rules, lease, self.clock())
+        if lease.lineage and not lease.has_form:
+            log.warning(
+                "shard %d was last written by another version of candle-aggregate: rebuilt;"
+                " run one version only",
+                lease.shard,
+            )
         if not (
             lease.lineage
+            and lease.has_form
             and lease.made_for == self.rules.made_for
             and is_whole(self.postgres, lease.shard, lease.lineage, lease.steps)
         ):

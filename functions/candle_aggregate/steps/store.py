@@ -22,6 +22,9 @@ from shared.stores.redis import translated
 
 LEASE_MS: Final = 5_000
 """Time for which a dead replica keeps its shards from the others."""
+FORM: Final = "2"
+"""Form of a shard's state, which begins each version: a state that was last written in another form
+is rebuilt. It changes with what a replica relies on in what others write."""
 _ARGUMENTS: Final = 4_000
 """Of one command: Lua unpacks no more than 8,000 values."""
 
@@ -60,6 +63,11 @@ class Lease:
     def token(self) -> str:
         """The value of the key: replica and fencing token."""
         return f"{self.replica}|{self.fence}"
+
+    @property
+    def has_form(self) -> bool:
+        """Whether the state was last written by a replica of this form."""
+        return self.version.startswith(FORM + "-")
 
     @property
     def life(self) -> tuple[str, int]:
@@ -234,7 +242,7 @@ class Store:
         `release`: hand over leases of shards for which another replica waits.
         """
         steps = [(lease, changes.finished(lease)) for lease, changes in steps]
-        versions = [secrets.token_hex(8) for _ in steps]
+        versions = [f"{FORM}-{secrets.token_hex(8)}" for _ in steps]
         calls: list[tuple[list[str], list[Value]]] = []
         for (lease, changes), version in zip(steps, versions, strict=True):
             keys = Keys(lease.shard)

@@ -12,6 +12,7 @@ import redis
 from functions.candle_aggregate.maintenance.state_check import adopt, check, check_base
 from functions.candle_aggregate.session import Session
 from shared.errors import TransientError
+from shared.market.shards import shard_of
 from shared.market.timeframes import parse_ladder
 from shared.reading import recompute
 from shared.realtime.instrument_records import INSTRUMENT
@@ -96,6 +97,23 @@ def test_a_lost_state_is_made_anew(world: World) -> None:
     world.ship(trades(42, 1))
     world.client.flushdb()
     world.ship(trades(43, 3))
+    finish(world)
+
+
+def test_a_replica_of_another_version_loses_no_trade_ids(world: World) -> None:
+    """A state that a replica of another version wrote is rebuilt.
+
+    Versions without a form dropped a minute's ids without a notice to the others.
+    """
+    for first in (20, 0):
+        world.ship(trades(first, 10, every_s=1))
+    keys = Keys(shard_of("A", world.rules.shards))
+    before = world.client.hget(keys.head, "lineage")
+    world.client.hset(keys.head, "version", "0123456789abcdef")
+    world.client.hincrby(keys.head, "steps", 1)
+    world.client.delete(keys.seen(BEGIN_US // MINUTE))
+    world.ship(trades(25, 10, every_s=1))
+    assert world.client.hget(keys.head, "lineage") != before
     finish(world)
 
 
