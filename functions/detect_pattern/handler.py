@@ -82,12 +82,13 @@ class DetectPattern:
             if self.unused_ms:
                 metrics.PATTERN_SERIES_UNUSED.inc(self.store.end_unused(now_ms - self.unused_ms))
             metrics.STOCKS_MONITORED.set(self.store.instruments())
-        if shards := self.store.unloaded_shards(now_ms):
+        longest_ms = self.steps.longest_wait_ms
+        if shards := self.store.unloaded_shards(now_ms, longest_ms):
             # New or lost shards: load each series from storage and evaluate it. Repeat later, for
             # series that had not reached storage yet.
             names = [each for each in self.steps.storage.all_series() if self._selects(each[0])]
             self.store.begin(shards, names, now_ms + REFRESH_MS)
-        names = self.store.due(now_ms, DUE_AT_ONCE)
+        names = self.store.due(now_ms, longest_ms, DUE_AT_ONCE)
         outcome = self._step({name: Window.of(()) for name in names}, now_ms)
         postgres = self.steps.storage.postgres
         return with_state_alerts(outcome, raise_state_alerts(postgres, now_ms * 1000), postgres)

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from functions.detect_pattern.window import ROWS, Window
+from functions.detect_pattern.window import RECEIVED, ROWS, Window
 from shared.alerts.event import Alert
 from shared.market.timeframes import Timeframe
 from shared.realtime.pattern_series import Name
@@ -82,6 +82,13 @@ class Series:
         """Return the start of the first candle whose window is in state; None if there is none."""
         at = 0 if self.whole else lookback - 1
         return int(self.candles.starts[at]) if at < len(self.candles) else None
+
+    def limit_times(self, now_ms: int, refresh_ms: int) -> None:
+        """Bring times of a clock that was set back since to now, and to the next comparison."""
+        received = self.candles.table[RECEIVED]
+        if received.max(initial=0) > now_ms:
+            received[received > now_ms] = now_ms
+        self.refresh_ms = min(self.refresh_ms, refresh_ms)
 
     def next_revision(self) -> int:
         """Return a revision above all previous ones."""

@@ -51,6 +51,11 @@ class Steps:
     rules: EvaluationRules
     selective: bool = False
 
+    @property
+    def longest_wait_ms(self) -> int:
+        """How far ahead of the clock a series is due at most."""
+        return max(self.rules.grace_ms, REFRESH_MS, RESEND_MS)
+
     def take(self, store: Store, candles: Mapping[Name, Window], now_ms: int) -> list[Series]:
         """Merge closed candles (none for a series that is only due); return the series to publish.
 
@@ -93,6 +98,8 @@ class Steps:
             for read in reads.values()
             if read.value is not None and (decoded := Series.decode(read.value)) is not None
         ]
+        for each in series:
+            each.limit_times(now_ms, now_ms + REFRESH_MS)
         missing = list(reads.keys() - {each.name for each in series})
         loaded = self.storage.load(missing, rules.keep, rules.cooldown_us)
         for each in loaded:

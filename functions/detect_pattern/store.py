@@ -97,28 +97,32 @@ class Store:
             written |= zip(shard_names, map(bool, cast(list[int], answers)), strict=True)
         return written
 
-    def due(self, now_ms: int, limit: int) -> list[Name]:
-        """Return series that are due, the longest due of each shard first."""
+    def due(self, now_ms: int, longest_ms: int, limit: int) -> list[Name]:
+        """Return series that are due, the longest due of each shard first.
+
+        One that is due later than `longest_ms` from now was written before the clock was set back.
+        """
         with translated(), self._client.pipeline(transaction=False) as pipe:
             for shard in range(self._shards):
-                pipe.zrange(
-                    *(due_key(shard), "-inf", now_ms),
-                    byscore=True,
-                    offset=0,
-                    num=-(-limit // self._shards),
-                )
+                for between in (("-inf", now_ms), (now_ms + longest_ms + 1, "inf")):
+                    pipe.zrange(
+                        *(due_key(shard), *between),
+                        byscore=True,
+                        offset=0,
+                        num=-(-limit // self._shards),
+                    )
             answers = cast(list[list[bytes]], pipe.execute())
         return [name_of(each) for members in answers for each in members]
 
-    def unloaded_shards(self, now_ms: int) -> list[int]:
-        """Return the shards to list from storage: new, lost, or due for a repeat."""
+    def unloaded_shards(self, now_ms: int, longest_ms: int) -> list[int]:
+        """Return the shards to list from storage: new, lost, or due for a repeat, as in `due`."""
         with translated():
             keys = [listed_key(shard) for shard in range(self._shards)]
             again_ms = cast(list[bytes | None], self._client.mget(keys))
         return [
             shard
             for shard, again in enumerate(again_ms)
-            if again is None or 0 < int(again) <= now_ms
+            if again is None or (int(again) and not now_ms < int(again) <= now_ms + longest_ms)
         ]
 
     def begin(self, shards: Sequence[int], names: Iterable[Name], again_ms: int) -> None:

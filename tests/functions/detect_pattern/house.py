@@ -173,9 +173,10 @@ class House:
     def tick(self, wait_ms: int = 0) -> None:
         """Advance the clock, and do all that is due."""
         self.now_ms += wait_ms
-        if shards := self.store.unloaded_shards(self.now_ms):
+        longest_ms = self.steps.longest_wait_ms
+        if shards := self.store.unloaded_shards(self.now_ms, longest_ms):
             self.store.begin(shards, self.steps.storage.all_series(), self.now_ms + REFRESH_MS)
-        names = self.store.due(self.now_ms, 100)
+        names = self.store.due(self.now_ms, longest_ms, 100)
         changed = self.steps.take(self.store, {name: Window.of(()) for name in names}, self.now_ms)
         self.deliver(publication(self.store, changed, self.steps.due, self.now_ms))
 

@@ -123,3 +123,17 @@ def test_what_a_lost_state_withdrew_is_told_again(valkey: redis.Redis, database:
     house.settle()
     assert house.heard() == house.stored() == {("rise", 1)}
     house.postgres.close()
+
+
+def test_a_clock_that_was_set_back_delays_nothing(valkey: redis.Redis, database: str) -> None:
+    """What waited for a time is due as soon as ever after the clock was set back an hour."""
+    house = House(valkey, database)
+    house.tick()
+    house.persist_candles([candle(9, 100, instrument="B"), candle(10, 101, instrument="B")])
+    house.receive([candle(0, 100), candle(1, 101)])  # not emitted: to be sent again
+    house.receive([candle(5, 102)])  # waits for those before it
+    house.now_ms -= 3_600_000
+    house.tick()
+    house.tick(REFRESH_MS + 1)
+    assert house.heard() == house.stored() == {("rise", 1), ("rise", 5), ("rise", 10)}
+    house.postgres.close()
