@@ -16,6 +16,12 @@ from local.cli.stopping import stop_on_signals
 from local.errors import CliError
 
 REFRESH_S: Final = 1.0
+REMEMBERED: Final = 10_000
+"""Printed patterns that are remembered: ten times the longest answer."""
+
+Printed = dict[tuple[str, int], None]
+"""Ids and revisions of printed patterns, the last seen last."""
+
 _ARROWS: Final = {1: "up", -1: "down", 0: ""}
 
 app = typer.Typer()
@@ -49,14 +55,14 @@ def patterns(
       kandle patterns BTC-USD --watch
     """
     filters = {"timeframe": timeframe, "type": pattern, "min_confidence": min_confidence}
-    printed: set[tuple[str, int]] = set()
     with history_api(api_url, data_dir) as api:
         ask = partial(api.ask, "/api/patterns", symbol, **filters, status=status, limit=limit)
         newest = ask()["patterns"][::-1]
         _show(newest, as_json=as_json)
         if not watch:
             return
-        printed.update((each["id"], each["revision"]) for each in newest)
+        printed: Printed = {}
+        unprinted(newest, printed)
         with stop_on_signals() as stop:
             while not stop.wait(REFRESH_S):
                 try:
@@ -64,10 +70,19 @@ def patterns(
                 except CliError as error:
                     typer.echo(str(error), err=True)
                     continue
-                unseen = [each for each in newest if (each["id"], each["revision"]) not in printed]
-                printed.update((each["id"], each["revision"]) for each in unseen)
-                for each in unseen:
+                for each in unprinted(newest, printed):
                     typer.echo(json.dumps(each) if as_json else line(each))
+
+
+def unprinted(newest: Sequence[dict[str, Any]], printed: Printed) -> list[dict[str, Any]]:
+    """Return the patterns that were not printed yet; remember all of them, and the last others."""
+    keys = [(each["id"], each["revision"]) for each in newest]
+    new = [each for each, key in zip(newest, keys, strict=True) if key not in printed]
+    for key in keys:
+        printed[key] = printed.pop(key, None)  # the newest are last
+    for key in list(printed)[:-REMEMBERED]:
+        del printed[key]
+    return new
 
 
 def line(pattern: dict[str, Any]) -> str:

@@ -159,11 +159,9 @@ class Sampler:
             if not trigger["ready"]
         }
         self._warnings = stats["warnings"]
-        for warning in self._warnings:
-            key = (warning["time"], warning["text"])
-            if key not in self._warned:
-                self._warned.add(key)
-                self._warn(warning["text"])
+        warned, self._warned = self._warned, {(w["time"], w["text"]) for w in self._warnings}
+        for _, text in sorted(self._warned - warned):
+            self._warn(text)
 
     async def _ask_dead_letters(self) -> None:
         try:

@@ -28,12 +28,18 @@ class _Unsettled:
 
     `revision`: the highest. `expected`: the highest revisions of its parts, of which storage has to
     have the highest. `withdrawn`: parts that have lost their trades; storage leaves them out.
+    `tries`: reads in vain, the last of them at `tried_us`.
     """
 
     revision: int = 0
     expected: Mapping[int, int] = field(default_factory=dict)
     withdrawn: Mapping[int, Candle] = field(default_factory=dict)
     tries: int = 0
+    tried_us: int = 0
+
+    def is_due(self, now_us: int) -> bool:
+        """Tell whether to read it again: after a pause that grows to a minute, as after a jump."""
+        return abs(now_us - self.tried_us) >= min(2**self.tries // 16, 64) * 1_000_000
 
     def noted(self, part: Candle) -> _Unsettled:
         start_us, gone = part.start_us, self.withdrawn.get(part.start_us)
@@ -129,7 +135,11 @@ class Folding:
         Each has a higher revision than what `take` returned of it; one without trades is withdrawn.
         The least tried come first, the newest among them. `take` may be called meanwhile.
         """
-        over = [each for each in self._unsettled if self._timeframe.end_us(each) <= now_us]
+        over = [
+            start_us
+            for start_us, noted in self._unsettled.items()
+            if self._timeframe.end_us(start_us) <= now_us and noted.is_due(now_us)
+        ]
         over.sort(key=lambda each: (self._unsettled[each].tries, -each))
         for start_us in sorted(over[:_SETTLED_AT_ONCE]):
             noted = self._unsettled.get(start_us)
@@ -139,7 +149,7 @@ class Folding:
             if self._unsettled.get(start_us) is not noted:
                 continue
             if candle is None:
-                self._unsettled[start_us] = replace(noted, tries=noted.tries + 1)
+                self._unsettled[start_us] = replace(noted, tries=noted.tries + 1, tried_us=now_us)
             else:
                 del self._unsettled[start_us]
                 yield candle

@@ -167,6 +167,23 @@ def test_a_folded_candle_is_closed_and_corrected_after_the_next_one_began() -> N
     assert revisions == sorted(set(revisions))
 
 
+def test_a_candle_that_storage_never_gets_is_read_ever_more_rarely() -> None:
+    """What stays unsettled is read once a minute in the end, and is given when it is stored."""
+    folding, stored, reads = Folding(Timeframe.parse("3m")), {0: base(0, 10)}, []
+    read = reader(stored)
+
+    async def counted(frame: Timeframe, from_us: int, to_us: int | None) -> list[Candle]:
+        reads.append(from_us)
+        return await read(frame, from_us, to_us)
+
+    folding.take(base(1, 10, 2), 0)
+    for second in range(0, 3_600, 2):
+        assert settled(folding, 3 * MINUTE + second * 1_000_000, counted) == []
+    assert len(reads) < 100
+    stored[1] = base(1, 10, 2)
+    assert len(settled(folding, 64 * MINUTE + 10_000_000, counted)) == 1
+
+
 def test_a_folded_candle_closes_with_its_time_in_a_quiet_market() -> None:
     """A folded candle closes when its time has passed, though no trade follows."""
     folding = Folding(Timeframe.parse("3m"))
