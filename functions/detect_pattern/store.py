@@ -104,9 +104,11 @@ class Store:
         """
         with translated(), self._client.pipeline(transaction=False) as pipe:
             for shard in range(self._shards):
-                for between in (("-inf", now_ms), (now_ms + longest_ms + 1, "inf")):
+                for first, last in (("-inf", str(now_ms)), (f"({now_ms + longest_ms}", "inf")):
                     pipe.zrange(
-                        *(due_key(shard), *between),
+                        due_key(shard),
+                        first,
+                        last,
                         byscore=True,
                         offset=0,
                         num=-(-limit // self._shards),

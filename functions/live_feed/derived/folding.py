@@ -39,7 +39,8 @@ class _Unsettled:
 
     def is_due(self, now_us: int) -> bool:
         """Tell whether to read it again: after a pause that grows to a minute, as after a jump."""
-        return abs(now_us - self.tried_us) >= min(2**self.tries // 16, 64) * 1_000_000
+        pause_s = min(1 << self.tries >> 4, 64)
+        return abs(now_us - self.tried_us) >= pause_s * 1_000_000
 
     def noted(self, part: Candle) -> _Unsettled:
         start_us, gone = part.start_us, self.withdrawn.get(part.start_us)
