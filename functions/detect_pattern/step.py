@@ -53,7 +53,7 @@ class Steps:
 
     @property
     def longest_wait_ms(self) -> int:
-        """How far ahead of the clock a series is due at most."""
+        """The longest time from now after which a series can be due."""
         return max(self.rules.grace_ms, REFRESH_MS, RESEND_MS)
 
     def take(self, store: Store, candles: Mapping[Name, Window], now_ms: int) -> list[Series]:

@@ -126,7 +126,7 @@ def test_what_a_lost_state_withdrew_is_told_again(valkey: redis.Redis, database:
 
 
 def test_a_clock_that_was_set_back_delays_nothing(valkey: redis.Redis, database: str) -> None:
-    """What waited for a time is due as soon as ever after the clock was set back an hour."""
+    """Series that wait for a time are due in it after the clock was set back an hour."""
     house = House(valkey, database)
     house.tick()
     house.persist_candles([candle(9, 100, instrument="B"), candle(10, 101, instrument="B")])

@@ -168,7 +168,7 @@ def test_a_folded_candle_is_closed_and_corrected_after_the_next_one_began() -> N
 
 
 def test_a_candle_that_storage_never_gets_is_read_ever_more_rarely() -> None:
-    """What stays unsettled is read once a minute in the end, and is given when it is stored."""
+    """An unsettled candle is read once a minute in the end, and is given when it is stored."""
     folding, stored, reads = Folding(Timeframe.parse("3m")), {0: base(0, 10)}, []
     read = reader(stored)
 

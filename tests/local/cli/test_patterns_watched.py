@@ -6,7 +6,7 @@ from local.cli.patterns import REMEMBERED, Printed, unprinted
 
 
 def test_a_long_watch_prints_each_pattern_once_and_forgets_the_oldest() -> None:
-    """What every answer has is printed once, however many others come and go."""
+    """A pattern that every answer has is printed once, however many others come and go."""
     printed: Printed = {}
     stays = {"id": "stays", "revision": 1}
     assert unprinted([stays], printed) == [stays]
