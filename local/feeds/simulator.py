@@ -78,7 +78,7 @@ class Simulator:
         Trade ids count up from `start_ms` in microseconds, so that a later start never uses an id
         again for another trade (up to a million trades a second of one instrument).
         """
-        self._markets = [_Market(each, seed, start_ms) for each in instruments]
+        self._markets = [Market(each, seed, start_ms) for each in instruments]
         self._shares = list(accumulate(each.instrument.share for each in self._markets))
         # Two random generators: disorder does not change the market.
         self._chance = random.Random(f"arrivals:{seed}")  # noqa: S311 - a simulated market, not a secret
@@ -145,10 +145,10 @@ class Simulator:
             arrived.append(heapq.heappop(self._held)[2])
 
 
-class _Market:
+class Market:
     """One instrument's trades: a geometric random walk, rounded to the tick size."""
 
-    def __init__(self, instrument: SimulatedInstrument, seed: int, start_ms: int) -> None:
+    def __init__(self, instrument: SimulatedInstrument, seed: object, start_ms: int) -> None:
         self.instrument = instrument
         self._chance = random.Random(f"{instrument.symbol}:{seed}")  # noqa: S311 - a simulated market
         self._log_price = math.log(instrument.price / instrument.price_step)
@@ -178,6 +178,11 @@ class _Market:
             "buy" if bought else "sell",
             str(trade_id),
         )
+
+    @property
+    def price(self) -> int:
+        """The price that it reached, in units of 10^-price_scale."""
+        return max(round(math.exp(self._log_price)), 1) * self.instrument.price_step
 
 
 class _Bursts:
