@@ -8,11 +8,10 @@ from functools import lru_cache
 from itertools import chain, islice
 from typing import Final
 
-import numpy as np
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from local.feeds.files import flat_json
 from local.feeds.files.blocks import BATCH_ROWS, Tables, line_blocks, numbered
 from local.feeds.files.errors import FileError, excerpt
 from local.feeds.files.layouts import (
@@ -31,6 +30,8 @@ _BLANKS: Final = " \t\v\f\ufeff"
 """Characters stripped from lines; concatenated files contain byte order marks."""
 _SIDE: Final = FIELD_ORDER.index(Field.SIDE)
 _FREQTRADE_ROW: Final = ("timestamp", "id", "type", "side", "price", "amount", "cost")
+
+_decode: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def read_lines(part: Part, choice: Choice) -> Tables:
@@ -74,27 +75,39 @@ def _filled(lines: pa.Array) -> pa.Array:
 
 
 def _json_tables(part: Part, blocks: Iterator[pa.Array]) -> Iterator[pa.Table]:
-    """Read objects without parsing unneeded fields; numbers stay text."""
+    """Read objects, those of a block at once if they are alike; numbers stay text."""
     number = 1
     for lines in map(_filled, blocks):
-        groups, ungrouped = flat_json.group_lines(lines)
-        rest = ((number + row, lines[row].as_py()) for row in ungrouped.tolist())
-        tables = [*tables_of(map(_fields, _objects(part, rest)), FIELDS)]
-        tables += [_group_table(each) for each in groups]
-        order = np.argsort(np.concatenate([ungrouped, *(each.rows for each in groups)]))
-        table = pa.concat_tables(tables)
-        yield table if len(tables) == 1 else table.take(pa.array(order))
-        number += len(lines)
+        texts = lines.to_pylist()
+        if objects := _alike(texts):
+            yield _columns(objects)
+        else:
+            rows = _objects(part, enumerate(texts, number))
+            yield from tables_of(map(_fields, rows), FIELDS)
+        number += len(texts)
 
 
-def _group_table(group: flat_json.LineGroup) -> pa.Table:
-    """Return the fields of lines with one layout."""
-    empty = pa.array([""] * len(group.rows), pa.string())
+def _alike(texts: Sequence[str]) -> list[dict[str, msgspec.Raw]]:
+    """Return flat objects of the same names without escapes; none if the lines are others."""
+    body = "\n".join(texts)
+    if "\\" in body or body.count("{") > len(texts) or body.count("[") > body.count("[]"):
+        return []
+    try:
+        objects = [_decode(text) for text in texts]
+    except (msgspec.DecodeError, RecursionError):
+        return []
+    return objects if len(set(map(tuple, objects))) == 1 else []
+
+
+def _columns(objects: Sequence[Mapping[str, msgspec.Raw]]) -> pa.Table:
+    """Return the fields of objects with the same names."""
+    empty = pa.array([""] * len(objects), pa.string())
     columns = []
-    for keys in _keys_of(tuple(group.values)):
+    for keys in _keys_of(tuple(objects[0])):
         column = empty
         for key in reversed(keys):
-            value = group.values[key]
+            raw = pa.array([bytes(each[key]) for each in objects], pa.string())
+            value = pc.utf8_trim(pc.if_else(pc.equal(raw, "null"), "", raw), '"')
             column = value if key == keys[-1] else pc.if_else(pc.equal(value, ""), column, value)
         columns.append(column)
     maker, side = columns.pop(), columns[_SIDE]

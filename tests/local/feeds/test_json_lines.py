@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.feeds.files import flat_json, json_tables
+from local.feeds.files import json_tables
 from local.feeds.files.errors import FileError
 from local.feeds.files.layouts import FIELDS, Choice
 from local.feeds.files.opening import Progress
@@ -83,33 +82,12 @@ def test_lines_read_at_once_equal_the_parser(lines: list[str]) -> None:
     assert _rows(tables) == expected
 
 
-@given(documents())
-def test_similar_lines_are_json(lines: list[str]) -> None:
-    """No line is read that the parser would refuse or read differently."""
-    found, others = flat_json.group_lines(pa.array(lines))
-    seen = others.tolist()
-    for each in found:
-        seen += each.rows.tolist()
-        for row, number in enumerate(each.rows.tolist()):
-            parsed = json.loads(lines[number], parse_float=str, parse_int=str)
-            assert parsed.keys() == each.values.keys()
-            for name, value in parsed.items():
-                assert each.values[name][row].as_py() == _text(value)
-    assert sorted(seen) == list(range(len(lines)))
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value)
-
-
 def test_plain_lines_are_read_at_once() -> None:
-    """Trades as programs write them are read at once, also of several kinds."""
-    lines = [f'{{"symbol": "A", "price": {n}.50, "side": "buy", "id": "x{n}"}}' for n in range(50)]
-    lines += [f'{{"s":"B","p":"{n}","m":{"true" if n % 2 else "false"}}}' for n in range(50)]
-    found, others = flat_json.group_lines(pa.array(lines))
-    assert ([len(each.rows) for each in found], others.tolist()) == ([50, 50], [])
+    """Trades as programs write them are read at once; those of several kinds one by one."""
+    alike = [f'{{"symbol": "A", "price": {n}.50, "side": "buy", "c": []}}' for n in range(50)]
+    others = ['{"s":"B","p":"1"}', '{"symbol": "\\u0041", "price": 1}', '{"price": {"a": 1}}']
+    assert len(json_tables._alike(alike)) == 50
+    assert [json_tables._alike([*alike, each]) for each in others] == [[]] * 3
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n \n"])
