@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
-from local.cli.addresses import http_address, http_url, ticks_broker
+from local.cli.addresses import http_url, ticks_broker
 from local.cli.destination import FeedSender, IngestUrl, To, UdpAddr, Via, open_sender
 from local.cli.options import DEFAULT_DATA_DIR, ApiUrl, AsJson, BrokerUrl, DataDir
 from local.cli.simulated_past import store_past
@@ -99,7 +99,8 @@ def simulate(
                 span_ms=span_ms,
                 rate=rate,
                 broker_url=http_url(ticks_broker(broker_url, data_dir), "--broker-url"),
-                api_url=http_address(api_url, "API_URL", data_dir),
+                api_url=api_url,
+                data_dir=data_dir,
                 stopped=stop.is_set,
             )
             typer.echo(GONE_LIVE, err=True)

@@ -5,25 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import typer
 
+from local.cli.history_api import HistoryApi, history_api
 from local.errors import CliError
 
 if TYPE_CHECKING:
-    import httpx
-
     from local.feeds.instruments import SimulatedInstrument
     from local.feeds.past import LastTrade, Past
 
-_TIMEOUT_S: Final = 10.0
 _PATIENCE_S: Final = 90.0
-_LOOK_S: Final = 0.1
-_DAY_MS: Final = 86_400_000
+_LOOK_S: Final = 0.25
 
 
 def store_past(
@@ -33,7 +30,8 @@ def store_past(
     span_ms: int,
     rate: float,
     broker_url: str,
-    api_url: str,
+    api_url: str | None,
+    data_dir: Path,
     stopped: Callable[[], bool],
 ) -> tuple[list[SimulatedInstrument], int]:
     """Store the trades of the span before now; return the instruments at the end, and its time.
@@ -42,27 +40,25 @@ def store_past(
     API counts every trade in its candles. The time is in milliseconds since 1970 UTC. Raises
     CliError: the API or the broker is unreachable.
     """
-    import httpx
-
     from local.feeds.importer import NotAcceptedError
     from local.feeds.past import make_past
 
     until_ms = time.time_ns() // 1_000_000
-    with httpx.Client(base_url=api_url, timeout=_TIMEOUT_S, trust_env=False) as api:
+    with history_api(api_url, data_dir) as api:
         last_trades = _last_trades(api)
         past = make_past(
             instruments, last_trades, seed=seed, span_ms=span_ms, until_ms=until_ms, rate=rate
         )
         if not len(past.trades):
             return past.instruments, until_ms
-        names = [each.symbol for each in instruments]
-        expected = _trade_count(api, names, until_ms - span_ms, until_ms) + len(past.trades)
+        names = {each.symbol for each in instruments}
+        expected = _trade_count(api, names) + len(past.trades)
         try:
             asyncio.run(_sent(past, broker_url, stopped))
         except NotAcceptedError as error:
             raise CliError(str(error)) from None
         until_s = time.monotonic() + _PATIENCE_S
-        while not stopped() and _trade_count(api, names, until_ms - span_ms, until_ms) < expected:
+        while not stopped() and _trade_count(api, names) < expected:
             if time.monotonic() > until_s:
                 typer.echo("the market's past is not in its candles yet: it comes late", err=True)
                 break
@@ -88,35 +84,17 @@ async def _sent(past: Past, broker_url: str, stopped: Callable[[], bool]) -> Non
         await sink.close()
 
 
-def _last_trades(api: httpx.Client) -> dict[str, LastTrade]:
+def _last_trades(api: HistoryApi) -> dict[str, LastTrade]:
     """Return the newest trade of each instrument, if any."""
     from local.feeds.past import LastTrade
 
     return {
         row["symbol"]: LastTrade(Decimal(row["price"]), int(row["t"]))
-        for row in _get(api, "/api/latest", {})
+        for row in api.ask("/api/latest")
         if row["price"] is not None
     }
 
 
-def _trade_count(api: httpx.Client, names: Sequence[str], from_ms: int, to_ms: int) -> int:
-    """Return the number of trades in the candles of the days from `from_ms` to `to_ms`."""
-    span = {"timeframe": "1d", "from": from_ms - _DAY_MS, "to": to_ms + _DAY_MS, "limit": 1_000}
-    total = 0
-    for name in names:
-        body = _get(api, f"/api/candles/{quote(name, safe='')}", span)
-        total += sum(candle["n"] for candle in body.get("candles", ()))
-    return total
-
-
-def _get(api: httpx.Client, path: str, parameters: dict[str, Any]) -> Any:
-    """Return the API's response, also for an unknown instrument. Raises CliError."""
-    import httpx
-
-    try:
-        response = api.get(path, params=parameters)
-        if response.status_code != httpx.codes.NOT_FOUND:
-            response.raise_for_status()
-        return response.json()
-    except (httpx.HTTPError, ValueError) as error:
-        raise CliError(f"{api.base_url}{path} does not answer: {error}") from None
+def _trade_count(api: HistoryApi, names: Collection[str]) -> int:
+    """Return the number of trades in the candles of instruments."""
+    return sum(row["n"] for row in api.ask("/api/symbols") if row["symbol"] in names)
