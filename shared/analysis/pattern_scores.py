@@ -96,32 +96,26 @@ class Returns:
         return float((signed > 0).mean()), float(signed.mean())
 
     def score(self, name: str, direction: int, patterns: Sequence[Firing]) -> Score:
-        """Score findings of one direction (0: not evaluated)."""
-        index = np.array([f.index for f in patterns], dtype=np.int64)
-        confidence = float(np.mean([f.confidence for f in patterns])) if patterns else float("nan")
-        evaluated = index[index < len(self.forward)] if direction else index[:0]
-        signed = direction * self.forward[evaluated]
-        base_rate, base_return = self.base(direction)
-        return _score(
-            name, direction, len(patterns), signed, self._apart(evaluated), confidence,
-            base_rate, base_return,
-        )  # fmt: skip
+        """Score findings, each against the base of its direction; none without a direction.
 
-    def score_both(self, name: str, patterns: Sequence[Firing]) -> Score:
-        """Score findings of all directions together, each against its own base."""
+        `direction`: that of all of them; 0: of several, or none.
+        """
         evaluated = [f for f in patterns if f.direction and f.index < len(self.forward)]
         index = np.array([f.index for f in evaluated], dtype=np.int64)
         sign = np.array([f.direction for f in evaluated], dtype=np.int64)
-        bases = {direction: self.base(direction) for direction in (1, -1)}
-        rates = [bases[f.direction][0] for f in evaluated]
-        means = [bases[f.direction][1] for f in evaluated]
-        confidence = (
-            float(np.mean([f.confidence for f in evaluated])) if evaluated else float("nan")
+        signed, n, apart = sign * self.forward[index], len(index), self._apart(np.unique(index))
+        hit_rate, up = _mean(signed > 0), _mean(sign > 0)
+        base_hit_rate, base_return = (
+            up * rising + (1 - up) * falling
+            for rising, falling in zip(self.base(1), self.base(-1), strict=True)
         )
-        return _score(
-            name, 0, len(patterns), sign * self.forward[index], self._apart(np.unique(index)),
-            confidence, _mean(rates), _mean(means),
-        )  # fmt: skip
+        error = Z * float(signed.std(ddof=1)) / apart**0.5 if n > 1 else float("inf")
+        confidence = _mean([f.confidence for f in patterns])
+        return Score(
+            *(name, direction, len(patterns), n, apart, confidence),
+            *(hit_rate, *wilson(hit_rate, apart), base_hit_rate),
+            *(_mean(signed), error, base_return),
+        )
 
     def _apart(self, index: Ints) -> int:
         """Count ascending positions that are at least a horizon apart, greedily from the first."""
@@ -148,29 +142,8 @@ def by_confidence(returns: Returns, patterns: Sequence[Firing]) -> list[Score]:
         last = high == BUCKETS[-1]
         group = [f for f in patterns if low <= f.confidence and (f.confidence < high or last)]
         if group:
-            scores.append(returns.score_both(f"{low:.2f} - {high:.2f}", group))
+            scores.append(returns.score(f"{low:.2f} - {high:.2f}", 0, group))
     return scores
-
-
-def _score(
-    name: str,
-    direction: int,
-    fired: int,
-    signed: Floats,
-    apart: int,
-    confidence: float,
-    base_rate: float,
-    base_return: float,
-) -> Score:
-    n = len(signed)
-    hits = float((signed > 0).mean()) if n else float("nan")
-    low, high = wilson(hits, apart)
-    mean = float(signed.mean()) if n else float("nan")
-    error = Z * float(signed.std(ddof=1)) / apart**0.5 if n > 1 else float("inf")
-    return Score(
-        name, direction, fired, n, apart, confidence, hits, low, high, base_rate, mean, error,
-        base_return,
-    )  # fmt: skip
 
 
 def wilson(rate: float, n: int) -> tuple[float, float]:
@@ -182,5 +155,5 @@ def wilson(rate: float, n: int) -> tuple[float, float]:
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values)) if values else float("nan")
+def _mean(values: npt.ArrayLike) -> float:
+    return float(np.mean(values)) if np.size(values) else float("nan")
