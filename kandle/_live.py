@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Generic
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from kandle._errors import ApiError
 from kandle._requests import Moment, text_of
@@ -15,12 +16,16 @@ from kandle._rows import Alert, Candle, N, Number, Pattern, Row, Tick, time_of
 if TYPE_CHECKING:
     import httpx
 
-LONGEST_PAUSE_S: Final = 5.0
+log = logging.getLogger("kandle")
+
+LONGEST_PAUSE_S: Final = 3.0
 TIMEOUT_S: Final = (10.0, 40.0, 10.0, 10.0)
 """Timeouts: connect, read, write, pool. The server sends something every 15 s."""
 
 _NO_CONTENT: Final = 204
 _SLOW: Final = "slow_consumer"
+
+E = TypeVar("E")
 
 Data = Candle[N] | Tick[N] | Pattern[N] | Alert[N] | Mapping[str, Any]
 _READ: Final[Mapping[str, Callable[[Row, Number[Any]], Data[Any]]]] = {
@@ -54,16 +59,22 @@ class Event(Generic[N]):
     received: datetime | None
 
 
-class Feed(Generic[N]):
-    """A subscription that survives disconnects: `place` is the resume position."""
+class Feed(Generic[E]):
+    """A subscription that survives disconnects; `read` makes an event of an item of a message.
+
+    It is called with whether the item is of a snapshot.
+    """
 
     def __init__(
-        self, channels: tuple[str, ...], number: Number[N], **replay: Moment | float
+        self,
+        channels: tuple[str, ...],
+        read: Callable[[Row, bool], E],
+        **replay: Moment | float,
     ) -> None:
         if not channels:
             raise ApiError(400, "no channels", "name some, such as candles:1m:BTC-USD or ticks:*")
         self.ended = False
-        self._number: Number[N] = number
+        self._read = read
         self._query = {"channels": ",".join(channels)}
         self._query |= {name: text_of(each) for name, each in replay.items() if each is not None}
         self._resume = self._id = ""
@@ -84,10 +95,12 @@ class Feed(Generic[N]):
         """Return the wait after a disconnect. Raises the error of a first connection."""
         if error is not None and not self._was_connected:
             raise error
+        if self._was_connected:
+            log.warning("cut (%s), connecting again", error or "the server ended it")
         self._pause_s = min(2 * self._pause_s + 0.1, LONGEST_PAUSE_S)
         return self._pause_s
 
-    def events(self, line: str) -> Iterator[Event[N]]:
+    def events(self, line: str) -> Iterator[E]:
         """Yield the events of a line. Raises ApiError: the server ended it for good."""
         if line.startswith("id: "):
             self._id = line.removeprefix("id: ")
@@ -98,17 +111,23 @@ class Feed(Generic[N]):
         kind = frame["type"]
         if kind == "error" and frame["code"] != _SLOW:
             raise ApiError(400, frame["code"], frame["msg"])
+        is_live = "replay_from" not in self._query
+        if kind == "subscribed" and self._resume and is_live and not frame["replayed"]:
+            log.warning("missed messages are no longer retained: this is the current state")
         if kind == "update":
-            yield _event(frame, self._number, snapshot=False)
+            yield self._read(
+                {name: value for name, value in frame.items() if name != "type"}, False
+            )
         for item in frame.get("items", ()):
-            yield _event(item, self._number, snapshot=True)
+            yield self._read(item, True)
         if kind == "replay" and frame["state"] in ("ended", "stopped", "failed"):
             self.ended = True
         if not frame.get("more"):  # an incomplete snapshot is requested again
             self._resume = self._id
 
 
-def _event(item: Row, number: Number[N], *, snapshot: bool) -> Event[N]:
+def event_of(number: Number[N], item: Row, snapshot: bool) -> Event[N]:
+    """Return an item as an event."""
     channel = item["channel"]
     read = _READ.get(channel.partition(":")[0])
     data = item["data"]

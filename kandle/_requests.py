@@ -25,6 +25,8 @@ PAGE: Final = 10_000
 TRIES: Final = 4
 RETRY_S: Final = 0.5
 TIMEOUT_S: Final = 30.0
+DIRECT: Final[dict[str, None]] = {"all://localhost": None, "all://127.0.0.1": None}
+"""Hosts that are reached without the environment's proxy."""
 _NEWEST: Final = 1_000
 _TICKS_A_BODY: Final = 5_000
 _BYTES_A_BODY: Final = 256 * 1024

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, Unpack, overload
 
 from kandle import _requests
 from kandle._async.ranges import AsyncRows
 from kandle._flow_rows import Bar, Flow, Profile
-from kandle._live import Event, Feed
+from kandle._live import Event, Feed, event_of
 from kandle._requests import TIMEOUT_S, TRIES, Moment, Options, Paging
 from kandle._rows import (
     Alert,
@@ -71,7 +72,9 @@ class AsyncKandle(Generic[N]):
         import httpx  # lazily: it dominates the import time
 
         self._urls = {"API_URL": url, "LIVE_URL": live_url, "INGEST_URL": ingest_url}
-        self._http = httpx.AsyncClient(headers=_requests.headers_of(token), timeout=timeout_s)
+        self._http = httpx.AsyncClient(
+            headers=_requests.headers_of(token), timeout=timeout_s, mounts=_requests.DIRECT
+        )
         self._broken = httpx.TransportError
         self._number: Number[Any] = float if floats else Decimal
 
@@ -202,15 +205,21 @@ class AsyncKandle(Generic[N]):
         First the newest of each channel (`snapshot`). A broken connection is reopened and resumes
         after the last event. Raises KandleError: a bad channel, or no server at first.
         """
-        return self._events(Feed(channels, self._number))
+        return self._events(Feed(channels, partial(event_of, self._number)))
+
+    def messages(self, *channels: str, **replay: Moment | float) -> AsyncGenerator[Row, None]:
+        """Yield what `stream` does as the server sends it: mappings with channel, seq and data.
+
+        `replay`: replay_from, replay_to, speed and by, as in the API.
+        """
+        return self._events(Feed(channels, lambda item, _: item, **replay))
 
     def replay(
         self, *channels: str, start: Moment, end: Moment = None, speed: float = 1.0
     ) -> AsyncGenerator[Event[N], None]:
         """Replay a stored period as live events, at `speed` times real time; ends at `end`."""
-        return self._events(
-            Feed(channels, self._number, replay_from=start, replay_to=end, speed=speed)
-        )
+        replay = {"replay_from": start, "replay_to": end, "speed": speed}
+        return self._events(Feed(channels, partial(event_of, self._number), **replay))
 
     async def send(self, ticks: Iterable[Mapping[str, Any]], *, key: str | None = None) -> Sent:
         """Send ticks: mappings with symbol, price, and optionally size, time, side and id.
@@ -257,7 +266,7 @@ class AsyncKandle(Generic[N]):
             for row in page[name]:
                 yield of(row, self._number)
 
-    async def _events(self, feed: Feed[N]) -> AsyncGenerator[Event[N], None]:
+    async def _events(self, feed: Feed[T]) -> AsyncGenerator[T, None]:
         url = _requests.address(self._urls["LIVE_URL"], "LIVE_URL") + "/sse"
         while not feed.ended:
             broken: Exception | None = None

@@ -6,11 +6,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, Unpack, overload
 
 from kandle import _requests
 from kandle._flow_rows import Bar, Flow, Profile
-from kandle._live import Event, Feed
+from kandle._live import Event, Feed, event_of
 from kandle._requests import TIMEOUT_S, TRIES, Moment, Options, Paging
 from kandle._rows import (
     Alert,
@@ -72,7 +73,9 @@ class Kandle(Generic[N]):
         import httpx  # lazily: it dominates the import time
 
         self._urls = {"API_URL": url, "LIVE_URL": live_url, "INGEST_URL": ingest_url}
-        self._http = httpx.Client(headers=_requests.headers_of(token), timeout=timeout_s)
+        self._http = httpx.Client(
+            headers=_requests.headers_of(token), timeout=timeout_s, mounts=_requests.DIRECT
+        )
         self._broken = httpx.TransportError
         self._number: Number[Any] = float if floats else Decimal
 
@@ -203,15 +206,21 @@ class Kandle(Generic[N]):
         First the newest of each channel (`snapshot`). A broken connection is reopened and resumes
         after the last event. Raises KandleError: a bad channel, or no server at first.
         """
-        return self._events(Feed(channels, self._number))
+        return self._events(Feed(channels, partial(event_of, self._number)))
+
+    def messages(self, *channels: str, **replay: Moment | float) -> Generator[Row, None]:
+        """Yield what `stream` does as the server sends it: mappings with channel, seq and data.
+
+        `replay`: replay_from, replay_to, speed and by, as in the API.
+        """
+        return self._events(Feed(channels, lambda item, _: item, **replay))
 
     def replay(
         self, *channels: str, start: Moment, end: Moment = None, speed: float = 1.0
     ) -> Generator[Event[N], None]:
         """Replay a stored period as live events, at `speed` times real time; ends at `end`."""
-        return self._events(
-            Feed(channels, self._number, replay_from=start, replay_to=end, speed=speed)
-        )
+        replay = {"replay_from": start, "replay_to": end, "speed": speed}
+        return self._events(Feed(channels, partial(event_of, self._number), **replay))
 
     def send(self, ticks: Iterable[Mapping[str, Any]], *, key: str | None = None) -> Sent:
         """Send ticks: mappings with symbol, price, and optionally size, time, side and id.
@@ -256,7 +265,7 @@ class Kandle(Generic[N]):
             for row in page[name]:
                 yield of(row, self._number)
 
-    def _events(self, feed: Feed[N]) -> Generator[Event[N], None]:
+    def _events(self, feed: Feed[T]) -> Generator[T, None]:
         url = _requests.address(self._urls["LIVE_URL"], "LIVE_URL") + "/sse"
         while not feed.ended:
             broken: Exception | None = None

@@ -133,9 +133,7 @@ def remove(
 
     with database(database_url, data_dir) as connection:
         text = remove_rule(connection, rule_id)
-    if text is None:
-        raise CliError(f"there is no rule {rule_id[:40]!r} in force: see kandle alert list")
-    typer.echo(json.dumps({"id": rule_id, "rule": text}) if as_json else f"removed  {text}")
+    _say("removed", rule_id, text, as_json=as_json)
 
 
 @app.command("mute")
@@ -167,10 +165,15 @@ def _mute(
 
     with database(database_url, data_dir) as connection:
         text = mute_rule(connection, rule_id, muted=muted)
+    _say("muted" if muted else "unmuted", rule_id, text, as_json=as_json, muted=muted)
+
+
+def _say(verb: str, rule_id: str, text: str | None, *, as_json: bool, **more: bool) -> None:
+    """Print the rule that was changed. Raises CliError: there is none."""
     if text is None:
         raise CliError(f"there is no rule {rule_id[:40]!r} in force: see kandle alert list")
-    output = json.dumps({"id": rule_id, "rule": text, "muted": muted})
-    typer.echo(output if as_json else f"{'muted' if muted else 'unmuted'}  {text}")
+    output = json.dumps({"id": rule_id, "rule": text, **more})
+    typer.echo(output if as_json else f"{verb}  {text}")
 
 
 @app.command("test")

@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -188,9 +189,10 @@ def candle_table(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> FittedTable:
     drops = ("trades", "volume", "open")
     table = FittedTable(columns, right=columns[2:-1], drops=drops, is_boxed=False)
     for symbol, candle in rows:
-        numbers = [_number(candle[name]) for name in ("o", "h", "l", "c", "v")]
+        numbers = [candle[name] for name in ("o", "h", "l", "c", "v")]
         is_open = "" if candle["closed"] else "open"
-        row = [symbol, _minute(candle["t"]), *numbers, f"{candle['n']:,}", is_open]
+        minute = f"{datetime.fromtimestamp(candle['t'] / 1000, UTC):%H:%M}"
+        row = [symbol, minute, *numbers, f"{candle['n']:,}", is_open]
         table.add_row(row, "" if candle["closed"] else "cyan")
     return table
 
@@ -199,19 +201,3 @@ def short_path(path: str) -> str:
     """Shorten a path below the working directory to a relative one."""
     prefix = str(Path.cwd()) + os.sep
     return path.removeprefix(prefix)
-
-
-def _minute(start: Any) -> str:
-    """Shorten the start of a candle, ISO 8601 or a count since 1970, to hours and minutes."""
-    if isinstance(start, str) and "T" in start:
-        return start.partition("T")[2][:5]
-    seconds = int(start)
-    while seconds > 10**11:  # in milliseconds or microseconds
-        seconds //= 1000
-    return f"{seconds // 3600 % 24:02d}:{seconds // 60 % 60:02d}"
-
-
-def _number(value: Any) -> str:
-    """Format an exact decimal without trailing zeros."""
-    text = str(value)
-    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 
@@ -32,3 +32,16 @@ def stop_on_signals() -> Iterator[threading.Event]:
         yield stop
     finally:
         restore()
+
+
+@contextmanager
+def left_on_signals() -> Iterator[None]:
+    """Leave the block at SIGINT or SIGTERM."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = {each: signal.signal(each, signal.default_int_handler) for each in numbers}
+    try:
+        with suppress(KeyboardInterrupt):
+            yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -94,4 +94,4 @@ def test_what_cannot_be_followed_is_told(pipeline: dict[str, str]) -> None:
     assert "'prices:A' is no channel" in refused.stderr
     away = kandle("tail", "ticks:A", "--live-url", "http://127.0.0.1:9", check=False)
     assert away.returncode == 1
-    assert "is it up?" in away.stderr
+    assert "nothing answers at http://127.0.0.1:9" in away.stderr

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from typing import Any
-
 from hypothesis import given
 from hypothesis import strategies as st
-from websockets.sync.server import ServerConnection, serve
 
-from local.cli.tail import Follower, Revisions, line
+from local.cli.tail import Revisions, line
 
 CANDLE = {
     "symbol": "A",
@@ -53,31 +48,3 @@ def test_a_late_trade_and_a_corrected_candle_are_marked() -> None:
     late, new = ({"channel": "ticks:A", "data": TICK, "late": late} for late in (True, False))
     assert line(late) == line(new) + "  LATE"
     assert line({"channel": "candles:1m:A", "data": CANDLE, "late": True}).endswith("  CORRECTED")
-
-
-def test_a_position_belongs_to_the_stream_it_was_seen_in() -> None:
-    """After a cut in another stream's snapshot no position of the former stream is sent."""
-    requests: list[dict[str, Any]] = []
-    stop = threading.Event()
-
-    def handle(socket: ServerConnection) -> None:
-        requests.append(json.loads(socket.recv()))
-        is_first = len(requests) == 1
-        stream = "g.a" if is_first else "g.b"
-        subscribed = {"type": "subscribed", "stream": stream, "replayed": False, "seq": 5}
-        socket.send(json.dumps(subscribed))
-        if is_first:
-            socket.send(json.dumps({"type": "snapshot", "items": [], "more": False, "seq": 5}))
-        if len(requests) == 3:
-            stop.set()
-
-    with serve(handle, "127.0.0.1", 0) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        port = server.socket.getsockname()[1]
-        follower = Follower(f"ws://127.0.0.1:{port}", ["ticks:*"], notice=lambda text: None)
-        assert not list(follower.messages(stop))
-        server.shutdown()
-        thread.join()
-    positions = [(each.get("from_seq"), each.get("stream")) for each in requests[:3]]
-    assert positions == [(None, None), (5, "g.a"), (None, None)]
