@@ -155,5 +155,5 @@ def wilson(rate: float, n: int) -> tuple[float, float]:
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
-def _mean(values: npt.ArrayLike) -> float:
-    return float(np.mean(values)) if np.size(values) else float("nan")
+def _mean(values: Sequence[float] | Floats | npt.NDArray[np.bool_]) -> float:
+    return float(np.mean(values)) if len(values) else float("nan")
