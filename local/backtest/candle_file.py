@@ -29,6 +29,9 @@ _HEADERS: Final = 3
 """Maximum header rows: yfinance writes a line of tickers and one of the index."""
 
 
+_DATABENTO: Final = {"ts_event", "rtype", "publisher_id", "instrument_id"}
+
+
 class InputError(Exception):
     """A file has no usable candles; the message names the row and the error."""
 
@@ -48,8 +51,10 @@ def read_candles(path: Path, symbol: str | None = None) -> tuple[Candles, list[s
     part = next(parts)
     candle_rows = rows_of(part)
     table = None if candle_rows is None else _table(str(part), candle_rows)
-    if table is None:
+    if candle_rows is None or table is None:
         return None
+    if text := candle_rows.thousandths:
+        table.notes.append(f"{text} is read with a decimal comma, as {text.replace(',', '.')}")
     read = _read(str(part), table, symbol)
     if next(parts, None) is not None:
         raise InputError(f"{path}: holds several files: unpack it, and name one")
@@ -68,12 +73,13 @@ def checked(rows: Sequence[CandleRow]) -> tuple[Candles, list[str]]:
 
 @dataclass
 class _Table:
-    """Rows with known columns."""
+    """Rows with known columns. `price_unit`: prices are divided by it."""
 
     positions: ColumnPositions
     rows: Iterator[tuple[int, Row]]
     decimal_comma: bool
     notes: list[str] = field(default_factory=list)
+    price_unit: float = 1
 
 
 def _table(name: str, source: CandleRows) -> _Table | None:
@@ -89,7 +95,12 @@ def _table(name: str, source: CandleRows) -> _Table | None:
         raise InputError(f"{name}: its header names no time")
     later = next((n for n, (_, row) in enumerate(first) if not _is_header(row, positions)), 0)
     below = itertools.islice(rows, min(later, _HEADERS), None)
-    return _Table(positions, below, source.decimal_comma)
+    table = _Table(positions, below, source.decimal_comma)
+    prices = (row[at] for _, row in first for at in positions.prices if at < len(row))
+    if _DATABENTO <= set(source.names) and not any("." in each for each in prices):
+        table.price_unit = 1e9
+        table.notes.append("its prices are integers of 1e-9, as Databento's")
+    return table
 
 
 def _is_header(row: Row, positions: ColumnPositions) -> bool:
@@ -146,7 +157,10 @@ def _read(name: str, table: _Table, symbol: str | None) -> tuple[Candles, list[s
                 empty += 1
                 continue
             starts.append(times.us(_time_text(row, positions)))
-            prices = [number_of(cell, decimal_comma=table.decimal_comma) for cell in cells]
+            prices = [
+                number_of(cell, decimal_comma=table.decimal_comma) / table.price_unit
+                for cell in cells
+            ]
             values.append([*prices, _volume(row, table)])
             numbers.append(number)
         except (ValueError, IndexError) as error:

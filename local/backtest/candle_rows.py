@@ -39,11 +39,15 @@ _ROWS_OF: Final = ("candles", "data", "results", "bars", "values", "list")
 
 @dataclass(frozen=True)
 class CandleRows:
-    """`names` of the columns, none where there is no header; `rows`, numbered from 1."""
+    """`names` of the columns, none where there is no header; `rows`, numbered from 1.
+
+    `thousandths`: a number read with a decimal comma that could be one of thousands.
+    """
 
     names: tuple[str, ...]
     rows: Iterator[tuple[int, Row]]
     decimal_comma: bool = False
+    thousandths: str = ""
 
 
 def rows_of(part: Part) -> CandleRows | None:
@@ -74,9 +78,11 @@ def of_lines(lines: Iterable[str]) -> CandleRows | None:
     header = next(rows)
     cells = [each.strip() for row in sample for each in row[1:]]
     comma = delimiter != "," and _has_decimal_comma(cells)
+    commas = [each for each in cells if comma and _DECIMAL_COMMA.fullmatch(each)]
+    example = commas[0] if commas and all(map(_GROUPED.fullmatch, commas)) else ""
     if all(_begins_like_a_number(each) for each in header[:_LEAST]):
-        return CandleRows((), enumerate(itertools.chain([header], rows), 1), comma)
-    return CandleRows(tuple(header), enumerate(rows, 1), comma)
+        return CandleRows((), enumerate(itertools.chain([header], rows), 1), comma, example)
+    return CandleRows(tuple(header), enumerate(rows, 1), comma, example)
 
 
 def _has_decimal_comma(cells: Sequence[str]) -> bool:

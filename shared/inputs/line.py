@@ -203,6 +203,11 @@ def number_of(field: str, code: str, text: str) -> Number:
 
 
 def _hint(text: str) -> str:
+    if re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", text):
+        return (
+            ": leave out the comma if it separates thousands; declare it if it is the decimal"
+            " point (Content-Type: text/csv; decimal=comma)"
+        )
     if re.fullmatch(r"[+-]?\d+,\d+", text):
         return ": declare a decimal comma (Content-Type: text/csv; decimal=comma), or write a point"
     if re.fullmatch(r"[+-]?\d{1,3}([ ,'_]\d{3})+(\.\d*)?", text):

@@ -145,6 +145,29 @@ def test_a_grouped_volume_beside_decimal_points_is_no_decimal_comma(tmp_path: Pa
     assert read(path).volume[0] == 1_234_567
 
 
+def test_numbers_that_could_be_others_are_named(tmp_path: Path) -> None:
+    """A note says how 12,345 is read, and that integers of Databento are prices of 1e-9."""
+    path = tmp_path / "candles"
+    for text, note, expected in (
+        (
+            "date;open;high;low;close\n2025-01-02;12,345;12,400;12,300;12,350\n",
+            "12,345 is read with a decimal comma, as 12.345",
+            12.345,
+        ),
+        (
+            "ts_event,rtype,publisher_id,instrument_id,open,high,low,close,volume,symbol\n"
+            "1735804800000000000,33,1,1,100250000000,100500000000,100000000000,100300000000,1,E\n",
+            "its prices are integers of 1e-9, as Databento's",
+            100.25,
+        ),
+    ):
+        path.write_text(text)
+        found = read_candles(path)
+        assert found is not None
+        candles, notes = found
+        assert (candles.open[0], notes) == (expected, [note])
+
+
 def test_compressed_and_encoded_files_are_read(tmp_path: Path) -> None:
     """gzip, an archive of one file, UTF-16, a byte order mark and CRLF are read."""
     text = TEXTS["yahoo"]

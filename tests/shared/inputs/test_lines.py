@@ -210,6 +210,14 @@ def test_a_point_with_a_decimal_comma_is_a_thousands_separator(
     )
 
 
+def test_a_comma_before_three_digits_may_divide_thousands() -> None:
+    """12,345 is refused with both ways out; 12,34 can only have a decimal comma."""
+    with pytest.raises(RejectedLineError, match="leave out the comma if it separates thousands"):
+        parse_line(b"A;12,345;2")
+    with pytest.raises(RejectedLineError, match="declare a decimal comma"):
+        parse_line(b"A;12,34;2")
+
+
 def test_polygon_ids_are_unique_by_exchange_and_void_trades_are_skipped() -> None:
     """Equal ids of two exchanges are two trades; a trade with `correction` 8 is left out.
 
