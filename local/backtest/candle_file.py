@@ -97,7 +97,7 @@ def _table(name: str, source: CandleRows) -> _Table | None:
     below = itertools.islice(rows, min(later, _HEADERS), None)
     table = _Table(positions, below, source.decimal_comma)
     prices = (row[at] for _, row in first for at in positions.prices if at < len(row))
-    if _DATABENTO <= set(source.names) and not any("." in each for each in prices):
+    if set(source.names) >= _DATABENTO and not any("." in each for each in prices):
         table.price_unit = 1e9
         table.notes.append("its prices are integers of 1e-9, as Databento's")
     return table

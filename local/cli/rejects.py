@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 EXCERPT_CHARS: Final = 80
 DETAIL_CHARS: Final = 120
 A_BATCH: Final = 1_000
-"""Rejects per batch, sent and deleted together."""
+"""Rejects sent and deleted together, or more: those of an event are not divided."""
 
 _REPLAYABLE: Final = {
     **{
@@ -65,8 +65,10 @@ FROM rejects {} GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT %(limit)s
 _COUNTS: Final = "SELECT code, count(*) FROM rejects {} GROUP BY code ORDER BY count(*) DESC, code"
 _TO_REPLAY: Final = (
     "SELECT event_id, position, original, receive_time_us, format FROM rejects {}"
-    " ORDER BY format, receive_time_us, event_id, position LIMIT %(limit)s"
+    " ORDER BY format, min(receive_time_us) OVER (PARTITION BY format, event_id), event_id,"
+    " position LIMIT %(limit)s"
 )
+_ALONE: Final = "SELECT pg_try_advisory_lock(hashtext('kandle rejects replay'))"
 _DELETE: Final = (
     "DELETE FROM rejects USING unnest(%s::text[], %s::int[]) AS sent (event_id, position)"
     " WHERE rejects.event_id = sent.event_id AND rejects.position = sent.position"
@@ -127,13 +129,13 @@ def replay(
     sink = http_address(broker_url, "K_SINK", data_dir, "--broker-url")
     parameters = _selected(symbol_contains, code, since, limit)
     with database(database_url, data_dir) as connection:
+        if connection.execute(_ALONE).fetchone() == (False,):
+            raise CliError("another replay of rejects is running")
         rows = _select(connection, _TO_REPLAY, parameters)
         sent = [row for row in rows if row.format in _REPLAYABLE and row.original]
         try:
-            for _, same in groupby(sent, key=lambda row: row.format):
-                of_format = list(same)
-                for start in range(0, len(of_format), A_BATCH):
-                    _send(connection, sink, of_format[start : start + A_BATCH])
+            for some in _batches(sent):
+                _send(connection, sink, some)
         except TransientError as error:
             raise CliError(f"the broker did not take them: {error}; try again") from None
     left = len(rows) - len(sent)
@@ -198,6 +200,22 @@ def _select(connection: Connection, query: str, parameters: dict[str, Any]) -> l
         return cursor.execute(whole, parameters).fetchall()
 
 
+def _batches(rows: Sequence[Any]) -> Iterator[list[Any]]:
+    """Yield rows to be sent and deleted together; those of an event stay together."""
+    batch: list[Any] = []
+    for _, same in groupby(rows, key=_event_of):
+        batch += same
+        if len(batch) >= A_BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _event_of(row: Any) -> tuple[int, str]:
+    return row.format, row.event_id
+
+
 def _send(connection: Connection, sink: str, rows: Sequence[Any]) -> None:
     from shared.adapter.sink import Sink
 
@@ -208,13 +226,18 @@ def _send(connection: Connection, sink: str, rows: Sequence[Any]) -> None:
         finally:
             await target.close()
 
-    asyncio.run(emit(list(_events(rows))))
+    of_events = groupby(rows, key=_event_of)
+    asyncio.run(emit([event for _, same in of_events for event in _events(list(same))]))
     connection.execute(_DELETE, ([row.event_id for row in rows], [row.position for row in rows]))
     connection.commit()
 
 
 def _events(rows: Sequence[Any]) -> Iterator[OutgoingEvent]:
-    """Yield the raw batch of rejects; the same rejects have the same id (idempotent)."""
+    """Yield the raw batch of an event's rejects.
+
+    Their event names it, so that a replay that was cut off and is repeated counts once, also when
+    more rejects have come meanwhile.
+    """
     from shared.sources.batcher import Batch
 
     names = "".join(f"{row.event_id} {row.position}\n" for row in rows)

@@ -13,6 +13,13 @@ from shared.alerts.rule import Frequency, Rule
 MAX_RULES: Final = 1_000
 """Maximum number of active rules; each costs a little with every candle of its symbol."""
 
+_LOCK: Final = "SELECT pg_advisory_xact_lock(hashtext('kandle alert rules'))"
+_SAME: Final = """
+SELECT id FROM alert_rules
+WHERE removed_at IS NULL AND rule = %(rule)s AND sink IS NOT DISTINCT FROM %(sink)s
+  AND muted = %(muted)s AND NOT (once AND EXISTS (SELECT FROM alerts WHERE rule_id = id))
+LIMIT 1
+"""
 _INSERT: Final = """
 INSERT INTO alert_rules (id, rule, instrument, timeframe, once, sink, muted, after_us)
 SELECT %(id)s, %(rule)s, %(instrument)s, %(timeframe)s, %(once)s, %(sink)s, %(muted)s, coalesce(
@@ -51,7 +58,10 @@ class StoredRule(NamedTuple):
 def add_rule(
     connection: Connection, rule: Rule, sink: str | None = None, *, muted: bool = False
 ) -> str | None:
-    """Add a rule for candles newer than those known; return its id, or None: there are too many."""
+    """Add a rule for candles newer than those known; return its id, or None: there are too many.
+
+    The same rule that is active, and may still alert, is not added again: its id is returned.
+    """
     row = {
         "id": secrets.token_hex(4),
         "rule": rule.text(),
@@ -62,6 +72,9 @@ def add_rule(
         "muted": muted,
         "most": MAX_RULES,
     }
+    connection.execute(_LOCK)
+    if same := connection.execute(_SAME, row).fetchone():
+        return str(same[0])
     return str(row["id"]) if connection.execute(_INSERT, row).rowcount else None
 
 

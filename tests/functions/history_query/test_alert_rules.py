@@ -52,6 +52,23 @@ def test_a_rule_is_added_listed_and_removed(house: House) -> None:
     assert [each["id"] for each in house.get(PATH).json()] == [second["id"]]
 
 
+def test_a_rule_that_is_active_is_not_added_again(house: House) -> None:
+    """A repeated request adds no second rule; one with a sink, or that has alerted once, does."""
+    same = [send(house.app, "POST", json={"rule": "A close>1 once"}).json()["id"] for _ in "ab"]
+    assert same[0] == same[1]
+    with house.postgres.connection() as connection:
+        rule = Rule.parse("A close > 1 once")
+        other = add_rule(connection, rule, "https://example.org/x")
+        connection.execute(
+            "INSERT INTO alerts (rule_id, instrument, timeframe, start_us, body)"
+            " VALUES (%s, 'A', '1m', 0, '{}')",
+            (same[0],),
+        )
+        again = add_rule(connection, rule)
+    assert len({same[0], other, again}) == 3
+    assert {each["id"] for each in house.get(PATH).json()} == {same[0], other, again}
+
+
 @pytest.mark.parametrize(
     ("rule", "note"),
     [

@@ -201,3 +201,43 @@ def test_replayed_rejects_leave_the_table(database: str) -> None:
     with psycopg.connect(database) as connection:
         left = connection.execute("SELECT original FROM rejects ORDER BY position").fetchall()
     assert left == [(b'{"px":"1"}',), (b"",)]
+
+
+def test_a_replay_that_was_cut_off_is_repeated_under_the_same_ids(database: str) -> None:
+    """Rejects that the broker has and the table still lists keep their event ids.
+
+    So do those of one event when rejects of others have come meanwhile.
+    """
+
+    def add(connection: psycopg.Connection, events: str) -> None:
+        for n, event in enumerate(events):
+            for position in (0, 1):
+                connection.execute(
+                    "INSERT INTO rejects VALUES (%s, %s, 'c', 'd', 'A,1', %s, 'udp-1', %s, %s)",
+                    (event, position, NEWEST_US + n, position, raw.FORMAT_CSV),
+                )
+
+    broker = Subscriber()
+    try:
+        with psycopg.connect(database) as connection:
+            migrate(connection)
+            add(connection, "ab")
+        invoke("--broker-url", broker.url, url=database, command="replay")
+        before = {each.id for each in broker.received}
+        with psycopg.connect(database) as connection:
+            add(connection, "abc")
+        invoke("--broker-url", broker.url, url=database, command="replay")
+    finally:
+        broker.close()
+    assert len(before) == 2
+    after = [each.id for each in broker.received][2:]
+    assert len(after) == 3
+    assert before < set(after)
+
+
+def test_two_replays_at_once_are_refused(filled: str) -> None:
+    """The second of two replays names the first: both would send the same rejects."""
+    with psycopg.connect(filled) as connection:
+        connection.execute("SELECT pg_advisory_lock(hashtext('kandle rejects replay'))")
+        refused = invoke("--broker-url", "http://127.0.0.1:9", url=filled, command="replay")
+        assert "another replay" in str(refused.exception)
