@@ -114,9 +114,12 @@ def publish_history(
         )
     name, shard = history.instrument, shard_of(history.instrument, rules.shards)
     view = engine.run(shard, lambda session: look(session, rules, [name]))
-    noted = {"name": name, "from": history.from_us, "to": history.to_us, "now": now_us}
+    noted = {"name": name, "from": history.from_us, "to": history.to_us}
     with postgres.connection() as connection:
         base = _wanting(connection, history, view, cold)
+        # Below the revisions that are written, above those that they replace.
+        stored = int(base.records.data["revision"].max(initial=0))
+        noted["now"] = engine.store.revision(max(now_us, stored + 1))
         connection.execute(_BEGIN if history.trades_follow else _SINCE, noted)
         if history.trades_follow:
             connection.execute(_QUEUE, noted)

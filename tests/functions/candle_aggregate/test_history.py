@@ -17,7 +17,7 @@ from shared.wire.candle_columns import CandleColumns
 from shared.wire.candle_history import CandleHistory
 from shared.wire.gaps import Gap, GapState
 from tests.functions.candle_aggregate.test_gaps import tell
-from tests.functions.candle_aggregate.trades import BEGIN_US, trade, trades
+from tests.functions.candle_aggregate.trades import BEGIN_US, SECOND, trade, trades
 from tests.functions.candle_aggregate.truth import Row
 from tests.functions.candle_aggregate.world import MINUTE, World
 
@@ -241,6 +241,27 @@ def test_an_event_that_comes_twice_publishes_once(world: World) -> None:
     world.settle()
     assert world.stored() == before
     assert totals(world, "5m")[0] == (15, VENUE)
+
+
+def test_a_clock_that_went_back_settles_no_history_before_it_is_stored(world: World) -> None:
+    """A venue's corrected candle is in the longer one, though its predecessor is of a later clock.
+
+    The longer candle at the edge of the range is folded only once the correction is stored.
+    """
+    publish(world, history(map(kline, range(7)), 0, 7))
+    world.deliver_all()
+    world.settle()
+    world.now_us -= 3_600 * SECOND
+    world.restart()
+    corrected = kline(6, trades(PER_MINUTE * 6, PER_MINUTE - 1))
+    publish(world, history([*map(kline, range(6)), corrected], 0, 7))
+    for _ in range(3):
+        world.step(5)
+        world.tick_clock()
+    world.deliver_all()
+    world.settle()
+    assert minute_of(world, 6)["trade_count"] == PER_MINUTE - 1
+    assert minute_of(world, 5, "5m")["trade_count"] == 2 * PER_MINUTE - 1
 
 
 def test_ranges_in_any_order_make_the_same_longer_candles(world: World) -> None:
