@@ -28,6 +28,8 @@ WAIT_S: Final = 0.05
 """After that a waiting replica looks for new work, which may want shards that it can have."""
 ASK_AGAIN_S: Final = 0.5
 """After that a shard that another replica has is asked for again: its lease may have ended."""
+WARN_EACH_S: Final = 10.0
+"""So often the log says that states cannot be made, of all shards together."""
 
 
 class Leases:
@@ -54,7 +56,7 @@ class Leases:
         self._cached: dict[int, Lease] = {}
         self._missing: set[int] = set()
         self._refused: set[int] = set()
-        self._ask_at_s = self._until_s = self._shared_until_s = 0.0
+        self._ask_at_s = self._until_s = self._shared_until_s = self._warn_at_s = 0.0
         self._makers = ThreadPoolExecutor(MAKERS, thread_name_prefix="make")
 
     def of(self, shards: Iterable[int]) -> dict[int, Lease]:
@@ -177,13 +179,16 @@ class Leases:
         try:
             self.outcomes.append(self._make(lease))
         except TransientError as error:
-            log.warning("the state of shard %d is not made yet: %s", lease.shard, error)
+            if (now_s := time.monotonic()) >= self._warn_at_s:
+                self._warn_at_s = now_s + WARN_EACH_S
+                log.warning("the state of shard %d is not made yet: %s", lease.shard, error)
             time.sleep(0.2)
         except Exception:
             log.exception("the state of shard %d could not be made", lease.shard)
             time.sleep(1.0)
         ended.set()
         renewal.join()
+        self._release([lease.shard])  # the engine may be gone by now
         with self._wake:
             self.making.discard(lease.shard)
             self._wake.notify()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -11,7 +12,9 @@ import pytest
 import redis
 
 from functions.candle_aggregate import leases
-from functions.candle_aggregate.steps.store import Store
+from functions.candle_aggregate.steps.store import Lease, Store
+from shared.adapter.app import Outcome
+from shared.errors import TransientError
 from shared.market.shards import shard_of
 from shared.realtime.keys import Keys
 from tests.functions.candle_aggregate.replicas import RULES, Replica, live_candles
@@ -35,6 +38,27 @@ def test_a_replica_that_is_shut_down_keeps_no_lease(
     eventually(lambda: not valkey.exists(lease))
     (candle,) = [c for (_, name, _), c in live_candles(valkey).items() if name == "1m"]
     assert candle.trade_count == 20
+
+
+def test_a_state_that_cannot_be_made_is_logged_once_and_its_lease_returned(
+    valkey: redis.Redis, replica: Replica, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A replica that cannot make states says so once, and holds no lease afterwards."""
+    tried: list[int] = []
+
+    def make(lease: Lease) -> Outcome:
+        tried.append(lease.shard)
+        raise TransientError("Postgres is away")
+
+    makers = leases.Leases(
+        *(replica.store, replica.engine.steps, lambda _: False, make, threading.Condition())
+    )
+    while len(tried) < 6:
+        makers.acquire({0, 1})
+        makers.wait()
+    makers.close()
+    assert not any(valkey.exists(Keys(shard).lease) for shard in (0, 1))
+    assert [each.levelname for each in caplog.records] == ["WARNING"]
 
 
 def test_only_a_replica_alone_keeps_its_leases_for_long(
