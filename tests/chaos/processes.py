@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -89,13 +90,15 @@ class Up:
 
     def memory(self) -> dict[str, int]:
         """Resident bytes by component; a server's children count as the server."""
-        found = {}
-        for name in self.names():
+        names = {entry["pid"]: name for name, entry in self._record().items()}
+        found: Counter[str] = Counter()
+        # `children` of each component would read all processes of the machine each time
+        for each in psutil.Process(self.process.pid).children(recursive=True):
             with contextlib.suppress(psutil.Error):
-                if process := self.find(name):
-                    family = [process, *process.children(recursive=True)]
-                    found[name] = sum(each.memory_info().rss for each in family)
-        return found
+                parent = each.ppid()  # parents come before their children
+                if name := names.setdefault(each.pid, names.get(parent, "")):
+                    found[name] += each.memory_info().rss
+        return dict(found)
 
     def stop(self) -> None:
         """Stop it."""
