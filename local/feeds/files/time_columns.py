@@ -1,4 +1,4 @@
-"""Names and cells by which a column of times is recognized."""
+"""Recognition of a column of times: by its name, and by its cells."""
 
 from __future__ import annotations
 
