@@ -133,9 +133,7 @@ class Interest:
             if _is_of_history(channel) and stream_name != self.hub.stream_name:
                 return False
             for name in self._names([channel]):
-                leases = (
-                    live.patterns_matching(name) if name.startswith(live.CANDLES) else (name, ALL)
-                )
+                leases = live.patterns_matching(name) if live.is_of_candles(name) else (name, ALL)
                 begun = [since[each] for each in leases if each in since]
                 if not begun or min(begun) > seq:
                     return False
@@ -182,7 +180,7 @@ class Interest:
 
     async def _load_longer(self, channels: Iterable[str]) -> None:
         """Load the newest longer candles that were not published yet."""
-        longer = [each for each in channels if each.startswith(live.CANDLES) and ALL not in each]
+        longer = [each for each in channels if live.is_of_candles(each) and ALL not in each]
         base = f"{live.CANDLES}:{self.ladder[0]}:"
         longer = [each for each in longer if not each.startswith(base) and not self._folded(each)]
         for channel in longer[:_LOADED_SINGLY]:
@@ -203,7 +201,7 @@ class Interest:
             channel = _candles_of(channel)
             if self._folded(channel) is not None or channel.startswith(live.BARS):
                 channel = f"{live.CANDLES}:{self.ladder[0]}:{instrument}"
-            if channel.startswith(live.CANDLES):
+            if live.is_of_candles(channel):
                 names.add(channel)
         return names
 
@@ -213,7 +211,7 @@ class Interest:
 
     def _folded(self, channel: str) -> Timeframe | None:
         """Return the timeframe of a candle channel that candle-aggregate does not make."""
-        if not channel.startswith(live.CANDLES):
+        if not live.is_of_candles(channel):
             return None
         name = channel.split(":", 2)[1]
         if name == ALL or name in {each.name for each in self.ladder}:
@@ -333,7 +331,7 @@ class Interest:
         for name in due:
             self._loaded[name] = tuple(each for each in self._loaded[name] if each > now_s)
         async with self._loading:
-            await self._learn({each for each in due if not each.startswith(live.CANDLES)})
+            await self._learn({each for each in due if not live.is_of_candles(each)})
             await self._load_longer(due)
 
     def _pass_on(self, message: Message) -> None:

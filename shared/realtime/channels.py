@@ -150,6 +150,11 @@ def instrument_of(channel: str) -> str | None:
     return rest.split(":", _PARTS[kind] - 2)[-1]
 
 
+def is_of_candles(name: str) -> bool:
+    """Tell whether a name is a candle channel; an instrument may be called `candles` too."""
+    return name.startswith(f"{CANDLES}:") and name.count(":") > 1
+
+
 def patterns_matching(channel: str) -> Iterator[str]:
     """Yield every pattern that matches this channel, itself first."""
     kind, rest = channel.split(":", 1)

@@ -35,8 +35,7 @@ class Selection:
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._names = frozenset(names)
         self._all = ALL in self._names
-        split = [each.split(":", 2) for each in self._names if each.startswith(live.CANDLES)]
-        channels = [each for each in split if len(each) > 2]
+        channels = [each.split(":", 2) for each in self._names if live.is_of_candles(each)]
         self._timeframes = {timeframe for _, timeframe, _ in channels}
         self._of_candles = {instrument for _, _, instrument in channels}
 
@@ -147,7 +146,7 @@ class Leases:
         """
         by_shard: dict[int, list[str]] = {}
         for name in names:
-            instrument = live.instrument_of(name) if name.startswith(live.CANDLES) else name
+            instrument = live.instrument_of(name) if live.is_of_candles(name) else name
             everywhere = instrument in (None, ALL)
             shards = (
                 range(self._shards) if everywhere else [shard_of(str(instrument), self._shards)]

@@ -79,3 +79,22 @@ def test_candles_of_a_calendar_can_be_subscribed_to(run: Run) -> None:
                 room.interest.check(f"candles:{bad}:A")
 
     run(test)
+
+
+def test_an_instrument_called_like_a_channel_does_not_stop_the_others(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Values are re-read also while somebody watches an instrument named `candles`."""
+    monkeypatch.setattr(interest, "_RELOAD_S", (0.0, 60.0))
+
+    async def test(room: Room) -> None:
+        client = room.client()
+        await client.ask(op="subscribe", channels=["ticks:candles", "ticks:A"])
+        room.interest._note_loaded({"candles", "A"})
+        await room.interest._reload_due()
+        assert {name: len(due) for name, due in room.interest._loaded.items()} == {
+            "candles": 1,
+            "A": 1,
+        }
+
+    run(test)

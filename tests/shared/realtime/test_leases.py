@@ -41,6 +41,14 @@ def test_leases_select_what_is_shown(
     assert selection.selects(instrument) is (leased in ("*", instrument))
 
 
+@pytest.mark.parametrize("name", ["candles", "candlestick", "candles:A", "ticks:A"])
+def test_an_instrument_may_be_called_like_a_channel(valkey: redis.Redis, name: str) -> None:
+    """A lease of an instrument whose name begins like a channel is seen in its own shard."""
+    shards = 64
+    Leases(valkey, shards).renew([name], 7)
+    assert Watched(valkey).of(shard_of(name, shards)).selects(name)
+
+
 def test_a_renewed_lease_keeps_its_position(valkey: redis.Redis) -> None:
     """A renewed lease keeps the stream position of its first acquisition, one for each name."""
     leases = Leases(valkey, SHARDS)
