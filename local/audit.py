@@ -68,18 +68,14 @@ class Difference:
 
 
 def grows(before: Difference, now: Difference) -> bool:
-    """Whether an open candle moved on from what was stored at the last check.
+    """Whether an open candle moved on from what was stored at the first check.
 
     It and its ticks are never read atomically, so it can be compared only once it stands still.
     """
-    return (
-        before.found is not None
-        and before.expected is not None
-        and now.found is not None
-        and not now.found.closed
-        and now.found.trade_count > before.found.trade_count
-        and now.found.trade_count >= before.expected.trade_count
-    )
+    if before.expected is None or now.found is None or now.found.closed:
+        return False
+    count = before.found.trade_count if before.found is not None else 0
+    return now.found.trade_count > count and now.found.trade_count >= before.expected.trade_count
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ OTHERS = {
     *("jetstream_stream_total_bytes", "jetstream_stream_limit_bytes"),
 }
 WORDS = {"by", "sum", "max", "min", "or", "and", "unless", "rate", "increase", "abs", "le", "s"}
-WORDS |= {"histogram_quantile"}
+WORDS |= {"histogram_quantile", "vector"}
 
 
 def exposed() -> dict[str, tuple[str, ...]]:
@@ -90,6 +90,13 @@ def test_replicas_of_a_stream_are_not_added_up() -> None:
     """Each NATS server reports its replicas of a stream: no query adds them up."""
     for where, expression in expressions():
         assert not re.search(r"sum(?: by \([^)]*\))? ?\(jetstream_", expression), where
+
+
+def test_an_absence_is_alerted_on_without_any_series() -> None:
+    """An alert on a rate of 0 also fires if no pod has the series: a pod that never started."""
+    quiet = [rule["expr"] for rule in rules() if re.search(r"sum\(rate.*== 0$", rule["expr"])]
+    assert quiet
+    assert all(" or vector(0)) == 0" in each for each in quiet)
 
 
 def test_every_alert_is_in_the_runbook() -> None:

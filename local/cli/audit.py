@@ -115,8 +115,9 @@ def _settled(
     from local.audit import Batch, grows
     from local.audit import audit as compare
 
-    until_s = time.monotonic() + wait_s
     results = compare(opened, batch, ladder)
+    until_s = time.monotonic() + wait_s
+    first = {each.key: each for result in results.values() for each in result.differences}
     growing: set[CandleKey] = set()
     while time.monotonic() < until_s:
         unsettled = {name: result for name, result in results.items() if result.differences}
@@ -127,12 +128,10 @@ def _settled(
         part = Batch(list(unsettled), min(starts), max(starts) + 1)
         rechecked = compare(opened, part, ladder)
         for name, result in unsettled.items():
-            before = {difference.key: difference for difference in result.differences}
-            result.differences = [
-                each for each in rechecked[name].differences if each.key in before
-            ]
-            growing -= before.keys()
-            growing |= {each.key for each in result.differences if grows(before[each.key], each)}
+            keys = {each.key for each in result.differences}
+            result.differences = [each for each in rechecked[name].differences if each.key in keys]
+            growing -= keys
+            growing |= {each.key for each in result.differences if grows(first[each.key], each)}
     for result in results.values():
         differences = [each for each in result.differences if each.key not in growing]
         result.growing = len(result.differences) - len(differences)

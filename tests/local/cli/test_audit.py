@@ -6,13 +6,16 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
 
 import psycopg
 import pytest
 import redis
 from typer.testing import CliRunner, Result
 
-from local.audit import Difference, grows
+import local.audit
+from local.audit import Audited, Difference, grows
 from local.cli import audit
 from local.cli.candle_range import made_by
 from local.errors import CliError, UsageError
@@ -142,6 +145,41 @@ def test_a_live_candle_is_audited_too(world: World) -> None:
 
 
 @pytest.mark.usefixtures("urls")
+def test_a_comparison_longer_than_the_wait_is_rechecked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An open candle that grows is no difference, however long the first comparison took.
+
+    Its ticks are ahead of it all the time, by more than it grows between two comparisons.
+    """
+    compare, ahead, checks = local.audit.audit, 2, 0
+
+    def store(number: int) -> str:
+        at_us = BEGIN_US + 600_000_000 + number
+        row = Row("A", at_us, *with_id(99 + number), world.now_us, "u", number, 500, 1, 1)
+        event_id = world.send([row])
+        world.persist_ticks(event_id)
+        return event_id
+
+    waiting = [store(number) for number in range(ahead)]
+
+    def while_it_grows(*arguments: Any) -> dict[str, Audited]:
+        nonlocal checks
+        found = compare(*arguments)
+        assert world.apply(waiting[checks])
+        checks += 1
+        waiting.append(store(len(waiting)))
+        return found
+
+    clock = SimpleNamespace(monotonic=lambda: 60 * checks, sleep=lambda _: None)
+    monkeypatch.setattr(audit, "time", clock)
+    monkeypatch.setattr(local.audit, "audit", while_it_grows)
+    result = CliRunner().invoke(audit.app, ["A", "--wait", str(60 * ahead)])
+    assert result.exit_code == 0, result.output
+    assert result.output.endswith("all equal, 2 still growing: not compared\n")
+
+
+@pytest.mark.usefixtures("urls")
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -186,3 +224,4 @@ def test_an_open_candle_that_grows_is_not_a_difference() -> None:
     assert not grows(difference(7, 8), difference(7, 10))
     assert not grows(difference(7, 9), difference(8, 10))
     assert not grows(difference(7, 8), difference(9, 10, closed=True))
+    assert grows(replace(difference(0, 8), found=None), difference(9, 10))
