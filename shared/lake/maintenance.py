@@ -75,14 +75,14 @@ class Keeper:
             yield name, reason
 
     def copy(self, until: float) -> None:
-        """Copy stored ticks when due."""
-        with self.postgres.connection() as connection:
-            if not ticks_are_due(connection, self.terms.snapshot_s):
+        """Copy stored ticks while they are due; those stored meanwhile wait for their time."""
+        while time.monotonic() < until:
+            with self.postgres.connection() as connection:
+                if not ticks_are_due(connection, self.terms.snapshot_s):
+                    return
+            if not (count := copy_ticks(self.postgres, self.access)):
                 return
-        while count := copy_ticks(self.postgres, self.access):
             metrics.LAKE_TICKS.inc(count)
-            if time.monotonic() > until:
-                return
 
     def compact(self, now_us: int, until: float) -> None:
         """Fold small files."""

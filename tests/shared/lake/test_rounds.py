@@ -23,7 +23,10 @@ from shared.lake.maintenance import Keeper
 from shared.lake.maintenance_process import Rounds
 from shared.lake.retention_settings import Terms
 from shared.lake.schedule import round_is_due
+from shared.lake.snapshot import copy_ticks
 from shared.runtime import metrics
+from shared.stores.postgres import Postgres
+from shared.stores.s3 import S3Access
 from tests.functions.history_query.market import generated
 from tests.local.broker.processes import eventually
 from tests.shared.lake.house import House
@@ -116,6 +119,29 @@ def test_no_process_is_started_while_nothing_is_due(
     rounds.terms = replace(rounds.terms, state_s=1)
     started = rounds._started
     until(rounds, lambda: rounds._started > started)
+
+
+def test_ticks_that_are_stored_during_a_copy_wait_for_their_time(
+    lake: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A round of a market that never rests copies what is due at once, not each second's ticks."""
+    batches = [TICKS[at : at + 20] for at in range(0, len(TICKS), 20)]
+    left, copies = batches[1:], []
+
+    def while_ticks_arrive(postgres: Postgres, access: S3Access) -> int:
+        copies.append(copy_ticks(postgres, access))
+        lake.put(left.pop() if left else [])
+        return copies[-1]
+
+    monkeypatch.setattr(maintenance, "copy_ticks", while_ticks_arrive)
+    keeper = Keeper(lake.postgres, lake.access, lake.store, Terms())
+    lake.put(batches[0])
+    for _ in range(2):
+        lake.sql("UPDATE stored_days SET stored_at = stored_at - interval '2 minutes'")
+        keeper.copy(time.monotonic() + 60)
+    assert copies == [20, 20]
+    lake.copy()
+    assert stored(lake) == keys(batches[0] + batches[-1] + batches[-2])
 
 
 def test_what_waits_in_the_lake_starts_a_round(lake: House) -> None:
