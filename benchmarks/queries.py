@@ -12,19 +12,18 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import httpx
-import numpy as np
 import psycopg
 
-from benchmarks import _market
 from benchmarks._measure import p50_p99, peak_mib, timed
 from benchmarks._platform import Platform, running
+from benchmarks.storage import market
 from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
 from shared.candles.folds import Places, merged, rolled_up, together
@@ -44,12 +43,10 @@ from shared.stores.limits import MAINTENANCE
 from shared.stores.postgres import Postgres
 from shared.stores.s3 import S3Access
 from shared.wire.candle_columns import columns_of
-from shared.wire.instrument_table import Entries, Entry
-from shared.wire.ticks import Ticks
 
 TICKS = int(os.environ.get("TICKS", "2000000"))
 DAYS = 32
-SYMBOL = "BTC-USD"
+SYMBOL = "SYM00000-USD"
 REPEATS = 200
 CLIENTS = 4
 SECONDS = 5.0
@@ -58,32 +55,6 @@ _BATCH = 20_000
 _DAY_US = 86_400_000_000
 _TERMS = Terms(tick_hours=24, candle_days=1)
 _CANDLES_AN_EVENT = 2_000
-
-
-def market() -> Iterator[Ticks]:
-    """Make the ticks in the order of time, evenly over the days that end now."""
-    source = np.random.default_rng(1)
-    end_us = time.time_ns() // 1000
-    times = np.linspace(end_us - DAYS * _DAY_US, end_us, TICKS, dtype=np.int64)
-    price = 6_000_000
-    for first in range(0, TICKS, _BATCH):
-        time_us = times[first : first + _BATCH]
-        n = len(time_us)
-        steps = source.integers(-50, 51, n)
-        prices = np.abs(price + np.cumsum(steps)) + 1
-        price = int(prices[-1])
-        ids = np.arange(first, first + n, dtype=np.int64)
-        yield _market.ticks(
-            "bench",
-            Entries.of(Entry(SYMBOL, 2, 5, n)),
-            time_us,
-            prices,
-            source.integers(1, 500_000, n),
-            ids,
-            received_us=time_us + 800,
-            sequence=ids << 16,
-            chance=source,
-        )
 
 
 def load(platform: Platform) -> None:
@@ -96,8 +67,10 @@ def load(platform: Platform) -> None:
 
     def store() -> None:
         parts = []
-        for number, ticks in enumerate(market()):
-            ticks_writer([(f"b{number}", ticks)])
+        events, span_us = -(-TICKS // _BATCH), DAYS * _DAY_US
+        begin_us = time.time_ns() // 1000 - span_us
+        for event_id, ticks in market(1, begin_us, events, _BATCH, span_us // events):
+            ticks_writer([(event_id, ticks)])
             entry, start_us, records = partials(ticks, ladder[0].length_us)
             parts.append(Places(entry, start_us, records))
         base = merged(together(parts))

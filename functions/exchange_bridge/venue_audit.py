@@ -13,26 +13,23 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Any, Final
-from urllib.parse import quote
-
-import httpx
+from typing import Final
 
 from functions.exchange_bridge.exchange import Kline
 from functions.exchange_bridge.past.venue_history import base_timeframe, fetched, until_answered
 from functions.exchange_bridge.rest import RestError
 from functions.exchange_bridge.settings import Settings
+from kandle.client import ApiError, Candle, Kandle, KandleError
 from shared.adapter.logs import configure_logging
 from shared.errors import TransientError
 from shared.market.timeframes import Timeframe
+from shared.market.timestamps import us_of
 from shared.runtime.settings import SettingsError
 from shared.stores.postgres import Postgres
 from shared.wire.candle import VENUE
 
-PAGE: Final = 1_000
-TIMEOUT_S: Final = 30.0
-_COMPARED: Final = (("open", "o"), ("high", "h"), ("low", "l"), ("close", "c"), ("volume", "v"))
+_COMPARED: Final = ("open", "high", "low", "close", "volume")
+_NOT_FOUND: Final = 404
 
 
 @dataclass(slots=True)
@@ -45,23 +42,19 @@ class Compared:
     differences: list[str] = field(default_factory=list)
 
 
-def compare(
-    klines: Sequence[Kline], candles: Sequence[dict[str, Any]], *, counts: bool
-) -> Compared:
+def compare(klines: Sequence[Kline], candles: Sequence[Candle], *, counts: bool) -> Compared:
     """Compare by start; `counts`: the exchange reports the number of trades.
 
     Ours that are incomplete or open prove nothing; those of the venue's origin are its own.
     """
     result = Compared()
     klines_by_start = {kline.start_us: kline for kline in klines}
-    candles_by_start = {candle["t"] * 1000: candle for candle in candles}
+    candles_by_start = {us_of(candle.time): candle for candle in candles}
     for start_us in sorted(klines_by_start.keys() | candles_by_start.keys()):
         kline, candle = klines_by_start.get(start_us), candles_by_start.get(start_us)
-        if candle is not None and candle["origin"] == VENUE:
+        if candle is not None and candle.origin == VENUE:
             result.of_venue += 1
-        elif candle is not None and (
-            candle["partial"] or not candle["complete"] or not candle["closed"]
-        ):
+        elif candle is not None and (candle.partial or not candle.complete or not candle.closed):
             result.unfinished += 1
         elif kline is None or candle is None:
             missing = "the exchange lists none" if kline is None else "none is here"
@@ -73,13 +66,13 @@ def compare(
     return result
 
 
-def _values(kline: Kline, candle: dict[str, Any], *, counts: bool) -> Iterator[str]:
-    for name, key in _COMPARED:
-        stored, published = Decimal(candle[key]), getattr(kline, name)
+def _values(kline: Kline, candle: Candle, *, counts: bool) -> Iterator[str]:
+    for name in _COMPARED:
+        stored, published = getattr(candle, name), getattr(kline, name)
         if stored != published:
             yield f"{name} is {stored}, the exchange says {published}"
-    if counts and candle["n"] != kline.trades:
-        yield f"{candle['n']} trades, the exchange says {kline.trades}"
+    if counts and candle.trades != kline.trades:
+        yield f"{candle.trades} trades, the exchange says {kline.trades}"
 
 
 async def audit(
@@ -116,40 +109,27 @@ async def audit(
     return count
 
 
-def _both(
-    klines: Sequence[Kline], candles: Sequence[dict[str, Any]]
-) -> tuple[list[Kline], list[dict[str, Any]]]:
+def _both(klines: Sequence[Kline], candles: Sequence[Candle]) -> tuple[list[Kline], list[Candle]]:
     """Return those from the first common start: either side may begin late."""
     if not klines or not candles:
         return [], []
-    begin_us = max(klines[0].start_us, candles[0]["t"] * 1000)
+    begin_us = max(klines[0].start_us, us_of(candles[0].time))
     return (
         [each for each in klines if each.start_us >= begin_us],
-        [each for each in candles if each["t"] * 1000 >= begin_us],
+        [each for each in candles if us_of(each.time) >= begin_us],
     )
 
 
-def _api_candles(
-    api: str, name: str, base: Timeframe, from_us: int, to_us: int
-) -> list[dict[str, Any]]:
-    """Return the API's candles."""
-    query: dict[str, str | int] = {
-        "timeframe": base.name,
-        "from": base.start_us(from_us) // 1000,
-        "to": to_us // 1000,
-        "limit": PAGE,
-    }
-    candles: list[dict[str, Any]] = []
-    with httpx.Client(base_url=api, timeout=TIMEOUT_S, trust_env=False) as client:
-        while True:
-            response = client.get(f"/api/candles/{quote(name, safe='')}", params=query)
-            if response.status_code == httpx.codes.NOT_FOUND:
-                return []
-            page = response.raise_for_status().json()
-            candles += page["candles"]
-            if page["next"] is None:
-                return candles
-            query["cursor"] = page["next"]
+def _api_candles(api: str, name: str, base: Timeframe, from_us: int, to_us: int) -> list[Candle]:
+    """Return the API's candles. Raises KandleError."""
+    begin_ms = base.start_us(from_us) // 1000
+    with Kandle(api) as kandle:
+        try:
+            return list(kandle.candles(name, base.name, start=begin_ms, end=to_us // 1000))
+        except ApiError as error:
+            if error.status != _NOT_FOUND:
+                raise
+            return []
 
 
 def _utc(time_us: int) -> str:
@@ -187,7 +167,7 @@ def main() -> int:
         settings = Settings.from_env(os.environ)
         show = _show_json if options.json else _show
         count = asyncio.run(audit(settings, options.api_url, options.from_us, options.to_us, show))
-    except (SettingsError, RestError, TransientError, httpx.HTTPError) as error:
+    except (SettingsError, RestError, TransientError, KandleError) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
     return 1 if count else 0

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import partial
 from typing import Annotated, Any, Final
 
 import typer
@@ -112,38 +111,28 @@ def candles(
 
 
 def fetch(api: HistoryApi, query: Query) -> CandlePage:
-    """Fetch candles, following the pages of a range.
+    """Fetch candles page by page: a range, or the newest.
 
     Raises CliError: the API is unreachable or refuses; the message has its problem detail.
     """
-    parameters = {"timeframe": query.timeframe, "from": query.since, "to": query.until}
-    page = partial(api.ask, "/api/candles", query.symbol, **parameters)
-    if query.since is None:
-        assert query.limit is not None
-        response = page(limit=query.limit)
-        newest = response["candles"][-query.limit :]
-        truncation = None
-        if len(newest) < query.limit and response["next"]:
-            truncation = (
-                f"the API gives {len(newest):,} at once; there are older ones: give a --from"
-            )
-        return CandlePage(newest, truncation)
     candles: list[dict[str, Any]] = []
-    cursor = None
+    parameters = {"timeframe": query.timeframe, "from": query.since, "to": query.until}
+    limit, cursor = query.limit, None
     while True:
-        size = PAGE if query.limit is None else min(PAGE, query.limit - len(candles))
-        response = page(limit=size, cursor=cursor)
-        candles += response["candles"]
-        following = response["next"]
-        if not following:
+        size = PAGE if limit is None else min(PAGE, limit - len(candles))
+        page = api.ask("/api/candles", query.symbol, **parameters, limit=size, cursor=cursor)
+        if query.since is None:  # backwards from the newest
+            candles = page["candles"][-size:] + candles
+        else:
+            candles += page["candles"][:size]
+        if not page["next"]:
             return CandlePage(candles)
-        if query.limit is not None and len(candles) >= query.limit:
-            return CandlePage(
-                candles[: query.limit], f"cut after --limit {query.limit:,}; more follow"
-            )
-        if following == cursor:
+        if limit is not None and len(candles) >= limit:
+            cut = None if query.since is None else f"cut after --limit {limit:,}; more follow"
+            return CandlePage(candles, cut)
+        if page["next"] == cursor:
             raise CliError(f"{api.url} gives the same page again and again")
-        cursor = following
+        cursor = page["next"]
 
 
 def _refreshed(api: HistoryApi, query: Query, first: CandlePage) -> Iterator[CandlePage | str]:
