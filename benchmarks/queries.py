@@ -33,9 +33,9 @@ from shared.lake.candle_retention import drop_candles
 from shared.lake.catalog import Catalog
 from shared.lake.compaction import compact
 from shared.lake.record import lake_of
-from shared.lake.retention import drop, drop_old, verify
+from shared.lake.retention import retain
 from shared.lake.retention_settings import Terms
-from shared.lake.schedule import due_days, old_candle_days, old_days
+from shared.lake.schedule import due_days, old_candle_days
 from shared.lake.snapshot import copy_ticks
 from shared.lake.tables import CANDLES
 from shared.market.timeframes import DEFAULT_LADDER, parse_ladder
@@ -100,17 +100,14 @@ def load(platform: Platform) -> None:
                 while compact(postgres, access, day, later_us, settled_s=0):
                     pass
 
-    def retain() -> None:
+    def leave() -> None:
         postgres.execute("DELETE FROM unaggregated")
         postgres.execute(
             "UPDATE lake_days SET changed_at = changed_at - interval '2 days',"
             " compacted_at = compacted_at - interval '2 days'"
         )
         now_us = time.time_ns() // 1000
-        for old in old_days(postgres, _TERMS, now_us):
-            if verify(postgres, access, old.day):
-                drop(postgres, old.day, _TERMS)
-        drop_old(postgres, access, _TERMS, now_us)
+        list(retain(postgres, access, _TERMS, now_us))
         while days := old_candle_days(postgres, _TERMS, now_us):
             if not sum(sum(drop_candles(postgres, access, day)) for day in days):
                 break
@@ -119,7 +116,7 @@ def load(platform: Platform) -> None:
         (f"{TICKS:,} ticks and their candles stored", store),
         ("copied to Parquet", copy),
         ("compacted", folded),
-        ("read back and dropped from Postgres", retain),
+        ("read back and dropped from Postgres", leave),
     ):
         print(f"{name:55}{timed(work):8.1f} s", flush=True)
     postgres.execute("ANALYZE")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _NEARLY_FULL: Final = 0.8
 _STALE_S: Final = 10.0
 """A sample comes each second; one that is older could not be written."""
+_ANSWER_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,19 @@ def redis_memory(env: Mapping[str, str]) -> RedisMemory | None:
         client.close()
 
 
+def silent_storage(env: Mapping[str, str]) -> str | None:
+    """Return that object storage gives no answer, of any kind; None: it does, or there is none."""
+    import httpx
+
+    url = env.get("S3_ENDPOINT_URL")
+    try:
+        if url:
+            httpx.get(url, timeout=_ANSWER_S)
+    except httpx.TransportError as error:
+        return f"object storage does not answer at {url} ({type(error).__name__}): the lake waits"
+    return None
+
+
 def full_disk(free_bytes: int, data_dir: str) -> str | None:
     """Return what to do where the servers will soon stop for want of room; None: there is some."""
     from local.machine import LEAST_DISK_GB
@@ -104,12 +118,14 @@ def status(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> Non
     instance = Instance.load(data_dir)
     sample = load_status(data_dir)
     memory = redis_memory(instance.env)
+    storage = silent_storage(instance.env)
     free_bytes = shutil.disk_usage(instance.data_dir).free
     lake = failing(instance.env["DATABASE_URL"]) if "DATABASE_URL" in instance.env else None
     if as_json:
         output: dict[str, object] = {"pid": instance.pid, "started_at": instance.started_at}
         output["disk_free_bytes"] = free_bytes
         output["redis"] = None if memory is None else asdict(memory)
+        output["object_storage"] = storage
         output["lake_failures"] = None if lake is None else [each._asdict() for each in lake]
         typer.echo(
             json.dumps({**output, "data_dir": instance.data_dir, **sample}, indent=2, default=str)
@@ -128,6 +144,8 @@ def status(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> Non
     display.print_components(console, instance.components)
     if disk := full_disk(free_bytes, instance.data_dir):
         _say(console, disk, "red")
+    if storage:
+        _say(console, storage, "red")
     for each in lake or []:
         _say(console, failure_text(each), "red")
     if not sample:

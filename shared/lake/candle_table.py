@@ -126,20 +126,11 @@ def first(tables: Sequence[pa.Table], count: int | None, *, newest: bool) -> pa.
 
 def highest_revision(table: pa.Table) -> pa.Table:
     """Return rows of whole candles by timeframe, symbol and time, each at its highest revision."""
-    order = pc.sort_indices(
-        table,
-        sort_keys=[*((name, "ascending") for name in CANDLES.key), ("revision", "descending")],
-    )
-    table = table.take(order)
-    is_repeated = np.ones(max(len(table) - 1, 0), dtype=bool)
-    for name in CANDLES.key:
-        column = whole(table[name])
-        if pa.types.is_timestamp(column.type):
-            values = ints(column)
-            is_repeated &= values[1:] == values[:-1]
-        else:
-            is_repeated &= np.asarray(pc.equal(column[1:], column[:-1]))
-    return table.filter(pa.array(np.append([True], ~is_repeated)[: len(table)]))
+    key = [*CANDLES.key]
+    table = table.sort_by([*((name, "ascending") for name in key), ("revision", "descending")])
+    rows = table.select(key).append_column("row", pa.array(np.arange(len(table))))
+    first_rows = rows.group_by(key, use_threads=False).aggregate([("row", "min")])
+    return table.take(first_rows["row_min"])
 
 
 def _fits(value: Decimal) -> bool:

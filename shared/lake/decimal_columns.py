@@ -32,17 +32,10 @@ def to_decimals(mantissa: Mantissas, scale: Int64s) -> tuple[pa.Array, pa.Array]
     cells = np.zeros((len(mantissa), 2), dtype=np.int64)
     for each in np.unique(scale).tolist():
         rows = scale == each
-        values, down = narrow[rows], each - SCALE
-        if down > 0:
-            unit = 10**down
-            is_exact = values % unit == 0 if unit <= INT64_MAX else values == 0
-            fits[rows] &= is_exact
-            values = (
-                np.where(is_exact, values // unit, 0)
-                if unit <= INT64_MAX
-                else np.zeros_like(values)
-            )
-        cells[rows] = decimal_halves(_decimal_array(values, min(each, SCALE)).cast(DECIMAL))
+        if each > SCALE:
+            fits[rows] = False  # until each is known to: few are so fine
+        else:
+            cells[rows] = decimal_halves(_decimal_array(narrow[rows], each).cast(DECIMAL))
     for row in np.flatnonzero(~fits).tolist():
         quotient, remainder = divmod(int(mantissa[row]) * 10**SCALE, 10 ** int(scale[row]))
         if not remainder and abs(quotient) < 10**_DIGITS:
@@ -63,16 +56,13 @@ def to_decimals(mantissa: Mantissas, scale: Int64s) -> tuple[pa.Array, pa.Array]
 def to_mantissas(decimals: pa.Array, scale: Int64s, texts: pa.Array) -> Mantissas:
     """Return the mantissas at the rows' scales."""
     decimals = decimals.fill_null(0) if decimals.null_count else decimals
-    if len(scale) and (scale == scale[0]).all():
-        mantissa = _at_scale(decimals, int(scale[0]))
-    else:
-        mantissa = np.zeros(len(decimals), dtype=np.int64)
-        for each in np.unique(scale).tolist():
-            rows = scale == each
-            converted = _at_scale(decimals.filter(pa.array(rows)), each)
-            if converted.dtype == object:
-                mantissa = mantissa.astype(object)
-            mantissa[rows] = converted
+    mantissa: Mantissas = np.zeros(len(decimals), dtype=np.int64)
+    for each in np.unique(scale).tolist():
+        rows = scale == each
+        converted = _at_scale(decimals if rows.all() else decimals.filter(pa.array(rows)), each)
+        if converted.dtype == object:
+            mantissa = mantissa.astype(object)
+        mantissa[rows] = converted
     if texts.null_count != len(texts):
         has_text = np.asarray(texts.is_valid())
         values = [

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.errors import TransientError
-from shared.lake import retention
 from shared.lake.candle_days import copy_candles
 from shared.lake.candle_retention import drop_candles
 from shared.lake.catalog import LakeBusyError
 from shared.lake.compaction import compact
 from shared.lake.expiry import end_days, expire_snapshots, remove_orphans
 from shared.lake.failures import BEGUN, BUSY
+from shared.lake.retention import retain
 from shared.lake.retention_settings import Terms
-from shared.lake.schedule import due_days, old_candle_days, old_days, ticks_are_due
+from shared.lake.schedule import due_days, old_candle_days, ticks_are_due
 from shared.lake.snapshot import copy_ticks
 from shared.lake.states import end_states, state_is_due, take_state
 from shared.runtime import metrics
@@ -100,16 +100,8 @@ class Keeper:
 
     def retain(self, now_us: int, until: float) -> None:
         """Verify days past their terms, and drop them from Postgres."""
-        for candidate in old_days(self.postgres, self.terms, now_us):
-            if time.monotonic() > until:
-                return
-            if candidate.waits_for or not retention.verify(
-                self.postgres, self.access, candidate.day
-            ):
-                continue
-            if retention.drop(self.postgres, candidate.day, self.terms):
-                metrics.LAKE_DROPPED.labels("ticks").inc()
-        retention.drop_old(self.postgres, self.access, self.terms, now_us)
+        for _ in retain(self.postgres, self.access, self.terms, now_us, until):
+            metrics.LAKE_DROPPED.labels("ticks").inc()
         for day in old_candle_days(self.postgres, self.terms, now_us):
             for deleted in drop_candles(self.postgres, self.access, day):
                 metrics.LAKE_DROPPED.labels("candles").inc(deleted)

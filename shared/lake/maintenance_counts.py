@@ -15,27 +15,23 @@ _CARRIED: Final[tuple[Counter, ...]] = (
     metrics.LAKE_DROPPED,
     metrics.LAKE_DIFFERS,
 )
-_TOTAL: Final = "_total"
 
 
 def told() -> str:
-    """Return this process's counts as JSON: [metric, labels, value] each."""
+    """Return this process's counts as JSON: [counter, labels, value] each."""
     return json.dumps(
         [
-            [sample.name, sample.labels, sample.value]
-            for counter in _CARRIED
+            [number, sample.labels, sample.value]
+            for number, counter in enumerate(_CARRIED)
             for family in counter.collect()
             for sample in family.samples
-            if sample.name.endswith(_TOTAL) and sample.value
+            if sample.name.endswith("_total") and sample.value
         ]
     )
 
 
 def add(told_before: str | bytes) -> None:
     """Add the counts of another process to this one's. Raises ValueError for other input."""
-    counters = {
-        family.name + _TOTAL: counter for counter in _CARRIED for family in counter.collect()
-    }
-    for name, labels, value in json.loads(told_before):
-        counter = counters[name]
+    for number, labels, value in json.loads(told_before):
+        counter = _CARRIED[number]
         (counter.labels(**labels) if labels else counter).inc(value)

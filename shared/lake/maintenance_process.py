@@ -23,12 +23,12 @@ from shared.errors import TransientError
 from shared.lake import maintenance_counts as counts
 from shared.lake.failures import BEGUN, BUSY, record
 from shared.lake.retention_settings import Terms
-from shared.lake.schedule import round_is_due, ticks_are_due
+from shared.lake.schedule import ticks_are_due
 from shared.stores.postgres import Postgres
 
 log = logging.getLogger(__name__)
 
-_ASK_EACH_S: Final = 60
+_EACH_S: Final = 300
 _SWEEP_EACH_S: Final = 3600
 _LIMIT_S: Final = 300
 _MOST_DOUBLINGS: Final = 4
@@ -39,8 +39,7 @@ _MOST_DOUBLINGS: Final = 4
 class Rounds:
     """Starts a round when one is due; one at a time, since it takes a second of a processor.
 
-    As soon as ticks are to be copied; for other work Postgres is asked each minute. The live state
-    and the sweep have intervals.
+    As soon as ticks are to be copied, and each five minutes for other work.
     """
 
     postgres: Postgres
@@ -50,7 +49,6 @@ class Rounds:
     _process: subprocess.Popen[bytes] | None = None
     _started: float = -math.inf
     _asked: float = -math.inf
-    _asked_all: float = -math.inf
     _swept: float = -math.inf
     _failures: int = 0
     _killed: int = 0
@@ -86,19 +84,13 @@ class Rounds:
             process.communicate()
 
     def _is_due(self, now: float) -> bool:
-        since = now - self._started
-        if 0 < self.terms.state_s <= since:
-            return True
-        if since >= _ASK_EACH_S and (self._failures or now - self._swept >= _SWEEP_EACH_S):
+        if now - self._started >= min(self.terms.state_s or _EACH_S, _EACH_S):
             return True
         # What fails is tried less and less often.
         if now - self._asked < self.ask_each_s * 2 ** min(self._failures, 4):
             return False
         self._asked = now
         try:
-            if now - self._asked_all >= _ASK_EACH_S:
-                self._asked_all = now
-                return round_is_due(self.postgres, self.terms, time.time_ns() // 1000)
             with self.postgres.connection() as connection:
                 return ticks_are_due(connection, self.terms.snapshot_s)
         except TransientError as error:

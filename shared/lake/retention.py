@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
+from collections.abc import Iterator
 from datetime import date
 from typing import Final
 
@@ -16,7 +19,7 @@ from shared.lake.digest import digest
 from shared.lake.files import read
 from shared.lake.record import joined
 from shared.lake.retention_settings import Terms
-from shared.lake.schedule import days_without_partition, waits_for
+from shared.lake.schedule import old_days, waits_for
 from shared.lake.tables import TICKS
 from shared.runtime import metrics
 from shared.stores.partitions import OLD, drop_day
@@ -70,6 +73,28 @@ def counted(table: Table, day: date) -> tuple[int, int]:
     return rows, total
 
 
+def retain(
+    postgres: Postgres, access: S3Access, terms: Terms, now_us: int, until: float = math.inf
+) -> Iterator[date]:
+    """Verify and drop days past the terms, until a time of the monotonic clock; yield partitions.
+
+    Ticks of days without a partition are deleted some time after their day became cold, when nobody
+    can have planned to read them here. Raises TransientError.
+    """
+    for each in old_days(postgres, terms, now_us):
+        if time.monotonic() > until:
+            return
+        if each.waits_for or not verify(postgres, access, each.day):
+            continue
+        if not each.is_partition:
+            with locked(postgres) as connection:
+                _becomes_cold(connection, each.day, terms)
+        elif drop(postgres, each.day, terms):
+            yield each.day
+    with postgres.connection() as connection:
+        connection.execute(_DELETE_OLD, (OLD, _READERS_S))
+
+
 def drop(postgres: Postgres, day: date, terms: Terms) -> bool:
     """Drop a verified day's partition; return False when something came between.
 
@@ -81,24 +106,6 @@ def drop(postgres: Postgres, day: date, terms: Terms) -> bool:
         return try_lock(connection, LOCK) and _becomes_cold(connection, day, terms)
 
     return drop_day(postgres, "tick_segments", day, proved)
-
-
-def drop_old(postgres: Postgres, access: S3Access, terms: Terms, now_us: int) -> int:
-    """Delete ticks of days without a partition; return how many segments.
-
-    They are deleted some time after their day became cold, when nobody can have planned to read
-    them here. Raises TransientError.
-    """
-    if not terms.tick_hours:
-        return 0
-    for day in days_without_partition(postgres, terms, now_us):
-        with postgres.connection() as connection:
-            ready = not waits_for(connection, day, terms)
-        if ready and verify(postgres, access, day):
-            with locked(postgres) as connection:
-                _becomes_cold(connection, day, terms)
-    with postgres.connection() as connection:
-        return max(connection.execute(_DELETE_OLD, (OLD, _READERS_S)).rowcount, 0)
 
 
 def _becomes_cold(connection: Connection, day: date, terms: Terms) -> bool:

@@ -11,7 +11,6 @@ from psycopg import Connection
 from shared.lake.retention_settings import Terms
 from shared.market.timeframes import Timeframe
 from shared.market.utc_days import DAY_US, begin_us, day_of
-from shared.stores.partitions import days_before
 from shared.stores.postgres import Postgres
 
 SETTLED_S: Final = 600
@@ -31,13 +30,6 @@ SELECT day FROM lake_days
 WHERE changed_at > coalesce(compacted_at, '-infinity')
   AND coalesce(tried_at < clock_timestamp() - %s * interval '1 second', true)
 ORDER BY day LIMIT 100
-"""
-_COMPACTS: Final = """
-SELECT EXISTS (SELECT FROM lake_days
-    WHERE changed_at > coalesce(compacted_at, '-infinity')
-      AND (tried_at IS NULL OR changed_at > tried_at
-        OR date_trunc('hour', tried_at - %(settled_s)s * interval '1 second')
-         < date_trunc('hour', clock_timestamp() - %(settled_s)s * interval '1 second')))
 """
 _CANDLE_DAY: Final = """
 SELECT day, array_agg(id) FROM lake_pending_candles
@@ -63,34 +55,20 @@ SELECT EXISTS (SELECT FROM stored_days WHERE day = %(day)s AND commit_id > posit
                WHERE first_us < %(low)s + 86400000000 AND last_us >= %(low)s)
 FROM lake_position AS position LEFT JOIN lake_days AS lake ON lake.day = %(day)s
 """
-_DAYS_WITHOUT_PARTITION: Final = """
-SELECT day FROM lake_days WHERE day < %s
-  AND day NOT IN (SELECT day FROM cold_days)
-  AND day NOT IN (SELECT day FROM partition_days WHERE parent = 'tick_segments')
-ORDER BY day LIMIT 20
+_PAST_TERMS: Final = """
+WITH partitions AS (SELECT day FROM partition_days WHERE parent = 'tick_segments'),
+old AS (SELECT day FROM lake_days
+        WHERE day NOT IN (TABLE partitions) AND day NOT IN (SELECT day FROM cold_days)
+        ORDER BY day LIMIT 20)
+SELECT day, is_partition
+FROM (SELECT day, true AS is_partition FROM partitions UNION ALL SELECT day, false FROM old) AS days
+WHERE day < %s ORDER BY day
 """
 
 
 def ticks_are_due(connection: Connection, after_s: float) -> bool:
     """Tell whether the oldest tick not in the lake was stored `after_s` ago or earlier."""
     return connection.execute(_TICKS, (after_s,)).fetchone() == (True,)
-
-
-def round_is_due(postgres: Postgres, terms: Terms, now_us: int) -> bool:
-    """Tell whether there are ticks or candles to copy, files to compact, or days to drop.
-
-    Files of a day that goes on are looked at after a change, and once more when an hour is over.
-    Candles and ticks without a partition leave Postgres in rounds that start for another reason,
-    one an hour at least. Raises TransientError.
-    """
-    with postgres.connection() as connection:
-        compacts = connection.execute(_COMPACTS, {"settled_s": COMPACTED_S})
-        return (
-            ticks_are_due(connection, terms.snapshot_s)
-            or compacts.fetchone() == (True,)
-            or candle_day(connection, now_us, SETTLED_S) is not None
-            or bool(_past_terms(connection, terms, now_us))
-        )
 
 
 def candle_day(
@@ -109,28 +87,26 @@ def due_days(postgres: Postgres, *, each_s: float = _EACH_S) -> list[date]:
 
 @dataclass(frozen=True, slots=True)
 class DayOfTicks:
-    """A day of Postgres, and what keeps it: "" when nothing does, but that it is to be verified."""
+    """A day of Postgres, and what keeps it: "" when nothing does, but that it is to be verified.
+
+    Ticks of a day without a partition are among those of old days.
+    """
 
     day: date
+    is_partition: bool
     waits_for: str
 
 
 def old_days(postgres: Postgres, terms: Terms, now_us: int) -> list[DayOfTicks]:
-    """Return the days with a partition that ended before the terms, the oldest first.
-
-    Raises TransientError.
-    """
-    with postgres.connection() as connection:
-        return [
-            DayOfTicks(day, waits_for(connection, day, terms))
-            for day in _past_terms(connection, terms, now_us)
-        ]
-
-
-def _past_terms(connection: Connection, terms: Terms, now_us: int) -> list[date]:
+    """Return the days that ended before the terms, the oldest first. Raises TransientError."""
     if not terms.tick_hours:
         return []
-    return days_before(connection, "tick_segments", day_of(now_us - terms.tick_us))
+    with postgres.connection() as connection:
+        rows = connection.execute(_PAST_TERMS, (day_of(now_us - terms.tick_us),)).fetchall()
+        return [
+            DayOfTicks(day, is_partition, waits_for(connection, day, terms))
+            for day, is_partition in rows
+        ]
 
 
 def waits_for(connection: Connection, day: date, terms: Terms) -> str:
@@ -151,16 +127,6 @@ def waits_for(connection: Connection, day: date, terms: Terms) -> str:
     if uncompacted:
         return "files to be compacted"
     return f"ticks stored in the last {terms.tick_hours} h" if young else ""
-
-
-def days_without_partition(postgres: Postgres, terms: Terms, now_us: int) -> list[date]:
-    """Return days past the terms that have ticks among those of old days. Raises TransientError."""
-    if not terms.tick_hours:
-        return []
-    with postgres.connection() as connection:
-        until = day_of(now_us - terms.tick_us)
-        rows = connection.execute(_DAYS_WITHOUT_PARTITION, (until,)).fetchall()
-    return [day for (day,) in rows]
 
 
 def old_candle_days(postgres: Postgres, terms: Terms, now_us: int) -> list[date]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import psycopg
@@ -38,6 +39,21 @@ def test_failures_are_shown_with_start_count_and_reason(database: str, tmp_path:
     assert json.loads(line)["rounds"] == 3
     output = json.loads(invoke("status", "--json", "--data-dir", tmp_path).stdout)
     assert [each["work"] for each in output["lake_failures"]] == ["copy"]
+
+
+def test_storage_that_hangs_is_shown(servers: dict[str, str], tmp_path: Path) -> None:
+    """Object storage that takes a connection and never answers is shown; one that works is not."""
+    with socket.create_server(("127.0.0.1", 0)) as hung:
+        url = f"http://127.0.0.1:{hung.getsockname()[1]}"
+        instance(tmp_path, {"S3_ENDPOINT_URL": url})
+        assert (
+            f"storage does not answer at {url}" in invoke("status", "--data-dir", tmp_path).stdout
+        )
+        output = json.loads(invoke("status", "--json", "--data-dir", tmp_path).stdout)
+        assert "does not answer" in output["object_storage"]
+    instance(tmp_path, {"S3_ENDPOINT_URL": servers["S3_ENDPOINT_URL"]})
+    output = json.loads(invoke("status", "--json", "--data-dir", tmp_path).stdout)
+    assert output["object_storage"] is None
 
 
 def test_status_works_without_the_database(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from datetime import date
 
 from functions.persist.tick_writer import TickWriter
 from shared.candles.trades import NO_ROWS, Rows, concatenated, trades_of
-from shared.lake import retention
 from shared.lake.candle_days import copy_candles
 from shared.lake.candle_retention import drop_candles
 from shared.lake.catalog import Catalog
@@ -16,8 +15,9 @@ from shared.lake.cold import Cold
 from shared.lake.compaction import compact
 from shared.lake.plan import plan_ticks
 from shared.lake.record import lake_of
+from shared.lake.retention import retain
 from shared.lake.retention_settings import Terms
-from shared.lake.schedule import due_days, old_candle_days, old_days
+from shared.lake.schedule import due_days, old_candle_days
 from shared.lake.snapshot import copy_ticks
 from shared.lake.tables import TICKS, Definition
 from shared.market.utc_days import day_of
@@ -88,14 +88,7 @@ class House:
 
     def retain(self) -> list[date]:
         """Verify and drop old days; return those that were dropped."""
-        now_us, gone = time.time_ns() // 1000, []
-        for old in old_days(self.postgres, TERMS, now_us):
-            if old.waits_for or not retention.verify(self.postgres, self.access, old.day):
-                continue
-            if retention.drop(self.postgres, old.day, TERMS):
-                gone.append(old.day)
-        retention.drop_old(self.postgres, self.access, TERMS, now_us)
-        return gone
+        return list(retain(self.postgres, self.access, TERMS, time.time_ns() // 1000))
 
     def copy_candles(self) -> None:
         now_us = time.time_ns() // 1000

@@ -22,7 +22,6 @@ from shared.lake.failures import BUSY, failures, record
 from shared.lake.maintenance import Keeper
 from shared.lake.maintenance_process import Rounds
 from shared.lake.retention_settings import Terms
-from shared.lake.schedule import round_is_due
 from shared.lake.snapshot import copy_ticks
 from shared.runtime import metrics
 from shared.stores.postgres import Postgres
@@ -100,25 +99,32 @@ def test_a_round_copies_what_is_due_and_tells_what_it_counted(lake: House, round
 def test_no_process_is_started_while_nothing_is_due(
     lake: House, rounds: Rounds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No process is started until something is due, such as new ticks or the live state's copy."""
+    """Only new ticks start a process, until the live state's copy or all other work is due."""
     now_us = time.time_ns() // 1000
-    assert not round_is_due(lake.postgres, rounds.terms, now_us)
     today = [tick._replace(time_us=now_us - n, receive_us=now_us) for n, tick in enumerate(TICKS)]
     lake.put(today)
-    eventually(lambda: round_is_due(lake.postgres, rounds.terms, now_us), 30)
     until(rounds, lambda: not lake.sql(WAITS) and not children())
-    monkeypatch.setattr(maintenance_process, "_ASK_EACH_S", 0.0)
-    eventually(lambda: not round_is_due(lake.postgres, rounds.terms, now_us), 30)
     started = rounds._started
     for _ in range(30):
         rounds()
     assert rounds._started == started
+
+    def starts_again() -> bool:
+        return rounds._started > started
+
     lake.put([today[0]._replace(number=7, sequence=7)])
-    until(rounds, lambda: rounds._started > started)
+    until(rounds, starts_again)
     until(rounds, lambda: not children())
-    rounds.terms = replace(rounds.terms, state_s=1)
     started = rounds._started
-    until(rounds, lambda: rounds._started > started)
+    rounds.terms = replace(rounds.terms, state_s=1)
+    until(rounds, starts_again)
+    until(rounds, lambda: not children())
+    started = rounds._started
+    rounds.terms = replace(rounds.terms, state_s=0)
+    rounds()
+    assert rounds._started == started
+    monkeypatch.setattr(maintenance_process, "_EACH_S", 0)
+    until(rounds, starts_again)
 
 
 def test_ticks_that_are_stored_during_a_copy_wait_for_their_time(
@@ -142,30 +148,6 @@ def test_ticks_that_are_stored_during_a_copy_wait_for_their_time(
     assert copies == [20, 20]
     lake.copy()
     assert stored(lake) == keys(batches[0] + batches[-1] + batches[-2])
-
-
-def test_what_waits_in_the_lake_starts_a_round(lake: House) -> None:
-    """A day to compact or one past its retention starts a round."""
-    terms, now_us = Terms(), time.time_ns() // 1000
-
-    def is_due() -> bool:
-        return round_is_due(lake.postgres, terms, now_us)
-
-    lake.sql("INSERT INTO lake_days (day, taken, row_count, digest, changed_at, tried_at)"
-             " VALUES (current_date, 1, 1, 1, now() - interval '2 s', now())")  # fmt: skip
-    assert not is_due()
-    lake.sql("UPDATE lake_days SET tried_at = now() - interval '1 hour', changed_at ="
-             " now() - interval '2 hours'")  # fmt: skip
-    assert is_due()
-    lake.sql("UPDATE lake_days SET tried_at = now()")
-    assert not is_due()
-    lake.sql("INSERT INTO lake_pending_candles (day, since)"
-             " VALUES ('2026-01-01', now() - interval '2 minutes')")  # fmt: skip
-    assert is_due()
-    lake.sql("DELETE FROM lake_pending_candles")
-    lake.sql("SELECT make_partition('tick_segments', '2026-01-01')")
-    assert is_due()
-    assert not round_is_due(lake.postgres, Terms(tick_hours=0), now_us)
 
 
 def test_a_store_that_is_away_ends_a_round_and_not_the_caller(
@@ -198,7 +180,7 @@ def test_a_round_that_is_ended_at_its_limit_has_more_time_the_next_time(
 ) -> None:
     """A round that is killed at its time limit has a longer one next time."""
     monkeypatch.setattr(maintenance_process, "_LIMIT_S", 1)
-    monkeypatch.setattr(maintenance_process, "_ASK_EACH_S", 0.0)
+    monkeypatch.setattr(maintenance_process, "_EACH_S", 0)
     lake.put(generated(10, 50, 9_000_000))
     until(rounds, lambda: rounds._killed > 0)
     assert lake.sql("SELECT 1 FROM lake_failures WHERE reason LIKE '%ended with -14%'")
@@ -280,6 +262,8 @@ def test_a_round_ends_with_the_process_that_started_it(
 def test_counts_come_over_as_they_were() -> None:
     """Counters of a round, with and without labels, are added to its parent's."""
     before = metrics.LAKE_DROPPED.labels("candles")._value.get()
-    counts.add('[["kandle_lake_dropped_total", {"what": "candles"}, 3.0]]')
-    assert metrics.LAKE_DROPPED.labels("candles")._value.get() == before + 3
-    assert '["kandle_lake_dropped_total", {"what": "candles"}' in counts.told()
+    metrics.LAKE_DROPPED.labels("candles").inc(before + 3)
+    copied = metrics.LAKE_TICKS._value.get()
+    counts.add(counts.told())
+    assert metrics.LAKE_DROPPED.labels("candles")._value.get() == 2 * (2 * before + 3)
+    assert metrics.LAKE_TICKS._value.get() == 2 * copied
