@@ -70,9 +70,10 @@ PLACES = {
         *[("before a commit", 2), ("after a commit", 2)],
     ],
     "retain": [
-        *[("after a statement", n) for n in (4, 8, 14, 20, 26, 32)],
-        *[("before a commit", n) for n in (3, 5, 7)],
-        *[("after a commit", n) for n in (4, 6, 8)],
+        *[("after a statement", n) for n in (4, 8, 12, 14, 16)],
+        *[("before a commit", n) for n in (3, 4, 5)],
+        *[("after a statement", n) for n in (18, 20, 24)],
+        *[("after a commit", n) for n in (4, 5, 6)],
     ],
     "retain old days": [
         *[("after a statement", n) for n in (4, 8, 12, 16)],
