@@ -94,6 +94,7 @@ class DetectPattern:
         return with_state_alerts(outcome, raise_state_alerts(postgres, now_ms * 1000), postgres)
 
     def _refresh(self) -> None:
+        self.store.adopt()
         if self.watched is not None:
             self.watched.refresh()
 

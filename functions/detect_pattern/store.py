@@ -13,6 +13,7 @@ from functions.detect_pattern.group_commit import GroupCommit
 from shared.market.shards import shard_of
 from shared.realtime.pattern_series import (
     Name,
+    adopt,
     due_key,
     end_unused,
     listed_key,
@@ -59,7 +60,14 @@ class Store:
         self.group = GroupCommit()
         self._client = client
         self._shards = shards
+        self._is_adopted = False
         self._replace = client.register_script(_REPLACE)
+
+    def adopt(self) -> None:
+        """Delete series of another number of shards, once: who starts last decides."""
+        if not self._is_adopted:
+            adopt(self._client, self._shards)
+            self._is_adopted = True
 
     def read(self, names: Iterable[Name]) -> dict[Name, Read]:
         """Read series."""

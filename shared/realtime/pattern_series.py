@@ -27,6 +27,8 @@ end
 return ended
 """
 _AT_ONCE: Final = 500
+_SHARDS: Final = "patterns:shards"
+"""Key of the number of shards that the series are divided among."""
 
 
 def due_key(shard: int) -> str:
@@ -61,6 +63,19 @@ def name_of(member: bytes) -> Name:
     return instrument, timeframe
 
 
+def adopt(client: redis.Redis, shards: int) -> None:
+    """Delete the series if they were divided among another number of shards: they are stale.
+
+    They are loaded from storage again. Raises TransientError.
+    """
+    with translated():
+        if client.get(_SHARDS) == str(shards).encode():
+            return
+        for key in client.scan_iter(match=_key("*", "*"), count=1_000):
+            client.unlink(key)
+        client.set(_SHARDS, shards)
+
+
 def end_unused(client: redis.Redis, shards: int, until_ms: int) -> int:
     """Delete series not written since then, a batch at a time; return how many.
 
@@ -82,5 +97,5 @@ def _end(client: redis.Redis, shard: int, until_ms: int, limit: int, instrument:
     return cast(int, ended)
 
 
-def _key(shard: int, name: str) -> str:
+def _key(shard: int | str, name: str) -> str:
     return f"{{{shard}}}:patterns:{name}"

@@ -111,13 +111,20 @@ def reference(candles: Iterable[Candle], rules: EvaluationRules = RULES) -> Told
 
 
 class House:
-    """One shard of detect-pattern beside persist. `now_ms` is the wall clock."""
+    """detect-pattern beside persist, with one shard or more. `now_ms` is the wall clock."""
 
-    def __init__(self, client: redis.Redis, database: str, rules: EvaluationRules = RULES) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        database: str,
+        rules: EvaluationRules = RULES,
+        shards: int = 1,
+    ) -> None:
         self.client = client
         self.database = database
         self.postgres = Postgres(database)
-        self.store = Store(client, 1)
+        self.store = Store(client, shards)
+        self.store.adopt()
         self.steps = Steps(Storage(self.postgres), rules)
         self.persist = Persist(
             GroupCommit(TickWriter(self.postgres), 0),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import pytest
+import redis
 
 from functions.detect_pattern import handler
 from functions.detect_pattern.deliver import Delivery
 from functions.detect_pattern.handler import DetectPattern
 from shared.adapter.event import Event
+from shared.market.shards import shard_of
 from shared.realtime.pattern_series import end_instrument
 from shared.runtime import metrics
 from shared.wire import events
+from shared.wire.candle import Candle
 from tests.functions.detect_pattern.house import House, candle, reference
 
 DAY_MS = 86_400_000
@@ -60,6 +63,29 @@ def test_what_is_to_be_published_stays(house: House) -> None:
     assert house.stored() == reference(FALLING + RISING)
     assert end_instrument(house.client, 1, "AB", house.now_ms + DAY_MS) == 0
     assert end_instrument(house.client, 1, "A", house.now_ms + DAY_MS) == 1
+
+
+def test_another_number_of_shards_leaves_no_series_behind(
+    valkey: redis.Redis, database: str
+) -> None:
+    """Series of former shards are deleted; patterns go on as if nothing had changed.
+
+    A series that stayed would come back with old candles and revisions.
+    """
+    emitted = []
+    candles: list[Candle] = []
+    for shards, some in ((7, FALLING), (2, RISING[:2]), (7, RISING[2:])):
+        house = House(valkey, database, shards=shards)
+        candles += some
+        house.tick()
+        house.deliver(house.receive(some))
+        house.settle()
+        emitted += house.emitted
+        house.emitted = emitted
+        series = f"{{{shard_of('A', shards)}}}:patterns:series:1m:A".encode()
+        assert keys(house) == {series}
+        assert house.stored() == house.heard() == reference(candles)
+        house.postgres.close()
 
 
 def test_the_clock_ends_what_is_past_its_term(
