@@ -87,6 +87,9 @@ class Reporter:
         if health.skew.us is not None:
             metrics.FEED_SKEW.labels(self.intake.exchange.name).set(health.skew.us / 1e6)
         names = {*self.intake.exchange.symbols, *health.symbols, *self.intake.ids}
+        symbols = [self._symbol(name, now_us) for name in sorted(names)]
+        if not symbols:  # the server names them, and has not been heard: the feed's own state
+            symbols = [SymbolStatus("", "", health.state("", now_us))]
         return FeedStatus(
             self.intake.exchange.name,
             self.source,
@@ -94,7 +97,7 @@ class Reporter:
             health.reconnects,
             health.skew.us,
             health.error,
-            tuple(self._symbol(name, now_us) for name in sorted(names)),
+            tuple(symbols),
         )
 
     def _symbol(self, symbol: str, now_us: int) -> SymbolStatus:

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -32,6 +32,15 @@ _STYLES = {
     "halted": "yellow",
     "maintenance": "yellow",
 }
+
+_UNHEARD: Final[dict[str, Any]] = {
+    "instrument": "-",
+    "last_message": None,
+    "trades_per_minute": 0,
+    "gaps": {"open": 0, "filled": 0},
+    "history": {"parts": 0},
+}
+"""Row of a feed whose server names the symbols, and has sent none yet."""
 
 Feed = Annotated[str, typer.Argument(metavar="NAME[:SYMBOL,...]")]
 
@@ -76,7 +85,11 @@ def _print(statuses: list[dict[str, Any]]) -> None:
     numbers = ("age", "trades/min", "gaps", "history", "skew", "reconnects")
     print_table(
         ("feed", "instrument", "state", *numbers),
-        (row(feed, each) for feed in statuses for each in feed["symbols"]),
+        (
+            row(feed, each)
+            for feed in statuses
+            for each in feed["symbols"] or [{**_UNHEARD, "state": feed["state"]}]
+        ),
         right=numbers,
         drops=("reconnects", "skew", "history", "trades/min"),
         is_boxed=False,

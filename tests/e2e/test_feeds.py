@@ -270,7 +270,10 @@ def test_a_capture_whose_recorder_was_behind_the_exchange(
 def test_the_scanner_is_a_feed_and_the_watchlist_selects(
     pipeline: dict[str, str], tmp_path: Path
 ) -> None:
-    """The watchlist selects the scanner's symbols, and an added one is taken without a restart."""
+    """The watchlist selects the scanner's symbols, and an added one is taken without a restart.
+
+    The feed is listed before it sends any.
+    """
     scanner = Playback(ScannerDialect())
     first, second, third = (f"SCAN{next(_numbers)}" for _ in range(3))
     log, now_ms = tmp_path / "log", time.time_ns() // 1_000_000
@@ -285,6 +288,9 @@ def test_the_scanner_is_a_feed_and_the_watchlist_selects(
     try:
         with bridging(pipeline["K_SINK"], log, settings):
             until(lambda: scanner.connections > 0, log)
+            until(
+                lambda: feed_of(pipeline, scanner).get("state") == "quiet", log
+            )  # sent nothing yet
             price = itertools.count(100)
 
             def push(symbol: str) -> str:

@@ -103,7 +103,7 @@ def _feed(feed: str, rows: list[dict[str, Any]], now_us: int) -> dict[str, Any]:
         "reconnects": newest["reconnects"],
         "skew_ms": None if newest["skew_us"] is None else round(newest["skew_us"] / 1000),
         "error": newest["error"] or None,
-        "symbols": [_symbol(row, now_us) for row in rows],
+        "symbols": [_symbol(row, now_us) for row in rows if row["symbol"]],
     }
 
 

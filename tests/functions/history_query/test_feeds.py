@@ -37,6 +37,17 @@ def test_each_symbol_has_a_state_of_its_own(house: House) -> None:
     assert (eth["last_message"], eth["last_trade"], eth["last_trade_id"]) == (None, None, None)
 
 
+def test_a_feed_without_symbols_is_listed(house: House) -> None:
+    """A feed whose server names the symbols is listed before it sends any, and lists only these."""
+    unheard = SymbolStatus("", "", FeedState.RECONNECTING)
+    house.feeds.status(status(unheard, ago_s=1, error="refused"))
+    (feed,) = feeds(house)
+    assert (feed["state"], feed["error"], feed["symbols"]) == ("reconnecting", "refused", [])
+    house.feeds.status(status(BTC))
+    (feed,) = feeds(house)
+    assert [each["symbol"] for each in feed["symbols"]] == ["BTCUSDT"]
+
+
 def test_a_feed_that_does_not_report_is_down(house: House) -> None:
     """A feed without recent reports is down, whatever its last state."""
     house.feeds.status(status(BTC, ETH, ago_s=20))
