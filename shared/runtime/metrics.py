@@ -70,7 +70,7 @@ BACKFILL_REQUESTS: Final = Counter(
     "kandle_backfill_requests", "REST requests, by outcome.", ["feed", "outcome"]
 )
 
-TICKS: Final = Counter("kandle_ticks", "Ticks normalized.")
+TICKS: Final = Counter("kandle_ticks", "Ticks normalized, also of events delivered again.")
 QUOTES: Final = Counter("kandle_quotes", "Quotes normalized.")
 REJECTS: Final = Counter("kandle_rejects", "Input lines rejected.", ["reason", "source"])
 FIELDS_UNREAD: Final = Counter(
