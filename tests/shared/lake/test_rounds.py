@@ -109,22 +109,19 @@ def test_no_process_is_started_while_nothing_is_due(
         rounds()
     assert rounds._started == started
 
-    def starts_again() -> bool:
-        return rounds._started > started
+    def is_due() -> bool:
+        return rounds._is_due(time.monotonic())
 
-    lake.put([today[0]._replace(number=7, sequence=7)])
-    until(rounds, starts_again)
-    until(rounds, lambda: not children())
-    started = rounds._started
     rounds.terms = replace(rounds.terms, state_s=1)
-    until(rounds, starts_again)
-    until(rounds, lambda: not children())
-    started = rounds._started
+    eventually(is_due)
     rounds.terms = replace(rounds.terms, state_s=0)
-    rounds()
-    assert rounds._started == started
-    monkeypatch.setattr(maintenance_process, "_EACH_S", 0)
-    until(rounds, starts_again)
+    assert not is_due()
+    monkeypatch.setattr(maintenance_process, "_EACH_S", 1)
+    eventually(is_due)
+    monkeypatch.setattr(maintenance_process, "_EACH_S", 300)
+    assert not is_due()
+    lake.put([today[0]._replace(number=7, sequence=7)])
+    eventually(is_due)
 
 
 def test_ticks_that_are_stored_during_a_copy_wait_for_their_time(
