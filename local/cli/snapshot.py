@@ -116,7 +116,7 @@ def take(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Copy pending stored ticks, and the live state, now."""
+    """Copy the live state, and then pending stored ticks, now."""
     from local.cli.lake import object_access
     from shared.lake.snapshot import copy_stored
     from shared.lake.states import read_state, take_state
@@ -129,10 +129,10 @@ def take(
         postgres_pool(database_url, data_dir) as postgres,
         closing(connect(address(redis_url, "REDIS_URL", data_dir))) as client,
     ):
-        count = copy_stored(postgres, access, patience_s=PATIENCE_S)
         with postgres.connection() as connection:
             _, shards = made_by(connection)
         taken = take_state(postgres, client, store, shards, time.time_ns() // 1000)
+        count = copy_stored(postgres, access, patience_s=PATIENCE_S)  # with all that it has seen
         state = read_state(store, taken)
     candles = sum(len(each.candles) for each in state.instruments.values())
     if as_json:

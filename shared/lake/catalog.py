@@ -38,7 +38,7 @@ LOCK: Final = "kandle lake"
 _LOCATION: Final = "SELECT metadata_location FROM iceberg_tables WHERE table_name = %s"
 _INSERT: Final = (
     "INSERT INTO iceberg_tables (catalog_name, table_namespace, table_name, metadata_location,"
-    " iceberg_type) VALUES (%s, %s, %s, %s, 'TABLE')"
+    " iceberg_type) VALUES (%s, %s, %s, %s, 'TABLE') ON CONFLICT DO NOTHING"
 )
 _MOVE: Final = (
     "UPDATE iceberg_tables SET metadata_location = %s, previous_metadata_location ="
@@ -62,13 +62,12 @@ class Catalog(MetastoreCatalog, NoopCatalog):
         `metadata`: metadata location of a table to adopt from another catalog.
         """
         with translated():
-            row = self._connection.execute(_LOCATION, (definition.name,)).fetchone()
-            if row is not None:
-                location = str(row[0])
-            else:
-                location = metadata or self._new(definition, lake)
-                row = NAME, NAMESPACE, definition.name, location
-                self._connection.execute(_INSERT, row)
+            if (row := self._connection.execute(_LOCATION, (definition.name,)).fetchone()) is None:
+                made = NAME, NAMESPACE, definition.name, metadata or self._new(definition, lake)
+                self._connection.execute(_INSERT, made)
+                row = self._connection.execute(_LOCATION, (definition.name,)).fetchone()
+            assert row is not None
+            location = str(row[0])
             io = self._load_file_io(location=location)
             table_metadata = FromInputFile.table_metadata(io.new_input(location))
         table = Table((NAMESPACE, definition.name), table_metadata, location, io, self)

@@ -43,3 +43,21 @@ def test_files_are_replaced_among_many_days(lake: House, monkeypatch: pytest.Mon
             (before,) = files_of(table, day)
             commit(table, write(table, day, iter([rows[day]]), CANDLES), [before])
         assert all(len(files_of(table, day)) == 1 for day in days)
+
+
+def test_a_table_is_made_once_by_two_at_the_same_time(
+    lake: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table that two connections make at the same moment is made once."""
+    new, others = Catalog._new, []
+
+    def while_another_makes_it(self: Catalog, *arguments: Any) -> str:
+        monkeypatch.setattr(Catalog, "_new", new)
+        with lake.postgres.connection() as other:
+            others.append(Catalog(other, lake.access).table(CANDLES, lake_of(other)))
+        return new(self, *arguments)
+
+    monkeypatch.setattr(Catalog, "_new", while_another_makes_it)
+    with lake.postgres.connection() as connection:
+        table = Catalog(connection, lake.access).table(CANDLES, lake_of(connection))
+    assert [table.metadata_location] == [each.metadata_location for each in others]

@@ -5,15 +5,21 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import psycopg
+import pytest
 import redis
+from typer.testing import CliRunner
 
 from functions.candle_aggregate.rules import Rules
+from local.cli import snapshot
+from shared.lake import states
 from shared.lake.expiry import expire_snapshots, remove_orphans
 from shared.lake.recovery import adopt, finish, is_empty, outrank, ticks_of
 from shared.lake.retention_settings import Terms
 from shared.lake.states import (
+    StateObject,
     end_states,
     list_states,
     live_instruments,
@@ -60,6 +66,23 @@ def test_the_live_state_comes_back_from_its_copy(lake: House, valkey: redis.Redi
     assert end_states(lake.postgres, lake.store, terms, now_us) == 0
     assert end_states(lake.postgres, lake.store, terms, now_us + 86_400_000_001) == 1
     assert taken not in list_states(lake.store)
+
+
+def test_the_ticks_of_a_copied_state_are_in_the_lake(
+    lake: House, servers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`kandle snapshot take` in a moving market copies the ticks that its copied state has seen."""
+
+    def in_a_moving_market(*arguments: Any) -> StateObject:
+        lake.put(generated(3, 400))
+        return take_state(*arguments)
+
+    monkeypatch.setattr(states, "take_state", in_a_moving_market)
+    for name in ("S3_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, servers[name])
+    stores = ["--database-url", lake.dsn, "--redis-url", lake.redis_url]
+    result = CliRunner().invoke(snapshot.app, ["take", *stores])
+    assert result.output.startswith("400 ticks copied\n"), result.output
 
 
 def test_an_empty_database_is_filled_from_the_lake(lake: House, servers: dict[str, str]) -> None:
