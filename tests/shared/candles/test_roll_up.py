@@ -97,3 +97,11 @@ def test_flags_are_those_of_the_least_final_part() -> None:
         whole = joined(first, second)
         assert (whole.closed, whole.partial, whole.complete) == (False, True, False)
     assert joined(sure, part(1, 11)).closed
+
+
+def test_after_so_many_batches_no_other_is_read() -> None:
+    """After `max_batches` batches a page ends with the candles that are whole."""
+    batches = iter(cut([part(minute, 10) for minute in range(9)], 1))
+    found, more = folded(batches, THREE, 10, newest=False, max_batches=5)
+    assert (len(found), more) == (1, True)
+    assert len(list(batches)) == 4
