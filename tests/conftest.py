@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
@@ -109,11 +109,16 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
         _PIPELINE.close()
 
 
-@pytest.fixture(autouse=True)
-def _processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test that starts a process must have the mark, so that `make test-fast` skips it."""
-    if request.node.get_closest_marker("processes") is None:
-        monkeypatch.setattr("subprocess.Popen.__init__", _refuse)
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A test that starts a process must have the mark, so that `make test-fast` skips it.
+
+    So must one whose fixture of any scope starts it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if item.get_closest_marker("processes") is None:
+            patch.setattr("subprocess.Popen.__init__", _refuse)
+        return (yield)
 
 
 def _refuse(*_: object, **__: object) -> None:

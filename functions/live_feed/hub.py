@@ -221,7 +221,8 @@ class Hub:
     async def _follow(self) -> None:
         while True:
             try:
-                await self._catch_up()
+                if not self._caught_up.is_set():  # else go on: the snapshot has only the newest
+                    await self._catch_up()
                 async for batch in self._stream.follow(self.seq):
                     if not batch:
                         self._forget()

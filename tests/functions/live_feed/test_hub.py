@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.live_feed.fanout import Message
-from functions.live_feed.protocols.frames import Form
+from functions.live_feed.protocols.frames import Form, Update
 from functions.live_feed.protocols.subscriber import SlowConsumerError
+from functions.live_feed.stream import LiveStream
 from shared.errors import TransientError
 from shared.schema import live_pb2
 from tests.functions.live_feed.conftest import Room, candle, forget, last_is, mirrored, room, tick
@@ -217,6 +218,35 @@ def test_a_recreated_stream_is_noticed(servers: dict[str, str]) -> None:
             assert [each["data"]["price"] for each in snapshot["items"]] == ["3"]
 
     asyncio.run(test())
+
+
+def test_a_failure_while_following_costs_watchers_no_message(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is published between an unexpected failure and the restart reaches watchers, once."""
+    follow, failed = LiveStream.follow, asyncio.Event()
+
+    async def failing(stream: LiveStream, after: int) -> AsyncIterator[list[Update]]:
+        async for batch in follow(stream, after):
+            yield batch
+            if not failed.is_set():
+                failed.set()
+                raise ValueError("a defect")
+
+    monkeypatch.setattr(LiveStream, "follow", failing)
+
+    async def test(room: Room) -> None:
+        client = room.client()
+        await client.ask(op="subscribe", channels=["ticks:A"])
+        await room.publish(tick("A", "1", 1))
+        await failed.wait()
+        await room.publish(tick("A", "2", 2), tick("A", "3", 3))
+        prices: list[str] = []
+        while "3" not in prices:
+            prices += [each["data"]["price"] for each in await client.read()]
+        assert prices == ["1", "2", "3"]
+
+    run(test)
 
 
 def test_a_newer_candle_replaces_the_queued_one(run: Run) -> None:

@@ -26,6 +26,8 @@ from tests.local.feeds.receivers import (
     http_receiver,
 )
 
+pytestmark = pytest.mark.processes
+
 NORMALIZE = "normalize.kandle.svc.cluster.local"
 
 Append = Callable[..., None]

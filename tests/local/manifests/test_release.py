@@ -51,6 +51,7 @@ def test_notes_are_the_section_of_the_version_or_unreleased() -> None:
         notes("# Changelog\n## Unreleased\n## 1.2.0\n- x\n", "1.3.0")
 
 
+@pytest.mark.processes
 def test_every_workload_of_an_overlay_has_the_image_of_the_release(
     overlays: dict[str, str],
 ) -> None:

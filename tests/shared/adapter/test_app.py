@@ -22,6 +22,8 @@ from shared.wire.compression import compress
 from tests.local.broker.processes import eventually
 from tests.local.broker.subscriber import Reply, Subscriber
 
+pytestmark = pytest.mark.processes
+
 SOURCE = Path(__file__).with_name("scripted.py")
 
 
@@ -270,7 +272,6 @@ def test_readiness_follows_the_stores(function: Function) -> None:
         function.away.unlink()
 
 
-@pytest.mark.processes
 def test_sigterm_finishes_events_in_flight(tmp_path: Path, subscriber: Subscriber) -> None:
     """After SIGTERM an event in flight is answered 204 before the process ends."""
     function = started(Function(tmp_path, subscriber, f"{subscriber.url}/events"))
@@ -289,7 +290,6 @@ def test_sigterm_finishes_events_in_flight(tmp_path: Path, subscriber: Subscribe
     assert function.process.wait(10) in (0, -signal.SIGTERM)
 
 
-@pytest.mark.processes
 def test_without_a_sink_a_single_output_is_the_reply(
     tmp_path: Path, subscriber: Subscriber
 ) -> None:

@@ -17,6 +17,8 @@ from tests.local.broker.processes import eventually
 from tests.local.broker.subscriber import Subscriber
 from tests.shared.adapter.test_app import Function, started
 
+pytestmark = pytest.mark.processes
+
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
