@@ -223,7 +223,7 @@ def test_a_recreated_stream_is_noticed(servers: dict[str, str]) -> None:
 def test_a_failure_while_following_costs_watchers_no_message(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is published between an unexpected failure and the restart reaches watchers, once."""
+    """Messages between an unexpected failure and the restart reach watchers, once."""
     follow, failed = LiveStream.follow, asyncio.Event()
 
     async def failing(stream: LiveStream, after: int) -> AsyncIterator[list[Update]]:
