@@ -110,7 +110,7 @@ class Profile:
             return
         price, scale = trades.price, trades.price_scale
         if self.step is not None:
-            extra = max(0, -int(self.step.normalize().as_tuple().exponent) - scale)
+            extra = max(0, -int(self.step.normalize(EXACT).as_tuple().exponent) - scale)
             scale += extra
             unit = int(self.step.scaleb(scale, EXACT))
             wide = (

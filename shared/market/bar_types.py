@@ -15,6 +15,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+from shared.market.decimals import EXACT
+
 
 class Measure(StrEnum):
     """Measure of a bar's amount."""
@@ -65,4 +67,4 @@ class BarType:
     @property
     def name(self) -> str:
         """As `parse` reads it: equal types have equal names."""
-        return f"{self.measure}:{format(self.amount.normalize(), 'f')}"
+        return f"{self.measure}:{format(self.amount.normalize(EXACT), 'f')}"

@@ -7,13 +7,14 @@ import io
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from itertools import chain, islice
 from typing import Any, Final
 
 import orjson
 
 from functions.history_query.api.parameters import ParameterError, read_choice
+from shared.market.decimals import EXACT
 
 Row = Mapping[str, Any]
 
@@ -33,6 +34,7 @@ _ACCEPTED: Final = {
 }
 _PRICES: Final = {"o": "open", "h": "high", "l": "low", "c": "close"}
 _AT_ONCE: Final = 1_000
+_WIDE: Final = Context(prec=EXACT.prec)
 _FIELDS: Final = {**_PRICES, "v": "volume", "bv": "buy_volume", "sv": "sell_volume"}
 
 
@@ -161,7 +163,7 @@ def _column(name: str, values: Sequence[Any], texts: Collection[str]) -> Any:
         return pa.array(values)
     decimals = [None if value is None else Decimal(value) for value in values]
     if name == "vw":
-        decimals = [each and each.quantize(Decimal("1e-18")) for each in decimals]
+        decimals = [each and each.quantize(Decimal("1e-18"), context=_WIDE) for each in decimals]
     try:
         return pa.array(decimals, pa.decimal128(38, 18))
     except pa.ArrowInvalid as error:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from functions.history_query.api.formats import MEDIA_TYPES, Content, Row, RowsOnRead, rendered
@@ -45,6 +49,17 @@ def test_rows_on_read_are_rendered_as_a_list_is(count: int) -> None:
     assert rows[::-2] == listed[::-2]
     if count:
         assert (rows[0], rows[-1]) == (listed[0], listed[-1])
+
+
+@pytest.mark.parametrize("vwap", ["12345678901.123456789", "1" + "0" * 19, "-98765432109.5"])
+def test_tables_have_the_vwap_of_high_prices(vwap: str) -> None:
+    """Arrow and Parquet have a VWAP of more than ten digits before the point."""
+    rows: list[Row] = [{"t": 0, "vw": vwap}, {"t": 60_000, "vw": None}]
+    content = Content("candles", {}, rows, None, frozenset())
+    for name, read in (("arrow", pa.ipc.open_stream), ("parquet", pq.ParquetFile)):
+        table = read(pa.BufferReader(rendered(content, name)))
+        column = (table.read_all() if name == "arrow" else table.read())["vw"]
+        assert column.to_pylist() == [Decimal(vwap), None], name
 
 
 def test_what_fails_in_the_first_part_of_a_stream_fails_before_the_response() -> None:

@@ -243,6 +243,8 @@ def test_equal_types_have_equal_names() -> None:
         "volume:1000"
     }
     assert BarType.parse("1000000usd") == BarType.parse("dollar:1000000")
+    longest = f"volume:{'9' * 24}.{'1' * 24}"
+    assert BarType.parse(longest).name == longest
 
 
 def test_bars_are_independent_of_the_order_of_arrival() -> None:

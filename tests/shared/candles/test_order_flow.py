@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.candles.order_flow import DAY_US, Profile, TickRule, Volumes, value_area
@@ -73,6 +73,7 @@ PRINTS = st.lists(
 STEPS = st.sampled_from([None, *map(Decimal, ("0.01", "0.3", "5", "0.0001", "100"))])
 
 
+@example([(0, -1, 1, 0, False)], Decimal(f"1{'0' * 23}.{'0' * 23}1"), [], 0)
 @given(PRINTS, STEPS, st.lists(st.integers(0, 40), max_size=4), st.integers(0, 3))
 def test_sides_and_volumes_equal_a_plain_loop(
     prints: list[Print], step: Decimal | None, cuts: list[int], more: int
