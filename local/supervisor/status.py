@@ -112,7 +112,8 @@ class Sampler:
             *(
                 self._ask_metrics(each.component.name, each.component.metrics_url)
                 for each in self._platform.keepers
-                if each.component.metrics_url
+                # The broker's numbers come from its /stats; each reads the lag of all consumers.
+                if each.component.metrics_url and each.component.kind is not Kind.BROKER
             ),
         )
         return self._status()
