@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import numpy as np
-import redis
 from numpy.typing import NDArray
 
 from shared.market.blocks import CLOSED, INCOMPLETE, PARTIAL, PRICED, Records, concatenated, fold
@@ -22,6 +21,9 @@ from shared.realtime.instrument_records import INSTRUMENT, NEVER_US
 from shared.realtime.keys import Block, Keys
 from shared.stores.redis import translated
 from shared.wire.candle_columns import CandleColumns
+
+if TYPE_CHECKING:
+    import redis
 
 _ALWAYS: Final = (-(2**63), 2**63 - 1)
 

@@ -12,7 +12,7 @@ import ctypes
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 _M_TRIM_THRESHOLD: Final = -1
@@ -28,7 +28,7 @@ _MALLOPT_LITTLE: Final = (
     (_M_MMAP_THRESHOLD, 64 * 1024),  # larger blocks are returned when freed
     (_M_TRIM_THRESHOLD, 4 * 1024 * 1024),
 )
-_FRAMES: Final = ("pandas", "polars")
+FRAMES: Final = ("pandas", "polars")
 _COLLECT_AFTER: Final = 20_000
 """Higher threshold: messages are many objects, rarely in cycles."""
 
@@ -67,11 +67,14 @@ def let_arrow_use_malloc() -> None:
 
 
 class _LeftOut:
-    """Import finder that blocks dataframe packages, except for exchange_calendars."""
+    """Import finder that blocks packages, except for exchange_calendars."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        self._names = names
 
     def find_spec(self, name: str, *_: object) -> None:
         """Raise ModuleNotFoundError if it is one of them."""
-        if name in _FRAMES and "exchange_calendars" not in sys.modules:
+        if name in self._names and "exchange_calendars" not in sys.modules:
             raise ModuleNotFoundError(f"{name} is left out", name=name)
 
 
@@ -80,13 +83,13 @@ def leave_dataframes_out() -> None:
 
     exchange_calendars still imports pandas.
     """
-    sys.meta_path.insert(0, _LeftOut())
+    sys.meta_path.insert(0, _LeftOut(FRAMES))
 
 
 @contextlib.contextmanager
-def without_dataframes() -> Iterator[None]:
-    """Leave them out of what is loaded within: for TA-Lib in a process that may use them."""
-    left_out = _LeftOut()
+def without(names: Collection[str]) -> Iterator[None]:
+    """Leave packages out of what is loaded within, in a process that may use them."""
+    left_out = _LeftOut(names)
     sys.meta_path.insert(0, left_out)
     try:
         yield

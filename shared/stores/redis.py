@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 from shared.errors import TransientError
+from shared.runtime.memory import without
+
+with without(["opentelemetry.sdk.metrics"]):  # 65 modules for metrics that nobody collects
+    import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
 
 TIMEOUT_S = 5.0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from functools import partial
@@ -66,8 +66,8 @@ class CandleColumns:
         names = [self.names[row] for row in rows.tolist()]
         return CandleColumns(self.timeframe, names, self.start_us[rows], self.records.at(rows))
 
-    def as_lists(self) -> dict[str, list[Any]]:
-        """Return lists of plain values by field of `Candle`; exact numbers as text."""
+    def as_lists(self, numbers: Collection[str] = NUMBERS) -> dict[str, list[Any]]:
+        """Return lists of plain values by field of `Candle`, of the exact `numbers` as text."""
         data, flags = self.records.data, self.records.data["flags"]
         lists: dict[str, list[Any]] = {
             "instrument": list(self.names),
@@ -85,9 +85,10 @@ class CandleColumns:
         prices, sizes = data["price_scale"].tolist(), data["size_scale"].tolist()
         notional_scales = [price + size for price, size in zip(prices, sizes, strict=True)]
         scales = (prices, prices, prices, prices, sizes, notional_scales, sizes, sizes)
-        numbers = list(zip(*self.records.all_numbers(), strict=True)) or [()] * len(NUMBERS)
-        for name, column, scale in zip(NUMBERS, numbers, scales, strict=True):
-            lists[name] = list(map(mantissa_text, column, scale))
+        columns = list(zip(*self.records.all_numbers(), strict=True)) or [()] * len(NUMBERS)
+        for name, column, scale in zip(NUMBERS, columns, scales, strict=True):
+            if name in numbers:
+                lists[name] = list(map(mantissa_text, column, scale))
         return lists
 
     def candles(self) -> Iterator[Candle]:

@@ -129,6 +129,7 @@ class _BarBuilder:
             yield from self._folded(each)
             if each.to_us % MINUTE_US == 0 and each.to_us <= self._noted_until_us:
                 self._note(each.to_us)
+            del each
         yield self._open()
 
     def _folded(self, source: Slice) -> Iterator[MadeBars]:

@@ -11,9 +11,9 @@ import numpy as np
 from functions.history_query.api.formats import Row, RowsOnRead
 from functions.history_query.api.parameters import MAX_LIMIT, Page, now_us
 from functions.history_query.queries.closed_and_live import (
+    ListedCandles,
     StoredCandles,
     StoredRange,
-    mark_incomplete,
     open_gaps,
 )
 from functions.history_query.queries.tick_slices import DAY_US, TickSlices
@@ -24,7 +24,8 @@ from shared.market.blocks import PRICED
 from shared.market.timeframes import Timeframe
 from shared.stores.first_ticks import NEVER_US, beginnings, first_ticks
 from shared.wire.candle import Candle
-from shared.wire.candle_json import candle_json, candle_of
+from shared.wire.candle_json import candle_json
+from shared.wire.gaps import touches
 
 _PARTS_AT_ONCE: Final = 10_001
 _PART_BATCHES: Final = 6
@@ -95,26 +96,31 @@ class CandlePages:
 
         def rendered(some: range) -> Sequence[Row]:
             rows = [candle_json(each) for each in candles[some.start : some.stop]]
-            mark_incomplete(spans, rows, page.timeframe)
-            if first_us != NEVER_US:  # else the parts' flags tell: the first tick is not stored yet
-                for row in rows:
-                    start_us = row["t"] * 1000
-                    row["partial"] = bool(start_us < first_us < page.timeframe.end_us(start_us))
+            for row in rows:
+                start_us = row["t"] * 1000
+                end_us = page.timeframe.end_us(start_us)
+                # A part that lies wholly in a gap does not exist, and so cannot mark them.
+                row["complete"] &= not touches(spans, start_us, end_us)
+                if first_us != NEVER_US:  # else the parts tell: the first tick is not stored yet
+                    row["partial"] = bool(start_us < first_us < end_us)
             return rows
 
         return RowsOnRead(len(candles), rendered)
 
-    def _stored(self, symbol: str, page: Page, part: Timeframe) -> tuple[list[Row], bool]:
+    def _stored(self, symbol: str, page: Page, part: Timeframe) -> tuple[Sequence[Row], bool]:
         """Return stored candles of the timeframe, possibly under another name, ascending."""
         stored_range = StoredRange(symbol, part, page.from_us, page.to_us, page.newest)
-        rows: list[Row] = []
+        batches: list[ListedCandles] = []
+        count = 0
         for batch in self.stored.batches(stored_range, page.limit + 1):
-            rows += batch
-            if len(rows) > page.limit:
+            batches.append(batch)
+            count += len(batch)
+            if count > page.limit:
                 break
-        has_more = len(rows) > page.limit
-        del rows[page.limit :]
-        return rows[::-1] if page.newest else rows, has_more
+        if not batches:
+            return (), False
+        candles = ListedCandles.of([batch.columns for batch in batches]).at(slice(page.limit))
+        return candles.at(slice(None, None, -1 if page.newest else 1)).rows(), count > page.limit
 
     def _computed(self, symbol: str, page: Page, now_us: int) -> tuple[list[Candle], bool]:
         """Return candles folded from ticks or from shorter candles, ascending."""
@@ -157,7 +163,7 @@ class CandlePages:
         parts_each = page.timeframe.length_us // part.length_us
         size = min((page.limit + 1) * parts_each, _PARTS_AT_ONCE)
         for batch in self.stored.batches(stored_range, size):
-            yield [candle_of(row, symbol, part.name) for row in batch]
+            yield batch.candles(symbol, part.name)
 
     def _pieces(self, symbol: str, page: Page) -> Iterator[list[Candle]]:
         """Yield whole candles from slices of ticks; one cut by an edge waits for the next slice.
@@ -174,6 +180,7 @@ class CandlePages:
         ):
             ticks = part.trades.standing().as_ticks(symbol)
             places = Places(*partials(ticks, timeframe.length_us))
+            del part, ticks
             if cut is not None:
                 places = merged(together([places, cut]))
             if len(places):
@@ -197,5 +204,5 @@ class CandlePages:
         base = self.ladder[0]
         from_us = base.start_us(candle.start_us)
         stored_range = StoredRange(candle.instrument, base, from_us, end_us, newest=True)
-        rows = self.stored.read(stored_range, (end_us - from_us) // base.length_us + 1)
-        return bool(rows) and all(each["closed"] for each in rows)
+        parts = self.stored.read(stored_range, (end_us - from_us) // base.length_us + 1)
+        return bool(len(parts)) and all(parts.columns["closed"])

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from decimal import Decimal
+from itertools import chain
 from typing import Any, Final
 
 from psycopg import Connection, Cursor, sql
 
+from functions.history_query.api.formats import RowsOnRead
 from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.plan import plan_candles
 from shared.market.timeframes import Timeframe
 from shared.market.utc_days import DAY_US, begin_us
 from shared.realtime.readers import LiveState
 from shared.stores.postgres import Postgres
+from shared.wire.candle import DECIMALS, Candle
 from shared.wire.candle_json import candle_rows
 from shared.wire.gaps import touches
 
-Row = dict[str, Any]
-"""A candle in its output form."""
-
+_NAMES: Final = tuple(each.name for each in fields(Candle))[2:]
+_STORED_NAMES: Final = tuple(name for name in _NAMES if not name.endswith("_time_us"))
 _STORED: Final = sql.SQL("""
 SELECT start_us, trim_scale(open)::text AS open, trim_scale(high)::text AS high,
        trim_scale(low)::text AS low, trim_scale(close)::text AS close,
@@ -30,6 +33,7 @@ FROM candles
 WHERE instrument = %s AND timeframe = %s AND start_us >= %s AND start_us < %s
 ORDER BY start_us {} LIMIT %s
 """)
+_NONE: Final[Mapping[str, Sequence[Any]]] = dict.fromkeys(_STORED_NAMES, ())
 _COLD_DAYS: Final = "SELECT min(day), max(day) FROM cold_candle_days"
 
 
@@ -50,6 +54,49 @@ class StoredRange:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedCandles:
+    """Candles of a timeframe as lists by the names of `Candle`, exact numbers as text.
+
+    A page of them takes half the memory of its rows.
+    """
+
+    columns: Mapping[str, Sequence[Any]]
+
+    @classmethod
+    def of(cls, parts: Sequence[Mapping[str, Sequence[Any]]]) -> ListedCandles:
+        """Return the candles of all parts, one after the other."""
+        if len(parts) == 1:
+            return cls({name: parts[0][name] for name in _STORED_NAMES})
+        return cls({name: [*chain(*(part[name] for part in parts))] for name in _STORED_NAMES})
+
+    def __len__(self) -> int:
+        return len(self.columns["start_us"])
+
+    def at(self, rows: slice) -> ListedCandles:
+        """Return the candles of a slice."""
+        return ListedCandles({name: each[rows] for name, each in self.columns.items()})
+
+    def take(self, rows: Sequence[int]) -> ListedCandles:
+        """Return the candles with these numbers."""
+        columns = self.columns.items()
+        return ListedCandles({name: [each[row] for row in rows] for name, each in columns})
+
+    def rows(self) -> RowsOnRead:
+        """Return the candles in their output form."""
+        return RowsOnRead(
+            len(self), lambda rows: candle_rows(self.at(slice(rows.start, rows.stop)).columns)
+        )
+
+    def candles(self, symbol: str, timeframe: str) -> list[Candle]:
+        """Return the candles as values; first and last time are the start."""
+        starts = self.columns["start_us"]
+        columns = {**self.columns, "first_time_us": starts, "last_time_us": starts}
+        columns |= {name: list(map(Decimal, columns[name])) for name in DECIMALS}
+        values = zip(*(columns[name] for name in _NAMES), strict=True)
+        return [Candle(symbol, timeframe, *each) for each in values]
+
+
+@dataclass(frozen=True, slots=True)
 class StoredCandles:
     """Reads kept candles. Every method raises TransientError while a store is away."""
 
@@ -57,21 +104,21 @@ class StoredCandles:
     live: LiveState
     cold: Cold = NO_LAKE
 
-    def batches(self, stored_range: StoredRange, size: int) -> Iterator[list[Row]]:
+    def batches(self, stored_range: StoredRange, size: int) -> Iterator[ListedCandles]:
         """Yield the candles of the range, at most `size` at a time."""
         low, high = stored_range.from_us, stored_range.to_us
         while low < high:
             batch = self._read(replace(stored_range, from_us=low, to_us=high), size)
-            if traded := _traded(batch):
+            if len(traded := _traded(batch)):
                 yield traded
             if len(batch) < size:
                 return
             if stored_range.newest:
-                high = batch[-1]["t"] * 1000
+                high = batch.columns["start_us"][-1]
             else:
-                low = batch[-1]["t"] * 1000 + 1
+                low = batch.columns["start_us"][-1] + 1
 
-    def read(self, stored_range: StoredRange, count: int) -> list[Row]:
+    def read(self, stored_range: StoredRange, count: int) -> ListedCandles:
         """Return the first `count` candles of the range.
 
         If both stores have a candle, the higher revision wins, so the first candles of the union
@@ -80,27 +127,27 @@ class StoredCandles:
         """
         return _traded(self._read(stored_range, count))
 
-    def _read(self, stored_range: StoredRange, count: int) -> list[Row]:
-        by_start: dict[int, Row] = {}
+    def _read(self, stored_range: StoredRange, count: int) -> ListedCandles:
+        newest = stored_range.newest
         # Redis first: a candle persisted in between is then in both results, not in neither.
-        _join(by_start, self._live(stored_range))
+        bounds = (stored_range.timeframe, stored_range.from_us, stored_range.to_us)
+        live = self.live.candles(stored_range.symbol, *bounds).as_lists()
         with self.postgres.autocommit() as connection, connection.pipeline():  # one round trip
             stored = self._stored(connection, stored_range, count)
             days = connection.execute(_COLD_DAYS)
             gaps = open_gaps(
                 connection, stored_range.symbol, stored_range.from_us, stored_range.to_us
             )
-            _join(by_start, _rows(stored))
+            candles = _first([live, _lists(stored)], count, newest=newest)
             (first_day, last_day), spans = days.fetchall()[0], gaps.fetchall()
         low, high = stored_range.from_us, stored_range.to_us
-        if len(by_start) >= count:  # no lake candle beyond these can be among the first
-            edge_us = sorted(by_start, reverse=stored_range.newest)[count - 1] * 1000
-            low, high = (edge_us, high) if stored_range.newest else (low, edge_us + 1)
+        if len(candles) == count:  # no lake candle beyond these can be among the first
+            edge_us = candles.columns["start_us"][-1]
+            low, high = (edge_us, high) if newest else (low, edge_us + 1)
         if first_day and begin_us(first_day) < high and low < begin_us(last_day) + DAY_US:
-            _join(by_start, self._in_lake(replace(stored_range, from_us=low, to_us=high), count))
-        rows = [by_start[start] for start in sorted(by_start, reverse=stored_range.newest)[:count]]
-        mark_incomplete(spans, rows, stored_range.timeframe)
-        return rows
+            in_lake = self._in_lake(replace(stored_range, from_us=low, to_us=high), count)
+            candles = _first([candles.columns, in_lake], count, newest=newest)
+        return _marked(candles, spans, stored_range.timeframe)
 
     def watermark_us(self, symbol: str) -> int | None:
         """Return the instrument's watermark; None without live state."""
@@ -116,41 +163,57 @@ class StoredCandles:
             ).fetchone()
         return bool(row and row[0])
 
-    def _live(self, stored_range: StoredRange) -> list[Row]:
-        bounds = (stored_range.timeframe, stored_range.from_us, stored_range.to_us)
-        return candle_rows(self.live.candles(stored_range.symbol, *bounds).as_lists())
-
     def _stored(self, connection: Connection, stored_range: StoredRange, count: int) -> Cursor:
         statement = _STORED.format(sql.SQL("DESC" if stored_range.newest else "ASC"))
         return connection.execute(statement, (*stored_range.bounds, count))
 
-    def _in_lake(self, stored_range: StoredRange, count: int) -> list[Row]:
+    def _in_lake(self, stored_range: StoredRange, count: int) -> Mapping[str, Sequence[Any]]:
         with self.postgres.autocommit() as connection:
             plan = plan_candles(connection, stored_range.from_us, stored_range.to_us)
         if plan.is_hot:
-            return []
-        return candle_rows(
-            self.cold.candle_lists(
-                plan, *stored_range.bounds, count=count, newest=stored_range.newest
-            )
+            return _NONE
+        return self.cold.candle_lists(
+            plan, *stored_range.bounds, count=count, newest=stored_range.newest
         )
 
 
-def _rows(cursor: Cursor) -> list[Row]:
+def _lists(cursor: Cursor) -> Mapping[str, Sequence[Any]]:
     rows = cursor.fetchall()
-    names = [each.name for each in cursor.description or ()]
-    return candle_rows(dict(zip(names, zip(*rows, strict=True), strict=True))) if rows else []
+    return dict(zip(_STORED_NAMES, zip(*rows, strict=True), strict=True)) if rows else _NONE
 
 
-def _traded(rows: Sequence[Row]) -> list[Row]:
-    return [row for row in rows if row["n"]]
+def _traded(candles: ListedCandles) -> ListedCandles:
+    rows = [row for row, count in enumerate(candles.columns["trade_count"]) if count]
+    return candles if len(rows) == len(candles) else candles.take(rows)
 
 
-def _join(by_start: dict[int, Row], rows: Iterable[Row]) -> None:
-    for row in rows:
-        previous = by_start.get(row["t"])
-        if previous is None or row["revision"] > previous["revision"]:
-            by_start[row["t"]] = row
+def _first(
+    parts: Sequence[Mapping[str, Sequence[Any]]], count: int, *, newest: bool
+) -> ListedCandles:
+    """Return the first candles of all parts, of each start the one with the highest revision."""
+    candles = ListedCandles.of([part for part in parts if part["start_us"]] or [_NONE])
+    starts, revisions = candles.columns["start_us"], candles.columns["revision"]
+    by_start: dict[int, int] = {}
+    for row, start_us in enumerate(starts):
+        known = by_start.setdefault(start_us, row)
+        if revisions[row] > revisions[known]:
+            by_start[start_us] = row
+    rows = [by_start[start_us] for start_us in sorted(by_start, reverse=newest)[:count]]
+    return candles if rows == [*range(len(candles))] else candles.take(rows)
+
+
+def _marked(
+    candles: ListedCandles, spans: Sequence[tuple[int, int]], timeframe: Timeframe
+) -> ListedCandles:
+    """Clear `complete` of the candles that touch a span."""
+    if not spans:
+        return candles
+    flags = zip(candles.columns["start_us"], candles.columns["complete"], strict=True)
+    complete = [
+        is_complete and not touches(spans, start_us, timeframe.end_us(start_us))
+        for start_us, is_complete in flags
+    ]
+    return ListedCandles({**candles.columns, "complete": complete})
 
 
 def open_gaps(
@@ -162,16 +225,3 @@ def open_gaps(
         " AND from_us < %s AND to_us >= %s",
         (symbol, to_us, from_us),
     )
-
-
-def mark_incomplete(
-    spans: Sequence[tuple[int, int]], rows: Iterable[Row], timeframe: Timeframe
-) -> None:
-    """Clear `complete` of the candles that touch a span.
-
-    Candles folded on read need this, since a part that lies wholly in a gap does not exist and so
-    cannot mark them.
-    """
-    for row in rows if spans else ():
-        start_us = row["t"] * 1000
-        row["complete"] &= not touches(spans, start_us, timeframe.end_us(start_us))

@@ -89,7 +89,7 @@ class TickSlices:
         The first is `width_us` wide; the next ones grow while they hold few ticks, to the width
         that the rest of `count` ticks needs, if given. They ascend, or descend if `newest`. Slices
         end on whole minutes unless that makes them too large. Ticks received after
-        `received_until_us` are dropped before deduplication.
+        `received_until_us` are dropped before deduplication. Drop a slice before the next is read.
         """
         low = from_us // MINUTE_US * MINUTE_US
         high = -(-to_us // MINUTE_US) * MINUTE_US
@@ -114,18 +114,20 @@ class TickSlices:
             part = self._with_or_without_lake(
                 self._read, symbol, *bounds, received_until_us, newest=newest
             )
+            begin, end, size = part.from_us, part.to_us, len(part.trades)
             yield part
+            del part  # or two were in memory while the next one is read
             if newest:
-                high = part.from_us
+                high = begin
             else:
-                low = part.to_us
-            tick_count, is_empty = tick_count + len(part.trades), not len(part.trades)
-            if (part.from_us, part.to_us) != bounds:
-                width = max((part.to_us - part.from_us) // MINUTE_US, 1) * MINUTE_US
-            elif len(part.trades) * 2 * _GROWTH <= LARGEST_SLICE:
+                low = end
+            tick_count, is_empty = tick_count + size, not size
+            if (begin, end) != bounds:
+                width = max((end - begin) // MINUTE_US, 1) * MINUTE_US
+            elif size * 2 * _GROWTH <= LARGEST_SLICE:
                 wider = width * _GROWTH
                 if count > tick_count and not is_empty:
-                    needed_us = width * (count - tick_count) // len(part.trades)
+                    needed_us = width * (count - tick_count) // size
                     wider = min(width * _MOST_GROWTH, -(-needed_us // MINUTE_US) * MINUTE_US)
                 width = min(wider, _WIDEST_US)
 
@@ -281,6 +283,7 @@ class TickPages:
             rows = np.flatnonzero(_in_page(part.trades, from_us, to_us, page))
             for first in range(0, len(rows), _AT_ONCE):
                 yield part.trades.at(rows[first : first + _AT_ONCE])
+            del part
 
     def page(self, symbol: str, page: TickPage) -> tuple[list[Trades], OrderKey | None]:
         """Return ticks ascending, and the key of the last one read if there are more beyond it.
@@ -306,6 +309,7 @@ class TickPages:
                 edge = trades.key_at(int(selected[0 if newest else -1]))
             if len(rows) > len(selected):
                 return parts, edge
+            del source, trades
         return parts, None
 
 

@@ -257,7 +257,7 @@ class Flow:
         for part, low, high in covered(ladder, first_us, to_us):
             stored_range = StoredRange(symbol, part, low, high, newest=False)
             for batch in self.pages.stored.batches(stored_range, _BATCH):
-                for row in batch:
+                for row in batch.rows():
                     total.add(_of_candle(row))
             first_us = high
         total.add(self._of_ticks(symbol, first_us, to_us))
@@ -306,6 +306,7 @@ class Flow:
             times = trades.rows.time_us
             inside = slice(int(np.searchsorted(times, from_us)), int(np.searchsorted(times, to_us)))
             yield trades.at(inside), sides[inside]
+            del part, trades
 
 
 def _of_candle(row: Mapping[str, Any]) -> Volumes:

@@ -57,7 +57,9 @@ FROM unnest(%(names)s::text[]) AS requested (name) CROSS JOIN LATERAL (
 ) AS found
 """)
 _PIECES: Final = _STORED.format(
-    columns=sql.SQL("start_us, revision, open, high, low, close, volume, trade_count"),
+    columns=sql.SQL(
+        "start_us, revision, open, high, low, volume, trim_scale(close)::text, trade_count"
+    ),
     which=sql.SQL(""),
 )
 _FOLDS: Final = _STORED.format(
@@ -67,7 +69,7 @@ _FOLDS: Final = _STORED.format(
     which=sql.SQL("AND trade_count > 0 HAVING count(*) > 0"),
 )
 _FIRST: Final = _STORED.format(
-    columns=sql.SQL("start_us, open"),
+    columns=sql.SQL("start_us, trim_scale(open)::text"),
     which=sql.SQL("AND trade_count > 0 ORDER BY start_us LIMIT 1"),
 )
 
@@ -146,8 +148,8 @@ class _Piece(NamedTuple):
     open: Decimal
     high: Decimal
     low: Decimal
-    close: Decimal
     volume: Decimal
+    close: str
     trades: int
 
 
@@ -165,7 +167,7 @@ class _Day:
         """Fold in the next piece."""
         self.high, self.low = max(self.high, piece.high), min(self.low, piece.low)
         self.volume = EXACT.add(self.volume, piece.volume)
-        self.points.append(to_text(piece.close))
+        self.points.append(piece.close)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,14 +196,14 @@ class Overview:
             {
                 **_row(trades[name], folds.get(name), newest.get(name)),
                 "spread": quotes.get(name, NO_QUOTE)["spread"],
-                "session_open": to_text(opens[name][1]) if name in opens else None,
+                "session_open": opens[name][1] if name in opens else None,
             }
             for name in names
         ]
 
     def _opens(
         self, names: Sequence[str], requested: Sequence[str] | None, day: Timeframe, now_us: int
-    ) -> dict[str, tuple[int, Decimal]]:
+    ) -> dict[str, tuple[int, str]]:
         """Return the first price of the current session, with the start of its candle."""
         from_us = day.start_us(now_us)
         piece = max(
@@ -213,9 +215,11 @@ class Overview:
             name: (start_us, price)
             for name, start_us, price in self._stored(_FIRST, names, piece, from_us)
         }
-        for name, start_us, live in self._pieces(requested, piece, from_us):
-            if live.trades and (name not in opens or start_us < opens[name][0]):
-                opens[name] = start_us, live.open
+        live = _since(self._live(requested, piece), from_us).as_lists(("open",))
+        columns = (live[each] for each in ("instrument", "start_us", "open", "trade_count"))
+        for name, start_us, price, trades in zip(*columns, strict=True):
+            if trades and (name not in opens or start_us < opens[name][0]):
+                opens[name] = start_us, price
         return opens
 
     def _days(
@@ -275,10 +279,11 @@ class Overview:
         self, symbols: Sequence[str] | None, timeframe: Timeframe, from_us: int
     ) -> list[tuple[str, int, _Piece]]:
         """Return the live candles of a timeframe from `from_us` on, with their starts."""
-        live = self._live(symbols, timeframe)
-        columns = live.at(np.flatnonzero(live.start_us >= from_us)).as_lists()
-        numbers = (map(Decimal, columns[name]) for name in _Piece._fields[1:-1])
-        pieces = map(_Piece, columns["revision"], *numbers, columns["trade_count"])
+        columns = _since(self._live(symbols, timeframe), from_us).as_lists(_Piece._fields)
+        numbers = (map(Decimal, columns[name]) for name in ("open", "high", "low", "volume"))
+        pieces = map(
+            _Piece, columns["revision"], *numbers, columns["close"], columns["trade_count"]
+        )
         return list(zip(columns["instrument"], columns["start_us"], pieces, strict=True))
 
     def _live(self, symbols: Sequence[str] | None, timeframe: Timeframe) -> CandleColumns:
@@ -287,11 +292,14 @@ class Overview:
         return self.live.candles_of(symbols, timeframe, *_ALWAYS)
 
 
+def _since(part: CandleColumns, from_us: int) -> CandleColumns:
+    return part.at(np.flatnonzero(part.start_us >= from_us))
+
+
 def _newest(part: CandleColumns) -> CandleColumns:
-    """Return each instrument's newest candle."""
-    ascending = np.argsort(part.start_us, kind="stable").tolist()
-    rows = {part.names[row]: row for row in ascending}
-    return part.at(np.array(list(rows.values()), dtype=np.intp))
+    """Return each instrument's newest candle, of candles by name and time."""
+    last = dict(zip(part.names, range(len(part)), strict=True))
+    return part.at(np.array(list(last.values()), dtype=np.intp))
 
 
 def _row(trade: dict[str, Any], day: _Day | None, newest: dict[str, Any] | None) -> dict[str, Any]:

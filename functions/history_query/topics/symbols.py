@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any, Final
 
 from functions.history_query.api import openapi_schemas as spec
@@ -68,15 +67,13 @@ def _symbols(postgres: Postgres, live: LiveState) -> list[dict[str, Any]]:
     parameters = {"timeframe": longest.name, "names": names, "starts": starts}
     with postgres.connection() as connection:
         extents += connection.execute(EXTENTS, parameters)
-    by_name: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
-    for name, *extent in extents:
-        by_name[name].append((extent[0], extent[1], extent[2]))
+    by_name: dict[str, tuple[int, int, int]] = {}
+    for name, first, last, count in extents:
+        known = by_name.get(name)
+        if known is not None:
+            first, last, count = min(first, known[0]), max(last, known[1]), count + known[2]
+        by_name[name] = first, last, count
     return [
-        {
-            "symbol": name,
-            "first": min(first for first, _, _ in parts) // 1000,
-            "last": max(last for _, last, _ in parts) // 1000,
-            "n": sum(trades for _, _, trades in parts),
-        }
-        for name, parts in sorted(by_name.items())
+        {"symbol": name, "first": first // 1000, "last": last // 1000, "n": count}
+        for name, (first, last, count) in sorted(by_name.items())
     ]

@@ -26,9 +26,9 @@ import numpy.typing as npt
 from shared.analysis.candle_series import Floats, Ints, at
 from shared.analysis.detectors.candlestick_table import CANDLESTICKS, Candlestick
 from shared.analysis.detectors.tape import Tape
-from shared.runtime.memory import without_dataframes
+from shared.runtime.memory import FRAMES, without
 
-with without_dataframes():
+with without(FRAMES):
     import talib
     from talib import abstract
 

@@ -37,6 +37,7 @@ from tests.shared.lake.house import House as Lake
 
 SYMBOL: Final = "BUSY-USD"
 ROWS: Final = 300_000
+MINUTE_US: Final = 60_000_000
 MOST_MIB: Final = 220
 """Measured: 203, of which 161 are the loaded libraries; 211 when pages were made whole."""
 SOURCE: Final = Path(__file__).parents[3] / "functions/history_query/main.py"
@@ -84,6 +85,24 @@ def cold_day(lake: Lake) -> int:
             (SYMBOL, int(times[0]), int(times[-1])),
         )
     return begin
+
+
+def stored_candles(lake: Lake) -> None:
+    """Write 10,100 of its minutes, all different, which are in Postgres alone."""
+    begin = time.time_ns() // 60_000_000_000 * MINUTE_US - 12_000 * MINUTE_US
+    with lake.postgres.connection() as connection:
+        connection.execute(
+            """
+            INSERT INTO candles (instrument, timeframe, start_us, open, high, low, close, volume,
+                notional, trade_count, buy_volume, sell_volume, first_time_us, last_time_us,
+                closed, partial, complete, revision)
+            SELECT %s, '1m', %s + n * %s::bigint, 1e5 + n / 1e2, 2e5 + n / 1e2, 9e4 + n / 1e2,
+                1e5 + n / 7.0, n / 1e4, n * 10.0001, n, n / 2e4, n / 2e4, 0, 0,
+                true, false, true, n
+            FROM generate_series(1, 10100) AS n
+            """,
+            (SYMBOL, begin, MINUTE_US),
+        )
 
 
 @contextmanager
@@ -146,6 +165,7 @@ def test_the_largest_reads_of_the_lake_stay_within_a_bound_of_memory(
     However many ticks a range has.
     """
     begin = cold_day(lake)
+    stored_candles(lake)
     bounds = {
         "from": datetime.fromtimestamp(begin / 1e6, UTC).isoformat(),
         "to": datetime.fromtimestamp((begin + DAY_US) / 1e6, UTC).isoformat(),
@@ -157,6 +177,8 @@ def test_the_largest_reads_of_the_lake_stay_within_a_bound_of_memory(
             (ticks, {"limit": "10000"}),
             (ticks, {"limit": "10000", "format": "parquet"}),
             (candles, {"timeframe": "1m", "limit": "10000", "as_of": bounds["to"]}),
+            (candles, {"timeframe": "1m", "limit": "10000"}),
+            (candles, {"timeframe": "1m", "limit": "10000", "format": "csv"}),
             (bars, {"type": "tick:10", "limit": "10000"}),
             (ticks, {"limit": "all", "format": "ndjson", **bounds}),
         ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -54,10 +55,12 @@ def minutes(symbol: str) -> list[Candle]:
     return [candle(symbol, "1m", START_US + n * 60_000_000) for n in range(0, 2_900, 7)]
 
 
-def everything(house: House, valkey: redis.Redis, *, newest: bool = False) -> list[dict[str, Any]]:
+def everything(
+    house: House, valkey: redis.Redis, *, newest: bool = False
+) -> Sequence[Mapping[str, Any]]:
     kept = StoredCandles(house.postgres, LiveState(valkey, 1, (MINUTE,)), house.cold)
     wanted = StoredRange(house.symbol, MINUTE, START_US, START_US + 4 * DAY_US, newest)
-    found = [each for batch in kept.batches(wanted, 100) for each in batch]
+    found = [each for batch in kept.batches(wanted, 100) for each in batch.rows()]
     return found[::-1] if newest else found
 
 
