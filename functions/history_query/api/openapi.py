@@ -55,7 +55,10 @@ DOCUMENT: Final[Json] = {
         "title": "Kandle history",
         "version": "1",
         "description": "Exact candles and prices from live and stored data. Every error is"
-        " application/problem+json and names the parameter and the fix.",
+        " application/problem+json and names the parameter and the fix. One answer of more than"
+        " 2,000 rows is computed at a time, and four smaller ones; others wait. Whole ranges"
+        " (`limit=all`) are read and sent page by page to four clients at once; another waits 10 s,"
+        " then gets 503. A client that reads nothing of its own for 60 s is disconnected.",
     },
     "servers": [{"url": "/"}],
     "security": [{}, {"token": []}],

@@ -67,7 +67,9 @@ class BarPages:
         edge = page_bars.end(0 if page.newest else -1) if has_more else None
         return BarsOfPage(self._rows(symbol, page, page_bars.bars), edge, page_bars.end(0))
 
-    def before(self, symbol: str, page: BarPage, place: OrderKey, count: int) -> Sequence[Row]:
+    def before(
+        self, symbol: str, page: BarPage, place: OrderKey | None, count: int
+    ) -> Sequence[Row]:
         """Return up to `count` bars before the one that ends at `place`, ascending."""
         earlier = replace(page, from_us=0, to_us=FURTHEST_US, limit=count, newest=True, place=place)
         return self.page(symbol, earlier).bars

@@ -27,6 +27,8 @@ from shared.wire.candle import Candle
 from shared.wire.candle_json import candle_json
 from shared.wire.gaps import touches
 
+_STORED_AT_ONCE: Final = 2_000
+"""Stored candles that are many objects at once; those of a larger page are packed."""
 _PARTS_AT_ONCE: Final = 10_001
 _PART_BATCHES: Final = 6
 _TICK_SLICES: Final = 16
@@ -110,17 +112,31 @@ class CandlePages:
     def _stored(self, symbol: str, page: Page, part: Timeframe) -> tuple[Sequence[Row], bool]:
         """Return stored candles of the timeframe, possibly under another name, ascending."""
         stored_range = StoredRange(symbol, part, page.from_us, page.to_us, page.newest)
-        batches: list[ListedCandles] = []
-        count = 0
-        for batch in self.stored.batches(stored_range, page.limit + 1):
-            batches.append(batch)
-            count += len(batch)
-            if count > page.limit:
+        pieces: list[tuple[int, ListedCandles | bytes]] = []
+        room, has_more = page.limit, False
+        for batch in self.stored.batches(stored_range, min(page.limit + 1, _STORED_AT_ONCE)):
+            has_more = len(batch) > room
+            some = batch.at(slice(room))
+            room -= len(some)
+            ascending = some.at(slice(None, None, -1)) if page.newest else some
+            held = ascending.packed() if page.limit > _STORED_AT_ONCE else ascending
+            pieces.append((len(some), held))
+            if has_more:
                 break
-        if not batches:
-            return (), False
-        candles = ListedCandles.of([batch.columns for batch in batches]).at(slice(page.limit))
-        return candles.at(slice(None, None, -1 if page.newest else 1)).rows(), count > page.limit
+        if page.newest:
+            pieces.reverse()
+
+        def rendered(rows: range) -> list[Row]:
+            result: list[Row] = []
+            end = 0
+            for length, held in pieces:
+                begin, end = end, end + length
+                if begin < rows.stop and rows.start < end:
+                    each = held if isinstance(held, ListedCandles) else ListedCandles.unpacked(held)
+                    result += each.at(slice(max(rows.start - begin, 0), rows.stop - begin)).rows()
+            return result
+
+        return RowsOnRead(page.limit - room, rendered), has_more
 
     def _computed(self, symbol: str, page: Page, now_us: int) -> tuple[list[Candle], bool]:
         """Return candles folded from ticks or from shorter candles, ascending."""

@@ -8,9 +8,9 @@ from decimal import Decimal
 from itertools import chain
 from typing import Any, Final
 
+import orjson
 from psycopg import Connection, Cursor, sql
 
-from functions.history_query.api.formats import RowsOnRead
 from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.plan import plan_candles
 from shared.market.timeframes import Timeframe
@@ -55,10 +55,7 @@ class StoredRange:
 
 @dataclass(frozen=True, slots=True)
 class ListedCandles:
-    """Candles of a timeframe as lists by the names of `Candle`, exact numbers as text.
-
-    A page of them takes half the memory of its rows.
-    """
+    """Candles of a timeframe as lists by the names of `Candle`, exact numbers as text."""
 
     columns: Mapping[str, Sequence[Any]]
 
@@ -81,11 +78,18 @@ class ListedCandles:
         columns = self.columns.items()
         return ListedCandles({name: [each[row] for row in rows] for name, each in columns})
 
-    def rows(self) -> RowsOnRead:
+    def packed(self) -> bytes:
+        """Return them as few objects, for a large page; `unpacked` reads it."""
+        return orjson.dumps(self.columns)
+
+    @classmethod
+    def unpacked(cls, body: bytes) -> ListedCandles:
+        """Read what `packed` returned."""
+        return cls(orjson.loads(body))
+
+    def rows(self) -> list[dict[str, Any]]:
         """Return the candles in their output form."""
-        return RowsOnRead(
-            len(self), lambda rows: candle_rows(self.at(slice(rows.start, rows.stop)).columns)
-        )
+        return candle_rows(self.columns)
 
     def candles(self, symbol: str, timeframe: str) -> list[Candle]:
         """Return the candles as values; first and last time are the start."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import isnan
 from typing import Any, Final
 
 import numpy as np
@@ -21,20 +22,20 @@ _DAY_MS: Final = DAY_US // 1000
 _INPUTS: Final = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"}
 
 
-def indicator_values(
+def with_indicators(
     indicators: Sequence[AnyIndicator],
     rows: Sequence[Row],
     before: Before,
     length_us: int | None = None,
-) -> list[dict[str, float | None]]:
-    """Return the indicator values of each candle of the page; None where there is none yet.
+) -> Sequence[Row]:
+    """Return the candles of the page with their indicators' values; None where there is none yet.
 
     `length_us`: of the candles; None for bars, which have any length. The values are floats of 10
     digits and never become prices. Raises TransientError, and ParameterError if a day has too many
     bars.
     """
-    if not rows:
-        return []
+    if not rows or not indicators:
+        return rows
     count = warm_up(indicators)
     of_day = [each for each in indicators if isinstance(each, TalibIndicator) and each.of_day]
     if of_day:
@@ -53,8 +54,12 @@ def indicator_values(
     }
     inputs["start_us"] = np.array([each["t"] * 1000 for each in candles])
     columns = compute(indicators, **inputs)
-    texts = {name: values[len(earlier) :].tolist() for name, values in columns.items()}
+    values = zip(*(each[len(earlier) :].tolist() for each in columns.values()), strict=True)
     return [
-        {name: None if np.isnan(values[n]) else values[n] for name, values in texts.items()}
-        for n in range(len(rows))
+        {**row, "indicators": dict(zip(columns, map(_json, of_row), strict=True))}
+        for row, of_row in zip(candles[len(earlier) :], values, strict=True)
     ]
+
+
+def _json(value: float) -> float | None:
+    return None if isnan(value) else value

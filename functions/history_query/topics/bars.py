@@ -18,7 +18,7 @@ from functions.history_query.api.parameters import DEFAULT_BARS, BarPage, read_b
 from functions.history_query.api.presentation import Presentation
 from functions.history_query.api.streaming import PAGE, is_whole_range, streamed_rows
 from functions.history_query.queries.bars import BAR_FIELDS, BarPages
-from functions.history_query.queries.indicators import indicator_values
+from functions.history_query.queries.indicators import with_indicators
 from functions.history_query.topics import candles
 from shared.market.order import OrderKey
 
@@ -93,13 +93,8 @@ def handlers(bars: BarPages, exists: Callable[[str], bool]) -> Handlers:
         page_bars, edge, place = bars.page(symbol, bar_page)
         if not page_bars and not exists(symbol):
             return unknown(symbol)
-        rows: Sequence[Row] = page_bars
-        if bar_page.indicators and place is not None:
-            before = partial(bars.before, symbol, bar_page, place)
-            rows = [*page_bars]
-            values = indicator_values(bar_page.indicators, rows, before)
-            rows = [{**row, "indicators": each} for row, each in zip(rows, values, strict=True)]
-        shown = map(presentation.row, rows)
+        before = partial(bars.before, symbol, bar_page, place)
+        shown = map(presentation.row, with_indicators(bar_page.indicators, page_bars, before))
         envelope = {"symbol": symbol, "type": bar_page.type.name}
         return presentation.answer(
             request, Content("bars", envelope, shown, bar_page.cursor(edge), frozenset({"time"}))

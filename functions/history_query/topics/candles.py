@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import islice
 from typing import Final
 
@@ -19,7 +18,7 @@ from functions.history_query.api.parameters import Page, read_page
 from functions.history_query.api.presentation import CANDLE_COLUMNS, Presentation
 from functions.history_query.api.streaming import PAGE, is_whole_range, streamed_rows
 from functions.history_query.queries.candles import CandlePages
-from functions.history_query.queries.indicators import indicator_values
+from functions.history_query.queries.indicators import with_indicators
 
 OWN: Final = spec.queries(
     """
@@ -110,15 +109,15 @@ def handlers(pages: CandlePages) -> Handlers:
             first_page = read_page({**query, "limit": str(PAGE)}, pages.ladder)
             return streamed_rows(symbol, presentation, first_page, following, pages.exists)
         page = read_page(query, pages.ladder)
-        rows: Sequence[Row]
         rows, cursor = pages.page(symbol, page)
         if not rows and not pages.exists(symbol):
             return unknown(symbol)
-        if page.indicators and rows:
-            rows = list(rows)
-            before = partial(pages.before, symbol, page, rows[0]["t"] * 1000)
-            values = indicator_values(page.indicators, rows, before, page.timeframe.length_us)
-            rows = [{**c, "indicators": each} for c, each in zip(rows, values, strict=True)]
+        rows = with_indicators(
+            page.indicators,
+            rows,
+            lambda count: pages.before(symbol, page, rows[0]["t"] * 1000, count),
+            page.timeframe.length_us,
+        )
         if presentation.fill != "none":
             previous = presentation.fill == "previous"
             rows, is_cut = _filled(pages, symbol, page, query.get("cursor"), rows, previous)

@@ -80,6 +80,26 @@ def test_candles_of_any_timeframe_equal_the_definition(
                 assert_candles(house, "A/B", timeframe, ticks, limit=str(limit))
 
 
+def test_a_large_page_is_held_in_pieces(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of stored candles that is read and packed in pieces is the same, in both ways."""
+    fill(house, "A", 5, 300, 50, gap_us=40_000_000)
+
+    def answers() -> list[str]:
+        pages_read = [
+            house.get("/api/candles/A", limit=limit, format=name, **way)
+            for way in WAYS
+            for limit in ("50", "10000")
+            for name in ("json", "csv")
+        ]
+        return [each.text + each.headers.get("x-kandle-next", "") for each in pages_read]
+
+    at_once = answers()
+    assert at_once[0].count('"o":') == 50
+    assert at_once[2].count('"o":') > 100
+    monkeypatch.setattr(pages, "_STORED_AT_ONCE", 7)
+    assert answers() == at_once
+
+
 def test_the_candle_that_began_before_the_first_tick_is_partial(house: House) -> None:
     """A candle made on reading is partial if it began before the first tick, as a stored one is."""
     first_us = START_US // MINUTE_US * MINUTE_US  # no base candle is partial
