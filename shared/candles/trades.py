@@ -81,7 +81,15 @@ class Rows:
 
     def at(self, rows: NDArray[Any] | slice) -> Rows:
         """Return the rows of an index, a mask or a slice."""
-        return Rows(*(getattr(self, field.name)[rows] for field in fields(self)))
+        time_us = self.time_us[rows]
+        columns = (getattr(self, field.name) for field in fields(self)[1:])
+        return Rows(
+            time_us,
+            *(
+                np.broadcast_to(each[:1], time_us.shape) if _is_constant(each) else each[rows]
+                for each in columns
+            ),
+        )
 
 
 _NONE: Final = np.zeros(0, dtype=np.int64)
@@ -170,7 +178,22 @@ def concatenated(parts: Sequence[Rows]) -> Rows:
     if len(parts) == 1:
         return parts[0]
     names = [field.name for field in fields(Rows)]
-    return Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    return Rows(*(_joined([getattr(part, name) for part in parts]) for name in names))
+
+
+def constant(text: str, count: int) -> Texts:
+    """Return a column that repeats a text in no memory; it is read-only."""
+    return np.broadcast_to(np.array(text, dtype=object), (count,))
+
+
+def _is_constant(column: NDArray[Any]) -> bool:
+    return column.strides == (0,) and len(column) > 0
+
+
+def _joined(columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    if all(map(_is_constant, columns)) and len({each[0] for each in columns}) == 1:
+        return constant(columns[0][0], sum(map(len, columns)))
+    return np.concatenate(columns)
 
 
 def batches_of(rows: Rows, symbol: str) -> Iterator[Ticks]:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 
-from shared.candles.trades import MINUTE_US, Rows
+from shared.candles.trades import MINUTE_US, Rows, constant
 from shared.lake.decimal_columns import to_decimals, to_mantissas
 from shared.lake.tables import TICKS
 from shared.market.order import NO_ORDER_ID, source_key
@@ -189,8 +189,10 @@ def _dictionary(column: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
 
 def _texts(column: pa.Array) -> NDArray[np.object_]:
     if column.null_count == len(column):
-        return np.full(len(column), "", dtype=object)
+        return constant("", len(column))
     values, indices = _dictionary(column)
+    if len(values) == 1 and not column.null_count:
+        return constant(values[0].as_py(), len(column))
     texts: NDArray[np.object_] = np.array([*values.to_pylist(), ""], dtype=object)[indices]
     return texts
 

@@ -38,8 +38,8 @@ from tests.shared.lake.house import House as Lake
 SYMBOL: Final = "BUSY-USD"
 ROWS: Final = 300_000
 MINUTE_US: Final = 60_000_000
-MOST_MIB: Final = 212
-"""Measured: 201, of which 156 are the loaded libraries."""
+MOST_MIB: Final = 206
+"""Measured: 197 (209 before), of which 156 are the loaded libraries."""
 SOURCE: Final = Path(__file__).parents[3] / "functions/history_query/main.py"
 
 
@@ -160,7 +160,7 @@ def received(client: httpx.Client, path: str, parameters: dict[str, str]) -> int
 def test_the_largest_reads_of_the_lake_stay_within_a_bound_of_memory(
     servers: dict[str, str], lake: Lake
 ) -> None:
-    """The largest reads, one after the other and eight at once, stay under 212 MiB.
+    """The largest reads, one after the other and eight at once, stay under 206 MiB.
 
     However many ticks a range has.
     """
