@@ -86,6 +86,15 @@ def test_what_is_asked_for_is_exposed() -> None:
             assert labels_in(expression) <= labels | {"namespace"}, where
 
 
+def test_docs_name_metrics_as_they_are_exposed() -> None:
+    """Each metric in the docs has the name that a scrape has, with its `_total`."""
+    names = {name.removesuffix("_bucket") for name in exposed()}
+    names |= {metrics.TRIGGER_IN_FLIGHT, f"{metrics.BROKER_EVENTS}_total"}
+    for path in (ROOT / "docs").rglob("*.md"):
+        told = set(re.findall(r"\bkandle_[a-z0-9_]+\b", path.read_text()))
+        assert told <= names, path.name
+
+
 def test_replicas_of_a_stream_are_not_added_up() -> None:
     """Each NATS server reports its replicas of a stream: no query adds them up."""
     for where, expression in expressions():
