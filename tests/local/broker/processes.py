@@ -69,7 +69,7 @@ class NatsServer:
     def stop(self, number: int = signal.SIGTERM) -> None:
         if self._process is not None:
             self._process.send_signal(number)
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
 
@@ -111,7 +111,7 @@ class BrokerRun:
             self._process = forked("local.broker", arguments, environment, stderr)
         if ready:
             try:
-                eventually(self._is_ready, 20)
+                eventually(self._is_ready)
             except AssertionError:
                 self.stop(signal.SIGKILL)
                 raise
@@ -131,14 +131,14 @@ class BrokerRun:
         if self._process is None:
             return None
         self._process.send_signal(number)
-        code = self._process.wait(15)
+        code = self._process.wait(60)
         self._process = None
         return code
 
     def wait(self) -> int:
         """Wait for a broker to end by itself; return its exit code."""
         assert self._process is not None
-        code = self._process.wait(15)
+        code = self._process.wait(60)
         self._process = None
         return code
 

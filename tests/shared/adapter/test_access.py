@@ -68,7 +68,7 @@ def serving(app: ASGIApp) -> Iterator[httpx.Client]:
         thread.start()
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         try:
-            eventually(lambda: server.started, 20)
+            eventually(lambda: server.started)
             with httpx.Client(base_url=url, timeout=30) as client:
                 yield client
         finally:

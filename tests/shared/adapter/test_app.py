@@ -81,7 +81,7 @@ class Function:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(15)
+        self.process.wait(60)
 
 
 def started(function: Function) -> Function:
@@ -91,7 +91,7 @@ def started(function: Function) -> Function:
         except httpx.TransportError:
             return False
 
-    eventually(live, 20)
+    eventually(live)
     return function
 
 
@@ -287,7 +287,7 @@ def test_sigterm_finishes_events_in_flight(tmp_path: Path, subscriber: Subscribe
     function.hold.unlink()
     sender.join()
     assert [answer.status_code for answer in answers] == [204]
-    assert function.process.wait(10) in (0, -signal.SIGTERM)
+    assert function.process.wait(60) in (0, -signal.SIGTERM)
 
 
 def test_without_a_sink_a_single_output_is_the_reply(
