@@ -47,11 +47,14 @@ def merged(
         if ends and sum(cuts) < _STEP:  # the source that ends first keeps all others back
             read(heappop(ends)[1])
             continue
-        at = _STEP // len(held)
-        groups = [_group(rows, at, key, group_us) for rows in held if len(rows) > at]
-        near = min([whole, *groups])
-        few = [_before(rows, near, key) for rows in held]
-        parts = list(zip(held, few if any(few) else cuts, strict=True))
+        if sum(cuts) > _STEP:
+            some = [rows for rows, cut in zip(held, cuts, strict=True) if cut]
+            at = _STEP // len(some)
+            groups = [_group(rows, at, key, group_us) for rows in some if len(rows) > at]
+            near = min([whole, *groups])
+            few = [_before(rows, near, key) for rows in held]
+            cuts = few if any(few) else cuts
+        parts = list(zip(held, cuts, strict=True))
         held = [rows.slice(cut) for rows, cut in parts if cut < len(rows)]
         yield fold(pa.concat_tables(rows.slice(0, cut) for rows, cut in parts))
 
