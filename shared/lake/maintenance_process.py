@@ -69,8 +69,8 @@ class Rounds:
             if self._process is not None:
                 if self._process.poll() is None:
                     return
-                self._ended(self._process)
-                self._process = None
+                ended, self._process = self._process, None
+                self._ended(ended)
             if self._is_due(time.monotonic()):
                 self._start(time.monotonic())
         finally:

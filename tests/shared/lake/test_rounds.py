@@ -185,6 +185,19 @@ def test_a_round_that_is_ended_at_its_limit_has_more_time_the_next_time(
     until(rounds, lambda: not lake.sql("SELECT 1 FROM lake_failures"))
 
 
+def test_a_round_whose_results_cannot_be_read_does_not_stop_the_next(
+    lake: House, rounds: Rounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A defect met in a round's results is raised once, and later rounds are run."""
+    monkeypatch.setattr(maintenance_process, "_EACH_S", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(maintenance_process, "record", None)
+        with pytest.raises(TypeError):
+            until(rounds, lambda: False)
+    lake.put(generated(10, 50, 9_000_000))
+    until(rounds, lambda: not lake.sql(WAITS))
+
+
 def test_a_defect_in_one_piece_of_work_stops_no_other(
     lake: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
