@@ -82,7 +82,7 @@ class Hour:
 
         for shard in range(RULES.shards):
             self._engine.run(shard, record)
-            self._eviction.evict(self._engine, shard, self.now_us)
+            self._eviction.evict(self._engine, shard)
 
 
 def by_key(client: redis.Redis) -> Counter[str]:

@@ -26,7 +26,7 @@ from benchmarks._platform import Platform, running
 from benchmarks.storage import market
 from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
-from shared.candles.folds import Places, merged, rolled_up, together
+from shared.candles.folds import KeyedRecords, merged, rolled_up
 from shared.candles.partials import partials
 from shared.lake.candle_days import copy_candles
 from shared.lake.candle_retention import drop_candles
@@ -71,9 +71,8 @@ def load(platform: Platform) -> None:
         begin_us = time.time_ns() // 1000 - span_us
         for event_id, ticks in market(1, begin_us, events, _BATCH, span_us // events):
             ticks_writer([(event_id, ticks)])
-            entry, start_us, records = partials(ticks, ladder[0].length_us)
-            parts.append(Places(entry, start_us, records))
-        base = merged(together(parts))
+            parts.append(partials(ticks, ladder[0].length_us))
+        base = merged(KeyedRecords.of(parts))
         ready = [
             candle
             for each in ladder

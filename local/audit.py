@@ -10,7 +10,7 @@ import redis
 from psycopg import Connection, sql
 from psycopg.rows import class_row
 
-from shared.candles.folds import flagged, rolled_up, together
+from shared.candles.folds import KeyedRecords, flagged, rolled_up
 from shared.lake.cold import Cold
 from shared.lake.plan import plan_candles
 from shared.market.timeframes import Timeframe
@@ -133,7 +133,7 @@ def truth(
         parts = [*recomputed(connection, names, first_us, last_us, base, cold)]
     if not parts:
         return candles
-    merged = together(parts)
+    merged = KeyedRecords.of(parts)
     for timeframe in ladder:
         rolled = rolled_up(merged, timeframe)
         starts = rolled.start_us

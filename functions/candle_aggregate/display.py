@@ -8,19 +8,20 @@ next trade, or the closed candle, says it again. normalize shows the trades.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from functions.candle_aggregate.publish import candle_bodies, candle_events
 from functions.candle_aggregate.steps.cache import Ints
 from functions.candle_aggregate.steps.levels import Level
 from functions.candle_aggregate.steps.step import Computed, Steps, TickEvent
 from functions.candle_aggregate.steps.store import Lease
 from shared.adapter.event import Event, OutgoingEvent
-from shared.market.blocks import CLOSED, PRICED, Records, concatenated, merge
+from shared.candles.folds import KeyedRecords, merged
+from shared.market.blocks import CLOSED, PRICED
 from shared.market.shards import shard_of
 from shared.market.timeframes import Timeframe
 from shared.realtime.keys import Block
@@ -29,7 +30,6 @@ from shared.wire import busts, events
 from shared.wire.candle_columns import CandleColumns, decode_columns
 from shared.wire.compression import decompress
 
-_CANDLES_AN_EVENT: Final = 2_000
 _REPAIRED_SHOWN: Final = 500
 """Of each part of a batch: a rebuild of years is no news of a screen."""
 
@@ -70,11 +70,12 @@ class Display:
             return []
         columns = []
         if computed.levels:
-            every = np.unique(np.concatenate([each.places.instrument for each in computed.levels]))
+            every = np.unique(np.concatenate([each.candles.instrument for each in computed.levels]))
             watched = self._watched_of(every, selections, steps)
             levels = [each for each in computed.levels if each.timeframe in timeframes]
             columns = [_closed(each, watched, steps) for each in levels]
-            self._note(computed.levels[0], watched)
+            base = computed.levels[0].candles
+            self._note(base.instrument, base.start_us, watched)
         columns += self._open(timeframes, steps, leases, now_us)
         newest_us = max((event.received_us for event in applied), default=0)
         self._received_us = max(self._received_us, newest_us)
@@ -118,12 +119,19 @@ class Display:
         mask = np.fromiter(map(is_watched, gids.tolist()), dtype=bool, count=len(gids))
         return np.asarray(gids[mask], dtype=np.int64)
 
-    def _note(self, base: Level, watched: Ints) -> None:
-        """Note which instruments' base candles a step changed, and when the newest begins."""
-        places = base.places.at(np.isin(base.places.instrument, watched))
-        gids = places.instrument
-        np.maximum.at(self._start_us, gids, places.start_us)
-        self._changed[gids] = True
+    def note_corrected(self, shard: int, starts_us: Mapping[str, int], steps: Steps) -> None:
+        """Note open candles that no step has changed: by instrument the latest start."""
+        gids = steps.cache.instruments.gids(list(starts_us))
+        watched = self._watched_of(gids, self._watched.all_of([shard]), steps)
+        self._grow(len(steps.cache.instruments))
+        starts = np.array(list(starts_us.values()), dtype=np.int64)
+        self._note(gids, starts, watched)
+
+    def _note(self, gids: Ints, starts_us: Ints, watched: Ints) -> None:
+        """Note which watched instruments have changed, and when their newest candle begins."""
+        is_watched = np.isin(gids, watched)
+        np.maximum.at(self._start_us, gids[is_watched], starts_us[is_watched])
+        self._changed[gids[is_watched]] = True
 
     def busts(self, event: Event, shards: int) -> list[OutgoingEvent]:
         """Return what an event says that ends trades of watched instruments.
@@ -186,71 +194,41 @@ class Display:
         base, starts = steps.rules.ladder[0], self._start_us[gids]
         columns = []
         for start_us in np.unique(starts).tolist():
-            open_gids = gids[starts == start_us]
+            same_start = gids[starts == start_us]
             blocks = {
                 each: Block(each.name, each.start_us(start_us)) for each in [base, *timeframes]
             }
-            steps.read_records({block: [open_gids] for block in blocks.values()}, leases)
-            rows = steps.cache.rows(blocks[base], open_gids).astype(np.int64)
-            open_gids, rows = open_gids[rows >= 0], rows[rows >= 0]
-            now = steps.cache.pool.at(rows)
-            is_open = ~now.has(CLOSED) & now.has(PRICED)
-            open_gids, now = open_gids[is_open], now.at(is_open)
+            steps.read_records({block: [same_start] for block in blocks.values()}, leases)
+            now = _open_records(blocks[base], same_start, steps)
             for timeframe in timeframes:
                 block = blocks[timeframe]
-                folds = now if timeframe is base else _with_fold(now, open_gids, block, steps)
-                columns.append(_columns(timeframe, block.start_us, open_gids, folds, steps))
+                parts = [
+                    KeyedRecords(now.instrument, now.start_us * 0 + block.start_us, now.records)
+                ]
+                if timeframe is not base:
+                    parts.insert(0, _open_records(block, same_start, steps))
+                names = steps.cache.instruments.names
+                columns.append(merged(KeyedRecords.of(parts)).columns(timeframe.name, names))
         return columns
 
 
-def _with_fold(now: Records, gids: Ints, block: Block, steps: Steps) -> Records:
-    """Merge open base records with the folds of the interval's closed ones."""
+def _open_records(block: Block, gids: Ints, steps: Steps) -> KeyedRecords:
+    """Return the open candles of a block; of a longer one the folds of closed base candles."""
     rows = steps.cache.rows(block, gids).astype(np.int64)
-    has_fold = rows >= 0
-    folds = steps.cache.pool.at(rows[has_fold])
-    revision = np.maximum(folds.data["revision"], now.data["revision"][has_fold])
-    joined = merge(folds, now.at(has_fold))
-    joined.data["revision"] = revision
-    order = np.argsort(np.append(np.flatnonzero(has_fold), np.flatnonzero(~has_fold)))
-    return concatenated([joined, now.at(~has_fold)]).at(order)
-
-
-def _columns(
-    timeframe: Timeframe, start_us: int, gids: Ints, records: Records, steps: Steps
-) -> CandleColumns:
-    names = [steps.cache.instruments.names[gid] for gid in gids.tolist()]
-    starts = np.full(len(names), start_us, dtype=np.int64)
-    columns = CandleColumns(timeframe.name, names, starts, records)
-    return columns.at(np.flatnonzero(records.has(PRICED)))
+    gids, records = gids[rows >= 0], steps.cache.pool.at(rows[rows >= 0])
+    starts = np.full(len(gids), block.start_us, dtype=np.int64)
+    is_open = ~records.has(CLOSED) & records.has(PRICED)
+    return KeyedRecords(gids, starts, records).at(is_open)
 
 
 def _closed(level: Level, watched: Ints, steps: Steps) -> CandleColumns:
-    places = level.places
-    ready = np.isin(places.instrument, watched)
-    ready &= places.records.has(CLOSED) & places.records.has(PRICED)
-    return places.at(ready).columns(level.timeframe.name, steps.cache.instruments.names)
+    candles = level.candles
+    ready = np.isin(candles.instrument, watched)
+    ready &= candles.records.has(CLOSED) & candles.records.has(PRICED)
+    return candles.at(ready).columns(level.timeframe.name, steps.cache.instruments.names)
 
 
 def _candle_events(parts: Sequence[CandleColumns], received_us: int) -> list[OutgoingEvent]:
-    """Return events that are named by what they say: same content, same id."""
-    bodies, batch, size = [], [], 0
-    for part in parts:
-        for first in range(0, len(part), _CANDLES_AN_EVENT):
-            rows = np.arange(first, min(first + _CANDLES_AN_EVENT, len(part)))
-            batch.append(part.at(rows).encode())
-            size += len(rows)
-            if size >= _CANDLES_AN_EVENT:
-                bodies.append(b"".join(batch))
-                batch, size = [], 0
-    if batch:
-        bodies.append(b"".join(batch))
+    bodies = (body for part in parts for body, _ in candle_bodies(part))
     about = {events.RECEIVED: str(received_us)} if received_us else {}
-    return [
-        OutgoingEvent.packed(
-            f"display/{hashlib.blake2b(body, digest_size=16).hexdigest()}",
-            events.CANDLES,
-            body,
-            about,
-        )
-        for body in bodies
-    ]
+    return list(candle_events("display", bodies, about))

@@ -94,7 +94,7 @@ class _Work:
 class Engine:
     """The live state as one replica works on it. Every method may be called from any thread.
 
-    `clock`: the wall clock in microseconds.
+    `clock`: microseconds since 1970 UTC, which never go back.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Engine:
     ) -> None:
         self.store, self.rules, self.clock = store, rules, clock
         self.steps = Steps(store, rules, storage.returning)
-        self._storage, self._display = storage, display
+        self.display, self._storage = display, storage
         self._waiting: list[_Work] = []
         self._active: list[_Work] = []
         self._wake = threading.Condition()
@@ -140,9 +140,9 @@ class Engine:
 
     def show(self) -> Outcome:
         """Show open candles whose last change is still to be shown. Raises TransientError."""
-        if self._display is None:
+        if self.display is None:
             return Outcome()
-        shards = self._display.waiting(self.steps, self.clock())
+        shards = self.display.waiting(self.steps, self.clock())
         return self.step(shards, lambda _, __: Computed()).outcome
 
     def begin(self, shards: Iterable[int]) -> None:
@@ -326,10 +326,10 @@ class Engine:
             work.left -= done
         metrics.TICKS_DUPLICATE.inc(computed.repeated)
         metrics.CANDLES_CORRECTED.inc(sum(level.corrected for level in computed.levels))
-        if self._display is not None and done:
+        if self.display is not None and done:
             events = [work.event for work in works if work.event is not None]
             written_leases = {shard: lease for shard, lease in leases.items() if shard in done}
-            show = self._display.events(computed, events, self.steps, written_leases, now_us)
+            show = self.display.events(computed, events, self.steps, written_leases, now_us)
             works[0].applied.show += show
 
     def _do(self, work: _Work, now_us: int) -> bool:
@@ -343,6 +343,8 @@ class Engine:
             result = work.job(session)
             leaves_records = session.leaves_records
             session.commit()
+            if self.display is not None and session.put_open:
+                self.display.note_corrected(shard, session.put_open, self.steps)
         except Exception as error:  # noqa: BLE001 (raised to who asked for it)
             self._leases.drop([shard])
             self._fail([work], error)

@@ -6,16 +6,16 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
-from functions.candle_aggregate.display import Display
 from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.publish import STAGE, OutboxRow, waiting_rows
 from functions.candle_aggregate.steps.step import TickEvent
-from shared.adapter.app import Emission, Outcome
+from functions.candle_aggregate.storage import Storage
+from shared.adapter.app import Outcome
 from shared.adapter.event import Event
 from shared.errors import PermanentError, TransientError
 from shared.realtime.keys import Block, Keys
@@ -36,24 +36,16 @@ def wall_clock_us() -> int:
     return time.time_ns() // 1000
 
 
-class StorageWork(Protocol):
-    """Interface to storage: functions.candle_aggregate.storage.Storage."""
-
-    def work(self, engine: Engine, second: int) -> Iterator[Emission]:
-        """Do what this second asks for; yield what is to be emitted of each part."""
-
-    def history(self, engine: Engine, history: CandleHistory) -> Emission:
-        """Publish a venue's candles; return what is to be emitted."""
-
-
 @dataclass(slots=True)
 class Aggregate:
-    """The stage's handler. `clock`: the wall clock in microseconds since 1970 UTC."""
+    """The stage's handler. `clock`: the wall clock in microseconds since 1970 UTC.
+
+    That of the engine measures what is due; this one tells which candles have ended.
+    """
 
     engine: Engine
-    storage: StorageWork
+    storage: Storage
     clock: Callable[[], int] = wall_clock_us
-    display: Display | None = None
     _decoder: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="decode")
     )
@@ -70,11 +62,10 @@ class Aggregate:
             emission = await loop.run_in_executor(None, self.storage.history, self.engine, history)
             return Outcome(shared=[emission])
         if event.type == events.BUSTS:  # persist queues the candles: here they are for screens
-            if self.display is None:
+            if (display := self.engine.display) is None:
                 return Outcome()
             shards = self.engine.rules.shards
-            outgoing = await loop.run_in_executor(None, self.display.busts, event, shards)
-            return Outcome(show=outgoing)
+            return Outcome(show=await loop.run_in_executor(None, display.busts, event, shards))
         if event.type == events.CLOCK:
             if event.age_s(self.clock()) > events.CLOCK_MAX_AGE_S:
                 return Outcome()
@@ -101,12 +92,11 @@ class Aggregate:
 
         The work with storage comes after that.
         """
-        now_us = self.clock()
         self._begin_missing()
-        closed = self.close_quiet(now_us)
-        rows = self._waiting_rows(now_us)
+        closed = self.close_quiet(self.clock())
+        rows = self._waiting_rows()
         resent = [self.engine.emission(rows)] if rows else []
-        after = Outcome(after_emit=lambda: self._with_storage(now_us), shared=resent)
+        after = Outcome(after_emit=self._with_storage, shared=resent)
         return Outcome.together([*self.engine.outcomes(), closed, self.engine.show(), after])
 
     def _begin_missing(self) -> None:
@@ -139,24 +129,26 @@ class Aggregate:
         return engine.step(
             ended,
             lambda leases, at_us: engine.steps.close_quiet(
-                leases, until_us, now_us - rules.idle_us, at_us
+                leases, until_us, at_us - rules.idle_us, at_us
             ),
         ).outcome
 
-    def _waiting_rows(self, now_us: int) -> Sequence[OutboxRow]:
+    def _waiting_rows(self) -> Sequence[OutboxRow]:
         store, shards = self.engine.store, range(self.engine.rules.shards)
         stored = store.read_whole([Keys(shard).outbox for shard in shards])
-        before_ms = now_us // 1000 - RESEND_AFTER_MS
+        before_ms = self.engine.clock() // 1000 - RESEND_AFTER_MS
         return waiting_rows(dict(enumerate(stored)), before_ms, RESEND_AT_ONCE)
 
-    def _with_storage(self, now_us: int) -> Outcome | None:
+    def _with_storage(self) -> Outcome | None:
         """Do the clock's work with storage, unless an earlier second still does."""
         if not self._storage_lock.acquire(blocking=False):
             return None
         try:
-            emissions = list(self.storage.work(self.engine, now_us // 1_000_000))
+            emissions = list(self.storage.work(self.engine, self.clock() // 1_000_000))
+            if (display := self.engine.display) is None:
+                return Outcome(shared=emissions)
             outputs = [output for each in emissions for output in each.emit]
-            show = self.display.repaired(outputs, self.engine.rules.shards) if self.display else []
+            show = display.repaired(outputs, self.engine.rules.shards)
             return Outcome(shared=emissions, show=show)
         except TransientError as error:
             log.warning("the clock's work with storage waits: %s", error)

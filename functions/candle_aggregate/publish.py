@@ -56,7 +56,7 @@ def fill_outbox(computed: Computed, instruments: Instruments, now_us: int) -> li
 
 
 def _closed(level: Level, instruments: Instruments) -> Iterable[OutboxRow]:
-    ready = level.places.at(_is_ready(level.places.records))
+    ready = level.candles.at(_is_ready(level.candles.records))
     shard = instruments.shard[ready.instrument]
     for each in np.unique(shard).tolist():
         shard_candles = ready.at(shard == each)
@@ -78,10 +78,15 @@ def _is_ready(records: Records) -> NDArray[np.bool_]:
 
 def candle_rows(shard: int, columns: CandleColumns) -> Iterator[OutboxRow]:
     """Yield the rows of candles."""
+    for body, candles in candle_bodies(columns):
+        yield OutboxRow(shard, _digest(body), body, candles)
+
+
+def candle_bodies(columns: CandleColumns) -> Iterator[tuple[bytes, int]]:
+    """Yield CandleBatches, and how many candles each has."""
     for first in range(0, len(columns), CANDLES_A_ROW):
         chunk = columns.at(np.arange(first, min(first + CANDLES_A_ROW, len(columns))))
-        body = chunk.encode()
-        yield OutboxRow(shard, _digest(body), body, len(chunk))
+        yield chunk.encode(), len(chunk)
 
 
 def output_events(rows: Sequence[OutboxRow]) -> list[OutgoingEvent]:
@@ -91,21 +96,25 @@ def output_events(rows: Sequence[OutboxRow]) -> list[OutgoingEvent]:
         if row.id.startswith(LATE):
             id_ = f"{decode_late(row.body).event_id}/{STAGE}/late/{_digest(row.body)[:16]}"
             outgoing.append(OutgoingEvent.packed(id_, events.LATE, row.body))
+    bodies = (row.body for row in rows if not row.id.startswith(LATE))
+    return [*outgoing, *candle_events(STAGE, bodies, {events.CLOSED: "true"})]
+
+
+def candle_events(
+    name: str, bodies: Iterable[bytes], extensions: Mapping[str, str]
+) -> Iterator[OutgoingEvent]:
+    """Yield events of several CandleBatches each, named by their content."""
     batch: list[bytes] = []
     size = 0
-    for row in [row for row in rows if not row.id.startswith(LATE)]:
-        if batch and size + len(row.body) > BYTES_AN_EVENT:
-            outgoing.append(_candles(b"".join(batch)))
+    for body in (*bodies, b""):
+        if batch and (not body or size + len(body) > BYTES_AN_EVENT):
+            whole = b"".join(batch)
+            yield OutgoingEvent.packed(
+                f"{name}/{_digest(whole)}", events.CANDLES, whole, extensions
+            )
             batch, size = [], 0
-        batch.append(row.body)
-        size += len(row.body)
-    return [*outgoing, _candles(b"".join(batch))] if batch else outgoing
-
-
-def _candles(body: bytes) -> OutgoingEvent:
-    return OutgoingEvent.packed(
-        f"{STAGE}/{_digest(body)}", events.CANDLES, body, {events.CLOSED: "true"}
-    )
+        batch.append(body)
+        size += len(body)
 
 
 def strike(store: Store, rows: Iterable[OutboxRow]) -> None:

@@ -8,16 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from functions.candle_aggregate.publish import STAGE, OutboxRow, candle_rows, outbox_rows
+from functions.candle_aggregate.publish import OutboxRow, candle_rows, outbox_rows
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.steps.store import Changes, Lease, Store
 from shared.errors import TransientError
-from shared.market.blocks import CLOSED, Records, decoded
+from shared.market.blocks import CLOSED, PRICED, Records, decoded
 from shared.realtime.instrument_records import INSTRUMENT
 from shared.realtime.keys import Block, Keys
 from shared.wire.candle_columns import CandleColumns
-
-__all__ = ["STAGE", "Session"]
 
 
 class Session:
@@ -31,35 +29,25 @@ class Session:
         self.lease = lease
         self.changes = Changes()
         self.rows: list[OutboxRow] = []
+        self.rules = rules
+        self.now_us = now_us
+        self.put_open: dict[str, int] = {}
+        """By instrument the latest start of the open candles that were put."""
         self._store = store
-        self._rules = rules
         self._keys = Keys(lease.shard)
-        self._now_us = now_us
         self._put: dict[Block, dict[str, bytes]] = defaultdict(dict)
-
-    @property
-    def shard(self) -> int:
-        """The shard."""
-        return self.lease.shard
 
     def revision(self, least: int = 0) -> int:
         """Return what new revisions are at least, above all that this process gave before."""
-        return self._store.revision(max(self._now_us, least))
+        return self._store.revision(max(self.now_us, least))
 
     def blocks(self) -> list[Block]:
         """Return the blocks of the state, in order."""
         return sorted(self.lease.blocks.keys() | self._put.keys())
 
-    def read(self, block: Block, names: Sequence[str] | None = None) -> tuple[list[str], Records]:
-        """Return a block's records of the names that exist; None: of all.
-
-        Includes uncommitted writes.
-        """
-        if names is not None:
-            return self.read_each([block], names)[0]
-        stored = self._store.read_whole([self._keys.block(block)])[0]
-        blobs = {name.decode(): blob for name, blob in stored.items()} | self._put.get(block, {})
-        return list(blobs), Records.decode(list(blobs.values()))
+    def read(self, block: Block, names: Sequence[str]) -> tuple[list[str], Records]:
+        """Return a block's records of the names that exist, uncommitted ones too."""
+        return self.read_each([block], names)[0]
 
     def read_each(
         self, blocks: Sequence[Block], names: Sequence[str]
@@ -91,15 +79,11 @@ class Session:
         """Return how many records each block has, as they are stored."""
         return self._store.sizes([self._keys.block(block) for block in blocks])
 
-    def instruments(self, names: Sequence[str] | None = None) -> tuple[list[str], NDArray[np.void]]:
-        """Return the records of the instruments that exist; None: of all."""
-        key, size = self._keys.instruments, INSTRUMENT.itemsize
-        if names is None:
-            pairs = list(self.instrument_blobs().items())
-        else:
-            blobs = self._store.read_hashes([(key, list(names))])[0] if names else []
-            pairs = [(n, b) for n, b in zip(names, blobs, strict=True) if b is not None]
-        body = b"".join(blob[:size] for _, blob in pairs)
+    def instruments(self, names: Sequence[str]) -> tuple[list[str], NDArray[np.void]]:
+        """Return the records of the instruments that exist."""
+        blobs = self._store.read_hashes([(self._keys.instruments, names)])[0] if names else []
+        pairs = [(n, b) for n, b in zip(names, blobs, strict=True) if b is not None]
+        body = b"".join(blob[: INSTRUMENT.itemsize] for _, blob in pairs)
         return [name for name, _ in pairs], decoded(body, INSTRUMENT)
 
     def instrument_blobs(self) -> dict[str, bytes]:
@@ -115,45 +99,42 @@ class Session:
             self.changes.left += len(names)
 
     def put(
-        self,
-        block: Block,
-        names: Sequence[str],
-        records: Records,
-        *,
-        emit: bool = True,
-        above: NDArray[np.int64] | None = None,
-        keep_revision: bool = False,
+        self, block: Block, names: Sequence[str], records: Records, *, as_stored: bool = False
     ) -> None:
-        """Write records; `above`: revisions that theirs must exceed, besides those in the state."""
+        """Write records under a revision above theirs and those in the state; emit closed ones.
+
+        `as_stored`: Postgres has them under the revision that they have.
+        """
         if not len(records):
             return
         before, present = self.read(block, names)
         flags = dict(zip(before, present.data["flags"].tolist(), strict=True))
         revisions = dict(zip(before, present.data["revision"].tolist(), strict=True))
-        if not keep_revision:
+        if not as_stored:
             least = np.array([revisions.get(name, 0) for name in names], dtype=np.int64)
-            if above is not None:
-                least = np.maximum(least, above)
+            least = np.maximum(least, records.data["revision"])
             records.data["revision"] = np.maximum(least + 1, self.revision())
         blobs = records.encode()
         self._put[block].update(zip(names, blobs, strict=True))
         self.changes.put(self._keys.block(block), names, blobs)
-        is_open = (records.data["flags"] & CLOSED) == 0
+        is_open = ~records.has(CLOSED)
         was_open = [name in flags and not flags[name] & CLOSED for name in names]
         self.changes.opened[block] += int(is_open.sum()) - sum(was_open)
-        if emit:
+        for row in np.flatnonzero(is_open & records.has(PRICED)).tolist():
+            self.put_open[names[row]] = max(block.start_us, self.put_open.get(names[row], 0))
+        if not as_stored:
             self.emit(outbox_rows(self.lease.shard, block, names, records))
 
     def emit(self, rows: Iterable[OutboxRow]) -> None:
         """Add rows to the outbox."""
-        stamp = (self._now_us // 1000).to_bytes(8, "big")
+        stamp = (self.now_us // 1000).to_bytes(8, "big")
         for row in rows:
             self.changes.add("HSET", self._keys.outbox, [row.id, stamp + row.body])
             self.rows.append(row)
 
     def publish(self, columns: CandleColumns) -> None:
         """Emit closed candles that are not in the state."""
-        self.emit(candle_rows(self.shard, columns))
+        self.emit(candle_rows(self.lease.shard, columns))
 
     def put_instruments(self, names: Sequence[str], blobs: Sequence[bytes]) -> None:
         """Write the records of all instruments, numbered in this order."""
@@ -216,15 +197,13 @@ class Session:
 
     def mark(self, event_ids: Sequence[str], applied_ms: int) -> None:
         """Set markers of events that are in the state."""
-        pairs: list[str | int | bytes] = []
-        for event_id in event_ids:
-            pairs += [applied_ms, event_id]
-        if pairs:
+        if event_ids:
+            pairs = [part for event_id in event_ids for part in (applied_ms, event_id)]
             self.changes.add("ZADD", self._keys.applied, pairs)
 
     def are_applied(self, event_ids: Sequence[str]) -> list[bool]:
         """Tell for each event whether it has its marker."""
-        return self._store.are_marked(self.shard, event_ids)
+        return self._store.are_marked(self.lease.shard, event_ids)
 
     def oldest_applied_us(self) -> int | None:
         """Return when the event was applied that waits longest to be recorded, if one does."""
@@ -239,7 +218,7 @@ class Session:
         """Let markers expire: Postgres has recorded their events."""
         for event_id in event_ids:
             self.changes.add("ZREM", self._keys.applied, [event_id])
-            self.changes.add("ZADD", self._keys.recorded, [self._now_us // 1000, event_id])
+            self.changes.add("ZADD", self._keys.recorded, [self.now_us // 1000, event_id])
 
     def forget_recorded(self, before_ms: int) -> None:
         """Delete the markers recorded by then."""
@@ -261,7 +240,7 @@ class Session:
         """
         keys = self._keys
         spared = {keys.head, keys.lease, keys.waiting, keys.watched}
-        for batch in self._store.keys_of(self.shard):
+        for batch in self._store.keys_of(self.lease.shard):
             for key in batch:
                 if key.decode() not in spared:
                     self.changes.add("UNLINK", key.decode())
@@ -272,9 +251,9 @@ class Session:
 
     def begin(self, lineage: str) -> None:
         """Make the state valid, under a new lineage, at the commit."""
-        ladder, shards = self._rules.made_for
+        ladder, shards = self.rules.made_for
         head: list[str | int | bytes] = ["lineage", lineage, "ladder", ladder, "shards", shards]
-        self.changes.add("HSET", self._keys.head, [*head, "began_us", self._now_us])
+        self.changes.add("HSET", self._keys.head, [*head, "began_us", self.now_us])
 
     def commit(self, *, release: bool = True) -> None:
         """Write the collected changes. Raises TransientError if the lease was lost.
@@ -283,7 +262,7 @@ class Session:
         """
         if not self.changes:
             return
-        (written,) = self._store.write([(self.lease, self.changes)], self._now_us, release=release)
+        (written,) = self._store.write([(self.lease, self.changes)], self.now_us, release=release)
         if written.answer != "ok":
             raise TransientError(f"shard {self.lease.shard} was {written.answer} meanwhile")
         self.changes = Changes()

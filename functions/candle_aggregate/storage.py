@@ -14,13 +14,14 @@ from functions.candle_aggregate.corrections.repair_queue import queue_flags
 from functions.candle_aggregate.corrections.venue_history import publish_history, settle_histories
 from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.maintenance.evict import Eviction
-from functions.candle_aggregate.maintenance.idle_instruments import let_unused_go, saved_records
+from functions.candle_aggregate.maintenance.idle_instruments import move_unused, saved_records
 from functions.candle_aggregate.maintenance.rebuild import rebuild
 from functions.candle_aggregate.maintenance.reconcile import reconcile, recorded_before
 from functions.candle_aggregate.maintenance.sample import sample
 from functions.candle_aggregate.maintenance.state_check import adopt, is_whole
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
+from functions.candle_aggregate.stage import Stage
 from functions.candle_aggregate.steps.step import TickEvent
 from functions.candle_aggregate.steps.store import Lease, Store
 from shared.adapter.app import Emission, Outcome
@@ -96,7 +97,7 @@ class Storage:
             and lease.made_for == self.rules.made_for
             and is_whole(self.postgres, lease.shard, lease.lineage, lease.steps)
         ):
-            rebuild(session, self.postgres, self.rules, self.clock(), self.cold)
+            rebuild(session, self.postgres, self.cold)
         self._trusted[lease.shard] = server, lease
         return Outcome(shared=[engine.emission(session.rows)])
 
@@ -116,37 +117,29 @@ class Storage:
 
     def history(self, engine: Engine, history: CandleHistory) -> Emission:
         """Publish a venue's candles. Raises TransientError and PermanentError."""
-        return publish_history(engine, self.postgres, self.rules, history, self.clock(), self.cold)
+        return publish_history(Stage(engine, self.postgres, self.cold), history)
 
     def work(self, engine: Engine, second: int) -> Iterator[Emission]:
         """Do what this second asks for, step by step; what fails is left to a later second."""
-        now_us = self.clock()
-        for step in self._steps(engine, second, now_us):
-            try:
-                yield from step()
-            except TransientError as error:
-                log.warning("the clock's work with storage waits: %s", error)
+        stage = Stage(engine, self.postgres, self.cold)
+        for each_s, step in self._steps(stage):
+            if second % each_s == 0:
+                try:
+                    yield from step()
+                except TransientError as error:
+                    log.warning("the clock's work with storage waits: %s", error)
 
-    def _steps(
-        self, engine: Engine, second: int, now_us: int
-    ) -> Iterator[Callable[[], Iterator[Emission]]]:
-        postgres, rules, cold = self.postgres, self.rules, self.cold
-        for shard in range(rules.shards):
-            if second % EVICT_EACH_S == 0:
-                yield partial(_silent, self.eviction.evict, engine, shard, now_us)
-            if second % RECONCILE_EACH_S == 0:
-                yield partial(reconcile, engine, postgres, rules, shard, now_us)
-        yield partial(evaluate_gaps, engine, postgres, rules, now_us, cold)
-        if second % REPAIR_EACH_S == 0:
-            yield partial(repair, engine, postgres, rules, now_us, cold)
-        if second % HISTORY_EACH_S == 0:
-            yield partial(settle_histories, engine, postgres, rules, now_us, cold)
-        if second % FLAGS_EACH_S == 0:
-            yield partial(_silent, queue_flags, postgres, rules)
-        if second % SAMPLE_EACH_S == 0:
-            yield partial(_silent, sample, engine, postgres, rules, now_us, cold)
-        if second % UNUSED_EACH_S == 0:
-            yield partial(_silent, let_unused_go, engine, postgres, rules, now_us)
+    def _steps(self, stage: Stage) -> Iterator[tuple[int, Callable[[], Iterator[Emission]]]]:
+        """Yield each step, and every how many seconds it is due."""
+        for shard in range(self.rules.shards):
+            yield EVICT_EACH_S, partial(_silent, self.eviction.evict, stage.engine, shard)
+            yield RECONCILE_EACH_S, partial(reconcile, stage, shard)
+        yield 1, partial(evaluate_gaps, stage)
+        yield REPAIR_EACH_S, partial(repair, stage)
+        yield HISTORY_EACH_S, partial(settle_histories, stage)
+        yield FLAGS_EACH_S, partial(_silent, queue_flags, stage)
+        yield SAMPLE_EACH_S, partial(_silent, sample, stage)
+        yield UNUSED_EACH_S, partial(_silent, move_unused, stage)
 
 
 def _silent(step: Callable[..., object], *arguments: object) -> Iterator[Emission]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,19 +25,39 @@ Int64s = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Places:
-    """n records, each with its instrument (a number) and its start in microseconds."""
+class KeyedRecords:
+    """n candle records, each with its instrument (a number) and its start in microseconds."""
 
     instrument: Int64s
     start_us: Int64s
     records: Records
 
+    @classmethod
+    def of(cls, parts: Iterable[KeyedRecords]) -> KeyedRecords:
+        """Return the concatenated parts."""
+        none = np.zeros(0, dtype=np.int64)
+        parts = list(parts) or [cls(none, none, Records.empty(0))]
+        return cls(
+            np.concatenate([part.instrument for part in parts]),
+            np.concatenate([part.start_us for part in parts]),
+            concatenated([part.records for part in parts]),
+        )
+
     def __len__(self) -> int:
         return len(self.start_us)
 
-    def at(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Places:
+    def at(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> KeyedRecords:
         """Return the rows of an index or a mask."""
-        return Places(self.instrument[rows], self.start_us[rows], self.records.at(rows))
+        return KeyedRecords(self.instrument[rows], self.start_us[rows], self.records.at(rows))
+
+    def numbered(self, numbers: Int64s) -> KeyedRecords:
+        """Return them with other numbers: instrument n becomes `numbers[n]`."""
+        return KeyedRecords(numbers[self.instrument], self.start_us, self.records)
+
+    def keys(self, names: Sequence[str]) -> list[tuple[str, int]]:
+        """Return each one's instrument and start; `names`: the instruments by number."""
+        numbers, starts = self.instrument.tolist(), self.start_us.tolist()
+        return [(names[number], start) for number, start in zip(numbers, starts, strict=True)]
 
     def columns(self, timeframe: str, names: Sequence[str]) -> CandleColumns:
         """Return them as candles; `names`: the instruments by number."""
@@ -45,22 +65,7 @@ class Places:
         return CandleColumns(timeframe, instruments, self.start_us, self.records)
 
 
-def nothing() -> Places:
-    """Return no records."""
-    empty = np.zeros(0, dtype=np.int64)
-    return Places(empty, empty, Records.empty(0))
-
-
-def together(parts: Sequence[Places]) -> Places:
-    """Return the concatenated parts, at least one."""
-    return Places(
-        np.concatenate([part.instrument for part in parts]),
-        np.concatenate([part.start_us for part in parts]),
-        concatenated([part.records for part in parts]),
-    )
-
-
-def merged(candles: Places) -> Places:
+def merged(candles: KeyedRecords) -> KeyedRecords:
     """Merge records of the same instrument and start, ordered by both.
 
     A record is INCOMPLETE, or of the VENUE, if any of its parts is; other flags are taken from one
@@ -80,23 +85,23 @@ def merged(candles: Places) -> Places:
     records = fold(records, first)
     records.data["flags"] |= inherited
     records.data["revision"] = revision
-    return Places(instrument[first], start_us[first], records)
+    return KeyedRecords(instrument[first], start_us[first], records)
 
 
-def rolled_up(base: Places, timeframe: Timeframe) -> Places:
+def rolled_up(base: KeyedRecords, timeframe: Timeframe) -> KeyedRecords:
     """Fold base candles into a longer timeframe; those without a price are ignored.
 
     Flags other than INCOMPLETE and VENUE are set by `flagged`; there is no revision.
     """
     priced = base.at(base.records.has(PRICED))
-    longer = Places(priced.instrument, timeframe.starts_us(priced.start_us), priced.records)
+    longer = KeyedRecords(priced.instrument, timeframe.starts_us(priced.start_us), priced.records)
     rolled = merged(longer)
     rolled.records.data["flags"] &= 255 - CLOSED - PARTIAL
     rolled.records.data["revision"] = 0
     return rolled
 
 
-def flagged(candles: Places, timeframe: Timeframe, first_us: Int64s) -> Places:
+def flagged(candles: KeyedRecords, timeframe: Timeframe, first_us: Int64s) -> KeyedRecords:
     """Set PARTIAL: the candle began before the instrument's first tick, `first_us[n]`.
 
     The records are changed in place.

@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.candles.folds import KeyedRecords
 from shared.market import int128
 from shared.market.blocks import PRICED, Records
 from shared.market.int128 import Int128
-from shared.wire.ticks import VOLUME_ONLY, Int64s, Ticks
+from shared.wire.ticks import VOLUME_ONLY, Ticks
 
 _BUY: Final = 1
 _SELL: Final = 2
 _LOWEST: Final = -(2**63)
 
 
-class Partials(NamedTuple):
-    """n records, each of the ticks of one entry in one interval.
+def partials(ticks: Ticks, length_us: int) -> KeyedRecords:
+    """Return a record for each run of ticks of one entry in one interval of that length.
 
-    `entry`: its number in the batch, `start_us`: where the interval begins; both int64[n].
+    Its instrument is the number of the entry in the batch.
     """
-
-    entry: Int64s
-    start_us: Int64s
-    records: Records
-
-
-def partials(ticks: Ticks, length_us: int) -> Partials:
-    """Return a record for each run of ticks of one entry in one interval of that length."""
     if not len(ticks):
-        empty = np.zeros(0, dtype=np.int64)
-        return Partials(empty, empty, Records.empty(0))
+        return KeyedRecords.of([])
     entry_of = ticks.entries.of_row
     interval = ticks.event_time_us // length_us
     is_first = np.append(True, (entry_of[1:] != entry_of[:-1]) | (interval[1:] != interval[:-1]))
     starts = np.flatnonzero(is_first)
-    return Partials(entry_of[starts], interval[starts] * length_us, records_of(ticks, starts))
+    return KeyedRecords(entry_of[starts], interval[starts] * length_us, records_of(ticks, starts))
 
 
 def records_of(ticks: Ticks, starts: NDArray[np.intp]) -> Records:
@@ -51,9 +43,9 @@ def records_of(ticks: Ticks, starts: NDArray[np.intp]) -> Records:
     exact = _is_narrow(ticks.price) and _is_narrow(ticks.size)
     groups, rows = _priced(ticks, starts)
     data["flags"][groups] = PRICED
-    keys = _keys(ticks)
     firsts, lasts = rows
-    data["first"][groups], data["last"][groups] = keys(firsts[0]), keys(lasts)
+    data["first"][groups] = ticks.order_keys(firsts[0])
+    data["last"][groups] = ticks.order_keys(lasts)
     prices = _prices(ticks.price, firsts, lasts)
     if exact:
         data["prices"][groups] = np.stack(prices, axis=1)
@@ -90,26 +82,6 @@ def _priced(ticks: Ticks, starts: NDArray[np.intp]) -> tuple[Any, Any]:
     begins = np.flatnonzero(np.append(True, group[1:] != group[:-1])[: len(rows)])
     lasts = np.append(begins[1:], len(rows))[: len(begins)] - 1
     return group[begins], ((rows[begins], rows, begins), rows[lasts])
-
-
-def _keys(ticks: Ticks) -> Any:
-    """Return a function from rows to their order keys, int64[rows, 5]."""
-    order_id = ticks.order_id
-    source = ticks.source_key
-
-    def keys(rows: NDArray[np.intp]) -> Int64s:
-        return np.stack(
-            [
-                ticks.event_time_us[rows],
-                order_id[rows],
-                ticks.receive_time_us[rows],
-                np.full(len(rows), source, dtype=np.int64),
-                ticks.sequence[rows],
-            ],
-            axis=1,
-        )
-
-    return keys
 
 
 def _prices(price: NDArray[Any], firsts: Any, lasts: NDArray[np.intp]) -> list[NDArray[Any]]:

@@ -50,7 +50,7 @@ def _repetitions(batches: Sequence[Ticks]) -> NDArray[np.intp]:
     with_id = np.flatnonzero(kind != NO_ID)
     if not len(with_id):
         return with_id
-    markets = _places(batches)[with_id]
+    markets = _markets(batches)[with_id]
     minute = _joined(batches, "event_time_us")[with_id] // MINUTE_US
     hashes = _mixed(np.concatenate([_ids(batch) for batch in batches])[with_id], minute, markets)
     in_order = np.sort(hashes)
@@ -60,14 +60,8 @@ def _repetitions(batches: Sequence[Ticks]) -> NDArray[np.intp]:
     candidates = np.flatnonzero(np.isin(hashes, twice))
     rows = with_id[candidates]
     trade = (markets[candidates], minute[candidates], kind[rows], _exact_ids(batches, rows))
-    sources = np.array([batch.source_key for batch in batches], dtype=np.int64)
-    key = [
-        _joined(batches, "event_time_us")[rows],
-        np.concatenate([batch.order_id for batch in batches])[rows],
-        _joined(batches, "receive_time_us")[rows],
-        np.repeat(sources, [len(batch) for batch in batches])[rows],
-        _joined(batches, "sequence")[rows],
-    ]
+    keys = [batch.order_keys(np.arange(len(batch))) for batch in batches]
+    key = list(np.concatenate(keys)[rows].T)
     ending = (_joined(batches, "flags")[rows] & ENDING) != 0
     if ending.any():  # busts first, the last received one leading
         last = [~each for each in key[2:]]
@@ -86,16 +80,14 @@ def _joined(batches: Sequence[Ticks], name: str) -> Any:
     return np.concatenate([getattr(batch, name) for batch in batches])
 
 
-def _places(batches: Sequence[Ticks]) -> Int64s:
+def _markets(batches: Sequence[Ticks]) -> Int64s:
     """Return a number for each row's instrument and venue."""
     numbers: dict[tuple[str, str], int] = {}
     parts = []
     for batch in batches:
         entries = batch.entries
-        venues = [market.venue for market in entries.markets] or [""] * len(entries.names)
-        of_entry = [
-            numbers.setdefault(key, len(numbers)) for key in zip(entries.names, venues, strict=True)
-        ]
+        markets = zip(entries.names, entries.venues, strict=True)
+        of_entry = [numbers.setdefault(key, len(numbers)) for key in markets]
         parts.append(np.repeat(np.array(of_entry, dtype=np.int64), entries.counts))
     return np.concatenate(parts)
 

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from psycopg import Connection
 
-from shared.candles.folds import Places, merged, together
+from shared.candles.folds import KeyedRecords, merged
 from shared.candles.partials import partials
 from shared.candles.trade_identity import MINUTE_US, each_once, id_hashes
 from shared.lake.cold import NO_LAKE, Cold
@@ -35,7 +35,7 @@ def recomputed(
     base: Timeframe,
     cold: Cold = NO_LAKE,
     each: Callable[[Ticks], None] | None = None,
-) -> Iterator[Places]:
+) -> Iterator[KeyedRecords]:
     """Yield base candles of the whole intervals in [from_us, to_us), in batches ordered by time.
 
     Instruments are numbered by their index in `names`. Includes records without a price; sets no
@@ -51,7 +51,7 @@ def recomputed(
         for name in names:
             yield from ticks_of_range(connection, name, begin_us, end_us, cold)
 
-    pending: list[Places] = []
+    pending: list[KeyedRecords] = []
     first_us = from_us - from_us % MINUTE_US
     for until_us, batches in _trades(read, first_us, to_us + -to_us % MINUTE_US):
         for batch in batches:
@@ -59,26 +59,25 @@ def recomputed(
             if each is not None:
                 each(batch)
         if pending and (until_us >= to_us or len(pending) > 1):
-            candles = merged(together(pending))
+            candles = merged(KeyedRecords.of(pending))
             ends = base.ends_us(candles.start_us) <= until_us
             pending = [] if ends.all() else [candles.at(~ends)]
             if ends.any():
                 yield candles.at(ends)
 
 
-def priced(places: Places) -> Places:
+def priced(candles: KeyedRecords) -> KeyedRecords:
     """Return the records that have a price."""
-    return places.at(places.records.has(PRICED))
+    return candles.at(candles.records.has(PRICED))
 
 
 def _partials(
     ticks: Ticks, base: Timeframe, numbers: dict[str, int], from_us: int, to_us: int
-) -> Places:
-    entry, start_us, records = partials(ticks, base.length_us)
+) -> KeyedRecords:
     of_entry = np.array([numbers[name] for name in ticks.names], dtype=np.int64)
-    places = Places(of_entry[entry], start_us, records)
-    inside = (start_us >= from_us) & (start_us < to_us)
-    return places if inside.all() else places.at(inside)
+    candles = partials(ticks, base.length_us).numbered(of_entry)
+    inside = (candles.start_us >= from_us) & (candles.start_us < to_us)
+    return candles if inside.all() else candles.at(inside)
 
 
 def _is_hot(connection: Connection, from_us: int, to_us: int) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from psycopg import Connection, sql
 from psycopg.rows import class_row
 
-from shared.candles.folds import Places, merged
+from shared.candles.folds import KeyedRecords, merged
 from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.plan import plan_candles
 from shared.wire.candle import Candle
@@ -93,7 +93,7 @@ def folded(
     to_us: Sequence[int],
     without: Sequence[tuple[str, int]] = (),
     cold: Cold = NO_LAKE,
-) -> Places:
+) -> KeyedRecords:
     """Fold the stored candles of a timeframe with starts in [from_us, to_us), one range each.
 
     Returns records by range number and `from_us`; ranges without a candle are left out.
@@ -120,7 +120,7 @@ def folded(
                 numbers.append(n)
     numbered = _numbered(timeframe, candles, numbers)
     starts = np.array(from_us, dtype=np.int64)
-    return merged(Places(numbered.instrument, starts[numbered.instrument], numbered.records))
+    return merged(KeyedRecords(numbered.instrument, starts[numbered.instrument], numbered.records))
 
 
 def _any_in_lake(connection: Connection, from_us: int, to_us: int) -> bool:
@@ -145,6 +145,6 @@ def _folded(name: str, timeframe: str, start_us: int, values: Sequence[Any]) -> 
     )
 
 
-def _numbered(timeframe: str, candles: Sequence[Candle], numbers: Sequence[int]) -> Places:
+def _numbered(timeframe: str, candles: Sequence[Candle], numbers: Sequence[int]) -> KeyedRecords:
     columns = CandleColumns.of(timeframe, candles)
-    return Places(np.array(numbers, dtype=np.int64), columns.start_us, columns.records)
+    return KeyedRecords(np.array(numbers, dtype=np.int64), columns.start_us, columns.records)

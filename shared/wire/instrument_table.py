@@ -88,6 +88,11 @@ class Entries:
         return [market.venue for market in self.markets] or [""] * len(self)
 
     @property
+    def starts(self) -> Int64s:
+        """The first row of each entry, int64[entries]."""
+        return np.cumsum(self.counts) - self.counts
+
+    @property
     def of_row(self) -> Int64s:
         """The number of each row's entry, int64[rows]."""
         return np.repeat(np.arange(len(self)), self.counts)

@@ -84,10 +84,17 @@ class Ticks:
         """The source in order keys."""
         return source_key(self.source)
 
-    @property
-    def order_id(self) -> Int64s:
-        """The order id of each row: its integer trade id, else NO_ORDER_ID."""
-        return np.where(self.trade_id_kind == INTEGER_ID, self.trade_id, NO_ORDER_ID)
+    def order_keys(self, rows: NDArray[np.integer]) -> Int64s:
+        """Return the positions of rows in the total order: int64[rows, 5]."""
+        is_integer = self.trade_id_kind[rows] == INTEGER_ID
+        columns = (
+            self.event_time_us[rows],
+            np.where(is_integer, self.trade_id[rows], NO_ORDER_ID),
+            self.receive_time_us[rows],
+            np.full(len(rows), self.source_key, dtype=np.int64),
+            self.sequence[rows],
+        )
+        return np.stack(columns, axis=1)
 
     def runs(self) -> Iterator[tuple[Entry, slice]]:
         """Yield each entry with the slice of its rows; not for hot paths."""

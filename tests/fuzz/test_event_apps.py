@@ -148,7 +148,7 @@ def handlers(
     )
     store = Store(valkey)
     storage = ClockStorage(store, postgres, rules, wall_clock_us)
-    engine = Engine(store, rules, storage, wall_clock_us)
+    engine = Engine(store, rules, storage, wall_clock_us, Display(Watched(valkey), 250_000))
     yield {
         "normalize": Normalize(ClockRule(60_000_000)),
         "persist": Persist(
@@ -159,7 +159,7 @@ def handlers(
             QuoteWriter(postgres),
             BustWriter(postgres),
         ),
-        "candle-aggregate": Aggregate(engine, storage, display=Display(Watched(valkey), 250_000)),
+        "candle-aggregate": Aggregate(engine, storage),
         "dead-letter": Keep(servers["NATS_URL"]),
         "notify": Notify(Claims(postgres), ()),
         "detect-pattern": detector(Storage(postgres), PatternStore(valkey, 1)),

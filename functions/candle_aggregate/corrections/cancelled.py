@@ -6,7 +6,6 @@ It outranks the candle published before, in every store and for every consumer; 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
@@ -14,7 +13,7 @@ import numpy as np
 from psycopg import Connection
 
 from functions.candle_aggregate.session import Session
-from shared.candles.folds import Places
+from shared.candles.folds import KeyedRecords
 from shared.market.blocks import CLOSED, PRICED, Records
 from shared.realtime.keys import Block
 from shared.wire.candle import Candle
@@ -47,7 +46,7 @@ def withdrawn(
     places: Iterable[Place],
     candidates: Iterable[Candle],
     names: Sequence[str],
-) -> Places:
+) -> KeyedRecords:
     """Return candles without a trade at these places, at the close before or the open after them.
 
     Also where no candidate exists: one may be in flight. Revisions are of the newest one.
@@ -56,46 +55,30 @@ def withdrawn(
     newest: dict[Place, Candle] = {}
     for candle in sorted(candidates, key=lambda candle: candle.revision):
         newest[candle.instrument, candle.start_us] = candle
-    withdrawals = []
+    no, withdrawals = Decimal(0), []
     for name, start_us in sorted(places):
         parameters = {"name": name, "timeframe": timeframe, "start_us": start_us}
         row = connection.execute(_PRICE_NEAR, parameters).fetchone()
-        candle = newest.get((name, start_us)) or _none(name, timeframe, start_us)
-        nearby_price = row[0] if row else None
+        before = newest.get((name, start_us))
+        price = row[0] if row else None
+        if price is None:
+            price = no if before is None else before.close
         withdrawals.append(
-            _without_trades(candle, candle.close if nearby_price is None else nearby_price)
+            Candle(
+                *(name, timeframe, start_us, price, price, price, price),
+                *(no, no, 0, no, no, start_us, start_us),
+                closed=True,
+                revision=0 if before is None else before.revision,
+            )
         )
     columns = CandleColumns.of(timeframe, withdrawals)
     numbers = np.array([names.index(name) for name in columns.names], dtype=np.int64)
-    return Places(numbers, columns.start_us, columns.records)
+    return KeyedRecords(numbers, columns.start_us, columns.records)
 
 
-def _none(name: str, timeframe: str, start_us: int) -> Candle:
-    no = Decimal(0)
-    prices, sums = (no, no, no, no), (no, no)
-    return Candle(name, timeframe, start_us, *prices, *sums, 0, no, no, start_us, start_us)
-
-
-def voids(places: Sequence[Place], names: Sequence[str]) -> Places:
+def voids(places: Sequence[Place], names: Sequence[str]) -> KeyedRecords:
     """Return closed records of no tick, which are no candles, at base candles' places."""
     records = Records.empty(len(places))
     records.data["flags"] = CLOSED
     numbers = np.array([names.index(name) for name, _ in places], dtype=np.int64)
-    return Places(numbers, np.array([start for _, start in places], dtype=np.int64), records)
-
-
-def _without_trades(candle: Candle, price: Decimal) -> Candle:
-    none = Decimal(0)
-    return replace(
-        candle,
-        open=price,
-        high=price,
-        low=price,
-        close=price,
-        volume=none,
-        notional=none,
-        trade_count=0,
-        buy_volume=none,
-        sell_volume=none,
-        closed=True,
-    )
+    return KeyedRecords(numbers, np.array([start for _, start in places], dtype=np.int64), records)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -16,24 +17,19 @@ from psycopg import Connection
 
 from functions.candle_aggregate.corrections.refold import (
     Interval,
+    LiveView,
     Refold,
-    View,
     live_base,
-    look,
+    view_live,
 )
-from functions.candle_aggregate.engine import Engine
-from functions.candle_aggregate.maintenance.state_check import run_recorded
-from functions.candle_aggregate.publish import OutboxRow
-from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
+from functions.candle_aggregate.stage import Stage
 from shared.adapter.app import Emission
-from shared.candles.folds import Places, nothing
-from shared.lake.cold import NO_LAKE, Cold
-from shared.market.blocks import INCOMPLETE
+from shared.candles.folds import KeyedRecords
+from shared.market.blocks import INCOMPLETE, Records
 from shared.market.shards import shard_of
 from shared.market.timeframes import Timeframe
 from shared.realtime.keys import Block
-from shared.stores.postgres import Postgres
 
 _OPEN: Final = """
     SELECT instrument, from_us, to_us FROM gaps WHERE state = 'open' AND instrument = ANY(%s)
@@ -99,108 +95,89 @@ def open_gaps(connection: Connection, names: Sequence[str]) -> Spans:
 
 
 def mark_incomplete(
-    connection: Connection, base: Timeframe, names: Sequence[str], places: Places
+    connection: Connection, base: Timeframe, names: Sequence[str], candles: KeyedRecords
 ) -> None:
     """Set INCOMPLETE of base candles that touch an open gap; `names`: the instruments by number."""
-    row_names = [names[number] for number in places.instrument.tolist()]
-    touched = open_gaps(connection, names).touch(row_names, places.start_us, base)
-    places.records.data["flags"][touched] |= INCOMPLETE
+    row_names = [name for name, _ in candles.keys(names)]
+    touched = open_gaps(connection, names).touch(row_names, candles.start_us, base)
+    candles.records.data["flags"][touched] |= INCOMPLETE
 
 
-def evaluate_gaps(
-    engine: Engine, postgres: Postgres, rules: Rules, now_us: int, cold: Cold = NO_LAKE
-) -> Iterator[Emission]:
+def evaluate_gaps(stage: Stage) -> Iterator[Emission]:
     """Update the completeness of live candles; yield the changes of each shard.
 
     A gap is evaluated until it can touch no live candle. Raises TransientError.
     """
-    base = rules.base
-    with postgres.connection() as connection:
+    base = stage.rules.base
+    with stage.postgres.connection() as connection:
         connection.execute(_QUEUE, (base.name, base.length_us))
         gaps = [_Gap(*row) for row in connection.execute(_UNJUDGED)]
     by_shard: dict[int, list[_Gap]] = defaultdict(list)
     for gap in gaps:
-        by_shard[shard_of(gap.instrument, rules.shards)].append(gap)
+        by_shard[shard_of(gap.instrument, stage.rules.shards)].append(gap)
     for shard, shard_gaps in by_shard.items():
-        with postgres.connection() as connection:
+        with stage.postgres.connection() as connection:
             names = sorted({gap.instrument for gap in shard_gaps})
-            job = _Evaluation(engine, connection, rules, shard, names, cold)
-            yield job.run(now_us)
-            settled = [gap for gap in shard_gaps if gap.state == "filled" or job.is_past(gap)]
+            spans = open_gaps(connection, names)
+            first_live_us, view = stage.engine.run(shard, partial(_look, names, spans))
+            if view.base:
+                yield _mark(stage, connection, shard, spans, view)
+            # The others touch a live candle, or one can begin in them.
+            settled = [
+                gap
+                for gap in shard_gaps
+                if gap.state == "filled" or gap.to_us < first_live_us.get(gap.instrument, gap.to_us)
+            ]
             if settled:
                 columns = list(zip(*((*gap[:4], gap.state) for gap in settled), strict=True))
                 connection.execute(_JUDGED, [list(column) for column in columns])
 
 
-class _Evaluation:
-    """The gaps of one shard held against its live candles."""
+def _look(
+    names: Sequence[str], spans: Spans, session: Session
+) -> tuple[Mapping[str, int], LiveView]:
+    """Return since when each instrument is live, and the view of those with a candle to mark."""
+    known_names, rows = session.instruments(names)
+    first_us = dict(zip(known_names, rows["newest_us"].tolist(), strict=True))
+    changed: set[str] = set()
+    for start_us, present, records in reversed([*live_base(session, names)]):
+        first_us |= dict.fromkeys(present, start_us)
+        wrong = np.flatnonzero(_differs(session, spans, present, start_us, records))
+        changed |= {present[row] for row in wrong.tolist()}
+    return first_us, view_live(session, sorted(changed))
 
-    def __init__(
-        self,
-        engine: Engine,
-        connection: Connection,
-        rules: Rules,
-        shard: int,
-        names: Sequence[str],
-        cold: Cold,
-    ) -> None:
-        self._engine, self._connection, self._rules, self._cold = engine, connection, rules, cold
-        self._shard, self._names = shard, names
-        self._spans = open_gaps(connection, names)
-        self._first_live_us: Mapping[str, int] = {}
 
-    def run(self, now_us: int) -> Emission:
-        """Evaluate; write what changed, and the longer candles that contain it."""
-        changed: list[tuple[str, int]] = []
+def _mark(
+    stage: Stage, connection: Connection, shard: int, spans: Spans, view: LiveView
+) -> Emission:
+    """Write the completeness of live candles, and the longer ones that contain them."""
+    names = sorted({name for name, _ in view.base})
+    refold = Refold(stage, connection, view, names)
+    refold.prepare(
+        {
+            Interval(name, each.name, each.start_us(start_us))
+            for name, start_us in view.base
+            for each in stage.rules.ladder[1:]
+        }
+    )
 
-        def differing(session: Session) -> View:
-            live: dict[str, int] = {}
-            for start_us, present, records in live_base(session, self._rules, self._names):
-                differs = np.flatnonzero(self._differs(present, start_us, records.data))
-                changed.extend((present[row], start_us) for row in differs.tolist())
-                for name in present:
-                    live.setdefault(name, start_us)
-            known_names, rows = session.instruments(self._names)
-            newest = dict(zip(known_names, rows["newest_us"].tolist(), strict=True))
-            self._first_live_us = {
-                name: live.get(name, newest_us) for name, newest_us in newest.items()
-            }
-            return look(session, self._rules, sorted({name for name, _ in changed}))
+    def write(session: Session) -> None:
+        for start_us, present, records in live_base(session, names):
+            rows = np.flatnonzero(_differs(session, spans, present, start_us, records))
+            flipped = records.at(rows)
+            flipped.data["flags"] ^= INCOMPLETE
+            block = Block(stage.rules.base.name, start_us)
+            session.put(block, [present[row] for row in rows.tolist()], flipped)
+        refold.apply(session)
 
-        view = self._engine.run(self._shard, differing)
-        if not changed:
-            return self._engine.emission([])
-        names = sorted({name for name, _ in changed})
-        refold = Refold(self._connection, self._rules, view, names, self._cold)
-        longer = self._rules.ladder[1:]
-        refold.prepare(
-            {Interval(n, each.name, each.start_us(s)) for n, s in changed for each in longer},
-            nothing(),
-        )
+    return stage.run_recorded(connection, shard, write)[1]
 
-        def write(session: Session) -> list[OutboxRow]:
-            for start_us, present, records in live_base(session, self._rules, names):
-                differs = self._differs(present, start_us, records.data)
-                if differs.any():
-                    rows = np.flatnonzero(differs)
-                    flipped = records.at(rows)
-                    flipped.data["flags"] ^= INCOMPLETE
-                    block = Block(self._rules.base.name, start_us)
-                    session.put(block, [present[row] for row in rows.tolist()], flipped)
-            refold.apply(session, nothing(), set())
-            return session.rows
 
-        rows = run_recorded(self._engine, self._connection, self._shard, write, now_us)
-        return self._engine.emission(rows)
-
-    def is_past(self, gap: _Gap) -> bool:
-        """Tell whether no live candle touches the gap, and none can begin in it."""
-        return gap.to_us < self._first_live_us.get(gap.instrument, gap.to_us)
-
-    def _differs(
-        self, names: Sequence[str], start_us: int, data: NDArray[np.void]
-    ) -> NDArray[np.bool_]:
-        starts = np.full(len(names), start_us, dtype=np.int64)
-        touched = self._spans.touch(names, starts, self._rules.base)
-        differs: NDArray[np.bool_] = touched != ((data["flags"] & INCOMPLETE) != 0)
-        return differs
+def _differs(
+    session: Session, spans: Spans, names: Sequence[str], start_us: int, records: Records
+) -> NDArray[np.bool_]:
+    """Tell which records of a base block say otherwise than the open gaps."""
+    starts = np.full(len(names), start_us, dtype=np.int64)
+    touched = spans.touch(names, starts, session.rules.base)
+    differs: NDArray[np.bool_] = touched != records.has(INCOMPLETE)
+    return differs

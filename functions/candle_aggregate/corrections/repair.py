@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections import defaultdict
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -22,11 +23,11 @@ from functions.candle_aggregate.corrections.cancelled import live_closed, voids,
 from functions.candle_aggregate.corrections.gaps import mark_incomplete
 from functions.candle_aggregate.corrections.refold import (
     Interval,
+    LiveView,
     Published,
     Refold,
-    View,
     differing,
-    look,
+    view_live,
 )
 from functions.candle_aggregate.corrections.repair_queue import (
     BUST,
@@ -42,15 +43,11 @@ from functions.candle_aggregate.corrections.replace import (
     unsure,
     wait_until_stored,
 )
-from functions.candle_aggregate.engine import Engine
-from functions.candle_aggregate.maintenance.state_check import run_recorded
-from functions.candle_aggregate.publish import OutboxRow
-from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
+from functions.candle_aggregate.stage import Stage
 from shared.adapter.app import Emission
-from shared.candles.folds import Places, flagged, nothing, together
+from shared.candles.folds import KeyedRecords, flagged
 from shared.errors import TransientError
-from shared.lake.cold import NO_LAKE, Cold
 from shared.market.blocks import CLOSED, INCOMPLETE, PARTIAL
 from shared.market.shards import shard_of
 from shared.market.timeframes import Timeframe
@@ -58,8 +55,8 @@ from shared.reading.recompute import priced, recomputed
 from shared.reading.stored_candles import stored_candles
 from shared.runtime import metrics
 from shared.stores.first_ticks import first_ticks
-from shared.stores.postgres import Postgres, try_lock
-from shared.wire.candle import VENUE, Candle
+from shared.stores.postgres import try_lock
+from shared.wire.candle import VENUE, Candle, CandleKey
 
 log = logging.getLogger(__name__)
 
@@ -72,53 +69,47 @@ _REPLACED: Final = ("asked", "repeated", BUST)
 """Reasons to replace a live candle."""
 
 
-def repair(
-    engine: Engine, postgres: Postgres, rules: Rules, now_us: int, cold: Cold = NO_LAKE
-) -> Iterator[Emission]:
+def repair(stage: Stage) -> Iterator[Emission]:
     """Work off the queue for a while, one holder at a time. Raises TransientError."""
     until_s = time.monotonic() + REPAIR_FOR_S
-    with postgres.connection() as holder:
+    with stage.postgres.connection() as holder:
         if not try_lock(holder, "kandle repair"):
             return
-        with postgres.connection() as connection:
-            ready = ready_rows(connection, rules)
-        by_shard = sorted(ready, key=lambda row: shard_of(row.instrument, rules.shards))
-        for shard, rows in groupby(
-            by_shard, key=lambda row: shard_of(row.instrument, rules.shards)
-        ):
+        with stage.postgres.connection() as connection:
+            ready = ready_rows(connection, stage.rules)
+        by_shard: dict[int, list[Row]] = defaultdict(list)
+        for row in ready:
+            by_shard[shard_of(row.instrument, stage.rules.shards)].append(row)
+        for shard, rows in sorted(by_shard.items()):
             for portion in portions(rows):
                 if time.monotonic() >= until_s:
                     return
-                with postgres.connection() as connection:
-                    job = _Job(engine, connection, rules, shard, now_us, cold)
+                with stage.postgres.connection() as connection:
                     try:
-                        yield job.run(portion)
+                        yield _Job(stage, connection, shard).run(portion)
                     except TransientError as error:
                         log.warning("repairs of shard %d wait: %s", shard, error)
                         break
 
 
+@dataclass(frozen=True, slots=True)
 class _Job:
     """Some queued candles of one shard."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        connection: Connection,
-        rules: Rules,
-        shard: int,
-        now_us: int,
-        cold: Cold,
-    ) -> None:
-        self.engine, self.connection, self.rules = engine, connection, rules
-        self.shard, self.now_us, self.cold = shard, now_us, cold
-        self.base = rules.base
+    stage: Stage
+    connection: Connection
+    shard: int
+
+    @property
+    def base(self) -> Timeframe:
+        """The base timeframe."""
+        return self.stage.rules.base
 
     def run(self, rows: Sequence[Row]) -> Emission:
         """Recompute, publish, and update the queue. Raises TransientError."""
         names = sorted({row.instrument for row in rows})
         replaces = any(row.reason in _REPLACED for row in rows)
-        view, applied = self.engine.run(
+        view, applied = self.stage.engine.run(
             self.shard, lambda session: self._look(session, names, replaces=replaces)
         )
         verdicts = Verdicts()
@@ -141,59 +132,53 @@ class _Job:
         requested |= {
             (name, each.name, each.start_us(start_us))
             for name, start_us in busts
-            for each in self.rules.ladder
+            for each in self.stage.rules.ladder
         }
-        live = np.array([place in view.base for place in _places(names, candles)], dtype=bool)
+        live = np.array([place in view.base for place in candles.keys(names)], dtype=bool)
         replacements = candles.at(live)
         base = self._above_venue(names, priced(candles.at(~live)))
-        empty = sorted((busts & view.base.keys()) - set(_places(names, replacements)))
-        replacements = together([replacements, voids(empty, names)])
-        emptied = busts - set(_places(names, priced(candles)))
+        empty = sorted((busts & view.base.keys()) - set(replacements.keys(names)))
+        replacements = KeyedRecords.of([replacements, voids(empty, names)])
+        emptied = busts - set(priced(candles).keys(names))
         stored = self._stored(emptied)
         self._note_stored(names, replacements, requested)
         changed = base.at(self._note_stored(names, base, requested))
-        refold = Refold(self.connection, self.rules, view, names, self.cold)
+        refold = Refold(self.stage, self.connection, view, names)
         refold.prepare(intervals, base, busts)
 
-        def write(session: Session) -> tuple[set[Place], Published, list[OutboxRow]]:
+        def write(session: Session) -> tuple[set[Place], Published]:
             waiting = set(on_live)
             candidates = [*stored, *live_closed(session, self.base.name, emptied)]
             if events is not None and all(session.are_applied(events)):
-                waiting = replace_live(
-                    session, self.base, names, replacements, view.base, requested
-                )
+                waiting = replace_live(session, names, replacements, view.base, requested)
                 if newly_live := busts - view.base.keys():
-                    waiting |= newly_live & look(session, self.rules, names).base.keys()
+                    waiting |= newly_live & view_live(session, names).base.keys()
             to_withdraw = emptied - waiting
             withdrawals = withdrawn(self.connection, self.base.name, to_withdraw, candidates, names)
-            published = refold.apply(
-                session, together([changed, withdrawals]), requested, busts - waiting
-            )
-            return waiting, published, session.rows
+            out = KeyedRecords.of([changed, withdrawals])
+            return waiting, refold.apply(session, out, requested, busts - waiting)
 
-        waiting, published, out = run_recorded(
-            self.engine, self.connection, self.shard, write, self.now_us
-        )
+        (waiting, published), emission = self.stage.run_recorded(self.connection, self.shard, write)
         for row in rows:
             if row.reason in _REPLACED and self._place(row) in waiting:
                 verdicts.postponed.append(row)
                 continue
-            timeframes = published.of(row.instrument, row.start_us, self.rules.ladder)
+            timeframes = published.of(row.instrument, row.start_us, self.stage.rules.ladder)
             if timeframes:
                 verdicts.published.append((row, published.revision_us, timeframes))
             else:
                 verdicts.done.append(row)
         verdicts.write(self.connection)
         metrics.CANDLES_REPAIRED.inc(len(published.keys))
-        return self.engine.emission(out)
+        return emission
 
     def _look(
         self, session: Session, names: Sequence[str], *, replaces: bool
-    ) -> tuple[View, list[str]]:
+    ) -> tuple[LiveView, list[str]]:
         """Return the live state, and, to replace it, its events that are not recorded yet."""
-        until_us = self.now_us + EVENTS_AHEAD_US
+        until_us = self.stage.now_us() + EVENTS_AHEAD_US
         applied = session.applied_before(until_us, EVENTS_AT_ONCE) if replaces else []
-        return look(session, self.rules, names), applied
+        return view_live(session, names), applied
 
     def _place(self, row: Row) -> Place:
         return row.instrument, self.base.start_us(row.start_us)
@@ -201,19 +186,19 @@ class _Job:
     def _stored(self, places: set[Place]) -> list[Candle]:
         """Return the stored base candles at these places."""
         keys = ([name for name, _ in places], [start_us for _, start_us in places])
-        return [*stored_candles(self.connection, self.base.name, *keys, self.cold).candles()]
+        return [*stored_candles(self.connection, self.base.name, *keys, self.stage.cold).candles()]
 
     def _selected(
-        self, rows: Sequence[Row], view: View, verdicts: Verdicts
-    ) -> tuple[list[Row], set[tuple[str, int]], set[Interval]]:
+        self, rows: Sequence[Row], view: LiveView, verdicts: Verdicts
+    ) -> tuple[list[Row], set[Place], set[Interval]]:
         """Return the rows to work off, the base candles to recompute, and what to fold again."""
-        places: set[tuple[str, int]] = set()
+        places: set[Place] = set()
         intervals: set[Interval] = set()
         selected = []
         for row in rows:
             place = self._place(row)
             if row.timeframe not in ("", self.base.name):
-                if row.timeframe in {each.name for each in self.rules.ladder}:
+                if row.timeframe in {each.name for each in self.stage.rules.ladder}:
                     intervals.add(Interval(row.instrument, row.timeframe, row.start_us))
                 selected.append(row)
                 continue
@@ -223,73 +208,53 @@ class _Job:
             elif not revision_us:
                 verdicts.postponed.append(row)
                 continue
-            for timeframe in self.rules.ladder[1:]:
+            for timeframe in self.stage.rules.ladder[1:]:
                 start_us = timeframe.start_us(row.start_us)
                 intervals.add(Interval(row.instrument, timeframe.name, start_us))
             selected.append(row)
         return selected, places, intervals
 
-    def _recomputed(self, names: Sequence[str], places: set[tuple[str, int]]) -> Places:
+    def _recomputed(self, names: Sequence[str], places: set[Place]) -> KeyedRecords:
         """Recompute the candles from stored ticks; those without a price are included."""
-        numbers = {name: number for number, name in enumerate(names)}
-        parts = [nothing()]
+        parts = []
         for span in _spans(places, self.base):
             span_names = sorted({name for name, _ in span})
+            numbers = np.array([names.index(name) for name in span_names], dtype=np.int64)
             starts = [start_us for _, start_us in span]
-            local = np.array([numbers[name] for name in span_names], dtype=np.int64)
-            requested = {(numbers[name], start_us) for name, start_us in span}
-            until_us = self.base.next_us(max(starts))
             for candles in recomputed(
-                self.connection, span_names, min(starts), until_us, self.base, self.cold
+                *(self.connection, span_names, min(starts), self.base.next_us(max(starts))),
+                *(self.base, self.stage.cold),
             ):
-                candles = Places(local[candles.instrument], candles.start_us, candles.records)
-                keys = zip(candles.instrument.tolist(), candles.start_us.tolist(), strict=True)
-                parts.append(candles.at(np.array([key in requested for key in keys], dtype=bool)))
-        base = together(parts)
+                requested = [key in places for key in candles.keys(span_names)]
+                parts.append(candles.at(np.array(requested, dtype=bool)).numbered(numbers))
+        base = KeyedRecords.of(parts)
         flagged(base, self.base, first_ticks(self.connection, names)[base.instrument])
         mark_incomplete(self.connection, self.base, names, base)
         base.records.data["flags"] |= CLOSED
         return base
 
-    def _above_venue(self, names: Sequence[str], base: Places) -> Places:
+    def _above_venue(self, names: Sequence[str], base: KeyedRecords) -> KeyedRecords:
         """Leave out partial candles for which the venue's own candle is stored."""
-        lacking = np.flatnonzero((base.records.data["flags"] & (INCOMPLETE | PARTIAL)) != 0)
-        if not len(lacking):
-            return base
-        places = _places(names, base)
-        lacking_places = [places[row] for row in lacking.tolist()]
-        stored = self._stored(set(lacking_places))
+        lacks = (base.records.data["flags"] & (INCOMPLETE | PARTIAL)) != 0
+        stored = self._stored(set(base.at(lacks).keys(names))) if lacks.any() else []
         theirs = {(each.instrument, each.start_us) for each in stored if each.origin == VENUE}
-        return base.at(
-            np.array([place not in theirs or place not in lacking_places for place in places])
-        )
+        is_ours = np.array([key not in theirs for key in base.keys(names)], dtype=bool)
+        return base.at(is_ours | ~lacks)
 
     def _note_stored(
-        self, names: Sequence[str], base: Places, requested: set[tuple[str, str, int]]
+        self, names: Sequence[str], base: KeyedRecords, requested: Set[CandleKey]
     ) -> NDArray[np.bool_]:
         """Tell which recomputed candles differ from the stored ones, or were requested.
 
         Writes the stored revisions into their records.
         """
-        columns = base.columns(self.base.name, names)
-        stored = stored_candles(
-            self.connection, self.base.name, columns.names, base.start_us.tolist(), self.cold
-        )
-        return differing(list(columns.candles()), list(stored.candles()), base, requested)
+        stored = self._stored(set(base.keys(names)))
+        return differing(base, self.base.name, names, stored, requested)
 
 
-def _places(names: Sequence[str], places: Places) -> list[Place]:
-    return [
-        (names[number], start_us)
-        for number, start_us in zip(
-            places.instrument.tolist(), places.start_us.tolist(), strict=True
-        )
-    ]
-
-
-def _spans(places: set[tuple[str, int]], base: Timeframe) -> Iterator[list[tuple[str, int]]]:
+def _spans(places: set[Place], base: Timeframe) -> Iterator[list[Place]]:
     """Yield candles whose intervals touch together, so that their ticks are read once."""
-    span: list[tuple[str, int]] = []
+    span: list[Place] = []
     for place in sorted(places, key=lambda place: place[1]):
         if span and (place[1] > base.next_us(span[-1][1]) or place[1] - span[0][1] >= SPAN_US):
             yield span

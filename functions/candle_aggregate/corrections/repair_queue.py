@@ -16,8 +16,8 @@ from psycopg import Connection
 
 from functions.candle_aggregate.corrections.venue_history import unstored
 from functions.candle_aggregate.rules import Rules
+from functions.candle_aggregate.stage import Stage
 from shared.stores.applied import are_stored
-from shared.stores.postgres import Postgres
 
 QUEUED_AT_ONCE: Final = 20_000
 CANDLES_AT_ONCE: Final = 2_000
@@ -96,36 +96,44 @@ class Verdicts:
 
     def write(self, connection: Connection) -> None:
         """Update the queue."""
-        if self.done:
-            columns = list(zip(*((*row.key, row.reason) for row in self.done), strict=True))
-            connection.execute(_STRIKE, [list(column) for column in columns])
-        if self.postponed:
-            columns = list(zip(*(row.key for row in self.postponed), strict=True))
-            connection.execute(_POSTPONE, [list(column) for column in columns])
-        if self.published:
-            rows = [
-                (*row.key, revision, "{" + ",".join(timeframes) + "}")
-                for row, revision, timeframes in self.published
-            ]
-            columns = list(zip(*rows, strict=True))
-            connection.execute(_PUBLISHED, [list(column) for column in columns])
+        published = [
+            (*row.key, revision, "{" + ",".join(timeframes) + "}")
+            for row, revision, timeframes in self.published
+        ]
+        for query, rows in (
+            (_STRIKE, [(*row.key, row.reason) for row in self.done]),
+            (_POSTPONE, [row.key for row in self.postponed]),
+            (_PUBLISHED, published),
+        ):
+            if rows:
+                connection.execute(query, [list(column) for column in zip(*rows, strict=True)])
 
 
 def ready_rows(connection: Connection, rules: Rules) -> list[Row]:
-    """Return the rows to work off now; strike or postpone those that the stores have answered."""
+    """Return the rows to work off now: their ticks are stored, no publication is in flight.
+
+    Strike or postpone those that the stores have answered.
+    """
     away = [Row(*row) for row in connection.execute(_AWAY)]
     queued = [Row(*row) for row in connection.execute(_QUEUED, (QUEUED_AT_ONCE,))]
-    verdicts = Verdicts()
-    ready = _ready(connection, rules, away, queued, verdicts)
+    on_their_way = _on_their_way(connection, rules, away)
+    busy = {key[0] for key in on_their_way} | unstored(connection, rules)
+    idle = [row for row in queued if row.instrument not in busy]
+    events = {row.event_id for row in idle if row.reason in ("late", "repeated")}
+    waiting = events - are_stored(connection, sorted(events))
+    verdicts = Verdicts(
+        done=[row for row in away if row.key not in on_their_way],
+        postponed=[row for row in idle if row.event_id in waiting],
+    )
     verdicts.write(connection)
-    return ready
+    return [row for row in idle if row.event_id not in waiting]
 
 
-def queue_flags(postgres: Postgres, rules: Rules) -> None:
+def queue_flags(stage: Stage) -> None:
     """Queue candles that are marked partial though an older tick has come. TransientError."""
-    with postgres.connection() as connection:
-        ladder = [each.name for each in rules.ladder]
-        connection.execute(_NO_LONGER_PARTIAL, {"ladder": ladder, "base": rules.base.name})
+    with stage.postgres.connection() as connection:
+        ladder = [each.name for each in stage.rules.ladder]
+        connection.execute(_NO_LONGER_PARTIAL, {"ladder": ladder, "base": ladder[0]})
 
 
 def portions(rows: Iterable[Row]) -> Iterator[list[Row]]:
@@ -149,29 +157,6 @@ def portions(rows: Iterable[Row]) -> Iterator[list[Row]]:
             portion, candles = [], 0
     if portion:
         yield portion
-
-
-def _ready(
-    connection: Connection,
-    rules: Rules,
-    away: Sequence[Row],
-    queued: Sequence[Row],
-    verdicts: Verdicts,
-) -> list[Row]:
-    """Return the rows that are ready: their ticks are stored, no publication is in flight."""
-    on_their_way = _on_their_way(connection, rules, away)
-    verdicts.done += [row for row in away if row.key not in on_their_way]
-    busy = {key[0] for key in on_their_way} | unstored(connection, rules)
-    idle = [row for row in queued if row.instrument not in busy]
-    events = {row.event_id for row in idle if row.reason in ("late", "repeated")}
-    stored = are_stored(connection, sorted(events))
-    ready = []
-    for row in idle:
-        if row.event_id in events and row.event_id not in stored:
-            verdicts.postponed.append(row)
-        else:
-            ready.append(row)
-    return ready
 
 
 def _on_their_way(

@@ -8,20 +8,20 @@ was looked at is stored, it has not changed since, and all that is stored of its
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Final
 
 import numpy as np
 from psycopg import Connection
 
-from functions.candle_aggregate.corrections.refold import equal
+from functions.candle_aggregate.corrections.refold import put_changed
 from functions.candle_aggregate.session import Session
-from shared.candles.folds import Places
-from shared.market.blocks import CLOSED
+from shared.candles.folds import KeyedRecords
 from shared.market.bounds import LATEST_US
 from shared.market.timeframes import Timeframe
 from shared.realtime.keys import Block
 from shared.stores.applied import are_stored, not_aggregated
+from shared.wire.candle import CandleKey
 
 EVENTS_AT_ONCE: Final = 100_000
 """With more that are not recorded yet, live candles wait: ten minutes of 160 events a second."""
@@ -63,11 +63,10 @@ def unsure(
 
 def replace_live(
     session: Session,
-    base: Timeframe,
     names: Sequence[str],
-    recomputed: Places,
+    recomputed: KeyedRecords,
     revisions: Mapping[Place, int],
-    requested: set[tuple[str, str, int]],
+    requested: Set[CandleKey],
 ) -> set[Place]:
     """Replace live candles by recomputed ones, if they differ or were requested.
 
@@ -77,22 +76,16 @@ def replace_live(
     changed: set[Place] = set()
     for start_us in np.unique(recomputed.start_us).tolist():
         candles = recomputed.at(recomputed.start_us == start_us)
-        block_names = [names[number] for number in candles.instrument.tolist()]
-        block = Block(base.name, start_us)
+        block = Block(session.rules.base.name, start_us)
+        block_names = [name for name, _ in candles.keys(names)]
         present, live = session.read(block, block_names)
-        rows = {name: row for row, name in enumerate(present)}
-        replaced = []
-        for row, name in enumerate(block_names):
-            place = name, start_us
-            before = rows.get(name)
-            if before is None or live.data["revision"][before] != revisions.get(place):
-                changed.add(place)
-                continue
-            candles.records.data["flags"][row] |= live.data["flags"][before] & CLOSED
-            is_requested = (name, base.name, start_us) in requested
-            if is_requested or not equal(candles.records, row, live, before):
-                replaced.append(row)
-        replacements = candles.records.at(np.array(replaced, dtype=np.intp))
-        above = replacements.data["revision"].copy()
-        session.put(block, [block_names[row] for row in replaced], replacements, above=above)
+        live_revisions = dict(zip(present, live.data["revision"].tolist(), strict=True))
+        is_same = [
+            name in live_revisions and live_revisions[name] == revisions.get((name, start_us))
+            for name in block_names
+        ]
+        same_names = [name for name, same in zip(block_names, is_same, strict=True) if same]
+        changed |= {(name, start_us) for name in {*block_names} - {*same_names}}
+        records = candles.records.at(np.array(is_same))
+        put_changed(session, block, same_names, records, (present, live), requested)
     return changed

@@ -16,26 +16,24 @@ from psycopg import Connection, sql
 
 from functions.candle_aggregate.corrections.refold import (
     Interval,
+    LiveView,
     Refold,
-    View,
     live_base,
-    look,
+    view_live,
 )
-from functions.candle_aggregate.engine import Engine
-from functions.candle_aggregate.maintenance.state_check import run_recorded
 from functions.candle_aggregate.publish import OutboxRow
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
+from functions.candle_aggregate.stage import Stage
 from shared.adapter.app import Emission
-from shared.candles.folds import Places, nothing
+from shared.candles.folds import KeyedRecords
 from shared.errors import PermanentError
-from shared.lake.cold import NO_LAKE, Cold
 from shared.market.blocks import CLOSED, PARTIAL, VENUE
 from shared.market.shards import shard_of
 from shared.reading.stored_candles import stored_candles
 from shared.realtime.keys import Block
 from shared.stores.first_ticks import first_ticks
-from shared.stores.postgres import Postgres, try_lock
+from shared.stores.postgres import try_lock
 from shared.wire import candle
 from shared.wire.candle_history import CandleHistory
 
@@ -64,13 +62,17 @@ _NO_ALERTS: Final = """
 """Patterns of the past are judged, and nobody is alerted of them."""
 _NOTE: Final = """
     INSERT INTO candle_histories (instrument, from_us, to_us, published_us, candles)
-    VALUES (%(name)s, %(from)s, %(to)s, %(now)s, %(candles)s)
+    SELECT %(name)s, %(from)s, %(to)s, greatest(%(now)s, max(revision)), %(candles)s FROM candles
+    WHERE instrument = %(name)s AND timeframe = %(base)s
+        AND start_us >= %(from)s AND start_us < %(to)s
     ON CONFLICT (instrument, from_us, to_us) DO UPDATE SET
         published_us = excluded.published_us, candles = excluded.candles, settled = false
+    RETURNING published_us
 """
+"""`published_us`: below the revisions to publish, and not below those of before."""
 _IS_STORED: Final = sql.SQL("""
     (SELECT count(*) FROM candles c WHERE c.instrument = h.instrument AND c.timeframe = %(base)s
-        AND c.start_us >= h.from_us AND c.start_us < h.to_us AND c.revision >= h.published_us
+        AND c.start_us >= h.from_us AND c.start_us < h.to_us AND c.revision > h.published_us
     ) >= h.candles
 """)
 _UNSTORED: Final = sql.SQL(
@@ -95,43 +97,37 @@ class _Range(NamedTuple):
     published_us: int
 
 
-def publish_history(
-    engine: Engine,
-    postgres: Postgres,
-    rules: Rules,
-    history: CandleHistory,
-    now_us: int,
-    cold: Cold = NO_LAKE,
-) -> Emission:
+def publish_history(stage: Stage, history: CandleHistory) -> Emission:
     """Publish candles where none is stored, or only a partial one.
 
     Raises TransientError, and PermanentError: it is of another timeframe than the base.
     """
+    engine, rules = stage.engine, stage.rules
     if history.candles.timeframe != rules.base.name:
         raise PermanentError(
             "bad_history",
             f"candles of {history.candles.timeframe}: the base timeframe here is {rules.base}",
         )
     name, shard = history.instrument, shard_of(history.instrument, rules.shards)
-    view = engine.run(shard, lambda session: look(session, rules, [name]))
-    noted = {"name": name, "from": history.from_us, "to": history.to_us}
-    with postgres.connection() as connection:
-        base = _wanting(connection, history, view, cold)
-        # Below the revisions that are written, above those that they replace.
-        stored = int(base.records.data["revision"].max(initial=0))
-        noted["now"] = engine.store.revision(max(now_us, stored + 1))
+    view = engine.run(shard, lambda session: view_live(session, [name]))
+    first_live_us = view.first_start_us(history.to_us)
+    noted = {"name": name, "from": history.from_us, "to": history.to_us, "now": stage.now_us()}
+    with stage.postgres.connection() as connection:
+        base = _wanting(stage, connection, history, first_live_us)
         connection.execute(_BEGIN if history.trades_follow else _SINCE, noted)
         if history.trades_follow:
             connection.execute(_QUEUE, noted)
         connection.execute(_NO_ALERTS, noted)
-        connection.execute(_NOTE, {**noted, "candles": len(base)})
-    with postgres.connection() as connection:
-        refold = Refold(connection, rules, view, [name], cold)
+        note = {**noted, "base": rules.base.name, "candles": len(base)}
+        for (revision_us,) in connection.execute(_NOTE, note).fetchall():
+            base.records.data["revision"] = revision_us  # they are published above it
+    with stage.postgres.connection() as connection:
+        refold = Refold(stage, connection, view, [name])
         refold.prepare(_within(history, base, rules), base)
 
         def write(session: Session) -> list[OutboxRow]:
-            refold.apply(session, base, set())
-            session.raise_floors({name: min([history.to_us, *_starts(view)])})
+            refold.apply(session, base)
+            session.raise_floors({name: first_live_us})
             return session.rows
 
         return engine.emission(engine.run(shard, write))
@@ -142,44 +138,38 @@ def unstored(connection: Connection, rules: Rules) -> set[str]:
     return {name for (name,) in connection.execute(_UNSTORED, {"base": rules.base.name})}
 
 
-def settle_histories(
-    engine: Engine, postgres: Postgres, rules: Rules, now_us: int, cold: Cold = NO_LAKE
-) -> Iterator[Emission]:
+def settle_histories(stage: Stage) -> Iterator[Emission]:
     """Fold the longer candles at the edges of what is stored. Raises TransientError."""
-    with postgres.connection() as holder:
+    with stage.postgres.connection() as holder:
         if not try_lock(holder, "kandle repair"):
             return
-        with postgres.connection() as connection:
-            parameters = {"base": rules.base.name, "most": _AT_ONCE}
-            ranges = [_Range(*row) for row in connection.execute(_UNSETTLED, parameters)]
         by_name: dict[str, list[_Range]] = defaultdict(list)
-        for each in ranges:
-            by_name[each.instrument].append(each)
-        for name, instrument_ranges in by_name.items():
-            with postgres.connection() as connection:
-                settling = _Settling(engine, connection, rules, name, cold)
-                yield settling.run(instrument_ranges, now_us)
-                connection.cursor().executemany(_SETTLED, settling.settled)
+        with stage.postgres.connection() as connection:
+            parameters = {"base": stage.rules.base.name, "most": _AT_ONCE}
+            for row in connection.execute(_UNSETTLED, parameters):
+                by_name[row[0]].append(_Range(*row))
+        for name, ranges in by_name.items():
+            with stage.postgres.connection() as connection:
+                yield from _settle(stage, connection, name, ranges)
 
 
-def _wanting(connection: Connection, history: CandleHistory, view: View, cold: Cold) -> Places:
-    """Return the candles for which nothing better is known, with the revisions of what is.
+def _wanting(
+    stage: Stage, connection: Connection, history: CandleHistory, first_live_us: int
+) -> KeyedRecords:
+    """Return the candles for which nothing better is known.
 
     None of the time that is live: its folds would count the trades that come for it once more.
     """
-    live_us = min(_starts(view), default=history.to_us)
     columns = history.candles
-    starts = columns.start_us.tolist()
-    names = [history.instrument] * len(starts)
-    stored = stored_candles(connection, columns.timeframe, names, starts, cold)
+    starts, names = columns.start_us.tolist(), [history.instrument] * len(columns)
+    stored = stored_candles(connection, columns.timeframe, names, starts, stage.cold)
     stored_by_start = {each.start_us: each for each in stored.candles()}
     wanting = np.zeros(len(starts), dtype=bool)
     records = columns.records
     records.data["flags"] |= CLOSED | VENUE
     for row, venue_candle in enumerate(columns.candles()):
         before = stored_by_start.get(venue_candle.start_us)
-        records.data["revision"][row] = 0 if before is None else before.revision
-        if venue_candle.start_us >= live_us:
+        if venue_candle.start_us >= first_live_us:
             continue
         if before is None:
             wanting[row] = True
@@ -187,11 +177,11 @@ def _wanting(connection: Connection, history: CandleHistory, view: View, cold: C
             wanting[row] = before.numbers != venue_candle.numbers
         else:
             wanting[row] = before.partial or not before.complete
-    places = Places(np.zeros(len(starts), dtype=np.int64), columns.start_us, records)
-    return places.at(wanting)
+    number = np.zeros(len(starts), dtype=np.int64)
+    return KeyedRecords(number, columns.start_us, records).at(wanting)
 
 
-def _within(history: CandleHistory, base: Places, rules: Rules) -> set[Interval]:
+def _within(history: CandleHistory, base: KeyedRecords, rules: Rules) -> set[Interval]:
     """Return the longer candles of `base` that lie in the range as a whole."""
     return {
         Interval(history.instrument, each.name, start_us)
@@ -201,75 +191,48 @@ def _within(history: CandleHistory, base: Places, rules: Rules) -> set[Interval]
     }
 
 
-class _Settling:
-    """One instrument's ranges of history, at whose edges longer candles are folded again.
+def _settle(
+    stage: Stage, connection: Connection, name: str, ranges: Sequence[_Range]
+) -> Iterator[Emission]:
+    """Fold the candles at the edges; tell the live state since when candles are known."""
+    shard, base = shard_of(name, stage.rules.shards), stage.rules.base
 
-    `settled`: the ranges that are done with.
-    """
+    def look(session: Session) -> tuple[bool, LiveView]:
+        return bool(session.instruments([name])[0]), view_live(session, [name])
 
-    def __init__(
-        self, engine: Engine, connection: Connection, rules: Rules, name: str, cold: Cold
-    ) -> None:
-        self._engine, self._connection, self._rules = engine, connection, rules
-        self._name, self._cold = name, cold
-        self._shard = shard_of(name, rules.shards)
-        self._is_live = False
-        self.settled: list[_Range] = []
+    is_live, view = stage.engine.run(shard, look)
+    now_us, edges = stage.now_us(), {each: set(_edges(each, stage.rules)) for each in ranges}
+    settled = [
+        each for each in ranges if is_live or all(end_us <= now_us for _, end_us in edges[each])
+    ]
+    first_us = int(first_ticks(connection, [name])[0])
+    begun_us = base.start_us(first_us)
+    # Else the live state would take its first minute for a whole one.
+    if not settled or (begun_us < first_us and (name, begun_us) in view.base):
+        return
+    since_us = min(each.from_us for each in settled)
+    connection.execute(_SINCE, {"name": name, "from": since_us})
+    refold = Refold(stage, connection, view, [name])
+    refold.prepare({interval for each in settled for interval, _ in edges[each]})
+    floor_us = view.first_start_us(max(each.to_us for each in settled))
 
-    def run(self, ranges: Sequence[_Range], now_us: int) -> Emission:
-        """Fold the candles at the edges; tell the live state since when candles are known."""
-        view = self._engine.run(self._shard, self._look)
-        intervals: set[Interval] = set()
-        for each in ranges:
-            edges = set(self._edges(each))
-            is_open = any(self._end_us(edge) > now_us for edge in edges)
-            if not is_open or self._is_live:
-                intervals |= edges
-                self.settled.append(each)
-        if not self.settled:
-            return self._engine.emission([])
-        first_us = int(first_ticks(self._connection, [self._name])[0])
-        begun_us = self._rules.base.start_us(first_us)
-        if begun_us < first_us and (self._name, begun_us) in view.base:
-            self.settled = []  # the live state would take its first minute for a whole one
-            return self._engine.emission([])
-        earliest_us = min(each.from_us for each in self.settled)
-        self._connection.execute(_SINCE, {"name": self._name, "from": earliest_us})
-        refold = Refold(self._connection, self._rules, view, [self._name], self._cold)
-        refold.prepare(intervals, nothing())
-        to_us = max(each.to_us for each in self.settled)
+    def write(session: Session) -> None:
+        for start_us, present, records in live_base(session, [name]):
+            if records.has(PARTIAL).any():
+                records.data["flags"] &= 255 - PARTIAL
+                session.put(Block(base.name, start_us), present, records)
+        refold.apply(session)
+        session.raise_floors({name: floor_us}, int(refold.first_us[0]))
 
-        def write(session: Session) -> list[OutboxRow]:
-            for start_us, present, records in live_base(session, self._rules, [self._name]):
-                if records.has(PARTIAL).any():
-                    records.data["flags"] &= 255 - PARTIAL
-                    session.put(Block(self._rules.base.name, start_us), present, records)
-            refold.apply(session, nothing(), set())
-            session.raise_floors(
-                {self._name: min([to_us, *_starts(view)])}, int(refold.first_us[0])
-            )
-            return session.rows
-
-        rows = run_recorded(self._engine, self._connection, self._shard, write, now_us)
-        return self._engine.emission(rows)
-
-    def _look(self, session: Session) -> View:
-        names, _ = session.instruments([self._name])
-        self._is_live = bool(names)
-        return look(session, self._rules, [self._name])
-
-    def _edges(self, each: _Range) -> Iterator[Interval]:
-        for timeframe in self._rules.ladder[1:]:
-            first_us = timeframe.start_us(each.from_us)
-            last_us = timeframe.start_us(each.to_us - 1)
-            if first_us < each.from_us:
-                yield Interval(self._name, timeframe.name, first_us)
-            if timeframe.next_us(last_us) > each.to_us:
-                yield Interval(self._name, timeframe.name, last_us)
-
-    def _end_us(self, interval: Interval) -> int:
-        return self._rules.timeframe(interval.timeframe).next_us(interval.start_us)
+    yield stage.run_recorded(connection, shard, write)[1]
+    connection.cursor().executemany(_SETTLED, settled)
 
 
-def _starts(view: View) -> list[int]:
-    return [start_us for _, start_us in view.base]
+def _edges(each: _Range, rules: Rules) -> Iterator[tuple[Interval, int]]:
+    """Yield the longer candles that reach beyond the range, and when they end."""
+    for timeframe in rules.ladder[1:]:
+        first_us, last_us = timeframe.start_us(each.from_us), timeframe.start_us(each.to_us - 1)
+        if first_us < each.from_us:
+            yield Interval(each.instrument, timeframe.name, first_us), timeframe.next_us(first_us)
+        if timeframe.next_us(last_us) > each.to_us:
+            yield Interval(each.instrument, timeframe.name, last_us), timeframe.next_us(last_us)

@@ -80,18 +80,19 @@ class Eviction:
     rules: Rules
     _due_us: dict[int, int] = field(default_factory=dict)
 
-    def evict(self, engine: Engine, shard: int, now_us: int) -> int:
+    def evict(self, engine: Engine, shard: int) -> int:
         """Evict blocks of a shard for EVICT_FOR_S; return how many candles left.
 
         Raises TransientError.
         """
+        now_us = engine.clock()
         if now_us < self._due_us.get(shard, 0):
             return 0
         evicted, until_s = 0, time.monotonic() + EVICT_FOR_S
         with self.postgres.connection() as connection:
             for scan in self._scan(engine.store, connection, shard, now_us):
                 if scan.leaving:
-                    count = engine.run(shard, partial(_let_go, scan, self.rules))
+                    count = engine.run(shard, partial(_let_go, scan))
                     if not count:  # it was changed meanwhile: a later round looks again
                         break
                     evicted += count
@@ -100,7 +101,7 @@ class Eviction:
                 elif time.monotonic() >= until_s:
                     break
         if evicted:
-            engine.run(shard, partial(_drop_seen, self.rules))
+            engine.run(shard, _drop_seen)
         metrics.CANDLES_EVICTED.inc(evicted)
         return evicted
 
@@ -154,16 +155,16 @@ def _read(store: Store, keys: Keys, places: Sequence[_Place]) -> Iterator[_Whole
             yield _Whole(place, blobs)
 
 
-def _let_go(scan: _Scan, rules: Rules, session: Session) -> int:
+def _let_go(scan: _Scan, session: Session) -> int:
     """Drop blocks, and raise the floors; return how many candles left.
 
     Nothing leaves where something else is there than was seen: a block, a candle, an instrument.
     """
     leaving_blocks = [leaving.block for leaving in scan.leaving]
-    last = scan.leaving[-1].place
+    last, rules, known = scan.leaving[-1].place, session.rules, scan.known
     before = {block: n for block, n in scan.staying.items() if _place(rules, block) < last}
     is_as_seen = (
-        all(_place(rules, block) > last for block in session.lease.blocks.keys() - scan.known)
+        all(_place(rules, block) > last for block in session.lease.blocks.keys() - known)
         and session.sizes(list(before)) == list(before.values())
         and all(
             _mark(records) == leaving.mark
@@ -181,14 +182,15 @@ def _let_go(scan: _Scan, rules: Rules, session: Session) -> int:
     return sum(len(leaving.names) for leaving in scan.leaving)
 
 
-def _drop_seen(rules: Rules, session: Session) -> None:
+def _drop_seen(session: Session) -> None:
     """Drop the ids of trades of minutes that no block is left of."""
+    base = session.rules.base
     live = {
         minute
         for block in session.blocks()
-        if block.timeframe == rules.base.name
+        if block.timeframe == base.name
         for minute in range(
-            block.start_us // MINUTE_US, -(-rules.base.next_us(block.start_us) // MINUTE_US)
+            block.start_us // MINUTE_US, -(-base.next_us(block.start_us) // MINUTE_US)
         )
     }
     session.drop_seen([minute for minute in session.minutes() if minute not in live])

@@ -7,14 +7,12 @@ that it says lies before its floor. It is written to Postgres before it is delet
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final
 
-import numpy as np
-
-from functions.candle_aggregate.engine import Engine
-from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
-from shared.market.shards import shard_of
+from functions.candle_aggregate.stage import Stage
+from shared.market.blocks import decoded
 from shared.realtime.instrument_records import INSTRUMENT
 from shared.runtime import metrics
 from shared.stores.postgres import Postgres
@@ -38,20 +36,19 @@ _SAVED: Final = (
 )
 
 
-def let_unused_go(engine: Engine, postgres: Postgres, rules: Rules, now_us: int) -> int:
+def move_unused(stage: Stage) -> int:
     """Move idle records of all shards to Postgres; return how many. Raises TransientError."""
-    with postgres.connection() as connection:
+    with stage.postgres.connection() as connection:
         requested_us: dict[str, int] = dict(connection.execute(_REQUESTED).fetchall())
-    if not requested_us and not rules.unused_us:
+    if not requested_us and not stage.rules.unused_us:
         return 0
-    removed = 0
-    for shard in range(rules.shards):
-        shard_requests = {
-            n: us for n, us in requested_us.items() if shard_of(n, rules.shards) == shard
-        }
-        removed += _let_go(engine, postgres, rules, shard, now_us, shard_requests)
-    metrics.INSTRUMENTS_UNUSED.inc(removed)
-    return removed
+    moved: list[str] = []
+    for shard in range(stage.rules.shards):
+        moved += stage.engine.run(shard, partial(_move, stage.postgres, requested_us))
+    with stage.postgres.connection() as connection:
+        connection.execute(_ANSWER, (moved,))
+    metrics.INSTRUMENTS_UNUSED.inc(len(moved))
+    return len(moved)
 
 
 def saved_records(postgres: Postgres, names: Sequence[str]) -> dict[str, bytes]:
@@ -60,50 +57,26 @@ def saved_records(postgres: Postgres, names: Sequence[str]) -> dict[str, bytes]:
         return dict(connection.execute(_SAVED, (list(names),)).fetchall())
 
 
-def _let_go(
-    engine: Engine,
-    postgres: Postgres,
-    rules: Rules,
-    shard: int,
-    now_us: int,
-    requested_us: Mapping[str, int],
-) -> int:
-    def unused(session: Session) -> dict[str, bytes]:
-        return _unused(session, rules, now_us, requested_us)
-
-    saved = engine.run(shard, unused)
-    if not saved:
-        return 0
-    with postgres.connection() as connection:
-        connection.execute(_SAVE, (list(saved), list(saved.values())))
-
-    def drop(session: Session) -> list[str]:
-        names = [name for name, blob in unused(session).items() if saved.get(name) == blob]
-        session.drop_instruments(names)
-        return names
-
-    deleted = engine.run(shard, drop)
-    with postgres.connection() as connection:
-        connection.execute(_ANSWER, (deleted,))
-    return len(deleted)
+def _move(postgres: Postgres, requested_us: Mapping[str, int], session: Session) -> list[str]:
+    unused = _unused(session, requested_us)
+    if unused:
+        with postgres.connection() as connection:
+            connection.execute(_SAVE, (list(unused), list(unused.values())))
+        session.drop_instruments(list(unused))
+    return list(unused)
 
 
-def _unused(
-    session: Session, rules: Rules, now_us: int, requested_us: Mapping[str, int]
-) -> dict[str, bytes]:
+def _unused(session: Session, requested_us: Mapping[str, int]) -> dict[str, bytes]:
     """Return records without a live candle, not used since a request or for the term."""
-    blobs = session.instrument_blobs()
-    size = INSTRUMENT.itemsize
-    records = np.frombuffer(b"".join(blob[:size] for blob in blobs.values()), dtype=INSTRUMENT)
-    term_us = now_us - rules.unused_us if rules.unused_us else 0
+    blobs, unused_us = session.instrument_blobs(), session.rules.unused_us
+    body = b"".join(blob[: INSTRUMENT.itemsize] for blob in blobs.values())
+    received_us = decoded(body, INSTRUMENT)["received_us"].tolist()
+    term_us = session.now_us - unused_us if unused_us else 0
     names = [
         name
-        for name, received_us in zip(blobs, records["received_us"].tolist(), strict=True)
-        if received_us < max(term_us, requested_us.get(name, 0))
+        for name, used_us in zip(blobs, received_us, strict=True)
+        if used_us < max(term_us, requested_us.get(name, 0))
     ][:AT_ONCE]
-    for block in session.blocks():
-        if not names:
-            break
-        live = set(session.read(block, names)[0])
-        names = [name for name in names if name not in live]
-    return {name: blobs[name] for name in names}
+    every = session.read_each(session.blocks(), names)
+    live = {name for present, _ in every for name in present}
+    return {name: blobs[name] for name in names if name not in live}

@@ -22,10 +22,10 @@ from psycopg import Connection, IsolationLevel
 from functions.candle_aggregate.corrections.gaps import mark_incomplete
 from functions.candle_aggregate.corrections.refold import differing
 from functions.candle_aggregate.maintenance.state_check import begin, check, recorded_clock_us
-from functions.candle_aggregate.maintenance.stored_latest import Witness
+from functions.candle_aggregate.maintenance.stored_latest import StoredInstruments
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
-from shared.candles.folds import Places, flagged, merged, nothing, rolled_up, together
+from shared.candles.folds import KeyedRecords, flagged, merged, rolled_up
 from shared.candles.partials import partials
 from shared.lake.cold import NO_LAKE, Cold
 from shared.market.blocks import CLOSED
@@ -37,6 +37,7 @@ from shared.realtime.keys import Block
 from shared.stores.applied import Stored, not_aggregated
 from shared.stores.postgres import Postgres
 from shared.stores.segments import ticks_of_shard_events
+from shared.wire.candle_columns import CandleColumns
 
 log = logging.getLogger(__name__)
 
@@ -95,33 +96,31 @@ class _Plan:
     events: list[Stored]
 
 
-def rebuild(
-    session: Session, postgres: Postgres, rules: Rules, now_us: int, cold: Cold = NO_LAKE
-) -> None:
+def rebuild(session: Session, postgres: Postgres, cold: Cold = NO_LAKE) -> None:
     """Rebuild a shard's state under its lease. Raises TransientError."""
-    lineage = secrets.token_hex(8)
+    lineage, shard, rules = secrets.token_hex(8), session.lease.shard, session.rules
     with postgres.connection(isolation=IsolationLevel.REPEATABLE_READ) as connection:
         check(connection, rules)
-        plan = _plan(connection, session.shard, rules)
-        revision_us = session.revision(recorded_clock_us(connection) + 1)
-        repairs = list(_reaching_back(connection, session.shard, rules, plan))
+        plan = _plan(connection, shard, rules)
+        session.revision(recorded_clock_us(connection) + 1)  # what is put now has a later one
+        repairs = list(_reaching_back(connection, shard, rules, plan))
         with postgres.connection() as immediate:
             # Known before the state is: what is cut off in between is made anew.
-            begin(immediate, session.shard, lineage, now_us)
+            begin(immediate, shard, lineage, session.now_us)
             columns = list(zip(*repairs, strict=True)) or [()] * 4
             immediate.execute(_QUEUE, [list(column) for column in columns])
             immediate.execute(_REDO, (plan.names,))
         session.clear()
-        making = _Making(connection, session, rules, plan, cold, revision_us, now_us)
+        making = _Making(connection, session, plan, cold)
         base = making.read_ticks()
         making.put(rules.base, base)
         making.put_folds(base)
-        session.mark([event.event_id for event in plan.events], now_us // 1000)
+        session.mark([event.event_id for event in plan.events], session.now_us // 1000)
     session.begin(lineage)
     session.commit()
     log.info(
         "live state of shard %d made anew: %d instruments, %d live base candles, %d events",
-        *(session.shard, len(plan.names), len(base), len(plan.events)),
+        *(shard, len(plan.names), len(base), len(plan.events)),
     )
 
 
@@ -179,119 +178,85 @@ def _reaching_back(
         event_ids = back[first : first + READ_AT_ONCE]
         keys: set[tuple[str, int, str]] = set()
         for event_id, ticks in ticks_of_shard_events(connection, shard, rules.shards, event_ids):
-            entry, start_us, _ = partials(ticks, rules.base.length_us)
-            is_before = start_us < plan.from_us
-            names = [ticks.names[number] for number in entry[is_before].tolist()]
-            keys |= {
-                (n, s, event_id) for n, s in zip(names, start_us[is_before].tolist(), strict=True)
-            }
-        for name, start_us_, event_id in sorted(keys):
-            yield name, "", start_us_, event_id
+            candles = partials(ticks, rules.base.length_us)
+            before = candles.at(candles.start_us < plan.from_us)
+            keys |= {(name, start_us, event_id) for name, start_us in before.keys(ticks.names)}
+        for name, start_us, event_id in sorted(keys):
+            yield name, "", start_us, event_id
 
 
 class _Making:
     """Rebuild of one shard's state from stored candles and ticks."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        session: Session,
-        rules: Rules,
-        plan: _Plan,
-        cold: Cold,
-        revision_us: int,
-        now_us: int,
-    ) -> None:
-        self._connection, self._session, self._rules = connection, session, rules
-        self._plan, self._cold = plan, cold
-        self._revision_us, self._now_us = revision_us, now_us
+    def __init__(self, connection: Connection, session: Session, plan: _Plan, cold: Cold) -> None:
+        self._connection, self._session, self._plan = connection, session, plan
+        self._rules, self._cold = session.rules, cold
         self._limit_us = plan.newest_us
 
-    def read_ticks(self) -> Places:
+    def read_ticks(self) -> KeyedRecords:
         """Return the base candles of the ticks that are read; write what else these say."""
         plan, rules = self._plan, self._rules
-        witness = Witness(plan.names, rules, self._now_us)
-        witness.remember(plan.since_us, plan.newest_us, plan.last_us, plan.close, plan.from_us)
-        parts = [nothing()]
+        instruments = StoredInstruments(self._session, plan.names)
+        instruments.begin(plan.since_us, plan.newest_us, plan.last_us, plan.close, plan.from_us)
+        parts: list[KeyedRecords] = []
         if plan.from_us < plan.to_us:
             parts += recomputed(
                 *(self._connection, plan.names, plan.from_us, plan.to_us, rules.base),
                 cold=self._cold,
-                each=witness.see,
+                each=instruments.take,
             )
-        base = merged(together(parts))
-        self._limit_us = witness.write(self._session)
+        base = merged(KeyedRecords.of(parts))
+        self._limit_us = instruments.write()
         mark_incomplete(self._connection, rules.base, plan.names, base)
         return base
 
-    def put(self, timeframe: Timeframe, places: Places) -> None:
+    def put(self, timeframe: Timeframe, candles: KeyedRecords) -> None:
         """Write candles: those stored unchanged keep their revision, the others are emitted."""
-        plan, data = self._plan, places.records.data
+        plan, data = self._plan, candles.records.data
         since_us = plan.first_us if timeframe == self._rules.base else plan.since_us
-        flagged(places, timeframe, since_us[places.instrument])
-        closed = timeframe.ends_us(places.start_us) <= self._limit_us[places.instrument]
+        flagged(candles, timeframe, since_us[candles.instrument])
+        closed = timeframe.ends_us(candles.start_us) <= self._limit_us[candles.instrument]
         data["flags"] = np.where(closed, data["flags"] | CLOSED, data["flags"] & (255 - CLOSED))
-        columns = places.columns(timeframe.name, plan.names)
-        starts = places.start_us.tolist()
-        stored = stored_candles(self._connection, timeframe.name, columns.names, starts, self._cold)
-        is_new = differing(list(columns.candles()), list(stored.candles()), places, set()) | ~closed
-        least = np.maximum(data["revision"] + 1, self._revision_us)
-        data["revision"] = np.where(is_new, least, data["revision"])
-        for start_us in np.unique(places.start_us).tolist():
-            for emit in (True, False):
-                some = places.at((places.start_us == start_us) & (is_new == emit))
-                self._session.put(
-                    Block(timeframe.name, start_us),
-                    [plan.names[number] for number in some.instrument.tolist()],
-                    some.records,
-                    keep_revision=True,
-                    emit=emit,
-                )
+        stored = self._stored(timeframe, candles).candles()
+        is_stored = ~differing(candles, timeframe.name, plan.names, stored) & closed
+        for start_us in np.unique(candles.start_us).tolist():
+            for as_stored in (False, True):
+                some = candles.at((candles.start_us == start_us) & (is_stored == as_stored))
+                names = [name for name, _ in some.keys(plan.names)]
+                block = Block(timeframe.name, start_us)
+                self._session.put(block, names, some.records, as_stored=as_stored)
 
-    def put_folds(self, base: Places) -> None:
+    def put_folds(self, base: KeyedRecords) -> None:
         """Write the longer candles that may be open, or not stored, and those of live candles."""
-        plan = self._plan
-        ends_us = self._rules.base.ends_us(base.start_us)
-        closed = base.at(ends_us <= self._limit_us[base.instrument])
+        plan, shorter = self._plan, self._rules.base
+        closed = base.at(shorter.ends_us(base.start_us) <= self._limit_us[base.instrument])
         numbers = np.flatnonzero(plan.base_us > NEVER_US)
         names = [plan.names[number] for number in numbers.tolist()]
         newest_us = plan.base_us[numbers]
-        ranges = [self._rules.base.ends_us(newest_us)]
-        shorter, below = self._rules.base, nothing()
+        until_us, below = shorter.ends_us(newest_us), KeyedRecords.of([])
         for timeframe in self._rules.ladder[1:]:
-            start_us = timeframe.starts_us(newest_us)
+            from_us = timeframe.starts_us(newest_us)
             part = folded(
-                *(self._connection, shorter.name, names),
-                start_us.tolist(),
-                ranges[-1].tolist(),
+                *(self._connection, shorter.name, names, from_us.tolist(), until_us.tolist()),
                 cold=self._cold,
             )
-            part = Places(numbers[part.instrument], part.start_us, part.records)
-            below = Places(below.instrument, timeframe.starts_us(below.start_us), below.records)
-            below = merged(together([below, part]))
-            folds = merged(together([below, rolled_up(closed, timeframe)]))
-            self.put(timeframe, folds.at(self._is_needed(timeframe, folds, closed)))
-            ranges.append(start_us)
-            shorter = timeframe
+            starts = timeframe.starts_us(below.start_us)
+            below = KeyedRecords(below.instrument, starts, below.records)
+            below = merged(KeyedRecords.of([below, part.numbered(numbers)]))
+            folds = merged(KeyedRecords.of([below, rolled_up(closed, timeframe)]))
+            self.put(timeframe, folds.at(self._is_needed(timeframe, folds)))
+            until_us, shorter = from_us, timeframe
 
-    def _is_needed(self, timeframe: Timeframe, folds: Places, closed: Places) -> NDArray[np.bool_]:
-        """Tell which folds must be live: not stored, with a live candle, or recent."""
+    def _is_needed(self, timeframe: Timeframe, folds: KeyedRecords) -> NDArray[np.bool_]:
+        """Tell which folds must be live: those that may hold a live candle, and unstored ones."""
         needed = timeframe.ends_us(folds.start_us) > self._plan.from_us
-        live = set(
-            zip(
-                closed.instrument.tolist(),
-                timeframe.starts_us(closed.start_us).tolist(),
-                strict=True,
-            )
-        )
-        keys = list(zip(folds.instrument.tolist(), folds.start_us.tolist(), strict=True))
-        needed |= np.array([key in live for key in keys], dtype=bool)
-        undecided = np.flatnonzero(~needed)
-        if len(undecided):
-            names = [self._plan.names[keys[row][0]] for row in undecided.tolist()]
-            starts = folds.start_us[undecided].tolist()
-            stored = stored_candles(self._connection, timeframe.name, names, starts, self._cold)
-            stored_keys = set(zip(stored.names, stored.start_us.tolist(), strict=True))
-            for row, name, start_us in zip(undecided.tolist(), names, starts, strict=True):
-                needed[row] = (name, start_us) not in stored_keys
+        older = folds.at(~needed)
+        stored = self._stored(timeframe, older)
+        stored_keys = set(zip(stored.names, stored.start_us.tolist(), strict=True))
+        needed[~needed] = [key not in stored_keys for key in older.keys(self._plan.names)]
         return needed
+
+    def _stored(self, timeframe: Timeframe, candles: KeyedRecords) -> CandleColumns:
+        columns = candles.columns(timeframe.name, self._plan.names)
+        starts = columns.start_us.tolist()
+        return stored_candles(self._connection, timeframe.name, columns.names, starts, self._cold)

@@ -11,17 +11,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from psycopg import Connection
 
-from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.maintenance.state_check import record
 from functions.candle_aggregate.publish import LATE
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
+from functions.candle_aggregate.stage import Stage
 from functions.candle_aggregate.steps.step import TickEvent
 from shared.adapter.app import Emission
 from shared.market.blocks import CLOSED, PRICED
@@ -50,29 +51,28 @@ _Closed = tuple[list[str], NDArray[np.int64]]
 """Instruments of a block whose candle is closed, and its revision."""
 
 
-def reconcile(
-    engine: Engine, postgres: Postgres, rules: Rules, shard: int, now_us: int
-) -> Iterator[Emission]:
+def reconcile(stage: Stage, shard: int) -> Iterator[Emission]:
     """Apply a shard's stored events that have no marker, and record those that are safe.
 
     One holder at a time. Raises TransientError.
     """
-    with postgres.connection() as connection:
+    engine, rules, now_us = stage.engine, stage.rules, stage.now_us()
+    with stage.postgres.connection() as connection:
         if not try_lock(connection, f"kandle reconcile {shard}"):
             return
         # The events first: one that has its marker below has it in the blocks read there.
         events = not_aggregated(connection, shard, now_us - GRACE_US, EVENTS_AT_ONCE)
-        state, blocks = engine.run(shard, lambda session: _look(session, events, rules, now_us))
+        state, blocks = engine.run(shard, partial(_look, events))
         unsafe = [*state.open, *_not_stored(connection, blocks)]
         intervals = [
             (block.start_us, rules.timeframe(block.timeframe).next_us(block.start_us))
             for block in unsafe
         ]
         certain: list[str] = []
-        missing: list[Stored] = []
+        missing: list[str] = []
         for event, is_applied in zip(events, state.markers, strict=True):
             if not is_applied:
-                missing.append(event)
+                missing.append(event.event_id)
             elif event.event_id not in state.late and not _touches(event, intervals):
                 certain.append(event.event_id)
         if certain:
@@ -81,19 +81,21 @@ def reconcile(
         recorded = aggregated(connection, [shard], state.old)
         certain += {each for each, shards in recorded.items() if shards} - set(certain)
         record(connection, shard, state.lineage, state.steps, now_us)
-    engine.run(shard, lambda session: _recorded(session, certain, now_us // 1000 - rules.marker_ms))
+
+    def note_recorded(session: Session) -> None:
+        session.record(certain)
+        session.forget_recorded(now_us // 1000 - rules.marker_ms)
+
+    engine.run(shard, note_recorded)
     for first in range(0, min(len(missing), APPLIED_AT_ONCE), READ_AT_ONCE):
-        event_ids = [event.event_id for event in missing[first : first + READ_AT_ONCE]]
-        yield from _applied(engine, postgres, rules, shard, event_ids)
+        yield from _applied(stage, shard, missing[first : first + READ_AT_ONCE])
 
 
-def _applied(
-    engine: Engine, postgres: Postgres, rules: Rules, shard: int, event_ids: Sequence[str]
-) -> Iterator[Emission]:
+def _applied(stage: Stage, shard: int, event_ids: Sequence[str]) -> Iterator[Emission]:
     """Apply what events stored of a shard, in as few steps as may be."""
     by_event: dict[str, list[Ticks]] = {event_id: [] for event_id in event_ids}
-    with postgres.connection() as connection:
-        stored = ticks_of_shard_events(connection, shard, rules.shards, event_ids)
+    with stage.postgres.connection() as connection:
+        stored = ticks_of_shard_events(connection, shard, stage.rules.shards, event_ids)
         for event_id, ticks in stored:
             by_event[event_id].append(ticks)
         # Of which the shard has no instrument, since SHARDS changed.
@@ -104,7 +106,7 @@ def _applied(
     for event in events:
         log.warning("event %s was stored but not applied: applied now", event.id)
     metrics.EVENTS_RECONCILED.inc(len(events))
-    shared = (emission for applied in engine.apply(events) for emission in applied.emissions)
+    shared = (emission for applied in stage.engine.apply(events) for emission in applied.emissions)
     yield from dict.fromkeys(shared)
 
 
@@ -152,41 +154,31 @@ class _State:
     open: set[Block]
 
 
-def _look(
-    session: Session, events: Sequence[Stored], rules: Rules, now_us: int
-) -> tuple[_State, dict[Block, _Closed]]:
+def _look(events: Sequence[Stored], session: Session) -> tuple[_State, dict[Block, _Closed]]:
     """Return the shard's state, and its closed candles in blocks of the events' time."""
+    rules, lease = session.rules, session.lease
+    first_us = min((event.first_us for event in events), default=0)
+    last_us = max((event.last_us for event in events), default=-1)
+    blocks = {
+        block
+        for block in session.blocks()
+        if block.start_us <= last_us
+        and rules.timeframe(block.timeframe).next_us(block.start_us) > first_us
+    }
     state = _State(
-        session.lease.lineage,
-        session.lease.steps,
+        *(lease.lineage, lease.steps),
         session.are_applied([event.event_id for event in events]),
-        session.applied_before(now_us - OLD_US, EVENTS_AT_ONCE),
+        session.applied_before(session.now_us - OLD_US, EVENTS_AT_ONCE),
         {
             decode_late(body).event_id
             for output_id, body in session.outbox().items()
             if output_id.startswith(LATE)
         },
-        set(),
+        {each for each in blocks if each.timeframe == rules.base.name and lease.blocks[each]},
     )
-    first_us = min((event.first_us for event in events), default=0)
-    last_us = max((event.last_us for event in events), default=-1)
     closed: dict[Block, _Closed] = {}
-    for block in session.blocks():
-        if block.start_us > last_us or rules.timeframe(block.timeframe).next_us(block.start_us) <= (
-            first_us
-        ):
-            continue
-        if block.timeframe == rules.base.name and session.lease.blocks[block]:
-            state.open.add(block)
-            continue
-        names, records = session.read(block)
+    for block in blocks - state.open:
+        ((names, records),) = session.read_all([block])
         rows = np.flatnonzero(records.has(CLOSED) & records.has(PRICED))
-        if len(rows):
-            closed_names = [names[row] for row in rows.tolist()]
-            closed[block] = closed_names, records.data["revision"][rows]
+        closed[block] = [names[row] for row in rows.tolist()], records.data["revision"][rows]
     return state, closed
-
-
-def _recorded(session: Session, event_ids: Sequence[str], before_ms: int) -> None:
-    session.record(event_ids)
-    session.forget_recorded(before_ms)

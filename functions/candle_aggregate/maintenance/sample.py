@@ -14,11 +14,10 @@ from psycopg import Connection
 
 from functions.candle_aggregate.corrections.gaps import mark_incomplete
 from functions.candle_aggregate.corrections.refold import live_base, same
-from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
-from shared.candles.folds import Places, flagged, merged, nothing, rolled_up, together
-from shared.lake.cold import NO_LAKE, Cold
+from functions.candle_aggregate.stage import Stage
+from shared.candles.folds import KeyedRecords, flagged, merged, rolled_up
 from shared.market.blocks import CLOSED
 from shared.market.shards import shard_of
 from shared.reading.recompute import priced, recomputed
@@ -27,7 +26,6 @@ from shared.realtime.keys import Block
 from shared.runtime import metrics
 from shared.stores.applied import not_aggregated
 from shared.stores.first_ticks import beginnings, first_ticks
-from shared.stores.postgres import Postgres
 from shared.wire.candle import VENUE, Candle, CandleKey
 from shared.wire.candle_columns import CandleColumns
 
@@ -47,18 +45,16 @@ _CHOSEN: Final = """
 _QUEUED: Final = "SELECT EXISTS (SELECT FROM repairs WHERE instrument = %s)"
 
 
-def sample(
-    engine: Engine, postgres: Postgres, rules: Rules, now_us: int, cold: Cold = NO_LAKE
-) -> list[CandleKey]:
+def sample(stage: Stage) -> list[CandleKey]:
     """Evaluate some candles; return those that differ. Raises TransientError.
 
     A difference is logged and counted (`kandle_candles_differ_total`): it must never happen.
     """
     differing = []
-    with postgres.connection() as connection:
-        for key in _chosen(connection, rules):
-            audit = _Audit(engine, connection, rules, key, cold)
-            if not audit.is_settled(now_us):
+    with stage.postgres.connection() as connection:
+        for key in _chosen(connection, stage.rules):
+            audit = _Audit(stage, connection, key)
+            if not audit.is_settled():
                 continue
             metrics.CANDLES_SAMPLED.inc()
             actual, expected = audit.actual, audit.expected()
@@ -92,17 +88,16 @@ def _chosen(connection: Connection, rules: Rules) -> list[CandleKey]:
 class _Audit:
     """A candle as stored or live, and its expected value."""
 
-    def __init__(
-        self, engine: Engine, connection: Connection, rules: Rules, key: CandleKey, cold: Cold
-    ) -> None:
-        self._engine, self._connection, self._rules, self._cold = engine, connection, rules, cold
+    def __init__(self, stage: Stage, connection: Connection, key: CandleKey) -> None:
+        self._stage, self._connection, self._cold = stage, connection, stage.cold
+        self._rules = rules = stage.rules
         self._name, timeframe, self._start_us = key
         self._timeframe = rules.timeframe(timeframe)
         self._shard = shard_of(self._name, rules.shards)
-        self._live, self._oldest_us = engine.run(self._shard, self._look)
+        self._live, self._oldest_us = stage.engine.run(self._shard, self._look)
         self.actual = self._read()
 
-    def is_settled(self, now_us: int) -> bool:
+    def is_settled(self) -> bool:
         """Tell whether all that was applied to it is stored, and nothing is about to change it.
 
         What the venue published is made of nothing that is here.
@@ -110,7 +105,7 @@ class _Audit:
         actual = self.actual
         if actual is None or not actual.closed or actual.origin == VENUE:
             return False
-        if now_us - actual.revision < SETTLED_US:
+        if self._stage.now_us() - actual.revision < SETTLED_US:
             return False
         if self._oldest_us is not None and self._oldest_us <= actual.revision:
             return False
@@ -127,7 +122,7 @@ class _Audit:
         base, names = self._rules.base, [self._name]
         if self._timeframe == base:
             parts = recomputed(self._connection, names, start_us, end_us, base, self._cold)
-            places = priced(together([nothing(), *parts]))
+            candles = priced(KeyedRecords.of(parts))
         else:
             without = [(self._name, each) for each in self._live.start_us.tolist()]
             stored = folded(
@@ -136,27 +131,28 @@ class _Audit:
             closed = self._live.at(self._live.records.has(CLOSED))
             live = rolled_up(closed, self._timeframe)
             live = live.at(live.start_us == start_us)
-            places = merged(together([stored, live]))
+            candles = merged(KeyedRecords.of([stored, live]))
         since = first_ticks if self._timeframe == base else beginnings
-        flagged(places, self._timeframe, since(self._connection, names)[places.instrument])
+        flagged(candles, self._timeframe, since(self._connection, names)[candles.instrument])
         if self._timeframe == base:
-            mark_incomplete(self._connection, base, names, places)
-        return next(places.columns(self._timeframe.name, names).candles(), None)
+            mark_incomplete(self._connection, base, names, candles)
+        return next(candles.columns(self._timeframe.name, names).candles(), None)
 
     def is_unchanged(self) -> bool:
         """Tell whether it still is what it was."""
-        self._live, _ = self._engine.run(self._shard, self._look)
+        self._live, _ = self._stage.engine.run(self._shard, self._look)
         return self._read() == self.actual
 
-    def _look(self, session: Session) -> tuple[Places, int | None]:
+    def _look(self, session: Session) -> tuple[KeyedRecords, int | None]:
         """Return the instrument's live base candles, and when the oldest open event was applied."""
-        parts = [nothing()]
-        for start_us, _, records in live_base(session, self._rules, [self._name]):
-            zero = np.zeros(1, dtype=np.int64)
-            parts.append(Places(zero, zero + start_us, records))
+        zero = np.zeros(1, dtype=np.int64)
+        parts = [
+            KeyedRecords(zero, zero + start_us, records)
+            for start_us, _, records in live_base(session, [self._name])
+        ]
         block = Block(self._timeframe.name, self._start_us)
         _, self._record = session.read(block, [self._name])
-        return together(parts), session.oldest_applied_us()
+        return KeyedRecords.of(parts), session.oldest_applied_us()
 
     def _read(self) -> Candle | None:
         """Return the candle of the highest revision, live or stored."""

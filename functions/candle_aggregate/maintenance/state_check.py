@@ -9,14 +9,11 @@ was lost, or went back to an older dump. It is rebuilt.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final
 
 from psycopg import Connection
 
-from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.rules import Rules
-from functions.candle_aggregate.session import Session
 from shared.errors import TransientError
 from shared.market.timeframes import parse_ladder
 from shared.stores.applied import reshard
@@ -24,17 +21,11 @@ from shared.stores.postgres import Postgres
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 _KNOWN: Final = "SELECT lineage, steps FROM shard_lineage WHERE shard = %s"
 _RECORD: Final = """
-    UPDATE shard_lineage SET steps = %(steps)s, clock_us = greatest(clock_us, %(now_us)s)
-    WHERE shard = %(shard)s AND lineage = %(lineage)s AND steps <= %(steps)s
-"""
-_RECORD_AT_LEAST: Final = """
     UPDATE shard_lineage SET steps = greatest(steps, %(steps)s),
         clock_us = greatest(clock_us, %(now_us)s)
-    WHERE shard = %(shard)s AND lineage = %(lineage)s
+    WHERE shard = %(shard)s AND lineage = %(lineage)s AND steps <= %(most)s
 """
 _BEGIN: Final = """
     INSERT INTO shard_lineage (shard, lineage, steps, clock_us) VALUES (%s, %s, 0, %s)
@@ -114,30 +105,24 @@ def begin(connection: Connection, shard: int, lineage: str, now_us: int) -> None
     connection.execute(_BEGIN, (shard, lineage, now_us))
 
 
-def record(connection: Connection, shard: int, lineage: str, steps: int, now_us: int) -> None:
+def record(
+    connection: Connection,
+    shard: int,
+    lineage: str,
+    steps: int,
+    now_us: int,
+    *,
+    at_least: bool = False,
+) -> None:
     """Record a state's steps in Postgres, in the caller's transaction.
 
     Raises TransientError when it knows another lineage, or of more steps: Redis was lost, or went
-    back.
+    back. `at_least`: it may know of more.
     """
     step = {"shard": shard, "lineage": lineage, "steps": steps, "now_us": now_us}
+    step["most"] = 2**62 if at_least else steps
     if not connection.execute(_RECORD, step).rowcount:
         raise TransientError(f"the live state of shard {shard} is not the one that Postgres knows")
-
-
-def run_recorded(
-    engine: Engine, connection: Connection, shard: int, job: Callable[[Session], T], now_us: int
-) -> T:
-    """Run a job that changes a shard's state, and record its step in the caller's transaction.
-
-    A state that goes back lacks the change, and once its cause is deleted from Postgres no event
-    would repeat it. Raises TransientError.
-    """
-    lease, result = engine.run(shard, lambda session: (session.lease, job(session)))
-    step = {"shard": shard, "lineage": lease.lineage, "steps": lease.steps, "now_us": now_us}
-    if not connection.execute(_RECORD_AT_LEAST, step).rowcount:
-        raise TransientError(f"the live state of shard {shard} is not the one that Postgres knows")
-    return result
 
 
 def recorded_clock_us(connection: Connection) -> int:

@@ -28,55 +28,42 @@ class Moved(NamedTuple):
     first_us: Ints
 
 
-class _EntryResults(NamedTuple):
-    """Per-entry results of a batch: columns of equal length."""
-
-    gid: Ints
-    first_us: Ints
-    newest_us: Ints
-    watermark_us: Ints
-    last: Ints
-    price: NDArray[Any]
-    size: NDArray[Any]
-    price_scale: Ints
-    size_scale: Ints
-
-
 def move(instruments: Instruments, parts: Sequence[Part], lateness_us: int, now_us: int) -> Moved:
     """Take in the ticks of all parts; every instrument has a record already. Nothing moves back."""
-    results = _EntryResults(
-        *(np.concatenate(columns) for columns in zip(*map(_entry_results, parts), strict=True))
+    gid, first_us, newest_us, watermark_us, last, *latest = (
+        np.concatenate(columns) for columns in zip(*map(_entry_columns, parts), strict=True)
     )
-    order = np.lexsort((*(results.last[:, n] for n in (4, 3, 2, 1, 0)), results.gid))
-    gid = results.gid[order]
+    order = np.lexsort((*last.T[::-1], gid))
+    gid = gid[order]
     starts = np.flatnonzero(np.append(True, gid[1:] != gid[:-1]))
     newest = order[np.append(starts[1:], len(gid)) - 1]
     gids = gid[starts]
     data = instruments.data
     moved = Moved(gids, data["limit_us"][gids], data["first_us"][gids])
     for name, best, column in (
-        ("first_us", np.minimum, results.first_us),
-        ("newest_us", np.maximum, results.newest_us),
-        ("watermark_us", np.maximum, results.watermark_us),
+        ("first_us", np.minimum, first_us),
+        ("newest_us", np.maximum, newest_us),
+        ("watermark_us", np.maximum, watermark_us),
     ):
         data[name][gids] = best(data[name][gids], best.reduceat(column[order], starts))
     data["limit_us"][gids] = np.maximum(moved.limit_us, data["watermark_us"][gids] - lateness_us)
     data["received_us"][gids] = np.maximum(data["received_us"][gids], now_us)
-    later = before(data["last"][gids], results.last[newest])
-    _set_latest(instruments, gids[later], results, newest[later])
+    later = before(data["last"][gids], last[newest])
+    data["last"][gids[later]] = last[newest[later]]
+    _set_latest(instruments, gids[later], *(column[newest[later]] for column in latest))
     return moved
 
 
 def _set_latest(
-    instruments: Instruments, gids: Ints, results: _EntryResults, rows: NDArray[np.intp]
+    instruments: Instruments,
+    gids: Ints,
+    price: NDArray[Any],
+    size: NDArray[Any],
+    price_scale: Ints,
+    size_scale: Ints,
 ) -> None:
     data = instruments.data
-    data["last"][gids] = results.last[rows]
-    data["price_scale"][gids], data["size_scale"][gids] = (
-        results.price_scale[rows],
-        results.size_scale[rows],
-    )
-    price, size = results.price[rows], results.size[rows]
+    data["price_scale"][gids], data["size_scale"][gids] = price_scale, size_scale
     if price.dtype == object or size.dtype == object or instruments.wide:
         for gid, row, traded in zip(gids.tolist(), price.tolist(), size.tolist(), strict=True):
             if max(abs(row), abs(traded)) > INT64_MAX:
@@ -88,33 +75,22 @@ def _set_latest(
     data["price"][gids], data["size"][gids] = price.astype(np.int64), size.astype(np.int64)
 
 
-def _entry_results(part: Part) -> _EntryResults:
+def _entry_columns(part: Part) -> tuple[NDArray[Any], ...]:
+    """Return columns of the entries: gid, first, newest and reached time, and of the last tick.
+
+    Of that its order key, price, size and their scales.
+    """
     ticks, entries = part.ticks, part.ticks.entries
-    starts = np.cumsum(entries.counts) - entries.counts
+    starts = entries.starts
     ends = starts + entries.counts - 1
     reached = np.minimum(ticks.event_time_us, ticks.receive_time_us)
     last = _last_priced(ticks, starts, ends)
-    keys = np.stack(
-        [
-            ticks.event_time_us[last],
-            ticks.order_id[last],
-            ticks.receive_time_us[last],
-            np.full(len(last), ticks.source_key, dtype=np.int64),
-            ticks.sequence[last],
-        ],
-        axis=1,
-    )
+    keys = ticks.order_keys(last)
     keys[last < 0] = NEVER_LAST
-    return _EntryResults(
-        part.gids,
-        ticks.event_time_us[starts],
-        ticks.event_time_us[ends],
-        np.maximum.reduceat(reached, starts),
-        keys,
-        ticks.price[last],
-        ticks.size[last],
-        entries.price_scale,
-        entries.size_scale,
+    return (
+        *(part.gids, ticks.event_time_us[starts], ticks.event_time_us[ends]),
+        *(np.maximum.reduceat(reached, starts), keys, ticks.price[last], ticks.size[last]),
+        *(entries.price_scale, entries.size_scale),
     )
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from functions.candle_aggregate.steps.cache import Cache, Ints
 from functions.candle_aggregate.steps.latest import Moved
-from shared.candles.folds import Places, nothing, together
+from shared.candles.folds import KeyedRecords
 from shared.market.blocks import (
     CLOSED,
     INCOMPLETE,
@@ -39,13 +39,13 @@ class Level:
     """
 
     timeframe: Timeframe
-    places: Places
+    candles: KeyedRecords
     opened: Ints
-    contributions: Places
+    contributions: KeyedRecords
     corrected: int
 
 
-def blocks(places: Places, timeframe: str) -> Iterator[tuple[Block, NDArray[np.intp]]]:
+def blocks(places: KeyedRecords, timeframe: str) -> Iterator[tuple[Block, NDArray[np.intp]]]:
     """Yield each block of a timeframe with the rows that it has."""
     order = np.argsort(places.start_us, kind="stable")
     start = places.start_us[order]
@@ -79,7 +79,7 @@ def candidates(
 def advance(
     cache: Cache,
     timeframe: Timeframe,
-    gained: Places,
+    gained: KeyedRecords,
     others: list[tuple[Block, Ints]],
     now_us: int,
     closing_us: int = NEVER_US,
@@ -104,8 +104,8 @@ def advance(
     merged = merge(present, additions)
     merged.data["flags"] |= additions.data["flags"] & INCOMPLETE
     untouched = _others(cache, others, gained)
-    grown = Places(gained.instrument[existed], gained.start_us[existed], merged)
-    candles = together([grown, fresh, untouched])
+    grown = KeyedRecords(gained.instrument[existed], gained.start_us[existed], merged)
+    candles = KeyedRecords.of([grown, fresh, untouched])
     flags_before = np.concatenate(
         [present.data["flags"], np.full(len(fresh), CLOSED), untouched.records.data["flags"]]
     )
@@ -126,8 +126,8 @@ def advance(
     gains = closed & ((flags & PRICED) != 0) & ~was_counted & changed
     late_rows = np.flatnonzero(was_counted[: len(present)])
     additions.data["revision"] = revision[: len(additions)]
-    late = Places(grown.instrument[late_rows], grown.start_us[late_rows], additions.at(late_rows))
-    contributions = together([candles.at(gains), late])
+    late = KeyedRecords(grown.instrument, grown.start_us, additions).at(late_rows)
+    contributions = KeyedRecords.of([candles.at(gains), late])
     opened = (is_new & ~closed).astype(np.int64) - (closed & ~was_closed & ~is_new)
     result = candles.at(changed)
     for block, places in blocks(result, timeframe.name):
@@ -135,7 +135,7 @@ def advance(
     return Level(timeframe, result, opened[changed], contributions, len(late_rows))
 
 
-def _others(cache: Cache, others: list[tuple[Block, Ints]], gained: Places) -> Places:
+def _others(cache: Cache, others: list[tuple[Block, Ints]], gained: KeyedRecords) -> KeyedRecords:
     """Return the existing records at other places that gain nothing."""
     starts, gids, rows = [], [], []
     for block, block_gids in others:
@@ -146,12 +146,13 @@ def _others(cache: Cache, others: list[tuple[Block, Ints]], gained: Places) -> P
         gids.append(block_gids[is_other])
         rows.append(found[is_other].astype(np.int64))
     if not starts:
-        return nothing()
+        return KeyedRecords.of([])
     row, first = np.unique(np.concatenate(rows), return_index=True)
-    return Places(np.concatenate(gids)[first], np.concatenate(starts)[first], cache.pool.at(row))
+    instrument, start_us = np.concatenate(gids)[first], np.concatenate(starts)[first]
+    return KeyedRecords(instrument, start_us, cache.pool.at(row))
 
 
-def _evaluate(cache: Cache, timeframe: Timeframe, rows: Places, closing_us: int) -> None:
+def _evaluate(cache: Cache, timeframe: Timeframe, rows: KeyedRecords, closing_us: int) -> None:
     """Set CLOSED where the closing limit has passed the end, PARTIAL by the first tick."""
     instruments, flags = cache.instruments.data, rows.records.data["flags"]
     end_us = rows.start_us + timeframe.length_us

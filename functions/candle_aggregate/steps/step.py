@@ -24,7 +24,7 @@ from functions.candle_aggregate.steps.levels import Level, advance, blocks, cand
 from functions.candle_aggregate.steps.seen_ids import SeenCache
 from functions.candle_aggregate.steps.store import Changes, Lease, Store
 from functions.candle_aggregate.steps.trade_ids import Part, Trades
-from shared.candles.folds import Places, merged, nothing, together
+from shared.candles.folds import KeyedRecords, merged
 from shared.candles.partials import partials
 from shared.market.blocks import CLOSED
 from shared.realtime.instrument_records import NEVER_US
@@ -117,12 +117,11 @@ class Steps:
         moved = move(instruments, parts, self.rules.allowed_lateness_us, now_us)
         parts = [self._above_floor(part, computed) for part in parts]
         parts = [part for part in parts if len(part.ticks)]
-        contributions = [partials(part.ticks, base.length_us) for part in parts]
+        contributions = [self._contribution(part) for part in parts]
         touched: dict[Block, list[Ints]] = defaultdict(list)
-        for part, contribution in zip(parts, contributions, strict=True):
-            gids = part.gids[contribution.entry]
-            for start_us in np.unique(contribution.start_us).tolist():
-                touched[Block(base.name, start_us)].append(gids[contribution.start_us == start_us])
+        for contribution in contributions:
+            for block, rows in blocks(contribution, base.name):
+                touched[block].append(contribution.instrument[rows])
         others = self._candidates(leases, moved)
         trades = Trades(parts, instruments)
         self._read(touched, others, moved, trades, leases)
@@ -132,16 +131,9 @@ class Steps:
             if not keep.all():
                 computed.repeated += int((~keep).sum())
                 self._report(part, ~keep, Reason.REPEATED, computed)
-                counted = part.ticks.select(keep)
-                has_ticks = np.logical_or.reduceat(keep, _starts(part.ticks))
-                part, contribution = (
-                    Part(part.event, counted, part.gids[has_ticks]),
-                    partials(counted, base.length_us),
-                )
-            gained.append(
-                Places(part.gids[contribution.entry], contribution.start_us, contribution.records)
-            )
-        self._advance(computed, together([nothing(), *gained]), others, self.store.revision(now_us))
+                contribution = self._contribution(part.select(keep))
+            gained.append(contribution)
+        self._advance(computed, KeyedRecords.of(gained), others, self.store.revision(now_us))
         self._write(computed, moved.gids, chunks)
         return computed
 
@@ -174,7 +166,8 @@ class Steps:
             for each in ladder[1:]:
                 folds[Block(each.name, each.start_us(block.start_us))].append(cached_gids)
         self.read_records(folds, leases)
-        self._advance(computed, nothing(), others, self.store.revision(now_us), until_us)
+        revision_us = self.store.revision(now_us)
+        self._advance(computed, KeyedRecords.of([]), others, revision_us, until_us)
         self._write(computed, np.zeros(0, dtype=np.int64), {})
         return computed
 
@@ -187,7 +180,10 @@ class Steps:
         if is_held.all():
             return Part(event.id, event.ticks, gids)
         rows = np.repeat(is_held, event.ticks.entries.counts)
-        return Part(event.id, event.ticks.select(rows), gids[is_held])
+        return Part(event.id, event.ticks, gids).select(rows)
+
+    def _contribution(self, part: Part) -> KeyedRecords:
+        return partials(part.ticks, self.rules.base.length_us).numbered(part.gids)
 
     def _read_instruments(self, gids: Ints, leases: Mapping[int, Lease]) -> None:
         instruments = self.cache.instruments
@@ -222,8 +218,7 @@ class Steps:
         if not late.any():
             return part
         self._report(part, late, Reason.LATE, computed)
-        has_ticks = np.logical_or.reduceat(~late, _starts(ticks))
-        return Part(part.event, ticks.select(~late), part.gids[has_ticks])
+        return part.select(~late)
 
     def _candidates(
         self, leases: Mapping[int, Lease], moved: Moved
@@ -313,7 +308,7 @@ class Steps:
     def _advance(
         self,
         computed: Computed,
-        gained: Places,
+        gained: KeyedRecords,
         others: Mapping[str, list[tuple[Block, Ints]]],
         revision_us: int,
         closing_us: int = NEVER_US,
@@ -327,7 +322,7 @@ class Steps:
             if not len(closed) and not others[each.name]:
                 continue
             start_us = each.starts_us(closed.start_us)
-            folds = merged(Places(closed.instrument, start_us, closed.records))
+            folds = merged(KeyedRecords(closed.instrument, start_us, closed.records))
             level = advance(self.cache, each, folds, others[each.name], revision_us, closing_us)
             computed.levels.append(level)
 
@@ -356,19 +351,14 @@ class Steps:
             changes[shard].add("APPEND", Keys(shard).seen(minute), [chunk])
             changes[shard].add("SADD", Keys(shard).minutes, [minute])
         for level in computed.levels:
-            gids = level.places.instrument
-            for block, rows in blocks(level.places, level.timeframe.name):
+            gids = level.candles.instrument
+            for block, rows in blocks(level.candles, level.timeframe.name):
                 for shard, of_shard in _by_shard(instruments.shard, gids[rows]).items():
                     shard_rows = rows[instruments.shard[gids[rows]] == shard]
                     names = [instruments.fields[gid] for gid in of_shard.tolist()]
-                    blobs = level.places.records.at(shard_rows).encode()
+                    blobs = level.candles.records.at(shard_rows).encode()
                     changes[shard].put(Keys(shard).block(block), names, blobs)
                     changes[shard].opened[block] += int(level.opened[shard_rows].sum())
-
-
-def _starts(ticks: Ticks) -> Ints:
-    counts = ticks.entries.counts
-    return np.cumsum(counts) - counts
 
 
 def _by_shard(shard: Ints, gids: Ints) -> dict[int, Ints]:

@@ -197,42 +197,29 @@ class Store:
         self, requests: Sequence[tuple[str, Sequence[Value]]]
     ) -> list[list[bytes | None]]:
         """Return fields of hashes, all in one pipeline."""
-        if not requests:
-            return []
-        with translated(), self.client.pipeline(transaction=False) as pipe:
-            for key, fields in requests:
-                pipe.hmget(key, list(fields))
-            return cast(list[list[bytes | None]], pipe.execute())
+        return self._pipelined(("HMGET", key, *fields) for key, fields in requests)
 
     def read_whole(self, keys: Sequence[str]) -> list[dict[bytes, bytes]]:
         """Return whole hashes, all in one pipeline."""
-        with translated(), self.client.pipeline(transaction=False) as pipe:
-            for key in keys:
-                pipe.hgetall(key)
-            return cast(list[dict[bytes, bytes]], pipe.execute())
+        return self._pipelined(("HGETALL", key) for key in keys)
 
     def sizes(self, keys: Sequence[str]) -> list[int]:
         """Return how many fields each hash has, all in one pipeline."""
-        with translated(), self.client.pipeline(transaction=False) as pipe:
-            for key in keys:
-                pipe.hlen(key)
-            return cast(list[int], pipe.execute())
+        return self._pipelined(("HLEN", key) for key in keys)
 
     def delete_fields(self, fields: Mapping[str, Sequence[str]]) -> None:
         """Delete fields of hashes."""
-        with translated(), self.client.pipeline(transaction=False) as pipe:
-            for key, names in fields.items():
-                pipe.hdel(key, *names)
-            pipe.execute()
+        self._pipelined(("HDEL", key, *names) for key, names in fields.items())
 
     def read_ends(self, strings: Sequence[tuple[str, int]]) -> list[bytes]:
         """Return strings, each from a byte on, all in one pipeline; empty if missing."""
-        if not strings:
-            return []
+        return self._pipelined(("GETRANGE", key, first, -1) for key, first in strings)
+
+    def _pipelined(self, commands: Iterable[tuple[Value, ...]]) -> list[Any]:
         with translated(), self.client.pipeline(transaction=False) as pipe:
-            for key, first in strings:
-                pipe.getrange(key, first, -1)
-            return cast(list[bytes], pipe.execute())
+            for command in commands:
+                cast(Any, pipe).execute_command(*command)
+            return pipe.execute()
 
     def write(
         self, steps: Sequence[tuple[Lease, Changes]], now_us: int, *, release: bool = True
@@ -289,9 +276,10 @@ class Store:
         """Tell for each event whether it has a marker in the shard."""
         if not event_ids:
             return []
-        keys, ids = Keys(shard), list(event_ids)
-        with translated():
-            scores = [self.client.zmscore(key, ids) for key in (keys.applied, keys.recorded)]
+        keys = Keys(shard)
+        scores = self._pipelined(
+            ("ZMSCORE", key, *event_ids) for key in (keys.applied, keys.recorded)
+        )
         return [a is not None or b is not None for a, b in zip(*scores, strict=True)]
 
     def lowest_score(self, key: str) -> int | None:

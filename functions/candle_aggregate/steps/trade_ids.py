@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -19,11 +18,11 @@ from numpy.typing import NDArray
 
 from functions.candle_aggregate.steps.cache import Instruments, Ints
 from functions.candle_aggregate.steps.seen_ids import Minute, SeenIds
+from shared.candles.trade_identity import MINUTE_US
 from shared.realtime.instrument_records import NEVER_US
 from shared.wire.ticks import INTEGER_ID, NO_ID, TEXT_ID, Ticks
 from shared.wire.varints import fixed_field, packed, zigzag
 
-MINUTE_US: Final = 60_000_000
 _RUNS_A_RANGE: Final = 4
 """Ranges are written for so many runs each; those of fewer cost more than they save."""
 _RANGED_BYTES: Final = 10
@@ -37,28 +36,10 @@ class Part(NamedTuple):
     ticks: Ticks
     gids: Ints
 
-
-@dataclass(slots=True)
-class _Runs:
-    """Runs of new integer ids, and the entry that each came with; -1: of several."""
-
-    entry: list[Ints] = field(default_factory=list)
-    gid: list[Ints] = field(default_factory=list)
-    minute: list[Ints] = field(default_factory=list)
-    first: list[Ints] = field(default_factory=list)
-    length: list[Ints] = field(default_factory=list)
-
-    def add(self, entry: Ints, gid: Ints, minute: Ints, ids: Ints) -> None:
-        """Add ids, those of one instrument and minute together and ascending."""
-        if not len(ids):
-            return
-        follows = (gid[1:] == gid[:-1]) & (minute[1:] == minute[:-1]) & (ids[1:] == ids[:-1] + 1)
-        starts = np.flatnonzero(np.append(True, ~follows))
-        self.entry.append(entry[starts])
-        self.gid.append(gid[starts])
-        self.minute.append(minute[starts])
-        self.first.append(ids[starts])
-        self.length.append(np.diff(starts, append=len(ids)))
+    def select(self, keep: NDArray[np.bool_]) -> Part:
+        """Return the kept rows."""
+        has_ticks = np.logical_or.reduceat(keep, self.ticks.entries.starts)
+        return Part(self.event, self.ticks.select(keep), self.gids[has_ticks])
 
 
 class Trades:
@@ -71,7 +52,8 @@ class Trades:
         self._parts = parts
         self._instruments = instruments
         self.keep = [np.ones(len(part.ticks), dtype=bool) for part in parts]
-        self._runs = _Runs()
+        self._runs: list[tuple[Ints, ...]] = []
+        """Runs of new integer ids: entry (-1: of several), gid, minute, first id and length."""
         self._entries = _Entries.of(parts)
         self._behind = self._slow = np.zeros(0, dtype=np.intp)
         self._slow_rows = _SlowRows.none()
@@ -162,7 +144,16 @@ class Trades:
         rows = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths) + np.arange(len(gid))
         minute = np.concatenate([part.ticks.event_time_us for part in self._parts])[rows]
         ids = np.concatenate([part.ticks.trade_id for part in self._parts])[rows]
-        self._runs.add(np.repeat(quick, lengths), gid, minute // MINUTE_US, ids)
+        self._add_runs(np.repeat(quick, lengths), gid, minute // MINUTE_US, ids)
+
+    def _add_runs(self, entry: Ints, gid: Ints, minute: Ints, ids: Ints) -> None:
+        """Add ids, those of one instrument and minute together and ascending."""
+        if len(ids):
+            goes_on = ids[1:] == ids[:-1] + 1
+            is_first = _differs(gid) | _differs(minute) | np.append(True, ~goes_on)
+            starts = np.flatnonzero(is_first)
+            lengths = np.diff(starts, append=len(ids))
+            self._runs.append((entry[starts], gid[starts], minute[starts], ids[starts], lengths))
 
     def _add_digests(self, entries: _Entries, place: int, *, foreign: bool) -> None:
         number = int(entries.part[place])
@@ -184,12 +175,7 @@ class Trades:
         slow, data = self._slow_rows, self._instruments.data
         if not len(slow.gid):
             return
-        is_new = np.append(
-            True,
-            (slow.gid[1:] != slow.gid[:-1])
-            | (slow.minute[1:] != slow.minute[:-1])
-            | (slow.id[1:] != slow.id[:-1]),
-        )
+        is_new = _differs(slow.gid) | _differs(slow.minute) | _differs(slow.id)
         old = np.flatnonzero(is_new & (slow.minute <= data["seen_minute"][slow.gid]))
         for key, rows in _by_minute(self._instruments.shard[slow.gid[old]], slow.minute[old]):
             asked = old[rows]
@@ -198,7 +184,7 @@ class Trades:
         for number, keep in enumerate(self.keep):
             keep[slow.row[(slow.part == number) & ~is_new]] = False
         several = np.full(int(is_new.sum()), -1)
-        self._runs.add(several, slow.gid[is_new], slow.minute[is_new], slow.id[is_new])
+        self._add_runs(several, slow.gid[is_new], slow.minute[is_new], slow.id[is_new])
 
     def _decide_digests(self, seen: Mapping[Minute, SeenIds]) -> dict[Minute, set[bytes]]:
         new_digests: dict[Minute, set[bytes]] = defaultdict(set)
@@ -219,12 +205,9 @@ class Trades:
         for key, minute_digests in digests.items():
             halves = np.frombuffer(b"".join(sorted(minute_digests)), dtype="<u8")
             chunks[key] += fixed_field(4, halves)
-        runs = self._runs
-        if not runs.gid:
+        if not self._runs:
             return chunks
-        entry, gid, minute, first, length = map(
-            np.concatenate, (runs.entry, runs.gid, runs.minute, runs.first, runs.length)
-        )
+        entry, gid, minute, first, length = map(np.concatenate, zip(*self._runs, strict=True))
         # Runs of one entry and minute stand together and ascend: they are one range.
         starts = np.flatnonzero(_differs(entry) | _differs(gid) | _differs(minute))
         runs_of = np.diff(starts, append=len(first))
@@ -296,7 +279,7 @@ def _entries(number: int, part: Part) -> _Entries | None:
     if not kinds.any():
         return None
     counts = ticks.entries.counts
-    starts = np.cumsum(counts) - counts
+    starts = ticks.entries.starts
     ends = starts + counts - 1
     ascends = np.append(True, ticks.trade_id[1:] > ticks.trade_id[:-1])
     ascends[starts] = True

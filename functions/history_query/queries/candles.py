@@ -17,7 +17,7 @@ from functions.history_query.queries.closed_and_live import (
     open_gaps,
 )
 from functions.history_query.queries.tick_slices import DAY_US, TickSlices
-from shared.candles.folds import Places, merged, together
+from shared.candles.folds import KeyedRecords, merged
 from shared.candles.partials import partials
 from shared.candles.roll_up import folded
 from shared.market.blocks import PRICED
@@ -188,17 +188,17 @@ class CandlePages:
         """
         timeframe = page.timeframe if page.resolution.part is None else self.ladder[0]
         width_us = min((page.limit + 1) * page.timeframe.length_us, DAY_US)
-        cut: Places | None = None
+        cut: KeyedRecords | None = None
         for part in self.slices.slices(
             *(symbol, page.from_us, page.to_us, width_us),
             newest=page.newest,
             received_until_us=page.as_of_us,
         ):
             ticks = part.trades.standing().as_ticks(symbol)
-            places = Places(*partials(ticks, timeframe.length_us))
+            places = partials(ticks, timeframe.length_us)
             del part, ticks
             if cut is not None:
-                places = merged(together([places, cut]))
+                places = merged(KeyedRecords.of([places, cut]))
             if len(places):
                 edge = np.arange(len(places)) == (0 if page.newest else len(places) - 1)
                 places, cut = places.at(~edge), places.at(edge)
@@ -207,7 +207,7 @@ class CandlePages:
             yield self._candles(symbol, page, timeframe, cut)
 
     def _candles(
-        self, symbol: str, page: Page, timeframe: Timeframe, places: Places
+        self, symbol: str, page: Page, timeframe: Timeframe, places: KeyedRecords
     ) -> list[Candle]:
         """Return the candles that have a price and start within the page, in reading order."""
         starts = places.start_us

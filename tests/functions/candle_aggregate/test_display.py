@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
 
 import pytest
 import redis
 
 from functions.candle_aggregate.display import Display
 from functions.candle_aggregate.engine import Applied
-from shared.adapter.event import Event
+from shared.adapter.event import Event, OutgoingEvent
 from shared.market.shards import shard_of
+from shared.market.timeframes import parse_ladder
 from shared.realtime.leases import ALL, Leases, Watched
 from shared.wire import busts, events
 from shared.wire.busts import Bust
@@ -20,6 +24,8 @@ from shared.wire.compression import decompress
 from shared.wire.raw_batch import FORMAT_SCANNER
 from tests.functions.candle_aggregate.reference import Tick, as_columns
 from tests.functions.candle_aggregate.replicas import MINUTE, RULES, Replica
+from tests.functions.candle_aggregate.trades import trade
+from tests.functions.candle_aggregate.world import World
 
 BEGIN_US = 1_800_000_000_000_000 // (5 * MINUTE) * 5 * MINUTE
 EVERY_US = 100_000
@@ -188,3 +194,35 @@ def test_open_candles_are_shown_of_watched_timeframes(
     other.engine.close()
     assert shown(applied, "1m") == []
     assert [each.trade_count for each in shown(applied, "5m")] == [2]
+
+
+def test_an_open_longer_candle_is_shown_after_a_cancel(
+    valkey: redis.Redis, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An open longer candle without an open base candle is shown as a cancelled trade left it."""
+    world.restart(replace(world.rules, ladder=parse_ladder("1m,1d")))
+    display = world.engine.display = Display(Watched(valkey), EVERY_US)
+    high = trade(86_430, 2, 900)
+    world.ship([trade(86_400, 1, 100), high, trade(86_440, 3, 200)])
+    world.settle()
+    Leases(valkey, world.rules.shards).renew(["A", "candles:*:A"], 1)
+    outputs: list[OutgoingEvent] = []
+    step_events = display.events
+
+    def noted(*arguments: Any) -> list[OutgoingEvent]:
+        outputs.extend(step_events(*arguments))
+        return []
+
+    monkeypatch.setattr(display, "events", noted)
+    world.bust(high)
+    world.step(2)
+    assert world.tick_clock()
+    world.step(2)
+    world.engine.show()
+    days = [
+        candle
+        for out in outputs
+        for candle in decode_batch(decompress(out.body))
+        if candle.timeframe == "1d"
+    ]
+    assert [(each.trade_count, each.high, each.closed) for each in days] == [(2, Decimal(2), False)]

@@ -50,7 +50,7 @@ def test_a_long_history_leaves_some_blocks_at_a_time(
         return run(shard, job)
 
     monkeypatch.setattr(old.engine, "run", counted)
-    assert eviction(old).evict(old.engine, SHARD, old.now_us) == 36
+    assert eviction(old).evict(old.engine, SHARD) == 36
     assert runs == [36, 28, 20, 12, 4, 0]  # the last one for trade ids
     assert old.live() == {}
     monkeypatch.undo()
@@ -70,7 +70,7 @@ def test_names_of_blocks_are_read_once_a_round(old: World, monkeypatch: pytest.M
 
     of = Block.of
     monkeypatch.setattr(Block, "of", counted)
-    assert eviction(old).evict(old.engine, SHARD, old.now_us) == 36
+    assert eviction(old).evict(old.engine, SHARD) == 36
     assert len(read) == 18
 
 
@@ -84,7 +84,7 @@ def test_a_round_of_eviction_ends_after_a_while_and_the_next_goes_on(
     monkeypatch.setattr(evict, "LEAVE_AT_ONCE", 4)
     monkeypatch.setattr(evict, "EVICT_FOR_S", 0.0)
     some = eviction(old)
-    left = [some.evict(old.engine, SHARD, old.now_us) for _ in range(6)]
+    left = [some.evict(old.engine, SHARD) for _ in range(6)]
     assert left == [8, 8, 8, 8, 4, 0]
     assert old.live() == {}
 
@@ -101,12 +101,12 @@ def test_what_changed_since_it_was_looked_up_stays(
 
     monkeypatch.setattr(old.engine, "run", after_a_tick)
     some = eviction(old)
-    assert some.evict(old.engine, SHARD, old.now_us) == 0
+    assert some.evict(old.engine, SHARD) == 0
     monkeypatch.undo()
     assert len(old.live()) == 36
     finish(old)
     old.step(120)
-    assert some.evict(old.engine, SHARD, old.now_us) == 36
+    assert some.evict(old.engine, SHARD) == 36
     finish(old)
 
 
@@ -126,7 +126,7 @@ def test_an_instrument_that_joined_a_block_keeps_its_later_ones(
         return run(shard, job)
 
     monkeypatch.setattr(old.engine, "run", after_it_joined)
-    assert eviction(old).evict(old.engine, SHARD, old.now_us) == 0
+    assert eviction(old).evict(old.engine, SHARD) == 0
     monkeypatch.undo()
     assert later < old.live().keys()
     finish(old)
@@ -136,12 +136,13 @@ def test_nothing_is_read_before_the_next_block_can_be_due(old: World) -> None:
     """No block is read before the next one can be due."""
     old.ship([trade(n, 9_000 + n, 999) for n in range(0, 900, 30)])
     some = eviction(old)
-    assert some.evict(old.engine, SHARD, old.now_us) == 0
+    assert some.evict(old.engine, SHARD) == 0
 
     def reads() -> int:
         return int(old.client.info("commandstats")["cmdstat_hgetall"]["calls"])
 
+    old.now_us += RULES.keep_us // 2
     before = reads()
-    assert some.evict(old.engine, SHARD, old.now_us + RULES.keep_us // 2) == 0
+    assert some.evict(old.engine, SHARD) == 0
     assert reads() == before
     assert old.client.hlen(Keys(SHARD).blocks) == 18

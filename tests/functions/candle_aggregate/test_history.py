@@ -59,7 +59,7 @@ def publish(world: World, past: CandleHistory) -> None:
     again = CandleHistory.decode(past.encode())
 
     def work() -> Iterable[Emission]:
-        return [publish_history(world.engine, world.postgres, world.rules, again, world._clock())]
+        return [publish_history(world.stage, again)]
 
     assert world.deliver(work)
 
@@ -117,7 +117,7 @@ def test_settled_history_outlives_a_redis_that_goes_back(world: World) -> None:
     dump = world.keyspace()
 
     def settle() -> Iterable[Emission]:
-        return settle_histories(world.engine, world.postgres, world.rules, world._clock())
+        return settle_histories(world.stage)
 
     assert world.deliver(settle)
     assert world.sql.execute("SELECT settled FROM candle_histories").fetchall() == [(True,)]
@@ -305,4 +305,20 @@ def test_candles_of_another_base_are_refused(world: World) -> None:
     """Candles of another base timeframe are refused with both names."""
     past = history([], 0, 5)._replace(candles=CandleColumns.of("5m", []))
     with pytest.raises(PermanentError, match="the base timeframe here is 1m"):
-        publish_history(world.engine, world.postgres, world.rules, past, world.now_us)
+        publish_history(world.stage, past)
+
+
+def test_history_beside_candles_that_are_ahead_of_the_clock_is_stored_first(world: World) -> None:
+    """Longer candles wait for the history, also beside revisions that are ahead of the clock."""
+    world.now_us += 3_600_000_000
+    live_from(world, 5, 8)
+    world.settle()
+    world.now_us -= 7_200_000_000
+    world.restart()
+    publish(world, history(map(kline, range(2, 12)), 2, 12, follow=False))
+    world.step(2)
+    world.now_us -= world.now_us % 60_000_000
+    assert world.tick_clock()
+    assert world.sql.execute("SELECT settled FROM candle_histories").fetchall() == [(False,)]
+    world.settle()
+    assert totals(world, "5m")[0] == (9, VENUE)

@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 )
 
 from functions.candle_aggregate import engine
-from functions.candle_aggregate.maintenance.idle_instruments import let_unused_go
+from functions.candle_aggregate.maintenance.idle_instruments import move_unused
 from shared.errors import TransientError
 from shared.market.timeframes import parse_ladder
 from shared.wire.ticks import VOLUME_ONLY
@@ -231,12 +231,13 @@ class Machine(RuleBasedStateMachine):
         self.world.restart(replace(RULES, ladder=parse_ladder(ladder), shards=shards))
 
     @rule(unused_s=st.sampled_from([1, 60, 600]))
-    def let_unused_go(self, unused_s: int) -> None:
+    def move_unused(self, unused_s: int) -> None:
         """Evict instruments that were unused for the retention."""
         world = self.world
-        rules = replace(world.rules, unused_us=unused_s * SECOND)
+        world.engine.rules = replace(world.rules, unused_us=unused_s * SECOND)
         with suppress(TransientError):
-            let_unused_go(world.engine, world.postgres, rules, world.now_us)
+            move_unused(world.stage)
+        world.engine.rules = world.rules
 
     def teardown(self) -> None:
         """Settle, and compare everything."""

@@ -38,7 +38,7 @@ def test_a_base_candle_that_closes_during_a_repair_counts_once(
         return beginnings(*arguments)
 
     monkeypatch.setattr(refold, "beginnings", meanwhile)
-    world.deliver(lambda: repair.repair(world.engine, world.postgres, world.rules, world.now_us))
+    world.deliver(lambda: repair.repair(world.stage))
     assert done
     assert ("A", "1m", BEGIN_US + 3 * MINUTE) in world.stored()
     world.settle()
@@ -60,9 +60,7 @@ def test_live_candles_are_looked_at_in_two_round_trips(
         return read(wanted)
 
     monkeypatch.setattr(world.store, "read_hashes", counted)
-    view = world.engine.run(
-        world.shard_of("A"), lambda session: refold.look(session, world.rules, ["A"])
-    )
+    view = world.engine.run(world.shard_of("A"), lambda session: refold.view_live(session, ["A"]))
     assert len(view.base) == 15
     assert reads == [15, 1]
 

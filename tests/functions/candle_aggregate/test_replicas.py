@@ -197,8 +197,7 @@ def test_a_job_that_writes_records_is_seen_by_the_next_step(
     replica.apply(e0=as_ticks(rows[:40]))
 
     def late(session: Session) -> None:
-        names, _ = session.instruments()
-        session.raise_floors(dict.fromkeys(names, 2**62))
+        session.raise_floors(dict.fromkeys(session.instrument_blobs(), 2**62))
 
     for shard in range(RULES.shards):
         replica.engine.run(shard, late)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from functions.candle_aggregate.maintenance.idle_instruments import let_unused_go, saved_records
+from functions.candle_aggregate.maintenance.idle_instruments import move_unused, saved_records
 from functions.candle_aggregate.session import Session
 from shared.realtime.keys import Keys
 from tests.functions.candle_aggregate.trades import BEGIN_US, trade, trades
@@ -34,7 +34,7 @@ def names(world: World) -> set[str]:
 
 
 def let_go(world: World) -> int:
-    return let_unused_go(world.engine, world.postgres, world.rules, world.now_us)
+    return move_unused(world.stage)
 
 
 def test_unused_instruments_leave_by_term(aged: World) -> None:

@@ -16,6 +16,7 @@ from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.maintenance.sample import sample
 from functions.candle_aggregate.publish import waiting_rows
 from functions.candle_aggregate.rules import Rules
+from functions.candle_aggregate.stage import Stage
 from functions.candle_aggregate.steps.step import TickEvent
 from functions.candle_aggregate.storage import Storage
 from functions.persist.busts import BustWriter
@@ -106,6 +107,11 @@ class World:
         self.store = FragileStore(self.client)
         self.storage = Storage(self.store, self.postgres, self.rules, self._clock)
         self.engine = Engine(self.store, self.rules, self.storage, self._clock)
+
+    @property
+    def stage(self) -> Stage:
+        """What corrections and maintenance work with."""
+        return Stage(self.engine, self.postgres)
 
     def _clock(self) -> int:
         """The wall clock, which never stands still."""
@@ -393,5 +399,5 @@ def finish(world: World) -> None:
 def sampled(world: World) -> set[tuple[str, str, int]]:
     """Differences found by many samples taken a while later."""
     world.step(180)
-    some = [sample(world.engine, world.postgres, world.rules, world.now_us) for _ in range(20)]
+    some = [sample(world.stage) for _ in range(20)]
     return {key for found in some for key in found}

@@ -8,7 +8,7 @@ import pytest
 import redis
 from typer.testing import CliRunner, Result
 
-from functions.candle_aggregate.maintenance.idle_instruments import let_unused_go
+from functions.candle_aggregate.maintenance.idle_instruments import move_unused
 from local.cli import forget
 from local.errors import CliError
 from shared.market.shards import shard_of
@@ -55,7 +55,7 @@ def work(world: World) -> None:
     world.sql.execute(
         "UPDATE unused_instruments SET requested_at = to_timestamp(%s)", (world.now_us / 1e6,)
     )
-    let_unused_go(world.engine, world.postgres, world.rules, world.now_us)
+    move_unused(world.stage)
 
 
 def test_a_forgotten_instrument_keeps_its_candles(world: World) -> None:

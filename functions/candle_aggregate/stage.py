@@ -1,0 +1,54 @@
+"""The engine, Postgres and the lake, as corrections and maintenance use them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from psycopg import Connection
+
+from functions.candle_aggregate.engine import Engine
+from functions.candle_aggregate.maintenance.state_check import record
+from functions.candle_aggregate.rules import Rules
+from functions.candle_aggregate.session import Session
+from shared.adapter.app import Emission
+from shared.lake.cold import NO_LAKE, Cold
+from shared.stores.postgres import Postgres
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What corrections and maintenance work with. Every method raises TransientError."""
+
+    engine: Engine
+    postgres: Postgres
+    cold: Cold = NO_LAKE
+
+    @property
+    def rules(self) -> Rules:
+        """The aggregation rules."""
+        return self.engine.rules
+
+    def now_us(self) -> int:
+        """Return the time by the engine's clock."""
+        return self.engine.clock()
+
+    def run_recorded(
+        self, connection: Connection, shard: int, job: Callable[[Session], T]
+    ) -> tuple[T, Emission]:
+        """Run a job that changes a shard's state, and record its step in the caller's transaction.
+
+        A state that goes back lacks the change, and once its cause is deleted from Postgres no
+        event would repeat it. Returns what the job does, and what is to be emitted.
+        """
+
+        def work(session: Session) -> tuple[T, Session]:
+            return job(session), session
+
+        result, session = self.engine.run(shard, work)
+        lease = session.lease
+        record(connection, shard, lease.lineage, lease.steps, self.now_us(), at_least=True)
+        return result, self.engine.emission(session.rows)
