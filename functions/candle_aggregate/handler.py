@@ -55,7 +55,7 @@ class Aggregate:
         """Apply an event. Raises PermanentError for what the stage does not take."""
         loop = asyncio.get_running_loop()
         if event.type == events.TICKS:
-            ticks = await loop.run_in_executor(self._decoder, _decoded, event)
+            ticks = await loop.run_in_executor(self._decoder, lambda: Ticks.decode(event.data()))
             return await self._ticks(event, ticks) if len(ticks) else Outcome()
         if event.type == events.HISTORY:
             history = CandleHistory.decode(event.data())
@@ -155,7 +155,3 @@ class Aggregate:
             return None
         finally:
             self._storage_lock.release()
-
-
-def _decoded(event: Event) -> Ticks:
-    return Ticks.decode(event.data())

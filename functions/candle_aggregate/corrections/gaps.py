@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from psycopg import Connection
 
 from functions.candle_aggregate.corrections.refold import (
-    Interval,
     LiveView,
     Refold,
     live_base,
@@ -155,7 +154,7 @@ def _mark(
     refold = Refold(stage, connection, view, names)
     refold.prepare(
         {
-            Interval(name, each.name, each.start_us(start_us))
+            (name, each.name, each.start_us(start_us))
             for name, start_us in view.base
             for each in stage.rules.ladder[1:]
         }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +21,6 @@ from shared.realtime.keys import Block
 from shared.stores.first_ticks import NEVER_US, beginnings
 from shared.wire.candle import Candle, CandleKey
 from shared.wire.candle_columns import CandleColumns
-
-
-class Interval(NamedTuple):
-    """A candle of a longer timeframe."""
-
-    instrument: str
-    timeframe: str
-    start_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +98,7 @@ class Refold:
 
     def prepare(
         self,
-        intervals: Iterable[Interval],
+        intervals: Iterable[CandleKey],
         base: KeyedRecords | None = None,
         busts: Set[tuple[str, int]] = frozenset(),
     ) -> None:

@@ -22,7 +22,6 @@ from psycopg import Connection
 from functions.candle_aggregate.corrections.cancelled import live_closed, voids, withdrawn
 from functions.candle_aggregate.corrections.gaps import mark_incomplete
 from functions.candle_aggregate.corrections.refold import (
-    Interval,
     LiveView,
     Published,
     Refold,
@@ -109,9 +108,14 @@ class _Job:
         """Recompute, publish, and update the queue. Raises TransientError."""
         names = sorted({row.instrument for row in rows})
         replaces = any(row.reason in _REPLACED for row in rows)
-        view, applied = self.stage.engine.run(
-            self.shard, lambda session: self._look(session, names, replaces=replaces)
-        )
+        until_us = self.stage.now_us() + EVENTS_AHEAD_US
+
+        def look(session: Session) -> tuple[LiveView, list[str]]:
+            # To replace what is live, also its events that are not recorded yet.
+            applied = session.applied_before(until_us, EVENTS_AT_ONCE) if replaces else []
+            return view_live(session, names), applied
+
+        view, applied = self.stage.engine.run(self.shard, look)
         verdicts = Verdicts()
         rows, places, intervals = self._selected(rows, view, verdicts)
         # What was cancelled must not be applied afterwards, also where nothing is live yet.
@@ -172,14 +176,6 @@ class _Job:
         metrics.CANDLES_REPAIRED.inc(len(published.keys))
         return emission
 
-    def _look(
-        self, session: Session, names: Sequence[str], *, replaces: bool
-    ) -> tuple[LiveView, list[str]]:
-        """Return the live state, and, to replace it, its events that are not recorded yet."""
-        until_us = self.stage.now_us() + EVENTS_AHEAD_US
-        applied = session.applied_before(until_us, EVENTS_AT_ONCE) if replaces else []
-        return view_live(session, names), applied
-
     def _place(self, row: Row) -> Place:
         return row.instrument, self.base.start_us(row.start_us)
 
@@ -190,16 +186,16 @@ class _Job:
 
     def _selected(
         self, rows: Sequence[Row], view: LiveView, verdicts: Verdicts
-    ) -> tuple[list[Row], set[Place], set[Interval]]:
+    ) -> tuple[list[Row], set[Place], set[CandleKey]]:
         """Return the rows to work off, the base candles to recompute, and what to fold again."""
         places: set[Place] = set()
-        intervals: set[Interval] = set()
+        intervals: set[CandleKey] = set()
         selected = []
         for row in rows:
             place = self._place(row)
             if row.timeframe not in ("", self.base.name):
                 if row.timeframe in {each.name for each in self.stage.rules.ladder}:
-                    intervals.add(Interval(row.instrument, row.timeframe, row.start_us))
+                    intervals.add((row.instrument, row.timeframe, row.start_us))
                 selected.append(row)
                 continue
             revision_us = view.base.get(place)
@@ -210,7 +206,7 @@ class _Job:
                 continue
             for timeframe in self.stage.rules.ladder[1:]:
                 start_us = timeframe.start_us(row.start_us)
-                intervals.add(Interval(row.instrument, timeframe.name, start_us))
+                intervals.add((row.instrument, timeframe.name, start_us))
             selected.append(row)
         return selected, places, intervals
 

@@ -15,7 +15,6 @@ import numpy as np
 from psycopg import Connection, sql
 
 from functions.candle_aggregate.corrections.refold import (
-    Interval,
     LiveView,
     Refold,
     live_base,
@@ -35,6 +34,7 @@ from shared.realtime.keys import Block
 from shared.stores.first_ticks import first_ticks
 from shared.stores.postgres import try_lock
 from shared.wire import candle
+from shared.wire.candle import CandleKey
 from shared.wire.candle_history import CandleHistory
 
 _AT_ONCE: Final = 1_000
@@ -181,10 +181,10 @@ def _wanting(
     return KeyedRecords(number, columns.start_us, records).at(wanting)
 
 
-def _within(history: CandleHistory, base: KeyedRecords, rules: Rules) -> set[Interval]:
+def _within(history: CandleHistory, base: KeyedRecords, rules: Rules) -> set[CandleKey]:
     """Return the longer candles of `base` that lie in the range as a whole."""
     return {
-        Interval(history.instrument, each.name, start_us)
+        (history.instrument, each.name, start_us)
         for each in rules.ladder[1:]
         for start_us in np.unique(each.starts_us(base.start_us)).tolist()
         if history.from_us <= start_us and each.next_us(start_us) <= history.to_us
@@ -228,11 +228,11 @@ def _settle(
     connection.cursor().executemany(_SETTLED, settled)
 
 
-def _edges(each: _Range, rules: Rules) -> Iterator[tuple[Interval, int]]:
+def _edges(each: _Range, rules: Rules) -> Iterator[tuple[CandleKey, int]]:
     """Yield the longer candles that reach beyond the range, and when they end."""
     for timeframe in rules.ladder[1:]:
         first_us, last_us = timeframe.start_us(each.from_us), timeframe.start_us(each.to_us - 1)
         if first_us < each.from_us:
-            yield Interval(each.instrument, timeframe.name, first_us), timeframe.next_us(first_us)
+            yield (each.instrument, timeframe.name, first_us), timeframe.next_us(first_us)
         if timeframe.next_us(last_us) > each.to_us:
-            yield Interval(each.instrument, timeframe.name, last_us), timeframe.next_us(last_us)
+            yield (each.instrument, timeframe.name, last_us), timeframe.next_us(last_us)
