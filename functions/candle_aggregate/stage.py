@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What corrections and maintenance work with. Every method raises TransientError."""
+    """Tools of corrections and maintenance. Every method raises TransientError."""
 
     engine: Engine
     postgres: Postgres

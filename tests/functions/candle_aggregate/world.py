@@ -58,7 +58,6 @@ RULES: Final = Rules(
 MINUTE: Final = 60_000_000
 NOW_US: Final = 1_800_000_000_000_000
 RESEND_AFTER_MS: Final = 5_000
-
 WAITING: Final = """
     SELECT FROM repairs UNION ALL SELECT FROM pending_busts UNION ALL SELECT FROM unaggregated
     UNION ALL SELECT FROM gaps WHERE NOT judged OR NOT queued
@@ -110,7 +109,6 @@ class World:
 
     @property
     def stage(self) -> Stage:
-        """What corrections and maintenance work with."""
         return Stage(self.engine, self.postgres)
 
     def _clock(self) -> int:
@@ -399,5 +397,4 @@ def finish(world: World) -> None:
 def sampled(world: World) -> set[tuple[str, str, int]]:
     """Differences found by many samples taken a while later."""
     world.step(180)
-    some = [sample(world.stage) for _ in range(20)]
-    return {key for found in some for key in found}
+    return {key for _ in range(20) for key in sample(world.stage)}
