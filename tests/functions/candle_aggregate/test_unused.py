@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from functions.candle_aggregate.maintenance.idle_instruments import move_unused, saved_records
-from functions.candle_aggregate.session import Session
+from shared.errors import TransientError
 from shared.realtime.keys import Keys
 from tests.functions.candle_aggregate.trades import BEGIN_US, trade, trades
 from tests.functions.candle_aggregate.world import MINUTE, RULES, World
@@ -114,22 +112,15 @@ def test_who_asks_waits_for_no_term(world: World) -> None:
     world.assert_right()
 
 
-def test_a_record_that_is_written_meanwhile_stays(aged: World) -> None:
-    """A record that is written between its copy and its deletion stays."""
+def test_a_record_that_was_copied_and_not_deleted_stays(aged: World) -> None:
+    """A record whose process died between its copy and its deletion stays."""
     aged.step(7_200)
-    run = aged.engine.run
-    raced: set[str] = set()
-
-    def run_raced(shard: int, job: Callable[[Session], Any]) -> Any:
-        if saved_records(aged.postgres, ["A", "B"]) and not raced:
-            raced.add(aged.ship(trades(60, 3) + trades(60, 3, name="B")))
-        return run(shard, job)
-
-    aged.engine.run = run_raced  # type: ignore[method-assign]
-    let_go(aged)
-    aged.engine.run = run  # type: ignore[method-assign]
-    assert raced
-    assert names(aged) == {"A", "B"}
+    aged.store.writes_left = 0
+    with pytest.raises(TransientError):
+        let_go(aged)
+    aged.store.writes_left = None
     assert saved_records(aged.postgres, ["A", "B"])
+    assert names(aged) == {"A", "B"}
+    aged.ship(trades(60, 3) + trades(60, 3, name="B"))
     aged.settle()
     aged.assert_right()
