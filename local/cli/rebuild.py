@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -16,6 +17,7 @@ from local.errors import CliError
 if TYPE_CHECKING:
     from psycopg import Connection
 
+    from shared.market.timeframes import Timeframe
     from shared.wire.candle import Candle, CandleKey
 
 POLL_S: Final = 0.5
@@ -61,7 +63,8 @@ def rebuild(
             raise CliError(f"no tick of {symbol!r} is stored in that range")
 
         before = stored_candles(opened, batch, ladder)
-        left = _queued_and_awaited(connection, keys, wait_s)
+        open_s = open_for_s(keys, made[0], time.time_ns() // 1000)
+        left = _queued_and_awaited(connection, keys, wait_s, open_s)
         after = stored_candles(opened, batch, ladder)
         until_s = time.monotonic() + wait_s
         while not left and time.monotonic() < until_s:
@@ -97,7 +100,18 @@ def _is_new(old: Candle | None, new: Candle | None) -> bool:
     return new is not None and (old is None or new.revision > old.revision)
 
 
-def _queued_and_awaited(connection: Connection, keys: list[CandleKey], wait_s: float) -> int:
+def open_for_s(keys: Iterable[CandleKey], base: Timeframe, now_us: int) -> float:
+    """Return how long the newest base candle stays open, and with it the last of these waits."""
+    from shared.market.timeframes import Timeframe
+
+    if any(Timeframe.parse(name).end_us(start_us) > now_us for _, name, start_us in keys):
+        return (base.end_us(base.start_us(now_us)) - now_us) / 1e6
+    return 0.0
+
+
+def _queued_and_awaited(
+    connection: Connection, keys: list[CandleKey], wait_s: float, open_s: float
+) -> int:
     """Queue the candles; return how many still wait once there is no more progress."""
     name = f"asked {uuid.uuid4()}"
     with connection.transaction():
@@ -106,8 +120,9 @@ def _queued_and_awaited(connection: Connection, keys: list[CandleKey], wait_s: f
             " VALUES (%s, %s, %s, %s, 'asked')",
             [(*key, name) for key in keys],
         )
-    typer.echo(f"{len(keys):,} candles queued", err=True)
-    left, since_s = len(keys), time.monotonic()
+    also = f"; the newest stays open for {open_s:.0f} s" if open_s else ""
+    typer.echo(f"{len(keys):,} candles queued{also}", err=True)
+    left, since_s = len(keys), time.monotonic() + open_s
     while left and time.monotonic() - since_s < wait_s:
         time.sleep(POLL_S)
         row = connection.execute(
@@ -115,6 +130,6 @@ def _queued_and_awaited(connection: Connection, keys: list[CandleKey], wait_s: f
         ).fetchone()
         assert row is not None
         if row[0] != left:
-            left, since_s = int(row[0]), time.monotonic()
+            left, since_s = int(row[0]), max(since_s, time.monotonic())
             typer.echo(f"{len(keys) - left:,} of {len(keys):,}", err=True)
     return left
