@@ -3,7 +3,7 @@
 KandleError
 ├── ApiError             the server refused: status, title, and a detail with the fix
 ├── UnreachableError     nothing answers at the address
-├── AddressError         no address was given, by an argument or the environment
+├── AddressError         no address of HTTP was given, by an argument or the environment
 └── MissingPackageError  a conversion needs a package that is not installed
 """
 
@@ -27,7 +27,7 @@ class UnreachableError(KandleError):
 
 
 class AddressError(KandleError):
-    """No address was given."""
+    """No address of HTTP was given."""
 
 
 class MissingPackageError(KandleError, ImportError):

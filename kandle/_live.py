@@ -24,6 +24,8 @@ TIMEOUT_S: Final = (10.0, 40.0, 10.0, 10.0)
 
 _NO_CONTENT: Final = 204
 _SLOW: Final = "slow_consumer"
+_NO_HISTORY: Final = "no_history"
+"""Refusal of a replay, as of a server that is away, which no later attempt changes."""
 
 E = TypeVar("E")
 
@@ -78,6 +80,7 @@ class Feed(Generic[E]):
         self._query = {"channels": ",".join(channels)}
         self._query |= {name: text_of(each) for name, each in replay.items() if each is not None}
         self._resume = self._id = ""
+        self._begun: list[str] = []
         self._pause_s = 0.0
         self._was_connected = False
 
@@ -89,19 +92,33 @@ class Feed(Generic[E]):
     def opened(self, response: httpx.Response) -> None:
         """Record an accepted response."""
         self._was_connected = True
+        self._begun = []
         self.ended = response.status_code == _NO_CONTENT
 
     def pause_s(self, error: Exception | None) -> float:
-        """Return the wait after a disconnect. Raises the error of a first connection."""
-        if error is not None and not self._was_connected:
+        """Return the wait after a disconnect. Raises a first connection's error, or a final one."""
+        is_final = isinstance(error, ApiError) and error.title == _NO_HISTORY
+        if error is not None and (is_final or not self._was_connected):
             raise error
-        if self._was_connected:
-            log.warning("cut (%s), connecting again", error or "the server ended it")
+        log.warning("cut (%s), connecting again", error or "the server ended it")
         self._pause_s = min(2 * self._pause_s + 0.1, LONGEST_PAUSE_S)
         return self._pause_s
 
-    def events(self, line: str) -> Iterator[E]:
-        """Yield the events of a line. Raises ApiError: the server ended it for good."""
+    def events(self, text: str) -> Iterator[E]:
+        """Yield the events that a part of the body completes.
+
+        Only a line feed ends a line: str.splitlines() divides at characters of a text, too. Raises
+        ApiError: the server ended it for good.
+        """
+        end, *lines = text.split("\n")
+        self._begun.append(end)
+        if lines:
+            lines.insert(0, "".join(self._begun))
+            self._begun = [lines.pop()]
+            for line in lines:
+                yield from self._of_line(line)
+
+    def _of_line(self, line: str) -> Iterator[E]:
         if line.startswith("id: "):
             self._id = line.removeprefix("id: ")
         if not line.startswith("data: "):

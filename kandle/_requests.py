@@ -25,7 +25,9 @@ PAGE: Final = 10_000
 TRIES: Final = 4
 RETRY_S: Final = 0.5
 TIMEOUT_S: Final = 30.0
-DIRECT: Final[dict[str, None]] = {"all://localhost": None, "all://127.0.0.1": None}
+DIRECT: Final[dict[str, None]] = dict.fromkeys(
+    ("all://localhost", "all://127.0.0.1", "all://[::1]")
+)
 """Hosts that are reached without the environment's proxy."""
 _NEWEST: Final = 1_000
 _TICKS_A_BODY: Final = 5_000
@@ -41,6 +43,7 @@ class Options(TypedDict, total=False):
     ingest_url: str | None
     token: str | None
     timeout_s: float
+    trust_env: bool
 
 
 def address(value: str | None, variable: str) -> str:
@@ -51,6 +54,8 @@ def address(value: str | None, variable: str) -> str:
             f'no address: set {variable}, as `eval "$(kandle env)"` does, '
             f"or pass {_VARIABLES[variable]}="
         )
+    if not url.lower().startswith(("http://", "https://")):
+        raise AddressError(f"{variable}: {url!r} has no http:// or https:// before the host")
     return url
 
 
@@ -119,6 +124,11 @@ def checked(response: httpx.Response) -> httpx.Response:
     """Return a successful response. Raises ApiError."""
     if response.is_success:
         return response
+    raise refusal(response)
+
+
+def refusal(response: httpx.Response) -> ApiError:
+    """Return the error that a response tells."""
     try:
         problem = response.json()
         title, detail = str(problem["title"]), str(problem["detail"])
@@ -127,7 +137,7 @@ def checked(response: httpx.Response) -> httpx.Response:
             "no answer of Kandle",
             f"is {response.url.host} right? {response.text[:200]}",
         )
-    raise ApiError(response.status_code, title, detail)
+    return ApiError(response.status_code, title, detail)
 
 
 def wait_s(response: httpx.Response) -> float:

@@ -18,7 +18,7 @@ _NAMES: Final = {
     "AsyncKandle": "Kandle",
     "AsyncRows": "Rows",
     "aclose": "close",
-    "aiter_lines": "iter_lines",
+    "aiter_text": "iter_text",
     "aread": "read",
     "asyncio": "time",
     "_async": "_sync",

@@ -123,7 +123,7 @@ def _both(klines: Sequence[Kline], candles: Sequence[Candle]) -> tuple[list[Klin
 def _api_candles(api: str, name: str, base: Timeframe, from_us: int, to_us: int) -> list[Candle]:
     """Return the API's candles. Raises KandleError."""
     begin_ms = base.start_us(from_us) // 1000
-    with Kandle(api) as kandle:
+    with Kandle(api, trust_env=False) as kandle:
         try:
             return list(kandle.candles(name, base.name, start=begin_ms, end=to_us // 1000))
         except ApiError as error:

@@ -38,7 +38,8 @@ class AsyncKandle(Generic[N]):
 
     Addresses and the token default to the environment: API_URL, LIVE_URL, INGEST_URL and
     KANDLE_TOKEN. A missing one raises AddressError when it is first needed. `floats=True` returns
-    prices, sizes and volumes as 64-bit floats instead of Decimals.
+    prices, sizes and volumes as 64-bit floats instead of Decimals. `trust_env=False` ignores the
+    environment's proxy, which is never used for this machine.
     """
 
     @overload
@@ -67,13 +68,17 @@ class AsyncKandle(Generic[N]):
         ingest_url: str | None = None,
         token: str | None = None,
         timeout_s: float = TIMEOUT_S,
+        trust_env: bool = True,
         floats: bool = False,
     ) -> None:
         import httpx  # lazily: it dominates the import time
 
         self._urls = {"API_URL": url, "LIVE_URL": live_url, "INGEST_URL": ingest_url}
         self._http = httpx.AsyncClient(
-            headers=_requests.headers_of(token), timeout=timeout_s, mounts=_requests.DIRECT
+            headers=_requests.headers_of(token),
+            timeout=timeout_s,
+            mounts=_requests.DIRECT,
+            trust_env=trust_env,
         )
         self._broken = httpx.TransportError
         self._number: Number[Any] = float if floats else Decimal
@@ -203,7 +208,7 @@ class AsyncKandle(Generic[N]):
         """Yield live events of channels such as `candles:1m:BTC-USD` and `ticks:*`.
 
         First the newest of each channel (`snapshot`). A broken connection is reopened and resumes
-        after the last event. Raises KandleError: a bad channel, or no server at first.
+        after the last event. Raises KandleError: a bad channel, or no free server at first.
         """
         return self._events(Feed(channels, partial(event_of, self._number)))
 
@@ -272,12 +277,14 @@ class AsyncKandle(Generic[N]):
             broken: Exception | None = None
             try:
                 async with self._http.stream("GET", url, **feed.request()) as response:
-                    if not _requests.is_away(response):
-                        if not response.is_success:
-                            await response.aread()
+                    if not response.is_success:
+                        await response.aread()
+                    if _requests.is_away(response):
+                        broken = _requests.refusal(response)
+                    else:
                         feed.opened(_requests.checked(response))
-                        async for line in response.aiter_lines():
-                            for event in feed.events(line):
+                        async for text in response.aiter_text():
+                            for event in feed.events(text):
                                 yield event
             except self._broken as error:
                 broken = _requests.unreachable(url, error)

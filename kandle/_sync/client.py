@@ -39,7 +39,8 @@ class Kandle(Generic[N]):
 
     Addresses and the token default to the environment: API_URL, LIVE_URL, INGEST_URL and
     KANDLE_TOKEN. A missing one raises AddressError when it is first needed. `floats=True` returns
-    prices, sizes and volumes as 64-bit floats instead of Decimals.
+    prices, sizes and volumes as 64-bit floats instead of Decimals. `trust_env=False` ignores the
+    environment's proxy, which is never used for this machine.
     """
 
     @overload
@@ -68,13 +69,17 @@ class Kandle(Generic[N]):
         ingest_url: str | None = None,
         token: str | None = None,
         timeout_s: float = TIMEOUT_S,
+        trust_env: bool = True,
         floats: bool = False,
     ) -> None:
         import httpx  # lazily: it dominates the import time
 
         self._urls = {"API_URL": url, "LIVE_URL": live_url, "INGEST_URL": ingest_url}
         self._http = httpx.Client(
-            headers=_requests.headers_of(token), timeout=timeout_s, mounts=_requests.DIRECT
+            headers=_requests.headers_of(token),
+            timeout=timeout_s,
+            mounts=_requests.DIRECT,
+            trust_env=trust_env,
         )
         self._broken = httpx.TransportError
         self._number: Number[Any] = float if floats else Decimal
@@ -204,7 +209,7 @@ class Kandle(Generic[N]):
         """Yield live events of channels such as `candles:1m:BTC-USD` and `ticks:*`.
 
         First the newest of each channel (`snapshot`). A broken connection is reopened and resumes
-        after the last event. Raises KandleError: a bad channel, or no server at first.
+        after the last event. Raises KandleError: a bad channel, or no free server at first.
         """
         return self._events(Feed(channels, partial(event_of, self._number)))
 
@@ -271,12 +276,14 @@ class Kandle(Generic[N]):
             broken: Exception | None = None
             try:
                 with self._http.stream("GET", url, **feed.request()) as response:
-                    if not _requests.is_away(response):
-                        if not response.is_success:
-                            response.read()
+                    if not response.is_success:
+                        response.read()
+                    if _requests.is_away(response):
+                        broken = _requests.refusal(response)
+                    else:
                         feed.opened(_requests.checked(response))
-                        for line in response.iter_lines():
-                            for event in feed.events(line):
+                        for text in response.iter_text():
+                            for event in feed.events(text):
                                 yield event
             except self._broken as error:
                 broken = _requests.unreachable(url, error)

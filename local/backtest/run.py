@@ -42,7 +42,7 @@ def chosen(names: str) -> frozenset[str] | None:
     if names == "all":
         return None
     candlesticks = {name for name in PATTERNS if name.startswith("cdl_")}
-    kinds = {"cdl": candlesticks, "chart": set(PATTERNS) - candlesticks}
+    kinds = {"cdl": candlesticks, "chart": set(PATTERNS) - candlesticks, "all": set(PATTERNS)}
     patterns: set[str] = set()
     for name in (each.strip() for each in names.split(",")):
         if name not in PATTERNS and name not in kinds:

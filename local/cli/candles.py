@@ -24,7 +24,7 @@ from local.cli.stopping import stop_on_signals
 from local.errors import CliError
 
 DEFAULT_LIMIT: Final = 20
-PAGE: Final = 1_000
+PAGE: Final = 10_000
 REFRESH_S: Final = 1.0
 CHART_WIDTH, CHART_HEIGHT = 80, 24
 """Chart size for a file or a pipe."""
@@ -66,7 +66,9 @@ def candles(
             min=1, help=f"Most candles. Default: {DEFAULT_LIMIT}, with --from all.", metavar="N"
         ),
     ] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Refresh each second.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help=f"Refresh each second; at most {PAGE:,} candles.")
+    ] = False,
     chart: Annotated[bool, typer.Option("--chart", help="Draw them in the terminal.")] = False,
     api_url: ApiUrl = None,
     as_json: AsJson = False,
@@ -98,6 +100,8 @@ def candles(
     view = _View(query, console, as_chart=chart)
     with history_api(api_url, data_dir) as api:
         first = fetch(api, query)
+        if watch and len(first.candles) > PAGE:
+            raise CliError(f"--watch: at most {PAGE:,} candles; give a --limit, or a later --from")
         if not watch:
             _show(view, first, as_json=as_json)
         elif as_json or not console.is_terminal:

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 EXCERPT_CHARS: Final = 80
 DETAIL_CHARS: Final = 120
 A_BATCH: Final = 1_000
-"""Rejects sent and deleted together, or more: those of an event are not divided."""
+"""Rejects sent and deleted together, or more: those of an event are not divided. A batch ends with
+as many events as the sink has connections, too."""
 
 _REPLAYABLE: Final = {
     **{
@@ -63,11 +64,19 @@ SELECT code, regexp_replace(source, '-[^-]*$', '') AS kind, count(*) AS rejects,
 FROM rejects {} GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT %(limit)s
 """
 _COUNTS: Final = "SELECT code, count(*) FROM rejects {} GROUP BY code ORDER BY count(*) DESC, code"
-_TO_REPLAY: Final = (
-    "SELECT event_id, position, original, receive_time_us, format FROM rejects {}"
-    " ORDER BY format, min(receive_time_us) OVER (PARTITION BY format, event_id), event_id,"
-    " position LIMIT %(limit)s"
-)
+_TO_REPLAY: Final = """
+SELECT event_id, position, original, receive_time_us, format FROM (
+    SELECT *, count(*) OVER (
+        ORDER BY format, first_us, event_id GROUPS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    ) AS before
+    FROM (
+        SELECT *, min(receive_time_us) OVER (PARTITION BY format, event_id) AS first_us
+        FROM rejects {}
+    ) AS chosen
+) AS counted
+WHERE before < %(limit)s ORDER BY format, first_us, event_id, position
+"""
+"""The limit divides no event: its rejects name what is sent."""
 _ALONE: Final = "SELECT pg_try_advisory_lock(hashtext('kandle rejects replay'))"
 _DELETE: Final = (
     "DELETE FROM rejects USING unnest(%s::text[], %s::int[]) AS sent (event_id, position)"
@@ -108,7 +117,9 @@ def replay(
     code: Code = None,
     symbol_contains: Contains = None,
     since: Since = None,
-    limit: Annotated[int, typer.Option(min=1, help="Most rejects to send.")] = 100_000,
+    limit: Annotated[
+        int, typer.Option(min=1, help="Rejects to send, and the rest of the last one's event.")
+    ] = 100_000,
     broker_url: Annotated[
         str | None,
         typer.Option(
@@ -124,7 +135,9 @@ def replay(
     """Send rejects through the pipeline again, after a fix of a setting or of Kandle.
 
     Each is sent unchanged with its original receive time, and leaves the table once the broker has
-    accepted it. What still fails is rejected again, with the current reason.
+    accepted it. What still fails is rejected again, with the current reason. If it was cut off, run
+    it again with the same filters: others may choose other parts of an event, whose trades without
+    ids then count twice.
     """
     sink = http_address(broker_url, "K_SINK", data_dir, "--broker-url")
     parameters = _selected(symbol_contains, code, since, limit)
@@ -202,12 +215,16 @@ def _select(connection: Connection, query: str, parameters: dict[str, Any]) -> l
 
 def _batches(rows: Sequence[Any]) -> Iterator[list[Any]]:
     """Yield rows to be sent and deleted together; those of an event stay together."""
+    from shared.adapter.sink import CONNECTIONS
+
     batch: list[Any] = []
+    events = 0
     for _, same in groupby(rows, key=_event_of):
         batch += same
-        if len(batch) >= A_BATCH:
+        events += 1
+        if len(batch) >= A_BATCH or events == CONNECTIONS:
             yield batch
-            batch = []
+            batch, events = [], 0
     if batch:
         yield batch
 
@@ -235,8 +252,8 @@ def _send(connection: Connection, sink: str, rows: Sequence[Any]) -> None:
 def _events(rows: Sequence[Any]) -> Iterator[OutgoingEvent]:
     """Yield the raw batch of an event's rejects.
 
-    Their event names it, so that a replay that was cut off and is repeated counts once, also when
-    more rejects have come meanwhile.
+    They name it, so that a replay that was cut off and is repeated with the same filters counts
+    once, also when more rejects have come meanwhile.
     """
     from shared.sources.batcher import Batch
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
 
 
@@ -35,13 +35,31 @@ def stop_on_signals() -> Iterator[threading.Event]:
 
 
 @contextmanager
-def left_on_signals() -> Iterator[None]:
-    """Leave the block at SIGINT or SIGTERM."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    previous = {each: signal.signal(each, signal.default_int_handler) for each in numbers}
+def left_on_signals() -> Iterator[Callable[[], AbstractContextManager[None]]]:
+    """Leave the block at SIGINT or SIGTERM; yield what makes blocks that the first one lets end."""
+    is_whole = is_asked = False
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        nonlocal is_asked
+        waits, is_asked = is_whole and not is_asked, True
+        if not waits:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def whole() -> Iterator[None]:
+        nonlocal is_whole
+        is_whole = True
+        try:
+            yield
+        finally:
+            is_whole = False
+        if is_asked:
+            raise KeyboardInterrupt
+
+    previous = {each: signal.signal(each, ask) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         with suppress(KeyboardInterrupt):
-            yield
+            yield whole
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -61,10 +61,11 @@ def tail(
         replay = {"replay_from": time_us(from_, "--from") // 1000, "speed": speed, "by": by}
         replay |= {} if to is None else {"replay_to": time_us(to, "--to") // 1000}
     url, revisions = http_address(live_url, "LIVE_URL", data_dir), Revisions()
-    with left_on_signals(), Kandle(live_url=url) as kandle:
+    with left_on_signals() as whole, Kandle(live_url=url, trust_env=False) as kandle:
         try:
             for message in filter(revisions.raises, kandle.messages(*channels, **replay)):
-                typer.echo(json.dumps(message) if as_json else line(message))
+                with whole():
+                    typer.echo(json.dumps(message) if as_json else line(message))
         except ApiError as error:
             raise CliError(f"{error.detail} ({error.title})") from None
         except KandleError as error:

@@ -118,7 +118,7 @@ class Rule:
             names = ", ".join(t.QUOTE_FIELDS)
             raise RuleError(
                 f"{names} are of the latest quote: a rule with them compares only those and"
-                " numbers, and has no timeframe and no bars"
+                " numbers (bid > 100), without crosses, a timeframe or bars"
             )
         return cls(Kind.QUOTE, subject, "", frequency, parsed.condition, to=parsed.to)
 

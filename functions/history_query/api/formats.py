@@ -168,7 +168,8 @@ def _column(name: str, values: Sequence[Any], texts: Collection[str]) -> Any:
         return pa.array(decimals, pa.decimal128(38, 18))
     except pa.ArrowInvalid as error:
         raise ParameterError(
-            f"format: a value of {name} has more digits than this format holds; ask for json"
+            f"format: a value of {name} has more digits than this format holds; ask for json,"
+            " or the client for floats=True"
         ) from error
 
 

@@ -207,7 +207,8 @@ def _decimals(name: str, mantissa: Mantissas, scale: int) -> pa.Array:
     values, texts = to_decimals(mantissa, np.full(len(mantissa), scale, dtype=np.int64))
     if texts.null_count < len(texts):
         raise ParameterError(
-            f"format: a value of {name} has more digits than this format holds; ask for json"
+            f"format: a value of {name} has more digits than this format holds; ask for json,"
+            " or the client for floats=True"
         )
     return values
 

@@ -130,6 +130,11 @@ def test_the_report_has_tables_json_and_a_picture(tmp_path: Path) -> None:
     assert "1,500 candles from 1970-01-01 00:00" in text
 
 
+def test_all_beside_others_are_all_patterns() -> None:
+    """`all` in a list stands for every pattern, as it does alone."""
+    assert chosen("all,chart") == chosen("cdl,chart")
+
+
 @pytest.mark.processes  # matplotlib runs fc-list at its first use
 def test_invalid_arguments_are_explained(tmp_path: Path) -> None:
     """An unknown pattern or a picture that cannot be written is explained."""

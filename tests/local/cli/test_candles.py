@@ -153,6 +153,20 @@ def test_api_url_of_the_running_instance_is_the_default(tmp_path: Path) -> None:
     assert "A 1m: 3 candles" in result.stdout
 
 
+def test_watching_reads_a_bounded_number() -> None:
+    """Many candles are read in few pages, and `--watch` refuses more than a page of them."""
+    with http_receiver() as receiver:
+        url = serving(receiver, 10_001)
+        assert isinstance(receiver, Api)
+        receiver.page = 10_000
+        whole = invoke("candles", "S", "--from", "0", "--json", "--api-url", url)
+        assert len(json.loads(whole.stdout)["candles"]) == 10_001
+        assert len(receiver.requests) == 2
+        for asked in (("--from", "0"), ("--limit", 10_001)):
+            refused = refusal("candles", "S", *asked, "--watch", "--json", "--api-url", url)
+            assert "--watch: at most 10,000 candles" in refused
+
+
 @pytest.mark.processes
 def test_watching_shows_each_change_until_it_is_stopped(tmp_path: Path) -> None:
     """With `--watch` each changed candle is printed until Ctrl-C, which exits with 0."""

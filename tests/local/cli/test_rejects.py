@@ -16,10 +16,11 @@ from local.cli import rejects
 from local.cli.rejects import excerpt
 from local.errors import CliError, PlatformError
 from local.servers.ports import free_port
+from shared.adapter.sink import CONNECTIONS
 from shared.stores.migrations import migrate
 from shared.wire import raw_batch as raw
 from shared.wire.compression import decompress
-from tests.local.broker.subscriber import Subscriber
+from tests.local.broker.subscriber import Reply, Subscriber
 from tests.local.cli.running import instance
 
 DAY = timedelta(days=1)
@@ -193,7 +194,8 @@ def test_replayed_rejects_leave_the_table(database: str) -> None:
     finally:
         broker.close()
     assert "sent 4 rejects again" in result.stdout
-    assert [(b.format, b.payloads, b.receive_time_us.tolist()) for b in batches] == [
+    sent = sorted((b.format, b.payloads, b.receive_time_us.tolist()) for b in batches)
+    assert sent == [  # they are posted at the same time
         (raw.FORMAT_CSV, b"A,1symbol;price\nB;2", [NEWEST_US, NEWEST_US + 1]),
         (raw.FORMAT_TICKER, b"\x0a\x01D", [NEWEST_US + 3]),
         (raw.FORMAT_SCANNER, b'{"symbol":"C","price":3}', [NEWEST_US + 2]),
@@ -233,6 +235,62 @@ def test_a_replay_that_was_cut_off_is_repeated_under_the_same_ids(database: str)
     after = [each.id for each in broker.received][2:]
     assert len(after) == 3
     assert before < set(after)
+
+
+def test_a_limit_divides_no_event(database: str) -> None:
+    """A limit within an event takes the rest of it too, so that its id is that of any limit."""
+    rows = [("a", 0), ("a", 1), ("b", 0), ("b", 1), ("b", 2), ("c", 0)]
+
+    def replayed(limit: int) -> list[str]:
+        with psycopg.connect(database) as connection:
+            migrate(connection)
+            connection.execute("DELETE FROM rejects")
+            for n, (event, position) in enumerate(rows):
+                connection.execute(
+                    "INSERT INTO rejects VALUES (%s, %s, 'c', 'd', 'A,1', %s, 'udp-1', %s, %s)",
+                    (event, position, NEWEST_US + n, n, raw.FORMAT_CSV),
+                )
+        done = len(broker.received)
+        url = broker.url
+        invoke("--broker-url", url, "--limit", limit, url=database, command="replay")
+        return sorted(each.id for each in broker.received[done:])
+
+    broker = Subscriber()
+    try:
+        found = {limit: replayed(limit) for limit in range(1, 7)}
+    finally:
+        broker.close()
+    assert [len(each) for each in found.values()] == [1, 1, 2, 2, 2, 3]
+    assert found[3] == found[5]
+    assert set(found[1]) < set(found[3]) < set(found[6])
+
+
+def test_rejects_of_many_events_are_sent_in_batches(database: str) -> None:
+    """A refused event keeps those of its batch; what was sent in batches before has left."""
+
+    def fill(events: range) -> None:
+        with psycopg.connect(database) as connection:
+            migrate(connection)
+            for n in events:
+                connection.execute(
+                    "INSERT INTO rejects VALUES (%s, 0, 'c', 'd', 'A,1', %s, 'okx-1', %s, %s)",
+                    (f"e{n}", NEWEST_US + n, n, raw.FORMAT_CSV),
+                )
+
+    broker = Subscriber()
+    try:
+        fill(range(100, 101))
+        invoke("--broker-url", broker.url, url=database, command="replay")
+        (one,) = broker.received
+        broker.script[one.id] = [Reply(503)]
+        fill(range(130))
+        refused = invoke("--broker-url", broker.url, url=database, command="replay")
+    finally:
+        broker.close()
+    assert isinstance(refused.exception, CliError)
+    with psycopg.connect(database) as connection:
+        left = connection.execute("SELECT min(sequence), count(*) FROM rejects").fetchone()
+    assert left == (CONNECTIONS, 130 - CONNECTIONS)
 
 
 def test_two_replays_at_once_are_refused(filled: str) -> None:

@@ -5,9 +5,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from local.cli.status import full_disk
+import pytest
+
+from local.cli.status import full_disk, silent_storage
 from local.instance import status_path, write_json
+from local.servers.ports import free_port
 from tests.local.cli.running import instance, invoke
+from tests.local.feeds.receivers import http_receiver
 
 SAMPLE: dict[str, Any] = {
     "time": "2026-01-01T00:00:10+00:00",
@@ -59,6 +63,17 @@ def test_a_full_disk_and_an_old_sample_are_reported(tmp_path: Path) -> None:
         assert ("s old: the instance could not write a newer sample" in output) is is_old
     assert full_disk(3 * 10**9, "/data") is None
     assert "disk 0.1 GB free at /data: make room" in str(full_disk(10**8, "/data"))
+
+
+def test_storage_is_asked_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether object storage answers does not depend on the environment's proxy."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    with http_receiver() as storage:
+        assert silent_storage({"S3_ENDPOINT_URL": storage.url}) is None
+        assert len(storage.requests) == 1
 
 
 def test_json_has_the_whole_sample(tmp_path: Path) -> None:

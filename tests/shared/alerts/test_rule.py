@@ -103,7 +103,7 @@ def test_a_rule_has_one_canonical_form(text: str, canonical: str) -> None:
         ("BTC-USD pattern Double-Top", "position 23, at '-'"),
         ("BTC-USD pattern Doji", "no name of a pattern"),
         ("BTC-USD spread > close", "are of the latest quote"),
-        ("BTC-USD spread crosses 5", "are of the latest quote"),
+        ("BTC-USD spread crosses 5", "are of the latest quote.* without crosses"),
         ("BTC-USD gap once a bar", "a state has no bars"),
         ("feed binance", "after feed NAME comes one of live, quiet, stalled"),
         ("feed binance asleep", "after feed NAME comes one of"),
