@@ -199,26 +199,26 @@ class Display:
                 each: Block(each.name, each.start_us(start_us)) for each in [base, *timeframes]
             }
             steps.read_records({block: [same_start] for block in blocks.values()}, leases)
-            now = _open_records(blocks[base], same_start, steps)
+            now = _records(blocks[base], same_start, steps)
+            now = now.at(~now.records.has(CLOSED))
             for timeframe in timeframes:
-                block = blocks[timeframe]
-                parts = [
-                    KeyedRecords(now.instrument, now.start_us * 0 + block.start_us, now.records)
-                ]
+                start = np.full(len(now), blocks[timeframe].start_us, dtype=np.int64)
+                parts = [KeyedRecords(now.instrument, start, now.records)]
                 if timeframe is not base:
-                    parts.insert(0, _open_records(block, same_start, steps))
+                    folds = _records(blocks[timeframe], same_start, steps)
+                    grows = np.isin(folds.instrument, now.instrument)  # also one that is closed
+                    parts.insert(0, folds.at(grows | ~folds.records.has(CLOSED)))
                 names = steps.cache.instruments.names
                 columns.append(merged(KeyedRecords.of(parts)).columns(timeframe.name, names))
         return columns
 
 
-def _open_records(block: Block, gids: Ints, steps: Steps) -> KeyedRecords:
-    """Return the open candles of a block; of a longer one the folds of closed base candles."""
+def _records(block: Block, gids: Ints, steps: Steps) -> KeyedRecords:
+    """Return the candles of a block; of a longer one the folds of closed base candles."""
     rows = steps.cache.rows(block, gids).astype(np.int64)
     gids, records = gids[rows >= 0], steps.cache.pool.at(rows[rows >= 0])
     starts = np.full(len(gids), block.start_us, dtype=np.int64)
-    is_open = ~records.has(CLOSED) & records.has(PRICED)
-    return KeyedRecords(gids, starts, records).at(is_open)
+    return KeyedRecords(gids, starts, records).at(records.has(PRICED))
 
 
 def _closed(level: Level, watched: Ints, steps: Steps) -> CandleColumns:

@@ -16,6 +16,7 @@ from shared.adapter.event import Event, OutgoingEvent
 from shared.market.shards import shard_of
 from shared.market.timeframes import parse_ladder
 from shared.realtime.leases import ALL, Leases, Watched
+from shared.realtime.readers import LiveState
 from shared.wire import busts, events
 from shared.wire.busts import Bust
 from shared.wire.candle import Candle
@@ -201,11 +202,11 @@ def test_an_open_longer_candle_is_shown_after_a_cancel(
 ) -> None:
     """An open longer candle without an open base candle is shown as a cancelled trade left it."""
     world.restart(replace(world.rules, ladder=parse_ladder("1m,1d")))
-    display = world.engine.display = Display(Watched(valkey), EVERY_US)
     high = trade(86_430, 2, 900)
     world.ship([trade(86_400, 1, 100), high, trade(86_440, 3, 200)])
     world.settle()
     Leases(valkey, world.rules.shards).renew(["A", "candles:*:A"], 1)
+    display = world.engine.display = Display(Watched(valkey), EVERY_US)  # read once, at the cancel
     outputs: list[OutgoingEvent] = []
     step_events = display.events
 
@@ -226,3 +227,30 @@ def test_an_open_longer_candle_is_shown_after_a_cancel(
         if candle.timeframe == "1d"
     ]
     assert [(each.trade_count, each.high, each.closed) for each in days] == [(2, Decimal(2), False)]
+
+
+def test_a_late_trade_joins_the_closed_longer_candle(valkey: redis.Redis, replica: Replica) -> None:
+    """A trade in an open minute of a closed longer candle is shown with the rest of that one.
+
+    As history shows it.
+    """
+    Leases(valkey, RULES.shards).renew(["A", "candles:*:A"], 1)
+    replica.apply(e0=as_columns([tick("A", 130), tick("A", 140, 90)]))
+    replica.engine.step(
+        range(RULES.shards),
+        lambda leases, now_us: replica.engine.steps.close_quiet(
+            leases, BEGIN_US + 5 * MINUTE, now_us, now_us
+        ),
+    )
+    replica.now_us += EVERY_US
+    applied = replica.apply(e1=as_columns([tick("A", 290, 120)]))
+    (minute,) = shown(applied, "1m")
+    assert (minute.start_us, minute.closed) == (BEGIN_US + 4 * MINUTE, False)
+    (five,) = shown(applied, "5m")
+    (stored,) = (
+        LiveState(valkey, RULES.shards, RULES.ladder)
+        .candles("A", RULES.ladder[1], BEGIN_US, BEGIN_US + 5 * MINUTE)
+        .candles()
+    )
+    assert (five.closed, five.trade_count, five.revision) == (True, 3, stored.revision)
+    assert five.numbers == stored.numbers
