@@ -6,6 +6,7 @@ It outranks the candle published before, in every store and for every consumer; 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
@@ -26,6 +27,8 @@ _PRICE_NEAR: Final = """
         (SELECT open FROM candles WHERE instrument = %(name)s AND timeframe = %(timeframe)s
             AND start_us > %(start_us)s AND trade_count > 0 ORDER BY start_us LIMIT 1))
 """
+_KEPT: Final = ("partial", "complete", "origin", "revision")
+"""A venue's candle replaces a withdrawn one where it would have replaced the one before."""
 
 Place = tuple[str, int]
 """Instrument, and start (us)."""
@@ -63,14 +66,15 @@ def withdrawn(
         price = row[0] if row else None
         if price is None:
             price = no if before is None else before.close
-        withdrawals.append(
-            Candle(
-                *(name, timeframe, start_us, price, price, price, price),
-                *(no, no, 0, no, no, start_us, start_us),
-                closed=True,
-                revision=0 if before is None else before.revision,
-            )
+        withdrawal = Candle(
+            *(name, timeframe, start_us, price, price, price, price),
+            *(no, no, 0, no, no, start_us, start_us),
+            closed=True,
         )
+        if before is not None:
+            kept = {each: getattr(before, each) for each in _KEPT}
+            withdrawal = replace(withdrawal, **kept)
+        withdrawals.append(withdrawal)
     columns = CandleColumns.of(timeframe, withdrawals)
     numbers = np.array([names.index(name) for name in columns.names], dtype=np.int64)
     return KeyedRecords(numbers, columns.start_us, columns.records)

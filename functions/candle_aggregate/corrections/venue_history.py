@@ -120,7 +120,8 @@ def publish_history(stage: Stage, history: CandleHistory) -> Emission:
         connection.execute(_NO_ALERTS, noted)
         note = {**noted, "base": rules.base.name, "candles": len(base)}
         for (revision_us,) in connection.execute(_NOTE, note).fetchall():
-            base.records.data["revision"] = revision_us  # they are published above it
+            revisions = base.records.data["revision"]  # they are published above these
+            np.maximum(revisions, revision_us, out=revisions)
     with stage.postgres.connection() as connection:
         refold = Refold(stage, connection, view, [name])
         refold.prepare(_within(history, base, rules), base)
@@ -156,7 +157,7 @@ def settle_histories(stage: Stage) -> Iterator[Emission]:
 def _wanting(
     stage: Stage, connection: Connection, history: CandleHistory, first_live_us: int
 ) -> KeyedRecords:
-    """Return the candles for which nothing better is known.
+    """Return the candles for which nothing better is known, with the revisions of what is.
 
     None of the time that is live: its folds would count the trades that come for it once more.
     """
@@ -169,6 +170,7 @@ def _wanting(
     records.data["flags"] |= CLOSED | VENUE
     for row, venue_candle in enumerate(columns.candles()):
         before = stored_by_start.get(venue_candle.start_us)
+        records.data["revision"][row] = 0 if before is None else before.revision
         if venue_candle.start_us >= first_live_us:
             continue
         if before is None:

@@ -8,18 +8,23 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import redis
 
 from functions.candle_aggregate.corrections.venue_history import publish_history, settle_histories
+from functions.candle_aggregate.stage import Stage
 from shared.adapter.app import Emission
 from shared.errors import PermanentError
+from shared.reading.stored_candles import stored_candles
 from shared.wire.candle import VENUE, Candle
 from shared.wire.candle_columns import CandleColumns
 from shared.wire.candle_history import CandleHistory
 from shared.wire.gaps import Gap, GapState
+from tests.functions.candle_aggregate.replicas import Replica
 from tests.functions.candle_aggregate.test_gaps import tell
 from tests.functions.candle_aggregate.trades import BEGIN_US, SECOND, trade, trades
 from tests.functions.candle_aggregate.truth import Row
 from tests.functions.candle_aggregate.world import MINUTE, World
+from tests.functions.history_query.cold import cold_market
 
 PER_MINUTE = 3
 """Trades that `trades` makes in a minute."""
@@ -229,6 +234,41 @@ def test_candles_of_trades_stand_before_the_venues(world: World) -> None:
     world.assert_right()
 
 
+def test_the_venues_candle_stands_where_the_trades_of_a_gap_were_cancelled(world: World) -> None:
+    """Where a gap's only trade was cancelled, the venue's candle still stands in."""
+    only = trade(70, 900, 90)
+    world.ship([*trades(0, PER_MINUTE), only, *trades(6, 20)])
+    tell(world, Gap("A", "A", 0, 5, BEGIN_US + MINUTE, BEGIN_US + 2 * MINUTE - 1))
+    world.settle()
+    world.bust(only)
+    world.settle()
+    withdrawn = minute_of(world, 1)
+    assert (withdrawn["trade_count"], withdrawn["complete"]) == (0, False)
+    publish(world, history([kline(1)], 1, 2, follow=False))
+    world.settle()
+    assert totals(world, "1m")[1] == (3, VENUE)
+    assert totals(world, "5m")[0] == (15, VENUE)
+
+
+def test_the_venues_candle_that_was_withdrawn_is_published_again(world: World) -> None:
+    """A venue's candle that a cancel of its only known trade withdrew comes back with history."""
+    past = history(map(kline, range(3)), 0, 3)
+    publish(world, past)
+    world.deliver_all()
+    live_from(world, 3, 4)
+    world.settle()
+    tell(world, Gap("A", "A", 0, 5, BEGIN_US, BEGIN_US + 2 * MINUTE - 1))
+    only = trade(70, 900, 90)
+    world.ship([only])
+    world.settle()
+    world.bust(only)
+    world.settle()
+    assert totals(world, "1m")[1] == (0, VENUE)
+    publish(world, past)
+    world.settle()
+    assert totals(world, "1m")[1] == (3, VENUE)
+
+
 def test_an_event_that_comes_twice_publishes_once(world: World) -> None:
     """A repeated event publishes nothing after its candles are stored, and the same before."""
     past = history(map(kline, range(6)), 0, 6)
@@ -322,3 +362,29 @@ def test_history_beside_candles_that_are_ahead_of_the_clock_is_stored_first(worl
     assert world.sql.execute("SELECT settled FROM candle_histories").fetchall() == [(False,)]
     world.settle()
     assert totals(world, "5m")[0] == (9, VENUE)
+
+
+def test_history_outranks_candles_of_the_lake_that_are_ahead_of_the_clock(
+    servers: dict[str, str], database: str, valkey: redis.Redis
+) -> None:
+    """The venue's candle is published above one of the lake whose revision is ahead."""
+    with cold_market(servers, database, valkey, 120) as market:
+        market.house.replica.engine.close()
+        postgres, cold = market.lake.postgres, market.lake.cold
+        start_us = min(market.ticks).time_us // MINUTE * MINUTE
+        place = ("1m", [market.symbol], [start_us])
+        with postgres.connection() as connection:
+            (before,) = stored_candles(connection, *place, cold).candles()
+        assert before.partial
+        theirs = replace(kline(0), instrument=market.symbol, start_us=start_us)
+        past = CandleHistory(
+            *(market.symbol, start_us, start_us + MINUTE, False, CandleColumns.of("1m", [theirs]))
+        )
+        valkey.flushdb()  # candles of the lake are not live
+        replica = Replica(valkey, "b", market.house.replica.engine.rules, postgres=postgres)
+        replica.now_us = before.revision - 3_600_000_000
+        replica.emit([publish_history(Stage(replica.engine, postgres, cold), past)])
+        replica.engine.close()
+    (after,) = [each for each in replica.emitted if each.timeframe == "1m"]
+    assert after.origin == VENUE
+    assert after.revision > before.revision
