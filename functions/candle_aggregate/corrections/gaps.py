@@ -7,14 +7,15 @@ repair, once for each change of a gap. A longer candle is complete where its bas
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence, Set
+from itertools import compress
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from psycopg import Connection
 
+from functions.candle_aggregate.corrections.cancelled import Place
 from functions.candle_aggregate.corrections.refold import (
     LiveView,
     Refold,
@@ -116,57 +117,72 @@ def evaluate_gaps(stage: Stage) -> Iterator[Emission]:
         by_shard[shard_of(gap.instrument, stage.rules.shards)].append(gap)
     for shard, shard_gaps in by_shard.items():
         with stage.postgres.connection() as connection:
-            names = sorted({gap.instrument for gap in shard_gaps})
-            spans = open_gaps(connection, names)
-            first_live_us, view = stage.engine.run(shard, partial(_look, names, spans))
-            if view.base:
-                yield _mark(stage, connection, shard, spans, view)
-            # The others touch a live candle, or one can begin in them.
-            settled = [
-                gap
-                for gap in shard_gaps
-                if gap.state == "filled" or gap.to_us < first_live_us.get(gap.instrument, gap.to_us)
-            ]
-            if settled:
-                columns = list(zip(*((*gap[:4], gap.state) for gap in settled), strict=True))
-                connection.execute(_JUDGED, [list(column) for column in columns])
+            yield from _evaluate(stage, connection, shard, shard_gaps)
+
+
+def _evaluate(
+    stage: Stage, connection: Connection, shard: int, gaps: Sequence[_Gap]
+) -> Iterator[Emission]:
+    """Evaluate the gaps of a shard."""
+    names = sorted({gap.instrument for gap in gaps})
+    spans = open_gaps(connection, names)
+    first_live_us, changed, view = stage.engine.run(
+        shard, lambda session: _look(session, names, spans)
+    )
+    if changed:
+        yield _mark(stage, connection, shard, spans, changed, view)
+    # The others touch a live candle, or one can begin in them.
+    settled = [
+        gap
+        for gap in gaps
+        if gap.state == "filled" or gap.to_us < first_live_us.get(gap.instrument, gap.to_us)
+    ]
+    if settled:
+        columns = list(zip(*((*gap[:4], gap.state) for gap in settled), strict=True))
+        connection.execute(_JUDGED, [list(column) for column in columns])
 
 
 def _look(
-    names: Sequence[str], spans: Spans, session: Session
-) -> tuple[Mapping[str, int], LiveView]:
-    """Return since when each instrument is live, and the view of those with a candle to mark."""
+    session: Session, names: Sequence[str], spans: Spans
+) -> tuple[Mapping[str, int], Set[Place], LiveView]:
+    """Return since when each instrument is live, the candles to mark, and a view of their names."""
     known_names, rows = session.instruments(names)
     first_us = dict(zip(known_names, rows["newest_us"].tolist(), strict=True))
-    changed: set[str] = set()
+    changed: set[Place] = set()
     for start_us, present, records in reversed([*live_base(session, names)]):
         first_us |= dict.fromkeys(present, start_us)
         wrong = np.flatnonzero(_differs(session, spans, present, start_us, records))
-        changed |= {present[row] for row in wrong.tolist()}
-    return first_us, view_live(session, sorted(changed))
+        changed |= {(present[row], start_us) for row in wrong.tolist()}
+    return first_us, changed, view_live(session, sorted({name for name, _ in changed}))
 
 
 def _mark(
-    stage: Stage, connection: Connection, shard: int, spans: Spans, view: LiveView
+    stage: Stage,
+    connection: Connection,
+    shard: int,
+    spans: Spans,
+    changed: Set[Place],
+    view: LiveView,
 ) -> Emission:
     """Write the completeness of live candles, and the longer ones that contain them."""
-    names = sorted({name for name, _ in view.base})
+    names = sorted({name for name, _ in changed})
     refold = Refold(stage, connection, view, names)
     refold.prepare(
         {
             (name, each.name, each.start_us(start_us))
-            for name, start_us in view.base
+            for name, start_us in changed
             for each in stage.rules.ladder[1:]
         }
     )
 
     def write(session: Session) -> None:
         for start_us, present, records in live_base(session, names):
-            rows = np.flatnonzero(_differs(session, spans, present, start_us, records))
-            flipped = records.at(rows)
+            differs = _differs(session, spans, present, start_us, records)
+            differs &= [(name, start_us) in changed for name in present]
+            flipped = records.at(differs)
             flipped.data["flags"] ^= INCOMPLETE
             block = Block(stage.rules.base.name, start_us)
-            session.put(block, [present[row] for row in rows.tolist()], flipped)
+            session.put(block, list(compress(present, differs)), flipped)
         refold.apply(session)
 
     return stage.run_recorded(connection, shard, write)[1]

@@ -180,5 +180,6 @@ def _look(events: Sequence[Stored], session: Session) -> tuple[_State, dict[Bloc
     for block in blocks - state.open:
         ((names, records),) = session.read_all([block])
         rows = np.flatnonzero(records.has(CLOSED) & records.has(PRICED))
-        closed[block] = [names[row] for row in rows.tolist()], records.data["revision"][rows]
+        if len(rows):
+            closed[block] = [names[row] for row in rows.tolist()], records.data["revision"][rows]
     return state, closed

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from functions.candle_aggregate.corrections.refold import Refold
 from shared.adapter.event import Event, OutgoingEvent
 from shared.wire import events
+from shared.wire.candle import CandleKey
 from shared.wire.gaps import Gap, GapState, encode_gaps
 from tests.functions.candle_aggregate.trades import BEGIN_US, SECOND, trades
 from tests.functions.candle_aggregate.world import MINUTE, World
@@ -51,6 +55,25 @@ def test_live_candles_are_incomplete_while_the_gap_is_open(world: World) -> None
     assert world.stored() == before
     tell(world, replace(GAP, state=GapState.FILLED))
     assert evaluate(world) == incomplete_live(world) == set()
+
+
+def test_only_longer_candles_of_the_gap_are_folded_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many live candles only those that contain a changed one are folded again."""
+    world.ship(trades(0, 20))
+    world.ship(trades(20, 20))
+    tell(world, GAP)
+    folded: set[CandleKey] = set()
+    prepare = Refold.prepare
+
+    def noted(refold: Refold, intervals: set[CandleKey]) -> None:
+        folded.update(intervals)
+        prepare(refold, intervals)
+
+    monkeypatch.setattr(Refold, "prepare", noted)
+    assert evaluate(world) == TOUCHED
+    assert folded == {("A", "5m", BEGIN_US)}
 
 
 def test_a_candle_that_begins_in_an_open_gap_is_evaluated_too(world: World) -> None:
