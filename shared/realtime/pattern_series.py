@@ -29,6 +29,8 @@ return ended
 _AT_ONCE: Final = 500
 _SHARDS: Final = "patterns:shards"
 """Key of the number of shards that the series are divided among."""
+_ADOPTING: Final = "patterns:adopting"
+"""Key of a lock: none is to delete what another replica has begun anew."""
 
 
 def due_key(shard: int) -> str:
@@ -68,7 +70,7 @@ def adopt(client: redis.Redis, shards: int) -> None:
 
     They are loaded from storage again. Raises TransientError.
     """
-    with translated():
+    with translated(), client.lock(_ADOPTING, timeout=60):
         if client.get(_SHARDS) == str(shards).encode():
             return
         for key in client.scan_iter(match=_key("*", "*"), count=1_000):

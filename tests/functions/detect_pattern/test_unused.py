@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from threading import Event as ThreadEvent
+from threading import Thread
+from typing import Any
+
 import pytest
 import redis
 
@@ -10,7 +15,7 @@ from functions.detect_pattern.deliver import Delivery
 from functions.detect_pattern.handler import DetectPattern
 from shared.adapter.event import Event
 from shared.market.shards import shard_of
-from shared.realtime.pattern_series import end_instrument
+from shared.realtime.pattern_series import adopt, due_key, end_instrument
 from shared.runtime import metrics
 from shared.wire import events
 from shared.wire.candle import Candle
@@ -86,6 +91,40 @@ def test_another_number_of_shards_leaves_no_series_behind(
         assert keys(house) == {series}
         assert house.stored() == house.heard() == reference(candles)
         house.postgres.close()
+
+
+def test_replicas_that_start_at_once_delete_nothing_that_one_of_them_began(
+    valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replica that starts while another deletes stale series leaves what that one begins."""
+    other = redis.Redis(connection_pool=valkey.connection_pool)
+    thread = Thread(target=adopt, args=(other, 7))
+    asked, begun = ThreadEvent(), ThreadEvent()
+    execute: Callable[..., Any] = other.execute_command
+    scan = valkey.scan_iter
+
+    def noted(*arguments: Any, **options: Any) -> Any:
+        answer = execute(*arguments, **options)
+        asked.set()
+        return answer
+
+    def meanwhile(**options: Any) -> Any:
+        thread.start()
+        assert asked.wait(60)
+        return scan(**options)
+
+    def afterwards(**options: Any) -> Any:
+        assert begun.wait(60)
+        return scan(**options)
+
+    monkeypatch.setattr(other, "execute_command", noted)
+    monkeypatch.setattr(other, "scan_iter", afterwards)
+    monkeypatch.setattr(valkey, "scan_iter", meanwhile)
+    adopt(valkey, 7)
+    valkey.zadd(due_key(3), {"1m:A": 1})
+    begun.set()
+    thread.join()
+    assert valkey.exists(due_key(3))
 
 
 def test_the_clock_ends_what_is_past_its_term(
