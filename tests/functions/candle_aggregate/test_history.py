@@ -235,7 +235,7 @@ def test_candles_of_trades_stand_before_the_venues(world: World) -> None:
 
 
 def test_the_venues_candle_stands_where_the_trades_of_a_gap_were_cancelled(world: World) -> None:
-    """Where a gap's only trade was cancelled, the venue's candle still stands in."""
+    """The venue's candle is taken for a gap's minute also when its only trade was cancelled."""
     only = trade(70, 900, 90)
     world.ship([*trades(0, PER_MINUTE), only, *trades(6, 20)])
     tell(world, Gap("A", "A", 0, 5, BEGIN_US + MINUTE, BEGIN_US + 2 * MINUTE - 1))
