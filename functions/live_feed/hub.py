@@ -209,7 +209,7 @@ class Hub:
                 if batch[0].seq != expected:
                     raise NotKeptError
                 expected = batch[-1].seq + 1
-                updates = [each for each in batch if not each.again]
+                updates = [each for each in batch if each.channel and not each.again]
                 yield [u for u in map(fold.take, self._chosen(updates, requested)) if u is not None]
         if expected <= last:
             raise NotKeptError
@@ -266,6 +266,8 @@ class Hub:
 
     def _take(self, arrived: Update) -> None:
         self.seq = arrived.seq
+        if not arrived.channel:
+            return
         if arrived.again:
             self._newest.take_republished(arrived)
             return

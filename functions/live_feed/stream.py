@@ -38,6 +38,7 @@ from functions.live_feed.protocols.frames import Update
 from shared.errors import TransientError
 from shared.realtime import channels as live
 from shared.realtime.leases import ALL
+from shared.runtime import metrics
 from shared.runtime.dead_letters import DeadLetter, DeadLetters
 from shared.runtime.jetstream import credentials, ensure_stream, translated
 from shared.runtime.settings import FromEnvironment, integer
@@ -131,13 +132,14 @@ class LiveStream:
         return info.state
 
     async def latest(self) -> AsyncIterator[Update]:
-        """Yield the last message of every subject."""
+        """Yield the last message of every subject, without those that cannot be read."""
         stream = await self._stream()
         info = await stream.stream_info(live.LATEST_STREAM)
         if info.state.messages:
             async for batch in self._fetched(live.LATEST_STREAM, _consumer()):
                 for each in batch:
-                    yield each
+                    if each.channel:
+                        yield each
 
     async def between(self, after: int, last: int) -> AsyncIterator[list[Update]]:
         """Yield the messages in (after, last] that the stream still has.
@@ -333,12 +335,21 @@ def _headers(id_: str, message: Message, again: bool) -> dict[str, str]:
 
 
 def _update(message: Msg) -> Update:
+    """Return the message; one that cannot be read has no channel, and keeps its position."""
     metadata, headers = message.metadata, message.headers or {}
+    seq = metadata.sequence.stream
+    try:
+        channel = live.channel_of(message.subject)
+        received_us = int(headers.get(live.RECEIVED_HEADER, 0))
+    except ValueError as error:
+        metrics.LIVE_UNREADABLE.inc()
+        log.warning("message %d on %s is skipped: %s", seq, message.subject, error)
+        return Update(seq, "", b"")
     return Update(
-        metadata.sequence.stream,
-        live.channel_of(message.subject),
+        seq,
+        channel,
         message.data,
-        int(headers.get(live.RECEIVED_HEADER, 0)),
+        received_us,
         int(metadata.timestamp.timestamp() * 1e6),
         again=live.REPUBLISHED_HEADER in headers,
     )

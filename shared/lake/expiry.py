@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, LiteralString
 from urllib.parse import urlsplit
 
+from pyiceberg.manifest import ManifestFile
 from pyiceberg.table import Table
 
 from shared.lake.access import translated
@@ -88,16 +89,22 @@ def remove_orphans(
 
 
 def _referenced(table: Table) -> set[str]:
-    """Return every object that the table's metadata references."""
-    inspect = table.inspect
+    """Return every object that the table's metadata references.
+
+    Entries of one manifest are in memory at a time; `table.inspect` builds rows of all.
+    """
+    metadata = table.metadata
+    paths = {table.metadata_location, *(each.metadata_file for each in metadata.metadata_log)}
+    manifests: dict[str, ManifestFile] = {}
     with translated():
-        columns = (
-            inspect.metadata_log_entries()["file"],
-            inspect.snapshots()["manifest_list"],
-            inspect.all_manifests()["path"],
-            inspect.all_files()["file_path"],
-        )
-    return {path for column in columns for path in column.to_pylist()}
+        for snapshot in metadata.snapshots:
+            paths.add(snapshot.manifest_list)
+            manifests |= {each.manifest_path: each for each in snapshot.manifests(table.io)}
+        for path, manifest in manifests.items():
+            paths.add(path)
+            for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
+                paths.add(entry.data_file.file_path)
+    return paths
 
 
 def end_days(postgres: Postgres, access: S3Access, terms: Terms, now_us: int) -> int:

@@ -48,15 +48,21 @@ def merged(
             read(heappop(ends)[1])
             continue
         if sum(cuts) > _STEP:
-            some = [rows for rows, cut in zip(held, cuts, strict=True) if cut]
-            at = _STEP // len(some)
-            groups = [_group(rows, at, key, group_us) for rows in some if len(rows) > at]
+            at = _STEP // sum(map(bool, cuts))
+            groups = [
+                _group(rows, at, key, group_us)
+                for rows, cut in zip(held, cuts, strict=True)
+                if cut and len(rows) > at
+            ]
             near = min([whole, *groups])
             few = [_before(rows, near, key) for rows in held]
             cuts = few if any(few) else cuts
         parts = list(zip(held, cuts, strict=True))
         held = [rows.slice(cut) for rows, cut in parts if cut < len(rows)]
-        yield fold(pa.concat_tables(rows.slice(0, cut) for rows, cut in parts))
+        folded = fold(pa.concat_tables(rows.slice(0, cut) for rows, cut in parts))
+        del parts  # or tables that were folded stay in memory while others are read
+        yield folded
+        del folded
 
 
 def _group(rows: pa.Table, at: int, key: tuple[str, ...], group_us: int) -> Group:

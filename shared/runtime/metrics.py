@@ -161,6 +161,9 @@ EVENTS_REPEATED: Final = Counter(
 DEAD_LETTERS: Final = Counter("kandle_dead_letters", "Events taken into the dead letters.")
 
 LIVE_MESSAGES: Final = Counter("kandle_live_messages", "Messages of the live stream, followed.")
+LIVE_UNREADABLE: Final = Counter(
+    "kandle_live_unreadable_messages", "Messages of the live stream that cannot be read: skipped."
+)
 LIVE_CLIENTS: Final = Gauge("kandle_live_clients", "Clients connected now.", ["protocol"])
 LIVE_AGE: Final = Gauge(
     "kandle_live_age_seconds",

@@ -39,7 +39,7 @@ class _Unsettled:
 
     def is_due(self, now_us: int) -> bool:
         """Tell whether to read it again: after a pause that grows to a minute, as after a jump."""
-        pause_s = min(1 << self.tries >> 4, 64)
+        pause_s = 1 << min(self.tries, 10) >> 4
         return abs(now_us - self.tried_us) >= pause_s * 1_000_000
 
     def noted(self, part: Candle) -> _Unsettled:

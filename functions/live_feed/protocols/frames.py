@@ -33,6 +33,7 @@ class Update:
     Times are microseconds since 1970 UTC: `received_us` when the newest tick behind it was received
     (0: unknown), `published_us` when the stream stored it. `late`: its channel already had a
     message of a later time. `again`: republished, for replicas that read the last of each subject.
+    Without a channel: it cannot be read, and is skipped.
     """
 
     seq: int

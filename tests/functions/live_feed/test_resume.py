@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import nats
 import pytest
 
 from functions.live_feed import hub
-from tests.functions.live_feed.conftest import Room, room, tick
+from shared.realtime import channels as live
+from shared.runtime import metrics
+from tests.functions.live_feed.conftest import Room, mirrored, room, tick
 
 Run = Callable[[Callable[[Room], Awaitable[None]]], None]
 
@@ -138,5 +141,35 @@ def test_a_client_that_was_away_too_long_gets_a_snapshot_that_says_so(
                 )
                 assert not subscribed["replayed"]
                 assert snapshot["items"][0]["data"]["price"] == "2"
+
+    asyncio.run(test())
+
+
+def test_messages_that_cannot_be_read_are_skipped(servers: dict[str, str]) -> None:
+    """A foreign subject, or a header that is no number, stops neither a replica nor a replay."""
+    skipped = metrics.LIVE_UNREADABLE
+
+    async def test() -> None:
+        foreign = await nats.connect(servers["NATS_URL"])
+        try:
+            async with room(servers) as first:
+                client, before = first.client(), skipped._value.get()
+                await client.ask(op="subscribe", channels=["ticks:A"])
+                await first.publish(tick("A", "1"))
+                stream = foreign.jetstream()
+                await stream.publish("live.other.A", b"")
+                await stream.publish("live.ticks.-.B", b"", headers={live.RECEIVED_HEADER: "x"})
+                await first.stream.publish("last", [tick("A", "2")])
+                prices: list[str] = []
+                async with asyncio.timeout(60):
+                    while "2" not in prices:
+                        prices += [each["data"]["price"] for each in await client.read()]
+                assert (prices, skipped._value.get() - before) == (["1", "2"], 2)
+            await mirrored(servers["NATS_URL"], 4)
+            async with room(servers, emptied=False) as second:
+                frames = await second.client().ask(op="subscribe", channels=["ticks:A"], from_seq=1)
+                assert [each["data"]["price"] for each in frames if "data" in each] == ["2"]
+        finally:
+            await foreign.close()
 
     asyncio.run(test())

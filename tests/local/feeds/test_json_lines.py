@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from local.feeds.files import json_tables
@@ -82,6 +82,21 @@ def test_lines_read_at_once_equal_the_parser(lines: list[str]) -> None:
     assert _rows(tables) == expected
 
 
+@given(documents())
+@example(['{"symbol": "A\tB"}'])
+@example(['{"symbol": "A", "price": 1.}'])
+@example(['{"sym\tbol": "A"}'])
+def test_lines_read_at_once_are_json(lines: list[str]) -> None:
+    """No line is read at once that the parser would refuse or read differently."""
+    for line, found in zip(lines, json_tables._alike(lines), strict=False):
+        parsed = json.loads(line, parse_float=str, parse_int=str)
+        raw = {
+            name: json.loads(bytes(each), parse_float=str, parse_int=str)
+            for name, each in found.items()
+        }
+        assert raw == parsed
+
+
 def test_plain_lines_are_read_at_once() -> None:
     """Trades as programs write them are read at once; those of several kinds one by one."""
     alike = [f'{{"symbol": "A", "price": {n}.50, "side": "buy", "c": []}}' for n in range(50)]
@@ -102,10 +117,11 @@ def test_a_file_of_lines_is_read_in_its_order(tmp_path: Path, end: str) -> None:
     assert found == [f"A,{n},,,,{n}".encode() for n in range(1, 8)]
 
 
-def test_a_line_that_is_no_json_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", ['{"symbol":"A","price":1.}', '{"symbol":"A\tB","price":1}'])
+def test_a_line_that_is_no_json_is_named(tmp_path: Path, line: str) -> None:
     """The error of an invalid line has its number, not counting blank lines."""
     path = tmp_path / "x.ndjson"
-    path.write_text('{"symbol":"A","price":1}\n\n{"symbol":"A","price":1.}\n')
+    path.write_text(f'{{"symbol":"A","price":1}}\n\n{line}\n')
     with pytest.raises(FileError, match="row 2 is not JSON"):
         list(read_trades([path], Choice(), Progress()))
 
