@@ -50,6 +50,7 @@ class Leases:
     ) -> None:
         self.held: dict[int, Lease] = {}
         self.making: set[int] = set()
+        self._made: set[int] = set()
         self.outcomes: list[Outcome] = []
         self._store, self._steps, self._wake = store, steps, wake
         self._is_trusted, self._make = is_trusted, make
@@ -79,6 +80,7 @@ class Leases:
             return
         granted = self._store.acquire(sorted(requested), self._cached)
         self._refused = (self._refused | requested) - granted.keys()
+        self._made -= granted.keys()
         if self._refused:
             self._share()
         for shard, lease in granted.items():
@@ -93,7 +95,7 @@ class Leases:
                 self.held[shard] = self._cached[shard] = lease
             elif len(self.making) < MAKERS:
                 self.making.add(shard)
-                self._makers.submit(self._made, lease)
+                self._makers.submit(self._make_one, lease)
             else:  # its lease would end before the others are written
                 self._missing.add(shard)
                 self._store.release([shard])
@@ -141,8 +143,8 @@ class Leases:
 
     def leave(self) -> None:
         """Give all leases back, and wait for none."""
-        self._release(self.held.keys() | self._refused)
-        self.held, self._refused = {}, set()
+        self._release(self.held.keys() | self._refused | self._made)
+        self.held, self._refused, self._made = {}, set(), set()
 
     def _release(self, shards: Collection[int]) -> None:
         if shards:
@@ -169,15 +171,19 @@ class Leases:
         self._release(shards)
 
     def close(self) -> None:
-        """Wait for the states that are being made."""
+        """Wait for the states that are being made, and give their leases back."""
         self._makers.shutdown()
+        self._release(self._made)
 
-    def _made(self, lease: Lease) -> None:
+    def _make_one(self, lease: Lease) -> None:
+        """Make a state. Its lease is kept for what waits for it here, as others wait too."""
         ended = threading.Event()
         renewal = threading.Thread(target=self._renew, args=(lease.shard, ended), daemon=True)
         renewal.start()
+        is_made = False
         try:
             self.outcomes.append(self._make(lease))
+            is_made = True
         except TransientError as error:
             if (now_s := time.monotonic()) >= self._warn_at_s:
                 self._warn_at_s = now_s + WARN_EACH_S
@@ -188,7 +194,10 @@ class Leases:
             time.sleep(1.0)
         ended.set()
         renewal.join()
-        self._release([lease.shard])  # the engine may be gone by now
+        if is_made:
+            self._made.add(lease.shard)
+        else:
+            self._release([lease.shard])
         with self._wake:
             self.making.discard(lease.shard)
             self._wake.notify()

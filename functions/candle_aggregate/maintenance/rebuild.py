@@ -117,7 +117,8 @@ def rebuild(session: Session, postgres: Postgres, cold: Cold = NO_LAKE) -> None:
         making.put_folds(base)
         session.mark([event.event_id for event in plan.events], session.now_us // 1000)
     session.begin(lineage)
-    session.commit()
+    session.commit(release=False)
+    session.lease.lineage = lineage
     log.info(
         "live state of shard %d made anew: %d instruments, %d live base candles, %d events",
         *(shard, len(plan.names), len(base), len(plan.events)),

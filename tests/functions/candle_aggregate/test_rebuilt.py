@@ -1,0 +1,63 @@
+"""The replica that rebuilt a state is the first to use it."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from functions.candle_aggregate.engine import Engine
+from functions.candle_aggregate.steps.store import Lease, Store
+from functions.candle_aggregate.storage import Storage
+from shared.adapter.app import Outcome
+from shared.realtime.keys import Keys
+from tests.functions.candle_aggregate.trades import trades
+from tests.functions.candle_aggregate.world import World, finish
+
+
+def test_a_replica_whose_shard_another_version_writes_too_goes_on(world: World) -> None:
+    """A state that was rebuilt is kept for what waits for it, though another version has work too.
+
+    Else each rebuild would serve the other one alone.
+    """
+    world.ship(trades(0, 10))
+    shard, ended = world.shard_of("A"), threading.Event()
+    another, head = Store(world.client, "another"), Keys(shard).head
+
+    def write() -> None:
+        while not ended.is_set():
+            if another.acquire([shard], {}):
+                world.client.hset(head, "version", "0123456789abcdef")
+                world.client.hincrby(head, "steps", 1)
+                another.release([shard])
+            else:
+                another.wait(0.05)
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        try:
+            for first in (10, 20, 30):
+                event_id = world.send(trades(first, 10))
+                world.persist_ticks(event_id)
+                assert world.apply(event_id)
+        finally:
+            ended.set()
+            writing.result()
+    finish(world)
+
+
+def test_a_state_that_was_rebuilt_is_trusted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The replica that rebuilt a state goes on with it, without a second look into Postgres."""
+    made: list[int] = []
+    make = Storage.make
+
+    def noted(storage: Storage, engine: Engine, lease: Lease) -> Outcome:
+        made.append(lease.shard)
+        return make(storage, engine, lease)
+
+    monkeypatch.setattr(Storage, "make", noted)
+    world.ship(trades(0, 10))
+    world.ship(trades(10, 10))
+    assert made == [world.shard_of("A")]
+    finish(world)
