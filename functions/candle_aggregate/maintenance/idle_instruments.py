@@ -42,13 +42,9 @@ def move_unused(stage: Stage) -> int:
         requested_us: dict[str, int] = dict(connection.execute(_REQUESTED).fetchall())
     if not requested_us and not stage.rules.unused_us:
         return 0
-    moved: list[str] = []
-    for shard in range(stage.rules.shards):
-        moved += stage.engine.run(shard, partial(_move, stage.postgres, requested_us))
-    with stage.postgres.connection() as connection:
-        connection.execute(_ANSWER, (moved,))
-    metrics.INSTRUMENTS_UNUSED.inc(len(moved))
-    return len(moved)
+    moved = sum(_move(stage, shard, requested_us) for shard in range(stage.rules.shards))
+    metrics.INSTRUMENTS_UNUSED.inc(moved)
+    return moved
 
 
 def saved_records(postgres: Postgres, names: Sequence[str]) -> dict[str, bytes]:
@@ -57,16 +53,29 @@ def saved_records(postgres: Postgres, names: Sequence[str]) -> dict[str, bytes]:
         return dict(connection.execute(_SAVED, (list(names),)).fetchall())
 
 
-def _move(postgres: Postgres, requested_us: Mapping[str, int], session: Session) -> list[str]:
-    unused = _unused(session, requested_us)
-    if unused:
-        with postgres.connection() as connection:
-            connection.execute(_SAVE, (list(unused), list(unused.values())))
-        session.drop_instruments(list(unused))
-    return list(unused)
+def _move(stage: Stage, shard: int, requested_us: Mapping[str, int]) -> int:
+    saved = stage.engine.run(shard, partial(_unused, requested_us))
+    if not saved:
+        return 0
+    with stage.postgres.connection() as connection:
+        connection.execute(_SAVE, (list(saved), list(saved.values())))
+    moved = stage.engine.run(shard, partial(_drop, requested_us, saved))
+    with stage.postgres.connection() as connection:
+        connection.execute(_ANSWER, (moved,))
+    return len(moved)
 
 
-def _unused(session: Session, requested_us: Mapping[str, int]) -> dict[str, bytes]:
+def _drop(
+    requested_us: Mapping[str, int], saved: Mapping[str, bytes], session: Session
+) -> list[str]:
+    """Delete the records that are as they were saved, and still unused."""
+    unused = _unused(requested_us, session)
+    names = [name for name, blob in unused.items() if saved.get(name) == blob]
+    session.drop_instruments(names)
+    return names
+
+
+def _unused(requested_us: Mapping[str, int], session: Session) -> dict[str, bytes]:
     """Return records without a live candle, not used since a request or for the term."""
     blobs, unused_us = session.instrument_blobs(), session.rules.unused_us
     body = b"".join(blob[: INSTRUMENT.itemsize] for blob in blobs.values())
@@ -77,6 +86,9 @@ def _unused(session: Session, requested_us: Mapping[str, int]) -> dict[str, byte
         for name, used_us in zip(blobs, received_us, strict=True)
         if used_us < max(term_us, requested_us.get(name, 0))
     ][:AT_ONCE]
-    every = session.read_each(session.blocks(), names)
-    live = {name for present, _ in every for name in present}
-    return {name: blobs[name] for name in names if name not in live}
+    for block in session.blocks():
+        if not names:
+            break
+        live = set(session.read(block, names)[0])
+        names = [name for name in names if name not in live]
+    return {name: blobs[name] for name in names}

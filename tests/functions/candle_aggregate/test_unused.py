@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Final
 
 import pytest
 
@@ -10,9 +12,13 @@ from functions.candle_aggregate.maintenance.idle_instruments import move_unused,
 from shared.errors import TransientError
 from shared.realtime.keys import Keys
 from tests.functions.candle_aggregate.trades import BEGIN_US, trade, trades
-from tests.functions.candle_aggregate.world import MINUTE, RULES, World
+from tests.functions.candle_aggregate.world import MINUTE, RULES, World, finish
+from tests.local.broker.processes import eventually
 
 TERM_US = 3_600_000_000
+WAITS_FOR_LOCK: Final = """
+    SELECT FROM pg_locks WHERE relation = 'unused_instruments'::regclass AND NOT granted
+"""
 
 
 @pytest.fixture
@@ -124,3 +130,40 @@ def test_a_record_that_was_copied_and_not_deleted_stays(aged: World) -> None:
     aged.ship(trades(60, 3) + trades(60, 3, name="B"))
     aged.settle()
     aged.assert_right()
+
+
+def test_steps_do_not_wait_for_records_to_be_saved(aged: World) -> None:
+    """Steps go on while Postgres takes long to save the records that leave.
+
+    One that is used meanwhile stays.
+    """
+    aged.step(7_200)
+    with ThreadPoolExecutor(1) as pool, aged.postgres.connection() as connection:
+        connection.execute("LOCK TABLE unused_instruments IN SHARE MODE")
+        moving = pool.submit(let_go, aged)
+        eventually(lambda: aged.sql.execute(WAITS_FOR_LOCK).fetchone() is not None)
+        aged.ship(trades(60, 3, name="B"))
+        assert not moving.done()
+        connection.commit()
+        assert moving.result(30) == 1
+    assert names(aged) == {"B"}
+    finish(aged)
+
+
+def test_a_request_is_answered_once_its_record_has_left(world: World) -> None:
+    """A request is answered when its record leaves, though another shard is not reached."""
+    first, last = sorted(("A", "D"), key=world.shard_of)
+    assert world.shard_of(first) < world.shard_of(last)
+    world.ship(trades(0, 45, name=first) + trades(0, 45, name=last))
+    world.settle()
+    ask = "INSERT INTO unused_instruments (instrument, requested_at)"
+    for name in (first, last):
+        world.sql.execute(f"{ask} VALUES (%s, to_timestamp(%s))", (name, world.now_us / 1e6 + 1))
+    world.store.writes_left = 1
+    with pytest.raises(TransientError):
+        let_go(world)
+    world.store.writes_left = None
+    asked = "SELECT instrument FROM unused_instruments WHERE requested_at IS NOT NULL"
+    assert names(world) == {last}
+    assert world.sql.execute(asked).fetchall() == [(last,)]
+    finish(world)
