@@ -94,7 +94,7 @@ class _Work:
 class Engine:
     """The live state as one replica works on it. Every method may be called from any thread.
 
-    `clock`: microseconds since 1970 UTC, which never go back.
+    `clock`: the wall clock in microseconds since 1970 UTC.
     """
 
     def __init__(
@@ -300,7 +300,7 @@ class Engine:
         changed = [(lease, changes) for lease, changes in steps if changes]
         try:
             goes_on = bool(self._waiting) and self._leases.tenure_left_s > 0
-            answers = self.store.write(changed, now_us, release=not goes_on)
+            answers = self.store.write(changed, computed.since_us, release=not goes_on)
         except TransientError:
             self._leases.drop(leases)
             raise

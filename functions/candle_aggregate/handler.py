@@ -38,10 +38,7 @@ def wall_clock_us() -> int:
 
 @dataclass(slots=True)
 class Aggregate:
-    """The stage's handler. `clock`: the wall clock in microseconds since 1970 UTC.
-
-    That of the engine measures what is due; this one tells which candles have ended.
-    """
+    """The stage's handler. `clock`: the wall clock in microseconds since 1970 UTC."""
 
     engine: Engine
     storage: Storage
@@ -136,8 +133,8 @@ class Aggregate:
     def _waiting_rows(self) -> Sequence[OutboxRow]:
         store, shards = self.engine.store, range(self.engine.rules.shards)
         stored = store.read_whole([Keys(shard).outbox for shard in shards])
-        before_ms = self.engine.clock() // 1000 - RESEND_AFTER_MS
-        return waiting_rows(dict(enumerate(stored)), before_ms, RESEND_AT_ONCE)
+        now_ms = self.clock() // 1000
+        return waiting_rows(dict(enumerate(stored)), now_ms, RESEND_AFTER_MS, RESEND_AT_ONCE)
 
     def _with_storage(self) -> Outcome | None:
         """Do the clock's work with storage, unless an earlier second still does."""

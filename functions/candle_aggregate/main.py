@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from functions.candle_aggregate.display import Display
 from functions.candle_aggregate.engine import Engine
-from functions.candle_aggregate.handler import Aggregate
+from functions.candle_aggregate.handler import Aggregate, wall_clock_us
 from functions.candle_aggregate.maintenance.state_check import check_base
 from functions.candle_aggregate.publish import STAGE
 from functions.candle_aggregate.rules import Rules
@@ -19,7 +19,6 @@ from shared.adapter.wiring import event_app
 from shared.lake.cold import Cold
 from shared.realtime.leases import Watched
 from shared.runtime.settings import FromEnvironment, integer, nested, text
-from shared.runtime.steady_clock import SteadyClock
 from shared.stores.limits import REPAIR, Limits
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect
@@ -45,10 +44,9 @@ settings = Settings.from_env(os.environ)
 client = connect(settings.redis_url)
 store = Store(client)
 postgres = Postgres(settings.database_url, size=12, limits=settings.limits)
-clock = SteadyClock()
-storage = Storage(store, postgres, settings.rules, clock, Cold(settings.s3))
+storage = Storage(store, postgres, settings.rules, wall_clock_us, Cold(settings.s3))
 display = Display(Watched(client), settings.show_every_us)
-engine = Engine(store, settings.rules, storage, clock, display)
+engine = Engine(store, settings.rules, storage, wall_clock_us, display)
 
 
 def ready() -> None:

@@ -126,14 +126,17 @@ def strike(store: Store, rows: Iterable[OutboxRow]) -> None:
 
 
 def waiting_rows(
-    stored: Mapping[int, Mapping[bytes, bytes]], before_ms: int, limit: int
+    stored: Mapping[int, Mapping[bytes, bytes]], now_ms: int, after_ms: int, limit: int
 ) -> list[OutboxRow]:
-    """Return rows of outboxes, by shard, that have waited since before a time."""
+    """Return rows of outboxes, by shard, that have waited for so long, or since a later time.
+
+    That one is from before the clock was set back.
+    """
     return [
         OutboxRow(shard, id_.decode(), value[8:])
         for shard, outbox in stored.items()
         for id_, value in outbox.items()
-        if int.from_bytes(value[:8], "big") <= before_ms
+        if abs(now_ms - int.from_bytes(value[:8], "big")) >= after_ms
     ][:limit]
 
 

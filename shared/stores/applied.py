@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from shared.market.bounds import LATEST_US
+from shared.market.bounds import EARLIEST_US, LATEST_US
 from shared.stores.partitions import OLD, open_days
 
 
@@ -29,7 +29,8 @@ _NOT_AGGREGATED: Final = """
     SELECT event_id, commit_id, (extract(epoch FROM stored_at) * 1000000)::bigint AS stored_us,
            received_us, first_us, last_us
     FROM unaggregated
-    WHERE shard = %s AND stored_at < timestamptz 'epoch' + %s * interval '1 microsecond'
+    WHERE shard = %s AND stored_at >= timestamptz 'epoch' + %s * interval '1 microsecond'
+        AND stored_at < timestamptz 'epoch' + %s * interval '1 microsecond'
     ORDER BY stored_at, event_id LIMIT %s
 """
 
@@ -63,11 +64,13 @@ def are_stored(connection: Connection, event_ids: Sequence[str]) -> set[str]:
     return {row[0] for row in rows}
 
 
-def not_aggregated(connection: Connection, shard: int, before_us: int, limit: int) -> list[Stored]:
-    """Return a shard's events stored before then that are not marked aggregated, oldest first."""
+def not_aggregated(
+    connection: Connection, shard: int, before_us: int, limit: int, since_us: int = EARLIEST_US
+) -> list[Stored]:
+    """Return a shard's events stored in a time that are not marked aggregated, oldest first."""
     with connection.cursor(row_factory=class_row(Stored)) as cursor:
         until_us = min(before_us, LATEST_US)
-        return cursor.execute(_NOT_AGGREGATED, (shard, until_us, limit)).fetchall()
+        return cursor.execute(_NOT_AGGREGATED, (shard, since_us, until_us, limit)).fetchall()
 
 
 def mark_aggregated(connection: Connection, shard: int, event_ids: Sequence[str]) -> None:

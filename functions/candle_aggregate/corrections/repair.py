@@ -48,6 +48,7 @@ from shared.adapter.app import Emission
 from shared.candles.folds import KeyedRecords, flagged
 from shared.errors import TransientError
 from shared.market.blocks import CLOSED, INCOMPLETE, PARTIAL
+from shared.market.bounds import LATEST_US
 from shared.market.shards import shard_of
 from shared.market.timeframes import Timeframe
 from shared.reading.recompute import priced, recomputed
@@ -62,8 +63,6 @@ log = logging.getLogger(__name__)
 REPAIR_FOR_S: Final = 15.0
 """So that one clock event does not hold up the next; it goes on."""
 SPAN_US: Final = 3_600_000_000
-EVENTS_AHEAD_US: Final = 3_600_000_000
-"""Another replica's clock may be ahead."""
 _REPLACED: Final = ("asked", "repeated", BUST)
 """Reasons to replace a live candle."""
 
@@ -108,11 +107,10 @@ class _Job:
         """Recompute, publish, and update the queue. Raises TransientError."""
         names = sorted({row.instrument for row in rows})
         replaces = any(row.reason in _REPLACED for row in rows)
-        until_us = self.stage.now_us() + EVENTS_AHEAD_US
 
         def look(session: Session) -> tuple[LiveView, list[str]]:
             # To replace what is live, also its events that are not recorded yet.
-            applied = session.applied_before(until_us, EVENTS_AT_ONCE) if replaces else []
+            applied = session.applied_before(LATEST_US, EVENTS_AT_ONCE) if replaces else []
             return view_live(session, names), applied
 
         view, applied = self.stage.engine.run(self.shard, look)

@@ -86,7 +86,7 @@ class Eviction:
         Raises TransientError.
         """
         now_us = engine.clock()
-        if now_us < self._due_us.get(shard, 0):
+        if now_us < self._due_us.get(shard, 0) <= now_us + self.rules.keep_us:
             return 0
         evicted, until_s = 0, time.monotonic() + EVICT_FOR_S
         with self.postgres.connection() as connection:
@@ -111,20 +111,24 @@ class Eviction:
         """Look for blocks that may leave: ended before the keeping time, closed, and stored.
 
         In them all was applied before that time, and before everything whose event may not be
-        stored yet. Yields the scan whenever LEAVE_AT_ONCE may leave, and at its end.
+        stored yet. A change as far in the future was before the clock was set back. Yields the scan
+        whenever LEAVE_AT_ONCE may leave, and at its end.
         """
-        keys, keep_us = Keys(shard), now_us - self.rules.keep_us
+        keys, keep_us = Keys(shard), self.rules.keep_us
         oldest_ms = store.lowest_score(keys.applied)
-        before_us = keep_us if oldest_ms is None else min(keep_us, oldest_ms * 1000)
         blocks = [Block.of(name) for name in store.read_whole([keys.blocks])[0]]
         # No change that is still to come is due earlier.
-        scan = _Scan(set(blocks), now_us + self.rules.keep_us)
+        scan = _Scan(set(blocks), now_us + keep_us)
         stays: set[str] = set()
         for candidate in _read(store, keys, sorted(_place(self.rules, block) for block in blocks)):
+            changed_us = candidate.changed_us
+            settled_us = candidate.end_us
+            if changed_us < now_us + keep_us:
+                settled_us = max(settled_us, changed_us)
             if (
                 candidate.is_closed
-                and candidate.end_us <= keep_us
-                and candidate.changed_us < before_us
+                and settled_us <= now_us - keep_us
+                and (oldest_ms is None or changed_us < oldest_ms * 1000)
                 and stays.isdisjoint(candidate.names)
                 and candidate.is_stored(connection)
             ):
@@ -137,8 +141,7 @@ class Eviction:
                 stays.update(candidate.names)
                 scan.staying[candidate.block] = len(candidate.names)
                 if candidate.is_closed:
-                    settled_us = max(candidate.end_us, candidate.changed_us)
-                    scan.due_us = min(scan.due_us, settled_us + self.rules.keep_us)
+                    scan.due_us = min(scan.due_us, settled_us + keep_us)
         yield scan
 
 

@@ -26,6 +26,7 @@ from functions.candle_aggregate.stage import Stage
 from functions.candle_aggregate.steps.step import TickEvent
 from shared.adapter.app import Emission
 from shared.market.blocks import CLOSED, PRICED
+from shared.market.bounds import LATEST_US
 from shared.reading.stored_candles import stored_revisions
 from shared.realtime.keys import Block
 from shared.runtime import metrics
@@ -39,6 +40,8 @@ log = logging.getLogger(__name__)
 
 GRACE_US: Final = 30_000_000
 """A younger event is probably still on its way."""
+AHEAD_US: Final = 300_000_000
+"""One stored so much later than now was stored before the clock was set back."""
 EVENTS_AT_ONCE: Final = 10_000
 OLD_US: Final = 60_000_000
 """Age at which Postgres is asked whether a marker's event is recorded."""
@@ -62,6 +65,7 @@ def reconcile(stage: Stage, shard: int) -> Iterator[Emission]:
             return
         # The events first: one that has its marker below has it in the blocks read there.
         events = not_aggregated(connection, shard, now_us - GRACE_US, EVENTS_AT_ONCE)
+        events += not_aggregated(connection, shard, LATEST_US, EVENTS_AT_ONCE, now_us + AHEAD_US)
         state, blocks = engine.run(shard, partial(_look, events))
         unsafe = [*state.open, *_not_stored(connection, blocks)]
         intervals = [

@@ -47,7 +47,7 @@ def move(instruments: Instruments, parts: Sequence[Part], lateness_us: int, now_
     ):
         data[name][gids] = best(data[name][gids], best.reduceat(column[order], starts))
     data["limit_us"][gids] = np.maximum(moved.limit_us, data["watermark_us"][gids] - lateness_us)
-    data["received_us"][gids] = np.maximum(data["received_us"][gids], now_us)
+    data["received_us"][gids] = now_us  # lower than before where the clock was set back
     later = before(data["last"][gids], last[newest])
     data["last"][gids[later]] = last[newest[later]]
     _set_latest(instruments, gids[later], *(column[newest[later]] for column in latest))

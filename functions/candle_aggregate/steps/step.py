@@ -52,8 +52,9 @@ class TickEvent:
 
 @dataclass(slots=True)
 class Computed:
-    """Result of a step. `changes` and `late` by shard.
+    """Result of a step. `changes` and `late` by shard. `since_us`: time (us) of its markers.
 
+    Every revision of the step is later, also after the clock was set back.
     `late`: by event and reason the base candles, (instrument, start_us), to be recomputed from
     storage: ticks came after they had left the state, or repeated a trade, perhaps otherwise.
     """
@@ -64,6 +65,7 @@ class Computed:
         default_factory=lambda: defaultdict(lambda: defaultdict(set))
     )
     repeated: int = 0
+    since_us: int = 0
 
 
 class Steps:
@@ -102,7 +104,7 @@ class Steps:
 
         Raises TransientError while Redis is away.
         """
-        computed = Computed()
+        computed = Computed(since_us=self.store.revision(now_us))
         instruments, base = self.cache.instruments, self.rules.base
         parts = []
         for event, shards in events:
@@ -140,7 +142,10 @@ class Steps:
     def close_quiet(
         self, leases: Mapping[int, Lease], until_us: int, idle_since_us: int, now_us: int
     ) -> Computed:
-        """Compute the closing of records that end by a time, of instruments idle since another."""
+        """Compute the closing of records that end by a time, of instruments idle since another.
+
+        One that received ticks as far in the future is idle: the clock was set back since.
+        """
         computed = Computed()
         ladder = self.rules.ladder
         ended = {
@@ -155,7 +160,8 @@ class Steps:
         instruments = self.cache.instruments
         gids = np.arange(len(instruments))
         gids = gids[(instruments.known[gids] == 1) & np.isin(instruments.shard[gids], [*leases])]
-        idle = gids[instruments.data["received_us"][gids] <= idle_since_us]
+        idle_us = np.abs(now_us - instruments.data["received_us"][gids])
+        idle = gids[idle_us >= now_us - idle_since_us]
         others = {
             each.name: [(block, idle) for block in ended if block.timeframe == each.name]
             for each in ladder

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from functions.candle_aggregate.handler import Aggregate
 from shared.adapter.app import Outcome
-from shared.runtime.steady_clock import SteadyClock
-from tests.functions.candle_aggregate.trades import BEGIN_US, trades
-from tests.functions.candle_aggregate.world import World
+from tests.functions.candle_aggregate.trades import BEGIN_US, trade, trades
+from tests.functions.candle_aggregate.world import RULES, World, finish
 
 HOUR_US = 3_600_000_000
 
 
 class Clocked:
-    """The stage by its handler: the world's clock is the wall clock, and time passes besides."""
+    """The stage by its handler, whose clock is the world's."""
 
     def __init__(self, world: World) -> None:
-        self.world, self.passed_us = world, 0
-        clock = SteadyClock(lambda: world.now_us * 1000, lambda: self.passed_us * 1000)
-        world.engine.clock = world.storage.clock = clock
+        self.world = world
         self.handler = Aggregate(world.engine, world.storage, clock=lambda: world.now_us)
 
     def tick(self, seconds: int) -> None:
         """Deliver a clock event so much later."""
         self.world.now_us += seconds * 1_000_000
-        self.passed_us += seconds * 1_000_000
         outcome = self.handler.tick_clock()
         self._emit(outcome)
         if outcome.after_emit is not None and (after := outcome.after_emit()) is not None:
@@ -62,3 +60,59 @@ def test_output_is_sent_again_after_the_clock_was_set_back(clocked: Clocked) -> 
     clocked.world.now_us -= HOUR_US
     clocked.tick(12)
     assert ("A", "1m", BEGIN_US) in {key for key, _ in clocked.world.seen}
+
+
+def test_quiet_candles_close_after_the_clock_was_set_back(clocked: Clocked) -> None:
+    """An instrument that traded before the clock was set back is idle, and one that trades is not.
+
+    Both candles ended before.
+    """
+    world = clocked.world
+    world.ship(trades(0, 2) + trades(0, 2, name="B"))
+    world.now_us -= HOUR_US
+    world.ship(trades(2, 1))
+    clocked.tick(1)
+    closed = {name: each.closed for (name, *_), each in world.live().items()}
+    assert closed == {"A": False, "B": True}
+    clocked.tick(6)
+    assert ("A", "1m", BEGIN_US) in {key for key, _ in world.seen}
+    finish(world)
+
+
+def test_events_on_their_way_have_their_grace_after_the_clock_was_set_back(
+    clocked: Clocked,
+) -> None:
+    """An event that was stored just now is not read from storage while it is on its way."""
+    world = clocked.world
+    world.ship(trades(0, 2))
+    world.now_us -= HOUR_US
+    world.now_us -= world.now_us % 10_000_000  # a second at which the clock reconciles
+    on_its_way = world.send(trades(2, 1))
+    world.persist_ticks(on_its_way)
+    clocked.tick(10)
+    assert world.live()["A", "1m", BEGIN_US].trade_count == 2
+    clocked.tick(60)
+    assert world.live()["A", "1m", BEGIN_US].trade_count == 3
+    finish(world)
+
+
+def test_a_candle_that_was_applied_by_a_clock_ahead_keeps_its_trades(world: World) -> None:
+    """A repair of a live candle waits for applied events that are not stored, whatever their time.
+
+    They were applied by a replica whose clock was hours ahead.
+    """
+    world.restart(replace(RULES, keep_us=6 * HOUR_US))
+    world.ship([trade(10, 1, 100), trade(20, 2, 101)])
+    world.now_us += 2 * HOUR_US
+    ahead = world.send([trade(30, 3, 250)])
+    assert world.apply(ahead)
+    world.now_us -= 2 * HOUR_US
+    world.ship([trade(5, 1, 105)])
+    world.ship(trades(30, 3))
+    for _ in range(2):
+        world.step(20)
+        world.now_us -= world.now_us % 10_000_000
+        assert world.tick_clock()
+        world.deliver_all()
+    assert world.live()["A", "1m", BEGIN_US].trade_count == 3
+    finish(world)

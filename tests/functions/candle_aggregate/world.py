@@ -263,9 +263,8 @@ class World:
         )
         yield from closed.emissions
         outboxes = self.store.read_whole([Keys(shard).outbox for shard in shards])
-        waiting = waiting_rows(
-            dict(zip(shards, outboxes, strict=True)), self.now_us // 1000 - RESEND_AFTER_MS, 1_000
-        )
+        stored = dict(zip(shards, outboxes, strict=True))
+        waiting = waiting_rows(stored, self.now_us // 1000, RESEND_AFTER_MS, 1_000)
         yield self.engine.emission(waiting)
         yield from self.storage.work(self.engine, self.now_us // 1_000_000)
 
