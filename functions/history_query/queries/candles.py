@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -27,7 +28,7 @@ from shared.wire.candle import Candle
 from shared.wire.candle_json import candle_json
 from shared.wire.gaps import touches
 
-_STORED_AT_ONCE: Final = 2_000
+_STORED_AT_ONCE: Final = 2_001
 """Stored candles that are many objects at once; those of a larger page are packed."""
 _PARTS_AT_ONCE: Final = 10_001
 _PART_BATCHES: Final = 6
@@ -114,7 +115,7 @@ class CandlePages:
         stored_range = StoredRange(symbol, part, page.from_us, page.to_us, page.newest)
         pieces: list[tuple[int, ListedCandles | bytes]] = []
         room, has_more = page.limit, False
-        for batch in self.stored.batches(stored_range, min(page.limit + 1, _STORED_AT_ONCE)):
+        for batch in self.stored.batches(stored_range, _STORED_AT_ONCE, page.limit + 1):
             has_more = len(batch) > room
             some = batch.at(slice(room))
             room -= len(some)
@@ -126,13 +127,15 @@ class CandlePages:
         if page.newest:
             pieces.reverse()
 
+        unpacked = lru_cache(maxsize=1)(ListedCandles.unpacked)  # for the next rows of the piece
+
         def rendered(rows: range) -> list[Row]:
             result: list[Row] = []
             end = 0
             for length, held in pieces:
                 begin, end = end, end + length
                 if begin < rows.stop and rows.start < end:
-                    each = held if isinstance(held, ListedCandles) else ListedCandles.unpacked(held)
+                    each = held if isinstance(held, ListedCandles) else unpacked(held)
                     result += each.at(slice(max(rows.start - begin, 0), rows.stop - begin)).rows()
             return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
@@ -108,15 +109,19 @@ class StoredCandles:
     live: LiveState
     cold: Cold = NO_LAKE
 
-    def batches(self, stored_range: StoredRange, size: int) -> Iterator[ListedCandles]:
-        """Yield the candles of the range, at most `size` at a time."""
+    def batches(
+        self, stored_range: StoredRange, size: int, most: float = math.inf
+    ) -> Iterator[ListedCandles]:
+        """Yield the candles of the range, at most `size` at a time and `most` in all."""
         low, high = stored_range.from_us, stored_range.to_us
-        while low < high:
-            batch = self._read(replace(stored_range, from_us=low, to_us=high), size)
+        while low < high and most > 0:
+            count = int(min(size, most))
+            batch = self._read(replace(stored_range, from_us=low, to_us=high), count)
             if len(traded := _traded(batch)):
                 yield traded
-            if len(batch) < size:
+            if len(batch) < count:
                 return
+            most -= len(traded)
             if stored_range.newest:
                 high = batch.columns["start_us"][-1]
             else:

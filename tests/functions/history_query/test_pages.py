@@ -9,6 +9,11 @@ import pytest
 
 from functions.history_query.queries import candles as pages
 from functions.history_query.queries import tick_slices
+from functions.history_query.queries.closed_and_live import (
+    ListedCandles,
+    StoredCandles,
+    StoredRange,
+)
 from shared.market.timeframes import Timeframe
 from tests.functions.history_query.conftest import WAYS, House
 from tests.functions.history_query.market import (
@@ -234,3 +239,35 @@ def test_an_id_counts_again_in_the_next_minute(
     for way in WAYS:
         ((first, second),) = read(house, "A", "1s", **way)
         assert [(c["n"], c["c"]) for c in (first, second)] == [(1, "0.01"), (1, "0.65")]
+
+
+def test_a_large_page_of_stored_candles_takes_few_reads(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of 4,000 stored candles takes two reads, and its cursor leads to the others."""
+    with house.postgres.connection() as connection:
+        connection.execute(
+            """
+            INSERT INTO candles (instrument, timeframe, start_us, open, high, low, close, volume,
+                notional, trade_count, buy_volume, sell_volume, first_time_us, last_time_us,
+                closed, partial, complete, revision)
+            SELECT 'A', '1m', n * %s::bigint, n, n, n, n, 1, n, 1, 1, 0, 0, 0,
+                true, false, true, 1
+            FROM generate_series(1, 4010) AS n
+            """,
+            (MINUTE_US,),
+        )
+    reads: list[int] = []
+    first = StoredCandles._read
+
+    def counted(stored: StoredCandles, of: StoredRange, count: int) -> ListedCandles:
+        reads.append(count)
+        return first(stored, of, count)
+
+    monkeypatch.setattr(StoredCandles, "_read", counted)
+    for way in WAYS:
+        sizes = [len(rows) for rows in read(house, "A", "1m", limit="4000", **way)]
+        assert sizes == [4_000, 10]
+        assert reads[:2] == [2_001, 2_000]
+        assert len(reads) == 3
+        reads.clear()
