@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any, Final, cast
-
-import redis
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from functions.detect_pattern.group_commit import GroupCommit
 from shared.market.shards import shard_of
@@ -24,6 +22,9 @@ from shared.realtime.pattern_series import (
 )
 from shared.realtime.versioned import MISSING, pack, unpack
 from shared.stores.redis import translated
+
+if TYPE_CHECKING:
+    import redis
 
 _REPLACE: Final = resources.files(__package__).joinpath("replace.lua").read_text()
 _SERIES_A_SCRIPT: Final = 500

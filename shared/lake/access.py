@@ -55,5 +55,7 @@ def translated() -> Iterator[None]:
     """Turn temporary errors into TransientError."""
     try:
         yield
+    except FileNotFoundError as error:
+        raise TransientError(f"an object of the lake is missing: {error}") from error
     except (OSError, pa.ArrowException) as error:
         raise TransientError(f"object storage is away: {error}") from error

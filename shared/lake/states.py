@@ -14,9 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import redis
 import zstandard
 from pydantic import TypeAdapter
 
@@ -27,6 +26,9 @@ from shared.realtime.readers import LiveState
 from shared.stores.postgres import Postgres
 from shared.stores.s3 import ObjectStore
 from shared.wire.candle import Candle
+
+if TYPE_CHECKING:
+    import redis
 
 STATE: Final = "state"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

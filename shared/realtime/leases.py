@@ -10,14 +10,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
-from typing import Final, cast
-
-import redis
+from typing import TYPE_CHECKING, Final, cast
 
 from shared.errors import TransientError
 from shared.market.shards import shard_of
 from shared.realtime import channels as live
 from shared.stores.redis import translated
+
+if TYPE_CHECKING:
+    import redis
 
 ALL: Final = "*"
 LEASE_MS: Final = 15_000

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final, cast
-
-import redis
+from typing import TYPE_CHECKING, Final, cast
 
 from shared.market.shards import shard_of
 from shared.stores.redis import translated
+
+if TYPE_CHECKING:
+    import redis
 
 Name = tuple[str, str]
 """Instrument and timeframe."""

@@ -6,11 +6,12 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final, cast
-
-import redis
+from typing import TYPE_CHECKING, Final, cast
 
 from shared.stores.redis import translated
+
+if TYPE_CHECKING:
+    import redis
 
 OWN_KEY: Final = "kandle:watch"
 """Set of symbols added by users."""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pyiceberg.expressions.visitors import _ManifestEvalVisitor
 
+from shared.errors import TransientError
 from shared.lake.candle_table import to_table
 from shared.lake.catalog import Catalog, commit
 from shared.lake.compaction import files_of
@@ -61,3 +62,13 @@ def test_a_table_is_made_once_by_two_at_the_same_time(
     with lake.postgres.connection() as connection:
         table = Catalog(connection, lake.access).table(CANDLES, lake_of(connection))
     assert [table.metadata_location] == [each.metadata_location for each in others]
+
+
+def test_a_missing_object_is_not_taken_for_storage_that_is_away(lake: House) -> None:
+    """An object that is gone is named as missing."""
+    with lake.postgres.connection() as connection:
+        catalog = Catalog(connection, lake.access)
+        table = catalog.table(CANDLES, lake_of(connection))
+        table.io.delete(table.metadata_location)
+        with pytest.raises(TransientError, match=r"an object of the lake is missing: .*metadata"):
+            catalog.table(CANDLES, lake_of(connection))
