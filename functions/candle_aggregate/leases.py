@@ -143,8 +143,10 @@ class Leases:
 
     def leave(self) -> None:
         """Give all leases back, and wait for none."""
-        self._release(self.held.keys() | self._refused | self._made)
-        self.held, self._refused, self._made = {}, set(), set()
+        made = set(self._made)
+        self._release(self.held.keys() | self._refused | made)
+        self.held, self._refused = {}, set()
+        self._made -= made
 
     def _release(self, shards: Collection[int]) -> None:
         if shards:

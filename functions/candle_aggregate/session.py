@@ -216,9 +216,10 @@ class Session:
 
     def record(self, event_ids: Sequence[str]) -> None:
         """Let markers expire: Postgres has recorded their events."""
+        recorded_ms = self.revision() // 1000  # no earlier than their receipt by a former clock
         for event_id in event_ids:
             self.changes.add("ZREM", self._keys.applied, [event_id])
-            self.changes.add("ZADD", self._keys.recorded, [self.now_us // 1000, event_id])
+            self.changes.add("ZADD", self._keys.recorded, [recorded_ms, event_id])
 
     def forget_recorded(self, before_ms: int) -> None:
         """Delete the markers recorded by then."""

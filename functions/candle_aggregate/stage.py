@@ -49,6 +49,6 @@ class Stage:
             return job(session), session
 
         result, session = self.engine.run(shard, work)
-        lease = session.lease
-        record(connection, shard, lease.lineage, lease.steps, self.now_us(), at_least=True)
+        lease, clock_us = session.lease, self.engine.store.revision(self.now_us())
+        record(connection, shard, lease.lineage, lease.steps, clock_us, at_least=True)
         return result, self.engine.emission(session.rows)

@@ -74,8 +74,12 @@ def adopt(client: redis.Redis, shards: int) -> None:
     with translated(), client.lock(_ADOPTING, timeout=60):
         if client.get(_SHARDS) == str(shards).encode():
             return
-        for key in client.scan_iter(match=_key("*", "*"), count=1_000):
-            client.unlink(key)
+        with client.pipeline(transaction=False) as pipe:
+            for key in client.scan_iter(match=_key("*", "*"), count=1_000):
+                pipe.unlink(key)
+                if len(pipe) >= _AT_ONCE:
+                    pipe.execute()
+            pipe.execute()
         client.set(_SHARDS, shards)
 
 

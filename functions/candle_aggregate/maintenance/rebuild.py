@@ -106,7 +106,7 @@ def rebuild(session: Session, postgres: Postgres, cold: Cold = NO_LAKE) -> None:
         repairs = list(_reaching_back(connection, shard, rules, plan))
         with postgres.connection() as immediate:
             # Known before the state is: what is cut off in between is made anew.
-            begin(immediate, shard, lineage, session.now_us)
+            begin(immediate, shard, lineage, session.revision())
             columns = list(zip(*repairs, strict=True)) or [()] * 4
             immediate.execute(_QUEUE, [list(column) for column in columns])
             immediate.execute(_REDO, (plan.names,))

@@ -84,7 +84,7 @@ def reconcile(stage: Stage, shard: int) -> Iterator[Emission]:
         # And those that were recorded by one who was cut off before it said so here.
         recorded = aggregated(connection, [shard], state.old)
         certain += {each for each, shards in recorded.items() if shards} - set(certain)
-        record(connection, shard, state.lineage, state.steps, now_us)
+        record(connection, shard, state.lineage, state.steps, engine.store.revision(now_us))
 
     def note_recorded(session: Session) -> None:
         session.record(certain)

@@ -105,7 +105,7 @@ class _Audit:
         actual = self.actual
         if actual is None or not actual.closed or actual.origin == VENUE:
             return False
-        if self._stage.now_us() - actual.revision < SETTLED_US:
+        if abs(self._stage.now_us() - actual.revision) < SETTLED_US:  # the clock may go back
             return False
         if self._oldest_us is not None and self._oldest_us <= actual.revision:
             return False

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 _KNOWN: Final = "SELECT lineage, steps FROM shard_lineage WHERE shard = %s"
 _RECORD: Final = """
     UPDATE shard_lineage SET steps = greatest(steps, %(steps)s),
-        clock_us = greatest(clock_us, %(now_us)s)
+        clock_us = greatest(clock_us, %(clock_us)s)
     WHERE shard = %(shard)s AND lineage = %(lineage)s AND steps <= %(most)s
 """
 _BEGIN: Final = """
@@ -100,9 +100,9 @@ def is_whole(postgres: Postgres, shard: int, lineage: str, steps: int) -> bool:
     return row is not None and row[0] == lineage and row[1] <= steps
 
 
-def begin(connection: Connection, shard: int, lineage: str, now_us: int) -> None:
+def begin(connection: Connection, shard: int, lineage: str, clock_us: int) -> None:
     """Record the next lineage in Postgres; states of any other are void."""
-    connection.execute(_BEGIN, (shard, lineage, now_us))
+    connection.execute(_BEGIN, (shard, lineage, clock_us))
 
 
 def record(
@@ -110,16 +110,16 @@ def record(
     shard: int,
     lineage: str,
     steps: int,
-    now_us: int,
+    clock_us: int,
     *,
     at_least: bool = False,
 ) -> None:
     """Record a state's steps in Postgres, in the caller's transaction.
 
     Raises TransientError when it knows another lineage, or of more steps: Redis was lost, or went
-    back. `at_least`: it may know of more.
+    back. `clock_us`: above the revisions so far. `at_least`: it may know of more.
     """
-    step = {"shard": shard, "lineage": lineage, "steps": steps, "now_us": now_us}
+    step = {"shard": shard, "lineage": lineage, "steps": steps, "clock_us": clock_us}
     step["most"] = 2**62 if at_least else steps
     if not connection.execute(_RECORD, step).rowcount:
         raise TransientError(f"the live state of shard {shard} is not the one that Postgres knows")

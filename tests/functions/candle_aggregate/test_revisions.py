@@ -49,3 +49,24 @@ def test_what_a_step_changes_outranks_all_before_it_also_where_the_clock_goes_ba
     assert world.apply(world.send(trades(9, 1)))
     start_us = BEGIN_US + 3 * MINUTE
     assert world.live()["A", "1m", start_us].revision > before
+
+
+def test_a_new_process_outranks_the_revisions_of_a_clock_that_was_set_back(world: World) -> None:
+    """A revision of a clock that was ahead is outranked once Redis and the process are lost."""
+    first, second = world.send(trades(0, 3)), world.send(trades(9, 3))
+    assert world.apply(first)
+    world.step(8)
+    assert world.apply(second)
+    assert world.apply(world.send([trade(5, 9_000, 999)]))
+    world.step(-3_600)
+    world.now_us -= world.now_us % 10_000_000  # a second at which the clock reconciles
+    assert world.apply(world.send([trade(6, 9_001, 1)]))  # emitted, and still on its way
+    assert world.tick_clock()
+    world.client.flushdb()
+    world.restart()
+    world.persist_ticks(first)
+    world.persist_ticks(second)
+    assert world.tick_clock()
+    assert world.apply(world.send([trade(7, 9_002, 2)]))
+    finish(world)
+    assert world.stored()["A", "1m", BEGIN_US]["trade_count"] == 6
