@@ -69,7 +69,7 @@ test: $(STAMP) page-if-possible ## run every test, over real servers (WORKERS=4)
 	@$(RUN) pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-fast: $(STAMP) ## run the tests that start no process, for the inner loop
-	@$(RUN) pytest -n 2 -m "not processes" --ignore tests/e2e $(ARGS)
+	@$(RUN) pytest -n 3 -m "not processes" --ignore tests/e2e $(ARGS)
 
 check: $(STAMP) $(PAGE) $(NODE_MODULES) ## what CI runs: lint, types, generated code, tests
 	@$(MAKE) --no-print-directory -j 2 -O lint types proto-check dashboard-test
