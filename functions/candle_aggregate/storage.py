@@ -13,6 +13,7 @@ from functions.candle_aggregate.corrections.repair import repair
 from functions.candle_aggregate.corrections.repair_queue import queue_flags
 from functions.candle_aggregate.corrections.venue_history import publish_history, settle_histories
 from functions.candle_aggregate.engine import Engine
+from functions.candle_aggregate.job_context import JobContext
 from functions.candle_aggregate.maintenance.evict import Eviction
 from functions.candle_aggregate.maintenance.idle_instruments import move_unused, saved_records
 from functions.candle_aggregate.maintenance.rebuild import rebuild
@@ -21,7 +22,6 @@ from functions.candle_aggregate.maintenance.sample import sample
 from functions.candle_aggregate.maintenance.state_check import adopt, is_whole
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
-from functions.candle_aggregate.stage import Stage
 from functions.candle_aggregate.steps.step import TickEvent
 from functions.candle_aggregate.steps.store import Lease, Store
 from shared.adapter.app import Emission, Outcome
@@ -117,29 +117,29 @@ class Storage:
 
     def history(self, engine: Engine, history: CandleHistory) -> Emission:
         """Publish a venue's candles. Raises TransientError and PermanentError."""
-        return publish_history(Stage(engine, self.postgres, self.cold), history)
+        return publish_history(JobContext(engine, self.postgres, self.cold), history)
 
     def work(self, engine: Engine, second: int) -> Iterator[Emission]:
         """Do what this second asks for, step by step; what fails is left to a later second."""
-        stage = Stage(engine, self.postgres, self.cold)
-        for each_s, step in self._steps(stage):
+        context = JobContext(engine, self.postgres, self.cold)
+        for each_s, step in self._steps(context):
             if second % each_s == 0:
                 try:
                     yield from step()
                 except TransientError as error:
                     log.warning("the clock's work with storage waits: %s", error)
 
-    def _steps(self, stage: Stage) -> Iterator[tuple[int, Callable[[], Iterator[Emission]]]]:
+    def _steps(self, context: JobContext) -> Iterator[tuple[int, Callable[[], Iterator[Emission]]]]:
         """Yield each step, and every how many seconds it is due."""
         for shard in range(self.rules.shards):
-            yield EVICT_EACH_S, partial(_silent, self.eviction.evict, stage.engine, shard)
-            yield RECONCILE_EACH_S, partial(reconcile, stage, shard)
-        yield 1, partial(evaluate_gaps, stage)
-        yield REPAIR_EACH_S, partial(repair, stage)
-        yield HISTORY_EACH_S, partial(settle_histories, stage)
-        yield FLAGS_EACH_S, partial(_silent, queue_flags, stage)
-        yield SAMPLE_EACH_S, partial(_silent, sample, stage)
-        yield UNUSED_EACH_S, partial(_silent, move_unused, stage)
+            yield EVICT_EACH_S, partial(_silent, self.eviction.evict, context.engine, shard)
+            yield RECONCILE_EACH_S, partial(reconcile, context, shard)
+        yield 1, partial(evaluate_gaps, context)
+        yield REPAIR_EACH_S, partial(repair, context)
+        yield HISTORY_EACH_S, partial(settle_histories, context)
+        yield FLAGS_EACH_S, partial(_silent, queue_flags, context)
+        yield SAMPLE_EACH_S, partial(_silent, sample, context)
+        yield UNUSED_EACH_S, partial(_silent, move_unused, context)
 
 
 def _silent(step: Callable[..., object], *arguments: object) -> Iterator[Emission]:

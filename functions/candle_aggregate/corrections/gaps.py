@@ -22,8 +22,8 @@ from functions.candle_aggregate.corrections.refold import (
     live_base,
     view_live,
 )
+from functions.candle_aggregate.job_context import JobContext
 from functions.candle_aggregate.session import Session
-from functions.candle_aggregate.stage import Stage
 from shared.adapter.app import Emission
 from shared.candles.folds import KeyedRecords
 from shared.market.blocks import INCOMPLETE, Records
@@ -103,34 +103,34 @@ def mark_incomplete(
     candles.records.data["flags"][touched] |= INCOMPLETE
 
 
-def evaluate_gaps(stage: Stage) -> Iterator[Emission]:
+def evaluate_gaps(context: JobContext) -> Iterator[Emission]:
     """Update the completeness of live candles; yield the changes of each shard.
 
     A gap is evaluated until it can touch no live candle. Raises TransientError.
     """
-    base = stage.rules.base
-    with stage.postgres.connection() as connection:
+    base = context.rules.base
+    with context.postgres.connection() as connection:
         connection.execute(_QUEUE, (base.name, base.length_us))
         gaps = [_Gap(*row) for row in connection.execute(_UNJUDGED)]
     by_shard: dict[int, list[_Gap]] = defaultdict(list)
     for gap in gaps:
-        by_shard[shard_of(gap.instrument, stage.rules.shards)].append(gap)
+        by_shard[shard_of(gap.instrument, context.rules.shards)].append(gap)
     for shard, shard_gaps in by_shard.items():
-        with stage.postgres.connection() as connection:
-            yield from _evaluate(stage, connection, shard, shard_gaps)
+        with context.postgres.connection() as connection:
+            yield from _evaluate(context, connection, shard, shard_gaps)
 
 
 def _evaluate(
-    stage: Stage, connection: Connection, shard: int, gaps: Sequence[_Gap]
+    context: JobContext, connection: Connection, shard: int, gaps: Sequence[_Gap]
 ) -> Iterator[Emission]:
     """Evaluate the gaps of a shard."""
     names = sorted({gap.instrument for gap in gaps})
     spans = open_gaps(connection, names)
-    first_live_us, changed, view = stage.engine.run(
+    first_live_us, changed, view = context.engine.run(
         shard, lambda session: _look(session, names, spans)
     )
     if changed:
-        yield _mark(stage, connection, shard, spans, changed, view)
+        yield _mark(context, connection, shard, spans, changed, view)
     # The others touch a live candle, or one can begin in them.
     settled = [
         gap
@@ -157,7 +157,7 @@ def _look(
 
 
 def _mark(
-    stage: Stage,
+    context: JobContext,
     connection: Connection,
     shard: int,
     spans: Spans,
@@ -166,12 +166,12 @@ def _mark(
 ) -> Emission:
     """Write the completeness of live candles, and the longer ones that contain them."""
     names = sorted({name for name, _ in changed})
-    refold = Refold(stage, connection, view, names)
+    refold = Refold(context, connection, view, names)
     refold.prepare(
         {
             (name, each.name, each.start_us(start_us))
             for name, start_us in changed
-            for each in stage.rules.ladder[1:]
+            for each in context.rules.ladder[1:]
         }
     )
 
@@ -181,11 +181,11 @@ def _mark(
             differs &= [(name, start_us) in changed for name in present]
             flipped = records.at(differs)
             flipped.data["flags"] ^= INCOMPLETE
-            block = Block(stage.rules.base.name, start_us)
+            block = Block(context.rules.base.name, start_us)
             session.put(block, list(compress(present, differs)), flipped)
         refold.apply(session)
 
-    return stage.run_recorded(connection, shard, write)[1]
+    return context.run_recorded(connection, shard, write)[1]
 
 
 def _differs(

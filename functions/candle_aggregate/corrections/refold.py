@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from psycopg import Connection
 
 from functions.candle_aggregate.corrections.cancelled import live_closed, withdrawn
+from functions.candle_aggregate.job_context import JobContext
 from functions.candle_aggregate.session import Session
-from functions.candle_aggregate.stage import Stage
 from shared.candles.folds import KeyedRecords, flagged, merged, rolled_up
 from shared.errors import TransientError
 from shared.market.blocks import CLOSED, INCOMPLETE, Records
@@ -85,9 +85,9 @@ class Refold:
     """
 
     def __init__(
-        self, stage: Stage, connection: Connection, view: LiveView, names: Sequence[str]
+        self, context: JobContext, connection: Connection, view: LiveView, names: Sequence[str]
     ) -> None:
-        self._connection, self._rules, self._cold = connection, stage.rules, stage.cold
+        self._connection, self._rules, self._cold = connection, context.rules, context.cold
         self._view, self._names = view, names
         self.first_us = beginnings(connection, names)
         self._numbers = {name: number for number, name in enumerate(names)}

@@ -42,8 +42,8 @@ from functions.candle_aggregate.corrections.replace import (
     unsure,
     wait_until_stored,
 )
+from functions.candle_aggregate.job_context import JobContext
 from functions.candle_aggregate.session import Session
-from functions.candle_aggregate.stage import Stage
 from shared.adapter.app import Emission
 from shared.candles.folds import KeyedRecords, flagged
 from shared.errors import TransientError
@@ -67,24 +67,24 @@ _REPLACED: Final = ("asked", "repeated", BUST)
 """Reasons to replace a live candle."""
 
 
-def repair(stage: Stage) -> Iterator[Emission]:
+def repair(context: JobContext) -> Iterator[Emission]:
     """Work off the queue for a while, one holder at a time. Raises TransientError."""
     until_s = time.monotonic() + REPAIR_FOR_S
-    with stage.postgres.connection() as holder:
+    with context.postgres.connection() as holder:
         if not try_lock(holder, "kandle repair"):
             return
-        with stage.postgres.connection() as connection:
-            ready = ready_rows(connection, stage.rules)
+        with context.postgres.connection() as connection:
+            ready = ready_rows(connection, context.rules)
         by_shard: dict[int, list[Row]] = defaultdict(list)
         for row in ready:
-            by_shard[shard_of(row.instrument, stage.rules.shards)].append(row)
+            by_shard[shard_of(row.instrument, context.rules.shards)].append(row)
         for shard, rows in sorted(by_shard.items()):
             for portion in portions(rows):
                 if time.monotonic() >= until_s:
                     return
-                with stage.postgres.connection() as connection:
+                with context.postgres.connection() as connection:
                     try:
-                        yield _Job(stage, connection, shard).run(portion)
+                        yield _Job(context, connection, shard).run(portion)
                     except TransientError as error:
                         log.warning("repairs of shard %d wait: %s", shard, error)
                         break
@@ -94,14 +94,14 @@ def repair(stage: Stage) -> Iterator[Emission]:
 class _Job:
     """Some queued candles of one shard."""
 
-    stage: Stage
+    context: JobContext
     connection: Connection
     shard: int
 
     @property
     def base(self) -> Timeframe:
         """The base timeframe."""
-        return self.stage.rules.base
+        return self.context.rules.base
 
     def run(self, rows: Sequence[Row]) -> Emission:
         """Recompute, publish, and update the queue. Raises TransientError."""
@@ -113,7 +113,7 @@ class _Job:
             applied = session.applied_before(LATEST_US, EVENTS_AT_ONCE) if replaces else []
             return view_live(session, names), applied
 
-        view, applied = self.stage.engine.run(self.shard, look)
+        view, applied = self.context.engine.run(self.shard, look)
         verdicts = Verdicts()
         rows, places, intervals = self._selected(rows, view, verdicts)
         # What was cancelled must not be applied afterwards, also where nothing is live yet.
@@ -134,7 +134,7 @@ class _Job:
         requested |= {
             (name, each.name, each.start_us(start_us))
             for name, start_us in busts
-            for each in self.stage.rules.ladder
+            for each in self.context.rules.ladder
         }
         live = np.array([place in view.base for place in candles.keys(names)], dtype=bool)
         replacements = candles.at(live)
@@ -145,7 +145,7 @@ class _Job:
         stored = self._stored(emptied)
         self._note_stored(names, replacements, requested)
         changed = base.at(self._note_stored(names, base, requested))
-        refold = Refold(self.stage, self.connection, view, names)
+        refold = Refold(self.context, self.connection, view, names)
         refold.prepare(intervals, base, busts)
 
         def write(session: Session) -> tuple[set[Place], Published]:
@@ -160,12 +160,14 @@ class _Job:
             out = KeyedRecords.of([changed, withdrawals])
             return waiting, refold.apply(session, out, requested, busts - waiting)
 
-        (waiting, published), emission = self.stage.run_recorded(self.connection, self.shard, write)
+        (waiting, published), emission = self.context.run_recorded(
+            self.connection, self.shard, write
+        )
         for row in rows:
             if row.reason in _REPLACED and self._place(row) in waiting:
                 verdicts.postponed.append(row)
                 continue
-            timeframes = published.of(row.instrument, row.start_us, self.stage.rules.ladder)
+            timeframes = published.of(row.instrument, row.start_us, self.context.rules.ladder)
             if timeframes:
                 verdicts.published.append((row, published.revision_us, timeframes))
             else:
@@ -180,7 +182,9 @@ class _Job:
     def _stored(self, places: set[Place]) -> list[Candle]:
         """Return the stored base candles at these places."""
         keys = ([name for name, _ in places], [start_us for _, start_us in places])
-        return [*stored_candles(self.connection, self.base.name, *keys, self.stage.cold).candles()]
+        return [
+            *stored_candles(self.connection, self.base.name, *keys, self.context.cold).candles()
+        ]
 
     def _selected(
         self, rows: Sequence[Row], view: LiveView, verdicts: Verdicts
@@ -192,7 +196,7 @@ class _Job:
         for row in rows:
             place = self._place(row)
             if row.timeframe not in ("", self.base.name):
-                if row.timeframe in {each.name for each in self.stage.rules.ladder}:
+                if row.timeframe in {each.name for each in self.context.rules.ladder}:
                     intervals.add((row.instrument, row.timeframe, row.start_us))
                 selected.append(row)
                 continue
@@ -202,7 +206,7 @@ class _Job:
             elif not revision_us:
                 verdicts.postponed.append(row)
                 continue
-            for timeframe in self.stage.rules.ladder[1:]:
+            for timeframe in self.context.rules.ladder[1:]:
                 start_us = timeframe.start_us(row.start_us)
                 intervals.add((row.instrument, timeframe.name, start_us))
             selected.append(row)
@@ -210,14 +214,14 @@ class _Job:
 
     def _recomputed(self, names: Sequence[str], places: set[Place]) -> KeyedRecords:
         """Recompute the candles from stored ticks; those without a price are included."""
-        parts = []
+        parts, number_of = [], {name: number for number, name in enumerate(names)}
         for span in _spans(places, self.base):
             span_names = sorted({name for name, _ in span})
-            numbers = np.array([names.index(name) for name in span_names], dtype=np.int64)
+            numbers = np.array([number_of[name] for name in span_names], dtype=np.int64)
             starts = [start_us for _, start_us in span]
             for candles in recomputed(
                 *(self.connection, span_names, min(starts), self.base.next_us(max(starts))),
-                *(self.base, self.stage.cold),
+                *(self.base, self.context.cold),
             ):
                 requested = [key in places for key in candles.keys(span_names)]
                 parts.append(candles.at(np.array(requested, dtype=bool)).numbered(numbers))

@@ -15,8 +15,8 @@ from typing import Final, NamedTuple
 from psycopg import Connection
 
 from functions.candle_aggregate.corrections.venue_history import unstored
+from functions.candle_aggregate.job_context import JobContext
 from functions.candle_aggregate.rules import Rules
-from functions.candle_aggregate.stage import Stage
 from shared.stores.applied import are_stored
 
 QUEUED_AT_ONCE: Final = 20_000
@@ -129,10 +129,10 @@ def ready_rows(connection: Connection, rules: Rules) -> list[Row]:
     return [row for row in idle if row.event_id not in waiting]
 
 
-def queue_flags(stage: Stage) -> None:
+def queue_flags(context: JobContext) -> None:
     """Queue candles that are marked partial though an older tick has come. TransientError."""
-    with stage.postgres.connection() as connection:
-        ladder = [each.name for each in stage.rules.ladder]
+    with context.postgres.connection() as connection:
+        ladder = [each.name for each in context.rules.ladder]
         connection.execute(_NO_LONGER_PARTIAL, {"ladder": ladder, "base": ladder[0]})
 
 

@@ -20,10 +20,10 @@ from functions.candle_aggregate.corrections.refold import (
     live_base,
     view_live,
 )
+from functions.candle_aggregate.job_context import JobContext
 from functions.candle_aggregate.publish import OutboxRow
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
-from functions.candle_aggregate.stage import Stage
 from shared.adapter.app import Emission
 from shared.candles.folds import KeyedRecords
 from shared.errors import PermanentError
@@ -97,12 +97,12 @@ class _Range(NamedTuple):
     published_us: int
 
 
-def publish_history(stage: Stage, history: CandleHistory) -> Emission:
+def publish_history(context: JobContext, history: CandleHistory) -> Emission:
     """Publish candles where none is stored, or only a partial one.
 
     Raises TransientError, and PermanentError: it is of another timeframe than the base.
     """
-    engine, rules = stage.engine, stage.rules
+    engine, rules = context.engine, context.rules
     if history.candles.timeframe != rules.base.name:
         raise PermanentError(
             "bad_history",
@@ -111,9 +111,9 @@ def publish_history(stage: Stage, history: CandleHistory) -> Emission:
     name, shard = history.instrument, shard_of(history.instrument, rules.shards)
     view = engine.run(shard, lambda session: view_live(session, [name]))
     first_live_us = view.first_start_us(history.to_us)
-    noted = {"name": name, "from": history.from_us, "to": history.to_us, "now": stage.now_us()}
-    with stage.postgres.connection() as connection:
-        base = _wanting(stage, connection, history, first_live_us)
+    noted = {"name": name, "from": history.from_us, "to": history.to_us, "now": context.now_us()}
+    with context.postgres.connection() as connection:
+        base = _wanting(context, connection, history, first_live_us)
         connection.execute(_BEGIN if history.trades_follow else _SINCE, noted)
         if history.trades_follow:
             connection.execute(_QUEUE, noted)
@@ -122,8 +122,8 @@ def publish_history(stage: Stage, history: CandleHistory) -> Emission:
         for (revision_us,) in connection.execute(_NOTE, note).fetchall():
             revisions = base.records.data["revision"]  # they are published above these
             np.maximum(revisions, revision_us, out=revisions)
-    with stage.postgres.connection() as connection:
-        refold = Refold(stage, connection, view, [name])
+    with context.postgres.connection() as connection:
+        refold = Refold(context, connection, view, [name])
         refold.prepare(_within(history, base, rules), base)
 
         def write(session: Session) -> list[OutboxRow]:
@@ -139,23 +139,23 @@ def unstored(connection: Connection, rules: Rules) -> set[str]:
     return {name for (name,) in connection.execute(_UNSTORED, {"base": rules.base.name})}
 
 
-def settle_histories(stage: Stage) -> Iterator[Emission]:
+def settle_histories(context: JobContext) -> Iterator[Emission]:
     """Fold the longer candles at the edges of what is stored. Raises TransientError."""
-    with stage.postgres.connection() as holder:
+    with context.postgres.connection() as holder:
         if not try_lock(holder, "kandle repair"):
             return
         by_name: dict[str, list[_Range]] = defaultdict(list)
-        with stage.postgres.connection() as connection:
-            parameters = {"base": stage.rules.base.name, "most": _AT_ONCE}
+        with context.postgres.connection() as connection:
+            parameters = {"base": context.rules.base.name, "most": _AT_ONCE}
             for row in connection.execute(_UNSETTLED, parameters):
                 by_name[row[0]].append(_Range(*row))
         for name, ranges in by_name.items():
-            with stage.postgres.connection() as connection:
-                yield from _settle(stage, connection, name, ranges)
+            with context.postgres.connection() as connection:
+                yield from _settle(context, connection, name, ranges)
 
 
 def _wanting(
-    stage: Stage, connection: Connection, history: CandleHistory, first_live_us: int
+    context: JobContext, connection: Connection, history: CandleHistory, first_live_us: int
 ) -> KeyedRecords:
     """Return the candles for which nothing better is known, with the revisions of what is.
 
@@ -163,7 +163,7 @@ def _wanting(
     """
     columns = history.candles
     starts, names = columns.start_us.tolist(), [history.instrument] * len(columns)
-    stored = stored_candles(connection, columns.timeframe, names, starts, stage.cold)
+    stored = stored_candles(connection, columns.timeframe, names, starts, context.cold)
     stored_by_start = {each.start_us: each for each in stored.candles()}
     wanting = np.zeros(len(starts), dtype=bool)
     records = columns.records
@@ -194,16 +194,16 @@ def _within(history: CandleHistory, base: KeyedRecords, rules: Rules) -> set[Can
 
 
 def _settle(
-    stage: Stage, connection: Connection, name: str, ranges: Sequence[_Range]
+    context: JobContext, connection: Connection, name: str, ranges: Sequence[_Range]
 ) -> Iterator[Emission]:
     """Fold the candles at the edges; tell the live state since when candles are known."""
-    shard, base = shard_of(name, stage.rules.shards), stage.rules.base
+    shard, base = shard_of(name, context.rules.shards), context.rules.base
 
     def look(session: Session) -> tuple[bool, LiveView]:
         return bool(session.instruments([name])[0]), view_live(session, [name])
 
-    is_live, view = stage.engine.run(shard, look)
-    now_us, edges = stage.now_us(), {each: set(_edges(each, stage.rules)) for each in ranges}
+    is_live, view = context.engine.run(shard, look)
+    now_us, edges = context.now_us(), {each: set(_edges(each, context.rules)) for each in ranges}
     settled = [
         each for each in ranges if is_live or all(end_us <= now_us for _, end_us in edges[each])
     ]
@@ -214,7 +214,7 @@ def _settle(
         return
     since_us = min(each.from_us for each in settled)
     connection.execute(_SINCE, {"name": name, "from": since_us})
-    refold = Refold(stage, connection, view, [name])
+    refold = Refold(context, connection, view, [name])
     refold.prepare({interval for each in settled for interval, _ in edges[each]})
     floor_us = view.first_start_us(max(each.to_us for each in settled))
 
@@ -226,7 +226,7 @@ def _settle(
         refold.apply(session)
         session.raise_floors({name: floor_us}, int(refold.first_us[0]))
 
-    yield stage.run_recorded(connection, shard, write)[1]
+    yield context.run_recorded(connection, shard, write)[1]
     connection.cursor().executemany(_SETTLED, settled)
 
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
+from functions.candle_aggregate.job_context import JobContext
 from functions.candle_aggregate.session import Session
-from functions.candle_aggregate.stage import Stage
 from shared.market.blocks import decoded
 from shared.realtime.instrument_records import INSTRUMENT
 from shared.runtime import metrics
@@ -36,13 +36,13 @@ _SAVED: Final = (
 )
 
 
-def move_unused(stage: Stage) -> int:
+def move_unused(context: JobContext) -> int:
     """Move idle records of all shards to Postgres; return how many. Raises TransientError."""
-    with stage.postgres.connection() as connection:
+    with context.postgres.connection() as connection:
         requested_us: dict[str, int] = dict(connection.execute(_REQUESTED).fetchall())
-    if not requested_us and not stage.rules.unused_us:
+    if not requested_us and not context.rules.unused_us:
         return 0
-    moved = sum(_move(stage, shard, requested_us) for shard in range(stage.rules.shards))
+    moved = sum(_move(context, shard, requested_us) for shard in range(context.rules.shards))
     metrics.INSTRUMENTS_UNUSED.inc(moved)
     return moved
 
@@ -53,14 +53,14 @@ def saved_records(postgres: Postgres, names: Sequence[str]) -> dict[str, bytes]:
         return dict(connection.execute(_SAVED, (list(names),)).fetchall())
 
 
-def _move(stage: Stage, shard: int, requested_us: Mapping[str, int]) -> int:
-    saved = stage.engine.run(shard, partial(_unused, requested_us))
+def _move(context: JobContext, shard: int, requested_us: Mapping[str, int]) -> int:
+    saved = context.engine.run(shard, partial(_unused, requested_us))
     if not saved:
         return 0
-    with stage.postgres.connection() as connection:
+    with context.postgres.connection() as connection:
         connection.execute(_SAVE, (list(saved), list(saved.values())))
-    moved = stage.engine.run(shard, partial(_drop, requested_us, saved))
-    with stage.postgres.connection() as connection:
+    moved = context.engine.run(shard, partial(_drop, requested_us, saved))
+    with context.postgres.connection() as connection:
         connection.execute(_ANSWER, (moved,))
     return len(moved)
 

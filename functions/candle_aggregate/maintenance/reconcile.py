@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import Connection
 
+from functions.candle_aggregate.job_context import JobContext
 from functions.candle_aggregate.maintenance.state_check import record
 from functions.candle_aggregate.publish import LATE
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
-from functions.candle_aggregate.stage import Stage
 from functions.candle_aggregate.steps.step import TickEvent
 from shared.adapter.app import Emission
 from shared.market.blocks import CLOSED, PRICED
@@ -54,13 +54,13 @@ _Closed = tuple[list[str], NDArray[np.int64]]
 """Instruments of a block whose candle is closed, and its revision."""
 
 
-def reconcile(stage: Stage, shard: int) -> Iterator[Emission]:
+def reconcile(context: JobContext, shard: int) -> Iterator[Emission]:
     """Apply a shard's stored events that have no marker, and record those that are safe.
 
     One holder at a time. Raises TransientError.
     """
-    engine, rules, now_us = stage.engine, stage.rules, stage.now_us()
-    with stage.postgres.connection() as connection:
+    engine, rules, now_us = context.engine, context.rules, context.now_us()
+    with context.postgres.connection() as connection:
         if not try_lock(connection, f"kandle reconcile {shard}"):
             return
         # The events first: one that has its marker below has it in the blocks read there.
@@ -92,14 +92,14 @@ def reconcile(stage: Stage, shard: int) -> Iterator[Emission]:
 
     engine.run(shard, note_recorded)
     for first in range(0, min(len(missing), APPLIED_AT_ONCE), READ_AT_ONCE):
-        yield from _applied(stage, shard, missing[first : first + READ_AT_ONCE])
+        yield from _applied(context, shard, missing[first : first + READ_AT_ONCE])
 
 
-def _applied(stage: Stage, shard: int, event_ids: Sequence[str]) -> Iterator[Emission]:
+def _applied(context: JobContext, shard: int, event_ids: Sequence[str]) -> Iterator[Emission]:
     """Apply what events stored of a shard, in as few steps as may be."""
     by_event: dict[str, list[Ticks]] = {event_id: [] for event_id in event_ids}
-    with stage.postgres.connection() as connection:
-        stored = ticks_of_shard_events(connection, shard, stage.rules.shards, event_ids)
+    with context.postgres.connection() as connection:
+        stored = ticks_of_shard_events(connection, shard, context.rules.shards, event_ids)
         for event_id, ticks in stored:
             by_event[event_id].append(ticks)
         # Of which the shard has no instrument, since SHARDS changed.
@@ -110,7 +110,9 @@ def _applied(stage: Stage, shard: int, event_ids: Sequence[str]) -> Iterator[Emi
     for event in events:
         log.warning("event %s was stored but not applied: applied now", event.id)
     metrics.EVENTS_RECONCILED.inc(len(events))
-    shared = (emission for applied in stage.engine.apply(events) for emission in applied.emissions)
+    shared = (
+        emission for applied in context.engine.apply(events) for emission in applied.emissions
+    )
     yield from dict.fromkeys(shared)
 
 

@@ -14,9 +14,9 @@ from psycopg import Connection
 
 from functions.candle_aggregate.corrections.gaps import mark_incomplete
 from functions.candle_aggregate.corrections.refold import live_base, same
+from functions.candle_aggregate.job_context import JobContext
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
-from functions.candle_aggregate.stage import Stage
 from shared.candles.folds import KeyedRecords, flagged, merged, rolled_up
 from shared.market.blocks import CLOSED
 from shared.market.shards import shard_of
@@ -45,15 +45,15 @@ _CHOSEN: Final = """
 _QUEUED: Final = "SELECT EXISTS (SELECT FROM repairs WHERE instrument = %s)"
 
 
-def sample(stage: Stage) -> list[CandleKey]:
+def sample(context: JobContext) -> list[CandleKey]:
     """Evaluate some candles; return those that differ. Raises TransientError.
 
     A difference is logged and counted (`kandle_candles_differ_total`): it must never happen.
     """
     differing = []
-    with stage.postgres.connection() as connection:
-        for key in _chosen(connection, stage.rules):
-            audit = _Audit(stage, connection, key)
+    with context.postgres.connection() as connection:
+        for key in _chosen(connection, context.rules):
+            audit = _Audit(context, connection, key)
             if not audit.is_settled():
                 continue
             metrics.CANDLES_SAMPLED.inc()
@@ -88,13 +88,13 @@ def _chosen(connection: Connection, rules: Rules) -> list[CandleKey]:
 class _Audit:
     """A candle as stored or live, and its expected value."""
 
-    def __init__(self, stage: Stage, connection: Connection, key: CandleKey) -> None:
-        self._stage, self._connection, self._cold = stage, connection, stage.cold
-        self._rules = rules = stage.rules
+    def __init__(self, context: JobContext, connection: Connection, key: CandleKey) -> None:
+        self._context, self._connection, self._cold = context, connection, context.cold
+        self._rules = rules = context.rules
         self._name, timeframe, self._start_us = key
         self._timeframe = rules.timeframe(timeframe)
         self._shard = shard_of(self._name, rules.shards)
-        self._live, self._oldest_us = stage.engine.run(self._shard, self._look)
+        self._live, self._oldest_us = context.engine.run(self._shard, self._look)
         self.actual = self._read()
 
     def is_settled(self) -> bool:
@@ -105,7 +105,7 @@ class _Audit:
         actual = self.actual
         if actual is None or not actual.closed or actual.origin == VENUE:
             return False
-        if abs(self._stage.now_us() - actual.revision) < SETTLED_US:  # the clock may go back
+        if abs(self._context.now_us() - actual.revision) < SETTLED_US:  # the clock may go back
             return False
         if self._oldest_us is not None and self._oldest_us <= actual.revision:
             return False
@@ -140,7 +140,7 @@ class _Audit:
 
     def is_unchanged(self) -> bool:
         """Tell whether it still is what it was."""
-        self._live, _ = self._stage.engine.run(self._shard, self._look)
+        self._live, _ = self._context.engine.run(self._shard, self._look)
         return self._read() == self.actual
 
     def _look(self, session: Session) -> tuple[KeyedRecords, int | None]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from functions.candle_aggregate.handler import Aggregate
 from shared.adapter.app import Outcome
-from tests.functions.candle_aggregate.trades import BEGIN_US, trade, trades
-from tests.functions.candle_aggregate.world import RULES, World, finish
+from tests.functions.candle_aggregate.trades import BEGIN_US, trades
+from tests.functions.candle_aggregate.world import World, finish
 
 HOUR_US = 3_600_000_000
 
@@ -92,27 +90,5 @@ def test_events_on_their_way_have_their_grace_after_the_clock_was_set_back(
     clocked.tick(10)
     assert world.live()["A", "1m", BEGIN_US].trade_count == 2
     clocked.tick(60)
-    assert world.live()["A", "1m", BEGIN_US].trade_count == 3
-    finish(world)
-
-
-def test_a_candle_that_was_applied_by_a_clock_ahead_keeps_its_trades(world: World) -> None:
-    """A repair of a live candle waits for applied events that are not stored, whatever their time.
-
-    They were applied by a replica whose clock was hours ahead.
-    """
-    world.restart(replace(RULES, keep_us=6 * HOUR_US))
-    world.ship([trade(10, 1, 100), trade(20, 2, 101)])
-    world.now_us += 2 * HOUR_US
-    ahead = world.send([trade(30, 3, 250)])
-    assert world.apply(ahead)
-    world.now_us -= 2 * HOUR_US
-    world.ship([trade(5, 1, 105)])
-    world.ship(trades(30, 3))
-    for _ in range(2):
-        world.step(20)
-        world.now_us -= world.now_us % 10_000_000
-        assert world.tick_clock()
-        world.deliver_all()
     assert world.live()["A", "1m", BEGIN_US].trade_count == 3
     finish(world)

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from functions.candle_aggregate.corrections.venue_history import publish_history, settle_histories
-from functions.candle_aggregate.stage import Stage
+from functions.candle_aggregate.job_context import JobContext
 from shared.adapter.app import Emission
 from shared.errors import PermanentError
 from shared.reading.stored_candles import stored_candles
@@ -64,7 +64,7 @@ def publish(world: World, past: CandleHistory) -> None:
     again = CandleHistory.decode(past.encode())
 
     def work() -> Iterable[Emission]:
-        return [publish_history(world.stage, again)]
+        return [publish_history(world.context, again)]
 
     assert world.deliver(work)
 
@@ -122,7 +122,7 @@ def test_settled_history_outlives_a_redis_that_goes_back(world: World) -> None:
     dump = world.keyspace()
 
     def settle() -> Iterable[Emission]:
-        return settle_histories(world.stage)
+        return settle_histories(world.context)
 
     assert world.deliver(settle)
     assert world.sql.execute("SELECT settled FROM candle_histories").fetchall() == [(True,)]
@@ -345,7 +345,7 @@ def test_candles_of_another_base_are_refused(world: World) -> None:
     """Candles of another base timeframe are refused with both names."""
     past = history([], 0, 5)._replace(candles=CandleColumns.of("5m", []))
     with pytest.raises(PermanentError, match="the base timeframe here is 1m"):
-        publish_history(world.stage, past)
+        publish_history(world.context, past)
 
 
 def test_history_beside_candles_that_are_ahead_of_the_clock_is_stored_first(world: World) -> None:
@@ -383,7 +383,7 @@ def test_history_outranks_candles_of_the_lake_that_are_ahead_of_the_clock(
         valkey.flushdb()  # candles of the lake are not live
         replica = Replica(valkey, "b", market.house.replica.engine.rules, postgres=postgres)
         replica.now_us = before.revision - 3_600_000_000
-        replica.emit([publish_history(Stage(replica.engine, postgres, cold), past)])
+        replica.emit([publish_history(JobContext(replica.engine, postgres, cold), past)])
         replica.engine.close()
     (after,) = [each for each in replica.emitted if each.timeframe == "1m"]
     assert after.origin == VENUE

@@ -236,7 +236,7 @@ class Machine(RuleBasedStateMachine):
         world = self.world
         world.engine.rules = replace(world.rules, unused_us=unused_s * SECOND)
         with suppress(TransientError):
-            move_unused(world.stage)
+            move_unused(world.context)
         world.engine.rules = world.rules
 
     def teardown(self) -> None:

@@ -38,7 +38,7 @@ def test_a_base_candle_that_closes_during_a_repair_counts_once(
         return beginnings(*arguments)
 
     monkeypatch.setattr(refold, "beginnings", meanwhile)
-    world.deliver(lambda: repair.repair(world.stage))
+    world.deliver(lambda: repair.repair(world.context))
     assert done
     assert ("A", "1m", BEGIN_US + 3 * MINUTE) in world.stored()
     world.settle()

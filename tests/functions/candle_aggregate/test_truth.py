@@ -354,12 +354,18 @@ def test_a_repeated_trade_is_settled_while_its_candle_is_live(world: World) -> N
     finish(world)
 
 
-def test_a_live_candle_waits_for_what_storage_lacks(world: World) -> None:
-    """A repair of a live candle waits until its applied ticks are stored."""
-    world.restart(replace(RULES, keep_us=3_600_000_000))
+@pytest.mark.parametrize("hours", [0, 2])
+def test_a_live_candle_waits_for_what_storage_lacks(world: World, hours: int) -> None:
+    """A repair of a live candle waits until its applied ticks are stored.
+
+    Also where they were applied by a replica whose clock was hours ahead.
+    """
+    world.restart(replace(RULES, keep_us=6 * 3_600_000_000))
     world.ship([trade(10, 1, 100), trade(20, 2, 101)])
+    world.step(hours * 3_600)
     ahead = world.send([trade(30, 3, 250)])
     assert world.apply(ahead)
+    world.step(-hours * 3_600)
     world.ship([trade(5, 1, 105)])
     world.ship(trades(30, 3))
     for _ in range(2):

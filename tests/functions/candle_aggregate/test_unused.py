@@ -38,7 +38,7 @@ def names(world: World) -> set[str]:
 
 
 def let_go(world: World) -> int:
-    return move_unused(world.stage)
+    return move_unused(world.context)
 
 
 def test_unused_instruments_leave_by_term(aged: World) -> None:

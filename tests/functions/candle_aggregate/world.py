@@ -13,10 +13,10 @@ import psycopg
 import redis
 
 from functions.candle_aggregate.engine import Engine
+from functions.candle_aggregate.job_context import JobContext
 from functions.candle_aggregate.maintenance.sample import sample
 from functions.candle_aggregate.publish import waiting_rows
 from functions.candle_aggregate.rules import Rules
-from functions.candle_aggregate.stage import Stage
 from functions.candle_aggregate.steps.step import TickEvent
 from functions.candle_aggregate.storage import Storage
 from functions.persist.busts import BustWriter
@@ -108,8 +108,8 @@ class World:
         self.engine = Engine(self.store, self.rules, self.storage, self._clock)
 
     @property
-    def stage(self) -> Stage:
-        return Stage(self.engine, self.postgres)
+    def context(self) -> JobContext:
+        return JobContext(self.engine, self.postgres)
 
     def _clock(self) -> int:
         """The wall clock, which never stands still."""
@@ -396,4 +396,4 @@ def finish(world: World) -> None:
 def sampled(world: World) -> set[tuple[str, str, int]]:
     """Differences found by many samples taken a while later."""
     world.step(180)
-    return {key for _ in range(20) for key in sample(world.stage)}
+    return {key for _ in range(20) for key in sample(world.context)}

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from functions.candle_aggregate.corrections.repair import repair
-from functions.candle_aggregate.stage import Stage
+from functions.candle_aggregate.job_context import JobContext
 from functions.persist import busts
 from functions.persist.busts import BustWriter
 from shared.lake.cold import Cold
@@ -50,7 +50,7 @@ def repaired(market: ColdMarket) -> None:
     replica, postgres = market.house.replica, market.lake.postgres
     for _ in range(3):
         market.lake.sql("UPDATE repairs SET requested_at = now() - interval '1 minute'")
-        replica.emit(list(repair(Stage(replica.engine, postgres, market.lake.cold))))
+        replica.emit(list(repair(JobContext(replica.engine, postgres, market.lake.cold))))
         market.house.writer.candles(columns_of(replica.emitted))
         replica.emitted.clear()
     assert market.lake.sql("SELECT * FROM repairs") == []

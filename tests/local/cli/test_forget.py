@@ -55,7 +55,7 @@ def work(world: World) -> None:
     world.sql.execute(
         "UPDATE unused_instruments SET requested_at = to_timestamp(%s)", (world.now_us / 1e6,)
     )
-    move_unused(world.stage)
+    move_unused(world.context)
 
 
 def test_a_forgotten_instrument_keeps_its_candles(world: World) -> None:

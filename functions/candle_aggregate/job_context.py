@@ -1,4 +1,4 @@
-"""The engine, Postgres and the lake, as corrections and maintenance use them."""
+"""Context of jobs on the live state: the engine, Postgres and the lake, for all corrections."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """Tools of corrections and maintenance. Every method raises TransientError."""
+class JobContext:
+    """Engine, Postgres and lake of a job. Every method raises TransientError."""
 
     engine: Engine
     postgres: Postgres
