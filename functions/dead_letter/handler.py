@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import nats
 from nats.aio.client import Client
+from nats.js.errors import NoStreamResponseError
 
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event
+from shared.errors import TransientError
 from shared.runtime import metrics
-from shared.runtime.dead_letters import DeadLetters
+from shared.runtime.dead_letters import STREAM, DeadLetters
 from shared.runtime.jetstream import credentials, translated
+
+log = logging.getLogger(__name__)
 
 STAGE = "dead-letter"
 CONNECT_TIMEOUT_S = 5.0
@@ -31,7 +36,14 @@ class Keep:
     async def __call__(self, event: Event) -> Outcome:
         """Append the event. Raises TransientError while NATS is away."""
         letters = await self._letters()
-        if await letters.append(event.attributes, event.body):
+        try:
+            is_new = await letters.append(event.attributes, event.body)
+        except TransientError as error:
+            if isinstance(error.__cause__, NoStreamResponseError):
+                log.warning("stream %s was deleted: it is made again", STREAM)
+                await letters.ensure(self._max_age_s, self._replicas)
+            raise
+        if is_new:
             metrics.DEAD_LETTERS.inc()
         else:
             metrics.EVENTS_REPEATED.labels(STAGE).inc()

@@ -32,6 +32,7 @@ from nats.js.api import (
     StreamSource,
     StreamState,
 )
+from nats.js.errors import NoStreamResponseError
 
 from functions.live_feed.fanout import Message
 from functions.live_feed.protocols.frames import Update
@@ -94,7 +95,12 @@ class LiveStream:
                 headers = _headers(f"{event_id}/{n}", each, again)
                 await client.publish(live.subject_of(each.channel), each.payload, headers=headers)
             headers = _headers(f"{event_id}/{len(rest)}", last, again)
-            await stream.publish(live.subject_of(last.channel), last.payload, headers=headers)
+            try:
+                await stream.publish(live.subject_of(last.channel), last.payload, headers=headers)
+            except NoStreamResponseError:
+                log.warning("stream %s was deleted: it is made again", live.STREAM)
+                await self._make(stream)
+                raise
         if client.stats["reconnects"] != connected:
             raise TransientError("the connection to NATS broke while an event was published")
 

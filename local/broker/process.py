@@ -10,10 +10,11 @@ from dataclasses import asdict
 from typing import Any
 
 import uvicorn
+from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from local.broker.addresses import Addresses
-from local.broker.channel import Channel
+from local.broker.channel import Channel, consumer_name
 from local.broker.dispatcher import Dispatcher
 from local.broker.http_client import HttpClient
 from local.broker.ingress import Ingress
@@ -26,6 +27,8 @@ from shared.runtime.tasks import end
 
 DRAIN_SECONDS = 5
 RETRY_SECONDS = 0.5
+_DELETED = "$JS.EVENT.ADVISORY.*.DELETED.>"
+"""JetStream publishes what it deletes: kind, stream and, of a consumer, its name."""
 
 
 class BrokerProcess:
@@ -135,11 +138,12 @@ class BrokerProcess:
         for key, intake in self._intakes.items():
             names = [each.trigger.key for each in unserved if each.trigger.broker == key]
             intake.unserved = tuple(names)
+        await self._jetstream.client.subscribe(_DELETED, cb=self._deleted)
         await self._ensure()
         for source in self._eventing.ping_sources:
             self._run(run_ping_source(source, http, self._addresses, self._warnings))
         while True:
-            # a server that lost its data, or kept streams in memory, has none after a restart
+            # deleted by hand, or by a restart of a server that lost its data or has it in memory
             await self._is_back.wait()
             self._is_back.clear()
             await self._ensure()
@@ -165,6 +169,26 @@ class BrokerProcess:
             else:
                 self._subscribed = True
                 return
+
+    async def _deleted(self, advisory: Msg) -> None:
+        """Make a stream or consumer again that somebody deleted; refuse events until then."""
+        kind, _, stream, *names = advisory.subject.split(".")[3:]
+        for key, channel in self._channels.items():
+            if channel.stream != stream:
+                continue
+            what = f"stream {stream}"
+            if kind == "CONSUMER":
+                of = [t.key for t in self._eventing.triggers if consumer_name(t) in names]
+                if not of:
+                    return  # an orphan
+                what = f"consumer {names[0]} of Trigger {of[0]}"
+            self._warnings.loss(
+                f"Broker {key}: somebody deleted {what}: what waited in it is not delivered; "
+                "it is made again"
+            )
+            self._intakes[key].open = False
+            self._times_lost += 1
+            self._is_back.set()
 
     async def _lost(self) -> None:
         self._times_lost += 1

@@ -9,9 +9,10 @@ import nats
 import pytest
 
 from functions.live_feed import hub
+from shared.errors import TransientError
 from shared.realtime import channels as live
 from shared.runtime import metrics
-from tests.functions.live_feed.conftest import Room, mirrored, room, tick
+from tests.functions.live_feed.conftest import Room, last_is, mirrored, room, tick
 
 Run = Callable[[Callable[[Room], Awaitable[None]]], None]
 
@@ -173,3 +174,26 @@ def test_messages_that_cannot_be_read_are_skipped(servers: dict[str, str]) -> No
             await foreign.close()
 
     asyncio.run(test())
+
+
+def test_a_stream_that_somebody_deleted_is_made_again(servers: dict[str, str], run: Run) -> None:
+    """After its stream was deleted by hand an event is refused once; watchers get the next."""
+
+    async def test(room: Room) -> None:
+        client = room.client()
+        await client.ask(op="subscribe", channels=["ticks:A"])
+        await room.publish(tick("A", "1", 1), tick("A", "2", 2))
+        nats_client = await nats.connect(servers["NATS_URL"])
+        await nats_client.jetstream().delete_stream(live.STREAM)
+        await nats_client.close()
+        with pytest.raises(TransientError, match="NoStreamResponse"):
+            await room.stream.publish("again", [tick("A", "3", 3)])
+        last = tick("A", "4", 4)
+        await room.stream.publish("again", [last])
+        prices: list[str] = []
+        while "4" not in prices:
+            frames = await client.read()
+            prices += [each["data"]["price"] for each in frames if "data" in each]
+        await last_is(servers["NATS_URL"], last)
+
+    run(test)

@@ -165,6 +165,38 @@ def test_the_broker_recovers_from_a_nats_restart(
     subscriber.wait_for("away-last")
 
 
+def test_what_somebody_deletes_is_made_again(
+    start_broker: StartBroker, subscriber: Subscriber, nats_server: NatsServer
+) -> None:
+    """A stream or a consumer that is deleted by hand is made again at once, with a loud warning."""
+    objects = [channel("deleted"), broker("deleted", "main"), trigger("deleted", "work")]
+    run = start_broker("deleted", objects)
+    stream = "KN_DELETED__MAIN_KNE_TRIGGER"
+
+    async def delete(what: str) -> None:
+        client = await nats.connect(nats_server.url)
+        context = client.jetstream()
+        if what == "stream":
+            await context.delete_stream(stream)
+        else:
+            (consumer,) = await context.consumers_info(stream)
+            await context.delete_consumer(stream, consumer.name)
+        await client.close()
+
+    def is_made_again(what: str) -> None:
+        words = ("LOSS Broker deleted/main: somebody deleted", what)
+        before = len(run.warnings(*words))  # a stream is deleted with its consumers
+        asyncio.run(delete(what))
+        eventually(lambda: len(run.warnings(*words)) > before)
+        event = f"after-{what}"
+        eventually(lambda: run.send("deleted/main", event, type="work").status_code == 202)
+        subscriber.wait_for(event)
+
+    is_made_again("stream")
+    is_made_again("consumer")
+    eventually(lambda: run.stats()["triggers"]["deleted/work"]["lag"] == 0)
+
+
 def test_the_broker_waits_for_nats(
     start_broker: StartBroker, subscriber: Subscriber, own_nats: NatsServer
 ) -> None:

@@ -18,6 +18,7 @@ from local.servers import external
 from local.servers.ports import free_port
 from local.servers.wheel import program
 from local.supervisor.component import tethered
+from shared.adapter.event import Event
 from shared.errors import TransientError
 from shared.runtime.dead_letters import STREAM, DeadLetters
 from tests.e2e.client import eventually
@@ -77,6 +78,26 @@ def test_a_stream_that_cannot_be_made_leaves_no_connection(servers: dict[str, st
         finally:
             await stream.delete_stream("OVERLAPS")
             await client.close()
+
+    asyncio.run(test())
+
+
+def test_letters_are_stored_after_their_stream_was_deleted(servers: dict[str, str]) -> None:
+    """After its stream was deleted by hand, dead-letter refuses one letter and takes the next."""
+
+    async def test() -> None:
+        keep = Keep(servers["NATS_URL"], max_age_s=3600.0)
+        await keep.check()
+        client = await nats.connect(servers["NATS_URL"])
+        await client.jetstream().delete_stream(STREAM)
+        event = Event("1", "a", "/x", {"id": "1", "type": "a"}, b"body")
+        with pytest.raises(TransientError, match="NoStreamResponse"):
+            await keep(event)
+        await keep(event)
+        info = await client.jetstream().stream_info(STREAM)
+        assert (info.state.messages, info.config.max_age) == (1, 3600)
+        await client.close()
+        await keep.close()
 
     asyncio.run(test())
 
