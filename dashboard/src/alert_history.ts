@@ -1,8 +1,8 @@
 /** Client of the history API for alert rules and their alerts. */
 
-import type { Alert } from "./live";
 import { getJson, send } from "./request";
 import { headers } from "./token";
+import type { Alert } from "./messages";
 
 /** An active alert rule. */
 export interface AlertRule {

@@ -3,7 +3,7 @@
 import { byId } from "./elements";
 import { decimal, dateTime } from "./format";
 import * as alertHistory from "./alert_history";
-import type { Alert } from "./live";
+import type { Alert } from "./messages";
 
 const TOAST_MS = 10_000;
 const MAX_TOASTS = 4;

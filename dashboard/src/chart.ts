@@ -9,14 +9,15 @@ import { axisNumber, axisTime, dateTime } from "./format";
 import { intervalTitle, lengthOf } from "./interval";
 import { indicatorLines, type Kind, type Line, type Values } from "./indicators";
 import { Lines } from "./lines";
-import type { Pattern } from "./live";
 import { priceAxis } from "./outliers";
 import { renderPicture } from "./screenshot";
 import { Profile } from "./profile";
-import { DEFAULT_FILTER, selectPatterns, markers, patternLabel, lastCandleStart, type Filter } from "./markers";
+import { markers } from "./markers";
 import type { Scale, Style } from "./settings";
 import { color } from "./theme";
 import { TimeView, withEmptySlots, type Range } from "./time_view";
+import type { Pattern } from "./messages";
+import { DEFAULT_FILTER, type Filter, lastCandleStart, patternLabel, selectPatterns } from "./patterns";
 
 const NEAR_START = 10;
 const SPACING_CHANGE = 0.1;

@@ -3,8 +3,8 @@
 import { parseHash, formatHash } from "./address";
 import { byId, setText } from "./elements";
 import { intervalTitle, isBarType } from "./interval";
-import type { LiveCandle, Tick } from "./live";
 import type { Parts } from "./parts";
+import type { LiveCandle, Tick } from "./messages";
 
 export class Controller {
   /** Messages since the last reading of the rate. */

@@ -7,9 +7,9 @@ import type { IntervalPicker } from "./interval_picker";
 import { TIMEFRAMES } from "./interval";
 import { DELTA } from "./indicators";
 import type { ListControls } from "./list_controls";
-import { MARK_CHOICES } from "./markers";
 import { LAYOUTS, SCALES, STYLES, TABS, type Settings, type Tab } from "./settings";
 import { otherTheme, setTheme } from "./theme";
+import { MARK_CHOICES } from "./patterns";
 
 const TIME_RANGES: [string, number][] = [["1H", 3_600_000], ["6H", 6 * 3_600_000], ["1D", 86_400_000], ["1W", 7 * 86_400_000]];
 

@@ -3,9 +3,8 @@
 import type { Candle } from "./candles";
 import { isBarType } from "./interval";
 import type { Kind, Values } from "./indicators";
-import type { Tick } from "./live";
-import type { Level } from "./profile";
 import { getJson, symbolPath } from "./request";
+import type { Level, Tick } from "./messages";
 
 /**
  * Fetches the newest candles, or the newest before a time (ms since 1970), oldest first. Undefined if

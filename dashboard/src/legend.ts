@@ -4,8 +4,8 @@ import type { Candle } from "./candles";
 import { byId, createLabel } from "./elements";
 import { axisNumber, change, price, compact, dateTime, time } from "./format";
 import type { Flag } from "./flags";
-import type { Pattern } from "./live";
-import { patternLabel } from "./markers";
+import type { Pattern } from "./messages";
+import { patternLabel } from "./patterns";
 
 const MAX_PATTERNS = 3;
 let drawnKey = "";

@@ -3,7 +3,8 @@ import { createHash } from "node:crypto";
 import type { AddressInfo, Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
-import { Live, type State, type Tick, type LiveHandlers } from "./live";
+import { Live, type State, type LiveHandlers } from "./live";
+import type { Tick } from "./messages";
 
 /** A minimal WebSocket server: text frames below 64 KiB, no extensions. */
 class Server {

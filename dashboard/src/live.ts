@@ -1,69 +1,7 @@
 /** Client of the live feed over WebSocket: resubscribes after a disconnect and resumes from the last message. */
 
-import type { Candle } from "./candles";
 import { protocols } from "./token";
-
-export interface Tick {
-  symbol: string;
-  price: string;
-  size: string;
-  t: number;
-  side: "buy" | "sell" | null;
-  trade_id: string | null;
-  received: number;
-  /** Whether the trade was cancelled or corrected, or is itself a correction. */
-  mark?: "cancelled" | "corrected" | "correction" | undefined;
-}
-
-/** A cancel or correction of a trade. `t`, `venue` and unchanged fields of a correction are null. */
-export interface Bust {
-  symbol: string;
-  trade_id: string;
-  venue: string | null;
-  status: "cancelled" | "corrected";
-  price: string | null;
-  size: string | null;
-  t: number | null;
-  received: number;
-}
-
-export interface LiveCandle extends Candle {
-  symbol: string;
-  timeframe: string;
-}
-
-/** A detected pattern, as in the history API. `timestamp` is the end of its last candle, ms since 1970. */
-export interface Pattern {
-  id: string;
-  symbol: string;
-  timeframe: string;
-  pattern_type: string;
-  kind: string;
-  direction: number;
-  confidence: number;
-  level: string;
-  trigger_price: string;
-  timestamp: number;
-  status: "active" | "retracted";
-  revision: number;
-}
-
-/**
- * An alert. Comparisons have a `value`, patterns a `trigger_price`; `timeframe` is empty for rules
- * without candles. Times are ms since 1970.
- */
-export interface Alert {
-  rule_id: string;
-  rule: string;
-  symbol: string;
-  timeframe: string;
-  candle_start: number;
-  timestamp: number;
-  value?: string;
-  trigger_price?: string;
-  /** Whether its rule was muted. */
-  muted?: boolean;
-}
+import type { Alert, Bust, LiveCandle, Pattern, Tick } from "./messages";
 
 export type State = "connecting" | "live" | "reconnecting";
 

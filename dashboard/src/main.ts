@@ -21,9 +21,8 @@ import * as quotes from "./quotes";
 import { RejectsDialog } from "./rejects_dialog";
 import { inspect } from "./inspect";
 import { ListControls } from "./list_controls";
-import { Live, type Alert } from "./live";
+import { Live } from "./live";
 import { Market } from "./market";
-import { lastCandleStart } from "./markers";
 import { Navigation } from "./navigation";
 import { Painter } from "./painter";
 import { Panels } from "./panels";
@@ -39,6 +38,8 @@ import { setTheme } from "./theme";
 import { storeToken } from "./token";
 import { TapeFeed } from "./tape_feed";
 import { Watchlist } from "./watchlist";
+import type { Alert } from "./messages";
+import { lastCandleStart } from "./patterns";
 
 const FEED = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
 /**

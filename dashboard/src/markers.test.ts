@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 
 import { CandleStore, type Candle } from "./candles";
-import type { Pattern } from "./live";
-import { DEFAULT_FILTER, selectPatterns, markers } from "./markers";
-import { title } from "./pattern_names";
+import { markers } from "./markers";
+import type { Pattern } from "./messages";
+import { DEFAULT_FILTER, selectPatterns, title } from "./patterns";
 
 const MINUTE = 60_000;
 

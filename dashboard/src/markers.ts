@@ -2,24 +2,8 @@
 
 import type { Candle, SeriesStore } from "./candles";
 import { notes } from "./flags";
-import { lengthOf } from "./interval";
-import type { Pattern } from "./live";
-import { title } from "./pattern_names";
-
-/** Which patterns get a marker: chart patterns and those of high confidence, all, or none. */
-export const MARK_CHOICES = ["strong", "all", "off"] as const;
-export type MarkChoice = (typeof MARK_CHOICES)[number];
-export const PATTERN_KINDS = ["candlestick", "chart", "anomaly"] as const;
-export type PatternKind = (typeof PATTERN_KINDS)[number];
-
-/** `kinds` and `least` (minimum confidence in percent) also filter the list. */
-export interface Filter {
-  choice: MarkChoice;
-  kinds: readonly PatternKind[];
-  least: number;
-}
-
-export const DEFAULT_FILTER: Filter = { choice: "strong", kinds: PATTERN_KINDS, least: 0 };
+import type { Pattern } from "./messages";
+import { lastCandleStart, patternLabel } from "./patterns";
 
 export interface Marker {
   t: number;
@@ -36,28 +20,6 @@ const LABEL_PADDING = 10;
 /** Distance in pixels from a candle to the middle of its label, and between two labels. */
 const LABEL_OFFSET = 26;
 const LABEL_HEIGHT = 18;
-
-/** Whether a pattern passes the filter by kind and confidence. */
-export function passes({ kind, confidence }: Pattern, { kinds, least }: Filter): boolean {
-  return kinds.some((each) => each === kind) && Math.round(confidence * 100) >= least;
-}
-
-export function selectPatterns(patterns: Pattern[], filter: Filter): Pattern[] {
-  if (filter.choice === "off") return [];
-  const passing = patterns.filter((each) => passes(each, filter));
-  return filter.choice === "all" ? passing : passing.filter(({ kind, level }) => kind === "chart" || level === "high");
-}
-
-/** Returns the start of the pattern's last candle. */
-export function lastCandleStart({ timestamp, timeframe }: Pattern): number {
-  return timestamp - lengthOf(timeframe);
-}
-
-/** Returns the label of a pattern's marker. */
-export function patternLabel(pattern: Pattern): string {
-  if (pattern.status === "retracted") return `✕ ${title(pattern.pattern_type)}`;
-  return `${title(pattern.pattern_type)} ${Math.round(pattern.confidence * 100)}%`;
-}
 
 /** Converts times and prices to coordinates in a pane of the given width, in pixels. */
 export interface Coordinates {

@@ -1,8 +1,7 @@
 /** State of every symbol. The single source of last prices. */
 
 import { decimals } from "./format";
-import type { LastTrade, Overview } from "./quotes";
-import type { Tick } from "./live";
+import type { LastTrade, Overview, Tick } from "./messages";
 
 /** Optional columns of the list. `session` is the change since the session's open. */
 export const COLUMNS = ["session", "high", "low", "volume", "spread"] as const;

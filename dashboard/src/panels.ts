@@ -4,12 +4,13 @@ import { Chart } from "./chart";
 import type { Kind } from "./indicators";
 import { button } from "./elements";
 import { TIMEFRAMES, intervalTitle } from "./interval";
-import type { Live, LiveCandle } from "./live";
+import type { Live } from "./live";
 import type { Market } from "./market";
 import { PatternList } from "./pattern_list";
 import type { PickerTarget } from "./indicator_picker";
 import { Series } from "./series";
 import { MAX_INDICATORS, isStandard, type PanelState, type Settings } from "./settings";
+import type { LiveCandle } from "./messages";
 
 const MAX_SUGGESTIONS = 1_000;
 

@@ -1,7 +1,7 @@
 /** Client of the history API for patterns and their outcomes. */
 
-import type { Pattern } from "./live";
 import { getJson, symbolPath } from "./request";
+import type { Pattern } from "./messages";
 
 const PAGE_SIZE = 1_000;
 

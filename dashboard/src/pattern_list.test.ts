@@ -1,10 +1,10 @@
 // @vitest-environment happy-dom
 import { expect, test } from "vitest";
 
-import type { Pattern } from "./live";
-import { PATTERN_KINDS } from "./markers";
 import { PatternList, describeOutcome, patternFilter } from "./pattern_list";
 import { Settings } from "./settings";
+import type { Pattern } from "./messages";
+import { PATTERN_KINDS } from "./patterns";
 
 const pattern = { pattern_type: "double_top", direction: -1 } as Pattern;
 const outcome = { pattern_type: "double_top", direction: -1, count: 30, judged: 24, hit_rate: 0.583, base_hit_rate: 0.51, verdict: "-" };

@@ -4,10 +4,9 @@ import { byId, button, select } from "./elements";
 import { decimal, price, dateTime } from "./format";
 import type { Outcomes } from "./pattern_history";
 import { checkbox } from "./list_controls";
-import type { Pattern } from "./live";
-import { DEFAULT_FILTER, PATTERN_KINDS, passes, type Filter } from "./markers";
-import { title } from "./pattern_names";
 import { MIN_CONFIDENCES, type Settings } from "./settings";
+import type { Pattern } from "./messages";
+import { DEFAULT_FILTER, type Filter, passes, PATTERN_KINDS, title } from "./patterns";
 
 const PAGE = 100;
 /** Distance in pixels from the end of the list at which more is loaded. */

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
-import type { Pattern } from "./live";
 import { PatternPages } from "./pattern_pages";
+import type { Pattern } from "./messages";
 
 test("each range is loaded once, and only what is older than the loaded patterns", async () => {
   const read: [number, number][] = [];

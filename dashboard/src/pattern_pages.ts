@@ -1,6 +1,6 @@
 /** Loads patterns for the visible range: the newest first, older ones as the view reaches them. */
 
-import type { Pattern } from "./live";
+import type { Pattern } from "./messages";
 
 /** Fetches all patterns detected in [from, to), ms since 1970. */
 export type FetchPatterns = (from: number, to: number) => Promise<Pattern[]>;

@@ -3,14 +3,7 @@
 import type { IPrimitivePaneView, ISeriesApi, ISeriesPrimitive, SeriesAttachedParameter, Time } from "lightweight-charts";
 
 import { color } from "./theme";
-
-/** A price level: total volume, and bought and sold volume including estimates. */
-export interface Level {
-  price: number;
-  volume: number;
-  bought: number;
-  sold: number;
-}
+import type { Level } from "./messages";
 
 const WIDTH_SHARE = 0.22;
 const LEVELS = 48;

@@ -1,35 +1,7 @@
 /** Client of the history API for symbols: last trades, quotes, 24-hour overviews and feeds. */
 
-import type { Candle } from "./candles";
 import { getJson, symbolPath } from "./request";
-
-export interface Quote {
-  bid?: string | null;
-  ask?: string | null;
-}
-
-/** A symbol's last trade. Times are in ms since 1970. */
-export interface LastTrade {
-  symbol: string;
-  price: string;
-  t: number;
-  received: number;
-}
-
-/** A symbol's last trade and 24-hour overview. */
-export interface Overview extends LastTrade {
-  size: string;
-  open: string | null;
-  /** Price at the open of the current session. */
-  session_open: string | null;
-  high: string | null;
-  low: string | null;
-  volume: string;
-  change: number | null;
-  spread: string | null;
-  points: string[];
-  candle: Candle | null;
-}
+import type { LastTrade, Overview, Quote } from "./messages";
 
 export interface Feed {
   feed: string;

@@ -10,11 +10,11 @@ import * as history from "./history";
 import * as patternHistory from "./pattern_history";
 import { BadRequest } from "./request";
 import { IndicatorValues } from "./indicator_values";
-import type { LiveCandle, Pattern } from "./live";
 import type { Market } from "./market";
-import { lastCandleStart } from "./markers";
 import type { PatternList } from "./pattern_list";
 import { ViewData } from "./view_data";
+import type { LiveCandle, Pattern } from "./messages";
+import { lastCandleStart } from "./patterns";
 
 const PAGE_SIZE = 500;
 const PATTERN_PAGE = 200;

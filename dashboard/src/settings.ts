@@ -4,9 +4,9 @@ import { DIGITS, NUMBERS, type Digits, type Numbers } from "./format";
 import { TIMEFRAMES, isInterval } from "./interval";
 import { DELTA, isName } from "./indicators";
 import { COLUMNS, SORTS, type Column, type Group, type Sort } from "./market";
-import { MARK_CHOICES, PATTERN_KINDS, type MarkChoice, type PatternKind } from "./markers";
 import { save, load } from "./storage";
 import { ZONES, type Zone } from "./zones";
+import { MARK_CHOICES, type MarkChoice, PATTERN_KINDS, type PatternKind } from "./patterns";
 
 export const SCALES = ["linear", "log", "percent"] as const;
 export const STYLES = ["candles", "heikin-ashi", "line"] as const;

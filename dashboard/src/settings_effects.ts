@@ -3,7 +3,7 @@
 import { byId } from "./elements";
 import { setTimeZone, setNumberFormat } from "./format";
 import type { Parts } from "./parts";
-import { showZone, zoneName } from "./zones";
+import { zoneName } from "./zones";
 
 export function applySettings({ settings, series, chart, panels, patterns, cards, tape, market, watchlist, navigation, requestDraw }: Parts): void {
   settings.subscribe(["style"], ({ style }) => chart.setStyle(style));
@@ -39,4 +39,9 @@ export function applySettings({ settings, series, chart, panels, patterns, cards
     cards.select(series.symbol);
   });
   settings.onChange(["sort", "reversed", "groups", "group", "hidden", "session"], () => void watchlist.reload());
+}
+
+/** Displays the name of the current zone. */
+function showZone(name: string | undefined): void {
+  byId("zone-name").textContent = name ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
 }

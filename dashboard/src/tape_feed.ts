@@ -1,9 +1,9 @@
 /** Feeds the tape of the selected symbol from history and live trades. */
 
 import * as history from "./history";
-import type { Tick } from "./live";
 import type { Tape } from "./tape";
 import { MAX_ROWS } from "./trade_rows";
+import type { Tick } from "./messages";
 
 const ATTEMPTS = 5;
 const MIN_BACKOFF_MS = 250;

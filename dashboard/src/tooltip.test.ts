@@ -3,8 +3,8 @@ import { beforeEach, expect, test } from "vitest";
 
 import type { Candle } from "./candles";
 import { flags } from "./flags";
-import type { Pattern } from "./live";
 import { drawTooltip } from "./tooltip";
+import type { Pattern } from "./messages";
 
 const candle = { t: 60_000, o: "1", h: "9", l: "1", c: "1", v: "1", closed: true, partial: false, complete: false, revision: 1 } as Candle;
 const pattern = (n: number, direction = 1): Pattern => ({ pattern_type: "cdl_engulfing", direction, confidence: n / 100, status: "active" }) as Pattern;

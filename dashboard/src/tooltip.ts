@@ -3,8 +3,8 @@
 import type { Candle } from "./candles";
 import { byId, createLabel } from "./elements";
 import type { Flag } from "./flags";
-import type { Pattern } from "./live";
-import { patternLabel } from "./markers";
+import type { Pattern } from "./messages";
+import { patternLabel } from "./patterns";
 
 const MAX_PATTERNS = 8;
 const OFFSET_PX = 14;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
-import type { Bust, Tick } from "./live";
 import { TradeRows } from "./trade_rows";
+import type { Bust, Tick } from "./messages";
 
 const MINUTE = 60_000;
 

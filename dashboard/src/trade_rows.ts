@@ -1,6 +1,6 @@
 /** The last trades of a symbol, deduplicated and latest first by event time; cancelled and corrected ones are marked. */
 
-import type { Bust, Tick } from "./live";
+import type { Bust, Tick } from "./messages";
 
 export const MAX_ROWS = 60;
 const LATE_MS = 1_000;

@@ -1,7 +1,5 @@
 /** Display time zones: UTC, the browser's, the selected exchange's, or a named exchange's. */
 
-import { byId } from "./elements";
-
 /** Time zones by ISO 10383 market code, as trading calendars are named. */
 const ZONE_OF_MARKET: Record<string, string> = {
   XNYS: "America/New_York", XNAS: "America/New_York", XCME: "America/Chicago", XTSE: "America/Toronto", BVMF: "America/Sao_Paulo",
@@ -33,11 +31,6 @@ export function zoneName(zone: Zone, symbol = "", timeframe = ""): string | unde
   if (ZONE_OF_MARKET[session] || isZone(ofSession)) return ofSession;
   const venue = symbol.slice(symbol.lastIndexOf(".") + 1);
   return ZONE_OF_MARKET[venue] ?? ZONE_OF_MARKET[MARKET_OF_VENUE[venue] ?? ""] ?? "UTC";
-}
-
-/** Displays the name of the current zone. */
-export function showZone(name: string | undefined): void {
-  byId("zone-name").textContent = name ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
 }
 
 function isZone(name: string): boolean {
