@@ -43,7 +43,7 @@ $(RUNTIME): pyproject.toml uv.lock $(if $(findstring .uv/,$(UV)),.uv/bin/uv)
 # dependencies locked in dashboard/package-lock.json.
 PAGE := functions/live_feed/dashboard/index.html
 NPM := NPM_CONFIG_UPDATE_NOTIFIER=false $(UV) run --isolated --frozen --only-group page --quiet npm --prefix dashboard
-PAGE_SOURCES := $(wildcard dashboard/*.json dashboard/*.html dashboard/*.ts dashboard/src/* dashboard/reference/*)
+PAGE_SOURCES := $(wildcard dashboard/*.json dashboard/*.html dashboard/*.ts dashboard/src/* dashboard/src/*/* dashboard/reference/*)
 NODE_MODULES := dashboard/node_modules/.kandle-setup
 
 $(NODE_MODULES): dashboard/package.json dashboard/package-lock.json $(if $(findstring .uv/,$(UV)),.uv/bin/uv)

@@ -80,7 +80,7 @@ def _commands(group: TyperGroup, before: str = "") -> Iterator[str]:
 
 _PLAIN_TEXT = (
     *("Makefile", "*.toml", "*.yaml", "*.yml", ".github/**/*.yml", "benchmarks/*.toml"),
-    *("dashboard/*.html", "dashboard/src/*", "local/**/*.html", "shared/schema/*.proto"),
+    *("dashboard/*.html", "dashboard/src/**/*.ts", "local/**/*.html", "shared/schema/*.proto"),
     *("eventing/**/*.yaml", "functions/*/*.yaml", "knative/**/*.yaml", "knative/**/*.sh"),
 )
 

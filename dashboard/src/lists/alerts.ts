@@ -1,0 +1,126 @@
+/** The alert list, for all rules or one, and toasts for new alerts. */
+
+import { byId } from "../browser/elements";
+import { decimal, dateTime } from "../model/format";
+import * as alertHistory from "../server/alert_history";
+import type { Alert } from "../model/messages";
+
+const TOAST_MS = 10_000;
+const MAX_TOASTS = 4;
+
+export class Alerts {
+  private readonly byKey = new Map<string, Alert>();
+  private readonly announced = new Set<string>();
+  /** Whether new alerts raise a browser notification with a sound. */
+  notifies = false;
+  /** The rule that the list is filtered by; undefined lists all alerts. */
+  private rule: alertHistory.AlertRule | undefined;
+  /** Cursor of the next page by rule id; null after the last page. */
+  private readonly cursors = new Map<string, string | null>();
+
+  constructor(
+    private readonly list: HTMLElement,
+    private readonly count: HTMLElement,
+    private readonly toasts: HTMLElement,
+    private readonly onChoose: (alert: Alert) => void,
+  ) {
+    byId("alerts-older").onclick = () => void this.loadPage(this.cursors.get(this.rule?.id ?? "") ?? undefined).catch(() => undefined);
+    byId("alerts-of").querySelector("button")!.onclick = () => void this.filterBy(undefined);
+    this.draw();
+  }
+
+  /** Filters the list by a rule, or lists all alerts. */
+  async filterBy(rule: alertHistory.AlertRule | undefined): Promise<void> {
+    this.rule = rule;
+    this.draw();
+    await this.loadNewest().catch(() => undefined); // cached alerts are already listed
+  }
+
+  /** Loads the newest page of the list. */
+  async loadNewest(): Promise<void> {
+    await this.loadPage(undefined);
+  }
+
+  private async loadPage(cursor: string | undefined): Promise<void> {
+    const id = this.rule?.id ?? "";
+    const page = await alertHistory.fetchAlerts(id || undefined, cursor);
+    for (const each of page.alerts) this.byKey.set(key(each), each);
+    if (cursor || !this.cursors.has(id)) this.cursors.set(id, page.next);
+    this.draw();
+  }
+
+  /** Adds an alert. A new one is announced in a toast, once, even if history delivered it first. */
+  add(alert: Alert, isNew: boolean): void {
+    const id = key(alert);
+    if (!this.byKey.has(id)) {
+      this.byKey.set(id, alert);
+      this.draw();
+    }
+    if (!isNew || alert.muted || this.announced.has(id)) return;
+    this.announced.add(id);
+    this.announce(alert);
+  }
+
+  private draw(): void {
+    const { rule } = this;
+    this.count.textContent = this.byKey.size ? String(this.byKey.size) : "";
+    byId("alerts-of").hidden = !rule;
+    byId("alerts-of").querySelector("span")!.textContent = rule ? `Alerts for ${rule.rule}` : "";
+    byId("alerts-older").hidden = !this.cursors.get(rule?.id ?? "");
+    const all = [...this.byKey.values()].filter((each) => !rule || each.rule_id === rule.id).sort((a, b) => b.timestamp - a.timestamp);
+    if (all.length) return this.list.replaceChildren(...all.map((each) => this.createEntry(each)));
+    const empty = document.createElement("p");
+    empty.className = "none";
+    empty.textContent = rule ? "No alert for this rule yet." : "No alerts yet. Add a rule above, or right-click a price on the chart.";
+    this.list.replaceChildren(empty);
+  }
+
+  private createEntry(alert: Alert): HTMLElement {
+    const element = document.createElement("button");
+    element.type = "button";
+    element.className = "alert";
+    element.title = "Show on the chart";
+    element.onclick = () => this.onChoose(alert);
+    const rule = document.createElement("b");
+    rule.textContent = alert.rule;
+    const line = document.createElement("span");
+    line.className = "muted";
+    const value = alert.value ?? alert.trigger_price;
+    line.textContent = `${dateTime(alert.timestamp)}${value ? ` at ${decimal(value)}` : ""}`;
+    element.append(rule, line);
+    return element;
+  }
+
+  private announce(alert: Alert): void {
+    const toast = this.createEntry(alert);
+    toast.className = "toast";
+    const remove = () => toast.remove();
+    toast.addEventListener("click", remove);
+    window.setTimeout(remove, TOAST_MS);
+    this.toasts.append(toast);
+    if (this.notifies) notify(alert);
+    while (this.toasts.children.length > MAX_TOASTS) this.toasts.firstElementChild!.remove();
+  }
+}
+
+function key({ rule_id, candle_start }: Alert): string {
+  return `${rule_id}/${candle_start}`;
+}
+
+const TONE_HZ = 880;
+const TONE_S = 0.2;
+
+/** Raises a browser notification, if allowed, and plays a tone. */
+function notify({ rule, value, trigger_price }: Alert): void {
+  if (typeof Notification !== "undefined" && Notification.permission === "granted") {
+    const price = value ?? trigger_price;
+    new Notification(rule, price ? { body: `at ${decimal(price)}` } : {});
+  }
+  const sound = new AudioContext();
+  const tone = sound.createOscillator();
+  tone.frequency.value = TONE_HZ;
+  tone.connect(sound.destination);
+  tone.onended = () => void sound.close();
+  tone.start();
+  tone.stop(sound.currentTime + TONE_S);
+}
