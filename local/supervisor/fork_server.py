@@ -26,7 +26,7 @@ from local.supervisor.tether import PR_SET_PDEATHSIG
 
 PRELOADED: Final = (
     *("aiohttp", "functions_framework.aio", "httpx", "nats", "numpy", "psycopg_pool"),
-    *("prometheus_client", "redis", "stamina", "uvicorn.main", "uvloop"),
+    *("prometheus_client", "stamina", "uvicorn.main", "uvloop"),
     *("uvicorn.lifespan.on", "uvicorn.loops.uvloop", "uvicorn.protocols.http.httptools_impl"),
     *("shared.adapter.wiring", "shared.alerts.rule", "shared.inputs.line", "shared.lake.cold"),
     *("shared.market.calendar_timeframes", "shared.stores.postgres"),

@@ -11,6 +11,8 @@ from shared.runtime.memory import without
 with without(["opentelemetry.sdk.metrics"]):  # 65 modules for metrics that nobody collects
     import redis
     from redis.backoff import NoBackoff
+    from redis.exceptions import NoScriptError as NoScriptError
+    from redis.exceptions import RedisError as RedisError
     from redis.retry import Retry
 
 TIMEOUT_S = 5.0

@@ -10,15 +10,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib import resources
-from typing import Any, Final, cast
-
-import redis
-from redis.commands.core import Script
-from redis.exceptions import NoScriptError
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from shared.errors import TransientError
 from shared.realtime.keys import Block, Keys, granted_to
-from shared.stores.redis import translated
+from shared.stores.redis import NoScriptError, RedisError, translated
+
+if TYPE_CHECKING:
+    import redis
+    from redis.commands.core import Script
 
 LEASE_MS: Final = 5_000
 """Time for which a dead replica keeps its shards from the others."""
@@ -336,7 +336,7 @@ class Store:
         """Tell replicas that leases were handed over to them. One that misses it asks again."""
         if not replicas:
             return
-        with suppress(redis.RedisError), self.client.pipeline(transaction=False) as pipe:
+        with suppress(RedisError), self.client.pipeline(transaction=False) as pipe:
             for key in map(granted_to, replicas):
                 pipe.delete(key)
                 pipe.lpush(key, "")
