@@ -61,11 +61,10 @@ def read_candles(path: Path, symbol: str | None = None) -> tuple[Candles, list[s
     return read
 
 
-def checked(rows: Sequence[CandleRow]) -> tuple[Candles, list[str]]:
-    """Return candles of a history or of ticks, like `read_candles`. Raises InputError."""
+def checked(rows: Sequence[CandleRow], notes: list[str]) -> tuple[Candles, list[str]]:
+    """Return candles of a history or of ticks, and notes as `read_candles`. Raises InputError."""
     if len(rows) > MAX_CANDLES:
         raise InputError(f"more than {MAX_CANDLES:,} candles")
-    notes: list[str] = []
     starts, values = [row[0] for row in rows], np.array([row[1:] for row in rows], dtype=float)
     numbers = np.arange(1, len(rows) + 1)
     return _candles("the candles", np.array(starts), values, numbers, notes), notes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -108,7 +109,7 @@ def _of_file(path: Path, timeframe: Timeframe, symbol: str | None) -> tuple[Cand
     """Read or build candles. Raises FileError, InputError, CliError, UsageError."""
     from local.backtest.candle_file import checked, read_candles
 
-    return read_candles(path, symbol) or checked(_of_ticks(path, timeframe, symbol))
+    return read_candles(path, symbol) or checked(*_of_ticks(path, timeframe, symbol))
 
 
 def _of_symbol(
@@ -126,19 +127,22 @@ def _of_symbol(
             rows = _of_api(api, symbol, timeframe, *span)
     except CliError as error:
         raise CliError(f"{symbol}: no such file, and as a symbol: {error}") from None
-    return checked(rows)
+    return checked(rows, [])
 
 
-def _of_ticks(path: Path, timeframe: Timeframe, symbol: str | None) -> list[CandleRow]:
-    """Build candles from a file of ticks."""
+def _of_ticks(
+    path: Path, timeframe: Timeframe, symbol: str | None
+) -> tuple[list[CandleRow], list[str]]:
+    """Build candles from a file of ticks; also return a note on rows that are none."""
     from local.feeds.candles import candle_rows
     from local.feeds.files.trades import read_trades
 
     choices = [Choice()] if symbol is None else [Choice(), Choice(symbol)]
     for choice in choices:
+        rejects: Counter[str] = Counter()
         try:
             trades = (each for _, each in read_trades([path], choice, Progress()))
-            candles = candle_rows((tick for each in trades for tick in each.ticks()), timeframe)
+            candles = candle_rows((each.lines() for each in trades), timeframe, rejects)
             break
         except UnknownLayoutError as error:
             if choice is choices[-1]:
@@ -147,11 +151,13 @@ def _of_ticks(path: Path, timeframe: Timeframe, symbol: str | None) -> list[Cand
         raise UsageError(
             f"{path} holds {', '.join(sorted(candles)[:10])}: choose one with --symbol"
         )
-    if len(candles) == 1 and symbol is not None:
-        return next(iter(candles.values()))
-    if not candles or (symbol is not None and symbol not in candles):
+    notes = [f"{rejects.total():,} rows are no trades: {', '.join(rejects)[:200]}"] * bool(rejects)
+    # A symbol that the file does not have is one of its own: its rows need none.
+    chosen = candles if symbol is None or len(candles) == 1 else {symbol: candles.get(symbol, [])}
+    rows = next(iter(chosen.values()), [])
+    if not rows:
         raise CliError(f"{path} has no ticks{f' of {symbol}' if symbol else ''}")
-    return candles[symbol] if symbol is not None else next(iter(candles.values()))
+    return rows, notes
 
 
 def _of_api(

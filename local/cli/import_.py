@@ -7,7 +7,6 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +21,7 @@ from local.feeds.files.errors import FileError
 from local.feeds.files.opening import Progress
 
 if TYPE_CHECKING:
-    from local.feeds.importer import Imported, Normalizing, Numbered, Positions
+    from local.feeds.importer import Imported
 
 POSITIONS = "import-positions.json"
 
@@ -62,7 +61,9 @@ def import_files(
     as_json: AsJson = False,
 ) -> None:
     """Import the files, with progress and a summary."""
-    from local.feeds.importer import Normalizing, NotAcceptedError, Positions, batches
+    from local.feeds.batches import batches
+    from local.feeds.importer import Normalizing, NotAcceptedError, Positions, send
+    from shared.adapter.sink import Sink
     from shared.runtime.memory import keep_freed_memory
     from shared.runtime.settings import SettingsError
 
@@ -85,7 +86,8 @@ def import_files(
         with stop_on_signals() as stop, reading.reporting("import", progress) as report:
             salt = f"-{secrets.token_hex(4)}" if again else ""
             numbered = batches(trades, salt)
-            done = asyncio.run(_run(numbered, normalizing, url, positions, report, stop.is_set))
+            sink = Sink(url, "/kandle/import")
+            done = asyncio.run(send(numbered, normalizing, sink, positions, report, stop.is_set))
             stopped = stop.is_set()
     except (FileError, NotAcceptedError, SettingsError) as error:
         raise CliError(str(error)) from None
@@ -95,24 +97,6 @@ def import_files(
         raise CliError("stopped before the end: run the same command to resume")
     if done.rejected:
         raise CliError(f"{done.rejected:,} of {done.lines:,} lines were rejected")
-
-
-async def _run(
-    numbered: Iterator[Numbered],
-    normalizing: Normalizing,
-    url: str,
-    positions: Positions,
-    report: reading.Report,
-    stopped: Callable[[], bool],
-) -> Imported:
-    from local.feeds.importer import send
-    from shared.adapter.sink import Sink
-
-    sink = Sink(url, "/kandle/import")
-    try:
-        return await send(numbered, normalizing, sink, positions, report, stopped)
-    finally:
-        await sink.close()
 
 
 def _sum_up(done: Imported, progress: Progress, seconds: float, *, as_json: bool) -> None:

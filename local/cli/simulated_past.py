@@ -17,7 +17,7 @@ from local.errors import CliError
 
 if TYPE_CHECKING:
     from local.feeds.instruments import SimulatedInstrument
-    from local.feeds.past import LastTrade, Past
+    from local.feeds.past import LastTrade
 
 _PATIENCE_S: Final = 90.0
 _LOOK_S: Final = 0.25
@@ -40,8 +40,10 @@ def store_past(
     API counts every trade in its candles. The time is in milliseconds since 1970 UTC. Raises
     CliError: the API or the broker is unreachable.
     """
-    from local.feeds.importer import NotAcceptedError
+    from local.feeds.batches import batches
+    from local.feeds.importer import Normalizing, NotAcceptedError, Positions, send
     from local.feeds.past import make_past
+    from shared.adapter.sink import Sink
 
     until_ms = time.time_ns() // 1_000_000
     with history_api(api_url, data_dir) as api:
@@ -53,8 +55,14 @@ def store_past(
             return past.instruments, until_ms
         names = {each.symbol for each in instruments}
         expected = _trade_count(api, names) + len(past.trades)
+
+        def report(lines: int) -> None:
+            typer.echo(f"the market's past: {lines:,} of {len(past.trades):,} ticks", err=True)
+
+        numbered, normalizing = batches(iter([past.trades])), Normalizing.from_env(os.environ)
+        sink = Sink(broker_url, "/kandle/simulate")
         try:
-            asyncio.run(_sent(past, broker_url, stopped))
+            asyncio.run(send(numbered, normalizing, sink, Positions(None), report, stopped))
         except NotAcceptedError as error:
             raise CliError(str(error)) from None
         until_s = time.monotonic() + _PATIENCE_S
@@ -64,24 +72,6 @@ def store_past(
                 break
             time.sleep(_LOOK_S)
     return past.instruments, until_ms
-
-
-async def _sent(past: Past, broker_url: str, stopped: Callable[[], bool]) -> None:
-    from local.feeds.importer import Normalizing, Positions, batches, send
-    from shared.adapter.sink import Sink
-
-    sink, total = Sink(broker_url, "/kandle/simulate"), len(past.trades)
-
-    def report(lines: int) -> None:
-        typer.echo(f"the market's past: {lines:,} of {total:,} ticks", err=True)
-
-    try:
-        await send(
-            *(batches(iter([past.trades])), Normalizing.from_env(os.environ), sink),
-            *(Positions(None), report, stopped),
-        )
-    finally:
-        await sink.close()
 
 
 def _last_trades(api: HistoryApi) -> dict[str, LastTrade]:

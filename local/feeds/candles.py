@@ -1,93 +1,66 @@
-"""Candles of recorded ticks, without a pipeline."""
+"""Candles of recorded ticks, made by the pipeline's parser and folds, without a pipeline."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Final
 
-from local.feeds.tick import Tick
-from shared.inputs.conditions import read_conditions
-from shared.inputs.line import read_trade_id
-from shared.market.decimals import EXACT, to_text
-from shared.market.order import NO_ORDER_ID
-from shared.market.timeframes import Timeframe
-from shared.wire.ticks import INTEGER_ID, VOLUME_ONLY
+import numpy as np
 
-CandleRow = tuple[int, str, str, str, str, str]
-"""Start (us), open, high, low, close, volume; decimals as text."""
+from local.feeds.batches import BATCH_LINES, Numbered
+from shared.candles.folds import KeyedRecords, merged, rolled_up
+from shared.candles.partials import partials
+from shared.inputs.assemble import assemble
+from shared.inputs.clock import ClockRule
+from shared.inputs.formats import parse
+from shared.inputs.parsed import FeedRules
+from shared.market.timeframes import Timeframe
+
+CandleRow = tuple[int, Decimal, Decimal, Decimal, Decimal, Decimal]
+"""Start (us), open, high, low, close, volume."""
 
 _MINUTE_US: Final = 60_000_000
-
-_Key = tuple[int, int]
-"""Time (ms) and integer trade id of a tick: its place in the order, to the millisecond."""
+_ANY_TIME: Final = ClockRule(2**62)
 
 
-@dataclass(slots=True)
-class _Growing:
-    """A candle; without a first key it has no price, only volume."""
-
-    first: _Key | None = None
-    last: _Key = (0, 0)
-    open: Decimal = Decimal(0)
-    high: Decimal = Decimal(0)
-    low: Decimal = Decimal(0)
-    close: Decimal = Decimal(0)
-    volume: Decimal = Decimal(0)
-
-    def add(self, first: _Key, last: _Key, prices: tuple[Decimal, ...]) -> None:
-        """Add the open, high, low and close of a part; of equal keys the earlier part opens."""
-        opened, high, low, closed = prices
-        if self.first is None:
-            self.first, self.last = first, last
-            self.open, self.high, self.low, self.close = prices
-            return
-        self.high, self.low = max(self.high, high), min(self.low, low)
-        if first < self.first:
-            self.open, self.first = opened, first
-        if last >= self.last:
-            self.close, self.last = closed, last
-
-
-def candle_rows(ticks: Iterable[Tick], timeframe: Timeframe) -> dict[str, list[CandleRow]]:
-    """Return the rows of each symbol, made as the pipeline makes candles.
+def candle_rows(
+    lines: Iterable[Sequence[bytes]], timeframe: Timeframe, rejects: Counter[str] | None = None
+) -> dict[str, list[CandleRow]]:
+    """Return the candles of each symbol from input lines, counting what is no tick in `rejects`.
 
     Rows ascend; an interval without ticks has none, nor has one whose ticks count for volume only.
-    Ticks of one millisecond count by their integer ids, else in their order; repeated ones count
-    again.
-    Raises ValueError: a tick has no time.
+    Ticks of one time are in the order of their integer ids, else of their lines; repeated ones
+    count again. Raises ValueError: a tick has no time.
     """
-    base_us = timeframe.length_us
-    if base_us % _MINUTE_US == 0:
-        base_us = _MINUTE_US
-    candles_of: dict[str, dict[int, _Growing]] = {}
-    for tick in ticks:
-        if tick.time_ms is None:
-            raise ValueError(f"a tick of {tick.symbol} has no time: no candle is known to hold it")
-        conditions = read_conditions(tick.conditions)
-        if not conditions.is_trade:
-            continue
-        start_us = tick.time_ms * 1000 // base_us * base_us
-        candle = candles_of.setdefault(tick.symbol, {}).setdefault(start_us, _Growing())
-        candle.volume = EXACT.add(candle.volume, Decimal(tick.size or 0))
-        if not conditions.flags & VOLUME_ONLY:
-            kind, number, _ = read_trade_id("trade_id", tick.trade_id)
-            key = tick.time_ms, number if kind == INTEGER_ID else NO_ORDER_ID
-            candle.add(key, key, (Decimal(tick.price),) * 4)
-    return {symbol: _rows(candles, timeframe) for symbol, candles in candles_of.items()}
+    rejects = Counter() if rejects is None else rejects
+    base_us = _MINUTE_US if timeframe.length_us % _MINUTE_US == 0 else timeframe.length_us
+    numbers: dict[str, int] = {}
+    parts: list[KeyedRecords] = []
+    received_us = time.time_ns() // 1000
+    for number, batch in enumerate(_batches(lines)):
+        raw = Numbered("", "", number, 1, batch).raw_batch(received_us)
+        parsed = parse(raw, FeedRules())
+        if timeless := np.flatnonzero(parsed.rows.time_us < 0).tolist():
+            name = parsed.rows.names[parsed.rows.symbol[timeless[0]]]
+            raise ValueError(f"a tick of {name} has no time: no candle is known to hold it")
+        rejects.update(each.detail for each in parsed.rejected)
+        assembled = assemble(raw, parsed.rows, _ANY_TIME, shards=1)
+        for ticks in filter(None, (assembled.ticks, assembled.wide)):
+            names = ticks.entries.names
+            of_entry = [numbers.setdefault(name, len(numbers)) for name in names]
+            parts.append(partials(ticks, base_us).numbered(np.array(of_entry, dtype=np.int64)))
+    candles = rolled_up(merged(KeyedRecords.of(parts)), timeframe)
+    rows: dict[str, list[CandleRow]] = {}
+    for c in candles.columns(timeframe.name, list(numbers)).candles():
+        row = (c.start_us, c.open, c.high, c.low, c.close, c.volume)
+        rows.setdefault(c.instrument, []).append(row)
+    return rows
 
 
-def _rows(base: dict[int, _Growing], timeframe: Timeframe) -> list[CandleRow]:
-    """Return the rows of the timeframe, folded from base candles that have a price."""
-    longer: dict[int, _Growing] = {}
-    for start_us, part in sorted(base.items()):
-        if part.first is not None:
-            whole = longer.setdefault(timeframe.start_us(start_us), _Growing())
-            whole.add(part.first, part.last, (part.open, part.high, part.low, part.close))
-            whole.volume = EXACT.add(whole.volume, part.volume)
-    return [
-        (start, to_text(c.open), to_text(c.high), to_text(c.low), to_text(c.close),
-         to_text(c.volume))
-        for start, c in longer.items()
-    ]  # fmt: skip
+def _batches(parts: Iterable[Sequence[bytes]]) -> Iterable[list[bytes]]:
+    for lines in parts:
+        for first in range(0, len(lines), BATCH_LINES):
+            yield list(lines[first : first + BATCH_LINES])

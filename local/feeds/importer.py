@@ -14,13 +14,10 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
-from local.feeds.files.trades import Trades
+from local.feeds.batches import Numbered
 from local.instance import write_json
 from shared.adapter.event import OutgoingEvent
 from shared.adapter.sink import Sink
@@ -34,10 +31,7 @@ from shared.inputs.price_rules import PriceRules
 from shared.market.shards import DEFAULT_SHARDS, MAX_SHARDS
 from shared.runtime.settings import FromEnvironment, integer, parsed
 from shared.wire import events
-from shared.wire import raw_batch as raw
-from shared.wire.raw_batch import MAX_PAYLOAD_BYTES, RawBatch
 
-BATCH_LINES: Final = 20_000
 ON_THE_WAY: Final = 4
 """Unanswered batches in flight: the broker's responses pace the import."""
 PATIENCE_S: Final = 300.0
@@ -81,38 +75,6 @@ class Imported:
         return self.accepted + self.rejected
 
 
-@dataclass(frozen=True, slots=True)
-class Numbered:
-    """Batch `number` of the part with this identity; `first_row`: of its first line, from 1."""
-
-    part: str
-    identity: str
-    number: int
-    first_row: int
-    lines: list[bytes]
-
-    def raw_batch(self, received_us: int) -> RawBatch:
-        """Return the lines as payloads; sequences continue from batch to batch."""
-        payloads: list[bytes] = []
-        chunk: list[bytes] = []
-        size = 0
-        for line in self.lines:
-            if size + len(line) + 1 > MAX_PAYLOAD_BYTES and chunk:
-                payloads.append(b"\n".join(chunk))
-                chunk, size = [], 0
-            chunk.append(line)
-            size += len(line) + 1
-        payloads.append(b"\n".join(chunk))
-        return RawBatch(
-            raw.FORMAT_CSV,
-            f"import-{self.identity}",
-            self.number * BATCH_LINES,
-            b"".join(payloads),
-            np.array([len(each) for each in payloads], dtype=np.int64),
-            np.full(len(payloads), received_us, dtype=np.int64),
-        )
-
-
 class Positions:
     """Next batch of each part, in a file; unknown parts start at 0.
 
@@ -140,34 +102,15 @@ class Positions:
             write_json(self._path, self._next)
 
 
-def batches(trades: Iterator[Trades], salt: str = "") -> Iterator[Numbered]:
-    """Split the trades of each part into numbered batches of BATCH_LINES.
-
-    `salt`: distinguishes them from batches of another run.
-    """
-    numbers: dict[str, count[int]] = {}
-    for trades_part in trades:
-        lines = trades_part.lines()
-        for first in range(0, len(lines), BATCH_LINES):
-            number = next(numbers.setdefault(trades_part.identity, count()))
-            yield Numbered(
-                trades_part.part,
-                trades_part.identity + salt,
-                number,
-                trades_part.first_row + first,
-                lines[first : first + BATCH_LINES],
-            )
-
-
 async def send(
-    batches_: Iterator[Numbered],
+    batches: Iterator[Numbered],
     normalizing: Normalizing,
     sink: Sink,
     positions: Positions,
     report: Callable[[int], None],
     stopped: Callable[[], bool],
 ) -> Imported:
-    """Send all batches the broker is not known to have; return the result.
+    """Send all batches the broker is not known to have; return the result, and close the sink.
 
     Raises NotAcceptedError, and FileError of the files.
     """
@@ -182,7 +125,7 @@ async def send(
         report(result.lines)
 
     try:
-        for batch in batches_:
+        for batch in batches:
             if stopped():
                 break
             if batch.number < positions.next_of(batch.identity):
@@ -199,6 +142,7 @@ async def send(
     finally:
         for _, task in on_the_way:
             task.cancel()
+        await sink.close()
     return result
 
 

@@ -78,11 +78,8 @@ Candles = dict[tuple[str, int], Row]
 
 def expected(ticks: Iterable[Tick]) -> Candles:
     """Return the one-minute candles of trades in time order."""
-    return {
-        (symbol, row[0] // 1000): tuple(Decimal(each) for each in row[1:])
-        for symbol, rows in candle_rows(ticks, parse_ladder(_TIMEFRAME)[0]).items()
-        for row in rows
-    }
+    candles = candle_rows([[tick.line() for tick in ticks]], parse_ladder(_TIMEFRAME)[0])
+    return {(symbol, row[0] // 1000): row[1:] for symbol, rows in candles.items() for row in rows}
 
 
 def answered(api: Kandle, symbols: Iterable[str]) -> Candles:

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from functions.normalize.handler import Normalize
-from local.feeds import importer
+from local.feeds import batches as batching
+from local.feeds.batches import batches
 from local.feeds.files.layouts import Choice
 from local.feeds.files.opening import Progress
 from local.feeds.files.trades import Trades, read_trades
-from local.feeds.importer import Imported, Normalizing, Positions, batches, send
+from local.feeds.importer import Imported, Normalizing, Positions, send
 from shared.adapter.event import Event
 from shared.adapter.sink import Sink
 from shared.inputs.clock import ClockRule
@@ -28,7 +29,7 @@ LINES = [f"A,{100 + n % 7},1,{START_MS + n}" for n in range(1_000)]
 
 @pytest.fixture
 def ticks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(importer, "BATCH_LINES", 100)
+    monkeypatch.setattr(batching, "BATCH_LINES", 100)
     path = tmp_path / "ticks.csv"
     path.write_text("".join(f"{line}\n" for line in LINES))
     return path
@@ -41,21 +42,16 @@ def trades(path: Path) -> Iterator[Trades]:
 def imported(
     path: Path, receiver: HttpReceiver, positions: Path, stop_after: int = 10**9
 ) -> Imported:
-    async def run() -> Imported:
-        sink = Sink(receiver.url, "/kandle/import")
-        try:
-            return await send(
-                batches(trades(path)),
-                Normalizing(),
-                sink,
-                Positions(positions),
-                lambda _: None,
-                lambda: len(receiver.requests) >= stop_after,
-            )
-        finally:
-            await sink.close()
-
-    return asyncio.run(run())
+    return asyncio.run(
+        send(
+            batches(trades(path)),
+            Normalizing(),
+            Sink(receiver.url, "/kandle/import"),
+            Positions(positions),
+            lambda _: None,
+            lambda: len(receiver.requests) >= stop_after,
+        )
+    )
 
 
 def bodies(receiver: HttpReceiver, type_: str) -> list[bytes]:
