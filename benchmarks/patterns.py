@@ -6,7 +6,7 @@ import numpy as np
 import talib
 
 from benchmarks._measure import rate
-from shared.analysis.anomalies import AnomalyLimits, anomalies_of_many
+from shared.analysis.anomalies import AnomalyLimits, anomalies
 from shared.analysis.candle_series import Candles, Floats
 from shared.analysis.detectors.detect import detect, detect_many
 from shared.analysis.detectors.settings import DetectorSettings
@@ -49,8 +49,7 @@ def run() -> None:
     ]
     one_each = [(candles, LOOKBACK - 1) for candles in series]
     history = market(HISTORY, 1)
-    limits = AnomalyLimits()
-    anomalies = [(candles, LOOKBACK - 1, limits) for candles in series]
+    limits = [AnomalyLimits()] * SYMBOLS
     measured = [
         (f"61 functions of TA-Lib on each window of {LOOKBACK}",
          rate(lambda: peer(windows), PEER_WINDOWS)),
@@ -62,7 +61,7 @@ def run() -> None:
         (f"75 patterns, a history of {HISTORY:,} candles",
          rate(lambda: detect(history, 0, settings), HISTORY)),
         (f"anomalies, a new candle of {SYMBOLS} symbols",
-         rate(lambda: anomalies_of_many(anomalies), SYMBOLS)),
+         rate(lambda: anomalies(one_each, limits), SYMBOLS)),
     ]  # fmt: skip
     base = measured[0][1]
     for name, speed in measured:

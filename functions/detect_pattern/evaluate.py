@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from functions.detect_pattern.series import NOTHING_JUDGED, Series
-from functions.detect_pattern.window import RECEIVED, START, ClosedCandle
+from functions.detect_pattern.window import RECEIVED, START, Prices
 from shared.analysis.candle_series import Candles
 from shared.analysis.finding import Finding
 from shared.market.timeframes import Timeframe
@@ -141,7 +141,7 @@ def _cooled(
         if before_us is not None and start_us - before_us < rules.cooldown_us:
             continue
         fired[each.pattern] = start_us
-        pattern = _pattern(series, rules, window[index], each)
+        pattern = _pattern(series, rules, start_us, window.prices(index), each)
         firing[pattern.id] = pattern
     return firing
 
@@ -175,10 +175,10 @@ def _last_fired(series: Series, before_us: int) -> dict[str, int]:
 
 
 def _pattern(
-    series: Series, rules: EvaluationRules, candle: ClosedCandle, finding: Finding
+    series: Series, rules: EvaluationRules, start_us: int, prices: Prices, finding: Finding
 ) -> Pattern:
     return Pattern(
-        pattern_id(series.instrument, series.timeframe, finding.pattern, candle.start_us),
+        pattern_id(series.instrument, series.timeframe, finding.pattern, start_us),
         series.instrument,
         series.timeframe,
         finding.pattern,
@@ -186,14 +186,10 @@ def _pattern(
         finding.direction,
         finding.confidence,
         alert_level(finding.confidence),
-        candle.close,
-        candle.start_us,
-        candle.start_us + Timeframe.parse(series.timeframe).length_us,
-        candle.open,
-        candle.high,
-        candle.low,
-        candle.close,
-        candle.volume,
+        prices.close,
+        start_us,
+        start_us + Timeframe.parse(series.timeframe).length_us,
+        *prices,
         begin_us=finding.begin_us,
         features=dict(finding.features),
     )

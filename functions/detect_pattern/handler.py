@@ -8,18 +8,19 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from functions.detect_pattern.deliver import Delivery
 from functions.detect_pattern.publish import STAGE, publication, with_state_alerts
 from functions.detect_pattern.state_rules import raise_state_alerts
 from functions.detect_pattern.step import REFRESH_MS, Steps
 from functions.detect_pattern.store import Store
-from functions.detect_pattern.window import ClosedCandle, Window
+from functions.detect_pattern.window import Window
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event
 from shared.errors import PermanentError
 from shared.realtime.pattern_series import Name
+from shared.realtime.watchlist import Watched
 from shared.runtime import metrics
 from shared.wire import events
 from shared.wire.candle import Candle
@@ -27,16 +28,6 @@ from shared.wire.candle_columns import decode_batch
 
 DUE_AT_ONCE: Final = 500
 COUNT_EACH_S: Final = 10
-
-
-class Selection(Protocol):
-    """Selection of instruments: shared.realtime.watchlist.Watched."""
-
-    def refresh(self) -> None:
-        """Read the list if it is due."""
-
-    def selects(self, symbol: str) -> bool:
-        """Tell whether the instrument is evaluated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +40,7 @@ class DetectPattern:
     steps: Steps
     store: Store
     delivery: Delivery
-    watched: Selection | None = None
+    watched: Watched | None = None
     unused_ms: int = 0
 
     def __call__(self, event: Event) -> Outcome:
@@ -66,12 +57,12 @@ class DetectPattern:
     def _candles(self, candles: Sequence[Candle]) -> Outcome:
         now_ms = time.time_ns() // 1_000_000
         self._refresh()
-        series: dict[Name, list[ClosedCandle]] = {}
+        series: dict[Name, list[Candle]] = {}
         for candle in candles:
             if candle.closed and self._selects(candle.instrument):
-                name = (candle.instrument, candle.timeframe)
-                series.setdefault(name, []).append(ClosedCandle.of(candle, now_ms))
-        return self._step({name: Window.of(closed) for name, closed in series.items()}, now_ms)
+                series.setdefault((candle.instrument, candle.timeframe), []).append(candle)
+        windows = {name: Window.of(closed, now_ms) for name, closed in series.items()}
+        return self._step(windows, now_ms)
 
     def _clock(self, event: Event) -> Outcome:
         now_ms = time.time_ns() // 1_000_000

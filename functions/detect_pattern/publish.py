@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Final
 
 from functions.detect_pattern.series import Series
-from functions.detect_pattern.state_rules import Raised, note_emitted
+from functions.detect_pattern.state_rules import note_emitted
 from functions.detect_pattern.step import MAX_TRIES
 from functions.detect_pattern.store import Replacement, Store
 from shared.adapter.app import Outcome
 from shared.adapter.event import OutgoingEvent
+from shared.alerts.event import Alert
 from shared.errors import TransientError
 from shared.realtime.pattern_series import Name
 from shared.runtime import metrics
@@ -32,7 +33,7 @@ def publication(store: Store, changed: Sequence[Series], due: Due, now_ms: int) 
     patterns = [pattern for each in publishing for pattern in each.unpublished.values()]
     outputs = pattern_events(patterns)
     for series in publishing:
-        outputs += [alert_event(*key, body) for key, body in _alerts(series).items()]
+        outputs += map(alert_event, _alerts(series))
 
     def confirmed() -> None:
         with store.group.alone:
@@ -45,11 +46,11 @@ def publication(store: Store, changed: Sequence[Series], due: Due, now_ms: int) 
     return Outcome(outputs, confirmed, show=outputs) if outputs else Outcome()
 
 
-def with_state_alerts(outcome: Outcome, raised: Sequence[Raised], postgres: Postgres) -> Outcome:
+def with_state_alerts(outcome: Outcome, raised: Sequence[Alert], postgres: Postgres) -> Outcome:
     """Add alerts of rules without candles to the outcome."""
     if not raised:
         return outcome
-    outputs = [*outcome.emit, *(alert_event(*each) for each in raised)]
+    outputs = [*outcome.emit, *map(alert_event, raised)]
 
     def confirmed() -> None:
         note_emitted(postgres, raised)
@@ -60,10 +61,11 @@ def with_state_alerts(outcome: Outcome, raised: Sequence[Raised], postgres: Post
     return Outcome(outputs, confirmed, show=outputs)
 
 
-def alert_event(rule_id: str, start_us: int, body: str) -> OutgoingEvent:
+def alert_event(alert: Alert) -> OutgoingEvent:
     """Return the event of an alert, named by its rule and candle."""
-    name, extensions = f"{STAGE}/alert/{rule_id}/{start_us}", {events.RULE: rule_id}
-    return OutgoingEvent(name, events.ALERTS, body.encode(), events.JSON, extensions)
+    name = f"{STAGE}/alert/{alert.rule_id}/{alert.start_us}"
+    extensions = {events.RULE: alert.rule_id}
+    return OutgoingEvent(name, events.ALERTS, alert.body.encode(), events.JSON, extensions)
 
 
 def pattern_events(patterns: Sequence[Pattern]) -> list[OutgoingEvent]:
@@ -81,8 +83,8 @@ def pattern_events(patterns: Sequence[Pattern]) -> list[OutgoingEvent]:
     return outputs
 
 
-def _alerts(series: Series) -> dict[tuple[str, int], str]:
-    return {key: alert.body for key, alert in series.alerts.items() if alert.body}
+def _alerts(series: Series) -> list[Alert]:
+    return [alert for alert in series.alerts.values() if alert.body]
 
 
 def _confirm(store: Store, published: Sequence[Series], due: Due, now_ms: int) -> None:
@@ -101,8 +103,10 @@ def _confirm(store: Store, published: Sequence[Series], due: Due, now_ms: int) -
                 current = series.unpublished.get(id_)
                 if current is not None and current.revision == pattern.revision:
                     del series.unpublished[id_]
-            for key in _alerts(remaining[name]).keys() & series.alerts.keys():
-                series.alerts[key] = replace(series.alerts[key], body="")
+            for alert in _alerts(remaining[name]):
+                key = alert.rule_id, alert.start_us
+                if key in series.alerts:
+                    series.alerts[key] = replace(alert, body="")
             due_ms = due(series, now_ms)
             replacements.append(Replacement(name, read, read.number + 1, series.encode(), due_ms))
         for name, written in store.replace(replacements, now_ms).items():

@@ -8,12 +8,12 @@ Without such rules a clock event costs one lookup in an empty index.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from psycopg import Connection
 
 from functions.detect_pattern.storage import parsed_rule
-from shared.alerts.event import as_event_json
+from shared.alerts.event import Alert, as_event_json
 from shared.alerts.present import Present
 from shared.alerts.rule import Rule
 from shared.stores.postgres import Postgres
@@ -34,16 +34,8 @@ ON CONFLICT (rule_id) DO UPDATE SET
 """
 
 
-class Raised(NamedTuple):
-    """An alert to emit, of a rule that became true at `at_us`."""
-
-    rule_id: str
-    at_us: int
-    body: str
-
-
-def raise_state_alerts(postgres: Postgres, now_us: int) -> list[Raised]:
-    """Evaluate the rules; return the alerts to emit. Raises TransientError.
+def raise_state_alerts(postgres: Postgres, now_us: int) -> list[Alert]:
+    """Evaluate the rules; return the alerts to emit, as of their check. Raises TransientError.
 
     Rules locked by another replica are skipped.
     """
@@ -56,18 +48,18 @@ def raise_state_alerts(postgres: Postgres, now_us: int) -> list[Raised]:
         raised = []
         for id_, _, muted, held, changed_us, body in rows:
             if body is not None:
-                raised.append(Raised(id_, changed_us, body))
+                raised.append(Alert(id_, changed_us, body))
             elif id_ in rules:
                 raised += _evaluated(connection, id_, rules[id_], held, present, muted)
         return raised
 
 
-def note_emitted(postgres: Postgres, raised: Sequence[Raised]) -> None:
+def note_emitted(postgres: Postgres, raised: Sequence[Alert]) -> None:
     """Note that the broker has these alerts. Raises TransientError."""
     with postgres.connection() as connection:
         connection.cursor().executemany(
             "UPDATE alert_states SET body = NULL WHERE rule_id = %s AND changed_us = %s",
-            [(each.rule_id, each.at_us) for each in raised],
+            [(each.rule_id, each.start_us) for each in raised],
         )
 
 
@@ -78,7 +70,7 @@ def _evaluated(
     held: bool | None,
     present: Present,
     muted: bool,
-) -> list[Raised]:
+) -> list[Alert]:
     state = present.holds(rule)
     if state is None or state[0] == held:
         return []
@@ -89,4 +81,4 @@ def _evaluated(
         values |= {} if value is None else {"value": value}
         body = as_event_json(id_, rule, present.now_us, present.now_us, **values)
     connection.execute(_UPSERT, {"id": id_, "holds": holds, "now_us": present.now_us, "body": body})
-    return [] if body is None else [Raised(id_, present.now_us, body)]
+    return [] if body is None else [Alert(id_, present.now_us, body)]

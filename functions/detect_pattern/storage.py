@@ -13,7 +13,7 @@ from psycopg.rows import class_row
 
 from functions.detect_pattern.edges import RuleInForce, RulesInForce
 from functions.detect_pattern.series import Series
-from functions.detect_pattern.window import ClosedCandle, Window
+from functions.detect_pattern.window import Window
 from shared.alerts.event import Alert
 from shared.alerts.grammar import RuleError
 from shared.alerts.rule import Rule
@@ -21,6 +21,7 @@ from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.plan import plan_candles
 from shared.realtime.pattern_series import Name
 from shared.stores.postgres import Postgres
+from shared.wire.candle import Candle
 from shared.wire.patterns import Pattern
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ EPOCH_BITS: Final = 32
 MOST: Final = 5_000
 """Most candles of a series read at once; older corrections are not evaluated again."""
 
+_COLUMNS: Final = sql.SQL(", ").join(sql.Identifier(each.name) for each in fields(Candle))
 _SERIES_OF: Final = sql.SQL("""
 WITH series AS (
     SELECT * FROM unnest(%(instruments)s::text[], %(timeframes)s::text[], %(numbers)s::bigint[])
@@ -39,8 +41,7 @@ WITH series AS (
 """)
 # As many as the state keeps, and all since the newest published pattern.
 _NEWEST: Final = _SERIES_OF + sql.SQL("""
-SELECT series, wanted, start_us, open, high, low, close, volume,
-    buy_volume, sell_volume, notional, trade_count, revision
+SELECT series, wanted, newest.*
 FROM series, LATERAL (
     SELECT least(number + count(*), %(most)s) AS wanted FROM (
         SELECT FROM candles c
@@ -51,34 +52,28 @@ FROM series, LATERAL (
         LIMIT %(most)s
     ) AS later
 ) AS counted, LATERAL (
-    SELECT start_us, open, high, low, close, volume,
-    buy_volume, sell_volume, notional, trade_count, revision FROM candles c
+    SELECT {} FROM candles c
     WHERE (c.instrument, c.timeframe) = (series.instrument, series.timeframe) AND c.closed
     ORDER BY start_us DESC LIMIT wanted
 ) AS newest
-""")
+""").format(_COLUMNS)
 _SINCE: Final = _SERIES_OF + sql.SQL("""
-SELECT series, start_us, open, high, low, close, volume,
-    buy_volume, sell_volume, notional, trade_count, revision
-FROM series, LATERAL (
-    SELECT start_us, open, high, low, close, volume,
-    buy_volume, sell_volume, notional, trade_count, revision FROM candles c
+SELECT series, since.* FROM series, LATERAL (
+    SELECT {} FROM candles c
     WHERE (c.instrument, c.timeframe) = (series.instrument, series.timeframe) AND c.closed
       AND start_us >= number
     ORDER BY start_us DESC LIMIT %(most)s
 ) AS since
-""")
+""").format(_COLUMNS)
 _COLD: Final = """
 SELECT instrument FROM first_ticks WHERE instrument = ANY(%s) AND first_time_us <
     (SELECT 86400000000 * (max(day) + 1 - date '1970-01-01') FROM cold_candle_days)
 """
-_CANDLES: Final = (
-    "SELECT start_us, open, high, low, close, volume,"
-    " buy_volume, sell_volume, notional, trade_count, revision FROM candles"
-    " WHERE instrument = %s AND timeframe = %s AND closed"
-)
-_BETWEEN: Final = _CANDLES + " AND start_us >= %s AND start_us < %s ORDER BY start_us DESC"
-_BEFORE: Final = _CANDLES + " AND start_us < %s ORDER BY start_us DESC LIMIT %s"
+_CANDLES: Final = sql.SQL(
+    "SELECT {} FROM candles WHERE instrument = %s AND timeframe = %s AND closed"
+).format(_COLUMNS)
+_BETWEEN: Final = _CANDLES + sql.SQL(" AND start_us >= %s AND start_us < %s ORDER BY start_us DESC")
+_BEFORE: Final = _CANDLES + sql.SQL(" AND start_us < %s ORDER BY start_us DESC LIMIT %s")
 _PATTERNS: Final = _SERIES_OF + sql.SQL(
     "SELECT {} FROM series JOIN patterns p USING (instrument, timeframe)"
     " WHERE p.start_us >= series.number"
@@ -181,7 +176,7 @@ class Storage:
         first_us = int(series.candles.starts[0])
         with self.postgres.connection() as connection:
             cursor = connection.execute(
-                _BETWEEN + " OFFSET %s LIMIT 1", (*series.name, from_us, first_us, MOST)
+                _BETWEEN + sql.SQL(" OFFSET %s LIMIT 1"), (*series.name, from_us, first_us, MOST)
             )
             return cursor.fetchone() is None
 
@@ -227,7 +222,7 @@ class Storage:
         candles = self._cold.candles(
             plan, *series.name, from_us, before_us, count=count, newest=True
         )
-        return Window.of([ClosedCandle.of(each, 0) for each in candles if each.closed])
+        return Window.of([each for each in candles if each.closed])
 
     def _load_published(
         self,
@@ -307,4 +302,4 @@ def _rows_by_series(
 
 def _window(rows: Iterable[Sequence[Any]]) -> Window:
     """Return stored candles as a window; received at 0, so their grace is over."""
-    return Window.of([ClosedCandle.of_values(row[0], row[1:6], row[6:9], *row[9:]) for row in rows])
+    return Window.of([Candle(*row) for row in rows])

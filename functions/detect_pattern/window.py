@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, cast
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from shared.analysis.candle_series import Bools, Candles, Floats, Ints
 from shared.market.decimals import from_mantissa, to_mantissa
-from shared.wire.candle import Candle
+from shared.wire.candle import DECIMALS, Candle
 
 START, OPEN, HIGH, LOW, CLOSE, VOLUME, REVISION, RECEIVED = range(8)
 BOUGHT, SOLD, TRADES, NOTIONAL = range(8, 12)
@@ -22,63 +22,20 @@ _CONTENT: Final = [OPEN, HIGH, LOW, CLOSE, VOLUME, BOUGHT, SOLD, TRADES, NOTIONA
 _SIZES: Final = [VOLUME, BOUGHT, SOLD]
 _EXACT_FLOAT: Final = 2**53
 _INT64: Final = 2**63
-_WITHDRAWN: Final = (Decimal(0), Decimal(0), Decimal(0), Decimal(0), Decimal(-1))
 
 
-class ClosedCandle(NamedTuple):
-    """A closed candle for evaluation. `received_ms`: wall clock of its arrival.
+class Prices(NamedTuple):
+    """Exact prices and volume of a candle."""
 
-    `notional` is a double.
-
-    A candle whose trades were all cancelled has zero prices and a volume of -1; only its revision
-    counts.
-    """
-
-    start_us: int
     open: Decimal
     high: Decimal
     low: Decimal
     close: Decimal
     volume: Decimal
-    revision: int
-    received_ms: int
-    bought: Decimal = Decimal(0)
-    sold: Decimal = Decimal(0)
-    trades: int = 1
-    notional: float = 0.0
 
-    @classmethod
-    def of(cls, candle: Candle, received_ms: int) -> ClosedCandle:
-        """Take the part of a candle that evaluation needs."""
-        values = (candle.open, candle.high, candle.low, candle.close, candle.volume)
-        flow = (candle.buy_volume, candle.sell_volume, candle.notional)
-        return cls.of_values(
-            candle.start_us, values, flow, candle.trade_count, candle.revision, received_ms
-        )
 
-    @classmethod
-    def of_values(
-        cls,
-        start_us: int,
-        values: Sequence[Decimal],
-        flow: Sequence[Decimal],
-        trade_count: int,
-        revision: int,
-        received_ms: int = 0,
-    ) -> ClosedCandle:
-        """Build from OHLCV, and bought volume, sold volume and notional.
-
-        Without trades the candle is withdrawn.
-        """
-        if not trade_count:
-            return cls(start_us, *_WITHDRAWN, revision, received_ms, trades=0)
-        open_, high, low, close, volume = values
-        bought, sold, notional = flow
-        return cls(
-            *(start_us, open_, high, low, close, volume, revision, received_ms, bought, sold),
-            trades=trade_count,
-            notional=float(notional),
-        )
+_WITHDRAWN: Final[dict[str, Any]] = {**dict.fromkeys(DECIMALS, Decimal(0)), "volume": Decimal(-1)}
+"""Numbers of a candle whose trades were all cancelled: only its revision counts."""
 
 
 @dataclass(slots=True, eq=False)
@@ -95,25 +52,32 @@ class Window:
     volume_scale: int = 0
 
     @classmethod
-    def of(cls, candles: Sequence[ClosedCandle]) -> Window:
-        """Return the candles, highest revision of each start, as a window."""
+    def of(cls, candles: Sequence[Candle], received_ms: int = 0) -> Window:
+        """Return closed candles, highest revision of each start, as a window.
+
+        `received_ms`: wall clock of their arrival.
+        """
         if not candles:
             return cls(np.empty((ROWS, 0), dtype=np.int64))
-        columns = list(zip(*candles, strict=True))
-        price_scale = max(_scale(each) for column in columns[OPEN:VOLUME] for each in column)
-        volume_scale = max(_scale(each) for row in _SIZES for each in columns[row])
+        candles = [each if each.trade_count else replace(each, **_WITHDRAWN) for each in candles]
+
+        def columns(*names: str) -> list[list[Decimal]]:
+            return [[getattr(each, name) for each in candles] for name in names]
+
+        prices = columns("open", "high", "low", "close")
+        sizes = columns("volume", "buy_volume", "sell_volume")
+        price_scale = max(_scale(each) for column in prices for each in column)
+        volume_scale = max(_scale(each) for column in sizes for each in column)
+        volume, *flow = ([to_mantissa(each, volume_scale) for each in column] for column in sizes)
         rows = [
-            columns[START],
-            *(
-                [to_mantissa(each, price_scale) for each in column]
-                for column in columns[OPEN:VOLUME]
-            ),
-            [to_mantissa(each, volume_scale) for each in columns[VOLUME]],
-            columns[REVISION],
-            columns[RECEIVED],
-            *([to_mantissa(each, volume_scale) for each in columns[row]] for row in (BOUGHT, SOLD)),
-            columns[TRADES],
-            np.array(columns[NOTIONAL], dtype=np.float64).view(np.int64).tolist(),
+            [each.start_us for each in candles],
+            *([to_mantissa(each, price_scale) for each in column] for column in prices),
+            volume,
+            [each.revision for each in candles],
+            [received_ms] * len(candles),
+            *flow,
+            [each.trade_count for each in candles],
+            np.array([each.notional for each in candles], dtype=np.float64).view(np.int64).tolist(),
         ]
         unmerged = cls(_narrowest(rows), price_scale, volume_scale)
         if len(candles) == 1:
@@ -134,25 +98,16 @@ class Window:
         """Return the index of the first candle that starts then or later."""
         return int(np.searchsorted(self.starts, start_us))
 
-    def __getitem__(self, index: int) -> ClosedCandle:
-        """Return one candle, exact."""
-        column = self.table[:, index].tolist()
-        open_, high, low, close = (
-            from_mantissa(each, self.price_scale) for each in column[OPEN:VOLUME]
-        )
-        volume, bought, sold = (from_mantissa(column[row], self.volume_scale) for row in _SIZES)
-        return ClosedCandle(
-            *(column[START], open_, high, low, close, volume, column[REVISION], column[RECEIVED]),
-            *(bought, sold, column[TRADES], float(self.notional[index])),
-        )
+    def prices(self, index: int) -> Prices:
+        """Return prices and volume of one candle."""
+        *prices, volume = self.table[OPEN : VOLUME + 1, index].tolist()
+        open_, high, low, close = (from_mantissa(each, self.price_scale) for each in prices)
+        return Prices(open_, high, low, close, from_mantissa(volume, self.volume_scale))
 
     @property
     def notional(self) -> Floats:
         """Sums of price x size, shape [n]."""
         return cast(Floats, self.table[NOTIONAL].astype(np.int64).view(np.float64))
-
-    def __iter__(self) -> Iterator[ClosedCandle]:
-        return (self[index] for index in range(len(self)))
 
     def standing(self) -> Window:
         """Return the candles that have trades."""

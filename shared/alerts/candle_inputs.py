@@ -10,7 +10,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.alerts.terms import Exact, Floats, Inputs, Ints
+from shared.alerts.terms import Exact, Inputs
+from shared.analysis.candle_series import Floats, Ints
 from shared.market.decimals import to_mantissa
 
 

@@ -9,7 +9,8 @@ from typing import Any, Final, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.alerts.terms import INT64, Arithmetic, Bools, Exact, Inputs, Node, Pair, Term
+from shared.alerts.terms import INT64, Arithmetic, Exact, Inputs, Node, Pair, Term
+from shared.analysis.candle_series import Bools
 
 
 class Evaluated(NamedTuple):

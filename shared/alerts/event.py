@@ -19,7 +19,7 @@ _MAX_TITLE: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A rule that fired on a candle. `body`: the event's JSON, empty once emitted."""
+    """A rule that fired on a candle or check. `body`: the event's JSON, empty once emitted."""
 
     rule_id: str
     start_us: int

@@ -22,6 +22,7 @@ from typing import Final
 from shared.alerts import conditions as c
 from shared.alerts import terms as t
 from shared.alerts.grammar import RuleError, parse_condition, target_names
+from shared.analysis.candle_series import Bools
 from shared.market.timeframes import Timeframe
 from shared.wire.feed_status import FeedState
 
@@ -161,7 +162,7 @@ class Rule:
         length_us = Timeframe.parse(timeframe).length_us
         return min(self.condition.need(frame, length_us), MAX_CANDLES)
 
-    def fires(self, inputs: t.Inputs) -> t.Bools:
+    def fires(self, inputs: t.Inputs) -> Bools:
         """Return the candles on which it alerts, shape [n]; a `once` rule, on each candidate."""
         assert self.condition is not None
         holds, rested = self.condition.evaluate(inputs)

@@ -17,14 +17,12 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from shared.analysis.candle_series import Bools, Floats, Ints
 from shared.analysis.indicators import AnyIndicator, Indicator, compute
 from shared.analysis.talib_indicators import DAY_US, TalibIndicator
 from shared.market.decimals import from_mantissa, to_mantissa, to_text
 from shared.market.timeframes import Timeframe
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-Ints = NDArray[np.int64]
 Exact = tuple[NDArray[Any], int]
 """Mantissas, int64 or Python integers, and their scale."""
 

@@ -11,6 +11,7 @@ import numpy as np
 from shared.analysis.candle_series import Candles, Floats
 from shared.analysis.detectors.settings import FEWEST_CANDLES
 from shared.analysis.detectors.tape import Tape
+from shared.analysis.finding import Finding, Findings
 from shared.runtime.settings import Environment
 
 PRICE, VOLUME, VOLATILITY = "price_move", "volume", "volatility"
@@ -18,6 +19,8 @@ PRICE, VOLUME, VOLATILITY = "price_move", "volume", "volatility"
 
 PERIOD: Final = 20
 """Candles that define the baseline; fewer if there are fewer, at least 9."""
+_CONFIDENCE: Final = (0.7, 0.9)
+"""Confidence by severity; anomalies have their own limits, not a minimum of it."""
 
 
 @dataclass(frozen=True)
@@ -67,22 +70,6 @@ class AnomalySettings:
         return self.symbols.get(symbol, self.limits)
 
 
-@dataclass(frozen=True, slots=True)
-class Anomaly:
-    """An unusual candle: `index` in the input, `end_us` its start.
-
-    `kind` price_move, volume or volatility; `direction` +1 or -1 for a move, else 0; `severity` 1,
-    or 2 beyond `strong_move` or twice `z`; `value` the fraction of the moving average, or the z.
-    """
-
-    kind: str
-    index: int
-    end_us: int
-    direction: int
-    severity: int
-    value: float
-
-
 def pattern_of(kind: str, severity: int) -> str:
     """Return the name of an anomaly's pattern."""
     return f"anomaly_{'strong_' if severity > 1 else ''}{kind}"
@@ -93,38 +80,38 @@ PATTERNS: Final = tuple(
 )
 
 
-def anomalies(candles: Candles, first: int, limits: AnomalyLimits) -> list[Anomaly]:
-    """Return the anomalies of candles[first:], by candle, then by kind."""
-    return anomalies_of_many([(candles, first, limits)])[0]
+def anomalies(
+    series: Sequence[tuple[Candles, int]], limits: Sequence[AnomalyLimits]
+) -> list[list[Finding]]:
+    """Return the anomalies of each series' candles[first:]; `limits` are those of each series.
 
-
-def anomalies_of_many(
-    series: Sequence[tuple[Candles, int, AnomalyLimits]],
-) -> list[list[Anomaly]]:
-    """Return the anomalies of each series. A candle is compared with up to 20 before it.
+    A candle is compared with up to 20 before it:
 
     - price_move: the close is beyond `move` of the mean of the previous closes.
 
     - volume, volatility: the volume, or log(high / low), is `z` standard deviations (of the 20
-    before) above their mean; none if they do not vary.
+      before) above their mean; none if they do not vary.
+
+    The direction is +1 or -1 for a move, else 0. Features: `severity` 1, or 2 beyond `strong_move`
+    or twice `z`; `value` the fraction of the moving average, or the z.
     """
-    anomalies: list[list[Anomaly]] = [[] for _ in series]
+    by_series: list[list[Finding]] = [[] for _ in series]
     if not series:
-        return anomalies
-    tape = Tape.of([(candles, first) for candles, first, _ in series], PERIOD + 1)
-    limits = np.array([(each.move, each.strong_move, each.z) for *_, each in series])
-    move, strong_move, z = limits[tape.segment].T
+        return by_series
+    tape = Tape.of(series, PERIOD + 1)
+    move, strong_move, z = np.array([(each.move, each.strong_move, each.z) for each in limits])[
+        tape.segment
+    ].T
     mean, _ = _usual(tape, tape.close)
     deviation = tape.close[tape.at] / mean - 1.0
-    _collect(anomalies, series, tape, PRICE, deviation, move, strong_move)
+    _findings(tape, PRICE, deviation, move, strong_move).add_to(by_series, tape, series)
     for kind, values in ((VOLUME, tape.volume), (VOLATILITY, np.log(tape.high / tape.low))):
         mean, spread = _usual(tape, values)
         varies = spread > 1e-9 * np.abs(mean)
         score = np.where(varies, (values[tape.at] - mean) / np.where(varies, spread, 1.0), 0.0)
-        _collect(anomalies, series, tape, kind, np.maximum(score, 0.0), z, 2 * z)
-    for each in anomalies:
-        each.sort(key=lambda one: (one.index, one.kind))
-    return anomalies
+        score = np.maximum(score, 0.0)
+        _findings(tape, kind, score, z, 2 * z).add_to(by_series, tape, series)
+    return by_series
 
 
 def _usual(tape: Tape, values: Floats) -> tuple[Floats, Floats]:
@@ -145,28 +132,19 @@ def _sum(rows: Floats) -> Floats:
     return total
 
 
-def _collect(
-    anomalies: list[list[Anomaly]],
-    series: Sequence[tuple[Candles, int, AnomalyLimits]],
-    tape: Tape,
-    kind: str,
-    value: Floats,
-    limit: Floats,
-    strong: Floats,
-) -> None:
-    for row in np.flatnonzero(np.abs(value) >= limit).tolist():
-        number = int(tape.segment[row])
-        index = int(tape.at[row] + tape.offset[number])
-        anomalies[number].append(
-            Anomaly(
-                kind=kind,
-                index=index,
-                end_us=int(series[number][0].start_us[index]),
-                direction=int(np.sign(value[row])) if kind == PRICE else 0,
-                severity=2 if abs(value[row]) >= strong[row] else 1,
-                value=round(float(value[row]), 6),
-            )
-        )
+def _findings(tape: Tape, kind: str, value: Floats, limit: Floats, strong: Floats) -> Findings:
+    """Return the candles whose value is beyond the limit."""
+    row = np.flatnonzero(np.abs(value) >= limit)
+    is_strong = np.abs(value[row]) >= strong[row]
+    return Findings(
+        names=(pattern_of(kind, 1), pattern_of(kind, 2)),
+        name=is_strong.astype(np.int64),
+        row=row,
+        begin=tape.at[row],
+        direction=np.sign(value[row]).astype(np.int64) * (kind == PRICE),
+        confidence=np.array(_CONFIDENCE)[is_strong.astype(np.int64)],
+        features={"value": value[row], "severity": np.where(is_strong, 2.0, 1.0)},
+    )
 
 
 def _positive(text: str) -> float:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.analysis.candle_series import Floats, Ints
+import numpy as np
+
+from shared.analysis.candle_series import Candles, Floats, Ints
+from shared.analysis.detectors.tape import Tape
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +49,43 @@ class Findings:
     direction: Ints
     confidence: Floats
     features: Mapping[str, Floats]
+
+    def add_to(
+        self,
+        by_series: Sequence[list[Finding]],
+        tape: Tape,
+        series: Sequence[tuple[Candles, int]],
+        min_confidence: float = 0.0,
+    ) -> None:
+        """Append those that are confident enough to the findings of their series."""
+        confidence = np.round(self.confidence, 4)
+        confident = np.flatnonzero(confidence >= min_confidence)
+        row = self.row[confident]
+        segment = tape.segment[row]
+        end = tape.at[row] + tape.offset[segment]
+        begin = self.begin[confident] + tape.offset[segment]
+        names = list(self.features)
+        columns = [np.round(self.features[name][confident], 6).tolist() for name in names]
+        rows = zip(
+            self.name[confident].tolist(),
+            segment.tolist(),
+            begin.tolist(),
+            end.tolist(),
+            self.direction[confident].tolist(),
+            confidence[confident].tolist(),
+            *columns,
+            strict=True,
+        )
+        for name, number, begin_index, index, direction, sure, *values in rows:
+            start_us = series[number][0].start_us
+            by_series[number].append(
+                Finding(
+                    pattern=self.names[name],
+                    index=index,
+                    begin_us=int(start_us[begin_index]),
+                    end_us=int(start_us[index]),
+                    direction=direction,
+                    confidence=sure,
+                    features=dict(zip(names, values, strict=True)),
+                )
+            )

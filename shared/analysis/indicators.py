@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from shared.analysis.candle_series import Floats
 from shared.analysis.neutral_values import rsi
 from shared.analysis.talib_indicators import TalibIndicator
-
-Floats = npt.NDArray[np.float64]
 
 MAX_INDICATORS: Final = 16
 MIN_PERIOD, MAX_PERIOD = 2, 200

@@ -15,10 +15,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+from shared.analysis.candle_series import Bools, Floats
+
 Series = Mapping[str, Floats]
 Columns = tuple[Floats, ...]
 

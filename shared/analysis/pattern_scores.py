@@ -8,10 +8,8 @@ from itertools import pairwise
 from typing import Final, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from shared.analysis.candle_series import Bools, Floats, Ints
 
 BUCKETS: Final = (0.0, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 1.0)
 """Bounds of the confidence buckets; the last includes both."""
@@ -155,5 +153,5 @@ def wilson(rate: float, n: int) -> tuple[float, float]:
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
-def _mean(values: Sequence[float] | Floats | npt.NDArray[np.bool_]) -> float:
+def _mean(values: Sequence[float] | Floats | Bools) -> float:
     return float(np.mean(values)) if len(values) else float("nan")

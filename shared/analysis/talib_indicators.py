@@ -14,11 +14,9 @@ from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from shared.analysis.candle_series import Floats
 from shared.analysis.neutral_values import with_neutral_values
-
-Floats = npt.NDArray[np.float64]
 
 DAY_US: Final = 86_400_000_000
 MAX_WARM_UP: Final = 8_000

@@ -14,7 +14,7 @@ from functions.detect_pattern.publish import publication
 from functions.detect_pattern.step import REFRESH_MS, Steps
 from functions.detect_pattern.storage import Storage
 from functions.detect_pattern.store import Store
-from functions.detect_pattern.window import ClosedCandle, Window
+from functions.detect_pattern.window import Window
 from functions.persist.busts import BustWriter
 from functions.persist.feeds import FeedWriter
 from functions.persist.group_commit import GroupCommit
@@ -98,7 +98,7 @@ def reference(candles: Iterable[Candle], rules: EvaluationRules = RULES) -> Told
         present = newest.get(each.start_us)
         if present is None or each.revision > present.revision:
             newest[each.start_us] = each
-    window = Window.of([ClosedCandle.of(each, 0) for each in newest.values()])
+    window = Window.of(list(newest.values()))
     fired: dict[str, int] = {}
     told: Told = set()
     requests = [Request("A", window.floats(0, len(window)), 0)] if len(window) else []
@@ -152,11 +152,11 @@ class House:
     def receive(self, candles: Sequence[Candle]) -> Outcome:
         """Deliver closed candles to detect-pattern and persist."""
         self.persist_candles(candles)
-        by_name: dict[Name, list[ClosedCandle]] = {}
+        by_name: dict[Name, list[Candle]] = {}
         for each in candles:
             name = (each.instrument, each.timeframe)
-            by_name.setdefault(name, []).append(ClosedCandle.of(each, self.now_ms))
-        windows = {name: Window.of(some) for name, some in by_name.items()}
+            by_name.setdefault(name, []).append(each)
+        windows = {name: Window.of(some, self.now_ms) for name, some in by_name.items()}
         changed = self.steps.take(self.store, windows, self.now_ms)
         return publication(self.store, changed, self.steps.due, self.now_ms)
 

@@ -15,7 +15,7 @@ from functions.detect_pattern.edges import RuleInForce, raise_alerts
 from functions.detect_pattern.publish import publication
 from functions.detect_pattern.series import Series
 from functions.detect_pattern.store import Read, Store
-from functions.detect_pattern.window import ClosedCandle, Window
+from functions.detect_pattern.window import Window
 from shared.alerts.rule import Frequency, Rule
 from shared.realtime.pattern_series import Name
 from shared.realtime.versioned import pack, unpack
@@ -132,7 +132,7 @@ def test_exact_numbers_are_compared() -> None:
     """A crossing too small for floats alerts."""
     low, high = "75000.00000000000001", "75000.00000000000002"
     rows = [
-        ClosedCandle(n * MINUTE, price, price, price, price, Decimal(1), 1, 0)
+        replace(candle(n, 1), open=price, high=price, low=price, close=price)
         for n, price in enumerate([Decimal(low), Decimal(high)])
     ]
     series = Series("A", "1m", 0, Window.of(rows), judged_us=MINUTE)
@@ -248,7 +248,7 @@ def test_two_workers_that_get_one_timeframe_each_miss_no_alert(house: House) -> 
         return found
 
     other.read = raced  # type: ignore[method-assign]
-    window = Window.of([ClosedCandle.of(candle(9, 120), house.now_ms)])
+    window = Window.of([candle(9, 120)], house.now_ms)
     house.deliver(
         publication(
             other,

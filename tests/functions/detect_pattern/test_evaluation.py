@@ -9,10 +9,11 @@ import pytest
 
 from functions.detect_pattern import storage
 from functions.detect_pattern.series import Series
-from functions.detect_pattern.window import ClosedCandle, Window
+from functions.detect_pattern.window import Window
 from shared.runtime import metrics
 from tests.functions.detect_pattern.house import (
     GRACE_MS,
+    MINUTE,
     NAME,
     RULES,
     House,
@@ -136,13 +137,15 @@ def test_several_series_in_one_event_are_evaluated_together(house: House) -> Non
 @pytest.mark.parametrize("close", [Decimal("1.5"), Decimal(10**25) + Decimal("0.5")])
 def test_the_stored_form_is_read_back(close: Decimal) -> None:
     """A stored series is read back exactly, also empty and beyond 64 bits."""
-    one = ClosedCandle(60, close, close, Decimal("-0.25"), close, Decimal(3), 4, 9)
-    window = Window.of([one, one._replace(start_us=120, revision=5)])
+    one = replace(candle(1, 1), open=close, high=close, low=Decimal("-0.25"), close=close)
+    window = Window.of([one, replace(one, start_us=2 * MINUTE, revision=5)], received_ms=9)
     full = Series("A", "1m", 7, window, 60, whole=False)
     for series in (Series("A", "1m", 7), full):
         read = Series.decode(series.encode())
         assert read is not None
-        assert list(read.candles) == list(series.candles)
+        assert read.candles.table.tolist() == series.candles.table.tolist()
+        assert read.candles.price_scale == series.candles.price_scale
+        assert read.candles.volume_scale == series.candles.volume_scale
         assert replace(read, candles=series.candles) == series
 
 

@@ -10,7 +10,7 @@ import redis
 
 from functions.detect_pattern.group_commit import Candles, GroupCommit
 from functions.detect_pattern.series import Series
-from functions.detect_pattern.window import ClosedCandle, Window
+from functions.detect_pattern.window import Window
 from shared.errors import TransientError
 from tests.functions.detect_pattern.house import RULES, House, candle, reference
 
@@ -82,4 +82,4 @@ def test_an_error_reaches_whom_it_concerns(error: Exception) -> None:
 
 
 def _one(minute: int) -> Candles:
-    return {("A", "1m"): Window.of([ClosedCandle.of(candle(minute, 100), 0)])}
+    return {("A", "1m"): Window.of([candle(minute, 100)])}

@@ -8,7 +8,8 @@ import orjson
 import psycopg
 import pytest
 
-from functions.detect_pattern.state_rules import Raised, note_emitted, raise_state_alerts
+from functions.detect_pattern.state_rules import note_emitted, raise_state_alerts
+from shared.alerts.event import Alert
 from shared.alerts.present import is_true_now
 from shared.alerts.rule import Rule
 from shared.alerts.stored_rules import add_rule, remove_rule
@@ -62,7 +63,7 @@ class World:
             (state,),
         )
 
-    def tick(self, *, emitted: bool = True) -> list[Raised]:
+    def tick(self, *, emitted: bool = True) -> list[Alert]:
         """Advance the clock by a second."""
         self.now_us += SECOND
         raised = raise_state_alerts(self.postgres, self.now_us)
@@ -97,7 +98,7 @@ def test_a_wide_spread_alerts_each_time_it_becomes_wide(world: World) -> None:
     data = orjson.loads(found[2][0].body)["data"]
     assert data["rule"] == "A spread > 0.5"
     assert data["value"] == "0.500000000000000001"
-    assert data["timestamp"] * 1000 == found[2][0].at_us
+    assert data["timestamp"] * 1000 == found[2][0].start_us
 
 
 def test_a_rule_once_alerts_once(world: World) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from fractions import Fraction
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.detect_pattern.window import ClosedCandle, Window
+from functions.detect_pattern.window import BOUGHT, RECEIVED, REVISION, SOLD, TRADES, Window
+from shared.wire.candle import Candle
 
 decimals = st.one_of(
     st.decimals(-1000, 1000, places=2),
@@ -16,25 +18,42 @@ decimals = st.one_of(
     st.integers(-(10**25), 10**25).map(Decimal),
 )
 candles = st.builds(
-    ClosedCandle,
+    Candle,
+    st.just("A"),
+    st.just("1m"),
     st.integers(0, 8).map(lambda minute: minute * 60_000_000),
-    *(decimals,) * 5,
-    st.integers(1, 2**62),
-    st.integers(0, 10),
+    *(decimals,) * 6,
+    st.integers(1, 2**40),
     *(decimals,) * 2,
-    st.integers(0, 2**40),
-    st.floats(min_value=0.001, allow_infinity=False),
+    *(st.just(0),) * 2,
+    revision=st.integers(1, 2**62),
 )
+Content = tuple[object, ...]
 
 
-def content(each: ClosedCandle) -> tuple[object, ...]:
-    """Everything but arrival time and revision."""
-    return (*each[1:6], *each[8:])
+def content(each: Candle) -> Content:
+    """Everything that evaluation needs but arrival time and revision."""
+    prices = (each.open, each.high, each.low, each.close, each.volume)
+    return *prices, each.buy_volume, each.sell_volume, each.trade_count, float(each.notional)
 
 
-def newest(coming: Sequence[ClosedCandle]) -> dict[int, ClosedCandle]:
+def contents(window: Window) -> list[Content]:
+    """The same of every candle of a window."""
+    volume_scale = 10**window.volume_scale
+    return [
+        (
+            *window.prices(n),
+            *(Fraction(row, volume_scale) for row in window.table[[BOUGHT, SOLD], n].tolist()),
+            int(window.table[TRADES, n]),
+            float(window.notional[n]),
+        )
+        for n in range(len(window))
+    ]
+
+
+def newest(coming: Sequence[Candle]) -> dict[int, Candle]:
     """The first candle with the highest revision of each start."""
-    by_start: dict[int, ClosedCandle] = {}
+    by_start: dict[int, Candle] = {}
     for each in coming:
         if each.start_us not in by_start or each.revision > by_start[each.start_us].revision:
             by_start[each.start_us] = each
@@ -42,21 +61,23 @@ def newest(coming: Sequence[ClosedCandle]) -> dict[int, ClosedCandle]:
 
 
 @given(st.lists(st.lists(candles, max_size=5), max_size=5))
-def test_the_highest_revision_of_each_start_counts(batches: list[list[ClosedCandle]]) -> None:
+def test_the_highest_revision_of_each_start_counts(batches: list[list[Candle]]) -> None:
     """The highest revision of each start wins, with the arrival time of its first revision."""
     window = Window.of([])
     arrived: dict[int, int] = {}
-    coming: list[ClosedCandle] = []
-    for batch in batches:
-        before = {each.start_us: each for each in window}
-        changed_us = window.merge(Window.of(batch))
-        for start_us, each in newest(batch).items():
-            arrived.setdefault(start_us, each.received_ms)
+    coming: list[Candle] = []
+    for received_ms, batch in enumerate(batches):
+        before = newest(coming)
+        changed_us = window.merge(Window.of(batch, received_ms))
+        for each in batch:
+            arrived.setdefault(each.start_us, received_ms)
         coming += batch
         after = newest(coming)
-        shown = [(each.start_us, each.revision, content(each)) for each in window]
-        assert shown == [(n, after[n].revision, content(after[n])) for n in sorted(after)]
-        assert [each.received_ms for each in window] == [arrived[start] for start in sorted(after)]
+        starts = sorted(after)
+        assert window.starts.tolist() == starts
+        assert contents(window) == [content(after[start]) for start in starts]
+        assert window.table[REVISION].tolist() == [after[start].revision for start in starts]
+        assert window.table[RECEIVED].tolist() == [arrived[start] for start in starts]
         changed = [
             start
             for start in after
@@ -65,17 +86,26 @@ def test_the_highest_revision_of_each_start_counts(batches: list[list[ClosedCand
         assert changed_us == min(changed, default=None)
     if not window.is_wide:
         read = Window.decode(window.encode(), window.price_scale, window.volume_scale)
-        assert list(read) == list(window)
+        assert read.table.tolist() == window.table.tolist()
 
 
 @given(st.lists(candles, min_size=1, max_size=5))
-def test_detectors_see_the_nearest_doubles(coming: list[ClosedCandle]) -> None:
+def test_detectors_see_the_nearest_doubles(coming: list[Candle]) -> None:
     """Detectors get the nearest double of every usable candle, whatever its neighbours' scale."""
     window = Window.of(coming)
     for index in range(len(window)):
-        candle = window[index]
-        prices = candle[1:5]
-        usable = 0 < candle.low == min(prices) and candle.high == max(prices) and candle.volume >= 0
+        open_, high, low, close, volume = window.prices(index)
+        prices = (open_, high, low, close)
+        usable = 0 < low == min(prices) and high == max(prices) and volume >= 0
         assert window.usable(index, index + 1).tolist() == [usable]
         if usable:
-            assert window.floats(index, index + 1).close.tolist() == [float(candle.close)]
+            assert window.floats(index, index + 1).close.tolist() == [float(close)]
+
+
+def test_a_withdrawn_candle_does_not_stand() -> None:
+    """A candle whose trades were all cancelled counts with its revision only."""
+    price, none = Decimal(7), Decimal(0)
+    numbers = (price, price, price, price, none, none, 0, none, none)
+    window = Window.of([Candle("A", "1m", 60_000_000, *numbers, 0, 0, revision=3)])
+    assert window.table[REVISION].tolist() == [3]
+    assert not len(window.standing())

@@ -1,19 +1,23 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from shared.analysis.anomalies import (
-    AnomalyLimits,
-    AnomalySettings,
-    anomalies,
-    anomalies_of_many,
-)
+from shared.analysis.anomalies import AnomalyLimits, AnomalySettings, anomalies
 from shared.analysis.candle_series import Candles
+from shared.analysis.finding import Finding
 from shared.runtime.settings import Environment, SettingsError
 from tests.shared.analysis.drawn import candles_of, random_candles
 
 LIMITS = AnomalyLimits()
+
+
+def found(candles: Candles, first: int = 0, limits: AnomalyLimits = LIMITS) -> list[Finding]:
+    """Return the anomalies of one series, by candle and name."""
+    (findings,) = anomalies([(candles, first)], [limits])
+    return sorted(findings, key=lambda each: (each.index, each.pattern))
 
 
 def flat(close: float = 100.0, volume: float = 100.0, range_: float = 1.0) -> Candles:
@@ -33,12 +37,15 @@ def flat(close: float = 100.0, volume: float = 100.0, range_: float = 1.0) -> Ca
 )
 def test_a_move_against_the_moving_average(close: float, severity: int, direction: int) -> None:
     """A move of over 2 % from the average is an anomaly, of over 5 % a strong one, both ways."""
-    found = [a for a in anomalies(flat(close), 0, LIMITS) if a.kind == "price_move"]
-    assert [(a.index, a.severity, a.direction) for a in found] == [
-        (30, severity, direction)
+    moves = [each for each in found(flat(close)) if each.pattern.endswith("price_move")]
+    names = ["", "anomaly_price_move", "anomaly_strong_price_move"]
+    assert [(each.index, each.pattern, each.direction) for each in moves] == [
+        (30, names[severity], direction)
     ] * bool(severity)
-    for each in found:
-        assert each.value == pytest.approx(close / 100 - 1, abs=1e-6)
+    for each in moves:
+        assert each.confidence == [0, 0.7, 0.9][severity]
+        assert each.features["severity"] == severity
+        assert each.features["value"] == pytest.approx(close / 100 - 1, abs=1e-6)
 
 
 def test_volume_and_volatility_by_z_score() -> None:
@@ -47,38 +54,43 @@ def test_volume_and_volatility_by_z_score() -> None:
     Both vary by 5 % here.
     """
     for name, usual, kind in (("volume", 100.0, "volume"), ("range_", 1.0, "volatility")):
-        for factor, severity in ((0.1, 0), (1.14, 0), (1.17, 1), (1.29, 1), (1.32, 2)):
-            found = anomalies(flat(**{name: usual * factor}), 0, LIMITS)
-            assert [(a.kind, a.severity) for a in found] == [(kind, severity)] * bool(severity)
+        for factor, pattern in (
+            *((0.1, ""), (1.14, ""), (1.17, f"anomaly_{kind}")),
+            *((1.29, f"anomaly_{kind}"), (1.32, f"anomaly_strong_{kind}")),
+        ):
+            unusual = found(flat(**{name: usual * factor}))
+            assert [(each.pattern, each.direction) for each in unusual] == [(pattern, 0)] * bool(
+                pattern
+            )
 
 
 def test_constant_volume_has_no_z_score() -> None:
     """After constant volume no candle is an anomaly of volume."""
     ones = np.ones(30)
     volume = np.append(np.ones(29), 50.0)
-    found = anomalies(candles_of(ones, ones * 1.01, ones, ones, volume), 0, LIMITS)
-    assert found == []
+    assert found(candles_of(ones, ones * 1.01, ones, ones, volume)) == []
 
 
 def test_anomalies_do_not_repaint() -> None:
     """Anomalies one by one, at once and among other series are equal bit for bit."""
     candles = random_candles(400, 3, 0.02)
-    together = anomalies(candles, 0, LIMITS)
+    together = found(candles)
     alone = []
     for index in range(len(candles)):
         begin = max(0, index - 20)
-        found = anomalies(candles[begin : index + 1], index - begin, LIMITS)
-        alone += [(index, a.kind, a.end_us, a.severity, a.value) for a in found]
-    assert alone == [(a.index, a.kind, a.end_us, a.severity, a.value) for a in together]
-    assert {a.kind for a in together} == {"price_move", "volume", "volatility"}
-    assert min(a.index for a in together) >= 9
+        one = found(candles[begin : index + 1], index - begin)
+        alone += [replace(each, index=index) for each in one]
+    assert alone == together
+    assert {each.pattern.rsplit("_")[-1] for each in together} == {"move", "volume", "volatility"}
+    assert min(each.index for each in together) >= 9
     others = random_candles(100, 4)
     loose = AnomalyLimits(0.001, 0.002, 0.5)
-    assert anomalies_of_many([(others, 50, loose), (candles, 0, LIMITS)]) == [
-        anomalies(others, 50, loose),
+    both = anomalies([(others, 50), (candles, 0)], [loose, LIMITS])
+    assert [sorted(some, key=lambda each: (each.index, each.pattern)) for some in both] == [
+        found(others, 50, loose),
         together,
     ]
-    assert anomalies_of_many([]) == []
+    assert anomalies([], []) == []
 
 
 def test_symbols_may_override_limits() -> None:
