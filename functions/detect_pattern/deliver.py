@@ -1,5 +1,7 @@
 """Alerts to the sinks of their rules: one CloudEvent each, retried by the channel's redelivery.
 
+In a long outage of a sink few of its alerts are retried; the others become dead letters at once.
+
 The address is read on delivery and is in no event, since it may contain a token.
 A sink may get an alert twice, under the same id and source.
 """
@@ -14,6 +16,7 @@ import httpx
 from functions.detect_pattern.storage import Storage
 from shared.adapter.event import Event
 from shared.alerts.event import AlertEvent, checked_sink
+from shared.alerts.retry_budget import RetryBudget
 from shared.errors import PermanentError, TransientError
 from shared.runtime import metrics
 from shared.wire import events
@@ -26,15 +29,21 @@ SOURCE: Final = "/kandle/detect-pattern"
 class Delivery:
     """Posts alerts. `hosts`: allowed hosts of sinks; empty: any."""
 
-    def __init__(self, storage: Storage, hosts: frozenset[str]) -> None:
+    def __init__(
+        self, storage: Storage, hosts: frozenset[str], budget: RetryBudget | None = None
+    ) -> None:
         self._storage = storage
         self._hosts = hosts
         self._slots = threading.BoundedSemaphore(AT_ONCE)
+        self._budget = budget or RetryBudget()
         # No redirects, so that only checked addresses are requested.
         self._client = httpx.Client(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False)
 
     def deliver(self, event: Event) -> None:
-        """Post an alert. Raises TransientError while its sink does not accept it."""
+        """Post an alert. Raises TransientError while its sink does not accept it.
+
+        PermanentError: its sink has been away for long, and enough of its alerts are retried.
+        """
         alert = AlertEvent.decode(event.data())
         url = None if alert.muted else self._storage.sink_of(alert.rule_id)
         if url is None:
@@ -55,11 +64,14 @@ class Delivery:
             with self._client.stream("POST", url, headers=headers, content=event.body) as response:
                 status = response.status_code
         except httpx.HTTPError as error:
-            raise TransientError(f"the sink of rule {alert.rule_id}: {error!r}") from error
+            reason = f"the sink of rule {alert.rule_id}: {error!r}"
+            raise self._budget.failed(event.id, [url], reason) from error
         finally:
             self._slots.release()
         if not 200 <= status < 300:
-            raise TransientError(f"the sink of rule {alert.rule_id} answered {status}")
+            reason = f"the sink of rule {alert.rule_id} answered {status}"
+            raise self._budget.failed(event.id, [url], reason)
+        self._budget.accepted(event.id, [url])
         metrics.ALERTS_DELIVERED.inc()
 
     def _check(self, url: str) -> None:

@@ -84,6 +84,11 @@ class Settings(FromEnvironment):
     drain_s: int = integer("DRAIN_S", 8, 0, 3_600)
 
 
+def address_of(host: str, port: int) -> str:
+    """Return an address as gRPC reads it, with brackets around one of IPv6."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 async def serve(settings: Settings, _: Tracing) -> None:
     """Serve until SIGTERM or SIGINT; then end every call with a status, and the server.
 
@@ -97,7 +102,7 @@ async def serve(settings: Settings, _: Tracing) -> None:
     health_pb2_grpc.add_HealthServicer_to_server(state, server)
     names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
-    address = f"{settings.host}:{settings.port}"
+    address = address_of(settings.host, settings.port)
     try:
         server.add_insecure_port(address)
     except RuntimeError as error:

@@ -27,6 +27,7 @@ from shared.alerts.notifications import (
     at_once,
     chosen,
 )
+from shared.alerts.retry_budget import RetryBudget
 from shared.alerts.rule import Rule
 from shared.errors import PermanentError, TransientError
 from shared.runtime import metrics
@@ -42,13 +43,15 @@ class Notify:
     claims: Claims
     targets: Sequence[Target]
     patience_s: float = PATIENCE_S
+    budget: RetryBudget = field(default_factory=RetryBudget)
     _testing: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, event: Event) -> Outcome:
         """Notify the targets that lack this alert, or test them.
 
         Raises TransientError if one of them does not accept it now; the others are not called
-        again. PermanentError: the rule names an unknown target, and the others have the alert.
+        again. PermanentError: one has been away for long and enough alerts are retried, or the rule
+        names an unknown target; the others have the alert.
         """
         if event.type == events.ALERT_TEST:
             return self._test(event)
@@ -59,19 +62,15 @@ class Notify:
         if alert.muted:
             return Outcome()
         targets, unknown = chosen(self.targets, alert.to)
-        failed = self._deliver(event.id, targets, title, body)
-        if failed:
-            raise TransientError(_listed(failed))
+        self._deliver(event.id, targets, title, body)
         if unknown:
             raise PermanentError("unknown_target", _listed(unknown))
         return Outcome()
 
-    def _deliver(
-        self, event_id: str, targets: Sequence[Target], title: str, body: str
-    ) -> dict[str, str]:
-        """Send it to those that lack it; return the reasons of failures, by name."""
+    def _deliver(self, event_id: str, targets: Sequence[Target], title: str, body: str) -> None:
+        """Send it to those that lack it. Raises TransientError or PermanentError: some still do."""
         if not targets:
-            return {}
+            return
         claimed, busy = self.claims.claim(event_id, [each.digest for each in targets])
 
         def not_sent(target: Target) -> None:
@@ -89,7 +88,13 @@ class Notify:
 
         own_targets = [each for each in targets if each.digest in claimed]
         failed = at_once(own_targets, send, self.patience_s, not_sent)
-        return failed | {each.name: "is being sent" for each in targets if each.digest in busy}
+        names = [each.name for each in own_targets]
+        self.budget.accepted(event_id, [each for each in names if each not in failed])
+        reasons = failed | {each.name: "is being sent" for each in targets if each.digest in busy}
+        if failed:
+            raise self.budget.failed(event_id, failed, _listed(reasons))
+        if reasons:
+            raise TransientError(_listed(reasons))
 
     def _test(self, event: Event) -> Outcome:
         rule = _tested_rule(event)

@@ -19,15 +19,23 @@ _DROPS: Final = 8
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a non-blocking socket. Raises OSError when the address cannot be bound."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    """Return a non-blocking socket, of IPv4 where the name has both kinds; `::` takes both.
+
+    Raises OSError when the address cannot be bound.
+    """
+    candidates = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+    candidates.sort(key=lambda each: each[0] != socket.AF_INET)
+    family, kind, protocol, _name, address = candidates[0]
+    sock = socket.socket(family, kind, protocol)
     try:
         sock.setblocking(False)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
         if hasattr(socket, "SO_REUSEPORT"):
             # Several listeners share the port: the kernel distributes senders among them.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         _grow_buffer(sock)
-        sock.bind((host, port))
+        sock.bind(address)
     except OSError:
         sock.close()
         raise

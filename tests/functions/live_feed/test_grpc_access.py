@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from functions.live_feed.grpc_server import Tokens
+from functions.live_feed.grpc_server import Tokens, address_of
 from shared.adapter.access import AccessRules
 
 TOKEN = "a-token-of-some-length"
@@ -64,3 +65,12 @@ def test_a_call_needs_a_token_if_tokens_are_configured(
     """With tokens a call needs one, and the probe does not."""
     metadata = () if said is None else (("authorization", said),)
     assert asyncio.run(_call(tokens, metadata)) is code
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "::", "localhost"])
+def test_addresses_of_both_kinds_are_served(host: str) -> None:
+    """The server binds addresses of IPv4 and IPv6, and names."""
+    with ThreadPoolExecutor(1) as threads:
+        server = grpc.server(threads)
+        assert server.add_insecure_port(address_of(host, 0)) > 0
+        server.stop(None)

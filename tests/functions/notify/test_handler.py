@@ -16,6 +16,7 @@ from functions.notify.handler import Notify
 from shared.adapter.event import Event
 from shared.alerts.event import as_event_json
 from shared.alerts.notifications import NotificationError, Target, parse_targets
+from shared.alerts.retry_budget import GRACE_S, MOST_RETRIED, RetryBudget
 from shared.alerts.rule import Rule
 from shared.errors import PermanentError, TransientError
 from shared.stores.postgres import Postgres
@@ -105,6 +106,27 @@ def test_an_unreachable_target_is_retried(messenger: Messenger, postgres: Postgr
     with pytest.raises(TransientError, match="json #1"):
         handler(alert())
     assert deliveries(postgres) == []
+
+
+def test_a_service_that_is_away_holds_few_slots(messenger: Messenger, postgres: Postgres) -> None:
+    """In a long outage few alerts are retried; the others become dead letters, sent elsewhere."""
+    other = Messenger()
+    now_s = 0.0
+    targets = parse_targets(f"{other.url()} {messenger.url()}")
+    handler = Notify(Claims(postgres), targets, budget=RetryBudget(lambda: now_s))
+    messenger.status = 503
+    with pytest.raises(TransientError, match="json #2"):
+        handler(alert("first"))
+    now_s = GRACE_S
+    for number in range(MOST_RETRIED + 1):
+        error = TransientError if number < MOST_RETRIED else PermanentError
+        with pytest.raises(error, match="json #2"):
+            handler(alert(f"later {number}"))
+    assert len(other.taken) == MOST_RETRIED + 2
+    messenger.status = 200
+    handler(alert(f"later {MOST_RETRIED}"))
+    assert (len(other.taken), len(messenger.taken)) == (MOST_RETRIED + 2, 1)
+    other.close()
 
 
 def test_a_slow_service_delays_no_other(messenger: Messenger, postgres: Postgres) -> None:

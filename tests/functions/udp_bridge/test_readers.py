@@ -127,3 +127,18 @@ def test_listeners_can_share_a_port(sock: socket.socket) -> None:
     """Several sockets can share a port."""
     with bind("127.0.0.1", sock.getsockname()[1]) as other:
         assert other.getsockname() == sock.getsockname()
+
+
+@pytest.mark.parametrize(
+    ("host", "senders"),
+    [("::1", ("::1",)), ("::", ("::1", "127.0.0.1")), ("localhost", ("127.0.0.1",))],
+)
+@both
+def test_datagrams_come_by_ipv6(make: Make, host: str, senders: tuple[str, ...]) -> None:
+    """An address of IPv6 takes datagrams, `::` those of both kinds, and a name of both IPv4."""
+    with bind(host, 0) as bound:
+        for sender in senders:
+            family = socket.AF_INET6 if ":" in sender else socket.AF_INET
+            with socket.socket(family, socket.SOCK_DGRAM) as client:
+                client.sendto(sender.encode(), (sender, bound.getsockname()[1]))
+        assert read_all(make(bound)) == [sender.encode() for sender in senders]
