@@ -24,6 +24,7 @@ from shared.inputs.line import Number, price_of, read_trade_id, size_of
 from shared.lake.plan import plan_ticks
 from shared.market.instruments import NO_MARKET, Market
 from shared.reading.ranges import rows_of_range
+from shared.stores.planes import as_narrow
 from shared.wire import busts
 from shared.wire.busts import Bust
 from shared.wire.instrument_table import Entries, Entry
@@ -164,8 +165,8 @@ def _row(source: str, bust: Bust, trade: Rows, flag: int) -> Ticks:
         source,
         Entries.of(Entry(bust.instrument, price.scale, size.scale, 1, market)),
         trade.time_us,
-        np.array([price.mantissa]),  # of objects beyond 64 bits
-        np.array([size.mantissa]),
+        as_narrow(np.array([price.mantissa], dtype=object)),
+        as_narrow(np.array([size.mantissa], dtype=object)),
         trade.side,
         trade.kind,
         trade.trade_id,

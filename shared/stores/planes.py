@@ -108,12 +108,12 @@ def from_deltas(first: int, planes: bytes, count: int) -> Column:
 
 
 def as_narrow(values: Column) -> Column:
-    """Return int64[n] where 64 bits hold the values."""
-    if values.dtype != object or not len(values):
+    """Return int64[n] where 64 bits hold the values, else object[n]."""
+    if values.dtype == np.int64 or not len(values):
         return values.astype(np.int64)
-    if min(values) >= -(1 << 63) and max(values) < 1 << 63:
+    if int(values.min()) >= -(1 << 63) and int(values.max()) < 1 << 63:
         return values.astype(np.int64)
-    return values
+    return values.astype(object)
 
 
 def _is_narrow(values: Column) -> bool:

@@ -50,7 +50,7 @@ def _is_narrow(segment: Segment) -> bool:
     """Tell whether 64 bits hold every value and every difference between two."""
     n = segment.tick_count
     return (
-        len(segment.size) <= 8 * n
+        (len(segment.size) < 8 * n or (len(segment.size) == 8 * n and max(segment.size[:n]) < 0x80))
         and all(-NARROW < first < NARROW for first in segment.firsts)
         and all(
             len(planes) < 8 * n

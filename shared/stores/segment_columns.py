@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from shared.stores.planes import (
     Column,
+    as_narrow,
     from_deltas,
     from_planes,
     from_signed_planes,
@@ -139,11 +140,10 @@ class Segment:
         )
         kind = _small(self.trade_id_kind, n)
         texts = self.trade_id_text
-        size = from_planes(self.size, n)
         return Columns(
             time,
             price,
-            size if size.dtype == object else size.astype(np.int64),
+            as_narrow(from_planes(self.size, n)),
             _small(self.side, n).astype(np.uint8),
             _small(self.flags, n).astype(np.uint8),
             kind.astype(np.uint8),

@@ -90,6 +90,21 @@ def test_prices_are_those_of_trades_that_count(house: House) -> None:
     assert older["price"] == 100
 
 
+def test_corrections_of_18_decimals_are_stored_exactly(house: House) -> None:
+    """Corrections of one event keep their digits, beside one beyond an int64."""
+    stored(house, [TICK._replace(number=n, time_us=START_US + n) for n in (1, 2, 3)])
+    prices = ["9.500000000000000001", "-0.93", "88.610000000000000001"]
+    said = [
+        Bust("A", None, str(n), 0, True, price, price.lstrip("-"), START_US + n, n, b"bust")
+        for n, price in enumerate(prices, 1)
+    ]
+    BustWriter(house.postgres)("busts", "udp-2", FORMAT_SCANNER, said)
+    ticks = house.get("/api/ticks/A", **{"from": "0"}).json()["ticks"]
+    assert [(each["p"], each["s"]) for each in ticks if each["ended"] is None] == [
+        (price, price.lstrip("-")) for price in prices
+    ]
+
+
 def test_flags_of_a_trade_are_listed_and_apply_on_reading(house: House) -> None:
     """A trade's flags are listed, and apply to candles made of several slices."""
     extreme = TICK._replace(time_us=START_US + 1, price=999, number=2)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import psycopg
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.stores.planes import (
@@ -45,9 +45,11 @@ def test_signed_values_survive_encoding(values: list[int]) -> None:
 
 
 @given(st.lists(st.integers(0, 10**30), max_size=40))
+@example([2**63, 1])
 def test_unsigned_values_survive_encoding(values: list[int]) -> None:
-    """Values of zero and above are read back."""
-    assert from_planes(to_planes(column(values)), len(values)).tolist() == values
+    """Values of zero and above are read back, also those between 63 and 64 bits."""
+    back = from_planes(to_planes(column(values)), len(values))
+    assert back.tolist() == as_narrow(back).tolist() == values
 
 
 def test_a_column_takes_the_bytes_that_its_largest_value_needs() -> None:

@@ -62,6 +62,15 @@ def test_rows_of_many_segments_equal_single_decoding(wide: bool) -> None:
         assert in_order(found, field.name) == in_order(expected, field.name), field.name
 
 
+def test_sizes_of_63_to_64_bits_are_read_back() -> None:
+    """A size of 9.5 with 18 decimals, beyond an int64 and within 64 bits, is read back."""
+    ticks = columns([each._replace(source="u") for each in generated(1, 3, 60_000_000)], "A")
+    size = [9_500_000_000_000_000_001, 0, 2**64 - 1]
+    some = list(segments([("e", replace(ticks, size=np.array(size, dtype=object)))]))
+    for rows in (one_by_one(some, "A"), rows_of_instrument(some, "A")):
+        assert sorted(rows.size.tolist()) == sorted(size)
+
+
 def test_batches_are_all_segments_in_order_of_bounded_size() -> None:
     """Batches have all segments in order and a bounded number of ticks.
 
