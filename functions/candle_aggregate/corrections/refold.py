@@ -188,19 +188,23 @@ class Refold:
         folds: KeyedRecords,
         busts: Set[tuple[str, int]],
     ) -> KeyedRecords:
-        """Withdraw longer candles whose last base candle lost all of its trades."""
+        """Withdraw longer candles whose last base candle lost all of its trades.
+
+        One that has an open base candle loses its fold, and is published when that closes.
+        """
         of_open = {
             (name, timeframe.start_us(start_us))
             for (name, start_us), revision_us in self._view.base.items()
             if not revision_us
         }
         emptied = {(name, timeframe.start_us(start_us)) for name, start_us in busts}
-        emptied -= {*folds.keys(self._names)} | of_open
-        published = [*live_closed(session, timeframe.name, emptied)]
+        emptied -= {*folds.keys(self._names)}
+        to_withdraw = emptied - of_open
+        published = [*live_closed(session, timeframe.name, to_withdraw)]
         published += [
             candle
             for candle in self._stored.get(timeframe.name, ())
-            if (candle.instrument, candle.start_us) in emptied
+            if (candle.instrument, candle.start_us) in to_withdraw
         ]
         for name, start_us in sorted(emptied):
             block = Block(timeframe.name, start_us)
@@ -209,7 +213,7 @@ class Refold:
                 void = Records.empty(1)
                 void.data["flags"] = live.data["flags"] & CLOSED
                 session.put(block, [name], void)
-        return withdrawn(self._connection, timeframe.name, emptied, published, self._names)
+        return withdrawn(self._connection, timeframe.name, to_withdraw, published, self._names)
 
     def _is_requested(self, name: str, start_us: int) -> bool:
         """Tell whether a base candle lies in a requested interval."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from functions.candle_aggregate.corrections.repair import repair
 from shared.market.timeframes import parse_ladder
 from shared.realtime.readers import LiveState
 from shared.wire.ticks import VOLUME_ONLY
@@ -147,6 +148,18 @@ def test_a_candle_of_cancelled_trades_alone_is_withdrawn_and_may_come_back(
     world.ship([trade(401, 9_003, 300)])
     finish(world)
     assert world.stored()["A", "1m", BEGIN_US + 6 * MINUTE]["trade_count"] == 1
+
+
+def test_a_cancel_leaves_the_longer_candle_whose_only_other_minute_is_open(world: World) -> None:
+    """A cancel of a closed minute's only trade leaves the longer candle, beside an open minute."""
+    alone = trade(400, 9_000, 500)
+    world.ship(trades(0, 3))
+    world.ship([alone, trade(500, 9_002, 100)])
+    assert not world.live()["A", "1m", BEGIN_US + 8 * MINUTE].closed
+    world.bust(alone)
+    assert world.deliver(lambda: repair(world.context))
+    finish(world)
+    assert world.stored()["A", "5m", BEGIN_US + 5 * MINUTE]["trade_count"] == 1
 
 
 def test_a_cancel_before_its_trade_waits_for_it(world: World) -> None:
