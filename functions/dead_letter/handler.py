@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 
-import nats
 from nats.aio.client import Client
 from nats.js.errors import NoStreamResponseError
 
@@ -14,7 +13,7 @@ from shared.adapter.event import Event
 from shared.errors import TransientError
 from shared.runtime import metrics
 from shared.runtime.dead_letters import STREAM, DeadLetters
-from shared.runtime.jetstream import credentials, translated
+from shared.runtime.jetstream import connect, translated
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +63,7 @@ class Keep:
             if self._client is None:
                 with translated():  # the client retries forever, including its first connection
                     async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                        client = await nats.connect(
-                            self._url, **credentials(self._url), max_reconnect_attempts=-1
-                        )
+                        client = await connect(self._url)
                 try:
                     letters = DeadLetters(client.jetstream())
                     await letters.ensure(self._max_age_s, self._replicas)

@@ -32,6 +32,8 @@ from shared.schema import candles_pb2
 from shared.wire.candle import Candle
 
 _PATIENCE_S: Final = 5.0
+_REFUSED_S: Final = 1.0
+"""Patience while NATS refuses: a probe soon learns why."""
 _EXPIRE_EACH_S: Final = 60.0
 MOST_REPLAYED: Final = 100_000
 """Messages that are read again for a client that comes back: a few seconds of work."""
@@ -62,6 +64,7 @@ class Hub:
         self._clients: dict[str, set[Subscriber]] = {}
         self._expected: Counter[str] = Counter()
         self._task: asyncio.Task[None] | None = None
+        self._failure = ""
         self._caught_up = asyncio.Event()
         self._replaying = asyncio.Lock()
         self._catch_up_to = 0
@@ -88,9 +91,11 @@ class Hub:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._follow(), name="live-feed hub")
         try:
-            await asyncio.wait_for(self._caught_up.wait(), _PATIENCE_S)
+            patience_s = _REFUSED_S if self._failure else _PATIENCE_S
+            await asyncio.wait_for(self._caught_up.wait(), patience_s)
         except TimeoutError:
-            raise TransientError("the live stream in NATS is not reached yet") from None
+            because = f": {self._failure}" if self._failure else ""
+            raise TransientError(f"the live stream in NATS is not reached yet{because}") from None
 
     async def close(self) -> None:
         """Stop following."""
@@ -223,6 +228,7 @@ class Hub:
             try:
                 if not self._caught_up.is_set():  # else go on: the snapshot has only the newest
                     await self._catch_up()
+                self._failure = ""
                 async for batch in self._stream.follow(self.seq):
                     if not batch:
                         self._forget()
@@ -231,6 +237,10 @@ class Hub:
                     self._set_if_caught_up()
                     await self._republish()
                     self._expire()
+            except TransientError as error:
+                log.warning("the live stream is not followed: %s", error)
+                self._failure = str(error)
+                await asyncio.sleep(0.5)
             except Exception:
                 # Whatever the error, clients stay connected and the stream has the messages.
                 log.exception("following the live stream failed, restarting")

@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import nats
 import nats.errors
 import orjson
 from nats.aio.client import Client
@@ -41,7 +40,7 @@ from shared.realtime import channels as live
 from shared.realtime.leases import ALL
 from shared.runtime import metrics
 from shared.runtime.dead_letters import DeadLetter, DeadLetters
-from shared.runtime.jetstream import credentials, ensure_stream, translated
+from shared.runtime.jetstream import connect, ensure_stream, translated
 from shared.runtime.settings import FromEnvironment, integer
 
 log = logging.getLogger(__name__)
@@ -249,14 +248,7 @@ class LiveStream:
     async def _stream(self) -> JetStreamContext:
         async with self._lock:
             if self._client is None or self._client.is_closed:
-                client = await nats.connect(
-                    self._url,
-                    **credentials(self._url),
-                    connect_timeout=5,
-                    max_reconnect_attempts=-1,
-                    reconnect_time_wait=0.2,
-                    allow_reconnect=True,
-                )
+                client = await connect(self._url)
                 try:
                     await self._make(client.jetstream())
                 except BaseException:

@@ -42,12 +42,12 @@ class Ingress:
     def __init__(
         self,
         intakes: Mapping[str, Intake],
-        is_ready: Callable[[], bool],
+        why_unready: Callable[[], str],
         read_stats: Callable[[], Awaitable[dict[str, Any]]],
         warnings: LoudWarnings,
     ) -> None:
         self._intakes = intakes
-        self._is_ready = is_ready
+        self._why_unready = why_unready
         self._read_stats = read_stats
         self._warnings = warnings
 
@@ -97,9 +97,9 @@ class Ingress:
         if path == "/healthz":
             await _answer(send, 200, b"ok\n", _TEXT)
         elif path == "/readyz":
-            ready = self._is_ready()
-            text = b"ready\n" if ready else b"not every trigger is subscribed yet\n"
-            await _answer(send, 200 if ready else 503, text, _TEXT)
+            reason = self._why_unready()
+            text = f"{reason or 'ready'}\n".encode()
+            await _answer(send, 503 if reason else 200, text, _TEXT)
         elif path == "/stats":
             await _answer(send, 200, orjson.dumps(await self._read_stats()), _JSON)
         elif path == "/metrics":

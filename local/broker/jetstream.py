@@ -40,6 +40,8 @@ class JetStream:
         self._url = url
         self._on_lost = on_lost
         self._on_back = on_back
+        self.failure = ""
+        """The newest failure of the connection, perhaps over."""
         self.client = Client()
         self._publishing = self.client.jetstream(timeout=PUBLISH_SECONDS)
 
@@ -63,7 +65,7 @@ class JetStream:
             reconnect_time_wait=RECONNECT_SECONDS,  # type: ignore[arg-type]  # a float does
             connect_timeout=2,
             ping_interval=10,
-            error_cb=self._ignore,
+            error_cb=self._note,
             disconnected_cb=self._on_lost,
             reconnected_cb=self._on_back,
         )
@@ -103,6 +105,5 @@ class JetStream:
                 await self.client.flush(timeout=1)
         await self.client.close()
 
-    async def _ignore(self, error: Exception) -> None:
-        # the client logs every failed reconnect; readiness and responses report it
-        pass
+    async def _note(self, error: Exception) -> None:
+        self.failure = str(error) or type(error).__name__

@@ -70,7 +70,7 @@ class BrokerProcess:
         http = HttpClient()
         self._wire(http)
         intakes = {f"/{key}": intake for key, intake in self._intakes.items()}
-        app = Ingress(intakes, lambda: self._subscribed, self._read_stats, self._warnings)
+        app = Ingress(intakes, self._why_unready, self._read_stats, self._warnings)
         server = _Server(
             uvicorn.Config(
                 app,
@@ -189,6 +189,12 @@ class BrokerProcess:
             self._intakes[key].open = False
             self._times_lost += 1
             self._is_back.set()
+
+    def _why_unready(self) -> str:
+        if self._subscribed:
+            return ""
+        failure = self._jetstream.failure
+        return f"not every trigger is subscribed yet{failure and f'; NATS_URL: {failure}'}"
 
     async def _lost(self) -> None:
         self._times_lost += 1

@@ -17,7 +17,7 @@ from pyiceberg.expressions import (
 from pyiceberg.expressions.literals import literal
 
 from shared.errors import TransientError
-from shared.stores.s3 import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, REGION, S3Access
+from shared.stores.s3 import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, REGION, S3Access, hint
 
 
 def file_io(access: S3Access) -> dict[str, str]:
@@ -58,4 +58,4 @@ def translated() -> Iterator[None]:
     except FileNotFoundError as error:
         raise TransientError(f"an object of the lake is missing: {error}") from error
     except (OSError, pa.ArrowException) as error:
-        raise TransientError(f"object storage is away: {error}") from error
+        raise TransientError(f"object storage is away: {error}{hint(error)}") from error

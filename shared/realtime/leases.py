@@ -62,6 +62,7 @@ class Selection:
 
 
 NOBODY: Final = Selection()
+_EVERYBODY: Final = Selection((ALL, f"{live.CANDLES}:{ALL}:{ALL}"))
 
 
 class Watched:
@@ -80,7 +81,11 @@ class Watched:
         return self.all_of((shard,))[shard]
 
     def all_of(self, shards: Iterable[int]) -> dict[int, Selection]:
-        """Return the watched names of shards; while Redis is away, the last known for one lease."""
+        """Return the watched names of shards.
+
+        While Redis is away, the last known for one lease. After a pause longer than that, in which
+        nothing was to be shown, it is all names for one lease: new ones are not known.
+        """
         now, requested = self._clock(), set(shards)
         is_stale = now - self._read_s >= READ_EACH_S or not requested <= self._read.keys()
         read = self._read
@@ -98,6 +103,8 @@ class Watched:
                     pipeline.hgetall(key(shard))
                 replies = cast(list[dict[bytes, bytes]], pipeline.execute())
         except TransientError:
+            if not self._pause_s and LEASE_MS / 1000 <= now - self._read_s < math.inf:
+                self._read, self._read_s = dict.fromkeys(shards, _EVERYBODY), now
             self._pause_s = min(RETRY_S, max(READ_EACH_S, 2 * self._pause_s))
             self._again_s = self._clock() + self._pause_s
             return self._read

@@ -1,18 +1,22 @@
-"""JetStream: credentials, errors of NATS as TransientError, and streams made or updated."""
+"""JetStream: connections, errors of NATS as TransientError, and streams made or updated."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 import nats.errors
+from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
 from nats.js.errors import BadRequestError
 
 from shared.errors import TransientError
+
+log = logging.getLogger(__name__)
 
 _NAME_IN_USE: Final = 10058
 
@@ -23,6 +27,34 @@ def credentials(url: str) -> dict[str, Any]:
     if parts.password is None:
         return {} if parts.username is None else {"token": unquote(parts.username)}
     return {"user": unquote(parts.username or ""), "password": unquote(parts.password)}
+
+
+async def connect(url: str) -> Client:
+    """Return a client that reconnects forever, also while it connects first.
+
+    Raises TransientError: the server refuses it, as with a wrong password.
+    """
+    client, is_first = Client(), True
+
+    async def note(error: Exception) -> None:
+        if is_first and type(error) is nats.errors.Error:  # what the server says
+            raise TransientError(f"NATS refuses (see NATS_URL): {error}") from error
+        log.warning("NATS: %r", error)
+
+    try:
+        await client.connect(
+            url,
+            **credentials(url),
+            connect_timeout=5,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.2,  # type: ignore[arg-type]  # a float does
+            error_cb=note,
+        )
+    except BaseException:
+        await client.close()
+        raise
+    is_first = False
+    return client
 
 
 @contextmanager

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import select
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, LiteralString, TypeVar
+from typing import Any, Final, LiteralString, Self, TypeVar
 
 import psycopg
 from psycopg import Connection, IsolationLevel, errors
@@ -24,6 +24,9 @@ CONNECT_TIMEOUT_S: Final = 5
 ANSWER_WITHIN_S: Final = 30.0
 """Of one statement. An event that waits longer would be delivered again meanwhile."""
 _JUST_S: Final = 0.25
+_REFUSED_WAIT_S: Final = 1.0
+"""Wait for the first connection once the server refused it: a probe soon learns why."""
+_REFUSAL: Final = "FATAL:"
 
 R = TypeVar("R")
 
@@ -39,6 +42,19 @@ class BoundedConnection(Connection):
     answer_within_s: float | None = ANSWER_WITHIN_S
     answered_s = -math.inf
     """When the server answered last, by the monotonic clock."""
+
+    @classmethod
+    def connect(  # type: ignore[override]
+        cls, conninfo: str = "", *, note: Callable[[str], object] = len, **kwargs: Any
+    ) -> Self:
+        """Connect. `note` gets the reason of a failure, which the pool only logs, or ""."""
+        try:
+            connection = super().connect(conninfo, **kwargs)
+        except psycopg.OperationalError as error:
+            note(str(error))
+            raise
+        note("")
+        return connection
 
     def wait(self, gen: PQGen[R], interval: float = 0.1, timeout: float | None = None) -> R:
         """Wait for the server's answer. Raises OperationalError."""
@@ -73,6 +89,7 @@ class Postgres:
             timeout=CONNECT_TIMEOUT_S,
             reconnect_timeout=CONNECT_TIMEOUT_S,  # give up soon: the next use begins anew
             kwargs={
+                "note": self._note,
                 "connect_timeout": CONNECT_TIMEOUT_S,
                 "application_name": "kandle",
                 "options": limits.options,
@@ -86,13 +103,18 @@ class Postgres:
             open=False,
         )
         self._migrated = not migrates
+        self._failure, self._has_connected = "", False
+
+    def _note(self, failure: str) -> None:
+        self._failure = failure
+        self._has_connected |= not failure
 
     @contextmanager
     def connection(self, isolation: IsolationLevel | None = None) -> Iterator[Connection]:
         """Yield a connection in a transaction, committed at the end. Raises TransientError."""
-        with translated():
+        with translated(), self._named():
             self._pool.open()
-            with self._pool.connection() as connection:
+            with self._pool.connection(self._patience_s()) as connection:
                 if not self._migrated:
                     connection.answer_within_s = None  # an index of many rows takes its time
                     connection.execute(
@@ -111,6 +133,21 @@ class Postgres:
                     if isolation is not None:
                         connection.rollback()
                         connection.isolation_level = None
+
+    def _patience_s(self) -> float:
+        is_refused = _REFUSAL in self._failure and not self._has_connected
+        return _REFUSED_WAIT_S if is_refused else CONNECT_TIMEOUT_S
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Name the reason why the pool has no connection."""
+        try:
+            yield
+        except PoolTimeout as error:
+            if not self._failure:
+                raise
+            setting = " (see DATABASE_URL)" if _REFUSAL in self._failure else ""
+            raise PoolTimeout(f"{error}: {self._failure}{setting}") from error
 
     @contextmanager
     def autocommit(self) -> Iterator[Connection]:

@@ -102,4 +102,11 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (BotoCoreError, ClientError, OSError) as error:
-        raise TransientError(f"object storage is away, or refuses: {error}") from error
+        raise TransientError(f"object storage is away, or refuses: {error}{hint(error)}") from error
+
+
+def hint(error: Exception) -> str:
+    """Name the settings behind a refused request."""
+    refusals = ("AccessDenied", "ACCESS_DENIED", "InvalidAccessKeyId", "SignatureDoesNotMatch")
+    is_refused = any(each in str(error) for each in refusals)
+    return " (see AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)" if is_refused else ""

@@ -112,5 +112,31 @@ def test_leases_stay_valid_while_redis_is_away(valkey: redis.Redis) -> None:
     now_s += RETRY_S
     assert watched.of(last).selects("C")
     watched._client = nowhere
-    now_s += LEASE_MS / 1000
+    for _ in range(8):
+        now_s += RETRY_S
+        watched.of(other)
     assert not watched.of(other)
+
+
+def test_a_slow_redis_hides_no_trade_after_a_pause(valkey: redis.Redis) -> None:
+    """A read that fails after a pause shows all names for one lease, old and new; then none."""
+    now_s = 0.0
+    shard, nowhere = shard_of("A", SHARDS), connect("redis://127.0.0.1:1")
+    watched = Watched(nowhere, lambda: now_s)
+    assert not watched.of(shard), "nothing is known yet"
+    now_s += RETRY_S
+    watched._client = valkey
+    assert not watched.of(shard)
+    watched._client = nowhere
+    now_s += LEASE_MS / 1000
+    selection = watched.of(shard)
+    assert selection.selects("A")
+    assert selection.shows("1m", "A")
+    now_s += LEASE_MS / 1000 - RETRY_S
+    assert watched.of(shard)
+    now_s += RETRY_S
+    assert not watched.of(shard)
+    watched._client = valkey
+    now_s += RETRY_S
+    Leases(valkey, SHARDS).renew(["A"], 1)
+    assert watched.of(shard).selects("A")

@@ -1,0 +1,100 @@
+"""Stores that refuse a password: the error says so, and names the setting."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import urlsplit
+
+import pytest
+from pyiceberg.io.pyarrow import PyArrowFileIO
+
+from functions.dead_letter.handler import Keep
+from functions.live_feed.hub import Hub
+from functions.live_feed.stream import Limits, LiveStream
+from local.broker.jetstream import JetStream
+from shared.errors import TransientError
+from shared.lake.access import file_io
+from shared.lake.access import translated as of_lake
+from shared.stores.postgres import Postgres
+from shared.stores.redis import connect
+from shared.stores.redis import translated as of_redis
+from shared.stores.s3 import ObjectStore, S3Access
+
+
+def with_password(url: str, password: str) -> str:
+    parts = urlsplit(url)
+    host = f"{parts.username or ''}:{password}@{parts.hostname}:{parts.port}"
+    return parts._replace(netloc=host).geturl()
+
+
+def test_postgres(servers: dict[str, str]) -> None:
+    """Postgres' refusal is in the error, from the second check on in time for a probe."""
+    postgres = Postgres(with_password(servers["DATABASE_URL"], "wrong"))
+    refusal = r'password authentication failed for user "kandle" \(see DATABASE_URL\)'
+    with pytest.raises(TransientError, match=refusal):
+        postgres.check()
+    with pytest.raises(TransientError, match=f"after 1.00 sec: .*{refusal}"):
+        postgres.check()
+    postgres.close()
+
+
+def test_postgres_that_is_away() -> None:
+    """Without a server the error says why there is no connection."""
+    postgres = Postgres("postgresql://kandle:x@127.0.0.1:1/kandle")
+    with pytest.raises(TransientError, match="Connection refused"):
+        postgres.check()
+    postgres.close()
+
+
+@pytest.mark.parametrize("password", ["wrong", ""])
+def test_redis(servers: dict[str, str], password: str) -> None:
+    """A wrong password of Redis, and none, are refusals."""
+    client = connect(with_password(servers["REDIS_URL"], password))
+    with pytest.raises(TransientError, match=r"^Redis refuses \(see REDIS_URL\): "), of_redis():
+        client.ping()
+
+
+def test_object_storage(servers: dict[str, str]) -> None:
+    """Object storage that refuses the keys is a refusal, to the lake as well."""
+    access = S3Access(servers["S3_ENDPOINT_URL"], servers["AWS_ACCESS_KEY_ID"], "wrong")
+    setting = r"\(see AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY\)$"
+    with pytest.raises(TransientError, match=setting):
+        list(ObjectStore(access).listing("lake"))
+    with pytest.raises(TransientError, match=setting), of_lake():
+        PyArrowFileIO(file_io(access)).new_input("s3://lake/a").open()
+
+
+def test_nats(servers: dict[str, str]) -> None:
+    """NATS' refusal is in the readiness of live-feed and dead-letter."""
+    url = with_password(servers["NATS_URL"], "wrong")
+
+    async def test() -> None:
+        refusal = r"NATS refuses \(see NATS_URL\): nats: 'Authorization Violation'"
+        with pytest.raises(TransientError, match=refusal):
+            await Keep(url).check()
+        hub = Hub(LiveStream(url, Limits()), 10)
+        with pytest.raises(TransientError, match=refusal):
+            await hub.ready()
+        await hub.close()
+
+    asyncio.run(test())
+
+
+def test_nats_of_the_broker(servers: dict[str, str]) -> None:
+    """The laptop's broker remembers why NATS refuses it, and goes on trying."""
+
+    async def nothing() -> None:
+        pass
+
+    async def test() -> None:
+        jetstream = JetStream(with_password(servers["NATS_URL"], "wrong"), nothing, nothing)
+        connecting = asyncio.create_task(jetstream.connect())
+        async with asyncio.timeout(60):
+            while not jetstream.failure:  # noqa: ASYNC110 - no event tells it
+                await asyncio.sleep(0.01)
+        assert "Authorization Violation" in jetstream.failure
+        assert not connecting.done()
+        connecting.cancel()
+        await jetstream.close()
+
+    asyncio.run(test())
