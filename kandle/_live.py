@@ -24,8 +24,8 @@ TIMEOUT_S: Final = (10.0, 40.0, 10.0, 10.0)
 
 _NO_CONTENT: Final = 204
 _SLOW: Final = "slow_consumer"
-_NO_HISTORY: Final = "no_history"
-"""Refusal of a replay, as of a server that is away, which no later attempt changes."""
+_NOT_IMPLEMENTED: Final = 501
+"""Refusal of a replay by a server without history: no later attempt changes it."""
 
 E = TypeVar("E")
 
@@ -97,7 +97,7 @@ class Feed(Generic[E]):
 
     def pause_s(self, error: Exception | None) -> float:
         """Return the wait after a disconnect. Raises a first connection's error, or a final one."""
-        is_final = isinstance(error, ApiError) and error.title == _NO_HISTORY
+        is_final = isinstance(error, ApiError) and error.status == _NOT_IMPLEMENTED
         if error is not None and (is_final or not self._was_connected):
             raise error
         log.warning("cut (%s), connecting again", error or "the server ended it")

@@ -8,10 +8,12 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from functions.detect_pattern.group_commit import GroupCommit
+from shared.errors import TransientError
 from shared.market.shards import shard_of
 from shared.realtime.pattern_series import (
     Name,
     adopt,
+    adopted,
     due_key,
     end_unused,
     listed_key,
@@ -65,10 +67,17 @@ class Store:
         self._replace = client.register_script(_REPLACE)
 
     def adopt(self) -> None:
-        """Delete series of another number of shards, once: who starts last decides."""
-        if not self._is_adopted:
+        """Delete series of another number of shards, once: who starts last decides.
+
+        A replica that started earlier with another number raises TransientError from then on: what
+        it wrote would stay behind in shards that nobody reads.
+        """
+        number = adopted(self._client) if self._is_adopted else None
+        if number is None:
             adopt(self._client, self._shards)
             self._is_adopted = True
+        elif number != self._shards:
+            raise TransientError(f"a replica with SHARDS={number} has taken the series over")
 
     def read(self, names: Iterable[Name]) -> dict[Name, Read]:
         """Read series."""

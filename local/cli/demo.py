@@ -50,8 +50,12 @@ async def candle_view(
         rows = [row for each in await asyncio.gather(*map(candles, symbols)) for row in each]
         patterns = (await ask("patterns", limit=_PATTERNS))["patterns"]
         found = [Text(pattern_line(each), no_wrap=True) for each in patterns]
+    except httpx.TimeoutException:
+        return Group(status, f"(the API is slow: no answer within {_TIMEOUT_S:g} s)")
+    except httpx.HTTPStatusError as error:
+        return Group(status, f"(the API answers {error.response.status_code})")
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        return Group(status, f"(the API does not answer yet: {error!r})")
+        return Group(status, f"(the API does not answer: {error!r})")
     if not rows:
         return Group(status, "(no candles yet)")
     title = (

@@ -66,6 +66,13 @@ def name_of(member: bytes) -> Name:
     return instrument, timeframe
 
 
+def adopted(client: redis.Redis) -> int | None:
+    """Return the number of shards that the series are divided among. Raises TransientError."""
+    with translated():
+        number = cast(bytes | None, client.get(_SHARDS))
+    return None if number is None else int(number)
+
+
 def adopt(client: redis.Redis, shards: int) -> None:
     """Delete the series if they were divided among another number of shards: they are stale.
 

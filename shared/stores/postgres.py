@@ -45,15 +45,17 @@ class BoundedConnection(Connection):
 
     @classmethod
     def connect(  # type: ignore[override]
-        cls, conninfo: str = "", *, note: Callable[[str], object] = len, **kwargs: Any
+        cls, conninfo: str = "", *, note: Callable[[str], None] | None = None, **kwargs: Any
     ) -> Self:
         """Connect. `note` gets the reason of a failure, which the pool only logs, or ""."""
         try:
             connection = super().connect(conninfo, **kwargs)
         except psycopg.OperationalError as error:
-            note(str(error))
+            if note is not None:
+                note(str(error))
             raise
-        note("")
+        if note is not None:
+            note("")
         return connection
 
     def wait(self, gen: PQGen[R], interval: float = 0.1, timeout: float | None = None) -> R:

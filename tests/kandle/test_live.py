@@ -28,8 +28,8 @@ def frames(*messages: dict[str, object], id_: str = "") -> Answer:
     return Answer(200, body.encode(), {"Content-Type": "text/event-stream"})
 
 
-def refused(title: str) -> Answer:
-    return Answer(503, json.dumps({"title": title, "detail": f"about {title}"}).encode())
+def refused(title: str, status: int = 503) -> Answer:
+    return Answer(status, json.dumps({"title": title, "detail": f"about {title}"}).encode())
 
 
 def update(text: str, seq: int = 1) -> dict[str, object]:
@@ -38,7 +38,7 @@ def update(text: str, seq: int = 1) -> dict[str, object]:
 
 def test_a_refusal_of_the_first_connection_is_raised(server: HttpReceiver) -> None:
     """A server that refuses at first, for a time or for good, is an error in both clients."""
-    server.answers = [refused("too many clients"), refused("no_history")]
+    server.answers = [refused("too many clients"), refused("no_history", 501)]
     expected = pytest.raises(ApiError, match="503 too many clients: about too many clients")
     with Kandle(live_url=server.url) as kandle, expected:
         next(kandle.messages("ticks:A"))
@@ -57,7 +57,7 @@ def test_a_later_refusal_is_logged_and_one_for_good_is_raised(
 ) -> None:
     """After a connection a refusal is logged with its reason; a replay without history ends."""
     server.answers = [frames(update("x")), refused("the live stream is away"), frames(update("y"))]
-    server.otherwise = refused("no_history")
+    server.otherwise = refused("no_history", 501)
     with caplog.at_level(logging.WARNING, "kandle"), Kandle(live_url=server.url) as kandle:
         messages = kandle.messages("busts:A")
         assert [next(messages)["data"]["reason"] for _ in range(2)] == ["x", "y"]

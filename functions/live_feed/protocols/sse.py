@@ -66,7 +66,7 @@ def sse_endpoint(replica: Replica) -> Callable[[Request], Awaitable[Response]]:
         try:
             session.replay(replay)
         except RequestError as error:
-            status = 503 if error.code in ("too_many_replays", "no_history") else 400
+            status = {"too_many_replays": 503, "no_history": 501}.get(error.code, 400)
             return problem(status, error.code, str(error), 1 if status == 503 else None)
         return _Stream(session, _at_once, clients)
 

@@ -14,11 +14,13 @@ from functions.detect_pattern import handler
 from functions.detect_pattern.deliver import Delivery
 from functions.detect_pattern.handler import DetectPattern
 from shared.adapter.event import Event
+from shared.errors import TransientError
 from shared.market.shards import shard_of
 from shared.realtime.pattern_series import adopt, due_key, end_instrument
 from shared.runtime import metrics
 from shared.wire import events
 from shared.wire.candle import Candle
+from shared.wire.candle_columns import encode_batch
 from tests.functions.detect_pattern.house import House, candle, reference
 
 DAY_MS = 86_400_000
@@ -91,6 +93,26 @@ def test_another_number_of_shards_leaves_no_series_behind(
         assert keys(house) == {series}
         assert house.stored() == house.heard() == reference(candles)
         house.postgres.close()
+
+
+def test_a_replica_of_the_former_shards_writes_no_more(valkey: redis.Redis, database: str) -> None:
+    """While SHARDS changes from replica to replica, the former ones leave nothing behind."""
+    former = House(valkey, database, shards=7)
+    former.tick()
+    former.deliver(former.receive(FALLING[:2]))
+    house = House(valkey, database, shards=2)
+    house.tick()
+    house.deliver(house.receive(FALLING))
+    handle = DetectPattern(
+        former.steps, former.store, Delivery(former.steps.storage, frozenset()), None
+    )
+    with pytest.raises(TransientError, match="SHARDS=2"):
+        handle(Event("t", events.CLOCK, "", {}, b""))
+    with pytest.raises(TransientError, match="SHARDS=2"):
+        handle(Event("c", events.CANDLES, "", {}, encode_batch([candle(9, 100)])))
+    assert keys(house) == {f"{{{shard_of('A', 2)}}}:patterns:series:1m:A".encode()}
+    former.postgres.close()
+    house.postgres.close()
 
 
 def test_replicas_that_start_at_once_delete_nothing_that_one_of_them_began(

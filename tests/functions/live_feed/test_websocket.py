@@ -300,6 +300,18 @@ def test_an_event_stream_refuses_an_unknown_parameter(run: Run) -> None:
     run(test)
 
 
+def test_a_replay_without_history_is_refused_for_good(run: Run) -> None:
+    """A live feed without a history API answers 501 to a replay, which a client does not repeat."""
+
+    async def test(room: Room) -> None:
+        async with serving(room) as address, httpx.AsyncClient(trust_env=False) as client:
+            refused = await client.get(f"http://{address}/sse?channels=ticks:A&replay_from=-1h")
+            assert (refused.status_code, refused.json()["title"]) == (501, "no_history")
+            assert "retry-after" not in refused.headers
+
+    run(test)
+
+
 def test_an_event_has_an_id_once_the_client_has_all_up_to_it(run: Run) -> None:
     """An event has an id only at the end of a snapshot, so that a browser resumes completely."""
 
