@@ -12,8 +12,6 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import numpy as np
-
 from benchmarks import _files
 from benchmarks._measure import rate
 from functions.normalize.assemble_quotes import assemble_quotes
@@ -65,19 +63,6 @@ def plain_reader(message: Mapping[str, Any]) -> Callable[[str], object]:
     return read
 
 
-def batch(format_: int, texts: list[str]) -> RawBatch:
-    """Batch the messages as a bridge does, one a payload."""
-    payloads = [text.encode() for text in texts]
-    return RawBatch(
-        format_,
-        "feed-bench",
-        0,
-        b"".join(payloads),
-        np.array([len(payload) for payload in payloads], dtype=np.int64),
-        np.full(len(payloads), NOW_MS * 1000, dtype=np.int64),
-    )
-
-
 def normalized(raw: RawBatch) -> int:
     """Parse, check and order a batch; return how many records it holds."""
     found = parse(raw, RULES)
@@ -91,7 +76,9 @@ def normalized(raw: RawBatch) -> int:
 def measure(message: Mapping[str, Any]) -> None:
     """Print the line of a format."""
     texts, plain = texts_of(message), plain_reader(message)
-    raw = batch(raw_pb2.Format.Value(f"FORMAT_{message['format']}"), texts)
+    format_ = raw_pb2.Format.Value(f"FORMAT_{message['format']}")
+    payloads = [text.encode() for text in texts]  # one message each, as a bridge batches them
+    raw = RawBatch.of(format_, "feed-bench", 0, payloads, NOW_MS * 1000)
     assert normalized(raw) == MESSAGES
     parsed = rate(lambda: parse(raw, RULES), MESSAGES)
     ordered = rate(lambda: normalized(raw), MESSAGES)

@@ -20,12 +20,14 @@ from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from local.servers.nats import nats
-from local.servers.postgres import postgres
+from local.servers.postgres import postgres as postgres_server
 from local.servers.seaweedfs import seaweedfs
 from local.servers.server import Workspace
 from local.servers.valkey import valkey as valkey_server
+from shared.stores.postgres import Postgres
 from tests.collector import Collector
 from tests.databases import Databases
+from tests.local.broker.subscriber import Subscriber
 from tests.local.servers.running import Running
 from tests.messenger import Messenger
 from tests.platform import running
@@ -132,7 +134,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     workspace = Workspace.at(directory / "data")
     environment: dict[str, str] = {}
     with ExitStack() as stack:
-        for each in (nats, valkey_server, postgres, seaweedfs):
+        for each in (nats, valkey_server, postgres_server, seaweedfs):
             server = Running(each(workspace), workspace.directory(each.__name__))
             environment |= stack.enter_context(server).variables
         with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as connection:
@@ -211,6 +213,22 @@ def database(databases: Databases) -> Iterator[str]:
     url = databases.take()
     yield url
     databases.release(url)
+
+
+@pytest.fixture
+def postgres(database: str) -> Iterator[Postgres]:
+    """A pool of connections to a database of its own."""
+    opened = Postgres(database, size=8)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def subscriber() -> Iterator[Subscriber]:
+    """An HTTP server that records events and gives scripted answers."""
+    started = Subscriber()
+    yield started
+    started.close()
 
 
 @pytest.fixture

@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
-import numpy as np
-
 from local.feeds.files.trades import Trades
-from shared.wire import raw_batch as raw
-from shared.wire.raw_batch import MAX_PAYLOAD_BYTES, RawBatch
+from shared.wire.raw_batch import FORMAT_CSV, MAX_PAYLOAD_BYTES, RawBatch
 
 BATCH_LINES: Final = 20_000
 
@@ -38,14 +35,8 @@ class Numbered:
             chunk.append(line)
             size += len(line) + 1
         payloads.append(b"\n".join(chunk))
-        return RawBatch(
-            raw.FORMAT_CSV,
-            f"import-{self.identity}",
-            self.number * BATCH_LINES,
-            b"".join(payloads),
-            np.array([len(each) for each in payloads], dtype=np.int64),
-            np.full(len(payloads), received_us, dtype=np.int64),
-        )
+        source, sequence = f"import-{self.identity}", self.number * BATCH_LINES
+        return RawBatch.of(FORMAT_CSV, source, sequence, payloads, received_us)
 
 
 def batches(trades: Iterator[Trades], salt: str = "") -> Iterator[Numbered]:

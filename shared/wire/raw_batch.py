@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, cast
 
@@ -54,6 +54,20 @@ class RawBatch:
     payloads: bytes
     lengths: NDArray[np.int64]
     receive_time_us: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls,
+        format_: int,
+        source: str,
+        first_sequence: int,
+        payloads: Sequence[bytes],
+        receive_time_us: int | Sequence[int],
+    ) -> RawBatch:
+        """Return payloads as a batch, all received at one time or each at its own."""
+        lengths = np.array([len(each) for each in payloads], dtype=np.int64)
+        times = np.full(len(payloads), receive_time_us, dtype=np.int64)
+        return cls(format_, source, first_sequence, b"".join(payloads), lengths, times)
 
     def encode(self) -> bytes:
         """Return the RawBatch message."""

@@ -200,11 +200,17 @@ def test_bad_requests_are_problems_that_name_the_parameter(
     for path, status, said in [
         (f"/api/candles/{symbol}?timeframe=8d", 400, "timeframe: timeframe '8d' is too long"),
         (f"/api/candles/{symbol}?timeframe=0s", 400, "timeframe: timeframe '0s'"),
+        (f"/api/candles/{symbol}?from=soon", 400, "from: 'soon'"),
+        (f"/api/candles/{symbol}?limit=0", 400, "limit: '0'"),
+        (f"/api/candles/{symbol}?cursor=x", 400, "cursor:"),
+        (f"/api/candles/{symbol}?form=1", 400, "form: no such parameter"),
         (f"/api/history/{symbol}?limit=10001", 400, "limit: '10001'"),
         (f"/api/history/{symbol}?to=now", 400, "to: 'now'"),
         (f"/prices/{symbol}/history?cursor=abc", 400, "cursor: "),
         (f"/prices/{symbol}?limit=1", 400, "limit: no such parameter"),
         ("/api/candles/NO-SUCH?timeframe=1s", 404, "'NO-SUCH' was ever seen"),
+        ("/api/latest/NO-SUCH", 404, "'NO-SUCH' was ever seen"),
+        ("/api/nothing", 404, "/api/candles/{symbol}"),
         ("/api/history/NO-SUCH", 404, "'NO-SUCH' was ever seen"),
         ("/prices/NO-SUCH", 404, "'NO-SUCH' was ever seen"),
         ("/prices/NO-SUCH/history", 404, "'NO-SUCH' was ever seen"),
@@ -215,6 +221,8 @@ def test_bad_requests_are_problems_that_name_the_parameter(
             "application/problem+json",
         ), path
         assert said in answer.json()["detail"]
+    for path in ("/health", "/ready", "/health/liveness", "/health/readiness", "/metrics"):
+        assert web.get(api + path).status_code == 200
 
 
 def test_rejects_can_be_read_back_by_command(pipeline: dict[str, str]) -> None:

@@ -120,32 +120,6 @@ def test_poison_goes_to_the_dead_letters_and_can_be_replayed(pipeline: dict[str,
     assert eventually(lambda: candles(pipeline["API_URL"], symbol), lambda c: len(c) == 1)
 
 
-def test_the_api_says_what_is_wrong(pipeline: dict[str, str]) -> None:
-    """An unknown symbol or bad parameter is a problem with its name and a fix."""
-    api = pipeline["API_URL"]
-    symbol = fresh_symbol("API")
-    send_udp(pipeline["UDP_ADDR"], [f"{symbol},1,1,{TIME_MS + i * 60_000},,{i}" for i in range(5)])
-    eventually(lambda: candles(api, symbol), lambda c: len(c) == 5)
-    for path, status, said in [
-        ("/api/candles/NO-SUCH", 404, "'NO-SUCH' was ever seen"),
-        ("/api/latest/NO-SUCH", 404, "'NO-SUCH' was ever seen"),
-        (f"/api/candles/{symbol}?timeframe=7x", 400, "timeframe: timeframe '7x'"),
-        (f"/api/candles/{symbol}?from=soon", 400, "from: 'soon'"),
-        (f"/api/candles/{symbol}?limit=0", 400, "limit: '0'"),
-        (f"/api/candles/{symbol}?cursor=x", 400, "cursor:"),
-        (f"/api/candles/{symbol}?form=1", 400, "form: no such parameter"),
-        ("/api/nothing", 404, "/api/candles/{symbol}"),
-    ]:
-        answer = web.get(api + path)
-        assert (answer.status_code, answer.headers["content-type"]) == (
-            status,
-            "application/problem+json",
-        )
-        assert said in answer.json()["detail"]
-    for path in ("/health", "/ready", "/health/liveness", "/health/readiness", "/metrics"):
-        assert web.get(api + path).status_code == 200
-
-
 def test_pages_join_without_hole_or_double(pipeline: dict[str, str]) -> None:
     """`next` leads through the whole range, forward from a time or backward from the newest."""
     api = pipeline["API_URL"]

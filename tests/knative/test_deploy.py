@@ -81,11 +81,11 @@ BROKERS = (
 """What a Broker says before, while and after its dead letter sink gets an address."""
 
 
-def deployed(kubectl: Kubectl, **given: str) -> subprocess.CompletedProcess[str]:
-    """`make deploy` with recorded answers of kubectl."""
+def ran(script: str, kubectl: Kubectl, **given: str) -> subprocess.CompletedProcess[str]:
+    """`make deploy` or `make move` with recorded answers of kubectl."""
     settings = {"IMAGE": "r/kandle:v2", "FUNC": "true", "PATH": kubectl.path, "POLL_S": "0.01"}
     return subprocess.run(
-        ["knative/deploy.sh"],
+        [f"knative/{script}.sh"],
         cwd=ROOT,
         env={**os.environ, **settings, **given},
         capture_output=True,
@@ -115,7 +115,7 @@ def test_deploy_reports_its_waits_and_the_urls(tmp_path: Path) -> None:
     The password of config-nats is not printed.
     """
     kubectl = Kubectl(tmp_path / "bin", CLUSTER)
-    result = deployed(kubectl)
+    result = ran("deploy", kubectl)
     assert result.returncode == 0, result.stderr
     words = 'services.serving.knative.dev "dead-letter" not found'
     assert result.stdout.count(f"  ingest: DeadLetterSinkResolveFailed: {words}\n") == 1
@@ -137,7 +137,7 @@ def test_a_timeout_ends_with_the_reason(tmp_path: Path) -> None:
         "^get secret/kandle-stores": ["secret/kandle-stores\n"],
     }
     kubectl = Kubectl(tmp_path / "bin", CLUSTER | answers)
-    result = deployed(kubectl, PATIENCE_S="0")
+    result = ran("deploy", kubectl, PATIENCE_S="0")
     assert result.returncode == 1
     assert "DeadLetterSinkResolveFailed" in result.stdout
     assert "kandle doctor --cluster" in result.stderr
@@ -157,7 +157,7 @@ def test_an_existing_config_nats_is_unchanged(tmp_path: Path, found: str, said: 
     One that gives up after two minutes is reported.
     """
     kubectl = Kubectl(tmp_path / "bin", CLUSTER | {"^get configmap config-nats": [found]})
-    result = deployed(kubectl)
+    result = ran("deploy", kubectl)
     assert result.returncode == 0, result.stderr
     assert said in result.stdout + result.stderr
     assert not [each for each in kubectl.calls if each[0] == "create"]
@@ -192,20 +192,6 @@ def test_every_workload_has_the_given_image(overlay: str, image: str) -> None:
     assert len(ours) >= 5
 
 
-def moved(kubectl: Kubectl, **given: str) -> subprocess.CompletedProcess[str]:
-    """`make move` with recorded answers of kubectl."""
-    settings = {"IMAGE": "r/kandle:v2", "FUNC": "true", "PATH": kubectl.path, "POLL_S": "0.01"}
-    return subprocess.run(
-        ["knative/move.sh"],
-        cwd=ROOT,
-        env={**os.environ, **settings, **given},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-
-
 def waits(pending: int, at_work: int) -> str:
     """Consumers as NATS reports them: nats-server's /jsz."""
     consumer = f'{{"num_ack_pending": {at_work}, "num_pending": {pending}, "num_waiting": 7}}'
@@ -219,7 +205,7 @@ def test_a_move_removes_nothing_before_it_is_drained(tmp_path: Path) -> None:
         "^scale": [""],
     }
     kubectl = Kubectl(tmp_path / "bin", CLUSTER | answers)
-    result = moved(kubectl, OVERLAY="small")
+    result = ran("move", kubectl, OVERLAY="small")
     assert result.returncode == 0, result.stderr
     assert "  4 events wait or are at work\n  1 events wait or are at work\n" in result.stdout
     said = [" ".join(each) for each in kubectl.calls]
@@ -235,13 +221,13 @@ def test_a_move_that_is_not_drained_ends_and_removes_nothing(tmp_path: Path, ans
     """A move that is not drained, or unknown to NATS, fails and removes nothing."""
     answers: dict[str, list[Answer]] = {"^exec nats-0": [answer], "^scale": [""]}
     kubectl = Kubectl(tmp_path / "bin", CLUSTER | answers)
-    assert moved(kubectl, OVERLAY="small", PATIENCE_S="0").returncode == 1
+    assert ran("move", kubectl, OVERLAY="small", PATIENCE_S="0").returncode == 1
     assert not [each for each in kubectl.calls if "triggers" in each[1]]
 
 
 def test_a_move_to_prod_is_refused(tmp_path: Path) -> None:
     """A move to prod, which has another database, is refused."""
     kubectl = Kubectl(tmp_path / "bin", CLUSTER)
-    result = moved(kubectl, OVERLAY="prod")
+    result = ran("move", kubectl, OVERLAY="prod")
     assert result.returncode == 1
     assert "backup and restore" in result.stderr

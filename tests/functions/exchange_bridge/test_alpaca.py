@@ -112,7 +112,7 @@ def test_cut_connections_lose_nothing(alpaca: Playback, sink: Subscriber, tmp_pa
 
 
 def test_a_restart_fetches_missed_trades(
-    alpaca: Playback, sink: Subscriber, tmp_path: Path, database: str
+    alpaca: Playback, sink: Subscriber, tmp_path: Path, database: str, postgres: Postgres
 ) -> None:
     """After kill -9 the bridge resumes from the stored status."""
     output, log = BridgeOutput(sink), tmp_path / "log"
@@ -122,9 +122,7 @@ def test_a_restart_fetches_missed_trades(
         alpaca.play(made(1, 10))
         eventually(lambda: bool(output.statuses()), log)
         eventually(lambda: output.statuses()[-1].symbols[0].last_trade_id == BEGIN_MS + 99, log)
-    postgres = Postgres(database)
     FeedWriter(postgres).status(output.statuses()[-1])
-    postgres.close()
     alpaca.lose(made(11, 10))
     with bridging(sink.url, log, settings):
         eventually(lambda: set(output.ids("i")) == set(range(1, 21)), log)

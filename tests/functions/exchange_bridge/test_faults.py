@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.stores.postgres import Postgres
 from shared.wire.gaps import GapState
 from tests.exchanges.bridge import BridgeOutput, bridging, of_playback
 from tests.exchanges.playback import Playback
@@ -183,11 +184,10 @@ def test_rate_limits_are_kept(binance: Playback, sink: Subscriber, tmp_path: Pat
 
 
 def test_a_restart_fetches_missed_trades(
-    any_exchange: Playback, sink: Subscriber, tmp_path: Path, database: str
+    any_exchange: Playback, sink: Subscriber, tmp_path: Path, database: str, postgres: Postgres
 ) -> None:
     """After kill -9 the bridge resumes from the stored status."""
     from functions.persist.feeds import FeedWriter
-    from shared.stores.postgres import Postgres
 
     exchange = any_exchange
     output, log = BridgeOutput(sink), tmp_path / "log"
@@ -200,9 +200,7 @@ def test_a_restart_fetches_missed_trades(
         up_to = (10, BEGIN_MS + 99)  # several trades may share the last millisecond
         eventually(lambda: output.statuses()[-1].symbols[0].last_trade_id in up_to, log)
     assert set(output.ids(field)) == set(range(1, 11))  # the sink has all up to the stored status
-    postgres = Postgres(database)
     FeedWriter(postgres).status(output.statuses()[-1])
-    postgres.close()
     exchange.lose(trades(exchange, 11, 10))
     with bridging(sink.url, log, settings):
         eventually(lambda: exchange.clients > 0, log)

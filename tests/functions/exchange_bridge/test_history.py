@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import TypeVar
 
@@ -24,7 +24,7 @@ from shared.wire.candle import VENUE
 from tests.exchanges.bridge import of_playback
 from tests.exchanges.dialects import Trade, minutes
 from tests.exchanges.playback import Playback
-from tests.functions.exchange_bridge.venues import ALL, EXCHANGES, symbol_of
+from tests.functions.exchange_bridge.venues import ALL, symbol_of
 
 pytestmark = pytest.mark.processes
 
@@ -33,13 +33,6 @@ MINUTE = Timeframe.parse("1m")
 DAY_US = 86_400_000_000
 BEGIN_MS = 1_700_000_040_000
 BEGIN_US = BEGIN_MS * 1000
-
-
-@pytest.fixture(params=EXCHANGES)
-def exchange(request: pytest.FixtureRequest) -> Iterator[Playback]:
-    started = Playback(EXCHANGES[request.param][0]())
-    yield started
-    started.close()
 
 
 def ask(playback: Playback, question: Callable[[Exchange], Awaitable[T]]) -> T:

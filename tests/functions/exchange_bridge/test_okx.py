@@ -81,7 +81,7 @@ def test_a_gap_is_filled_without_joined_trades(
 
 
 def test_a_restart_fills_from_the_last_joined_trade_on(
-    okx: Playback, sink: Subscriber, tmp_path: Path, database: str
+    okx: Playback, sink: Subscriber, tmp_path: Path, database: str, postgres: Postgres
 ) -> None:
     """A restart fills from the last joined trade on, since its message had the others."""
     output, log = BridgeOutput(sink), tmp_path / "log"
@@ -91,9 +91,7 @@ def test_a_restart_fills_from_the_last_joined_trade_on(
         play_joined(okx, made(1, 5))
         eventually(lambda: bool(output.statuses()), log)
         eventually(lambda: output.statuses()[-1].symbols[0].last_trade_id == 5, log)
-    postgres = Postgres(database)
     FeedWriter(postgres).status(output.statuses()[-1])
-    postgres.close()
     okx.lose(made(6, 4))
     with bridging(sink.url, log, settings):
         eventually(lambda: okx.clients > 0, log)

@@ -29,6 +29,7 @@ from shared.realtime.leases import Leases
 from shared.schema import live_pb2
 from shared.stores.redis import connect
 from shared.wire.candle import Candle
+from tests.local.broker.processes import until
 
 LADDER = parse_ladder("1m,5m")
 _numbers = itertools.count()
@@ -46,9 +47,7 @@ class Room:
         """Publish an event; return when the hub has it."""
         before = self.hub.seq
         await self.stream.publish(event_id or f"e{next(_numbers)}", messages)
-        async with asyncio.timeout(60):
-            while self.hub.seq < before + len(messages):  # noqa: ASYNC110 - seen as a client would
-                await asyncio.sleep(0.005)
+        await until(lambda: self.hub.seq >= before + len(messages))
 
     def client(self, form: Form = Form.JSON, bound: int = 100, **limits: float) -> Client:
         return Client(self.replica(bound, **limits).session(form))  # type: ignore[arg-type]

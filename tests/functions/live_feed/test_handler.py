@@ -22,7 +22,7 @@ from shared.wire import events
 from shared.wire.candle import Candle
 from shared.wire.candle_columns import encode_batch
 from tests.functions.live_feed.conftest import Room
-from tests.local.broker.processes import NatsServer
+from tests.local.broker.processes import NatsServer, until
 
 Run = Callable[[Callable[[Room], Awaitable[None]]], None]
 
@@ -44,9 +44,7 @@ def test_candles_that_nobody_watches_are_not_published(run: Run, servers: dict[s
         show = LiveHandler(room.stream, Watched(client), 2, 50)
         await show(Event("e1", events.CANDLES, "/test", {}, encode_batch(made)))
         assert (await room.stream.state()).messages == 2
-        async with asyncio.timeout(60):
-            while room.hub.seq < 2:  # noqa: ASYNC110 - seen as a client would
-                await asyncio.sleep(0.005)
+        await until(lambda: room.hub.seq >= 2)
         present = {each.channel for each in room.hub.present(["candles:*:*"])}
         assert present == {"candles:1m:C", "candles:5m:A"}
 

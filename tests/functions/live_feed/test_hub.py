@@ -17,6 +17,7 @@ from functions.live_feed.stream import LiveStream
 from shared.errors import TransientError
 from shared.schema import live_pb2
 from tests.functions.live_feed.conftest import Room, candle, forget, last_is, mirrored, room, tick
+from tests.local.broker.processes import until
 
 Run = Callable[[Callable[[Room], Awaitable[None]]], None]
 MINUTE = 60_000_000
@@ -158,9 +159,7 @@ def test_the_newest_is_republished_after_a_failure_too(
             newest = tick("A", "2", 2)
             await made.publish(newest)
             await made.publish(tick("A", "1", 1))
-            async with asyncio.timeout(60):
-                while not refused:  # noqa: ASYNC110 - no event tells it
-                    await asyncio.sleep(0.005)
+            await until(lambda: bool(refused))
             await made.publish(tick("B", "1", 1))
             await last_is(servers["NATS_URL"], newest)
 
@@ -189,9 +188,7 @@ def test_a_failed_republication_is_not_repeated_for_each_channel(
             await made.publish(*newest)
             await made.publish(*(tick(symbol, "1", 1) for symbol in "ABC"))
             await made.publish(tick("D", "1", 1))
-            async with asyncio.timeout(60):
-                while made.hub.seq not in tried:  # noqa: ASYNC110 - no event tells it
-                    await asyncio.sleep(0.005)
+            await until(lambda: made.hub.seq in tried)
             assert len(tried) == len(set(tried))
             away = False
             await made.publish(tick("D", "2", 2))
@@ -211,9 +208,7 @@ def test_a_recreated_stream_is_noticed(servers: dict[str, str]) -> None:
             await forget(servers["NATS_URL"])
             async with room(servers, emptied=False) as other:
                 await other.publish(tick("A", "3"))
-            async with asyncio.timeout(60):
-                while made.hub.stream_name == name or made.hub.seq != 1:  # noqa: ASYNC110
-                    await asyncio.sleep(0.05)
+            await until(lambda: made.hub.stream_name != name and made.hub.seq == 1)
             _, snapshot = await made.client().ask(op="subscribe", channels=["ticks:A"])
             assert [each["data"]["price"] for each in snapshot["items"]] == ["3"]
 

@@ -13,6 +13,7 @@ from shared.errors import TransientError
 from shared.realtime.channels import ChannelError
 from shared.runtime.tasks import end
 from tests.functions.live_feed.conftest import Room
+from tests.local.broker.processes import until
 
 Run = Callable[[Callable[[Room], Awaitable[None]]], None]
 
@@ -39,9 +40,7 @@ def test_leases_are_renewed_while_nats_does_not_list_its_clients(
         await client.ask(op="subscribe", channels=["ticks:A"])
         assert leased()
         store.flushdb()  # they have expired
-        async with asyncio.timeout(60):
-            while not leased():  # noqa: ASYNC110 - seen as an emitter would
-                await asyncio.sleep(0.05)
+        await until(leased)
 
     run(test)
     store.close()

@@ -21,6 +21,7 @@ from functions.live_feed.replays.replay_source import Trade, Trades
 from shared.market.timeframes import parse_ladder
 from shared.wire.candle import Candle
 from tests.functions.live_feed.conftest import tick
+from tests.local.broker.processes import until
 
 MINUTE = 60_000_000
 LADDER = parse_ladder("1m,5m")
@@ -180,9 +181,7 @@ def test_replays_of_a_replica_are_bounded() -> None:
             replays.start(request, client)
         assert refused.value.code == "too_many_replays"
         first.stop()
-        async with asyncio.timeout(60):
-            while not first.is_over:  # noqa: ASYNC110 - seen as a client would
-                await asyncio.sleep(0.01)
+        await until(lambda: first.is_over)
         assert orjson.loads((await client.next())[-1])["state"] == "stopped"
         replays.start(request, client).stop()
         with pytest.raises(RequestError, match="API_URL"):

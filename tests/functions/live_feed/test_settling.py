@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -16,6 +16,7 @@ from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import columns
 from tests.functions.live_feed.conftest import Client, Room, candle, room
 from tests.functions.live_feed.test_live_bars import MINUTE_US, api_url, house, market
+from tests.local.broker.processes import until
 
 __all__ = ["api_url", "house"]
 
@@ -62,12 +63,6 @@ async def watching(place: Room, house: House, channels: Iterable[str]) -> Client
 def changed() -> Message:
     """A state of the first minute, whose longer candles are over."""
     return candle("A/B", market(1)[0].time_us // MINUTE_US * MINUTE_US, "5", 1)
-
-
-async def until(there: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not there():  # noqa: ASYNC110 - no event tells it
-            await asyncio.sleep(0.01)
 
 
 def test_a_candle_that_cannot_be_read_does_not_keep_others_from_being_settled(

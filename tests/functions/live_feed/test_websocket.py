@@ -31,6 +31,7 @@ from functions.live_feed.protocols.websocket import (
 from shared.runtime import metrics
 from shared.schema import live_pb2
 from tests.functions.live_feed.conftest import Room, candle, tick
+from tests.local.broker.processes import until
 
 Run = Callable[[Callable[[Room], Awaitable[None]]], None]
 LARGE = "9" * 4_000
@@ -82,12 +83,6 @@ async def ask(client: ClientConnection, **request: object) -> None:
 async def read(client: ClientConnection, count: int) -> list[dict[str, Any]]:
     async with asyncio.timeout(60):
         return [json.loads(await client.recv()) for _ in range(count)]
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not holds():  # noqa: ASYNC110 - a counter has no event
-            await asyncio.sleep(0.02)
 
 
 def let_go() -> float:

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pytest
 
 from functions.normalize.handler import Normalize
@@ -30,14 +29,8 @@ def test_a_canned_event_becomes_its_ticks_and_rejects(path: Path) -> None:
     """
     canned: dict[str, Any] = json.loads(path.read_text())
     payloads = [each.encode() for each in canned["payloads"]]
-    batch = RawBatch(
-        raw_pb2.Format.Value(canned["format"]),
-        "udp-1",
-        0,
-        b"".join(payloads),
-        np.array([len(each) for each in payloads], dtype=np.int64),
-        np.full(len(payloads), canned["receive_time_us"], dtype=np.int64),
-    )
+    format_ = raw_pb2.Format.Value(canned["format"])
+    batch = RawBatch.of(format_, "udp-1", 0, payloads, canned["receive_time_us"])
     event = Event("u-1", events.RAW, "/test", {}, batch.encode())
     emitted = Normalize(ClockRule(5_000_000))(event).emit
     found, reasons = [], []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,9 +24,7 @@ TIME = "1735689600000"
 def emitted(*lines: str, skew_us: int = 5_000_000) -> dict[str, Ticks]:
     """The events of ticks by id."""
     body = "\n".join(lines).encode()
-    batch = RawBatch(
-        FORMAT_CSV, "udp-1", 0, body, np.array([len(body)]), np.array([NOW_US], dtype=np.int64)
-    )
+    batch = RawBatch.of(FORMAT_CSV, "udp-1", 0, [body], NOW_US)
     event = Event("u-1", events.RAW, "/test", {}, batch.encode())
     outcome = Normalize(ClockRule(skew_us), 16)(event)
     assert {out.type for out in outcome.emit} <= {events.TICKS}
@@ -100,20 +97,9 @@ def test_text_ids_do_not_order_trades_of_one_time() -> None:
 def test_a_time_beyond_the_skew_is_no_tick() -> None:
     """A time beyond the allowed skew, by the batch's receive time, is no tick."""
     at_bound = NOW_US // 1000 + 5_000
-    event = Event(
-        "u-1",
-        events.RAW,
-        "/test",
-        {},
-        RawBatch(
-            FORMAT_CSV,
-            "udp-1",
-            0,
-            line := f"A,1,1,{at_bound}\nA,2,1,{at_bound + 1}".encode(),
-            np.array([len(line)]),
-            np.array([NOW_US], dtype=np.int64),
-        ).encode(),
-    )
+    lines = f"A,1,1,{at_bound}\nA,2,1,{at_bound + 1}".encode()
+    batch = RawBatch.of(FORMAT_CSV, "udp-1", 0, [lines], NOW_US)
+    event = Event("u-1", events.RAW, "/test", {}, batch.encode())
     ticks, rejects = Normalize(ClockRule(5_000_000), 16)(event).emit
     assert values(Ticks.decode(decompress(ticks.body))) == [("A", Decimal(1), Decimal(1))]
     assert rejects.type == events.REJECTS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import redis
 
 from functions.normalize.handler import Normalize
@@ -23,9 +22,7 @@ LINES = ("A,1.5,1", "B,2,1", "A,1.25,3", "C,7,1", "WIDE,12.000000000000000001,1"
 
 def normalized(valkey: redis.Redis) -> Outcome:
     body = "\n".join(LINES).encode()
-    batch = RawBatch(
-        FORMAT_CSV, "udp-1", 0, body, np.array([len(body)]), np.array([NOW_US], dtype=np.int64)
-    )
+    batch = RawBatch.of(FORMAT_CSV, "udp-1", 0, [body], NOW_US)
     event = Event("u-1", events.RAW, "/test", {}, batch.encode())
     return Normalize(ClockRule(5_000_000), SHARDS, watched=Watched(valkey))(event)
 

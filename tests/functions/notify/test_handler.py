@@ -35,13 +35,6 @@ def messenger() -> Iterator[Messenger]:
     made.close()
 
 
-@pytest.fixture
-def postgres(database: str) -> Iterator[Postgres]:
-    made = Postgres(database, size=8)
-    yield made
-    made.close()
-
-
 def alert(id_: str = "detect-pattern/alert/r1/60000000", body: bytes = BODY) -> Event:
     return Event(id_, events.ALERTS, "/test", {"id": id_, "type": events.ALERTS}, body)
 

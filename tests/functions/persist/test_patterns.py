@@ -40,8 +40,7 @@ def deliver(persist: Persist, type_: str, body: bytes, id_: str = "x") -> None:
 
 
 @pytest.fixture
-def persist(database: str) -> Persist:
-    postgres = Postgres(database)
+def persist(postgres: Postgres) -> Persist:
     return Persist(
         GroupCommit(TickWriter(postgres), 0),
         Writer(postgres),

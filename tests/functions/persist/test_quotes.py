@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
@@ -12,7 +11,6 @@ from typing import Any, LiteralString
 
 import numpy as np
 import psycopg
-import pytest
 
 from functions.persist.quotes import QuotesStore, QuoteWriter
 from shared.market.instruments import Market
@@ -21,13 +19,6 @@ from shared.wire.instrument_table import Entries, Entry
 from shared.wire.quotes import Quotes
 
 DAY_US = 86_400_000_000
-
-
-@pytest.fixture
-def postgres(database: str) -> Iterator[Postgres]:
-    pool = Postgres(database, size=8)
-    yield pool
-    pool.close()
 
 
 def quotes(*rows: tuple[int, int, int], source: str = "feed-1", name: str = "A") -> Quotes:

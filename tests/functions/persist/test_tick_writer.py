@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
@@ -25,10 +24,8 @@ DAY_US = 86_400_000_000
 
 
 @pytest.fixture
-def writer(database: str) -> Iterator[TickWriter]:
-    postgres = Postgres(database)
-    yield TickWriter(postgres)
-    postgres.close()
+def writer(postgres: Postgres) -> TickWriter:
+    return TickWriter(postgres)
 
 
 def mixed_ticks() -> Ticks:

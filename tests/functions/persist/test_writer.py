@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 
 import psycopg
@@ -19,10 +18,8 @@ DAY_US = 86_400_000_000
 
 
 @pytest.fixture
-def writer(database: str) -> Iterator[Writer]:
-    postgres = Postgres(database)
-    yield Writer(postgres)
-    postgres.close()
+def writer(postgres: Postgres) -> Writer:
+    return Writer(postgres)
 
 
 def candle(revision: int, close: str) -> Candle:

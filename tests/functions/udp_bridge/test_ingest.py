@@ -7,7 +7,6 @@ import gzip
 import hashlib
 import time
 import zlib
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -29,13 +28,6 @@ from shared.wire.raw_batch import (
 from tests.local.broker.subscriber import Reply, Subscriber
 
 LINES = b"".join(b"GZ,%d,1,%d,buy,%d\n" % (i, 1735689600000 + i, i) for i in range(1, 1001))
-
-
-@pytest.fixture
-def subscriber() -> Iterator[Subscriber]:
-    started = Subscriber()
-    yield started
-    started.close()
 
 
 def post(

@@ -78,13 +78,6 @@ class ListenerRun:
 
 
 @pytest.fixture
-def subscriber() -> Iterator[Subscriber]:
-    started = Subscriber()
-    yield started
-    started.close()
-
-
-@pytest.fixture
 def listener(subscriber: Subscriber, tmp_path: Path) -> Iterator[ListenerRun]:
     started = ListenerRun(subscriber.url, tmp_path / "stderr", BUFFER_BYTES=str(1 << 29))
     yield started

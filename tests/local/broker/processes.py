@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -36,6 +37,13 @@ def eventually(read: Callable[[], T], seconds: float = 60.0) -> T:
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s; the last value was {value!r}")
         time.sleep(0.02)
+
+
+async def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait for a condition that nobody signals. Raises TimeoutError."""
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
 
 
 class NatsServer:

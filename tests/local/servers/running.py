@@ -12,6 +12,7 @@ from typing import Self, TypeVar
 from local.servers.server import Server
 from local.supervisor.leftovers import ProcessRecord
 from local.supervisor.restarts import Keeper, State
+from tests.local.broker.processes import until
 
 T = TypeVar("T")
 
@@ -58,9 +59,7 @@ class Running:
         """Wait until the supervisor has restarted it as a new process."""
 
         async def back() -> None:
-            async with asyncio.timeout(30):
-                while not self._is_back(ended):  # noqa: ASYNC110 - the keeper has no event
-                    await asyncio.sleep(0.05)
+            await until(lambda: self._is_back(ended))
 
         self._runner.run(back())
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,14 +14,9 @@ from local.supervisor.feed_processes import FeedKeepers
 from local.supervisor.leftovers import ProcessRecord
 from local.supervisor.restarts import Keeper
 from shared.sources.feed_choice import FeedChoice
+from tests.local.broker.processes import until
 
 SLEEPS = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)")
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not holds():  # noqa: ASYNC110 - of a condition that nobody signals
-            await asyncio.sleep(0.02)
 
 
 @pytest.mark.processes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -14,18 +13,13 @@ from shared.adapter.event import OutgoingEvent
 from shared.adapter.identity import Identity
 from shared.adapter.sink import Sink
 from shared.runtime import metrics
-from tests.local.broker.processes import eventually
+from tests.local.broker.processes import until
 from tests.local.broker.subscriber import Reply, Subscriber
 
 
 def counted(outcome: str) -> float:
     """The current value of the counter."""
     return metrics.DISPLAY_EVENTS.labels(outcome)._value.get()  # type: ignore[no-any-return]
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait for a condition; fail after a while."""
-    await asyncio.to_thread(eventually, holds)
 
 
 def test_refused_display_events_are_retried() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import permutations
 
@@ -58,13 +57,6 @@ def test_equal_ids_of_several_venues_all_count(kind: int) -> None:
     assert len(trades_of(concatenated(rows))) == 2 * len(VENUES)
     earlier = TradeIds.of(0, rows[:1])
     assert earlier.known(concatenated(rows)).tolist() == [True] * 3 + [False] * 6
-
-
-@pytest.fixture
-def postgres(database: str) -> Iterator[Postgres]:
-    opened = Postgres(database)
-    yield opened
-    opened.close()
 
 
 def candles_of(connection: psycopg.Connection, name: str) -> list[Candle]:

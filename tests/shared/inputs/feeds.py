@@ -8,8 +8,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from shared.inputs.formats import parse
 from shared.inputs.parsed import FeedRules, Parsed
 from shared.wire.raw_batch import RawBatch
@@ -38,14 +36,7 @@ def capture(path: Path) -> Capture:
 
 
 def batch(format_: int, messages: list[bytes], times_us: list[int] | None = None) -> RawBatch:
-    return RawBatch(
-        format_,
-        "feed-1",
-        0,
-        b"".join(messages),
-        np.array([len(message) for message in messages], dtype=np.int64),
-        np.array(times_us or [NOW_US] * len(messages), dtype=np.int64),
-    )
+    return RawBatch.of(format_, "feed-1", 0, messages, times_us or NOW_US)
 
 
 def parsed(format_: int, *messages: bytes, rules: FeedRules | None = None) -> Parsed:

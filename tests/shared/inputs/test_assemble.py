@@ -21,14 +21,7 @@ RULE = ClockRule(60_000_000)
 
 def ticks_of(*lines: str) -> tuple[Ticks, list[tuple[bytes, str]]]:
     payloads = [line.encode() for line in lines]
-    batch = RawBatch(
-        FORMAT_CSV,
-        "udp-1",
-        0,
-        b"".join(payloads),
-        np.array([len(p) for p in payloads], dtype=np.int64),
-        np.arange(len(payloads), dtype=np.int64) + NOW_US,
-    )
+    batch = RawBatch.of(FORMAT_CSV, "udp-1", 0, payloads, [NOW_US + n for n in range(len(lines))])
     rows = parse_lines(batch).rows
     ticks, _, rejected = assemble(batch, rows, RULE, 1)
     return ticks, [(r.original, r.code) for r in rejected]

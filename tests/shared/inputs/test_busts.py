@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import numpy as np
 import pytest
 
 from functions.normalize.handler import Normalize
@@ -69,14 +68,7 @@ def test_a_null_bust_field_is_a_trade() -> None:
 def test_busts_are_an_event_with_a_stable_identity() -> None:
     """Busts become an event with receive time and bytes; the same batch gives the same event."""
     bodies = [b'{"symbol": "A", "price": 1}', b'{"cancel": 7, "symbol": "A"}']
-    batch = RawBatch(
-        FORMAT_SCANNER,
-        "udp-1",
-        3,
-        b"".join(bodies),
-        np.array([len(body) for body in bodies]),
-        np.array([TIME * 1000, TIME * 1000 + 1]),
-    )
+    batch = RawBatch.of(FORMAT_SCANNER, "udp-1", 3, bodies, [TIME * 1000, TIME * 1000 + 1])
     handler = Normalize(ClockRule(5_000_000), 16)
     event = Event("u-1", events.RAW, "/test", {}, batch.encode())
     first, again = handler(event), handler(event)

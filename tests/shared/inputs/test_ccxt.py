@@ -6,7 +6,6 @@ import json
 from decimal import Decimal
 from typing import Any
 
-import numpy as np
 import pytest
 
 from shared.inputs.formats import original, parse
@@ -35,9 +34,7 @@ QUOTE: dict[str, Any] = {
 
 def batch(*messages: bytes | dict[str, Any]) -> RawBatch:
     payloads = [m if isinstance(m, bytes) else json.dumps(m).encode() for m in messages]
-    lengths = np.array([len(each) for each in payloads], dtype=np.int64)
-    times = np.full(len(payloads), 1_700_000_000_020_000, dtype=np.int64)
-    return RawBatch(FORMAT_CCXT, "bridge", 0, b"".join(payloads), lengths, times)
+    return RawBatch.of(FORMAT_CCXT, "bridge", 0, payloads, 1_700_000_000_020_000)
 
 
 def parsed(*messages: bytes | dict[str, Any]) -> Parsed:

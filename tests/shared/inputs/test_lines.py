@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -19,14 +18,7 @@ NOW_US = 1_800_000_000_000_000
 
 
 def batch(*payloads: bytes) -> RawBatch:
-    return RawBatch(
-        FORMAT_CSV,
-        "udp-1",
-        0,
-        b"".join(payloads),
-        np.array([len(p) for p in payloads], dtype=np.int64),
-        np.full(len(payloads), NOW_US, dtype=np.int64),
-    )
+    return RawBatch.of(FORMAT_CSV, "udp-1", 0, payloads, NOW_US)
 
 
 def row(rows: Rows, i: int) -> tuple[object, ...]:

@@ -6,7 +6,6 @@ import math
 import struct
 from decimal import Decimal
 
-import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -23,14 +22,7 @@ NOW_US = 1_800_000_000_000_000
 
 
 def batch(*payloads: bytes, format_: int = FORMAT_TICKER) -> RawBatch:
-    return RawBatch(
-        format_,
-        "udp-1",
-        0,
-        b"".join(payloads),
-        np.array([len(p) for p in payloads], dtype=np.int64),
-        np.full(len(payloads), NOW_US, dtype=np.int64),
-    )
+    return RawBatch.of(format_, "udp-1", 0, payloads, NOW_US)
 
 
 def update(symbol: str = "BTC-USD", price: float = 101.25, **fields: object) -> bytes:

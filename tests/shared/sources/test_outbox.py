@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -17,14 +17,8 @@ from shared.sources.batcher import Batch
 from shared.sources.outbox import Outbox
 from shared.wire.compression import decompress
 from shared.wire.raw_batch import FORMAT_CSV, RawBatch
+from tests.local.broker.processes import until
 from tests.local.broker.subscriber import Reply, Subscriber
-
-
-@pytest.fixture
-def subscriber() -> Iterator[Subscriber]:
-    started = Subscriber()
-    yield started
-    started.close()
 
 
 def batch(number: int, payload: bytes = b"A,1") -> Batch:
@@ -38,12 +32,6 @@ def opened(url: str, max_bytes: int) -> Outbox:
         sent=metrics.UDP_SENT,
         buffered=metrics.UDP_BUFFERED,
     )
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not holds():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 def run(url: str, steps: Callable[[Outbox], Awaitable[None]], max_bytes: int = 1 << 20) -> int:

@@ -15,14 +15,7 @@ from shared.wire.raw_batch import RawBatch
 @given(st.lists(st.tuples(st.binary(max_size=20), st.integers(0, 2**50)), max_size=10))
 def test_raw_payloads_survive_the_wire(payloads: list[tuple[bytes, int]]) -> None:
     """Any payload bytes, lengths and receive times survive the wire."""
-    batch = RawBatch(
-        1,
-        "udp-1",
-        7,
-        b"".join(p for p, _ in payloads),
-        np.array([len(p) for p, _ in payloads], dtype=np.int64),
-        np.array([t for _, t in payloads], dtype=np.int64),
-    )
+    batch = RawBatch.of(1, "udp-1", 7, [p for p, _ in payloads], [t for _, t in payloads])
     back = RawBatch.decode(batch.encode())
     assert (back.format, back.source, back.first_sequence) == (1, "udp-1", 7)
     assert back.payloads == batch.payloads
