@@ -53,6 +53,21 @@ def test_every_variable_that_must_be_set_is_set(directory: str) -> None:
 
 
 @pytest.mark.parametrize("directory", OVERLAYS)
+def test_a_rollout_waits_for_the_new_pod(directory: str) -> None:
+    """A new pod of a Deployment is ready only when it serves, so that no datagram goes nowhere.
+
+    The listener takes datagrams until senders have another pod; a bridge has time to subscribe.
+    """
+    deployments = {each["metadata"]["name"]: each for each in of(directory, "Deployment")}
+    serving = {key: template(each)["spec"]["containers"][0] for key, each in deployments.items()}
+    assert all("readinessProbe" in each for each in serving.values())
+    if "udp-listener" in serving:
+        assert serving["udp-listener"]["lifecycle"]["preStop"]["sleep"]["seconds"] > 0
+    if "exchange-bridge" in deployments:
+        assert deployments["exchange-bridge"]["spec"]["minReadySeconds"] > 0
+
+
+@pytest.mark.parametrize("directory", OVERLAYS)
 def test_secrets_are_named_and_never_written(directory: str) -> None:
     """Each key of a Secret is in the example, and no manifest has a secret's value."""
     assert not of(directory, "Secret")
