@@ -106,17 +106,12 @@ def _quote_events(cause: str, quotes: Quotes) -> Iterator[OutgoingEvent]:
 
 def _bust_events(cause: str, batch: RawBatch, rows: Sequence[BustRow]) -> Iterator[OutgoingEvent]:
     items = [
-        busts.Bust(
-            *(each.instrument, each.venue, each.trade_id, each.time_us),
-            *(each.is_correction, each.price, each.size),
-            int(batch.receive_time_us[each.payload]),
-            ((batch.first_sequence + each.payload) << LINE_BITS) + each.line,
-            each.original,
-            each.corrected_id,
-            each.flags,
-            each.may_be_absent,
+        replace(
+            bust,
+            receive_time_us=int(batch.receive_time_us[payload]),
+            sequence=((batch.first_sequence + payload) << LINE_BITS) + line,
         )
-        for each in rows
+        for payload, line, bust in rows
     ]
     pieces = fitting(
         items, lambda chunk: busts.encode(batch.source, batch.format, chunk), two_halves

@@ -15,11 +15,12 @@ import nats
 import nats.errors
 import orjson
 from nats.aio.client import Client
-from nats.js.errors import NotFoundError
 
 from local.supervisor.component import Kind
 from local.supervisor.counters import Counters, samples_of
 from local.supervisor.platform import Platform
+from shared.errors import TransientError
+from shared.runtime.dead_letters import DeadLetters
 from shared.runtime.jetstream import credentials
 from shared.runtime.tasks import end
 
@@ -50,7 +51,6 @@ def input_notes(counters: Counters) -> list[str]:
     return notes
 
 
-_DEAD_LETTERS = "KANDLE_DEAD_LETTERS"
 _RATE_OVER_S = 5.0
 _TIMEOUT_S = 0.8
 _CHECK_EVERY_S = 5.0
@@ -172,13 +172,9 @@ class Sampler:
                     self._nats = await nats.connect(
                         url, **credentials(url), max_reconnect_attempts=-1, error_cb=_ignore
                     )
-                stream = await self._nats.jetstream().stream_info(_DEAD_LETTERS)
-        except NotFoundError:
-            self._dead_letters = 0
-        except (nats.errors.Error, OSError, TimeoutError):
+                self._dead_letters = await DeadLetters(self._nats.jetstream()).count()
+        except (TransientError, nats.errors.Error, OSError, TimeoutError):
             return
-        else:
-            self._dead_letters = stream.state.messages
 
     async def _get(self, url: str, query: Mapping[str, list[str]] | None = None) -> str | None:
         try:

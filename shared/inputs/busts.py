@@ -16,32 +16,22 @@ from shared.inputs.line import (
     time_of,
 )
 from shared.inputs.messages import text_of
-from shared.wire.busts import CANCEL, CORRECT
+from shared.wire.busts import CANCEL, CORRECT, Bust
 
 _VENUES: Final = ("venue", "exchange")
+
+NOT_RECEIVED: Final = (0, 0)
+"""Receive time and sequence of a bust that only its batch has."""
 
 Values = dict[str, msgspec.Raw]
 
 
 class BustRow(NamedTuple):
-    """A cancel or correction and its position; `venue` is None and `time_us` 0 if not given.
-
-    The last three are those of `Bust`.
-    """
+    """A cancel or correction and its position in the batch, by which its receipt is known."""
 
     payload: int
     line: int
-    instrument: str
-    venue: str | None
-    trade_id: str
-    time_us: int
-    is_correction: bool
-    price: str
-    size: str
-    original: bytes
-    corrected_id: str = ""
-    flags: int = 0
-    may_be_absent: bool = False
+    bust: Bust
 
 
 def word_of(values: Values) -> str:
@@ -50,9 +40,7 @@ def word_of(values: Values) -> str:
     return next((w for w in present if text_of(values[w])), "")
 
 
-def read_bust(
-    payload: int, values: Values, layout: Layout, keyword: str, original: bytes
-) -> BustRow:
+def read_bust(values: Values, layout: Layout, keyword: str, original: bytes) -> Bust:
     """Parse an object with the keyword. Raises RejectedLineError that names the field."""
 
     def text(field: Field) -> str:
@@ -80,7 +68,8 @@ def read_bust(
         size_of("size", size)
     time = text(Field.TIME)
     venue = next((text_of(values[name]) for name in _VENUES if name in values), None)
-    return BustRow(
-        *(payload, 0, check_symbol(symbol, "symbol"), venue, trade_id),
-        *(time_of("timestamp", time) if time else 0, keyword == CORRECT, price, size, original),
+    time_us = time_of("timestamp", time) if time else 0
+    return Bust(
+        *(check_symbol(symbol, "symbol"), venue, trade_id, time_us, keyword == CORRECT),
+        *(price, size, *NOT_RECEIVED, original),
     )

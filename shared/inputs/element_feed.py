@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from shared.inputs.busts import BustRow
+from shared.inputs.busts import NOT_RECEIVED, BustRow
 from shared.inputs.conditions import read_conditions
 from shared.inputs.elements import BustElement, LeftOut
 from shared.inputs.feed_rows import Elements, Feed
@@ -17,6 +17,7 @@ from shared.inputs.line import RejectedLineError, check_symbol, price_of, read_t
 from shared.inputs.messages import Messages, payload_at
 from shared.inputs.parsed import FeedRules, Parsed
 from shared.market.instruments import Market
+from shared.wire.busts import Bust
 from shared.wire.raw_batch import RawBatch
 
 M = TypeVar("M")
@@ -68,7 +69,8 @@ class ElementFeed(Generic[M]):
                     try:
                         item = read(raw)
                         if isinstance(item, BustElement):
-                            busts.append(self._bust(rules, number, line, item, bytes(raw)))
+                            bust = self._bust(rules, item, bytes(raw))
+                            busts.append(BustRow(number, line, bust))
                         elif isinstance(item, LeftOut):
                             messages.skipped[item.kind] += 1
                         else:
@@ -83,9 +85,7 @@ class ElementFeed(Generic[M]):
         )
         return Parsed(rows, messages.rejected + rejected, quoted, messages.skipped, busts=busts)
 
-    def _bust(
-        self, rules: FeedRules, number: int, line: int, end: BustElement, original: bytes
-    ) -> BustRow:
+    def _bust(self, rules: FeedRules, end: BustElement, original: bytes) -> Bust:
         """Return a bust of this venue. Raises RejectedLineError."""
         fields, venue = self.feed.fields, self.feed.venue
         if not end.trade_id:
@@ -102,10 +102,11 @@ class ElementFeed(Generic[M]):
         corrected_id = "" if end.corrected_id == end.trade_id else end.corrected_id
         # A correction to an official price cancels the trade.
         stays = end.is_correction and conditions.is_trade
-        return BustRow(
-            *(number, line, rules.naming.instrument(market), venue, end.trade_id),
+        return Bust(
+            *(rules.naming.instrument(market), venue, end.trade_id),
             *(max(end.time, 0), stays),
             *((end.price, end.size) if stays else ("", "")),
+            *NOT_RECEIVED,
             original,
             corrected_id if stays else "",
             conditions.flags if stays and corrected_id else 0,

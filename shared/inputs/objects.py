@@ -100,8 +100,8 @@ def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
         if keyword := word_of(values):
             try:
                 source = inner.original or payload_at(batch, number)
-                bust = read_bust(number, values, layout_of(tuple(values)), keyword, source)
-                busts.append(bust._replace(line=inner.line))
+                bust = read_bust(values, layout_of(tuple(values)), keyword, source)
+                busts.append(BustRow(number, inner.line, bust))
             except RejectedLineError as error:
                 _reject(messages, number, inner, error.code, str(error))
             continue

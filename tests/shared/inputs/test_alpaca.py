@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import astuple
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from shared.inputs.formats import original
+from shared.wire.busts import Bust
 from shared.wire.raw_batch import FORMAT_ALPACA
 from shared.wire.ticks import AUCTION, ODD_LOT, OUT_OF_SEQUENCE, VOLUME_ONLY
 from tests.shared.inputs.feeds import QuoteRow, batch, parsed, quotes, trades
@@ -63,13 +65,16 @@ def test_one_list_holds_messages_of_several_kinds() -> None:
         )
     ]  # fmt: skip
     correction, cancel = found.busts
-    assert tuple(correction) == (
-        *(0, 2, "EEM.ALPACA", "ALPACA", "M:52983525033527", 0, True, "39.1809", "440000"),
-        *(CORRECTION.encode(), "M:52983525034326", VOLUME_ONLY, False),
+    assert correction == (
+        *(0, 2),
+        Bust(
+            *("EEM.ALPACA", "ALPACA", "M:52983525033527", 0, True, "39.1809", "440000", 0, 0),
+            *(CORRECTION.encode(), "M:52983525034326", VOLUME_ONLY, False),
+        ),
     )
-    assert cancel[:9] == (0, 3, "GOOGL.ALPACA", "ALPACA", "D:465", 0, False, "", "")
-    assert cancel[10:] == ("", 0, False)
-    assert correction.original == CORRECTION.encode()
+    assert cancel[:2] == (0, 3)
+    assert astuple(cancel.bust)[:7] == ("GOOGL.ALPACA", "ALPACA", "D:465", 0, False, "", "")
+    assert astuple(cancel.bust)[10:] == ("", 0, False)
     assert found.skipped == {"status": 1, "limits": 1, "bar": 1}
     assert found.rejected == []
 
@@ -113,15 +118,16 @@ def test_official_prices_are_skipped_and_void_trades_are_busts() -> None:
     assert found.skipped == {"official_price": 1}
     assert [each.place for each in trades(found)] == [(3, 0)]
     at_us = trades(found)[0].time_us
-    assert [(b.trade_id, b.time_us, b.is_correction, b.may_be_absent) for b in found.busts] == [
-        ("D:96921", at_us, False, True)
-    ] * 2
+    expected = ("D:96921", at_us, False, True)
+    for _, _, b in found.busts:
+        assert (b.trade_id, b.event_time_us, b.is_correction, b.may_be_absent) == expected
+    assert len(found.busts) == 2
 
 
 def test_a_correction_to_an_official_price_is_a_cancel() -> None:
     """A correction to an official price cancels the trade and adds none."""
     text = CORRECTION.replace('"cc":[" ","7"]', '"cc":["M"]')
-    (bust,) = parsed(FORMAT_ALPACA, f"[{text}]".encode()).busts
+    ((_, _, bust),) = parsed(FORMAT_ALPACA, f"[{text}]".encode()).busts
     assert (bust.is_correction, bust.price, bust.corrected_id) == (False, "", "")
 
 
