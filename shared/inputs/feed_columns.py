@@ -1,7 +1,7 @@
 """Text columns of feeds into exact columns, with faults by row.
 
-Columns are parsed at once; only irregular values (exponents, signs, long numbers, errors) are
-parsed one by one, by the rules of a CSV line.
+Columns are parsed at once; only irregular values (exponents, signs, long numbers, errors), and few,
+are parsed one by one, by the rules of a CSV line.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from shared.inputs.elements import NO_TIME
 from shared.inputs.line import Number, RejectedLineError, check_symbol, time_of
 from shared.inputs.messages import text_of
-from shared.inputs.packed_text import Spans, Text
+from shared.inputs.packed_text import FEW, Spans, Text
 from shared.market.decimals import INT64_MAX
 from shared.market.instruments import Market, Naming
 from shared.market.timestamps import scaled_us, us_of
@@ -64,7 +64,7 @@ def decimals(
     """Return mantissas and scales of decimals; `read`: price_of or size_of."""
     mantissa: Mantissas
     joined = "".join(texts)
-    if joined.isascii():
+    if len(texts) > FEW and joined.isascii():
         lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
         end = np.cumsum(lengths)
         mantissa, scale, plain = Text(joined.encode()).decimals(Spans(end - lengths, end))

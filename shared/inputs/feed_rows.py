@@ -19,7 +19,7 @@ from shared.inputs.feed_columns import (
     times_of,
 )
 from shared.inputs.line import RejectedLineError, price_of, read_trade_id, size_of
-from shared.inputs.rows import QuoteRows, Rejected, Rows
+from shared.inputs.rows import QuoteRows, Rejected, Rows, no_quotes
 from shared.inputs.scales import POWERS
 from shared.market.decimals import INT64_MAX
 from shared.market.instruments import Naming
@@ -185,6 +185,8 @@ def _quote_rows(
     feed: Feed, naming: Naming, placed: _Placed, original: Original
 ) -> tuple[QuoteRows, list[Rejected]]:
     """Return the quotes, and the rejects, including crossed ones."""
+    if not placed.items:
+        return no_quotes(), []
     faults, fields, quotes = Faults(), feed.quote_fields, placed.items
     symbols = [each.symbol for each in quotes]
     times = times_of(fields.time, [each.time for each in quotes], faults)

@@ -1,8 +1,8 @@
 """Many CSV lines at once: array operations over the bytes of a whole batch.
 
 Regular lines (digits with at most one point, whole times, buy or sell, ids of digits or printable
-text) are parsed here; every other line goes to `line.py`, which also gives the reason of a reject.
-Both agree where both apply (property test).
+text) are parsed here; every other line, and all of a small batch, go to `line.py`, which also gives
+the reason of a reject. Both agree where both apply (property test).
 
 The first line of a payload determines its dialect: the delimiter, and the order of the columns if
 it is a header.
@@ -28,7 +28,7 @@ from shared.inputs.line import (
     parse_line,
 )
 from shared.inputs.messages import payload_at
-from shared.inputs.packed_text import Bools, Spans, Text
+from shared.inputs.packed_text import FEW, Bools, Spans, Text
 from shared.inputs.parsed import Parsed
 from shared.inputs.rows import Rejected, Rows, from_lines, joined, no_rows
 from shared.market.symbols import MAX_SYMBOL_BYTES
@@ -146,7 +146,9 @@ def _parse(
     batch: RawBatch, text: Text, lines: Spans, payload: Int64s, number: Int64s, dialect: Dialect
 ) -> tuple[Rows, list[Rejected], int]:
     """Parse lines of one dialect; also return the number of void ones."""
-    rows, plain = _parse_plain(batch, text, lines, payload, number, dialect)
+    rows, plain = no_rows(), np.zeros(len(payload), dtype=bool)
+    if len(payload) > FEW:
+        rows, plain = _parse_plain(batch, text, lines, payload, number, dialect)
     rejected = []
     parsed = []
     parsed_rows = []

@@ -18,6 +18,9 @@ from shared.wire.ticks import Int64s
 Bools = NDArray[np.bool_]
 Words = NDArray[np.uint64]
 
+FEW: Final = 24
+"""Up to so many texts are parsed one by one: array operations cost more than they save."""
+
 MAX_DIGITS: Final = 18
 """Longest number: any 18 digits fit 63 bits."""
 

@@ -33,6 +33,8 @@ def common_scale(
     """
     if not len(symbol):
         return Scaled(mantissas, scale, scale)
+    if (scale == scale[0]).all():
+        return Scaled(mantissas, scale, np.zeros_like(scale))
     largest = np.zeros(int(symbol.max()) + 1, dtype=np.int64)
     np.maximum.at(largest, symbol[keep], scale[keep])
     common = largest[symbol]

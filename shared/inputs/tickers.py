@@ -1,7 +1,8 @@
 """Many TickerUpdates at once: array operations over the bytes of a whole batch.
 
 Regular messages (known fields in order of their numbers, as every protobuf writer emits) with
-prices of at most 15 digits are parsed here; every other message goes to `ticker.py`. Both agree
+prices of at most 15 digits are parsed here; every other message, and all of a small batch, go to
+`ticker.py`. Both agree
 where both apply (property test).
 """
 
@@ -15,8 +16,8 @@ from numpy.typing import NDArray
 from shared.inputs.distinct_symbols import good_symbols
 from shared.inputs.line import EARLIEST_US, RejectedLineError
 from shared.inputs.messages import payload_at
-from shared.inputs.packed_text import Bools, Spans, Text
-from shared.inputs.rows import Rejected, Rows, from_lines, joined
+from shared.inputs.packed_text import FEW, Bools, Spans, Text
+from shared.inputs.rows import Rejected, Rows, from_lines, joined, no_rows
 from shared.inputs.ticker import parse_ticker
 from shared.market.symbols import MAX_SYMBOL_BYTES
 from shared.market.timestamps import scaled_us
@@ -40,7 +41,9 @@ def parse_tickers(batch: RawBatch) -> tuple[Rows, list[Rejected]]:
     ]
     payload_end = np.cumsum(batch.lengths)
     whole = messages.end <= payload_end[payload]
-    rows, plain = _parse_plain(text, messages, whole, payload, number)
+    rows, plain = no_rows(), np.zeros(len(payload), dtype=bool)
+    if len(payload) > FEW:
+        rows, plain = _parse_plain(text, messages, whole, payload, number)
     parsed = []
     parsed_rows = []
     for row in np.flatnonzero(~plain).tolist():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
@@ -13,12 +14,21 @@ from hypothesis import strategies as st
 from shared.inputs.assemble import assemble
 from shared.inputs.clock import ClockRule
 from shared.inputs.line import Line, RejectedLineError
+from shared.inputs.packed_text import FEW
 from shared.inputs.ticker import parse_ticker
 from shared.inputs.tickers import parse_tickers
 from shared.schema.ticker_pb2 import TickerUpdate
 from shared.wire.raw_batch import FORMAT_TICKER, FORMAT_TICKER_STREAM, RawBatch
 
 NOW_US = 1_800_000_000_000_000
+
+
+@pytest.fixture(autouse=True, scope="module", params=[0, FEW])
+def few(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Run each test with arrays for the smallest batch, and one by one for a small one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shared.inputs.tickers.FEW", request.param)
+        yield
 
 
 def batch(*payloads: bytes, format_: int = FORMAT_TICKER) -> RawBatch:

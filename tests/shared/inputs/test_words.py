@@ -5,10 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 
 import numpy as np
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.inputs.packed_text import MAX_DIGITS, Spans, Text
+from shared.inputs.feed_columns import Faults, decimals
+from shared.inputs.line import price_of
+from shared.inputs.packed_text import FEW, MAX_DIGITS, Spans, Text
 
 texts = st.lists(
     st.one_of(
@@ -45,6 +48,19 @@ def test_decimals_are_exact_and_shortest(some: list[bytes]) -> None:
             expected = Decimal(some[i].decode())
             assert Decimal(int(value[i])).scaleb(-int(scale[i])) == expected
             assert scale[i] == 0 or value[i] % 10 != 0
+
+
+@given(st.lists(st.one_of(st.text(max_size=3), st.decimals().map(str)), max_size=FEW))
+@example(["1.50", "-1.5", "1e3", "9" * 40, "", "0.0"])
+def test_few_decimals_are_read_as_many(some: list[str]) -> None:
+    """A column that is read one by one has the values and the faults that arrays give."""
+    one_by_one, by_arrays = Faults(), Faults()
+    few = decimals(price_of, "price", some, one_by_one)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shared.inputs.feed_columns.FEW", -1)
+        many = decimals(price_of, "price", some, by_arrays)
+    assert [column.tolist() for column in few] == [column.tolist() for column in many]
+    assert one_by_one == by_arrays
 
 
 @given(texts)
