@@ -6,12 +6,12 @@ Trades of watched instruments are also sent to screens directly.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from functions.normalize.accounts import count_rejects, count_unread
 from functions.normalize.assemble_quotes import assemble_quotes
 from functions.normalize.mid import QuotesAsTicks, mid_ticks
-from functions.normalize.watched import watched_ticks
+from functions.normalize.watched import Screens
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event, OutgoingEvent
 from shared.errors import PermanentError
@@ -29,7 +29,6 @@ from shared.runtime.latency import note_tick_seconds
 from shared.wire import busts, events
 from shared.wire.quotes import Quotes
 from shared.wire.raw_batch import LINE_BITS, RawBatch
-from shared.wire.ticks import Ticks
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +78,8 @@ class Normalize:
         count_unread(batch.source, parsed.unread)
         for kind, count in parsed.skipped.items():
             metrics.MESSAGES_SKIPPED.labels(kind).inc(count)
-        to_screens = self._watched_events(event.id, "shown", ticks, tick_outputs)
-        if wide is not None:
-            to_screens += self._watched_events(event.id, "shown.wide", wide, wide_outputs)
-        return Outcome(outputs, show=to_screens)
-
-    def _watched_events(
-        self, cause: str, name: str, ticks: Ticks, sent: Sequence[OutgoingEvent]
-    ) -> list[OutgoingEvent]:
-        """Return events of the watched ticks; `sent`: the events of all ticks."""
-        if self.watched is None or not sent:
-            return []
-        watched = watched_ticks(ticks, self.watched)
-        if watched is ticks:
-            ids = (f"{cause}/{STAGE}/{name}.{n}" for n in range(len(sent)))
-            return [replace(each, id=id_) for each, id_ in zip(sent, ids, strict=True)]
-        return [*tick_events(cause, name, watched, sent[0].extensions)]
+        screens = Screens(event.id, ((ticks, tick_outputs), (wide, wide_outputs)))
+        return screens.outcome(outputs, self.watched)
 
 
 def _quote_events(cause: str, quotes: Quotes) -> Iterator[OutgoingEvent]:

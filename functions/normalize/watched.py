@@ -1,20 +1,64 @@
-"""Select the trades of watched instruments."""
+"""Events of the trades of watched instruments, for screens."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
 import numpy as np
 
+from shared.adapter.app import Outcome
+from shared.adapter.event import OutgoingEvent
+from shared.inputs.outgoing import STAGE, tick_events
 from shared.realtime.leases import Watched
 from shared.wire.ticks import Ticks
 
 
-def watched_ticks(ticks: Ticks, watched: Watched) -> Ticks:
+@dataclass(frozen=True, slots=True)
+class Screens:
+    """What screens may be shown of the event `cause`.
+
+    `sent`: ticks of 64-bit mantissas, wide ones, if any; each with the events of all of them.
+    """
+
+    cause: str
+    sent: Sequence[tuple[Ticks | None, Sequence[OutgoingEvent]]]
+
+    def outcome(self, outputs: Sequence[OutgoingEvent], watched: Watched | None) -> Outcome:
+        """Return the outcome. Leases that must be read are read after the outputs are emitted."""
+        shards = {s for ticks, _ in self.sent if ticks for s in _shards(ticks)}
+        if watched is None or not shards:
+            return Outcome(outputs)
+        if watched.asks(shards):
+            return Outcome(outputs, lambda: Outcome(show=self._shown(watched)))
+        return Outcome(outputs, show=self._shown(watched))
+
+    def _shown(self, watched: Watched) -> list[OutgoingEvent]:
+        """Return events of the watched ticks."""
+        shown: list[OutgoingEvent] = []
+        for name, (ticks, sent) in zip(("shown", "shown.wide"), self.sent, strict=True):
+            if not ticks:
+                continue
+            selected = _selected(ticks, watched)
+            if selected is ticks:
+                ids = (f"{self.cause}/{STAGE}/{name}.{n}" for n in range(len(sent)))
+                shown += [replace(each, id=id_) for each, id_ in zip(sent, ids, strict=True)]
+            else:
+                shown += tick_events(self.cause, name, selected, sent[0].extensions)
+        return shown
+
+
+def _shards(ticks: Ticks) -> list[int]:
+    """Return the shard of each entry."""
+    return np.repeat(np.arange(ticks.shards), ticks.entries.shard_entries).tolist()
+
+
+def _selected(ticks: Ticks, watched: Watched) -> Ticks:
     """Return the rows of watched instruments. `ticks`: sorted by shard."""
-    entries = ticks.entries
-    shards = np.repeat(np.arange(ticks.shards), entries.shard_entries).tolist()
+    shards = _shards(ticks)
     selections = watched.all_of(set(shards))
     named = zip(shards, ticks.names, strict=True)
     is_watched = [selections[shard].selects(name) for shard, name in named]
     if all(is_watched):
         return ticks
-    return ticks.select(np.repeat(np.asarray(is_watched, dtype=bool), entries.counts))
+    return ticks.select(np.repeat(np.asarray(is_watched, dtype=bool), ticks.entries.counts))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -12,7 +12,7 @@ from cloudevents.exceptions import GenericException
 from cloudevents.http import from_http
 
 from shared.wire import events
-from shared.wire.compression import SMALL, compress, decompress
+from shared.wire.compression import SMALL, compress, decompress, unpacked_bytes
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 """The channel's size limit."""
@@ -21,6 +21,7 @@ _NO_EVENT: Final = (
     *(GenericException, ValueError, AttributeError, TypeError, KeyError),
     RecursionError,
 )
+_REQUIRED: Final = {"id", "source", "type"}
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _MAX_DETAIL: Final = 300
 
@@ -40,6 +41,12 @@ class Event:
         if self.attributes.get(events.CONTENT_ENCODING) == events.ZSTD:
             return decompress(self.body)
         return self.body
+
+    def data_bytes(self) -> int:
+        """Return the size of the data; -1 if unknown."""
+        if self.attributes.get(events.CONTENT_ENCODING) == events.ZSTD:
+            return unpacked_bytes(self.body)
+        return len(self.body)
 
     def age_s(self, now_us: int) -> float:
         """Return its age; 0 without a time."""
@@ -97,32 +104,41 @@ class NotACloudEventError(ValueError):
     """The request is no CloudEvent; the message says why."""
 
 
-def parse(headers: Mapping[str, str], body: bytes) -> Event:
-    """Read a CloudEvent in binary or structured mode. Empty attributes count as absent."""
-    if headers.get("content-type", "").startswith("application/cloudevents-batch"):
+def parse(headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Event:
+    """Read a CloudEvent in binary or structured mode. Empty attributes count as absent.
+
+    `headers`: names in lower case.
+    """
+    texts = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+    content_type = texts.get("content-type", "")
+    if content_type.startswith("application/cloudevents-batch"):
         raise NotACloudEventError("batch mode is not carried by Knative Eventing; send one event")
+    attributes = {n.removeprefix("ce-"): v for n, v in texts.items() if v and n.startswith("ce-")}
+    if attributes.get("specversion") != "1.0" or not attributes.keys() >= _REQUIRED:
+        attributes, body = _by_library(texts, body)
+    elif content_type:
+        attributes["datacontenttype"] = content_type
+    for name, value in attributes.items():
+        # Forbidden by the specification, and not possible in a header.
+        if not (value.isascii() and value.isprintable()) and _CONTROL.search(value):
+            raise NotACloudEventError(
+                f"no CloudEvent: attribute {name[:40]!r} has control characters"
+            )
+    return Event(attributes["id"], attributes["type"], attributes["source"], attributes, body)
+
+
+def _by_library(headers: Mapping[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
+    """Return attributes and data of an event in structured mode. Raises NotACloudEventError."""
     try:
-        event: Any = from_http(dict(headers), body, data_unmarshaller=_as_bytes)
+        event: Any = from_http(headers, body, data_unmarshaller=_as_bytes)
     # The library fails on JSON that is not an object, or nested too deeply.
     except _NO_EVENT as error:
         # It may quote the input: of any length, and with unpaired surrogates.
         detail = str(error)[:_MAX_DETAIL].encode(errors="replace").decode()
         raise NotACloudEventError(f"no CloudEvent: {detail}") from error
-    attributes = {
-        name: str(value) for name, value in event.get_attributes().items() if str(value) != ""
-    }
-    for name, value in attributes.items():
-        # Forbidden by the specification, and not possible in a header.
-        if _CONTROL.search(value):
-            raise NotACloudEventError(
-                f"no CloudEvent: attribute {name[:40]!r} has control characters"
-            )
     data = event.get_data()
-    return Event(
-        attributes["id"],
-        attributes["type"],
-        attributes["source"],
-        attributes,
+    return (
+        {name: text for name, value in event.get_attributes().items() if (text := str(value))},
         data if isinstance(data, bytes) else b"" if data is None else str(data).encode(),
     )
 

@@ -20,6 +20,7 @@ def event_app(
     mapping: Mapping[str, str],
     *,
     concurrency: int = 1,
+    inline_bytes: int = 0,
     ready: Check | None = None,
     emits: bool = False,
 ) -> EventApp:
@@ -49,6 +50,7 @@ def event_app(
         namespace=mapping.get("NAMESPACE", "default"),
         address=f"http://{service}.{{namespace}}.svc.cluster.local",
         concurrency=concurrency,
+        inline_bytes=inline_bytes,
         ready=bound(sink, ready) if emits else ready,
         tracing=tracing(stage, mapping),
     )

@@ -80,16 +80,20 @@ class Watched:
         """Return the watched names of a shard, as `all_of`."""
         return self.all_of((shard,))[shard]
 
+    def asks(self, shards: Iterable[int]) -> bool:
+        """Return whether `all_of` asks Redis now."""
+        now = self._clock()
+        is_fresh = now - self._read_s < READ_EACH_S and self._read.keys() >= set(shards)
+        return not is_fresh and now >= self._again_s
+
     def all_of(self, shards: Iterable[int]) -> dict[int, Selection]:
         """Return the watched names of shards.
 
         While Redis is away, the last known for one lease. After a pause longer than that, in which
         nothing was to be shown, it is all names for one lease: new ones are not known.
         """
-        now, requested = self._clock(), set(shards)
-        is_stale = now - self._read_s >= READ_EACH_S or not requested <= self._read.keys()
-        read = self._read
-        if is_stale and now >= self._again_s:
+        now, requested, read = self._clock(), set(shards), self._read
+        if self.asks(requested):
             read = self._refresh(requested | read.keys(), now)
         if now - self._read_s >= LEASE_MS / 1000:
             return dict.fromkeys(requested, NOBODY)

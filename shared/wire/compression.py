@@ -30,11 +30,18 @@ def compress(body: bytes, level: int = SMALL) -> bytes:
     return packed
 
 
+def unpacked_bytes(body: bytes) -> int:
+    """Return the size of a body once decompressed; -1 if it does not state one."""
+    try:
+        return zstandard.frame_content_size(body)
+    except zstandard.ZstdError:
+        return -1
+
+
 def decompress(body: bytes) -> bytes:
     """Decompress a body. Raises PermanentError `bad_compression` if invalid or too large."""
     try:
-        size = zstandard.frame_content_size(body)
-        if not 0 <= size <= MAX_UNPACKED_BYTES:
+        if not 0 <= zstandard.frame_content_size(body) <= MAX_UNPACKED_BYTES:
             raise PermanentError(
                 "bad_compression",
                 f"zstd body must state its size, at most {MAX_UNPACKED_BYTES} bytes",
