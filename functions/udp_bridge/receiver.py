@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import select
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -22,9 +23,13 @@ READS_A_TURN: Final = 2
 LONGEST_PAUSE_S: Final = 0.004
 """Pause after a read while the outbox is busy: a read per datagram would dominate the cost."""
 LULL: Final = 0.2
-"""A batch to which nothing is added for this part of its longest delay is sent: a lone datagram
-does not wait for more, and a burst is one batch."""
+"""A batch to which nothing is added for this part of its longest delay is sent: a burst is one
+batch."""
 SHORTEST_LULL_S: Final = 0.001
+"""Timers of the event loop are no finer."""
+ALONE_S: Final = 0.0003
+"""With the shortest lull, what is read at once is sent if nothing follows within this: a lone
+datagram does not wait for a timer."""
 BUFFER_BYTES_A_S: Final = 256 * 1024 * 1024
 """Fill rate of the receive buffer to allow for in a pause: a default one lasts 1 ms."""
 
@@ -60,6 +65,7 @@ class Receiver:
         buffer_bytes = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
         self._pause_s = min(LONGEST_PAUSE_S, buffer_bytes / BUFFER_BYTES_A_S)
         lull_s = max(SHORTEST_LULL_S, LULL * batchers[0].limits.age_us / 1e6)
+        self._alone_s = ALONE_S if lull_s <= SHORTEST_LULL_S else None
         self._short_pause_s = min(self._pause_s, lull_s)
         self._reads_a_lull = max(1, round(lull_s / self._short_pause_s))
         self._drops = KernelDrops(sock)
@@ -75,13 +81,15 @@ class Receiver:
         """Receive until `stop()`, then drain the socket and send it."""
         empty_reads = 0
         while not self._stopping:
+            is_open = self._is_open()
             count = self._receive()
             empty_reads = 0 if count else empty_reads + 1
             if not self._outbox.is_busy:
-                self._send(lull=empty_reads >= self._reads_a_lull)
+                is_alone = count > 0 and not is_open and self._is_quiet()
+                self._send(lull=is_alone or empty_reads >= self._reads_a_lull)
             if count >= READS_A_TURN * DATAGRAMS_A_READ:
                 await asyncio.sleep(0)
-            elif any(each.waiting for each in self._batchers):
+            elif self._is_open():
                 await self._pause()
             else:
                 self._report()
@@ -98,6 +106,15 @@ class Receiver:
         """End `run` once the socket is drained."""
         self._stopping = True
         self._readable.set()
+
+    def _is_open(self) -> bool:
+        """Return whether a batch has payloads."""
+        return any(each.waiting for each in self._batchers)
+
+    def _is_quiet(self) -> bool:
+        """Return whether nothing more comes; blocks for less than a timer's resolution."""
+        within_s = self._alone_s
+        return within_s is not None and not select.select([self._socket], (), (), within_s)[0]
 
     async def _pause(self) -> None:
         """Wait for more, or until the next batch may be sent."""
