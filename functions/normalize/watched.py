@@ -16,7 +16,7 @@ from shared.wire.ticks import Ticks
 
 @dataclass(frozen=True, slots=True)
 class Screens:
-    """What screens may be shown of the event `cause`.
+    """Ticks of the event `cause` that screens may be shown.
 
     `sent`: ticks of 64-bit mantissas, wide ones, if any; each with the events of all of them.
     """
