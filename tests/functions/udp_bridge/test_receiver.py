@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -35,13 +35,6 @@ class _Noted(PlainReader):
         datagrams = super().read()
         self.count += len(datagrams or ())
         return datagrams
-
-
-@pytest.fixture
-def subscriber() -> Iterator[Subscriber]:
-    started = Subscriber()
-    yield started
-    started.close()
 
 
 def received(
