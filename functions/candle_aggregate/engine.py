@@ -380,8 +380,7 @@ class Engine:
                 self._active.remove(work)
                 work.future.set_result(work.applied)
             elif work.until_s < late_s:
-                shards = ", ".join(map(str, sorted(work.left)))
-                self._fail([work], TransientError(f"another replica has shards {shards}"))
+                self._fail([work], TransientError(self._leases.reason(work.left)))
 
     def _fail(self, works: Sequence[_Work], error: Exception) -> None:
         for work in list(works):

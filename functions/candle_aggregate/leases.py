@@ -100,6 +100,14 @@ class Leases:
                 self._missing.add(shard)
                 self._store.release([shard])
 
+    def reason(self, shards: set[int]) -> str:
+        """Say what shards wait for."""
+        rebuilt = shards & (self.making | self._missing)
+        texts = {"another replica has shards": shards - rebuilt, "being rebuilt: shards": rebuilt}
+        return "; ".join(
+            f"{text} {', '.join(map(str, sorted(some)))}" for text, some in texts.items() if some
+        )
+
     @property
     def idle_s(self) -> float:
         """Time for which leases are kept without work."""

@@ -61,6 +61,31 @@ def test_a_state_that_cannot_be_made_is_logged_once_and_its_lease_returned(
     assert [each.levelname for each in caplog.records] == ["WARNING"]
 
 
+def test_what_an_event_waits_for_is_named(
+    replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shard that is being rebuilt, or has to be, is not said to be of another replica."""
+    monkeypatch.setattr(leases, "MAKERS", 1)
+    ended = threading.Event()
+
+    def make(_: Lease) -> Outcome:
+        ended.wait()
+        return Outcome()
+
+    makers = leases.Leases(
+        *(replica.store, replica.engine.steps, lambda _: False, make, threading.Condition())
+    )
+    try:
+        makers.acquire({0, 11})
+        assert (
+            makers.reason({0, 2, 11}) == "another replica has shards 2; being rebuilt: shards 0, 11"
+        )
+        assert makers.reason({2, 3}) == "another replica has shards 2, 3"
+    finally:
+        ended.set()
+        makers.close()
+
+
 def test_only_a_replica_alone_keeps_its_leases_for_long(
     valkey: redis.Redis, replica: Replica, other: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
