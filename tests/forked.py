@@ -26,7 +26,7 @@ from local.supervisor.component import tethered
 _ROOT = Path(__file__).parents[1]
 _LOADED = (
     *("functions.exchange_bridge.connections.ccxt_connection", "functions.exchange_bridge.intake"),
-    *("functions.exchange_bridge.past.previous_run", "functions.exchange_bridge.status"),
+    *("functions.exchange_bridge.past.resume_position", "functions.exchange_bridge.status"),
     *("functions.exchange_bridge.past.venue_history", "functions.exchange_bridge.settings"),
     *("local.broker.process", "ccxt.pro"),
 )

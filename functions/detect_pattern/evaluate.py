@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from functions.detect_pattern.series import NOTHING_JUDGED, Series
+from functions.detect_pattern.series import NOTHING_EVALUATED, Series
 from functions.detect_pattern.window import RECEIVED, START, Prices
 from shared.analysis.candle_series import Candles
 from shared.analysis.finding import Finding
@@ -77,10 +77,10 @@ def advance(series: Series, rules: EvaluationRules, now_ms: int) -> int | None:
     while at < len(window):
         start_us = starts[at - skipped]
         follows = at > 0 and start_us == starts[at - skipped - 1] + length_us
-        begins = series.judged_us == NOTHING_JUDGED and at == 0
+        begins = series.evaluated_us == NOTHING_EVALUATED and at == 0
         if not (follows or begins or received[at - skipped] + rules.grace_ms <= now_ms):
             break
-        series.judged_us = start_us
+        series.evaluated_us = start_us
         at += 1
     return starts[first - skipped] if at > first else None
 
@@ -117,7 +117,7 @@ def _requests(series: Series, rules: EvaluationRules, from_us: int) -> list[Requ
     A candle whose trades were all cancelled is ignored.
     """
     window = series.candles.standing()
-    first, last = window.position(from_us), window.position(series.judged_us + 1)
+    first, last = window.position(from_us), window.position(series.evaluated_us + 1)
     begin = max(0, first - rules.lookback + 1)
     usable = window.usable(begin, last)
     breaks = [] if usable.all() else (np.flatnonzero(~usable) + begin).tolist()

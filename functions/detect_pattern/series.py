@@ -19,7 +19,7 @@ from shared.schema import patterns_pb2
 from shared.wire.compression import FAST, compress, decompress
 from shared.wire.patterns import Pattern
 
-NOTHING_JUDGED: Final = -1
+NOTHING_EVALUATED: Final = -1
 FORM: Final = 13
 """Version of the stored form; increase it with each change of it or of a window's rows."""
 
@@ -28,19 +28,19 @@ FORM: Final = 13
 class Series:
     """Candles ascend. Changed in place while a step is computed; never shared between threads.
 
-    `judged_us`: start of the newest evaluated candle. `whole`: no older candle exists. `revision`:
-    highest revision given to a pattern. `active`: active patterns by id, of the candles in state
-    and of a cooldown before them; kept as messages, since few are read. `unpublished`: patterns to
-    emit, by id. `alerts`: by rule and candle; those with a body are to be emitted. `changed_us`:
-    oldest evaluated candle that has changed since (not stored: the same step evaluates it again).
-    `refresh_ms`: wall clock of the next comparison with storage; 0: never.
+    `evaluated_us`: start of the newest evaluated candle. `whole`: no older candle exists.
+    `revision`: highest revision given to a pattern. `active`: active patterns by id, of the candles
+    in state and of a cooldown before them; kept as messages, since few are read. `unpublished`:
+    patterns to emit, by id. `alerts`: by rule and candle; those with a body are to be emitted.
+    `changed_us`: oldest evaluated candle that has changed since (not stored: the same step
+    evaluates it again). `refresh_ms`: wall clock of the next comparison with storage; 0: never.
     """
 
     instrument: str
     timeframe: str
     revision: int
     candles: Window = field(default_factory=lambda: Window.of(()))
-    judged_us: int = NOTHING_JUDGED
+    evaluated_us: int = NOTHING_EVALUATED
     whole: bool = True
     active: dict[str, patterns_pb2.Pattern] = field(default_factory=dict)
     unpublished: dict[str, Pattern] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Series:
         Order and duplicates make no difference.
         """
         changed_us = self.candles.merge(candles)
-        if changed_us is not None and changed_us <= self.judged_us:
+        if changed_us is not None and changed_us <= self.evaluated_us:
             self.touch(changed_us)
 
     def leaves_gap(self, candles: Window) -> bool:
@@ -72,7 +72,7 @@ class Series:
     @property
     def next_to_evaluate(self) -> int:
         """Index of the first candle not evaluated yet."""
-        return self.candles.position(self.judged_us + 1)
+        return self.candles.position(self.evaluated_us + 1)
 
     def touch(self, start_us: int) -> None:
         """Mark the candles from `start_us` on for another evaluation."""
@@ -127,7 +127,7 @@ class Series:
             wide=map(str, window.table.ravel()) if window.is_wide else (),
             price_scale=window.price_scale,
             volume_scale=window.volume_scale,
-            judged_us=self.judged_us,
+            evaluated_us=self.evaluated_us,
             whole=self.whole,
             revision=self.revision,
             active=self.active.values(),
@@ -159,7 +159,7 @@ class Series:
             m.timeframe,
             m.revision,
             window,
-            m.judged_us,
+            m.evaluated_us,
             m.whole,
             {message.id: message for message in m.active},
             {pattern.id: pattern for pattern in unpublished},

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from functions.detect_pattern.edges import RulesInForce, needed, raise_alerts
+from functions.detect_pattern.candle_rules import ActiveRules, needed, raise_alerts
 from functions.detect_pattern.evaluate import (
     EvaluationRules,
     advance,
@@ -141,15 +141,15 @@ class Steps:
         # Candles trimmed from the state may not be in storage yet.
         series.refresh_ms = now_ms + REFRESH_MS
 
-    def _evaluate(self, changed: Sequence[Series], in_force: RulesInForce, now_ms: int) -> None:
+    def _evaluate(self, changed: Sequence[Series], active: ActiveRules, now_ms: int) -> None:
         to_evaluate = []
         for series in changed:
             new_us = advance(series, self.rules, now_ms)
             starts = [each for each in (series.changed_us, new_us) if each is not None]
-            before = needed(series, in_force.reading(series.name))
+            before = needed(series, active.reading(series.name))
             if starts:
                 before = max(self.rules.lookback - 1, before)
-            from_us = min(starts, default=series.judged_us)
+            from_us = min(starts, default=series.evaluated_us)
             if before and len(series.candles) and needs_older(series, before, from_us):
                 self._extend(series, from_us, before + 1, now_ms)
             if starts:
@@ -157,10 +157,10 @@ class Steps:
         evaluate(to_evaluate, self.rules)
         by_name = {each.name: each for each in changed}
         for series in changed:
-            rules = in_force.of(series.name)
+            rules = active.of(series.name)
             raise_alerts(series, rules, by_name)
             if not series.refresh_ms:
-                keep = self.rules.keep + needed(series, in_force.reading(series.name))
+                keep = self.rules.keep + needed(series, active.reading(series.name))
                 once = {each.id for each in rules if each.rule.frequency is Frequency.ONCE}
                 series.trim(keep, self.rules.cooldown_us, once)
 

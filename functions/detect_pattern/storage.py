@@ -11,7 +11,7 @@ from typing import Any, Final
 from psycopg import Connection, sql
 from psycopg.rows import class_row
 
-from functions.detect_pattern.edges import RuleInForce, RulesInForce
+from functions.detect_pattern.candle_rules import ActiveRule, ActiveRules
 from functions.detect_pattern.series import Series
 from functions.detect_pattern.window import Window
 from shared.alerts.event import Alert
@@ -132,7 +132,7 @@ class Storage:
                 if each.whole and each.instrument in cold:
                     self._load_from_lake(connection, each, keep)
                 if len(each.candles):
-                    each.judged_us = int(each.candles.starts[-1])
+                    each.evaluated_us = int(each.candles.starts[-1])
             self._load_published(connection, series, cooldown_us)
         return series
 
@@ -185,12 +185,12 @@ class Storage:
         with self.postgres.connection() as connection:
             return connection.execute(_ALL_SERIES).fetchall()
 
-    def rules(self, instruments: Collection[str]) -> RulesInForce:
+    def rules(self, instruments: Collection[str]) -> ActiveRules:
         """Return the alert rules in force for these instruments, by series."""
         with self.postgres.connection() as connection:
             rows = connection.execute(_RULES, (list(instruments),)).fetchall()
-        return RulesInForce.index(
-            RuleInForce(id_, rule, after_us, muted)
+        return ActiveRules.index(
+            ActiveRule(id_, rule, after_us, muted)
             for id_, text, after_us, muted in rows
             if (rule := parsed_rule(text)) is not None
         )

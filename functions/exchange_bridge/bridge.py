@@ -17,13 +17,13 @@ from functions.exchange_bridge.connections.backoff import Backoff
 from functions.exchange_bridge.connections.ccxt_connection import CcxtConnection
 from functions.exchange_bridge.connections.connection import Connection, WebSocketConnection
 from functions.exchange_bridge.connections.feed import Feed
-from functions.exchange_bridge.connections.missing_trades import is_behind
+from functions.exchange_bridge.connections.stall_detection import is_behind
 from functions.exchange_bridge.exchanges.ccxt_venue import CcxtVenue
 from functions.exchange_bridge.health import Health
 from functions.exchange_bridge.instrument_status import poll_statuses
 from functions.exchange_bridge.intake import Intake
 from functions.exchange_bridge.past.gaps import Gaps
-from functions.exchange_bridge.past.previous_run import resume
+from functions.exchange_bridge.past.resume_position import resume
 from functions.exchange_bridge.past.venue_history import History
 from functions.exchange_bridge.settings import Settings
 from functions.exchange_bridge.status import Reporter

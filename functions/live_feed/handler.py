@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +14,7 @@ from shared.adapter.app import Outcome
 from shared.adapter.event import Event
 from shared.errors import TransientError
 from shared.market.shards import shard_of
-from shared.realtime.leases import Watched
+from shared.realtime.leases import Selection, Watched
 from shared.runtime import metrics
 from shared.wire import events
 
@@ -33,9 +34,14 @@ class LiveHandler:
 
     async def __call__(self, event: Event) -> Outcome:
         """Publish the event's messages. Raises TransientError and PermanentError."""
+        selections: Mapping[int, Selection] = {}
         if event.type == events.CANDLES:
-            await asyncio.to_thread(self.watched.all_of, range(self.shards))
-        outgoing, left_out = messages(event, self.ticks_an_event, self._is_watched)
+            selections = await asyncio.to_thread(self.watched.all_of, range(self.shards))
+
+        def is_watched(timeframe: str, instrument: str) -> bool:
+            return selections[shard_of(instrument, self.shards)].shows(timeframe, instrument)
+
+        outgoing, left_out = messages(event, self.ticks_an_event, is_watched)
         if outgoing:
             await self._publish(event.id, outgoing)
         metrics.LIVE_TICKS_CONFLATED.inc(left_out)
@@ -55,6 +61,3 @@ class LiveHandler:
                 if time.monotonic() > until_s:
                     raise
             await asyncio.sleep(_RETRY_S)
-
-    def _is_watched(self, timeframe: str, instrument: str) -> bool:
-        return self.watched.of(shard_of(instrument, self.shards)).shows(timeframe, instrument)

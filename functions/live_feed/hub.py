@@ -209,6 +209,9 @@ class Hub:
         ):
             raise NotKeptError
         requested, fold, expected = set(channels), Newest(), after + 1
+        for each in self._newest:
+            if each.seq <= after:  # older messages behind it are late
+                fold.keep(each)
         async with self._replaying:
             async for batch in self._stream.between(after, last):
                 if batch[0].seq != expected:
@@ -312,13 +315,13 @@ class Hub:
     async def _republish(self) -> None:
         """Republish the newest of each channel as the last in the stream, by one replica."""
         derived = {each for channels in self._derived.values() for each in channels}
-        overtaken = [each for each in self._newest.overtaken() if each.channel not in derived]
-        for number, update in enumerate(overtaken):
+        overtaken = [each for each in self._newest.overtaken() if each[1].channel not in derived]
+        for number, (last, update) in enumerate(overtaken):
             again = Message(update.channel, update.payload, update.received_us)
             try:
-                await self._stream.publish(f"newest/{update.seq}", [again], again=True)
+                await self._stream.publish(f"newest/{last}", [again], again=True)
             except TransientError as error:
                 log.warning("cannot republish %s and later ones: %s", update.channel, error)
-                for each in overtaken[number:]:
-                    self._newest.mark_overtaken(each.channel)
+                for last_of_channel, each in overtaken[number:]:
+                    self._newest.mark_overtaken(each.channel, last_of_channel)
                 break

@@ -20,7 +20,7 @@ class Newest:
 
     def __init__(self) -> None:
         self._newest: dict[str, Update] = {}
-        self._overtaken: dict[str, None] = {}
+        self._overtaken: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[Update]:
         return iter(self._newest.values())
@@ -69,23 +69,22 @@ class Newest:
             if update.order == newest.order:
                 self._newest[update.channel] = update
             return update
-        self.mark_overtaken(update.channel)
+        self.mark_overtaken(update.channel, update.seq)
         if update.candle is not None and update.candle == newest.candle:
             return None
         return replace(update, late=True)
 
     def take_republished(self, update: Update) -> None:
         """Note a republished message, now the last of its channel in the stream."""
-        newest = self._newest.get(update.channel)
-        if newest is None or newest.order <= update.order:
-            self._newest[update.channel] = update
+        self.keep(update)
+        if self._newest[update.channel].order == update.order:
             self._overtaken.pop(update.channel, None)
         else:  # a newer one arrived meanwhile: that one has to be the last
-            self.mark_overtaken(update.channel)
+            self.mark_overtaken(update.channel, update.seq)
 
-    def mark_overtaken(self, channel: str) -> None:
-        """Note that the channel's last message in the stream is not its newest."""
-        self._overtaken[channel] = None
+    def mark_overtaken(self, channel: str, last: int) -> None:
+        """Note that the channel's last message in the stream, at `last`, is not its newest."""
+        self._overtaken[channel] = last
 
     def expire(self, before_us: int) -> None:
         """Remove channels whose newest message was published, or received, before then."""
@@ -93,11 +92,15 @@ class Newest:
             if 0 < max(update.published_us, update.received_us) < before_us:
                 self.remove(channel)
 
-    def overtaken(self) -> list[Update]:
+    def overtaken(self) -> list[tuple[int, Update]]:
         """Return, once, the newest of each channel whose last message in the stream is older.
 
-        Republishing makes them the last: a replica that starts reads only those.
+        Each with the position of that last message. Republishing makes them the last: a replica
+        that starts reads only those.
         """
-        updates = [self._newest[each] for each in self._overtaken if each in self._newest]
-        self._overtaken.clear()
-        return updates
+        overtaken, self._overtaken = self._overtaken, {}
+        return [
+            (last, self._newest[channel])
+            for channel, last in overtaken.items()
+            if channel in self._newest
+        ]

@@ -50,6 +50,8 @@ _IDLE_S: Final = 5.0
 _RETRY_S: Final = 0.5
 _CONNECTIONS: Final = "$SYS.REQ.ACCOUNT.PING.CONNZ"
 _ANSWERS_S: Final = 0.5
+_PAGE: Final = 1_024
+"""Connections that a server lists at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,19 +113,31 @@ class LiveStream:
         with translated("NATS does not list its clients"):
             await self._stream()
             assert self._client is not None
-            inbox = self._client.new_inbox()
-            responses = await self._client.subscribe(inbox)
-            request = {"subscriptions": True, "filter_subject": live.ALL}
-            channels: set[str] = set()
-            try:
-                await self._client.publish(_CONNECTIONS, orjson.dumps(request), reply=inbox)
+            connections = await self._connections(self._client)
+            return {name for each in connections for name in _watched(each)}
+
+    async def _connections(self, client: Client) -> list[dict[str, Any]]:
+        """Return the connections that have live subscriptions, of all servers, page by page."""
+        inbox = client.new_inbox()
+        responses = await client.subscribe(inbox)
+        request: dict[str, Any] = {"subscriptions": True, "filter_subject": live.ALL}
+        request |= {"limit": _PAGE, "offset": 0}
+        connections: list[dict[str, Any]] = []
+        has_more = True
+        try:
+            while has_more:
+                has_more = False
+                await client.publish(_CONNECTIONS, orjson.dumps(request), reply=inbox)
                 with contextlib.suppress(TimeoutError, nats.errors.TimeoutError):
                     while True:  # one response per server
-                        message = await responses.next_msg(_ANSWERS_S)
-                        channels |= _watched(orjson.loads(message.data))
-            finally:
-                await responses.unsubscribe()
-            return channels
+                        answer = orjson.loads((await responses.next_msg(_ANSWERS_S)).data)
+                        page = (answer.get("data") or {}).get("connections") or ()
+                        connections += page
+                        has_more = has_more or len(page) == _PAGE
+                request["offset"] += _PAGE
+        finally:
+            await responses.unsubscribe()
+        return connections
 
     async def dead_letters(self, limit: int) -> tuple[int, Sequence[DeadLetter]]:
         """Return the number of dead letters, and the newest. Raises TransientError."""
@@ -308,22 +322,21 @@ def _consumer(start: int | None = None) -> ConsumerConfig:
     )
 
 
-def _watched(response: Any) -> set[str]:
-    """Return what a server's subscriptions watch, by lease name."""
+def _watched(connection: dict[str, Any]) -> set[str]:
+    """Return what a connection's subscriptions watch, by lease name."""
     channels = set()
-    for connection in (response.get("data") or {}).get("connections") or ():
-        for subject in connection.get("subscriptions_list") or ():
-            kind, *tokens = subject.removeprefix(live.PREFIX).split(".")
-            if not subject.startswith(live.PREFIX) or kind == live.ALERTS:
-                continue
-            if ">" in (kind, *tokens) or kind == ALL:
-                channels |= {ALL, f"{live.CANDLES}:{ALL}:{ALL}"}
-                continue
-            with contextlib.suppress(ValueError):
-                channel = live.channel_of(subject)
-                channels.add(ALL if ALL in tokens else live.instrument_of(channel) or ALL)
-                if kind == live.CANDLES:
-                    channels.add(channel)
+    for subject in connection.get("subscriptions_list") or ():
+        kind, *tokens = subject.removeprefix(live.PREFIX).split(".")
+        if not subject.startswith(live.PREFIX) or kind == live.ALERTS:
+            continue
+        if ">" in (kind, *tokens) or kind == ALL:
+            channels |= {ALL, f"{live.CANDLES}:{ALL}:{ALL}"}
+            continue
+        with contextlib.suppress(ValueError):
+            channel = live.channel_of(subject)
+            channels.add(ALL if ALL in tokens else live.instrument_of(channel) or ALL)
+            if kind == live.CANDLES:
+                channels.add(channel)
     return channels
 
 

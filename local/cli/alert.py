@@ -94,10 +94,10 @@ def list_rules(
 ) -> None:
     """List the active rules, and how often each has fired."""
     from local.cli.display import print_table
-    from shared.alerts.stored_rules import rules_in_force
+    from shared.alerts.stored_rules import active_rules
 
     with database(database_url, data_dir) as connection:
-        rules = rules_in_force(connection)
+        rules = active_rules(connection)
     if as_json:
         rows = [{**each._asdict(), "created": each.created.isoformat()} for each in rules]
         typer.echo(json.dumps(rows, indent=2))

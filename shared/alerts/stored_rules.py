@@ -78,7 +78,7 @@ def add_rule(
     return str(row["id"]) if connection.execute(_INSERT, row).rowcount else None
 
 
-def rules_in_force(connection: Connection) -> list[StoredRule]:
+def active_rules(connection: Connection) -> list[StoredRule]:
     """Return the active rules, oldest first."""
     return [StoredRule(*row) for row in connection.execute(_LIST)]
 

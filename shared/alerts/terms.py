@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from shared.analysis.candle_series import Bools, Floats, Ints
 from shared.analysis.indicators import AnyIndicator, Indicator, compute
-from shared.analysis.talib_indicators import DAY_US, TalibIndicator
+from shared.analysis.talib_indicators import DAY_US
 from shared.market.decimals import from_mantissa, to_mantissa, to_text
 from shared.market.timeframes import Timeframe
 
@@ -244,8 +244,7 @@ class IndicatorValue(Leaf):
         """Return its warm-up; at least a day if it restarts each day."""
         if frame != self.frame:
             return 0
-        is_of_day = isinstance(self.indicator, TalibIndicator) and self.indicator.of_day
-        return max(self.indicator.warm_up, DAY_US // length_us if is_of_day else 0)
+        return max(self.indicator.warm_up, DAY_US // length_us if self.indicator.of_day else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +271,7 @@ class Rolling(Term):
             rest = values[first:]
             if len(rest) >= self.period and np.isfinite(rest).all():
                 mean = Indicator.parse(f"{self.function}:{self.period}")
-                (result[first:],) = mean.values(rest, rest, rest)
+                (result[first:],) = mean.values(dict.fromkeys(("high", "low", "close"), rest))
         elif len(values) >= self.period:
             windows = sliding_window_view(values, self.period)
             result[self.period - 1 :] = _WINDOWS[self.function](windows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -34,6 +34,7 @@ class Indicator:
     kind: str
     period: int
     deviations: float = 0.0
+    of_day: ClassVar[bool] = False
 
     @classmethod
     def parse(cls, text: str) -> Indicator:
@@ -72,11 +73,15 @@ class Indicator:
         """Candles it needs before the first returned one."""
         return self.period * _WARM_UP[self.kind]
 
-    def values(self, high: Floats, low: Floats, close: Floats) -> tuple[Floats, ...]:
-        """Return its columns, each [n]; NaN where there are not enough candles."""
-        period = self.period
+    def values(self, inputs: Mapping[str, Floats]) -> tuple[Floats, ...]:
+        """Return its columns, each [n]; NaN where there are not enough candles.
+
+        `inputs`: high, low and close.
+        """
+        high, low, close = inputs["high"], inputs["low"], inputs["close"]
         if not len(close):
             return tuple(np.empty(0) for _ in self.columns)
+        period = self.period
         import talib  # imports Polars, 30 MiB: only when an indicator is requested
 
         # TA-Lib treats values below 1e-14 as zero, whatever the unit of the price: pass
@@ -140,11 +145,7 @@ def compute(
     return {
         name: _rounded(values)
         for each in indicators
-        for name, values in zip(
-            each.columns,
-            each.values(high, low, close) if isinstance(each, Indicator) else each.values(inputs),
-            strict=True,
-        )
+        for name, values in zip(each.columns, each.values(inputs), strict=True)
     }
 
 

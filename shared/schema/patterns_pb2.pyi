@@ -74,14 +74,14 @@ class Alert(_message.Message):
     def __init__(self, rule_id: _Optional[str] = ..., start_us: _Optional[int] = ..., body: _Optional[str] = ...) -> None: ...
 
 class PatternSeries(_message.Message):
-    __slots__ = ("instrument", "timeframe", "candles", "wide", "price_scale", "volume_scale", "judged_us", "whole", "revision", "active", "unpublished", "alerts", "refresh_ms")
+    __slots__ = ("instrument", "timeframe", "candles", "wide", "price_scale", "volume_scale", "evaluated_us", "whole", "revision", "active", "unpublished", "alerts", "refresh_ms")
     INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
     TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
     CANDLES_FIELD_NUMBER: _ClassVar[int]
     WIDE_FIELD_NUMBER: _ClassVar[int]
     PRICE_SCALE_FIELD_NUMBER: _ClassVar[int]
     VOLUME_SCALE_FIELD_NUMBER: _ClassVar[int]
-    JUDGED_US_FIELD_NUMBER: _ClassVar[int]
+    EVALUATED_US_FIELD_NUMBER: _ClassVar[int]
     WHOLE_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     ACTIVE_FIELD_NUMBER: _ClassVar[int]
@@ -94,14 +94,14 @@ class PatternSeries(_message.Message):
     wide: _containers.RepeatedScalarFieldContainer[str]
     price_scale: int
     volume_scale: int
-    judged_us: int
+    evaluated_us: int
     whole: bool
     revision: int
     active: _containers.RepeatedCompositeFieldContainer[Pattern]
     unpublished: _containers.RepeatedCompositeFieldContainer[Pattern]
     alerts: _containers.RepeatedCompositeFieldContainer[Alert]
     refresh_ms: int
-    def __init__(self, instrument: _Optional[str] = ..., timeframe: _Optional[str] = ..., candles: _Optional[bytes] = ..., wide: _Optional[_Iterable[str]] = ..., price_scale: _Optional[int] = ..., volume_scale: _Optional[int] = ..., judged_us: _Optional[int] = ..., whole: _Optional[bool] = ..., revision: _Optional[int] = ..., active: _Optional[_Iterable[_Union[Pattern, _Mapping]]] = ..., unpublished: _Optional[_Iterable[_Union[Pattern, _Mapping]]] = ..., alerts: _Optional[_Iterable[_Union[Alert, _Mapping]]] = ..., refresh_ms: _Optional[int] = ...) -> None: ...
+    def __init__(self, instrument: _Optional[str] = ..., timeframe: _Optional[str] = ..., candles: _Optional[bytes] = ..., wide: _Optional[_Iterable[str]] = ..., price_scale: _Optional[int] = ..., volume_scale: _Optional[int] = ..., evaluated_us: _Optional[int] = ..., whole: _Optional[bool] = ..., revision: _Optional[int] = ..., active: _Optional[_Iterable[_Union[Pattern, _Mapping]]] = ..., unpublished: _Optional[_Iterable[_Union[Pattern, _Mapping]]] = ..., alerts: _Optional[_Iterable[_Union[Alert, _Mapping]]] = ..., refresh_ms: _Optional[int] = ...) -> None: ...
 
 class PackedSeries(_message.Message):
     __slots__ = ("form", "series")

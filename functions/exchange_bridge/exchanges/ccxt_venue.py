@@ -148,18 +148,18 @@ class CcxtVenue(Exchange):
             since = max(since, reached)
         while True:
             rows = await self._trades(symbol, since)
-            identified = [(i, row) for row in rows if (i := self._id(row["id"], row["timestamp"]))]
+            identified = [(t, row) for row in rows if (t := self._trade(symbol, row)) is not None]
             if not identified:
                 return
-            begin, end = identified[0][0], identified[-1][0]
+            begin, end = identified[0][0].id, identified[-1][0].id
             is_proof = begin <= (reached + 1 if self.contiguous else max(since, first.id))
             # If ids are times, more trades of the last one may be on the next page.
             reaches = min(end if self.contiguous or end == previous_end else end - 1, last.id)
             low = max(first.id, reached + 1)
-            in_range = [(id_, row) for id_, row in identified if low <= id_ <= last.id]
+            in_range = [(trade, row) for trade, row in identified if low <= trade.id <= last.id]
             yield Fetched(
                 [self.trade_payload(row, "fetch_trades") for _, row in in_range],
-                [Trade(symbol, id_, row["timestamp"] * 1000) for id_, row in in_range],
+                [trade for trade, _ in in_range],
                 reaches if is_proof else reached,
             )
             if not is_proof:
@@ -206,9 +206,7 @@ class CcxtVenue(Exchange):
             rows = await self._trades(symbol, time_ms - back_ms)
             earlier = [row for row in rows if row["timestamp"] < time_ms]
             if earlier and rows[-1]["timestamp"] >= time_ms:
-                at_ms = earlier[-1]["timestamp"]
-                id_ = self._id(earlier[-1]["id"], at_ms)
-                return None if id_ is None else Trade(symbol, id_, at_ms * 1000)
+                return self._trade(symbol, earlier[-1])
         return None
 
     async def listed(self, symbol: str) -> FeedState:
@@ -226,10 +224,12 @@ class CcxtVenue(Exchange):
     async def newest(self, symbol: str) -> Trade | None:
         """Return the last of the newest trades."""
         rows = await self._trades(symbol, None)
-        if not rows:
-            return None
-        id_ = self._id(rows[-1]["id"], rows[-1]["timestamp"])
-        return None if id_ is None else Trade(symbol, id_, rows[-1]["timestamp"] * 1000)
+        return self._trade(symbol, rows[-1]) if rows else None
+
+    def _trade(self, symbol: str, row: Mapping[str, Any]) -> Trade | None:
+        """Return the trade of a row; None if it has no id."""
+        id_ = self._id(row["id"], row["timestamp"])
+        return None if id_ is None else Trade(symbol, id_, row["timestamp"] * 1000)
 
     async def _trades(self, symbol: str, since: int | None) -> list[dict[str, Any]]:
         """Return a page of trades with a time, ascending. Raises RestError."""

@@ -86,8 +86,8 @@ def _of_talib(function: str) -> Entry:
 def _entry(
     indicator: AnyIndicator, title: str, group: str, parameters: dict[str, float], is_overlay: bool
 ) -> Entry:
-    of_day = isinstance(indicator, TalibIndicator) and indicator.of_day
-    return Entry(indicator.name, title, group, parameters, indicator.columns, is_overlay, of_day)
+    outputs = (indicator.columns, is_overlay, indicator.of_day)
+    return Entry(indicator.name, title, group, parameters, *outputs)
 
 
 def markdown() -> str:

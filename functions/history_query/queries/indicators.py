@@ -10,7 +10,7 @@ import numpy as np
 
 from functions.history_query.api.parameters import ParameterError
 from shared.analysis.indicators import AnyIndicator, compute, warm_up
-from shared.analysis.talib_indicators import DAY_US, TalibIndicator
+from shared.analysis.talib_indicators import DAY_US
 
 MOST_OF_A_DAY: Final = 20_000
 """Most bars before a page that feed an indicator which restarts each day."""
@@ -37,7 +37,7 @@ def with_indicators(
     if not rows or not indicators:
         return rows
     count = warm_up(indicators)
-    of_day = [each for each in indicators if isinstance(each, TalibIndicator) and each.of_day]
+    of_day = [each for each in indicators if each.of_day]
     if of_day:
         count = max(count, MOST_OF_A_DAY if length_us is None else DAY_US // length_us)
     earlier = before(count)

@@ -23,11 +23,11 @@ from shared.alerts.present import is_true_now
 from shared.alerts.rule import MAX_CHARACTERS, Rule
 from shared.alerts.stored_rules import (
     MAX_RULES,
+    active_rules,
     add_rule,
     mute_rule,
     remove_rule,
     replace_rule,
-    rules_in_force,
 )
 from shared.errors import TransientError
 from shared.market.timeframes import Timeframe
@@ -158,7 +158,7 @@ def handlers(postgres: Postgres) -> Handlers:
 
     def every(request: Request) -> Response:
         with postgres.connection() as connection:
-            rules = rules_in_force(connection)
+            rules = active_rules(connection)
         return as_json(
             [
                 {

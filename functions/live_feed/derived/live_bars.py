@@ -150,8 +150,11 @@ class LiveBars:
                 done = tries <= 1
                 try:
                     done |= await self._refresh(day_us, from_us)
-                except TransientError as error:
-                    log.warning("bars are not read: %s", error)
+                except Exception as error:  # whatever the error, it is retried
+                    is_transient = isinstance(error, TransientError)
+                    log.warning(
+                        "%s is not read: %r", self._channel, error, exc_info=not is_transient
+                    )
                 if done:
                     del pending[day_us]
                 else:

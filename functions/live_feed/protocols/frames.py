@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from operator import attrgetter
@@ -101,23 +101,16 @@ class Update:
         return self.message("update").SerializeToString()
 
 
-@dataclass(frozen=True)
-class ClientFrame:
-    """A frame to one client: `type` and its fields."""
-
-    type: str
-    values: Mapping[str, Any] = field(default_factory=dict)
-
-    def frame(self, form: Form) -> bytes:
-        """Return the frame."""
-        if form is Form.JSON:
-            return orjson.dumps({"type": self.type, **self.values})
-        values = {_PROTOBUF_NAMES.get(name, name): each for name, each in self.values.items()}
-        return live_pb2.Frame(type=self.type, **values).SerializeToString()
-
-
 _PROTOBUF_NAMES: Final = {"msg": "message"}
 _ITEMS_A_FRAME: Final = 500
+
+
+def client_frame(form: Form, type_: str, values: Mapping[str, Any]) -> bytes:
+    """Return a frame to one client."""
+    if form is Form.JSON:
+        return orjson.dumps({"type": type_, **values})
+    values = {_PROTOBUF_NAMES.get(name, name): each for name, each in values.items()}
+    return live_pb2.Frame(type=type_, **values).SerializeToString()
 
 
 def snapshot(items: Sequence[Update], seq: int, form: Form) -> list[bytes]:

@@ -13,7 +13,7 @@ import orjson
 
 from functions.live_feed.hub import Hub, NotKeptError
 from functions.live_feed.interest import Interest
-from functions.live_feed.protocols.frames import ClientFrame, snapshot
+from functions.live_feed.protocols.frames import snapshot
 from functions.live_feed.protocols.subscriber import Subscriber
 from functions.live_feed.replays.replay import Replay, Replays
 from functions.live_feed.replays.replay_request import RequestError, read_replay, read_speed
@@ -61,27 +61,27 @@ class Session:
     async def receive(self, text: str | bytes) -> None:
         """Handle one request: a JSON object with `op`."""
         if (wait_s := self._bucket.take(time.monotonic())) > 0:
-            self._say("rate_limit", retry_ms=max(1, round(wait_s * 1000)))
+            self.client.answer("rate_limit", retry_ms=max(1, round(wait_s * 1000)))
             return
         try:
             await self._handle(*_read(text))
         except live.ChannelError as error:
-            self._say("error", code="bad_channels", msg=str(error))
+            self.client.answer("error", code="bad_channels", msg=str(error))
         except RequestError as error:
-            self._say("error", code=error.code, msg=str(error))
+            self.client.answer("error", code=error.code, msg=str(error))
 
     async def _handle(self, op: str, request: Mapping[str, Any]) -> None:
         match op:
             case "ping":
-                self._say("pong", time_ms=time.time_ns() // 1_000_000)
+                self.client.answer("pong", time_ms=time.time_ns() // 1_000_000)
             case "subscribe":
                 await self._subscribe(request)
             case "unsubscribe":
                 channels = _channels(request)
                 self.hub.unsubscribe(self.client, channels)
-                self._say("unsubscribed", channels=channels)
+                self.client.answer("unsubscribed", channels=channels)
             case _:
-                self._replaying(op, request)
+                self._control_replay(op, request)
 
     def replay(self, parameters: Mapping[str, Any]) -> None:
         """Start a replay. Raises RequestError."""
@@ -92,7 +92,7 @@ class Session:
                 "not_live_too",
                 "this connection follows live channels: use another one for a replay",
             )
-        if self._replays:
+        if self._is_replaying:
             raise RequestError("replay_running", "one replay a connection: stop it first")
         self._replay = self.replays.start(request, self.client)
 
@@ -112,7 +112,7 @@ class Session:
                 missed = await self._missed(from_seq, new)
         # No message comes between what was missed, or the present, and what is offered from here.
         hub.subscribe(client, new)
-        self._say(
+        self.client.answer(
             "subscribed",
             channels=new,
             seq=hub.seq if missed is None else from_seq,
@@ -145,10 +145,10 @@ class Session:
         return self._replay is not None
 
     @property
-    def _replays(self) -> bool:
+    def _is_replaying(self) -> bool:
         return self._replay is not None and not self._replay.is_over
 
-    def _replaying(self, op: str, request: Mapping[str, Any]) -> None:
+    def _control_replay(self, op: str, request: Mapping[str, Any]) -> None:
         if op == "replay":
             self.replay(request)
             return
@@ -174,7 +174,7 @@ class Session:
         stream = request.get("stream", "")
         if not isinstance(stream, str):
             raise live.ChannelError("stream is the name in `subscribed`")
-        if self._replays:
+        if self._is_replaying:
             raise RequestError(
                 "not_live_too", "a replay runs on this connection: use another one to subscribe"
             )
@@ -190,9 +190,6 @@ class Session:
         if self._replay is not None:
             self._replay.stop()
         self.hub.unsubscribe(self.client, list(self.client.wanted))
-
-    def _say(self, type_: str, **values: object) -> None:
-        self.client.say(ClientFrame(type_, values).frame(self.client.form))
 
 
 def _read(text: str | bytes) -> tuple[str, Mapping[str, Any]]:

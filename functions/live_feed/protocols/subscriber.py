@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Hashable, Sequence
 from typing import Final
 
-from functions.live_feed.protocols.frames import Form, Update
+from functions.live_feed.protocols.frames import Form, Update, client_frame
 from shared.runtime import metrics
 
 SLOW: Final = "slow_consumer"
@@ -37,6 +37,10 @@ class Subscriber:
     def say(self, *frames: bytes) -> None:
         """Queue frames for this client only; together they count as one."""
         self._put(self._next_number(), frames)
+
+    def answer(self, type_: str, **values: object) -> None:
+        """Queue a frame with these fields."""
+        self.say(client_frame(self.form, type_, values))
 
     def offer(self, update: Update) -> None:
         """Queue an update; only the highest revision of a candle waits, and `seq` only grows."""

@@ -15,7 +15,7 @@ from typing import Final
 
 from functions.live_feed.derived.history_api import HistoryApi
 from functions.live_feed.newest import Newest
-from functions.live_feed.protocols.frames import ClientFrame, Update, snapshot
+from functions.live_feed.protocols.frames import Update, snapshot
 from functions.live_feed.protocols.subscriber import Subscriber
 from functions.live_feed.replays.replay_request import ReplayRequest, RequestError
 from functions.live_feed.replays.replay_symbol import SymbolReplay
@@ -162,7 +162,7 @@ class Replay:
             for update in part.before(self._request.from_us):
                 self._newest.keep(update)
         channels = list(self._request.channels)
-        self._say("subscribed", channels=channels, seq=0, stream=STREAM, replayed=False)
+        self._client.answer("subscribed", channels=channels, seq=0, stream=STREAM, replayed=False)
         present = [each for each in self._newest if each.channel in self._request.channels]
         self._client.say(*snapshot(present, 0, self._client.form))
         self._pace.go(at_us=self._request.from_us)
@@ -195,7 +195,7 @@ class Replay:
 
     def _report(self, state: str) -> None:
         self._reported_s = time.monotonic()
-        self._say(
+        self._client.answer(
             "replay",
             state=state,
             time_ms=self._at_us // 1000,
@@ -204,8 +204,5 @@ class Replay:
         )
 
     def _fail(self, code: str, message: str) -> None:
-        self._say("error", code=code, msg=message)
+        self._client.answer("error", code=code, msg=message)
         self._report("failed")
-
-    def _say(self, type_: str, **values: object) -> None:
-        self._client.say(ClientFrame(type_, values).frame(self._client.form))

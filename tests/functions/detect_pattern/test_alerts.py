@@ -11,7 +11,7 @@ import psycopg
 import pytest
 import talib
 
-from functions.detect_pattern.edges import RuleInForce, raise_alerts
+from functions.detect_pattern.candle_rules import ActiveRule, raise_alerts
 from functions.detect_pattern.publish import publication
 from functions.detect_pattern.series import Series
 from functions.detect_pattern.store import Read, Store
@@ -135,8 +135,8 @@ def test_exact_numbers_are_compared() -> None:
         replace(candle(n, 1), open=price, high=price, low=price, close=price)
         for n, price in enumerate([Decimal(low), Decimal(high)])
     ]
-    series = Series("A", "1m", 0, Window.of(rows), judged_us=MINUTE)
-    assert raise_alerts(series, [RuleInForce("r", Rule.parse(f"A close > {low}"), -1)], {})
+    series = Series("A", "1m", 0, Window.of(rows), evaluated_us=MINUTE)
+    assert raise_alerts(series, [ActiveRule("r", Rule.parse(f"A close > {low}"), -1)], {})
     assert list(series.alerts) == [("r", MINUTE)]
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from functions.exchange_bridge.exchange import Exchange, Fetched, Kind, Trade
 from functions.exchange_bridge.exchanges.binance import AGGREGATES, TRADES, Binance
+from functions.exchange_bridge.exchanges.ccxt_venue import CcxtVenue
 from functions.exchange_bridge.exchanges.coinbase import Coinbase
 from functions.exchange_bridge.exchanges.kraken import Kraken, rest_pair
 from functions.exchange_bridge.exchanges.scanner import Scanner
@@ -258,3 +259,28 @@ def test_retry_after_is_parsed_and_bounded(text: str, seconds: float) -> None:
     """Retry-After is bounded seconds; a date in the past is now, and an invalid one the default."""
     assert wait_s({"retry-after": text}) == seconds
     assert wait_s({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0.0
+
+
+@pytest.mark.processes
+def test_a_trade_with_the_id_zero_is_fetched() -> None:
+    """A range from a venue's first trade on is complete, also where ids begin at 0."""
+    rows = [
+        {"id": str(n), "timestamp": 1_000 + n, "symbol": "BTC/USDT", "price": "1", "amount": "1"}
+        for n in range(3)
+    ]
+
+    async def listed(*_: object) -> list[dict[str, object]]:
+        return rows
+
+    async def fetched() -> list[Fetched]:
+        venue = CcxtVenue("binance", ["BTC/USDT"], "", "")
+        venue.client.ask = listed  # type: ignore[method-assign, assignment]
+        ends = (Trade("BTC/USDT", id_, (1_000 + id_) * 1_000) for id_ in (0, 2))
+        try:
+            return [page async for page in venue.missing("BTC/USDT", *ends)]
+        finally:
+            await venue.client.close()
+
+    (page,) = asyncio.run(fetched())
+    assert [trade.id for trade in page.trades] == [0, 1, 2]
+    assert page.reaches == 2

@@ -16,7 +16,7 @@ from shared.adapter.wiring import event_app
 from shared.alerts.event import AlertEvent, as_event_json
 from shared.alerts.notifications import parse_targets
 from shared.alerts.rule import Rule
-from shared.alerts.stored_rules import add_rule, rules_in_force
+from shared.alerts.stored_rules import active_rules, add_rule
 from tests.functions.history_query.conftest import House
 from tests.messenger import SECRET, Messenger
 from tests.served import served
@@ -128,7 +128,7 @@ def test_a_rule_is_changed_in_place(house: House) -> None:
     changed = send(house.app, "PATCH", **what, json={"rule": "A close > 2"})
     assert (changed.status_code, changed.json()["rule"]) == (200, "A close > 2 on 1m")
     with house.postgres.connection() as connection:
-        (rule,) = rules_in_force(connection)
+        (rule,) = active_rules(connection)
     assert (rule.id, rule.rule) == (changed.json()["id"], "A close > 2 on 1m")
     assert (rule.sink, rule.muted) == ("https://example.org/x", True)
     assert house.get(PATH).json()[0]["muted"] is True

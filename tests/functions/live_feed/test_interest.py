@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import nats
 import pytest
 import redis
 
-from functions.live_feed import interest
+from functions.live_feed import interest, stream
 from shared.errors import TransientError
 from shared.realtime.channels import ChannelError
 from shared.runtime.tasks import end
@@ -60,6 +61,25 @@ def test_a_listing_of_nats_clients_that_is_given_up_leaves_no_subscription(run: 
                 await asyncio.sleep(0)
         await end(listing)
         assert len(connection._subs) == before
+
+    run(test)
+
+
+def test_every_watcher_on_nats_is_seen(
+    run: Run, servers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NATS lists its clients page by page: those of later pages are leased too."""
+    monkeypatch.setattr(stream, "_PAGE", 2)
+
+    async def test(room: Room) -> None:
+        watchers = [await nats.connect(servers["NATS_URL"]) for _ in range(5)]
+        for number, each in enumerate(watchers):
+            await each.subscribe(f"live.ticks.-.PAGED{number}")
+            await each.flush()
+        seen = await room.stream.watched()
+        for each in watchers:
+            await each.close()
+        assert seen >= {f"PAGED{number}" for number in range(5)}
 
     run(test)
 

@@ -115,6 +115,35 @@ def test_bars_follow_the_trades_and_are_corrected(
     asyncio.run(test())
 
 
+def test_an_answer_of_another_form_does_not_end_a_channel(
+    house: House, servers: dict[str, str], api_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read that fails unexpectedly is repeated, and the bars that are new are sent."""
+    house.take(columns(market(3), "A/B"))
+
+    async def test() -> None:
+        async with room(servers, api_url=api_url) as place:
+            client = place.client(bound=1_000)
+            await client.ask(op="subscribe", channels=[CHANNEL])
+            read = place.interest.history.bars
+            failed = asyncio.Event()
+
+            async def answers_another_form(*arguments: Any) -> Any:
+                monkeypatch.setattr(place.interest.history, "bars", read)
+                failed.set()
+                raise KeyError("bars")
+
+            monkeypatch.setattr(place.interest.history, "bars", answers_another_form)
+            ticks = market(3, first=3)
+            await asyncio.to_thread(house.take, columns(ticks, "A/B"))
+            await place.publish(candle("A/B", ticks[-1].time_us // MINUTE_US * MINUTE_US, "5"))
+            bars: Bars = {}
+            await until(client, bars, lambda: 1 in bars)
+            assert failed.is_set()
+
+    asyncio.run(test())
+
+
 @pytest.mark.parametrize("channel", [CHANNEL, "candles:3m:A/B", "indicators:sma:2:1m:A/B"])
 def test_a_resume_replays_what_this_replica_computed_and_another_says_that_it_cannot(
     house: House, servers: dict[str, str], api_url: str, channel: str

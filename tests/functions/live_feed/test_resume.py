@@ -82,6 +82,27 @@ def test_messages_not_in_memory_are_read_from_the_stream(servers: dict[str, str]
     asyncio.run(test())
 
 
+def test_a_late_message_that_was_missed_is_marked_late(servers: dict[str, str]) -> None:
+    """A late trade that a client missed is no last price when it comes from the stream."""
+
+    async def test() -> None:
+        async with room(servers, remembered=1) as place:
+            client = place.client()
+            await client.ask(op="subscribe", channels=["ticks:A", "ticks:B"])
+            await place.publish(tick("A", "5", time_us=5_000_000))
+            (seen,) = await client.read()
+            await place.publish(tick("A", "4", time_us=4_000_000))
+            await place.publish(tick("B", "1"))
+            again = {"from_seq": seen["seq"], "stream": place.hub.stream_name}
+            told, late, _ = await place.client().ask(
+                op="subscribe", channels=["ticks:A", "ticks:B"], **again
+            )
+            assert told["replayed"]
+            assert (late["data"]["price"], late["late"]) == ("4", True)
+
+    asyncio.run(test())
+
+
 def test_resuming_in_a_busy_market_does_not_overflow_the_queue(servers: dict[str, str]) -> None:
     """A resume during more updates than a queue holds gets all of them once."""
 

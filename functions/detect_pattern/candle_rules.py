@@ -26,7 +26,7 @@ from shared.wire.patterns import as_event_json as pattern_json
 
 
 @dataclass(frozen=True, slots=True)
-class RuleInForce:
+class ActiveRule:
     """A rule with its id; candles that start after `after_us` count.
 
     `muted`: its alerts are stored and sent to nobody.
@@ -44,14 +44,14 @@ class RuleInForce:
 
 
 @dataclass(frozen=True, slots=True)
-class RulesInForce:
+class ActiveRules:
     """The rules of some instruments."""
 
-    _of: dict[Name, list[RuleInForce]] = field(default_factory=dict)
-    _reading: dict[Name, list[RuleInForce]] = field(default_factory=dict)
+    _of: dict[Name, list[ActiveRule]] = field(default_factory=dict)
+    _reading: dict[Name, list[ActiveRule]] = field(default_factory=dict)
 
     @classmethod
-    def index(cls, rules: Iterable[RuleInForce]) -> RulesInForce:
+    def index(cls, rules: Iterable[ActiveRule]) -> ActiveRules:
         """Return the rules by series."""
         index = cls()
         for rule in rules:
@@ -60,11 +60,11 @@ class RulesInForce:
                 index._reading.setdefault(name, []).append(rule)
         return index
 
-    def of(self, name: Name) -> Sequence[RuleInForce]:
+    def of(self, name: Name) -> Sequence[ActiveRule]:
         """Return the rules that alert on candles of a series."""
         return self._of.get(name, ())
 
-    def reading(self, name: Name) -> Sequence[RuleInForce]:
+    def reading(self, name: Name) -> Sequence[ActiveRule]:
         """Return all rules that read a series, including rules of other series."""
         return self._reading.get(name, ())
 
@@ -82,13 +82,13 @@ class RulesInForce:
         return list(related)
 
 
-def needed(series: Series, rules: Iterable[RuleInForce]) -> int:
+def needed(series: Series, rules: Iterable[ActiveRule]) -> int:
     """Return how many candles the rules need before the one they evaluate."""
     return max((each.rule.need(series.timeframe) for each in rules), default=0)
 
 
 def raise_alerts(
-    series: Series, rules: Sequence[RuleInForce], by_name: Mapping[Name, Series]
+    series: Series, rules: Sequence[ActiveRule], by_name: Mapping[Name, Series]
 ) -> bool:
     """Add new alerts of all evaluated candles in state; return whether there are any.
 
@@ -121,7 +121,7 @@ def raise_alerts(
 def _inputs(series: Series) -> Inputs:
     """Return the evaluated candles of a series."""
     window = series.candles.standing()
-    evaluated = slice(window.position(series.judged_us + 1))
+    evaluated = slice(window.position(series.evaluated_us + 1))
     patterns: dict[str, set[int]] = {}
     for each in series.active.values():
         patterns.setdefault(each.pattern, set()).add(each.start_us)
@@ -148,27 +148,27 @@ def _longer(
     return longer
 
 
-def _alerts(series: Series, in_force: RuleInForce, inputs: Inputs) -> Iterator[Alert]:
-    rule, length_us = in_force.rule, Timeframe.parse(series.timeframe).length_us
-    first = int(np.searchsorted(inputs.start_us, in_force.after_us + 1))
+def _alerts(series: Series, active: ActiveRule, inputs: Inputs) -> Iterator[Alert]:
+    rule, length_us = active.rule, Timeframe.parse(series.timeframe).length_us
+    first = int(np.searchsorted(inputs.start_us, active.after_us + 1))
     if not series.whole:  # earlier values need candles no longer in the state
         first = max(first, rule.need(series.timeframe))
     once = rule.frequency is Frequency.ONCE
-    if once and any(rule_id == in_force.id for rule_id, _ in series.alerts):
+    if once and any(rule_id == active.id for rule_id, _ in series.alerts):
         return
     for at in (np.flatnonzero(rule.fires(inputs)[first:]) + first).tolist():
         start_us = int(inputs.start_us[at])
-        if (in_force.id, start_us) in series.alerts:
+        if (active.id, start_us) in series.alerts:
             continue
-        yield Alert(in_force.id, start_us, _body(series, in_force, inputs, at, length_us))
+        yield Alert(active.id, start_us, _body(series, active, inputs, at, length_us))
         if once:
             return
 
 
-def _body(series: Series, in_force: RuleInForce, inputs: Inputs, at: int, length_us: int) -> str:
-    rule, start_us = in_force.rule, int(inputs.start_us[at])
+def _body(series: Series, active: ActiveRule, inputs: Inputs, at: int, length_us: int) -> str:
+    rule, start_us = active.rule, int(inputs.start_us[at])
     assert rule.condition is not None
-    values: dict[str, Any] = {"muted": True} if in_force.muted else {}
+    values: dict[str, Any] = {"muted": True} if active.muted else {}
     if isinstance(rule.condition, PatternFound):
         pattern = next(
             each
@@ -177,7 +177,7 @@ def _body(series: Series, in_force: RuleInForce, inputs: Inputs, at: int, length
         )
         event = pattern_json(Pattern.from_message(pattern))
         values |= event["data"]
-        return as_event_json(in_force.id, rule, start_us, pattern.end_us, event["type"], **values)
+        return as_event_json(active.id, rule, start_us, pattern.end_us, event["type"], **values)
     value = rule.condition.value(inputs, at)
     values |= {} if value is None else {"value": value}
-    return as_event_json(in_force.id, rule, start_us, start_us + length_us, **values)
+    return as_event_json(active.id, rule, start_us, start_us + length_us, **values)
