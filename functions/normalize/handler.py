@@ -6,7 +6,7 @@ Trades of watched instruments are also sent to screens directly.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from functions.normalize.accounts import count_rejects, count_unread
 from functions.normalize.assemble_quotes import assemble_quotes
