@@ -56,18 +56,28 @@ def market(count: int, first: int = 0) -> list[Tick]:
     ]
 
 
-async def until(client: Client, bars: Bars, there: Callable[[], bool]) -> list[dict[str, Any]]:
-    """Read updates, the highest revision of each bar, until the condition holds."""
+async def until(
+    client: Client, channel: str, newest: dict[Any, Any], there: Callable[[], bool], *key: str
+) -> list[dict[str, Any]]:
+    """Read updates, the highest revision of each by its key, until the condition holds."""
     seen = []
     async with asyncio.timeout(60):
         while not there():
             for frame in await client.read():
-                if frame.get("channel") == CHANNEL:
+                if frame.get("channel") == channel:
                     data = frame["data"]
                     seen.append({**data, "late": frame["late"]})
-                    if data["revision"] > bars.get(data["number"], data)["revision"] - 1:
-                        bars[data["number"]] = data
+                    name = tuple(data[each] for each in key) if len(key) > 1 else data[key[0]]
+                    if data["revision"] > newest.get(name, {"revision": 0})["revision"]:
+                        newest[name] = data
     return seen
+
+
+async def came(house: House, place: Room, ticks: list[Tick]) -> None:
+    """Store trades, and publish the candle of the last one."""
+    await asyncio.to_thread(house.take, columns(ticks, "A/B"))
+    start_us = ticks[-1].time_us // MINUTE_US * MINUTE_US
+    await place.publish(candle("A/B", start_us, "5", next(_prices)))
 
 
 def shown(house: House) -> list[tuple[Any, ...]]:
@@ -86,11 +96,6 @@ def test_bars_follow_the_trades_and_are_corrected(
     """A watcher gets the present bars, then each change; a late trade corrects later bars."""
     house.take(columns(market(10), "A/B"))
 
-    async def came(place: Room, ticks: list[Tick]) -> None:
-        await asyncio.to_thread(house.take, columns(ticks, "A/B"))
-        start_us = ticks[-1].time_us // MINUTE_US * MINUTE_US
-        await place.publish(candle("A/B", start_us, "5", next(_prices)))
-
     async def test() -> None:
         async with room(servers, api_url=api_url) as place:
             client = place.client(bound=1_000)
@@ -99,15 +104,15 @@ def test_bars_follow_the_trades_and_are_corrected(
             assert (item["data"]["number"], item["data"]["n"]) == (3, 1)
             assert item["data"]["type"] == "tick:3"
             bars: Bars = {3: item["data"]}
-            await came(place, market(9, first=10))
-            await until(client, bars, lambda: 6 in bars)
+            await came(house, place, market(9, first=10))
+            await until(client, CHANNEL, bars, lambda: 6 in bars, "number")
             rows = await asyncio.to_thread(shown, house)
             assert known(bars) == rows[3:]
             late = market(1)[0]._replace(time_us=market(5)[4].time_us + 1, number=99, sequence=99)
             before = {number: each["revision"] for number, each in bars.items()}
-            await came(place, [late])
+            await came(house, place, [late])
             rows = await asyncio.to_thread(shown, house)
-            seen = await until(client, bars, lambda: known(bars) == rows[1:])
+            seen = await until(client, CHANNEL, bars, lambda: known(bars) == rows[1:], "number")
             assert {each["number"] for each in seen if each["late"]} >= {1, 2, 3}
             assert all(bars[number]["revision"] > before[number] for number in (3, 4, 5, 6))
             place.hub.unsubscribe(client.session.client, [CHANNEL])
@@ -217,11 +222,11 @@ def test_a_late_trade_far_back_in_the_minute_corrects_its_bar(
             more = within_a_minute(market(9, first=600))
             await asyncio.to_thread(house.take, columns(more, "A/B"))
             trading = asyncio.create_task(busy(place))
-            await until(client, bars, lambda: 202 in bars)
+            await until(client, CHANNEL, bars, lambda: 202 in bars, "number")
             late = more[0]._replace(time_us=start_us + 200_001, number=9_999, sequence=9_999)
             await asyncio.to_thread(house.take, columns([late], "A/B"))
             rows = await asyncio.to_thread(shown, house)
-            await until(client, bars, lambda: known(bars) == rows[1:])
+            await until(client, CHANNEL, bars, lambda: known(bars) == rows[1:], "number")
             trading.cancel()
             place.hub.unsubscribe(client.session.client, [CHANNEL])
 
@@ -242,18 +247,6 @@ def later(ticks: list[Tick], by_us: int, number: int) -> list[Tick]:
 Days = dict[tuple[int, int], dict[str, Any]]
 
 
-async def until_days(client: Client, channel: str, bars: Days, there: Callable[[], bool]) -> None:
-    """Read updates, the highest revision of each day's bars, until the condition holds."""
-    async with asyncio.timeout(60):
-        while not there():
-            for frame in await client.read():
-                if frame.get("channel") == channel:
-                    data = frame["data"]
-                    known = bars.get((data["day"], data["number"]), {"revision": 0})
-                    if data["revision"] > known["revision"]:
-                        bars[data["day"], data["number"]] = data
-
-
 @pytest.mark.parametrize("days", ["", "@1700@America/New_York"])
 def test_a_late_trade_corrects_the_bars_of_its_own_day(
     house: House, servers: dict[str, str], api_url: str, days: str
@@ -264,11 +257,6 @@ def test_a_late_trade_corrects_the_bars_of_its_own_day(
     house.take(columns(first, "A/B"))
     house.take(columns(second, "A/B"))
 
-    async def came(place: Room, ticks: list[Tick]) -> None:
-        await asyncio.to_thread(house.take, columns(ticks, "A/B"))
-        start_us = ticks[-1].time_us // MINUTE_US * MINUTE_US
-        await place.publish(candle("A/B", start_us, "5", next(_prices)))
-
     def counts(day: int) -> list[int]:
         return [bars[each]["n"] for each in sorted(bars) if each[0] == day]
 
@@ -277,6 +265,10 @@ def test_a_late_trade_corrects_the_bars_of_its_own_day(
     async def test() -> None:
         async with room(servers, api_url=api_url) as place:
             client = place.client(bound=1_000)
+
+            async def there(holds: Callable[[], bool]) -> None:
+                await until(client, channel, bars, holds, "day", "number")
+
             _, snapshot = await client.ask(op="subscribe", channels=[channel])
             (item,) = snapshot["items"]
             today = item["data"]["day"]
@@ -284,19 +276,19 @@ def test_a_late_trade_corrects_the_bars_of_its_own_day(
             bars[today, 1] = item["data"]
             yesterday = today - DAY_US // 1000
             late = first[4]._replace(time_us=first[4].time_us + 1, number=99, sequence=99)
-            await came(place, [late])
-            await until_days(client, channel, bars, lambda: counts(yesterday) == [3, 3, 2, 0])
+            await came(house, place, [late])
+            await there(lambda: counts(yesterday) == [3, 3, 2, 0])
             assert min(each for each in bars if each[0] == yesterday) == (yesterday, 1)
             (after,) = later([late], 1, 98)
-            await came(place, [after])  # only those that differ
-            await until_days(client, channel, bars, lambda: counts(yesterday) == [3, 3, 3, 0])
+            await came(house, place, [after])  # only those that differ
+            await there(lambda: counts(yesterday) == [3, 3, 3, 0])
             before = {each: bars[each]["revision"] for each in bars}
-            await came(place, later(market(2), DAY_US + 100 * MINUTE_US, 200))
-            await until_days(client, channel, bars, lambda: counts(today) == [3])
+            await came(house, place, later(market(2), DAY_US + 100 * MINUTE_US, 200))
+            await there(lambda: counts(today) == [3])
             assert all(bars[each]["revision"] == before[each] for each in before if each[0] < today)
             tomorrow = today + DAY_US // 1000
-            await came(place, later(market(4), 2 * DAY_US, 300))
-            await until_days(client, channel, bars, lambda: counts(tomorrow) == [3, 1])
+            await came(house, place, later(market(4), 2 * DAY_US, 300))
+            await there(lambda: counts(tomorrow) == [3, 1])
             place.hub.unsubscribe(client.session.client, [channel])
 
     asyncio.run(test())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,8 +11,8 @@ from functions.live_feed.derived.history_api import HistoryApi
 from shared.runtime.tasks import end
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import Tick, columns, generated
-from tests.functions.live_feed.conftest import Client, Room, candle, room
-from tests.functions.live_feed.test_live_bars import MINUTE_US, api_url, house
+from tests.functions.live_feed.conftest import candle, room
+from tests.functions.live_feed.test_live_bars import MINUTE_US, api_url, came, house, until
 
 __all__ = ["api_url", "house"]
 
@@ -38,17 +37,6 @@ def market(first: int, count: int) -> list[Tick]:
     ]
 
 
-async def until(client: Client, channel: str, values: Values, there: Callable[[], bool]) -> None:
-    """Read updates, the highest revision of each candle, until the condition holds."""
-    async with asyncio.timeout(60):
-        while not there():
-            for frame in await client.read():
-                if frame.get("channel") == channel:
-                    data = frame["data"]
-                    if data["revision"] > values.get(data["t"], {"revision": 0})["revision"]:
-                        values[data["t"]] = data
-
-
 def rows(house: House, timeframe: str, name: str) -> dict[int, dict[str, Any]]:
     """The values of the history API by time."""
     answer = house.get("/api/candles/A/B", timeframe=timeframe, indicators=name, limit="1000")
@@ -68,11 +56,6 @@ def test_values_follow_the_candles_and_are_corrected(
     """A watcher gets the newest values, then each change; a late trade corrects later values."""
     house.take(columns(market(0, 20), "A/B"))
 
-    async def came(place: Room, ticks: list[Tick], number: int) -> None:
-        await asyncio.to_thread(house.take, columns(ticks, "A/B"))
-        start_us = ticks[-1].time_us // MINUTE_US * MINUTE_US
-        await place.publish(candle("A/B", start_us, "5", number))
-
     async def test() -> None:
         async with room(servers, api_url=api_url) as place:
             client = place.client(bound=1_000)
@@ -85,7 +68,7 @@ def test_values_follow_the_candles_and_are_corrected(
             assert (item["data"]["symbol"], item["data"]["timeframe"]) == ("A/B", timeframe)
             values: Values = {newest: item["data"]}
             for n in range(20, 24):
-                await came(place, market(n, 1), n)
+                await came(house, place, market(n, 1))
             after = await asyncio.to_thread(rows, house, timeframe, name)
             fresh = [each for each in after if each >= newest]
 
@@ -93,14 +76,14 @@ def test_values_follow_the_candles_and_are_corrected(
                 return all(each in values and values[each]["values"] == now[each] for each in fresh)
 
             now = after
-            await until(client, channel, values, same)
+            await until(client, channel, values, same, "t")
             late = market(23, 1)[0]._replace(
                 time_us=market(21, 1)[0].time_us + 1, number=99, sequence=99, price=777
             )
-            await came(place, [late], 1_000)
+            await came(house, place, [late])
             now = await asyncio.to_thread(rows, house, timeframe, name)
             assert now != after
-            await until(client, channel, values, same)
+            await until(client, channel, values, same, "t")
             place.hub.unsubscribe(client.session.client, [channel])
 
     asyncio.run(test())
@@ -127,10 +110,11 @@ def test_a_late_trade_far_back_corrects_the_newest_value(
             start_us = late.time_us // MINUTE_US * MINUTE_US
             await place.publish(candle("A/B", start_us, "5", 1_000))
             values: Values = {}
-            await until(
-                *(client, channel, values),
-                lambda: newest in values and values[newest]["values"] == now[newest],
-            )
+
+            def is_corrected() -> bool:
+                return newest in values and values[newest]["values"] == now[newest]
+
+            await until(client, channel, values, is_corrected, "t")
             place.hub.unsubscribe(client.session.client, [channel])
 
     asyncio.run(test())
@@ -208,6 +192,7 @@ def test_a_watcher_who_leaves_at_once_stops_no_channel(
                 candle("A/B", market(20, 1)[0].time_us // MINUTE_US * MINUTE_US, "5")
             )
             values: Values = {}
-            await until(client, channel, values, lambda: max(values, default=0) > item["data"]["t"])
+            newest = item["data"]["t"]
+            await until(client, channel, values, lambda: max(values, default=0) > newest, "t")
 
     asyncio.run(test())
