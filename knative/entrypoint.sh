@@ -7,5 +7,6 @@ export FUNCTION_SIGNATURE_TYPE=http
 exec python -m uvicorn "${ASGI_APP:-functions_framework.aio:app}" \
     --host "${HOST:-0.0.0.0}" --port "${PORT:-8080}" \
     --no-access-log --log-level warning \
-    --loop uvloop --http httptools --ws-max-size 65536 --ws-per-message-deflate false \
+    --loop uvloop --http shared.adapter.bounded_http:BoundedHttp \
+    --ws-max-size 65536 --ws-per-message-deflate false \
     --timeout-graceful-shutdown "${DRAIN_S:-25}"

@@ -23,6 +23,7 @@ from local.broker.jetstream import JetStream
 from local.broker.ping import run_ping_source
 from local.broker.stats import BrokerCounts, LoudWarnings
 from local.topology.eventing import Eventing
+from shared.adapter.bounded_http import BoundedHttp
 from shared.runtime.tasks import end
 
 DRAIN_SECONDS = 5
@@ -76,7 +77,7 @@ class BrokerProcess:
                 app,
                 host="127.0.0.1",
                 port=self._port,
-                http="httptools",
+                http=BoundedHttp,
                 ws="none",
                 lifespan="off",
                 log_level="error",

@@ -27,7 +27,7 @@ from local.supervisor.tether import PR_SET_PDEATHSIG
 PRELOADED: Final = (
     *("aiohttp", "functions_framework.aio", "httpx", "nats", "numpy", "psycopg_pool"),
     *("prometheus_client", "stamina", "uvicorn.main", "uvloop"),
-    *("uvicorn.lifespan.on", "uvicorn.loops.uvloop", "uvicorn.protocols.http.httptools_impl"),
+    *("uvicorn.lifespan.on", "uvicorn.loops.uvloop", "shared.adapter.bounded_http"),
     *("shared.adapter.wiring", "shared.alerts.rule", "shared.inputs.line", "shared.lake.cold"),
     *("shared.market.calendar_timeframes", "shared.stores.postgres"),
     *("shared.stores.redis", "shared.wire.busts", "shared.wire.columns", "shared.wire.feed_status"),

@@ -45,7 +45,8 @@ _METRICS_PORT = "METRICS_PORT"
 _FUNCTION_SERVER = (
     *("--no-access-log", "--log-level", "warning"),
     *("--timeout-graceful-shutdown", str(drain_s(Kind.FUNCTION))),
-    *("--loop", "uvloop", "--http", "httptools", "--ws-max-size", "65536"),
+    *("--loop", "uvloop", "--http", "shared.adapter.bounded_http:BoundedHttp"),
+    *("--ws-max-size", "65536"),
     *("--ws-per-message-deflate", "false"),  # each client's own window: memory, and work a message
 )
 _FUNCTION_APP = "functions_framework.aio:app"

@@ -30,6 +30,7 @@ TOKENS = tuple(f"hostile-test-{name}-5f2b8c91" for name in ("reader", "greedy", 
 BEARER = {"authorization": f"Bearer {TOKENS[0]}"}
 PAGE, EVIL = "https://charts.example.com", "https://evil.example"
 EVENT = {"ce-specversion": "1.0", "ce-id": "1", "ce-type": "x", "ce-source": "/evil"}
+HTTP = "shared.adapter.bounded_http:BoundedHttp"
 STORES = ("DATABASE", "REDIS", "NATS")
 RATE, BURST, CLIENTS = 5, 60, 3
 
@@ -89,7 +90,7 @@ def entries(servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
             tethered(
                 [
                     *(sys.executable, "-m", "uvicorn", "functions.live_feed.asgi:app"),
-                    *("--host", "127.0.0.1", "--port", str(port), "--http", "httptools"),
+                    *("--host", "127.0.0.1", "--port", str(port), "--http", HTTP),
                 ]
             ),
             env=hostile_environment(servers, sink),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ import yaml
 
 from local.servers.ports import free_port
 from local.supervisor.component import tethered
+from local.supervisor.plan import _FUNCTION_SERVER
 from tests.e2e.client import eventually
 
 pytestmark = pytest.mark.processes
@@ -125,3 +127,21 @@ def test_the_server_is_the_process_that_gets_the_signal(
     if not command.exists():
         pytest.skip("there is no /proc here")
     assert b"uvicorn" in command.read_bytes()
+
+
+def test_a_long_head_is_refused(served: tuple[subprocess.Popen[bytes], int]) -> None:
+    """The server refuses a request whose head goes on and on."""
+    with socket.create_connection(("127.0.0.1", served[1]), 60) as client:
+        client.sendall(b"GET /health/liveness HTTP/1.1\r\nHost: x\r\nA: ")
+        with contextlib.suppress(OSError):  # it is closed meanwhile
+            for _ in range(4 * 1024):
+                client.sendall(b"b" * 1024)
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(1024).startswith(b"HTTP/1.1 400 ")
+
+
+def test_the_laptop_serves_as_the_image_does() -> None:
+    """`kandle up` starts functions with the options of the image, but for those of its place."""
+    script = (ROOT / "knative/entrypoint.sh").read_text().split()
+    options = [each for each in _FUNCTION_SERVER if not each.isdigit()]
+    assert [each for each in options if each not in script] == []
