@@ -111,7 +111,9 @@ def test_a_venue_that_restarts_its_ids_leaves_no_gap(
         ccxt_binance.lose(anew[5:15])
         ccxt_binance.open()
         eventually(lambda: ccxt_binance.clients > 0, log)
-        ccxt_binance.play(anew[15:])
+        # REST lists them afterwards: the bridge may ask in between, and they would be of the gap.
+        ccxt_binance.say(*map(ccxt_binance.dialect.message, anew[15:]))
+        ccxt_binance.lose(anew[15:])
         everything = {*range(5_000, 5_010), *range(1, 21)}
         eventually(lambda: set(output.ids("id")) == everything, log)
         eventually(lambda: output.statuses()[-1].symbols[0].gaps_filled == 1, log)
