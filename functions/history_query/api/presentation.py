@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Context, Decimal
 from typing import Any, Final
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import zstandard
@@ -85,8 +86,9 @@ class Presentation:
         response = Response(body, media_type=MEDIA_TYPES[self.format])
         if content.next is not None:
             response.headers["x-kandle-next"] = content.next
-            url = request.url.include_query_params(cursor=content.next)
-            response.headers["link"] = f'<{url.path}?{url.query}>; rel="next"'
+            path = quote(request.scope["path"], safe="/:")
+            query = request.url.include_query_params(cursor=content.next).query
+            response.headers["link"] = f'<{path}?{query}>; rel="next"'
         return cacheable(request, response)
 
 

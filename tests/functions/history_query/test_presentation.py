@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -20,7 +21,14 @@ from functions.history_query.queries import tick_slices
 from shared.market.calendar_timeframes import timeframe_of
 from shared.market.decimals import to_text
 from tests.functions.history_query.conftest import WAYS, House
-from tests.functions.history_query.market import Tick, candles, columns, generated, trades
+from tests.functions.history_query.market import (
+    Tick,
+    batches,
+    candles,
+    columns,
+    generated,
+    trades,
+)
 
 PATH = "/api/candles/A/B"
 MINUTE_MS = 60_000
@@ -177,6 +185,18 @@ def test_accept_chooses_the_format_and_headers_have_the_cursor(house: House) -> 
     cursor = first.headers["x-kandle-next"]
     assert f"cursor={cursor}" in first.headers["link"]
     assert house.get(PATH, limit="5", cursor=cursor).json()["candles"]
+
+
+@pytest.mark.parametrize("symbol", ["币安人生USDT", "C#1", "SPXW  24P", "A&B+C", "A/B"])
+def test_the_link_of_a_page_leads_to_the_same_symbol(house: House, symbol: str) -> None:
+    """The link to the next page names the same symbol, in any script and with any character."""
+    for batch in batches(generated(5, 60, 40_000_000), symbol, 60):
+        house.take(batch)
+    for kind in ("candles", "ticks"):
+        first = house.get(f"/api/{kind}/{quote(symbol)}", limit="5", **{"from": "0"})
+        second = house.get(first.links["next"]["url"]).json()
+        assert second["symbol"] == symbol
+        assert second[kind][0]["t"] >= first.json()[kind][-1]["t"]
 
 
 def test_local_times_and_adjusted_sides(house: House) -> None:
