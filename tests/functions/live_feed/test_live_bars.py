@@ -143,7 +143,7 @@ def test_an_answer_of_another_form_does_not_end_a_channel(
             await asyncio.to_thread(house.take, columns(ticks, "A/B"))
             await place.publish(candle("A/B", ticks[-1].time_us // MINUTE_US * MINUTE_US, "5"))
             bars: Bars = {}
-            await until(client, bars, lambda: 1 in bars)
+            await until(client, CHANNEL, bars, lambda: 1 in bars, "number")
             assert failed.is_set()
 
     asyncio.run(test())
