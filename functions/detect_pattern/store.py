@@ -22,15 +22,21 @@ from shared.realtime.pattern_series import (
     series_key,
     used_key,
 )
-from shared.realtime.versioned import MISSING, pack, unpack
 from shared.stores.redis import translated
 
 if TYPE_CHECKING:
     import redis
 
 _REPLACE: Final = resources.files(__package__).joinpath("replace.lua").read_text()
+_VERSION_BYTES: Final = 8
+"""Each value begins with its version, which the script compares."""
 _SERIES_A_SCRIPT: Final = 500
 """Limits how long one script blocks Redis to a few milliseconds."""
+
+
+def version(number: int) -> bytes:
+    """Encode a version."""
+    return number.to_bytes(_VERSION_BYTES, "big")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,11 @@ class Read:
 
     number: int = 0
     value: bytes | None = None
+
+    @classmethod
+    def of(cls, blob: bytes) -> Read:
+        """Split version and value."""
+        return cls(int.from_bytes(blob[:_VERSION_BYTES], "big"), blob[_VERSION_BYTES:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +100,7 @@ class Store:
             ),
         ):
             for name, blob in zip(shard_names, cast(list[bytes | None], blobs), strict=True):
-                reads[name] = Read() if blob is None else Read(*unpack(blob))
+                reads[name] = Read() if blob is None else Read.of(blob)
         return reads
 
     def replace(self, replacements: Iterable[Replacement], now_ms: int) -> dict[Name, bool]:
@@ -103,8 +114,8 @@ class Store:
                 each = by_name[name]
                 keys.append(series_key(shard, name))
                 arguments += [
-                    MISSING if each.read.value is None else pack(each.read.number, b""),
-                    b"" if each.value is None else pack(each.number, each.value),
+                    b"" if each.read.value is None else version(each.read.number),
+                    b"" if each.value is None else version(each.number) + each.value,
                     member(name),
                     "" if each.due_ms is None else str(each.due_ms),
                 ]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 
 from shared.analysis.candle_series import Bools, Floats, Ints
+from shared.analysis.finding import Finding
 
 BUCKETS: Final = (0.0, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 1.0)
 """Bounds of the confidence buckets; the last includes both."""
@@ -18,19 +19,6 @@ FEWEST_TRIALS: Final = 10
 
 Z: Final = 1.96
 """For intervals of 95 %."""
-
-
-class Firing(Protocol):
-    """A pattern completed by the candle at `index`. `direction`: up 1, down -1, neither 0."""
-
-    @property
-    def pattern(self) -> str: ...  # noqa: D102
-    @property
-    def index(self) -> int: ...  # noqa: D102
-    @property
-    def direction(self) -> int: ...  # noqa: D102
-    @property
-    def confidence(self) -> float: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -93,7 +81,7 @@ class Returns:
         signed = direction * self.forward
         return float((signed > 0).mean()), float(signed.mean())
 
-    def score(self, name: str, direction: int, patterns: Sequence[Firing]) -> Score:
+    def score(self, name: str, direction: int, patterns: Sequence[Finding]) -> Score:
         """Score findings, each against the base of its direction; none without a direction.
 
         `direction`: that of all of them; 0: of several, or none.
@@ -124,16 +112,16 @@ class Returns:
         return count
 
 
-def by_pattern(returns: Returns, patterns: Iterable[Firing]) -> list[Score]:
+def by_pattern(returns: Returns, patterns: Iterable[Finding]) -> list[Score]:
     """Return a score for each pattern and direction, the most frequent first."""
-    groups: dict[tuple[str, int], list[Firing]] = {}
+    groups: dict[tuple[str, int], list[Finding]] = {}
     for each in patterns:
         groups.setdefault((each.pattern, each.direction), []).append(each)
     scores = [returns.score(name, sign, group) for (name, sign), group in groups.items()]
     return sorted(scores, key=lambda score: (-score.fired, score.name, score.direction))
 
 
-def by_confidence(returns: Returns, patterns: Sequence[Firing]) -> list[Score]:
+def by_confidence(returns: Returns, patterns: Sequence[Finding]) -> list[Score]:
     """Return a score for each confidence bucket with findings, over all patterns."""
     scores = []
     for low, high in pairwise(BUCKETS):

@@ -72,7 +72,7 @@ class TalibIndicator:
             canonical,
             function,
             tuple(parameters.items()),
-            outputs_of(function),
+            tuple(about(function)["output_names"]),
             _PATH in (about(function)["function_flags"] or ()),
         )
         parsed._try(text)
@@ -146,11 +146,6 @@ def parameters_of(function: str) -> dict[str, Any]:
     """Return the parameters with their defaults, in order: kinds of averages are the last."""
     defaults: Mapping[str, Any] = about(function)["parameters"]
     return {name: defaults[name] for name in sorted(defaults, key=_is_average)}
-
-
-def outputs_of(function: str) -> tuple[str, ...]:
-    """Return the names of the outputs."""
-    return tuple(about(function)["output_names"])
 
 
 def _is_average(name: str) -> bool:

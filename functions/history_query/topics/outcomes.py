@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -20,13 +19,14 @@ from functions.history_query.api.parameters import (
     read_resolution,
 )
 from functions.history_query.queries.candles import CandlePages
+from shared.analysis.finding import Finding
 from shared.analysis.pattern_scores import Returns, Score, by_pattern
 from shared.market.timeframes import Timeframe
 from shared.stores.postgres import Postgres
 
 MOST: Final = 20_000
 _ACTIVE: Final = """
-SELECT pattern, end_us, direction, confidence FROM patterns
+SELECT pattern, begin_us, start_us, direction, confidence, features FROM patterns
 WHERE instrument = %s AND end_us >= %s AND timeframe = %s AND NOT retracted
 ORDER BY end_us DESC LIMIT %s
 """
@@ -34,16 +34,6 @@ CANDLES: Final = 5_000
 """Number of newest closed candles examined."""
 DEFAULT_HORIZON: Final = 10
 MAX_HORIZON: Final = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Completed:
-    """A stored pattern, placed among the candles."""
-
-    pattern: str
-    index: int
-    direction: int
-    confidence: float
 
 
 def read_outcomes(query: Mapping[str, str], ladder: tuple[Timeframe, ...]) -> tuple[Page, int]:
@@ -142,14 +132,14 @@ def _scores(
     horizon: int,
 ) -> list[dict[str, Any]]:
     """Return a score per pattern and direction. Raises TransientError while Postgres is away."""
-    index_by_end = {row["t"] * 1000 + timeframe.length_us: n for n, row in enumerate(closed)}
+    index_by_start = {row["t"] * 1000: n for n, row in enumerate(closed)}
     parameters = symbol, closed[0]["t"] * 1000, timeframe.name, MOST
     with postgres.connection() as connection:
         found = connection.execute(_ACTIVE, parameters).fetchall()
     completed = [
-        Completed(name, index_by_end[end_us], direction, confidence)
-        for name, end_us, direction, confidence in found
-        if end_us in index_by_end
+        Finding(name, index_by_start[start_us], begin_us, start_us, *others)
+        for name, begin_us, start_us, *others in found
+        if start_us in index_by_start
     ]
     returns = Returns(np.array([float(row["c"]) for row in closed]), horizon)
     return [_json(score) for score in by_pattern(returns, completed)]

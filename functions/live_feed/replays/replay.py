@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Final
 
 from functions.live_feed.derived.history_api import HistoryApi
+from functions.live_feed.fanout import Message
 from functions.live_feed.newest import Newest
 from functions.live_feed.protocols.frames import Update, snapshot
 from functions.live_feed.protocols.subscriber import Subscriber
@@ -159,8 +160,8 @@ class Replay:
         """Announce the start and send the snapshot as of then."""
         for part in self._parts:
             await part.begin()
-            for update in part.before(self._request.from_us):
-                self._newest.keep(update)
+            for message in part.before(self._request.from_us):
+                self._newest.keep(Update(0, *message))
         channels = list(self._request.channels)
         self._client.answer("subscribed", channels=channels, seq=0, stream=STREAM, replayed=False)
         present = [each for each in self._newest if each.channel in self._request.channels]
@@ -175,21 +176,19 @@ class Replay:
             at_us, number = min(coming, key=lambda each: (each[0] is None, each))
             if at_us is None or at_us > target_us or at_us >= self._request.to_us:
                 break
-            for update in self._parts[number].play(at_us):
-                await self._give(update)
+            for message in self._parts[number].play(at_us):
+                await self._give(message)
             self._at_us = at_us
         for part in self._parts:
-            for update in part.states(target_us):
-                await self._give(update)
+            for message in part.states(target_us):
+                await self._give(message)
         self._at_us = target_us
 
-    async def _give(self, update: Update) -> None:
+    async def _give(self, message: Message) -> None:
         await self._client.room()
         await self._playing.wait()
         self._seq += 1
-        newest = self._newest.take(
-            Update(self._seq, update.channel, update.payload, update.received_us)
-        )
+        newest = self._newest.take(Update(self._seq, *message))
         if newest is not None and newest.channel in self._request.channels:
             self._client.offer(newest)
 

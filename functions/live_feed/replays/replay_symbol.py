@@ -10,7 +10,6 @@ from typing import Final, TypeVar
 
 from functions.live_feed.derived.history_api import HistoryApi
 from functions.live_feed.fanout import Message, candle_message, tick_message
-from functions.live_feed.protocols.frames import Update
 from functions.live_feed.replays.replay_candles import ReplayCandles
 from functions.live_feed.replays.replay_request import ReplayRequest
 from functions.live_feed.replays.replay_source import LOOK_BACK_US, Patterns, Trade, Trades
@@ -64,10 +63,10 @@ class SymbolReplay:
             self._last = self._trades.take()
             self._candles.take(self._last)
 
-    def before(self, from_us: int) -> list[Update]:
+    def before(self, from_us: int) -> list[Message]:
         """Return the last trade and the candles as of the start."""
-        updates = list(self.states(from_us))
-        return updates if self._last is None else [*updates, self._tick(self._last)]
+        messages = self.states(from_us)
+        return messages if self._last is None else [*messages, self._tick(self._last)]
 
     async def next_at(self, until_us: int) -> int | None:
         """Return the time of the next item, if it is known to be by `until_us`."""
@@ -79,27 +78,27 @@ class SymbolReplay:
         times_us = [each for each in (trade_us, self._next_pattern_us) if each is not None]
         return min(times_us, default=None)
 
-    def play(self, at_us: int) -> list[Update]:
+    def play(self, at_us: int) -> list[Message]:
         """Return the items due at the time returned by `next_at`."""
         if self._next_pattern_us == at_us and self._patterns is not None:
-            updates = list(self.states(at_us))
+            states = self.states(at_us)
             pattern = pattern_of(self._patterns.take())
             payload = pattern.to_message().SerializeToString()
-            return [*updates, Update(0, f"{live.PATTERNS}:{self.symbol}", payload)]
+            return [*states, Message(f"{live.PATTERNS}:{self.symbol}", payload)]
         trade = self._trades.take()
-        opening: list[Update] = []
+        opening: list[Message] = []
         if self._candles.ends_before(max(trade.time_us, at_us)):
-            opening = list(self.states(max(trade.time_us, at_us)))
+            opening = self.states(max(trade.time_us, at_us))
         self._candles.take(trade)
         return [*opening, self._tick(trade)]
 
-    def states(self, now_us: int) -> list[Update]:
+    def states(self, now_us: int) -> list[Message]:
         """Return the changed candles, closed if they end by then."""
-        return [_update(candle_message(each)) for each in self._candles.states(now_us)]
+        return [candle_message(each) for each in self._candles.states(now_us)]
 
-    def _tick(self, trade: Trade) -> Update:
+    def _tick(self, trade: Trade) -> Message:
         is_number = trade.id is not None and trade.id.isascii() and trade.id.isdigit()
-        message = tick_message(
+        return tick_message(
             *(self.symbol, trade.price, trade.size, trade.time_us, trade.received_us),
             volume=max(0, min(int(Decimal(trade.size)), 2**64 - 1)),
             side=_SIDES[trade.side],
@@ -107,11 +106,6 @@ class SymbolReplay:
             order_id=min(int(trade.id or 0), 2**63 - 1) if is_number else NO_ORDER_ID,
             sequence=trade.order,
         )
-        return _update(message)
-
-
-def _update(message: Message) -> Update:
-    return Update(0, *message)
 
 
 async def _tried(read: Callable[[], Awaitable[T]]) -> T:

@@ -123,13 +123,9 @@ class View:
         """Lowest low from first to last."""
         return -self.mirror.highest(first, last)
 
-    def highest_close(self, first: Ints, last: Ints) -> Ints:
-        """Highest close from first to last."""
-        return self._highest_close(first, last)
-
     def lowest_close(self, first: Ints, last: Ints) -> Ints:
         """Lowest close from first to last."""
-        return -self.mirror.highest_close(first, last)
+        return -self.mirror._highest_close(first, last)
 
     def lowest_position(self, first: Ints, last: Ints) -> Ints:
         """Return the position of the (last) lowest low from first to last."""

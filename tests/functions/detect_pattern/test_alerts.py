@@ -18,7 +18,6 @@ from functions.detect_pattern.store import Read, Store
 from functions.detect_pattern.window import Window
 from shared.alerts.rule import Frequency, Rule
 from shared.realtime.pattern_series import Name
-from shared.realtime.versioned import pack, unpack
 from shared.schema import patterns_pb2
 from shared.wire.candle import Candle
 from shared.wire.patterns import as_event_json as pattern_json
@@ -306,10 +305,10 @@ def test_a_state_of_another_version_is_read_from_storage(house: House) -> None:
     key = next(key for key in house.client.scan_iter("*") if b"A" in key and b"1m" in key)
     stored = house.client.get(key)
     assert isinstance(stored, bytes)
-    number, value = unpack(stored)
+    number, value = stored[:8], stored[8:]
     former = patterns_pb2.PackedSeries.FromString(value)
     former.form, former.series = 12, b""
-    house.client.set(key, pack(number, former.SerializeToString()))
+    house.client.set(key, number + former.SerializeToString())
     house.deliver(house.receive([candle(4, 99)]))
     house.deliver(house.receive([candle(5, 101)]))
     assert raised(house) == [1, 3, 5]
