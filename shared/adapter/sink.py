@@ -10,6 +10,7 @@ from typing import Final
 
 import aiohttp
 import stamina
+from yarl import URL
 
 from shared.adapter.event import OutgoingEvent
 from shared.adapter.identity import Identity
@@ -57,6 +58,7 @@ class Sink:
         identity: Identity | None = None,
     ) -> None:
         self.url = url
+        self._target = URL(url)
         self._identity = identity or Identity(None)
         self._source = source
         self._overrides = overrides or {}
@@ -130,7 +132,7 @@ class Sink:
 
     async def _attempt(self, headers: Mapping[str, str], body: bytes) -> None:
         request = self._opened().post(
-            self.url,
+            self._target,
             data=body,
             headers={**headers, **self._identity.headers()},
             allow_redirects=False,
