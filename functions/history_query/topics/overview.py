@@ -89,7 +89,8 @@ PART: Final = spec.Part(
           price,size    decimal
           t             ms            Time of the trade, ms since 1970.
           received      ms            When a trade last reached the candles.
-          open          decimal|null  Price 24 hours ago; null without trades since.
+          open          decimal|null  First price of the last 24 hours by the clock, the current
+            one included: 23 to 24 hours; null without trades since.
           session_open  decimal|null  First price of the UTC day, or of the current session.
           high          decimal|null  Highest price since then.
           low           decimal|null  Lowest price since then.
