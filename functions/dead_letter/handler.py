@@ -21,7 +21,7 @@ STAGE = "dead-letter"
 CONNECT_TIMEOUT_S = 5.0
 
 
-class Keep:
+class DeadLetterHandler:
     """The stage's handler. It connects at its first event and stays connected.
 
     `max_age_s`: retention of letters; 0: forever. `replicas`: of their stream.

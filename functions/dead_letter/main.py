@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from functions.dead_letter.handler import STAGE, Keep
+from functions.dead_letter.handler import STAGE, DeadLetterHandler
 from shared.adapter.delegated import served
 from shared.adapter.wiring import event_app
 from shared.runtime.settings import FromEnvironment, integer, text
@@ -21,6 +21,6 @@ class Settings(FromEnvironment):
 
 
 settings = Settings.from_env(os.environ)
-keep = Keep(settings.nats_url, settings.max_age_s, settings.replicas)
-app = event_app(STAGE, keep, os.environ, concurrency=16, ready=keep.check)
+handler = DeadLetterHandler(settings.nats_url, settings.max_age_s, settings.replicas)
+app = event_app(STAGE, handler, os.environ, concurrency=16, ready=handler.check)
 dead_letter = served("dead_letter", app)

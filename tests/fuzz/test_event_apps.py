@@ -23,7 +23,7 @@ from functions.candle_aggregate.handler import Aggregate, wall_clock_us
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.steps.store import Store
 from functions.candle_aggregate.storage import Storage as ClockStorage
-from functions.dead_letter.handler import Keep
+from functions.dead_letter.handler import DeadLetterHandler
 from functions.detect_pattern.deliver import Delivery
 from functions.detect_pattern.detection import Detection, kind_of
 from functions.detect_pattern.evaluate import EvaluationRules
@@ -160,7 +160,7 @@ def handlers(
             BustWriter(postgres),
         ),
         "candle-aggregate": Aggregate(engine, storage),
-        "dead-letter": Keep(servers["NATS_URL"]),
+        "dead-letter": DeadLetterHandler(servers["NATS_URL"]),
         "notify": Notify(Claims(postgres), ()),
         "detect-pattern": detector(Storage(postgres), PatternStore(valkey, 1)),
         "live-feed": LiveHandler(LiveStream(servers["NATS_URL"], Limits()), Watched(valkey), 1, 50),
@@ -195,7 +195,7 @@ class Function:
     def close(self) -> None:
         for each in self._sinks:
             self._runner.run(each.close())
-        if isinstance(self._handle, Keep):
+        if isinstance(self._handle, DeadLetterHandler):
             self._runner.run(self._handle.close())
         if isinstance(self._handle, LiveHandler):
             self._runner.run(self._handle.stream.close())

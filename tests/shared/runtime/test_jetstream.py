@@ -13,7 +13,7 @@ from urllib.parse import quote
 import nats
 import pytest
 
-from functions.dead_letter.handler import Keep
+from functions.dead_letter.handler import DeadLetterHandler
 from local.servers import external
 from local.servers.ports import free_port
 from local.servers.wheel import program
@@ -53,10 +53,10 @@ def test_a_password_may_have_any_characters(tmp_path: Path) -> None:
         assert eventually(lambda: listens(port), bool, 60)
         url = f"nats://{quote(user, safe='')}:{quote(password, safe='')}@127.0.0.1:{port}"
         asyncio.run(external.check("NATS_URL", {"NATS_URL": url}))
-        asyncio.run(_checked(Keep(url)))
+        asyncio.run(_checked(DeadLetterHandler(url)))
 
 
-async def _checked(keep: Keep) -> None:
+async def _checked(keep: DeadLetterHandler) -> None:
     await keep.check()
     await keep.close()
 
@@ -73,7 +73,7 @@ def test_a_stream_that_cannot_be_made_leaves_no_connection(servers: dict[str, st
         try:
             before = asyncio.all_tasks()
             with pytest.raises(TransientError, match=STREAM):
-                await Keep(servers["NATS_URL"]).check()
+                await DeadLetterHandler(servers["NATS_URL"]).check()
             assert asyncio.all_tasks() <= before
         finally:
             await stream.delete_stream("OVERLAPS")
@@ -86,7 +86,7 @@ def test_letters_are_stored_after_their_stream_was_deleted(servers: dict[str, st
     """After its stream was deleted by hand, dead-letter refuses one letter and takes the next."""
 
     async def test() -> None:
-        keep = Keep(servers["NATS_URL"], max_age_s=3600.0)
+        keep = DeadLetterHandler(servers["NATS_URL"], max_age_s=3600.0)
         await keep.check()
         client = await nats.connect(servers["NATS_URL"])
         await client.jetstream().delete_stream(STREAM)

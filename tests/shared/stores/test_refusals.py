@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from pyiceberg.io.pyarrow import PyArrowFileIO
 
-from functions.dead_letter.handler import Keep
+from functions.dead_letter.handler import DeadLetterHandler
 from functions.live_feed.hub import Hub
 from functions.live_feed.stream import Limits, LiveStream
 from local.broker.jetstream import JetStream
@@ -71,7 +71,7 @@ def test_nats(servers: dict[str, str]) -> None:
     async def test() -> None:
         refusal = r"NATS refuses \(see NATS_URL\): nats: 'Authorization Violation'"
         with pytest.raises(TransientError, match=refusal):
-            await Keep(url).check()
+            await DeadLetterHandler(url).check()
         hub = Hub(LiveStream(url, Limits()), 10)
         with pytest.raises(TransientError, match=refusal):
             await hub.ready()
