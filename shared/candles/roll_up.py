@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import TypeVar
 
 from shared.market.decimals import EXACT
 from shared.market.timeframes import Timeframe
 from shared.wire.candle import Candle
+
+T = TypeVar("T")
 
 
 def joined(earlier: Candle, later: Candle) -> Candle:
@@ -36,21 +39,22 @@ def joined(earlier: Candle, later: Candle) -> Candle:
 
 
 def folded(
-    batches: Iterable[list[Candle]],
+    batches: Iterable[Iterable[Candle]],
     timeframe: Timeframe,
     limit: int,
+    packed: Callable[[Candle], T],
     *,
     newest: bool,
     max_batches: int,
-) -> tuple[list[Candle], bool]:
+) -> tuple[list[T], bool]:
     """Return up to `limit` whole candles in reading order, and whether there may be more.
 
-    `batches` hold the parts ascending by time, or descending if `newest`; parts in no interval are
-    ignored. A candle is whole once a part of the next one is read, or there are no more parts.
-    After `max_batches` batches the candles that are whole by then are returned; the growing one is
-    left to the next page.
+    Each is held as what `packed` makes of it. `batches` hold the parts ascending by time, or
+    descending if `newest`; parts in no interval are ignored. A candle is whole once a part of the
+    next one is read, or there are no more parts. After `max_batches` batches the candles that are
+    whole by then are returned; the growing one is left to the next page.
     """
-    whole: list[Candle] = []
+    whole: list[T] = []
     growing: Candle | None = None
     end_us = 0
     for number, batch in enumerate(batches, 1):
@@ -62,7 +66,7 @@ def folded(
                 growing = joined(piece, growing) if newest else joined(growing, piece)
                 continue
             if growing is not None:
-                whole.append(growing)
+                whole.append(packed(growing))
                 if len(whole) == limit:
                     return whole, True
             start_us = timeframe.start_us(part.start_us)
@@ -71,5 +75,5 @@ def folded(
         if number >= max_batches and whole:
             return whole, True
     if growing is not None:
-        whole.append(growing)
+        whole.append(packed(growing))
     return whole, False

@@ -18,7 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from cachetools import LRUCache, cachedmethod
+from pyiceberg.catalog.noop import NoopCatalog
 from pyiceberg.io.pyarrow import PyArrowFileIO
+from pyiceberg.serializers import FromInputFile
 from pyiceberg.table import FileScanTask, StaticTable, Table
 
 from shared.lake.access import between, file_io, translated
@@ -108,8 +110,7 @@ class LakeReader:
     """
 
     def __init__(self, access: S3Access) -> None:
-        self._properties = file_io(access)
-        self._io = PyArrowFileIO(self._properties)
+        self._io = PyArrowFileIO(file_io(access))
         self._lock = threading.Lock()
         self._table = lru_cache(_TABLES)(self._load)
         self._files_of_days = lru_cache(_TABLES)(self._plan)
@@ -191,7 +192,10 @@ class LakeReader:
         return values
 
     def _load(self, metadata: str) -> Table:
-        return StaticTable.from_metadata(metadata, self._properties)
+        # With the reader's own clients: `from_metadata` makes two more for each snapshot.
+        content = FromInputFile.table_metadata(self._io.new_input(metadata))
+        name, catalog = ("static-table", metadata), NoopCatalog("static-table")
+        return StaticTable(name, content, metadata, self._io, catalog)
 
     def _files(
         self, metadata: str, series: dict[str, str], low: int, high: int

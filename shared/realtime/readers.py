@@ -98,10 +98,10 @@ class LiveState:
         by_shard = self._by_shard(names)
         return self._joined(timeframe, *self._read(by_shard, timeframe, from_us, to_us))
 
-    def all_candles(self, timeframe: Timeframe) -> CandleColumns:
-        """Return the live candles of every instrument."""
+    def all_candles(self, timeframe: Timeframe, from_us: int = _ALWAYS[0]) -> CandleColumns:
+        """Return the live candles of every instrument that start at `from_us` or later."""
         shards = dict.fromkeys(range(self.shards))
-        return self._joined(timeframe, *self._read(shards, timeframe, *_ALWAYS))
+        return self._joined(timeframe, *self._read(shards, timeframe, from_us, _ALWAYS[1]))
 
     def _instruments(self, names: Sequence[str] | None) -> dict[str, bytes]:
         names_of: Mapping[int, Sequence[str] | None] = (

@@ -93,8 +93,8 @@ class CandleColumns:
 
     def candles(self) -> Iterator[Candle]:
         """Yield each candle as an object."""
-        columns = self.as_lists()
-        columns |= {name: list(map(Decimal, columns[name])) for name in NUMBERS}
+        columns: dict[str, Iterable[Any]] = {**self.as_lists()}
+        columns |= {name: map(Decimal, columns[name]) for name in NUMBERS}
         for values in zip(*(columns[name] for name in _FIELDS), strict=True):
             yield Candle(*values)
 

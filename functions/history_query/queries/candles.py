@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 import numpy as np
+import orjson
 
 from functions.history_query.api.formats import Row, RowsOnRead
 from functions.history_query.api.parameters import MAX_LIMIT, Page, now_us
@@ -28,10 +29,9 @@ from shared.wire.candle import Candle
 from shared.wire.candle_json import candle_json
 from shared.wire.gaps import touches
 
-_STORED_AT_ONCE: Final = 2_001
-"""Stored candles that are many objects at once; those of a larger page are packed."""
-_PARTS_AT_ONCE: Final = 10_001
-_PART_BATCHES: Final = 6
+_AT_ONCE: Final = 2_001
+"""Candles that are many objects at once; those of a larger page are packed."""
+_PART_BATCHES: Final = 30
 _TICK_SLICES: Final = 16
 
 
@@ -59,8 +59,8 @@ class CandlePages:
         if part is not None and page.resolution.is_stored and page.as_of_us is None:
             rows, has_more = self._stored(symbol, page, part)
         else:
-            candles, has_more = self._computed(symbol, page, now_us())
-            rows = self._marked(symbol, page, candles)
+            packed, has_more = self._computed(symbol, page, now_us())
+            rows = self._marked(symbol, page, packed)
         return rows, page.cursor(rows) if has_more else None
 
     def before(self, symbol: str, page: Page, start_us: int, count: int) -> list[Row]:
@@ -85,11 +85,12 @@ class CandlePages:
         """Tell whether the instrument was ever seen."""
         return self.stored.exists(symbol) or self.slices.watermark_us(symbol) is not None
 
-    def _marked(self, symbol: str, page: Page, candles: Sequence[Candle]) -> Sequence[Row]:
+    def _marked(self, symbol: str, page: Page, packed: Sequence[str]) -> Sequence[Row]:
         """Set `partial` of candles folded on read, and clear `complete` of those in a gap."""
-        if not candles:
+        if not packed:
             return ()
-        bounds = candles[0].start_us, page.timeframe.end_us(candles[-1].start_us)
+        first, last = (orjson.loads(packed[at])["t"] * 1000 for at in (0, -1))
+        bounds = first, page.timeframe.end_us(last)
         spans: Sequence[tuple[int, int]] = ()
         of_ticks = page.resolution.part is None or page.as_of_us is not None
         with self.stored.postgres.autocommit() as connection:
@@ -98,7 +99,7 @@ class CandlePages:
                 spans = open_gaps(connection, symbol, *bounds).fetchall()
 
         def rendered(some: range) -> Sequence[Row]:
-            rows = [candle_json(each) for each in candles[some.start : some.stop]]
+            rows = [orjson.loads(each) for each in packed[some.start : some.stop]]
             for row in rows:
                 start_us = row["t"] * 1000
                 end_us = page.timeframe.end_us(start_us)
@@ -108,19 +109,19 @@ class CandlePages:
                     row["partial"] = bool(start_us < first_us < end_us)
             return rows
 
-        return RowsOnRead(len(candles), rendered)
+        return RowsOnRead(len(packed), rendered)
 
     def _stored(self, symbol: str, page: Page, part: Timeframe) -> tuple[Sequence[Row], bool]:
         """Return stored candles of the timeframe, possibly under another name, ascending."""
         stored_range = StoredRange(symbol, part, page.from_us, page.to_us, page.newest)
         pieces: list[tuple[int, ListedCandles | bytes]] = []
         room, has_more = page.limit, False
-        for batch in self.stored.batches(stored_range, _STORED_AT_ONCE, page.limit + 1):
+        for batch in self.stored.batches(stored_range, _AT_ONCE, page.limit + 1):
             has_more = len(batch) > room
             some = batch.at(slice(room))
             room -= len(some)
             ascending = some.at(slice(None, None, -1)) if page.newest else some
-            held = ascending.packed() if page.limit > _STORED_AT_ONCE else ascending
+            held = ascending.packed() if page.limit > _AT_ONCE else ascending
             pieces.append((len(some), held))
             if has_more:
                 break
@@ -141,8 +142,8 @@ class CandlePages:
 
         return RowsOnRead(page.limit - room, rendered), has_more
 
-    def _computed(self, symbol: str, page: Page, now_us: int) -> tuple[list[Candle], bool]:
-        """Return candles folded from ticks or from shorter candles, ascending."""
+    def _computed(self, symbol: str, page: Page, now_us: int) -> tuple[list[str], bool]:
+        """Return candles folded from ticks or from shorter candles, ascending, each as JSON."""
         part, as_of_us = page.resolution.part, page.as_of_us
         of_ticks = part is None or as_of_us is not None
         passed_us = 0
@@ -151,15 +152,6 @@ class CandlePages:
             # for candles of ticks: live ones may be ahead of it.
             watermark_us = (self.slices if of_ticks else self.stored).watermark_us(symbol)
             passed_us = 0 if watermark_us is None else watermark_us - self.allowed_lateness_us
-        candles, has_more = folded(
-            self._pieces(symbol, page)
-            if part is None or as_of_us is not None
-            else self._parts(symbol, page, part),
-            page.timeframe,
-            page.limit,
-            newest=page.newest,
-            max_batches=_TICK_SLICES if of_ticks else _PART_BATCHES,
-        )
 
         def is_closed(candle: Candle) -> bool:
             end_us = page.timeframe.end_us(candle.start_us)
@@ -172,19 +164,28 @@ class CandlePages:
             # A quiet instrument's parts were closed by the clock, so this candle is closed too.
             return candle.closed and (page.resolution.is_stored or end_us <= max(passed_us, now_us))
 
-        for n, each in enumerate(candles):  # frees each: no large page is in memory twice
-            candles[n] = replace(each, closed=is_closed(each))
+        candles, has_more = folded(
+            self._pieces(symbol, page)
+            if part is None or as_of_us is not None
+            else self._parts(symbol, page, part),
+            page.timeframe,
+            page.limit,
+            # As text: candles of a large page are much memory, as is what `dumps` writes them in.
+            lambda each: orjson.dumps(candle_json(each) | {"closed": is_closed(each)}).decode(),
+            newest=page.newest,
+            max_batches=_TICK_SLICES if of_ticks else _PART_BATCHES,
+        )
         return candles[::-1] if page.newest else candles, has_more
 
-    def _parts(self, symbol: str, page: Page, part: Timeframe) -> Iterator[list[Candle]]:
+    def _parts(self, symbol: str, page: Page, part: Timeframe) -> Iterator[Iterator[Candle]]:
         """Yield the stored candles that those of the page are folded from."""
         stored_range = StoredRange(symbol, part, page.from_us, page.to_us, page.newest)
         parts_each = page.timeframe.length_us // part.length_us
-        size = min((page.limit + 1) * parts_each, _PARTS_AT_ONCE)
+        size = min((page.limit + 1) * parts_each, _AT_ONCE)
         for batch in self.stored.batches(stored_range, size):
             yield batch.candles(symbol, part.name)
 
-    def _pieces(self, symbol: str, page: Page) -> Iterator[list[Candle]]:
+    def _pieces(self, symbol: str, page: Page) -> Iterator[Iterator[Candle]]:
         """Yield whole candles from slices of ticks; one cut by an edge waits for the next slice.
 
         Timeframe: the page's, or the base if the page's is folded from it.
@@ -211,12 +212,14 @@ class CandlePages:
 
     def _candles(
         self, symbol: str, page: Page, timeframe: Timeframe, places: KeyedRecords
-    ) -> list[Candle]:
-        """Return the candles that have a price and start within the page, in reading order."""
+    ) -> Iterator[Candle]:
+        """Yield the candles that have a price and start within the page, in reading order."""
         starts = places.start_us
         inside = places.records.has(PRICED) & (page.from_us <= starts) & (starts < page.to_us)
-        candles = list(places.at(inside).columns(timeframe.name, [symbol]).candles())
-        return candles[::-1] if page.newest else candles
+        rows = np.flatnonzero(inside)[:: -1 if page.newest else 1]
+        for first in range(0, len(rows), _AT_ONCE):
+            some = places.at(rows[first : first + _AT_ONCE])
+            yield from some.columns(timeframe.name, [symbol]).candles()
 
     def _stored_closed(self, candle: Candle, end_us: int) -> bool:
         """Tell whether every stored candle that overlaps this one is closed, by the clock."""

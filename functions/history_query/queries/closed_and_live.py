@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from itertools import chain
@@ -92,13 +92,14 @@ class ListedCandles:
         """Return the candles in their output form."""
         return candle_rows(self.columns)
 
-    def candles(self, symbol: str, timeframe: str) -> list[Candle]:
-        """Return the candles as values; first and last time are the start."""
+    def candles(self, symbol: str, timeframe: str) -> Iterator[Candle]:
+        """Yield the candles as values; first and last time are the start."""
         starts = self.columns["start_us"]
-        columns = {**self.columns, "first_time_us": starts, "last_time_us": starts}
-        columns |= {name: list(map(Decimal, columns[name])) for name in DECIMALS}
-        values = zip(*(columns[name] for name in _NAMES), strict=True)
-        return [Candle(symbol, timeframe, *each) for each in values]
+        columns: dict[str, Iterable[Any]] = {**self.columns}
+        columns |= dict.fromkeys(("first_time_us", "last_time_us"), starts)
+        columns |= {name: map(Decimal, self.columns[name]) for name in DECIMALS}
+        for values in zip(*(columns[name] for name in _NAMES), strict=True):
+            yield Candle(symbol, timeframe, *values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +113,22 @@ class StoredCandles:
     def batches(
         self, stored_range: StoredRange, size: int, most: float = math.inf
     ) -> Iterator[ListedCandles]:
-        """Yield the candles of the range, at most `size` at a time and `most` in all."""
+        """Yield the candles of the range, at most `size` at a time and `most` in all.
+
+        As many more are read at a time as were withdrawn before.
+        """
         low, high = stored_range.from_us, stored_range.to_us
+        withdrawn = 0
         while low < high and most > 0:
-            count = int(min(size, most))
+            count = int(min(size, most + withdrawn))
             batch = self._read(replace(stored_range, from_us=low, to_us=high), count)
-            if len(traded := _traded(batch)):
-                yield traded
+            traded = _traded(batch)
+            if len(traded):
+                yield traded.at(slice(int(min(most, size))))
             if len(batch) < count:
                 return
             most -= len(traded)
+            withdrawn += len(batch) - len(traded)
             if stored_range.newest:
                 high = batch.columns["start_us"][-1]
             else:

@@ -46,6 +46,7 @@ _OWN: Final = spec.queries(
 )
 DAY_US: Final = 86_400_000_000
 _HOUR_US: Final = 3_600_000_000
+_RECENT_US: Final = 120_000_000
 _ALWAYS: Final = (-(2**63), 2**63 - 1)
 # By the primary key, since most of the table is candles of other timeframes.
 _STORED: Final = sql.SQL("""
@@ -188,8 +189,7 @@ class Overview:
         trades = latest_trades(self.live, symbols)
         names = sorted(trades)
         requested = None if symbols is None else names
-        base = _newest(self._live(requested, self.live.ladder[0]))
-        newest = dict(zip(base.names, candle_rows(base.as_lists()), strict=True))
+        newest = self._newest(names, requested, now_us)
         folds = self._days(names, requested, now_us)
         quotes = latest_quotes(self.postgres, symbols)
         opens = self._opens(names, requested, of_days("1d", days), now_us)
@@ -201,6 +201,21 @@ class Overview:
             }
             for name in names
         ]
+
+    def _newest(
+        self, names: Sequence[str], requested: Sequence[str] | None, now_us: int
+    ) -> dict[str, dict[str, Any]]:
+        """Return each instrument's newest live base candle; few have none of the last minutes."""
+        base = self.live.ladder[0]
+        recent = self._live(requested, base, now_us - _RECENT_US)
+        quiet = sorted({*names}.difference(recent.names))
+        newest: dict[str, dict[str, Any]] = {}
+        for part in (recent, self.live.candles_of(quiet, base, *_ALWAYS)):
+            # By name and time, so that the last row of each name counts.
+            last = dict(zip(part.names, range(len(part)), strict=True))
+            rows = part.at(np.array(list(last.values()), dtype=np.intp))
+            newest |= zip(rows.names, candle_rows(rows.as_lists()), strict=True)
+        return newest
 
     def _opens(
         self, names: Sequence[str], requested: Sequence[str] | None, day: Timeframe, now_us: int
@@ -216,7 +231,7 @@ class Overview:
             name: (start_us, price)
             for name, start_us, price in self._stored(_FIRST, names, piece, from_us)
         }
-        live = _since(self._live(requested, piece), from_us).as_lists(("open",))
+        live = self._live(requested, piece, from_us).as_lists(("open",))
         columns = (live[each] for each in ("instrument", "start_us", "open", "trade_count"))
         for name, start_us, price, trades in zip(*columns, strict=True):
             if trades and (name not in opens or start_us < opens[name][0]):
@@ -280,27 +295,19 @@ class Overview:
         self, symbols: Sequence[str] | None, timeframe: Timeframe, from_us: int
     ) -> list[tuple[str, int, _Piece]]:
         """Return the live candles of a timeframe from `from_us` on, with their starts."""
-        columns = _since(self._live(symbols, timeframe), from_us).as_lists(_Piece._fields)
+        columns = self._live(symbols, timeframe, from_us).as_lists(_Piece._fields)
         numbers = (map(Decimal, columns[name]) for name in ("open", "high", "low", "volume"))
         pieces = map(
             _Piece, columns["revision"], *numbers, columns["close"], columns["trade_count"]
         )
         return list(zip(columns["instrument"], columns["start_us"], pieces, strict=True))
 
-    def _live(self, symbols: Sequence[str] | None, timeframe: Timeframe) -> CandleColumns:
+    def _live(
+        self, symbols: Sequence[str] | None, timeframe: Timeframe, from_us: int
+    ) -> CandleColumns:
         if symbols is None:
-            return self.live.all_candles(timeframe)
-        return self.live.candles_of(symbols, timeframe, *_ALWAYS)
-
-
-def _since(part: CandleColumns, from_us: int) -> CandleColumns:
-    return part.at(np.flatnonzero(part.start_us >= from_us))
-
-
-def _newest(part: CandleColumns) -> CandleColumns:
-    """Return each instrument's newest candle, of candles by name and time."""
-    last = dict(zip(part.names, range(len(part)), strict=True))
-    return part.at(np.array(list(last.values()), dtype=np.intp))
+            return self.live.all_candles(timeframe, from_us)
+        return self.live.candles_of(symbols, timeframe, from_us, _ALWAYS[1])
 
 
 def _row(trade: dict[str, Any], day: _Day | None, newest: dict[str, Any] | None) -> dict[str, Any]:

@@ -50,6 +50,18 @@ def test_an_overview_is_the_last_day(house: House) -> None:
     assert (old["open"], old["change"], old["volume"]) == (None, None, "0")
 
 
+def test_an_instrument_that_is_quiet_has_its_newest_candle_beside_others(house: House) -> None:
+    """An instrument without a trade in the last minutes has its newest candle, as a busy one."""
+    now_us = time.time_ns() // 1000
+    for name, newest_us in (("BUSY", now_us - 1_000), ("QUIET", now_us - HOUR)):
+        times = newest_us - 2 * 60_000_000, newest_us - 60_000_000, newest_us
+        house.take(as_columns([Tick(name, t, n, 100 + n, 1_000, 1) for n, t in enumerate(times)]))
+    rows = house.get("/api/overview").json()
+    assert [row["candle"]["c"] for row in rows] == ["1.02", "1.02"]
+    assert [row["candle"]["t"] // 60_000 for row in rows] == [row["t"] // 60_000 for row in rows]
+    assert rows == house.get("/api/overview", symbols="BUSY,QUIET").json()
+
+
 def test_an_overview_has_the_open_of_the_session(house: House) -> None:
     """An overview has the open of the UTC day or of a session, null without a trade in it."""
     now_us = time.time_ns() // 1000

@@ -29,6 +29,26 @@ from tests.functions.history_query.market import (
 SHOWN = ("t", "o", "h", "l", "c", "v", "n", "bv", "sv")
 ROLLED_UP = ("1m", "2m", "3m", "7m", "30m", "2h", "120s")
 FROM_TICKS = ("1s", "5s", "7s", "30s", "45s", "90s")
+STORED = """
+INSERT INTO candles (instrument, timeframe, start_us, open, high, low, close, volume,
+    notional, trade_count, buy_volume, sell_volume, first_time_us, last_time_us,
+    closed, partial, complete, revision)
+SELECT 'A', '1m', n * %s::bigint, n, n, n, n, 1, n, 1, 1, 0, 0, 0, true, false, true, 1
+FROM generate_series(1, %s) AS n
+"""
+
+
+def counted_reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Count the candles that each read of the stores asks for from now on."""
+    counts: list[int] = []
+    first = StoredCandles._read
+
+    def counted(stored: StoredCandles, of: StoredRange, count: int) -> ListedCandles:
+        counts.append(count)
+        return first(stored, of, count)
+
+    monkeypatch.setattr(StoredCandles, "_read", counted)
+    return counts
 
 
 def seconds(name: str) -> int:
@@ -101,7 +121,7 @@ def test_a_large_page_is_held_in_pieces(house: House, monkeypatch: pytest.Monkey
     at_once = answers()
     assert at_once[0].count('"o":') == 50
     assert at_once[2].count('"o":') > 100
-    monkeypatch.setattr(pages, "_STORED_AT_ONCE", 7)
+    monkeypatch.setattr(pages, "_AT_ONCE", 7)
     assert answers() == at_once
 
 
@@ -126,7 +146,7 @@ def test_small_slices_give_the_same_candles(house: House, monkeypatch: pytest.Mo
     monkeypatch.setattr(tick_slices, "LARGEST_SLICE", 30)
     monkeypatch.setattr(pages, "_TICK_SLICES", 1)
     monkeypatch.setattr(pages, "_PART_BATCHES", 1)
-    monkeypatch.setattr(pages, "_PARTS_AT_ONCE", 2)
+    monkeypatch.setattr(pages, "_AT_ONCE", 2)
     for timeframe in ("1m", "2m", "7m", "2h", "1s", "7s", "90s"):
         assert_candles(house, "A", timeframe, ticks, limit="20")
 
@@ -246,28 +266,29 @@ def test_a_large_page_of_stored_candles_takes_few_reads(
 ) -> None:
     """A page of 4,000 stored candles takes two reads, and its cursor leads to the others."""
     with house.postgres.connection() as connection:
-        connection.execute(
-            """
-            INSERT INTO candles (instrument, timeframe, start_us, open, high, low, close, volume,
-                notional, trade_count, buy_volume, sell_volume, first_time_us, last_time_us,
-                closed, partial, complete, revision)
-            SELECT 'A', '1m', n * %s::bigint, n, n, n, n, 1, n, 1, 1, 0, 0, 0,
-                true, false, true, 1
-            FROM generate_series(1, 4010) AS n
-            """,
-            (MINUTE_US,),
-        )
-    reads: list[int] = []
-    first = StoredCandles._read
-
-    def counted(stored: StoredCandles, of: StoredRange, count: int) -> ListedCandles:
-        reads.append(count)
-        return first(stored, of, count)
-
-    monkeypatch.setattr(StoredCandles, "_read", counted)
+        connection.execute(STORED, (MINUTE_US, 4_010))
+    counts = counted_reads(monkeypatch)
     for way in WAYS:
         sizes = [len(rows) for rows in read(house, "A", "1m", limit="4000", **way)]
         assert sizes == [4_000, 10]
-        assert reads[:2] == [2_001, 2_000]
-        assert len(reads) == 3
-        reads.clear()
+        assert counts[:2] == [2_001, 2_000]
+        assert len(counts) == 3
+        counts.clear()
+
+
+def test_a_page_that_ends_among_withdrawn_candles_takes_few_reads(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page does not read 1,000 candles in a row that lost all trades one by one."""
+    with house.postgres.connection() as connection:
+        connection.execute(STORED, (MINUTE_US, 2_000))
+        connection.execute(
+            "UPDATE candles SET trade_count = 0 WHERE start_us BETWEEN %s AND %s",
+            (501 * MINUTE_US, 1_500 * MINUTE_US),
+        )
+    counts = counted_reads(monkeypatch)
+    for way in WAYS:
+        sizes = [len(rows) for rows in read(house, "A", "1m", limit="500", **way)]
+        assert sizes == [500, 500]
+        assert len(counts) < 20
+        counts.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from copy import copy
 from dataclasses import replace
 from decimal import Decimal
 
@@ -43,7 +44,7 @@ def base(minute: int, price: int, revision: int = 1, *, closed: bool = True) -> 
 
 def rolled(stored: dict[int, Candle], timeframe: Timeframe) -> list[Candle]:
     some = [stored[minute] for minute in sorted(stored)]
-    return folded([some], timeframe, 10**9, newest=False, max_batches=10**9)[0]
+    return folded([some], timeframe, 10**9, copy, newest=False, max_batches=10**9)[0]
 
 
 def reader(stored: dict[int, Candle]) -> Read:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from copy import copy
 from dataclasses import replace
 from decimal import Decimal
 
@@ -71,7 +72,7 @@ def test_a_page_is_the_first_whole_candles_of_its_direction(
     """
     expected = defined(some)
     read = some[::-1] if newest else some
-    found, more = folded(cut(read, size), THREE, limit, newest=newest, max_batches=10**6)
+    found, more = folded(cut(read, size), THREE, limit, copy, newest=newest, max_batches=10**6)
     assert found == (expected[::-1] if newest else expected)[:limit]
     assert more == (len(expected) > limit)
 
@@ -83,7 +84,7 @@ def test_a_time_limit_never_splits_a_candle(
     """A page that ends early has only whole candles, and at least one if there is one."""
     expected = defined(some)[:: -1 if newest else 1]
     read = some[::-1] if newest else some
-    found, more = folded(cut(read, size), THREE, 10**6, newest=newest, max_batches=patience)
+    found, more = folded(cut(read, size), THREE, 10**6, copy, newest=newest, max_batches=patience)
     assert found == expected[: len(found)]
     assert bool(found) == bool(expected)
     assert more or found == expected
@@ -102,6 +103,6 @@ def test_flags_are_those_of_the_least_final_part() -> None:
 def test_after_so_many_batches_no_other_is_read() -> None:
     """After `max_batches` batches a page ends with the candles that are whole."""
     batches = iter(cut([part(minute, 10) for minute in range(9)], 1))
-    found, more = folded(batches, THREE, 10, newest=False, max_batches=5)
+    found, more = folded(batches, THREE, 10, copy, newest=False, max_batches=5)
     assert (len(found), more) == (1, True)
     assert len(list(batches)) == 4
