@@ -22,7 +22,6 @@ import httpx
 
 from kandle.client import ApiError, Kandle, KandleError
 from local.cluster.api_server import api_server, own_namespace
-from local.feeds.candles import candle_rows
 from local.feeds.files.errors import FileError
 from local.feeds.files.layouts import Choice
 from local.feeds.files.opening import Progress
@@ -31,7 +30,6 @@ from local.feeds.instruments import instrument
 from local.feeds.senders import HttpSender, SendError
 from local.feeds.simulator import MAX_STEP_MS, Simulator
 from local.feeds.tick import Tick
-from shared.market.timeframes import parse_ladder
 
 _SYMBOLS: Final = ("BTC-USD", "ETH-USD", "AAPL", "XRP-ETH")
 _RATE: Final = 40.0
@@ -70,6 +68,7 @@ def delete_pods(client: httpx.Client, namespace: str, label: str) -> int:
 
 
 _TIMEFRAME: Final = "1m"
+_MINUTE_MS: Final = 60_000
 
 Row = tuple[Decimal, ...]
 Candles = dict[tuple[str, int], Row]
@@ -77,9 +76,15 @@ Candles = dict[tuple[str, int], Row]
 
 
 def expected(ticks: Iterable[Tick]) -> Candles:
-    """Return the one-minute candles of trades in time order."""
-    candles = candle_rows([[tick.line() for tick in ticks]], parse_ladder(_TIMEFRAME)[0])
-    return {(symbol, row[0] // 1000): row[1:] for symbol, rows in candles.items() for row in rows}
+    """Return the one-minute candles of trades in time order, folded without the pipeline's code."""
+    candles: Candles = {}
+    for tick in ticks:
+        assert tick.time_ms is not None
+        price, size = Decimal(tick.price), Decimal(tick.size or 0)
+        key = tick.symbol, tick.time_ms - tick.time_ms % _MINUTE_MS
+        opened, high, low, _, volume = candles.get(key, (price, price, price, price, Decimal()))
+        candles[key] = opened, max(high, price), min(low, price), price, volume + size
+    return candles
 
 
 def answered(api: Kandle, symbols: Iterable[str]) -> Candles:
