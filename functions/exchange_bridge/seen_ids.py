@@ -168,10 +168,12 @@ class SymbolIds:
         return 0 if self.low is None else self.low.time_us
 
     def _is_previous(self, trade: Trade) -> bool:
-        previous = self.previous
-        return (
-            previous is not None and trade.id <= previous.id and trade.time_us <= previous.time_us
-        )
+        high, previous = self.high, self.previous
+        if high is None or previous is None:
+            return False
+        if trade.id > high.id and self._is_restart(high, trade):
+            return True  # the exchange named a trade of the new ids before it arrived
+        return trade.id <= previous.id and trade.time_us <= previous.time_us
 
     def _is_restart(self, trade: Trade, high: Trade) -> bool:
         return trade.id < high.id and trade.time_us > high.time_us + RESTARTED_US

@@ -123,3 +123,18 @@ def test_a_late_trade_before_the_restart_is_no_gap() -> None:
     assert missing(ids) == set()
     ids.see(Trade("A", 990, 100_000_002), 4.0)
     assert missing(ids) == set(range(5, 990))
+
+
+def test_a_restart_that_is_named_before_it_arrives_is_no_gap() -> None:
+    """Trades of the former ids that arrive after a new one was named make no gap.
+
+    The exchange names its newest trade by REST, ahead of what is still on its way.
+    """
+    ids = SymbolIds("A")
+    ids.see(Trade("A", 1_000, 1_000_000), 0.0)
+    ids.exists(Trade("A", 2, 100_000_002), 1.0)
+    for number in (1_001, 1_002):
+        ids.see(Trade("A", number, 1_000_000 + number), 2.0)
+    for number in (1, 2, 5):
+        ids.see(Trade("A", number, 100_000_000 + number), 3.0)
+    assert missing(ids) == {3, 4}
