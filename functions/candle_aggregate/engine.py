@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from functions.candle_aggregate.display import Display
 from functions.candle_aggregate.leases import Leases
-from functions.candle_aggregate.publish import OutboxRow, fill_outbox, output_events, strike
+from functions.candle_aggregate.publish import OutboxRow, delete_sent, fill_outbox, output_events
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from functions.candle_aggregate.steps.step import Computed, Steps, TickEvent
@@ -124,8 +124,7 @@ class Engine:
 
     def submit(self, event: TickEvent) -> Future[Applied]:
         """Queue an event; its future raises TransientError if it must be delivered again."""
-        names = event.ticks.names
-        shards = {shard_of(name, self.rules.shards) for name in names}
+        shards = {shard_of(name, self.rules.shards) for name in event.ticks.names}
         return self._enqueue(_Work(shards, event))
 
     def apply(self, events: Iterable[TickEvent]) -> list[Applied]:
@@ -161,11 +160,11 @@ class Engine:
         return taken
 
     def emission(self, rows: Sequence[OutboxRow]) -> Emission:
-        """Return what emits rows of outboxes, and then strikes them out."""
+        """Return what emits rows of outboxes, and then deletes them."""
         candles = sum(row.candles for row in rows)
 
         def confirmed() -> None:
-            strike(self.store, rows)
+            delete_sent(self.store, rows)
             metrics.CANDLES_PUBLISHED.inc(candles)
 
         return Emission(output_events(rows), confirmed)
@@ -223,7 +222,7 @@ class Engine:
                 self._leases.leave()
         with self._wake:
             if waits:
-                self._wake.wait_for(self._has_work)
+                self._wake.wait_for(lambda: self._has_work() or self._leases.made)
             busy = {work.event.id for work in self._active if work.event is not None}
             ticks = sum(len(work.event.ticks) for work in self._active if work.event is not None)
             for work in list(self._waiting):

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 RESEND_AFTER_MS: Final = 5_000
 RESEND_AT_ONCE: Final = 500
+DECODE_HERE_BYTES: Final = 16_384
+"""An event up to here is decoded in less time than it takes to wake a thread for it, twice."""
 
 
 def wall_clock_us() -> int:
@@ -52,7 +54,12 @@ class Aggregate:
         """Apply an event. Raises PermanentError for what the stage does not take."""
         loop = asyncio.get_running_loop()
         if event.type == events.TICKS:
-            ticks = await loop.run_in_executor(self._decoder, lambda: Ticks.decode(event.data()))
+            if len(event.body) <= DECODE_HERE_BYTES:
+                ticks = Ticks.decode(event.data())
+            else:
+                ticks = await loop.run_in_executor(
+                    self._decoder, lambda: Ticks.decode(event.data())
+                )
             return await self._ticks(event, ticks) if len(ticks) else Outcome()
         if event.type == events.HISTORY:
             history = CandleHistory.decode(event.data())

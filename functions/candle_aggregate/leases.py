@@ -50,7 +50,7 @@ class Leases:
     ) -> None:
         self.held: dict[int, Lease] = {}
         self.making: set[int] = set()
-        self._made: set[int] = set()
+        self.made: set[int] = set()
         self.outcomes: list[Outcome] = []
         self._store, self._steps, self._wake = store, steps, wake
         self._is_trusted, self._make = is_trusted, make
@@ -72,6 +72,7 @@ class Leases:
         now_s = time.monotonic()
         if is_due := now_s >= self._ask_at_s:
             self._ask_at_s = now_s + ASK_AGAIN_S
+        self._return_made(self.made - requested)
         requested = requested | self._refused if is_due else requested - self._refused
         requested -= self.held.keys() | self.making | self._missing
         if len(self.making) < MAKERS and self._missing:
@@ -80,7 +81,7 @@ class Leases:
             return
         granted = self._store.acquire(sorted(requested), self._cached)
         self._refused = (self._refused | requested) - granted.keys()
-        self._made -= granted.keys()
+        self.made -= granted.keys()
         if self._refused:
             self._share()
         for shard, lease in granted.items():
@@ -151,10 +152,14 @@ class Leases:
 
     def leave(self) -> None:
         """Give all leases back, and wait for none."""
-        made = set(self._made)
-        self._release(self.held.keys() | self._refused | made)
+        self._release(self.held.keys() | self._refused)
         self.held, self._refused = {}, set()
-        self._made -= made
+        self._return_made(set(self.made))
+
+    def _return_made(self, shards: set[int]) -> None:
+        """Give back the leases of states that were made, and that nothing waits for any more."""
+        self._release(shards)
+        self.made -= shards
 
     def _release(self, shards: Collection[int]) -> None:
         if shards:
@@ -183,7 +188,7 @@ class Leases:
     def close(self) -> None:
         """Wait for the states that are being made, and give their leases back."""
         self._makers.shutdown()
-        self._release(self._made)
+        self._release(self.made)
 
     def _make_one(self, lease: Lease) -> None:
         """Make a state. Its lease is kept for what waits for it here, as others wait too."""
@@ -205,7 +210,7 @@ class Leases:
         ended.set()
         renewal.join()
         if is_made:
-            self._made.add(lease.shard)
+            self.made.add(lease.shard)
         else:
             self._release([lease.shard])
         with self._wake:

@@ -16,6 +16,7 @@ from functions.candle_aggregate.steps.step import Computed
 from functions.candle_aggregate.steps.store import Store
 from shared.adapter.event import OutgoingEvent
 from shared.market.blocks import CLOSED, PRICED, Records
+from shared.market.runs import groups
 from shared.realtime.keys import Block, Keys
 from shared.wire import events
 from shared.wire.candle_columns import CandleColumns
@@ -56,11 +57,10 @@ def fill_outbox(computed: Computed, instruments: Instruments, now_us: int) -> li
 
 
 def _closed(level: Level, instruments: Instruments) -> Iterable[OutboxRow]:
-    ready = level.candles.at(_is_ready(level.candles.records))
-    shard = instruments.shard[ready.instrument]
-    for each in np.unique(shard).tolist():
-        shard_candles = ready.at(shard == each)
-        yield from candle_rows(each, shard_candles.columns(level.timeframe.name, instruments.names))
+    ready = _is_ready(level.candles.records).nonzero()[0]
+    for (shard,), rows in groups(instruments.shard[level.candles.instrument[ready]]):
+        candles = level.candles.at(ready[rows])
+        yield from candle_rows(shard, candles.columns(level.timeframe.name, instruments.names))
 
 
 def outbox_rows(
@@ -117,7 +117,7 @@ def candle_events(
         size += len(body)
 
 
-def strike(store: Store, rows: Iterable[OutboxRow]) -> None:
+def delete_sent(store: Store, rows: Iterable[OutboxRow]) -> None:
     """Delete rows that the broker has. Raises TransientError."""
     by_shard: dict[int, list[str]] = {}
     for row in rows:

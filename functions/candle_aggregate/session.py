@@ -13,6 +13,7 @@ from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.steps.store import Changes, Lease, Store
 from shared.errors import TransientError
 from shared.market.blocks import CLOSED, PRICED, Records, decoded
+from shared.market.bounds import LATEST_US
 from shared.realtime.instrument_records import INSTRUMENT
 from shared.realtime.keys import Block, Keys
 from shared.wire.candle_columns import CandleColumns
@@ -210,9 +211,9 @@ class Session:
         oldest_ms = self._store.lowest_score(self._keys.applied)
         return None if oldest_ms is None else oldest_ms * 1000
 
-    def applied_before(self, until_us: int, limit: int) -> list[str]:
-        """Return events that were applied by then and are not recorded, oldest first."""
-        return self._store.scored(self._keys.applied, until_us // 1000, limit)
+    def applied(self, limit: int, *, since_us: int = 0, until_us: int = LATEST_US) -> list[str]:
+        """Return events that were applied in a span and are not recorded, oldest first."""
+        return self._store.scored(self._keys.applied, since_us // 1000, until_us // 1000, limit)
 
     def record(self, event_ids: Sequence[str]) -> None:
         """Let markers expire: Postgres has recorded their events."""
@@ -254,7 +255,7 @@ class Session:
         """Make the state valid, under a new lineage, at the commit."""
         ladder, shards = self.rules.made_for
         head: list[str | int | bytes] = ["lineage", lineage, "ladder", ladder, "shards", shards]
-        self.changes.add("HSET", self._keys.head, [*head, "began_us", self.now_us])
+        self.changes.add("HSET", self._keys.head, [*head, "began_us", self.revision()])
 
     def commit(self, *, release: bool = True) -> None:
         """Write the collected changes. Raises TransientError if the lease was lost.

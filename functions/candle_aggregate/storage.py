@@ -65,10 +65,8 @@ class Storage:
         """
         if lease.shard not in self._trusted or lease.made_for != self.rules.made_for:
             return False
-        if not lease.has_form:
-            return False
         server, last = self._trusted[lease.shard]
-        if lease.lineage != last.lineage or lease.steps < last.steps:
+        if not lease.has_form or lease.lineage != last.lineage or lease.steps < last.steps:
             return False
         if self.store.server_id() != server:
             return False

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from shared.market.bar_types import BarType, Measure
 from shared.market.decimals import EXACT, from_mantissa
+from shared.market.runs import lengths_of, run_starts
 from shared.wire.ticks import VOLUME_ONLY, Ticks
 
 Rows = NDArray[np.intp]
@@ -106,8 +107,8 @@ class _Range:
             low, high = (int(each.scaleb(scale, EXACT)) for each in self._extent)
         price = _wide_enough(price, min(low, -step), max(high, step))
         # Runs of one price are merged: in real trades most repeat the previous price.
-        change = np.flatnonzero(np.append(True, price[1:] != price[:-1]))
-        ends, extent = _walk(price[change], np.diff(change, append=len(price)), low, high, step)
+        change = run_starts(price)
+        ends, extent = _walk(price[change], lengths_of(change, len(price)), low, high, step)
         self._extent = None
         if extent is not None:
             self._extent = (from_mantissa(extent[0], scale), from_mantissa(extent[1], scale))

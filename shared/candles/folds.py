@@ -18,6 +18,7 @@ from shared.market.blocks import (
     concatenated,
     fold,
 )
+from shared.market.runs import run_starts
 from shared.market.timeframes import Timeframe
 from shared.wire.candle_columns import CandleColumns
 
@@ -34,9 +35,12 @@ class KeyedRecords:
 
     @classmethod
     def of(cls, parts: Iterable[KeyedRecords]) -> KeyedRecords:
-        """Return the concatenated parts."""
-        none = np.zeros(0, dtype=np.int64)
-        parts = list(parts) or [cls(none, none, Records.empty(0))]
+        """Return the concatenated parts; a single one that has records is not copied."""
+        parts = [part for part in parts if len(part)]
+        if not parts:
+            return cls(np.zeros(0, np.int64), np.zeros(0, np.int64), Records.empty(0))
+        if len(parts) == 1:
+            return parts[0]
         return cls(
             np.concatenate([part.instrument for part in parts]),
             np.concatenate([part.start_us for part in parts]),
@@ -75,16 +79,14 @@ def merged(candles: KeyedRecords) -> KeyedRecords:
         return candles
     order = np.lexsort((candles.start_us, candles.instrument))
     instrument, start_us = candles.instrument[order], candles.start_us[order]
-    is_first = np.append(
-        True, (instrument[1:] != instrument[:-1]) | (start_us[1:] != start_us[:-1])
-    )
-    first = np.flatnonzero(is_first)
+    first = run_starts(instrument, start_us)
     records = candles.records.at(order)
-    inherited = np.bitwise_or.reduceat(records.data["flags"] & (INCOMPLETE | VENUE), first)
-    revision = np.maximum.reduceat(records.data["revision"], first)
-    records = fold(records, first)
-    records.data["flags"] |= inherited
-    records.data["revision"] = revision
+    if len(first) < len(order):
+        inherited = np.bitwise_or.reduceat(records.data["flags"] & (INCOMPLETE | VENUE), first)
+        revision = np.maximum.reduceat(records.data["revision"], first)
+        records = fold(records, first)
+        records.data["flags"] |= inherited
+        records.data["revision"] = revision
     return KeyedRecords(instrument[first], start_us[first], records)
 
 

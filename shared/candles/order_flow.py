@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from shared.candles.trades import Trades
 from shared.market import int128
 from shared.market.decimals import EXACT, from_mantissa
+from shared.market.runs import run_starts
 from shared.wire.ticks import VOLUME_ONLY
 
 DAY_US: Final = 86_400_000_000
@@ -121,7 +122,7 @@ class Profile:
             price = (price.astype(object) if wide else price) * 10**extra // unit * unit
         order = np.argsort(price, kind="stable")
         price = price[order]
-        starts = np.flatnonzero(np.append(True, price[1:] != price[:-1]))
+        starts = run_starts(price)
         columns = [
             [from_mantissa(total, trades.size_scale) for total in each]
             for each in volumes_by_side(trades, estimated, order, starts)

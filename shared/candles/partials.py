@@ -7,10 +7,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.candles.folds import KeyedRecords
+from shared.candles.folds import Int64s, KeyedRecords
 from shared.market import int128
 from shared.market.blocks import PRICED, Records
-from shared.market.int128 import Int128
+from shared.market.runs import Rows, lengths_of, run_starts
 from shared.wire.ticks import VOLUME_ONLY, Ticks
 
 _BUY: Final = 1
@@ -27,39 +27,35 @@ def partials(ticks: Ticks, length_us: int) -> KeyedRecords:
         return KeyedRecords.of([])
     entry_of = ticks.entries.of_row
     interval = ticks.event_time_us // length_us
-    is_first = np.append(True, (entry_of[1:] != entry_of[:-1]) | (interval[1:] != interval[:-1]))
-    starts = np.flatnonzero(is_first)
+    starts = run_starts(entry_of, interval)
     return KeyedRecords(entry_of[starts], interval[starts] * length_us, records_of(ticks, starts))
 
 
-def records_of(ticks: Ticks, starts: NDArray[np.intp]) -> Records:
+def records_of(ticks: Ticks, starts: Rows) -> Records:
     """Return a record for each run of ticks of one entry. `starts`: where runs begin, first 0."""
     entry = ticks.entries.of_row[starts]
     records = Records.empty(len(starts))
     data = records.data
     data["price_scale"] = ticks.entries.price_scale[entry]
     data["size_scale"] = ticks.entries.size_scale[entry]
-    data["count"] = np.diff(starts, append=len(ticks))
-    exact = _is_narrow(ticks.price) and _is_narrow(ticks.size)
-    groups, rows = _priced(ticks, starts)
+    data["count"] = lengths_of(starts, len(ticks))
+    groups, rows, firsts = _priced(ticks, starts, data["count"])
+    lasts = firsts + lengths_of(firsts, len(rows)) - 1
     data["flags"][groups] = PRICED
-    firsts, lasts = rows
-    data["first"][groups] = ticks.order_keys(firsts[0])
-    data["last"][groups] = ticks.order_keys(lasts)
-    prices = _prices(ticks.price, firsts, lasts)
-    if exact:
-        data["prices"][groups] = np.stack(prices, axis=1)
-        wide = _sums(ticks, starts, records)
+    keys = ticks.order_keys(rows[np.concatenate((firsts, lasts))])
+    data["first"][groups], data["last"][groups] = keys[: len(groups)], keys[len(groups) :]
+    values = ticks.price[rows]
+    high, low = (each.reduceat(values, firsts) for each in (np.maximum, np.minimum))
+    prices = np.array([values[firsts], high, low, values[lasts]])
+    if _is_narrow(ticks.price) and _is_narrow(ticks.size):
+        data["prices"][groups] = prices.T
+        wide = _sums(ticks, starts, data)
     else:
-        wide = np.ones(len(starts), dtype=bool)
-    for group in np.flatnonzero(wide).tolist():
+        wide = np.arange(len(starts))
+    for group in wide.tolist():
         run = slice(int(starts[group]), int(starts[group]) + int(data["count"][group]))
-        position = int(np.searchsorted(groups, group))
-        if position < len(groups) and groups[position] == group:
-            four = tuple(int(column[position]) for column in prices)
-        else:
-            four = (0, 0, 0, 0)
-        records.set_numbers(group, four + _exact_sums(ticks, run))
+        four = prices.T[groups == group].ravel().tolist() or [0, 0, 0, 0]
+        records.set_numbers(group, (*four, *_exact_sums(ticks, run)))
     return records
 
 
@@ -68,46 +64,31 @@ def _is_narrow(column: NDArray[Any]) -> bool:
     return column.dtype != object and int(column.min()) != _LOWEST
 
 
-def _priced(ticks: Ticks, starts: NDArray[np.intp]) -> tuple[Any, Any]:
-    """Return the groups with a tick that makes a price, and the rows of each.
-
-    The rows as (first row of each, all rows in groups, where each group begins in these), last row.
-    """
-    ends = np.append(starts[1:], len(ticks)) - 1
-    if not (ticks.flags & VOLUME_ONLY).any():
-        all_rows = np.arange(len(ticks))
-        return np.arange(len(starts)), ((starts, all_rows, starts), ends)
-    rows = np.flatnonzero((ticks.flags & VOLUME_ONLY) == 0)
-    group = np.repeat(np.arange(len(starts)), ends - starts + 1)[rows]
-    begins = np.flatnonzero(np.append(True, group[1:] != group[:-1])[: len(rows)])
-    lasts = np.append(begins[1:], len(rows))[: len(begins)] - 1
-    return group[begins], ((rows[begins], rows, begins), rows[lasts])
+def _priced(ticks: Ticks, starts: Rows, counts: Int64s) -> tuple[Rows, Rows, Rows]:
+    """Return the groups with a tick that makes a price, such rows, and where a group begins."""
+    is_priced = (ticks.flags & VOLUME_ONLY) == 0
+    if is_priced.all():
+        return np.arange(len(starts)), np.arange(len(ticks)), starts
+    group = np.repeat(np.arange(len(starts)), counts)[is_priced]
+    firsts = run_starts(group)
+    return group[firsts], is_priced.nonzero()[0], firsts
 
 
-def _prices(price: NDArray[Any], firsts: Any, lasts: NDArray[np.intp]) -> list[NDArray[Any]]:
-    """Return open, high, low and close of each group."""
-    first, rows, begins = firsts
-    if not len(first):
-        return [price[:0]] * 4
-    values = price[rows]
-    high, low = (each.reduceat(values, begins) for each in (np.maximum, np.minimum))
-    return [price[first], high, low, price[lasts]]
-
-
-def _sums(ticks: Ticks, starts: NDArray[np.intp], records: Records) -> NDArray[np.bool_]:
-    """Write the sums of narrow columns; return which do not fit."""
-    size, side = ticks.size, ticks.side
-    notional, overflows = int128.group_sums_of_products(ticks.price, size, starts)
-    if side.any():
-        bought, sold = (
-            int128.group_sums(np.where(side == each, size, 0), starts) for each in (_BUY, _SELL)
-        )
-    else:
-        bought = sold = int128.of_int64(np.zeros(len(starts), dtype=np.int64))
-    volume = int128.group_sums(size, starts)
-    for index, total in enumerate((volume, notional, bought, sold)):
-        records.data["low"][:, index], records.data["high"][:, index] = Int128(*total)
-    return overflows
+def _sums(ticks: Ticks, starts: Rows, data: NDArray[np.void]) -> Rows:
+    """Write the sums of narrow columns; return the groups where they do not fit."""
+    price, size = ticks.price, ticks.size
+    bought, sold = (np.where(ticks.side == each, size, 0) for each in (_BUY, _SELL))
+    largest = max(1, -int(price.min()), int(price.max())) * int(size.max())
+    if largest * len(ticks) < 2**63:
+        columns = np.array([size, price * size, bought, sold])
+        totals = np.add.reduceat(columns, starts, axis=1).T
+        data["low"], data["high"] = totals.view(np.uint64), totals >> 63
+        return starts[:0]
+    notional, overflows = int128.group_sums_of_products(price, size, starts)
+    sums = [int128.group_sums(each, starts) for each in (size, bought, sold)]
+    for index, total in enumerate((sums[0], notional, *sums[1:])):
+        data["low"][:, index], data["high"][:, index] = total.low, total.high
+    return overflows.nonzero()[0]
 
 
 def _exact_sums(ticks: Ticks, run: slice) -> tuple[int, ...]:

@@ -97,11 +97,11 @@ class Records:
 
     def at(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Records:
         """Return the rows of an index or a mask, as a copy."""
+        positions = rows.nonzero()[0] if rows.dtype == bool else rows
         wide = {}
         if self.wide:
-            positions = np.flatnonzero(rows) if rows.dtype == bool else rows
             wide = {n: self.wide[r] for n, r in enumerate(positions.tolist()) if r in self.wide}
-        return Records(as_bytes(self.data)[rows].view(RECORD), wide)
+        return Records(self.data.take(positions), wide)
 
     def numbers(self, row: int) -> Numbers:
         """Return a row's numbers, exactly."""
@@ -222,8 +222,9 @@ def _at(
     data = records.data
     overflows = np.zeros(len(data), dtype=bool)
     prices, sums = data["prices"], records.sums
-    more_price = scales["price_scale"].astype(np.int64) - data["price_scale"]
-    more_size = scales["size_scale"].astype(np.int64) - data["size_scale"]
+    more_price, more_size = (
+        scales[name] - data[name].astype(np.int64) for name in ("price_scale", "size_scale")
+    )
     if more_price.any():
         exponents = np.minimum(more_price, 19)[:, None]
         limit = _PRICE_LIMIT[exponents]

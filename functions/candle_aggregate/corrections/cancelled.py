@@ -30,11 +30,13 @@ _PRICE_NEAR: Final = """
 _KEPT: Final = ("partial", "complete", "origin", "revision")
 """A venue's candle replaces a withdrawn one where it would have replaced the one before."""
 
-Place = tuple[str, int]
-"""Instrument, and start (us)."""
+CandleStart = tuple[str, int]
+"""Instrument, and start (us) of its candle."""
 
 
-def live_closed(session: Session, timeframe: str, places: Iterable[Place]) -> Iterator[Candle]:
+def live_closed(
+    session: Session, timeframe: str, places: Iterable[CandleStart]
+) -> Iterator[Candle]:
     """Yield the live closed candles at these places: they are published, or about to be."""
     for name, start_us in places:
         _, records = session.read(Block(timeframe, start_us), [name])
@@ -46,7 +48,7 @@ def live_closed(session: Session, timeframe: str, places: Iterable[Place]) -> It
 def withdrawn(
     connection: Connection,
     timeframe: str,
-    places: Iterable[Place],
+    places: Iterable[CandleStart],
     candidates: Iterable[Candle],
     names: Sequence[str],
 ) -> KeyedRecords:
@@ -55,7 +57,7 @@ def withdrawn(
     Also where no candidate exists: one may be in flight. Revisions are of the newest one.
     `names`: the instruments by number.
     """
-    newest: dict[Place, Candle] = {}
+    newest: dict[CandleStart, Candle] = {}
     for candle in sorted(candidates, key=lambda candle: candle.revision):
         newest[candle.instrument, candle.start_us] = candle
     no, withdrawals = Decimal(0), []
@@ -80,7 +82,7 @@ def withdrawn(
     return KeyedRecords(numbers, columns.start_us, columns.records)
 
 
-def voids(places: Sequence[Place], names: Sequence[str]) -> KeyedRecords:
+def voids(places: Sequence[CandleStart], names: Sequence[str]) -> KeyedRecords:
     """Return closed records of no tick, which are no candles, at base candles' places."""
     records = Records.empty(len(places))
     records.data["flags"] = CLOSED

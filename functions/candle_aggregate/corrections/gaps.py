@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import Connection
 
-from functions.candle_aggregate.corrections.cancelled import Place
+from functions.candle_aggregate.corrections.cancelled import CandleStart
 from functions.candle_aggregate.corrections.refold import (
     LiveView,
     Refold,
@@ -144,11 +144,11 @@ def _evaluate(
 
 def _look(
     session: Session, names: Sequence[str], spans: Spans
-) -> tuple[Mapping[str, int], Set[Place], LiveView]:
+) -> tuple[Mapping[str, int], Set[CandleStart], LiveView]:
     """Return since when each instrument is live, the candles to mark, and a view of their names."""
     known_names, rows = session.instruments(names)
     first_us = dict(zip(known_names, rows["newest_us"].tolist(), strict=True))
-    changed: set[Place] = set()
+    changed: set[CandleStart] = set()
     for start_us, present, records in reversed([*live_base(session, names)]):
         first_us |= dict.fromkeys(present, start_us)
         wrong = np.flatnonzero(_differs(session, spans, present, start_us, records))
@@ -161,7 +161,7 @@ def _mark(
     connection: Connection,
     shard: int,
     spans: Spans,
-    changed: Set[Place],
+    changed: Set[CandleStart],
     view: LiveView,
 ) -> Emission:
     """Write the completeness of live candles, and the longer ones that contain them."""

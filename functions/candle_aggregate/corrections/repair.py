@@ -19,7 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import Connection
 
-from functions.candle_aggregate.corrections.cancelled import live_closed, voids, withdrawn
+from functions.candle_aggregate.corrections.cancelled import (
+    CandleStart,
+    live_closed,
+    voids,
+    withdrawn,
+)
 from functions.candle_aggregate.corrections.gaps import mark_incomplete
 from functions.candle_aggregate.corrections.refold import (
     LiveView,
@@ -30,14 +35,13 @@ from functions.candle_aggregate.corrections.refold import (
 )
 from functions.candle_aggregate.corrections.repair_queue import (
     BUST,
+    QueueUpdate,
     Row,
-    Verdicts,
     portions,
     ready_rows,
 )
 from functions.candle_aggregate.corrections.replace import (
     EVENTS_AT_ONCE,
-    Place,
     replace_live,
     unsure,
     wait_until_stored,
@@ -48,7 +52,6 @@ from shared.adapter.app import Emission
 from shared.candles.folds import KeyedRecords, flagged
 from shared.errors import TransientError
 from shared.market.blocks import CLOSED, INCOMPLETE, PARTIAL
-from shared.market.bounds import LATEST_US
 from shared.market.shards import shard_of
 from shared.market.timeframes import Timeframe
 from shared.reading.recompute import priced, recomputed
@@ -110,12 +113,12 @@ class _Job:
 
         def look(session: Session) -> tuple[LiveView, list[str]]:
             # To replace what is live, also its events that are not recorded yet.
-            applied = session.applied_before(LATEST_US, EVENTS_AT_ONCE) if replaces else []
+            applied = session.applied(EVENTS_AT_ONCE) if replaces else []
             return view_live(session, names), applied
 
         view, applied = self.context.engine.run(self.shard, look)
-        verdicts = Verdicts()
-        rows, places, intervals = self._selected(rows, view, verdicts)
+        update = QueueUpdate()
+        rows, places, intervals = self._selected(rows, view, update)
         # What was cancelled must not be applied afterwards, also where nothing is live yet.
         busts = {self._place(row) for row in rows if row.reason == BUST}
         on_live = (places & view.base.keys()) | busts
@@ -148,7 +151,7 @@ class _Job:
         refold = Refold(self.context, self.connection, view, names)
         refold.prepare(intervals, base, busts)
 
-        def write(session: Session) -> tuple[set[Place], Published]:
+        def write(session: Session) -> tuple[set[CandleStart], Published]:
             waiting = set(on_live)
             candidates = [*stored, *live_closed(session, self.base.name, emptied)]
             if events is not None and all(session.are_applied(events)):
@@ -165,21 +168,21 @@ class _Job:
         )
         for row in rows:
             if row.reason in _REPLACED and self._place(row) in waiting:
-                verdicts.postponed.append(row)
+                update.postponed.append(row)
                 continue
             timeframes = published.of(row.instrument, row.start_us, self.context.rules.ladder)
             if timeframes:
-                verdicts.published.append((row, published.revision_us, timeframes))
+                update.published.append((row, published.revision_us, timeframes))
             else:
-                verdicts.done.append(row)
-        verdicts.write(self.connection)
+                update.done.append(row)
+        update.write(self.connection)
         metrics.CANDLES_REPAIRED.inc(len(published.keys))
         return emission
 
-    def _place(self, row: Row) -> Place:
+    def _place(self, row: Row) -> CandleStart:
         return row.instrument, self.base.start_us(row.start_us)
 
-    def _stored(self, places: set[Place]) -> list[Candle]:
+    def _stored(self, places: set[CandleStart]) -> list[Candle]:
         """Return the stored base candles at these places."""
         keys = ([name for name, _ in places], [start_us for _, start_us in places])
         return [
@@ -187,10 +190,10 @@ class _Job:
         ]
 
     def _selected(
-        self, rows: Sequence[Row], view: LiveView, verdicts: Verdicts
-    ) -> tuple[list[Row], set[Place], set[CandleKey]]:
+        self, rows: Sequence[Row], view: LiveView, update: QueueUpdate
+    ) -> tuple[list[Row], set[CandleStart], set[CandleKey]]:
         """Return the rows to work off, the base candles to recompute, and what to fold again."""
-        places: set[Place] = set()
+        places: set[CandleStart] = set()
         intervals: set[CandleKey] = set()
         selected = []
         for row in rows:
@@ -204,7 +207,7 @@ class _Job:
             if revision_us is None or (revision_us and row.reason in _REPLACED):
                 places.add(place)
             elif not revision_us:
-                verdicts.postponed.append(row)
+                update.postponed.append(row)
                 continue
             for timeframe in self.context.rules.ladder[1:]:
                 start_us = timeframe.start_us(row.start_us)
@@ -212,7 +215,7 @@ class _Job:
             selected.append(row)
         return selected, places, intervals
 
-    def _recomputed(self, names: Sequence[str], places: set[Place]) -> KeyedRecords:
+    def _recomputed(self, names: Sequence[str], places: set[CandleStart]) -> KeyedRecords:
         """Recompute the candles from stored ticks; those without a price are included."""
         parts, number_of = [], {name: number for number, name in enumerate(names)}
         for span in _spans(places, self.base):
@@ -250,9 +253,9 @@ class _Job:
         return differing(base, self.base.name, names, stored, requested)
 
 
-def _spans(places: set[Place], base: Timeframe) -> Iterator[list[Place]]:
+def _spans(places: set[CandleStart], base: Timeframe) -> Iterator[list[CandleStart]]:
     """Yield candles whose intervals touch together, so that their ticks are read once."""
-    span: list[Place] = []
+    span: list[CandleStart] = []
     for place in sorted(places, key=lambda place: place[1]):
         if span and (place[1] > base.next_us(span[-1][1]) or place[1] - span[0][1] >= SPAN_US):
             yield span

@@ -44,7 +44,7 @@ _PUBLISHED: Final = """
         AS q (i, t, s, e, u, p)
     WHERE instrument = q.i AND timeframe = q.t AND start_us = q.s AND event_id = q.e
 """
-_STRIKE: Final = """
+_DELETE: Final = """
     DELETE FROM repairs USING unnest(%s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[])
         AS q (i, t, s, e, r)
     WHERE instrument = q.i AND timeframe = q.t AND start_us = q.s AND event_id = q.e
@@ -87,7 +87,7 @@ class Row(NamedTuple):
 
 
 @dataclass(slots=True)
-class Verdicts:
+class QueueUpdate:
     """Outcomes of rows of the queue."""
 
     done: list[Row] = field(default_factory=list)
@@ -101,7 +101,7 @@ class Verdicts:
             for row, revision, timeframes in self.published
         ]
         for query, rows in (
-            (_STRIKE, [(*row.key, row.reason) for row in self.done]),
+            (_DELETE, [(*row.key, row.reason) for row in self.done]),
             (_POSTPONE, [row.key for row in self.postponed]),
             (_PUBLISHED, published),
         ):
@@ -112,7 +112,7 @@ class Verdicts:
 def ready_rows(connection: Connection, rules: Rules) -> list[Row]:
     """Return the rows to work off now: their ticks are stored, no publication is in flight.
 
-    Strike or postpone those that the stores have answered.
+    Delete or postpone those that the stores have answered.
     """
     away = [Row(*row) for row in connection.execute(_AWAY)]
     queued = [Row(*row) for row in connection.execute(_QUEUED, (QUEUED_AT_ONCE,))]
@@ -121,11 +121,11 @@ def ready_rows(connection: Connection, rules: Rules) -> list[Row]:
     idle = [row for row in queued if row.instrument not in busy]
     events = {row.event_id for row in idle if row.reason in ("late", "repeated")}
     waiting = events - are_stored(connection, sorted(events))
-    verdicts = Verdicts(
+    update = QueueUpdate(
         done=[row for row in away if row.key not in on_their_way],
         postponed=[row for row in idle if row.event_id in waiting],
     )
-    verdicts.write(connection)
+    update.write(connection)
     return [row for row in idle if row.event_id not in waiting]
 
 

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 from psycopg import Connection
 
+from functions.candle_aggregate.corrections.cancelled import CandleStart
 from functions.candle_aggregate.corrections.refold import put_changed
 from functions.candle_aggregate.session import Session
 from shared.candles.folds import KeyedRecords
@@ -26,9 +27,6 @@ from shared.wire.candle import CandleKey
 EVENTS_AT_ONCE: Final = 100_000
 """With more that are not recorded yet, live candles wait: ten minutes of 160 events a second."""
 STORED_WITHIN_S: Final = 2.0
-
-Place = tuple[str, int]
-"""Instrument, and start (us) of a base candle."""
 
 
 def wait_until_stored(connection: Connection, event_ids: Sequence[str]) -> bool:
@@ -65,15 +63,15 @@ def replace_live(
     session: Session,
     names: Sequence[str],
     recomputed: KeyedRecords,
-    revisions: Mapping[Place, int],
+    revisions: Mapping[CandleStart, int],
     requested: Set[CandleKey],
-) -> set[Place]:
+) -> set[CandleStart]:
     """Replace live candles by recomputed ones, if they differ or were requested.
 
     `revisions`: of the live candles when they were looked at. Returns the candles that have changed
     since; those stay as they are.
     """
-    changed: set[Place] = set()
+    changed: set[CandleStart] = set()
     for start_us in np.unique(recomputed.start_us).tolist():
         candles = recomputed.at(recomputed.start_us == start_us)
         block = Block(session.rules.base.name, start_us)

@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 GRACE_US: Final = 30_000_000
 """A younger event is probably still on its way."""
 AHEAD_US: Final = 300_000_000
-"""One stored so much later than now was stored before the clock was set back."""
+"""One stored, or applied, so much later than now was so before the clock was set back."""
 EVENTS_AT_ONCE: Final = 10_000
 OLD_US: Final = 60_000_000
 """Age at which Postgres is asked whether a marker's event is recorded."""
@@ -149,7 +149,8 @@ def _touches(event: Stored, intervals: Sequence[tuple[int, int]]) -> bool:
 class _State:
     """A shard's state as of one step.
 
-    `old`: events whose markers wait for long to be recorded. `open`: base blocks with open candles.
+    `old`: events whose markers wait for long, or since a later time, to be recorded. `open`: base
+    blocks with open candles.
     """
 
     lineage: str
@@ -174,7 +175,8 @@ def _look(events: Sequence[Stored], session: Session) -> tuple[_State, dict[Bloc
     state = _State(
         *(lease.lineage, lease.steps),
         session.are_applied([event.event_id for event in events]),
-        session.applied_before(session.now_us - OLD_US, EVENTS_AT_ONCE),
+        session.applied(EVENTS_AT_ONCE, until_us=session.now_us - OLD_US)
+        + session.applied(EVENTS_AT_ONCE, since_us=session.now_us + AHEAD_US),
         {
             decode_late(body).event_id
             for output_id, body in session.outbox().items()

@@ -72,9 +72,8 @@ class Instruments:
         is_present = np.array([blob is not None for blob in blobs], dtype=bool)
         present = [blob for blob in blobs if blob is not None]
         self.known[gids] = np.where(is_present, 1, ABSENT)
-        as_bytes(self.data)[gids[is_present]] = np.frombuffer(
-            b"".join(blob[:size] for blob in present), dtype=(np.void, size)
-        )
+        whole = b"".join(blob[:size] for blob in present)
+        self.data.put(gids[is_present], np.frombuffer(whole, dtype=INSTRUMENT))
         for gid, blob in zip(gids[is_present].tolist(), present, strict=True):
             if len(blob) > size:
                 price, traded = blob[size:].split()
@@ -84,7 +83,7 @@ class Instruments:
 
     def encode(self, gids: Ints) -> list[bytes]:
         """Return the stored form of instruments."""
-        size, body = INSTRUMENT.itemsize, as_bytes(self.data)[gids].tobytes()
+        size, body = INSTRUMENT.itemsize, self.data.take(gids).tobytes()
         blobs = [body[n : n + size] for n in range(0, len(body), size)]
         if self.wide:
             for n, gid in enumerate(gids.tolist()):
@@ -103,7 +102,7 @@ class Instruments:
         records["last"] = NEVER_US
         records["first_us"] = 2**63 - 1
         records["number"] = numbers
-        as_bytes(self.data)[gids] = as_bytes(records)
+        self.data.put(gids, records)
         self.known[gids] = 1
         for gid in gids.tolist():
             self.wide.pop(gid, None)
@@ -141,7 +140,7 @@ class Cache:
         if is_new.any():
             rows[is_new] = self._allocated(int(is_new.sum()))
             self._index[block][gids] = rows
-        as_bytes(self.pool.data)[rows] = as_bytes(records.data)
+        self.pool.data.put(rows, records.data)
         if self.pool.wide:
             for row in rows.tolist():
                 self.pool.wide.pop(row, None)

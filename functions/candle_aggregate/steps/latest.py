@@ -12,6 +12,7 @@ from functions.candle_aggregate.steps.cache import Instruments, Ints
 from functions.candle_aggregate.steps.trade_ids import Part
 from shared.market.blocks import NEVER_LAST, before
 from shared.market.decimals import INT64_MAX
+from shared.market.runs import lengths_of, run_starts
 from shared.wire.ticks import CANCELLED, VOLUME_ONLY, Ticks
 
 _NO_PRICE: Final = VOLUME_ONLY | CANCELLED
@@ -35,8 +36,8 @@ def move(instruments: Instruments, parts: Sequence[Part], lateness_us: int, now_
     )
     order = np.lexsort((*last.T[::-1], gid))
     gid = gid[order]
-    starts = np.flatnonzero(np.append(True, gid[1:] != gid[:-1]))
-    newest = order[np.append(starts[1:], len(gid)) - 1]
+    starts = run_starts(gid)
+    newest = order[starts + lengths_of(starts, len(gid)) - 1]
     gids = gid[starts]
     data = instruments.data
     moved = Moved(gids, data["limit_us"][gids], data["first_us"][gids])

@@ -7,23 +7,17 @@ candle and counts for no longer one, until a late tick gives it a price.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from functions.candle_aggregate.steps.cache import Cache, Ints
+from functions.candle_aggregate.steps.cache import ABSENT, Cache, Ints
 from functions.candle_aggregate.steps.latest import Moved
 from shared.candles.folds import KeyedRecords
-from shared.market.blocks import (
-    CLOSED,
-    INCOMPLETE,
-    PARTIAL,
-    PRICED,
-    WIDE,
-    merge,
-)
+from shared.market.blocks import CLOSED, INCOMPLETE, PARTIAL, PRICED, Records, merge
+from shared.market.runs import Rows, groups
 from shared.market.timeframes import Timeframe
 from shared.realtime.instrument_records import NEVER_US
 from shared.realtime.keys import Block
@@ -45,34 +39,39 @@ class Level:
     corrected: int
 
 
-def blocks(places: KeyedRecords, timeframe: str) -> Iterator[tuple[Block, NDArray[np.intp]]]:
+def blocks(places: KeyedRecords, timeframe: str) -> Iterator[tuple[Block, Rows]]:
     """Yield each block of a timeframe with the rows that it has."""
-    order = np.argsort(places.start_us, kind="stable")
-    start = places.start_us[order]
-    begins = np.flatnonzero(np.append(True, start[1:] != start[:-1])[: len(start)])
-    for rows in np.split(order, begins[1:]) if len(order) else ():
-        yield Block(timeframe, int(places.start_us[rows[0]])), rows
+    for (start_us,), rows in groups(places.start_us):
+        yield Block(timeframe, start_us), rows
 
 
 def candidates(
-    timeframe: Timeframe, open_blocks: set[Block], moved: Moved, limit_us: Ints, first_us: Ints
-) -> list[tuple[Block, Ints]]:
-    """Return places whose records the step may close, or evaluate anew, without a contribution.
+    ladder: Sequence[Timeframe],
+    open_blocks: set[Block],
+    moved: Moved,
+    limit_us: Ints,
+    first_us: Ints,
+) -> dict[str, list[tuple[Block, Ints]]]:
+    """Return by timeframe the records that the step may close, or evaluate anew, without a gain.
 
     Those that the closing limit passes, and those of an instrument's first tick when it is another.
     """
-    places = []
+    found: dict[Block, list[Ints]] = defaultdict(list)
+    timeframes = {each.name: each for each in ladder}
+    lowest_us, highest_us = int(moved.limit_us.min()), int(limit_us.max())
     for block in open_blocks:
-        if block.timeframe == timeframe.name:
-            end = timeframe.next_us(block.start_us)
-            passed = (moved.limit_us < end) & (end <= limit_us)
-            if passed.any():
-                places.append((block, moved.gids[passed]))
-    earlier = np.flatnonzero((first_us < moved.first_us) & (moved.first_us < 2**63 - 1))
+        end_us = timeframes[block.timeframe].next_us(block.start_us)
+        if lowest_us < end_us <= highest_us:
+            passed = (moved.limit_us < end_us) & (end_us <= limit_us)
+            found[block].append(moved.gids[passed])
+    earlier = ((first_us < moved.first_us) & (moved.first_us < 2**63 - 1)).nonzero()[0]
     for row in earlier.tolist():
         for time_us in (int(moved.first_us[row]), int(first_us[row])):
-            block = Block(timeframe.name, timeframe.start_us(time_us))
-            places.append((block, moved.gids[row : row + 1]))
+            for each in ladder:
+                found[Block(each.name, each.start_us(time_us))].append(moved.gids[row : row + 1])
+    places: dict[str, list[tuple[Block, Ints]]] = {each.name: [] for each in ladder}
+    for block, gids in found.items():
+        places[block.timeframe].append((block, np.unique(np.concatenate(gids))))
     return places
 
 
@@ -90,66 +89,53 @@ def advance(
     `others`: places to look at besides. All of it is known to the cache, and is changed there.
     `closing_us`: whatever ends by then closes, besides what its closing limit has passed.
     """
-    if not len(gained) and not others:
-        return Level(timeframe, gained, np.zeros(0, dtype=np.int64), gained, 0)
-    pool = cache.pool
-    rows = np.full(len(gained), -1, dtype=np.int64)
+    rows, additions = np.full(len(gained), ABSENT), gained.records
     for block, places in blocks(gained, timeframe.name):
         rows[places] = cache.rows(block, gained.instrument[places])
-    existed = rows >= 0
-    fresh = gained.at(~existed)
-    fresh.records.data["flags"] &= PRICED | WIDE | INCOMPLETE
-    present = pool.at(rows[existed])
-    additions = gained.records.at(existed)
-    merged = merge(present, additions)
-    merged.data["flags"] |= additions.data["flags"] & INCOMPLETE
+    is_new = rows < 0
+    before = cache.pool.at(rows)
+    if is_new.any():
+        before.data.put(is_new.nonzero()[0], Records.empty(1).data)
+        for name in ("price_scale", "size_scale"):  # so that nothing need be scaled
+            before.data[name][is_new] = additions.data[name][is_new]
+    records = merge(before, additions)
+    records.data["flags"] |= additions.data["flags"] & INCOMPLETE
     untouched = _others(cache, others, gained)
-    grown = KeyedRecords(gained.instrument[existed], gained.start_us[existed], merged)
-    candles = KeyedRecords.of([grown, fresh, untouched])
-    flags_before = np.concatenate(
-        [present.data["flags"], np.full(len(fresh), CLOSED), untouched.records.data["flags"]]
-    )
-    place = np.arange(len(candles)) - len(present)
-    is_new = (place >= 0) & (place < len(fresh))
+    grown = KeyedRecords(gained.instrument, gained.start_us, records)
+    candles = KeyedRecords.of([grown, untouched])
+    flags_before = np.concatenate([before.data["flags"], untouched.records.data["flags"]])
     _evaluate(cache, timeframe, candles, closing_us)
-    flags = candles.records.data["flags"]
-    changed = np.arange(len(candles)) < len(present) + len(fresh)
-    changed |= flags != flags_before
-    closed = (flags & CLOSED) != 0
-    was_closed = ((flags_before & CLOSED) != 0) & ~is_new
-    was_counted = was_closed & ((flags_before & PRICED) != 0)
-    revision = candles.records.data["revision"]
-    least = np.concatenate([additions.data["revision"], fresh.records.data["revision"]])
-    revision[is_new] = 0
+    flags, revision = candles.records.data["flags"], candles.records.data["revision"]
+    changed = flags != flags_before
+    changed[: len(gained)] = True
     revision[changed] = np.maximum(revision[changed] + 1, now_us)
-    revision[: len(least)] = np.maximum(revision[: len(least)], least)
-    gains = closed & ((flags & PRICED) != 0) & ~was_counted & changed
-    late_rows = np.flatnonzero(was_counted[: len(present)])
-    additions.data["revision"] = revision[: len(additions)]
-    late = KeyedRecords(grown.instrument, grown.start_us, additions).at(late_rows)
+    least = additions.data["revision"]
+    revision[: len(gained)] = np.maximum(revision[: len(gained)], least)
+    is_open, was_open = ((each & CLOSED) == 0 for each in (flags, flags_before))
+    opened = is_open.astype(np.int64) - was_open
+    opened[: len(gained)] += is_new
+    was_counted = ~was_open & ((flags_before & PRICED) != 0)
+    gains = ~is_open & ((flags & PRICED) != 0) & ~was_counted & changed
+    late = gained.at(was_counted[: len(gained)])
+    late.records.data["revision"] = revision[: len(gained)][was_counted[: len(gained)]]
     contributions = KeyedRecords.of([candles.at(gains), late])
-    opened = (is_new & ~closed).astype(np.int64) - (closed & ~was_closed & ~is_new)
     result = candles.at(changed)
     for block, places in blocks(result, timeframe.name):
         cache.put(block, result.instrument[places], result.records.at(places))
-    return Level(timeframe, result, opened[changed], contributions, len(late_rows))
+    return Level(timeframe, result, opened[changed], contributions, len(late))
 
 
 def _others(cache: Cache, others: list[tuple[Block, Ints]], gained: KeyedRecords) -> KeyedRecords:
     """Return the existing records at other places that gain nothing."""
-    starts, gids, rows = [], [], []
+    parts = []
     for block, block_gids in others:
-        found = cache.rows(block, block_gids)
-        taken = np.isin(block_gids, gained.instrument[gained.start_us == block.start_us])
-        is_other = (found >= 0) & ~taken
-        starts.append(np.full(int(is_other.sum()), block.start_us))
-        gids.append(block_gids[is_other])
-        rows.append(found[is_other].astype(np.int64))
-    if not starts:
-        return KeyedRecords.of([])
-    row, first = np.unique(np.concatenate(rows), return_index=True)
-    instrument, start_us = np.concatenate(gids)[first], np.concatenate(starts)[first]
-    return KeyedRecords(instrument, start_us, cache.pool.at(row))
+        taken = gained.instrument[gained.start_us == block.start_us]
+        gids = np.setdiff1d(block_gids, taken)
+        rows = cache.rows(block, gids).astype(np.int64)
+        gids, rows = gids[rows >= 0], rows[rows >= 0]
+        starts = np.full(len(gids), block.start_us)
+        parts.append(KeyedRecords(gids, starts, cache.pool.at(rows)))
+    return KeyedRecords.of(parts)
 
 
 def _evaluate(cache: Cache, timeframe: Timeframe, rows: KeyedRecords, closing_us: int) -> None:
@@ -159,6 +145,6 @@ def _evaluate(cache: Cache, timeframe: Timeframe, rows: KeyedRecords, closing_us
     first_us = instruments["first_us"][rows.instrument]
     partial = (rows.start_us < first_us) & (first_us < end_us)
     flags &= 255 - PARTIAL
-    flags |= np.where(partial, PARTIAL, 0).astype(np.uint8)
+    flags |= partial * np.uint8(PARTIAL)
     closed = end_us <= np.maximum(instruments["limit_us"][rows.instrument], closing_us)
-    flags |= np.where(closed, CLOSED, 0).astype(np.uint8)
+    flags |= closed * np.uint8(CLOSED)

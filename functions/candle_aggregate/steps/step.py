@@ -11,7 +11,7 @@ The cache is changed on the way: it must forget a shard whose script did not wri
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,6 +27,7 @@ from functions.candle_aggregate.steps.trade_ids import Part, Trades
 from shared.candles.folds import KeyedRecords, merged
 from shared.candles.partials import partials
 from shared.market.blocks import CLOSED
+from shared.market.runs import groups
 from shared.realtime.instrument_records import NEVER_US
 from shared.realtime.keys import Block, Keys
 from shared.wire.late import Reason
@@ -108,9 +109,9 @@ class Steps:
         instruments, base = self.cache.instruments, self.rules.base
         parts = []
         for event, shards in events:
-            part = self._part(event, shards)
             for shard in shards:
                 computed.changes[shard].events.append(event.id)
+            part = self._part(event, shards)
             if len(part.ticks):
                 parts.append(part)
         if not parts:
@@ -124,7 +125,10 @@ class Steps:
         for contribution in contributions:
             for block, rows in blocks(contribution, base.name):
                 touched[block].append(contribution.instrument[rows])
-        others = self._candidates(leases, moved)
+        data, gids = instruments.data, moved.gids
+        open_blocks = {block for lease in leases.values() for block in lease.open}
+        limit_us, first_us = data["limit_us"][gids], data["first_us"][gids]
+        others = candidates(self.rules.ladder, open_blocks, moved, limit_us, first_us)
         trades = Trades(parts, instruments)
         self._read(touched, others, moved, trades, leases)
         chunks = trades.decide(self.seen.minutes)
@@ -181,8 +185,9 @@ class Steps:
 
     def _part(self, event: TickEvent, shards: set[int]) -> Part:
         gids = self.cache.instruments.gids(event.ticks.names)
-        of_entry = self.cache.instruments.shard[gids]
-        is_held = np.isin(of_entry, list(shards))
+        held = np.zeros(self.rules.shards, dtype=bool)
+        held[list(shards)] = True
+        is_held = held[self.cache.instruments.shard[gids]]
         if is_held.all():
             return Part(event.id, event.ticks, gids)
         rows = np.repeat(is_held, event.ticks.entries.counts)
@@ -193,8 +198,10 @@ class Steps:
 
     def _read_instruments(self, gids: Ints, leases: Mapping[int, Lease]) -> None:
         instruments = self.cache.instruments
-        unknown = gids[instruments.known[gids] == UNKNOWN]
-        by_shard = _by_shard(instruments.shard, unknown)
+        known = instruments.known[gids]
+        if (known == 1).all():
+            return
+        by_shard = dict(self._by_shard(gids[known == UNKNOWN]))
         requests = [
             (Keys(shard).instruments, [instruments.fields[gid] for gid in shard_gids.tolist()])
             for shard, shard_gids in by_shard.items()
@@ -204,7 +211,7 @@ class Steps:
         ):
             instruments.load(shard_gids, blobs)
         absent = gids[instruments.known[gids] == ABSENT]
-        for shard, shard_gids in _by_shard(instruments.shard, absent).items():
+        for shard, shard_gids in self._by_shard(absent):
             lease = leases[shard]
             numbers = np.arange(lease.numbers, lease.numbers + len(shard_gids))
             instruments.begin(shard_gids, numbers.tolist())
@@ -225,19 +232,6 @@ class Steps:
             return part
         self._report(part, late, Reason.LATE, computed)
         return part.select(~late)
-
-    def _candidates(
-        self, leases: Mapping[int, Lease], moved: Moved
-    ) -> dict[str, list[tuple[Block, Ints]]]:
-        blocks = {
-            block for lease in leases.values() for block, count in lease.blocks.items() if count
-        }
-        data = self.cache.instruments.data
-        limit_us, first_us = data["limit_us"][moved.gids], data["first_us"][moved.gids]
-        return {
-            each.name: candidates(each, blocks, moved, limit_us, first_us)
-            for each in self.rules.ladder
-        }
 
     def _read(
         self,
@@ -277,9 +271,9 @@ class Steps:
         """Load records of instruments of the held shards into the cache."""
         cache, requests = self.cache, []
         for block, parts in requested.items():
-            gids = np.unique(np.concatenate(parts))
-            unknown = gids[cache.rows(block, gids) == UNKNOWN]
-            for shard, shard_gids in _by_shard(cache.instruments.shard, unknown).items():
+            gids = np.concatenate(parts)
+            unknown = np.unique(gids[cache.rows(block, gids) == UNKNOWN])
+            for shard, shard_gids in self._by_shard(unknown):
                 if block in leases[shard].blocks:
                     requests.append((block, shard, shard_gids))
                 else:
@@ -350,24 +344,22 @@ class Steps:
     ) -> None:
         """Add the commands that write the step."""
         instruments, changes = self.cache.instruments, computed.changes
-        for shard, shard_gids in _by_shard(instruments.shard, gids).items():
+        for shard, shard_gids in self._by_shard(gids):
             names = [instruments.fields[gid] for gid in shard_gids.tolist()]
             changes[shard].put(Keys(shard).instruments, names, instruments.encode(shard_gids))
         for (shard, minute), chunk in chunks.items():
             changes[shard].add("APPEND", Keys(shard).seen(minute), [chunk])
             changes[shard].add("SADD", Keys(shard).minutes, [minute])
         for level in computed.levels:
-            gids = level.candles.instrument
-            for block, rows in blocks(level.candles, level.timeframe.name):
-                for shard, of_shard in _by_shard(instruments.shard, gids[rows]).items():
-                    shard_rows = rows[instruments.shard[gids[rows]] == shard]
-                    names = [instruments.fields[gid] for gid in of_shard.tolist()]
-                    blobs = level.candles.records.at(shard_rows).encode()
-                    changes[shard].put(Keys(shard).block(block), names, blobs)
-                    changes[shard].opened[block] += int(level.opened[shard_rows].sum())
+            gids, blobs = level.candles.instrument, level.candles.records.encode()
+            for (shard, start_us), rows in groups(instruments.shard[gids], level.candles.start_us):
+                block = Block(level.timeframe.name, start_us)
+                names = [instruments.fields[gid] for gid in gids[rows].tolist()]
+                shard_blobs = [blobs[row] for row in rows.tolist()]
+                changes[shard].put(Keys(shard).block(block), names, shard_blobs)
+                changes[shard].opened[block] += int(level.opened[rows].sum())
 
-
-def _by_shard(shard: Ints, gids: Ints) -> dict[int, Ints]:
-    """Return the gids of each shard, in their order."""
-    of_gid = shard[gids]
-    return {each: gids[of_gid == each] for each in np.unique(of_gid).tolist()}
+    def _by_shard(self, gids: Ints) -> Iterator[tuple[int, Ints]]:
+        """Yield the gids of each shard, in their order."""
+        for (shard,), rows in groups(self.cache.instruments.shard[gids]):
+            yield shard, gids[rows]

@@ -42,8 +42,8 @@ class Lease:
 
     `lineage` is empty where there is no state. `blocks`: every block and its open records.
     `made_for`: the ladder and the number of shards that the state was made for; `began_us`: the
-    wall clock when that was. `evictions`: how often blocks have left it; `left`: how many records
-    of instruments have.
+    clock of its revisions then. `evictions`: how often blocks have left it; `left`: how many
+    records of instruments have.
     """
 
     shard: int
@@ -58,6 +58,11 @@ class Lease:
     numbers: int = 0
     left: int = 0
     blocks: dict[Block, int] = field(default_factory=dict)
+
+    @property
+    def open(self) -> list[Block]:
+        """The blocks that have open records."""
+        return [block for block, count in self.blocks.items() if count]
 
     @property
     def token(self) -> str:
@@ -100,12 +105,12 @@ class Changes:
         self.add("HSET", key, [part for pair in zip(names, blobs, strict=True) for part in pair])
 
     def finished(self, lease: Lease) -> Changes:
-        """Return all commands: these, the counts of open records, and the head."""
-        keys = Keys(lease.shard)
+        """Return all commands: these, and the counts of open records."""
+        blocks = Keys(lease.shard).blocks
         commands = list(self.commands)
         for block, delta in self.opened.items():
-            commands.append(("HINCRBY", keys.blocks, [block.field, delta]))
-        commands.append(("HSET", keys.head, ["numbers", lease.numbers]))
+            if delta or block not in lease.blocks:
+                commands.append(("HINCRBY", blocks, [block.field, delta]))
         return replace(self, commands=commands)
 
     def settle(self, lease: Lease) -> None:
@@ -197,25 +202,27 @@ class Store:
         self, requests: Sequence[tuple[str, Sequence[Value]]]
     ) -> list[list[bytes | None]]:
         """Return fields of hashes, all in one pipeline."""
-        return self._pipelined(("HMGET", key, *fields) for key, fields in requests)
+        return self._pipelined([("HMGET", key, *fields) for key, fields in requests])
 
     def read_whole(self, keys: Sequence[str]) -> list[dict[bytes, bytes]]:
         """Return whole hashes, all in one pipeline."""
-        return self._pipelined(("HGETALL", key) for key in keys)
+        return self._pipelined([("HGETALL", key) for key in keys])
 
     def sizes(self, keys: Sequence[str]) -> list[int]:
         """Return how many fields each hash has, all in one pipeline."""
-        return self._pipelined(("HLEN", key) for key in keys)
+        return self._pipelined([("HLEN", key) for key in keys])
 
     def delete_fields(self, fields: Mapping[str, Sequence[str]]) -> None:
         """Delete fields of hashes."""
-        self._pipelined(("HDEL", key, *names) for key, names in fields.items())
+        self._pipelined([("HDEL", key, *names) for key, names in fields.items()])
 
     def read_ends(self, strings: Sequence[tuple[str, int]]) -> list[bytes]:
         """Return strings, each from a byte on, all in one pipeline; empty if missing."""
-        return self._pipelined(("GETRANGE", key, first, -1) for key, first in strings)
+        return self._pipelined([("GETRANGE", key, first, -1) for key, first in strings])
 
-    def _pipelined(self, commands: Iterable[tuple[Value, ...]]) -> list[Any]:
+    def _pipelined(self, commands: Sequence[tuple[Value, ...]]) -> list[Any]:
+        if not commands:
+            return []
         with translated(), self.client.pipeline(transaction=False) as pipe:
             for command in commands:
                 cast(Any, pipe).execute_command(*command)
@@ -237,7 +244,7 @@ class Store:
             key_index = {key: n for n, key in enumerate(dict.fromkeys(_keys(changes)), 6)}
             arguments: list[Value] = [lease.fence, lease.lineage, lease.version, version]
             arguments += [lease.token, LEASE_MS, now_us // 1000, int(release)]
-            arguments += [len(changes.events), *changes.events]
+            arguments += [lease.numbers, len(changes.events), *changes.events]
             for command, key, values in changes.commands:
                 arguments += [command, key_index[key], len(values)]
                 arguments += values
@@ -278,7 +285,7 @@ class Store:
             return []
         keys = Keys(shard)
         scores = self._pipelined(
-            ("ZMSCORE", key, *event_ids) for key in (keys.applied, keys.recorded)
+            [("ZMSCORE", key, *event_ids) for key in (keys.applied, keys.recorded)]
         )
         return [a is not None or b is not None for a, b in zip(*scores, strict=True)]
 
@@ -288,10 +295,10 @@ class Store:
             first = cast(list[tuple[bytes, float]], self.client.zrange(key, 0, 0, withscores=True))
         return int(first[0][1]) if first else None
 
-    def scored(self, key: str, until: int, limit: int) -> list[str]:
-        """Return members of a sorted set with scores up to one, the lowest first."""
+    def scored(self, key: str, least: int, most: int, limit: int) -> list[str]:
+        """Return members of a sorted set with such scores, the lowest first."""
         with translated():
-            members = self.client.zrange(key, "-inf", until, byscore=True, offset=0, num=limit)
+            members = self.client.zrange(key, least, most, byscore=True, offset=0, num=limit)
         return [member.decode() for member in cast(list[bytes], members)]
 
     def members(self, key: str) -> list[int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from functions.candle_aggregate.steps.cache import Instruments, Ints
 from functions.candle_aggregate.steps.seen_ids import Minute, SeenIds
 from shared.candles.trade_identity import MINUTE_US
+from shared.market.runs import groups, lengths_of, run_starts
 from shared.realtime.instrument_records import NEVER_US
 from shared.wire.ticks import INTEGER_ID, NO_ID, TEXT_ID, Ticks
 from shared.wire.varints import fixed_field, packed, zigzag
@@ -55,8 +56,8 @@ class Trades:
         self._runs: list[tuple[Ints, ...]] = []
         """Runs of new integer ids: entry (-1: of several), gid, minute, first id and length."""
         self._entries = _Entries.of(parts)
-        self._behind = self._slow = np.zeros(0, dtype=np.intp)
-        self._slow_rows = _SlowRows.none()
+        self._behind = np.zeros(0, dtype=np.intp)
+        self._set_slow(self._behind)
         self._digests: list[tuple[int, int, int, int, bytes]] = []
         self._classify()
 
@@ -102,19 +103,18 @@ class Trades:
         gid, first_minute, first = (
             each[order] for each in (entries.gid, entries.first_minute, entries.first)
         )
-        follows = np.zeros(len(order), dtype=bool)
-        follows[1:] = gid[1:] == gid[:-1]
-        before = np.roll(entries.last_minute[order], 1), np.roll(entries.last[order], 1)
-        ascends = ~follows | _is_later(first_minute, first, *before)
-        slow_gids = np.unique(gid[~(ascends & plain[order])])
-        is_alone = plain[order] & ~np.isin(gid, slow_gids)
+        is_alone = plain[order]
+        before = entries.last_minute[order][:-1], entries.last[order][:-1]
+        is_alone[1:] &= (gid[1:] != gid[:-1]) | _is_later(first_minute[1:], first[1:], *before)
+        if not is_alone.all():
+            is_alone = ~np.isin(gid, gid[~is_alone])
         highest = data["seen_minute"][gid], data["seen_highest"][gid]
         is_quick = is_alone & _is_later(first_minute, first, *highest)
         is_behind = is_alone & ~is_quick & (first_minute == entries.last_minute[order])
         self._add_quick(order[is_quick])
         self._behind = order[is_behind]
         self._set_slow(order[~is_quick & ~is_behind])
-        for place in np.flatnonzero(~plain & (entries.texts | ~main)).tolist():
+        for place in (~plain & (entries.texts | ~main)).nonzero()[0].tolist():
             self._add_digests(entries, place, foreign=not main[place])
 
     def _set_slow(self, entries: NDArray[np.intp]) -> None:
@@ -125,12 +125,11 @@ class Trades:
         entries = self._entries
         gid, minute = entries.gid[self._behind], entries.first_minute[self._behind]
         overlaps = np.zeros(len(gid), dtype=bool)
-        for key, rows in _by_minute(self._instruments.shard[gid], minute):
+        for (shard, start), rows in groups(self._instruments.shard[gid], minute):
             numbers = self._instruments.data["number"][gid[rows]].astype(np.int64)
             places = self._behind[rows]
-            overlaps[rows] = seen[key].overlaps(
-                numbers, entries.first[places], entries.last[places]
-            )
+            ranges = entries.first[places], entries.last[places]
+            overlaps[rows] = seen[shard, start].overlaps(numbers, *ranges)
         return overlaps
 
     def _add_quick(self, quick: NDArray[np.intp]) -> None:
@@ -149,10 +148,8 @@ class Trades:
     def _add_runs(self, entry: Ints, gid: Ints, minute: Ints, ids: Ints) -> None:
         """Add ids, those of one instrument and minute together and ascending."""
         if len(ids):
-            goes_on = ids[1:] == ids[:-1] + 1
-            is_first = _differs(gid) | _differs(minute) | np.append(True, ~goes_on)
-            starts = np.flatnonzero(is_first)
-            lengths = np.diff(starts, append=len(ids))
+            starts = run_starts(gid, minute, ids - np.arange(len(ids)))
+            lengths = lengths_of(starts, len(ids))
             self._runs.append((entry[starts], gid[starts], minute[starts], ids[starts], lengths))
 
     def _add_digests(self, entries: _Entries, place: int, *, foreign: bool) -> None:
@@ -175,12 +172,14 @@ class Trades:
         slow, data = self._slow_rows, self._instruments.data
         if not len(slow.gid):
             return
-        is_new = _differs(slow.gid) | _differs(slow.minute) | _differs(slow.id)
+        is_new = np.zeros(len(slow.gid), dtype=bool)
+        is_new[run_starts(slow.gid, slow.minute, slow.id)] = True
         old = np.flatnonzero(is_new & (slow.minute <= data["seen_minute"][slow.gid]))
-        for key, rows in _by_minute(self._instruments.shard[slow.gid[old]], slow.minute[old]):
+        shards = self._instruments.shard[slow.gid[old]]
+        for (shard, minute), rows in groups(shards, slow.minute[old]):
             asked = old[rows]
             numbers = data["number"][slow.gid[asked]].astype(np.int64)
-            is_new[asked] = ~seen[key].overlaps(numbers, slow.id[asked], slow.id[asked])
+            is_new[asked] = ~seen[shard, minute].overlaps(numbers, slow.id[asked], slow.id[asked])
         for number, keep in enumerate(self.keep):
             keep[slow.row[(slow.part == number) & ~is_new]] = False
         several = np.full(int(is_new.sum()), -1)
@@ -209,18 +208,17 @@ class Trades:
             return chunks
         entry, gid, minute, first, length = map(np.concatenate, zip(*self._runs, strict=True))
         # Runs of one entry and minute stand together and ascend: they are one range.
-        starts = np.flatnonzero(_differs(entry) | _differs(gid) | _differs(minute))
-        runs_of = np.diff(starts, append=len(first))
+        starts = run_starts(entry, gid, minute)
+        runs_of = lengths_of(starts, len(first))
         ends = starts + runs_of - 1
         gid, minute = gid[starts], minute[starts]
         lowest, highest = first[starts], first[ends] + length[ends] - 1
         self._raise_highest(gid, minute, highest)
         shard = self._instruments.shard[gid]
         number = self._instruments.data["number"][gid].astype(np.uint64)
-        order = np.lexsort((lowest, number, shard, minute))
-        begins = np.flatnonzero(_differs(minute[order]) | _differs(shard[order]))
-        for ranges in np.split(order, begins[1:]):
-            key = int(shard[ranges[0]]), int(minute[ranges[0]])
+        order = np.lexsort((lowest, number))
+        for (of_shard, of_minute), positions in groups(shard[order], minute[order]):
+            key, ranges = (of_shard, of_minute), order[positions]
             counts = runs_of[ranges]
             rows = np.repeat(starts[ranges] - np.cumsum(counts) + counts, counts)
             rows += np.arange(len(rows))
@@ -236,7 +234,8 @@ class Trades:
     def _raise_highest(self, gid: Ints, minute: Ints, last: Ints) -> None:
         data = self._instruments.data
         order = np.lexsort((last, minute, gid))
-        ends = order[np.append(gid[order][1:] != gid[order][:-1], True)]
+        starts = run_starts(gid[order])
+        ends = order[starts + lengths_of(starts, len(order)) - 1]
         gid, minute, last = gid[ends], minute[ends], last[ends]
         highest_minute, highest = data["seen_minute"][gid], data["seen_highest"][gid]
         higher = _is_later(minute, last, highest_minute, highest)
@@ -281,12 +280,13 @@ def _entries(number: int, part: Part) -> _Entries | None:
     counts = ticks.entries.counts
     starts = ticks.entries.starts
     ends = starts + counts - 1
-    ascends = np.append(True, ticks.trade_id[1:] > ticks.trade_id[:-1])
-    ascends[starts] = True
     is_integer = kinds == INTEGER_ID
+    in_order = is_integer.copy()
+    in_order[1:] &= ticks.trade_id[1:] > ticks.trade_id[:-1]
+    in_order[starts] = is_integer[starts]
     minute = ticks.event_time_us // MINUTE_US
     has_ids = np.logical_or.reduceat(kinds != NO_ID, starts)
-    plain = np.logical_and.reduceat(ascends & is_integer, starts)
+    plain = np.logical_and.reduceat(in_order, starts)
     venues = np.fromiter(map(_venue_key, ticks.entries.venues), dtype=np.int64, count=len(counts))
     columns: tuple[NDArray[Any], ...] = (
         np.full(len(counts), number),
@@ -305,20 +305,9 @@ def _entries(number: int, part: Part) -> _Entries | None:
     return _Entries(*(column[has_ids] for column in columns))
 
 
-def _differs(column: NDArray[Any]) -> NDArray[np.bool_]:
-    """Tell for each row whether it differs from the one before; the first does."""
-    return np.append(True, column[1:] != column[:-1])
-
-
 def _is_later(minute: Ints, id_: Ints, than_minute: Ints, than_id: Ints) -> NDArray[np.bool_]:
     later: NDArray[np.bool_] = (minute > than_minute) | ((minute == than_minute) & (id_ > than_id))
     return later
-
-
-def _by_minute(shard: Ints, minute: Ints) -> Iterator[tuple[Minute, NDArray[np.intp]]]:
-    """Yield each minute of each shard, and its rows."""
-    for key in set(zip(shard.tolist(), minute.tolist(), strict=True)):
-        yield key, np.flatnonzero((shard == key[0]) & (minute == key[1]))
 
 
 @lru_cache(maxsize=1024)
@@ -339,11 +328,6 @@ class _SlowRows(NamedTuple):
     id: Ints
 
     @classmethod
-    def none(cls) -> _SlowRows:
-        """Return no rows."""
-        return cls(*(np.zeros(0, dtype=np.int64) for _ in range(5)))
-
-    @classmethod
     def of(cls, parts: Sequence[Part], whole: _Entries, entries: Ints) -> _SlowRows:
         """Return the rows with integer ids of some entries."""
         columns = []
@@ -362,7 +346,7 @@ class _SlowRows(NamedTuple):
                 )
             )
         if not columns:
-            return cls.none()
+            return cls(*(np.zeros(0, dtype=np.int64) for _ in range(5)))
         part, row, gid, minute, id_, *key = map(np.concatenate, zip(*columns, strict=True))
         order = np.lexsort((*reversed(key), id_, minute, gid))
         return cls(part[order], row[order], gid[order], minute[order], id_[order])

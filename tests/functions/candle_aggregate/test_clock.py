@@ -6,6 +6,7 @@ import pytest
 
 from functions.candle_aggregate.handler import Aggregate
 from shared.adapter.app import Outcome
+from shared.stores.applied import mark_aggregated
 from tests.functions.candle_aggregate.trades import BEGIN_US, trades
 from tests.functions.candle_aggregate.world import World, finish
 
@@ -48,6 +49,18 @@ def test_candles_leave_the_state_after_the_clock_was_set_back(clocked: Clocked) 
     assert world.live()
     world.now_us -= HOUR_US
     for _ in range(10):
+        clocked.tick(60)
+    assert world.live() == {}
+
+
+def test_an_event_recorded_before_the_clock_was_set_back_holds_no_candle(clocked: Clocked) -> None:
+    """A process was cut off when Postgres had recorded its event, and Redis had not."""
+    world = clocked.world
+    event_id = world.ship(trades(0, 12))
+    with world.postgres.connection() as connection:
+        mark_aggregated(connection, world.shard_of("A"), [event_id])
+    world.now_us -= HOUR_US
+    for _ in range(12):
         clocked.tick(60)
     assert world.live() == {}
 

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 import redis
 
-from functions.candle_aggregate import leases
+from functions.candle_aggregate import engine, leases
+from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.steps.store import Lease, Store
 from shared.adapter.app import Outcome
 from shared.errors import TransientError
 from shared.market.shards import shard_of
 from shared.realtime.keys import Keys
-from tests.functions.candle_aggregate.replicas import RULES, Replica, live_candles
+from tests.functions.candle_aggregate.replicas import RULES, NoStorage, Replica, live_candles
 from tests.functions.candle_aggregate.trades import trade
 from tests.functions.candle_aggregate.truth import as_ticks
 from tests.local.broker.processes import eventually
@@ -84,6 +85,33 @@ def test_what_an_event_waits_for_is_named(
     finally:
         ended.set()
         makers.close()
+
+
+def test_the_lease_of_a_made_state_is_returned_when_nothing_waits_for_it(
+    valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event that waited for a state has failed meanwhile: another replica has the shard next."""
+    goes_on = threading.Event()
+
+    def make(self: NoStorage, maker: Engine, lease: Lease) -> Outcome:
+        goes_on.wait(60)
+        return made(self, maker, lease)
+
+    def leave(self: leases.Leases) -> None:
+        left(self)
+        goes_on.set()
+
+    made, left = NoStorage.make, leases.Leases.leave
+    monkeypatch.setattr(NoStorage, "make", make)
+    monkeypatch.setattr(leases.Leases, "leave", leave)
+    monkeypatch.setattr(engine, "WAIT_S", 0.0)
+    replica, lease = Replica(valkey, "a"), Keys(shard_of("A", RULES.shards)).lease
+    with pytest.raises(TransientError):
+        replica.apply(e0=as_ticks([trade(0, 1, 100)]))
+    eventually(lambda: goes_on.is_set() and not replica.engine._leases.making)
+    valkey.persist(lease)  # it does not end by itself
+    eventually(lambda: not valkey.exists(lease))
+    replica.engine.close()
 
 
 def test_only_a_replica_alone_keeps_its_leases_for_long(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import cast
+
+from shared.realtime.keys import Keys
 from tests.functions.candle_aggregate.trades import BEGIN_US, trade, trades
 from tests.functions.candle_aggregate.world import MINUTE, World, finish
 
@@ -37,6 +40,19 @@ def test_no_revision_is_used_twice_where_the_clock_goes_back_and_redis_is_lost(
     assert world.tick_clock()
     finish(world)
     assert world.stored()["A", "1m", BEGIN_US]["trade_count"] == 5
+
+
+def test_a_state_made_after_the_clock_was_set_back_begins_after_what_was_before(
+    world: World,
+) -> None:
+    """Postgres is asked about an event that was received by the former clock and comes again."""
+    world.ship(trades(0, 3))
+    before_us = world.now_us
+    world.step(-3_600)
+    world.client.flushdb()
+    assert world.apply(world.send(trades(9, 1)))
+    began_us = world.client.hget(Keys(world.shard_of("A")).head, "began_us")
+    assert int(cast(bytes, began_us)) > before_us
 
 
 def test_what_a_step_changes_outranks_all_before_it_also_where_the_clock_goes_back(
