@@ -17,8 +17,8 @@ from benchmarks._measure import rate
 from functions.normalize.assemble_quotes import assemble_quotes
 from shared.inputs.assemble import assemble
 from shared.inputs.clock import ClockRule
+from shared.inputs.columns.parsed import FeedRules
 from shared.inputs.formats import parse
-from shared.inputs.parsed import FeedRules
 from shared.market.shards import DEFAULT_SHARDS
 from shared.runtime.memory import keep_freed_memory
 from shared.schema import raw_pb2

@@ -30,14 +30,14 @@ from functions.history_query.queries.tick_slices import TickSlices
 from functions.persist.tick_writer import TickWriter
 from shared.lake.access import use_little_memory
 from shared.lake.catalog import Catalog
-from shared.lake.cold import NO_LAKE, Cold
-from shared.lake.compaction import compact
-from shared.lake.expiry import expire_snapshots, remove_orphans
+from shared.lake.maintenance.compaction import compact
+from shared.lake.maintenance.expiry import expire_snapshots, remove_orphans
+from shared.lake.maintenance.retention import drop, verify
+from shared.lake.maintenance.settings import Terms
+from shared.lake.maintenance.snapshot import copy_ticks
+from shared.lake.reading.cold import NO_LAKE, Cold
 from shared.lake.record import lake_of
-from shared.lake.retention import drop, verify
-from shared.lake.retention_settings import Terms
-from shared.lake.snapshot import copy_ticks
-from shared.lake.tables import TICKS as TABLE
+from shared.lake.tables.definitions import TICKS as TABLE
 from shared.market.utc_days import begin_us
 from shared.runtime.memory import hand_freed_memory_back
 from shared.stores.limits import MAINTENANCE

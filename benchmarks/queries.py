@@ -28,16 +28,16 @@ from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
 from shared.candles.folds import KeyedRecords, merged, rolled_up
 from shared.candles.partials import partials
-from shared.lake.candle_days import copy_candles
-from shared.lake.candle_retention import drop_candles
 from shared.lake.catalog import Catalog
-from shared.lake.compaction import compact
+from shared.lake.maintenance.candle_days import copy_candles
+from shared.lake.maintenance.candle_retention import drop_candles
+from shared.lake.maintenance.compaction import compact
+from shared.lake.maintenance.retention import retain
+from shared.lake.maintenance.schedule import due_days, old_candle_days
+from shared.lake.maintenance.settings import Terms
+from shared.lake.maintenance.snapshot import copy_ticks
 from shared.lake.record import lake_of
-from shared.lake.retention import retain
-from shared.lake.retention_settings import Terms
-from shared.lake.schedule import due_days, old_candle_days
-from shared.lake.snapshot import copy_ticks
-from shared.lake.tables import CANDLES
+from shared.lake.tables.definitions import CANDLES
 from shared.market.timeframes import DEFAULT_LADDER, parse_ladder
 from shared.stores.limits import MAINTENANCE
 from shared.stores.postgres import Postgres

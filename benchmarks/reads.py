@@ -36,12 +36,12 @@ from functions.history_query.queries.tick_slices import TickSlices
 from functions.persist.segments import segments
 from functions.persist.tick_writer import TickWriter, copy_segments
 from shared.lake.catalog import Catalog, commit
-from shared.lake.cold import Cold
-from shared.lake.compaction import ALIKE
-from shared.lake.files import write
+from shared.lake.maintenance.compaction import ALIKE
+from shared.lake.reading.cold import Cold
 from shared.lake.record import lake_of, move
-from shared.lake.tables import ROW_GROUP, SMALL_ROW_GROUP, TICKS
-from shared.lake.tick_table import to_table
+from shared.lake.tables.definitions import ROW_GROUP, SMALL_ROW_GROUP, TICKS
+from shared.lake.tables.files import write
+from shared.lake.tables.tick_table import to_table
 from shared.market.utc_days import day_of
 from shared.stores.commits import last_settled_commit, next_commit
 from shared.stores.limits import MAINTENANCE, QUERY

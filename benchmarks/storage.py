@@ -22,7 +22,7 @@ from benchmarks._measure import timed
 from benchmarks._platform import running
 from functions.persist.segments import segments
 from functions.persist.tick_writer import TickWriter
-from shared.lake.plan import ALL_IN_POSTGRES
+from shared.lake.reading.plan import ALL_IN_POSTGRES
 from shared.market.shards import DEFAULT_SHARDS
 from shared.reading.ranges import rows_of_range
 from shared.stores.arrays import Bigints, register

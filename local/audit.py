@@ -11,8 +11,8 @@ from psycopg import Connection, sql
 from psycopg.rows import class_row
 
 from shared.candles.folds import KeyedRecords, flagged, rolled_up
-from shared.lake.cold import Cold
-from shared.lake.plan import plan_candles
+from shared.lake.reading.cold import Cold
+from shared.lake.reading.plan import plan_candles
 from shared.market.timeframes import Timeframe
 from shared.reading.recompute import recomputed
 from shared.realtime.readers import LiveState

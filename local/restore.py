@@ -15,7 +15,7 @@ import redis
 from local.audit import Batch, Stores, stored_candles
 from shared.adapter.event import OutgoingEvent
 from shared.errors import TransientError
-from shared.lake.cold import Cold
+from shared.lake.reading.cold import Cold
 from shared.lake.record import lake_of
 from shared.lake.recovery import PREFIX, adopt, finish, is_adopted, is_empty, outrank, ticks_of
 from shared.lake.states import (

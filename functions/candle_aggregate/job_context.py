@@ -13,7 +13,7 @@ from functions.candle_aggregate.maintenance.state_check import record
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from shared.adapter.app import Emission
-from shared.lake.cold import NO_LAKE, Cold
+from shared.lake.reading.cold import NO_LAKE, Cold
 from shared.stores.postgres import Postgres
 
 T = TypeVar("T")

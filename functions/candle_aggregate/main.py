@@ -16,7 +16,7 @@ from functions.candle_aggregate.storage import Storage
 from shared.adapter.delegated import served
 from shared.adapter.draining import Draining
 from shared.adapter.wiring import event_app
-from shared.lake.cold import Cold
+from shared.lake.reading.cold import Cold
 from shared.realtime.leases import Watched
 from shared.runtime.settings import FromEnvironment, integer, nested, text
 from shared.stores.limits import REPAIR, Limits

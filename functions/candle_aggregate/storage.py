@@ -26,7 +26,7 @@ from functions.candle_aggregate.steps.step import TickEvent
 from functions.candle_aggregate.steps.store import Lease, Store
 from shared.adapter.app import Emission, Outcome
 from shared.errors import TransientError
-from shared.lake.cold import NO_LAKE, Cold
+from shared.lake.reading.cold import NO_LAKE, Cold
 from shared.stores.postgres import Postgres
 from shared.wire.candle_history import CandleHistory
 

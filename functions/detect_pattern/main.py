@@ -15,7 +15,7 @@ from functions.detect_pattern.storage import Storage
 from functions.detect_pattern.store import Store
 from shared.adapter.delegated import served
 from shared.adapter.wiring import event_app
-from shared.lake.cold import Cold
+from shared.lake.reading.cold import Cold
 from shared.realtime.watchlist import Watched, Watchlist
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect, translated

@@ -17,8 +17,8 @@ from functions.detect_pattern.window import Window
 from shared.alerts.event import Alert
 from shared.alerts.grammar import RuleError
 from shared.alerts.rule import Rule
-from shared.lake.cold import NO_LAKE, Cold
-from shared.lake.plan import plan_candles
+from shared.lake.reading.cold import NO_LAKE, Cold
+from shared.lake.reading.plan import plan_candles
 from shared.realtime.pattern_series import Name
 from shared.stores.postgres import Postgres
 from shared.wire.candle import Candle

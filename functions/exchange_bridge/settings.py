@@ -16,7 +16,7 @@ from functions.exchange_bridge.exchanges import (
     kraken,
     scanner,
 )
-from shared.inputs.parsed import naming
+from shared.inputs.columns.parsed import naming
 from shared.realtime.watchlist import SCANNER_PREFIX
 from shared.runtime.settings import Environment, FromEnvironment, integer, ms_to_s, nested, text
 from shared.sources.batcher import Limits

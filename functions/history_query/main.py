@@ -12,7 +12,7 @@ from functions.history_query.wiring import history_api
 from shared.adapter.access import guarded
 from shared.adapter.delegated import served
 from shared.adapter.logs import configure_logging
-from shared.lake.cold import Cold
+from shared.lake.reading.cold import Cold
 from shared.realtime.readers import LiveState
 from shared.runtime.memory import hand_freed_memory_back, leave_dataframes_out
 from shared.stores.postgres import Postgres

@@ -23,7 +23,7 @@ from functions.history_query.topics.alert_rules import alert_rule_writes
 from functions.history_query.topics.flow import Flow
 from functions.history_query.topics.overview import Overview
 from shared.adapter.health import Check, health_routes
-from shared.lake.cold import Cold
+from shared.lake.reading.cold import Cold
 from shared.market.timeframes import Timeframe
 from shared.realtime.readers import LiveState
 from shared.runtime.problem import problem

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from shared.inputs.rows import Rejected
+from shared.inputs.columns.rows import Rejected
 from shared.runtime import metrics
 
 log = logging.getLogger(__name__)

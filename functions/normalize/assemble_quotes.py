@@ -6,8 +6,8 @@ import numpy as np
 
 from shared.inputs.assemble import by_shard, runs
 from shared.inputs.clock import ClockRule, ahead_of_clock
-from shared.inputs.rows import QuoteRows, Rejected
-from shared.inputs.scales import common_scale
+from shared.inputs.columns.rows import QuoteRows, Rejected
+from shared.inputs.columns.scales import common_scale
 from shared.wire.instrument_table import Entries
 from shared.wire.quotes import NOT_GIVEN, Quotes
 from shared.wire.raw_batch import LINE_BITS, RawBatch

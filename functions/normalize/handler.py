@@ -16,12 +16,12 @@ from shared.adapter.app import Outcome
 from shared.adapter.event import Event, OutgoingEvent
 from shared.errors import PermanentError
 from shared.inputs.assemble import assemble
-from shared.inputs.busts import BustRow
 from shared.inputs.clock import ClockRule
+from shared.inputs.columns.parsed import FeedRules
+from shared.inputs.columns.rows import joined
 from shared.inputs.formats import parse
+from shared.inputs.objects.busts import BustRow
 from shared.inputs.outgoing import STAGE, fitting, halves, reject_events, tick_events, two_halves
-from shared.inputs.parsed import FeedRules
-from shared.inputs.rows import joined
 from shared.market.shards import DEFAULT_SHARDS
 from shared.realtime.leases import Watched
 from shared.runtime import metrics

@@ -10,8 +10,8 @@ from functions.normalize.mid import QuotesAsTicks
 from shared.adapter.delegated import served
 from shared.adapter.wiring import event_app
 from shared.inputs.clock import ClockRule
+from shared.inputs.columns.parsed import FeedRules
 from shared.inputs.outgoing import STAGE
-from shared.inputs.parsed import FeedRules
 from shared.market.shards import DEFAULT_SHARDS, MAX_SHARDS
 from shared.realtime.leases import Watched
 from shared.runtime.settings import FromEnvironment, integer, nested, parsed, text

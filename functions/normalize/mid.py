@@ -6,11 +6,11 @@ from typing import Final
 
 import numpy as np
 
-from shared.inputs.feed_columns import Faults
+from shared.inputs.columns.feed_columns import Faults
+from shared.inputs.columns.packed_text import shortest
+from shared.inputs.columns.rows import QuoteRows, Rejected, Rows
 from shared.inputs.formats import original
-from shared.inputs.line import RejectedLineError, check_symbol
-from shared.inputs.packed_text import shortest
-from shared.inputs.rows import QuoteRows, Rejected, Rows
+from shared.inputs.text.line import RejectedLineError, check_symbol
 from shared.market.decimals import MAX_SCALE
 from shared.runtime.settings import Choice
 from shared.wire.raw_batch import RawBatch

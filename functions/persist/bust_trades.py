@@ -11,9 +11,9 @@ import numpy as np
 from psycopg import Connection
 
 from shared.candles.trades import MINUTE_US, Rows, concatenated
-from shared.inputs.line import read_trade_id
-from shared.lake.cold import Cold
-from shared.lake.plan import Plan, plan_ticks
+from shared.inputs.text.line import read_trade_id
+from shared.lake.reading.cold import Cold
+from shared.lake.reading.plan import Plan, plan_ticks
 from shared.market.order import NO_ORDER_ID, OrderKey, source_key
 from shared.reading.ranges import COARSE_US, rows_of_range
 from shared.wire.busts import Bust

@@ -20,7 +20,7 @@ from functions.persist.segments import segments
 from functions.persist.tick_writer import copy_segments
 from shared.candles.trades import Rows
 from shared.errors import TransientError
-from shared.lake.cold import Cold
+from shared.lake.reading.cold import Cold
 from shared.runtime import metrics
 from shared.stores.applied import claim
 from shared.stores.commits import next_commit

@@ -20,8 +20,8 @@ from psycopg import Connection
 from functions.persist.bust_trades import REACH_US, prints_of
 from functions.persist.segments import Event
 from shared.candles.trades import MINUTE_US, NO_ROWS, Rows, concatenated
-from shared.inputs.line import Number, price_of, read_trade_id, size_of
-from shared.lake.plan import plan_ticks
+from shared.inputs.text.line import Number, price_of, read_trade_id, size_of
+from shared.lake.reading.plan import plan_ticks
 from shared.market.instruments import NO_MARKET, Market
 from shared.reading.ranges import rows_of_range
 from shared.stores.planes import as_narrow

@@ -19,9 +19,9 @@ from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
 from shared.adapter.delegated import served
 from shared.adapter.wiring import event_app
-from shared.lake.cold import Cold
-from shared.lake.maintenance_process import Rounds
-from shared.lake.retention_settings import Terms
+from shared.lake.maintenance.process import Rounds
+from shared.lake.maintenance.settings import Terms
+from shared.lake.reading.cold import Cold
 from shared.runtime.settings import FromEnvironment, integer, ms_to_s, nested, parsed, text
 from shared.stores.limits import INGEST, MAINTENANCE, Limits
 from shared.stores.postgres import Postgres

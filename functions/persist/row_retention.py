@@ -10,7 +10,7 @@ from typing import Final, LiteralString, NamedTuple
 
 from psycopg import Connection, sql
 
-from shared.lake import failures
+from shared.lake.maintenance import failures
 from shared.runtime import metrics
 from shared.runtime.settings import Environment
 from shared.stores.partitions import days_before, drop_day, make_ahead

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from functions.udp_bridge.bodies import Cut
 from shared.inputs.clock import ClockRule, ahead_of_clock
+from shared.inputs.columns.parsed import FeedRules
+from shared.inputs.columns.rows import Rejected
 from shared.inputs.formats import parse
-from shared.inputs.parsed import FeedRules
-from shared.inputs.rows import Rejected
 from shared.wire.raw_batch import (
     FORMAT_CSV,
     FORMAT_CSV_DECIMAL_COMMA,

@@ -9,9 +9,9 @@ from typing import Final, NamedTuple
 import msgspec
 
 from functions.udp_bridge.encodings import RefusedBodyError, check_is_text
-from shared.inputs import fix
-from shared.inputs.dialects import dialect_of, is_comment
-from shared.inputs.line import BYTE_ORDER_MARK, FORM
+from shared.inputs.objects import fix
+from shared.inputs.text.dialects import dialect_of, is_comment
+from shared.inputs.text.line import BYTE_ORDER_MARK, FORM
 from shared.wire import raw_batch as raw
 from shared.wire.raw_batch import MAX_PAYLOAD_BYTES, delimited
 

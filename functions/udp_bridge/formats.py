@@ -10,8 +10,8 @@ import numpy as np
 
 from functions.udp_bridge.bodies import json_datagram
 from functions.udp_bridge.datagrams import Datagrams
-from shared.inputs import fix
-from shared.inputs.line import BYTE_ORDER_MARK
+from shared.inputs.objects import fix
+from shared.inputs.text.line import BYTE_ORDER_MARK
 from shared.runtime.settings import Choice
 
 _SYMBOL_TAG: Final = 0x0A

@@ -22,7 +22,7 @@ from shared.adapter.sink import Sink
 from shared.adapter.tracing import TRACEPARENT, Tracing
 from shared.errors import TransientError
 from shared.inputs.clock import ClockRule
-from shared.inputs.parsed import FeedRules
+from shared.inputs.columns.parsed import FeedRules
 from shared.runtime import metrics
 from shared.runtime.problem import problem, read_body
 from shared.sources.batcher import Batch

@@ -16,7 +16,7 @@ from shared.adapter.logs import configure_logging
 from shared.adapter.sink import Sink
 from shared.adapter.tracing import tracing
 from shared.inputs.clock import ClockRule
-from shared.inputs.parsed import FeedRules
+from shared.inputs.columns.parsed import FeedRules
 from shared.inputs.price_rules import PriceRules
 from shared.runtime.settings import FromEnvironment, integer, parsed
 from shared.sources.batcher import new_source

@@ -1,1 +1,1 @@
-"""The command line `kandle`: one module a command."""
+"""The command line `kandle`; each command is a module of `commands`."""

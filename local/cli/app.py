@@ -39,7 +39,7 @@ def command_line(arguments: Sequence[str] = ()) -> typer.Typer:
     app.callback()(kandle)
     names = [arguments[0]] if arguments and arguments[0] in MODULES else MODULES
     for module in dict.fromkeys(MODULES[name] for name in names):
-        app.add_typer(import_module(f"local.cli.{module}").app)
+        app.add_typer(import_module(f"local.cli.commands.{module}").app)
     return app
 
 

@@ -15,8 +15,8 @@ from shared.candles.folds import KeyedRecords, merged, rolled_up
 from shared.candles.partials import partials
 from shared.inputs.assemble import assemble
 from shared.inputs.clock import ClockRule
+from shared.inputs.columns.parsed import FeedRules
 from shared.inputs.formats import parse
-from shared.inputs.parsed import FeedRules
 from shared.market.timeframes import Timeframe
 
 CandleRow = tuple[int, Decimal, Decimal, Decimal, Decimal, Decimal]

@@ -24,9 +24,9 @@ from shared.adapter.sink import Sink
 from shared.errors import TransientError
 from shared.inputs.assemble import assemble
 from shared.inputs.clock import ClockRule
+from shared.inputs.columns.parsed import FeedRules
 from shared.inputs.formats import original, parse
 from shared.inputs.outgoing import reject_events, tick_events
-from shared.inputs.parsed import FeedRules
 from shared.inputs.price_rules import PriceRules
 from shared.market.shards import DEFAULT_SHARDS, MAX_SHARDS
 from shared.runtime.settings import FromEnvironment, integer, parsed

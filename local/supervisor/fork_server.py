@@ -28,8 +28,8 @@ PRELOADED: Final = (
     *("aiohttp", "functions_framework.aio", "httpx", "nats", "numpy", "psycopg_pool"),
     *("prometheus_client", "stamina", "uvicorn.main", "uvloop"),
     *("uvicorn.lifespan.on", "uvicorn.loops.uvloop", "shared.adapter.bounded_http"),
-    *("shared.adapter.wiring", "shared.alerts.rule", "shared.inputs.line", "shared.lake.cold"),
-    *("shared.market.calendar_timeframes", "shared.stores.postgres"),
+    *("shared.adapter.wiring", "shared.alerts.rule", "shared.inputs.text.line"),
+    *("shared.lake.reading.cold", "shared.market.calendar_timeframes", "shared.stores.postgres"),
     *("shared.stores.redis", "shared.wire.busts", "shared.wire.columns", "shared.wire.feed_status"),
 )
 """Loaded before any fork: modules whose import starts no thread and reads no setting."""

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.inputs.clock import ClockRule, ahead_of_clock
-from shared.inputs.rows import Rejected, Rows, flags_of
-from shared.inputs.scales import common_scale
+from shared.inputs.columns.rows import Rejected, Rows, flags_of
+from shared.inputs.columns.scales import common_scale
 from shared.market.decimals import INT64_MAX
 from shared.market.instruments import Market
 from shared.market.order import NO_ORDER_ID

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.inputs.columns.rows import Rejected
 from shared.inputs.formats import original
-from shared.inputs.rows import Rejected
 from shared.wire.raw_batch import RawBatch
 from shared.wire.ticks import Int64s
 

@@ -11,17 +11,17 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from shared.errors import PermanentError
-from shared.inputs.alpaca import ALPACA
-from shared.inputs.binance import FUTURES, parse_binance
-from shared.inputs.ccxt import parse_ccxt
+from shared.inputs.columns.parsed import FeedRules, Parsed
 from shared.inputs.conditions import read_conditions
-from shared.inputs.lines import line_at, parse_lines
-from shared.inputs.messages import payload_at
-from shared.inputs.objects import parse_objects
-from shared.inputs.parsed import FeedRules, Parsed
-from shared.inputs.tickers import message_at, parse_tickers
-from shared.inputs.venue_feeds import BYBIT, COINBASE, COINBASE_ADVANCED, KRAKEN, OKX
-from shared.inputs.venue_messages import object_at
+from shared.inputs.objects.json_objects import parse_objects
+from shared.inputs.text.lines import line_at, parse_lines
+from shared.inputs.text.tickers import message_at, parse_tickers
+from shared.inputs.venues.alpaca import ALPACA
+from shared.inputs.venues.binance import FUTURES, parse_binance
+from shared.inputs.venues.ccxt import parse_ccxt
+from shared.inputs.venues.messages import payload_at
+from shared.inputs.venues.venue_feeds import BYBIT, COINBASE, COINBASE_ADVANCED, KRAKEN, OKX
+from shared.inputs.venues.venue_messages import object_at
 from shared.wire import raw_batch as raw
 from shared.wire.raw_batch import RawBatch
 

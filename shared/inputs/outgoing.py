@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from shared.adapter.event import OutgoingEvent
-from shared.inputs.rows import Rejected
+from shared.inputs.columns.rows import Rejected
 from shared.wire import events, rejects
 from shared.wire.quotes import Quotes
 from shared.wire.raw_batch import LINE_BITS, RawBatch

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from shared.inputs.rows import Rejected, Rows
+from shared.inputs.columns.rows import Rejected, Rows
 
 _RULES: Final = {"any": None, "nonnegative": 0, "positive": 1}
 """The minimum mantissa of a price."""

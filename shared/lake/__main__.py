@@ -40,10 +40,10 @@ def main(*, sweep: bool) -> None:
     leave_dataframes_out()
     let_arrow_use_malloc()
     from shared.adapter.logs import configure_logging
-    from shared.lake import maintenance_counts as counts
     from shared.lake.access import use_little_memory
-    from shared.lake.maintenance import Keeper
-    from shared.lake.retention_settings import Terms
+    from shared.lake.maintenance import counts
+    from shared.lake.maintenance.job import Keeper
+    from shared.lake.maintenance.settings import Terms
     from shared.market.shards import DEFAULT_SHARDS, MAX_SHARDS
     from shared.runtime.settings import Environment
     from shared.stores.limits import MAINTENANCE

@@ -26,7 +26,7 @@ from pyiceberg.table.update.snapshot import _MergeAppendFiles, _OverwriteFiles
 from shared.errors import TransientError
 from shared.lake.access import file_io, translated
 from shared.lake.record import lake_of
-from shared.lake.tables import FORMER_NAMES, Definition
+from shared.lake.tables.definitions import FORMER_NAMES, Definition
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.s3 import S3Access
 

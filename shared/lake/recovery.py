@@ -21,13 +21,13 @@ from pyiceberg.table import Table
 from shared.candles.trades import MINUTE_US, batches_of
 from shared.lake.access import translated
 from shared.lake.catalog import Catalog, commit, locked, open_table
-from shared.lake.compaction import files_of
-from shared.lake.files import day_of_file, read
-from shared.lake.merge import merged
+from shared.lake.maintenance.compaction import files_of
+from shared.lake.maintenance.retention import counted
 from shared.lake.record import lake_of
-from shared.lake.retention import counted
-from shared.lake.tables import CANDLES, TICKS, Definition
-from shared.lake.tick_table import each_trade_once, to_rows
+from shared.lake.tables.definitions import CANDLES, TICKS, Definition
+from shared.lake.tables.files import day_of_file, read
+from shared.lake.tables.merge import merged
+from shared.lake.tables.tick_table import each_trade_once, to_rows
 from shared.market.timeframes import Timeframe
 from shared.market.utc_days import DAY_US, begin_us, day_of
 from shared.stores.postgres import Postgres

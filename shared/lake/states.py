@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Final
 import zstandard
 from pydantic import TypeAdapter
 
+from shared.lake.maintenance.settings import Terms
 from shared.lake.record import lake_of
-from shared.lake.retention_settings import Terms
 from shared.market.utc_days import DAY_US, day_of
 from shared.realtime.readers import LiveState
 from shared.stores.postgres import Postgres

@@ -15,14 +15,14 @@ from psycopg import Connection
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
-from shared.lake import candle_table, tick_table
-from shared.lake.candle_days import replace_day
 from shared.lake.catalog import locked, open_table
-from shared.lake.compaction import rewrite
-from shared.lake.digest import digest
-from shared.lake.files import read
+from shared.lake.maintenance.candle_days import replace_day
+from shared.lake.maintenance.compaction import rewrite
 from shared.lake.record import Change, joined, move, position_of
-from shared.lake.tables import CANDLES, TICKS
+from shared.lake.tables import candle_table, tick_table
+from shared.lake.tables.definitions import CANDLES, TICKS
+from shared.lake.tables.digest import digest
+from shared.lake.tables.files import read
 from shared.market.decimals import mantissa_text
 from shared.schema import candles_pb2
 from shared.stores.postgres import Postgres

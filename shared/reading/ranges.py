@@ -9,8 +9,8 @@ from psycopg import Connection, sql
 from psycopg.rows import args_row
 
 from shared.candles.trades import Rows
-from shared.lake.cold import NO_LAKE, Cold
-from shared.lake.plan import Plan, plan_ticks
+from shared.lake.reading.cold import NO_LAKE, Cold
+from shared.lake.reading.plan import Plan, plan_ticks
 from shared.stores.segment_batches import MOST_TICKS, batches, rows_of_instrument
 from shared.stores.segment_columns import Segment
 from shared.stores.segment_ranges import OF_RANGE, bounds, named

@@ -11,7 +11,7 @@ from psycopg import Connection
 from shared.candles.folds import KeyedRecords, merged
 from shared.candles.partials import partials
 from shared.candles.trade_identity import MINUTE_US, each_once, id_hashes
-from shared.lake.cold import NO_LAKE, Cold
+from shared.lake.reading.cold import NO_LAKE, Cold
 from shared.market.blocks import PRICED
 from shared.market.timeframes import Timeframe
 from shared.market.utc_days import day_of

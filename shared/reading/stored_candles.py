@@ -12,8 +12,8 @@ from psycopg import Connection, sql
 from psycopg.rows import class_row
 
 from shared.candles.folds import KeyedRecords, merged
-from shared.lake.cold import NO_LAKE, Cold
-from shared.lake.plan import plan_candles
+from shared.lake.reading.cold import NO_LAKE, Cold
+from shared.lake.reading.plan import plan_candles
 from shared.wire.candle import Candle
 from shared.wire.candle_columns import CandleColumns
 

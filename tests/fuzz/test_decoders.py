@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import PermanentError
+from shared.inputs.columns.parsed import FeedRules
 from shared.inputs.formats import parse
-from shared.inputs.parsed import FeedRules
 from shared.schema import (
     candles_pb2,
     feeds_pb2,

@@ -20,7 +20,7 @@ from functions.history_query.api.openapi import DOCUMENT
 from functions.udp_bridge.ingest import Ingest
 from shared.adapter.sink import Sink
 from shared.inputs.clock import ClockRule
-from shared.inputs.parsed import FeedRules
+from shared.inputs.columns.parsed import FeedRules
 from shared.schema import ticker_pb2
 from shared.wire.compression import compress
 from tests.functions.history_query.conftest import House, house

@@ -27,7 +27,7 @@ from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from shared.candles.folds import KeyedRecords, flagged, merged, rolled_up
 from shared.candles.partials import partials
-from shared.lake.cold import NO_LAKE, Cold
+from shared.lake.reading.cold import NO_LAKE, Cold
 from shared.market.blocks import CLOSED
 from shared.market.shards import shard_of
 from shared.market.timeframes import Timeframe

@@ -12,8 +12,8 @@ from typing import Any, Final
 import orjson
 from psycopg import Connection, Cursor, sql
 
-from shared.lake.cold import NO_LAKE, Cold
-from shared.lake.plan import plan_candles
+from shared.lake.reading.cold import NO_LAKE, Cold
+from shared.lake.reading.plan import plan_candles
 from shared.market.timeframes import Timeframe
 from shared.market.utc_days import DAY_US, begin_us
 from shared.realtime.readers import LiveState

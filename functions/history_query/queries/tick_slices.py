@@ -23,8 +23,8 @@ from shared.candles.trades import (
     trades_of,
 )
 from shared.errors import TransientError
-from shared.lake.cold import NO_LAKE, Cold
-from shared.lake.plan import Plan, plan_ticks
+from shared.lake.reading.cold import NO_LAKE, Cold
+from shared.lake.reading.plan import Plan, plan_ticks
 from shared.market.order import OrderKey
 from shared.reading.ranges import (
     COARSE_US,

@@ -202,7 +202,7 @@ def _strings(texts: list[str | None]) -> pa.Array:
 
 
 def _decimals(name: str, mantissa: Mantissas, scale: int) -> pa.Array:
-    from shared.lake.decimal_columns import to_decimals
+    from shared.lake.tables.decimal_columns import to_decimals
 
     values, texts = to_decimals(mantissa, np.full(len(mantissa), scale, dtype=np.int64))
     if texts.null_count < len(texts):

@@ -24,7 +24,7 @@ from local.feeds.files.layouts import (
     needed,
 )
 from local.feeds.files.opening import Part
-from shared.inputs.fields import Field, layout_of
+from shared.inputs.objects.fields import Field, layout_of
 
 _BLANKS: Final = " \t\v\f\ufeff"
 """Characters stripped from lines; concatenated files contain byte order marks."""

@@ -11,7 +11,7 @@ from local.feeds.files import symbols
 from local.feeds.files.errors import FileError, UnknownLayoutError
 from local.feeds.files.time_columns import is_time_number, may_be_time, names_a_time
 from shared.inputs import conditions
-from shared.inputs.fields import POLYGON, POLYGON_IDS, Field, layout_of
+from shared.inputs.objects.fields import POLYGON, POLYGON_IDS, Field, layout_of
 from shared.market.symbols import is_time
 
 FIELDS: Final = ("symbol", "price", "size", "time", "side", "trade_id", "conditions")

@@ -20,7 +20,7 @@ from local.feeds.files.opening import Part, Progress, parts_of, reported
 from local.feeds.files.tables import read_tables
 from local.feeds.files.trade_times import TradeTimes
 from local.feeds.tick import Tick
-from shared.inputs.fields import VOID_CORRECTIONS
+from shared.inputs.objects.fields import VOID_CORRECTIONS
 from shared.market.timestamps import parse_us, scaled_us
 
 _NEEDS_QUOTES: Final = (b",", b'"', b"\r", b"\n")

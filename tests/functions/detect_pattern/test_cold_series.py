@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from functions.detect_pattern.step import Steps
 from functions.detect_pattern.storage import Storage
-from shared.lake.candle_days import copy_candles
-from shared.lake.candle_retention import drop_candles
-from shared.lake.cold import Cold
-from shared.lake.retention_settings import Terms
-from shared.lake.schedule import old_candle_days
+from shared.lake.maintenance.candle_days import copy_candles
+from shared.lake.maintenance.candle_retention import drop_candles
+from shared.lake.maintenance.schedule import old_candle_days
+from shared.lake.maintenance.settings import Terms
+from shared.lake.reading.cold import Cold
 from shared.stores.s3 import S3Access
 from tests.functions.detect_pattern.house import RULES, House, candle, reference
 

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 import redis
 
-from shared.lake.candle_days import copy_candles
-from shared.lake.candle_retention import drop_candles
-from shared.lake.retention_settings import Terms
-from shared.lake.schedule import old_candle_days
+from shared.lake.maintenance.candle_days import copy_candles
+from shared.lake.maintenance.candle_retention import drop_candles
+from shared.lake.maintenance.schedule import old_candle_days
+from shared.lake.maintenance.settings import Terms
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import Tick, batches, generated
 from tests.shared.lake.house import House as Lake

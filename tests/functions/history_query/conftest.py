@@ -19,7 +19,7 @@ from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
 from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
-from shared.lake.cold import NO_LAKE, Cold
+from shared.lake.reading.cold import NO_LAKE, Cold
 from shared.market.timeframes import DEFAULT_LADDER, parse_ladder
 from shared.realtime.readers import LiveState
 from shared.stores.postgres import Postgres

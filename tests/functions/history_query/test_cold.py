@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import redis
 
-from shared.lake import plan, snapshot
+from shared.lake.maintenance import snapshot
+from shared.lake.reading import plan
 from shared.wire.ticks import NO_ID
 from tests.functions.history_query.cold import ColdMarket, cold_market
 from tests.functions.history_query.conftest import House

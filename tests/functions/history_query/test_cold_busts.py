@@ -12,7 +12,7 @@ from functions.candle_aggregate.corrections.repair import repair
 from functions.candle_aggregate.job_context import JobContext
 from functions.persist import busts
 from functions.persist.busts import BustWriter
-from shared.lake.cold import Cold
+from shared.lake.reading.cold import Cold
 from shared.stores.s3 import S3Access
 from shared.wire.busts import Bust
 from shared.wire.candle_columns import columns_of

@@ -28,10 +28,10 @@ from functions.history_query.api import endpoints
 from local.servers.ports import free_port
 from local.supervisor.component import tethered
 from shared.lake.catalog import commit, locked, open_table
-from shared.lake.decimal_columns import to_decimals
-from shared.lake.files import write
-from shared.lake.tables import TICKS
-from shared.lake.tick_table import SCHEMA
+from shared.lake.tables.decimal_columns import to_decimals
+from shared.lake.tables.definitions import TICKS
+from shared.lake.tables.files import write
+from shared.lake.tables.tick_table import SCHEMA
 from shared.market.utc_days import DAY_US, begin_us, day_of
 from tests.shared.lake.house import House as Lake
 

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from functions.persist.row_retention import RowRetention, maintain
-from shared.lake.failures import record
+from shared.lake.maintenance.failures import record
 from shared.runtime import metrics
 from shared.runtime.settings import Environment
 from shared.stores.limits import MAINTENANCE

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from functions.udp_bridge.ingest import Ingest
 from shared.adapter.sink import Sink
 from shared.inputs.clock import ClockRule
-from shared.inputs.parsed import FeedRules
+from shared.inputs.columns.parsed import FeedRules
 from shared.wire.compression import compress, decompress
 from shared.wire.raw_batch import (
     FORMAT_CSV,

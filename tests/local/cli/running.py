@@ -12,7 +12,7 @@ from pathlib import Path
 import typer
 from typer.testing import CliRunner, Result
 
-from local.cli import backtest, candles, dlq, lake, replay, simulate, status
+from local.cli.commands import backtest, candles, dlq, lake, replay, simulate, status
 from local.errors import PlatformError
 from local.instance import Instance
 from local.supervisor.component import tethered

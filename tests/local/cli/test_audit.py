@@ -16,8 +16,8 @@ from typer.testing import CliRunner, Result
 
 import local.audit
 from local.audit import Audited, Difference, grows
-from local.cli import audit
-from local.cli.candle_range import made_by
+from local.cli.commands import audit
+from local.cli.options.candle_range import made_by
 from local.errors import CliError, UsageError
 from shared.market.blocks import Records
 from shared.market.shards import shard_of

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from local.cli.candles import shown_vwap, state, utc
+from local.cli.commands.candles import shown_vwap, state, utc
 from local.servers.ports import free_port
 from tests.local.cli.running import instance, invoke, process, refusal
 from tests.local.feeds.receivers import Answer, HttpReceiver, Request, http_receiver

@@ -9,7 +9,7 @@ import socket
 import httpx
 from rich.console import Console
 
-from local.cli.demo import candle_view
+from local.cli.commands.demo import candle_view
 from local.instance import Instance
 from tests.local.cli.test_display import sample
 from tests.local.feeds.receivers import Answer, http_receiver

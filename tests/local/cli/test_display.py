@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from local.broker.stats import LoudWarnings
-from local.cli import display
-from local.cli.display import print_components, ready_lines, status_line
+from local.cli.output import display
+from local.cli.output.display import print_components, ready_lines, status_line
 from local.instance import RunningComponent
 
 COMPONENTS = [

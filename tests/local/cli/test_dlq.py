@@ -12,8 +12,8 @@ from pathlib import Path
 import nats
 import pytest
 
-from local.cli.dead_letter_text import body_excerpt, one_line
-from local.cli.dlq import resolve
+from local.cli.commands.dlq import resolve
+from local.cli.output.dead_letter_text import body_excerpt, one_line
 from local.servers.ports import free_port
 from local.servers.wheel import program
 from local.supervisor.component import tethered

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from local.cli.display import candle_table
-from local.cli.fitted_table import FittedTable
+from local.cli.output.display import candle_table
+from local.cli.output.fitted_table import FittedTable
 
 CANDLE: dict[str, Any] = {
     "t": 1_700_000_040_000,

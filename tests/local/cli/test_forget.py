@@ -9,7 +9,7 @@ import redis
 from typer.testing import CliRunner, Result
 
 from functions.candle_aggregate.maintenance.idle_instruments import move_unused
-from local.cli import forget
+from local.cli.commands import forget
 from local.errors import CliError
 from shared.market.shards import shard_of
 from shared.realtime.keys import Keys

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 
-from shared.lake.failures import record
+from shared.lake.maintenance.failures import record
 from shared.stores.postgres import Postgres
 from tests.local.cli.running import instance, invoke
 

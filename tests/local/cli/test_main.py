@@ -56,15 +56,17 @@ def test_an_interrupt_while_it_loads_is_quiet() -> None:
 def test_commands_load_no_store_clients() -> None:
     """Loading all commands loads no client of the stores or of HTTP, which are slow to load."""
     loaded = set(python(LOADED.format(words=[])).stdout.split())
-    assert {f"local.cli.{module}" for module in MODULES.values()} <= loaded
+    assert {f"local.cli.commands.{module}" for module in MODULES.values()} <= loaded
     assert not loaded & {"httpx", "nats", "psycopg", "aiohttp", "stamina", "rich.progress"}
 
 
 def test_a_command_loads_no_other_command() -> None:
     """A command loads no other command, nor NumPy if it computes nothing."""
     loaded = set(python(LOADED.format(words=["env"])).stdout.split())
-    others = {f"local.cli.{module}" for module in MODULES.values()} - {"local.cli.env"}
-    assert "local.cli.env" in loaded
+    others = {f"local.cli.commands.{module}" for module in MODULES.values()} - {
+        "local.cli.commands.env"
+    }
+    assert "local.cli.commands.env" in loaded
     assert not loaded & {"numpy", *others}
 
 

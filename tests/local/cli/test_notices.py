@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from local.cli.notices import Notices
+from local.cli.output.notices import Notices
 
 
 def test_a_repeated_notice_is_counted_not_printed() -> None:

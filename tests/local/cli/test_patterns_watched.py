@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from local.cli.patterns import REMEMBERED, Printed, unprinted
+from local.cli.commands.patterns import REMEMBERED, Printed, unprinted
 
 
 def test_a_long_watch_prints_each_pattern_once_and_forgets_the_oldest() -> None:

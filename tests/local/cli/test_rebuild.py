@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from local.cli.rebuild import open_for_s
+from local.cli.commands.rebuild import open_for_s
 from shared.market.timeframes import Timeframe
 
 MINUTE, HOUR_US = Timeframe.parse("1m"), 3_600_000_000

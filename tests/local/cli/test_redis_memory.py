@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import redis
 
-from local.cli.status import RedisMemory, redis_memory
+from local.cli.commands.status import RedisMemory, redis_memory
 
 
 def test_memory_is_read_from_the_server(servers: dict[str, str]) -> None:

@@ -12,8 +12,8 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from local.cli import rejects
-from local.cli.rejects import excerpt
+from local.cli.commands import rejects
+from local.cli.commands.rejects import excerpt
 from local.errors import CliError, PlatformError
 from local.servers.ports import free_port
 from shared.adapter.sink import CONNECTIONS

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local.cli.status import full_disk, silent_storage
+from local.cli.commands.status import full_disk, silent_storage
 from local.instance import status_path, write_json
 from local.servers.ports import free_port
 from tests.local.cli.running import instance, invoke

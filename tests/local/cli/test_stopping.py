@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from local.cli.stopping import left_on_signals
+from local.cli.run.stopping import left_on_signals
 
 
 @pytest.mark.parametrize(

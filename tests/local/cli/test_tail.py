@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.cli.tail import Revisions, line
+from local.cli.commands.tail import Revisions, line
 
 CANDLE = {
     "symbol": "A",

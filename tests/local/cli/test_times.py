@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from local.cli.times import time_us
+from local.cli.options.times import time_us
 from local.errors import UsageError
 from shared.market.timestamps import parse_relative_us
 

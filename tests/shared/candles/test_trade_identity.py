@@ -12,7 +12,7 @@ import pytest
 from functions.persist.tick_writer import TickWriter
 from shared.candles.trade_identity import each_once
 from shared.candles.trades import Rows, TradeIds, concatenated, trades_of
-from shared.lake.tick_table import each_trade_once, to_rows, to_table
+from shared.lake.tables.tick_table import each_trade_once, to_rows, to_table
 from shared.market.decimals import from_mantissa
 from shared.market.instruments import Market
 from shared.market.timeframes import parse_ladder

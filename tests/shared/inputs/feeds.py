@@ -8,8 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
+from shared.inputs.columns.parsed import FeedRules, Parsed
 from shared.inputs.formats import parse
-from shared.inputs.parsed import FeedRules, Parsed
 from shared.wire.raw_batch import RawBatch
 
 NOW_US = 1_800_000_000_000_000

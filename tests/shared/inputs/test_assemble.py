@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared.inputs.assemble import assemble
 from shared.inputs.clock import ClockRule
-from shared.inputs.lines import parse_lines
+from shared.inputs.text.lines import parse_lines
 from shared.market.decimals import from_mantissa
 from shared.wire.raw_batch import FORMAT_CSV, RawBatch
 from shared.wire.ticks import Ticks

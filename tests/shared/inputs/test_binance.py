@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from functions.normalize.assemble_quotes import assemble_quotes
 from shared.inputs.assemble import assemble
 from shared.inputs.clock import ClockRule
+from shared.inputs.columns.parsed import BinanceTrades, FeedRules
 from shared.inputs.formats import parse
-from shared.inputs.parsed import BinanceTrades, FeedRules
 from shared.market.instruments import Market, Naming
 from shared.wire.raw_batch import FORMAT_BINANCE
 from tests.shared.inputs.feeds import batch, capture, codes, parsed, quotes, trades

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from shared.inputs.columns.parsed import FeedRules, Parsed
 from shared.inputs.formats import original, parse
-from shared.inputs.parsed import FeedRules, Parsed
 from shared.wire.raw_batch import FORMAT_CCXT, RawBatch
 from shared.wire.ticks import INTEGER_ID, NO_ID
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.inputs.columns.parsed import FeedRules
 from shared.inputs.formats import parse
-from shared.inputs.parsed import FeedRules
 from shared.market.instruments import Market, Naming
 from shared.wire.raw_batch import FORMAT_COINBASE
 from tests.shared.inputs.feeds import batch, capture, codes, parsed, quotes, trades

@@ -12,7 +12,7 @@ import pytest
 from functions.udp_bridge.bodies import cut
 from functions.udp_bridge.datagrams import Datagrams
 from functions.udp_bridge.formats import sorted_out
-from shared.inputs import fix
+from shared.inputs.objects import fix
 from shared.wire.raw_batch import FORMAT_SCANNER
 from tests.shared.inputs.feeds import parsed, trades
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.inputs.dialects import dialect_of, is_comment
-from shared.inputs.line import RejectedLineError, parse_line
-from shared.inputs.lines import parse_lines
-from shared.inputs.packed_text import FEW
-from shared.inputs.rows import Rows
+from shared.inputs.columns.packed_text import FEW
+from shared.inputs.columns.rows import Rows
+from shared.inputs.text.dialects import dialect_of, is_comment
+from shared.inputs.text.line import RejectedLineError, parse_line
+from shared.inputs.text.lines import parse_lines
 from shared.wire.raw_batch import FORMAT_CSV, RawBatch
 
 NOW_US = 1_800_000_000_000_000
@@ -23,7 +23,7 @@ NOW_US = 1_800_000_000_000_000
 def few(request: pytest.FixtureRequest) -> Iterator[None]:
     """Run each test with arrays for the smallest batch, and line by line for a small one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("shared.inputs.lines.FEW", request.param)
+        patch.setattr("shared.inputs.text.lines.FEW", request.param)
         yield
 
 
@@ -141,7 +141,7 @@ def test_a_plain_batch_needs_no_line_by_line_work(monkeypatch: pytest.MonkeyPatc
     def refuse(line: bytes, dialect: object) -> None:
         raise AssertionError(line)
 
-    monkeypatch.setattr("shared.inputs.lines.parse_line", refuse)
+    monkeypatch.setattr("shared.inputs.text.lines.parse_line", refuse)
     lines = b"\n".join(
         b"BTC-USD,%d.%02d,0.5,1700000000000,buy,%d" % (100 + i, i % 100, i) for i in range(100)
     )

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from shared.inputs.assemble import assemble
 from shared.inputs.clock import ClockRule
-from shared.inputs.line import Line, RejectedLineError
-from shared.inputs.packed_text import FEW
-from shared.inputs.ticker import parse_ticker
-from shared.inputs.tickers import parse_tickers
+from shared.inputs.columns.packed_text import FEW
+from shared.inputs.text.line import Line, RejectedLineError
+from shared.inputs.text.ticker import parse_ticker
+from shared.inputs.text.tickers import parse_tickers
 from shared.schema.ticker_pb2 import TickerUpdate
 from shared.wire.raw_batch import FORMAT_TICKER, FORMAT_TICKER_STREAM, RawBatch
 
@@ -27,7 +27,7 @@ NOW_US = 1_800_000_000_000_000
 def few(request: pytest.FixtureRequest) -> Iterator[None]:
     """Run each test with arrays for the smallest batch, and one by one for a small one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("shared.inputs.tickers.FEW", request.param)
+        patch.setattr("shared.inputs.text.tickers.FEW", request.param)
         yield
 
 
@@ -191,7 +191,7 @@ def test_a_plain_batch_needs_no_loop_over_messages(monkeypatch: pytest.MonkeyPat
     def refuse(message: bytes) -> Line:
         raise AssertionError(message)
 
-    monkeypatch.setattr("shared.inputs.tickers.parse_ticker", refuse)
+    monkeypatch.setattr("shared.inputs.text.tickers.parse_ticker", refuse)
     rows, rejected = parse_tickers(
         batch(*(update(price=(10_000 + i) / 100, volume=i, timestamp=1_700_000_000_000 + i,
                        size="0.5" if i % 2 else "") for i in range(200)))

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.inputs.feed_columns import Faults, decimals
-from shared.inputs.line import price_of
-from shared.inputs.packed_text import FEW, MAX_DIGITS, Spans, Text
+from shared.inputs.columns.feed_columns import Faults, decimals
+from shared.inputs.columns.packed_text import FEW, MAX_DIGITS, Spans, Text
+from shared.inputs.text.line import price_of
 
 texts = st.lists(
     st.one_of(
@@ -57,7 +57,7 @@ def test_few_decimals_are_read_as_many(some: list[str]) -> None:
     one_by_one, by_arrays = Faults(), Faults()
     few = decimals(price_of, "price", some, one_by_one)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("shared.inputs.feed_columns.FEW", -1)
+        patch.setattr("shared.inputs.columns.feed_columns.FEW", -1)
         many = decimals(price_of, "price", some, by_arrays)
     assert [column.tolist() for column in few] == [column.tolist() for column in many]
     assert one_by_one == by_arrays

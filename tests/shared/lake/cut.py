@@ -14,8 +14,8 @@ from psycopg import Connection
 from pyiceberg.io.pyarrow import PyArrowFile
 
 from functions.persist.row_retention import RowRetention, maintain
-from shared.lake.expiry import end_days, expire_snapshots, remove_orphans
-from shared.lake.retention_settings import Terms
+from shared.lake.maintenance.expiry import end_days, expire_snapshots, remove_orphans
+from shared.lake.maintenance.settings import Terms
 from shared.lake.states import end_states, take_state
 from shared.lake.takeover import take_over
 from shared.runtime.settings import Environment

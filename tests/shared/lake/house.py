@@ -8,18 +8,18 @@ from datetime import date
 
 from functions.persist.tick_writer import TickWriter
 from shared.candles.trades import NO_ROWS, Rows, concatenated, trades_of
-from shared.lake.candle_days import copy_candles
-from shared.lake.candle_retention import drop_candles
 from shared.lake.catalog import Catalog
-from shared.lake.cold import Cold
-from shared.lake.compaction import compact
-from shared.lake.plan import plan_ticks
+from shared.lake.maintenance.candle_days import copy_candles
+from shared.lake.maintenance.candle_retention import drop_candles
+from shared.lake.maintenance.compaction import compact
+from shared.lake.maintenance.retention import retain
+from shared.lake.maintenance.schedule import due_days, old_candle_days
+from shared.lake.maintenance.settings import Terms
+from shared.lake.maintenance.snapshot import copy_ticks
+from shared.lake.reading.cold import Cold
+from shared.lake.reading.plan import plan_ticks
 from shared.lake.record import lake_of
-from shared.lake.retention import retain
-from shared.lake.retention_settings import Terms
-from shared.lake.schedule import due_days, old_candle_days
-from shared.lake.snapshot import copy_ticks
-from shared.lake.tables import TICKS, Definition
+from shared.lake.tables.definitions import TICKS, Definition
 from shared.market.utc_days import day_of
 from shared.reading.ranges import ticks_in_postgres
 from shared.stores.postgres import Postgres

@@ -9,11 +9,11 @@ from decimal import Decimal
 import pyarrow as pa
 from pyiceberg.schema import Schema
 
-from shared.lake import files
-from shared.lake.candle_table import to_candles, to_lists, to_table
 from shared.lake.catalog import Catalog, commit
 from shared.lake.record import lake_of
-from shared.lake.tables import CANDLES, Definition
+from shared.lake.tables import files
+from shared.lake.tables.candle_table import to_candles, to_lists, to_table
+from shared.lake.tables.definitions import CANDLES, Definition
 from shared.wire.candle import TRADES, VENUE, Candle
 from tests.shared.lake.house import House
 

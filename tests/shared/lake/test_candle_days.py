@@ -12,9 +12,9 @@ import redis
 
 from functions.history_query.queries.closed_and_live import StoredCandles, StoredRange
 from functions.persist.writer import Writer
-from shared.lake.candle_retention import drop_candles
-from shared.lake.schedule import old_candle_days
-from shared.lake.tables import CANDLES
+from shared.lake.maintenance.candle_retention import drop_candles
+from shared.lake.maintenance.schedule import old_candle_days
+from shared.lake.tables.definitions import CANDLES
 from shared.market.timeframes import Timeframe
 from shared.market.utc_days import day_of
 from shared.realtime.readers import LiveState

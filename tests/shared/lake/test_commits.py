@@ -12,12 +12,12 @@ import pytest
 from pyiceberg.expressions.visitors import _ManifestEvalVisitor
 
 from shared.errors import TransientError
-from shared.lake.candle_table import to_table
 from shared.lake.catalog import Catalog, commit
-from shared.lake.compaction import files_of
-from shared.lake.files import write
+from shared.lake.maintenance.compaction import files_of
 from shared.lake.record import lake_of
-from shared.lake.tables import CANDLES
+from shared.lake.tables.candle_table import to_table
+from shared.lake.tables.definitions import CANDLES
+from shared.lake.tables.files import write
 from shared.market.utc_days import begin_us
 from tests.shared.lake.house import House
 from tests.shared.lake.test_added_columns import CANDLE

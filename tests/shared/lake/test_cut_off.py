@@ -15,10 +15,10 @@ import pytest
 import redis
 
 from functions.candle_aggregate.rules import Rules
-from shared.lake.expiry import expire_snapshots, remove_orphans
-from shared.lake.retention_settings import Terms
+from shared.lake.maintenance.expiry import expire_snapshots, remove_orphans
+from shared.lake.maintenance.settings import Terms
 from shared.lake.states import end_states, list_states, live_instruments, read_state, take_state
-from shared.lake.tables import CANDLES
+from shared.lake.tables.definitions import CANDLES
 from shared.lake.takeover import take_over
 from shared.market.timeframes import DEFAULT_LADDER, parse_ladder
 from tests.functions.candle_aggregate.replicas import Replica
@@ -40,7 +40,7 @@ from tests.shared.lake.test_lake import keys, stored
 from tests.shared.lake.test_takeover import an_old_lake, cold_candles
 
 PROCESSES: Final = multiprocessing.get_context("forkserver")  # it loads libraries once
-PROCESSES.set_forkserver_preload(["tests.shared.lake.cut", "shared.lake.cold", "boto3"])
+PROCESSES.set_forkserver_preload(["tests.shared.lake.cut", "shared.lake.reading.cold", "boto3"])
 
 
 def cut_off(lake: House, servers: dict[str, str], work: str, place: str, number: int) -> bool:

@@ -6,9 +6,10 @@ from datetime import timedelta
 from unittest.mock import patch
 
 from shared.candles.trades import Rows
-from shared.lake import plan, retention
-from shared.lake.expiry import end_days, expire_snapshots, remove_orphans
-from shared.lake.retention_settings import Terms
+from shared.lake.maintenance import retention
+from shared.lake.maintenance.expiry import end_days, expire_snapshots, remove_orphans
+from shared.lake.maintenance.settings import Terms
+from shared.lake.reading import plan
 from shared.market.utc_days import day_of
 from tests.functions.history_query.market import Tick, generated, trades
 from tests.shared.lake.house import FOR_EVER_US, House

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.lake import merge
-from shared.lake.merge import merged
-from shared.lake.tick_table import each_trade_once
+from shared.lake.tables import merge
+from shared.lake.tables.merge import merged
+from shared.lake.tables.tick_table import each_trade_once
 from shared.market.utc_days import day_of
 from tests.functions.history_query.market import generated
 from tests.shared.lake.house import House
@@ -92,7 +92,7 @@ def test_ticks_of_many_hours_are_put_together_once_and_cut(
         pieces.append(rows["time"].num_chunks)
         return each_trade_once(rows)
 
-    monkeypatch.setattr("shared.lake.snapshot.each_trade_once", counted)
+    monkeypatch.setattr("shared.lake.maintenance.snapshot.each_trade_once", counted)
     lake.put(ticks, size=1)
     assert lake.copy() == len(ticks)
     assert pieces == [1]

@@ -12,8 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from functions.history_query.queries.tick_slices import TickSlices
 from shared.errors import TransientError
-from shared.lake import compaction, plan, snapshot
-from shared.lake.cold import Cold
+from shared.lake.maintenance import compaction, snapshot
+from shared.lake.reading import plan
+from shared.lake.reading.cold import Cold
 from shared.stores.s3 import S3Access
 from tests.functions.history_query.market import Tick, generated
 from tests.shared.lake.house import House

@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from shared.lake import reader as module
 from shared.lake.catalog import Catalog, commit
-from shared.lake.files import write
-from shared.lake.plan import Plan
-from shared.lake.reader import LakeReader, _runs
+from shared.lake.reading import reader as module
+from shared.lake.reading.plan import Plan
+from shared.lake.reading.reader import LakeReader, _runs
 from shared.lake.record import lake_of
-from shared.lake.tables import TICKS
-from shared.lake.tick_table import to_rows, to_table
+from shared.lake.tables.definitions import TICKS
+from shared.lake.tables.files import write
+from shared.lake.tables.tick_table import to_rows, to_table
 from shared.market.utc_days import day_of
 from tests.functions.history_query.market import START_US, Tick, batches, generated
 from tests.shared.lake.house import House

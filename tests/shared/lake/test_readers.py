@@ -14,9 +14,9 @@ import pytest
 
 from functions.persist.writer import Writer
 from local.audit import Batch, truth
-from local.cli.env import _duckdb, _polars, _spark
-from shared.lake.candle_days import copy_candles
-from shared.lake.candle_table import to_candles, to_lists
+from local.cli.commands.env import _duckdb, _polars, _spark
+from shared.lake.maintenance.candle_days import copy_candles
+from shared.lake.tables.candle_table import to_candles, to_lists
 from shared.market.timeframes import parse_ladder
 from shared.wire.candle_columns import columns_of
 from tests.functions.history_query.market import Tick, candles, generated

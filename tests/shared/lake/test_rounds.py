@@ -15,14 +15,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from shared.lake import maintenance, maintenance_process
-from shared.lake import maintenance_counts as counts
 from shared.lake.catalog import locked
-from shared.lake.failures import BUSY, failures, record
-from shared.lake.maintenance import Keeper
-from shared.lake.maintenance_process import Rounds
-from shared.lake.retention_settings import Terms
-from shared.lake.snapshot import copy_ticks
+from shared.lake.maintenance import counts
+from shared.lake.maintenance import job as maintenance
+from shared.lake.maintenance import process as maintenance_process
+from shared.lake.maintenance.failures import BUSY, failures, record
+from shared.lake.maintenance.job import Keeper
+from shared.lake.maintenance.process import Rounds
+from shared.lake.maintenance.settings import Terms
+from shared.lake.maintenance.snapshot import copy_ticks
 from shared.runtime import metrics
 from shared.stores.postgres import Postgres
 from shared.stores.s3 import S3Access
@@ -243,8 +244,8 @@ def test_a_round_ends_with_the_process_that_started_it(
     """A round ends with its parent, by SIGTERM or SIGKILL."""
     program = (
         "import os, signal, sys, time\n"
-        "from shared.lake.maintenance_process import Rounds\n"
-        "from shared.lake.retention_settings import Terms\n"
+        "from shared.lake.maintenance.process import Rounds\n"
+        "from shared.lake.maintenance.settings import Terms\n"
         "from shared.stores.postgres import Postgres\n"
         "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
         "rounds = Rounds(Postgres(os.environ['DATABASE_URL'], size=1), Terms())\n"

@@ -13,11 +13,11 @@ import redis
 from typer.testing import CliRunner
 
 from functions.candle_aggregate.rules import Rules
-from local.cli import snapshot
+from local.cli.commands import snapshot
 from shared.lake import states
-from shared.lake.expiry import expire_snapshots, remove_orphans
+from shared.lake.maintenance.expiry import expire_snapshots, remove_orphans
+from shared.lake.maintenance.settings import Terms
 from shared.lake.recovery import adopt, finish, is_empty, outrank, ticks_of
-from shared.lake.retention_settings import Terms
 from shared.lake.states import (
     StateObject,
     end_states,

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from pyiceberg.manifest import DataFile
 
 from shared.candles.trades import Rows, concatenated, trades_of
-from shared.lake import candle_table, tick_table
-from shared.lake.digest import digest
-from shared.lake.files import runs_of
 from shared.lake.record import joined
+from shared.lake.tables import candle_table, tick_table
+from shared.lake.tables.digest import digest
+from shared.lake.tables.files import runs_of
 from shared.market.instruments import Market
 from shared.wire.candle import Candle
 from shared.wire.instrument_table import Entries, Entry

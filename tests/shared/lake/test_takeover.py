@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from shared.errors import TransientError
-from shared.lake import candle_table, tick_table
-from shared.lake.plan import plan_candles, plan_ticks
+from shared.lake.reading.plan import plan_candles, plan_ticks
+from shared.lake.tables import candle_table, tick_table
 from shared.lake.takeover import take_over
 from shared.market.utc_days import begin_us, day_of
 from shared.wire.candle import Candle

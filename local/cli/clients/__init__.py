@@ -1,0 +1,1 @@
+"""Connections of commands, with errors that say what to do."""

@@ -1,0 +1,1 @@
+"""Output of commands: tables, charts, the live view and notices."""

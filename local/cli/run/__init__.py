@@ -1,0 +1,1 @@
+"""A run of the platform in a terminal, from start to stop."""

@@ -1,0 +1,1 @@
+"""Parsed rows as columns: texts, numbers and names of many rows at once."""

@@ -1,0 +1,1 @@
+"""JSON objects under any field names of senders, and FIX messages."""

@@ -1,0 +1,1 @@
+"""Lines of text: CSV in every accepted form, and TickerUpdates."""

@@ -1,0 +1,117 @@
+"""CSV dialects: delimiter, decimal comma and columns, from a payload's first line."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from shared.inputs.objects.fields import POLYGON, POLYGON_IDS, Field, is_header, layout_of
+
+COLUMNS: Final = (
+    Field.SYMBOL, Field.PRICE, Field.SIZE, Field.TIME, Field.SIDE, Field.TRADE_ID, Field.CONDITIONS
+)  # fmt: skip
+"""The default order of columns, without a header."""
+
+_DELIMITERS: Final = "\t;"
+_VALUE: Final = re.compile(r'\s*"?\s*([+-]?[.,]?\d|[A-Za-z_<][\w .<>-]*"?\s*$)')
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """`places[i]`: index of the column of COLUMNS[i]; -1 if there is none.
+
+    `width`: maximum columns of a line. `header`: the header line, or None. `side_is_maker`: the
+    side column says whether the buyer was the maker; `side_is_type`: it may be the type of an order
+    instead. `of_polygon`: whether the columns are Polygon's; `ids_within`: those that scope its
+    ids, `correction`: its corrections, or -1. `unread`: unknown columns that could be data.
+    `date`: column of the date, where the time may be only that of the day, or -1.
+    """
+
+    delimiter: str = ","
+    decimal_comma: bool = False
+    places: tuple[int, ...] = tuple(range(len(COLUMNS)))
+    width: int = len(COLUMNS)
+    header: bytes | None = None
+    side_is_maker: bool = False
+    side_is_type: bool = False
+    of_polygon: bool = False
+    ids_within: tuple[int, ...] = ()
+    correction: int = -1
+    date: int = -1
+    unread: tuple[str, ...] = ()
+
+    def names(self, column: Field) -> str:
+        """Return the column's name for error messages."""
+        return column.upper().replace(" ", "_")
+
+
+PLAIN: Final = Dialect()
+
+
+@lru_cache(maxsize=1024)
+def dialect_of(first_line: bytes, *, decimal_comma: bool = False) -> Dialect:
+    """Return the dialect of a payload with this first line."""
+    text = first_line.decode(errors="replace")
+    for delimiter in (",", *_DELIMITERS):
+        with contextlib.suppress(csv.Error):
+            if is_header(names := split(text, delimiter)):
+                break
+    else:
+        return Dialect(delimiter_of(text), decimal_comma)
+    layout = layout_of(tuple(names), is_table=True)
+    columns = {
+        field: names.index(columns_found[0]) for field, columns_found in layout.places.items()
+    }
+    side_is_maker = Field.SIDE not in columns and Field.BUYER_MAKER in columns
+    if side_is_maker:
+        columns[Field.SIDE] = columns[Field.BUYER_MAKER]
+    plain = [name.strip().lower() for name in names]
+    side_is_type = Field.SIDE not in columns and "type" in plain
+    if side_is_type:
+        columns[Field.SIDE] = plain.index("type")
+    of_polygon = [] if POLYGON.isdisjoint(plain) else plain
+    return Dialect(
+        delimiter,
+        decimal_comma,
+        tuple(columns.get(column, -1) for column in COLUMNS),
+        len(names),
+        first_line,
+        side_is_maker,
+        side_is_type,
+        bool(of_polygon),
+        tuple(of_polygon.index(name) for name in POLYGON_IDS if name in of_polygon),
+        of_polygon.index("correction") if "correction" in of_polygon else -1,
+        names.index(layout.date) if layout.date else -1,
+        tuple(n for n in layout.unread if not of_polygon or n not in (*POLYGON_IDS, "correction")),
+    )
+
+
+def is_comment(line: bytes) -> bool:
+    """Tell whether a line may stand before a header: `# made by ...`, or Excel's `sep=;`."""
+    return line.startswith(b"#") or line[:4].lower() == b"sep="
+
+
+def delimiter_of(text: str) -> str:
+    """Return the delimiter of a line.
+
+    It is a tab or semicolon if that follows a field without a comma and precedes a name or
+    something like a number; else a comma.
+    """
+    for delimiter in _DELIMITERS:
+        if delimiter in text:
+            first, second = text.split(delimiter, 2)[:2]
+            if "," not in first and _VALUE.match(second):
+                return delimiter
+    return ","
+
+
+def split(text: str, delimiter: str) -> list[str]:
+    """Return the fields of a line, without quotes and the blanks around them."""
+    if '"' not in text:
+        return [field.strip() for field in text.split(delimiter)]
+    (fields,) = csv.reader([text], delimiter=delimiter, skipinitialspace=True, strict=True)
+    return [field.strip() for field in fields]

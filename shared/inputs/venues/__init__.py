@@ -1,0 +1,1 @@
+"""Messages of venues, as each sends them."""

@@ -1,0 +1,1 @@
+"""Maintenance of the lake: copies, compaction, retention and expiry, in a process of its own."""

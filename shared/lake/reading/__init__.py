@@ -1,0 +1,1 @@
+"""Reads of the lake: planned, pruned, and bounded in memory."""

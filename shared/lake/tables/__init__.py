@@ -1,0 +1,1 @@
+"""The lake's tables, their rows and files."""
