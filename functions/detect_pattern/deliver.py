@@ -1,6 +1,6 @@
 """Alerts to the sinks of their rules: one CloudEvent each, retried by the channel's redelivery.
 
-In a long outage of a sink few of its alerts are retried; the others become dead letters at once.
+In a long outage of a sink its alerts become dead letters at once.
 
 The address is read on delivery and is in no event, since it may contain a token.
 A sink may get an alert twice, under the same id and source.
@@ -16,7 +16,8 @@ import httpx
 from functions.detect_pattern.storage import Storage
 from shared.adapter.event import Event
 from shared.alerts.event import AlertEvent, checked_sink
-from shared.alerts.retry_budget import RetryBudget
+from shared.alerts.notifications import NotificationError
+from shared.alerts.outages import Outages
 from shared.errors import PermanentError, TransientError
 from shared.runtime import metrics
 from shared.wire import events
@@ -30,19 +31,19 @@ class Delivery:
     """Posts alerts. `hosts`: allowed hosts of sinks; empty: any."""
 
     def __init__(
-        self, storage: Storage, hosts: frozenset[str], budget: RetryBudget | None = None
+        self, storage: Storage, hosts: frozenset[str], outages: Outages | None = None
     ) -> None:
         self._storage = storage
         self._hosts = hosts
         self._slots = threading.BoundedSemaphore(AT_ONCE)
-        self._budget = budget or RetryBudget()
+        self._outages = outages or Outages()
         # No redirects, so that only checked addresses are requested.
         self._client = httpx.Client(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False)
 
     def deliver(self, event: Event) -> None:
         """Post an alert. Raises TransientError while its sink does not accept it.
 
-        PermanentError: its sink has been away for long, and enough of its alerts are retried.
+        PermanentError: its sink has been away for long.
         """
         alert = AlertEvent.decode(event.data())
         url = None if alert.muted else self._storage.sink_of(alert.rule_id)
@@ -60,18 +61,19 @@ class Delivery:
         if not self._slots.acquire(blocking=False):
             raise TransientError(f"{AT_ONCE} alerts are being delivered")
         try:
-            # Streamed, so that the size of a response does not matter.
-            with self._client.stream("POST", url, headers=headers, content=event.body) as response:
-                status = response.status_code
-        except httpx.HTTPError as error:
-            reason = f"the sink of rule {alert.rule_id}: {error!r}"
-            raise self._budget.failed(event.id, [url], reason) from error
+            with (
+                self._outages.call(url),
+                # Streamed, so that the size of a response does not matter.
+                self._client.stream("POST", url, headers=headers, content=event.body) as response,
+            ):
+                if not response.is_success:
+                    raise NotificationError(f"answered {response.status_code}")
+        except (httpx.HTTPError, NotificationError) as error:
+            text = str(error) if isinstance(error, NotificationError) else repr(error)
+            reason = f"the sink of rule {alert.rule_id}: {text}"
+            raise self._outages.failed([url], reason) from error
         finally:
             self._slots.release()
-        if not 200 <= status < 300:
-            reason = f"the sink of rule {alert.rule_id} answered {status}"
-            raise self._budget.failed(event.id, [url], reason)
-        self._budget.accepted(event.id, [url])
         metrics.ALERTS_DELIVERED.inc()
 
     def _check(self, url: str) -> None:

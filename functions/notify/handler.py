@@ -27,7 +27,7 @@ from shared.alerts.notifications import (
     at_once,
     chosen,
 )
-from shared.alerts.retry_budget import RetryBudget
+from shared.alerts.outages import Outages
 from shared.alerts.rule import Rule
 from shared.errors import PermanentError, TransientError
 from shared.runtime import metrics
@@ -43,15 +43,15 @@ class Notify:
     claims: Claims
     targets: Sequence[Target]
     patience_s: float = PATIENCE_S
-    budget: RetryBudget = field(default_factory=RetryBudget)
+    outages: Outages = field(default_factory=Outages)
     _testing: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, event: Event) -> Outcome:
         """Notify the targets that lack this alert, or test them.
 
         Raises TransientError if one of them does not accept it now; the others are not called
-        again. PermanentError: one has been away for long and enough alerts are retried, or the rule
-        names an unknown target; the others have the alert.
+        again. PermanentError: it has been away for long, or the rule names an unknown target; the
+        others have the alert.
         """
         if event.type == events.ALERT_TEST:
             return self._test(event)
@@ -79,7 +79,8 @@ class Notify:
 
         def send(target: Target) -> None:
             try:
-                target.send(title, body)
+                with self.outages.call(target.name):
+                    target.send(title, body)
             except NotificationError:
                 not_sent(target)
                 raise
@@ -88,11 +89,9 @@ class Notify:
 
         own_targets = [each for each in targets if each.digest in claimed]
         failed = at_once(own_targets, send, self.patience_s, not_sent)
-        names = [each.name for each in own_targets]
-        self.budget.accepted(event_id, [each for each in names if each not in failed])
         reasons = failed | {each.name: "is being sent" for each in targets if each.digest in busy}
         if failed:
-            raise self.budget.failed(event_id, failed, _listed(reasons))
+            raise self.outages.failed(failed, _listed(reasons))
         if reasons:
             raise TransientError(_listed(reasons))
 

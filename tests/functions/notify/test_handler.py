@@ -16,7 +16,7 @@ from functions.notify.handler import Notify
 from shared.adapter.event import Event
 from shared.alerts.event import as_event_json
 from shared.alerts.notifications import NotificationError, Target, parse_targets
-from shared.alerts.retry_budget import GRACE_S, MOST_RETRIED, RetryBudget
+from shared.alerts.outages import GRACE_S, Outages
 from shared.alerts.rule import Rule
 from shared.errors import PermanentError, TransientError
 from shared.stores.postgres import Postgres
@@ -101,25 +101,59 @@ def test_an_unreachable_target_is_retried(messenger: Messenger, postgres: Postgr
     assert deliveries(postgres) == []
 
 
-def test_a_service_that_is_away_holds_few_slots(messenger: Messenger, postgres: Postgres) -> None:
-    """In a long outage few alerts are retried; the others become dead letters, sent elsewhere."""
+def test_a_service_that_is_away_holds_no_slots(messenger: Messenger, postgres: Postgres) -> None:
+    """In a long outage alerts are dead letters, sent elsewhere; replayed ones reach it once."""
     other = Messenger()
     now_s = 0.0
     targets = parse_targets(f"{other.url()} {messenger.url()}")
-    handler = Notify(Claims(postgres), targets, budget=RetryBudget(lambda: now_s))
+    handler = Notify(Claims(postgres), targets, outages=Outages(lambda: now_s))
     messenger.status = 503
     with pytest.raises(TransientError, match="json #2"):
         handler(alert("first"))
     now_s = GRACE_S
-    for number in range(MOST_RETRIED + 1):
-        error = TransientError if number < MOST_RETRIED else PermanentError
-        with pytest.raises(error, match="json #2"):
-            handler(alert(f"later {number}"))
-    assert len(other.taken) == MOST_RETRIED + 2
+    for id_ in ("later", "first"):
+        with pytest.raises(PermanentError, match="json #2: .*; away for"):
+            handler(alert(id_))
+    assert len(other.taken) == 2
     messenger.status = 200
-    handler(alert(f"later {MOST_RETRIED}"))
-    assert (len(other.taken), len(messenger.taken)) == (MOST_RETRIED + 2, 1)
+    for id_ in ("later", "first", "first"):
+        handler(alert(id_))
+    assert (len(other.taken), len(messenger.taken)) == (2, 2)
     other.close()
+
+
+def test_a_slow_service_is_not_away(messenger: Messenger, postgres: Postgres) -> None:
+    """A service that accepts an alert after our patience ended is not away."""
+    now_s = 0.0
+    targets = parse_targets(messenger.url())
+    handler = Notify(Claims(postgres), targets, 0.1, Outages(lambda: now_s))
+    for now_s in (0.0, GRACE_S):
+        messenger.holds.set()
+        with pytest.raises(TransientError, match="no answer within"):
+            handler(alert(str(now_s)))
+        messenger.holds.clear()
+        eventually(lambda: deliveries(postgres), all)
+
+
+def test_a_hanging_service_takes_one_worker(messenger: Messenger, postgres: Postgres) -> None:
+    """In a long outage one alert at a time waits for a service; the others do not call it."""
+    now_s = 0.0
+    targets = parse_targets(messenger.url())
+    handler = Notify(Claims(postgres), targets, 0.1, Outages(lambda: now_s))
+    messenger.status = 503
+    with pytest.raises(TransientError, match="503"):
+        handler(alert("first"))
+    now_s = GRACE_S
+    messenger.status = 200
+    messenger.holds.set()
+    for number in range(3):
+        with pytest.raises(PermanentError, match="is away" if number else "no answer within"):
+            handler(alert(str(number)))
+    assert deliveries(postgres) == [False]
+    messenger.holds.clear()
+    eventually(lambda: deliveries(postgres), all)
+    handler(alert("later"))
+    assert len(messenger.taken) == 2
 
 
 def test_a_slow_service_delays_no_other(messenger: Messenger, postgres: Postgres) -> None:
