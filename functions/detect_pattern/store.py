@@ -11,9 +11,9 @@ from functions.detect_pattern.group_commit import GroupCommit
 from shared.errors import TransientError
 from shared.market.shards import shard_of
 from shared.realtime.pattern_series import (
+    SHARDS_KEY,
     Name,
     adopt,
-    adopted,
     due_key,
     end_unused,
     listed_key,
@@ -80,15 +80,12 @@ class Store:
     def adopt(self) -> None:
         """Delete series of another number of shards, once: who starts last decides.
 
-        A replica that started earlier with another number raises TransientError from then on: what
-        it wrote would stay behind in shards that nobody reads.
+        From then on a replica that started earlier with another number raises TransientError when
+        it writes: what it wrote would stay behind in shards that nobody reads.
         """
-        number = adopted(self._client) if self._is_adopted else None
-        if number is None:
+        if not self._is_adopted:
             adopt(self._client, self._shards)
             self._is_adopted = True
-        elif number != self._shards:
-            raise TransientError(f"a replica with SHARDS={number} has taken the series over")
 
     def read(self, names: Iterable[Name]) -> dict[Name, Read]:
         """Read series."""
@@ -108,8 +105,8 @@ class Store:
         by_name = {each.name: each for each in replacements}
 
         def write(pipe: Any, shard: int, shard_names: Sequence[Name]) -> None:
-            keys = [due_key(shard), used_key(shard)]
-            arguments: list[bytes | str] = [str(now_ms)]
+            keys = [SHARDS_KEY, due_key(shard), used_key(shard)]
+            arguments: list[bytes | str] = [str(self._shards), str(now_ms)]
             for name in shard_names:
                 each = by_name[name]
                 keys.append(series_key(shard, name))
@@ -123,7 +120,10 @@ class Store:
 
         written: dict[Name, bool] = {}
         for shard_names, answers in self._by_shard(by_name, write):
-            written |= zip(shard_names, map(bool, cast(list[int], answers)), strict=True)
+            if not isinstance(answers, list):
+                self._check(cast(bytes | None, answers))
+                answers = [0] * len(shard_names)
+            written |= zip(shard_names, map(bool, answers), strict=True)
         return written
 
     def due(self, now_ms: int, longest_ms: int, limit: int) -> list[Name]:
@@ -148,8 +148,9 @@ class Store:
     def unloaded_shards(self, now_ms: int, longest_ms: int) -> list[int]:
         """Return the shards to list from storage: new, lost, or due for a repeat, as in `due`."""
         with translated():
-            keys = [listed_key(shard) for shard in range(self._shards)]
-            again_ms = cast(list[bytes | None], self._client.mget(keys))
+            keys = [SHARDS_KEY, *map(listed_key, range(self._shards))]
+            number, *again_ms = cast(list[bytes | None], self._client.mget(keys))
+        self._check(number)
         return [
             shard
             for shard, again in enumerate(again_ms)
@@ -178,6 +179,13 @@ class Store:
     def end_unused(self, until_ms: int) -> int:
         """Delete a batch of series not written since `until_ms`; return how many."""
         return end_unused(self._client, self._shards, until_ms)
+
+    def _check(self, number: bytes | None) -> None:
+        """Raise TransientError for another number of shards; without one, Redis lost its data."""
+        if number is None:
+            adopt(self._client, self._shards)
+        elif int(number) != self._shards:
+            raise TransientError(f"a replica with other SHARDS ({int(number)}) has the series")
 
     def _by_shard(
         self, names: Iterable[Name], command: Any

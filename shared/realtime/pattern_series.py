@@ -28,8 +28,8 @@ end
 return ended
 """
 _AT_ONCE: Final = 500
-_SHARDS: Final = "patterns:shards"
-"""Key of the number of shards that the series are divided among."""
+SHARDS_KEY: Final = "patterns:shards"
+"""Key of the number of shards that the series are divided among; 0 while they are deleted."""
 _ADOPTING: Final = "patterns:adopting"
 """Key of a lock: none is to delete what another replica has begun anew."""
 
@@ -66,28 +66,22 @@ def name_of(member: bytes) -> Name:
     return instrument, timeframe
 
 
-def adopted(client: redis.Redis) -> int | None:
-    """Return the number of shards that the series are divided among. Raises TransientError."""
-    with translated():
-        number = cast(bytes | None, client.get(_SHARDS))
-    return None if number is None else int(number)
-
-
 def adopt(client: redis.Redis, shards: int) -> None:
     """Delete the series if they were divided among another number of shards: they are stale.
 
     They are loaded from storage again. Raises TransientError.
     """
     with translated(), client.lock(_ADOPTING, timeout=60):
-        if client.get(_SHARDS) == str(shards).encode():
+        if client.get(SHARDS_KEY) == str(shards).encode():
             return
+        client.set(SHARDS_KEY, 0)  # from here on former replicas write no more
         with client.pipeline(transaction=False) as pipe:
             for key in client.scan_iter(match=_key("*", "*"), count=1_000):
                 pipe.unlink(key)
                 if len(pipe) >= _AT_ONCE:
                     pipe.execute()
             pipe.execute()
-        client.set(_SHARDS, shards)
+        client.set(SHARDS_KEY, shards)
 
 
 def end_unused(client: redis.Redis, shards: int, until_ms: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from threading import Event as ThreadEvent
 from threading import Thread
 from typing import Any
@@ -13,10 +13,11 @@ import redis
 from functions.detect_pattern import handler
 from functions.detect_pattern.deliver import Delivery
 from functions.detect_pattern.handler import DetectPattern
+from functions.detect_pattern.store import Read
 from shared.adapter.event import Event
 from shared.errors import TransientError
 from shared.market.shards import shard_of
-from shared.realtime.pattern_series import adopt, due_key, end_instrument
+from shared.realtime.pattern_series import Name, adopt, due_key, end_instrument
 from shared.runtime import metrics
 from shared.wire import events
 from shared.wire.candle import Candle
@@ -106,13 +107,43 @@ def test_a_replica_of_the_former_shards_writes_no_more(valkey: redis.Redis, data
     handle = DetectPattern(
         former.steps, former.store, Delivery(former.steps.storage, frozenset()), None
     )
-    with pytest.raises(TransientError, match="SHARDS=2"):
+    with pytest.raises(TransientError, match=r"SHARDS \(2\)"):
         handle(Event("t", events.CLOCK, "", {}, b""))
-    with pytest.raises(TransientError, match="SHARDS=2"):
+    with pytest.raises(TransientError, match=r"SHARDS \(2\)"):
         handle(Event("c", events.CANDLES, "", {}, encode_batch([candle(9, 100)])))
     assert keys(house) == {f"{{{shard_of('A', 2)}}}:patterns:series:1m:A".encode()}
     former.postgres.close()
     house.postgres.close()
+
+
+def test_a_step_under_way_while_the_shards_change_writes_nothing(
+    valkey: redis.Redis, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A former replica that has read its series before the change, and writes after, is refused."""
+    former = House(valkey, database, shards=7)
+    read = former.store.read
+
+    def then_another_starts(names: Iterable[Name]) -> dict[Name, Read]:
+        found = read(names)
+        adopt(valkey, 2)
+        return found
+
+    monkeypatch.setattr(former.store, "read", then_another_starts)
+    with pytest.raises(TransientError, match=r"SHARDS \(2\)"):
+        former.receive(FALLING)
+    assert valkey.keys("*}:patterns:*") == []
+    former.postgres.close()
+
+
+def test_a_redis_that_lost_all_is_adopted_again(house: House) -> None:
+    """After Redis lost its data a step writes, and a replica of other shards still takes over."""
+    house.client.flushdb()
+    house.deliver(house.receive(FALLING))
+    assert keys(house) == {b"{0}:patterns:series:1m:A"}
+    adopt(house.client, 2)
+    assert keys(house) == set()
+    with pytest.raises(TransientError):
+        house.receive(RISING)
 
 
 def test_replicas_that_start_at_once_delete_nothing_that_one_of_them_began(
