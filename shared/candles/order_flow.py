@@ -204,15 +204,14 @@ def value_area(levels: Mapping[Decimal, Volumes], share: Decimal) -> ValueArea |
     )
     low = high = poc
     covered = volumes[poc]
-    while covered < target:
-        below = volumes[low - 1] if low else Decimal(-1)
-        above = volumes[high + 1] if high + 1 < len(prices) else Decimal(-1)
-        if above >= below:
+    last = len(prices) - 1
+    while covered < target and (low or high < last):
+        if not low or (high < last and volumes[high + 1] >= volumes[low - 1]):
             high += 1
-            covered = EXACT.add(covered, above)
+            covered = EXACT.add(covered, volumes[high])
         else:
             low -= 1
-            covered = EXACT.add(covered, below)
+            covered = EXACT.add(covered, volumes[low])
     return ValueArea(prices[poc], prices[low], prices[high])
 
 

@@ -156,7 +156,8 @@ def _of_ticks(
     chosen = candles if symbol is None or len(candles) == 1 else {symbol: candles.get(symbol, [])}
     rows = next(iter(chosen.values()), [])
     if not rows:
-        raise CliError(f"{path} has no ticks{f' of {symbol}' if symbol else ''}")
+        none = f"{path} has no ticks{f' of {symbol}' if symbol else ''}"
+        raise CliError("; ".join([none, *notes]))
     return rows, notes
 
 

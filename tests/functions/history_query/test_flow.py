@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 
 from shared.market.calendar_timeframes import timeframe_of
+from shared.market.decimals import EXACT
+from shared.wire.instrument_table import Entries, Entry
+from shared.wire.ticks import TEXT_ID, Ticks
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import Tick, columns, generated, trades
 
@@ -150,3 +155,39 @@ def test_an_invalid_profile_is_refused(house: House) -> None:
     empty = house.get(PROFILE, **{"from": "0", "to": "1000000000"}).json()
     assert (empty["v"], empty["poc"], empty["levels"]) == ("0", None, [])
     assert house.get("/api/profile/NONE").status_code == 404
+
+
+WIDE = Decimal("9.500000000000000001")
+
+
+def wide_ticks(count: int) -> Ticks:
+    """Trades of one second with 18 decimals: sizes beyond an int64, prices from 1e-18 to 1e22."""
+    narrow = [tick for tick in generated(3, count, gap_us=1_000) if tick.kind != TEXT_ID]
+    ticks = columns([each._replace(source="u", price_scale=2) for each in narrow], "A/B")
+    n = len(ticks)
+    price = [10 ** (18 + row % 23) * (row % 41 > 0) + row + 1 for row in range(n)]
+    return replace(
+        ticks,
+        entries=Entries.of(Entry("A/B", 18, 18, n)),
+        price=np.array(price, dtype=object),
+        size=np.array([int(WIDE.scaleb(18))] * n, dtype=object),
+    )
+
+
+def test_a_profile_of_18_decimals(house: House) -> None:
+    """A profile of sizes beyond an int64 and prices far apart is exact, whatever its step."""
+    house.take(wide_ticks(3_000))
+    for step in ("", "0.000000000000000000000001", "1000000", "9" * 24):
+        profile = house.get(PROFILE, **{"from": "0"}, **({"step": step} if step else {})).json()
+        unit = Decimal(step or "1e-18")
+        assert not any(EXACT.remainder(Decimal(each["p"]), unit) for each in profile["levels"])
+        assert sum(Decimal(each["v"]) for each in profile["levels"]) == WIDE * profile["n"]
+    assert len(profile["levels"]) == 1
+
+
+def test_a_profile_of_too_many_prices_is_refused(house: House) -> None:
+    """Beyond 10,000 prices a step is asked for, and with a larger one there are fewer."""
+    house.take(wide_ticks(14_000))
+    refused = house.get(PROFILE, **{"from": "0"})
+    assert (refused.status_code, refused.json()["detail"].partition(":")[0]) == (400, "step")
+    assert len(house.get(PROFILE, **{"from": "0", "step": "1"}).json()["levels"]) < 1_000

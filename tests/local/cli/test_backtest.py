@@ -58,6 +58,8 @@ def test_invalid_arguments_are_one_line(tmp_path: Path) -> None:
     """An invalid file, symbol, pattern or address is an error of one line."""
     two = tmp_path / "two.csv"
     two.write_text("A,1,1,1700000000000\nB,2,1,1700000000000\n")
+    bad = tmp_path / "bad.csv"
+    bad.write_text("symbol,price,size,time\nA,x,1,1700000000000\nA,x,2,1700000000000\n")
     candles = tmp_path / "candles.csv"
     candles.write_text("time,open,high,low,close\n1700000000,1,1,1,1\n")
     strange = tmp_path / "strange.csv"
@@ -69,6 +71,7 @@ def test_invalid_arguments_are_one_line(tmp_path: Path) -> None:
         ((strange, "--symbol", "A"), "cannot tell which column is which"),
         ((two,), "holds A, B: choose one with --symbol"),
         ((two, "--symbol", "C"), "has no ticks of C"),
+        ((bad,), "has no ticks; 2 rows are no trades: PRICE 'x' is no decimal number"),
         ((two, "--symbol", "A", "--timeframe", "1x"), "--timeframe"),
         ((candles, "--patterns", "saucer"), "there is no pattern 'saucer'"),
         ((candles, "--plot", "x.gif"), "a plot ends in .png"),

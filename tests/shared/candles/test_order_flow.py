@@ -129,3 +129,13 @@ def test_the_value_area_grows_from_the_point_of_control(
 def test_without_volume_there_is_no_value_area() -> None:
     """Trades of size 0 have prices and no value area."""
     assert value_area({Decimal(1): Volumes()}, Decimal("0.7")) is None
+
+
+@given(st.lists(st.integers(-9, 9), min_size=1, max_size=6))
+@example([-9])
+def test_a_value_area_ends_whatever_the_volumes(volumes: list[int]) -> None:
+    """Volumes below zero, which no trade has, give an area within the prices."""
+    levels = {Decimal(n): Volumes(Decimal(volume)) for n, volume in enumerate(volumes)}
+    area = value_area(levels, Decimal(1))
+    assert (area is None) == (sum(volumes) == 0)
+    assert area is None or area.low <= area.poc <= area.high <= len(volumes)
