@@ -57,9 +57,7 @@ class Outages:
                 if accepted:
                     self._failures.pop(destination, None)
 
-    def failed(
-        self, destinations: Collection[str], reason: str
-    ) -> TransientError | PermanentError:
+    def failed(self, destinations: Collection[str], reason: str) -> TransientError | PermanentError:
         """Return the error of an alert that some destinations did not accept."""
         now = self._clock()
         with self._lock:

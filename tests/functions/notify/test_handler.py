@@ -112,7 +112,7 @@ def test_a_service_that_is_away_holds_no_slots(messenger: Messenger, postgres: P
         handler(alert("first"))
     now_s = GRACE_S
     for id_ in ("later", "first"):
-        with pytest.raises(PermanentError, match="json #2: .*; away for"):
+        with pytest.raises(PermanentError, match=r"json #2: .*; away for"):
             handler(alert(id_))
     assert len(other.taken) == 2
     messenger.status = 200
