@@ -52,9 +52,10 @@ def records_of(ticks: Ticks, starts: Rows) -> Records:
         wide = _sums(ticks, starts, data)
     else:
         wide = np.arange(len(starts))
-    for group in wide.tolist():
+    of_group = np.zeros((len(starts), len(prices)), dtype=prices.dtype)
+    of_group[groups] = prices.T
+    for group, four in zip(wide.tolist(), of_group[wide].tolist(), strict=True):
         run = slice(int(starts[group]), int(starts[group]) + int(data["count"][group]))
-        four = prices.T[groups == group].ravel().tolist() or [0, 0, 0, 0]
         records.set_numbers(group, (*four, *_exact_sums(ticks, run)))
     return records
 

@@ -63,7 +63,8 @@ def candidates(
         end_us = timeframes[block.timeframe].next_us(block.start_us)
         if lowest_us < end_us <= highest_us:
             passed = (moved.limit_us < end_us) & (end_us <= limit_us)
-            found[block].append(moved.gids[passed])
+            if passed.any():
+                found[block].append(moved.gids[passed])
     earlier = ((first_us < moved.first_us) & (moved.first_us < 2**63 - 1)).nonzero()[0]
     for row in earlier.tolist():
         for time_us in (int(moved.first_us[row]), int(first_us[row])):

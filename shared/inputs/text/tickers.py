@@ -2,8 +2,7 @@
 
 Regular messages (known fields in order of their numbers, as every protobuf writer emits) with
 prices of at most 15 digits are parsed here; every other message, and all of a small batch, go to
-`ticker.py`. Both agree
-where both apply (property test).
+`ticker.py`. Both agree where both apply (property test).
 """
 
 from __future__ import annotations

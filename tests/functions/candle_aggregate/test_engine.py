@@ -8,14 +8,17 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import redis
 
 from functions.candle_aggregate.session import Session
+from functions.candle_aggregate.steps.latest import Moved
+from functions.candle_aggregate.steps.levels import candidates
 from functions.candle_aggregate.steps.step import TickEvent
 from functions.candle_aggregate.steps.store import Lease, Store
 from shared.market.shards import shard_of
-from shared.realtime.keys import Keys
+from shared.realtime.keys import Block, Keys
 from shared.wire.candle import Candle, CandleKey
 from tests.functions.candle_aggregate.replicas import (
     MINUTE,
@@ -196,3 +199,14 @@ def test_a_repeated_event_leaves_no_lease_behind(
     while valkey.exists(lease):
         assert time.monotonic() < end_s
         time.sleep(0.01)
+
+
+def test_a_step_looks_at_no_block_whose_end_no_limit_passes() -> None:
+    """One instrument's limit stays before the end of the minute, and the other's was past it."""
+    before_us, limit_us = (np.array(each) * MINUTE for each in ([0, 2], [0, 3]))
+    moved = Moved(np.array([0, 1]), before_us, before_us)
+    block = Block(RULES.base.name, 0)
+    assert not any(candidates(RULES.ladder, {block}, moved, limit_us, before_us).values())
+    limit_us = limit_us + MINUTE
+    (((found, gids),), _) = candidates(RULES.ladder, {block}, moved, limit_us, before_us).values()
+    assert (found, gids.tolist()) == (block, [0])

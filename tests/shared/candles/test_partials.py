@@ -170,3 +170,14 @@ def test_a_redelivery_in_other_batches_changes_nothing(some: list[Ticks], random
     begins = np.flatnonzero(np.append(True, np.diff(start_us[order]) != 0))
     merged = fold(concatenated([each.records for each in found]).at(order), begins)
     assert candles(start_us[order][begins].tolist(), merged) == definition(some)
+
+
+def test_many_wide_groups_have_their_own_prices() -> None:
+    """Each of many minutes whose prices exceed 64 bits has its own, and none where none counts."""
+    rows = [
+        Print(n * MINUTE // 2, None, n, 10**30 - n * (-1) ** n, n, n % 3, n % 7 < 3)
+        for n in range(2_000)
+    ]
+    ticks = as_ticks("udp-1", rows, 2, 3, wide=True)
+    found = partials(ticks, MINUTE)
+    assert candles(found.start_us.tolist(), found.records) == definition([ticks])
