@@ -240,7 +240,12 @@ class Engine:
 
     def _cycle(self) -> bool:
         """Do what can be done with the shards that are held; tell whether that was anything."""
-        self._leases.gather(set().union(*(work.left for work in self._active)))
+        requested = set[int]().union(*(work.left for work in self._active))
+        if self._leases.made:
+            with self._wake:
+                waiting = [work.left for work in self._waiting]
+            self._leases.return_made(requested.union(*waiting))
+        self._leases.gather(requested)
         now_us = self.clock()
         self._skip_recorded(now_us)
         progressed = False

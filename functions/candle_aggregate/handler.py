@@ -54,7 +54,7 @@ class Aggregate:
         """Apply an event. Raises PermanentError for what the stage does not take."""
         loop = asyncio.get_running_loop()
         if event.type == events.TICKS:
-            if len(event.body) <= DECODE_HERE_BYTES:
+            if 0 <= event.data_bytes() <= DECODE_HERE_BYTES:
                 ticks = Ticks.decode(event.data())
             else:
                 ticks = await loop.run_in_executor(

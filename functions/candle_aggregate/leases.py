@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Set
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -72,7 +72,6 @@ class Leases:
         now_s = time.monotonic()
         if is_due := now_s >= self._ask_at_s:
             self._ask_at_s = now_s + ASK_AGAIN_S
-        self._return_made(self.made - requested)
         requested = requested | self._refused if is_due else requested - self._refused
         requested -= self.held.keys() | self.making | self._missing
         if len(self.making) < MAKERS and self._missing:
@@ -154,12 +153,13 @@ class Leases:
         """Give all leases back, and wait for none."""
         self._release(self.held.keys() | self._refused)
         self.held, self._refused = {}, set()
-        self._return_made(set(self.made))
+        self.return_made(set())
 
-    def _return_made(self, shards: set[int]) -> None:
+    def return_made(self, wanted: Set[int]) -> None:
         """Give back the leases of states that were made, and that nothing waits for any more."""
-        self._release(shards)
-        self.made -= shards
+        unwanted = self.made - wanted
+        self._release(unwanted)
+        self.made -= unwanted
 
     def _release(self, shards: Collection[int]) -> None:
         if shards:

@@ -114,6 +114,47 @@ def test_the_lease_of_a_made_state_is_returned_when_nothing_waits_for_it(
     replica.engine.close()
 
 
+def test_the_lease_of_a_made_state_is_kept_for_work_that_waits(
+    valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event that wants the shard is queued behind one that wants another shard."""
+    goes_on, cycles = threading.Event(), threading.Semaphore(0)
+
+    def make(self: NoStorage, maker: Engine, lease: Lease) -> Outcome:
+        goes_on.wait(60)
+        return made(self, maker, lease)
+
+    def gather(self: leases.Leases, requested: set[int]) -> None:
+        gathered(self, requested)
+        if goes_on.is_set() and not self.making:
+            cycles.release()
+
+    made, gathered = NoStorage.make, leases.Leases.gather
+    monkeypatch.setattr(NoStorage, "make", make)
+    monkeypatch.setattr(leases.Leases, "gather", gather)
+    monkeypatch.setattr(engine, "GROUP_TICKS", 0)  # an event waits while there is another
+    monkeypatch.setattr(engine, "WAIT_S", 60.0)
+    first, second = (shard_of(name, RULES.shards) for name in "AB")
+    third, replica = Store(valkey, "third"), Replica(valkey, "a")
+    assert third.acquire([first], {})
+    valkey.persist(Keys(first).lease)
+    blocked = replica.engine.submit(replica.event("e0", as_ticks([trade(0, 1, 100)])))
+    monkeypatch.setattr(engine, "WAIT_S", 0.0)
+    replica.engine.begin([second])
+    eventually(lambda: replica.engine._leases.making)
+    monkeypatch.setattr(engine, "WAIT_S", 60.0)
+    queued = replica.engine.submit(replica.event("e1", as_ticks([trade(0, 1, 100, name="B")])))
+    goes_on.set()
+    eventually(lambda: not replica.engine._leases.making)
+    valkey.persist(Keys(second).lease)
+    for _ in range(2):
+        cycles.acquire()
+    assert not third.acquire([second], {})
+    third.release([first])
+    assert not any(each.result(60).repeated for each in (blocked, queued))
+    replica.engine.close()
+
+
 def test_only_a_replica_alone_keeps_its_leases_for_long(
     valkey: redis.Redis, replica: Replica, other: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
