@@ -216,11 +216,12 @@ class Session:
         return self._store.scored(self._keys.applied, since_us // 1000, until_us // 1000, limit)
 
     def record(self, event_ids: Sequence[str]) -> None:
-        """Let markers expire: Postgres has recorded their events."""
-        recorded_ms = self.revision() // 1000  # no earlier than their receipt by a former clock
-        for event_id in event_ids:
-            self.changes.add("ZREM", self._keys.applied, [event_id])
-            self.changes.add("ZADD", self._keys.recorded, [recorded_ms, event_id])
+        """Set markers that expire: Postgres has recorded their events."""
+        if event_ids:
+            recorded_ms = self.revision() // 1000  # no earlier than their receipt by a former clock
+            pairs = [part for event_id in event_ids for part in (recorded_ms, event_id)]
+            self.changes.add("ZREM", self._keys.applied, event_ids)
+            self.changes.add("ZADD", self._keys.recorded, pairs)
 
     def forget_recorded(self, before_ms: int) -> None:
         """Delete the markers recorded by then."""
@@ -255,7 +256,7 @@ class Session:
         """Make the state valid, under a new lineage, at the commit."""
         ladder, shards = self.rules.made_for
         head: list[str | int | bytes] = ["lineage", lineage, "ladder", ladder, "shards", shards]
-        self.changes.add("HSET", self._keys.head, [*head, "began_us", self.revision()])
+        self.changes.add("HSET", self._keys.head, [*head, "began_us", self.now_us])
 
     def commit(self, *, release: bool = True) -> None:
         """Write the collected changes. Raises TransientError if the lease was lost.

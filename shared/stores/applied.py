@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from psycopg import Connection
+from psycopg import Connection, sql
 from psycopg.rows import class_row
 
 from shared.market.bounds import EARLIEST_US, LATEST_US
 from shared.stores.partitions import OLD, open_days
+from shared.stores.segment_ranges import BETWEEN, bounds
 
 
 class Stored(NamedTuple):
@@ -33,6 +34,11 @@ _NOT_AGGREGATED: Final = """
         AND stored_at < timestamptz 'epoch' + %s * interval '1 microsecond'
     ORDER BY stored_at, event_id LIMIT %s
 """
+_AGGREGATED_BETWEEN: Final = sql.SQL("""
+    SELECT DISTINCT id FROM tick_segments, unnest(event_ids) AS id
+    WHERE {} AND (shards <> %(shards)s OR %(shard)s BETWEEN first_shard AND last_shard)
+        AND NOT EXISTS (SELECT FROM unaggregated WHERE shard = %(shard)s AND event_id = id)
+""").format(sql.SQL(BETWEEN))
 
 
 def claim(connection: Connection, event_ids: Sequence[str], commit_id: int) -> set[str]:
@@ -92,6 +98,17 @@ def aggregated(
     for event_id, shard in rows:
         by_event[event_id].discard(shard)
     return by_event
+
+
+def aggregated_between(
+    connection: Connection, shard: int, shards: int, from_us: int, to_us: int
+) -> list[str]:
+    """Return the events marked aggregated that have ticks of a shard in [from_us, to_us).
+
+    Events of other shards, and of times near it, may be among them.
+    """
+    parameters = {**bounds(from_us, to_us), "shard": shard, "shards": shards}
+    return [row[0] for row in connection.execute(_AGGREGATED_BETWEEN, parameters).fetchall()]
 
 
 def reshard(connection: Connection, shards: int) -> None:

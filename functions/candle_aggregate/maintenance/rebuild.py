@@ -34,7 +34,7 @@ from shared.market.timeframes import Timeframe
 from shared.reading.recompute import recomputed
 from shared.reading.stored_candles import folded, stored_candles
 from shared.realtime.keys import Block
-from shared.stores.applied import Stored, not_aggregated
+from shared.stores.applied import Stored, aggregated_between, not_aggregated
 from shared.stores.postgres import Postgres
 from shared.stores.segments import ticks_of_shard_events
 from shared.wire.candle_columns import CandleColumns
@@ -116,6 +116,10 @@ def rebuild(session: Session, postgres: Postgres, cold: Cold = NO_LAKE) -> None:
         making.put(rules.base, base)
         making.put_folds(base)
         session.mark([event.event_id for event in plan.events], session.now_us // 1000)
+        # Their time of receipt may be later than the state's, by a clock that was set back since.
+        session.record(
+            aggregated_between(connection, shard, rules.shards, plan.from_us, plan.to_us)
+        )
     session.begin(lineage)
     session.commit(release=False)
     session.lease.lineage = lineage

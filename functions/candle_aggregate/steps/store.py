@@ -42,7 +42,7 @@ class Lease:
 
     `lineage` is empty where there is no state. `blocks`: every block and its open records.
     `made_for`: the ladder and the number of shards that the state was made for; `began_us`: the
-    clock of its revisions then. `evictions`: how often blocks have left it; `left`: how many
+    wall clock then. `evictions`: how often blocks have left it; `left`: how many
     records of instruments have.
     """
 

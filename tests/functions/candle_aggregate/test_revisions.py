@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import cast
+import pytest
 
-from shared.realtime.keys import Keys
 from tests.functions.candle_aggregate.trades import BEGIN_US, trade, trades
-from tests.functions.candle_aggregate.world import MINUTE, World, finish
+from tests.functions.candle_aggregate.world import MINUTE, NOW_US, World, finish
 
 
 def test_a_candle_published_before_redis_went_back_is_outranked(world: World) -> None:
@@ -42,17 +41,41 @@ def test_no_revision_is_used_twice_where_the_clock_goes_back_and_redis_is_lost(
     assert world.stored()["A", "1m", BEGIN_US]["trade_count"] == 5
 
 
-def test_a_state_made_after_the_clock_was_set_back_begins_after_what_was_before(
-    world: World,
+@pytest.mark.parametrize("later_s", [0, 3_601])
+def test_an_event_of_a_former_clock_counts_once_in_a_state_made_after(
+    world: World, later_s: int
 ) -> None:
-    """Postgres is asked about an event that was received by the former clock and comes again."""
-    world.ship(trades(0, 3))
-    before_us = world.now_us
+    """It comes again: while its receipt is still to come, and when the clock is there again.
+
+    It was recorded, and a tick that came late for its candle was not: so its ticks were read.
+    """
+    recorded = world.ship([trade(second, None, 100, sequence=second) for second in range(1, 9)])
+    world.ship(trades(9, 1))
+    world.step(60)
+    for _ in range(2):  # closed, then recorded
+        assert world.tick_clock()
+        world.deliver_all()
+    assert recorded not in world.not_aggregated(world.shard_of("A"))
+    world.ship([trade(9, None, 200)])
     world.step(-3_600)
     world.client.flushdb()
-    assert world.apply(world.send(trades(9, 1)))
-    began_us = world.client.hget(Keys(world.shard_of("A")).head, "began_us")
-    assert int(cast(bytes, began_us)) > before_us
+    world.ship(trades(10, 1))
+    world.step(later_s)
+    assert world.apply(recorded)
+    assert world.live()["A", "1m", BEGIN_US].trade_count == 9
+    finish(world)
+
+
+def test_postgres_is_not_asked_about_what_came_after_a_state_was_made(world: World) -> None:
+    """Neither where the clock had been set back before: such events are applied without it."""
+    world.ship(trades(0, 3))
+    world.step(-3_600)
+    world.client.flushdb()
+    late_us = world.now_us - NOW_US
+    world.ship([trade(60, None, 100, received=late_us)])
+    world.postgres.close()
+    row = trade(61, None, 100, received=world.now_us - NOW_US)
+    assert world.apply(world.send([row]))
 
 
 def test_what_a_step_changes_outranks_all_before_it_also_where_the_clock_goes_back(
