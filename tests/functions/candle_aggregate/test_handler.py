@@ -13,7 +13,7 @@ from tests.functions.candle_aggregate.world import World
 
 
 def test_a_large_event_that_compresses_well_is_decoded_beside_the_event_loop(world: World) -> None:
-    """Its size is that of its data, so that nothing else waits while it is decoded."""
+    """Nothing else waits while it is decoded: the size of its data decides, not of its body."""
     handler = Aggregate(world.engine, world.storage)
 
     def deliver(event_id: str, count: int) -> Event:
