@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from cloudevents.conversion import from_http
 from cloudevents.exceptions import GenericException
-from cloudevents.http import from_http
+from cloudevents.http import CloudEvent
 
 from shared.wire import events
 from shared.wire.compression import SMALL, compress, decompress, unpacked_bytes
@@ -105,16 +106,20 @@ class NotACloudEventError(ValueError):
 
 
 def parse(headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Event:
-    """Read a CloudEvent in binary or structured mode. Empty attributes count as absent.
+    """Read a CloudEvent in binary or structured mode, which the content type decides.
 
-    `headers`: names in lower case.
+    Empty attributes count as absent, and nothing is made up: an event may have no time.
+    `headers`: names in lower case; of two with one name the first counts.
     """
-    texts = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+    texts = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(headers)}
     content_type = texts.get("content-type", "")
-    if content_type.startswith("application/cloudevents-batch"):
+    kind = content_type[:40].lower()
+    if kind.startswith("application/cloudevents-batch"):
         raise NotACloudEventError("batch mode is not carried by Knative Eventing; send one event")
     attributes = {n.removeprefix("ce-"): v for n, v in texts.items() if v and n.startswith("ce-")}
-    if attributes.get("specversion") != "1.0" or not attributes.keys() >= _REQUIRED:
+    if kind.startswith("application/cloudevents"):
+        attributes, body = _by_library({"content-type": content_type}, body)
+    elif attributes.get("specversion") != "1.0" or not attributes.keys() >= _REQUIRED:
         attributes, body = _by_library(texts, body)
     elif content_type:
         attributes["datacontenttype"] = content_type
@@ -130,17 +135,29 @@ def parse(headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Event:
 def _by_library(headers: Mapping[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
     """Return attributes and data of an event in structured mode. Raises NotACloudEventError."""
     try:
-        event: Any = from_http(headers, body, data_unmarshaller=_as_bytes)
+        event: Any = from_http(_AsSent, headers, body, _as_bytes)
     # The library fails on JSON that is not an object, or nested too deeply.
     except _NO_EVENT as error:
         # It may quote the input: of any length, and with unpaired surrogates.
         detail = str(error)[:_MAX_DETAIL].encode(errors="replace").decode()
         raise NotACloudEventError(f"no CloudEvent: {detail}") from error
     data = event.get_data()
+    attributes = {
+        name: text for name, value in event.get_attributes().items() if (text := str(value))
+    }
+    if missing := _REQUIRED - attributes.keys():
+        raise NotACloudEventError(f"no CloudEvent: {', '.join(sorted(missing))} missing or empty")
     return (
-        {name: text for name, value in event.get_attributes().items() if (text := str(value))},
+        attributes,
         data if isinstance(data, bytes) else b"" if data is None else str(data).encode(),
     )
+
+
+class _AsSent(CloudEvent):
+    """The library's event without the id and the time that it makes up."""
+
+    def __init__(self, attributes: Mapping[str, Any], data: Any = None) -> None:
+        self._attributes, self.data = {name.lower(): v for name, v in attributes.items()}, data
 
 
 def _as_bytes(data: Any) -> Any:
