@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from shared.adapter.app import Outcome
 from shared.adapter.event import OutgoingEvent
 from shared.inputs.outgoing import STAGE, tick_events
-from shared.realtime.leases import Watched
+from shared.realtime.leases import Selection, Watched
 from shared.wire.ticks import Ticks
 
 
@@ -29,17 +29,18 @@ class Screens:
         shards = {s for ticks, _ in self.sent if ticks for s in _shards(ticks)}
         if watched is None or not shards:
             return Outcome(outputs)
-        if watched.asks(shards):
-            return Outcome(outputs, lambda: Outcome(show=self._shown(watched)))
-        return Outcome(outputs, show=self._shown(watched))
+        selections = watched.cached(shards)
+        if selections is None:
+            return Outcome(outputs, lambda: Outcome(show=self._shown(watched.all_of(shards))))
+        return Outcome(outputs, show=self._shown(selections))
 
-    def _shown(self, watched: Watched) -> list[OutgoingEvent]:
+    def _shown(self, selections: Mapping[int, Selection]) -> list[OutgoingEvent]:
         """Return events of the watched ticks."""
         shown: list[OutgoingEvent] = []
         for name, (ticks, sent) in zip(("shown", "shown.wide"), self.sent, strict=True):
             if not ticks:
                 continue
-            selected = _selected(ticks, watched)
+            selected = _selected(ticks, selections)
             if selected is ticks:
                 ids = (f"{self.cause}/{STAGE}/{name}.{n}" for n in range(len(sent)))
                 shown += [replace(each, id=id_) for each, id_ in zip(sent, ids, strict=True)]
@@ -53,11 +54,9 @@ def _shards(ticks: Ticks) -> list[int]:
     return np.repeat(np.arange(ticks.shards), ticks.entries.shard_entries).tolist()
 
 
-def _selected(ticks: Ticks, watched: Watched) -> Ticks:
+def _selected(ticks: Ticks, selections: Mapping[int, Selection]) -> Ticks:
     """Return the rows of watched instruments. `ticks`: sorted by shard."""
-    shards = _shards(ticks)
-    selections = watched.all_of(set(shards))
-    named = zip(shards, ticks.names, strict=True)
+    named = zip(_shards(ticks), ticks.names, strict=True)
     is_watched = [selections[shard].selects(name) for shard, name in named]
     if all(is_watched):
         return ticks

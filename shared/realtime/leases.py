@@ -80,11 +80,13 @@ class Watched:
         """Return the watched names of a shard, as `all_of`."""
         return self.all_of((shard,))[shard]
 
-    def asks(self, shards: Iterable[int]) -> bool:
-        """Return whether `all_of` asks Redis now."""
-        now = self._clock()
-        is_fresh = now - self._read_s < READ_EACH_S and self._read.keys() >= set(shards)
-        return not is_fresh and now >= self._again_s
+    def cached(self, shards: Iterable[int]) -> dict[int, Selection] | None:
+        """Return the watched names of shards, as `all_of`; None if Redis must be read for them."""
+        now, requested, read = self._clock(), set(shards), self._read
+        is_fresh = now - self._read_s < READ_EACH_S and read.keys() >= requested
+        if not is_fresh and now >= self._again_s:
+            return None
+        return self._selections(requested, read, now)
 
     def all_of(self, shards: Iterable[int]) -> dict[int, Selection]:
         """Return the watched names of shards.
@@ -92,12 +94,18 @@ class Watched:
         While Redis is away, the last known for one lease. After a pause longer than that, in which
         nothing was to be shown, it is all names for one lease: new ones are not known.
         """
-        now, requested, read = self._clock(), set(shards), self._read
-        if self.asks(requested):
-            read = self._refresh(requested | read.keys(), now)
+        requested = set(shards)
+        if (cached := self.cached(requested)) is not None:
+            return cached
+        now = self._clock()
+        return self._selections(requested, self._refresh(requested | self._read.keys(), now), now)
+
+    def _selections(
+        self, shards: set[int], read: dict[int, Selection], now: float
+    ) -> dict[int, Selection]:
         if now - self._read_s >= LEASE_MS / 1000:
-            return dict.fromkeys(requested, NOBODY)
-        return {each: read.get(each, NOBODY) for each in requested}
+            return dict.fromkeys(shards, NOBODY)
+        return {each: read.get(each, NOBODY) for each in shards}
 
     def _refresh(self, shards: set[int], now: float) -> dict[int, Selection]:
         try:

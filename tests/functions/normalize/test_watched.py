@@ -10,7 +10,7 @@ from functions.normalize.handler import Normalize
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event, OutgoingEvent
 from shared.inputs.clock import ClockRule
-from shared.realtime.leases import ALL, Leases, Watched
+from shared.realtime.leases import ALL, READ_EACH_S, Leases, Watched, key
 from shared.stores.redis import connect
 from shared.wire import events
 from shared.wire.compression import decompress
@@ -71,6 +71,19 @@ def test_redis_is_asked_only_after_the_ticks_are_emitted(valkey: redis.Redis) ->
     second = normalized(valkey, watched)
     assert second.after_emit is None
     assert shown(second) == shown(first) == {"A": [150, 125]}
+
+
+def test_fresh_leases_serve_the_whole_event(valkey: redis.Redis) -> None:
+    """Leases that are fresh as an event begins serve all of it: Redis is not read meanwhile."""
+    Leases(valkey, SHARDS).renew(["A", "WIDE"], 1)
+    watched = Watched(valkey, lambda: 0.0)
+    watched.all_of(range(SHARDS))
+    valkey.delete(*map(key, range(SHARDS)))
+    times = iter([READ_EACH_S - 0.001])
+    watched._clock = lambda: next(times, READ_EACH_S)
+    outcome = normalized(valkey, watched)
+    assert outcome.after_emit is None
+    assert shown(outcome).keys() == {"A", "WIDE"}
 
 
 def test_without_redis_all_is_emitted() -> None:
