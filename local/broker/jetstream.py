@@ -41,7 +41,7 @@ class JetStream:
         self._on_lost = on_lost
         self._on_back = on_back
         self.failure = ""
-        """The newest failure of the connection, perhaps over."""
+        """The newest failure since it was last connected."""
         self.client = Client()
         self._publishing = self.client.jetstream(timeout=PUBLISH_SECONDS)
 
@@ -67,8 +67,9 @@ class JetStream:
             ping_interval=10,
             error_cb=self._note,
             disconnected_cb=self._on_lost,
-            reconnected_cb=self._on_back,
+            reconnected_cb=self._reconnected,
         )
+        self.failure = ""
 
     async def publish(self, subject: str, message_id: str, payload: bytes) -> bool:
         """Store one message; return whether the stream had this id within its window.
@@ -104,6 +105,10 @@ class JetStream:
             if self.client.is_connected:
                 await self.client.flush(timeout=1)
         await self.client.close()
+
+    async def _reconnected(self) -> None:
+        self.failure = ""
+        await self._on_back()
 
     async def _note(self, error: Exception) -> None:
         self.failure = str(error) or type(error).__name__

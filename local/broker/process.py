@@ -168,7 +168,7 @@ class BrokerProcess:
                     each.not_yet(f"JetStream: {error}")
                 await asyncio.sleep(RETRY_SECONDS)
             else:
-                self._subscribed = True
+                self._subscribed = times_lost == self._times_lost
                 return
 
     async def _deleted(self, advisory: Msg) -> None:
@@ -179,7 +179,8 @@ class BrokerProcess:
                 continue
             what = f"stream {stream}"
             if kind == "CONSUMER":
-                of = [t.key for t in self._eventing.triggers if consumer_name(t) in names]
+                triggers = [t for t in self._eventing.triggers if t.broker == key]
+                of = [t.key for t in triggers if consumer_name(t) in names]
                 if not of:
                     return  # an orphan
                 what = f"consumer {names[0]} of Trigger {of[0]}"
@@ -187,7 +188,7 @@ class BrokerProcess:
                 f"Broker {key}: somebody deleted {what}: what waited in it is not delivered; "
                 "it is made again"
             )
-            self._intakes[key].open = False
+            self._intakes[key].open = self._subscribed = False
             self._times_lost += 1
             self._is_back.set()
 
@@ -199,6 +200,7 @@ class BrokerProcess:
 
     async def _lost(self) -> None:
         self._times_lost += 1
+        self._subscribed = False
         for each in self._intakes.values():
             each.open = False
 

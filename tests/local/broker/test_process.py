@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import yaml
 from local.broker import __main__ as command
 from local.broker import process as broker_process
 from local.broker.channel import Channel
+from local.broker.jetstream import JetStream
 from local.broker.process import BrokerProcess
 from local.servers.ports import free_port
 from local.topology.eventing import load_eventing
@@ -66,6 +68,7 @@ def test_streams_are_created_by_one_task_at_a_time(
     running: list[str] = []
     runs: list[int] = []
     is_open: list[bool] = []
+    unready: list[str] = []
     begun, done_twice = asyncio.Event(), asyncio.Event()
     ensure_stream = Channel.ensure_stream
 
@@ -94,9 +97,42 @@ def test_streams_are_created_by_one_task_at_a_time(
         await done_twice.wait()
         await asyncio.sleep(0.2)
         is_open.append(process._intakes["twice/main"].open)
+        unready.append(process._why_unready())
+        await process._lost()
+        unready.append(process._why_unready())
         process._asked_to_stop.set()
         await task
 
     asyncio.run(run())
     assert runs == [1, 1]
     assert is_open == [True]
+    assert unready == ["", "not every trigger is subscribed yet"]
+
+
+@pytest.mark.processes
+def test_a_failure_of_nats_that_is_over_is_forgotten(tmp_path: Path) -> None:
+    """The reason why NATS is away is known until the broker is connected again."""
+    server = NatsServer(tmp_path)
+    away, back = asyncio.Event(), asyncio.Event()
+
+    async def note_away() -> None:
+        away.set()
+
+    async def note_back() -> None:
+        back.set()
+
+    async def test() -> None:
+        jetstream = JetStream(server.url, note_away, note_back)
+        await jetstream.connect()
+        server.stop(signal.SIGKILL)
+        async with asyncio.timeout(60):
+            await away.wait()
+            assert jetstream.failure
+            await asyncio.to_thread(server.start)
+            await back.wait()
+        assert jetstream.failure == ""
+        await jetstream.close()
+
+    server.start()
+    asyncio.run(test())
+    server.stop()

@@ -200,7 +200,7 @@ def test_what_somebody_deletes_is_made_again(
 def test_the_broker_waits_for_nats(
     start_broker: StartBroker, subscriber: Subscriber, own_nats: NatsServer
 ) -> None:
-    """A broker without NATS is live, not ready, answers 500, and becomes ready with NATS.
+    """A broker without NATS is live, not ready, answers 500, and is ready with NATS.
 
     Until then the lag of its Triggers is unknown, and not 0.
     """
@@ -217,6 +217,10 @@ def test_the_broker_waits_for_nats(
     run.send("early/main", "early-1", type="work")
     subscriber.wait_for("early-1")
     eventually(lambda: run.stats()["triggers"]["early/work"]["lag"] == 0)
+    own_nats.stop(signal.SIGKILL)
+    eventually(lambda: status(f"{run.url}/readyz") == 503)
+    own_nats.start()
+    eventually(lambda: status(f"{run.url}/readyz") == 200)
 
 
 def test_sigterm_ends_a_broker_without_nats(
@@ -279,6 +283,21 @@ def test_the_consumer_of_a_removed_trigger_is_deleted(
     run.start()
     assert "drain" in run.warned("1 events waited", "orphan/gone")
     assert list(run.stats()["triggers"]) == ["orphan/kept"]
+
+
+def test_a_trigger_moves_to_another_broker(
+    start_broker: StartBroker, subscriber: Subscriber
+) -> None:
+    """A Trigger that moved to another Broker gets its events, and nobody deleted its consumer."""
+    moved = trigger("moved", "work")
+    objects = [channel("moved"), broker("moved", "main"), broker("moved", "other"), moved]
+    run = start_broker("moved", objects)
+    run.stop()
+    run.write([*objects[:3], trigger("moved", "work", "other")])
+    run.start()
+    assert run.send("moved/other", "moved-1", type="work").status_code == 202
+    subscriber.wait_for("moved-1")
+    assert run.warnings("somebody deleted") == []
 
 
 def test_the_events_of_a_trigger_without_subscriber_wait_for_it(
