@@ -21,9 +21,12 @@ _DROPS: Final = 8
 def bind(host: str, port: int) -> socket.socket:
     """Return a non-blocking socket, of IPv4 where the name has both kinds; `::` takes both.
 
-    Raises OSError when the address cannot be bound.
+    An empty host is every address of IPv4. Raises OSError when the address cannot be bound.
     """
-    candidates = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+    try:
+        candidates = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_DGRAM)
+    except UnicodeError as error:
+        raise OSError(f"{host!r} is no host name: {error}") from error
     candidates.sort(key=lambda each: each[0] != socket.AF_INET)
     family, kind, protocol, _name, address = candidates[0]
     sock = socket.socket(family, kind, protocol)

@@ -131,14 +131,24 @@ def test_listeners_can_share_a_port(sock: socket.socket) -> None:
 
 @pytest.mark.parametrize(
     ("host", "senders"),
-    [("::1", ("::1",)), ("::", ("::1", "127.0.0.1")), ("localhost", ("127.0.0.1",))],
+    [
+        *(("::1", ("::1",)), ("::", ("::1", "127.0.0.1")), ("localhost", ("127.0.0.1",))),
+        ("", ("127.0.0.1",)),
+    ],
 )
 @both
 def test_datagrams_come_by_ipv6(make: Make, host: str, senders: tuple[str, ...]) -> None:
-    """An address of IPv6 takes datagrams, `::` those of both kinds, and a name of both IPv4."""
+    """An IPv6 address takes datagrams, `::` those of both kinds; no name, or one of both, IPv4."""
     with bind(host, 0) as bound:
         for sender in senders:
             family = socket.AF_INET6 if ":" in sender else socket.AF_INET
             with socket.socket(family, socket.SOCK_DGRAM) as client:
                 client.sendto(sender.encode(), (sender, bound.getsockname()[1]))
         assert read_all(make(bound)) == [sender.encode() for sender in senders]
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "a" * 64, "a..b"])
+def test_a_name_that_cannot_be_resolved_is_an_oserror(host: str) -> None:
+    """A host that does not exist, or cannot be a name, is an OSError."""
+    with pytest.raises(OSError, match=r"\S"):
+        bind(host, 0)
