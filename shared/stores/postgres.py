@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import select
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +27,10 @@ ANSWER_WITHIN_S: Final = 30.0
 _JUST_S: Final = 0.25
 _REFUSED_WAIT_S: Final = 1.0
 """Wait for the first connection once the server refused it: a probe soon learns why."""
-_REFUSAL: Final = "FATAL:"
+_REFUSAL: Final = re.compile(
+    r"authentication failed|pg_hba\.conf|(role|database) .* (does not exist|is not permitted)"
+)
+"""SQLSTATEs 28xxx and 3D000, which libpq does not tell of a connection that failed."""
 
 R = TypeVar("R")
 
@@ -137,7 +141,7 @@ class Postgres:
                         connection.isolation_level = None
 
     def _patience_s(self) -> float:
-        is_refused = _REFUSAL in self._failure and not self._has_connected
+        is_refused = _REFUSAL.search(self._failure) and not self._has_connected
         return _REFUSED_WAIT_S if is_refused else CONNECT_TIMEOUT_S
 
     @contextmanager
@@ -148,7 +152,7 @@ class Postgres:
         except PoolTimeout as error:
             if not self._failure:
                 raise
-            setting = " (see DATABASE_URL)" if _REFUSAL in self._failure else ""
+            setting = " (see DATABASE_URL)" if _REFUSAL.search(self._failure) else ""
             raise PoolTimeout(f"{error}: {self._failure}{setting}") from error
 
     @contextmanager

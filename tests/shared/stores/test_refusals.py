@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
+from psycopg import sql
 from pyiceberg.io.pyarrow import PyArrowFileIO
 
 from functions.dead_letter.handler import DeadLetterHandler
@@ -15,7 +17,7 @@ from local.broker.jetstream import JetStream
 from shared.errors import TransientError
 from shared.lake.access import file_io
 from shared.lake.access import translated as of_lake
-from shared.stores.postgres import Postgres
+from shared.stores.postgres import CONNECT_TIMEOUT_S, Postgres
 from shared.stores.redis import connect
 from shared.stores.redis import translated as of_redis
 from shared.stores.s3 import ObjectStore, S3Access
@@ -36,6 +38,33 @@ def test_postgres(servers: dict[str, str]) -> None:
     with pytest.raises(TransientError, match=f"after 1.00 sec: .*{refusal}"):
         postgres.check()
     postgres.close()
+
+
+def test_postgres_without_the_database(servers: dict[str, str]) -> None:
+    """A database that does not exist is a refusal."""
+    url = urlsplit(servers["DATABASE_URL"])._replace(path="/nowhere").geturl()
+    postgres = Postgres(url)
+    with pytest.raises(TransientError, match=r'"nowhere" does not exist \(see DATABASE_URL\)'):
+        postgres.check()
+    postgres.close()
+
+
+def test_postgres_that_is_busy(database: str) -> None:
+    """A server without a free connection is no refusal: it is waited for, with no hint."""
+    url = urlsplit(database)
+    role = f"busy_{url.path[1:]}"
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE ROLE {} LOGIN CONNECTION LIMIT 0 PASSWORD 'x'").format(
+                sql.Identifier(role)
+            )
+        )
+        postgres = Postgres(url._replace(netloc=f"{role}:x@{url.hostname}:{url.port}").geturl())
+        with pytest.raises(TransientError, match=f'too many connections for role "{role}"$'):
+            postgres.check()
+        assert postgres._patience_s() == CONNECT_TIMEOUT_S
+        postgres.close()
+        connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
 
 def test_postgres_that_is_away() -> None:
