@@ -25,7 +25,8 @@ TIMEOUT_S: Final = (10.0, 40.0, 10.0, 10.0)
 _NO_CONTENT: Final = 204
 _SLOW: Final = "slow_consumer"
 _NOT_IMPLEMENTED: Final = 501
-"""Refusal of a replay by a server without history: no later attempt changes it."""
+_NO_HISTORY: Final = "no_history"
+"""A replay of a server without history (501, formerly 503): no later attempt changes it."""
 
 E = TypeVar("E")
 
@@ -97,7 +98,9 @@ class Feed(Generic[E]):
 
     def pause_s(self, error: Exception | None) -> float:
         """Return the wait after a disconnect. Raises a first connection's error, or a final one."""
-        is_final = isinstance(error, ApiError) and error.status == _NOT_IMPLEMENTED
+        is_final = isinstance(error, ApiError) and (
+            error.status == _NOT_IMPLEMENTED or error.title == _NO_HISTORY
+        )
         if error is not None and (is_final or not self._was_connected):
             raise error
         log.warning("cut (%s), connecting again", error or "the server ended it")

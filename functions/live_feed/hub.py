@@ -64,7 +64,7 @@ class Hub:
         self._clients: dict[str, set[Subscriber]] = {}
         self._expected: Counter[str] = Counter()
         self._task: asyncio.Task[None] | None = None
-        self._failure = ""
+        self._refusal = ""
         self._caught_up = asyncio.Event()
         self._replaying = asyncio.Lock()
         self._catch_up_to = 0
@@ -91,10 +91,10 @@ class Hub:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._follow(), name="live-feed hub")
         try:
-            patience_s = _REFUSED_S if self._failure else _PATIENCE_S
+            patience_s = _REFUSED_S if self._refusal else _PATIENCE_S
             await asyncio.wait_for(self._caught_up.wait(), patience_s)
         except TimeoutError:
-            because = f": {self._failure}" if self._failure else ""
+            because = f": {self._refusal}" if self._refusal else ""
             raise TransientError(f"the live stream in NATS is not reached yet{because}") from None
 
     async def close(self) -> None:
@@ -210,7 +210,7 @@ class Hub:
             raise NotKeptError
         requested, fold, expected = set(channels), Newest(), after + 1
         for each in self._newest:
-            if each.seq <= after:  # older messages behind it are late
+            if (each.first_seq or each.seq) <= after:  # older messages behind it are late
                 fold.keep(each)
         async with self._replaying:
             async for batch in self._stream.between(after, last):
@@ -231,7 +231,7 @@ class Hub:
             try:
                 if not self._caught_up.is_set():  # else go on: the snapshot has only the newest
                     await self._catch_up()
-                self._failure = ""
+                self._refusal = ""
                 async for batch in self._stream.follow(self.seq):
                     if not batch:
                         self._forget()
@@ -240,9 +240,9 @@ class Hub:
                     self._set_if_caught_up()
                     await self._republish()
                     self._expire()
-            except TransientError as error:
+            except TransientError as error:  # of a connection that is refused, only
                 log.warning("the live stream is not followed: %s", error)
-                self._failure = str(error)
+                self._refusal = str(error)
                 await asyncio.sleep(0.5)
             except Exception:
                 # Whatever the error, clients stay connected and the stream has the messages.
@@ -318,8 +318,9 @@ class Hub:
         overtaken = [each for each in self._newest.overtaken() if each[1].channel not in derived]
         for number, (last, update) in enumerate(overtaken):
             again = Message(update.channel, update.payload, update.received_us)
+            first_seq = update.first_seq or update.seq
             try:
-                await self._stream.publish(f"newest/{last}", [again], again=True)
+                await self._stream.publish(f"newest/{last}", [again], first_seq=first_seq)
             except TransientError as error:
                 log.warning("cannot republish %s and later ones: %s", update.channel, error)
                 for last_of_channel, each in overtaken[number:]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
 from functions.live_feed.derived.folding import Folding
-from functions.live_feed.derived.history_api import HistoryApi
+from functions.live_feed.derived.history_api import HistoryApi, NoAnswerError
 from functions.live_feed.derived.live_bars import LiveBars
 from functions.live_feed.derived.live_indicators import LiveIndicator
 from functions.live_feed.fanout import Message, candle_message
@@ -61,6 +61,7 @@ class Interest:
     until_emitted_s: float = READ_EACH_S + 0.05
     _since: dict[str, int] = field(default_factory=dict)
     _loaded: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    _unread: set[str] = field(default_factory=set)
     _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
     _foldings: dict[str, Folding] = field(default_factory=dict)
     _followed: dict[str, LiveBars | LiveIndicator] = field(default_factory=dict)
@@ -133,8 +134,7 @@ class Interest:
             if _is_of_history(channel) and stream_name != self.hub.stream_name:
                 return False
             for name in self._names([channel]):
-                leases = live.patterns_matching(name) if live.is_of_candles(name) else (name, ALL)
-                begun = [since[each] for each in leases if each in since]
+                begun = [since[each] for each in _leases_of(name) if each in since]
                 if not begun or min(begun) > seq:
                     return False
             if self._is_derived(channel):
@@ -146,22 +146,20 @@ class Interest:
     async def load(self, channels: Iterable[str]) -> None:
         """Load the initial values of channels without a message yet."""
         channels = list(channels)
-        unloaded = [
-            each
-            for each in map(_candles_of, channels)
-            if each.startswith((live.TICKS, live.CANDLES))
-        ]
+        kinds = (live.TICKS, live.CANDLES)
+        unloaded = [each for each in map(_candles_of, channels) if each.startswith(kinds)]
         names = {name for name in map(live.instrument_of, unloaded) if name}
+        names |= set(filter(live.is_of_candles, unloaded))
         async with self._loading:  # concurrent requests for the same channel wait for it
-            try:
+            with _until_no_answer():
+                self._unread |= names - self._loaded.keys()
                 await self._learn(names - self._loaded.keys())
-                await self._load_longer(set(unloaded) - self._loaded.keys())
                 for channel in unloaded:
-                    await self._fold(channel)
+                    with _contained(channel):
+                        await self._fold(channel)
                 for channel in channels:
-                    await self._follow(channel)
-            except TransientError as error:
-                log.warning("the present is not known: %s", error)
+                    with _contained(channel):
+                        await self._follow(channel)
 
     async def close(self) -> None:
         """Let the leases expire."""
@@ -173,22 +171,23 @@ class Interest:
         await self.history.close()
 
     async def _learn(self, names: set[str]) -> None:
-        if names and self.history.is_configured:
-            for each in await self.history.present(names, self.ladder[0].name):
-                self._pass_on(each)
-            self._note_loaded(names)
-
-    async def _load_longer(self, channels: Iterable[str]) -> None:
-        """Load the newest longer candles that were not published yet."""
-        longer = [each for each in channels if live.is_of_candles(each) and ALL not in each]
-        base = f"{live.CANDLES}:{self.ladder[0]}:"
-        longer = [each for each in longer if not each.startswith(base) and not self._folded(each)]
+        """Load the newest trades and candles of instruments and candle channels."""
+        channels = set(filter(live.is_of_candles, names))
+        base = {each for each in channels if each.split(":", 2)[1] in (self.ladder[0].name, ALL)}
+        instruments = {live.instrument_of(each) or ALL for each in base} | (names - channels)
+        if instruments and self.history.is_configured:
+            with _contained("the present"):
+                for each in await self.history.present(instruments, self.ladder[0].name):
+                    self._pass_on(each)
+                self._note_loaded(names - channels | base)
+        longer = [each for each in channels - base if ALL not in each and not self._folded(each)]
         for channel in longer[:_LOADED_SINGLY]:
-            _, timeframe, symbol = channel.split(":", 2)
-            newest = await self.history.newest(symbol, timeframe)
-            if newest is not None:
-                self._pass_on(candle_message(newest))
-            self._note_loaded({channel})
+            with _contained(channel):
+                _, timeframe, symbol = channel.split(":", 2)
+                newest = await self.history.newest(symbol, timeframe)
+                if newest is not None:
+                    self._pass_on(candle_message(newest))
+                self._note_loaded({channel})
 
     def _names(self, channels: Iterable[str]) -> set[str]:
         """Return what to lease: instruments, and candle channels published for them."""
@@ -268,50 +267,56 @@ class Interest:
         """Renew leases and end what is no longer watched."""
         while True:
             await asyncio.sleep(_RENEW_EACH_S)
-            wanted = self.hub.wanted
-            names = self._names(wanted)
-            for channel in self._foldings.keys() - wanted - set(map(_candles_of, wanted)):
-                del self._foldings[channel]
-                self.hub.underive(channel)
-            for channel in self._followed.keys() - wanted:
-                self.hub.underive(channel)
-                await self._followed.pop(channel).close()
             try:
-                async with asyncio.timeout(_EXTERNAL_S):
-                    self._external = await self.external()
-            except (TransientError, TimeoutError) as error:
-                log.warning(
-                    "cannot read the subscriptions on NATS, keeping the last known: %r", error
-                )
-            names |= self._external
-            self._since = {n: p for n, p in self._since.items() if n in names}
-            self._loaded = {n: t for n, t in self._loaded.items() if n in names}
-            await self._renew(names)
+                await self._renew_wanted()
+                await self._end_unwanted()
+            except Exception:
+                log.exception("a renewal of the leases failed, the next is due")
             if self._reloading is None or self._reloading.done():  # does not delay lease renewal
                 self._reloading = asyncio.create_task(self._reload(), name="live-feed present")
             if self._settling is None or self._settling.done():  # does not delay first values
                 self._settling = asyncio.create_task(self._settle(), name="live-feed settled")
 
+    async def _renew_wanted(self) -> None:
+        try:
+            async with asyncio.timeout(_EXTERNAL_S):
+                self._external = await self.external()
+        except Exception as error:  # noqa: BLE001 - whatever it is, leases are renewed
+            log.warning("cannot read the subscriptions on NATS, keeping the last known: %r", error)
+        names = self._names(self.hub.wanted) | self._external
+        self._since = {n: p for n, p in self._since.items() if n in names}
+        self._loaded = {n: t for n, t in self._loaded.items() if n in names}
+        self._unread &= names - self._loaded.keys()
+        await self._renew(names)
+
+    async def _end_unwanted(self) -> None:
+        wanted = self.hub.wanted
+        for channel in self._foldings.keys() - wanted - set(map(_candles_of, wanted)):
+            del self._foldings[channel]
+            self.hub.underive(channel)
+        for channel in self._followed.keys() - wanted:
+            self.hub.underive(channel)
+            await self._followed.pop(channel).close()
+
     async def _reload(self) -> None:
         """Read from history what is incomplete or may not have been stored."""
-        try:
+        with _until_no_answer():
             for channel, folding in list(self._foldings.items()):
                 if not folding.is_whole:
-                    await self._seed(channel, folding, live.instrument_of(channel) or "")
+                    with _contained(channel):
+                        await self._seed(channel, folding, live.instrument_of(channel) or "")
             await self._reload_due()
             async with self._loading:
                 for channel in self.hub.wanted:
-                    await self._follow(channel)
-        except TransientError as error:
-            log.warning("the present is not known: %s", error)
+                    with _contained(channel):
+                        await self._follow(channel)
 
     async def _settle(self) -> None:
         """Publish folded candles that closed without a message, or were corrected later."""
-        for channel, folding in list(self._foldings.items()):
-            try:
-                await self._settle_one(channel, folding, live.instrument_of(channel) or "")
-            except TransientError as error:
-                log.warning("%s is not settled: %s", channel, error)
+        with _until_no_answer():
+            for channel, folding in list(self._foldings.items()):
+                with _contained(channel):
+                    await self._settle_one(channel, folding, live.instrument_of(channel) or "")
 
     async def _settle_one(self, channel: str, folding: Folding, symbol: str) -> None:
         async def read(frame: Timeframe, from_us: int, to_us: int | None) -> list[Candle]:
@@ -325,19 +330,20 @@ class Interest:
                 self.hub.publish_candle(channel, candle)
 
     async def _reload_due(self) -> None:
-        """Re-read what may have been on its way to storage."""
+        """Re-read what may have been on its way to storage, or could not be read."""
         now_s = time.monotonic()
         due = {name for name, again_s in self._loaded.items() if again_s and again_s[0] <= now_s}
         for name in due:
             self._loaded[name] = tuple(each for each in self._loaded[name] if each > now_s)
         async with self._loading:
-            await self._learn({each for each in due if not live.is_of_candles(each)})
-            await self._load_longer(due)
+            await self._learn(due | self._unread)
+            self._unread -= self._loaded.keys()
 
     def _pass_on(self, message: Message) -> None:
         """Pass history to the hub, unless the stream has the channel by now."""
-        instrument = live.instrument_of(message.channel)
-        since = [self._since[each] for each in (instrument, ALL) if each in self._since]
+        channel = message.channel
+        name = channel if live.is_of_candles(channel) else live.instrument_of(channel) or ALL
+        since = [self._since[each] for each in _leases_of(name) if each in self._since]
         self.hub.take_history(message, min(since, default=None))
 
     def _note_loaded(self, names: set[str]) -> None:
@@ -352,6 +358,31 @@ class Interest:
         except TransientError as error:
             self._since = {n: p for n, p in self._since.items() if n not in names}
             log.warning("cannot renew the leases: %s", error)
+
+
+def _leases_of(name: str) -> Iterable[str]:
+    """Return the leases under which candles of a channel, or an instrument's ticks, are sent."""
+    return live.patterns_matching(name) if live.is_of_candles(name) else (name, ALL)
+
+
+@contextmanager
+def _contained(what: str) -> Iterator[None]:
+    """Log a failed read: others go on, unless the history API does not answer at all."""
+    try:
+        yield
+    except NoAnswerError:
+        raise
+    except TransientError as error:
+        log.warning("%s is not known: %s", what, error)
+
+
+@contextmanager
+def _until_no_answer() -> Iterator[None]:
+    """End a pass over channels, which would wait for the history API one after the other."""
+    try:
+        yield
+    except NoAnswerError as error:
+        log.warning("the present is not known: %s", error)
 
 
 def _is_of_history(channel: str) -> bool:

@@ -79,13 +79,14 @@ class LiveStream:
         """Identifies a generation of the stream: positions of different ones do not compare."""
 
     async def publish(
-        self, event_id: str, messages: Sequence[Message], *, again: bool = False
+        self, event_id: str, messages: Sequence[Message], *, first_seq: int | None = None
     ) -> None:
         """Publish an event's messages; return when the stream has them. Raises TransientError.
 
         Messages are numbered under the event's id, so that the stream deduplicates them. Only the
         last is acknowledged: a connection keeps its order, so the stream then has the others too,
-        unless it reconnected in between. `again`: the stream already had them.
+        unless it reconnected in between. `first_seq`: a republished
+        message's position at first.
         """
         *rest, last = messages
         with translated("NATS did not take the live messages"):
@@ -93,9 +94,9 @@ class LiveStream:
             assert client is not None
             connected = client.stats["reconnects"]
             for n, each in enumerate(rest):
-                headers = _headers(f"{event_id}/{n}", each, again)
+                headers = _headers(f"{event_id}/{n}", each, first_seq)
                 await client.publish(live.subject_of(each.channel), each.payload, headers=headers)
-            headers = _headers(f"{event_id}/{len(rest)}", last, again)
+            headers = _headers(f"{event_id}/{len(rest)}", last, first_seq)
             try:
                 await stream.publish(live.subject_of(last.channel), last.payload, headers=headers)
             except NoStreamResponseError:
@@ -340,9 +341,11 @@ def _watched(connection: dict[str, Any]) -> set[str]:
     return channels
 
 
-def _headers(id_: str, message: Message, again: bool) -> dict[str, str]:
+def _headers(id_: str, message: Message, first_seq: int | None) -> dict[str, str]:
     headers = {"Nats-Msg-Id": id_, live.RECEIVED_HEADER: str(message.received_us)}
-    return {**headers, live.REPUBLISHED_HEADER: "1"} if again else headers
+    if first_seq is not None:
+        headers |= {live.REPUBLISHED_HEADER: "1", live.FIRST_SEQ_HEADER: str(first_seq)}
+    return headers
 
 
 def _update(message: Msg) -> Update:
@@ -352,6 +355,7 @@ def _update(message: Msg) -> Update:
     try:
         channel = live.channel_of(message.subject)
         received_us = int(headers.get(live.RECEIVED_HEADER, 0))
+        first_seq = int(headers.get(live.FIRST_SEQ_HEADER, 0))
     except ValueError as error:
         metrics.LIVE_UNREADABLE.inc()
         log.warning("message %d on %s is skipped: %s", seq, message.subject, error)
@@ -363,4 +367,5 @@ def _update(message: Msg) -> Update:
         received_us,
         int(metadata.timestamp.timestamp() * 1e6),
         again=live.REPUBLISHED_HEADER in headers,
+        first_seq=first_seq,
     )

@@ -58,8 +58,8 @@ class Findings:
         min_confidence: float = 0.0,
     ) -> None:
         """Append those that are confident enough to the findings of their series."""
-        confidence = np.round(self.confidence, 4)
-        confident = np.flatnonzero(confidence >= min_confidence)
+        rounded = np.round(self.confidence, 4)
+        confident = np.flatnonzero(rounded >= min_confidence)
         row = self.row[confident]
         segment = tape.segment[row]
         end = tape.at[row] + tape.offset[segment]
@@ -72,11 +72,11 @@ class Findings:
             begin.tolist(),
             end.tolist(),
             self.direction[confident].tolist(),
-            confidence[confident].tolist(),
+            rounded[confident].tolist(),
             *columns,
             strict=True,
         )
-        for name, number, begin_index, index, direction, sure, *values in rows:
+        for name, number, begin_index, index, direction, confidence, *values in rows:
             start_us = series[number][0].start_us
             by_series[number].append(
                 Finding(
@@ -85,7 +85,7 @@ class Findings:
                     begin_us=int(start_us[begin_index]),
                     end_us=int(start_us[index]),
                     direction=direction,
-                    confidence=sure,
+                    confidence=confidence,
                     features=dict(zip(names, values, strict=True)),
                 )
             )

@@ -30,6 +30,8 @@ RECEIVED_HEADER: Final = "Kandle-Received"
 """Receive time of the newest tick behind a message, microseconds since 1970 UTC."""
 REPUBLISHED_HEADER: Final = "Kandle-Again"
 """A republished message, for readers of only the last message per subject."""
+FIRST_SEQ_HEADER: Final = "Kandle-First-Seq"
+"""Position in the stream that a republished message had at first."""
 
 TICKS: Final = "ticks"
 CANDLES: Final = "candles"

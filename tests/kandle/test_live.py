@@ -52,12 +52,16 @@ def test_a_refusal_of_the_first_connection_is_raised(server: HttpReceiver) -> No
     assert len(server.requests) == 2
 
 
+@pytest.mark.parametrize("status", [501, 503])
 def test_a_later_refusal_is_logged_and_one_for_good_is_raised(
-    server: HttpReceiver, caplog: pytest.LogCaptureFixture
+    server: HttpReceiver, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
-    """After a connection a refusal is logged with its reason; a replay without history ends."""
+    """After a connection a refusal is logged with its reason; a replay without history ends.
+
+    An older server refuses it with 503.
+    """
     server.answers = [frames(update("x")), refused("the live stream is away"), frames(update("y"))]
-    server.otherwise = refused("no_history", 501)
+    server.otherwise = refused("no_history", status)
     with caplog.at_level(logging.WARNING, "kandle"), Kandle(live_url=server.url) as kandle:
         messages = kandle.messages("busts:A")
         assert [next(messages)["data"]["reason"] for _ in range(2)] == ["x", "y"]

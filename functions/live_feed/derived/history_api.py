@@ -17,11 +17,16 @@ from shared.wire.candle import Candle
 from shared.wire.candle_json import candle_of
 
 _TIMEOUT_S: Final = 10.0
+_AWAY: Final = (502, 503, 504)
 _NAMES_A_REQUEST: Final = 200
 _NEWEST: Final = 500
 """Indicator values that are re-read; earlier changes are not noticed."""
 READS_PER_S: Final = 40
 _READS_AT_ONCE: Final = 8
+
+
+class NoAnswerError(TransientError):
+    """The history API or a store behind it is away: other reads would wait as long."""
 
 
 class HistoryApi:
@@ -154,7 +159,10 @@ class HistoryApi:
             return response.raise_for_status().json()
         except httpx.HTTPStatusError as error:
             status = error.response.status_code
-            raise TransientError(f"the history API answered {status} to {path}") from error
+            problem = NoAnswerError if status in _AWAY else TransientError
+            raise problem(f"the history API answered {status} to {path}") from error
+        except httpx.TransportError as error:
+            raise NoAnswerError(f"the history API is away: {error!r}") from error
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise TransientError(f"the history API is away: {error!r}") from error
 

@@ -32,8 +32,9 @@ class Update:
 
     Times are microseconds since 1970 UTC: `received_us` when the newest tick behind it was received
     (0: unknown), `published_us` when the stream stored it. `late`: its channel already had a
-    message of a later time. `again`: republished, for replicas that read the last of each subject.
-    Without a channel: it cannot be read, and is skipped.
+    message of a later time. `again`: republished, for replicas that read the last of each subject;
+    `first_seq` is the position that it had at first, 0 if unknown. Without a channel: it cannot be
+    read, and is skipped.
     """
 
     seq: int
@@ -43,6 +44,7 @@ class Update:
     published_us: int = 0
     late: bool = False
     again: bool = False
+    first_seq: int = 0
 
     @property
     def data(self) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class Noted(LiveStream):
         self.failed = asyncio.Event()
 
     async def publish(
-        self, event_id: str, messages: Sequence[Message], *, again: bool = False
+        self, event_id: str, messages: Sequence[Message], *, first_seq: int | None = None
     ) -> None:
         try:
             await super().publish(event_id, messages)

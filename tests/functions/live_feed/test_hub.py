@@ -121,7 +121,7 @@ def test_republished_messages_are_not_shown(
             second, third = tick("A", "2", 2), tick("A", "3", 3)
             await made.publish(tick("A", "1", 1), second, third)
             before = made.hub.seq
-            await made.stream.publish("newest/1", [second], again=True)
+            await made.stream.publish("newest/1", [second], first_seq=2)
             await made.publish(tick("A", "4", 4))
             prices = [each["data"]["price"] for each in await client.read()]
             while prices[-1] != "4":
@@ -148,12 +148,12 @@ def test_the_newest_is_republished_after_a_failure_too(
             publish, refused = made.hub._stream.publish, list[str]()
 
             async def refused_once(
-                event_id: str, messages: Sequence[Message], *, again: bool = False
+                event_id: str, messages: Sequence[Message], *, first_seq: int | None = None
             ) -> None:
-                if again and not refused:
+                if first_seq and not refused:
                     refused.append(event_id)
                     raise TransientError("NATS is away")
-                await publish(event_id, messages, again=again)
+                await publish(event_id, messages, first_seq=first_seq)
 
             monkeypatch.setattr(made.hub._stream, "publish", refused_once)
             newest = tick("A", "2", 2)
@@ -176,12 +176,12 @@ def test_a_failed_republication_is_not_repeated_for_each_channel(
             publish, tried, away = made.hub._stream.publish, list[int](), True
 
             async def refused(
-                event_id: str, messages: Sequence[Message], *, again: bool = False
+                event_id: str, messages: Sequence[Message], *, first_seq: int | None = None
             ) -> None:
-                if again and away:
+                if first_seq and away:
                     tried.append(made.hub.seq)
                     raise TransientError("NATS is away")
-                await publish(event_id, messages, again=again)
+                await publish(event_id, messages, first_seq=first_seq)
 
             monkeypatch.setattr(made.hub._stream, "publish", refused)
             newest = [tick(symbol, "2", 2) for symbol in "ABC"]

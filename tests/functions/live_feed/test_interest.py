@@ -47,6 +47,37 @@ def test_leases_are_renewed_while_nats_does_not_list_its_clients(
     store.close()
 
 
+@pytest.mark.parametrize("failing", ["external", "renew"])
+def test_leases_are_renewed_after_an_unexpected_failure(
+    run: Run, servers: dict[str, str], monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    """An error that nobody foresaw ends one renewal of the leases, not all that follow."""
+    store = redis.Redis.from_url(servers["REDIS_URL"].rsplit("/", 1)[0] + "/2")
+    monkeypatch.setattr(interest, "_RENEW_EACH_S", 0.05)
+
+    def leased() -> bool:
+        return any(store.exists(f"{{{shard}}}:watched") for shard in range(2))
+
+    async def test(room: Room) -> None:
+        await room.client().ask(op="subscribe", channels=["ticks:A"])
+        part = room.interest if failing == "external" else room.interest.leases
+        done, failed = getattr(part, failing), list[str]()
+
+        def fails_once(*names: object) -> object:
+            if not failed:
+                failed.append(failing)
+                raise KeyError("unforeseen")
+            return done(*names)
+
+        monkeypatch.setattr(part, failing, fails_once)
+        await until(lambda: bool(failed))
+        store.flushdb()  # they have expired
+        await until(leased)
+
+    run(test)
+    store.close()
+
+
 def test_a_listing_of_nats_clients_that_is_given_up_leaves_no_subscription(run: Run) -> None:
     """Else each listing during an outage would leave one on the connection of all clients."""
 

@@ -103,6 +103,37 @@ def test_a_late_message_that_was_missed_is_marked_late(servers: dict[str, str]) 
     asyncio.run(test())
 
 
+def test_a_late_message_is_marked_by_a_replica_that_started_after_it(
+    servers: dict[str, str],
+) -> None:
+    """A replica that read only the republished newest trade marks an earlier late one as late.
+
+    A trade that the client has not seen is no repetition of its republished self.
+    """
+    url = servers["NATS_URL"]
+
+    async def test() -> None:
+        async with room(servers) as first:
+            await first.client().ask(op="subscribe", channels=["ticks:A"])
+            before, newest = (tick("A", each, int(each) * 1_000_000) for each in ("3", "5"))
+            await first.publish(before, newest)
+            place = first.hub.seq
+            await first.publish(tick("A", "4", time_us=4_000_000))
+            await last_is(url, newest)
+        async with room(servers, remembered=1, emptied=False) as second:
+            for seq, expected in (
+                (place, [("4", True)]),
+                (place - 1, [("5", False), ("4", True)]),
+                (place - 2, [("3", False), ("5", False), ("4", True)]),
+            ):
+                client = second.client()
+                told, *missed = await client.ask(op="subscribe", channels=["ticks:A"], from_seq=seq)
+                assert told["replayed"]
+                assert [(each["data"]["price"], each["late"]) for each in missed] == expected
+
+    asyncio.run(test())
+
+
 def test_resuming_in_a_busy_market_does_not_overflow_the_queue(servers: dict[str, str]) -> None:
     """A resume during more updates than a queue holds gets all of them once."""
 

@@ -56,9 +56,9 @@ def test_a_password_may_have_any_characters(tmp_path: Path) -> None:
         asyncio.run(_checked(DeadLetterHandler(url)))
 
 
-async def _checked(keep: DeadLetterHandler) -> None:
-    await keep.check()
-    await keep.close()
+async def _checked(handler: DeadLetterHandler) -> None:
+    await handler.check()
+    await handler.close()
 
 
 def test_a_stream_that_cannot_be_made_leaves_no_connection(servers: dict[str, str]) -> None:
@@ -86,18 +86,18 @@ def test_letters_are_stored_after_their_stream_was_deleted(servers: dict[str, st
     """After its stream was deleted by hand, dead-letter refuses one letter and takes the next."""
 
     async def test() -> None:
-        keep = DeadLetterHandler(servers["NATS_URL"], max_age_s=3600.0)
-        await keep.check()
+        handler = DeadLetterHandler(servers["NATS_URL"], max_age_s=3600.0)
+        await handler.check()
         client = await nats.connect(servers["NATS_URL"])
         await client.jetstream().delete_stream(STREAM)
         event = Event("1", "a", "/x", {"id": "1", "type": "a"}, b"body")
         with pytest.raises(TransientError, match="NoStreamResponse"):
-            await keep(event)
-        await keep(event)
+            await handler(event)
+        await handler(event)
         info = await client.jetstream().stream_info(STREAM)
         assert (info.state.messages, info.config.max_age) == (1, 3600)
         await client.close()
-        await keep.close()
+        await handler.close()
 
     asyncio.run(test())
 
