@@ -37,7 +37,7 @@ async def connect(url: str) -> Client:
     client, is_first = Client(), True
 
     async def note(error: Exception) -> None:
-        if is_first and type(error) is nats.errors.Error:  # what the server says
+        if is_first and str(error).startswith("nats: '"):  # quoted: what the server says
             raise TransientError(f"NATS refuses (see NATS_URL): {error}") from error
         log.warning("NATS: %r", error)
 

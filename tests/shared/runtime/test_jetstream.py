@@ -21,8 +21,11 @@ from local.supervisor.component import tethered
 from shared.adapter.event import Event
 from shared.errors import TransientError
 from shared.runtime.dead_letters import STREAM, DeadLetters
+from shared.runtime.jetstream import connect
+from shared.runtime.tasks import end
 from tests.e2e.client import eventually
 from tests.knative.test_nats import listens
+from tests.local.broker.processes import until
 
 pytestmark = pytest.mark.processes
 
@@ -59,6 +62,27 @@ def test_a_password_may_have_any_characters(tmp_path: Path) -> None:
 async def _checked(handler: DeadLetterHandler) -> None:
     await handler.check()
     await handler.close()
+
+
+def test_a_server_that_ends_a_connection_at_once_refuses_nobody() -> None:
+    """A server, or a proxy without one, that says nothing is away: it is tried again."""
+
+    async def test() -> None:
+        seen = list[object]()
+
+        async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            seen.append(writer)
+            writer.close()
+
+        server = await asyncio.start_server(silent, "127.0.0.1", 0)
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            connecting = asyncio.create_task(connect(f"nats://127.0.0.1:{port}"))
+            await until(lambda: len(seen) > 1 or connecting.done())
+            assert not connecting.done()
+            await end(connecting)
+
+    asyncio.run(test())
 
 
 def test_a_stream_that_cannot_be_made_leaves_no_connection(servers: dict[str, str]) -> None:
