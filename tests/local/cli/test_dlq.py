@@ -17,6 +17,7 @@ from local.cli.output.dead_letter_text import body_excerpt, one_line
 from local.servers.ports import free_port
 from local.servers.wheel import program
 from local.supervisor.component import tethered
+from shared.errors import TransientError
 from shared.runtime.dead_letters import DeadLetters
 from tests.local.cli.running import instance, invoke, refusal
 from tests.local.feeds.receivers import (
@@ -53,22 +54,30 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         running.wait(timeout=20)
 
 
+async def is_made(letters: DeadLetters) -> None:
+    """Make the stream; NATS refuses while it still deletes the former one's files."""
+    for _ in range(200):
+        try:
+            return await letters.ensure()
+        except TransientError:
+            await asyncio.sleep(0.1)
+    raise AssertionError("the stream could not be made")
+
+
 @pytest.fixture
 def append(server: str) -> Append:
     """Empty the stream, and return a function that appends letters."""
 
     async def run(*letters: tuple[dict[str, str], bytes]) -> None:
-        connection = await nats.connect(server)
-        jetstream = connection.jetstream()
-        stored = DeadLetters(jetstream)
-        if letters:
+        async with await nats.connect(server) as connection:
+            jetstream = connection.jetstream()
+            stored = DeadLetters(jetstream)
             for attributes, body in letters:
                 await stored.append(attributes, body)
-        else:
-            await stored.ensure()
-            await jetstream.delete_stream("KANDLE_DEAD_LETTERS")
-            await stored.ensure()
-        await connection.close()
+            if not letters:
+                await stored.ensure()
+                await jetstream.delete_stream("KANDLE_DEAD_LETTERS")
+                await is_made(stored)
 
     asyncio.run(run())
     return lambda *letters: asyncio.run(run(*letters))
