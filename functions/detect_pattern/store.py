@@ -16,6 +16,7 @@ from shared.realtime.pattern_series import (
     adopt,
     due_key,
     end_unused,
+    is_open,
     listed_key,
     member,
     name_of,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import redis
 
 _REPLACE: Final = resources.files(__package__).joinpath("replace.lua").read_text()
+_BEGIN: Final = resources.files(__package__).joinpath("begin.lua").read_text()
 _VERSION_BYTES: Final = 8
 """Each value begins with its version, which the script compares."""
 _SERIES_A_SCRIPT: Final = 500
@@ -76,6 +78,7 @@ class Store:
         self._shards = shards
         self._is_adopted = False
         self._replace = client.register_script(_REPLACE)
+        self._begin = client.register_script(_BEGIN)
 
     def adopt(self) -> None:
         """Delete series of another number of shards, once: who starts last decides.
@@ -159,14 +162,20 @@ class Store:
 
     def begin(self, shards: Sequence[int], names: Iterable[Name], again_ms: int) -> None:
         """Mark the series of these shards as due; the first time, schedule a repeat."""
+
+        def mark(pipe: Any, shard: int, shard_names: Sequence[Name]) -> None:
+            arguments = [str(self._shards), "", *map(member, shard_names)]
+            self._begin(keys=[SHARDS_KEY, due_key(shard)], args=arguments, client=pipe)
+
+        mine = [each for each in names if shard_of(each[0], self._shards) in shards]
+        if not self._accepted(answer for _, answer in self._by_shard(mine, mark)):
+            return
         with translated(), self._client.pipeline(transaction=False) as pipe:
-            for name in names:
-                if (shard := shard_of(name[0], self._shards)) in shards:
-                    pipe.zadd(due_key(shard), {member(name): 0}, nx=True)
-            pipe.execute()
             for shard in shards:
-                begun = listed_key(shard)
-                self._client.set(begun, 0 if self._client.exists(begun) else again_ms)
+                keys = [SHARDS_KEY, due_key(shard), listed_key(shard)]
+                self._begin(keys=keys, args=[str(self._shards), str(again_ms)], client=pipe)
+            answers = pipe.execute()
+        self._accepted(answers)
 
     def instruments(self) -> int:
         """Return how many instruments have a series."""
@@ -180,12 +189,23 @@ class Store:
         """Delete a batch of series not written since `until_ms`; return how many."""
         return end_unused(self._client, self._shards, until_ms)
 
+    def _accepted(self, answers: Iterable[object]) -> bool:
+        """Return whether the scripts ran; False: Redis had lost its data. TransientError."""
+        for answer in answers:
+            if not isinstance(answer, list):
+                self._check(cast(bytes | None, answer))
+                return False
+        return True
+
     def _check(self, number: bytes | None) -> None:
         """Raise TransientError for another number of shards; without one, Redis lost its data."""
-        if number is None:
-            adopt(self._client, self._shards)
-        elif int(number) != self._shards:
-            raise TransientError(f"a replica with other SHARDS ({int(number)}) has the series")
+        if is_open(number, self._shards):
+            adopt(self._client, self._shards, starts=False)
+        elif number is not None and int(number) != self._shards:
+            raise TransientError(
+                f"a replica with other SHARDS ({abs(int(number))}) has the series; if SHARDS is to "
+                f"be {self._shards}, restart detect-pattern: who starts last decides"
+            )
 
     def _by_shard(
         self, names: Iterable[Name], command: Any

@@ -90,7 +90,7 @@ class Notify:
         own_targets = [each for each in targets if each.digest in claimed]
         failed = at_once(own_targets, send, self.patience_s, not_sent)
         reasons = failed | {each.name: "is being sent" for each in targets if each.digest in busy}
-        if failed:
+        if failed and not busy:
             raise self.outages.failed(failed, _listed(reasons))
         if reasons:
             raise TransientError(_listed(reasons))

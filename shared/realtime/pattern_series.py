@@ -29,7 +29,10 @@ return ended
 """
 _AT_ONCE: Final = 500
 SHARDS_KEY: Final = "patterns:shards"
-"""Key of the number of shards that the series are divided among; 0 while they are deleted."""
+"""Key of the number of shards that the series are divided among.
+
+Negative while those of another number are deleted: replicas of this number may finish it.
+"""
 _ADOPTING: Final = "patterns:adopting"
 """Key of a lock: none is to delete what another replica has begun anew."""
 
@@ -66,15 +69,22 @@ def name_of(member: bytes) -> Name:
     return instrument, timeframe
 
 
-def adopt(client: redis.Redis, shards: int) -> None:
+def is_open(number: bytes | None, shards: int) -> bool:
+    """Return whether a replica that is running may adopt: no number, or its own, unfinished."""
+    return number is None or int(number) == -shards
+
+
+def adopt(client: redis.Redis, shards: int, starts: bool = True) -> None:
     """Delete the series if they were divided among another number of shards: they are stale.
 
-    They are loaded from storage again. Raises TransientError.
+    They are loaded from storage again. A replica that is not starting takes them from no other.
+    Raises TransientError.
     """
     with translated(), client.lock(_ADOPTING, timeout=60):
-        if client.get(SHARDS_KEY) == str(shards).encode():
+        number = cast(bytes | None, client.get(SHARDS_KEY))
+        if number == str(shards).encode() or not (starts or is_open(number, shards)):
             return
-        client.set(SHARDS_KEY, 0)  # from here on former replicas write no more
+        client.set(SHARDS_KEY, -shards)  # from here on former replicas write no more
         with client.pipeline(transaction=False) as pipe:
             for key in client.scan_iter(match=_key("*", "*"), count=1_000):
                 pipe.unlink(key)

@@ -11,7 +11,12 @@ from shared.runtime.memory import without
 with without(["opentelemetry.sdk.metrics"]):  # 65 modules for metrics that nobody collects
     import redis
     from redis.backoff import NoBackoff
-    from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError
+    from redis.exceptions import (
+        AuthenticationError,
+        AuthorizationError,
+        LockError,
+        NoPermissionError,
+    )
     from redis.exceptions import NoScriptError as NoScriptError
     from redis.exceptions import RedisError as RedisError
     from redis.retry import Retry
@@ -39,6 +44,8 @@ def translated() -> Iterator[None]:
         raise TransientError(f"Redis refuses (see REDIS_URL): {error}") from error
     except (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError) as error:
         raise TransientError(f"Redis is away: {error}") from error
+    except LockError as error:
+        raise TransientError(f"Redis took longer than its lock lasts: {error}") from error
     except redis.OutOfMemoryError as error:
         raise TransientError(f"Redis is full: {error}") from error
     except redis.ResponseError as error:

@@ -10,7 +10,7 @@ from functions.detect_pattern.deliver import Delivery
 from functions.detect_pattern.storage import Storage
 from shared.adapter.event import Event
 from shared.alerts.event import as_event_json
-from shared.alerts.outages import GRACE_S, Outages
+from shared.alerts.outages import CONFIRM_S, GRACE_S, Outages
 from shared.alerts.rule import Rule
 from shared.alerts.stored_rules import add_rule
 from shared.errors import PermanentError, TransientError
@@ -40,8 +40,12 @@ def test_a_sink_that_is_away_holds_no_slots(postgres: Postgres, messenger: Messe
     delivery = Delivery(Storage(postgres), frozenset(), Outages(lambda: now_s))
     taken = len(messenger.taken)
     messenger.status = 503
-    for seconds, error in ((0.0, TransientError), (GRACE_S, PermanentError)):
-        now_s = seconds
+    for seconds, error in (
+        (0.0, TransientError),
+        (GRACE_S, TransientError),
+        (CONFIRM_S, PermanentError),
+    ):
+        now_s += seconds
         for number in range(20):
             with pytest.raises(error, match="answered 503"):
                 delivery.deliver(alert(rule_id, number))

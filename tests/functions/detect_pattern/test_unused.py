@@ -13,11 +13,11 @@ import redis
 from functions.detect_pattern import handler
 from functions.detect_pattern.deliver import Delivery
 from functions.detect_pattern.handler import DetectPattern
-from functions.detect_pattern.store import Read
+from functions.detect_pattern.store import Read, Store
 from shared.adapter.event import Event
 from shared.errors import TransientError
 from shared.market.shards import shard_of
-from shared.realtime.pattern_series import Name, adopt, due_key, end_instrument
+from shared.realtime.pattern_series import SHARDS_KEY, Name, adopt, due_key, end_instrument
 from shared.runtime import metrics
 from shared.wire import events
 from shared.wire.candle import Candle
@@ -144,6 +144,74 @@ def test_a_redis_that_lost_all_is_adopted_again(house: House) -> None:
     assert keys(house) == set()
     with pytest.raises(TransientError):
         house.receive(RISING)
+
+
+def deletion_fails(client: redis.Redis, monkeypatch: pytest.MonkeyPatch, shards: int) -> None:
+    """Let a replica of these shards fail in the middle of the deletion of stale series."""
+
+    def away(**options: Any) -> Any:
+        raise redis.ConnectionError("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(client, "scan_iter", away)
+        with pytest.raises(TransientError, match="away"):
+            Store(client, shards).adopt()
+
+
+def test_a_deletion_that_fails_is_finished(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deletion of stale series that fails after Redis lost its data is finished by a later step.
+
+    So it is by another replica of the same number, and by none of the former.
+    """
+    house.client.flushdb()
+    deletion_fails(house.client, monkeypatch, 1)
+    house.deliver(house.receive(FALLING))
+    assert keys(house) == {b"{0}:patterns:series:1m:A"}
+    deletion_fails(house.client, monkeypatch, 2)
+    with pytest.raises(TransientError, match=r"SHARDS \(2\) .* to be 1, restart"):
+        house.receive(RISING)
+    assert Store(house.client, 2).unloaded_shards(house.now_ms, 1000) == [0, 1]
+    assert (keys(house), house.client.get(SHARDS_KEY)) == (set(), b"2")
+
+
+def test_a_deletion_is_not_finished_once_another_has_the_series(house: House) -> None:
+    """A replica that saw no number, and then another adopt the series, takes them from no one."""
+    adopt(house.client, 2)
+    adopt(house.client, 1, starts=False)
+    assert house.client.get(SHARDS_KEY) == b"2"
+
+
+def test_a_lock_that_ran_out_is_no_defect(
+    valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deletion that took longer than its lock lasts raises TransientError."""
+    scan = valkey.scan_iter
+
+    def long_scan(**options: Any) -> Any:
+        valkey.delete("patterns:adopting")
+        return scan(**options)
+
+    monkeypatch.setattr(valkey, "scan_iter", long_scan)
+    with pytest.raises(TransientError, match="lock"):
+        adopt(valkey, 7)
+
+
+def test_a_former_replica_marks_nothing_as_due(house: House) -> None:
+    """Series that a replica listed from storage before the change, it does not mark as due after.
+
+    Nor does it after Redis lost its data: then it lists the shard again.
+    """
+    adopt(house.client, 2)
+    with pytest.raises(TransientError, match=r"SHARDS \(2\)"):
+        house.store.begin([0], [("A", "1m")], house.now_ms)
+    with pytest.raises(TransientError, match=r"SHARDS \(2\)"):
+        house.store.begin([0], [], house.now_ms)
+    assert house.client.keys("*}:patterns:*") == []
+    house.client.flushdb()
+    house.store.begin([0], [("A", "1m")], house.now_ms)
+    assert house.client.keys("*}:patterns:*") == []
+    house.store.begin([0], [("A", "1m")], house.now_ms)
+    assert len(house.client.keys("*}:patterns:*")) == 2
 
 
 def test_replicas_that_start_at_once_delete_nothing_that_one_of_them_began(

@@ -16,7 +16,7 @@ from functions.notify.handler import Notify
 from shared.adapter.event import Event
 from shared.alerts.event import as_event_json
 from shared.alerts.notifications import NotificationError, Target, parse_targets
-from shared.alerts.outages import GRACE_S, Outages
+from shared.alerts.outages import CONFIRM_S, GRACE_S, YOUNG_S, Outages
 from shared.alerts.rule import Rule
 from shared.errors import PermanentError, TransientError
 from shared.stores.postgres import Postgres
@@ -108,9 +108,11 @@ def test_a_service_that_is_away_holds_no_slots(messenger: Messenger, postgres: P
     targets = parse_targets(f"{other.url()} {messenger.url()}")
     handler = Notify(Claims(postgres), targets, outages=Outages(lambda: now_s))
     messenger.status = 503
-    with pytest.raises(TransientError, match="json #2"):
-        handler(alert("first"))
-    now_s = GRACE_S
+    for seconds in (0.0, GRACE_S):
+        now_s += seconds
+        with pytest.raises(TransientError, match="json #2"):
+            handler(alert("first"))
+    now_s += CONFIRM_S
     for id_ in ("later", "first"):
         with pytest.raises(PermanentError, match=r"json #2: .*; away for"):
             handler(alert(id_))
@@ -122,12 +124,38 @@ def test_a_service_that_is_away_holds_no_slots(messenger: Messenger, postgres: P
     other.close()
 
 
+def test_no_dead_letter_while_another_target_is_busy(
+    messenger: Messenger, postgres: Postgres
+) -> None:
+    """In a long outage an alert is retried while another target is being sent to: it may fail."""
+    other = Messenger()
+    now_s = 0.0
+    targets = parse_targets(f"{other.url()} {messenger.url()}")
+    claims = Claims(postgres)
+    handler = Notify(claims, targets, outages=Outages(lambda: now_s))
+    messenger.status = 503
+    for seconds, id_ in ((0.0, "first"), (GRACE_S, "first"), (CONFIRM_S, "second")):
+        now_s += seconds
+        with pytest.raises(PermanentError if id_ == "second" else TransientError):
+            handler(alert(id_))
+    digest = targets[0].digest
+    claimed, _ = claims.claim("third", [digest])
+    with pytest.raises(TransientError, match="json #1: is being sent"):
+        handler(alert("third"))
+    claims.release("third", digest, claimed[digest])
+    with pytest.raises(PermanentError):
+        handler(alert("third"))
+    assert len(other.taken) == 3
+    other.close()
+
+
 def test_a_slow_service_is_not_away(messenger: Messenger, postgres: Postgres) -> None:
     """A service that accepts an alert after our patience ended is not away."""
     now_s = 0.0
     targets = parse_targets(messenger.url())
     handler = Notify(Claims(postgres), targets, 0.1, Outages(lambda: now_s))
-    for now_s in (0.0, GRACE_S):
+    for seconds in (0.0, GRACE_S, CONFIRM_S):
+        now_s += seconds
         messenger.holds.set()
         with pytest.raises(TransientError, match="no answer within"):
             handler(alert(str(now_s)))
@@ -141,13 +169,19 @@ def test_a_hanging_service_takes_one_worker(messenger: Messenger, postgres: Post
     targets = parse_targets(messenger.url())
     handler = Notify(Claims(postgres), targets, 0.1, Outages(lambda: now_s))
     messenger.status = 503
-    with pytest.raises(TransientError, match="503"):
-        handler(alert("first"))
-    now_s = GRACE_S
+    for seconds in (0.0, GRACE_S):
+        now_s += seconds
+        with pytest.raises(TransientError, match="503"):
+            handler(alert("first"))
+    now_s += CONFIRM_S
     messenger.status = 200
     messenger.holds.set()
     for number in range(3):
-        with pytest.raises(PermanentError, match="is away" if number else "no answer within"):
+        with pytest.raises(TransientError, match="is away" if number else "no answer within"):
+            handler(alert(str(number)))  # the call is young: the service may be back
+    now_s += YOUNG_S
+    for number in range(1, 3):
+        with pytest.raises(PermanentError, match="is away"):
             handler(alert(str(number)))
     assert deliveries(postgres) == [False]
     messenger.holds.clear()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from shared.alerts.notifications import NotificationError
-from shared.alerts.outages import FORGET_S, GRACE_S, Outages
+from shared.alerts.outages import CONFIRM_S, FORGET_S, GRACE_S, YOUNG_S, Outages
 from shared.errors import PermanentError
 
 
@@ -26,26 +28,49 @@ def outages(clock: Clock) -> Outages:
     return Outages(clock)
 
 
-def retried(outages: Outages, *destinations: str) -> bool:
-    """Fail an alert; return whether it is delivered again."""
+def is_retried(outages: Outages, *destinations: str) -> bool:
+    """Ask about an alert that these destinations did not accept."""
     return not isinstance(outages.failed(destinations, "refused"), PermanentError)
 
 
+def retried(outages: Outages, *destinations: str) -> bool:
+    """Fail an alert; return whether it is delivered again."""
+    for each in destinations:
+        with contextlib.suppress(NotificationError), outages.call(each):
+            raise NotificationError("refused")
+    return is_retried(outages, *destinations)
+
+
+def begin_long(outages: Outages, clock: Clock) -> None:
+    """Fail calls of "a" until its outage is long."""
+    for wait_s in (GRACE_S, CONFIRM_S, 0):
+        retried(outages, "a")
+        clock.now += wait_s
+
+
 def test_a_short_outage_retries_all(outages: Outages, clock: Clock) -> None:
-    """Within two minutes of an outage every alert is retried, then none."""
+    """For two minutes, and until two failures after them, every alert is retried, then none."""
     assert all(retried(outages, "a") for _ in range(50))
     clock.now += GRACE_S - 1
     assert all(retried(outages, "a") for _ in range(50))
     clock.now += 1
+    assert all(retried(outages, "a") for _ in range(50))
+    clock.now += CONFIRM_S
     assert not retried(outages, "a")
     assert retried(outages, "a", "b")  # b's outage is new
+
+
+def test_two_hiccups_are_no_outage(outages: Outages, clock: Clock) -> None:
+    """Two failures far apart, after which other replicas had the alerts, give up no alert."""
+    assert retried(outages, "a")
+    clock.now += GRACE_S + 30
+    assert all(retried(outages, "a") for _ in range(8))
 
 
 def test_outages_of_two_processes_are_their_own(outages: Outages, clock: Clock) -> None:
     """Alerts that one process has given up take nothing in another, which counts its own calls."""
     other = Outages(clock)
-    assert retried(outages, "a")
-    clock.now += GRACE_S
+    begin_long(outages, clock)
     assert not retried(outages, "a")
     assert all(retried(other, "a") for _ in range(50))
     clock.now += GRACE_S - 1
@@ -58,31 +83,67 @@ def test_outages_of_two_processes_are_their_own(outages: Outages, clock: Clock) 
 
 def test_an_accepted_alert_ends_the_outage(outages: Outages, clock: Clock) -> None:
     """After a destination accepted an alert, its next failure begins another outage."""
-    retried(outages, "a")
-    clock.now += GRACE_S
+    begin_long(outages, clock)
     with outages.call("a"):
         pass
     assert retried(outages, "a")
 
 
+def test_a_late_success_begins_no_outage(outages: Outages, clock: Clock) -> None:
+    """A call that succeeds just before its alert counts as failed begins no outage."""
+    with outages.call("a"):
+        clock.now += YOUNG_S
+    assert is_retried(outages, "a")
+    for wait_s in (GRACE_S, CONFIRM_S):
+        clock.now += wait_s
+        assert retried(outages, "a")
+
+
+def test_a_call_that_hangs_is_an_outage(outages: Outages, clock: Clock) -> None:
+    """While a call hangs, the alerts that count as failed begin an outage, and make it long."""
+    with outages.call("a"):
+        for wait_s, is_again in ((YOUNG_S, True), (GRACE_S, True), (CONFIRM_S, False)):
+            clock.now += wait_s
+            assert is_retried(outages, "a") == is_again
+
+
 def test_a_failure_long_ago_is_forgotten(outages: Outages, clock: Clock) -> None:
     """Failures with three minutes without one between them are two outages."""
-    retried(outages, "a")
+    begin_long(outages, clock)
     clock.now += FORGET_S
     assert retried(outages, "a")
 
 
 def test_a_destination_that_is_away_has_one_call_at_a_time(outages: Outages, clock: Clock) -> None:
-    """In a long outage calls are refused while one runs, until that hangs for long."""
-    with outages.call("a"), outages.call("a"):
-        retried(outages, "a")
+    """In a long outage calls are refused while one runs, until that hangs for long.
+
+    An alert that is refused meanwhile is retried while the call may well succeed.
+    """
     retried(outages, "a")
-    clock.now += GRACE_S
+    with outages.call("a"), outages.call("a"):
+        pass
+    begin_long(outages, clock)
     with outages.call("a"):
         with pytest.raises(NotificationError, match="is away"), outages.call("a"):
             pytest.fail("it was called")
-        clock.now += GRACE_S
+        assert is_retried(outages, "a")
+        clock.now += YOUNG_S
+        assert not is_retried(outages, "a")
+        clock.now += GRACE_S - YOUNG_S
         with outages.call("a"):
             pass
     with outages.call("a"), outages.call("a"):
         pass
+
+
+def test_an_old_call_that_ends_lets_no_second_one_begin(outages: Outages, clock: Clock) -> None:
+    """A call that hung through the outage and fails leaves the one newer call of it alone."""
+    hung = contextlib.ExitStack()
+    hung.enter_context(outages.call("a"))
+    clock.now += 1
+    begin_long(outages, clock)
+    with outages.call("a"):
+        with contextlib.suppress(NotificationError), hung:
+            raise NotificationError("at last")
+        with pytest.raises(NotificationError, match="is away"), outages.call("a"):
+            pytest.fail("it was called")
