@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from functions.live_feed.derived.folding import Folding
-from functions.live_feed.derived.history_api import HistoryApi, NoAnswerError
+from functions.live_feed.derived.history_api import HistoryApi
 from functions.live_feed.derived.live_bars import LiveBars
 from functions.live_feed.derived.live_indicators import LiveIndicator
-from functions.live_feed.fanout import Message, candle_message
 from functions.live_feed.hub import Hub
+from functions.live_feed.initial_values import InitialValues, leases_of
+from functions.live_feed.passes import Passes, Read
 from shared.analysis.talib_indicators import functions
 from shared.errors import TransientError
 from shared.market.calendar_timeframes import timeframe_of
@@ -32,12 +34,6 @@ log = logging.getLogger(__name__)
 _RENEW_EACH_S: Final = 2.0
 _EXTERNAL_S: Final = 5.0
 """A client of NATS may connect for longer than a lease lasts, 15 s."""
-_LOADED_SINGLY: Final = 50
-_RELOAD_S: Final = (2, 4, 8, 16, 32, 64)
-"""Delays after which initial values are re-read once a lease has started.
-
-Earlier messages were published to nobody and may still have been on their way to storage.
-"""
 
 
 async def nobody() -> set[str]:
@@ -60,8 +56,8 @@ class Interest:
     external: Callable[[], Awaitable[set[str]]] = nobody
     until_emitted_s: float = READ_EACH_S + 0.05
     _since: dict[str, int] = field(default_factory=dict)
-    _loaded: dict[str, tuple[float, ...]] = field(default_factory=dict)
-    _unread: set[str] = field(default_factory=set)
+    _passes: Passes = field(default_factory=Passes)
+    _initial: InitialValues = field(init=False)
     _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
     _foldings: dict[str, Folding] = field(default_factory=dict)
     _followed: dict[str, LiveBars | LiveIndicator] = field(default_factory=dict)
@@ -69,6 +65,11 @@ class Interest:
     _task: asyncio.Task[None] | None = None
     _reloading: asyncio.Task[None] | None = None
     _settling: asyncio.Task[None] | None = None
+
+    def __post_init__(self) -> None:
+        self._initial = InitialValues(
+            self.hub, self.history, self.ladder, self._passes, lambda: self._since
+        )
 
     def check(self, channel: str) -> str:
         """Return the normalized channel. Raises ChannelError that names the fix."""
@@ -134,7 +135,7 @@ class Interest:
             if _is_of_history(channel) and stream_name != self.hub.stream_name:
                 return False
             for name in self._names([channel]):
-                begun = [since[each] for each in _leases_of(name) if each in since]
+                begun = [since[each] for each in leases_of(name) if each in since]
                 if not begun or min(begun) > seq:
                     return False
             if self._is_derived(channel):
@@ -151,15 +152,7 @@ class Interest:
         names = {name for name in map(live.instrument_of, unloaded) if name}
         names |= set(filter(live.is_of_candles, unloaded))
         async with self._loading:  # concurrent requests for the same channel wait for it
-            with _until_no_answer():
-                self._unread |= names - self._loaded.keys()
-                await self._learn(names - self._loaded.keys())
-                for channel in unloaded:
-                    with _contained(channel):
-                        await self._fold(channel)
-                for channel in channels:
-                    with _contained(channel):
-                        await self._follow(channel)
+            await self._passes.run(self._initial.first(names) | self._beginnings(channels))
 
     async def close(self) -> None:
         """Let the leases expire."""
@@ -169,25 +162,6 @@ class Interest:
         for followed in self._followed.values():
             await followed.close()
         await self.history.close()
-
-    async def _learn(self, names: set[str]) -> None:
-        """Load the newest trades and candles of instruments and candle channels."""
-        channels = set(filter(live.is_of_candles, names))
-        base = {each for each in channels if each.split(":", 2)[1] in (self.ladder[0].name, ALL)}
-        instruments = {live.instrument_of(each) or ALL for each in base} | (names - channels)
-        if instruments and self.history.is_configured:
-            with _contained("the present"):
-                for each in await self.history.present(instruments, self.ladder[0].name):
-                    self._pass_on(each)
-                self._note_loaded(names - channels | base)
-        longer = [each for each in channels - base if ALL not in each and not self._folded(each)]
-        for channel in longer[:_LOADED_SINGLY]:
-            with _contained(channel):
-                _, timeframe, symbol = channel.split(":", 2)
-                newest = await self.history.newest(symbol, timeframe)
-                if newest is not None:
-                    self._pass_on(candle_message(newest))
-                self._note_loaded({channel})
 
     def _names(self, channels: Iterable[str]) -> set[str]:
         """Return what to lease: instruments, and candle channels published for them."""
@@ -217,6 +191,13 @@ class Interest:
             return None
         return timeframe_of(name)
 
+    def _beginnings(self, channels: Collection[str]) -> dict[str, Read]:
+        """Return the reads with which folded candles, bars and indicators begin."""
+        candles = [each for each in map(_candles_of, channels) if self._folded(each) is not None]
+        reads: dict[str, Read] = {each: partial(self._fold, each) for each in candles}
+        followed = [each for each in channels if _is_of_history(each)]
+        return reads | {each: partial(self._follow, each) for each in followed}
+
     async def _fold(self, channel: str) -> None:
         timeframe, symbol = self._folded(channel), live.instrument_of(channel)
         if timeframe is None or symbol is None:
@@ -244,8 +225,9 @@ class Interest:
             await self._fold(followed.candles)
             await followed.begin()
         except BaseException:  # to be begun again, also where the watcher that waited has left
-            self.hub.underive(channel)
-            self._followed.pop(channel, None)
+            if self._followed.get(channel) is followed:
+                self.hub.underive(channel)
+                del self._followed[channel]
             raise
         if self._followed.get(channel) is not followed:  # all of its watchers have left meanwhile
             await followed.close()
@@ -285,8 +267,7 @@ class Interest:
             log.warning("cannot read the subscriptions on NATS, keeping the last known: %r", error)
         names = self._names(self.hub.wanted) | self._external
         self._since = {n: p for n, p in self._since.items() if n in names}
-        self._loaded = {n: t for n, t in self._loaded.items() if n in names}
-        self._unread &= names - self._loaded.keys()
+        self._initial.keep(names)
         await self._renew(names)
 
     async def _end_unwanted(self) -> None:
@@ -300,25 +281,16 @@ class Interest:
 
     async def _reload(self) -> None:
         """Read from history what is incomplete or may not have been stored."""
-        with _until_no_answer():
-            for channel, folding in list(self._foldings.items()):
-                if not folding.is_whole:
-                    with _contained(channel):
-                        await self._seed(channel, folding, live.instrument_of(channel) or "")
-            await self._reload_due()
-            async with self._loading:
-                for channel in self.hub.wanted:
-                    with _contained(channel):
-                        await self._follow(channel)
+        await self._passes.run(self._beginnings(self.hub.wanted) | self._initial.due())
 
     async def _settle(self) -> None:
         """Publish folded candles that closed without a message, or were corrected later."""
-        with _until_no_answer():
-            for channel, folding in list(self._foldings.items()):
-                with _contained(channel):
-                    await self._settle_one(channel, folding, live.instrument_of(channel) or "")
+        foldings = self._foldings.items()
+        await self._passes.run({each: partial(self._settle_one, each, f) for each, f in foldings})
 
-    async def _settle_one(self, channel: str, folding: Folding, symbol: str) -> None:
+    async def _settle_one(self, channel: str, folding: Folding) -> None:
+        symbol = live.instrument_of(channel) or ""
+
         async def read(frame: Timeframe, from_us: int, to_us: int | None) -> list[Candle]:
             async with self.history.background():
                 return await self.history.candles(symbol, frame.name, from_us, to_us)
@@ -329,60 +301,12 @@ class Interest:
                     break  # its last watcher has left
                 self.hub.publish_candle(channel, candle)
 
-    async def _reload_due(self) -> None:
-        """Re-read what may have been on its way to storage, or could not be read."""
-        now_s = time.monotonic()
-        due = {name for name, again_s in self._loaded.items() if again_s and again_s[0] <= now_s}
-        for name in due:
-            self._loaded[name] = tuple(each for each in self._loaded[name] if each > now_s)
-        async with self._loading:
-            await self._learn(due | self._unread)
-            self._unread -= self._loaded.keys()
-
-    def _pass_on(self, message: Message) -> None:
-        """Pass history to the hub, unless the stream has the channel by now."""
-        channel = message.channel
-        name = channel if live.is_of_candles(channel) else live.instrument_of(channel) or ALL
-        since = [self._since[each] for each in _leases_of(name) if each in self._since]
-        self.hub.take_history(message, min(since, default=None))
-
-    def _note_loaded(self, names: set[str]) -> None:
-        """Note that the values of these names are known; of leased ones for that long."""
-        now_s = time.monotonic()
-        for name in names & self._since.keys():
-            self._loaded.setdefault(name, tuple(now_s + each for each in _RELOAD_S))
-
     async def _renew(self, names: set[str]) -> None:
         try:
             self._since |= await asyncio.to_thread(self.leases.renew, names, self.hub.seq)
         except TransientError as error:
             self._since = {n: p for n, p in self._since.items() if n not in names}
             log.warning("cannot renew the leases: %s", error)
-
-
-def _leases_of(name: str) -> Iterable[str]:
-    """Return the leases under which candles of a channel, or an instrument's ticks, are sent."""
-    return live.patterns_matching(name) if live.is_of_candles(name) else (name, ALL)
-
-
-@contextmanager
-def _contained(what: str) -> Iterator[None]:
-    """Log a failed read: others go on, unless the history API does not answer at all."""
-    try:
-        yield
-    except NoAnswerError:
-        raise
-    except TransientError as error:
-        log.warning("%s is not known: %s", what, error)
-
-
-@contextmanager
-def _until_no_answer() -> Iterator[None]:
-    """End a pass over channels, which would wait for the history API one after the other."""
-    try:
-        yield
-    except NoAnswerError as error:
-        log.warning("the present is not known: %s", error)
 
 
 def _is_of_history(channel: str) -> bool:

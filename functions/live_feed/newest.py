@@ -41,9 +41,11 @@ class Newest:
         return newest is None or update.order > newest.order
 
     def was_published(self, channel: str, after: int) -> bool:
-        """Whether the newest message of the channel came by the stream, after a position."""
+        """Whether the newest message of the channel first came by the stream, after a position."""
         newest = self._newest.get(channel)
-        return newest is not None and newest.published_us > 0 and newest.seq > after
+        if newest is None or not newest.published_us:
+            return False
+        return (newest.first_seq or newest.seq) > after
 
     def keep(self, update: Update) -> None:
         """Store it if it is newer than the newest known of its channel."""

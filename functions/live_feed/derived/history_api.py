@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import quote
@@ -18,7 +18,6 @@ from shared.wire.candle_json import candle_of
 
 _TIMEOUT_S: Final = 10.0
 _AWAY: Final = (502, 503, 504)
-_NAMES_A_REQUEST: Final = 200
 _NEWEST: Final = 500
 """Indicator values that are re-read; earlier changes are not noticed."""
 READS_PER_S: Final = 40
@@ -26,7 +25,11 @@ _READS_AT_ONCE: Final = 8
 
 
 class NoAnswerError(TransientError):
-    """The history API or a store behind it is away: other reads would wait as long."""
+    """The read takes too long, or the history API or a store behind it is away."""
+
+
+class AwayError(NoAnswerError):
+    """Nothing accepts connections at the history API's address."""
 
 
 class HistoryApi:
@@ -64,20 +67,11 @@ class HistoryApi:
                 self._next_s = max(self._next_s, now_s) + self._between_s
             yield
 
-    async def present(self, names: Iterable[str], base: str) -> list[Message]:
+    async def present(self, names: Sequence[str], base: str) -> list[Message]:
         """Return the last trade and newest base candle of instruments, or of all with `*`."""
-        ordered = sorted(names)
-        chunks = [
-            ordered[n : n + _NAMES_A_REQUEST] for n in range(0, len(ordered), _NAMES_A_REQUEST)
-        ]
-        if ALL in ordered:
-            chunks = [[]]
-        result: list[Message] = []
-        for chunk in chunks:
-            query = {"symbol": chunk} if chunk else {"symbols": "all"}
-            for each in await self._get("/api/overview", query):
-                result += _present(each, base)
-        return result
+        query = {"symbols": "all"} if ALL in names else {"symbol": names}
+        overviews = await self._get("/api/overview", query) or []
+        return [message for each in overviews for message in _present(each, base)]
 
     async def candles(
         self, symbol: str, timeframe: str, from_us: int, to_us: int | None = None
@@ -161,8 +155,10 @@ class HistoryApi:
             status = error.response.status_code
             problem = NoAnswerError if status in _AWAY else TransientError
             raise problem(f"the history API answered {status} to {path}") from error
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise AwayError(f"the history API is away: {error!r}") from error
         except httpx.TransportError as error:
-            raise NoAnswerError(f"the history API is away: {error!r}") from error
+            raise NoAnswerError(f"the history API does not answer: {error!r}") from error
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise TransientError(f"the history API is away: {error!r}") from error
 

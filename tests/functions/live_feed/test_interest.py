@@ -9,7 +9,7 @@ import nats
 import pytest
 import redis
 
-from functions.live_feed import interest, stream
+from functions.live_feed import initial_values, interest, stream
 from shared.errors import TransientError
 from shared.realtime.channels import ChannelError
 from shared.runtime.tasks import end
@@ -135,14 +135,14 @@ def test_an_instrument_called_like_a_channel_does_not_stop_the_others(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Values are re-read also while somebody watches an instrument named `candles`."""
-    monkeypatch.setattr(interest, "_RELOAD_S", (0.0, 60.0))
+    monkeypatch.setattr(initial_values, "_RELOAD_S", (0.0, 60.0))
 
     async def test(room: Room) -> None:
         client = room.client()
         await client.ask(op="subscribe", channels=["ticks:candles", "ticks:A"])
-        room.interest._note_loaded({"candles", "A"})
-        await room.interest._reload_due()
-        assert {name: len(due) for name, due in room.interest._loaded.items()} == {
+        await room.interest._reload()
+        loaded = room.interest._initial._loaded
+        assert {name: len(due) for name, due in loaded.items()} == {
             "candles": 1,
             "A": 1,
         }

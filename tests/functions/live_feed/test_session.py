@@ -14,7 +14,7 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.live_feed import interest
+from functions.live_feed import initial_values, interest
 from functions.live_feed.derived import history_api
 from functions.live_feed.protocols.frames import Form
 from functions.live_feed.protocols.subscriber import (
@@ -186,7 +186,7 @@ def test_a_message_of_the_stream_is_not_shown_from_storage_too(
     While NATS is away storage is ahead of the stream, which has every trade in order.
     """
     monkeypatch.setattr(interest, "_RENEW_EACH_S", 0.05)
-    monkeypatch.setattr(interest, "_RELOAD_S", (0.2, 0.4, 0.6))
+    monkeypatch.setattr(initial_values, "_RELOAD_S", (0.2, 0.4, 0.6))
 
     async def test() -> None:
         async with _history() as history, room(servers, api_url=history.url) as made:
@@ -249,7 +249,7 @@ def test_leases_do_not_wait_for_history(
 ) -> None:
     """Leases are renewed while history does not answer."""
     monkeypatch.setattr(interest, "_RENEW_EACH_S", 0.05)
-    monkeypatch.setattr(interest, "_RELOAD_S", (0.0,))
+    monkeypatch.setattr(initial_values, "_RELOAD_S", (0.0,))
     monkeypatch.setattr(history_api, "_TIMEOUT_S", 600.0)
     store = redis.Redis.from_url(servers["REDIS_URL"].rsplit("/", 1)[0] + "/2")
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pytest
 
-from functions.live_feed import interest
+from functions.live_feed import initial_values, interest
+from functions.live_feed.derived.history_api import NoAnswerError
 from functions.live_feed.fanout import Message
 from shared.errors import TransientError
 from shared.wire.candle import Candle
@@ -32,7 +33,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 class Reads:
     """Reads of 3m candles from the history API that wait, or fail; the candles have ended."""
 
-    def __init__(self, place: Room, monkeypatch: pytest.MonkeyPatch, *, fail: bool) -> None:
+    def __init__(
+        self,
+        place: Room,
+        monkeypatch: pytest.MonkeyPatch,
+        problem: type[TransientError] | None = None,
+    ) -> None:
         self.begun, self.others, self.go_on = (asyncio.Event() for _ in range(3))
         candles = place.interest.history.candles
 
@@ -41,8 +47,8 @@ class Reads:
         ) -> list[Candle]:
             if timeframe == "3m":
                 self.begun.set()
-                if fail:
-                    raise TransientError("it cannot be read")
+                if problem is not None:
+                    raise problem("it cannot be read")
                 await self.go_on.wait()
             elif self.begun.is_set():
                 self.others.set()
@@ -65,15 +71,20 @@ def changed() -> Message:
     return candle("A/B", market(1)[0].time_us // MINUTE_US * MINUTE_US, "5", 1)
 
 
+@pytest.mark.parametrize("problem", [TransientError, NoAnswerError])
 def test_a_candle_that_cannot_be_read_does_not_keep_others_from_being_settled(
-    house: House, servers: dict[str, str], api_url: str, monkeypatch: pytest.MonkeyPatch
+    house: House,
+    servers: dict[str, str],
+    api_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    problem: type[TransientError],
 ) -> None:
     """A channel whose read fails is tried again later; the others are read meanwhile."""
 
     async def test() -> None:
         async with room(servers, api_url=api_url) as place:
             await watching(place, house, [SLOW, OTHER])
-            reads = Reads(place, monkeypatch, fail=True)
+            reads = Reads(place, monkeypatch, problem)
             await place.publish(changed())
             await asyncio.wait_for(reads.begun.wait(), 60)
             await asyncio.wait_for(reads.others.wait(), 60)
@@ -85,17 +96,17 @@ def test_first_values_are_read_again_while_a_candle_is_settled(
     house: House, servers: dict[str, str], api_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A slow read of a candle that is settled does not delay reads of the present."""
-    monkeypatch.setattr(interest, "_RELOAD_S", tuple(n / 10 for n in range(600)))
+    monkeypatch.setattr(initial_values, "_RELOAD_S", tuple(n / 10 for n in range(600)))
 
     async def test() -> None:
         async with room(servers, api_url=api_url) as place:
             await watching(place, house, [SLOW, "ticks:A/B"])
-            reads = Reads(place, monkeypatch, fail=False)
+            reads = Reads(place, monkeypatch)
             await place.publish(changed())
             await asyncio.wait_for(reads.begun.wait(), 60)
             read_again, present = asyncio.Event(), place.interest.history.present
 
-            async def noted(names: Iterable[str], base: str) -> list[Message]:
+            async def noted(names: Sequence[str], base: str) -> list[Message]:
                 read_again.set()
                 return await present(names, base)
 
@@ -114,7 +125,7 @@ def test_a_folded_channel_is_forgotten_with_its_last_watcher(
     async def test() -> None:
         async with room(servers, api_url=api_url) as place:
             client = await watching(place, house, [SLOW])
-            reads = Reads(place, monkeypatch, fail=False)
+            reads = Reads(place, monkeypatch)
             await place.publish(changed())
             await asyncio.wait_for(reads.begun.wait(), 60)
             settling = place.interest._settling
