@@ -78,7 +78,9 @@ class InitialValues:
         longer = [
             each for each in channels - base if ALL not in each and each.split(":", 2)[1] in made
         ]
-        for channel in self.passes.ordered(longer)[:_LOADED_SINGLY]:
+        first = self.passes.ordered(each for each in longer if each not in self._loaded)
+        again = self.passes.ordered(each for each in longer if each in self._loaded)
+        for channel in [*first, *again][:_LOADED_SINGLY]:
             reads[channel] = partial(self._read_newest, channel)
         return reads
 

@@ -8,6 +8,7 @@ from functools import reduce
 from typing import Final
 
 from shared.candles.roll_up import joined
+from shared.errors import TransientError
 from shared.market.resolution import covered
 from shared.market.timeframes import Timeframe
 from shared.wire.candle import Candle
@@ -93,8 +94,7 @@ class Folding:
         own = await read(frame, start_us, start_us + 1_000)
         base = await read(ladder[0], pos, None)
         if self._start_us > start_us:
-            self.is_whole = True  # the interval started meanwhile
-            return
+            return  # the next interval began, perhaps before its first candle that came here
         self._start_us, self._from_us, self.is_whole = start_us, pos, True
         self._closed = reduce(joined, map(self._piece, closed)) if closed else None
         self._is_partial = any(candle.partial for candle in own)
@@ -146,11 +146,17 @@ class Folding:
             noted = self._unsettled.get(start_us)
             if noted is None:
                 continue
-            candle = await self._stored(start_us, noted, read)
+            tried = replace(noted, tries=noted.tries + 1, tried_us=now_us)
+            try:
+                candle = await self._stored(start_us, noted, read)
+            except TransientError:
+                if self._unsettled.get(start_us) is noted:
+                    self._unsettled[start_us] = tried
+                raise
             if self._unsettled.get(start_us) is not noted:
                 continue
             if candle is None:
-                self._unsettled[start_us] = replace(noted, tries=noted.tries + 1, tried_us=now_us)
+                self._unsettled[start_us] = tried
             else:
                 del self._unsettled[start_us]
                 yield candle

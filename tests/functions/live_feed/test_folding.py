@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from decimal import Decimal
@@ -287,3 +288,41 @@ def test_weeks_begin_on_monday() -> None:
     week, monday_us = Timeframe.parse("1w"), 1_740_355_200_000_000
     assert week.start_us(monday_us) == monday_us
     assert week.start_us(monday_us + week.length_us - 1) == monday_us
+
+
+def test_a_seed_of_the_interval_before_does_not_complete_a_fragment() -> None:
+    """An answer without the newest interval leaves a folding that began within it incomplete."""
+    folding = Folding(Timeframe.parse("5m"))
+    stored = {minute: base(minute, 10) for minute in range(5)}
+    assert folding.take(base(7, 30), 0) is None
+    asyncio.run(folding.seed(LADDER, 4 * MINUTE, reader(stored)))
+    assert folding.present(0) is None
+    stored |= {5: base(5, 20), 6: base(6, 90), 7: base(7, 30)}
+    asyncio.run(folding.seed(LADDER, 7 * MINUTE, reader(stored)))
+    present = folding.present(0)
+    assert present is not None
+    assert (int(present.open), int(present.high)) == (20, 92)
+
+
+def test_a_candle_that_cannot_be_read_lets_the_others_settle() -> None:
+    """A candle whose reads fail is tried after the others of its channel."""
+    folding = Folding(Timeframe.parse("5m"))
+    stored = {minute: base(minute, 10) for minute in range(20)}
+    asyncio.run(folding.seed(LADDER, 0, reader(stored)))
+    for minute in range(16):
+        folding.take(base(minute, 11, 9, closed=minute % 5 != 4), 0)
+    settled: set[int] = set()
+
+    async def read(frame: Timeframe, from_us: int, to_us: int | None) -> list[Candle]:
+        if from_us == 0:
+            raise TransientError("refused")
+        return await reader({m: base(m, 11, 9) for m in range(20)})(frame, from_us, to_us)
+
+    async def settle(now_us: int) -> None:
+        with suppress(TransientError):
+            async for each in folding.settled(now_us, read):
+                settled.add(each.start_us)
+
+    for second in range(8):
+        asyncio.run(settle(60 * MINUTE + second * 1_000_000))
+    assert {5 * MINUTE, 10 * MINUTE} <= settled
