@@ -15,9 +15,9 @@ import httpx
 
 from functions.detect_pattern.storage import Storage
 from shared.adapter.event import Event
+from shared.alerts.circuit_breaker import CircuitBreakers
 from shared.alerts.event import AlertEvent, checked_sink
 from shared.alerts.notifications import NotificationError
-from shared.alerts.outages import Outages
 from shared.errors import PermanentError, TransientError
 from shared.runtime import metrics
 from shared.wire import events
@@ -31,12 +31,12 @@ class Delivery:
     """Posts alerts. `hosts`: allowed hosts of sinks; empty: any."""
 
     def __init__(
-        self, storage: Storage, hosts: frozenset[str], outages: Outages | None = None
+        self, storage: Storage, hosts: frozenset[str], breakers: CircuitBreakers | None = None
     ) -> None:
         self._storage = storage
         self._hosts = hosts
         self._slots = threading.BoundedSemaphore(AT_ONCE)
-        self._outages = outages or Outages()
+        self._breakers = breakers or CircuitBreakers()
         # No redirects, so that only checked addresses are requested.
         self._client = httpx.Client(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False)
 
@@ -62,7 +62,7 @@ class Delivery:
             raise TransientError(f"{AT_ONCE} alerts are being delivered")
         try:
             with (
-                self._outages.call(url),
+                self._breakers.call(url),
                 # Streamed, so that the size of a response does not matter.
                 self._client.stream("POST", url, headers=headers, content=event.body) as response,
             ):
@@ -71,7 +71,7 @@ class Delivery:
         except (httpx.HTTPError, NotificationError) as error:
             text = str(error) if isinstance(error, NotificationError) else repr(error)
             reason = f"the sink of rule {alert.rule_id}: {text}"
-            raise self._outages.failed([url], reason) from error
+            raise self._breakers.failed([url], reason) from error
         finally:
             self._slots.release()
         metrics.ALERTS_DELIVERED.inc()

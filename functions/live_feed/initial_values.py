@@ -10,8 +10,8 @@ from typing import Final
 
 from functions.live_feed.derived.history_api import HistoryApi
 from functions.live_feed.fanout import Message, candle_message
+from functions.live_feed.history_reads import HistoryReads, Read
 from functions.live_feed.hub import Hub
-from functions.live_feed.passes import Passes, Read
 from shared.market.timeframes import Timeframe
 from shared.realtime import channels as live
 from shared.realtime.leases import ALL
@@ -36,7 +36,7 @@ class InitialValues:
     hub: Hub
     history: HistoryApi
     ladder: tuple[Timeframe, ...]
-    passes: Passes
+    history_reads: HistoryReads
     since: Callable[[], Mapping[str, int]]
     _loaded: dict[str, tuple[float, ...]] = field(default_factory=dict)
     _unread: set[str] = field(default_factory=set)
@@ -78,8 +78,8 @@ class InitialValues:
         longer = [
             each for each in channels - base if ALL not in each and each.split(":", 2)[1] in made
         ]
-        first = self.passes.ordered(each for each in longer if each not in self._loaded)
-        again = self.passes.ordered(each for each in longer if each in self._loaded)
+        first = self.history_reads.ordered(each for each in longer if each not in self._loaded)
+        again = self.history_reads.ordered(each for each in longer if each in self._loaded)
         for channel in [*first, *again][:_LOADED_SINGLY]:
             reads[channel] = partial(self._read_newest, channel)
         return reads

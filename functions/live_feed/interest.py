@@ -15,9 +15,9 @@ from functions.live_feed.derived.folding import Folding
 from functions.live_feed.derived.history_api import HistoryApi
 from functions.live_feed.derived.live_bars import LiveBars
 from functions.live_feed.derived.live_indicators import LiveIndicator
+from functions.live_feed.history_reads import HistoryReads, Read
 from functions.live_feed.hub import Hub
 from functions.live_feed.initial_values import InitialValues, leases_of
-from functions.live_feed.passes import Passes, Read
 from shared.analysis.talib_indicators import functions
 from shared.errors import TransientError
 from shared.market.calendar_timeframes import timeframe_of
@@ -56,7 +56,7 @@ class Interest:
     external: Callable[[], Awaitable[set[str]]] = nobody
     until_emitted_s: float = READ_EACH_S + 0.05
     _since: dict[str, int] = field(default_factory=dict)
-    _passes: Passes = field(default_factory=Passes)
+    _reads: HistoryReads = field(default_factory=HistoryReads)
     _initial: InitialValues = field(init=False)
     _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
     _foldings: dict[str, Folding] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class Interest:
 
     def __post_init__(self) -> None:
         self._initial = InitialValues(
-            self.hub, self.history, self.ladder, self._passes, lambda: self._since
+            self.hub, self.history, self.ladder, self._reads, lambda: self._since
         )
 
     def check(self, channel: str) -> str:
@@ -152,7 +152,7 @@ class Interest:
         names = {name for name in map(live.instrument_of, unloaded) if name}
         names |= set(filter(live.is_of_candles, unloaded))
         async with self._loading:  # concurrent requests for the same channel wait for it
-            await self._passes.run(self._initial.first(names) | self._beginnings(channels))
+            await self._reads.run(self._initial.first(names) | self._beginnings(channels))
 
     async def close(self) -> None:
         """Let the leases expire."""
@@ -281,12 +281,12 @@ class Interest:
 
     async def _reload(self) -> None:
         """Read from history what is incomplete or may not have been stored."""
-        await self._passes.run(self._beginnings(self.hub.wanted) | self._initial.due())
+        await self._reads.run(self._beginnings(self.hub.wanted) | self._initial.due())
 
     async def _settle(self) -> None:
         """Publish folded candles that closed without a message, or were corrected later."""
         foldings = self._foldings.items()
-        await self._passes.run({each: partial(self._settle_one, each, f) for each, f in foldings})
+        await self._reads.run({each: partial(self._settle_one, each, f) for each, f in foldings})
 
     async def _settle_one(self, channel: str, folding: Folding) -> None:
         symbol = live.instrument_of(channel) or ""

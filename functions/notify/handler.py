@@ -16,6 +16,7 @@ import orjson
 from functions.notify.claims import Claims
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event, OutgoingEvent
+from shared.alerts.circuit_breaker import CircuitBreakers
 from shared.alerts.event import AlertEvent, message_of
 from shared.alerts.grammar import RuleError
 from shared.alerts.notifications import (
@@ -27,7 +28,6 @@ from shared.alerts.notifications import (
     at_once,
     chosen,
 )
-from shared.alerts.outages import Outages
 from shared.alerts.rule import Rule
 from shared.errors import PermanentError, TransientError
 from shared.runtime import metrics
@@ -43,7 +43,7 @@ class Notify:
     claims: Claims
     targets: Sequence[Target]
     patience_s: float = PATIENCE_S
-    outages: Outages = field(default_factory=Outages)
+    breakers: CircuitBreakers = field(default_factory=CircuitBreakers)
     _testing: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, event: Event) -> Outcome:
@@ -79,7 +79,7 @@ class Notify:
 
         def send(target: Target) -> None:
             try:
-                with self.outages.call(target.name):
+                with self.breakers.call(target.name):
                     target.send(title, body)
             except NotificationError:
                 not_sent(target)
@@ -91,7 +91,7 @@ class Notify:
         failed = at_once(own_targets, send, self.patience_s, not_sent)
         reasons = failed | {each.name: "is being sent" for each in targets if each.digest in busy}
         if failed and not busy:
-            raise self.outages.failed(failed, _listed(reasons))
+            raise self.breakers.failed(failed, _listed(reasons))
         if reasons:
             raise TransientError(_listed(reasons))
 

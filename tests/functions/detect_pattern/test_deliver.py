@@ -9,8 +9,8 @@ import pytest
 from functions.detect_pattern.deliver import Delivery
 from functions.detect_pattern.storage import Storage
 from shared.adapter.event import Event
+from shared.alerts.circuit_breaker import CONFIRM_S, GRACE_S, CircuitBreakers
 from shared.alerts.event import as_event_json
-from shared.alerts.outages import CONFIRM_S, GRACE_S, Outages
 from shared.alerts.rule import Rule
 from shared.alerts.stored_rules import add_rule
 from shared.errors import PermanentError, TransientError
@@ -37,7 +37,7 @@ def test_a_sink_that_is_away_holds_no_slots(postgres: Postgres, messenger: Messe
         rule_id = add_rule(connection, RULE, f"http://127.0.0.1:{port}/hook")
     assert rule_id is not None
     now_s = 0.0
-    delivery = Delivery(Storage(postgres), frozenset(), Outages(lambda: now_s))
+    delivery = Delivery(Storage(postgres), frozenset(), CircuitBreakers(lambda: now_s))
     taken = len(messenger.taken)
     messenger.status = 503
     for seconds, error in (

@@ -14,9 +14,9 @@ import pytest
 from functions.notify.claims import Claims
 from functions.notify.handler import Notify
 from shared.adapter.event import Event
+from shared.alerts.circuit_breaker import CONFIRM_S, GRACE_S, YOUNG_S, CircuitBreakers
 from shared.alerts.event import as_event_json
 from shared.alerts.notifications import NotificationError, Target, parse_targets
-from shared.alerts.outages import CONFIRM_S, GRACE_S, YOUNG_S, Outages
 from shared.alerts.rule import Rule
 from shared.errors import PermanentError, TransientError
 from shared.stores.postgres import Postgres
@@ -106,7 +106,7 @@ def test_a_service_that_is_away_holds_no_slots(messenger: Messenger, postgres: P
     other = Messenger()
     now_s = 0.0
     targets = parse_targets(f"{other.url()} {messenger.url()}")
-    handler = Notify(Claims(postgres), targets, outages=Outages(lambda: now_s))
+    handler = Notify(Claims(postgres), targets, breakers=CircuitBreakers(lambda: now_s))
     messenger.status = 503
     for seconds in (0.0, GRACE_S):
         now_s += seconds
@@ -132,7 +132,7 @@ def test_no_dead_letter_while_another_target_is_busy(
     now_s = 0.0
     targets = parse_targets(f"{other.url()} {messenger.url()}")
     claims = Claims(postgres)
-    handler = Notify(claims, targets, outages=Outages(lambda: now_s))
+    handler = Notify(claims, targets, breakers=CircuitBreakers(lambda: now_s))
     messenger.status = 503
     for seconds, id_ in ((0.0, "first"), (GRACE_S, "first"), (CONFIRM_S, "second")):
         now_s += seconds
@@ -153,7 +153,7 @@ def test_a_slow_service_is_not_away(messenger: Messenger, postgres: Postgres) ->
     """A service that accepts an alert after our patience ended is not away."""
     now_s = 0.0
     targets = parse_targets(messenger.url())
-    handler = Notify(Claims(postgres), targets, 0.1, Outages(lambda: now_s))
+    handler = Notify(Claims(postgres), targets, 0.1, CircuitBreakers(lambda: now_s))
     for seconds in (0.0, GRACE_S, CONFIRM_S):
         now_s += seconds
         messenger.holds.set()
@@ -167,7 +167,7 @@ def test_a_hanging_service_takes_one_worker(messenger: Messenger, postgres: Post
     """In a long outage one alert at a time waits for a service; the others do not call it."""
     now_s = 0.0
     targets = parse_targets(messenger.url())
-    handler = Notify(Claims(postgres), targets, 0.1, Outages(lambda: now_s))
+    handler = Notify(Claims(postgres), targets, 0.1, CircuitBreakers(lambda: now_s))
     messenger.status = 503
     for seconds in (0.0, GRACE_S):
         now_s += seconds

@@ -1,4 +1,4 @@
-"""Passes over channels that are read from the history API one by one: none delays the others."""
+"""Reads of channels from the history API, one by one, with a backoff for each symbol."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Read = Callable[[], Awaitable[None]]
 """Raises TransientError."""
 
 
-class Passes:
+class HistoryReads:
     """Used by one event loop. What failed is read last in later passes.
 
     A symbol without an answer is left out for a growing pause. `clock`: monotonic seconds.

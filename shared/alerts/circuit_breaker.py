@@ -1,4 +1,4 @@
-"""Outages of alerts' destinations: whether one is called, and whether its alerts are retried.
+"""Circuit breakers of alerts' destinations: whether one is called, and alerts to it are retried.
 
 A trigger has 16 events in flight, and those that back off count. Retried for half an hour each, the
 alerts to one webhook that is away would delay those to all others, and keep every event of the
@@ -45,8 +45,8 @@ class _Outage:
         return self.after_grace is not None and now - self.after_grace >= CONFIRM_S
 
 
-class Outages:
-    """The destinations that did not accept their last alert."""
+class CircuitBreakers:
+    """Of every destination that did not accept its last alert; open in a long outage."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -1,11 +1,11 @@
-"""Passes over channels: a symbol without an answer costs a timeout now and then, not each time."""
+"""Reads from the history API: a symbol without an answer costs a timeout only now and then."""
 
 from __future__ import annotations
 
 import asyncio
 
 from functions.live_feed.derived.history_api import NoAnswerError
-from functions.live_feed.passes import Passes
+from functions.live_feed.history_reads import HistoryReads
 from shared.errors import TransientError
 
 
@@ -22,13 +22,15 @@ def test_a_symbol_without_an_answer_is_left_out_for_a_growing_pause() -> None:
 
     async def test() -> None:
         nonlocal now_s
-        passes = Passes(lambda: now_s)
+        history_reads = HistoryReads(lambda: now_s)
         while now_s < 200:
-            await passes.run({"ticks:A": silent, "candles:5m:A": silent, "ticks:B": answered})
+            await history_reads.run(
+                {"ticks:A": silent, "candles:5m:A": silent, "ticks:B": answered}
+            )
             now_s += 1
         now_s += 1_000
         for _ in range(4):
-            await passes.run({"ticks:A": silent})
+            await history_reads.run({"ticks:A": silent})
             now_s += 1
 
     asyncio.run(test())
@@ -46,13 +48,13 @@ def test_what_failed_comes_last_until_it_is_read() -> None:
             raise TransientError("refused")
 
     async def test() -> None:
-        passes = Passes()
+        history_reads = HistoryReads()
         reads = {each: lambda each=each: read(each) for each in ("ticks:A", "ticks:B")}
         for _ in range(2):
-            await passes.run(reads)
+            await history_reads.run(reads)
         fails.clear()
         for _ in range(2):
-            await passes.run(reads)
+            await history_reads.run(reads)
 
     asyncio.run(test())
     assert [each[-1] for each in order] == ["A", "B", "B", "A", "B", "A", "A", "B"]
