@@ -54,6 +54,11 @@ class DetectPattern:
             return Outcome()
         raise PermanentError("unexpected_type", f"{STAGE} does not take {event.type}")
 
+    def ready(self) -> None:
+        """Adopt the series before any event comes. Raises TransientError while it cannot work."""
+        self.steps.storage.postgres.check()
+        self.store.ready()
+
     def _candles(self, candles: Sequence[Candle]) -> Outcome:
         now_ms = time.time_ns() // 1_000_000
         self._refresh()

@@ -18,7 +18,7 @@ from shared.adapter.wiring import event_app
 from shared.lake.reading.cold import Cold
 from shared.realtime.watchlist import Watched, Watchlist
 from shared.stores.postgres import Postgres
-from shared.stores.redis import connect, translated
+from shared.stores.redis import connect
 
 EVALUATING = 4
 """Events evaluated at once; the detectors keep one core busy each."""
@@ -42,14 +42,7 @@ handler = DetectPattern(
 )
 
 
-def ready() -> None:
-    """Raise TransientError while a store is away."""
-    postgres.check()
-    with translated():
-        client.ping()
-
-
 app = event_app(
-    STAGE, handler, os.environ, concurrency=EVALUATING + AT_ONCE, ready=ready, emits=True
+    STAGE, handler, os.environ, concurrency=EVALUATING + AT_ONCE, ready=handler.ready, emits=True
 )
 detect_pattern = served("detect_pattern", app)

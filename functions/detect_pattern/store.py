@@ -90,6 +90,13 @@ class Store:
             adopt(self._client, self._shards)
             self._is_adopted = True
 
+    def ready(self) -> None:
+        """Adopt the series. Raises TransientError while a replica of other SHARDS has them."""
+        self.adopt()
+        with translated():
+            number = cast(bytes | None, self._client.get(SHARDS_KEY))
+        self._check(number)
+
     def read(self, names: Iterable[Name]) -> dict[Name, Read]:
         """Read series."""
         reads: dict[Name, Read] = {}

@@ -13,16 +13,19 @@ import redis
 from functions.detect_pattern import handler
 from functions.detect_pattern.deliver import Delivery
 from functions.detect_pattern.handler import DetectPattern
+from functions.detect_pattern.step import Steps
+from functions.detect_pattern.storage import Storage
 from functions.detect_pattern.store import Read, Store
 from shared.adapter.event import Event
 from shared.errors import TransientError
 from shared.market.shards import shard_of
 from shared.realtime.pattern_series import SHARDS_KEY, Name, adopt, due_key, end_instrument
 from shared.runtime import metrics
+from shared.stores.postgres import Postgres
 from shared.wire import events
 from shared.wire.candle import Candle
 from shared.wire.candle_columns import encode_batch
-from tests.functions.detect_pattern.house import House, candle, reference
+from tests.functions.detect_pattern.house import RULES, House, candle, reference
 
 DAY_MS = 86_400_000
 FALLING = [candle(n, 100 - n, instrument="A") for n in range(8)]
@@ -114,6 +117,24 @@ def test_a_replica_of_the_former_shards_writes_no_more(valkey: redis.Redis, data
     assert keys(house) == {f"{{{shard_of('A', 2)}}}:patterns:series:1m:A".encode()}
     former.postgres.close()
     house.postgres.close()
+
+
+def test_a_replica_that_started_earlier_takes_nothing_by_a_later_first_event(
+    valkey: redis.Redis, database: str
+) -> None:
+    """Readiness adopts the series: a former replica is not ready, and its first event refused."""
+    steps = Steps(Storage(Postgres(database)), RULES)
+    delivery = Delivery(steps.storage, frozenset())
+    former, newest = (DetectPattern(steps, Store(valkey, shards), delivery) for shards in (7, 2))
+    former.ready()
+    newest.ready()
+    clock = Event("t", events.CLOCK, "", {}, b"")
+    for refused in (former.ready, lambda: former(clock)):
+        with pytest.raises(TransientError, match=r"SHARDS \(2\)"):
+            refused()
+    newest(clock)
+    newest.ready()
+    steps.storage.postgres.close()
 
 
 def test_a_step_under_way_while_the_shards_change_writes_nothing(
