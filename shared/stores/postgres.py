@@ -123,9 +123,6 @@ class Postgres:
             with self._pool.connection(self._patience_s()) as connection:
                 if not self._migrated:
                     connection.answer_within_s = None  # an index of many rows takes its time
-                    connection.execute(
-                        "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0"
-                    )
                     migrate(connection)
                     connection.commit()
                     self._migrated = True

@@ -7,7 +7,7 @@ import re
 from importlib import resources
 from typing import Final
 
-from psycopg import Connection
+from psycopg import Connection, errors
 
 log = logging.getLogger(__name__)
 
@@ -15,8 +15,15 @@ _LOCK: Final = 0x6B616E646C65  # "kandle": one migration at a time in a database
 
 
 def migrate(connection: Connection) -> list[str]:
-    """Apply what is missing, in the connection's transaction; return the names applied."""
+    """Apply what is missing, in the connection's transaction; return the names applied.
+
+    Raises LockNotAvailable: the caller retries, so that a reader of a table (pg_dump, a notebook)
+    delays its change, and not everybody who would wait behind that.
+    """
+    # An index of many rows takes its time; the server may have bounds for everybody.
+    connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+    connection.execute("SET LOCAL lock_timeout = '1s'")
     connection.execute(
         "CREATE TABLE IF NOT EXISTS schema_migrations"
         " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
@@ -25,7 +32,10 @@ def migrate(connection: Connection) -> list[str]:
     fresh = [name for name in _names() if name not in applied]
     for name in fresh:
         text = resources.files(__name__).joinpath(name).read_text()
-        connection.execute(text.encode())
+        try:
+            connection.execute(text.encode())
+        except errors.LockNotAvailable as error:
+            raise errors.LockNotAvailable(f"migration {name} waits for a table: {error}") from error
         connection.execute("INSERT INTO schema_migrations (name) VALUES (%s)", (name,))
         log.info("migration %s applied", name)
     return fresh

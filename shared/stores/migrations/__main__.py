@@ -16,8 +16,6 @@ def main() -> None:
     if not dsn:
         sys.exit("DATABASE_URL is not set")
     with psycopg.connect(dsn) as connection:
-        # An index of many rows takes its time; the server may have bounds for everybody.
-        connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
         applied = migrate(connection)
     sys.stdout.write("".join(f"applied {name}\n" for name in applied) or "up to date\n")
 

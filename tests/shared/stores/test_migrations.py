@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 
 import psycopg
+import pytest
+from psycopg import Connection
 
+from shared.errors import TransientError
 from shared.stores import migrations
 from shared.stores.applied import are_stored, not_aggregated
 from shared.stores.postgres import Postgres
@@ -26,17 +31,22 @@ INSERT INTO first_ticks VALUES ('A', 3599999999);
 """
 
 
+def migrate_before(connection: Connection, end: str) -> None:
+    """Apply the migrations before `end`."""
+    connection.execute(
+        "CREATE TABLE schema_migrations"
+        " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+    )
+    for file in sorted(resources.files(migrations).iterdir(), key=lambda each: each.name):
+        if file.name.endswith(".sql") and file.name < end:
+            connection.execute(file.read_text().encode())
+            connection.execute("INSERT INTO schema_migrations VALUES (%s)", (file.name,))
+
+
 def test_old_segments_are_migrated_to_hours(empty_database: str) -> None:
     """Each column of an old segment is unchanged, and pending aggregation stays pending."""
     with psycopg.connect(empty_database) as connection:
-        connection.execute(
-            "CREATE TABLE schema_migrations"
-            " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
-        )
-        for file in sorted(resources.files(migrations).iterdir(), key=lambda each: each.name):
-            if file.name.endswith(".sql") and file.name < "0020":
-                connection.execute(file.read_text().encode())
-                connection.execute("INSERT INTO schema_migrations VALUES (%s)", (file.name,))
+        migrate_before(connection, "0020")
         connection.execute(BEFORE.encode())
     postgres = Postgres(empty_database, size=1)
     with postgres.connection() as connection:
@@ -56,4 +66,33 @@ def test_old_segments_are_migrated_to_hours(empty_database: str) -> None:
     ]
     assert waiting.event_id == "e1"
     assert (waiting.first_us, waiting.received_us) == (HOUR_US - 1, HOUR_US + 3)
+    postgres.close()
+
+
+def test_a_reader_delays_a_migration_and_nobody_else(empty_database: str) -> None:
+    """While a reader holds a table that a migration changes, others read and write the table."""
+    with psycopg.connect(empty_database) as connection:
+        migrate_before(connection, "0089")
+    postgres = Postgres(empty_database, size=1)
+    waiting = (
+        "SELECT count(*) FROM pg_locks WHERE relation = 'alert_rules'::regclass AND NOT granted"
+    )
+    with (
+        psycopg.connect(empty_database) as reader,
+        psycopg.connect(empty_database, autocommit=True) as other,
+        ThreadPoolExecutor() as pool,
+    ):
+        reader.execute("SELECT FROM alert_rules")
+        other.execute("SET lock_timeout = '20s'")
+        migration = pool.submit(postgres.check)
+        deadline = time.monotonic() + 60
+        while other.execute(waiting).fetchone() == (0,) and not migration.done():
+            assert time.monotonic() < deadline, "the migration does not wait"
+        try:
+            other.execute("DELETE FROM alert_rules")
+        finally:
+            reader.rollback()
+            with pytest.raises(TransientError, match=r"migration 0089_muted_rules\.sql waits"):
+                migration.result(30)
+    postgres.check()
     postgres.close()
