@@ -102,19 +102,20 @@ class Feeds:
         del self._running[running.feed.name]
         for gauge in (metrics.FEED_UP, metrics.FEED_SKEW, metrics.GAPS_OPEN):
             gauge.remove(running.feed.name)
-        log.info("%s is taken no more", running.feed)
+        log.info("%s is stopped", running.feed)
 
     async def _run(self, feed: FeedChoice, stopping: asyncio.Event) -> None:
         """Run a feed until it is stopped; a failed one is restarted and affects no other."""
         while not stopping.is_set():
-            log.info("%s is taken", feed)
+            log.info("%s is started", feed)
+            metrics.FEED_UP.labels(feed.name).set(0)
             try:
                 environment = {**self.mapping, **feed.environment}
                 # In a thread: ccxt takes seconds to import.
                 settings = await asyncio.to_thread(Settings.from_env, environment)
                 await run(settings, self.spans, stopping)
             except SettingsError as error:
-                log.error("%s is not taken: %s", feed, error)
+                log.error("%s cannot start: %s", feed, error)
                 await stopping.wait()
             except Exception:
                 log.exception("%s failed and restarts in %g s", feed, RESTART_S)

@@ -14,6 +14,6 @@ resource "helm_release" "kandle" {
   name      = "kandle"
   namespace = kubernetes_namespace_v1.kandle.metadata[0].name
   chart     = "${path.module}/../chart"
-  timeout   = 900
+  wait      = false # the bridges become Ready after knative/config-nats.sh (docs/deploy.md)
   values    = [yamlencode(merge({ image = var.image }, var.values))]
 }

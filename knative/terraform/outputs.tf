@@ -1,4 +1,4 @@
 output "namespace" {
-  description = "Where Kandle stands."
+  description = "Namespace of Kandle."
   value       = helm_release.kandle.namespace
 }

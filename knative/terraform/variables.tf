@@ -4,13 +4,13 @@ variable "image" {
 }
 
 variable "namespace" {
-  description = "Where Kandle stands; the module makes it."
+  description = "Namespace of Kandle; the module creates it."
   type        = string
   default     = "kandle"
 }
 
 variable "values" {
-  description = "Further values of knative/chart, over its defaults."
+  description = "Values of knative/chart that override its defaults."
   type        = any
   default     = {}
 }

@@ -23,7 +23,7 @@ _SOURCES: Final = {
 """Templates, each with its source directory and the value that enables it."""
 _NAMESPACE: Final = "{{ .Release.Namespace }}"
 _SCALE: Final = "autoscaling.knative.dev/{}-scale"
-_EXPOSED: Final = ("history-query", "live-feed", "udp-bridge")
+_EXPOSED: Final = ("history-query", "live-feed", "live-grpc", "udp-bridge")
 _WITH_STREAMS: Final = ("dead-letter", "live-feed", "live-grpc")
 _REPLICAS: Final = {
     "name": "STREAM_REPLICAS",
@@ -90,13 +90,13 @@ def _adapted(manifest: dict[str, Any]) -> dict[str, Any]:
     if "serving.knative.dev" in manifest["apiVersion"] or kind == "Deployment":
         env = manifest["spec"]["template"]["spec"]["containers"][0]["env"]
         env += [_REPLICAS, _SETTINGS] if name in _WITH_STREAMS else [_SETTINGS]
+        if name in _EXPOSED:
+            env.append(_TOKENS)
     if "serving.knative.dev" in manifest["apiVersion"]:
         template = manifest["spec"]["template"]
         for bound in ("min", "max"):
             value = f'{{{{ index .Values.scale "{name}" "{bound}" }}}}'
             template["metadata"]["annotations"][_SCALE.format(bound)] = value
-        if name in _EXPOSED:
-            env.append(_TOKENS)
     elif kind == "Job":  # a Job is immutable: each release has its own
         metadata["name"] = f"{name}-{{{{ .Release.Revision }}}}"
     elif (kind, name) == ("ConfigMap", "kandle-channel"):

@@ -68,9 +68,9 @@ class FeedKeepers:
             try:
                 await keeper.start()
             except (PlatformError, OSError) as error:
-                self.notice(f"{feed} is not taken: {error}")
+                self.notice(f"{feed} cannot start: {error}")
                 continue
-            self.notice(f"{feed} is taken")
+            self.notice(f"{feed} is started")
         self.changed()
 
     async def _stop(self, feed: FeedChoice) -> None:
@@ -81,5 +81,5 @@ class FeedKeepers:
         for keeper in keepers:
             await keeper.stop(patience_s(Kind.SOURCE, _STOP_WITHIN_S))
             self.keepers.remove(keeper)
-        self.notice(f"{feed} is taken no more")
+        self.notice(f"{feed} is stopped")
         self.changed()

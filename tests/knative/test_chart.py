@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -118,12 +119,29 @@ def test_values_are_applied(helm: Any) -> None:
     assert {each["metadata"]["namespace"] for each in found.values()} == {"market"}
 
 
+@pytest.mark.processes
+def test_tokens_are_required_where_prod_requires_them(helm: Any) -> None:
+    """The workloads that prod gives API_TOKENS, gRPC too, have them in the chart."""
+
+    def protected(objects: Iterable[Manifest]) -> set[str]:
+        return {each["metadata"]["name"] for each in objects if "'API_TOKENS'" in str(each)}
+
+    expected = protected(built("knative/overlays/prod"))
+    assert "live-grpc" in expected
+    assert protected(rendered(helm, "kandle").values()) == expected
+
+
 def test_a_setting_replaces_the_charts_own(helm: Any) -> None:
-    """STREAM_REPLICAS among the settings is in the environment once; fractions stay fractions."""
-    found = rendered(helm, "kandle", settings={"STREAM_REPLICAS": 3, "GROUP_COMMIT_MS": 0.5})
+    """A setting is in the environment once; fractions stay fractions."""
+    settings = {"STREAM_REPLICAS": 3, "GROUP_COMMIT_MS": 0.5, "HISTORY_S": 0}
+    found = rendered(helm, "kandle", settings=settings)
+    for workload in ("live-grpc", "exchange-bridge"):
+        (container,) = found["Deployment", workload]["spec"]["template"]["spec"]["containers"]
+        names = [each["name"] for each in container["env"]]
+        assert len(names) == len(set(names)), workload
+    given = {each["name"]: each.get("value") for each in container["env"]}
+    assert given["HISTORY_S"] == "0"
     (container,) = found["Deployment", "live-grpc"]["spec"]["template"]["spec"]["containers"]
-    names = [each["name"] for each in container["env"]]
-    assert len(names) == len(set(names))
     given = {each["name"]: each.get("value") for each in container["env"]}
     assert (given["STREAM_REPLICAS"], given["GROUP_COMMIT_MS"]) == ("3", "0.5")
     assert rendered(helm, "kandle", settings=None).keys() == found.keys()

@@ -64,7 +64,7 @@ def test_feeds_come_and_go_without_a_restart(
 ) -> None:
     """Feeds are added and removed without a reconnection of the others.
 
-    A list that is missing or wrong changes nothing.
+    A list that is missing or wrong changes nothing. A feed that cannot start counts as down.
     """
     output, log, list_ = BridgeOutput(sink), tmp_path / "log", tmp_path / "feeds"
     list_.write_text("# ours\nbinance:BTCUSDT\n")
@@ -101,7 +101,8 @@ def test_feeds_come_and_go_without_a_restart(
         assert coinbase.connections == 1
         shown = httpx.get(f"http://127.0.0.1:{port}/metrics").text
         assert 'kandle_feed_up{feed="binance"}' not in shown
-    assert "binance:BTCUSDT is taken no more" in log.read_text()
+        assert 'kandle_feed_up{feed="alpaca"} 0.0' in shown  # for the alert KandleFeedDown
+    assert "binance:BTCUSDT is stopped" in log.read_text()
 
 
 def test_a_list_that_is_being_written_ends_no_feed(tmp_path: Path) -> None:
@@ -137,7 +138,7 @@ def test_a_feed_that_fails_ends_no_other(
     settings = {**of_playback(binance), "ENVIRONMENT": "production"}
     settings["WEBSOCKET_URL"] = "ws://scanner.example"
     with following(sink.url, list_, log, settings):
-        eventually(lambda: "scanner is not taken" in log.read_text(), log)
+        eventually(lambda: "scanner cannot start" in log.read_text(), log)
         eventually(lambda: binance.clients > 0, log)
         binance.play(trades(binance, 1, 3))
         eventually(lambda: len(output.payloads()) == 3, log)

@@ -45,7 +45,7 @@ def test_a_list_that_is_gone_ends_no_bridge(tmp_path: Path, gone: str) -> None:
         write_feeds(tmp_path, both)
         feeds = FeedKeepers(tmp_path, {}, keepers, bridges_of, keep, lambda: None, notices.append)
         task = asyncio.create_task(feeds.follow())
-        await until(lambda: [n.endswith("is taken") for n in notices] == [True, True])
+        await until(lambda: [n.endswith("is started") for n in notices] == [True, True])
         before = [keeper.pid for keeper in keepers]
         if gone == "removed":
             feeds_path(tmp_path).unlink()
@@ -56,7 +56,7 @@ def test_a_list_that_is_gone_ends_no_bridge(tmp_path: Path, gone: str) -> None:
             await until(lambda: "the feeds stay as they are" in notices[-1])
         await until(lambda: len(notices) == 3)
         write_feeds(tmp_path, (*both, *parse_feeds(["coinbase:BTC-USD"])))
-        await until(lambda: notices[-1] == "coinbase:BTC-USD is taken")
+        await until(lambda: notices[-1] == "coinbase:BTC-USD is started")
         assert [keeper.pid for keeper in keepers][:2] == before
         assert len(notices) == 4
         task.cancel()
