@@ -16,7 +16,7 @@ Only the command and the processes it starts can import them.
 
 
 def main() -> None:
-    """Run the command line. Exit code 2: the extra `local` is not installed."""
+    """Run the command line. Exit code 1: the extra `local` is not installed."""
     if _PLATFORM.is_dir():
         sys.path.insert(0, str(_PLATFORM))
         paths = (str(_PLATFORM), os.environ.get("PYTHONPATH", ""))

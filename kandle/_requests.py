@@ -176,8 +176,8 @@ def bodies(
 def _check(tick: Mapping[str, Any]) -> None:
     if not isinstance(tick, Mapping):
         raise TypeError(
-            f'a tick is a mapping such as {{"symbol": "AAPL", "price": "224.57"}}, no '
-            f'{type(tick).__name__}: of a frame send df.to_dict("records") or df.to_dicts()'
+            f'a tick is a mapping such as {{"symbol": "AAPL", "price": "224.57"}}, not '
+            f'{type(tick).__name__}; send a data frame as df.to_dict("records") or df.to_dicts()'
         )
     for name, value in tick.items():
         if not _is_known(value):

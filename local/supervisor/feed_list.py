@@ -78,7 +78,7 @@ def without_feed(feeds: Feeds, feed: FeedChoice) -> Feeds:
     existing = next((each for each in feeds if each.name == feed.name), None)
     if existing is None or not set(feed.symbols) <= set(existing.symbols):
         names = ", ".join(map(str, feeds)) or "none"
-        raise UsageError(f"{feed} is not there; the feeds are: {names}")
+        raise UsageError(f"there is no feed {feed}; the feeds are: {names}")
     remaining = tuple(each for each in existing.symbols if each not in feed.symbols)
     changed = (FeedChoice(feed.name, remaining),) if feed.symbols and remaining else ()
     return tuple(each for each in feeds if each.name != feed.name) + changed

@@ -17,7 +17,7 @@ app = typer.Typer()
 @app.command("doctor")
 def doctor(
     cluster: Annotated[bool, typer.Option("--cluster", help="The cluster of kubectl.")] = False,
-    namespace: Annotated[str, typer.Option(help="Where Kandle is.")] = "kandle",
+    namespace: Annotated[str, typer.Option(help="Namespace of Kandle.")] = "kandle",
     context: Annotated[
         str | None, typer.Option(help="kubectl's context. Default: the current one.")
     ] = None,

@@ -55,8 +55,8 @@ Feeds = Annotated[
     typer.Option(
         "--feed",
         metavar="NAME[:SYMBOL,...]",
-        help="Take a feed: binance, coinbase, kraken, alpaca, scanner, or ccxt:VENUE. Several"
-        " times for several.",
+        help="Connect a feed: binance, coinbase, kraken, alpaca, scanner, or ccxt:VENUE."
+        " Repeatable.",
     ),
 ]
 SimulateRate = Annotated[

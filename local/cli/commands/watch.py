@@ -62,7 +62,7 @@ def remove(
             json.dumps({"removed": removed, "unknown": unknown, "still_watched": still_listed})
         )
         return
-    typer.echo(f"{removed} removed, {unknown} were not there")
+    typer.echo(f"{removed} removed, {unknown} not on the list")
     if still_listed:
         typer.echo(f"still watched, because the scanner lists them: {', '.join(still_listed)}")
 

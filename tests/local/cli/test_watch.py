@@ -32,7 +32,7 @@ def test_symbols_are_added_listed_and_removed(valkey: redis.Redis, servers: dict
     assert gone == {"removed": 1, "unknown": 1, "still_watched": ["TSLA"]}
     removed = kandle("watch", "remove", "AAPL", "NONE", *to).stdout
     assert removed.splitlines() == [
-        "1 removed, 1 were not there",
+        "1 removed, 1 not on the list",
         "still watched, because the scanner lists them: AAPL",
     ]
     assert "AAPL\tscanner" in kandle("watch", "list", *to).stdout
