@@ -79,7 +79,7 @@ def stored(pipeline: dict[str, str], symbol: str) -> int:
     return int(rows(pipeline["DATABASE_URL"], query, symbol.encode())[0][0])
 
 
-def test_with_postgres_stopped_memory_is_bounded_and_the_lag_is_told(
+def test_with_postgres_stopped_memory_is_bounded_and_the_lag_is_shown(
     pipeline: dict[str, str],
 ) -> None:
     """With Postgres stopped memory is bounded and the lag shown, and all input is stored later."""

@@ -36,7 +36,7 @@ def capabilities(data_dir: Path) -> set[str]:
     }
 
 
-def test_a_second_start_goes_on_where_the_first_stopped(tmp_path: Path) -> None:
+def test_a_second_start_resumes_where_the_first_stopped(tmp_path: Path) -> None:
     """Half a minute's trades before a stop and half after it make one candle, each once.
 
     Both without any right of root, also where the tests have them.

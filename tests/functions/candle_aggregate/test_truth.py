@@ -89,7 +89,7 @@ def test_a_late_tick_is_repaired_from_storage(world: World) -> None:
     assert world.stored()["A", "5m", BEGIN_US]["high"] * 100 == 999
 
 
-def test_a_lost_state_is_made_anew(world: World) -> None:
+def test_a_lost_state_is_rebuilt(world: World) -> None:
     """A state lost within an interval is rebuilt, with ticks not yet stored or emitted."""
     world.ship(trades(0, 40))
     slow = world.send(trades(40, 2))
@@ -167,7 +167,7 @@ def test_redis_goes_back_and_what_was_recorded_since_is_not_lost(world: World) -
     assert sampled(world) == set()
 
 
-def test_the_sample_tells_a_wrong_candle_of_any_timeframe(world: World) -> None:
+def test_sampling_finds_a_wrong_candle_of_any_timeframe(world: World) -> None:
     """Sampling finds a wrong candle of any timeframe, also a stored one."""
     world.ship(trades(0, 40))
     world.settle()

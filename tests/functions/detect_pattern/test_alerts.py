@@ -90,7 +90,7 @@ def test_a_lost_state_tells_no_alert_again_and_none_too_few(house: House) -> Non
     assert raised(house) == [1, 3, 5]
 
 
-def test_an_undone_crossing_is_not_told_again(house: House) -> None:
+def test_an_undone_crossing_alerts_once(house: House) -> None:
     """A crossing that is undone and made again by corrections alerts once."""
     house.postgres.check()
     add_rule(house, "A close > 100")

@@ -32,7 +32,7 @@ def cool(house: House, access: S3Access) -> None:
     assert sum(sum(drop_candles(house.postgres, access, day)) for day in days)
 
 
-def test_a_lost_state_goes_on_from_candles_of_the_lake(
+def test_a_lost_state_resumes_from_candles_of_the_lake(
     house: House, servers: dict[str, str]
 ) -> None:
     """A lost state is rebuilt with a window from the lake, and published patterns stay."""
