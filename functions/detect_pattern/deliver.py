@@ -9,6 +9,7 @@ A sink may get an alert twice, under the same id and source.
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from typing import Final
 
 import httpx
@@ -31,7 +32,7 @@ class Delivery:
     """Posts alerts. `hosts`: allowed hosts of sinks; empty: any."""
 
     def __init__(
-        self, storage: Storage, hosts: frozenset[str], breakers: CircuitBreakers | None = None
+        self, storage: Storage, hosts: Collection[str], breakers: CircuitBreakers | None = None
     ) -> None:
         self._storage = storage
         self._hosts = hosts

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from functions.detect_pattern.detection import Detection
 from shared.market.shards import DEFAULT_SHARDS, MAX_SHARDS
 from shared.realtime.watchlist import SCANNER_PREFIX
-from shared.runtime.settings import FromEnvironment, integer, nested, parsed, text
+from shared.runtime.settings import FromEnvironment, integer, listed, nested, parsed, text
 from shared.stores.s3 import S3Access
-
-
-def _names(text: str) -> frozenset[str]:
-    return frozenset(name.strip() for name in text.split(",") if name.strip())
 
 
 def _watch(text: str) -> str:
@@ -37,4 +34,4 @@ class Settings(FromEnvironment):
     scanner_prefix: str = parsed(
         "STOCK_LIST_KEY", SCANNER_PREFIX, lambda key: key.removesuffix("*")
     )
-    alert_hosts: frozenset[str] = parsed("ALERT_HOSTS", "", _names)
+    alert_hosts: Collection[str] = parsed("ALERT_HOSTS", "", listed)

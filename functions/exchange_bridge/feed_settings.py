@@ -6,12 +6,14 @@ from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
+from shared.runtime.settings import listed
+
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
 def symbols_of(text: str) -> tuple[str, ...]:
     """Read symbols separated by commas. Raises ValueError."""
-    symbols = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    symbols = listed(text)
     if not symbols or not all(part.isprintable() and len(part) <= 64 for part in symbols):
         raise ValueError(f"{text!r} must be symbols separated by commas")
     return symbols

@@ -22,7 +22,7 @@ from starlette.websockets import WebSocketClose
 
 from shared.runtime import metrics
 from shared.runtime.problem import problem
-from shared.runtime.settings import Environment, FromEnvironment, parsed
+from shared.runtime.settings import Environment, FromEnvironment, listed, parsed
 from shared.runtime.token_bucket import Rates
 
 OPEN_PATHS: Final = frozenset(
@@ -43,14 +43,14 @@ _EXPOSED: Final = "etag, retry-after, link"
 
 
 def _digests(text: str) -> tuple[bytes, ...]:
-    tokens = [each.strip() for each in text.split(",") if each.strip()]
+    tokens = listed(text)
     if any(len(each) < _MIN_TOKEN for each in tokens):
         raise ValueError(f"each token must have {_MIN_TOKEN} characters or more")
     return tuple(sha256(each.encode()).digest() for each in tokens)
 
 
 def _origins(text: str) -> frozenset[str]:
-    origins = frozenset(each.strip() for each in text.split(",") if each.strip())
+    origins = frozenset(listed(text))
     for each in origins:
         scheme, _, host = each.partition("://")
         if each != "*" and (scheme not in ("http", "https") or not host or "/" in host):

@@ -86,6 +86,17 @@ def parsed(name: str, default: str, parse: Callable[[str], T]) -> Any:
     )
 
 
+def listed(text: str) -> tuple[str, ...]:
+    """Parse names separated by commas. ValueError: it is not empty, and names nothing.
+
+    A blank secret must not turn off what it lists.
+    """
+    names = tuple(dict.fromkeys(each.strip() for each in text.split(",") if each.strip()))
+    if text and not names:
+        raise ValueError("it is not empty, and names nothing")
+    return names
+
+
 def nested(read: Callable[[Environment], T], **options: T) -> Any:
     """Declare settings of their own, or a value of several settings; perhaps with a `default`."""
     return _declared(read, **options)

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from functions.detect_pattern.deliver import Delivery
+from functions.detect_pattern.settings import Settings
 from functions.detect_pattern.storage import Storage
 from shared.adapter.event import Event
 from shared.alerts.circuit_breaker import CONFIRM_S, GRACE_S, CircuitBreakers
@@ -14,6 +15,7 @@ from shared.alerts.event import as_event_json
 from shared.alerts.rule import Rule
 from shared.alerts.stored_rules import add_rule
 from shared.errors import PermanentError, TransientError
+from shared.runtime.settings import SettingsError
 from shared.stores.postgres import Postgres
 from shared.wire import events
 from tests.messenger import Messenger
@@ -52,3 +54,11 @@ def test_a_sink_that_is_away_holds_no_slots(postgres: Postgres, messenger: Messe
     messenger.status = 200
     delivery.deliver(alert(rule_id, 20))
     assert len(messenger.taken) == taken + 1
+
+
+def test_blank_hosts_do_not_allow_every_host() -> None:
+    """ALERT_HOSTS that is set without a host is refused at start."""
+    required = {"REDIS_URL": "redis://h", "DATABASE_URL": "postgresql://h/d"}
+    assert Settings.from_env({**required, "ALERT_HOSTS": "a, b,a"}).alert_hosts == ("a", "b")
+    with pytest.raises(SettingsError, match="ALERT_HOSTS: it is not empty"):
+        Settings.from_env({**required, "ALERT_HOSTS": ", "})

@@ -157,6 +157,13 @@ def test_short_tokens_and_bad_origins_are_refused_at_start() -> None:
     assert TOKEN not in repr(AccessRules.from_env({"API_TOKENS": TOKEN}))
 
 
+@pytest.mark.parametrize("blank", [" ", ",", "\n"])
+def test_a_blank_secret_does_not_turn_access_control_off(blank: str) -> None:
+    """API_TOKENS that is set without a token is refused at start: the API would be open."""
+    with pytest.raises(SettingsError, match="API_TOKENS: it is not empty, and names nothing"):
+        AccessRules.from_env({"API_TOKENS": blank})
+
+
 def test_an_allowed_origin_gets_cors_headers() -> None:
     """A page of an allowed origin gets CORS headers, also with a refusal; no other page does."""
     with served(CORS_ORIGINS=PAGE, API_TOKENS=TOKEN) as reader:
