@@ -182,6 +182,7 @@ async function start(): Promise<void> {
   byId("feeds-open").onclick = feedsDialog(quotes.fetchFeeds);
   byId("favourite").onclick = toggleFavourite;
   byId("hide").onclick = () => listControls.remove(series.symbol);
+  byId("full").hidden = !document.fullscreenEnabled;
   byId("full").onclick = () => void toggleFullscreen();
   for (const kind of ["PNG", "CSV"] as const) byId(kind.toLowerCase()).onclick = () => chart.save(series.symbol, kind);
   bindControls({

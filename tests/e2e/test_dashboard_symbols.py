@@ -12,7 +12,10 @@ from tests.e2e.test_live import post
 
 
 def test_symbols_timeframes_and_search_by_keyboard(page: Page, pipeline: dict[str, str]) -> None:
-    """Arrows move between cards, digits change the timeframe, and / opens the search."""
+    """Arrows move between cards, digits change the timeframe, and / opens the search.
+
+    In a dialog keys change nothing behind it.
+    """
     prefix = fresh_symbol("KEYS")
     names = [f"{prefix}-{letter}" for letter in "AB"]
     for name in names:
@@ -34,6 +37,12 @@ def test_symbols_timeframes_and_search_by_keyboard(page: Page, pipeline: dict[st
     chosen.focus()
     page.keyboard.press("ArrowRight")
     shown(page, lambda it: it["timeframe"] == "15m" and len(it["candles"]) == 2)
+    page.keyboard.press("?")
+    page.locator("#sheet .close").focus()
+    for key in ("1", "x", "Escape"):
+        page.keyboard.press(key)
+    found = state(page)
+    assert (found["timeframe"], found["settings"]["hidden"]) == ("15m", [])
 
 
 def test_no_chart_is_shown_under_the_name_of_another_symbol(
@@ -57,18 +66,27 @@ def test_no_chart_is_shown_under_the_name_of_another_symbol(
 
 
 def test_nothing_stands_outside_the_window(page: Page, pipeline: dict[str, str]) -> None:
-    """On desktop, tablet and phone nothing scrolls sideways, and chart and cards are visible."""
+    """On desktop, tablet and phone nothing is cut off, and chart, cards and trades are visible.
+
+    That is so with a long lag in the status and a price of 18 decimals.
+    """
     symbol = fresh_symbol("SIZE")
-    post(pipeline, f"{symbol},5,1,1700000040000")
+    post(pipeline, f"{symbol},0.083571473780162486,1,1700000040000")
     open_symbol(page, pipeline, symbol)
     for width, height in ((1400, 850), (1000, 700), (390, 844)):
         page.set_viewport_size({"width": width, "height": height})
         page.wait_for_function(
             """([width, height]) => {
+                const box = (selector) => document.querySelector(selector).getBoundingClientRect();
+                const status = document.querySelector("#connection");
+                status.textContent = "live · trades 14 s behind, candles 44 min behind";
                 const { scrollWidth, scrollHeight } = document.documentElement;
-                const chart = document.querySelector("#chart").getBoundingClientRect();
+                const [chart, card, side] = [box("#chart"), box(".card"), box("aside")];
                 return scrollWidth <= width && scrollHeight <= height
-                    && chart.height > 200 && chart.bottom <= height;
+                    && chart.height > 200 && chart.bottom <= height && chart.right <= width
+                    && box(".card .last").right <= card.right
+                    && document.querySelector("footer").scrollHeight <= 28
+                    && side.height > 100 && side.right <= width;
             }""",
             arg=[width, height],
         )

@@ -38,6 +38,7 @@ def test_a_late_trade_moves_no_last_price(page: Page, pipeline: dict[str, str]) 
     expect(row.nth(-1)).to_contain_text("150.50")
     candle = {"h": "158.88", "c": "150.65"}
     assert shown(page, lambda it: candle.items() <= it["candles"][0].items())["last"] == "150.65"
+    expect(page.locator("#last")).to_have_text(re.compile(r"last trade \d+ d ago"))  # by event time
     expect(page.locator("#price")).to_have_text("150.65")
     expect(page.locator(f'.card[data-symbol="{symbol}"] .last')).to_have_text("150.65")
 

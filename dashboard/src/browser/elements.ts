@@ -41,10 +41,35 @@ export function select<T extends string>(id: string, options: readonly T[], curr
   list.onchange = () => onChoose(list.value as T);
 }
 
-/** Marks the selected button of a radio group. */
+/** Marks the selected button of a radio group, its only stop of the Tab key. */
 export function checkRadio(group: string, name: string): void {
-  for (const each of byId(group).querySelectorAll("button"))
+  for (const each of byId(group).querySelectorAll("button")) {
     each.setAttribute("aria-checked", String(each.textContent === name));
+    each.tabIndex = each.textContent === name ? 0 : -1;
+  }
+}
+
+const FOCUSABLE = "button, input";
+
+/** Replaces the content of a list. The focus stays at its place, or moves to the last one. */
+export function replaceRows(list: HTMLElement, rows: readonly HTMLElement[]): void {
+  const at = [...list.querySelectorAll(FOCUSABLE)].indexOf(document.activeElement!);
+  list.replaceChildren(...rows);
+  const next = list.querySelectorAll<HTMLElement>(FOCUSABLE);
+  if (at >= 0) next[Math.min(at, next.length - 1)]?.focus();
+}
+
+/** Closes popups with Escape, which returns the focus, and when another part of the page is clicked or focused. */
+export function bindPopups(): void {
+  const close = (isLeft: (popup: HTMLDetailsElement) => boolean, returnsFocus: boolean): void => {
+    for (const popup of document.querySelectorAll<HTMLDetailsElement>("details[open]")) {
+      if (!isLeft(popup)) continue;
+      popup.open = false;
+      if (returnsFocus) popup.querySelector("summary")!.focus();
+    }
+  };
+  for (const type of ["pointerdown", "focusin"]) document.addEventListener(type, ({ target }) => close((popup) => !popup.contains(target as Node), false));
+  document.addEventListener("keydown", ({ key }) => { if (key === "Escape") close(() => true, true); });
 }
 
 /** Shows a notice over the chart; empty text hides it. */

@@ -4,7 +4,7 @@ import { ColorType, CrosshairMode, PriceScaleMode, TickMarkType, createChart, cr
 
 import { toCsv, download } from "../model/bars";
 import type { Candle, SeriesStore } from "../model/candles";
-import { CandleDrawing, seconds } from "./drawing";
+import { CandleDrawing, MAX_DECIMALS, seconds } from "./drawing";
 import { axisNumber, axisTime, dateTime } from "../model/format";
 import { intervalTitle, lengthOf } from "../model/interval";
 import { indicatorLines, type Kind, type Line, type Values } from "../model/indicators";
@@ -134,7 +134,7 @@ export class Chart {
   }
 
   private setNumbers(): void {
-    const { decimals } = this;
+    const decimals = Math.min(this.decimals, MAX_DECIMALS);
     const isNeverNegative = this.store?.all().every(({ l }) => Number(l) >= 0) ?? true;
     this.chart.applyOptions({
       localization: { priceFormatter: (value: number) => (value < 0 && isNeverNegative ? "" : axisNumber(value, decimals)) },

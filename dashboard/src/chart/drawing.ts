@@ -8,7 +8,7 @@ import type { Style } from "../browser/settings";
 import { color } from "../browser/theme";
 
 /** Limit of the library: smaller price steps are not exact powers of ten in a double. */
-const MAX_DECIMALS = 12;
+export const MAX_DECIMALS = 12;
 /** Alpha suffixes of colours for volume, and for candles not built from all trades. */
 const [VOLUME, FAINT] = ["55", "70"];
 

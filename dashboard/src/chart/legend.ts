@@ -2,12 +2,14 @@
 
 import type { Candle } from "../model/candles";
 import { byId, createLabel } from "../browser/elements";
-import { axisNumber, change, price, compact, dateTime, time } from "../model/format";
+import { change, price, compact, dateTime, rounded, time } from "../model/format";
 import type { Flag } from "../model/flags";
 import type { Pattern } from "../model/messages";
 import { patternLabel } from "../model/patterns";
 
 const MAX_PATTERNS = 3;
+/** Prices with more decimals need a second line. */
+const LONG_DIGITS = 8;
 let drawnKey = "";
 
 /**
@@ -19,6 +21,7 @@ export function drawLegend(t: number | undefined, candle: Candle | undefined, di
   const key = parts.join("\n");
   if (key === drawnKey) return; // rewriting would cause a layout
   drawnKey = key;
+  byId("legend").classList.toggle("tall", digits > LONG_DIGITS);
   byId("legend").replaceChildren(...parts.map(([kind, name, value]) => createLabel(kind!, name!, value)));
 }
 
@@ -31,7 +34,7 @@ function legendParts(candle: Candle, digits: number, flags: Flag[], patterns: Pa
     [rising ? "up" : "down", change(Number(candle.c), Number(candle.o))],
     ...([["O", candle.o], ["H", candle.h], ["L", candle.l], ["C", candle.c]] as const).map(([n, v]) => ["", n, price(v, digits)]),
     ["", "Vol", compact(Number(candle.v))],
-    ["more", "VWAP", candle.vw === null ? "–" : axisNumber(Number(candle.vw), digits)],
+    ["more", "VWAP", candle.vw === null ? "–" : rounded(candle.vw, digits)],
     ["more", "Trades", String(candle.n)],
     ...patterns.slice(0, MAX_PATTERNS).map((each) => [each.direction < 0 ? "down" : each.direction > 0 ? "up" : "", patternLabel(each)]),
   ];

@@ -1,6 +1,6 @@
 /** The indicator dialog: the drawn indicators with their parameters, and all available ones. */
 
-import { byId, button } from "../browser/elements";
+import { byId, button, replaceRows } from "../browser/elements";
 import * as history from "../server/history";
 import { DELTA, baseName, title, type Kind } from "../model/indicators";
 
@@ -23,7 +23,10 @@ export class IndicatorPicker {
 
   /** `kinds` returns the available indicators once `loaded` has resolved. */
   constructor(private readonly kinds: () => Kind[], private readonly loaded: () => Promise<void>) {
-    this.search.oninput = () => this.drawAvailable();
+    this.search.oninput = () => {
+      this.showError();
+      this.drawAvailable();
+    };
     this.search.onkeydown = (event) => {
       if (event.key !== "Enter") return;
       event.preventDefault(); // would close the dialog
@@ -53,8 +56,9 @@ export class IndicatorPicker {
   /** Draws a row for each drawn indicator: its parameters and a remove button. */
   private drawSelected(): void {
     const names = this.target.names().filter((each) => each !== DELTA);
-    byId("picked").replaceChildren(
-      ...names.map((name) => {
+    replaceRows(
+      byId("picked"),
+      names.map((name) => {
         const row = document.createElement("li");
         const input = Object.assign(document.createElement("input"), { value: name, spellcheck: false, autocomplete: "off" });
         input.setAttribute("aria-label", `Parameters of ${title(name)}`);

@@ -1,6 +1,6 @@
 /** Timeframe buttons, with a form for bar types and other timeframes. */
 
-import { byId, button } from "../browser/elements";
+import { byId, button, checkRadio } from "../browser/elements";
 import { MEASURES, TIMEFRAMES, canonicalBarType, intervalTitle, isInterval, type Measure } from "../model/interval";
 import type { Instrument } from "../model/market";
 import { MAX_FRAMES, isStandard, type Settings } from "../browser/settings";
@@ -26,9 +26,6 @@ export class IntervalPicker {
       event.preventDefault();
       this.submit();
     };
-    this.box.onkeydown = ({ key }) => {
-      if (key === "Escape") this.close();
-    };
   }
 
   /** Opens the form. */
@@ -48,16 +45,16 @@ export class IntervalPicker {
       group.replaceChildren(
         ...all.map((each) => button(intervalTitle(each), () => this.onInterval(each), { role: "radio", "data-frame": each, ...(isStandard(each) ? {} : { title: "Press Delete to remove" }) })),
       );
-    for (const each of group.querySelectorAll("button")) {
-      each.setAttribute("aria-checked", String(each.dataset.frame === interval));
-      each.onkeydown = ({ key }) => { if (key === "Delete") this.remove(each.dataset.frame!, interval); };
-    }
+    for (const each of group.querySelectorAll("button")) each.onkeydown = ({ key }) => { if (key === "Delete") this.remove(each.dataset.frame!, interval); };
+    checkRadio("timeframes", intervalTitle(interval));
   }
 
   private remove(removed: string, selected: string): void {
-    if (isStandard(removed) || removed === selected) return;
+    if (isStandard(removed)) return;
     this.settings.set({ frames: this.settings.now.frames.filter((each) => each !== removed) });
-    this.select(selected);
+    if (removed === selected) this.onInterval(TIMEFRAMES[0]);
+    else this.select(selected);
+    byId("timeframes").querySelector<HTMLElement>("[aria-checked=true]")!.focus();
   }
 
   private submit(): void {

@@ -1,6 +1,6 @@
 /** The alert rules panel: add, list, edit, mute, test and remove rules; opt in to browser notifications. */
 
-import { byId, button } from "../browser/elements";
+import { byId, button, replaceRows } from "../browser/elements";
 import * as alertHistory from "../server/alert_history";
 
 /** Quotes a symbol for a rule if it contains spaces. */
@@ -37,7 +37,7 @@ export class AlertRules {
 
   async load(): Promise<void> {
     const rules = await alertHistory.fetchRules().catch(() => undefined);
-    if (rules) byId("rules").replaceChildren(...rules.map((each) => this.row(each)));
+    if (rules) replaceRows(byId("rules"), rules.map((each) => this.row(each)));
   }
 
   private row(each: alertHistory.AlertRule): HTMLElement {

@@ -84,18 +84,21 @@ export class Cards {
         card.element.remove();
         this.cards.delete(symbol);
       }
+    const focused = document.activeElement as HTMLElement | null;
     visible.forEach((symbol, n) => {
       let card = this.cards.get(symbol);
       if (!card) {
         card = new Card(this.market.get(symbol), this.columns, () => this.onChoose(symbol));
         this.cards.set(symbol, card);
-        this.spacer.append(card.element);
       }
+      // The Tab key follows the order of the elements.
+      if (this.spacer.children[n] !== card.element) this.spacer.insertBefore(card.element, this.spacer.children[n] ?? null);
       const offset = (first + n) * size;
       card.element.style.transform = isHorizontal ? `translateX(${offset}px)` : `translateY(${offset}px)`;
       card.element.setAttribute("aria-current", String(symbol === this.selected));
       card.element.classList.toggle("favourite", this.isFavourite(symbol));
     });
+    if (this.spacer.contains(focused)) focused!.focus({ preventScroll: true }); // it may have moved
     this.box.querySelector(".none")?.remove();
     if (!listed.length) this.showEmpty();
     const key = visible.join("\n");
@@ -147,7 +150,8 @@ class Card {
     this.element.className = "card";
     this.element.dataset.symbol = symbol;
     this.element.innerHTML =
-      '<span class="symbol"></span><span class="last">–</span><canvas width="124" height="32" aria-hidden="true"></canvas><span class="foot"><span class="age"></span><span class="venue"></span><span class="feed" hidden></span></span><span class="side">–</span>';
+      '<span class="line"><span class="symbol"></span><span class="last">–</span></span>' +
+      '<span class="line"><canvas width="124" height="32" aria-hidden="true"></canvas><span class="foot"><span class="age"></span><span class="venue"></span><span class="feed" hidden></span></span><span class="side">–</span></span>';
     const [, name = symbol, venue = ""] = /^(.*-.*)\.([^.]+)$/.exec(symbol) ?? [];
     this.element.querySelector(".symbol")!.textContent = name;
     this.element.querySelector(".venue")!.textContent = venue;
@@ -158,7 +162,7 @@ class Card {
     this.canvas = this.element.querySelector("canvas")!;
     this.extras = columns.map((_, n) => {
       const extra = this.element.appendChild(Object.assign(document.createElement("span"), { className: "extra" }));
-      extra.style.gridColumn = String(4 + n);
+      extra.style.gridColumn = String(2 + n);
       return extra;
     });
     instrument.changed = true;
@@ -173,7 +177,7 @@ class Card {
     }
     if (!instrument.last) return;
     this.sparkline();
-    const age = Math.max(0, now - instrument.received);
+    const age = now - instrument.t;
     const aged = ago(age);
     if (aged !== this.drawnAge) {
       this.drawnAge = aged;

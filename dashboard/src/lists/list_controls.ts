@@ -1,7 +1,7 @@
 /** Controls of the symbol list: group, order and columns. */
 
 import type { Cards } from "./cards";
-import { byId, button, select } from "../browser/elements";
+import { byId, button, replaceRows, select } from "../browser/elements";
 import { COLUMNS, SORTS, type Sort } from "../model/market";
 import type { Settings } from "../browser/settings";
 
@@ -36,11 +36,6 @@ export class ListControls {
     box.ontoggle = () => {
       this.drawGroups();
       if (box.open) box.querySelector("input")?.focus();
-    };
-    box.onkeydown = ({ key }) => {
-      if (key !== "Escape") return;
-      box.open = false;
-      box.querySelector("summary")!.focus();
     };
   }
 
@@ -88,13 +83,12 @@ export class ListControls {
     byId("way").textContent = reversed ? "↑" : "↓";
     byId("way").setAttribute("aria-label", reversed ? "Reversed order" : "Default order");
     byId("heads").hidden = !columns.length;
-    byId("heads").replaceChildren(
-      ...columns.map((each) => {
-        const element = button(each, () => this.sort(each), { "aria-pressed": String(sort === each), title: `Sort by ${each}` });
-        if (sort === each) element.dataset.way = reversed ? "↑" : "↓";
-        return element;
-      }),
-    );
+    const heads = columns.map((each) => {
+      const element = button(each, () => this.sort(each), { "aria-pressed": String(sort === each), title: `Sort by ${each}` });
+      if (sort === each) element.dataset.way = reversed ? "↑" : "↓";
+      return element;
+    });
+    replaceRows(byId("heads"), heads);
     document.documentElement.style.setProperty("--extras", String(columns.length));
     cards.setColumns(columns);
   }
@@ -112,7 +106,7 @@ export class ListControls {
       );
       return row;
     });
-    byId("group-rows").replaceChildren(...rows);
+    replaceRows(byId("group-rows"), rows);
   }
 }
 

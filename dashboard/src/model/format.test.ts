@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { change, decimal, decimals, price, duration } from "./format";
+import { axisNumber, change, compact, decimal, decimals, price, duration, rounded } from "./format";
 
 describe("format", () => {
   it("keeps every digit of a decimal string", () => {
@@ -22,6 +22,15 @@ describe("format", () => {
     expect(change(99, 100)).toBe("−1.00 %");
     expect(change(99, undefined)).toBe("–");
     expect([decimals("1.250"), decimals("7")]).toEqual([3, 0]);
-    expect([duration(1_400), duration(300_000), duration(7_200_000 * 2)]).toEqual(["1 s", "5 min", "4 h"]);
+    expect([duration(1_400), duration(300_000), duration(7_200_000 * 2), duration(9 * 86_400_000)]).toEqual(["1 s", "5 min", "4 h", "9 d"]);
+  });
+
+  it("shows no digit that a double does not keep, and rounds decimal strings exactly", () => {
+    expect([axisNumber(0.1, 18), axisNumber(61_845.678, 2), axisNumber(0, 2), axisNumber(1.5e16, 8)]).toEqual(["0.100000000000000", "61,845.68", "0.00", "15,000,000,000,000,000"]);
+    expect([rounded("0.0835714737801624864", 18), rounded("-64.0366", 2), rounded("12345", 2)]).toEqual(["0.083571473780162486", "-64.04", "12,345.00"]);
+  });
+
+  it("shortens large volumes and keeps small ones", () => {
+    expect([1_234_567, 64.05245, 0.00012, 0].map(compact)).toEqual(["1.235M", "64.05", "0.00012", "0"]);
   });
 });

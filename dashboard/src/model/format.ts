@@ -45,9 +45,19 @@ export function decimal(text: string): string {
   return fraction === undefined ? grouped : `${grouped}${decimalMark}${fraction}`;
 }
 
-/** Formats a number of the axis or of an indicator. */
+/** Number of digits that a double keeps. */
+const EXACT_DIGITS = 15;
+
+/** Formats a number of the axis or of an indicator, without digits that a double does not keep. */
 export function axisNumber(value: number, decimals: number): string {
-  return decimal(value.toFixed(decimals));
+  const exact = EXACT_DIGITS - 1 - Math.floor(Math.log10(Math.abs(value)));
+  return decimal(value.toFixed(Math.max(0, Math.min(decimals, exact))));
+}
+
+/** Rounds a decimal string to `decimals` decimals and formats it. */
+export function rounded(text: string, decimals: number): string {
+  const plain = new Intl.NumberFormat("en", { useGrouping: false, minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  return decimal(plain.format(text as `${number}`));
 }
 
 /** Formats a price, padded to the market's `decimals` or trimmed of trailing zeros, according to the settings. */
@@ -96,17 +106,18 @@ export function axisTime(ms: number, unit: "second" | "time" | "day" | "month"):
   return new Intl.DateTimeFormat("en-GB", { ...parts, timeZone: zone }).format(ms);
 }
 
-/** Formats a duration: `12 s`, `3 min`, `5 h`. */
+/** Formats a duration: `12 s`, `3 min`, `5 h`, `9 d`. */
 export function duration(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1000));
   if (seconds < 120) return `${seconds} s`;
   const minutes = Math.round(seconds / 60);
-  return minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
+  const hours = Math.round(minutes / 60);
+  return minutes < 120 ? `${minutes} min` : hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} d`;
 }
 
-const compactFormat = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 });
+const compactFormat = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 4 });
 
-/** Formats a large number in compact form: 1.2K, 3.4M. */
+/** Formats a number with four digits: 1.2K, 3.4M, 0.00012. */
 export function compact(value: number): string {
   return compactFormat.format(value).replace(".", decimalMark);
 }

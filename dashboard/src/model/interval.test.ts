@@ -5,7 +5,7 @@ import { canonicalBarType, channelOf, endOf, intervalFor, intervalTitle, isBarTy
 test("timeframes, bar types and invalid texts are distinguished", () => {
   for (const each of ["1m", "3m", "90s", "1w", "1M", "1d@XNYS", "4h@1700@America/New_York"]) expect([isInterval(each), isBarType(each)]).toEqual([true, false]);
   for (const each of ["tick:100", "volume:0.5", "range:5@XNYS"]) expect([isInterval(each), isBarType(each)]).toEqual([true, true]);
-  for (const each of ["", "m", "0m", "2M", "volume:", "volume:-1", "depth:5", "1d@<i>"]) expect(isInterval(each)).toBe(false);
+  for (const each of ["", "m", "0m", "2M", "volume:", "volume:-1", "depth:5", "1d@<i>", "constructor"]) expect(isInterval(each)).toBe(false);
 });
 
 test("a bar type has the same canonical form as its channel", () => {

@@ -25,7 +25,7 @@ export function isBarType(frame: string): boolean {
 /** Whether text is a well-formed interval. Whether it exists is up to the API. */
 export function isInterval(frame: string): boolean {
   const [plain, session] = split(frame);
-  return (PLAIN.test(plain) || plain in MONTHS || BARS.test(plain)) && (session === undefined || SESSION.test(session));
+  return (PLAIN.test(plain) || Object.hasOwn(MONTHS, plain) || BARS.test(plain)) && (session === undefined || SESSION.test(session));
 }
 
 /** Returns the canonical bar type, as in channel names, without redundant zeros; undefined if the amount is invalid. */

@@ -12,9 +12,8 @@ export type Sort = (typeof SORTS)[number];
 export class Instrument {
   /** Last price as a decimal string; empty before the first trade. */
   last = "";
-  /** Event time and receive time of the last trade, ms since 1970. */
+  /** Event time of the last trade, ms since 1970. */
   t = -Infinity;
-  received = 0;
   decimals = 0;
   up = true;
   /** Price 24 hours ago, undefined without one, and prices since then. */
@@ -32,9 +31,8 @@ export class Instrument {
   constructor(readonly symbol: string) {}
 
   /** Applies a trade. Returns whether it is the latest by event time and so sets the last price. */
-  applyTrade(price: string, t: number, received: number, late = false): boolean {
+  applyTrade(price: string, t: number, late = false): boolean {
     this.decimals = Math.max(this.decimals, decimals(price));
-    this.received = Math.max(this.received, received);
     if (late || t < this.t) return false;
     this.up = Number(price) >= Number(this.last || price);
     [this.last, this.t, this.changed] = [price, t, true];
@@ -43,7 +41,7 @@ export class Instrument {
 
   /** Resets the last trade, before another time is shown. */
   resetTrade(): void {
-    [this.last, this.t, this.received, this.changed] = ["", -Infinity, 0, true];
+    [this.last, this.t, this.changed] = ["", -Infinity, true];
   }
 
   /** The price 24 hours ago, or undefined. */
@@ -118,12 +116,12 @@ export class Market {
     return ranked.map(({ name }) => name);
   }
 
-  applyTick({ symbol, price, t, received }: Tick, late: boolean): boolean {
-    return this.get(symbol).applyTrade(price, t, received, late);
+  applyTick({ symbol, price, t }: Tick, late: boolean): boolean {
+    return this.get(symbol).applyTrade(price, t, late);
   }
 
   applyLatest(all: LastTrade[]): void {
-    for (const { symbol, price, t, received } of all) this.get(symbol).applyTrade(price, t, received);
+    for (const { symbol, price, t } of all) this.get(symbol).applyTrade(price, t);
   }
 
   applyOverview(all: Overview[]): void {
@@ -142,7 +140,7 @@ export class Market {
 
 /** Returns the sort key, largest value first. Infinity means no value and sorts last in either direction. */
 function rank({ t, dayAgoPrice, sessionOpen, last, stats }: Instrument, sort: Sort): number {
-  const ratio = (open: number | undefined): number => (open && last ? -(Number(last) / open) : Infinity);
+  const ratio = (open: number | undefined): number => (open && open > 0 && last ? -(Number(last) / open) : Infinity);
   if (sort === "name") return 0;
   if (sort === "last trade") return -t;
   if (sort === "price") return last ? -Number(last) : Infinity;

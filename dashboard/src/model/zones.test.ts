@@ -9,6 +9,7 @@ test("the exchange's zone follows from the timeframe's session, else from the ve
   expect(zoneName("exchange", "7203.XTKS", "1m")).toBe("Asia/Tokyo");
   expect(zoneName("exchange", "AAPL.NASDAQ", "volume:1000")).toBe("America/New_York");
   expect(zoneName("exchange", "BTC-USDT.BINANCE", "1d@1700@Nowhere/Else")).toBe("UTC");
+  for (const symbol of ["constructor", "A.toString"]) expect(zoneName("exchange", symbol, "1m")).toBe("UTC");
 });
 
 test("every choice has a label and a valid time zone", () => {

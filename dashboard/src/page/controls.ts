@@ -2,7 +2,7 @@
 
 import type { Cards } from "../lists/cards";
 import type { Chart } from "../chart/chart";
-import { byId, button, checkRadio, select } from "../browser/elements";
+import { bindPopups, byId, button, checkRadio, select } from "../browser/elements";
 import type { IntervalPicker } from "../dialogs/interval_picker";
 import { TIMEFRAMES } from "../model/interval";
 import { DELTA } from "../model/indicators";
@@ -51,9 +51,10 @@ export function bindControls(deps: Dependencies): void {
     byId(`tab-${name}`).onclick = () => settings.set({ tab: name });
   settings.subscribe(["tab"], ({ tab }) => showTab(tab));
   bindSelects(settings);
+  bindPopups();
   document.addEventListener("keydown", (event) => {
-    const editing = event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement;
-    if (!editing && !event.ctrlKey && !event.metaKey && !event.altKey && handleKey(event, deps)) event.preventDefault();
+    const isElsewhere = event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement || document.querySelector("dialog[open]");
+    if (!isElsewhere && !event.ctrlKey && !event.metaKey && !event.altKey && handleKey(event, deps)) event.preventDefault();
   });
 }
 
@@ -97,6 +98,7 @@ function showTab(tab: Tab): void {
   for (const each of TABS) {
     byId(each).hidden = each !== tab;
     byId(`tab-${each}`).setAttribute("aria-selected", String(each === tab));
+    byId(`tab-${each}`).tabIndex = each === tab ? 0 : -1;
   }
 }
 

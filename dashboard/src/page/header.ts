@@ -8,14 +8,14 @@ import type { Instrument } from "../model/market";
 /** Displays price and change; called once a frame. */
 export function paintPrice({ last, decimals, dayAgoPrice }: Instrument): void {
   setText("price", last && price(last, decimals));
-  setText("change", dayAgoPrice === undefined ? "" : `${change(Number(last), dayAgoPrice)} in 24 h`);
+  setText("change", dayAgoPrice === undefined || dayAgoPrice <= 0 ? "" : `${change(Number(last), dayAgoPrice)} in 24 h`);
   byId("change").className = `change ${dayAgoPrice !== undefined && Number(last) < dayAgoPrice ? "down" : "up"}`;
 }
 
 /** Displays the age of the last trade and the feed's state. `now` is ms since 1970, in a replay its time. */
-export function paintAge({ received, feed }: Instrument, now: number): void {
-  const age = now - received;
-  setText("last", received ? `last trade ${ago(age)}` : "");
+export function paintAge({ last, t, feed }: Instrument, now: number): void {
+  const age = last ? now - t : 0;
+  setText("last", last ? `last trade ${ago(age)}` : "");
   for (const id of ["last", "price"]) byId(id).classList.toggle("stale", age > STALE_MS);
   setText("feed", feed && `feed ${feed}`);
   byId("feed").dataset.state = feed;

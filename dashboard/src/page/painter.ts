@@ -39,7 +39,7 @@ export class Painter {
     const { last, size } = series.store;
     setText("rate", `${controller.messages} messages/s`);
     setText("ages", playback.isOn ? "" : describeAges(connection.ages.trades, connection.ages.candles));
-    setText("seam", last ? `${size} candles to ${time(last.t)}` : "");
+    setText("seam", last ? `${size} ${size === 1 ? "candle" : "candles"} to ${time(last.t)}` : "");
     controller.messages = 0;
     connection.update();
     paintAge(market.get(series.symbol), now);

@@ -1,7 +1,7 @@
 import { createServer } from "node:http";
 import { createHash } from "node:crypto";
 import type { AddressInfo, Socket } from "node:net";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { Live, type State, type LiveHandlers } from "./live";
 import type { Tick } from "../model/messages";
@@ -73,6 +73,7 @@ describe.skipIf(typeof WebSocket === "undefined")("the live feed after a disconn
   let states: State[];
   let missed: number;
   let subscribed: string[][];
+  let check: () => void;
 
   beforeEach(async () => {
     server = new Server();
@@ -91,7 +92,7 @@ describe.skipIf(typeof WebSocket === "undefined")("the live feed after a disconn
       pong: () => undefined, refused: () => undefined,
     };
     Object.assign(globalThis, {
-      window: { setTimeout, clearTimeout, setInterval: () => 0, addEventListener: () => undefined },
+      window: { setTimeout, clearTimeout, setInterval: (act: () => void) => void (check = act), addEventListener: () => undefined },
       localStorage: { getItem: () => null }, // no token
     });
     live = new Live(`ws://127.0.0.1:${port}/ws`, watch);
@@ -159,6 +160,28 @@ describe.skipIf(typeof WebSocket === "undefined")("the live feed after a disconn
     await server.nextRequest();
     server.say({ type: "rate_limit", retry_ms: 5 });
     expect(await server.nextRequest()).toMatchObject({ op: "subscribe", channels: ["ticks:A", "candles:1m:A"], from_seq: 7 });
+  });
+
+  it("keeps a quiet connection while the page is hidden, whose timers run once a minute, and leaves one that does not answer", async () => {
+    const pings = () => server.requests.filter(({ op }) => op === "ping").length;
+    await until(() => pings() === 1);
+    server.say({ type: "pong", time_ms: 1 });
+    server.say({ type: "update", channel: "ticks:A", seq: 8, data: tick("8") });
+    await until(() => prices.length === 2);
+    const now = vi.spyOn(Date, "now");
+    const afterSeconds = (seconds: number): void => {
+      const next = Date.now() + seconds * 1000;
+      now.mockReturnValue(next);
+      check();
+    };
+    afterSeconds(60);
+    await until(() => pings() === 2);
+    expect(states.at(-1)).toBe("live");
+    afterSeconds(2);
+    expect(states.at(-1)).toBe("live");
+    afterSeconds(6);
+    expect(states.at(-1)).toBe("reconnecting");
+    now.mockRestore();
   });
 
   it("reports missed messages", async () => {

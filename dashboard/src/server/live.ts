@@ -58,6 +58,7 @@ export class Live {
   private lastMessageMs = 0;
   /** Number of unanswered subscriptions. */
   private unanswered = 0;
+  /** When the unanswered ping was sent; 0 if none is. */
   private pingSentMs = 0;
   private timer: number | undefined;
 
@@ -115,15 +116,15 @@ export class Live {
 
   private checkConnection(): void {
     if (this.socket?.readyState !== WebSocket.OPEN) return;
-    if (Date.now() - this.lastMessageMs > (this.unanswered ? SUBSCRIBE_TIMEOUT_MS : SILENCE_TIMEOUT_MS)) {
+    if (!this.pingSentMs) return this.ping();
+    // The age of the last message alone says nothing: browsers run the timers of hidden pages once a minute.
+    if (Date.now() - Math.max(this.lastMessageMs, this.pingSentMs) > (this.unanswered ? SUBSCRIBE_TIMEOUT_MS : SILENCE_TIMEOUT_MS)) {
       // A silent connection is dead, whatever the browser reports.
       const silent = this.socket;
       this.socket = undefined;
       silent.close();
       this.reconnect();
-      return;
     }
-    this.ping();
   }
 
   /** Sends subscriptions, those of bars last and separately: they wait until the server has loaded their day. */
@@ -180,6 +181,7 @@ export class Live {
         break;
       case "pong":
         if (frame.time_ms) this.handlers.pong(this.pingSentMs, Date.now(), frame.time_ms);
+        this.pingSentMs = 0;
         break;
       case "error":
         this.unanswered = Math.max(0, this.unanswered - 1); // assume that it answers a subscription
