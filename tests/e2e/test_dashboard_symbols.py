@@ -48,7 +48,10 @@ def test_symbols_timeframes_and_search_by_keyboard(page: Page, pipeline: dict[st
 def test_no_chart_is_shown_under_the_name_of_another_symbol(
     page: Page, pipeline: dict[str, str]
 ) -> None:
-    """While the history of a selected symbol is on its way, the former symbol's chart is hidden."""
+    """While the history of a selected symbol is on its way, the former symbol's chart is hidden.
+
+    A slow answer is reported.
+    """
     prefix = fresh_symbol("SLOW")
     names = [f"{prefix}-{letter}" for letter in "AB"]
     post(pipeline, *(f"{name},5,1,1700000040000" for name in names))
@@ -60,9 +63,11 @@ def test_no_chart_is_shown_under_the_name_of_another_symbol(
     expect(page.locator("#title")).to_have_text(names[1])
     expect(page.locator("#chart")).to_have_attribute("aria-busy", "true")
     expect(drawn).to_be_hidden()
+    expect(page.locator("#notice")).to_contain_text("Waiting for history")
     page.unroute(f"**/api/candles/{names[1]}?*")  # what is held goes on
     shown(page, lambda it: it["symbol"] == names[1] and len(it["candles"]) == 1)
     expect(drawn).to_be_visible()
+    expect(page.locator("#notice")).to_be_hidden()
 
 
 def test_nothing_stands_outside_the_window(page: Page, pipeline: dict[str, str]) -> None:

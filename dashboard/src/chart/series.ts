@@ -19,6 +19,8 @@ import { lastCandleStart } from "../model/patterns";
 const PAGE_SIZE = 500;
 const PATTERN_PAGE = 200;
 const RETRY_MS = 2_000;
+/** How long a chart is loading before the page says why. */
+const SLOW_MS = 5_000;
 /** Delay before stale bars are reloaded: more corrections may follow. */
 const RELOAD_MS = 300;
 const MAX_PAGES = 25;
@@ -115,6 +117,7 @@ export class Series {
     const mine = ++this.loadId;
     const { symbol, timeframe } = this;
     const to = before === undefined ? undefined : this.length ? Math.floor(before / this.length) * this.length : before;
+    const slow = window.setTimeout(() => { if (mine === this.loadId) showNotice("Waiting for history: the server is slow to answer."); }, SLOW_MS);
     try {
       const [page, patternPage] = await Promise.all([
         this.fetchPage(to === undefined ? {} : { to }),
@@ -138,6 +141,8 @@ export class Series {
       }
       showNotice(`History is unavailable${retryMs ? ", retrying" : ""}: ${error instanceof Error ? error.message : error}`);
       if (retryMs) window.setTimeout(() => { if (mine === this.loadId) void this.load(); }, retryMs);
+    } finally {
+      window.clearTimeout(slow);
     }
     this.draw();
   }

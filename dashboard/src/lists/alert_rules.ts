@@ -71,6 +71,7 @@ export class AlertRules {
   /** Applies a change, shows its note or error, and reloads the rules. Returns whether it succeeded. */
   private async attempt(change: () => Promise<string | null | void>): Promise<boolean> {
     let ok = true;
+    this.showNote("Saving…", false);
     try {
       this.showNote((await change()) ?? "", false);
     } catch (error) {
