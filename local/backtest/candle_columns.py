@@ -47,7 +47,7 @@ def columns_of(names: Sequence[str]) -> ColumnPositions | None:
 
     An unnamed first column is the time, as pandas and yfinance write their index.
     """
-    plain = [re.sub(r"[^a-z0-9]", "", name.lower()) for name in names]
+    plain = [re.sub(r"[^a-z0-9]", "", name.lower()).replace("dtyyyymmdd", "date") for name in names]
     positions = {
         field: [plain.index(alias) for alias in aliases.split() if alias in plain]
         for field, aliases in _NAMES.items()

@@ -8,6 +8,7 @@ bars follow, found by comparing its ticks of SPY with them.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -59,8 +60,10 @@ _LEAN_OUT_OF_SEQUENCE, _LEAN_ODD_LOT = 0x4000, 0x80000000
 
 
 _LIST: Final = list[int | str]
-_BETWEEN: Final = str.maketrans("|+,;", "    ")
-_QUOTED: Final = str.maketrans("[]'\"", "    ")
+_BETWEEN: Final = str.maketrans("|+,;[](){}'\"", " " * 12)
+_MISSING: Final = frozenset({"null", "nan", "none", "n/a", "na"})
+_TAPES_WORD: Final = re.compile(r"[@A-Z0-9]{1,4}")
+"""Up to four codes of a tape, one a level; other words are no codes."""
 POLYGON: Final = "polygon"
 """The prefix of its numbers, as `polygon:9`: of one digit they mean other than the tapes' codes."""
 
@@ -98,7 +101,7 @@ def _words(text: str) -> list[int | str]:
     """Return the codes as text, or as integers if they are Polygon's numbers."""
     prefix = f"{POLYGON}:"
     if text.startswith(prefix):
-        words = text.removeprefix(prefix).translate(_QUOTED).translate(_BETWEEN).split()
+        words = text.removeprefix(prefix).translate(_BETWEEN).split()
         plain = [word.removesuffix(".0") for word in words]
         return [int(word) if word.isascii() and word.isdigit() else word for word in plain]
     if text.startswith("["):
@@ -112,10 +115,8 @@ def _words(text: str) -> list[int | str]:
 def _codes(part: int | str) -> list[tuple[str, int | None]]:
     if isinstance(part, int):
         return [(str(part), _NUMBERS.get(part))]
-    if part.startswith("["):  # another kind of list
-        return [(part, None)]
-    if part.lower() in _NAMES:
-        return [(part, _NAMES[part.lower()])]
+    if (name := part.lower()) in _NAMES or name in _MISSING:
+        return [(part, _NAMES.get(name, 0))]
     tape, colon, codes = part.rpartition(":")
     codes = codes.removesuffix(".0")  # pandas writes integers of a column with gaps like this
     if tape.lower() == "lean":
@@ -124,6 +125,8 @@ def _codes(part: int | str) -> list[tuple[str, int | None]]:
         return [(part, None)]
     if codes.isascii() and codes.isdigit() and len(codes) > 1:
         return [(codes, _NUMBERS.get(int(codes)))]
+    if _TAPES_WORD.fullmatch(codes) is None:
+        return [(part, None)]
     table = {**_LETTERS, **_UTP} if tape.lower() == "utp" else _LETTERS
     return [(code, table.get(code)) for code in codes.upper()]
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from local.feeds.files.errors import FileError
 from local.feeds.files.layouts import Choice, Layout
-from local.feeds.files.opening import Part
+from local.feeds.files.opening import Part, Progress
 
 LAYOUT: Final = Layout(
     "Databento DBN",
@@ -32,20 +32,11 @@ class _Names:
     intervals: dict[int, list[tuple[str, str, str]]] = field(default_factory=dict)
 
     def learn(self, mappings: Any) -> None:
-        pairs = (
-            mappings.items()
-            if isinstance(mappings, dict)
-            else ((each.raw_symbol, each.intervals) for each in mappings)
-        )
-        for symbol, intervals in pairs:
+        for symbol, intervals in mappings.items():
             for each in intervals:
-                first, end, instrument_id = (
-                    str(each[name] if isinstance(each, dict) else getattr(each, name))
-                    for name in ("start_date", "end_date", "symbol")
-                )
-                if instrument_id.isdigit():
-                    symbol_intervals = self.intervals.setdefault(int(instrument_id), [])
-                    symbol_intervals.append((first, end, symbol))
+                if each["symbol"].isdigit():
+                    days = (str(each["start_date"]), str(each["end_date"]), symbol)
+                    self.intervals.setdefault(int(each["symbol"]), []).append(days)
 
     def of(self, instrument_id: int, ts_ns: int) -> str:
         intervals = self.intervals.get(instrument_id, ())
@@ -55,7 +46,9 @@ class _Names:
         return intervals[0][2] if intervals else str(instrument_id)
 
 
-def read(part: Part, choice: Choice) -> tuple[Layout, Iterator[dict[str, object]]]:
+def read(
+    part: Part, choice: Choice, progress: Progress
+) -> tuple[Layout, Iterator[dict[str, object]]]:
     """Return the layout and the trades of a file, each by FIELDS. Raises FileError."""
     try:
         import databento_dbn
@@ -63,10 +56,10 @@ def read(part: Part, choice: Choice) -> tuple[Layout, Iterator[dict[str, object]
         raise FileError(
             f"{part}: DBN files need the package databento-dbn: pip install databento-dbn"
         ) from None
-    return replace(LAYOUT, symbol=choice.symbol), _trades(part, databento_dbn)
+    return replace(LAYOUT, symbol=choice.symbol), _trades(part, databento_dbn, progress)
 
 
-def _trades(part: Part, dbn: Any) -> Iterator[dict[str, object]]:
+def _trades(part: Part, dbn: Any, progress: Progress) -> Iterator[dict[str, object]]:
     decoder = dbn.DBNDecoder()
     names = _Names()
     try:
@@ -75,13 +68,17 @@ def _trades(part: Part, dbn: Any) -> Iterator[dict[str, object]]:
             for record in decoder.decode():
                 if isinstance(record, dbn.Metadata):
                     names.learn(record.mappings)
-                elif isinstance(record, dbn.TradeMsg):
+                elif getattr(record, "action", None) == dbn.Action.TRADE:  # of any schema
                     yield {
                         "symbol": names.of(record.instrument_id, record.ts_event),
-                        "price": str(record.price),
+                        "price": "" if record.price == dbn.UNDEF_PRICE else str(record.price),
                         "size": str(record.size),
                         "time": str(record.ts_event),
                         "side": str(record.side),
                     }
+                else:
+                    progress.skipped[type(record).__name__] += 1
+        if decoder.buffer():
+            raise FileError(f"{part}: ends within a record: it is not complete")
     except dbn.DBNError as error:
         raise FileError(f"{part}: is no DBN file that can be read: {error}") from None

@@ -67,7 +67,7 @@ class Layout:
 
     def describe(self) -> str:
         """Return the layout in one line."""
-        parts = [f"{name}={column}" for name, column in self.columns.items()]
+        parts = [f"{name}={column or 'column 1'}" for name, column in self.columns.items()]
         if self.unit and "time" in self.columns:
             parts = [f"{each}:{self.unit}" if each.startswith("time=") else each for each in parts]
         if self.symbol:
@@ -212,6 +212,8 @@ def layout_of_rows(
         )
     layout = layout or Layout("table", {})
     names = [each.strip() for each in rows[0]] if layout.header else layout.names
+    if "time" not in layout.columns and names[0] == "" and may_be_time(rows[-1][0].strip()):
+        layout = replace(layout, columns={**layout.columns, "time": ""})  # the index of pandas
     layout = chosen(layout, choice, names, name)
     unread = zip(names, map(str.strip, rows[-1] if layout.header else ()), strict=False)
     _check_time(name, layout, [n for n, cell in unread if may_be_time(cell)])

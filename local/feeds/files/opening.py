@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
+import pyarrow as pa
 import zstandard
 
 from local.feeds.files.errors import FileError
@@ -38,6 +39,7 @@ _BUFFER: Final = 1 << 20
 _PACKINGS: Final = (".gz", ".zst", ".zip", ".bz2", ".xz")
 _DAMAGES: Final = (
     *(zipfile.BadZipFile, EOFError, zlib.error, zstandard.ZstdError, lzma.LZMAError, OSError),
+    pa.ArrowInvalid,
 )
 HEAD_BYTES: Final = 64 * 1024
 """Bytes inspected to detect the layout."""
@@ -129,7 +131,9 @@ def files_of(paths: Sequence[Path]) -> list[Path]:
         if path == STDIN:
             files.append(path)
         elif path.is_dir():
-            nested = sorted(each for each in path.rglob("*") if each.is_file())
+            nested = sorted(
+                each for each in path.rglob("*") if each.is_file() and _is_data(each.name)
+            )
             if not nested:
                 raise FileError(f"{path}: the directory has no files")
             files += nested
@@ -138,6 +142,11 @@ def files_of(paths: Sequence[Path]) -> list[Path]:
         else:
             raise FileError(f"{path}: no such file")
     return files
+
+
+def _is_data(name: str) -> bool:
+    """Whether a file is none of macOS' hidden ones, no checksum, and not the mark of Spark."""
+    return not (name.startswith(".") or name.endswith(".CHECKSUM") or name == "_SUCCESS")
 
 
 def parts_of(paths: Sequence[Path], progress: Progress) -> Iterator[Part]:
@@ -163,7 +172,8 @@ def _parts(
     name = "stdin" if path == STDIN else path.name
     if head.startswith(_ZIP):
         with zipfile.ZipFile(stream) as archive:
-            members = [each for each in archive.namelist() if not each.endswith("/")]
+            names = (each for each in archive.namelist() if not each.endswith("/"))
+            members = [each for each in names if _is_data(Path(each).name)]
             if not members:
                 raise FileError(f"{path}: the archive is empty")
             for member in members:

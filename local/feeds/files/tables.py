@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
@@ -21,6 +22,8 @@ from local.feeds.files.layouts import FIELDS, Choice, layout_of_names, layout_of
 from local.feeds.files.opening import Part, Progress
 
 _DELIMITERS: Final = "\t;|,"
+_COMMENT: Final = re.compile(rb"(\xef\xbb\xbf)?(sep=.?\r?\n|#(?=\W)|\r?\n)", re.IGNORECASE)
+"""Before a header: `# made by ...`, Excel's `sep=;`, a blank line."""
 
 
 def read_tables(part: Part, choice: Choice, progress: Progress) -> Tables:
@@ -33,7 +36,7 @@ def read_tables(part: Part, choice: Choice, progress: Progress) -> Tables:
     if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
         return _arrow(part, choice)
     if head.startswith(b"DBN"):
-        layout, trades = dbn.read(part, choice)
+        layout, trades = dbn.read(part, choice, progress)
         return layout, numbered(json_tables.tables_of(trades))
     if head.startswith(hft.MAGIC):
         layout, tables = hft.read(part, choice, progress)
@@ -54,6 +57,8 @@ def read_tables(part: Part, choice: Choice, progress: Progress) -> Tables:
 
 
 def _csv(part: Part, choice: Choice) -> Tables:
+    while _COMMENT.match(part.head()):
+        part.stream.readline()
     head = part.head().decode("utf-8-sig", "replace")
     lines = [line for line in head.splitlines()[:50] if line.strip()]
     if len(lines) > 1 and len(head) >= 4096:
@@ -70,6 +75,7 @@ def _csv(part: Part, choice: Choice) -> Tables:
         return layout, numbered(_ragged_tables(part, delimiter))
     names = names[: max(len(rows[0]), len(names) if layout.header else 0)]
     layout = replace(layout, columns=_present(layout.columns, names))
+    names = [f"{each} #{n}" if each in names[:n] else each for n, each in enumerate(names)]
     return layout, _csv_tables(part, delimiter, names, header=layout.header)
 
 
@@ -141,7 +147,7 @@ def _csv_tables(
 
 def _present(columns: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
     """Return the columns under this file's names."""
-    plain = {name.strip().lower(): name for name in names}
+    plain = {name.strip().lower(): name for name in reversed(names)}
     return {key: plain[name.lower()] for key, name in columns.items() if name.lower() in plain}
 
 

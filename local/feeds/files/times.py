@@ -10,23 +10,24 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from shared.market.timestamps import parse_us, us_of
 
-ABSENT: Final = frozenset({"", "null", "nan", "none", "na", "n/a", "-", "nat"})
+ABSENT: Final = frozenset({"", "null", "nan", "none", "na", "n/a", "#n/a", "-", "nat"})
 """Cells without a value, in lower case."""
 LOOK: Final = 1_000
 """Rows inspected to detect the notation."""
 _DATES: Final = (
     *("%Y-%m-%d", "%Y.%m.%d", "%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y"),
     *("%m-%d-%Y", "%d-%m-%Y", "%m/%d/%y", "%d/%m/%y", "%b %d, %Y", "%d %b %Y", "%d-%b-%Y"),
-    "%Y%m%d",
+    *("%Y%m%d", "%Y-%m", "%b %Y"),
 )
-_CLOCKS: Final = ("", " %H:%M", " %H:%M:%S", " %I:%M:%S %p", " %I:%M %p")
+_CLOCKS: Final = ("", " %H:%M", " %H:%M:%S", " %I:%M:%S %p", " %I:%M %p", " %I- %p")
 _PATTERNS: Final = (
     *(date + clock for date in _DATES for clock in _CLOCKS),
     *("%Y%m%d %H%M", "%Y%m%d %H%M%S", "%Y%m%d%H%M%S"),
 )
 _PARTS: Final = re.compile(
     r"(?P<whole>.*?)(?:(?:(?<=:\d\d)[.,]|(?<=\d{8} \d{6}) )(?P<fraction>\d{1,9}))?"
-    r"(?P<half> ?[AP]M)?(?P<utc> ?(?:UTC|GMT|Z))? ?(?P<offset>[+-]\d\d:?\d\d)?"
+    r"(?P<half> ?[AP]M)?(?P<utc> ?(?:UTC|GMT|Z))? ?"
+    r"(?P<offset>(?<!\d-\d\d)(?<!-[a-z]{3})[+-]\d\d:?\d\d)?"  # no year: 03-Jan-2024
     r"(?: (?P<zone>[A-Z]+/[A-Z_/]+))?",
     re.ASCII | re.IGNORECASE,
 )

@@ -172,23 +172,14 @@ def _texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
         kind = column.type
-    if pa.types.is_floating(kind):
-        texts = ["" if v is None or v != v else _shortest(v) for v in column.to_pylist()]
-        return pa.chunked_array([pa.array(texts, type=pa.string())])
     if pa.types.is_timestamp(kind):
         column = column.cast(pa.timestamp("ns", tz=kind.tz)).cast(pa.int64())
-    elif pa.types.is_decimal(kind):
-        texts = ["" if v is None else format(v, "f") for v in column.to_pylist()]
-        return pa.chunked_array([pa.array(texts, type=pa.string())])
-    texts = column.cast(pa.string())
-    return pc.utf8_trim_whitespace(pc.fill_null(texts, ""))
-
-
-def _shortest(value: float) -> str:
-    text = repr(value)
-    if "e" in text:
-        text = format(Decimal(text), "f")
-    return text.removesuffix(".0")
+    texts = pc.fill_null(column.cast(pa.string()), "")
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):  # 1e-7, and nan for none
+        texts = pc.if_else(pc.equal(texts, "nan"), "", texts)
+        plain = (format(Decimal(t), "f") if "e" in t.lower() else t for t in texts.to_pylist())
+        return pa.chunked_array([pa.array(plain, type=pa.string())])
+    return pc.utf8_trim_whitespace(texts)
 
 
 def _mids(bids: pa.ChunkedArray, asks: pa.ChunkedArray) -> pa.ChunkedArray:

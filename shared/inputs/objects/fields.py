@@ -40,7 +40,8 @@ _NAMES: Final[Mapping[Field, str]] = {
     " create_time_ms trade_timestamp timestamp time ts T datetime time_s date_time mts trade_time"
     " transact_time ts_event sip_timestamp participant_timestamp time_exchange event_time exec_time"
     " executed_at traded_at exchange_time match_time fill_time filled_at exec_date date trade_date"
-    " created_time created_at create_time last_updated biddate quote_time s_t",
+    " created_time created_at create_time last_updated biddate quote_time s_t"
+    " __index_level_0__",
     Field.SIDE: "side S taker_side aggressor aggressor_side direction",
     Field.TRADE_ID: "trade_id id tid agg_trade_id trd_match_id exec_id trade_report_id i"
     " sequential_id guid",
@@ -175,7 +176,7 @@ class Layout:
     def date(self) -> str:
         """The column of dates beside one of times, which may have only the time of day."""
         by_name = {_named(name)[0]: name for name in self.places.get(Field.TIME, ())}
-        if next(iter(by_name), "") not in ("time", "tradetime", "exectime"):
+        if next(iter(by_name), "") not in ("time", "timestamp", "tradetime", "exectime"):
             return ""
         dates = ("date", "tradedate", "execdate")
         return next((by_name[each] for each in dates if each in by_name), "")

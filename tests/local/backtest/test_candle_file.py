@@ -90,6 +90,15 @@ TEXTS = {
     "interactive brokers": "date,open,high,low,close,volume,average,barCount\n"
     "20241231 19:00:00 US/Eastern,10.5,12.25,9.75,11,700,1,1\n"
     "20250101 19:00:00 US/Eastern,11,13.5,10.5,12.75,800,1,1\n",
+    "metastock": "<TICKER>,<PER>,<DTYYYYMMDD>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>\n"
+    "A,D,20250101,000000,10.5,12.25,9.75,11,700\n"
+    "A,D,20250102,000000,11,13.5,10.5,12.75,800\n",
+    "nse": "Date ,series ,OPEN ,HIGH ,LOW ,ltp ,close ,VOLUME \n"
+    '02-Jan-2025,EQ,11,13.5,10.5,12,12.75,"800"\n01-Jan-2025,EQ,10.5,12.25,9.75,1,11,"700"\n',
+    "cryptodatadownload's hours": "Date,Symbol,Open,High,Low,Close,Volume BTC\n"
+    "2025-01-01 12-AM,A,10.5,12.25,9.75,11,700\n2025-01-02 12-AM,A,11,13.5,10.5,12.75,800\n",
+    "google sheets": "Date,Open,High,Low,Close,Volume\n2025-01-01,10.5,12.25,9.75,11,700\n"
+    "2025-01-02,11,13.5,10.5,12.75,800\n2025-01-03,#N/A,#N/A,#N/A,#N/A,#N/A\n",
     "dukascopy here": "Local time,Open,High,Low,Close,Volume\n"
     "01.01.2025 01:00:00.000 GMT+0100,10.5,12.25,9.75,11,700\n"
     "02.01.2025 01:00:00.000 GMT+0100,11,13.5,10.5,12.75,800\n",

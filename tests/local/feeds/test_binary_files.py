@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -46,6 +47,22 @@ def test_binary_tables_are_read(kind: str, tmp_path: Path) -> None:
     ]
 
 
+def test_short_floats_and_the_index_of_pandas_are_read(tmp_path: Path) -> None:
+    """A float of 32 bits becomes its own shortest decimal; an unnamed index is the time."""
+    path = tmp_path / "t.parquet"
+    table = {
+        "symbol": ["A"],
+        "price": pa.array([0.1], pa.float32()),
+        "__index_level_0__": [dt.datetime(2025, 1, 1, tzinfo=dt.UTC)],
+    }
+    pyarrow.parquet.write_table(pa.table(table), path)
+    assert lines(path) == ["A,0.1,,1735689600000000000"]
+    table["price"] = pa.array([b"\xff\xfe"])
+    pyarrow.parquet.write_table(pa.table(table), path)
+    with pytest.raises(FileError, match="cannot be read: Invalid UTF8"):
+        lines(path)
+
+
 def test_table_timestamps_are_exact_to_the_nanosecond(tmp_path: Path) -> None:
     """A column of timestamps becomes exact nanoseconds."""
     moment = dt.datetime(2025, 1, 1, 0, 0, 0, 250_000, tzinfo=dt.UTC)
@@ -64,13 +81,9 @@ def test_databento_binary_files_are_read(tmp_path: Path) -> None:
     """
     dbn = pytest.importorskip("databento_dbn")
 
-    class Interval:
-        start_date, end_date = dt.date(2020, 12, 28), dt.date(2020, 12, 29)
-        symbol = "5482"
-
-    class Mapping:
-        raw_symbol, intervals = "ESH1", (Interval(),)
-
+    interval = SimpleNamespace(
+        start_date=dt.date(2020, 12, 28), end_date=dt.date(2020, 12, 29), symbol="5482"
+    )
     head = dbn.Metadata(
         dataset="GLBX.MDP3",
         start=1609113600000000000,
@@ -78,7 +91,7 @@ def test_databento_binary_files_are_read(tmp_path: Path) -> None:
         stype_out=dbn.SType.INSTRUMENT_ID,
         schema=dbn.Schema.TRADES,
         symbols=["ESH1"],
-        mappings=[Mapping()],
+        mappings=[SimpleNamespace(raw_symbol="ESH1", intervals=(interval,))],
     )
     ts_ns = 1609160400000704060
     trade = dbn.TradeMsg(
@@ -87,6 +100,20 @@ def test_databento_binary_files_are_read(tmp_path: Path) -> None:
     content = zstandard.compress(bytes(head) + bytes(trade))
     path = written(tmp_path / "es.dbn.zst", content)
     assert lines(path) == ["ESH1,3720.250000000,3,1609160400000704,sell"]
+
+    fields = (3720250000000, 3, dbn.Action.TRADE, dbn.Side.BID, 0, ts_ns)
+    book = dbn.MBP1Msg(1, 5482, ts_ns, *fields)
+    quote = dbn.MBP1Msg(1, 5482, ts_ns, *fields[:2], dbn.Action.ADD, *fields[3:])
+    unpriced = dbn.TradeMsg(1, 5482, ts_ns, dbn.UNDEF_PRICE, *fields[1:])
+    written(path, bytes(head) + bytes(book) + bytes(quote) + bytes(unpriced))
+    progress = Progress()
+    assert lines(path, progress=progress) == [
+        "ESH1,3720.250000000,3,1609160400000704,buy",
+        "ESH1,,3,1609160400000704,buy",
+    ]
+    assert progress.skipped == {"MBP1Msg": 1}
+    with pytest.raises(FileError, match="ends within a record"):
+        lines(written(path, (bytes(head) + bytes(trade))[:-1]))
 
 
 EVENT = np.dtype(

@@ -210,6 +210,13 @@ BINANCE = "5,94000.1,0.5,47000.05,1735689600000,true\n"
         ("bom.csv", "\ufefftime_ms,symbol,price\n1735689600000,A,1.5\n", "A,1.5,,1735689600000"),
         ("other.csv", "symbol,price,updateId,lots_traded\nA,1.5,7,1\n", "A,1.5"),
         ("quoted.csv", 'symbol,price\n"A, B",1.5\n', '"A, B",1.5'),
+        (
+            "pandas.csv",
+            ",symbol,price,amount\n2024-01-01 05:00:00,A,1.5,2\n",
+            "A,1.5,2,2024-01-01 05:00:00",
+        ),
+        ("twice.csv", "symbol,price,price,time\nA,1,9,1704067200\n", "A,1,,1704067200"),
+        ("made.csv", "\ufeffsep=;\r\n# by x\n\nsymbol;price\nA;1.5\n", "A,1.5"),
     ],
 )  # fmt: skip
 def test_common_files_are_read(name: str, content: str, expected: str, tmp_path: Path) -> None:
@@ -304,6 +311,15 @@ def test_directories_and_several_files_are_read_in_order(tmp_path: Path) -> None
     assert progress.fraction == 1.0
     with pytest.raises(FileError, match="no such file"):
         lines(tmp_path / "none.csv")
+
+
+def test_hidden_files_and_checksums_are_no_data(tmp_path: Path) -> None:
+    """Of directories and archives, files of macOS and Spark and checksums are left out."""
+    hidden = {"__MACOSX/._a.csv": "\0\5", ".DS_Store": "\0", "_SUCCESS": "", "a.csv.CHECKSUM": "7f"}
+    zipped(tmp_path / "a.zip", {**hidden, "a.csv": "X,1\n"})
+    for name in (".DS_Store", "_SUCCESS", "a.zip.CHECKSUM"):
+        written(tmp_path / name, "7f")
+    assert lines(tmp_path) == ["X,1"]
 
 
 def test_standard_input_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

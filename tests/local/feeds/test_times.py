@@ -31,6 +31,13 @@ from tests.local.feeds.test_files import lines, trades, written
             "Symbol, Date, Time, Price, Volume\nES, 2025/1/2, 9:30:00.123, 5900.25, 2\n",
             "ES,5900.25,2,1735810200123000",
         ),
+        ("months.csv", "date,symbol,price\n03-Jan-2024,A,1.5\n", "A,1.5,,1704240000000000"),
+        ("hyphens.csv", "date,symbol,price\n13-02-2024,A,1.5\n", "A,1.5,,1707782400000000"),
+        (
+            "algoseek.csv",
+            "Date,Timestamp,Ticker,Price\n20250102,09:30:00.123,A,1.5\n",
+            "A,1.5,,20250102 09:30:00.123",
+        ),
         (
             "american.csv",
             "Symbol,Trade Date,Trade Time,Price\nA,01/22/2025,1:30:01 PM,1.5\n",

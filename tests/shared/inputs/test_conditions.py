@@ -36,6 +36,10 @@ from tests.shared.inputs.feeds import parsed, trades
         ("polygon:9", 0),
         ("polygon:5,37.0", VOLUME_ONLY | ODD_LOT | OUT_OF_SEQUENCE),
         ('polygon:["8", "12"]', AUCTION | VOLUME_ONLY),
+        ("{12,37}", VOLUME_ONLY | ODD_LOT),
+        ("(12, 37)", VOLUME_ONLY | ODD_LOT),
+        ("nan", 0),
+        ("None", 0),
         ("odd_lot+AUCTION", ODD_LOT | AUCTION),
         ("volume_only", VOLUME_ONLY),
         ("lean:0", 0),
@@ -56,7 +60,9 @@ def test_an_official_price_is_no_trade(text: str) -> None:
     assert not read_conditions(text).is_trade
 
 
-@pytest.mark.parametrize("text", ["J", "[99]", "lean:x", "nyse:T", "[1.5]", "?"])
+@pytest.mark.parametrize(
+    "text", ["J", "[99]", "lean:x", "nyse:T", "[1.5]", "?", "Odd Lot", "REGULAR"]
+)
 def test_an_unknown_condition_is_reported(text: str) -> None:
     """An unknown condition is reported by name, and its trade is a tick."""
     flags, is_trade, unknown = read_conditions(text)
