@@ -17,15 +17,14 @@ from functions.exchange_bridge.connections.backoff import Backoff
 from functions.exchange_bridge.connections.ccxt_connection import CcxtConnection
 from functions.exchange_bridge.connections.connection import Connection, WebSocketConnection
 from functions.exchange_bridge.connections.feed import Feed
-from functions.exchange_bridge.connections.stall_detection import is_behind
 from functions.exchange_bridge.exchanges.ccxt_venue import CcxtVenue
 from functions.exchange_bridge.health import Health
-from functions.exchange_bridge.instrument_status import poll_statuses
 from functions.exchange_bridge.intake import Intake
 from functions.exchange_bridge.past.gaps import Gaps
 from functions.exchange_bridge.past.resume_position import resume
 from functions.exchange_bridge.past.venue_history import History
 from functions.exchange_bridge.settings import Settings
+from functions.exchange_bridge.silence import is_behind, poll_silent
 from functions.exchange_bridge.status import Reporter
 from shared.adapter.process import bound_sink, on_stop, run_process, serve_metrics
 from shared.adapter.tracing import Tracing
@@ -96,7 +95,7 @@ async def run(settings: Settings, tracing: Tracing, stopping: asyncio.Event) -> 
     work = [feed.run(), gaps.fill(), reporter.run(), _each(TICK_S, send_due)]
     work.append(_each(20 * TICK_S, gaps.look))
     if exchange.symbols:
-        work.append(poll_statuses(intake, settings.listing_s))
+        work.append(poll_silent(intake, settings.listing_s, settings.gap_grace_s, feed.reopen))
     if postgres is not None:
         history = History(intake, postgres, outbox, source, settings.history_us)
         work.append(_begin(postgres, intake, history))

@@ -60,11 +60,9 @@ class Intake:
         for reason in (TOO_LARGE, OUTBOX_FULL, NOT_WATCHED):
             metrics.FEED_DROPPED.labels(self.exchange.name, reason)
 
-    def take(self, payload: bytes, message: Message | None = None) -> Message:
-        """Take a message; return its classification, which may be given."""
-        received_us = self.now_us()
-        if message is None:
-            message = self.exchange.read(payload)
+    def take(self, payload: bytes) -> Message:
+        """Take a message; return its classification."""
+        received_us, message = self.now_us(), self.exchange.read(payload)
         metrics.FEED_MESSAGES.labels(self.exchange.name, message.kind).inc()
         if message.kind in _GO_ON and message.symbol and not self.selects(message.symbol):
             metrics.FEED_DROPPED.labels(self.exchange.name, NOT_WATCHED).inc()

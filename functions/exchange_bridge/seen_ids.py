@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from functions.exchange_bridge.exchange import Trade
 
@@ -63,6 +63,8 @@ class SymbolIds:
     gaps: list[Missing] = field(default_factory=list)
     filled: int = 0
     previous: Trade | None = None
+    joined: ClassVar[int] = 1
+    """Holes this close to each other are one."""
 
     def see(self, trade: Trade, now_s: float) -> None:
         """Add a received trade."""
@@ -159,7 +161,21 @@ class SymbolIds:
         return Trade(self.symbol, first.first - 1, first.from_us)
 
     def _open(self, first: int, last: int, from_us: int, to_us: int, now_s: float) -> None:
-        self.holes.append(Hole(first, last, min(from_us, to_us), max(from_us, to_us), now_s))
+        """Add a hole; those that touch are one."""
+        new = Hole(first, last, min(from_us, to_us), max(from_us, to_us), now_s)
+        apart = list[Hole]()
+        for hole in self.holes:
+            if first - self.joined <= hole.last and last + self.joined >= hole.first:
+                new = Hole(
+                    min(hole.first, new.first),
+                    max(hole.last, new.last),
+                    min(hole.from_us, new.from_us),
+                    max(hole.to_us, new.to_us),
+                    min(hole.detected_s, new.detected_s),
+                )
+            else:
+                apart.append(hole)
+        self.holes = [*apart, new]
 
     def _before_us(self, first: int) -> int:
         times_us = [hole.from_us for hole in self.holes if hole.first <= first]

@@ -7,13 +7,10 @@ a hole, from the last trade before to the first one after.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar
 
 from functions.exchange_bridge.exchange import Trade
 from functions.exchange_bridge.seen_ids import Missing, SymbolIds
-
-JOINED_MS: Final = 1_000
-"""Holes this close to each other are merged."""
 
 
 @dataclass(slots=True)
@@ -21,6 +18,7 @@ class SymbolTimes(SymbolIds):
     """One symbol's times. `is_unsure`: trades may be missing since the last one seen."""
 
     is_unsure: bool = False
+    joined: ClassVar[int] = 1_000
 
     def connected(self) -> None:
         """Note a new connection."""
@@ -73,15 +71,3 @@ class SymbolTimes(SymbolIds):
     def count(self, missing: Missing) -> int:
         """Return 1 while anything is missing: the number of trades is unknown."""
         return 1 if missing.left else 0
-
-    def _open(self, first: int, last: int, from_us: int, to_us: int, now_s: float) -> None:
-        for number, hole in enumerate(self.holes):
-            if first - JOINED_MS <= hole.last and last + JOINED_MS >= hole.first:
-                self.holes[number] = hole._replace(
-                    first=min(hole.first, first),
-                    last=max(hole.last, last),
-                    from_us=min(hole.from_us, from_us),
-                    to_us=max(hole.to_us, to_us),
-                )
-                return
-        SymbolIds._open(self, first, last, from_us, to_us, now_s)

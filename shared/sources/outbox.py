@@ -110,6 +110,11 @@ class Outbox:
                 await asyncio.sleep(_FULL_S)
 
     @property
+    def has_room(self) -> bool:
+        """Whether the outbox is at most half full."""
+        return self._bytes <= self._max_bytes // 2
+
+    @property
     def put_count(self) -> int:
         """Number of batches and events put so far."""
         return self._receipts.issued

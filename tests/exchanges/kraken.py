@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +15,7 @@ class KrakenDialect(Dialect):
 
     def answers(self, request: dict[str, Any], released: Released) -> list[str]:
         asked = request["params"]
-        return [
+        confirmed = [
             json.dumps(
                 {
                     "method": "subscribe",
@@ -24,15 +24,36 @@ class KrakenDialect(Dialect):
                 }
             )
             for symbol in asked["symbol"]
+            if not symbol.startswith("BAD")
         ]
+        confirmed += [
+            json.dumps(
+                {
+                    "error": f"Currency pair not supported {symbol}",
+                    "method": "subscribe",
+                    "success": False,
+                    "symbol": symbol,
+                }
+            )
+            for symbol in asked["symbol"]
+            if symbol.startswith("BAD")
+        ]
+        if asked["channel"] != "trade" or not asked["snapshot"]:
+            return confirmed
+        newest = [released[each][-50:] for each in asked["symbol"] if released.get(each)]
+        return [*confirmed, *(self._of("snapshot", each) for each in newest)]
 
     def message(self, trade: Trade) -> str:
-        side = "sell" if trade.buyer_made else "buy"
-        element = (
-            f'{{"symbol":"{trade.symbol}","side":"{side}","price":{trade.price},"qty":{trade.size},'
-            f'"ord_type":"limit","trade_id":{trade.id},"timestamp":"{iso(trade.time_ms)}"}}'
+        return self._of("update", [trade])
+
+    def _of(self, type_: str, trades: Sequence[Trade]) -> str:
+        elements = ",".join(
+            f'{{"symbol":"{each.symbol}","side":"{"sell" if each.buyer_made else "buy"}",'
+            f'"price":{each.price},"qty":{each.size},"ord_type":"limit","trade_id":{each.id},'
+            f'"timestamp":"{iso(each.time_ms)}"}}'
+            for each in trades
         )
-        return f'{{"channel":"trade","type":"update","data":[{element}]}}'
+        return f'{{"channel":"trade","type":"{type_}","data":[{elements}]}}'
 
     def heartbeats(self, released: Released) -> list[str]:
         return ['{"channel":"heartbeat"}']

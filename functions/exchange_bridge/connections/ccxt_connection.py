@@ -31,6 +31,7 @@ class CcxtConnection(Connection):
         client = self.exchange.client
         client.on_trade = self._on_trade
         client.on_unreadable = self.take
+        self._before = dict(self.exchange.without_ids)
         self.connected()
         ended = client.begin()
         try:
@@ -47,7 +48,10 @@ class CcxtConnection(Connection):
             await client.hang_up()
 
     def _on_trade(self, trade: dict[str, Any]) -> None:
-        self.take(self.exchange.trade_payload(trade), self.exchange.message_of(trade))
+        newest_ms = self._before.get(trade.get("symbol") or "", -1)
+        if trade.get("id") is None and (trade.get("timestamp") or 0) <= newest_ms:
+            return  # sent again, at the begin of a connection
+        self.take(self.exchange.trade_payload(trade))
 
     def _trade_methods(self) -> list[tuple[str, Any]]:
         """Return the watch calls: one for all symbols if the venue supports that."""
@@ -93,12 +97,10 @@ class CcxtConnection(Connection):
         client = self.exchange.client
         try:
             return await getattr(client.sdk, method)(symbols)
-        except Exception as error:
-            if client.is_refusal(error):
-                raise NotSubscribedError(client.reason(error)) from error
-            if client.is_of_ccxt(error):
-                raise OSError(client.reason(error)) from error
-            raise
+        except client.errors.ExchangeError as error:
+            raise NotSubscribedError(client.reason(error)) from error
+        except client.errors.BaseError as error:
+            raise OSError(client.reason(error)) from error
 
     async def _confirm(self) -> None:
         """Wait for the venue's first message: ccxt does not report confirmed subscriptions."""
@@ -112,8 +114,7 @@ class CcxtConnection(Connection):
                 raise NotSubscribedError(f"no connection within {self.timeouts.connect_s:g} s")
             await asyncio.sleep(_LOOK_S)
         self.subscribed.set()
-        if not self.exchange.contiguous:
-            await self.is_behind()  # trades before this connection are fetched right away
+        await self.is_behind()  # trades before this connection are fetched right away
 
     async def _watch_silence(self) -> None:
         """Detect a dead feed: ccxt's pings do not prove that trades would arrive."""

@@ -55,7 +55,7 @@ class Connection:
 
     exchange: Exchange
     timeouts: Timeouts
-    take: Callable[..., Message]
+    take: Callable[[bytes], Message]
     is_behind: Callable[[], Awaitable[bool]]
     connected: Callable[[], None]
     subscribed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
@@ -114,8 +114,7 @@ class WebSocketConnection(Connection):
             raise NotSubscribedError(
                 f"not confirmed within {self.timeouts.connect_s:g} s: {missing}"
             ) from None
-        if not self.exchange.contiguous:
-            await self.is_behind()  # trades before this connection are fetched right away
+        await self.is_behind()  # trades before this connection are fetched right away
 
     async def _read(self, socket: ClientConnection) -> None:
         while True:

@@ -37,6 +37,14 @@ class Feed:
     open: Callable[[], Connection]
     health: Health
     backoff: Backoff
+    _task: asyncio.Task[None] | None = None
+    _lacking: str = ""
+
+    def reopen(self, reason: str) -> None:
+        """End the connection, which lacks data, so that another one subscribes anew."""
+        if self._task is not None:
+            self._lacking = reason
+            self._task.cancel()
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -45,7 +53,7 @@ class Feed:
             while True:
                 began_s, was_connected = time.monotonic(), False
                 connection = self.open()
-                task = asyncio.create_task(connection.run())
+                task = self._task = asyncio.create_task(connection.run())
                 try:
                     if await _subscribed(connection, task):
                         was_connected = True
@@ -61,7 +69,7 @@ class Feed:
                 except BaseException:
                     await end(task)
                     raise
-                error = _reason(task)
+                error = StalledError(self._lacking) if task.cancelled() else _reason(task)
                 self._now_down(error, is_covered=old is not None and not old.done())
                 lasted_s = time.monotonic() - began_s
                 await asyncio.sleep(

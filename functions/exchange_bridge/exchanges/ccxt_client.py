@@ -36,7 +36,7 @@ class CcxtClient(Rest):
 
     `on_trade` gets every trade of `symbols` at once and in order, `on_unreadable` a message that
     ccxt does not understand. `ended` is set, with the reason, when a connection ends.
-    `heard` counts messages.
+    `heard` counts messages. `errors` are ccxt's: ExchangeError is a refusal by it or the venue.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class CcxtClient(Rest):
         self.on_trade: Callable[[dict[str, Any]], object] = lambda trade: None
         self.on_unreadable: Callable[[bytes], object] = lambda payload: None
         self.ended: asyncio.Future[str] | None = None
-        self._errors: Any
+        self.errors: Any
         self.sdk = self._sdk(options)
         _point(self.sdk.urls, rest_base_url, websocket_base_url)
 
@@ -65,7 +65,7 @@ class CcxtClient(Rest):
             cache = importlib.import_module("ccxt.async_support.base.ws.cache").ArrayCache
         except ImportError as error:
             raise NoVenueError(f"ccxt is not installed (kandle[exchanges]): {error}") from error
-        self._errors = importlib.import_module("ccxt.base.errors")
+        self.errors = importlib.import_module("ccxt.base.errors")
         base = getattr(pro, self.venue, None)
         if base is None or self.venue not in pro.exchanges:
             raise NoVenueError(f"ccxt has no WebSocket of {self.venue!r}")
@@ -123,7 +123,7 @@ class CcxtClient(Rest):
         """End every WebSocket connection."""
         self.ended = None
         for client in list((self.sdk.clients or {}).values()):
-            client.error = client.error or self._errors.ExchangeClosedByUser("hung up")
+            client.error = client.error or self.errors.ExchangeClosedByUser("hung up")
             await client.close()
         self.sdk.clients = {}
 
@@ -143,11 +143,11 @@ class CcxtClient(Rest):
                 async with self._one:
                     await self._turn()
                     result = await getattr(self.sdk, method)(*arguments, **options)
-            except self._errors.BaseError as error:
-                limits = (self._errors.RateLimitExceeded, self._errors.DDoSProtection)
+            except self.errors.BaseError as error:
+                limits = (self.errors.RateLimitExceeded, self.errors.DDoSProtection)
                 if not isinstance(error, limits):
                     self._count("refused")
-                    is_final = isinstance(error, self._errors.ExchangeError)
+                    is_final = isinstance(error, self.errors.ExchangeError)
                     raise RestError(self.reason(error), is_final=is_final) from error
                 headers = {k.lower(): v for k, v in (self.sdk.last_response_headers or {}).items()}
                 self._pause(headers, "rate limited")
@@ -158,14 +158,6 @@ class CcxtClient(Rest):
     def reason(self, error: BaseException) -> str:
         """Return a short error: ccxt's may include a whole response."""
         return f"{type(error).__name__}: {str(error)[:200]}"
-
-    def is_refusal(self, error: BaseException) -> bool:
-        """Whether the venue or ccxt refuses the request, such as an unknown symbol."""
-        return isinstance(error, self._errors.ExchangeError)
-
-    def is_of_ccxt(self, error: BaseException) -> bool:
-        """Whether ccxt knows the error."""
-        return isinstance(error, self._errors.BaseError)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -183,7 +175,7 @@ class CcxtClient(Rest):
                 is_long = _LONG.search(text) is not None
                 message = json.loads(text, parse_float=str) if is_long else orjson.loads(text)
             client.on_message_callback(client, message)
-        except self._errors.BaseError as error:
+        except self.errors.BaseError as error:
             client.reject(error)
             self._end(self.reason(error))
         except Exception as error:  # noqa: BLE001 - ccxt's parsers raise whatever the message makes

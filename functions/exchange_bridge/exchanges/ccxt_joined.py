@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
 import msgspec
 
-from functions.exchange_bridge.exchange import Fetched, Message, Trade
+from functions.exchange_bridge.exchange import Fetched, Trade
 from functions.exchange_bridge.exchanges.ccxt_venue import CcxtVenue, PayloadMessage, TradePart
 from functions.exchange_bridge.rest import RestError
 
@@ -36,10 +36,6 @@ class JoinedVenue(CcxtVenue):
 
     joins = True
     decoder = msgspec.json.Decoder(_Message, strict=False)
-
-    def message_of(self, trade: Mapping[str, Any]) -> Message:
-        """Classify a trade payload."""
-        return self.read(self.trade_payload(trade))
 
     def _count(self, trade: TradePart) -> int:
         assert isinstance(trade, _Trade)

@@ -12,7 +12,6 @@ import msgspec
 import orjson
 
 from functions.exchange_bridge.exchange import (
-    LATEST_MS,
     Exchange,
     Fetched,
     Id,
@@ -24,7 +23,7 @@ from functions.exchange_bridge.exchange import (
     weighted_kline,
 )
 from functions.exchange_bridge.exchanges.ccxt_client import CcxtClient
-from functions.exchange_bridge.exchanges.ccxt_venues import TRAITS, UNKNOWN
+from functions.exchange_bridge.exchanges.ccxt_venues import CONTIGUOUS
 from functions.exchange_bridge.rest import RestError
 from shared.market.instruments import CCXT
 from shared.wire.feed_status import FeedState
@@ -69,14 +68,15 @@ class CcxtVenue(Exchange):
     def __init__(
         self, venue: str, symbols: Sequence[str], rest_base_url: str, websocket_base_url: str
     ) -> None:
-        self._traits = TRAITS.get(venue, UNKNOWN)
-        options = self._traits.options
+        options = CONTIGUOUS.get(venue, {})
         self.client = CcxtClient(venue, symbols, options, rest_base_url, websocket_base_url)
         super().__init__("", (), self.client)
         self.symbols = tuple(symbols)  # their case matters
         self.name = f"{CCXT}:{venue}"
         self.venue = self.name
-        self.contiguous = self._traits.contiguous
+        self.contiguous = venue in CONTIGUOUS
+        self.without_ids: dict[str, int] = {}
+        """Symbols whose trades have no ids, with the newest time (ms)."""
         timeframes = self.client.sdk.timeframes or {}
         fetched = {us: name for us, name in _LENGTHS.items() if name in timeframes}
         has_candles = bool(self.client.sdk.has.get("fetchOHLCV"))
@@ -91,20 +91,13 @@ class CcxtVenue(Exchange):
             return Message(Kind.UNREADABLE)
         return self._of_trade(trade.symbol, trade.id, trade.timestamp, self._count(trade))
 
-    def message_of(self, trade: Mapping[str, Any]) -> Message:
-        """Classify a trade payload from ccxt's own form of it."""
-        symbol, time_ms, id_ = trade.get("symbol"), trade.get("timestamp"), trade.get("id")
-        if not (symbol and isinstance(symbol, str) and isinstance(time_ms, int)) or not (
-            0 <= time_ms <= LATEST_MS and isinstance(id_, str | int | None)
-        ):
-            return self.read(self.trade_payload(trade))
-        return self._of_trade(symbol, id_, time_ms, 1)
-
     def _count(self, trade: TradePart) -> int:
         """Return the number of trades that a message covers, up to its id."""
         return 1
 
     def _of_trade(self, symbol: str, id_: str | int | None, time_ms: int, count: int) -> Message:
+        if id_ is None:
+            self.without_ids[symbol] = max(self.without_ids.get(symbol, 0), time_ms)
         last, time_us = self._id(id_, time_ms), time_ms * 1000
         if last is None:
             return Message(Kind.TRADE, symbol, sent_us=time_us)
@@ -227,7 +220,9 @@ class CcxtVenue(Exchange):
         return self._trade(symbol, rows[-1]) if rows else None
 
     def _trade(self, symbol: str, row: Mapping[str, Any]) -> Trade | None:
-        """Return the trade of a row; None if it has no id."""
+        """Return the trade of a row. Raises RestError: it may have been received already."""
+        if row["id"] is None or symbol in self.without_ids:
+            raise RestError(f"trades of {symbol} have no ids: fetched ones would count twice")
         id_ = self._id(row["id"], row["timestamp"])
         return None if id_ is None else Trade(symbol, id_, row["timestamp"] * 1000)
 

@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
-
-@dataclass(frozen=True, slots=True)
-class Traits:
-    """`contiguous`: ids count a symbol's trades, REST lists them all. `options`: for ccxt."""
-
-    contiguous: bool = False
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-
-_AGGREGATES: Final = Traits(
-    contiguous=True,
-    options={
-        "watchTrades": {"name": "aggTrade"},
-        "watchTradesForSymbols": {"name": "aggTrade"},
-    },
-)
-"""Binance's REST lists aggregated trades: so must the WebSocket."""
-
-JOINED: Final = frozenset({"okx", "okxus", "myokx"})
+JOINED: Final = ("okx", "okxus", "myokx")
 """OKX's channel `trades` joins the trades of one order under the id of the last."""
 
-TRAITS: Final[Mapping[str, Traits]] = {
-    "binance": _AGGREGATES,
-    "binanceus": _AGGREGATES,
-    "binanceusdm": _AGGREGATES,
-    "binancecoinm": _AGGREGATES,
-    "kraken": Traits(contiguous=True),
-    **dict.fromkeys(JOINED, Traits(contiguous=True)),
+_AGGREGATES: Final = {
+    each: {"name": "aggTrade"} for each in ("watchTrades", "watchTradesForSymbols")
 }
-"""A venue that is not listed has gaps by time, filled from REST."""
+"""Binance's REST lists aggregated trades: so must the WebSocket."""
 
-UNKNOWN: Final = Traits()
+CONTIGUOUS: Final[Mapping[str, Mapping[str, Any]]] = {
+    **dict.fromkeys(("binance", "binanceus", "binanceusdm", "binancecoinm"), _AGGREGATES),
+    **{venue: {} for venue in ("kraken", *JOINED)},
+}
+"""Venues whose ids count a symbol's trades, all listed by REST, with options for ccxt.
+
+Others have gaps by time, filled from REST.
+"""

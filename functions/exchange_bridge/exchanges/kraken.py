@@ -48,6 +48,7 @@ class _Result(msgspec.Struct):
 
 class _Message(msgspec.Struct, gc=False):
     channel: str = ""
+    type: str = ""
     data: list[_Element] = []
     method: str = ""
     success: bool | None = None
@@ -70,7 +71,7 @@ class Kraken(Exchange):
     )
 
     def requests(self) -> Sequence[str]:
-        """Return a subscription per channel, without the snapshot of earlier trades."""
+        """Return a subscription per channel, with a snapshot of earlier values."""
         return [
             orjson.dumps(
                 {
@@ -78,7 +79,7 @@ class Kraken(Exchange):
                     "params": {
                         "channel": channel,
                         "symbol": list(self.symbols),
-                        "snapshot": channel == "ticker",
+                        "snapshot": True,
                     },
                 }
             ).decode()
@@ -94,6 +95,9 @@ class Kraken(Exchange):
             )
             if not trades or len(trades) < len(message.data):
                 return Message(Kind.UNREADABLE)
+            if message.type == "snapshot":
+                # Trades before this connection; if the newest is missing, it is fetched.
+                return Message(Kind.HEARTBEAT, last=max(trades, key=lambda trade: trade.id))
             newest_us = max(trade.time_us for trade in trades)
             return Message(Kind.TRADE, trades[0].symbol, trades, sent_us=newest_us)
         if message.channel == "ticker":

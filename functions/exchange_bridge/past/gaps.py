@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -38,8 +39,10 @@ class Gaps:
     def look(self) -> None:
         """Detect new and closed gaps; called several times a second."""
         feed, now_s = self.intake.exchange.name, self.intake.now_s()
+        # While the broker is far behind holes grow instead: a long outage leaves few gaps.
+        grace_s = self.grace_s if self.outbox.has_room else math.inf
         for ids in self.intake.ids.values():
-            for missing in ids.lasting(now_s, self.grace_s):
+            for missing in ids.lasting(now_s, grace_s):
                 gap = self._gap(missing, GapState.OPEN)
                 extent = "times (ms)" if gap.by_time else f"{gap.count} trades"
                 log.warning(

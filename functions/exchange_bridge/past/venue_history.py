@@ -208,29 +208,26 @@ def history_event(source: str, history: CandleHistory) -> OutgoingEvent:
     return OutgoingEvent.packed(id_, events.HISTORY, history.encode())
 
 
-async def until_answered(feed: str, ask: Callable[[], Awaitable[T]]) -> T:
-    """Retry a request until the exchange responds. Raises RestError: it never will."""
+async def until_answered(
+    feed: str, ask: Callable[[], Awaitable[T]], longest_s: float = LONGEST_RETRY_S
+) -> T:
+    """Retry a request until it is answered. Raises RestError: it never will."""
     pause_s = RETRY_S
     while True:
         try:
             with understood():
                 return await ask()
-        except RestError as error:
-            if error.is_final:
+        except (RestError, TransientError) as error:
+            if isinstance(error, RestError) and error.is_final:
                 raise
             log.warning("%s: asked again in %g s: %s", feed, pause_s, error)
         await asyncio.sleep(pause_s)
-        pause_s = min(pause_s * 2, LONGEST_RETRY_S)
+        pause_s = min(pause_s * 2, longest_s)
 
 
 async def until_readable(feed: str, read: Callable[[], T]) -> T:
     """Retry a query until Postgres can be read."""
-    while True:
-        try:
-            return await asyncio.to_thread(read)
-        except TransientError as error:
-            log.warning("%s: cannot read Postgres yet: %s", feed, error)
-            await asyncio.sleep(RETRY_S)
+    return await until_answered(feed, lambda: asyncio.to_thread(read), RETRY_S)
 
 
 def _candle(instrument: str, base: Timeframe, kline: Kline) -> Candle:

@@ -171,14 +171,14 @@ def test_rate_limits_are_kept(binance: Playback, sink: Subscriber, tmp_path: Pat
     """A gap is filled after a 429 with Retry-After and a server error, with the waits asked for."""
     output, log = BridgeOutput(sink), tmp_path / "log"
     with bridging(sink.url, log, of_playback(binance, "BTCUSDT")):
-        eventually(lambda: binance.clients > 0, log)
+        eventually(lambda: len(binance.requests) == 1, log)  # of the newest trade
         binance.answers = [(429, {"retry-after": "1"}), (503, {})]
         binance.play(trades(binance, 1, 2))
         binance.lose(trades(binance, 3, 4))
         binance.play(trades(binance, 7, 1))
-        eventually(lambda: len(binance.requests) == 1, log)
-        began_s = time.monotonic()
         eventually(lambda: len(binance.requests) == 2, log)
+        began_s = time.monotonic()
+        eventually(lambda: len(binance.requests) == 3, log)
         assert time.monotonic() - began_s > 0.8  # at least the time of Retry-After
         eventually(lambda: set(output.ids("a")) == set(range(1, 8)), log)
 

@@ -1,0 +1,94 @@
+"""Silence: ask REST whether a feed or symbol is quiet, dead, halted, delisted or closed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from functions.exchange_bridge.exchange import Exchange
+from functions.exchange_bridge.health import Seen
+from functions.exchange_bridge.intake import Intake
+from functions.exchange_bridge.rest import RestError, understood
+from shared.wire.feed_status import FeedState
+
+log = logging.getLogger(__name__)
+
+FIRST_S: Final = 3.0
+"""When to look first: an ended symbol may keep all others from being subscribed."""
+
+
+async def is_behind(intake: Intake, grace_s: float, symbols: Sequence[str] = ()) -> bool:
+    """Fetch the newest trade of symbols, or all; return whether one of them did not arrive.
+
+    `grace_s`: how long a trade may be in transit. A trade that did not arrive is recorded as a gap
+    and fetched, even if no later trade would reveal it. For a symbol without any trade yet, the
+    newest trade is its starting point. If all respond and none is late, a stall is over: in a quiet
+    market no message would show that.
+    """
+    exchange, newest = intake.exchange, []
+    is_late = is_unsure = False
+    for symbol in symbols or exchange.symbols:
+        try:
+            with understood():
+                trade = await exchange.newest(symbol)
+        except RestError as error:
+            intake.health.error = f"{symbol} cannot be asked for: {error}"
+            log.warning("%s: %s", exchange.name, intake.health.error)
+            is_unsure = True
+            continue
+        if trade is not None:
+            newest.append(trade)
+    if newest:
+        await asyncio.sleep(grace_s)
+    for trade in newest:
+        ids = intake.of(trade.symbol)
+        is_late = is_late or (ids.high is not None and trade.id > ids.high.id)
+        ids.exists(trade, intake.now_s())
+    if not (is_late or is_unsure or symbols):
+        intake.health.is_stalled = False
+    return is_late
+
+
+async def poll_silent(
+    intake: Intake, every_s: float, grace_s: float, reopen: Callable[[str], None]
+) -> None:
+    """Fetch the status of symbols that have been silent for `every_s`, until cancelled.
+
+    An ended symbol leaves the subscription, which some exchanges would otherwise refuse. For one
+    that is traded and did not get its newest trade, `reopen` subscribes to all anew.
+    """
+    symbols, health = intake.exchange.symbols, intake.health
+    await asyncio.sleep(min(every_s, FIRST_S))
+    while True:
+        since_us, quiet = intake.now_us() - every_s * 1e6, list[str]()
+        for symbol in symbols:
+            seen = health.of(symbol)
+            if seen and seen.message_us < since_us:
+                await _poll_status(intake.exchange, symbol, seen)
+                quiet += [symbol] if seen.status is None else []
+        if quiet and health.is_up and await is_behind(intake, grace_s, quiet):
+            reopen(f"no message of {', '.join(quiet[:5])}, but the exchange lists newer trades")
+        await asyncio.sleep(every_s)
+
+
+async def _poll_status(exchange: Exchange, symbol: str, seen: Seen) -> None:
+    messages_us = seen.message_us
+    try:
+        with understood():
+            status = await exchange.listed(symbol)
+    except RestError as error:
+        log.warning("%s: the status of %s is unknown: %s", exchange.name, symbol, error)
+        return
+    if seen.message_us != messages_us:
+        return  # a message arrived meanwhile
+    current = None if status is FeedState.LIVE else status
+    if current is not seen.status:
+        log.warning("%s: %s is %s", exchange.name, symbol, current or "traded again")
+    seen.status = current
+    others = tuple(each for each in exchange.symbols if each != symbol)
+    if current is FeedState.ENDED:
+        exchange.symbols = others or exchange.symbols
+    elif symbol not in exchange.symbols:
+        exchange.symbols = (*others, symbol)
