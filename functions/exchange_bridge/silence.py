@@ -16,7 +16,7 @@ from shared.wire.feed_status import FeedState
 log = logging.getLogger(__name__)
 
 FIRST_S: Final = 3.0
-"""When to look first: an ended symbol may keep all others from being subscribed."""
+"""The first look: an ended symbol may keep all others from being subscribed."""
 
 
 async def is_behind(intake: Intake, grace_s: float, symbols: Sequence[str] = ()) -> bool:

@@ -20,7 +20,7 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT")
 
 
 def test_a_long_outage_leaves_one_gap_for_each_symbol() -> None:
-    """What is dropped while the outbox is full is one gap of a symbol, not one for each batch."""
+    """Trades dropped while the outbox is full are one gap of a symbol, not one for each batch."""
 
     async def gaps() -> list[tuple[str, int, int]]:
         now_s = 0.0
