@@ -1,80 +1,171 @@
-"""Reads of channels from the history API, one by one, with a backoff for each symbol."""
+"""Reads of channels from the history API: first values before re-reads, symbols by turns.
+
+A channel is seeding until its first read has succeeded; then it is live, or behind while a read is
+due. Of a symbol one channel that is seeding and one that is behind are read at a time: no channel
+is read twice at once, and a symbol without an answer delays no other.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
-import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Final, TypeVar
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+from weakref import WeakValueDictionary
 
 from functions.live_feed.derived.history_api import AwayError, NoAnswerError
 from shared.errors import TransientError
-from shared.realtime import channels as live
+from shared.runtime.tasks import end
 
 log = logging.getLogger(__name__)
 
-_UNANSWERED: Final = 2
-"""Symbols without an answer that end a pass: the others would wait as long."""
+READS_PER_S: Final = 40
+_FIRST_AT_ONCE: Final = 16
+_AGAIN_AT_ONCE: Final = 8
+_EACH_S: Final = 0.25
+"""Minimum pause between two reads of a channel."""
 _PAUSE_S: Final = 2.0
+"""Pause after a failure: of a channel, or of a symbol without an answer. It doubles."""
 _LONGEST_PAUSE_S: Final = 64.0
-"""Pause after a symbol gave no answer; it doubles. Each subscription would wait for it again."""
-_REMEMBERED: Final = 10_000
+_PATIENCE_S: Final = 10.0
+_UNANSWERED: Final = 2
+"""Reads without an answer in a row after which all wait: the API is away."""
 
-V = TypeVar("V")
-Read = Callable[[], Awaitable[None]]
-"""Raises TransientError."""
+
+class Source(Protocol):
+    """Stored values of a channel."""
+
+    def due_s(self) -> float:
+        """Return in how many seconds to read it; infinite: it is up to date."""
+
+    async def begin(self) -> None:
+        """Read its first value and send it. Raises TransientError."""
+
+    async def read(self) -> None:
+        """Read and send what is new. Raises TransientError."""
+
+
+@dataclass(eq=False)
+class _Pause:
+    """A pause that grows with each failure; of a symbol also its turns."""
+
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    until_s: float = 0.0
+    pause_s: float = 0.0
+
+    def fail(self, now_s: float) -> None:
+        self.pause_s = min(max(_PAUSE_S, 2 * self.pause_s), _LONGEST_PAUSE_S)
+        self.until_s = now_s + self.pause_s
+
+
+@dataclass(eq=False)
+class _Channel:
+    """`turns`: of its first read, and of later ones. `tried`: nobody need wait for it longer."""
+
+    symbol: str
+    source: Source
+    turns: tuple[_Pause, _Pause]
+    own: _Pause = field(default_factory=_Pause)
+    is_known: bool = False
+    tried: asyncio.Event = field(default_factory=asyncio.Event)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    wakes_s: float = 0.0
+    task: asyncio.Task[None] = field(init=False)
 
 
 class HistoryReads:
-    """Used by one event loop. What failed is read last in later passes.
+    """Used by one event loop. `reads_per_s`: rate at which all channels are read again.
 
-    A symbol without an answer is left out for a growing pause. `clock`: monotonic seconds.
+    Changes that arrive while a channel waits are covered by the same read; so the more channels are
+    followed, the less often each is read.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._failed: dict[str, None] = {}
-        self._pauses: dict[str, tuple[float, float]] = {}
+    def __init__(self, reads_per_s: int = READS_PER_S) -> None:
+        self._between_s = 1 / reads_per_s
+        self._next_s = self._away_until_s = 0.0
+        self._unanswered: set[str] = set()
+        self._places = asyncio.Semaphore(_FIRST_AT_ONCE), asyncio.Semaphore(_AGAIN_AT_ONCE)
+        self._turn = asyncio.Lock()
+        self._channels: dict[str, _Channel] = {}
+        self._turns: WeakValueDictionary[tuple[str, bool], _Pause] = WeakValueDictionary()
 
-    def ordered(self, channels: Iterable[str]) -> list[str]:
-        """Return the channels, those that failed last, the latest failure at the end."""
-        failures = {channel: number for number, channel in enumerate(self._failed)}
-        return sorted(channels, key=lambda each: failures.get(each, -1))
+    def begin(self, name: str, symbol: str, source: Source, turn: str = "") -> None:
+        """Read a channel from now on, whenever it is due; `turn`: if not its symbol's."""
+        first = self._turns.setdefault((turn or symbol, False), _Pause())
+        again = self._turns.setdefault((turn or symbol, True), _Pause())
+        channel = self._channels[name] = _Channel(symbol, source, (first, again))
+        channel.task = asyncio.create_task(self._follow(name, channel), name=f"history of {name}")
 
-    async def run(self, reads: Mapping[str, Read]) -> None:
-        """Read channels; a failure is logged.
+    def check(self, name: str) -> None:
+        """Note that the channel may be due earlier."""
+        channel = self._channels.get(name)
+        if channel is not None and self._due_s(channel) < channel.wakes_s:
+            channel.changed.set()
 
-        Where one gets no answer, the others of its symbol are left to a later pass.
-        """
-        unanswered = 0
-        for channel in self.ordered(reads):
-            symbol = live.instrument_of(channel) or channel
-            if self._clock() < self._pauses.get(symbol, (-math.inf, 0.0))[0]:
+    def end(self, name: str) -> None:
+        """Read the channel no more; a read in flight sends nothing."""
+        channel = self._channels.pop(name, None)
+        if channel is not None:
+            channel.task.cancel()
+            channel.tried.set()
+
+    async def first(self, names: Iterable[str]) -> None:
+        """Wait until the first read of each channel has ended, or is put off after a failure."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE_S):
+                for channel in [self._channels[each] for each in names if each in self._channels]:
+                    await channel.tried.wait()
+
+    async def close(self) -> None:
+        """Read nothing more."""
+        await end(*(each.task for each in self._channels.values()))
+
+    def _due_s(self, channel: _Channel) -> float:
+        now_s = asyncio.get_running_loop().time()
+        turn = channel.turns[channel.is_known]
+        due_s = now_s + (channel.source.due_s() if channel.is_known else 0.0)
+        return max(due_s, channel.own.until_s, turn.until_s, self._away_until_s)
+
+    async def _follow(self, name: str, channel: _Channel) -> None:
+        clock = asyncio.get_running_loop().time
+        while True:
+            channel.changed.clear()
+            channel.wakes_s = self._due_s(channel)
+            if channel.wakes_s > clock():
+                channel.tried.set()
+                with suppress(TimeoutError):
+                    when_s = None if channel.wakes_s == math.inf else channel.wakes_s
+                    async with asyncio.timeout_at(when_s):
+                        await channel.changed.wait()
                 continue
-            try:
-                await reads[channel]()
-                self._failed.pop(channel, None)
-            except TransientError as error:
-                log.warning("%s is not known: %s", channel, error)
-                self._failed.pop(channel, None)
-                _remember(self._failed, channel, None)
-                if isinstance(error, NoAnswerError):
-                    unanswered += 1
-                    self._pause(symbol)
-                if isinstance(error, AwayError) or unanswered == _UNANSWERED:
-                    break
+            is_known = channel.is_known
+            async with channel.turns[is_known].turn, self._places[is_known]:
+                if is_known:
+                    async with self._turn:  # else a late timer lets the next read pass
+                        now_s = clock()
+                        await asyncio.sleep(self._next_s - now_s)
+                        self._next_s = max(self._next_s, now_s) + self._between_s
+                if self._due_s(channel) <= clock():  # else the symbol got no answer meanwhile
+                    await self._read(name, channel)
 
-    def _pause(self, symbol: str) -> None:
-        now_s = self._clock()
-        until_s, pause_s = self._pauses.pop(symbol, (-math.inf, 0.0))
-        doubled_s = 2 * pause_s if now_s < until_s + _LONGEST_PAUSE_S else 0.0
-        pause_s = min(max(_PAUSE_S, doubled_s), _LONGEST_PAUSE_S)
-        _remember(self._pauses, symbol, (now_s + pause_s, pause_s))
-
-
-def _remember(entries: dict[str, V], key: str, value: V) -> None:
-    """Add an entry as the newest; drop the oldest beyond the bound."""
-    entries[key] = value
-    if len(entries) > _REMEMBERED:
-        del entries[next(iter(entries))]
+    async def _read(self, name: str, channel: _Channel) -> None:
+        clock, turn = asyncio.get_running_loop().time, channel.turns[channel.is_known]
+        try:
+            await (channel.source.read() if channel.is_known else channel.source.begin())
+        except Exception as error:  # whatever the error, it is retried
+            expected = isinstance(error, TransientError)
+            log.warning("%s is not read: %r", name, error, exc_info=not expected)
+            is_silent, is_away = isinstance(error, NoAnswerError), isinstance(error, AwayError)
+            if not is_away:
+                (turn if is_silent else channel.own).fail(clock())
+            self._unanswered |= {channel.symbol} if is_silent else set()
+            if is_away or len(self._unanswered) >= _UNANSWERED:
+                self._away_until_s = clock() + _PAUSE_S
+        else:
+            self._unanswered.clear()
+            turn.pause_s, channel.is_known = 0.0, True
+            channel.own = _Pause(until_s=clock() + _EACH_S)
+        channel.tried.set()

@@ -69,7 +69,8 @@ class Hub:
         self._replaying = asyncio.Lock()
         self._catch_up_to = 0
         self._derived: dict[str, dict[str, Derive]] = {}
-        self._derived_since: dict[str, int] = {}
+        self.derived: dict[str, int] = {}
+        """Channels that are derived here, each with the position from which on."""
         self.seq = 0
 
     @property
@@ -145,16 +146,12 @@ class Hub:
     def derive(self, base: str, channel: str, derive: Derive) -> None:
         """Derive a channel from each state of another one, for what no message carries."""
         self._derived.setdefault(base, {})[channel] = derive
-        self._derived_since.setdefault(channel, self.seq)
-
-    def derived_since(self, channel: str) -> int | None:
-        """Return the position from which on the channel is derived here; None: it is not."""
-        return self._derived_since.get(channel)
+        self.derived.setdefault(channel, self.seq)
 
     def underive(self, channel: str) -> None:
         """Stop deriving the channel, and forget its newest message: NATS must not get it."""
         self._newest.remove(channel)
-        self._derived_since.pop(channel, None)
+        self.derived.pop(channel, None)
         for derived in self._derived.values():
             derived.pop(channel, None)
         self._derived = {base: derived for base, derived in self._derived.items() if derived}
@@ -185,7 +182,7 @@ class Hub:
 
         Of derived channels also those at `after`: several may share the position of one message.
         """
-        derived = self._derived_since.keys() & channels
+        derived = self.derived.keys() & channels
         first = self._recent[0].seq if self._recent else self.seq + 1
         is_cut = derived and len(self._recent) == self._recent.maxlen and first >= after
         if after > self.seq or (after < self.seq and first > after + 1) or is_cut:
@@ -204,9 +201,7 @@ class Hub:
         had them, as those of derived channels.
         Raises TransientError, or what nats-py raises, while NATS is away.
         """
-        if not 0 < last - after <= MOST_REPLAYED or not self._derived_since.keys().isdisjoint(
-            channels
-        ):
+        if not 0 < last - after <= MOST_REPLAYED or not self.derived.keys().isdisjoint(channels):
             raise NotKeptError
         requested, fold, expected = set(channels), Newest(), after + 1
         for each in self._newest:
@@ -273,7 +268,7 @@ class Hub:
 
     def _forget(self) -> None:
         self.seq = self._catch_up_to = 0
-        self._derived_since = dict.fromkeys(self._derived_since, 0)
+        self.derived = dict.fromkeys(self.derived, 0)
         self._newest.clear()
         self._recent.clear()
 
@@ -314,8 +309,9 @@ class Hub:
 
     async def _republish(self) -> None:
         """Republish the newest of each channel as the last in the stream, by one replica."""
-        derived = {each for channels in self._derived.values() for each in channels}
-        overtaken = [each for each in self._newest.overtaken() if each[1].channel not in derived]
+        overtaken = [
+            each for each in self._newest.overtaken() if each[1].channel not in self.derived
+        ]
         for number, (last, update) in enumerate(overtaken):
             again = Message(update.channel, update.payload, update.received_us)
             first_seq = update.first_seq or update.seq

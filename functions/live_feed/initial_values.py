@@ -2,27 +2,60 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from typing import Final
 
 from functions.live_feed.derived.history_api import HistoryApi
 from functions.live_feed.fanout import Message, candle_message
-from functions.live_feed.history_reads import HistoryReads, Read
+from functions.live_feed.history_reads import HistoryReads
 from functions.live_feed.hub import Hub
+from shared.errors import TransientError
 from shared.market.timeframes import Timeframe
 from shared.realtime import channels as live
 from shared.realtime.leases import ALL
 
 _NAMES_A_REQUEST: Final = 200
-_LOADED_SINGLY: Final = 50
 _RELOAD_S: Final = (2, 4, 8, 16, 32, 64)
 """Delays after which initial values are re-read once a lease has started.
 
 Earlier messages were published to nobody and may still have been on their way to storage.
 """
+
+Load = Callable[[], Awaitable[Iterable[Message]]]
+
+
+@dataclass(slots=True)
+class _Values:
+    """Values that one request returns. `again_s`: when to read them, on the monotonic clock."""
+
+    values: InitialValues
+    names: set[str]
+    load: Load
+    again_s: Sequence[float] = ()
+
+    def due_s(self) -> float:
+        """Return in how many seconds to read them."""
+        return self.again_s[0] - time.monotonic() if self.again_s else math.inf
+
+    async def begin(self) -> None:
+        """Read them, and again once they are leased. Raises TransientError."""
+        await self.read()
+        if self.names.isdisjoint(self.values.since()):
+            raise TransientError("what is published meanwhile is not seen: there is no lease yet")
+        now_s = time.monotonic()
+        self.again_s = [now_s + each for each in _RELOAD_S]
+
+    async def read(self) -> None:
+        """Read them. Raises TransientError."""
+        began_s = time.monotonic()
+        for each in await self.load():
+            self.values.pass_on(each)
+        self.again_s = [each for each in self.again_s if each > began_s]
 
 
 @dataclass(slots=True)
@@ -36,84 +69,55 @@ class InitialValues:
     hub: Hub
     history: HistoryApi
     ladder: tuple[Timeframe, ...]
-    history_reads: HistoryReads
+    reads: HistoryReads
     since: Callable[[], Mapping[str, int]]
-    _loaded: dict[str, tuple[float, ...]] = field(default_factory=dict)
-    _unread: set[str] = field(default_factory=set)
+    _read_as: dict[str, str] = field(default_factory=dict)
+    _numbers: count[int] = field(default_factory=count)
 
     def keep(self, names: set[str]) -> None:
-        """Forget all other names."""
-        self._loaded = {n: t for n, t in self._loaded.items() if n in names}
-        self._unread &= names
+        """Read no other names any more."""
+        before = set(self._read_as.values())
+        self._read_as = {name: each for name, each in self._read_as.items() if name in names}
+        for each in before.difference(self._read_as.values()):
+            self.reads.end(each)
 
-    def first(self, names: set[str]) -> dict[str, Read]:
-        """Return reads of names that have not been read yet; one that fails is due again."""
-        new = names - self._loaded.keys()
-        self._unread |= new
-        return self._reads(new)
-
-    def due(self) -> dict[str, Read]:
-        """Return reads of what may have been on its way to storage, or could not be read."""
-        now_s = time.monotonic()
-        self._unread -= self._loaded.keys()
-        due = {name for name, again_s in self._loaded.items() if again_s and again_s[0] <= now_s}
-        return self._reads(due | self._unread)
-
-    def _reads(self, names: set[str]) -> dict[str, Read]:
-        """Return reads by channel; a read of several instruments has that of one of them."""
-        channels = set(filter(live.is_of_candles, names))
-        base = {each for each in channels if each.split(":", 2)[1] in (self.ladder[0].name, ALL)}
-        present = {each: {each} for each in names - channels}
-        for each in base:
-            present.setdefault(live.instrument_of(each) or ALL, set()).add(each)
+    def begin(self, names: set[str]) -> list[str]:
+        """Begin to read names, as few requests for many instruments; return their reads."""
+        made = [each.name for each in self.ladder]
+        present: dict[str, set[str]] = {}
+        for name in names - self._read_as.keys():
+            _, timeframe, symbol = (
+                name.split(":", 2) if live.is_of_candles(name) else ("", ALL, name)
+            )
+            if timeframe in (made[0], ALL):
+                present.setdefault(symbol, set()).add(name)
+            elif symbol != ALL and timeframe in made:
+                self._begin(name, symbol, {name}, partial(self._newest, symbol, timeframe))
         if ALL in present:
             present = {ALL: set().union(*present.values())}
-        reads: dict[str, Read] = {}
         instruments = sorted(present)
         for n in range(0, len(instruments), _NAMES_A_REQUEST):
-            chunk = instruments[n : n + _NAMES_A_REQUEST]
-            known = set().union(*map(present.__getitem__, chunk))
-            reads[f"{live.TICKS}:{chunk[0]}"] = partial(self._read_present, chunk, known)
-        made = {each.name for each in self.ladder}
-        longer = [
-            each for each in channels - base if ALL not in each and each.split(":", 2)[1] in made
-        ]
-        first = self.history_reads.ordered(each for each in longer if each not in self._loaded)
-        again = self.history_reads.ordered(each for each in longer if each in self._loaded)
-        for channel in [*first, *again][:_LOADED_SINGLY]:
-            reads[channel] = partial(self._read_newest, channel)
-        return reads
+            some = instruments[n : n + _NAMES_A_REQUEST]
+            known = set().union(*map(present.__getitem__, some))
+            load = partial(self.history.present, some, made[0])
+            read = f"present {next(self._numbers)} of {some[0]}"
+            self._begin(read, some[0], known, load)
+        return [self._read_as[name] for name in names & self._read_as.keys()]
 
-    async def _read_present(self, instruments: list[str], names: set[str]) -> None:
-        began_s = time.monotonic()
-        for each in await self.history.present(instruments, self.ladder[0].name):
-            self._pass_on(each)
-        self._note_loaded(names, began_s)
+    def _begin(self, read: str, symbol: str, names: set[str], load: Load) -> None:
+        self._read_as |= dict.fromkeys(names, read)
+        self.reads.begin(read, symbol, _Values(self, names, load), turn=read)
 
-    async def _read_newest(self, channel: str) -> None:
-        began_s = time.monotonic()
-        _, timeframe, symbol = channel.split(":", 2)
+    async def _newest(self, symbol: str, timeframe: str) -> list[Message]:
         newest = await self.history.newest(symbol, timeframe)
-        if newest is not None:
-            self._pass_on(candle_message(newest))
-        self._note_loaded({channel}, began_s)
+        return [] if newest is None else [candle_message(newest)]
 
-    def _pass_on(self, message: Message) -> None:
+    def pass_on(self, message: Message) -> None:
         """Pass history to the hub, unless the stream has the channel by now."""
         channel, since = message.channel, self.since()
         name = channel if live.is_of_candles(channel) else live.instrument_of(channel) or ALL
         begun = [since[each] for each in leases_of(name) if each in since]
         self.hub.take_history(message, min(begun, default=None))
-
-    def _note_loaded(self, names: set[str], began_s: float) -> None:
-        """Note when leased names are due again, their values being those of `began_s`."""
-        now_s = time.monotonic()
-        for name in names & self.since().keys():
-            again_s = self._loaded.get(name)
-            if again_s is None:
-                self._loaded[name] = tuple(now_s + each for each in _RELOAD_S)
-            else:
-                self._loaded[name] = tuple(each for each in again_s if each > began_s)
 
 
 def leases_of(name: str) -> Iterable[str]:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final
 
-from functions.live_feed.derived.folding import Folding
 from functions.live_feed.derived.history_api import HistoryApi
 from functions.live_feed.derived.live_bars import LiveBars
+from functions.live_feed.derived.live_candles import LiveCandles
 from functions.live_feed.derived.live_indicators import LiveIndicator
-from functions.live_feed.history_reads import HistoryReads, Read
+from functions.live_feed.history_reads import HistoryReads
 from functions.live_feed.hub import Hub
 from functions.live_feed.initial_values import InitialValues, leases_of
 from shared.analysis.talib_indicators import functions
@@ -55,20 +52,15 @@ class Interest:
     ladder: tuple[Timeframe, ...]
     external: Callable[[], Awaitable[set[str]]] = nobody
     until_emitted_s: float = READ_EACH_S + 0.05
+    reads: HistoryReads = field(default_factory=HistoryReads)
     _since: dict[str, int] = field(default_factory=dict)
-    _reads: HistoryReads = field(default_factory=HistoryReads)
     _initial: InitialValues = field(init=False)
-    _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _foldings: dict[str, Folding] = field(default_factory=dict)
-    _followed: dict[str, LiveBars | LiveIndicator] = field(default_factory=dict)
     _external: set[str] = field(default_factory=set)
     _task: asyncio.Task[None] | None = None
-    _reloading: asyncio.Task[None] | None = None
-    _settling: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
         self._initial = InitialValues(
-            self.hub, self.history, self.ladder, self._reads, lambda: self._since
+            self.hub, self.history, self.ladder, self.reads, lambda: self._since
         )
 
     def check(self, channel: str) -> str:
@@ -138,29 +130,26 @@ class Interest:
                 begun = [since[each] for each in leases_of(name) if each in since]
                 if not begun or min(begun) > seq:
                     return False
-            if self._is_derived(channel):
-                derived_since = self.hub.derived_since(channel)
-                if derived_since is None or derived_since >= seq:
-                    return False
+            derived_since = self.hub.derived.get(channel)
+            if derived_since is not None and derived_since >= seq:
+                return False
         return True
 
     async def load(self, channels: Iterable[str]) -> None:
         """Load the initial values of channels without a message yet."""
         channels = list(channels)
-        kinds = (live.TICKS, live.CANDLES)
-        unloaded = [each for each in map(_candles_of, channels) if each.startswith(kinds)]
-        names = {name for name in map(live.instrument_of, unloaded) if name}
-        names |= set(filter(live.is_of_candles, unloaded))
-        async with self._loading:  # concurrent requests for the same channel wait for it
-            await self._reads.run(self._initial.first(names) | self._beginnings(channels))
+        inputs = list(map(_candles_of, channels))
+        stored = (each for each in inputs if each.startswith((live.TICKS, live.CANDLES)))
+        reads = self._initial.begin(self._names(stored))
+        for each in (*inputs, *channels):
+            self._follow(each)
+        await self.reads.first((*reads, *inputs, *channels))
 
     async def close(self) -> None:
         """Let the leases expire."""
-        for task in (self._task, self._reloading, self._settling):
-            if task is not None:
-                await end(task)
-        for followed in self._followed.values():
-            await followed.close()
+        if self._task is not None:
+            await end(self._task)
+        await self.reads.close()
         await self.history.close()
 
     def _names(self, channels: Iterable[str]) -> set[str]:
@@ -178,10 +167,6 @@ class Interest:
                 names.add(channel)
         return names
 
-    def _is_derived(self, channel: str) -> bool:
-        """Tell whether this replica makes the channel's messages itself."""
-        return _is_of_history(channel) or self._folded(channel) is not None
-
     def _folded(self, channel: str) -> Timeframe | None:
         """Return the timeframe of a candle channel that candle-aggregate does not make."""
         if not live.is_of_candles(channel):
@@ -191,59 +176,33 @@ class Interest:
             return None
         return timeframe_of(name)
 
-    def _beginnings(self, channels: Collection[str]) -> dict[str, Read]:
-        """Return the reads with which folded candles, bars and indicators begin."""
-        candles = [each for each in map(_candles_of, channels) if self._folded(each) is not None]
-        reads: dict[str, Read] = {each: partial(self._fold, each) for each in candles}
-        followed = [each for each in channels if _is_of_history(each)]
-        return reads | {each: partial(self._follow, each) for each in followed}
-
-    async def _fold(self, channel: str) -> None:
-        timeframe, symbol = self._folded(channel), live.instrument_of(channel)
-        if timeframe is None or symbol is None:
+    def _follow(self, channel: str) -> None:
+        """Derive a channel's messages from now on, where this replica makes them itself."""
+        if channel in self.hub.derived:
             return
-        folding = self._foldings.get(channel)
-        if folding is None:
-            folding = self._foldings[channel] = Folding(timeframe)
-            base = f"{live.CANDLES}:{self.ladder[0]}:{symbol}"
-            self.hub.derive(base, channel, folding.take)
-        if not folding.is_whole:
-            await self._seed(channel, folding, symbol)
-
-    async def _follow(self, channel: str) -> None:
-        """Follow a channel of bars or of an indicator; return when its newest value is known."""
-        if channel in self._followed or not _is_of_history(channel):
-            return
-        followed: LiveBars | LiveIndicator
+        timeframe = self._folded(channel)
+        source: LiveBars | LiveCandles | LiveIndicator
         if channel.startswith(live.BARS):
-            followed = LiveBars(channel, self.hub, self.history, self.ladder[0])
+            source = LiveBars(channel, self.hub, self.history, self.ladder[0])
+        elif channel.startswith(live.INDICATORS):
+            source = LiveIndicator(channel, self.hub, self.history)
+        elif timeframe is not None:
+            source = LiveCandles(channel, timeframe, self.hub, self.history, self.ladder)
         else:
-            followed = LiveIndicator(channel, self.hub, self.history)
-        self._followed[channel] = followed
-        self.hub.derive(followed.candles, channel, followed.take)
-        try:
-            await self._fold(followed.candles)
-            await followed.begin()
-        except BaseException:  # to be begun again, also where the watcher that waited has left
-            if self._followed.get(channel) is followed:
-                self.hub.underive(channel)
-                del self._followed[channel]
-            raise
-        if self._followed.get(channel) is not followed:  # all of its watchers have left meanwhile
-            await followed.close()
-
-    async def _seed(self, channel: str, folding: Folding, symbol: str) -> None:
-        newest = await self.history.newest(symbol, self.ladder[0].name)
-        if newest is None:
             return
 
-        async def read(frame: Timeframe, from_us: int, to_us: int | None) -> list[Candle]:
-            return await self.history.candles(symbol, frame.name, from_us, to_us)
+        shown_us = -1
 
-        await folding.seed(self.ladder, newest.start_us, read)
-        present = folding.present(time.time_ns() // 1000)
-        if present is not None and self._foldings.get(channel) is folding:
-            self.hub.publish_candle(channel, present)
+        def take(candle: Candle, now_us: int) -> Candle | None:
+            nonlocal shown_us
+            longer = source.take(candle, now_us)
+            if longer is None or longer.start_us != shown_us:  # else it only grows
+                shown_us = shown_us if longer is None else longer.start_us
+                self.reads.check(channel)
+            return longer
+
+        self.hub.derive(source.candles, channel, take)
+        self.reads.begin(channel, live.instrument_of(channel) or channel, source)
 
     async def _keep(self) -> None:
         """Renew leases and end what is no longer watched."""
@@ -251,13 +210,8 @@ class Interest:
             await asyncio.sleep(_RENEW_EACH_S)
             try:
                 await self._renew_wanted()
-                await self._end_unwanted()
             except Exception:
                 log.exception("a renewal of the leases failed, the next is due")
-            if self._reloading is None or self._reloading.done():  # does not delay lease renewal
-                self._reloading = asyncio.create_task(self._reload(), name="live-feed present")
-            if self._settling is None or self._settling.done():  # does not delay first values
-                self._settling = asyncio.create_task(self._settle(), name="live-feed settled")
 
     async def _renew_wanted(self) -> None:
         try:
@@ -265,41 +219,14 @@ class Interest:
                 self._external = await self.external()
         except Exception as error:  # noqa: BLE001 - whatever it is, leases are renewed
             log.warning("cannot read the subscriptions on NATS, keeping the last known: %r", error)
-        names = self._names(self.hub.wanted) | self._external
+        wanted = self.hub.wanted
+        names = self._names(wanted) | self._external
         self._since = {n: p for n, p in self._since.items() if n in names}
         self._initial.keep(names)
+        for channel in self.hub.derived.keys() - wanted.union(map(_candles_of, wanted)):
+            self.hub.underive(channel)
+            self.reads.end(channel)
         await self._renew(names)
-
-    async def _end_unwanted(self) -> None:
-        wanted = self.hub.wanted
-        for channel in self._foldings.keys() - wanted - set(map(_candles_of, wanted)):
-            del self._foldings[channel]
-            self.hub.underive(channel)
-        for channel in self._followed.keys() - wanted:
-            self.hub.underive(channel)
-            await self._followed.pop(channel).close()
-
-    async def _reload(self) -> None:
-        """Read from history what is incomplete or may not have been stored."""
-        await self._reads.run(self._beginnings(self.hub.wanted) | self._initial.due())
-
-    async def _settle(self) -> None:
-        """Publish folded candles that closed without a message, or were corrected later."""
-        foldings = self._foldings.items()
-        await self._reads.run({each: partial(self._settle_one, each, f) for each, f in foldings})
-
-    async def _settle_one(self, channel: str, folding: Folding) -> None:
-        symbol = live.instrument_of(channel) or ""
-
-        async def read(frame: Timeframe, from_us: int, to_us: int | None) -> list[Candle]:
-            async with self.history.background():
-                return await self.history.candles(symbol, frame.name, from_us, to_us)
-
-        async with aclosing(folding.settled(time.time_ns() // 1000, read)) as settled:
-            async for candle in settled:
-                if self._foldings.get(channel) is not folding:
-                    break  # its last watcher has left
-                self.hub.publish_candle(channel, candle)
 
     async def _renew(self, names: set[str]) -> None:
         try:

@@ -59,14 +59,11 @@ class Newest:
         state of the newest candle, and a repetition, are dropped.
         """
         newest = self._newest.get(update.channel)
-        if newest is None or self.is_passed_by(update):
+        is_repeated = newest is not None and update.payload == newest.payload
+        if newest is None or is_repeated or self.is_passed_by(update):
             self._newest[update.channel] = update
             self._overtaken.pop(update.channel, None)
-            return update
-        if update.payload == newest.payload:
-            self._newest[update.channel] = update
-            self._overtaken.pop(update.channel, None)
-            return None
+            return None if is_repeated else update
         if not update.channel.startswith(_ORDERED):
             if update.order == newest.order:
                 self._newest[update.channel] = update

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from functions.live_feed.derived.history_api import READS_PER_S, HistoryApi
+from functions.live_feed.derived.history_api import HistoryApi
+from functions.live_feed.history_reads import READS_PER_S, HistoryReads
 from functions.live_feed.hub import Hub
 from functions.live_feed.interest import Interest, nobody
 from functions.live_feed.protocols.replica import ClientSlots, Replica
@@ -42,13 +43,14 @@ class LiveSettings(FromEnvironment):
         """Return a replica; `serves_nats`: it also leases for watchers on NATS."""
         stream = self.stream()
         hub = Hub(stream, self.remembered, self.limits.latest_age_s)
-        history = HistoryApi(self.api_url, self.api_token, self.reads_per_s)
+        history = HistoryApi(self.api_url, self.api_token)
         interest = Interest(
             hub,
             Leases(connect(self.redis_url), self.shards),
             history,
             self.ladder,
             stream.watched if serves_nats else nobody,
+            reads=HistoryReads(self.reads_per_s),
         )
         replays = Replays(history, self.ladder, self.replays)
         return Replica(hub, interest, ClientSlots(self.max_clients), replays, self.queue)

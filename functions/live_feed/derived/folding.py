@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Final
 
 from shared.candles.roll_up import joined
-from shared.errors import TransientError
 from shared.market.resolution import covered
 from shared.market.timeframes import Timeframe
 from shared.wire.candle import Candle
@@ -25,45 +25,45 @@ Read = Callable[[Timeframe, int, int | None], Awaitable[list[Candle]]]
 
 @dataclass(frozen=True, slots=True)
 class _Unsettled:
-    """Revisions of a longer candle that was not returned closed.
+    """A longer candle that was not returned closed.
 
-    `revision`: the highest. `expected`: the highest revisions of its parts, of which storage has to
-    have the highest. `withdrawn`: parts that have lost their trades; storage leaves them out.
-    `tries`: reads in vain, the last of them at `tried_us`.
+    `revision`: the highest that was returned. `parts`: newest states of its parts, of which storage
+    has to have the highest; it leaves out those that have lost their trades. `tries`: reads in
+    vain, the last of them at `tried_us`.
     """
 
     revision: int = 0
-    expected: Mapping[int, int] = field(default_factory=dict)
-    withdrawn: Mapping[int, Candle] = field(default_factory=dict)
+    parts: Mapping[int, Candle] = field(default_factory=dict)
     tries: int = 0
     tried_us: int = 0
 
-    def is_due(self, now_us: int) -> bool:
-        """Tell whether to read it again: after a pause that grows to a minute, as after a jump."""
-        pause_s = 1 << min(self.tries, 10) >> 4
-        return abs(now_us - self.tried_us) >= pause_s * 1_000_000
+    @property
+    def withdrawn(self) -> list[Candle]:
+        """Parts that have lost their trades, ascending."""
+        return [
+            self.parts[start] for start in sorted(self.parts) if not self.parts[start].trade_count
+        ]
+
+    @property
+    def least(self) -> int:
+        """The revision that storage has to have; 0: no part has trades."""
+        return max((each.revision for each in self.parts.values() if each.trade_count), default=0)
+
+    def due_us(self, now_us: int) -> int:
+        """Return when to read it again: after a pause that grows to a minute; after a jump, now."""
+        pause_us = (1 << min(self.tries, 10) >> 4) * 1_000_000
+        return now_us + pause_us - min(pause_us, abs(now_us - self.tried_us))
 
     def noted(self, part: Candle) -> _Unsettled:
-        start_us, gone = part.start_us, self.withdrawn.get(part.start_us)
-        if gone is not None and gone.revision >= part.revision:
+        known = self.parts.get(part.start_us)
+        if known is not None and known.revision >= part.revision:
             return self
-        expected = {start: each for start, each in self.expected.items() if start != start_us}
-        withdrawn = self.withdrawn
-        if not part.trade_count:
-            withdrawn = {**withdrawn, start_us: part}
-        else:
-            if gone is not None:
-                withdrawn = {start: each for start, each in withdrawn.items() if each is not gone}
-            expected[start_us] = max(part.revision, self.expected.get(start_us, 0))
-            if len(expected) > _EXPECTED:
-                del expected[min(expected, key=expected.__getitem__)]
-        return _Unsettled(max(self.revision, part.revision), expected, withdrawn)
-
-    def is_withdrawn_in(self, stored: list[Candle]) -> bool:
-        """Tell whether storage has no state of a withdrawn part from before."""
-        return all(
-            each.revision >= self.withdrawn.get(each.start_us, each).revision for each in stored
-        )
+        parts = {**self.parts, part.start_us: part}
+        if len(parts) > _EXPECTED:
+            traded = [start for start, each in parts.items() if each.trade_count]
+            if len(traded) > _EXPECTED:
+                del parts[min(traded, key=lambda start: parts[start].revision)]
+        return _Unsettled(max(self.revision, part.revision), parts)
 
 
 class Folding:
@@ -125,8 +125,9 @@ class Folding:
         present = self.present(now_us)
         if present is not None and present.closed:
             del self._unsettled[start_us]
-        elif present is not None:
-            noted = self._unsettled[start_us]
+        elif (
+            present is not None and (noted := self._unsettled[start_us]).revision < present.revision
+        ):
             self._unsettled[start_us] = replace(noted, revision=present.revision)
         return present
 
@@ -136,46 +137,45 @@ class Folding:
         Each has a higher revision than what `take` returned of it; one without trades is withdrawn.
         The least tried come first, the newest among them. `take` may be called meanwhile.
         """
-        over = [
-            start_us
-            for start_us, noted in self._unsettled.items()
-            if self._timeframe.end_us(start_us) <= now_us and noted.is_due(now_us)
-        ]
+        over = [each for each in self._unsettled if self._due_us(each, now_us) <= now_us]
         over.sort(key=lambda each: (self._unsettled[each].tries, -each))
         for start_us in sorted(over[:_SETTLED_AT_ONCE]):
             noted = self._unsettled.get(start_us)
             if noted is None:
                 continue
             tried = replace(noted, tries=noted.tries + 1, tried_us=now_us)
-            try:
-                candle = await self._stored(start_us, noted, read)
-            except TransientError:
-                if self._unsettled.get(start_us) is noted:
-                    self._unsettled[start_us] = tried
-                raise
-            if self._unsettled.get(start_us) is not noted:
-                continue
-            if candle is None:
-                self._unsettled[start_us] = tried
-            else:
+            self._unsettled[start_us] = tried
+            candle = await self._stored(start_us, noted, read)
+            if candle is not None and self._unsettled.get(start_us) is tried:
                 del self._unsettled[start_us]
                 yield candle
 
+    def due_s(self, now_us: int) -> float:
+        """Return in how many seconds it is to be seeded, or has candles to settle."""
+        if not self.is_whole:
+            return 0.0
+        due_us = [self._due_us(each, now_us) for each in self._unsettled]
+        return (min(due_us) - now_us) / 1e6 if due_us else math.inf
+
+    def _due_us(self, start_us: int, now_us: int) -> int:
+        return max(self._timeframe.end_us(start_us), self._unsettled[start_us].due_us(now_us))
+
     async def _stored(self, start_us: int, noted: _Unsettled, read: Read) -> Candle | None:
         """Return the candle if storage has all that was noted of it."""
-        if noted.withdrawn:
-            starts = sorted(noted.withdrawn)
-            part = Timeframe.parse(noted.withdrawn[starts[0]].timeframe)
-            if not noted.is_withdrawn_in(await read(part, starts[0], starts[-1] + 1_000)):
-                return None
+        withdrawn = noted.withdrawn
+        if withdrawn:
+            part, end_us = Timeframe.parse(withdrawn[0].timeframe), withdrawn[-1].start_us + 1_000
+            for each in await read(part, withdrawn[0].start_us, end_us):
+                known = noted.parts.get(each.start_us, each)
+                if not known.trade_count and each.revision < known.revision:
+                    return None
         stored = await read(self._timeframe, start_us, start_us + 1_000)
-        if not stored and noted.withdrawn and not noted.expected:
-            empty = max(noted.withdrawn.values(), key=lambda each: each.revision)
+        if not stored and withdrawn and not noted.least:
+            empty = max(withdrawn, key=lambda each: each.revision)
             whole = replace(empty, timeframe=self._timeframe.name, start_us=start_us)
             stored = [replace(whole, closed=True)]
-        least = max(noted.expected.values(), default=0)
         for candle in stored:
-            if candle.closed and candle.revision >= least:
+            if candle.closed and candle.revision >= noted.least:
                 return replace(candle, revision=max(candle.revision, noted.revision) + 1)
         return None
 
@@ -193,8 +193,8 @@ class Folding:
         over = self._timeframe.end_us(self._start_us) <= now_us
         self._compact()
         partial = whole.partial or self._is_partial  # the first tick may begin a whole part
-        noted = self._unsettled.get(self._start_us, _Unsettled())  # also of withdrawn parts
-        revision = max(whole.revision, noted.revision)
+        noted = self._unsettled.get(self._start_us)  # also of withdrawn parts
+        revision = max(whole.revision, noted.revision if noted is not None else 0)
         return replace(whole, closed=whole.closed and over, partial=partial, revision=revision)
 
     def _note(self, start_us: int, candle: Candle) -> None:
@@ -209,15 +209,12 @@ class Folding:
         ):
             return
         if candle.start_us < self._from_us:
-            self.is_whole = self.is_whole and candle.revision <= self._revision
+            known = self._closed.revision if self._closed is not None else 0
+            self.is_whole = self.is_whole and candle.revision <= known
             return
         current = self._base.get(candle.start_us)
         if current is None or candle.revision > current.revision:
             self._base[candle.start_us] = candle
-
-    @property
-    def _revision(self) -> int:
-        return self._closed.revision if self._closed is not None else 0
 
     def _piece(self, candle: Candle) -> Candle:
         return replace(candle, timeframe=self._timeframe.name, start_us=self._start_us)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -20,8 +18,6 @@ _TIMEOUT_S: Final = 10.0
 _AWAY: Final = (502, 503, 504)
 _NEWEST: Final = 500
 """Indicator values that are re-read; earlier changes are not noticed."""
-READS_PER_S: Final = 40
-_READS_AT_ONCE: Final = 8
 
 
 class NoAnswerError(TransientError):
@@ -35,16 +31,11 @@ class AwayError(NoAnswerError):
 class HistoryApi:
     """Client of the history API. Every method raises TransientError while it is away.
 
-    `token`: one of API_TOKENS, or empty. `reads_per_s`: rate at which the channels of all watchers
-    are re-read.
+    `token`: one of API_TOKENS, or empty.
     """
 
-    def __init__(self, url: str, token: str = "", reads_per_s: int = READS_PER_S) -> None:
+    def __init__(self, url: str, token: str = "") -> None:
         self._url = url
-        self._between_s = 1 / reads_per_s
-        self._next_s = 0.0
-        self._places = asyncio.Semaphore(_READS_AT_ONCE)
-        self._turn = asyncio.Lock()
         self._headers = {"authorization": f"Bearer {token}"} if token else {}
         self._client: httpx.AsyncClient | None = None
 
@@ -52,20 +43,6 @@ class HistoryApi:
     def is_configured(self) -> bool:
         """Whether an address is configured."""
         return bool(self._url)
-
-    @asynccontextmanager
-    async def background(self) -> AsyncIterator[None]:
-        """Wait for the turn of a background read, first come, first served.
-
-        Changes that arrive meanwhile are covered by the same read; so the more channels are
-        followed, the less often each is read.
-        """
-        async with self._places:
-            async with self._turn:  # else a late timer lets the next read pass
-                now_s = asyncio.get_running_loop().time()
-                await asyncio.sleep(self._next_s - now_s)
-                self._next_s = max(self._next_s, now_s) + self._between_s
-            yield
 
     async def present(self, names: Sequence[str], base: str) -> list[Message]:
         """Return the last trade and newest base candle of instruments, or of all with `*`."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,18 +12,12 @@ from typing import Any, Final
 from functions.live_feed.derived.history_api import HistoryApi
 from functions.live_feed.hub import Hub
 from shared.candles.order_flow import sum_of
-from shared.errors import TransientError
 from shared.market.timeframes import Timeframe
 from shared.realtime import channels as live
-from shared.runtime.tasks import end
 from shared.schema import live_pb2
 from shared.wire.candle import Candle
 from shared.wire.candle_json import candle_of
 
-log = logging.getLogger(__name__)
-
-_EACH_S: Final = 0.25
-"""Minimum pause between two reads, also while the trades are not stored yet."""
 _TRIES: Final = 20
 _MAX_CORRECTED: Final = 500
 _NEVER: Final = 2**62
@@ -108,58 +101,46 @@ class LiveBars:
         self._query_type = f"{self._type}{at}{days}"
         self._base = base
         self._days: dict[int, _Day] = {}
-        self._touched: dict[int, int] = {}
-        self._changed = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._behind: dict[int, tuple[int, int]] = {}
+        self._not_before_s = 0.0
 
     def take(self, candle: Candle, _: int) -> None:
         """Take a state of a base candle: the bars of its day are re-read from there on."""
         if self._frame.holds(candle.start_us):
-            day_us = self._frame.start_us(candle.start_us)
-            self._touched[day_us] = min(candle.start_us, self._touched.get(day_us, candle.start_us))
-            self._changed.set()
+            self._mark(self._frame.start_us(candle.start_us), candle.start_us, _TRIES)
+
+    def due_s(self) -> float:
+        """Return in how many seconds to read it."""
+        return self._not_before_s - time.monotonic() if self._behind else math.inf
 
     async def begin(self) -> None:
-        """Send the newest bar of the newest day, then follow. Raises TransientError."""
+        """Send the newest bar of the newest day. Raises TransientError."""
         newest = await self._history.newest(self._symbol, self._base.name)
-        if newest is not None:
-            day = self._day(self._frame.start_us(newest.start_us))
-            await self._read(day, whole=True)
-            day.is_fresh = False
-            if day.rows:
-                self._give(day, len(day.rows) - 1, day.rows[-1], late=False)
-        self._task = asyncio.create_task(self._follow(), name=f"live bars {self._channel}")
+        if newest is None:
+            return
+        day = self._day(self._frame.start_us(newest.start_us))
+        await self._read(day, whole=True)
+        day.is_fresh = False
+        if day.rows:
+            self._give(day, len(day.rows) - 1, day.rows[-1], late=False)
 
-    async def close(self) -> None:
-        """Follow no more."""
-        if self._task is not None:
-            await end(self._task)
+    async def read(self) -> None:
+        """Read the days that changed. Raises TransientError."""
+        began_s = time.monotonic()
+        for day_us in sorted(self._behind):
+            from_us, tries = self._behind.pop(day_us)
+            done = tries <= 1
+            try:
+                done |= await self._refresh(day_us, from_us)
+            finally:
+                if not done:
+                    self._mark(day_us, from_us, tries - 1)
+        self._not_before_s = time.monotonic() + _REST * (time.monotonic() - began_s)
 
-    async def _follow(self) -> None:
-        pending: dict[int, tuple[int, int]] = {}
-        while True:
-            if not pending:
-                await self._changed.wait()
-            self._changed.clear()
-            touched, self._touched = self._touched, {}
-            for day_us, from_us in touched.items():
-                before = pending.get(day_us, (from_us, 0))
-                pending[day_us] = min(from_us, before[0]), _TRIES
-            began_s = time.monotonic()
-            for day_us, (from_us, tries) in sorted(pending.items()):
-                done = tries <= 1
-                try:
-                    done |= await self._refresh(day_us, from_us)
-                except Exception as error:  # whatever the error, it is retried
-                    is_transient = isinstance(error, TransientError)
-                    log.warning(
-                        "%s is not read: %r", self._channel, error, exc_info=not is_transient
-                    )
-                if done:
-                    del pending[day_us]
-                else:
-                    pending[day_us] = from_us, tries - 1
-            await asyncio.sleep(max(_EACH_S, _REST * (time.monotonic() - began_s)))
+    def _mark(self, day_us: int, from_us: int, tries: int) -> None:
+        """Note that bars of a day from a time on are outdated, and how often to read them."""
+        before_us, before = self._behind.get(day_us, (from_us, tries))
+        self._behind[day_us] = min(from_us, before_us), max(tries, before)
 
     async def _refresh(self, day_us: int, from_us: int) -> bool:
         """Read what is new on a day; return whether its bars have all its trades."""
@@ -169,10 +150,9 @@ class LiveBars:
             await self._reread(self._days[newest_us], _NEVER)
         day = self._day(day_us)
         await self._reread(day, from_us)
-        async with self._history.background():
-            candles = await self._history.candles(
-                self._symbol, self._frame.name, day.start_us, day.end_us
-            )
+        candles = await self._history.candles(
+            self._symbol, self._frame.name, day.start_us, day.end_us
+        )
         return bool(candles) and _totals(day.rows) == (
             candles[0].trade_count,
             candles[0].volume,
@@ -192,8 +172,7 @@ class LiveBars:
         is_newest = day.start_us == max(self._days)
         previous = day.rows
         whole = day.is_fresh or day.is_before_page(from_us)
-        async with self._history.background():
-            await self._read(day, whole=whole)
+        await self._read(day, whole=whole)
         day.is_fresh = False
         # On a new day all bars are new; on an earlier one, those from the change on.
         changed = list(day.changed(previous, 0 if is_newest else from_us, marks_end=not is_newest))

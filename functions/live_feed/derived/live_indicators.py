@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import math
 import time
-from contextlib import suppress
 from typing import Any, Final
 
 from functions.live_feed.derived.history_api import HistoryApi
 from functions.live_feed.hub import Hub
 from shared.analysis.indicators import parse_indicators
-from shared.errors import TransientError
 from shared.realtime import channels as live
-from shared.runtime.tasks import end
 from shared.schema import live_pb2
 from shared.wire.candle import Candle
 
-log = logging.getLogger(__name__)
-
-_EACH_S: Final = 0.25
-"""Minimum pause between two reads."""
 _SETTLES_S: Final = 2.0
 """When to read once more after a change, to include what was still being stored."""
 _REMEMBERED: Final = 500
+_NEVER: Final = 2**63
 
 
 class LiveIndicator:
@@ -41,55 +33,36 @@ class LiveIndicator:
         (self._indicator,) = parse_indicators(self._name)
         self._sent: dict[int, tuple[bool, tuple[float, ...]]] = {}
         self._revision = 0
-        self._from_us: int | None = None
-        self._changed = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._unread_us = self._unsettled_us = _NEVER
+        self._settles_s = math.inf
 
     def take(self, candle: Candle, _: int) -> None:
-        """Take a state of a candle: the values from there on are re-read."""
-        start_us = candle.start_us
-        self._from_us = start_us if self._from_us is None else min(self._from_us, start_us)
-        self._changed.set()
+        """Take a state of a candle: the values from there on are re-read, at once and later."""
+        self._unread_us = min(self._unread_us, candle.start_us)
+        self._unsettled_us = min(self._unsettled_us, candle.start_us)
+        self._settles_s = min(self._settles_s, time.monotonic() + _SETTLES_S)
+
+    def due_s(self) -> float:
+        """Return in how many seconds to read it."""
+        return 0.0 if self._unread_us < _NEVER else self._settles_s - time.monotonic()
 
     async def begin(self) -> None:
-        """Send the newest value, then follow. Raises TransientError."""
-        await self._read(None)
-        self._task = asyncio.create_task(self._follow(), name=f"live {self._channel}")
+        """Send the newest value. Raises TransientError."""
+        await self._send(None)
 
-    async def close(self) -> None:
-        """Follow no more."""
-        if self._task is not None:
-            await end(self._task)
+    async def read(self) -> None:
+        """Send the values that changed. Raises TransientError."""
+        from_us, self._unread_us = self._unread_us, _NEVER
+        if self._settles_s <= time.monotonic():
+            from_us = min(from_us, self._unsettled_us)
+            self._unsettled_us, self._settles_s = _NEVER, math.inf
+        try:
+            await self._send(from_us)
+        except BaseException:
+            self._unread_us = min(self._unread_us, from_us)
+            raise
 
-    async def _follow(self) -> None:
-        clock = asyncio.get_running_loop().time
-        settles: tuple[float, int] | None = None
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(None if settles is None else settles[0]):
-                    await self._changed.wait()
-            self._changed.clear()
-            from_us, self._from_us = self._from_us, None
-            starts = [each for each in (from_us, settles and settles[1]) if each is not None]
-            if settles is not None and clock() >= settles[0]:
-                from_us, settles = min(starts), None
-            elif starts:
-                settles = (clock() + _SETTLES_S if settles is None else settles[0], min(starts))
-            if from_us is not None:
-                try:
-                    async with self._history.background():
-                        if self._from_us is not None:  # changes that arrived while this waited
-                            from_us, self._from_us = min(from_us, self._from_us), None
-                        await self._read(from_us)
-                except Exception as error:  # whatever the error, it is retried
-                    is_transient = isinstance(error, TransientError)
-                    log.warning(
-                        "%s is not read: %r", self._channel, error, exc_info=not is_transient
-                    )
-                    settles = (clock() + _SETTLES_S, min(from_us, *starts))
-            await asyncio.sleep(_EACH_S)
-
-    async def _read(self, from_us: int | None) -> None:
+    async def _send(self, from_us: int | None) -> None:
         """Read values and send those that differ from the last ones sent."""
         rows = await self._history.indicator(self._symbol, self._timeframe, self._name, from_us)
         newest_us = max(self._sent, default=-1)

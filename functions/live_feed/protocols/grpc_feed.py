@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 
 from functions.live_feed.protocols.frames import Form
 from functions.live_feed.protocols.replica import Replica
-from functions.live_feed.protocols.session import MAX_SEQ
+from functions.live_feed.protocols.session import MAX_SEQ, Session
 from functions.live_feed.protocols.subscriber import SLOW, Subscriber
 from shared.errors import TransientError
 from shared.realtime import channels as live
@@ -86,26 +86,25 @@ class Feed:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         if self._slots.is_full:
             await context.abort(grpc.StatusCode.UNAVAILABLE, self._slots.refusal)
-        with self._slots.slot("grpc"):
-            code, text = await self._serve(request, context, requested)
+        session = self._replica.session(Form.PROTOBUF)
+        with self._slots.slot("grpc", session.client):
+            code, text = await self._serve(request, context, session, requested)
         await context.abort(code, text)
 
     async def _serve(
-        self, request: _Request, context: Context, requested: list[str]
+        self, request: _Request, context: Context, session: Session, requested: list[str]
     ) -> tuple[grpc.StatusCode, str]:
         """Stream until the call must end; return why."""
         try:
             await self._replica.hub.ready()
         except TransientError as error:
             return grpc.StatusCode.UNAVAILABLE, str(error)
-        session = self._replica.session(Form.PROTOBUF)
         client = session.client
         tasks = asyncio.create_task(_write(context, client)), asyncio.create_task(client.ended())
         try:
-            with self._slots.serving(client):
-                from_seq = request.from_seq if request.HasField("from_seq") else None
-                await session.subscribe(requested, from_seq, request.stream)
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            from_seq = request.from_seq if request.HasField("from_seq") else None
+            await session.subscribe(requested, from_seq, request.stream)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if client.is_leaving:
                 return grpc.StatusCode.UNAVAILABLE, "this replica ends: come back with from_seq"
             if client.overflown:

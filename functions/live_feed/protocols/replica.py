@@ -20,14 +20,13 @@ class ClientSlots:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._count = 0
         self._clients: set[Subscriber] = set()
         self.is_leaving = False
 
     @property
     def is_full(self) -> bool:
         """Whether none is left."""
-        return self.is_leaving or self._count >= self._limit
+        return self.is_leaving or len(self._clients) >= self._limit
 
     @property
     def refusal(self) -> str:
@@ -37,26 +36,15 @@ class ClientSlots:
         return f"this replica serves {self._limit} clients at most"
 
     @contextlib.contextmanager
-    def slot(self, protocol: str) -> Iterator[None]:
+    def slot(self, protocol: str, client: Subscriber) -> Iterator[None]:
         """Hold a slot for a client; check `is_full` first, without awaiting in between."""
-        self._count += 1
+        self._clients.add(client)
         metrics.LIVE_CLIENTS.labels(protocol).inc()
         try:
             yield
         finally:
-            self._count -= 1
-            metrics.LIVE_CLIENTS.labels(protocol).dec()
-
-    @contextlib.contextmanager
-    def serving(self, client: Subscriber) -> Iterator[None]:
-        """Register a client that is disconnected on shutdown."""
-        self._clients.add(client)
-        if self.is_leaving:
-            client.leave()
-        try:
-            yield
-        finally:
             self._clients.discard(client)
+            metrics.LIVE_CLIENTS.labels(protocol).dec()
 
     def leave(self) -> None:
         """Disconnect every client and accept none: shutdown."""

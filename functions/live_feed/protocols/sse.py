@@ -87,7 +87,7 @@ class _Stream(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the client disconnects or is disconnected."""
-        with self._slots.slot("sse"), self._slots.serving(self._session.client):
+        with self._slots.slot("sse", self._session.client):
             try:
                 await self._subscribe()
                 await super().__call__(scope, receive, send)

@@ -45,16 +45,15 @@ def websocket_endpoint(replica: Replica) -> Callable[[WebSocket], Awaitable[None
             await socket.accept(subprotocol=form)
             await socket.close(CODE_RESTART if clients.is_leaving else CODE_LATER, clients.refusal)
             return
-        with clients.slot("websocket"):
+        session = replica.session(form or Form.JSON)
+        with clients.slot("websocket", session.client):
             await socket.accept(subprotocol=form)
             try:
                 await replica.hub.ready()
             except TransientError as error:
                 await socket.close(CODE_LATER, str(error))
                 return
-            session = replica.session(form or Form.JSON)
-            with clients.serving(session.client):
-                await _serve(socket, session, clients)
+            await _serve(socket, session, clients)
 
     return endpoint
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from functions.live_feed import initial_values, interest
+from functions.live_feed import history_reads, initial_values, interest
 from functions.live_feed.derived.history_api import NoAnswerError
 from functions.live_feed.fanout import Message
 from local.servers.ports import free_port
@@ -207,8 +207,9 @@ def test_a_later_read_that_fails_is_repeated(
 def test_an_api_that_is_away_does_not_cost_one_timeout_a_channel(
     servers: dict[str, str], monkeypatch: pytest.MonkeyPatch, answers: bool
 ) -> None:
-    """A pass over many channels ends where nothing accepts connections, or two symbols get 503."""
-    monkeypatch.setattr(interest, "_RENEW_EACH_S", 60.0)
+    """All channels wait once nothing accepts connections, or two reads in a row get 503."""
+    monkeypatch.setattr(history_reads, "_FIRST_AT_ONCE", 1)
+    monkeypatch.setattr(history_reads, "_PAUSE_S", 600.0)
 
     async def test() -> None:
         with http_receiver() as away:

@@ -1,60 +1,184 @@
-"""Reads from the history API: a symbol without an answer costs a timeout only now and then."""
+"""Reads from the history API: one a channel at a time, first values first, symbols by turns."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
 
+import pytest
+
+from functions.live_feed import history_reads
 from functions.live_feed.derived.history_api import NoAnswerError
 from functions.live_feed.history_reads import HistoryReads
 from shared.errors import TransientError
+from tests.local.broker.processes import until
 
 
-def test_a_symbol_without_an_answer_is_left_out_for_a_growing_pause() -> None:
-    """Later passes read the other symbols, and the silent one after 2, 4, ... 64 s; then anew."""
-    now_s, tried_s, read = 0.0, list[float](), list[str]()
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Channels are read again at once."""
+    monkeypatch.setattr(history_reads, "_EACH_S", 0.0)
 
-    async def silent() -> None:
-        tried_s.append(now_s)
-        raise NoAnswerError("no answer")
 
-    async def answered() -> None:
-        read.append("B")
+@dataclass
+class Changing:
+    """A channel that is always behind, or only until it was read once."""
+
+    act: Callable[[], Awaitable[None]]
+    is_always: bool = True
+    is_read: bool = False
+
+    def due_s(self) -> float:
+        return math.inf if self.is_read and not self.is_always else 0.0
+
+    async def begin(self) -> None:
+        await self.read()
+
+    async def read(self) -> None:
+        await self.act()
+        self.is_read = True
+
+
+def test_a_symbol_without_an_answer_is_left_out_for_a_growing_pause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A pause is of all its channels, and doubles; other symbols are read meanwhile."""
+    monkeypatch.setattr(history_reads, "_PAUSE_S", 0.05)
+    monkeypatch.setattr(history_reads, "_LONGEST_PAUSE_S", 0.2)
+    tried_s, read = list[float](), list[float]()
 
     async def test() -> None:
-        nonlocal now_s
-        history_reads = HistoryReads(lambda: now_s)
-        while now_s < 200:
-            await history_reads.run(
-                {"ticks:A": silent, "candles:5m:A": silent, "ticks:B": answered}
-            )
-            now_s += 1
-        now_s += 1_000
-        for _ in range(4):
-            await history_reads.run({"ticks:A": silent})
-            now_s += 1
+        now_s = asyncio.get_running_loop().time
+
+        async def silent() -> None:
+            tried_s.append(now_s())
+            raise NoAnswerError("no answer")
+
+        async def answered() -> None:
+            read.append(now_s())
+            await asyncio.sleep(0)
+
+        reads = HistoryReads(10**6)
+        reads.begin("ticks:B", "B", Changing(answered))
+        for name in ("ticks:A", "candles:5m:A"):
+            reads.begin(name, "A", Changing(silent))
+        await asyncio.wait_for(reads.first(["ticks:A", "candles:5m:A", "ticks:B"]), 60)
+        await until(lambda: len(tried_s) == 6)
+        await reads.close()
 
     asyncio.run(test())
-    assert tried_s == [0, 2, 6, 14, 30, 62, 126, 190, 1_200, 1_202]
-    assert len(read) == 200
+    pauses_s = [later - earlier for earlier, later in itertools.pairwise(tried_s)]
+    for pause_s, least_s in zip(pauses_s, (0.05, 0.1, 0.2, 0.2, 0.2), strict=True):
+        assert pause_s >= least_s - 0.01
+    for earlier, later in itertools.pairwise(tried_s):
+        assert any(earlier < each < later for each in read)
 
 
-def test_what_failed_comes_last_until_it_is_read() -> None:
-    """A failure of one channel delays no other, and its success ends its place at the end."""
-    fails, order = {"ticks:A"}, list[str]()
+def test_a_channel_that_fails_delays_no_other_of_its_symbol(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The others are read while it pauses."""
+    monkeypatch.setattr(history_reads, "_PAUSE_S", 0.05)
+    order = list[str]()
 
-    async def read(channel: str) -> None:
-        order.append(channel)
-        if channel in fails:
+    async def test() -> None:
+        async def fails() -> None:
+            order.append("fails")
             raise TransientError("refused")
 
-    async def test() -> None:
-        history_reads = HistoryReads()
-        reads = {each: lambda each=each: read(each) for each in ("ticks:A", "ticks:B")}
-        for _ in range(2):
-            await history_reads.run(reads)
-        fails.clear()
-        for _ in range(2):
-            await history_reads.run(reads)
+        async def succeeds() -> None:
+            order.append("succeeds")
+            await asyncio.sleep(0)
+
+        reads = HistoryReads(10**6)
+        reads.begin("candles:3m:A", "A", Changing(fails))
+        reads.begin("candles:5m:A", "A", Changing(succeeds))
+        await until(lambda: order.count("fails") == 3)
+        await reads.close()
 
     asyncio.run(test())
-    assert [each[-1] for each in order] == ["A", "B", "B", "A", "B", "A", "A", "B"]
+    assert order[:2] == ["fails", "succeeds"]
+    assert order.count("succeeds") > 3
+
+
+def test_re_reads_are_rate_limited_and_symbols_take_turns() -> None:
+    """A symbol with many channels gets no more turns than one with a single channel.
+
+    A first value waits for none of them, and few are read at once.
+    """
+    at_once, most, order = 0, 0, list[str]()
+
+    async def test() -> None:
+        async def read(name: str) -> None:
+            nonlocal at_once, most
+            at_once += 1
+            most = max(most, at_once)
+            order.append(name)
+            await asyncio.sleep(0)
+            at_once -= 1
+
+        reads = HistoryReads(1_000)
+        names = [*(f"candles:{n}m:A" for n in range(20)), "ticks:B"]
+        for name in names:
+            reads.begin(name, name[-1], Changing(partial(read, name)))
+        await asyncio.wait_for(reads.first(names), 60)
+        order.clear()
+        now_s = asyncio.get_running_loop().time
+        began_s = now_s()
+        await until(lambda: len(order) >= 50)
+        took_s, count = now_s() - began_s, len(order)
+        reads.begin("bars:tick:3:A", "A", Changing(partial(read, "first"), is_always=False))
+        await asyncio.wait_for(reads.first(["bars:tick:3:A"]), 60)
+        assert "first" in order
+        await reads.close()
+        assert count <= took_s * 1_000 + 2
+
+    asyncio.run(test())
+    assert abs(order[:50].count("ticks:B") - 25) <= 2
+    assert most <= 8
+
+
+def test_a_channel_is_read_once_at_a_time_and_again_after_a_change() -> None:
+    """Changes during a read lead to one more, and none is read after its end."""
+    at_once, most, count, behind = 0, 0, 0, True
+
+    class Source:
+        def due_s(self) -> float:
+            return 0.0 if behind else math.inf
+
+        async def begin(self) -> None:
+            await self.read()
+
+        async def read(self) -> None:
+            nonlocal at_once, most, count, behind
+            behind = False
+            at_once += 1
+            most = max(most, at_once)
+            await asyncio.sleep(0.01)
+            at_once -= 1
+            count += 1
+
+    async def test() -> None:
+        nonlocal behind
+        reads = HistoryReads(10**6)
+        reads.begin("candles:3m:A", "A", Source())
+        await asyncio.sleep(0.005)
+        for _ in range(3):
+            behind = True
+            reads.check("candles:3m:A")
+        await until(lambda: count == 2)
+        await asyncio.sleep(0.05)
+        assert (count, most) == (2, 1)
+        reads.end("candles:3m:A")
+        behind = True
+        reads.check("candles:3m:A")
+        await asyncio.sleep(0.05)
+        assert count == 2
+        assert not reads._channels
+        await reads.close()
+
+    asyncio.run(test())

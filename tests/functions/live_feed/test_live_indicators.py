@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from functions.live_feed.derived.history_api import HistoryApi
 from shared.runtime.tasks import end
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import Tick, columns, generated
@@ -120,32 +119,6 @@ def test_a_late_trade_far_back_corrects_the_newest_value(
     asyncio.run(test())
 
 
-def test_background_reads_are_served_in_order() -> None:
-    """Background reads of many channels are rate-limited, few at once, and in order."""
-
-    async def test() -> None:
-        history = HistoryApi("", reads_per_s=1_000)
-        at_once, most, order = 0, 0, []
-
-        async def read(number: int) -> None:
-            nonlocal at_once, most
-            async with history.background():
-                at_once += 1
-                most = max(most, at_once)
-                order.append(number)
-                await asyncio.sleep(0)
-                at_once -= 1
-
-        clock = asyncio.get_running_loop().time
-        began_s = clock()
-        await asyncio.gather(*(read(n) for n in range(50)))
-        assert clock() - began_s >= 0.049  # a lower bound: reads are a millisecond apart
-        assert order == list(range(50))
-        assert most <= 8
-
-    asyncio.run(test())
-
-
 @pytest.mark.parametrize(
     ("channel", "reason"),
     [
@@ -181,7 +154,7 @@ def test_a_watcher_who_leaves_at_once_stops_no_channel(
     async def test() -> None:
         async with room(servers, api_url=api_url) as place:
             first = asyncio.create_task(place.client().session.subscribe([channel], None))
-            while channel not in place.interest._followed:  # noqa: ASYNC110 - no event tells it
+            while channel not in place.hub.derived:  # noqa: ASYNC110 - no event tells it
                 await asyncio.sleep(0)
             await end(first)
             client = place.client(bound=1_000)

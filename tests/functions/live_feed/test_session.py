@@ -186,7 +186,7 @@ def test_a_message_of_the_stream_is_not_shown_from_storage_too(
     While NATS is away storage is ahead of the stream, which has every trade in order.
     """
     monkeypatch.setattr(interest, "_RENEW_EACH_S", 0.05)
-    monkeypatch.setattr(initial_values, "_RELOAD_S", (0.2, 0.4, 0.6))
+    monkeypatch.setattr(initial_values, "_RELOAD_S", tuple(n / 5 for n in range(1, 600)))
 
     async def test() -> None:
         async with _history() as history, room(servers, api_url=history.url) as made:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from functions.live_feed import initial_values, interest
+from functions.live_feed.derived import live_candles
 from functions.live_feed.derived.history_api import NoAnswerError
 from functions.live_feed.fanout import Message
 from shared.errors import TransientError
@@ -26,8 +28,9 @@ SLOW, OTHER = "candles:3m:A/B", "candles:2m:A/B"
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Passes follow each other at once."""
+    """Reads follow each other at once."""
     monkeypatch.setattr(interest, "_RENEW_EACH_S", 0.05)
+    monkeypatch.setattr(live_candles, "_EACH_S", 0.05)
 
 
 class Reads:
@@ -62,13 +65,12 @@ async def watching(place: Room, house: House, channels: Iterable[str]) -> Client
     await asyncio.to_thread(house.take, columns(market(10), "A/B"))
     client = place.client(bound=1_000)
     await client.ask(op="subscribe", channels=list(channels))
-    await until(lambda: (task := place.interest._reloading) is not None and task.done())
-    return client  # no first value is being read
+    return client
 
 
-def changed() -> Message:
+def changed(revision: int = 1) -> Message:
     """A state of the first minute, whose longer candles are over."""
-    return candle("A/B", market(1)[0].time_us // MINUTE_US * MINUTE_US, "5", 1)
+    return candle("A/B", market(1)[0].time_us // MINUTE_US * MINUTE_US, "5", revision)
 
 
 @pytest.mark.parametrize("problem", [TransientError, NoAnswerError])
@@ -87,6 +89,7 @@ def test_a_candle_that_cannot_be_read_does_not_keep_others_from_being_settled(
             reads = Reads(place, monkeypatch, problem)
             await place.publish(changed())
             await asyncio.wait_for(reads.begun.wait(), 60)
+            await place.publish(changed(2))
             await asyncio.wait_for(reads.others.wait(), 60)
 
     asyncio.run(test())
@@ -104,13 +107,14 @@ def test_first_values_are_read_again_while_a_candle_is_settled(
             reads = Reads(place, monkeypatch)
             await place.publish(changed())
             await asyncio.wait_for(reads.begun.wait(), 60)
-            read_again, present = asyncio.Event(), place.interest.history.present
+            read_again, get = asyncio.Event(), place.interest.history._get
 
-            async def noted(names: Sequence[str], base: str) -> list[Message]:
-                read_again.set()
-                return await present(names, base)
+            async def noted(path: str, query: dict[str, Any]) -> Any:
+                if path == "/api/overview":
+                    read_again.set()
+                return await get(path, query)
 
-            monkeypatch.setattr(place.interest.history, "present", noted)
+            monkeypatch.setattr(place.interest.history, "_get", noted)
             await asyncio.wait_for(read_again.wait(), 60)
             assert not reads.go_on.is_set()
 
@@ -128,10 +132,10 @@ def test_a_folded_channel_is_forgotten_with_its_last_watcher(
             reads = Reads(place, monkeypatch)
             await place.publish(changed())
             await asyncio.wait_for(reads.begun.wait(), 60)
-            settling = place.interest._settling
+            settling = place.interest.reads._channels[SLOW].task
             assert settling is not None
             place.hub.unsubscribe(client.session.client, [SLOW])
-            await until(lambda: place.hub.derived_since(SLOW) is None)
+            await until(lambda: SLOW not in place.hub.derived)
             assert place.hub.present([SLOW]) == []
             reads.go_on.set()
             await until(settling.done)
