@@ -7,14 +7,13 @@ from dataclasses import dataclass, field, fields
 from typing import Final, NamedTuple
 
 import redis
-from psycopg import Connection, sql
-from psycopg.rows import class_row
+from psycopg import Connection
 
 from shared.candles.folds import KeyedRecords, flagged, rolled_up
 from shared.lake.reading.cold import Cold
-from shared.lake.reading.plan import plan_candles
 from shared.market.timeframes import Timeframe
 from shared.reading.recompute import recomputed
+from shared.reading.stored_candles import Ranges, read_candles
 from shared.realtime.readers import LiveState
 from shared.stores.first_ticks import beginnings, first_ticks
 from shared.wire.candle import VENUE, Candle, CandleKey
@@ -26,10 +25,6 @@ COMPARED: Final = tuple(
 )
 _SHOWN: Final = {"trade_count": "trades"}
 """Display names of fields that are named differently in Postgres and on the wire."""
-_STORED: Final = sql.SQL(
-    "SELECT {} FROM candles WHERE instrument = ANY(%s) AND timeframe = %s"
-    " AND start_us >= %s AND start_us < %s"
-).format(sql.SQL(", ").join(sql.Identifier(each.name) for each in fields(Candle)))
 
 
 class Stores(NamedTuple):
@@ -149,29 +144,14 @@ def stored_candles(
     stores: Stores, batch: Batch, ladder: Sequence[Timeframe]
 ) -> dict[CandleKey, Candle]:
     """Return the candles of the batch as a reader sees them: highest revision."""
-    newest: dict[CandleKey, Candle] = {}
-    live, connection = LiveState.of(stores.redis, stores.shards), stores.postgres
+    candles: dict[CandleKey, Candle] = {}
+    live = LiveState.of(stores.redis, stores.shards)
     names, from_us, to_us = batch
     for timeframe in ladder:
-        first_us = timeframe.start_us(from_us)
+        ranges = Ranges.same(timeframe.name, names, timeframe.start_us(from_us), to_us)
         # In the direction in which candles move, so that none is missed.
-        candles = [
-            *live.candles_of(names, timeframe, first_us, to_us).candles(),
-            *_stored(connection, names, timeframe, first_us, to_us),
-        ]
-        plan = plan_candles(connection, first_us, to_us)
-        for name in names:
-            candles += stores.cold.candles(plan, name, timeframe.name, first_us, to_us)
-        for candle in candles:
-            key = (candle.instrument, timeframe.name, candle.start_us)
-            if key not in newest or newest[key].revision < candle.revision:
-                newest[key] = candle
-    return {key: candle for key, candle in newest.items() if candle.trade_count}
-
-
-def _stored(
-    connection: Connection, names: Sequence[str], timeframe: Timeframe, first_us: int, to_us: int
-) -> list[Candle]:
-    with connection.cursor(row_factory=class_row(Candle)) as cursor:
-        parameters = (list(names), timeframe.name, first_us, to_us)
-        return cursor.execute(_STORED, parameters).fetchall()
+        moving = live.candles_of(names, timeframe, timeframe.start_us(from_us), to_us)
+        found = read_candles(stores.postgres, ranges, stores.cold, moving).traded
+        for candle in found.candles(timeframe.name, names):
+            candles[candle.instrument, timeframe.name, candle.start_us] = candle
+    return candles

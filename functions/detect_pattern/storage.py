@@ -18,7 +18,7 @@ from shared.alerts.event import Alert
 from shared.alerts.grammar import RuleError
 from shared.alerts.rule import Rule
 from shared.lake.reading.cold import NO_LAKE, Cold
-from shared.lake.reading.plan import plan_candles
+from shared.reading.stored_candles import Ranges, read_candles
 from shared.realtime.pattern_series import Name
 from shared.stores.postgres import Postgres
 from shared.wire.candle import Candle
@@ -69,11 +69,11 @@ _COLD: Final = """
 SELECT instrument FROM first_ticks WHERE instrument = ANY(%s) AND first_time_us <
     (SELECT 86400000000 * (max(day) + 1 - date '1970-01-01') FROM cold_candle_days)
 """
-_CANDLES: Final = sql.SQL(
-    "SELECT {} FROM candles WHERE instrument = %s AND timeframe = %s AND closed"
-).format(_COLUMNS)
-_BETWEEN: Final = _CANDLES + sql.SQL(" AND start_us >= %s AND start_us < %s ORDER BY start_us DESC")
-_BEFORE: Final = _CANDLES + sql.SQL(" AND start_us < %s ORDER BY start_us DESC LIMIT %s")
+_BEYOND: Final = """
+SELECT FROM candles WHERE instrument = %s AND timeframe = %s AND closed
+    AND start_us >= %s AND start_us < %s
+ORDER BY start_us DESC OFFSET %s LIMIT 1
+"""
 _PATTERNS: Final = _SERIES_OF + sql.SQL(
     "SELECT {} FROM series JOIN patterns p USING (instrument, timeframe)"
     " WHERE p.start_us >= series.number"
@@ -158,15 +158,10 @@ class Storage:
         """
         first_us = int(series.candles.starts[0])
         with self.postgres.connection() as connection:
-            between = connection.execute(_BETWEEN, (*series.name, from_us, first_us)).fetchall()
             before_us = min(from_us, first_us)
-            before = _window(
-                connection.execute(_BEFORE, (*series.name, before_us, lookback)).fetchall()
-            )
-            before.merge(self._in_lake(connection, series, before_us, lookback))
+            before = self._stored(connection, series, before_us, lookback)
             if from_us < first_us:
-                before.merge(self._in_lake(connection, series, first_us, MOST, from_us))
-            series.merge(_window(between))
+                series.merge(self._stored(connection, series, first_us, MOST, from_us))
             series.merge(before)
             series.whole = before.position(before_us) < lookback
             self._load_published(connection, [series], cooldown_us)
@@ -175,9 +170,7 @@ class Storage:
         """Tell whether at most MOST stored candles lie between `from_us` and the first in state."""
         first_us = int(series.candles.starts[0])
         with self.postgres.connection() as connection:
-            cursor = connection.execute(
-                _BETWEEN + sql.SQL(" OFFSET %s LIMIT 1"), (*series.name, from_us, first_us, MOST)
-            )
+            cursor = connection.execute(_BEYOND, (*series.name, from_us, first_us, MOST))
             return cursor.fetchone() is None
 
     def all_series(self) -> list[Name]:
@@ -205,11 +198,11 @@ class Storage:
 
     def _load_from_lake(self, connection: Connection, series: Series, keep: int) -> None:
         before_us = int(series.candles.starts[0]) if len(series.candles) else 2**62
-        older = self._in_lake(connection, series, before_us, keep)
+        older = self._stored(connection, series, before_us, keep)
         series.whole = len(older) < keep
         series.candles.merge(older)
 
-    def _in_lake(
+    def _stored(
         self,
         connection: Connection,
         series: Series,
@@ -217,12 +210,11 @@ class Storage:
         count: int,
         from_us: int = 0,
     ) -> Window:
-        """Return the newest candles in [from_us, before_us) that have left Postgres."""
-        plan = plan_candles(connection, from_us, before_us)
-        candles = self._cold.candles(
-            plan, *series.name, from_us, before_us, count=count, newest=True
-        )
-        return Window.of([each for each in candles if each.closed])
+        """Return the newest candles in [from_us, before_us), of Postgres and the lake."""
+        name, timeframe = series.name
+        ranges = Ranges(timeframe, [name], [from_us], [before_us], count, newest=True)
+        found = read_candles(connection, ranges, self._cold).candles(timeframe, [name])
+        return Window.of([each for each in found if each.closed])
 
     def _load_published(
         self,

@@ -66,7 +66,7 @@ class _Trades:
         """Return the time of the last one in [from_us, until_us); None: none, or `cold` tells."""
         plan = plan_ticks(self.connection, from_us, until_us)
         newest_us = self._newest(self._hot(plan, from_us, until_us, newest=True), from_us, until_us)
-        if not plan.is_hot and newest_us < plan.cold[-1][1]:
+        if not plan.is_hot and newest_us < plan.cold[1]:
             if self.cold is None:
                 return None
             with self.cold.scan():

@@ -1,53 +1,190 @@
-"""Stored candles: rows of Postgres, or of the lake once they have left it."""
+"""Candles of ranges from every store: rows of Postgres and of the lake, joined with live ones."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import fields
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from itertools import chain, groupby, islice
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 from psycopg import Connection, sql
-from psycopg.rows import class_row
 
 from shared.candles.folds import KeyedRecords, merged
 from shared.lake.reading.cold import NO_LAKE, Cold
-from shared.lake.reading.plan import plan_candles
-from shared.wire.candle import Candle
+from shared.lake.reading.plan import Plan, plan_candles
+from shared.wire.candle import DECIMALS, Candle
 from shared.wire.candle_columns import CandleColumns
+from shared.wire.candle_json import candle_rows
 
+Columns = Mapping[str, Sequence[Any]]
 Int64s = NDArray[np.int64]
 
-_COLUMNS: Final = sql.SQL(", ").join(
-    sql.SQL("c.{}").format(sql.Identifier(each.name)) for each in fields(Candle)
+FIELDS: Final = tuple(each.name for each in fields(Candle))[2:]
+SHOWN: Final = tuple(name for name in FIELDS if not name.endswith("_time_us"))
+"""Those of the output form."""
+_RANGES: Final = sql.SQL("""
+    SELECT (q.n - 1)::int, f.*
+    FROM unnest(%(names)s::text[], %(from)s::bigint[], %(to)s::bigint[])
+        WITH ORDINALITY AS q (name, from_us, to_us, n)
+    CROSS JOIN LATERAL (
+        SELECT {} FROM candles c
+        WHERE c.instrument = q.name AND c.timeframe = %(timeframe)s
+            AND c.start_us >= q.from_us AND c.start_us < q.to_us {}
+    ) AS f
+""")
+_FIRST: Final = sql.SQL("ORDER BY start_us {} LIMIT %(count)s")
+_FOLDED: Final = _RANGES.format(
+    sql.SQL("""
+        (array_agg(open ORDER BY start_us))[1] AS open, max(high), min(low),
+            (array_agg(close ORDER BY start_us DESC))[1], sum(volume), sum(notional),
+            sum(trade_count)::bigint, sum(buy_volume), sum(sell_volume),
+            min(first_time_us), max(last_time_us), false, false, bool_and(complete), 0,
+            max(origin)"""),
+    sql.SQL("""
+            AND c.trade_count > 0 AND (c.instrument, c.start_us) NOT IN (
+                SELECT * FROM unnest(%(without_names)s::text[], %(without_starts)s::bigint[]))
+        HAVING count(*) > 0"""),
 )
-_AT: Final = sql.SQL(
-    "SELECT {} FROM unnest(%(names)s::text[], %(starts)s::bigint[]) AS q (name, start_us)"
-    " JOIN candles c ON c.instrument = q.name AND c.timeframe = %(timeframe)s"
-    " AND c.start_us = q.start_us"
-).format(_COLUMNS)
 _REVISIONS: Final = """
     SELECT q.n, c.revision FROM unnest(%s::text[]) WITH ORDINALITY AS q (name, n)
     JOIN candles c ON c.instrument = q.name AND c.timeframe = %s AND c.start_us = %s
 """
-_FOLDED: Final = """
-    SELECT q.n, f.* FROM unnest(%(names)s::text[], %(from)s::bigint[], %(to)s::bigint[])
-        WITH ORDINALITY AS q (name, from_us, to_us, n)
-    CROSS JOIN LATERAL (
-        SELECT (array_agg(open ORDER BY start_us))[1] AS open, max(high), min(low),
-            (array_agg(close ORDER BY start_us DESC))[1], sum(volume), sum(notional),
-            sum(trade_count)::bigint, sum(buy_volume), sum(sell_volume),
-            min(first_time_us), max(last_time_us), bool_and(complete), max(origin)
-        FROM candles c
-        WHERE c.instrument = q.name AND c.timeframe = %(timeframe)s
-            AND c.start_us >= q.from_us AND c.start_us < q.to_us AND c.trade_count > 0
-            AND NOT EXISTS (
-                SELECT FROM unnest(%(without_names)s::text[], %(without_starts)s::bigint[])
-                    AS w (name, start_us)
-                WHERE w.name = c.instrument AND w.start_us = c.start_us)
-    ) AS f WHERE f.open IS NOT NULL
-"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """Ranges of candles: of instrument `names[n]` with starts in [from_us[n], to_us[n]).
+
+    Of each the first `count` if that is given, ascending, or descending if `newest`.
+    """
+
+    timeframe: str
+    names: Sequence[str]
+    from_us: Sequence[int]
+    to_us: Sequence[int]
+    count: int | None = None
+    newest: bool = False
+
+    @classmethod
+    def same(cls, timeframe: str, names: Sequence[str], from_us: int, to_us: int) -> Ranges:
+        """Return the same range of each instrument."""
+        return cls(timeframe, names, [from_us] * len(names), [to_us] * len(names))
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Parameters of a statement."""
+        return {
+            "timeframe": self.timeframe,
+            "names": list(self.names),
+            "from": list(self.from_us),
+            "to": list(self.to_us),
+            "count": self.count,
+        }
+
+    def of(self, numbers: Sequence[int]) -> Ranges:
+        """Return the ranges with these numbers."""
+        return Ranges(
+            self.timeframe,
+            [self.names[n] for n in numbers],
+            [self.from_us[n] for n in numbers],
+            [self.to_us[n] for n in numbers],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ListedCandles:
+    """Candles as lists by the names of `Candle`, exact numbers as text; `number` of their range."""
+
+    columns: Columns
+
+    @classmethod
+    def of(cls, parts: Sequence[Columns], names: Sequence[str]) -> ListedCandles:
+        """Return these columns of all parts, one after the other."""
+        if len(parts) == 1:
+            return cls({name: parts[0][name] for name in names})
+        return cls({name: [*chain(*(part[name] for part in parts))] for name in names})
+
+    def __len__(self) -> int:
+        return len(self.columns["start_us"])
+
+    def at(self, rows: slice) -> ListedCandles:
+        """Return the candles of a slice."""
+        return ListedCandles({name: each[rows] for name, each in self.columns.items()})
+
+    def take(self, rows: Sequence[int]) -> ListedCandles:
+        """Return the candles with these numbers."""
+        columns = self.columns.items()
+        return ListedCandles({name: [each[row] for row in rows] for name, each in columns})
+
+    @property
+    def traded(self) -> ListedCandles:
+        """Those whose trades were not all cancelled."""
+        rows = [row for row, count in enumerate(self.columns["trade_count"]) if count]
+        return self if len(rows) == len(self) else self.take(rows)
+
+    def packed(self) -> bytes:
+        """Return them as few objects, for a large page; `unpacked` reads it."""
+        return orjson.dumps(self.columns)
+
+    @classmethod
+    def unpacked(cls, body: bytes) -> ListedCandles:
+        """Read what `packed` returned."""
+        return cls(orjson.loads(body))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the candles in their output form."""
+        return candle_rows(self.columns)
+
+    def candles(self, timeframe: str, names: Sequence[str]) -> Iterator[Candle]:
+        """Yield the candles as values; `names` of the ranges.
+
+        Without their first and last time these are the start.
+        """
+        starts = self.columns["start_us"]
+        columns: dict[str, Iterable[Any]] = {
+            **dict.fromkeys(("first_time_us", "last_time_us"), starts),
+            **self.columns,
+            **{name: map(Decimal, self.columns[name]) for name in DECIMALS},
+        }
+        for number, *values in zip(*(columns[name] for name in ("number", *FIELDS)), strict=True):
+            yield Candle(names[number], timeframe, *values)
+
+
+def read_candles(
+    connection: Connection,
+    ranges: Ranges,
+    cold: Cold = NO_LAKE,
+    live: CandleColumns | None = None,
+    names: Sequence[str] = FIELDS,
+) -> ListedCandles:
+    """Return columns of the candles of the ranges, sorted by range and start.
+
+    If several stores have a candle, the highest revision wins, so the first candles of the union
+    are right wherever they are. Those whose trades were all cancelled are included. `live`: live
+    ones in the ranges, read before: a candle persisted in between is then in both results.
+    """
+    names = "number", *names
+    if not ranges.names:
+        return ListedCandles(dict.fromkeys(names, ()))
+    columns = (f"trim_scale({each})::text" if each in DECIMALS else each for each in names[1:])
+    order = _FIRST.format(sql.SQL("DESC" if ranges.newest else "ASC"))
+    stored = connection.execute(
+        _RANGES.format(sql.SQL(", ".join(columns)), order), ranges.parameters
+    )
+    plan = plan_candles(connection, min(ranges.from_us), max(ranges.to_us))
+    rows = stored.fetchall()
+    parts = [] if live is None else [_of_ranges(live.as_lists(), ranges)]
+    parts += [dict(zip(names, zip(*rows, strict=True), strict=True))] if rows else []
+    candles = _first(parts, ranges, names)
+    if plan.is_hot:
+        return candles
+    return _first([candles.columns, *_in_lake(plan, cold, ranges, candles)], ranges, names)
 
 
 def stored_candles(
@@ -57,21 +194,10 @@ def stored_candles(
     starts_us: Sequence[int],
     cold: Cold = NO_LAKE,
 ) -> CandleColumns:
-    """Return those of the given candles (instrument, start) that are stored, unordered."""
-    with connection.cursor(row_factory=class_row(Candle)) as cursor:
-        parameters = {"timeframe": timeframe, "names": list(names), "starts": list(starts_us)}
-        candles = cursor.execute(_AT, parameters).fetchall()
-    stored = {(each.instrument, each.start_us) for each in candles}
-    missing: dict[str, list[int]] = {}
-    if not starts_us or not _any_in_lake(connection, min(starts_us), max(starts_us) + 1):
-        return CandleColumns.of(timeframe, candles)
-    for name, start_us in zip(names, starts_us, strict=True):
-        if (name, start_us) not in stored:
-            missing.setdefault(name, []).append(start_us)
-    for name, starts in missing.items():
-        lake_candles = in_lake(connection, name, timeframe, min(starts), max(starts) + 1, cold)
-        candles += [each for each in lake_candles if each.start_us in starts]
-    return CandleColumns.of(timeframe, candles)
+    """Return those of the given candles (instrument, start) that are stored."""
+    ranges = Ranges(timeframe, names, starts_us, [start_us + 1 for start_us in starts_us])
+    found = read_candles(connection, ranges, cold).candles(timeframe, names)
+    return CandleColumns.of(timeframe, list(found))
 
 
 def stored_revisions(
@@ -87,64 +213,85 @@ def stored_revisions(
 
 def folded(
     connection: Connection,
-    timeframe: str,
-    names: Sequence[str],
-    from_us: Sequence[int],
-    to_us: Sequence[int],
+    ranges: Ranges,
     without: Sequence[tuple[str, int]] = (),
     cold: Cold = NO_LAKE,
 ) -> KeyedRecords:
-    """Fold the stored candles of a timeframe with starts in [from_us, to_us), one range each.
+    """Fold the stored candles of each range.
 
     Returns records by range number and `from_us`; ranges without a candle are left out.
     `without`: candles (instrument, start) to leave out.
     """
+    candles: list[Candle] = []
+    of_range, of_lake = list[int](), list[int]()
+    numbers = range(len(ranges.names))
+    if numbers:
+        plan = plan_candles(connection, min(ranges.from_us), max(ranges.to_us))
+        of_lake = [n for n in numbers if plan.touches(ranges.from_us[n], ranges.to_us[n])]
+    hot = sorted({*numbers}.difference(of_lake))
     parameters = {
-        "timeframe": timeframe,
-        "names": list(names),
-        "from": list(from_us),
-        "to": list(to_us),
+        **ranges.of(hot).parameters,
         "without_names": [name for name, _ in without],
         "without_starts": [start_us for _, start_us in without],
     }
-    candles, numbers = [], []
-    for n, *values in connection.execute(_FOLDED, parameters).fetchall():
-        candles.append(_folded(names[n - 1], timeframe, from_us[n - 1], values))
-        numbers.append(n - 1)
-    ignored = set(without)
-    is_hot = not names or not _any_in_lake(connection, min(from_us), max(to_us))
-    for n, (name, low, high) in enumerate(zip(names, from_us, to_us, strict=True)):
-        for candle in [] if is_hot else in_lake(connection, name, timeframe, low, high, cold):
-            if candle.trade_count and (name, candle.start_us) not in ignored:
-                candles.append(candle)
-                numbers.append(n)
-    numbered = _numbered(timeframe, candles, numbers)
-    starts = np.array(from_us, dtype=np.int64)
-    return merged(KeyedRecords(numbered.instrument, starts[numbered.instrument], numbered.records))
+    for n, *values in connection.execute(_FOLDED, parameters).fetchall() if hot else ():
+        of_range.append(hot[n])
+        candles.append(Candle(ranges.names[hot[n]], ranges.timeframe, 0, *values))
+    ignored, few = {*without}, ranges.of(of_lake)
+    found = read_candles(connection, few, cold).traded
+    of_few = found.candles(few.timeframe, few.names)
+    for n, candle in zip(found.columns["number"], of_few, strict=True):
+        if (candle.instrument, candle.start_us) not in ignored:
+            of_range.append(of_lake[n])
+            candles.append(candle)
+    columns = CandleColumns.of(ranges.timeframe, candles)
+    number = np.array(of_range, dtype=np.int64)
+    starts = np.array(ranges.from_us, dtype=np.int64)
+    return merged(KeyedRecords(number, starts[number], columns.records))
 
 
-def _any_in_lake(connection: Connection, from_us: int, to_us: int) -> bool:
-    return not plan_candles(connection, from_us, to_us).is_hot
+def _of_ranges(live: Columns, ranges: Ranges) -> Columns:
+    """Return live candles with the number of their instrument's range."""
+    number_of = {name: n for n, name in enumerate(ranges.names)}
+    return {**live, "number": [number_of[name] for name in live["instrument"]]}
 
 
-def in_lake(
-    connection: Connection, name: str, timeframe: str, from_us: int, to_us: int, cold: Cold
-) -> list[Candle]:
-    """Return the candles with starts in [from_us, to_us) that left Postgres for the lake."""
-    plan = plan_candles(connection, from_us, to_us)
-    return cold.candles(plan, name, timeframe, from_us, to_us)
+def _first(parts: Sequence[Columns], ranges: Ranges, names: Sequence[str]) -> ListedCandles:
+    """Return the first candles of all parts, of each start the one with the highest revision."""
+    found = [part for part in parts if len(part["start_us"])]
+    candles = ListedCandles.of(found or [dict.fromkeys(names, ())], names)
+    revisions = candles.columns["revision"]
+    by_key: dict[tuple[int, int], int] = {}
+    keys = zip(candles.columns["number"], candles.columns["start_us"], strict=True)
+    for row, key in enumerate(keys):
+        known = by_key.setdefault(key, row)
+        if revisions[row] > revisions[known]:
+            by_key[key] = row
+    of_ranges = groupby(sorted(by_key, reverse=ranges.newest), itemgetter(0))
+    rows = [by_key[key] for _, group in of_ranges for key in islice(group, ranges.count)]
+    return candles if rows == [*range(len(candles))] else candles.take(rows)
 
 
-def _folded(name: str, timeframe: str, start_us: int, values: Sequence[Any]) -> Candle:
-    open_, high, low, close, volume, notional, count, buy, sell, first, last, complete, origin = (
-        values
-    )
-    return Candle(
-        *(name, timeframe, start_us, open_, high, low, close, volume, notional, count, buy, sell),
-        *(first, last, False, False, complete, 0, origin),
-    )
-
-
-def _numbered(timeframe: str, candles: Sequence[Candle], numbers: Sequence[int]) -> KeyedRecords:
-    columns = CandleColumns.of(timeframe, candles)
-    return KeyedRecords(np.array(numbers, dtype=np.int64), columns.start_us, columns.records)
+def _in_lake(plan: Plan, cold: Cold, ranges: Ranges, candles: ListedCandles) -> Iterator[Columns]:
+    """Yield the lake's candles of each range, unless `candles` has its first ones already."""
+    numbers = candles.columns["number"]
+    counts, edges = Counter(numbers), dict(zip(numbers, candles.columns["start_us"], strict=True))
+    spans: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+    for n, (name, low, high) in enumerate(
+        zip(ranges.names, ranges.from_us, ranges.to_us, strict=True)
+    ):
+        if counts[n] == ranges.count:  # no lake candle beyond these can be among the first
+            low, high = (edges[n], high) if ranges.newest else (low, edges[n] + 1)
+        if plan.touches(low, high):
+            spans[name].append((n, low, high))
+    for name, of_name in spans.items():  # one read each
+        _, lows, highs = zip(*of_name, strict=True)
+        found = cold.candle_lists(
+            *(plan, name, ranges.timeframe, min(lows), max(highs)),
+            count=ranges.count if len(of_name) == 1 else None,
+            newest=ranges.newest,
+        )
+        starts = np.array(found["start_us"], dtype=np.int64)
+        for n, low, high in of_name:
+            rows = np.flatnonzero((low <= starts) & (starts < high)).tolist()
+            yield ListedCandles({**found, "number": [n] * len(starts)}).take(rows).columns

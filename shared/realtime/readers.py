@@ -5,9 +5,10 @@ A longer candle is the fold of its closed base candles, joined with the open one
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import numpy as np
@@ -20,12 +21,16 @@ from shared.market.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
 from shared.realtime.instrument_records import INSTRUMENT, NEVER_US
 from shared.realtime.keys import Block, Keys
 from shared.stores.redis import translated
-from shared.wire.candle_columns import CandleColumns
+from shared.wire.candle_columns import CandleColumns, joined
 
 if TYPE_CHECKING:
     import redis
 
 _ALWAYS: Final = (-(2**63), 2**63 - 1)
+_STARTS: Final = 500
+"""Fewest intervals read at once: there are few, unless history is imported."""
+_NOTHING: Final = (np.zeros(0, dtype=np.int64), Records.empty(0))
+_Key = tuple[int, Block]
 
 
 class Latest(NamedTuple):
@@ -87,21 +92,42 @@ class LiveState:
             return None
         return int(_decoded([blob])["watermark_us"][0])
 
-    def candles(self, name: str, timeframe: Timeframe, from_us: int, to_us: int) -> CandleColumns:
-        """Return the live candles of an instrument that start in [from_us, to_us), ascending."""
-        return self.candles_of([name], timeframe, from_us, to_us)
-
     def candles_of(
-        self, names: Sequence[str], timeframe: Timeframe, from_us: int, to_us: int
+        self,
+        names: Sequence[str],
+        timeframe: Timeframe,
+        from_us: int,
+        to_us: int,
+        count: int | None = None,
+        *,
+        newest: bool = False,
     ) -> CandleColumns:
-        """Return the live candles of instruments that start in [from_us, to_us), by name, time."""
-        by_shard = self._by_shard(names)
-        return self._joined(timeframe, *self._read(by_shard, timeframe, from_us, to_us))
+        """Return the live candles of instruments that start in [from_us, to_us).
+
+        Those of each instrument ascend. With a `count`, which bounds what is read of imported
+        history, at least its first ones, or its last ones if `newest`.
+        """
+        keys = self._keys(self._by_shard(names), timeframe, from_us, to_us)
+        by_start: dict[int, list[_Key]] = defaultdict(list)
+        for key in keys:
+            by_start[timeframe.start_us(key[1].start_us)].append(key)
+        starts = sorted(by_start, reverse=newest)
+        size = len(starts) if count is None else max(count, _STARTS)
+        parts, found = [CandleColumns(timeframe.name, [], *_NOTHING)], Counter[str]()
+        while starts and names:
+            some, starts = starts[:size], starts[size:]
+            read = self._read(self._by_shard(names), chain(*(by_start[each] for each in some)))
+            parts.append(self._joined(timeframe, *read))
+            found.update(parts[-1].names)
+            names = [name for name in names if count is None or found[name] < count]
+        (whole,) = joined(parts[::-1] if newest else parts)
+        return whole
 
     def all_candles(self, timeframe: Timeframe, from_us: int = _ALWAYS[0]) -> CandleColumns:
         """Return the live candles of every instrument that start at `from_us` or later."""
         shards = dict.fromkeys(range(self.shards))
-        return self._joined(timeframe, *self._read(shards, timeframe, from_us, _ALWAYS[1]))
+        keys = self._keys(shards, timeframe, from_us, _ALWAYS[1])
+        return self._joined(timeframe, *self._read(shards, keys))
 
     def _instruments(self, names: Sequence[str] | None) -> dict[str, bytes]:
         names_of: Mapping[int, Sequence[str] | None] = (
@@ -118,21 +144,17 @@ class LiveState:
             grouped[shard_of(name, self.shards)].append(name)
         return grouped
 
-    def _read(
-        self,
-        names_of: Mapping[int, Sequence[str] | None],
-        timeframe: Timeframe,
-        from_us: int,
-        to_us: int,
-    ) -> tuple[list[_Read], dict[str, bytes]]:
-        """Read a timeframe's blocks, open base blocks, and the instruments, in two round trips."""
+    def _keys(
+        self, shards: Iterable[int], timeframe: Timeframe, from_us: int, to_us: int
+    ) -> list[_Key]:
+        """Return the blocks of a timeframe that start in [from_us, to_us), and open base blocks."""
         base = self.ladder[0].name
         with translated(), self.client.pipeline(transaction=False) as pipe:
-            for shard in names_of:
+            for shard in shards:
                 pipe.hgetall(Keys(shard).blocks)
             stored = cast(list[dict[bytes, bytes]], pipe.execute())
-        keys: dict[tuple[int, Block], None] = {}
-        for shard, blocks in zip(names_of, stored, strict=True):
+        keys: dict[_Key, None] = {}
+        for shard, blocks in zip(shards, stored, strict=True):
             for text, count in blocks.items():
                 block = Block.of(text)
                 start_us = timeframe.start_us(block.start_us)
@@ -143,6 +165,13 @@ class LiveState:
                 elif block.timeframe == base and int(count):
                     # If it closes meanwhile, its candles are in the fold.
                     keys[shard, block] = keys[shard, Block(timeframe.name, start_us)] = None
+        return list(keys)
+
+    def _read(
+        self, names_of: Mapping[int, Sequence[str] | None], keys: Iterable[_Key]
+    ) -> tuple[list[_Read], dict[str, bytes]]:
+        """Read blocks and their instruments, in one round trip."""
+        keys = [key for key in keys if key[0] in names_of]
         # Atomic: a base candle is either open in its block or in the fold.
         with translated(), self.client.pipeline(transaction=True) as pipe:
             for shard, block in keys:
@@ -171,7 +200,7 @@ class LiveState:
             starts.append(np.full(len(members), timeframe.start_us(each.block.start_us)))
             parts.append(records)
         if not names:
-            return CandleColumns(timeframe.name, [], np.zeros(0, dtype=np.int64), Records.empty(0))
+            return CandleColumns(timeframe.name, [], *_NOTHING)
         start_us, records = np.concatenate(starts), concatenated(parts)
         numbers = {name: n for n, name in enumerate(sorted(set(names)))}
         number = np.array([numbers[name] for name in names])

@@ -16,7 +16,7 @@ from shared.candles.folds import KeyedRecords, flagged, merged, rolled_up
 from shared.errors import TransientError
 from shared.market.blocks import CLOSED, INCOMPLETE, Records
 from shared.market.timeframes import Timeframe
-from shared.reading.stored_candles import folded, stored_candles
+from shared.reading.stored_candles import Ranges, folded, stored_candles
 from shared.realtime.keys import Block
 from shared.stores.first_ticks import NEVER_US, beginnings
 from shared.wire.candle import Candle, CandleKey
@@ -119,11 +119,10 @@ class Refold:
         for name, keys in self._requested.items():
             timeframe = self._rules.timeframe(name)
             names, starts = map(list, zip(*sorted(keys), strict=True))
-            part = folded(
-                *(self._connection, self._rules.base.name, names, starts),
-                [timeframe.next_us(start_us) for start_us in starts],
-                *(without, self._cold),
-            ).numbered(np.array([self._numbers[each] for each in names], dtype=np.int64))
+            ends = [timeframe.next_us(start_us) for start_us in starts]
+            ranges = Ranges(self._rules.base.name, names, starts, ends)
+            numbers = np.array([self._numbers[each] for each in names], dtype=np.int64)
+            part = folded(self._connection, ranges, without, self._cold).numbered(numbers)
             self._parts[name] = KeyedRecords.of([part, self._rolled_up(base, timeframe)])
             stored = stored_candles(self._connection, name, names, starts, self._cold)
             self._stored[name] = list(stored.candles())

@@ -32,7 +32,7 @@ from shared.market.blocks import CLOSED
 from shared.market.shards import shard_of
 from shared.market.timeframes import Timeframe
 from shared.reading.recompute import recomputed
-from shared.reading.stored_candles import folded, stored_candles
+from shared.reading.stored_candles import Ranges, folded, stored_candles
 from shared.realtime.keys import Block
 from shared.stores.applied import Stored, aggregated_between, not_aggregated
 from shared.stores.postgres import Postgres
@@ -241,10 +241,8 @@ class _Making:
         until_us, below = shorter.ends_us(newest_us), KeyedRecords.of([])
         for timeframe in self._rules.ladder[1:]:
             from_us = timeframe.starts_us(newest_us)
-            part = folded(
-                *(self._connection, shorter.name, names, from_us.tolist(), until_us.tolist()),
-                cold=self._cold,
-            )
+            ranges = Ranges(shorter.name, names, from_us.tolist(), until_us.tolist())
+            part = folded(self._connection, ranges, cold=self._cold)
             starts = timeframe.starts_us(below.start_us)
             below = KeyedRecords(below.instrument, starts, below.records)
             below = merged(KeyedRecords.of([below, part.numbered(numbers)]))

@@ -21,7 +21,7 @@ from shared.candles.folds import KeyedRecords, flagged, merged, rolled_up
 from shared.market.blocks import CLOSED
 from shared.market.shards import shard_of
 from shared.reading.recompute import priced, recomputed
-from shared.reading.stored_candles import folded, stored_candles
+from shared.reading.stored_candles import Ranges, folded, stored_candles
 from shared.realtime.keys import Block
 from shared.runtime import metrics
 from shared.stores.applied import not_aggregated
@@ -125,9 +125,8 @@ class _Audit:
             candles = priced(KeyedRecords.of(parts))
         else:
             without = [(self._name, each) for each in self._live.start_us.tolist()]
-            stored = folded(
-                *(self._connection, base.name, names, [start_us], [end_us], without, self._cold)
-            )
+            ranges = Ranges(base.name, names, [start_us], [end_us])
+            stored = folded(self._connection, ranges, without, self._cold)
             closed = self._live.at(self._live.records.has(CLOSED))
             live = rolled_up(closed, self._timeframe)
             live = live.at(live.start_us == start_us)

@@ -13,7 +13,6 @@ import orjson
 from functions.history_query.api.formats import Row, RowsOnRead
 from functions.history_query.api.parameters import MAX_LIMIT, Page, now_us
 from functions.history_query.queries.closed_and_live import (
-    ListedCandles,
     StoredCandles,
     StoredRange,
     open_gaps,
@@ -24,6 +23,7 @@ from shared.candles.partials import partials
 from shared.candles.roll_up import folded
 from shared.market.blocks import PRICED
 from shared.market.timeframes import Timeframe
+from shared.reading.stored_candles import ListedCandles
 from shared.stores.first_ticks import NEVER_US, beginnings, first_ticks
 from shared.wire.candle import Candle
 from shared.wire.candle_json import candle_json
@@ -183,7 +183,7 @@ class CandlePages:
         parts_each = page.timeframe.length_us // part.length_us
         size = min((page.limit + 1) * parts_each, _AT_ONCE)
         for batch in self.stored.batches(stored_range, size):
-            yield batch.candles(symbol, part.name)
+            yield batch.candles(part.name, [symbol])
 
     def _pieces(self, symbol: str, page: Page) -> Iterator[Iterator[Candle]]:
         """Yield whole candles from slices of ticks; one cut by an edge waits for the next slice.
@@ -226,5 +226,5 @@ class CandlePages:
         base = self.ladder[0]
         from_us = base.start_us(candle.start_us)
         stored_range = StoredRange(candle.instrument, base, from_us, end_us, newest=True)
-        parts = self.stored.read(stored_range, (end_us - from_us) // base.length_us + 1)
+        parts = self.stored.read(stored_range, (end_us - from_us) // base.length_us + 1).traded
         return bool(len(parts)) and all(parts.columns["closed"])

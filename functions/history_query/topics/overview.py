@@ -210,7 +210,7 @@ class Overview:
         recent = self._live(requested, base, now_us - _RECENT_US)
         quiet = sorted({*names}.difference(recent.names))
         newest: dict[str, dict[str, Any]] = {}
-        for part in (recent, self.live.candles_of(quiet, base, *_ALWAYS)):
+        for part in (recent, self.live.candles_of(quiet, base, *_ALWAYS, 1, newest=True)):
             # By name and time, so that the last row of each name counts.
             last = dict(zip(part.names, range(len(part)), strict=True))
             rows = part.at(np.array(list(last.values()), dtype=np.intp))

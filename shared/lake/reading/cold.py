@@ -14,7 +14,6 @@ from shared.lake.reading.plan import Plan
 from shared.market.utc_days import DAY_US
 from shared.runtime.memory import let_arrow_use_malloc
 from shared.stores.s3 import S3Access
-from shared.wire.candle import Candle
 from shared.wire.ticks import Ticks
 
 if TYPE_CHECKING:
@@ -107,25 +106,6 @@ class Cold:
             for _, _, rows in self.rows(plan, instrument, low_us, high_us):
                 yield from batches_of(rows, instrument)
 
-    def candles(
-        self,
-        plan: Plan,
-        instrument: str,
-        timeframe: str,
-        low_us: int,
-        high_us: int,
-        *,
-        count: int | None = None,
-        newest: bool = False,
-    ) -> list[Candle]:
-        """Return the first `count` candles in [low_us, high_us), ascending or descending."""
-        if plan.is_hot:
-            return []
-        from shared.lake.tables.candle_table import to_candles
-
-        bounds = (instrument, timeframe, low_us, high_us)
-        return to_candles(self.candle_lists(plan, *bounds, count=count, newest=newest))
-
     def candle_lists(
         self,
         plan: Plan,
@@ -137,7 +117,10 @@ class Cold:
         count: int | None = None,
         newest: bool = False,
     ) -> dict[str, list[Any]]:
-        """Return what `candles` does as lists by the names of `Candle`, numbers as their text."""
+        """Return the first `count` candles in [low_us, high_us), ascending or descending.
+
+        Lists by the names of `Candle`, exact numbers as their text.
+        """
         from shared.lake.tables.candle_table import between, first, to_lists
 
         series = {"timeframe": timeframe, "symbol": instrument}

@@ -4,15 +4,13 @@ Ticks: the lake has those of commits up to its position, and Postgres has those 
 Postgres has the earlier ones too, but for cold days. So a range is read from Postgres alone, unless
 it has a cold day or too much to decode; else from the lake up to its position, and from Postgres
 after.
-Candles of a cold day may be in either; the higher revision counts.
+Candles are read from both between the first and the last cold day; the higher revision counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Any, Final, LiteralString
+from typing import Any, Final
 
 from psycopg import Connection, sql
 
@@ -26,7 +24,7 @@ SEGMENT: Final = 500
 """Cost of opening a segment, in ticks."""
 
 _TICKS: Final = """
-SELECT ARRAY(SELECT day FROM cold_days WHERE day BETWEEN %(first_day)s AND %(last_day)s),
+SELECT EXISTS (SELECT FROM cold_days WHERE day BETWEEN %(first_day)s AND %(last_day)s),
        (SELECT commit_id FROM lake_position),
        (SELECT metadata_location FROM iceberg_tables WHERE table_name = 'ticks')
 """
@@ -43,23 +41,22 @@ _ARE_MUCH: Final = sql.SQL("SELECT {}, {}").format(
 )
 """The part that the lake has, and the part that only Postgres has."""
 _CANDLES: Final = """
-SELECT ARRAY(SELECT day FROM cold_candle_days
-             WHERE day BETWEEN %(first_day)s AND %(last_day)s ORDER BY day),
-       0::bigint,
+SELECT min(day), max(day),
        (SELECT metadata_location FROM iceberg_tables WHERE table_name = 'candles')
+FROM cold_candle_days WHERE day BETWEEN %(first_day)s AND %(last_day)s
 """
 _OLD_LAYOUT: Final = "SELECT to_regclass('lake_files') IS NOT NULL"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Ranges of time (us) that are read from the lake's table, as its metadata file says it is.
+    """Range of time (us) that is read from the lake's table, as its metadata file says it is.
 
     `position`: of ticks Postgres has those of commits after it. `is_small`: what is read from it
     is known to be less than twice MOST_TICKS.
     """
 
-    cold: tuple[tuple[int, int], ...] = ()
+    cold: tuple[int, int] = (0, 0)
     position: int = 0
     metadata: str = ""
     is_small: bool = False
@@ -67,7 +64,11 @@ class Plan:
     @property
     def is_hot(self) -> bool:
         """Whether only Postgres is read."""
-        return not self.cold
+        return self.cold == (0, 0)
+
+    def touches(self, from_us: int, to_us: int) -> bool:
+        """Tell whether some of [from_us, to_us) is read from the lake."""
+        return max(self.cold[0], from_us) < min(self.cold[1], to_us)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -94,43 +95,35 @@ def plan_ticks(connection: Connection, from_us: int, to_us: int, *, instrument: 
     With an instrument the lake is read too where Postgres had to decode MOST_TICKS of its segments.
     """
     hold_partitions(connection)
-    days, position, metadata = _lake_state(connection, _TICKS, from_us, to_us)
-    is_much = False
-    if not days and instrument and metadata:
+    row = connection.execute(_TICKS, bounds(from_us, to_us)).fetchone()
+    assert row is not None
+    is_cold, position, metadata = row
+    if is_cold:
+        _refuse_old_layout(connection)
+    elif not instrument or not metadata:
+        return ALL_IN_POSTGRES
+    else:
         weights = {"position": position, "most": MOST_TICKS, "segment": SEGMENT}
         parameters = bounds(from_us, to_us) | named(instrument) | weights
         row = connection.execute(_ARE_MUCH, parameters).fetchone()
         is_much, rest_is_much = row or (False, True)
         if not is_much:
             return Plan(is_small=not rest_is_much)
-    return Plan(((from_us, to_us),), position, metadata) if days or is_much else ALL_IN_POSTGRES
+    return Plan((from_us, to_us), position, metadata or "")
 
 
 def plan_candles(connection: Connection, from_us: int, to_us: int) -> Plan:
     """Plan the candles that start in [from_us, to_us)."""
-    days, position, metadata = _lake_state(connection, _CANDLES, from_us, to_us)
-    return Plan(tuple(_ranges(days, from_us, to_us)), position, metadata)
-
-
-def _lake_state(
-    connection: Connection, statement: LiteralString, from_us: int, to_us: int
-) -> tuple[list[date], int, str]:
-    """Return the cold days, the lake's position and where the table's metadata is."""
-    row = connection.execute(statement, bounds(from_us, to_us)).fetchone()
+    row = connection.execute(_CANDLES, bounds(from_us, to_us)).fetchone()
     assert row is not None
-    days, position, metadata = row
-    if days and connection.execute(_OLD_LAYOUT).fetchone() == (True,):
+    first_day, last_day, metadata = row
+    if first_day is None:
+        return ALL_IN_POSTGRES
+    _refuse_old_layout(connection)
+    cold = max(begin_us(first_day), from_us), min(begin_us(last_day) + DAY_US, to_us)
+    return Plan(cold, metadata=metadata or "")
+
+
+def _refuse_old_layout(connection: Connection) -> None:
+    if connection.execute(_OLD_LAYOUT).fetchone() == (True,):
         raise TransientError("a lake of the old layout is to be taken over: kandle lake take-over")
-    return days, position, metadata or ""
-
-
-def _ranges(days: Sequence[date], from_us: int, to_us: int) -> list[tuple[int, int]]:
-    """Return the days as ranges; consecutive days are one range."""
-    ranges: list[tuple[int, int]] = []
-    for day in days:
-        low = begin_us(day)
-        if ranges and ranges[-1][1] == low:
-            ranges[-1] = ranges[-1][0], low + DAY_US
-        else:
-            ranges.append((low, low + DAY_US))
-    return [(max(low, from_us), min(high, to_us)) for low, high in ranges]

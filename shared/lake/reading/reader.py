@@ -125,33 +125,32 @@ class LakeReader:
     def groups(
         self, plan: Plan, series: dict[str, str], low_us: int, high_us: int, *, newest: bool = False
     ) -> Iterator[Group]:
-        """Yield the row groups of a series in the plan's ranges and [low_us, high_us).
+        """Yield the row groups of a series in the plan's range and [low_us, high_us).
 
         By their first time, or, if `newest`, by their last one, descending. Footers are read when
         it comes to their day, and those of some days after it with them.
         """
-        for low, high in (plan.cold[::-1] if newest else plan.cold) if plan.metadata else ():
-            low, high = max(low, low_us), min(high, high_us)
-            if low >= high:
-                continue
+        low, high = max(plan.cold[0], low_us), min(plan.cold[1], high_us)
+        if not plan.metadata or low >= high:
+            return
+        with translated():
+            files = self._files(plan.metadata, series, low, high)
+        days = sorted(files, reverse=newest)
+        ahead = [file for day in days for file in files[day]]
+        for day in days:
+            day_groups: list[Group] = []
             with translated():
-                files = self._files(plan.metadata, series, low, high)
-            days = sorted(files, reverse=newest)
-            ahead = [file for day in days for file in files[day]]
-            for day in days:
-                day_groups: list[Group] = []
-                with translated():
-                    for file in files[day]:
-                        if file.path not in self._footers:
-                            some = _read_ahead(ahead[ahead.index(file) :])
-                            for _ in self._pool.map(self._footer, some):
-                                pass
-                        day_groups += _groups_of(self._footer(file), series, low, high)
-                if newest:
-                    day_groups.sort(key=lambda group: group.last_us, reverse=True)
-                else:
-                    day_groups.sort(key=lambda group: group.first_us)
-                yield from day_groups
+                for file in files[day]:
+                    if file.path not in self._footers:
+                        some = _read_ahead(ahead[ahead.index(file) :])
+                        for _ in self._pool.map(self._footer, some):
+                            pass
+                    day_groups += _groups_of(self._footer(file), series, low, high)
+            if newest:
+                day_groups.sort(key=lambda group: group.last_us, reverse=True)
+            else:
+                day_groups.sort(key=lambda group: group.first_us)
+            yield from day_groups
 
     def read(
         self, groups: Iterable[Group], series: dict[str, str], convert: Callable[[pa.Table], Held]

@@ -92,12 +92,6 @@ def to_lists(table: pa.Table) -> dict[str, list[Any]]:
     return columns
 
 
-def to_candles(columns: dict[str, list[Any]]) -> list[Candle]:
-    """Return the candles of `to_lists`."""
-    columns |= {name: list(map(Decimal, columns[name])) for name in DECIMALS}
-    return [Candle(*values) for values in zip(*columns.values(), strict=True)]
-
-
 def _texts(decimals: pa.Array) -> list[str]:
     """Return decimals as `to_text` writes them; Arrow writes the smallest with an exponent."""
     texts = decimals.cast(pa.string())

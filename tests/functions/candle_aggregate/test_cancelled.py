@@ -48,7 +48,7 @@ def test_a_minute_of_volume_only_trades_is_no_candle_until_a_trade_makes_a_price
     world.ship([trade(70, 9_000, 999, flags=VOLUME_ONLY)])
     five = parse_ladder("5m")[0]
     state = LiveState.of(world.client, world.rules.shards)
-    (open_one,) = state.candles("A", five, BEGIN_US, BEGIN_US + 5 * MINUTE).candles()
+    (open_one,) = state.candles_of(["A"], five, BEGIN_US, BEGIN_US + 5 * MINUTE).candles()
     assert (open_one.trade_count, int(open_one.volume * 1_000)) == (3, 6)
     world.ship([trade(130, 9_001, 100)])
     world.ship(trades(10, 6))

@@ -249,7 +249,7 @@ def test_a_late_trade_joins_the_closed_longer_candle(valkey: redis.Redis, replic
     (five,) = shown(applied, "5m")
     (stored,) = (
         LiveState(valkey, RULES.shards, RULES.ladder)
-        .candles("A", RULES.ladder[1], BEGIN_US, BEGIN_US + 5 * MINUTE)
+        .candles_of(["A"], RULES.ladder[1], BEGIN_US, BEGIN_US + 5 * MINUTE)
         .candles()
     )
     assert (five.closed, five.trade_count, five.revision) == (True, 3, stored.revision)

@@ -9,12 +9,9 @@ import pytest
 
 from functions.history_query.queries import candles as pages
 from functions.history_query.queries import tick_slices
-from functions.history_query.queries.closed_and_live import (
-    ListedCandles,
-    StoredCandles,
-    StoredRange,
-)
+from functions.history_query.queries.closed_and_live import StoredCandles, StoredRange
 from shared.market.timeframes import Timeframe
+from shared.reading.stored_candles import ListedCandles
 from tests.functions.history_query.conftest import WAYS, House
 from tests.functions.history_query.market import (
     MINUTE_US,
@@ -41,13 +38,13 @@ FROM generate_series(1, %s) AS n
 def counted_reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Count the candles that each read of the stores asks for from now on."""
     counts: list[int] = []
-    first = StoredCandles._read
+    first = StoredCandles.read
 
     def counted(stored: StoredCandles, of: StoredRange, count: int) -> ListedCandles:
         counts.append(count)
         return first(stored, of, count)
 
-    monkeypatch.setattr(StoredCandles, "_read", counted)
+    monkeypatch.setattr(StoredCandles, "read", counted)
     return counts
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import time
 from datetime import date
+from decimal import Decimal
+from typing import Any
 
 from functions.persist.tick_writer import TickWriter
 from shared.candles.trades import NO_ROWS, Rows, concatenated, trades_of
@@ -24,10 +26,17 @@ from shared.market.utc_days import day_of
 from shared.reading.ranges import ticks_in_postgres
 from shared.stores.postgres import Postgres
 from shared.stores.s3 import ObjectStore, S3Access
+from shared.wire.candle import DECIMALS, Candle
 from tests.functions.history_query.market import Tick, batches
 
 TERMS = Terms(tick_hours=24, candle_days=30)
 FOR_EVER_US = 2**62
+
+
+def to_candles(columns: dict[str, list[Any]]) -> list[Candle]:
+    """Return the candles of `to_lists`."""
+    columns |= {name: list(map(Decimal, columns[name])) for name in DECIMALS}
+    return [Candle(*values) for values in zip(*columns.values(), strict=True)]
 
 
 class House:

@@ -12,10 +12,10 @@ from pyiceberg.schema import Schema
 from shared.lake.catalog import Catalog, commit
 from shared.lake.record import lake_of
 from shared.lake.tables import files
-from shared.lake.tables.candle_table import to_candles, to_lists, to_table
+from shared.lake.tables.candle_table import to_lists, to_table
 from shared.lake.tables.definitions import CANDLES, Definition
 from shared.wire.candle import TRADES, VENUE, Candle
-from tests.shared.lake.house import House
+from tests.shared.lake.house import House, to_candles
 
 DAY = date(2026, 1, 2)
 START_US = 1_767_312_000_000_000

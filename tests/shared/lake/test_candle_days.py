@@ -17,6 +17,7 @@ from shared.lake.maintenance.schedule import old_candle_days
 from shared.lake.tables.definitions import CANDLES
 from shared.market.timeframes import Timeframe
 from shared.market.utc_days import day_of
+from shared.reading.stored_candles import Ranges, folded, stored_candles
 from shared.realtime.readers import LiveState
 from shared.wire.candle import Candle
 from shared.wire.candle_columns import columns_of
@@ -182,3 +183,29 @@ def test_a_candle_that_the_lake_has_otherwise_stays_in_postgres(lake: House) -> 
     )
     assert lake.drop_candles() == len(candles) - 2
     assert lake.sql("SELECT start_us FROM candles WHERE timeframe = '1m'") == [(START_US,)]
+
+
+def test_a_fold_has_each_candle_of_a_cold_day_once(lake: House) -> None:
+    """A fold over a cold day takes each candle once, wherever its highest revision is.
+
+    A candle that was corrected is in both stores until the day is copied again.
+    """
+    candles = minutes(lake.symbol)
+    write(lake, [*candles, candle(lake.symbol, "1d", START_US + 2 * DAY_US)])
+    lake.copy_candles()
+    lake.drop_candles()
+    better = replace(candles[5], revision=9, trade_count=7)
+    worse = replace(candles[6], revision=0, trade_count=9)
+    withdrawn = replace(candles[7], revision=9, trade_count=0)
+    write(lake, [better, worse, withdrawn])
+    ranges = Ranges("1m", [lake.symbol], [START_US], [START_US + DAY_US])
+    of_day = [each for each in candles if each.start_us < START_US + DAY_US]
+    with lake.postgres.connection() as connection:
+        once = folded(connection, ranges, cold=lake.cold)
+        without = folded(connection, ranges, [(lake.symbol, START_US)], lake.cold)
+        starts = [each.start_us for each in candles[5:8]]
+        places = "1m", [lake.symbol] * 3, starts, lake.cold
+        found = sorted(stored_candles(connection, *places).candles(), key=lambda x: x.start_us)
+    assert once.records.data["count"].tolist() == [2 * (len(of_day) - 2) + 7]
+    assert without.records.data["count"].tolist() == [2 * (len(of_day) - 3) + 7]
+    assert [each.trade_count for each in found] == [7, 2, 0]

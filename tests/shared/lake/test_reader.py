@@ -43,7 +43,7 @@ def file(lake: House) -> tuple[Plan, bytes]:
         (file,) = write(table, day, iter([rows]), TICKS, row_group=GROUP)
         commit(table, [file])
         body = table.io.new_input(file.file_path).open().read()
-        return Plan((EVER,), 0, table.metadata_location), body
+        return Plan(EVER, 0, table.metadata_location), body
 
 
 def times(ticks: list[Tick]) -> list[int]:
@@ -120,7 +120,7 @@ def test_footers_of_several_days_are_read_at_once(
     monkeypatch.setattr(module, "_FORMAT", Waiting())
     with lake.postgres.connection() as connection:
         table = Catalog(connection, lake.access).table(TICKS, lake_of(connection))
-    plan = Plan((EVER,), 0, table.metadata_location)
+    plan = Plan(EVER, 0, table.metadata_location)
     groups = list(LakeReader(lake.access).groups(plan, {"symbol": lake.symbol}, *EVER))
     assert sum(group.rows for group in groups) == len(ticks)
 

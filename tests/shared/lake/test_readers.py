@@ -16,11 +16,11 @@ from functions.persist.writer import Writer
 from local.audit import Batch, truth
 from local.cli.commands.env import _duckdb, _polars, _spark
 from shared.lake.maintenance.candle_days import copy_candles
-from shared.lake.tables.candle_table import to_candles, to_lists
+from shared.lake.tables.candle_table import to_lists
 from shared.market.timeframes import parse_ladder
 from shared.wire.candle_columns import columns_of
 from tests.functions.history_query.market import Tick, candles, generated
-from tests.shared.lake.house import House
+from tests.shared.lake.house import House, to_candles
 
 DOCS = Path(__file__).parents[3] / "docs" / "lake.md"
 NUMERIC = "600519"

@@ -27,6 +27,7 @@ from shared.market.instruments import Market
 from shared.wire.candle import Candle
 from shared.wire.instrument_table import Entries, Entry
 from shared.wire.ticks import INTEGER_ID, NO_ID, TEXT_ID, Ticks
+from tests.shared.lake.house import to_candles
 
 INT64 = st.integers(0, 2**63 - 1)
 MANTISSAS = st.integers(-(2**63) + 1, 2**63 - 1) | st.integers(-(10**40), 10**40)
@@ -207,7 +208,7 @@ def test_candles_come_back(values: list[tuple[Decimal, Decimal, int]]) -> None:
         for n, (price, volume, revision) in enumerate(values)
     ]
     table = through_parquet(candle_table.to_table(candles))
-    assert candle_table.to_candles(candle_table.to_lists(table)) == candles
+    assert to_candles(candle_table.to_lists(table)) == candles
 
 
 def test_files_of_a_run_are_told_by_their_names() -> None:

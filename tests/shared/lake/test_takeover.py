@@ -18,7 +18,7 @@ from shared.lake.takeover import take_over
 from shared.market.utc_days import begin_us, day_of
 from shared.wire.candle import Candle
 from tests.functions.history_query.market import Tick, batches, generated
-from tests.shared.lake.house import House
+from tests.shared.lake.house import House, to_candles
 from tests.shared.lake.test_candle_days import candle
 from tests.shared.lake.test_lake import keys, stored
 
@@ -87,8 +87,7 @@ def an_old_lake(lake: House) -> tuple[list[Tick], list[Candle]]:
 def cold_candles(lake: House) -> list[Candle]:
     with lake.postgres.connection() as connection:
         plan = plan_candles(connection, 0, 10**16)
-    found: list[Candle] = lake.cold.candles(plan, lake.symbol, "1m", 0, 10**16)
-    return found
+    return to_candles(lake.cold.candle_lists(plan, lake.symbol, "1m", 0, 10**16))
 
 
 def test_cold_days_are_read_from_the_tables_afterwards(lake: House) -> None:

@@ -79,7 +79,10 @@ WHOLE: Final = {
 }
 """Other statements that read a table whole, and why they do."""
 FILLED: Final = {
-    "functions/history_query/queries/closed_and_live.py": (("ASC",), ("DESC",)),
+    "shared/reading/stored_candles.py": (
+        ("*", "ORDER BY start_us ASC LIMIT %(count)s"),
+        ("*", "ORDER BY start_us DESC LIMIT %(count)s"),
+    ),
     "functions/history_query/queries/tick_slices.py": (
         (segment_ranges.OF_RANGE, "first_time_us"),
         (segment_ranges.OF_RANGE, "first_time_us DESC"),
