@@ -233,10 +233,10 @@ def cut(body: bytes, content_type: str) -> tuple[int, Cut]:
         raise RefusedBodyError(
             415, "charset is not read", f"charset {parameters['charset'][:40]}: send UTF-8"
         )
+    content = body.removeprefix(BYTE_ORDER_MARK)
+    check_is_text(content)
     if kind in _CSV or kind in _UNSAID:
-        body = body.removeprefix(BYTE_ORDER_MARK)
-        check_is_text(body)
-        return _csv(body, parameters) if kind in _CSV else text(body)
+        return _csv(content, parameters) if kind in _CSV else text(content)
     if kind in _ONE_FORMAT:
         format_, cut_body = _ONE_FORMAT[kind]
         if (feed := parameters.get("feed")) is not None and format_ == raw.FORMAT_SCANNER:
@@ -246,9 +246,7 @@ def cut(body: bytes, content_type: str) -> tuple[int, Cut]:
                 )
             format_ = FEEDS[feed]
             cut_body = json_lists if format_ == raw.FORMAT_ALPACA else cut_body
-        return format_, cut_body(
-            body if cut_body is messages else body.removeprefix(BYTE_ORDER_MARK)
-        )
+        return format_, cut_body(body if cut_body is messages else content)
     raise RefusedBodyError(
         415,
         "unsupported content type",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import zstandard
@@ -16,14 +17,17 @@ FREE_BYTES: Final = 1024 * 1024
 
 ACCEPTED: Final = "gzip, deflate, zstd"
 
+_UTF16: Final = "UTF-16 text: send UTF-8"
 _MAGIC: Final = {
-    b"\x1f\x8b": "gzip: send it with Content-Encoding: gzip",
+    b"\x1f\x8b": "gzip: send it with Content-Encoding: gzip, packed once",
     b"\x28\xb5\x2f\xfd": "zstd: send it with Content-Encoding: zstd",
+    b"BZh91AY&SY": "bzip2: unpack it, or use kandle replay",
+    b"\xfd7zXZ": "xz: unpack it, or use kandle replay",
     b"PK\x03\x04": "a zip archive: unpack it, or use kandle replay",
-    b"PAR1": "a Parquet file: use kandle replay",
-    b"ARROW1": "an Arrow file: use kandle replay",
-    b"\xff\xfe": "UTF-16 text: send UTF-8",
-    b"\xfe\xff": "UTF-16 text: send UTF-8",
+    b"PAR1\x15": "a Parquet file: use kandle replay",
+    b"ARROW1\0": "an Arrow file: use kandle replay",
+    b"\xff\xfe": _UTF16,
+    b"\xfe\xff": _UTF16,
 }
 
 
@@ -65,10 +69,12 @@ def unpacked(body: bytes, encoding: str) -> bytes:
 
 
 def check_is_text(body: bytes) -> None:
-    """Raise RefusedBodyError for a body that is compressed, or not text."""
+    """Raise RefusedBodyError for a body that is compressed, or UTF-16. TickerUpdates pass."""
     for magic, kind in _MAGIC.items():
         if body.startswith(magic):
             raise RefusedBodyError(415, "body is no text", f"the body is {kind}")
+    if body[1:2] == b"\0":
+        raise RefusedBodyError(415, "body is no text", f"the body is {_UTF16}")
 
 
 def _zlib(wbits: int, body: bytes, limit: int) -> bytes:
@@ -85,10 +91,6 @@ def _zlib(wbits: int, body: bytes, limit: int) -> bytes:
             raise EOFError("it is cut off")
         body = decoder.unused_data
     return b"".join(parts)
-
-
-def _gzip(body: bytes, limit: int) -> bytes:
-    return _zlib(16 + zlib.MAX_WBITS, body, limit)
 
 
 def _deflate(body: bytes, limit: int) -> bytes:
@@ -112,8 +114,8 @@ def _zstd(body: bytes, limit: int) -> bytes:
 
 
 _DECODERS: Final[dict[str, Callable[[bytes, int], bytes]]] = {
-    "gzip": _gzip,
-    "x-gzip": _gzip,
+    "gzip": partial(_zlib, 16 + zlib.MAX_WBITS),
+    "x-gzip": partial(_zlib, 16 + zlib.MAX_WBITS),
     "deflate": _deflate,
     "zstd": _zstd,
 }

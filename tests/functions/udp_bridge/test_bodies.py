@@ -64,7 +64,7 @@ def test_messages_of_alpaca_stay_lists(kind: str) -> None:
 )
 def test_a_byte_order_mark_is_stripped_from_text(kind: str) -> None:
     """A byte order mark is stripped from lines and objects, and not from protobuf."""
-    body = b"A,1,2\n" if kind == "text/csv" else b'{"ticker":"A","price":1}'
+    body = b"PAR1,1,2\n" if kind == "text/csv" else b'{"ticker":"A","price":1}'
     assert cut(b"\xef\xbb\xbf" + body, kind) == cut(body, kind)
     assert cut(b"\xef\xbb\xbf", "application/x-protobuf")[1].payloads == [b"\xef\xbb\xbf"]
 

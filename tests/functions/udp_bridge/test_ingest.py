@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import bz2
 import gzip
 import hashlib
+import lzma
 import time
 import zlib
 
@@ -132,8 +134,8 @@ def test_another_body_under_a_key_is_another_event(subscriber: Subscriber) -> No
         (gzip.compress(bytes(1 << 23)), {"content_encoding": "gzip"}, 413, "200 times its size"),
         (zlib.compress(bytes(1 << 23)), {"content_encoding": "deflate"}, 413, "send several"),
         (compress(bytes(1 << 23)), {"content_encoding": "zstd"}, 413, "send several"),
-        (gzip.compress(LINES), {}, 415, "send it with Content-Encoding: gzip"),
-        ("A,1".encode("utf-16"), {"content_type": "text/csv"}, 415, "UTF-16 text: send UTF-8"),
+        (gzip.compress(gzip.compress(LINES)), {"content_encoding": "gzip"}, 415, "packed once"),
+        (b"PAR1\x15\x04", {"content_type": "text/csv"}, 415, "a Parquet file"),
         (b"A,1", {"content_type": "text/csv; charset=latin-1"}, 415, "send UTF-8"),
     ],
 )
@@ -144,6 +146,39 @@ def test_a_refused_body_is_a_problem_with_a_fix(
     ((answer, taken),) = post(subscriber, body, **headers)
     assert (answer.status_code, taken) == (status, [])
     assert answer.headers["content-type"] == "application/problem+json"
+    assert said in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (gzip.compress(LINES), "send it with Content-Encoding: gzip"),
+        (compress(LINES), "send it with Content-Encoding: zstd"),
+        (bz2.compress(LINES), "bzip2: unpack it"),
+        (lzma.compress(LINES), "xz: unpack it"),
+        ('{"symbol":"A","price":1}'.encode("utf-16"), "UTF-16 text: send UTF-8"),
+        ('{"symbol":"A","price":1}'.encode("utf-16-le"), "UTF-16 text: send UTF-8"),
+    ],
+)
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "",
+        "text/csv",
+        "application/json",
+        "application/x-ndjson",
+        "application/x-ndjson; feed=okx",
+        "application/json; feed=alpaca",
+        "application/fix",
+        "application/x-protobuf",
+    ],
+)
+def test_a_compressed_body_without_its_encoding_is_refused(
+    subscriber: Subscriber, body: bytes, said: str, content_type: str
+) -> None:
+    """A body that is compressed or UTF-16 and does not say so is refused, whatever its type."""
+    ((answer, taken),) = post(subscriber, body, content_type=content_type)
+    assert (answer.status_code, taken) == (415, [])
     assert said in answer.json()["detail"]
 
 
