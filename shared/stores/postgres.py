@@ -68,6 +68,8 @@ class BoundedConnection(Connection):
             result = super().wait(
                 gen, interval, self.answer_within_s if timeout is None else timeout
             )
+        except errors.QueryCanceled:
+            raise  # the server has answered
         except psycopg.OperationalError:
             if self.info.transaction_status is TransactionStatus.ACTIVE:
                 self.close()  # its answer may still come, to nobody

@@ -148,7 +148,10 @@ def read(
 ) -> Iterator[tuple[Segment, Runs, NDArray[np.bool_]]]:
     """Yield each segment with its runs and a mask of the chosen ones; at least one is chosen."""
     statement = sql.SQL(SELECT).format(NAMES, sql.SQL(condition), sql.SQL("commit_id, part"))
-    with connection.cursor(binary=True, row_factory=class_row(Segment)) as cursor:
+    with (
+        connection.transaction(),  # a reader that stops early cancels the statement
+        connection.cursor(binary=True, row_factory=class_row(Segment)) as cursor,
+    ):
         for segment in cursor.stream(statement, parameters, size=FETCH):
             runs = segment.runs()
             keep = choose(segment, runs)

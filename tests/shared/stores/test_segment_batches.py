@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from functions.persist.segments import segments
+from functions.persist.tick_writer import copy_segments
 from shared.candles.trades import Rows, concatenated
+from shared.stores.postgres import Postgres
 from shared.stores.segment_batches import MOST_TICKS, batches, rows_of_instrument
 from shared.stores.segment_columns import Segment
-from shared.stores.segments import of_instrument, rows_of
+from shared.stores.segments import of_instrument, read, rows_of
 from shared.wire.ticks import Ticks
 from tests.functions.history_query.market import columns, generated
 
@@ -84,3 +86,19 @@ def test_batches_are_all_segments_in_order_of_bounded_size() -> None:
     )
     assert len(parts) == 5
     assert list(batches([])) == []
+
+
+def test_a_reader_may_stop_early(postgres: Postgres) -> None:
+    """After a reader that left most of a long answer the transaction goes on."""
+    with postgres.connection() as connection:
+        copy_segments(connection, 1, commits(5)[:1])
+        names = [each.name for each in fields(Segment)]
+        copies = ", ".join("commit_id + n" if each == "commit_id" else each for each in names)
+        connection.execute(
+            f"INSERT INTO tick_segments ({', '.join(names)})"
+            f" SELECT {copies} FROM tick_segments, generate_series(1, 10000) AS n".encode()
+        )
+        some = read(connection, "true", {}, of_instrument("A/B"))
+        assert next(some)
+        del some
+        assert connection.execute("SELECT 1").fetchone() == (1,)
