@@ -59,11 +59,11 @@ _LEAN_VOLUME_ONLY: Final = 0x200 | 0x100000
 _LEAN_OUT_OF_SEQUENCE, _LEAN_ODD_LOT = 0x4000, 0x80000000
 
 
-_LIST: Final = list[int | str]
+_LIST: Final = list[int | str | None]
 _BETWEEN: Final = str.maketrans("|+,;[](){}'\"", " " * 12)
 _MISSING: Final = frozenset({"null", "nan", "none", "n/a", "na"})
-_TAPES_WORD: Final = re.compile(r"[@A-Z0-9]{1,4}")
-"""Up to four codes of a tape, one a level; other words are no codes."""
+_TAPES_WORD: Final = re.compile("[@CNRY]?[FO4-9]?[LTUZ]?[ABDEGHIKMPQSVWX123]?")
+"""Codes of a tape, at most one of each level, in their order; so `OPEN` and `late` are none."""
 POLYGON: Final = "polygon"
 """The prefix of its numbers, as `polygon:9`: of one digit they mean other than the tapes' codes."""
 
@@ -106,7 +106,8 @@ def _words(text: str) -> list[int | str]:
         return [int(word) if word.isascii() and word.isdigit() else word for word in plain]
     if text.startswith("["):
         try:
-            return msgspec.json.decode(text.replace("'", '"'), type=_LIST)
+            quoted = text.replace("'", '"').replace("None", "null")
+            return [each for each in msgspec.json.decode(quoted, type=_LIST) if each is not None]
         except msgspec.DecodeError:
             return [text]
     return [*text.translate(_BETWEEN).split()]
@@ -128,7 +129,7 @@ def _codes(part: int | str) -> list[tuple[str, int | None]]:
     if _TAPES_WORD.fullmatch(codes) is None:
         return [(part, None)]
     table = {**_LETTERS, **_UTP} if tape.lower() == "utp" else _LETTERS
-    return [(code, table.get(code)) for code in codes.upper()]
+    return [(code, table.get(code)) for code in codes]
 
 
 def _lean(text: str) -> int | None:

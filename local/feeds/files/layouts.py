@@ -28,7 +28,14 @@ MAKER: Final = {"true": "sell", "True": "sell", "1": "sell", "TRUE": "sell"}
 """Buyer-is-maker values: the aggressor sold; anything else is a buy."""
 TYPES: Final = {"buy": "buy", "sell": "sell", "b": "buy", "s": "sell"}
 """Sides in a column `type` if there is no side column; other values are order types."""
-_SIDES_OF_BOOK: Final = {"A": "sell", "B": "buy", "N": ""}
+_KINDS: Final = frozenset(
+    {"eventtype", "recordtype", "messagetype", "msgtype", "ticktype", "event", "action", "type"}
+)
+_NO_TRADE: Final = (
+    r"(?i)(^|[^a-z])(n?bbo|best|bid|ask|offer|quote|book|depth|cancel|correct|bust|break|broken"
+    r"|halt|status|imbalance|ticker|candle|kline)"
+)
+"""Of `TRADE`, `QUOTE BID`, `TRADE CANCELLED` and the like those that are no trades that count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +44,14 @@ class Layout:
 
     `columns`: field -> column name. `unit`: of numeric times; empty: by magnitude.
     `price_decimals`: decimal places of integer prices; 0: plain prices. `sides`: values of the side
-    column -> buy, sell or empty; None: already those. `only`: column and value that select trades.
-    `symbol_of`: instrument from the file name. `symbol`: instrument of all rows. `conditions_of`:
-    vendor of the sale condition codes (shared/inputs/conditions.py). `mid_of`: bid and ask columns
-    of quotes whose mid is the price. `ids_within`: columns that scope trade ids and prefix them.
-    `correction`: Polygon's corrections column, which may void a trade. `midnight`: time zone and
-    date (YYYYMMDD) from whose midnight times count. `date`: column of the date, where the time may
-    be only that of the day. `notation`: how its times are read, where they are ambiguous.
+    column -> buy, sell or empty; None: already those. `kind`: column of the events' kinds;
+    `no_trade`: pattern of those that are no trades. `symbol_of`: instrument from the file name.
+    `symbol`: instrument of all rows. `conditions_of`: vendor of the sale condition codes
+    (shared/inputs/conditions.py). `mid_of`: bid and ask columns of quotes whose mid is the price.
+    `ids_within`: columns that scope trade ids and prefix them. `correction`: Polygon's corrections
+    column, which may void a trade. `midnight`: time zone and date (YYYYMMDD) from whose midnight
+    times count. `date`: column of the date, where the time may be only that of the day. `notation`:
+    how its times are read, where they are ambiguous.
     """
 
     name: str
@@ -53,7 +61,8 @@ class Layout:
     unit: str = ""
     price_decimals: int = 0
     sides: Mapping[str, str] | None = None
-    only: tuple[str, str] | None = None
+    kind: str = ""
+    no_trade: str = _NO_TRADE
     symbol_of: Callable[[str], str | None] | None = None
     symbol: str | None = None
     midnight: tuple[str, str] | None = None
@@ -143,6 +152,14 @@ _BINANCE_AGGREGATES: Final = Layout(
     sides=MAKER,
     symbol_of=symbols.of_binance,
 )
+_DATABENTO: Final = Layout(
+    "Databento trades",
+    {**{each: each for each in ("symbol", "price", "size", "side")}, "time": "ts_event"},
+    unit="ns",
+    sides={"A": "sell", "B": "buy", "N": ""},
+    kind="action",
+    no_trade="^$|[^T]",
+)
 _KRAKEN: Final = Layout(
     "Kraken trades",
     {"time": "timestamp", "price": "price", "size": "volume"},
@@ -201,7 +218,7 @@ def layout_of_rows(
     layout = (
         _by_option(rows[0], choice)
         or _lean(name, archive, rows, choice)
-        or _by_header([each.strip() for each in rows[0]])
+        or by_header([each.strip() for each in rows[0]])
         or _by_position(name, rows)
     )
     if layout is None and not choice.columns:
@@ -226,14 +243,14 @@ def _by_option(first: Sequence[str], choice: Choice) -> Layout | None:
     numbers = tuple(str(n) for n in range(1, len(first) + 1))
     if requested and requested <= set(numbers):
         return Layout("table", {}, header=False, names=numbers)
-    if requested and requested <= {each.strip() for each in first} and _by_header(first) is None:
+    if requested and requested <= {each.strip() for each in first} and by_header(first) is None:
         return Layout("table", {})
     return None
 
 
 def layout_of_names(name: str, names: Sequence[str], choice: Choice) -> Layout:
     """Return the layout of a table with column names. Raises UnknownLayoutError."""
-    layout = _by_header(names)
+    layout = by_header(names)
     if layout is None and not choice.columns:
         raise UnknownLayoutError(
             f"{name}: no columns of a price and a time among {', '.join(names)[:200]}:"
@@ -244,6 +261,10 @@ def layout_of_names(name: str, names: Sequence[str], choice: Choice) -> Layout:
 
 def chosen(layout: Layout, choice: Choice, names: Sequence[str], name: str) -> Layout:
     """Apply the user's options to a layout; require an instrument."""
+    kinds = (each for each in names if re.sub(r"[\W_]", "", each.lower()) in _KINDS)
+    kind = layout.kind or next((each for each in kinds if each not in choice.columns.values()), "")
+    unread = [each for each in layout.unread if each != kind]
+    layout = replace(layout, kind=kind, unread=unread)
     if choice.columns:
         columns = {**layout.columns, **choice.columns}
         layout = replace(layout, date=columns.pop("date", "" if choice.unit else layout.date))
@@ -255,7 +276,8 @@ def chosen(layout: Layout, choice: Choice, names: Sequence[str], name: str) -> L
         layout = replace(layout, columns=columns, unit=choice.unit or layout.unit, unread=unread)
     symbol = choice.symbol
     if symbol is None and "symbol" not in layout.columns and layout.symbol is None:
-        symbol = (layout.symbol_of or _by_any_name)(name) or _by_any_name(name)
+        of_name = (layout.symbol_of, symbols.of_freqtrade, symbols.of_binance)
+        symbol = next(filter(None, (each(name) for each in of_name if each)), None)
         if symbol is None:
             raise UnknownLayoutError(
                 f"{name}: neither a column nor the file's name says which instrument this is:"
@@ -283,33 +305,19 @@ def _check_time(name: str, layout: Layout, candidates: Sequence[str]) -> None:
 
 def needed(layout: Layout) -> list[str]:
     """Return the columns to read."""
-    only = [layout.correction] if layout.correction else []
-    only += [] if layout.only is None else [layout.only[0]]
-    only += [layout.date] if layout.date else []
-    return list(dict.fromkeys([*layout.columns.values(), *only, *layout.ids_within]))
+    others = filter(None, (layout.correction, layout.kind, layout.date))
+    return list(dict.fromkeys([*layout.columns.values(), *others, *layout.ids_within]))
 
 
-def _by_any_name(name: str) -> str | None:
-    return symbols.of_freqtrade(name) or symbols.of_binance(name)
-
-
-def _by_header(names: Sequence[str]) -> Layout | None:
+def by_header(names: Sequence[str]) -> Layout | None:
     """Return a layout by column names, None if they are not those of trades."""
-    plain = {each.strip().lower() for each in names}
+    plain = {each.strip().lower(): each for each in reversed(names)}
     if any(each[:1].isdigit() for each in plain):
         return None
-    for binance in (_BINANCE_AGGREGATES, _BINANCE_TRADES):
-        if set(binance.columns.values()) <= plain:
-            return binance
-    if {"ts_event", "action", "price", "size"} <= plain:
-        same = ("symbol", "price", "size", "side")
-        return Layout(
-            "Databento trades",
-            {**{each: each for each in same if each in plain}, "time": "ts_event"},
-            unit="ns",
-            sides=_SIDES_OF_BOOK,
-            only=("action", "T"),
-        )
+    for known in (_BINANCE_AGGREGATES, _BINANCE_TRADES, _DATABENTO):
+        if {known.kind, *known.columns.values()} - {"", "symbol", "side"} <= plain.keys():
+            columns = {key: plain[each] for key, each in known.columns.items() if each in plain}
+            return replace(known, columns=columns, kind=plain.get(known.kind, ""))
     layout = layout_of(tuple(names), is_table=True)
     keys = {field: keys_found[0] for field, keys_found in layout.places.items()}
     if Field.PRICE not in keys:
@@ -319,9 +327,9 @@ def _by_header(names: Sequence[str]) -> Layout | None:
     sides = None
     if Field.SIDE not in keys and Field.BUYER_MAKER in keys:
         columns["side"], sides = keys[Field.BUYER_MAKER], MAKER
-    elif Field.SIDE not in keys and (type_ := _named("type", names)):
-        columns["side"], sides = type_, TYPES
-    kind = "tardis trades" if {"exchange", "local_timestamp"} <= plain else "table"
+    elif Field.SIDE not in keys and "type" in plain:
+        columns["side"], sides = plain["type"], TYPES
+    kind = "tardis trades" if {"exchange", "local_timestamp"} <= plain.keys() else "table"
     of_polygon = () if POLYGON.isdisjoint(plain) else names
     within = [each for each in POLYGON_IDS if each in of_polygon]
     correction = "correction" if "correction" in of_polygon else ""
@@ -336,10 +344,6 @@ def _by_header(names: Sequence[str]) -> Layout | None:
         date=layout.date,
         unread=unread,
     )
-
-
-def _named(name: str, names: Sequence[str]) -> str | None:
-    return next((each for each in names if each.strip().lower() == name), None)
 
 
 def _by_position(name: str, rows: Sequence[Sequence[str]]) -> Layout | None:

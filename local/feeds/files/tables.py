@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from typing import Any, Final
@@ -18,8 +18,16 @@ import pyarrow.parquet
 from local.feeds.files import captures, dbn, hft, json_tables
 from local.feeds.files.blocks import BATCH_ROWS, RawTable, Tables, line_blocks, numbered
 from local.feeds.files.errors import FileError
-from local.feeds.files.layouts import FIELDS, Choice, layout_of_names, layout_of_rows, needed
+from local.feeds.files.layouts import (
+    FIELDS,
+    Choice,
+    by_header,
+    layout_of_names,
+    layout_of_rows,
+    needed,
+)
 from local.feeds.files.opening import Part, Progress
+from shared.inputs.objects.fields import is_header
 
 _DELIMITERS: Final = "\t;|,"
 _COMMENT: Final = re.compile(rb"(\xef\xbb\xbf)?(sep=.?\r?\n|#(?=\W)|\r?\n)", re.IGNORECASE)
@@ -57,15 +65,19 @@ def read_tables(part: Part, choice: Choice, progress: Progress) -> Tables:
 
 
 def _csv(part: Part, choice: Choice) -> Tables:
-    while _COMMENT.match(part.head()):
-        part.stream.readline()
-    head = part.head().decode("utf-8-sig", "replace")
-    lines = [line for line in head.splitlines()[:50] if line.strip()]
-    if len(lines) > 1 and len(head) >= 4096:
-        lines.pop()  # may be cut off
-    delimiter = next((each for each in _DELIMITERS if each in lines[0]), ",")
-    rows = list(csv.reader(lines, delimiter=delimiter))
+    comments = []
+    while (mark := _COMMENT.match(part.head())) and not (b"#" in mark[0] and _is_header(part)):
+        comments.append(part.stream.readline().decode("utf-8-sig", "replace").strip())
+    delimiter, rows = _first_rows(part)
+    if not rows:
+        raise FileError(f"{part}: has only comments")
     layout = layout_of_rows(part.name, part.path.name, rows, choice)
+    unclear = [each for each in comments if _may_be_names(each, delimiter, len(rows[0]))]
+    if unclear and not (layout.header or choice.columns):
+        raise FileError(
+            f"{part}: its comment {unclear[0][:80]!r} may name the columns: say which they are with"
+            f" --columns symbol=...,price=... by number, 1 to {len(rows[0])}"
+        )
     if layout.header:
         names = [each.strip() for each in rows[0]]
     else:
@@ -74,9 +86,35 @@ def _csv(part: Part, choice: Choice) -> Tables:
     if layout.names == FIELDS:  # input lines of a sender: trailing fields may be missing
         return layout, numbered(_ragged_tables(part, delimiter))
     names = names[: max(len(rows[0]), len(names) if layout.header else 0)]
-    layout = replace(layout, columns=_present(layout.columns, names))
+    present = {key: each for key, each in layout.columns.items() if each in names}
+    layout = replace(layout, columns=present)
     names = [f"{each} #{n}" if each in names[:n] else each for n, each in enumerate(names)]
     return layout, _csv_tables(part, delimiter, names, header=layout.header)
+
+
+def _first_rows(part: Part) -> tuple[str, list[list[str]]]:
+    """Return the delimiter and the first rows; of a header `# symbol,price` without its mark."""
+    head = part.head().decode("utf-8-sig", "replace")
+    lines = [line for line in head.splitlines()[:50] if line.strip()]
+    if len(lines) > 1 and len(head) >= 4096:
+        lines.pop()  # may be cut off
+    first = lines[0] if lines else ""
+    delimiter = next((each for each in _DELIMITERS if each in first), ",")
+    lines[:1] = [re.sub(r"^# *(?=[A-Za-z_])", "", first)]
+    return delimiter, list(csv.reader(filter(None, lines), delimiter=delimiter))
+
+
+def _is_header(part: Part) -> bool:
+    """Whether a comment is the header: names of as many columns as the row below has."""
+    rows = _first_rows(part)[1][:2]
+    is_alike = len({len(row) for row in rows}) == 1 < len(rows)
+    return is_alike and [by_header(row) is None for row in rows] == [False, True]
+
+
+def _may_be_names(comment: str, delimiter: str, width: int) -> bool:
+    """Whether a comment may name the columns."""
+    is_alike = comment.count(delimiter) == width - 1 > 0
+    return comment[:1] == "#" and (is_alike or is_header(re.split(r"[#\s,;|]+", comment[1:])))
 
 
 def _ragged_tables(part: Part, delimiter: str) -> Iterator[pa.Table]:
@@ -143,12 +181,6 @@ def _csv_tables(
             row += batch.num_rows
     except pa.ArrowInvalid as error:
         raise FileError(f"{part}: {bad_rows[0] if bad_rows else error}") from None
-
-
-def _present(columns: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
-    """Return the columns under this file's names."""
-    plain = {name.strip().lower(): name for name in reversed(names)}
-    return {key: plain[name.lower()] for key, name in columns.items() if name.lower() in plain}
 
 
 def _parquet(part: Part, choice: Choice) -> Tables:

@@ -23,6 +23,8 @@ from local.feeds.tick import Tick
 from shared.inputs.objects.fields import VOID_CORRECTIONS
 from shared.market.timestamps import parse_us, scaled_us
 
+_UNDEFINED_PRICES: Final = pa.array(["9223372036.854775807", "9223372036854775807"])
+"""Of Databento, as a decimal and as an integer of 1e-9."""
 _NEEDS_QUOTES: Final = (b",", b'"', b"\r", b"\n")
 
 
@@ -112,10 +114,12 @@ def _trades(
     part: Part, layout: Layout, raw: RawTable, times: TradeTimes, progress: Progress
 ) -> Trades:
     table = raw.table
-    if layout.only is not None:
-        column, value = layout.only
-        keep = pc.equal(table[column].cast(pa.string()), value)
-        table = _kept(table, keep, f"rows whose {column} is not {value}", progress)
+    if layout.kind:
+        kinds = _texts(table[layout.kind])
+        is_other = pc.match_substring_regex(kinds, layout.no_trade)
+        for each in pc.value_counts(kinds.filter(is_other)).to_pylist():
+            progress.skipped[f"rows whose {layout.kind} is {each['values']}"] += each["counts"]
+        table = table.filter(pc.invert(is_other))
     if layout.correction:
         is_void = pc.is_in(_texts(table[layout.correction]), pa.array(sorted(VOID_CORRECTIONS)))
         reason = "trades that are void by their correction"
@@ -141,6 +145,9 @@ def _trades(
         columns["price"] = _fixed_point(columns["price"], layout.price_decimals)
     elif layout.name == "Databento trades" and _is_fixed_point(columns["price"]):
         columns["price"] = _fixed_point(columns["price"], 9)
+    if layout.name == "Databento trades":
+        is_undefined = pc.is_in(columns["price"], _UNDEFINED_PRICES)
+        columns["price"] = pc.if_else(is_undefined, "", columns["price"])
     if layout.conditions_of:
         codes = columns["conditions"]
         qualified = pc.binary_join_element_wise(layout.conditions_of, codes, ":")

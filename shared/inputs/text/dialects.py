@@ -54,8 +54,8 @@ PLAIN: Final = Dialect()
 
 @lru_cache(maxsize=1024)
 def dialect_of(first_line: bytes, *, decimal_comma: bool = False) -> Dialect:
-    """Return the dialect of a payload with this first line."""
-    text = first_line.decode(errors="replace")
+    """Return the dialect of a payload with this first line; a header may begin with `# `."""
+    text = re.sub(r"^# *(?=[A-Za-z_])", "", first_line.decode(errors="replace"))
     for delimiter in (",", *_DELIMITERS):
         with contextlib.suppress(csv.Error):
             if is_header(names := split(text, delimiter)):
@@ -92,7 +92,8 @@ def dialect_of(first_line: bytes, *, decimal_comma: bool = False) -> Dialect:
 
 def is_comment(line: bytes) -> bool:
     """Tell whether a line may stand before a header: `# made by ...`, or Excel's `sep=;`."""
-    return line.startswith(b"#") or line[:4].lower() == b"sep="
+    is_marked = line.startswith(b"#") and dialect_of(line).header is None
+    return is_marked or line[:4].lower() == b"sep="
 
 
 def delimiter_of(text: str) -> str:

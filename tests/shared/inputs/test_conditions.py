@@ -38,6 +38,9 @@ from tests.shared.inputs.feeds import parsed, trades
         ('polygon:["8", "12"]', AUCTION | VOLUME_ONLY),
         ("{12,37}", VOLUME_ONLY | ODD_LOT),
         ("(12, 37)", VOLUME_ONLY | ODD_LOT),
+        ("[12, null]", VOLUME_ONLY),
+        ("['@', None, 'I']", VOLUME_ONLY | ODD_LOT),
+        ("C4TI", VOLUME_ONLY | ODD_LOT),
         ("nan", 0),
         ("None", 0),
         ("odd_lot+AUCTION", ODD_LOT | AUCTION),
@@ -61,7 +64,11 @@ def test_an_official_price_is_no_trade(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["J", "[99]", "lean:x", "nyse:T", "[1.5]", "?", "Odd Lot", "REGULAR"]
+    "text",
+    [
+        *("J", "[99]", "lean:x", "nyse:T", "[1.5]", "?", "Odd Lot", "REGULAR"),
+        *("OPEN", "LATE", "REG", "AUTO", "IT", "i", "@ti"),
+    ],
 )
 def test_an_unknown_condition_is_reported(text: str) -> None:
     """An unknown condition is reported by name, and its trade is a tick."""

@@ -307,6 +307,14 @@ def test_a_header_may_follow_comments(remark: bytes) -> None:
     assert len(found.rejected) == len(list(filter(None, remark.splitlines())))
 
 
+@pytest.mark.parametrize("header", ["# symbol,size,price", "#,Size,Price,Symbol"])
+def test_a_header_may_begin_with_a_hash(header: str) -> None:
+    """A first line with names is the header, also behind a `#`: price and size were exchanged."""
+    line = "A,2,100" if header.endswith("price") else "1,2,100,A"
+    found = parse_lines(batch(f"{header}\n{line}\n".encode()))
+    assert (row(found.rows, 0)[:3], found.rejected) == (("A", 100, 2), [])
+
+
 @pytest.mark.parametrize(
     ("header", "unread"),
     [
