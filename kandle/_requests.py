@@ -181,7 +181,7 @@ def _check(tick: Mapping[str, Any]) -> None:
         )
     for name, value in tick.items():
         if not _is_known(value):
-            raise ValueError(f"{name}: {value} is no number: leave out what is not known")
+            raise ValueError(f"{name}: {value} is not a number: leave out what is not known")
 
 
 def _is_known(value: Any) -> bool:

@@ -23,7 +23,7 @@ def _url(text: str, scheme: str, *, is_safe: bool = False) -> str:
     """Check a URL. `scheme`: the encrypted one, such as wss; `is_safe`: not in plain to others."""
     parts, plain = urlsplit(text), scheme[:-1]
     if parts.scheme not in (scheme, plain) or not parts.hostname:
-        raise ValueError(f"{text!r} is no URL that begins with {scheme}:// or {plain}://")
+        raise ValueError(f"{text!r} is not a URL that begins with {scheme}:// or {plain}://")
     if is_safe and parts.scheme != scheme and parts.hostname not in _LOOPBACK:
         raise ValueError(f"{text!r} is not encrypted: it must begin with {scheme}://")
     return text

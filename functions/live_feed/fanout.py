@@ -179,7 +179,7 @@ def _alerts(event: Event, _: int) -> tuple[list[Message], int]:
             json=orjson.dumps(data).decode(),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise PermanentError("bad_alert", f"body is no alert: {error}") from error
+        raise PermanentError("bad_alert", f"body is not an alert: {error}") from error
     return [Message(f"{live.ALERTS}:{alert.instrument}", payload.SerializeToString())], 0
 
 

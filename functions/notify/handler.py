@@ -125,7 +125,7 @@ def _tested_rule(event: Event) -> Rule | None:
         text = orjson.loads(event.data()).get("rule")
         return None if text is None else Rule.parse(text)
     except (ValueError, AttributeError, TypeError, RuleError) as error:
-        raise PermanentError("bad_test", f"body is no test: {error}") from error
+        raise PermanentError("bad_test", f"body is not a test: {error}") from error
 
 
 def _listed(reasons: dict[str, str]) -> str:

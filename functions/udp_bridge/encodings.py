@@ -56,7 +56,7 @@ def unpacked(body: bytes, encoding: str) -> bytes:
         content = _DECODERS[encoding](body, limit + 1)
     except (zlib.error, zstandard.ZstdError, EOFError) as error:
         raise RefusedBodyError(
-            400, "body cannot be unpacked", f"the body is no whole {encoding}: {error}"
+            400, "body cannot be unpacked", f"the body is not a complete {encoding} body: {error}"
         ) from error
     if len(content) > limit:
         raise RefusedBodyError(
@@ -72,9 +72,9 @@ def check_is_text(body: bytes) -> None:
     """Raise RefusedBodyError for a body that is compressed, or UTF-16. TickerUpdates pass."""
     for magic, kind in _MAGIC.items():
         if body.startswith(magic):
-            raise RefusedBodyError(415, "body is no text", f"the body is {kind}")
+            raise RefusedBodyError(415, "body is not text", f"the body is {kind}")
     if body[1:2] == b"\0":
-        raise RefusedBodyError(415, "body is no text", f"the body is {_UTF16}")
+        raise RefusedBodyError(415, "body is not text", f"the body is {_UTF16}")
 
 
 def _zlib(wbits: int, body: bytes, limit: int) -> bytes:

@@ -26,7 +26,7 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         candidates = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_DGRAM)
     except UnicodeError as error:
-        raise OSError(f"{host!r} is no host name: {error}") from error
+        raise OSError(f"{host!r} is not a host name: {error}") from error
     candidates.sort(key=lambda each: each[0] != socket.AF_INET)
     family, kind, protocol, _name, address = candidates[0]
     sock = socket.socket(family, kind, protocol)

@@ -99,4 +99,4 @@ def number_of(text: str, *, decimal_comma: bool = False) -> float:
     try:
         return float(plain if factor == 1.0 else plain[:-1]) * factor
     except ValueError:
-        raise ValueError(f"{text!r} is no number") from None
+        raise ValueError(f"{text!r} is not a number") from None

@@ -76,9 +76,9 @@ def parse(text: str) -> Expression:
         return _compile(text)
     except UnexpectedInput as error:
         context = error.get_context(text).rstrip()
-        raise CesqlSyntaxError(f"no CloudEvents SQL: {text!r}, here:\n{context}") from None
+        raise CesqlSyntaxError(f"not CloudEvents SQL: {text!r}, here:\n{context}") from None
     except VisitError as error:
-        raise CesqlSyntaxError(f"no CloudEvents SQL: {text!r}: {error.orig_exc}") from None
+        raise CesqlSyntaxError(f"not CloudEvents SQL: {text!r}: {error.orig_exc}") from None
 
 
 def passes(expression: Expression, attributes: Attributes) -> bool:

@@ -97,14 +97,14 @@ def _classify_success(answer: Answer) -> Outcome:
         try:
             return Outcome(Verdict.DONE, cloudevent.parse(answer.headers, answer.body))
         except NotAnEventError as error:
-            problem = f"its reply is no CloudEvent ({error})"
+            problem = f"its reply is not a CloudEvent ({error})"
             return Outcome(Verdict.RETRY, reason=f"{problem}, which the filter turns into 502")
     if not answer.body:
         return _DONE
     return Outcome(
         Verdict.RETRY,
-        reason=f"it answered {answer.status} with a body that is no CloudEvent, which the broker's "
-        "filter turns into 502: answer 204 with an empty body",
+        reason=f"it answered {answer.status} with a body that is not a CloudEvent, which the "
+        "broker's filter turns into 502: answer 204 with an empty body",
     )
 
 

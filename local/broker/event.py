@@ -154,7 +154,7 @@ def _check(attributes: dict[str, str]) -> None:
             raise NotAnEventError(f"attribute name {name!r}: only a-z and 0-9 are allowed")
     time = attributes.get("time")
     if time is not None and not _TIME.fullmatch(time):
-        raise NotAnEventError(f"attribute time is no RFC 3339 timestamp: {time!r}")
+        raise NotAnEventError(f"attribute time is not an RFC 3339 timestamp: {time!r}")
 
 
 def _parse_structured(body: bytes) -> Event:
@@ -162,7 +162,7 @@ def _parse_structured(body: bytes) -> Event:
         members = _decode_members(body)
         values = {name: json.loads(bytes(raw)) for name, raw in members.items()}
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise NotAnEventError(f"structured mode, but the body is no JSON object: {error}") from None
+        raise NotAnEventError(f"structured mode: the body is not a JSON object: {error}") from None
     data, encoded = values.pop("data", None), values.pop("data_base64", None)
     attributes: dict[str, str] = {}
     for name, value in values.items():
@@ -189,7 +189,7 @@ def _parse_structured(body: bytes) -> Event:
 
 def _from_base64(encoded: object) -> bytes:
     if not isinstance(encoded, str):
-        raise NotAnEventError("data_base64 is no string")
+        raise NotAnEventError("data_base64 is not a string")
     try:
         return base64.b64decode(encoded, validate=True)
     except binascii.Error as error:

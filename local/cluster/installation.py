@@ -94,7 +94,7 @@ def channel(config: Object | None) -> Iterator[Finding]:
         settings = yaml.safe_load(config.get("data", {}).get("eventing-nats", "")) or {}
         url, options = settings.get("url", ""), settings.get("connOpts") or {}
     except (yaml.YAMLError, AttributeError):
-        yield error(name, f"its key eventing-nats is no YAML mapping; {_OPTIONS}")
+        yield error(name, f"its key eventing-nats is not YAML mapping; {_OPTIONS}")
         return
     if not url:
         yield error(name, f"names no url; {_OPTIONS}")

@@ -29,7 +29,7 @@ _ANY_TIME: Final = ClockRule(2**62)
 def candle_rows(
     lines: Iterable[Sequence[bytes]], timeframe: Timeframe, rejects: Counter[str] | None = None
 ) -> dict[str, list[CandleRow]]:
-    """Return the candles of each symbol from input lines, counting what is no tick in `rejects`.
+    """Return the candles of each symbol from input lines, counting what is not a tick in `rejects`.
 
     Rows ascend; an interval without ticks has none, nor has one whose ticks count for volume only.
     Ticks of one time are in the order of their integer ids, else of their lines; repeated ones

@@ -28,7 +28,7 @@ def speed_factor(text: str) -> float:
         return math.inf
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)x", text, re.ASCII)
     if match is None or not 0 < float(match[1]) < math.inf:
-        raise ValueError(f"{text!r} is no speed; try max, 1x, 10x or 0.5x")
+        raise ValueError(f"{text!r} is not a speed; try max, 1x, 10x or 0.5x")
     return float(match[1])
 
 

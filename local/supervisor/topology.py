@@ -60,7 +60,7 @@ class Topology:
         own = options.eventing is None
         directory = (options.eventing or root / "eventing").absolute()
         if not directory.is_dir():
-            raise UsageError(f"--eventing: {directory} is no directory")
+            raise UsageError(f"--eventing: {directory} is not a directory")
         eventing = load_eventing(directory)
         available = load_functions(root / "functions")
         if not own:  # another topology may send everything to the pipeline as one function

@@ -63,7 +63,7 @@ def _field(index: int, word: str) -> frozenset[int]:
     for part in word.split(","):
         match = _PART.fullmatch(part)
         if not match:
-            raise ValueError(f"{part!r} is no value of field {_NAMES[index]}")
+            raise ValueError(f"{part!r} is not a value of field {_NAMES[index]}")
         first, last, step = match.groups()
         if first in ("*", "?"):
             start, end = low, high
@@ -82,6 +82,6 @@ def _value(index: int, word: str) -> int:
     if word.upper() in names:
         return names.index(word.upper()) + _LIMITS[index][0]
     if not (word.isascii() and word.isdigit()):
-        raise ValueError(f"{word!r} is no value of field {_NAMES[index]}")
+        raise ValueError(f"{word!r} is not a value of field {_NAMES[index]}")
     # 7 is Sunday in some crons, but not in PingSource's
     return int(word)

@@ -18,7 +18,9 @@ def iso8601_seconds(text: str) -> float:
     """
     match = _ISO.fullmatch(text)
     if not match or not any(match.groups()):
-        raise ValueError(f"{text!r} is no ISO 8601 duration: write it like PT1S, PT0.2S or PT5M")
+        raise ValueError(
+            f"{text!r} is not an ISO 8601 duration: write it like PT1S, PT0.2S or PT5M"
+        )
     days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
     return days * 86400 + hours * 3600 + minutes * 60 + seconds
 
@@ -31,5 +33,5 @@ def go_seconds(text: str) -> float:
     if text == "0":
         return 0.0
     if not _GO.fullmatch(text):
-        raise ValueError(f"{text!r} is no Go duration: write it like 30s, 500ms or 168h")
+        raise ValueError(f"{text!r} is not a Go duration: write it like 30s, 500ms or 168h")
     return sum(float(number) * _GO_SECONDS[unit] for number, unit in _GO_PART.findall(text))

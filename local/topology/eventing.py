@@ -152,7 +152,7 @@ class _Reader:
         known = {kind.casefold(): kind for kind in _KINDS if kind != "ConfigMap"}
         near = difflib.get_close_matches(each.kind.casefold(), known, n=1, cutoff=0.8)
         if near:
-            problem = f"{each.kind!r} is no kind of {each.api_version}: write {known[near[0]]}"
+            problem = f"{each.kind!r} is not a kind of {each.api_version}: write {known[near[0]]}"
             self.problems.append(str(each.fields.error("kind", problem)))
         else:
             self.warnings.append(
@@ -347,4 +347,4 @@ def _timezone(text: str) -> zoneinfo.ZoneInfo:
     try:
         return zoneinfo.ZoneInfo(text)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError):
-        raise ValueError(f"{text!r} is no time zone: write it like Europe/Berlin") from None
+        raise ValueError(f"{text!r} is not a time zone: write it like Europe/Berlin") from None

@@ -81,12 +81,12 @@ def _read(fields: Fields) -> Filter:
 def read_attributes(fields: Fields) -> dict[str, str]:
     """Attribute names and string values, as filters and `ceOverrides.extensions` hold them.
 
-    Raises ManifestError: a name that no event attribute has, or a value that is no string.
+    Raises ManifestError: a name that no event attribute has, or a value that is not a string.
     """
     attributes = {}
     for name, value in fields.items():
         if not isinstance(name, str) or not _ATTRIBUTE_NAME.fullmatch(name):
-            raise fields.error(str(name), "is no attribute name: 1 to 20 of a-z and 0-9")
+            raise fields.error(str(name), "is not an attribute name: 1 to 20 of a-z and 0-9")
         if not isinstance(value, str):
             raise fields.error(name, f"must be a string: write {str(value).lower()!r} in quotes")
         attributes[name] = value

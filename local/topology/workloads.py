@@ -125,7 +125,7 @@ def documents(file: Path) -> Iterator[Mapping[str, Any]]:
             elif each is not None:
                 raise ManifestError(f"{file}: must hold mappings, not {type(each).__name__}")
     except yaml.YAMLError as error:
-        raise ManifestError(f"{file}: is no YAML: {' '.join(str(error).split())}") from None
+        raise ManifestError(f"{file}: is not YAML: {' '.join(str(error).split())}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ManifestError(f"{file}: cannot be read: {error}") from None
 

@@ -54,7 +54,7 @@ def _origins(text: str) -> frozenset[str]:
     for each in origins:
         scheme, _, host = each.partition("://")
         if each != "*" and (scheme not in ("http", "https") or not host or "/" in host):
-            raise ValueError(f"{each!r} is no origin, such as https://charts.example.com")
+            raise ValueError(f"{each!r} is not an origin, such as https://charts.example.com")
     return origins
 
 

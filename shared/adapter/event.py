@@ -102,7 +102,7 @@ class OutgoingEvent:
 
 
 class NotACloudEventError(ValueError):
-    """The request is no CloudEvent; the message says why."""
+    """The request is not a CloudEvent; the message says why."""
 
 
 def parse(headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Event:

@@ -76,5 +76,5 @@ def _add_fields(record: logging.LogRecord) -> bool:
 def _level(text: str) -> str:
     level = text.upper()
     if level not in logging.getLevelNamesMapping():
-        raise ValueError(f"{text!r} is no level, such as INFO")
+        raise ValueError(f"{text!r} is not a level, such as INFO")
     return level

@@ -34,7 +34,7 @@ def checked_sink(url: str) -> str:
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or len(url) > 2_000:
-        raise ValueError(f"sink {url[:80]!r} is no http:// or https:// address")
+        raise ValueError(f"sink {url[:80]!r} is not an http:// or https:// address")
     if parts.username or parts.password:
         raise ValueError("a sink's address holds no user or password: put a token into its path")
     return url
@@ -89,7 +89,7 @@ class AlertEvent:
             if not isinstance(to, list) or not all(isinstance(name, str) for name in to):
                 raise TypeError("to is a list of names")
         except (ValueError, KeyError, TypeError) as error:
-            raise PermanentError("bad_alert", f"body is no alert: {error}") from error
+            raise PermanentError("bad_alert", f"body is not an alert: {error}") from error
         return cls(rule_id, symbol, timeframe, start_us, body.decode(), tuple(to), muted is True)
 
 

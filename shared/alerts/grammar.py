@@ -151,7 +151,7 @@ def target_names(names: Iterable[Any], error: Callable[[Any, str], RuleError]) -
     targets: dict[str, None] = {}
     for name in names:
         if not _TARGET.fullmatch(name):
-            raise error(name, "is no name of a target: a to z, 0 to 9 and _, as ALERT_URLS has it")
+            raise error(name, "is not the name of a target of ALERT_URLS: a to z, 0 to 9 and _")
         targets[str(name)] = None
         if len(targets) > MAX_TARGETS:
             raise error(name, f"is one too many: at most {MAX_TARGETS} targets")
@@ -227,7 +227,7 @@ class _Build(Transformer[Token, Any]):
 
     def pattern(self, token: Token) -> c.Condition:
         if not _PATTERN.fullmatch(token):
-            raise self._error(token, "is no name of a pattern, such as double_top or cdl_hammer")
+            raise self._error(token, "is not the name of a pattern, such as double_top")
         return c.PatternFound(str(token))
 
     def arithmetic(self, left: t.Term, operator: Token, right: t.Term) -> t.Term:
@@ -242,7 +242,7 @@ class _Build(Transformer[Token, Any]):
 
     def number(self, token: Token) -> t.Term:
         if not _PLAIN.fullmatch(token):
-            raise self._error(token, "is no plain decimal number, such as 75000.5")
+            raise self._error(token, "is not a plain decimal number, such as 75000.5")
         return t.Number(Decimal(token))
 
     def name(self, token: Token) -> t.Field | t.IndicatorValue:
@@ -260,7 +260,7 @@ class _Build(Transformer[Token, Any]):
 
     def rolling(self, token: Token, inner: t.Term, period: Token) -> t.Term:
         if token not in t.FUNCTIONS:
-            raise self._error(token, f"is no function: there are {', '.join(t.FUNCTIONS)}")
+            raise self._error(token, f"is not a function: there are {', '.join(t.FUNCTIONS)}")
         return t.Rolling(str(token), inner, self._whole(period, MIN_PERIOD, MAX_PERIOD))
 
     def past(self, inner: t.Term, back: Token) -> t.Term:
@@ -282,7 +282,7 @@ class _Build(Transformer[Token, Any]):
 
     def _whole(self, token: Token, least: int, most: int) -> int:
         if not (token.isascii() and token.isdigit() and len(token) < 6):
-            raise self._error(token, "is no whole number")
+            raise self._error(token, "is not a whole number")
         if not least <= int(token) <= most:
             raise self._error(token, f"is not from {least} to {most}")
         return int(token)

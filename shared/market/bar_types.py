@@ -53,7 +53,7 @@ class BarType:
         match = _FORM.fullmatch(text)
         if match is None or (match[1] is None) == (match[3] is None):
             raise ValueError(
-                f"{text[:40]!r} is no type of bar; such are tick:100, volume:1000, dollar:1000000"
+                f"{text[:40]!r} is not a type of bar, such as tick:100, volume:1000, dollar:1000000"
                 " and range:5"
             )
         measure = Measure(match[1]) if match[1] else _SHORT[match[3]]

@@ -99,6 +99,6 @@ def parse_ladder(names: str) -> tuple[Timeframe, ...]:
     for shorter, longer in pairwise(ladder):
         if longer.length_us <= shorter.length_us or longer.length_us % shorter.length_us:
             raise ValueError(
-                f"timeframe {longer} is no multiple of {shorter}, so it cannot merge it"
+                f"timeframe {longer} is not a multiple of {shorter}, so it cannot merge it"
             )
     return ladder

@@ -62,7 +62,7 @@ def parse_us(text: str, zone: tzinfo = UTC) -> int:
         for least, end, scale in _UNITS:
             if least <= number < end:
                 return int(number.scaleb(scale).to_integral_value(ROUND_FLOOR))
-        raise ValueError(f"is no time since 1980 in any unit: {_EXAMPLE}")
+        raise ValueError(f"is not a time since 1980 in any unit: {_EXAMPLE}")
     if text[:1].isdigit() and len(text) <= _MAX_CHARACTERS:
         try:
             whole, leap = _LEAP_SECOND.subn(":59:59", _iso(text))
@@ -73,7 +73,7 @@ def parse_us(text: str, zone: tzinfo = UTC) -> int:
             pass
     if re.fullmatch(r"[0-9-]{10}T?.* \d\d:?\d\d", text, re.ASCII):
         raise ValueError("lost the + of its offset: in a URL write it as %2B, or the time with Z")
-    raise ValueError(f"is no time: {_EXAMPLE}, such as 2025-02-20T14:30:00Z")
+    raise ValueError(f"is not a time: {_EXAMPLE}, such as 2025-02-20T14:30:00Z")
 
 
 def parse_relative_us(text: str, now_us: int, zone: tzinfo = UTC) -> int:

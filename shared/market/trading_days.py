@@ -174,7 +174,7 @@ def trading_days(name: str) -> TradingDays:
     match = _FORM.fullmatch(name)
     if match is None:
         raise ValueError(
-            f"{name[:80]!r} is no time zone, session or calendar; such are America/New_York,"
+            f"{name[:80]!r} is not a time zone, session or calendar; such are America/New_York,"
             " 09:15@Asia/Kolkata, 09:30-16:00@America/New_York and XNYS"
         )
     *clock, zone = match.groups()
@@ -206,7 +206,7 @@ def zone_of(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(f"{name[:40]!r} is no time zone, such as Asia/Kolkata") from error
+        raise ValueError(f"{name[:40]!r} is not a time zone, such as Asia/Kolkata") from error
 
 
 def _is_zone(name: str) -> bool:
@@ -246,7 +246,7 @@ def _sessions(name: str, month: date) -> tuple[tuple[Day, ...], list[int], list[
             calendar = get_calendar(name)
     except errors.InvalidCalendarName:
         raise ValueError(
-            f"{name[:40]!r} is no time zone and no exchange that is known, such as XNYS"
+            f"{name[:40]!r} is neither a known time zone nor a known exchange, such as XNYS"
         ) from None
     schedule = calendar.schedule
     opens, closes = (

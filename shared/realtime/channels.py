@@ -74,7 +74,7 @@ def channel_of(subject: str) -> str:
         return f"{CANDLES}:{tokens[0]}:{unquote(tokens[1])}"
     if kind in (BUSTS, PATTERNS, ALERTS) and len(tokens) == 1:
         return f"{kind}:{unquote(tokens[0])}"
-    raise ValueError(f"{subject} is no subject of the live feed")
+    raise ValueError(f"{subject} is not a subject of the live feed")
 
 
 def checked(channel: str) -> str:
@@ -86,7 +86,7 @@ def checked(channel: str) -> str:
     parts = channel.split(":", _PARTS.get(channel.partition(":")[0], 2) - 1)
     if parts[0] not in _PARTS or len(parts) != _PARTS[parts[0]] or not all(parts):
         raise ChannelError(
-            f"{channel!r} is no channel: ticks:SYMBOL, candles:TIMEFRAME:SYMBOL, busts:SYMBOL,"
+            f"{channel!r} is not a channel: ticks:SYMBOL, candles:TIMEFRAME:SYMBOL, busts:SYMBOL,"
             " patterns:SYMBOL or alerts:SYMBOL, where * stands for all, or bars:volume:1000:SYMBOL,"
             " indicators:rsi:14:1m:SYMBOL"
         )

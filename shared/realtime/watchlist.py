@@ -93,7 +93,7 @@ def checked(symbol: str) -> str:
     """Return the symbol. Raises ValueError if it is invalid."""
     if not _is_symbol(symbol):
         raise ValueError(
-            f"{symbol!r} is no symbol: 1 to {MAX_SYMBOL_CHARACTERS} printable characters, no blanks"
+            f"{symbol!r} is not a symbol: 1 to {MAX_SYMBOL_CHARACTERS} printable characters"
         )
     return symbol
 

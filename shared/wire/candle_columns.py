@@ -253,7 +253,7 @@ def _small(name: str, field: Any, n: int, largest: int) -> NDArray[np.uint8]:
 def _decimals(value: Decimal) -> int:
     exponent = value.as_tuple().exponent
     if not isinstance(exponent, int):
-        raise ValueError(f"{value} is no number of a candle")
+        raise ValueError(f"{value} is not a number of a candle")
     return max(0, -exponent)
 
 

@@ -50,5 +50,5 @@ def decompress(body: bytes) -> bytes:
             _local.decompressor = zstandard.ZstdDecompressor()
         unpacked: bytes = _local.decompressor.decompress(body, max_output_size=MAX_UNPACKED_BYTES)
     except zstandard.ZstdError as error:
-        raise PermanentError("bad_compression", f"body is no zstd: {error}") from error
+        raise PermanentError("bad_compression", f"body is not zstd: {error}") from error
     return unpacked

@@ -91,7 +91,7 @@ def decode_patterns(body: bytes) -> list[Pattern]:
     try:
         patterns = [Pattern.from_message(message) for message in batch.patterns]
     except InvalidOperation as error:
-        raise PermanentError("bad_pattern_batch", f"a price is no decimal: {error}") from error
+        raise PermanentError("bad_pattern_batch", f"a price is not a decimal: {error}") from error
     for each in patterns:
         check_start("bad_pattern_batch", each.instrument, each.timeframe, each.start_us)
     return patterns

@@ -17,13 +17,13 @@ HURRIED: Final = 0.1
 REPEATED: Final = 0.05
 """The share of batches that are sent again after they were taken."""
 BAD: Final = 0.05
-"""The share of batches with a line in them that is no tick."""
+"""The share of batches with a line in them that is not a tick."""
 LAST_TRIES_S: Final = 120.0
 
 
 @dataclass
 class Batch:
-    """A body that was POSTed under its own key. `bad`: its lines that are no ticks."""
+    """A body that was POSTed under its own key. `bad`: its lines that are not ticks."""
 
     key: str
     ticks: list[Tick]

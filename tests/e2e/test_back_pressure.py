@@ -63,7 +63,7 @@ def lag_in_status(pipeline: dict[str, str]) -> int:
 
 
 def send(pipeline: dict[str, str], symbol: str, bodies: int) -> None:
-    """POST bodies of long lines that are no ticks: many bytes, little work."""
+    """POST bodies of long lines that are not ticks: many bytes, little work."""
     line = f"{symbol},no price".ljust(LINE_BYTES, "x")
     body = "\n".join([line] * LINES)
 

@@ -117,5 +117,5 @@ def test_rejects_are_counted_and_listed(page: Page, pipeline: dict[str, str]) ->
     expect(page.locator("#letters-open")).to_contain_text("dead letters")
     page.locator("#rejects-open").click()
     row = page.locator("#reject-rows tr").filter(has_text=mark)
-    expect(row).to_contain_text("is no decimal number", timeout=60_000)
+    expect(row).to_contain_text("is not a decimal number", timeout=60_000)
     expect(page.locator("#input-message")).to_contain_text("kandle rejects replay")

@@ -298,7 +298,7 @@ def test_any_timeframe_is_folded_while_it_grows(pipeline: dict[str, str], timefr
 
 
 def test_a_timeframe_that_nobody_makes_is_refused_by_name(pipeline: dict[str, str]) -> None:
-    """A timeframe that is no multiple of the base is refused with the valid ones."""
+    """A timeframe that is not a multiple of the base is refused with the valid ones."""
     with watching(pipeline, "candles:90s:BTC-USD") as socket:
         (refused,) = until(socket, lambda frame: frame["type"] == "error")
     assert refused["code"] == "bad_channels"

@@ -113,7 +113,7 @@ def test_what_cannot_be_followed_is_told(pipeline: dict[str, str]) -> None:
     """An invalid channel or an unreachable address is an error."""
     refused = kandle("tail", "prices:A", "--data-dir", pipeline["DATA_DIR"], check=False)
     assert refused.returncode == 1
-    assert "'prices:A' is no channel" in refused.stderr
+    assert "'prices:A' is not a channel" in refused.stderr
     away = kandle("tail", "ticks:A", "--live-url", "http://127.0.0.1:9", check=False)
     assert away.returncode == 1
     assert "nothing answers at http://127.0.0.1:9" in away.stderr

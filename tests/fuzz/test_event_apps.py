@@ -1,6 +1,6 @@
 """Each event function behind the adapter, over real stores: any request gets a proper response.
 
-204 if it was processed or dead-lettered; 400 or 413 for what is no event, which no broker sends.
+204 if it was processed or dead-lettered; 400 or 413 if it is not an event, which no broker sends.
 Never 5xx: the broker would redeliver it.
 """
 

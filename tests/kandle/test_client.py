@@ -282,10 +282,10 @@ def test_an_invalid_tick_is_not_sent() -> None:
     with Kandle(ingest_url="http://127.0.0.1:1/ingest") as kandle:
         with pytest.raises(TypeError, match=r"df\.to_dicts\(\)"):
             kandle.send(frame)  # type: ignore[arg-type]
-        with pytest.raises(ValueError, match="price: nan is no number"):
+        with pytest.raises(ValueError, match="price: nan is not a number"):
             kandle.send([{"symbol": "A", "price": math.nan}])
         for unknown in (pd.NaT, pd.NA, np.float32("inf"), Decimal("NaN")):
-            with pytest.raises(ValueError, match=f"time: {unknown} is no number"):
+            with pytest.raises(ValueError, match=f"time: {unknown} is not a number"):
                 kandle.send([{"symbol": "A", "price": 1, "time": unknown}])
         with pytest.raises(TypeError, match="a tick has a ndarray"):
             kandle.send([{"symbol": "A", "price": np.array([1.5])}])

@@ -34,7 +34,7 @@ describe("the list", () => {
     expect(listed({ sort: "name", favourites: [] })).toEqual(["A", "B", "C", "D", "NEW"]);
     const overview = { size: "1", t: 9_000, received: 0, session_open: null, high: null, low: null, volume: "1", change: null, points: [], spread: null, candle: null };
     market.applyOverview([["A", "-10", "-40"], ["B", "8", "4"], ["C", "9", "10"]].map(([symbol, open, price]) => ({ ...overview, symbol: symbol!, open: open!, price: price! })));
-    expect(listed({ sort: "change" })).toEqual(["C", "B", "A", "D", "NEW"]); // a ratio of negative prices is no change
+    expect(listed({ sort: "change" })).toEqual(["C", "B", "A", "D", "NEW"]); // a ratio of negative prices is not a change
     expect(listed({ sort: "name", groups: [{ name: "two", symbols: ["E", "A"] }], group: "two" })).toEqual(["A", "E"]);
   });
 });

@@ -83,7 +83,7 @@ def withdrawn(
 
 
 def voids(places: Sequence[CandleStart], names: Sequence[str]) -> KeyedRecords:
-    """Return closed records of no tick, which are no candles, at base candles' places."""
+    """Return closed records of no tick, which are not candles, at base candles' places."""
     records = Records.empty(len(places))
     records.data["flags"] = CLOSED
     numbers = np.array([names.index(name) for name, _ in places], dtype=np.int64)

@@ -28,5 +28,5 @@ def setup(env: Environment) -> Exchange:
 
 def _venue(text: str) -> str:
     if re.fullmatch(r"[a-z][a-z0-9]*", text) is None:
-        raise ValueError(f"{text!r} is no name of a venue, such as bybit")
+        raise ValueError(f"{text!r} is not the name of a venue, such as bybit")
     return text

@@ -16,7 +16,7 @@ _Direction = Literal["after", "before"]
 
 
 class CursorError(ValueError):
-    """A text is no cursor of this API."""
+    """A text is not a cursor of this API."""
 
     def __init__(self) -> None:
         super().__init__("not one that this API gave; take it from the page before")

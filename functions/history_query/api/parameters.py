@@ -246,7 +246,7 @@ def read_limit(query: Mapping[str, str], default: int) -> int:
     if not text:
         return default
     if re.fullmatch(r"[0-9]{1,6}", text) is None or not 1 <= int(text) <= MAX_LIMIT:
-        raise ParameterError(f"limit: {text[:40]!r} is no whole number from 1 to {MAX_LIMIT}")
+        raise ParameterError(f"limit: {text[:40]!r} is not a whole number from 1 to {MAX_LIMIT}")
     return int(text)
 
 

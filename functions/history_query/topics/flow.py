@@ -206,7 +206,7 @@ def _number(query: Mapping[str, str], name: str) -> Decimal | None:
     if not text:
         return None
     if re.fullmatch(_NUMBER, text) is None:
-        raise ParameterError(f"{name}: {text[:40]!r} is no number, such as 0.5")
+        raise ParameterError(f"{name}: {text[:40]!r} is not a number, such as 0.5")
     return Decimal(text)
 
 

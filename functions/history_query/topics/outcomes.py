@@ -40,7 +40,7 @@ def read_outcomes(query: Mapping[str, str], ladder: tuple[Timeframe, ...]) -> tu
     """Return the page of candles and the horizon in candles. Raises ParameterError."""
     text = query.get("horizon") or str(DEFAULT_HORIZON)
     if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MAX_HORIZON):
-        raise ParameterError(f"horizon: {text[:40]!r} is no number from 1 to {MAX_HORIZON}")
+        raise ParameterError(f"horizon: {text[:40]!r} is not a number from 1 to {MAX_HORIZON}")
     page = Page(read_resolution(query, ladder), 0, FURTHEST_US, CANDLES, newest=True)
     return page, int(text)
 

@@ -96,7 +96,7 @@ def read_patterns(query: Mapping[str, str]) -> Parameters:
     if timeframe is not None and not _TIMEFRAME.fullmatch(timeframe):
         raise ParameterError(f"timeframe: {timeframe[:40]!r} is none, such as 1m or 4h")
     if type_ is not None and not _NAME.fullmatch(type_):
-        raise ParameterError(f"type: {type_[:40]!r} is no pattern, such as double_top")
+        raise ParameterError(f"type: {type_[:40]!r} is not a pattern, such as double_top")
     status = read_choice(query, "status", STATUSES)
     return {
         **read_list(query),
@@ -110,7 +110,7 @@ def read_patterns(query: Mapping[str, str]) -> Parameters:
 def _confidence(query: Mapping[str, str]) -> float:
     text = query.get("min_confidence") or "0"
     if not re.fullmatch(r"0(\.[0-9]{1,9})?|1(\.0{1,9})?", text):
-        raise ParameterError(f"min_confidence: {text[:40]!r} is no number from 0 to 1")
+        raise ParameterError(f"min_confidence: {text[:40]!r} is not a number from 0 to 1")
     return float(text)
 
 

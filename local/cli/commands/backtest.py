@@ -151,7 +151,7 @@ def _of_ticks(
         raise UsageError(
             f"{path} holds {', '.join(sorted(candles)[:10])}: choose one with --symbol"
         )
-    notes = [f"{rejects.total():,} rows are no trades: {', '.join(rejects)[:200]}"] * bool(rejects)
+    notes = [f"{rejects.total():,} rows are not trades: {', '.join(rejects)[:200]}"] * bool(rejects)
     # A symbol that the file does not have is one of its own: its rows need none.
     chosen = candles if symbol is None or len(candles) == 1 else {symbol: candles.get(symbol, [])}
     rows = next(iter(chosen.values()), [])

@@ -77,7 +77,7 @@ def address(text: str) -> str:
     try:
         return str(IPv4Address(text))
     except ValueError:
-        raise UsageError(f"--host: {text!r} is no IPv4 address, such as 0.0.0.0") from None
+        raise UsageError(f"--host: {text!r} is not an IPv4 address, such as 0.0.0.0") from None
 
 
 async def status_view(sample: dict[str, Any], _: Instance, width: int | None) -> RenderableType:

@@ -132,4 +132,4 @@ def show_skipped(progress: Progress) -> None:
     """Print what was skipped, by kind."""
     if progress.skipped:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in progress.skipped.most_common())
-        typer.echo(f"skipped {progress.skipped.total():,} that are no trades: {kinds}")
+        typer.echo(f"skipped {progress.skipped.total():,} that are not trades: {kinds}")

@@ -31,5 +31,5 @@ def span_us(text: str, option: str) -> int:
         return 0
     match = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
     if match is None:
-        raise UsageError(f"{option}: {text[:40]!r} is no length of time such as 2d, 12h or 0")
+        raise UsageError(f"{option}: {text[:40]!r} is not a length of time such as 2d, 12h or 0")
     return timedelta(**{_UNITS[match[2]]: int(match[1])}) // timedelta(microseconds=1)

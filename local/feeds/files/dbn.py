@@ -81,4 +81,4 @@ def _trades(part: Part, dbn: Any, progress: Progress) -> Iterator[dict[str, obje
         if decoder.buffer():
             raise FileError(f"{part}: ends within a record: it is not complete")
     except dbn.DBNError as error:
-        raise FileError(f"{part}: is no DBN file that can be read: {error}") from None
+        raise FileError(f"{part}: is not a DBN file that can be read: {error}") from None

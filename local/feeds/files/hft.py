@@ -43,7 +43,7 @@ def read(part: Part, choice: Choice, progress: Progress) -> tuple[Layout, Iterat
         )
         shape, _, dtype = read_header(cast(IO[bytes], part.stream))
     except ValueError as error:
-        raise FileError(f"{part}: is no NumPy array that can be read: {error}") from None
+        raise FileError(f"{part}: is not a NumPy array that can be read: {error}") from None
     if dtype.names is None or len(shape) != 1 or not set(_COLUMNS) <= set(dtype.names):
         raise FileError(
             f"{part}: is an array of {dtype}, not of hftbacktest's events ({', '.join(_COLUMNS)},"
@@ -64,7 +64,7 @@ def _trades(part: Part, dtype: np.dtype[Any], rows: int, progress: Progress) -> 
         kind = events["ev"]
         is_trade = ((kind & _KIND) == _TRADE) & ((kind & _EXCHANGE) != 0)
         if other_count := int(len(events) - is_trade.sum()):
-            progress.skipped["events that are no trades of the exchange's"] += other_count
+            progress.skipped["events that are not trades of the exchange's"] += other_count
         trades = events[is_trade]
         bought, sold = (trades["ev"] & _BUY) != 0, (trades["ev"] & _SELL) != 0
         side = np.where(bought, "buy", np.where(sold, "sell", ""))

@@ -141,7 +141,7 @@ def read_array(part: Part, choice: Choice) -> Tables:
         return _of_objects(part, objects, choice)
     for number, each in enumerate(parsed, 1):
         if not isinstance(each, dict):
-            raise FileError(f"{part}: element {number} is no object: {excerpt(each)}")
+            raise FileError(f"{part}: element {number} is not an object: {excerpt(each)}")
     return _of_objects(part, iter(parsed), choice)
 
 
@@ -200,5 +200,5 @@ def _objects(part: Part, lines: Iterator[tuple[int, str]]) -> Iterator[dict[str,
         except (ValueError, RecursionError) as error:
             raise FileError(f"{part}: row {number} is not JSON: {error}") from None
         if not isinstance(parsed, dict):
-            raise FileError(f"{part}: row {number} is no object: {excerpt(line)}")
+            raise FileError(f"{part}: row {number} is not an object: {excerpt(line)}")
         yield parsed

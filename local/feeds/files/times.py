@@ -76,11 +76,11 @@ class Times:
             try:
                 return _by_pattern(text, self._pattern, self._zone)
             except ValueError:
-                raise ValueError(f"{text!r} is no time as those before it") from None
+                raise ValueError(f"{text!r} is not a time like those before it") from None
         try:
             return _us(text, self._zone)
         except ValueError:
-            raise ValueError(f"{text!r} is no time") from None
+            raise ValueError(f"{text!r} is not a time") from None
 
 
 def _by_pattern(text: str, pattern: str, zone: tzinfo) -> int:

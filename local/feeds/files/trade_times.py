@@ -112,7 +112,7 @@ class TradeTimes:
 
 
 def _us(times: Times, text: str) -> str:
-    """Return a text as microseconds, unchanged if it is no time: the pipeline rejects it."""
+    """Return a text as microseconds, unchanged if it is not a time: the pipeline rejects it."""
     try:
         return str(times.us(text)) if text else ""
     except (ValueError, OverflowError):
@@ -139,5 +139,5 @@ def _midnight_us(part: Part, zone: str, date: str) -> int:
     try:
         midnight = datetime.strptime(date, "%Y%m%d").replace(tzinfo=_zone(part, zone))
     except ValueError:
-        raise FileError(f"{part}: {date} is no date") from None
+        raise FileError(f"{part}: {date} is not a date") from None
     return int(midnight.timestamp()) * 1_000_000

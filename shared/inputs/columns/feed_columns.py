@@ -118,7 +118,7 @@ def epoch_us(field: str, times: Sequence[int], faults: Faults, *, required: bool
     invalid = ~ok & (~missing | required)
     for row in np.flatnonzero(invalid).tolist():
         problem = (
-            "is missing" if missing[row] else f"{values[row]} is no time since 1980 in any unit"
+            "is missing" if missing[row] else f"{values[row]} is not a time since 1980 in any unit"
         )
         faults.add(row, "bad_time", f"{field} {problem}: it must be the exchange's time")
     return np.where(missing, NO_TIME, us)

@@ -83,7 +83,7 @@ _OF_NO_TRADE: Final = (
 
 
 def _text(values: Values, layout: Layout, field: Field) -> str:
-    """Return the field's first present value, as text; an object or list is no symbol."""
+    """Return the field's first present value, as text; an object or list is not a symbol."""
     for name in layout.places.get(field, ()):
         if field is Field.SYMBOL and bytes(values[name])[:1] in (b"[", b"{"):
             continue
@@ -175,7 +175,7 @@ def _each(messages: Messages[Values]) -> Iterator[tuple[int, Values, Inner]]:
         try:
             inners = objects_of(message)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            messages.leave(number, f"its data is no object: {error}")
+            messages.leave(number, f"its data is not an object: {error}")
             continue
         for inner in inners:
             yield number, message, inner

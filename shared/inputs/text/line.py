@@ -181,7 +181,7 @@ def number_of(field: str, code: str, text: str) -> Number:
     """Read a decimal. Raises RejectedLineError, `code` or `out_of_range`, that names `field`."""
     if len(text) > _MAX_NUMBER_BYTES or _NUMBER.fullmatch(text) is None:
         raise RejectedLineError(
-            code, f"{field} {text[:40]!r} is no decimal number such as 101.25{_hint(text)}"
+            code, f"{field} {text[:40]!r} is not a decimal number such as 101.25{_hint(text)}"
         )
     sign, digits, exponent = Decimal(text).as_tuple()
     assert isinstance(exponent, int)  # the pattern admits no NaN and no infinity

@@ -57,7 +57,9 @@ def _price(price: float) -> Number:
             " or JSON",
         )
     if not math.isfinite(price):
-        raise RejectedLineError("bad_price", f"price {price} is no decimal number such as 101.25")
+        raise RejectedLineError(
+            "bad_price", f"price {price} is not a decimal number such as 101.25"
+        )
     # The shortest text that round-trips: most likely what the sender meant.
     return number_of("price", "bad_price", repr(price))
 

@@ -75,5 +75,5 @@ def parse_ccxt(batch: RawBatch, rules: FeedRules) -> Parsed:
 
 def _elements(venue: str | None, message: _Message) -> Any:
     if message.ccxt != venue:
-        return f"ccxt {message.ccxt[:40]!r} is no venue here"
+        return f"ccxt {message.ccxt[:40]!r} is not a venue here"
     return message.trade or message.quote or "neither trade nor quote is there"

@@ -156,7 +156,7 @@ def _trade_rows(
 def _integer_ids(name: str, values: Sequence[Any], faults: Faults) -> tuple[Bytes8, Int64s, None]:
     trade_id = np.array(values, dtype=np.int64)
     for row in np.flatnonzero((trade_id < NO_TRADE_ID) | (trade_id > LARGEST_ID)).tolist():
-        faults.add(row, "bad_trade_id", f"{name} is no positive integer")
+        faults.add(row, "bad_trade_id", f"{name} is not a positive integer")
     has_id = trade_id != NO_TRADE_ID
     kind = np.where(has_id, INTEGER_ID, NO_ID).astype(np.uint8)
     return kind, np.where(has_id, trade_id, 0), None

@@ -121,7 +121,7 @@ class Messages(Generic[M]):
         try:
             message = _plain.decode(payload)
         except _ERRORS as error:
-            self.reject(number, "bad_json", f"the message is no JSON: {error}")
+            self.reject(number, "bad_json", f"the message is not JSON: {error}")
             return
         kind = self._kind_of(message)
         if kind:

@@ -93,7 +93,7 @@ def _at_scale(decimals: pa.Array, scale: int) -> Mantissas:
 
 
 def _divided(halves: NDArray[Any], digits: int) -> Int64s | None:
-    """Return 128-bit values / 10^digits, unless one is no integer of 64 bits.
+    """Return 128-bit values / 10^digits, unless one is not an integer of 64 bits.
 
     An exact quotient by 5^digits is a product with its inverse modulo 2^64; what differs from the
     dividend by less than 2^64 then, in floats, is it.

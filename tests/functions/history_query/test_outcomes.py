@@ -71,7 +71,7 @@ def test_what_cannot_be_evaluated_has_no_rate(filled: House) -> None:
 
 @pytest.mark.parametrize("horizon", ["0", "501", "x", "-1", "1" * 400, "0" * 8 + "10"])
 def test_a_horizon_is_a_number_in_bounds(house: House, horizon: str) -> None:
-    """A horizon that is no number within bounds is a 400 that names it."""
+    """A horizon that is not a number within bounds is a 400 that names it."""
     response = house.get("/api/outcomes/A", horizon=horizon)
     assert response.status_code == 400
     assert response.json()["detail"].startswith("horizon:")

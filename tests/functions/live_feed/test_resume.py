@@ -199,7 +199,7 @@ def test_a_client_that_was_away_too_long_gets_a_snapshot_that_says_so(
 
 
 def test_messages_that_cannot_be_read_are_skipped(servers: dict[str, str]) -> None:
-    """A foreign subject, or a header that is no number, stops neither a replica nor a replay."""
+    """A foreign subject, or a header that is not a number, stops neither a replica nor a replay."""
     skipped = metrics.LIVE_UNREADABLE
 
     async def test() -> None:

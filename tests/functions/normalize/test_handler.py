@@ -95,7 +95,7 @@ def test_text_ids_do_not_order_trades_of_one_time() -> None:
 
 
 def test_a_time_beyond_the_skew_is_no_tick() -> None:
-    """A time beyond the allowed skew, by the batch's receive time, is no tick."""
+    """A time beyond the allowed skew, by the batch's receive time, is not a tick."""
     at_bound = NOW_US // 1000 + 5_000
     lines = f"A,1,1,{at_bound}\nA,2,1,{at_bound + 1}".encode()
     batch = RawBatch.of(FORMAT_CSV, "udp-1", 0, [lines], NOW_US)

@@ -67,7 +67,7 @@ def test_an_event_that_one_of_two_stages_cannot_take_now_is_answered_503(persist
     def stored(event: Event) -> Outcome:
         if persist == "takes it":
             return Outcome()
-        raise PermanentError("bad_batch", "the body is no batch")
+        raise PermanentError("bad_batch", "the body is not a batch")
 
     def aggregated(event: Event) -> Outcome:
         if is_away.pop(0):

@@ -155,7 +155,7 @@ def test_a_failed_expression_does_not_pass(expression: str, kind: str) -> None:
 )
 def test_syntax_errors_are_refused(expression: str) -> None:
     """An expression with a syntax error or an unknown function is refused when it is parsed."""
-    with pytest.raises(CesqlSyntaxError, match="no CloudEvents SQL"):
+    with pytest.raises(CesqlSyntaxError, match="not CloudEvents SQL"):
         parse(expression)
 
 

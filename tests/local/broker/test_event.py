@@ -57,7 +57,7 @@ def test_the_stored_form_is_at_most_the_counted_size(
 
 
 def test_json_bodies_are_embedded_unescaped() -> None:
-    """A JSON body is no string in the envelope, so that its quotes are not escaped."""
+    """A JSON body is not a string in the envelope, so that its quotes are not escaped."""
     body = b'{"a": "b"}' * 10
     plain = Event({**REQUIRED, "datacontenttype": "text/plain"}, body)
     typed = Event({**REQUIRED, "datacontenttype": "text/json "}, body)

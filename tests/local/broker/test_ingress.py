@@ -138,7 +138,7 @@ def test_numbers_in_structured_data_keep_their_text(
 def test_a_request_that_is_no_event_is_400(
     rules: BrokerRun, headers: dict[str, str], content: bytes, says: str
 ) -> None:
-    """A request that is no event is answered 400 with the reason."""
+    """A request that is not an event is answered 400 with the reason."""
     answer = rules.post(f"/{MAIN}", content, headers)
     assert answer.status_code == 400
     assert says in answer.text

@@ -185,7 +185,7 @@ def test_a_comparison_longer_than_the_wait_is_rechecked(
     [
         ((), "a SYMBOL, or --all"),
         (("A", "--all"), "a SYMBOL, or --all"),
-        (("A", "--from", "then"), "'then' is no time"),
+        (("A", "--from", "then"), "'then' is not a time"),
         (("A", "--from", "1700000000", "--to", "1700000000"), "nothing lies between"),
         (("A", "--timeframe", "7m"), "7m is not kept"),
         (("A", "--timeframe", "1x"), "timeframe '1x'"),

@@ -33,14 +33,14 @@ def test_ticks_of_a_file_are_aggregated(recorded_data: Path) -> None:
 
 
 def test_rows_that_are_no_trades_are_left_out_with_a_note(tmp_path: Path) -> None:
-    """A price or size that cannot be read is no candle; it is counted, with the reason."""
+    """A price or size that cannot be read is not a candle; it is counted, with the reason."""
     path = tmp_path / "ticks.csv"
     rows = [f"A,{10 + n % 3},1,{1_700_000_000_000 + n * 60_000}" for n in range(40)]
     path.write_text("\n".join([*rows, "A,x,1,1700000000000", "A,9,-,1700000000000"]))
     result = invoke("backtest", path)
     assert result.exit_code == 0, result.output
     assert "40 candles" in result.stdout
-    assert "2 rows are no trades: PRICE 'x' is no decimal number" in result.stderr
+    assert "2 rows are not trades: PRICE 'x' is not a decimal number" in result.stderr
 
 
 def test_candles_of_a_running_instance_are_evaluated() -> None:
@@ -71,7 +71,7 @@ def test_invalid_arguments_are_one_line(tmp_path: Path) -> None:
         ((strange, "--symbol", "A"), "cannot tell which column is which"),
         ((two,), "holds A, B: choose one with --symbol"),
         ((two, "--symbol", "C"), "has no ticks of C"),
-        ((bad,), "has no ticks; 2 rows are no trades: PRICE 'x' is no decimal number"),
+        ((bad,), "has no ticks; 2 rows are not trades: PRICE 'x' is not a decimal number"),
         ((two, "--symbol", "A", "--timeframe", "1x"), "--timeframe"),
         ((candles, "--patterns", "saucer"), "there is no pattern 'saucer'"),
         ((candles, "--plot", "x.gif"), "a plot ends in .png"),

@@ -60,7 +60,9 @@ def test_columns_are_dropped_in_the_documented_order() -> None:
 @pytest.mark.parametrize("width", [40, 60, 80, 200])
 def test_text_wraps_and_numbers_stay_whole(width: int) -> None:
     """A text column takes the rest of the width and wraps; other columns are whole or dropped."""
-    words = "the price is no decimal: write it with digits, one point and no thousands separators"
+    words = (
+        "the price is not a decimal: write it with digits, one point and no thousands separators"
+    )
     table = FittedTable(
         ("time", "code", "error", "source"),
         [("2026-01-01 00:00:00", "bad_price", words, "udp-listener-12345678")],

@@ -49,8 +49,8 @@ def filled(database: str) -> str:
     """A database with five rejects, one an hour, the newest a day old."""
     rows = [
         ("bad_symbol", "SYMBOL must be ...", b"'; DROP TABLE rejects; --,1"),
-        ("bad_price", "PRICE 'NaN' is no decimal", b"BTC-USD,NaN"),
-        ("bad_text", "byte 0 is no UTF-8", b"\xff\x00BTC\x1b]0;owned\x07\r\n"),
+        ("bad_price", "PRICE 'NaN' is not a decimal", b"BTC-USD,NaN"),
+        ("bad_text", "byte 0 is not UTF-8", b"\xff\x00BTC\x1b]0;owned\x07\r\n"),
         ("bad_price", "PRICE '-1' must be above 0", b"ETH-USD,-1"),
         ("bad_price", "PRICE has \x1b[31m60,000 digits", b"BTC-USD," + b"9" * 60_000),
     ]
@@ -75,13 +75,13 @@ def test_rejects_are_listed_with_reason_and_original(filled: str) -> None:
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     row = next(line for line in lines if "NaN" in line)
-    for part in ("bad_price", "PRICE 'NaN' is no decimal", "BTC-USD,NaN", "udp-1"):
+    for part in ("bad_price", "PRICE 'NaN' is not a decimal", "BTC-USD,NaN", "udp-1"):
         assert part in row
     assert lines[-3:] == ["bad_price: 3", "bad_symbol: 1", "bad_text: 1"]
 
 
 def test_originals_cannot_control_the_terminal(filled: str) -> None:
-    """Control characters and bytes that are no text are shown as escapes."""
+    """Control characters and bytes that are not text are shown as escapes."""
     result = invoke(url=filled)
     assert r"\xff\x00BTC\x1b]0;owned\x07\r\n" in result.output
     assert all(c.isprintable() or c == "\n" for c in result.output)
@@ -135,7 +135,7 @@ def test_an_unreadable_database_is_one_line(empty_database: str) -> None:
     assert "secret" not in away
     assert "cannot use Postgres" in refusal(url="nonsense")
     assert 'not used this database: relation "rejects" does not' in refusal(url=empty_database)
-    assert "--since: 'soon' is no time" in refusal("--since", "soon", url=empty_database)
+    assert "--since: 'soon' is not a time" in refusal("--since", "soon", url=empty_database)
 
 
 def test_a_long_excerpt_is_truncated() -> None:
@@ -164,7 +164,7 @@ def test_each_reason_has_a_sample_and_a_fix(filled: str) -> None:
 def test_replayed_rejects_leave_the_table(database: str) -> None:
     """Replayed rejects are sent unchanged and removed.
 
-    One that is no whole payload, or that the broker refused, stays.
+    One that is not a whole payload, or that the broker refused, stays.
     """
     rows = [
         (b"A,1", raw.FORMAT_CSV),

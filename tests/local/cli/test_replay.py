@@ -24,7 +24,7 @@ LINES = [b"BTC-USD,61837.63,0.02,%d,buy,%d" % (1700000000000 + n, n) for n in ra
 
 def answer_of(accepted: int, rejected: int = 0) -> Answer:
     """The response of POST /ingest."""
-    error = {"line": 1, "code": "bad_price", "detail": "PRICE 'x' is no decimal number"}
+    error = {"line": 1, "code": "bad_price", "detail": "PRICE 'x' is not a decimal number"}
     body = {"accepted": accepted, "rejected": rejected, "first_errors": [error] * bool(rejected)}
     return Answer(202, json.dumps(body).encode())
 
@@ -102,7 +102,7 @@ def test_invalid_arguments_are_one_line(ticks: Path, tmp_path: Path) -> None:
         ((tmp_path / "none.csv", "--udp-addr", nowhere), "no such file"),
         ((ticks, "--columns", "prize=x", "--udp-addr", nowhere), "is not FIELD=COLUMN"),
         ((bad, "--udp-addr", nowhere), "bad.csv: cannot tell which column is which"),
-        ((ticks, "--speed", "fast", "--udp-addr", nowhere), "is no speed; try max"),
+        ((ticks, "--speed", "fast", "--udp-addr", nowhere), "is not a speed; try max"),
         ((ticks, "--udp-addr", nowhere), "nothing listens for UDP"),
         ((ticks, "--udp-addr", "5005"), "is not HOST:PORT"),
         ((ticks, "--to", "http", "--ingest-url", "localhost:80"), "is not a URL"),
@@ -111,7 +111,7 @@ def test_invalid_arguments_are_one_line(ticks: Path, tmp_path: Path) -> None:
 
 
 def test_messages_that_are_no_trades_are_counted(tmp_path: Path) -> None:
-    """The summary counts a capture's messages that are no trades, by kind."""
+    """The summary counts a capture's messages that are not trades, by kind."""
     path = tmp_path / "capture.txt"
     path.write_text(
         '1700000000000000000 {"e":"trade","s":"X","t":1,"p":"1.50","q":"2",'
@@ -121,7 +121,7 @@ def test_messages_that_are_no_trades_are_counted(tmp_path: Path) -> None:
     with udp_receiver() as receiver:
         result = invoke("replay", path, "--udp-addr", address_of(receiver))
         assert received(receiver) == [b"X,1.50,2,1700000000005000,buy,1\n"]
-    assert "skipped 1 that are no trades: 1 depthUpdate" in result.stdout
+    assert "skipped 1 that are not trades: 1 depthUpdate" in result.stdout
 
 
 START_MS = 1_700_000_000_000
@@ -167,7 +167,7 @@ def test_rejects_are_reported_with_exit_code_1(ticks: Path) -> None:
         receiver.otherwise = answer_of(0, 3_000)
         result = invoke("replay", ticks, "--to", "http", "--ingest-url", receiver.url)
     assert "0 ticks, 3,000 rejects" in result.stdout
-    assert "line 1: bad_price: PRICE 'x' is no decimal number" in result.stdout
+    assert "line 1: bad_price: PRICE 'x' is not a decimal number" in result.stdout
     assert result.exit_code == 1
     assert "3,000 of 3,000 lines were rejected" in str(result.exception)
 

@@ -27,7 +27,7 @@ def test_times_are_ago_iso_8601_or_in_any_unit(text: str, expected: int) -> None
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("20231114", "write 2023-11-14"), ("soon", "is no time"), ("-1y", "ago such as -24h")],
+    [("20231114", "write 2023-11-14"), ("soon", "is not a time"), ("-1y", "ago such as -24h")],
 )
 def test_an_invalid_time_is_quoted_with_a_fix(text: str, said: str) -> None:
     """An invalid time is quoted with a fix; digits that read as a date are no milliseconds."""

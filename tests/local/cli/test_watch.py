@@ -42,4 +42,4 @@ def test_an_invalid_symbol_is_one_line(valkey: redis.Redis, servers: dict[str, s
     """An invalid symbol is one line with exit code 1 and no traceback."""
     done = kandle("watch", "add", "A B", "--redis-url", _url(valkey, servers), check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith("kandle: 'A B' is no symbol")
+    assert done.stderr.startswith("kandle: 'A B' is not a symbol")

@@ -71,7 +71,7 @@ def test_what_is_no_tick_is_counted_with_its_reason() -> None:
     rows = candle_rows([[each.encode() for each in lines]], MINUTE, rejects)
     assert list(map(int, rows["A"][0][1:])) == [4, 4, 4, 4, 1]
     assert [*rejects.values()] == [2, 1]
-    assert "PRICE 'x' is no decimal number" in next(iter(rejects))
+    assert "PRICE 'x' is not a decimal number" in next(iter(rejects))
 
 
 @pytest.mark.parametrize(("timeframe", "count"), [("1m", 2_469), ("5m", 706)])

@@ -222,7 +222,7 @@ BINANCE = "5,94000.1,0.5,47000.05,1735689600000,true\n"
 def test_common_files_are_read(name: str, content: str, expected: str, tmp_path: Path) -> None:
     """Common files are read with their venue's times, sides, prices and names.
 
-    Rows that are no trades are left out.
+    Rows that are not trades are left out.
     """
     assert lines(written(tmp_path / name, content)) == [expected]
 

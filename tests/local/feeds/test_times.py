@@ -180,7 +180,7 @@ def test_a_later_block_without_times_is_not_of_today(tmp_path: Path) -> None:
 def test_an_unreadable_time_is_a_reject_by_itself(
     header: str, rows: list[str], expected: list[str], tmp_path: Path
 ) -> None:
-    """A text that is no time, or an absent one, leaves the notation of the others as it is."""
+    """A text that is not a time, or an absent one, leaves the notation of the others as it is."""
     text = "\n".join([f"{header},symbol,price", *(f"{row},A,1" for row in rows)])
     path = written(tmp_path / "t.csv", f"{text}\n")
     assert lines(path) == [f"A,1,,{each}" for each in expected]

@@ -189,7 +189,7 @@ def test_a_simulator_without_a_listener_is_refused(tmp_path: Path) -> None:
 
 def test_a_directory_that_is_not_there_is_refused(tmp_path: Path) -> None:
     """The error of a missing directory names the option."""
-    with pytest.raises(UsageError, match=r"--eventing: .*nowhere is no directory"):
+    with pytest.raises(UsageError, match=r"--eventing: .*nowhere is not a directory"):
         Topology.load(Options(eventing=tmp_path / "nowhere"))
 
 

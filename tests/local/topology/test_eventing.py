@@ -186,19 +186,19 @@ def _nested(spec: dict[str, Any], path: str, value: Any) -> None:
         ("spec.subscriber", {"uri": "/path"}, "needs a ref, or a uri"),
         ("spec.delivery.retry", "3", "spec.delivery.retry: must be a whole number"),
         ("spec.delivery.retry", -1, "at least 0"),
-        ("spec.delivery.backoffDelay", "1s", "'1s' is no ISO 8601 duration"),
-        ("spec.delivery.timeout", "P", "no ISO 8601 duration"),
+        ("spec.delivery.backoffDelay", "1s", "'1s' is not an ISO 8601 duration"),
+        ("spec.delivery.timeout", "P", "not an ISO 8601 duration"),
         ("spec.delivery.backoffPolicy", "cubic", "'cubic' is none of linear, exponential"),
         ("spec.delivery.retries", 3, "unknown field retries"),
-        ("spec.filters", [{"exact": {"Type": "a"}}], "Type: is no attribute name"),
-        ("spec.filters", [{"exact": {"my-ext": "a"}}], "my-ext: is no attribute name"),
+        ("spec.filters", [{"exact": {"Type": "a"}}], "Type: is not an attribute name"),
+        ("spec.filters", [{"exact": {"my-ext": "a"}}], "my-ext: is not an attribute name"),
         ("spec.filters", [{"exact": {"closed": True}}], "write 'true' in quotes"),
         ("spec.filters", [{"exact": {}}], "names no attribute"),
         ("spec.filters", [{"exact": {"a": "b"}, "prefix": {"a": "b"}}], "has exact and prefix"),
         ("spec.filters", [{}], "needs one dialect, has none"),
         ("spec.filters", [{"exakt": {"a": "b"}}], "unknown field exakt"),
         ("spec.filters", [{"any": []}], "needs at least one filter"),
-        ("spec.filters", [{"cesql": "type ="}], "no CloudEvents SQL"),
+        ("spec.filters", [{"cesql": "type ="}], "not CloudEvents SQL"),
         ("apiVersion", "eventing.knative.dev/v1beta1", "must be eventing.knative.dev/v1"),
     ],
 )
@@ -218,13 +218,13 @@ def test_an_invalid_trigger_is_refused(tmp_path: Path, path: str, value: Any, sa
         ({"retention": "interest"}, {}, "'interest' is none of Limits, Interest, Work"),
         ({"storage": "Disk"}, {}, "storage: 'Disk'"),
         ({"discard": "Oldest"}, {}, "discard: 'Oldest'"),
-        ({"maxAge": "P7D"}, {}, "maxAge: 'P7D' is no Go duration"),
-        ({"duplicateWindow": "PT2M"}, {}, "no Go duration"),
+        ({"maxAge": "P7D"}, {}, "maxAge: 'P7D' is not a Go duration"),
+        ({"duplicateWindow": "PT2M"}, {}, "not a Go duration"),
         ({"maxAge": "1m", "duplicateWindow": "2m"}, {}, "longer than maxAge"),
         ({"numReplicas": 3}, {}, "write replicas"),
         ({"maxByte": 3}, {}, "unknown field maxByte"),
         ({}, {"deliverPolicy": "Newest"}, "deliverPolicy: 'Newest'"),
-        ({}, {"ackWait": "PT30S"}, "ackWait: 'PT30S' is no Go duration"),
+        ({}, {"ackWait": "PT30S"}, "ackWait: 'PT30S' is not a Go duration"),
         ({}, {"maxAckPending": 0}, "at least 1"),
         ({}, {"maxAckPendings": 1}, "unknown field maxAckPendings"),
     ],
@@ -249,9 +249,9 @@ def test_an_invalid_template_is_refused(
         ({"schedule": None}, "schedule: is required"),
         ({"data": "x", "dataBase64": "eA=="}, "stands beside data"),
         ({"dataBase64": "?"}, "is not base64"),
-        ({"timezone": "Mars/Olympus"}, "is no time zone"),
+        ({"timezone": "Mars/Olympus"}, "is not a time zone"),
         ({"sink": None}, "sink: is required"),
-        ({"ceOverrides": {"extensions": {"a-b": "c"}}}, "is no attribute name"),
+        ({"ceOverrides": {"extensions": {"a-b": "c"}}}, "is not an attribute name"),
     ],
 )
 def test_an_invalid_ping_source_is_refused(tmp_path: Path, spec: dict[str, Any], says: str) -> None:
@@ -366,7 +366,9 @@ def test_a_misspelt_kind_is_refused(
 ) -> None:
     """A misspelt kind is refused with the kind that was meant."""
     wrong = {"apiVersion": api_version, "kind": kind, "metadata": {"name": "main"}}
-    with pytest.raises(ManifestError, match=f"{kind}/main: kind: '{kind}' is no .* write {meant}$"):
+    with pytest.raises(
+        ManifestError, match=f"{kind}/main: kind: '{kind}' is not a .* write {meant}$"
+    ):
         load(tmp_path, wrong)
 
 

@@ -117,7 +117,7 @@ def test_all_missing_values_are_reported_at_once(tmp_path: Path) -> None:
             r"run\.envs\[1\]\.value: .*names no key",
         ),
         ("concurrency: 8", "concurrency: many", r"limits\.concurrency: must be a whole number"),
-        ("deploy:", "deploy: [", r"func\.yaml: is no YAML"),
+        ("deploy:", "deploy: [", r"func\.yaml: is not YAML"),
     ],
 )
 def test_a_mistake_is_named_by_file_and_field(

@@ -35,7 +35,7 @@ def handle(event: Event) -> Outcome:
     if behave == "transient":
         raise TransientError("the store is away", retry_after_s=7)
     if behave == "permanent":
-        raise PermanentError("bad_batch", "the body is no batch")
+        raise PermanentError("bad_batch", "the body is not a batch")
     if behave == "defect":
         raise ZeroDivisionError("a defect")
     return Outcome()

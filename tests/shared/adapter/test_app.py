@@ -203,7 +203,7 @@ def test_a_permanent_error_is_recorded_whole_and_answered_204(function: Function
     assert letter.headers["content-type"] == "application/protobuf"
     assert letter.headers["ce-knativeerrordest"] == "http://scripted.default.svc.cluster.local"
     error = base64.b64decode(letter.headers["ce-knativeerrordata"])
-    assert error == b"bad_batch: the body is no batch"
+    assert error == b"bad_batch: the body is not a batch"
 
 
 def test_a_permanent_error_that_cannot_be_recorded_is_503(function: Function) -> None:
@@ -219,10 +219,10 @@ def test_an_unexpected_exception_is_500(function: Function) -> None:
 
 
 def test_a_request_that_is_no_event_is_4xx(function: Function) -> None:
-    """A request that is no event is refused with a reason."""
+    """A request that is not an event is refused with a reason."""
     answer = httpx.post(function.url, content=b"hello")
     assert answer.status_code == 400
-    assert "no CloudEvent" in answer.text
+    assert "not a CloudEvent" in answer.text
     batch = httpx.post(
         function.url, content=b"[]", headers={"content-type": "application/cloudevents-batch+json"}
     )

@@ -35,7 +35,7 @@ def test_the_content_type_decides_the_mode(content_type: str) -> None:
 
 @pytest.mark.parametrize("member", ["id", "source", "type"])
 def test_an_empty_attribute_is_absent(member: str) -> None:
-    """A structured event whose id, source or type is empty is no event."""
+    """A structured event whose id, source or type is empty is not an event."""
     with pytest.raises(NotACloudEventError, match=member):
         structured(**{member: ""})
 

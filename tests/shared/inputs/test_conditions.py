@@ -1,4 +1,4 @@
-"""Sale conditions become flags by table; official prices are no trades."""
+"""Sale conditions become flags by table; official prices are not trades."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_an_unknown_condition_is_reported(text: str) -> None:
 
 
 def test_one_digit_of_polygon_is_no_letter_of_a_tape() -> None:
-    """A trade of Polygon with condition 9, a cross trade, counts: the tapes' 9 is no trade."""
+    """A trade of Polygon with condition 9, a cross trade, counts: the tapes' 9 is not a trade."""
     header = b"ticker,conditions,id,price,sip_timestamp,size\n"
     found = parsed(FORMAT_CSV, header + b'A,9,1,1.5,1735827600038856001,2\nA,"9,5",2,1.5,,2')
     stream = b'{"ev":"T","sym":"A","i":"%s","p":1.5,"s":2,"c":[%s],"t":1735827600038}'

@@ -73,7 +73,7 @@ def test_a_bad_element_is_a_reject_and_its_neighbours_count() -> None:
 
 
 def test_other_messages_are_counted_by_kind() -> None:
-    """Other messages are counted by kind, also where their `data` is no list."""
+    """Other messages are counted by kind, also where their `data` is not a list."""
     found = parsed(
         FORMAT_KRAKEN,
         b'{"channel":"heartbeat"}',

@@ -10,7 +10,7 @@ from shared.market.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
 def test_timeframes_must_nest() -> None:
     """Timeframes that are no multiples of the shorter ones are refused."""
     assert [t.name for t in parse_ladder(DEFAULT_LADDER)] == ["1m", "5m", "15m", "1h", "4h", "1d"]
-    with pytest.raises(ValueError, match="7m is no multiple of 5m"):
+    with pytest.raises(ValueError, match="7m is not a multiple of 5m"):
         parse_ladder("1m,5m,7m")
     with pytest.raises(ValueError, match="such as 1m"):
         Timeframe.parse("1x")

@@ -51,11 +51,11 @@ def test_a_valid_channel_is_accepted(channel: str) -> None:
 @pytest.mark.parametrize(
     ("channel", "why"),
     [
-        ("", "is no channel"),
-        ("ticks", "is no channel"),
-        ("ticks:", "is no channel"),
-        ("quotes:AAPL", "is no channel"),
-        ("candles:AAPL", "is no channel"),
+        ("", "is not a channel"),
+        ("ticks", "is not a channel"),
+        ("ticks:", "is not a channel"),
+        ("quotes:AAPL", "is not a channel"),
+        ("candles:AAPL", "is not a channel"),
         ("candles:1x:AAPL", "timeframe '1x'"),
         ("ticks:A\nB", "the symbol holds"),
         ("ticks:BTC*", r"the symbol holds '\*'.*; \* alone stands for all"),

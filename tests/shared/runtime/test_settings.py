@@ -19,4 +19,4 @@ def test_all_bad_settings_are_reported_together() -> None:
     text = str(caught.value)
     assert "DATABASE_URL is not set" in text
     assert "COUNT='many' is not a whole number from 1 to 10" in text
-    assert "TIMEFRAMES: timeframe 90s is no multiple of 1m" in text
+    assert "TIMEFRAMES: timeframe 90s is not a multiple of 1m" in text
