@@ -53,11 +53,9 @@ def page_routes(nats_browser_url: str) -> list[BaseRoute]:
             return PlainTextResponse(_NOT_BUILT)
         return Response(file.read_bytes(), media_type="text/html", headers=headers)
 
-    return [
-        Route("/", page, methods=["GET"]),
-        Route("/config.json", config),
-        Mount("/assets", StaticFiles(directory=BUILT / "assets", check_dir=False)),
-    ]
+    assets = BUILT / "assets"
+    files = [Mount("/assets", StaticFiles(directory=assets))] if assets.is_dir() else []
+    return [Route("/", page, methods=["GET"]), Route("/config.json", config), *files]
 
 
 def history_proxy(api_url: str, *, takes_rules: bool = True) -> list[Route]:

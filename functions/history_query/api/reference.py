@@ -184,8 +184,5 @@ def page_routes() -> list[BaseRoute]:
         text = file.read_text() if file.is_file() else f"<pre>{escape(reference())}</pre>"
         return HTMLResponse(text, headers=page_headers())
 
-    return [
-        Route("/", page),
-        Route("/docs", page),
-        Mount("/docs", StaticFiles(directory=BUILT, check_dir=False)),
-    ]
+    files = [Mount("/docs", StaticFiles(directory=BUILT))] if BUILT.is_dir() else []
+    return [Route("/", page), Route("/docs", page), *files]
