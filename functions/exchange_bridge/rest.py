@@ -43,6 +43,10 @@ class RestError(Exception):
         self.status = status
 
 
+class UnfillableError(RestError):
+    """A gap that no request fills: its trades could count twice."""
+
+
 @contextlib.contextmanager
 def understood() -> Iterator[None]:
     """Turn what parsing an unexpected response raises into RestError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, NamedTuple
@@ -10,6 +11,7 @@ from functions.exchange_bridge.exchange import Trade
 
 RESTARTED_US: Final = 60_000_000
 """A trade this much later than the highest id, under a lower id: the venue restarted its ids."""
+MOST_HOLES: Final = 100
 
 
 class Hole(NamedTuple):
@@ -161,11 +163,12 @@ class SymbolIds:
         return Trade(self.symbol, first.first - 1, first.from_us)
 
     def _open(self, first: int, last: int, from_us: int, to_us: int, now_s: float) -> None:
-        """Add a hole; those that touch are one."""
+        """Add a hole; those that touch are one, and so are all if there are too many."""
+        joined = self.joined if len(self.holes) < MOST_HOLES else math.inf
         new = Hole(first, last, min(from_us, to_us), max(from_us, to_us), now_s)
         apart = list[Hole]()
         for hole in self.holes:
-            if first - self.joined <= hole.last and last + self.joined >= hole.first:
+            if first - joined <= hole.last and last + joined >= hole.first:
                 new = Hole(
                     min(hole.first, new.first),
                     max(hole.last, new.last),

@@ -16,19 +16,19 @@ from shared.wire.feed_status import FeedState
 log = logging.getLogger(__name__)
 
 FIRST_S: Final = 3.0
-"""The first look: an ended symbol may keep all others from being subscribed."""
+"""The first look if the feed is not up: an ended symbol may keep all others from it."""
 
 
-async def is_behind(intake: Intake, grace_s: float, symbols: Sequence[str] = ()) -> bool:
-    """Fetch the newest trade of symbols, or all; return whether one of them did not arrive.
+async def is_behind(intake: Intake, grace_s: float, symbols: Sequence[str] = ()) -> list[str]:
+    """Fetch the newest trade of symbols, or all; return the symbols whose did not arrive.
 
     `grace_s`: how long a trade may be in transit. A trade that did not arrive is recorded as a gap
     and fetched, even if no later trade would reveal it. For a symbol without any trade yet, the
     newest trade is its starting point. If all respond and none is late, a stall is over: in a quiet
     market no message would show that.
     """
-    exchange, newest = intake.exchange, []
-    is_late = is_unsure = False
+    exchange, newest, late = intake.exchange, [], list[str]()
+    is_unsure = False
     for symbol in symbols or exchange.symbols:
         try:
             with understood():
@@ -44,11 +44,12 @@ async def is_behind(intake: Intake, grace_s: float, symbols: Sequence[str] = ())
         await asyncio.sleep(grace_s)
     for trade in newest:
         ids = intake.of(trade.symbol)
-        is_late = is_late or (ids.high is not None and trade.id > ids.high.id)
+        if ids.high is not None and trade.id > ids.high.id:
+            late.append(trade.symbol)
         ids.exists(trade, intake.now_s())
-    if not (is_late or is_unsure or symbols):
+    if not (late or is_unsure or symbols):
         intake.health.is_stalled = False
-    return is_late
+    return late
 
 
 async def poll_silent(
@@ -57,19 +58,28 @@ async def poll_silent(
     """Fetch the status of symbols that have been silent for `every_s`, until cancelled.
 
     An ended symbol leaves the subscription, which some exchanges would otherwise refuse. For one
-    that is traded and did not get its newest trade, `reopen` subscribes to all anew.
+    that is traded and did not get its newest trade, `reopen` subscribes to all anew: once until
+    its next message, which may never come.
     """
     symbols, health = intake.exchange.symbols, intake.health
+    reopened_us = dict[str, int]()
     await asyncio.sleep(min(every_s, FIRST_S))
+    if health.is_up:
+        await asyncio.sleep(every_s)
     while True:
-        since_us, quiet = intake.now_us() - every_s * 1e6, list[str]()
+        since_us, quiet = intake.now_us() - every_s * 1e6, dict[str, int]()
         for symbol in symbols:
             seen = health.of(symbol)
             if seen and seen.message_us < since_us:
                 await _poll_status(intake.exchange, symbol, seen)
-                quiet += [symbol] if seen.status is None else []
-        if quiet and health.is_up and await is_behind(intake, grace_s, quiet):
-            reopen(f"no message of {', '.join(quiet[:5])}, but the exchange lists newer trades")
+                if seen.status is None:
+                    quiet[symbol] = seen.message_us
+        late = await is_behind(intake, grace_s, [*quiet]) if quiet and health.is_up else []
+        lacking = {each: quiet[each] for each in late if reopened_us.get(each) != quiet[each]}
+        if lacking:
+            reopened_us |= lacking
+            names = ", ".join([*lacking][:5])
+            reopen(f"no message of {names}, but the exchange lists newer trades")
         await asyncio.sleep(every_s)
 
 

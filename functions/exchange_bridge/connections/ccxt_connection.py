@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,6 +19,8 @@ from functions.exchange_bridge.exchanges.ccxt_venue import CcxtVenue
 log = logging.getLogger(__name__)
 
 _LOOK_S: Final = 0.05
+_AHEAD_MS: Final = 2_000
+"""How far a venue's clock may be ahead of this one."""
 
 
 @dataclass
@@ -31,7 +34,8 @@ class CcxtConnection(Connection):
         client = self.exchange.client
         client.on_trade = self._on_trade
         client.on_unreadable = self.take
-        self._before = dict(self.exchange.without_ids)
+        latest_ms = time.time() * 1_000 + _AHEAD_MS
+        self._before = {s: min(ms, latest_ms) for s, ms in self.exchange.without_ids.items()}
         self.connected()
         ended = client.begin()
         try:

@@ -56,7 +56,7 @@ class Connection:
     exchange: Exchange
     timeouts: Timeouts
     take: Callable[[bytes], Message]
-    is_behind: Callable[[], Awaitable[bool]]
+    is_behind: Callable[[], Awaitable[object]]
     connected: Callable[[], None]
     subscribed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 

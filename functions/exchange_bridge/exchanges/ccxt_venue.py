@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
@@ -24,7 +26,7 @@ from functions.exchange_bridge.exchange import (
 )
 from functions.exchange_bridge.exchanges.ccxt_client import CcxtClient
 from functions.exchange_bridge.exchanges.ccxt_venues import CONTIGUOUS
-from functions.exchange_bridge.rest import RestError
+from functions.exchange_bridge.rest import RestError, UnfillableError
 from shared.market.instruments import CCXT
 from shared.wire.feed_status import FeedState
 from shared.wire.raw_batch import FORMAT_CCXT
@@ -33,6 +35,8 @@ SPAN: Final = 200
 """Candles to advance by if a venue lists none: any page is at least this long."""
 REPEATED: Final = 1
 """Retries of an empty page: a cache in between may repeat the previous one."""
+FRESH_S: Final = 5.0
+"""Age of the markets up to which they answer for further symbols."""
 LOOK_BACK_MS: Final = (60_000, 600_000, 3_600_000)
 """How far back to look for the preceding trade."""
 
@@ -77,6 +81,7 @@ class CcxtVenue(Exchange):
         self.contiguous = venue in CONTIGUOUS
         self.without_ids: dict[str, int] = {}
         """Symbols whose trades have no ids, with the newest time (ms)."""
+        self._loaded_s = -math.inf
         timeframes = self.client.sdk.timeframes or {}
         fetched = {us: name for us, name in _LENGTHS.items() if name in timeframes}
         has_candles = bool(self.client.sdk.has.get("fetchOHLCV"))
@@ -98,6 +103,8 @@ class CcxtVenue(Exchange):
     def _of_trade(self, symbol: str, id_: str | int | None, time_ms: int, count: int) -> Message:
         if id_ is None:
             self.without_ids[symbol] = max(self.without_ids.get(symbol, 0), time_ms)
+        elif self.without_ids:
+            self.without_ids.pop(symbol, None)
         last, time_us = self._id(id_, time_ms), time_ms * 1000
         if last is None:
             return Message(Kind.TRADE, symbol, sent_us=time_us)
@@ -134,8 +141,13 @@ class CcxtVenue(Exchange):
         """Yield pages from the trade before the first one, as far as each is a proof.
 
         Venues may list their newest trades whatever is requested: a page covers the range since its
-        first trade only if that trade is known.
+        first trade only if that trade is known. Raises RestError, UnfillableError.
         """
+        unfillable = UnfillableError(
+            f"trades of {symbol} have no ids: fetched ones could count twice", is_final=True
+        )
+        if symbol in self.without_ids:
+            raise unfillable
         reached, since, previous_end = first.id - 1, first.time_us // 1000, -1
         if not self.contiguous:
             since = max(since, reached)
@@ -150,6 +162,8 @@ class CcxtVenue(Exchange):
             reaches = min(end if self.contiguous or end == previous_end else end - 1, last.id)
             low = max(first.id, reached + 1)
             in_range = [(trade, row) for trade, row in identified if low <= trade.id <= last.id]
+            if any(row["id"] is None for _, row in in_range):
+                raise unfillable
             yield Fetched(
                 [self.trade_payload(row, "fetch_trades") for _, row in in_range],
                 [trade for trade, _ in in_range],
@@ -209,7 +223,10 @@ class CcxtVenue(Exchange):
                 status = await self.client.ask("fetch_status")
                 if status.get("status") == "maintenance":
                     return FeedState.MAINTENANCE
-        markets = await self.client.ask("load_markets", True)
+        is_old = time.monotonic() - self._loaded_s > FRESH_S
+        markets = await self.client.ask("load_markets", is_old)
+        if is_old:
+            self._loaded_s = time.monotonic()
         if symbol not in markets:
             return FeedState.ENDED
         return FeedState.HALTED if markets[symbol].get("active") is False else FeedState.LIVE
@@ -220,9 +237,6 @@ class CcxtVenue(Exchange):
         return self._trade(symbol, rows[-1]) if rows else None
 
     def _trade(self, symbol: str, row: Mapping[str, Any]) -> Trade | None:
-        """Return the trade of a row. Raises RestError: it may have been received already."""
-        if row["id"] is None or symbol in self.without_ids:
-            raise RestError(f"trades of {symbol} have no ids: fetched ones would count twice")
         id_ = self._id(row["id"], row["timestamp"])
         return None if id_ is None else Trade(symbol, id_, row["timestamp"] * 1000)
 

@@ -93,11 +93,13 @@ class Kraken(Exchange):
                 for each in message.data
                 if each.trade_id is not None and each.timestamp is not None
             )
-            if not trades or len(trades) < len(message.data):
+            is_snapshot = message.type == "snapshot"
+            if len(trades) < len(message.data) or not (trades or is_snapshot):
                 return Message(Kind.UNREADABLE)
-            if message.type == "snapshot":
+            if is_snapshot:
                 # Trades before this connection; if the newest is missing, it is fetched.
-                return Message(Kind.HEARTBEAT, last=max(trades, key=lambda trade: trade.id))
+                newest = max(trades, key=lambda trade: trade.id, default=None)
+                return Message(Kind.HEARTBEAT, last=newest)
             newest_us = max(trade.time_us for trade in trades)
             return Message(Kind.TRADE, trades[0].symbol, trades, sent_us=newest_us)
         if message.channel == "ticker":

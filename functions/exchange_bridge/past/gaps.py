@@ -11,7 +11,7 @@ from typing import Final
 
 from functions.exchange_bridge.exchange import Fetched
 from functions.exchange_bridge.intake import Intake
-from functions.exchange_bridge.rest import RestError, understood
+from functions.exchange_bridge.rest import RestError, UnfillableError, understood
 from functions.exchange_bridge.seen_ids import Missing
 from shared.adapter.event import OutgoingEvent
 from shared.runtime import metrics
@@ -69,6 +69,13 @@ class Gaps:
                 with understood():
                     await self._fetch(missing)
                 reason = "the exchange does not list all of them yet"
+            except UnfillableError as error:
+                # It stays open in Postgres; here, each connection would add one for ever.
+                self.intake.health.error = str(error)
+                log.warning("%s: the gap stays open: %s", self.intake.exchange.name, error)
+                ids = self.intake.of(missing.symbol)
+                ids.gaps = [gap for gap in ids.gaps if gap is not missing]
+                continue
             except RestError as error:
                 self.intake.health.error = reason = str(error)
             if missing.left:

@@ -173,6 +173,13 @@ def test_a_trade_that_is_not_listed_yet_is_not_absent() -> None:
     assert [each.reaches for each in pages(BINANCE, Answers([]), "BTCUSDT", 5, 8)] == [4]
 
 
+def test_an_empty_snapshot_of_kraken_is_no_reject() -> None:
+    """A pair without trades has an empty snapshot."""
+    message = KRAKEN.read(b'{"channel":"trade","type":"snapshot","data":[]}')
+    assert (message.kind, message.last) == (Kind.HEARTBEAT, None)
+    assert KRAKEN.read(b'{"channel":"trade","type":"update","data":[]}').kind is Kind.UNREADABLE
+
+
 def test_kraken_numbers_keep_their_digits() -> None:
     """Numbers of Kraken's REST texts and stream keep their digits, without a float between."""
     result = {"X": [["0.30000000", "1.10", 1_700_000_000.123456, "b", "l", "", 9]], "last": "1"}

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.exchange_bridge.exchange import Trade
-from functions.exchange_bridge.seen_ids import SymbolIds
+from functions.exchange_bridge.seen_ids import MOST_HOLES, SymbolIds
 
 FIRST = 100
 
@@ -138,3 +138,14 @@ def test_a_restart_that_is_named_before_it_arrives_is_no_gap() -> None:
     for number in (1, 2, 5):
         ids.see(Trade("A", number, 100_000_000 + number), 3.0)
     assert missing(ids) == {3, 4}
+
+
+def test_many_holes_become_one() -> None:
+    """Holes of a symbol do not grow without bound: dropped trades are fetched as one range."""
+    ids = SymbolIds("X")
+    for number in range(1, 10_001):
+        ids.see(Trade("X", number, number), 0)
+    for number in range(1, 10_001, 2):
+        ids.forget(number, number, 0)
+    assert len(ids.holes) <= MOST_HOLES
+    assert set(range(1, 10_001, 2)) <= missing(ids)

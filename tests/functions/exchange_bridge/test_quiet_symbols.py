@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from threading import Event, Thread
 
 import pytest
 
+from functions.exchange_bridge.silence import FIRST_S
 from tests.exchanges.bridge import BridgeOutput, bridging, of_playback
 from tests.exchanges.coinbase import CoinbaseDialect
 from tests.exchanges.dialects import Dialect
@@ -86,6 +88,36 @@ def test_a_symbol_without_its_trades_is_subscribed_again(
             everything = set(range(1, next(lost)))
             eventually(lambda: everything <= set(output.ids("a")), log)
             assert "StalledError: no message of BTCUSDT" in log.read_text()
+
+
+def test_a_symbol_that_is_never_sent_does_not_reopen_the_feed_again_and_again(
+    binance: Playback, sink: Subscriber, tmp_path: Path
+) -> None:
+    """A symbol that REST alone lists reopens the feed once; then it is fetched."""
+    output, log = BridgeOutput(sink), tmp_path / "log"
+    settings = {**of_playback(binance, "BTCUSDT", "ETHUSDT"), "LISTING_MS": "500"}
+    with bridging(sink.url, log, settings):
+        eventually(lambda: binance.clients > 0, log)
+        with trading(binance, "ETHUSDT"):
+            connections = binance.connections
+            binance.lose(trades(binance, 1, 1))
+            for number in range(2, 8):
+                asked = len(binance.requests)
+                eventually(lambda: len(binance.requests) >= asked + 4, log)  # noqa: B023
+                binance.lose(trades(binance, number, 1))
+            eventually(lambda: set(range(3, 8)) <= set(output.ids("a")), log)
+            assert binance.connections <= connections + 1
+
+
+def test_symbols_that_do_not_trade_are_not_asked_for_at_the_start(
+    binance: Playback, sink: Subscriber, tmp_path: Path
+) -> None:
+    """A feed that is up asks for the status of quiet symbols after LISTING_MS."""
+    log = tmp_path / "log"
+    with bridging(sink.url, log, of_playback(binance, "BTCUSDT", "ETHUSDT")):
+        eventually(lambda: "subscribed" in log.read_text(), log)
+        time.sleep(FIRST_S + 0.5)
+        assert not [each for each in binance.requests if "exchangeInfo" in each]
 
 
 @pytest.mark.parametrize("dialect", [CoinbaseDialect, KrakenDialect])
