@@ -27,8 +27,7 @@ async def is_behind(intake: Intake, grace_s: float, symbols: Sequence[str] = ())
     newest trade is its starting point. If all respond and none is late, a stall is over: in a quiet
     market no message would show that.
     """
-    exchange, newest, late = intake.exchange, [], list[str]()
-    is_unsure = False
+    exchange, newest, is_unsure = intake.exchange, [], False
     for symbol in symbols or exchange.symbols:
         try:
             with understood():
@@ -42,11 +41,9 @@ async def is_behind(intake: Intake, grace_s: float, symbols: Sequence[str] = ())
             newest.append(trade)
     if newest:
         await asyncio.sleep(grace_s)
+    late = [t.symbol for t in newest if (high := intake.of(t.symbol).high) and t.id > high.id]
     for trade in newest:
-        ids = intake.of(trade.symbol)
-        if ids.high is not None and trade.id > ids.high.id:
-            late.append(trade.symbol)
-        ids.exists(trade, intake.now_s())
+        intake.of(trade.symbol).exists(trade, intake.now_s())
     if not (late or is_unsure or symbols):
         intake.health.is_stalled = False
     return late
@@ -58,28 +55,25 @@ async def poll_silent(
     """Fetch the status of symbols that have been silent for `every_s`, until cancelled.
 
     An ended symbol leaves the subscription, which some exchanges would otherwise refuse. For one
-    that is traded and did not get its newest trade, `reopen` subscribes to all anew: once until
-    its next message, which may never come.
+    that is traded and did not get its newest trade, `reopen` subscribes to all anew, if it had a
+    message since the last time: otherwise that does not help.
     """
-    symbols, health = intake.exchange.symbols, intake.health
-    reopened_us = dict[str, int]()
+    symbols, health, reopened_us = intake.exchange.symbols, intake.health, 0
     await asyncio.sleep(min(every_s, FIRST_S))
     if health.is_up:
         await asyncio.sleep(every_s)
     while True:
-        since_us, quiet = intake.now_us() - every_s * 1e6, dict[str, int]()
+        since_us, quiet = intake.now_us() - every_s * 1e6, list[str]()
         for symbol in symbols:
             seen = health.of(symbol)
             if seen and seen.message_us < since_us:
                 await _poll_status(intake.exchange, symbol, seen)
-                if seen.status is None:
-                    quiet[symbol] = seen.message_us
-        late = await is_behind(intake, grace_s, [*quiet]) if quiet and health.is_up else []
-        lacking = {each: quiet[each] for each in late if reopened_us.get(each) != quiet[each]}
-        if lacking:
-            reopened_us |= lacking
-            names = ", ".join([*lacking][:5])
-            reopen(f"no message of {names}, but the exchange lists newer trades")
+                quiet += [symbol] if seen.status is None else []
+        late = await is_behind(intake, grace_s, quiet) if quiet and health.is_up else []
+        late = [each for each in late if health.symbols[each].message_us > reopened_us]
+        if late:
+            reopened_us = intake.now_us()
+            reopen(f"no message of {', '.join(late[:5])}, but the exchange lists newer trades")
         await asyncio.sleep(every_s)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,8 +80,7 @@ def _check_venue(text: str, venue: str) -> None:
     spec = importlib.util.find_spec(CCXT)
     if spec is None or spec.origin is None:
         raise ValueError(f"{text!r} needs ccxt: pip install 'kandle[exchanges]'")
-    venues = Path(spec.origin).parent / "pro"
-    is_name = re.fullmatch(r"[a-z][a-z0-9]*", venue) is not None
-    if not is_name or not (venues / f"{venue}.py").is_file():
-        supported = ", ".join(sorted(each.stem for each in venues.glob("[a-z]*.py")))
+    venues = sorted(each.stem for each in (Path(spec.origin).parent / "pro").glob("[a-z]*.py"))
+    if venue not in venues:
+        supported = ", ".join(venues)
         raise ValueError(f"{text!r} is not ccxt:VENUE:SYMBOL,... with a venue of {supported}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from functions.exchange_bridge.exchange import Exchange
 from functions.exchange_bridge.exchanges.ccxt_client import NoVenueError
 from functions.exchange_bridge.exchanges.ccxt_joined import JoinedVenue
@@ -15,7 +13,7 @@ from shared.runtime.settings import Environment, SettingsError
 
 def setup(env: Environment) -> Exchange:
     """Read the exchange from the environment."""
-    name = env.parsed("CCXT_VENUE", "bybit", _venue)
+    name = env.text("CCXT_VENUE", "bybit")
     symbols = env.parsed("CCXT_SYMBOLS", "BTC/USDT,ETH/USDT", symbols_of)
     rest = env.parsed("CCXT_REST_BASE_URL", "", lambda text: text and http_url(text))
     websocket = env.parsed("CCXT_WEBSOCKET_BASE_URL", "", lambda text: text and ws_url(text))
@@ -24,9 +22,3 @@ def setup(env: Environment) -> Exchange:
         return of(name, symbols, rest, websocket)
     except NoVenueError as error:
         raise SettingsError(f"CCXT_VENUE: {error}") from error
-
-
-def _venue(text: str) -> str:
-    if re.fullmatch(r"[a-z][a-z0-9]*", text) is None:
-        raise ValueError(f"{text!r} is not the name of a venue, such as bybit")
-    return text

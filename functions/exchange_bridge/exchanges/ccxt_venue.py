@@ -108,8 +108,6 @@ class CcxtVenue(Exchange):
         last, time_us = self._id(id_, time_ms), time_ms * 1000
         if last is None:
             return Message(Kind.TRADE, symbol, sent_us=time_us)
-        if count == 1:
-            return Message(Kind.TRADE, symbol, (Trade(symbol, last, time_us),), sent_us=time_us)
         ids = range(max(last - count + 1, 0), last + 1)
         trades = tuple(Trade(symbol, each, time_us) for each in ids)
         return Message(Kind.TRADE, symbol, trades, sent_us=time_us)

@@ -93,13 +93,12 @@ class Kraken(Exchange):
                 for each in message.data
                 if each.trade_id is not None and each.timestamp is not None
             )
-            is_snapshot = message.type == "snapshot"
-            if len(trades) < len(message.data) or not (trades or is_snapshot):
-                return Message(Kind.UNREADABLE)
-            if is_snapshot:
-                # Trades before this connection; if the newest is missing, it is fetched.
+            if message.type == "snapshot":
+                # Trades before this connection, if any; if the newest is missing, it is fetched.
                 newest = max(trades, key=lambda trade: trade.id, default=None)
                 return Message(Kind.HEARTBEAT, last=newest)
+            if not trades or len(trades) < len(message.data):
+                return Message(Kind.UNREADABLE)
             newest_us = max(trade.time_us for trade in trades)
             return Message(Kind.TRADE, trades[0].symbol, trades, sent_us=newest_us)
         if message.channel == "ticker":

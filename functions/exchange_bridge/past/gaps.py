@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -55,7 +54,7 @@ class Gaps:
                 metrics.GAPS_FILLED.labels(feed).inc()
                 self.intake.health.error = ""
                 self._queue(self._gap(missing, GapState.FILLED))
-        metrics.GAPS_OPEN.labels(feed).set(sum(1 for _ in self._open()))
+        metrics.GAPS_OPEN.labels(feed).set(sum(len(ids.gaps) for ids in self.intake.ids.values()))
         self._send()
 
     async def fill(self) -> None:
@@ -110,15 +109,11 @@ class Gaps:
 
     def _next(self) -> Missing | None:
         now_s = self.intake.now_s()
-        for missing in self._open():
-            count = self.intake.of(missing.symbol).count(missing)
-            if 0 < count <= self.max_trades and now_s >= missing.retry_at_s:
-                return missing
-        return None
-
-    def _open(self) -> Iterator[Missing]:
         for ids in self.intake.ids.values():
-            yield from ids.gaps
+            for missing in ids.gaps:
+                if 0 < ids.count(missing) <= self.max_trades and now_s >= missing.retry_at_s:
+                    return missing
+        return None
 
     def _gap(self, missing: Missing, state: GapState) -> Gap:
         hole = missing.hole
