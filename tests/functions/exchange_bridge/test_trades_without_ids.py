@@ -63,7 +63,7 @@ def test_a_trade_that_a_new_connection_repeats_is_left_out() -> None:
 
 
 def test_a_time_in_the_future_leaves_out_no_later_trade() -> None:
-    """What a new connection repeats ends now, whatever time an earlier trade had."""
+    """A trade with a future time does not make the next connection leave out new ones."""
 
     async def received(now_ms: int) -> list[bytes]:
         taken, venue = list[bytes](), CcxtVenue("lbank", [SYMBOL], "", "")
@@ -174,7 +174,7 @@ def test_markets_are_loaded_once_for_all_symbols_of_a_round() -> None:
 
     async def ask() -> None:
         venue = CcxtVenue("lbank", [SYMBOL], "", "")
-        venue.client.ask = markets  # type: ignore[method-assign, assignment]
+        venue.client.ask = markets  # type: ignore[method-assign]
         for _ in range(3):
             await venue.listed(SYMBOL)
         await venue.client.close()
