@@ -69,11 +69,11 @@ class Gaps:
                     await self._fetch(missing)
                 reason = "the exchange does not list all of them yet"
             except UnfillableError as error:
-                # It stays open in Postgres; here, each connection would add one for ever.
+                # Its gaps stay open in Postgres; here, each connection would add one for ever.
                 self.intake.health.error = str(error)
-                log.warning("%s: the gap stays open: %s", self.intake.exchange.name, error)
+                log.warning("%s: its gaps stay open: %s", self.intake.exchange.name, error)
                 ids = self.intake.of(missing.symbol)
-                ids.gaps = [gap for gap in ids.gaps if gap is not missing]
+                ids.gaps = [gap for gap in ids.gaps if not gap.left]
                 continue
             except RestError as error:
                 self.intake.health.error = reason = str(error)
