@@ -151,7 +151,7 @@ def stored_candles(
         ranges = Ranges.same(timeframe.name, names, timeframe.start_us(from_us), to_us)
         # In the direction in which candles move, so that none is missed.
         moving = live.candles_of(names, timeframe, timeframe.start_us(from_us), to_us)
-        found = read_candles(stores.postgres, ranges, stores.cold, moving).traded
+        found = read_candles(stores.postgres, ranges, moving).with_lake(stores.cold).traded
         for candle in found.candles(timeframe.name, names):
             candles[candle.instrument, timeframe.name, candle.start_us] = candle
     return candles

@@ -213,8 +213,8 @@ class Storage:
         """Return the newest candles in [from_us, before_us), of Postgres and the lake."""
         name, timeframe = series.name
         ranges = Ranges(timeframe, [name], [from_us], [before_us], count, newest=True)
-        found = read_candles(connection, ranges, self._cold).candles(timeframe, [name])
-        return Window.of([each for each in found if each.closed])
+        found = read_candles(connection, ranges).with_lake(self._cold)
+        return Window.of([*found.candles(timeframe, [name])])
 
     def _load_published(
         self,

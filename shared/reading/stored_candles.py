@@ -17,13 +17,16 @@ from psycopg import Connection, sql
 
 from shared.candles.folds import KeyedRecords, merged
 from shared.lake.reading.cold import NO_LAKE, Cold
-from shared.lake.reading.plan import Plan, plan_candles
+from shared.lake.reading.plan import ALL_IN_POSTGRES, Plan, plan_candles
+from shared.market.timeframes import Timeframe
+from shared.market.utc_days import DAY_US
 from shared.wire.candle import DECIMALS, Candle
 from shared.wire.candle_columns import CandleColumns
 from shared.wire.candle_json import candle_rows
 
 Columns = Mapping[str, Sequence[Any]]
 Int64s = NDArray[np.int64]
+_Span = tuple[int, int, int]  # number of a range, first and end of what is read of it
 
 FIELDS: Final = tuple(each.name for each in fields(Candle))[2:]
 SHOWN: Final = tuple(name for name in FIELDS if not name.endswith("_time_us"))
@@ -156,35 +159,49 @@ class ListedCandles:
             yield Candle(names[number], timeframe, *values)
 
 
+@dataclass(frozen=True, slots=True)
+class PartlyRead:
+    """Candles of the ranges from Postgres and Redis, and the plan of those in the lake."""
+
+    ranges: Ranges
+    candles: ListedCandles
+    plan: Plan
+
+    def with_lake(self, cold: Cold) -> ListedCandles:
+        """Return the candles of all stores. It needs no connection, and may wait for the lake."""
+        if self.plan.is_hot:
+            return self.candles
+        columns = self.candles.columns
+        parts = [columns, *_in_lake(self.plan, cold, self.ranges, self.candles)]
+        return _first(parts, self.ranges, [*columns])
+
+
 def read_candles(
     connection: Connection,
     ranges: Ranges,
-    cold: Cold = NO_LAKE,
     live: CandleColumns | None = None,
     names: Sequence[str] = FIELDS,
-) -> ListedCandles:
-    """Return columns of the candles of the ranges, sorted by range and start.
+) -> PartlyRead:
+    """Read columns of the candles of the ranges; with the lake's, they are whole.
 
-    If several stores have a candle, the highest revision wins, so the first candles of the union
-    are right wherever they are. Those whose trades were all cancelled are included. `live`: live
-    ones in the ranges, read before: a candle persisted in between is then in both results.
+    Sorted by range and start, descending if `newest`. If several stores have a candle, the highest
+    revision wins, so the first candles of the union are right wherever they are. Those whose trades
+    were all cancelled are included. `live`: live ones in the ranges, read before: a candle
+    persisted in between is then in both results.
     """
     names = "number", *names
     if not ranges.names:
-        return ListedCandles(dict.fromkeys(names, ()))
+        return PartlyRead(ranges, ListedCandles(dict.fromkeys(names, ())), ALL_IN_POSTGRES)
     columns = (f"trim_scale({each})::text" if each in DECIMALS else each for each in names[1:])
     order = _FIRST.format(sql.SQL("DESC" if ranges.newest else "ASC"))
     stored = connection.execute(
         _RANGES.format(sql.SQL(", ".join(columns)), order), ranges.parameters
     )
-    plan = plan_candles(connection, min(ranges.from_us), max(ranges.to_us))
+    plan = plan_candles(connection, min(ranges.from_us), max(ranges.to_us))  # after the rows
     rows = stored.fetchall()
     parts = [] if live is None else [_of_ranges(live.as_lists(), ranges)]
     parts += [dict(zip(names, zip(*rows, strict=True), strict=True))] if rows else []
-    candles = _first(parts, ranges, names)
-    if plan.is_hot:
-        return candles
-    return _first([candles.columns, *_in_lake(plan, cold, ranges, candles)], ranges, names)
+    return PartlyRead(ranges, _first(parts, ranges, names), plan)
 
 
 def stored_candles(
@@ -196,7 +213,7 @@ def stored_candles(
 ) -> CandleColumns:
     """Return those of the given candles (instrument, start) that are stored."""
     ranges = Ranges(timeframe, names, starts_us, [start_us + 1 for start_us in starts_us])
-    found = read_candles(connection, ranges, cold).candles(timeframe, names)
+    found = read_candles(connection, ranges).with_lake(cold).candles(timeframe, names)
     return CandleColumns.of(timeframe, list(found))
 
 
@@ -222,23 +239,24 @@ def folded(
     Returns records by range number and `from_us`; ranges without a candle are left out.
     `without`: candles (instrument, start) to leave out.
     """
-    candles: list[Candle] = []
-    of_range, of_lake = list[int](), list[int]()
-    numbers = range(len(ranges.names))
-    if numbers:
-        plan = plan_candles(connection, min(ranges.from_us), max(ranges.to_us))
-        of_lake = [n for n in numbers if plan.touches(ranges.from_us[n], ranges.to_us[n])]
-    hot = sorted({*numbers}.difference(of_lake))
+    if not ranges.names:
+        return KeyedRecords.of([])
     parameters = {
-        **ranges.of(hot).parameters,
+        **ranges.parameters,
         "without_names": [name for name, _ in without],
         "without_starts": [start_us for _, start_us in without],
     }
-    for n, *values in connection.execute(_FOLDED, parameters).fetchall() if hot else ():
-        of_range.append(hot[n])
-        candles.append(Candle(ranges.names[hot[n]], ranges.timeframe, 0, *values))
+    folds = connection.execute(_FOLDED, parameters).fetchall()
+    plan = plan_candles(connection, min(ranges.from_us), max(ranges.to_us))  # after the rows
+    spans = zip(ranges.from_us, ranges.to_us, strict=True)
+    of_lake = [n for n, span in enumerate(spans) if plan.touches(*span)]
+    hot = {n: values for n, *values in folds}
+    for n in of_lake:
+        hot.pop(n, None)
+    of_range = [*hot]
+    candles = [Candle(ranges.names[n], ranges.timeframe, 0, *hot[n]) for n in hot]
     ignored, few = {*without}, ranges.of(of_lake)
-    found = read_candles(connection, few, cold).traded
+    found = read_candles(connection, few).with_lake(cold).traded
     of_few = found.candles(few.timeframe, few.names)
     for n, candle in zip(found.columns["number"], of_few, strict=True):
         if (candle.instrument, candle.start_us) not in ignored:
@@ -267,7 +285,8 @@ def _first(parts: Sequence[Columns], ranges: Ranges, names: Sequence[str]) -> Li
         known = by_key.setdefault(key, row)
         if revisions[row] > revisions[known]:
             by_key[key] = row
-    of_ranges = groupby(sorted(by_key, reverse=ranges.newest), itemgetter(0))
+    in_order = sorted(sorted(by_key, reverse=ranges.newest), key=itemgetter(0))
+    of_ranges = groupby(in_order, itemgetter(0))
     rows = [by_key[key] for _, group in of_ranges for key in islice(group, ranges.count)]
     return candles if rows == [*range(len(candles))] else candles.take(rows)
 
@@ -276,7 +295,7 @@ def _in_lake(plan: Plan, cold: Cold, ranges: Ranges, candles: ListedCandles) -> 
     """Yield the lake's candles of each range, unless `candles` has its first ones already."""
     numbers = candles.columns["number"]
     counts, edges = Counter(numbers), dict(zip(numbers, candles.columns["start_us"], strict=True))
-    spans: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+    spans: dict[str, list[_Span]] = defaultdict(list)
     for n, (name, low, high) in enumerate(
         zip(ranges.names, ranges.from_us, ranges.to_us, strict=True)
     ):
@@ -284,14 +303,29 @@ def _in_lake(plan: Plan, cold: Cold, ranges: Ranges, candles: ListedCandles) -> 
             low, high = (edges[n], high) if ranges.newest else (low, edges[n] + 1)
         if plan.touches(low, high):
             spans[name].append((n, low, high))
-    for name, of_name in spans.items():  # one read each
-        _, lows, highs = zip(*of_name, strict=True)
-        found = cold.candle_lists(
-            *(plan, name, ranges.timeframe, min(lows), max(highs)),
-            count=ranges.count if len(of_name) == 1 else None,
-            newest=ranges.newest,
-        )
-        starts = np.array(found["start_us"], dtype=np.int64)
-        for n, low, high in of_name:
-            rows = np.flatnonzero((low <= starts) & (starts < high)).tolist()
-            yield ListedCandles({**found, "number": [n] * len(starts)}).take(rows).columns
+    length_us = Timeframe.parse(ranges.timeframe).length_us
+    for name, of_name in spans.items():
+        for group in _together(of_name, length_us):
+            found = cold.candle_lists(
+                *(plan, name, ranges.timeframe, group[0][1], max(high for *_, high in group)),
+                count=ranges.count if len(group) == 1 else None,
+                newest=ranges.newest,
+            )
+            starts = np.array(found["start_us"], dtype=np.int64)
+            for n, low, high in group:
+                rows = np.flatnonzero((low <= starts) & (starts < high)).tolist()
+                yield {**ListedCandles(found).take(rows).columns, "number": [n] * len(rows)}
+
+
+def _together(spans: list[_Span], length_us: int) -> Iterator[list[_Span]]:
+    """Yield spans that one read takes: at most twice as long as they are, and a day."""
+    group: list[_Span] = []
+    wanted_us = 0
+    for span in sorted(spans, key=itemgetter(1)):
+        _, low, high = span
+        wanted_us += max(high - low, length_us)
+        if group and high - group[0][1] > 2 * wanted_us + DAY_US:
+            yield group
+            group, wanted_us = [], max(high - low, length_us)
+        group.append(span)
+    yield group

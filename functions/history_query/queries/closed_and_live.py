@@ -70,8 +70,9 @@ class StoredCandles:
         live = self.live.candles_of([symbol], timeframe, *bounds, count, newest=stored_range.newest)
         with self.postgres.autocommit() as connection, connection.pipeline():  # one round trip
             gaps = open_gaps(connection, symbol, *bounds)
-            candles = read_candles(connection, ranges, self.cold, live, SHOWN)
-            return _marked(candles, gaps.fetchall(), timeframe)
+            found = read_candles(connection, ranges, live, SHOWN)
+            spans = gaps.fetchall()
+        return _marked(found.with_lake(self.cold), spans, timeframe)
 
     def watermark_us(self, symbol: str) -> int | None:
         """Return the instrument's watermark; None without live state."""

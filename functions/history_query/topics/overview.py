@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from psycopg import sql
@@ -23,6 +22,7 @@ from shared.market.calendar_timeframes import of_days
 from shared.market.decimals import EXACT, to_text
 from shared.market.timeframes import Timeframe
 from shared.market.trading_days import TradingDays
+from shared.reading.stored_candles import Ranges, read_candles
 from shared.realtime.readers import LiveState
 from shared.stores.postgres import Postgres
 from shared.wire.candle_columns import CandleColumns
@@ -48,6 +48,7 @@ DAY_US: Final = 86_400_000_000
 _HOUR_US: Final = 3_600_000_000
 _RECENT_US: Final = 120_000_000
 _ALWAYS: Final = (-(2**63), 2**63 - 1)
+_PIECE: Final = "start_us", "revision", "trade_count", "open", "high", "low", "volume", "close"
 # By the primary key, since most of the table is candles of other timeframes.
 _STORED: Final = sql.SQL("""
 SELECT name, found.*
@@ -57,12 +58,6 @@ FROM unnest(%(names)s::text[]) AS requested (name) CROSS JOIN LATERAL (
       AND start_us >= %(from_us)s AND start_us < %(until_us)s {which}
 ) AS found
 """)
-_PIECES: Final = _STORED.format(
-    columns=sql.SQL(
-        "start_us, revision, open, high, low, volume, trim_scale(close)::text, trade_count"
-    ),
-    which=sql.SQL(""),
-)
 _FOLDS: Final = _STORED.format(
     columns=sql.SQL("""
         (array_agg(open ORDER BY start_us))[1], max(high), min(low), sum(volume),
@@ -143,18 +138,6 @@ def _symbols(request: Request) -> list[str] | None:
     return symbols
 
 
-class _Piece(NamedTuple):
-    """A candle; `trades` is 0 if all were cancelled."""
-
-    revision: int
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    volume: Decimal
-    close: str
-    trades: int
-
-
 @dataclass(slots=True)
 class _Day:
     """The fold of an instrument's pieces; `points`: their closes."""
@@ -165,11 +148,11 @@ class _Day:
     volume: Decimal = Decimal(0)
     points: list[str] = field(default_factory=list)
 
-    def add(self, piece: _Piece) -> None:
+    def add(self, high: Decimal, low: Decimal, volume: Decimal, close: str) -> None:
         """Fold in the next piece."""
-        self.high, self.low = max(self.high, piece.high), min(self.low, piece.low)
-        self.volume = EXACT.add(self.volume, piece.volume)
-        self.points.append(piece.close)
+        self.high, self.low = max(self.high, high), min(self.low, low)
+        self.volume = EXACT.add(self.volume, volume)
+        self.points.append(close)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,26 +227,22 @@ class Overview:
         """Return the last 24 hours from stored pieces, replaced by live ones where newer."""
         piece = self._piece
         from_us = piece.start_us(now_us - DAY_US + piece.length_us - 1)
-        live = self._pieces(requested, piece, from_us)
-        until_us = min((start_us for _, start_us, _ in live), default=_ALWAYS[1])
+        live = self._live(requested, piece, from_us)
+        until_us = int(live.start_us.min()) if len(live) else _ALWAYS[1]
         days = {
             name: _Day(open_, high, low, volume, closes.split())
             for name, open_, high, low, volume, closes in self._stored(
                 _FOLDS, names, piece, from_us, until_us
             )
         }
-        stored = self._stored(_PIECES, names, piece, until_us)
-        pieces: dict[str, dict[int, _Piece]] = defaultdict(dict)
-        for name, start_us, *values in stored:
-            pieces[name][start_us] = _Piece(*values)
-        for name, start_us, each in live:
-            stored_piece = pieces[name].get(start_us)
-            if stored_piece is None or each.revision > stored_piece.revision:
-                pieces[name][start_us] = each
-        for name, by_start in pieces.items():
-            for _, each in sorted(by_start.items()):
-                if each.trades:
-                    days.setdefault(name, _Day(each.open, each.high, each.low)).add(each)
+        known = sorted({*names, *live.names})
+        ranges = Ranges.same(piece.name, known, until_us, _ALWAYS[1])
+        with self.postgres.connection() as connection:
+            pieces = read_candles(connection, ranges, live, _PIECE).candles.traded.columns
+        numbers = (map(Decimal, pieces[each]) for each in ("open", "high", "low", "volume"))
+        for number, open_, *values in zip(pieces["number"], *numbers, pieces["close"], strict=True):
+            day = days.setdefault(known[number], _Day(open_, *values[:2]))
+            day.add(*values)
         return days
 
     @property
@@ -290,17 +269,6 @@ class Overview:
         }
         with self.postgres.connection() as connection:
             return connection.execute(statement, parameters).fetchall()
-
-    def _pieces(
-        self, symbols: Sequence[str] | None, timeframe: Timeframe, from_us: int
-    ) -> list[tuple[str, int, _Piece]]:
-        """Return the live candles of a timeframe from `from_us` on, with their starts."""
-        columns = self._live(symbols, timeframe, from_us).as_lists(_Piece._fields)
-        numbers = (map(Decimal, columns[name]) for name in ("open", "high", "low", "volume"))
-        pieces = map(
-            _Piece, columns["revision"], *numbers, columns["close"], columns["trade_count"]
-        )
-        return list(zip(columns["instrument"], columns["start_us"], pieces, strict=True))
 
     def _live(
         self, symbols: Sequence[str] | None, timeframe: Timeframe, from_us: int

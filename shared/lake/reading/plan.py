@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from psycopg import Connection, sql
 
-from shared.errors import TransientError
 from shared.market.utc_days import DAY_US, begin_us
 from shared.stores.segment_ranges import BETWEEN, OF_SHARD, bounds, named
 
@@ -26,7 +25,8 @@ SEGMENT: Final = 500
 _TICKS: Final = """
 SELECT EXISTS (SELECT FROM cold_days WHERE day BETWEEN %(first_day)s AND %(last_day)s),
        (SELECT commit_id FROM lake_position),
-       (SELECT metadata_location FROM iceberg_tables WHERE table_name = 'ticks')
+       (SELECT metadata_location FROM iceberg_tables WHERE table_name = 'ticks'),
+       to_regclass('lake_files') IS NOT NULL
 """
 _IS_MUCH: Final = sql.SQL(
     "(SELECT coalesce(sum(tick_count + %(segment)s), 0) >= %(most)s"
@@ -42,10 +42,10 @@ _ARE_MUCH: Final = sql.SQL("SELECT {}, {}").format(
 """The part that the lake has, and the part that only Postgres has."""
 _CANDLES: Final = """
 SELECT min(day), max(day),
-       (SELECT metadata_location FROM iceberg_tables WHERE table_name = 'candles')
+       (SELECT metadata_location FROM iceberg_tables WHERE table_name = 'candles'),
+       to_regclass('lake_files') IS NOT NULL
 FROM cold_candle_days WHERE day BETWEEN %(first_day)s AND %(last_day)s
 """
-_OLD_LAYOUT: Final = "SELECT to_regclass('lake_files') IS NOT NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +53,14 @@ class Plan:
     """Range of time (us) that is read from the lake's table, as its metadata file says it is.
 
     `position`: of ticks Postgres has those of commits after it. `is_small`: what is read from it
-    is known to be less than twice MOST_TICKS.
+    is known to be less than twice MOST_TICKS. `is_old`: the lake is to be taken over first.
     """
 
     cold: tuple[int, int] = (0, 0)
     position: int = 0
     metadata: str = ""
     is_small: bool = False
+    is_old: bool = False
 
     @property
     def is_hot(self) -> bool:
@@ -97,33 +98,25 @@ def plan_ticks(connection: Connection, from_us: int, to_us: int, *, instrument: 
     hold_partitions(connection)
     row = connection.execute(_TICKS, bounds(from_us, to_us)).fetchone()
     assert row is not None
-    is_cold, position, metadata = row
-    if is_cold:
-        _refuse_old_layout(connection)
-    elif not instrument or not metadata:
-        return ALL_IN_POSTGRES
-    else:
+    is_cold, position, metadata, is_old = row
+    if not is_cold:
+        if not instrument or not metadata:
+            return ALL_IN_POSTGRES
         weights = {"position": position, "most": MOST_TICKS, "segment": SEGMENT}
         parameters = bounds(from_us, to_us) | named(instrument) | weights
         row = connection.execute(_ARE_MUCH, parameters).fetchone()
         is_much, rest_is_much = row or (False, True)
         if not is_much:
             return Plan(is_small=not rest_is_much)
-    return Plan((from_us, to_us), position, metadata or "")
+    return Plan((from_us, to_us), position, metadata or "", is_old=is_cold and is_old)
 
 
 def plan_candles(connection: Connection, from_us: int, to_us: int) -> Plan:
     """Plan the candles that start in [from_us, to_us)."""
     row = connection.execute(_CANDLES, bounds(from_us, to_us)).fetchone()
     assert row is not None
-    first_day, last_day, metadata = row
+    first_day, last_day, metadata, is_old = row
     if first_day is None:
         return ALL_IN_POSTGRES
-    _refuse_old_layout(connection)
     cold = max(begin_us(first_day), from_us), min(begin_us(last_day) + DAY_US, to_us)
-    return Plan(cold, metadata=metadata or "")
-
-
-def _refuse_old_layout(connection: Connection) -> None:
-    if connection.execute(_OLD_LAYOUT).fetchone() == (True,):
-        raise TransientError("a lake of the old layout is to be taken over: kandle lake take-over")
+    return Plan(cold, metadata=metadata or "", is_old=is_old)

@@ -23,6 +23,7 @@ from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.serializers import FromInputFile
 from pyiceberg.table import FileScanTask, StaticTable, Table
 
+from shared.errors import TransientError
 from shared.lake.access import between, file_io, translated
 from shared.lake.reading.plan import Plan
 from shared.lake.tables.files import bounds as bounds_of
@@ -130,6 +131,8 @@ class LakeReader:
         By their first time, or, if `newest`, by their last one, descending. Footers are read when
         it comes to their day, and those of some days after it with them.
         """
+        if plan.is_old:
+            raise TransientError("a lake of the old layout: take it over: kandle lake take-over")
         low, high = max(plan.cold[0], low_us), min(plan.cold[1], high_us)
         if not plan.metadata or low >= high:
             return

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import pytest
 import redis
+from psycopg import Connection, Cursor
 
 from functions.history_query.queries.closed_and_live import StoredCandles, StoredRange
 from functions.persist.writer import Writer
@@ -17,8 +21,9 @@ from shared.lake.maintenance.schedule import old_candle_days
 from shared.lake.tables.definitions import CANDLES
 from shared.market.timeframes import Timeframe
 from shared.market.utc_days import day_of
-from shared.reading.stored_candles import Ranges, folded, stored_candles
+from shared.reading.stored_candles import Ranges, folded, read_candles, stored_candles
 from shared.realtime.readers import LiveState
+from shared.stores.postgres import Postgres
 from shared.wire.candle import Candle
 from shared.wire.candle_columns import columns_of
 from shared.wire.candle_json import candle_json
@@ -209,3 +214,94 @@ def test_a_fold_has_each_candle_of_a_cold_day_once(lake: House) -> None:
     assert once.records.data["count"].tolist() == [2 * (len(of_day) - 2) + 7]
     assert without.records.data["count"].tolist() == [2 * (len(of_day) - 3) + 7]
     assert [each.trade_count for each in found] == [7, 2, 0]
+
+
+def test_a_fold_has_the_candles_of_a_day_that_becomes_cold_meanwhile(
+    lake: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A day that becomes cold after a fold's first statement is in the fold as before."""
+    write(lake, [*minutes(lake.symbol), candle(lake.symbol, "1d", START_US + 2 * DAY_US)])
+    lake.copy_candles()
+    ranges = Ranges("1m", [lake.symbol], [START_US], [START_US + DAY_US])
+    with lake.postgres.connection() as connection:
+        before = folded(connection, ranges, cold=lake.cold)
+    dropped: list[int] = []
+    execute = Connection.execute
+
+    def first_execute(self: Connection, *args: Any) -> Cursor[Any]:
+        monkeypatch.setattr(Connection, "execute", execute)
+        cursor = execute(self, *args)
+        dropped.append(lake.drop_candles())
+        return cursor
+
+    with lake.postgres.connection() as connection:
+        monkeypatch.setattr(Connection, "execute", first_execute)
+        after = folded(connection, ranges, cold=lake.cold)
+    assert dropped == [len(minutes(lake.symbol))]
+    assert after.records.data["count"].tolist() == before.records.data["count"].tolist()
+
+
+def test_ranges_far_apart_are_not_read_as_one(lake: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hours that are weeks apart are read without what is between them; those near as one."""
+    hour_us = DAY_US // 24
+    every = [candle(lake.symbol, "1m", START_US + n * hour_us // 4) for n in range(20 * 96)]
+    write(lake, [*every, candle(lake.symbol, "1d", START_US + 20 * DAY_US)])
+    lake.copy_candles()
+    assert lake.drop_candles() == len(every)
+    reads: list[int] = []
+    candle_lists = lake.cold.candle_lists
+
+    def counted(*args: Any, **options: Any) -> dict[str, list[Any]]:
+        found = candle_lists(*args, **options)
+        reads.append(len(found["start_us"]))
+        return found
+
+    monkeypatch.setattr(lake.cold, "candle_lists", counted)
+    for days, expected in (((19, 0), [4, 4]), ((3, 5, 4, 4, 9), [4, 64, 4])):
+        froms = [START_US + day * DAY_US + n * 9 * hour_us for n, day in enumerate(days)]
+        ranges = Ranges("1m", [lake.symbol] * len(days), froms, [us + hour_us for us in froms])
+        with lake.postgres.connection() as connection:
+            folds = folded(connection, ranges, cold=lake.cold)
+        assert folds.records.data["count"].tolist() == [8] * len(days)
+        assert reads == expected
+        reads.clear()
+
+
+def test_candles_of_several_ranges_are_sorted_by_range(lake: House) -> None:
+    """Candles of several ranges come range by range, the newest of each first if so wanted."""
+    write(lake, minutes(lake.symbol))
+    for newest in (False, True):
+        ranges = Ranges("1m", [lake.symbol] * 2, [0, START_US], [10**17] * 2, 2, newest)
+        with lake.postgres.connection() as connection:
+            found = read_candles(connection, ranges).with_lake(lake.cold).columns
+        starts = sorted([each.start_us for each in minutes(lake.symbol)], reverse=newest)[:2]
+        assert [*zip(found["number"], found["start_us"], strict=True)] == [
+            (n, start_us) for n in range(2) for start_us in starts
+        ]
+
+
+def test_a_page_holds_no_connection_while_it_waits_for_the_lake(
+    lake: House, valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While pages wait for their turn to read the lake, Postgres is free for others."""
+    write(lake, [*minutes(lake.symbol), candle(lake.symbol, "1d", START_US + 2 * DAY_US)])
+    lake.copy_candles()
+    lake.drop_candles()
+    postgres = Postgres(lake.dsn, size=1)
+    kept = StoredCandles(postgres, LiveState(valkey, 1, (MINUTE,)), lake.cold)
+    begun = threading.Event()
+    candle_lists = lake.cold.candle_lists
+
+    def noted(*args: Any, **options: Any) -> dict[str, list[Any]]:
+        begun.set()
+        return candle_lists(*args, **options)
+
+    monkeypatch.setattr(lake.cold, "candle_lists", noted)
+    with ThreadPoolExecutor() as pool:
+        with lake.cold.scan(), lake.cold.scan():
+            wanted = StoredRange(lake.symbol, MINUTE, START_US, START_US + DAY_US, newest=False)
+            page = pool.submit(kept.read, wanted, 3)
+            assert begun.wait(30)
+            postgres.check()
+        assert len(page.result(30)) == 3
+    postgres.close()

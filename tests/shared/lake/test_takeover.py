@@ -11,12 +11,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from functions.persist.writer import Writer
 from shared.errors import TransientError
 from shared.lake.reading.plan import plan_candles, plan_ticks
 from shared.lake.tables import candle_table, tick_table
 from shared.lake.takeover import take_over
 from shared.market.utc_days import begin_us, day_of
+from shared.reading.stored_candles import Ranges, read_candles
 from shared.wire.candle import Candle
+from shared.wire.candle_columns import columns_of
 from tests.functions.history_query.market import Tick, batches, generated
 from tests.shared.lake.house import House, to_candles
 from tests.shared.lake.test_candle_days import candle
@@ -105,3 +108,18 @@ def test_cold_days_are_read_from_the_tables_afterwards(lake: House) -> None:
     with lake.postgres.connection() as connection:
         assert not plan_ticks(connection, 0, 10**16).is_hot
     assert cold_candles(lake) == candles
+
+
+def test_hot_candles_are_read_before_the_takeover(lake: House) -> None:
+    """Before the takeover, candles that are found without the lake are read; no others."""
+    _, (first, *_) = an_old_lake(lake)
+    lake.sql(f"INSERT INTO cold_candle_days VALUES ('{day_of(first.start_us)}')")
+    hot = candle(lake.symbol, "1m", first.start_us + 24 * HOUR_US)
+    Writer(lake.postgres).candles(columns_of([hot]))
+    ranges = Ranges("1m", [lake.symbol], [0], [10**16], 1, newest=True)
+    with lake.postgres.connection() as connection:
+        found = read_candles(connection, ranges).with_lake(lake.cold)
+        more = read_candles(connection, replace(ranges, count=2))
+    assert [*found.columns["start_us"]] == [hot.start_us]
+    with pytest.raises(TransientError, match="kandle lake take-over"):
+        more.with_lake(lake.cold)
