@@ -24,6 +24,8 @@ from shared.stores.migrations import migrate
 CONNECT_TIMEOUT_S: Final = 5
 ANSWER_WITHIN_S: Final = 30.0
 """Of one statement. An event that waits longer would be delivered again meanwhile."""
+_PAUSE_S: Final = 5.0
+"""Pause after a migration gave way, so that those who wait behind it have the table meanwhile."""
 _JUST_S: Final = 0.25
 _REFUSED_WAIT_S: Final = 1.0
 """Wait for the first connection once the server refused it: a probe soon learns why."""
@@ -110,7 +112,7 @@ class Postgres:
             check=_check,
             open=False,
         )
-        self._migrated = not migrates
+        self._migrated, self._migrates_again_s = not migrates, -math.inf
         self._failure, self._has_connected = "", False
 
     def _note(self, failure: str) -> None:
@@ -124,10 +126,7 @@ class Postgres:
             self._pool.open()
             with self._pool.connection(self._patience_s()) as connection:
                 if not self._migrated:
-                    connection.answer_within_s = None  # an index of many rows takes its time
-                    migrate(connection)
-                    connection.commit()
-                    self._migrated = True
+                    self._migrate(connection)
                 connection.answer_within_s = self._answer_within_s
                 if isolation is not None:
                     connection.isolation_level = isolation
@@ -138,6 +137,18 @@ class Postgres:
                     if isolation is not None:
                         connection.rollback()
                         connection.isolation_level = None
+
+    def _migrate(self, connection: BoundedConnection) -> None:
+        if time.monotonic() < self._migrates_again_s:
+            raise errors.LockNotAvailable("a migration waits for a table")
+        connection.answer_within_s = None  # an index of many rows takes its time
+        try:
+            migrate(connection)
+        except errors.LockNotAvailable:
+            self._migrates_again_s = time.monotonic() + _PAUSE_S
+            raise
+        connection.commit()
+        self._migrated = True
 
     def _patience_s(self) -> float:
         is_refused = _REFUSAL.search(self._failure) and not self._has_connected

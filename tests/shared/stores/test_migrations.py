@@ -69,10 +69,15 @@ def test_old_segments_are_migrated_to_hours(empty_database: str) -> None:
     postgres.close()
 
 
-def test_a_reader_delays_a_migration_and_nobody_else(empty_database: str) -> None:
-    """While a reader holds a table that a migration changes, others read and write the table."""
+def test_a_reader_delays_a_migration_and_nobody_else(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a reader holds a table that a migration changes, others read and write the table.
+
+    Files before that one stay applied, and the migration pauses before it waits again.
+    """
     with psycopg.connect(empty_database) as connection:
-        migrate_before(connection, "0089")
+        migrate_before(connection, "0086")
     postgres = Postgres(empty_database, size=1)
     waiting = (
         "SELECT count(*) FROM pg_locks WHERE relation = 'alert_rules'::regclass AND NOT granted"
@@ -94,5 +99,25 @@ def test_a_reader_delays_a_migration_and_nobody_else(empty_database: str) -> Non
             reader.rollback()
             with pytest.raises(TransientError, match=r"migration 0089_muted_rules\.sql waits"):
                 migration.result(30)
+        (applied,) = other.execute("SELECT max(name) FROM schema_migrations").fetchall()
+        assert applied == ("0088_alert_claims.sql",)
+        with pytest.raises(TransientError, match="a migration waits for a table"):
+            postgres.check()  # though nobody holds it any more
+    monkeypatch.setattr(postgres, "_migrates_again_s", 0)  # some seconds later
     postgres.check()
     postgres.close()
+
+
+def test_a_conversion_that_is_refused_leaves_all_as_it_was(empty_database: str) -> None:
+    """Ticks that cannot be converted refuse the upgrade, and the version before goes on."""
+    with psycopg.connect(empty_database) as connection:
+        migrate_before(connection, "0020")
+        connection.execute(BEFORE.encode())
+        connection.execute("UPDATE tick_segments SET price = NULL")
+    postgres = Postgres(empty_database, size=1)
+    with pytest.raises(psycopg.errors.RaiseException, match="beyond 64 bits"):
+        postgres.check()
+    postgres.close()
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT event_id FROM tick_segments").fetchall() == [("e1",)]
+        assert connection.execute("SELECT count(*) FROM applied_events").fetchone() == (2,)
