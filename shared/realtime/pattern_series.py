@@ -80,7 +80,7 @@ def adopt(client: redis.Redis, shards: int, starts: bool = True) -> None:
     They are loaded from storage again. A replica that is not starting takes them from no other.
     Raises TransientError.
     """
-    with translated(), client.lock(_ADOPTING, timeout=60):
+    with translated(), client.lock(_ADOPTING, timeout=60, blocking_timeout=2):
         number = cast(bytes | None, client.get(SHARDS_KEY))
         if number == str(shards).encode() or not (starts or is_open(number, shards)):
             return

@@ -45,7 +45,7 @@ def translated() -> Iterator[None]:
     except (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError) as error:
         raise TransientError(f"Redis is away: {error}") from error
     except LockError as error:
-        raise TransientError(f"Redis took longer than its lock lasts: {error}") from error
+        raise TransientError(f"Redis: a lock ran out, or another holds it: {error}") from error
     except redis.OutOfMemoryError as error:
         raise TransientError(f"Redis is full: {error}") from error
     except redis.ResponseError as error:

@@ -217,6 +217,15 @@ def test_a_lock_that_ran_out_is_no_defect(
         adopt(valkey, 7)
 
 
+def test_a_replica_waits_for_the_deletion_of_another_only_shortly(valkey: redis.Redis) -> None:
+    """While another replica deletes stale series a probe is soon answered: not ready."""
+    valkey.set("patterns:adopting", "another", px=20_000)
+    with pytest.raises(TransientError, match="another holds it"):
+        Store(valkey, 7).ready()
+    valkey.delete("patterns:adopting")
+    Store(valkey, 7).ready()
+
+
 def test_a_former_replica_marks_nothing_as_due(house: House) -> None:
     """Series that a replica listed from storage before the change, it does not mark as due after.
 
