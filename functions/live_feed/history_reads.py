@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -67,13 +67,12 @@ class _Channel:
 
     symbol: str
     source: Source
-    turns: tuple[_Pause, _Pause]
+    turns: Sequence[_Pause]
     own: _Pause = field(default_factory=_Pause)
     is_known: bool = False
     tried: asyncio.Event = field(default_factory=asyncio.Event)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     wakes_s: float = 0.0
-    task: asyncio.Task[None] = field(init=False)
 
 
 class HistoryReads:
@@ -90,14 +89,15 @@ class HistoryReads:
         self._places = asyncio.Semaphore(_FIRST_AT_ONCE), asyncio.Semaphore(_AGAIN_AT_ONCE)
         self._turn = asyncio.Lock()
         self._channels: dict[str, _Channel] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._turns: WeakValueDictionary[tuple[str, bool], _Pause] = WeakValueDictionary()
 
     def begin(self, name: str, symbol: str, source: Source, turn: str = "") -> None:
         """Read a channel from now on, whenever it is due; `turn`: if not its symbol's."""
-        first = self._turns.setdefault((turn or symbol, False), _Pause())
-        again = self._turns.setdefault((turn or symbol, True), _Pause())
-        channel = self._channels[name] = _Channel(symbol, source, (first, again))
-        channel.task = asyncio.create_task(self._follow(name, channel), name=f"history of {name}")
+        keys = [(turn or symbol, is_known) for is_known in (False, True)]
+        turns = [self._turns.setdefault(key, _Pause()) for key in keys]
+        channel = self._channels[name] = _Channel(symbol, source, turns)
+        self._tasks[name] = asyncio.create_task(self._follow(name, channel), name=name)
 
     def check(self, name: str) -> None:
         """Note that the channel may be due earlier."""
@@ -109,7 +109,7 @@ class HistoryReads:
         """Read the channel no more; a read in flight sends nothing."""
         channel = self._channels.pop(name, None)
         if channel is not None:
-            channel.task.cancel()
+            self._tasks.pop(name).cancel()
             channel.tried.set()
 
     async def first(self, names: Iterable[str]) -> None:
@@ -121,7 +121,7 @@ class HistoryReads:
 
     async def close(self) -> None:
         """Read nothing more."""
-        await end(*(each.task for each in self._channels.values()))
+        await end(*self._tasks.values())
 
     def _due_s(self, channel: _Channel) -> float:
         now_s = asyncio.get_running_loop().time()

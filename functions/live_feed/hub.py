@@ -297,9 +297,8 @@ class Hub:
         if update is None:
             return
         self._recent.append(update)
-        wanting = [
-            self._clients[p] for p in live.patterns_matching(update.channel) if p in self._clients
-        ]
+        patterns = live.patterns_matching(update.channel)
+        wanting = [self._clients[each] for each in patterns if each in self._clients]
         if len(wanting) == 1:
             clients: Iterable[Subscriber] = wanting[0]
         else:
@@ -309,9 +308,7 @@ class Hub:
 
     async def _republish(self) -> None:
         """Republish the newest of each channel as the last in the stream, by one replica."""
-        overtaken = [
-            each for each in self._newest.overtaken() if each[1].channel not in self.derived
-        ]
+        overtaken = [e for e in self._newest.overtaken() if e[1].channel not in self.derived]
         for number, (last, update) in enumerate(overtaken):
             again = Message(update.channel, update.payload, update.received_us)
             first_seq = update.first_seq or update.seq

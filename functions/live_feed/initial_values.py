@@ -14,7 +14,6 @@ from functions.live_feed.derived.history_api import HistoryApi
 from functions.live_feed.fanout import Message, candle_message
 from functions.live_feed.history_reads import HistoryReads
 from functions.live_feed.hub import Hub
-from shared.errors import TransientError
 from shared.market.timeframes import Timeframe
 from shared.realtime import channels as live
 from shared.realtime.leases import ALL
@@ -23,7 +22,8 @@ _NAMES_A_REQUEST: Final = 200
 _RELOAD_S: Final = (2, 4, 8, 16, 32, 64)
 """Delays after which initial values are re-read once a lease has started.
 
-Earlier messages were published to nobody and may still have been on their way to storage.
+Earlier messages were published to nobody and may still have been on their way to storage. The
+first is also the pause until a lease has started.
 """
 
 Load = Callable[[], Awaitable[Iterable[Message]]]
@@ -36,26 +36,25 @@ class _Values:
     values: InitialValues
     names: set[str]
     load: Load
+    is_leased: bool = False
     again_s: Sequence[float] = ()
 
     def due_s(self) -> float:
         """Return in how many seconds to read them."""
         return self.again_s[0] - time.monotonic() if self.again_s else math.inf
 
-    async def begin(self) -> None:
-        """Read them, and again once they are leased. Raises TransientError."""
-        await self.read()
-        if self.names.isdisjoint(self.values.since()):
-            raise TransientError("what is published meanwhile is not seen: there is no lease yet")
-        now_s = time.monotonic()
-        self.again_s = [now_s + each for each in _RELOAD_S]
-
     async def read(self) -> None:
-        """Read them. Raises TransientError."""
+        """Read them, and again once they are leased. Raises TransientError."""
         began_s = time.monotonic()
         for each in await self.load():
             self.values.pass_on(each)
         self.again_s = [each for each in self.again_s if each > began_s]
+        if not self.is_leased:
+            self.is_leased = not self.names.isdisjoint(self.values.since())
+            delays_s, now_s = _RELOAD_S if self.is_leased else _RELOAD_S[:1], time.monotonic()
+            self.again_s = [now_s + each for each in delays_s]
+
+    begin = read
 
 
 @dataclass(slots=True)
@@ -101,12 +100,12 @@ class InitialValues:
             known = set().union(*map(present.__getitem__, some))
             load = partial(self.history.present, some, made[0])
             read = f"present {next(self._numbers)} of {some[0]}"
-            self._begin(read, some[0], known, load)
+            self._begin(read, some[0], known, load, turn=read)
         return [self._read_as[name] for name in names & self._read_as.keys()]
 
-    def _begin(self, read: str, symbol: str, names: set[str], load: Load) -> None:
+    def _begin(self, read: str, symbol: str, names: set[str], load: Load, turn: str = "") -> None:
         self._read_as |= dict.fromkeys(names, read)
-        self.reads.begin(read, symbol, _Values(self, names, load), turn=read)
+        self.reads.begin(read, symbol, _Values(self, names, load), turn)
 
     async def _newest(self, symbol: str, timeframe: str) -> list[Message]:
         newest = await self.history.newest(symbol, timeframe)

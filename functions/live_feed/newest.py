@@ -59,11 +59,11 @@ class Newest:
         state of the newest candle, and a repetition, are dropped.
         """
         newest = self._newest.get(update.channel)
-        is_repeated = newest is not None and update.payload == newest.payload
-        if newest is None or is_repeated or self.is_passed_by(update):
+        is_newer = self.is_passed_by(update)
+        if newest is None or is_newer or update.payload == newest.payload:
             self._newest[update.channel] = update
             self._overtaken.pop(update.channel, None)
-            return None if is_repeated else update
+            return update if is_newer else None
         if not update.channel.startswith(_ORDERED):
             if update.order == newest.order:
                 self._newest[update.channel] = update

@@ -41,9 +41,8 @@ def page_routes(nats_browser_url: str) -> list[BaseRoute]:
     """Return GET / and its files, and GET /config.json."""
 
     async def config(request: Request) -> Response:
-        return JSONResponse(
-            {"nats": nats_browser_url or None}, headers={"cache-control": "no-store"}
-        )
+        body = {"nats": nats_browser_url or None}
+        return JSONResponse(body, headers={"cache-control": "no-store"})
 
     headers = page_headers("connect-src 'self' ws: wss:; ")
 

@@ -14,7 +14,7 @@ from functions.live_feed.stream import Limits, LiveStream
 from shared.market.shards import DEFAULT_SHARDS, MAX_SHARDS
 from shared.market.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
 from shared.realtime.leases import Leases
-from shared.runtime.settings import FromEnvironment, integer, nested, parsed, text
+from shared.runtime.settings import FromEnvironment, integer, listed, nested, parsed, text
 from shared.stores.redis import connect
 
 
@@ -25,7 +25,7 @@ class LiveSettings(FromEnvironment):
     nats_url: str = text("NATS_URL")
     redis_url: str = text("REDIS_URL")
     api_url: str = text("API_URL", "")
-    api_token: str = parsed("API_TOKENS", "", lambda tokens: tokens.partition(",")[0].strip())
+    api_token: str = parsed("API_TOKENS", "", lambda tokens: (listed(tokens) or ("",))[0])
     shards: int = integer("SHARDS", DEFAULT_SHARDS, 1, MAX_SHARDS)
     ladder: tuple[Timeframe, ...] = parsed("TIMEFRAMES", DEFAULT_LADDER, parse_ladder)
     max_clients: int = integer("LIVE_MAX_CLIENTS", 2_000, 1, 100_000)

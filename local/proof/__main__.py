@@ -30,6 +30,7 @@ from local.feeds.instruments import instrument
 from local.feeds.senders import HttpSender, SendError
 from local.feeds.simulator import MAX_STEP_MS, Simulator
 from local.feeds.tick import Tick
+from shared.runtime.settings import listed
 
 _SYMBOLS: Final = ("BTC-USD", "ETH-USD", "AAPL", "XRP-ETH")
 _RATE: Final = 40.0
@@ -150,7 +151,7 @@ def main() -> None:
     started = time.monotonic()
     run = uuid.uuid4().hex[:8]
     prefix = f"PROOF-{run}-"
-    token = os.environ.get("API_TOKENS", "").split(",")[0]
+    token = (listed(os.environ.get("API_TOKENS", "")) or ("",))[0]
     try:
         if options.file is not None:
             ticks = sorted(recorded(options.file, prefix), key=lambda tick: tick.time_ms or 0)

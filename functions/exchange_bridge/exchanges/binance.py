@@ -24,7 +24,6 @@ from functions.exchange_bridge.exchange import (
     Message,
     TimeMs,
     Trade,
-    within,
 )
 from functions.exchange_bridge.feed_settings import http_url, symbols_of, ws_url
 from functions.exchange_bridge.rest import Rest, RestError
@@ -157,15 +156,17 @@ class Binance(Exchange):
                 "limit": PAGE,
             }
             rows = await self.rest.get(_KLINES, parameters, _decode_rows)
-            klines = within(map(_kline, rows), from_us, to_us)
-            if klines and klines[0].start_us > from_us:
-                before = {**parameters, "endTime": klines[0].start_us // 1000 - 1, "limit": 1}
+            starts_us = [int(row[0]) * 1000 for row in rows]
+            if rows and not from_us <= starts_us[0] <= starts_us[-1] < to_us:
+                raise RestError("candles of another range were answered")
+            if rows and starts_us[0] > from_us:
+                before = {**parameters, "endTime": starts_us[0] // 1000 - 1, "limit": 1}
                 if await self.rest.get(_KLINES, before, _decode_rows):
                     raise RestError("candles were answered without the first ones of their range")
-            yield [kline for kline in klines if kline.trades]
-            if not klines:
+            yield [_kline(row) for row in rows if row[8]]
+            if not rows:
                 return
-            from_us = klines[-1].start_us + length_us
+            from_us = starts_us[-1] + length_us
 
     async def before(self, symbol: str, time_us: int) -> Trade | None:
         """Fetch the first trade since; ids are contiguous."""

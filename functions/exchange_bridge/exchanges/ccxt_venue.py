@@ -25,7 +25,7 @@ from functions.exchange_bridge.exchange import (
     weighted_kline,
 )
 from functions.exchange_bridge.exchanges.ccxt_client import CcxtClient
-from functions.exchange_bridge.exchanges.ccxt_venues import CONTIGUOUS, WITHOUT_IDS
+from functions.exchange_bridge.exchanges.ccxt_venues import CONTIGUOUS
 from functions.exchange_bridge.rest import RestError, UnfillableError
 from shared.market.instruments import CCXT
 from shared.wire.feed_status import FeedState
@@ -79,7 +79,7 @@ class CcxtVenue(Exchange):
         self.name = f"{CCXT}:{venue}"
         self.venue = self.name
         self.contiguous = venue in CONTIGUOUS
-        self.without_ids = dict.fromkeys(symbols if venue in WITHOUT_IDS else (), 0)
+        self.without_ids: dict[str, int] = {}
         """Symbols whose trades have no ids, with the newest time (ms)."""
         self._loaded_s = -math.inf
         timeframes = self.client.sdk.timeframes or {}

@@ -13,9 +13,6 @@ _AGGREGATES: Final = {
 }
 """Binance's REST lists aggregated trades: so must the WebSocket."""
 
-WITHOUT_IDS: Final = ("bithumb", "bitrue", "lbank")
-"""Venues whose WebSocket names no trade ids, although REST may."""
-
 CONTIGUOUS: Final[Mapping[str, Mapping[str, Any]]] = {
     **dict.fromkeys(("binance", "binanceus", "binanceusdm", "binancecoinm"), _AGGREGATES),
     **{venue: {} for venue in ("kraken", *JOINED)},

@@ -15,7 +15,7 @@ from shared.wire.candle import Candle
 
 _BASE_CANDLES: Final = 64
 _NEVER: Final = -(2**63)
-_SETTLED_AT_ONCE: Final = 20
+_SETTLED_AT_ONCE: Final = 4
 _UNSETTLED: Final = 500
 _EXPECTED: Final = 8
 

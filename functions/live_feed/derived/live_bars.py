@@ -102,6 +102,7 @@ class LiveBars:
         self._base = base
         self._days: dict[int, _Day] = {}
         self._behind: dict[int, tuple[int, int]] = {}
+        self._last_us = _NEVER
         self._not_before_s = 0.0
 
     def take(self, candle: Candle, _: int) -> None:
@@ -125,16 +126,15 @@ class LiveBars:
             self._give(day, len(day.rows) - 1, day.rows[-1], late=False)
 
     async def read(self) -> None:
-        """Read the days that changed. Raises TransientError."""
+        """Read one day that changed: the newest, then another. Raises TransientError."""
         began_s = time.monotonic()
-        for day_us in sorted(self._behind):
-            from_us, tries = self._behind.pop(day_us)
-            done = tries <= 1
-            try:
-                done |= await self._refresh(day_us, from_us)
-            finally:
-                if not done:
-                    self._mark(day_us, from_us, tries - 1)
+        day_us = self._last_us = max(self._behind.keys() - {self._last_us} or self._behind)
+        from_us, tries = self._behind.pop(day_us)
+        try:
+            tries = 0 if await self._refresh(day_us, from_us) else tries - 1
+        finally:  # a read that fails is no try
+            if tries:
+                self._mark(day_us, from_us, tries)
         self._not_before_s = time.monotonic() + _REST * (time.monotonic() - began_s)
 
     def _mark(self, day_us: int, from_us: int, tries: int) -> None:

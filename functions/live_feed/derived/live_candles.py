@@ -15,6 +15,7 @@ from shared.wire.candle import Candle
 
 _EACH_S: Final = 2.0
 """Minimum pause between two reads, and from a candle's end to its read."""
+_LONGEST_PAUSE_S: Final = 64.0
 
 
 class LiveCandles:
@@ -32,21 +33,26 @@ class LiveCandles:
         self._symbol = live.instrument_of(channel) or ""
         self.candles = f"{live.CANDLES}:{ladder[0]}:{self._symbol}"
         self._folding = Folding(timeframe)
-        self._not_before_s = 0.0
+        self._read_s = self._pause_s = 0.0
 
     def take(self, candle: Candle, now_us: int) -> Candle | None:
         """Take a state of a base candle; return the longer one, or None if nothing is known."""
+        self._pause_s = _EACH_S
         return self._folding.take(candle, now_us)
 
     def due_s(self) -> float:
         """Return in how many seconds to read what is incomplete, over, or was corrected."""
-        return max(self._folding.due_s(_ended_us()), self._not_before_s - time.monotonic())
+        pause_s = self._read_s + self._pause_s - time.monotonic()
+        return max(self._folding.due_s(_ended_us()), pause_s)
 
     async def begin(self) -> None:
         """Load the interval of the newest base candle. Raises TransientError."""
+        self._read_s = time.monotonic()
         newest = await self._history.newest(self._symbol, self._ladder[0].name)
-        if newest is None:
+        if newest is None:  # until one comes, others have the reads
+            self._pause_s = min(max(_EACH_S, 2 * self._pause_s), _LONGEST_PAUSE_S)
             return
+        self._pause_s = _EACH_S
         await self._folding.seed(self._ladder, newest.start_us, self._read)
         present = self._folding.present(time.time_ns() // 1000)
         if present is not None:
@@ -54,7 +60,7 @@ class LiveCandles:
 
     async def read(self) -> None:
         """Load an incomplete interval, and send candles as stored. Raises TransientError."""
-        self._not_before_s = time.monotonic() + _EACH_S
+        self._read_s = time.monotonic()
         if not self._folding.is_whole:
             await self.begin()
         async with aclosing(self._folding.settled(_ended_us(), self._read)) as settled:

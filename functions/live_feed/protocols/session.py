@@ -203,7 +203,8 @@ def _read(text: str | bytes) -> tuple[str, Mapping[str, Any]]:
         raise RequestError("bad_request", "a request is a JSON object")
     op = request.get("op")
     if not isinstance(op, str) or op not in _KEYS:
-        raise RequestError("unknown_op", f"op {str(op)[:40]!r} is none of {', '.join(_KEYS)}")
+        problem = f"op {str(op)[:40]!r} is none" if "op" in request else "op is missing: it is one"
+        raise RequestError("unknown_op", f"{problem} of {', '.join(_KEYS)}")
     if unknown := [key for key in request if key not in ("op", *_KEYS[op])]:
         near = difflib.get_close_matches(unknown[0].lower(), _KEYS[op], n=1)
         hint = f": call it {near[0]}" if near else ""

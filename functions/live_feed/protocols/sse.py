@@ -39,10 +39,8 @@ def sse_endpoint(replica: Replica) -> Callable[[Request], Awaitable[Response]]:
         requested = ",".join(request.query_params.getlist("channels"))
         try:
             if unknown := [name for name in request.query_params if name not in _PARAMETERS]:
-                there_are = ", ".join(_PARAMETERS)
-                raise live.ChannelError(
-                    f"{unknown[0][:40]}: no such parameter; there are {there_are}"
-                )
+                reason = f"no such parameter; there are {', '.join(_PARAMETERS)}"
+                raise live.ChannelError(f"{unknown[0][:40]}: {reason}")
             channels = await replica.interest.checked(e for e in requested.split(",") if e)
             if not channels:
                 raise live.ChannelError("channels: name some, such as ?channels=candles:1m:BTC-USD")

@@ -143,26 +143,6 @@ def test_gaps_of_trades_without_ids_do_not_pile_up() -> None:
     assert asyncio.run(in_time()) >= 9
 
 
-def test_a_gap_of_the_previous_run_is_not_fetched_before_the_first_trade() -> None:
-    """Venues known to send no ids need no first trade to show it."""
-
-    async def rows(*_: object) -> list[dict[str, Any]]:
-        return [trade(1_000, "1"), trade(2_000, "2")]
-
-    async def fetch() -> None:
-        venue = CcxtVenue("lbank", [SYMBOL], "", "")
-        venue.client.ask = rows  # type: ignore[method-assign, assignment]
-        ends = (Trade(SYMBOL, time_ms, time_ms * 1_000) for time_ms in (1_000, 2_000))
-        try:
-            async for _ in venue.missing(SYMBOL, *ends):
-                pass
-        finally:
-            await venue.client.close()
-
-    with pytest.raises(RestError, match="have no ids"):
-        asyncio.run(fetch())
-
-
 def test_one_trade_without_an_id_does_not_keep_gaps_from_being_filled() -> None:
     """A venue's trades have ids if the last one has."""
 

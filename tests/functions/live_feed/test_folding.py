@@ -272,12 +272,21 @@ def test_a_growing_candle_whose_last_trade_was_withdrawn_is_shown_without_it() -
 
 
 def test_candles_that_storage_does_not_have_do_not_delay_others() -> None:
-    """Those that were not found are read again after the others, and given once stored."""
-    folding, stored = Folding(Timeframe.parse("3m")), {0: base(0, 10)}
-    for minute in range(0, 63, 3):  # one more than is read at once
+    """Those that were not found are read again after the others, and given once stored.
+
+    Few are read at once: other channels of the symbol wait meanwhile.
+    """
+    folding, stored, asked = Folding(Timeframe.parse("3m")), {0: base(0, 10)}, list[int]()
+
+    async def counted(frame: Timeframe, from_us: int, to_us: int | None) -> list[Candle]:
+        asked.append(from_us // MINUTE)
+        return await reader(stored)(frame, from_us, to_us)
+
+    for minute in range(0, 15, 3):  # one more than is read at once
         folding.take(base(minute, 10), MINUTE)
-    given = [each.start_us for _ in range(2) for each in settled(folding, 10**12, reader(stored))]
-    assert given == [0]
+    assert settled(folding, 10**12, counted) == []
+    assert asked == [3, 6, 9, 12]
+    assert [each.start_us for each in settled(folding, 10**12, reader(stored))] == [0]
     stored[3] = base(3, 10)
     given = [each.start_us for _ in range(2) for each in settled(folding, 10**12, reader(stored))]
     assert given == [3 * MINUTE]

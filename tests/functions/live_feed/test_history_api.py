@@ -9,6 +9,7 @@ from threading import Thread
 import pytest
 
 from functions.live_feed.derived.history_api import HistoryApi
+from functions.live_feed.settings import LiveSettings
 from shared.errors import TransientError
 
 
@@ -19,6 +20,13 @@ class _Page(BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
         self.wfile.write(b"<html>welcome</html>")
+
+
+def test_the_first_token_of_a_list_is_sent() -> None:
+    """Access control leaves out empty names, and so does its client."""
+    given = {"NATS_URL": "nats://a", "REDIS_URL": "redis://a", "API_TOKENS": ", secret-1,secret-2"}
+    assert LiveSettings.from_env(given).api_token == "secret-1"
+    assert LiveSettings.from_env({**given, "API_TOKENS": ""}).api_token == ""
 
 
 def test_an_answer_that_is_no_json_is_an_outage() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import math
+import selectors
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -76,6 +78,48 @@ def test_a_symbol_without_an_answer_is_left_out_for_a_growing_pause(
         assert pause_s >= least_s - 0.01
     for earlier, later in itertools.pairwise(tried_s):
         assert any(earlier < each < later for each in read)
+
+
+class Simulated(selectors.DefaultSelector):
+    """Waits by advancing a clock."""
+
+    now_s = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.now_s += timeout or 0.0
+        return super().select(0)
+
+
+def test_pauses_double_up_to_a_minute_and_begin_anew_for_a_new_watcher(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The pauses of a symbol without an answer are 2, 4, ... 64 s; its last channel ends them."""
+    caplog.set_level(logging.ERROR, history_reads.__name__)  # it would keep the symbol's pause
+    clock, tried_s = Simulated(), list[float]()
+
+    def loop() -> asyncio.AbstractEventLoop:
+        made = asyncio.SelectorEventLoop(clock)
+        made.time = lambda: clock.now_s  # type: ignore[method-assign]
+        return made
+
+    async def silent() -> None:
+        tried_s.append(round(clock.now_s, 3))
+        raise NoAnswerError("no answer")
+
+    async def test() -> None:
+        reads = HistoryReads()
+        for until_s in (200, 1_207):
+            for name in ("ticks:A", "candles:5m:A"):
+                reads.begin(name, "A", Changing(silent))
+            await asyncio.sleep(until_s - clock.now_s)
+            for name in ("ticks:A", "candles:5m:A"):
+                reads.end(name)
+            await asyncio.sleep(1_200 - clock.now_s)
+        await reads.close()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(test())
+    assert tried_s == [0, 2, 6, 14, 30, 62, 126, 190, 1_200, 1_202, 1_206]
 
 
 def test_a_channel_that_fails_delays_no_other_of_its_symbol(

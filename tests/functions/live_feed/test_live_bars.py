@@ -6,15 +6,22 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
 import redis
 
+from functions.live_feed.derived import live_bars
+from functions.live_feed.derived.history_api import HistoryApi
+from functions.live_feed.derived.live_bars import LiveBars
+from shared.schema import candles_pb2
 from shared.stores.postgres import Postgres
+from shared.wire.candle import Candle
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import Tick, columns, generated
-from tests.functions.live_feed.conftest import Client, Room, candle, room
+from tests.functions.live_feed.conftest import LADDER, Client, Room, candle, room
 from tests.served import served
 
 MINUTE_US = 60_000_000
@@ -123,7 +130,11 @@ def test_bars_follow_the_trades_and_are_corrected(
 def test_an_answer_of_another_form_does_not_end_a_channel(
     house: House, servers: dict[str, str], api_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A read that fails unexpectedly is repeated, and the bars that are new are sent."""
+    """A read that fails unexpectedly is repeated, and the bars that are new are sent.
+
+    It is none of the tries after which bars that lack trades are given up.
+    """
+    monkeypatch.setattr(live_bars, "_TRIES", 1)
     house.take(columns(market(3), "A/B"))
 
     async def test() -> None:
@@ -294,6 +305,44 @@ def test_a_late_trade_corrects_the_bars_of_its_own_day(
     asyncio.run(test())
 
 
+def test_a_read_is_of_one_day_and_the_newest_comes_every_other_time(
+    servers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An import of history takes turns with other channels, and with the newest day's bars."""
+
+    async def test() -> None:
+        async with room(servers) as place:
+            history, days, read = HistoryApi(""), list[int](), list[list[int]]()
+            source = LiveBars(CHANNEL, place.hub, history, LADDER[0])
+
+            async def bars(_s: str, _t: str, from_us: int, *_: object) -> tuple[list[Any], None]:
+                days.append(from_us // DAY_US)
+                return [], None
+
+            async def candles(*_: object) -> list[Candle]:
+                return [made]
+
+            monkeypatch.setattr(history, "bars", bars)
+            monkeypatch.setattr(history, "candles", candles)
+            for day in range(4):
+                payload = candle("A/B", day * DAY_US, "5").payload
+                made = replace(
+                    Candle.from_message(candles_pb2.Candle.FromString(payload)),
+                    trade_count=0,
+                    volume=Decimal(0),
+                    notional=Decimal(0),
+                )
+                source.take(made, 0)
+            for _ in range(4):
+                days.clear()
+                await source.read()
+                source.take(made, 0)
+                read.append([*days])
+            assert read == [[3], [2], [3], [1]]
+
+    asyncio.run(test())
+
+
 def test_candles_that_arrive_while_many_bars_are_read_are_not_lost(
     house: House, servers: dict[str, str], api_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -330,7 +379,7 @@ def test_bars_of_all_symbols_and_without_history_are_refused(servers: dict[str, 
     async def test() -> None:
         for url, channel, why in (
             ("http://127.0.0.1:9", "bars:tick:3:*", "named symbols"),
-            ("http://127.0.0.1:9", "bars:cats:3:A", "no type"),
+            ("http://127.0.0.1:9", "bars:cats:3:A", "not a type"),
             ("", CHANNEL, "API_URL"),
         ):
             async with room(servers, api_url=url) as place:

@@ -79,6 +79,7 @@ def test_a_bad_request_gets_an_error_and_nothing_else(run: Run, text: bytes, cod
         (frame,) = await client.read()
         assert (frame["type"], frame["code"]) == ("error", code)
         assert frame["msg"]
+        assert ("is missing" in frame["msg"]) is (text == b"{}")
         assert not client.session.client.wanted
         assert [each["type"] for each in await client.ask(op="ping")] == ["pong"]
 

@@ -11,13 +11,16 @@ import pytest
 
 from functions.live_feed import initial_values, interest
 from functions.live_feed.derived import live_candles
-from functions.live_feed.derived.history_api import NoAnswerError
+from functions.live_feed.derived.history_api import HistoryApi, NoAnswerError
+from functions.live_feed.derived.live_candles import LiveCandles
 from functions.live_feed.fanout import Message
 from shared.errors import TransientError
+from shared.market.timeframes import Timeframe
+from shared.schema import candles_pb2
 from shared.wire.candle import Candle
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import columns
-from tests.functions.live_feed.conftest import Client, Room, candle, room
+from tests.functions.live_feed.conftest import LADDER, Client, Room, candle, room
 from tests.functions.live_feed.test_live_bars import MINUTE_US, api_url, house, market
 from tests.local.broker.processes import until
 
@@ -71,6 +74,26 @@ async def watching(place: Room, house: House, channels: Iterable[str]) -> Client
 def changed(revision: int = 1) -> Message:
     """A state of the first minute, whose longer candles are over."""
     return candle("A/B", market(1)[0].time_us // MINUTE_US * MINUTE_US, "5", revision)
+
+
+def test_a_symbol_without_a_candle_is_read_ever_more_rarely(servers: dict[str, str]) -> None:
+    """Its folded candles leave the reads of the history API to others, until a candle comes."""
+
+    async def test() -> None:
+        async with room(servers) as place:
+            frame = Timeframe.parse("3m")
+            source = LiveCandles(SLOW, frame, place.hub, HistoryApi(""), LADDER)
+            await source.begin()
+            due_s = [source.due_s()]
+            for _ in range(12):
+                await source.read()
+                due_s.append(source.due_s())
+            expected = [min(0.05 * 2**n, 64) for n in range(13)]
+            assert due_s == pytest.approx(expected, abs=0.02)
+            source.take(Candle.from_message(candles_pb2.Candle.FromString(changed().payload)), 0)
+            assert source.due_s() <= 0.05
+
+    asyncio.run(test())
 
 
 @pytest.mark.parametrize("problem", [TransientError, NoAnswerError])
@@ -132,8 +155,7 @@ def test_a_folded_channel_is_forgotten_with_its_last_watcher(
             reads = Reads(place, monkeypatch)
             await place.publish(changed())
             await asyncio.wait_for(reads.begun.wait(), 60)
-            settling = place.interest.reads._channels[SLOW].task
-            assert settling is not None
+            settling = place.interest.reads._tasks[SLOW]
             place.hub.unsubscribe(client.session.client, [SLOW])
             await until(lambda: SLOW not in place.hub.derived)
             assert place.hub.present([SLOW]) == []
