@@ -77,7 +77,7 @@ def changed(revision: int = 1) -> Message:
 
 
 def test_a_symbol_without_a_candle_is_read_ever_more_rarely(servers: dict[str, str]) -> None:
-    """Its folded candles leave the reads of the history API to others, until a candle comes."""
+    """Folded candles of such a symbol leave the reads to others, until a candle comes."""
 
     async def test() -> None:
         async with room(servers) as place:
