@@ -75,9 +75,12 @@ class Ranges:
     newest: bool = False
 
     @classmethod
-    def same(cls, timeframe: str, names: Sequence[str], from_us: int, to_us: int) -> Ranges:
+    def same(
+        cls, timeframe: str, names: Sequence[str], from_us: int, to_us: int, *, newest: bool = False
+    ) -> Ranges:
         """Return the same range of each instrument."""
-        return cls(timeframe, names, [from_us] * len(names), [to_us] * len(names))
+        n = len(names)
+        return cls(timeframe, names, [from_us] * n, [to_us] * n, newest=newest)
 
     @property
     def parameters(self) -> dict[str, Any]:

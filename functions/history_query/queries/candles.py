@@ -12,18 +12,14 @@ import orjson
 
 from functions.history_query.api.formats import Row, RowsOnRead
 from functions.history_query.api.parameters import MAX_LIMIT, Page, now_us
-from functions.history_query.queries.closed_and_live import (
-    StoredCandles,
-    StoredRange,
-    open_gaps,
-)
+from functions.history_query.queries.closed_and_live import StoredCandles, open_gaps
 from functions.history_query.queries.tick_slices import DAY_US, TickSlices
 from shared.candles.folds import KeyedRecords, merged
 from shared.candles.partials import partials
 from shared.candles.roll_up import folded
 from shared.market.blocks import PRICED
 from shared.market.timeframes import Timeframe
-from shared.reading.stored_candles import ListedCandles
+from shared.reading.stored_candles import ListedCandles, Ranges
 from shared.stores.first_ticks import NEVER_US, beginnings, first_ticks
 from shared.wire.candle import Candle
 from shared.wire.candle_json import candle_json
@@ -113,10 +109,10 @@ class CandlePages:
 
     def _stored(self, symbol: str, page: Page, part: Timeframe) -> tuple[Sequence[Row], bool]:
         """Return stored candles of the timeframe, possibly under another name, ascending."""
-        stored_range = StoredRange(symbol, part, page.from_us, page.to_us, page.newest)
+        ranges = Ranges.same(part.name, [symbol], page.from_us, page.to_us, newest=page.newest)
         pieces: list[tuple[int, ListedCandles | bytes]] = []
         room, has_more = page.limit, False
-        for batch in self.stored.batches(stored_range, _AT_ONCE, page.limit + 1):
+        for batch in self.stored.batches(ranges, _AT_ONCE, page.limit + 1):
             has_more = len(batch) > room
             some = batch.at(slice(room))
             room -= len(some)
@@ -179,10 +175,10 @@ class CandlePages:
 
     def _parts(self, symbol: str, page: Page, part: Timeframe) -> Iterator[Iterator[Candle]]:
         """Yield the stored candles that those of the page are folded from."""
-        stored_range = StoredRange(symbol, part, page.from_us, page.to_us, page.newest)
+        ranges = Ranges.same(part.name, [symbol], page.from_us, page.to_us, newest=page.newest)
         parts_each = page.timeframe.length_us // part.length_us
         size = min((page.limit + 1) * parts_each, _AT_ONCE)
-        for batch in self.stored.batches(stored_range, size):
+        for batch in self.stored.batches(ranges, size):
             yield batch.candles(part.name, [symbol])
 
     def _pieces(self, symbol: str, page: Page) -> Iterator[Iterator[Candle]]:
@@ -225,6 +221,7 @@ class CandlePages:
         """Tell whether every stored candle that overlaps this one is closed, by the clock."""
         base = self.ladder[0]
         from_us = base.start_us(candle.start_us)
-        stored_range = StoredRange(candle.instrument, base, from_us, end_us, newest=True)
-        parts = self.stored.read(stored_range, (end_us - from_us) // base.length_us + 1).traded
+        count = (end_us - from_us) // base.length_us + 1
+        ranges = Ranges(base.name, [candle.instrument], [from_us], [end_us], count, newest=True)
+        parts = self.stored.read(ranges).traded
         return bool(len(parts)) and all(parts.columns["closed"])

@@ -17,17 +17,6 @@ from shared.wire.gaps import touches
 
 
 @dataclass(frozen=True, slots=True)
-class StoredRange:
-    """Range of stored candles: starts in [from_us, to_us), ascending, or descending if `newest`."""
-
-    symbol: str
-    timeframe: Timeframe
-    from_us: int
-    to_us: int
-    newest: bool
-
-
-@dataclass(frozen=True, slots=True)
 class StoredCandles:
     """Reads kept candles. Every method raises TransientError while a store is away."""
 
@@ -35,19 +24,17 @@ class StoredCandles:
     live: LiveState
     cold: Cold = NO_LAKE
 
-    def batches(
-        self, stored_range: StoredRange, size: int, most: float = math.inf
-    ) -> Iterator[ListedCandles]:
-        """Yield the candles of the range, at most `size` at a time and `most` in all.
+    def batches(self, ranges: Ranges, size: int, most: float = math.inf) -> Iterator[ListedCandles]:
+        """Yield the candles of one range, at most `size` at a time and `most` in all.
 
         Candles whose trades were all cancelled are left out; as many more are read at a time as
         were before.
         """
-        low, high = stored_range.from_us, stored_range.to_us
+        (low,), (high,) = ranges.from_us, ranges.to_us
         withdrawn = 0
         while low < high and most > 0:
             count = int(min(size, most + withdrawn))
-            batch = self.read(replace(stored_range, from_us=low, to_us=high), count)
+            batch = self.read(replace(ranges, from_us=[low], to_us=[high], count=count))
             traded = batch.traded
             if len(traded):
                 yield traded.at(slice(int(min(most, size))))
@@ -55,21 +42,21 @@ class StoredCandles:
                 return
             most -= len(traded)
             withdrawn += len(batch) - len(traded)
-            if stored_range.newest:
+            if ranges.newest:
                 high = batch.columns["start_us"][-1]
             else:
                 low = batch.columns["start_us"][-1] + 1
 
-    def read(self, stored_range: StoredRange, count: int) -> ListedCandles:
-        """Return the first `count` candles of the range, also those without a trade left."""
-        symbol, timeframe = stored_range.symbol, stored_range.timeframe
-        bounds = stored_range.from_us, stored_range.to_us
-        ranges = Ranges.same(timeframe.name, [symbol], *bounds)
-        ranges = replace(ranges, count=count, newest=stored_range.newest)
+    def read(self, ranges: Ranges) -> ListedCandles:
+        """Return the first candles of one range, also those without a trade left."""
+        symbol, low, high = ranges.names[0], ranges.from_us[0], ranges.to_us[0]
+        timeframe = Timeframe.parse(ranges.timeframe)
         # Redis first: a candle persisted in between is then in both results, not in neither.
-        live = self.live.candles_of([symbol], timeframe, *bounds, count, newest=stored_range.newest)
+        live = self.live.candles_of(
+            [symbol], timeframe, low, high, ranges.count, newest=ranges.newest
+        )
         with self.postgres.autocommit() as connection, connection.pipeline():  # one round trip
-            gaps = open_gaps(connection, symbol, *bounds)
+            gaps = open_gaps(connection, symbol, low, high)
             found = read_candles(connection, ranges, live, SHOWN)
             spans = gaps.fetchall()
         return _marked(found.with_lake(self.cold), spans, timeframe)

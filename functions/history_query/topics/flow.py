@@ -28,7 +28,6 @@ from functions.history_query.api.parameters import (
 )
 from functions.history_query.api.presentation import Presentation
 from functions.history_query.queries.candles import CandlePages
-from functions.history_query.queries.closed_and_live import StoredRange
 from shared.candles.order_flow import (
     DAY_US,
     Profile,
@@ -45,6 +44,7 @@ from shared.market.decimals import EXACT, from_mantissa, to_text
 from shared.market.resolution import covered
 from shared.market.timeframes import Timeframe
 from shared.market.trading_days import trading_days
+from shared.reading.stored_candles import Ranges
 from shared.wire.candle_json import vwap_text
 
 _CURSOR: Final = spec.cursor_of(CandleCursor("after", 1_764_340_200_000_000).text())
@@ -255,8 +255,9 @@ class Flow:
         first_us = min(-(-from_us // ladder[0].length_us) * ladder[0].length_us, to_us)
         total.add(self._of_ticks(symbol, from_us, first_us))
         for part, low, high in covered(ladder, first_us, to_us):
-            stored_range = StoredRange(symbol, part, low, high, newest=False)
-            for batch in self.pages.stored.batches(stored_range, _BATCH):
+            for batch in self.pages.stored.batches(
+                Ranges.same(part.name, [symbol], low, high), _BATCH
+            ):
                 for row in batch.rows():
                     total.add(_of_candle(row))
             first_us = high

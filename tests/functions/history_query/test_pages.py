@@ -9,9 +9,9 @@ import pytest
 
 from functions.history_query.queries import candles as pages
 from functions.history_query.queries import tick_slices
-from functions.history_query.queries.closed_and_live import StoredCandles, StoredRange
+from functions.history_query.queries.closed_and_live import StoredCandles
 from shared.market.timeframes import Timeframe
-from shared.reading.stored_candles import ListedCandles
+from shared.reading.stored_candles import ListedCandles, Ranges
 from tests.functions.history_query.conftest import WAYS, House
 from tests.functions.history_query.market import (
     MINUTE_US,
@@ -40,9 +40,9 @@ def counted_reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     counts: list[int] = []
     first = StoredCandles.read
 
-    def counted(stored: StoredCandles, of: StoredRange, count: int) -> ListedCandles:
-        counts.append(count)
-        return first(stored, of, count)
+    def counted(stored: StoredCandles, ranges: Ranges) -> ListedCandles:
+        counts.append(ranges.count or 0)
+        return first(stored, ranges)
 
     monkeypatch.setattr(StoredCandles, "read", counted)
     return counts

@@ -14,7 +14,7 @@ import pytest
 import redis
 from psycopg import Connection, Cursor
 
-from functions.history_query.queries.closed_and_live import StoredCandles, StoredRange
+from functions.history_query.queries.closed_and_live import StoredCandles
 from functions.persist.writer import Writer
 from shared.lake.maintenance.candle_retention import drop_candles
 from shared.lake.maintenance.schedule import old_candle_days
@@ -65,7 +65,7 @@ def everything(
     house: House, valkey: redis.Redis, *, newest: bool = False
 ) -> Sequence[Mapping[str, Any]]:
     kept = StoredCandles(house.postgres, LiveState(valkey, 1, (MINUTE,)), house.cold)
-    wanted = StoredRange(house.symbol, MINUTE, START_US, START_US + 4 * DAY_US, newest)
+    wanted = Ranges.same("1m", [house.symbol], START_US, START_US + 4 * DAY_US, newest=newest)
     found = [each for batch in kept.batches(wanted, 100) for each in batch.rows()]
     return found[::-1] if newest else found
 
@@ -299,8 +299,8 @@ def test_a_page_holds_no_connection_while_it_waits_for_the_lake(
     monkeypatch.setattr(lake.cold, "candle_lists", noted)
     with ThreadPoolExecutor() as pool:
         with lake.cold.scan(), lake.cold.scan():
-            wanted = StoredRange(lake.symbol, MINUTE, START_US, START_US + DAY_US, newest=False)
-            page = pool.submit(kept.read, wanted, 3)
+            wanted = Ranges("1m", [lake.symbol], [START_US], [START_US + DAY_US], 3)
+            page = pool.submit(kept.read, wanted)
             assert begun.wait(30)
             postgres.check()
         assert len(page.result(30)) == 3
