@@ -205,11 +205,8 @@ class Overview:
     ) -> dict[str, tuple[int, str]]:
         """Return the first price of the current session, with the start of its candle."""
         from_us = day.start_us(now_us)
-        piece = max(
-            (each for each in self.live.ladder if each.start_us(from_us) == from_us),
-            key=lambda each: each.length_us,
-            default=self.live.ladder[0],
-        )
+        ladder = self.live.ladder
+        piece = [ladder[0], *(each for each in ladder if each.start_us(from_us) == from_us)][-1]
         opens = {
             name: (start_us, price)
             for name, start_us, price in self._stored(_FIRST, names, piece, from_us)
@@ -224,8 +221,12 @@ class Overview:
     def _days(
         self, names: Sequence[str], requested: Sequence[str] | None, now_us: int
     ) -> dict[str, _Day]:
-        """Return the last 24 hours from stored pieces, replaced by live ones where newer."""
-        piece = self._piece
+        """Return the last 24 hours from stored pieces, replaced by live ones where newer.
+
+        Pieces are of the longest kept timeframe up to an hour.
+        """
+        ladder = self.live.ladder
+        piece = [ladder[0], *(each for each in ladder if each.length_us <= _HOUR_US)][-1]
         from_us = piece.start_us(now_us - DAY_US + piece.length_us - 1)
         live = self._live(requested, piece, from_us)
         until_us = int(live.start_us.min()) if len(live) else _ALWAYS[1]
@@ -244,14 +245,6 @@ class Overview:
             day = days.setdefault(known[number], _Day(open_, *values[:2]))
             day.add(*values)
         return days
-
-    @property
-    def _piece(self) -> Timeframe:
-        """The longest kept timeframe up to an hour, of which days are composed."""
-        return max(
-            (each for each in self.live.ladder if each.length_us <= _HOUR_US),
-            default=self.live.ladder[0],
-        )
 
     def _stored(
         self,
