@@ -12,15 +12,15 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from local.feeds.files.errors import FileError
-from local.feeds.files.layouts import Choice, Layout
+from local.feeds.files.layouts import DATABENTO, Choice, Layout
 from local.feeds.files.opening import Part, Progress
 
-LAYOUT: Final = Layout(
-    "Databento DBN",
-    {name: name for name in ("symbol", "price", "size", "time", "side")},
-    unit="ns",
+LAYOUT: Final = replace(
+    DATABENTO,
+    name="Databento DBN",
+    columns={name: name for name in ("symbol", "price", "size", "time", "side")},
     price_decimals=9,
-    sides={"A": "sell", "B": "buy", "N": ""},
+    left_out={},
 )
 _BLOCK: Final = 1 << 20
 
@@ -71,7 +71,7 @@ def _trades(part: Part, dbn: Any, progress: Progress) -> Iterator[dict[str, obje
                 elif getattr(record, "action", None) == dbn.Action.TRADE:  # of any schema
                     yield {
                         "symbol": names.of(record.instrument_id, record.ts_event),
-                        "price": "" if record.price == dbn.UNDEF_PRICE else str(record.price),
+                        "price": str(record.price),
                         "size": str(record.size),
                         "time": str(record.ts_event),
                         "side": str(record.side),

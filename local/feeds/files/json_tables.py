@@ -14,23 +14,18 @@ import pyarrow.compute as pc
 
 from local.feeds.files.blocks import BATCH_ROWS, Tables, line_blocks, numbered
 from local.feeds.files.errors import FileError, excerpt
-from local.feeds.files.layouts import (
-    FIELD_ORDER,
-    FIELDS,
-    MAKER,
-    Choice,
-    Layout,
-    layout_of_names,
-    needed,
-)
+from local.feeds.files.layouts import FIELDS, MAKER, Choice, Layout, layout_of_names, needed
 from local.feeds.files.opening import Part
 from shared.inputs.objects.fields import Field, layout_of
+from shared.inputs.text.dialects import COLUMNS
 
 _BLANKS: Final = " \t\v\f\ufeff"
 """Characters stripped from lines; concatenated files contain byte order marks."""
-_SIDE: Final = FIELD_ORDER.index(Field.SIDE)
+_SIDE: Final = COLUMNS.index(Field.SIDE)
 _FREQTRADE_ROW: Final = ("timestamp", "id", "type", "side", "price", "amount", "cost")
 
+_ONE_A_LINE: Final = "write one trade a line, for instance with jq -c '.results[]'"
+_BY_OBJECT: Final = "JSON"
 _decode: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -39,21 +34,29 @@ def read_lines(part: Part, choice: Choice) -> Tables:
     blocks = line_blocks(part)
     first = next(blocks)
     everything = chain([first], blocks)
+    layout = _layout(part, list(_objects(part, _filled(first)[:1000].to_pylist())), choice)
+    if layout.name == _BY_OBJECT:
+        return layout, numbered(_json_tables(part, everything))
     texts = (text for lines in everything for text in _filled(lines).to_pylist())
-    if choice.columns:
-        return _of_objects(part, _objects(part, enumerate(texts, 1)), choice)
-    seen = list(_objects(part, enumerate(_filled(first)[:1000].to_pylist(), 1)))
-    _check_messages(part, seen)
-    detected = layout_of_names(part.name, list(dict.fromkeys(chain.from_iterable(seen))), choice)
-    if detected.ids_within:
-        return detected, numbered(tables_of(_objects(part, enumerate(texts, 1)), needed(detected)))
-    layout = Layout(
-        "JSON", {name: name for name in FIELDS}, symbol=detected.symbol, unread=detected.unread
-    )
-    return layout, numbered(_json_tables(part, everything))
+    return layout, numbered(tables_of(_objects(part, texts), needed(layout)))
 
 
-def _check_messages(part: Part, objects: Iterable[Mapping[str, object]]) -> None:
+def _layout(part: Part, objects: Sequence[Mapping[str, object]], choice: Choice) -> Layout:
+    """Return the layout by the first objects; they may differ, where only their names tell it."""
+    _check_messages(part, objects)
+    names = list(dict.fromkeys(name for each in objects for name in each))
+    if not choice.columns and Field.PRICE not in layout_of(tuple(names)).places:
+        pairs = (pair for each in objects for pair in each.items())
+        if key := next((key for key, each in pairs if each and isinstance(each, dict | list)), ""):
+            raise FileError(f"{part}: its trades are nested in {key!r}: {_ONE_A_LINE}")
+    seen = layout_of_names(part.name, names, choice)
+    if choice.columns or seen.ids_within or seen.unit:
+        return seen
+    columns = {name: name for name in FIELDS}
+    return Layout(_BY_OBJECT, columns, symbol=seen.symbol, unread=seen.unread)
+
+
+def _check_messages(part: Part, objects: Sequence[Mapping[str, object]]) -> None:
     """Raise FileError for a WebSocket message, which field names of trades would misread."""
     for each in objects:
         if "product_id" in each and each.get("type") in ("match", "last_match", "ticker", "open"):
@@ -82,7 +85,7 @@ def _json_tables(part: Part, blocks: Iterator[pa.Array]) -> Iterator[pa.Table]:
         if objects := _alike(texts):
             yield _columns(objects)
         else:
-            rows = _objects(part, enumerate(texts, number))
+            rows = _objects(part, texts, number)
             yield from tables_of(map(_fields, rows), FIELDS)
         number += len(texts)
 
@@ -121,7 +124,7 @@ def _columns(objects: Sequence[Mapping[str, msgspec.Raw]]) -> pa.Table:
 def _keys_of(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     """Return the names of each field, in the order of FIELDS, and of the maker flag."""
     keys_of = layout_of(names).places
-    return tuple(keys_of.get(field, ()) for field in (*FIELD_ORDER, Field.BUYER_MAKER))
+    return tuple(keys_of.get(field, ()) for field in (*COLUMNS, Field.BUYER_MAKER))
 
 
 def read_array(part: Part, choice: Choice) -> Tables:
@@ -146,23 +149,18 @@ def read_array(part: Part, choice: Choice) -> Tables:
 
 
 def _of_objects(part: Part, objects: Iterator[dict[str, object]], choice: Choice) -> Tables:
-    """Objects may differ in their field names, unless --columns is given."""
     first = list(islice(objects, 1000))
-    _check_messages(part, first)
-    everything = chain(first, objects)
-    names = list(dict.fromkeys(name for each in first for name in each))
-    seen = layout_of_names(part.name, names, choice)
-    if choice.columns or seen.ids_within:
-        return seen, numbered(tables_of(everything, needed(seen)))
-    layout = Layout("JSON", {name: name for name in FIELDS}, symbol=seen.symbol, unread=seen.unread)
-    return layout, numbered(tables_of((_fields(each) for each in everything), FIELDS))
+    everything, layout = chain(first, objects), _layout(part, first, choice)
+    if layout.name == _BY_OBJECT:
+        return layout, numbered(tables_of(map(_fields, everything), FIELDS))
+    return layout, numbered(tables_of(everything, needed(layout)))
 
 
 def _fields(trade: Mapping[str, object]) -> dict[str, object]:
     """Return the fields of one object by our names."""
     keys_of = layout_of(tuple(trade)).places
     fields: dict[str, object] = {}
-    for name, field in zip(FIELDS, FIELD_ORDER, strict=True):
+    for name, field in zip(FIELDS, COLUMNS, strict=True):
         values = (trade[key] for key in keys_of.get(field, ()))
         fields[name] = next((value for value in values if value not in (None, "")), None)
     if fields["side"] is None and (flags := keys_of.get(Field.BUYER_MAKER)):
@@ -193,12 +191,15 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _objects(part: Part, lines: Iterator[tuple[int, str]]) -> Iterator[dict[str, object]]:
-    for number, line in lines:
+def _objects(part: Part, lines: Iterable[str], first: int = 1) -> Iterator[dict[str, object]]:
+    for number, line in enumerate(lines, first):
         try:
             parsed = json.loads(line, parse_float=str, parse_int=str, parse_constant=str)
         except (ValueError, RecursionError) as error:
-            raise FileError(f"{part}: row {number} is not JSON: {error}") from None
+            hint = f"; {_ONE_A_LINE}" if number == 1 else ""
+            raise FileError(f"{part}: row {number} is not JSON: {error}{hint}") from None
         if not isinstance(parsed, dict):
             raise FileError(f"{part}: row {number} is not an object: {excerpt(line)}")
+        if isinstance(head := parsed.get("hd"), dict):  # Databento's
+            parsed |= head
         yield parsed

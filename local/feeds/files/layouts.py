@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,15 +12,12 @@ from local.feeds.files import symbols
 from local.feeds.files.errors import FileError, UnknownLayoutError
 from local.feeds.files.time_columns import is_time_number, may_be_time, names_a_time
 from shared.inputs import conditions
-from shared.inputs.objects.fields import POLYGON, POLYGON_IDS, Field, layout_of
+from shared.inputs.objects.fields import POLYGON, POLYGON_IDS, VOID_CORRECTIONS, Field, layout_of
+from shared.inputs.text.dialects import COLUMNS
 from shared.market.symbols import is_time
 
 FIELDS: Final = ("symbol", "price", "size", "time", "side", "trade_id", "conditions")
 """The fields of an input line, in order."""
-FIELD_ORDER: Final = (
-    *(Field.SYMBOL, Field.PRICE, Field.SIZE, Field.TIME),
-    *(Field.SIDE, Field.TRADE_ID, Field.CONDITIONS),
-)
 UNITS: Final = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": -1_000}
 """Microseconds per unit; negative: units per microsecond."""
 
@@ -44,14 +42,13 @@ class Layout:
 
     `columns`: field -> column name. `unit`: of numeric times; empty: by magnitude.
     `price_decimals`: decimal places of integer prices; 0: plain prices. `sides`: values of the side
-    column -> buy, sell or empty; None: already those. `kind`: column of the events' kinds;
-    `no_trade`: pattern of those that are no trades. `symbol_of`: instrument from the file name.
-    `symbol`: instrument of all rows. `conditions_of`: vendor of the sale condition codes
+    column -> buy, sell or empty; None: already those. `left_out`: column -> pattern of its values
+    in rows that are no trades, or void. `symbol_of`: instrument from the file name. `symbol`:
+    instrument of all rows. `conditions_of`: vendor of the sale condition codes
     (shared/inputs/conditions.py). `mid_of`: bid and ask columns of quotes whose mid is the price.
-    `ids_within`: columns that scope trade ids and prefix them. `correction`: Polygon's corrections
-    column, which may void a trade. `midnight`: time zone and date (YYYYMMDD) from whose midnight
-    times count. `date`: column of the date, where the time may be only that of the day. `notation`:
-    how its times are read, where they are ambiguous.
+    `ids_within`: columns that scope trade ids and prefix them. `midnight`: time zone and date
+    (YYYYMMDD) from whose midnight times count. `date`: column of the date, where the time may be
+    only that of the day. `notation`: how its times are read, where they are ambiguous.
     """
 
     name: str
@@ -61,15 +58,13 @@ class Layout:
     unit: str = ""
     price_decimals: int = 0
     sides: Mapping[str, str] | None = None
-    kind: str = ""
-    no_trade: str = _NO_TRADE
+    left_out: Mapping[str, str] = field(default_factory=dict)
     symbol_of: Callable[[str], str | None] | None = None
     symbol: str | None = None
     midnight: tuple[str, str] | None = None
     conditions_of: str = ""
     mid_of: tuple[str, str] | None = None
     ids_within: Sequence[str] = ()
-    correction: str = ""
     date: str = ""
     notation: str = ""
     unread: Sequence[str] = ()
@@ -152,13 +147,12 @@ _BINANCE_AGGREGATES: Final = Layout(
     sides=MAKER,
     symbol_of=symbols.of_binance,
 )
-_DATABENTO: Final = Layout(
+DATABENTO: Final = Layout(
     "Databento trades",
     {**{each: each for each in ("symbol", "price", "size", "side")}, "time": "ts_event"},
     unit="ns",
     sides={"A": "sell", "B": "buy", "N": ""},
-    kind="action",
-    no_trade="^$|[^T]",
+    left_out={"action": "^$|[^T]"},
 )
 _KRAKEN: Final = Layout(
     "Kraken trades",
@@ -261,10 +255,11 @@ def layout_of_names(name: str, names: Sequence[str], choice: Choice) -> Layout:
 
 def chosen(layout: Layout, choice: Choice, names: Sequence[str], name: str) -> Layout:
     """Apply the user's options to a layout; require an instrument."""
-    kinds = (each for each in names if re.sub(r"[\W_]", "", each.lower()) in _KINDS)
-    kind = layout.kind or next((each for each in kinds if each not in choice.columns.values()), "")
-    unread = [each for each in layout.unread if each != kind]
-    layout = replace(layout, kind=kind, unread=unread)
+    is_kind = (re.sub(r"[\W_]", "", each.lower()) in _KINDS for each in names)
+    kinds = {*itertools.compress(names, is_kind)} - {*choice.columns.values()}
+    left_out = {**dict.fromkeys(sorted(kinds), _NO_TRADE), **layout.left_out}
+    unread = [each for each in layout.unread if each not in kinds]
+    layout = replace(layout, left_out=left_out, unread=unread)
     if choice.columns:
         columns = {**layout.columns, **choice.columns}
         layout = replace(layout, date=columns.pop("date", "" if choice.unit else layout.date))
@@ -290,6 +285,8 @@ def chosen(layout: Layout, choice: Choice, names: Sequence[str], name: str) -> L
         )
     if "price" not in layout.columns:
         raise UnknownLayoutError(f"{name}: no column is the price: say it with --columns price=...")
+    if layout.columns["price"].strip("<>").lower() == "last":  # MetaTrader's ticks
+        layout = replace(layout, left_out={**left_out, layout.columns["price"]: "^$"})
     _check_time(name, layout, [each for each in layout.unread if names_a_time(each)])
     return layout if symbol is None else replace(layout, symbol=symbol)
 
@@ -305,8 +302,8 @@ def _check_time(name: str, layout: Layout, candidates: Sequence[str]) -> None:
 
 def needed(layout: Layout) -> list[str]:
     """Return the columns to read."""
-    others = filter(None, (layout.correction, layout.kind, layout.date))
-    return list(dict.fromkeys([*layout.columns.values(), *others, *layout.ids_within]))
+    others = (*layout.left_out, *layout.ids_within, *filter(None, (layout.date,)))
+    return list(dict.fromkeys([*layout.columns.values(), *others]))
 
 
 def by_header(names: Sequence[str]) -> Layout | None:
@@ -314,15 +311,16 @@ def by_header(names: Sequence[str]) -> Layout | None:
     plain = {each.strip().lower(): each for each in reversed(names)}
     if any(each[:1].isdigit() for each in plain):
         return None
-    for known in (_BINANCE_AGGREGATES, _BINANCE_TRADES, _DATABENTO):
-        if {known.kind, *known.columns.values()} - {"", "symbol", "side"} <= plain.keys():
+    for known in (_BINANCE_AGGREGATES, _BINANCE_TRADES, DATABENTO):
+        if {*known.left_out, *known.columns.values()} - {"symbol", "side"} <= plain.keys():
             columns = {key: plain[each] for key, each in known.columns.items() if each in plain}
-            return replace(known, columns=columns, kind=plain.get(known.kind, ""))
+            left_out = {plain[each]: pattern for each, pattern in known.left_out.items()}
+            return replace(known, columns=columns, left_out=left_out)
     layout = layout_of(tuple(names), is_table=True)
     keys = {field: keys_found[0] for field, keys_found in layout.places.items()}
     if Field.PRICE not in keys:
         return None
-    pairs = zip(FIELDS, FIELD_ORDER, strict=True)
+    pairs = zip(FIELDS, COLUMNS, strict=True)
     columns = {name: keys[field] for name, field in pairs if field in keys}
     sides = None
     if Field.SIDE not in keys and Field.BUYER_MAKER in keys:
@@ -332,15 +330,16 @@ def by_header(names: Sequence[str]) -> Layout | None:
     kind = "tardis trades" if {"exchange", "local_timestamp"} <= plain.keys() else "table"
     of_polygon = () if POLYGON.isdisjoint(plain) else names
     within = [each for each in POLYGON_IDS if each in of_polygon]
-    correction = "correction" if "correction" in of_polygon else ""
-    unread = [each for each in layout.unread if each not in (*within, correction)]
+    within += ["x"] if {"t", "x", "p", "s", "i"} <= {*names} else []  # the exchange
+    void = {"correction": f"^({'|'.join(VOID_CORRECTIONS)})$"} if "correction" in of_polygon else {}
+    unread = [each for each in layout.unread if each not in (*within, *void)]
     return Layout(
         kind,
         columns,
         sides=sides,
         conditions_of=conditions.POLYGON if of_polygon else "",
         ids_within=within,
-        correction=correction,
+        left_out=void,
         date=layout.date,
         unread=unread,
     )

@@ -86,8 +86,7 @@ def _csv(part: Part, choice: Choice) -> Tables:
     if layout.names == FIELDS:  # input lines of a sender: trailing fields may be missing
         return layout, numbered(_ragged_tables(part, delimiter))
     names = names[: max(len(rows[0]), len(names) if layout.header else 0)]
-    present = {key: each for key, each in layout.columns.items() if each in names}
-    layout = replace(layout, columns=present)
+    layout = replace(layout, columns={k: v for k, v in layout.columns.items() if v in names})
     names = [f"{each} #{n}" if each in names[:n] else each for n, each in enumerate(names)]
     return layout, _csv_tables(part, delimiter, names, header=layout.header)
 

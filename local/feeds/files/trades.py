@@ -20,7 +20,6 @@ from local.feeds.files.opening import Part, Progress, parts_of, reported
 from local.feeds.files.tables import read_tables
 from local.feeds.files.trade_times import TradeTimes
 from local.feeds.tick import Tick
-from shared.inputs.objects.fields import VOID_CORRECTIONS
 from shared.market.timestamps import parse_us, scaled_us
 
 _UNDEFINED_PRICES: Final = pa.array(["9223372036.854775807", "9223372036854775807"])
@@ -114,19 +113,13 @@ def _trades(
     part: Part, layout: Layout, raw: RawTable, times: TradeTimes, progress: Progress
 ) -> Trades:
     table = raw.table
-    if layout.kind:
-        kinds = _texts(table[layout.kind])
-        is_other = pc.match_substring_regex(kinds, layout.no_trade)
-        for each in pc.value_counts(kinds.filter(is_other)).to_pylist():
-            progress.skipped[f"rows whose {layout.kind} is {each['values']}"] += each["counts"]
+    for column, pattern in layout.left_out.items():
+        values = _texts(table[column])
+        is_other = pc.match_substring_regex(values, pattern)
+        for each in pc.value_counts(values.filter(is_other)).to_pylist():
+            reason = f"rows whose {column} is {each['values'] or 'empty'}"
+            progress.skipped[reason] += each["counts"]
         table = table.filter(pc.invert(is_other))
-    if layout.correction:
-        is_void = pc.is_in(_texts(table[layout.correction]), pa.array(sorted(VOID_CORRECTIONS)))
-        reason = "trades that are void by their correction"
-        table = _kept(table, pc.invert(is_void), reason, progress)
-    if layout.columns.get("price", "").strip("<>").lower() == "last":  # MetaTrader's ticks
-        keep = pc.not_equal(_texts(table[layout.columns["price"]]), "")
-        table = _kept(table, keep, "rows without a last price", progress)
     rows = table.num_rows
     empty = pa.chunked_array([pa.array([""] * rows, type=pa.string())])
     columns = {
@@ -145,7 +138,7 @@ def _trades(
         columns["price"] = _fixed_point(columns["price"], layout.price_decimals)
     elif layout.name == "Databento trades" and _is_fixed_point(columns["price"]):
         columns["price"] = _fixed_point(columns["price"], 9)
-    if layout.name == "Databento trades":
+    if layout.name.startswith("Databento"):
         is_undefined = pc.is_in(columns["price"], _UNDEFINED_PRICES)
         columns["price"] = pc.if_else(is_undefined, "", columns["price"])
     if layout.conditions_of:
@@ -157,14 +150,6 @@ def _trades(
     dates = _texts(table[layout.date]) if layout.date else None
     columns["time"] = times.read(columns["time"], dates)
     return Trades(str(part), part.identity, raw.first_row, columns)
-
-
-def _kept(table: pa.Table, keep: pa.ChunkedArray, reason: str, progress: Progress) -> pa.Table:
-    """Return the rows to keep; count the others as skipped."""
-    kept = table.filter(keep)
-    if left_out := table.num_rows - kept.num_rows:
-        progress.skipped[reason] += left_out
-    return kept
 
 
 def _within(scopes: pa.ChunkedArray, ids: pa.ChunkedArray) -> pa.ChunkedArray:

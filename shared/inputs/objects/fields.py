@@ -68,8 +68,16 @@ _LETTERS: Final[tuple[tuple[frozenset[str], Mapping[str, Field | None]], ...]] =
     ),
     (frozenset({"s", "p", "t", "v"}), {"t": Field.TIME, "v": Field.SIZE}),
     (
+        frozenset({"T", "S", "t", "p", "s", "i"}),
+        {"T": None, "S": Field.SYMBOL, "s": Field.SIZE, "t": Field.TIME, "x": None, "z": None},
+    ),
+    (
         frozenset({"T", "t", "p", "s", "i"}),
         {"T": Field.SYMBOL, "s": Field.SIZE, "t": Field.TIME, "q": None, "x": None},
+    ),
+    (
+        frozenset({"t", "x", "p", "s", "i"}),
+        {"s": Field.SIZE, "t": Field.TIME, "x": None, "z": None},
     ),
     (frozenset({"s", "p", "q", "T", "t"}), {"t": Field.TRADE_ID}),
     (frozenset({"s", "p", "q", "T", "a"}), {"a": Field.TRADE_ID}),
@@ -95,11 +103,11 @@ _LETTERS: Final[tuple[tuple[frozenset[str], Mapping[str, Field | None]], ...]] =
     (frozenset({"feed", "productid", "qty", "uid"}), {"uid": Field.TRADE_ID, "seq": None}),
     (frozenset({"exch", "last", "size", "session"}), {"last": Field.PRICE}),
 )
-"""What names mean beside others: trades of Polygon's and Finnhub's streams and Polygon's REST API,
-Binance's `trade` and `aggTrade`, Bybit, MEXC spot and futures, Crypto.com, book tickers of Binance
-and Gate, Bitstamp (`type` 1 sold), Gate's futures, Kraken's, Tradier's `timesale`. None: no part of
-a tick, or read by its name (Polygon's `q` numbers its messages, its `c` and `conditions` of crypto
-are the side)."""
+"""What names mean beside others: trades of Polygon's and Finnhub's streams, Alpaca's, the REST APIs
+of Polygon and Alpaca, Binance's `trade` and `aggTrade`, Bybit, MEXC spot and futures, Crypto.com,
+book tickers of Binance and Gate, Bitstamp (`type` 1 sold), Gate's futures, Kraken's, Tradier's
+`timesale`. None: no part of a tick, or read by its name (Polygon's `q` numbers its messages, its
+`c` and `conditions` of crypto are the side)."""
 
 POLYGON: Final = frozenset({"sip_timestamp", "participant_timestamp"})
 """Names that identify trades of Polygon's REST API and files; those of crypto lack the first."""

@@ -16,6 +16,7 @@ from local.feeds.files.errors import FileError
 from local.feeds.files.layouts import FIELDS, Choice
 from local.feeds.files.opening import Progress
 from local.feeds.files.trades import read_trades
+from tests.local.feeds.test_files import lines, written
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
     ["null", "true", '"', "\\", "a:b", ", ", "{", "}", "1", "buy", "2025-01-01T00:00:00Z", "\t"]
@@ -60,7 +61,7 @@ def documents(draw: st.DrawFn) -> list[str]:
 def one_by_one(path: Path, lines: list[str]) -> list[tuple[str, ...]] | None:
     """The JSON parser's result of each line; None where it refuses one."""
     try:
-        objects = list(json_tables._objects(path, enumerate(lines, 1)))  # type: ignore[arg-type]
+        objects = list(json_tables._objects(path, lines))  # type: ignore[arg-type]
     except FileError:
         return None
     return _rows(json_tables.tables_of(map(json_tables._fields, objects), FIELDS))
@@ -134,3 +135,45 @@ def test_an_empty_maker_flag_is_no_side(tmp_path: Path) -> None:
         path.write_text(content)
         ((_, read),) = read_trades([path], Choice(), Progress())
         assert read.columns["side"].to_pylist() == [""]
+
+
+def test_databentos_json_has_its_times(tmp_path: Path) -> None:
+    """Databento's time stands in `hd`; of its actions T is a trade; prices may be of 1e-9."""
+    row = '{"hd":{"ts_event":"%d"},"action":"%s","side":"A","price":"%s","size":2,"symbol":"A"}\n'
+    rows = [(5000, "T", "1500000000"), (6000, "A", "1500000000"), (7000, "T", 2**63 - 1)]
+    path = written(tmp_path / "t.json", "".join(row % each for each in rows))
+    assert lines(path) == ["A,1.500000000,2,5,sell", "A,,2,7,sell"]
+
+
+@pytest.mark.parametrize("kind", ["json lines", "json", "csv"])
+def test_alpacas_rest_trades_are_read(kind: str, tmp_path: Path) -> None:
+    """Of Alpaca's trades `s` is the size, `t` the time, and an id counts within its exchange."""
+    row = {"t": "2024-01-02T09:00:00Z", "x": "V", "p": 1.5, "s": 100, "i": 7, "z": "C"}
+    text = {
+        "json": json.dumps([row]),
+        "json lines": json.dumps(row),
+        "csv": f"{','.join(row)}\n{','.join(map(str, row.values()))}\n",
+    }[kind]
+    path = written(tmp_path / "t.x", text)
+    assert lines(path, Choice("A")) == ["A,1.5,100,2024-01-02T09:00:00Z,,V:7"]
+    with pytest.raises(FileError, match="give it with --symbol"):
+        lines(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"results":[{"price":1.5}],"status":"OK"}', "nested in 'results': .* jq -c"),
+        ('{"error":[],"result":{"XXBTZUSD":[["1.5","2"]]}}', "nested in 'result'"),
+        ('{"info":{"a":1},"rate":1.5}', "nested in 'info'"),
+        ('{\n "trades": [\n{"p": 1.5}]}', "row 1 is not JSON: .* jq -c"),
+    ],
+)
+def test_an_answer_of_an_api_is_refused_with_the_way_out(
+    text: str, reason: str, tmp_path: Path
+) -> None:
+    """Nested trades are refused with a command that helps; --columns did not."""
+    with pytest.raises(FileError, match=reason):
+        lines(path := written(tmp_path / "t.json", text))
+    if "rate" in text:
+        assert lines(path, Choice("A", {"price": "rate"})) == ["A,1.5"]
