@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from local.feeds.files.times import ABSENT
-
 PRICES: Final = ("open", "high", "low", "close")
 PLAIN_ROW: Final = ("time", *PRICES, "volume")
 """Column orders without a header: Binance's klines, Kraken's OHLCVT, freqtrade's JSON."""
@@ -76,11 +74,6 @@ def default_positions(
     prices = tuple(names.index(field) + shift for field in PRICES)
     volumes = (names.index("volume") + shift,) if width > len(PRICES) + 1 + shift else ()
     return ColumnPositions(tuple(range(1 + shift)), prices, volumes, None)
-
-
-def is_absent(text: str) -> bool:
-    """Whether a cell means that there is no value."""
-    return text.lower() in ABSENT
 
 
 def number_of(text: str, *, decimal_comma: bool = False) -> float:

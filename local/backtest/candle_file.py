@@ -14,14 +14,13 @@ from local.backtest.candle_columns import (
     ColumnPositions,
     columns_of,
     default_positions,
-    is_absent,
     number_of,
 )
 from local.backtest.candle_rows import CandleRows, Row, rows_of
 from local.errors import UsageError
 from local.feeds.candles import CandleRow
 from local.feeds.files.opening import Progress, parts_of
-from local.feeds.files.times import LOOK, Times
+from local.feeds.files.times import ABSENT, LOOK, Times
 from shared.analysis.candle_series import Candles
 
 MAX_CANDLES: Final = 5_000_000
@@ -105,7 +104,9 @@ def _table(name: str, source: CandleRows) -> _Table | None:
 def _is_header(row: Row, positions: ColumnPositions) -> bool:
     """Whether a row has tickers or the index name, like those below yfinance's header."""
     cells = [row[at].strip() for at in (*positions.time, *positions.prices) if at < len(row)]
-    return not any(any(c.isdigit() for c in cell) or (is_absent(cell) and cell) for cell in cells)
+    return not any(
+        any(c.isdigit() for c in cell) or (cell and cell.lower() in ABSENT) for cell in cells
+    )
 
 
 def _without_names(
@@ -152,7 +153,7 @@ def _read(name: str, table: _Table, symbol: str | None) -> tuple[Candles, list[s
     for number, row in itertools.chain(first, rows):
         try:
             cells = [row[at].strip() for at in positions.prices]
-            if all(map(is_absent, cells)):
+            if all(cell.lower() in ABSENT for cell in cells):
                 empty += 1
                 continue
             starts.append(times.us(_time_text(row, positions)))
@@ -197,7 +198,9 @@ def _volume(row: Row, table: _Table) -> float:
     """Return the first nonzero volume: MetaTrader counts ticks if it has no volume."""
     cells = (row[at].strip() for at in table.positions.volumes if at < len(row))
     numbers = (
-        number_of(cell, decimal_comma=table.decimal_comma) for cell in cells if not is_absent(cell)
+        number_of(cell, decimal_comma=table.decimal_comma)
+        for cell in cells
+        if cell.lower() not in ABSENT
     )
     return next((each for each in numbers if each), 0.0)
 

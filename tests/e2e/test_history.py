@@ -198,8 +198,8 @@ def test_bad_requests_are_problems_that_name_the_parameter(
     """A bad parameter on any route is a problem that names it; an unknown symbol is 404."""
     api, (symbol, _) = pipeline["API_URL"], market
     for path, status, said in [
-        (f"/api/candles/{symbol}?timeframe=8d", 400, "timeframe: timeframe '8d' is too long"),
-        (f"/api/candles/{symbol}?timeframe=0s", 400, "timeframe: timeframe '0s'"),
+        (f"/api/candles/{symbol}?timeframe=8d", 400, "timeframe: '8d' is too long"),
+        (f"/api/candles/{symbol}?timeframe=0s", 400, "timeframe: '0s'"),
         (f"/api/candles/{symbol}?from=soon", 400, "from: 'soon'"),
         (f"/api/candles/{symbol}?limit=0", 400, "limit: '0'"),
         (f"/api/candles/{symbol}?cursor=x", 400, "cursor:"),

@@ -137,7 +137,7 @@ def read_resolution(query: Mapping[str, str], ladder: tuple[Timeframe, ...]) -> 
     try:
         return resolved(of_days(name, days), ladder)
     except ValueError as error:
-        raise ParameterError(f"timeframe: {error}") from error
+        raise ParameterError(f"timeframe: {str(error).removeprefix('timeframe ')}") from error
 
 
 def _read_with_days(

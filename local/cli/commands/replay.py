@@ -17,7 +17,7 @@ from local.cli.options.destination import FeedSender, IngestUrl, To, UdpAddr, Vi
 from local.cli.run.stopping import stop_on_signals
 from local.errors import CliError, UsageError
 from local.feeds.files.errors import FileError
-from local.feeds.files.opening import Progress
+from local.feeds.files.opening import Progress, files_of
 from local.feeds.pacing import WORTH_SLEEPING_S, EventTimePacer, speed_factor
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def replay(
                 (line for line, _ in islice(ticks, reading.SHOWN_ROWS)), as_json=as_json
             )
             return
+        files_of(files)  # a missing one is said before anything is sent
         with (
             stop_on_signals() as stop,
             open_sender(

@@ -68,11 +68,5 @@ def _trades(part: Part, dtype: np.dtype[Any], rows: int, progress: Progress) -> 
         trades = events[is_trade]
         bought, sold = (trades["ev"] & _BUY) != 0, (trades["ev"] & _SELL) != 0
         side = np.where(bought, "buy", np.where(sold, "sell", ""))
-        yield pa.table(
-            {
-                "px": pa.array(trades["px"]),
-                "qty": pa.array(trades["qty"]),
-                "exch_ts": pa.array(trades["exch_ts"]),
-                "side": pa.array(side.tolist(), pa.string()),
-            }
-        )
+        columns = {name: pa.array(trades[name]) for name in _COLUMNS[1:]}
+        yield pa.table({**columns, "side": pa.array(side.tolist(), pa.string())})

@@ -133,13 +133,8 @@ _BINANCE_TRADES: Final = Layout(
 )
 _BINANCE_AGGREGATES: Final = Layout(
     "Binance aggTrades",
-    {
-        "price": "price",
-        "size": "quantity",
-        "time": "transact_time",
-        "side": "is_buyer_maker",
-        "trade_id": "agg_trade_id",
-    },
+    {**_BINANCE_TRADES.columns, "size": "quantity", "time": "transact_time"}
+    | {"trade_id": "agg_trade_id"},
     names=_positions(
         "agg_trade_id price quantity first_trade_id last_trade_id transact_time is_buyer_maker"
         " is_best_match"
@@ -349,12 +344,13 @@ def _by_position(name: str, rows: Sequence[Sequence[str]]) -> Layout | None:
     """Return a layout of a table without a header, by the form of its first row."""
     row = [each.strip() for each in rows[0]]
     numeric = [_is_number(each) for each in row]
-    if len(row) in (6, 7) and all(numeric[:4]) and row[5].lower() in ("true", "false"):
-        return replace(_BINANCE_TRADES, header=False, names=_BINANCE_TRADES.names[: len(row)])
-    if len(row) in (7, 8) and all(numeric[:6]) and row[6].lower() in ("true", "false"):
-        return replace(
-            _BINANCE_AGGREGATES, header=False, names=_BINANCE_AGGREGATES.names[: len(row)]
-        )
+    for layout, last in ((_BINANCE_TRADES, 5), (_BINANCE_AGGREGATES, 6)):
+        if (
+            len(row) - last in (1, 2)
+            and all(numeric[:last])
+            and row[last].lower() in ("true", "false")
+        ):
+            return replace(layout, header=False, names=layout.names[: len(row)])
     if (
         len(row) in _NINJATRADER_NAMES
         and re.fullmatch(r"\d{8} \d{6}( \d{7})?", row[0])

@@ -78,14 +78,11 @@ def _csv(part: Part, choice: Choice) -> Tables:
             f"{part}: its comment {unclear[0][:80]!r} may name the columns: say which they are with"
             f" --columns symbol=...,price=... by number, 1 to {len(rows[0])}"
         )
-    if layout.header:
-        names = [each.strip() for each in rows[0]]
-    else:
-        width = max(len(row) for row in rows)
-        names = [*layout.names, *(f"column {n + 1}" for n in range(len(layout.names), width))]
     if layout.names == FIELDS:  # input lines of a sender: trailing fields may be missing
         return layout, numbered(_ragged_tables(part, delimiter))
-    names = names[: max(len(rows[0]), len(names) if layout.header else 0)]
+    names = [each.strip() for each in rows[0]]
+    if not layout.header:
+        names = [*layout.names, *(f"column {n}" for n in range(len(names)))][: len(names)]
     layout = replace(layout, columns={k: v for k, v in layout.columns.items() if v in names})
     names = [f"{each} #{n}" if each in names[:n] else each for n, each in enumerate(names)]
     return layout, _csv_tables(part, delimiter, names, header=layout.header)

@@ -55,53 +55,35 @@ _NAMES: Final[Mapping[Field, str]] = {
 """By field, the one that counts where several are there first. Letter case, blanks, _ and - do not
 matter, but in names of one letter."""
 
-_LETTERS: Final[tuple[tuple[frozenset[str], Mapping[str, Field | None]], ...]] = (
-    (frozenset({"siptimestamp"}), {}),
-    (frozenset({"participanttimestamp", "conditions"}), {"conditions": None}),
+_LETTERS: Final[tuple[tuple[str, Mapping[str, Field | None]], ...]] = (
+    ("siptimestamp", {}),
+    ("participanttimestamp conditions", {"conditions": None}),
+    ("ev pair p s t", {"s": Field.SIZE, "t": Field.TIME, "c": None, "x": None}),
+    ("ev p s t", {"s": Field.SIZE, "t": Field.TIME, "q": None, "x": None, "trfi": None}),
+    ("s p t v", {"t": Field.TIME, "v": Field.SIZE}),
     (
-        frozenset({"ev", "pair", "p", "s", "t"}),
-        {"s": Field.SIZE, "t": Field.TIME, "c": None, "x": None},
-    ),
-    (
-        frozenset({"ev", "p", "s", "t"}),
-        {"s": Field.SIZE, "t": Field.TIME, "q": None, "x": None, "trfi": None},
-    ),
-    (frozenset({"s", "p", "t", "v"}), {"t": Field.TIME, "v": Field.SIZE}),
-    (
-        frozenset({"T", "S", "t", "p", "s", "i"}),
+        "T S t p s i",
         {"T": None, "S": Field.SYMBOL, "s": Field.SIZE, "t": Field.TIME, "x": None, "z": None},
     ),
+    ("T t p s i", {"T": Field.SYMBOL, "s": Field.SIZE, "t": Field.TIME, "q": None, "x": None}),
+    ("t x p s i", {"s": Field.SIZE, "t": Field.TIME, "x": None, "z": None}),
+    ("s p q T t", {"t": Field.TRADE_ID}),
+    ("s p q T a", {"a": Field.TRADE_ID}),
+    ("s p v T S", {"v": Field.SIZE, "L": None, "bt": None}),
+    ("p v S t", {"v": Field.SIZE, "t": Field.TIME, "S": Field.SIDE_NUMBER}),
+    ("p v T t O M", {"v": Field.SIZE, "t": Field.TIME, "T": Field.SIDE_NUMBER, "O": None}),
+    ("d t p q s i", {"s": Field.SIDE, "t": Field.TIME, "i": Field.SYMBOL, "d": Field.TRADE_ID}),
     (
-        frozenset({"T", "t", "p", "s", "i"}),
-        {"T": Field.SYMBOL, "s": Field.SIZE, "t": Field.TIME, "q": None, "x": None},
-    ),
-    (
-        frozenset({"t", "x", "p", "s", "i"}),
-        {"s": Field.SIZE, "t": Field.TIME, "x": None, "z": None},
-    ),
-    (frozenset({"s", "p", "q", "T", "t"}), {"t": Field.TRADE_ID}),
-    (frozenset({"s", "p", "q", "T", "a"}), {"a": Field.TRADE_ID}),
-    (frozenset({"s", "p", "v", "T", "S"}), {"v": Field.SIZE, "L": None, "bt": None}),
-    (frozenset({"p", "v", "S", "t"}), {"v": Field.SIZE, "t": Field.TIME, "S": Field.SIDE_NUMBER}),
-    (
-        frozenset({"p", "v", "T", "t", "O", "M"}),
-        {"v": Field.SIZE, "t": Field.TIME, "T": Field.SIDE_NUMBER, "O": None},
-    ),
-    (
-        frozenset({"d", "t", "p", "q", "s", "i"}),
-        {"s": Field.SIDE, "t": Field.TIME, "i": Field.SYMBOL, "d": Field.TRADE_ID},
-    ),
-    (
-        frozenset({"b", "B", "a", "A"}),
+        "b B a A",
         {"b": Field.BID, "B": Field.BID_SIZE, "a": Field.ASK, "A": Field.ASK_SIZE, "t": Field.TIME},
     ),
     (
-        frozenset({"microtimestamp", "buyorderid", "sellorderid", "type"}),
+        "microtimestamp buyorderid sellorderid type",
         {"type": Field.BUYER_MAKER, "amountstr": None, "pricestr": None},
     ),
-    (frozenset({"contract", "createtimems", "size"}), {"size": Field.SIGNED_SIZE}),
-    (frozenset({"feed", "productid", "qty", "uid"}), {"uid": Field.TRADE_ID, "seq": None}),
-    (frozenset({"exch", "last", "size", "session"}), {"last": Field.PRICE}),
+    ("contract createtimems size", {"size": Field.SIGNED_SIZE}),
+    ("feed productid qty uid", {"uid": Field.TRADE_ID, "seq": None}),
+    ("exch last size session", {"last": Field.PRICE}),
 )
 """What names mean beside others: trades of Polygon's and Finnhub's streams, Alpaca's, the REST APIs
 of Polygon and Alpaca, Binance's `trade` and `aggTrade`, Bybit, MEXC spot and futures, Crypto.com,
@@ -120,19 +102,10 @@ the records that say so (11, 10), and what a correction replaced (12)."""
 _SCANNER: Final = frozenset({"prevprice", "mav10", "float", "delta", "multiplier"})
 """Names of the scanner: beside them `volume` is the day's."""
 
-_ABOUT: Final = frozenset(
-    {
-        *("cost", "fee", "fees", "info", "order", "orderid", "type", "ordtype", "ordertype"),
-        *(
-            "takerormaker",
-            "quoteqty",
-            "quotequantity",
-            "isbestmatch",
-            "bestmatch",
-            "localtimestamp",
-        ),
-        *("topic", "data", "receivetime", "tsrecv", "e", "E", "M", "", *_SCANNER),
-    }
+_ABOUT: Final = _SCANNER.union(
+    ("cost", "fee", "fees", "info", "order", "orderid", "type", "ordtype", "ordertype"),
+    ("takerormaker", "quoteqty", "quotequantity", "isbestmatch", "bestmatch"),
+    ("localtimestamp", "topic", "data", "receivetime", "tsrecv", "e", "E", "M", ""),
 )
 """Known names that are not part of a tick: derived amounts, order ids."""
 
@@ -212,7 +185,7 @@ def layout_of(names: tuple[str, ...], *, is_table: bool = False) -> Layout:
         _FIELDS.get(each, ("", 0))[0] in (Field.SIDE, Field.TRADE_ID) and each not in ("id", "i")
         for each in plain
     )
-    letters = next((read for signature, read in _LETTERS if signature.issubset(plain)), {})
+    letters = next((read for mark, read in _LETTERS if {*mark.split()} <= {*plain}), {})
     for number, (name, short) in enumerate(zip(names, plain, strict=True)):
         if name in names[:number] or (
             named[number][1] and short in plain[:number]

@@ -54,7 +54,7 @@ def test_a_timeframe_is_folded_from_the_longest_stored_one_that_divides_it(
 )
 def test_an_invalid_timeframe_is_refused_with_the_valid_forms(name: str) -> None:
     """The error of an invalid timeframe quotes it and says how timeframes are written."""
-    with pytest.raises(ParameterError, match=f"^timeframe: timeframe '{name}' (is|would)"):
+    with pytest.raises(ParameterError, match=f"^timeframe: '{name}' (is|would)"):
         read_page({"timeframe": name}, LADDER)
 
 

@@ -110,6 +110,16 @@ def test_invalid_arguments_are_one_line(ticks: Path, tmp_path: Path) -> None:
         assert message in refusal("replay", *arguments)
 
 
+def test_a_missing_file_has_no_summary(ticks: Path, tmp_path: Path) -> None:
+    """Of a missing file nothing is sent, and no summary of zero lines is printed."""
+    with udp_receiver() as receiver:
+        missing = tmp_path / "none.csv"
+        result = invoke("replay", ticks, missing, "--udp-addr", address_of(receiver))
+        assert not received(receiver)
+    assert str(result.exception) == f"{missing}: no such file"
+    assert not result.stdout
+
+
 def test_messages_that_are_no_trades_are_counted(tmp_path: Path) -> None:
     """The summary counts a capture's messages that are not trades, by kind."""
     path = tmp_path / "capture.txt"
