@@ -65,7 +65,7 @@ _FOLDS: Final = _STORED.format(
     which=sql.SQL("AND trade_count > 0 HAVING count(*) > 0"),
 )
 _FIRST: Final = _STORED.format(
-    columns=sql.SQL("start_us, trim_scale(open)::text"),
+    columns=sql.SQL("start_us, -revision, trim_scale(open)::text"),
     which=sql.SQL("AND trade_count > 0 ORDER BY start_us LIMIT 1"),
 )
 
@@ -180,7 +180,7 @@ class Overview:
             {
                 **_row(trades[name], folds.get(name), newest.get(name)),
                 "spread": quotes.get(name, NO_QUOTE)["spread"],
-                "session_open": opens[name][1] if name in opens else None,
+                "session_open": opens[name][-1] if name in opens else None,
             }
             for name in names
         ]
@@ -202,20 +202,21 @@ class Overview:
 
     def _opens(
         self, names: Sequence[str], requested: Sequence[str] | None, day: Timeframe, now_us: int
-    ) -> dict[str, tuple[int, str]]:
-        """Return the first price of the current session, with the start of its candle."""
+    ) -> dict[str, tuple[int, int, str]]:
+        """Return the first price of the current session, after its candle's start and revision."""
         from_us = day.start_us(now_us)
         ladder = self.live.ladder
         piece = [ladder[0], *(each for each in ladder if each.start_us(from_us) == from_us)][-1]
-        opens = {
-            name: (start_us, price)
-            for name, start_us, price in self._stored(_FIRST, names, piece, from_us)
-        }
+        stored = self._stored(_FIRST, names, piece, from_us)
+        opens = {name: (start_us, order, price) for name, start_us, order, price in stored}
         live = self._live(requested, piece, from_us).as_lists(("open",))
-        columns = (live[each] for each in ("instrument", "start_us", "open", "trade_count"))
-        for name, start_us, price, trades in zip(*columns, strict=True):
-            if trades and (name not in opens or start_us < opens[name][0]):
-                opens[name] = start_us, price
+        fields = "instrument", "start_us", "revision", "open", "trade_count"
+        for name, start_us, revision, price, trades in zip(
+            *(live[each] for each in fields), strict=True
+        ):
+            if trades:
+                first = start_us, -revision, price
+                opens[name] = min(opens.get(name, first), first)
         return opens
 
     def _days(

@@ -76,6 +76,14 @@ def test_an_overview_has_the_open_of_the_session(house: House) -> None:
     clock = time.strftime("%H:%M", time.gmtime(began // 1_000_000))
     (a,) = house.get("/api/overview", symbol="A", session=f"{clock}@UTC").json()
     assert Decimal(a["session_open"]) == first_since(every, began).decimal_price
+    for change, expected in ((-99, a["session_open"]), (200, "7")):  # the higher revision's
+        with house.postgres.connection() as connection:
+            connection.execute(
+                "UPDATE candles SET open = 7, revision = revision + %s WHERE start_us >= %s",
+                (change, began),
+            )
+        (found,) = house.get("/api/overview", symbol="A", session=f"{clock}@UTC").json()
+        assert found["session_open"] == expected
     assert "calendar" in house.get("/api/overview", calendar="NOWHERE").json()["detail"]
 
 
