@@ -243,8 +243,7 @@ class Overview:
             pieces = read_candles(connection, ranges, live, _PIECE).candles.traded.columns
         numbers = (map(Decimal, pieces[each]) for each in ("open", "high", "low", "volume"))
         for number, open_, *values in zip(pieces["number"], *numbers, pieces["close"], strict=True):
-            day = days.setdefault(known[number], _Day(open_, *values[:2]))
-            day.add(*values)
+            days.setdefault(known[number], _Day(open_, *values[:2])).add(*values)
         return days
 
     def _stored(
@@ -255,12 +254,8 @@ class Overview:
         from_us: int,
         until_us: int = _ALWAYS[1],
     ) -> list[tuple[Any, ...]]:
-        parameters = {
-            "names": list(names),
-            "timeframe": timeframe.name,
-            "from_us": from_us,
-            "until_us": until_us,
-        }
+        bounds = {"from_us": from_us, "until_us": until_us}
+        parameters = {"names": list(names), "timeframe": timeframe.name, **bounds}
         with self.postgres.connection() as connection:
             return connection.execute(statement, parameters).fetchall()
 
