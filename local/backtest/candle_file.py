@@ -26,8 +26,6 @@ from shared.analysis.candle_series import Candles
 MAX_CANDLES: Final = 5_000_000
 _HEADERS: Final = 3
 """Maximum header rows: yfinance writes a line of tickers and one of the index."""
-
-
 _DATABENTO: Final = {"ts_event", "rtype", "publisher_id", "instrument_id"}
 
 

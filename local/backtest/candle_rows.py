@@ -137,7 +137,8 @@ def _of_json(part: Part) -> CandleRows | None:
         columns = {name: each for name, each in parsed.items() if isinstance(each, list)}
         if nested is None and len(columns) < _LEAST:
             return None
-        parsed = nested if nested is not None else _turned(columns)
+        turned = zip(*columns.values(), strict=False)
+        parsed = nested or [dict(zip(columns, row, strict=False)) for row in turned]
     if not isinstance(parsed, list) or not parsed:
         return None
     if isinstance(parsed[0], Mapping):
@@ -147,10 +148,6 @@ def _of_json(part: Part) -> CandleRows | None:
     if isinstance(parsed[0], list) and len(parsed[0]) >= _LEAST:
         return CandleRows((), enumerate(([_text(each) for each in row] for row in parsed), 1))
     return None
-
-
-def _turned(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    return [dict(zip(columns, row, strict=False)) for row in zip(*columns.values(), strict=False)]
 
 
 def _text(value: Any) -> str:

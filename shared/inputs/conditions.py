@@ -57,8 +57,6 @@ _NAMES: Final = {
 _LEAN_SWEEP, _LEAN_EXTENDED, _LEAN_AUCTIONS = 0x20, 0x2000, 0x1C0
 _LEAN_VOLUME_ONLY: Final = 0x200 | 0x100000
 _LEAN_OUT_OF_SEQUENCE, _LEAN_ODD_LOT = 0x4000, 0x80000000
-
-
 _LIST: Final = list[int | str | None]
 _BETWEEN: Final = str.maketrans("|+,;[](){}'\"", " " * 12)
 _MISSING: Final = frozenset({"null", "nan", "none", "n/a", "na"})

@@ -13,6 +13,7 @@ from typing import IO, Any, Final, cast
 
 import numpy as np
 import pyarrow as pa
+from numpy.lib import format as npy
 
 from local.feeds.files import symbols
 from local.feeds.files.errors import FileError
@@ -35,12 +36,8 @@ _ROWS: Final = 200_000
 def read(part: Part, choice: Choice, progress: Progress) -> tuple[Layout, Iterator[pa.Table]]:
     """Return the layout and the trades. Raises FileError."""
     try:
-        version = np.lib.format.read_magic(cast(IO[bytes], part.stream))
-        read_header = (
-            np.lib.format.read_array_header_1_0
-            if version == (1, 0)
-            else np.lib.format.read_array_header_2_0
-        )
+        version = npy.read_magic(cast(IO[bytes], part.stream))
+        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, _, dtype = read_header(cast(IO[bytes], part.stream))
     except ValueError as error:
         raise FileError(f"{part}: is not a NumPy array that can be read: {error}") from None

@@ -46,8 +46,7 @@ def of_pair(name: str) -> str | None:
 
 def of_bitcoincharts(name: str) -> str | None:
     """bitstampUSD.csv is BTC-USD: the venue, then the quote currency of bitcoin."""
-    match = re.match(r"\.?[a-z0-9]+([A-Z]{3})\.csv$", name)
-    return None if match is None else f"BTC-{match[1]}"
+    return f"BTC-{m[1]}" if (m := re.match(r"\.?[a-z0-9]+([A-Z]{3})\.csv$", name)) else None
 
 
 def of_hftbacktest(name: str) -> str | None:
@@ -59,12 +58,11 @@ def of_hftbacktest(name: str) -> str | None:
 def of_freqtrade(name: str) -> str | None:
     """XRP_ETH-trades.feather is XRP-ETH, BTC_USDT_USDT-trades (a future) is BTC-USDT:USDT."""
     match = re.match(r"([A-Z0-9]+)_([A-Z0-9]+)(?:_([A-Z0-9]+))?-trades\.", name)
-    if match is None:
-        return None
-    return f"{match[1]}-{match[2]}" + (f":{match[3]}" if match[3] else "")
+    return (
+        None if match is None else f"{match[1]}-{match[2]}" + (f":{match[3]}" if match[3] else "")
+    )
 
 
 def of_ninjatrader(name: str) -> str | None:
     """ES 03-25.Last.txt is ES 03-25."""
-    match = re.match(r"(.+)\.Last\.txt$", name)
-    return None if match is None else match[1]
+    return m[1] if (m := re.match(r"(.+)\.Last\.txt$", name)) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -24,6 +25,9 @@ from shared.market.timestamps import parse_us, scaled_us
 
 _UNDEFINED_PRICES: Final = pa.array(["9223372036.854775807", "9223372036854775807"])
 """Of Databento, as a decimal and as an integer of 1e-9."""
+_COMMA: Final = re.compile(r"\D*|[+-]?(\d+(,\d+)?|\d{1,3}(\.\d{3})+,\d+)")
+_UNPROVED: Final = re.compile(r"\D*|[+-]?(\d+|[1-9]\d{0,2},\d{3})")
+"""Numbers that may have a decimal comma, and those where it could separate thousands."""
 _NEEDS_QUOTES: Final = (b",", b'"', b"\r", b"\n")
 
 
@@ -134,6 +138,7 @@ def _trades(
         columns["symbol"] = pa.chunked_array([pa.array([layout.symbol] * rows, type=pa.string())])
     if layout.sides is not None and "side" in layout.columns:
         columns["side"] = _mapped(columns["side"], layout.sides)
+    columns |= _pointed(columns["price"], columns["size"])
     if layout.price_decimals:
         columns["price"] = _fixed_point(columns["price"], layout.price_decimals)
     elif layout.name == "Databento trades" and _is_fixed_point(columns["price"]):
@@ -172,6 +177,17 @@ def _texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
         plain = (format(Decimal(t), "f") if "e" in t.lower() else t for t in texts.to_pylist())
         return pa.chunked_array([pa.array(plain, type=pa.string())])
     return pc.utf8_trim_whitespace(texts)
+
+
+def _pointed(*numbers: pa.ChunkedArray) -> dict[str, pa.ChunkedArray]:
+    """Return prices and sizes with a point for a decimal comma, where it can be no other."""
+    both = pa.chunked_array([chunk for each in numbers for chunk in each.chunks], pa.string())
+    cells = both.unique().to_pylist() if pc.any(pc.match_substring(both, ",")).as_py() else []
+    if all(map(_UNPROVED.fullmatch, cells)) or not all(map(_COMMA.fullmatch, cells)):
+        return {}
+    plain = (pc.replace_substring(each, ".", "") for each in numbers)
+    pointed = (pc.replace_substring(each, ",", ".") for each in plain)
+    return dict(zip(("price", "size"), pointed, strict=True))
 
 
 def _mids(bids: pa.ChunkedArray, asks: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -44,10 +44,6 @@ class Dialect:
     date: int = -1
     unread: tuple[str, ...] = ()
 
-    def names(self, column: Field) -> str:
-        """Return the column's name for error messages."""
-        return column.upper().replace(" ", "_")
-
 
 PLAIN: Final = Dialect()
 

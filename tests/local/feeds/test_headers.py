@@ -100,3 +100,30 @@ def test_an_undefined_price_of_databento_is_none(undefined: str, tmp_path: Path)
     rows = f"1,T,A,{price},2\n1,T,A,{undefined},2\n"
     path = written(tmp_path / "t.csv", "ts_event,action,symbol,price,size\n" + rows)
     assert lines(path) == ["A,1.500000000,2,0", "A,,2,0"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ("101,25;300", ["A,101.25,300"]),
+        ("1.101,25;0,5\n7;", ["A,1101.25,0.5", "A,7,"]),
+        ("12,345;1\n12,5;1", ["A,12.345,1", "A,12.5,1"]),
+        ("12,345;300", ['A,"12,345",300']),
+        ("101,25;1.500", ['A,"101,25",1.500']),
+        ("1,234,567;1,5", ['A,"1,234,567","1,5"']),
+        ("101.25;0.5", ["A,101.25,0.5"]),
+    ],
+)
+def test_a_decimal_comma_is_read_where_it_can_be_no_other(
+    rows: str, expected: list[str], tmp_path: Path
+) -> None:
+    """European numbers are read; where the comma could separate thousands, it is a reject."""
+    path = written(tmp_path / "t.csv", f"price;size\n{rows}\n")
+    assert lines(path, Choice("A")) == expected
+
+
+def test_a_european_file_without_a_header_is_read(tmp_path: Path) -> None:
+    """A row such as `2024-01-02 09:00:00;101,25;300` is read by the numbers of its columns."""
+    path = written(tmp_path / "t.csv", "2024-01-02 09:00:00;101,25;300\n")
+    columns = {"time": "1", "price": "2", "size": "3"}
+    assert lines(path, Choice("A", columns)) == ["A,101.25,300,2024-01-02 09:00:00"]
