@@ -10,7 +10,7 @@ import msgspec
 
 from functions.udp_bridge.encodings import RefusedBodyError, check_is_text
 from shared.inputs.objects import fix
-from shared.inputs.text.dialects import dialect_of, is_comment
+from shared.inputs.text.dialects import dialect_of, first_of
 from shared.inputs.text.line import BYTE_ORDER_MARK, FORM
 from shared.wire import raw_batch as raw
 from shared.wire.raw_batch import MAX_PAYLOAD_BYTES, delimited
@@ -52,10 +52,9 @@ def lines(body: bytes, *, decimal_comma: bool = False) -> Cut:
 
 
 def _header(body: bytes, *, decimal_comma: bool) -> bytes:
-    """Return the first line if it is a header, else an empty line."""
-    lines = filter(None, body[:MAX_HEADER_BYTES].splitlines())
-    first = next((line for line in lines if not is_comment(line)), b"")
-    header = dialect_of(first, decimal_comma=decimal_comma).header
+    """Return the first line if it is a header, without its mark; else an empty line."""
+    _, first = first_of(filter(None, body[:MAX_PAYLOAD_BYTES].splitlines()))
+    header = dialect_of(first[:MAX_HEADER_BYTES], decimal_comma=decimal_comma).header
     return b"" if header is None else header + b"\n"
 
 

@@ -207,7 +207,7 @@ def layout_of_rows(
     layout = (
         _by_option(rows[0], choice)
         or _lean(name, archive, rows, choice)
-        or by_header([each.strip() for each in rows[0]])
+        or _by_header([each.strip() for each in rows[0]])
         or _by_position(name, rows)
     )
     if layout is None and not choice.columns:
@@ -232,14 +232,14 @@ def _by_option(first: Sequence[str], choice: Choice) -> Layout | None:
     numbers = tuple(str(n) for n in range(1, len(first) + 1))
     if requested and requested <= set(numbers):
         return Layout("table", {}, header=False, names=numbers)
-    if requested and requested <= {each.strip() for each in first} and by_header(first) is None:
+    if requested and requested <= {each.strip() for each in first} and _by_header(first) is None:
         return Layout("table", {})
     return None
 
 
 def layout_of_names(name: str, names: Sequence[str], choice: Choice) -> Layout:
     """Return the layout of a table with column names. Raises UnknownLayoutError."""
-    layout = by_header(names)
+    layout = _by_header(names)
     if layout is None and not choice.columns:
         raise UnknownLayoutError(
             f"{name}: no columns of a price and a time among {', '.join(names)[:200]}:"
@@ -301,7 +301,7 @@ def needed(layout: Layout) -> list[str]:
     return list(dict.fromkeys([*layout.columns.values(), *others]))
 
 
-def by_header(names: Sequence[str]) -> Layout | None:
+def _by_header(names: Sequence[str]) -> Layout | None:
     """Return a layout by column names, None if they are not those of trades."""
     plain = {each.strip().lower(): each for each in reversed(names)}
     if any(each[:1].isdigit() for each in plain):

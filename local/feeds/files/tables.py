@@ -18,20 +18,15 @@ import pyarrow.parquet
 from local.feeds.files import captures, dbn, hft, json_tables
 from local.feeds.files.blocks import BATCH_ROWS, RawTable, Tables, line_blocks, numbered
 from local.feeds.files.errors import FileError
-from local.feeds.files.layouts import (
-    FIELDS,
-    Choice,
-    by_header,
-    layout_of_names,
-    layout_of_rows,
-    needed,
-)
+from local.feeds.files.layouts import FIELDS, Choice, layout_of_names, layout_of_rows, needed
 from local.feeds.files.opening import Part, Progress
 from shared.inputs.objects.fields import is_header
+from shared.inputs.text.dialects import heads, unmarked
 
 _DELIMITERS: Final = "\t;|,"
-_COMMENT: Final = re.compile(rb"(\xef\xbb\xbf)?(sep=.?\r?\n|#(?=\W)|\r?\n)", re.IGNORECASE)
+_COMMENT: Final = re.compile(rb"(\xef\xbb\xbf)?(sep=.?\r?\n|#|\r?\n)", re.IGNORECASE)
 """Before a header: `# made by ...`, Excel's `sep=;`, a blank line."""
+_SYMBOL: Final = re.compile(rb"(\xef\xbb\xbf)?#\w")
 
 
 def read_tables(part: Part, choice: Choice, progress: Progress) -> Tables:
@@ -66,7 +61,7 @@ def read_tables(part: Part, choice: Choice, progress: Progress) -> Tables:
 
 def _csv(part: Part, choice: Choice) -> Tables:
     comments = []
-    while (mark := _COMMENT.match(part.head())) and not (b"#" in mark[0] and _is_header(part)):
+    while (mark := _COMMENT.match(part.head())) and not (b"#" in mark[0] and _is_row(part)):
         comments.append(part.stream.readline().decode("utf-8-sig", "replace").strip())
     delimiter, rows = _first_rows(part)
     if not rows:
@@ -96,15 +91,16 @@ def _first_rows(part: Part) -> tuple[str, list[list[str]]]:
         lines.pop()  # may be cut off
     first = lines[0] if lines else ""
     delimiter = next((each for each in _DELIMITERS if each in first), ",")
-    lines[:1] = [re.sub(r"^# *(?=[A-Za-z_])", "", first)]
+    lines[:1] = [unmarked(first)]
     return delimiter, list(csv.reader(filter(None, lines), delimiter=delimiter))
 
 
-def _is_header(part: Part) -> bool:
-    """Whether a comment is the header: names of as many columns as the row below has."""
-    rows = _first_rows(part)[1][:2]
-    is_alike = len({len(row) for row in rows}) == 1 < len(rows)
-    return is_alike and [by_header(row) is None for row in rows] == [False, True]
+def _is_row(part: Part) -> bool:
+    """Whether a line with a `#` is no comment: a row `#A,1.5`, or the header of the row below."""
+    names, *below = [[each.strip() for each in row] for row in _first_rows(part)[1][:2]]
+    if below and below[0][0][:1] != "#" and heads(names, below[0]):
+        return True
+    return _SYMBOL.match(part.head()) is not None and not is_header(names)
 
 
 def _may_be_names(comment: str, delimiter: str, width: int) -> bool:

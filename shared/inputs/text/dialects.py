@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -50,8 +51,8 @@ PLAIN: Final = Dialect()
 
 @lru_cache(maxsize=1024)
 def dialect_of(first_line: bytes, *, decimal_comma: bool = False) -> Dialect:
-    """Return the dialect of a payload with this first line; a header may begin with `# `."""
-    text = re.sub(r"^# *(?=[A-Za-z_])", "", first_line.decode(errors="replace"))
+    """Return the dialect of a payload with this first line."""
+    text = first_line.decode(errors="replace")
     for delimiter in (",", *_DELIMITERS):
         with contextlib.suppress(csv.Error):
             if is_header(names := split(text, delimiter)):
@@ -86,10 +87,41 @@ def dialect_of(first_line: bytes, *, decimal_comma: bool = False) -> Dialect:
     )
 
 
-def is_comment(line: bytes) -> bool:
-    """Tell whether a line may stand before a header: `# made by ...`, or Excel's `sep=;`."""
-    is_marked = line.startswith(b"#") and dialect_of(line).header is None
-    return is_marked or line[:4].lower() == b"sep="
+def first_of(lines: Iterable[bytes]) -> tuple[int, bytes]:
+    """Return the line that determines a payload's dialect, with its index: no `# made by ...`.
+
+    Nor is it Excel's `sep=;`. A header `# symbol,price` is returned without its mark.
+    """
+    remarks: list[tuple[int, bytes]] = []
+    for n, line in enumerate(lines):
+        if not line.startswith(b"#") and line[:4].lower() != b"sep=":
+            for at, remark in reversed(remarks):
+                header = unmarked(remark.decode(errors="replace")).encode()
+                with contextlib.suppress(csv.Error):
+                    delimiter = dialect_of(header).delimiter
+                    names, row = (
+                        split(e.decode(errors="replace"), delimiter) for e in (header, line)
+                    )
+                    if heads(names, row):
+                        return at, header
+            return n, line
+        remarks.append((n, line))
+    return remarks[0] if remarks else (0, b"")
+
+
+def unmarked(line: str) -> str:
+    """Return a line that may be a header `# symbol,price` without its mark."""
+    return re.sub(r"^# *(?=[A-Za-z_])", "", line)
+
+
+def heads(names: Sequence[str], row: Sequence[str]) -> bool:
+    """Tell whether the names in a comment are the header of the first row below the comments.
+
+    They are a remark if one is not known, if the row is a header, or has another number of fields.
+    """
+    if len(names) != len(row) or not is_header(names) or is_header(row):
+        return False
+    return {*layout_of(tuple(names), is_table=True).unread} <= {"#"}
 
 
 def delimiter_of(text: str) -> str:

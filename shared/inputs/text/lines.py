@@ -20,7 +20,7 @@ from shared.inputs.columns.packed_text import FEW, Bools, Spans, Text
 from shared.inputs.columns.parsed import Parsed
 from shared.inputs.columns.rows import Rejected, Rows, from_lines, joined, no_rows
 from shared.inputs.objects.fields import Field
-from shared.inputs.text.dialects import COLUMNS, PLAIN, Dialect, dialect_of, is_comment
+from shared.inputs.text.dialects import COLUMNS, PLAIN, Dialect, dialect_of, first_of
 from shared.inputs.text.line import (
     BYTE_ORDER_MARK,
     EARLIEST_US,
@@ -110,8 +110,12 @@ def _by_dialect(
     comments = (text.byte(lines.start[first]) == _HASH) | (
         text.byte(lines.start[first] + len(b"sep")) == _EQUALS
     )
+    headers: dict[int, bytes] = {}
     for n in np.flatnonzero(comments).tolist():
-        first[n] = _after_comments(text, lines, payload, int(first[n]))
+        rows = range(int(first[n]), int(np.searchsorted(payload, payload[first[n]], "right")))
+        at, header = first_of(text.cut(lines, row) for row in rows)
+        first[n] = rows[at]
+        headers[rows[at]] = header
     irregular = first
     if not decimal_comma and b";" not in batch.payloads and b"\t" not in batch.payloads:
         # A header's second field is a name, where a tick has a price.
@@ -124,22 +128,13 @@ def _by_dialect(
     of_payload = np.zeros(len(batch.lengths), dtype=np.int64)
     header = np.zeros(len(payload), dtype=bool)
     for row in irregular.tolist():
-        dialect = dialect_of(text.cut(lines, row), decimal_comma=decimal_comma)
+        line = headers.get(row) or text.cut(lines, row)
+        dialect = dialect_of(line, decimal_comma=decimal_comma)
         of_payload[payload[row]] = dialects.setdefault(dialect, len(dialects))
         header[row] = dialect.header is not None
     of_line = np.where(header, -1, of_payload[payload])
     groups = [(dialect, np.flatnonzero(of_line == i)) for dialect, i in dialects.items()]
     return [(dialect, selected) for dialect, selected in groups if len(selected)]
-
-
-def _after_comments(text: Text, lines: Spans, payload: Int64s, row: int) -> int:
-    """Return the payload's first line that is no comment; the given one where all are."""
-    at = row
-    while at < len(payload) and payload[at] == payload[row]:
-        if not is_comment(text.cut(lines, at)):
-            return at
-        at += 1
-    return row
 
 
 def _parse(
@@ -275,5 +270,5 @@ def line_at(batch: RawBatch, payload: int, number: int) -> bytes:
     content = payload_at(batch, payload).removeprefix(BYTE_ORDER_MARK)
     lines = [line.removesuffix(b"\r") for line in content.split(b"\n")]
     decimal_comma = batch.format == FORMAT_CSV_DECIMAL_COMMA
-    first = next((line for line in lines if line and not is_comment(line)), b"")
+    _, first = first_of(filter(None, lines))
     return _with_header(lines[number], dialect_of(first, decimal_comma=decimal_comma))

@@ -26,6 +26,8 @@ from tests.local.feeds.test_files import lines, written
         ("#Symbol;Size;Price\nA;100;1.5\n", None, "A,1.5,100"),
         ("\ufeff# made by x, 2\n# symbol,size,price\n\nA,100,1.5\n", None, "A,1.5,100"),
         ("# a price, a size\nsymbol,size,price\nA,100,1.5\n", None, "A,1.5,100"),
+        ("# symbol,price,size\nsymbol,size,price\nA,100,1.5\n", None, "A,1.5,100"),
+        ("#symbol,price,size\nsymbol,size,price\nA,100,1.5\n", None, "A,1.5,100"),
         ("# ticks of today\nA,1.5,100\n", None, "A,1.5,100"),
         ("#A,1.5,100\n", None, "#A,1.5,100"),
     ],
@@ -43,6 +45,8 @@ def test_a_header_may_be_a_comment(
         ("#,Price,Size,Time,Side\n1,1.5,100,1704067200000,buy\n", "instrument this is"),
         ("# symbol size price\nA,100,1.5\n", "comment '# symbol size price' may name"),
         ("# Symbole,Taille,Prix\nA,100,1.5\n", "--columns .* by number, 1 to 3"),
+        ("# symbol,size,price\n# made by x\nA,100,1.5\n", "comment '# symbol,size,price' may name"),
+        ("# symbol,price,size,at\nA,1.5,100,1704067200000\n", "may name"),
         ("# made by x\n\n# today\n", "has only comments"),
     ],
 )

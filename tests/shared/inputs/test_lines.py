@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shared.inputs.columns.packed_text import FEW
 from shared.inputs.columns.rows import Rows
-from shared.inputs.text.dialects import dialect_of, is_comment
+from shared.inputs.text.dialects import dialect_of, first_of
 from shared.inputs.text.line import RejectedLineError, parse_line
 from shared.inputs.text.lines import parse_lines
 from shared.wire.raw_batch import FORMAT_CSV, RawBatch
@@ -54,8 +54,7 @@ def one_by_one(payloads: tuple[bytes, ...]) -> tuple[dict[object, object], dict[
         if not any(lines):
             codes[p, 0] = "empty_payload"
             continue
-        plain = [line for line in lines if line and not is_comment(line)]
-        dialect = dialect_of(next(iter(plain or filter(None, lines))))
+        dialect = dialect_of(first_of(filter(None, lines))[1])
         for n, line in enumerate(lines):
             if not line or line == dialect.header:
                 continue
@@ -313,6 +312,28 @@ def test_a_header_may_begin_with_a_hash(header: str) -> None:
     line = "A,2,100" if header.endswith("price") else "1,2,100,A"
     found = parse_lines(batch(f"{header}\n{line}\n".encode()))
     assert (row(found.rows, 0)[:3], found.rejected) == (("A", 100, 2), [])
+
+
+@pytest.mark.parametrize(
+    ("content", "expected", "reject_count"),
+    [
+        ("# symbol,price,size\nsymbol,size,price\nA,2,100\n", ("A", 100, 2), 1),
+        ("# Symbol, Price, Volume (daily)\nsymbol,size,price\nA,2,100\n", ("A", 100, 2), 1),
+        ("# symbol, price, daily volume\nA,1,2\n", ("A", 1, 2), 1),
+        ("# id, price\nA,1,100,1704067200000,buy,7\n", ("A", 1, 100), 1),
+        ("# symbol,size,price\n# made by x\nA,2,100\n", ("A", 100, 2), 1),
+        ("# symbol,price,size\n# symbol,size,price\nA,2,100\n", ("A", 100, 2), 1),
+        ("# symbol,size,price\n", None, 0),
+    ],
+)
+def test_a_comment_is_the_header_of_rows_that_fit_it(
+    content: str, expected: tuple[str, int, int] | None, reject_count: int
+) -> None:
+    """A comment with names of fields was the header, whatever stood below it."""
+    found = parse_lines(batch(content.encode()))
+    rows = [row(found.rows, i)[:3] for i in range(len(found.rows))]
+    assert rows == ([] if expected is None else [expected])
+    assert len(found.rejected) == reject_count
 
 
 @pytest.mark.parametrize(
