@@ -15,12 +15,11 @@ BATCH_LINES: Final = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
-    """Batch `number` of the part with this identity; `first_row`: of its first line, from 1."""
+    """Batch `number` of the part with this identity."""
 
     part: str
     identity: str
     number: int
-    first_row: int
     lines: list[bytes]
 
     def raw_batch(self, received_us: int) -> RawBatch:
@@ -53,6 +52,5 @@ def batches(trades: Iterator[Trades], salt: str = "") -> Iterator[Numbered]:
                 trades_part.part,
                 trades_part.identity + salt,
                 number,
-                trades_part.first_row + first,
                 lines[first : first + BATCH_LINES],
             )

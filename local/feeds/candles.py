@@ -41,7 +41,7 @@ def candle_rows(
     parts: list[KeyedRecords] = []
     received_us = time.time_ns() // 1000
     for number, batch in enumerate(_batches(lines)):
-        raw = Numbered("", "", number, 1, batch).raw_batch(received_us)
+        raw = Numbered("", "", number, batch).raw_batch(received_us)
         parsed = parse(raw, FeedRules())
         if timeless := np.flatnonzero(parsed.rows.time_us < 0).tolist():
             name = parsed.rows.names[parsed.rows.symbol[timeless[0]]]

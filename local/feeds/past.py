@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 
 from local.feeds.files.layouts import FIELDS
@@ -78,7 +79,9 @@ def make_past(
         name: pa.chunked_array([pa.array([str(tick[at]) for tick in ticks], pa.string())])
         for at, name in enumerate(FIELDS)
     }
-    return Past(Trades("the market's past", identity, 1, columns), reached)
+    return Past(
+        Trades("the market's past", identity, np.arange(1, len(ticks) + 1), columns), reached
+    )
 
 
 def _at_grid(price: Decimal, traded: SimulatedInstrument) -> int:

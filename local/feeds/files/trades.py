@@ -35,13 +35,12 @@ _NEEDS_QUOTES: Final = (b",", b'"', b"\r", b"\n")
 class Trades:
     """Trades of one part. `columns`: FIELDS -> text, empty where a trade lacks the value.
 
-    `part`: the file (and member); `identity`: a digest of its content; `first_row`: the number of
-    its first row here.
+    `part`: the file (and member); `identity`: a digest of its content; `rows`: their numbers in it.
     """
 
     part: str
     identity: str
-    first_row: int
+    rows: NDArray[np.int64]
     columns: dict[str, pa.ChunkedArray]
 
     def __len__(self) -> int:
@@ -75,8 +74,9 @@ class Trades:
         missing = pc.equal(ids, "")
         if not pc.any(missing).as_py():
             return self
-        rows = pa.array(np.arange(self.first_row, self.first_row + len(self))).cast(pa.string())
-        generated = pc.binary_join_element_wise(self.identity, rows, ".")
+        generated = pc.binary_join_element_wise(
+            self.identity, pa.array(self.rows).cast(pa.string()), "."
+        )
         return replace(
             self, columns={**self.columns, "trade_id": pc.if_else(missing, generated, ids)}
         )
@@ -117,13 +117,15 @@ def _trades(
     part: Part, layout: Layout, raw: RawTable, times: TradeTimes, progress: Progress
 ) -> Trades:
     table = raw.table
+    numbers = np.arange(raw.first_row, raw.first_row + table.num_rows)
     for column, pattern in layout.left_out.items():
         values = _texts(table[column])
         is_other = pc.match_substring_regex(values, pattern)
         for each in pc.value_counts(values.filter(is_other)).to_pylist():
             reason = f"rows whose {column} is {each['values'] or 'empty'}"
             progress.skipped[reason] += each["counts"]
-        table = table.filter(pc.invert(is_other))
+        is_trade = pc.invert(is_other)
+        table, numbers = table.filter(is_trade), numbers[is_trade.to_numpy()]
     rows = table.num_rows
     empty = pa.chunked_array([pa.array([""] * rows, type=pa.string())])
     columns = {
@@ -154,7 +156,7 @@ def _trades(
         columns["trade_id"] = _within(_texts(table[column]), columns["trade_id"])
     dates = _texts(table[layout.date]) if layout.date else None
     columns["time"] = times.read(columns["time"], dates)
-    return Trades(str(part), part.identity, raw.first_row, columns)
+    return Trades(str(part), part.identity, numbers, columns)
 
 
 def _within(scopes: pa.ChunkedArray, ids: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -349,6 +349,13 @@ def test_rows_without_an_id_get_one_from_content_and_row(tmp_path: Path) -> None
     assert len({*ids(first), *ids(other)}) == 1 + 1 + 2
 
 
+def test_a_generated_id_has_the_row_of_the_file(tmp_path: Path) -> None:
+    """Rows that are left out are counted: others left out gave a trade the id of another row."""
+    path = written(tmp_path / "t.csv", "ts_event,action,symbol,price,size\n1,A,A,1,2\n2,T,A,3,4\n")
+    (found,) = trades(path)
+    assert found.with_ids().columns["trade_id"].to_pylist() == [f"{found.identity}.3"]
+
+
 def test_numbers_of_json_never_become_floats(tmp_path: Path) -> None:
     """JSON numbers with more digits than a double are exact."""
     text = "61837.123456789012345678"
