@@ -289,7 +289,7 @@ def test_a_test_reports_the_result_of_each_target(messenger: Messenger, postgres
     titles = [each["title"] for each in messenger.taken]
     assert titles[::2] == ["Kandle: a test", "Kandle: a test of A close > 1 on 1m to ops, night"]
     assert results_of(notify(postgres)) == []
-    with pytest.raises(PermanentError, match="no test"):
+    with pytest.raises(PermanentError, match="not a test"):
         results_of(handler, rule="A close >")
     other.close()
 
@@ -317,7 +317,7 @@ def test_without_targets_an_alert_is_accepted(postgres: Postgres) -> None:
 def test_an_invalid_alert_is_a_permanent_error(messenger: Messenger, postgres: Postgres) -> None:
     """An invalid alert is a permanent error."""
     handler = notify(postgres, messenger.url())
-    with pytest.raises(PermanentError, match="no alert"):
+    with pytest.raises(PermanentError, match="not an alert"):
         handler(alert(body=b"{}"))
     with pytest.raises(PermanentError, match="takes"):
         handler(Event("1", events.TICKS, "/test", {"id": "1", "type": events.TICKS}, b""))

@@ -81,5 +81,5 @@ def test_an_alert_is_stored_once(persist: Persist, database: str) -> None:
 @pytest.mark.parametrize("type_", [events.PATTERNS, events.ALERTS])
 def test_an_unreadable_event_is_a_permanent_error(persist: Persist, type_: str) -> None:
     """An unreadable event is a permanent error."""
-    with pytest.raises(PermanentError, match=r"no PatternBatch|no alert"):
+    with pytest.raises(PermanentError, match=r"no PatternBatch|not an alert"):
         deliver(persist, type_, b"\xff\xff")

@@ -41,7 +41,7 @@ def test_a_prefix_with_glob_characters_is_literal(valkey: redis.Redis) -> None:
 @pytest.mark.parametrize("text", ["", "A B", "A\n", "x" * 65])
 def test_an_invalid_symbol_is_refused(valkey: redis.Redis, text: str) -> None:
     """An invalid symbol is not added, and the error says what a symbol is."""
-    with pytest.raises(ValueError, match="no symbol: 1 to 64"):
+    with pytest.raises(ValueError, match="not a symbol: 1 to 64"):
         Watchlist(valkey).add(["AAPL", text])
     assert not valkey.exists(OWN_KEY)
 
