@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import select
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -113,6 +114,7 @@ class Postgres:
             open=False,
         )
         self._migrated, self._migrates_again_s = not migrates, -math.inf
+        self._migrating = threading.Lock()
         self._failure, self._has_connected = "", False
 
     def _note(self, failure: str) -> None:
@@ -126,7 +128,7 @@ class Postgres:
             self._pool.open()
             with self._pool.connection(self._patience_s()) as connection:
                 if not self._migrated:
-                    self._migrate(connection)
+                    self._migrate_once(connection)
                 connection.answer_within_s = self._answer_within_s
                 if isolation is not None:
                     connection.isolation_level = isolation
@@ -137,6 +139,16 @@ class Postgres:
                     if isolation is not None:
                         connection.rollback()
                         connection.isolation_level = None
+
+    def _migrate_once(self, connection: BoundedConnection) -> None:
+        """Bring the schema up to date in one thread; others wait as long as for a connection."""
+        if not self._migrating.acquire(timeout=CONNECT_TIMEOUT_S):
+            raise errors.LockNotAvailable("a migration is under way")
+        try:
+            if not self._migrated:
+                self._migrate(connection)
+        finally:
+            self._migrating.release()
 
     def _migrate(self, connection: BoundedConnection) -> None:
         if time.monotonic() < self._migrates_again_s:
@@ -210,9 +222,8 @@ def _has_sent(pgconn: PGconn) -> bool:
 
 def next_epoch(connection: Connection) -> int:
     """Return an epoch for candle revisions, higher than all before."""
-    row = connection.execute("SELECT nextval('candle_epoch')").fetchone()
-    assert row is not None
-    return int(row[0])
+    ((epoch,),) = connection.execute("SELECT nextval('candle_epoch')").fetchall()
+    return int(epoch)
 
 
 def try_lock(connection: Connection, name: str, *, shared: bool = False) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib import resources
 
 import psycopg
@@ -105,6 +105,40 @@ def test_a_reader_delays_a_migration_and_nobody_else(
             postgres.check()  # though nobody holds it any more
     monkeypatch.setattr(postgres, "_migrates_again_s", 0)  # some seconds later
     postgres.check()
+    postgres.close()
+
+
+def test_the_threads_of_a_process_wait_for_one_migration(empty_database: str) -> None:
+    """Of several threads one waits for the table, and the others have its pause too."""
+    with psycopg.connect(empty_database) as connection:
+        migrate_before(connection, "0086")
+    postgres = Postgres(empty_database, size=4)
+    with psycopg.connect(empty_database) as reader, ThreadPoolExecutor() as pool:
+        reader.execute("SELECT FROM alert_rules")
+        uses = [pool.submit(postgres.check) for _ in range(4)]
+        reasons = [str(use.exception(60)) for use in uses]
+        reader.rollback()
+    assert sum("0089_muted_rules.sql waits" in reason for reason in reasons) == 1, reasons
+    assert all("Postgres is away" in reason for reason in reasons)
+    postgres.close()
+
+
+def test_a_long_migration_of_another_process_keeps_one_thread(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one thread waits for another process to migrate, the next one is answered soon."""
+    monkeypatch.setattr("shared.stores.postgres.CONNECT_TIMEOUT_S", 2)
+    postgres = Postgres(empty_database, size=2)
+    with psycopg.connect(empty_database) as another, ThreadPoolExecutor() as pool:
+        another.execute("SELECT pg_advisory_xact_lock(%s)", (migrations._LOCK,))
+        uses = [pool.submit(postgres.check) for _ in range(2)]
+        try:
+            refused = next(as_completed(uses, 30))
+        finally:
+            another.rollback()
+        assert "a migration is under way" in str(refused.exception())
+        uses.remove(refused)
+        uses[0].result(60)
     postgres.close()
 
 
