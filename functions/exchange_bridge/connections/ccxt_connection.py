@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,8 +18,6 @@ from functions.exchange_bridge.exchanges.ccxt_venue import CcxtVenue
 log = logging.getLogger(__name__)
 
 _LOOK_S: Final = 0.05
-_AHEAD_MS: Final = 2_000
-"""How far a venue's clock may be ahead of this one."""
 
 
 @dataclass
@@ -34,8 +31,7 @@ class CcxtConnection(Connection):
         client = self.exchange.client
         client.on_trade = self._on_trade
         client.on_unreadable = self.take
-        latest_ms = time.time() * 1_000 + _AHEAD_MS
-        self._before = {s: min(ms, latest_ms) for s, ms in self.exchange.without_ids.items()}
+        self._before = self.exchange.without_ids.copy()
         self.connected()
         ended = client.begin()
         try:

@@ -37,6 +37,8 @@ REPEATED: Final = 1
 """Retries of an empty page: a cache in between may repeat the previous one."""
 FRESH_S: Final = 5.0
 """Age of the markets up to which they answer for further symbols."""
+AHEAD_MS: Final = 2_000
+"""How far a venue's clock may be ahead of this one."""
 LOOK_BACK_MS: Final = (60_000, 600_000, 3_600_000)
 """How far back to look for the preceding trade."""
 
@@ -80,7 +82,7 @@ class CcxtVenue(Exchange):
         self.venue = self.name
         self.contiguous = venue in CONTIGUOUS
         self.without_ids: dict[str, int] = {}
-        """Symbols whose trades have no ids, with the newest time (ms)."""
+        """Symbols whose trades have no ids, with the newest time (ms) that is not in the future."""
         self._loaded_s = -math.inf
         timeframes = self.client.sdk.timeframes or {}
         fetched = {us: name for us, name in _LENGTHS.items() if name in timeframes}
@@ -102,7 +104,8 @@ class CcxtVenue(Exchange):
 
     def _of_trade(self, symbol: str, id_: str | int | None, time_ms: int, count: int) -> Message:
         if id_ is None:
-            self.without_ids[symbol] = max(self.without_ids.get(symbol, 0), time_ms)
+            is_past = time_ms <= time.time() * 1_000 + AHEAD_MS
+            self.without_ids[symbol] = max(self.without_ids.get(symbol, 0), is_past * time_ms)
         elif self.without_ids:
             self.without_ids.pop(symbol, None)
         last, time_us = self._id(id_, time_ms), time_ms * 1000

@@ -70,7 +70,7 @@ class Gaps:
                 reason = "the exchange does not list all of them yet"
             except UnfillableError as error:
                 # Its gaps stay open in Postgres; here, each connection would add one for ever.
-                self.intake.health.error = str(error)
+                self.intake.health.error = ""
                 log.warning("%s: its gaps stay open: %s", self.intake.exchange.name, error)
                 ids = self.intake.of(missing.symbol)
                 ids.gaps = [gap for gap in ids.gaps if not gap.left]

@@ -80,12 +80,13 @@ def test_a_time_in_the_future_leaves_out_no_later_trade() -> None:
         connection = CcxtConnection(venue, timeouts, take, is_behind, lambda: None)
         running = asyncio.create_task(connection.run())
         await asyncio.sleep(0)
-        venue.client.on_trade(trade(now_ms + 10_000))
+        for time_ms in (now_ms, now_ms + 10_000):
+            venue.client.on_trade(trade(time_ms))
         await end(running)
         await venue.client.close()
         return taken
 
-    assert len(asyncio.run(received(time.time_ns() // 1_000_000))) == 1
+    assert len(asyncio.run(received(time.time_ns() // 1_000_000))) == 2
 
 
 def test_the_newest_trade_and_one_before_a_time_need_no_ids() -> None:
@@ -110,7 +111,7 @@ def test_the_newest_trade_and_one_before_a_time_need_no_ids() -> None:
 
 
 def test_gaps_of_trades_without_ids_do_not_pile_up() -> None:
-    """A gap that no request fills is reported once, and then not kept in memory."""
+    """A gap that no request fills is reported once, and then neither kept nor a feed's error."""
 
     async def reported() -> int:
         venue = CcxtVenue("lbank", [SYMBOL], "", "")
@@ -131,6 +132,7 @@ def test_gaps_of_trades_without_ids_do_not_pile_up() -> None:
         while intake.of(SYMBOL).gaps:  # noqa: ASYNC110 - a list
             await asyncio.sleep(0.01)
         await end(filling)
+        assert not intake.health.error
         put = outbox.put_count
         await outbox.close(0)
         await venue.client.close()
