@@ -120,19 +120,21 @@ class Storage:
         if not names:
             return []
         with self.postgres.connection() as connection:
-            row = connection.execute("SELECT nextval('pattern_epoch')").fetchone()
-            assert row is not None
-            series = [Series(*name, revision=int(row[0]) << EPOCH_BITS) for name in names]
+            ((epoch,),) = connection.execute("SELECT nextval('pattern_epoch')").fetchall()
+            series = [Series(*name, revision=epoch << EPOCH_BITS) for name in names]
             rows = _rows_by_series(connection, _NEWEST, series, [keep] * len(series))
-            instruments = [name for name, _ in names]
-            cold = {row[0] for row in connection.execute(_COLD, (instruments,))}
-            for each, series_rows in zip(series, rows, strict=True):
-                each.candles = _window(row[1:] for row in series_rows)
-                each.whole = not series_rows or len(series_rows) < series_rows[0][0]
-                if each.whole and each.instrument in cold:
-                    self._load_from_lake(connection, each, keep)
-                if len(each.candles):
-                    each.evaluated_us = int(each.candles.starts[-1])
+            cold = {row[0] for row in connection.execute(_COLD, ([name for name, _ in names],))}
+        for each, series_rows in zip(series, rows, strict=True):
+            each.candles = _window(row[1:] for row in series_rows)
+            each.whole = not series_rows or len(series_rows) < series_rows[0][0]
+            if each.whole and each.instrument in cold:
+                before_us = int(each.candles.starts[0]) if len(each.candles) else 2**62
+                older = self._stored(each, before_us, keep)
+                each.whole = len(older) < keep
+                each.candles.merge(older)
+            if len(each.candles):
+                each.evaluated_us = int(each.candles.starts[-1])
+        with self.postgres.connection() as connection:
             self._load_published(connection, series, cooldown_us)
         return series
 
@@ -157,13 +159,13 @@ class Storage:
         Reads those between `from_us` and the first in state, and the lookback before them.
         """
         first_us = int(series.candles.starts[0])
+        before_us = min(from_us, first_us)
+        before = self._stored(series, before_us, lookback)
+        if from_us < first_us:
+            series.merge(self._stored(series, first_us, MOST, from_us))
+        series.merge(before)
+        series.whole = before.position(before_us) < lookback
         with self.postgres.connection() as connection:
-            before_us = min(from_us, first_us)
-            before = self._stored(connection, series, before_us, lookback)
-            if from_us < first_us:
-                series.merge(self._stored(connection, series, first_us, MOST, from_us))
-            series.merge(before)
-            series.whole = before.position(before_us) < lookback
             self._load_published(connection, [series], cooldown_us)
 
     def reaches(self, series: Series, from_us: int) -> bool:
@@ -196,25 +198,14 @@ class Storage:
             ).fetchone()
         return None if row is None else row[0]
 
-    def _load_from_lake(self, connection: Connection, series: Series, keep: int) -> None:
-        before_us = int(series.candles.starts[0]) if len(series.candles) else 2**62
-        older = self._stored(connection, series, before_us, keep)
-        series.whole = len(older) < keep
-        series.candles.merge(older)
-
-    def _stored(
-        self,
-        connection: Connection,
-        series: Series,
-        before_us: int,
-        count: int,
-        from_us: int = 0,
-    ) -> Window:
+    def _stored(self, series: Series, before_us: int, count: int, from_us: int = 0) -> Window:
         """Return the newest candles in [from_us, before_us), of Postgres and the lake."""
         name, timeframe = series.name
         ranges = Ranges(timeframe, [name], [from_us], [before_us], count, newest=True)
-        found = read_candles(connection, ranges).with_lake(self._cold)
-        return Window.of([*found.candles(timeframe, [name])])
+        with self.postgres.connection() as connection:
+            found = read_candles(connection, ranges)
+        # Without a connection, since it may wait for the lake.
+        return Window.of([*found.with_lake(self._cold).candles(timeframe, [name])])
 
     def _load_published(
         self,
@@ -237,8 +228,7 @@ class Storage:
             for pattern in cursor:
                 published.setdefault((pattern.instrument, pattern.timeframe), []).append(pattern)
         for number, rule_id, start_us in connection.execute(_ALERTS, _parameters(series, first_us)):
-            alerts = series[number - 1].alerts
-            alerts.setdefault((rule_id, start_us), Alert(rule_id, start_us))
+            series[number - 1].alerts.setdefault((rule_id, start_us), Alert(rule_id, start_us))
         return [_add_published(each, published.get(each.name, []), outranked) for each in series]
 
 
