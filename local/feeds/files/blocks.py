@@ -34,9 +34,15 @@ Tables = tuple[Layout, Iterator[RawTable]]
 
 
 def numbered(tables: Iterator[pa.Table]) -> Iterator[RawTable]:
-    """Yield the tables with the number of their first row."""
+    """Yield the tables with the number of their first row.
+
+    Polars' texts (string_view) become strings: Arrow cannot filter the former.
+    """
     row = 1
     for table in tables:
+        views = [n for n, each in enumerate(table.schema) if pa.types.is_string_view(each.type)]
+        for n in views:
+            table = table.set_column(n, table.schema.names[n], table.column(n).cast(pa.string()))
         yield RawTable(table, row)
         row += table.num_rows
 

@@ -47,6 +47,16 @@ def test_binary_tables_are_read(kind: str, tmp_path: Path) -> None:
     ]
 
 
+def test_texts_of_polars_are_read(tmp_path: Path) -> None:
+    """Texts as views, as Polars writes them, are texts, also beside rows that are left out."""
+    path = tmp_path / "t.feather"
+    texts = {"symbol": ["A", "A"], "price": ["1.5", "2"], "event_type": ["TRADE", "QUOTE BID"]}
+    table = pa.table({name: pa.array(each, pa.string_view()) for name, each in texts.items()})
+    with path.open("wb") as file, pa.ipc.new_file(file, table.schema) as stream:
+        stream.write_table(table)
+    assert lines(path) == ["A,1.5"]
+
+
 def test_short_floats_and_the_index_of_pandas_are_read(tmp_path: Path) -> None:
     """A float of 32 bits becomes its own shortest decimal; an unnamed index is the time."""
     path = tmp_path / "t.parquet"
