@@ -14,7 +14,15 @@ import pyarrow.compute as pc
 
 from local.feeds.files.blocks import BATCH_ROWS, Tables, line_blocks, numbered
 from local.feeds.files.errors import FileError, excerpt
-from local.feeds.files.layouts import FIELDS, MAKER, Choice, Layout, layout_of_names, needed
+from local.feeds.files.layouts import (
+    FIELDS,
+    MAKER,
+    Choice,
+    Layout,
+    layout_of_names,
+    names_trade,
+    needed,
+)
 from local.feeds.files.opening import Part
 from shared.inputs.objects.fields import Field, layout_of
 from shared.inputs.text.dialects import COLUMNS
@@ -53,7 +61,9 @@ def _layout(part: Part, objects: Sequence[Mapping[str, object]], choice: Choice)
     if choice.columns or seen.ids_within or seen.unit:
         return seen
     columns = {name: name for name in FIELDS}
-    return Layout(_BY_OBJECT, columns, symbol=seen.symbol, unread=seen.unread)
+    told = {kind for kind in seen.kinds for each in objects if names_trade(str(each.get(kind)))}
+    unread = [*seen.unread, *sorted(told.difference(seen.unread))]
+    return Layout(_BY_OBJECT, columns, symbol=seen.symbol, unread=unread)
 
 
 def _check_messages(part: Part, objects: Sequence[Mapping[str, object]]) -> None:

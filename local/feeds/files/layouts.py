@@ -29,11 +29,8 @@ TYPES: Final = {"buy": "buy", "sell": "sell", "b": "buy", "s": "sell"}
 _KINDS: Final = frozenset(
     {"eventtype", "recordtype", "messagetype", "msgtype", "ticktype", "event", "action", "type"}
 )
-_NO_TRADE: Final = (
-    r"(?i)(^|[^a-z])(n?bbo|best|bid|ask|offer|quote|book|depth|cancel|correct|bust|break|broken"
-    r"|halt|status|imbalance|ticker|candle|kline)"
-)
-"""Of `TRADE`, `QUOTE BID`, `TRADE CANCELLED` and the like those that are no trades that count."""
+_WORD: Final = re.compile("[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_VOID: Final = ("cancel", "bust", "break", "broke", "correct")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +40,8 @@ class Layout:
     `columns`: field -> column name. `unit`: of numeric times; empty: by magnitude.
     `price_decimals`: decimal places of integer prices; 0: plain prices. `sides`: values of the side
     column -> buy, sell or empty; None: already those. `left_out`: column -> pattern of its values
-    in rows that are no trades, or void. `symbol_of`: instrument from the file name. `symbol`:
+    in rows that are no trades, or void. `kinds`: columns that may say the kind of an event, so that
+    rows of others than trades are left out. `symbol_of`: instrument from the file name. `symbol`:
     instrument of all rows. `conditions_of`: vendor of the sale condition codes
     (shared/inputs/conditions.py). `mid_of`: bid and ask columns of quotes whose mid is the price.
     `ids_within`: columns that scope trade ids and prefix them. `midnight`: time zone and date
@@ -59,6 +57,7 @@ class Layout:
     price_decimals: int = 0
     sides: Mapping[str, str] | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
+    kinds: Sequence[str] = ()
     symbol_of: Callable[[str], str | None] | None = None
     symbol: str | None = None
     midnight: tuple[str, str] | None = None
@@ -251,10 +250,8 @@ def layout_of_names(name: str, names: Sequence[str], choice: Choice) -> Layout:
 def chosen(layout: Layout, choice: Choice, names: Sequence[str], name: str) -> Layout:
     """Apply the user's options to a layout; require an instrument."""
     is_kind = (re.sub(r"[\W_]", "", each.lower()) in _KINDS for each in names)
-    kinds = {*itertools.compress(names, is_kind)} - {*choice.columns.values()}
-    left_out = {**dict.fromkeys(sorted(kinds), _NO_TRADE), **layout.left_out}
-    unread = [each for each in layout.unread if each not in kinds]
-    layout = replace(layout, left_out=left_out, unread=unread)
+    kinds = {*itertools.compress(names, is_kind)} - {*choice.columns.values(), *layout.left_out}
+    layout = replace(layout, kinds=sorted(kinds))
     if choice.columns:
         columns = {**layout.columns, **choice.columns}
         layout = replace(layout, date=columns.pop("date", "" if choice.unit else layout.date))
@@ -281,7 +278,7 @@ def chosen(layout: Layout, choice: Choice, names: Sequence[str], name: str) -> L
     if "price" not in layout.columns:
         raise UnknownLayoutError(f"{name}: no column is the price: say it with --columns price=...")
     if layout.columns["price"].strip("<>").lower() == "last":  # MetaTrader's ticks
-        layout = replace(layout, left_out={**left_out, layout.columns["price"]: "^$"})
+        layout = replace(layout, left_out={**layout.left_out, layout.columns["price"]: "^$"})
     _check_time(name, layout, [each for each in layout.unread if names_a_time(each)])
     return layout if symbol is None else replace(layout, symbol=symbol)
 
@@ -295,9 +292,17 @@ def _check_time(name: str, layout: Layout, candidates: Sequence[str]) -> None:
         )
 
 
+def names_trade(kind: str) -> bool:
+    """Return whether a kind of event is a trade that counts: `TRADE NB`, not `TradeCancel`."""
+    words = [each.lower() for each in _WORD.findall(kind)]
+    return not {"trade", "trades"}.isdisjoint(words) and not any(
+        word.startswith(_VOID) for word in words
+    )
+
+
 def needed(layout: Layout) -> list[str]:
     """Return the columns to read."""
-    others = (*layout.left_out, *layout.ids_within, *filter(None, (layout.date,)))
+    others = (*layout.left_out, *layout.kinds, *layout.ids_within, *filter(None, (layout.date,)))
     return list(dict.fromkeys([*layout.columns.values(), *others]))
 
 

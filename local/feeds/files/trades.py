@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -16,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from local.feeds.files.blocks import RawTable, content_of
-from local.feeds.files.layouts import FIELDS, MAKER, TYPES, Choice, Layout
+from local.feeds.files.layouts import FIELDS, MAKER, TYPES, Choice, Layout, names_trade
 from local.feeds.files.opening import Part, Progress, parts_of, reported
 from local.feeds.files.tables import read_tables
 from local.feeds.files.trade_times import TradeTimes
@@ -28,6 +29,7 @@ _UNDEFINED_PRICES: Final = pa.array(["9223372036.854775807", "922337203685477580
 _COMMA: Final = re.compile(r"\D*|[+-]?(\d+(,\d+)?|\d{1,3}(\.\d{3})+,\d+)")
 _UNPROVED: Final = re.compile(r"\D*|[+-]?(\d+|[1-9]\d{0,2},\d{3})")
 """Numbers that may have a decimal comma, and those where it could separate thousands."""
+_TEXTS: Final = (pa.string(), pa.large_string(), pa.string_view())
 _NEEDS_QUOTES: Final = (b",", b'"', b"\r", b"\n")
 
 
@@ -107,10 +109,25 @@ def read_trades(
 def _read(part: Part, choice: Choice, progress: Progress) -> Iterator[tuple[Layout, Trades]]:
     layout, tables = read_tables(part, choice, progress)
     times = TradeTimes(part, layout, choice.zone)
-    for raw in tables:
+    if (first := next(tables, None)) is None:
+        return
+    layout = _with_kinds(layout, first.table)
+    for raw in chain([first], tables):
         trades = _trades(part, layout, raw, times, progress)
         if len(trades):
             yield replace(layout, notation=times.note), trades
+
+
+def _with_kinds(layout: Layout, table: pa.Table) -> Layout:
+    """Return a layout whose kinds are the columns of text that name trades in the first block."""
+    kinds = []
+    for each in layout.kinds:
+        type_ = table.schema.field(each).type
+        type_ = type_.value_type if pa.types.is_dictionary(type_) else type_
+        if type_ in _TEXTS and any(map(names_trade, _texts(table[each]).unique().to_pylist())):
+            kinds.append(each)
+    unread = [each for each in layout.unread if each not in kinds]
+    return replace(layout, kinds=kinds, unread=unread)
 
 
 def _trades(
@@ -118,9 +135,14 @@ def _trades(
 ) -> Trades:
     table = raw.table
     numbers = np.arange(raw.first_row, raw.first_row + table.num_rows)
-    for column, pattern in layout.left_out.items():
+    for column in (*layout.left_out, *layout.kinds):
         values = _texts(table[column])
-        is_other = pc.match_substring_regex(values, pattern)
+        if (pattern := layout.left_out.get(column)) is None:
+            kinds = filter(None, values.unique().to_pylist())
+            others = [kind for kind in kinds if not names_trade(kind)]
+            is_other = pc.is_in(values, pa.array(others, pa.string()))
+        else:
+            is_other = pc.match_substring_regex(values, pattern)
         for each in pc.value_counts(values.filter(is_other)).to_pylist():
             reason = f"rows whose {column} is {each['values'] or 'empty'}"
             progress.skipped[reason] += each["counts"]

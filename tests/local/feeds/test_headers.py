@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from local.feeds.files.errors import FileError
 from local.feeds.files.layouts import Choice
 from local.feeds.files.opening import Progress
+from local.feeds.files.trades import read_trades
 from tests.local.feeds.test_files import lines, written
 
 
@@ -95,6 +99,44 @@ def test_rows_of_other_events_are_left_out_and_counted(tmp_path: Path) -> None:
     assert lines(path, Choice(columns={"side": "type"}))[0] == "A,1"
     path = written(tmp_path / "t.csv", "symbol,type,price\nA,sell,1\nA,limit,2\n")
     assert lines(path) == ["A,1,,,sell", "A,2,,,"]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "kept"),
+    [
+        (["Trade", "TradeCancel", "tradebreak", "TRADE_BUST", "TradeCorrection"], 1),
+        (["trade", "Quote", "Asked", "order"], 1),
+        (["Trades", "aggTrade", "TRADE BID", ""], 4),
+        (["bid", "ask", "BID"], 3),
+        (["Asked", "best execution", "quote"], 3),
+    ],
+)
+def test_rows_are_left_out_where_others_name_trades(
+    kinds: list[str], kept: int, tmp_path: Path
+) -> None:
+    """A column says the kind of events where a value is `trade`; a side left all trades out."""
+    rows = "".join(f"A,{kind},1\n" for kind in kinds)
+    progress = Progress()
+    found = lines(written(tmp_path / "t.csv", f"symbol,type,price\n{rows}"), progress=progress)
+    assert (len(found), progress.skipped.total()) == (kept, len(kinds) - kept)
+
+
+@pytest.mark.parametrize(
+    "kind", [[{"trade": 1}], [["trade"]], [b"quote"], pa.array(["quote"]).dictionary_encode(), [1]]
+)
+def test_a_kind_that_is_not_text_is_unread(kind: Any, tmp_path: Path) -> None:
+    """A nested or binary column `event` is named as unread; it was a traceback."""
+    table = pa.table({"symbol": ["A"], "event": kind, "price": ["1"]})
+    pq.write_table(table, tmp_path / "t.parquet")
+    ((layout, found),) = read_trades([tmp_path / "t.parquet"], Choice(), Progress())
+    assert (found.lines(), [*layout.unread]) == ([b"A,1"], ["event"])
+
+
+def test_a_kind_of_json_objects_is_unread(tmp_path: Path) -> None:
+    """Objects whose names may differ count as trades, and the column of their kind is named."""
+    rows = '{"symbol":"A","type":"trade","price":1}\n{"symbol":"A","type":"quote","price":2}\n'
+    ((layout, found),) = read_trades([written(tmp_path / "t.json", rows)], Choice(), Progress())
+    assert (len(found), [*layout.unread]) == (2, ["type"])
 
 
 @pytest.mark.parametrize("undefined", ["9223372036854775807", "9223372036.854775807"])
