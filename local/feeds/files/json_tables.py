@@ -14,13 +14,13 @@ import pyarrow.compute as pc
 
 from local.feeds.files.blocks import BATCH_ROWS, Tables, line_blocks, numbered
 from local.feeds.files.errors import FileError, excerpt
+from local.feeds.files.event_kinds import names_trade
 from local.feeds.files.layouts import (
     FIELDS,
     MAKER,
     Choice,
     Layout,
     layout_of_names,
-    names_trade,
     needed,
 )
 from local.feeds.files.opening import Part
@@ -58,7 +58,7 @@ def _layout(part: Part, objects: Sequence[Mapping[str, object]], choice: Choice)
         if key := next((key for key, each in pairs if each and isinstance(each, dict | list)), ""):
             raise FileError(f"{part}: its trades are nested in {key!r}: {_ONE_A_LINE}")
     seen = layout_of_names(part.name, names, choice)
-    if choice.columns or seen.ids_within or seen.unit:
+    if choice.columns or seen.ids_within or seen.conditions_of or seen.unit:
         return seen
     columns = {name: name for name in FIELDS}
     told = {kind for kind in seen.kinds for each in objects if names_trade(str(each.get(kind)))}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,7 @@ from typing import Final
 
 from local.feeds.files import symbols
 from local.feeds.files.errors import FileError, UnknownLayoutError
+from local.feeds.files.event_kinds import names_a_kind
 from local.feeds.files.time_columns import is_time_number, may_be_time, names_a_time
 from shared.inputs import conditions
 from shared.inputs.objects.fields import POLYGON, POLYGON_IDS, VOID_CORRECTIONS, Field, layout_of
@@ -26,11 +26,8 @@ MAKER: Final = {"true": "sell", "True": "sell", "1": "sell", "TRUE": "sell"}
 """Buyer-is-maker values: the aggressor sold; anything else is a buy."""
 TYPES: Final = {"buy": "buy", "sell": "sell", "b": "buy", "s": "sell"}
 """Sides in a column `type` if there is no side column; other values are order types."""
-_KINDS: Final = frozenset(
-    {"eventtype", "recordtype", "messagetype", "msgtype", "ticktype", "event", "action", "type"}
-)
-_WORD: Final = re.compile("[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-_VOID: Final = ("cancel", "bust", "break", "broke", "correct")
+_POLYGON_LETTERS: Final = ({"ev", *"pst"}, {*"Ttpsi"}, {*"txpsiq"})
+"""Names of trades of Polygon's stream, and of its REST API."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +41,8 @@ class Layout:
     rows of others than trades are left out. `symbol_of`: instrument from the file name. `symbol`:
     instrument of all rows. `conditions_of`: vendor of the sale condition codes
     (shared/inputs/conditions.py). `mid_of`: bid and ask columns of quotes whose mid is the price.
-    `ids_within`: columns that scope trade ids and prefix them. `midnight`: time zone and date
+    `ids_within`: columns that scope trade ids and prefix them. `tape`: Alpaca's column on which the
+    meaning of conditions depends. `midnight`: time zone and date
     (YYYYMMDD) from whose midnight times count. `date`: column of the date, where the time may be
     only that of the day. `notation`: how its times are read, where they are ambiguous.
     """
@@ -64,6 +62,7 @@ class Layout:
     conditions_of: str = ""
     mid_of: tuple[str, str] | None = None
     ids_within: Sequence[str] = ()
+    tape: str = ""
     date: str = ""
     notation: str = ""
     unread: Sequence[str] = ()
@@ -249,8 +248,7 @@ def layout_of_names(name: str, names: Sequence[str], choice: Choice) -> Layout:
 
 def chosen(layout: Layout, choice: Choice, names: Sequence[str], name: str) -> Layout:
     """Apply the user's options to a layout; require an instrument."""
-    is_kind = (re.sub(r"[\W_]", "", each.lower()) in _KINDS for each in names)
-    kinds = {*itertools.compress(names, is_kind)} - {*choice.columns.values(), *layout.left_out}
+    kinds = {*filter(names_a_kind, names)} - {*choice.columns.values(), *layout.left_out}
     layout = replace(layout, kinds=sorted(kinds))
     if choice.columns:
         columns = {**layout.columns, **choice.columns}
@@ -292,17 +290,14 @@ def _check_time(name: str, layout: Layout, candidates: Sequence[str]) -> None:
         )
 
 
-def names_trade(kind: str) -> bool:
-    """Return whether a kind of event is a trade that counts: `TRADE NB`, not `TradeCancel`."""
-    words = [each.lower() for each in _WORD.findall(kind)]
-    return not {"trade", "trades"}.isdisjoint(words) and not any(
-        word.startswith(_VOID) for word in words
-    )
-
-
 def needed(layout: Layout) -> list[str]:
     """Return the columns to read."""
-    others = (*layout.left_out, *layout.kinds, *layout.ids_within, *filter(None, (layout.date,)))
+    others = (
+        *layout.left_out,
+        *layout.kinds,
+        *layout.ids_within,
+        *filter(None, (layout.date, layout.tape)),
+    )
     return list(dict.fromkeys([*layout.columns.values(), *others]))
 
 
@@ -330,15 +325,22 @@ def _by_header(names: Sequence[str]) -> Layout | None:
     kind = "tardis trades" if {"exchange", "local_timestamp"} <= plain.keys() else "table"
     of_polygon = () if POLYGON.isdisjoint(plain) else names
     within = [each for each in POLYGON_IDS if each in of_polygon]
-    within += ["x"] if {"t", "x", "p", "s", "i"} <= {*names} else []  # the exchange
     void = {"correction": f"^({'|'.join(VOID_CORRECTIONS)})$"} if "correction" in of_polygon else {}
-    unread = [each for each in layout.unread if each not in (*within, *void)]
+    tape = ""
+    if any(mark <= {*names} for mark in _POLYGON_LETTERS) and not {"T", "S"} <= {*names}:
+        of_polygon = names
+        within = [each for each in ("x", "trfi" if "ev" in names else "r") if each in names]
+    elif {"t", "x", "p", "s", "i"} <= {*names}:  # Alpaca's
+        within, tape = ["x"], "z" if "z" in names else ""
+        void = {"u": "^(canceled|incorrect)$"} if "u" in names else {}
+    unread = [each for each in layout.unread if each not in (*within, *void, tape)]
     return Layout(
         kind,
         columns,
         sides=sides,
         conditions_of=conditions.POLYGON if of_polygon else "",
         ids_within=within,
+        tape=tape,
         left_out=void,
         date=layout.date,
         unread=unread,

@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from local.feeds.files.blocks import RawTable, content_of
-from local.feeds.files.layouts import FIELDS, MAKER, TYPES, Choice, Layout, names_trade
+from local.feeds.files.event_kinds import names_trade
+from local.feeds.files.layouts import FIELDS, MAKER, TYPES, Choice, Layout
 from local.feeds.files.opening import Part, Progress, parts_of, reported
 from local.feeds.files.tables import read_tables
 from local.feeds.files.trade_times import TradeTimes
@@ -174,11 +175,22 @@ def _trades(
         codes = columns["conditions"]
         qualified = pc.binary_join_element_wise(layout.conditions_of, codes, ":")
         columns["conditions"] = pc.if_else(pc.equal(codes, ""), "", qualified)
+    if layout.tape:
+        columns["conditions"] = _of_tapes(columns["conditions"], _texts(table[layout.tape]))
     for column in reversed(layout.ids_within):
         columns["trade_id"] = _within(_texts(table[column]), columns["trade_id"])
     dates = _texts(table[layout.date]) if layout.date else None
     columns["time"] = times.read(columns["time"], dates)
     return Trades(str(part), part.identity, numbers, columns)
+
+
+def _of_tapes(codes: pa.ChunkedArray, tapes: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return conditions of Alpaca's, a list, with the tape of each: `utp:@ utp:I`."""
+    codes = pc.utf8_trim_whitespace(pc.replace_substring_regex(codes, r"[\[\]\s,'\"]+", " "))
+    for letters, tape in (("^[AB]$", "cta"), ("^C$", "utp")):
+        of_tape = pc.replace_substring_regex(codes, r"([^ ]+)", rf"{tape}:\1")
+        codes = pc.if_else(pc.match_substring_regex(tapes, letters), of_tape, codes)
+    return codes
 
 
 def _within(scopes: pa.ChunkedArray, ids: pa.ChunkedArray) -> pa.ChunkedArray:

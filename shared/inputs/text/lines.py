@@ -113,9 +113,8 @@ def _by_dialect(
     headers: dict[int, bytes] = {}
     for n in np.flatnonzero(comments).tolist():
         rows = range(int(first[n]), int(np.searchsorted(payload, payload[first[n]], "right")))
-        at, header = first_of(text.cut(lines, row) for row in rows)
+        at, headers[rows[at]] = first_of(text.cut(lines, row) for row in rows)
         first[n] = rows[at]
-        headers[rows[at]] = header
     irregular = first
     if not decimal_comma and b";" not in batch.payloads and b"\t" not in batch.payloads:
         # A header's second field is a name, where a tick has a price.
@@ -128,7 +127,7 @@ def _by_dialect(
     of_payload = np.zeros(len(batch.lengths), dtype=np.int64)
     header = np.zeros(len(payload), dtype=bool)
     for row in irregular.tolist():
-        line = headers.get(row) or text.cut(lines, row)
+        line = headers.get(row, b"") or text.cut(lines, row)
         dialect = dialect_of(line, decimal_comma=decimal_comma)
         of_payload[payload[row]] = dialects.setdefault(dialect, len(dialects))
         header[row] = dialect.header is not None

@@ -161,6 +161,35 @@ def test_alpacas_rest_trades_are_read(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (
+            {"ev": "T", "sym": "A", "x": 4, "trfi": 202, "i": "7", "p": 1.5, "s": 2, "t": 1},
+            "4:202:7,polygon",
+        ),
+        ({"T": "A", "x": 4, "r": 202, "i": "7", "p": 1.5, "s": 2, "t": 1}, "4:202:7,polygon"),
+        ({"x": 4, "r": 202, "i": "7", "p": 1.5, "s": 2, "t": 1, "q": 9}, "4:202:7,polygon"),
+        ({"x": "V", "i": "7", "p": 1.5, "s": 2, "t": 1, "z": "C"}, "V:7,utp"),
+        ({"x": "V", "i": "7", "p": 1.5, "s": 2, "t": 1, "z": "A"}, "V:7,cta"),
+        ({"T": "t", "S": "A", "x": "V", "i": "7", "p": 1.5, "s": 2, "t": 1, "z": "B"}, "V:7,cta"),
+    ],
+)
+def test_one_letter_trades_of_stocks_have_their_conditions_and_ids(
+    row: dict[str, object], expected: str, tmp_path: Path
+) -> None:
+    """Conditions of Polygon and Alpaca are qualified, and ids scoped, as at /ingest."""
+    trade = row | {"t": 1704067200000, "c": ["B", "I"] if "z" in row else [9]}
+    trades_id, vendor = expected.split(",")
+    codes = f"{vendor}:B {vendor}:I" if "z" in row else f'"{vendor}:[""9""]"'
+    found = f"A,1.5,2,1704067200000,,{trades_id},{codes}"
+    path = written(tmp_path / "t.json", json.dumps(trade))
+    assert lines(path, Choice(None if {"sym", "T"} & row.keys() else "A")) == [found]
+    assert lines(written(path, json.dumps([trade])), Choice("A")) == [found]
+    void = trade | {"u": "canceled"}
+    assert len(lines(written(path, json.dumps(void)), Choice("A"))) == int("z" not in row)
+
+
+@pytest.mark.parametrize(
     ("text", "reason"),
     [
         ('{"results":[{"price":1.5}],"status":"OK"}', "nested in 'results': .* jq -c"),
