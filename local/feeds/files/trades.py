@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -27,9 +26,10 @@ from shared.market.timestamps import parse_us, scaled_us
 
 _UNDEFINED_PRICES: Final = pa.array(["9223372036.854775807", "9223372036854775807"])
 """Of Databento, as a decimal and as an integer of 1e-9."""
-_COMMA: Final = re.compile(r"\D*|[+-]?(\d+(,\d+)?|\d{1,3}(\.\d{3})+,\d+)")
-_UNPROVED: Final = re.compile(r"\D*|[+-]?(\d+|[1-9]\d{0,2},\d{3})")
-"""Numbers that may have a decimal comma, and those where it could separate thousands."""
+_COMMA: Final = r"^[+-]?(\d+,\d+|\d{1,3}(\.\d{3})+,\d+)$"
+_THOUSANDS: Final = r"^[+-]?[1-9]\d{0,2},\d{3}$"
+_NUMBER: Final = r"^[+-]?\d*[.,][\d.,]*([eE][+-]?\d+)?$"
+"""Numbers with a decimal comma, where it could separate thousands, and with a comma or point."""
 _TEXTS: Final = (pa.string(), pa.large_string(), pa.string_view())
 _NEEDS_QUOTES: Final = (b",", b'"', b"\r", b"\n")
 
@@ -113,10 +113,12 @@ def _read(part: Part, choice: Choice, progress: Progress) -> Iterator[tuple[Layo
     if (first := next(tables, None)) is None:
         return
     layout = _with_kinds(layout, first.table)
+    has_comma = _has_decimal_comma(layout, first.table)
     for raw in chain([first], tables):
-        trades = _trades(part, layout, raw, times, progress)
+        trades = _trades(part, layout, raw, times, progress, has_comma=has_comma)
         if len(trades):
-            yield replace(layout, notation=times.note), trades
+            notes = times.note, "its numbers have a decimal comma" if has_comma else ""
+            yield replace(layout, notation=", ".join(filter(None, notes))), trades
 
 
 def _with_kinds(layout: Layout, table: pa.Table) -> Layout:
@@ -132,7 +134,13 @@ def _with_kinds(layout: Layout, table: pa.Table) -> Layout:
 
 
 def _trades(
-    part: Part, layout: Layout, raw: RawTable, times: TradeTimes, progress: Progress
+    part: Part,
+    layout: Layout,
+    raw: RawTable,
+    times: TradeTimes,
+    progress: Progress,
+    *,
+    has_comma: bool,
 ) -> Trades:
     table = raw.table
     numbers = np.arange(raw.first_row, raw.first_row + table.num_rows)
@@ -163,7 +171,8 @@ def _trades(
         columns["symbol"] = pa.chunked_array([pa.array([layout.symbol] * rows, type=pa.string())])
     if layout.sides is not None and "side" in layout.columns:
         columns["side"] = _mapped(columns["side"], layout.sides)
-    columns |= _pointed(columns["price"], columns["size"])
+    if has_comma:
+        columns |= {each: _pointed(columns[each]) for each in ("price", "size")}
     if layout.price_decimals:
         columns["price"] = _fixed_point(columns["price"], layout.price_decimals)
     elif layout.name == "Databento trades" and _is_fixed_point(columns["price"]):
@@ -215,15 +224,27 @@ def _texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.utf8_trim_whitespace(texts)
 
 
-def _pointed(*numbers: pa.ChunkedArray) -> dict[str, pa.ChunkedArray]:
-    """Return prices and sizes with a point for a decimal comma, where it can be no other."""
-    both = pa.chunked_array([chunk for each in numbers for chunk in each.chunks], pa.string())
-    cells = both.unique().to_pylist() if pc.any(pc.match_substring(both, ",")).as_py() else []
-    if all(map(_UNPROVED.fullmatch, cells)) or not all(map(_COMMA.fullmatch, cells)):
-        return {}
-    plain = (pc.replace_substring(each, ".", "") for each in numbers)
-    pointed = (pc.replace_substring(each, ",", ".") for each in plain)
-    return dict(zip(("price", "size"), pointed, strict=True))
+def _has_decimal_comma(layout: Layout, table: pa.Table) -> bool:
+    """Return whether prices and sizes of the first block have a decimal comma for certain."""
+    has_proof = False
+    for column in (layout.columns[each] for each in ("price", "size") if each in layout.columns):
+        cells = _texts(table[column])
+        cells = cells.filter(pc.match_substring_regex(cells, _NUMBER))
+        is_comma = pc.match_substring_regex(cells, _COMMA)
+        if pc.any(pc.invert(is_comma)).as_py():
+            return False
+        has_proof |= pc.any(pc.invert(pc.match_substring_regex(cells, _THOUSANDS))).as_py() is True
+    return has_proof
+
+
+def _pointed(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return numbers with a point for their decimal comma; with a comma for another point.
+
+    So that is a reject, since it may separate thousands.
+    """
+    pointed = pc.replace_substring(pc.replace_substring(numbers, ".", ""), ",", ".")
+    is_comma = pc.match_substring_regex(numbers, _COMMA)
+    return pc.if_else(is_comma, pointed, pc.replace_substring(numbers, ".", ","))
 
 
 def _mids(bids: pa.ChunkedArray, asks: pa.ChunkedArray) -> pa.ChunkedArray:

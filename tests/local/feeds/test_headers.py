@@ -158,6 +158,7 @@ def test_an_undefined_price_of_databento_is_none(undefined: str, tmp_path: Path)
         ("101,25;1.500", ['A,"101,25",1.500']),
         ("1,234,567;1,5", ['A,"1,234,567","1,5"']),
         ("101.25;0.5", ["A,101.25,0.5"]),
+        ("101,25;1e-05\nx;0,5", ["A,101.25,1e-05", "A,x,0.5"]),
     ],
 )
 def test_a_decimal_comma_is_read_where_it_can_be_no_other(
@@ -166,6 +167,16 @@ def test_a_decimal_comma_is_read_where_it_can_be_no_other(
     """European numbers are read; where the comma could separate thousands, it is a reject."""
     path = written(tmp_path / "t.csv", f"price;size\n{rows}\n")
     assert lines(path, Choice("A")) == expected
+
+
+@pytest.mark.parametrize("first", ["101,25", "12,345", "101.25"])
+def test_a_decimal_comma_is_of_the_whole_file(first: str, tmp_path: Path) -> None:
+    """The first block decides: a price of a later one was read by the others of its block."""
+    later = ["12,345", "101,25", "1.500"]
+    rows = [f"A;{first}"] * 600_000 + [f"A;{each}" for each in later]
+    found = lines(written(tmp_path / "t.csv", "symbol;price\n" + "\n".join(rows)))[-3:]
+    refused = ['A,"12,345"', 'A,"101,25"', "A,1.500"]
+    assert found == (["A,12.345", "A,101.25", 'A,"1,500"'] if first == "101,25" else refused)
 
 
 def test_a_european_file_without_a_header_is_read(tmp_path: Path) -> None:
