@@ -100,7 +100,7 @@ def _is_row(part: Part) -> bool:
     names, *below = [[each.strip() for each in row] for row in _first_rows(part)[1][:2]]
     if below and below[0][0][:1] != "#" and heads(names, below[0]):
         return True
-    return _SYMBOL.match(part.head()) is not None and not is_header(names)
+    return _SYMBOL.match(part.head()) is not None and not (below and is_header(below[0]))
 
 
 def _may_be_names(comment: str, delimiter: str, width: int) -> bool:

@@ -31,6 +31,12 @@ from tests.local.feeds.test_files import lines, written
         ("\ufeff# made by x, 2\n# symbol,size,price\n\nA,100,1.5\n", None, "A,1.5,100"),
         ("# a price, a size\nsymbol,size,price\nA,100,1.5\n", None, "A,1.5,100"),
         ("# symbol,price,size\nsymbol,size,price\nA,100,1.5\n", None, "A,1.5,100"),
+        (
+            "#RIC,Domain,Date-Time,GMT Offset,Type,Price,Volume\n"
+            "A,Market Price,2024-01-01T00:00:00Z,+0,Trade,1.5,100\n",
+            "A",
+            "A,1.5,100,2024-01-01T00:00:00Z",
+        ),
         ("#symbol,price,size\nsymbol,size,price\nA,100,1.5\n", None, "A,1.5,100"),
         ("# ticks of today\nA,1.5,100\n", None, "A,1.5,100"),
         ("#A,1.5,100\n", None, "#A,1.5,100"),
