@@ -28,6 +28,16 @@ def test_lines_stay_whole(lengths: list[int]) -> None:
     assert all(p.endswith(b"\n") and len(p) <= MAX_PAYLOAD_BYTES for p in payloads)
 
 
+@pytest.mark.parametrize("remark", [b"", b"# by x\n" * 1_000])
+def test_a_header_behind_a_hash_is_repeated_without_it(remark: bytes) -> None:
+    """Rows of later payloads have its columns, whatever stands first there, or how far it was."""
+    body = remark + b"# symbol,size,price\n" + b"A,2,100\n" * 20_000
+    cut = lines(body)
+    assert cut.repeated == 1
+    assert all(each.startswith(b"symbol,size,price\nA,") for each in cut.payloads[1:])
+    assert lines(b"# symbol,size\n" + b"A,2,100\n" * 20_000).repeated == 0
+
+
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=600), st.integers(0, 5))
 def test_messages_stay_whole(some: list[bytes], cut: int) -> None:
     """Payloads end at ends of messages; a truncated message is at the end of the last one."""
