@@ -64,8 +64,12 @@ _OTHER_SIDES: Final = {
 }
 """Gemini's `type` is the side, that of others the kind of an order or message. `ask_bid`: Upbit."""
 _EXAMPLE: Final = 'a trade is {"symbol": "AAPL", "price": 224.57, "size": 1, "timestamp": ...}'
-_IDS_WITHIN: Final = (("ev", ("x", "trfi")), *((mark, POLYGON_IDS) for mark in sorted(POLYGON)))
-"""By a field that tells a trade of Polygon's stream and of its REST API: what its id counts in."""
+_IDS_WITHIN: Final = (
+    ({"ev"}, ("x", "trfi")),
+    ({*"Ttpsi"}, ("x", "r")),
+    *(({mark}, POLYGON_IDS) for mark in sorted(POLYGON)),
+)
+"""By fields that tell a trade of Polygon's stream and of its REST APIs: what its id counts in."""
 _ALPACA: Final = (
     frozenset({"T", "S", "p", "s", "t", "i"}),
     frozenset({"t", "x", "p", "s", "i", "z"}),
@@ -207,8 +211,8 @@ def _side(inner: Inner, layout: Layout) -> int:
 def _trade_id(values: Values, layout: Layout) -> str:
     """Return the id. Polygon's are prefixed by exchange and reporting facility, their scope."""
     trade_id = _text(values, layout, Field.TRADE_ID)
-    for mark, within in _IDS_WITHIN:
-        if trade_id and mark in values:
+    for marks, within in _IDS_WITHIN:
+        if trade_id and values.keys() >= marks:
             scopes = (_optional(values, key) for key in within)
             return ":".join([*filter(None, scopes), trade_id])
     return trade_id

@@ -311,6 +311,17 @@ def test_a_condition_of_polygons_crypto_is_the_side() -> None:
         )
 
 
+@pytest.mark.parametrize("row", [{"ev": "T", "sym": "A", "trfi": 202}, {"T": "A", "r": 202}])
+def test_ids_of_polygons_short_names_count_within_exchange_and_facility(
+    row: dict[str, object],
+) -> None:
+    """Ids are prefixed as in recorded files; those of the REST API had no scope."""
+    message = {**row, "x": 4, "i": "7", "p": 1, "s": 2, "t": MS}
+    found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
+    assert found.rows.text is not None
+    assert found.rows.text.tolist() == ["4:202:7"]
+
+
 @pytest.mark.parametrize(
     ("message", "kind"),
     [
