@@ -53,7 +53,8 @@ def lines(body: bytes, *, decimal_comma: bool = False) -> Cut:
 
 def _header(body: bytes, *, decimal_comma: bool) -> bytes:
     """Return the first line if it is a header, without its mark; else an empty line."""
-    _, first = first_of(filter(None, body[:MAX_PAYLOAD_BYTES].splitlines()))
+    start = body[:MAX_PAYLOAD_BYTES].removeprefix(BYTE_ORDER_MARK)
+    _, first = first_of(filter(None, start.splitlines()))
     header = dialect_of(first[:MAX_HEADER_BYTES], decimal_comma=decimal_comma).header
     return b"" if header is None else header + b"\n"
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from local.feeds.files.blocks import BATCH_ROWS, Tables, line_blocks, numbered
 from local.feeds.files.errors import FileError, excerpt
-from local.feeds.files.event_kinds import names_trade
+from local.feeds.files.event_kinds import tell_trades
 from local.feeds.files.layouts import (
     FIELDS,
     MAKER,
@@ -61,7 +61,7 @@ def _layout(part: Part, objects: Sequence[Mapping[str, object]], choice: Choice)
     if choice.columns or seen.ids_within or seen.conditions_of or seen.unit:
         return seen
     columns = {name: name for name in FIELDS}
-    told = {kind for kind in seen.kinds for each in objects if names_trade(str(each.get(kind)))}
+    told = {kind for kind in seen.kinds if tell_trades(str(each.get(kind)) for each in objects)}
     unread = [*seen.unread, *sorted(told.difference(seen.unread))]
     return Layout(_BY_OBJECT, columns, symbol=seen.symbol, unread=unread)
 

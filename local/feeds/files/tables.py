@@ -17,7 +17,7 @@ import pyarrow.parquet
 
 from local.feeds.files import captures, dbn, hft, json_tables
 from local.feeds.files.blocks import BATCH_ROWS, RawTable, Tables, line_blocks, numbered
-from local.feeds.files.errors import FileError
+from local.feeds.files.errors import FileError, UnknownLayoutError
 from local.feeds.files.layouts import FIELDS, Choice, layout_of_names, layout_of_rows, needed
 from local.feeds.files.opening import Part, Progress
 from shared.inputs.objects.fields import is_header
@@ -66,13 +66,20 @@ def _csv(part: Part, choice: Choice) -> Tables:
     delimiter, rows = _first_rows(part)
     if not rows:
         raise FileError(f"{part}: has only comments")
-    layout = layout_of_rows(part.name, part.path.name, rows, choice)
+    choice = replace(choice, columns={k: unmarked(v) for k, v in choice.columns.items()})
     unclear = [each for each in comments if _may_be_names(each, delimiter, len(rows[0]))]
+    message = (
+        f"{part}: its comment {''.join(unclear[:1])[:80]!r} may name the columns: say which"
+        f" they are with --columns symbol=...,price=... by number, 1 to {len(rows[0])}"
+    )
+    try:
+        layout = layout_of_rows(part.name, part.path.name, rows, choice)
+    except UnknownLayoutError:
+        if unclear and not choice.columns:
+            raise FileError(message) from None
+        raise
     if unclear and not (layout.header or choice.columns):
-        raise FileError(
-            f"{part}: its comment {unclear[0][:80]!r} may name the columns: say which they are with"
-            f" --columns symbol=...,price=... by number, 1 to {len(rows[0])}"
-        )
+        raise FileError(message)
     if layout.names == FIELDS:  # input lines of a sender: trailing fields may be missing
         return layout, numbered(_ragged_tables(part, delimiter))
     names = [each.strip() for each in rows[0]]

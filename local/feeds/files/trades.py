@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from local.feeds.files.blocks import RawTable, content_of
-from local.feeds.files.event_kinds import names_trade
+from local.feeds.files.event_kinds import names_trade, tell_trades
 from local.feeds.files.layouts import FIELDS, MAKER, TYPES, Choice, Layout
 from local.feeds.files.opening import Part, Progress, parts_of, reported
 from local.feeds.files.tables import read_tables
@@ -127,7 +127,7 @@ def _with_kinds(layout: Layout, table: pa.Table) -> Layout:
     for each in layout.kinds:
         type_ = table.schema.field(each).type
         type_ = type_.value_type if pa.types.is_dictionary(type_) else type_
-        if type_ in _TEXTS and any(map(names_trade, _texts(table[each]).unique().to_pylist())):
+        if type_ in _TEXTS and tell_trades(_texts(table[each]).unique().to_pylist()):
             kinds.append(each)
     unread = [each for each in layout.unread if each not in kinds]
     return replace(layout, kinds=kinds, unread=unread)
@@ -238,13 +238,15 @@ def _has_decimal_comma(layout: Layout, table: pa.Table) -> bool:
 
 
 def _pointed(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return numbers with a point for their decimal comma; with a comma for another point.
+    """Return numbers with a point for their decimal comma.
 
-    So that is a reject, since it may separate thousands.
+    One with points that may separate thousands gets commas, so that it is a reject.
     """
     pointed = pc.replace_substring(pc.replace_substring(numbers, ".", ""), ",", ".")
     is_comma = pc.match_substring_regex(numbers, _COMMA)
-    return pc.if_else(is_comma, pointed, pc.replace_substring(numbers, ".", ","))
+    is_grouped = pc.match_substring_regex(numbers, r"^[+-]?[1-9]\d{0,2}(\.\d{3})+$")
+    others = pc.if_else(is_grouped, pc.replace_substring(numbers, ".", ","), numbers)
+    return pc.if_else(is_comma, pointed, others)
 
 
 def _mids(bids: pa.ChunkedArray, asks: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -18,6 +18,8 @@ COLUMNS: Final = (
 """The default order of columns, without a header."""
 
 _DELIMITERS: Final = "\t;"
+_REMARKS: Final = 50
+"""So many comment lines above the first row may be its header."""
 _VALUE: Final = re.compile(r'\s*"?\s*([+-]?[.,]?\d|[A-Za-z_<][\w .<>-]*"?\s*$)')
 
 
@@ -95,7 +97,7 @@ def first_of(lines: Iterable[bytes]) -> tuple[int, bytes]:
     remarks: list[tuple[int, bytes]] = []
     for n, line in enumerate(lines):
         if not line.startswith(b"#") and line[:4].lower() != b"sep=":
-            for at, remark in reversed(remarks):
+            for at, remark in reversed(remarks[-_REMARKS:]):
                 header = unmarked(remark.decode(errors="replace")).encode()
                 with contextlib.suppress(csv.Error):
                     delimiter = dialect_of(header).delimiter

@@ -259,7 +259,10 @@ def test_values_without_a_lease_are_read_again_at_one_pace(
 def test_an_api_that_is_away_does_not_cost_one_timeout_a_channel(
     servers: dict[str, str], monkeypatch: pytest.MonkeyPatch, answers: bool
 ) -> None:
-    """All wait once nothing accepts connections, or two get 503; 16 are read at once."""
+    """All wait once nothing accepts connections, or two get 503; 16 are read at once.
+
+    The first of them without an answer frees a place for one more, until another has none.
+    """
     monkeypatch.setattr(history_reads, "_PAUSE_S", 600.0)
 
     async def test() -> None:
@@ -279,6 +282,6 @@ def test_an_api_that_is_away_does_not_cost_one_timeout_a_channel(
             channels = [f"candles:{each}:{symbol}" for each in ("3m", "5m") for symbol in range(20)]
             _, snapshot = await place.client().ask(op="subscribe", channels=channels)
             assert snapshot["items"] == []
-            assert 1 + answers <= len(asked) <= 16
+            assert 1 + answers <= len(asked) <= 17
 
     asyncio.run(test())

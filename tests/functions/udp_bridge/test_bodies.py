@@ -28,7 +28,7 @@ def test_lines_stay_whole(lengths: list[int]) -> None:
     assert all(p.endswith(b"\n") and len(p) <= MAX_PAYLOAD_BYTES for p in payloads)
 
 
-@pytest.mark.parametrize("remark", [b"", b"# by x\n" * 1_000])
+@pytest.mark.parametrize("remark", [b"", b"# by x\n" * 1_000, b"\xef\xbb\xbf# by x\n"])
 def test_a_header_behind_a_hash_is_repeated_without_it(remark: bytes) -> None:
     """Rows of later payloads have its columns, whatever stands first there, or how far it was."""
     body = remark + b"# symbol,size,price\n" + b"A,2,100\n" * 20_000

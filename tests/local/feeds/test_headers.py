@@ -128,6 +128,22 @@ def test_rows_are_left_out_where_others_name_trades(
 
 
 @pytest.mark.parametrize(
+    "kinds", ["REGULAR,Block Trade", "UT,Off-Book Trade", "Broker Trade,Trade"]
+)
+def test_kinds_of_trades_leave_no_row_out(kinds: str, tmp_path: Path) -> None:
+    """A column whose values all may be trades tells no trade from another event."""
+    rows = "".join(f"A,{each},1\n" for each in kinds.split(","))
+    assert lines(written(tmp_path / "t.csv", f"symbol,type,price\n{rows}")) == ["A,1", "A,1"]
+
+
+def test_columns_are_named_with_their_mark(tmp_path: Path) -> None:
+    """A name of a header `#RIC` may be given as it stands there."""
+    path = written(tmp_path / "t.csv", "#RIC,Date,Price\nA,2024-01-02T09:00:00Z,1.5\n")
+    columns = {"symbol": "#RIC", "time": "Date", "price": "Price"}
+    assert lines(path, Choice(columns=columns)) == ["A,1.5,,2024-01-02T09:00:00Z"]
+
+
+@pytest.mark.parametrize(
     "kind", [[{"trade": 1}], [["trade"]], [b"quote"], pa.array(["quote"]).dictionary_encode(), [1]]
 )
 def test_a_kind_that_is_not_text_is_unread(kind: Any, tmp_path: Path) -> None:
@@ -178,11 +194,12 @@ def test_a_decimal_comma_is_read_where_it_can_be_no_other(
 @pytest.mark.parametrize("first", ["101,25", "12,345", "101.25"])
 def test_a_decimal_comma_is_of_the_whole_file(first: str, tmp_path: Path) -> None:
     """The first block decides: a price of a later one was read by the others of its block."""
-    later = ["12,345", "101,25", "1.500"]
+    later = ["12,345", "101,25", "1.500", "0.5"]
     rows = [f"A;{first}"] * 600_000 + [f"A;{each}" for each in later]
-    found = lines(written(tmp_path / "t.csv", "symbol;price\n" + "\n".join(rows)))[-3:]
-    refused = ['A,"12,345"', 'A,"101,25"', "A,1.500"]
-    assert found == (["A,12.345", "A,101.25", 'A,"1,500"'] if first == "101,25" else refused)
+    found = lines(written(tmp_path / "t.csv", "symbol;price\n" + "\n".join(rows)))[-4:]
+    refused = ['A,"12,345"', 'A,"101,25"', "A,1.500", "A,0.5"]
+    european = ["A,12.345", "A,101.25", 'A,"1,500"', "A,0.5"]
+    assert found == (european if first == "101,25" else refused)
 
 
 def test_a_european_file_without_a_header_is_read(tmp_path: Path) -> None:
