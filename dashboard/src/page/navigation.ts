@@ -23,7 +23,8 @@ export class Navigation {
 
   /** Shows what the hash names, now and whenever it changes. */
   async start(): Promise<void> {
-    window.addEventListener("hashchange", () => void this.show(this.current));
+    // The event's own address: `saveView` may have replaced that of the window meanwhile.
+    window.addEventListener("hashchange", ({ newURL }) => void this.show(this.parse(new URL(newURL).hash)));
     await this.show(this.current);
   }
 
@@ -45,8 +46,11 @@ export class Navigation {
   }
 
   private get current(): HashState {
-    const { series } = this.parts();
-    return parseHash(location.hash, series.timeframe);
+    return this.parse(location.hash);
+  }
+
+  private parse(hash: string): HashState {
+    return parseHash(hash, this.parts().series.timeframe);
   }
 
   private async show({ symbol, timeframe, view }: HashState): Promise<void> {
