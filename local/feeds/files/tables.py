@@ -66,7 +66,9 @@ def _csv(part: Part, choice: Choice) -> Tables:
     delimiter, rows = _first_rows(part)
     if not rows:
         raise FileError(f"{part}: has only comments")
-    choice = replace(choice, columns={k: unmarked(v) for k, v in choice.columns.items()})
+    if choice.columns and "#" in (mark := part.head().decode("utf-8-sig", "replace"))[:1]:
+        named = {k: unmarked(v) if mark.startswith(v) else v for k, v in choice.columns.items()}
+        choice = replace(choice, columns=named)
     unclear = [each for each in comments if _may_be_names(each, delimiter, len(rows[0]))]
     message = (
         f"{part}: its comment {''.join(unclear[:1])[:80]!r} may name the columns: say which"

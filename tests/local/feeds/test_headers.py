@@ -141,6 +141,8 @@ def test_columns_are_named_with_their_mark(tmp_path: Path) -> None:
     path = written(tmp_path / "t.csv", "#RIC,Date,Price\nA,2024-01-02T09:00:00Z,1.5\n")
     columns = {"symbol": "#RIC", "time": "Date", "price": "Price"}
     assert lines(path, Choice(columns=columns)) == ["A,1.5,,2024-01-02T09:00:00Z"]
+    path = written(tmp_path / "t.csv", "Price,#Symbol\n1.5,A\n")
+    assert lines(path, Choice(columns={"symbol": "#Symbol"})) == ["A,1.5"]
 
 
 @pytest.mark.parametrize(
