@@ -24,7 +24,7 @@ from functions.exchange_bridge.past.gaps import Gaps
 from functions.exchange_bridge.past.resume_position import resume
 from functions.exchange_bridge.past.venue_history import History
 from functions.exchange_bridge.settings import Settings
-from functions.exchange_bridge.silence import is_behind, poll_silent
+from functions.exchange_bridge.stall_detection import is_behind, poll_silent
 from functions.exchange_bridge.status import Reporter
 from shared.adapter.process import bound_sink, on_stop, run_process, serve_metrics
 from shared.adapter.tracing import Tracing

@@ -11,7 +11,7 @@ from threading import Event, Thread
 
 import pytest
 
-from functions.exchange_bridge.silence import FIRST_S
+from functions.exchange_bridge.stall_detection import FIRST_S
 from tests.exchanges.bridge import BridgeOutput, bridging, of_playback
 from tests.exchanges.coinbase import CoinbaseDialect
 from tests.exchanges.dialects import Dialect

@@ -1,4 +1,4 @@
-"""Silence: ask REST whether a feed or symbol is quiet, dead, halted, delisted or closed."""
+"""Stall detection: ask REST whether a feed or symbol is quiet, dead, halted, delisted or closed."""
 
 from __future__ import annotations
 
