@@ -66,8 +66,9 @@ def _csv(part: Part, choice: Choice) -> Tables:
     delimiter, rows = _first_rows(part)
     if not rows:
         raise FileError(f"{part}: has only comments")
-    if choice.columns and "#" in (mark := part.head().decode("utf-8-sig", "replace"))[:1]:
-        named = {k: unmarked(v) if mark.startswith(v) else v for k, v in choice.columns.items()}
+    head = part.head().decode("utf-8-sig", "replace")
+    if choice.columns and head.startswith("#"):
+        named = {k: unmarked(v) if head.startswith(v) else v for k, v in choice.columns.items()}
         choice = replace(choice, columns=named)
     unclear = [each for each in comments if _may_be_names(each, delimiter, len(rows[0]))]
     message = (
