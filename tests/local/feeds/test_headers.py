@@ -17,39 +17,6 @@ from tests.local.feeds.test_files import lines, written
 
 
 @pytest.mark.parametrize(
-    ("content", "symbol", "expected"),
-    [
-        (
-            "#,Size,Price,Time,Side\n1,100,1.5,1704067200000,buy\n",
-            "A",
-            "A,1.5,100,1704067200000,buy",
-        ),
-        ("#,Size,Price\n1,100,1.5\n", "A", "A,1.5,100"),
-        ("#,Time,Price,Size\n1,1704067200000,1.5,100\n", "A", "A,1.5,100,1704067200000"),
-        ("#\tSize\tPrice\n1\t100\t1.5\n", "A", "A,1.5,100"),
-        ("#Symbol;Size;Price\nA;100;1.5\n", None, "A,1.5,100"),
-        ("\ufeff# made by x, 2\n# symbol,size,price\n\nA,100,1.5\n", None, "A,1.5,100"),
-        ("# a price, a size\nsymbol,size,price\nA,100,1.5\n", None, "A,1.5,100"),
-        ("# symbol,price,size\nsymbol,size,price\nA,100,1.5\n", None, "A,1.5,100"),
-        (
-            "#RIC,Domain,Date-Time,GMT Offset,Type,Price,Volume\n"
-            "A,Market Price,2024-01-01T00:00:00Z,+0,Trade,1.5,100\n",
-            "A",
-            "A,1.5,100,2024-01-01T00:00:00Z",
-        ),
-        ("#symbol,price,size\nsymbol,size,price\nA,100,1.5\n", None, "A,1.5,100"),
-        ("# ticks of today\nA,1.5,100\n", None, "A,1.5,100"),
-        ("#A,1.5,100\n", None, "#A,1.5,100"),
-    ],
-)
-def test_a_header_may_be_a_comment(
-    content: str, symbol: str | None, expected: str, tmp_path: Path
-) -> None:
-    """A line `#,Size,Price` or `# symbol,size` is the header; it was skipped as a comment."""
-    assert lines(written(tmp_path / "t.csv", content), Choice(symbol)) == [expected]
-
-
-@pytest.mark.parametrize(
     ("content", "reason"),
     [
         ("#,Price,Size,Time,Side\n1,1.5,100,1704067200000,buy\n", "instrument this is"),
@@ -66,25 +33,6 @@ def test_a_comment_that_may_be_the_header_is_refused(
     """Rows are not read by position where a comment may name their columns."""
     with pytest.raises(FileError, match=reason):
         lines(written(tmp_path / "t.csv", content))
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        ("e,E,s,t,p,q,T,m\ntrade,5,A,7,1.5,2,1704067200000,true", "A,1.5,2,1704067200000,sell,7"),
-        ("T,t,p,s,i\nA,1704067200000,1.5,2,7", "A,1.5,2,1704067200000,,7"),
-        (
-            "ID,Price,QTY,Time,Is_Buyer_Maker\n7,1.5,2,1704067200000,true",
-            "A,1.5,2,1704067200000,sell,7",
-        ),
-        ("TS_EVENT,Action,Symbol,Price,Size\n1,T,A,1.5,2\n1,A,A,1.5,2", "A,1.5,2,0"),
-    ],
-)
-def test_names_that_differ_in_case_are_columns_of_their_own(
-    content: str, expected: str, tmp_path: Path
-) -> None:
-    """Of `t` and `T` each has its own values, whichever stands first."""
-    assert lines(written(tmp_path / "t.csv", content), Choice("A")) == [expected]
 
 
 def test_rows_of_other_events_are_left_out_and_counted(tmp_path: Path) -> None:
@@ -161,15 +109,6 @@ def test_a_kind_of_json_objects_is_unread(tmp_path: Path) -> None:
     rows = '{"symbol":"A","type":"trade","price":1}\n{"symbol":"A","type":"quote","price":2}\n'
     ((layout, found),) = read_trades([written(tmp_path / "t.json", rows)], Choice(), Progress())
     assert (len(found), [*layout.unread]) == (2, ["type"])
-
-
-@pytest.mark.parametrize("undefined", ["9223372036854775807", "9223372036.854775807"])
-def test_an_undefined_price_of_databento_is_none(undefined: str, tmp_path: Path) -> None:
-    """Databento's undefined price is a missing one, as in DBN."""
-    price = "1500000000" if "." not in undefined else "1.500000000"
-    rows = f"1,T,A,{price},2\n1,T,A,{undefined},2\n"
-    path = written(tmp_path / "t.csv", "ts_event,action,symbol,price,size\n" + rows)
-    assert lines(path) == ["A,1.500000000,2,0", "A,,2,0"]
 
 
 @pytest.mark.parametrize(

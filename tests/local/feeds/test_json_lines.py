@@ -137,58 +137,6 @@ def test_an_empty_maker_flag_is_no_side(tmp_path: Path) -> None:
         assert read.columns["side"].to_pylist() == [""]
 
 
-def test_databentos_json_has_its_times(tmp_path: Path) -> None:
-    """Databento's time stands in `hd`; of its actions T is a trade; prices may be of 1e-9."""
-    row = '{"hd":{"ts_event":"%d"},"action":"%s","side":"A","price":"%s","size":2,"symbol":"A"}\n'
-    rows = [(5000, "T", "1500000000"), (6000, "A", "1500000000"), (7000, "T", 2**63 - 1)]
-    path = written(tmp_path / "t.json", "".join(row % each for each in rows))
-    assert lines(path) == ["A,1.500000000,2,5,sell", "A,,2,7,sell"]
-
-
-@pytest.mark.parametrize("kind", ["json lines", "json", "csv"])
-def test_alpacas_rest_trades_are_read(kind: str, tmp_path: Path) -> None:
-    """Of Alpaca's trades `s` is the size, `t` the time, and an id counts within its exchange."""
-    row = {"t": "2024-01-02T09:00:00Z", "x": "V", "p": 1.5, "s": 100, "i": 7, "z": "C"}
-    text = {
-        "json": json.dumps([row]),
-        "json lines": json.dumps(row),
-        "csv": f"{','.join(row)}\n{','.join(map(str, row.values()))}\n",
-    }[kind]
-    path = written(tmp_path / "t.x", text)
-    assert lines(path, Choice("A")) == ["A,1.5,100,2024-01-02T09:00:00Z,,V:7"]
-    with pytest.raises(FileError, match="give it with --symbol"):
-        lines(path)
-
-
-@pytest.mark.parametrize(
-    ("row", "expected"),
-    [
-        (
-            {"ev": "T", "sym": "A", "x": 4, "trfi": 202, "i": "7", "p": 1.5, "s": 2, "t": 1},
-            "4:202:7,polygon",
-        ),
-        ({"T": "A", "x": 4, "r": 202, "i": "7", "p": 1.5, "s": 2, "t": 1}, "4:202:7,polygon"),
-        ({"x": 4, "r": 202, "i": "7", "p": 1.5, "s": 2, "t": 1, "q": 9}, "4:202:7,polygon"),
-        ({"x": "V", "i": "7", "p": 1.5, "s": 2, "t": 1, "z": "C"}, "V:7,utp"),
-        ({"x": "V", "i": "7", "p": 1.5, "s": 2, "t": 1, "z": "A"}, "V:7,cta"),
-        ({"T": "t", "S": "A", "x": "V", "i": "7", "p": 1.5, "s": 2, "t": 1, "z": "B"}, "V:7,cta"),
-    ],
-)
-def test_one_letter_trades_of_stocks_have_their_conditions_and_ids(
-    row: dict[str, object], expected: str, tmp_path: Path
-) -> None:
-    """Conditions of Polygon and Alpaca are qualified, and ids scoped, as at /ingest."""
-    trade = row | {"t": 1704067200000, "c": ["B", "I"] if "z" in row else [9]}
-    trades_id, vendor = expected.split(",")
-    codes = f"{vendor}:B {vendor}:I" if "z" in row else f'"{vendor}:[""9""]"'
-    found = f"A,1.5,2,1704067200000,,{trades_id},{codes}"
-    path = written(tmp_path / "t.json", json.dumps(trade))
-    assert lines(path, Choice(None if {"sym", "T"} & row.keys() else "A")) == [found]
-    assert lines(written(path, json.dumps([trade])), Choice("A")) == [found]
-    void = trade | {"u": "canceled"}
-    assert len(lines(written(path, json.dumps(void)), Choice("A"))) == int("z" not in row)
-
-
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -219,41 +219,12 @@ def test_a_comma_before_three_digits_may_divide_thousands() -> None:
         parse_line(b"A;12,34;2")
 
 
-def test_polygon_ids_are_unique_by_exchange_and_void_trades_are_skipped() -> None:
-    """Equal ids of two exchanges are two trades; a trade with `correction` 8 is left out.
-
-    A trade reporting facility of 0 means none.
-    """
-    found = parse_lines(
-        batch(
-            b"ticker,correction,exchange,id,price,sip_timestamp,size,trf_id\n"
-            b"A,0,11,7,1.5,1735827600038856001,10,0\n"
-            b"A,0,4,7,1.5,1735827600038856001,10,202\n"
-            b"A,8,4,8,1.5,1735827600038856001,10,202\n"
-        )
-    )
-    assert [row(found.rows, i)[-1] for i in range(len(found.rows))] == ["11:7", "4:202:7"]
-    assert (found.skipped, found.rejected, dict(found.unread)) == ({"void": 1}, [], {})
-
-
 def test_a_delimiter_between_quotes_divides_no_columns() -> None:
     """A delimiter between quotes divides no columns, and quotes that do not end are a reject."""
     content = b'symbol,note,price,time,more\nA,"x,6,y",100\nA,1,2,"a\nA,z,7,'
     rows, rejected, *_ = parse_lines(batch(content))
     assert sorted(rows.price.tolist()) == [7, 100]
     assert [(r.line, r.code) for r in rejected] == [(2, "bad_line")]
-
-
-def test_a_date_and_a_time_of_day_are_one_time() -> None:
-    """A column of dates completes one of times of day; columns of quotes are unread."""
-    content = (
-        b"date;time;symbol;price;bid\n20250102;093000;A;1\n2025.01.02;09:30:00.5;A;2\n"
-        b"2025-01-03;1735810200123;A;3\n02/01/2025;09:30;A;4\n"
-    )
-    rows, rejected, _, _, unread, *_ = parse_lines(batch(content))
-    assert rows.time_us.tolist() == [1735810200000000, 1735810200500000, 1735810200123000]
-    assert [(r.code, "02/01/2025 09:30" in r.detail) for r in rejected] == [("bad_time", True)]
-    assert set(unread) == {"bid"}
 
 
 @pytest.mark.parametrize(
@@ -267,91 +238,3 @@ def test_a_header_is_recognized_whatever_its_second_name(header: str, delimiter:
     found = parse_lines(batch(content.encode()))
     assert [row(found.rows, i)[:2] for i in range(len(found.rows))] == [("A", 2)]
     assert found.rejected == []
-
-
-def test_an_amount_beside_a_volume_is_money() -> None:
-    """In a table with the columns volume and amount, as Tushare's, the volume is the size.
-
-    The amount is named as unread: at other vendors the volume is the money.
-    """
-    found = parse_lines(
-        batch(b"symbol,price,amount,volume\nA,3,6,2", b"symbol,price,amount\nA,3,2")
-    )
-    assert [row(found.rows, i)[2] for i in range(2)] == [2, 2]
-    assert dict(found.unread) == {"amount": 1}
-
-
-def test_a_type_column_is_the_side_only_without_a_side_column() -> None:
-    """A `type` column is the side if it has sides and no other column is the side.
-
-    Otherwise it is the kind of an order.
-    """
-    found = parse_lines(batch(b"symbol,price,type\nA,1,sell\nA,1,Buy\nA,1,limit\nA,1,\n"))
-    assert sorted(found.rows.side.tolist()) == [0, 0, 1, 2]
-    both = parse_lines(batch(b"symbol,price,type,side\nA,1,sell,buy\n"))
-    assert (row(both.rows, 0)[4], found.rejected) == (1, [])
-
-
-@pytest.mark.parametrize(
-    "remark", [b"# made by x, on a day\n", b"sep=,\n", b"# 1\n\n#2\r\nSEP=,\n"]
-)
-def test_a_header_may_follow_comments(remark: bytes) -> None:
-    """A header below comment lines is recognized: price and size were once exchanged.
-
-    Each comment line is a reject, as before.
-    """
-    found = parse_lines(batch(remark + b"symbol,size,price\nA,2,100\n", b"#A,1\nB,2\n"))
-    rows = sorted(row(found.rows, i)[:3] for i in range(len(found.rows)))
-    assert rows == [("#A", 1, 0), ("A", 100, 2), ("B", 2, 0)]
-    assert len(found.rejected) == len(list(filter(None, remark.splitlines())))
-
-
-@pytest.mark.parametrize("header", ["# symbol,size,price", "#,Size,Price,Symbol"])
-def test_a_header_may_begin_with_a_hash(header: str) -> None:
-    """A first line with names is the header, also behind a `#`: price and size were exchanged."""
-    line = "A,2,100" if header.endswith("price") else "1,2,100,A"
-    found = parse_lines(batch(f"{header}\n{line}\n".encode()))
-    assert (row(found.rows, 0)[:3], found.rejected) == (("A", 100, 2), [])
-
-
-@pytest.mark.parametrize(
-    ("content", "expected", "reject_count"),
-    [
-        ("# symbol,price,size\nsymbol,size,price\nA,2,100\n", ("A", 100, 2), 1),
-        ("# Symbol, Price, Volume (daily)\nsymbol,size,price\nA,2,100\n", ("A", 100, 2), 1),
-        ("# symbol, price, daily volume\nA,1,2\n", ("A", 1, 2), 1),
-        ("# id, price\nA,1,100,1704067200000,buy,7\n", ("A", 1, 100), 1),
-        ("# symbol,size,price\n# made by x\nA,2,100\n", ("A", 100, 2), 1),
-        ("# symbol,price,size\n# symbol,size,price\nA,2,100\n", ("A", 100, 2), 1),
-        ("# symbol,size,price\n", None, 0),
-    ],
-)
-def test_a_comment_is_the_header_of_rows_that_fit_it(
-    content: str, expected: tuple[str, int, int] | None, reject_count: int
-) -> None:
-    """A comment with names of fields was the header, whatever stood below it."""
-    found = parse_lines(batch(content.encode()))
-    rows = [row(found.rows, i)[:3] for i in range(len(found.rows))]
-    assert rows == ([] if expected is None else [expected])
-    assert len(found.rejected) == reject_count
-
-
-@pytest.mark.parametrize(
-    ("header", "unread"),
-    [
-        ("Symbol,Price (USD),Size [BTC],Timestamp (ms)", ()),
-        ("Symbol,Price (USD),Size,Time (UTC),Price (EUR)", ("Price (EUR)",)),
-        ("symbol,price,size,event_time,fee (USD)", ("fee (USD)",)),
-        ("symbol,price,size,executed_at,Time (EST)", ("Time (EST)",)),
-        ("market,price (USD),amount [BTC],time (UTC),venue", ("venue",)),
-        ("Market;Price (USD);Amount;Time (UTC)", ()),
-        ("Symbol\tPrice (USD)\tSize [BTC]\tTime", ()),
-    ],
-)
-def test_a_column_name_may_end_with_a_unit(header: str, unread: tuple[str, ...]) -> None:
-    """A column name may end with a unit; that of a time must be a zone equal to UTC."""
-    delimiter = next(each for each in ";\t," if each in header)
-    values = ["A", "1", "2", "1735827600038", "3"][: len(header.split(delimiter))]
-    found = parse_lines(batch(f"{header}\n{delimiter.join(values)}\n".encode()))
-    assert row(found.rows, 0)[:4] == ("A", 1, 2, 1_735_827_600_038_000)
-    assert tuple(found.unread) == unread
