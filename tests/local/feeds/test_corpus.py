@@ -69,7 +69,7 @@ def cases() -> list[Case]:
 
 
 def outcome(parsed: Parsed, left_out: int = 0, unread: tuple[str, ...] = ()) -> list[str]:
-    """What became of the rows, as the corpus writes it."""
+    """The fate of each row, as the corpus writes it."""
     rows, found = parsed.rows, []
     for i in sorted(range(len(rows)), key=lambda i: (int(rows.payload[i]), int(rows.line[i]))):
         id_ = str(rows.trade_id[i]) if rows.id_kind[i] == INTEGER_ID else "-"
