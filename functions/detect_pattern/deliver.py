@@ -18,7 +18,7 @@ from functions.detect_pattern.storage import Storage
 from shared.adapter.event import Event
 from shared.alerts.circuit_breaker import CircuitBreakers
 from shared.alerts.event import AlertEvent, checked_sink
-from shared.alerts.notifications import NotificationError
+from shared.alerts.notifications import NotificationError, deadline
 from shared.errors import PermanentError, TransientError
 from shared.runtime import metrics
 from shared.wire import events
@@ -64,6 +64,7 @@ class Delivery:
         try:
             with (
                 self._breakers.call(url),
+                deadline(TIMEOUT_S),
                 # Streamed, so that the size of a response does not matter.
                 self._client.stream("POST", url, headers=headers, content=event.body) as response,
             ):

@@ -20,6 +20,9 @@ from shared.runtime import metrics
 log = logging.getLogger(__name__)
 
 TIMEOUT_S: Final = 10.0
+"""Of a single read."""
+DEADLINE_S: Final = 60.0
+"""Of a whole response."""
 MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
 LONGEST_WAIT_S: Final = 3 * 86_400.0
 """The longest ban of an address by Binance; requests during a ban prolong it."""
@@ -125,16 +128,17 @@ class Rest:
         if self._client is None:
             self._client = httpx.AsyncClient(timeout=TIMEOUT_S, headers=self._headers)
         try:
-            async with self._client.stream(
-                "GET", self._url(path), params=dict(parameters)
-            ) as response:
+            async with (
+                asyncio.timeout(DEADLINE_S),
+                self._client.stream("GET", self._url(path), params=dict(parameters)) as response,
+            ):
                 body = bytearray()
                 async for chunk in response.aiter_bytes():
                     body += chunk
                     if len(body) > MAX_ANSWER_BYTES:
                         raise RestError(f"{path} answered more than {MAX_ANSWER_BYTES} bytes")
                 return response.status_code, response.headers, bytes(body)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             self._count("unreachable")
             reason = str(error) or type(error).__name__
             raise RestError(f"{self._url(path)} cannot be reached: {reason}") from error

@@ -6,6 +6,7 @@ the list and its names are.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import logging
 import re
@@ -19,7 +20,9 @@ from urllib.parse import unquote
 
 MAX_TARGETS: Final = 8
 PATIENCE_S: Final = 15.0
-"""Timeout of a service, whatever its plugin's own."""
+"""Time in which a service should respond."""
+DEADLINE_S: Final = 30.0
+"""Time after which a notification is abandoned: a plugin's timeout is of a single read."""
 TEST_TITLE: Final = "Kandle: a test"
 TEST_BODY: Final = "Alerts come this way."
 _UNFINISHED: Final = 4
@@ -31,6 +34,34 @@ _SECRET: Final = re.compile(r"[^/?#&=:@,;\s]{4,}")
 
 class NotificationError(Exception):
     """A service did not accept a notification; the message has no credentials."""
+
+
+class _OverdueError(BaseException):
+    """Raised in a thread at its deadline; no library takes it for an error of its own."""
+
+
+@contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """Bound a blocking call whose single reads have timeouts. Raises NotificationError."""
+    thread, is_done, lock = ctypes.c_ulong(threading.get_ident()), False, threading.Lock()
+
+    def end() -> None:
+        with lock:
+            if not is_done:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(_OverdueError))
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        try:
+            yield
+        finally:
+            with lock:
+                is_done = True
+            timer.cancel()
+    except _OverdueError:
+        raise NotificationError(f"no whole answer within {seconds:g} s") from None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,8 +103,8 @@ class Target:
         return future
 
     def send(self, title: str, body: str) -> None:
-        """Send one notification, without a timeout. Raises NotificationError."""
-        with _CAPTURE.reasons() as reasons:
+        """Send one notification. Raises NotificationError."""
+        with _CAPTURE.reasons() as reasons, deadline(DEADLINE_S):
             try:
                 delivered = self.plugin.notify(title=title, body=body)
             except Exception as error:  # noqa: BLE001 - a plugin's own fault is its answer

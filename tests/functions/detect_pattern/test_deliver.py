@@ -56,6 +56,23 @@ def test_a_sink_that_is_away_holds_no_slots(postgres: Postgres, messenger: Messe
     assert len(messenger.taken) == taken + 1
 
 
+def test_a_sink_that_never_ends_its_answer_is_abandoned(
+    postgres: Postgres, messenger: Messenger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sink that sends a byte now and then holds an alert no longer than the timeout."""
+    port = urlsplit(messenger.url()).port
+    with postgres.connection() as connection:
+        rule_id = add_rule(connection, RULE, f"http://127.0.0.1:{port}/hook")
+    assert rule_id is not None
+    delivery = Delivery(Storage(postgres), frozenset())
+    monkeypatch.setattr("functions.detect_pattern.deliver.TIMEOUT_S", 0.5)
+    messenger.holds.set()
+    with pytest.raises(TransientError, match=r"no whole answer within 0\.5 s"):
+        delivery.deliver(alert(rule_id, 0))
+    messenger.holds.clear()
+    delivery.deliver(alert(rule_id, 1))
+
+
 def test_blank_hosts_do_not_allow_every_host() -> None:
     """ALERT_HOSTS that is set without a host is refused at start."""
     required = {"REDIS_URL": "redis://h", "DATABASE_URL": "postgresql://h/d"}

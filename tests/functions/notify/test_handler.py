@@ -232,6 +232,21 @@ def test_hanging_notifications_are_bounded(messenger: Messenger, postgres: Postg
     eventually(delivered, bool)
 
 
+def test_a_service_that_never_ends_its_answer_is_abandoned(
+    messenger: Messenger, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that sends a byte now and then holds its places until the deadline only."""
+    monkeypatch.setattr("shared.alerts.notifications.DEADLINE_S", 0.5)
+    messenger.holds.set()
+    handler = notify(postgres, messenger.url(), patience_s=0.01)
+    for number in range(4):
+        with pytest.raises(TransientError, match="no answer"):
+            handler(alert(str(number)))
+    eventually(lambda: deliveries(postgres), lambda claimed: claimed == [])
+    with pytest.raises(TransientError, match="no answer"):
+        handler(alert("4"))
+
+
 def test_a_claim_of_a_dead_process_expires(messenger: Messenger, postgres: Postgres) -> None:
     """The claim of a process that died expires, and nobody sends the notification before."""
     handler = notify(postgres, messenger.url())
