@@ -44,7 +44,7 @@ def kandle(
 def running(
     data_dir: Path,
     *arguments: str,
-    start_s: float = 90,
+    start_s: float = 180,
     settings: Mapping[str, str] | None = None,
     prefix: Sequence[str] = (),
 ) -> Iterator[dict[str, str]]:

@@ -115,7 +115,6 @@ def test_a_late_tick_corrects_a_candle_for_watchers(pipeline: dict[str, str]) ->
         assert again["revision"] > first["revision"]
 
 
-@pytest.mark.timeout(240)
 def test_watchers_outlive_a_restart_of_nats(pipeline: dict[str, str]) -> None:
     """After kill -9 of NATS the connection stays, and no tick is missing or repeated.
 

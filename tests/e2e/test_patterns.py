@@ -116,7 +116,6 @@ def test_a_pattern_and_its_retraction_reach_a_watcher(pipeline: dict[str, str]) 
 
 
 @pytest.mark.early
-@pytest.mark.timeout(300)
 def test_a_killed_stage_and_a_lost_redis_lose_and_double_nothing(pipeline: dict[str, str]) -> None:
     """Kills of the stage and the loss of Redis give the same patterns as an undisturbed run."""
     database = pipeline["DATABASE_URL"]

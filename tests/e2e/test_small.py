@@ -42,7 +42,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         check=True,
     )
     (eventing / "all.yaml").write_text(built.stdout)
-    with running(directory / "data", "--eventing", str(eventing), start_s=180) as environment:
+    with running(directory / "data", "--eventing", str(eventing)) as environment:
         yield environment
 
 

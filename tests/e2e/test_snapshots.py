@@ -20,7 +20,6 @@ from tests.platform import kandle
 
 
 @pytest.mark.early
-@pytest.mark.timeout(300)
 def test_the_live_state_is_copied_and_brought_back(pipeline: dict[str, str]) -> None:
     """A snapshot of the live state is taken, listed and restored while ticks arrive, each once."""
     symbol, where = fresh_symbol("STATE"), ("--data-dir", pipeline["DATA_DIR"])

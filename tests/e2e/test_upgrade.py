@@ -94,12 +94,12 @@ class Load:
         self.sent += batch
 
     @contextmanager
-    def going_on(self) -> Iterator[None]:
-        """Send batch after batch meanwhile."""
+    def going_on(self, most: int) -> Iterator[None]:
+        """Send batch after batch meanwhile, up to the trade of that number."""
         over = threading.Event()
 
         def run() -> None:
-            while not over.is_set() and len(self.sent) < len(self._trades):
+            while not over.is_set() and len(self.sent) < most:
                 self.send(20)
                 over.wait(0.1)
 
@@ -159,14 +159,14 @@ def test_old_functions_run_on_the_new_schema_and_beside_new_functions(tmp_path: 
 
         load.send(500)
         assert eventually(difference, lambda found: found == [0], 120) == [0]
-        with load.going_on():
+        with load.going_on(3_000):
             assert migrate(following, database) == "applied 9999_next_version.sql\n"
         load.send(500)
         assert eventually(difference, lambda found: found == [0], 120) == [0]
         assert {tree_of(platform, name) for name in REPLACED} == {tree}
         old = tree.rename(tmp_path / "old")
         following.rename(tree)
-        with load.going_on():
+        with load.going_on(5_800):
             for name in REPLACED:
                 assert tree_of(platform, name) == old
                 replace(platform, name, tree)

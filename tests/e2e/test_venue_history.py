@@ -46,7 +46,6 @@ def of(trades: Sequence[Trade]) -> dict[int, tuple[Decimal, ...]]:
     return {each.start_ms: each[1:6] for each in minutes(trades)}
 
 
-@pytest.mark.timeout(300)
 def test_history_and_live_trades_meet_exactly(
     pipeline: dict[str, str], exchange: Playback, tmp_path: Path
 ) -> None:
@@ -121,7 +120,6 @@ def test_history_and_live_trades_meet_exactly(
         assert not any(eventually(hours, lambda flags: not any(flags)))
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("exchange", ["binance"], indirect=True)
 def test_fetched_trades_show_what_the_exchanges_candle_should_have_been(
     pipeline: dict[str, str], exchange: Playback, tmp_path: Path
@@ -159,7 +157,6 @@ def test_fetched_trades_show_what_the_exchanges_candle_should_have_been(
         assert '"differences": ["' in told(*audit, "--json")
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("exchange", ["binance"], indirect=True)
 def test_a_backfill_of_candles_goes_on_where_it_was_cut_off(
     pipeline: dict[str, str], exchange: Playback
@@ -205,7 +202,6 @@ def test_a_backfill_of_candles_goes_on_where_it_was_cut_off(
     assert eventually(backfill, lambda found: "all of it is there" in found[1])[0] == 0
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("exchange", ["binance"], indirect=True)
 def test_a_bridge_that_is_killed_in_mid_history_goes_on(
     pipeline: dict[str, str], exchange: Playback, tmp_path: Path
@@ -283,7 +279,6 @@ def test_a_bridge_that_is_killed_in_mid_history_goes_on(
     assert min(starts) >= midnight_ms
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("exchange", ["binance"], indirect=True)
 def test_a_backfill_of_trades_goes_on_where_it_was_cut_off(
     pipeline: dict[str, str], exchange: Playback
