@@ -47,7 +47,8 @@ class JoinedVenue(CcxtVenue):
         while True:
             rows = await self._page_before(symbol, after=str(cursor))
             if not rows or int(rows[0]["id"]) >= cursor:
-                raise RestError(f"{self.name} lists no trade of {symbol} before id {cursor}")
+                reason = f"{self.name} lists no trade of {symbol} before id {cursor}"
+                raise RestError(reason, is_final=True)
             cursor, reaches = int(rows[0]["id"]), max(reaches, int(rows[-1]["id"]))
             in_range = [row for row in rows if first.id <= int(row["id"]) <= last.id]
             yield Fetched(

@@ -171,7 +171,8 @@ class CcxtVenue(Exchange):
                 reaches if is_proof else reached,
             )
             if not is_proof:
-                raise RestError(f"{self.name} lists only its newest trades of {symbol}")
+                reason = f"{self.name} lists only its newest trades of {symbol}"
+                raise RestError(reason, is_final=True)
             if reaches >= last.id or end == previous_end:
                 return
             reached, since, previous_end = reaches, rows[-1]["timestamp"], end

@@ -21,6 +21,9 @@ from shared.wire.gaps import Gap, GapState, encode_gaps
 log = logging.getLogger(__name__)
 
 LAST_RETRY_S: Final = 60.0
+"""The longest pause while the exchange cannot be reached."""
+TERM_S: Final = 3_600.0
+"""Pauses beyond it end the attempts at what the exchange does not list or refuses."""
 PIECE: Final = 200
 """Fetched trades per batch: small enough to fit into the outbox."""
 
@@ -64,26 +67,35 @@ class Gaps:
             if missing is None:
                 await asyncio.sleep(0.05)
                 continue
+            left, is_final = missing.left, True
             try:
                 with understood():
                     await self._fetch(missing)
                 reason = "the exchange does not list all of them yet"
             except UnfillableError as error:
-                # Its gaps stay open in Postgres; here, each connection would add one for ever.
+                reason, missing.pause_s = str(error), math.inf
                 self.intake.health.error = ""
-                log.warning("%s: its gaps stay open: %s", self.intake.exchange.name, error)
-                ids = self.intake.of(missing.symbol)
-                ids.gaps = [gap for gap in ids.gaps if not gap.left]
-                continue
             except RestError as error:
-                self.intake.health.error = reason = str(error)
+                reason, is_final = str(error), error.is_final
+                self.intake.health.error = reason
             if missing.left:
-                log.warning(
-                    "%s: the gap of %s is tried again in %g s: %s",
-                    *(self.intake.exchange.name, missing.symbol, missing.pause_s, reason),
-                )
-                missing.retry_at_s = self.intake.now_s() + missing.pause_s
-                missing.pause_s = min(missing.pause_s * 2, LAST_RETRY_S)
+                self._retry(missing, reason, is_final=is_final, has_more=missing.left != left)
+
+    def _retry(self, missing: Missing, reason: str, *, is_final: bool, has_more: bool) -> None:
+        """Try a gap again later, or not: then it stays open in Postgres until the next start."""
+        feed, ids = self.intake.exchange.name, self.intake.of(missing.symbol)
+        if has_more:
+            missing.pause_s = 1.0
+        if missing.pause_s > TERM_S:  # kept, each connection could add one without end
+            ids.gaps = [gap for gap in ids.gaps if gap is not missing]
+            log.warning("%s: a gap of %s stays open: %s", feed, missing.symbol, reason)
+            return
+        log.warning(
+            "%s: the gap of %s is tried again in %g s: %s",
+            *(feed, missing.symbol, missing.pause_s, reason),
+        )
+        missing.retry_at_s = self.intake.now_s() + missing.pause_s
+        missing.pause_s = min(missing.pause_s * 2, math.inf if is_final else LAST_RETRY_S)
 
     async def _fetch(self, missing: Missing) -> None:
         feed = self.intake.exchange.name
