@@ -23,10 +23,12 @@ from shared.sources.receipts import Receipts
 
 log = logging.getLogger(__name__)
 
-REST: Final = 5.0
+REST: Final = 6.0
 """Rest after an answer, in times of what it took: a slow broker gets fewer and larger events. Each
 costs every stage its work, so that on a busy machine more of them make all wait longer."""
 LONGEST_REST_S: Final = 0.025
+"""Also the idle time that counts as rest taken in advance: after a pause a few events are sent
+without any, so that a payload does not wait for the rest of the burst before it."""
 _TIMER_S: Final = 0.001
 """Resolution of uvloop's timers: it does not sleep at all for less than half of it."""
 _FULL_S: Final = 0.1
@@ -83,7 +85,8 @@ class Outbox:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 await self._empty.wait()
-                await asyncio.sleep(max(_TIMER_S, self._rests_until_s - self._clock()))
+                if (rest_s := self._rests_until_s - self._clock()) > 0:
+                    await asyncio.sleep(max(_TIMER_S, rest_s))
 
     def put(self, batch: Batch) -> bool:
         """Add a batch; return False if the outbox is full."""
@@ -150,7 +153,8 @@ class Outbox:
             with self._tracing.sending(event) as traceparent:
                 await self._send(event, traceparent)
             now_s = self._clock()
-            self._rests_until_s = now_s + min(LONGEST_REST_S, REST * (now_s - began_s))
+            owed_s = max(-LONGEST_REST_S, self._rests_until_s - now_s) + REST * (now_s - began_s)
+            self._rests_until_s = now_s + min(LONGEST_REST_S, owed_s)
             self._sent.inc(payloads)
             self._payloads -= payloads
             self._receipts.settle(number)
