@@ -24,33 +24,44 @@ _SECURITY: Final = {
 }
 _SOURCES: Final = {"secret": "secretKeyRef", "configMap": "configMapKeyRef"}
 _AUTOSCALING: Final = "autoscaling.knative.dev"
-_PROBES: Final = {"liveness": "/health/liveness", "readiness": "/health/readiness"}
+UTILIZATION: Final = f"{_AUTOSCALING}/target-utilization-percentage"
+ADDED: Final = {"BUILT": "(time of the deployment)", "ADDRESS": "0.0.0.0"}
+"""Variables that func adds."""
 
 
 def sent(function: Mapping[str, Any], image: str) -> dict[str, Any]:
     """Return the Service. Raises ValueError for an environment entry that func refuses."""
-    deploy = function["deploy"]
-    labels = {each["key"]: each["value"] for each in deploy.get("labels", ())}
-    labels |= {
+    deploy, run = function["deploy"], function["run"]
+    options, probes = deploy["options"], deploy["healthEndpoints"]
+    scale = options["scale"]
+    labels = {
         "function.knative.dev": "true",
         "function.knative.dev/name": function["name"],
         "function.knative.dev/runtime": function["runtime"],
+        **{each["key"]: each["value"] for each in deploy.get("labels", ())},
     }
-    annotations = dict(deploy.get("annotations", {}))
-    options = deploy.get("options", {})
-    limits = dict(options.get("resources", {}).get("limits", {}))
-    concurrency = limits.pop("concurrency", None)
-    probes = _PROBES | deploy.get("healthEndpoints", {})
-    volumes, mounts = _volumes(function["run"].get("volumes", ()))
+    limits = dict(options["resources"]["limits"])
+    concurrency = limits.pop("concurrency")
+    added = [{"name": name, "value": value} for name, value in ADDED.items()]
     container = {
         "image": image,
-        "env": _environment(function["run"].get("envs", ())),
+        "env": [*map(_variable, run["envs"]), *added],
         "livenessProbe": {"httpGet": {"path": probes["liveness"]}},
         "readinessProbe": {"httpGet": {"path": probes["readiness"]}},
         "resources": {"requests": options["resources"]["requests"], "limits": limits},
         "securityContext": _SECURITY,
-        "volumeMounts": mounts,
     }
+    spec = {
+        "serviceAccountName": deploy["serviceAccountName"],
+        "containerConcurrency": concurrency,
+        "containers": [container],
+    }
+    if volumes := run.get("volumes"):
+        # func ends the name of an emptyDir with seven random letters
+        names = [each["path"].strip("/").replace("/", "-") for each in volumes]
+        named = list(zip(names, volumes, strict=True))
+        spec["volumes"] = [{"name": n, "emptyDir": each["emptyDir"]} for n, each in named]
+        container["volumeMounts"] = [{"name": n, "mountPath": each["path"]} for n, each in named]
     return {
         "apiVersion": "serving.knative.dev/v1",
         "kind": "Service",
@@ -58,66 +69,33 @@ def sent(function: Mapping[str, Any], image: str) -> dict[str, Any]:
             "name": function["name"],
             "namespace": deploy["namespace"],
             "labels": labels,
-            "annotations": annotations,
         },
         "spec": {
             "template": {
                 "metadata": {
                     "labels": labels,
-                    "annotations": annotations | _scale(options.get("scale", {})),
+                    "annotations": {
+                        f"{_AUTOSCALING}/min-scale": str(scale["min"]),
+                        f"{_AUTOSCALING}/max-scale": str(scale["max"]),
+                        f"{_AUTOSCALING}/metric": scale["metric"],
+                        UTILIZATION: f"{scale['utilization']:f}",
+                    },
                 },
-                "spec": {
-                    "serviceAccountName": deploy.get("serviceAccountName", ""),
-                    "containerConcurrency": concurrency,
-                    "containers": [container],
-                    "volumes": volumes,
-                },
+                "spec": spec,
             }
         },
     }
 
 
-def _environment(entries: Any) -> list[dict[str, Any]]:
-    variables: list[dict[str, Any]] = [{"name": "BUILT", "value": "(time of the deployment)"}]
-    for entry in entries:
-        name, value = entry.get("name"), entry["value"]
-        if not value.startswith("{{"):
-            variables.append({"name": name, "value": value})
-            continue
-        parts = [each.strip() for each in value.strip("{} ").split(":")]
-        if name is None or len(parts) != 3 or parts[0] not in _SOURCES:
-            raise ValueError(f"{name or value}: Kandle uses secret:NAME:KEY and configMap:NAME:KEY")
-        kind, source, key = parts
-        variables.append(
-            {"name": name, "valueFrom": {_SOURCES[kind]: {"name": source, "key": key}}}
-        )
-    if all(each["name"] != "ADDRESS" for each in variables):
-        variables.append({"name": "ADDRESS", "value": "0.0.0.0"})
-    return variables
-
-
-def _volumes(entries: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return volumes and mounts; func ends the name of an emptyDir with seven random letters."""
-    volumes, mounts = [], []
-    for n, entry in enumerate(entries):
-        name = f"empty-dir-{n}"
-        volumes.append({"name": name, "emptyDir": entry["emptyDir"]})
-        mounts.append({"name": name, "mountPath": entry["path"]})
-    return volumes, mounts
-
-
-def _scale(scale: Mapping[str, Any]) -> dict[str, str]:
-    annotations = {}
-    for field, annotation, form in (
-        ("min", "min-scale", "{:d}"),
-        ("max", "max-scale", "{:d}"),
-        ("metric", "metric", "{}"),
-        ("target", "target", "{:f}"),
-        ("utilization", "target-utilization-percentage", "{:f}"),
-    ):
-        if field in scale:
-            annotations[f"{_AUTOSCALING}/{annotation}"] = form.format(scale[field])
-    return annotations
+def _variable(entry: Mapping[str, str]) -> dict[str, Any]:
+    name, value = entry["name"], entry["value"]
+    if not value.startswith("{{"):
+        return {"name": name, "value": value}
+    kind, *reference = (each.strip() for each in value.strip("{} ").split(":"))
+    if kind not in _SOURCES or len(reference) != 2:
+        raise ValueError(f"{name}: Kandle uses secret:NAME:KEY and configMap:NAME:KEY")
+    source, key = reference
+    return {"name": name, "valueFrom": {_SOURCES[kind]: {"name": source, "key": key}}}
 
 
 def main() -> None:
