@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.market.shards import DEFAULT_SHARDS
 from shared.wire.instrument_table import Entries, Entry
 from shared.wire.ticks import INTEGER_ID, Ticks
 
 Numbers = NDArray[np.int64]
+Event = tuple[str, Ticks]
+"""The id of an event, and its ticks."""
 
 
 def ticks(
@@ -48,6 +51,45 @@ def entries(names: Sequence[str], which: Numbers, counts: Numbers) -> Entries:
     """Return the table of these instruments, with two decimals in prices and three in sizes."""
     pairs = zip(which.tolist(), counts.tolist(), strict=True)
     return Entries.of(*(Entry(names[n], 2, 3, count) for n, count in pairs))
+
+
+def events(
+    width: int, begin_us: int, count: int, size: int, event_us: int, *, share: float = 0
+) -> Iterator[Event]:
+    """Yield events of a random walk of each instrument, ids and sequences counting up.
+
+    `size` ticks an event, one event in each `event_us` microseconds from `begin_us` on. One
+    instrument, number 7, has that `share` of the ticks and its part of the others.
+    """
+    source = np.random.default_rng(width)
+    price = source.integers(1_000, 5_000_000, width)
+    next_id = source.integers(1_000, 50_000_000, width)
+    names = [f"SYM{n:05d}-USD" for n in range(width)]
+    for number in range(count):
+        who = np.where(source.random(size) < share, 7, source.integers(0, width, size))
+        when = begin_us + number * event_us + np.sort(source.integers(0, event_us, size))
+        order = np.lexsort((when, who))
+        who, when = who[order], when[order]
+        held, counts = np.unique(who, return_counts=True)
+        place = np.arange(size) - np.repeat(np.cumsum(counts) - counts, counts)
+        ids = next_id[who] + place
+        next_id[held] += counts
+        price[held] += source.integers(-3, 4, len(held))
+        yield (
+            f"udp-listener-5f7d8c9b6-abcde-1700000000-{number}/normalize/0",
+            ticks(
+                "udp-listener-5f7d8c9b6-abcde-1700000000",
+                entries(names, held, counts),
+                when,
+                price[who] + source.integers(-2, 3, size),
+                np.minimum(source.lognormal(4, 1.6, size).astype(np.int64) + 1, 10**6),
+                ids,
+                received_us=when + source.integers(2_000, 60_000, size),
+                sequence=(number << 16)
+                + np.argsort(np.argsort(when, kind="stable"), kind="stable"),
+                chance=source,
+            ).sharded(DEFAULT_SHARDS),
+        )
 
 
 def lines(

@@ -1,16 +1,32 @@
-"""Measures that several benchmarks take: rates, percentiles, memory, and waiting."""
+"""Measures that several benchmarks take: rates, times, percentiles, memory, and waiting."""
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import psutil
+from psycopg import Connection
+
+T = TypeVar("T")
 
 _REPEATS = 7
+
+
+def number(name: str, default: int) -> int:
+    """Return the number that the environment gives a name, or the default."""
+    return int(os.environ.get(name, default))
+
+
+def listed(name: str, default: str) -> list[str]:
+    """Return the words, separated by commas, that the environment gives a name."""
+    return os.environ.get(name, default).split(",")
 
 
 def rate(work: Callable[[], object], units: int) -> float:
@@ -34,6 +50,19 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
+def times_ms(
+    work: Callable[[], T], repeats: int, before: Callable[[], object] = lambda: None
+) -> tuple[list[float], T]:
+    """Return how long each run takes without what comes before it, and the last one's result."""
+    taken = []
+    for _ in range(repeats):
+        before()
+        begin = time.perf_counter()
+        result = work()
+        taken.append((time.perf_counter() - begin) * 1e3)
+    return taken, result
+
+
 def p50_p99(values: Sequence[float] | np.ndarray[Any, Any]) -> tuple[float, float]:
     """Return the median and the 99th percentile; of nothing they are not numbers."""
     p50, p99 = np.percentile(values, (50, 99)) if len(values) else (np.nan, np.nan)
@@ -48,6 +77,31 @@ def wait(condition: Callable[[], bool], begun: float = 0.0, patience_s: float = 
             raise SystemExit(f"not so after {patience_s:.0f} s")
         time.sleep(0.1)
     return time.perf_counter() - begun
+
+
+def cpu_s(process: psutil.Process) -> float:
+    """Return the CPU seconds so far of a process and its children, which a server has."""
+    seconds = float(sum(process.cpu_times()[:4]))  # its own, and of children that ended
+    for child in process.children():
+        with suppress(psutil.NoSuchProcess):
+            seconds += cpu_s(child)
+    return seconds
+
+
+def sql_number(connection: Connection, query: str) -> int:
+    """Return the one number that a query gives; 0 for NULL."""
+    row = connection.execute(query.encode()).fetchone()
+    return int(row[0] or 0) if row else 0
+
+
+def table_bytes(connection: Connection, table: str) -> int:
+    """Return the bytes of a table, its partitions, TOAST and indexes."""
+    return sql_number(
+        connection,
+        "SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c LEFT JOIN pg_inherits i"
+        f" ON i.inhrelid = c.oid WHERE c.oid = '{table}'::regclass"
+        f" OR i.inhparent = '{table}'::regclass",
+    )
 
 
 def peak_mib(pid: int | str = "self") -> float:

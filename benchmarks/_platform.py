@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,12 @@ from urllib.parse import quote, urlsplit
 import httpx
 import psutil
 import psycopg
+import redis
 
+from benchmarks._measure import cpu_s, sql_number
 from local.instance import Instance
 from local.servers.ports import free_port
+from shared.stores.redis import connect
 
 KANDLE = (sys.executable, "-m", "local.cli.main")
 
@@ -46,9 +49,20 @@ class Platform:
 
     def stored(self) -> int:
         """Count the ticks in Postgres."""
+        return self.sql_number("SELECT sum(tick_count) FROM tick_segments")
+
+    def sql_number(self, query: str) -> int:
+        """Return the one number that a query of Postgres gives; 0 for NULL."""
         with psycopg.connect(self.environment["DATABASE_URL"]) as connection:
-            row = connection.execute("SELECT sum(tick_count) FROM tick_segments").fetchone()
-        return int(row[0] or 0) if row else 0
+            return sql_number(connection, query)
+
+    def redis(self) -> redis.Redis:
+        """Return a client of Redis."""
+        return connect(self.environment["REDIS_URL"])
+
+    def redis_bytes(self) -> int:
+        """Return the bytes that Redis holds."""
+        return int(self.redis().info("memory")["used_memory"])
 
     def traded(self) -> int:
         """Count the trades in all one-day candles."""
@@ -66,16 +80,12 @@ class Platform:
         return counts
 
     def cpu(self) -> dict[str, float]:
-        """Return the CPU seconds so far of each process with its children, which a server has."""
-        return {name: _cpu(process) for name, process in self.processes.items()}
+        """Return the CPU seconds so far of each process."""
+        return {name: cpu_s(process) for name, process in self.processes.items()}
 
-
-def _cpu(process: psutil.Process) -> float:
-    seconds = float(sum(process.cpu_times()[:4]))  # its own, and of children that ended
-    for child in process.children():
-        with suppress(psutil.NoSuchProcess):
-            seconds += _cpu(child)
-    return seconds
+    def rss_mib(self, name: str) -> float:
+        """Return the memory of a process."""
+        return float(self.processes[name].memory_info().rss) / 2**20
 
 
 @contextmanager

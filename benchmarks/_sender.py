@@ -1,7 +1,7 @@
 """Datagrams sent cheaply, so that the sender takes little of the machine it shares with the chain.
 
-On Linux many go in a system call (`sendmmsg(2)` by ctypes), from buffers that are laid out before
-the time is taken; elsewhere one in each.
+Many go in a system call (`sendmmsg(2)` of Linux, by ctypes), from buffers that are laid out before
+the time is taken.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from functions.udp_bridge.recvmmsg import IOVEC, MMSGHDR, supported
+from functions.udp_bridge.recvmmsg import IOVEC, MMSGHDR
 
 _AT_ONCE = 64
 
@@ -27,10 +27,7 @@ class Sender:
     ) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.connect(address)
-        self._datagrams = datagrams
         self._lines = lines_a_datagram
-        if not supported():
-            return
         lengths = np.array([len(datagram) for datagram in datagrams], dtype=np.uint64)
         self._bytes = np.frombuffer(b"".join(datagrams), dtype=np.uint8)
         self._vectors = np.zeros(len(datagrams), dtype=IOVEC)
@@ -45,8 +42,8 @@ class Sender:
     def send(self, rate: float) -> float:
         """Send all at so many lines a second; return the seconds it took."""
         started = time.perf_counter()
-        for first in range(0, len(self._datagrams), _AT_ONCE):
-            end = min(first + _AT_ONCE, len(self._datagrams))
+        for first in range(0, len(self._headers), _AT_ONCE):
+            end = min(first + _AT_ONCE, len(self._headers))
             self._some(first, end)
             ahead = end * self._lines / rate - (time.perf_counter() - started)
             if ahead > 0.001:
@@ -55,10 +52,6 @@ class Sender:
         return time.perf_counter() - started
 
     def _some(self, first: int, end: int) -> None:
-        if not supported():
-            for datagram in self._datagrams[first:end]:
-                self._socket.send(datagram)
-            return
         while first < end:
             place = self._headers.ctypes.data + first * MMSGHDR.itemsize
             sent = self._sendmmsg(

@@ -17,7 +17,7 @@ import time
 from typing import Final, cast
 
 _RECEIVED: Final = re.compile(rb'"received":(\d+)')
-_TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
+_TEXT, _PING, _PONG = 1, 9, 10
 
 
 class Watcher(asyncio.Protocol):
@@ -31,7 +31,6 @@ class Watcher(asyncio.Protocol):
         self.present = asyncio.Event()
         self.asked_ns = self.present_ns = 0
         self.waits: list[int] = []
-        self.close_code: int | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for a WebSocket."""
@@ -87,8 +86,6 @@ class Watcher(asyncio.Protocol):
             self.present.set()
         elif kind == _PING:
             self._send(_PONG, payload)
-        elif kind == _CLOSE:
-            self.close_code = int.from_bytes(payload[:2], "big")
 
     def _send(self, kind: int, payload: bytes) -> None:
         assert self.transport is not None
@@ -99,23 +96,22 @@ class Watcher(asyncio.Protocol):
         self.transport.write(head + bytes(4) + payload)  # a mask of zeros leaves it as it is
 
 
-async def watch(address: tuple[str, int], request: bytes) -> Watcher:
-    """Connect, subscribe, and wait for the snapshot."""
+async def watch(address: tuple[str, int], request: bytes, room: int = 0) -> Watcher:
+    """Connect, subscribe, and wait for the snapshot. `room`: bytes that the kernel may hold."""
     loop = asyncio.get_running_loop()
-    _, watcher = await loop.create_connection(lambda: Watcher(request), *address)
+    sock = socket.socket()
+    if room:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+    sock.setblocking(False)
+    await loop.sock_connect(sock, address)
+    _, watcher = await loop.create_connection(lambda: Watcher(request), sock=sock)
     await asyncio.wait_for(watcher.present.wait(), 60)
     return watcher
 
 
 async def stall(address: tuple[str, int], request: bytes) -> Watcher:
     """Return a client that reads nothing more, with as little room on its way as can be."""
-    loop = asyncio.get_running_loop()
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    sock.setblocking(False)
-    await loop.sock_connect(sock, address)
-    _, watcher = await loop.create_connection(lambda: Watcher(request), sock=sock)
-    await asyncio.wait_for(watcher.present.wait(), 60)
+    watcher = await watch(address, request, 4096)
     assert watcher.transport is not None
     watcher.transport.pause_reading()
     return watcher

@@ -7,20 +7,19 @@ eight. Beside each a plain loop in Python over the first 200,000 as integers.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 
 import numpy as np
 
 from benchmarks import _market
-from benchmarks._measure import timed
+from benchmarks._measure import number, timed
 from shared.candles.bar_ends import ends_of
 from shared.candles.bar_fold import BarFold
 from shared.market.bar_types import BarType
 from shared.wire.instrument_table import Entries, Entry
 from shared.wire.ticks import Ticks
 
-TICKS = int(os.environ.get("TICKS", "5000000"))
+TICKS = number("TICKS", 5_000_000)
 PLAIN = 200_000
 TYPES = ("tick:100", "volume:25", "dollar:2000000", "range:2", "range:10")
 

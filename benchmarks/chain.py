@@ -7,7 +7,6 @@ From the environment: TICKS, RATE (ticks a second) and REPLICAS (of candle-aggre
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,13 +15,13 @@ from typing import Any
 import httpx
 
 from benchmarks._market import datagrams, recent_lines
-from benchmarks._measure import p50_p99, wait
+from benchmarks._measure import number, p50_p99, wait
 from benchmarks._platform import Platform, running
 from benchmarks._sender import Sender
 
-TICKS = int(os.environ.get("TICKS", "1000000"))
-RATE = float(os.environ.get("RATE", "150000"))
-REPLICAS = int(os.environ.get("REPLICAS", "1"))
+TICKS = number("TICKS", 1_000_000)
+RATE = number("RATE", 150_000)
+REPLICAS = number("REPLICAS", 1)
 SINGLE_EVENTS = 3_000
 PROBE_RATE = 20_000
 PROBES = 200
@@ -63,8 +62,7 @@ def bulk(platform: Platform, lines_a_datagram: int) -> None:
     cpu = platform.cpu()
     used = {name: cpu[name] - cpu_before[name] for name in cpu}
     for name, seconds in sorted(used.items(), key=lambda item: -item[1])[:10]:
-        memory = platform.processes[name].memory_info().rss / 2**20
-        micros = seconds / TICKS * 1e6
+        micros, memory = seconds / TICKS * 1e6, platform.rss_mib(name)
         print(f"    {name:<17} {micros:6.2f} us CPU a tick  rss {memory:4.0f} MiB")
     total = (sender_s + sum(used.values())) / TICKS * 1e6
     print(f"    sender {sender_s / TICKS * 1e6:.2f}, all processes {total:.2f} us CPU a tick")

@@ -8,34 +8,65 @@ all terms are those of event time. Printed each minute: Redis in all, and what g
 
 from __future__ import annotations
 
-import os
+import secrets
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 import redis
 
+from benchmarks._market import events as market
+from benchmarks._measure import number
 from benchmarks._platform import running
-from benchmarks.aggregate import RULES, Market, NoStorage
 from functions.candle_aggregate.engine import Applied, Engine
 from functions.candle_aggregate.handler import wall_clock_us
 from functions.candle_aggregate.maintenance.evict import Eviction
+from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from functions.candle_aggregate.steps.step import TickEvent
-from functions.candle_aggregate.steps.store import Store
+from functions.candle_aggregate.steps.store import Lease, Store
 from functions.persist.writer import Writer
+from shared.adapter.app import Outcome
+from shared.market.timeframes import DEFAULT_LADDER, parse_ladder
 from shared.stores.postgres import Postgres
-from shared.stores.redis import connect
 from shared.wire import events
 from shared.wire.candle_columns import decode_columns
 from shared.wire.compression import decompress
 
-WIDTH = int(os.environ.get("WIDTH", "10000"))
-RATE = int(os.environ.get("RATE", "20000"))
-MINUTES = int(os.environ.get("MINUTES", "60"))
+WIDTH = number("WIDTH", 10_000)
+RATE = number("RATE", 20_000)
+MINUTES = number("MINUTES", 60)
+RULES: Final = Rules(parse_ladder(DEFAULT_LADDER), 2_000_000, 5_000_000, 600_000, unused_us=0)
 EVENTS_A_SECOND: Final = 20
 SECOND_US: Final = 1_000_000
 RECORDED_AFTER_S: Final = 60
+
+
+class NoStorage:
+    """States begin empty."""
+
+    def is_trusted(self, lease: Lease) -> bool:
+        """Tell whether there is one."""
+        return bool(lease.lineage)
+
+    def make(self, engine: Engine, lease: Lease) -> Outcome:
+        """Begin one."""
+        session = Session(engine.store, engine.rules, lease, engine.clock())
+        session.clear()
+        session.begin(secrets.token_hex(8))
+        session.commit()
+        return Outcome()
+
+    def recorded(
+        self, events: Sequence[TickEvent], began_us: Mapping[int, int], now_us: int
+    ) -> Mapping[str, set[int]]:
+        """None."""
+        return {}
+
+    def returning(self, names: Sequence[str]) -> Mapping[str, bytes]:
+        """None."""
+        return {}
 
 
 class Hour:
@@ -44,19 +75,20 @@ class Hour:
     def __init__(self, client: redis.Redis, postgres: Postgres) -> None:
         self.now_us = wall_clock_us() // SECOND_US * SECOND_US
         self._engine = Engine(Store(client), RULES, NoStorage(), lambda: self.now_us)
-        self._market, self._writer = Market(WIDTH), Writer(postgres)
+        count, event_us = MINUTES * 60 * EVENTS_A_SECOND, SECOND_US // EVENTS_A_SECOND
+        begin_us = self.now_us - SECOND_US
+        self._events = market(WIDTH, begin_us, count, RATE // EVENTS_A_SECOND, event_us)
+        self._writer = Writer(postgres)
         self._eviction = Eviction(postgres, RULES)
         self._applied: deque[list[str]] = deque()
 
-    def second(self, number: int) -> None:
+    def second(self, nth: int) -> None:
         """Let a second pass."""
-        ids = [f"udp-bench/{number}/{n}" for n in range(EVENTS_A_SECOND)]
-        count, first = RATE // EVENTS_A_SECOND, number * EVENTS_A_SECOND
-        some = [self._market.batch(first + n, count, self.now_us) for n in range(len(ids))]
-        self._store(self._engine.apply(map(TickEvent, ids, some)))
-        self._applied.append(ids)
+        some = [TickEvent(*each) for each in islice(self._events, EVENTS_A_SECOND)]
+        self._store(self._engine.apply(some))
+        self._applied.append([each.id for each in some])
         self.now_us += SECOND_US
-        if number % 10 == 9:
+        if nth % 10 == 9:
             self._maintain()
 
     def close(self) -> None:
@@ -97,12 +129,12 @@ def by_key(client: redis.Redis) -> Counter[str]:
 def run() -> None:
     """Print Redis' memory minute by minute."""
     with running("--functions", "none") as platform:
-        client = connect(platform.environment["REDIS_URL"])
+        client = platform.redis()
         hour = Hour(client, Postgres(platform.environment["DATABASE_URL"], size=4))
         for minute in range(MINUTES):
             for second in range(60):
                 hour.second(60 * minute + second)
-            used = client.info("memory")["used_memory"] / 2**20
+            used = platform.redis_bytes() / 2**20
             kinds = ", ".join(f"{k} {n / 2**20:.1f}" for k, n in by_key(client).most_common(6))
             print(f"minute {minute + 1}: Redis {used:.1f} MiB: {kinds}", flush=True)
         hour.close()

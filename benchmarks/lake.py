@@ -10,7 +10,6 @@ shared.lake` does; the CPU of Postgres and SeaweedFS stands beside it.
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -22,10 +21,9 @@ from itertools import islice
 
 import psycopg
 
-from benchmarks._measure import peak_mib
+from benchmarks._market import events
+from benchmarks._measure import listed, number, peak_mib, table_bytes, times_ms
 from benchmarks._platform import Platform, running
-from benchmarks.storage import market
-from benchmarks.storage import size as table_size
 from functions.history_query.queries.tick_slices import TickSlices
 from functions.persist.tick_writer import TickWriter
 from shared.lake.access import use_little_memory
@@ -44,9 +42,9 @@ from shared.stores.limits import MAINTENANCE
 from shared.stores.postgres import Postgres
 from shared.stores.s3 import ObjectStore, S3Access
 
-RATE = int(os.environ.get("RATE", "20000"))
-MINUTES = int(os.environ.get("MINUTES", "5"))
-WIDTHS = [int(each) for each in os.environ.get("WIDTHS", "20,100,10000").split(",")]
+RATE = number("RATE", 20_000)
+MINUTES = number("MINUTES", 5)
+WIDTHS = [int(each) for each in listed("WIDTHS", "20,100,10000")]
 DAY = datetime.now(UTC).date() - timedelta(days=2)
 _EVENTS_A_SECOND = 20
 _EVENTS_A_COMMIT = 4
@@ -74,7 +72,7 @@ def measure(platform: Platform, width: int) -> None:
         connection.execute("SELECT make_partition('tick_segments', %s)", (DAY,))
     count = MINUTES * 60 * _EVENTS_A_SECOND
     size = RATE // _EVENTS_A_SECOND, 1_000_000 // _EVENTS_A_SECOND
-    events = market(width, begin_us(DAY), count, *size)
+    market = events(width, begin_us(DAY), count, *size)
     writer = TickWriter(postgres)
     measured = {name: _Process(name, dsn, access) for name in _WORK}
     ticks = count * size[0]
@@ -84,7 +82,7 @@ def measure(platform: Platform, width: int) -> None:
             measured["copy"](platform, minute)
             measured["fold what is alike"](platform, minute)
         for _ in range(60 * _EVENTS_A_SECOND // _EVENTS_A_COMMIT):
-            writer(list(islice(events, _EVENTS_A_COMMIT)))
+            writer(list(islice(market, _EVENTS_A_COMMIT)))
         print(f"  {minute + 1} of {MINUTES} minutes stored", end="\r", flush=True)
     postgres.execute("ANALYZE tick_segments")
     _read(postgres, Cold(access), f"{_SYMBOL}, hot, {len(_files(postgres, access))} files")
@@ -93,7 +91,7 @@ def measure(platform: Platform, width: int) -> None:
         measured[name](platform, MINUTES)
     files = _files(postgres, access)
     with psycopg.connect(dsn) as connection:
-        segments = table_size(connection, "tick_segments")
+        segments = table_bytes(connection, "tick_segments")
     measured["read back and drop"](platform, MINUTES)
     measured["expire and remove"](platform, MINUTES)
     objects = len(list(ObjectStore(access).listing(TABLE.name, "")))
@@ -196,16 +194,17 @@ def serve() -> None:
 
 def _read(postgres: Postgres, cold: Cold, title: str) -> None:
     """Read all of one symbol as history-query does: at first, and once more is at hand."""
-    low, times, count = begin_us(DAY), [], 0
+    low = begin_us(DAY)
     high = low + MINUTES * _MINUTE_US
     slices = TickSlices(postgres, cold)
-    for _ in range(10):
-        begin = time.perf_counter()
-        read = slices.slices(_SYMBOL, low, high, _MINUTE_US, newest=False)
-        count = sum(len(some.trades) for some in read)
-        times.append((time.perf_counter() - begin) * 1e3)
-    median = statistics.median(times[1:])
-    print(f"  {title}: {count} ticks in {times[0]:.0f} ms, then {median:.0f} ms", flush=True)
+
+    def read() -> int:
+        some = slices.slices(_SYMBOL, low, high, _MINUTE_US, newest=False)
+        return sum(len(each.trades) for each in some)
+
+    (first, *others), count = times_ms(read, 10)
+    median = statistics.median(others)
+    print(f"  {title}: {count} ticks in {first:.0f} ms, then {median:.0f} ms", flush=True)
 
 
 def _files(postgres: Postgres, access: S3Access) -> list[int]:

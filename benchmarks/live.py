@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import resource
 import socket
@@ -26,23 +25,24 @@ from urllib.parse import urlsplit
 import httpx
 import uvloop
 
-from benchmarks._measure import p50_p99
+from benchmarks._measure import cpu_s, listed, number, p50_p99
 from benchmarks._platform import Platform, running
 from benchmarks._screen import chromium, kandle_and_bare
 from benchmarks._watchers import Watcher, leave, stall, watch
 
-CLIENTS = int(os.environ.get("CLIENTS", "1000"))
-SYMBOLS = int(os.environ.get("SYMBOLS", "50"))
-RATES = [int(each) for each in os.environ.get("RATES", "5,10,20").split(",")]
-SECONDS = float(os.environ.get("SECONDS", "20"))
-ALONE = int(os.environ.get("ALONE", "1000"))
+CLIENTS = number("CLIENTS", 1_000)
+SYMBOLS = number("SYMBOLS", 50)
+RATES = [int(each) for each in listed("RATES", "5,10,20")]
+SECONDS = number("SECONDS", 20)
+ALONE = number("ALONE", 1_000)
 """Ticks a second of the 50 symbols for one client."""
-MARKET = int(os.environ.get("MARKET", "5000"))
+MARKET = number("MARKET", 5_000)
 """Symbols of the whole market, and its ticks a second."""
-ASIDE = int(os.environ.get("ASIDE", "2000"))
+ASIDE = number("ASIDE", 2_000)
 """Ticks a second of symbols that the stalled client alone has asked for: enough of them to fill
 what the kernel keeps for it (some megabytes), and then its queue."""
 PATIENCE_S = 60.0
+_FEED = "live-feed"
 _STAGE = re.compile(
     r'kandle_tick_to_stage_seconds_(?P<what>sum|count)\{.*stage="(?P<stage>[^"]+)".*\}'
     r" (?P<value>.+)"
@@ -85,8 +85,8 @@ async def measure(
     ticks = int(rate * SECONDS)
     for each in watchers:
         each.waits.clear()
-    process = platform.processes["live-feed"]
-    before, stages = sum(process.cpu_times()[:2]), _stages(platform)
+    process = platform.processes[_FEED]
+    before, stages = cpu_s(process), _stages(platform)
     sending = [load.send(ticks, rate)]
     if aside is not None:
         sending.append(aside.send(int(ASIDE * SECONDS), ASIDE))
@@ -97,12 +97,12 @@ async def measure(
                 await asyncio.sleep(0.1)
     waits = [wait for each in watchers for wait in each.waits]
     p50, p99 = p50_p99(waits)
-    cpu = (sum(process.cpu_times()[:2]) - before) / took * 100
+    cpu = (cpu_s(process) - before) / took * 100
     print(
         f"{rate:4} ticks/s{note:<42} {len(waits) / took:9,.0f} delivered/s"
         f"  p50 {p50:4.0f} ms, p99 {p99:4.0f} ms"
-        f"  live-feed {cpu:3.0f} % of a core, {_rss(platform):.0f} MiB; from receipt to the end of"
-        f" {_means(stages, _stages(platform))}",
+        f"  live-feed {cpu:3.0f} % of a core, {platform.rss_mib(_FEED):.0f} MiB;"
+        f" from receipt to the end of {_means(stages, _stages(platform))}",
         flush=True,
     )
 
@@ -124,10 +124,6 @@ def _means(before: Counter[tuple[str, str]], after: Counter[tuple[str, str]]) ->
         if what == "count"
     )
     return ", ".join(f"{stage} {ms:.0f} ms" for ms, stage in means)
-
-
-def _rss(platform: Platform) -> float:
-    return float(platform.processes["live-feed"].memory_info().rss) / 2**20
 
 
 async def _all(platform: Platform) -> None:
@@ -210,17 +206,17 @@ _IS_USABLE = """(market) => {
 
 async def _many(platform: Platform, address: tuple[str, int], load: Load) -> None:
     request, names = _request(load.names), load.names
-    alone = _rss(platform)
+    alone = platform.rss_mib(_FEED)
     began = time.perf_counter()
     watchers: list[Watcher] = []
     for first in range(0, CLIENTS, 50):
         some = (watch(address, request) for _ in range(first, min(first + 50, CLIENTS)))
         watchers += await asyncio.gather(*some)
-    took = time.perf_counter() - began
+    took, together = time.perf_counter() - began, platform.rss_mib(_FEED)
     print(
         f"{CLIENTS:,} clients of {SYMBOLS} symbols connected in {took:.1f} s; live-feed"
-        f" {alone:.0f} MiB before, {_rss(platform):.0f} MiB with them"
-        f" ({(_rss(platform) - alone) * 1024 / CLIENTS:.0f} KiB a client)"
+        f" {alone:.0f} MiB before, {together:.0f} MiB with them"
+        f" ({(together - alone) * 1024 / CLIENTS:.0f} KiB a client)"
     )
     snapshots = [(each.present_ns - each.asked_ns) / 1e6 for each in watchers]
     p50, p99 = p50_p99(snapshots)

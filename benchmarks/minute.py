@@ -7,7 +7,6 @@ this process, and how long until what was found could be published.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from typing import Final
@@ -15,6 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks._measure import number
 from benchmarks._platform import Platform, running
 from functions.detect_pattern.deliver import Delivery
 from functions.detect_pattern.detection import Detection, kind_of
@@ -29,12 +29,11 @@ from shared.analysis.detectors.settings import DetectorSettings
 from shared.market.blocks import CLOSED, PRICED, Records
 from shared.market.shards import DEFAULT_SHARDS
 from shared.stores.postgres import Postgres
-from shared.stores.redis import connect
 from shared.wire import events
 from shared.wire.candle_columns import CandleColumns, joined
 
-WIDTH = int(os.environ.get("WIDTH", "5000"))
-MINUTES = int(os.environ.get("MINUTES", "5"))
+WIDTH = number("WIDTH", 5_000)
+MINUTES = number("MINUTES", 5)
 MINUTE_US: Final = 60_000_000
 CANDLES_AN_EVENT: Final = 2_000
 
@@ -100,7 +99,7 @@ def stage(platform: Platform) -> DetectPattern:
     detection = Detection(DetectorSettings(), AnomalySettings())
     storage = Storage(Postgres(platform.environment["DATABASE_URL"], size=4))
     rules = EvaluationRules(detection, kind_of, detection.lookback)
-    store = Store(connect(platform.environment["REDIS_URL"]), DEFAULT_SHARDS)
+    store = Store(platform.redis(), DEFAULT_SHARDS)
     return DetectPattern(Steps(storage, rules), store, Delivery(storage, frozenset()))
 
 
@@ -109,8 +108,7 @@ def run() -> None:
     with running("--functions", "none") as platform:
         handler, market = stage(platform), Market()
         take(handler, history(market, handler.steps.rules.keep))
-        client = connect(platform.environment["REDIS_URL"])
-        used = client.info("memory")["used_memory"]
+        used = platform.redis_bytes()
         print(f"Redis: {used / WIDTH:,.0f} bytes a series of {handler.steps.rules.keep} candles")
         for _ in range(MINUTES):
             columns = market.minute()

@@ -9,7 +9,6 @@ local disk, since its S3 extension is not part of its package.
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,9 +20,9 @@ import duckdb
 import httpx
 import psycopg
 
-from benchmarks._measure import p50_p99, peak_mib, timed
+from benchmarks._market import events as market
+from benchmarks._measure import number, p50_p99, peak_mib, timed, times_ms
 from benchmarks._platform import Platform, running
-from benchmarks.storage import market
 from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
 from shared.candles.folds import KeyedRecords, merged, rolled_up
@@ -44,7 +43,7 @@ from shared.stores.postgres import Postgres
 from shared.stores.s3 import S3Access
 from shared.wire.candle_columns import columns_of
 
-TICKS = int(os.environ.get("TICKS", "2000000"))
+TICKS = number("TICKS", 2_000_000)
 DAYS = 32
 SYMBOL = "SYM00000-USD"
 REPEATS = 200
@@ -124,9 +123,8 @@ def load(platform: Platform) -> None:
 
 def repeated(work: Callable[[], object]) -> tuple[float, float]:
     """Return the median and the 99th percentile in ms, after a few that are not counted."""
-    for _ in range(5):
-        work()
-    return p50_p99([timed(work) * 1e3 for _ in range(REPEATS)])
+    times, _ = times_ms(work, 5 + REPEATS)
+    return p50_p99(times[5:])
 
 
 def rate(client: httpx.Client, url: str) -> float:
@@ -206,9 +204,7 @@ def measure(platform: Platform, folder: Path) -> None:
             ("one month of 1h candles, cold", cold_month,
              ("DuckDB, files on disk", lambda: files_of("1h", month))),
         ):  # fmt: skip
-            started = time.perf_counter()
-            rows = http(url)
-            first = (time.perf_counter() - started) * 1e3
+            (first,), rows = times_ms(lambda url=url: http(url), 1)  # type: ignore[misc]
             assert rows == peer[1](), (title, rows, peer[1]())
             p50, p99 = repeated(lambda url=url: http(url))  # type: ignore[misc]
             asked = f"{title}: history-query (first {first:.0f} ms)"
@@ -219,8 +215,7 @@ def measure(platform: Platform, folder: Path) -> None:
         ("10,000 raw ticks, cold, once", f"/api/ticks/{SYMBOL}?limit=10000"),
         ("10,000 1s candles of cold ticks, once", f"{base}?timeframe=1s&limit=10000"),
     ):
-        started = time.perf_counter()
-        client.get(f"{url}&from={day[0] // 1000}").raise_for_status()
-        print(f"{title:64}{(time.perf_counter() - started) * 1e3:9.1f}")
+        taken_s = timed(lambda url=url: platform.get(f"{url}&from={day[0] // 1000}"))  # type: ignore[misc]
+        print(f"{title:64}{taken_s * 1e3:9.1f}")
     peak = peak_mib(platform.processes["history-query"].pid)
     print(f"history-query: at most {peak:.0f} MiB")

@@ -5,15 +5,11 @@ ticks/s beside 20 of 5, a number a market of 20,000 ticks/s of so many instrumen
 now. Their commits, COMMITS (5) a second, stand in Postgres, and all but the last minute in the lake
 too, in the files that copying each minute and folding leave: written by the lake's own writer, of
 another random walk, since only one of both is read. The API is then asked over HTTP, a commit
-stored before each request; PROFILE=1 prints where the time of these reads goes, made in this
-process.
+stored before each request.
 """
 
 from __future__ import annotations
 
-import cProfile
-import os
-import pstats
 import statistics
 import threading
 import time
@@ -25,13 +21,8 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks import _market
-from benchmarks._measure import peak_mib
+from benchmarks._measure import listed, number, peak_mib, times_ms
 from benchmarks._platform import Platform, running
-from benchmarks.storage import Event, market
-from functions.history_query.api.parameters import read_bars
-from functions.history_query.queries.bar_checkpoints import Checkpoints
-from functions.history_query.queries.bar_days import BarDays
-from functions.history_query.queries.bars import BarPages
 from functions.history_query.queries.tick_slices import TickSlices
 from functions.persist.segments import segments
 from functions.persist.tick_writer import TickWriter, copy_segments
@@ -48,9 +39,9 @@ from shared.stores.limits import MAINTENANCE, QUERY
 from shared.stores.postgres import Postgres
 from shared.stores.s3 import S3Access
 
-SHAPES = os.environ.get("SHAPES", "demo,100,10000").split(",")
-MINUTES = int(os.environ.get("MINUTES", "60"))
-COMMITS = int(os.environ.get("COMMITS", "5"))
+SHAPES = listed("SHAPES", "demo,100,10000")
+MINUTES = number("MINUTES", 60)
+COMMITS = number("COMMITS", 5)
 SYMBOL = "SYM00007-USD"
 REPEATS = 10
 
@@ -95,12 +86,7 @@ def measure(platform: Platform, shape: str) -> None:
     _show("the 500 before these", lambda: len(platform.get(older)["bars"]), store)
     _together(platform.api, bars, ticks, store)
     slices = TickSlices(Postgres(dsn, size=4, limits=QUERY), Cold(access))
-    hour = lambda: _hour(slices)  # noqa: E731
-    _show("the last hour's ticks, in this process", hour, store, 5)
-    if os.environ.get("PROFILE"):
-        pages = _pages(slices, dsn)
-        _profiled("the last hour's ticks", hour)
-        _profiled("newest bars", lambda: pages.page(SYMBOL, read_bars({"type": "tick:100"})))
+    _show("the last hour's ticks, in this process", lambda: _hour(slices), store, 5)
     peak = peak_mib(platform.processes["history-query"].pid)
     print(f"  history-query: at most {peak:.0f} MiB", flush=True)
     postgres.close()
@@ -111,12 +97,12 @@ def _shape_of(shape: str) -> tuple[int, int, float]:
     return (21, 200, 0.5) if shape == "demo" else (int(shape), 20_000, 0.0)
 
 
-def _commits(shape: str, begin_us: int) -> Iterator[list[Event]]:
+def _commits(shape: str, begin_us: int) -> Iterator[list[_market.Event]]:
     """Yield the events of each commit: the minutes that end now, and what comes then."""
     width, rate, share = _shape_of(shape)
     size = rate // _EVENTS_A_SECOND, 1_000_000 // _EVENTS_A_SECOND
     seconds = MINUTES * 60 + 3_600
-    events = market(width, begin_us, seconds * _EVENTS_A_SECOND, *size, share=share)
+    events = _market.events(width, begin_us, seconds * _EVENTS_A_SECOND, *size, share=share)
     while some := list(islice(events, _EVENTS_A_SECOND // COMMITS)):
         yield some
 
@@ -166,11 +152,6 @@ def _sorted_rows(shape: str, low_us: int, high_us: int) -> Iterator[pa.Table]:
         yield to_table([ticks])
 
 
-def _pages(slices: TickSlices, dsn: str) -> BarPages:
-    postgres = Postgres(dsn, size=4, limits=QUERY)
-    return BarPages(BarDays(slices, Checkpoints(postgres)), postgres, 2_000_000)
-
-
 def _hour(slices: TickSlices) -> int:
     now_us = time.time_ns() // 1000
     read = slices.slices(SYMBOL, now_us - _HOUR_US, now_us + _HOUR_US, _HOUR_US, newest=False)
@@ -181,16 +162,14 @@ def _show(
     what: str, read: Callable[[], int], store: Callable[[], object], repeats: int = REPEATS
 ) -> None:
     """Print what reads take, each behind a commit."""
-    taken, count = [], 0
-    for _ in range(repeats):
-        store()
-        began = time.perf_counter()
-        count = read()
-        taken.append((time.perf_counter() - began) * 1e3)
-    p50 = statistics.median(taken[1:])
-    print(
-        f"  {f'{what} ({count})':<44}{taken[0]:>9.0f}{p50:>9.0f}{max(taken[1:]):>9.0f}", flush=True
-    )
+    taken, count = times_ms(read, repeats, store)
+    _line(f"{what} ({count})", taken)
+
+
+def _line(what: str, taken: list[float]) -> None:
+    first, *others = taken
+    p50 = statistics.median(others)
+    print(f"  {what:<44}{first:>9.0f}{p50:>9.0f}{max(others):>9.0f}", flush=True)
 
 
 def _together(api: httpx.Client, bars: str, ticks: str, store: Callable[[], object]) -> None:
@@ -216,13 +195,5 @@ def _together(api: httpx.Client, bars: str, ticks: str, store: Callable[[], obje
         store()
         time.sleep(0.25)
     for what, times in taken.items():
-        print(f"  {f'{what} ({len(times)})':<44}{times[0]:>9.0f}{statistics.median(times):>9.0f}"
-              f"{max(times):>9.0f}")  # fmt: skip
+        _line(f"{what} ({len(times)})", times)
     print(f"  refused: {refused}", flush=True)
-
-
-def _profiled(what: str, read: Callable[[], object]) -> None:
-    profile = cProfile.Profile()
-    profile.runcall(read)
-    print(f"  where the time goes: {what}")
-    pstats.Stats(profile).sort_stats("tottime").print_stats(18)

@@ -6,16 +6,14 @@ instrument in each, RATE (ticks a second by UDP just before the loss) and SECOND
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 import psycopg
-import redis
 
-from benchmarks._measure import peak_mib, reset_peak, wait
+from benchmarks._measure import cpu_s, number, peak_mib, reset_peak, wait
 from benchmarks._platform import Platform, running
 from benchmarks._sender import Sender
 from benchmarks.symbols import CHECKED, LINES_A_DATAGRAM, Market, lists
@@ -23,9 +21,9 @@ from shared.market.shards import DEFAULT_SHARDS
 from shared.market.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
 from shared.realtime.keys import Keys
 
-WIDTH = int(os.environ.get("WIDTH", "10000"))
-MINUTES = int(os.environ.get("MINUTES", "1440"))
-RATE = float(os.environ.get("RATE", "20000"))
+WIDTH = number("WIDTH", 10_000)
+MINUTES = number("MINUTES", 1_440)
+RATE = number("RATE", 20_000)
 
 MINUTE_US: Final = 60_000_000
 FUNCTIONS: Final = "normalize,persist,candle-aggregate,history-query"
@@ -83,15 +81,15 @@ def _intervals(timeframe: Timeframe, minutes: range, until_us: int) -> dict[str,
 def lose(platform: Platform, what: str, is_right: Callable[[], bool]) -> None:
     """Flush Redis; print when every shard has a state again, when candles are right, and memory."""
     process = platform.processes["candle-aggregate"]
-    before, cpu = process.memory_info().rss / 2**20, sum(process.cpu_times()[:2])
+    before, cpu = platform.rss_mib("candle-aggregate"), cpu_s(process)
     reset_peak(process.pid)
-    with redis.Redis.from_url(platform.environment["REDIS_URL"]) as client:
+    with platform.redis() as client:
         client.flushall()
         begun = time.perf_counter()
         heads = [Keys(shard).head for shard in range(DEFAULT_SHARDS)]
         made_s = wait(lambda: all(client.hexists(head, "lineage") for head in heads), begun)
     right_s = wait(is_right, begun)
-    cpu = sum(process.cpu_times()[:2]) - cpu
+    cpu = cpu_s(process) - cpu
     print(
         f"{what}: state there after {made_s:.1f} s, candles right after {right_s:.1f} s;"
         f" CPU {cpu:.1f} s, memory {before:.0f} MiB, at most {peak_mib(process.pid):.0f}",

@@ -9,29 +9,25 @@ answers with their row and with their candle.
 
 from __future__ import annotations
 
-import os
 import socket
 import statistics
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
-import psycopg
-import redis
 
 from benchmarks import _market
-from benchmarks._measure import p50_p99
+from benchmarks._measure import cpu_s, listed, number, p50_p99
 from benchmarks._platform import Platform, running
 from benchmarks._sender import Sender
 from benchmarks.chain import carried
 
-WIDTHS = [int(each) for each in os.environ.get("WIDTHS", "20,1000,5000,10000").split(",")]
-RATE = float(os.environ.get("RATE", "20000"))
-SECONDS = float(os.environ.get("SECONDS", "60"))
-SPREADS = os.environ.get("SPREAD", "even,zipf").split(",")
-REPLICAS = int(os.environ.get("REPLICAS", "1"))
-SPARSE = int(os.environ.get("SPARSE", "5000"))
+WIDTHS = [int(each) for each in listed("WIDTHS", "20,1000,5000,10000")]
+RATE = number("RATE", 20_000)
+SECONDS = number("SECONDS", 60)
+SPREADS = listed("SPREAD", "even,zipf")
+REPLICAS = number("REPLICAS", 1)
+SPARSE = number("SPARSE", 5_000)
 
 LINES_A_DATAGRAM = 20
 PROBED = 4
@@ -140,16 +136,7 @@ class Probes:
 
 def disk(platform: Platform) -> int:
     """Return the bytes of the database."""
-    with psycopg.connect(platform.environment["DATABASE_URL"]) as connection:
-        row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
-    return int(row[0]) if row else 0
-
-
-def redis_bytes(platform: Platform) -> int:
-    """Return the bytes that Redis holds."""
-    with redis.Redis.from_url(platform.environment["REDIS_URL"]) as client:
-        info: Any = client.info("memory")
-    return int(info["used_memory"])
+    return platform.sql_number("SELECT pg_database_size(current_database())")
 
 
 def lists(platform: Platform) -> None:
@@ -158,10 +145,10 @@ def lists(platform: Platform) -> None:
     for path in ("/api/latest", "/api/symbols", "/api/overview"):
         walls, cpus = [], []
         for _ in range(3):
-            begun, cpu = time.perf_counter(), sum(process.cpu_times()[:2])
+            begun, cpu = time.perf_counter(), cpu_s(process)
             count = len(platform.get(path))
             walls.append(time.perf_counter() - begun)
-            cpus.append(sum(process.cpu_times()[:2]) - cpu)
+            cpus.append(cpu_s(process) - cpu)
             time.sleep(1.1)
         print(
             f"    {path}: {count:,} instruments in {max(walls) * 1e3:.0f} ms,"
@@ -211,7 +198,7 @@ def measure(width: int, rate: float, spread: str) -> None:
             )
         )
         print(
-            f"    Redis {redis_bytes(platform) / 2**20:.1f} MiB;"
+            f"    Redis {platform.redis_bytes() / 2**20:.1f} MiB;"
             f" database {(disk(platform) - bytes_before) / market.ticks:.0f} bytes a tick"
         )
         carried(before, now, market.ticks)
