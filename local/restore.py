@@ -17,7 +17,7 @@ from shared.adapter.event import OutgoingEvent
 from shared.errors import TransientError
 from shared.lake.reading.cold import Cold
 from shared.lake.record import lake_of
-from shared.lake.recovery import PREFIX, adopt, finish, is_adopted, is_empty, outrank, ticks_of
+from shared.lake.recovery import PREFIX, adopt, finish, is_adopted, is_empty, ticks_of
 from shared.lake.states import (
     LiveInstrument,
     State,
@@ -94,7 +94,6 @@ class Restore:
 
     def _fill(self, state: State, at_us: int, broker: str) -> None:
         """Idempotent: a second call resumes an interrupted one, by ids and file names."""
-        outrank(self.postgres, state.epoch)
         if not reset_state(self.client, self.shards, self.wait_s):
             raise TransientError("candle-aggregate did not begin a new state")
         adopted = adopt(self.postgres, self.access, self.store, state.lake, at_us)

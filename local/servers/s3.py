@@ -32,12 +32,12 @@ class S3:
         tree = ET.fromstring(response.text)  # noqa: S314 - from the server that was configured
         return {each.text or "" for each in tree.iterfind(".//{*}Bucket/{*}Name")}
 
-    async def make_missing(self, names: tuple[str, ...] = BUCKETS) -> None:
-        """Create the missing buckets of `names`.
+    async def make_missing(self) -> None:
+        """Create the missing buckets.
 
         Raises httpx.HTTPError: not reachable, or not allowed.
         """
-        for bucket in sorted(set(names) - await self.buckets()):
+        for bucket in sorted(set(BUCKETS) - await self.buckets()):
             await self._request("PUT", f"/{bucket}", accepted=_CONFLICT)
 
     async def _request(self, method: str, path: str, accepted: int = 200) -> httpx.Response:

@@ -72,16 +72,16 @@ def namespaced(programs: Path) -> Identity | None:
     return identity if _runs(identity.command("postgres", "--version")) else None
 
 
-def other_user(installed: Path, directory: Path, user: int = NOBODY) -> Identity:
+def other_user(installed: Path, directory: Path) -> Identity:
     """Return a real unprivileged user, with a copy of the programs in `directory` if needed.
 
     Raises StartError: that user cannot enter the data directory.
     """
-    identity = Identity(installed / "pginstall" / "bin", user=user)
-    can_list = tethered(["ls", "-d", f"{directory}/."], user=user)
+    identity = Identity(installed / "pginstall" / "bin", user=NOBODY)
+    can_list = tethered(["ls", "-d", f"{directory}/."], user=NOBODY)
     if not _runs(can_list):
         raise StartError(
-            f"PostgreSQL refuses to run as root, and the user it would become ({user}) cannot "
+            f"PostgreSQL refuses to run as root, and the user it would become ({NOBODY}) cannot "
             f"enter {directory}: run as an ordinary user, or choose another --data-dir, "
             "for example under /var/tmp"
         )
@@ -98,10 +98,10 @@ def other_user(installed: Path, directory: Path, user: int = NOBODY) -> Identity
         for path in [unfinished, *unfinished.rglob("*")]:
             path.chmod(path.stat().st_mode | (0o755 if path.is_dir() else 0o444))
         unfinished.rename(copy)
-    identity = Identity(copy / installed.name / "pginstall" / "bin", user=user)
+    identity = Identity(copy / installed.name / "pginstall" / "bin", user=NOBODY)
     if not _runs(identity.command("postgres", "--version")):
         raise StartError(
-            f"PostgreSQL refuses to run as root, and as user {user} its programs do not run from "
+            f"PostgreSQL refuses to run as root, and as user {NOBODY} its programs do not run from "
             f"{copy} (is it on a file system mounted noexec?): run as an ordinary user"
         )
     return identity

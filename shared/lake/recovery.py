@@ -44,8 +44,6 @@ VALUES (%(symbol)s, %(us_min)s, %(us_max)s) ON CONFLICT (instrument) DO UPDATE S
     last_time_us = greatest(first_ticks.last_time_us, excluded.last_time_us)
 """
 _TICKS_AT_ONCE: Final = 4_000
-_EPOCHS_AHEAD: Final = 1_000_000
-"""Margin for epochs that began after the snapshot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +62,6 @@ def is_empty(postgres: Postgres) -> bool:
             (PREFIX + "%",),
         ).fetchone()
     return bool(row and row[0])
-
-
-def outrank(postgres: Postgres, epoch: int) -> None:
-    """Raise the epoch above all of the lost database. Raises TransientError."""
-    with postgres.connection() as connection:
-        connection.execute(
-            "SELECT setval('candle_epoch', greatest(last_value, %s)) FROM candle_epoch",
-            (epoch + _EPOCHS_AHEAD,),
-        )
 
 
 def is_adopted(postgres: Postgres) -> bool:

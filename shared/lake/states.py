@@ -54,11 +54,10 @@ _LINE: Final = TypeAdapter(LiveInstrument)
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The live state of a snapshot. `epoch`: the highest epoch of its candle revisions."""
+    """The live state of a snapshot."""
 
     lake: str
     taken_us: int
-    epoch: int
     instruments: dict[str, LiveInstrument]
 
 
@@ -99,9 +98,7 @@ def take_state(
     instruments = live_instruments(client, shards)
     with postgres.connection() as connection:
         lake = lake_of(connection)
-        row = connection.execute("SELECT last_value FROM candle_epoch").fetchone()
-        assert row is not None
-    head = {"lake": lake, "taken_us": now_us, "epoch": row[0], "instruments": len(instruments)}
+    head = {"lake": lake, "taken_us": now_us, "instruments": len(instruments)}
     lines = [json.dumps(head).encode(), *map(_LINE.dump_json, instruments), b""]
     body = zstandard.ZstdCompressor(level=3).compress(b"\n".join(lines))
     taken_at = _EPOCH + timedelta(microseconds=now_us)
@@ -139,9 +136,7 @@ def read_state(store: ObjectStore, at: StateObject) -> State:
     body = zstandard.ZstdDecompressor().decompressobj().decompress(store.read(STATE, at.key))
     first, *lines = body.splitlines()
     head, instruments = json.loads(first), map(_LINE.validate_json, lines)
-    return State(
-        head["lake"], head["taken_us"], head["epoch"], {each.symbol: each for each in instruments}
-    )
+    return State(head["lake"], head["taken_us"], {each.symbol: each for each in instruments})
 
 
 def end_states(postgres: Postgres, store: ObjectStore, terms: Terms, now_us: int) -> int:

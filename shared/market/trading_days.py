@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, lru_cache
 from math import gcd
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 DAY_US: Final = 86_400_000_000
@@ -32,32 +32,6 @@ class Day(NamedTuple):
     open_us: int
     close_us: int
     label: date
-
-
-class TradingDays(Protocol):
-    """Trading days in order."""
-
-    @property
-    def name(self) -> str:
-        """Its name for `trading_days`."""
-        ...
-
-    @property
-    def unit_us(self) -> int:
-        """The longest time of which every opening and closing is a multiple."""
-        ...
-
-    def at(self, time_us: int) -> Day:
-        """Return the last day that opened at or before the time."""
-        ...
-
-    def since(self, label: date) -> Day:
-        """Return the first day with that label, or a later one."""
-        ...
-
-    def before(self, label: date) -> Day:
-        """Return the last day with an earlier label."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -123,45 +97,47 @@ class ExchangeDays:
     """Sessions of an exchange by `exchange-calendars`: weekends, holidays and half days.
 
     Known since 1990, or for twenty years, and a year ahead. A lunch break is part of its session.
+    Raises ValueError if the exchange is unknown.
     """
 
     name: str
 
+    def __post_init__(self) -> None:
+        self._schedule()
+
     @cached_property
     def unit_us(self) -> int:
         """The longest time of which every opening and closing is a multiple."""
-        return gcd(DAY_US, *(each for day in self._days for each in day[:2]))
+        return gcd(DAY_US, *(each for day in self._schedule().days for each in day[:2]))
 
     def at(self, time_us: int) -> Day:
         """Return the last session that opened by the time; before the first, an empty one."""
-        return self._number(bisect_right(self._opens, time_us) - 1)
+        return self._number(bisect_right(self._schedule().opens, time_us) - 1)
 
     def since(self, label: date) -> Day:
         """Return the first session with that label, or a later one."""
-        return self._number(bisect_right(self._labels, label - timedelta(days=1)))
+        return self._number(self._count_before(label))
 
     def before(self, label: date) -> Day:
         """Return the last session with an earlier label; before the first, an empty one."""
-        return self._number(bisect_right(self._labels, label - timedelta(days=1)) - 1)
+        return self._number(self._count_before(label) - 1)
 
     def _number(self, number: int) -> Day:
         if number < 0:
             return Day(0, 0, date(1970, 1, 1))
-        if number >= len(self._days):
+        if number >= len(self._schedule().days):
             return Day(NEVER_US, NEVER_US, date(5138, 11, 16))
-        return self._days[number]
+        return self._schedule().days[number]
 
-    @property
-    def _days(self) -> tuple[Day, ...]:
-        return _sessions(self.name, datetime.now(UTC).date().replace(day=1))[0]
+    def _count_before(self, label: date) -> int:
+        return bisect_left(self._schedule().labels, label)
 
-    @property
-    def _opens(self) -> list[int]:
-        return _sessions(self.name, datetime.now(UTC).date().replace(day=1))[1]
+    def _schedule(self) -> _Schedule:
+        return _schedule_of(self.name, datetime.now(UTC).date().replace(day=1))
 
-    @property
-    def _labels(self) -> list[date]:
-        return _sessions(self.name, datetime.now(UTC).date().replace(day=1))[2]
+
+TradingDays = ClockDays | ExchangeDays
+"""Trading days in order."""
 
 
 def trading_days(name: str) -> TradingDays:
@@ -179,7 +155,7 @@ def trading_days(name: str) -> TradingDays:
         )
     *clock, zone = match.groups()
     if clock[0] is None and not _is_zone(zone):
-        return exchange_days(zone)
+        return ExchangeDays(zone)
     opens = int(clock[0] or 0) * 60 + int(clock[1] or 0)
     closes = None if clock[2] is None else int(clock[2]) * 60 + int(clock[3])
     if closes == opens:
@@ -192,13 +168,6 @@ def session_days(text: str) -> TradingDays:
     if "@" not in text:
         raise ValueError(f"{text[:40]!r} is not a time and a zone, such as 09:15@Asia/Kolkata")
     return trading_days(text)
-
-
-def exchange_days(name: str) -> TradingDays:
-    """Return the sessions of an exchange. Raises ValueError if it is unknown."""
-    days = ExchangeDays(name)
-    _sessions(name, datetime.now(UTC).date().replace(day=1))
-    return days
 
 
 def zone_of(name: str) -> ZoneInfo:
@@ -230,9 +199,17 @@ def _offsets_us(zone: ZoneInfo) -> int:
     return gcd(*(each // timedelta(microseconds=1) for each in offsets if each is not None))
 
 
+class _Schedule(NamedTuple):
+    """All sessions of an exchange."""
+
+    days: tuple[Day, ...]
+    opens: list[int]
+    labels: list[date]
+
+
 @lru_cache(maxsize=32)
-def _sessions(name: str, month: date) -> tuple[tuple[Day, ...], list[int], list[date]]:
-    """Return all sessions, openings and labels; reloaded each `month`, as the year advances."""
+def _schedule_of(name: str, month: date) -> _Schedule:
+    """Return the schedule; reloaded each `month`, as the year advances."""
     try:
         from exchange_calendars import errors, get_calendar  # imports pandas: 80 MiB
     except ImportError:
@@ -254,4 +231,4 @@ def _sessions(name: str, month: date) -> tuple[tuple[Day, ...], list[int], list[
         for each in ("open", "close")
     )
     labels = [each.date() for each in schedule.index]
-    return tuple(map(Day, opens, closes, labels)), opens, labels
+    return _Schedule(tuple(map(Day, opens, closes, labels)), opens, labels)

@@ -220,23 +220,9 @@ def _has_sent(pgconn: PGconn) -> bool:
     return bool(poll.poll(0))
 
 
-def next_epoch(connection: Connection) -> int:
-    """Return an epoch for candle revisions, higher than all before."""
-    ((epoch,),) = connection.execute("SELECT nextval('candle_epoch')").fetchall()
-    return int(epoch)
-
-
-def try_lock(connection: Connection, name: str, *, shared: bool = False) -> bool:
-    """Take an advisory lock until the transaction ends; return False while another holds it.
-
-    A shared one is held by several at once, and by none while somebody holds it alone.
-    """
-    statement: LiteralString = (
-        "SELECT pg_try_advisory_xact_lock_shared(hashtext(%s))"
-        if shared
-        else "SELECT pg_try_advisory_xact_lock(hashtext(%s))"
-    )
-    row = connection.execute(statement, (name,)).fetchone()
+def try_lock(connection: Connection, name: str) -> bool:
+    """Take an advisory lock until the transaction ends; return False while another holds it."""
+    row = connection.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s))", (name,)).fetchone()
     return bool(row and row[0])
 
 

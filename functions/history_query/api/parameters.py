@@ -20,8 +20,8 @@ from shared.market.resolution import Resolution, next_start_us, resolved
 from shared.market.timeframes import Timeframe
 from shared.market.timestamps import parse_relative_us
 from shared.market.trading_days import (
+    ExchangeDays,
     TradingDays,
-    exchange_days,
     session_days,
     trading_days,
     zone_of,
@@ -157,7 +157,7 @@ def read_days(query: Mapping[str, str]) -> TradingDays | None:
         raise ParameterError("session: a calendar has sessions of its own; leave out one of both")
     return (
         read(query, "session", session_days)
-        or read(query, "calendar", exchange_days)
+        or read(query, "calendar", ExchangeDays)
         or read(query, "tz", trading_days)
     )
 

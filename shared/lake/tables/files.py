@@ -33,7 +33,6 @@ def write(
     definition: Definition,
     *,
     row_group: int = ROW_GROUP,
-    target_bytes: int = TARGET_BYTES,
 ) -> list[DataFile]:
     """Create objects of rows of one UTC day, sorted by the table's key; return what they hold.
 
@@ -51,7 +50,7 @@ def write(
         writer._parquet_writer_kwargs.update(_encodings(definition))
         with writer:
             writer.write(group)
-            while writer._fos.tell() < target_bytes and (more := next(rows, None)) is not None:
+            while writer._fos.tell() < TARGET_BYTES and (more := next(rows, None)) is not None:
                 writer.write(more)
         files.append(
             DataFile.from_args(

@@ -17,7 +17,7 @@ from local.cli.commands import snapshot
 from shared.lake import states
 from shared.lake.maintenance.expiry import expire_snapshots, remove_orphans
 from shared.lake.maintenance.settings import Terms
-from shared.lake.recovery import adopt, finish, is_empty, outrank, ticks_of
+from shared.lake.recovery import adopt, finish, is_empty, ticks_of
 from shared.lake.states import (
     StateObject,
     end_states,
@@ -30,7 +30,6 @@ from shared.lake.states import (
 from shared.market.timeframes import DEFAULT_LADDER, parse_ladder
 from shared.market.utc_days import begin_us, day_of
 from shared.realtime.readers import LiveState
-from shared.stores.postgres import next_epoch
 from tests.functions.candle_aggregate.replicas import Replica
 from tests.functions.history_query.market import batches, generated
 from tests.shared.lake.house import House
@@ -108,7 +107,6 @@ def test_an_empty_database_is_filled_from_the_lake(lake: House, servers: dict[st
         new.copy()
         for _ in range(2):  # an interrupted attempt is repeated
             assert is_empty(new.postgres)
-            outrank(new.postgres, 7)
             adopted = adopt(new.postgres, new.access, new.store, str(mine), begin_us(days[-1]))
             assert (adopted.cold, adopted.hot) == (days[:-2], days[-2:])
             for day in adopted.hot:
@@ -125,7 +123,6 @@ def test_an_empty_database_is_filled_from_the_lake(lake: House, servers: dict[st
         assert new.sql("SELECT count(*) FROM repairs") == [(queued,)]
         assert queued > 0
         with new.postgres.connection() as connection:
-            assert next_epoch(connection) > 7
             firsts = connection.execute("SELECT first_time_us, last_time_us FROM first_ticks")
             ((first_us, last_us),) = firsts.fetchall()
         assert first_us == min(ticks).time_us

@@ -50,8 +50,8 @@ import talib
 talib.SMA(np.arange(40.0), 3)
 pa.array(np.array(["a", None], dtype=object))
 assert not {"pandas", "polars"} & set(sys.modules)
-from shared.market.trading_days import exchange_days
+from shared.market.trading_days import ExchangeDays
 
-assert exchange_days("XNYS") is not None
+assert ExchangeDays("XNYS") is not None
 """
     subprocess.run([sys.executable, "-c", program], check=True)
