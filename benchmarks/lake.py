@@ -9,15 +9,13 @@ shared.lake` does; the CPU of Postgres and SeaweedFS stands beside it.
 
 from __future__ import annotations
 
-import json
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from multiprocessing import get_context
 
 import psycopg
 
@@ -37,7 +35,11 @@ from shared.lake.reading.cold import NO_LAKE, Cold
 from shared.lake.record import lake_of
 from shared.lake.tables.definitions import TICKS as TABLE
 from shared.market.utc_days import begin_us
-from shared.runtime.memory import hand_freed_memory_back
+from shared.runtime.memory import (
+    hand_freed_memory_back,
+    leave_dataframes_out,
+    let_arrow_use_malloc,
+)
 from shared.stores.limits import MAINTENANCE
 from shared.stores.postgres import Postgres
 from shared.stores.s3 import ObjectStore, S3Access
@@ -50,11 +52,6 @@ _EVENTS_A_SECOND = 20
 _EVENTS_A_COMMIT = 4
 _MINUTE_US = 60_000_000
 _SYMBOL = "SYM00007-USD"
-_CHILD = """from shared.runtime.memory import leave_dataframes_out, let_arrow_use_malloc
-let_arrow_use_malloc()
-leave_dataframes_out()
-from benchmarks.lake import serve
-serve()"""
 
 
 def run() -> None:
@@ -74,7 +71,7 @@ def measure(platform: Platform, width: int) -> None:
     size = RATE // _EVENTS_A_SECOND, 1_000_000 // _EVENTS_A_SECOND
     market = events(width, begin_us(DAY), count, *size)
     writer = TickWriter(postgres)
-    measured = {name: _Process(name, dsn, access) for name in _WORK}
+    measured = {name: _Process(name, access) for name in _WORK}
     ticks = count * size[0]
     print(f"{width} instruments, {ticks:,} ticks in {MINUTES} minutes", flush=True)
     for minute in range(MINUTES):
@@ -144,52 +141,40 @@ _WORK: dict[str, Callable[[Postgres, S3Access, int], None]] = {
 class _Process:
     """A process that does one kind of work when it is told to."""
 
-    def __init__(self, name: str, dsn: str, access: S3Access) -> None:
-        self._name, self._seconds, self._servers = name, 0.0, 0.0
-        self._last = {"cpu_s": 0.0, "peak_mib": 0.0}
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self._tell([name, dsn, asdict(access)])
-
-    def _tell(self, what: object) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(what) + "\n")
-        self._process.stdin.flush()
+    def __init__(self, name: str, access: S3Access) -> None:
+        self._name, self._access = name, access
+        self._seconds, self._servers, self._cpu_s, self._peak_mib = 0.0, 0.0, 0.0, 0.0
+        let_arrow_use_malloc()  # by the environment, which the process inherits
+        self._pool = ProcessPoolExecutor(1, get_context("spawn"), leave_dataframes_out)
 
     def __call__(self, platform: Platform, minute: int) -> None:
         """Let it work."""
         servers, begin = sum(platform.cpu().values()), time.perf_counter()
-        self._tell(minute)
-        assert self._process.stdout is not None
-        self._last = json.loads(self._process.stdout.readline())
+        dsn = platform.environment["DATABASE_URL"]
+        working = self._pool.submit(_worked, self._name, dsn, self._access, minute)
+        self._cpu_s, self._peak_mib = working.result()
         self._seconds += time.perf_counter() - begin
         self._servers += sum(platform.cpu().values()) - servers
 
     def show(self, ticks: int) -> None:
         """Print what it took, and end it."""
-        cpu, peak = self._last["cpu_s"], self._last["peak_mib"]
-        each = cpu / ticks * 1e6
+        each = self._cpu_s / ticks * 1e6
         print(
-            f"  {self._name:<24}{self._seconds:>8.1f}{cpu:>8.1f}{each:>9.2f}{peak:>6.0f}"
-            f"{self._servers:>10.1f}",
+            f"  {self._name:<24}{self._seconds:>8.1f}{self._cpu_s:>8.1f}{each:>9.2f}"
+            f"{self._peak_mib:>6.0f}{self._servers:>10.1f}",
             flush=True,
         )
-        self._process.communicate("null\n")
+        self._pool.shutdown()
 
 
-def serve() -> None:
-    """Work in a process, as stdin says; write what it took so far to stdout."""
-    name, dsn, access = json.loads(sys.stdin.readline())
+def _worked(name: str, dsn: str, access: S3Access, minute: int) -> tuple[float, float]:
+    """Work in a process; return the CPU seconds and the most memory of its life so far."""
     hand_freed_memory_back()
     use_little_memory()
-    postgres, store = Postgres(dsn, size=2, limits=MAINTENANCE), S3Access(**access)
-    for line in sys.stdin:
-        if (minute := json.loads(line)) is None:
-            break
-        _WORK[name](postgres, store, minute)
-        print(json.dumps({"cpu_s": time.process_time(), "peak_mib": peak_mib()}), flush=True)
+    postgres = Postgres(dsn, size=2, limits=MAINTENANCE)
+    _WORK[name](postgres, access, minute)
     postgres.close()
+    return time.process_time(), peak_mib()
 
 
 def _read(postgres: Postgres, cold: Cold, title: str) -> None:

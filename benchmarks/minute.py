@@ -8,14 +8,14 @@ this process, and how long until what was found could be published.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks._measure import number
 from benchmarks._platform import Platform, running
+from benchmarks.patterns import market
 from functions.detect_pattern.deliver import Delivery
 from functions.detect_pattern.detection import Detection, kind_of
 from functions.detect_pattern.evaluate import EvaluationRules
@@ -25,48 +25,38 @@ from functions.detect_pattern.storage import Storage
 from functions.detect_pattern.store import Store
 from shared.adapter.event import Event
 from shared.analysis.anomalies import AnomalySettings
+from shared.analysis.candle_series import Candles
 from shared.analysis.detectors.settings import DetectorSettings
 from shared.market.blocks import CLOSED, PRICED, Records
 from shared.market.shards import DEFAULT_SHARDS
 from shared.stores.postgres import Postgres
 from shared.wire import events
-from shared.wire.candle_columns import CandleColumns, joined
+from shared.wire.candle_columns import CandleColumns
 
 WIDTH = number("WIDTH", 5_000)
 MINUTES = number("MINUTES", 5)
 MINUTE_US: Final = 60_000_000
+BEGIN_US: Final = 1_790_000_000_000_000 // MINUTE_US * MINUTE_US
 CANDLES_AN_EVENT: Final = 2_000
 
 
-class Market:
-    """A random walk of each instrument in ticks of a cent, minute by minute."""
-
-    def __init__(self) -> None:
-        self._chance = np.random.default_rng(1)
-        self._close = self._chance.integers(1_000, 9_000_000, WIDTH)
-        self._start_us = 1_790_000_000_000_000 // MINUTE_US * MINUTE_US
-        self._names = [f"SYM{n:05d}" for n in range(WIDTH)]
-
-    def minute(self) -> CandleColumns:
-        """Return the next closed candle of each."""
-        open_ = self._close
-        close = np.maximum(10, open_ + self._move())
-        ends = np.maximum(open_, close), np.minimum(open_, close)
-        high, low = ends[0] + abs(self._move()), np.maximum(1, ends[1] - abs(self._move()))
-        self._close, self._start_us = close, self._start_us + MINUTE_US
-        records = Records.empty(WIDTH)
-        data = records.data
-        data["prices"] = np.stack([open_, high, low, close], axis=1)
-        bought, sold = self._chance.integers(1, 10**6, (2, WIDTH)).astype(np.uint64)
-        data["low"] = np.stack([bought + sold, (bought + sold) * 100, bought, sold], axis=1)
-        data["count"], data["price_scale"], data["size_scale"] = 60, 2, 3
-        data["flags"], data["revision"] = CLOSED | PRICED, self._start_us + MINUTE_US
-        data["first"][:, 0] = self._start_us
-        data["last"][:, 0] = self._start_us + MINUTE_US - 1
-        return CandleColumns("1m", self._names, np.full(WIDTH, self._start_us), records)
-
-    def _move(self) -> NDArray[np.int64]:
-        return np.rint(self._chance.normal(0, 0.002, WIDTH) * self._close).astype(np.int64)
+def candles_of(walks: Sequence[Candles], minutes: slice) -> CandleColumns:
+    """Return the closed candles of some minutes, instrument by instrument."""
+    start_us, *prices, volume = (
+        np.concatenate([getattr(walk, name)[minutes] for walk in walks])
+        for name in ("start_us", "open", "high", "low", "close", "volume")
+    )
+    start_us = start_us + BEGIN_US
+    size = volume.astype(np.uint64)
+    records = Records.empty(len(start_us))
+    data = records.data
+    data["prices"] = np.rint(np.stack(prices, axis=1) * 100)
+    data["low"] = np.stack([size, size * 100, size // 2, size - size // 2], axis=1)
+    data["count"], data["price_scale"] = 60, 2
+    data["flags"], data["revision"] = CLOSED | PRICED, start_us + MINUTE_US
+    data["first"][:, 0], data["last"][:, 0] = start_us, start_us + MINUTE_US - 1
+    names = np.repeat([f"SYM{n:05d}" for n in range(len(walks))], len(start_us) // len(walks))
+    return CandleColumns("1m", names.tolist(), start_us, records)
 
 
 def candle_events(columns: CandleColumns) -> Iterator[Event]:
@@ -75,12 +65,6 @@ def candle_events(columns: CandleColumns) -> Iterator[Event]:
         some = columns.at(np.arange(first, min(first + CANDLES_AN_EVENT, len(columns))))
         name = f"bench/{columns.start_us[0]}/{first}"
         yield Event(name, events.CANDLES, "bench", {}, some.encode())
-
-
-def history(market: Market, minutes: int) -> CandleColumns:
-    """Return the next minutes, instrument by instrument."""
-    (whole,) = joined([market.minute() for _ in range(minutes)])
-    return whole.at(np.argsort(np.array(whole.names), kind="stable"))
 
 
 def take(handler: DetectPattern, columns: CandleColumns) -> int:
@@ -106,12 +90,14 @@ def stage(platform: Platform) -> DetectPattern:
 def run() -> None:
     """Fill the series, then print what each further minute costs."""
     with running("--functions", "none") as platform:
-        handler, market = stage(platform), Market()
-        take(handler, history(market, handler.steps.rules.keep))
+        handler = stage(platform)
+        keep = handler.steps.rules.keep
+        walks = [market(keep + MINUTES, seed) for seed in range(WIDTH)]
+        take(handler, candles_of(walks, slice(keep)))
         used = platform.redis_bytes()
-        print(f"Redis: {used / WIDTH:,.0f} bytes a series of {handler.steps.rules.keep} candles")
-        for _ in range(MINUTES):
-            columns = market.minute()
+        print(f"Redis: {used / WIDTH:,.0f} bytes a series of {keep} candles")
+        for minute in range(keep, keep + MINUTES):
+            columns = candles_of(walks, slice(minute, minute + 1))
             begun, cpu = time.perf_counter(), time.process_time()
             found = take(handler, columns)
             print(

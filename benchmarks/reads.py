@@ -3,9 +3,8 @@
 SHAPES ("demo,100,10000" unless the environment says other ones): `demo` is one symbol of 100
 ticks/s beside 20 of 5, a number a market of 20,000 ticks/s of so many instruments. MINUTES (60) end
 now. Their commits, COMMITS (5) a second, stand in Postgres, and all but the last minute in the lake
-too, in the files that copying each minute and folding leave: written by the lake's own writer, of
-another random walk, since only one of both is read. The API is then asked over HTTP, a commit
-stored before each request.
+too, copied and folded minute by minute. The API is then asked over HTTP, a commit stored before
+each request.
 """
 
 from __future__ import annotations
@@ -17,8 +16,6 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 import httpx
-import numpy as np
-import pyarrow as pa
 
 from benchmarks import _market
 from benchmarks._measure import listed, number, peak_mib, times_ms
@@ -26,15 +23,11 @@ from benchmarks._platform import Platform, running
 from functions.history_query.queries.tick_slices import TickSlices
 from functions.persist.segments import segments
 from functions.persist.tick_writer import TickWriter, copy_segments
-from shared.lake.catalog import Catalog, commit
-from shared.lake.maintenance.compaction import ALIKE
+from shared.lake.maintenance.compaction import compact
+from shared.lake.maintenance.snapshot import copy_ticks
 from shared.lake.reading.cold import Cold
-from shared.lake.record import lake_of, move
-from shared.lake.tables.definitions import ROW_GROUP, SMALL_ROW_GROUP, TICKS
-from shared.lake.tables.files import write
-from shared.lake.tables.tick_table import to_table
 from shared.market.utc_days import day_of
-from shared.stores.commits import last_settled_commit, next_commit
+from shared.stores.commits import next_commit
 from shared.stores.limits import MAINTENANCE, QUERY
 from shared.stores.postgres import Postgres
 from shared.stores.s3 import S3Access
@@ -48,7 +41,6 @@ REPEATS = 10
 _EVENTS_A_SECOND = 20
 _MINUTE_US = 60_000_000
 _HOUR_US = 60 * _MINUTE_US
-_ROWS_AT_ONCE = 65_536
 
 
 def run() -> None:
@@ -67,8 +59,7 @@ def measure(platform: Platform, shape: str) -> None:
     commits = _commits(shape, begin_us)
     began = time.perf_counter()
     for minute in range(MINUTES):
-        if minute == MINUTES - 1:
-            _fill_lake(postgres, access, shape, begin_us)
+        _copy_and_fold(postgres, access, begin_us + minute * _MINUTE_US)
         with postgres.connection() as connection:  # one transaction in place of many
             for some in islice(commits, 60 * COMMITS):
                 copy_segments(connection, next_commit(connection), list(segments(some)))
@@ -92,14 +83,10 @@ def measure(platform: Platform, shape: str) -> None:
     postgres.close()
 
 
-def _shape_of(shape: str) -> tuple[int, int, float]:
-    """Return how many instruments, ticks a second, and the share of SYMBOL beside its part."""
-    return (21, 200, 0.5) if shape == "demo" else (int(shape), 20_000, 0.0)
-
-
 def _commits(shape: str, begin_us: int) -> Iterator[list[_market.Event]]:
     """Yield the events of each commit: the minutes that end now, and what comes then."""
-    width, rate, share = _shape_of(shape)
+    # instruments, ticks a second, and the share of SYMBOL beside its part
+    width, rate, share = (21, 200, 0.5) if shape == "demo" else (int(shape), 20_000, 0.0)
     size = rate // _EVENTS_A_SECOND, 1_000_000 // _EVENTS_A_SECOND
     seconds = MINUTES * 60 + 3_600
     events = _market.events(width, begin_us, seconds * _EVENTS_A_SECOND, *size, share=share)
@@ -107,49 +94,13 @@ def _commits(shape: str, begin_us: int) -> Iterator[list[_market.Event]]:
         yield some
 
 
-def _fill_lake(postgres: Postgres, access: S3Access, shape: str, begin_us: int) -> None:
-    """Write all minutes but the last one: runs of so many that were folded, and single ones."""
-    folded, single = divmod(MINUTES - 1, ALIKE)
-    with postgres.connection() as connection:
-        table = Catalog(connection, access).table(TICKS, lake_of(connection))
-        files, first = [], 0
-        for length in [ALIKE] * folded + [1] * single:
-            span = (begin_us + each * _MINUTE_US for each in (first, first + length))
-            group = ROW_GROUP if length > 1 else SMALL_ROW_GROUP
-            rows = _sorted_rows(shape, *span)
-            day = day_of(begin_us + first * _MINUTE_US)
-            files += write(table, day, rows, TICKS, row_group=group)
-            first += length
-        commit(table, files)
-        move(connection, last_settled_commit(connection), {})
-
-
-def _sorted_rows(shape: str, low_us: int, high_us: int) -> Iterator[pa.Table]:
-    """Yield ticks in [low_us, high_us) by instrument and time."""
-    width, rate, share = _shape_of(shape)
-    source = np.random.default_rng(low_us)
-    weights = np.full(width, (1 - share) / width)
-    weights[7] += share
-    names = [f"SYM{n:05d}-USD" for n in range(width)]
-    counts = source.multinomial(rate * (high_us - low_us) // 1_000_000, weights)
-    ends = np.cumsum(counts)
-    for who in np.split(np.arange(width), np.flatnonzero(np.diff(ends // _ROWS_AT_ONCE)) + 1):
-        n = int(counts[who].sum())
-        each = np.repeat(who, counts[who])
-        when = source.integers(low_us, high_us, n)
-        when = when[np.lexsort((when, each))]
-        ticks = _market.ticks(
-            "udp-listener-5f7d8c9b6-abcde-1700000000",
-            _market.entries(names, who, counts[who]),
-            when,
-            1_000_000 + 1_000 * each + np.cumsum(source.integers(-3, 4, n)),
-            np.minimum(source.lognormal(4, 1.6, n).astype(np.int64) + 1, 10**6),
-            low_us + np.arange(n),
-            received_us=when + source.integers(2_000, 60_000, n),
-            sequence=(when - low_us) // 50_000 * 65_536 + np.arange(n) % 65_536,
-            chance=source,
-        )
-        yield to_table([ticks])
+def _copy_and_fold(postgres: Postgres, access: S3Access, now_us: int) -> None:
+    """Copy what is stored to the lake, and fold what is alike."""
+    while copy_ticks(postgres, access):
+        pass
+    for day in {day_of(now_us - _HOUR_US), day_of(now_us)}:
+        while compact(postgres, access, day, now_us, settled_s=0):
+            pass
 
 
 def _hour(slices: TickSlices) -> int:

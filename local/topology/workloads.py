@@ -22,7 +22,7 @@ ENDPOINT_LABEL = "kandle.dev/endpoint"
 BESIDE_LABEL = "kandle.dev/beside"
 NEEDS_LABEL = "kandle.dev/needs"
 _DEFAULT_NAMESPACE = "default"
-_LIVENESS, _READINESS = "/health/liveness", "/health/readiness"
+_READINESS = "/health/readiness"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,6 @@ class Function:
     file: Path
     env: tuple[Entry, ...]
     labels: Mapping[str, str]
-    liveness: str
     readiness: str
     concurrency: int | None
 
@@ -149,7 +148,6 @@ def _read_function(file: Path) -> Function:
             each.needed_text("key"): each.text("value") or ""
             for each in (deploy.inners("labels") if deploy else [])
         },
-        liveness=(health.text("liveness") if health else None) or _LIVENESS,
         readiness=(health.text("readiness") if health else None) or _READINESS,
         concurrency=_concurrency(deploy),
     )

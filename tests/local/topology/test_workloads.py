@@ -78,7 +78,7 @@ def test_a_function_is_read_as_kn_func_reads_it(tmp_path: Path) -> None:
     read = function(tmp_path)
     assert read.host == "normalize.market.svc.cluster.local"
     assert read.endpoint == "api"
-    assert (read.readiness, read.liveness) == ("/ready", "/health/liveness")
+    assert read.readiness == "/ready"
     assert read.concurrency == 8
 
 
