@@ -17,15 +17,16 @@ from typing import Any, Final
 from local.feeds.files.blocks import MAX_ROW_BYTES, Tables, numbered
 from local.feeds.files.errors import FileError, excerpt
 from local.feeds.files.json_tables import tables_of
-from local.feeds.files.layouts import MAKER, Choice, Layout
+from local.feeds.files.layouts import Choice, Layout
 from local.feeds.files.opening import Part, Progress
+from shared.inputs.objects.fields import Field
 
 _ID: Final = "t or a"
 _LAYOUT: Final = Layout(
     "Binance WebSocket capture",
     {"symbol": "s", "price": "p", "size": "q", "time": "T", "side": "m", "trade_id": _ID},
     unit="ms",
-    sides=MAKER,
+    side=Field.BUYER_MAKER,
 )
 _LINE: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?:?\s+(?=\{)", re.ASCII)
 _START: Final = re.compile(rb'[0-9]+(\.[0-9]+)?:?\s+\{"(stream|e)":|wss://[a-z]*stream\.binance\.')

@@ -9,18 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from local.feeds.files.errors import FileError
-from local.feeds.files.layouts import DATABENTO, Choice, Layout
+from local.feeds.files.layouts import Choice, Layout
 from local.feeds.files.opening import Part, Progress
 
-LAYOUT: Final = replace(
-    DATABENTO,
-    name="Databento DBN",
-    columns={name: name for name in ("symbol", "price", "size", "time", "side")},
-    price_decimals=9,
-    left_out={},
+LAYOUT: Final = Layout(
+    "Databento DBN", {each: each for each in ("symbol", "price", "size", "time", "side")}, unit="ns"
 )
 _BLOCK: Final = 1 << 20
 
@@ -71,7 +68,7 @@ def _trades(part: Part, dbn: Any, progress: Progress) -> Iterator[dict[str, obje
                 elif getattr(record, "action", None) == dbn.Action.TRADE:  # of any schema
                     yield {
                         "symbol": names.of(record.instrument_id, record.ts_event),
-                        "price": str(record.price),
+                        "price": _price(record.price) if record.price != dbn.UNDEF_PRICE else "",
                         "size": str(record.size),
                         "time": str(record.ts_event),
                         "side": str(record.side),
@@ -82,3 +79,7 @@ def _trades(part: Part, dbn: Any, progress: Progress) -> Iterator[dict[str, obje
             raise FileError(f"{part}: ends within a record: it is not complete")
     except dbn.DBNError as error:
         raise FileError(f"{part}: is not a DBN file that can be read: {error}") from None
+
+
+def _price(units: int) -> str:
+    return format(Decimal(units).scaleb(-9), "f")

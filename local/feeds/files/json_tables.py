@@ -4,49 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from itertools import chain, islice
 from typing import Final
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from local.feeds.files.blocks import BATCH_ROWS, Tables, line_blocks, numbered
 from local.feeds.files.errors import FileError, excerpt
-from local.feeds.files.event_kinds import tell_trades
-from local.feeds.files.layouts import (
-    FIELDS,
-    MAKER,
-    Choice,
-    Layout,
-    layout_of_names,
-    needed,
-)
+from local.feeds.files.layouts import FIELDS, Choice, Layout, layout_of_names, needed
 from local.feeds.files.opening import Part
 from shared.inputs.objects.fields import Field, layout_of
-from shared.inputs.text.dialects import COLUMNS
+from shared.inputs.objects.trades import Texts, trade_of
 
 _BLANKS: Final = " \t\v\f\ufeff"
 """Characters stripped from lines; concatenated files contain byte order marks."""
-_SIDE: Final = COLUMNS.index(Field.SIDE)
 _FREQTRADE_ROW: Final = ("timestamp", "id", "type", "side", "price", "amount", "cost")
 
 _ONE_A_LINE: Final = "write one trade a line, for instance with jq -c '.results[]'"
-_BY_OBJECT: Final = "JSON"
-_decode: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_STATUS, _VOID = "status", "void"
+_decode: Final = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str).decode
+_LEFT_OUT: Final = ("",) * len(FIELDS) + (_VOID,)
 
 
 def read_lines(part: Part, choice: Choice) -> Tables:
     """Read one object per line; numbers stay text. Raises FileError."""
-    blocks = line_blocks(part)
-    first = next(blocks)
-    everything = chain([first], blocks)
-    layout = _layout(part, list(_objects(part, _filled(first)[:1000].to_pylist())), choice)
-    if layout.name == _BY_OBJECT:
-        return layout, numbered(_json_tables(part, everything))
-    texts = (text for lines in everything for text in _filled(lines).to_pylist())
-    return layout, numbered(tables_of(_objects(part, texts), needed(layout)))
+    texts = (text for lines in line_blocks(part) for text in _filled(lines).to_pylist())
+    return _of_objects(part, _objects(part, texts), choice)
 
 
 def _layout(part: Part, objects: Sequence[Mapping[str, object]], choice: Choice) -> Layout:
@@ -58,12 +42,17 @@ def _layout(part: Part, objects: Sequence[Mapping[str, object]], choice: Choice)
         if key := next((key for key, each in pairs if each and isinstance(each, dict | list)), ""):
             raise FileError(f"{part}: its trades are nested in {key!r}: {_ONE_A_LINE}")
     seen = layout_of_names(part.name, names, choice)
-    if choice.columns or seen.ids_within or seen.conditions_of or seen.unit:
+    if choice.columns:
         return seen
-    columns = {name: name for name in FIELDS}
-    told = {kind for kind in seen.kinds if tell_trades(str(each.get(kind)) for each in objects)}
-    unread = [*seen.unread, *sorted(told.difference(seen.unread))]
-    return Layout(_BY_OBJECT, columns, symbol=seen.symbol, unread=unread)
+    unread = dict.fromkeys(name for each in objects for name in layout_of(tuple(each)).unread)
+    return Layout(
+        "JSON",
+        {name: name for name in FIELDS},
+        symbol=seen.symbol,
+        kinds=seen.kinds,
+        left_out={_STATUS: _VOID},
+        unread=[*unread],
+    )
 
 
 def _check_messages(part: Part, objects: Sequence[Mapping[str, object]]) -> None:
@@ -87,60 +76,10 @@ def _filled(lines: pa.Array) -> pa.Array:
     return lines.filter(pc.not_equal(lines, ""))
 
 
-def _json_tables(part: Part, blocks: Iterator[pa.Array]) -> Iterator[pa.Table]:
-    """Read objects, those of a block at once if they are alike; numbers stay text."""
-    number = 1
-    for lines in map(_filled, blocks):
-        texts = lines.to_pylist()
-        if objects := _alike(texts):
-            yield _columns(objects)
-        else:
-            rows = _objects(part, texts, number)
-            yield from tables_of(map(_fields, rows), FIELDS)
-        number += len(texts)
-
-
-def _alike(texts: Sequence[str]) -> list[dict[str, msgspec.Raw]]:
-    """Return flat objects of the same names without escapes; none if the lines are others."""
-    body = "\n".join(texts)
-    if "\\" in body or body.count("{") > len(texts) or body.count("[") > body.count("[]"):
-        return []
-    try:
-        objects = [_decode(text) for text in texts]
-    except (msgspec.DecodeError, RecursionError):
-        return []
-    return objects if len(set(map(tuple, objects))) == 1 else []
-
-
-def _columns(objects: Sequence[Mapping[str, msgspec.Raw]]) -> pa.Table:
-    """Return the fields of objects with the same names."""
-    empty = pa.array([""] * len(objects), pa.string())
-    columns = []
-    for keys in _keys_of(tuple(objects[0])):
-        column = empty
-        for key in reversed(keys):
-            raw = pa.array([bytes(each[key]) for each in objects], pa.string())
-            value = pc.utf8_trim(pc.if_else(pc.equal(raw, "null"), "", raw), '"')
-            column = value if key == keys[-1] else pc.if_else(pc.equal(value, ""), column, value)
-        columns.append(column)
-    maker, side = columns.pop(), columns[_SIDE]
-    sold = pc.is_in(maker, pa.array(list(MAKER)))
-    derived = pc.if_else(sold, "sell", pc.if_else(pc.equal(maker, ""), "", "buy"))
-    columns[_SIDE] = pc.if_else(pc.equal(side, ""), derived, side)
-    return pa.table(columns, FIELDS)
-
-
-@lru_cache(maxsize=1024)
-def _keys_of(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    """Return the names of each field, in the order of FIELDS, and of the maker flag."""
-    keys_of = layout_of(names).places
-    return tuple(keys_of.get(field, ()) for field in (*COLUMNS, Field.BUYER_MAKER))
-
-
 def read_array(part: Part, choice: Choice) -> Tables:
     """Read an array of objects, or of freqtrade's rows; numbers stay text."""
     try:
-        parsed = json.loads(part.stream.read(), parse_float=str, parse_int=str, parse_constant=str)
+        parsed = _decode(part.stream.read().decode())
     except (ValueError, RecursionError) as error:
         raise FileError(f"{part}: is not JSON: {error}") from None
     if parsed and isinstance(parsed[0], list):
@@ -161,22 +100,22 @@ def read_array(part: Part, choice: Choice) -> Tables:
 def _of_objects(part: Part, objects: Iterator[dict[str, object]], choice: Choice) -> Tables:
     first = list(islice(objects, 1000))
     everything, layout = chain(first, objects), _layout(part, first, choice)
-    if layout.name == _BY_OBJECT:
-        return layout, numbered(tables_of(map(_fields, everything), FIELDS))
-    return layout, numbered(tables_of(everything, needed(layout)))
+    if choice.columns:
+        return layout, numbered(tables_of(everything, needed(layout)))
+    return layout, numbered(_by_object(everything, layout.kinds))
 
 
-def _fields(trade: Mapping[str, object]) -> dict[str, object]:
-    """Return the fields of one object by our names."""
-    keys_of = layout_of(tuple(trade)).places
-    fields: dict[str, object] = {}
-    for name, field in zip(FIELDS, COLUMNS, strict=True):
-        values = (trade[key] for key in keys_of.get(field, ()))
-        fields[name] = next((value for value in values if value not in (None, "")), None)
-    if fields["side"] is None and (flags := keys_of.get(Field.BUYER_MAKER)):
-        maker = next((trade[key] for key in flags if trade[key] not in (None, "")), None)
-        fields["side"] = None if maker is None else MAKER.get(str(maker), "buy")
-    return fields
+def _by_object(objects: Iterator[dict[str, object]], kinds: Sequence[str]) -> Iterator[pa.Table]:
+    """Yield objects as tables of our fields, each by its own names."""
+    while chunk := list(islice(objects, BATCH_ROWS)):
+        columns = zip(*(_row(each, kinds) for each in chunk), strict=True)
+        yield pa.table([pa.array(c, pa.string()) for c in columns], [*FIELDS, _STATUS, *kinds])
+
+
+def _row(values: Mapping[str, object], kinds: Sequence[str]) -> tuple[str, ...]:
+    texts = Texts((name, _text(value)) for name, value in values.items())
+    trade = trade_of(texts.__getitem__, layout_of(tuple(values)))
+    return (*(_LEFT_OUT if trade is None else (*trade, "")), *(texts[each] for each in kinds))
 
 
 def tables_of(
@@ -194,17 +133,17 @@ def tables_of(
 
 
 def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
     if value is None:
         return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else json.dumps(value)
+    return json.dumps(value)
 
 
 def _objects(part: Part, lines: Iterable[str], first: int = 1) -> Iterator[dict[str, object]]:
     for number, line in enumerate(lines, first):
         try:
-            parsed = json.loads(line, parse_float=str, parse_int=str, parse_constant=str)
+            parsed = _decode(line)
         except (ValueError, RecursionError) as error:
             hint = f"; {_ONE_A_LINE}" if number == 1 else ""
             raise FileError(f"{part}: row {number} is not JSON: {error}{hint}") from None

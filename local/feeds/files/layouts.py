@@ -11,8 +11,8 @@ from local.feeds.files import symbols
 from local.feeds.files.errors import FileError, UnknownLayoutError
 from local.feeds.files.event_kinds import names_a_kind
 from local.feeds.files.time_columns import is_time_number, may_be_time, names_a_time
-from shared.inputs import conditions
-from shared.inputs.objects.fields import POLYGON, POLYGON_IDS, VOID_CORRECTIONS, Field, layout_of
+from shared.inputs.objects.fields import Field, layout_of
+from shared.inputs.objects.trades import SIDES
 from shared.inputs.text.dialects import COLUMNS
 from shared.market.symbols import is_time
 
@@ -22,12 +22,6 @@ UNITS: Final = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": -1_000}
 """Microseconds per unit; negative: units per microsecond."""
 
 _SIDE: Final = FIELDS.index("side")
-MAKER: Final = {"true": "sell", "True": "sell", "1": "sell", "TRUE": "sell"}
-"""Buyer-is-maker values: the aggressor sold; anything else is a buy."""
-TYPES: Final = {"buy": "buy", "sell": "sell", "b": "buy", "s": "sell"}
-"""Sides in a column `type` if there is no side column; other values are order types."""
-_POLYGON_LETTERS: Final = ({"ev", *"pst"}, {*"Ttpsi"}, {*"txpsiq"})
-"""Names of trades of Polygon's stream, and of its REST API."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +29,12 @@ class Layout:
     """Layout of a table of trades.
 
     `columns`: field -> column name. `unit`: of numeric times; empty: by magnitude.
-    `price_decimals`: decimal places of integer prices; 0: plain prices. `sides`: values of the side
-    column -> buy, sell or empty; None: already those. `left_out`: column -> pattern of its values
-    in rows that are no trades, or void. `kinds`: columns that may say the kind of an event, so that
-    rows of others than trades are left out. `symbol_of`: instrument from the file name. `symbol`:
-    instrument of all rows. `conditions_of`: vendor of the sale condition codes
-    (shared/inputs/conditions.py). `mid_of`: bid and ask columns of quotes whose mid is the price.
-    `ids_within`: columns that scope trade ids and prefix them. `tape`: Alpaca's column on which the
-    meaning of conditions depends. `midnight`: time zone and date
-    (YYYYMMDD) from whose midnight times count. `date`: column of the date, where the time may be
-    only that of the day. `notation`: how its times are read, where they are ambiguous.
+    `price_decimals`: decimal places of integer prices; 0: plain prices. `side`: the field of the
+    side column. `kinds`: columns that may say the kind of an event, so that rows of others than
+    trades are left out. `symbol_of`: instrument from the file name. `symbol`: instrument of all
+    rows. `mid_of`: bid and ask columns of quotes whose mid is the price. `midnight`: time zone and
+    date (YYYYMMDD) from whose midnight times count. `notation`: how its times are read, where they
+    are ambiguous. The others are as in shared/inputs/objects/fields.py.
     """
 
     name: str
@@ -53,7 +43,8 @@ class Layout:
     names: Sequence[str] = ()
     unit: str = ""
     price_decimals: int = 0
-    sides: Mapping[str, str] | None = None
+    has_nano_prices: bool = False
+    side: Field = Field.SIDE
     left_out: Mapping[str, str] = field(default_factory=dict)
     kinds: Sequence[str] = ()
     symbol_of: Callable[[str], str | None] | None = None
@@ -126,7 +117,7 @@ _BINANCE_TRADES: Final = Layout(
     "Binance trades",
     {"price": "price", "size": "qty", "time": "time", "side": "is_buyer_maker", "trade_id": "id"},
     names=_positions("id price qty quote_qty time is_buyer_maker is_best_match"),
-    sides=MAKER,
+    side=Field.BUYER_MAKER,
     symbol_of=symbols.of_binance,
 )
 _BINANCE_AGGREGATES: Final = Layout(
@@ -137,15 +128,8 @@ _BINANCE_AGGREGATES: Final = Layout(
         "agg_trade_id price quantity first_trade_id last_trade_id transact_time is_buyer_maker"
         " is_best_match"
     ),
-    sides=MAKER,
+    side=Field.BUYER_MAKER,
     symbol_of=symbols.of_binance,
-)
-DATABENTO: Final = Layout(
-    "Databento trades",
-    {**{each: each for each in ("symbol", "price", "size", "side")}, "time": "ts_event"},
-    unit="ns",
-    sides={"A": "sell", "B": "buy", "N": ""},
-    left_out={"action": "^$|[^T]"},
 )
 _KRAKEN: Final = Layout(
     "Kraken trades",
@@ -275,8 +259,6 @@ def chosen(layout: Layout, choice: Choice, names: Sequence[str], name: str) -> L
         )
     if "price" not in layout.columns:
         raise UnknownLayoutError(f"{name}: no column is the price: say it with --columns price=...")
-    if layout.columns["price"].strip("<>").lower() == "last":  # MetaTrader's ticks
-        layout = replace(layout, left_out={**layout.left_out, layout.columns["price"]: "^$"})
     _check_time(name, layout, [each for each in layout.unread if names_a_time(each)])
     return layout if symbol is None else replace(layout, symbol=symbol)
 
@@ -303,47 +285,25 @@ def needed(layout: Layout) -> list[str]:
 
 def _by_header(names: Sequence[str]) -> Layout | None:
     """Return a layout by column names, None if they are not those of trades."""
-    plain = {each.strip().lower(): each for each in reversed(names)}
-    if any(each[:1].isdigit() for each in plain):
+    if any(each.strip()[:1].isdigit() for each in names):
         return None
-    for known in (_BINANCE_AGGREGATES, _BINANCE_TRADES, DATABENTO):
-        if {*known.left_out, *known.columns.values()} - {"symbol", "side"} <= plain.keys():
-            columns = {key: plain[each] for key, each in known.columns.items() if each in plain}
-            left_out = {plain[each]: pattern for each, pattern in known.left_out.items()}
-            return replace(known, columns=columns, left_out=left_out)
-    layout = layout_of(tuple(names), is_table=True)
-    keys = {field: keys_found[0] for field, keys_found in layout.places.items()}
-    if Field.PRICE not in keys:
+    found = layout_of(tuple(names), is_table=True)
+    if Field.PRICE not in found.places:
         return None
-    pairs = zip(FIELDS, COLUMNS, strict=True)
-    columns = {name: keys[field] for name, field in pairs if field in keys}
-    sides = None
-    if Field.SIDE not in keys and Field.BUYER_MAKER in keys:
-        columns["side"], sides = keys[Field.BUYER_MAKER], MAKER
-    elif Field.SIDE not in keys and "type" in plain:
-        columns["side"], sides = plain["type"], TYPES
-    kind = "tardis trades" if {"exchange", "local_timestamp"} <= plain.keys() else "table"
-    of_polygon = () if POLYGON.isdisjoint(plain) else names
-    within = [each for each in POLYGON_IDS if each in of_polygon]
-    void = {"correction": f"^({'|'.join(VOID_CORRECTIONS)})$"} if "correction" in of_polygon else {}
-    tape = ""
-    if any(mark <= {*names} for mark in _POLYGON_LETTERS) and not {"T", "S"} <= {*names}:
-        of_polygon = names
-        within = [each for each in ("x", "trfi" if "ev" in names else "r") if each in names]
-    elif {"t", "x", "p", "s", "i"} <= {*names}:  # Alpaca's
-        within, tape = ["x"], "z" if "z" in names else ""
-        void = {"u": "^(canceled|incorrect)$"} if "u" in names else {}
-    unread = [each for each in layout.unread if each not in (*within, *void, tape)]
+    side = next((each for each in SIDES if each in found.places), Field.SIDE)
+    fields = (side if each is Field.SIDE else each for each in COLUMNS)
+    pairs = zip(FIELDS, fields, strict=True)
     return Layout(
-        kind,
-        columns,
-        sides=sides,
-        conditions_of=conditions.POLYGON if of_polygon else "",
-        ids_within=within,
-        tape=tape,
-        left_out=void,
-        date=layout.date,
-        unread=unread,
+        "table",
+        {name: found.places[each][0] for name, each in pairs if each in found.places},
+        has_nano_prices=found.has_nano_prices,
+        side=side,
+        left_out=found.left_out,
+        conditions_of=found.conditions_of,
+        ids_within=found.ids_within,
+        tape=found.tape if found.tape in names else "",
+        date=found.date,
+        unread=found.unread,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import numpy as np
 import pyarrow as pa
@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 
 from local.feeds.files.blocks import RawTable, content_of
 from local.feeds.files.event_kinds import names_trade, tell_trades
-from local.feeds.files.layouts import FIELDS, MAKER, TYPES, Choice, Layout
+from local.feeds.files.layouts import FIELDS, Choice, Layout
 from local.feeds.files.opening import Part, Progress, parts_of, reported
 from local.feeds.files.tables import read_tables
 from local.feeds.files.trade_times import TradeTimes
 from local.feeds.tick import Tick
+from shared.inputs.objects.fields import Field
+from shared.inputs.objects.trades import NANO, TAPES, UNDEFINED_PRICES, side_of
 from shared.market.timestamps import parse_us, scaled_us
 
-_UNDEFINED_PRICES: Final = pa.array(["9223372036.854775807", "9223372036854775807"])
-"""Of Databento, as a decimal and as an integer of 1e-9."""
 _COMMA: Final = r"^[+-]?(\d+,\d+|\d{1,3}(\.\d{3})+,\d+)$"
 _THOUSANDS: Final = r"^[+-]?[1-9]\d{0,2},\d{3}$"
 _NUMBER: Final = r"^[+-]?\d*[.,][\d.,]*([eE][+-]?\d+)?$"
@@ -169,23 +169,25 @@ def _trades(
         columns["price"] = _mids(*(_texts(table[each]) for each in layout.mid_of))
     if layout.symbol is not None:
         columns["symbol"] = pa.chunked_array([pa.array([layout.symbol] * rows, type=pa.string())])
-    if layout.sides is not None and "side" in layout.columns:
-        columns["side"] = _mapped(columns["side"], layout.sides)
+    if layout.side is not Field.SIDE:
+        columns["side"] = _sides(columns["side"], layout.side)
     if has_comma:
         columns |= {each: _pointed(columns[each]) for each in ("price", "size")}
     if layout.price_decimals:
         columns["price"] = _fixed_point(columns["price"], layout.price_decimals)
-    elif layout.name == "Databento trades" and _is_fixed_point(columns["price"]):
-        columns["price"] = _fixed_point(columns["price"], 9)
-    if layout.name.startswith("Databento"):
-        is_undefined = pc.is_in(columns["price"], _UNDEFINED_PRICES)
-        columns["price"] = pc.if_else(is_undefined, "", columns["price"])
+    if layout.has_nano_prices:
+        prices = columns["price"]
+        nano = pc.if_else(pc.match_substring_regex(prices, NANO), _fixed_point(prices, 9), prices)
+        undefined = pc.is_in(prices, pa.array(UNDEFINED_PRICES))
+        columns["price"] = pc.if_else(undefined, "", nano)
+    codes = columns["conditions"]
+    if layout.conditions_of or layout.tape:
+        codes = pc.utf8_trim_whitespace(pc.replace_substring_regex(codes, r"[\[\]\s,'\"]+", " "))
     if layout.conditions_of:
-        codes = columns["conditions"]
         qualified = pc.binary_join_element_wise(layout.conditions_of, codes, ":")
         columns["conditions"] = pc.if_else(pc.equal(codes, ""), "", qualified)
     if layout.tape:
-        columns["conditions"] = _of_tapes(columns["conditions"], _texts(table[layout.tape]))
+        columns["conditions"] = _of_tapes(codes, _texts(table[layout.tape]))
     for column in reversed(layout.ids_within):
         columns["trade_id"] = _within(_texts(table[column]), columns["trade_id"])
     dates = _texts(table[layout.date]) if layout.date else None
@@ -194,11 +196,10 @@ def _trades(
 
 
 def _of_tapes(codes: pa.ChunkedArray, tapes: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return conditions of Alpaca's, a list, with the tape of each: `utp:@ utp:I`."""
-    codes = pc.utf8_trim_whitespace(pc.replace_substring_regex(codes, r"[\[\]\s,'\"]+", " "))
-    for letters, tape in (("^[AB]$", "cta"), ("^C$", "utp")):
-        of_tape = pc.replace_substring_regex(codes, r"([^ ]+)", rf"{tape}:\1")
-        codes = pc.if_else(pc.match_substring_regex(tapes, letters), of_tape, codes)
+    """Return conditions with the tape of each: `utp:@ utp:I`."""
+    for letter, prefix in TAPES.items():
+        of_tape = pc.replace_substring_regex(codes, r"([^ ]+)", rf"{prefix}\1")
+        codes = pc.if_else(pc.equal(tapes, letter), of_tape, codes)
     return codes
 
 
@@ -260,21 +261,10 @@ def _mids(bids: pa.ChunkedArray, asks: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(texts, type=pa.string())])
 
 
-def _mapped(column: pa.ChunkedArray, values: Any) -> pa.ChunkedArray:
-    """Map values: a buyer-is-maker flag other than true is a buy; a type may be no side."""
+def _sides(column: pa.ChunkedArray, field: Field) -> pa.ChunkedArray:
     chunk = column.combine_chunks().dictionary_encode()
-    translated = [
-        values.get(each.lower() if values is TYPES else each, _unlisted(values, each))
-        for each in chunk.dictionary.to_pylist()
-    ]
-    mapped = pa.array(translated, type=pa.string()).take(chunk.indices)
-    return pa.chunked_array([mapped])
-
-
-def _unlisted(values: Any, text: str) -> str:
-    if values is MAKER:
-        return "buy" if text else ""
-    return "" if values is TYPES else text
+    sides = [side_of(field, each) for each in chunk.dictionary.to_pylist()]
+    return pa.chunked_array([pa.array(sides, type=pa.string()).take(chunk.indices)])
 
 
 def _fixed_point(column: pa.ChunkedArray, decimals: int) -> pa.ChunkedArray:
@@ -285,11 +275,6 @@ def _fixed_point(column: pa.ChunkedArray, decimals: int) -> pa.ChunkedArray:
     pointed = pc.replace_substring_regex(padded, rf"(\d{{{decimals}}})$", r".\1")
     signed = pc.binary_join_element_wise(sign, pointed, "")
     return pc.if_else(pc.match_substring_regex(digits, r"^\d+$"), signed, column)
-
-
-def _is_fixed_point(column: pa.ChunkedArray) -> bool:
-    """Return whether prices are integers of 1e-9, Databento's default."""
-    return bool(pc.all(pc.match_substring_regex(column, r"^-?\d{7,}$")).as_py())
 
 
 def _quoted(column: pa.ChunkedArray) -> pa.ChunkedArray:

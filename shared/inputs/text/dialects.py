@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from shared.inputs.objects.fields import POLYGON, POLYGON_IDS, Field, is_header, layout_of
+from shared.inputs.objects.fields import Field, Layout, is_header, layout_of
+from shared.inputs.objects.trades import SIDES
 
 COLUMNS: Final = (
     Field.SYMBOL, Field.PRICE, Field.SIZE, Field.TIME, Field.SIDE, Field.TRADE_ID, Field.CONDITIONS
@@ -27,11 +28,8 @@ _VALUE: Final = re.compile(r'\s*"?\s*([+-]?[.,]?\d|[A-Za-z_<][\w .<>-]*"?\s*$)')
 class Dialect:
     """`places[i]`: index of the column of COLUMNS[i]; -1 if there is none.
 
-    `width`: maximum columns of a line. `header`: the header line, or None. `side_is_maker`: the
-    side column says whether the buyer was the maker; `side_is_type`: it may be the type of an order
-    instead. `of_polygon`: whether the columns are Polygon's; `ids_within`: those that scope its
-    ids, `correction`: its corrections, or -1. `unread`: unknown columns that could be data.
-    `date`: column of the date, where the time may be only that of the day, or -1.
+    `width`: maximum columns of a line. `header`: the header line, or None, with its `names` and
+    their `layout`. `side`: the field of the side column.
     """
 
     delimiter: str = ","
@@ -39,13 +37,18 @@ class Dialect:
     places: tuple[int, ...] = tuple(range(len(COLUMNS)))
     width: int = len(COLUMNS)
     header: bytes | None = None
-    side_is_maker: bool = False
-    side_is_type: bool = False
-    of_polygon: bool = False
-    ids_within: tuple[int, ...] = ()
-    correction: int = -1
-    date: int = -1
-    unread: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    layout: Layout | None = None
+    side: Field = Field.SIDE
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether a line's columns, and no others, are the fields of a tick as they stand."""
+        read = self.layout
+        return self.side in (Field.SIDE, Field.BUYER_MAKER) and (
+            read is None
+            or not (read.left_out or read.ids_within or read.conditions_of or read.date)
+        )
 
 
 PLAIN: Final = Dialect()
@@ -62,30 +65,19 @@ def dialect_of(first_line: bytes, *, decimal_comma: bool = False) -> Dialect:
     else:
         return Dialect(delimiter_of(text), decimal_comma)
     layout = layout_of(tuple(names), is_table=True)
-    columns = {
-        field: names.index(columns_found[0]) for field, columns_found in layout.places.items()
-    }
-    side_is_maker = Field.SIDE not in columns and Field.BUYER_MAKER in columns
-    if side_is_maker:
-        columns[Field.SIDE] = columns[Field.BUYER_MAKER]
-    plain = [name.strip().lower() for name in names]
-    side_is_type = Field.SIDE not in columns and "type" in plain
-    if side_is_type:
-        columns[Field.SIDE] = plain.index("type")
-    of_polygon = [] if POLYGON.isdisjoint(plain) else plain
+    side = next((each for each in SIDES if each in layout.places), Field.SIDE)
+    columns = (side if each is Field.SIDE else each for each in COLUMNS)
     return Dialect(
         delimiter,
         decimal_comma,
-        tuple(columns.get(column, -1) for column in COLUMNS),
+        tuple(
+            names.index(layout.places[each][0]) if each in layout.places else -1 for each in columns
+        ),
         len(names),
         first_line,
-        side_is_maker,
-        side_is_type,
-        bool(of_polygon),
-        tuple(of_polygon.index(name) for name in POLYGON_IDS if name in of_polygon),
-        of_polygon.index("correction") if "correction" in of_polygon else -1,
-        names.index(layout.date) if layout.date else -1,
-        tuple(n for n in layout.unread if not of_polygon or n not in (*POLYGON_IDS, "correction")),
+        tuple(names),
+        layout,
+        side,
     )
 
 

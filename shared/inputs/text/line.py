@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from shared.inputs.conditions import POLYGON
-from shared.inputs.objects.fields import CLOCK, VOID_CORRECTIONS, Field
-from shared.inputs.text.dialects import COLUMNS, PLAIN, Dialect, delimiter_of, split
+from shared.inputs.objects.fields import Field
+from shared.inputs.objects.trades import Texts, Trade, absent, trade_of
+from shared.inputs.text.dialects import PLAIN, Dialect, delimiter_of, split
 from shared.market import symbols
 from shared.market.decimals import MAX_SCALE, MAX_WIDE_DIGITS
 from shared.market.timestamps import EARLIEST_S, parse_us
@@ -28,15 +28,10 @@ BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 EARLIEST_US: Final = EARLIEST_S * 10**6
 
 _NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
-_CLOCK: Final = re.compile(CLOCK, re.ASCII)
 _THOUSANDS: Final = re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d*)?", re.ASCII)
 _MAX_NUMBER_BYTES: Final = 80
 _SIDES: Final = {"": 0, "buy": 1, "b": 1, "sell": 2, "s": 2, "a": 2, "n": 0}
 """Aggressor sides. B and A, bid and ask, are Hyperliquid's and Databento's; N is none."""
-MAKER_SIDES: Final = {"": 0, "true": 2, "false": 1, "1": 2, "0": 1}
-NUMBERED_SIDES: Final = {"": 0, "1": 1, "2": 2}
-_ABSENT: Final = frozenset({"null", "none", "nan", "na", "n/a", "\\n", "unknown"})
-"""Notations of a missing value."""
 
 
 class Number(NamedTuple):
@@ -79,36 +74,28 @@ class VoidLineError(ValueError):
 def parse_line(line: bytes, dialect: Dialect = PLAIN) -> Line:
     """Parse a line of the dialect. Raises RejectedLineError or VoidLineError."""
     fields = _fields(line, dialect)
-    if dialect.correction >= 0 and fields[dialect.correction] in VOID_CORRECTIONS:
-        raise VoidLineError
-    symbol, price, size, time, side, trade_id, conditions = (
-        fields[column] if column >= 0 else "" for column in dialect.places
-    )
+    if dialect.layout is None:
+        trade = Trade(*fields)
+    else:  # the first of equal names counts
+        values = Texts(zip(reversed(dialect.names), reversed(fields), strict=True))
+        if (read := trade_of(values.__getitem__, dialect.layout)) is None:
+            raise VoidLineError
+        trade = read
+    price, size = trade.price, absent(trade.size)
     if dialect.decimal_comma:
-        price, size = (
-            _with_point("PRICE", "bad_price", price),
-            _with_point("SIZE", "bad_size", size),
-        )
-    if trade_id := absent(trade_id):
-        within = (text for i in dialect.ids_within if (text := absent(fields[i])) not in ("", "0"))
-        trade_id = ":".join([*within, trade_id])
-    if dialect.date >= 0 and _CLOCK.fullmatch(time):
-        time = f"{fields[dialect.date]} {time}"
-    if (conditions := absent(conditions)) and dialect.of_polygon:
-        conditions = f"{POLYGON}:{conditions}"
-    if dialect.side_is_type and side.lower() not in _SIDES:
-        side = ""
-    kind, integer, id_text = read_trade_id("TRADE_ID", trade_id)
+        price = _with_point("PRICE", "bad_price", price)
+        size = _with_point("SIZE", "bad_size", size)
+    kind, integer, id_text = read_trade_id("TRADE_ID", absent(trade.trade_id))
     return Line(
-        check_symbol(symbol),
+        check_symbol(trade.symbol),
         price_of("PRICE", price),
-        size_of("SIZE", text) if (text := absent(size)) else Number(0, 0),
-        time_of("TIME", text) if (text := absent(time)) else None,
-        read_side("SIDE", absent(side), MAKER_SIDES if dialect.side_is_maker else _SIDES),
+        size_of("SIZE", size) if size else Number(0, 0),
+        time_of("TIME", text) if (text := absent(trade.time)) else None,
+        read_side("SIDE", absent(trade.side)),
         kind,
         integer,
         id_text,
-        conditions,
+        absent(trade.conditions),
     )
 
 
@@ -140,20 +127,13 @@ def _fields(line: bytes, dialect: Dialect) -> list[str]:
     if not 2 <= len(fields) <= dialect.width:
         form = FORM if dialect.header is None else dialect.header.decode(errors="replace")[:200]
         raise RejectedLineError("bad_line", f"{len(fields)} fields; a tick has {form}")
-    missing = [
-        c.upper() for c in (Field.SYMBOL, Field.PRICE) if dialect.places[COLUMNS.index(c)] < 0
-    ]
-    if missing:
-        raise RejectedLineError(
-            "bad_header",
-            f"the header names no column {missing[0]}: add one, or leave the header out",
-        )
+    for each in (Field.SYMBOL, Field.PRICE):
+        if dialect.layout is not None and each not in dialect.layout.places:
+            raise RejectedLineError(
+                "bad_header",
+                f"the header names no column {each.upper()}: add one, or leave the header out",
+            )
     return fields + [""] * (dialect.width - len(fields))
-
-
-def absent(text: str) -> str:
-    """Return the text, empty for a missing value."""
-    return "" if text.lower() in _ABSENT else text
 
 
 def check_symbol(symbol: str, field: str = "SYMBOL") -> str:
@@ -226,12 +206,11 @@ def time_of(field: str, text: str) -> int:
     return us
 
 
-def read_side(field: str, text: str, sides: dict[str, int] = _SIDES) -> int:
+def read_side(field: str, text: str) -> int:
     """Read the aggressor's side. Raises RejectedLineError `bad_side`."""
-    side = sides.get(text.lower())
+    side = _SIDES.get(text.lower())
     if side is None:
-        expected = "buy, sell" if sides is _SIDES else ", ".join(filter(None, sides))
-        raise RejectedLineError("bad_side", f"{field} {text[:40]!r} must be {expected} or empty")
+        raise RejectedLineError("bad_side", f"{field} {text[:40]!r} must be buy, sell or empty")
     return side
 
 

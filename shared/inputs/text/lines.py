@@ -20,6 +20,7 @@ from shared.inputs.columns.packed_text import FEW, Bools, Spans, Text
 from shared.inputs.columns.parsed import Parsed
 from shared.inputs.columns.rows import Rejected, Rows, from_lines, joined, no_rows
 from shared.inputs.objects.fields import Field
+from shared.inputs.objects.trades import absent
 from shared.inputs.text.dialects import COLUMNS, PLAIN, Dialect, dialect_of, first_of
 from shared.inputs.text.line import (
     BYTE_ORDER_MARK,
@@ -27,7 +28,6 @@ from shared.inputs.text.line import (
     MAX_TRADE_ID_BYTES,
     RejectedLineError,
     VoidLineError,
-    absent,
     parse_line,
 )
 from shared.inputs.venues.messages import payload_at
@@ -71,7 +71,8 @@ def parse_lines(batch: RawBatch) -> Parsed:
         if void_count:
             skipped["void"] += void_count
         rejected += refused
-        unread.update(dict.fromkeys(dialect.unread, len(part.start)))
+        if dialect.layout is not None:
+            unread.update(dict.fromkeys(dialect.layout.unread, len(part.start)))
     rejected.sort(key=lambda reject: (reject.payload, reject.line))
     return Parsed(rows, rejected, skipped=skipped, unread=unread)
 
@@ -195,14 +196,14 @@ def _parse_plain(
     time, _, time_ok = numbers.decimals(times, point=False)
     time_us, in_range = scaled_us(time)
     no_time = times.length == 0
-    side = text.equal(sides, _MAKER_SIDES if dialect.side_is_maker else _SIDES)
+    side = text.equal(sides, _MAKER_SIDES if dialect.side is Field.BUYER_MAKER else _SIDES)
     trade_id, _, digits = text.decimals(ids, point=False)
     id_length = ids.length
     leading_zero = (id_length > 1) & (text.byte(ids.start) == _ZERO)
     integer = digits & ~leading_zero & (id_length <= 18)
     kind = np.where(id_length == 0, NO_ID, np.where(integer, INTEGER_ID, TEXT_ID))
     plain = (commas >= 1) & (commas < dialect.width)
-    plain &= not dialect.of_polygon and dialect.date < 0
+    plain &= dialect.is_regular
     plain &= (symbols.length >= 1) & (symbols.length <= MAX_SYMBOL_BYTES)
     plain &= price_ok
     plain &= size_ok | (sizes.length == 0)

@@ -109,7 +109,7 @@ def test_databento_binary_files_are_read(tmp_path: Path) -> None:
     )
     content = zstandard.compress(bytes(head) + bytes(trade))
     path = written(tmp_path / "es.dbn.zst", content)
-    assert lines(path) == ["ESH1,3720.250000000,3,1609160400000704,sell"]
+    assert lines(path) == ["ESH1,3720.250000000,3,1609160400000704,A"]
 
     fields = (3720250000000, 3, dbn.Action.TRADE, dbn.Side.BID, 0, ts_ns)
     book = dbn.MBP1Msg(1, 5482, ts_ns, *fields)
@@ -118,8 +118,8 @@ def test_databento_binary_files_are_read(tmp_path: Path) -> None:
     written(path, bytes(head) + bytes(book) + bytes(quote) + bytes(unpriced))
     progress = Progress()
     assert lines(path, progress=progress) == [
-        "ESH1,3720.250000000,3,1609160400000704,buy",
-        "ESH1,,3,1609160400000704,buy",
+        "ESH1,3720.250000000,3,1609160400000704,B",
+        "ESH1,,3,1609160400000704,B",
     ]
     assert progress.skipped == {"MBP1Msg": 1}
     with pytest.raises(FileError, match="ends within a record"):

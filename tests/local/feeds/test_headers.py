@@ -104,13 +104,6 @@ def test_a_kind_that_is_not_text_is_unread(kind: Any, tmp_path: Path) -> None:
     assert (found.lines(), [*layout.unread]) == ([b"A,1"], ["event"])
 
 
-def test_a_kind_of_json_objects_is_unread(tmp_path: Path) -> None:
-    """Objects whose names may differ count as trades, and the column of their kind is named."""
-    rows = '{"symbol":"A","type":"trade","price":1}\n{"symbol":"A","type":"quote","price":2}\n'
-    ((layout, found),) = read_trades([written(tmp_path / "t.json", rows)], Choice(), Progress())
-    assert (len(found), [*layout.unread]) == (2, ["type"])
-
-
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
