@@ -9,8 +9,11 @@ from local.topology.fields import Fields
 
 INGRESS_HOST = "broker-ingress.knative-eventing.svc.cluster.local"
 CLUSTER_DOMAIN = ".svc.cluster.local"
-_SERVICE_APIS = ("serving.knative.dev/v1", "v1")
-_BROKER_API = "eventing.knative.dev/v1"
+_RESOLVED = {
+    "Service": ("serving.knative.dev/v1", "v1"),
+    "Broker": ("eventing.knative.dev/v1",),
+}
+"""API versions of the kinds that have an address."""
 
 
 @dataclass(frozen=True)
@@ -55,16 +58,13 @@ def broker_url(namespace: str, name: str) -> str:
 def read_ref(fields: Fields, namespace: str) -> Ref:
     """Read a reference; its namespace defaults to the referring object's."""
     stated = fields.text("namespace")
-    api_version, kind, name = fields.needed_texts("apiVersion", "kind", "name")
+    api_version, kind, name = map(fields.needed_text, ("apiVersion", "kind", "name"))
     fields.done()
     return Ref(api_version, kind, name, stated or namespace)
 
 
 def read_destination(fields: Fields, namespace: str) -> Destination:
-    """Read a `ref` and/or `uri`.
-
-    Raises ManifestError: it cannot be resolved.
-    """
+    """Read a `ref` and/or `uri`, which must be resolvable."""
     inner = fields.inner("ref")
     uri = fields.text("uri")
     for unused in ("CACerts", "audience"):  # TLS and OIDC mean nothing on loopback
@@ -72,14 +72,14 @@ def read_destination(fields: Fields, namespace: str) -> Destination:
     fields.done()
     ref = read_ref(inner, namespace) if inner else None
     if ref and inner:
-        allowed = {"Service": _SERVICE_APIS, "Broker": (_BROKER_API,)}.get(ref.kind)
-        if allowed is None:
-            raise inner.error("kind", f"{ref.kind!r} cannot be resolved here: Service or Broker")
-        if ref.api_version not in allowed:
-            raise inner.error("apiVersion", f"{ref.api_version!r}: use {' or '.join(allowed)}")
+        allowed = _RESOLVED.get(ref.kind, ())
+        if ref.kind and not allowed:
+            inner.wrong("kind", f"{ref.kind!r} cannot be resolved here: Service or Broker")
+        elif ref.api_version and ref.kind and ref.api_version not in allowed:
+            inner.wrong("apiVersion", f"{ref.api_version!r}: use {' or '.join(allowed)}")
     absolute = bool(uri) and str(uri).startswith(("http://", "https://"))
     if ref is None and not absolute:
-        raise fields.error("", "needs a ref, or a uri that starts with http://")
+        fields.wrong("", "needs a ref, or a uri that starts with http://")
     if ref and absolute:
-        raise fields.error("uri", "is absolute beside a ref: make it a path, or drop the ref")
+        fields.wrong("uri", "is absolute beside a ref: make it a path, or drop the ref")
     return Destination(ref, uri)

@@ -15,6 +15,7 @@ from local.topology.fields import LOADER, Fields
 
 KEY = "channel-template-spec"
 LOSSY_ANNOTATION = "kandle.dev/may-lose"
+_CHANNEL = ("messaging.knative.dev/v1alpha1", "NatsJetStreamChannel")
 _NOT_HERE_STREAM = ("additionalSubjects", "mirror", "sources", "placement")
 _NOT_HERE_CONSUMER = ("filterSubject", "rateLimitBPS", "sampleFrequency")
 _PULL_ONLY = ("fetchMaxWait", "fetchBatchSize")
@@ -71,23 +72,17 @@ LOCAL_DEFAULT_WORDS = (
 
 
 def read_template(where: str, data: Fields) -> ChannelTemplate:
-    """Read the template in the ConfigMap's `data`.
-
-    Raises ManifestError: it is invalid, or has what the channel would silently ignore.
-    """
+    """Read the template in the ConfigMap's `data`; what the channel would ignore is wrong."""
     text = data.needed_text(KEY)
     try:
         parsed = yaml.load(text, LOADER)  # noqa: S506 - it is a safe one
     except yaml.YAMLError as error:
-        raise data.error(KEY, f"is not YAML: {error}") from None
+        data.wrong(KEY, f"is not YAML: {error}")
+        return LOCAL_DEFAULT
     top = Fields(where, f"data.{KEY}", parsed, data.problems)
     api, kind = top.needed_text("apiVersion"), top.needed_text("kind")
-    if (api, kind) != ("messaging.knative.dev/v1alpha1", "NatsJetStreamChannel"):
-        raise top.error(
-            "kind",
-            f"{api} {kind} is not durable here: use messaging.knative.dev/v1alpha1 "
-            "NatsJetStreamChannel",
-        )
+    if api and kind and (api, kind) != _CHANNEL:
+        top.wrong("kind", f"{api} {kind} is not durable here: use {' '.join(_CHANNEL)}")
     spec = top.inner("spec")
     top.done()
     if spec is None:

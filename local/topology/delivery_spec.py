@@ -40,18 +40,16 @@ WITHOUT_ANY = Delivery(retry=10, backoff_policy="exponential", backoff_delay=0.2
 
 
 def read_delivery(fields: Fields | None, namespace: str) -> Delivery | None:
-    """Read a delivery; None without one, so that the Broker's or the default applies.
-
-    Raises ManifestError: a field is unknown or invalid.
-    """
+    """Read a delivery; None without one, so that the Broker's or the default applies."""
     if fields is None or fields.empty:
         return None
+    sink = fields.inner("deadLetterSink")
     delivery = Delivery(
         retry=fields.whole("retry") or 0,
         backoff_policy=fields.text("backoffPolicy", choices=("linear", "exponential")),
         backoff_delay=fields.read("backoffDelay", iso8601_seconds),
         timeout=fields.read("timeout", iso8601_seconds),
-        dead_letter_sink=fields.attempt(lambda: _read_sink(fields, namespace)),
+        dead_letter_sink=read_destination(sink, namespace) if sink else None,
     )
     for name in ("format", "retryAfterMax"):
         if fields.raw(name) is not None:
@@ -60,8 +58,3 @@ def read_delivery(fields: Fields | None, namespace: str) -> Delivery | None:
     if delivery.timeout == 0:
         fields.wrong("timeout", "must be more than zero")
     return delivery
-
-
-def _read_sink(fields: Fields, namespace: str) -> Destination | None:
-    sink = fields.inner("deadLetterSink")
-    return read_destination(sink, namespace) if sink else None

@@ -62,26 +62,27 @@ def localised(value: str, addresses: Mapping[str, str]) -> str:
 def read_function_entry(fields: Fields) -> Entry:
     """Read one of `run.envs` of a func.yaml: `{{ secret:NAME:KEY }}` and its relatives."""
     name = fields.text("name")
-    value = fields.text("value")
+    if fields.raw("value") is None:
+        fields.wrong("value", "is required")
+    value = fields.text("value") or ""
     where = f"{fields.where}: {fields.path}"
-    if value is None:
-        raise fields.error("value", "is required")
     if "{{" not in value:
         if not name:
-            raise fields.error("name", "is required beside a plain value")
+            fields.wrong("name", "is required beside a plain value")
         return Entry(name, "value", value, None, where)
     match = _REFERENCE.fullmatch(value.strip())
     if match is None or match[1] not in _KINDS or (match[1] == "env" and match[3]):
-        raise fields.error(
+        fields.wrong(
             "value",
             f"{value!r} is none of '{{{{ secret:NAME:KEY }}}}', '{{{{ configMap:NAME:KEY }}}}', "
             "'{{ env:VARIABLE }}'",
         )
+        return Entry(name, "value", value, None, where)
     kind, source, key = match.groups()
     if name and kind != "env" and key is None:
-        raise fields.error("value", f"{value!r} names no key, which is only for an entry unnamed")
+        fields.wrong("value", f"{value!r} names no key, which is only for an entry unnamed")
     if not name and (kind == "env" or key is not None):
-        raise fields.error("name", "is required beside this value")
+        fields.wrong("name", "is required beside this value")
     return Entry(name, kind, source, key, where)
 
 
@@ -95,7 +96,8 @@ def read_container_entry(fields: Fields) -> Entry:
     for kind, member in (("secret", "secretKeyRef"), ("configMap", "configMapKeyRef")):
         if inner := reference.inner(member):
             return Entry(name, kind, inner.needed_text("name"), inner.needed_text("key"), where)
-    raise fields.error("valueFrom", "only secretKeyRef and configMapKeyRef can be given here")
+    fields.wrong("valueFrom", "only secretKeyRef and configMapKeyRef can be given here")
+    return Entry(name, "value", "", None, where)
 
 
 def _resolve(entry: Entry, values: Values) -> Mapping[str, str]:

@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from local.errors import ManifestError
-from local.topology.addressable import Ref, read_destination, read_ref
+from local.topology.addressable import read_destination, read_ref
 from local.topology.channel_template import KEY as CHANNEL_KEY
 from local.topology.channel_template import (
     LOCAL_DEFAULT,
@@ -51,6 +51,10 @@ class _Object:
     name: str
     annotations: Mapping[str, Any]
     fields: Fields
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}"
 
 
 CLUSTER_NAMESPACE = "knative-eventing"
@@ -87,15 +91,12 @@ def load_eventing(directory: Path) -> Eventing:
         for each in objects:
             if each.kind != kind:
                 continue
-            try:
-                if (each.namespace, each.name) in seen:
-                    raise ManifestError(f"{each.where}: is defined twice: rename or remove one")
-                seen.add((each.namespace, each.name))
+            if each.key in seen:
+                each.fields.wrong("", "is defined twice: rename or remove one")
+            else:
+                seen.add(each.key)
                 reader.read(each)
-                assert each.fields.problems is not None
-                reader.problems += each.fields.problems
-            except ManifestError as error:
-                reader.problems += [*(each.fields.problems or ()), str(error)]
+            reader.problems += each.fields.problems
     if reader.problems:
         raise ManifestError("\n".join(reader.problems))
     return Eventing(
@@ -136,10 +137,11 @@ class _Reader:
                 if file.suffix == ".json" and "kind" not in (document or ()):
                     continue  # JSON is used for many other things
                 for item in _items(document):
-                    try:
-                        yield _object(file, item)
-                    except ManifestError as error:
-                        self.problems.append(str(error))
+                    problems: list[str] = []
+                    found = _object(file, item, problems)
+                    self.problems += problems
+                    if not problems:
+                        yield found
 
     def read_other(self, each: _Object) -> None:
         """Ignore an object of an unsupported kind, unless it is a misspelt one."""
@@ -153,7 +155,7 @@ class _Reader:
         near = difflib.get_close_matches(each.kind.casefold(), known, n=1, cutoff=0.8)
         if near:
             problem = f"{each.kind!r} is not a kind of {each.api_version}: write {known[near[0]]}"
-            self.problems.append(str(each.fields.error("kind", problem)))
+            self.problems.append(each.fields.described("kind", problem))
         else:
             self.warnings.append(
                 f"{each.where}: kind: {each.kind!r} is ignored: the local broker runs "
@@ -162,7 +164,8 @@ class _Reader:
 
     def read(self, each: _Object) -> None:
         if each.api_version != _KINDS[each.kind]:
-            raise each.fields.error("apiVersion", f"of a {each.kind} must be {_KINDS[each.kind]}")
+            each.fields.wrong("apiVersion", f"of a {each.kind} must be {_KINDS[each.kind]}")
+            return
         if each.kind == "ConfigMap":
             self._config_map(each)
             return
@@ -172,27 +175,23 @@ class _Reader:
             spec = each.fields.needed_inner("spec")
         each.fields.raw("status")
         each.fields.done()
-        if each.kind == "Broker":
-            try:
-                self._broker(each, spec)
-            except ManifestError:
-                self.wrong_brokers.add(f"{each.namespace}/{each.name}")
-                raise
-        else:
-            of_kind = {"Trigger": self._trigger, "PingSource": self._ping_source}
-            of_kind.get(each.kind, self._sink_binding)(each, spec)
+        of_kind = {
+            "Broker": self._broker,
+            "Trigger": self._trigger,
+            "PingSource": self._ping_source,
+            "SinkBinding": self._sink_binding,
+        }
+        of_kind[each.kind](each, spec)
 
     def _config_map(self, each: _Object) -> None:
         data = each.fields.inner("data")
         if data is None or data.raw(CHANNEL_KEY) is None:
             self.ignored.append(each.where)
             return
-        key = f"{each.namespace}/{each.name}"
-        self.templates[key] = None  # registered, even if it turns out to be invalid
         template = read_template(each.where, data)
         if each.annotations.get(LOSSY_ANNOTATION) == "true":
             template = replace(template, may_lose=True, warnings=())
-        self.templates[key] = template
+        self.templates[each.key] = None if each.fields.problems else template
         self.warnings += template.warnings
 
     def _broker(self, each: _Object, spec: Fields) -> None:
@@ -204,11 +203,11 @@ class _Reader:
             )
         elif broker_class != BROKER_CLASS:
             each.fields.wrong("", f"{annotation} is {broker_class!r}: write {BROKER_CLASS}")
-        template = spec.attempt(lambda: self._template(spec, each.namespace))
-        delivery = spec.attempt(lambda: read_delivery(spec.inner("delivery"), each.namespace))
+        template = self._template(spec, each.namespace)
+        delivery = read_delivery(spec.inner("delivery"), each.namespace)
         spec.done()
         if template is None:
-            self.wrong_brokers.add(f"{each.namespace}/{each.name}")
+            self.wrong_brokers.add(each.key)
             return
         broker = Broker(each.namespace, each.name, template, delivery)
         self.brokers[broker.key] = broker
@@ -216,36 +215,35 @@ class _Reader:
     def _template(self, spec: Fields, namespace: str) -> ChannelTemplate | None:
         config = spec.inner("config")
         if config is None:
-            self.warnings.append(str(spec.error("config", f"is missing; {LOCAL_DEFAULT_WORDS}")))
+            self.warnings.append(spec.described("config", f"is missing; {LOCAL_DEFAULT_WORDS}"))
             return LOCAL_DEFAULT
         ref = read_ref(config, namespace)
         key = f"{ref.namespace}/{ref.name}"
         if key in self.templates:
             return self.templates[key]
         if ref.namespace != CLUSTER_NAMESPACE:
-            raise config.error("name", f"no ConfigMap {key} with {CHANNEL_KEY} in this directory")
+            if ref.name:
+                config.wrong("name", f"no ConfigMap {key} with {CHANNEL_KEY} in this directory")
+            return None
         message = f"{key} is the cluster's; {LOCAL_DEFAULT_WORDS}"
-        self.warnings.append(str(config.error("name", message)))
+        self.warnings.append(config.described("name", message))
         return LOCAL_DEFAULT
 
     def _trigger(self, each: _Object, spec: Fields) -> None:
         if spec.raw("brokerRef") is not None:
             spec.wrong("brokerRef", "is not implemented: name the Broker in spec.broker")
-        name = spec.attempt(lambda: spec.needed_text("broker"))
-        filters = spec.attempt(lambda: read_filters(spec)) or ()
-        subscriber = spec.attempt(
-            lambda: read_destination(spec.needed_inner("subscriber"), each.namespace)
-        )
-        delivery_spec = spec.attempt(lambda: read_delivery(spec.inner("delivery"), each.namespace))
+        name = spec.needed_text("broker")
+        filters = read_filters(spec)
+        subscriber = read_destination(spec.needed_inner("subscriber"), each.namespace)
+        delivery_spec = read_delivery(spec.inner("delivery"), each.namespace)
         spec.done()
         key = f"{each.namespace}/{name}"
-        if name is None or key in self.wrong_brokers:
+        if not name or key in self.wrong_brokers:
             return
         broker = self.brokers.get(key)
         if broker is None:
             known = ", ".join(self.brokers) or "none"
-            raise spec.error("broker", f"there is no Broker {key}; there is: {known}")
-        if subscriber is None:
+            spec.wrong("broker", f"there is no Broker {key}; there is: {known}")
             return
         delivery = delivery_spec or broker.delivery or WITHOUT_ANY
         if not broker.channel.may_lose:
@@ -258,15 +256,13 @@ class _Reader:
         encoded = spec.read("dataBase64", _base64)
         if text is not None and encoded is not None:
             spec.wrong("dataBase64", "stands beside data: keep one")
-        schedule = spec.read("schedule", parse_schedule)
-        if spec.raw("schedule") is None:
-            spec.wrong("schedule", "is required")
+        schedule = spec.read("schedule", parse_schedule, needed=True)
         timezone = spec.read("timezone", _timezone) or zoneinfo.ZoneInfo("UTC")
         content_type = spec.text("contentType") or ""
-        sink = spec.attempt(lambda: read_destination(spec.needed_inner("sink"), each.namespace))
-        overrides = spec.attempt(lambda: _overrides(spec)) or {}
+        sink = read_destination(spec.needed_inner("sink"), each.namespace)
+        overrides = _overrides(spec)
         spec.done()
-        if schedule is None or sink is None:
+        if schedule is None:
             return
         source = PingSource(
             each.namespace,
@@ -282,15 +278,18 @@ class _Reader:
 
     def _sink_binding(self, each: _Object, spec: Fields) -> None:
         """Read a binding; skip those of Jobs, which do not run locally."""
-        if spec.needed_inner("subject").raw("kind") == "Job":
+        named = spec.needed_inner("subject")
+        if named.raw("kind") == "Job":
             return
-        subject = spec.attempt(lambda: _subject(spec, each.namespace))
-        sink = spec.attempt(lambda: read_destination(spec.needed_inner("sink"), each.namespace))
-        overrides = spec.attempt(lambda: _overrides(spec)) or {}
+        if named.raw("selector") is not None:
+            named.wrong("selector", "is not implemented: name the subject")
+            return
+        subject = read_ref(named, each.namespace)
+        sink = read_destination(spec.needed_inner("sink"), each.namespace)
+        overrides = _overrides(spec)
         spec.done()
-        if subject is not None and sink is not None:
-            binding = SinkBinding(each.namespace, each.name, subject, sink, overrides)
-            self.sink_bindings.append(binding)
+        binding = SinkBinding(each.namespace, each.name, subject, sink, overrides)
+        self.sink_bindings.append(binding)
 
 
 def _items(document: object) -> list[object]:
@@ -304,8 +303,8 @@ def _items(document: object) -> list[object]:
     return [document]
 
 
-def _object(file: Path, document: object) -> _Object:
-    fields = Fields(str(file), "", document)
+def _object(file: Path, document: object, problems: list[str]) -> _Object:
+    fields = Fields(str(file), "", document, problems)
     api_version, kind = fields.needed_text("apiVersion"), fields.needed_text("kind")
     if kind == "Kustomization":
         return _Object(f"{file}: {kind}", api_version, kind, "", "", {}, fields)
@@ -318,13 +317,6 @@ def _object(file: Path, document: object) -> _Object:
     for key in ("apiVersion", "kind", "metadata"):
         top.raw(key)
     return _Object(where, api_version, kind, namespace, name, annotations, top)
-
-
-def _subject(spec: Fields, namespace: str) -> Ref:
-    subject = spec.needed_inner("subject")
-    if subject.raw("selector") is not None:
-        raise subject.error("selector", "is not implemented: name the subject")
-    return read_ref(subject, namespace)
 
 
 def _overrides(spec: Fields) -> dict[str, str]:

@@ -32,51 +32,43 @@ def collected(read: Callable[[A], T], each: Iterable[A]) -> list[T]:
 class Fields:
     """One mapping of a manifest. What was not asked for when `done` is called is unknown.
 
+    What is wrong is collected, and reads as absent, so that all of an object is said together.
+
     Attributes:
         where: file and kind/name of the object, for messages.
         path: the field that this mapping is, dotted; empty for the whole object.
-        problems: collects what is wrong but does not keep the rest from being read, so that all of
-            an object is said together. Without it the first problem is raised.
+        problems: one line for each mistake, of all mappings of the object.
 
     """
 
-    def __init__(
-        self, where: str, path: str, value: object, problems: list[str] | None = None
-    ) -> None:
+    def __init__(self, where: str, path: str, value: object, problems: list[str]) -> None:
         self.where = where
         self.path = path
         self.problems = problems
-        if not isinstance(value, Mapping):
-            raise self.error("", f"must be a mapping, not {_kind(value)}")
-        self._values: Mapping[str, Any] = value
         self._known: set[str] = set()
+        if not isinstance(value, Mapping):
+            self.wrong("", f"must be a mapping, not {_kind(value)}")
+            value, self.problems = {}, []
+        self._values: Mapping[str, Any] = value
 
     @property
     def empty(self) -> bool:
         """Whether it is empty."""
         return not self._values
 
-    def error(self, name: str, problem: str) -> ManifestError:
-        """Return the error for field `name` of this mapping."""
+    def described(self, name: str, text: str) -> str:
+        """Return a text about field `name` of this mapping."""
         field = ".".join(part for part in (self.path, name) if part)
-        return ManifestError(f"{self.where}: {field + ': ' if field else ''}{problem}")
+        return f"{self.where}: {field + ': ' if field else ''}{text}"
 
     def wrong(self, name: str, problem: str) -> None:
-        """Report field `name` as wrong, and continue as if it were absent."""
-        self._collect(self.error(name, problem))
+        """Report field `name` as wrong."""
+        self.problems.append(self.described(name, problem))
 
-    def attempt(self, read: Callable[[], T]) -> T | None:
-        """Return the result of `read`, or None if it raises."""
-        try:
-            return read()
-        except ManifestError as error:
-            self._collect(error)
-            return None
-
-    def _collect(self, error: ManifestError) -> None:
-        if self.problems is None:
-            raise error
-        self.problems.append(str(error))
+    def check(self) -> None:
+        """Raise ManifestError if anything of the object is wrong."""
+        if self.problems:
+            raise ManifestError("\n".join(self.problems))
 
     def raw(self, name: str) -> Any:
         """Return the raw value of `name`, or None."""
@@ -88,55 +80,39 @@ class Fields:
         self._known.update(self._values)
         return list(self._values.items())
 
-    def text(self, name: str, *, choices: Collection[str] = ()) -> str | None:
+    def text(self, name: str, *, choices: Collection[str] = (), needed: bool = False) -> str | None:
         """Return a string, one of `choices` if there are any."""
-        return self.attempt(lambda: self._text(name, choices))
-
-    def _text(self, name: str, choices: Collection[str]) -> str | None:
         value = self.raw(name)
-        if value is None:
-            return None
-        if not isinstance(value, str):
-            raise self.error(name, f"must be a string, not {_kind(value)}: quote it")
-        if choices and value not in choices:
-            raise self.error(name, f"{value!r} is none of {', '.join(choices)}")
-        return value
+        if value is not None and not isinstance(value, str):
+            self.wrong(name, f"must be a string, not {_kind(value)}: quote it")
+        elif needed and not value:
+            self.wrong(name, "is required")
+        elif value is not None and choices and value not in choices:
+            self.wrong(name, f"{value!r} is none of {', '.join(choices)}")
+        else:
+            return value
+        return None
 
     def needed_text(self, name: str) -> str:
-        """Return a required string."""
-        (value,) = self.needed_texts(name)
-        return value
-
-    def needed_texts(self, *names: str) -> list[str]:
-        """Return required strings.
-
-        Raises ManifestError: a line for each that is missing or not a string.
-        """
-
-        def read(name: str) -> str:
-            if not (value := self._text(name, ())):
-                raise self.error(name, "is required")
-            return value
-
-        return collected(read, names)
+        """Return a required string; empty if it is wrong."""
+        return self.text(name, needed=True) or ""
 
     def whole(self, name: str, *, least: int = 0) -> int | None:
         """Return an integer of at least `least`."""
-        return self.attempt(lambda: self._whole(name, least))
-
-    def _whole(self, name: str, least: int) -> int | None:
         value = self.raw(name)
         if value is None:
             return None
         if not isinstance(value, int) or isinstance(value, bool):
-            raise self.error(name, f"must be a whole number, not {_kind(value)}")
-        if value < least:
-            raise self.error(name, f"must be at least {least}, not {value}")
-        return value
+            self.wrong(name, f"must be a whole number, not {_kind(value)}")
+        elif value < least:
+            self.wrong(name, f"must be at least {least}, not {value}")
+        else:
+            return value
+        return None
 
-    def read(self, name: str, parse: Callable[[str], T]) -> T | None:
+    def read(self, name: str, parse: Callable[[str], T], *, needed: bool = False) -> T | None:
         """Return a string parsed by `parse`; its ValueError becomes the message."""
-        value = self.text(name)
+        value = self.text(name, needed=needed)
         if value is None:
             return None
         try:
@@ -153,23 +129,22 @@ class Fields:
         return Fields(self.where, self._path(name), value, self.problems)
 
     def needed_inner(self, name: str) -> Fields:
-        """Return a required nested mapping."""
+        """Return a required nested mapping; an empty one, of which nothing is said, if missing."""
         inner = self.inner(name)
         if inner is None:
-            raise self.error(name, "is required")
+            self.wrong(name, "is required")
+            return Fields(self.where, self._path(name), {}, [])
         return inner
 
     def inners(self, name: str) -> list[Fields]:
         """Return a list of mappings."""
-        value = self.raw(name)
-        if value is None:
-            return []
+        value = self.raw(name) or []
         if not isinstance(value, list):
-            raise self.error(name, f"must be a list, not {_kind(value)}")
-        paths = (self._path(f"{name}[{i}]") for i in range(len(value)))
+            self.wrong(name, f"must be a list, not {_kind(value)}")
+            return []
         return [
-            Fields(self.where, path, one, self.problems)
-            for path, one in zip(paths, value, strict=True)
+            Fields(self.where, self._path(f"{name}[{n}]"), each, self.problems)
+            for n, each in enumerate(value)
         ]
 
     def done(self) -> None:

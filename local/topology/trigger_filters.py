@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import partial
 
 from local.broker.cesql import CesqlSyntaxError, parse
 from local.topology.fields import Fields
@@ -34,12 +33,9 @@ class Filter:
 
 
 def read_filters(spec: Fields) -> tuple[Filter, ...]:
-    """Read the filters that must all pass; `filters` takes precedence over the old `filter`.
-
-    Raises ManifestError: several dialects in one filter, a bad attribute name, invalid CESQL.
-    """
+    """Read the filters that must all pass; `filters` takes precedence over the old `filter`."""
     old = spec.inner("filter")
-    filters = _read_all(spec.inners("filters"))
+    filters = tuple(map(_read, spec.inners("filters")))
     attributes: tuple[tuple[str, str], ...] = ()
     if old:
         inner = old.inner("attributes")
@@ -50,17 +46,13 @@ def read_filters(spec: Fields) -> tuple[Filter, ...]:
     return (Filter("attributes", attributes),) if attributes else ()
 
 
-def _read_all(all_fields: list[Fields]) -> tuple[Filter, ...]:
-    read = (fields.attempt(partial(_read, fields)) for fields in all_fields)
-    return tuple(each for each in read if each is not None)
-
-
 def _read(fields: Fields) -> Filter:
     dialects = [name for name in _DIALECTS if fields.raw(name) is not None]
     fields.done()
     if len(dialects) != 1:
         has = " and ".join(dialects) or "none"
-        raise fields.error("", f"needs one dialect, has {has}: combine several with all or any")
+        fields.wrong("", f"needs one dialect, has {has}: combine several with all or any")
+        return Filter("")
     (dialect,) = dialects
     if dialect in ATTRIBUTE_DIALECTS:
         inner = fields.needed_inner(dialect)
@@ -70,26 +62,24 @@ def _read(fields: Fields) -> Filter:
         try:
             parse(expression)
         except CesqlSyntaxError as error:
-            raise fields.error(dialect, str(error)) from None
+            fields.wrong(dialect, str(error))
         return Filter(dialect, expression=expression)
     parts = [fields.needed_inner(dialect)] if dialect == "not" else fields.inners(dialect)
     if not parts:
-        raise fields.error(dialect, "needs at least one filter")
-    return Filter(dialect, filters=_read_all(parts))
+        fields.wrong(dialect, "needs at least one filter")
+    return Filter(dialect, filters=tuple(map(_read, parts)))
 
 
 def read_attributes(fields: Fields) -> dict[str, str]:
-    """Attribute names and string values, as filters and `ceOverrides.extensions` hold them.
-
-    Raises ManifestError: a name that no event attribute has, or a value that is not a string.
-    """
+    """Attribute names and string values, as filters and `ceOverrides.extensions` hold them."""
     attributes = {}
     for name, value in fields.items():
         if not isinstance(name, str) or not _ATTRIBUTE_NAME.fullmatch(name):
-            raise fields.error(str(name), "is not an attribute name: 1 to 20 of a-z and 0-9")
-        if not isinstance(value, str):
-            raise fields.error(name, f"must be a string: write {str(value).lower()!r} in quotes")
-        attributes[name] = value
+            fields.wrong(str(name), "is not an attribute name: 1 to 20 of a-z and 0-9")
+        elif not isinstance(value, str):
+            fields.wrong(name, f"must be a string: write {str(value).lower()!r} in quotes")
+        else:
+            attributes[name] = value
     return attributes
 
 
@@ -97,7 +87,7 @@ def _attributes(fields: Fields) -> tuple[tuple[str, str], ...]:
     attributes = read_attributes(fields)
     for name, value in attributes.items():
         if not value:
-            raise fields.error(name, "must not be empty")
-    if not attributes:
-        raise fields.error("", "names no attribute")
+            fields.wrong(name, "must not be empty")
+    if fields.empty:
+        fields.wrong("", "names no attribute")
     return tuple(attributes.items())

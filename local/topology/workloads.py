@@ -108,9 +108,10 @@ def load_config_maps(*directories: Path) -> dict[str, dict[str, str]]:
     for file in (file for each in directories for file in sorted(each.glob("*.yaml"))):
         for each in documents(file):
             if each.get("kind") == "ConfigMap":
-                fields = Fields(f"{file}: ConfigMap", "", each)
+                fields = Fields(f"{file}: ConfigMap", "", each, [])
                 name = fields.needed_inner("metadata").needed_text("name")
                 data = fields.inner("data")
+                fields.check()
                 maps[name] = {key: str(value) for key, value in data.items()} if data else {}
     return maps
 
@@ -131,13 +132,13 @@ def documents(file: Path) -> Iterator[Mapping[str, Any]]:
 
 def _read_function(file: Path) -> Function:
     content = next(documents(file), None)
-    fields = Fields(str(file), "", content if content is not None else {})
+    fields = Fields(str(file), "", content if content is not None else {}, [])
     if not fields.raw("created"):
-        raise fields.error("created", "is required: without it `kn func` takes it for unfinished")
+        fields.wrong("created", "is required: without it `kn func` takes it for unfinished")
     deploy = fields.inner("deploy")
     health = deploy.inner("healthEndpoints") if deploy else None
     run = fields.inner("run")
-    return Function(
+    function = Function(
         name=fields.needed_text("name"),
         namespace=(deploy.text("namespace") if deploy else None)
         or fields.text("namespace")
@@ -151,6 +152,8 @@ def _read_function(file: Path) -> Function:
         readiness=(health.text("readiness") if health else None) or _READINESS,
         concurrency=_concurrency(deploy),
     )
+    fields.check()
+    return function
 
 
 def _concurrency(deploy: Fields | None) -> int | None:
@@ -161,21 +164,22 @@ def _concurrency(deploy: Fields | None) -> int | None:
 
 
 def _read_deployment(file: Path, content: Mapping[str, Any]) -> Deployment:
-    fields = Fields(f"{file}: Deployment", "", content)
+    unnamed = Fields(f"{file}: Deployment", "", content, [])
+    name = unnamed.needed_inner("metadata").needed_text("name")
+    unnamed.check()
+    fields = Fields(f"{file}: Deployment/{name}", "", content, [])
     metadata = fields.needed_inner("metadata")
-    name = metadata.needed_text("name")
-    fields.where = f"{file}: Deployment/{name}"
     labels = metadata.inner("labels")
-    pod = Fields(fields.where, "spec", fields.raw("spec")).needed_inner("template")
-    spec = pod.needed_inner("spec")
+    spec = fields.needed_inner("spec").needed_inner("template").needed_inner("spec")
     containers = spec.inners("containers")
     if len(containers) != 1:
-        raise spec.error("containers", f"must be one container here, not {len(containers)}")
+        spec.wrong("containers", f"must be one container here, not {len(containers)}")
+    fields.check()
     container = containers[0]
     command = [*_texts(container, "command"), *_texts(container, "args")]
     if not command:
-        raise container.error("command", "is required: the image has no entry point of its own")
-    return Deployment(
+        container.wrong("command", "is required: the image has no entry point of its own")
+    deployment = Deployment(
         name=name,
         namespace=metadata.text("namespace") or _DEFAULT_NAMESPACE,
         file=file,
@@ -187,10 +191,13 @@ def _read_deployment(file: Path, content: Mapping[str, Any]) -> Deployment:
         },
         beside=labels.text(BESIDE_LABEL) if labels else None,
     )
+    fields.check()
+    return deployment
 
 
 def _texts(fields: Fields, name: str) -> list[str]:
     value = fields.raw(name) or []
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise fields.error(name, "must be a list of strings")
+        fields.wrong(name, "must be a list of strings")
+        return []
     return value

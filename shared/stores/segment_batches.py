@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from shared.candles.trades import NO_ROWS, Rows, concatenated
 from shared.stores.planes import NARROW, signed, sliced
 from shared.stores.segment_columns import Segment
-from shared.stores.segments import of_instrument, rows_of
+from shared.stores.segments import each_run, of_instrument
 from shared.wire.ticks import INTEGER_ID, Int64s, Texts
 
 MOST_TICKS: Final = 32_768
@@ -40,7 +40,7 @@ def rows_of_instrument(segments: Sequence[Segment], instrument: str) -> Rows:
         each for each, is_narrow in zip(segments, narrow, strict=True) if not is_narrow
     ):
         runs = segment.runs()
-        parts.append(rows_of(segment, runs, choose(segment, runs)))
+        parts += [Rows.of(each) for each in each_run(segment, runs, choose(segment, runs))]
     if narrow_segments := list(compress(segments, narrow)):
         parts.append(_rows_of_narrow(narrow_segments, instrument))
     return concatenated(parts) if parts else NO_ROWS

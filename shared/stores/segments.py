@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from psycopg import Connection, sql
 from psycopg.rows import class_row
 
-from shared.candles.trades import Rows
 from shared.market.instruments import Market
 from shared.market.shards import shards_of
 from shared.stores.segment_columns import Columns, Runs, Segment
@@ -85,34 +84,6 @@ def ticks_of_commits(connection: Connection, after: int, until: int) -> Iterator
     ):
         for _, ticks in each_event(segment, runs, keep):
             yield segment.commit_id, ticks
-
-
-def rows_of(segment: Segment, runs: Runs, keep: NDArray[np.bool_]) -> Rows:
-    """Return the chosen runs as rows, each with its own scales, source and venue."""
-    chosen = runs.at(keep)
-    columns = segment.columns().at(np.repeat(keep, runs.ticks))
-    n = len(columns.event_time_us)
-    texts = columns.trade_id_text
-
-    def repeated(values: Any) -> Any:
-        return np.repeat(values, chosen.ticks)
-
-    return Rows(
-        columns.event_time_us,
-        columns.price,
-        columns.size,
-        repeated(chosen.price_scale.astype(np.int16)),
-        repeated(chosen.size_scale.astype(np.int16)),
-        columns.side,
-        columns.trade_id_kind,
-        columns.trade_id,
-        np.full(n, "", dtype=object) if texts is None else texts,
-        columns.receive_time_us,
-        repeated(np.array(segment.sources, dtype=object)[chosen.event]),
-        columns.sequence,
-        columns.flags,
-        repeated(np.array(segment.venues, dtype=object)[chosen.venue]),
-    )
 
 
 def _of_events(

@@ -14,7 +14,7 @@ from shared.candles.trades import Rows, concatenated
 from shared.stores.postgres import Postgres
 from shared.stores.segment_batches import MOST_TICKS, batches, rows_of_instrument
 from shared.stores.segment_columns import Segment
-from shared.stores.segments import of_instrument, read, rows_of
+from shared.stores.segments import each_run, of_instrument, read
 from shared.wire.ticks import Ticks
 from tests.functions.history_query.market import columns, generated
 
@@ -24,7 +24,8 @@ def one_by_one(some: list[Segment], name: str) -> Rows:
     parts = []
     for segment in some:
         runs = segment.runs()
-        parts.append(rows_of(segment, runs, of_instrument(name)(segment, runs)))
+        chosen = of_instrument(name)(segment, runs)
+        parts += [Rows.of(each) for each in each_run(segment, runs, chosen)]
     return concatenated(parts)
 
 
