@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from local.feeds.files import symbols
 from local.feeds.files.errors import FileError, UnknownLayoutError
@@ -109,70 +109,16 @@ def parse_columns(text: str) -> tuple[dict[str, str], str]:
     return columns, unit
 
 
-def _positions(names: str) -> tuple[str, ...]:
-    return tuple(names.split())
-
-
-_BINANCE_TRADES: Final = Layout(
-    "Binance trades",
-    {"price": "price", "size": "qty", "time": "time", "side": "is_buyer_maker", "trade_id": "id"},
-    names=_positions("id price qty quote_qty time is_buyer_maker is_best_match"),
-    side=Field.BUYER_MAKER,
-    symbol_of=symbols.of_binance,
+_BINANCE: Final = (
+    "id price qty quote_qty time is_buyer_maker is_best_match",
+    "agg_trade_id price quantity first_trade_id last_trade_id transact_time is_buyer_maker"
+    " is_best_match",
 )
-_BINANCE_AGGREGATES: Final = Layout(
-    "Binance aggTrades",
-    {**_BINANCE_TRADES.columns, "size": "quantity", "time": "transact_time"}
-    | {"trade_id": "agg_trade_id"},
-    names=_positions(
-        "agg_trade_id price quantity first_trade_id last_trade_id transact_time is_buyer_maker"
-        " is_best_match"
-    ),
-    side=Field.BUYER_MAKER,
-    symbol_of=symbols.of_binance,
-)
-_KRAKEN: Final = Layout(
-    "Kraken trades",
-    {"time": "timestamp", "price": "price", "size": "volume"},
-    names=_positions("timestamp price volume"),
-    unit="s",
-    symbol_of=symbols.of_pair,
-)
-_BITCOINCHARTS: Final = replace(
-    _KRAKEN, name="bitcoincharts trades", symbol_of=symbols.of_bitcoincharts
-)
-_NINJATRADER: Final = Layout(
-    "NinjaTrader ticks",
-    {"time": "time", "price": "last", "size": "volume"},
-    header=False,
-    symbol_of=symbols.of_ninjatrader,
-)
-_NINJATRADER_NAMES: Final = {3: "time last volume", 5: "time last bid ask volume"}
+_NINJATRADER: Final = {3: "time last volume", 5: "time last bid ask volume"}
 _PLAIN: Final = Layout("csv", {name: name for name in FIELDS}, header=False, names=FIELDS)
-_LEAN_EQUITY: Final = Layout(
-    "Lean equity ticks",
-    {"time": "time", "price": "price", "size": "size", "conditions": "conditions"},
-    header=False,
-    names=_positions("time price size exchange conditions suspicious"),
-    unit="ms",
-    price_decimals=4,
-    conditions_of="lean",
-)
-_LEAN_FUTURE: Final = replace(_LEAN_EQUITY, name="Lean futures ticks", price_decimals=0)
-_LEAN_CRYPTO: Final = replace(
-    _LEAN_FUTURE,
-    name="Lean crypto ticks",
-    columns={"time": "time", "price": "price", "size": "size"},
-    names=_positions("time price size"),
-)
-_LEAN_FOREX: Final = Layout(
-    "Lean forex quotes, their middle",
-    {"time": "time", "price": "bid"},
-    header=False,
-    names=_positions("time bid ask"),
-    unit="ms",
-    mid_of=("bid", "ask"),
-)
+_LEAN_FOREX: Final = "time bid ask"
+_LEAN_CRYPTO: Final = "time price size"
+_LEAN: Final = "time price size exchange conditions suspicious"
 _LEAN_MEMBER: Final = re.compile(
     r"(?P<date>\d{8})_(?P<symbol>[^_]+)_(?P<kind>.+?)(?:_(?P<contract>\d{6,8}))?\.csv", re.ASCII
 )
@@ -307,26 +253,37 @@ def _by_header(names: Sequence[str]) -> Layout | None:
     )
 
 
+def _headless(name: str, names: str, **other: Any) -> Layout:
+    """Return the layout of columns in the order of these names."""
+    found = _by_header(names.split()) or Layout("", {})
+    return replace(found, name=name, header=False, names=names.split(), unread=(), **other)
+
+
 def _by_position(name: str, rows: Sequence[Sequence[str]]) -> Layout | None:
     """Return a layout of a table without a header, by the form of its first row."""
     row = [each.strip() for each in rows[0]]
     numeric = [_is_number(each) for each in row]
-    for layout, last in ((_BINANCE_TRADES, 5), (_BINANCE_AGGREGATES, 6)):
+    for names in _BINANCE:
+        last = names.split().index("is_buyer_maker")
         if (
             len(row) - last in (1, 2)
             and all(numeric[:last])
             and row[last].lower() in ("true", "false")
         ):
-            return replace(layout, header=False, names=layout.names[: len(row)])
+            return _headless("Binance trades", names, symbol_of=symbols.of_binance)
     if (
-        len(row) in _NINJATRADER_NAMES
+        len(row) in _NINJATRADER
         and re.fullmatch(r"\d{8} \d{6}( \d{7})?", row[0])
         and all(numeric[1:])
     ):
-        return replace(_NINJATRADER, names=_positions(_NINJATRADER_NAMES[len(row)]))
+        names = _NINJATRADER[len(row)]
+        return _headless("NinjaTrader ticks", names, symbol_of=symbols.of_ninjatrader)
     if len(row) == 3 and all(numeric):
-        layout = _BITCOINCHARTS if symbols.of_bitcoincharts(name) else _KRAKEN
-        return replace(layout, header=False)
+        is_bitcoincharts = symbols.of_bitcoincharts(name) is not None
+        symbol_of = symbols.of_bitcoincharts if is_bitcoincharts else symbols.of_pair
+        vendor = "bitcoincharts" if is_bitcoincharts else "Kraken"
+        names = "timestamp price volume"
+        return _headless(f"{vendor} trades", names, unit="s", symbol_of=symbol_of)
     if 2 <= len(row) <= len(FIELDS) and numeric[1]:
         # A symbol may be a number (600519): the side column then identifies it.
         is_sided = len(row) > _SIDE and row[_SIDE].lower() in ("buy", "sell")
@@ -340,19 +297,23 @@ def _lean(name: str, archive: str, rows: Sequence[Sequence[str]], choice: Choice
     if match is None or not all(_is_number(each) for each in rows[0][:3]):
         return None
     kind = match["kind"].lower()
-    is_forex = "quote" in kind and "tick" in kind and len(rows[0]) == len(_LEAN_FOREX.names)
+    width = len(rows[0])
+    is_forex = "quote" in kind and "tick" in kind and width == len(_LEAN_FOREX.split())
     if not is_forex and ("quote" in kind or ("tick" not in kind and kind != "trade")):
         raise FileError(f"{name}: holds {kind}, not trade ticks")
     contract = match.groupdict().get("contract") or ""
     symbol = match["symbol"].upper() + contract
+    zone = "UTC"
     if is_forex:
-        zone, layout, symbol = "UTC", _LEAN_FOREX, f"{symbol}.MID"
-    elif len(rows[0]) == len(_LEAN_CRYPTO.names):
-        zone, layout = "UTC", _LEAN_CRYPTO
+        columns = {"time": "time", "price": "bid"}
+        layout = _headless("Lean forex quotes, their middle", _LEAN_FOREX, columns=columns)
+        layout, symbol = replace(layout, mid_of=("bid", "ask")), f"{symbol}.MID"
+    elif width == len(_LEAN_CRYPTO.split()):
+        layout = _headless("Lean crypto ticks", _LEAN_CRYPTO)
         symbol = symbols.split_pair(symbol) or symbol
     else:
-        zone = "America/New_York"
-        layout = _LEAN_FUTURE if contract else _LEAN_EQUITY
+        zone, decimals = "America/New_York", 0 if contract else 4
+        layout = _headless("Lean ticks", _LEAN, conditions_of="lean", price_decimals=decimals)
     return replace(layout, symbol=symbol, midnight=(choice.zone or zone, match["date"]))
 
 

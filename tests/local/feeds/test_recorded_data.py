@@ -52,7 +52,7 @@ def test_captures_of_another_recorder_are_read() -> None:
 def test_every_print_of_the_lean_day_is_read() -> None:
     """All 250,601 prints of the SPY day are read, from 4:00 to 20:00 in New York."""
     name, ticks, _ = read("equity/spy-20131007-tick.zip")
-    assert (name, len(ticks)) == ("Lean equity ticks", 250_601)
+    assert (name, len(ticks)) == ("Lean ticks", 250_601)
     assert ticks[0] == Tick("SPY", "167.4100", "100", 1381132800464, "", "", "lean:20002000")
     assert ticks[-1] == Tick("SPY", "167.3000", "100", 1381190399536, "", "", "lean:2000")
 
