@@ -8,9 +8,8 @@ all terms are those of event time. Printed each minute: Redis in all, and what g
 
 from __future__ import annotations
 
-import secrets
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import Final
 
@@ -21,13 +20,12 @@ from benchmarks._measure import number
 from benchmarks._platform import running
 from functions.candle_aggregate.engine import Applied, Engine
 from functions.candle_aggregate.handler import wall_clock_us
-from functions.candle_aggregate.maintenance.evict import Eviction
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from functions.candle_aggregate.steps.step import TickEvent
-from functions.candle_aggregate.steps.store import Lease, Store
+from functions.candle_aggregate.steps.store import Store
+from functions.candle_aggregate.storage import Storage
 from functions.persist.writer import Writer
-from shared.adapter.app import Outcome
 from shared.market.timeframes import DEFAULT_LADDER, parse_ladder
 from shared.stores.postgres import Postgres
 from shared.wire import events
@@ -43,43 +41,18 @@ SECOND_US: Final = 1_000_000
 RECORDED_AFTER_S: Final = 60
 
 
-class NoStorage:
-    """States begin empty."""
-
-    def is_trusted(self, lease: Lease) -> bool:
-        """Tell whether there is one."""
-        return bool(lease.lineage)
-
-    def make(self, engine: Engine, lease: Lease) -> Outcome:
-        """Begin one."""
-        session = Session(engine.store, engine.rules, lease, engine.clock())
-        session.clear()
-        session.begin(secrets.token_hex(8))
-        session.commit()
-        return Outcome()
-
-    def recorded(
-        self, events: Sequence[TickEvent], began_us: Mapping[int, int], now_us: int
-    ) -> Mapping[str, set[int]]:
-        """None."""
-        return {}
-
-    def returning(self, names: Sequence[str]) -> Mapping[str, bytes]:
-        """None."""
-        return {}
-
-
 class Hour:
     """The stage by a clock of its own, and who stores what it emits."""
 
     def __init__(self, client: redis.Redis, postgres: Postgres) -> None:
         self.now_us = wall_clock_us() // SECOND_US * SECOND_US
-        self._engine = Engine(Store(client), RULES, NoStorage(), lambda: self.now_us)
+        store = Store(client)
+        self._storage = Storage(store, postgres, RULES, lambda: self.now_us)
+        self._engine = Engine(store, RULES, self._storage, lambda: self.now_us)
         count, event_us = MINUTES * 60 * EVENTS_A_SECOND, SECOND_US // EVENTS_A_SECOND
         begin_us = self.now_us - SECOND_US
         self._events = market(WIDTH, begin_us, count, RATE // EVENTS_A_SECOND, event_us)
         self._writer = Writer(postgres)
-        self._eviction = Eviction(postgres, RULES)
         self._applied: deque[list[str]] = deque()
 
     def second(self, nth: int) -> None:
@@ -114,7 +87,7 @@ class Hour:
 
         for shard in range(RULES.shards):
             self._engine.run(shard, record)
-            self._eviction.evict(self._engine, shard)
+            self._storage.eviction.evict(self._engine, shard)
 
 
 def by_key(client: redis.Redis) -> Counter[str]:

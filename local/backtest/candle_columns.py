@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from typing import Final
 
 PRICES: Final = ("open", "high", "low", "close")
-PLAIN_ROW: Final = ("time", *PRICES, "volume")
-"""Column orders without a header: Binance's klines, Kraken's OHLCVT, freqtrade's JSON."""
 COINBASE_ROW: Final = ("time", "low", "high", "open", "close", "volume")
+ROWS: Final = (
+    ("time", *PRICES, "volume"),  # Binance's klines, Kraken's OHLCVT, freqtrade's JSON
+    ("date", "time", *PRICES, "volume"),
+    COINBASE_ROW,
+)
+"""Names of the columns of rows without a header."""
 
 _NAMES: Final = {
     "time": "startus startms start opentime time timestamp unix unixtimestamp windowstart datetime"
@@ -63,17 +67,6 @@ def columns_of(names: Sequence[str]) -> ColumnPositions | None:
     symbol = next(iter(positions["symbol"]), None)
     unit = _UNITS_US.get(plain[time[0]]) if time else None
     return ColumnPositions(time, prices, tuple(positions["volume"]), symbol, unit)
-
-
-def default_positions(
-    width: int, *, dated: bool = False, coinbase: bool = False
-) -> ColumnPositions:
-    """Return the columns of a row without a header. `dated`: it starts with a date and a time."""
-    names = COINBASE_ROW if coinbase else PLAIN_ROW
-    shift = int(dated)
-    prices = tuple(names.index(field) + shift for field in PRICES)
-    volumes = (names.index("volume") + shift,) if width > len(PRICES) + 1 + shift else ()
-    return ColumnPositions(tuple(range(1 + shift)), prices, volumes, None)
 
 
 def number_of(text: str, *, decimal_comma: bool = False) -> float:

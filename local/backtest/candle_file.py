@@ -11,9 +11,10 @@ from typing import Final
 import numpy as np
 
 from local.backtest.candle_columns import (
+    COINBASE_ROW,
+    ROWS,
     ColumnPositions,
     columns_of,
-    default_positions,
     number_of,
 )
 from local.backtest.candle_rows import CandleRows, Row, rows_of
@@ -112,11 +113,13 @@ def _without_names(
 ) -> _Table | None:
     """Choose the order of columns in which every first row is a candle."""
     width = min(len(row) for _, row in first if row)
-    for dated, coinbase in ((False, False), (True, False), (False, True)):
-        positions = default_positions(width, dated=dated, coinbase=coinbase)
-        if all(_is_candle(row, positions, source) for _, row in first if row):
-            notes = ["its columns are time, low, high, open, close, as Coinbase's"] * coinbase
-            return _Table(positions, rows, source.decimal_comma, notes)
+    for names in ROWS:
+        positions = columns_of(names[:width])
+        if positions and all(_is_candle(row, positions, source) for _, row in first if row):
+            table = _Table(positions, rows, source.decimal_comma)
+            if names is COINBASE_ROW:
+                table.notes.append("its columns are time, low, high, open, close, as Coinbase's")
+            return table
     return None
 
 
