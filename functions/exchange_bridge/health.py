@@ -51,11 +51,13 @@ class Skew:
 class Seen:
     """Time of a symbol's last message by this clock, and of its newest trade by event time.
 
-    `status`: the symbol's status if it is not traded normally; a message ends it. `history_done`
-    of `history_parts` of its history were fetched.
+    `trade_message_us`: of its last message with a trade. `status`: the symbol's status if it is not
+    traded normally; a message ends it. `history_done` of `history_parts` of its history were
+    fetched.
     """
 
     message_us: int = 0
+    trade_message_us: int = 0
     trade_us: int = 0
     status: FeedState | None = None
     history_done: int = 0
@@ -111,6 +113,7 @@ class Health:
         seen.status = None
         if message.kind is Kind.TRADE and (trades or not message.also):
             seen.count(len(trades) or 1, received_us)
+            seen.trade_message_us = received_us
         for trade in trades:
             seen.trade_us = max(seen.trade_us, trade.time_us)
 

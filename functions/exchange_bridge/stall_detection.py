@@ -54,9 +54,10 @@ async def poll_silent(
 ) -> None:
     """Fetch the status of symbols that have been silent for `every_s`, until cancelled.
 
-    An ended symbol leaves the subscription, which some exchanges would otherwise refuse. For one
-    that is traded and did not get its newest trade, `reopen` subscribes to all anew, if it had a
-    message since the last time: otherwise that does not help.
+    An ended symbol leaves the subscription, which some exchanges would otherwise refuse. Of one
+    that is traded, and without a trade as long (quotes may go on), the newest trade is fetched. If
+    it did not arrive, `reopen` subscribes to all anew, if the symbol had a trade since the last
+    time: otherwise that does not help.
     """
     symbols, health, reopened_us = intake.exchange.symbols, intake.health, 0
     await asyncio.sleep(min(every_s, FIRST_S))
@@ -68,12 +69,13 @@ async def poll_silent(
             seen = health.of(symbol)
             if seen and seen.message_us < since_us:
                 await _poll_status(intake.exchange, symbol, seen)
-                quiet += [symbol] if seen.status is None else []
+            if seen and seen.trade_message_us < since_us and seen.status is None:
+                quiet.append(symbol)
         late = await is_behind(intake, grace_s, quiet) if quiet and health.is_up else []
-        late = [each for each in late if health.symbols[each].message_us > reopened_us]
+        late = [each for each in late if health.symbols[each].trade_message_us > reopened_us]
         if late:
             reopened_us = intake.now_us()
-            reopen(f"no message of {', '.join(late[:5])}, but the exchange lists newer trades")
+            reopen(f"no trade of {', '.join(late[:5])}, but the exchange lists newer ones")
         await asyncio.sleep(every_s)
 
 

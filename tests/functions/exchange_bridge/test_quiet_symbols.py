@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 
+import orjson
 import pytest
 
 from functions.exchange_bridge.stall_detection import FIRST_S
@@ -67,10 +68,12 @@ def test_a_quiet_symbol_gets_the_trades_that_a_reconnect_missed(
             eventually(lambda: set(range(1, 11)) <= set(output.ids(field)), log, 20)
 
 
+@pytest.mark.parametrize("has_quotes", [False, True])
 def test_a_symbol_without_its_trades_is_subscribed_again(
-    binance: Playback, sink: Subscriber, tmp_path: Path
+    has_quotes: bool, binance: Playback, sink: Subscriber, tmp_path: Path
 ) -> None:
-    """A symbol whose messages end while others go on is asked for, and subscribed anew."""
+    """A symbol whose trades end while quotes or others go on is asked for, and subscribed anew."""
+    quote = orjson.dumps({"data": {"u": 1, "s": "BTCUSDT", "a": 1}}).decode()
     output, log = BridgeOutput(sink), tmp_path / "log"
     settings = {**of_playback(binance, "BTCUSDT", "ETHUSDT"), "LISTING_MS": "1000"}
     with bridging(sink.url, log, settings):
@@ -82,12 +85,13 @@ def test_a_symbol_without_its_trades_is_subscribed_again(
 
             def is_subscribed_again() -> bool:
                 binance.lose(trades(binance, next(lost), 1))
+                binance.say(*[quote] * has_quotes)
                 return binance.connections > connections
 
             eventually(is_subscribed_again, log)
             everything = set(range(1, next(lost)))
             eventually(lambda: everything <= set(output.ids("a")), log)
-            assert "StalledError: no message of BTCUSDT" in log.read_text()
+            assert "StalledError: no trade of BTCUSDT" in log.read_text()
 
 
 def test_a_symbol_that_is_never_sent_does_not_reopen_the_feed(
