@@ -40,8 +40,10 @@ _WAIT: Final = """
 """
 _DUE: Final = """
     SELECT event_id, position, source, format, bust, tries FROM pending_busts
-    WHERE next_at <= now() ORDER BY next_at LIMIT %s FOR UPDATE SKIP LOCKED
+    WHERE next_at <= now() OR next_at > now() + interval '20 minutes'
+    ORDER BY next_at LIMIT %s FOR UPDATE SKIP LOCKED
 """
+"""One that waits longer than the last pause does so since before the clock was set back."""
 _AGAIN: Final = """
     UPDATE pending_busts SET tries = tries + 1, next_at = now() + interval '1 second' * (2 << tries)
     WHERE event_id = %s AND position = %s

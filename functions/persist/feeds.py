@@ -40,8 +40,11 @@ _UPSERT_STATUS: Final = """
         reported_us = excluded.reported_us, trades_per_minute = excluded.trades_per_minute,
         history_done = excluded.history_done, history_parts = excluded.history_parts
     WHERE excluded.reported_us > feeds.reported_us
+        OR feeds.reported_us > 1000000 * extract(epoch FROM now() + interval '5 minutes')
 """
-"""The newest counts; what a new life does not know yet stays as the life before knew it."""
+"""The newest counts; what a new life does not know yet stays as the life before knew it.
+
+One of a later time is from before the clock was set back."""
 
 
 class FeedWriter:
