@@ -9,19 +9,16 @@ from typing import Any, Final
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from functions.persist.writer import changes, insert
 from shared.alerts.event import AlertEvent
 from shared.stores.postgres import Postgres
 from shared.wire.patterns import Pattern
 
-_COLUMNS: Final = [sql.Identifier(field.name) for field in fields(Pattern)]
+_COLUMNS: Final = [field.name for field in fields(Pattern)]
 _UPSERT: Final = sql.SQL(
-    "INSERT INTO patterns ({}) VALUES ({}) ON CONFLICT (id) DO UPDATE SET {}, stored_at = now()"
+    "{} ON CONFLICT (id) DO UPDATE SET {}, stored_at = now()"
     " WHERE excluded.revision > patterns.revision"
-).format(
-    sql.SQL(", ").join(_COLUMNS),
-    sql.SQL(", ").join([sql.Placeholder()] * len(_COLUMNS)),
-    sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(name) for name in _COLUMNS[1:]),
-)
+).format(insert("patterns", _COLUMNS), changes(_COLUMNS[1:]))
 _INSERT_ALERT: Final = (
     "INSERT INTO alerts (rule_id, instrument, timeframe, start_us, body)"
     " VALUES (%(rule_id)s, %(instrument)s, %(timeframe)s, %(start_us)s, %(body)s)"
@@ -51,5 +48,5 @@ class PatternWriter:
 
 
 def _values(pattern: Pattern) -> list[Any]:
-    values = [getattr(pattern, field.name) for field in fields(Pattern)]
+    values = [getattr(pattern, name) for name in _COLUMNS]
     return [Jsonb(value) if isinstance(value, dict) else value for value in values]

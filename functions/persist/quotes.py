@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from psycopg import sql
 
-from functions.persist.writer import insert
+from functions.persist.writer import changes, insert
 from shared.market.instruments import Market
 from shared.runtime.settings import Choice
 from shared.stores.applied import claim
@@ -43,9 +43,7 @@ _UPSERT_LATEST: Final = sql.SQL(
     "{} ON CONFLICT (instrument) DO UPDATE SET {} WHERE ({}) > ({})"
 ).format(
     insert("latest_quotes", ("instrument", *_QUOTE, *_KEY)),
-    sql.SQL(", ").join(
-        sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in (*_QUOTE, *_KEY)
-    ),
+    changes((*_QUOTE, *_KEY)),
     _columns(_KEY, "excluded"),
     _columns(_KEY, "latest_quotes"),
 )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from psycopg import sql
@@ -23,6 +23,13 @@ def insert(table: str, columns: Sequence[str]) -> sql.Composed:
         sql.Identifier(table),
         sql.SQL(", ").join(map(sql.Identifier, columns)),
         sql.SQL(", ").join([sql.Placeholder()] * len(columns)),
+    )
+
+
+def changes(columns: Iterable[str]) -> sql.Composed:
+    """Return the assignments of these columns in ON CONFLICT DO UPDATE."""
+    return sql.SQL(", ").join(
+        sql.SQL("{0} = excluded.{0}").format(sql.Identifier(each)) for each in columns
     )
 
 
@@ -60,11 +67,7 @@ _UPSERT_CANDLES: Final = sql.SQL(
         )
         for name in _CANDLE_COLUMNS
     ),
-    changes=sql.SQL(", ").join(
-        sql.SQL("{} = excluded.{}").format(sql.Identifier(name), sql.Identifier(name))
-        for name in _CANDLE_COLUMNS
-        if name not in _CANDLE_KEY
-    ),
+    changes=changes(name for name in _CANDLE_COLUMNS if name not in _CANDLE_KEY),
 )
 
 
@@ -98,17 +101,10 @@ class Writer:
         """Write rejects; return whether any was not there. Raises TransientError."""
         rows = [
             (
-                event_id,
-                n,
-                r.code,
-                r.detail,
-                r.original,
-                r.receive_time_us,
-                source,
-                r.sequence,
-                r.format,
+                *(event_id, n, each.code, each.detail, each.original),
+                *(each.receive_time_us, source, each.sequence, each.format),
             )
-            for n, r in enumerate(rejects)
+            for n, each in enumerate(rejects)
         ]
         with self._postgres.connection() as connection:
             cursor = connection.cursor()
@@ -131,7 +127,3 @@ class Writer:
                     [start_us for _, start_us in late.candles],
                 ),
             )
-
-
-def _values(row: object, columns: Sequence[str]) -> tuple[Any, ...]:
-    return tuple(getattr(row, name) for name in columns)
