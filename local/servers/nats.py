@@ -32,6 +32,9 @@ def nats(workspace: Workspace) -> Server:
     (533 events of 1 KB a second, 285 of 32 KB, 136 of 256 KB on two cores; with `1s` 3215, 2609
     and 287).
 
+    A client that answers no ping for half a minute has no connection: what is delivered to one that
+    is half-open comes again only after its `ackWait`.
+
     The password is in a configuration file of mode 0600, never on the command line.
     """
     directory = workspace.directory("nats")
@@ -48,6 +51,7 @@ def nats(workspace: Workspace) -> Server:
             f'listen: "{LOOPBACK}:{port}"\n'
             f'http: "{LOOPBACK}:{monitor}"\n'
             f"max_payload: 1MB\n"
+            f'ping_interval: "10s"\n'
             f"jetstream {{\n"
             # NATS reads UTF-8, and no escapes but those of control characters and quotes.
             f"  store_dir: {json.dumps(str(directory), ensure_ascii=False)}\n"

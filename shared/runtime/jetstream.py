@@ -18,6 +18,9 @@ from shared.errors import TransientError
 
 log = logging.getLogger(__name__)
 
+PING_S: Final = 10
+"""A server that answered neither of the last two pings is away; the library's two minutes would
+leave a half-open connection silent for six."""
 _NAME_IN_USE: Final = 10058
 
 
@@ -46,6 +49,7 @@ async def connect(url: str) -> Client:
             url,
             **credentials(url),
             connect_timeout=5,
+            ping_interval=PING_S,
             max_reconnect_attempts=-1,
             reconnect_time_wait=0.2,  # type: ignore[arg-type]  # a float does
             error_cb=note,

@@ -138,3 +138,12 @@ def test_acknowledged_messages_are_synced_within_a_second(place: Workspace, tmp_
         (monitor,) = re.findall(r'http: "(.+)"', text)
         answer = httpx.get(f"http://{monitor}/jsz", trust_env=False)
         assert answer.json()["config"]["sync_interval"] == 1_000_000_000
+
+
+def test_a_client_that_answers_no_ping_has_no_connection(place: Workspace, tmp_path: Path) -> None:
+    """A client whose connection is half-open is disconnected in half a minute, not in six."""
+    with Running(nats_server(place), tmp_path) as server:
+        text = (server.keeper.component.directory / "nats.conf").read_text()
+        (monitor,) = re.findall(r'http: "(.+)"', text)
+        answer = httpx.get(f"http://{monitor}/varz", trust_env=False).json()
+        assert answer["ping_interval"] * (answer["ping_max"] + 1) == 30_000_000_000

@@ -26,6 +26,7 @@ from shared.runtime.tasks import end
 from tests.e2e.client import eventually
 from tests.knative.test_nats import listens
 from tests.local.broker.processes import until
+from tests.relay import Relay
 
 pytestmark = pytest.mark.processes
 
@@ -83,6 +84,24 @@ def test_a_server_that_ends_a_connection_at_once_refuses_nobody() -> None:
             await end(connecting)
 
     asyncio.run(test())
+
+
+def test_a_server_that_no_longer_answers_is_away(
+    servers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection over which nothing comes is given up after a few pings, and made again."""
+    monkeypatch.setattr("shared.runtime.jetstream.PING_S", 0.2)
+
+    async def test(relay: Relay) -> None:
+        client = await connect(relay.url)
+        relay.hold()
+        await until(lambda: not client.is_connected)
+        relay.restore()
+        await until(lambda: client.is_connected)
+        await client.close()
+
+    with Relay(servers["NATS_URL"]) as relay:
+        asyncio.run(test(relay))
 
 
 def test_a_stream_that_cannot_be_made_leaves_no_connection(servers: dict[str, str]) -> None:
