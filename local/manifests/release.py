@@ -76,18 +76,14 @@ def images(manifests: str, repository: str) -> dict[str, str]:
         f"{each['kind']} {each['metadata']['name']}": image
         for each in yaml.safe_load_all(manifests)
         if each
-        for image in _images_in(each)
-        if image.rpartition(":")[0] == repository
+        for container in _pod_of(each).get("containers", ())
+        if (image := container["image"]).rpartition(":")[0] == repository
     }
 
 
-def _images_in(value: Any) -> list[str]:
-    if isinstance(value, dict):
-        images = [value["image"]] if isinstance(value.get("image"), str) else []
-        return images + [image for each in value.values() for image in _images_in(each)]
-    if isinstance(value, list):
-        return [image for each in value for image in _images_in(each)]
-    return []
+def _pod_of(workload: dict[str, Any]) -> dict[str, Any]:
+    pod: dict[str, Any] = workload.get("spec", {}).get("template", {}).get("spec", {})
+    return pod
 
 
 if __name__ == "__main__":

@@ -86,17 +86,14 @@ def load_eventing(directory: Path) -> Eventing:
             objects.append(each)
         elif each.kind != "Kustomization":
             reader.read_other(each)
-    for kind in _KINDS:
-        seen = set()
-        for each in objects:
-            if each.kind != kind:
-                continue
-            if each.key in seen:
-                each.fields.wrong("", "is defined twice: rename or remove one")
-            else:
-                seen.add(each.key)
-                reader.read(each)
-            reader.problems += each.fields.problems
+    seen = set()
+    for each in sorted(objects, key=lambda each: list(_KINDS).index(each.kind)):
+        if (each.kind, each.key) in seen:
+            each.fields.wrong("", "is defined twice: rename or remove one")
+        else:
+            seen.add((each.kind, each.key))
+            reader.read(each)
+        reader.problems += each.fields.problems
     if reader.problems:
         raise ManifestError("\n".join(reader.problems))
     return Eventing(

@@ -154,9 +154,12 @@ def trading_days(name: str) -> TradingDays:
             " 09:15@Asia/Kolkata, 09:30-16:00@America/New_York and XNYS"
         )
     *clock, zone = match.groups()
-    if clock[0] is None and not _is_zone(zone):
-        return ExchangeDays(zone)
-    opens = int(clock[0] or 0) * 60 + int(clock[1] or 0)
+    if clock[0] is None:
+        try:
+            return ClockDays(zone_of(zone))
+        except ValueError:
+            return ExchangeDays(zone)
+    opens = int(clock[0]) * 60 + int(clock[1])
     closes = None if clock[2] is None else int(clock[2]) * 60 + int(clock[3])
     if closes == opens:
         raise ValueError(f"{name[:80]!r} opens when it closes; write {clock[0]}:{clock[1]}@{zone}")
@@ -176,14 +179,6 @@ def zone_of(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ValueError(f"{name[:40]!r} is not a time zone, such as Asia/Kolkata") from error
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        zone_of(name)
-    except ValueError:
-        return False
-    return True
 
 
 def _clock(minute: int) -> str:

@@ -152,7 +152,7 @@ class DeadLetters:
             return
         sequence = state.first_seq
         for _ in range(min(limit, state.messages)):
-            letter = await self._read(sequence, at_or_after=True)
+            letter = await self.get(sequence, or_next=True)
             if letter is None:
                 return
             yield letter
@@ -170,13 +170,9 @@ class DeadLetters:
         for sequence in range(state.last_seq, lowest - 1, -1):
             if len(letters) == min(limit, state.messages):
                 break
-            if (letter := await self._read(sequence, at_or_after=False)) is not None:
+            if (letter := await self.get(sequence)) is not None:
                 letters.append(letter)
         return state.messages, letters
-
-    async def get(self, sequence: int) -> DeadLetter | None:
-        """Return the letter at a position in the stream, or None."""
-        return await self._read(sequence, at_or_after=False)
 
     async def delete(self, sequence: int) -> None:
         """Remove a letter, once it is replayed, unless another replay already has."""
@@ -187,12 +183,13 @@ class DeadLetters:
                 if await self.get(sequence) is not None:
                     raise
 
-    async def _read(self, sequence: int, *, at_or_after: bool) -> DeadLetter | None:
-        subject = f"{SUBJECT_PREFIX}>" if at_or_after else None
+    async def get(self, sequence: int, *, or_next: bool = False) -> DeadLetter | None:
+        """Return the letter at a position in the stream, or the next one after it; or None."""
+        subject = f"{SUBJECT_PREFIX}>" if or_next else None
         with translated():
             try:
                 message = await self._jetstream.get_msg(
-                    STREAM, sequence, subject=subject, next=at_or_after
+                    STREAM, sequence, subject=subject, next=or_next
                 )
             except NotFoundError:
                 return None

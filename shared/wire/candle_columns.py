@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,8 @@ from shared.wire.candle import Candle
 from shared.wire.columns import summed
 from shared.wire.message_fields import parsed
 from shared.wire.varints import deltas, packed, varint, zigzag
+
+C = TypeVar("C", Candle, "CandleColumns")
 
 _CODE: Final = "bad_candle_batch"
 _column = partial(columns.column, _CODE)
@@ -167,10 +169,7 @@ def decode_batch(body: bytes) -> list[Candle]:
 
 def columns_of(candles: Iterable[Candle]) -> list[CandleColumns]:
     """Return objects as columns, one part for each timeframe."""
-    by_timeframe: dict[str, list[Candle]] = defaultdict(list)
-    for each in candles:
-        by_timeframe[each.timeframe].append(each)
-    return [CandleColumns.of(*group) for group in by_timeframe.items()]
+    return [CandleColumns.of(*group) for group in _by_timeframe(candles)]
 
 
 def encode_batch(candles: Iterable[Candle]) -> bytes:
@@ -180,9 +179,6 @@ def encode_batch(candles: Iterable[Candle]) -> bytes:
 
 def joined(parts: Sequence[CandleColumns]) -> list[CandleColumns]:
     """Return one part for each timeframe."""
-    by_timeframe: dict[str, list[CandleColumns]] = defaultdict(list)
-    for part in parts:
-        by_timeframe[part.timeframe].append(part)
     return [
         CandleColumns(
             timeframe,
@@ -190,8 +186,15 @@ def joined(parts: Sequence[CandleColumns]) -> list[CandleColumns]:
             np.concatenate([part.start_us for part in group]),
             concatenated([part.records for part in group]),
         )
-        for timeframe, group in by_timeframe.items()
+        for timeframe, group in _by_timeframe(parts)
     ]
+
+
+def _by_timeframe(parts: Iterable[C]) -> Iterable[tuple[str, list[C]]]:
+    groups: dict[str, list[C]] = defaultdict(list)
+    for part in parts:
+        groups[part.timeframe].append(part)
+    return groups.items()
 
 
 def _columns(message: candles_pb2.CandleColumns) -> CandleColumns:
