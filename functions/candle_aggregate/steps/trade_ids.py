@@ -11,6 +11,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -52,48 +53,42 @@ class Trades:
     def __init__(self, parts: Sequence[Part], instruments: Instruments) -> None:
         self._parts = parts
         self._instruments = instruments
-        self.keep = [np.ones(len(part.ticks), dtype=bool) for part in parts]
+        self._offsets = np.cumsum([0, *(len(part.ticks) for part in parts)])
+        self._keep = np.ones(self._offsets[-1], dtype=bool)
         self._runs: list[tuple[Ints, ...]] = []
         """Runs of new integer ids: entry (-1: of several), gid, minute, first id and length."""
-        self._entries = _Entries.of(parts)
-        self._behind = np.zeros(0, dtype=np.intp)
-        self._set_slow(self._behind)
         self._digests: list[tuple[int, int, int, int, bytes]] = []
-        self._classify()
+        self._entries = _Entries.of(parts)
+        self._slow = _Rows(*[np.zeros(0, dtype=np.int64)] * 5)
+        """Those whose ids must be looked up, or compared with each other."""
+        if len(self._entries.gid):
+            self._classify()
+
+    @property
+    def keep(self) -> list[NDArray[np.bool_]]:
+        """Return for each part which rows were not counted before."""
+        return [self._keep[first:end] for first, end in pairwise(self._offsets.tolist())]
 
     @property
     def lookups(self) -> set[Minute]:
         """The minutes whose ids `decide` needs."""
-        shard, slow = self._instruments.shard, self._slow_rows
+        shard, slow = self._instruments.shard, self._slow
         minutes = {(int(shard[gid]), minute) for _, _, gid, minute, _ in self._digests}
         is_old = slow.minute <= self._instruments.data["seen_minute"][slow.gid]
-        for gid, minute in (
-            (slow.gid[is_old], slow.minute[is_old]),
-            (self._entries.gid[self._behind], self._entries.first_minute[self._behind]),
-        ):
-            minutes |= set(zip(shard[gid].tolist(), minute.tolist(), strict=True))
-        return minutes
+        shards, old = shard[slow.gid[is_old]].tolist(), slow.minute[is_old].tolist()
+        return minutes.union(zip(shards, old, strict=True))
 
     def decide(self, seen: Mapping[Minute, SeenIds]) -> dict[Minute, bytes]:
         """Set `keep`; return what to append to the minutes' strings.
 
         Raises the instruments' highest ids.
         """
-        overlaps = self._overlaps(seen)
-        self._add_quick(self._behind[~overlaps])
-        if overlaps.any():
-            self._set_slow(np.concatenate([self._slow, self._behind[overlaps]]))
         self._decide_slow(seen)
         return self._chunks(self._decide_digests(seen))
 
     def _classify(self) -> None:
-        """Classify entries: above the highest id; below it, overlapping no other entry; the rest.
-
-        The ids of the first are new; of the second they are if no seen id lies in their range.
-        """
+        """Classify entries: new are those above the highest id, which overlap no other entry."""
         data, entries = self._instruments.data, self._entries
-        if not len(entries.gid):
-            return
         is_new = entries.integers & (data["seen_minute"][entries.gid] == NEVER_US)
         data["venue"][entries.gid[is_new]] = entries.venue[is_new]
         main = data["venue"][entries.gid] == entries.venue
@@ -110,47 +105,38 @@ class Trades:
             is_alone = ~np.isin(gid, gid[~is_alone])
         highest = data["seen_minute"][gid], data["seen_highest"][gid]
         is_quick = is_alone & _is_later(first_minute, first, *highest)
-        is_behind = is_alone & ~is_quick & (first_minute == entries.last_minute[order])
-        self._add_quick(order[is_quick])
-        self._behind = order[is_behind]
-        self._set_slow(order[~is_quick & ~is_behind])
+        self._add_runs(self._rows(order[is_quick]))
         for place in (~plain & (entries.texts | ~main)).nonzero()[0].tolist():
             self._add_digests(entries, place, foreign=not main[place])
+        if not is_quick.all():
+            self._slow = self._sorted(self._rows(order[~is_quick]))
 
-    def _set_slow(self, entries: NDArray[np.intp]) -> None:
-        self._slow, self._slow_rows = entries, _SlowRows.of(self._parts, self._entries, entries)
+    def _rows(self, entries: NDArray[np.intp]) -> _Rows:
+        """Return the rows of some entries."""
+        table, ticks = self._entries, [part.ticks for part in self._parts]
+        lengths = table.rows[entries]
+        entry = np.repeat(entries, lengths)
+        starts = self._offsets[table.part[entries]] + table.start[entries]
+        row = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths) + np.arange(len(entry))
+        minute = np.concatenate([each.event_time_us for each in ticks])[row] // MINUTE_US
+        ids = np.concatenate([each.trade_id for each in ticks])[row]
+        return _Rows(entry, row, table.gid[entry], minute, ids)
 
-    def _overlaps(self, seen: Mapping[Minute, SeenIds]) -> NDArray[np.bool_]:
-        """Tell for each entry below the highest id whether a seen id lies in its range."""
-        entries = self._entries
-        gid, minute = entries.gid[self._behind], entries.first_minute[self._behind]
-        overlaps = np.zeros(len(gid), dtype=bool)
-        for (shard, start), rows in groups(self._instruments.shard[gid], minute):
-            numbers = self._instruments.data["number"][gid[rows]].astype(np.int64)
-            places = self._behind[rows]
-            ranges = entries.first[places], entries.last[places]
-            overlaps[rows] = seen[shard, start].overlaps(numbers, *ranges)
-        return overlaps
+    def _sorted(self, rows: _Rows) -> _Rows:
+        """Return those with integer ids by instrument, minute and id, then total order."""
+        ticks = [part.ticks for part in self._parts]
+        kinds = np.concatenate([each.trade_id_kind for each in ticks])
+        rows = rows.at(kinds[rows.row] == INTEGER_ID)
+        keys = np.concatenate([each.order_keys(np.arange(len(each))) for each in ticks])[rows.row]
+        order = np.lexsort((*keys.T[::-1], rows.id, rows.minute, rows.gid))
+        return rows.at(order)._replace(entry=np.full(len(order), -1))
 
-    def _add_quick(self, quick: NDArray[np.intp]) -> None:
-        if not len(quick):
-            return
-        entries = self._entries
-        lengths = entries.rows[quick]
-        gid = np.repeat(entries.gid[quick], lengths)
-        offsets = np.cumsum([0, *(len(part.ticks) for part in self._parts)])[:-1]
-        starts = offsets[entries.part[quick]] + entries.start[quick]
-        rows = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths) + np.arange(len(gid))
-        minute = np.concatenate([part.ticks.event_time_us for part in self._parts])[rows]
-        ids = np.concatenate([part.ticks.trade_id for part in self._parts])[rows]
-        self._add_runs(np.repeat(quick, lengths), gid, minute // MINUTE_US, ids)
-
-    def _add_runs(self, entry: Ints, gid: Ints, minute: Ints, ids: Ints) -> None:
+    def _add_runs(self, rows: _Rows) -> None:
         """Add ids, those of one instrument and minute together and ascending."""
-        if len(ids):
-            starts = run_starts(gid, minute, ids - np.arange(len(ids)))
-            lengths = lengths_of(starts, len(ids))
-            self._runs.append((entry[starts], gid[starts], minute[starts], ids[starts], lengths))
+        if count := len(rows.id):
+            starts = run_starts(rows.gid, rows.minute, rows.id - np.arange(count))
+            columns = (each[starts] for each in (rows.entry, rows.gid, rows.minute, rows.id))
+            self._runs.append((*columns, lengths_of(starts, count)))
 
     def _add_digests(self, entries: _Entries, place: int, *, foreign: bool) -> None:
         number = int(entries.part[place])
@@ -169,9 +155,7 @@ class Trades:
             self._digests.append((number, row, gid, minute, digest))
 
     def _decide_slow(self, seen: Mapping[Minute, SeenIds]) -> None:
-        slow, data = self._slow_rows, self._instruments.data
-        if not len(slow.gid):
-            return
+        slow, data = self._slow, self._instruments.data
         is_new = np.zeros(len(slow.gid), dtype=bool)
         is_new[run_starts(slow.gid, slow.minute, slow.id)] = True
         old = np.flatnonzero(is_new & (slow.minute <= data["seen_minute"][slow.gid]))
@@ -180,10 +164,8 @@ class Trades:
             asked = old[rows]
             numbers = data["number"][slow.gid[asked]].astype(np.int64)
             is_new[asked] = ~seen[shard, minute].overlaps(numbers, slow.id[asked], slow.id[asked])
-        for number, keep in enumerate(self.keep):
-            keep[slow.row[(slow.part == number) & ~is_new]] = False
-        several = np.full(int(is_new.sum()), -1)
-        self._add_runs(several, slow.gid[is_new], slow.minute[is_new], slow.id[is_new])
+        self._keep[slow.row[~is_new]] = False
+        self._add_runs(slow.at(is_new))
 
     def _decide_digests(self, seen: Mapping[Minute, SeenIds]) -> dict[Minute, set[bytes]]:
         new_digests: dict[Minute, set[bytes]] = defaultdict(set)
@@ -194,7 +176,7 @@ class Trades:
         for number, row, gid, minute, digest in sorted(self._digests, key=order):
             key = (int(self._instruments.shard[gid]), minute)
             if digest in seen[key].digests or digest in new_digests[key]:
-                self.keep[number][row] = False
+                self._keep[self._offsets[number] + row] = False
             else:
                 new_digests[key].add(digest)
         return new_digests
@@ -241,6 +223,20 @@ class Trades:
         higher = _is_later(minute, last, highest_minute, highest)
         data["seen_minute"][gid[higher]] = minute[higher]
         data["seen_highest"][gid[higher]] = last[higher]
+
+
+class _Rows(NamedTuple):
+    """Rows with trade ids. `entry`: of each, -1 of sorted ones. `row`: counted over all parts."""
+
+    entry: Ints
+    row: Ints
+    gid: Ints
+    minute: Ints
+    id: Ints
+
+    def at(self, rows: NDArray[Any]) -> _Rows:
+        """Return the rows of an index or a mask."""
+        return _Rows(*(column[rows] for column in self))
 
 
 class _Entries(NamedTuple):
@@ -316,37 +312,3 @@ def _venue_key(venue: str) -> int:
         return 0
     digest = hashlib.blake2b(venue.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
-
-
-class _SlowRows(NamedTuple):
-    """Rows of integer ids that do not ascend, by instrument, minute and id, then total order."""
-
-    part: Ints
-    row: Ints
-    gid: Ints
-    minute: Ints
-    id: Ints
-
-    @classmethod
-    def of(cls, parts: Sequence[Part], whole: _Entries, entries: Ints) -> _SlowRows:
-        """Return the rows with integer ids of some entries."""
-        columns = []
-        for entry in entries.tolist():
-            number, start = int(whole.part[entry]), int(whole.start[entry])
-            ticks = parts[number].ticks
-            rows = np.arange(start, start + int(whole.rows[entry]))
-            rows = rows[ticks.trade_id_kind[rows] == INTEGER_ID]
-            part_numbers = np.full(len(rows), number)
-            columns.append(
-                (
-                    *(part_numbers, rows, np.full(len(rows), whole.gid[entry])),
-                    *(ticks.event_time_us[rows] // MINUTE_US, ticks.trade_id[rows]),
-                    *(ticks.event_time_us[rows], ticks.receive_time_us[rows]),
-                    *(np.full(len(rows), ticks.source_key), ticks.sequence[rows]),
-                )
-            )
-        if not columns:
-            return cls(*(np.zeros(0, dtype=np.int64) for _ in range(5)))
-        part, row, gid, minute, id_, *key = map(np.concatenate, zip(*columns, strict=True))
-        order = np.lexsort((*reversed(key), id_, minute, gid))
-        return cls(part[order], row[order], gid[order], minute[order], id_[order])
