@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any, Final
 
 from local.feeds.files import symbols
@@ -18,8 +19,10 @@ from shared.market.symbols import is_time
 
 FIELDS: Final = ("symbol", "price", "size", "time", "side", "trade_id", "conditions")
 """The fields of an input line, in order."""
-UNITS: Final = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": -1_000}
-"""Microseconds per unit; negative: units per microsecond."""
+UNITS: Final = {
+    "s": Decimal(1_000_000), "ms": Decimal(1_000), "us": Decimal(1), "ns": Decimal("0.001")
+}  # fmt: skip
+"""Microseconds per unit."""
 
 _SIDE: Final = FIELDS.index("side")
 

@@ -47,10 +47,18 @@ HEAD_BYTES: Final = 64 * 1024
 
 @dataclass
 class Progress:
-    """Progress of reading: share of the bytes, and skipped rows by reason."""
+    """Progress of reading: position in all bytes, and skipped rows by reason."""
 
-    fraction: float = 0.0
     skipped: Counter[str] = field(default_factory=Counter)
+    total: int = 1
+    before: int = 0
+    file: IO[bytes] | None = None
+
+    @property
+    def fraction(self) -> float:
+        """The share of the bytes that is read."""
+        at = 0 if self.file is None or self.file.closed else self.file.tell()
+        return min((self.before + at) / self.total, 1.0)
 
 
 @dataclass(slots=True)
@@ -72,34 +80,6 @@ class Part:
     def head(self) -> bytes:
         """Return the first bytes without consuming them."""
         return self.stream.peek(HEAD_BYTES)[:HEAD_BYTES]
-
-
-class _Counted(io.RawIOBase):
-    """A file that updates the progress over all files."""
-
-    def __init__(self, file: IO[bytes], before: int, total: int, progress: Progress) -> None:
-        self._file = file
-        self._before = before
-        self._total = max(total, 1)
-        self._progress = progress
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return self._file.seekable()
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def readinto(self, buffer: object) -> int:
-        count: int = self._file.readinto(buffer)  # type: ignore[attr-defined]
-        if self._file.seekable():
-            self._progress.fraction = min((self._before + self._file.tell()) / self._total, 1.0)
-        return count
 
 
 class _Utf8(io.RawIOBase):
@@ -153,21 +133,22 @@ def parts_of(paths: Sequence[Path], progress: Progress) -> Iterator[Part]:
     """Yield every file and every member of an archive, opened. Raises FileError."""
     files = files_of(paths)
     sizes = [0 if path == STDIN else path.stat().st_size for path in files]
-    for number, path in enumerate(files):
+    progress.total, progress.before = max(sum(sizes), 1), 0
+    for size, path in zip(sizes, files, strict=True):
         with reported(path):
             if path == STDIN:
-                yield from _parts(path, sys.stdin.buffer, 0, 0, progress, "")
+                yield from _parts(path, sys.stdin.buffer, "")
                 continue
             with path.open("rb", buffering=0) as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
                 file.seek(0)
-                yield from _parts(path, file, sum(sizes[:number]), sum(sizes), progress, digest)
+                progress.file = file
+                yield from _parts(path, file, digest)
+            progress.before += size
 
 
-def _parts(
-    path: Path, file: IO[bytes], before: int, total: int, progress: Progress, digest: str
-) -> Iterator[Part]:
-    stream = io.BufferedReader(_Counted(file, before, total, progress), _BUFFER)
+def _parts(path: Path, file: IO[bytes], digest: str) -> Iterator[Part]:
+    stream = io.BufferedReader(cast(io.RawIOBase, file), _BUFFER)
     head = stream.peek(4)[:4]
     name = "stdin" if path == STDIN else path.name
     if head.startswith(_ZIP):

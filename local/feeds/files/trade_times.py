@@ -91,24 +91,12 @@ class TradeTimes:
 
     def _of_unit(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
         """Return numbers of a known unit, or since a midnight, as microseconds."""
-        per_us = UNITS[self._layout.unit or "ms"]
-        chunk = column.combine_chunks()
-        whole = pc.match_substring_regex(chunk, r"^\d{1,19}$").to_numpy(zero_copy_only=False)
-        if whole.all():
-            numbers = chunk.cast(pa.int64()).to_numpy()
-            us = numbers * per_us if per_us > 0 else numbers // -per_us
-            return pa.chunked_array([pa.array(us + self._midnight_us).cast(pa.string())])
-        texts = []
-        for text in chunk.to_pylist():
-            seconds, _, fraction = text.partition(".")
-            if seconds.isdigit() and (fraction.isdigit() or not fraction):
-                factor = per_us if per_us > 0 else 1
-                below = int(fraction.ljust(18, "0")[:18] or 0) * factor // 10**18
-                us = int(seconds) * factor + below
-                texts.append(str((us if per_us > 0 else us // -per_us) + self._midnight_us))
-            else:
-                texts.append(text)
-        return pa.chunked_array([pa.array(texts, type=pa.string())])
+        column = pc.replace_substring_regex(column, r"(\.\d{9})\d+$", r"\1")
+        is_number = pc.match_substring_regex(column, r"^\d{1,19}(\.\d{1,9})?$")
+        numbers = pc.if_else(is_number, column, "0").cast(pa.decimal128(28, 9))
+        us = pc.multiply(numbers, pa.scalar(UNITS[self._layout.unit or "ms"]))
+        us = pc.add(pc.trunc(us).cast(pa.decimal128(27, 0)), pa.scalar(self._midnight_us))
+        return pc.if_else(is_number, us.cast(pa.string()), column)
 
 
 def _us(times: Times, text: str) -> str:

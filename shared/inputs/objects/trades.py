@@ -30,6 +30,7 @@ _FIELDS: Final = (
     *(Field.SYMBOL, Field.PRICE, Field.SIZE, Field.TIME, Field.TRADE_ID, Field.CONDITIONS),
     *(Field.SIGNED_SIZE, Field.IS_BLOCK),
 )
+_BETWEEN: Final = re.compile(r"[\[\]\s,'\"]+")
 _clock: Final = re.compile(CLOCK, re.ASCII)
 
 
@@ -108,12 +109,17 @@ def trade_of(text: Callable[[str], str], layout: Layout) -> Trade | None:
 
 
 def _qualified(conditions: str, text: Callable[[str], str], layout: Layout) -> str:
-    """Return conditions by whose they are: `polygon:12 37`, `utp:@ utp:I`."""
-    codes = re.sub(r"[\[\]\s,'\"]+", " ", conditions).split()
     if layout.conditions_of:
-        return f"{layout.conditions_of}:{' '.join(codes)}" if codes else ""
-    prefix = TAPES.get(text(layout.tape), "")
-    return " ".join(f"{prefix}{code}" for code in codes)
+        codes = " ".join(_BETWEEN.sub(" ", conditions).split())
+        return f"{layout.conditions_of}:{codes}" if codes else ""
+    return of_tape(conditions, text(layout.tape))
+
+
+@lru_cache(maxsize=4096)
+def of_tape(conditions: str, tape: str) -> str:
+    """Return Alpaca's conditions, a list, each with its tape: `utp:@ utp:I`."""
+    prefix = TAPES.get(tape, "")
+    return " ".join(f"{prefix}{code}" for code in _BETWEEN.sub(" ", conditions).split())
 
 
 def _nano(price: str) -> str:

@@ -11,6 +11,7 @@ it is a header.
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -267,8 +268,15 @@ def _with_header(line: bytes, dialect: Dialect) -> bytes:
 
 def line_at(batch: RawBatch, payload: int, number: int) -> bytes:
     """Return a line as received, after the header of its payload if there is one."""
-    content = payload_at(batch, payload).removeprefix(BYTE_ORDER_MARK)
-    lines = [line.removesuffix(b"\r") for line in content.split(b"\n")]
     decimal_comma = batch.format == FORMAT_CSV_DECIMAL_COMMA
+    lines, dialect = _lines_of(payload_at(batch, payload), decimal_comma=decimal_comma)
+    return _with_header(lines[number], dialect)
+
+
+@lru_cache(maxsize=1)
+def _lines_of(payload: bytes, *, decimal_comma: bool) -> tuple[list[bytes], Dialect]:
+    """Return the lines of a payload, of which many may be refused, and its dialect."""
+    content = payload.removeprefix(BYTE_ORDER_MARK)
+    lines = [line.removesuffix(b"\r") for line in content.split(b"\n")]
     _, first = first_of(filter(None, lines))
-    return _with_header(lines[number], dialect_of(first, decimal_comma=decimal_comma))
+    return lines, dialect_of(first, decimal_comma=decimal_comma)

@@ -8,11 +8,11 @@ trade another id, `ci`, under which REST lists it; a trade that REST lists as vo
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Final
 
 import msgspec
 
+from shared.inputs.objects.trades import of_tape
 from shared.inputs.text.line import RejectedLineError, time_of
 from shared.inputs.venues.element_feed import ElementFeed, Unread
 from shared.inputs.venues.elements import (
@@ -43,8 +43,6 @@ _LEFT_OUT: Final = {
     "l": "limits",
     "i": "imbalance",
 }
-_TAPES: Final = {"A": "cta", "B": "cta", "C": "utp"}
-"""Tape C is Nasdaq's. Conditions of other tapes use the codes common to both."""
 _VOID: Final = ("canceled", "incorrect")
 """Values of `u` in REST for a trade that no longer counts."""
 
@@ -74,7 +72,6 @@ class _Element(msgspec.Struct, gc=False):
 
 
 _element: Final = msgspec.json.Decoder(_Element).decode
-_words: Final = msgspec.json.Decoder(list[str]).decode
 
 
 def trade_id(exchange: str, number: int | str | None) -> str:
@@ -94,7 +91,7 @@ def _read(raw: msgspec.Raw) -> TradeElement | QuoteElement | BustElement | LeftO
         return TradeElement(
             *(item.S, text_of(item.p), text_of(item.s), _time(item), UNKNOWN),
             trade_id(item.x, item.i),
-            conditions(bytes(item.c), item.z),
+            of_tape(text_of(item.c), item.z),
         )
     if item.T == "q":
         sizes = (text_of(item.bs), text_of(item.as_))
@@ -105,19 +102,11 @@ def _read(raw: msgspec.Raw) -> TradeElement | QuoteElement | BustElement | LeftO
         return BustElement(
             *(item.S, trade_id(item.x, item.oi), True, text_of(item.cp), text_of(item.cs)),
             trade_id(item.x, item.ci),
-            conditions(bytes(item.cc), item.z),
+            of_tape(text_of(item.cc), item.z),
         )
     if item.T not in _LEFT_OUT:
         raise RejectedLineError("bad_message", f"T {item.T[:40]!r} is not known")
     return LeftOut(_LEFT_OUT[item.T])
-
-
-@lru_cache(maxsize=4096)
-def conditions(raw: bytes, tape: str) -> str:
-    """Return a trade's conditions for `read_conditions`: each code with its tape."""
-    prefix = f"{_TAPES[tape]}:" if tape in _TAPES else ""
-    codes = _words(raw) if raw and raw != b"null" else []
-    return " ".join(f"{prefix}{code}" for each in codes if (code := each.strip()))
 
 
 def _time(item: _Element) -> int:
