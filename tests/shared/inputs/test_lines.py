@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 import pytest
@@ -13,7 +13,7 @@ from shared.inputs.columns.packed_text import FEW
 from shared.inputs.columns.rows import Rows
 from shared.inputs.text.dialects import dialect_of, first_of
 from shared.inputs.text.line import RejectedLineError, parse_line
-from shared.inputs.text.lines import parse_lines
+from shared.inputs.text.lines import line_at, parse_lines
 from shared.wire.raw_batch import FORMAT_CSV, RawBatch
 
 NOW_US = 1_800_000_000_000_000
@@ -238,3 +238,19 @@ def test_a_header_is_recognized_whatever_its_second_name(header: str, delimiter:
     found = parse_lines(batch(content.encode()))
     assert [row(found.rows, i)[:2] for i in range(len(found.rows))] == [("A", 2)]
     assert found.rejected == []
+
+
+def test_a_payloads_header_is_read_once_for_all_refused_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Rows refused later are cut out of lines that were divided once."""
+    calls = []
+
+    def counted(lines: Iterable[bytes]) -> tuple[int, bytes]:
+        calls.append(1)
+        return first_of(lines)
+
+    monkeypatch.setattr("shared.inputs.text.lines.first_of", counted)
+    one = batch(b"# made by x\nsymbol,price\r\n" + b"A,1\n" * 50)
+    assert {line_at(one, 0, number) for number in range(2, 52)} == {b"symbol,price\nA,1"}
+    assert len(calls) <= 1
