@@ -25,8 +25,6 @@ DEADLINE_S: Final = 30.0
 """Time after which a notification is abandoned: a plugin's timeout is of a single read."""
 TEST_TITLE: Final = "Kandle: a test"
 TEST_BODY: Final = "Alerts come this way."
-_UNFINISHED: Final = 4
-"""Concurrent notifications of one target, including abandoned ones."""
 _NAMED: Final = re.compile(r"((?:[a-z][a-z0-9_]{0,31},)*[a-z][a-z0-9_]{0,31})=(.+)")
 _MAX_URL: Final = 4_000
 _SECRET: Final = re.compile(r"[^/?#&=:@,;\s]{4,}")
@@ -76,18 +74,10 @@ class Target:
     names: tuple[str, ...]
     plugin: Any = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
-    _places: threading.BoundedSemaphore = field(
-        default_factory=lambda: threading.BoundedSemaphore(_UNFINISHED), repr=False
-    )
 
     def begin(self, work: Callable[[Target], None]) -> Future[None]:
-        """Run the work in its own thread, which the caller may abandon.
-
-        Raises NotificationError, without starting, while too many are still running.
-        """
+        """Run the work in its own thread, which the caller may abandon."""
         future: Future[None] = Future()
-        if not self._places.acquire(blocking=False):
-            raise NotificationError(f"{_UNFINISHED} notifications to it have not ended")
 
         def run() -> None:
             try:
@@ -96,8 +86,6 @@ class Target:
                 future.set_exception(error)
             else:
                 future.set_result(None)
-            finally:
-                self._places.release()
 
         threading.Thread(target=run, name=f"notify {self.name}", daemon=True).start()
         return future
@@ -120,25 +108,14 @@ class Target:
 
 
 def at_once(
-    targets: Sequence[Target],
-    work: Callable[[Target], None],
-    patience_s: float = PATIENCE_S,
-    not_begun: Callable[[Target], None] | None = None,
+    targets: Sequence[Target], work: Callable[[Target], None], patience_s: float = PATIENCE_S
 ) -> dict[str, str]:
     """Run the work for all targets in parallel; return the failures, by target name.
 
-    Work that takes longer than `patience_s` counts as failed and continues in the background;
-    `not_begun` is called for a target with too much running work. Other exceptions of the work are
-    raised.
+    Work that takes longer than `patience_s` counts as failed and continues in the background.
+    Other exceptions of the work are raised.
     """
-    futures, failed = {}, {}
-    for target in targets:
-        try:
-            futures[target] = target.begin(work)
-        except NotificationError as full:
-            failed[target.name] = str(full)
-            if not_begun is not None:
-                not_begun(target)
+    futures, failed = {target: target.begin(work) for target in targets}, {}
     wait(futures.values(), timeout=patience_s)
     for target, future in futures.items():
         if not future.done():
