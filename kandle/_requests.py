@@ -97,10 +97,6 @@ class Paging:
         self.query: dict[str, str] | None = query_of({**options, "from": start, "to": end})
         self.query["limit"] = self._limit()
 
-    def next(self, response: httpx.Response, rows: int) -> None:
-        """Advance after a response with this many rows."""
-        self.follow(response.headers.get("x-kandle-next"), rows)
-
     def follow(self, cursor: str | None, rows: int) -> None:
         """Advance to a cursor, after this many rows."""
         assert self.query is not None

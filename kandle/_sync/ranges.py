@@ -115,7 +115,7 @@ class Rows(Generic[T]):
         while paging.query is not None:
             response = self._get(self._path, {**paging.query, "format": form})
             page = read(response)
-            paging.next(response, count(page))
+            paging.follow(response.headers.get("x-kandle-next"), count(page))
             if paging.backwards:
                 backwards.append(page)
             else:

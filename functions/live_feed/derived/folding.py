@@ -27,7 +27,7 @@ Read = Callable[[Timeframe, int, int | None], Awaitable[list[Candle]]]
 class _Unsettled:
     """A longer candle that was not returned closed.
 
-    `revision`: the highest that was returned. `parts`: newest states of its parts, of which storage
+    `revision`: the least of its next state. `parts`: newest states of its parts, of which storage
     has to have the highest; it leaves out those that have lost their trades. `tries`: reads in
     vain, the last of them at `tried_us`.
     """
@@ -44,10 +44,10 @@ class _Unsettled:
             self.parts[start] for start in sorted(self.parts) if not self.parts[start].trade_count
         ]
 
-    @property
-    def least(self) -> int:
-        """The revision that storage has to have; 0: no part has trades."""
-        return max((each.revision for each in self.parts.values() if each.trade_count), default=0)
+    def least(self, before_us: int) -> int:
+        """Return the revision that storage has to have of parts before a time; 0: none traded."""
+        traded = (each for each in self.parts.values() if each.trade_count)
+        return max((each.revision for each in traded if each.start_us < before_us), default=0)
 
     def due_us(self, now_us: int) -> int:
         """Return when to read it again: after a pause that grows to a minute; after a jump, now."""
@@ -63,7 +63,8 @@ class _Unsettled:
             traded = [start for start, each in parts.items() if each.trade_count]
             if len(traded) > _EXPECTED:
                 del parts[min(traded, key=lambda start: parts[start].revision)]
-        return _Unsettled(max(self.revision, part.revision), parts)
+        # Of one step all parts have one revision, and each changes the longer candle.
+        return _Unsettled(max(self.revision + 1, part.revision), parts)
 
 
 class Folding:
@@ -71,8 +72,7 @@ class Folding:
 
     def __init__(self, timeframe: Timeframe) -> None:
         self._timeframe = timeframe
-        self._start_us = _NEVER
-        self._from_us = 0
+        self._start_us = self._from_us = _NEVER
         self._closed: Candle | None = None
         self._base: dict[int, Candle] = {}
         self._is_partial = False
@@ -81,7 +81,10 @@ class Folding:
         """Whether the interval is known from its start; until then `take` returns nothing."""
 
     async def seed(self, ladder: tuple[Timeframe, ...], newest_us: int, read: Read) -> None:
-        """Load the interval of the newest base candle from stored and live candles."""
+        """Load the interval of the newest base candle from stored and live candles.
+
+        It is whole once storage has every part that was taken: a correction is shown before that.
+        """
         frame, day = self._timeframe, self._timeframe.day or self._timeframe
         start_us, pos = frame.start_us(newest_us), day.start_us(newest_us)
         until_us = min(newest_us, day.end_us(pos))
@@ -93,14 +96,20 @@ class Folding:
             pos = to_us
         own = await read(frame, start_us, start_us + 1_000)
         base = await read(ladder[0], pos, None)
+        withdrawn = self._noted(start_us).withdrawn
+        is_stored = await self._has_withdrawn(withdrawn, read)
         if self._start_us > start_us:
             return  # the next interval began, perhaps before its first candle that came here
-        self._start_us, self._from_us, self.is_whole = start_us, pos, True
+        self._start_us, self._from_us = start_us, pos
         self._closed = reduce(joined, map(self._piece, closed)) if closed else None
+        noted = self._noted(start_us)
+        is_stored = is_stored and noted.withdrawn == withdrawn
+        self.is_whole = is_stored and self._known >= noted.least(pos)
         self._is_partial = any(candle.partial for candle in own)
         for candle in own:
             if not candle.closed:
-                self._note(start_us, candle)
+                revision = max(noted.revision, candle.revision)
+                self._unsettled[start_us] = replace(noted, revision=revision)
         arrived, self._base = self._base, {}
         for candle in [*base, *arrived.values()]:
             self._keep(candle)
@@ -117,18 +126,14 @@ class Folding:
         if start_us < self._start_us:
             return None
         if start_us > self._start_us:
-            began_before = self._start_us > _NEVER
-            self._start_us = self._from_us = start_us
-            self._closed, self._base, self.is_whole = None, {}, began_before
+            self.is_whole = self._from_us > _NEVER  # else there may be earlier candles
+            self._from_us = start_us if self.is_whole else _NEVER
+            self._start_us, self._closed, self._base = start_us, None, {}
             self._is_partial = False
         self._keep(candle)
         present = self.present(now_us)
         if present is not None and present.closed:
             del self._unsettled[start_us]
-        elif (
-            present is not None and (noted := self._unsettled[start_us]).revision < present.revision
-        ):
-            self._unsettled[start_us] = replace(noted, revision=present.revision)
         return present
 
     async def settled(self, now_us: int, read: Read) -> AsyncGenerator[Candle, None]:
@@ -162,22 +167,27 @@ class Folding:
 
     async def _stored(self, start_us: int, noted: _Unsettled, read: Read) -> Candle | None:
         """Return the candle if storage has all that was noted of it."""
-        withdrawn = noted.withdrawn
-        if withdrawn:
-            part, end_us = Timeframe.parse(withdrawn[0].timeframe), withdrawn[-1].start_us + 1_000
-            for each in await read(part, withdrawn[0].start_us, end_us):
-                known = noted.parts.get(each.start_us, each)
-                if not known.trade_count and each.revision < known.revision:
-                    return None
+        withdrawn, least = noted.withdrawn, noted.least(self._timeframe.end_us(start_us))
+        if not await self._has_withdrawn(withdrawn, read):
+            return None
         stored = await read(self._timeframe, start_us, start_us + 1_000)
-        if not stored and withdrawn and not noted.least:
+        if not stored and withdrawn and not least:
             empty = max(withdrawn, key=lambda each: each.revision)
             whole = replace(empty, timeframe=self._timeframe.name, start_us=start_us)
             stored = [replace(whole, closed=True)]
         for candle in stored:
-            if candle.closed and candle.revision >= noted.least:
+            if candle.closed and candle.revision >= least:
                 return replace(candle, revision=max(candle.revision, noted.revision) + 1)
         return None
+
+    async def _has_withdrawn(self, withdrawn: list[Candle], read: Read) -> bool:
+        """Tell whether storage has none of these parts in an earlier revision."""
+        if not withdrawn:
+            return True
+        part, end_us = Timeframe.parse(withdrawn[0].timeframe), withdrawn[-1].start_us + 1_000
+        revisions = {each.start_us: each.revision for each in withdrawn}
+        stored = await read(part, withdrawn[0].start_us, end_us)
+        return all(each.revision >= revisions.get(each.start_us, 0) for each in stored)
 
     def present(self, now_us: int) -> Candle | None:
         """Return the longer candle; closed once all its parts are and its time has passed."""
@@ -193,12 +203,19 @@ class Folding:
         over = self._timeframe.end_us(self._start_us) <= now_us
         self._compact()
         partial = whole.partial or self._is_partial  # the first tick may begin a whole part
-        noted = self._unsettled.get(self._start_us)  # also of withdrawn parts
-        revision = max(whole.revision, noted.revision if noted is not None else 0)
+        revision = max(whole.revision, self._noted(self._start_us).revision)  # withdrawn ones, too
         return replace(whole, closed=whole.closed and over, partial=partial, revision=revision)
 
+    def _noted(self, start_us: int) -> _Unsettled:
+        return self._unsettled.get(start_us, _Unsettled())
+
+    @property
+    def _known(self) -> int:
+        """Revision of what is folded."""
+        return self._closed.revision if self._closed is not None else 0
+
     def _note(self, start_us: int, candle: Candle) -> None:
-        self._unsettled[start_us] = self._unsettled.get(start_us, _Unsettled()).noted(candle)
+        self._unsettled[start_us] = self._noted(start_us).noted(candle)
         if len(self._unsettled) > _UNSETTLED:
             del self._unsettled[min(self._unsettled)]
 
@@ -209,8 +226,7 @@ class Folding:
         ):
             return
         if candle.start_us < self._from_us:
-            known = self._closed.revision if self._closed is not None else 0
-            self.is_whole = self.is_whole and candle.revision <= known
+            self.is_whole = self.is_whole and candle.revision <= self._known
             return
         current = self._base.get(candle.start_us)
         if current is None or candle.revision > current.revision:

@@ -49,11 +49,12 @@ class LiveCandles:
         """Load the interval of the newest base candle. Raises TransientError."""
         self._read_s = time.monotonic()
         newest = await self._history.newest(self._symbol, self._ladder[0].name)
-        if newest is None:  # until one comes, others have the reads
+        if newest is not None:
+            await self._folding.seed(self._ladder, newest.start_us, self._read)
+        if not self._folding.is_whole:  # until it can be, others have the reads
             self._pause_s = min(max(_EACH_S, 2 * self._pause_s), _LONGEST_PAUSE_S)
             return
         self._pause_s = _EACH_S
-        await self._folding.seed(self._ladder, newest.start_us, self._read)
         present = self._folding.present(time.time_ns() // 1000)
         if present is not None:
             self._hub.publish_candle(self._channel, present)

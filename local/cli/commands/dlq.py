@@ -201,8 +201,7 @@ def replay(
 
 async def _newest(letters: DeadLetters) -> int:
     """Return the highest letter number ever assigned."""
-    state = await letters.state()
-    return state.last_seq if state else 0
+    return state.last_seq if (state := await letters.state()) else 0
 
 
 async def _came_back(

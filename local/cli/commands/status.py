@@ -167,16 +167,13 @@ def status(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> Non
         age_s = sample.get(f"{kind}_age_s")
         if age_s is not None:
             style = "red" if age_s > RED_S else "yellow" if age_s > AMBER_S else ""
-            _say(console, f"{kind} are shown {_span(age_s)} after their receipt", style)
+            age = f"{age_s:.0f} s" if age_s >= 2 else f"{age_s * 1000:.0f} ms"
+            _say(console, f"{kind} are shown {age} after their receipt", style)
     if memory is not None:
         _say(console, str(memory), "red" if memory.is_nearly_full else "")
     for note in sample.get("input_notes", []):
         _say(console, note, "yellow")
     console.print(display.status_line({**sample, "lag": {}, "unready": {}}, console.width))
-
-
-def _span(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds >= 2 else f"{seconds * 1000:.0f} ms"
 
 
 def _say(console: Console, text: str, style: str) -> None:

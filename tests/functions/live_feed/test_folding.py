@@ -96,7 +96,7 @@ def test_a_folding_is_the_fold_of_its_base_candles(
 def test_a_folded_candle_closes_with_its_parts_and_its_time() -> None:
     """A fold closes when all parts are closed and its end has passed."""
     folding = Folding(Timeframe.parse("3m"))
-    folding.take(base(0, 10), 0)
+    asyncio.run(folding.seed(LADDER, 0, reader({0: base(0, 10)})))
     opened = folding.take(base(3, 10, closed=False), 9 * MINUTE)
     assert opened == replace(base(3, 10, closed=False), timeframe="3m")
     closed = folding.take(base(3, 10, 2), 6 * MINUTE)
@@ -126,7 +126,7 @@ def test_a_folded_candle_that_began_before_the_first_tick_is_partial() -> None:
 def test_a_candle_of_a_session_closes_with_it() -> None:
     """The half hour at a session's end is a candle, and trades after hours have none."""
     folding = Folding(timeframe_of("1h@0000-0130@UTC"))
-    folding.take(base(0, 10), 0)
+    asyncio.run(folding.seed(LADDER, 0, reader({0: base(0, 10)})))
     folding.take(base(60, 10), 61 * MINUTE)
     assert folding.take(base(95, 99), 96 * MINUTE) is None
     present = folding.present(90 * MINUTE)
@@ -223,6 +223,7 @@ def test_a_candle_may_be_closed_live_while_others_are_read() -> None:
     """A candle that `take` returns closed during a read is not given again."""
     folding = Folding(Timeframe.parse("3m"))
     stored = {minute: base(minute, 10) for minute in (0, 3, 6)}
+    asyncio.run(folding.seed(LADDER, 0, reader({0: stored[0]})))
     for minute in (0, 3, 6):
         folding.take(base(minute, 10, closed=minute < 6), MINUTE)
 
@@ -290,6 +291,55 @@ def test_candles_that_storage_does_not_have_do_not_delay_others() -> None:
     stored[3] = base(3, 10)
     given = [each.start_us for _ in range(2) for each in settled(folding, 10**12, reader(stored))]
     assert given == [3 * MINUTE]
+
+
+def test_a_late_candle_before_the_first_seed_does_not_make_the_next_one_whole() -> None:
+    """A correction of an earlier interval, come first, says nothing about the newest one."""
+    folding = Folding(Timeframe.parse("1h"))
+    stored = {minute: base(minute, 10) for minute in (*range(7), *range(60, 65))}
+    assert folding.take(stored[3], 0) is None
+    assert folding.take(base(65, 20, 2, closed=False), 0) is None
+    stored[65] = base(65, 20, 2, closed=False)
+    asyncio.run(folding.seed(LADDER, 65 * MINUTE, reader(stored)))
+    present = folding.present(0)
+    assert present is not None
+    assert (int(present.open), present.trade_count) == (10, 18)
+
+
+@pytest.mark.parametrize("trades", [3, 0])
+def test_a_correction_is_read_again_until_storage_has_it(trades: int) -> None:
+    """A candle is shown before it is stored: a longer one read meanwhile lacks it."""
+    folding = Folding(Timeframe.parse("1h"))
+    stored = {minute: base(minute, 10) for minute in range(6)}
+    stored[6] = base(6, 10, 20, closed=False)
+    asyncio.run(folding.seed(LADDER, 6 * MINUTE, reader(stored)))
+    changed = replace(base(2, 50, 9), trade_count=trades)
+    assert folding.take(changed, 0) is None
+    asyncio.run(folding.seed(LADDER, 6 * MINUTE, reader(stored)))
+    assert folding.present(0) is None
+    if trades:
+        stored[2] = changed
+    else:
+        del stored[2]
+    asyncio.run(folding.seed(LADDER, 6 * MINUTE, reader(stored)))
+    present = folding.present(0)
+    assert present is not None
+    assert (int(present.high), present.trade_count) == ((52, 21) if trades else (12, 18))
+    assert present.revision == 21
+
+
+def test_each_part_of_a_step_raises_the_revision() -> None:
+    """A candle that closes and the next one may share a revision: the longer one grows twice."""
+    folding = Folding(Timeframe.parse("1h"))
+    opened = base(0, 10, 5, closed=False)
+    asyncio.run(folding.seed(LADDER, 0, reader({0: opened})))
+    closed, repeated, grown = (
+        folding.take(each, 0) for each in (base(0, 10, 9), base(0, 10, 9), base(1, 11, 9))
+    )
+    assert closed is not None
+    assert repeated == closed
+    assert grown is not None
+    assert (closed.revision, grown.revision, grown.trade_count) == (9, 10, 6)
 
 
 def test_weeks_begin_on_monday() -> None:
