@@ -75,7 +75,7 @@ const live: Live = new Live(FEED, {
   subscribed: (channels) => {
     for (const after of [0, LEASE_DELAY_MS]) window.setTimeout(() => { controller.backfill(channels); panels.backfill(channels); }, after);
   },
-  missed: () => { if (isLive()) { void controller.reload(); panels.reload(); } void loadAlerts(); },
+  missed: () => { if (isLive()) { void controller.reload(); panels.reload(); } void alerts.load(); },
   state: (next, retryMs) => connection.setState(next, retryMs),
   refused: showNotice,
   pong: (sent, answered, server) => connection.clock.pong(sent, answered, server),
@@ -113,7 +113,7 @@ const panels: Panels = new Panels({ box: byId("charts"), main: chart, series, ma
 const intervals = new IntervalPicker(settings, () => market.get(series.symbol), (frame) => { if (series.symbol) void select(series.symbol, frame); });
 const listControls = new ListControls({ cards, settings, symbol: () => series.symbol });
 
-const alertRules = new AlertRules((on) => { alerts.notifies = on; }, () => series.symbol, (rule) => void alerts.filterBy(rule));
+const alertRules = new AlertRules((on) => { alerts.notifies = on; }, () => series.symbol, (rule) => alerts.filterBy(rule));
 
 const picker = new IndicatorPicker(() => chart.kinds, () => kindsLoaded);
 
@@ -152,15 +152,6 @@ async function loadQuote(symbol = series.symbol): Promise<void> {
     if (symbol === series.symbol) paintQuote(isLive() ? bid : null, ask, market.get(symbol).decimals);
   } catch {
     // The connection state already shows the problem.
-  }
-}
-
-/** Loads alerts from before the page was opened. */
-async function loadAlerts(): Promise<void> {
-  try {
-    await alerts.loadNewest();
-  } catch {
-    // Live alerts still arrive.
   }
 }
 
@@ -216,7 +207,7 @@ async function start(): Promise<void> {
   window.setInterval(() => { painter.drawClocks(); requestDraw(); }, SECOND_MS);
   await navigation.start(); // the chart first, then the rest of the page
   if (series.symbol) panels.layout();
-  void loadAlerts();
+  void alerts.load();
   void alertRules.load();
   void new RejectsDialog().poll();
   await watchlist.start();

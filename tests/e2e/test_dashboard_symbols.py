@@ -146,8 +146,18 @@ def test_the_address_is_read_again_and_an_unknown_symbol_says_so(
     for name in (one, other):
         post(pipeline, f"{name},5,1,1700000040000")
     open_symbol(page, pipeline, one)
-    page.evaluate(f"location.hash = '#{other}/5m'")
-    shown(page, lambda it: it["symbol"] == other and it["timeframe"] == "5m")
+    page.evaluate(f"location.hash = '#{other}/5m?scale=log&layout=2&panel={one}/1h'")
+    found = shown(
+        page,
+        lambda it: it["symbol"] == other and it["timeframe"] == "5m" and len(it["panels"]) == 1,
+    )
+    assert found["settings"]["scale"] == "log"
+    assert [(each["symbol"], each["timeframe"]) for each in found["panels"]] == [(one, "1h")]
+    page.evaluate(f"location.hash = '#{other}/5m?layout=2&panel={other}/4h'")
+    shown(page, lambda it: [each["timeframe"] for each in it["panels"]] == ["4h"])
+    page.go_back()
+    shown(page, lambda it: [each["symbol"] for each in it["panels"]] == [one])
+    page.locator("#layouts button").first.click()
     nobody = fresh_symbol("NOBODY")
     page.evaluate(f"location.hash = '#{nobody}/1m'")
     expect(page.locator("#notice")).to_contain_text(f"No symbol {nobody}")

@@ -1,7 +1,7 @@
 // @vitest-environment happy-dom
 import { beforeEach, expect, test } from "vitest";
 
-import { bindPopups, button, byId, checkRadio, replaceRows } from "./elements";
+import { bindPopups, button, byId, checkRadio, fillTable, replaceRows } from "./elements";
 
 beforeEach(() => {
   document.body.innerHTML =
@@ -17,6 +17,17 @@ test("a list that is drawn anew keeps the focus at its place, or on its last row
   expect(document.activeElement!.textContent).toBe("c");
   replaceRows(byId("list"), rows("a"));
   expect(document.activeElement!.textContent).toBe("a");
+});
+
+test("a table that is filled again keeps the texts that stay the same, and a selection within them", () => {
+  const table = document.createElement("table");
+  fillTable(table, ["Name", "Age"], [["a", "1 s"], ["b", "2 s"]]);
+  const [name, age] = table.rows[1]!.cells;
+  const text = name!.firstChild;
+  fillTable(table, ["Name", "Age"], [["a", "3 s"]]);
+  expect([table.rows[1]!.cells[0]!.firstChild === text, age!.textContent, table.rows.length]).toEqual([true, "3 s", 2]);
+  fillTable(table, ["Name", "Age"], []);
+  expect([table.hidden, table.rows.length]).toEqual([true, 1]);
 });
 
 test("the Tab key stops at the selected button of a radio group only", () => {

@@ -28,10 +28,24 @@ export function button(text: string, onClick: () => void, attributes: Record<str
   return element;
 }
 
-export function tableRow(kind: "td" | "th", cells: readonly string[]): HTMLTableRowElement {
+function tableRow(kind: "td" | "th", cells: readonly string[]): HTMLTableRowElement {
   const row = document.createElement("tr");
   row.append(...cells.map((textContent) => Object.assign(document.createElement(kind), { textContent })));
   return row;
+}
+
+/** Fills a table, hidden without rows, and returns its rows. Texts that stay the same are left alone, and with them what is selected. */
+export function fillTable(table: HTMLTableElement, heads: readonly string[], rows: readonly string[][]): HTMLTableRowElement[] {
+  table.hidden = !rows.length;
+  if (!table.tHead) table.createTHead().append(tableRow("th", heads));
+  const body = table.tBodies[0] ?? table.createTBody();
+  const known = [...body.querySelectorAll("tr")];
+  for (const each of known.splice(rows.length)) each.remove();
+  return rows.map((cells, at) => {
+    const row = known[at] ?? body.appendChild(tableRow("td", cells));
+    for (const [n, text] of cells.entries()) if (row.cells[n]!.textContent !== text) row.cells[n]!.textContent = text;
+    return row;
+  });
 }
 
 /** Fills a select element and reports the choice. */

@@ -33,12 +33,13 @@ export class Panels {
 
   constructor(private readonly deps: Dependencies) {}
 
-  /** Creates or removes panels according to the layout. */
+  /** Creates, replaces or removes panels according to the settings. */
   layout(): void {
     const { box, settings, series } = this.deps;
     const { layout, panels } = settings.now;
     box.dataset.layout = String(layout);
-    for (const each of this.panels.splice(layout - 1)) each.close();
+    const changed = this.state.findIndex((each, n) => JSON.stringify(each) !== JSON.stringify(panels[n]));
+    for (const each of this.panels.splice(changed < 0 ? layout - 1 : Math.min(changed, layout - 1))) each.close();
     while (this.panels.length < layout - 1) {
       const n = this.panels.length;
       const state = panels[n] ?? { symbol: series.symbol, timeframe: TIMEFRAMES[(TIMEFRAMES.findIndex((each) => each === series.timeframe) + n + 1) % TIMEFRAMES.length]!, indicators: [] };

@@ -1,6 +1,6 @@
 /** The feeds dialog: state, age, rate, gaps and history of each symbol, refreshed while it is open. */
 
-import { byId, tableRow } from "../browser/elements";
+import { byId, fillTable, setText } from "../browser/elements";
 import { ago } from "../model/freshness";
 import type { Feed } from "../server/quotes";
 
@@ -45,11 +45,10 @@ export function feedsDialog(fetchFeeds: () => Promise<Feed[]>): () => void {
     try {
       draw(await fetchFeeds());
     } catch (error) {
-      byId("feeds-message").textContent = String((error as Error).message);
+      setText("feeds-message", String((error as Error).message));
     }
     if (dialog.open) window.setTimeout(() => void (dialog.open && refresh()), REFRESH_MS);
   };
-  byId<HTMLTableElement>("feed-table").tHead!.replaceChildren(tableRow("th", COLUMNS));
   return () => {
     if (dialog.open) return;
     dialog.showModal();
@@ -59,12 +58,6 @@ export function feedsDialog(fetchFeeds: () => Promise<Feed[]>): () => void {
 
 function draw(feeds: Feed[]): void {
   const message = feeds.length ? feedErrors(feeds) : "No feeds yet. To add one: kandle feed add binance:BTCUSDT";
-  byId("feeds-message").textContent = message;
-  byId("feed-table").hidden = !feeds.length;
-  const body = feedRows(feeds, Date.now()).map((cells) => {
-    const row = tableRow("td", cells);
-    row.dataset.state = cells[1];
-    return row;
-  });
-  byId<HTMLTableElement>("feed-table").tBodies[0]!.replaceChildren(...body);
+  setText("feeds-message", message);
+  for (const row of fillTable(byId("feed-table"), COLUMNS, feedRows(feeds, Date.now()))) row.dataset.state = row.cells[1]!.textContent;
 }

@@ -1,6 +1,6 @@
 /** The dialog of rejects and dead letters, with counts in the footer. */
 
-import { byId, setText, tableRow } from "../browser/elements";
+import { byId, fillTable, setText } from "../browser/elements";
 import { decimal, dateTime } from "../model/format";
 import { getJson } from "../server/request";
 
@@ -67,9 +67,9 @@ export class RejectsDialog {
       const [rejects, letters] = await Promise.all([fetchRejects(MAX_ROWS), fetchLetters()]);
       this.showCounts(rejects, letters);
       const codes = (rejects?.counts ?? []).map(({ code, source, rejects: n, newest }) => [code, source, decimal(String(n)), dateTime(newest)]);
-      table("reject-counts", ["Reason", "Source", "24 hours", "Newest"], codes);
-      table("reject-rows", ["Received", "Reason", "Detail", "Original input"], (rejects?.rejects ?? []).map((each) => [dateTime(each.received), each.code, each.detail, excerpt(each)]));
-      table("letter-rows", ["ID", "Stored", "Event", "Destination", "Error"], (letters?.letters ?? []).map((each) => [String(each.sequence), each.stored === null ? "–" : dateTime(each.stored), `${each.type ?? ""} ${each.id ?? ""}`, each.destination ?? "–", [each.code, each.error].filter(Boolean).join(" ")]));
+      fillTable(byId("reject-counts"), ["Reason", "Source", "24 hours", "Newest"], codes);
+      fillTable(byId("reject-rows"), ["Received", "Reason", "Detail", "Original input"], (rejects?.rejects ?? []).map((each) => [dateTime(each.received), each.code, each.detail, excerpt(each)]));
+      fillTable(byId("letter-rows"), ["ID", "Stored", "Event", "Destination", "Error"], (letters?.letters ?? []).map((each) => [String(each.sequence), each.stored === null ? "–" : dateTime(each.stored), `${each.type ?? ""} ${each.id ?? ""}`, each.destination ?? "–", [each.code, each.error].filter(Boolean).join(" ")]));
       setText("input-message", summarize(rejects, letters));
     } catch (error) {
       setText("input-message", error instanceof Error ? error.message : String(error));
@@ -102,12 +102,4 @@ export function summarize(rejects: Rejects | undefined, letters: DeadLetters | u
 function badge(id: string, count: number | undefined, name: string): void {
   setText(id, count === undefined ? "" : `${decimal(String(count))} ${name}`);
   byId(id).dataset.some = String(Boolean(count));
-}
-
-function table(id: string, heads: string[], rows: string[][]): void {
-  const element = byId<HTMLTableElement>(id);
-  element.hidden = !rows.length;
-  element.replaceChildren(document.createElement("thead"), document.createElement("tbody"));
-  element.tHead!.append(tableRow("th", heads));
-  element.tBodies[0]!.append(...rows.map((each) => tableRow("td", each)));
 }

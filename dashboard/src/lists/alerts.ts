@@ -1,12 +1,14 @@
 /** The alert list, for all rules or one, and toasts for new alerts. */
 
-import { byId } from "../browser/elements";
+import { byId, createLabel } from "../browser/elements";
 import { decimal, dateTime } from "../model/format";
 import * as alertHistory from "../server/alert_history";
 import type { Alert } from "../model/messages";
 
 const TOAST_MS = 10_000;
 const MAX_TOASTS = 4;
+/** Alerts in memory, older pages included; beyond, the list begins again with the newest page. */
+const MAX_ALERTS = 500;
 
 export class Alerts {
   private readonly byKey = new Map<string, Alert>();
@@ -24,26 +26,23 @@ export class Alerts {
     private readonly toasts: HTMLElement,
     private readonly onChoose: (alert: Alert) => void,
   ) {
-    byId("alerts-older").onclick = () => void this.loadPage(this.cursors.get(this.rule?.id ?? "") ?? undefined).catch(() => undefined);
-    byId("alerts-of").querySelector("button")!.onclick = () => void this.filterBy(undefined);
+    byId("alerts-older").onclick = () => void this.load(this.cursors.get(this.rule?.id ?? "") ?? undefined);
+    byId("alerts-of").querySelector("button")!.onclick = () => this.filterBy(undefined);
     this.draw();
   }
 
   /** Filters the list by a rule, or lists all alerts. */
-  async filterBy(rule: alertHistory.AlertRule | undefined): Promise<void> {
+  filterBy(rule: alertHistory.AlertRule | undefined): void {
     this.rule = rule;
     this.draw();
-    await this.loadNewest().catch(() => undefined); // cached alerts are already listed
+    void this.load();
   }
 
-  /** Loads the newest page of the list. */
-  async loadNewest(): Promise<void> {
-    await this.loadPage(undefined);
-  }
-
-  private async loadPage(cursor: string | undefined): Promise<void> {
+  /** Loads a page of the list, by default the newest. Without an answer, known alerts stay listed and live ones arrive. */
+  async load(cursor?: string): Promise<void> {
     const id = this.rule?.id ?? "";
-    const page = await alertHistory.fetchAlerts(id || undefined, cursor);
+    const page = await alertHistory.fetchAlerts(id || undefined, cursor).catch(() => undefined);
+    if (!page) return;
     for (const each of page.alerts) this.byKey.set(key(each), each);
     if (cursor || !this.cursors.has(id)) this.cursors.set(id, page.next);
     this.draw();
@@ -53,6 +52,10 @@ export class Alerts {
   add(alert: Alert, isNew: boolean): void {
     const id = key(alert);
     if (!this.byKey.has(id)) {
+      if (this.byKey.size >= MAX_ALERTS) {
+        for (const each of [this.byKey, this.announced, this.cursors]) each.clear();
+        void this.load();
+      }
       this.byKey.set(id, alert);
       this.draw();
     }
@@ -83,11 +86,8 @@ export class Alerts {
     element.onclick = () => this.onChoose(alert);
     const rule = document.createElement("b");
     rule.textContent = alert.rule;
-    const line = document.createElement("span");
-    line.className = "muted";
     const value = alert.value ?? alert.trigger_price;
-    line.textContent = `${dateTime(alert.timestamp)}${value ? ` at ${decimal(value)}` : ""}`;
-    element.append(rule, line);
+    element.append(rule, createLabel("muted", `${dateTime(alert.timestamp)}${value ? ` at ${decimal(value)}` : ""}`));
     return element;
   }
 

@@ -1,6 +1,6 @@
 /** The pattern list of the selected symbol and timeframe: newest first, retracted ones struck out. */
 
-import { byId, button, select } from "../browser/elements";
+import { byId, button, createLabel, select } from "../browser/elements";
 import { decimal, price, dateTime } from "../model/format";
 import type { Outcomes } from "../server/pattern_history";
 import { checkbox } from "./list_controls";
@@ -128,22 +128,19 @@ export class PatternList {
     element.className = `pattern ${pattern.status}`;
     element.title = "Show on the chart";
     element.onclick = () => this.onChoose(pattern);
-    const head = createLine("head");
+    const head = createLabel("head", "");
     const side = pattern.direction > 0 ? "up" : pattern.direction < 0 ? "down" : "muted";
     head.append(
-      createText(title(pattern.pattern_type), "name"),
-      createText(pattern.direction > 0 ? "▲ bullish" : pattern.direction < 0 ? "▼ bearish" : "● neutral", side),
+      createLabel("name", title(pattern.pattern_type)),
+      createLabel(side, pattern.direction > 0 ? "▲ bullish" : pattern.direction < 0 ? "▼ bearish" : "● neutral"),
     );
     const state = pattern.status === "retracted" ? "retracted by a correction" : pattern.level;
-    const text = createLine("muted");
-    text.textContent = `${dateTime(pattern.timestamp).slice(0, 16)} at ${price(pattern.trigger_price, this.decimals)} · ${Math.round(pattern.confidence * 100)} % · ${state}`;
-    const meter = createLine("meter");
+    const text = `${dateTime(pattern.timestamp).slice(0, 16)} at ${price(pattern.trigger_price, this.decimals)} · ${Math.round(pattern.confidence * 100)} % · ${state}`;
+    const meter = createLabel("meter", "");
     const fill = document.createElement("i");
     fill.style.width = `${Math.round(pattern.confidence * 100)}%`;
     meter.append(fill);
-    const outcome = createLine("muted");
-    outcome.textContent = describeOutcome(pattern, this.outcomes);
-    element.append(head, text, meter, outcome);
+    element.append(head, createLabel("muted", text), meter, createLabel("muted", describeOutcome(pattern, this.outcomes)));
     return element;
   }
 }
@@ -169,16 +166,4 @@ export function describeOutcome({ pattern_type, direction }: Pattern, outcomes: 
   const percent = (rate: number): string => `${Math.round(rate * 100)} %`;
   const caveat = outcome.verdict === "few" ? "; too few to tell" : "";
   return `after ${outcomes.horizon} candles ${percent(outcome.hit_rate)} of ${decimal(String(outcome.judged))} moved in its direction (all candles: ${percent(outcome.base_hit_rate)})${caveat}`;
-}
-
-function createLine(name: string): HTMLElement {
-  const element = document.createElement("span");
-  element.className = name;
-  return element;
-}
-
-function createText(text: string, name: string): HTMLElement {
-  const element = createLine(name);
-  element.textContent = text;
-  return element;
 }

@@ -6,10 +6,9 @@ import type { Parts } from "./parts";
 export class Navigation {
   constructor(private readonly parts: () => Parts) {}
 
-  /** Applies the settings in the hash. */
-  applySettings(): void {
+  /** Applies the settings in a hash, by default the current one. */
+  applySettings({ settings: fromHash = {}, panels = [] }: HashState = this.current): void {
     const { settings } = this.parts();
-    const { settings: fromHash = {}, panels = [] } = this.current;
     const { indicators, layout, ...others } = fromHash;
     if (!Object.keys(fromHash).length) return;
     const chosen = {
@@ -21,10 +20,10 @@ export class Navigation {
     settings.replace(JSON.stringify({ ...settings.now, ...chosen }));
   }
 
-  /** Shows what the hash names, now and whenever it changes. */
+  /** Shows what the hash names, now and whenever it changes, then with its settings. */
   async start(): Promise<void> {
     // The event's own address: `saveView` may have replaced that of the window meanwhile.
-    window.addEventListener("hashchange", ({ newURL }) => void this.show(this.parse(new URL(newURL).hash)));
+    window.addEventListener("hashchange", ({ newURL }) => void this.show(this.parse(new URL(newURL).hash), true));
     await this.show(this.current);
   }
 
@@ -53,10 +52,15 @@ export class Navigation {
     return parseHash(hash, this.parts().series.timeframe);
   }
 
-  private async show({ symbol, timeframe, view }: HashState): Promise<void> {
+  private async show(state: HashState, hasChanged = false): Promise<void> {
+    const { symbol, timeframe, view } = state;
     if (!symbol) return;
-    const { series, select } = this.parts();
+    const { panels, series, select } = this.parts();
     await select(symbol, timeframe);
+    if (hasChanged) {
+      this.applySettings(state);
+      panels.layout();
+    }
     if (view) await series.showRange(view.from, view.to);
   }
 }
