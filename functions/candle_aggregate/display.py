@@ -34,15 +34,17 @@ _REPAIRED_SHOWN: Final = 500
 """Of each part of a batch: a rebuild of years is no news of a screen."""
 
 
+_OPEN: Final = np.dtype([("start_us", "<i8"), ("next_us", "<i8"), ("changed", "?")])
+"""Of each instrument: start of its newest candle, when to show it, whether it is to be shown."""
+
+
 class Display:
     """Events for Broker display. `every_us`: how often the state of an open candle is shown."""
 
     def __init__(self, watched: Watched, every_us: int) -> None:
         self._watched = watched
         self._every_us = every_us
-        self._next_us: Ints = np.zeros(0, dtype=np.int64)
-        self._start_us: Ints = np.zeros(0, dtype=np.int64)
-        self._changed: NDArray[np.bool_] = np.zeros(0, dtype=bool)
+        self._open_candles: NDArray[np.void] = np.zeros(0, dtype=_OPEN)
         self._received_us = 0
 
     def events(
@@ -57,7 +59,7 @@ class Display:
 
         Only of instruments and timeframes that somebody watches.
         """
-        selections = self._watched.all_of(leases)
+        selections = {n: names for n, names in self._watched.all_of(leases).items() if names}
         timeframes = [
             each
             for each in steps.rules.ladder
@@ -65,8 +67,8 @@ class Display:
         ]
         self._grow(len(steps.cache.instruments))
         if not timeframes:
-            if self._changed.any():
-                self._changed[self._held(steps, leases)] = False  # of others some are watched
+            if (changed := self._open_candles["changed"]).any():
+                changed[self._held(steps, leases)] = False  # of others some are watched
             return []
         columns = []
         if computed.levels:
@@ -83,9 +85,8 @@ class Display:
 
     def waiting(self, steps: Steps, now_us: int) -> set[int]:
         """Return the shards of open candles that have changed and that are due."""
-        changed, next_us = self._changed, self._next_us
-        size = min(len(changed), len(next_us))
-        gids = np.flatnonzero(changed[:size] & self._due(next_us[:size], now_us))
+        candles = self._open_candles
+        gids = np.flatnonzero(candles["changed"] & self._due(candles["next_us"], now_us))
         return set(steps.cache.instruments.shard[gids].tolist())
 
     def _due(self, next_us: Ints, now_us: int) -> NDArray[np.bool_]:
@@ -101,11 +102,8 @@ class Display:
         return np.flatnonzero(np.isin(shards, list(leases)))
 
     def _grow(self, size: int) -> None:
-        missing = size - len(self._next_us)
-        if missing > 0:
-            self._next_us = np.append(self._next_us, np.zeros(missing, dtype=np.int64))
-            self._start_us = np.append(self._start_us, np.zeros(missing, dtype=np.int64))
-            self._changed = np.append(self._changed, np.zeros(missing, dtype=bool))
+        if (missing := size - len(self._open_candles)) > 0:
+            self._open_candles = np.append(self._open_candles, np.zeros(missing, dtype=_OPEN))
 
     @staticmethod
     def _watched_of(gids: Ints, selections: Mapping[int, Selection], steps: Steps) -> Ints:
@@ -129,9 +127,9 @@ class Display:
 
     def _note(self, gids: Ints, starts_us: Ints, watched: Ints) -> None:
         """Note which watched instruments have changed, and when their newest candle begins."""
-        is_watched = np.isin(gids, watched)
-        np.maximum.at(self._start_us, gids[is_watched], starts_us[is_watched])
-        self._changed[gids[is_watched]] = True
+        is_watched, candles = np.isin(gids, watched), self._open_candles
+        np.maximum.at(candles["start_us"], gids[is_watched], starts_us[is_watched])
+        candles["changed"][gids[is_watched]] = True
 
     def busts(self, event: Event, shards: int) -> list[OutgoingEvent]:
         """Return what an event says that ends trades of watched instruments.
@@ -182,16 +180,16 @@ class Display:
 
         `timeframes`: those that somebody watches.
         """
-        held = self._held(steps, leases)
-        due = held[self._changed[held] & self._due(self._next_us[held], now_us)]
-        self._changed[due] = False
-        self._next_us[due] = now_us + self._every_us
+        held, candles = self._held(steps, leases), self._open_candles
+        due = held[candles["changed"][held] & self._due(candles["next_us"][held], now_us)]
+        candles["changed"][due] = False
+        candles["next_us"][due] = now_us + self._every_us
         return self._shown(due, timeframes, steps, leases)
 
     def _shown(
         self, gids: Ints, timeframes: Sequence[Timeframe], steps: Steps, leases: Mapping[int, Lease]
     ) -> list[CandleColumns]:
-        base, starts = steps.rules.ladder[0], self._start_us[gids]
+        base, starts = steps.rules.ladder[0], self._open_candles["start_us"][gids]
         columns = []
         for start_us in np.unique(starts).tolist():
             same_start = gids[starts == start_us]

@@ -34,7 +34,8 @@ def lengths_of(starts: Rows, rows: int) -> Rows:
 
 def groups(*columns: NDArray[np.int64]) -> Iterator[tuple[tuple[int, ...], Rows]]:
     """Yield the values of each group of rows that are equal in every column, and its rows."""
-    if not len(columns[0]):
+    if len(columns[0]) < 2:
+        yield from [(value, _FIRST) for value in zip(*(c.tolist() for c in columns), strict=True)]
         return
     order = np.lexsort(columns[::-1])
     ordered = [column[order] for column in columns]
