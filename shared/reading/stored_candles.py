@@ -11,7 +11,6 @@ from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 from psycopg import Connection, sql
 
@@ -133,15 +132,6 @@ class ListedCandles:
         """Those whose trades were not all cancelled."""
         rows = [row for row, count in enumerate(self.columns["trade_count"]) if count]
         return self if len(rows) == len(self) else self.take(rows)
-
-    def packed(self) -> bytes:
-        """Return them as few objects, for a large page; `unpacked` reads it."""
-        return orjson.dumps(self.columns)
-
-    @classmethod
-    def unpacked(cls, body: bytes) -> ListedCandles:
-        """Read what `packed` returned."""
-        return cls(orjson.loads(body))
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the candles in their output form."""

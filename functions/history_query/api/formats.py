@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
+from functools import lru_cache
 from itertools import chain, islice
 from typing import Any, Final
 
@@ -34,6 +35,9 @@ _ACCEPTED: Final = {
 }
 _PRICES: Final = {"o": "open", "h": "high", "l": "low", "c": "close"}
 _AT_ONCE: Final = 1_000
+_FEW: Final = 2_001
+"""Fewer rows are no matter as objects; more are much memory."""
+_DECIMALS: Final = frozenset((*"ohlcv", "qv", "vw", "bv", "sv", "ebv", "esv", "d", "cd"))
 _WIDE: Final = Context(prec=EXACT.prec)
 _FIELDS: Final = {**_PRICES, "v": "volume", "bv": "buy_volume", "sv": "sell_volume"}
 
@@ -50,7 +54,6 @@ class Content:
     envelope: Mapping[str, Any]
     rows: Iterable[Row]
     next: str | None
-    texts: frozenset[str]
     table: Any = None
     columns: Sequence[str] = ()
 
@@ -83,6 +86,31 @@ class RowsOnRead(Sequence[Row]):
             yield from reversed(self.rendered(range(max(end - _AT_ONCE, 0), end)))
 
 
+def held(rows: Iterable[Row], *, newest: bool = False) -> Sequence[Row]:
+    """Return rows ascending, more than _FEW of them held as JSON; `newest`: they descend."""
+    rows, pieces = iter(rows), list[tuple[int, bytes]]()
+    while some := [*islice(rows, _FEW)]:
+        if newest:
+            some.reverse()
+        if not pieces and len(some) < _FEW:
+            return some
+        pieces.append((len(some), orjson.dumps(some)))
+    if newest:
+        pieces.reverse()
+    loads = lru_cache(maxsize=1)(orjson.loads)  # for the next rows of the piece
+
+    def rendered(part: range) -> list[Row]:
+        found: list[Row] = []
+        end = 0
+        for length, piece in pieces:
+            begin, end = end, end + length
+            if begin < part.stop and part.start < end:
+                found += loads(piece)[max(part.start - begin, 0) : part.stop - begin]
+        return found
+
+    return RowsOnRead(sum(length for length, _ in pieces), rendered)
+
+
 def requested_format(query: Mapping[str, str], accept: str, formats: Sequence[str]) -> str:
     """Return the format by parameter, else by the Accept header. Raises ParameterError."""
     if query.get("format"):
@@ -106,14 +134,20 @@ def rendered(content: Content, name: str) -> bytes:
 
 
 def _json(content: Content) -> bytes:
-    rows = iter(content.rows)
-    parts = iter(lambda: orjson.dumps([*islice(rows, _AT_ONCE)])[1:-1], b"")
-    head = orjson.dumps({**content.envelope, content.name: []})[:-2]
-    return b"".join((head, b",".join(parts), b'],"next":', orjson.dumps(content.next), b"}"))
+    file, rows, separator = io.BytesIO(), iter(content.rows), b""
+    file.write(orjson.dumps({**content.envelope, content.name: []})[:-2])
+    while some := [*islice(rows, _AT_ONCE)]:
+        file.write(separator + orjson.dumps(some)[1:-1])
+        separator = b","
+    file.write(b'],"next":' + orjson.dumps(content.next) + b"}")
+    return file.getvalue()
 
 
 def _ndjson(content: Content) -> bytes:
-    return b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in content.rows)
+    file = io.BytesIO()  # to hold each row's bytes alone would take some 7 KiB a row
+    for row in content.rows:
+        file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+    return file.getvalue()
 
 
 def _csv(content: Content) -> bytes:
@@ -122,12 +156,14 @@ def _csv(content: Content) -> bytes:
     names = list(first[0]) if first else content.columns
     if not names:
         return b""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, names, lineterminator="\n")
+    file = io.BytesIO()
+    text = io.TextIOWrapper(file, "utf-8", newline="")
+    writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     for row in chain(first, rows):
         writer.writerow({key: _plain(value) for key, value in row.items()})
-    return file.getvalue().encode()
+    text.flush()
+    return file.getvalue()
 
 
 def _plain(value: Any) -> Any:
@@ -140,27 +176,28 @@ def _table(content: Content) -> Any:
 
     if content.table is not None:
         return content.table
-    rows = [*content.rows]
-    names = rows[0] if rows else content.columns
-    return pa.table(
-        {each: _column(each, [row[each] for row in rows], content.texts) for each in names}
-    )
+    rows, tables = iter(content.rows), list[Any]()
+    while (some := [*islice(rows, _AT_ONCE)]) or not tables:
+        columns = {
+            each: _column(each, [row[each] for row in some])
+            for each in (some[0] if some else content.columns)
+        }
+        tables.append(pa.table(columns))
+    return pa.concat_tables(tables)
 
 
-def _column(name: str, values: Sequence[Any], texts: Collection[str]) -> Any:
-    """Return an Arrow array: `t` a timestamp, decimal texts as DECIMAL(38, 18)."""
+def _column(name: str, values: Sequence[Any]) -> Any:
+    """Return an Arrow array: `t` a timestamp, decimals DECIMAL(38, 18), indicators floats."""
     import pyarrow as pa
 
     types = {
         "t": pa.timestamp("ms", "UTC"),
         **dict.fromkeys(("end", "n", "revision"), pa.int64()),
         **dict.fromkeys(("closed", "partial", "complete"), pa.bool_()),
-        **dict.fromkeys(texts, pa.string()),
+        **dict.fromkeys(("time", "origin"), pa.string()),
     }
-    if name in types:
-        return pa.array(values, types[name])
-    if values and not any(isinstance(value, str) for value in values):
-        return pa.array(values)
+    if name not in _DECIMALS:
+        return pa.array(values, types.get(name, pa.float64()))
     decimals = [None if value is None else Decimal(value) for value in values]
     if name == "vw":
         decimals = [each and each.quantize(Decimal("1e-18"), context=_WIDE) for each in decimals]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -11,7 +13,8 @@ from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import MomentCursor
-from functions.history_query.api.endpoints import Handlers, as_json, unknown
+from functions.history_query.api.endpoints import Handlers, unknown
+from functions.history_query.api.formats import MEDIA_TYPES, Content, held, rendered
 from functions.history_query.api.parameters import FURTHEST_US, now_us, read, read_limit, read_range
 
 DEFAULT_LIMIT: Final = 100
@@ -77,7 +80,7 @@ class NewestFirst:
     def handlers(
         self,
         read_parameters: Callable[[Mapping[str, str]], Parameters],
-        rows: Callable[[Parameters], Sequence[Row]],
+        rows: Callable[[Parameters], Generator[Row]],
         exists: Callable[[str], bool],
     ) -> Handlers:
         """Return the handlers. `rows`: up to `limit` of a `symbol`, or of all if that is None.
@@ -88,14 +91,21 @@ class NewestFirst:
         def page(request: Request) -> Response:
             symbol = request.path_params.get("symbol")
             parameters = {**read_parameters(request.query_params), "symbol": symbol}
-            found = rows(parameters)
-            page_rows = found[: parameters["limit"] - 1]
-            if symbol is not None and not page_rows and not exists(symbol):
+            place = MomentCursor(0, "")
+
+            def items(found: Iterable[Row]) -> Iterator[Any]:
+                nonlocal place
+                for data, time_us, id_ in islice(found, parameters["limit"] - 1):
+                    place = MomentCursor(time_us, id_)
+                    yield data
+
+            with closing(rows(parameters)) as found:
+                page_items = held(items(found))
+                has_more = next(found, None) is not None
+            if symbol is not None and not page_items and not exists(symbol):
                 return unknown(symbol)
-            cursor = (
-                MomentCursor(*page_rows[-1][1:]).text() if len(found) > len(page_rows) else None
-            )
-            body = {self.name: [data for data, *_ in page_rows], "next": cursor}
-            return as_json(body if symbol is None else {"symbol": symbol, **body})
+            envelope = {} if symbol is None else {"symbol": symbol}
+            content = Content(self.name, envelope, page_items, place.text() if has_more else None)
+            return Response(rendered(content, "json"), media_type=MEDIA_TYPES["json"])
 
         return {f"/api/{self.name}": page, f"/api/{self.name}/{{symbol}}": page}

@@ -34,7 +34,6 @@ MAX_LIMIT: Final = 10_000
 DEFAULT_PRICES: Final = 100
 DEFAULT_BARS: Final = "tick:1000"
 
-DAY_US: Final = 86_400_000_000
 FURTHEST_US: Final = 10**17
 """Times lie in [0, FURTHEST_US): the years 1970 to 5138, so that every sum still fits 64 bits."""
 

@@ -55,12 +55,12 @@ class Presentation:
         if selected and name in ("lightweight-charts", "influx"):
             raise ParameterError(f"columns: format={name} has its own")
         zone = read(query, "tz", zone_of)
-        absent = ("indicators",) if zone else ("indicators", "time")
+        shown = selected or tuple(each for each in columns if each != "indicators")
         return cls(
             name,
             zone,
             selected,
-            selected or tuple(each for each in columns if each not in absent),
+            tuple(each for each in shown if zone or each != "time"),
             read_choice(query, "fill", _FILLS),
             read_choice(query, "adjusted", ("false", "true")) == "true",
         )

@@ -58,7 +58,7 @@ def streamed_rows(
             assert following is not None
             pending, following = read(symbol, following)
         some, pending = [presentation.row(row) for row in pending], None
-        return Content("", {}, some, None, frozenset()), following is None
+        return Content("", {}, some, None), following is None
 
     return streamed(presentation.format, next_content)
 

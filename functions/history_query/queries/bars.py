@@ -69,10 +69,10 @@ class BarPages:
 
     def before(
         self, symbol: str, page: BarPage, place: OrderKey | None, count: int
-    ) -> Sequence[Row]:
-        """Return up to `count` bars before the one that ends at `place`, ascending."""
+    ) -> Sequence[Sequence[Row]]:
+        """Return up to `count` bars before the one that ends at `place`, as one page."""
         earlier = replace(page, from_us=0, to_us=FURTHEST_US, limit=count, newest=True, place=place)
-        return self.page(symbol, earlier).bars
+        return [self.page(symbol, earlier).bars]
 
     def _following(self, symbol: str, page: BarPage, over_us: int) -> tuple[MadeBars, bool]:
         """Return the first bars of a range: from the previous page's end, or its day's start."""

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from itertools import islice
 from typing import Final
 
 import numpy as np
 import orjson
 
-from functions.history_query.api.formats import Row, RowsOnRead
+from functions.history_query.api.formats import Row, RowsOnRead, held
 from functions.history_query.api.parameters import MAX_LIMIT, Page, now_us
 from functions.history_query.queries.closed_and_live import StoredCandles, open_gaps
-from functions.history_query.queries.tick_slices import DAY_US, TickSlices
+from functions.history_query.queries.tick_slices import TickSlices
 from shared.candles.folds import KeyedRecords, merged
 from shared.candles.partials import partials
 from shared.candles.roll_up import folded
 from shared.market.blocks import PRICED
 from shared.market.timeframes import Timeframe
-from shared.reading.stored_candles import ListedCandles, Ranges
+from shared.market.utc_days import DAY_US
+from shared.reading.stored_candles import Ranges
 from shared.stores.first_ticks import NEVER_US, beginnings, first_ticks
 from shared.wire.candle import Candle
 from shared.wire.candle_json import candle_json
 from shared.wire.gaps import touches
 
 _AT_ONCE: Final = 2_001
-"""Candles that are many objects at once; those of a larger page are packed."""
 _PART_BATCHES: Final = 30
 _TICK_SLICES: Final = 16
 
@@ -59,23 +59,18 @@ class CandlePages:
             rows = self._marked(symbol, page, packed)
         return rows, page.cursor(rows) if has_more else None
 
-    def before(self, symbol: str, page: Page, start_us: int, count: int) -> list[Row]:
-        """Return up to `count` candles before a candle of the page, ascending."""
-        rows: list[Row] = []
-        while len(rows) < count:
-            earlier_page = replace(
-                page,
-                from_us=0,
-                to_us=start_us,
-                limit=min(count - len(rows), MAX_LIMIT),
-                newest=True,
-            )
-            earlier, cursor = self.page(symbol, earlier_page)
-            rows = [*earlier, *rows]
-            if cursor is None or not earlier:
-                break
-            start_us = earlier[0]["t"] * 1000
-        return rows
+    def before(self, symbol: str, page: Page, start_us: int, count: int) -> Iterator[Sequence[Row]]:
+        """Yield up to `count` candles before a candle of the page, in pages, the latest first."""
+        earlier = replace(page, from_us=0, newest=True)
+        while count > 0:
+            limit = min(count, MAX_LIMIT)
+            rows, cursor = self.page(symbol, replace(earlier, to_us=start_us, limit=limit))
+            if not rows:
+                return
+            count = count - len(rows) if cursor else 0
+            start_us = rows[0]["t"] * 1000
+            yield rows
+            del rows
 
     def exists(self, symbol: str) -> bool:
         """Tell whether the instrument was ever seen."""
@@ -110,33 +105,10 @@ class CandlePages:
     def _stored(self, symbol: str, page: Page, part: Timeframe) -> tuple[Sequence[Row], bool]:
         """Return stored candles of the timeframe, possibly under another name, ascending."""
         ranges = Ranges.same(part.name, [symbol], page.from_us, page.to_us, newest=page.newest)
-        pieces: list[tuple[int, ListedCandles | bytes]] = []
-        room, has_more = page.limit, False
-        for batch in self.stored.batches(ranges, _AT_ONCE, page.limit + 1):
-            has_more = len(batch) > room
-            some = batch.at(slice(room))
-            room -= len(some)
-            ascending = some.at(slice(None, None, -1)) if page.newest else some
-            held = ascending.packed() if page.limit > _AT_ONCE else ascending
-            pieces.append((len(some), held))
-            if has_more:
-                break
-        if page.newest:
-            pieces.reverse()
-
-        unpacked = lru_cache(maxsize=1)(ListedCandles.unpacked)  # for the next rows of the piece
-
-        def rendered(rows: range) -> list[Row]:
-            result: list[Row] = []
-            end = 0
-            for length, held in pieces:
-                begin, end = end, end + length
-                if begin < rows.stop and rows.start < end:
-                    each = held if isinstance(held, ListedCandles) else unpacked(held)
-                    result += each.at(slice(max(rows.start - begin, 0), rows.stop - begin)).rows()
-            return result
-
-        return RowsOnRead(page.limit - room, rendered), has_more
+        batches = self.stored.batches(ranges, _AT_ONCE, page.limit + 1)
+        rows = (row for batch in batches for row in batch.rows())
+        found = held(islice(rows, page.limit), newest=page.newest)
+        return found, next(rows, None) is not None
 
     def _computed(self, symbol: str, page: Page, now_us: int) -> tuple[list[str], bool]:
         """Return candles folded from ticks or from shorter candles, ascending, each as JSON."""

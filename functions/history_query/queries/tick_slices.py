@@ -26,6 +26,7 @@ from shared.errors import TransientError
 from shared.lake.reading.cold import NO_LAKE, Cold
 from shared.lake.reading.plan import Plan, plan_ticks
 from shared.market.order import OrderKey
+from shared.market.utc_days import DAY_US
 from shared.reading.ranges import (
     COARSE_US,
     in_order,
@@ -40,8 +41,6 @@ from shared.stores.segment_ranges import OF_RANGE, bounds, named
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-DAY_US: Final = 86_400_000_000
 
 LARGEST_SLICE: Final = 40_000
 

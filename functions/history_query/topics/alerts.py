@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Final
 
 from functions.history_query.api import openapi_schemas as spec
@@ -75,8 +75,8 @@ def read_alerts(query: Mapping[str, str]) -> Parameters:
 def handlers(postgres: Postgres, exists: Callable[[str], bool]) -> Handlers:
     """Return the handlers of the routes. `exists`: whether an instrument was ever seen."""
 
-    def rows(parameters: Parameters) -> list[Row]:
+    def rows(parameters: Parameters) -> Generator[Row]:
         with postgres.connection() as connection:
-            return connection.execute(_SELECT, parameters).fetchall()
+            yield from connection.execute(_SELECT, parameters)
 
     return _ALERTS.handlers(read_alerts, rows, exists)

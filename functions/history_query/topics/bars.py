@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
-from functions.history_query.api.cursors import TickPlace
 from functions.history_query.api.endpoints import Handlers, unknown
 from functions.history_query.api.formats import TABLES, Content, Row
 from functions.history_query.api.parameters import DEFAULT_BARS, BarPage, read_bars
@@ -19,8 +18,7 @@ from functions.history_query.api.presentation import Presentation
 from functions.history_query.api.streaming import PAGE, is_whole_range, streamed_rows
 from functions.history_query.queries.bars import BAR_FIELDS, BarPages
 from functions.history_query.queries.indicators import with_indicators
-from functions.history_query.topics import candles
-from shared.market.order import OrderKey
+from functions.history_query.topics import candles, ticks
 
 _OWN: Final = candles.OWN | spec.queries(
     """
@@ -36,9 +34,6 @@ _OWN: Final = candles.OWN | spec.queries(
         "default": DEFAULT_BARS,
     },
 )
-_CURSOR: Final = spec.cursor_of(
-    TickPlace.of("after", OrderKey(1_764_340_200_000_000, 0, 0, 0, 0)).text()
-)
 _COLUMNS: Final = ("t", "time", *BAR_FIELDS[1:])
 
 PART: Final = spec.Part(
@@ -50,7 +45,7 @@ PART: Final = spec.Part(
             "Bars",
             "symbol type from to",
             spec.STREAMED_LIMIT,
-            _CURSOR,
+            ticks.CURSOR,
             "indicators session calendar tz",
             spec.columns_of("t,end,o,h,l,c,v"),
             spec.format_of(TABLES),
@@ -96,9 +91,7 @@ def handlers(bars: BarPages, exists: Callable[[str], bool]) -> Handlers:
         before = partial(bars.before, symbol, bar_page, place)
         shown = map(presentation.row, with_indicators(bar_page.indicators, page_bars, before))
         envelope = {"symbol": symbol, "type": bar_page.type.name}
-        return presentation.answer(
-            request, Content("bars", envelope, shown, bar_page.cursor(edge), frozenset({"time"}))
-        )
+        return presentation.answer(request, Content("bars", envelope, shown, bar_page.cursor(edge)))
 
     def following(symbol: str, page: BarPage) -> tuple[Sequence[Row], BarPage | None]:
         rows, edge, _ = bars.page(symbol, page)

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import CandleCursor
 from functions.history_query.api.endpoints import Handlers, unknown
-from functions.history_query.api.formats import MEDIA_TYPES, Content, Row
+from functions.history_query.api.formats import MEDIA_TYPES, Content, Row, held
 from functions.history_query.api.parameters import Page, read_page
 from functions.history_query.api.presentation import CANDLE_COLUMNS, Presentation
 from functions.history_query.api.streaming import PAGE, is_whole_range, streamed_rows
@@ -37,7 +37,7 @@ OWN: Final = spec.queries(
     fill={"type": "string", "enum": ["none", "previous", "null"], "default": "none"},
     adjusted={"type": "string", "enum": ["false", "true"], "default": "false"},
 )
-_CURSOR: Final = spec.cursor_of(CandleCursor("after", 1_764_340_200_000_000).text())
+CURSOR: Final = spec.cursor_of(CandleCursor("after", 1_764_340_200_000_000).text())
 _NOTHING: Final[Row] = {
     "v": "0",
     "vw": None,
@@ -59,7 +59,7 @@ PART: Final = spec.Part(
             "Candles",
             "symbol timeframe from to",
             spec.STREAMED_LIMIT,
-            _CURSOR,
+            CURSOR,
             "indicators as_of session calendar fill adjusted tz",
             spec.columns_of("t,o,h,l,c,v"),
             spec.format_of(tuple(MEDIA_TYPES)),
@@ -124,9 +124,7 @@ def handlers(pages: CandlePages) -> Handlers:
             cursor = page.cursor(rows) if is_cut else cursor
         envelope = {"symbol": symbol, "timeframe": page.timeframe.name}
         shown = map(presentation.row, rows)
-        return presentation.answer(
-            request, Content("candles", envelope, shown, cursor, frozenset({"time", "origin"}))
-        )
+        return presentation.answer(request, Content("candles", envelope, shown, cursor))
 
     def following(symbol: str, page: Page) -> tuple[Sequence[Row], Page | None]:
         rows, cursor = pages.page(symbol, page)
@@ -144,44 +142,37 @@ def _filled(
     cursor: str | None,
     rows: Sequence[Row],
     previous: bool,
-) -> tuple[list[Row], bool]:
+) -> tuple[Sequence[Row], bool]:
     """Fill gaps within the page, and between it and the page that the request's cursor ended.
 
     Return as many rows as the page may have, from where reading begins, and whether there are more.
     """
     frame, newest = page.timeframe, page.newest
-    edge_us = CandleCursor.read(cursor).start_us if cursor else None
-    before: Row | None = None
-    if edge_us is not None and rows and not newest:
-        for earlier in pages.before(symbol, page, frame.next_us(edge_us), 1):
-            before = {**earlier, "t": edge_us // 1000}
+    edge: Row | None = None
+    if cursor and rows:
+        edge_us = CandleCursor.read(cursor).start_us
+        edge = {"t": edge_us // 1000}
+        if not newest:
+            before = next(pages.before(symbol, page, frame.next_us(edge_us), 1), None)
+            edge = {**before[-1], **edge} if before else None
 
-    def gap(row: Row, until_us: int) -> Iterator[Row]:
-        row_us = row["t"] * 1000
+    def gap(row: Row, later: Row) -> Iterator[Row]:
+        row_us, until_us = row["t"] * 1000, later["t"] * 1000
         start_us = frame.start_us(until_us - 1) if newest else frame.next_us(row_us)
         while row_us < start_us < until_us:
             yield _between(row, start_us, previous=previous)
             start_us = frame.start_us(start_us - 1) if newest else frame.next_us(start_us)
 
-    def descending() -> Iterator[Row]:
-        until_us = edge_us
-        for row in reversed(rows):
-            if until_us is not None:
-                yield from gap(row, until_us)
-            yield row
-            until_us = row["t"] * 1000
-
-    def ascending() -> Iterator[Row]:
-        last = before
-        for row in rows:
+    def in_reading_order(last: Row | None) -> Iterator[Row]:
+        for row in reversed(rows) if newest else rows:
             if last is not None:
-                yield from gap(last, row["t"] * 1000)
+                yield from gap(row, last) if newest else gap(last, row)
             yield row
             last = row
 
-    filled = list(islice(descending() if newest else ascending(), page.limit + 1))
-    some = filled[: page.limit]
-    return some[::-1] if newest else some, len(filled) > page.limit
+    filled = in_reading_order(edge)
+    some = held(islice(filled, page.limit), newest=newest)
+    return some, next(filled, None) is not None
 
 
 def _between(row: Row, start_us: int, *, previous: bool) -> Row:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -13,9 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
-from functions.history_query.api.cursors import CandleCursor
 from functions.history_query.api.endpoints import Handlers, as_json, unknown
-from functions.history_query.api.formats import TABLES, Content
+from functions.history_query.api.formats import TABLES, Content, Row
 from functions.history_query.api.parameters import (
     Page,
     ParameterError,
@@ -28,6 +27,7 @@ from functions.history_query.api.parameters import (
 )
 from functions.history_query.api.presentation import Presentation
 from functions.history_query.queries.candles import CandlePages
+from functions.history_query.topics.candles import CURSOR
 from shared.candles.order_flow import (
     DAY_US,
     Profile,
@@ -47,7 +47,6 @@ from shared.market.trading_days import trading_days
 from shared.reading.stored_candles import Ranges
 from shared.wire.candle_json import vwap_text
 
-_CURSOR: Final = spec.cursor_of(CandleCursor("after", 1_764_340_200_000_000).text())
 _NUMBER: Final = r"[0-9]{1,24}(\.[0-9]{1,24})?"
 _OWN: Final = spec.queries(
     """
@@ -62,8 +61,6 @@ _OWN: Final = spec.queries(
     share={"type": "string", "pattern": f"^{_NUMBER}$", "default": "0.7"},
 )
 _COLUMNS: Final = ("t", "time", "v", "bv", "sv", "ebv", "esv", "d", "cd", "vw", "closed")
-_PROFILE_US: Final = 86_400_000_000
-"""Range of a profile when the request has no `from`."""
 MAX_LEVELS: Final = 10_000
 _BATCH: Final = 5_000
 _WIDTH_US: Final = 3_600_000_000
@@ -76,7 +73,7 @@ PART: Final = spec.Part(
             "Flows",
             "symbol timeframe from to",
             spec.limit(1_000),
-            _CURSOR,
+            CURSOR,
             "anchor session calendar tz",
             spec.columns_of("t,d,cd,vw"),
             spec.format_of(TABLES),
@@ -132,14 +129,12 @@ def handlers(flow: Flow, exists: Callable[[str], bool]) -> Handlers:
         symbol = request.path_params["symbol"]
         presentation = Presentation.read(request, TABLES, _COLUMNS)
         flow_request = read_flow(request.query_params, flow.pages.ladder)
-        flow_rows, cursor = flow.page(symbol, flow_request)
-        if not flow_rows and not exists(symbol):
+        rows, cursor = flow.page(symbol, flow_request)
+        if not rows and not exists(symbol):
             return unknown(symbol)
         envelope = {"symbol": symbol, "timeframe": flow_request.page.timeframe.name}
-        rows = [presentation.row(row) for row in flow_rows]
-        return presentation.answer(
-            request, Content("flow", envelope, rows, cursor, frozenset({"time"}))
-        )
+        rows = map(presentation.row, rows)
+        return presentation.answer(request, Content("flow", envelope, rows, cursor))
 
     def profile(request: Request) -> Response:
         symbol = request.path_params["symbol"]
@@ -192,7 +187,7 @@ def read_profile(query: Mapping[str, str]) -> ProfileRequest:
     zone, now = read_zone(query), now_us()
     from_us, to_us = read_range(query, now, zone)
     if from_us is None:
-        from_us = max(0, min(now, to_us) - _PROFILE_US)
+        from_us = max(0, min(now, to_us) - DAY_US)
     step, share = _number(query, "step"), _number(query, "value_area")
     if step is not None and not step:
         raise ParameterError("step: more than 0")
@@ -216,27 +211,32 @@ class Flow:
 
     pages: CandlePages
 
-    def page(self, symbol: str, request: FlowRequest) -> tuple[list[dict[str, Any]], str | None]:
-        """Return a row for each candle, ascending, and the cursor of the next page."""
-        rows_on_read, cursor = self.pages.page(symbol, request.page)
-        candles = [*rows_on_read]
+    def page(self, symbol: str, request: FlowRequest) -> tuple[Iterable[Row], str | None]:
+        """Return a row for each candle, ascending, and the cursor of the next page.
+
+        The rows are made as they are read, once.
+        """
+        candles, cursor = self.pages.page(symbol, request.page)
         if not candles:
-            return [], cursor
-        sums = [_of_candle(each) for each in candles]
-        starts = [each["t"] * 1000 for each in candles]
+            return (), cursor
+        needed = [(each["t"] * 1000, each["closed"], _of_candle(each)) for each in candles]
+        starts, closed, sums = zip(*needed, strict=True)
         ends = [request.page.timeframe.end_us(each) for each in starts]
         self._estimate(symbol, list(zip(starts, ends, strict=True)), sums)
         anchor_us = request.anchor_of(starts[0])
         first_us = next((each for each in starts if each >= anchor_us), anchor_us)
         since = self._sums(symbol, anchor_us, first_us)
-        rows = []
-        for start_us, candle, each in zip(starts, candles, sums, strict=True):
-            if request.anchor_of(start_us) != anchor_us:
-                anchor_us, since = request.anchor_of(start_us), Volumes()
-            if anchor_us <= start_us:
-                since.add(each)
-            rows.append(_row(candle, each, since if anchor_us <= start_us else None))
-        return rows, cursor
+
+        def rows(anchor_us: int, since: Volumes) -> Iterator[Row]:
+            for start_us, is_closed, each in zip(starts, closed, sums, strict=True):
+                if request.anchor_of(start_us) != anchor_us:
+                    anchor_us, since = request.anchor_of(start_us), Volumes()
+                if anchor_us <= start_us:
+                    since.add(each)
+                sums_since = since if anchor_us <= start_us else None
+                yield {"t": start_us // 1000, **_flow_json(each, sums_since), "closed": is_closed}
+
+        return rows(anchor_us, since), cursor
 
     def profile(self, symbol: str, request: ProfileRequest) -> dict[str, Any]:
         """Return volume by price in a range. Raises ParameterError: it has too many prices."""
@@ -316,14 +316,12 @@ def _of_candle(row: Mapping[str, Any]) -> Volumes:
     return Volumes(volume, buy, sell, notional=notional)
 
 
-def _row(candle: Mapping[str, Any], sums: Volumes, since: Volumes | None) -> dict[str, Any]:
+def _flow_json(sums: Volumes, since: Volumes | None) -> dict[str, Any]:
     return {
-        "t": candle["t"],
         **_volumes_json(sums),
         "d": to_text(sums.delta),
         "cd": None if since is None else to_text(since.delta),
         "vw": None if since is None else vwap_text(since.notional, since.volume),
-        "closed": candle["closed"],
     }
 
 

@@ -22,6 +22,7 @@ from shared.market.calendar_timeframes import of_days
 from shared.market.decimals import EXACT, to_text
 from shared.market.timeframes import Timeframe
 from shared.market.trading_days import TradingDays
+from shared.market.utc_days import DAY_US
 from shared.reading.stored_candles import Ranges, read_candles
 from shared.realtime.readers import LiveState
 from shared.stores.postgres import Postgres
@@ -44,7 +45,6 @@ _OWN: Final = spec.queries(
     list={"type": "string", "default": ALL},
     array={"type": "array", "items": {"type": "string"}, "maxItems": MAX_SYMBOLS},
 )
-DAY_US: Final = 86_400_000_000
 _HOUR_US: Final = 3_600_000_000
 _RECENT_US: Final = 120_000_000
 _ALWAYS: Final = (-(2**63), 2**63 - 1)

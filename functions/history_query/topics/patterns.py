@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import fields
 from typing import Final
 
@@ -117,13 +117,13 @@ def _confidence(query: Mapping[str, str]) -> float:
 def handlers(postgres: Postgres, exists: Callable[[str], bool]) -> Handlers:
     """Return the handlers of the routes. `exists`: whether an instrument was ever seen."""
 
-    def rows(parameters: Parameters) -> list[Row]:
+    def rows(parameters: Parameters) -> Generator[Row]:
         statement = _OF_ALL if parameters["symbol"] is None else _OF_ONE
         with (
             postgres.connection() as connection,
             connection.cursor(row_factory=class_row(Pattern)) as cursor,
         ):
-            found = cursor.execute(statement, parameters).fetchall()
-        return [(as_event_json(each)["data"], each.end_us, each.id) for each in found]
+            for each in cursor.execute(statement, parameters):
+                yield as_event_json(each)["data"], each.end_us, each.id
 
     return _PATTERNS.handlers(read_patterns, rows, exists)

@@ -15,7 +15,6 @@ from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import TickCursor
 from functions.history_query.api.endpoints import Handlers, unknown
 from functions.history_query.api.parameters import (
-    DAY_US,
     DEFAULT_PRICES,
     MAX_LIMIT,
     TickPage,
@@ -24,6 +23,7 @@ from functions.history_query.api.parameters import (
 from functions.history_query.queries.tick_slices import TickPages
 from shared.candles.trades import Trades
 from shared.market.decimals import mantissa_text
+from shared.market.utc_days import DAY_US
 from shared.wire.ticks import VOLUME_ONLY
 
 _FORM: Final = '{"t":%d,"%s":%s}'

@@ -10,7 +10,8 @@ from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.endpoints import Handlers, as_json
-from functions.history_query.api.parameters import DAY_US, now_us, read_limit, read_time_us
+from functions.history_query.api.parameters import now_us, read_limit, read_time_us
+from shared.market.utc_days import DAY_US
 from shared.stores.postgres import Postgres
 
 DEFAULT_REJECTS: Final = 100

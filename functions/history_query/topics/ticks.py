@@ -42,8 +42,10 @@ if TYPE_CHECKING:
 
 _STREAMED: Final = (*FORMATS, "arrow")
 _NO_TRADES: Final = trades_of(NO_ROWS)
+_AT_ONCE: Final = 1_000
+"""Ticks that are many objects at once."""
 
-_CURSOR: Final = spec.cursor_of(
+CURSOR: Final = spec.cursor_of(
     TickPlace.of("after", OrderKey(1_764_340_200_000_000, 0, 0, 0, 0)).text()
 )
 COLUMNS: Final = ("t", "time", "us", "p", "s", "side", "id", "received", "flags", "ended")
@@ -63,7 +65,7 @@ PART: Final = spec.Part(
             "RawTicks",
             "symbol from to",
             spec.streamed_limit("ndjson, csv or arrow"),
-            _CURSOR,
+            CURSOR,
             "tz",
             spec.columns_of("us,p,s"),
             spec.format_of(TABLES),
@@ -99,17 +101,16 @@ def handlers(ticks: TickPages, exists: Callable[[str], bool]) -> Handlers:
     def raw(request: Request) -> Response:
         symbol, query = request.path_params["symbol"], request.query_params
         presentation = Presentation.read(request, TABLES, COLUMNS)
-        names = displayed_columns(presentation.columns, presentation.zone)
         if is_whole_range(query, presentation, _STREAMED):
             page = read_raw_ticks({**query, "limit": "1"})
             if not ticks.page(symbol, page)[0] and not exists(symbol):
                 return unknown(symbol)
-            return _all(ticks, symbol, page, presentation, names)
+            return _all(ticks, symbol, page, presentation)
         page = read_raw_ticks(query)
         parts, edge = ticks.page(symbol, page)
         if not parts and not exists(symbol):
             return unknown(symbol)
-        content = _content({"symbol": symbol}, presentation, names, parts, page.cursor(edge))
+        content = _content({"symbol": symbol}, presentation, parts, page.cursor(edge))
         return presentation.answer(request, content)
 
     return {"/api/ticks/{symbol}": raw}
@@ -118,27 +119,25 @@ def handlers(ticks: TickPages, exists: Callable[[str], bool]) -> Handlers:
 def _content(
     envelope: Mapping[str, str],
     presentation: Presentation,
-    names: Sequence[str],
     parts: Sequence[Trades],
     cursor: str | None,
 ) -> Content:
-    zone, texts = presentation.zone, frozenset[str]()
+    names, zone = presentation.names, presentation.zone
     if presentation.format not in BINARY:
-        rows = [row for part in parts for row in rows_of(part, names, zone)]
-        return Content("ticks", envelope, rows, cursor, texts)
+        pieces = (
+            part.at(slice(first, first + _AT_ONCE))
+            for part in parts
+            for first in range(0, len(part), _AT_ONCE)
+        )
+        rows = (row for piece in pieces for row in rows_of(piece, names, zone))
+        return Content("ticks", envelope, rows, cursor)
     import pyarrow as pa
 
     table = pa.concat_tables([table_of(part, names, zone) for part in (parts or [_NO_TRADES])])
-    return Content("ticks", envelope, (), cursor, texts, table)
+    return Content("ticks", envelope, (), cursor, table)
 
 
-def _all(
-    ticks: TickPages,
-    symbol: str,
-    page: TickPage,
-    presentation: Presentation,
-    names: Sequence[str],
-) -> Response:
+def _all(ticks: TickPages, symbol: str, page: TickPage, presentation: Presentation) -> Response:
     """Stream the whole range."""
     parts = ticks.whole(symbol, page)
 
@@ -150,16 +149,11 @@ def _all(
             parts = ticks.whole(symbol, page)
             raise
         if part is None:
-            return _content({}, presentation, names, [], None), True
+            return _content({}, presentation, [], None), True
         page = replace(page, place=part.key_at(len(part) - 1))
-        return _content({}, presentation, names, [part], None), False
+        return _content({}, presentation, [part], None), False
 
     return streamed(presentation.format, next_content)
-
-
-def displayed_columns(columns: Sequence[str], zone: ZoneInfo | None) -> tuple[str, ...]:
-    """Return the columns of a response; empty `columns`: all. `time` only with a zone."""
-    return tuple(name for name in columns or COLUMNS if zone or name != "time")
 
 
 def rows_of(trades: Trades, names: Sequence[str], zone: ZoneInfo | None) -> list[dict[str, Any]]:
@@ -195,12 +189,6 @@ def table_of(trades: Trades, names: Sequence[str], zone: ZoneInfo | None) -> pa.
     )
 
 
-def _strings(texts: list[str | None]) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.array(texts, pa.string())
-
-
 def _decimals(name: str, mantissa: Mantissas, scale: int) -> pa.Array:
     from shared.lake.tables.decimal_columns import to_decimals
 
@@ -218,7 +206,7 @@ def _ids(trades: Trades) -> pa.Array:
 
     kind = trades.rows.kind
     if (kind == TEXT_ID).any():
-        return _strings(_id_texts(trades))
+        return pa.array(_id_texts(trades), pa.string())
     return pa.array(trades.rows.trade_id, mask=kind != INTEGER_ID).cast(pa.string())
 
 

@@ -33,7 +33,7 @@ def test_rows_on_read_are_rendered_as_a_list_is(count: int) -> None:
     largest = 0
     for name in MEDIA_TYPES:
         bodies = [
-            rendered(Content("rows", envelope, each, "after", frozenset(), columns=names), name)
+            rendered(Content("rows", envelope, each, "after", columns=names), name)
             for each in (rows, iter(rows), listed)
         ]
         assert bodies[0] == bodies[1] == bodies[2], name
@@ -55,7 +55,7 @@ def test_rows_on_read_are_rendered_as_a_list_is(count: int) -> None:
 def test_tables_have_the_vwap_of_high_prices(vwap: str) -> None:
     """Arrow and Parquet have a VWAP of more than ten digits before the point."""
     rows: list[Row] = [{"t": 0, "vw": vwap}, {"t": 60_000, "vw": None}]
-    content = Content("candles", {}, rows, None, frozenset())
+    content = Content("candles", {}, rows, None)
     for name, read in (("arrow", pa.ipc.open_stream), ("parquet", pq.ParquetFile)):
         table = read(pa.BufferReader(rendered(content, name)))
         column = (table.read_all() if name == "arrow" else table.read())["vw"]
@@ -69,4 +69,4 @@ def test_what_fails_in_the_first_part_of_a_stream_fails_before_the_response() ->
         raise TransientError("Postgres is away")
 
     with pytest.raises(TransientError):
-        streamed("ndjson", lambda: (Content("", {}, map(row, [1]), None, frozenset()), False))
+        streamed("ndjson", lambda: (Content("", {}, map(row, [1]), None), False))

@@ -11,7 +11,6 @@ from starlette.datastructures import QueryParams
 
 from functions.history_query.api.cursors import CandleCursor, TickCursor
 from functions.history_query.api.parameters import (
-    DAY_US,
     FURTHEST_US,
     ParameterError,
     read_bars,
@@ -26,6 +25,7 @@ from functions.history_query.topics.patterns import read_patterns
 from shared.market.order import OrderKey
 from shared.market.resolution import resolve
 from shared.market.timeframes import parse_ladder
+from shared.market.utc_days import DAY_US
 
 LADDER = parse_ladder("1m,5m,15m,1h,4h,1d")
 NOW_US = 1_700_000_000_123_456

@@ -163,7 +163,7 @@ def test_an_empty_table_has_the_columns_of_a_full_one(house: House) -> None:
         return pa.ipc.open_stream(house.get(path, format="arrow", **parameters).content).read_all()
 
     for kind in ("candles", "bars", "flow", "ticks"):
-        for zone in ({}, {"tz": "Asia/Kolkata"}):
+        for zone in ({}, {"tz": "Asia/Kolkata"}, {"columns": "t,time"}):
             path = f"/api/{kind}/A/B"
             full, empty = table(path, zone), table(path, zone | hour)
             assert len(full) > len(empty) == 0
@@ -171,6 +171,9 @@ def test_an_empty_table_has_the_columns_of_a_full_one(house: House) -> None:
             assert {field for field in full.schema if field.type != pa.null()} <= {*empty.schema}
             header, *_ = house.get(path, format="csv", **zone).text.splitlines()
             assert house.get(path, format="csv", **zone, **hour).text.splitlines() == [header]
+    early = table("/api/candles/A/B", {"indicators": "sma:200", "limit": "1"})
+    assert early.schema.field("sma:200").type == pa.float64()
+    assert early["sma:200"].null_count == 1
 
 
 def test_accept_chooses_the_format_and_headers_have_the_cursor(house: House) -> None:
