@@ -126,10 +126,6 @@ class SymbolIds:
         """Return the number of missing trades."""
         return sum(b - a + 1 for a, b in missing.left)
 
-    def adopt(self, gap: Missing) -> None:
-        """Take over a gap left open by the previous run."""
-        self.gaps.append(gap)
-
     def fill(self, first: int, last: int) -> None:
         """Remove ids from every hole and gap."""
         if self.holes:

@@ -43,7 +43,7 @@ async def resume(postgres: Postgres, intake: Intake) -> list[str]:
     symbols = set(intake.exchange.symbols)
     for gap in gaps:
         if gap.symbol in symbols:
-            intake.of(gap.symbol).adopt(gap)
+            intake.of(gap.symbol).gaps.append(gap)
     for trade in last:
         if trade.symbol in symbols:
             intake.of(trade.symbol).resume(trade, intake.now_s())
