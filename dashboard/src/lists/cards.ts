@@ -1,6 +1,6 @@
 /** The symbol list: virtualized, with a card for each visible symbol only. */
 
-import { change, price, compact } from "../model/format";
+import { change, compact, shortPrice } from "../model/format";
 import { STALE_MS, ago } from "../model/freshness";
 import type { Column, Instrument, Market } from "../model/market";
 import { color } from "../browser/theme";
@@ -193,7 +193,7 @@ class Card {
       if (this.drawnPrice) this.flash(instrument.up ? "up" : "down");
       this.drawnPrice = instrument.last;
     }
-    parts.last.textContent = price(instrument.last, instrument.decimals);
+    parts.last.textContent = shortPrice(instrument.last, instrument.decimals);
     parts.side.textContent = change(Number(instrument.last), before);
     parts.side.title = "change in 24 hours";
     parts.side.className = `side ${before === undefined ? "muted" : rising ? "up" : "down"}`;
@@ -205,7 +205,7 @@ class Card {
         return;
       }
       const text = instrument.stats[column];
-      this.extras[n]!.textContent = !text ? "–" : column === "volume" ? compact(Number(text)) : price(text, instrument.decimals);
+      this.extras[n]!.textContent = !text ? "–" : column === "volume" ? compact(Number(text)) : shortPrice(text, instrument.decimals);
     });
   }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { axisNumber, change, compact, decimal, decimals, price, duration, rounded } from "./format";
+import { axisNumber, change, compact, decimal, decimals, price, duration, rounded, shortPrice } from "./format";
 
 describe("format", () => {
   it("keeps every digit of a decimal string", () => {
@@ -28,6 +28,11 @@ describe("format", () => {
   it("shows no digit that a double does not keep, and rounds decimal strings exactly", () => {
     expect([axisNumber(0.1, 18), axisNumber(61_845.678, 2), axisNumber(0, 2), axisNumber(1.5e16, 8)]).toEqual(["0.100000000000000", "61,845.68", "0.00", "15,000,000,000,000,000"]);
     expect([rounded("0.0835714737801624864", 18), rounded("-64.0366", 2), rounded("12345", 2)]).toEqual(["0.083571473780162486", "-64.04", "12,345.00"]);
+  });
+
+  it("rounds a price that is too long for the list, and says so", () => {
+    expect([shortPrice("61845.68", 2), shortPrice("61845.68000000", 8), shortPrice("100.159829195044922456", 18)]).toEqual(["61,845.68", "61,845.68", "≈ 100.15983"]);
+    expect([shortPrice("0.000000000000000006", 18), shortPrice("-999999999999999999999999999999.5", 1)]).toEqual(["≈ 6e-18", "≈ -1e+30"]);
   });
 
   it("shortens large volumes and keeps small ones", () => {

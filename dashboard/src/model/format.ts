@@ -67,6 +67,17 @@ export function price(text: string, decimals: number): string {
   return decimal(decimals > 0 || fraction ? `${whole}.${fraction.padEnd(decimals, "0")}` : whole);
 }
 
+const MAX_SHORT = 13;
+const SHORT_DIGITS = 8;
+
+/** Formats a price for a narrow place: a longer one without trailing zeros or rounded, `≈ 100.15983`, since one that is cut off reads as another. */
+export function shortPrice(text: string, decimals: number): string {
+  const whole = price(text, decimals);
+  if (whole.length <= MAX_SHORT) return whole;
+  const short = String(Number(Number(text).toPrecision(SHORT_DIGITS)));
+  return `${short === text.replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "") ? "" : "≈ "}${decimal(short)}`;
+}
+
 /** Returns the number of decimals of a decimal string. */
 export function decimals(text: string): number {
   return text.split(".")[1]?.length ?? 0;
