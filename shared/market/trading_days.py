@@ -218,7 +218,7 @@ def _schedule_of(name: str, month: date) -> _Schedule:
             calendar = get_calendar(name)
     except errors.InvalidCalendarName:
         raise ValueError(
-            f"{name[:40]!r} is neither a known time zone nor a known exchange, such as XNYS"
+            f"{name[:40]!r} is neither a time zone nor an exchange (XNYS); a time: 0915@Asia/Tokyo"
         ) from None
     schedule = calendar.schedule
     opens, closes = (

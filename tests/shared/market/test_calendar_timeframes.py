@@ -152,3 +152,9 @@ def test_every_time_has_an_interval(name: str) -> None:
         start_us = frame.start_us(time_us)
         assert start_us <= time_us
         assert frame.next_us(start_us) > start_us or start_us == 10**17
+
+
+def test_a_time_of_day_without_a_zone_is_refused_with_one() -> None:
+    """A session's time needs a zone; the refusal shows how it is written."""
+    with pytest.raises(ValueError, match=r"'0915' is neither .* 0915@Asia/Tokyo$"):
+        timeframe_of("4h@0915")
