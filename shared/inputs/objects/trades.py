@@ -96,7 +96,7 @@ def trade_of(text: Callable[[str], str], layout: Layout) -> Trade | None:
         size, side = signed.removeprefix("-"), "sell" if signed.startswith("-") else "buy"
     if layout.date and _clock.fullmatch(time):
         time = f"{text(layout.date)} {time}"
-    if layout.ids_within and trade_id:
+    if layout.ids_within and (trade_id := absent(trade_id)):
         scopes = [scope for name in layout.ids_within if (scope := absent(text(name))) != "0"]
         trade_id = ":".join([*filter(None, scopes), trade_id])
     if layout.has_nano_prices:
