@@ -34,11 +34,14 @@ _NOT_AGGREGATED: Final = """
         AND stored_at < timestamptz 'epoch' + %s * interval '1 microsecond'
     ORDER BY stored_at, event_id LIMIT %s
 """
+_IN_SHARD: Final = sql.SQL(
+    BETWEEN + " AND (shards <> %(shards)s OR %(shard)s BETWEEN first_shard AND last_shard)"
+)
 _AGGREGATED_BETWEEN: Final = sql.SQL("""
     SELECT DISTINCT id FROM tick_segments, unnest(event_ids) AS id
-    WHERE {} AND (shards <> %(shards)s OR %(shard)s BETWEEN first_shard AND last_shard)
-        AND NOT EXISTS (SELECT FROM unaggregated WHERE shard = %(shard)s AND event_id = id)
-""").format(sql.SQL(BETWEEN))
+    WHERE {} AND NOT EXISTS (SELECT FROM unaggregated WHERE shard = %(shard)s AND event_id = id)
+""").format(_IN_SHARD)
+_LAST: Final = sql.SQL("SELECT max(last_time_us) FROM tick_segments WHERE {}").format(_IN_SHARD)
 
 
 def claim(connection: Connection, event_ids: Sequence[str], commit_id: int) -> set[str]:
@@ -109,6 +112,18 @@ def aggregated_between(
     """
     parameters = {**bounds(from_us, to_us), "shard": shard, "shards": shards}
     return [row[0] for row in connection.execute(_AGGREGATED_BETWEEN, parameters).fetchall()]
+
+
+def last_tick_us(
+    connection: Connection, shard: int, shards: int, from_us: int, until_us: int
+) -> int | None:
+    """Return a time from which on, up to `until_us`, a shard has no tick; None: from `from_us`."""
+    if until_us < from_us:
+        return None
+    parameters = {**bounds(from_us, until_us + 1), "shard": shard, "shards": shards}
+    row = connection.execute(_LAST, parameters).fetchone()
+    last_us: int | None = row[0] if row else None
+    return last_us
 
 
 def reshard(connection: Connection, shards: int) -> None:

@@ -144,12 +144,15 @@ class _Job:
         base = self._above_venue(names, priced(candles.at(~live)))
         empty = sorted((busts & view.base.keys()) - set(replacements.keys(names)))
         replacements = KeyedRecords.of([replacements, voids(empty, names)])
-        emptied = busts - set(priced(candles).keys(names))
+        with_price = set(priced(candles).keys(names))
+        # A repetition, or a late trade, may be the one that counts, and make no price.
+        lost = busts | (set(candles.keys(names)) - with_price)
+        emptied = lost - with_price
         stored = self._stored(emptied)
         self._note_stored(names, replacements, requested)
         changed = base.at(self._note_stored(names, base, requested))
         refold = Refold(self.context, self.connection, view, names)
-        refold.prepare(intervals, base, busts)
+        refold.prepare(intervals, base, lost)
 
         def write(session: Session) -> tuple[set[CandleStart], Published]:
             waiting = set(on_live)
@@ -158,10 +161,16 @@ class _Job:
                 waiting = replace_live(session, names, replacements, view.base, requested)
                 if newly_live := busts - view.base.keys():
                     waiting |= newly_live & view_live(session, names).base.keys()
-            to_withdraw = emptied - waiting
+            known = {
+                (each.instrument, each.start_us)
+                for each in candidates
+                if each.trade_count and each.origin != VENUE
+            }
+            settled = (lost & (busts | known)) - waiting
+            to_withdraw = emptied & settled
             withdrawals = withdrawn(self.connection, self.base.name, to_withdraw, candidates, names)
             out = KeyedRecords.of([changed, withdrawals])
-            return waiting, refold.apply(session, out, requested, busts - waiting)
+            return waiting, refold.apply(session, out, requested, settled)
 
         (waiting, published), emission = self.context.run_recorded(
             self.connection, self.shard, write

@@ -34,7 +34,7 @@ from shared.market.timeframes import Timeframe
 from shared.reading.recompute import recomputed
 from shared.reading.stored_candles import Ranges, folded, stored_candles
 from shared.realtime.keys import Block
-from shared.stores.applied import Stored, aggregated_between, not_aggregated
+from shared.stores.applied import Stored, aggregated_between, last_tick_us, not_aggregated
 from shared.stores.postgres import Postgres
 from shared.stores.segments import ticks_of_shard_events
 from shared.wire.candle_columns import CandleColumns
@@ -146,6 +146,9 @@ def _plan(connection: Connection, shard: int, rules: Rules) -> _Plan:
     for row, (_, last_us, _) in _newest(connection, names, base, FAR_US).items():
         newest_us[row] = last_us
     until_us = max([*(event.last_us for event in recent), int(newest_us.max(initial=NEVER_US))])
+    # Behind the last candle there may be ticks that make no price, which are in none.
+    latest_us = max((row[2] + COARSE_US for row in rows), default=NEVER_US)
+    until_us = last_tick_us(connection, shard, rules.shards, until_us, latest_us) or until_us
     to_us = base.next_us(base.start_us(until_us))
     from_us = base.start_us(min(reached)) if reached else to_us
     before = _newest(connection, names, base, from_us)

@@ -12,7 +12,8 @@ from functions.candle_aggregate.steps.store import Lease, Store
 from functions.candle_aggregate.storage import Storage
 from shared.adapter.app import Outcome
 from shared.realtime.keys import Keys
-from tests.functions.candle_aggregate.trades import trades
+from shared.wire.ticks import VOLUME_ONLY
+from tests.functions.candle_aggregate.trades import trade, trades
 from tests.functions.candle_aggregate.world import World, finish
 
 
@@ -60,4 +61,30 @@ def test_a_state_that_was_rebuilt_is_trusted(world: World, monkeypatch: pytest.M
     world.ship(trades(0, 10))
     world.ship(trades(10, 10))
     assert made == [world.shard_of("A")]
+    finish(world)
+
+
+@pytest.mark.parametrize("is_repeated", [False, True])
+def test_ticks_behind_the_last_candle_are_not_forgotten(world: World, is_repeated: bool) -> None:
+    """Volume of a minute that had no price yet counts, and its trade ids, after a loss of Redis."""
+    world.ship([trade(10, 1, 100), trade(70, 2, 100, flags=VOLUME_ONLY)])
+    world.settle()
+    world.client.flushdb()
+    assert world.tick_clock()
+    world.ship([trade(80, 2 if is_repeated else 3, 300), trade(130, 4, 100)])
+    finish(world)
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_a_repetition_that_counts_may_make_no_price(world: World, lives: bool) -> None:
+    """The earlier of two reports of a trade counts; if it makes no price, its candle is withdrawn.
+
+    So is the longer candle of nothing else, and one that is live no more.
+    """
+    world.ship([trade(10, 1, 100), trade(620, 5, 300), trade(2_000, 9, 100)])
+    world.settle()
+    if not lives:
+        world.step(7_200)
+        world.settle()
+    world.ship([trade(610, 5, 300, flags=VOLUME_ONLY)])
     finish(world)
