@@ -123,11 +123,7 @@ class Up:
 
     def living(self) -> list[psutil.Process]:
         """List its processes that still live, without itself."""
-        return [
-            each
-            for each in self._seen.values()
-            if each.is_running() and each.status() != psutil.STATUS_ZOMBIE
-        ]
+        return [each for each in self._seen.values() if _lives(each)]
 
     def child(self, name: str) -> int:
         """The process id of a component."""
@@ -153,3 +149,10 @@ class Up:
 def as_json(text: str) -> Any:
     """Read a command's output of `--json`."""
     return json.loads(text)
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:  # it ended between the two
+        return False
