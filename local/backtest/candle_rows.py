@@ -61,7 +61,16 @@ def rows_of(part: Part) -> CandleRows | None:
         return _of_table(arrow.schema.names, arrow.read_all)
     if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"[", b"{"):
         return _of_json(part) if _HIGH.search(head) or _is_row(_FIRST_ROW.match(head)) else None
-    return of_lines(io.TextIOWrapper(part.stream, "utf-8-sig", errors="replace", newline=""))
+    return of_lines(_lines(part))
+
+
+def _lines(part: Part) -> Iterator[str]:
+    text = io.TextIOWrapper(part.stream, "utf-8-sig", errors="replace", newline="")
+    try:
+        yield from text
+    finally:
+        if not part.stream.closed:
+            text.detach()  # whoever opened the stream closes it
 
 
 def of_lines(lines: Iterable[str]) -> CandleRows | None:
