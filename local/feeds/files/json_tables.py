@@ -79,7 +79,8 @@ def _filled(lines: pa.Array) -> pa.Array:
 def read_array(part: Part, choice: Choice) -> Tables:
     """Read an array of objects, or of freqtrade's rows; numbers stay text."""
     try:
-        parsed = _decode(part.stream.read().decode())
+        content = part.stream.read()
+        parsed = _decode(content.decode(json.detect_encoding(content)))
     except (ValueError, RecursionError) as error:
         raise FileError(f"{part}: is not JSON: {error}") from None
     if parsed and isinstance(parsed[0], list):

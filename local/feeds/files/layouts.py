@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import chain
 from typing import Any, Final
 
 from local.feeds.files import symbols
@@ -46,7 +47,7 @@ class Layout:
     names: Sequence[str] = ()
     unit: str = ""
     price_decimals: int = 0
-    has_nano_prices: bool = False
+    nano_prices: str = ""
     side: Field = Field.SIDE
     left_out: Mapping[str, str] = field(default_factory=dict)
     kinds: Sequence[str] = ()
@@ -242,17 +243,18 @@ def _by_header(names: Sequence[str]) -> Layout | None:
     side = next((each for each in SIDES if each in found.places), Field.SIDE)
     fields = (side if each is Field.SIDE else each for each in COLUMNS)
     pairs = zip(FIELDS, fields, strict=True)
+    of_objects = (found.places.get(each, ()) for each in (Field.SIGNED_SIZE, Field.IS_BLOCK))
     return Layout(
         "table",
         {name: found.places[each][0] for name, each in pairs if each in found.places},
-        has_nano_prices=found.has_nano_prices,
+        nano_prices=found.nano_prices,
         side=side,
         left_out=found.left_out,
         conditions_of=found.conditions_of,
         ids_within=found.ids_within,
         tape=found.tape if found.tape in names else "",
         date=found.date,
-        unread=found.unread,
+        unread=[*found.unread, *chain.from_iterable(of_objects)],
     )
 
 

@@ -23,7 +23,7 @@ from local.feeds.files.tables import read_tables
 from local.feeds.files.trade_times import TradeTimes
 from local.feeds.tick import Tick
 from shared.inputs.objects.fields import Field
-from shared.inputs.objects.trades import NANO, TAPES, UNDEFINED_PRICES, side_of
+from shared.inputs.objects.trades import ABSENT, TAPES, UNDEFINED_PRICES, side_of
 from shared.market.timestamps import parse_us, scaled_us
 
 _COMMA: Final = r"^[+-]?(\d+,\d+|\d{1,3}(\.\d{3})+,\d+)$"
@@ -175,9 +175,10 @@ def _trades(
         columns |= {each: _pointed(columns[each]) for each in ("price", "size")}
     if layout.price_decimals:
         columns["price"] = _fixed_point(columns["price"], layout.price_decimals)
-    if layout.has_nano_prices:
+    if layout.nano_prices and not _has_point(table[layout.columns["price"]].type):
         prices = columns["price"]
-        nano = pc.if_else(pc.match_substring_regex(prices, NANO), _fixed_point(prices, 9), prices)
+        is_nano = pc.match_substring_regex(prices, layout.nano_prices)
+        nano = pc.if_else(is_nano, _fixed_point(prices, 9), prices)
         undefined = pc.is_in(prices, pa.array(UNDEFINED_PRICES))
         columns["price"] = pc.if_else(undefined, "", nano)
     codes = columns["conditions"]
@@ -205,7 +206,8 @@ def _of_tapes(codes: pa.ChunkedArray, tapes: pa.ChunkedArray) -> pa.ChunkedArray
 
 def _within(scopes: pa.ChunkedArray, ids: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return ids prefixed by their scope, as `11:7`; scope 0 is none."""
-    alone = pc.or_(pc.equal(ids, ""), pc.is_in(scopes, pa.array(["", "0"])))
+    no_id = pc.is_in(pc.utf8_lower(ids), pa.array(["", *ABSENT]))
+    alone = pc.or_(no_id, pc.is_in(pc.utf8_lower(scopes), pa.array(["", "0", *ABSENT])))
     return pc.if_else(alone, ids, pc.binary_join_element_wise(scopes, ids, ":"))
 
 
@@ -218,11 +220,15 @@ def _texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_timestamp(kind):
         column = column.cast(pa.timestamp("ns", tz=kind.tz)).cast(pa.int64())
     texts = pc.fill_null(column.cast(pa.string()), "")
-    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):  # 1e-7, and nan for none
+    if _has_point(kind):  # 1e-7, and nan for none
         texts = pc.if_else(pc.equal(texts, "nan"), "", texts)
         plain = (format(Decimal(t), "f") if "e" in t.lower() else t for t in texts.to_pylist())
         return pa.chunked_array([pa.array(plain, type=pa.string())])
     return pc.utf8_trim_whitespace(texts)
+
+
+def _has_point(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
 def _has_decimal_comma(layout: Layout, table: pa.Table) -> bool:

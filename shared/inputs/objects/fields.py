@@ -76,7 +76,7 @@ class _Vendor(NamedTuple):
     conditions_of: str = ""
     tape: str = ""
     left_out: Mapping[str, str] = {}
-    has_nano_prices: bool = False
+    nano_prices: str = ""
 
 
 _S_T: Final = {"s": Field.SIZE, "t": Field.TIME, "x": None}
@@ -93,8 +93,10 @@ _ALPACA: Final[Mapping[str, Any]] = {
     "tape": "z",
     "left_out": {"u": "^(canceled|incorrect)$"},
 }
+_DATABENTO: Final[Mapping[str, Any]] = {"left_out": {"action": "^[ACFMNR]?$"}}
 _VENDORS: Final = (
-    _Vendor("tsevent action price size", left_out={"action": "^$|[^T]"}, has_nano_prices=True),
+    _Vendor("tsevent rtype action price size", nano_prices=r"^-?\d+$", **_DATABENTO),
+    _Vendor("tsevent action price size", nano_prices=r"^-?\d{7,}$", **_DATABENTO),
     _Vendor("siptimestamp", **_POLYGON),
     _Vendor("participanttimestamp conditions", {"conditions": None}, **_POLYGON),
     _Vendor("participanttimestamp", **_POLYGON),
@@ -126,12 +128,12 @@ _VENDORS: Final = (
     _Vendor("feed productid qty uid", {"uid": Field.TRADE_ID, "seq": None}),
     _Vendor("exch last size session", {"last": Field.PRICE}),
 )
-"""The first that fits counts: Databento; Polygon's REST API and files, of stocks and of crypto
-(whose `conditions` are the side), its streams of crypto and stocks (`q` numbers their messages);
-Finnhub's stream; Alpaca's stream; Polygon's REST API of one-letter names, with and without the
-symbol; Alpaca's REST API; Binance's `trade` and `aggTrade`; Bybit; MEXC spot and futures;
-Crypto.com; book tickers of Binance and Gate; Bitstamp (`type` 1 sold); Gate's futures; Kraken's;
-Tradier's `timesale`."""
+"""The first that fits counts: Databento, whole records and chosen columns; Polygon's REST API and
+files, of stocks and of crypto (whose `conditions` are the side), its streams of crypto and stocks
+(`q` numbers their messages); Finnhub's stream; Alpaca's stream; Polygon's REST API of one-letter
+names, with and without the symbol; Alpaca's REST API; Binance's `trade` and `aggTrade`; Bybit; MEXC
+spot and futures; Crypto.com; book tickers of Binance and Gate; Bitstamp (`type` 1 sold); Gate's
+futures; Kraken's; Tradier's `timesale`."""
 
 _SCANNER: Final = frozenset({"prevprice", "mav10", "float", "delta", "multiplier"})
 """Names of the scanner: beside them `volume` is the day's."""
@@ -189,8 +191,8 @@ class Layout:
     so that one-letter names have its meaning. `date`: the column of the date beside a time that may
     be only that of the day. `ids_within`: names of what a trade id counts within. `conditions_of`:
     whose sale conditions they are. `tape`: the name, where it is there, of the tape of those.
-    `left_out`: name -> pattern of its values in what is no trade, or void. `has_nano_prices`:
-    whether integer prices are of 1e-9.
+    `left_out`: name -> pattern of its values in what is no trade, or void. `nano_prices`:
+    pattern of prices in units of 1e-9.
     """
 
     places: Mapping[Field, tuple[str, ...]]
@@ -201,7 +203,7 @@ class Layout:
     conditions_of: str = ""
     tape: str = ""
     left_out: Mapping[str, str] = field(default_factory=dict)
-    has_nano_prices: bool = False
+    nano_prices: str = ""
 
 
 def _date_of(times: Iterable[str]) -> str:
@@ -274,7 +276,7 @@ def layout_of(names: tuple[str, ...], *, is_table: bool = False) -> Layout:
         vendor.conditions_of,
         vendor.tape,
         left_out,
-        vendor.has_nano_prices,
+        vendor.nano_prices,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from shared.inputs.objects.fields import CLOCK, Field, Layout
 
-_ABSENT: Final = frozenset({"null", "none", "nan", "na", "n/a", "\\n", "unknown"})
+ABSENT: Final = frozenset({"null", "none", "nan", "na", "n/a", "\\n", "unknown"})
 """Notations of a missing value."""
 SIDES: Final[Mapping[Field, Mapping[str, str]]] = {
     Field.SIDE: {},
@@ -20,8 +20,6 @@ SIDES: Final[Mapping[Field, Mapping[str, str]]] = {
 }
 """The aggressor's side by field; the first that says it counts. Where the buyer was the maker, the
 aggressor sold. Gemini's `type` is the side, that of others the kind of an order."""
-NANO: Final = r"^-?\d{7,}$"
-"""An integer price of Databento's, of 1e-9."""
 UNDEFINED_PRICES: Final = ("9223372036.854775807", "9223372036854775807")
 TAPES: Final = {"A": "cta:", "B": "cta:", "C": "utp:"}
 """Tape C is Nasdaq's. Conditions of other tapes use the codes common to both."""
@@ -55,12 +53,13 @@ class Texts(dict[str, str]):
 
 def absent(text: str) -> str:
     """Return the text, empty for a missing value."""
-    return "" if text.lower() in _ABSENT else text
+    return "" if text.lower() in ABSENT else text
 
 
 def side_of(field: Field, text: str) -> str:
     """Return the aggressor's side; a text that is none as it is, the kind of an order as none."""
-    other = "" if field in (Field.TYPE, Field.BOOK_SIDE) else text
+    is_none = field in (Field.TYPE, Field.BOOK_SIDE) or text.lower() in (*ABSENT, "n")
+    other = "" if is_none else text
     return SIDES[field].get(text.lower(), other)
 
 
@@ -89,18 +88,18 @@ def trade_of(text: Callable[[str], str], layout: Layout) -> Trade | None:
     symbol, price, size, time, trade_id, conditions, signed, block = values
     side = ""
     for field, each in sides:
-        side = next(filter(None, map(text, each)), "")
-        if side := side if field is Field.SIDE else side_of(field, side):
+        if side := side_of(field, next(filter(None, map(text, each)), "")):
             break
     if signed:
-        size, side = signed.removeprefix("-"), "sell" if signed.startswith("-") else "buy"
+        size = signed.removeprefix("-")
+        side = side or ("sell" if signed.startswith("-") else "buy")
     if layout.date and _clock.fullmatch(time):
         time = f"{text(layout.date)} {time}"
     if layout.ids_within and (trade_id := absent(trade_id)):
         scopes = [scope for name in layout.ids_within if (scope := absent(text(name))) != "0"]
         trade_id = ":".join([*filter(None, scopes), trade_id])
-    if layout.has_nano_prices:
-        price = _nano(price)
+    if layout.nano_prices:
+        price = _nano(price, layout.nano_prices)
     if block == "true":
         conditions = "volume_only"
     elif conditions and (layout.conditions_of or layout.tape):
@@ -122,10 +121,10 @@ def of_tape(conditions: str, tape: str) -> str:
     return " ".join(f"{prefix}{code}" for code in _BETWEEN.sub(" ", conditions).split())
 
 
-def _nano(price: str) -> str:
+def _nano(price: str, pattern: str) -> str:
     if price in UNDEFINED_PRICES:
         return ""
-    if re.search(NANO, price) is None:
+    if re.search(pattern, price) is None:
         return price
     digits = price.removeprefix("-").zfill(10)
     return f"{'-' * price.startswith('-')}{digits[:-9]}.{digits[-9:]}"

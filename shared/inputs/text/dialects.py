@@ -45,10 +45,15 @@ class Dialect:
     def is_regular(self) -> bool:
         """Whether a line's columns, and no others, are the fields of a tick as they stand."""
         read = self.layout
-        return self.side in (Field.SIDE, Field.BUYER_MAKER) and (
-            read is None
-            or not (read.left_out or read.ids_within or read.conditions_of or read.date)
-        )
+        if read is None:
+            return True
+        others = {*SIDES, Field.SIGNED_SIZE, Field.IS_BLOCK} - {self.side}
+        by_others = (
+            read.ids_within or read.conditions_of or read.tape or read.date
+            or read.left_out.keys() - {*read.places.get(Field.PRICE, ())}
+            or others.intersection(read.places)
+        )  # fmt: skip
+        return self.side in (Field.SIDE, Field.BUYER_MAKER, Field.TYPE) and not by_others
 
 
 PLAIN: Final = Dialect()

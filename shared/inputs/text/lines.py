@@ -40,7 +40,10 @@ from shared.wire.ticks import INTEGER_ID, NO_ID, TEXT_ID, Int64s, Texts
 _NEWLINE, _RETURN, _COMMA, _ZERO, _MINUS = b"\n\r,0-"
 _HASH, _EQUALS, _QUOTE, _PLUS, _NINE = b'#="+9'
 _SIDES: Final = {b"": 0, b"buy": 1, b"b": 1, b"sell": 2, b"s": 2, b"a": 2, b"n": 0}
-_MAKER_SIDES: Final = {b"": 0, b"true": 2, b"false": 1}
+_SIDES_OF: Final = {
+    Field.BUYER_MAKER: {b"": 0, b"true": 2, b"false": 1},
+    Field.TYPE: {b"": 0, b"buy": 1, b"b": 1, b"sell": 2, b"s": 2},
+}
 
 _TRANSLATED: Final = {
     (delimiter, decimal_comma): bytes.maketrans(
@@ -197,7 +200,7 @@ def _parse_plain(
     time, _, time_ok = numbers.decimals(times, point=False)
     time_us, in_range = scaled_us(time)
     no_time = times.length == 0
-    side = text.equal(sides, _MAKER_SIDES if dialect.side is Field.BUYER_MAKER else _SIDES)
+    side = text.equal(sides, _SIDES_OF.get(dialect.side, _SIDES))
     trade_id, _, digits = text.decimals(ids, point=False)
     id_length = ids.length
     leading_zero = (id_length > 1) & (text.byte(ids.start) == _ZERO)

@@ -124,15 +124,29 @@ def test_a_vendors_rows_are_read(case: Case, tmp_path: Path) -> None:
     assert found == case.outcome
 
 
-def with_header(case: Case) -> tuple[list[str], list[list[str]]] | None:
+def with_header(case: Case, way: str = "file") -> tuple[list[str], list[list[str]]] | None:
     """The names and rows of a table of plain columns."""
-    if not case.name.endswith(".csv") or "file" not in case.ways or case.content[0] in "\ufeff#":
+    if not case.name.endswith(".csv") or way not in case.ways or case.content[0] in "\ufeff#":
         return None
     first = case.content.split("\n", 1)[0]
     delimiter = next((each for each in "\t;|" if each in first), ",")
     names, *rows = csv.reader(case.content.splitlines(), delimiter=delimiter, skipinitialspace=True)
     plain = is_header(names) and all(names) and len({*names}) == len(names)
     return (names, rows) if plain else None
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in cases() if with_header(case, "body")],
+    ids=lambda case: case.name,
+)
+def test_rows_of_a_large_body_are_read_as_those_of_a_small_one(case: Case) -> None:
+    """Many rows are read by columns, few one by one: each row has the same outcome."""
+    first, *rows = case.content.splitlines()
+    large = of_body(case.name, "\n".join([first, *rows * 30]))
+    small = of_body(case.name, "\n".join([first, *rows]))
+    trades = [each for each in small if each.split()[0] not in ("left", "reject", "unread")]
+    assert large[: len(trades) * 30] == trades * 30
 
 
 @pytest.mark.parametrize("case", [*filter(with_header, cases())], ids=lambda case: case.name)
