@@ -8,8 +8,9 @@ A sink may get an alert twice, under the same id and source.
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import httpx
@@ -18,7 +19,7 @@ from functions.detect_pattern.storage import Storage
 from shared.adapter.event import Event
 from shared.alerts.circuit_breaker import CircuitBreakers
 from shared.alerts.event import AlertEvent, checked_sink
-from shared.alerts.notifications import NotificationError, deadline
+from shared.alerts.notifications import NotificationError
 from shared.errors import PermanentError, TransientError
 from shared.runtime import metrics
 from shared.wire import events
@@ -39,7 +40,10 @@ class Delivery:
         self._slots = threading.BoundedSemaphore(AT_ONCE)
         self._breakers = breakers or CircuitBreakers()
         # No redirects, so that only checked addresses are requested.
-        self._client = httpx.Client(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False)
+        self._client = httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False)
+        # A loop, so that a call has a deadline: httpx's timeouts are of single reads.
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="deliver", daemon=True).start()
 
     def deliver(self, event: Event) -> None:
         """Post an alert. Raises TransientError while its sink does not accept it.
@@ -62,14 +66,9 @@ class Delivery:
         if not self._slots.acquire(blocking=False):
             raise TransientError(f"{AT_ONCE} alerts are being delivered")
         try:
-            with (
-                self._breakers.call(url),
-                deadline(TIMEOUT_S),
-                # Streamed, so that the size of a response does not matter.
-                self._client.stream("POST", url, headers=headers, content=event.body) as response,
-            ):
-                if not response.is_success:
-                    raise NotificationError(f"answered {response.status_code}")
+            with self._breakers.call(url):
+                call = self._post(url, headers, event.body)
+                asyncio.run_coroutine_threadsafe(call, self._loop).result()
         except (httpx.HTTPError, NotificationError) as error:
             text = str(error) if isinstance(error, NotificationError) else repr(error)
             reason = f"the sink of rule {alert.rule_id}: {text}"
@@ -77,6 +76,18 @@ class Delivery:
         finally:
             self._slots.release()
         metrics.ALERTS_DELIVERED.inc()
+
+    async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> None:
+        try:
+            async with (
+                asyncio.timeout(TIMEOUT_S),
+                # Streamed, so that the size of a response does not matter.
+                self._client.stream("POST", url, headers=headers, content=body) as response,
+            ):
+                if not response.is_success:
+                    raise NotificationError(f"answered {response.status_code}")
+        except TimeoutError:
+            raise NotificationError(f"no whole answer within {TIMEOUT_S:g} s") from None
 
     def _check(self, url: str) -> None:
         try:

@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 FIRST_S: Final = 3.0
 """The first look if the feed is not up: an ended symbol may keep all others from it."""
+QUOTED_AT_ONCE: Final = 20
+"""Symbols with quotes and without trades that are asked for in a round, by turns."""
 
 
 async def is_behind(intake: Intake, grace_s: float, symbols: Sequence[str] = ()) -> list[str]:
@@ -60,17 +62,21 @@ async def poll_silent(
     time: otherwise that does not help.
     """
     symbols, health, reopened_us = intake.exchange.symbols, intake.health, 0
+    asked_us = dict.fromkeys(symbols, 0)
     await asyncio.sleep(min(every_s, FIRST_S))
     if health.is_up:
         await asyncio.sleep(every_s)
     while True:
-        since_us, quiet = intake.now_us() - every_s * 1e6, list[str]()
+        since_us, quiet, quoted = intake.now_us() - every_s * 1e6, list[str](), list[str]()
         for symbol in symbols:
             seen = health.of(symbol)
-            if seen and seen.message_us < since_us:
+            is_silent = seen is not None and seen.message_us < since_us
+            if seen and is_silent:
                 await _poll_status(intake.exchange, symbol, seen)
             if seen and seen.trade_message_us < since_us and seen.status is None:
-                quiet.append(symbol)
+                (quiet if is_silent else quoted).append(symbol)
+        quiet += sorted(quoted, key=asked_us.__getitem__)[:QUOTED_AT_ONCE]
+        asked_us |= dict.fromkeys(quiet, intake.now_us())
         late = await is_behind(intake, grace_s, quiet) if quiet and health.is_up else []
         late = [each for each in late if health.symbols[each].trade_message_us > reopened_us]
         if late:

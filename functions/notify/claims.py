@@ -14,7 +14,7 @@ from typing import Final
 from shared.stores.postgres import Postgres
 
 CLAIM_S: Final = 45
-"""Longer than the deadline of a notification."""
+"""Longer than the timeout of a service."""
 
 _CLAIM: Final = """
 INSERT INTO alert_deliveries (event_id, target, claimed_until)

@@ -73,19 +73,22 @@ class Notify:
             return
         claimed, busy = self.claims.claim(event_id, [each.digest for each in targets])
 
+        def not_sent(target: Target) -> None:
+            metrics.NOTIFICATIONS.labels("failed").inc()
+            self.claims.release(event_id, target.digest, claimed[target.digest])
+
         def send(target: Target) -> None:
             try:
                 with self.breakers.call(target.name):
                     target.send(title, body)
             except NotificationError:
-                metrics.NOTIFICATIONS.labels("failed").inc()
-                self.claims.release(event_id, target.digest, claimed[target.digest])
+                not_sent(target)
                 raise
             metrics.NOTIFICATIONS.labels("sent").inc()
             self.claims.sent(event_id, target.digest)
 
         own_targets = [each for each in targets if each.digest in claimed]
-        failed = at_once(own_targets, send, self.patience_s)
+        failed = at_once(own_targets, send, self.patience_s, not_sent)
         reasons = failed | {each.name: "is being sent" for each in targets if each.digest in busy}
         if failed and not busy:
             raise self.breakers.failed(failed, _listed(reasons))

@@ -6,7 +6,6 @@ the list and its names are.
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import logging
 import re
@@ -20,11 +19,11 @@ from urllib.parse import unquote
 
 MAX_TARGETS: Final = 8
 PATIENCE_S: Final = 15.0
-"""Time in which a service should respond."""
-DEADLINE_S: Final = 30.0
-"""Time after which a notification is abandoned: a plugin's timeout is of a single read."""
+"""Timeout of a service, whatever its plugin's own."""
 TEST_TITLE: Final = "Kandle: a test"
 TEST_BODY: Final = "Alerts come this way."
+_UNFINISHED: Final = 4
+"""Concurrent notifications of one target, including abandoned ones."""
 _NAMED: Final = re.compile(r"((?:[a-z][a-z0-9_]{0,31},)*[a-z][a-z0-9_]{0,31})=(.+)")
 _MAX_URL: Final = 4_000
 _SECRET: Final = re.compile(r"[^/?#&=:@,;\s]{4,}")
@@ -32,34 +31,6 @@ _SECRET: Final = re.compile(r"[^/?#&=:@,;\s]{4,}")
 
 class NotificationError(Exception):
     """A service did not accept a notification; the message has no credentials."""
-
-
-class _OverdueError(BaseException):
-    """Raised in a thread at its deadline; no library takes it for an error of its own."""
-
-
-@contextmanager
-def deadline(seconds: float) -> Iterator[None]:
-    """Bound a blocking call whose single reads have timeouts. Raises NotificationError."""
-    thread, is_done, lock = ctypes.c_ulong(threading.get_ident()), False, threading.Lock()
-
-    def end() -> None:
-        with lock:
-            if not is_done:
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(_OverdueError))
-
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        try:
-            yield
-        finally:
-            with lock:
-                is_done = True
-            timer.cancel()
-    except _OverdueError:
-        raise NotificationError(f"no whole answer within {seconds:g} s") from None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,10 +45,18 @@ class Target:
     names: tuple[str, ...]
     plugin: Any = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
+    _places: threading.BoundedSemaphore = field(
+        default_factory=lambda: threading.BoundedSemaphore(_UNFINISHED), repr=False
+    )
 
     def begin(self, work: Callable[[Target], None]) -> Future[None]:
-        """Run the work in its own thread, which the caller may abandon."""
+        """Run the work in its own thread, which the caller may abandon.
+
+        Raises NotificationError, without starting, while too many are still running.
+        """
         future: Future[None] = Future()
+        if not self._places.acquire(blocking=False):
+            raise NotificationError(f"{_UNFINISHED} notifications to it have not ended")
 
         def run() -> None:
             try:
@@ -86,13 +65,15 @@ class Target:
                 future.set_exception(error)
             else:
                 future.set_result(None)
+            finally:
+                self._places.release()
 
         threading.Thread(target=run, name=f"notify {self.name}", daemon=True).start()
         return future
 
     def send(self, title: str, body: str) -> None:
-        """Send one notification. Raises NotificationError."""
-        with _CAPTURE.reasons() as reasons, deadline(DEADLINE_S):
+        """Send one notification, without a timeout. Raises NotificationError."""
+        with _CAPTURE.reasons() as reasons:
             try:
                 delivered = self.plugin.notify(title=title, body=body)
             except Exception as error:  # noqa: BLE001 - a plugin's own fault is its answer
@@ -108,14 +89,25 @@ class Target:
 
 
 def at_once(
-    targets: Sequence[Target], work: Callable[[Target], None], patience_s: float = PATIENCE_S
+    targets: Sequence[Target],
+    work: Callable[[Target], None],
+    patience_s: float = PATIENCE_S,
+    not_begun: Callable[[Target], None] | None = None,
 ) -> dict[str, str]:
     """Run the work for all targets in parallel; return the failures, by target name.
 
-    Work that takes longer than `patience_s` counts as failed and continues in the background.
-    Other exceptions of the work are raised.
+    Work that takes longer than `patience_s` counts as failed and continues in the background;
+    `not_begun` is called for a target with too much running work. Other exceptions of the work are
+    raised.
     """
-    futures, failed = {target: target.begin(work) for target in targets}, {}
+    futures, failed = {}, {}
+    for target in targets:
+        try:
+            futures[target] = target.begin(work)
+        except NotificationError as full:
+            failed[target.name] = str(full)
+            if not_begun is not None:
+                not_begun(target)
     wait(futures.values(), timeout=patience_s)
     for target, future in futures.items():
         if not future.done():

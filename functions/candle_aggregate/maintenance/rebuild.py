@@ -148,7 +148,8 @@ def _plan(connection: Connection, shard: int, rules: Rules) -> _Plan:
     until_us = max([*(event.last_us for event in recent), int(newest_us.max(initial=NEVER_US))])
     # Behind the last candle there may be ticks that make no price, which are in none.
     latest_us = max((row[2] + COARSE_US for row in rows), default=NEVER_US)
-    until_us = last_tick_us(connection, shard, rules.shards, until_us, latest_us) or until_us
+    last_us = last_tick_us(connection, shard, rules.shards, until_us, latest_us) or until_us
+    until_us = min(last_us, max(until_us, latest_us))  # a segment may have later ones of others
     to_us = base.next_us(base.start_us(until_us))
     from_us = base.start_us(min(reached)) if reached else to_us
     before = _newest(connection, names, base, from_us)

@@ -33,6 +33,8 @@ SPACING_S: Final = 1.0
 _PATH: Final = "/0/public/Trades"
 _OHLC: Final = "/0/public/OHLC"
 _UNKNOWN_PAIR: Final = "EQuery:Unknown asset pair"
+_PASSING: Final = ("EService:", "EGeneral:Internal", "EAPI:Rate limit")
+"""Errors of an outage, which come with HTTP 200."""
 
 
 class _Element(msgspec.Struct, gc=False):
@@ -175,7 +177,8 @@ def rest_pair(symbol: str) -> str:
 def _rows(path: str, body: dict[str, Any]) -> list[list[Any]]:
     """Return the rows of the pair, whatever name the response uses. Raises RestError."""
     if body.get("error"):
-        raise RestError(f"{path}: {', '.join(body['error'])}", is_final=True)
+        is_final = not any(each.startswith(_PASSING) for each in body["error"])
+        raise RestError(f"{path}: {', '.join(body['error'])}", is_final=is_final)
     lists = [rows for name, rows in body["result"].items() if name != "last"]
     return lists[0] if lists else []
 

@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 
 LAST_RETRY_S: Final = 60.0
 """The longest pause while the exchange cannot be reached."""
-TERM_S: Final = 3_600.0
-"""Pauses beyond it end the attempts at what the exchange does not list or refuses."""
+LAST_REFUSED_S: Final = 86_400.0
+"""The longest pause while the exchange does not list it, or refuses."""
 PIECE: Final = 200
 """Fetched trades per batch: small enough to fit into the outbox."""
 
@@ -82,11 +82,11 @@ class Gaps:
                 self._retry(missing, reason, is_final=is_final, has_more=missing.left != left)
 
     def _retry(self, missing: Missing, reason: str, *, is_final: bool, has_more: bool) -> None:
-        """Try a gap again later, or not: then it stays open in Postgres until the next start."""
+        """Try a gap again later; one that cannot be filled stays open in Postgres only."""
         feed, ids = self.intake.exchange.name, self.intake.of(missing.symbol)
         if has_more:
             missing.pause_s = 1.0
-        if missing.pause_s > TERM_S:  # kept, each connection could add one without end
+        if missing.pause_s == math.inf:  # kept, each connection could add one without end
             ids.gaps = [gap for gap in ids.gaps if gap is not missing]
             log.warning("%s: a gap of %s stays open: %s", feed, missing.symbol, reason)
             return
@@ -95,7 +95,8 @@ class Gaps:
             *(feed, missing.symbol, missing.pause_s, reason),
         )
         missing.retry_at_s = self.intake.now_s() + missing.pause_s
-        missing.pause_s = min(missing.pause_s * 2, math.inf if is_final else LAST_RETRY_S)
+        longest_s = LAST_REFUSED_S if is_final else LAST_RETRY_S
+        missing.pause_s = min(missing.pause_s * 2, longest_s)
 
     async def _fetch(self, missing: Missing) -> None:
         feed = self.intake.exchange.name

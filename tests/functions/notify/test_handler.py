@@ -211,19 +211,25 @@ def test_a_slow_service_delays_no_other(messenger: Messenger, postgres: Postgres
     other.close()
 
 
-def test_a_service_that_never_ends_its_answer_is_abandoned(
-    messenger: Messenger, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A service that sends a byte now and then takes a thread until the deadline only."""
-    monkeypatch.setattr("shared.alerts.notifications.DEADLINE_S", 0.5)
+def test_hanging_notifications_are_bounded(messenger: Messenger, postgres: Postgres) -> None:
+    """Hanging notifications are bounded; one over the bound is refused and sent later."""
     messenger.holds.set()
     handler = notify(postgres, messenger.url(), patience_s=0.01)
     for number in range(4):
         with pytest.raises(TransientError, match="no answer"):
             handler(alert(str(number)))
-    eventually(lambda: deliveries(postgres), lambda claimed: claimed == [])
-    with pytest.raises(TransientError, match="no answer"):
+    with pytest.raises(TransientError, match="4 notifications to it have not ended"):
         handler(alert("4"))
+    assert deliveries(postgres) == [False] * 4
+    messenger.holds.clear()
+    eventually(lambda: len(messenger.taken), lambda taken: taken == 4)
+
+    def delivered() -> bool:
+        with contextlib.suppress(TransientError):
+            handler(alert("4"))
+        return len(messenger.taken) == 5
+
+    eventually(delivered, bool)
 
 
 def test_a_claim_of_a_dead_process_expires(messenger: Messenger, postgres: Postgres) -> None:
