@@ -177,12 +177,12 @@ def _table(content: Content) -> Any:
     if content.table is not None:
         return content.table
     rows, tables = iter(content.rows), list[Any]()
-    while (some := [*islice(rows, _AT_ONCE)]) or not tables:
-        columns = {
-            each: _column(each, [row[each] for row in some])
-            for each in (some[0] if some else content.columns)
-        }
+    some = [*islice(rows, _AT_ONCE)]
+    names = [*some[0]] if some else content.columns
+    while some or not tables:
+        columns = {each: _column(each, [row[each] for row in some]) for each in names}
         tables.append(pa.table(columns))
+        some = [*islice(rows, _AT_ONCE)]
     return pa.concat_tables(tables)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -118,7 +118,7 @@ def handlers(pages: CandlePages) -> Handlers:
             lambda count: pages.before(symbol, page, rows[0]["t"] * 1000, count),
             page.timeframe.length_us,
         )
-        if presentation.fill != "none":
+        if rows and presentation.fill != "none":
             previous = presentation.fill == "previous"
             rows, is_cut = _filled(pages, symbol, page, query.get("cursor"), rows, previous)
             cursor = page.cursor(rows) if is_cut else cursor
@@ -148,8 +148,11 @@ def _filled(
     Return as many rows as the page may have, from where reading begins, and whether there are more.
     """
     frame, newest = page.timeframe, page.newest
+    shape: dict[str, Any] = dict.fromkeys(rows[0])  # keys in one order in each row
+    if "indicators" in shape:
+        shape["indicators"] = dict.fromkeys(rows[0]["indicators"])
     edge: Row | None = None
-    if cursor and rows:
+    if cursor:
         edge_us = CandleCursor.read(cursor).start_us
         edge = {"t": edge_us // 1000}
         if not newest:
@@ -160,7 +163,8 @@ def _filled(
         row_us, until_us = row["t"] * 1000, later["t"] * 1000
         start_us = frame.start_us(until_us - 1) if newest else frame.next_us(row_us)
         while row_us < start_us < until_us:
-            yield _between(row, start_us, previous=previous)
+            price = row["c"] if previous else None
+            yield {**shape, "t": start_us // 1000, **dict.fromkeys("ohlc", price), **_NOTHING}
             start_us = frame.start_us(start_us - 1) if newest else frame.next_us(start_us)
 
     def in_reading_order(last: Row | None) -> Iterator[Row]:
@@ -173,8 +177,3 @@ def _filled(
     filled = in_reading_order(edge)
     some = held(islice(filled, page.limit), newest=newest)
     return some, next(filled, None) is not None
-
-
-def _between(row: Row, start_us: int, *, previous: bool) -> Row:
-    price = row["c"] if previous else None
-    return {"t": start_us // 1000, **dict.fromkeys("ohlc", price), **_NOTHING}

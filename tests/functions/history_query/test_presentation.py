@@ -22,6 +22,8 @@ from shared.market.calendar_timeframes import timeframe_of
 from shared.market.decimals import to_text
 from tests.functions.history_query.conftest import WAYS, House
 from tests.functions.history_query.market import (
+    MINUTE_US,
+    START_US,
     Tick,
     batches,
     candles,
@@ -57,6 +59,38 @@ def test_joined_filled_pages_have_every_interval(house: House) -> None:
             expected.append({name: there[name] for name in names})
         query = {"fill": fill, "limit": limit, "columns": ",".join(names), **way}
         assert house.rows(PATH, **query) == expected, (fill, limit, way)
+
+
+@pytest.mark.parametrize("indicators", [{}, {"indicators": "sma:3"}])
+@pytest.mark.parametrize("fill", ["previous", "null"])
+def test_filled_rows_have_the_columns_of_candles(
+    house: House, fill: str, indicators: dict[str, str]
+) -> None:
+    """Every format has the same columns on each page, where a page or its 1,001st row is filled."""
+    (one,) = generated(7, 1)
+    minutes = (*range(990), *range(1_010, 1_100))
+    ticks = [one._replace(time_us=START_US + n * MINUTE_US, number=n, kind=1) for n in minutes]
+    house.take(columns(ticks, "A/B"))
+    names, seen = None, 0
+    for limit, way in itertools.product(("2000", "995"), WAYS):
+        query = {"fill": fill, "limit": limit, **indicators, **way}
+        for rows in house.pages(PATH, **query):
+            flat = [row | row.pop("indicators", {}) for row in rows]
+            names = names or list(flat[0])
+            assert all(list(row) == names for row in flat)
+            csv_rows = list(csv.reader(io.StringIO(house.get(PATH, **query, format="csv").text)))
+            assert csv_rows[0] == names
+            assert [row[0] for row in csv_rows[1:]] == [str(row["t"]) for row in flat]
+            parquet = io.BytesIO(house.get(PATH, **query, format="parquet").content)
+            arrow = house.get(PATH, **query, format="arrow").content
+            for table in (pq.read_table(parquet), pa.ipc.open_stream(arrow).read_all()):
+                assert table.column_names == names
+                assert table["n"].to_pylist() == [row["n"] for row in flat]
+            query["cursor"] = house.get(PATH, **query).json()["next"]
+            seen += len(flat)
+    assert seen == 4 * 1_100
+    assert names is not None
+    assert ("sma:3" in names) == bool(indicators)
 
 
 @pytest.mark.parametrize("session", ["09:15@Asia/Kolkata", "09:30@America/New_York"])
