@@ -25,8 +25,8 @@ _SECURITY: Final = {
 _SOURCES: Final = {"secret": "secretKeyRef", "configMap": "configMapKeyRef"}
 _AUTOSCALING: Final = "autoscaling.knative.dev"
 UTILIZATION: Final = f"{_AUTOSCALING}/target-utilization-percentage"
-ADDED: Final = {"BUILT": "(time of the deployment)", "ADDRESS": "0.0.0.0"}
-"""Variables that func adds."""
+_ADDED: Final = {"BUILT": "(time of the deployment)", "ADDRESS": "0.0.0.0"}
+"""Variables that func adds where func.yaml does not name them."""
 
 
 def sent(function: Mapping[str, Any], image: str) -> dict[str, Any]:
@@ -42,7 +42,8 @@ def sent(function: Mapping[str, Any], image: str) -> dict[str, Any]:
     }
     limits = dict(options["resources"]["limits"])
     concurrency = limits.pop("concurrency")
-    added = [{"name": name, "value": value} for name, value in ADDED.items()]
+    own = {each["name"] for each in run["envs"]}
+    added = [{"name": name, "value": of} for name, of in _ADDED.items() if name not in own]
     container = {
         "image": image,
         "env": [*map(_variable, run["envs"]), *added],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from local.manifests.kn_func import ADDED, UTILIZATION, sent
+from local.manifests.kn_func import UTILIZATION, sent
 
 PORT: Final = 8080
 """The image's port, also Serving's default."""
@@ -26,12 +26,13 @@ def service(manifest: Mapping[str, Any], image: str) -> dict[str, Any]:
     utilization = manifest["deploy"]["options"]["scale"]["utilization"]
     template["metadata"]["annotations"][UTILIZATION] = str(utilization)
     template["spec"] |= _POD
+    named = {each["name"] for each in manifest["run"]["envs"]}
     (container,) = template["spec"]["containers"]
     template["spec"]["containers"] = [
         {
             "name": "user-container",
             **container,
-            "env": [each for each in container["env"] if each["name"] not in ADDED],
+            "env": [each for each in container["env"] if each["name"] in named],
             "ports": [{"containerPort": PORT}],
             "securityContext": {**container["securityContext"], "readOnlyRootFilesystem": True},
         }

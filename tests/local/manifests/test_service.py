@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from local.manifests.__main__ import files
+from local.manifests.kn_func import sent
 from local.manifests.service import service
 
 ROOT = Path(__file__).parents[3]
@@ -31,6 +32,17 @@ def test_references_stay_references() -> None:
         spec["containerConcurrency"]
         == manifest["deploy"]["options"]["resources"]["limits"]["concurrency"]
     )
+
+
+def test_a_variable_that_func_would_add_keeps_its_named_value() -> None:
+    """Only variables that func.yaml does not name are added by func and left out again."""
+    manifest = yaml.safe_load((ROOT / "functions" / "persist" / "func.yaml").read_text())
+    manifest["run"]["envs"].append({"name": "ADDRESS", "value": "::"})
+    for made, added in ((service(manifest, "i"), 0), (sent(manifest, "i"), 1)):
+        (container,) = made["spec"]["template"]["spec"]["containers"]
+        env = [(each["name"], each.get("value")) for each in container["env"]]
+        assert [value for name, value in env if name == "ADDRESS"] == ["::"]
+        assert sum(name == "BUILT" for name, _ in env) == added
 
 
 @pytest.mark.parametrize("path", files(ROOT), ids=lambda path: path.parent.name)
