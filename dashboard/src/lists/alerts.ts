@@ -9,6 +9,8 @@ const TOAST_MS = 10_000;
 const MAX_TOASTS = 4;
 /** Alerts in memory, older pages included; beyond, the list begins again with the newest page. */
 const MAX_ALERTS = 500;
+/** Beyond, new alerts until the newest page is asked for again, if it did not come. */
+const RETRY_ALERTS = 10;
 
 export class Alerts {
   private readonly byKey = new Map<string, Alert>();
@@ -41,8 +43,13 @@ export class Alerts {
   /** Loads a page of the list, by default the newest. Without an answer, known alerts stay listed and live ones arrive. */
   async load(cursor?: string): Promise<void> {
     const id = this.rule?.id ?? "";
+    const known = [...this.byKey.keys()];
     const page = await alertHistory.fetchAlerts(id || undefined, cursor).catch(() => undefined);
     if (!page) return;
+    if (!cursor && this.byKey.size >= MAX_ALERTS) {
+      for (const each of known) [this.byKey, this.announced].forEach((all) => all.delete(each));
+      this.cursors.clear();
+    }
     for (const each of page.alerts) this.byKey.set(key(each), each);
     if (cursor || !this.cursors.has(id)) this.cursors.set(id, page.next);
     this.draw();
@@ -52,10 +59,7 @@ export class Alerts {
   add(alert: Alert, isNew: boolean): void {
     const id = key(alert);
     if (!this.byKey.has(id)) {
-      if (this.byKey.size >= MAX_ALERTS) {
-        for (const each of [this.byKey, this.announced, this.cursors]) each.clear();
-        void this.load();
-      }
+      if (this.byKey.size >= MAX_ALERTS && this.byKey.size % RETRY_ALERTS === 0) void this.load();
       this.byKey.set(id, alert);
       this.draw();
     }

@@ -3,7 +3,13 @@
 import { formatHash, parseHash, type HashState } from "./address";
 import type { Parts } from "./parts";
 
+/** State of entries in the browser's history that `saveView` wrote; an edited address has none. */
+const SAVED = "saved";
+
 export class Navigation {
+  /** Whether the newest change of the address returned to an entry of the browser's history. */
+  private hasReturned = false;
+
   constructor(private readonly parts: () => Parts) {}
 
   /** Applies the settings in a hash, by default the current one. */
@@ -20,10 +26,11 @@ export class Navigation {
     settings.replace(JSON.stringify({ ...settings.now, ...chosen }));
   }
 
-  /** Shows what the hash names, now and whenever it changes, then with its settings. */
+  /** Shows what the hash names, now and whenever it changes: an edited one with its settings, Back and Forward without. */
   async start(): Promise<void> {
+    window.addEventListener("popstate", ({ state }) => (this.hasReturned = state === SAVED));
     // The event's own address: `saveView` may have replaced that of the window meanwhile.
-    window.addEventListener("hashchange", ({ newURL }) => void this.show(this.parse(new URL(newURL).hash), true));
+    window.addEventListener("hashchange", ({ newURL }) => void this.show(this.parse(new URL(newURL).hash), !this.hasReturned));
     await this.show(this.current);
   }
 
@@ -34,7 +41,7 @@ export class Navigation {
     const { scale, style, layout, panels } = settings.now;
     const { symbol, timeframe } = series;
     const shared = { indicators: chart.indicators.join(), scale, style, layout: String(layout) };
-    window.history.replaceState(null, "", formatHash({ symbol, timeframe, view: isLive() ? chart.view.timeRange : undefined, settings: shared, panels: panels.slice(0, layout - 1) }));
+    window.history.replaceState(SAVED, "", formatHash({ symbol, timeframe, view: isLive() ? chart.view.timeRange : undefined, settings: shared, panels: panels.slice(0, layout - 1) }));
   }
 
   /** Reloads the page from the settings, without those in the hash. */
@@ -52,12 +59,13 @@ export class Navigation {
     return parseHash(hash, this.parts().series.timeframe);
   }
 
-  private async show(state: HashState, hasChanged = false): Promise<void> {
+  private async show(state: HashState, withSettings = false): Promise<void> {
     const { symbol, timeframe, view } = state;
     if (!symbol) return;
     const { panels, series, select } = this.parts();
     await select(symbol, timeframe);
-    if (hasChanged) {
+    if (symbol !== series.symbol || timeframe !== series.timeframe) return; // another was selected meanwhile
+    if (withSettings) {
       this.applySettings(state);
       panels.layout();
     }
