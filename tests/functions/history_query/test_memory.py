@@ -46,14 +46,14 @@ SYMBOL: Final = "BUSY-USD"
 ROWS: Final = 300_000
 MINUTE_US: Final = 60_000_000
 HOUR_US: Final = 60 * MINUTE_US
-MOST_MIB: Final = 225
-"""Measured: 216 to 218. Before the first request 166, of which 76 are pages of files.
+MOST_MIB: Final = 290
+"""Measured: 282, with exchange_calendars and pandas, which the first request loads and which stay.
 
+Without a calendar 216 to 218; before the first request 166, of which 76 are pages of files.
 Kernels map larger or smaller pieces of the libraries' code: some MiB more or less.
 """
-CALENDARS_MIB: Final = 25
-"""For exchange_calendars with pandas, once a request names a calendar; measured: 20 to 24."""
 LARGEST: Final = """
+    /api/candles/{symbol}?limit=720&timeframe=1h&calendar=XNYS
     /api/ticks/{symbol}?limit=10000
     /api/ticks/{symbol}?limit=10000&format=ndjson&tz=Asia/Kolkata
     /api/ticks/{symbol}?limit=10000&format=parquet&cold=from,to
@@ -258,9 +258,9 @@ def received(client: httpx.Client, path: str, parameters: dict[str, str]) -> int
 def test_every_route_stays_within_a_bound_of_memory(
     servers: dict[str, str], lake: Lake, valkey: redis.Redis
 ) -> None:
-    """The largest answers of every route, over all stores, take under 225 MiB.
+    """The largest answers of every route, over all stores, take under 290 MiB, calendars loaded.
 
-    Eight whole ranges at once too, however many ticks they have. A calendar takes 25 more.
+    Eight whole ranges at once too, however many ticks they have.
     """
     begin = cold_day(lake)
     stored_candles(lake)
@@ -281,7 +281,7 @@ def test_every_route_stays_within_a_bound_of_memory(
                 each: day[each] for each in parameters.pop("cold", "").split(",") if each
             }
             sent = received(client, route.replace("{symbol}", SYMBOL), parameters)
-            assert not parameters or sent > 100_000, text
+            assert not parameters or "calendar" in parameters or sent > 100_000, text
             routes.discard(route)
         for route in sorted(routes):
             received(client, route.replace("{symbol}", SYMBOL), {})
@@ -293,8 +293,6 @@ def test_every_route_stays_within_a_bound_of_memory(
         assert len(set(sizes)) == 1
         assert sizes[0] > 10_000_000
         assert peak_mib(pid) < MOST_MIB
-        received(client, candles, {"timeframe": "1h", "calendar": "XNYS"})
-        assert peak_mib(pid) < MOST_MIB + CALENDARS_MIB
 
 
 def test_whole_ranges_are_sent_to_four_clients_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
