@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 
 from playwright.sync_api import Page, expect
@@ -154,14 +153,12 @@ def test_the_address_is_read_again_and_an_unknown_symbol_says_so(
     )
     assert found["settings"]["scale"] == "log"
     assert [(each["symbol"], each["timeframe"]) for each in found["panels"]] == [(one, "1h")]
-    expect(page).to_have_url(re.compile(f"{other}.*scale=log"))
     page.evaluate(f"location.hash = '#{one}/5m?scale=linear&layout=2&panel={other}/4h'")
     shown(page, lambda it: [each["timeframe"] for each in it["panels"]] == ["4h"])
-    expect(page).to_have_url(re.compile(f"{one}.*scale=linear"))
     page.go_back()
-    shown(page, lambda it: it["symbol"] == other and len(it["candles"]) == 1)
-    expect(page).to_have_url(re.compile(f"{other}.*scale=linear"))
-    assert [each["timeframe"] for each in state(page)["panels"]] == ["4h"]
+    found = shown(page, lambda it: it["symbol"] == other and len(it["candles"]) == 1)
+    assert found["settings"]["scale"] == "linear"
+    assert [each["timeframe"] for each in found["panels"]] == ["4h"]
     page.locator("#layouts button").first.click()
     nobody = fresh_symbol("NOBODY")
     page.evaluate(f"location.hash = '#{nobody}/1m'")

@@ -3,7 +3,7 @@
 import { formatHash, parseHash, type HashState } from "./address";
 import type { Parts } from "./parts";
 
-/** State of entries in the browser's history that `saveView` wrote; an edited address has none. */
+/** State of entries in the browser's history that were shown; an edited address has none. */
 const SAVED = "saved";
 
 export class Navigation {
@@ -30,7 +30,10 @@ export class Navigation {
   async start(): Promise<void> {
     window.addEventListener("popstate", ({ state }) => (this.hasReturned = state === SAVED));
     // The event's own address: `saveView` may have replaced that of the window meanwhile.
-    window.addEventListener("hashchange", ({ newURL }) => void this.show(this.parse(new URL(newURL).hash), !this.hasReturned));
+    window.addEventListener("hashchange", ({ newURL }) => {
+      window.history.replaceState(SAVED, "");
+      void this.show(this.parse(new URL(newURL).hash), !this.hasReturned);
+    });
     await this.show(this.current);
   }
 
