@@ -83,7 +83,8 @@ class Folding:
     async def seed(self, ladder: tuple[Timeframe, ...], newest_us: int, read: Read) -> None:
         """Load the interval of the newest base candle from stored and live candles.
 
-        It is whole once storage has every part that was taken: a correction is shown before that.
+        It is whole once the fold is as new as the newest part that was taken: a correction is shown
+        before it is stored. An older one that is stored later is not noticed.
         """
         frame, day = self._timeframe, self._timeframe.day or self._timeframe
         start_us, pos = frame.start_us(newest_us), day.start_us(newest_us)
