@@ -145,10 +145,12 @@ class _Job:
         empty = sorted((busts & view.base.keys()) - set(replacements.keys(names)))
         replacements = KeyedRecords.of([replacements, voids(empty, names)])
         with_price = set(priced(candles).keys(names))
+        unpriced = set(candles.keys(names)) - with_price
+        stored = self._stored((busts | unpriced) - with_price)
+        of_venue = {(each.instrument, each.start_us) for each in stored if each.origin == VENUE}
         # A repetition, or a late trade, may be the one that counts, and make no price.
-        lost = busts | (set(candles.keys(names)) - with_price)
+        lost = busts | (unpriced - of_venue)
         emptied = lost - with_price
-        stored = self._stored(emptied)
         self._note_stored(names, replacements, requested)
         changed = base.at(self._note_stored(names, base, requested))
         refold = Refold(self.context, self.connection, view, names)
@@ -161,11 +163,7 @@ class _Job:
                 waiting = replace_live(session, names, replacements, view.base, requested)
                 if newly_live := busts - view.base.keys():
                     waiting |= newly_live & view_live(session, names).base.keys()
-            known = {
-                (each.instrument, each.start_us)
-                for each in candidates
-                if each.trade_count and each.origin != VENUE
-            }
+            known = {(each.instrument, each.start_us) for each in candidates if each.trade_count}
             settled = (lost & (busts | known)) - waiting
             to_withdraw = emptied & settled
             withdrawals = withdrawn(self.connection, self.base.name, to_withdraw, candidates, names)

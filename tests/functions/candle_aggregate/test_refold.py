@@ -12,6 +12,9 @@ from functions.candle_aggregate.corrections import refold, repair
 from functions.candle_aggregate.steps.store import Value
 from shared.market.timeframes import parse_ladder
 from shared.stores.first_ticks import beginnings
+from shared.wire.candle import VENUE
+from shared.wire.ticks import VOLUME_ONLY
+from tests.functions.candle_aggregate.test_history import history, kline, live_from, publish, totals
 from tests.functions.candle_aggregate.trades import BEGIN_US, trade, trades
 from tests.functions.candle_aggregate.world import MINUTE, RULES, World
 
@@ -86,3 +89,15 @@ def test_a_candle_with_the_first_tick_stays_partial_while_that_tick_is_not_store
     assert world.stored()["A", "5m", BEGIN_US]["partial"]
     world.settle()
     world.assert_right()
+
+
+def test_a_late_trade_without_a_price_leaves_the_venues_candle(world: World) -> None:
+    """The venue's candle stays, also in the longer candle that is folded again."""
+    publish(world, history(map(kline, range(7)), 0, 7))
+    world.deliver_all()
+    live_from(world, 7, 5)
+    world.settle()
+    world.ship([trade(125, "late", 100, flags=VOLUME_ONLY)])
+    world.settle()
+    assert totals(world, "1m")[2] == (3, VENUE)
+    assert totals(world, "5m")[0] == (15, VENUE)
