@@ -44,6 +44,10 @@ class _Unsettled:
             self.parts[start] for start in sorted(self.parts) if not self.parts[start].trade_count
         ]
 
+    def before(self, before_us: int) -> dict[int, Candle]:
+        """Return the parts before a time."""
+        return {start_us: each for start_us, each in self.parts.items() if start_us < before_us}
+
     def least(self, before_us: int) -> int:
         """Return the revision that storage has to have of parts before a time; 0: none traded."""
         traded = (each for each in self.parts.values() if each.trade_count)
@@ -83,28 +87,24 @@ class Folding:
     async def seed(self, ladder: tuple[Timeframe, ...], newest_us: int, read: Read) -> None:
         """Load the interval of the newest base candle from stored and live candles.
 
-        It is whole once the fold is as new as the newest part that was taken: a correction is shown
-        before it is stored. An older one that is stored later is not noticed.
+        It is whole once storage has every part that was taken: a correction is shown before that.
         """
         frame, day = self._timeframe, self._timeframe.day or self._timeframe
         start_us, pos = frame.start_us(newest_us), day.start_us(newest_us)
-        until_us = min(newest_us, day.end_us(pos))
-        closed: list[Candle] = []
-        if start_us < pos:
-            closed += await read(day, start_us, pos)
-        for part, from_us, to_us in covered(ladder, pos, until_us):
-            closed += await read(part, from_us, to_us)
-            pos = to_us
+        pieces = [(day, start_us, pos)] if start_us < pos else []
+        pieces += covered(ladder, pos, min(newest_us, day.end_us(pos)))
+        pos = pieces[-1][2] if pieces else pos
+        parts = self._noted(start_us).before(pos)
+        is_stored = await self._has(parts, read)  # asked first, so that the fold has them
+        closed = [each for piece in pieces for each in await read(*piece)]
         own = await read(frame, start_us, start_us + 1_000)
         base = await read(ladder[0], pos, None)
-        withdrawn = self._noted(start_us).withdrawn
-        is_stored = await self._has_withdrawn(withdrawn, read)
         if self._start_us > start_us:
             return  # the next interval began, perhaps before its first candle that came here
         self._start_us, self._from_us = start_us, pos
         self._closed = reduce(joined, map(self._piece, closed)) if closed else None
         noted = self._noted(start_us)
-        is_stored = is_stored and noted.withdrawn == withdrawn
+        is_stored = is_stored and noted.before(pos) == parts
         self.is_whole = is_stored and self._known >= noted.least(pos)
         self._is_partial = any(candle.partial for candle in own)
         for candle in own:
@@ -169,7 +169,7 @@ class Folding:
     async def _stored(self, start_us: int, noted: _Unsettled, read: Read) -> Candle | None:
         """Return the candle if storage has all that was noted of it."""
         withdrawn, least = noted.withdrawn, noted.least(self._timeframe.end_us(start_us))
-        if not await self._has_withdrawn(withdrawn, read):
+        if not await self._has(noted.parts, read):
             return None
         stored = await read(self._timeframe, start_us, start_us + 1_000)
         if not stored and withdrawn and not least:
@@ -181,14 +181,17 @@ class Folding:
                 return replace(candle, revision=max(candle.revision, noted.revision) + 1)
         return None
 
-    async def _has_withdrawn(self, withdrawn: list[Candle], read: Read) -> bool:
-        """Tell whether storage has none of these parts in an earlier revision."""
-        if not withdrawn:
+    async def _has(self, parts: Mapping[int, Candle], read: Read) -> bool:
+        """Tell whether storage has these parts; of withdrawn ones no earlier revision."""
+        if not parts:
             return True
-        part, end_us = Timeframe.parse(withdrawn[0].timeframe), withdrawn[-1].start_us + 1_000
-        revisions = {each.start_us: each.revision for each in withdrawn}
-        stored = await read(part, withdrawn[0].start_us, end_us)
-        return all(each.revision >= revisions.get(each.start_us, 0) for each in stored)
+        base = Timeframe.parse(next(iter(parts.values())).timeframe)
+        stored = await read(base, min(parts), max(parts) + 1_000)
+        revisions = {each.start_us: each.revision for each in stored}
+        return all(
+            revisions.get(each.start_us, 0 if each.trade_count else each.revision) >= each.revision
+            for each in parts.values()
+        )
 
     def present(self, now_us: int) -> Candle | None:
         """Return the longer candle; closed once all its parts are and its time has passed."""

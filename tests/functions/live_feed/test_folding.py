@@ -293,41 +293,6 @@ def test_candles_that_storage_does_not_have_do_not_delay_others() -> None:
     assert given == [3 * MINUTE]
 
 
-def test_a_late_candle_before_the_first_seed_does_not_make_the_next_one_whole() -> None:
-    """A correction of an earlier interval, come first, says nothing about the newest one."""
-    folding = Folding(Timeframe.parse("1h"))
-    stored = {minute: base(minute, 10) for minute in (*range(7), *range(60, 65))}
-    assert folding.take(stored[3], 0) is None
-    assert folding.take(base(65, 20, 2, closed=False), 0) is None
-    stored[65] = base(65, 20, 2, closed=False)
-    asyncio.run(folding.seed(LADDER, 65 * MINUTE, reader(stored)))
-    present = folding.present(0)
-    assert present is not None
-    assert (int(present.open), present.trade_count) == (10, 18)
-
-
-@pytest.mark.parametrize("trades", [3, 0])
-def test_a_correction_is_read_again_until_storage_has_it(trades: int) -> None:
-    """A candle is shown before it is stored: a longer one read meanwhile lacks it."""
-    folding = Folding(Timeframe.parse("1h"))
-    stored = {minute: base(minute, 10) for minute in range(6)}
-    stored[6] = base(6, 10, 20, closed=False)
-    asyncio.run(folding.seed(LADDER, 6 * MINUTE, reader(stored)))
-    changed = replace(base(2, 50, 9), trade_count=trades)
-    assert folding.take(changed, 0) is None
-    asyncio.run(folding.seed(LADDER, 6 * MINUTE, reader(stored)))
-    assert folding.present(0) is None
-    if trades:
-        stored[2] = changed
-    else:
-        del stored[2]
-    asyncio.run(folding.seed(LADDER, 6 * MINUTE, reader(stored)))
-    present = folding.present(0)
-    assert present is not None
-    assert (int(present.high), present.trade_count) == ((52, 21) if trades else (12, 18))
-    assert present.revision == 21
-
-
 def test_each_part_of_a_step_raises_the_revision() -> None:
     """A candle that closes and the next one may share a revision: the longer one grows twice."""
     folding = Folding(Timeframe.parse("1h"))
