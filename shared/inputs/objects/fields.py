@@ -96,7 +96,7 @@ _ALPACA: Final[Mapping[str, Any]] = {
 _DATABENTO: Final[Mapping[str, Any]] = {"left_out": {"action": "^[ACFMNR]?$"}}
 _VENDORS: Final = (
     _Vendor("tsevent rtype action price size", nano_prices=r"^-?\d+$", **_DATABENTO),
-    _Vendor("tsevent action price size", nano_prices=r"^-?\d{7,}$", **_DATABENTO),
+    _Vendor("tsevent action price size", nano_prices=r"^-?\d{10,}$", **_DATABENTO),
     _Vendor("siptimestamp", **_POLYGON),
     _Vendor("participanttimestamp conditions", {"conditions": None}, **_POLYGON),
     _Vendor("participanttimestamp", **_POLYGON),
@@ -106,7 +106,8 @@ _VENDORS: Final = (
     _Vendor("T S t p s i", {**_S_T, "T": None, "S": Field.SYMBOL, "z": None}, **_ALPACA),
     _Vendor("T t p s i", {**_S_T, "T": Field.SYMBOL, "q": None}, "x r", POLYGON),
     _Vendor("t x p s i q", {**_S_T, "q": None, "z": None}, "x r", POLYGON),
-    _Vendor("t x p s i", {**_S_T, "z": None}, **_ALPACA),
+    _Vendor("t x p s i z", {**_S_T, "z": None}, **_ALPACA),
+    _Vendor("t x p s i", _S_T, "x"),
     _Vendor("s p q T t", {"t": Field.TRADE_ID}),
     _Vendor("s p q T a", {"a": Field.TRADE_ID}),
     _Vendor("s p v T S", {"v": Field.SIZE, "L": None, "bt": Field.IS_BLOCK}),
@@ -131,9 +132,9 @@ _VENDORS: Final = (
 """The first that fits counts: Databento, whole records and chosen columns; Polygon's REST API and
 files, of stocks and of crypto (whose `conditions` are the side), its streams of crypto and stocks
 (`q` numbers their messages); Finnhub's stream; Alpaca's stream; Polygon's REST API of one-letter
-names, with and without the symbol; Alpaca's REST API; Binance's `trade` and `aggTrade`; Bybit; MEXC
-spot and futures; Crypto.com; book tickers of Binance and Gate; Bitstamp (`type` 1 sold); Gate's
-futures; Kraken's; Tradier's `timesale`."""
+names, with and without the symbol; Alpaca's REST API, and its names without a tape; Binance's
+`trade` and `aggTrade`; Bybit; MEXC spot and futures; Crypto.com; book tickers of Binance and Gate;
+Bitstamp (`type` 1 sold); Gate's futures; Kraken's; Tradier's `timesale`."""
 
 _SCANNER: Final = frozenset({"prevprice", "mav10", "float", "delta", "multiplier"})
 """Names of the scanner: beside them `volume` is the day's."""

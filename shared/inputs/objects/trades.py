@@ -86,6 +86,7 @@ def trade_of(text: Callable[[str], str], layout: Layout) -> Trade | None:
         else:
             values.append("")
     symbol, price, size, time, trade_id, conditions, signed, block = values
+    trade_id = absent(trade_id)
     side = ""
     for field, each in sides:
         if side := side_of(field, next(filter(None, map(text, each)), "")):
@@ -95,7 +96,7 @@ def trade_of(text: Callable[[str], str], layout: Layout) -> Trade | None:
         side = side or ("sell" if signed.startswith("-") else "buy")
     if layout.date and _clock.fullmatch(time):
         time = f"{text(layout.date)} {time}"
-    if layout.ids_within and (trade_id := absent(trade_id)):
+    if layout.ids_within and trade_id:
         scopes = [scope for name in layout.ids_within if (scope := absent(text(name))) != "0"]
         trade_id = ":".join([*filter(None, scopes), trade_id])
     if layout.nano_prices:

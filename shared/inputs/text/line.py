@@ -210,7 +210,8 @@ def read_side(field: str, text: str) -> int:
     """Read the aggressor's side. Raises RejectedLineError `bad_side`."""
     side = _SIDES.get(text.lower())
     if side is None:
-        raise RejectedLineError("bad_side", f"{field} {text[:40]!r} must be buy, sell or empty")
+        allowed = "buy, sell or empty (is_buyer_maker: true, false, 1, 0 or empty)"
+        raise RejectedLineError("bad_side", f"{field} {text[:40]!r} must be {allowed}")
     return side
 
 
