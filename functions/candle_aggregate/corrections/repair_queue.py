@@ -30,9 +30,11 @@ _AWAY: Final = """
 """
 _QUEUED: Final = """
     SELECT instrument, timeframe, start_us, event_id, reason, published_us, published FROM repairs
-    WHERE published_us IS NULL AND requested_at <= now()
+    WHERE published_us IS NULL
+        AND (requested_at <= now() OR requested_at > now() + interval '1 minute')
     ORDER BY requested_at, instrument, start_us LIMIT %s
 """
+"""A later time than that of a postponed one is from before the clock was set back."""
 _POSTPONE: Final = """
     UPDATE repairs SET requested_at = now() + interval '10 seconds', published_us = NULL
     FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::text[]) AS q (i, t, s, e)

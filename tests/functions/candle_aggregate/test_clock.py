@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from functions.candle_aggregate.corrections.repair_queue import ready_rows
 from functions.candle_aggregate.handler import Aggregate
 from shared.adapter.app import Outcome
 from shared.stores.applied import mark_aggregated
@@ -104,4 +105,18 @@ def test_events_on_their_way_have_their_grace_after_the_clock_was_set_back(
     assert world.live()["A", "1m", BEGIN_US].trade_count == 2
     clocked.tick(60)
     assert world.live()["A", "1m", BEGIN_US].trade_count == 3
+    finish(world)
+
+
+def test_a_repair_from_before_the_clock_was_set_back_is_done(world: World) -> None:
+    """A repair that was requested an hour ahead of the clock does not wait for that hour."""
+    world.ship(trades(0, 10))
+    world.settle()
+    world.sql.execute(
+        "INSERT INTO repairs (instrument, timeframe, start_us, event_id, reason, requested_at)"
+        " VALUES ('A', '1m', %s, 'asked 1', 'asked', now() + interval '1 hour')",
+        (BEGIN_US,),
+    )
+    with world.postgres.connection() as connection:
+        assert [row.start_us for row in ready_rows(connection, world.rules)] == [BEGIN_US]
     finish(world)
