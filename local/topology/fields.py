@@ -138,7 +138,8 @@ class Fields:
 
     def inners(self, name: str) -> list[Fields]:
         """Return a list of mappings."""
-        value = self.raw(name) or []
+        if (value := self.raw(name)) is None:
+            return []
         if not isinstance(value, list):
             self.wrong(name, f"must be a list, not {_kind(value)}")
             return []

@@ -190,6 +190,7 @@ def _nested(spec: dict[str, Any], path: str, value: Any) -> None:
         ("spec.delivery.timeout", "P", "not an ISO 8601 duration"),
         ("spec.delivery.backoffPolicy", "cubic", "'cubic' is none of linear, exponential"),
         ("spec.delivery.retries", 3, "unknown field retries"),
+        ("spec.filters", {}, "must be a list, not"),
         ("spec.filters", [{"exact": {"Type": "a"}}], "Type: is not an attribute name"),
         ("spec.filters", [{"exact": {"my-ext": "a"}}], "my-ext: is not an attribute name"),
         ("spec.filters", [{"exact": {"closed": True}}], "write 'true' in quotes"),
