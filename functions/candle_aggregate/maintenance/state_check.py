@@ -35,9 +35,11 @@ _BEGIN: Final = """
 _MADE_BY: Final = "SELECT ladder, shards FROM aggregation"
 _FOLD: Final = """
     INSERT INTO repairs (instrument, timeframe, start_us, event_id, reason)
-    SELECT DISTINCT instrument, %s, start_us - mod(start_us, %s), '', 'flag' FROM candles
-    WHERE timeframe = %s ON CONFLICT DO NOTHING
+    SELECT DISTINCT instrument, %(timeframe)s, start_us
+        - mod(mod(start_us - %(some_start)s, %(length)s) + %(length)s, %(length)s), '', 'flag'
+    FROM candles WHERE timeframe = %(base)s ON CONFLICT DO NOTHING
 """
+"""The outer `mod` is for times before that start, whose inner one is negative."""
 _ADOPT: Final = """
     INSERT INTO aggregation (ladder, shards) VALUES (%s, %s)
     ON CONFLICT (only_row) DO UPDATE SET ladder = excluded.ladder, shards = excluded.shards
@@ -64,9 +66,9 @@ def adopt(postgres: Postgres, rules: Rules) -> None:
                 " every live state is made anew",
                 *(*row, *rules.made_for),
             )
-            for timeframe in set(rules.ladder) - set(before):
-                length_us = timeframe.length_us
-                connection.execute(_FOLD, (timeframe.name, length_us, rules.base.name))
+            for added in set(rules.ladder) - set(before):
+                fold = {"timeframe": added.name, "length": added.length_us, "base": rules.base.name}
+                connection.execute(_FOLD, fold | {"some_start": added.start_us(0)})
         if row is None or row[1] != rules.shards:
             reshard(connection, rules.shards)
         connection.execute(_ADOPT, rules.made_for)

@@ -1,9 +1,10 @@
-"""The replica that rebuilt a state is the first to use it."""
+"""A rebuilt state has what is stored; the replica that rebuilt it is the first to use it."""
 
 from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -11,10 +12,11 @@ from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.steps.store import Lease, Store
 from functions.candle_aggregate.storage import Storage
 from shared.adapter.app import Outcome
+from shared.market.timeframes import parse_ladder
 from shared.realtime.keys import Keys
 from shared.wire.ticks import VOLUME_ONLY
 from tests.functions.candle_aggregate.trades import trade, trades
-from tests.functions.candle_aggregate.world import World, finish
+from tests.functions.candle_aggregate.world import RULES, World, finish
 
 
 def test_a_replica_whose_shard_another_version_writes_too_goes_on(world: World) -> None:
@@ -87,4 +89,15 @@ def test_a_repetition_that_counts_may_make_no_price(world: World, lives: bool) -
         world.step(7_200)
         world.settle()
     world.ship([trade(610, 5, 300, flags=VOLUME_ONLY)])
+    finish(world)
+
+
+@pytest.mark.parametrize("days_before", [0, 30_000])
+def test_weeks_that_are_added_begin_on_mondays(world: World, days_before: int) -> None:
+    """Weeks added to the timeframes begin on Mondays; days before 1970 where the day begins."""
+    world.restart(replace(RULES, ladder=parse_ladder("1h")))
+    first = -days_before * 86_400
+    world.ship([trade(first - n * 43_200, 100 + n, 100 + n) for n in range(50, 30, -1)])
+    world.settle()
+    world.restart(replace(RULES, ladder=parse_ladder("1h,1d,1w")))
     finish(world)
