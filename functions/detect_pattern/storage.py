@@ -26,12 +26,11 @@ from shared.wire.patterns import Pattern
 
 log = logging.getLogger(__name__)
 
-EPOCH_BITS: Final = 32
-"""A pattern's revision = epoch x 2^32 + counter; each load from storage begins an epoch."""
-
 MOST: Final = 5_000
 """Most candles of a series read at once; older corrections are not evaluated again."""
 
+# The revisions of a load: the clock (us) of Postgres, that replicas share, also after it was lost.
+_CLOCK: Final = "SELECT (1000000 * extract(epoch FROM clock_timestamp()))::bigint"
 _COLUMNS: Final = sql.SQL(", ").join(sql.Identifier(each.name) for each in fields(Candle))
 _SERIES_OF: Final = sql.SQL("""
 WITH series AS (
@@ -120,8 +119,8 @@ class Storage:
         if not names:
             return []
         with self.postgres.connection() as connection:
-            ((epoch,),) = connection.execute("SELECT nextval('pattern_epoch')").fetchall()
-            series = [Series(*name, revision=epoch << EPOCH_BITS) for name in names]
+            ((revision,),) = connection.execute(_CLOCK).fetchall()
+            series = [Series(*name, revision) for name in names]
             rows = _rows_by_series(connection, _NEWEST, series, [keep] * len(series))
             cold = {row[0] for row in connection.execute(_COLD, ([name for name, _ in names],))}
         for each, series_rows in zip(series, rows, strict=True):

@@ -125,6 +125,25 @@ def test_what_a_lost_state_withdrew_is_told_again(valkey: redis.Redis, database:
     house.postgres.close()
 
 
+def test_patterns_found_again_after_a_lost_database_outrank_the_former_ones(
+    valkey: redis.Redis, database: str
+) -> None:
+    """Clients that know patterns of a lost database take in those of the new one."""
+    house = House(valkey, database)
+    for revision in range(1, 4):  # states of the old database that were lost
+        valkey.flushdb()
+        house.deliver(house.receive([candle(0, 100), candle(1, 100 + revision, revision)]))
+    former = max(each.revision for each in house.emitted)
+    valkey.flushdb()
+    with house.postgres.connection() as connection:
+        connection.execute("TRUNCATE candles, patterns")
+        connection.execute("ALTER SEQUENCE IF EXISTS pattern_epoch RESTART")
+    house.emitted.clear()
+    house.deliver(house.receive([candle(0, 100), candle(1, 101)]))
+    assert [each.revision > former for each in house.emitted] == [True]
+    house.postgres.close()
+
+
 def test_a_clock_that_was_set_back_delays_nothing(valkey: redis.Redis, database: str) -> None:
     """Series that wait for a time are due in it after the clock was set back an hour."""
     house = House(valkey, database)
