@@ -16,7 +16,7 @@ from shared.lake.catalog import commit, locked, open_table
 from shared.lake.maintenance.compaction import files_of
 from shared.lake.maintenance.settings import Terms
 from shared.lake.tables.definitions import CANDLES, TICKS
-from shared.market.utc_days import DAY_US, day_of
+from shared.market.utc_days import DAY_US, begin_us, day_of
 from shared.stores.postgres import Postgres
 from shared.stores.s3 import ObjectStore, S3Access
 
@@ -27,6 +27,12 @@ _TICKS_ENDED: Final[LiteralString] = (
     " AND day IN (SELECT day FROM cold_days) RETURNING day"
 )
 _CANDLES_ENDED: Final[LiteralString] = "DELETE FROM cold_candle_days WHERE day < %s RETURNING day"
+_GAPS_ENDED: Final = """
+DELETE FROM gaps WHERE state = 'open' AND greatest(to_us, changed_us) < %s AND NOT EXISTS (
+    SELECT FROM lake_days WHERE row_count > 0 AND day BETWEEN
+        date '1970-01-01' + floor(from_us / 86400000000.0)::int
+        AND date '1970-01-01' + floor(to_us / 86400000000.0)::int)
+"""
 _MS_OF_HOUR: Final = 3_600_000
 GRACE: Final = timedelta(hours=1)
 """An object that no snapshot names is removed when it is so old: its writer was cut off, or the
@@ -110,7 +116,8 @@ def _referenced(table: Table) -> set[str]:
 def end_days(postgres: Postgres, access: S3Access, terms: Terms, now_us: int) -> int:
     """Delete days past the lake's term from the tables; return how many. Raises TransientError.
 
-    Only days that Postgres has no longer: else they would be copied anew.
+    Only days that Postgres has no longer: else they would be copied anew. Open gaps go with the
+    ticks of their days: what is folded of those is incomplete.
     """
     if not terms.lake_days:
         return 0
@@ -128,4 +135,6 @@ def end_days(postgres: Postgres, access: S3Access, terms: Terms, now_us: int) ->
                 commit(table, [], files, {"kandle.ended": f"{days[0]} to {days[-1]}"})
             ended += len(days)
             log.info("%s of %s to %s ended: past their term", definition.name, days[0], days[-1])
+    with postgres.connection() as connection:
+        connection.execute(_GAPS_ENDED, (begin_us(until),))
     return ended

@@ -70,7 +70,7 @@ def counts(database: str) -> dict[str, int]:
 def test_a_year_leaves_what_the_terms_say(postgres: Postgres, database: str) -> None:
     """After 100 days, and another year, tables have the rows within retention.
 
-    A row a day up to the retention, open gaps forever.
+    A row a day up to the retention; open gaps stay, until the lake ends their ticks.
     """
     postgres.check()
     fill(database, 100)

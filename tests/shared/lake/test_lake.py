@@ -10,7 +10,7 @@ from shared.lake.maintenance import retention
 from shared.lake.maintenance.expiry import end_days, expire_snapshots, remove_orphans
 from shared.lake.maintenance.settings import Terms
 from shared.lake.reading import plan
-from shared.market.utc_days import day_of
+from shared.market.utc_days import DAY_US, day_of
 from tests.functions.history_query.market import Tick, generated, trades
 from tests.shared.lake.house import FOR_EVER_US, House
 
@@ -218,6 +218,31 @@ def test_days_past_the_lakes_term_go_and_only_those_that_left_postgres(lake: Hou
     lake.age()
     lake.retain()
     assert stored(lake) == keys(ticks[:10])
+
+
+def test_open_gaps_stay_as_long_as_the_ticks_around_them(lake: House) -> None:
+    """An open gap ends with the ticks of its days, and not within the term of its report.
+
+    What is folded on reading is incomplete by it.
+    """
+    year_us = 365 * DAY_US
+    (tick,) = generated(1, 1, 1)
+    lake.put([tick._replace(time_us=year_us), tick._replace(time_us=2 * year_us)])
+    lake.copy()
+    for number, to_us, reported_us in (1, year_us, 1), (2, year_us, 2), (3, 2 * year_us, 1):
+        lake.sql(
+            f"INSERT INTO gaps VALUES ('f', 'A', 'A', {number}, {number}, {to_us - 1}, {to_us},"
+            f" 'open', 0, 0, {reported_us * year_us}, true)"
+        )
+
+    def left(now_us: int) -> list[object]:
+        end_days(lake.postgres, lake.access, Terms(lake_days=100), now_us)
+        return [row[0] for row in lake.sql("SELECT first_id FROM gaps ORDER BY 1")]
+
+    assert left(2 * year_us) == [1, 2, 3]  # Postgres still has the ticks
+    lake.sql("INSERT INTO cold_days SELECT day FROM lake_days")
+    assert left(2 * year_us) == [2, 3]
+    assert left(3 * year_us) == []
 
 
 def test_symbols_of_any_letters_are_found_in_the_lake(lake: House) -> None:
