@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
+from array import array
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, lru_cache
+from importlib.util import find_spec
 from math import gcd
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from shared.errors import TransientError
+from shared.market import exchange_sessions
 
 DAY_US: Final = 86_400_000_000
 NEVER_US: Final = 10**17
@@ -20,7 +28,7 @@ _NOON: Final = 720
 _CLOCK: Final = "([01][0-9]|2[0-3]):?([0-5][0-9])"
 _FORM: Final = re.compile(rf"(?:{_CLOCK}(?:-{_CLOCK})?@)?([A-Za-z0-9_+/.-]{{1,64}})")
 _FIRST_YEAR, _LAST_YEAR = 1973, 2037
-_EXCHANGES_SINCE: Final = "1990-01-01"
+_LOADING_S: Final = 60
 
 
 class Day(NamedTuple):
@@ -97,7 +105,8 @@ class ExchangeDays:
     """Sessions of an exchange by `exchange-calendars`: weekends, holidays and half days.
 
     Known since 1990, or for twenty years, and a year ahead. A lunch break is part of its session.
-    Raises ValueError if the exchange is unknown.
+    The first use loads them, by a process of half a second. Raises ValueError if the exchange is
+    unknown.
     """
 
     name: str
@@ -108,7 +117,8 @@ class ExchangeDays:
     @cached_property
     def unit_us(self) -> int:
         """The longest time of which every opening and closing is a multiple."""
-        return gcd(DAY_US, *(each for day in self._schedule().days for each in day[:2]))
+        schedule = self._schedule()
+        return gcd(DAY_US, *schedule.opens, *schedule.closes)
 
     def at(self, time_us: int) -> Day:
         """Return the last session that opened by the time; before the first, an empty one."""
@@ -125,12 +135,14 @@ class ExchangeDays:
     def _number(self, number: int) -> Day:
         if number < 0:
             return Day(0, 0, date(1970, 1, 1))
-        if number >= len(self._schedule().days):
+        schedule = self._schedule()
+        if number >= len(schedule.opens):
             return Day(NEVER_US, NEVER_US, date(5138, 11, 16))
-        return self._schedule().days[number]
+        label = date.fromordinal(schedule.labels[number])
+        return Day(schedule.opens[number], schedule.closes[number], label)
 
     def _count_before(self, label: date) -> int:
-        return bisect_left(self._schedule().labels, label)
+        return bisect_left(self._schedule().labels, label.toordinal())
 
     def _schedule(self) -> _Schedule:
         return _schedule_of(self.name, datetime.now(UTC).date().replace(day=1))
@@ -194,36 +206,35 @@ def _offsets_us(zone: ZoneInfo) -> int:
     return gcd(*(each // timedelta(microseconds=1) for each in offsets if each is not None))
 
 
-class _Schedule(NamedTuple):
-    """All sessions of an exchange."""
+@dataclass(frozen=True, slots=True)
+class _Schedule:
+    """All sessions of an exchange, in order; labels as ordinals of their dates."""
 
-    days: tuple[Day, ...]
-    opens: list[int]
-    labels: list[date]
+    opens: array[int]
+    closes: array[int]
+    labels: array[int]
+
+
+_exchanges: Final[set[str]] = set()
+"""The names of all exchanges, once one was looked up."""
 
 
 @lru_cache(maxsize=32)
 def _schedule_of(name: str, month: date) -> _Schedule:
     """Return the schedule; reloaded each `month`, as the year advances."""
-    try:
-        from exchange_calendars import errors, get_calendar  # imports pandas: 80 MiB
-    except ImportError:
+    if find_spec("exchange_calendars") is None:
         raise ValueError(
             f"{name[:40]!r}: exchanges need the package exchange-calendars: kandle[calendars]"
-        ) from None
-    try:
+        )
+    if name in _exchanges or not _exchanges:
+        command = [sys.executable, "-P", exchange_sessions.__file__, name]
         try:
-            calendar = get_calendar(name, start=_EXCHANGES_SINCE)
-        except ValueError:  # not known that far back
-            calendar = get_calendar(name)
-    except errors.InvalidCalendarName:
-        raise ValueError(
-            f"{name[:40]!r} is neither a time zone nor an exchange (XNYS); a time: 0915@Asia/Tokyo"
-        ) from None
-    schedule = calendar.schedule
-    opens, closes = (
-        (schedule[each].dt.tz_localize(None).to_numpy("datetime64[us]").astype("int64").tolist())
-        for each in ("open", "close")
+            found = json.loads(subprocess.check_output(command, timeout=_LOADING_S))
+        except (OSError, subprocess.SubprocessError) as error:
+            raise TransientError(f"the sessions of {name} cannot be loaded: {error}") from error
+        _exchanges.update(found["names"])
+        if name in _exchanges:
+            return _Schedule(*(array("q", found[each]) for each in ("open", "close", "label")))
+    raise ValueError(
+        f"{name[:40]!r} is neither a time zone nor an exchange (XNYS); a time: 0915@Asia/Tokyo"
     )
-    labels = [each.date() for each in schedule.index]
-    return _Schedule(tuple(map(Day, opens, closes, labels)), opens, labels)

@@ -67,22 +67,19 @@ def let_arrow_use_malloc() -> None:
 
 
 class _LeftOut:
-    """Import finder that blocks packages, except for exchange_calendars."""
+    """Import finder that blocks packages."""
 
     def __init__(self, names: Collection[str]) -> None:
         self._names = names
 
     def find_spec(self, name: str, *_: object) -> None:
         """Raise ModuleNotFoundError if it is one of them."""
-        if name in self._names and "exchange_calendars" not in sys.modules:
+        if name in self._names:
             raise ModuleNotFoundError(f"{name} is left out", name=name)
 
 
 def leave_dataframes_out() -> None:
-    """Keep TA-Lib and Arrow from importing pandas and Polars, which cost 54 MiB.
-
-    exchange_calendars still imports pandas.
-    """
+    """Keep TA-Lib and Arrow from importing pandas and Polars, which cost 54 MiB."""
     sys.meta_path.insert(0, _LeftOut(FRAMES))
 
 

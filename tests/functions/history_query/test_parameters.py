@@ -58,6 +58,7 @@ def test_an_invalid_timeframe_is_refused_with_the_valid_forms(name: str) -> None
         read_page({"timeframe": name}, LADDER)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("query", "name", "part"),
     [
@@ -84,6 +85,7 @@ def test_trading_days_are_those_of_the_request(query: dict[str, str], name: str,
     assert (resolution.timeframe.name, resolution.part and resolution.part.name) == (name, part)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("query", "parameter"),
     [

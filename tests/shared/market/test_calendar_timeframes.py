@@ -98,6 +98,7 @@ def test_sessions_may_cross_midnight() -> None:
     ]
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("exchange", ["XNYS", "XLON", "XHKG", "CMES", "24/7", "24/5"])
 def test_sessions_equal_those_of_exchange_calendars(exchange: str) -> None:
     """Sessions skip weekends and holidays, and half days end early.
@@ -127,6 +128,7 @@ def test_sessions_equal_those_of_exchange_calendars(exchange: str) -> None:
             assert frame.next_us(start_us) == us(table[table.index >= last]["open"].iloc[0])
 
 
+@pytest.mark.processes
 def test_a_half_day_and_a_holiday_of_new_york() -> None:
     """New York's session closes at 13:00 on 2025-11-28, and Thanksgiving has none."""
     frame = timeframe_of("1d@XNYS")
@@ -135,6 +137,7 @@ def test_a_half_day_and_a_holiday_of_new_york() -> None:
     assert not frame.holds(us(pd.Timestamp("2025-11-27 12:00", tz="America/New_York")))
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("name", ["7d", "14d", "168h", "2M", "1h@Nowhere/City", "1m@9:30@UTC"])
 def test_invalid_timeframes_are_refused(name: str) -> None:
     """Invalid timeframes are refused, such as seven days, two months or an unknown zone."""
@@ -142,6 +145,7 @@ def test_invalid_timeframes_are_refused(name: str) -> None:
         timeframe_of(name)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     "name", ["1M", "1d@America/New_York", "1h@XNYS", "1y@XNYS", "1w@0930-1600@UTC"]
 )
@@ -154,7 +158,19 @@ def test_every_time_has_an_interval(name: str) -> None:
         assert frame.next_us(start_us) > start_us or start_us == 10**17
 
 
+@pytest.mark.processes
 def test_a_time_of_day_without_a_zone_is_refused_with_one() -> None:
     """A session's time needs a zone; the refusal shows how it is written."""
     with pytest.raises(ValueError, match=r"'0915' is neither .* 0915@Asia/Tokyo$"):
         timeframe_of("4h@0915")
+
+
+@pytest.mark.processes
+def test_unknown_exchanges_cost_no_process_once_they_are_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first use of a calendar lists all exchanges; other names are refused at once."""
+    timeframe_of("1d@XNYS")
+    monkeypatch.delattr("subprocess.check_output")
+    with pytest.raises(ValueError, match="is neither"):
+        timeframe_of("1d@NOWHERE")
