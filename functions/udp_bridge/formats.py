@@ -20,7 +20,8 @@ _BRACE: Final = 0x7B
 _BRACKET: Final = 0x5B
 _NEWLINE: Final = 0x0A
 _JSON_BEGINNING: Final = re.compile(rb"\[?\s*\{|\[\d+,\[")
-_FIX: Final = b"8=FIX"
+_EQUALS: Final = 0x3D
+"""A FIX message has it at its beginning; a byte is found ten times as fast as a text."""
 _BLANKS: Final = 16
 """Bytes allowed before the brace of an object."""
 _CSV, _TICKER, _JSON = range(3)
@@ -46,7 +47,7 @@ def sorted_out(datagrams: Datagrams) -> tuple[Datagrams, Datagrams, Datagrams]:
     """
     empty = Datagrams(b"", [], [])
     payloads = datagrams.payloads
-    if not any(mark in payloads for mark in (_PRICE_TAG, _BRACE, _BRACKET, _FIX)):
+    if not any(mark in payloads for mark in (_PRICE_TAG, _BRACE, _BRACKET, _EQUALS)):
         return datagrams, empty, empty
     ends = np.cumsum(datagrams.lengths)
     starts = ends - datagrams.lengths

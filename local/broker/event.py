@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import msgspec
+import numpy as np
 import orjson
 
 BINARY_HEADER = b"ce-specversion"
@@ -31,6 +32,7 @@ _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 # Size of each body byte inside a JSON string of Go's encoder.
 _SIX_BYTES = bytes({*range(0x20)} - set(b"\t\n\r") | set(b"<>&"))
 _TWO_BYTES = b'\t\n\r"\\'
+_SEPARATORS = re.compile(b"\xe2\x80[\xa8\xa9]")
 _TO_WEIGHT = bytes(6 if b in _SIX_BYTES else 2 if b in _TWO_BYTES else 1 for b in range(256))
 
 
@@ -101,9 +103,8 @@ def escaped_size(body: bytes) -> int:
     Control bytes, `<`, `>` and `&` take six; newline, return, tab, quote and backslash two; the
     line separators U+2028 and U+2029 six instead of three.
     """
-    weights = body.translate(_TO_WEIGHT)
-    separators = body.count(b"\xe2\x80\xa8") + body.count(b"\xe2\x80\xa9")
-    return len(body) + 5 * weights.count(6) + weights.count(2) + 3 * separators
+    weights = np.frombuffer(body.translate(_TO_WEIGHT), np.uint8)
+    return int(weights.sum()) + 3 * len(_SEPARATORS.findall(body))
 
 
 def parse(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> Event:

@@ -94,7 +94,7 @@ def _split(text: Text, batch: RawBatch) -> tuple[Spans, Int64s, Int64s]:
     payload = np.concatenate([[0], np.cumsum(of_payload)[:-1]])
     first_line = np.concatenate([[0], np.flatnonzero(of_payload)[:-1] + 1])
     number = np.arange(len(ends)) - first_line[payload] if len(ends) else payload
-    if BYTE_ORDER_MARK in batch.payloads:
+    if BYTE_ORDER_MARK[0] in batch.payloads:  # a byte is found ten times as fast
         marked = start[first_line]
         marked = np.array(
             [batch.payloads.startswith(BYTE_ORDER_MARK, at) for at in marked.tolist()]
