@@ -46,7 +46,7 @@ app = event_app(
         Watched(connect(settings.redis_url, LEASES_S)),
     ),
     os.environ,
-    concurrency=8,
+    concurrency=4,
     inline_bytes=INLINE_BYTES,
     emits=True,
 )

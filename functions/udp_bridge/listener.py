@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 def _batch_limits(env: Environment) -> Limits:
     return Limits(
         payloads=env.integer("BATCH_DATAGRAMS", 16_384, 1, 65_536),
-        bytes=env.integer("BATCH_BYTES", 1024 * 1024, 1024, 4 * 1024 * 1024),
+        bytes=env.integer("BATCH_BYTES", 2 * 1024 * 1024, 1024, 4 * 1024 * 1024),
         age_us=env.integer("BATCH_MS", 5, 1, 10_000) * 1000,
     )
 
