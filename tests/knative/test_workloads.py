@@ -224,7 +224,7 @@ BOUNDS |= {"client_connection_check_interval", "max_locks_per_transaction"}
 
 @pytest.mark.parametrize("directory", OVERLAYS)
 def test_postgres_has_room_for_locks_and_bounds_for_guests(directory: str) -> None:
-    """Postgres has locks for a query over all days, and bounds for its guests' queries."""
+    """Postgres has locks for a query over all days, bounds for guests' queries, and LZ4."""
     for each in of(directory, "StatefulSet", "Cluster"):
         if each["metadata"]["name"] != "postgres":
             continue
@@ -237,6 +237,7 @@ def test_postgres_has_room_for_locks_and_bounds_for_guests(directory: str) -> No
             args = next(containers(each))["args"]
             given = dict(arg.split("=", 1) for arg in args if "=" in arg)
         assert given.keys() >= BOUNDS
+        assert given["default_toast_compression"] == "lz4"
         laptop = (ROOT / "local/servers/postgres.py").read_text()
         locks = re.search(r'"max_locks_per_transaction": "(\d+)"', laptop)
         assert locks
