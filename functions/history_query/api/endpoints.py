@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Set
 from functools import partial
 from typing import Any, Final
 
@@ -14,7 +14,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from functions.history_query.api.parameters import ParameterError, refuse_unknown
+from functions.history_query.api.parameters import (
+    ParameterError,
+    UnknownSymbolError,
+    refuse_unknown,
+)
 from shared.errors import TransientError
 from shared.runtime.problem import problem
 
@@ -35,8 +39,6 @@ _STALLED_S: Final = 60.0
 """A client that takes nothing of its range for so long is disconnected: others may wait."""
 
 Handler = Callable[[Request], Response]
-Handlers = Mapping[str, Handler]
-"""A topic's handlers by OpenAPI path."""
 
 
 class ConcurrencyLimits:
@@ -107,7 +109,7 @@ def endpoint_of(handler: Handler, limits: ConcurrencyLimits, parameters: Set[str
         if symbol is not None and not 1 <= len(symbol) <= MAX_SYMBOL_CHARACTERS:
             return problem(400, "bad parameter", f"symbol: 1 to {MAX_SYMBOL_CHARACTERS} characters")
         if symbol is not None and not symbol.isprintable():
-            return unknown(symbol)  # and no store needs to be asked with such characters
+            return _unknown(symbol)  # and no store needs to be asked with such characters
         try:
             if parameters is not None:
                 refuse_unknown(request.query_params, parameters)
@@ -116,6 +118,8 @@ def endpoint_of(handler: Handler, limits: ConcurrencyLimits, parameters: Set[str
             )
         except ParameterError as error:
             return problem(400, "bad parameter", str(error))
+        except UnknownSymbolError as error:
+            return _unknown(str(error))
         except TransientError as error:
             return problem(503, "a store is away", str(error), 1)
 
@@ -127,6 +131,5 @@ def as_json(value: Any) -> Response:
     return Response(orjson.dumps(value), media_type="application/json")
 
 
-def unknown(symbol: str) -> Response:
-    """Return 404: no such instrument."""
+def _unknown(symbol: str) -> Response:
     return problem(404, "unknown symbol", f"no tick of {symbol!r} was ever seen")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
@@ -13,9 +12,10 @@ from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import MomentCursor
-from functions.history_query.api.endpoints import Handlers, unknown
 from functions.history_query.api.formats import MEDIA_TYPES, Content, held, rendered
 from functions.history_query.api.parameters import FURTHEST_US, now_us, read, read_limit, read_range
+from functions.history_query.api.topic import Topic
+from functions.history_query.queries.readers import Readers
 
 DEFAULT_LIMIT: Final = 100
 PAGE: Final = (
@@ -42,70 +42,54 @@ def read_list(query: Mapping[str, str]) -> Parameters:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class NewestFirst:
-    """A list by its name in the API, and the schema of its items."""
+def newest_first(
+    name: str,
+    item: str,
+    schema: spec.Json,
+    summaries: tuple[str, str],
+    *choice: spec.Json | str,
+    own: spec.Json,
+    read_parameters: Callable[[Mapping[str, str]], Parameters],
+    rows: Callable[[Readers, Parameters], Generator[Row]],
+) -> Topic:
+    """Return the topic of a list by its `name` in the API. `item`: the name of its items' schema.
 
-    name: str
-    item: str
-
-    def part(
-        self,
-        summary: str,
-        of_one: str,
-        item: spec.Json,
-        *choice: spec.Json | str,
-        own: spec.Json,
-    ) -> spec.Part:
-        """Describe the routes: `summary` of the list of all instruments, `of_one` of one's."""
-        path, schema = f"/api/{self.name}", f"{self.item}s"
-        pages = spec.schemas(
-            f"""
-            page
-              {self.name}  [{self.item}]
-              next  cursor
-            {schema}
-              symbol  string
-              {self.name},next  =page
-            """
-        )
-        return spec.Part(
-            {
-                path: spec.get(summary, pages["page"], *choice, own=own),
-                f"{path}/{{symbol}}": spec.get(of_one, schema, "symbol", *choice, own=own),
-            },
-            {self.item: item, schema: pages[schema]},
-        )
-
-    def handlers(
-        self,
-        read_parameters: Callable[[Mapping[str, str]], Parameters],
-        rows: Callable[[Parameters], Generator[Row]],
-        exists: Callable[[str], bool],
-    ) -> Handlers:
-        """Return the handlers. `rows`: up to `limit` of a `symbol`, or of all if that is None.
-
-        `exists`: whether an instrument was ever seen.
+    `summaries`: of the list of all instruments, and of one's. `rows`: up to `limit` of a `symbol`,
+    or of all if that is None.
+    """
+    of_one = f"{item}s"
+    pages = spec.schemas(
+        f"""
+        page
+          {name}  [{item}]
+          next  cursor
+        {of_one}
+          symbol  string
+          {name},next  =page
         """
+    )
+    topic = Topic({item: schema, of_one: pages[of_one]}, own)
 
-        def page(request: Request) -> Response:
-            symbol = request.path_params.get("symbol")
-            parameters = {**read_parameters(request.query_params), "symbol": symbol}
-            place = MomentCursor(0, "")
+    @topic.get(f"/api/{name}/{{symbol}}", summaries[1], of_one, "symbol", *choice)
+    @topic.get(f"/api/{name}", summaries[0], pages["page"], *choice)
+    def page(readers: Readers, request: Request) -> Response:
+        symbol = request.path_params.get("symbol")
+        parameters = {**read_parameters(request.query_params), "symbol": symbol}
+        place = MomentCursor(0, "")
 
-            def items(found: Iterable[Row]) -> Iterator[Any]:
-                nonlocal place
-                for data, time_us, id_ in islice(found, parameters["limit"] - 1):
-                    place = MomentCursor(time_us, id_)
-                    yield data
+        def items(found: Iterable[Row]) -> Iterator[Any]:
+            nonlocal place
+            for data, time_us, id_ in islice(found, parameters["limit"] - 1):
+                place = MomentCursor(time_us, id_)
+                yield data
 
-            with closing(rows(parameters)) as found:
-                page_items = held(items(found))
-                has_more = next(found, None) is not None
-            if symbol is not None and not page_items and not exists(symbol):
-                return unknown(symbol)
-            envelope = {} if symbol is None else {"symbol": symbol}
-            content = Content(self.name, envelope, page_items, place.text() if has_more else None)
-            return Response(rendered(content, "json"), media_type=MEDIA_TYPES["json"])
+        with closing(rows(readers, parameters)) as found:
+            page_items = held(items(found))
+            has_more = next(found, None) is not None
+        if symbol is not None and not page_items:
+            readers.require(symbol)
+        envelope = {} if symbol is None else {"symbol": symbol}
+        content = Content(name, envelope, page_items, place.text() if has_more else None)
+        return Response(rendered(content, "json"), media_type=MEDIA_TYPES["json"])
 
-        return {f"/api/{self.name}": page, f"/api/{self.name}/{{symbol}}": page}
+    return topic

@@ -5,10 +5,19 @@ from __future__ import annotations
 from typing import Final
 
 from functions.history_query import topics
-from functions.history_query.api.openapi_schemas import Json, Part, get, schemas
+from functions.history_query.api.openapi_schemas import Json, get, schemas
+from functions.history_query.api.topic import Topic
 
-_OWN: Final = Part(
-    {
+_SERVICE: Final = Topic(
+    schemas(
+        """
+        Problem
+          title   string
+          status  integer
+          detail  string
+        """
+    ),
+    paths={
         "/openapi.json": get("This document.", {"type": "object"}, refusals=()),
         **{
             path: get(
@@ -28,19 +37,11 @@ _OWN: Final = Part(
             }.items()
         },
     },
-    schemas(
-        """
-        Problem
-          title   string
-          status  integer
-          detail  string
-        """
-    ),
 )
 
-_PARTS: Final[dict[str, Part]] = {
-    **{topic.__name__.rpartition(".")[2].replace("_", " "): topic.PART for topic in topics.ALL},
-    "service": _OWN,
+_TOPICS: Final[dict[str, Topic]] = {
+    **{topic.__name__.rpartition(".")[2].replace("_", " "): topic.TOPIC for topic in topics.ALL},
+    "service": _SERVICE,
 }
 """By operation tag, the topic's name."""
 
@@ -62,14 +63,16 @@ DOCUMENT: Final[Json] = {
     },
     "servers": [{"url": "/"}],
     "security": [{}, {"token": []}],
-    "tags": [{"name": tag} for tag in _PARTS],
+    "tags": [{"name": tag} for tag in _TOPICS],
     "paths": {
         path: _tagged(tag, item)
-        for tag, part in _PARTS.items()
-        for path, item in part.paths.items()
+        for tag, topic in _TOPICS.items()
+        for path, item in topic.paths.items()
     },
     "components": {
-        "schemas": {name: item for part in _PARTS.values() for name, item in part.schemas.items()},
+        "schemas": {
+            name: item for topic in _TOPICS.values() for name, item in topic.schemas.items()
+        },
         "securitySchemes": {
             "token": {
                 "type": "http",

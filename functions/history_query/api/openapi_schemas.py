@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from textwrap import dedent
 from typing import Any, Final
 
@@ -31,14 +30,6 @@ KINDS: Final[Json] = {
 }
 """Types of the fields in a table of schemas."""
 _LITERALS: Final = {"null": None, "-1": -1, "0": 0, "1": 1}
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A topic's share of the description: operations by path, schemas by name."""
-
-    paths: Json
-    schemas: Json = field(default_factory=dict)
 
 
 def query(name: str, description: str, schema: Json, example: str | int | float) -> Json:

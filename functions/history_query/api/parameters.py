@@ -42,6 +42,10 @@ class ParameterError(ValueError):
     """A parameter is bad; the message names it."""
 
 
+class UnknownSymbolError(Exception):
+    """No tick of the instrument was ever seen; the message is its name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """Page of candles: starts in [from_us, to_us), at most `limit`, the oldest or newest.

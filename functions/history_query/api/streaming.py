@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from starlette.responses import Response, StreamingResponse
 
-from functions.history_query.api.endpoints import WHOLE_RANGE, unknown
+from functions.history_query.api.endpoints import WHOLE_RANGE
 from functions.history_query.api.formats import MEDIA_TYPES, Content, Row, rendered
 from functions.history_query.api.parameters import ParameterError
 from functions.history_query.api.presentation import Presentation
@@ -44,12 +44,15 @@ def streamed_rows(
     presentation: Presentation,
     page: P,
     read: Callable[[str, P], tuple[Sequence[Row], P | None]],
-    exists: Callable[[str], bool],
+    require: Callable[[str], None],
 ) -> Response:
-    """Stream the rows of a page and of those that follow; `read` returns rows and the next page."""
+    """Stream the rows of a page and of those that follow; `read` returns rows and the next page.
+
+    `require` raises UnknownSymbolError if the instrument was never seen.
+    """
     rows, following = read(symbol, page)
-    if not rows and not exists(symbol):
-        return unknown(symbol)
+    if not rows:
+        require(symbol)
     pending: Sequence[Row] | None = rows
 
     def next_content() -> tuple[Content, bool]:

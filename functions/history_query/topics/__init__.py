@@ -1,4 +1,4 @@
-"""One module for each topic of the API: `PART` describes its routes, `handlers` returns theirs."""
+"""One module for each topic of the API: its `TOPIC` has the routes with their descriptions."""
 
 from types import ModuleType
 from typing import Final
@@ -25,4 +25,4 @@ ALL: Final[tuple[ModuleType, ...]] = (
     *(bars, candles, flow, prices, latest, overview, symbols, feeds, indicators, ticks),
     *(patterns, outcomes, alerts, alert_rules, rejects),
 )
-"""In the order of the OpenAPI document. Add a new topic here and in wiring.py."""
+"""In the order of the OpenAPI document. Add a new topic here."""

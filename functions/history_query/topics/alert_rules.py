@@ -15,8 +15,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from functions.history_query.api import openapi_schemas as spec
-from functions.history_query.api.endpoints import Handlers, as_json
+from functions.history_query.api.endpoints import as_json
 from functions.history_query.api.parameters import now_us
+from functions.history_query.api.topic import Topic
+from functions.history_query.queries.readers import Readers
 from shared.adapter.event import OutgoingEvent
 from shared.alerts.notices import notices
 from shared.alerts.present import is_true_now
@@ -92,42 +94,7 @@ def _write(
     return {**described, "responses": responses | problems}
 
 
-_BODIES["change"]["minProperties"] = 1
-PART: Final = spec.Part(
-    {
-        PATH: {
-            **spec.get("Active alert rules, the oldest first.", "[AlertRule]"),
-            "post": _write(
-                "Add a rule. Sinks are set only by `kandle alert add --sink`.",
-                {201: ("The rule is active.", "AddedRule")},
-                *(400, 409, 413, 415, 503),
-                body="rule",
-            ),
-            "patch": _write(
-                "Replace a rule, keeping its sink; or mute it: its alerts are stored but not sent.",
-                {
-                    200: ("The new rule is active, under a new id.", "AddedRule"),
-                    204: ("The rule is muted or unmuted.", ""),
-                },
-                *(400, 404, 409, 413, 415, 503),
-                body="change",
-            ),
-            "delete": _write(
-                "Remove a rule; its alerts stay stored.",
-                {204: ("The rule is removed.", "")},
-                *(400, 404, 409, 503),
-            ),
-        },
-        TEST_PATH: {
-            "post": _write(
-                "Send a test notification to the services of a rule, or to all without one, and"
-                " return the results.",
-                {200: ("One result per service; none if ALERT_URLS is not set.", "TestedAlerts")},
-                *(400, 409, 413, 415, 503),
-                body="test",
-            ),
-        },
-    },
+TOPIC: Final = Topic(
     spec.schemas(
         """
         AlertRule
@@ -153,27 +120,57 @@ PART: Final = spec.Part(
 )
 
 
-def handlers(postgres: Postgres) -> Handlers:
-    """Return the handler of the route that reads."""
+@TOPIC.get(PATH, "Active alert rules, the oldest first.", "[AlertRule]")
+def _every(readers: Readers, _: Request) -> Response:
+    with readers.postgres.connection() as connection:
+        rules = active_rules(connection)
+    return as_json(
+        [
+            {
+                "id": each.id,
+                "rule": each.rule,
+                "alerts": each.alerts,
+                "created": int(each.created.timestamp() * 1000),
+                "posted": each.sink is not None,
+                "muted": each.muted,
+            }
+            for each in rules
+        ]
+    )
 
-    def every(request: Request) -> Response:
-        with postgres.connection() as connection:
-            rules = active_rules(connection)
-        return as_json(
-            [
-                {
-                    "id": each.id,
-                    "rule": each.rule,
-                    "alerts": each.alerts,
-                    "created": int(each.created.timestamp() * 1000),
-                    "posted": each.sink is not None,
-                    "muted": each.muted,
-                }
-                for each in rules
-            ]
-        )
 
-    return {PATH: every}
+_BODIES["change"]["minProperties"] = 1
+TOPIC.paths[PATH] |= {
+    "post": _write(
+        "Add a rule. Sinks are set only by `kandle alert add --sink`.",
+        {201: ("The rule is active.", "AddedRule")},
+        *(400, 409, 413, 415, 503),
+        body="rule",
+    ),
+    "patch": _write(
+        "Replace a rule, keeping its sink; or mute it: its alerts are stored but not sent.",
+        {
+            200: ("The new rule is active, under a new id.", "AddedRule"),
+            204: ("The rule is muted or unmuted.", ""),
+        },
+        *(400, 404, 409, 413, 415, 503),
+        body="change",
+    ),
+    "delete": _write(
+        "Remove a rule; its alerts stay stored.",
+        {204: ("The rule is removed.", "")},
+        *(400, 404, 409, 503),
+    ),
+}
+TOPIC.paths[TEST_PATH] = {
+    "post": _write(
+        "Send a test notification to the services of a rule, or to all without one, and"
+        " return the results.",
+        {200: ("One result per service; none if ALERT_URLS is not set.", "TestedAlerts")},
+        *(400, 409, 413, 415, 503),
+        body="test",
+    ),
+}
 
 
 class _Added(msgspec.Struct, forbid_unknown_fields=True):

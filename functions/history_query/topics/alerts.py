@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from typing import Final
 
 from functions.history_query.api import openapi_schemas as spec
-from functions.history_query.api.endpoints import Handlers
 from functions.history_query.api.newest_first import (
     PAGE,
-    NewestFirst,
     Parameters,
     Row,
+    newest_first,
     read_list,
 )
 from functions.history_query.api.parameters import ParameterError
+from functions.history_query.queries.readers import Readers
 from functions.history_query.topics import patterns
-from shared.stores.postgres import Postgres
 
 MAX_ID_CHARACTERS: Final = 64
 
@@ -30,11 +29,22 @@ ORDER BY start_us DESC, rule_id DESC LIMIT %(limit)s
 """
 """An alert has its rule and the value that made it true, but not its sink."""
 
-_ALERTS: Final = NewestFirst("alerts", "Alert")
 
-PART: Final = _ALERTS.part(
-    "Alerts of all instruments, the newest first. Rules are added by `kandle alert`.",
-    "Alerts of an instrument, the newest first.",
+def read_alerts(query: Mapping[str, str]) -> Parameters:
+    """Read the parameters. Raises ParameterError."""
+    rule = query.get("rule")
+    if rule is not None and not (1 <= len(rule) <= MAX_ID_CHARACTERS and rule.isprintable()):
+        raise ParameterError(f"rule: the id of one, of 1 to {MAX_ID_CHARACTERS} characters")
+    return {**read_list(query), "rule": rule}
+
+
+def _rows(readers: Readers, parameters: Parameters) -> Generator[Row]:
+    with readers.postgres.connection() as connection:
+        yield from connection.execute(_SELECT, parameters)
+
+
+TOPIC: Final = newest_first(
+    *("alerts", "Alert"),
     spec.schemas(
         """
         Alert
@@ -52,8 +62,12 @@ PART: Final = _ALERTS.part(
           to?            [string]  Targets named in the rule; empty: all.
           muted?         boolean   Whether it was not sent.
         """,
-        Pattern=patterns.PART.schemas["Pattern"],
+        Pattern=patterns.TOPIC.schemas["Pattern"],
     )["Alert"],
+    (
+        "Alerts of all instruments, the newest first. Rules are added by `kandle alert`.",
+        "Alerts of an instrument, the newest first.",
+    ),
     "from to",
     *PAGE,
     "rule",
@@ -61,22 +75,6 @@ PART: Final = _ALERTS.part(
         "rule  0a1b2c3d  id  Only alerts of the rule with this id.",
         id={"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARACTERS},
     ),
+    read_parameters=read_alerts,
+    rows=_rows,
 )
-
-
-def read_alerts(query: Mapping[str, str]) -> Parameters:
-    """Read the parameters. Raises ParameterError."""
-    rule = query.get("rule")
-    if rule is not None and not (1 <= len(rule) <= MAX_ID_CHARACTERS and rule.isprintable()):
-        raise ParameterError(f"rule: the id of one, of 1 to {MAX_ID_CHARACTERS} characters")
-    return {**read_list(query), "rule": rule}
-
-
-def handlers(postgres: Postgres, exists: Callable[[str], bool]) -> Handlers:
-    """Return the handlers of the routes. `exists`: whether an instrument was ever seen."""
-
-    def rows(parameters: Parameters) -> Generator[Row]:
-        with postgres.connection() as connection:
-            yield from connection.execute(_SELECT, parameters)
-
-    return _ALERTS.handlers(read_alerts, rows, exists)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -11,13 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
-from functions.history_query.api.endpoints import Handlers, unknown
 from functions.history_query.api.formats import TABLES, Content, Row
 from functions.history_query.api.parameters import DEFAULT_BARS, BarPage, read_bars
 from functions.history_query.api.presentation import Presentation
 from functions.history_query.api.streaming import PAGE, is_whole_range, streamed_rows
+from functions.history_query.api.topic import Topic
 from functions.history_query.queries.bars import BAR_FIELDS, BarPages
 from functions.history_query.queries.indicators import with_indicators
+from functions.history_query.queries.readers import Readers
 from functions.history_query.topics import candles, ticks
 
 _OWN: Final = candles.OWN | spec.queries(
@@ -36,22 +37,7 @@ _OWN: Final = candles.OWN | spec.queries(
 )
 _COLUMNS: Final = ("t", "time", *BAR_FIELDS[1:])
 
-PART: Final = spec.Part(
-    {
-        "/api/bars/{symbol}": spec.get(
-            "Information bars of an instrument, ascending; without `from` the newest. They are"
-            " computed from the stored trades of each day in the total order, whenever these"
-            " arrived.",
-            "Bars",
-            "symbol type from to",
-            spec.STREAMED_LIMIT,
-            ticks.CURSOR,
-            "indicators session calendar tz",
-            spec.columns_of("t,end,o,h,l,c,v"),
-            spec.format_of(TABLES),
-            own=_OWN,
-        ),
-    },
+TOPIC: Final = Topic(
     spec.schemas(
         """
         Bar?
@@ -70,31 +56,42 @@ PART: Final = spec.Part(
           next         string?  Cursor of the next page; null: there are no more. A page may have
             fewer than `limit` and still a cursor.
         """,
-        Candle=candles.PART.schemas["Candle"],
+        Candle=candles.TOPIC.schemas["Candle"],
     ),
+    _OWN,
 )
 
 
-def handlers(bars: BarPages, exists: Callable[[str], bool]) -> Handlers:
-    """Return the handlers of the routes. `exists`: whether an instrument was ever seen."""
+@TOPIC.get(
+    "/api/bars/{symbol}",
+    "Information bars of an instrument, ascending; without `from` the newest. They are"
+    " computed from the stored trades of each day in the total order, whenever these"
+    " arrived.",
+    "Bars",
+    "symbol type from to",
+    spec.STREAMED_LIMIT,
+    ticks.CURSOR,
+    "indicators session calendar tz",
+    spec.columns_of("t,end,o,h,l,c,v"),
+    spec.format_of(TABLES),
+)
+def _bars(readers: Readers, request: Request) -> Response:
+    symbol, query, bars = request.path_params["symbol"], request.query_params, readers.bars
+    presentation = Presentation.read(request, TABLES, _COLUMNS)
+    if is_whole_range(query, presentation):
+        first_page = read_bars({**query, "limit": str(PAGE)})
+        following = partial(_following, bars)
+        return streamed_rows(symbol, presentation, first_page, following, readers.require)
+    page = read_bars(query)
+    page_bars, edge, place = bars.page(symbol, page)
+    if not page_bars:
+        readers.require(symbol)
+    before = partial(bars.before, symbol, page, place)
+    shown = map(presentation.row, with_indicators(page.indicators, page_bars, before))
+    envelope = {"symbol": symbol, "type": page.type.name}
+    return presentation.answer(request, Content("bars", envelope, shown, page.cursor(edge)))
 
-    def page(request: Request) -> Response:
-        symbol, query = request.path_params["symbol"], request.query_params
-        presentation = Presentation.read(request, TABLES, _COLUMNS)
-        if is_whole_range(query, presentation):
-            first_page = read_bars({**query, "limit": str(PAGE)})
-            return streamed_rows(symbol, presentation, first_page, following, exists)
-        bar_page = read_bars(query)
-        page_bars, edge, place = bars.page(symbol, bar_page)
-        if not page_bars and not exists(symbol):
-            return unknown(symbol)
-        before = partial(bars.before, symbol, bar_page, place)
-        shown = map(presentation.row, with_indicators(bar_page.indicators, page_bars, before))
-        envelope = {"symbol": symbol, "type": bar_page.type.name}
-        return presentation.answer(request, Content("bars", envelope, shown, bar_page.cursor(edge)))
 
-    def following(symbol: str, page: BarPage) -> tuple[Sequence[Row], BarPage | None]:
-        rows, edge, _ = bars.page(symbol, page)
-        return rows, None if edge is None else replace(page, place=edge)
-
-    return {"/api/bars/{symbol}": page}
+def _following(bars: BarPages, symbol: str, page: BarPage) -> tuple[Sequence[Row], BarPage | None]:
+    rows, edge, _ = bars.page(symbol, page)
+    return rows, None if edge is None else replace(page, place=edge)

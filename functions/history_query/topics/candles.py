@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
@@ -12,13 +13,14 @@ from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import CandleCursor
-from functions.history_query.api.endpoints import Handlers, unknown
 from functions.history_query.api.formats import MEDIA_TYPES, Content, Row, held
 from functions.history_query.api.parameters import Page, read_page
 from functions.history_query.api.presentation import CANDLE_COLUMNS, Presentation
 from functions.history_query.api.streaming import PAGE, is_whole_range, streamed_rows
+from functions.history_query.api.topic import Topic
 from functions.history_query.queries.candles import CandlePages
 from functions.history_query.queries.indicators import with_indicators
+from functions.history_query.queries.readers import Readers
 
 OWN: Final = spec.queries(
     """
@@ -52,20 +54,7 @@ _NOTHING: Final[Row] = {
     "origin": "trades",
 }
 
-PART: Final = spec.Part(
-    {
-        "/api/candles/{symbol}": spec.get(
-            "Candles of an instrument, ascending; without `from` the newest.",
-            "Candles",
-            "symbol timeframe from to",
-            spec.STREAMED_LIMIT,
-            CURSOR,
-            "indicators as_of session calendar fill adjusted tz",
-            spec.columns_of("t,o,h,l,c,v"),
-            spec.format_of(tuple(MEDIA_TYPES)),
-            own=OWN,
-        ),
-    },
+TOPIC: Final = Topic(
     spec.schemas(
         """
         Candle?
@@ -95,44 +84,52 @@ PART: Final = spec.Part(
         """,
         origin={"type": "string", "enum": ["trades", "venue"]},
     ),
+    OWN,
 )
 
 
-def handlers(pages: CandlePages) -> Handlers:
-    """Return the handlers of the routes."""
+@TOPIC.get(
+    "/api/candles/{symbol}",
+    "Candles of an instrument, ascending; without `from` the newest.",
+    "Candles",
+    "symbol timeframe from to",
+    spec.STREAMED_LIMIT,
+    CURSOR,
+    "indicators as_of session calendar fill adjusted tz",
+    spec.columns_of("t,o,h,l,c,v"),
+    spec.format_of(tuple(MEDIA_TYPES)),
+)
+def _candles(readers: Readers, request: Request) -> Response:
+    symbol, query, pages = request.path_params["symbol"], request.query_params, readers.candles
+    presentation = Presentation.read(request, tuple(MEDIA_TYPES), CANDLE_COLUMNS)
+    if is_whole_range(query, presentation):
+        first_page = read_page({**query, "limit": str(PAGE)}, pages.ladder)
+        following = partial(_following, pages)
+        return streamed_rows(symbol, presentation, first_page, following, readers.require)
+    page = read_page(query, pages.ladder)
+    rows, cursor = pages.page(symbol, page)
+    if not rows:
+        readers.require(symbol)
+    rows = with_indicators(
+        page.indicators,
+        rows,
+        lambda count: pages.before(symbol, page, rows[0]["t"] * 1000, count),
+        page.timeframe.length_us,
+    )
+    if rows and presentation.fill != "none":
+        previous = presentation.fill == "previous"
+        rows, is_cut = _filled(pages, symbol, page, query.get("cursor"), rows, previous)
+        cursor = page.cursor(rows) if is_cut else cursor
+    envelope = {"symbol": symbol, "timeframe": page.timeframe.name}
+    shown = map(presentation.row, rows)
+    return presentation.answer(request, Content("candles", envelope, shown, cursor))
 
-    def candles(request: Request) -> Response:
-        symbol = request.path_params["symbol"]
-        query = request.query_params
-        presentation = Presentation.read(request, tuple(MEDIA_TYPES), CANDLE_COLUMNS)
-        if is_whole_range(query, presentation):
-            first_page = read_page({**query, "limit": str(PAGE)}, pages.ladder)
-            return streamed_rows(symbol, presentation, first_page, following, pages.exists)
-        page = read_page(query, pages.ladder)
-        rows, cursor = pages.page(symbol, page)
-        if not rows and not pages.exists(symbol):
-            return unknown(symbol)
-        rows = with_indicators(
-            page.indicators,
-            rows,
-            lambda count: pages.before(symbol, page, rows[0]["t"] * 1000, count),
-            page.timeframe.length_us,
-        )
-        if rows and presentation.fill != "none":
-            previous = presentation.fill == "previous"
-            rows, is_cut = _filled(pages, symbol, page, query.get("cursor"), rows, previous)
-            cursor = page.cursor(rows) if is_cut else cursor
-        envelope = {"symbol": symbol, "timeframe": page.timeframe.name}
-        shown = map(presentation.row, rows)
-        return presentation.answer(request, Content("candles", envelope, shown, cursor))
 
-    def following(symbol: str, page: Page) -> tuple[Sequence[Row], Page | None]:
-        rows, cursor = pages.page(symbol, page)
-        if cursor is None:
-            return rows, None
-        return rows, replace(page, from_us=page.timeframe.next_us(rows[-1]["t"] * 1000))
-
-    return {"/api/candles/{symbol}": candles}
+def _following(pages: CandlePages, symbol: str, page: Page) -> tuple[Sequence[Row], Page | None]:
+    rows, cursor = pages.page(symbol, page)
+    if cursor is None:
+        return rows, None
+    return rows, replace(page, from_us=page.timeframe.next_us(rows[-1]["t"] * 1000))
 
 
 def _filled(

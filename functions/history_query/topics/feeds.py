@@ -11,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
-from functions.history_query.api.endpoints import Handlers, as_json
+from functions.history_query.api.endpoints import as_json
 from functions.history_query.api.parameters import now_us
-from shared.stores.postgres import Postgres
+from functions.history_query.api.topic import Topic
+from functions.history_query.queries.readers import Readers
 from shared.wire.feed_status import FeedState, feed_state, symbol_state
 
 _FEEDS: Final = """
@@ -48,13 +49,7 @@ _PARTS: Final = spec.schemas(
     """
 )
 
-PART: Final = spec.Part(
-    {
-        "/api/feeds": spec.get(
-            "The exchange feeds and their symbols: state, last message and trade, gaps.",
-            "[Feed]",
-        ),
-    },
+TOPIC: Final = Topic(
     spec.schemas(
         """
         Feed
@@ -81,17 +76,17 @@ PART: Final = spec.Part(
 )
 
 
-def handlers(postgres: Postgres) -> Handlers:
-    """Return the handlers of the routes."""
-
-    def every(_: Request) -> Response:
-        """Return every feed with its symbols, both by name."""
-        with postgres.connection() as connection:
-            rows = connection.cursor(row_factory=dict_row).execute(_FEEDS).fetchall()
-        by_feed = groupby(rows, itemgetter("feed"))
-        return as_json([_feed(feed, list(part), now_us()) for feed, part in by_feed])
-
-    return {"/api/feeds": every}
+@TOPIC.get(
+    "/api/feeds",
+    "The exchange feeds and their symbols: state, last message and trade, gaps.",
+    "[Feed]",
+)
+def _every(readers: Readers, _: Request) -> Response:
+    """Return every feed with its symbols, both by name."""
+    with readers.postgres.connection() as connection:
+        rows = connection.cursor(row_factory=dict_row).execute(_FEEDS).fetchall()
+    by_feed = groupby(rows, itemgetter("feed"))
+    return as_json([_feed(feed, list(part), now_us()) for feed, part in by_feed])
 
 
 def _feed(feed: str, rows: list[dict[str, Any]], now_us: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
-from functions.history_query.api.endpoints import Handlers, as_json, unknown
+from functions.history_query.api.endpoints import as_json
 from functions.history_query.api.formats import TABLES, Content, Row
 from functions.history_query.api.parameters import (
     Page,
@@ -26,7 +26,9 @@ from functions.history_query.api.parameters import (
     read_zone,
 )
 from functions.history_query.api.presentation import Presentation
+from functions.history_query.api.topic import Topic
 from functions.history_query.queries.candles import CandlePages
+from functions.history_query.queries.readers import Readers
 from functions.history_query.topics.candles import CURSOR
 from shared.candles.order_flow import (
     DAY_US,
@@ -65,27 +67,7 @@ MAX_LEVELS: Final = 10_000
 _BATCH: Final = 5_000
 _WIDTH_US: Final = 3_600_000_000
 
-PART: Final = spec.Part(
-    {
-        "/api/flow/{symbol}": spec.get(
-            "Delta, cumulative delta and anchored VWAP of each candle, ascending; without `from`"
-            " the newest.",
-            "Flows",
-            "symbol timeframe from to",
-            spec.limit(1_000),
-            CURSOR,
-            "anchor session calendar tz",
-            spec.columns_of("t,d,cd,vw"),
-            spec.format_of(TABLES),
-            own=_OWN,
-        ),
-        "/api/profile/{symbol}": spec.get(
-            "Volume by price and side of any range, by default the last 24 hours.",
-            "Profile",
-            "symbol from to tz step value_area",
-            own=_OWN,
-        ),
-    },
+TOPIC: Final = Topic(
     spec.schemas(
         """
         Flow?
@@ -119,33 +101,48 @@ PART: Final = spec.Part(
           levels  [Level]   Ascending by price.
         """
     ),
+    _OWN,
 )
 
 
-def handlers(flow: Flow, exists: Callable[[str], bool]) -> Handlers:
-    """Return the handlers of the routes. `exists`: whether an instrument was ever seen."""
+@TOPIC.get(
+    "/api/flow/{symbol}",
+    "Delta, cumulative delta and anchored VWAP of each candle, ascending; without `from`"
+    " the newest.",
+    "Flows",
+    "symbol timeframe from to",
+    spec.limit(1_000),
+    CURSOR,
+    "anchor session calendar tz",
+    spec.columns_of("t,d,cd,vw"),
+    spec.format_of(TABLES),
+)
+def _flow(readers: Readers, request: Request) -> Response:
+    symbol = request.path_params["symbol"]
+    presentation = Presentation.read(request, TABLES, _COLUMNS)
+    flow_request = read_flow(request.query_params, readers.candles.ladder)
+    rows, cursor = Flow(readers.candles).page(symbol, flow_request)
+    if not rows:
+        readers.require(symbol)
+    envelope = {"symbol": symbol, "timeframe": flow_request.page.timeframe.name}
+    rows = map(presentation.row, rows)
+    return presentation.answer(request, Content("flow", envelope, rows, cursor))
 
-    def page(request: Request) -> Response:
-        symbol = request.path_params["symbol"]
-        presentation = Presentation.read(request, TABLES, _COLUMNS)
-        flow_request = read_flow(request.query_params, flow.pages.ladder)
-        rows, cursor = flow.page(symbol, flow_request)
-        if not rows and not exists(symbol):
-            return unknown(symbol)
-        envelope = {"symbol": symbol, "timeframe": flow_request.page.timeframe.name}
-        rows = map(presentation.row, rows)
-        return presentation.answer(request, Content("flow", envelope, rows, cursor))
 
-    def profile(request: Request) -> Response:
-        symbol = request.path_params["symbol"]
-        profile_request = read_profile(request.query_params)
-        result = flow.profile(symbol, profile_request)
-        if not result["n"] and not exists(symbol):
-            return unknown(symbol)
-        bounds = {"from": profile_request.from_us // 1000, "to": profile_request.to_us // 1000}
-        return as_json({"symbol": symbol, **bounds, **result})
-
-    return {"/api/flow/{symbol}": page, "/api/profile/{symbol}": profile}
+@TOPIC.get(
+    "/api/profile/{symbol}",
+    "Volume by price and side of any range, by default the last 24 hours.",
+    "Profile",
+    "symbol from to tz step value_area",
+)
+def _profile(readers: Readers, request: Request) -> Response:
+    symbol = request.path_params["symbol"]
+    profile_request = read_profile(request.query_params)
+    result = Flow(readers.candles).profile(symbol, profile_request)
+    if not result["n"]:
+        readers.require(symbol)
+    bounds = {"from": profile_request.from_us // 1000, "to": profile_request.to_us // 1000}
+    return as_json({"symbol": symbol, **bounds, **result})
 
 
 @dataclass(frozen=True, slots=True)

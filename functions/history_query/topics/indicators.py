@@ -8,17 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
-from functions.history_query.api.endpoints import Handlers, as_json
+from functions.history_query.api.endpoints import as_json
+from functions.history_query.api.topic import Topic
 from functions.history_query.queries.indicator_list import entries
+from functions.history_query.queries.readers import Readers
 
-PART: Final = spec.Part(
-    {
-        "/api/indicators": spec.get(
-            "All indicators, each by a name with its defaults.",
-            "[Indicator]",
-            refusals=(400,),
-        ),
-    },
+TOPIC: Final = Topic(
     spec.schemas(
         """
         Indicator
@@ -32,10 +27,11 @@ PART: Final = spec.Part(
 )
 
 
-def handlers() -> Handlers:
-    """Return the handler of the route."""
-
-    def every(request: Request) -> Response:
-        return as_json([each.json() for each in entries()])
-
-    return {"/api/indicators": every}
+@TOPIC.get(
+    "/api/indicators",
+    "All indicators, each by a name with its defaults.",
+    "[Indicator]",
+    refusals=(400,),
+)
+def _every(_: Readers, request: Request) -> Response:
+    return as_json([each.json() for each in entries()])

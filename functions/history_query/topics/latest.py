@@ -11,7 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
-from functions.history_query.api.endpoints import Handlers, as_json, unknown
+from functions.history_query.api.endpoints import as_json
+from functions.history_query.api.parameters import UnknownSymbolError
+from functions.history_query.api.topic import Topic
+from functions.history_query.queries.readers import Readers
 from shared.realtime.readers import Latest, LiveState
 from shared.stores.postgres import Postgres
 
@@ -29,19 +32,7 @@ NO_QUOTE: Final = dict.fromkeys(
 )
 """Fields of an instrument without a quote."""
 
-PART: Final = spec.Part(
-    {
-        "/api/latest": spec.get(
-            "The latest trade and quote of every instrument.",
-            "[Latest]",
-        ),
-        "/api/latest/{symbol}": spec.get(
-            "The latest trade and quote of an instrument.",
-            "Latest",
-            "symbol",
-        ),
-        "/prices/{symbol}": spec.get("The latest price of an instrument.", "Price", "symbol"),
-    },
+TOPIC: Final = Topic(
     spec.schemas(
         """
         Price
@@ -61,35 +52,33 @@ PART: Final = spec.Part(
 )
 
 
-def handlers(live: LiveState, postgres: Postgres) -> Handlers:
-    """Return the handlers of the routes."""
+@TOPIC.get("/api/latest", "The latest trade and quote of every instrument.", "[Latest]")
+def _every(readers: Readers, _: Request) -> Response:
+    trades, quotes = latest_trades(readers.live), latest_quotes(readers.postgres)
+    symbols = sorted(trades.keys() | quotes.keys())
+    return as_json([_joined(each, trades.get(each), quotes.get(each)) for each in symbols])
 
-    def latest_all(_: Request) -> Response:
-        trades, quotes = latest_trades(live), latest_quotes(postgres)
-        symbols = sorted(trades.keys() | quotes.keys())
-        return as_json([_joined(each, trades.get(each), quotes.get(each)) for each in symbols])
 
-    def latest_one(request: Request) -> Response:
-        symbol = request.path_params["symbol"]
-        trade = latest_trades(live, [symbol]).get(symbol)
-        quote = latest_quotes(postgres, [symbol]).get(symbol)
-        if trade is None and quote is None:
-            return unknown(symbol)
-        return as_json(_joined(symbol, trade, quote))
+@TOPIC.get(
+    "/api/latest/{symbol}", "The latest trade and quote of an instrument.", "Latest", "symbol"
+)
+def _one(readers: Readers, request: Request) -> Response:
+    symbol = request.path_params["symbol"]
+    trade = latest_trades(readers.live, [symbol]).get(symbol)
+    quote = latest_quotes(readers.postgres, [symbol]).get(symbol)
+    if trade is None and quote is None:
+        raise UnknownSymbolError(symbol)
+    return as_json(_joined(symbol, trade, quote))
 
-    def price(request: Request) -> Response:
-        symbol = request.path_params["symbol"]
-        trade = latest_trades(live, [symbol]).get(symbol)
-        if trade is None:
-            return unknown(symbol)
-        number = orjson.Fragment(trade["price"])
-        return as_json({"symbol": symbol, "price": number, "t": trade["t"]})
 
-    return {
-        "/api/latest": latest_all,
-        "/api/latest/{symbol}": latest_one,
-        "/prices/{symbol}": price,
-    }
+@TOPIC.get("/prices/{symbol}", "The latest price of an instrument.", "Price", "symbol")
+def _price(readers: Readers, request: Request) -> Response:
+    symbol = request.path_params["symbol"]
+    trade = latest_trades(readers.live, [symbol]).get(symbol)
+    if trade is None:
+        raise UnknownSymbolError(symbol)
+    number = orjson.Fragment(trade["price"])
+    return as_json({"symbol": symbol, "price": number, "t": trade["t"]})
 
 
 def _joined(symbol: str, trade: spec.Json | None, quote: spec.Json | None) -> spec.Json:

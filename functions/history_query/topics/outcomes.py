@@ -11,14 +11,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
-from functions.history_query.api.endpoints import Handlers, as_json, unknown
+from functions.history_query.api.endpoints import as_json
 from functions.history_query.api.parameters import (
     FURTHEST_US,
     Page,
     ParameterError,
     read_resolution,
 )
-from functions.history_query.queries.candles import CandlePages
+from functions.history_query.api.topic import Topic
+from functions.history_query.queries.readers import Readers
 from shared.analysis.finding import Finding
 from shared.analysis.pattern_scores import Returns, Score, by_pattern
 from shared.market.timeframes import Timeframe
@@ -75,15 +76,7 @@ _OWN: Final = spec.queries(
     },
 )
 
-PART: Final = spec.Part(
-    {
-        "/api/outcomes/{symbol}": spec.get(
-            f"Outcomes of each pattern in the newest {CANDLES} candles of this instrument.",
-            "Outcomes",
-            "symbol timeframe horizon",
-            own=_OWN,
-        ),
-    },
+TOPIC: Final = Topic(
     spec.schemas(
         """
         Outcomes
@@ -104,24 +97,26 @@ PART: Final = spec.Part(
             10 that do not overlap.
         """
     ),
+    _OWN,
 )
 
 
-def handlers(pages: CandlePages, postgres: Postgres) -> Handlers:
-    """Return the handler of the route."""
-
-    def after(request: Request) -> Response:
-        symbol = request.path_params["symbol"]
-        requested, horizon = read_outcomes(request.query_params, pages.ladder)
-        rows, _ = pages.page(symbol, requested)
-        closed = [row for row in rows if row["closed"]]
-        if not closed and not pages.exists(symbol):
-            return unknown(symbol)
-        scores = _scores(postgres, symbol, requested.timeframe, closed, horizon) if closed else []
-        envelope = {"symbol": symbol, "timeframe": requested.timeframe.name, "horizon": horizon}
-        return as_json({**envelope, "candles": len(closed), "outcomes": scores})
-
-    return {"/api/outcomes/{symbol}": after}
+@TOPIC.get(
+    "/api/outcomes/{symbol}",
+    f"Outcomes of each pattern in the newest {CANDLES} candles of this instrument.",
+    "Outcomes",
+    "symbol timeframe horizon",
+)
+def _after(readers: Readers, request: Request) -> Response:
+    symbol = request.path_params["symbol"]
+    page, horizon = read_outcomes(request.query_params, readers.candles.ladder)
+    rows, _ = readers.candles.page(symbol, page)
+    closed = [row for row in rows if row["closed"]]
+    if not closed:
+        readers.require(symbol)
+    scores = _scores(readers.postgres, symbol, page.timeframe, closed, horizon) if closed else []
+    envelope = {"symbol": symbol, "timeframe": page.timeframe.name, "horizon": horizon}
+    return as_json({**envelope, "candles": len(closed), "outcomes": scores})
 
 
 def _scores(

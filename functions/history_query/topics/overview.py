@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,8 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
-from functions.history_query.api.endpoints import MAX_SYMBOL_CHARACTERS, Handlers, as_json
+from functions.history_query.api.endpoints import MAX_SYMBOL_CHARACTERS, as_json
 from functions.history_query.api.parameters import ParameterError, now_us, read_days
+from functions.history_query.api.topic import Topic
+from functions.history_query.queries.readers import Readers
 from functions.history_query.topics.latest import NO_QUOTE, latest_quotes, latest_trades
 from shared.market.calendar_timeframes import of_days
 from shared.market.decimals import EXACT, to_text
@@ -31,6 +32,7 @@ from shared.wire.candle_json import candle_rows
 
 MAX_SYMBOLS: Final = 500
 ALL: Final = "all"
+
 _FRESH_S: Final = 1.0
 _REST: Final = 4
 """The overview of all instruments is cached for _FRESH_S, or _REST times as long as it took to
@@ -69,15 +71,7 @@ _FIRST: Final = _STORED.format(
     which=sql.SQL("AND trade_count > 0 ORDER BY start_us LIMIT 1"),
 )
 
-PART: Final = spec.Part(
-    {
-        "/api/overview": spec.get(
-            "Each instrument's last trade, its last 24 hours and its newest candle.",
-            "[Overview]",
-            "symbols symbol session calendar tz",
-            own=_OWN,
-        ),
-    },
+TOPIC: Final = Topic(
     spec.schemas(
         """
         Overview
@@ -98,29 +92,29 @@ PART: Final = spec.Part(
           candle        Candle|null   The newest base candle; null if it is long past.
         """
     ),
+    _OWN,
 )
 
 
-def handlers(overview: Overview) -> Handlers:
-    """Return the handler of the route."""
-    lock = threading.Lock()
-    cached: tuple[float, Response] | None = None
-
-    def answer(request: Request) -> Response:
-        nonlocal cached
-        symbols = _symbols(request)
-        days = read_days(request.query_params)
-        if symbols is not None or days is not None:
-            return as_json(overview.of(symbols, now_us(), days))
-        with lock:
-            started_s = time.monotonic()
-            if cached is None or started_s > cached[0]:
-                body = as_json(overview.of(None, now_us()))
-                took_s = time.monotonic() - started_s
-                cached = started_s + took_s + max(_FRESH_S, _REST * took_s), body
-            return Response(cached[1].body, media_type="application/json")
-
-    return {"/api/overview": answer}
+@TOPIC.get(
+    "/api/overview",
+    "Each instrument's last trade, its last 24 hours and its newest candle.",
+    "[Overview]",
+    "symbols symbol session calendar tz",
+)
+def _overview(readers: Readers, request: Request) -> Response:
+    overview = Overview(readers.postgres, readers.live)
+    symbols, days = _symbols(request), read_days(request.query_params)
+    if symbols is not None or days is not None:
+        return as_json(overview.of(symbols, now_us(), days))
+    cached = readers.overview
+    with cached.lock:
+        started_s = time.monotonic()
+        if started_s > cached.fresh_until_s:
+            cached.body = bytes(as_json(overview.of(None, now_us())).body)
+            took_s = time.monotonic() - started_s
+            cached.fresh_until_s = started_s + took_s + max(_FRESH_S, _REST * took_s)
+        return Response(cached.body, media_type="application/json")
 
 
 def _symbols(request: Request) -> list[str] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import fields
 from typing import Final
 
@@ -11,16 +11,15 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from functions.history_query.api import openapi_schemas as spec
-from functions.history_query.api.endpoints import Handlers
 from functions.history_query.api.newest_first import (
     PAGE,
-    NewestFirst,
     Parameters,
     Row,
+    newest_first,
     read_list,
 )
 from functions.history_query.api.parameters import ParameterError, read_choice
-from shared.stores.postgres import Postgres
+from functions.history_query.queries.readers import Readers
 from shared.wire.patterns import Pattern, as_event_json
 
 STATUSES: Final = ("active", "retracted", "all")
@@ -58,36 +57,6 @@ _PRICES: Final = spec.schemas(
       open,high,low,close,volume  decimal
     """
 )
-_PATTERNS: Final = NewestFirst("patterns", "Pattern")
-
-PART: Final = _PATTERNS.part(
-    "Patterns and anomalies of all instruments, the newest first.",
-    "Patterns and anomalies found in closed candles, the newest first.",
-    spec.schemas(
-        """
-        Pattern
-          id             string    The same in every revision.
-          symbol,timeframe,pattern_type  string
-          kind           candlestick|chart|anomaly
-          direction      -1|0|1    -1 down, 0 none, 1 up.
-          confidence     fraction
-          level          low|medium|high
-          trigger_price  decimal
-          timestamp      ms        End of its last candle, ms.
-          begin          ms        Start of its first candle, ms.
-          features       {number}  Measurements of the detector.
-          candle_data    prices
-          source         string
-          status         active|retracted
-          revision       count     The highest wins.
-        """,
-        fraction=_FRACTION,
-        **_PRICES,
-    )["Pattern"],
-    "timeframe type min_confidence from to status",
-    *PAGE,
-    own=_OWN,
-)
 
 
 def read_patterns(query: Mapping[str, str]) -> Parameters:
@@ -114,16 +83,46 @@ def _confidence(query: Mapping[str, str]) -> float:
     return float(text)
 
 
-def handlers(postgres: Postgres, exists: Callable[[str], bool]) -> Handlers:
-    """Return the handlers of the routes. `exists`: whether an instrument was ever seen."""
+def _rows(readers: Readers, parameters: Parameters) -> Generator[Row]:
+    statement = _OF_ALL if parameters["symbol"] is None else _OF_ONE
+    with (
+        readers.postgres.connection() as connection,
+        connection.cursor(row_factory=class_row(Pattern)) as cursor,
+    ):
+        for each in cursor.execute(statement, parameters):
+            yield as_event_json(each)["data"], each.end_us, each.id
 
-    def rows(parameters: Parameters) -> Generator[Row]:
-        statement = _OF_ALL if parameters["symbol"] is None else _OF_ONE
-        with (
-            postgres.connection() as connection,
-            connection.cursor(row_factory=class_row(Pattern)) as cursor,
-        ):
-            for each in cursor.execute(statement, parameters):
-                yield as_event_json(each)["data"], each.end_us, each.id
 
-    return _PATTERNS.handlers(read_patterns, rows, exists)
+TOPIC: Final = newest_first(
+    *("patterns", "Pattern"),
+    spec.schemas(
+        """
+        Pattern
+          id             string    The same in every revision.
+          symbol,timeframe,pattern_type  string
+          kind           candlestick|chart|anomaly
+          direction      -1|0|1    -1 down, 0 none, 1 up.
+          confidence     fraction
+          level          low|medium|high
+          trigger_price  decimal
+          timestamp      ms        End of its last candle, ms.
+          begin          ms        Start of its first candle, ms.
+          features       {number}  Measurements of the detector.
+          candle_data    prices
+          source         string
+          status         active|retracted
+          revision       count     The highest wins.
+        """,
+        fraction=_FRACTION,
+        **_PRICES,
+    )["Pattern"],
+    (
+        "Patterns and anomalies of all instruments, the newest first.",
+        "Patterns and anomalies found in closed candles, the newest first.",
+    ),
+    "timeframe type min_confidence from to status",
+    *PAGE,
+    own=_OWN,
+    read_parameters=read_patterns,
+    rows=_rows,
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -13,13 +13,14 @@ from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import TickCursor
-from functions.history_query.api.endpoints import Handlers, unknown
 from functions.history_query.api.parameters import (
     DEFAULT_PRICES,
     MAX_LIMIT,
     TickPage,
     read_ticks,
 )
+from functions.history_query.api.topic import Topic
+from functions.history_query.queries.readers import Readers
 from functions.history_query.queries.tick_slices import TickPages
 from shared.candles.trades import Trades
 from shared.market.decimals import mantissa_text
@@ -42,27 +43,7 @@ _HEADERS: Final[spec.Json] = {
 
 _CURSOR: Final = spec.cursor_of(TickCursor(1_764_340_200_000_000, 0, 0, 0, 0).text())
 
-PART: Final = spec.Part(
-    {
-        "/api/history/{symbol}": spec.get(
-            "The newest prices of the last 24 hours, or of a range, ascending by time; a page of"
-            " ticks, without those that count for volume only.",
-            "[Tick]",
-            "symbol from to",
-            spec.limit(10_000),
-            _CURSOR,
-            headers=_HEADERS,
-        ),
-        "/prices/{symbol}/history": spec.get(
-            "The newest prices of an instrument, newest first; a page of ticks, without those that"
-            " count for volume only.",
-            "[PastPrice]",
-            "symbol from to",
-            spec.limit(100),
-            _CURSOR,
-            headers=_HEADERS,
-        ),
-    },
+TOPIC: Final = Topic(
     spec.schemas(
         """
         Tick
@@ -76,32 +57,51 @@ PART: Final = spec.Part(
 )
 
 
-def handlers(ticks: TickPages, exists: Callable[[str], bool]) -> Handlers:
-    """Return the handlers of the routes. `exists`: whether an instrument was ever seen."""
+@TOPIC.get(
+    "/api/history/{symbol}",
+    "The newest prices of the last 24 hours, or of a range, ascending by time; a page of"
+    " ticks, without those that count for volume only.",
+    "[Tick]",
+    "symbol from to",
+    spec.limit(10_000),
+    _CURSOR,
+    headers=_HEADERS,
+)
+def _history(readers: Readers, request: Request) -> Response:
+    page = read_ticks(request.query_params, DAY_US, MAX_LIMIT)
+    return _price_page(readers, request, page, "p", oldest_first=True)
 
-    def history(request: Request) -> Response:
-        page = read_ticks(request.query_params, DAY_US, MAX_LIMIT)
-        return price_page(request, page, "p", oldest_first=True)
 
-    def price_history(request: Request) -> Response:
-        page = read_ticks(request.query_params, None, DEFAULT_PRICES)
-        return price_page(request, page, "price", oldest_first=False)
+@TOPIC.get(
+    "/prices/{symbol}/history",
+    "The newest prices of an instrument, newest first; a page of ticks, without those that"
+    " count for volume only.",
+    "[PastPrice]",
+    "symbol from to",
+    spec.limit(100),
+    _CURSOR,
+    headers=_HEADERS,
+)
+def _price_history(readers: Readers, request: Request) -> Response:
+    page = read_ticks(request.query_params, None, DEFAULT_PRICES)
+    return _price_page(readers, request, page, "price", oldest_first=False)
 
-    def price_page(request: Request, page: TickPage, name: str, *, oldest_first: bool) -> Response:
-        symbol = request.path_params["symbol"]
-        parts, edge = ticks.page(symbol, page)
-        if not parts and not exists(symbol):
-            return unknown(symbol)
-        prices = [price for part in parts for price in _prices(part, name)]
-        if not oldest_first:
-            prices.reverse()
-        headers = {"x-kandle-limit": str(page.limit)}
-        if edge is not None:
-            headers["x-kandle-truncated"] = "true"
-            headers["link"] = f'<{_next(request, page, TickCursor(*edge).text())}>; rel="next"'
-        return Response(f"[{','.join(prices)}]", headers=headers, media_type="application/json")
 
-    return {"/api/history/{symbol}": history, "/prices/{symbol}/history": price_history}
+def _price_page(
+    readers: Readers, request: Request, page: TickPage, name: str, *, oldest_first: bool
+) -> Response:
+    symbol = request.path_params["symbol"]
+    parts, edge = TickPages(readers.slices, ended=False).page(symbol, page)
+    if not parts:
+        readers.require(symbol)
+    prices = [price for part in parts for price in _prices(part, name)]
+    if not oldest_first:
+        prices.reverse()
+    headers = {"x-kandle-limit": str(page.limit)}
+    if edge is not None:
+        headers["x-kandle-truncated"] = "true"
+        headers["link"] = f'<{_next(request, page, TickCursor(*edge).text())}>; rel="next"'
+    return Response(f"[{','.join(prices)}]", headers=headers, media_type="application/json")
 
 
 def _prices(trades: Trades, name: str) -> Iterator[str]:

@@ -9,10 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
-from functions.history_query.api.endpoints import Handlers, as_json
+from functions.history_query.api.endpoints import as_json
 from functions.history_query.api.parameters import now_us, read_limit, read_time_us
+from functions.history_query.api.topic import Topic
+from functions.history_query.queries.readers import Readers
 from shared.market.utc_days import DAY_US
-from shared.stores.postgres import Postgres
 
 DEFAULT_REJECTS: Final = 100
 MOST_COUNTED: Final = 100_000
@@ -34,16 +35,7 @@ ORDER BY receive_time_us DESC, source DESC, sequence DESC LIMIT %(limit)s
 """
 
 
-PART: Final = spec.Part(
-    {
-        "/api/rejects": spec.get(
-            "Rejected input: counts by reason, and the newest. Without `from`, of the last"
-            f" 24 hours; the newest {MOST_COUNTED:,} are counted.",
-            "Rejects",
-            "from",
-            spec.limit(DEFAULT_REJECTS),
-        ),
-    },
+TOPIC: Final = Topic(
     spec.schemas(
         """
         Rejects
@@ -67,24 +59,26 @@ PART: Final = spec.Part(
 )
 
 
-def handlers(postgres: Postgres) -> Handlers:
-    """Return the handler of the route."""
-
-    def page(request: Request) -> Response:
-        """Only the newest MOST_COUNTED are counted."""
-        query, now = request.query_params, now_us()
-        from_us = read_time_us(query, "from", now)
-        from_us = now - DAY_US if from_us is None else from_us
-        limits = {"most": MOST_COUNTED, "bytes": _EXCERPT_BYTES}
-        parameters = {"from_us": from_us, "limit": read_limit(query, DEFAULT_REJECTS), **limits}
-        with (
-            postgres.connection() as connection,
-            connection.cursor(row_factory=dict_row) as cursor,
-        ):
-            counts = cursor.execute(_COUNTS, parameters).fetchall()
-            newest = cursor.execute(_NEWEST, parameters).fetchall()
-        for each in newest:
-            each["original"] = bytes(each["original"]).decode("utf-8", "backslashreplace")
-        return as_json({"from": from_us // 1000, "counts": counts, "rejects": newest})
-
-    return {"/api/rejects": page}
+@TOPIC.get(
+    "/api/rejects",
+    "Rejected input: counts by reason, and the newest. Without `from`, of the last"
+    f" 24 hours; the newest {MOST_COUNTED:,} are counted.",
+    "Rejects",
+    "from",
+    spec.limit(DEFAULT_REJECTS),
+)
+def _page(readers: Readers, request: Request) -> Response:
+    query, now = request.query_params, now_us()
+    from_us = read_time_us(query, "from", now)
+    from_us = now - DAY_US if from_us is None else from_us
+    limits = {"most": MOST_COUNTED, "bytes": _EXCERPT_BYTES}
+    parameters = {"from_us": from_us, "limit": read_limit(query, DEFAULT_REJECTS), **limits}
+    with (
+        readers.postgres.connection() as connection,
+        connection.cursor(row_factory=dict_row) as cursor,
+    ):
+        counts = cursor.execute(_COUNTS, parameters).fetchall()
+        newest = cursor.execute(_NEWEST, parameters).fetchall()
+    for each in newest:
+        each["original"] = bytes(each["original"]).decode("utf-8", "backslashreplace")
+    return as_json({"from": from_us // 1000, "counts": counts, "rejects": newest})

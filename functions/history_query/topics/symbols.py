@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from starlette.requests import Request
+from starlette.responses import Response
+
 from functions.history_query.api import openapi_schemas as spec
-from functions.history_query.api.endpoints import Handlers, as_json
+from functions.history_query.api.endpoints import as_json
+from functions.history_query.api.topic import Topic
+from functions.history_query.queries.readers import Readers
 from shared.realtime.readers import LiveState
 from shared.stores.postgres import Postgres
 
@@ -30,13 +35,7 @@ SELECT names.instrument, found.* FROM names CROSS JOIN LATERAL (
 """
 
 
-PART: Final = spec.Part(
-    {
-        "/api/symbols": spec.get(
-            "All instruments, with the times of their first and last trade and their number.",
-            "[Symbol]",
-        ),
-    },
+TOPIC: Final = Topic(
     spec.schemas(
         """
         Symbol
@@ -48,9 +47,13 @@ PART: Final = spec.Part(
 )
 
 
-def handlers(postgres: Postgres, live: LiveState) -> Handlers:
-    """Return the handlers of the routes."""
-    return {"/api/symbols": lambda _: as_json(_symbols(postgres, live))}
+@TOPIC.get(
+    "/api/symbols",
+    "All instruments, with the times of their first and last trade and their number.",
+    "[Symbol]",
+)
+def _every(readers: Readers, _: Request) -> Response:
+    return as_json(_symbols(readers.postgres, readers.live))
 
 
 def _symbols(postgres: Postgres, live: LiveState) -> list[dict[str, Any]]:

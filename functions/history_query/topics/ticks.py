@@ -15,11 +15,12 @@ from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import TickPlace
-from functions.history_query.api.endpoints import Handlers, unknown
 from functions.history_query.api.formats import BINARY, TABLES, Content
 from functions.history_query.api.parameters import ParameterError, TickPage, read_raw_ticks
 from functions.history_query.api.presentation import Presentation
 from functions.history_query.api.streaming import FORMATS, is_whole_range, streamed
+from functions.history_query.api.topic import Topic
+from functions.history_query.queries.readers import Readers
 from functions.history_query.queries.tick_slices import TickPages
 from shared.candles.trades import NO_ROWS, Trades, trades_of
 from shared.errors import TransientError
@@ -58,19 +59,7 @@ _FLAGS: Final = {
     CORRECTED: "corrected",
 }
 
-PART: Final = spec.Part(
-    {
-        "/api/ticks/{symbol}": spec.get(
-            "Raw ticks, each trade once, ascending in the total order; without `from` the newest.",
-            "RawTicks",
-            "symbol from to",
-            spec.streamed_limit("ndjson, csv or arrow"),
-            CURSOR,
-            "tz",
-            spec.columns_of("us,p,s"),
-            spec.format_of(TABLES),
-        ),
-    },
+TOPIC: Final = Topic(
     spec.schemas(
         """
         RawTick?
@@ -95,25 +84,29 @@ PART: Final = spec.Part(
 )
 
 
-def handlers(ticks: TickPages, exists: Callable[[str], bool]) -> Handlers:
-    """Return the handlers of the routes."""
-
-    def raw(request: Request) -> Response:
-        symbol, query = request.path_params["symbol"], request.query_params
-        presentation = Presentation.read(request, TABLES, COLUMNS)
-        if is_whole_range(query, presentation, _STREAMED):
-            page = read_raw_ticks({**query, "limit": "1"})
-            if not ticks.page(symbol, page)[0] and not exists(symbol):
-                return unknown(symbol)
-            return _all(ticks, symbol, page, presentation)
-        page = read_raw_ticks(query)
-        parts, edge = ticks.page(symbol, page)
-        if not parts and not exists(symbol):
-            return unknown(symbol)
-        content = _content({"symbol": symbol}, presentation, parts, page.cursor(edge))
-        return presentation.answer(request, content)
-
-    return {"/api/ticks/{symbol}": raw}
+@TOPIC.get(
+    "/api/ticks/{symbol}",
+    "Raw ticks, each trade once, ascending in the total order; without `from` the newest.",
+    "RawTicks",
+    "symbol from to",
+    spec.streamed_limit("ndjson, csv or arrow"),
+    CURSOR,
+    "tz",
+    spec.columns_of("us,p,s"),
+    spec.format_of(TABLES),
+)
+def _raw(readers: Readers, request: Request) -> Response:
+    symbol, query = request.path_params["symbol"], request.query_params
+    presentation, ticks = Presentation.read(request, TABLES, COLUMNS), TickPages(readers.slices)
+    is_whole = is_whole_range(query, presentation, _STREAMED)
+    page = read_raw_ticks({**query, "limit": "1"} if is_whole else query)
+    parts, edge = ticks.page(symbol, page)
+    if not parts:
+        readers.require(symbol)
+    if is_whole:
+        return _all(ticks, symbol, page, presentation)
+    content = _content({"symbol": symbol}, presentation, parts, page.cursor(edge))
+    return presentation.answer(request, content)
 
 
 def _content(
