@@ -5,22 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import partial
 from typing import Annotated, Any, Final
 
 import typer
 
 from local.cli.clients.history_api import history_api
 from local.cli.options.common import DEFAULT_DATA_DIR, ApiUrl, DataDir, JsonLines
-from local.cli.run.stopping import stop_on_signals
-from local.errors import CliError
-
-REFRESH_S: Final = 1.0
-REMEMBERED: Final = 10_000
-"""Printed patterns that are remembered: ten times the longest answer."""
-
-Printed = dict[tuple[str, int], None]
-"""Ids and revisions of printed patterns, the last seen last."""
 
 _ARROWS: Final = {1: "up", -1: "down", 0: ""}
 
@@ -37,7 +27,6 @@ def patterns(
     min_confidence: Annotated[str | None, typer.Option(metavar="X", help="From 0 to 1.")] = None,
     status: Annotated[str, typer.Option(help="active, retracted or all.")] = "active",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Most patterns.")] = 20,
-    watch: Annotated[bool, typer.Option("--watch", help="Keep printing new ones.")] = False,
     api_url: ApiUrl = None,
     as_json: JsonLines = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
@@ -52,37 +41,12 @@ def patterns(
 
       kandle patterns --type double_top --status all
 
-      kandle patterns BTC-USD --watch
+      kandle tail patterns:BTC-USD   # new ones, as they are found
     """
     filters = {"timeframe": timeframe, "type": pattern, "min_confidence": min_confidence}
     with history_api(api_url, data_dir) as api:
-        ask = partial(api.ask, "/api/patterns", symbol, **filters, status=status, limit=limit)
-        newest = ask()["patterns"][::-1]
-        _show(newest, as_json=as_json)
-        if not watch:
-            return
-        printed: Printed = {}
-        unprinted(newest, printed)
-        with stop_on_signals() as stop:
-            while not stop.wait(REFRESH_S):
-                try:
-                    newest = ask()["patterns"][::-1]
-                except CliError as error:
-                    typer.echo(str(error), err=True)
-                    continue
-                for each in unprinted(newest, printed):
-                    typer.echo(json.dumps(each) if as_json else line(each))
-
-
-def unprinted(newest: Sequence[dict[str, Any]], printed: Printed) -> list[dict[str, Any]]:
-    """Return the patterns that were not printed yet; remember all of them, and the last others."""
-    keys = [(each["id"], each["revision"]) for each in newest]
-    new = [each for each, key in zip(newest, keys, strict=True) if key not in printed]
-    for key in keys:
-        printed[key] = printed.pop(key, None)  # the newest are last
-    for key in list(printed)[:-REMEMBERED]:
-        del printed[key]
-    return new
+        newest = api.ask("/api/patterns", symbol, **filters, status=status, limit=limit)
+    _show(newest["patterns"][::-1], as_json=as_json)
 
 
 def line(pattern: dict[str, Any]) -> str:
