@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.stores.segment_columns import HOUR_US, Columns, Runs, Segment, segment
-from shared.wire.ticks import Int64s, Ticks
+from shared.wire.ticks import Int64s, Ticks, joined_texts
 
 FEWEST_TICKS: Final = 512
 """A smaller segment takes the next shard's ticks too: a quiet market costs a row a commit."""
@@ -131,23 +131,12 @@ def _cuts(pieces: _Pieces) -> Iterator[tuple[int, int]]:
 
 
 def _joined(batches: Sequence[Ticks]) -> Columns:
-    texts = None
-    if any(batch.trade_id_text is not None for batch in batches):
-        texts = np.concatenate(
-            [
-                np.full(len(each), "", dtype=object)
-                if each.trade_id_text is None
-                else each.trade_id_text
-                for each in batches
-            ]
-        )
-
     columns: dict[str, Any] = {
         field.name: np.concatenate([getattr(batch, field.name) for batch in batches])
         for field in fields(Columns)
         if field.name != "trade_id_text"
     }
-    return Columns(trade_id_text=texts, **columns)
+    return Columns(trade_id_text=joined_texts(batches), **columns)
 
 
 def _changes(values: NDArray[Any]) -> NDArray[np.bool_]:

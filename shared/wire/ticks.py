@@ -231,23 +231,24 @@ _COLUMNS: Final = tuple(
 
 def joined(batches: Sequence[Ticks]) -> Ticks:
     """Concatenate batches of one source into one of one shard."""
-    texts = None
-    if any(batch.trade_id_text is not None for batch in batches):
-        texts = np.concatenate(
-            [
-                np.full(len(b), "", dtype=object) if b.trade_id_text is None else b.trade_id_text
-                for b in batches
-            ]
-        )
     columns: dict[str, Any] = {
         name: np.concatenate([getattr(batch, name) for batch in batches]) for name in _COLUMNS
     }
     return replace(
         batches[0],
         entries=Entries.of(*(entry for batch in batches for entry in batch.entries)),
-        trade_id_text=texts,
+        trade_id_text=joined_texts(batches),
         **columns,
     )
+
+
+def joined_texts(batches: Sequence[Ticks]) -> Texts | None:
+    """Concatenate the text trade ids of batches; None if no row has one."""
+    texts = [batch.trade_id_text for batch in batches]
+    if all(each is None for each in texts):
+        return None
+    empty = (np.full(len(batch), "", dtype=object) for batch in batches)
+    return np.concatenate([e if t is None else t for e, t in zip(empty, texts, strict=True)])
 
 
 _EMPTY: Final = np.zeros(0, dtype=np.uint64)

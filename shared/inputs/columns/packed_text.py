@@ -8,6 +8,7 @@ eight characters an operation ("SWAR"; for digits see D. Lemire, "Quickly parsin
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ MAX_DIGITS: Final = 18
 
 _WORD: Final = 8
 _POINT: Final = ord(".")
+_COMMA: Final = ord(",")
 _POWERS: Final = 10 ** np.arange(MAX_DIGITS + 1, dtype=np.uint64)
 # A point at place p from the right, counted from 1, splits the digits at 10^p; 0 stands for none.
 _SPLITS: Final = np.append(_POWERS[-1], _POWERS[1:])
@@ -58,7 +60,7 @@ class Spans(NamedTuple):
         """Bytes of each."""
         return self.end - self.start
 
-    def at(self, rows: Int64s | Bools) -> Spans:
+    def at(self, rows: Int64s | Bools | slice) -> Spans:
         """Return some of them."""
         return Spans(self.start[rows], self.end[rows])
 
@@ -72,6 +74,11 @@ class Text:
         self.bytes = np.frombuffer(padded, dtype=np.uint8)[: len(content)]
         # One word for each byte of the text, overlapping: a gather reads eight bytes an index.
         self._words: Words = np.ndarray((len(content) + 1,), "<u8", padded, 0, (1,))
+
+    @cached_property
+    def commas(self) -> Int64s:
+        """Position of each comma, and the end of the text."""
+        return np.append(np.flatnonzero(self.bytes == _COMMA), len(self.bytes))
 
     def word(self, spans: Spans, number: int, differ: np.uint64 | None = None) -> Words:
         """Return word `number` of each text, each of its bytes xor those of `differ`."""

@@ -11,7 +11,7 @@ it is a header.
 from __future__ import annotations
 
 from collections import Counter
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final
 
 import numpy as np
@@ -67,7 +67,7 @@ def parse_lines(batch: RawBatch) -> Parsed:
     ]
     rows, unread, skipped = no_rows(), Counter[str](), Counter[str]()
     for dialect, selected in _by_dialect(batch, text, lines, payload):
-        part = Spans(lines.start[selected], lines.end[selected])
+        part = lines.at(selected)
         parsed, refused, void_count = _parse(
             batch, text, part, payload[selected], number[selected], dialect
         )
@@ -108,7 +108,7 @@ def _split(text: Text, batch: RawBatch) -> tuple[Spans, Int64s, Int64s]:
 
 def _by_dialect(
     batch: RawBatch, text: Text, lines: Spans, payload: Int64s
-) -> list[tuple[Dialect, Int64s]]:
+) -> list[tuple[Dialect, Int64s | slice]]:
     """Return the dialects of the payloads, each with its line numbers."""
     decimal_comma = batch.format == FORMAT_CSV_DECIMAL_COMMA
     first = np.flatnonzero(np.diff(payload, prepend=-1))
@@ -123,11 +123,10 @@ def _by_dialect(
     irregular = first
     if not decimal_comma and b";" not in batch.payloads and b"\t" not in batch.payloads:
         # A header's second field is a name, where a tick has a price.
-        comma = np.append(np.flatnonzero(text.bytes == _COMMA), len(text.bytes))
-        second = text.byte(comma[np.searchsorted(comma, lines.start[first])] + 1)
+        second = text.byte(text.commas[np.searchsorted(text.commas, lines.start[first])] + 1)
         irregular = first[(second < _PLUS) | (second > _NINE) | (second == _COMMA)]
     if not len(irregular):
-        return [(PLAIN, np.arange(len(payload)))] if len(payload) else []
+        return [(PLAIN, slice(None))] if len(payload) else []
     dialects = {PLAIN: 0}
     of_payload = np.zeros(len(batch.lengths), dtype=np.int64)
     header = np.zeros(len(payload), dtype=bool)
@@ -178,18 +177,19 @@ def _parse_plain(
     if dialect.delimiter != ",":
         table = _TRANSLATED[dialect.delimiter, dialect.decimal_comma]
         numbers = Text(batch.payloads.translate(table))
-    comma = np.flatnonzero(numbers.bytes == _COMMA)
-    first = np.searchsorted(comma, lines.start)
-    commas = np.searchsorted(comma, lines.end) - first
-    comma = np.append(comma, np.full(dialect.width + 1, len(text.bytes)))
+    first = np.searchsorted(numbers.commas, lines.start)
+    commas = np.searchsorted(numbers.commas, lines.end) - first
+
+    @cache
+    def end(k: int) -> Int64s:
+        return np.where(commas > k, numbers.commas.take(first + k, mode="clip"), lines.end)
 
     def field(column: Field) -> Spans:
         """Return the span of a column in each line; empty where the line is too short."""
         k = dialect.places[COLUMNS.index(column)]
         if k < 0:
             return Spans(lines.end, lines.end)
-        start = np.where(commas >= k, comma[first + k - 1] + 1, lines.end) if k else lines.start
-        return Spans(start, np.where(commas > k, comma[first + k], lines.end))
+        return Spans(np.minimum(end(k - 1) + 1, lines.end) if k else lines.start, end(k))
 
     symbols, prices, sizes, times, sides, ids, conditions = map(field, COLUMNS)
     minus = numbers.byte(prices.start) == _MINUS
@@ -220,7 +220,7 @@ def _parse_plain(
     texts = _text_ids(text, ids, kind, plain)
 
     names, symbol = good_symbols(text, symbols, plain)
-    rows = np.flatnonzero(plain)
+    rows = slice(None) if plain.all() else np.flatnonzero(plain)
     return Rows(
         names,
         symbol,
