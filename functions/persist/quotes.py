@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +11,7 @@ from psycopg import sql
 
 from functions.persist.writer import changes, insert
 from shared.market.instruments import Market
+from shared.market.utc_days import DAY_US, day_of
 from shared.runtime.settings import Choice
 from shared.stores.applied import claim
 from shared.stores.arrays import Bigints, register
@@ -21,8 +22,6 @@ from shared.wire.instrument_table import Entries, Entry
 from shared.wire.quotes import Quotes
 from shared.wire.ticks import Int64s
 
-_DAY_US: Final = 86_400_000_000
-_EPOCH: Final = date(1970, 1, 1)
 _KEY: Final = ("event_time_us", "update_id", "receive_time_us", "source", "sequence")
 _QUOTE: Final = ("bid", "ask", "bid_size", "ask_size")
 _ARRAYS: Final = (
@@ -133,11 +132,10 @@ def _segments(event_id: str, quotes: Quotes) -> Iterator[tuple[Any, ...]]:
 
 def _days_of(event_time_us: Int64s, rows: slice) -> Iterator[tuple[date, slice]]:
     """Yield the UTC days of a run of rows in the order of time, each with its rows."""
-    day = event_time_us[rows] // _DAY_US
+    day = event_time_us[rows] // DAY_US
     if not len(day):
         return
     firsts = np.flatnonzero(np.diff(day, prepend=day[0] - 1))
     lasts = np.append(firsts[1:], len(day))
     for a, b in zip(firsts.tolist(), lasts.tolist(), strict=True):
-        utc_day = _EPOCH + timedelta(days=int(day[a]))
-        yield utc_day, slice(rows.start + a, rows.start + b)
+        yield day_of(int(day[a]) * DAY_US), slice(rows.start + a, rows.start + b)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from typing import Final, LiteralString, NamedTuple
 
 from psycopg import Connection, sql
 
 from shared.lake.maintenance import failures
+from shared.market.timestamps import EPOCH
+from shared.market.utc_days import DAY_US, day_of
 from shared.runtime import metrics
 from shared.runtime.settings import Environment
 from shared.stores.partitions import days_before, drop_day, make_ahead
 from shared.stores.postgres import Postgres
 
-_DAY_US: Final = 86_400_000_000
 _ROWS_AT_ONCE: Final = 5_000
 _BUDGET_S: Final = 30.0
 """Of a round; the next one goes on."""
@@ -80,13 +81,13 @@ def maintain(postgres: Postgres, terms: RowRetention, now_us: int) -> None:
     until_s = time.monotonic() + _BUDGET_S
     for term in ROWS:
         if days := terms.days[term.table]:
-            deleted = _delete(postgres, term, now_us - days * _DAY_US, until_s)
+            deleted = _delete(postgres, term, now_us - days * DAY_US, until_s)
             metrics.ROWS_ENDED.labels(term.table).inc(deleted)
     for term in DAYS:
         if days := terms.days[term.table]:
-            until_us = now_us - days * _DAY_US
+            until_us = now_us - days * DAY_US
             with postgres.connection() as connection:
-                past_days = days_before(connection, term.table, _day(until_us))
+                past_days = days_before(connection, term.table, day_of(until_us))
             for day in past_days:
                 drop_day(postgres, term.table, day, _always)
             deleted = _delete(postgres, term, until_us, until_s)
@@ -110,7 +111,7 @@ def deletion(term: Term) -> sql.Composed:
 def _delete(postgres: Postgres, term: Term, until_us: int, until_s: float) -> int:
     """Delete in batches, to keep transactions short."""
     statement = deletion(term)
-    until = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=until_us)
+    until = EPOCH + timedelta(microseconds=until_us)
     deleted = 0
     while time.monotonic() < until_s:
         with postgres.connection() as connection:
@@ -142,10 +143,6 @@ def _measure(postgres: Postgres) -> None:
         failures.measure(connection)
     for table, size in rows:
         metrics.TABLE_BYTES.labels(table).set(float(size))
-
-
-def _day(time_us: int) -> date:
-    return date(1970, 1, 1) + timedelta(days=time_us // _DAY_US)
 
 
 def _always(connection: Connection, partition: sql.Identifier) -> bool:

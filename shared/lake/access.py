@@ -34,13 +34,11 @@ def file_io(access: S3Access) -> dict[str, str]:
 
 def between(low_us: int, high_us: int, **series: str) -> BooleanExpression:
     """Return the filter for rows of a series with times in [low_us, high_us)."""
-    condition: BooleanExpression = And(
+    return And(
         GreaterThanOrEqual(term=Reference("time"), value=literal(low_us)),
         LessThan(term=Reference("time"), value=literal(high_us)),
+        *(EqualTo(term=Reference(name), value=literal(each)) for name, each in series.items()),
     )
-    for name, value in series.items():
-        condition = And(condition, EqualTo(term=Reference(name), value=literal(value)))
-    return condition
 
 
 def use_little_memory(*, threads: int = 1) -> None:

@@ -17,8 +17,6 @@ from pyiceberg.catalog.noop import NoopCatalog
 from pyiceberg.manifest import DataFile, ManifestFile
 from pyiceberg.serializers import FromInputFile
 from pyiceberg.table import CommitTableResponse, Table
-from pyiceberg.table.locations import load_location_provider
-from pyiceberg.table.metadata import new_table_metadata
 from pyiceberg.table.snapshots import Operation
 from pyiceberg.table.update import TableRequirement, TableUpdate
 from pyiceberg.table.update.snapshot import _MergeAppendFiles, _OverwriteFiles
@@ -75,17 +73,16 @@ class Catalog(MetastoreCatalog, NoopCatalog):
             return _with_columns(table, definition)
 
     def _new(self, definition: Definition, lake: str) -> str:
-        metadata = new_table_metadata(
-            location=f"s3://{definition.name}/{lake}",
-            schema=definition.schema,
-            partition_spec=definition.partition_spec,
-            sort_order=definition.sort_order,
-            properties=definition.properties,
+        staged = self._create_staged_table(
+            (NAMESPACE, definition.name),
+            definition.schema,
+            f"s3://{definition.name}/{lake}",
+            definition.partition_spec,
+            definition.sort_order,
+            definition.properties,
         )
-        provider = load_location_provider(metadata.location, metadata.properties)
-        location = provider.new_table_metadata_file_location()
-        self._write_metadata(metadata, self._load_file_io(location=location), location)
-        return location
+        self._write_metadata(staged.metadata, staged.io, staged.metadata_location)
+        return staged.metadata_location
 
     def commit_table(
         self,

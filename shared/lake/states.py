@@ -21,6 +21,7 @@ from pydantic import TypeAdapter
 
 from shared.lake.maintenance.settings import Terms
 from shared.lake.record import lake_of
+from shared.market.timestamps import EPOCH, us_of
 from shared.market.utc_days import DAY_US, day_of
 from shared.realtime.readers import LiveState
 from shared.stores.postgres import Postgres
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     import redis
 
 STATE: Final = "state"
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _STAMP: Final = "%Y%m%dT%H%M%S.%fZ"
 _NAME: Final = re.compile(
     r"date=[0-9-]{10}/([0-9]{8}T[0-9]{6}\.[0-9]{6}Z)-([0-9a-z]+)-[0-9a-f]+\.ndjson\.zst"
@@ -101,7 +101,7 @@ def take_state(
     head = {"lake": lake, "taken_us": now_us, "instruments": len(instruments)}
     lines = [json.dumps(head).encode(), *map(_LINE.dump_json, instruments), b""]
     body = zstandard.ZstdCompressor(level=3).compress(b"\n".join(lines))
-    taken_at = _EPOCH + timedelta(microseconds=now_us)
+    taken_at = EPOCH + timedelta(microseconds=now_us)
     name = f"{taken_at.strftime(_STAMP)}-{lake}-{uuid.uuid4().hex}.ndjson.zst"
     key = f"date={taken_at:%Y-%m-%d}/{name}"
     store.create(STATE, key, body)
@@ -127,8 +127,7 @@ def list_states(store: ObjectStore, prefix: str = "") -> Iterator[StateObject]:
     for each in sorted(store.listing(STATE, prefix), key=lambda each: each.key):
         if match := _NAME.fullmatch(each.key):
             taken_at = datetime.strptime(match[1], _STAMP).replace(tzinfo=UTC)
-            taken_us = (taken_at - _EPOCH) // timedelta(microseconds=1)
-            yield StateObject(each.key, match[2], taken_us, each.bytes)
+            yield StateObject(each.key, match[2], us_of(taken_at), each.bytes)
 
 
 def read_state(store: ObjectStore, at: StateObject) -> State:

@@ -9,6 +9,7 @@ from typing import Final
 from psycopg import Connection
 
 from shared.lake.maintenance.settings import Terms
+from shared.lake.record import HOUR_US
 from shared.market.timeframes import Timeframe
 from shared.market.utc_days import DAY_US, begin_us, day_of
 from shared.stores.postgres import Postgres
@@ -102,7 +103,9 @@ def old_days(postgres: Postgres, terms: Terms, now_us: int) -> list[DayOfTicks]:
     if not terms.tick_hours:
         return []
     with postgres.connection() as connection:
-        rows = connection.execute(_PAST_TERMS, (day_of(now_us - terms.tick_us),)).fetchall()
+        rows = connection.execute(
+            _PAST_TERMS, (day_of(now_us - terms.tick_hours * HOUR_US),)
+        ).fetchall()
         return [
             DayOfTicks(day, is_partition, waits_for(connection, day, terms))
             for day, is_partition in rows

@@ -21,8 +21,3 @@ class Terms(FromEnvironment):
     state_s: int = integer("STATE_SNAPSHOT_S", 300, 0, 86_400)
     state_days: int = integer("KEEP_STATE_D", 7, 0, 1_000_000)
     lake_days: int = integer("KEEP_LAKE_D", 0, 0, 1_000_000)
-
-    @property
-    def tick_us(self) -> int:
-        """The life of ticks in microseconds."""
-        return self.tick_hours * 3_600_000_000

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from functools import lru_cache
 from itertools import accumulate
 from operator import attrgetter
@@ -28,6 +28,7 @@ from shared.lake.access import between, file_io, translated
 from shared.lake.reading.plan import Plan
 from shared.lake.tables.files import bounds as bounds_of
 from shared.lake.tables.files import day_of_file, with_all_columns
+from shared.market.timestamps import us_of
 from shared.market.utc_days import DAY_US
 from shared.stores.s3 import S3Access
 
@@ -49,8 +50,6 @@ _FORMAT: Final = ds.ParquetFileFormat(
     read_options=ds.ParquetReadOptions(dictionary_columns=["side", "venue", "source"]),
     default_fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=True),
 )
-_MICROSECOND: Final = timedelta(microseconds=1)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Sized(Protocol):
@@ -288,8 +287,5 @@ def _bounds(
     statistics: dict[str, dict[str, Any]], names: Iterable[str]
 ) -> dict[str, tuple[Any, Any]]:
     values = {name: (statistics[name]["min"], statistics[name]["max"]) for name in names}
-    return values | {"time": (_micros(values["time"][0]), _micros(values["time"][1]))}
-
-
-def _micros(time: datetime) -> int:
-    return (time - _EPOCH) // _MICROSECOND
+    first, last = values["time"]
+    return values | {"time": (us_of(first), us_of(last))}

@@ -35,7 +35,8 @@ def to_decimals(mantissa: Mantissas, scale: Int64s) -> tuple[pa.Array, pa.Array]
         if each > SCALE:
             fits[rows] = False  # until each is known to: few are so fine
         else:
-            cells[rows] = decimal_halves(_decimal_array(narrow[rows], each).cast(DECIMAL))
+            whole = pa.array(narrow[rows]).cast(pa.decimal128(_DIGITS))
+            cells[rows] = decimal_halves(whole.view(pa.decimal128(_DIGITS, each)).cast(DECIMAL))
     for row in np.flatnonzero(~fits).tolist():
         quotient, remainder = divmod(int(mantissa[row]) * 10**SCALE, 10 ** int(scale[row]))
         if not remainder and abs(quotient) < 10**_DIGITS:
@@ -107,15 +108,6 @@ def _divided(halves: NDArray[Any], digits: int) -> Int64s | None:
     away -= quotient * float(5**digits)
     exact = not (np.bitwise_or.reduce(low, initial=0) & ((1 << digits) - 1))
     return quotient if exact and (np.abs(away) < 2.0**63).all() else None
-
-
-def _decimal_array(mantissa: Int64s, scale: int) -> pa.Array:
-    cells = np.empty((len(mantissa), 2), dtype=np.int64)
-    cells[:, 0] = mantissa
-    cells[:, 1] = mantissa >> 63
-    return pa.Array.from_buffers(
-        pa.decimal128(38, scale), len(mantissa), [None, pa.py_buffer(cells)]
-    )
 
 
 def decimal_halves(decimals: pa.Array) -> NDArray[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from datetime import date, timedelta
+from datetime import date
 from operator import itemgetter
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from pyiceberg.typedef import Record
 from pyiceberg.types import LongType, TimestamptzType
 
 from shared.lake.tables.definitions import FORMER_NAMES, ROW_GROUP, Definition
+from shared.market.utc_days import DAY_US, begin_us, day_of
 
 TARGET_BYTES: Final = 128 << 20
 """A file ends with the row group that reaches this size."""
@@ -57,7 +58,7 @@ def write(
                 content=DataFileContent.DATA,
                 file_path=path,
                 file_format=FileFormat.PARQUET,
-                partition=Record((day - date(1970, 1, 1)).days),
+                partition=Record(begin_us(day) // DAY_US),
                 file_size_in_bytes=len(output),
                 sort_order_id=table.sort_order().order_id,
                 spec_id=table.spec().spec_id,
@@ -130,7 +131,7 @@ def bounds(file: DataFile, schema: Schema, name: str) -> tuple[Any, Any]:
 def day_of_file(file: DataFile) -> date:
     """Return the UTC day of a file's partition."""
     value: Any = file.partition[0]
-    return value if isinstance(value, date) else date(1970, 1, 1) + timedelta(days=value)
+    return value if isinstance(value, date) else day_of(value * DAY_US)
 
 
 def _row_groups(tables: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
