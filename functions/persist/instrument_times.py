@@ -9,17 +9,10 @@ import numpy as np
 from psycopg import Connection
 
 from shared.reading.ranges import COARSE_US
+from shared.stores.first_ticks import NOTE_TIMES
 from shared.wire.ticks import Ticks
 
 _MOST_REMEMBERED: Final = 1_000_000
-
-_MOVE: Final = """
-    INSERT INTO first_ticks (instrument, first_time_us, last_time_us)
-    SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[])
-    ON CONFLICT (instrument) DO UPDATE SET
-        first_time_us = least(first_ticks.first_time_us, excluded.first_time_us),
-        last_time_us = greatest(first_ticks.last_time_us, excluded.last_time_us)
-"""
 
 
 class Times(NamedTuple):
@@ -57,7 +50,7 @@ class InstrumentTimes:
             # In one order everywhere, so that two workers cannot hold each other's rows.
             names = sorted(moved)
             firsts = [moved[name].first_us for name in names]
-            connection.execute(_MOVE, (names, firsts, [moved[name].last_us for name in names]))
+            connection.execute(NOTE_TIMES, (names, firsts, [moved[name].last_us for name in names]))
         return moved
 
     def remember(self, moved: dict[str, Times]) -> None:

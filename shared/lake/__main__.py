@@ -41,8 +41,8 @@ def main(*, sweep: bool) -> None:
     let_arrow_use_malloc()
     from shared.adapter.logs import configure_logging
     from shared.lake.access import use_little_memory
-    from shared.lake.maintenance import counts
     from shared.lake.maintenance.job import Keeper
+    from shared.lake.maintenance.process import counts
     from shared.lake.maintenance.settings import Terms
     from shared.market.shards import DEFAULT_SHARDS, MAX_SHARDS
     from shared.runtime.settings import Environment
@@ -67,7 +67,7 @@ def main(*, sweep: bool) -> None:
         for result in keeper.round(now_us, until, sweep=sweep):
             _write(json.dumps(result))
     finally:
-        _write(counts.told())
+        _write(counts())
         postgres.close()
 
 

@@ -30,6 +30,7 @@ from shared.lake.tables.merge import merged
 from shared.lake.tables.tick_table import each_trade_once, to_rows
 from shared.market.timeframes import Timeframe
 from shared.market.utc_days import DAY_US, begin_us, day_of
+from shared.stores.first_ticks import NOTE_TIMES
 from shared.stores.postgres import Postgres
 from shared.stores.s3 import ObjectStore, S3Access
 from shared.wire.ticks import Ticks
@@ -37,12 +38,6 @@ from shared.wire.ticks import Ticks
 PREFIX: Final = "restore/"
 """Prefix of the ids of restore events."""
 _TAG: Final = "restore"
-_NOTE_TIMES: Final = """
-INSERT INTO first_ticks (instrument, first_time_us, last_time_us)
-VALUES (%(symbol)s, %(us_min)s, %(us_max)s) ON CONFLICT (instrument) DO UPDATE SET
-    first_time_us = least(first_ticks.first_time_us, excluded.first_time_us),
-    last_time_us = greatest(first_ticks.last_time_us, excluded.last_time_us)
-"""
 _TICKS_AT_ONCE: Final = 4_000
 
 
@@ -133,9 +128,8 @@ def _note_times(connection: Connection, table: Table, day: date) -> None:
         for rows in read(table.io, *files_of(table, day)):
             times = pa.table({"symbol": rows["symbol"], "us": rows["time"].cast(pa.int64())})
             ranges = times.group_by("symbol").aggregate([("us", "min"), ("us", "max")])
-            connection.cursor().executemany(
-                _NOTE_TIMES, ranges.select(["symbol", "us_min", "us_max"]).to_pylist()
-            )
+            columns = [ranges[name].to_pylist() for name in ("symbol", "us_min", "us_max")]
+            connection.execute(NOTE_TIMES, columns)
 
 
 def _remove_hot(table: Table, hot_from: date) -> list[date]:

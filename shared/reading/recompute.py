@@ -12,14 +12,13 @@ from shared.candles.folds import KeyedRecords, merged
 from shared.candles.partials import partials
 from shared.candles.trade_identity import MINUTE_US, each_once, id_hashes
 from shared.lake.reading.cold import NO_LAKE, Cold
+from shared.lake.reading.plan import plan_ticks
 from shared.market.blocks import PRICED
 from shared.market.timeframes import Timeframe
-from shared.market.utc_days import day_of
 from shared.reading.ranges import ticks_of_range
 from shared.stores.segments import ticks_of_instruments
 from shared.wire.ticks import NO_ID, Ticks
 
-_COLD: Final = "SELECT EXISTS (SELECT FROM cold_days WHERE day BETWEEN %s AND %s)"
 HELD_TICKS: Final = 400_000
 """Ticks held in memory at once, for deduplication."""
 
@@ -40,12 +39,13 @@ def recomputed(
 
     Instruments are numbered by their index in `names`. Includes records without a price; sets no
     flag but PRICED, and no revision. `each` is called with every batch of trades, cancels and
-    corrections included. Raises TransientError.
+    corrections included. In one transaction, so that no day leaves Postgres meanwhile. Raises
+    TransientError.
     """
     numbers = {name: number for number, name in enumerate(names)}
 
     def read(begin_us: int, end_us: int) -> Iterator[Ticks]:
-        if _is_hot(connection, begin_us, end_us):
+        if plan_ticks(connection, begin_us, end_us).is_hot:
             yield from ticks_of_instruments(connection, names, begin_us, end_us)
             return
         for name in names:
@@ -78,13 +78,6 @@ def _partials(
     candles = partials(ticks, base.length_us).numbered(of_entry)
     inside = (candles.start_us >= from_us) & (candles.start_us < to_us)
     return candles if inside.all() else candles.at(inside)
-
-
-def _is_hot(connection: Connection, from_us: int, to_us: int) -> bool:
-    """Tell whether Postgres has every day of [from_us, to_us)."""
-    days = (day_of(from_us), day_of(to_us - 1))
-    row = connection.execute(_COLD, days).fetchone()
-    return not (row and row[0])
 
 
 def _trades(read: Read, begin_us: int, end_us: int) -> Iterator[tuple[int, list[Ticks]]]:

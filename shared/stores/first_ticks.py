@@ -18,6 +18,15 @@ _SINCE: Final = (
 )
 _OF: Final = "SELECT instrument, first_time_us FROM first_ticks WHERE instrument = ANY(%s)"
 
+NOTE_TIMES: Final = """
+    INSERT INTO first_ticks (instrument, first_time_us, last_time_us)
+    SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[])
+    ON CONFLICT (instrument) DO UPDATE SET
+        first_time_us = least(first_ticks.first_time_us, excluded.first_time_us),
+        last_time_us = greatest(first_ticks.last_time_us, excluded.last_time_us)
+"""
+"""Widens the times of instruments: names, first and last times."""
+
 
 def first_ticks(connection: Connection, names: Sequence[str]) -> NDArray[np.int64]:
     """Return the time (us) of each instrument's first tick, NEVER_US where none is stored.

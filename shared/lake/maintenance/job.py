@@ -110,7 +110,6 @@ class Keeper:
 
     def take_state(self, now_us: int) -> None:
         """Snapshot the live state when due."""
-        if self.live is None:
-            return
-        if state_is_due(self.postgres, self.store, self.terms, now_us):
-            take_state(self.postgres, self.live, self.store, self.shards, now_us)
+        live = self.live
+        if live is not None and state_is_due(self.postgres, self.store, self.terms, now_us):
+            take_state(self.postgres, live, self.store, self.shards, now_us)

@@ -19,11 +19,13 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
+from prometheus_client import Counter
+
 from shared.errors import TransientError
-from shared.lake.maintenance import counts
 from shared.lake.maintenance.failures import BEGUN, BUSY, record
 from shared.lake.maintenance.schedule import ticks_are_due
 from shared.lake.maintenance.settings import Terms
+from shared.runtime import metrics
 from shared.stores.postgres import Postgres
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,33 @@ _SWEEP_EACH_S: Final = 3600
 _LIMIT_S: Final = 300
 _MOST_DOUBLINGS: Final = 4
 """After a round that was killed the next one may take twice as long: a busy machine ends it too."""
+
+_COUNTERS: Final[tuple[Counter, ...]] = (
+    metrics.LAKE_TICKS,
+    metrics.LAKE_COMPACTED,
+    metrics.LAKE_DROPPED,
+    metrics.LAKE_DIFFERS,
+)
+
+
+def counts() -> str:
+    """Return the counts of this process as JSON: [counter, labels, value] each."""
+    return json.dumps(
+        [
+            [number, sample.labels, sample.value]
+            for number, counter in enumerate(_COUNTERS)
+            for family in counter.collect()
+            for sample in family.samples
+            if sample.name.endswith("_total") and sample.value
+        ]
+    )
+
+
+def add_counts(text: str) -> None:
+    """Add the counts of another process to those of this one, whose metrics are scraped."""
+    for number, labels, value in json.loads(text):
+        counter = _COUNTERS[number]
+        (counter.labels(**labels) if labels else counter).inc(value)
 
 
 @dataclass(slots=True)
@@ -120,7 +149,7 @@ class Rounds:
                 work, result = json.loads(line)
                 results[work] = result
             else:
-                counts.add(line)
+                add_counts(line)
         if process.returncode:
             seconds = time.monotonic() - self._started
             status = f"ended with {process.returncode} after {seconds:.0f} s"

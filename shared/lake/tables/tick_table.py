@@ -166,10 +166,7 @@ def _source_keys(column: pa.Array) -> NDArray[np.int64]:
 
 def whole(column: pa.ChunkedArray) -> pa.Array:
     """Return a column as one array."""
-    if column.num_chunks == 1:
-        return column.chunk(0)
-    combined = column.combine_chunks()
-    return pa.concat_arrays(combined.chunks) if isinstance(combined, pa.ChunkedArray) else combined
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def ints(column: pa.Array) -> NDArray[np.int64]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from typing import Final
+from collections.abc import Iterator
+from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,7 +16,14 @@ from shared.errors import TransientError
 from shared.lake.maintenance import compaction, snapshot
 from shared.lake.reading import plan
 from shared.lake.reading.cold import Cold
+from shared.market.timeframes import Timeframe
+from shared.market.utc_days import DAY_US, begin_us, day_of
+from shared.reading import recompute
+from shared.reading.recompute import recomputed
+from shared.stores import partitions
 from shared.stores.s3 import S3Access
+from shared.stores.segments import ticks_of_instruments
+from shared.wire.ticks import Ticks
 from tests.functions.history_query.market import Tick, generated
 from tests.shared.lake.house import House
 from tests.shared.lake.test_lake import keys, stored
@@ -140,3 +148,28 @@ def test_a_hot_day_is_read_from_postgres_while_object_storage_is_away(
     lake.retain()
     with pytest.raises(TransientError, match="object storage is away"):
         list(TickSlices(lake.postgres, nowhere).slices(lake.symbol, *span, MINUTE_US, newest=True))
+
+
+def test_a_day_stays_while_candles_are_recomputed_from_it(
+    lake: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A day that is to leave Postgres waits for a recomputation that reads it there."""
+    ticks = TICKS[:100]
+    lake.make_days(ticks)
+    lake.put(ticks)
+    lake.copy()
+    lake.compact()
+    lake.age()
+    monkeypatch.setattr(partitions, "_READERS_S", 0.1)
+
+    def while_a_day_leaves(*arguments: Any) -> Iterator[Ticks]:
+        assert lake.retain() == []
+        return ticks_of_instruments(*arguments)
+
+    monkeypatch.setattr(recompute, "ticks_of_instruments", while_a_day_leaves)
+    days = [day_of(tick.time_us) for tick in ticks]
+    span = begin_us(min(days)), begin_us(max(days)) + DAY_US
+    with lake.postgres.connection() as connection:
+        base = Timeframe.parse("1m")
+        parts = list(recomputed(connection, [lake.symbol], *span, base, lake.cold))
+    assert sum(int(part.records.data["count"].sum()) for part in parts) == len(keys(ticks))

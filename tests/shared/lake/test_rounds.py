@@ -16,12 +16,11 @@ import psutil
 import pytest
 
 from shared.lake.catalog import locked
-from shared.lake.maintenance import counts
 from shared.lake.maintenance import job as maintenance
 from shared.lake.maintenance import process as maintenance_process
 from shared.lake.maintenance.failures import BUSY, failures, record
 from shared.lake.maintenance.job import Keeper
-from shared.lake.maintenance.process import Rounds
+from shared.lake.maintenance.process import Rounds, add_counts, counts
 from shared.lake.maintenance.settings import Terms
 from shared.lake.maintenance.snapshot import copy_ticks
 from shared.runtime import metrics
@@ -276,6 +275,6 @@ def test_counts_come_over_as_they_were() -> None:
     before = metrics.LAKE_DROPPED.labels("candles")._value.get()
     metrics.LAKE_DROPPED.labels("candles").inc(before + 3)
     copied = metrics.LAKE_TICKS._value.get()
-    counts.add(counts.told())
+    add_counts(counts())
     assert metrics.LAKE_DROPPED.labels("candles")._value.get() == 2 * (2 * before + 3)
     assert metrics.LAKE_TICKS._value.get() == 2 * copied
