@@ -176,9 +176,9 @@ class _Job:
         for row in rows:
             if row.reason in _REPLACED and self._place(row) in waiting:
                 update.postponed.append(row)
-                continue
-            timeframes = published.of(row.instrument, row.start_us, self.context.rules.ladder)
-            if timeframes:
+            elif timeframes := published.of(
+                row.instrument, row.start_us, self.context.rules.ladder
+            ):
                 update.published.append((row, published.revision_us, timeframes))
             else:
                 update.done.append(row)

@@ -28,7 +28,9 @@ from functions.candle_aggregate import engine
 from functions.candle_aggregate.maintenance.idle_instruments import move_unused
 from shared.errors import TransientError
 from shared.market.timeframes import parse_ladder
+from shared.wire.gaps import Gap, GapState, touches
 from shared.wire.ticks import VOLUME_ONLY
+from tests.functions.candle_aggregate.test_gaps import tell
 from tests.functions.candle_aggregate.trades import trades
 from tests.functions.candle_aggregate.truth import Row, with_id
 from tests.functions.candle_aggregate.world import MINUTE, NOW_US, RULES, World
@@ -41,8 +43,15 @@ BEGIN_US = NOW_US // 86_400_000_000 * 86_400_000_000 - 86_400_000_000
 """Event times are of the day before: the clock closes what is quiet."""
 
 SECOND = 1_000_000
-LADDERS = ("1m,5m", "1m,5m,15m", "1m,15m")
+LADDERS = ("1m,5m", "1m,5m,15m", "1m,15m", "1m,7m")
 PICK = st.integers(0, 1_000)
+UNIQUE = 100
+"""From here on ids have one content: a correction keeps the rest of what was stored first."""
+ASK = """
+    INSERT INTO repairs (instrument, timeframe, start_us, event_id, reason)
+    VALUES (%s, %s, %s, %s, 'asked') ON CONFLICT DO NOTHING
+"""
+CORRECTIONS = st.sampled_from([("", ""), ("", ""), ("1.07", ""), ("", "0.012"), ("1.01", "0.001")])
 CUTS = st.sampled_from(["", "", "", "before", "after"])
 IDS = st.one_of(st.none(), st.integers(1, 12), st.sampled_from(["x", "y", "é"]))
 MOVES = st.sampled_from(
@@ -79,6 +88,8 @@ class Machine(RuleBasedStateMachine):
         self.time_us = BEGIN_US
         self.sequence = 0
         self.dump: Any = None
+        self.gaps: list[Gap] = []
+        self.other: Any = None
 
     @initialize()
     def begin(self) -> None:
@@ -95,10 +106,11 @@ class Machine(RuleBasedStateMachine):
     def send(self, ticks: list[Any], may_repeat: bool) -> None:
         """New ticks, some old or far ahead, some with repeated ids."""
         rows = []
-        for instrument, move_s, second, *rest in ticks:
+        for instrument, move_s, second, trade_id, *content in ticks:
             time_us = max(self.time_us + move_s * SECOND, BEGIN_US - 30 * MINUTE)
             time_us += -time_us % MINUTE * (second == 0) + second * (second > 30)
-            rows.append(self._row(instrument, time_us, *rest))
+            id_ = UNIQUE + self.sequence if trade_id == 12 else trade_id
+            rows.append(self._row(instrument, time_us, id_, *content))
             self.time_us = max(self.time_us, min(time_us, self.time_us + 700 * SECOND))
         self.world.send(rows, may_repeat=may_repeat)
 
@@ -109,6 +121,7 @@ class Machine(RuleBasedStateMachine):
         rows = []
         for pick, change, second in picks if some else []:
             row = some[pick % len(some)]
+            change *= row.id_number < UNIQUE
             trade_id = row.id_number if row.id_kind == 1 else row.id_text
             time_us = row.time_us
             if change > 1:
@@ -118,12 +131,36 @@ class Machine(RuleBasedStateMachine):
         if rows:
             self.world.send(rows)
 
-    @rule(pick=PICK)
-    def cancel(self, pick: int) -> None:
-        """Cancel a trade that is stored or in flight."""
+    @rule(pick=PICK, correction=CORRECTIONS)
+    def cancel(self, pick: int, correction: tuple[str, str]) -> None:
+        """Cancel or correct a trade that is stored or in flight."""
         some = [r for rows in self.world.sent.values() for r in rows if r.id_kind]
         if some:
-            self.world.bust(some[pick % len(some)])
+            row = some[pick % len(some)]
+            price, size = correction if row.id_number >= UNIQUE else ("", "")
+            self.world.bust(row, price=price, size=size)
+
+    @rule(instrument=st.sampled_from("AB"), move_s=MOVES, seconds=st.integers(0, 200))
+    def miss(self, instrument: str, move_s: int, seconds: int) -> None:
+        """A feed has a gap."""
+        from_us, number = self.time_us + move_s * SECOND, len(self.gaps)
+        to_us = from_us + seconds * SECOND
+        self.gaps.append(Gap(instrument, instrument, number, number, from_us, to_us))
+        tell(self.world, self.gaps[-1])
+
+    @rule(pick=PICK)
+    def fill(self, pick: int) -> None:
+        """A gap is filled, perhaps once more."""
+        if self.gaps:
+            number = pick % len(self.gaps)
+            self.gaps[number] = replace(self.gaps[number], state=GapState.FILLED)
+            tell(self.world, self.gaps[number])
+
+    @rule(pick=PICK)
+    def ask(self, pick: int) -> None:
+        """`kandle rebuild` of a stored candle."""
+        if stored := sorted(self.world.stored()):
+            self.world.sql.execute(ASK, (*stored[pick % len(stored)], f"asked {self.sequence}"))
 
     @rule(pick=PICK, cut=CUTS)
     def apply(self, pick: int, cut: str) -> None:
@@ -143,14 +180,20 @@ class Machine(RuleBasedStateMachine):
         if self.world.sent:
             self.world.apply(picked(list(self.world.sent), pick))
 
-    @rule(picks=st.lists(PICK, min_size=2, max_size=6), with_clock=st.booleans())
-    def apply_at_once(self, picks: list[int], with_clock: bool) -> None:
-        """Deliver from several threads on the same instruments, perhaps with the clock."""
+    @rule(
+        picks=st.lists(PICK, min_size=2, max_size=6),
+        with_clock=st.booleans(),
+        with_other=st.booleans(),
+    )
+    def apply_at_once(self, picks: list[int], with_clock: bool, with_other: bool) -> None:
+        """Deliver from several threads on the same instruments, perhaps with the clock, to two."""
         if not self.world.sent:
             return
         some = [picked(list(self.world.sent), pick) for pick in picks]
         with ThreadPoolExecutor(4) as workers:
             work = [workers.submit(self.world.apply, event_id) for event_id in some]
+            if with_other:
+                self.turn_to_another_replica()
             if with_clock:
                 work.append(workers.submit(self.world.tick_clock))
             for each in work:
@@ -230,6 +273,22 @@ class Machine(RuleBasedStateMachine):
         """Restart candle-aggregate with other timeframes, or another number of shards."""
         self.world.restart(replace(RULES, ladder=parse_ladder(ladder), shards=shards))
 
+    @rule()
+    def turn_to_another_replica(self) -> None:
+        """Another replica goes on, with the state as it knew it; this one pauses."""
+        world = self.world
+        here = world.store, world.storage, world.engine
+        if self.other is not None and self.other[-1].rules == world.rules:
+            world.store, world.storage, world.engine = self.other
+        else:
+            self.close_other()
+            world.start()
+        self.other = here
+
+    def close_other(self) -> None:
+        if self.other is not None:
+            self.other[-1].close()
+
     @rule(unused_s=st.sampled_from([1, 60, 600]))
     def move_unused(self, unused_s: int) -> None:
         """Evict instruments that were unused for the retention."""
@@ -241,9 +300,35 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Settle, and compare everything."""
+        self.close_other()
         if self.world.sent:
             self.world.settle()
             self.world.assert_right()
+            self.assert_complete()
+
+    def assert_complete(self) -> None:
+        """Assert that the candles that touch an open gap are those that are incomplete."""
+        stored, incomplete = self.world.stored(), set()
+        for instrument, timeframe, start_us in stored:
+            spans = [
+                (gap.from_us, gap.to_us)
+                for gap in self.gaps
+                if gap.instrument == instrument and gap.state == GapState.OPEN
+            ]
+            has_trades = (
+                timeframe == "1m" and stored[instrument, timeframe, start_us]["trade_count"]
+            )
+            if has_trades and touches(spans, start_us, start_us + MINUTE):
+                incomplete |= {
+                    (instrument, each.name, each.start_us(start_us))
+                    for each in self.world.rules.ladder
+                }
+        ladder = {each.name for each in self.world.rules.ladder}
+        assert incomplete == {
+            key
+            for key, row in stored.items()
+            if row["trade_count"] and key[1] in ladder and not row["complete"]
+        }
 
 
 @pytest.fixture
