@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from shared.inputs.assemble import by_shard, runs
+from shared.inputs.assemble import ordered
 from shared.inputs.clock import ClockRule, ahead_of_clock
 from shared.inputs.columns.rows import QuoteRows, Rejected
 from shared.inputs.columns.scales import common_scale
@@ -28,11 +28,9 @@ def assemble_quotes(
     late = ahead_of_clock(batch, time, rows.payload, rows.line, rule)
     keep = ~late.rows
     sequence = ((batch.first_sequence + rows.payload) << LINE_BITS) + rows.line
-    (bid, ask), price_scale, price_apart = common_scale(
-        rows.symbol, rows.price_scale, keep, rows.bid, rows.ask
-    )
+    price = common_scale(rows.symbol, rows.price_scale, keep, rows.bid, rows.ask)
     is_given = [size != NOT_GIVEN for size in (rows.bid_size, rows.ask_size)]
-    sizes, size_scale, size_apart = common_scale(
+    size = common_scale(
         rows.symbol,
         rows.size_scale,
         keep,
@@ -40,23 +38,11 @@ def assemble_quotes(
         np.where(is_given[1], rows.ask_size, 0),
     )
     bid_size, ask_size = (
-        np.where(s, size, NOT_GIVEN) for s, size in zip(is_given, sizes, strict=True)
+        np.where(s, each, NOT_GIVEN) for s, each in zip(is_given, size.mantissas, strict=True)
     )
-    symbol, of_shard = by_shard(rows.names, rows.symbol, 1)
-    accepted = np.flatnonzero(keep)
-    keys = [sequence, receive, rows.update_id, time, size_apart, price_apart, symbol]
-    order = accepted[np.lexsort([key[accepted] for key in keys])]
-    group = np.stack([symbol, price_apart, size_apart])[:, order]
-    entries = runs(
-        rows.names,
-        rows.markets,
-        rows.symbol[order],
-        price_scale[order],
-        size_scale[order],
-        group,
-        of_shard,
-        1,
-    )
+    bid, ask = price.mantissas
+    keys = (sequence, receive, rows.update_id, time)
+    order, entries = ordered(rows, keep, keys, price, size, 1)
     return Quotes(
         batch.source,
         entries,

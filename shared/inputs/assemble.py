@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.inputs.clock import ClockRule, ahead_of_clock
-from shared.inputs.columns.rows import Rejected, Rows, flags_of
-from shared.inputs.columns.scales import common_scale
+from shared.inputs.columns.rows import QuoteRows, Rejected, Rows, flags_of
+from shared.inputs.columns.scales import Scaled, common_scale
 from shared.market.decimals import INT64_MAX
-from shared.market.instruments import Market
 from shared.market.order import NO_ORDER_ID
 from shared.market.shards import shards_of
 from shared.wire.instrument_table import Entries
@@ -57,35 +56,17 @@ def _sorted(
     keep: NDArray[np.bool_], batch: RawBatch, rows: Rows, time: Int64s, receive: Int64s, shards: int
 ) -> Ticks:
     """Return the kept rows in canonical order, as 64-bit mantissas if all of them fit."""
-    (price,), price_scale, price_apart = common_scale(
-        rows.symbol, rows.price_scale, keep, _narrow(rows.price, keep)
-    )
-    (size,), size_scale, size_apart = common_scale(
-        rows.symbol, rows.size_scale, keep, _narrow(rows.size, keep)
-    )
+    price = common_scale(rows.symbol, rows.price_scale, keep, _narrow(rows.price, keep))
+    size = common_scale(rows.symbol, rows.size_scale, keep, _narrow(rows.size, keep))
     sequence = ((batch.first_sequence + rows.payload) << LINE_BITS) + rows.line
-    symbol, of_shard = by_shard(rows.names, rows.symbol, shards)
-    rows_kept = np.flatnonzero(keep)
     ids = np.where(rows.id_kind == INTEGER_ID, rows.trade_id, NO_ORDER_ID)
-    keys = (sequence, receive, ids, time, size_apart, price_apart, symbol)
-    order = rows_kept[np.lexsort([key[rows_kept] for key in keys])]
-    group = np.stack([symbol, price_apart, size_apart])[:, order]
-    entries = runs(
-        rows.names,
-        rows.markets,
-        rows.symbol[order],
-        price_scale[order],
-        size_scale[order],
-        group,
-        of_shard,
-        shards,
-    )
+    order, entries = ordered(rows, keep, (sequence, receive, ids, time), price, size, shards)
     return Ticks(
         batch.source,
         entries,
         time[order],
-        price[order],
-        size[order],
+        price.mantissas[0][order],
+        size.mantissas[0][order],
         rows.side[order],
         rows.id_kind[order],
         rows.trade_id[order],
@@ -104,39 +85,37 @@ def _narrow(mantissa: Mantissas, keep: NDArray[np.bool_]) -> Mantissas:
     return masked.astype(np.int64) if (np.abs(masked) <= INT64_MAX).all() else masked
 
 
-def by_shard(names: Sequence[str], symbol: Int64s, shards: int) -> tuple[Int64s, Int64s]:
-    """Return each row's instrument position by (shard, name), and the shard of each name."""
-    of_name = shards_of(names, shards)
-    if not len(names):
-        return symbol, of_name
-    ordered = sorted(zip(of_name.tolist(), names, range(len(names)), strict=True))
-    positions = np.empty(len(names), dtype=np.int64)
-    positions[[n for _, _, n in ordered]] = np.arange(len(names))
-    return positions[symbol], of_name
-
-
-def runs(
-    names: Sequence[str],
-    markets: Sequence[Market],
-    symbol: Int64s,
-    price_scale: Int64s,
-    size_scale: Int64s,
-    group: NDArray[np.int64],
-    of_shard: Int64s,
+def ordered(
+    rows: Rows | QuoteRows,
+    keep: NDArray[np.bool_],
+    keys: Sequence[Int64s],
+    price: Scaled,
+    size: Scaled,
     shards: int,
-) -> Entries:
-    """Return an entry for each run of rows that have the same column of `group`."""
-    n = len(symbol)
-    is_first = np.ones(n, dtype=bool)
-    is_first[1:] = (group[:, 1:] != group[:, :-1]).any(axis=0)
-    firsts = np.flatnonzero(is_first)
-    run_symbol = symbol[firsts]
-    run_numbers = run_symbol.tolist()
-    return Entries(
-        tuple(names[number] for number in run_numbers),
-        price_scale[firsts],
-        size_scale[firsts],
-        np.diff(np.append(firsts, n)),
-        tuple(markets[number] for number in run_numbers) if markets else (),
-        np.bincount(of_shard[run_symbol], minlength=shards),
+) -> tuple[Int64s, Entries]:
+    """Return the kept rows sorted by shard, instrument and scales, then by `keys`, the last first.
+
+    Also returns their entries.
+    """
+    names, of_shard = rows.names, shards_of(rows.names, shards)
+    by_shard = sorted(zip(of_shard.tolist(), names, range(len(names)), strict=True))
+    # Numbers of up to 16 bits are sorted by radix.
+    place = np.empty(len(names), dtype=np.min_scalar_type(len(names)))
+    place[[n for _, _, n in by_shard]] = np.arange(len(names))
+    group = (size.apart, price.apart, place[rows.symbol])
+    kept = np.flatnonzero(keep)
+    order = kept[np.lexsort([key[kept] for key in (*keys, *group)])]
+    is_first = np.ones(len(order), dtype=bool)
+    in_order = [column[order] for column in group]
+    is_first[1:] = np.logical_or.reduce([column[1:] != column[:-1] for column in in_order])
+    starts = np.flatnonzero(is_first)
+    firsts = order[starts]
+    numbers = rows.symbol[firsts]
+    return order, Entries(
+        tuple(names[n] for n in numbers.tolist()),
+        price.scale[firsts],
+        size.scale[firsts],
+        np.diff(starts, append=len(order)),
+        tuple(rows.markets[n] for n in numbers.tolist()) if rows.markets else (),
+        np.bincount(of_shard[numbers], minlength=shards),
     )
