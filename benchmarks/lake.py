@@ -32,7 +32,6 @@ from shared.lake.maintenance.retention import drop, verify
 from shared.lake.maintenance.settings import Terms
 from shared.lake.maintenance.snapshot import copy_ticks
 from shared.lake.reading.cold import NO_LAKE, Cold
-from shared.lake.record import lake_of
 from shared.lake.tables.definitions import TICKS as TABLE
 from shared.market.utc_days import begin_us
 from shared.runtime.memory import (
@@ -195,5 +194,5 @@ def _read(postgres: Postgres, cold: Cold, title: str) -> None:
 def _files(postgres: Postgres, access: S3Access) -> list[int]:
     """Return the sizes of the data files that count."""
     with postgres.connection() as connection:
-        table = Catalog(connection, access).table(TABLE, lake_of(connection))
+        table = Catalog(connection, access).table(TABLE)
     return [task.file.file_size_in_bytes for task in table.scan().plan_files()]

@@ -35,7 +35,6 @@ from shared.lake.maintenance.retention import retain
 from shared.lake.maintenance.schedule import due_days, old_candle_days
 from shared.lake.maintenance.settings import Terms
 from shared.lake.maintenance.snapshot import copy_ticks
-from shared.lake.record import lake_of
 from shared.lake.tables.definitions import CANDLES
 from shared.market.timeframes import DEFAULT_LADDER, parse_ladder
 from shared.stores.limits import MAINTENANCE
@@ -146,7 +145,7 @@ def download(platform: Platform, folder: Path) -> None:
     """Copy the candles' files that count to the disk."""
     access = S3Access.from_env(platform.environment)
     with psycopg.connect(platform.environment["DATABASE_URL"]) as connection:
-        table = Catalog(connection, access).table(CANDLES, lake_of(connection))
+        table = Catalog(connection, access).table(CANDLES)
     for task in table.scan().plan_files():
         source = table.io.new_input(task.file.file_path)
         with source.open() as stream:

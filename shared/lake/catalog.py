@@ -54,14 +54,14 @@ class Catalog(MetastoreCatalog, NoopCatalog):
         super().__init__(NAME, **file_io(access))
         self._connection = connection
 
-    def table(self, definition: Definition, lake: str, metadata: str = "") -> Table:
-        """Load a table; create it, or adopt it, if it does not exist.
+    def table(self, definition: Definition, metadata: str = "") -> Table:
+        """Load a table of this database's lake; create it, or adopt it, if it does not exist.
 
         `metadata`: metadata location of a table to adopt from another catalog.
         """
         with translated():
             if (row := self._connection.execute(_LOCATION, (definition.name,)).fetchone()) is None:
-                made = NAME, NAMESPACE, definition.name, metadata or self._new(definition, lake)
+                made = NAME, NAMESPACE, definition.name, metadata or self._new(definition)
                 self._connection.execute(_INSERT, made)
                 row = self._connection.execute(_LOCATION, (definition.name,)).fetchone()
             assert row is not None
@@ -72,11 +72,11 @@ class Catalog(MetastoreCatalog, NoopCatalog):
         with translated():
             return _with_columns(table, definition)
 
-    def _new(self, definition: Definition, lake: str) -> str:
+    def _new(self, definition: Definition) -> str:
         staged = self._create_staged_table(
             (NAMESPACE, definition.name),
             definition.schema,
-            f"s3://{definition.name}/{lake}",
+            f"s3://{definition.name}/{lake_of(self._connection)}",
             definition.partition_spec,
             definition.sort_order,
             definition.properties,
@@ -138,7 +138,7 @@ def locked(postgres: Postgres, *, waits: bool = False) -> Iterator[Connection]:
 
 def open_table(connection: Connection, access: S3Access, definition: Definition) -> Table:
     """Load a table of this database's lake. Raises TransientError."""
-    return Catalog(connection, access).table(definition, lake_of(connection))
+    return Catalog(connection, access).table(definition)
 
 
 class _Overwrite(_OverwriteFiles):

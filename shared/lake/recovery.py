@@ -84,11 +84,11 @@ def adopt(
             for definition in (TICKS, CANDLES):
                 location = _newest_metadata(store, definition, lake)
                 if location:
-                    catalog.table(definition, lake, location)
-            _record(connection, catalog.table(TICKS, lake), hot_from)
-            for day in _remove_hot(catalog.table(CANDLES, lake), hot_from):
+                    catalog.table(definition, location)
+            _record(connection, catalog.table(TICKS), hot_from)
+            for day in _remove_hot(catalog.table(CANDLES), hot_from):
                 connection.execute("INSERT INTO cold_candle_days VALUES (%s)", (day,))
-        ticks = catalog.table(TICKS, lake)
+        ticks = catalog.table(TICKS)
         days = sorted({day_of_file(file) for file in _tagged(ticks)})
         return Adopted(
             [day for day in days if day >= hot_from], [day for day in days if day < hot_from]
@@ -113,7 +113,7 @@ def _record(connection: Connection, table: Table, hot_from: date) -> None:
             table.manage_snapshots().create_tag(current.snapshot_id, _TAG).commit()
     for day in _remove_hot(table, hot_from):
         _note_times(connection, table, day)
-        rows, digest = counted(table, day)
+        rows, digest = counted(connection, table, day)
         connection.execute(
             "INSERT INTO lake_days (day, taken, row_count, digest, compacted_at, verified_at)"
             " VALUES (%s, %s, %s, %s, clock_timestamp(), clock_timestamp())",

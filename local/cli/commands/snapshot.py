@@ -47,8 +47,7 @@ def list_snapshots(
 ) -> None:
     """List the tables' snapshots, and the copies of the live state."""
     from local.cli.commands.lake import object_access
-    from shared.lake.catalog import Catalog
-    from shared.lake.record import lake_of
+    from shared.lake.catalog import open_table
     from shared.lake.states import STATE, list_states
     from shared.lake.tables.definitions import CANDLES, TICKS
     from shared.stores.s3 import ObjectStore
@@ -56,8 +55,7 @@ def list_snapshots(
     access = object_access(data_dir)
     with postgres_pool(database_url, data_dir) as postgres:
         with postgres.connection() as connection:
-            catalog, lake = Catalog(connection, access), lake_of(connection)
-            tables = [catalog.table(each, lake) for each in (TICKS, CANDLES)]
+            tables = [open_table(connection, access, each) for each in (TICKS, CANDLES)]
         states = list(list_states(ObjectStore(access)))
     if paths:
         for table in tables:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Final, LiteralString
 from urllib.parse import urlsplit
@@ -39,15 +38,12 @@ GRACE: Final = timedelta(hours=1)
 last snapshot that named it expired."""
 
 
-def expire_snapshots(
-    postgres: Postgres, access: S3Access, terms: Terms, *, now_ms: int | None = None
-) -> int:
+def expire_snapshots(postgres: Postgres, access: S3Access, terms: Terms, *, now_ms: int) -> int:
     """Expire snapshots; return how many. Raises TransientError.
 
     Keeps all of the last hour, then the last of each hour for as long as the terms say. The
     current one stays, and what has a tag.
     """
-    now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
     expired = 0
     for definition in (TICKS, CANDLES):
         with locked(postgres) as connection:

@@ -56,7 +56,9 @@ class Keeper:
         }
         if sweep:
             work["end"] = lambda: end_days(self.postgres, self.access, self.terms, now_us)
-            work["expire"] = lambda: expire_snapshots(self.postgres, self.access, self.terms)
+            work["expire"] = lambda: expire_snapshots(
+                self.postgres, self.access, self.terms, now_ms=now_us // 1_000
+            )
             work["remove"] = lambda: remove_orphans(self.postgres, self.access, self.store)
             work["states"] = lambda: end_states(self.postgres, self.store, self.terms, now_us)
         for name, do in work.items():

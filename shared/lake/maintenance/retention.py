@@ -53,7 +53,7 @@ def verify(postgres: Postgres, access: S3Access, day: date) -> bool:
         if row is None or row[2]:
             return True
         table = open_table(connection, access, TICKS)
-        actual = counted(table, day)
+        actual = counted(connection, table, day)
         if actual != (row[0], row[1]):
             metrics.LAKE_DIFFERS.inc()
             log.error("the files of %s hold %s, the record says %s", day, actual, (row[0], row[1]))
@@ -64,12 +64,17 @@ def verify(postgres: Postgres, access: S3Access, day: date) -> bool:
     return True
 
 
-def counted(table: Table, day: date) -> tuple[int, int]:
-    """Read a day's files; return their rows and digest. Raises TransientError."""
+def counted(connection: Connection, table: Table, day: date) -> tuple[int, int]:
+    """Read a day's files; return their rows and digest. Raises TransientError.
+
+    That may take longer than Postgres lets the connection's transaction send nothing.
+    """
     rows = total = 0
     with translated():
-        for batch in read(table.io, *files_of(table, day)):
-            rows, total = rows + len(batch), joined(total, digest(batch))
+        for file in files_of(table, day):
+            connection.execute("SELECT")
+            for batch in read(table.io, file):
+                rows, total = rows + len(batch), joined(total, digest(batch))
     return rows, total
 
 

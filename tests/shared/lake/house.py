@@ -20,7 +20,6 @@ from shared.lake.maintenance.settings import Terms
 from shared.lake.maintenance.snapshot import copy_ticks
 from shared.lake.reading.cold import Cold
 from shared.lake.reading.plan import plan_ticks
-from shared.lake.record import lake_of
 from shared.lake.tables.definitions import TICKS, Definition
 from shared.market.utc_days import day_of
 from shared.reading.ranges import ticks_in_postgres
@@ -129,7 +128,7 @@ class House:
     def files(self, definition: Definition = TICKS) -> list[str]:
         """The paths of the current data files."""
         with self.postgres.connection() as connection:
-            table = Catalog(connection, self.access).table(definition, lake_of(connection))
+            table = Catalog(connection, self.access).table(definition)
         return sorted(task.file.file_path for task in table.scan().plan_files())
 
     def objects(self, definition: Definition = TICKS, what: str = "data/") -> set[str]:

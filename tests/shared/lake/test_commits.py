@@ -14,7 +14,6 @@ from pyiceberg.expressions.visitors import _ManifestEvalVisitor
 from shared.errors import TransientError
 from shared.lake.catalog import Catalog, commit
 from shared.lake.maintenance.compaction import files_of
-from shared.lake.record import lake_of
 from shared.lake.tables.candle_table import to_table
 from shared.lake.tables.definitions import CANDLES
 from shared.lake.tables.files import write
@@ -37,7 +36,7 @@ def test_files_are_replaced_among_many_days(lake: House, monkeypatch: pytest.Mon
     days = [FIRST + timedelta(days=n) for n in range(8)]
     rows = {day: to_table([replace(CANDLE, start_us=begin_us(day))]) for day in days}
     with lake.postgres.connection() as connection:
-        table = Catalog(connection, lake.access).table(CANDLES, lake_of(connection))
+        table = Catalog(connection, lake.access).table(CANDLES)
         for day in days:
             commit(table, write(table, day, iter([rows[day]]), CANDLES))
         for day in reversed(days):
@@ -55,12 +54,12 @@ def test_a_table_is_made_once_by_two_at_the_same_time(
     def while_another_makes_it(self: Catalog, *arguments: Any) -> str:
         monkeypatch.setattr(Catalog, "_new", new)
         with lake.postgres.connection() as other:
-            others.append(Catalog(other, lake.access).table(CANDLES, lake_of(other)))
+            others.append(Catalog(other, lake.access).table(CANDLES))
         return new(self, *arguments)
 
     monkeypatch.setattr(Catalog, "_new", while_another_makes_it)
     with lake.postgres.connection() as connection:
-        table = Catalog(connection, lake.access).table(CANDLES, lake_of(connection))
+        table = Catalog(connection, lake.access).table(CANDLES)
     assert [table.metadata_location] == [each.metadata_location for each in others]
 
 
@@ -68,7 +67,7 @@ def test_a_missing_object_is_not_taken_for_storage_that_is_away(lake: House) -> 
     """An object that is gone is named as missing."""
     with lake.postgres.connection() as connection:
         catalog = Catalog(connection, lake.access)
-        table = catalog.table(CANDLES, lake_of(connection))
+        table = catalog.table(CANDLES)
         table.io.delete(table.metadata_location)
         with pytest.raises(TransientError, match=r"an object of the lake is missing: .*metadata"):
-            catalog.table(CANDLES, lake_of(connection))
+            catalog.table(CANDLES)

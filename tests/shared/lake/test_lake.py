@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from datetime import timedelta
 from unittest.mock import patch
+
+import pyarrow as pa
+import pytest
+from pyiceberg.io import FileIO
+from pyiceberg.manifest import DataFile
 
 from shared.candles.trades import Rows
 from shared.lake.maintenance import retention
 from shared.lake.maintenance.expiry import end_days, expire_snapshots, remove_orphans
+from shared.lake.maintenance.retention import verify
 from shared.lake.maintenance.settings import Terms
 from shared.lake.reading import plan
+from shared.lake.tables.files import read
 from shared.market.utc_days import DAY_US, day_of
+from shared.stores.limits import Limits
+from shared.stores.postgres import Postgres
 from tests.functions.history_query.market import Tick, generated, trades
 from tests.shared.lake.house import FOR_EVER_US, House
 
@@ -179,7 +190,7 @@ def test_snapshots_expire_and_what_only_they_named_is_removed(lake: House) -> No
     assert len(parts) == 3
     assert parts < lake.objects()
     now_ms = max(int(row[0].timestamp() * 1000) for row in lake.sql("SELECT now()"))  # type: ignore[attr-defined]
-    assert expire_snapshots(lake.postgres, lake.access, Terms()) == 0
+    assert expire_snapshots(lake.postgres, lake.access, Terms(), now_ms=now_ms) == 0
     assert remove_orphans(lake.postgres, lake.access, lake.store) == 0
     later = now_ms + 30 * HOUR_MS
     assert expire_snapshots(lake.postgres, lake.access, Terms(), now_ms=later) > 0
@@ -218,6 +229,26 @@ def test_days_past_the_lakes_term_go_and_only_those_that_left_postgres(lake: Hou
     lake.age()
     lake.retain()
     assert stored(lake) == keys(ticks[:10])
+
+
+def test_a_day_that_takes_longer_to_read_than_a_transaction_may_idle_is_verified(
+    lake: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading a large day back takes longer than Postgres lets a transaction send nothing."""
+    ticks = generated(9, 60, 1_000)
+    for first in range(0, 60, 10):
+        lake.put(ticks[first : first + 10])
+        lake.copy()
+
+    def slowly(io: FileIO, *files: DataFile) -> Iterator[pa.Table]:
+        for rows in read(io, *files):
+            time.sleep(0.3)
+            yield rows
+
+    monkeypatch.setattr(retention, "read", slowly)
+    bounded = Postgres(lake.dsn, size=1, limits=Limits(statement_ms=0, lock_ms=0, idle_ms=1_000))
+    assert verify(bounded, lake.access, day_of(ticks[0].time_us))
+    bounded.close()
 
 
 def test_open_gaps_stay_as_long_as_the_ticks_around_them(lake: House) -> None:

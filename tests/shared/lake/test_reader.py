@@ -15,7 +15,6 @@ from shared.lake.catalog import Catalog, commit
 from shared.lake.reading import reader as module
 from shared.lake.reading.plan import Plan
 from shared.lake.reading.reader import LakeReader, _runs
-from shared.lake.record import lake_of
 from shared.lake.tables.definitions import TICKS
 from shared.lake.tables.files import write
 from shared.lake.tables.tick_table import to_rows, to_table
@@ -38,7 +37,7 @@ def file(lake: House) -> tuple[Plan, bytes]:
         to_table(batches(TICKS_OF_ONE, symbol, 1_000)).sort_by("time") for symbol in "ABC"
     )
     with lake.postgres.connection() as connection:
-        table = Catalog(connection, lake.access).table(TICKS, lake_of(connection))
+        table = Catalog(connection, lake.access).table(TICKS)
         day = day_of(TICKS_OF_ONE[0].time_us)
         (file,) = write(table, day, iter([rows]), TICKS, row_group=GROUP)
         commit(table, [file])
@@ -119,7 +118,7 @@ def test_footers_of_several_days_are_read_at_once(
     read = threading.Event()
     monkeypatch.setattr(module, "_FORMAT", Waiting())
     with lake.postgres.connection() as connection:
-        table = Catalog(connection, lake.access).table(TICKS, lake_of(connection))
+        table = Catalog(connection, lake.access).table(TICKS)
     plan = Plan(EVER, 0, table.metadata_location)
     groups = list(LakeReader(lake.access).groups(plan, {"symbol": lake.symbol}, *EVER))
     assert sum(group.rows for group in groups) == len(ticks)
