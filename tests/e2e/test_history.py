@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +13,6 @@ import pytest
 
 from tests.e2e.client import candles, eventually, fresh_symbol, rows, send_udp, web
 from tests.e2e.trades import Trade, exact, expected_candles, generated_trades
-from tests.platform import kandle
 
 ALL = {"from": "0"}
 
@@ -135,43 +133,6 @@ def test_price_history_has_the_numbers_that_were_sent(
     assert latest == {"symbol": symbol, "price": expected[-1]["p"], "t": expected[-1]["t"]}
 
 
-def test_history_is_of_the_last_24_hours(pipeline: dict[str, str]) -> None:
-    """Without a range history covers the last 24 hours, and older ticks on request."""
-    symbol = fresh_symbol("DAY")
-    now = time.time_ns() // 1_000_000
-    times = [now - hours * 3_600_000 for hours in (30, 20, 1)]
-    send_udp(pipeline["UDP_ADDR"], [f"{symbol},{n}.50,1,{t}" for n, t in enumerate(times)])
-    url = f"{pipeline['API_URL']}/api/history/{symbol}"
-
-    def read() -> Any:
-        answer = web.get(url, params={"from": "-31h"})
-        return [] if answer.status_code == 404 else numbers(answer)
-
-    eventually(read, lambda found: len(found) == 3)
-    expected = [{"t": t, "p": Decimal(n) + Decimal("0.5")} for n, t in enumerate(times)]
-    assert read() == expected
-    assert numbers(web.get(url)) == expected[1:]
-
-
-def test_symbols_are_listed_with_what_there_is(
-    pipeline: dict[str, str], market: tuple[str, list[Trade]]
-) -> None:
-    """First and last trade, and how many."""
-    symbol, trades = market
-    expected = {
-        "symbol": symbol,
-        "first": trades[0].time_ms,
-        "last": trades[-1].time_ms,
-        "n": len(trades),
-    }
-
-    def listed() -> list[Any]:
-        found = numbers(web.get(pipeline["API_URL"] + "/api/symbols"))
-        return [each for each in found if each["symbol"] == symbol]
-
-    assert eventually(listed, [expected].__eq__) == [expected]
-
-
 def test_the_description_of_the_api_holds(
     pipeline: dict[str, str], market: tuple[str, list[Trade]]
 ) -> None:
@@ -223,22 +184,3 @@ def test_bad_requests_are_problems_that_name_the_parameter(
         assert said in answer.json()["detail"]
     for path in ("/health", "/ready", "/health/liveness", "/health/readiness", "/metrics"):
         assert web.get(api + path).status_code == 200
-
-
-def test_rejects_can_be_read_back_by_command(pipeline: dict[str, str]) -> None:
-    """`kandle rejects` lists a reject with its reason and bytes."""
-    symbol = fresh_symbol("REFUSED")
-    send_udp(pipeline["UDP_ADDR"], [f"{symbol},NaN", f"{symbol},1", f"{symbol},1,-2"], 3)
-
-    def read() -> list[dict[str, Any]]:
-        said = kandle(
-            *("rejects", "list", "--symbol-contains", symbol, "--since", "-10m", "--json"),
-            *("--data-dir", pipeline["DATA_DIR"]),
-        )
-        return [json.loads(line) for line in said.stdout.splitlines()]
-
-    found = eventually(read, lambda some: len(some) == 2)
-    assert [(each["code"], each["original"]) for each in found] == [
-        ("bad_price", f"{symbol},NaN"),
-        ("bad_size", f"{symbol},1,-2"),
-    ]

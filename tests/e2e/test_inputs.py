@@ -120,44 +120,6 @@ def test_poison_goes_to_the_dead_letters_and_can_be_replayed(pipeline: dict[str,
     assert eventually(lambda: candles(pipeline["API_URL"], symbol), lambda c: len(c) == 1)
 
 
-def test_pages_join_without_hole_or_double(pipeline: dict[str, str]) -> None:
-    """`next` leads through the whole range, forward from a time or backward from the newest."""
-    api = pipeline["API_URL"]
-    symbol = fresh_symbol("PAGES")
-    send_udp(pipeline["UDP_ADDR"], [f"{symbol},1,1,{TIME_MS + i * 60_000},,{i}" for i in range(7)])
-    whole = eventually(lambda: candles(api, symbol), lambda c: len(c) == 7)
-    times = [c["t"] for c in whole]
-
-    def pages(**parameters: str) -> list[list[int]]:
-        found: list[list[int]] = []
-        while True:
-            page = web.get(f"{api}/api/candles/{symbol}", params=parameters).json()
-            found.append([c["t"] for c in page["candles"]])
-            if page["next"] is None:
-                return found
-            parameters["cursor"] = page["next"]
-
-    assert pages(**{"from": "0", "limit": "3"}) == [times[:3], times[3:6], times[6:]]
-    assert pages(limit="3") == [times[4:], times[1:4], times[:1]]
-    assert pages(**{"from": str(times[1]), "to": str(times[3])}) == [times[1:3]]
-
-
-def test_latest_is_the_newest_trade_in_the_total_order(pipeline: dict[str, str]) -> None:
-    """The latest price is the newest trade's in the total order, despite a late tick."""
-    symbol = fresh_symbol("LAST")
-    send_udp(pipeline["UDP_ADDR"], [f"{symbol},5.50,2,{TIME_MS},buy,2"])
-    send_udp(pipeline["UDP_ADDR"], [f"{symbol},4,1,{TIME_MS - 5},buy,1"])
-    found = eventually(
-        lambda: candles(pipeline["API_URL"], symbol), lambda c: [x["n"] for x in c] == [1, 1]
-    )
-    assert [x["n"] for x in found] == [1, 1]
-    latest = web.get(f"{pipeline['API_URL']}/api/latest/{symbol}").json()
-    assert (latest["symbol"], latest["price"], latest["size"]) == (symbol, "5.5", "2")
-    assert latest["t"] == TIME_MS
-    everything = web.get(f"{pipeline['API_URL']}/api/latest").json()
-    assert latest in everything
-
-
 def test_inputs_of_the_field_become_candles_of_their_own(pipeline: dict[str, str]) -> None:
     """Odd symbols and prices by POST and UDP become candles, and are confirmed at once."""
     tail = fresh_symbol("F")
