@@ -13,6 +13,7 @@ from local.cli.clients.database import database
 from local.cli.options.candle_range import made_by
 from local.cli.options.common import DEFAULT_DATA_DIR, AsJson, DatabaseUrl, DataDir
 from local.cli.output.dead_letter_text import one_line
+from local.cli.output.result import show
 from local.errors import CliError, UsageError
 
 _ADD = """Add a rule. Examples:
@@ -79,12 +80,9 @@ def add(
     if id_ is None:
         raise CliError(f"there are {MAX_RULES:,} rules already: remove some")
     notes = notices(parsed, holds, list(map(str, ladder)))
-    if as_json:
-        output = {"id": id_, "rule": parsed.text(), "sink": checked, "holds": holds, "notes": notes}
-        typer.echo(json.dumps(output))
-        return
-    typer.echo(f"{id_}  {parsed.text()}")
-    for note in notes:
+    stored = {"id": id_, "rule": parsed.text(), "sink": checked}
+    show(f"{id_}  {parsed.text()}", as_json=as_json, **stored, holds=holds, notes=notes)
+    for note in () if as_json else notes:
         typer.echo(f"note: {note}", err=True)
 
 
@@ -172,8 +170,7 @@ def _say(verb: str, rule_id: str, text: str | None, *, as_json: bool, **more: bo
     """Print the rule that was changed. Raises CliError: there is none."""
     if text is None:
         raise CliError(f"there is no rule {rule_id[:40]!r} in force: see kandle alert list")
-    output = json.dumps({"id": rule_id, "rule": text, **more})
-    typer.echo(output if as_json else f"{verb}  {text}")
+    show(f"{verb}  {text}", as_json=as_json, id=rule_id, rule=text, **more)
 
 
 @app.command("test")

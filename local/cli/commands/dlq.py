@@ -15,6 +15,7 @@ import typer
 
 from local.cli.options.addresses import address
 from local.cli.options.common import DataDir, JsonLines, NatsUrl
+from local.cli.output import result
 from local.cli.output.dead_letter_text import as_json, body_excerpt, one_line, printable, stored
 from local.errors import CliError, NotRunningError
 from local.instance import DEFAULT_DATA_DIR, Instance
@@ -170,27 +171,21 @@ def replay(
                 if problem is None:
                     await letters.delete(letter.sequence)
                     answered.append(letter.sequence)
-                    output = f"{name}: answered 2xx by {where}"
+                    text = f"{name}: answered 2xx by {where}"
                 else:
                     failed += 1
-                    output = f"{name}: kept: {problem}"
-                if json_lines:
-                    output = json.dumps(
-                        {"sequence": letter.sequence, "id": event_id, "problem": problem}
-                    )
-                typer.echo(output)
+                    text = f"{name}: kept: {problem}"
+                told = {"sequence": letter.sequence, "id": event_id, "problem": problem}
+                result.show(text, as_json=json_lines, **told)
         return answered, failed, await _came_back(letters, newest, answered)
 
     answered, failed, returned = _with_stream(nats_url, data_dir, deliver)
     for letter in returned:
         replayed = letter.attributes[REPLAYED]
         reason = one_line(letter.error, 120) or "it does not say why"
-        output = f"{replayed} failed again and is now letter {letter.sequence}: {reason}"
-        if json_lines:
-            output = json.dumps(
-                {"sequence": int(replayed), "came_back_as": letter.sequence, "problem": reason}
-            )
-        typer.echo(output)
+        text = f"{replayed} failed again and is now letter {letter.sequence}: {reason}"
+        told = {"sequence": int(replayed), "came_back_as": letter.sequence, "problem": reason}
+        result.show(text, as_json=json_lines, **told)
     if not json_lines:
         typer.echo(f"{len(answered):,} answered 2xx and removed, {failed:,} failed and kept")
     if returned and not json_lines:

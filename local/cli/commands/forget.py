@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
@@ -10,6 +9,7 @@ import typer
 
 from local.cli.options.candle_range import stores, utc
 from local.cli.options.common import DEFAULT_DATA_DIR, DatabaseUrl, DataDir, JsonLines, RedisUrl
+from local.cli.output.result import show
 from local.errors import CliError
 
 if TYPE_CHECKING:
@@ -64,9 +64,8 @@ def forget(
         if unknown := [name for name, each in stored.items() if not any(each)]:
             raise CliError(f"nothing is known of {', '.join(map(repr, unknown))}")
         for name, each in stored.items():
-            output = {"symbol": name, "dry_run": dry_run, **each._asdict()}
             line = f"{name}: {each.summary(dry_run=dry_run)}"
-            typer.echo(json.dumps(output) if json_lines else line)
+            show(line, as_json=json_lines, symbol=name, dry_run=dry_run, **each._asdict())
             if not dry_run:
                 with connection.transaction():
                     connection.execute(_DELETE_QUOTE, (name,))

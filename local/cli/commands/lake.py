@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import typer
 from local.cli.clients.database import database, postgres_pool
 from local.cli.options.addresses import address
 from local.cli.options.common import DEFAULT_DATA_DIR, DatabaseUrl, DataDir, JsonLines
+from local.cli.output.result import show
 from local.errors import CliError
 
 if TYPE_CHECKING:
@@ -33,12 +33,8 @@ def take_over(
 
     with postgres_pool(database_url, data_dir) as postgres:
         for each in takeover.take_over(postgres, object_access(data_dir)):
-            if json_lines:
-                typer.echo(json.dumps(each._asdict(), default=str))
-            else:
-                typer.echo(
-                    f"{each.kind} of {each.day}: {each.objects:,} objects, {each.rows:,} rows"
-                )
+            text = f"{each.kind} of {each.day}: {each.objects:,} objects, {each.rows:,} rows"
+            show(text, as_json=json_lines, **each._asdict())
     typer.echo("nothing left to import", err=json_lines)
 
 
@@ -54,8 +50,7 @@ def status(
     if found is None:
         raise CliError("Postgres does not answer; is the instance up?")
     for each in found:
-        row = json.dumps(each._asdict(), default=str)
-        typer.echo(row if json_lines else failure_text(each))
+        show(failure_text(each), as_json=json_lines, **each._asdict())
     if not found:
         typer.echo("nothing fails", err=json_lines)
 

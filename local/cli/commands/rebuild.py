@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from collections.abc import Iterable
@@ -20,6 +19,7 @@ from local.cli.options.candle_range import (
     utc,
 )
 from local.cli.options.common import DEFAULT_DATA_DIR, DatabaseUrl, DataDir, JsonLines, RedisUrl
+from local.cli.output.result import show
 from local.errors import CliError
 
 if TYPE_CHECKING:
@@ -94,8 +94,8 @@ def rebuild(
                 f"{name} was {old}, is {now_}" for name, (old, now_) in values.items()
             )
             line = f"{symbol} {key[1]} {utc(key[2])}: {changes}"
-            output = {"timeframe": str(key[1]), "t": key[2] // 1000, "values": values}
-            typer.echo(json.dumps(output) if json_lines else line)
+            at = {"timeframe": str(key[1]), "t": key[2] // 1000}
+            show(line, as_json=json_lines, **at, values=values)
     done = f"{symbol}: {len(keys) - left:,} candles recomputed, {changed:,} changed"
     typer.echo(done, err=json_lines)
     if left:

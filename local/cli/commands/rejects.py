@@ -19,6 +19,7 @@ from local.cli.options.addresses import http_address
 from local.cli.options.common import DEFAULT_DATA_DIR, AsJson, DatabaseUrl, DataDir, JsonLines
 from local.cli.options.times import time_us
 from local.cli.output.dead_letter_text import one_line
+from local.cli.output.result import show
 from local.errors import CliError
 from shared.errors import TransientError
 from shared.market.timestamps import EPOCH
@@ -152,11 +153,9 @@ def replay(
         except TransientError as error:
             raise CliError(f"the broker did not take them: {error}; try again") from None
     left = len(rows) - len(sent)
-    if as_json:
-        typer.echo(json.dumps({"sent": len(sent), "left": left}))
-        return
-    typer.echo(f"sent {len(sent):,} rejects again; what is still none shows in kandle rejects list")
-    if left:
+    text = f"sent {len(sent):,} rejects again; what is still none shows in kandle rejects list"
+    show(text, as_json=as_json, sent=len(sent), left=left)
+    if left and not as_json:
         typer.echo(f"{left:,} are empty, or parts of a feed's messages, and stay", err=True)
 
 

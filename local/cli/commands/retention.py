@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from local.cli.clients.database import postgres_pool
 from local.cli.options.common import DEFAULT_DATA_DIR, DatabaseUrl, DataDir, JsonLines
+from local.cli.output.result import show
 
 app = typer.Typer()
 
@@ -46,10 +46,8 @@ def retention(
         days = [("ticks", each.day, each.waits_for) for each in old_days(postgres, terms, now_us)]
         days += [("candles", day, "") for day in old_candle_days(postgres, terms, now_us)]
         for of, day, waits_for in days:
-            if json_lines:
-                typer.echo(json.dumps({"of": of, "day": str(day), "waits_for": waits_for or None}))
-            else:
-                state = f"waits for {waits_for}" if waits_for else "would go, once verified"
-                typer.echo(f"{of} {day}: {state}")
+            state = f"waits for {waits_for}" if waits_for else "would go, once verified"
+            text = f"{of} {day}: {state}"
+            show(text, as_json=json_lines, of=of, day=day, waits_for=waits_for or None)
         if not days and not json_lines:
             typer.echo("nothing in Postgres is past its retention")

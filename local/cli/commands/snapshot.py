@@ -24,6 +24,7 @@ from local.cli.options.common import (
 )
 from local.cli.options.times import time_us
 from local.cli.output.display import print_table
+from local.cli.output.result import show
 from local.errors import CliError
 
 if TYPE_CHECKING:
@@ -133,16 +134,13 @@ def take(
         count = copy_stored(postgres, access, patience_s=PATIENCE_S)  # with all that it has seen
         state = read_state(store, taken)
     candles = sum(len(each.candles) for each in state.instruments.values())
-    if as_json:
-        live = {"time": taken.taken_us // 1000, "path": taken.key, "bytes": taken.bytes}
-        live |= {"instruments": len(state.instruments), "open_candles": candles}
-        typer.echo(json.dumps({"ticks": count, "live_state": live}))
-        return
-    typer.echo(f"{count:,} ticks copied")
-    typer.echo(
-        f"live state of {utc(taken.taken_us)} copied:"
+    live = {"time": taken.taken_us // 1000, "path": taken.key, "bytes": taken.bytes}
+    live |= {"instruments": len(state.instruments), "open_candles": candles}
+    text = (
+        f"{count:,} ticks copied\nlive state of {utc(taken.taken_us)} copied:"
         f" {len(state.instruments)} instruments, {candles} open candles"
     )
+    show(text, as_json=as_json, ticks=count, live_state=live)
 
 
 @app.command("restore")

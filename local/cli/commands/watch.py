@@ -11,6 +11,7 @@ import typer
 
 from local.cli.options.addresses import address
 from local.cli.options.common import DEFAULT_DATA_DIR, AsJson, DataDir, RedisUrl
+from local.cli.output.result import show
 from local.errors import CliError
 
 if TYPE_CHECKING:
@@ -39,10 +40,8 @@ def add(
     with _watchlist(redis_url, data_dir) as watchlist:
         new = watchlist.add(symbols)
     existing = len(set(symbols)) - new
-    if as_json:
-        typer.echo(json.dumps({"added": new, "known": existing}))
-    else:
-        typer.echo(f"{new} added, {existing} were there")
+    text = f"{new} added, {existing} were there"
+    show(text, as_json=as_json, added=new, known=existing)
 
 
 @app.command("remove")
@@ -57,14 +56,10 @@ def remove(
         removed = watchlist.remove(symbols)
         still_listed = sorted(watchlist.scanner() & set(symbols))
     unknown = len(set(symbols)) - removed
-    if as_json:
-        typer.echo(
-            json.dumps({"removed": removed, "unknown": unknown, "still_watched": still_listed})
-        )
-        return
-    typer.echo(f"{removed} removed, {unknown} not on the list")
+    text = f"{removed} removed, {unknown} not on the list"
     if still_listed:
-        typer.echo(f"still watched, because the scanner lists them: {', '.join(still_listed)}")
+        text += f"\nstill watched, because the scanner lists them: {', '.join(still_listed)}"
+    show(text, as_json=as_json, removed=removed, unknown=unknown, still_watched=still_listed)
 
 
 @app.command("list")
