@@ -234,18 +234,13 @@ class Alert(Wire[N]):
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class Series(Wire[Any]):
     """An instrument that was seen: the times of its first and last trade, and their number."""
 
     symbol: str
     first: datetime
     last: datetime
     trades: int
-
-    @classmethod
-    def of(cls, row: Row) -> Series:
-        """Read a row of the API."""
-        return cls(row["symbol"], time_of(row["first"]), time_of(row["last"]), row["n"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,7 +171,8 @@ class AsyncKandle(Generic[N]):
 
     async def series(self) -> list[Series]:
         """Return all instruments with the times of their first and last trade."""
-        return [Series.of(row) for row in (await self._api("/api/symbols")).json()]
+        response = await self._api("/api/symbols")
+        return [Series.of(row, self._number) for row in response.json()]
 
     async def feeds(self) -> list[dict[str, Any]]:
         """Return the state of each exchange feed (`Feed` in the API)."""

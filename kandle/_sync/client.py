@@ -172,7 +172,8 @@ class Kandle(Generic[N]):
 
     def series(self) -> list[Series]:
         """Return all instruments with the times of their first and last trade."""
-        return [Series.of(row) for row in (self._api("/api/symbols")).json()]
+        response = self._api("/api/symbols")
+        return [Series.of(row, self._number) for row in response.json()]
 
     def feeds(self) -> list[dict[str, Any]]:
         """Return the state of each exchange feed (`Feed` in the API)."""
