@@ -30,6 +30,7 @@ from shared.market.blocks import INCOMPLETE, Records
 from shared.market.shards import shard_of
 from shared.market.timeframes import Timeframe
 from shared.realtime.keys import Block
+from shared.wire.gaps import touches
 
 _OPEN: Final = """
     SELECT instrument, from_us, to_us FROM gaps WHERE state = 'open' AND instrument = ANY(%s)
@@ -80,13 +81,10 @@ class Spans:
         self, names: Sequence[str], starts_us: NDArray[np.int64], timeframe: Timeframe
     ) -> NDArray[np.bool_]:
         """Tell for each candle whether an open gap shares time with it."""
-        touched = np.zeros(len(names), dtype=bool)
-        ends_us = timeframe.ends_us(starts_us)
-        for row, name in enumerate(names):
-            start_us, end_us = int(starts_us[row]), int(ends_us[row])
-            spans = self._by_instrument.get(name, ())
-            touched[row] = any(from_us < end_us and to_us >= start_us for from_us, to_us in spans)
-        return touched
+        times = zip(names, starts_us.tolist(), timeframe.ends_us(starts_us).tolist(), strict=True)
+        spans = self._by_instrument
+        touched = [touches(spans.get(name, ()), start, end) for name, start, end in times]
+        return np.array(touched, dtype=bool)
 
 
 def open_gaps(connection: Connection, names: Sequence[str]) -> Spans:
