@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 import psutil
-from psycopg import Connection
 
 T = TypeVar("T")
 
@@ -86,22 +85,6 @@ def cpu_s(process: psutil.Process) -> float:
         with suppress(psutil.NoSuchProcess):
             seconds += cpu_s(child)
     return seconds
-
-
-def sql_number(connection: Connection, query: str) -> int:
-    """Return the one number that a query gives; 0 for NULL."""
-    row = connection.execute(query.encode()).fetchone()
-    return int(row[0] or 0) if row else 0
-
-
-def table_bytes(connection: Connection, table: str) -> int:
-    """Return the bytes of a table, its partitions, TOAST and indexes."""
-    return sql_number(
-        connection,
-        "SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c LEFT JOIN pg_inherits i"
-        f" ON i.inhrelid = c.oid WHERE c.oid = '{table}'::regclass"
-        f" OR i.inhparent = '{table}'::regclass",
-    )
 
 
 def peak_mib(pid: int | str = "self") -> float:

@@ -20,7 +20,7 @@ import psutil
 import psycopg
 import redis
 
-from benchmarks._measure import cpu_s, sql_number
+from benchmarks._measure import cpu_s
 from local.instance import Instance
 from local.servers.ports import free_port
 from shared.stores.redis import connect
@@ -54,7 +54,8 @@ class Platform:
     def sql_number(self, query: str) -> int:
         """Return the one number that a query of Postgres gives; 0 for NULL."""
         with psycopg.connect(self.environment["DATABASE_URL"]) as connection:
-            return sql_number(connection, query)
+            (number,) = connection.execute(query.encode()).fetchone() or (0,)
+            return int(number or 0)
 
     def redis(self) -> redis.Redis:
         """Return a client of Redis."""
