@@ -36,7 +36,7 @@ def publication(store: Store, changed: Sequence[Series], due: Due, now_ms: int) 
         outputs += map(alert_event, _alerts(series))
 
     def confirmed() -> None:
-        with store.group.alone:
+        with store.group.turn:
             _confirm(store, publishing, due, now_ms)
         for pattern in patterns:
             status = "retracted" if pattern.retracted else "active"

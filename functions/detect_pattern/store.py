@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from functions.detect_pattern.group_commit import GroupCommit
+from functions.detect_pattern.series import Series
+from functions.detect_pattern.window import Window
 from shared.errors import TransientError
 from shared.market.shards import shard_of
 from shared.realtime.pattern_series import (
@@ -23,6 +25,7 @@ from shared.realtime.pattern_series import (
     series_key,
     used_key,
 )
+from shared.runtime.group_commit import GroupCommit
 from shared.stores.redis import translated
 
 if TYPE_CHECKING:
@@ -73,7 +76,9 @@ class Store:
     """
 
     def __init__(self, client: redis.Redis, shards: int) -> None:
-        self.group = GroupCommit()
+        self.group: GroupCommit[Mapping[Name, Window], list[Series]] = GroupCommit(
+            turn=threading.Lock()
+        )
         self._client = client
         self._shards = shards
         self._is_adopted = False

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from functions.persist.busts import BustWriter
 from functions.persist.feeds import FeedWriter
-from functions.persist.group_commit import GroupCommit
+from functions.persist.group_commit import grouped
 from functions.persist.handler import STAGE, Persist
 from functions.persist.maintenance import Maintenance
 from functions.persist.patterns import PatternWriter
@@ -57,7 +57,7 @@ if settings.s3.endpoint:
 app = event_app(
     STAGE,
     Persist(
-        GroupCommit(TickWriter(postgres), settings.group_s),
+        grouped(TickWriter(postgres), settings.group_s),
         Writer(postgres),
         PatternWriter(postgres),
         FeedWriter(postgres),

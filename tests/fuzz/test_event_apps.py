@@ -38,7 +38,7 @@ from functions.notify.claims import Claims
 from functions.notify.handler import Notify
 from functions.persist.busts import BustWriter
 from functions.persist.feeds import FeedWriter
-from functions.persist.group_commit import GroupCommit
+from functions.persist.group_commit import grouped
 from functions.persist.handler import Persist
 from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
@@ -152,7 +152,7 @@ def handlers(
     yield {
         "normalize": Normalize(ClockRule(60_000_000)),
         "persist": Persist(
-            GroupCommit(TickWriter(postgres), 0),
+            grouped(TickWriter(postgres), 0),
             Writer(postgres),
             PatternWriter(postgres),
             FeedWriter(postgres),

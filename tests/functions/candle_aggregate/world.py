@@ -21,7 +21,7 @@ from functions.candle_aggregate.steps.step import TickEvent
 from functions.candle_aggregate.storage import Storage
 from functions.persist.busts import BustWriter
 from functions.persist.feeds import FeedWriter
-from functions.persist.group_commit import GroupCommit
+from functions.persist.group_commit import grouped
 from functions.persist.handler import Persist
 from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
@@ -93,7 +93,7 @@ class World:
 
     def _persist(self) -> Persist:
         return Persist(
-            GroupCommit(TickWriter(self.postgres), 0),
+            grouped(TickWriter(self.postgres), 0),
             Writer(self.postgres),
             PatternWriter(self.postgres),
             FeedWriter(self.postgres),

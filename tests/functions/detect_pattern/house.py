@@ -17,7 +17,7 @@ from functions.detect_pattern.store import Store
 from functions.detect_pattern.window import Window
 from functions.persist.busts import BustWriter
 from functions.persist.feeds import FeedWriter
-from functions.persist.group_commit import GroupCommit
+from functions.persist.group_commit import grouped
 from functions.persist.handler import Persist
 from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
@@ -127,7 +127,7 @@ class House:
         self.store.adopt()
         self.steps = Steps(Storage(self.postgres), rules)
         self.persist = Persist(
-            GroupCommit(TickWriter(self.postgres), 0),
+            grouped(TickWriter(self.postgres), 0),
             Writer(self.postgres),
             PatternWriter(self.postgres),
             FeedWriter(self.postgres),

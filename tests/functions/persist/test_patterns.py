@@ -11,7 +11,7 @@ import pytest
 
 from functions.persist.busts import BustWriter
 from functions.persist.feeds import FeedWriter
-from functions.persist.group_commit import GroupCommit
+from functions.persist.group_commit import grouped
 from functions.persist.handler import Persist
 from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
@@ -42,7 +42,7 @@ def deliver(persist: Persist, type_: str, body: bytes, id_: str = "x") -> None:
 @pytest.fixture
 def persist(postgres: Postgres) -> Persist:
     return Persist(
-        GroupCommit(TickWriter(postgres), 0),
+        grouped(TickWriter(postgres), 0),
         Writer(postgres),
         PatternWriter(postgres),
         FeedWriter(postgres),
