@@ -16,7 +16,7 @@ Bools = npt.NDArray[np.bool_]
 T = TypeVar("T")
 
 
-def at(columns: T, rows: slice | Ints | Bools) -> T:
+def chosen(columns: T, rows: slice | Ints | Bools) -> T:
     """Return some rows of a dataclass whose fields are all columns."""
     names = [each.name for each in fields(columns)]  # type: ignore[arg-type]
     return type(columns)(*(getattr(columns, name)[rows] for name in names))
@@ -61,4 +61,4 @@ class Candles:
 
     def __getitem__(self, rows: slice) -> Candles:
         """Return some of the rows, as views."""
-        return at(self, rows)
+        return chosen(self, rows)

@@ -23,7 +23,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from shared.analysis.candle_series import Floats, Ints, at
+from shared.analysis.candle_series import Floats, Ints, chosen
 from shared.analysis.detectors.candlestick_table import CANDLESTICKS, Candlestick
 from shared.analysis.detectors.tape import Tape
 from shared.runtime.memory import FRAMES, without
@@ -52,14 +52,14 @@ def candlestick_values(
     last = np.append(first[1:], len(tape.at)) - 1
     runs = _Runs.of(tape, first, last)
     calm = runs.spread * _SUMMED <= 1.0
-    _evaluate(tape, functions, values, at(runs, calm))
+    _evaluate(tape, functions, values, chosen(runs, calm))
     if calm.all():
         return values
     alone = np.flatnonzero(np.repeat(~calm, last - first + 1))
     runs = _Runs.of(tape, alone, alone)
     calm = runs.spread * _SUMMED <= 1.0
-    _evaluate(tape, functions, values, at(runs, calm))
-    _evaluate(tape, functions, values, at(runs, ~calm & (runs.spread < _TOO_WILD)), bits=_BITS)
+    _evaluate(tape, functions, values, chosen(runs, calm))
+    _evaluate(tape, functions, values, chosen(runs, ~calm & (runs.spread < _TOO_WILD)), bits=_BITS)
     return values
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from shared.analysis.candle_series import chosen
 from shared.analysis.detectors.shape import Shape
 from shared.analysis.detectors.tape import Tape
 from shared.analysis.detectors.view import View
@@ -54,10 +55,5 @@ def double_top(tape: Tape, view: View, tolerance: int) -> Shape:
         & (height >= HEIGHT * tape.typical_range[row])
         & (risen >= height)
     )
-    return Shape(
-        row[mask],
-        first[mask],
-        1.0 - apart[mask] / np.maximum(allowed[mask], 1.0),
-        height[mask],
-        (neck - view.close[at])[mask],
-    )
+    fit = 1.0 - apart / np.maximum(allowed, 1.0)
+    return chosen(Shape(row, first, fit, height, neck - view.close[at]), mask)

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from shared.analysis.candle_series import chosen
 from shared.analysis.detectors.shape import Shape
 from shared.analysis.detectors.tape import Tape
 from shared.analysis.detectors.view import View
@@ -59,5 +60,4 @@ def flat_top_breakout(tape: Tape, view: View, tolerance: int) -> Shape:
     )
     distance = np.where(touch, below, 0).sum(axis=0)  # integers: exact in any order
     fit = 1.0 - distance / np.maximum(touches * allowed, 1.0)
-    beyond = view.close[at] - level
-    return Shape(row[mask], first[mask], fit[mask], height[mask], beyond[mask])
+    return chosen(Shape(row, first, fit, height, view.close[at] - level), mask)

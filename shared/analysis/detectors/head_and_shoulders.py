@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from shared.analysis.candle_series import Floats
+from shared.analysis.candle_series import Floats, chosen
 from shared.analysis.detectors.shape import Shape
 from shared.analysis.detectors.tape import Tape
 from shared.analysis.detectors.view import View
@@ -74,5 +74,4 @@ def head_and_shoulders(tape: Tape, view: View, tolerance: int) -> Shape:
         & (came_from <= neck)
     )
     fit = 1.0 - (uneven + tilted) / (2 * np.maximum(allowed, 1.0))
-    beyond = neck - view.close[tape.at[row]]
-    return Shape(row[mask], left[mask], fit[mask], height[mask], beyond[mask])
+    return chosen(Shape(row, left, fit, height, neck - view.close[tape.at[row]]), mask)

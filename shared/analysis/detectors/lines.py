@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from shared.analysis.candle_series import Bools, Floats, Ints
+from shared.analysis.candle_series import Bools, Floats, Ints, chosen
 from shared.analysis.detectors.shape import Shape
 from shared.analysis.detectors.tape import Tape
 from shared.analysis.detectors.view import View
@@ -47,9 +47,6 @@ class Line:
         height: Floats = self.value.astype(np.float64) + self.slope * (position - self.place)
         return height
 
-    def __getitem__(self, mask: Bools) -> Line:
-        return Line(self.place[mask], self.value[mask], self.slope[mask], self.step[mask])
-
 
 @dataclass(frozen=True)
 class Broken:
@@ -69,13 +66,8 @@ class Broken:
 
     def shape(self, mask: Bools) -> Shape:
         """Return those of one pattern."""
-        return Shape(
-            self.row[mask],
-            self.begin[mask],
-            self.fit[mask],
-            np.rint(self.height[mask]).astype(np.int64),
-            self.beyond[mask],
-        )
+        height = np.rint(self.height).astype(np.int64)
+        return chosen(Shape(self.row, self.begin, self.fit, height, self.beyond), mask)
 
 
 def broken_lines(tape: Tape, view: View) -> Broken:
@@ -106,11 +98,11 @@ def broken_lines(tape: Tape, view: View) -> Broken:
         & (at - begin >= SPAN)
     )
     row, at, begin, height = row[mask], at[mask], begin[mask], height[mask]
-    upper, lower = upper[mask], lower[mask]
+    upper, lower = chosen(upper, mask), chosen(lower, mask)
     outside = _outside(view, begin, at - 1, upper, lower) / height
     inside = outside <= OUTSIDE
     row, at, begin, height = row[inside], at[inside], begin[inside], height[inside]
-    upper, lower = upper[inside], lower[inside]
+    upper, lower = chosen(upper, inside), chosen(lower, inside)
     return Broken(
         row,
         begin,

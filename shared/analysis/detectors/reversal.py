@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from shared.analysis.candle_series import chosen
 from shared.analysis.detectors.shape import Shape
 from shared.analysis.detectors.tape import TREND_OVER, Tape
 from shared.analysis.detectors.view import View
@@ -46,10 +47,5 @@ def bullish_reversal(tape: Tape, view: View, tolerance: int) -> Shape:
         & (extent >= typical)
         & (up >= UPPER * extent)
     )
-    return Shape(
-        row[mask],
-        begin[mask],
-        (up[mask] / np.maximum(extent[mask], 1) - UPPER) / (1 - UPPER),
-        fall[mask],
-        (view.close[at] - view.high[at - 1])[mask],
-    )
+    fit = (up / np.maximum(extent, 1) - UPPER) / (1 - UPPER)
+    return chosen(Shape(row, begin, fit, fall, view.close[at] - view.high[at - 1]), mask)
