@@ -7,7 +7,7 @@ is known of a shard is forgotten when another replica has written to it since.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -165,15 +165,6 @@ class Cache:
             in_block = of_shard[: len(index)]
             self._release(index[in_block])
             index[in_block] = UNKNOWN
-
-    def drop(self, blocks: Iterable[Block], shard: int) -> None:
-        """Forget blocks of a shard that have left the state."""
-        of_shard = self.instruments.shard == shard
-        for block in blocks:
-            if (index := self._index.get(block)) is not None:
-                in_block = of_shard[: len(index)]
-                self._release(index[in_block])
-                index[in_block] = UNKNOWN
 
     def trim(self) -> None:
         """Forget the blocks that were used longest ago; called between steps."""
