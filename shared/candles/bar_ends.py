@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from decimal import ROUND_CEILING, Decimal
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,16 +25,11 @@ _SAFE: Final = 2.0**61
 _NARROWEST, _WIDEST = 64, 65_536
 
 
-class Ends(Protocol):
-    """Finds the ends of the bars of one trading day, whose trades arrive in pieces."""
+def ends_of(type_: BarType) -> _Sum | _Range:
+    """Return what finds the ends of the bars of one trading day, whose trades arrive in pieces.
 
-    def rows(self, ticks: Ticks) -> Rows:
-        """Return the rows that end a bar; `ticks`: the next ones, of one entry."""
-        ...
-
-
-def ends_of(type_: BarType) -> Ends:
-    """Return a finder of bar ends, at the start of a day."""
+    Its `rows` returns the rows that end a bar among the next trades, of one entry.
+    """
     return _Range(type_.amount) if type_.measure is Measure.RANGE else _Sum(type_)
 
 
