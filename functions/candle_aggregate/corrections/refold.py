@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from functions.candle_aggregate.job_context import JobContext
 from functions.candle_aggregate.session import Session
 from shared.candles.folds import KeyedRecords, flagged, merged, rolled_up
 from shared.errors import TransientError
-from shared.market.blocks import CLOSED, INCOMPLETE, Records
+from shared.market.blocks import CLOSED, Records
 from shared.market.timeframes import Timeframe
 from shared.reading.stored_candles import Ranges, folded, stored_candles
 from shared.realtime.keys import Block
@@ -59,6 +59,15 @@ def live_base(
     for block, (present, records) in zip(blocks, session.read_each(blocks, names), strict=True):
         if present:
             yield block.start_us, present, records
+
+
+def live_candles(session: Session, names: Sequence[str]) -> KeyedRecords:
+    """Return the live base candles of instruments, which are numbered as in `names`."""
+    parts, number_of = [], {name: number for number, name in enumerate(names)}
+    for start_us, present, records in live_base(session, names):
+        numbers = np.array([number_of[name] for name in present], dtype=np.int64)
+        parts.append(KeyedRecords(numbers, np.full(len(present), start_us), records))
+    return KeyedRecords.of(parts)
 
 
 @dataclass(slots=True)
@@ -144,7 +153,8 @@ class Refold:
             raise TransientError("the live state has moved on meanwhile")
         self._begin_earlier(session)
         out = {self._rules.base.name: KeyedRecords.of([]) if base is None else base}
-        live = self._live_closed(session)
+        live = live_candles(session, self._names)
+        live = live.at(live.records.has(CLOSED))
         newly_closed = {*live.keys(self._names)} - view.base.keys()
         if any(self._is_requested(*key) for key in newly_closed):
             # Closed since it was looked at, so it may have been stored before storage was read.
@@ -226,14 +236,6 @@ class Refold:
         folds, keys = rolled_up(base, timeframe), self._requested[timeframe.name]
         return folds.at(np.array([key in keys for key in folds.keys(self._names)], dtype=bool))
 
-    def _live_closed(self, session: Session) -> KeyedRecords:
-        parts = []
-        for start_us, present, records in live_base(session, self._names):
-            numbers = np.array([self._numbers[name] for name in present], dtype=np.int64)
-            starts = np.full(len(present), start_us, dtype=np.int64)
-            parts.append(KeyedRecords(numbers, starts, records).at(records.has(CLOSED)))
-        return KeyedRecords.of(parts)
-
     def _put(
         self,
         session: Session,
@@ -269,16 +271,22 @@ def put_changed(
 
     What is closed stays closed.
     """
-    row_of = {name: row for row, name in enumerate(live[0])}
-    changed = []
-    for row, name in enumerate(names):
-        if name in row_of:
-            before = live[1].at(np.array([row_of[name]]))
-            records.data["flags"][row] |= before.data["flags"][0] & CLOSED
-            if (name, *block) not in requested and _equal(records.at(np.array([row])), before):
-                continue
-        changed.append(row)
+    before = {each.instrument: each for each in _candles(block, *live)}
+    is_closed = [name in before and before[name].closed for name in names]
+    records.data["flags"][is_closed] |= CLOSED
+    changed = [
+        row
+        for row, candle in enumerate(_candles(block, names, records))
+        if (candle.instrument, *block) in requested
+        or candle.instrument not in before
+        or candle != replace(before[candle.instrument], revision=candle.revision)
+    ]
     session.put(block, [names[row] for row in changed], records.at(np.array(changed, np.intp)))
+
+
+def _candles(block: Block, names: Sequence[str], records: Records) -> Iterator[Candle]:
+    starts = np.full(len(names), block.start_us)
+    return CandleColumns(block.timeframe, names, starts, records).candles()
 
 
 def differing(
@@ -307,13 +315,3 @@ def same(a: Candle, b: Candle) -> bool:
     """Tell whether two candles are equal but for their revisions."""
     names = Candle.__dataclass_fields__.keys() - {"closed", "revision"}
     return all(getattr(a, name) == getattr(b, name) for name in names)
-
-
-def _equal(a: Records, b: Records) -> bool:
-    """Tell whether two records, of one row each, make the same candle with the same flags."""
-    mine, theirs = (
-        next(CandleColumns("", [""], np.zeros(1, dtype=np.int64), each).candles())
-        for each in (a, b)
-    )
-    flags = int(a.data["flags"][0]) ^ int(b.data["flags"][0])
-    return same(mine, theirs) and not flags & (CLOSED | INCOMPLETE)

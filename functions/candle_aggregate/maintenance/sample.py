@@ -13,7 +13,7 @@ import numpy as np
 from psycopg import Connection
 
 from functions.candle_aggregate.corrections.gaps import mark_incomplete
-from functions.candle_aggregate.corrections.refold import live_base, same
+from functions.candle_aggregate.corrections.refold import live_candles, same
 from functions.candle_aggregate.job_context import JobContext
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
@@ -144,14 +144,9 @@ class _Audit:
 
     def _look(self, session: Session) -> tuple[KeyedRecords, int | None]:
         """Return the instrument's live base candles, and when the oldest open event was applied."""
-        zero = np.zeros(1, dtype=np.int64)
-        parts = [
-            KeyedRecords(zero, zero + start_us, records)
-            for start_us, _, records in live_base(session, [self._name])
-        ]
         block = Block(self._timeframe.name, self._start_us)
         _, self._record = session.read(block, [self._name])
-        return KeyedRecords.of(parts), session.oldest_applied_us()
+        return live_candles(session, [self._name]), session.oldest_applied_us()
 
     def _read(self) -> Candle | None:
         """Return the candle of the highest revision, live or stored."""
