@@ -11,12 +11,11 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from psycopg import Connection
 
 from functions.candle_aggregate.corrections.cancelled import (
@@ -151,8 +150,9 @@ class _Job:
         # A repetition, or a late trade, may be the one that counts, and make no price.
         lost = busts | (unpriced - of_venue)
         emptied = lost - with_price
-        self._note_stored(names, replacements, requested)
-        changed = base.at(self._note_stored(names, base, requested))
+        before = self._stored({*replacements.keys(names), *base.keys(names)})
+        differing(replacements, self.base.name, names, before, requested)
+        changed = base.at(differing(base, self.base.name, names, before, requested))
         refold = Refold(self.context, self.connection, view, names)
         refold.prepare(intervals, base, lost)
 
@@ -248,16 +248,6 @@ class _Job:
         theirs = {(each.instrument, each.start_us) for each in stored if each.origin == VENUE}
         is_ours = np.array([key not in theirs for key in base.keys(names)], dtype=bool)
         return base.at(is_ours | ~lacks)
-
-    def _note_stored(
-        self, names: Sequence[str], base: KeyedRecords, requested: Set[CandleKey]
-    ) -> NDArray[np.bool_]:
-        """Tell which recomputed candles differ from the stored ones, or were requested.
-
-        Writes the stored revisions into their records.
-        """
-        stored = self._stored(set(base.keys(names)))
-        return differing(base, self.base.name, names, stored, requested)
 
 
 def _spans(places: set[CandleStart], base: Timeframe) -> Iterator[list[CandleStart]]:
