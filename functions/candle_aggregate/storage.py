@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
 
 from functions.candle_aggregate.corrections.gaps import evaluate_gaps
 from functions.candle_aggregate.corrections.repair import repair
@@ -31,14 +30,6 @@ from shared.stores.postgres import Postgres
 from shared.wire.candle_history import CandleHistory
 
 log = logging.getLogger(__name__)
-
-EVICT_EACH_S: Final = 5
-RECONCILE_EACH_S: Final = 10
-REPAIR_EACH_S: Final = 2
-HISTORY_EACH_S: Final = 2
-SAMPLE_EACH_S: Final = 20
-FLAGS_EACH_S: Final = 30
-UNUSED_EACH_S: Final = 60
 
 
 @dataclass(slots=True)
@@ -130,14 +121,14 @@ class Storage:
     def _steps(self, context: JobContext) -> Iterator[tuple[int, Callable[[], Iterator[Emission]]]]:
         """Yield each step, and every how many seconds it is due."""
         for shard in range(self.rules.shards):
-            yield EVICT_EACH_S, partial(_silent, self.eviction.evict, context.engine, shard)
-            yield RECONCILE_EACH_S, partial(reconcile, context, shard)
+            yield 5, partial(_silent, self.eviction.evict, context.engine, shard)
+            yield 10, partial(reconcile, context, shard)
         yield 1, partial(evaluate_gaps, context)
-        yield REPAIR_EACH_S, partial(repair, context)
-        yield HISTORY_EACH_S, partial(settle_histories, context)
-        yield FLAGS_EACH_S, partial(_silent, queue_flags, context)
-        yield SAMPLE_EACH_S, partial(_silent, sample, context)
-        yield UNUSED_EACH_S, partial(_silent, move_unused, context)
+        yield 2, partial(repair, context)
+        yield 2, partial(settle_histories, context)
+        yield 30, partial(_silent, queue_flags, context)
+        yield 20, partial(_silent, sample, context)
+        yield 60, partial(_silent, move_unused, context)
 
 
 def _silent(step: Callable[..., object], *arguments: object) -> Iterator[Emission]:

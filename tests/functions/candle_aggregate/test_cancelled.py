@@ -218,7 +218,7 @@ def test_a_cancel_outlives_a_redis_that_goes_back(world: World) -> None:
     world.bust(rows[0])
     dump = world.keyspace()
     assert world.apply(event_id)
-    for _ in range(3):  # it closes, is repaired, and nothing else is recorded: see RECONCILE_EACH_S
+    for _ in range(3):  # it closes, is repaired, and nothing else is recorded: see Storage
         world.step(2)
         assert world.tick_clock()
     world.go_back(dump)
