@@ -267,15 +267,8 @@ class Engine:
     def _apply(self, group: Sequence[_Work], leases: Mapping[int, Lease], now_us: int) -> None:
         works = [work for work in group if work.left & leases.keys()]
         try:
-            computed = self.steps.apply(
-                [
-                    (work.event, work.left & leases.keys())
-                    for work in works
-                    if work.event is not None
-                ],
-                leases,
-                now_us,
-            )
+            events = [(each.event, each.left & leases.keys()) for each in works if each.event]
+            computed = self.steps.apply(events, leases, now_us)
             self._write(computed, leases, works, now_us)
         except TransientError as error:
             self._leases.drop(leases)
@@ -360,20 +353,19 @@ class Engine:
 
     def _skip_recorded(self, now_us: int) -> None:
         """Leave out shards that have an event by what Postgres says, asked once a lineage."""
-        unchecked = []
+        unchecked: list[tuple[_Work, TickEvent]] = []
         for work in self._active:
             lineages = {lease.lineage for lease in self._leases.of(work.left).values()}
             if work.event is not None and work.applied.repeated and not lineages <= work.asked:
                 work.asked |= lineages
-                unchecked.append(work)
+                unchecked.append((work, work.event))
         recorded = self._storage.recorded(
-            [work.event for work in unchecked if work.event is not None],
+            [event for _, event in unchecked],
             {shard: lease.began_us for shard, lease in self._leases.held.items()},
             now_us,
         )
-        for work in unchecked:
-            if work.event is not None:
-                work.left -= recorded.get(work.event.id, set())
+        for work, event in unchecked:
+            work.left -= recorded.get(event.id, set())
 
     # The end of work
 
