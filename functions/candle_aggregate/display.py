@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from functions.candle_aggregate.publish import candle_bodies, candle_events
 from functions.candle_aggregate.steps.cache import Ints
-from functions.candle_aggregate.steps.levels import Level
+from functions.candle_aggregate.steps.levels import Level, existing
 from functions.candle_aggregate.steps.step import Computed, Steps, TickEvent
 from functions.candle_aggregate.steps.store import Lease
 from shared.adapter.event import Event, OutgoingEvent
@@ -213,10 +213,8 @@ class Display:
 
 def _records(block: Block, gids: Ints, steps: Steps) -> KeyedRecords:
     """Return the candles of a block; of a longer one the folds of closed base candles."""
-    rows = steps.cache.rows(block, gids).astype(np.int64)
-    gids, records = gids[rows >= 0], steps.cache.pool.at(rows[rows >= 0])
-    starts = np.full(len(gids), block.start_us, dtype=np.int64)
-    return KeyedRecords(gids, starts, records).at(records.has(PRICED))
+    records = existing(steps.cache, block, gids)
+    return records.at(records.records.has(PRICED))
 
 
 def _closed(level: Level, watched: Ints, steps: Steps) -> CandleColumns:

@@ -376,6 +376,7 @@ class World:
             assert not self.not_aggregated(shard)
             assert not self.client.zcard(Keys(shard).applied)
             assert not self.client.hlen(Keys(shard).outbox)
+            assert not self.client.hlen(Keys(shard).deferred)
 
     def not_aggregated(self, shard: int) -> list[str]:
         """The stored events that are not recorded as aggregated."""
