@@ -115,24 +115,23 @@ class Aggregate:
         """Close candles whose end, and the allowed lateness, have passed by the wall clock.
 
         Only of instruments that received nothing for the idle time, so that replaying old data does
-        not trip it. Emits closed candles that changed again within a second.
+        not trip it.
         """
         engine, rules = self.engine, self.engine.rules
         until_us = now_us - rules.allowed_lateness_us
-        keys = [Keys(shard) for shard in range(rules.shards)]
-        stored = engine.store.read_whole([each.blocks for each in keys])
-        deferred = engine.store.sizes([each.deferred for each in keys])
-        due = [
+        stored = engine.store.read_whole([Keys(shard).blocks for shard in range(rules.shards)])
+        ended = [
             shard
             for shard, blocks in enumerate(stored)
-            if deferred[shard]
-            or any(
+            if any(
                 rules.timeframe(block.timeframe).next_us(block.start_us) <= until_us
                 for block in (Block.of(field) for field, count in blocks.items() if int(count))
             )
         ]
+        if not ended:
+            return Outcome()
         return engine.step(
-            due,
+            ended,
             lambda leases, at_us: engine.steps.close_quiet(
                 leases, until_us, at_us - rules.idle_us, at_us
             ),

@@ -47,10 +47,8 @@ def fill_outbox(computed: Computed, instruments: Instruments, now_us: int) -> li
         for (event_id, reason), candles in by_event.items()
         for body in [encode_late(event_id, sorted(candles), reason)]
     ]
-    for level in (*computed.levels, *computed.deferred):
+    for level in computed.levels:
         rows += _closed(level, instruments)
-        if level.deferred.any():
-            _defer(level, instruments, computed)
     stamp = (now_us // 1000).to_bytes(8, "big")
     for row in rows:
         outbox = Keys(row.shard).outbox
@@ -59,18 +57,10 @@ def fill_outbox(computed: Computed, instruments: Instruments, now_us: int) -> li
 
 
 def _closed(level: Level, instruments: Instruments) -> Iterable[OutboxRow]:
-    ready = (_is_ready(level.candles.records) & ~level.deferred).nonzero()[0]
+    ready = _is_ready(level.candles.records).nonzero()[0]
     for (shard,), rows in groups(instruments.shard[level.candles.instrument[ready]]):
         candles = level.candles.at(ready[rows])
         yield from candle_rows(shard, candles.columns(level.timeframe.name, instruments.names))
-
-
-def _defer(level: Level, instruments: Instruments, computed: Computed) -> None:
-    candles = level.candles.at(level.deferred.nonzero()[0])
-    for (shard,), rows in groups(instruments.shard[candles.instrument]):
-        keys = candles.at(rows).keys(instruments.names)
-        fields = [f"{Block(level.timeframe.name, start).field}:{name}" for name, start in keys]
-        computed.changes[shard].put(Keys(shard).deferred, fields, [b""] * len(fields))
 
 
 def outbox_rows(

@@ -62,8 +62,6 @@ class Keys:
     """Set: the minutes that have a string of seen ids."""
     outbox = _Key()
     """Hash: output id -> 8 bytes of ms since 1970, then the encoded batch; until emitted."""
-    deferred = _Key()
-    """Hash: `timeframe:start_us:instrument` of closed candles that the clock's next tick emits."""
     watched = _Key()
     """Hash: watched instrument -> expiry (ms)."""
 

@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from functions.candle_aggregate.steps.cache import ABSENT, Cache, Ints
 from functions.candle_aggregate.steps.latest import Moved
@@ -24,9 +22,6 @@ from shared.market.timeframes import Timeframe
 from shared.realtime.instrument_records import NEVER_US
 from shared.realtime.keys import Block
 
-EMITTED_EACH_US: Final = 1_000_000
-"""A closed candle whose last change is younger is emitted by the clock, once for all changes."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Level:
@@ -34,7 +29,7 @@ class Level:
 
     `opened`: +1 for a record that is new and open, -1 for one that was open and is closed.
     `contributions`: what the folds of longer timeframes gain by it. `corrected`: closed candles
-    that gained. `deferred`: candles that the clock emits, with what they are then.
+    that gained.
     """
 
     timeframe: Timeframe
@@ -42,7 +37,6 @@ class Level:
     opened: Ints
     contributions: KeyedRecords
     corrected: int
-    deferred: NDArray[np.bool_]
 
 
 def blocks(places: KeyedRecords, timeframe: str) -> Iterator[tuple[Block, Rows]]:
@@ -115,7 +109,6 @@ def advance(
     flags, revision = candles.records.data["flags"], candles.records.data["revision"]
     changed = flags != flags_before
     changed[: len(gained)] = True
-    is_recent = revision > now_us - EMITTED_EACH_US
     revision[changed] = np.maximum(revision[changed] + 1, now_us)
     least = additions.data["revision"]
     revision[: len(gained)] = np.maximum(revision[: len(gained)], least)
@@ -130,8 +123,7 @@ def advance(
     result = candles.at(changed)
     for block, places in blocks(result, timeframe.name):
         cache.put(block, result.instrument[places], result.records.at(places))
-    deferred = (was_counted & is_recent)[changed]
-    return Level(timeframe, result, opened[changed], contributions, len(late), deferred)
+    return Level(timeframe, result, opened[changed], contributions, len(late))
 
 
 def existing(cache: Cache, block: Block, gids: Ints) -> KeyedRecords:

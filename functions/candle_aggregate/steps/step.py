@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.steps.cache import ABSENT, UNKNOWN, Cache, Ints
 from functions.candle_aggregate.steps.latest import Moved, move
-from functions.candle_aggregate.steps.levels import Level, advance, blocks, candidates, existing
+from functions.candle_aggregate.steps.levels import Level, advance, blocks, candidates
 from functions.candle_aggregate.steps.seen_ids import SeenCache
 from functions.candle_aggregate.steps.store import Changes, Lease, Store
 from functions.candle_aggregate.steps.trade_ids import Part, Trades
@@ -55,15 +55,13 @@ class TickEvent:
 class Computed:
     """Result of a step. `changes` and `late` by shard. `since_us`: time (us) of its markers.
 
-    Every revision of the step is later, also after the clock was set back. `deferred`: what earlier
-    steps left to be emitted.
+    Every revision of the step is later, also after the clock was set back.
     `late`: by event and reason the base candles, (instrument, start_us), to be recomputed from
     storage: ticks came after they had left the state, or repeated a trade, perhaps otherwise.
     """
 
     changes: dict[int, Changes] = field(default_factory=lambda: defaultdict(Changes))
     levels: list[Level] = field(default_factory=list)
-    deferred: list[Level] = field(default_factory=list)
     late: dict[int, dict[tuple[str, Reason], set[tuple[str, int]]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(set))
     )
@@ -150,8 +148,7 @@ class Steps:
     ) -> Computed:
         """Compute the closing of records that end by a time, of instruments idle since another.
 
-        One that received ticks as far in the future is idle: the clock was set back since. What
-        steps have deferred is emitted.
+        One that received ticks as far in the future is idle: the clock was set back since.
         """
         computed = Computed()
         ladder = self.rules.ladder
@@ -161,7 +158,7 @@ class Steps:
             if self.rules.timeframe(block.timeframe).next_us(block.start_us) <= until_us
         }
         if not ended:
-            return self._with_deferred(computed, leases)
+            return computed
         self._load_blocks(ended, leases)
         instruments = self.cache.instruments
         gids = np.arange(len(instruments))
@@ -181,27 +178,6 @@ class Steps:
         revision_us = self.store.revision(now_us)
         self._advance(computed, KeyedRecords.of([]), others, revision_us, until_us)
         self._write(computed, np.zeros(0, dtype=np.int64), {})
-        return self._with_deferred(computed, leases)
-
-    def _with_deferred(self, computed: Computed, leases: Mapping[int, Lease]) -> Computed:
-        """Add the emission of the closed candles that steps have deferred, as they are now."""
-        deferred: dict[Block, list[Ints]] = defaultdict(list)
-        stored = self.store.read_whole([Keys(shard).deferred for shard in leases])
-        for shard, fields in zip(leases, stored, strict=True):
-            if fields:
-                computed.changes[shard].add("HDEL", Keys(shard).deferred, [*fields])
-            for field_ in fields:
-                timeframe, start_us, instrument = field_.decode().split(":", 2)
-                gids = self.cache.instruments.gids([instrument])
-                if self.cache.instruments.shard[gids[0]] == shard:
-                    deferred[Block(timeframe, int(start_us))].append(gids)
-        self.read_records(deferred, leases)
-        for block, parts in deferred.items():
-            candles = existing(self.cache, block, np.concatenate(parts))
-            zeros = np.zeros(len(candles), dtype=np.int64)
-            every = self.rules.timeframe(block.timeframe)
-            level = Level(every, candles, zeros, KeyedRecords.of([]), 0, zeros != 0)
-            computed.deferred.append(level)
         return computed
 
     # Reading

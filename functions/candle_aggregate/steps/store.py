@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LEASE_MS: Final = 5_000
 """Time for which a dead replica keeps its shards from the others."""
-FORM: Final = "3"
+FORM: Final = "2"
 """Form of a shard's state, which begins each version: a state that was last written in another form
 is rebuilt. It changes with what a replica relies on in what others write."""
 _ARGUMENTS: Final = 4_000

@@ -107,12 +107,6 @@ class Replica:
         """Return a step that only marks an event."""
         return Changes([event_id])
 
-    def emit_deferred(self) -> None:
-        """Emit what steps have deferred, as the clock does. Nothing closes by that."""
-        steps, shards = self.engine.steps, range(self.engine.rules.shards)
-        applied = self.engine.step(shards, lambda leases, at: steps.close_quiet(leases, 0, 0, at))
-        self.emit(applied.emissions)
-
     def emit(self, emissions: Sequence[Emission]) -> None:
         """Publish emissions, each once."""
         for emission in dict.fromkeys(emissions):

@@ -52,7 +52,6 @@ def trades(count: int, seed: int = 1, source: str = "udp-1") -> list[Row]:
 
 def assert_exact(client: redis.Redis, replica: Replica, rows: list[Row]) -> None:
     """Assert that base candles and the latest emission of closed ones equal the ticks'."""
-    replica.emit_deferred()
     live = live_candles(client)
     base, five = (true_candles(rows, each) for each in RULES.ladder)
     assert {k: content(c) for k, c in live.items() if k[1] == "1m"} == base

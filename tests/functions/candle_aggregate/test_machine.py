@@ -142,9 +142,10 @@ class Machine(RuleBasedStateMachine):
 
     @rule(instrument=st.sampled_from("AB"), move_s=MOVES, seconds=st.integers(0, 200))
     def miss(self, instrument: str, move_s: int, seconds: int) -> None:
-        """A feed has a gap."""
+        """A feed has a gap. No repaired candle is on its way then: see docs/limits.md."""
         from_us, number = self.time_us + move_s * SECOND, len(self.gaps)
         to_us = from_us + seconds * SECOND
+        self.deliver_all()
         self.gaps.append(Gap(instrument, instrument, number, number, from_us, to_us))
         tell(self.world, self.gaps[-1])
 
@@ -152,6 +153,7 @@ class Machine(RuleBasedStateMachine):
     def fill(self, pick: int) -> None:
         """A gap is filled, perhaps once more."""
         if self.gaps:
+            self.deliver_all()
             number = pick % len(self.gaps)
             self.gaps[number] = replace(self.gaps[number], state=GapState.FILLED)
             tell(self.world, self.gaps[number])

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
 from functions.candle_aggregate.engine import Engine
+from functions.candle_aggregate.steps.step import Computed
 from functions.candle_aggregate.steps.store import Lease, Store
 from functions.candle_aggregate.storage import Storage
 from shared.adapter.app import Outcome
+from shared.market.shards import shard_of
 from shared.market.timeframes import parse_ladder
 from shared.realtime.keys import Keys
 from shared.wire.ticks import VOLUME_ONLY
@@ -100,4 +103,29 @@ def test_weeks_that_are_added_begin_on_mondays(world: World, days_before: int) -
     world.ship([trade(first - n * 43_200, 100 + n, 100 + n) for n in range(50, 30, -1)])
     world.settle()
     world.restart(replace(RULES, ladder=parse_ladder("1h,1d,1w")))
+    finish(world)
+
+
+def test_redis_may_go_back_to_a_state_of_other_shards_under_a_lease(world: World) -> None:
+    """A step that reads the instruments of other shards there is not written, and ends nothing."""
+    names = [f"N{n}" for n in range(8)]
+    world.restart(replace(world.rules, shards=1))
+    world.ship([row for name in names for row in trades(0, 1, name=name)])
+    world.ship([row for name in names for row in trades(1, 6, name=name)])
+    for name in names:
+        world.ship([trade(31, 9_000, 150, name=name)])
+        world.ship([trade(32, 9_001, 150, name=name)])
+    dumps = [world.keyspace()]
+    world.restart(replace(world.rules, shards=3))
+    same = [name for name in names if not shard_of(name, 3)]
+    world.ship([trade(125, 9_002, 150, name=name) for name in same])
+    world.step(10)
+    steps = world.engine.steps
+
+    def close_quiet(leases: Mapping[int, Lease], now_us: int) -> Computed:
+        if dumps:
+            world.go_back(dumps.pop())
+        return steps.close_quiet(leases, now_us, now_us, now_us)
+
+    world.engine.step([0], close_quiet)
     finish(world)
