@@ -36,9 +36,7 @@ from shared.market.timeframes import parse_ladder
 from shared.realtime.keys import Keys
 from shared.stores.applied import not_aggregated
 from shared.stores.postgres import Postgres
-from shared.wire import events
-from shared.wire.busts import Bust
-from shared.wire.busts import encode as encode_busts
+from shared.wire import busts, events
 from shared.wire.candle import Candle, CandleKey
 from shared.wire.candle_columns import decode_batch
 from shared.wire.compression import decompress
@@ -81,7 +79,7 @@ class World:
     delivered: set[int] = field(default_factory=set)
     repeatable: set[str] = field(default_factory=set)
     seen: dict[tuple[CandleKey, int], Candle] = field(default_factory=dict)
-    busts: list[Bust] = field(default_factory=list)
+    busts: list[busts.Bust] = field(default_factory=list)
     postgres: Postgres = field(init=False)
     engine: Engine = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -185,7 +183,7 @@ class World:
         """
         self.now_us += 1
         trade_id = str(row.id_number) if row.id_kind == INTEGER_ID else row.id_text
-        bust = Bust(
+        bust = busts.Bust(
             *(row.instrument, None, trade_id, row.time_us if said else 0),
             bool(price or size),
             price,
@@ -196,7 +194,7 @@ class World:
         )
         self.busts.append(bust)
         event_id = f"bust{len(self.busts)}"
-        body = encode_busts("udp-2", FORMAT_SCANNER, [bust])
+        body = busts.encode("udp-2", FORMAT_SCANNER, [bust])
         self.to_persist(OutgoingEvent.packed(event_id, events.BUSTS, body))
         return event_id
 
