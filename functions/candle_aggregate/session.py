@@ -39,7 +39,10 @@ class Session:
         self._put: dict[Block, dict[str, bytes]] = defaultdict(dict)
 
     def revision(self, least: int = 0) -> int:
-        """Return what new revisions are at least, above all that this process gave before."""
+        """Return what new revisions are at least, above all that this process gave before.
+
+        Postgres hears of it (`state_check.record`), so that a state made later gives higher ones.
+        """
         return self._store.revision(max(self.now_us, least))
 
     def blocks(self) -> list[Block]:
@@ -115,6 +118,7 @@ class Session:
             least = np.array([revisions.get(name, 0) for name in names], dtype=np.int64)
             least = np.maximum(least, records.data["revision"])
             records.data["revision"] = np.maximum(least + 1, self.revision())
+            self.revision(int(records.data["revision"].max()))
         blobs = records.encode()
         self._put[block].update(zip(names, blobs, strict=True))
         self.changes.put(self._keys.block(block), names, blobs)

@@ -171,10 +171,8 @@ class Refold:
             changed.records.data["flags"] |= CLOSED
             withdrawals = self._withdrawn(session, timeframe, folds, busts)
             out[name] = KeyedRecords.of([changed, withdrawals])
-        before = [
-            int(candles.records.data["revision"].max()) for candles in out.values() if len(candles)
-        ]
-        published = Published(max([session.revision(), *(revision + 1 for revision in before)]))
+        before = [candles.records.data["revision"].max(initial=0) for candles in out.values()]
+        published = Published(session.revision(int(max(before)) + 1))
         for name, candles in out.items():
             if len(candles):
                 candles.records.data["revision"] = published.revision_us

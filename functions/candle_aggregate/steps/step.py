@@ -352,6 +352,7 @@ class Steps:
             changes[shard].add("APPEND", Keys(shard).seen(minute), [chunk])
             changes[shard].add("SADD", Keys(shard).minutes, [minute])
         for level in computed.levels:
+            self.store.revision(int(level.candles.records.data["revision"].max(initial=0)))
             gids, blobs = level.candles.instrument, level.candles.records.encode()
             for (shard, start_us), rows in groups(instruments.shard[gids], level.candles.start_us):
                 block = Block(level.timeframe.name, start_us)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from shared.wire.gaps import Gap
+from tests.functions.candle_aggregate.test_gaps import tell
 from tests.functions.candle_aggregate.trades import BEGIN_US, trade, trades
 from tests.functions.candle_aggregate.world import MINUTE, NOW_US, World, finish
 
@@ -39,6 +41,26 @@ def test_no_revision_is_used_twice_where_the_clock_goes_back_and_redis_is_lost(
     assert world.tick_clock()
     finish(world)
     assert world.stored()["A", "1m", BEGIN_US]["trade_count"] == 5
+
+
+def test_a_state_made_later_outranks_revisions_that_were_ahead_of_the_clock(world: World) -> None:
+    """Also one that the clock's work published, that is on its way, and was lost from Redis."""
+    world.ship(trades(0, 10))
+    world.tick_clock()
+    world.step(10)
+    world.ship([trade(5, 9_000, 999)])
+    world.deliver_all()
+    world.step(-40)
+    world.restart()
+    tell(world, Gap("A", "A", 1, 1, BEGIN_US, BEGIN_US + 30_000_000))
+    published = len(world.seen)
+    world.tick_clock()
+    assert len(world.seen) > published
+    world.client.flushdb()
+    world.persist_ticks(world.send([trade(6, 9_001, 998)]))
+    world.tick_clock()
+    finish(world)
+    assert not world.stored()["A", "1m", BEGIN_US]["complete"]
 
 
 @pytest.mark.parametrize("later_s", [0, 3_601])

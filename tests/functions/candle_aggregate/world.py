@@ -291,7 +291,7 @@ class World:
                 for candle in decode_batch(decompress(out.body)):
                     key = (candle.instrument, candle.timeframe, candle.start_us)
                     known = self.seen.setdefault((key, candle.revision), candle)
-                    assert known == candle, "one revision says one thing"
+                    assert known == candle, f"one revision says one thing: {known} and {candle}"
             self.outbox.append(out)
 
     # What is there
