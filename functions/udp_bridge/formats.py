@@ -20,8 +20,9 @@ _BRACE: Final = 0x7B
 _BRACKET: Final = 0x5B
 _NEWLINE: Final = 0x0A
 _JSON_BEGINNING: Final = re.compile(rb"\[?\s*\{|\[\d+,\[")
+_FIX: Final = b"8=FIX"
 _EQUALS: Final = 0x3D
-"""A FIX message has it at its beginning; a byte is found ten times as fast as a text."""
+"""Looked for before `_FIX`: a byte is found ten times as fast as a text."""
 _BLANKS: Final = 16
 """Bytes allowed before the brace of an object."""
 _CSV, _TICKER, _JSON = range(3)
@@ -47,7 +48,8 @@ def sorted_out(datagrams: Datagrams) -> tuple[Datagrams, Datagrams, Datagrams]:
     """
     empty = Datagrams(b"", [], [])
     payloads = datagrams.payloads
-    if not any(mark in payloads for mark in (_PRICE_TAG, _BRACE, _BRACKET, _EQUALS)):
+    has_fix = _EQUALS in payloads and _FIX in payloads
+    if not has_fix and not any(mark in payloads for mark in (_PRICE_TAG, _BRACE, _BRACKET)):
         return datagrams, empty, empty
     ends = np.cumsum(datagrams.lengths)
     starts = ends - datagrams.lengths

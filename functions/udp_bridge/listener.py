@@ -43,7 +43,7 @@ class Settings(FromEnvironment):
     metrics_port: int = integer("METRICS_PORT", 9090, 1, 65_535)
     format: UdpFormat = parsed("UDP_FORMAT", UdpFormat.AUTO, UdpFormat)
     batch: Limits = nested(_batch_limits)
-    buffer_bytes: int = integer("BUFFER_BYTES", 64 * 1024 * 1024, 1024 * 1024, 1 << 40)
+    buffer_bytes: int = integer("BUFFER_BYTES", 64 * 1024 * 1024, 8 * 1024 * 1024, 1 << 40)
     drain_s: int = integer("DRAIN_S", 8, 0, 3_600)
 
 

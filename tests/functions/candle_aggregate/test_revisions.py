@@ -44,7 +44,7 @@ def test_no_revision_is_used_twice_where_the_clock_goes_back_and_redis_is_lost(
 
 
 def test_a_state_made_later_outranks_revisions_that_were_ahead_of_the_clock(world: World) -> None:
-    """Also one that the clock's work published, that is on its way, and was lost from Redis."""
+    """One that the clock's work published, that is on its way, and was lost from Redis."""
     world.ship(trades(0, 10))
     world.tick_clock()
     world.step(10)

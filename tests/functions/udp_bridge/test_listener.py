@@ -190,14 +190,14 @@ def test_datagrams_over_the_buffer_are_dropped_and_logged(
     """While the sink is away datagrams over BUFFER_BYTES are dropped, counted and logged."""
     subscriber.script = _Away()
     listener = ListenerRun(
-        subscriber.url, tmp_path / "stderr", BUFFER_BYTES=str(1 << 20), BATCH_BYTES="60000"
+        subscriber.url, tmp_path / "stderr", BUFFER_BYTES=str(8 << 20), BATCH_BYTES="60000"
     )
     noise = os.urandom(50_000)
     try:
-        listener.send([noise] * 100, at_once=2)
+        listener.send([noise] * 300, at_once=2)
         dropped = 'dropped_datagrams_total{where="outbox_full"}'
         assert eventually(lambda: listener.metrics()[dropped] >= 70, 30)
-        assert listener.metrics()["buffered_bytes"] <= 1 << 20
+        assert listener.metrics()["buffered_bytes"] <= 8 << 20
         subscriber.script = {}
         eventually(lambda: listener.metrics()["buffered_bytes"] == 0, 30)
         assert listener.stop() == 0
