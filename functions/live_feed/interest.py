@@ -15,7 +15,6 @@ from functions.live_feed.derived.live_indicators import LiveIndicator
 from functions.live_feed.history_reads import HistoryReads
 from functions.live_feed.hub import Hub
 from functions.live_feed.initial_values import InitialValues, leases_of
-from shared.analysis.talib_indicators import functions
 from shared.errors import TransientError
 from shared.market.calendar_timeframes import timeframe_of
 from shared.market.resolution import resolved
@@ -88,10 +87,8 @@ class Interest:
 
     async def checked(self, channels: Iterable[str]) -> list[str]:
         """Return the normalized channels. Raises ChannelError that names the fix."""
-        channels = list(channels)
-        if any(each.startswith(live.INDICATORS) for each in channels):
-            await asyncio.to_thread(functions)  # TA-Lib is slow to load
-        return [self.check(each) for each in channels]
+        # In a thread: TA-Lib and the calendars of exchanges are slow to load.
+        return await asyncio.to_thread(lambda: [self.check(each) for each in channels])
 
     def start(self) -> None:
         """Start renewing leases."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import subprocess
 import sys
+import threading
 from array import array
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, lru_cache
 from importlib.util import find_spec
@@ -18,6 +20,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from shared.errors import TransientError
 from shared.market import exchange_sessions
+
+log = logging.getLogger(__name__)
 
 DAY_US: Final = 86_400_000_000
 NEVER_US: Final = 10**17
@@ -106,7 +110,7 @@ class ExchangeDays:
 
     Known since 1990, or for twenty years, and a year ahead. A lunch break is part of its session.
     The first use loads them, by a process of half a second. Raises ValueError if the exchange is
-    unknown.
+    unknown, TransientError if that process fails.
     """
 
     name: str
@@ -145,7 +149,7 @@ class ExchangeDays:
         return bisect_left(self._schedule().labels, label.toordinal())
 
     def _schedule(self) -> _Schedule:
-        return _schedule_of(self.name, datetime.now(UTC).date().replace(day=1))
+        return _schedule_of(self.name)
 
 
 TradingDays = ClockDays | ExchangeDays
@@ -208,33 +212,73 @@ def _offsets_us(zone: ZoneInfo) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Schedule:
-    """All sessions of an exchange, in order; labels as ordinals of their dates."""
+    """All sessions of an exchange, in order; labels as ordinals of their dates.
 
+    `month`: of the load; sessions are known a year ahead.
+    """
+
+    month: date
     opens: array[int]
     closes: array[int]
     labels: array[int]
 
 
+_schedules: Final[dict[str, _Schedule | str]] = {}
+"""By exchange, for good: some 100 of 0.2 MiB at most. The text: why there is none."""
 _exchanges: Final[set[str]] = set()
 """The names of all exchanges, once one was looked up."""
+_loading: Final = threading.Lock()
+"""One process at a time: each takes 120 MiB."""
 
 
-@lru_cache(maxsize=32)
-def _schedule_of(name: str, month: date) -> _Schedule:
-    """Return the schedule; reloaded each `month`, as the year advances."""
-    if find_spec("exchange_calendars") is None:
-        raise ValueError(
-            f"{name[:40]!r}: exchanges need the package exchange-calendars: kandle[calendars]"
-        )
-    if name in _exchanges or not _exchanges:
-        command = [sys.executable, "-P", exchange_sessions.__file__, name]
+def _schedule_of(name: str) -> _Schedule:
+    """Return the schedule; one of a former month is loaded again in the background."""
+    month = datetime.now(UTC).date().replace(day=1)
+    schedule = _schedules.get(name)
+    if schedule is None:
+        with _loading:
+            schedule = _schedules.get(name)
+            if schedule is None:
+                schedule = _load(name, month)
+                if name in _exchanges:
+                    _schedules[name] = schedule
+    if isinstance(schedule, str):
+        raise ValueError(schedule)
+    if schedule.month != month:
+        _schedules[name] = replace(schedule, month=month)
+        threading.Thread(target=_reload, args=(name, month), daemon=True).start()
+    return schedule
+
+
+def _reload(name: str, month: date) -> None:
+    with _loading:
         try:
-            found = json.loads(subprocess.check_output(command, timeout=_LOADING_S))
-        except (OSError, subprocess.SubprocessError) as error:
-            raise TransientError(f"the sessions of {name} cannot be loaded: {error}") from error
-        _exchanges.update(found["names"])
-        if name in _exchanges:
-            return _Schedule(*(array("q", found[each]) for each in ("open", "close", "label")))
-    raise ValueError(
+            schedule = _load(name, month)
+        except TransientError as error:
+            schedule = str(error)
+        if isinstance(schedule, str):
+            log.warning("the former sessions stay in use until next month: %s", schedule)
+        else:
+            _schedules[name] = schedule
+
+
+def _load(name: str, month: date) -> _Schedule | str:
+    """Return the schedule of an exchange, or why there is none. Raises TransientError."""
+    if find_spec("exchange_calendars") is None:
+        return f"{name[:40]!r}: exchanges need the package exchange-calendars: kandle[calendars]"
+    unknown = (
         f"{name[:40]!r} is neither a time zone nor an exchange (XNYS); a time: 0915@Asia/Tokyo"
     )
+    if _exchanges and name not in _exchanges:
+        return unknown
+    command = [sys.executable, "-P", exchange_sessions.__file__, name]
+    try:
+        found = json.loads(subprocess.check_output(command, timeout=_LOADING_S))
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise TransientError(f"the sessions of {name} cannot be loaded: {error}") from error
+    _exchanges.update(found["names"])
+    if name not in _exchanges:
+        return unknown
+    if "error" in found:
+        return f"{name}: exchange-calendars cannot compute its sessions: {found['error']}"
+    return _Schedule(month, *(array("q", found[each]) for each in ("open", "close", "label")))

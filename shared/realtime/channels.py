@@ -17,6 +17,7 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 from shared.analysis.indicators import parse_indicators
+from shared.errors import TransientError
 from shared.market.bar_types import BarType
 from shared.market.calendar_timeframes import timeframe_of
 from shared.market.symbols import check_symbol
@@ -97,7 +98,7 @@ def checked(channel: str) -> str:
             bars_of(channel)
         if parts[-1] != "*":
             _check_symbol(parts[-1])
-    except ValueError as error:
+    except (ValueError, TransientError) as error:
         raise ChannelError(f"{channel!r}: {error}") from None
     return channel
 
@@ -110,7 +111,7 @@ def _checked_indicator(channel: str) -> str:
         if symbol == "*":
             raise ValueError("an indicator is of a named symbol")
         _check_symbol(symbol)
-    except ValueError as error:
+    except (ValueError, TransientError) as error:
         raise ChannelError(f"{channel!r}: {error}") from None
     return channel
 

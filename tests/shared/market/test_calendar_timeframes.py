@@ -163,14 +163,3 @@ def test_a_time_of_day_without_a_zone_is_refused_with_one() -> None:
     """A session's time needs a zone; the refusal shows how it is written."""
     with pytest.raises(ValueError, match=r"'0915' is neither .* 0915@Asia/Tokyo$"):
         timeframe_of("4h@0915")
-
-
-@pytest.mark.processes
-def test_unknown_exchanges_cost_no_process_once_they_are_known(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The first use of a calendar lists all exchanges; other names are refused at once."""
-    timeframe_of("1d@XNYS")
-    monkeypatch.delattr("subprocess.check_output")
-    with pytest.raises(ValueError, match="is neither"):
-        timeframe_of("1d@NOWHERE")
