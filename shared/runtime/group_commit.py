@@ -62,7 +62,7 @@ class GroupCommit(Generic[Item, Result]):
 
 def _do(group: dict[Future[Result], Item], step: Callable[[list[Item]], Sequence[Result]]) -> None:
     try:
-        results = step([*group.values()])
+        answers = list(zip(group, step([*group.values()]), strict=True))
     except BaseException as error:  # noqa: BLE001 - raised by each call
         is_defect = isinstance(error, Exception) and not isinstance(error, TransientError)
         for call, item in group.items():
@@ -71,5 +71,5 @@ def _do(group: dict[Future[Result], Item], step: Callable[[list[Item]], Sequence
             else:
                 call.set_exception(error)
     else:
-        for call, result in zip(group, results, strict=True):
+        for call, result in answers:
             call.set_result(result)

@@ -59,3 +59,13 @@ def test_those_that_wait_are_one_step() -> None:
 def test_an_error_reaches_whom_it_concerns(error: Exception, failed: list[bool]) -> None:
     """A store's error is raised by all calls of a step, a defect by its own call only."""
     assert [each.exception() is error for each in Steps(error).run(5)] == failed
+
+
+def test_a_step_with_too_few_results_fails_its_calls() -> None:
+    """A step that returns too few results is an error to all its calls; none waits on."""
+
+    class Short(Steps):
+        def __call__(self, items: Sequence[int]) -> list[int]:
+            return super().__call__(items)[1:]
+
+    assert [type(each.exception()) for each in Short().run(5)] == [ValueError] * 5
