@@ -28,6 +28,7 @@ from functions.candle_aggregate.session import Session
 from shared.candles.folds import KeyedRecords, flagged, merged, rolled_up
 from shared.candles.partials import partials
 from shared.lake.reading.cold import NO_LAKE, Cold
+from shared.lake.reading.plan import hold_partitions
 from shared.market.blocks import CLOSED
 from shared.market.shards import shard_of
 from shared.market.timeframes import Timeframe
@@ -100,6 +101,7 @@ def rebuild(session: Session, postgres: Postgres, cold: Cold = NO_LAKE) -> None:
     """Rebuild a shard's state under its lease. Raises TransientError."""
     lineage, shard, rules = secrets.token_hex(8), session.lease.shard, session.rules
     with postgres.connection(isolation=IsolationLevel.REPEATABLE_READ) as connection:
+        hold_partitions(connection)
         check(connection, rules)
         plan = _plan(connection, shard, rules)
         session.revision(recorded_clock_us(connection) + 1)  # what is put now has a later one

@@ -6,10 +6,13 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
+import psycopg
 import pytest
 
 from functions.candle_aggregate.engine import Engine
+from functions.candle_aggregate.maintenance.state_check import check
 from functions.candle_aggregate.steps.step import Computed
 from functions.candle_aggregate.steps.store import Lease, Store
 from functions.candle_aggregate.storage import Storage
@@ -128,4 +131,30 @@ def test_redis_may_go_back_to_a_state_of_other_shards_under_a_lease(world: World
         return steps.close_quiet(leases, now_us, now_us, now_us)
 
     world.engine.step([0], close_quiet)
+    finish(world)
+
+
+def test_no_partition_is_dropped_from_the_first_reading_of_a_rebuild_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rebuild, whose readings have one snapshot, holds the partitions before it is taken."""
+    world.ship(trades(0, 10))
+    world.settle()
+    world.client.flushdb()
+    refused: list[Exception] = []
+
+    def dropping(*arguments: Any) -> None:
+        check(*arguments)
+        with world.postgres.connection() as another:
+            another.execute("SET LOCAL lock_timeout = '200ms'")
+            try:
+                another.execute("LOCK TABLE ONLY tick_segments IN ACCESS EXCLUSIVE MODE")
+            except psycopg.errors.LockNotAvailable as error:
+                refused.append(error)
+                another.rollback()
+
+    monkeypatch.setattr("functions.candle_aggregate.maintenance.rebuild.check", dropping)
+    world.tick_clock()
+    world.ship(trades(10, 10))
+    assert refused
     finish(world)
