@@ -98,7 +98,7 @@ chaos: $(STAMP) ## kill, pause and disconnect everything at random under load (K
 exchange: $(STAMP) ## a simulated exchange, for --feed without internet (ARGS="kraken:BTC/USD --faults 20")
 	@$(RUN) python -m tests.exchanges $(ARGS)
 
-bench: $(STAMP) ## measure on this machine: chain, live, reads, lake ...
+bench: $(STAMP) ## measure on this machine: chain, live, reads, storage ...
 	@$(RUN) python -m benchmarks $(ARGS)
 
 deploy: ## deploy to the current cluster of kubectl: IMAGE=REG/kandle:TAG [FUNCTION=persist] [OVERLAY=dev|prod|small]
