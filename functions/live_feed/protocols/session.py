@@ -80,6 +80,9 @@ class Session:
                 channels = _channels(request)
                 self.hub.unsubscribe(self.client, channels)
                 self.client.answer("unsubscribed", channels=channels)
+            case "replay":
+                await self.interest.checked(_channels(request))
+                self.replay(request)
             case _:
                 self._control_replay(op, request)
 
@@ -149,9 +152,6 @@ class Session:
         return self._replay is not None and not self._replay.is_over
 
     def _control_replay(self, op: str, request: Mapping[str, Any]) -> None:
-        if op == "replay":
-            self.replay(request)
-            return
         if self._replay is None or self._replay.is_over:
             raise RequestError("no_replay", f"{op}: no replay runs on this connection")
         if op == "pause":

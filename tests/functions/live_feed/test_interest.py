@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import nats
 import pytest
@@ -11,6 +13,8 @@ import redis
 
 from functions.live_feed import initial_values, interest, stream
 from shared.errors import TransientError
+from shared.market import trading_days
+from shared.market.calendar_timeframes import timeframe_of
 from shared.realtime.channels import ChannelError
 from shared.runtime.tasks import end
 from tests.functions.live_feed.conftest import Room
@@ -127,6 +131,47 @@ def test_candles_of_a_calendar_can_be_subscribed_to(run: Run) -> None:
         for bad, why in (("7d", "1w begins on Mondays"), ("1d@NOWHERE", "NOWHERE"), ("8d", "long")):
             with pytest.raises(ChannelError, match=why):
                 room.interest.check(f"candles:{bad}:A")
+
+    run(test)
+
+
+@pytest.fixture
+def unloaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The threads that load a calendar, which all fail."""
+    threads: list[str] = []
+
+    def fail(*_: object, **__: object) -> bytes:
+        threads.append(threading.current_thread().name)
+        raise OSError("no process")
+
+    monkeypatch.setattr("subprocess.check_output", fail)
+    monkeypatch.setattr(trading_days, "_schedules", {})
+    timeframe_of.cache_clear()
+    return threads
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"op": "subscribe", "channels": ["ticks:B", "candles:1d@XNYS:A"]},
+        {"op": "subscribe", "channels": ["ticks:B", "candles:1d@XNYS:A@B"]},
+        {"op": "replay", "channels": ["candles:1d@XNYS:A"], "from": "2026-11-27T14Z"},
+    ],
+)
+def test_a_calendar_that_cannot_be_loaded_is_an_error_of_its_channel(
+    run: Run, unloaded: list[str], request_: dict[str, Any]
+) -> None:
+    """A failed load, in a thread of its own, is an error of the channel; the client stays."""
+
+    async def test(room: Room) -> None:
+        client = room.client()
+        (frame,) = await client.ask(**request_)
+        assert (frame["type"], frame["code"]) == ("error", "bad_channels")
+        assert request_["channels"][-1] in frame["msg"]
+        assert "the sessions of XNYS cannot be loaded" in frame["msg"]
+        assert unloaded
+        assert threading.main_thread().name not in unloaded
+        assert [each["type"] for each in await client.ask(op="ping")] == ["pong"]
 
     run(test)
 
