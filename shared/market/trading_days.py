@@ -126,27 +126,18 @@ class ExchangeDays:
 
     def at(self, time_us: int) -> Day:
         """Return the last session that opened by the time; before the first, an empty one."""
-        return self._number(bisect_right(self._schedule().opens, time_us) - 1)
+        schedule = self._schedule()
+        return schedule.day(bisect_right(schedule.opens, time_us) - 1)
 
     def since(self, label: date) -> Day:
         """Return the first session with that label, or a later one."""
-        return self._number(self._count_before(label))
+        schedule = self._schedule()
+        return schedule.day(bisect_left(schedule.labels, label.toordinal()))
 
     def before(self, label: date) -> Day:
         """Return the last session with an earlier label; before the first, an empty one."""
-        return self._number(self._count_before(label) - 1)
-
-    def _number(self, number: int) -> Day:
-        if number < 0:
-            return Day(0, 0, date(1970, 1, 1))
         schedule = self._schedule()
-        if number >= len(schedule.opens):
-            return Day(NEVER_US, NEVER_US, date(5138, 11, 16))
-        label = date.fromordinal(schedule.labels[number])
-        return Day(schedule.opens[number], schedule.closes[number], label)
-
-    def _count_before(self, label: date) -> int:
-        return bisect_left(self._schedule().labels, label.toordinal())
+        return schedule.day(bisect_left(schedule.labels, label.toordinal()) - 1)
 
     def _schedule(self) -> _Schedule:
         return _schedule_of(self.name)
@@ -221,6 +212,13 @@ class _Schedule:
     opens: array[int]
     closes: array[int]
     labels: array[int]
+
+    def day(self, number: int) -> Day:
+        if number < 0:
+            return Day(0, 0, date(1970, 1, 1))
+        if number >= len(self.opens):
+            return Day(NEVER_US, NEVER_US, date(5138, 11, 16))
+        return Day(self.opens[number], self.closes[number], date.fromordinal(self.labels[number]))
 
 
 _schedules: Final[dict[str, _Schedule | str]] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
@@ -89,3 +89,18 @@ def test_a_load_that_fails_is_tried_again(
     with pytest.raises(ChannelError, match="XKRX cannot be loaded"):
         channels.checked("candles:17m@XKRX:AAPL")
     assert not trading_days._schedules
+
+
+@pytest.mark.processes
+def test_a_day_is_of_one_schedule(loads: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reload of a calendar that begins later by then, as one of twenty years, shifts no day."""
+    days, label = ExchangeDays("XNYS"), date(2025, 11, 28)
+    day, former = days.since(label), days._schedule()
+    columns = {name: getattr(former, name)[1:] for name in ("opens", "closes", "labels")}
+    later = replace(former, **columns)
+    finds: list[Callable[[], Day]] = [lambda: days.at(day.open_us), lambda: days.since(label)]
+    for find in finds:
+        schedules = iter([former, later])
+        monkeypatch.setattr(ExchangeDays, "_schedule", staticmethod(schedules.__next__))
+        assert find() == day
+    assert loads == ["XNYS"]
