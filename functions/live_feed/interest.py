@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -56,6 +57,9 @@ class Interest:
     _initial: InitialValues = field(init=False)
     _external: set[str] = field(default_factory=set)
     _task: asyncio.Task[None] | None = None
+    _loader: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="channels")
+    )
 
     def __post_init__(self) -> None:
         self._initial = InitialValues(
@@ -87,8 +91,12 @@ class Interest:
 
     async def checked(self, channels: Iterable[str]) -> list[str]:
         """Return the normalized channels. Raises ChannelError that names the fix."""
-        # In a thread: TA-Lib and the calendars of exchanges are slow to load.
-        return await asyncio.to_thread(lambda: [self.check(each) for each in channels])
+        channels = list(channels)
+        if any("@" in each or each.startswith(live.INDICATORS) for each in channels):
+            # A thread of their own: TA-Lib and the sessions of exchanges are slow to load.
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._loader, lambda: list(map(self.check, channels)))
+        return list(map(self.check, channels))
 
     def start(self) -> None:
         """Start renewing leases."""
