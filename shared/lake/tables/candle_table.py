@@ -13,8 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 
-from shared.lake.tables.decimal_columns import DECIMAL
-from shared.lake.tables.definitions import CANDLES
+from shared.lake.tables.definitions import CANDLES, SCALE
 from shared.lake.tables.tick_table import ints, whole
 from shared.market.decimals import EXACT, to_text
 from shared.wire.candle import DECIMALS, TRADES, Candle
@@ -29,6 +28,7 @@ _NAMES: Final = {
 }
 FIELDS: Final = tuple((each.name, _NAMES.get(each.name, each.name)) for each in fields(Candle))
 """Names of a candle's fields, and of their columns."""
+_DIGITS: Final = 38
 
 TEXTS: Final = {
     name: pa.int64()
@@ -128,8 +128,11 @@ def highest_revision(table: pa.Table) -> pa.Table:
 
 
 def _fits(value: Decimal) -> bool:
-    try:
-        pa.scalar(value.normalize(EXACT), DECIMAL)
-    except pa.ArrowInvalid:
-        return False
-    return True
+    """Tell whether the column holds a value: by its digits, as Arrow may round without an error."""
+    exponent = value.as_tuple().exponent
+    assert isinstance(exponent, int)
+    if exponent < -SCALE:
+        value = value.normalize(EXACT)
+        exponent = value.as_tuple().exponent
+        assert isinstance(exponent, int)
+    return exponent >= -SCALE and value.adjusted() < _DIGITS - SCALE
