@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -29,7 +30,7 @@ from shared.candles.folds import KeyedRecords, flagged, merged, rolled_up
 from shared.candles.partials import partials
 from shared.lake.reading.cold import NO_LAKE, Cold
 from shared.lake.reading.plan import hold_partitions
-from shared.market.blocks import CLOSED
+from shared.market.blocks import CLOSED, Records
 from shared.market.shards import shard_of
 from shared.market.timeframes import Timeframe
 from shared.reading.recompute import recomputed
@@ -38,6 +39,7 @@ from shared.realtime.keys import Block
 from shared.stores.applied import Stored, aggregated_between, last_tick_us, not_aggregated
 from shared.stores.postgres import Postgres
 from shared.stores.segments import ticks_of_shard_events
+from shared.wire.candle import VENUE
 from shared.wire.candle_columns import CandleColumns
 
 log = logging.getLogger(__name__)
@@ -67,6 +69,14 @@ _NEWEST: Final = """
         WHERE instrument = q.name AND timeframe = %s AND start_us < %s
         ORDER BY start_us DESC LIMIT 1
     ) AS c
+"""
+_STORED_SINCE: Final = """
+    SELECT q.n - 1, c.start_us, c.revision FROM unnest(%s::text[]) WITH ORDINALITY AS q (name, n)
+    CROSS JOIN LATERAL (
+        SELECT start_us, revision FROM candles
+        WHERE instrument = q.name AND timeframe = %s AND start_us >= %s
+            AND trade_count > 0 AND origin <> %s
+    ) AS c ORDER BY c.start_us
 """
 _QUEUE: Final = """
     INSERT INTO repairs (instrument, timeframe, start_us, event_id)
@@ -116,6 +126,7 @@ def rebuild(session: Session, postgres: Postgres, cold: Cold = NO_LAKE) -> None:
         making = _Making(connection, session, plan, cold)
         base = making.read_ticks()
         making.put(rules.base, base)
+        making.put_awaited(base)
         making.put_folds(base)
         session.mark([event.event_id for event in plan.events], session.now_us // 1000)
         # Their time of receipt may be later than the state's, by a clock that was set back since.
@@ -236,6 +247,28 @@ class _Making:
                 names = [name for name, _ in some.keys(plan.names)]
                 block = Block(timeframe.name, start_us)
                 self._session.put(block, names, some.records, as_stored=as_stored)
+
+    def put_awaited(self, base: KeyedRecords) -> None:
+        """Write voids in place of candles that were stored before their ticks.
+
+        Their events will be applied. Until then no longer candle that is folded again has them,
+        else it would have them twice.
+        """
+        plan, timeframe, has_ticks = self._plan, self._rules.base, set(base.keys(self._plan.names))
+        awaited: dict[int, list[tuple[str, int]]] = defaultdict(list)
+        stored = self._connection.execute(
+            _STORED_SINCE, (plan.names, timeframe.name, plan.from_us, VENUE)
+        )
+        for number, start_us, revision_us in stored:
+            name = plan.names[number]
+            if (name, start_us) not in has_ticks:
+                awaited[start_us].append((name, revision_us))
+        for start_us, candles in awaited.items():
+            names, revisions = map(list, zip(*candles, strict=True))
+            records = Records.empty(len(names))
+            records.data["flags"], records.data["revision"] = CLOSED, revisions
+            block = Block(timeframe.name, start_us)
+            self._session.put(block, names, records, as_stored=True)
 
     def put_folds(self, base: KeyedRecords) -> None:
         """Write the longer candles that may be open, or not stored, and those of live candles."""

@@ -21,7 +21,7 @@ from shared.market.shards import shard_of
 from shared.market.timeframes import parse_ladder
 from shared.realtime.keys import Keys
 from shared.wire.ticks import VOLUME_ONLY
-from tests.functions.candle_aggregate.trades import trade, trades
+from tests.functions.candle_aggregate.trades import BEGIN_US, trade, trades
 from tests.functions.candle_aggregate.world import RULES, World, finish
 
 
@@ -157,4 +157,24 @@ def test_no_partition_is_dropped_from_the_first_reading_of_a_rebuild_on(
     world.tick_clock()
     world.ship(trades(10, 10))
     assert refused
+    finish(world)
+
+
+def test_a_candle_that_was_stored_before_its_ticks_counts_once(world: World) -> None:
+    """The event is still to come; what is folded again meanwhile does not have it twice then."""
+    world.ship([*trades(0, 3), *trades(9, 3)])
+    late = world.send(trades(4, 2))
+    world.apply(late)
+    world.deliver_all()
+    world.client.flushdb()
+    world.ship(trades(12, 1))
+    world.sql.execute(
+        "INSERT INTO repairs (instrument, timeframe, start_us, event_id, reason)"
+        " VALUES ('A', '5m', %s, '', 'asked')",
+        (BEGIN_US,),
+    )
+    world.step(60)
+    world.tick_clock()
+    world.deliver_all()
+    world.apply(late)
     finish(world)
